@@ -1,0 +1,122 @@
+# Everything a developer does with this repository. Needs Python 3.11 or newer and make; nothing else.
+# `make` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV     := .venv
+BIN      := $(VENV)/bin
+STAMP    := $(VENV)/.installed
+LOCK_ENV := .cache/lock-env
+PYTEST   := $(BIN)/python -m pytest
+WORKERS  ?= 2
+
+# The first interpreter that is new enough and really runs; PYTHON=/path/to/python chooses another.
+PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo "$$candidate"; break; fi; done)
+
+##@ Use
+.PHONY: help setup demo serve
+
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@echo
+
+setup: $(STAMP) ## make .venv from the lock (with hashes) and install herder in it
+	@echo "ready: $(BIN)/herder"
+
+demo: $(STAMP) ## a whole small world on this machine, to look at
+	@$(BIN)/herder demo
+
+serve: $(STAMP) ## run the server here
+	@$(BIN)/herder up
+
+##@ Test
+.PHONY: test test-fast test-slow test-browser bench
+.PHONY: check check-lint check-format check-types check-imports check-tidy check-docs
+
+test: test-fast test-slow ## all tests except the browser's
+
+test-fast: $(STAMP) ## the everyday tests
+	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "not browser and not slow"
+
+# pytest's status 5 means that it selected no test: nothing is slow yet, and that is no failure.
+test-slow: $(STAMP) ## long simulations and other slow tests, with fixed seeds
+	@PYTHONHASHSEED=0 $(PYTEST) -m "slow and not browser" --hypothesis-seed=0 || test $$? -eq 5
+
+test-browser: $(STAMP) ## the dashboard in a real Chromium (found, or installed when root on Debian)
+	@chromium="$$(bash tests/support/chromium)"; \
+	CHROMIUM="$$chromium" $(PYTEST) -m browser || test $$? -eq 5
+
+check: check-lint check-format check-types check-imports check-tidy check-docs ## lint, format, types, import direction, tidiness, generated documents
+
+check-lint: $(STAMP)
+	@echo "== ruff check"; $(BIN)/ruff check .
+
+check-format: $(STAMP)
+	@echo "== ruff format --check"; $(BIN)/ruff format --check .
+
+check-types: $(STAMP)
+	@echo "== mypy"; $(BIN)/mypy
+
+check-imports: $(STAMP)
+	@echo "== lint-imports"; $(BIN)/lint-imports --no-logo
+
+check-tidy: $(STAMP)
+	@$(PYTEST) tests/tidy
+
+check-docs: $(STAMP)
+	@echo "== generated documents"; $(BIN)/python docs/generate.py --check
+
+bench: $(STAMP) ## measure speed and print the numbers
+	@$(BIN)/python -m herder.bench
+
+##@ Maintain
+.PHONY: docs lock clean
+
+docs: $(STAMP) ## write the generated documents again
+	@$(BIN)/python docs/generate.py
+
+# UPGRADE=1 takes the newest versions; without it only what pyproject.toml asks for changes.
+LOCK := $(LOCK_ENV)/bin/uv pip compile pyproject.toml --quiet --no-config --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --extra postgres $(if $(UPGRADE),--upgrade)
+
+lock: | $(LOCK_ENV) ## resolve the dependencies and write requirements/*.lock (UPGRADE=1: newest versions)
+	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
+	$(LOCK) --output-file requirements/runtime.lock; \
+	$(LOCK) --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock
+	@grep -c '^[a-z0-9].*==' requirements/runtime.lock requirements/dev.lock
+
+clean: ## remove .venv, caches and build output
+	@rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	@find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------------------------------------------------------------
+$(STAMP): requirements/dev.lock pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Herder needs Python 3.11 or newer, and none was found as python3, python3.11 … python3.14."; \
+		echo "Install one (Debian, Ubuntu: apt install python3 python3-venv) or name it: make setup PYTHON=/path/to/python3.12"; \
+		exit 1; fi >&2
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "$(PYTHON) is $$("$(PYTHON)" -V 2>/dev/null || echo 'no Python that runs'); Herder needs Python 3.11 or newer."; \
+		echo "Name another: make setup PYTHON=/path/to/python3.12"; \
+		exit 1; } >&2
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv module. Debian, Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "setup 1/3: $(VENV)"
+	@test -x $(BIN)/python && $(BIN)/python -c 'import pip' 2>/dev/null || "$(PYTHON)" -m venv --clear $(VENV)
+	@echo "setup 2/3: packages of requirements/dev.lock, each checked against its hash"
+	@bash requirements/install $(BIN)/python requirements/dev.lock
+	@echo "setup 3/3: herder itself, editable"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(LOCK_ENV):
+	@test -n "$(PYTHON)" || { echo "make lock needs Python 3.11 or newer" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $@
+	@$@/bin/python -m pip install --quiet --disable-pip-version-check uv

@@ -1,0 +1,6 @@
+"""Herder: an elastic worker-pool control plane.
+
+The package's public face is the command `herder` and the modules named in `docs/`. Everything is wired in `app.py`.
+"""
+
+__version__ = "0.1.0"

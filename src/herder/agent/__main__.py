@@ -1,0 +1,15 @@
+"""`python -m herder.agent`: the agent with its settings from the environment, as drivers start it."""
+
+import os
+import sys
+
+from herder.agent.main import run
+from herder.agent.settings import SettingsError, from_environment
+
+if __name__ == "__main__":
+    try:
+        settings = from_environment(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"herder agent: {error}\n")
+        sys.exit(2)
+    sys.exit(run(settings))

@@ -1,0 +1,54 @@
+"""Activation: the one-time token becomes the worker's own token and limits. Called once, by `main`.
+
+Repeats are harmless because every try carries the same nonce; so it tries until the server answers or until
+`self_delete_after_s` is over – a worker that nobody lets in must not live on and cost money.
+"""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import msgspec
+
+import herder
+from herder.agent import clock
+from herder.agent.connection import Connection, Unreachable
+from herder.agent.settings import AgentSettings
+from herder.wire.exchange import ActivateAnswer, ActivateRequest
+
+
+async def activate(connection: Connection, settings: AgentSettings) -> ActivateAnswer:
+    """Raises Refused (the token is not or no longer good) or Unreachable (time is up)."""
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + settings.self_delete_after_s
+    back_off = clock.BackOff(settings.retry_first_s, settings.retry_most_s)
+    body = msgspec.json.encode(_introduction(settings.folder))
+    connection.use_token(settings.activation_token)
+    while True:
+        try:
+            answer = msgspec.json.decode(await connection.call("/activate", body), type=ActivateAnswer)
+        except (Unreachable, msgspec.MsgspecError) as error:
+            wait_s = back_off.next_s()
+            if loop.time() + wait_s > give_up_at:
+                raise Unreachable(
+                    f"not activated within {settings.self_delete_after_s:g} s: {error}"
+                ) from error
+            await asyncio.sleep(wait_s)
+        else:
+            connection.use_token(answer.token)
+            return answer
+
+
+def _introduction(folder: Path) -> ActivateRequest:
+    page_bytes, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
+    disk = os.statvfs(folder)
+    return ActivateRequest(
+        nonce=clock.nonce(),
+        pid=os.getpid(),
+        hostname=socket.gethostname(),
+        version=herder.__version__,
+        cpu_milli=len(os.sched_getaffinity(0)) * 1000 if hasattr(os, "sched_getaffinity") else 1000,
+        memory_mib=page_bytes * pages // 2**20,
+        disk_mib=disk.f_bavail * disk.f_frsize // 2**20,
+    )

@@ -1,0 +1,186 @@
+"""The attempts that this worker holds, from assignment to receipt. Fed by `exchange`, told by the runtimes.
+
+It never runs more than the worker may (`ActivateAnswer`), starts what waits in the order in which it came, recognises a
+repeated assignment by (job, attempt), and reports every attempt exactly once. It does not know how things are sent.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from herder.agent import clock
+from herder.agent.outbox import Key, Outbox
+from herder.agent.runtimes import Report, Running, Runtime, Verdict, open_runtime
+from herder.agent.settings import AgentSettings
+from herder.model.job import Cause
+from herder.model.resources import Resources
+from herder.wire.exchange import Assignment, Finished, LogChunk
+
+_DRAINED = Verdict("failed", Cause.DRAINED, "the worker was leaving before this attempt started")
+_CANCELLED = Verdict("cancelled", Cause.CANCELLED, "")
+
+
+@dataclass(slots=True)
+class _Held:
+    assignment: Assignment
+    running: Running | None = None
+
+
+class Attempts(Report):
+    def __init__(
+        self, settings: AgentSettings, outbox: Outbox, *, allocatable: Resources, slots: int
+    ) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._allocatable = self._free = allocatable
+        self._slots_free = slots
+        self._held: dict[Key, _Held] = {}
+        self._queue: deque[_Held] = deque()
+        self._runtimes: dict[str, Runtime] = {}
+        self._silent = False
+        self.draining = False
+
+    def is_idle(self) -> bool:
+        """Whether nothing runs or waits here."""
+        return not self._held
+
+    def held(self) -> list[Key]:
+        """Everything that the server has not been told the end of, or has not receipted."""
+        return [*self._held, *self._outbox.finished]
+
+    # --- from the server
+
+    def take(self, assignments: Iterable[Assignment]) -> None:
+        for assignment in assignments:
+            key = (assignment.job, assignment.attempt)
+            if key in self._held or self._outbox.knows_end_of(key):
+                continue
+            if self.draining:
+                self._report_unstarted(assignment, _DRAINED)
+            elif not _ask(assignment).fits_in(self._allocatable):
+                self._report_unstarted(assignment, self._too_big(assignment))
+            elif self._queue or not self._has_room_for(assignment):
+                self._held[key] = held = _Held(assignment)
+                self._queue.append(held)
+            else:
+                self._start(key, _Held(assignment))
+
+    def cancel(self, keys: Iterable[Key]) -> None:
+        """Unknown ones are ignored: they have ended, and their end is on its way."""
+        for key in keys:
+            held = self._held.get(key)
+            if held is None:
+                continue
+            if held.running is not None:
+                held.running.stop(_CANCELLED)
+            else:
+                self._drop_unstarted(held, _CANCELLED)
+        self._start_waiting()
+
+    def drain(self) -> None:
+        """Start nothing more. What has not started goes back, what runs may end."""
+        self.draining = True
+        for held in list(self._queue):
+            self._drop_unstarted(held, _DRAINED)
+
+    def stop_all(self, verdict: Verdict, *, at_once: bool = False) -> None:
+        self.drain()
+        for held in list(self._held.values()):
+            if held.running is not None:
+                held.running.stop(verdict, at_once=at_once)
+
+    def abandon_all(self, verdict: Verdict) -> None:
+        """Kill everything and report nothing: the attempts are somebody else's."""
+        self._silent = True
+        self.stop_all(verdict, at_once=True)
+
+    async def close(self) -> None:
+        for runtime in self._runtimes.values():
+            await runtime.close()
+
+    # --- from the runtimes
+
+    def ended(self, finished: Finished) -> None:
+        key = (finished.job, finished.attempt)
+        held = self._held.pop(key)
+        self._free = self._free.plus(_ask(held.assignment))
+        self._slots_free += 1
+        if not self._silent:
+            self._outbox.add_finished(finished)
+        self._start_waiting()
+
+    def output(self, chunks: list[LogChunk]) -> None:
+        if not self._silent:
+            self._outbox.add_logs(chunks)
+
+    def output_waits(self, job: int, attempt: int) -> bool:
+        return self._outbox.has_logs_of((job, attempt))
+
+    # --- inside
+
+    def _has_room_for(self, assignment: Assignment) -> bool:
+        return self._slots_free > 0 and _ask(assignment).fits_in(self._free)
+
+    def _start_waiting(self) -> None:
+        while self._queue and self._has_room_for(self._queue[0].assignment):
+            held = self._queue.popleft()
+            self._start((held.assignment.job, held.assignment.attempt), held)
+
+    def _start(self, key: Key, held: _Held) -> None:
+        assignment = held.assignment
+        try:
+            runtime = self._runtimes.get(assignment.runtime) or self._open(assignment.runtime)
+        except (LookupError, OSError) as error:
+            self._held.pop(key, None)
+            self._report_unstarted(assignment, Verdict("failed", Cause.START_FAILED, str(error)))
+            return
+        outcome = runtime.start(assignment)
+        if isinstance(outcome, Finished):
+            self._held.pop(key, None)
+            self._outbox.add_finished(outcome)
+            return
+        held.running = outcome
+        self._held[key] = held
+        self._free = self._free.minus(_ask(assignment))
+        self._slots_free -= 1
+        asyncio.get_running_loop().call_later(self._settings.started_delay_s, self._note_start, key, outcome)
+
+    def _note_start(self, key: Key, running: Running) -> None:
+        held = self._held.get(key)
+        if held is not None and held.running is running:
+            self._outbox.add_started(key, running.started_at_ms)
+
+    def _open(self, name: str) -> Runtime:
+        runtime = self._runtimes[name] = open_runtime(name, self._settings, self)
+        return runtime
+
+    def _drop_unstarted(self, held: _Held, verdict: Verdict) -> None:
+        self._queue.remove(held)
+        del self._held[held.assignment.job, held.assignment.attempt]
+        self._report_unstarted(held.assignment, verdict)
+
+    def _report_unstarted(self, assignment: Assignment, verdict: Verdict) -> None:
+        if self._silent:
+            return
+        now_ms = clock.now_ms()
+        self._outbox.add_finished(
+            Finished(
+                job=assignment.job,
+                attempt=assignment.attempt,
+                state=verdict.state,
+                started_at_ms=now_ms,
+                ended_at_ms=now_ms,
+                cause=verdict.cause.value,
+                message=verdict.message,
+            )
+        )
+
+    def _too_big(self, assignment: Assignment) -> Verdict:
+        lacking = ", ".join(_ask(assignment).lacking_in(self._allocatable))
+        text = f"asks for more {lacking} than this worker has ({self._allocatable})"
+        return Verdict("failed", Cause.INFRASTRUCTURE, text)
+
+
+def _ask(assignment: Assignment) -> Resources:
+    return Resources(assignment.cpu_milli, assignment.memory_mib, assignment.disk_mib, assignment.gpu)

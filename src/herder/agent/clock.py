@@ -1,0 +1,37 @@
+"""The agent's only sources of time and chance. Nothing else in `herder.agent` may read a clock or draw a number.
+
+Durations inside the agent are measured with the event loop's own clock (`loop.time()`), which tests can replace.
+"""
+
+import random
+import time
+
+_RANDOM = random.SystemRandom()
+
+
+def now_ms() -> int:
+    """Wall clock, milliseconds since the epoch: for what is reported, never for measuring a duration."""
+    return time.time_ns() // 1_000_000
+
+
+def nonce() -> str:
+    """A number that no other agent process has: makes a repeated activation harmless."""
+    return f"{_RANDOM.getrandbits(128):032x}"
+
+
+class BackOff:
+    """Waiting times that double from `first_s` to `most_s`, each cut by up to half at random so that workers spread."""
+
+    __slots__ = ("_first_s", "_most_s", "_next_s")
+
+    def __init__(self, first_s: float, most_s: float) -> None:
+        self._first_s = self._next_s = first_s
+        self._most_s = most_s
+
+    def next_s(self) -> float:
+        wait_s = self._next_s
+        self._next_s = min(self._most_s, wait_s * 2)
+        return wait_s * _RANDOM.uniform(0.5, 1.0)
+
+    def reset(self) -> None:
+        self._next_s = self._first_s

@@ -1,0 +1,220 @@
+"""The conversation with the server: at most one parked call and one send at a time. Started by `main`, ends by leaving.
+
+The send carries what the outbox holds and is answered at once; while it is under way everything else gathers for the next.
+Only when nothing is left to send is a call parked (it carries no results, so that overtaking it loses nothing). Failures are
+retried with back-off while the attempts go on, until the worker has been cut off for too long.
+"""
+
+import asyncio
+import logging
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from herder.agent import clock
+from herder.agent.attempts import Attempts
+from herder.agent.connection import Connection, Refused, Unreachable
+from herder.agent.outbox import Outbox, Shipment
+from herder.agent.settings import AgentSettings
+from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest
+
+_LOG = logging.getLogger(__name__)
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(ExchangeAnswer)
+_LEAVE_TRIES = 5
+
+
+class Leave(Enum):
+    """Why the conversation is over."""
+
+    DONE = "drained: everything is reported"
+    STOPPED = "the server does not want this worker any more"
+    REFUSED = "the server does not know this worker"
+    CUT_OFF = "the last results could not be delivered in time"
+
+
+class Exchange:
+    def __init__(
+        self,
+        connection: Connection,
+        settings: AgentSettings,
+        limits: ActivateAnswer,
+        attempts: Attempts,
+        outbox: Outbox,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connection = connection
+        self._settings = settings
+        self._limits = limits
+        self._attempts = attempts
+        self._outbox = outbox
+        self._number = 0
+        self._ack = 0
+        self._ack_of = 0
+        self._held_at = float("-inf")
+        self._sent_at = float("-inf")
+        self._answered_at = self._loop.time()
+        self._must_send = True
+        self._quiet = asyncio.Event()
+        self._over: asyncio.Future[Leave] = self._loop.create_future()
+
+    async def run(self) -> Leave:
+        """Until the worker has to go. Attempts may still be running then; nothing is sent any more."""
+        tasks = [self._loop.create_task(each) for each in (self._send(), self._park(), self._watch())]
+        try:
+            waited: list[asyncio.Future[Any]] = [self._over, *tasks]
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+            return await self._over
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Something outside has changed (a drain began): look whether it is time to go."""
+        self._send_soon()
+        self._leave_when_done()
+
+    def give_up(self, detail: str) -> None:
+        """Stop talking although not everything is reported."""
+        self._end(Leave.CUT_OFF, detail)
+
+    async def farewell(self) -> None:
+        """Tell the server that nothing is left here. It matters little if it does not arrive: silence says the same."""
+        for _ in range(_LEAVE_TRIES):
+            try:
+                await self._exchange(wait=False, leaving=True)
+            except Unreachable:
+                await asyncio.sleep(self._settings.retry_first_s)
+            except Refused:
+                return
+            else:
+                return
+
+    # --- the three tasks
+
+    async def _send(self) -> None:
+        back_off = clock.BackOff(self._settings.retry_first_s, self._settings.retry_most_s)
+        while not self._over.done():
+            await self._until_due()
+            try:
+                await self._exchange(wait=False)
+            except Unreachable as error:
+                self._must_send = True
+                _LOG.warning("exchange failed, will try again: %s", error)
+                await asyncio.sleep(back_off.next_s())
+            except Refused as error:
+                self._end(Leave.REFUSED, str(error))
+            else:
+                back_off.reset()
+
+    async def _park(self) -> None:
+        back_off = clock.BackOff(self._settings.retry_first_s, self._settings.retry_most_s)
+        while not self._over.done():
+            await self._quiet.wait()
+            parked_at = self._loop.time()
+            try:
+                await self._exchange(wait=True)
+            except Unreachable as error:
+                _LOG.warning("parked call failed: %s", error)
+                self._send_soon()
+                await asyncio.sleep(back_off.next_s())
+            except Refused as error:
+                self._end(Leave.REFUSED, str(error))
+            else:
+                back_off.reset()
+                if self._outbox.waiting.is_set():
+                    self._quiet.clear()
+                elif self._loop.time() - parked_at < self._settings.park_gap_s:
+                    await asyncio.sleep(self._settings.park_gap_s)
+
+    async def _watch(self) -> None:
+        limit_s = self._limits.self_delete_after_s
+        while not self._over.done():
+            silent_s = self._loop.time() - self._answered_at
+            if silent_s > limit_s:
+                self._end(Leave.CUT_OFF, f"no answer for {silent_s:.0f} s")
+            if self._loop.time() >= self._held_at + self._limits.beat_s:
+                self._send_soon()
+            await asyncio.sleep(max(0.02, min(1.0, limit_s / 10, self._limits.beat_s / 4)))
+
+    # --- one exchange
+
+    async def _until_due(self) -> None:
+        """Returns when there is something to send, or when somebody wants an exchange anyway."""
+        waiting = self._outbox.waiting
+        while not self._must_send and not waiting.is_set():
+            self._quiet.set()
+            await waiting.wait()
+        self._quiet.clear()
+        self._must_send = False
+        gap_s = self._sent_at + self._settings.send_gap_s - self._loop.time()
+        if gap_s > 0:
+            await asyncio.sleep(gap_s)
+
+    def _send_soon(self) -> None:
+        self._must_send = True
+        self._quiet.clear()
+        self._outbox.waiting.set()
+
+    async def _exchange(self, *, wait: bool, leaving: bool = False) -> None:
+        self._number = number = self._number + 1
+        shipment = Shipment([], [], []) if wait else self._outbox.pack()
+        now = self._loop.time()
+        tell_held = now >= self._held_at + self._limits.beat_s / 2
+        request = ExchangeRequest(
+            number=number,
+            ack=self._ack,
+            finished=shipment.finished,
+            started=shipment.started,
+            logs=shipment.logs,
+            held=self._attempts.held() if tell_held else None,
+            wait=wait,
+            leaving=leaving,
+        )
+        if not wait:
+            self._sent_at = now
+        if tell_held:
+            self._held_at = now
+        try:
+            body = await self._connection.call(
+                "/exchange", _ENCODER.encode(request), self._limits.poll_s if wait else 0.0
+            )
+            answer = _DECODER.decode(body)
+        except (Unreachable, msgspec.MsgspecError) as error:
+            self._held_at = float("-inf")
+            if isinstance(error, Unreachable):
+                raise
+            raise Unreachable(f"the answer cannot be read: {error}") from error
+        self._answered_at = self._loop.time()
+        self._outbox.receipt(shipment)
+        self._obey(number, answer)
+
+    def _obey(self, number: int, answer: ExchangeAnswer) -> None:
+        if answer.number and number > self._ack_of:
+            # A lower number than before in the answer to a later call is a new server process: its numbers count.
+            self._ack, self._ack_of = answer.number, number
+        if answer.stop:
+            self._end(Leave.STOPPED, "told to stop")
+            return
+        if answer.drain and not self._attempts.draining:
+            _LOG.info("told to drain")
+            self._attempts.drain()
+        if answer.assign:
+            self._attempts.take(answer.assign)
+        if answer.cancel:
+            self._attempts.cancel(answer.cancel)
+        self._leave_when_done()
+
+    def _leave_when_done(self) -> None:
+        if self._attempts.draining and self._attempts.is_idle() and self._outbox.empty:
+            self._end(Leave.DONE, "")
+
+    def _end(self, leave: Leave, detail: str) -> None:
+        if not self._over.done():
+            _LOG.info("leaving: %s%s", leave.value, f" ({detail})" if detail else "")
+            self._over.set_result(leave)

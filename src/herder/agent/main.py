@@ -1,0 +1,145 @@
+"""The life of an agent: activate, converse, leave. Called by the command line and by `python -m herder.agent`.
+
+It leaves no process and no scratch folder behind, whatever the reason to go. Exit codes are those of the command line.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+from enum import IntEnum
+
+from herder.agent.activation import activate
+from herder.agent.attempts import Attempts
+from herder.agent.connection import Connection, Refused, Unreachable
+from herder.agent.exchange import Exchange, Leave
+from herder.agent.outbox import Outbox
+from herder.agent.runtimes import Verdict
+from herder.agent.settings import AgentSettings, SettingsError
+from herder.model.job import Cause
+from herder.model.resources import Resources
+from herder.wire.exchange import ActivateAnswer
+
+_LOG = logging.getLogger(__name__)
+_TERMINATED = Verdict("failed", Cause.DRAINED, "the worker was told to leave while this attempt ran")
+_UNWANTED = Verdict("failed", Cause.INFRASTRUCTURE, "the worker had to leave")
+_KILL_LOOKS = 250
+_KILL_LOOK_S = 0.02
+
+
+class ExitCode(IntEnum):
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    NOT_ALLOWED = 5
+    UNREACHABLE = 6
+
+
+_EXIT_CODES = {
+    Leave.DONE: ExitCode.OK,
+    Leave.STOPPED: ExitCode.OK,
+    Leave.REFUSED: ExitCode.NOT_ALLOWED,
+    Leave.CUT_OFF: ExitCode.UNREACHABLE,
+}
+
+
+def run(settings: AgentSettings) -> int:
+    """Lives until the worker has to go; the process's exit code."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
+    )
+    os.umask(0o077)
+    return int(asyncio.run(_run(settings)))
+
+
+async def _run(settings: AgentSettings) -> ExitCode:
+    leave = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave.set)
+    return await live(settings, leave)
+
+
+async def live(settings: AgentSettings, leave: asyncio.Event) -> ExitCode:
+    """One worker's life inside a running event loop. Setting `leave` ends it gracefully."""
+    try:
+        connection = Connection(settings)
+        settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except SettingsError as error:
+        _LOG.error("%s", error)
+        return ExitCode.USAGE
+    except OSError as error:
+        _LOG.error("cannot make the work folder %s: %s", settings.folder, error.strerror)
+        return ExitCode.FAILURE
+    try:
+        limits = await _activate_unless(leave, connection, settings)
+        return ExitCode.OK if limits is None else await _work(settings, connection, limits, leave)
+    except Refused as error:
+        _LOG.error("worker %s is not let in: %s", settings.worker, error)
+        return ExitCode.NOT_ALLOWED
+    except Unreachable as error:
+        _LOG.error("worker %s gives up: %s", settings.worker, error)
+        return ExitCode.UNREACHABLE
+    finally:
+        await connection.close()
+        with suppress(OSError):
+            settings.folder.rmdir()
+
+
+async def _activate_unless(
+    leave: asyncio.Event, connection: Connection, settings: AgentSettings
+) -> ActivateAnswer | None:
+    activation = asyncio.ensure_future(activate(connection, settings))
+    leaving = asyncio.ensure_future(leave.wait())
+    try:
+        await asyncio.wait([activation, leaving], return_when=asyncio.FIRST_COMPLETED)
+        return await activation if activation.done() else None
+    finally:
+        for task in (activation, leaving):
+            task.cancel()
+        await asyncio.gather(activation, leaving, return_exceptions=True)
+
+
+async def _work(
+    settings: AgentSettings, connection: Connection, limits: ActivateAnswer, leave: asyncio.Event
+) -> ExitCode:
+    _LOG.info("worker %s is active at %s", limits.worker, settings.server_url)
+    outbox = Outbox(settings)
+    allocatable = Resources(limits.cpu_milli, limits.memory_mib, limits.disk_mib, limits.gpu)
+    attempts = Attempts(settings, outbox, allocatable=allocatable, slots=limits.slots)
+    exchange = Exchange(connection, settings, limits, attempts, outbox)
+    leaving = asyncio.ensure_future(_leave_when_told(leave, attempts, exchange, settings))
+    try:
+        reason = await exchange.run()
+        await _abandon(attempts)
+        if reason in (Leave.DONE, Leave.STOPPED):
+            await exchange.farewell()
+        return _EXIT_CODES[reason]
+    finally:
+        leaving.cancel()
+        await _abandon(attempts)
+        await attempts.close()
+
+
+async def _leave_when_told(
+    leave: asyncio.Event, attempts: Attempts, exchange: Exchange, settings: AgentSettings
+) -> None:
+    await leave.wait()
+    _LOG.info("told to terminate: stopping attempts")
+    attempts.stop_all(_TERMINATED)
+    exchange.wake()
+    await asyncio.sleep(settings.leave_timeout_s)
+    exchange.give_up("the time to leave is over")
+
+
+async def _abandon(attempts: Attempts) -> None:
+    """Kill what still runs and wait until it is gone; a process that even SIGKILL cannot end is left to the driver."""
+    if attempts.is_idle():
+        return
+    attempts.abandon_all(_UNWANTED)
+    for _ in range(_KILL_LOOKS):
+        if attempts.is_idle():
+            return
+        await asyncio.sleep(_KILL_LOOK_S)

@@ -1,0 +1,63 @@
+"""The ways in which an attempt can run, by name: one file each, loaded when the first attempt asks for it.
+
+A runtime gets an `Assignment` and either ends it at once (returns `Finished`) or returns a `Running` and calls
+`report.ended` exactly once later, from the event loop. It never talks to the server and never raises for what a job does.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Literal, NamedTuple, Protocol
+
+from herder.agent.settings import AgentSettings
+from herder.model.job import Cause
+from herder.wire.exchange import Assignment, Finished, LogChunk
+
+
+class Verdict(NamedTuple):
+    """How an attempt is to be reported when it was the agent that ended it."""
+
+    state: Literal["failed", "cancelled"]
+    cause: Cause
+    message: str
+
+
+class Running(Protocol):
+    """An attempt that has started and not ended."""
+
+    started_at_ms: int
+
+    def stop(self, verdict: Verdict, *, at_once: bool = False) -> None:
+        """End it, reporting `verdict`; `at_once` without the grace that lets it end by itself. May be called again."""
+
+
+class Report(Protocol):
+    """Where runtimes say what happens: implemented by `Attempts`."""
+
+    def ended(self, finished: Finished) -> None: ...
+
+    def output(self, chunks: list[LogChunk]) -> None: ...
+
+    def output_waits(self, job: int, attempt: int) -> bool:
+        """Whether earlier output of this attempt has not left yet: then more of it can wait in its file."""
+
+
+class Runtime(Protocol):
+    def start(self, assignment: Assignment) -> Finished | Running: ...
+
+    async def close(self) -> None:
+        """After the last attempt has ended: leave nothing behind."""
+
+
+RUNTIMES = {
+    "noop": "herder.agent.runtimes.noop:NoopRuntime",
+    "process": "herder.agent.runtimes.process:ProcessRuntime",
+}
+
+
+def open_runtime(name: str, settings: AgentSettings, report: Report) -> Runtime:
+    """Raises LookupError (no such runtime) or OSError (this machine lacks what it needs)."""
+    if name not in RUNTIMES:
+        raise LookupError(f"this worker has no runtime {name!r}; it has {', '.join(sorted(RUNTIMES))}")
+    module, _, attribute = RUNTIMES[name].partition(":")
+    make: Callable[[AgentSettings, Report], Runtime] = getattr(import_module(module), attribute)
+    return make(settings, report)

@@ -1,0 +1,131 @@
+"""Settings of one agent, each with its unit and the reason for its default. Read by everything in `herder.agent`.
+
+They come from the environment that a driver (or a person) gives to the worker; `from_environment` takes the activation
+token out of it, so that no attempt can inherit it.
+"""
+
+import os
+import stat
+import tempfile
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from herder.wire import startup
+
+
+class SettingsError(ValueError):
+    """The agent cannot start like this; the text says what to set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings:
+    server_url: str
+    """Base address of the server, for example http://10.0.0.5:8080."""
+    worker: str
+    activation_token: str = field(repr=False)
+    """Works once. Never logged; not part of `repr`."""
+    installation: str = "default"
+    """Marks this worker's processes; several installations may share a machine."""
+    work_folder: Path | None = None
+    """Where scratch folders are made; None: `herder-INSTALLATION-WORKER` in the machine's temporary folder."""
+    self_delete_after_s: float = 600.0
+    """Give up activation after this long; the server's answer then sets the limit for being cut off."""
+    ca_file: str | None = None
+    """Certificate authority to trust for an https server; None: the system's."""
+
+    # --- talking to the server
+    answer_timeout_s: float = 15.0
+    """Most a call may take beyond what the server may hold it open: above a slow commit, below `dead_after_s` (45 s)."""
+    retry_first_s: float = 0.05
+    retry_most_s: float = 2.0
+    """Back-off when the server cannot be reached: quick for a restart, at most 0.5 calls/s and worker in a long outage."""
+    send_gap_s: float = 0.002
+    """Least time between two sends, so that ends of jobs in the same instant travel together."""
+    park_gap_s: float = 0.005
+    """Wait before parking again when a parked call came back at once with nothing: bounds the calls of a hasty server."""
+    started_delay_s: float = 0.05
+    """A start is reported only of attempts that run longer: short ones report start and end in one."""
+    finished_per_exchange: int = 2000
+    bytes_per_exchange: int = 4 * 2**20
+    """Results and output in one exchange, so that a request stays well under what servers accept (at least one item)."""
+    remember_ended: int = 20_000
+    """Ended attempts remembered to recognise a late repeat of their assignment: seconds of the highest rate, about 2 MiB."""
+    leave_timeout_s: float = 15.0
+    """Longest time to report the last results after SIGTERM: under the 30 s that Kubernetes and systemd commonly give."""
+
+    # --- running attempts
+    kill_grace_s: float = 5.0
+    """From SIGTERM to SIGKILL when an attempt is stopped."""
+    sample_s: float = 0.25
+    """How often memory is looked at. Stretched by itself so that looking never takes more than 2 % of a core."""
+    disk_sample_s: float = 1.0
+    disk_entries_most: int = 50_000
+    """Files counted in one look at a scratch folder; what is beyond is not seen."""
+    memory_backstop_factor: float = 2.0
+    memory_backstop_extra_mib: int = 256
+    """RLIMIT_DATA = limit × factor + extra. Wide, since it counts reserved memory (thread stacks, arenas), not used memory."""
+    pin_cpus: bool = True
+    """Bind attempts to as many cores as they asked for, rounded up. Off saves about 0.1 ms per process."""
+    cgroup_folder: Path | None = None
+    """A cgroup v2 folder delegated to this agent (systemd: Delegate=yes) with cpu and memory in its subtree_control."""
+    log_every_s: float = 1.0
+    log_most_bytes: int = 2**20
+    """Output kept per attempt; the rest is counted and left out."""
+    result_most_bytes: int = 2**20
+
+    @property
+    def folder(self) -> Path:
+        default = f"herder-{self.installation}-{self.worker}"
+        return self.work_folder or Path(tempfile.gettempdir()) / default
+
+
+def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
+    """Raises SettingsError. Removes the activation token from `environ`."""
+    token = environ.pop(startup.ACTIVATION_TOKEN, "") or _token_from_file(environ)
+    if not token:
+        raise SettingsError(
+            f"no activation token: set {startup.ACTIVATION_TOKEN}, or {startup.ACTIVATION_TOKEN_FILE} to a file of mode 0600"
+        )
+    folder = environ.get(startup.WORK_FOLDER)
+    return AgentSettings(
+        server_url=_required(environ, startup.SERVER).rstrip("/"),
+        worker=_required(environ, startup.WORKER),
+        activation_token=token,
+        installation=environ.get(startup.INSTALLATION) or "default",
+        work_folder=Path(folder) if folder else None,
+        self_delete_after_s=_seconds(environ, startup.SELF_DELETE_AFTER_S, 600.0),
+        ca_file=environ.get(startup.CA_FILE) or None,
+    )
+
+
+def _required(environ: MutableMapping[str, str], name: str) -> str:
+    value = environ.get(name, "")
+    if not value:
+        raise SettingsError(f"{name} is not set; the driver that made this worker should have set it")
+    return value
+
+
+def _seconds(environ: MutableMapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, "")
+    try:
+        seconds = float(text) if text else default
+    except ValueError:
+        raise SettingsError(f"{name} is {text!r}; give a number of seconds") from None
+    if not 0 < seconds < float("inf"):
+        raise SettingsError(f"{name} is {text!r}; give a number of seconds above 0")
+    return seconds
+
+
+def _token_from_file(environ: MutableMapping[str, str]) -> str:
+    path = environ.get(startup.ACTIVATION_TOKEN_FILE, "")
+    if not path:
+        return ""
+    try:
+        with open(path, encoding="utf-8") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                raise SettingsError(f"{path} can be read by others (mode {mode:04o}); chmod 600 it")
+            return file.read(4096).strip()
+    except OSError as error:
+        raise SettingsError(f"cannot read the activation token from {path}: {error.strerror}") from None

@@ -1,0 +1,59 @@
+"""The ASGI application: all routes of the API, and whatever else is served beside them. Made by `app.py`."""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
+
+from herder.api import routes_events, routes_fleet, routes_work, routes_worker
+from herder.api.front import Front
+from herder.api.idempotency import Answers
+from herder.api.openapi import document
+from herder.api.replies import problem, reply
+from herder.control.core import Core
+from herder.control.errors import NotKnown, Refused
+from herder.model.records import IdempotencyRecord
+
+PREFIX = "/api/v1"
+
+
+class MethodNotAllowed(Refused):
+    status = 405
+    code = "method_not_allowed"
+
+
+def application(
+    core: Core, known_answers: list[IdempotencyRecord], beside: Sequence[BaseRoute] = ()
+) -> FastAPI:
+    """`beside`: routes of other faces (the dashboard)."""
+    app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None)
+    app.router.routes.extend(routes_worker.routes(core, PREFIX))
+    front = Front(core, Answers(known_answers))
+    routes_work.add(front)
+    routes_fleet.add(front)
+    routes_events.add(front)
+    front.mount(app, PREFIX)
+    openapi = document(front.operations, PREFIX)
+
+    async def show_openapi(request: Request) -> Response:
+        return reply(openapi)
+
+    app.add_route(f"{PREFIX}/openapi.json", show_openapi, include_in_schema=False)
+    app.add_route(f"{PREFIX}/health", routes_events.health, include_in_schema=False)
+    app.add_route(f"{PREFIX}/ready", routes_events.ready(core), include_in_schema=False)
+    app.add_route("/metrics", routes_events.metrics(core), include_in_schema=False)
+    app.router.routes.extend(beside)
+    app.add_exception_handler(HTTPException, _not_routed)
+    return app
+
+
+async def _not_routed(request: Request, error: Exception) -> Response:
+    """What the router itself refuses, in the same form as everything else."""
+    assert isinstance(error, HTTPException)
+    what = f"{request.method} {request.url.path}"
+    if error.status_code == 404:
+        return problem(NotKnown(f"there is no {what}", hint=f"see {PREFIX}/openapi.json"))
+    if error.status_code == 405:
+        return problem(MethodNotAllowed(f"{what} is not possible", hint=f"see {PREFIX}/openapi.json"))
+    return problem(Refused(str(error.detail)))

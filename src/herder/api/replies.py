@@ -1,0 +1,76 @@
+"""Answers as bytes: JSON by msgspec, problems by RFC 9457. Used by all routes."""
+
+from typing import Any
+
+import msgspec
+from fastapi import Request, Response
+
+from herder.control.errors import Invalid, Refused
+from herder.wire.resources import Problem
+
+_encode = msgspec.json.Encoder().encode
+#: A request body larger than this is refused: 10,000 jobs of 3 KiB.
+BODY_BYTES_MAX = 32 * 2**20
+
+_TITLES = {
+    400: "Bad request",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Conflict",
+    413: "Too large",
+    422: "Invalid input",
+    429: "Too much at once",
+}
+
+
+def reply(value: Any, status: int = 200) -> Response:
+    return Response(_encode(value), status_code=status, media_type="application/json")
+
+
+def problem(refused: Refused) -> Response:
+    body = Problem(
+        title=_TITLES.get(refused.status, "Refused"),
+        status=refused.status,
+        detail=refused.detail,
+        code=refused.code,
+        field=refused.field,
+        hint=refused.hint,
+    )
+    headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
+    return Response(
+        _encode(body), status_code=refused.status, media_type="application/problem+json", headers=headers
+    )
+
+
+def decode(body: bytes, kind: Any) -> Any:
+    """Raises Invalid, which names the field as a path (`jobs[3].cpu`)."""
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$")
+        raise Invalid(text, field=path.rstrip("`").lstrip("."), hint="see /api/v1/openapi.json") from None
+    except msgspec.DecodeError as error:
+        raise Invalid(f"the body is not JSON: {error}") from None
+
+
+def bearer(request: Request) -> str:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def number(request: Request, name: str, default: int | None = None) -> int | None:
+    """A whole number of the query string. Raises Invalid."""
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return default
+    if not text.lstrip("-").isdigit() or len(text) > 18:
+        raise Invalid(f"{text!r} is not a whole number", field=name)
+    return int(text)
+
+
+def flag(request: Request, name: str) -> bool:
+    text = request.query_params.get(name, "").lower()
+    if text not in ("", "0", "1", "true", "false", "yes", "no"):
+        raise Invalid(f"{text!r} is neither true nor false", field=name)
+    return text in ("1", "true", "yes")

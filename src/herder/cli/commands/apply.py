@@ -1,0 +1,70 @@
+"""`herder apply`: make the pools as the files say, after showing the difference and its price."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from herder.cli.options import DryRun, Files, Yes
+from herder.cli.output.formats import Format
+from herder.cli.output.plans import apply_lines
+from herder.cli.session import Session, session
+from herder.cli.shape import command
+
+if TYPE_CHECKING:
+    from herder.settings import Settings
+    from herder.wire.resources import ApplyAnswer
+
+
+def add_to(app: typer.Typer) -> None:
+    @command(app, "apply", example="herder apply -f herder.yaml --dry-run\nherder apply -f herder.yaml")
+    def apply(ctx: typer.Context, file: Files, dry_run: DryRun = False, yes: Yes = False) -> None:
+        """Make the pools as the files say.
+
+        Shows what changes and what it may cost, and on a terminal asks before it acts. Pools that the files do not name
+        are left alone. A file with a fault changes nothing.
+        """
+        say = session(ctx)
+        settings = _load(file)
+        _doubts(say, settings)
+        if not settings.pools:
+            say.say("The files name no pools, so there is nothing to apply.")
+            return
+        expected = say.client.apply(settings.pools, dry_run=True)
+        if dry_run:
+            _show(say, expected)
+            return
+        changed = [change for change in expected.changes if change.change != "unchanged"]
+        if changed and sys.stdin.isatty() and not yes:
+            say.confirm("\n".join(apply_lines(expected)), yes=False)
+        _show(say, say.client.apply(settings.pools))
+
+
+def _load(paths: list[str]) -> "Settings":
+    from herder.settings import load, load_texts
+
+    if paths == ["-"]:
+        return load_texts([("stdin", sys.stdin.read())])
+    return load([Path(path) for path in paths])
+
+
+def _doubts(say: Session, settings: "Settings") -> None:
+    from herder.settings import Severity, lint
+
+    for doubt in lint(settings):
+        if doubt.severity is not Severity.NOTE:
+            say.say(f"{doubt.severity}: {doubt}")
+
+
+def _show(say: Session, answer: "ApplyAnswer") -> None:
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data(answer)
+    elif say.format is Format.NAME:
+        for change in answer.changes:
+            say.printer.line(change.pool)
+    else:
+        for line in apply_lines(answer):
+            say.printer.line(line)
+        if answer.dry_run:
+            say.say("Nothing was changed (dry run).")

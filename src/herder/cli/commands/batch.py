@@ -1,0 +1,149 @@
+"""`herder batch`: submit many jobs at once, watch over them, cancel them."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from herder.cli.completion import BatchArgument
+from herder.cli.exits import Code
+from herder.cli.options import DryRun, Limit, Message, Timeout, Watch, Yes, seconds
+from herder.cli.output import describe
+from herder.cli.output.views import BATCHES
+from herder.cli.output.words import counted
+from herder.cli.session import Session, detaching, session
+from herder.cli.shape import command, noun
+
+if TYPE_CHECKING:
+    from herder.cli.jobfile import JobFile
+    from herder.wire.resources import BatchView
+
+
+def build() -> typer.Typer:
+    app = noun("Batches: many jobs that belong together.", example="herder batch submit jobs.yaml --wait")
+    command(app, "submit", example="herder batch submit jobs.yaml\ncat jobs.jsonl | herder batch submit -")(
+        submit
+    )
+    command(app, "list", example="herder batch list --state running")(show_all)
+    command(app, "get", example="herder batch get 3")(get)
+    command(app, "wait", example="herder batch wait 3 --timeout 1h")(wait)
+    command(app, "cancel", example="herder batch cancel 3 --yes")(cancel)
+    return app
+
+
+def submit(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="YAML, JSON, or JSON lines; - is stdin.")],
+    name: Annotated[str | None, typer.Option("--name", help="Instead of the name in the file.")] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", help="Instead of the project in the file.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--wait", help="Stay until all jobs have ended.")] = False,
+    timeout: Timeout = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Submit the jobs of a file as one batch.
+
+    The whole file is checked first; a fault in it submits nothing. Nothing runs before the last job has been sent.
+    """
+    from herder.cli.jobfile import read_jobs
+
+    say = session(ctx)
+    limit = seconds(timeout)
+    found = read_jobs(file)
+    found.batch.name = name or found.batch.name
+    found.batch.project = project or found.batch.project
+    if dry_run:
+        say.say(f"{counted(len(found.jobs), 'job')}, all well formed. Nothing was submitted (dry run).")
+        return
+    view = _send(say, found)
+    if not follow:
+        say.done(f"batch {view.id} with {counted(view.jobs, 'job')} submitted", view, view.id)
+        say.say(f"Wait for it with: herder batch wait {view.id}")
+        return
+    say.say(f"batch {view.id} with {counted(view.jobs, 'job')} submitted")
+    _wait(say, view.id, limit)
+
+
+def _send(say: Session, found: "JobFile") -> "BatchView":
+    from herder.cli.output.progress import progress
+
+    view: BatchView | None = None
+    with progress(say, "submitting", len(found.jobs)) as advance:
+        for sent, latest in say.client.batches.submit(found.batch, found.jobs):
+            view = latest
+            advance(sent)
+    assert view is not None, "submit yields at least once"
+    return view
+
+
+def show_all(
+    ctx: typer.Context,
+    state: Annotated[str | None, typer.Option("--state", help="Only in this state, as in running.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Only of this user.")] = None,
+    limit: Limit = 100,
+    watch: Watch = False,
+) -> None:
+    """List batches, 100 if --limit does not say otherwise."""
+    say = session(ctx)
+
+    def fetch() -> list["BatchView"]:
+        return list(say.client.batches.list(state=state, user=user, limit=limit))
+
+    if watch:
+        from herder.cli.output.changes import watch as go_on
+
+        go_on(say, BATCHES, fetch)
+        return
+    found = fetch()
+    say.printer.items(BATCHES, found)
+    if not found:
+        say.say(BATCHES.empty)
+
+
+def get(ctx: typer.Context, batch: BatchArgument) -> None:
+    """Show one batch and how far it is."""
+    say = session(ctx)
+    found = say.client.batches.get(batch)
+    say.printer.one(BATCHES, found, describe.batch(found, say.printer.now_s))
+
+
+def wait(ctx: typer.Context, batch: BatchArgument, timeout: Timeout = None) -> None:
+    """Wait until all jobs of a batch have ended.
+
+    Exit code 0 when all succeeded, 8 when some did, 1 when none did, 7 when the time was over first.
+    """
+    _wait(session(ctx), batch, seconds(timeout))
+
+
+def _wait(say: Session, batch: int, timeout_s: float | None) -> None:
+    with detaching(f"batch {batch}", f"herder batch wait {batch}"):
+        view = say.client.batches.wait(batch, timeout_s)
+    counts = ", ".join(f"{count:,} {state}" for state, count in view.counts.items() if count)
+    say.done(f"batch {view.id} {view.state}: {counts or 'no jobs'}", view, view.id)
+    code = _outcome(view)
+    if code is not Code.OK:
+        raise typer.Exit(code)
+
+
+def _outcome(view: "BatchView") -> Code:
+    succeeded = view.counts.get("succeeded", 0)
+    if view.state == "succeeded" and succeeded == view.jobs:
+        return Code.OK
+    return Code.PARTLY_DONE if succeeded else Code.FAILURE
+
+
+def cancel(
+    ctx: typer.Context, batch: BatchArgument, message: Message = "", dry_run: DryRun = False, yes: Yes = False
+) -> None:
+    """Cancel what is left of a batch; running attempts are stopped."""
+    say = session(ctx)
+    if dry_run or not yes:
+        view = say.client.batches.get(batch)
+        open_jobs = sum(view.counts.get(state, 0) for state in ("pending", "blocked", "ready", "running"))
+        effect = f"cancels {counted(open_jobs, 'job')} of batch {batch}, {view.counts.get('running', 0)} of them running"
+        if dry_run:
+            say.done(f"{effect} (dry run, nothing was changed)", view, batch)
+            return
+        say.confirm(effect, yes=False)
+    done = say.client.batches.cancel(batch, message)
+    say.done(done.text, done, batch)

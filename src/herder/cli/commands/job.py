@@ -1,0 +1,223 @@
+"""`herder job`: submit single jobs, follow them, and ask why one waits."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from herder.cli.completion import JobArgument, PoolOption, complete_batches, complete_pools
+from herder.cli.exits import Code
+from herder.cli.options import DryRun, Limit, Message, Timeout, Watch, Yes, pair, seconds, usage
+from herder.cli.output import describe
+from herder.cli.output.formats import Format
+from herder.cli.output.plans import explanation_lines
+from herder.cli.output.views import JOBS
+from herder.cli.session import Session, detaching, session
+from herder.cli.shape import PassOnCommand, command, noun
+
+if TYPE_CHECKING:
+    from herder.wire.resources import JobSubmission, JobView
+
+_SUBMIT = "herder job submit -- echo hello\nherder job submit --cpu 2 --memory 4Gi --timeout 1h --wait -- make report"
+
+
+def build() -> typer.Typer:
+    app = noun("Jobs: single pieces of work.", example="herder job submit -- echo hello")
+    command(app, "submit", example=_SUBMIT, cls=PassOnCommand)(submit)
+    command(app, "list", example="herder job list --state failed")(show_all)
+    command(app, "get", example="herder job get 17")(get)
+    command(app, "logs", example="herder job logs 17 --follow")(logs)
+    command(app, "wait", example="herder job wait 17 --timeout 10m")(wait)
+    command(app, "explain", example="herder job explain 17")(explain)
+    command(app, "cancel", example="herder job cancel 17 --yes")(cancel)
+    return app
+
+
+def submit(
+    ctx: typer.Context,
+    *,
+    words: Annotated[list[str], typer.Argument(metavar="COMMAND", help="What to run, after two dashes.")],
+    name: Annotated[str | None, typer.Option("--name", help="A name to find the job by.")] = None,
+    cpu: Annotated[str, typer.Option("--cpu", help="Cores: 2, 0.5 or 500m.")] = "100m",
+    memory: Annotated[str, typer.Option("--memory", help="As in 512Mi or 4Gi.")] = "128Mi",
+    disk: Annotated[str, typer.Option("--disk", help="As in 10Gi.")] = "0",
+    gpu: Annotated[int, typer.Option("--gpu", min=0, help="Whole GPUs.")] = 0,
+    pool: Annotated[
+        str, typer.Option("--pool", autocompletion=complete_pools, help="auto: the cheapest that fits.")
+    ] = "auto",
+    env: Annotated[
+        list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="Repeat for more.")
+    ] = None,
+    select: Annotated[
+        list[str] | None, typer.Option("--select", metavar="LABEL=V", help="Only on workers with this label.")
+    ] = None,
+    tolerate: Annotated[
+        list[str] | None,
+        typer.Option("--tolerate", metavar="TAINT=V", help="Run also on workers with this taint."),
+    ] = None,
+    priority: Annotated[int, typer.Option("--priority", help="Higher is more urgent.")] = 0,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="TIME", help="Stop an attempt after: 10m.")
+    ] = None,
+    retries: Annotated[
+        int, typer.Option("--retries", min=0, help="More tries after failures of its own.")
+    ] = 0,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Stay until it has ended; exit 0 when it succeeded.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print its output while it runs; then as --wait.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Submit one job.
+
+    Answers at once with the job's number; --wait or --follow stay with it, and Ctrl-C leaves it running.
+    """
+    from herder.cli.jobfile import checked
+    from herder.wire.resources import JobSubmission
+
+    say = session(ctx)
+    if timeout is not None and not seconds(timeout):
+        raise usage("--timeout: a job needs some time", hint="Write for example --timeout 10m.")
+    job = JobSubmission(
+        command=words,
+        key=name,
+        env=dict(pair(each, "--env") for each in env or ()),
+        cpu=cpu,
+        memory=memory,
+        disk=disk,
+        gpu=gpu,
+        pool=pool,
+        priority=priority,
+        timeout_s=seconds(timeout),
+        retries=retries,
+        selector=dict(pair(each, "--select") for each in select or ()),
+        tolerations=[_toleration(each) for each in tolerate or ()],
+    )
+    checked(job, "this job")
+    if dry_run:
+        say.say("The job is well formed. Nothing was submitted (dry run).")
+        return
+    _send(say, job, wait=wait, follow=follow)
+
+
+def _send(say: Session, job: "JobSubmission", *, wait: bool, follow: bool) -> None:
+    number = say.client.jobs.submit(job)
+    if not (wait or follow):
+        say.done(f"job {number.first_job} submitted", number, number.first_job)
+        say.say(f"Follow it with: herder job logs {number.first_job} --follow")
+        return
+    say.say(f"job {number.first_job} submitted")
+    with detaching(f"job {number.first_job}", f"herder job wait {number.first_job}"):
+        if follow:
+            _print_logs(say, number.first_job, None, follow=True)
+        view = say.client.jobs.wait(number.first_job)
+    _outcome(say, view, quiet=follow)
+
+
+def show_all(
+    ctx: typer.Context,
+    batch: Annotated[
+        int | None, typer.Option("--batch", autocompletion=complete_batches, help="Only of this batch.")
+    ] = None,
+    state: Annotated[str | None, typer.Option("--state", help="Only in this state, as in failed.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Only of this user.")] = None,
+    pool: PoolOption = None,
+    limit: Limit = 100,
+    watch: Watch = False,
+) -> None:
+    """List jobs, 100 if --limit does not say otherwise."""
+    say = session(ctx)
+
+    def fetch() -> list["JobView"]:
+        return list(say.client.jobs.list(batch=batch, state=state, user=user, pool=pool, limit=limit))
+
+    if watch:
+        from herder.cli.output.changes import watch as go_on
+
+        go_on(say, JOBS, fetch)
+        return
+    found = fetch()
+    say.printer.items(JOBS, found)
+    if not found:
+        say.say(JOBS.empty)
+    elif len(found) == limit:
+        say.say(f"These are {limit}; --limit shows more.")
+
+
+def get(ctx: typer.Context, job: JobArgument) -> None:
+    """Show one job with all its attempts."""
+    say = session(ctx)
+    found = say.client.jobs.get(job)
+    say.printer.one(JOBS, found, describe.job(found, say.printer.now_s))
+
+
+def logs(
+    ctx: typer.Context,
+    job: JobArgument,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", min=1, help="Which; the last if not given.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until the job has ended.")] = False,
+) -> None:
+    """Print what a job wrote."""
+    say = session(ctx)
+    with detaching(f"job {job}", f"herder job logs {job} --follow"):
+        _print_logs(say, job, attempt, follow=follow)
+
+
+def _print_logs(say: Session, job: int, attempt: int | None, *, follow: bool) -> None:
+    for piece in say.client.jobs.logs(job, attempt=attempt, follow=follow):
+        say.out.write(piece)
+        say.out.flush()
+
+
+def wait(ctx: typer.Context, job: JobArgument, timeout: Timeout = None) -> None:
+    """Wait until a job has ended.
+
+    Exit code 0 when it succeeded, 1 when not, 7 when the time was over first.
+    """
+    say = session(ctx)
+    limit = seconds(timeout)
+    with detaching(f"job {job}", f"herder job wait {job}"):
+        view = say.client.jobs.wait(job, limit)
+    _outcome(say, view)
+
+
+def _outcome(say: Session, view: "JobView", *, quiet: bool = False) -> None:
+    because = f" ({view.cause}: {view.message})".replace(": )", ")") if view.cause else ""
+    text = f"job {view.id} {view.state}{because}"
+    if quiet and say.format is Format.TABLE:
+        say.say(text)
+    else:
+        say.done(text, view, view.id)
+    if view.state != "succeeded":
+        raise typer.Exit(Code.FAILURE)
+
+
+def explain(ctx: typer.Context, job: JobArgument) -> None:
+    """Say why a job is where it is: waiting, running, failed."""
+    say = session(ctx)
+    found = say.client.jobs.explain(job)
+    say.done("\n".join(explanation_lines(found)), found, job)
+
+
+def cancel(
+    ctx: typer.Context, job: JobArgument, message: Message = "", dry_run: DryRun = False, yes: Yes = False
+) -> None:
+    """Cancel a job; a running attempt is stopped."""
+    say = session(ctx)
+    if dry_run or not yes:
+        view = say.client.jobs.get(job)
+        effect = f"cancels job {job}, which is {view.state}"
+        if dry_run:
+            say.done(f"{effect} (dry run, nothing was changed)", view, job)
+            return
+        say.confirm(effect, yes=False)
+    done = say.client.jobs.cancel(job, message)
+    say.done(done.text, done, job)
+
+
+def _toleration(text: str) -> dict[str, str]:
+    key, equals, value = text.partition("=")
+    return {"key": key, "value": value} if equals else {"key": key}

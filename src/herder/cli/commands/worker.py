@@ -1,0 +1,154 @@
+"""`herder worker`: look at workers and act on single ones."""
+
+from typing import Annotated
+
+import typer
+
+from herder.cli.completion import PoolOption, WorkerArgument
+from herder.cli.options import DryRun, Limit, Message, Watch, Yes
+from herder.cli.output import describe
+from herder.cli.output.views import WORKERS
+from herder.cli.session import Session, session, suggesting
+from herder.cli.shape import command, noun
+
+_FORCE = Annotated[
+    bool, typer.Option("--force", help="Do not wait for running jobs; they are retried elsewhere.")
+]
+
+
+def build() -> typer.Typer:
+    app = noun("Workers: the machines that run jobs.", example="herder worker list --pool burst")
+    command(app, "list", example="herder worker list\nherder worker list --pool burst -o wide")(show_all)
+    command(app, "get", example="herder worker get burst-7-1")(get)
+    command(app, "cordon", example='herder worker cordon burst-7-1 --message "disk is slow"')(cordon)
+    command(app, "uncordon", example="herder worker uncordon burst-7-1")(uncordon)
+    command(app, "drain", example="herder worker drain burst-7-1 --dry-run")(drain)
+    command(app, "extend", example="herder worker extend burst-7-1 --hours 2")(extend)
+    command(app, "remove", example="herder worker remove burst-7-1 --yes")(remove)
+    command(app, "console", example="herder worker console burst-7-1")(console)
+    return app
+
+
+def show_all(
+    ctx: typer.Context,
+    pool: PoolOption = None,
+    state: Annotated[str | None, typer.Option("--state", help="Only in this state, as in ready.")] = None,
+    ended: Annotated[bool, typer.Option("--ended", help="Also those that are gone.")] = False,
+    limit: Limit = None,
+    watch: Watch = False,
+) -> None:
+    """List workers, what they do and what they cost."""
+    say = session(ctx)
+
+    def fetch() -> list[object]:
+        return list(say.client.workers.list(pool=pool, state=state, ended=ended, limit=limit))
+
+    if watch:
+        from herder.cli.output.changes import watch as go_on
+
+        go_on(say, WORKERS, fetch)
+        return
+    found = fetch()
+    say.printer.items(WORKERS, found)
+    if not found:
+        say.say(WORKERS.empty)
+
+
+def get(ctx: typer.Context, worker: WorkerArgument) -> None:
+    """Show one worker in full."""
+    say = session(ctx)
+    with suggesting(say, "worker", worker):
+        found = say.client.workers.get(worker)
+    say.printer.one(WORKERS, found, describe.worker(found, say.printer.now_s))
+
+
+def cordon(
+    ctx: typer.Context, worker: WorkerArgument, message: Message = "", dry_run: DryRun = False
+) -> None:
+    """Give a worker no new jobs; what runs goes on."""
+    _act(session(ctx), worker, "cordon", message=message, dry_run=dry_run)
+
+
+def uncordon(
+    ctx: typer.Context, worker: WorkerArgument, message: Message = "", dry_run: DryRun = False
+) -> None:
+    """Give a cordoned worker new jobs again."""
+    _act(session(ctx), worker, "uncordon", message=message, dry_run=dry_run)
+
+
+def drain(
+    ctx: typer.Context,
+    worker: WorkerArgument,
+    message: Message = "",
+    force: _FORCE = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Let a worker end its jobs, then remove it."""
+    _destroy(session(ctx), worker, "drain", message=message, force=force, dry_run=dry_run, yes=yes)
+
+
+def extend(
+    ctx: typer.Context,
+    worker: WorkerArgument,
+    hours: Annotated[
+        float | None, typer.Option("--hours", help="By how much; the pool's own step if not given.")
+    ] = None,
+    message: Message = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Let a worker live longer, up to its pool's maximum."""
+    _act(session(ctx), worker, "extend", message=message, hours=hours, dry_run=dry_run)
+
+
+def remove(
+    ctx: typer.Context,
+    worker: WorkerArgument,
+    message: Message = "",
+    force: _FORCE = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Remove a worker now; with --force without a drain."""
+    _destroy(session(ctx), worker, "remove", message=message, force=force, dry_run=dry_run, yes=yes)
+
+
+def console(ctx: typer.Context, worker: WorkerArgument) -> None:
+    """Print the last of what a worker's machine wrote, to look for a fault."""
+    say = session(ctx)
+    with suggesting(say, "worker", worker):
+        text = say.client.workers.console(worker)
+    if text:
+        say.printer.line(text)
+    else:
+        say.say("The machine has written nothing.")
+
+
+def _destroy(
+    say: Session, worker: str, verb: str, *, message: str, force: bool, dry_run: bool, yes: bool
+) -> None:
+    from herder.wire.resources import WorkerAction
+
+    if not (yes or dry_run):
+        with suggesting(say, "worker", worker):
+            effect = say.client.workers.act(worker, verb, WorkerAction(force=force), dry_run=True)
+        say.confirm(effect.text, yes=False)
+    _act(say, worker, verb, message=message, force=force, dry_run=dry_run)
+
+
+def _act(
+    say: Session,
+    worker: str,
+    verb: str,
+    *,
+    message: str,
+    dry_run: bool,
+    force: bool = False,
+    hours: float | None = None,
+) -> None:
+    from herder.wire.resources import WorkerAction
+
+    action = WorkerAction(message=message, force=force, hours=hours)
+    with suggesting(say, "worker", worker):
+        done = say.client.workers.act(worker, verb, action, dry_run=dry_run)
+    say.done(done.text, done, worker)

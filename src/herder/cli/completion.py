@@ -1,0 +1,69 @@
+"""Names for tab completion, asked from the server: at most a second, and silent when there is no answer."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from herder.client import HerderClient
+
+TIMEOUT_S = 1.0
+NAMES_MAX = 200
+
+
+def _completer(names: "Callable[[HerderClient], Iterator[tuple[str, str]]]") -> Callable[..., list[Any]]:
+    def complete(ctx: typer.Context, args: list[str], incomplete: str) -> list[Any]:
+        from herder.client import ClientError, connect
+
+        options = ctx.find_root().params | ctx.params
+        found: list[tuple[str, str]] = []
+        with contextlib.suppress(ClientError):
+            client = connect(
+                url=options.get("server"),
+                profile=options.get("profile"),
+                token_file=options.get("token_file"),
+                timeout_s=TIMEOUT_S,
+                retries=0,
+            )
+            with client:
+                found.extend(names(client))
+        return [row for row in found if row[0].startswith(incomplete)][:NAMES_MAX]
+
+    return complete
+
+
+def _pools(client: "HerderClient") -> Iterator[tuple[str, str]]:
+    return ((pool.name, f"{pool.ready} ready") for pool in client.pools.list())
+
+
+def _workers(client: "HerderClient") -> Iterator[tuple[str, str]]:
+    return ((worker.name, worker.state) for worker in client.workers.list(limit=NAMES_MAX))
+
+
+def _batches(client: "HerderClient") -> Iterator[tuple[str, str]]:
+    return (
+        (str(batch.id), f"{batch.name} {batch.state}".strip())
+        for batch in client.batches.list(limit=NAMES_MAX)
+    )
+
+
+complete_pools = _completer(_pools)
+complete_workers = _completer(_workers)
+complete_batches = _completer(_batches)
+
+PoolArgument = Annotated[
+    str, typer.Argument(metavar="POOL", autocompletion=complete_pools, help="A pool's name.")
+]
+WorkerArgument = Annotated[
+    str, typer.Argument(metavar="WORKER", autocompletion=complete_workers, help="A worker's name.")
+]
+BatchArgument = Annotated[
+    int, typer.Argument(metavar="BATCH", autocompletion=complete_batches, help="A batch's number.")
+]
+JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="A job's number.")]
+PoolOption = Annotated[
+    str | None,
+    typer.Option("--pool", metavar="POOL", autocompletion=complete_pools, help="Only of this pool."),
+]

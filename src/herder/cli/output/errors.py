@@ -1,0 +1,76 @@
+"""Errors for people (one line what, one line what to do, on stderr) and for programs (a JSON object, on stderr too)."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from herder.cli.exits import Code, CommandError, code_of
+from herder.cli.output.formats import Format
+from herder.client.errors import ClientError
+from herder.settings.problems import SettingsError
+
+if TYPE_CHECKING:
+    from herder.cli.session import Session
+
+
+def show_error(session: "Session", error: Exception) -> int:
+    """Prints the error; the answer is its exit code."""
+    code, word, message, hint = _parts(error)
+    if not message:
+        return code
+    if session.format is Format.JSON:
+        row: dict[str, Any] = {"code": word, "message": message, "hint": hint}
+        if isinstance(error, SettingsError):
+            row["problems"] = [_problem(problem) for problem in error.problems]
+        session.err.write(json.dumps({"error": row}, ensure_ascii=False) + "\n")
+        return code
+    red, plain = ("\x1b[1;31m", "\x1b[0m") if session.colored(session.err) else ("", "")
+    if isinstance(error, SettingsError):
+        for problem in error.problems:
+            session.err.write(f"{red}error:{plain} {problem}\n")
+    else:
+        session.err.write(f"{red}error:{plain} {message}\n")
+    if hint:
+        session.err.write(f"{hint}\n")
+    session.err.flush()
+    return code
+
+
+def _parts(error: Exception) -> tuple[int, str, str, str]:
+    """Exit code, word for programs, what happened, what to do."""
+    if isinstance(error, CommandError):
+        return error.code, error.word, error.message, error.hint
+    if isinstance(error, ClientError):
+        message = f"{error.field}: {error.message}" if error.field else error.message
+        return code_of(error), error.code, message, error.hint
+    if isinstance(error, SettingsError):
+        count = len(error.problems)
+        what = f"{count} faults" if count > 1 else "1 fault"
+        return Code.USAGE, "bad_settings", f"the settings have {what}", "Nothing was changed."
+    return _usage(error)
+
+
+def _usage(error: Exception) -> tuple[int, str, str, str]:
+    """What Typer found wrong on the command line."""
+    code = int(getattr(error, "exit_code", Code.USAGE))
+    context = getattr(error, "ctx", None)
+    describe = getattr(error, "format_message", None)
+    message = str(describe() if callable(describe) else error).replace(": Value error, ", ": ")
+    path = getattr(context, "command_path", "herder")
+    return (
+        code,
+        "usage",
+        message[:1].lower() + message[1:].rstrip("."),
+        f"`{path} --help` says how it is used.",
+    )
+
+
+def _problem(problem: Any) -> dict[str, Any]:
+    return {
+        "file": problem.place.file,
+        "line": problem.place.line,
+        "column": problem.place.column,
+        "key": problem.key,
+        "severity": problem.severity.value,
+        "message": problem.message,
+        "remedy": problem.remedy,
+    }

@@ -1,0 +1,49 @@
+"""Tables that `herder config` shows: what lint found, and where settings of the command come from."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from herder.cli.output.formats import Format
+from herder.cli.output.view import Column, View
+from herder.cli.output.words import counted
+
+if TYPE_CHECKING:
+    from herder.cli.session import Session
+    from herder.settings import Problem
+
+
+def show_findings(session: "Session", found: Sequence["Problem"]) -> None:
+    """Faults and doubts on stdout: they are the result of `config lint`."""
+    if session.format in (Format.JSON, Format.YAML):
+        rows = [
+            {
+                "severity": each.severity.value,
+                "file": each.place.file,
+                "line": each.place.line,
+                "column": each.place.column,
+                "key": each.key,
+                "message": each.message,
+                "remedy": each.remedy,
+            }
+            for each in found
+        ]
+        session.printer.data({"items": rows})
+        return
+    for each in found:
+        session.printer.line(f"{each.severity}: {each}")
+    session.say(f"{counted(len(found), 'finding')}." if found else "No faults, no doubts.")
+
+
+def show_view(session: "Session", rows: Sequence[tuple[str, str, str]], *, origin: bool) -> None:
+    if session.format in (Format.JSON, Format.YAML):
+        session.printer.data({name: {"value": value, "origin": come_from} for name, value, come_from in rows})
+        return
+    columns = (_column("SETTING", 0), _column("VALUE", 1), *((_column("ORIGIN", 2),) if origin else ()))
+    session.printer.items(View(noun="setting", name=lambda row: str(row[0]), columns=columns, empty=""), rows)
+
+
+def _column(header: str, number: int) -> Column:
+    def raw(row: Any) -> str:
+        return str(row[number])
+
+    return Column(header=header, show=lambda row, now_s: raw(row), raw=raw)

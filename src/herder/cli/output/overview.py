@@ -1,0 +1,55 @@
+"""`herder status`: pools, what waits, recent failures, spending; calm when all is well."""
+
+from collections.abc import Iterator
+
+from herder.cli.output.printer import Printer
+from herder.cli.output.views import POOLS
+from herder.cli.output.words import age, counted, usd
+from herder.wire.resources import Status
+
+_OPEN_STATES = ("ready", "running", "blocked", "pending")
+
+
+def show_status(printer: Printer, status: Status) -> None:
+    for line in _head(status, printer.now_s):
+        printer.line(line)
+    printer.line("")
+    if status.pools:
+        printer.table(POOLS, status.pools)
+    else:
+        printer.line(POOLS.empty)
+    printer.line("")
+    for line in (*_demands(status), "", *_failures(status), "", *_spending(status)):
+        printer.line(line)
+
+
+def _head(status: Status, now_s: float) -> Iterator[str]:
+    live = sum(count for state, count in status.workers.items() if state not in ("terminated", "failed"))
+    running = status.jobs.get("running", 0)
+    yield f"Herder {status.version}, up {age(status.started_at, now_s)}: {counted(live, 'worker')}, {running:,} jobs running"
+
+
+def _demands(status: Status) -> Iterator[str]:
+    yield "Jobs"
+    open_jobs = [(state, status.jobs.get(state, 0)) for state in _OPEN_STATES]
+    waiting = [f"{count:,} {state}" for state, count in open_jobs if count]
+    yield "  " + (", ".join(waiting) or "none open")
+    ended = [
+        f"{count:,} {state}" for state, count in status.jobs.items() if state not in _OPEN_STATES and count
+    ]
+    if ended:
+        yield "  " + ", ".join(ended) + " so far"
+
+
+def _failures(status: Status) -> Iterator[str]:
+    yield "Recent failures"
+    if not status.recent_failures:
+        yield "  none"
+    yield from (f"  {failure}" for failure in status.recent_failures)
+
+
+def _spending(status: Status) -> Iterator[str]:
+    yield "Spending"
+    yield f"  {usd(status.spend_usd)} so far, {usd(status.price_per_hour_usd)}/h now"
+    for user, amount in status.spend_by_user.items():
+        yield f"  {user}: {usd(amount)}"

@@ -1,0 +1,96 @@
+"""Plans, diffs and explanations in words. Tolerant of keys that a newer server adds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from herder.cli.output.words import counted, usd
+from herder.wire.resources import ApplyAnswer, Explanation, PlanView, ReasonView
+
+
+def action_line(action: dict[str, Any]) -> str:
+    """`create worker burst-7-1 in burst (small, $0.12/h): 5 jobs wait`."""
+    spec = action.get("spec") if isinstance(action.get("spec"), dict) else {}
+    row = {**(spec or {}), **action}
+    verb = str(row.get("action") or row.get("kind") or ("create" if spec else "drain"))
+    worker = str(row.get("worker") or row.get("name") or "?")
+    line = f"{verb} worker {worker}"
+    if row.get("pool"):
+        line += f" in {row['pool']}"
+    inside = [str(row["template"])] if row.get("template") else []
+    if row.get("price_per_hour_usd"):
+        inside.append(f"{usd(str(row['price_per_hour_usd']))}/h")
+    if inside:
+        line += f" ({', '.join(inside)})"
+    reason = reason_text(row.get("reason"))
+    return f"{line}: {reason}" if reason else line
+
+
+def reason_text(reason: Any) -> str:
+    if isinstance(reason, dict):
+        return str(reason.get("text") or reason.get("kind") or "")
+    return str(reason or "")
+
+
+def plan_lines(plan: PlanView) -> Iterator[str]:
+    """A plan for people: what would be done, then what the planner saw of each pool and why."""
+    if plan.empty or not plan.actions:
+        yield "Nothing to do."
+    else:
+        yield f"{counted(len(plan.actions), 'action')}:"
+        yield from (f"  {action_line(action)}" for action in plan.actions)
+    for pool in plan.pools:
+        yield ""
+        yield (
+            f"{pool.get('pool', '?')}: {pool.get('actual', '?')} of {pool.get('desired', '?')} wanted workers, "
+            f"{pool.get('queued_jobs', 0)} jobs queued"
+        )
+        yield from (f"  {reason_text(reason)}" for reason in pool.get("reasons", ()))
+    if plan.unplaced:
+        yield ""
+        yield "Jobs that no pool can take now:"
+        for row in plan.unplaced:
+            yield f"  {counted(int(row.get('count', 0)), 'job')}: {reason_text(row.get('reason'))}"
+
+
+def explanation_lines(found: Explanation) -> Iterator[str]:
+    yield f"{found.subject}: {found.summary}"
+    for fact in found.facts:
+        evidence = ", ".join(f"{key} {value}" for key, value in fact.evidence.items())
+        yield f"  - {fact.text}" + (f" ({evidence})" if evidence else "")
+
+
+def pool_explanation(name: str, plan: PlanView) -> Explanation | None:
+    """Why a pool is as it is: what the planner says about it now. None when the plan does not know the pool."""
+    row = next((each for each in plan.pools if each.get("pool") == name), None)
+    if row is None:
+        return None
+    own = [each for each in plan.actions if {**(each.get("spec") or {}), **each}.get("pool") == name]
+    doing = "; ".join(action_line(each) for each in own) or "nothing is to be done"
+    summary = f"{row.get('actual', '?')} workers, {row.get('desired', '?')} wanted: {doing}"
+    facts = [_reason(each) for each in row.get("reasons", ())]
+    return Explanation(subject=f"pool/{name}", summary=summary, facts=facts)
+
+
+def _reason(row: Any) -> ReasonView:
+    if not isinstance(row, dict):
+        return ReasonView(kind="", text=str(row))
+    evidence = row.get("evidence") or {}
+    return ReasonView(kind=str(row.get("kind", "")), text=reason_text(row), evidence=dict(evidence))
+
+
+def apply_lines(answer: ApplyAnswer) -> Iterator[str]:
+    """The difference that an apply makes, and what it may cost."""
+    for change in answer.changes:
+        sign = {"created": "+", "updated": "~", "unchanged": " "}[change.change]
+        yield f"{sign} pool {change.pool} {change.change}"
+        for field, (before, after) in change.fields.items():
+            yield f"    {field}: {_short(before)} → {_short(after)}"
+    low, high = usd(answer.price_per_hour_min_usd), usd(answer.price_per_hour_max_usd)
+    yield f"With these pools the fleet costs {low}/h at its minimum and {high}/h at its maximum."
+
+
+def _short(value: Any) -> str:
+    import json
+
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else text[:197] + "…"

@@ -1,0 +1,84 @@
+"""Small things as people read them: ages, sizes, prices, states with their colour."""
+
+from datetime import datetime
+
+from herder.model.money import format_usd, parse_usd
+from herder.model.resources import Resources
+
+_STYLES = {
+    "ready": "green",
+    "running": "green",
+    "succeeded": "green",
+    "ok": "green",
+    "created": "green",
+    "failed": "bold red",
+    "unhealthy": "bold red",
+    "lost": "bold red",
+    "error": "bold red",
+    "draining": "yellow",
+    "frozen": "yellow",
+    "cordoned": "yellow",
+    "warning": "yellow",
+    "updated": "yellow",
+    "cancelled": "dim",
+    "skipped": "dim",
+    "terminated": "dim",
+    "unchanged": "dim",
+}
+
+
+def style_of(state: str) -> str:
+    """A colour for a state; what is not known has none. Never the only carrier of the news: the word stands there too."""
+    return _STYLES.get(state.rpartition(",")[2], "")
+
+
+def age(at: str | None, now_s: float) -> str:
+    """How long ago: `42s`, `5m`, `3h20m`, `4d`. Also into the future, as `in 5m`. `-` when it has not happened."""
+    if at is None:
+        return "-"
+    try:
+        seconds = now_s - datetime.fromisoformat(at).timestamp()
+    except ValueError:
+        return at
+    return span(seconds) if seconds > -1 else f"in {span(-seconds)}"
+
+
+def between(start: str | None, end: str | None, now_s: float) -> str:
+    """How long something took, or takes since."""
+    if start is None:
+        return "-"
+    if end is None:
+        return age(start, now_s)
+    return span(datetime.fromisoformat(end).timestamp() - datetime.fromisoformat(start).timestamp())
+
+
+def span(seconds: float) -> str:
+    whole = max(0, int(seconds))
+    if whole < 120:
+        return f"{whole}s"
+    if whole < 3 * 3600:
+        return f"{whole // 60}m" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    if whole < 2 * 86_400:
+        return f"{whole // 3600}h"
+    return f"{whole // 86_400}d"
+
+
+def usd(text: str) -> str:
+    """A decimal string as `$0.1200`; as it stands when it is no amount."""
+    try:
+        return format_usd(parse_usd(text))
+    except ValueError:
+        return text
+
+
+def shape(cpu_milli: int, memory_mib: int, disk_mib: int = 0, gpu: int = 0) -> str:
+    return str(Resources(cpu_milli, memory_mib, disk_mib, gpu))
+
+
+def percent(used: int, capacity: int) -> str:
+    return f"{100 * used // capacity}%" if capacity else "-"
+
+
+def counted(count: int, noun: str) -> str:
+    plural = noun + ("es" if noun.endswith(("ch", "s")) else "s")
+    return f"{count:,} {noun if count == 1 else plural}"

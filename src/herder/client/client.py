@@ -1,0 +1,87 @@
+"""The client itself: one object with a part for each noun. Made by `connect`, or by hand with an address and a token."""
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from herder.client.events import Events
+from herder.client.fleet import Plans, Pools, Workers
+from herder.client.pages import pages
+from herder.client.transport import RETRIES, TIMEOUT_S, Transport
+from herder.client.work import Batches, Jobs
+from herder.model.pool import PoolSpec
+from herder.settings.pools import pool_to_plain
+from herder.wire.resources import (
+    ApplyAnswer,
+    ApplyRequest,
+    Status,
+    TokenCreate,
+    TokenCreated,
+    UserView,
+)
+
+
+class HerderClient:
+    """A connection to one server; close it, or use it in `with`. Not safe for several threads at a time."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.http = Transport(url, token, timeout_s=timeout_s, retries=retries, transport=transport)
+        self.batches = Batches(self.http)
+        self.jobs = Jobs(self.http)
+        self.pools = Pools(self.http)
+        self.workers = Workers(self.http)
+        self.plans = Plans(self.http)
+        self.events = Events(self.http)
+
+    def __repr__(self) -> str:
+        return f"HerderClient({self.http.url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.http.close()
+
+    def status(self) -> Status:
+        return self.http.get("/status", Status)
+
+    def apply(self, pools: Sequence[PoolSpec], *, dry_run: bool = False) -> ApplyAnswer:
+        """Makes the pools as they are given; pools that are not given are left alone."""
+        request = ApplyRequest(pools=[pool_to_plain(pool) for pool in pools])
+        return self.http.write("POST", "/apply", ApplyAnswer, request, {"dry_run": dry_run})
+
+    def users(self) -> Iterator[UserView]:
+        return pages(self.http, "/users", UserView)
+
+    def create_user(self, user: UserView) -> UserView:
+        return self.http.write("POST", "/users", UserView, user)
+
+    def create_token(self, request: TokenCreate) -> TokenCreated:
+        """The answer holds the token, and nothing will ever show it again."""
+        return self.http.write("POST", "/tokens", TokenCreated, request)
+
+    def health(self) -> dict[str, Any]:
+        return self.http.get("/health", dict[str, Any])
+
+    def ready(self) -> dict[str, Any]:
+        return self.http.get("/ready", dict[str, Any])
+
+    def invariants(self) -> list[Any]:
+        """What contradicts itself in the server's books; empty when all is well."""
+        answer = self.http.get("/invariants", dict[str, list[Any]])
+        return answer.get("violations", [])

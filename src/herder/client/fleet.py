@@ -1,0 +1,94 @@
+"""Pools, workers and plans: the part of the client for people who look after the fleet."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from herder.client.pages import pages
+from herder.client.transport import Transport
+from herder.client.work import message_body
+from herder.wire.resources import (
+    Done,
+    Explanation,
+    PlanView,
+    PoolView,
+    ScaleAnswer,
+    ScaleRequest,
+    WorkerAction,
+    WorkerView,
+)
+
+
+def _segment(name: str) -> str:
+    """A name as one part of a path, whatever is in it. The server says that an odd one does not exist."""
+    return quote(name, safe="") or "-"
+
+
+class Pools:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self) -> Iterator[PoolView]:
+        return pages(self._http, "/pools", PoolView)
+
+    def get(self, pool: str) -> PoolView:
+        return self._http.get(f"/pools/{_segment(pool)}", PoolView)
+
+    def scale(self, pool: str, request: ScaleRequest, *, dry_run: bool = False) -> ScaleAnswer:
+        path = f"/pools/{_segment(pool)}/scale"
+        return self._http.write("POST", path, ScaleAnswer, request, {"dry_run": dry_run})
+
+    def freeze(self, pool: str, message: str = "") -> Done:
+        return self._http.write("POST", f"/pools/{_segment(pool)}/freeze", Done, message_body(message))
+
+    def unfreeze(self, pool: str, message: str = "") -> Done:
+        return self._http.write("POST", f"/pools/{_segment(pool)}/unfreeze", Done, message_body(message))
+
+    def delete(self, pool: str, *, message: str = "", dry_run: bool = False) -> Done:
+        query = {"dry_run": dry_run, "message": message or None}
+        return self._http.write("DELETE", f"/pools/{_segment(pool)}", Done, None, query)
+
+
+class Workers:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(
+        self,
+        *,
+        pool: str | None = None,
+        state: str | None = None,
+        ended: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[WorkerView]:
+        query: dict[str, Any] = {"pool": pool, "state": state, "ended": ended or None}
+        return pages(self._http, "/workers", WorkerView, query, limit=limit)
+
+    def get(self, worker: str) -> WorkerView:
+        return self._http.get(f"/workers/{_segment(worker)}", WorkerView)
+
+    def why(self, worker: str) -> Explanation:
+        return self._http.get(f"/workers/{_segment(worker)}/why", Explanation)
+
+    def console(self, worker: str) -> str:
+        return self._http.get_text(f"/workers/{_segment(worker)}/console")
+
+    def act(self, worker: str, verb: str, action: WorkerAction, *, dry_run: bool = False) -> Done:
+        """`verb`: cordon, uncordon, drain, extend or remove."""
+        path = f"/workers/{_segment(worker)}/{verb}"
+        return self._http.write("POST", path, Done, action, {"dry_run": dry_run})
+
+
+class Plans:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self, *, limit: int | None = None) -> Iterator[PlanView]:
+        return pages(self._http, "/plans", PlanView, limit=limit)
+
+    def get(self, number: int) -> PlanView:
+        return self._http.get(f"/plans/{number}", PlanView)
+
+    def next(self) -> PlanView:
+        """What would be done now. Records and changes nothing."""
+        return self._http.get("/plans/next", PlanView)

@@ -1,0 +1,46 @@
+"""Lists that come in pages, as one iterator. Used by the parts of the client; asks for a page only when it is needed."""
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from herder.client.errors import ServerError
+from herder.client.transport import Query, Transport
+from herder.wire.resources import Page
+
+T = TypeVar("T", bound=msgspec.Struct)
+PAGE_SIZE = 500
+
+
+def pages(
+    http: Transport, path: str, kind: type[T], query: Query | None = None, *, limit: int | None = None
+) -> Iterator[T]:
+    """All items, or the first `limit`. Raises ServerError when the server's cursor does not move."""
+    after: str | None = None
+    left = limit
+    while left is None or left > 0:
+        size = PAGE_SIZE if left is None else min(PAGE_SIZE, left)
+        asked: dict[str, Any] = {**(query or {}), "limit": size}
+        if after is not None:
+            asked["after"] = after
+        page = http.get(path, Page, asked)
+        items = convert(page.items, kind, path)
+        yield from items if left is None else items[:left]
+        if left is not None:
+            left -= len(items)
+        if page.next is None:
+            return
+        if page.next == after:
+            raise ServerError(
+                f"the list {path} repeats its page {after}", hint="Report this: it is a fault of Herder."
+            )
+        after = page.next
+
+
+def convert(items: list[Any], kind: type[T], path: str) -> list[T]:
+    try:
+        return msgspec.convert(items, list[kind])  # type: ignore[valid-type]
+    except msgspec.ValidationError as error:
+        message = f"the list {path} cannot be read: {error}"
+        raise ServerError(message, hint="Client and server may be of different versions.") from None

@@ -1,0 +1,203 @@
+"""One HTTP call: encoding, token, retries with back-off, and the family of errors. Used by every part of the client.
+
+A retried write carries the same Idempotency-Key as its first try, so trying again is harmless. Redirects are not
+followed: the token goes to the address it was given for and nowhere else.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from herder.client import clock
+from herder.client.errors import BY_STATUS, ClientError, ServerError, UnreachableError
+from herder.wire.resources import Problem
+
+T = TypeVar("T")
+Query = Mapping[str, str | int | float | bool | None]
+
+PREFIX = "/api/v1"
+TIMEOUT_S = 30.0
+"""For one try of one call, besides waits, which say themselves how long they may take."""
+RETRIES = 4
+"""More tries after the first: with the pauses below about 6 s in all, a server's restart."""
+PAUSE_S = 0.25
+PAUSE_MAX_S = 5.0
+RETRY_AFTER_MAX_S = 30.0
+"""A server that wants a longer pause than this is reported instead of waited for."""
+_TRY_AGAIN = frozenset({429, 502, 503, 504})
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_encode = msgspec.json.Encoder().encode
+
+
+class Transport:
+    """A connection to one server. Not safe for use by several threads at a time."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.retries = retries
+        self.has_token = token is not None
+        headers = {"User-Agent": "herder-client", "Accept": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            host = urlsplit(self.url).hostname
+            self._http = httpx.Client(
+                base_url=self.url,
+                headers=headers,
+                timeout=timeout_s,
+                follow_redirects=False,
+                transport=transport,
+                trust_env=host not in _LOOPBACK,
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise UnreachableError(f"{url!r} is no address of a server: {error}", hint=_URL_HINT) from None
+        if not self.url.startswith(("http://", "https://")):
+            self._http.close()
+            raise UnreachableError(f"{url!r} is no address of a server", hint=_URL_HINT)
+
+    def __repr__(self) -> str:
+        return f"Transport({self.url!r})"
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(
+        self, path: str, kind: type[T], query: Query | None = None, *, timeout_s: float | None = None
+    ) -> T:
+        return _decode(self._send("GET", path, query, timeout_s=timeout_s), kind)
+
+    def get_text(self, path: str, query: Query | None = None) -> str:
+        return self._send("GET", path, query).text
+
+    def write(self, method: str, path: str, kind: type[T], body: Any = None, query: Query | None = None) -> T:
+        """POST or DELETE. `body` is a wire struct or plain data; None sends no body."""
+        headers = {"Idempotency-Key": clock.new_key()}
+        content = None
+        if body is not None:
+            content = _encode(body)
+            headers["Content-Type"] = "application/json"
+        return _decode(self._send(method, path, query, headers=headers, content=content), kind)
+
+    @contextmanager
+    def stream(
+        self,
+        path: str,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        idle_s: float,
+    ) -> Iterator[httpx.Response]:
+        """An answer that comes in pieces; ends with UnreachableError when it is silent for `idle_s` or breaks off."""
+        timeout = httpx.Timeout(TIMEOUT_S, read=idle_s)
+        try:
+            with self._http.stream(
+                "GET", PREFIX + path, params=_query(query), headers=headers, timeout=timeout
+            ) as response:
+                if response.status_code >= 300:
+                    response.read()
+                    raise self._error(response)
+                yield response
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout_s: float | None = None,
+    ) -> httpx.Response:
+        timeout = httpx.USE_CLIENT_DEFAULT if timeout_s is None else httpx.Timeout(timeout_s)
+        for number in range(self.retries + 1):
+            last = number == self.retries
+            try:
+                response = self._http.request(
+                    method,
+                    PREFIX + path,
+                    params=_query(query),
+                    headers=headers,
+                    content=content,
+                    timeout=timeout,
+                )
+            except httpx.TransportError as error:
+                if last:
+                    raise self._unreachable(error) from None
+                clock.sleep_s(_pause(number))
+                continue
+            if response.status_code < 300:
+                return response
+            pause = _pause(number) if last else _retry_pause(response, number)
+            if last or pause is None:
+                raise self._error(response)
+            clock.sleep_s(pause)
+        raise AssertionError("the last try returns or raises")
+
+    def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
+        detail = str(error) or type(error).__name__
+        hint = "Is it running? `herder up` starts one here; --server or HERDER_URL names another."
+        return UnreachableError(f"the server at {self.url} does not answer ({detail})", hint=hint)
+
+    def _error(self, response: httpx.Response) -> ClientError:
+        status = response.status_code
+        try:
+            problem = msgspec.json.decode(response.content, type=Problem)
+        except msgspec.MsgspecError:
+            what = f"the server at {self.url} answered with HTTP status {status} and no explanation"
+            hint = "Is this the address of a Herder server? Look at its log."
+            return BY_STATUS.get(status, ServerError)(what, hint=hint, status=status)
+        kind = BY_STATUS.get(status, UnreachableError if status == 503 else ServerError)
+        hint = problem.hint
+        if status == 401 and not hint:
+            hint = "Set HERDER_TOKEN_FILE to a file with a token; `herder token create` makes one."
+        message = problem.detail or problem.title
+        return kind(message, hint=hint, code=problem.code, field=problem.field, status=status)
+
+
+_URL_HINT = "Write it like http://127.0.0.1:8765, with --server or in HERDER_URL."
+
+
+def _query(query: Query | None) -> dict[str, str]:
+    """Without what is None; true and false as the API writes them."""
+    rows = (query or {}).items()
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in rows
+        if value is not None
+    }
+
+
+def _decode(response: httpx.Response, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(response.content, type=kind)
+    except msgspec.MsgspecError as error:
+        message = f"the answer to {response.request.url.path} cannot be read: {error}"
+        raise ServerError(message, hint="Client and server may be of different versions.") from None
+
+
+def _pause(number: int) -> float:
+    return clock.spread(min(PAUSE_MAX_S, PAUSE_S * 2**number))
+
+
+def _retry_pause(response: httpx.Response, number: int) -> float | None:
+    """How long to wait before the next try; None when another try makes no sense."""
+    if response.status_code not in _TRY_AGAIN:
+        return None
+    wanted = response.headers.get("Retry-After", "")
+    if not wanted.isdigit():
+        return _pause(number)
+    return float(wanted) if float(wanted) <= RETRY_AFTER_MAX_S else None

@@ -1,0 +1,143 @@
+"""Batches and jobs: the part of the client for people who want work done."""
+
+import codecs
+from collections.abc import Iterator, Sequence
+
+from herder.client import clock
+from herder.client.errors import UnreachableError
+from herder.client.pages import pages
+from herder.client.transport import RETRIES, Transport
+from herder.client.waiting import wait_until
+from herder.wire.resources import (
+    BatchCreate,
+    BatchView,
+    Done,
+    Explanation,
+    JobDetail,
+    JobsAdd,
+    JobsAdded,
+    JobSubmission,
+    JobView,
+)
+
+BUNCH_MAX = 10_000
+"""Most jobs of one call, as the API allows."""
+BATCH_ENDED = frozenset({"succeeded", "failed", "cancelled"})
+JOB_ENDED = frozenset({"succeeded", "failed", "cancelled", "skipped"})
+LOG_IDLE_S = 300.0
+"""A job that prints nothing for this long is looked at again with a new call."""
+LOG_LIVED_S = 5.0
+"""A log stream that lasted longer than this did not fail to start: its end is no failure in a row."""
+
+
+class Batches:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def create(self, batch: BatchCreate) -> BatchView:
+        return self._http.write("POST", "/batches", BatchView, batch)
+
+    def add_jobs(self, batch: int, jobs: Sequence[JobSubmission]) -> JobsAdded:
+        """Up to `BUNCH_MAX` jobs to an open batch."""
+        return self._http.write("POST", f"/batches/{batch}/jobs", JobsAdded, JobsAdd(jobs=list(jobs)))
+
+    def commit(self, batch: int) -> BatchView:
+        return self._http.write("POST", f"/batches/{batch}/commit", BatchView)
+
+    def submit(self, batch: BatchCreate, jobs: Sequence[JobSubmission]) -> Iterator[tuple[int, BatchView]]:
+        """Creates, fills and commits a batch; yields (jobs sent so far, the batch) after each call. Run it to its end."""
+        if len(jobs) <= BUNCH_MAX:
+            batch.jobs, batch.commit = list(jobs), True
+            yield len(jobs), self.create(batch)
+            return
+        view = self.create(batch)
+        yield 0, view
+        for start in range(0, len(jobs), BUNCH_MAX):
+            bunch = jobs[start : start + BUNCH_MAX]
+            self.add_jobs(view.id, bunch)
+            yield start + len(bunch), view
+        yield len(jobs), self.commit(view.id)
+
+    def get(self, batch: int) -> BatchView:
+        return self._http.get(f"/batches/{batch}", BatchView)
+
+    def list(
+        self, *, user: str | None = None, state: str | None = None, limit: int | None = None
+    ) -> Iterator[BatchView]:
+        return pages(self._http, "/batches", BatchView, {"user": user, "state": state}, limit=limit)
+
+    def cancel(self, batch: int, message: str = "") -> Done:
+        return self._http.write("POST", f"/batches/{batch}/cancel", Done, message_body(message))
+
+    def wait(self, batch: int, timeout_s: float | None = None) -> BatchView:
+        """The batch when it has ended. Raises TimedOutError."""
+
+        def poll(seconds: float) -> BatchView:
+            query = {"timeout_s": round(seconds, 3)}
+            return self._http.get(f"/batches/{batch}/wait", BatchView, query, timeout_s=seconds + 30)
+
+        hint = f"Go on waiting with: herder batch wait {batch}"
+        return wait_until(f"batch {batch}", poll, lambda view: view.state in BATCH_ENDED, timeout_s, hint)
+
+
+class Jobs:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def submit(self, job: JobSubmission) -> JobsAdded:
+        return self._http.write("POST", "/jobs", JobsAdded, job)
+
+    def get(self, job: int) -> JobDetail:
+        return self._http.get(f"/jobs/{job}", JobDetail)
+
+    def list(
+        self,
+        *,
+        batch: int | None = None,
+        state: str | None = None,
+        user: str | None = None,
+        pool: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[JobView]:
+        query = {"batch": batch, "state": state, "user": user, "pool": pool}
+        return pages(self._http, "/jobs", JobView, query, limit=limit)
+
+    def cancel(self, job: int, message: str = "") -> Done:
+        return self._http.write("POST", f"/jobs/{job}/cancel", Done, message_body(message))
+
+    def explain(self, job: int) -> Explanation:
+        return self._http.get(f"/jobs/{job}/explain", Explanation)
+
+    def wait(self, job: int, timeout_s: float | None = None) -> JobView:
+        """The job when it has ended. Raises TimedOutError."""
+
+        def poll(seconds: float) -> JobView:
+            query = {"timeout_s": round(seconds, 3)}
+            return self._http.get(f"/jobs/{job}/wait", JobView, query, timeout_s=seconds + 30)
+
+        hint = f"Go on waiting with: herder job wait {job}"
+        return wait_until(f"job {job}", poll, lambda view: view.state in JOB_ENDED, timeout_s, hint)
+
+    def logs(self, job: int, *, attempt: int | None = None, follow: bool = False) -> Iterator[str]:
+        """The output in pieces; with `follow` until the job ends. A broken stream goes on where it broke off."""
+        offset, failures = 0, 0
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        while True:
+            query = {"attempt": attempt, "offset": offset, "follow": follow}
+            began = clock.monotonic_s()
+            try:
+                with self._http.stream(f"/jobs/{job}/logs", query, idle_s=LOG_IDLE_S) as response:
+                    for piece in response.iter_bytes():
+                        offset += len(piece)
+                        yield decoder.decode(piece)
+                return
+            except UnreachableError:
+                lived = clock.monotonic_s() - began > LOG_LIVED_S
+                failures = 1 if lived else failures + 1
+                if failures > RETRIES:
+                    raise
+                clock.sleep_s(clock.spread(0.25 * 2**failures))
+
+
+def message_body(message: str) -> dict[str, str] | None:
+    return {"message": message} if message else None

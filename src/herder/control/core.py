@@ -1,0 +1,203 @@
+"""The heart of a running server: engine state, the hand-over to the store, and who waits for what.
+
+Everything here runs on one event loop. A use case changes `state` by calling `engine/` functions with a `Changes`, then awaits
+`commit(changes)`. While the store is busy, changes of many callers gather and are handed over together, after one placement
+pass; answers and wake-ups leave only when the commit holds.
+"""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from herder.control.auth import Directory
+from herder.control.clock import now_ms
+from herder.control.event_bus import EventBus
+from herder.control.payloads import Payloads
+from herder.control.placing import Placer
+from herder.engine.flush import flush
+from herder.engine.state import EngineState
+from herder.model.changes import Changes
+from herder.model.driver import Driver
+from herder.model.ids import ClassId
+from herder.model.records import EventRecord
+from herder.store.sweep import sweep_batch
+from herder.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreSettings:
+    """Bounds of a server. Seconds."""
+
+    server_url: str
+    installation: str
+    secret: str
+    poll_s: float = 20.0
+    """How long an exchange is held open when there is nothing to say: below the usual idle limits of proxies (30–60 s)."""
+    self_delete_after_s: float = 600.0
+    """How long a worker that cannot reach the server lives on."""
+    scale_period_s: float = 1.0
+    """The planner runs at least this often, and at once when the demand changes."""
+    scale_settle_s: float = 0.05
+    """It waits this long after a change, so that jobs submitted together are seen together."""
+    farewell_s: float = 0.2
+    """Between telling a worker to go and having the driver remove it."""
+    sweep_period_s: float = 5.0
+    """How often the drivers' machines are compared with our workers."""
+    jobs_queued_max: int = 20_000_000
+    """Above this, submissions are refused: 8 bytes each stay in memory."""
+
+
+@dataclass(slots=True)
+class Waiters:
+    """Futures to end when a thing has happened. Bounded by the number of open requests."""
+
+    by_key: dict[int, list["asyncio.Future[None]"]] = field(default_factory=dict)
+
+    def wait(self, key: int) -> "asyncio.Future[None]":
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.by_key.setdefault(key, []).append(future)
+        return future
+
+    def ring(self, key: int) -> None:
+        for future in self.by_key.pop(key, ()):
+            if not future.done():
+                future.set_result(None)
+
+
+class Core:
+    def __init__(
+        self,
+        *,
+        settings: CoreSettings,
+        state: EngineState,
+        database: Engine,
+        directory: Directory,
+        drivers: dict[str, Driver],
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self.settings = settings
+        self.state = state
+        self.database = database
+        self.directory = directory
+        self.drivers = drivers
+        self.started_at_ms = now_ms()
+        self.payloads = Payloads()
+        self.raw_classes: dict[Hashable, ClassId] = {}
+        """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
+        self.placer = Placer()
+        self.events = EventBus()
+        self.demand_changed = asyncio.Event()
+        self.workers_changed = asyncio.Event()
+        self.jobs_ended = Waiters()
+        self.batches_ended = Waiters()
+        self.bells: dict[str, asyncio.Event] = {}
+        """By worker: rung when it is to be told something."""
+        self.writer = Writer(database, on_fatal)
+        self._gathered = Changes()
+        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._busy = False
+        self._scheduled = False
+        self._asked = False
+        self._sweeps: set[asyncio.Task[None]] = set()
+
+    def commit(self, changes: Changes) -> "asyncio.Future[None]":
+        """Hand over; the answer is a future shared with others that ends when the changes are durable."""
+        self._gathered.absorb(changes)
+        self._asked = True
+        if not self._busy and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        return asyncio.shield(self._future)
+
+    def gather(self, changes: Changes) -> None:
+        """Let changes travel with the next commit; for what is of no use alone."""
+        self._gathered.absorb(changes)
+
+    def settle(self) -> "asyncio.Future[None]":
+        """Durable once everything handed over so far is."""
+        return self.commit(Changes())
+
+    async def read(self, query: Callable[[Connection], Any]) -> Any:
+        """Run a query in a thread, on a connection of its own."""
+
+        def run() -> Any:
+            with self.database.connect() as connection:
+                return query(connection)
+
+        return await asyncio.to_thread(run)
+
+    def _hand_over(self) -> None:
+        self._scheduled = self._asked = False
+        changes, self._gathered = self._gathered, Changes()
+        future, self._future = self._future, asyncio.get_running_loop().create_future()
+        self.placer.run(self.state, changes, now_ms())
+        flush(self.state, changes)
+        number, self.state.hand_over = self.state.hand_over, self.state.hand_over + 1
+        if changes.empty:
+            self._done(changes, future, number)
+            return
+        self._busy = True
+        self.writer.commit(changes).add_done_callback(lambda done: self._committed(done, changes, future, number))
+
+    def _committed(
+        self, done: "asyncio.Future[None]", changes: Changes, future: "asyncio.Future[None]", number: int
+    ) -> None:
+        self._busy = False
+        error = done.exception()
+        if error is not None:
+            if not future.done():
+                future.set_exception(error)
+            return
+        self._done(changes, future, number)
+        if self._asked:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._hand_over)
+
+    def _done(self, changes: Changes, future: "asyncio.Future[None]", number: int) -> None:
+        self.state.durable = number
+        if not future.done():
+            future.set_result(None)
+        for call in changes.after:
+            call()
+        for name in changes.wake:
+            bell = self.bells.get(name)
+            if bell is not None:
+                bell.set()
+        if self.jobs_ended.by_key:
+            for job in changes.ended_jobs:
+                self.jobs_ended.ring(job)
+        events = changes.rows.get(EventRecord)
+        if events:
+            self._announce(list(events.values()))
+        if self.state.fresh_demand or changes.jobs_new or events:
+            self.demand_changed.set()
+        for batch, at_ms in changes.sweeps.items():
+            self.sweep(batch, at_ms)
+
+    def _announce(self, records: list[Any]) -> None:
+        for record in records:
+            self.events.publish(record)
+            if record.kind == "batch.ended":
+                self.batches_ended.ring(int(record.object.partition("/")[2]))
+            elif record.kind.startswith("worker."):
+                self.workers_changed.set()
+
+    def sweep(self, batch: int, at_ms: int) -> None:
+        """Mark the queued jobs of a cancelled batch one bounded piece at a time, between other commits."""
+        keep = [class_id for class_id, job_class in self.state.classes.items() if job_class.always_run]
+
+        async def run() -> None:
+            while await self.writer.call(lambda connection: sweep_batch(connection, batch, at_ms, keep)):
+                await asyncio.sleep(0)
+
+        task = asyncio.get_running_loop().create_task(run(), name=f"sweep-{batch}")
+        self._sweeps.add(task)
+        task.add_done_callback(self._sweeps.discard)
+
+    async def close(self) -> None:
+        """Everything gathered is written, then the store is let go."""
+        await self.settle()
+        await self.writer.close()

@@ -1,0 +1,59 @@
+"""How a use case refuses: one family, each with an HTTP status, what is wrong, where, and what to do. Nothing was changed."""
+
+
+class Refused(Exception):
+    """Base. `field` is the path of the offending field in the request, empty when it is not about one."""
+
+    status = 400
+    code = "refused"
+
+    def __init__(self, detail: str, *, field: str = "", hint: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+        self.hint = hint
+
+
+class NotKnown(Refused):
+    """No such thing."""
+
+    status = 404
+    code = "not_found"
+
+
+class Conflict(Refused):
+    """It is there, but not in a state in which this can be done."""
+
+    status = 409
+    code = "conflict"
+
+
+class Invalid(Refused):
+    """The request itself is wrong."""
+
+    status = 422
+    code = "invalid"
+
+
+class TooLarge(Refused):
+    """Over a documented bound."""
+
+    status = 413
+    code = "too_large"
+
+
+class Unauthenticated(Refused):
+    status = 401
+    code = "unauthenticated"
+
+
+class Forbidden(Refused):
+    status = 403
+    code = "forbidden"
+
+
+class Overloaded(Refused):
+    """A bound of the server is reached; it goes away by itself."""
+
+    status = 429
+    code = "overloaded"

@@ -1,0 +1,199 @@
+"""The server's side of the worker protocol: activation, and the one call by which a worker reports and is told.
+
+Called by the API. An answer leaves only when everything in the report, and everything it says itself, is durable. A call is held
+open while there is nothing to say; a newer one of the same worker ends it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from herder.control.clock import derived_token, hash_token, now_ms
+from herder.control.core import Core
+from herder.control.errors import Unauthenticated
+from herder.control.gathering import payloads_for
+from herder.engine.attempt import ended
+from herder.engine.exchange import gather, has_news, leave, take_in
+from herder.engine.state import WorkerLife
+from herder.engine.worker import activated, suspect
+from herder.model.changes import Changes
+from herder.model.ids import WorkerName
+from herder.model.records import LogRecord
+from herder.model.worker import WorkerState
+from herder.wire.exchange import (
+    ActivateAnswer,
+    ActivateRequest,
+    Assignment,
+    ExchangeAnswer,
+    ExchangeRequest,
+    Finished,
+)
+
+#: A larger result is left out: results travel through the store to whoever asks for them.
+RESULT_BYTES_MAX = 2**20
+
+
+def beat_s(core: Core, worker: WorkerLife) -> float:
+    """How often a worker must be heard of: often enough to miss two within the pool's `dead_after_s`."""
+    pool = core.state.pools.get(worker.spec.pool)
+    return min(10.0, (pool.dead_after_s if pool else 45.0) / 3)
+
+
+async def activate(core: Core, token: str, request: ActivateRequest) -> ActivateAnswer:
+    """The one-time token for the worker's own. The same nonce again gets the same answer (the first may have been lost)."""
+    name = core.directory.activations.get(hash_token(token))
+    worker = core.state.workers.get(name) if name is not None else None
+    if worker is None or not request.nonce:
+        raise Unauthenticated("this activation token opens nothing", hint="the worker is not wanted any more")
+    own = derived_token(core.settings.secret, f"worker/{worker.spec.name}/{request.nonce}")
+    changes = Changes()
+    if not activated(core.state, changes, worker, hash_token(own), request.nonce, now_ms()):
+        raise Unauthenticated("this activation token was used by another process")
+    core.directory.workers[hash_token(own)] = worker.spec.name
+    await core.commit(changes)
+    beat = beat_s(core, worker)
+    shape = worker.spec.allocatable
+    return ActivateAnswer(
+        worker=worker.spec.name,
+        token=own,
+        poll_s=min(core.settings.poll_s, beat),
+        beat_s=beat,
+        self_delete_after_s=core.settings.self_delete_after_s,
+        cpu_milli=shape.cpu_milli,
+        memory_mib=shape.memory_mib,
+        disk_mib=shape.disk_mib,
+        gpu=shape.gpu,
+        slots=worker.spec.slots,
+    )
+
+
+def worker_of(core: Core, token: str) -> WorkerLife:
+    """The worker that a token belongs to. Raises Unauthenticated: that worker is to stop and leave."""
+    name = core.directory.workers.get(hash_token(token)) if token else None
+    worker = core.state.workers.get(name) if name is not None else None
+    if worker is None:
+        raise Unauthenticated("this worker is not wanted any more", hint="stop everything and leave")
+    return worker
+
+
+async def exchange(
+    core: Core, worker: WorkerLife, request: ExchangeRequest, gone: Callable[[], Awaitable[object]]
+) -> ExchangeAnswer:
+    """`gone` ends when the connection does: a worker whose held-open call breaks gets no new work until it is heard of again."""
+    await _take_in(core, worker, request)
+    if request.wait and not has_news(core.state, worker):
+        await _hold(core, worker, request.number, gone)
+        if worker.exchange_number > request.number:
+            return ExchangeAnswer(number=0)  # a newer call is the one that is answered
+    return await _answer(core, worker)
+
+
+async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> None:
+    now, changes = now_ms(), Changes()
+    superseded = request.number > worker.exchange_number
+    take_in(
+        core.state,
+        changes,
+        worker,
+        number=request.number,
+        ack=request.ack,
+        begun=request.started,
+        held=request.held,
+        finished=frozenset((each.job, each.attempt) for each in request.finished) if request.held else frozenset(),
+        now_ms=now,
+    )
+    for chunk in request.logs:
+        changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text.replace("\x00", "")))
+    for each in request.finished:
+        ended(core.state, changes, worker, each, _result(each), now)
+    if request.leaving:
+        leave(core.state, changes, worker, now)
+    if superseded:
+        bell = core.bells.get(worker.spec.name)
+        if bell is not None:
+            bell.set()
+    if not changes.empty or core.state.open_workers or core.state.dirty_workers:
+        await core.commit(changes)
+
+
+def _result(finished: Finished) -> str | None:
+    if finished.result is None:
+        return None
+    data = bytes(finished.result)
+    if len(data) > RESULT_BYTES_MAX or data == b"null":
+        return None
+    return data.decode()
+
+
+async def _hold(
+    core: Core, worker: WorkerLife, number: int, gone: Callable[[], Awaitable[object]]
+) -> None:
+    name = worker.spec.name
+    bell = core.bells.get(name)
+    if bell is None:
+        bell = core.bells[name] = asyncio.Event()
+    deadline = asyncio.get_running_loop().time() + min(core.settings.poll_s, beat_s(core, worker))
+    watch = asyncio.ensure_future(gone())
+    try:
+        while not has_news(core.state, worker) and worker.exchange_number <= number:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return
+            bell.clear()
+            ring = asyncio.ensure_future(bell.wait())
+            done, _ = await asyncio.wait({ring, watch}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            ring.cancel()
+            if watch in done:
+                await _broken(core, worker, number)
+                return
+    finally:
+        watch.cancel()
+
+
+async def _broken(core: Core, worker: WorkerLife, number: int) -> None:
+    if worker.exchange_number == number and worker.state is WorkerState.READY:
+        changes = Changes()
+        suspect(core.state, changes, worker, "its connection broke: no new work until it is heard of", now_ms())
+        await core.commit(changes)
+
+
+async def _answer(core: Core, worker: WorkerLife) -> ExchangeAnswer:
+    if worker.state.ended or worker.state is WorkerState.TERMINATING:
+        return ExchangeAnswer(number=0, stop=True)
+    number, attempts, cancels = gather(core.state, worker)
+    assign: list[Assignment] = []
+    if attempts:
+        payloads = await payloads_for(core, attempts)
+        for attempt in attempts:
+            job_class = core.state.classes[attempt.class_id]
+            request = job_class.request
+            assign.append(
+                Assignment(
+                    job=attempt.job,
+                    attempt=attempt.number,
+                    runtime=job_class.runtime,
+                    cpu_milli=request.cpu_milli,
+                    memory_mib=request.memory_mib,
+                    disk_mib=request.disk_mib,
+                    gpu=request.gpu,
+                    timeout_ms=None if job_class.timeout_s is None else int(job_class.timeout_s * 1000),
+                    payload=msgspec.Raw(payloads[attempt.job]),
+                )
+            )
+    return ExchangeAnswer(
+        number=number,
+        assign=assign,
+        cancel=[(int(job), attempt) for job, attempt in cancels],
+        drain=worker.state is WorkerState.DRAINING,
+    )
+
+
+def forget_worker(core: Core, name: WorkerName) -> None:
+    """Its tokens open nothing any more, its held call is answered."""
+    for table in (core.directory.workers, core.directory.activations):
+        for key in [key for key, owner in table.items() if owner == name]:
+            del table[key]
+    bell = core.bells.pop(name, None)
+    if bell is not None:
+        bell.set()

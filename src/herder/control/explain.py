@@ -1,0 +1,149 @@
+"""Why: answers from recorded facts, for a worker (dead or alive), a pool, and a job in any state."""
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from herder.control.clock import now_ms
+from herder.control.core import Core
+from herder.control.errors import NotKnown
+from herder.control.plans import observe
+from herder.control.pools import pool_named
+from herder.control.reads.jobs import effective_state, job_row
+from herder.decide.explain import why_waiting
+from herder.decide.planner import decide
+from herder.model.ids import BatchId, ClassId, JobId
+from herder.model.job import AttemptState, JobState
+from herder.model.money import format_usd
+from herder.model.plan import Reason
+from herder.model.times import iso
+from herder.store import tables as t
+from herder.wire.resources import Explanation, ReasonView
+
+EVENTS_MAX = 200
+
+
+async def why_worker(core: Core, name: str) -> Explanation:
+    """What it was made for, what happened to it, why it went."""
+
+    def read(connection: Connection) -> tuple[Row[Any] | None, list[Row[Any]]]:
+        row = connection.execute(select(t.workers).where(t.workers.c.name == name)).first()
+        events = (
+            select(t.events).where(t.events.c.object == f"worker/{name}").order_by(t.events.c.sequence).limit(EVENTS_MAX)
+        )
+        return row, list(connection.execute(events))
+
+    row, events = await core.read(read)
+    if row is None:
+        raise NotKnown(f"there is no worker {name!r}", hint="herder worker list --all shows also those of the past")
+    made, removed = json.loads(row.reason_made), json.loads(row.reason_removed)
+    facts = [_fact("made", f"plan {row.plan} made it: {made.get('text', '')}", made.get("evidence", {}))]
+    facts += [_fact(event.kind, f"{iso(event.at_ms)} {event.text}", _evidence(event)) for event in events]
+    summary = f"{name} was made because {made.get('text', 'nobody recorded why')}"
+    if removed:
+        summary += f"; it {'went' if row.ended_at_ms else 'goes'} because {removed.get('text')}"
+    elif row.state == "failed":
+        summary += "; its creation failed"
+    facts.append(
+        _fact("work", f"it ended {row.attempts_done} attempts and cost {format_usd(row.cost_pico, 6)}", {})
+    )
+    return Explanation(subject=f"worker/{name}", summary=summary, facts=facts)
+
+
+def _evidence(event: Row[Any]) -> dict[str, Any]:
+    reason = json.loads(event.data).get("reason") or {}
+    evidence = reason.get("evidence", {})
+    return evidence if isinstance(evidence, dict) else {}
+
+
+def _fact(kind: str, text: str, evidence: dict[str, Any]) -> ReasonView:
+    return ReasonView(kind=kind, text=text, evidence=evidence)
+
+
+def _reasons(reasons: tuple[Reason, ...]) -> list[ReasonView]:
+    return [_fact(each.kind, each.text, dict(each.evidence)) for each in reasons]
+
+
+async def why_pool(core: Core, name: str) -> Explanation:
+    """What the planner would say of it now."""
+    pool = pool_named(core, name)
+    now = now_ms()
+    plan = decide(observe(core.state, now), now)
+    report = next(report for report in plan.pools if report.pool == pool.name)
+    facts = _reasons(report.reasons)
+    facts += [
+        _fact("action", f"would {type(action).__name__}: {action.reason.text}", dict(action.reason.evidence))
+        for action in plan.actions
+        if (action.pool if hasattr(action, "pool") else action.spec.pool) == pool.name
+    ]
+    summary = f"{report.actual} workers, {report.in_flight} of them on their way, {report.desired} wanted"
+    return Explanation(subject=f"pool/{name}", summary=summary, facts=facts)
+
+
+async def explain_job(core: Core, job: int) -> Explanation:
+    """Why it is in the state it is in, and what it waits for."""
+    row = await job_row(core, job)
+    state = effective_state(row)
+    if state is JobState.READY and JobId(job) not in core.state.live:
+        return _waiting(core, row)
+    if state is JobState.BLOCKED:
+        return await _blocked(core, row)
+    if state is JobState.PENDING:
+        text = f"batch {row.batch_id} is still open; nothing of it starts before herder batch commit"
+        return Explanation(subject=f"job/{job}", summary=text, facts=[_fact("batch_open", text, {})])
+    return await _history(core, row, state)
+
+
+def _waiting(core: Core, row: Row[Any]) -> Explanation:
+    now = now_ms()
+    class_id = ClassId(row.class_id)
+    facts = _reasons(why_waiting(class_id, core.state.classes[class_id], observe(core.state, now), now))
+    since = (now - (row.ready_at_ms or row.created_at_ms)) / 1000
+    summary = f"job {row.id} has been ready for {since:.0f} s and waits: {facts[0].text if facts else 'it is next'}"
+    return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
+
+
+async def _blocked(core: Core, row: Row[Any]) -> Explanation:
+    def read(connection: Connection) -> list[tuple[int, str | None, int]]:
+        query = (
+            select(t.jobs.c.id, t.jobs.c.key, t.jobs.c.state)
+            .join(t.job_parents, t.job_parents.c.parent_id == t.jobs.c.id)
+            .where(t.job_parents.c.child_id == row.id)
+            .order_by(t.jobs.c.id)
+        )
+        return [(parent, key, state) for parent, key, state in connection.execute(query)]
+
+    parents = await core.read(read)
+    left = [(parent, key, state) for parent, key, state in parents if state < JobState.SUCCEEDED]
+    summary = f"job {row.id} waits for {len(left)} of its {len(parents)} parents"
+    facts = [
+        _fact("parent", f"job {parent}{f' ({key})' if key else ''} is {JobState(state).label}", {"job": parent})
+        for parent, key, state in left[:20]
+    ]
+    if len(left) > 20:
+        facts.append(_fact("parent", f"and {len(left) - 20} more", {"count": len(left) - 20}))
+    return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
+
+
+async def _history(core: Core, row: Row[Any], state: JobState) -> Explanation:
+    query = select(t.attempts).where(t.attempts.c.job_id == row.id).order_by(t.attempts.c.attempt)
+    tries = await core.read(lambda connection: connection.execute(query).all())
+    facts = [
+        _fact(
+            "attempt",
+            f"attempt {each.attempt} on {each.worker}: {AttemptState(each.state).label}"
+            + (f" ({each.cause}{': ' + each.message if each.message else ''})" if each.cause else ""),
+            {"worker": each.worker, "assigned_at": iso(each.assigned_at_ms), "exit_code": each.exit_code},
+        )
+        for each in tries
+    ]
+    batch = core.state.batches.get(BatchId(row.batch_id)) if row.batch_id is not None else None
+    if state is JobState.SKIPPED:
+        facts.append(_fact("parent_failed", "a parent did not succeed and the job is not always_run", {}))
+    if state is JobState.CANCELLED and batch is not None and batch.cancelled:
+        facts.append(_fact("batch_cancelled", f"batch {row.batch_id} was cancelled", {}))
+    summary = f"job {row.id} is {state.label}" + (f": {row.cause}" if row.cause else "")
+    return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
+
+

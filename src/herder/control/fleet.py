@@ -1,0 +1,189 @@
+"""What people do to workers: cordon, uncordon, drain, extend, remove. Called by the API; dry runs only say what would happen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from herder.control.auth import Principal, Role
+from herder.control.core import Core
+from herder.control.errors import Conflict, Invalid, NotKnown
+from herder.control.submission import may_change
+from herder.engine import worker as life
+from herder.engine.attempt import cancel as cancel_attempt
+from herder.engine.batch_end import close_if_done
+from herder.engine.events import record_event
+from herder.engine.job import end_job
+from herder.engine.state import BatchLife, WorkerLife
+from herder.model.changes import Changes
+from herder.model.ids import BatchId, ClassId, JobId, WorkerName
+from herder.model.job import Cause, JobState
+from herder.model.plan import Reason, ReasonKind
+from herder.model.times import iso
+from herder.model.worker import WorkerState
+from herder.wire.resources import Done, WorkerAction
+
+VERBS = ("cordon", "uncordon", "drain", "extend", "remove")
+
+
+def act(
+    core: Core,
+    who: Principal,
+    name: str,
+    verb: str,
+    request: WorkerAction,
+    changes: Changes,
+    now_ms: int,
+    *,
+    dry_run: bool,
+) -> Done:
+    """One of VERBS on one worker. Raises Refused."""
+    who.require(Role.OPERATOR)
+    worker = worker_named(core, name)
+    if worker.state is WorkerState.TERMINATING:
+        raise Conflict(f"worker {name} is going already")
+    step = _STEPS[verb](core, worker, request, now_ms)
+    if not dry_run:
+        step.do(changes, who.actor)
+        core.workers_changed.set()
+    return Done(object=f"worker/{name}", text=step.text, dry_run=dry_run)
+
+
+def worker_named(core: Core, name: str) -> WorkerLife:
+    worker = core.state.workers.get(WorkerName(name))
+    if worker is None:
+        raise NotKnown(f"there is no live worker {name!r}", hint="herder worker list shows them")
+    return worker
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What would happen, in a sentence, and how to make it happen."""
+
+    text: str
+    do: Callable[[Changes, str], None]
+
+
+def _set_cordon(cordoned: bool) -> Callable[[Core, WorkerLife, WorkerAction, int], _Step]:
+    def step(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
+        name = worker.spec.name
+        says = "takes no new work" if cordoned else "takes new work again"
+        return _Step(
+            f"worker {name} {says}; {len(worker.live)} attempts go on",
+            lambda changes, actor: life.set_cordon(
+                core.state, changes, worker, cordoned, now_ms, actor=actor, message=request.message
+            ),
+        )
+
+    return step
+
+
+def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
+    reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or "drained by hand")
+    pool = core.state.pools.get(worker.spec.pool)
+    grace = f"{pool.drain_grace_s:g} s" if pool else "the grace"
+    return _Step(
+        f"worker {worker.spec.name} drains: {len(worker.live)} attempts may go on for {grace}, then it is removed",
+        lambda changes, actor: life.drain(core.state, changes, worker, reason, now_ms, actor=actor),
+    )
+
+
+def _remove(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
+    if worker.live and not request.force:
+        raise Conflict(
+            f"worker {worker.spec.name} has {len(worker.live)} live attempts",
+            hint="drain it, or remove it with --force: its attempts are then tried again elsewhere",
+        )
+    reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or "removed by hand")
+    return _Step(
+        f"worker {worker.spec.name} is removed now; {len(worker.live)} attempts are tried again elsewhere",
+        lambda changes, actor: life.terminate(
+            core.state, changes, worker, reason, now_ms, actor=actor, cause=Cause.DRAINED
+        ),
+    )
+
+
+def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
+    name, pool = worker.spec.name, core.state.pools.get(worker.spec.pool)
+    if worker.expires_at_ms is None:
+        raise Conflict(f"worker {name} has no end to extend")
+    if pool is not None and worker.extensions >= pool.extensions_max:
+        raise Conflict(
+            f"worker {name} was extended {worker.extensions} times, the pool allows {pool.extensions_max}"
+        )
+    seconds = request.hours * 3600 if request.hours is not None else (pool.extension_s if pool else 7200)
+    if not seconds > 0:
+        raise Invalid("hours must be above 0", field="hours")
+    until_ms = worker.expires_at_ms + int(seconds * 1000)
+    born_ms = worker.ready_at_ms or worker.requested_at_ms
+    if pool is not None and pool.ttl_max_s is not None and until_ms - born_ms > pool.ttl_max_s * 1000:
+        raise Conflict(
+            f"that would let worker {name} live for {(until_ms - born_ms) / 3_600_000:.1f} h",
+            hint=f"pool {pool.name} allows {pool.ttl_max_s / 3600:g} h",
+        )
+    return _Step(
+        f"worker {name} now expires at {iso(until_ms)}",
+        lambda changes, actor: life.extend(
+            core.state, changes, worker, until_ms, now_ms, actor=actor, message=request.message
+        ),
+    )
+
+
+_STEPS: dict[str, Callable[[Core, WorkerLife, WorkerAction, int], _Step]] = {
+    "cordon": _set_cordon(True),
+    "uncordon": _set_cordon(False),
+    "drain": _drain,
+    "extend": _extend,
+    "remove": _remove,
+}
+
+
+def cancel_job(
+    core: Core, who: Principal, job: JobId, class_id: ClassId, batch_id: BatchId | None, changes: Changes, now_ms: int
+) -> str:
+    """Cancel one job wherever it is. `class_id` and `batch_id` are from its row; they never change."""
+    who.require(Role.USER)
+    owner = core.state.classes[class_id].user
+    may_change(who, owner, f"job {job}")
+    attempt = core.state.live.get(job)
+    batch = core.state.batches.get(batch_id) if batch_id is not None else None
+    if attempt is not None:
+        cancel_attempt(core.state, changes, attempt)
+        text = f"job {job} is being stopped on {attempt.worker}"
+    elif core.state.queue(class_id).withdraw(job):
+        attempts, failures = core.state.tried_of(batch.id if batch else None).pop(job, (0, 0))
+        _end(core, changes, job, batch, JobState.READY, attempts, failures, now_ms)
+        text = f"job {job} cancelled before it started"
+    elif batch is not None and batch.waiting.pop(job, None) is not None:
+        _end(core, changes, job, batch, JobState.BLOCKED, 0, 0, now_ms)
+        text = f"job {job} cancelled while it waited for its parents"
+    elif batch is not None and batch.state == "open":
+        raise Conflict(f"batch {batch.id} is not committed yet", hint=f"herder batch cancel {batch.id}")
+    else:
+        return f"job {job} has ended already"
+    record_event(core.state, changes, now_ms, "job.cancelled", f"job/{job}", text, actor=who.actor)
+    return text
+
+
+def _end(
+    core: Core,
+    changes: Changes,
+    job: JobId,
+    batch: BatchLife | None,
+    old: JobState,
+    attempts: int,
+    failures: int,
+    now_ms: int,
+) -> None:
+    end_job(
+        core.state,
+        changes,
+        job,
+        batch,
+        old=old,
+        new=JobState.CANCELLED,
+        cause=Cause.CANCELLED,
+        attempts=attempts,
+        failures=failures,
+        now_ms=now_ms,
+    )
+    if batch is not None:
+        close_if_done(core.state, changes, batch, now_ms)

@@ -1,0 +1,152 @@
+"""From a submitted job to its class: parsed, checked for feasibility once per class, and remembered.
+
+A class is what scheduling sees (`model.job.JobClass`). One look-up stands before the parsing: jobs of one call usually repeat the
+same few classes, so the cost per job is one tuple and one dictionary access.
+"""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from herder.control.errors import Invalid
+from herder.decide.admission import refusal
+from herder.model.changes import Changes
+from herder.model.ids import ClassId, UserName
+from herder.model.job import RUNTIMES, JobClass, RetryPolicy
+from herder.model.pool import TaintEffect, Toleration
+from herder.model.records import JobClassRecord
+from herder.model.resources import Resources, parse_cpu, parse_mib
+from herder.wire.resources import JobSubmission
+
+if TYPE_CHECKING:
+    from herder.control.core import Core
+
+#: Classes remembered by their raw form; cleared when full (they are found again by the parsed form).
+RAW_MAX = 10_000
+PRIORITY_MAX = 1_000_000
+
+
+def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> ClassId:
+    """The class of a job; a new one is checked against the pools. Raises Invalid that names the field."""
+    raw = (
+        user,
+        project,
+        job.cpu,
+        job.memory,
+        job.disk,
+        job.gpu,
+        job.pool,
+        job.priority,
+        job.runtime,
+        job.timeout_s,
+        job.retries,
+        job.attempts_max,
+        job.always_run,
+        job.parents_results,
+        tuple(sorted(job.selector.items())) if job.selector else (),
+        tuple(tuple(sorted(each.items())) for each in job.tolerations) if job.tolerations else (),
+    )
+    found = core.raw_classes.get(raw)
+    if found is not None:
+        return found
+    job_class = _parse(user, project, job, where)
+    _refuse_impossible(core, job_class, where)
+    class_id = core.state.class_ids.get(job_class)
+    if class_id is None:
+        class_id = _remember(core, job_class)
+    if len(core.raw_classes) >= RAW_MAX:
+        core.raw_classes.clear()
+    core.raw_classes[raw] = class_id
+    return class_id
+
+
+def _parse(user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
+    if job.runtime not in RUNTIMES:
+        names = ", ".join(sorted(RUNTIMES))
+        raise Invalid(f"there is no runtime {job.runtime!r}", field=f"{where}runtime", hint=f"choose one of {names}")
+    _between(job.priority, -PRIORITY_MAX, PRIORITY_MAX, f"{where}priority")
+    _between(job.retries, 0, 1000, f"{where}retries")
+    _between(job.attempts_max, 1, 1000, f"{where}attempts_max")
+    if job.timeout_s is not None and not 0 < job.timeout_s <= 366 * 86400:
+        raise Invalid("the timeout must be above 0 s and at most a year", field=f"{where}timeout_s")
+    return JobClass(
+        user=user,
+        project=project,
+        pool=job.pool,
+        request=_request(job, where),
+        priority=job.priority,
+        runtime=job.runtime,
+        timeout_s=job.timeout_s,
+        retry=RetryPolicy(retries=job.retries, attempts_max=job.attempts_max),
+        selector=tuple(sorted(job.selector.items())),
+        tolerations=tuple(_toleration(each, f"{where}tolerations") for each in job.tolerations),
+        always_run=job.always_run,
+        parents_results=job.parents_results,
+    )
+
+
+def _request(job: JobSubmission, where: str) -> Resources:
+    amounts = {}
+    for field, parse, value in (
+        ("cpu", parse_cpu, job.cpu),
+        ("memory", parse_mib, job.memory),
+        ("disk", parse_mib, job.disk),
+    ):
+        try:
+            amounts[field] = parse(value)
+        except ValueError as error:
+            raise Invalid(str(error), field=f"{where}{field}") from None
+    _between(job.gpu, 0, 1024, f"{where}gpu")
+    if amounts["cpu"] == 0 or amounts["memory"] == 0:
+        field = "cpu" if amounts["cpu"] == 0 else "memory"
+        raise Invalid("a job needs some CPU and memory", field=f"{where}{field}", hint="the least is 1m and 1Mi")
+    return Resources(amounts["cpu"], amounts["memory"], amounts["disk"], job.gpu)
+
+
+def _toleration(given: dict[str, str], path: str) -> Toleration:
+    unknown = set(given) - {"key", "value", "effect", "operator"}
+    if unknown:
+        raise Invalid(f"a toleration has no {min(unknown)!r}", field=path, hint="key, value and effect are known")
+    effect = given.get("effect")
+    try:
+        return Toleration(
+            key=given.get("key", ""), value=given.get("value"), effect=TaintEffect(effect) if effect else None
+        )
+    except ValueError:
+        names = ", ".join(each.value for each in TaintEffect)
+        raise Invalid(f"{effect!r} is not a taint's effect", field=path, hint=f"choose one of {names}") from None
+
+
+def _between(value: int, low: int, high: int, path: str) -> None:
+    if not low <= value <= high:
+        raise Invalid(f"{value} is not between {low} and {high}", field=path)
+
+
+def _refuse_impossible(core: "Core", job_class: JobClass, where: str) -> None:
+    refused = refusal(job_class, core.state.pools)
+    if refused is not None:
+        field = {"unknown_pool": "pool", "selector": "selector", "taints": "tolerations"}.get(refused.kind, "cpu")
+        if refused.kind == "too_large":
+            field = next((name for name, _ in refused.evidence if name in ("memory", "disk", "gpu")), "cpu")
+        raise Invalid(refused.text, field=f"{where}{field}", hint=refused.remedy)
+
+
+def _remember(core: "Core", job_class: JobClass) -> ClassId:
+    state = core.state
+    class_id = ClassId(state.next_class)
+    state.next_class += 1
+    state.classes[class_id] = job_class
+    state.class_ids[job_class] = class_id
+    changes = Changes()
+    changes.put(
+        JobClassRecord(
+            class_id, job_class.user, job_class.project, job_class.pool, msgspec.json.encode(job_class).decode()
+        )
+    )
+    core.gather(changes)
+    return class_id
+
+
+def decode_class(text: str) -> JobClass:
+    """The stored form back."""
+    return msgspec.json.decode(text, type=JobClass)

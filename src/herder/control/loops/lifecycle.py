@@ -1,0 +1,21 @@
+"""What time alone brings to workers: boots that take too long, silence, drains whose grace is over. Twice a second."""
+
+import asyncio
+
+from herder.control.clock import now_ms
+from herder.control.core import Core
+from herder.engine.worker import tick
+from herder.model.changes import Changes
+
+PERIOD_S = 0.5
+
+
+async def run(core: Core) -> None:
+    while True:
+        changes = Changes()
+        beats = {name: min(10.0, pool.dead_after_s / 3) for name, pool in core.state.pools.items()}
+        tick(core.state, changes, now_ms(), beats)
+        if not changes.empty or changes.wake:
+            core.workers_changed.set()
+            await core.commit(changes)
+        await asyncio.sleep(PERIOD_S)

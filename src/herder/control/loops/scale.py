@@ -1,0 +1,72 @@
+"""The scale loop: picture → plan → checked → recorded with its intents, in one commit. Wakes on demand and every second."""
+
+import asyncio
+import logging
+
+import msgspec
+
+from herder.control.clock import now_ms
+from herder.control.core import Core
+from herder.control.plans import apply_plan, observe, plain_plan, record_plan
+from herder.decide.checks import check_plan
+from herder.decide.planner import decide
+from herder.engine.events import record_event
+from herder.model.changes import Changes
+from herder.model.plan import Plan
+
+log = logging.getLogger(__name__)
+
+
+async def run(core: Core) -> None:
+    last_report = b""
+    while True:
+        last_report = await cycle(core, last_report)
+        try:
+            await asyncio.wait_for(core.demand_changed.wait(), core.settings.scale_period_s)
+            await asyncio.sleep(core.settings.scale_settle_s)
+        except TimeoutError:
+            pass
+        core.demand_changed.clear()
+
+
+async def cycle(core: Core, last_report: bytes) -> bytes:
+    """One plan. An empty one is recorded only when its report says something new; answers what it said."""
+    now = now_ms()
+    observed = observe(core.state, now)
+    plan = decide(observed, now)
+    changes = Changes()
+    findings = check_plan(observed, plan)
+    if findings:
+        _refuse(core, changes, plan, findings, now)
+        await core.commit(changes)
+        return last_report
+    report = _reasons(plan)
+    if plan.empty and report == last_report:
+        return last_report
+    record_plan(core.state, changes, plan)
+    apply_plan(core, changes, plan, now)
+    if not plan.empty:
+        core.workers_changed.set()
+    await core.commit(changes)
+    return report
+
+
+def _reasons(plan: Plan) -> bytes:
+    """What the plan says, without figures that change with every cycle: kinds of reasons by pool and of unplaced demand."""
+    pools = [(report.pool, [reason.kind for reason in report.reasons]) for report in plan.pools]
+    return msgspec.json.encode((pools, [(each.class_id, each.reason.kind) for each in plan.unplaced]))
+
+
+def _refuse(core: Core, changes: Changes, plan: Plan, findings: tuple[str, ...], now: int) -> None:
+    """A plan that breaks a rule is a fault of ours: it is not applied, and somebody is told."""
+    log.error("plan %s breaks %d rules and was not applied: %s", plan.number, len(findings), "; ".join(findings))
+    record_event(
+        core.state,
+        changes,
+        now,
+        "plan.refused",
+        f"plan/{plan.number}",
+        f"not applied, it breaks a rule: {findings[0]}",
+        data={"findings": list(findings), "plan": plain_plan(plan)},
+    )
+    core.state.next_plan += 1

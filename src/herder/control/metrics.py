@@ -1,0 +1,57 @@
+"""Prometheus metrics, read from the engine's memory when they are asked for: nothing is counted twice."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from herder.control.clock import now_ms
+from herder.control.core import Core
+from herder.engine.flush import worker_cost
+from herder.model.job import JobState
+from herder.model.money import PICO_PER_USD
+
+
+class _Collector:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def collect(self) -> Iterator[Metric]:
+        state, now = self._core.state, now_ms()
+        jobs = GaugeMetricFamily("herder_jobs", "Jobs by state.", labels=["state"])
+        for number, count in state.counts.items():
+            jobs.add_metric([JobState(number).label], count)
+        yield jobs
+        workers = GaugeMetricFamily("herder_workers", "Live workers by pool and state.", labels=["pool", "state"])
+        for (pool, status), count in Counter((w.spec.pool, w.state.value) for w in state.workers.values()).items():
+            workers.add_metric([pool, status], count)
+        yield workers
+        late = sum(1 for w in state.workers.values() if w.expires_at_ms is not None and w.expires_at_ms < now)
+        yield GaugeMetricFamily("herder_workers_past_ttl", "Live workers past their time to live.", value=late)
+        cost = GaugeMetricFamily("herder_live_workers_cost_usd", "What the live workers cost so far.", labels=["pool"])
+        costs: Counter[str] = Counter()
+        for worker in state.workers.values():
+            costs[worker.spec.pool] += worker_cost(worker, now)
+        for name, pico in costs.items():
+            cost.add_metric([name], pico / PICO_PER_USD)
+        yield cost
+        yield from self._totals()
+
+    def _totals(self) -> Iterator[Metric]:
+        core = self._core
+        used = CounterMetricFamily("herder_attempts", "Ended attempts.", labels=["user", "project", "pool"])
+        spent = CounterMetricFamily("herder_attempts_cost_usd", "Their cost.", labels=["user", "project", "pool"])
+        for (user, project, pool), usage in core.state.usage.items():
+            used.add_metric([user, project, pool], usage.attempts)
+            spent.add_metric([user, project, pool], usage.cost_pico / PICO_PER_USD)
+        yield used
+        yield spent
+        yield CounterMetricFamily("herder_store_commits", "Transactions written.", value=core.writer.commits)
+        yield CounterMetricFamily("herder_store_rows", "Rows written.", value=core.writer.rows)
+
+
+def registry_of(core: Core) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(_Collector(core))
+    return registry

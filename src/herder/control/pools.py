@@ -1,0 +1,228 @@
+"""What people do to pools: apply, scale by hand, freeze, delete. Called by the API; dry runs answer without changing anything."""
+
+import dataclasses
+import json
+from typing import Any
+
+from herder.control.auth import Principal, Role
+from herder.control.core import Core
+from herder.control.errors import Conflict, Invalid, NotKnown
+from herder.control.plans import apply_plan, record_plan
+from herder.decide.scaling.specs import worker_spec
+from herder.engine.events import record_event
+from herder.engine.worker import drain
+from herder.model.changes import Changes
+from herder.model.ids import PlanNumber, PoolName
+from herder.model.money import usd_text
+from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
+from herder.model.pool import PoolSpec, Template
+from herder.model.records import PoolRecord
+from herder.settings import SettingsError, pool_from_plain, pool_to_plain
+from herder.wire.resources import (
+    ApplyAnswer,
+    ApplyChange,
+    ApplyRequest,
+    Done,
+    ReasonView,
+    ScaleAnswer,
+    ScaleRequest,
+)
+
+#: Pools of one server: each costs a little in every cycle.
+POOLS_MAX = 1_000
+
+
+def apply(
+    core: Core, who: Principal, request: ApplyRequest, changes: Changes, now_ms: int, *, dry_run: bool
+) -> ApplyAnswer:
+    """Create or update pools. All of them or none."""
+    who.require(Role.OPERATOR)
+    wanted = [_parse(core, plain, index) for index, plain in enumerate(request.pools)]
+    if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
+        raise Invalid(f"more than {POOLS_MAX} pools", field="pools")
+    answers = [_difference(core.state.pools.get(pool.name), pool) for pool in wanted]
+    after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
+    if not dry_run:
+        for pool, change in zip(wanted, answers, strict=True):
+            if change.change != "unchanged":
+                store_pool(core, changes, pool, now_ms)
+                text = f"pool {pool.name} {change.change}"
+                _event(core, changes, now_ms, f"pool.{change.change}", pool.name, text, who, {"fields": change.fields})
+    return ApplyAnswer(
+        changes=answers,
+        dry_run=dry_run,
+        price_per_hour_min_usd=usd_text(sum(p.min_workers * _price(p, min) for p in after.values())),
+        price_per_hour_max_usd=usd_text(sum(p.max_workers * _price(p, max) for p in after.values())),
+    )
+
+
+def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:
+    name = plain.get("name") or index
+    try:
+        pool = pool_from_plain(plain, where=f"pools[{name}]")
+    except SettingsError as error:
+        raise Invalid(str(error), field=f"pools[{name}]", hint="nothing was applied") from None
+    if pool.driver not in core.drivers:
+        known = ", ".join(sorted(core.drivers))
+        raise Invalid(
+            f"pool {pool.name} wants driver {pool.driver!r}, which this server does not have",
+            field=f"pools[{name}].driver",
+            hint=f"it has {known}; drivers are declared in the server's herder.yaml",
+        )
+    return pool
+
+
+def _difference(old: PoolSpec | None, new: PoolSpec) -> ApplyChange:
+    if old is None:
+        return ApplyChange(pool=new.name, change="created")
+    before, after = pool_to_plain(old), pool_to_plain(new)
+    fields = {key: (before.get(key), after[key]) for key in after if before.get(key) != after[key]}
+    return ApplyChange(pool=new.name, change="updated" if fields else "unchanged", fields=fields)
+
+
+def _price(pool: PoolSpec, pick: Any) -> int:
+    return int(pick((template.price_pico_per_hour for template in pool.templates), default=0))
+
+
+def store_pool(core: Core, changes: Changes, pool: PoolSpec, now_ms: int, *, deleted: bool = False) -> None:
+    text = json.dumps(pool_to_plain(pool), separators=(",", ":"))
+    changes.put(PoolRecord(pool.name, text, int(pool.frozen), int(deleted), now_ms))
+    if deleted:
+        del core.state.pools[pool.name]
+    else:
+        core.state.pools[pool.name] = pool
+    core.raw_classes.clear()
+    core.state.fresh_demand = True
+
+
+def scale(
+    core: Core,
+    who: Principal,
+    name: str,
+    request: ScaleRequest,
+    changes: Changes,
+    now_ms: int,
+    *,
+    dry_run: bool,
+) -> ScaleAnswer:
+    """Make `workers` more, that live for the given time and are not taken away for being idle."""
+    who.require(Role.OPERATOR)
+    pool = pool_named(core, name)
+    template = _template(pool, request.template)
+    ttl_s = request.ttl_hours * 3600 if request.ttl_hours is not None else pool.ttl_s
+    _check_scale(core, pool, request, ttl_s)
+    number = PlanNumber(core.state.next_plan)
+    text = request.reason or f"{who.user} asked for {request.workers} more"
+    reason = Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("workers", request.workers),))
+    actions = tuple(
+        CreateWorker(
+            spec=worker_spec(pool, template, number, ordinal, text),
+            expires_at_ms=None if ttl_s is None else now_ms + int(ttl_s * 1000),
+            reason=reason,
+        )
+        for ordinal in range(1, request.workers + 1)
+    )
+    if not dry_run:
+        actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
+        report = PoolReport(
+            pool=pool.name,
+            actual=actual,
+            in_flight=0,
+            desired=actual + request.workers,
+            queued_jobs=0,
+            reasons=(reason,),
+        )
+        plan = Plan(number=number, made_at_ms=now_ms, actions=actions, pools=(report,))
+        record_plan(core.state, changes, plan)
+        apply_plan(core, changes, plan, now_ms, standing=True, actor=who.actor)
+        core.workers_changed.set()
+    return ScaleAnswer(
+        pool=pool.name,
+        workers=[action.spec.name for action in actions],
+        plan=None if dry_run else number,
+        dry_run=dry_run,
+        reasons=[ReasonView(kind=reason.kind, text=reason.text, evidence=dict(reason.evidence))],
+    )
+
+
+def _template(pool: PoolSpec, wanted: str | None) -> Template:
+    if wanted is None:
+        if not pool.templates:
+            raise Conflict(f"pool {pool.name} has no template")
+        return min(pool.templates, key=lambda template: (template.price_pico_per_hour, template.name))
+    for template in pool.templates:
+        if template.name == wanted:
+            return template
+    names = ", ".join(template.name for template in pool.templates)
+    raise Invalid(
+        f"pool {pool.name} has no template {wanted!r}", field="template", hint=f"it has {names or 'none'}"
+    )
+
+
+def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float | None) -> None:
+    if request.workers < 1:
+        raise Invalid("workers must be at least 1", field="workers", hint="to remove some: herder worker drain")
+    if ttl_s is not None and not ttl_s > 0:
+        raise Invalid("ttl_hours must be above 0", field="ttl_hours")
+    if ttl_s is not None and pool.ttl_max_s is not None and ttl_s > pool.ttl_max_s:
+        raise Invalid(
+            f"{ttl_s / 3600:g} h is more than the pool's longest time to live",
+            field="ttl_hours",
+            hint=f"at most {pool.ttl_max_s / 3600:g}",
+        )
+    if pool.frozen:
+        raise Conflict(f"pool {pool.name} is frozen", hint=f"herder pool unfreeze {pool.name}")
+    actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
+    room = pool.max_workers - actual
+    if request.workers > room:
+        raise Conflict(
+            f"pool {pool.name} has {actual} of at most {pool.max_workers} workers: room for {max(0, room)} more",
+            field="workers",
+            hint="raise max_workers with herder apply, or ask for fewer",
+        )
+
+
+def set_frozen(core: Core, who: Principal, name: str, frozen: bool, changes: Changes, now_ms: int) -> Done:
+    who.require(Role.OPERATOR)
+    pool = pool_named(core, name)
+    verb = "frozen" if frozen else "unfrozen"
+    store_pool(core, changes, dataclasses.replace(pool, frozen=frozen), now_ms)
+    _event(core, changes, now_ms, f"pool.{verb}", pool.name, f"pool {pool.name} {verb}", who, {})
+    return Done(object=f"pool/{pool.name}", text=f"pool {pool.name} {verb}")
+
+
+def delete(core: Core, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool) -> Done:
+    """Drain all its workers and forget it. Jobs that name it keep waiting until a pool of that name is back."""
+    who.require(Role.ADMINISTRATOR)
+    pool = pool_named(core, name)
+    workers = [worker for worker in core.state.workers.values() if worker.spec.pool == pool.name]
+    text = f"pool {pool.name} deleted; {len(workers)} workers drain and go"
+    if not dry_run:
+        reason = Reason(kind=ReasonKind.POOL_DELETED, text=f"pool {pool.name} was deleted by {who.user}")
+        for worker in workers:
+            drain(core.state, changes, worker, reason, now_ms, actor=who.actor)
+        store_pool(core, changes, pool, now_ms, deleted=True)
+        _event(core, changes, now_ms, "pool.deleted", pool.name, text, who, {})
+        core.workers_changed.set()
+    return Done(object=f"pool/{pool.name}", text=text, dry_run=dry_run)
+
+
+def pool_named(core: Core, name: str) -> PoolSpec:
+    pool = core.state.pools.get(PoolName(name))
+    if pool is None:
+        known = ", ".join(sorted(core.state.pools)) or "none yet (herder apply -f herder.yaml)"
+        raise NotKnown(f"there is no pool {name!r}", hint=f"pools: {known}")
+    return pool
+
+
+def _event(
+    core: Core,
+    changes: Changes,
+    now_ms: int,
+    kind: str,
+    pool: str,
+    text: str,
+    who: Principal,
+    data: dict[str, object],
+) -> None:
+    record_event(core.state, changes, now_ms, kind, f"pool/{pool}", text, actor=who.actor, data=data)

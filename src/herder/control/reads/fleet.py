@@ -1,0 +1,305 @@
+"""Views of workers, pools, plans, events, users, and the one-look status."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from herder import __version__
+from herder.control.clock import now_ms
+from herder.control.core import Core
+from herder.control.errors import NotKnown
+from herder.control.pools import pool_named
+from herder.engine.flush import worker_cost, worker_record
+from herder.engine.state import WorkerLife
+from herder.model.ids import PoolName, WorkerName
+from herder.model.job import JobState
+from herder.model.money import usd_text
+from herder.model.pool import PoolSpec
+from herder.model.records import EventRecord
+from herder.model.resources import ZERO, Resources
+from herder.model.times import iso, iso_or_none
+from herder.model.worker import WorkerState
+from herder.settings import pool_to_plain
+from herder.store import tables as t
+from herder.wire.resources import (
+    EventView,
+    Page,
+    PlanView,
+    PoolView,
+    Status,
+    TemplateView,
+    UserView,
+    WorkerView,
+)
+
+PAGE_MAX = 1000
+
+
+async def worker_page(
+    core: Core, *, pool: str | None, state: str | None, ended: bool, after: str | None, limit: int = 100
+) -> Page:
+    """Live workers from memory, oldest first; with `ended` those of the past from the store, newest first."""
+    limit = max(1, min(limit, PAGE_MAX))
+    if not ended and state not in (WorkerState.TERMINATED, WorkerState.FAILED):
+        views = [
+            live_worker(core, worker)
+            for worker in core.state.workers.values()
+            if pool in (None, worker.spec.pool) and state in (None, worker.state)
+        ]
+        return _cut(views, after, limit)
+    query = select(t.workers).order_by(t.workers.c.requested_at_ms.desc(), t.workers.c.name)
+    if pool is not None:
+        query = query.where(t.workers.c.pool == pool)
+    if state is not None:
+        query = query.where(t.workers.c.state == state)
+    start = int(after) if after is not None and after.isdigit() else 0
+    query = query.offset(start).limit(limit + 1)
+    rows = await core.read(lambda connection: connection.execute(query).all())
+    items = [_ended_worker(core, row) for row in rows[:limit]]
+    return Page(items=items, next=str(start + limit) if len(rows) > limit else None)
+
+
+def _cut(views: list[WorkerView], after: str | None, limit: int) -> Page:
+    start = int(after) if after is not None and after.isdigit() else 0
+    some = views[start : start + limit]
+    return Page(items=some, next=str(start + limit) if len(views) > start + limit else None, total=len(views))
+
+
+async def worker_view(core: Core, name: str) -> WorkerView:
+    """Alive or not. Raises NotKnown."""
+    worker = core.state.workers.get(WorkerName(name))
+    if worker is not None:
+        return live_worker(core, worker)
+    query = select(t.workers).where(t.workers.c.name == name)
+    row = await core.read(lambda connection: connection.execute(query).first())
+    if row is None:
+        raise NotKnown(f"there is no worker {name!r}", hint="herder worker list --all shows also those of the past")
+    return _row_view(row)
+
+
+def live_worker(core: Core, worker: WorkerLife) -> WorkerView:
+    record = worker_record(worker)
+    return _view(
+        record,
+        free=worker.free._asdict(),
+        attempts=len(worker.live),
+        cost_pico=worker_cost(worker, now_ms()),
+    )
+
+
+def _ended_worker(core: Core, row: Row[Any]) -> WorkerView:
+    worker = core.state.workers.get(WorkerName(row.name))
+    return live_worker(core, worker) if worker is not None else _row_view(row)
+
+
+def _row_view(row: Row[Any]) -> WorkerView:
+    return _view(row, free=ZERO._asdict(), attempts=0, cost_pico=row.cost_pico)
+
+
+def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> WorkerView:
+    spec = json.loads(row.spec)
+    shape = Resources(*spec["allocatable"])
+    return WorkerView(
+        name=row.name,
+        pool=row.pool,
+        template=row.template,
+        driver=row.driver,
+        state=row.state,
+        cordoned=bool(row.cordoned),
+        cpu_milli=shape.cpu_milli,
+        memory_mib=shape.memory_mib,
+        disk_mib=shape.disk_mib,
+        gpu=shape.gpu,
+        free=free,
+        attempts=attempts,
+        attempts_done=row.attempts_done,
+        price_per_hour_usd=usd_text(spec["price"]),
+        cost_usd=usd_text(cost_pico),
+        requested_at=iso(row.requested_at_ms),
+        ready_at=iso_or_none(row.ready_at_ms),
+        last_seen_at=iso_or_none(row.last_seen_at_ms),
+        expires_at=iso_or_none(row.expires_at_ms),
+        ended_at=iso_or_none(row.ended_at_ms),
+        why_made=json.loads(row.reason_made).get("text", ""),
+        why_removed=json.loads(row.reason_removed).get("text", ""),
+        plan=row.plan,
+        handle=row.handle,
+    )
+
+
+async def pool_costs(core: Core) -> dict[str, int]:
+    """Pico-USD by pool: every worker it ever had, the live ones up to now."""
+    live = list(core.state.workers)
+
+    def read(connection: Any) -> list[tuple[str, int]]:
+        rows = connection.execute(select(t.workers.c.pool, t.workers.c.name, t.workers.c.cost_pico))
+        known = set(live)
+        return [(row.pool, row.cost_pico) for row in rows if row.name not in known]
+
+    costs: Counter[str] = Counter()
+    for pool, cost in await core.read(read):
+        costs[pool] += cost
+    now = now_ms()
+    for worker in core.state.workers.values():
+        costs[worker.spec.pool] += worker_cost(worker, now)
+    return dict(costs)
+
+
+async def pool_views(core: Core) -> list[PoolView]:
+    costs = await pool_costs(core)
+    return [_pool(core, pool, costs.get(name, 0)) for name, pool in sorted(core.state.pools.items())]
+
+
+async def pool_view(core: Core, name: str) -> PoolView:
+    pool = pool_named(core, name)
+    return _pool(core, pool, (await pool_costs(core)).get(name, 0))
+
+
+def _pool(core: Core, pool: PoolSpec, cost_pico: int) -> PoolView:
+    workers = [worker for worker in core.state.workers.values() if worker.spec.pool == pool.name]
+    states = Counter(worker.state for worker in workers)
+    capacity = used = ZERO
+    for worker in workers:
+        if worker.state in (WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING):
+            capacity = capacity.plus(worker.spec.allocatable)
+            used = used.plus(worker.spec.allocatable.minus(worker.free))
+    going = states[WorkerState.DRAINING] + states[WorkerState.TERMINATING]
+    return PoolView(
+        name=pool.name,
+        driver=pool.driver,
+        min_workers=pool.min_workers,
+        max_workers=pool.max_workers,
+        desired=len(workers) - going,
+        actual=len(workers),
+        ready=states[WorkerState.READY],
+        in_flight=sum(count for state, count in states.items() if state.in_flight),
+        draining=going,
+        capacity=capacity._asdict(),
+        used=used._asdict(),
+        queued_jobs=_queued_for(core, pool.name),
+        frozen=pool.frozen,
+        cost_usd=usd_text(cost_pico),
+        templates=[
+            TemplateView(
+                name=template.name,
+                **template.allocatable._asdict(),
+                slots=template.slots,
+                price_per_hour_usd=usd_text(template.price_pico_per_hour),
+            )
+            for template in pool.templates
+        ],
+        settings=pool_to_plain(pool),
+    )
+
+
+def _queued_for(core: Core, pool: PoolName) -> int:
+    """Queued jobs that name this pool."""
+    return sum(queue.count for cid, queue in core.state.queues.items() if core.state.classes[cid].pool == pool)
+
+
+async def status(core: Core) -> Status:
+    costs = await pool_costs(core)
+    users: Counter[str] = Counter()
+    for (user, _, _), used in core.state.usage.items():
+        users[user] += used.cost_pico
+    workers = core.state.workers.values()
+    failures = select(t.events).where(t.events.c.kind.in_(FAULTS)).order_by(t.events.c.sequence.desc()).limit(5)
+    recent = await core.read(lambda connection: connection.execute(failures).all())
+    return Status(
+        version=__version__,
+        now=iso(now_ms()),
+        started_at=iso(core.started_at_ms),
+        jobs={JobState(number).label: count for number, count in sorted(core.state.counts.items())},
+        pools=[_pool(core, pool, costs.get(name, 0)) for name, pool in sorted(core.state.pools.items())],
+        workers=dict(Counter(worker.state.value for worker in workers)),
+        spend_usd=usd_text(sum(costs.values())),
+        spend_by_user={user: usd_text(cost) for user, cost in sorted(users.items())},
+        price_per_hour_usd=usd_text(
+            sum(worker.spec.price_pico_per_hour for worker in workers if worker.provisioned_at_ms is not None)
+        ),
+        recent_failures=[f"{iso(row.at_ms)} {row.object}: {row.text}" for row in recent],
+    )
+
+
+#: Kinds of events that a person should look at.
+FAULTS = ("worker.failed", "worker.trouble", "worker.unhealthy", "worker.orphan", "plan.refused", "loop.failed")
+
+
+async def plan_page(core: Core, *, after: int | None, limit: int = 50, empty: bool = True) -> Page:
+    """Newest first."""
+    limit = max(1, min(limit, PAGE_MAX))
+    query = select(t.plans).order_by(t.plans.c.number.desc()).limit(limit + 1)
+    if after is not None:
+        query = query.where(t.plans.c.number < after)
+    if not empty:
+        query = query.where(t.plans.c.empty == 0)
+    rows = await core.read(lambda connection: connection.execute(query).all())
+    items = [plan_view(json.loads(row.body)) for row in rows[:limit]]
+    return Page(items=items, next=str(items[-1].number) if len(rows) > limit else None)
+
+
+async def plan_of(core: Core, number: int) -> PlanView:
+    query = select(t.plans).where(t.plans.c.number == number)
+    row = await core.read(lambda connection: connection.execute(query).first())
+    if row is None:
+        raise NotKnown(f"there is no plan {number}", hint="herder plan list shows them; plans that repeat are not kept")
+    return plan_view(json.loads(row.body))
+
+
+def plan_view(body: dict[str, Any]) -> PlanView:
+    return PlanView(
+        number=body["number"],
+        made_at=iso(body["made_at_ms"]),
+        empty=not body["actions"],
+        actions=body["actions"],
+        pools=body["pools"],
+        unplaced=body["unplaced"],
+    )
+
+
+def event_view(row: EventRecord | Row[Any]) -> EventView:
+    return EventView(
+        sequence=row.sequence,
+        at=iso(row.at_ms),
+        kind=row.kind,
+        object=row.object,
+        actor=row.actor,
+        text=row.text,
+        data=json.loads(row.data),
+    )
+
+
+async def event_page(
+    core: Core,
+    *,
+    after: int | None,
+    kind: str | None = None,
+    subject: str | None = None,
+    limit: int = 100,
+    newest: bool = False,
+) -> Page:
+    """In order of what happened, after sequence `after`; `newest` first when asked for. `kind` may be a prefix (`worker.`)."""
+    limit = max(1, min(limit, PAGE_MAX))
+    query = select(t.events).limit(limit + 1)
+    query = query.order_by(t.events.c.sequence.desc() if newest else t.events.c.sequence)
+    if after is not None:
+        query = query.where(t.events.c.sequence < after if newest else t.events.c.sequence > after)
+    if kind is not None:
+        query = query.where(t.events.c.kind.startswith(kind, autoescape=True))
+    if subject is not None:
+        query = query.where(t.events.c.object == subject)
+    rows = await core.read(lambda connection: connection.execute(query).all())
+    items = [event_view(row) for row in rows[:limit]]
+    return Page(items=items, next=str(items[-1].sequence) if len(rows) > limit else None)
+
+
+def user_views(core: Core) -> list[UserView]:
+    costs: Counter[str] = Counter()
+    for (user, _, _), used in core.state.usage.items():
+        costs[user] += used.cost_pico
+    return [
+        UserView(name=user.name, role=user.role, weight=user.weight, cost_usd=usd_text(costs[user.name]))  # type: ignore[arg-type]
+        for user in core.directory.users.values()
+    ]

@@ -1,0 +1,296 @@
+"""The engine's memory from the store, at start: everything that is not over, and the running totals.
+
+Called once by `app.py` before anything else runs. Live attempts are kept: their workers may still be at work, and say so with
+their next exchange; whoever does not within the pool's `dead_after_s` counts as dead.
+"""
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from herder.control.auth import Directory
+from herder.control.job_classes import decode_class
+from herder.engine.job import make_ready
+from herder.engine.state import BatchLife, EngineState, LiveAttempt, Usage, WaitingJob, WorkerLife
+from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
+from herder.model.job import AttemptState, JobState
+from herder.model.money import PicoUsd, share_price
+from herder.model.plan import Reason, ReasonKind
+from herder.model.pool import Taint, TaintEffect
+from herder.model.records import TokenRecord, UserRecord
+from herder.model.resources import ZERO, Resources
+from herder.model.worker import WorkerSpec, WorkerState
+from herder.settings import pool_from_plain
+from herder.store import tables as t
+
+#: Rows fetched at a time.
+FETCH = 10_000
+
+
+def recover(connection: Connection, now_ms: int) -> tuple[EngineState, Directory, list[int]]:
+    """(state, users and tokens, cancelled batches whose jobs are not all marked yet)."""
+    state = EngineState(answer_base=now_ms)
+    directory = _directory(connection, state)
+    _pools(connection, state)
+    _classes(connection, state)
+    _usage(connection, state)
+    _batches(connection, state)
+    _workers(connection, state, directory, now_ms)
+    unswept = _jobs(connection, state)
+    _attempts(connection, state)
+    _parents(connection, state)
+    _numbers(connection, state)
+    state.fresh_demand = True
+    return state, directory, unswept
+
+
+def _directory(connection: Connection, state: EngineState) -> Directory:
+    directory = Directory()
+    for row in connection.execute(select(t.users)):
+        directory.users[UserName(row.name)] = UserRecord(*row)
+        state.weights[UserName(row.name)] = row.weight
+    for row in connection.execute(select(t.tokens).where(t.tokens.c.revoked_at_ms.is_(None))):
+        directory.tokens[row.hash] = TokenRecord(*row)
+    return directory
+
+
+def _pools(connection: Connection, state: EngineState) -> None:
+    for row in connection.execute(select(t.pools).where(t.pools.c.deleted == 0)):
+        spec = pool_from_plain({**json.loads(row.spec), "frozen": bool(row.frozen)}, where=f"stored pool {row.name}")
+        state.pools[spec.name] = spec
+
+
+def _classes(connection: Connection, state: EngineState) -> None:
+    for row in connection.execute(select(t.job_classes.c.id, t.job_classes.c.spec)):
+        job_class = decode_class(row.spec)
+        state.classes[ClassId(row.id)] = job_class
+        state.class_ids[job_class] = ClassId(row.id)
+
+
+def _usage(connection: Connection, state: EngineState) -> None:
+    for row in connection.execute(select(t.usage)):
+        key = (UserName(row.user), row.project, PoolName(row.pool))
+        state.usage[key] = Usage(attempts=row.attempts, cost_pico=int(row.cost_pico))
+
+
+def _batches(connection: Connection, state: EngineState) -> None:
+    query = select(t.batches).where(t.batches.c.ended_at_ms.is_(None))
+    labels = {each.label: each for each in JobState}
+    for row in connection.execute(query):
+        cancelled = row.state == "cancelled"
+        state.batches[BatchId(row.id)] = BatchLife(
+            id=BatchId(row.id),
+            user=UserName(row.user),
+            project=row.project,
+            name=row.name,
+            state="running" if cancelled else row.state,
+            attributes=row.attributes,
+            created_at_ms=row.created_at_ms,
+            cancel_after_failures=row.cancel_after_failures,
+            committed_at_ms=row.committed_at_ms,
+            cancelled=cancelled,
+            jobs=row.jobs,
+            counts={int(labels[name]): count for name, count in json.loads(row.counts).items()},
+            cost_pico=int(row.cost_pico),
+        )
+
+
+def _workers(connection: Connection, state: EngineState, directory: Directory, now_ms: int) -> None:
+    query = select(t.workers).where(t.workers.c.ended_at_ms.is_(None)).order_by(t.workers.c.requested_at_ms)
+    for row in connection.execute(query):
+        worker = _worker(row)
+        if worker.last_seen_at_ms is not None:
+            worker.last_seen_at_ms = now_ms  # the silence was ours
+        worker.answer_number = state.answer_base
+        state.workers[worker.spec.name] = worker
+        if row.token_hash:
+            directory.workers[row.token_hash] = worker.spec.name
+        if row.activation_hash:
+            directory.activations[row.activation_hash] = worker.spec.name
+
+
+def _worker(row: Row[Any]) -> WorkerLife:
+    plain = json.loads(row.spec)
+    spec = WorkerSpec(
+        name=WorkerName(row.name),
+        pool=PoolName(row.pool),
+        template=row.template,
+        driver=row.driver,
+        allocatable=Resources(*plain["allocatable"]),
+        slots=plain["slots"],
+        price_pico_per_hour=PicoUsd(plain["price"]),
+        labels=tuple((key, value) for key, value in plain["labels"]),
+        taints=tuple(Taint(key=k, value=v, effect=TaintEffect(e)) for k, v, e in plain["taints"]),
+        plan=PlanNumber(row.plan),
+        reason=plain["reason"],
+    )
+    return WorkerLife(
+        spec=spec,
+        state=WorkerState(row.state),
+        requested_at_ms=row.requested_at_ms,
+        reason_made=_reason(row.reason_made) or Reason(kind=ReasonKind.REQUESTED, text=spec.reason),
+        standing=bool(row.standing),
+        cordoned=bool(row.cordoned),
+        generation=row.generation,
+        handle=row.handle,
+        provisioned_at_ms=row.provisioned_at_ms,
+        ready_at_ms=row.ready_at_ms,
+        draining_at_ms=row.draining_at_ms,
+        last_seen_at_ms=row.last_seen_at_ms,
+        expires_at_ms=row.expires_at_ms,
+        extensions=row.extensions,
+        attempts_done=row.attempts_done,
+        reason_removed=_reason(row.reason_removed),
+        token_hash=row.token_hash,
+        activation_hash=row.activation_hash,
+        activation_nonce=row.activation_nonce,
+        free=spec.allocatable,
+        free_slots=spec.slots,
+        idle_since_ms=row.ready_at_ms,
+    )
+
+
+def _reason(text: str) -> Reason | None:
+    plain = json.loads(text)
+    if not plain:
+        return None
+    return Reason(kind=ReasonKind(plain["kind"]), text=plain["text"], evidence=tuple(plain["evidence"].items()))
+
+
+def _jobs(connection: Connection, state: EngineState) -> list[int]:
+    """Queue what is ready. Rows of batches that are over, or cancelled, only wait to be marked."""
+    query = (
+        select(t.jobs.c.id, t.jobs.c.batch_id, t.jobs.c.class_id, t.jobs.c.state, t.jobs.c.attempts,
+               t.jobs.c.failures, t.jobs.c.key, t.jobs.c.position, t.jobs.c.ready_at_ms, t.jobs.c.created_at_ms)
+        .where(t.jobs.c.state < int(JobState.SUCCEEDED))
+        .order_by(t.jobs.c.id)
+    )  # fmt: skip
+    unswept: set[int] = set()
+    result = connection.execution_options(stream_results=True).execute(query)
+    while rows := result.fetchmany(FETCH):
+        for row in rows:
+            batch = state.batches.get(BatchId(row.batch_id)) if row.batch_id is not None else None
+            dropped = row.batch_id is not None and (batch is None or batch.cancelled)
+            if dropped and row.state != JobState.RUNNING:
+                kept = batch is not None and state.classes[ClassId(row.class_id)].always_run
+                if not kept:
+                    unswept.add(row.batch_id)
+                    state.counts[JobState.CANCELLED] += 1
+                    continue
+            _job(state, batch, row)
+    return sorted(unswept)
+
+
+def _job(state: EngineState, batch: BatchLife | None, row: Any) -> None:
+    job, class_id = JobId(row.id), ClassId(row.class_id)
+    if batch is not None and batch.state == "open":
+        _held(batch, job, class_id, row)
+        state.counts[JobState.PENDING if row.state == JobState.READY else JobState.BLOCKED] += 1
+        return
+    state.counts[row.state] += 1
+    if row.state == JobState.READY:
+        if row.attempts:
+            state.tried_of(batch.id if batch else None)[job] = (row.attempts, row.failures)
+        ready_at = row.ready_at_ms or (batch.committed_at_ms if batch else None) or row.created_at_ms
+        make_ready(state, batch.id if batch else None, class_id, range(job, job + 1), ready_at)
+    elif row.state == JobState.BLOCKED and batch is not None:
+        batch.waiting[job] = WaitingJob(class_id=class_id, parents_left=0)
+
+
+def _held(batch: BatchLife, job: JobId, class_id: ClassId, row: Any) -> None:
+    if row.key is not None:
+        batch.keys[row.key] = job
+    if batch.bunches and sum(batch.bunches[-1][1:]) == job:
+        position, first, count = batch.bunches[-1]
+        batch.bunches[-1] = (position, first, count + 1)
+    else:
+        batch.bunches.append((row.position, job, 1))
+    if row.state == JobState.BLOCKED:
+        batch.waiting[job] = WaitingJob(class_id=class_id, parents_left=0)
+    elif batch.held and batch.held[-1][0] == class_id and batch.held[-1][1].stop == job:
+        batch.held[-1] = (class_id, range(batch.held[-1][1].start, job + 1))
+    else:
+        batch.held.append((class_id, range(job, job + 1)))
+
+
+def _parents(connection: Connection, state: EngineState) -> None:
+    """Who waits for whom: only parents that have not ended count."""
+    waiting = [batch for batch in state.batches.values() if batch.waiting]
+    for batch in waiting:
+        query = (
+            select(t.job_parents.c.child_id, t.job_parents.c.parent_id, t.jobs.c.state)
+            .join(t.jobs, t.jobs.c.id == t.job_parents.c.parent_id)
+            .where(t.job_parents.c.batch_id == batch.id)
+        )
+        for child, parent, parent_state in connection.execute(query):
+            entry = batch.waiting.get(JobId(child))
+            if entry is None:
+                continue
+            gone = batch.cancelled and parent_state < JobState.SUCCEEDED and not _goes_on(state, batch, parent)
+            if parent_state >= JobState.SUCCEEDED or gone:
+                entry.parent_failed = entry.parent_failed or parent_state != JobState.SUCCEEDED
+                continue
+            entry.parents_left += 1
+            batch.children.setdefault(JobId(parent), []).append(JobId(child))
+
+
+def _goes_on(state: EngineState, batch: BatchLife, parent: int) -> bool:
+    """Of a cancelled batch: whether this job still has an end to come."""
+    job = JobId(parent)
+    return job in batch.waiting or job in state.live or any(job in queue for queue in state.queues.values())
+
+
+def _attempts(connection: Connection, state: EngineState) -> None:
+    query = (
+        select(t.attempts, t.jobs.c.batch_id, t.jobs.c.class_id, t.jobs.c.failures)
+        .join(t.jobs, t.jobs.c.id == t.attempts.c.job_id)
+        .where(t.attempts.c.state < int(AttemptState.SUCCEEDED))
+    )
+    for row in connection.execute(query):
+        job_class = state.classes[ClassId(row.class_id)]
+        worker = state.workers[WorkerName(row.worker)]
+        batch = state.batches.get(BatchId(row.batch_id)) if row.batch_id is not None else None
+        attempt = LiveAttempt(
+            job=JobId(row.job_id),
+            number=row.attempt,
+            failures=row.failures,
+            class_id=ClassId(row.class_id),
+            batch=batch.id if batch else None,
+            worker=worker.spec.name,
+            state=AttemptState(row.state),
+            assigned_at_ms=row.assigned_at_ms,
+            started_at_ms=row.started_at_ms,
+            price_pico_per_hour=share_price(
+                worker.spec.price_pico_per_hour, job_class.request, worker.spec.allocatable
+            ),
+            cancelling=batch is not None and batch.cancelled and not job_class.always_run,
+        )
+        state.live[attempt.job] = worker.live[attempt.job] = attempt
+        worker.unacked[attempt.job] = 0
+        worker.idle_since_ms = None
+        worker.free = worker.free.minus(job_class.request)
+        worker.free_slots -= 1
+        if attempt.cancelling:
+            worker.cancels.add((attempt.job, attempt.number))
+        state.in_use[job_class.user] = state.in_use.get(job_class.user, ZERO).plus(job_class.request)
+
+
+def _numbers(connection: Connection, state: EngineState) -> None:
+    """Counters go on where they were; totals of ended jobs come from the rows."""
+
+    def following(column: Any) -> int:
+        return int(connection.execute(select(func.max(column))).scalar() or 0) + 1
+
+    state.next_job = following(t.jobs.c.id)
+    state.next_batch = following(t.batches.c.id)
+    state.next_class = following(t.job_classes.c.id)
+    state.next_event = following(t.events.c.sequence)
+    state.next_plan = max(following(t.plans.c.number), following(t.workers.c.plan))
+    ended = (
+        select(t.jobs.c.state, func.count())
+        .where(t.jobs.c.state >= int(JobState.SUCCEEDED))
+        .group_by(t.jobs.c.state)
+    )
+    for job_state, count in connection.execute(ended):
+        state.counts[job_state] += count

@@ -1,0 +1,34 @@
+"""Keeps the loops running: one that fails is logged, told in an event, and started again after a growing pause."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from herder.control.clock import now_ms
+from herder.control.core import Core
+from herder.engine.events import record_event
+from herder.model.changes import Changes
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 0.5
+PAUSE_LONGEST_S = 30.0
+
+
+async def supervise(core: Core, name: str, loop: Callable[[Core], Awaitable[None]]) -> None:
+    """Runs until cancelled."""
+    pause = PAUSE_S
+    while True:
+        try:
+            await loop(core)
+            return
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault in one loop must not stop the others
+            log.exception("the %s loop failed; starting it again in %.1f s", name, pause)
+            changes = Changes()
+            text = f"the {name} loop failed: {type(error).__name__}: {error}"
+            record_event(core.state, changes, now_ms(), "loop.failed", f"loop/{name}", text)
+            await core.commit(changes)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, PAUSE_LONGEST_S)

@@ -1,0 +1,140 @@
+"""The linter of plans: what must hold of every plan, checked anew from the observation before it is recorded.
+
+Called by the scaling loop and by simulations. It repeats no step of the planner on purpose: it knows only the rules. It
+never changes a plan; a plan with a finding is not applied.
+"""
+
+from collections import Counter
+
+from herder.model.ids import PlanNumber, PoolName, worker_name
+from herder.model.observed import Observed
+from herder.model.plan import CreateWorker, DrainWorker, Plan
+from herder.model.pool import PoolSpec
+from herder.model.worker import WorkerState
+
+
+def check_plan(observed: Observed, plan: Plan) -> tuple[str, ...]:
+    """Findings in words; empty when the plan is clean."""
+    pools = {pool.name: pool for pool in observed.pools}
+    creates = [action for action in plan.actions if isinstance(action, CreateWorker)]
+    drains = [action for action in plan.actions if isinstance(action, DrainWorker)]
+    return (
+        *_unseen(observed, plan),
+        *_names(observed, plan.number, creates),
+        *(finding for create in creates for finding in _creation(pools, create)),
+        *_limits(observed, pools, creates),
+        *_drains(observed, pools, creates, drains),
+        *_reasons(observed, plan),
+    )
+
+
+def _unseen(observed: Observed, plan: Plan) -> list[str]:
+    found = []
+    if plan.number != observed.plan_number:
+        found.append(f"plan {plan.number} was made for observation {observed.plan_number}")
+    if plan.actions and None in (observed.workers_as_of_ms, observed.queued_as_of_ms):
+        found.append("acts although a section was never observed")
+    return found
+
+
+def _names(observed: Observed, plan: PlanNumber, creates: list[CreateWorker]) -> list[str]:
+    taken = {worker.name for worker in observed.workers}
+    found = []
+    for name, count in Counter(create.spec.name for create in creates).items():
+        if count > 1:
+            found.append(f"worker {name} is made {count} times")
+        if name in taken:
+            found.append(f"worker {name} is made and exists")
+    for create in creates:
+        ordinal = create.spec.name.rpartition("-")[2]
+        derived = ordinal.isdecimal() and create.spec.name == worker_name(
+            create.spec.pool, plan, int(ordinal)
+        )
+        if not derived or create.spec.plan != plan:
+            found.append(f"the name of worker {create.spec.name} is not derived from plan {plan}")
+    return found
+
+
+def _creation(pools: dict[PoolName, PoolSpec], create: CreateWorker) -> list[str]:
+    spec = create.spec
+    pool = pools.get(spec.pool)
+    if pool is None:
+        return [f"worker {spec.name} is made in pool {spec.pool}, which does not exist"]
+    found = []
+    if pool.frozen:
+        found.append(f"worker {spec.name} is made in pool {pool.name}, which is frozen")
+    template = next((template for template in pool.templates if template.name == spec.template), None)
+    if template is None:
+        found.append(
+            f"worker {spec.name} is made of template {spec.template}, which pool {pool.name} has not"
+        )
+    elif (template.allocatable, template.slots) != (spec.allocatable, spec.slots):
+        found.append(f"worker {spec.name} differs from its template {template.name}")
+    return found
+
+
+def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[CreateWorker]) -> list[str]:
+    live = Counter(worker.spec.pool for worker in observed.workers if worker.state.live)
+    found = []
+    for name, made in sorted(Counter(create.spec.pool for create in creates).items()):
+        pool = pools.get(name)
+        if pool is None:
+            continue
+        if live[name] + made > pool.max_workers:
+            found.append(f"pool {name} would have {live[name] + made} workers of at most {pool.max_workers}")
+        if made > pool.new_workers_per_cycle:
+            found.append(
+                f"pool {name} would make {made} workers, {pool.new_workers_per_cycle} are allowed per cycle"
+            )
+    return found
+
+
+def _drains(
+    observed: Observed,
+    pools: dict[PoolName, PoolSpec],
+    creates: list[CreateWorker],
+    drains: list[DrainWorker],
+) -> list[str]:
+    """Every drain names another live worker, of its own pool, that is not on its way out: so drains are bounded too."""
+    workers = {worker.name: worker for worker in observed.workers}
+    made = {create.spec.name for create in creates}
+    found = [
+        f"worker {name} is drained {count} times"
+        for name, count in Counter(drain.worker for drain in drains).items()
+        if count > 1
+    ]
+    for drain in drains:
+        worker = workers.get(drain.worker)
+        if drain.worker in made:
+            found.append(f"worker {drain.worker} is both made and drained")
+        if worker is None or worker.state.ended:
+            found.append(f"worker {drain.worker} is drained and does not live")
+        elif worker.state in (WorkerState.DRAINING, WorkerState.TERMINATING):
+            found.append(f"worker {drain.worker} is drained and leaves already")
+        elif worker.spec.pool != drain.pool:
+            found.append(
+                f"worker {drain.worker} is drained as of pool {drain.pool}, it is in {worker.spec.pool}"
+            )
+        if drain.pool not in pools:
+            found.append(f"worker {drain.worker} is drained in pool {drain.pool}, which does not exist")
+        elif pools[drain.pool].frozen:
+            found.append(f"worker {drain.worker} is drained in pool {drain.pool}, which is frozen")
+    return found
+
+
+def _reasons(observed: Observed, plan: Plan) -> list[str]:
+    reported = Counter(report.pool for report in plan.pools)
+    found = [
+        f"pool {pool.name} has {reported[pool.name]} reports"
+        for pool in observed.pools
+        if reported[pool.name] != 1
+    ]
+    found += [
+        f"the report on pool {report.pool} gives no reason" for report in plan.pools if not report.reasons
+    ]
+    reasons = [action.reason for action in plan.actions]
+    reasons += [reason for report in plan.pools for reason in report.reasons]
+    reasons += [demand.reason for demand in plan.unplaced]
+    found += [f"a reason of kind {reason.kind} says nothing" for reason in reasons if not reason.text]
+    found += [f"a reason of kind {reason.kind} has no evidence" for reason in reasons if not reason.evidence]
+    return found

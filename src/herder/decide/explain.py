@@ -1,0 +1,139 @@
+"""Why a job waits, in the planner's own terms. Called by `herder why` and its equals in API, dashboard and MCP.
+
+It runs the same steps as the planner on the same observation, so that it can never tell another story than the plan.
+It changes nothing and predicts no times it does not know.
+"""
+
+from herder.decide import report
+from herder.decide.admission import Refusal, refusal
+from herder.decide.planner import Thoughts, think
+from herder.decide.scaling.triggers.queued_jobs import Homes
+from herder.model.ids import ClassId
+from herder.model.job import JobClass
+from herder.model.observed import Observed, QueuedClass
+from herder.model.plan import Reason, ReasonKind
+from herder.model.worker import WorkerState
+
+
+def why_not_feasible(job_class: JobClass, observed: Observed) -> Refusal | None:
+    """Why such a job could never run, or None."""
+    return refusal(job_class, {pool.name: pool for pool in observed.pools})
+
+
+def why_waiting(
+    class_id: ClassId, job_class: JobClass, observed: Observed, now_ms: int
+) -> tuple[Reason, ...]:
+    """Never empty; the first reason is the one that binds, the others say what stands around it."""
+    unseen = report.unseen_sections(observed)
+    thoughts = None if unseen else think(observed, now_ms)
+    waiting = thoughts.scene.queue if thoughts else ()
+    queued = next((queued for queued in waiting if queued.class_id == class_id), None)
+    if thoughts is None or queued is None:
+        return (_not_in_queue(class_id, job_class, observed, unseen),)
+    homes = thoughts.queue.homes[class_id]
+    return (
+        *_nowhere(thoughts, queued, homes),
+        *_place(thoughts, queued, homes),
+        *_ahead(thoughts, queued),
+        *_shared(thoughts, queued),
+        *_pools(thoughts, queued),
+    )
+
+
+def _not_in_queue(
+    class_id: ClassId, job_class: JobClass, observed: Observed, unseen: tuple[str, ...]
+) -> Reason:
+    refused = why_not_feasible(job_class, observed)
+    if refused is not None:
+        evidence = refused.evidence or (("class_id", class_id),)
+        return Reason(kind=ReasonKind.NOTHING_FITS, text=str(refused), evidence=evidence)
+    if unseen:
+        return report.waiting_reason(unseen)
+    text = "no job of this class was waiting when the queue was last read; it has started or ended since"
+    return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=(("queued", 0),))
+
+
+def _nowhere(thoughts: Thoughts, queued: QueuedClass, homes: Homes) -> list[Reason]:
+    if not homes.nowhere:
+        return []
+    binding = report.binding_reason(thoughts.scene, thoughts.rooms, queued, homes)
+    text = f"{homes.nowhere} of {queued.count} such jobs have no place: {binding.text}"
+    return [Reason(kind=binding.kind, text=text, evidence=(*binding.evidence, ("jobs", homes.nowhere)))]
+
+
+def _place(thoughts: Thoughts, queued: QueuedClass, homes: Homes) -> list[Reason]:
+    """Where those go that have a place."""
+    found = []
+    if homes.new:
+        text = f"{homes.new} of {queued.count} such jobs wait for workers that the next plan makes"
+        found.append(Reason(kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", homes.new),)))
+    if homes.in_flight:
+        coming = [
+            worker for view in thoughts.scene.pools for worker in view.workers if worker.state.in_flight
+        ]
+        oldest = min(worker.requested_at_ms for worker in coming)
+        text = f"{homes.in_flight} of {queued.count} such jobs wait for workers that are on their way ({len(coming)} are)"
+        evidence = (("jobs", homes.in_flight), ("in_flight", len(coming)), ("oldest_requested_at_ms", oldest))
+        found.append(Reason(kind=ReasonKind.IN_FLIGHT, text=text, evidence=evidence))
+    if homes.ready:
+        text = f"{homes.ready} of {queued.count} such jobs fit on workers that are ready and start when their turn comes"
+        found.append(Reason(kind=ReasonKind.ENOUGH_CAPACITY, text=text, evidence=(("jobs", homes.ready),)))
+    return found
+
+
+def _ahead(thoughts: Thoughts, queued: QueuedClass) -> list[Reason]:
+    """More urgent jobs of anybody that compete for the same places, and older ones of the same user."""
+    mine = queued.job_class
+    urgent = older = 0
+    for other in _rivals(thoughts, queued):
+        if other.job_class.priority > mine.priority:
+            urgent += other.count
+        elif other.job_class.priority == mine.priority and other.job_class.user == mine.user:
+            theirs = (other.oldest_ready_at_ms, other.class_id)
+            older += other.count if theirs < (queued.oldest_ready_at_ms, queued.class_id) else 0
+    if not urgent and not older:
+        return []
+    text = f"ahead of it are {urgent} more urgent jobs and {older} older ones of the same user"
+    evidence = (("more_urgent", urgent), ("older_of_user", older))
+    return [Reason(kind=ReasonKind.AHEAD_IN_QUEUE, text=text, evidence=evidence)]
+
+
+def _shared(thoughts: Thoughts, queued: QueuedClass) -> list[Reason]:
+    mine = queued.job_class
+    rivals = [
+        other
+        for other in _rivals(thoughts, queued)
+        if other.job_class.priority == mine.priority and other.job_class.user != mine.user
+    ]
+    if not rivals:
+        return []
+    users, jobs = len({other.job_class.user for other in rivals}), sum(other.count for other in rivals)
+    text = f"free places are shared by weight with {users} other users, who have {jobs} jobs of the same priority waiting"
+    return [Reason(kind=ReasonKind.FAIR_SHARE, text=text, evidence=(("users", users), ("jobs", jobs)))]
+
+
+def _rivals(thoughts: Thoughts, queued: QueuedClass) -> list[QueuedClass]:
+    """Other classes that may use some of the same places."""
+    kinds = thoughts.scene.kinds
+    mine = kinds.allowed(queued.job_class)
+    return [
+        other
+        for other in thoughts.scene.queue
+        if other.class_id != queued.class_id and not mine.isdisjoint(kinds.allowed(other.job_class))
+    ]
+
+
+def _pools(thoughts: Thoughts, queued: QueuedClass) -> list[Reason]:
+    """Each pool that could take it: what it has, and the limit that bounds it next."""
+    found = []
+    for view in thoughts.scene.fits_in(queued):
+        name = view.spec.name
+        room = thoughts.rooms[name]
+        ready = sum(worker.state is WorkerState.READY and not worker.cordoned for worker in view.workers)
+        text = (
+            f"pool {name} could take it: {ready} workers ready, {view.in_flight} coming, "
+            f"{room.workers} more may be made now ({room.binding.text})"
+        )
+        evidence = (("ready", ready), ("in_flight", view.in_flight), ("may_make", room.workers))
+        found.append(Reason(kind=room.binding.kind, text=text, evidence=evidence))
+    return found

@@ -1,0 +1,100 @@
+"""Whether a job may run in a place: pool, labels and taints. Says nothing of size.
+
+One set of rules for placement (on workers), scaling (on templates) and admission, so that a job that is let in can be
+placed and a worker made for a job can take it. Kinds are the places a job class can tell apart, numbered.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from herder.model.ids import PoolName
+from herder.model.job import JobClass
+from herder.model.pool import PoolSpec, Taint, TaintEffect, Template
+
+AUTO = "auto"
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Everything of a worker, or of a worker to be, that decides which jobs may use it."""
+
+    pool: PoolName
+    accepts_auto: bool
+    labels: Labels
+    taints: tuple[Taint, ...]
+
+
+def template_labels(pool: PoolSpec, template: Template) -> Labels:
+    """The pool's labels and the template's, which win, sorted by name."""
+    return tuple(sorted({**dict(pool.labels), **dict(template.labels)}.items()))
+
+
+def kind_of_template(pool: PoolSpec, template: Template) -> Kind:
+    return kind_of_worker(pool, template_labels(pool, template), pool.taints)
+
+
+def kind_of_worker(pool: PoolSpec, labels: Labels, taints: tuple[Taint, ...]) -> Kind:
+    """A worker keeps the labels and taints it was made with, also when its pool has changed since."""
+    return Kind(
+        pool=pool.name,
+        accepts_auto=pool.accepts_auto,
+        labels=tuple(sorted(labels)),
+        taints=tuple(sorted(taints)),
+    )
+
+
+def job_may_use(job_class: JobClass, pool: PoolSpec) -> bool:
+    """Whether any template of the pool would do, leaving size aside."""
+    if not pool.templates:
+        return may_use_kind(job_class, kind_of_worker(pool, pool.labels, pool.taints))
+    return any(job_may_use_template(job_class, pool, template) for template in pool.templates)
+
+
+def job_may_use_template(job_class: JobClass, pool: PoolSpec, template: Template) -> bool:
+    return may_use_kind(job_class, kind_of_template(pool, template))
+
+
+def may_use_kind(job_class: JobClass, kind: Kind) -> bool:
+    named = job_class.pool == kind.pool
+    if not named and not (kind.accepts_auto and job_class.pool == AUTO):
+        return False
+    if job_class.selector and not set(job_class.selector) <= set(kind.labels):
+        return False
+    # Who asks for a pool by name knows what it is: its taints keep others out.
+    return named or not kind.taints or not untolerated(job_class, kind.taints)
+
+
+def untolerated(job_class: JobClass, taints: Iterable[Taint]) -> tuple[Taint, ...]:
+    """The taints that keep this job away. PreferNoSchedule is a preference and keeps nobody away."""
+    return tuple(
+        taint
+        for taint in taints
+        if taint.effect is not TaintEffect.PREFER_NO_SCHEDULE
+        and not any(toleration.tolerates(taint) for toleration in job_class.tolerations)
+    )
+
+
+class Kinds:
+    """Numbers kinds in the order in which they are first seen."""
+
+    def __init__(self) -> None:
+        self.known: dict[Kind, int] = {}
+        self._allowed: dict[object, frozenset[int]] = {}
+
+    def number(self, kind: Kind) -> int:
+        number = self.known.get(kind)
+        if number is None:
+            number = self.known[kind] = len(self.known)
+            self._allowed.clear()
+        return number
+
+    def allowed(self, job_class: JobClass) -> frozenset[int]:
+        """The kinds known so far that this job may use."""
+        asked = (job_class.pool, job_class.selector, job_class.tolerations)
+        found = self._allowed.get(asked)
+        if found is None:
+            found = frozenset(number for kind, number in self.known.items() if may_use_kind(job_class, kind))
+            self._allowed[asked] = found
+        return found

@@ -1,0 +1,122 @@
+"""The shape table: item groups that no packing can tell apart, merged, with what is left of each.
+
+Made by `pack` for one call and thrown away after it. A shape is a (size, allowed kinds) pair; 5,000 items of 30 shapes
+cost as much as 30 items. This module never decides where anything goes.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from herder.decide.packing.groups import ItemGroup, Packed
+from herder.model.resources import Resources
+
+#: Most shapes that compete in one alignment choice. It bounds the cost of a pick when nearly every item is different;
+#: beyond it shapes compete with those of similar size first, as in first-fit-decreasing. 48 covers common fleets whole.
+WINDOW = 48
+
+
+@dataclass(slots=True)
+class Shape:
+    size: Resources
+    allowed: frozenset[int] | None
+    left: int
+    members: list[tuple[int, int]]
+    """(item key, count), by key: who gets the places, in this order."""
+    runs: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """(bin key, first copy, copies, items in each)."""
+
+
+class ShapeTable:
+    """Shapes in an order that does not depend on the order of the groups."""
+
+    def __init__(self, items: Iterable[ItemGroup]) -> None:
+        self.shapes = _merge(items)
+        self._windows: dict[int, list[list[Shape]]] = {}
+        self.least = Resources(
+            *(min(column) for column in zip(*(shape.size for shape in self.shapes), strict=True))
+        )
+
+    def windows(self, kind: int) -> list[list[Shape]]:
+        """The shapes that bins of this kind may hold. Those with the fewest other places to go come first, so that an
+        item that may go anywhere does not take the only place of one that may not; then the large before the small."""
+        cached = self._windows.get(kind)
+        if cached is None:
+            cached = self._windows[kind] = self._make_windows(kind)
+        return cached
+
+    def _make_windows(self, kind: int) -> list[list[Shape]]:
+        tiers: dict[float, list[Shape]] = {}
+        for shape in self.shapes:
+            if shape.allowed is None:
+                tiers.setdefault(float("inf"), []).append(shape)
+            elif kind in shape.allowed:
+                tiers.setdefault(len(shape.allowed), []).append(shape)
+        return [
+            tier[start : start + WINDOW]
+            for _, tier in sorted(tiers.items())
+            for start in range(0, len(tier), WINDOW)
+        ]
+
+    def placed(self) -> list[Packed]:
+        return [packed for shape in self.shapes for packed in _share_out(shape.members, shape.runs)]
+
+    def unplaced(self) -> list[tuple[int, int]]:
+        """What is left of each shape falls on its last members."""
+        result = []
+        for shape in self.shapes:
+            left = shape.left
+            for key, count in reversed(shape.members):
+                if left <= 0:
+                    break
+                result.append((key, min(left, count)))
+                left -= count
+        return sorted(result)
+
+
+def _merge(items: Iterable[ItemGroup]) -> list[Shape]:
+    found: dict[tuple[Resources, frozenset[int] | None], Shape] = {}
+    for item in items:
+        if item.count <= 0:
+            continue
+        shape = found.get((item.size, item.allowed))
+        if shape is None:
+            found[item.size, item.allowed] = Shape(
+                item.size, item.allowed, item.count, [(item.key, item.count)]
+            )
+        else:
+            shape.left += item.count
+            shape.members.append((item.key, item.count))
+    shapes = list(found.values())
+    for shape in shapes:
+        if len(shape.members) > 1:
+            shape.members.sort()
+    if len(shapes) > 1:
+        shapes.sort(key=_order, reverse=True)
+    return shapes
+
+
+def _order(shape: Shape) -> tuple[Resources, tuple[int, ...]]:
+    return shape.size, (-1,) if shape.allowed is None else tuple(sorted(shape.allowed))
+
+
+def _share_out(
+    members: Sequence[tuple[int, int]], runs: Iterable[tuple[int, int, int, int]]
+) -> Iterator[Packed]:
+    """Give the places of a shape to its members, the first member first."""
+    turn = iter(members)
+    key, have = next(turn)
+    for bin_key, begin, copies, each in runs:
+        first, end, wanted = begin, begin + copies, each
+        while first < end:
+            if have == 0:
+                key, have = next(turn)
+            whole = min(have // each, end - first) if wanted == each else 0
+            if whole:
+                yield Packed(item_key=key, bin_key=bin_key, count=each, first_copy=first, copies=whole)
+                first, have = first + whole, have - whole * each
+                continue
+            part = min(have, wanted)
+            yield Packed(item_key=key, bin_key=bin_key, count=part, first_copy=first)
+            have, wanted = have - part, wanted - part
+            if wanted == 0:
+                first, wanted = first + 1, each

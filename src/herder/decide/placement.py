@@ -1,0 +1,326 @@
+"""Which waiting jobs go on which free worker now.
+
+Called by the engine on every exchange that freed capacity, usually with one worker or a few, and by simulations. Read
+`place`, then `_Board.fill_priority`: the more urgent priority first; within it `dominant_share` says how many jobs each
+user may start and `pack` finds the places; what `pack` could not place goes back and is offered to the others, so that no
+usable room stays empty. It must never put more on a worker than is free there, in any resource or in slots.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from herder.decide.dominant_share import Contender, Queue, Volume, grant, share_of
+from herder.decide.fair_share import Claim, water_fill
+from herder.decide.matching import Kinds, kind_of_worker
+from herder.decide.packing.pack import Bin, ItemGroup, pack
+from herder.model.ids import ClassId, PoolName, UserName, WorkerName
+from herder.model.observed import QueuedClass
+from herder.model.pool import PoolSpec, Taint
+from herder.model.resources import ZERO, Resources
+
+#: The same noun as in `Observed`: jobs of one class that are ready and have no attempt.
+PendingClass = QueuedClass
+
+#: Rounds of granting and packing in one priority, before what is left is packed without regard to shares. Each round is
+#: caused by room that is there in sum but in no one place; two or three are usual.
+ROUNDS_MAX = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWorker:
+    """A worker that takes work now, with what is free on it."""
+
+    name: WorkerName
+    pool: PoolName
+    free: Resources
+    free_slots: int
+    labels: tuple[tuple[str, str], ...] = ()
+    taints: tuple[Taint, ...] = ()
+    requested_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserShare:
+    """What a user is due and what its live attempts hold. Users who are not named have weight 1 and hold nothing."""
+
+    user: UserName
+    weight: int = 1
+    used: Resources = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    class_id: ClassId
+    worker: WorkerName
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """`left`: by class, what stays in the queue. `deficits` goes into the next call: what each user is still owed, in
+    parts of `dominant_share.WHOLE`; who has nothing waiting is owed nothing."""
+
+    assignments: tuple[Assignment, ...]
+    left: dict[ClassId, int]
+    deficits: dict[UserName, int]
+
+
+def place(
+    pending: Iterable[PendingClass],
+    workers: Iterable[OpenWorker],
+    shares: Iterable[UserShare] = (),
+    *,
+    total: Resources,
+    deficits: Mapping[UserName, int] | None = None,
+    pools: Mapping[PoolName, PoolSpec],
+) -> Placement:
+    """`total`: what all workers together have, free or not; shares are parts of it."""
+    board = _Board(workers, pools)
+    waiting = [queued for queued in pending if queued.count > 0]
+    left = {queued.class_id: queued.count for queued in waiting}
+    hopeful = board.hopeful(waiting)
+    owed = dict(deficits or {})
+    if hopeful and not board.take_all([queue for _, queue in hopeful]):
+        known = {share.user: share for share in shares}
+        for priority in sorted({queued.job_class.priority for queued, _ in hopeful}, reverse=True):
+            mine = [(queued, queue) for queued, queue in hopeful if queued.job_class.priority == priority]
+            contenders = _contenders(mine, known, owed, total)
+            owed.update(board.fill_priority(contenders, total))
+            for contender in contenders:
+                known[contender.user] = UserShare(
+                    user=contender.user, weight=contender.weight, used=contender.used
+                )
+    left.update((queue.class_id, queue.left) for _, queue in hopeful)
+    left = {class_id: count for class_id, count in left.items() if count > 0}
+    still_waiting = (
+        {queued.job_class.user for queued in waiting if queued.class_id in left} if owed else set()
+    )
+    return Placement(
+        assignments=board.assignments(),
+        left=left,
+        deficits={user: owed[user] for user in sorted(still_waiting) if owed.get(user)},
+    )
+
+
+def _contenders(
+    queues: Iterable[tuple[QueuedClass, Queue]],
+    shares: Mapping[UserName, UserShare],
+    deficits: Mapping[UserName, int],
+    total: Resources,
+) -> list[Contender]:
+    found: dict[UserName, Contender] = {}
+    worth: dict[Resources, int] = {}
+    for queued, queue in queues:
+        user = queued.job_class.user
+        contender = found.get(user)
+        if contender is None:
+            share = shares.get(user)
+            contender = found[user] = Contender(
+                user=user,
+                weight=max(1, share.weight) if share else 1,
+                used=share.used if share else ZERO,
+                owed=deficits.get(user, 0),
+            )
+        if queue.request not in worth:
+            worth[queue.request] = share_of(queue.request, total)
+        queue.worth = worth[queue.request]
+        contender.queues.append(queue)
+    for contender in found.values():
+        contender.queues.sort(key=lambda queue: (queue.ready_at_ms, queue.class_id))
+    return sorted(found.values(), key=lambda contender: contender.user)
+
+
+class _Board:
+    """What is free on the workers, and what has been put there in this call."""
+
+    def __init__(self, workers: Iterable[OpenWorker], pools: Mapping[PoolName, PoolSpec]) -> None:
+        self._kinds = Kinds()
+        self._workers = sorted(workers, key=lambda worker: (worker.requested_at_ms, worker.name))
+        self._put: dict[tuple[ClassId, int], int] = {}
+        numbers: dict[tuple[object, ...], int] = {}
+        self._bins: list[Bin] = []
+        for key, worker in enumerate(self._workers):
+            pool = pools.get(worker.pool)
+            if pool is None or worker.free_slots <= 0:
+                continue
+            looks = (worker.pool, worker.labels, worker.taints)
+            number = numbers.get(looks)
+            if number is None:
+                number = numbers[looks] = self._kinds.number(
+                    kind_of_worker(pool, worker.labels, worker.taints)
+                )
+            self._bins.append(Bin(key=key, kind=number, free=worker.free, slots=worker.free_slots))
+        self._most = _most_free(self._bins)
+
+    def hopeful(self, waiting: Iterable[QueuedClass]) -> list[tuple[QueuedClass, Queue]]:
+        """The classes of which one job would fit on some worker if the worker were asked first."""
+        known: dict[tuple[Resources, frozenset[int]], bool] = {}
+        result = []
+        for queued in waiting:
+            request, allowed = queued.job_class.request, self._kinds.allowed(queued.job_class)
+            fits = known.get((request, allowed))
+            if fits is None:
+                fits = known[request, allowed] = self._might_fit(request, allowed)
+            if fits:
+                queue = Queue(
+                    class_id=queued.class_id,
+                    request=request,
+                    left=queued.count,
+                    ready_at_ms=queued.oldest_ready_at_ms,
+                    allowed=allowed,
+                )
+                result.append((queued, queue))
+        return result
+
+    def _might_fit(self, request: Resources, allowed: frozenset[int]) -> bool:
+        return any(kind in self._most and request.fits_in(self._most[kind]) for kind in allowed)
+
+    def take_all(self, queues: Sequence[Queue]) -> bool:
+        """Place everything, if that is possible; then shares do not matter. Else change nothing."""
+        volumes = self._volumes().values()
+        slots = sum(volume.slots for volume in volumes)
+        if sum(queue.left for queue in queues) > slots:
+            return False
+        asked, free = ZERO, ZERO
+        for queue in queues:
+            asked = asked.plus(queue.request.times(queue.left))
+        for volume in volumes:
+            free = free.plus(volume.free)
+        if not asked.fits_in(free):
+            return False
+        return not self._pack([(queue, queue.left) for queue in queues], all_or_nothing=True)
+
+    def fill_priority(self, contenders: Sequence[Contender], total: Resources) -> dict[UserName, int]:
+        """Start what can be started of these; returns what each of their users is owed afterwards."""
+        before = [(contender, contender.used, contender.queues) for contender in contenders]
+        stuck: set[tuple[Resources, frozenset[int]]] = set()
+        for _ in range(ROUNDS_MAX):
+            open_now = _still_open(contenders, stuck)
+            if not open_now:
+                break
+            grant(open_now, self._volumes(), total)
+            granted = [
+                (contender, queue) for contender in open_now for queue in contender.queues if queue.granted
+            ]
+            unplaced = self._pack([(queue, queue.granted) for _, queue in granted])
+            for contender, queue in granted:
+                queue.granted = 0
+                missing = unplaced.get(queue.class_id, 0)
+                if missing:
+                    contender.used = contender.used.minus(queue.request.times(missing))
+                    stuck.add((queue.request, queue.allowed))
+            if not unplaced:
+                break
+        else:
+            self._pack_rest(_still_open(contenders, stuck))
+        return _owed(before, total)
+
+    def _pack_rest(self, contenders: Sequence[Contender]) -> None:
+        rest = [(contender, queue, queue.left) for contender in contenders for queue in contender.queues]
+        unplaced = self._pack([(queue, count) for _, queue, count in rest])
+        for contender, queue, count in rest:
+            contender.used = contender.used.plus(queue.request.times(count - unplaced.get(queue.class_id, 0)))
+
+    def _volumes(self) -> dict[int, Volume]:
+        volumes: dict[int, Volume] = {}
+        for target in self._bins:
+            volume = volumes.get(target.kind)
+            if volume is None:
+                volumes[target.kind] = Volume(target.free, target.slots)
+            else:
+                volume.free = volume.free.plus(target.free)
+                volume.slots += target.slots
+        return volumes
+
+    def _pack(
+        self, wanted: Sequence[tuple[Queue, int]], *, all_or_nothing: bool = False
+    ) -> dict[ClassId, int]:
+        """Put them on the workers; returns what found no place. Changes `left` of the queues."""
+        items = [
+            ItemGroup(key=key, size=queue.request, count=count, allowed=queue.allowed)
+            for key, (queue, count) in enumerate(wanted)
+        ]
+        packing = pack(items, self._bins)
+        unplaced = {wanted[key][0].class_id: count for key, count in packing.unplaced}
+        if unplaced and all_or_nothing:
+            return unplaced
+        taken: dict[int, tuple[Resources, int]] = {}
+        for packed in packing.placed:
+            queue = wanted[packed.item_key][0]
+            queue.left -= packed.count
+            where = (queue.class_id, packed.bin_key)
+            self._put[where] = self._put.get(where, 0) + packed.count
+            size, slots = taken.get(packed.bin_key, (ZERO, 0))
+            taken[packed.bin_key] = size.plus(queue.request.times(packed.count)), slots + packed.count
+        self._bins = [less for full in self._bins if (less := _less(full, taken.get(full.key))) is not None]
+        return unplaced
+
+    def assignments(self) -> tuple[Assignment, ...]:
+        return tuple(
+            Assignment(class_id=class_id, worker=self._workers[key].name, count=count)
+            for (class_id, key), count in sorted(self._put.items())
+        )
+
+
+def _less(full: Bin, taken: tuple[Resources, int] | None) -> Bin | None:
+    """The bin without what was taken; None when it has no slot left."""
+    if taken is None:
+        return full
+    size, slots = taken
+    if slots == full.slots:
+        return None
+    return Bin(key=full.key, kind=full.kind, free=full.free.minus(size), slots=full.slots - slots)
+
+
+def _most_free(bins: Iterable[Bin]) -> dict[int, Resources]:
+    """By kind, the most of each resource that is free on any one worker."""
+    most: dict[int, Resources] = {}
+    for each in bins:
+        have = most.get(each.kind)
+        most[each.kind] = each.free if have is None else Resources(*map(max, have, each.free))
+    return most
+
+
+def _still_open(
+    contenders: Iterable[Contender], stuck: set[tuple[Resources, frozenset[int]]]
+) -> list[Contender]:
+    """Who still has jobs that were not found to fit nowhere; the others leave the round."""
+    result = []
+    for contender in contenders:
+        if stuck or any(queue.left == 0 for queue in contender.queues):
+            contender.queues = [
+                queue
+                for queue in contender.queues
+                if queue.left > 0 and (queue.request, queue.allowed) not in stuck
+            ]
+        if contender.queues:
+            result.append(contender)
+    return result
+
+
+def _owed(
+    before: Sequence[tuple[Contender, Resources, list[Queue]]], total: Resources
+) -> dict[UserName, int]:
+    """What each got is compared with what it was due of the same sum; the difference is carried, up to two jobs' worth,
+    so that nobody can save up a claim by asking for what never fits."""
+    if len(before) < 2:
+        return {}
+    claims, got, largest = [], {}, 0
+    for contender, used, queues in before:
+        held = share_of(used, total)
+        got[contender.user] = share_of(contender.used, total) - held
+        missing = 0
+        for queue in queues:
+            missing += queue.worth * queue.left
+            largest = max(largest, queue.worth)
+        claims.append(
+            Claim(
+                user=contender.user, weight=contender.weight, used=held, wanted=got[contender.user] + missing
+            )
+        )
+    due = water_fill(sum(got.values()), claims).grants
+    bound = 2 * largest
+    return {
+        contender.user: max(-bound, min(bound, contender.owed + due[contender.user] - got[contender.user]))
+        for contender, _, _ in before
+    }

@@ -1,0 +1,102 @@
+"""The planner: what is seen and wanted, and the time, become a plan. Read `decide` top-down; each step is one file.
+
+Called by the scaling loop, by dry runs, by `herder plan` and by simulations, all with the same answer. It is pure: the
+same input gives the same plan, byte for byte, whatever the order of its parts. A plan that has been applied needs no
+other plan. It must never act on a section of the observation that was never seen, nor take unknown for zero.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from herder.decide import report
+from herder.decide.scaling import limits, scale_down
+from herder.decide.scaling.combine import Settled, combine
+from herder.decide.scaling.limits import Room
+from herder.decide.scaling.scale_down import IdleAnswer
+from herder.decide.scaling.scene import Scene, survey
+from herder.decide.scaling.specs import worker_spec
+from herder.decide.scaling.triggers import minimum, queued_jobs
+from herder.decide.scaling.triggers.queued_jobs import QueueAnswer
+from herder.decide.scaling.wish import Wish
+from herder.model.ids import PlanNumber, PoolName
+from herder.model.observed import Observed
+from herder.model.plan import Action, CreateWorker, DrainWorker, Plan
+
+
+def decide(observed: Observed, now_ms: int) -> Plan:
+    """What should be made and drained now, and why; also why not."""
+    unseen = report.unseen_sections(observed)
+    if unseen:
+        return report.waiting_plan(survey(observed), observed.plan_number, now_ms, unseen)
+    thoughts = think(observed, now_ms)
+    actions: tuple[Action, ...] = (
+        *_creations(thoughts.scene, thoughts.settled.wishes, observed.plan_number, now_ms),
+        *thoughts.drains,
+    )
+    return Plan(
+        number=observed.plan_number,
+        made_at_ms=now_ms,
+        actions=actions,
+        pools=report.pool_reports(
+            thoughts.scene, thoughts.rooms, thoughts.queue, thoughts.settled, thoughts.idle, actions, now_ms
+        ),
+        unplaced=report.unplaced(thoughts.scene, thoughts.rooms, thoughts.queue),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thoughts:
+    """What each step concluded: the plan is written from it, and `explain` answers from it."""
+
+    scene: Scene
+    rooms: Mapping[PoolName, Room]
+    must_leave: tuple[DrainWorker, ...]
+    queue: QueueAnswer
+    settled: Settled
+    idle: Mapping[PoolName, IdleAnswer]
+
+    @property
+    def drains(self) -> tuple[DrainWorker, ...]:
+        return (*self.must_leave, *(drain for answer in self.idle.values() for drain in answer.drains))
+
+
+def think(observed: Observed, now_ms: int) -> Thoughts:
+    """The steps of a plan, in order. Every section must have been seen."""
+    scene = survey(observed)
+
+    # 1. Who leaves whatever the demand: what leaves is no capacity any more.
+    must_leave = tuple(drain for view in scene.pools for drain in scale_down.must_leave(view, now_ms))
+    leaving = frozenset(drain.worker for drain in must_leave)
+
+    # 2. How many workers each pool may make now.
+    rooms = {view.spec.name: limits.room(view, now_ms) for view in scene.pools}
+
+    # 3. What the triggers ask for: the queue first, and what the minimum needs on top of it.
+    queue = queued_jobs.ask(scene, rooms, leaving)
+    leave_by_pool = {
+        view.spec.name: sum(drain.pool == view.spec.name for drain in must_leave) for view in scene.pools
+    }
+    minimums = (minimum.ask(view, leave_by_pool[view.spec.name]) for view in scene.pools)
+    settled = combine(queue.wishes, tuple(wish for wish in minimums if wish is not None), rooms)
+
+    # 4. Which idle workers nobody needs.
+    idle = {view.spec.name: scale_down.idle(view, leaving, queue.used, now_ms) for view in scene.pools}
+    return Thoughts(scene=scene, rooms=rooms, must_leave=must_leave, queue=queue, settled=settled, idle=idle)
+
+
+def _creations(
+    scene: Scene, wishes: tuple[Wish, ...], plan: PlanNumber, now_ms: int
+) -> tuple[CreateWorker, ...]:
+    """Ordinals run through the whole plan, in the order in which the packing opened the workers."""
+    each = [wish for wish in wishes for _ in range(wish.count)]
+    return tuple(_creation(scene, wish, plan, ordinal, now_ms) for ordinal, wish in enumerate(each, start=1))
+
+
+def _creation(scene: Scene, wish: Wish, plan: PlanNumber, ordinal: int, now_ms: int) -> CreateWorker:
+    pool = scene.pool(wish.pool).spec
+    template = next(template for template in pool.templates if template.name == wish.template)
+    return CreateWorker(
+        spec=worker_spec(pool, template, plan, ordinal, wish.reason.text),
+        expires_at_ms=None if pool.ttl_s is None else now_ms + int(pool.ttl_s * 1000),
+        reason=wish.reason,
+    )

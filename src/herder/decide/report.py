@@ -1,0 +1,200 @@
+"""The words of a plan: for each pool what was seen and concluded, for jobs without a place what binds.
+
+Called by the planner when all is decided. It decides nothing; every pool gets at least one reason, with numbers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from herder.decide.admission import refusal
+from herder.decide.scaling.combine import Settled
+from herder.decide.scaling.limits import Room
+from herder.decide.scaling.scale_down import IdleAnswer, expired_count
+from herder.decide.scaling.scene import PoolView, Scene
+from herder.decide.scaling.triggers.queued_jobs import Homes, QueueAnswer
+from herder.model.ids import PlanNumber, PoolName
+from herder.model.observed import Observed, QueuedClass
+from herder.model.plan import (
+    Action,
+    CreateWorker,
+    DrainWorker,
+    Plan,
+    PoolReport,
+    Reason,
+    ReasonKind,
+    UnplacedDemand,
+)
+
+
+def unseen_sections(observed: Observed) -> tuple[str, ...]:
+    sections = (("workers", observed.workers_as_of_ms), ("queued jobs", observed.queued_as_of_ms))
+    return tuple(name for name, as_of_ms in sections if as_of_ms is None)
+
+
+def waiting_plan(scene: Scene, number: PlanNumber, now_ms: int, unseen: Sequence[str]) -> Plan:
+    """No action: what was never seen is unknown, not zero."""
+    reason = waiting_reason(unseen)
+    jobs = _jobs_by_pool(scene)
+    return Plan(
+        number=number,
+        made_at_ms=now_ms,
+        actions=(),
+        pools=tuple(
+            PoolReport(
+                pool=view.spec.name,
+                actual=view.actual,
+                in_flight=view.in_flight,
+                desired=view.actual + view.in_flight,
+                queued_jobs=jobs[view.spec.name],
+                reasons=(reason,),
+            )
+            for view in scene.pools
+        ),
+    )
+
+
+def waiting_reason(unseen: Sequence[str]) -> Reason:
+    return Reason(
+        kind=ReasonKind.WAITING_ON_OBSERVATION,
+        text=f"not seen yet since the server began: {' and '.join(unseen)}; nothing is decided until then",
+        evidence=tuple((f"{section} as of", "never") for section in unseen),
+    )
+
+
+def pool_reports(
+    scene: Scene,
+    rooms: Mapping[PoolName, Room],
+    queue: QueueAnswer,
+    settled: Settled,
+    idle: Mapping[PoolName, IdleAnswer],
+    actions: Sequence[Action],
+    now_ms: int,
+) -> tuple[PoolReport, ...]:
+    jobs, held = _jobs_by_pool(scene), _held_by_pool(scene, queue)
+    reports = []
+    for view in scene.pools:
+        name = view.spec.name
+        creates = [
+            action for action in actions if isinstance(action, CreateWorker) and action.spec.pool == name
+        ]
+        drains = [action for action in actions if isinstance(action, DrainWorker) and action.pool == name]
+        short = queue.beyond_limits.get(name, 0) + settled.below_minimum.get(name, 0)
+        reasons = [
+            *_made(creates),
+            *_held_back(view, rooms[name], held[name], settled.below_minimum.get(name, 0)),
+            *_gone(drains),
+            *idle[name].held_back,
+            *_frozen_expired(view, now_ms),
+        ]
+        reports.append(
+            PoolReport(
+                pool=name,
+                actual=view.actual,
+                in_flight=view.in_flight,
+                desired=len(view.staying) + len(creates) + short - len(drains),
+                queued_jobs=jobs[name],
+                reasons=tuple(reasons) or (_nothing_to_do(scene, view, queue, jobs[name]),),
+            )
+        )
+    return tuple(reports)
+
+
+def unplaced(scene: Scene, rooms: Mapping[PoolName, Room], queue: QueueAnswer) -> tuple[UnplacedDemand, ...]:
+    result = []
+    for queued in scene.queue:
+        homes = queue.homes[queued.class_id]
+        if homes.nowhere:
+            reason = binding_reason(scene, rooms, queued, homes)
+            result.append(UnplacedDemand(class_id=queued.class_id, count=homes.nowhere, reason=reason))
+    return tuple(result)
+
+
+def binding_reason(scene: Scene, rooms: Mapping[PoolName, Room], queued: QueuedClass, homes: Homes) -> Reason:
+    """Why jobs of this class have no place: the limit of the pool that would take them, or that nothing fits them."""
+    if homes.held_by is not None:
+        return rooms[homes.held_by].binding
+    request = queued.job_class.request
+    refused = refusal(queued.job_class, {view.spec.name: view.spec for view in scene.pools})
+    text = str(refused) if refused else f"no template that the job may use has room for {request}"
+    evidence = refused.evidence if refused else tuple(zip(request._fields, request, strict=True))
+    return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=evidence)
+
+
+def _jobs_by_pool(scene: Scene) -> dict[PoolName, int]:
+    """How many queued jobs each pool could take, size aside. A job that may use several pools counts in each."""
+    jobs = {view.spec.name: 0 for view in scene.pools}
+    for queued in scene.queue:
+        for view in scene.may_use(queued):
+            jobs[view.spec.name] += queued.count
+    return jobs
+
+
+def _held_by_pool(scene: Scene, queue: QueueAnswer) -> dict[PoolName, int]:
+    """How many jobs without a place each pool could take if its limits let it."""
+    held = {view.spec.name: 0 for view in scene.pools}
+    for queued in scene.queue:
+        nowhere = queue.homes[queued.class_id].nowhere
+        if nowhere:
+            for view in scene.fits_in(queued):
+                held[view.spec.name] += nowhere
+    return held
+
+
+def _made(creates: Iterable[CreateWorker]) -> list[Reason]:
+    """The distinct reasons, in order."""
+    return list(dict.fromkeys(create.reason for create in creates))
+
+
+def _held_back(view: PoolView, room: Room, jobs: int, below_minimum: int) -> list[Reason]:
+    """The binding limit, once for demand and once for the minimum if they differ."""
+    found: list[Reason] = []
+    if jobs:
+        text = f"{room.binding.text}; {jobs} queued jobs that it could take have no place"
+        evidence = (*room.binding.evidence, ("jobs_without_place", jobs))
+        found.append(Reason(kind=room.binding.kind, text=text, evidence=evidence))
+    if below_minimum and view.spec.templates:
+        binding = room.binding_minimum
+        text = f"{binding.text}; it is {below_minimum} workers short of its minimum"
+        evidence = (*binding.evidence, ("missing", below_minimum))
+        found.append(Reason(kind=binding.kind, text=text, evidence=evidence))
+    return found
+
+
+def _gone(drains: Iterable[DrainWorker]) -> list[Reason]:
+    by_kind: dict[ReasonKind, list[DrainWorker]] = {}
+    for drain in drains:
+        by_kind.setdefault(drain.reason.kind, []).append(drain)
+    found = []
+    for kind, group in by_kind.items():
+        if len(group) == 1:
+            found.append(group[0].reason)
+        else:
+            text = f"{len(group)} workers go; the first: {group[0].reason.text}"
+            found.append(Reason(kind=kind, text=text, evidence=(("workers", len(group)),)))
+    return found
+
+
+def _frozen_expired(view: PoolView, now_ms: int) -> list[Reason]:
+    expired = expired_count(view, now_ms) if view.spec.frozen else 0
+    if not expired:
+        return []
+    text = f"{expired} workers of pool {view.spec.name} are past their time to live and stay, because it is frozen"
+    return [Reason(kind=ReasonKind.FROZEN, text=text, evidence=(("expired", expired),))]
+
+
+def _nothing_to_do(scene: Scene, view: PoolView, queue: QueueAnswer, jobs: int) -> Reason:
+    name, there, coming = view.spec.name, view.actual, view.in_flight
+    seen = (("workers", there), ("in_flight", coming), ("queued_jobs", jobs))
+    if view.spec.frozen:
+        return Reason(
+            kind=ReasonKind.FROZEN, text=f"pool {name} is frozen, and nothing had to be done", evidence=seen
+        )
+    if not jobs:
+        text = f"no queued job may use pool {name}; it has {there} workers and {coming} coming"
+        return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=seen)
+    classes = (queued for queued in scene.queue if view in tuple(scene.may_use(queued)))
+    nowhere = sum(queue.homes[queued.class_id].nowhere for queued in classes)
+    if nowhere:
+        text = f"{nowhere} of {jobs} queued jobs that may use pool {name} are too large for its templates"
+        return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=(*seen, ("too_large", nowhere)))
+    text = f"all {jobs} queued jobs that may use pool {name} have a place on workers that are there, coming or planned"
+    return Reason(kind=ReasonKind.ENOUGH_CAPACITY, text=text, evidence=seen)

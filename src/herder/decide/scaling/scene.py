@@ -1,0 +1,133 @@
+"""The observation, put in order for planning: pools by name, workers oldest first, kinds numbered.
+
+Made once per plan by the planner and by `explain`. Everything that could depend on the order of the input is sorted here,
+so that the steps need not care. It draws no conclusions.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from herder.decide.matching import Kinds, kind_of_template, kind_of_worker
+from herder.model.ids import PoolName, WorkerName
+from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
+from herder.model.pool import PoolSpec, Template
+from herder.model.worker import WorkerState
+
+_LEAVING = frozenset({WorkerState.DRAINING, WorkerState.TERMINATING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolView:
+    """One pool and its workers that have not ended, oldest first."""
+
+    spec: PoolSpec
+    history: PoolHistory
+    workers: tuple[ObservedWorker, ...]
+    templates: tuple[Template, ...]
+    """By name."""
+
+    @property
+    def staying(self) -> tuple[ObservedWorker, ...]:
+        """Not on their way out. A worker that drains counts against the maximum and for nothing else."""
+        return tuple(worker for worker in self.workers if worker.state not in _LEAVING)
+
+    @property
+    def in_flight(self) -> int:
+        return sum(worker.state.in_flight for worker in self.workers)
+
+    @property
+    def actual(self) -> int:
+        return len(self.staying) - self.in_flight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """`template_kinds` goes beside `PoolView.templates`."""
+
+    pools: tuple[PoolView, ...]
+    queue: tuple[QueuedClass, ...]
+    kinds: Kinds
+    template_kinds: Mapping[PoolName, tuple[int, ...]]
+    worker_kinds: Mapping[WorkerName, int]
+
+    def pool(self, name: PoolName) -> PoolView:
+        return next(view for view in self.pools if view.spec.name == name)
+
+    def may_use(self, queued: QueuedClass) -> Iterator[PoolView]:
+        """The pools that have a template this class may use, be it large enough or not."""
+        allowed = self.kinds.allowed(queued.job_class)
+        for view in self.pools:
+            if not allowed.isdisjoint(self.template_kinds[view.spec.name]):
+                yield view
+
+    def fits_in(self, queued: QueuedClass) -> Iterator[PoolView]:
+        """The pools with a template that could take a job of this class."""
+        allowed = self.kinds.allowed(queued.job_class)
+        for view in self.pools:
+            kinds = self.template_kinds[view.spec.name]
+            if any(
+                kind in allowed
+                and template.slots > 0
+                and queued.job_class.request.fits_in(template.allocatable)
+                for kind, template in zip(kinds, view.templates, strict=True)
+            ):
+                yield view
+
+
+def survey(observed: Observed) -> Scene:
+    pools = _views(observed)
+    kinds = Kinds()
+    # All kinds are numbered before anything is packed, also those of workers that leave: the numbers must not change
+    # when a plan has been applied.
+    template_kinds = {
+        view.spec.name: tuple(
+            kinds.number(kind_of_template(view.spec, template)) for template in view.templates
+        )
+        for view in pools
+    }
+    worker_kinds = {
+        worker.name: kinds.number(kind_of_worker(view.spec, worker.spec.labels, worker.spec.taints))
+        for view in pools
+        for worker in view.workers
+    }
+    waiting = (queued for queued in observed.queued if queued.count > 0)
+    return Scene(
+        pools=pools,
+        queue=tuple(sorted(waiting, key=lambda queued: queued.class_id)),
+        kinds=kinds,
+        template_kinds=template_kinds,
+        worker_kinds=worker_kinds,
+    )
+
+
+def _views(observed: Observed) -> tuple[PoolView, ...]:
+    history = dict(observed.history)
+    by_pool: dict[PoolName, list[ObservedWorker]] = {}
+    for worker in sorted(observed.workers, key=age):
+        if not worker.state.ended:
+            by_pool.setdefault(worker.spec.pool, []).append(worker)
+    return tuple(
+        PoolView(
+            spec=spec,
+            history=history.get(spec.name, PoolHistory()),
+            workers=tuple(by_pool.get(spec.name, ())),
+            templates=tuple(sorted(spec.templates, key=lambda template: template.name)),
+        )
+        for spec in sorted(observed.pools, key=lambda spec: spec.name)
+    )
+
+
+def age(worker: ObservedWorker) -> tuple[int, int, int, str]:
+    """Sorts the oldest first, and the workers of one plan in the order in which it made them: they are filled in the
+    order in which they were planned, and so what was planned to fit does fit."""
+    ordinal = worker.name.rpartition("-")[2]
+    return (
+        worker.requested_at_ms,
+        worker.spec.plan,
+        int(ordinal) if ordinal.isdecimal() else 0,
+        worker.name,
+    )
+
+
+def oldest_first(views: Iterable[PoolView]) -> list[ObservedWorker]:
+    return sorted((worker for view in views for worker in view.staying), key=age)

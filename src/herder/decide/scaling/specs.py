@@ -1,0 +1,24 @@
+"""From a template to the full specification of a worker. Used by the planner and by a scale request made by hand."""
+
+from herder.model.ids import PlanNumber, worker_name
+from herder.model.pool import PoolSpec, Template
+from herder.model.worker import WorkerSpec
+
+
+def worker_spec(
+    pool: PoolSpec, template: Template, plan: PlanNumber, ordinal: int, reason: str
+) -> WorkerSpec:
+    """The `ordinal`-th worker of a plan in this pool; labels of the template win over the pool's."""
+    return WorkerSpec(
+        name=worker_name(pool.name, plan, ordinal),
+        pool=pool.name,
+        template=template.name,
+        driver=pool.driver,
+        allocatable=template.allocatable,
+        slots=template.slots,
+        price_pico_per_hour=template.price_pico_per_hour,
+        labels=tuple(sorted({**dict(pool.labels), **dict(template.labels)}.items())),
+        taints=pool.taints,
+        plan=plan,
+        reason=reason,
+    )

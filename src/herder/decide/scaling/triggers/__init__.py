@@ -1,0 +1,1 @@
+"""One file for each thing that can ask for workers. Triggers know nothing of one another."""

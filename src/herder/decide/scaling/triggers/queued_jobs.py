@@ -1,0 +1,170 @@
+"""The queued-jobs trigger: packs what waits on what is there, then on what is coming, and asks for workers for the rest.
+
+Called by the planner and by `explain`. Capacity in flight counts once and in full, as if it were there. Real shapes are
+packed, so scattered free room never hides that a job fits nowhere. It asks for no more than the limits allow, and says
+what it would ask for without them.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
+from herder.decide.scaling.limits import Room
+from herder.decide.scaling.scene import Scene, oldest_first
+from herder.decide.scaling.wish import Wish
+from herder.model.ids import ClassId, PoolName, WorkerName
+from herder.model.observed import ObservedWorker, QueuedClass
+from herder.model.plan import Reason, ReasonKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Homes:
+    """Where the jobs of one class go: on workers that are ready, in flight or to be made now, or nowhere yet.
+    `held_by`: the pool whose limit keeps the rest waiting; None when no template is large enough."""
+
+    ready: int = 0
+    in_flight: int = 0
+    new: int = 0
+    nowhere: int = 0
+    held_by: PoolName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueAnswer:
+    """`wishes` in the order in which the workers are to be made. `used`: workers the queue needs as they are."""
+
+    wishes: tuple[Wish, ...]
+    homes: Mapping[ClassId, Homes]
+    used: Set[WorkerName]
+    beyond_limits: Mapping[PoolName, int]
+    """Workers that the rest of the demand would need beyond what the limits allow."""
+
+
+def ask(scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName]) -> QueueAnswer:
+    workers = [worker for worker in oldest_first(scene.pools) if worker.usable and worker.name not in leaving]
+    packing = pack(
+        _items(scene, {index: queued.count for index, queued in enumerate(scene.queue)}),
+        [_bin(scene, key, worker) for key, worker in enumerate(workers)],
+        open_bins=_offers(scene, {view.spec.name: rooms[view.spec.name].workers for view in scene.pools}),
+        group_limits={number: rooms[view.spec.name].workers for number, view in enumerate(scene.pools)},
+    )
+    held, beyond = _without_limits(scene, dict(packing.unplaced))
+    return QueueAnswer(
+        wishes=_wishes(scene, packing),
+        homes=_homes(scene, workers, packing, held),
+        used=frozenset(workers[packed.bin_key].name for packed in packing.placed if packed.bin_key >= 0),
+        beyond_limits=beyond,
+    )
+
+
+def _items(scene: Scene, counts: Mapping[int, int]) -> list[ItemGroup]:
+    """Keys are places in the scene's queue."""
+    return [
+        ItemGroup(
+            key=index,
+            size=scene.queue[index].job_class.request,
+            count=count,
+            allowed=scene.kinds.allowed(scene.queue[index].job_class),
+        )
+        for index, count in counts.items()
+    ]
+
+
+def _bin(scene: Scene, key: int, worker: ObservedWorker) -> Bin:
+    if worker.state.in_flight:
+        return Bin(
+            key=key,
+            kind=scene.worker_kinds[worker.name],
+            free=worker.spec.allocatable,
+            slots=worker.spec.slots,
+        )
+    return Bin(key=key, kind=scene.worker_kinds[worker.name], free=worker.free, slots=worker.free_slots)
+
+
+def _offers(scene: Scene, limits: Mapping[PoolName, int]) -> list[BinOffer]:
+    """One for each template; its key is the template's place in the sorted list of its pool's."""
+    return [
+        BinOffer(
+            kind=scene.template_kinds[view.spec.name][key],
+            size=template.allocatable,
+            slots=template.slots,
+            price_pico_per_hour=template.price_pico_per_hour,
+            limit=limits[view.spec.name],
+            key=key,
+            limit_group=group,
+        )
+        for group, view in enumerate(scene.pools)
+        if limits[view.spec.name] > 0
+        for key, template in enumerate(view.templates)
+    ]
+
+
+def _pool_of_kind(scene: Scene) -> dict[int, PoolName]:
+    return {number: kind.pool for kind, number in scene.kinds.known.items()}
+
+
+def _wishes(scene: Scene, packing: Packing) -> tuple[Wish, ...]:
+    pools = _pool_of_kind(scene)
+    jobs: dict[int, int] = {}
+    for packed in packing.placed:
+        jobs[packed.bin_key] = jobs.get(packed.bin_key, 0) + packed.total
+    wishes = []
+    for opened in packing.opened:
+        pool = pools[opened.kind]
+        template = scene.pool(pool).templates[opened.offer_key]
+        served = jobs[opened.key]
+        text = f"{served} queued jobs fit on no worker that is there or coming; {opened.copies} of {template.name} take them"
+        reason = Reason(
+            kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", served), ("workers", opened.copies))
+        )
+        wishes.append(Wish(pool=pool, template=template.name, count=opened.copies, reason=reason))
+    return tuple(wishes)
+
+
+def _without_limits(
+    scene: Scene, unplaced: Mapping[int, int]
+) -> tuple[dict[int, PoolName], dict[PoolName, int]]:
+    """Pack the rest as if no limit held: which pool would take each class, and how many workers that would be."""
+    if not unplaced:
+        return {}, {}
+    most = sum(unplaced.values())
+    packing = pack(
+        _items(scene, unplaced),
+        open_bins=_offers(scene, {view.spec.name: most for view in scene.pools}),
+        group_limits=dict.fromkeys(range(len(scene.pools)), most),
+    )
+    pools = _pool_of_kind(scene)
+    opened = {opened.key: pools[opened.kind] for opened in packing.opened}
+    held: dict[int, PoolName] = {}
+    for packed in packing.placed:
+        held.setdefault(packed.item_key, opened[packed.bin_key])
+    beyond: dict[PoolName, int] = {}
+    for run in packing.opened:
+        beyond[pools[run.kind]] = beyond.get(pools[run.kind], 0) + run.copies
+    return held, beyond
+
+
+def _homes(
+    scene: Scene, workers: Sequence[ObservedWorker], packing: Packing, held: Mapping[int, PoolName]
+) -> dict[ClassId, Homes]:
+    ready: dict[int, int] = {}
+    in_flight: dict[int, int] = {}
+    new: dict[int, int] = {}
+    for packed in packing.placed:
+        if packed.bin_key < 0:
+            tally = new
+        else:
+            tally = in_flight if workers[packed.bin_key].state.in_flight else ready
+        tally[packed.item_key] = tally.get(packed.item_key, 0) + packed.total
+    nowhere = dict(packing.unplaced)
+
+    def home(index: int, queued: QueuedClass) -> tuple[ClassId, Homes]:
+        return queued.class_id, Homes(
+            ready=ready.get(index, 0),
+            in_flight=in_flight.get(index, 0),
+            new=new.get(index, 0),
+            nowhere=nowhere.get(index, 0),
+            held_by=held.get(index),
+        )
+
+    return dict(home(index, queued) for index, queued in enumerate(scene.queue))

@@ -1,0 +1,9 @@
+"""Workers as processes on this machine: for a first try, for development, and for using one large machine well."""
+
+from herder.drivers.local.driver import LocalDriver
+from herder.drivers.local.settings import LocalSettings
+
+settings_type = LocalSettings
+make = LocalDriver
+
+__all__ = ["LocalDriver", "LocalSettings", "make", "settings_type"]

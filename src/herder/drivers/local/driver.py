@@ -1,0 +1,238 @@
+"""The local driver: a worker is an agent process on this machine, found again by the marks in its environment.
+
+Called by the loops, from any thread. State that must survive is a small record per worker, written after the start; the truth is
+the list of processes, so nothing is lost when the server dies at any line. It never waits for an agent to do something.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from herder.drivers.local import processes
+from herder.drivers.local.settings import LocalSettings
+from herder.model.driver import (
+    InvalidRequest,
+    Machine,
+    NotFound,
+    OutOfCapacity,
+    StartData,
+    Unavailable,
+)
+from herder.model.ids import WorkerName
+from herder.model.worker import WorkerSpec
+from herder.wire import startup
+
+_RECORD = "worker.json"
+_LOG = "agent.log"
+
+
+class LocalDriver:
+    def __init__(self, settings: LocalSettings) -> None:
+        self._settings = settings
+        self._workers = Path(settings.data_folder) / "workers"
+        self._lock = threading.RLock()
+        self._children: dict[WorkerName, subprocess.Popen[bytes]] = {}
+
+    @property
+    def name(self) -> str:
+        return self._settings.name
+
+    def create(self, spec: WorkerSpec, start: StartData) -> Machine:
+        folder = self._folder(spec.name)
+        with self._lock:
+            machines = {machine.worker: machine for machine in self.list()}
+            if spec.name in machines:
+                return machines[spec.name]
+            running = sum(machine.running for machine in machines.values())
+            if running >= self._settings.workers_most:
+                raise OutOfCapacity(f"{self.name}: {running} workers run here; workers_most allows no more")
+            return self._start(spec.name, folder, start)
+
+    def delete(self, worker: WorkerName) -> None:
+        folder = self._folder(worker)
+        known = (folder / _RECORD).exists()
+        killed = processes.kill_family(self._settings.installation, worker, self._settings.kill_wait_s)
+        self._reap()
+        with self._lock:
+            if known or killed:
+                self._clear(folder)
+                self._forget_old_consoles()
+        if not known and not killed:
+            raise NotFound(f"worker {worker} is not on this machine")
+
+    def get(self, worker: WorkerName) -> Machine:
+        self._folder(worker)
+        for machine in self.list():
+            if machine.worker == worker:
+                return machine
+        raise NotFound(f"worker {worker} is not on this machine")
+
+    def list(self) -> Sequence[Machine]:
+        self._reap()
+        live = processes.agents(self._settings.installation)
+        records = self._records()
+        machines = [
+            Machine(
+                worker=WorkerName(name), handle=_handle_of(agent, records.get(WorkerName(name))), running=True
+            )
+            for name, agent in live.items()
+        ]
+        machines += [
+            Machine(worker=worker, handle=handle, running=False, detail="its agent process has ended")
+            for worker, handle in records.items()
+            if worker not in live
+        ]
+        return sorted(machines, key=lambda machine: machine.worker)
+
+    def console(self, worker: WorkerName) -> str:
+        """Also of a deleted worker, as long as its log is kept."""
+        try:
+            return _tail(self._folder(worker) / _LOG, self._settings.console_most_bytes).decode(
+                "utf-8", "replace"
+            )
+        except FileNotFoundError:
+            raise NotFound(f"worker {worker} has printed nothing on this machine") from None
+        except OSError as error:
+            raise Unavailable(f"the log of worker {worker} cannot be read: {error}") from error
+
+    def health(self) -> None:
+        try:
+            self._workers.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"cannot use the data folder {self._workers}: {error.strerror}") from error
+        if not os.access(self._workers, os.W_OK | os.X_OK):
+            raise Unavailable(f"cannot write to the data folder {self._workers}")
+        if shutil.which(self._settings.python) is None:
+            raise InvalidRequest(
+                f"{self._settings.python} is no program; set `python` of driver {self.name!r}"
+            )
+
+    # --- inside
+
+    def _folder(self, worker: str) -> Path:
+        if not worker or worker.startswith(".") or "/" in worker or "\0" in worker:
+            raise InvalidRequest(f"{worker!r} is no name for a worker")
+        return self._workers / worker
+
+    def _start(self, worker: WorkerName, folder: Path, start: StartData) -> Machine:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            log = os.open(folder / _LOG, flags, 0o600)
+            try:
+                process = subprocess.Popen(
+                    [self._settings.python, "-m", "herder.agent"],
+                    env=self._environment(worker, folder, start),
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            finally:
+                os.close(log)
+        except FileNotFoundError as error:
+            raise InvalidRequest(f"cannot start an agent: {error.filename} does not exist") from error
+        except OSError as error:
+            raise Unavailable(f"cannot start an agent: {error}") from error
+        self._children[worker] = process
+        agent = processes.agents(self._settings.installation).get(worker)
+        handle = _handle(process.pid, agent.started if agent else 0.0)
+        self._record(folder, handle)
+        return Machine(worker=worker, handle=handle, running=agent is not None)
+
+    def _environment(self, worker: WorkerName, folder: Path, start: StartData) -> dict[str, str]:
+        """The server's own environment may hold secrets that are none of the worker's business: all HERDER_* stay here."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("HERDER_")}
+        return inherited | {
+            startup.SERVER: start.server_url,
+            startup.WORKER: worker,
+            startup.INSTALLATION: self._settings.installation,
+            startup.ACTIVATION_TOKEN: start.activation_token,
+            startup.SELF_DELETE_AFTER_S: str(start.self_delete_after_s),
+            startup.WORK_FOLDER: str(folder / "work"),
+        }
+
+    def _record(self, folder: Path, handle: str) -> None:
+        """A crash before this leaves a marked process, which is found; a crash within leaves no half record."""
+        try:
+            fresh = folder / (_RECORD + ".new")
+            fresh.write_text(json.dumps({"handle": handle}), encoding="utf-8")
+            fresh.replace(folder / _RECORD)
+        except OSError as error:
+            raise Unavailable(f"cannot write {folder / _RECORD}: {error.strerror}") from error
+
+    def _records(self) -> dict[WorkerName, str]:
+        """Handles of the workers that were started and not deleted. Raises Unavailable rather than say there are none."""
+        records: dict[WorkerName, str] = {}
+        try:
+            for path in self._workers.glob(f"*/{_RECORD}") if self._workers.exists() else ():
+                with suppress(FileNotFoundError):
+                    records[WorkerName(path.parent.name)] = json.loads(path.read_bytes())["handle"]
+            if not self._workers.exists() and not _could_be_made(self._workers):
+                raise Unavailable(f"cannot use the data folder {self._workers}")
+        except (OSError, ValueError, KeyError) as error:
+            raise Unavailable(f"cannot read the records in {self._workers}: {error}") from error
+        return records
+
+    def _clear(self, folder: Path) -> None:
+        """Everything but the end of the log."""
+        try:
+            for path in folder.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.name != _LOG:
+                    path.unlink(missing_ok=True)
+            log = folder / _LOG
+            if log.exists():
+                log.write_bytes(_tail(log, self._settings.console_most_bytes))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise Unavailable(f"cannot clear {folder}: {error}") from error
+
+    def _forget_old_consoles(self) -> None:
+        ended = [path for path in self._workers.iterdir() if not (path / _RECORD).exists()]
+        logs = sorted(
+            (path for path in ended if (path / _LOG).exists()), key=lambda path: (path / _LOG).stat().st_mtime
+        )
+        for path in logs[: max(0, len(logs) - self._settings.consoles_kept)]:
+            if WorkerName(path.name) not in self._children:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _reap(self) -> None:
+        """Ended agents that this process started would stay as zombies. Needs no SIGCHLD, which belongs to the server."""
+        with self._lock:
+            for worker, process in list(self._children.items()):
+                if process.poll() is not None:
+                    del self._children[worker]
+
+
+def _handle(pid: int, started: float) -> str:
+    return f"{pid}@{started:.2f}"
+
+
+def _handle_of(agent: processes.Found, recorded: str | None) -> str:
+    """The recorded one where it is of this process: start times shift by a little when the machine's clock is set."""
+    same = recorded is not None and recorded.startswith(f"{agent.pid}@")
+    return recorded if recorded and same else _handle(agent.pid, agent.started)
+
+
+def _tail(path: Path, most_bytes: int) -> bytes:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(0, size - most_bytes))
+        return file.read(most_bytes)
+
+
+def _could_be_made(folder: Path) -> bool:
+    """Whether the nearest existing ancestor is a folder."""
+    for ancestor in folder.parents:
+        if os.path.lexists(ancestor):
+            return ancestor.is_dir()
+    return False

@@ -1,0 +1,24 @@
+"""Settings of the local driver. Read from `drivers:` in `herder.yaml`."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSettings:
+    data_folder: Path
+    """Where the folder of each worker is made (`workers/NAME`). Must be on a local disk."""
+    installation: str = "default"
+    """Marks our processes: several installations may share a machine and never touch each other's workers."""
+    name: str = "local"
+    workers_most: int = 64
+    """Above this `create` raises OutOfCapacity: each agent takes about 40 MiB before it runs anything."""
+    python: str = sys.executable
+    """The interpreter that starts the agent; it must be able to import herder."""
+    kill_wait_s: float = 10.0
+    """How long `delete` waits for killed processes to go. A process in an uninterruptible wait can need longer."""
+    console_most_bytes: int = 64 * 1024
+    """What `console` shows and what is kept of an ended worker's log."""
+    consoles_kept: int = 200
+    """Logs of deleted workers that are kept; the oldest go first."""

@@ -1,0 +1,105 @@
+"""The provider behind the pretend driver: its machines, its faults, its log of calls. Driven by tests and the simulator.
+
+It survives the drivers that look at it, as a provider does. No threads, no clock of its own: time is a callable that is passed.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from herder.model.driver import DriverError, StartData
+from herder.model.ids import WorkerName
+from herder.model.worker import WorkerSpec
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """Raised by the next `times` calls of `verb` (that match `worker`). `after`: the act is done, only the answer is lost."""
+
+    verb: str
+    error: DriverError
+    times: int = 1
+    after: bool = False
+    worker: str | None = None
+
+
+class Booted(NamedTuple):
+    """A machine on which the agent would start now."""
+
+    spec: WorkerSpec
+    start: StartData
+    at_ms: int
+
+
+@dataclass(slots=True, kw_only=True)
+class PretendMachine:
+    spec: WorkerSpec
+    start: StartData
+    installation: str
+    handle: str
+    booted_at_ms: int
+    running: bool = True
+    told: bool = False
+    """Whether `newly_booted` has given it out."""
+    printed: list[str] = field(default_factory=list)
+
+
+class PretendWorld:
+    def __init__(self, now_ms: Callable[[], int] = lambda: 0) -> None:
+        self.now_ms = now_ms
+        self.machines: dict[tuple[str, WorkerName], PretendMachine] = {}
+        self.faults: list[Fault] = []
+        self.calls: list[tuple[int, str, str]] = []
+        """(time, verb, worker) of every call, also of failed ones; the newest 10,000."""
+        self.made = 0
+        self.lock = threading.RLock()
+
+    def fail(
+        self, verb: str, error: DriverError, *, times: int = 1, after: bool = False, worker: str | None = None
+    ) -> None:
+        """`verb`: create, delete, get, list, console, health, or "*" for all."""
+        self.faults.append(Fault(verb=verb, error=error, times=times, after=after, worker=worker))
+
+    def lose(self, worker: str) -> None:
+        """The machine is gone, as when a provider takes a spot machine back."""
+        for key in [key for key in self.machines if key[1] == worker]:
+            del self.machines[key]
+
+    def halt(self, worker: str) -> None:
+        """The machine is off but still there, and still costs."""
+        for key, machine in self.machines.items():
+            if key[1] == worker:
+                machine.running = False
+
+    def newly_booted(self) -> list[Booted]:
+        """Machines that have booted since the last call, oldest first: whoever plays the agents starts them now."""
+        now_ms = self.now_ms()
+        booted = [
+            each
+            for each in self.machines.values()
+            if each.running and not each.told and each.booted_at_ms <= now_ms
+        ]
+        for machine in booted:
+            machine.told = True
+        booted.sort(key=lambda machine: (machine.booted_at_ms, machine.spec.name))
+        return [Booted(machine.spec, machine.start, machine.booted_at_ms) for machine in booted]
+
+    def next_boot_ms(self) -> int | None:
+        """When the next machine will have booted; None when none is booting. For a simulator that jumps through time."""
+        return min(
+            (each.booted_at_ms for each in self.machines.values() if each.running and not each.told),
+            default=None,
+        )
+
+    def due_fault(self, verb: str, worker: str) -> Fault | None:
+        """The fault that this call meets; it is used up."""
+        self.calls.append((self.now_ms(), verb, worker))
+        del self.calls[:-10_000]
+        for fault in self.faults:
+            if fault.verb in (verb, "*") and fault.worker in (None, worker):
+                fault.times -= 1
+                if fault.times <= 0:
+                    self.faults.remove(fault)
+                return fault
+        return None

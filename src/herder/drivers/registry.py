@@ -1,0 +1,103 @@
+"""Finds drivers by name and opens them with their settings. Called by the composition root and by `settings`.
+
+Built in are the folders of this package; others come by entry points of the group `herder.drivers` that name a module or
+object with `settings_type` and `make`. Nothing of a driver is imported before it is asked for. It keeps no drivers.
+"""
+
+import dataclasses
+import difflib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from herder.model.driver import Driver
+
+GROUP = "herder.drivers"
+
+
+class DriverKind(Protocol):
+    """What a driver's package (or a third party's entry point) offers."""
+
+    settings_type: type
+
+    def make(self, settings: Any, /) -> Driver: ...
+
+
+class UnknownDriver(LookupError):
+    """There is no driver of this kind; the text names the ones there are."""
+
+
+class BadSettings(ValueError):
+    """`field` is the setting at fault, or empty."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def driver_kinds() -> list[str]:
+    """The names that `open_driver` knows, in order."""
+    return sorted({*_built_in(), *(point.name for point in _third_party())})
+
+
+def open_driver(kind: str, settings: Mapping[str, object]) -> Driver:
+    """Raises UnknownDriver or BadSettings. Talks to no provider yet: that is `Driver.health`."""
+    offered = load(kind)
+    return offered.make(read_settings(kind, offered.settings_type, settings))
+
+
+def load(kind: str) -> DriverKind:
+    """Raises UnknownDriver."""
+    if kind in _built_in():
+        built_in: DriverKind = import_module(f"herder.drivers.{kind}")
+        return built_in
+    for point in _third_party():
+        if point.name == kind:
+            try:
+                loaded: DriverKind = point.load()
+            except ImportError as error:
+                raise UnknownDriver(f"driver {kind!r} ({point.value}) cannot be imported: {error}") from error
+            return loaded
+    raise UnknownDriver(f"there is no driver {kind!r}{_instead(kind, driver_kinds())}")
+
+
+def read_settings(kind: str, settings_type: type, settings: Mapping[str, object]) -> object:
+    """Plain data to the driver's settings. Raises BadSettings."""
+    known = [field.name for field in dataclasses.fields(settings_type)]
+    for name in settings:
+        if name not in known:
+            raise BadSettings(f"driver {kind!r} has no setting {name!r}{_instead(name, known)}", name)
+    try:
+        return msgspec.convert(dict(settings), settings_type, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$.")
+        field = path.rstrip("`")
+        raise BadSettings(f"driver {kind!r}: {field + ': ' if field else ''}{text}", field) from None
+
+
+def _decode(wanted: type, value: object) -> object:
+    """What settings may hold beside plain types: paths."""
+    if wanted is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError
+
+
+def _built_in() -> list[str]:
+    from herder import drivers
+
+    return [module.name for module in pkgutil.iter_modules(drivers.__path__) if module.ispkg]
+
+
+def _third_party() -> Iterable[EntryPoint]:
+    return entry_points(group=GROUP)
+
+
+def _instead(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ";"
+    return f"{hint} There are: {', '.join(known)}"

@@ -1,0 +1,282 @@
+"""Attempts: given to a worker, started, ended, lost. Fenced by (job, number, worker): any other report changes nothing.
+
+Called by `control/` for placement's decisions and for what workers report. An attempt is recorded before the worker hears of it.
+"""
+
+from typing import Protocol
+
+from herder.engine.batch_end import after_job_end
+from herder.engine.job import count_move, end_job
+from herder.engine.state import BatchLife, EngineState, LiveAttempt, Usage, WorkerLife
+from herder.model.changes import Changes
+from herder.model.ids import ClassId, JobId
+from herder.model.job import NOT_THE_JOBS_FAULT, AttemptState, Cause, JobClass, JobState
+from herder.model.money import cost_of, share_price
+from herder.model.records import AttemptRecord, JobStatus
+from herder.model.resources import ZERO
+from herder.model.worker import WorkerState
+
+
+class Ending(Protocol):
+    """How an attempt ended, as its worker reports it (`wire.exchange.Finished` is one)."""
+
+    @property
+    def job(self) -> int: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def started_at_ms(self) -> int: ...
+    @property
+    def exit_code(self) -> int | None: ...
+    @property
+    def cause(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def cpu_ms(self) -> int: ...
+    @property
+    def memory_peak_mib(self) -> int: ...
+
+
+def assign(
+    state: EngineState, changes: Changes, class_id: ClassId, worker: WorkerLife, count: int, now_ms: int
+) -> int:
+    """Give `count` queued jobs of a class to a worker; answers how many there were. Raises if they do not fit."""
+    job_class = state.classes[class_id]
+    request = job_class.request
+    taken = list(state.queue(class_id).take(count))
+    used = request.times(len(taken))
+    if not used.fits_in(worker.free) or len(taken) > worker.free_slots:
+        raise AssertionError(f"placement put more on {worker.spec.name} than is free: {used} into {worker.free}")
+    price = share_price(worker.spec.price_pico_per_hour, request, worker.spec.allocatable)
+    name = worker.spec.name
+    for batch_id, number in taken:
+        job = JobId(number)
+        attempts, failures = state.tried_of(batch_id).pop(job, (0, 0))
+        attempt = LiveAttempt(
+            job=job,
+            number=attempts + 1,
+            failures=failures,
+            class_id=class_id,
+            batch=batch_id,
+            worker=name,
+            state=AttemptState.ASSIGNED,
+            assigned_at_ms=now_ms,
+            price_pico_per_hour=price,
+            hand_over=state.hand_over,
+        )
+        state.live[job] = worker.live[job] = attempt
+        worker.unacked[job] = 0
+        changes.job_status[job] = JobStatus(job, JobState.RUNNING, attempts + 1, failures, "", None, None)
+        changes.attempts[job, attempts + 1] = _record(attempt, AttemptState.ASSIGNED, None)
+        count_move(state, _batch(state, attempt), JobState.READY, JobState.RUNNING)
+    worker.free = worker.free.minus(used)
+    worker.free_slots -= len(taken)
+    worker.idle_since_ms = None
+    state.in_use[job_class.user] = state.in_use.get(job_class.user, ZERO).plus(used)
+    changes.wake.add(name)
+    return len(taken)
+
+
+def started(
+    state: EngineState, changes: Changes, worker: WorkerLife, job: int, number: int, started_at_ms: int
+) -> bool:
+    """The worker began with it. False when the attempt is not its own any more (it is to stop it)."""
+    attempt = worker.live.get(JobId(job))
+    if attempt is None or attempt.number != number:
+        return False
+    if attempt.state is AttemptState.ASSIGNED:
+        attempt.state = AttemptState.RUNNING
+        attempt.started_at_ms = started_at_ms
+        changes.attempts[job, number] = _record(attempt, AttemptState.RUNNING, None)
+    return True
+
+
+def ended(
+    state: EngineState, changes: Changes, worker: WorkerLife, ending: Ending, result: str | None, now_ms: int
+) -> bool:
+    """The worker reports the end of an attempt. False when it is not its own any more: then nothing changes."""
+    attempt = worker.live.get(JobId(ending.job))
+    if attempt is None or attempt.number != ending.attempt:
+        return False
+    final, cause = _verdict(attempt, ending)
+    attempt.started_at_ms = ending.started_at_ms
+    _close(state, changes, worker, attempt, final, cause, now_ms, ending=ending, result=result)
+    return True
+
+
+def lose(
+    state: EngineState, changes: Changes, attempt: LiveAttempt, cause: Cause, message: str, now_ms: int
+) -> None:
+    """An attempt that nobody will report on any more: its worker is gone, draining too long, or does not hold it."""
+    worker = state.workers[attempt.worker]
+    final = AttemptState.CANCELLED if attempt.cancelling else AttemptState.LOST
+    worker.cancels.add((attempt.job, attempt.number))
+    _close(state, changes, worker, attempt, final, cause, now_ms, message=message)
+
+
+def cancel(state: EngineState, changes: Changes, attempt: LiveAttempt) -> None:
+    """Ask the worker to stop it; it ends when the worker has reported that, or is lost with the worker."""
+    if not attempt.cancelling:
+        attempt.cancelling = True
+        state.workers[attempt.worker].cancels.add((attempt.job, attempt.number))
+        changes.wake.add(attempt.worker)
+
+
+def _verdict(attempt: LiveAttempt, ending: Ending) -> tuple[AttemptState, Cause]:
+    if ending.state == "succeeded":
+        return AttemptState.SUCCEEDED, Cause.NONE
+    if attempt.cancelling:
+        return AttemptState.CANCELLED, Cause.CANCELLED
+    try:
+        cause = Cause(ending.cause)
+    except ValueError:
+        cause = Cause.INFRASTRUCTURE
+    if ending.state == "cancelled" or cause is Cause.NONE:
+        cause = Cause.INFRASTRUCTURE  # nobody asked for it
+    return AttemptState.FAILED, cause
+
+
+def _close(
+    state: EngineState,
+    changes: Changes,
+    worker: WorkerLife,
+    attempt: LiveAttempt,
+    final: AttemptState,
+    cause: Cause,
+    now_ms: int,
+    *,
+    ending: Ending | None = None,
+    result: str | None = None,
+    message: str = "",
+) -> None:
+    job_class = state.classes[attempt.class_id]
+    cost = cost_of(attempt.price_pico_per_hour, now_ms - attempt.assigned_at_ms)
+    changes.attempts[attempt.job, attempt.number] = _record(
+        attempt, final, now_ms, cause=cause, ending=ending, result=result, message=message, cost=cost
+    )
+    del state.live[attempt.job], worker.live[attempt.job]
+    worker.unacked.pop(attempt.job, None)
+    worker.attempts_done += 1
+    _free(state, worker, job_class, now_ms)
+    _book(state, worker, job_class, attempt, cost)
+    _next_for_job(state, changes, attempt, job_class, final, cause, now_ms)
+
+
+def _free(state: EngineState, worker: WorkerLife, job_class: JobClass, now_ms: int) -> None:
+    worker.free = worker.free.plus(job_class.request)
+    worker.free_slots += 1
+    if not worker.live:
+        worker.idle_since_ms = now_ms
+    if worker.state is WorkerState.READY:
+        state.open_workers.add(worker.spec.name)
+    left = state.in_use[job_class.user].minus(job_class.request)
+    if any(left):
+        state.in_use[job_class.user] = left
+    else:
+        del state.in_use[job_class.user]
+    state.dirty_workers[worker.spec.name] = worker
+
+
+def _book(
+    state: EngineState, worker: WorkerLife, job_class: JobClass, attempt: LiveAttempt, cost: int
+) -> None:
+    key = (job_class.user, job_class.project, worker.spec.pool)
+    used = state.usage.get(key)
+    if used is None:
+        used = state.usage[key] = Usage()
+    used.attempts += 1
+    used.cost_pico += cost
+    state.dirty_usage.add(key)
+    batch = _batch(state, attempt)
+    if batch is not None:
+        batch.cost_pico += cost
+
+
+def _next_for_job(
+    state: EngineState,
+    changes: Changes,
+    attempt: LiveAttempt,
+    job_class: JobClass,
+    final: AttemptState,
+    cause: Cause,
+    now_ms: int,
+) -> None:
+    """The job ends with its attempt, or is tried again under its policy."""
+    batch = _batch(state, attempt)
+    failures = attempt.failures
+    if final is AttemptState.SUCCEEDED:
+        new = JobState.SUCCEEDED
+    elif attempt.cancelling or (batch is not None and batch.cancelled and not job_class.always_run):
+        new, cause = JobState.CANCELLED, Cause.CANCELLED
+    else:
+        failures += 0 if cause in NOT_THE_JOBS_FAULT else 1
+        again = failures <= job_class.retry.retries and attempt.number < job_class.retry.attempts_max
+        new = JobState.READY if again else JobState.FAILED
+    if new is JobState.READY:
+        _again(state, changes, attempt, failures, now_ms)
+        return
+    end_job(
+        state,
+        changes,
+        attempt.job,
+        batch,
+        old=JobState.RUNNING,
+        new=new,
+        cause=cause,
+        attempts=attempt.number,
+        failures=failures,
+        now_ms=now_ms,
+    )
+    if batch is not None:
+        after_job_end(state, changes, batch, new, now_ms)
+
+
+def _again(
+    state: EngineState, changes: Changes, attempt: LiveAttempt, failures: int, now_ms: int
+) -> None:
+    job = attempt.job
+    changes.job_status[job] = JobStatus(job, JobState.READY, attempt.number, failures, "", now_ms, None)
+    count_move(state, _batch(state, attempt), JobState.RUNNING, JobState.READY)
+    state.tried_of(attempt.batch)[job] = (attempt.number, failures)
+    queue = state.queue(attempt.class_id)
+    if queue.count == 0:
+        state.fresh_demand = True
+    queue.push_first(attempt.batch, job, now_ms)
+
+
+def _batch(state: EngineState, attempt: LiveAttempt) -> BatchLife | None:
+    return state.batches[attempt.batch] if attempt.batch is not None else None
+
+
+def _record(
+    attempt: LiveAttempt,
+    final: AttemptState,
+    ended_at_ms: int | None,
+    *,
+    cause: Cause = Cause.NONE,
+    ending: Ending | None = None,
+    result: str | None = None,
+    message: str = "",
+    cost: int = 0,
+) -> AttemptRecord:
+    return AttemptRecord(
+        attempt.job,
+        attempt.number,
+        attempt.worker,
+        final,
+        cause,
+        message if ending is None else ending.message,
+        None if ending is None else ending.exit_code,
+        attempt.assigned_at_ms,
+        attempt.started_at_ms,
+        ended_at_ms,
+        0 if ending is None else ending.cpu_ms,
+        0 if ending is None else ending.memory_peak_mib,
+        cost,
+        result,
+    )
+
+

@@ -1,0 +1,227 @@
+"""Accepting work: batches, their jobs and dependencies, the commit that starts them; jobs of no batch.
+
+Called by `control/submission.py` with what it has validated. A refused call raises `DependencyError` before anything changed.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from herder.engine.batch_end import close_if_done
+from herder.engine.events import record_event
+from herder.engine.job import count_move, make_ready
+from herder.engine.state import BatchLife, EngineState, WaitingJob
+from herder.model.changes import Changes
+from herder.model.ids import BatchId, ClassId, JobId, UserName
+from herder.model.job import JobState
+from herder.model.records import JobNew, JobParent
+
+
+class DependencyError(ValueError):
+    """A parent that does not exist or a cycle. `index` is the job's place in the call."""
+
+    def __init__(self, index: int, text: str) -> None:
+        super().__init__(text)
+        self.index = index
+
+
+def create_batch(
+    state: EngineState,
+    changes: Changes,
+    *,
+    user: UserName,
+    project: str,
+    name: str,
+    attributes: str,
+    cancel_after_failures: int | None,
+    now_ms: int,
+) -> BatchLife:
+    batch = BatchLife(
+        id=BatchId(state.next_batch),
+        user=user,
+        project=project,
+        name=name,
+        state="open",
+        attributes=attributes,
+        created_at_ms=now_ms,
+        cancel_after_failures=cancel_after_failures,
+    )
+    state.next_batch += 1
+    state.batches[batch.id] = batch
+    state.dirty_batches[batch.id] = batch
+    return batch
+
+
+def add_jobs(
+    state: EngineState,
+    changes: Changes,
+    batch: BatchLife | None,
+    class_ids: Sequence[ClassId],
+    keys: Sequence[str | None],
+    payloads: Sequence[str],
+    parents: Mapping[int, Sequence[JobId]],
+    now_ms: int,
+) -> JobId:
+    """Accept jobs; answers the first one's number, the others follow. `parents` is by place in this call (see `resolve`)."""
+    first = JobId(state.next_job)
+    state.next_job += len(class_ids)
+    position = batch.jobs if batch is not None else 0
+    batch_id = batch.id if batch is not None else None
+    ready_at = now_ms if batch is None else None
+    new = changes.jobs_new
+    for index, class_id in enumerate(class_ids):
+        job_state = JobState.BLOCKED if index in parents else JobState.READY
+        new.append(
+            JobNew(
+                first + index,
+                batch_id,
+                position + index,
+                class_id,
+                keys[index],
+                payloads[index],
+                now_ms,
+                job_state,
+                ready_at,
+            )
+        )
+    if batch is None:
+        count_move(state, None, None, JobState.READY, len(class_ids))
+        for class_id, jobs in _runs(class_ids, first, ()):
+            make_ready(state, None, class_id, jobs, now_ms)
+    else:
+        _hold(state, changes, batch, class_ids, keys, parents, first)
+    return first
+
+
+def _hold(
+    state: EngineState,
+    changes: Changes,
+    batch: BatchLife,
+    class_ids: Sequence[ClassId],
+    keys: Sequence[str | None],
+    parents: Mapping[int, Sequence[JobId]],
+    first: JobId,
+) -> None:
+    batch.bunches.append((batch.jobs, first, len(class_ids)))
+    batch.jobs += len(class_ids)
+    batch.keys.update({key: JobId(first + index) for index, key in enumerate(keys) if key is not None})
+    batch.held += _runs(class_ids, first, parents)
+    count_move(state, batch, None, JobState.PENDING, len(class_ids) - len(parents))
+    count_move(state, batch, None, JobState.BLOCKED, len(parents))
+    for index, above in parents.items():
+        child = JobId(first + index)
+        batch.waiting[child] = WaitingJob(class_id=class_ids[index], parents_left=len(above))
+        for parent in above:
+            batch.children.setdefault(parent, []).append(child)
+            changes.put(JobParent(child, parent, batch.id))
+
+
+def _runs(
+    class_ids: Sequence[ClassId], first: int, without: Mapping[int, object] | tuple[()]
+) -> list[tuple[ClassId, range]]:
+    """Neighbours of one class as ranges of job numbers, leaving out the places in `without`."""
+    runs: list[tuple[ClassId, range]] = []
+    start, current = 0, None
+    for index, class_id in enumerate(class_ids):
+        wanted = None if index in without else class_id
+        if wanted != current:
+            if current is not None:
+                runs.append((current, range(first + start, first + index)))
+            start, current = index, wanted
+    if current is not None:
+        runs.append((current, range(first + start, first + len(class_ids))))
+    return runs
+
+
+def commit_batch(state: EngineState, changes: Changes, batch: BatchLife, now_ms: int) -> None:
+    """Start it. Calling it again changes nothing."""
+    if batch.state != "open":
+        return
+    batch.state = "running"
+    batch.committed_at_ms = now_ms
+    count_move(state, batch, JobState.PENDING, JobState.READY, batch.counts.get(JobState.PENDING, 0))
+    for class_id, jobs in batch.held:
+        make_ready(state, batch.id, class_id, jobs, now_ms)
+    batch.held.clear()
+    batch.keys.clear()
+    batch.bunches.clear()
+    record_event(
+        state,
+        changes,
+        now_ms,
+        "batch.committed",
+        f"batch/{batch.id}",
+        f"batch {batch.id} of {batch.user} committed with {batch.jobs} jobs",
+        actor=f"user/{batch.user}",
+    )
+    close_if_done(state, changes, batch, now_ms)
+
+
+def resolve(
+    batch: BatchLife,
+    first: int,
+    count: int,
+    keys: Mapping[str, int],
+    references: Mapping[int, Sequence[str | int]],
+) -> dict[int, list[JobId]]:
+    """Keys and positions of parents to job numbers. `keys`: the call's own keys by place. Raises DependencyError.
+
+    Parents are in the batch already or anywhere in the same call, so a cycle can only be inside the call.
+    """
+    resolved: dict[int, list[JobId]] = {}
+    inside: dict[int, list[int]] = {}
+    for index, wanted in references.items():
+        above = dict.fromkeys(_parent(batch, first, count, keys, index, ref) for ref in wanted)
+        resolved[index] = list(above)
+        inside[index] = [parent - first for parent in above if parent >= first]
+    _refuse_cycle(inside)
+    return resolved
+
+
+def _parent(
+    batch: BatchLife, first: int, count: int, keys: Mapping[str, int], index: int, reference: str | int
+) -> JobId:
+    if isinstance(reference, str):
+        if reference in keys:
+            return JobId(first + keys[reference])
+        if reference in batch.keys:
+            return batch.keys[reference]
+        raise DependencyError(index, f"parent {reference!r} is not a job of this batch")
+    place = reference - batch.jobs
+    if 0 <= place < count:
+        return JobId(first + place)
+    for position, start, length in batch.bunches:
+        if position <= reference < position + length:
+            return JobId(start + reference - position)
+    raise DependencyError(
+        index, f"parent {reference} is outside the batch, whose jobs are 0 to {batch.jobs + count - 1}"
+    )
+
+
+def _refuse_cycle(inside: Mapping[int, Sequence[int]]) -> None:
+    """Kahn's algorithm over the call's own jobs; whatever cannot be sorted lies on or behind a cycle."""
+    left = {index: sum(1 for p in above if p in inside) for index, above in inside.items()}
+    children: dict[int, list[int]] = {}
+    for index, above in inside.items():
+        for parent in above:
+            children.setdefault(parent, []).append(index)
+    free = deque(index for index, count in left.items() if count == 0)
+    sorted_count = 0
+    while free:
+        sorted_count += 1
+        for child in children.get(free.popleft(), ()):
+            left[child] -= 1
+            if left[child] == 0:
+                free.append(child)
+    if sorted_count == len(inside):
+        return
+    at = min(index for index, count in left.items() if count > 0)
+    raise DependencyError(at, f"jobs depend on one another in a circle: {_circle(inside, left, at)}")
+
+
+def _circle(inside: Mapping[int, Sequence[int]], left: Mapping[int, int], at: int) -> str:
+    path = [at]
+    while True:
+        at = next(p for p in inside[at] if left.get(p, 0) > 0)
+        if at in path:
+            return " ← ".join(str(i) for i in [*path[path.index(at) :], at])
+        path.append(at)

@@ -1,0 +1,101 @@
+"""The end of a batch: when its last job has ended, or when it is cancelled, by hand or after too many failures."""
+
+from herder.engine.events import record_event
+from herder.engine.job import count_move, tell_children
+from herder.engine.state import BatchLife, EngineState
+from herder.model.changes import Changes
+from herder.model.job import JobState
+
+
+def after_job_end(
+    state: EngineState, changes: Changes, batch: BatchLife, new: JobState, now_ms: int
+) -> None:
+    """Called after each job that ended: the failure limit, and the end of the whole."""
+    limit = batch.cancel_after_failures
+    if limit is not None and new is JobState.FAILED and not batch.cancelled:
+        if batch.counts.get(JobState.FAILED, 0) >= limit:
+            cancel_batch(state, changes, batch, now_ms, actor="herder", why=f"{limit} jobs failed")
+            return
+    close_if_done(state, changes, batch, now_ms)
+
+
+def close_if_done(state: EngineState, changes: Changes, batch: BatchLife, now_ms: int) -> None:
+    counts = batch.counts
+    if batch.state != "running" or any(
+        counts.get(s, 0) for s in (JobState.BLOCKED, JobState.READY, JobState.RUNNING, JobState.PENDING)
+    ):
+        return
+    failed = counts.get(JobState.FAILED, 0) + counts.get(JobState.SKIPPED, 0)
+    batch.state = "cancelled" if batch.cancelled else "failed" if failed else "succeeded"
+    batch.ended_at_ms = now_ms
+    state.dirty_batches[batch.id] = batch
+    del state.batches[batch.id]
+    record_event(
+        state,
+        changes,
+        now_ms,
+        "batch.ended",
+        f"batch/{batch.id}",
+        f"batch {batch.id} {batch.state}: {counts.get(JobState.SUCCEEDED, 0)} of {batch.jobs} jobs succeeded",
+    )
+
+
+def cancel_batch(
+    state: EngineState, changes: Changes, batch: BatchLife, now_ms: int, *, actor: str, why: str
+) -> None:
+    """Cancel what has not ended, but for `always_run` jobs.
+
+    Queued jobs go in one step a queue, and `changes.sweeps` asks the store to write their rows out in the background.
+    """
+    batch.cancelled = True
+    withdrawn = 0
+    for class_id, queue in state.queues.items():
+        if not state.classes[class_id].always_run:
+            withdrawn += queue.withdraw_batch(batch.id)
+    count_move(state, batch, JobState.READY, JobState.CANCELLED, withdrawn)
+    _cancel_held(state, batch)
+    for attempt in list(state.live.values()):
+        if attempt.batch == batch.id and not state.classes[attempt.class_id].always_run:
+            attempt.cancelling = True
+            state.workers[attempt.worker].cancels.add((attempt.job, attempt.number))
+            changes.wake.add(attempt.worker)
+    _cancel_waiting(state, changes, batch, now_ms)
+    changes.sweeps[batch.id] = now_ms
+    record_event(
+        state,
+        changes,
+        now_ms,
+        "batch.cancelled",
+        f"batch/{batch.id}",
+        f"batch {batch.id} cancelled: {why}",
+        actor=actor,
+    )
+    close_if_done(state, changes, batch, now_ms)
+
+
+def _cancel_held(state: EngineState, batch: BatchLife) -> None:
+    """Of a batch that was never committed nothing runs, not even `always_run` jobs."""
+    if batch.state != "open":
+        return
+    count_move(state, batch, JobState.PENDING, JobState.CANCELLED, batch.counts.get(JobState.PENDING, 0))
+    count_move(state, batch, JobState.BLOCKED, JobState.CANCELLED, len(batch.waiting))
+    batch.held.clear()
+    batch.waiting.clear()
+    batch.children.clear()
+    batch.state = "running"
+
+
+def _cancel_waiting(state: EngineState, changes: Changes, batch: BatchLife, now_ms: int) -> None:
+    """Drop the jobs that wait for parents; `always_run` ones among them go on without the parents that are gone."""
+    dropped = [j for j, waiting in batch.waiting.items() if not state.classes[waiting.class_id].always_run]
+    for job in dropped:
+        del batch.waiting[job]
+    count_move(state, batch, JobState.BLOCKED, JobState.CANCELLED, len(dropped))
+    if not batch.waiting:
+        batch.children.clear()
+        return
+    queued = [queue for class_id, queue in state.queues.items() if state.classes[class_id].always_run]
+    for parent in list(batch.children):
+        still = parent in state.live or parent in batch.waiting or any(parent in queue for queue in queued)
+        if not still:
+            tell_children(state, changes, batch, parent, False, now_ms)

@@ -1,0 +1,34 @@
+"""Recording an event: one fact that a person may ask about later. Called by the other modules of this package and `control/`."""
+
+import json
+
+from herder.engine.state import EngineState
+from herder.model.changes import Changes
+from herder.model.plan import Reason
+from herder.model.records import EventRecord
+
+
+def record_event(
+    state: EngineState,
+    changes: Changes,
+    now_ms: int,
+    kind: str,
+    subject: str,
+    text: str,
+    *,
+    actor: str = "herder",
+    data: dict[str, object] | None = None,
+) -> int:
+    """Append an event and answer its sequence number. `kind` is `noun.verb`, `subject` is `noun/name`."""
+    sequence = state.next_event
+    state.next_event += 1
+    changes.put(
+        EventRecord(sequence, now_ms, kind, subject, actor, text, json.dumps(data or {}, separators=(",", ":")))
+    )
+    return sequence
+
+
+def reason_data(reason: Reason | None) -> dict[str, object]:
+    if reason is None:
+        return {}
+    return {"kind": str(reason.kind), "text": reason.text, "evidence": dict(reason.evidence)}

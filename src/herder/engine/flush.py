@@ -1,0 +1,98 @@
+"""Rows of things that change many times between two commits (batches, workers, usage) are made once, at the hand-over."""
+
+import json
+
+from herder.engine.events import reason_data
+from herder.engine.state import BatchLife, EngineState, WorkerLife
+from herder.model.changes import Changes
+from herder.model.job import JobState
+from herder.model.money import cost_of
+from herder.model.records import BatchRecord, UsageRecord, WorkerRecord
+
+_LABELS = {int(state): state.label for state in JobState}
+
+
+def flush(state: EngineState, changes: Changes) -> None:
+    """Turn what is marked dirty into rows of `changes`."""
+    for batch in state.dirty_batches.values():
+        changes.put(batch_record(batch))
+    state.dirty_batches.clear()
+    for worker in state.dirty_workers.values():
+        changes.put(worker_record(worker))
+    state.dirty_workers.clear()
+    for key in state.dirty_usage:
+        used = state.usage[key]
+        changes.put(UsageRecord(*key, used.attempts, str(used.cost_pico)))
+    state.dirty_usage.clear()
+
+
+def batch_record(batch: BatchLife) -> BatchRecord:
+    counts = {_LABELS[number]: count for number, count in batch.counts.items() if count}
+    return BatchRecord(
+        id=batch.id,
+        user=batch.user,
+        project=batch.project,
+        name=batch.name,
+        state="cancelled" if batch.cancelled else batch.state,
+        attributes=batch.attributes,
+        cancel_after_failures=batch.cancel_after_failures,
+        counts=json.dumps(counts, separators=(",", ":")),
+        jobs=batch.jobs,
+        cost_pico=str(batch.cost_pico),
+        created_at_ms=batch.created_at_ms,
+        committed_at_ms=batch.committed_at_ms,
+        ended_at_ms=batch.ended_at_ms,
+    )
+
+
+def worker_cost(worker: WorkerLife, now_ms: int) -> int:
+    """Pico-USD from the moment the machine existed until it was gone (or now). A claim that never became one costs nothing."""
+    if worker.provisioned_at_ms is None:
+        return 0
+    until = worker.ended_at_ms if worker.ended_at_ms is not None else now_ms
+    return cost_of(worker.spec.price_pico_per_hour, max(0, until - worker.provisioned_at_ms))
+
+
+def worker_record(worker: WorkerLife) -> WorkerRecord:
+    spec = worker.spec
+    last = worker.ended_at_ms or worker.last_seen_at_ms or worker.requested_at_ms
+    return WorkerRecord(
+        name=spec.name,
+        pool=spec.pool,
+        template=spec.template,
+        driver=spec.driver,
+        state=worker.state.value,
+        cordoned=int(worker.cordoned),
+        standing=int(worker.standing),
+        generation=worker.generation,
+        spec=json.dumps(_plain_spec(worker), separators=(",", ":")),
+        handle=worker.handle,
+        plan=spec.plan,
+        requested_at_ms=worker.requested_at_ms,
+        provisioned_at_ms=worker.provisioned_at_ms,
+        ready_at_ms=worker.ready_at_ms,
+        draining_at_ms=worker.draining_at_ms,
+        last_seen_at_ms=worker.last_seen_at_ms,
+        expires_at_ms=worker.expires_at_ms,
+        extensions=worker.extensions,
+        ended_at_ms=worker.ended_at_ms,
+        attempts_done=worker.attempts_done,
+        cost_pico=worker_cost(worker, last),
+        token_hash=worker.token_hash,
+        activation_hash=worker.activation_hash,
+        activation_nonce=worker.activation_nonce,
+        reason_made=json.dumps(reason_data(worker.reason_made)),
+        reason_removed=json.dumps(reason_data(worker.reason_removed)),
+    )
+
+
+def _plain_spec(worker: WorkerLife) -> dict[str, object]:
+    spec = worker.spec
+    return {
+        "allocatable": list(spec.allocatable),
+        "slots": spec.slots,
+        "price": spec.price_pico_per_hour,
+        "labels": [list(pair) for pair in spec.labels],
+        "taints": [[taint.key, taint.value, taint.effect.value] for taint in spec.taints],
+        "reason": spec.reason,
+    }

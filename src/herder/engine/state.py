@@ -1,0 +1,172 @@
+"""What the engine holds in memory: everything that is not over. Rebuilt from the store at start (`control/recover.py`).
+
+Changed only by the functions of this package. Queued jobs are numbers in `ReadyQueue`s; only jobs with a live attempt, jobs
+that wait for parents and jobs that were tried before have an entry of their own.
+"""
+
+from dataclasses import dataclass, field
+
+from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
+from herder.model.job import AttemptState, JobClass, JobState
+from herder.model.plan import Reason
+from herder.model.pool import PoolSpec
+from herder.model.resources import ZERO, Resources
+from herder.model.worker import WorkerSpec, WorkerState
+
+from herder.engine.queue import ReadyQueue
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveAttempt:
+    """An attempt that has not ended. Only reports that name this job, this number and this worker count."""
+
+    job: JobId
+    number: int
+    failures: int
+    class_id: ClassId
+    batch: BatchId | None
+    worker: WorkerName
+    state: AttemptState
+    assigned_at_ms: int
+    started_at_ms: int | None = None
+    price_pico_per_hour: int = 0
+    cancelling: bool = False
+    hand_over: int = 0
+    """Which hand-over to the store carries it: told to the worker only once that one is durable."""
+
+
+@dataclass(slots=True, kw_only=True)
+class WaitingJob:
+    """A job whose parents have not all ended."""
+
+    class_id: ClassId
+    parents_left: int
+    parent_failed: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class BatchLife:
+    id: BatchId
+    user: UserName
+    project: str
+    name: str
+    state: str  # open, running, then succeeded, failed or cancelled
+    attributes: str
+    created_at_ms: int
+    cancel_after_failures: int | None = None
+    committed_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    cancelled: bool = False
+    jobs: int = 0
+    counts: dict[int, int] = field(default_factory=dict)
+    cost_pico: int = 0
+    held: list[tuple[ClassId, range]] = field(default_factory=list)
+    """Jobs without parents that start when the batch is committed."""
+    waiting: dict[JobId, WaitingJob] = field(default_factory=dict)
+    children: dict[JobId, list[JobId]] = field(default_factory=dict)
+    keys: dict[str, JobId] = field(default_factory=dict)
+    """Names of jobs, while the batch is open."""
+    tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
+    """Its queued jobs that were tried before: (attempts, own failures)."""
+    bunches: list[tuple[int, JobId, int]] = field(default_factory=list)
+    """(first position, first job, count), while the batch is open."""
+
+
+@dataclass(slots=True, kw_only=True)
+class WorkerLife:
+    spec: WorkerSpec
+    state: WorkerState
+    requested_at_ms: int
+    reason_made: Reason
+    standing: bool = False
+    cordoned: bool = False
+    generation: int = 1
+    handle: str = ""
+    provisioned_at_ms: int | None = None
+    ready_at_ms: int | None = None
+    draining_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    last_seen_at_ms: int | None = None
+    expires_at_ms: int | None = None
+    extensions: int = 0
+    idle_since_ms: int | None = None
+    attempts_done: int = 0
+    reason_removed: Reason | None = None
+    token_hash: str | None = None
+    activation_hash: str | None = None
+    activation_nonce: str | None = None
+    free: Resources = ZERO
+    free_slots: int = 0
+    live: dict[JobId, LiveAttempt] = field(default_factory=dict)
+    unacked: dict[JobId, int] = field(default_factory=dict)
+    """Attempts the worker has not confirmed, with the number of the last answer that carried them (0: none yet)."""
+    cancels: set[tuple[JobId, int]] = field(default_factory=set)
+    told: WorkerState | None = None
+    """The state it had when it was last answered."""
+    exchange_number: int = 0
+    answer_number: int = 0
+
+    @property
+    def takes_work(self) -> bool:
+        return self.state is WorkerState.READY and not self.cordoned and self.free_slots > 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Usage:
+    attempts: int = 0
+    cost_pico: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class CreateHistory:
+    """Of a pool: for cooldowns and the back-off after failed creations."""
+
+    last_grown_at_ms: int | None = None
+    last_shrunk_at_ms: int | None = None
+    create_failures: int = 0
+    last_create_failure_at_ms: int | None = None
+
+
+@dataclass(slots=True)
+class EngineState:
+    pools: dict[PoolName, PoolSpec] = field(default_factory=dict)
+    weights: dict[UserName, int] = field(default_factory=dict)
+    classes: dict[ClassId, JobClass] = field(default_factory=dict)
+    class_ids: dict[JobClass, ClassId] = field(default_factory=dict)
+    queues: dict[ClassId, ReadyQueue] = field(default_factory=dict)
+    batches: dict[BatchId, BatchLife] = field(default_factory=dict)
+    workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)
+    live: dict[JobId, LiveAttempt] = field(default_factory=dict)
+    tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
+    """The same for jobs of no batch."""
+    in_use: dict[UserName, Resources] = field(default_factory=dict)
+    usage: dict[tuple[UserName, str, PoolName], Usage] = field(default_factory=dict)
+    history: dict[PoolName, CreateHistory] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})
+    next_job: int = 1
+    next_batch: int = 1
+    next_class: int = 1
+    next_plan: int = 1
+    next_event: int = 1
+    hand_over: int = 1
+    """Number of the next hand-over to the store."""
+    durable: int = 0
+    """Number of the last hand-over that is durable."""
+    answer_base: int = 0
+    """Answers to workers are numbered from here on: grows from one server process to the next."""
+    # what the next placement pass must look at
+    open_workers: set[WorkerName] = field(default_factory=set)
+    fresh_demand: bool = False
+    # rows to be written with the next hand-over (`flush.py`)
+    dirty_batches: dict[BatchId, BatchLife] = field(default_factory=dict)
+    dirty_workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)
+    dirty_usage: set[tuple[UserName, str, PoolName]] = field(default_factory=set)
+
+    def tried_of(self, batch: BatchId | None) -> dict[JobId, tuple[int, int]]:
+        return self.tried if batch is None else self.batches[batch].tried
+
+    def queue(self, class_id: ClassId) -> ReadyQueue:
+        found = self.queues.get(class_id)
+        if found is None:
+            found = self.queues[class_id] = ReadyQueue()
+        return found

@@ -1,0 +1,100 @@
+"""Jobs and attempts. A job is a unit of work; an attempt is one try of it on one worker, fenced by its number.
+
+A `JobClass` holds everything about a job that scheduling may look at. Jobs of one class are interchangeable to every
+algorithm, so queues, counts and plans work on classes; a queued job is then only its number.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from herder.model.ids import UserName
+from herder.model.pool import Toleration
+from herder.model.resources import Resources
+
+
+class JobState(IntEnum):
+    """Stored as numbers: below ENDED the job still has a future."""
+
+    PENDING = 0  # accepted, its batch is not committed yet
+    BLOCKED = 1  # waits for parents
+    READY = 2  # may start
+    RUNNING = 3  # has a live attempt
+    SUCCEEDED = 10
+    FAILED = 11
+    CANCELLED = 12
+    SKIPPED = 13  # a parent did not succeed
+
+    @property
+    def ended(self) -> bool:
+        return self >= JobState.SUCCEEDED
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+class AttemptState(IntEnum):
+    ASSIGNED = 0  # recorded and on its way to the worker
+    RUNNING = 1
+    SUCCEEDED = 10
+    FAILED = 11
+    CANCELLED = 12
+    LOST = 13  # its worker went away, or it was fenced
+
+    @property
+    def ended(self) -> bool:
+        return self >= AttemptState.SUCCEEDED
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+class Cause(StrEnum):
+    """Why an attempt ended as it did: the key of the retry policy."""
+
+    NONE = ""
+    EXIT_CODE = "exit_code"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    OUT_OF_DISK = "out_of_disk"
+    WORKER_LOST = "worker_lost"
+    PREEMPTED = "preempted"
+    DRAINED = "drained"
+    CANCELLED = "cancelled"
+    INFRASTRUCTURE = "infrastructure"
+    START_FAILED = "start_failed"
+
+
+#: Causes that are not the job's fault: retried without counting against `RetryPolicy.retries`.
+NOT_THE_JOBS_FAULT = frozenset({Cause.WORKER_LOST, Cause.PREEMPTED, Cause.DRAINED, Cause.INFRASTRUCTURE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """`retries`: more tries after the job's own failures. `attempts_max`: tries in all, whatever the cause (Hail: 20)."""
+
+    retries: int = 0
+    attempts_max: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobClass:
+    """What scheduling sees of a job. `pool` is a pool's name or "auto" (the cheapest that fits)."""
+
+    user: UserName
+    project: str = "default"
+    pool: str = "auto"
+    request: Resources
+    priority: int = 0
+    runtime: str = "process"
+    timeout_s: float | None = None
+    retry: RetryPolicy = RetryPolicy()
+    selector: tuple[tuple[str, str], ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    always_run: bool = False
+    parents_results: bool = False
+    """Its parents' results are handed to it when it starts."""
+
+#: What can run an attempt on a worker; `agent/runtimes/` has one module for each.
+RUNTIMES = frozenset({"process", "noop"})

@@ -1,0 +1,61 @@
+"""Money: whole pico-USD (10**-12 $) in plain integers. Never a float, rounded only where it is shown to a person."""
+
+import re
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import NewType
+
+from herder.model.resources import Resources
+
+PicoUsd = NewType("PicoUsd", int)
+PICO_PER_USD = 10**12
+MS_PER_HOUR = 3_600_000
+_PRICE = re.compile(r"^\$?\s*([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*h)?$")
+
+
+def parse_usd(text: str | int | Decimal) -> PicoUsd:
+    """`"0.12"`, `"$0.12"` or `"$0.12/h"` to pico-USD. Raises ValueError for anything else, floats included."""
+    if isinstance(text, float):
+        raise ValueError(f"{text!r} is a binary fraction; write the amount as text, for example '0.12'")
+    match = _PRICE.match(str(text).strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not an amount of US dollars; write for example 0.12")
+    try:
+        pico = Decimal(match.group(1)) * PICO_PER_USD
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is not an amount of US dollars") from None
+    if pico != int(pico):
+        raise ValueError(f"{text!r} is finer than a pico-dollar")
+    return PicoUsd(int(pico))
+
+
+def cost_of(price_pico_per_hour: int, duration_ms: int) -> PicoUsd:
+    """What `duration_ms` costs at an hourly price, rounded half-even to a pico-USD.
+
+    Bookings of a growing interval telescope: book `cost_of(p, now) - cost_of(p, before)` and any slicing of the
+    interval sums to exactly the whole.
+    """
+    whole, rest = divmod(price_pico_per_hour * duration_ms, MS_PER_HOUR)
+    double = 2 * rest
+    up = double > MS_PER_HOUR or (double == MS_PER_HOUR and whole % 2 == 1)
+    return PicoUsd(whole + (1 if up else 0))
+
+
+def share_price(price_pico_per_hour: int, request: Resources, allocatable: Resources) -> PicoUsd:
+    """The part of a worker's hourly price that a request pays for: the mean of its CPU and memory shares, rounded down.
+
+    Each dimension's shares of what fits together sum to at most one, so the mean's do, and what is left over is idle cost.
+    """
+    cpu, memory = max(1, allocatable.cpu_milli), max(1, allocatable.memory_mib)
+    part = min(request.cpu_milli, cpu) * memory + min(request.memory_mib, memory) * cpu
+    return PicoUsd(price_pico_per_hour * part // (2 * cpu * memory))
+
+
+def format_usd(pico: int, places: int = 4) -> str:
+    """For people: `$0.1200`. Use `usd_text` for machines."""
+    amount = (Decimal(pico) / PICO_PER_USD).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
+    return f"${amount:,}"
+
+
+def usd_text(pico: int) -> str:
+    """The exact amount as a decimal string, for JSON: `0.12`."""
+    return format((Decimal(pico) / PICO_PER_USD).normalize(), "f")

@@ -1,0 +1,104 @@
+"""A plan: fully specified actions and a report that says why, also why nothing was done.
+
+Made by `decide/`, recorded before anything is done, applied by `control/`, shown by every face. Reports are data: a
+`Reason` has a kind from a closed set, a sentence for people, and evidence as numbers.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from herder.model.ids import PlanNumber, PoolName, WorkerName
+from herder.model.worker import WorkerSpec
+
+
+class ReasonKind(StrEnum):
+    # why workers are made
+    BELOW_MINIMUM = "below_minimum"
+    QUEUED_JOBS = "queued_jobs"
+    REQUESTED = "requested"
+    # why workers go
+    IDLE = "idle"
+    EXPIRED = "expired"
+    ABOVE_MAXIMUM = "above_maximum"
+    POOL_DELETED = "pool_deleted"
+    BY_HAND = "by_hand"
+    DEAD = "dead"
+    BOOT_TIMEOUT = "boot_timeout"
+    CREATE_FAILED = "create_failed"
+    # why less was done than asked
+    AT_MAXIMUM = "at_maximum"
+    PER_CYCLE_LIMIT = "per_cycle_limit"
+    COOLDOWN = "cooldown"
+    FROZEN = "frozen"
+    NOTHING_FITS = "nothing_fits"
+    BACK_OFF = "back_off"
+    # why a job still waits
+    AHEAD_IN_QUEUE = "ahead_in_queue"
+    FAIR_SHARE = "fair_share"
+    IN_FLIGHT = "in_flight"
+    # why nothing was done
+    ENOUGH_CAPACITY = "enough_capacity"
+    NO_DEMAND = "no_demand"
+    WAITING_ON_OBSERVATION = "waiting_on_observation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    kind: ReasonKind
+    text: str
+    evidence: tuple[tuple[str, int | float | str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateWorker:
+    """Make this worker. Its name is derived from the plan, so doing it twice makes one worker."""
+
+    spec: WorkerSpec
+    expires_at_ms: int | None
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainWorker:
+    """Take no new work on this worker, let what runs end (up to the pool's grace), then remove it."""
+
+    worker: WorkerName
+    pool: PoolName
+    reason: Reason
+
+
+Action = CreateWorker | DrainWorker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolReport:
+    """What the planner saw of one pool and concluded. `reasons` is never empty."""
+
+    pool: PoolName
+    actual: int
+    in_flight: int
+    desired: int
+    queued_jobs: int
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnplacedDemand:
+    """Queued jobs of one class that no pool can take now, with the binding reason."""
+
+    class_id: int
+    count: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    number: PlanNumber
+    made_at_ms: int
+    actions: tuple[Action, ...]
+    pools: tuple[PoolReport, ...]
+    unplaced: tuple[UnplacedDemand, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.actions

@@ -1,0 +1,221 @@
+"""Rows as the engine writes them: one tuple type per table, fields named and ordered as the table's columns.
+
+A record is the whole current state of its row, not a difference, so writing it twice changes nothing and only the last
+one of a row in a commit matters. `KEY` is how many leading fields identify the row; 0 means the row is only appended.
+`store/tables.py` has the columns; a test holds the two together.
+"""
+
+from typing import NamedTuple
+
+
+class JobNew(NamedTuple):
+    """A job as it is accepted. Later changes are `JobStatus`."""
+
+    id: int
+    batch_id: int | None
+    position: int
+    class_id: int
+    key: str | None
+    payload: str
+    created_at_ms: int
+    state: int
+    ready_at_ms: int | None
+
+
+class JobStatus(NamedTuple):
+    id: int
+    state: int
+    attempts: int
+    failures: int
+    cause: str
+    ready_at_ms: int | None
+    ended_at_ms: int | None
+
+
+class JobParent(NamedTuple):
+    child_id: int
+    parent_id: int
+    batch_id: int
+
+
+class JobClassRecord(NamedTuple):
+    id: int
+    user: str
+    project: str
+    pool: str
+    spec: str
+
+
+class AttemptRecord(NamedTuple):
+    job_id: int
+    attempt: int
+    worker: str
+    state: int
+    cause: str
+    message: str
+    exit_code: int | None
+    assigned_at_ms: int
+    started_at_ms: int | None
+    ended_at_ms: int | None
+    cpu_ms: int
+    memory_peak_mib: int
+    cost_pico: int
+    result: str | None
+
+
+class BatchRecord(NamedTuple):
+    id: int
+    user: str
+    project: str
+    name: str
+    state: str
+    attributes: str
+    cancel_after_failures: int | None
+    counts: str
+    jobs: int
+    cost_pico: str
+    created_at_ms: int
+    committed_at_ms: int | None
+    ended_at_ms: int | None
+
+
+class UsageRecord(NamedTuple):
+    """Running totals of ended attempts. Pico-USD as text: a sum of many may pass 64 bits."""
+
+    user: str
+    project: str
+    pool: str
+    attempts: int
+    cost_pico: str
+
+
+class WorkerRecord(NamedTuple):
+    name: str
+    pool: str
+    template: str
+    driver: str
+    state: str
+    cordoned: int
+    standing: int
+    generation: int
+    spec: str
+    handle: str
+    plan: int
+    requested_at_ms: int
+    provisioned_at_ms: int | None
+    ready_at_ms: int | None
+    draining_at_ms: int | None
+    last_seen_at_ms: int | None
+    expires_at_ms: int | None
+    extensions: int
+    ended_at_ms: int | None
+    attempts_done: int
+    cost_pico: int
+    token_hash: str | None
+    activation_hash: str | None
+    activation_nonce: str | None
+    reason_made: str
+    reason_removed: str
+
+
+class PoolRecord(NamedTuple):
+    name: str
+    spec: str
+    frozen: int
+    deleted: int
+    updated_at_ms: int
+
+
+class PlanRecord(NamedTuple):
+    number: int
+    made_at_ms: int
+    empty: int
+    body: str
+
+
+class EventRecord(NamedTuple):
+    sequence: int
+    at_ms: int
+    kind: str
+    object: str
+    actor: str
+    text: str
+    data: str
+
+
+class LogRecord(NamedTuple):
+    job_id: int
+    attempt: int
+    offset: int
+    text: str
+
+
+class UserRecord(NamedTuple):
+    name: str
+    role: str
+    weight: int
+    created_at_ms: int
+
+
+class TokenRecord(NamedTuple):
+    hash: str
+    user: str
+    role: str
+    note: str
+    created_at_ms: int
+    revoked_at_ms: int | None
+
+
+class IdempotencyRecord(NamedTuple):
+    """The answer to a write that carried an Idempotency-Key; written with the write itself."""
+
+    user: str
+    key: str
+    fingerprint: str
+    status: int
+    body: str
+    at_ms: int
+
+
+class MetaRecord(NamedTuple):
+    key: str
+    value: str
+
+
+Record = (
+    JobStatus
+    | JobClassRecord
+    | AttemptRecord
+    | BatchRecord
+    | UsageRecord
+    | WorkerRecord
+    | PoolRecord
+    | PlanRecord
+    | EventRecord
+    | LogRecord
+    | UserRecord
+    | TokenRecord
+    | IdempotencyRecord
+    | MetaRecord
+    | JobParent
+)
+
+#: How many leading fields identify a row. Rows of `JobNew` are inserted; a `JobStatus` updates one of them.
+KEYS: dict[type, int] = {
+    JobNew: 1,
+    JobStatus: 1,
+    JobParent: 2,
+    JobClassRecord: 1,
+    AttemptRecord: 2,
+    BatchRecord: 1,
+    UsageRecord: 3,
+    WorkerRecord: 1,
+    PoolRecord: 1,
+    PlanRecord: 1,
+    EventRecord: 1,
+    LogRecord: 3,
+    UserRecord: 1,
+    TokenRecord: 1,
+    IdempotencyRecord: 2,
+    MetaRecord: 1,
+}

@@ -1,0 +1,56 @@
+"""A worker: one machine, process or pod that Herder manages, from the claim to its end."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from herder.model.ids import PlanNumber, PoolName, WorkerName
+from herder.model.money import PicoUsd
+from herder.model.pool import Taint
+from herder.model.resources import Resources
+
+
+class WorkerState(StrEnum):
+    REQUESTED = "requested"
+    PROVISIONING = "provisioning"
+    JOINING = "joining"
+    READY = "ready"
+    UNHEALTHY = "unhealthy"
+    DRAINING = "draining"
+    TERMINATING = "terminating"
+    TERMINATED = "terminated"
+    FAILED = "failed"
+
+    @property
+    def in_flight(self) -> bool:
+        """Asked for and counted as coming capacity, but not usable yet."""
+        return self in _IN_FLIGHT
+
+    @property
+    def ended(self) -> bool:
+        return self in (WorkerState.TERMINATED, WorkerState.FAILED)
+
+    @property
+    def live(self) -> bool:
+        """Counts against the pool's maximum: everything that has not ended."""
+        return not self.ended
+
+
+_IN_FLIGHT = frozenset({WorkerState.REQUESTED, WorkerState.PROVISIONING, WorkerState.JOINING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSpec:
+    """Everything fixed when the claim is made. `generation` grows with each intent for this worker."""
+
+    name: WorkerName
+    pool: PoolName
+    template: str
+    driver: str
+    allocatable: Resources
+    slots: int
+    price_pico_per_hour: PicoUsd
+    labels: tuple[tuple[str, str], ...] = ()
+    taints: tuple[Taint, ...] = ()
+    plan: PlanNumber = PlanNumber(0)
+    reason: str = ""
+    """Why it was made, in a sentence; the evidence is in the plan."""

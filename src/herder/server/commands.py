@@ -1,0 +1,229 @@
+"""The commands that run things instead of asking a server: `up`, `server`, `agent`, `admin`. Added to the CLI by `app.py`."""
+
+import asyncio
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+from rich.console import Console
+
+from herder.cli.exits import Code, CommandError
+from herder.client.connection import state_dir
+from herder.model.resources import Resources
+from herder.server.options import ServerOptions, StartError
+from herder.settings import Settings, load, local_defaults
+from herder.settings.sections import DriverSettings
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", envvar="HERDER_DATA_DIR", help="Folder for the store, secrets and workers.")
+]
+ConfigFiles = Annotated[
+    list[Path] | None, typer.Option("--config", "-c", help="herder.yaml, or a folder of such files. Repeatable.")
+]
+Host = Annotated[str | None, typer.Option(help="Address to listen at (default: loopback only).")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes any free one (default: 8765).")]
+Store = Annotated[
+    str | None,
+    typer.Option("--store", envvar="HERDER_STORE", help="Database URL (default: SQLite in the data folder)."),
+]
+TlsCert = Annotated[Path | None, typer.Option(help="Certificate file (PEM).")]
+TlsKey = Annotated[Path | None, typer.Option(help="Its key file (PEM).")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Serve a public address without TLS.")]
+PublicUrl = Annotated[str | None, typer.Option(help="The address that workers are told to call.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("up")(up)
+    app.command("server")(server)
+    app.command("agent")(agent)
+    admin = typer.Typer(help="Look after a server's data.", no_args_is_help=True, rich_markup_mode=None)
+    admin.command("invariants")(invariants)
+    app.add_typer(admin, name="admin")
+
+
+def up(
+    data_dir: DataDir = None,
+    config: ConfigFiles = None,
+    host: Host = None,
+    port: Port = None,
+    store: Store = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    insecure: Insecure = False,
+    public_url: PublicUrl = None,
+) -> None:
+    """\b
+      $ herder up
+      $ herder up -c herder.yaml --port 9000
+
+    Run a server on this machine, with workers as local processes. Ctrl-C stops it and them; accepted jobs are kept.
+    """
+    options = _options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
+    if options.pools is None:
+        options = replace(options, pools=None if _has_data(options) else local_defaults(this_machine()))
+    _serve(replace(options, stop_workers=True), hint=True)
+
+
+def server(
+    data_dir: DataDir = None,
+    config: ConfigFiles = None,
+    host: Host = None,
+    port: Port = None,
+    store: Store = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    insecure: Insecure = False,
+    public_url: PublicUrl = None,
+) -> None:
+    """\b
+      $ herder server -c herder.yaml --host 10.0.0.5 --tls-cert server.pem --tls-key server.key
+
+    Run a server for workers on other machines. Stopping it leaves them at work for the next one.
+    """
+    _serve(_options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url), hint=False)
+
+
+def agent(
+    server: Annotated[str | None, typer.Option(help="The server's address (default: $HERDER_SERVER).")] = None,
+    worker: Annotated[str | None, typer.Option(help="This worker's name (default: $HERDER_WORKER).")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File (mode 0600) with the one-time activation token.")
+    ] = None,
+    work_folder: Annotated[Path | None, typer.Option(help="Where attempts get their scratch folders.")] = None,
+) -> None:
+    """\b
+      $ herder agent --server https://herder.example:8765 --worker burst-12-1 --token-file activation.token
+
+    Run attempts on this machine for a server. Drivers start it on the workers they make.
+    """
+    from herder.agent.main import run
+    from herder.agent.settings import SettingsError, from_environment
+    from herder.wire import startup
+
+    environment = dict(os.environ)
+    for name, value in (
+        (startup.SERVER, server),
+        (startup.WORKER, worker),
+        (startup.ACTIVATION_TOKEN_FILE, token_file),
+        (startup.WORK_FOLDER, work_folder),
+    ):
+        if value is not None:
+            environment[name] = str(value)
+    try:
+        settings = from_environment(environment)
+    except SettingsError as error:
+        raise CommandError(str(error), code=Code.USAGE) from None
+    os.environ.pop(startup.ACTIVATION_TOKEN, None)
+    raise typer.Exit(run(settings))
+
+
+def invariants(data_dir: DataDir = None, store: Store = None) -> None:
+    """\b
+      $ herder admin invariants
+
+    Recompute every count and total from the rows and name what does not hold. Works beside a running server.
+    """
+    from herder.store.database import StoreError, open_engine, sqlite_url
+    from herder.store.invariants import violations
+
+    folder = data_dir or state_dir()
+    if store is None and not (folder / "herder.db").exists():
+        raise CommandError(f"there is no store in {folder}", hint="give --data-dir or --store", code=Code.NOT_FOUND)
+    try:
+        engine = open_engine(store or sqlite_url(folder))
+        with engine.connect() as connection:
+            found = violations(connection)
+    except StoreError as error:
+        raise CommandError(str(error), code=Code.FAILURE) from None
+    for sentence in found:
+        typer.echo(sentence)
+    if found:
+        raise CommandError(f"{len(found)} invariants do not hold", hint="please report this as a fault")
+    typer.echo("all invariants hold")
+
+
+def _options(
+    data_dir: Path | None,
+    config: list[Path] | None,
+    host: str | None,
+    port: int | None,
+    store: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    insecure: bool,
+    public_url: str | None,
+) -> ServerOptions:
+    """Flags win over the file, the file over the defaults."""
+    settings = load(config) if config else Settings()
+    said = settings.server
+    folder = data_dir or (Path(said.data_dir).expanduser() if said.data_dir else state_dir())
+    drivers = settings.drivers
+    if not any(driver.name == "local" for driver in drivers):
+        drivers = (*drivers, DriverSettings(name="local", kind="local"))
+    return ServerOptions(
+        data_dir=folder,
+        host=host or said.host,
+        port=port if port is not None else said.port,
+        store_url=store or said.store_url,
+        public_url=public_url or said.public_url,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        insecure=insecure,
+        pools=settings.pools or None,
+        users=settings.users,
+        drivers=drivers,
+    )
+
+
+def _has_data(options: ServerOptions) -> bool:
+    return options.store_url is not None or (options.data_dir / "herder.db").exists()
+
+
+def this_machine() -> Resources:
+    """What this machine has: cores this process may use, memory, free disk."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    memory = psutil.virtual_memory().total // 2**20
+    disk = psutil.disk_usage("/").free // 2**20
+    return Resources(cores * 1000, memory, disk)
+
+
+def _serve(options: ServerOptions, *, hint: bool) -> None:
+    run_server(options, lambda running: _say(options, running.url, hint))
+
+
+def run_server(options: ServerOptions, started: "object") -> None:
+    """Run until stopped; ends the command with its exit code."""
+    import sys
+
+    import uvloop
+
+    from herder.server.runtime import serve
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Beside a busy loop the writer's thread would wait 5 ms each time it needs the interpreter.
+    sys.setswitchinterval(0.001)
+    try:
+        code = uvloop.run(serve(options, started))  # type: ignore[arg-type]
+    except StartError as error:
+        raise CommandError(str(error), hint=error.hint, code=Code.CONFLICT) from None
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        code = Code.INTERRUPTED
+    if code:
+        raise typer.Exit(code)
+
+
+def _say(options: ServerOptions, url: str, hint: bool) -> None:
+    console = Console(stderr=True)
+    console.print(f"[bold]Herder[/] listens at {url}  (data in {options.data_dir})", highlight=False)
+    if options.insecure:
+        console.print("[yellow]No TLS: tokens travel in clear to this address (--insecure).[/]")
+    if hint:
+        console.print("  herder status                   what there is", highlight=False)
+        console.print("  herder job submit -- echo hello  a first job", highlight=False)
+        console.print("Ctrl-C stops it.", highlight=False)
+
+

@@ -1,0 +1,60 @@
+"""What a server is started with, after flags, environment and herder.yaml have been put together."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from herder.model.pool import PoolSpec
+from herder.settings.sections import DEFAULT_PORT, DriverSettings, UserSettings
+
+
+class StartError(Exception):
+    """The server cannot start like this. `hint` says what to do; nothing was changed."""
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """`store_url` None: SQLite in the data folder. `pools` are applied at start; None keeps what the store has."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    store_url: str | None = None
+    public_url: str | None = None
+    """The address that workers are given; None: the one it listens at."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    insecure: bool = False
+    pools: tuple[PoolSpec, ...] | None = None
+    users: tuple[UserSettings, ...] = ()
+    drivers: tuple[DriverSettings, ...] = field(
+        default_factory=lambda: (DriverSettings(name="local", kind="local"),)
+    )
+    stop_workers: bool = False
+    """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""
+    poll_s: float = 20.0
+    sweep_period_s: float = 5.0
+    self_delete_after_s: float = 600.0
+
+    def check(self) -> None:
+        """Raises StartError for a public address without protection."""
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise StartError("TLS needs both a certificate and a key", "give --tls-cert and --tls-key")
+        if not is_loopback(self.host) and self.tls_cert is None and not self.insecure:
+            raise StartError(
+                f"{self.host} can be reached by others, and tokens would travel in clear",
+                "give --tls-cert and --tls-key, or say --insecure if something in front of it does TLS",
+            )
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

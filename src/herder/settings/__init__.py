@@ -1,0 +1,40 @@
+"""Settings: load, validate, explain and lint herder.yaml. Used by the server at its start and by the command line.
+
+Reads files, answers with frozen values or with every fault at once; never changes anything.
+"""
+
+from herder.settings.builtin import PRESETS, TEMPLATES, local_defaults
+from herder.settings.durations import format_duration, parse_duration
+from herder.settings.lint import lint
+from herder.settings.load import Settings, load, load_texts
+from herder.settings.pools import pool_from_plain, pool_to_plain, template_to_plain
+from herder.settings.problems import Place, Problem, SettingsError, Severity
+from herder.settings.schema import json_schema
+from herder.settings.sections import DriverSettings, Role, ServerSettings, UserSettings
+from herder.settings.show import as_written, expanded
+
+__all__ = [
+    "PRESETS",
+    "TEMPLATES",
+    "DriverSettings",
+    "Place",
+    "Problem",
+    "Role",
+    "ServerSettings",
+    "Settings",
+    "SettingsError",
+    "Severity",
+    "UserSettings",
+    "as_written",
+    "expanded",
+    "format_duration",
+    "json_schema",
+    "lint",
+    "load",
+    "load_texts",
+    "local_defaults",
+    "parse_duration",
+    "pool_from_plain",
+    "pool_to_plain",
+    "template_to_plain",
+]

@@ -1,0 +1,198 @@
+"""The settings of a pool and of a template, each described once: its key, how to read, write and explain it.
+
+This table makes the reader, the writer (`pools`) and the JSON schema (`schema`) agree. It holds no rule between settings.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from herder.model.money import usd_text
+from herder.model.pool import Taint, TaintEffect
+from herder.settings import reading
+from herder.settings.durations import format_duration
+from herder.settings.reading import Reading
+from herder.settings.values import Value
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One setting: `key` in the file, `attribute` of the dataclass."""
+
+    key: str
+    attribute: str
+    read: Callable[[Reading, Value], Any]
+    write: Callable[[Any], Any]
+    schema: Schema
+    doc: str
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _mib_text(mib: int) -> str:
+    return f"{mib // 1024}Gi" if mib and mib % 1024 == 0 else f"{mib}Mi"
+
+
+def _cpu_text(milli: int) -> str:
+    return str(milli // 1000) if milli % 1000 == 0 else f"{milli}m"
+
+
+def _limit_text(seconds: float | None) -> str | None:
+    return None if seconds is None else format_duration(seconds)
+
+
+TAINT_KEYS = ("key", "value", "effect", "schedule_type")
+
+
+def read_taints(found: Reading, value: Value) -> tuple[Taint, ...]:
+    return tuple(_read_taint(found, item) for item in reading.listing(found, value))
+
+
+def _read_taint(found: Reading, value: Value) -> Taint:
+    row = reading.table(found, value)
+    given = {entry.name: entry.value for entry in reading.known_only(found, row, TAINT_KEYS)}
+    if "key" not in given:
+        found.wrong(value, "the taint has no key", "Write `key:`, and `value:` and `effect:` beside it.")
+    effect = given.get("effect", given.get("schedule_type"))
+    kind = TaintEffect.NO_SCHEDULE
+    return Taint(
+        key=reading.text(found, given["key"]) if "key" in given else "",
+        value=_text_or_empty(found, given.get("value")),
+        effect=reading.choice(found, effect, TaintEffect, kind) if effect else kind,
+    )
+
+
+def _text_or_empty(found: Reading, value: Value | None) -> str:
+    return "" if value is None or getattr(value, "text", "") in (None, "") else reading.text(found, value)
+
+
+def write_taints(taints: tuple[Taint, ...]) -> list[dict[str, str]]:
+    return [{"key": taint.key, "value": taint.value, "effect": taint.effect.value} for taint in taints]
+
+
+_DURATION: Schema = {
+    "anyOf": [{"type": "string", "pattern": "^[0-9.]+\\s*(ms|s|m|h|d)?"}, {"type": "number", "minimum": 0}]
+}
+_LIMIT: Schema = {"anyOf": [*_DURATION["anyOf"], {"type": "null"}]}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_SIZE: Schema = {"type": ["string", "integer"], "examples": ["512Mi", "4Gi"]}
+_PAIRS: Schema = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+_FLAG: Schema = {"type": "boolean"}
+
+
+def _duration(key: str, doc: str) -> Field:
+    return Field(
+        key=key,
+        attribute=key + "_s",
+        read=reading.duration,
+        write=format_duration,
+        schema=_DURATION,
+        doc=doc,
+    )
+
+
+def _limit(key: str, doc: str) -> Field:
+    return Field(
+        key=key,
+        attribute=key + "_s",
+        read=reading.limit_duration,
+        write=_limit_text,
+        schema=_LIMIT,
+        doc=doc,
+    )
+
+
+def _plain(key: str, read: Callable[[Reading, Value], Any], schema: Schema, doc: str) -> Field:
+    return Field(key=key, attribute=key, read=read, write=_same, schema=schema, doc=doc)
+
+
+def _pairs(key: str, attribute: str, doc: str) -> Field:
+    return Field(key=key, attribute=attribute, read=reading.pairs, write=dict, schema=_PAIRS, doc=doc)
+
+
+#: Everything of a pool but its name and its templates.
+POOL_FIELDS: tuple[Field, ...] = (
+    _plain("description", reading.text, {"type": "string"}, "For people: what the pool is for."),
+    _plain("driver", reading.name, {"type": "string"}, "The driver that makes its workers."),
+    _plain("min_workers", reading.whole, _COUNT, "Kept ready always."),
+    _plain("max_workers", reading.whole, _COUNT, "Never more than this many at a time."),
+    _plain(
+        "new_workers_per_cycle",
+        reading.positive,
+        {"type": "integer", "minimum": 1},
+        "Most workers made by one plan: bounds the damage of a wrong demand figure.",
+    ),
+    _duration("scale_up_cooldown", "Least time between two growths."),
+    _duration("scale_down_cooldown", "Least time between two shrinkages."),
+    _limit("idle_timeout", "A worker without work goes after this long; null: never for idleness."),
+    _limit("ttl", "How long a worker lives; null: without limit."),
+    _limit("ttl_max", "How long a worker lives at most, extensions included."),
+    _duration("extension", "How much one extension adds."),
+    _plain("extensions_max", reading.whole, _COUNT, "How often a worker may be extended."),
+    _duration("drain_grace", "How long running attempts may go on after a drain began."),
+    _duration("boot_timeout", "From request to ready; then the claim has failed."),
+    _duration("dead_after", "Silence after which a worker counts as dead."),
+    _pairs("labels", "labels", "Labels of each worker, matched by the selectors of jobs."),
+    Field(
+        key="taints",
+        attribute="taints",
+        read=read_taints,
+        write=write_taints,
+        schema={"type": "array", "items": {"$ref": "#/$defs/taint"}},
+        doc="Only jobs that tolerate these run here.",
+    ),
+    _plain("accepts_auto", reading.flag, _FLAG, "Whether jobs that name no pool may run here."),
+    _plain("frozen", reading.flag, _FLAG, "Nothing is made or removed while this is true."),
+    _pairs("driver_settings", "extra", "Settings of the pool's driver, passed on to it unread."),
+)
+
+#: Everything of a template but its name. The first four make up `Template.allocatable`.
+TEMPLATE_FIELDS: tuple[Field, ...] = (
+    Field(
+        key="cpu",
+        attribute="cpu_milli",
+        read=reading.cpu,
+        write=_cpu_text,
+        schema={"type": ["string", "number"]},
+        doc="Cores that jobs may use of a worker: 4, 0.5 or 3800m.",
+    ),
+    Field(
+        key="memory",
+        attribute="memory_mib",
+        read=reading.size,
+        write=_mib_text,
+        schema=_SIZE,
+        doc="Memory that jobs may use.",
+    ),
+    Field(
+        key="disk",
+        attribute="disk_mib",
+        read=reading.size,
+        write=_mib_text,
+        schema=_SIZE,
+        doc="Disk that jobs may use.",
+    ),
+    _plain("gpu", reading.whole, _COUNT, "Whole GPUs."),
+    Field(
+        key="price_per_hour",
+        attribute="price_pico_per_hour",
+        read=reading.price,
+        write=usd_text,
+        schema={"type": ["string", "number"], "examples": ["0.12"]},
+        doc="US dollars for an hour of one worker.",
+    ),
+    _plain(
+        "slots",
+        reading.positive,
+        {"type": "integer", "minimum": 1},
+        "Most attempts at a time on one worker, whatever their size.",
+    ),
+    _pairs("labels", "labels", "Labels of the workers made from it, besides the pool's."),
+)
+
+POOL_KEYS = ("name", "preset", "templates", *(field.key for field in POOL_FIELDS))
+TEMPLATE_KEYS = ("name", *(field.key for field in TEMPLATE_FIELDS))

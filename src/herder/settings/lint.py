@@ -1,0 +1,209 @@
+"""Doubts about settings that can be used: what contradicts itself, never takes effect, or costs more than it looks.
+
+Pure rules over `Settings`, one function each, called by `herder config lint` and `herder apply`. What can never work at all
+is refused by the readers already.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from herder.model.money import format_usd
+from herder.model.pool import PoolSpec, TaintEffect
+from herder.model.resources import ZERO, Resources
+from herder.settings.builtin import TEMPLATES
+from herder.settings.durations import format_duration
+from herder.settings.load import Settings
+from herder.settings.problems import Problem, Severity
+
+HOURS_PER_MONTH = 730
+_LOCAL_KINDS = frozenset({"local"})
+KNOWN_DRIVERS = frozenset({"local", "pretend"})
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Doubt:
+    severity: Severity
+    key: str
+    message: str
+    remedy: str
+
+
+def lint(settings: Settings, machine: Resources | None = None) -> tuple[Problem, ...]:
+    """Every doubt, faults first. `machine`: what this computer has, for pools of the local driver; None = unknown."""
+    doubts: list[tuple[str, _Doubt]] = []
+    for pool in settings.pools:
+        prefix = f"pools.{pool.name}"
+        for rule in (_times, _counts, _taints, _silence, _costs):
+            doubts.extend((prefix, doubt) for doubt in rule(pool))
+        doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
+        doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
+    doubts.extend(("", doubt) for doubt in (*_unused(settings), *_server(settings)))
+    order = list(Severity)
+    doubts.sort(key=lambda each: order.index(each[1].severity))
+    return tuple(_problem(settings, prefix, doubt) for prefix, doubt in doubts)
+
+
+def _problem(settings: Settings, prefix: str, doubt: _Doubt) -> Problem:
+    key = f"{prefix}.{doubt.key}" if prefix else doubt.key
+    return Problem(
+        place=settings.place(key),
+        key=key,
+        message=doubt.message,
+        remedy=doubt.remedy,
+        severity=doubt.severity,
+    )
+
+
+def _warning(key: str, message: str, remedy: str) -> _Doubt:
+    return _Doubt(severity=Severity.WARNING, key=key, message=message, remedy=remedy)
+
+
+def _note(key: str, message: str, remedy: str) -> _Doubt:
+    return _Doubt(severity=Severity.NOTE, key=key, message=message, remedy=remedy)
+
+
+def _times(pool: PoolSpec) -> Iterator[_Doubt]:
+    ttl, idle, longest = pool.ttl_s, pool.idle_timeout_s, pool.ttl_max_s
+    if ttl is not None and idle is not None and idle > ttl:
+        yield _warning(
+            "idle_timeout",
+            f"an idle timeout of {format_duration(idle)} never takes effect: workers end after {format_duration(ttl)}",
+            "Make it shorter than ttl.",
+        )
+    if ttl is not None and longest is not None and ttl + pool.extension_s * pool.extensions_max > longest:
+        yield _warning(
+            "extensions_max",
+            f"{pool.extensions_max} extensions of {format_duration(pool.extension_s)} would pass ttl_max "
+            f"({format_duration(longest)})",
+            "Allow fewer or shorter extensions, or raise ttl_max.",
+        )
+    if ttl is None and longest is not None:
+        yield _note(
+            "ttl_max",
+            "ttl_max without ttl binds only workers that are made with a time to live",
+            "Write ttl.",
+        )
+    if pool.drain_grace_s > 24 * 3600:
+        yield _warning("drain_grace", "a drain may take longer than a day", "Write for example 5m.")
+
+
+def _counts(pool: PoolSpec) -> Iterator[_Doubt]:
+    if pool.max_workers == 0:
+        yield _warning("max_workers", "no worker can ever be made", "Raise max_workers, or remove the pool.")
+    if pool.frozen and pool.min_workers:
+        yield _warning("frozen", "the pool is frozen, so its minimum is not kept", "Write frozen: false.")
+    if pool.min_workers and pool.ttl_s is not None:
+        yield _note(
+            "ttl",
+            f"the {pool.min_workers} standing workers are replaced every {format_duration(pool.ttl_s)}",
+            "Write min_workers: 0, or no ttl.",
+        )
+
+
+def _taints(pool: PoolSpec) -> Iterator[_Doubt]:
+    hard = [taint for taint in pool.taints if taint.effect is not TaintEffect.PREFER_NO_SCHEDULE]
+    if hard and pool.accepts_auto:
+        names = ", ".join(f"{taint.key}={taint.value}" for taint in hard)
+        yield _note(
+            "taints",
+            f"only jobs that tolerate {names} run here, and nothing in these files does",
+            f"Submit with `herder job submit --tolerate {hard[0].key}={hard[0].value} -- …`, or remove the taint.",
+        )
+
+
+def _silence(pool: PoolSpec) -> Iterator[_Doubt]:
+    if pool.dead_after_s < 10:
+        yield _warning(
+            "dead_after",
+            f"{format_duration(pool.dead_after_s)} of silence is a hiccup of the network, not a death",
+            "30s to 60s are usual.",
+        )
+    if pool.dead_after_s > pool.boot_timeout_s:
+        yield _warning(
+            "dead_after", "a dead worker is noticed later than one that never booted", "Write 45s."
+        )
+    if pool.boot_timeout_s < 5:
+        yield _warning(
+            "boot_timeout", "nothing boots that fast, so every worker would fail", "Write 60s or more."
+        )
+
+
+def _costs(pool: PoolSpec) -> Iterator[_Doubt]:
+    if not pool.templates:
+        return
+    cheapest = min(template.price_pico_per_hour for template in pool.templates)
+    standing = cheapest * pool.min_workers * HOURS_PER_MONTH
+    if standing:
+        yield _note(
+            "min_workers",
+            f"{pool.min_workers} standing workers cost at least {format_usd(standing, 2)} a month",
+            "Lower min_workers if that is more than you want to spend.",
+        )
+    if cheapest == 0 and pool.driver not in KNOWN_DRIVERS:
+        yield _warning(
+            "templates", "a template without a price: its cost will show as $0", "Write price_per_hour."
+        )
+
+
+def _driver(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
+    known = {driver.name for driver in settings.drivers} | KNOWN_DRIVERS
+    if pool.driver not in known:
+        yield _warning(
+            "driver",
+            f"driver {pool.driver!r} is neither built in nor defined under `drivers`",
+            f"Write drivers: {{{pool.driver}: {{…}}}}, or one of {', '.join(sorted(known))}.",
+        )
+
+
+def _machine(settings: Settings, pool: PoolSpec, machine: Resources | None) -> Iterator[_Doubt]:
+    driver = next((each for each in settings.drivers if each.name == pool.driver), None)
+    if (driver.kind if driver else pool.driver) not in _LOCAL_KINDS:
+        return
+    limit = driver.machine if driver and driver.machine else machine
+    if limit is None:
+        return
+    for template in pool.templates:
+        lacking = template.allocatable.lacking_in(limit)
+        if lacking:
+            yield _warning(
+                "templates",
+                f"template {template.name!r} ({template.allocatable}) is larger than the machine ({limit})",
+                "Use a smaller template, or another driver.",
+            )
+    smallest = min((template.allocatable for template in pool.templates), default=ZERO)
+    if pool.min_workers > 1 and smallest.times(pool.min_workers).lacking_in(limit):
+        yield _warning(
+            "min_workers",
+            f"{pool.min_workers} standing workers are more than the machine holds ({limit})",
+            "Lower min_workers, or use smaller templates.",
+        )
+
+
+def _unused(settings: Settings) -> Iterator[_Doubt]:
+    used = {template.name for pool in settings.pools for template in pool.templates}
+    for template in settings.templates:
+        own = template.name not in TEMPLATES or f"templates.{template.name}" in settings.places
+        if own and template.name not in used:
+            key = f"templates.{template.name}"
+            yield _note(
+                key,
+                f"no pool uses template {template.name!r}",
+                "Name it in a pool's templates, or remove it.",
+            )
+
+
+def _server(settings: Settings) -> Iterator[_Doubt]:
+    server = settings.server
+    if server.host not in _LOOPBACK:
+        yield _warning(
+            "server.listen",
+            f"{server.host} is reachable from other machines, and Herder speaks plain HTTP there",
+            "Put a TLS proxy in front, or listen on 127.0.0.1.",
+        )
+    if server.store_url and ":" in server.store_url.partition("://")[2].rpartition("@")[0]:
+        yield _warning(
+            "server.store_url",
+            "the address of the store has a password in it",
+            "Leave it out here and set HERDER_STORE_URL or a pgpass file.",
+        )

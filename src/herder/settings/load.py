@@ -1,0 +1,190 @@
+"""Loading of herder.yaml: one or many files and folders into one frozen `Settings`, or one error with every fault.
+
+Called by `herder apply`, `herder config` and the server at its start. Reads files and changes nothing, ever.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from herder.model.pool import PoolSpec, Template
+from herder.settings import reading
+from herder.settings.builtin import TEMPLATES
+from herder.settings.pools import read_pool, read_template
+from herder.settings.problems import Place, Problem, SettingsError
+from herder.settings.reading import Reading
+from herder.settings.sections import (
+    DriverSettings,
+    ServerSettings,
+    UserSettings,
+    read_driver,
+    read_server,
+    read_user,
+)
+from herder.settings.values import Entry, Table, Value, to_plain
+from herder.settings.yaml_text import read_yaml
+
+TOP_KEYS = ("drivers", "templates", "pools", "users", "server")
+SUFFIXES = (".yaml", ".yml", ".json")
+FILE_BYTES_MAX = 4 * 2**20
+"""Largest file that is read. herder.yaml of a large fleet has some tens of KiB."""
+FILES_MAX = 1_000
+"""Most files of one load: a wrong folder given by mistake is refused, not read whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the files say. `templates` holds the built-in ones too; `places` knows where each key stands."""
+
+    drivers: tuple[DriverSettings, ...] = ()
+    templates: tuple[Template, ...] = ()
+    pools: tuple[PoolSpec, ...] = ()
+    users: tuple[UserSettings, ...] = ()
+    server: ServerSettings = field(default_factory=ServerSettings)
+    files: tuple[str, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict)
+    written: Mapping[str, Any] = field(default_factory=dict)
+    """As it stands in the files, without defaults and presets."""
+
+    def place(self, key: str) -> Place:
+        """Where `key` stands, or the nearest thing around it that stands somewhere."""
+        while key and key not in self.places:
+            key = key.rpartition(".")[0]
+        return self.places.get(key, Place(file=self.files[0] if self.files else "herder.yaml"))
+
+
+def load(paths: Sequence[str | Path]) -> Settings:
+    """The settings of these files and folders (`*.yaml`, `*.yml`, `*.json` in them, by name). Raises SettingsError."""
+    found = Reading()
+    texts = list(_read_files(found, paths))
+    if found.problems:
+        raise SettingsError(found.problems)
+    return load_texts(texts)
+
+
+def load_texts(texts: Iterable[tuple[str, str]]) -> Settings:
+    """The settings of (file name, text) pairs. Raises SettingsError with every fault of every file."""
+    found = Reading()
+    files: list[str] = []
+    sections: dict[str, list[Value]] = {key: [] for key in TOP_KEYS}
+    for file, content in texts:
+        files.append(file)
+        try:
+            documents = read_yaml(content, file)
+        except SettingsError as error:
+            found.problems.extend(error.problems)
+            continue
+        for document in documents:
+            for entry in reading.known_only(found, reading.table(found, document), TOP_KEYS):
+                sections[entry.name].append(entry.value)
+    settings = _assemble(found, sections, files)
+    if found.problems:
+        raise SettingsError(sorted(found.problems, key=lambda each: _order(files, each)))
+    return settings
+
+
+def _order(files: list[str], problem: Problem) -> tuple[int, int, int]:
+    file = problem.place.file
+    return (files.index(file) if file in files else len(files), problem.place.line, problem.place.column)
+
+
+def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[str]) -> Settings:
+    rows = {key: _unique(found, values) for key, values in sections.items() if key != "server"}
+    catalogue = dict(TEMPLATES)
+    for entry, table in rows["templates"]:
+        catalogue[entry.name] = read_template(found, entry.name, table, TEMPLATES.get(entry.name))
+    server = sections["server"]
+    if len(server) > 1:
+        first = server[0].place
+        found.wrong(server[1], f"`server` stands twice, first in {first}", "Put all of it in one file.")
+    return Settings(
+        drivers=tuple(read_driver(found, entry, table) for entry, table in rows["drivers"]),
+        templates=tuple(catalogue.values()),
+        pools=tuple(read_pool(found, entry, table, catalogue) for entry, table in rows["pools"]),
+        users=tuple(read_user(found, entry, table) for entry, table in rows["users"]),
+        server=read_server(found, server[0]) if server else ServerSettings(),
+        files=tuple(files),
+        places=_places(rows, server),
+        written=_written(rows, server),
+    )
+
+
+def _unique(found: Reading, values: Sequence[Value]) -> list[tuple[Entry, Table]]:
+    """The named things of one section over all files; a name may stand once only."""
+    first: dict[str, Entry] = {}
+    out: list[tuple[Entry, Table]] = []
+    for value in values:
+        for entry, table in reading.named_tables(found, value):
+            if entry.name in first:
+                where = first[entry.name].place
+                message = f"{entry.name!r} is defined twice, first in {where}"
+                found.problem(entry.place, table.key, message, "Rename or remove one of the two.")
+                continue
+            first[entry.name] = entry
+            out.append((entry, table))
+    return out
+
+
+def _places(rows: Mapping[str, list[tuple[Entry, Table]]], server: Sequence[Value]) -> dict[str, Place]:
+    places: dict[str, Place] = {}
+    for section, named in rows.items():
+        for entry, table in named:
+            places[f"{section}.{entry.name}"] = entry.place
+            for inner in table.entries:
+                places[f"{section}.{entry.name}.{inner.name}"] = inner.place
+    for value in server:
+        for inner in value.entries if isinstance(value, Table) else ():
+            places[f"server.{inner.name}"] = inner.place
+    return places
+
+
+def _written(rows: Mapping[str, list[tuple[Entry, Table]]], server: Sequence[Value]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for section, named in rows.items():
+        if named:
+            out[section] = {entry.name: _without_name(to_plain(table)) for entry, table in named}
+    if server:
+        out["server"] = to_plain(server[0])
+    return out
+
+
+def _without_name(plain: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in plain.items() if key != "name"}
+
+
+def _read_files(found: Reading, paths: Sequence[str | Path]) -> Iterable[tuple[str, str]]:
+    for path in _files(found, paths):
+        try:
+            if path.stat().st_size > FILE_BYTES_MAX:
+                message = f"the file is larger than {FILE_BYTES_MAX // 2**20} MiB"
+                found.problem(Place(file=str(path)), "", message, "Is this the right file?")
+                continue
+            yield str(path), path.read_text(encoding="utf-8")
+        except OSError as error:
+            found.problem(
+                Place(file=str(path)), "", error.strerror or str(error), "Look at the path and its rights."
+            )
+        except UnicodeDecodeError:
+            found.problem(Place(file=str(path)), "", "the file is not UTF-8 text", "Is this the right file?")
+
+
+def _files(found: Reading, paths: Sequence[str | Path]) -> list[Path]:
+    out: list[Path] = []
+    for each in paths:
+        path = Path(each)
+        if path.is_dir():
+            inside = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
+            if not inside:
+                remedy = "Put a herder.yaml there, or name another folder."
+                found.problem(Place(file=str(path)), "", "the folder has no YAML files", remedy)
+            out.extend(inside)
+        elif path.exists():
+            out.append(path)
+        else:
+            remedy = "Look at the path; `herder config schema` says what goes into such a file."
+            found.problem(Place(file=str(path)), "", "there is no such file", remedy)
+    if len(out) > FILES_MAX:
+        found.problem(Place(file=str(paths[0])), "", f"more than {FILES_MAX} files", "Name fewer of them.")
+        return []
+    return list(dict.fromkeys(out))

@@ -1,0 +1,71 @@
+"""The JSON schema of herder.yaml, made from the same table as the reader. For editors: `herder config schema`."""
+
+from typing import Any
+
+from herder.model.pool import TaintEffect
+from herder.settings.builtin import PRESETS
+from herder.settings.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
+from herder.settings.sections import MACHINE_KEYS, Role
+
+
+def json_schema() -> dict[str, Any]:
+    text = {"type": "string"}
+    amount = {"type": ["string", "number"]}
+    machine = _object(dict.fromkeys(MACHINE_KEYS, amount))
+    pairs = {"type": "object", "additionalProperties": amount}
+    driver = _object({"kind": text, "machine": machine, "settings": pairs})
+    user = _object(
+        {"role": {"enum": [role.value for role in Role]}, "weight": {"type": "integer", "minimum": 1}}
+    )
+    listen = {"type": "string", "examples": ["127.0.0.1:8765"]}
+    server = {"listen": listen, "data_dir": text, "store_url": text, "public_url": text}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "herder.yaml",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "drivers": _named(driver),
+            "templates": _named({"$ref": "#/$defs/template"}),
+            "pools": _named({"$ref": "#/$defs/pool"}),
+            "users": _named(user),
+            "server": _object(server),
+        },
+        "$defs": {"pool": _pool(), "template": _object(_properties(TEMPLATE_FIELDS)), "taint": _taint()},
+    }
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _named(item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": ["object", "null"], "additionalProperties": item}
+
+
+def _properties(fields: tuple[Field, ...]) -> dict[str, Any]:
+    return {
+        "name": {"type": "string"},
+        **{field.key: {**field.schema, "description": field.doc} for field in fields},
+    }
+
+
+def _pool() -> dict[str, Any]:
+    template = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/template"}]}
+    own = {
+        "preset": {
+            "enum": list(PRESETS),
+            "description": "Settings to start from; the pool's own stand above them.",
+        },
+        "templates": {"type": "array", "items": template, "description": "What its workers may look like."},
+    }
+    return _object({**own, **_properties(POOL_FIELDS)})
+
+
+def _taint() -> dict[str, Any]:
+    effect = {"enum": [each.value for each in TaintEffect]}
+    text = {"type": "string"}
+    return {
+        **_object({"key": text, "value": text, "effect": effect, "schedule_type": effect}),
+        "required": ["key"],
+    }

@@ -1,0 +1,42 @@
+"""Settings as plain data for showing: as written, or expanded with presets and defaults filled in."""
+
+from typing import Any
+
+from herder.settings.load import Settings
+from herder.settings.pools import pool_to_plain, template_to_plain
+from herder.settings.sections import DriverSettings
+
+
+def as_written(settings: Settings) -> dict[str, Any]:
+    return dict(settings.written)
+
+
+def expanded(settings: Settings) -> dict[str, Any]:
+    """Every setting there is, also those nobody wrote. Loading it again gives the same settings."""
+    server = settings.server
+    return {
+        "drivers": {driver.name: _driver(driver) for driver in settings.drivers},
+        "templates": {each.name: _unnamed(template_to_plain(each)) for each in settings.templates},
+        "pools": {pool.name: _unnamed(pool_to_plain(pool)) for pool in settings.pools},
+        "users": {user.name: {"role": user.role.value, "weight": user.weight} for user in settings.users},
+        "server": {
+            "listen": f"{server.host}:{server.port}",
+            **{
+                key: value
+                for key in ("data_dir", "store_url", "public_url")
+                if (value := getattr(server, key)) is not None
+            },
+        },
+    }
+
+
+def _driver(driver: DriverSettings) -> dict[str, Any]:
+    plain: dict[str, Any] = {"kind": driver.kind, "settings": dict(driver.settings)}
+    if driver.machine is not None:
+        cpu, memory, disk, gpu = driver.machine
+        plain["machine"] = {"cpu": f"{cpu}m", "memory": f"{memory}Mi", "disk": f"{disk}Mi", "gpu": gpu}
+    return plain
+
+
+def _unnamed(plain: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in plain.items() if key != "name"}

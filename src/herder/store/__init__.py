@@ -1,0 +1,1 @@
+"""Durable state: tables, migrations, the group-commit writer and the readers. SQLite by default, PostgreSQL by choice."""

@@ -1,0 +1,128 @@
+"""What must always hold of the rows, recomputed from first principles. Called by `herder admin invariants`, the API and tests.
+
+One snapshot, read only. The same for the engine's memory stands in `engine/invariants.py`.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, Row, func, select
+
+from herder.model.job import AttemptState, JobState
+from herder.store import tables as t
+
+#: Rows of one kind that are named; the rest is only counted.
+NAMED = 20
+
+
+def violations(connection: Connection) -> list[str]:
+    """Every broken rule as a sentence; empty when all is well."""
+    checks = (_attempts, _jobs_and_attempts, _workers, _batches, _usage)
+    return [sentence for check in checks for sentence in check(connection)]
+
+
+def _named(rows: list[Row[tuple[object, ...]]], sentence: str) -> Iterator[str]:
+    for row in rows[:NAMED]:
+        yield sentence.format(*row)
+    if len(rows) > NAMED:
+        yield f"… and {len(rows) - NAMED} more of the same"
+
+
+def _attempts(connection: Connection) -> Iterator[str]:
+    """At most one live attempt and at most one success per job."""
+    a = t.attempts.c
+    for condition, what in (
+        (a.state < int(AttemptState.SUCCEEDED), "live attempts"),
+        (a.state == int(AttemptState.SUCCEEDED), "successes"),
+    ):
+        many = select(a.job_id, func.count()).where(condition).group_by(a.job_id).having(func.count() > 1)
+        yield from _named(list(connection.execute(many)), "job {} has {} " + what)
+
+
+def _jobs_and_attempts(connection: Connection) -> Iterator[str]:
+    """A succeeded job has a success, a running one a live attempt, any other none."""
+    j, a = t.jobs.c, t.attempts.c
+    success = select(a.job_id).where(a.state == int(AttemptState.SUCCEEDED))
+    live = select(a.job_id).where(a.state < int(AttemptState.SUCCEEDED))
+    succeeded, running = j.state == int(JobState.SUCCEEDED), j.state == int(JobState.RUNNING)
+    for where, sentence in (
+        (succeeded & j.id.not_in(success), "job {} succeeded without a successful attempt"),
+        (~succeeded & j.id.in_(success), "job {} has a successful attempt and has not succeeded"),
+        (running & j.id.not_in(live), "job {} is running without a live attempt"),
+        (~running & j.id.in_(live), "job {} has a live attempt and is not running"),
+    ):
+        yield from _named(list(connection.execute(select(j.id).where(where))), sentence)
+
+
+def _workers(connection: Connection) -> Iterator[str]:
+    """Live attempts are on live workers and fit on them."""
+    a, w, j = t.attempts.c, t.workers.c, t.jobs.c
+    query = (
+        select(a.worker, w.ended_at_ms, w.spec, t.job_classes.c.spec.label("job_class"))
+        .join(t.jobs, j.id == a.job_id)
+        .join(t.job_classes, t.job_classes.c.id == j.class_id)
+        .outerjoin(t.workers, w.name == a.worker)
+        .where(a.state < int(AttemptState.SUCCEEDED))
+    )
+    used: dict[str, list[int]] = {}
+    capacity: dict[str, list[int]] = {}
+    for name, ended, spec, job_class in connection.execute(query):
+        if spec is None or ended is not None:
+            yield f"a live attempt is on worker {name}, which {'is unknown' if spec is None else 'has ended'}"
+            continue
+        capacity[name] = json.loads(spec)["allocatable"]
+        have = used.setdefault(name, [0, 0, 0, 0])
+        used[name] = [x + y for x, y in zip(have, json.loads(job_class)["request"], strict=True)]
+    for name, sums in used.items():
+        if any(x > y for x, y in zip(sums, capacity[name], strict=True)):
+            yield f"worker {name} is oversubscribed: {sums} of {capacity[name]}"
+
+
+def _batches(connection: Connection) -> Iterator[str]:
+    """Counts and costs of a batch are those of its rows."""
+    j, a = t.jobs.c, t.attempts.c
+    rows: dict[int, Counter[str]] = {}
+    query = select(j.batch_id, j.state, func.count()).where(j.batch_id.is_not(None)).group_by(j.batch_id, j.state)
+    for batch, state, count in connection.execute(query):
+        rows.setdefault(batch, Counter())[JobState(state).label] += count
+    costs: Counter[int] = Counter()
+    paid = select(j.batch_id, a.cost_pico).join(t.jobs, j.id == a.job_id).where(j.batch_id.is_not(None), a.cost_pico > 0)
+    for batch, cost in connection.execute(paid):
+        costs[batch] += cost
+    for batch in connection.execute(select(t.batches)):
+        found = rows.get(batch.id, Counter())
+        if batch.state == "open":  # its rows say ready, people are told pending
+            found = Counter({"pending": found["ready"], **{k: v for k, v in found.items() if k != "ready"}})
+        said = Counter(json.loads(batch.counts))
+        if batch.state != "cancelled" and +said != +found:
+            yield f"batch {batch.id} counts {dict(said)}, its jobs are {dict(found)}"
+        if sum(found.values()) != batch.jobs:
+            yield f"batch {batch.id} says {batch.jobs} jobs, there are {sum(found.values())}"
+        if int(batch.cost_pico) != costs[batch.id]:
+            yield f"batch {batch.id} cost {batch.cost_pico} pico-USD, its attempts {costs[batch.id]}"
+        if batch.ended_at_ms is not None and any(found[x] for x in ("running", "pending")):
+            yield f"batch {batch.id} has ended with {found['running']} jobs running"
+
+
+def _usage(connection: Connection) -> Iterator[str]:
+    """Running totals are the sums of the ended attempts."""
+    a, w, c = t.attempts.c, t.workers.c, t.job_classes.c
+    query = (
+        select(c.user, c.project, w.pool, a.cost_pico)
+        .join(t.jobs, t.jobs.c.id == a.job_id)
+        .join(t.job_classes, c.id == t.jobs.c.class_id)
+        .join(t.workers, w.name == a.worker)
+        .where(a.state >= int(AttemptState.SUCCEEDED))
+    )
+    counts: Counter[tuple[str, str, str]] = Counter()
+    costs: Counter[tuple[str, str, str]] = Counter()
+    for user, project, pool, cost in connection.execute(query):
+        counts[user, project, pool] += 1
+        costs[user, project, pool] += cost
+    said = {(row.user, row.project, row.pool): row for row in connection.execute(select(t.usage))}
+    for key in sorted({*said, *counts}):
+        row = said.get(key)
+        booked = (row.attempts, int(row.cost_pico)) if row else (0, 0)
+        if booked != (counts[key], costs[key]):
+            yield f"usage of {'/'.join(key)} says {booked}, the attempts say {(counts[key], costs[key])}"

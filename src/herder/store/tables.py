@@ -1,0 +1,239 @@
+"""The tables, for SQLAlchemy Core. Columns stand in the order of the records in `model/records.py` (a test holds them together).
+
+Integers are 64-bit. Amounts that are summed over many rows are text (see `model/money.py`); one attempt or worker fits 64 bits.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
+
+from herder.model.job import JobState
+from herder.model.records import (
+    AttemptRecord,
+    BatchRecord,
+    EventRecord,
+    IdempotencyRecord,
+    JobClassRecord,
+    JobNew,
+    JobParent,
+    LogRecord,
+    MetaRecord,
+    PlanRecord,
+    PoolRecord,
+    TokenRecord,
+    UsageRecord,
+    UserRecord,
+    WorkerRecord,
+)
+
+metadata = MetaData()
+
+
+def _int(name: str, *, key: bool = False, null: bool = False) -> Column[int]:
+    return Column(name, BigInteger, primary_key=key, nullable=null, autoincrement=False)
+
+
+def _text(name: str, *, key: bool = False, null: bool = False) -> Column[str]:
+    return Column(name, Text, primary_key=key, nullable=null)
+
+
+jobs = Table(
+    "jobs",
+    metadata,
+    # SQLite makes the key the row's own number only when it is called INTEGER.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    _int("batch_id", null=True),
+    _int("position"),
+    _int("class_id"),
+    _text("key", null=True),
+    _text("payload"),
+    _int("created_at_ms"),
+    _int("state"),
+    _int("ready_at_ms", null=True),
+    Column("attempts", BigInteger, nullable=False, server_default=text("0")),
+    Column("failures", BigInteger, nullable=False, server_default=text("0")),
+    Column("cause", Text, nullable=False, server_default=text("''")),
+    _int("ended_at_ms", null=True),
+)
+Index("jobs_by_batch", jobs.c.batch_id, jobs.c.position)
+Index(
+    "jobs_not_succeeded",
+    jobs.c.state,
+    jobs.c.id,
+    sqlite_where=jobs.c.state != int(JobState.SUCCEEDED),
+    postgresql_where=jobs.c.state != int(JobState.SUCCEEDED),
+)
+
+job_parents = Table(
+    "job_parents", metadata, _int("child_id", key=True), _int("parent_id", key=True), _int("batch_id")
+)
+Index("job_parents_by_batch", job_parents.c.batch_id)
+
+job_classes = Table(
+    "job_classes", metadata, _int("id", key=True), _text("user"), _text("project"), _text("pool"), _text("spec")
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    _int("job_id", key=True),
+    _int("attempt", key=True),
+    _text("worker"),
+    _int("state"),
+    _text("cause"),
+    _text("message"),
+    _int("exit_code", null=True),
+    _int("assigned_at_ms"),
+    _int("started_at_ms", null=True),
+    _int("ended_at_ms", null=True),
+    _int("cpu_ms"),
+    _int("memory_peak_mib"),
+    _int("cost_pico"),
+    _text("result", null=True),
+)
+Index(
+    "attempts_live",
+    attempts.c.worker,
+    sqlite_where=attempts.c.state < int(JobState.SUCCEEDED),
+    postgresql_where=attempts.c.state < int(JobState.SUCCEEDED),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    _int("id", key=True),
+    _text("user"),
+    _text("project"),
+    _text("name"),
+    _text("state"),
+    _text("attributes"),
+    _int("cancel_after_failures", null=True),
+    _text("counts"),
+    _int("jobs"),
+    _text("cost_pico"),
+    _int("created_at_ms"),
+    _int("committed_at_ms", null=True),
+    _int("ended_at_ms", null=True),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    _text("user", key=True),
+    _text("project", key=True),
+    _text("pool", key=True),
+    _int("attempts"),
+    _text("cost_pico"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    _text("name", key=True),
+    _text("pool"),
+    _text("template"),
+    _text("driver"),
+    _text("state"),
+    _int("cordoned"),
+    _int("standing"),
+    _int("generation"),
+    _text("spec"),
+    _text("handle"),
+    _int("plan"),
+    _int("requested_at_ms"),
+    _int("provisioned_at_ms", null=True),
+    _int("ready_at_ms", null=True),
+    _int("draining_at_ms", null=True),
+    _int("last_seen_at_ms", null=True),
+    _int("expires_at_ms", null=True),
+    _int("extensions"),
+    _int("ended_at_ms", null=True),
+    _int("attempts_done"),
+    _int("cost_pico"),
+    _text("token_hash", null=True),
+    _text("activation_hash", null=True),
+    _text("activation_nonce", null=True),
+    _text("reason_made"),
+    _text("reason_removed"),
+)
+Index("workers_by_pool", workers.c.pool, workers.c.requested_at_ms)
+
+pools = Table(
+    "pools",
+    metadata,
+    _text("name", key=True),
+    _text("spec"),
+    _int("frozen"),
+    _int("deleted"),
+    _int("updated_at_ms"),
+)
+
+plans = Table(
+    "plans", metadata, _int("number", key=True), _int("made_at_ms"), _int("empty"), _text("body")
+)
+
+events = Table(
+    "events",
+    metadata,
+    _int("sequence", key=True),
+    _int("at_ms"),
+    _text("kind"),
+    _text("object"),
+    _text("actor"),
+    _text("text"),
+    _text("data"),
+)
+Index("events_by_object", events.c.object, events.c.sequence)
+
+log_chunks = Table(
+    "log_chunks",
+    metadata,
+    _int("job_id", key=True),
+    _int("attempt", key=True),
+    _int("offset", key=True),
+    _text("text"),
+)
+
+users = Table(
+    "users", metadata, _text("name", key=True), _text("role"), _int("weight"), _int("created_at_ms")
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _text("hash", key=True),
+    _text("user"),
+    _text("role"),
+    _text("note"),
+    _int("created_at_ms"),
+    _int("revoked_at_ms", null=True),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    _text("user", key=True),
+    _text("key", key=True),
+    _text("fingerprint"),
+    _int("status"),
+    _text("body"),
+    _int("at_ms"),
+)
+
+meta = Table("meta", metadata, _text("key", key=True), _text("value"))
+
+TABLE_OF: dict[type, Table] = {
+    JobNew: jobs,
+    JobParent: job_parents,
+    JobClassRecord: job_classes,
+    AttemptRecord: attempts,
+    BatchRecord: batches,
+    UsageRecord: usage,
+    WorkerRecord: workers,
+    PoolRecord: pools,
+    PlanRecord: plans,
+    EventRecord: events,
+    LogRecord: log_chunks,
+    UserRecord: users,
+    TokenRecord: tokens,
+    IdempotencyRecord: idempotency,
+    MetaRecord: meta,
+}

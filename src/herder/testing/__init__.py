@@ -1,0 +1,1 @@
+"""For tests, ours and other people's: builders, fakes and contract suites. Nothing in production imports it."""

@@ -1,0 +1,88 @@
+"""Plans as the page tells them: actions of one kind and reason together, and each pool's desired number with its reasons."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from herder.wire.resources import PlanView
+
+#: Names of workers told of one group of actions; the rest is a number.
+NAMES_MAX = 4
+
+
+@dataclass(slots=True, kw_only=True)
+class Act:
+    """Actions of a plan that differ only in the worker."""
+
+    verb: str
+    pool: str
+    template: str
+    kind: str
+    text: str
+    workers: list[str]
+
+    @property
+    def some(self) -> list[str]:
+        return self.workers[:NAMES_MAX]
+
+    @property
+    def more(self) -> int:
+        return max(0, len(self.workers) - NAMES_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was concluded about one pool."""
+
+    pool: str
+    actual: int
+    desired: int
+    reasons: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    number: int
+    made_at: str
+    acts: list[Act]
+    verdicts: list[Verdict]
+    unplaced: list[tuple[int, str]]
+    """(jobs, why no pool can take them)"""
+
+
+def decision(plan: PlanView) -> Decision:
+    return Decision(
+        number=plan.number,
+        made_at=plan.made_at,
+        acts=_acts(plan.actions),
+        verdicts=[
+            Verdict(
+                pool=report["pool"],
+                actual=report["actual"],
+                desired=report["desired"],
+                reasons=[(reason["kind"], reason["text"]) for reason in report["reasons"]],
+            )
+            for report in plan.pools
+        ],
+        unplaced=[(each["count"], each["reason"]["text"]) for each in plan.unplaced],
+    )
+
+
+def _acts(actions: list[dict[str, Any]]) -> list[Act]:
+    groups: dict[tuple[str, ...], Act] = {}
+    for action in actions:
+        making = action["action"] == "create"
+        what = action["spec"] if making else {"name": action["worker"], "pool": action["pool"], "template": ""}
+        reason = action["reason"]
+        key = (action["action"], what["pool"], what["template"], reason["kind"], reason["text"])
+        act = groups.get(key)
+        if act is None:
+            act = groups[key] = Act(
+                verb=action["action"],
+                pool=what["pool"],
+                template=what["template"],
+                kind=reason["kind"],
+                text=reason["text"],
+                workers=[],
+            )
+        act.workers.append(what["name"])
+    return list(groups.values())

@@ -1,0 +1,122 @@
+"""The one event stream of a page: fragments of the sections that changed, and points for the charts.
+
+Sections are rendered once for everybody who watches and at most twice a second. A stream begins with everything, so a
+browser that comes back needs no history; `id:` is the sequence of the last event that is in the fragments. Called by
+`routes.py`. It must never send a section to someone whose session has ended.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from herder.control.clock import monotonic_s
+from herder.control.core import Core
+from herder.model.records import EventRecord
+from herder.web.picture import look
+from herder.web.templating import SECTIONS, render_section
+from herder.web.trend import Sample, Trend
+
+#: Between two messages of a stream when much happens.
+GAP_S = 0.5
+#: Between two looks when no event says that something happened (counts of jobs and costs move without events).
+LOOK_S = 2.0
+#: A comment after this much silence keeps proxies from closing the stream.
+COMMENT_S = 15.0
+#: Open streams of one server; each costs a task and a queue.
+STREAMS_MAX = 500
+
+_MOVING = re.compile(r"(<time[^>]*>)[^<]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    sequence: int
+    html: dict[str, str]
+    fixed: dict[str, str]
+    """The same without the ages, which the browser counts by itself: for telling whether a section changed."""
+
+
+class Live:
+    def __init__(self, core: Core, trend: Trend) -> None:
+        self.core = core
+        self.trend = trend
+        self.open = 0
+        self._lock = asyncio.Lock()
+        self._last: tuple[float, Rendered] | None = None
+
+    async def sections(self) -> Rendered:
+        async with self._lock:
+            if self._last is not None and monotonic_s() - self._last[0] < GAP_S:
+                return self._last[1]
+            picture = await look(self.core, self.trend)
+            html = {name: render_section(name, picture) for name in SECTIONS}
+            fixed = {name: _MOVING.sub(r"\1", text) for name, text in html.items()}
+            rendered = Rendered(sequence=picture.sequence, html=html, fixed=fixed)
+            self._last = (monotonic_s(), rendered)
+            return rendered
+
+    async def stream(self, allowed: Callable[[], bool]) -> AsyncIterator[str]:
+        """Messages until the browser goes, `allowed` says no, or the server stops."""
+        queue = self.core.events.watch()
+        self.open += 1
+        sent: dict[str, str] = {}
+        last_point, spoken_s = 0, monotonic_s()
+        try:
+            while allowed():
+                points = self.trend.since(last_point)
+                text = _points(points, reset=last_point == 0) + self._changed(await self.sections(), sent)
+                if points:
+                    last_point = points[-1].at_ms
+                if text:
+                    spoken_s = monotonic_s()
+                    yield text
+                elif monotonic_s() - spoken_s >= COMMENT_S:
+                    spoken_s = monotonic_s()
+                    yield ": still here\n\n"
+                if not await _next(queue):
+                    return
+        finally:
+            self.open -= 1
+            self.core.events.unwatch(queue)
+
+    def _changed(self, now: Rendered, sent: dict[str, str]) -> str:
+        changed = [name for name in SECTIONS if sent.get(name) != now.fixed[name]]
+        sent.update({name: now.fixed[name] for name in changed})
+        return message("".join(_partial(name, now.html[name]) for name in changed), sequence=now.sequence) if changed else ""
+
+
+async def _next(queue: "asyncio.Queue[EventRecord | None]") -> bool:
+    """Wait for an event or the next look, then let what comes together gather. False: it is over."""
+    try:
+        first = await asyncio.wait_for(queue.get(), LOOK_S)
+    except TimeoutError:
+        return True
+    if first is None:
+        return False
+    await asyncio.sleep(GAP_S)
+    while not queue.empty():
+        if queue.get_nowait() is None:
+            return False
+    return True
+
+
+def message(data: str, *, event: str = "", sequence: int | None = None) -> str:
+    lines = [f"data: {line}" for line in data.splitlines()]
+    if event:
+        lines.insert(0, f"event: {event}")
+    if sequence is not None:
+        lines.insert(0, f"id: {sequence}")
+    return "\n".join(lines) + "\n\n"
+
+
+def _partial(name: str, html: str) -> str:
+    return f'<hx-partial hx-target="#{name}" hx-swap="outerMorph">{html}</hx-partial>\n'
+
+
+def _points(samples: list[Sample], *, reset: bool) -> str:
+    if not samples:
+        return ""
+    return message(msgspec.json.encode({"reset": reset, "points": samples}).decode(), event="trend")

@@ -1,0 +1,97 @@
+"""Everything the dashboard shows at one moment, read once and shared by all sections. Called by `live.py` and the page itself."""
+
+from dataclasses import dataclass
+
+from herder.control.clock import now_ms
+from herder.control.core import Core
+from herder.control.reads.fleet import plan_page, status, worker_page
+from herder.web.decisions import Decision, decision
+from herder.web.figures import milliseconds
+from herder.web.trend import Sample, Trend
+from herder.wire.resources import PoolView, Status, WorkerView
+
+#: Rows of the table of workers; the command line has the rest.
+WORKERS_MAX = 100
+#: Plans shown, newest first.
+PLANS_MAX = 12
+#: A fault older than this is history and no longer at the top of the page.
+FAULT_AGE_MS = 3_600_000
+
+JOB_STATES = ("running", "ready", "blocked", "pending", "succeeded", "failed", "cancelled", "skipped")
+JOB_MEANINGS = {
+    "running": "an attempt is under way",
+    "ready": "queued: may start now",
+    "blocked": "waits for parents",
+    "pending": "its batch is not committed",
+    "succeeded": "ended well",
+    "failed": "ended, out of tries",
+    "cancelled": "stopped by hand",
+    "skipped": "a parent did not succeed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    at: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    now_ms: int
+    sequence: int
+    """Of the last event that may be in it."""
+    status: Status
+    workers: list[WorkerView]
+    decisions: list[Decision]
+    samples: tuple[Sample, ...]
+
+    @property
+    def pools(self) -> list[PoolView]:
+        return self.status.pools
+
+    @property
+    def workers_total(self) -> int:
+        return sum(self.status.workers.values())
+
+    @property
+    def span_s(self) -> int:
+        """How long the trend is."""
+        return (self.samples[-1].at_ms - self.samples[0].at_ms) // 1000 if self.samples else 0
+
+    def values(self, figure: str) -> list[int]:
+        return [getattr(sample, figure) for sample in self.samples]
+
+    @property
+    def jobs(self) -> list[tuple[str, str, int]]:
+        """(state, what it means, how many), those with a future first."""
+        return [(state, JOB_MEANINGS[state], self.status.jobs.get(state, 0)) for state in JOB_STATES]
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What a person should look at now."""
+        found = [Fault(at=None, text=f"pool {pool.name} is frozen") for pool in self.pools if pool.frozen]
+        if self.decisions:
+            found += [
+                Fault(at=None, text=f"{count:,} queued {'job fits' if count == 1 else 'jobs fit'} no pool: {why}")
+                for count, why in self.decisions[0].unplaced
+            ]
+        for line in self.status.recent_failures:
+            at, _, text = line.partition(" ")
+            if self.now_ms - milliseconds(at) < FAULT_AGE_MS:
+                found.append(Fault(at=at, text=text))
+        return found
+
+
+async def look(core: Core, trend: Trend) -> Picture:
+    sequence = core.state.next_event - 1
+    workers = await worker_page(core, pool=None, state=None, ended=False, after=None, limit=WORKERS_MAX)
+    plans = await plan_page(core, after=None, limit=PLANS_MAX)
+    return Picture(
+        now_ms=now_ms(),
+        sequence=sequence,
+        status=await status(core),
+        workers=workers.items,
+        decisions=[decision(plan) for plan in plans.items],
+        samples=trend.samples,
+    )

@@ -1,0 +1,141 @@
+"""The dashboard's addresses: `/`, `/dashboard/stream`, `/login`, `/logout` and `/static/…`. Mounted by `app.py`.
+
+Every answer carries the headers of `secured`; everything but the sign-in page and the static files needs a session.
+"""
+
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+
+from herder import __version__
+from herder.control.core import Core
+from herder.control.errors import Unauthenticated
+from herder.web.live import STREAMS_MAX, Live
+from herder.web.session import (
+    FORM_COOKIE,
+    SESSION_COOKIE,
+    end_session,
+    form_is_ours,
+    form_nonce,
+    form_secret,
+    holder,
+    new_form,
+    start_session,
+    visitor,
+)
+from herder.web.static_files import static_response
+from herder.web.templating import SECTIONS, render
+from herder.web.trend import Trend
+
+#: A form holds two short fields.
+FORM_BYTES_MAX = 8192
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def secured(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def router(core: Core, trend: Trend) -> APIRouter:
+    """`trend` is the one that `Trend.sample` fills."""
+    pages = Pages(core, Live(core, trend))
+    routes = APIRouter(include_in_schema=False)
+    routes.add_api_route("/", pages.dashboard, methods=["GET"], response_model=None)
+    routes.add_api_route("/dashboard/stream", pages.stream, methods=["GET"], response_model=None)
+    routes.add_api_route("/login", pages.login, methods=["GET"], response_model=None)
+    routes.add_api_route("/login", pages.sign_in, methods=["POST"], response_model=None)
+    routes.add_api_route("/logout", pages.sign_out, methods=["POST"], response_model=None)
+    routes.add_api_route("/static/{path:path}", pages.static, methods=["GET"], response_model=None)
+    return routes
+
+
+class Pages:
+    def __init__(self, core: Core, live: Live) -> None:
+        self.core = core
+        self.live = live
+
+    async def dashboard(self, request: Request) -> Response:
+        who = visitor(self.core, request)
+        if who is None:
+            return secured(RedirectResponse("/login", 303))
+        rendered = await self.live.sections()
+        html = render(
+            "dashboard.html",
+            sections={name: rendered.html[name] for name in SECTIONS},
+            user=who.user,
+            role=who.role.label,
+            secret=form_secret(self.core, request.cookies[SESSION_COOKIE]),
+            version=__version__,
+        )
+        return secured(HTMLResponse(html))
+
+    async def stream(self, request: Request) -> Response:
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        if holder(self.core, cookie) is None:
+            return secured(PlainTextResponse("Your session has ended; sign in again at /login.\n", 401))
+        if self.live.open >= STREAMS_MAX:
+            return secured(PlainTextResponse(f"{STREAMS_MAX} dashboards are open; close some.\n", 503))
+        messages = self.live.stream(lambda: holder(self.core, cookie) is not None)
+        headers = {"X-Accel-Buffering": "no"}  # a proxy that buffers would hold the stream back
+        return secured(StreamingResponse(messages, media_type="text/event-stream", headers=headers))
+
+    async def login(self, request: Request) -> Response:
+        if visitor(self.core, request) is not None:
+            return secured(RedirectResponse("/", 303))
+        return self._login_page(request, "", 200)
+
+    async def sign_in(self, request: Request) -> Response:
+        form = await _form(request)
+        if form is None or not form_is_ours(self.core, request.cookies.get(FORM_COOKIE), form.get("secret", "")):
+            return self._login_page(request, "This page had been open for too long. Please try once more.", 403)
+        response = RedirectResponse("/", 303)
+        try:
+            start_session(self.core, request, response, form.get("token", "").strip())
+        except Unauthenticated:
+            text = "This is not a valid token: it is mistyped, incomplete or revoked. An administrator can make a new one."
+            return self._login_page(request, text, 401)
+        return secured(response)
+
+    async def sign_out(self, request: Request) -> Response:
+        form = await _form(request)
+        if form is None or not form_is_ours(self.core, request.cookies.get(SESSION_COOKIE), form.get("secret", "")):
+            return secured(PlainTextResponse("This form is not from your dashboard; open / and sign out there.\n", 403))
+        response = RedirectResponse("/login", 303)
+        end_session(response)
+        return secured(response)
+
+    async def static(self, request: Request, path: str) -> Response:
+        return secured(static_response(path, request.query_params.get("v")))
+
+    def _login_page(self, request: Request, error: str, status: int) -> Response:
+        nonce = request.cookies.get(FORM_COOKIE) or form_nonce()
+        html = render("login.html", secret=form_secret(self.core, nonce), error=error, version=__version__)
+        response = HTMLResponse(html, status)
+        new_form(request, response, nonce)
+        return secured(response)
+
+
+async def _form(request: Request) -> dict[str, str] | None:
+    """The last value of each field; None when it is too large or no form."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_BYTES_MAX:
+            return None
+    try:
+        return {name: values[-1] for name, values in parse_qs(body.decode()).items()}
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,74 @@
+"""The last quarter of an hour of the figures that people watch, one sample a second, in memory only.
+
+`app.py` makes one `Trend`, runs `sample` beside the other loops and hands it to `routes.router`. Reads the engine's memory,
+never the database; a restart begins a new trend.
+"""
+
+import asyncio
+from collections import Counter, deque
+from typing import NamedTuple
+
+from herder.control.clock import now_ms
+from herder.control.core import Core
+from herder.model.job import JobState
+from herder.model.worker import WorkerState
+
+#: Between two samples: fine enough to see a scale-up, coarse enough to cost nothing.
+PERIOD_S = 1.0
+#: Samples kept: 15 minutes, about 100 KB.
+SAMPLES_MAX = 900
+
+_GOING = (WorkerState.DRAINING, WorkerState.TERMINATING)
+
+
+class Sample(NamedTuple):
+    at_ms: int
+    desired: int
+    actual: int
+    ready: int
+    queued: int
+    running: int
+    price_pico_per_hour: int
+
+
+class Trend:
+    def __init__(self) -> None:
+        self._samples: deque[Sample] = deque(maxlen=SAMPLES_MAX)
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        return tuple(self._samples)
+
+    def add(self, sample: Sample) -> None:
+        self._samples.append(sample)
+
+    def since(self, at_ms: int) -> list[Sample]:
+        """Those that are younger than `at_ms`, oldest first."""
+        found: list[Sample] = []
+        for each in reversed(self._samples):
+            if each.at_ms <= at_ms:
+                break
+            found.append(each)
+        return found[::-1]
+
+    async def sample(self, core: Core) -> None:
+        """Runs until cancelled."""
+        while True:
+            self.add(measure(core, now_ms()))
+            await asyncio.sleep(PERIOD_S)
+
+
+def measure(core: Core, at_ms: int) -> Sample:
+    workers = core.state.workers.values()
+    states = Counter(worker.state for worker in workers)
+    return Sample(
+        at_ms=at_ms,
+        desired=len(workers) - sum(states[state] for state in _GOING),
+        actual=len(workers),
+        ready=states[WorkerState.READY],
+        queued=core.state.counts[JobState.READY],
+        running=core.state.counts[JobState.RUNNING],
+        price_pico_per_hour=sum(
+            worker.spec.price_pico_per_hour for worker in workers if worker.provisioned_at_ms is not None
+        ),
+    )

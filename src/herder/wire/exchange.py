@@ -1,0 +1,123 @@
+"""The worker protocol: activation and the one exchange call.
+
+Loss, repetition and reordering are harmless: the answer to an exchange is the receipt for everything in it; assignments
+are repeated until the worker names their answer's number in `ack`; results are kept by the worker until receipted; all are
+keyed by (job, attempt).
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class ActivateRequest(msgspec.Struct, kw_only=True):
+    """Sent once with the activation token as bearer. Repeating it with the same `nonce` gives the same answer."""
+
+    nonce: str
+    pid: int = 0
+    hostname: str = ""
+    version: str = ""
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    disk_mib: int = 0
+
+
+class ActivateAnswer(msgspec.Struct, kw_only=True):
+    worker: str
+    token: str
+    poll_s: float
+    """How long the server may hold an exchange open when there is nothing to say."""
+    beat_s: float
+    """The worker exchanges at least this often."""
+    self_delete_after_s: float
+    """Cut off from the server for longer than this, the worker stops its attempts and removes itself."""
+    cpu_milli: int
+    memory_mib: int
+    disk_mib: int
+    gpu: int
+    slots: int
+
+
+class Finished(msgspec.Struct, kw_only=True, array_like=True):
+    """The end of one attempt. `state` and `cause` as in `model.job`; times are the worker's clock."""
+
+    job: int
+    attempt: int
+    state: Literal["succeeded", "failed", "cancelled"]
+    started_at_ms: int
+    ended_at_ms: int
+    exit_code: int | None = None
+    cause: str = ""
+    message: str = ""
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    """JSON; null = there is none. (Not `Raw | None`: msgspec then refuses everything but null.)"""
+    cpu_ms: int = 0
+    memory_peak_mib: int = 0
+
+
+class LogChunk(msgspec.Struct, kw_only=True, array_like=True):
+    """Output of an attempt from byte `offset` on (stdout and stderr together, as text; invalid bytes replaced).
+
+    Offsets count the UTF-8 bytes of the text of the chunks before this one: chunks join without gaps.
+    """
+
+    job: int
+    attempt: int
+    offset: int
+    text: str
+
+
+class ExchangeRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`number` grows by one with each exchange of this worker process; the server drops what is older than what it saw."""
+
+    number: int
+    ack: int = 0
+    """The number of the last answer whose assignments this worker has taken over."""
+    finished: list[Finished] = []
+    started: list[tuple[int, int, int]] = []
+    """(job, attempt, started_at_ms): attempts that began and have not ended."""
+    logs: list[LogChunk] = []
+    held: list[tuple[int, int]] | None = None
+    """Every (job, attempt) that the worker holds, running or waiting; sent at start and every beat, None in between."""
+    wait: bool = True
+    """False: answer at once, do not hold the call open."""
+    leaving: bool = False
+    """The worker has stopped everything and is about to go."""
+
+
+class Assignment(msgspec.Struct, kw_only=True, array_like=True):
+    """One attempt to run. `payload` is the `JobPayload` as it was submitted, untouched."""
+
+    job: int
+    attempt: int
+    runtime: str
+    cpu_milli: int
+    memory_mib: int
+    disk_mib: int
+    gpu: int
+    timeout_ms: int | None
+    payload: msgspec.Raw
+
+
+class ExchangeAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
+    number: int
+    """Answers of one server process to this worker are numbered from 1 on; 0 = nothing was assigned in this one."""
+    assign: list[Assignment] = []
+    cancel: list[tuple[int, int]] = []
+    """Attempts to stop now and report as cancelled (also fenced ones: stop, nothing needs reporting)."""
+    drain: bool = False
+    """Take nothing new; leave when the last attempt has been reported."""
+    stop: bool = False
+    """Leave now: this worker is not wanted any more. Its attempts are somebody else's."""
+
+
+class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a runtime needs: the part of a job that scheduling never looks at."""
+
+    command: list[str] = []
+    env: dict[str, str] = {}
+    stdin: str = ""
+    inputs: dict[str, str] = {}
+    """Files to write into the scratch folder before the start: name → text (small ones)."""
+    sleep_ms: int = 0
+    """For the `noop` runtime: how long to pretend to work."""

@@ -1,0 +1,319 @@
+"""What people and programs send to and get from the REST API `/api/v1`: batches, jobs, pools, workers, plans, events."""
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One job. CPU in cores ("500m", 2), memory and disk with a unit ("512Mi", "4Gi").
+
+    `parents` are the keys or zero-based positions (in the batch) of other jobs: any of earlier calls, and any of this
+    call, earlier or later.
+    """
+
+    command: list[str] = []
+    key: str | None = None
+    """A name that is unique in the batch, to refer to in `parents` and to find the job by."""
+    env: dict[str, str] = {}
+    stdin: str = ""
+    inputs: dict[str, str] = {}
+    cpu: str | int | float = "100m"
+    memory: str | int = "128Mi"
+    disk: str | int = 0
+    gpu: int = 0
+    pool: str = "auto"
+    priority: int = 0
+    runtime: str = "process"
+    timeout_s: float | None = None
+    retries: int = 0
+    attempts_max: int = 20
+    parents: list[str | int] = []
+    parents_results: bool = False
+    always_run: bool = False
+    selector: dict[str, str] = {}
+    tolerations: list[dict[str, str]] = []
+    sleep_ms: int = 0
+
+
+class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    name: str = ""
+    project: str = "default"
+    attributes: dict[str, str] = {}
+    cancel_after_failures: int | None = None
+    jobs: list[JobSubmission] = []
+    """Up to 10,000 jobs may travel along; with `commit` the whole batch is one call."""
+    commit: bool = False
+
+
+class JobsAdd(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    jobs: list[JobSubmission]
+
+
+class JobsAdded(msgspec.Struct, kw_only=True):
+    batch: int | None
+    first_job: int
+    """Jobs get consecutive ids: the n-th of this call is `first_job + n`."""
+    count: int
+
+
+class BatchView(msgspec.Struct, kw_only=True):
+    id: int
+    name: str
+    user: str
+    project: str
+    state: Literal["open", "running", "succeeded", "failed", "cancelled"]
+    jobs: int
+    counts: dict[str, int]
+    """By job state: pending, blocked, ready, running, succeeded, failed, cancelled, skipped."""
+    cost_usd: str
+    created_at: str
+    committed_at: str | None
+    ended_at: str | None
+    attributes: dict[str, str]
+
+
+class AttemptView(msgspec.Struct, kw_only=True):
+    attempt: int
+    worker: str
+    state: str
+    cause: str
+    message: str
+    exit_code: int | None
+    assigned_at: str
+    started_at: str | None
+    ended_at: str | None
+    cpu_s: float
+    memory_peak_mib: int
+    cost_usd: str
+
+
+class JobView(msgspec.Struct, kw_only=True):
+    id: int
+    batch: int | None
+    key: str | None
+    user: str
+    project: str
+    state: str
+    pool: str
+    priority: int
+    runtime: str
+    cpu_milli: int
+    memory_mib: int
+    disk_mib: int
+    gpu: int
+    attempts: int
+    exit_code: int | None
+    cause: str
+    message: str
+    created_at: str
+    ready_at: str | None
+    started_at: str | None
+    ended_at: str | None
+
+
+class JobDetail(JobView, kw_only=True):
+    payload: dict[str, Any]
+    parents: list[int]
+    result: Any
+    history: list[AttemptView]
+
+
+class ReasonView(msgspec.Struct, kw_only=True):
+    kind: str
+    text: str
+    evidence: dict[str, Any] = {}
+
+
+class Explanation(msgspec.Struct, kw_only=True):
+    """Why something is as it is, from recorded facts. `facts` are in the order in which they happened or bind."""
+
+    subject: str
+    summary: str
+    facts: list[ReasonView]
+
+
+class TemplateView(msgspec.Struct, kw_only=True):
+    name: str
+    cpu_milli: int
+    memory_mib: int
+    disk_mib: int
+    gpu: int
+    slots: int
+    price_per_hour_usd: str
+
+
+class PoolView(msgspec.Struct, kw_only=True):
+    name: str
+    driver: str
+    min_workers: int
+    max_workers: int
+    desired: int
+    actual: int
+    ready: int
+    in_flight: int
+    draining: int
+    capacity: dict[str, int]
+    used: dict[str, int]
+    queued_jobs: int
+    frozen: bool
+    cost_usd: str
+    templates: list[TemplateView]
+    settings: dict[str, Any]
+    """The pool as `herder.yaml` would write it."""
+
+
+class WorkerView(msgspec.Struct, kw_only=True):
+    name: str
+    pool: str
+    template: str
+    driver: str
+    state: str
+    cordoned: bool
+    cpu_milli: int
+    memory_mib: int
+    disk_mib: int
+    gpu: int
+    free: dict[str, int]
+    attempts: int
+    """Live attempts now."""
+    attempts_done: int
+    price_per_hour_usd: str
+    cost_usd: str
+    requested_at: str
+    ready_at: str | None
+    last_seen_at: str | None
+    expires_at: str | None
+    ended_at: str | None
+    why_made: str
+    why_removed: str
+    plan: int
+    handle: str
+
+
+class PlanView(msgspec.Struct, kw_only=True):
+    number: int
+    made_at: str
+    empty: bool
+    actions: list[dict[str, Any]]
+    pools: list[dict[str, Any]]
+    unplaced: list[dict[str, Any]]
+
+
+class EventView(msgspec.Struct, kw_only=True):
+    sequence: int
+    at: str
+    kind: str
+    object: str
+    """`worker/NAME`, `pool/NAME`, `batch/ID`, `plan/NUMBER`, `driver/NAME` …"""
+    actor: str
+    text: str
+    data: dict[str, Any]
+
+
+class ScaleRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """`workers`: how many more to make (the documented form). They live for `ttl_hours` or the pool's own TTL."""
+
+    workers: int
+    template: str | None = None
+    ttl_hours: float | None = None
+    reason: str = ""
+
+
+class ScaleAnswer(msgspec.Struct, kw_only=True):
+    pool: str
+    workers: list[str]
+    plan: int | None
+    dry_run: bool
+    reasons: list[ReasonView]
+
+
+class ApplyRequest(msgspec.Struct, kw_only=True):
+    """Pools (already validated by `settings`) as plain data; missing pools are left alone."""
+
+    pools: list[dict[str, Any]]
+
+
+class ApplyChange(msgspec.Struct, kw_only=True):
+    pool: str
+    change: Literal["created", "updated", "unchanged"]
+    fields: dict[str, tuple[Any, Any]] = {}
+
+
+class ApplyAnswer(msgspec.Struct, kw_only=True):
+    changes: list[ApplyChange]
+    dry_run: bool
+    price_per_hour_min_usd: str
+    price_per_hour_max_usd: str
+
+
+class WorkerAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Body of cordon, uncordon, drain, extend and remove."""
+
+    message: str = ""
+    force: bool = False
+    hours: float | None = None
+
+
+class Done(msgspec.Struct, kw_only=True):
+    """The plain answer to a write: what changed, in a sentence."""
+
+    object: str
+    text: str
+    dry_run: bool = False
+
+
+class Page(msgspec.Struct, kw_only=True):
+    """A list with a cursor: pass `next` as `?after=` for the following page; None on the last one."""
+
+    items: list[Any]
+    next: str | None = None
+    total: int | None = None
+
+
+class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """RFC 9457 problem details. `field` names the offending field; `hint` says what to do."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    code: str = ""
+    field: str = ""
+    hint: str = ""
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """The one-look picture: `herder status` and the dashboard's head."""
+
+    version: str
+    now: str
+    started_at: str
+    jobs: dict[str, int]
+    pools: list[PoolView]
+    workers: dict[str, int]
+    spend_usd: str
+    spend_by_user: dict[str, str]
+    price_per_hour_usd: str
+    recent_failures: list[str]
+
+
+class UserView(msgspec.Struct, kw_only=True):
+    name: str
+    role: Literal["viewer", "user", "operator", "administrator"]
+    weight: int
+    cost_usd: str = "0"
+
+
+class TokenCreate(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    user: str
+    role: Literal["viewer", "user", "operator", "administrator"] | None = None
+    note: str = ""
+
+
+class TokenCreated(msgspec.Struct, kw_only=True):
+    """The token is shown once and stored only as a hash."""
+
+    token: str
+    user: str
+    role: str

@@ -1,0 +1,21 @@
+"""The names of the environment variables by which a new worker learns who it is and whom to call.
+
+Drivers write them (into a child's environment, a start script, cloud-init), the agent reads them. The activation token is
+a secret that works once: it travels in a variable or in a file of mode 0600, never in argv, and is never logged.
+"""
+
+SERVER = "HERDER_SERVER"
+WORKER = "HERDER_WORKER"
+INSTALLATION = "HERDER_INSTALLATION"
+"""Tells the workers of several installations on one machine or in one account apart."""
+ACTIVATION_TOKEN = "HERDER_ACTIVATION_TOKEN"
+ACTIVATION_TOKEN_FILE = "HERDER_ACTIVATION_TOKEN_FILE"
+SELF_DELETE_AFTER_S = "HERDER_SELF_DELETE_AFTER_S"
+WORK_FOLDER = "HERDER_WORK_FOLDER"
+CA_FILE = "HERDER_CA_FILE"
+
+# What every attempt finds in its environment, beside WORKER and INSTALLATION (by which leftovers are found).
+JOB_ID = "HERDER_JOB_ID"
+ATTEMPT = "HERDER_ATTEMPT"
+SCRATCH = "HERDER_SCRATCH"
+RESULT = "HERDER_RESULT"

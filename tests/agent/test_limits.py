@@ -1,0 +1,167 @@
+"""Limits end the whole tree of an attempt, and the cause says which limit it was."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from herder.agent.cgroup import Cgroup
+from herder.agent.cores import Cores
+from tests.agent.conftest import RunningAgent, StartAgent, processes_with
+from tests.agent.fake_server import FakeServer
+
+TREES = {
+    "child": "sleep {mark} & sleep {mark}; sleep {mark}",
+    "grandchild": "sh -c 'sleep {mark} & sleep {mark}' & wait",
+    "own session": "setsid sleep {mark} & sleep {mark}",
+    "daemon": "setsid sh -c 'sleep {mark} & exit 0' ; sleep {mark}",
+    "no environment": "setsid env -i /bin/sleep {mark} & sleep {mark}",
+    "deaf": "trap '' TERM; sleep {mark} & while true; do sleep {mark}; done",
+}
+
+
+def _mark(job: int) -> str:
+    """A duration that only this test uses: it finds the processes again."""
+    return f"{1000 + job}.{os.getpid()}"
+
+
+@pytest.mark.parametrize("tree", TREES)
+async def test_timeout_ends_the_whole_tree(server: FakeServer, agent: RunningAgent, tree: str) -> None:
+    mark = _mark(1)
+    key = server.shell(1, TREES[tree].format(mark=mark), timeout_ms=250)
+    await server.until(lambda: len(processes_with(mark)) > 1)
+    end = await server.end_of(key)
+    assert (end.state, end.cause) == ("failed", "timeout")
+    assert "0.25 s" in end.message
+    await server.until(lambda: processes_with(mark) == [])
+
+
+@pytest.mark.parametrize("tree", ["child", "own session", "deaf"])
+async def test_cancel_ends_the_whole_tree(server: FakeServer, agent: RunningAgent, tree: str) -> None:
+    mark = _mark(2)
+    key = server.shell(1, TREES[tree].format(mark=mark))
+    await server.until(lambda: len(processes_with(mark)) > 1)
+    server.cancel(key)
+    end = await server.end_of(key)
+    assert (end.state, end.cause) == ("cancelled", "cancelled")
+    await server.until(lambda: processes_with(mark) == [])
+
+
+async def test_cancelling_one_leaves_the_other(server: FakeServer, agent: RunningAgent) -> None:
+    first, second = server.shell(1, f"sleep {_mark(3)}"), server.shell(2, "sleep 0.6; echo done")
+    await server.until(lambda: first in server.started)
+    server.cancel(first)
+    assert (await server.end_of(first)).state == "cancelled"
+    assert (await server.end_of(second)).state == "succeeded"
+    assert server.logs[second] == "done\n"
+
+
+async def test_what_waits_is_cancelled_without_a_start(server: FakeServer, agent: RunningAgent) -> None:
+    first, second = (server.shell(job, "sleep 0.5", cpu_milli=8000) for job in (1, 2))
+    await server.until(lambda: second in server.assigned)
+    await asyncio.sleep(0.05)
+    server.cancel(second)
+    assert (await server.end_of(second)).state == "cancelled"
+    assert second not in server.started
+    assert (await server.end_of(first)).state == "succeeded"
+
+
+async def test_leftovers_of_a_finished_job_are_ended(server: FakeServer, agent: RunningAgent) -> None:
+    for job, script in ((1, "sleep {mark} &"), (2, "setsid sleep {mark} & sleep 0.1")):
+        mark = _mark(10 + job)
+        end = await server.end_of(server.shell(job, script.format(mark=mark)))
+        assert end.state == "succeeded"
+        await server.until(lambda mark=mark: processes_with(mark) == [])
+
+
+HUNGRY = "import time, os; x = b'x' * ({mib} << 20); time.sleep({s})"
+
+
+async def test_memory_over_the_limit(server: FakeServer, agent: RunningAgent) -> None:
+    key = server.assign(1, command=["python3", "-c", HUNGRY.format(mib=90, s=30)], memory_mib=64)
+    end = await server.end_of(key)
+    assert (end.state, end.cause) == ("failed", "out_of_memory")
+    assert end.memory_peak_mib > 64
+    assert "64 MiB" in end.message
+
+
+async def test_memory_of_all_processes_counts_together(server: FakeServer, agent: RunningAgent) -> None:
+    one = f'python3 -c "{HUNGRY.format(mib=40, s=30)}"'
+    key = server.shell(1, f"{one} & setsid {one} & wait", memory_mib=80)
+    end = await server.end_of(key)
+    assert (end.state, end.cause) == ("failed", "out_of_memory")
+
+
+async def test_shared_memory_is_counted_once(server: FakeServer, agent: RunningAgent) -> None:
+    script = "import os, time\nx = b'x' * (60 << 20)\nfor _ in range(3): os.fork() or (time.sleep(0.5), os._exit(0))\ntime.sleep(0.5)"
+    end = await server.end_of(server.assign(1, command=["python3", "-c", script], memory_mib=160))
+    assert (end.state, end.cause) == ("succeeded", ""), end.message
+
+
+async def test_memory_taken_too_fast_to_sample_meets_the_backstop(
+    server: FakeServer, start_agent: StartAgent
+) -> None:
+    start_agent(sample_s=30.0, memory_backstop_factor=1.0, memory_backstop_extra_mib=16)
+    script = "x = []\nwhile True: x.append(b'x' * (8 << 20))"
+    end = await server.end_of(server.assign(1, command=["python3", "-c", script], memory_mib=200))
+    assert (end.state, end.cause) == ("failed", "out_of_memory")
+    assert end.memory_peak_mib >= 180
+
+
+async def test_a_small_failing_job_is_not_taken_for_out_of_memory(
+    server: FakeServer, agent: RunningAgent
+) -> None:
+    """The kernel gives a child its parent's peak; the agent is larger than this limit."""
+    end = await server.end_of(server.shell(1, "exit 3", memory_mib=16))
+    assert (end.cause, end.exit_code) == ("exit_code", 3)
+
+
+async def test_peak_of_a_large_job_is_reported(server: FakeServer, agent: RunningAgent) -> None:
+    end = await server.end_of(server.assign(1, command=["python3", "-c", HUNGRY.format(mib=250, s=0)]))
+    assert 250 <= end.memory_peak_mib < 350
+
+
+async def test_disk_over_the_limit(server: FakeServer, agent: RunningAgent) -> None:
+    key = server.shell(1, "mkdir d; head -c 8000000 /dev/urandom > d/big; sleep 30", disk_mib=4)
+    end = await server.end_of(key)
+    assert (end.state, end.cause) == ("failed", "out_of_disk")
+    assert "4 MiB" in end.message
+
+
+def test_cores_go_to_the_least_loaded() -> None:
+    cores = Cores({0, 1, 2, 3})
+    assert cores.take(500) == (0,)
+    assert cores.take(1500) == (1, 2)
+    assert cores.take(100) == (3,)
+    assert cores.take(4000) == ()
+    cores.release((1, 2), 1500)
+    assert cores.take(2000) == (1, 2)
+
+
+def test_a_cgroup_gets_its_limits_and_reports(tmp_path: Path) -> None:
+    cgroup = Cgroup(tmp_path, "attempt-1-1", 1500, 64)
+    folder = tmp_path / "attempt-1-1"
+    cgroup.add(4711)
+    assert (folder / "memory.max").read_text() == str(64 * 2**20)
+    assert (folder / "cpu.max").read_text() == "150000 100000"
+    assert (folder / "cgroup.procs").read_text() == "4711"
+    (folder / "memory.events").write_text("low 0\noom_kill 1\n")
+    (folder / "memory.peak").write_text(str(70 * 2**20))
+    assert (cgroup.ran_out_of_memory(), cgroup.memory_peak_mib()) == (True, 70)
+
+
+async def test_jobs_run_without_a_cgroup_when_the_folder_cannot_be_used(
+    server: FakeServer, start_agent: StartAgent
+) -> None:
+    start_agent(cgroup_folder=Path("/proc/no/such"))
+    assert (await server.end_of(server.shell(1, "true", memory_mib=64))).state == "succeeded"
+
+
+async def test_no_zombie_is_left(server: FakeServer, agent: RunningAgent) -> None:
+    for job in range(5):
+        await server.end_of(server.shell(job, "setsid sh -c '(sleep 0.05 &) ; exit 0'; true"))
+    await server.until(
+        lambda: [each for each in psutil.Process().children() if each.status() == "zombie"] == []
+    )

@@ -1,0 +1,117 @@
+"""Output is complete, in order, streamed while the job runs, bounded, and always text."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herder.agent.output import Output
+from tests.agent.conftest import RunningAgent, StartAgent
+from tests.agent.fake_server import FakeServer, Fault
+
+
+async def test_output_arrives_while_the_job_runs(server: FakeServer, agent: RunningAgent) -> None:
+    key = server.shell(1, "echo first; sleep 0.7; echo second")
+    await server.until(lambda: server.logs.get(key) == "first\n", 0.6)
+    assert key not in server.finished
+    await server.end_of(key)
+    assert server.logs[key] == "first\nsecond\n"
+
+
+async def test_output_is_complete_and_in_order_although_answers_are_lost(
+    server: FakeServer, agent: RunningAgent
+) -> None:
+    count = 0
+
+    def fault(_: object) -> Fault:
+        nonlocal count
+        count += 1
+        return (Fault.NONE, Fault.DROP_ANSWER, Fault.NONE, Fault.ERROR_500)[count % 4]
+
+    server.fault = fault
+    script = (
+        "i=0; while [ $i -lt 400 ]; do echo line-$i-äöü; i=$((i+1)); [ $((i%40)) = 0 ] && sleep 0.05; done"
+    )
+    keys = [server.shell(job, script) for job in (1, 2)]
+    expected = "".join(f"line-{number}-äöü\n" for number in range(400))
+    for key in keys:
+        await server.end_of(key, 20)
+        assert server.logs[key] == expected
+
+
+async def test_output_beyond_the_limit_is_counted(server: FakeServer, start_agent: StartAgent) -> None:
+    start_agent(log_most_bytes=1000)
+    key = server.shell(
+        1, "head -c 5000 /dev/zero | tr '\\0' x; sleep 0.3; head -c 500 /dev/zero | tr '\\0' y"
+    )
+    await server.end_of(key)
+    text = server.logs[key]
+    assert text.startswith("x" * 1000 + "\n[herder: output beyond 1000 bytes is left out]\n")
+    assert text.endswith("[herder: 4500 more bytes of output were left out]\n")
+    assert "y" not in text.split("[herder")[0]
+
+
+async def test_a_flood_of_output_does_not_fill_the_disk(server: FakeServer, start_agent: StartAgent) -> None:
+    agent = start_agent(log_most_bytes=1000)
+    key = server.shell(
+        1, "head -c 30000000 /dev/zero | tr '\\0' x; sleep 0.4; stat -c %s ../1-1.out > $HERDER_RESULT"
+    )
+    end = await server.end_of(key)
+    assert int(bytes(end.result)) < 20_000_000
+    left_out = int(server.logs[key].rsplit("[herder: about ", 1)[1].split()[0])
+    assert left_out == pytest.approx(30_000_000, rel=0.05)
+    await server.until(lambda: os.listdir(agent.settings.folder) == [])
+
+
+async def test_binary_output_becomes_text(server: FakeServer, agent: RunningAgent) -> None:
+    key = server.shell(1, "printf 'a\\377\\000b\\303'")
+    await server.end_of(key)
+    assert server.logs[key] == "a\ufffdb\ufffd"
+
+
+@given(
+    text=st.text(alphabet="aä€😀\n\0", max_size=60),
+    cuts=st.lists(st.integers(1, 20), max_size=12),
+)
+def test_pieces_join_to_the_whole(
+    tmp_path_factory: pytest.TempPathFactory, text: str, cuts: list[int]
+) -> None:
+    path: Path = tmp_path_factory.mktemp("output") / "out"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    try:
+        output = Output(1, 1, descriptor, 10_000)
+        rest = text.encode()
+        chunks = []
+        for cut in cuts:
+            os.write(descriptor, rest[:cut])
+            rest = rest[cut:]
+            chunks += output.news()
+        os.write(descriptor, rest)
+        chunks += output.news(final=True)
+    finally:
+        os.close(descriptor)
+    assert "".join(chunk.text for chunk in chunks) == text.replace("\0", "")
+    assert "\ufffd" not in "".join(chunk.text for chunk in chunks)
+    position = 0
+    for chunk in chunks:
+        assert chunk.offset == position
+        position += len(chunk.text.encode())
+
+
+@given(st.binary(max_size=80), st.integers(1, 60))
+def test_the_limit_holds_and_never_splits_a_character(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, most: int
+) -> None:
+    path: Path = tmp_path_factory.mktemp("output") / "out"
+    path.write_bytes(content)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+    try:
+        output = Output(1, 1, descriptor, most)
+        text = "".join(chunk.text for chunk in output.news() + output.news(final=True))
+    finally:
+        os.close(descriptor)
+    text.encode()
+    assert "\0" not in text
+    assert ("left out" in text) == (len(content) > most)

@@ -1,0 +1,314 @@
+"""Every command once against the fake server: what is printed, what is sent, and the exit code."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Herder
+from tests.support.fake_api import FakeApi
+from tests.support.wire_samples import batch, job, pool
+
+POOL_LIST = """\
+NAME        STATUS   READY   MIN   MAX   QUEUED   CPU USED      COST
+burst       ok         2/2     0     5        0        25%   $0.5000
+permanent   frozen     2/2     0     5        0        25%   $0.5000
+"""
+
+
+def test_a_list_as_table_name_csv_json_and_yaml(herder: Herder) -> None:
+    assert herder("pool", "list").out == POOL_LIST
+    bare = herder("pool", "list", "--no-headers").out.splitlines()
+    assert [row.split() for row in bare] == [row.split() for row in POOL_LIST.splitlines()[1:]]
+    assert (
+        herder("-o", "name", "pool", "list").out
+        == herder("pool", "list", "-o", "name").out
+        == "burst\npermanent\n"
+    )
+    csv = herder("pool", "list", "-o", "csv").out.splitlines()
+    assert csv[0] == "name,status,ready,min,max,queued,cpu_used,cost,driver,actual,coming,draining,templates"
+    assert csv[1] == "burst,ok,2/2,0,5,0,25%,0.5,local,2,0,0,small"
+    data = json.loads(herder("pool", "list", "-o", "json").out)
+    assert list(data) == ["api_version", "items"]
+    assert data["api_version"] == "v1"
+    assert data["items"][0]["cost_usd"] == "0.5", "money is a decimal string"
+    yaml = herder("pool", "list", "-o", "yaml").out
+    assert yaml.startswith("api_version: v1\nitems:\n- name: burst\n")
+    assert "DRIVER" in herder("pool", "list", "-o", "wide").out
+
+
+def test_one_thing_as_json_is_its_wire_form(herder: Herder) -> None:
+    data = json.loads(herder("worker", "get", "burst-7-1", "-o", "json").out)
+    assert data["api_version"] == "v1"
+    assert data["name"] == "burst-7-1"
+    assert data["requested_at"] == "2026-01-01T00:00:00Z"
+
+
+def test_long_values_are_not_cut_in_a_pipe(api: FakeApi, herder: Herder) -> None:
+    long = "p" * 300
+    api.pools = {long: pool(long)}
+    assert long in herder("pool", "list").out
+    assert long in herder("pool", "list", "--color", "always").out
+
+
+def test_foreign_text_cannot_move_the_cursor(api: FakeApi, herder: Herder) -> None:
+    api.jobs = {17: job(17, key="a\x1b[2Jb\nc")}
+    out = herder("job", "list").out
+    assert "\x1b" not in out
+    assert len(out.splitlines()) == 2
+
+
+def test_colour_only_when_asked_for(herder: Herder, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[" not in herder("worker", "list").out
+    assert "\x1b[32m" in herder("worker", "list", "--color", "always").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in herder("worker", "list").out
+
+
+@pytest.mark.parametrize(
+    ("noun", "hint"),
+    [("pool", "herder apply"), ("worker", "herder pool scale"), ("job", "herder job submit")],
+)
+def test_empty_lists_say_which_command_to_type(api: FakeApi, herder: Herder, noun: str, hint: str) -> None:
+    setattr(api, noun + "s", {})
+    found = herder(noun, "list")
+    assert found.out == ""
+    assert hint in found.err
+    assert json.loads(herder(noun, "list", "-o", "json").out)["items"] == []
+    assert herder(noun, "list", "--quiet").err == ""
+
+
+def test_status(herder: Herder) -> None:
+    out = herder("status").out
+    for text in (
+        "2 workers, 2 jobs running",
+        "burst",
+        "5 ready, 2 running",
+        "no capacity",
+        "$1.2500",
+        "alice",
+    ):
+        assert text in out
+    assert json.loads(herder("status", "-o", "json").out)["workers"] == {"ready": 2, "terminated": 9}
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["pool", "get", "burst"], "2 ready, 0 coming, 0 draining; 2 wanted"),
+        (["worker", "get", "burst-7-1"], "5 jobs wait (plan 7)"),
+        (["worker", "list", "--pool", "burst"], "ready,cordoned"),
+        (["worker", "console", "burst-7-1"], "boot ok"),
+        (["batch", "list"], "night"),
+        (["batch", "get", "3"], "3: 3 running"),
+        (["job", "list"], "succeeded"),
+        (["job", "get", "17"], "echo hello"),
+        (["job", "logs", "17"], "wörld"),
+        (["job", "explain", "17"], "64 GiB"),
+        (["why", "job", "17"], "64 GiB"),
+        (["why", "worker", "burst-7-1"], "5 jobs wait (jobs 5)"),
+        (["why", "pool", "burst"], "2 workers, 3 wanted: create worker burst-9-1 in burst"),
+        (["plan"], "create worker burst-9-1 in burst (small, $0.1200/h): 5 jobs wait"),
+        (["plan", "get", "9"], "2 of 3 wanted workers, 5 jobs queued"),
+        (["plan", "list"], "create worker burst-9-1"),
+        (["events", "--limit", "2"], "event 2"),
+        (["events", "--follow", "--limit", "3"], "event 3"),
+        (["user", "list"], "operator"),
+        (["pool", "freeze", "burst", "-m", "look"], "freeze done"),
+        (["pool", "unfreeze", "burst"], "unfreeze done"),
+        (["pool", "scale", "burst", "2", "--ttl", "90m"], "makes burst-9-1, burst-9-2"),
+        (["pool", "delete", "burst", "--yes"], "drains 2 workers"),
+        (["worker", "cordon", "burst-7-1"], "cordon of burst-7-1"),
+        (["worker", "uncordon", "burst-7-1"], "uncordon of burst-7-1"),
+        (["worker", "extend", "burst-7-1", "--hours", "2"], "extend of burst-7-1"),
+        (["worker", "drain", "burst-7-1", "--yes"], "drain of burst-7-1"),
+        (["worker", "remove", "burst-7-1", "--yes", "--force"], "remove of burst-7-1"),
+        (["job", "cancel", "17", "--yes"], "job 17 cancelled"),
+        (["batch", "cancel", "3", "--yes"], "batch 3 cancelled"),
+        (["job", "submit", "--", "echo", "hello"], "job 17 submitted"),
+        (["job", "submit", "--wait", "--", "echo", "hello"], "job 17 succeeded"),
+        (["job", "submit", "--follow", "--", "echo", "hello"], "wörld"),
+        (["job", "wait", "17"], "job 17 succeeded"),
+        (["user", "create", "bob", "--role", "viewer"], "user bob added as viewer"),
+        (["token", "create", "bob"], "s3cret"),
+        (["config", "view", "--origin"], "HERDER_URL"),
+        (["config", "schema"], "json-schema.org"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_commands_that_go_well(herder: Herder, words: list[str], text: str) -> None:
+    found = herder(*words)
+    assert (found.code, text in found.out) == (0, True), found
+
+
+def test_scale_sends_hours_and_the_message(api: FakeApi, herder: Herder) -> None:
+    herder("pool", "scale", "burst", "2", "--ttl", "90m", "--template", "small", "-m", "demo", "--dry-run")
+    assert api.calls[-1][2:] == (
+        {"dry_run": "true"},
+        {"workers": 2, "template": "small", "ttl_hours": 1.5, "reason": "demo"},
+    )
+
+
+def test_job_submit_sends_what_the_options_say(api: FakeApi, herder: Herder) -> None:
+    words = (
+        "--cpu 500m --memory 1Gi --pool burst --env A=b=c --timeout 10m --retries 2 --name n --tolerate x=y"
+    )
+    found = herder("job", "submit", *words.split(), "-o", "name", "--", "run", "--cpu", "9", "-o", "json")
+    assert found.out == "17\n"
+    assert api.bodies("/api/v1/jobs") == [
+        {
+            "command": ["run", "--cpu", "9", "-o", "json"],
+            "key": "n",
+            "env": {"A": "b=c"},
+            "cpu": "500m",
+            "memory": "1Gi",
+            "disk": "0",
+            "pool": "burst",
+            "timeout_s": 600,
+            "retries": 2,
+            "tolerations": [{"key": "x", "value": "y"}],
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "jobs.yaml",
+            "name: n\njobs:\n  - command: [echo, hi]\n  - {command: [echo, ho], cpu: 2, parents: [0]}\n",
+        ),
+        ("jobs.yaml", "- command: [echo, hi]\n- {command: [echo, ho], cpu: 2, parents: [0]}\n"),
+        (
+            "jobs.json",
+            '{"jobs": [{"command": ["echo", "hi"]}, {"command": ["echo", "ho"], "cpu": 2, "parents": [0]}]}',
+        ),
+        (
+            "jobs.jsonl",
+            '{"command": ["echo", "hi"]}\n\n{"command": ["echo", "ho"], "cpu": 2, "parents": [0]}\n',
+        ),
+    ],
+)
+def test_batch_submit_reads_three_forms(
+    api: FakeApi, herder: Herder, tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    found = herder("batch", "submit", name, "--name", "mine")
+    assert found.out == "batch 4 with 2 jobs submitted\n"
+    assert "herder batch wait 4" in found.err
+    (body,) = api.bodies("/api/v1/batches")
+    assert body == {
+        "name": "mine",
+        "jobs": [{"command": ["echo", "hi"]}, {"command": ["echo", "ho"], "cpu": 2, "parents": [0]}],
+        "commit": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        (
+            "j.yaml",
+            "- {command: [a]}\n- {comand: [b]}\n- {command: [c], cpu: x}",
+            "job 1: there is no setting 'comand'",
+        ),
+        ("j.yaml", "- {command: [a]}\n- {command: [c], cpu: x}", "job 1: 'x' is not an amount of CPU"),
+        ("j.yaml", "- {cpu: 1}", "job 0: it has no command"),
+        ("j.yaml", "- {command: notalist}", "job 0: Expected `array`, got `str` in `command`"),
+        ("j.jsonl", '{"command": ["a"]}\n{"x"}', "line 2: "),
+        ("j.jsonl", '{"command": ["a"]}\n\n{"x": 1}', "line 3: there is no setting 'x'"),
+        ("j.json", "{", "j.json: "),
+        ("j.yaml", "jobs: {a: b}", "no list of jobs"),
+        ("j.yaml", "jobs: []", "no jobs"),
+        ("j.yaml", "nam: x\njobs: [{command: [a]}]", "Did you mean 'name'?"),
+        ("j.yaml", "a: [", "expected"),
+        ("missing.yaml", None, "No such file"),
+    ],
+)
+def test_a_fault_in_a_job_file_submits_nothing(
+    api: FakeApi, herder: Herder, tmp_path: Path, name: str, content: str | None, text: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    found = herder("batch", "submit", name)
+    assert (found.code, api.calls) == (2, [])
+    assert text in found.err
+
+
+def test_batch_submit_dry_run_checks_and_sends_nothing(api: FakeApi, herder: Herder, tmp_path: Path) -> None:
+    (tmp_path / "j.yaml").write_text("- command: [a]")
+    assert herder("batch", "submit", "j.yaml", "--dry-run").code == 0
+    assert api.calls == []
+
+
+def test_apply_shows_the_difference_and_sends_the_expanded_pools(
+    api: FakeApi, herder: Herder, tmp_path: Path
+) -> None:
+    (tmp_path / "herder.yaml").write_text("pools: {burst: {preset: burst}, new: {preset: gpu}}")
+    dry = herder("apply", "-f", "herder.yaml", "--dry-run")
+    assert dry.out.splitlines() == [
+        "~ pool burst updated",
+        "    max_workers: 5 → 20",
+        "+ pool new created",
+        "With these pools the fleet costs $0.0000/h at its minimum and $2.4000/h at its maximum.",
+    ]
+    assert [call[2]["dry_run"] for call in api.calls] == ["true"]
+    assert herder("apply", "-f", ".").code == 0
+    assert api.calls[-1][2] == {"dry_run": "false"}
+    assert api.calls[-1][3]["pools"][0]["ttl"] == "4h"
+
+
+def test_apply_of_a_wrong_file_changes_nothing_and_names_every_line(
+    api: FakeApi, herder: Herder, tmp_path: Path
+) -> None:
+    (tmp_path / "herder.yaml").write_text("pools:\n  burst:\n    preset: brust\n    max_workrs: 3\n")
+    found = herder("apply", "-f", "herder.yaml")
+    assert (found.code, found.out, api.calls) == (2, "", [])
+    assert (
+        "error: herder.yaml:3:13: pools.burst.preset: there is no preset 'brust'. Did you mean 'burst'?"
+        in found.err
+    )
+    assert "error: herder.yaml:4:5: pools.burst.max_workrs" in found.err
+    row = json.loads(herder("apply", "-f", "herder.yaml", "-o", "json").err)["error"]
+    assert row["code"] == "bad_settings"
+    assert [problem["line"] for problem in row["problems"]][:1] == [3]
+
+
+def test_config_show_and_lint(herder: Herder, tmp_path: Path) -> None:
+    (tmp_path / "herder.yaml").write_text("pools: {mine: {preset: burst, ttl: 10m}}")
+    assert herder("config", "show").out == "pools:\n  mine:\n    preset: burst\n    ttl: 10m\n"
+    assert "idle_timeout: 30m" in herder("config", "show", "--expanded").out
+    assert json.loads(herder("config", "show", "-o", "json").out)["pools"]["mine"]["ttl"] == "10m"
+    found = herder("config", "lint")
+    assert (found.code, "warning: herder.yaml:1:9: pools.mine.idle_timeout" in found.out) == (0, True)
+    assert herder("config", "lint", "--strict").code == 1
+    (tmp_path / "herder.yaml").write_text("pools: {mine: {preset: bust}}")
+    assert herder("config", "lint").code == 1
+
+
+def test_config_view_never_shows_the_token(herder: Herder, environment: dict[str, str]) -> None:
+    for form in ("table", "json", "yaml", "csv"):
+        found = herder("config", "view", "--origin", "-o", form)
+        assert environment["HERDER_TOKEN"] not in found.out + found.err
+        assert "HERDER_TOKEN" in found.out
+
+
+def test_token_create_saves_to_a_file_of_ones_own(herder: Herder, tmp_path: Path) -> None:
+    found = herder("token", "create", "bob", "--save", "bob.token")
+    assert "s3cret" not in found.out + found.err
+    assert (tmp_path / "bob.token").read_text() == "s3cret\n"
+    assert (tmp_path / "bob.token").stat().st_mode & 0o777 == 0o600
+    assert herder("token", "create", "bob", "--save", "bob.token").code == 1, "it is not written over"
+
+
+def test_batches_and_jobs_end_with_their_exit_code(api: FakeApi, herder: Herder) -> None:
+    api.batches[3] = batch(3, state="succeeded", counts={"succeeded": 3})
+    assert herder("batch", "wait", "3").code == 0
+    api.batches[3] = batch(3, state="failed", counts={"succeeded": 1, "failed": 2})
+    found = herder("batch", "wait", "3")
+    assert (found.code, found.out) == (8, "batch 3 failed: 1 succeeded, 2 failed\n")
+    api.batches[3] = batch(3, state="failed", counts={"failed": 3})
+    assert herder("batch", "wait", "3").code == 1
+    api.jobs[17] = job(17, state="failed", cause="exit_code", message="exit code 3", exit_code=3)
+    found = herder("job", "wait", "17")
+    assert (found.code, found.out) == (1, "job 17 failed (exit_code: exit code 3)\n")

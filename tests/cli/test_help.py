@@ -1,0 +1,121 @@
+"""Help: an example first in every command, exit codes listed, and quickly there."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import typer
+from typer.main import get_command
+
+from herder.cli.exits import MEANING, Code
+from herder.cli.main import build_app, run
+from herder.cli.shape import HerderCommand
+
+
+def _all(group: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    found = []
+    for name, command in group.commands.items():
+        found.append(((*path, name), command))
+        if hasattr(command, "commands"):
+            found += _all(command, (*path, name))
+    return found
+
+
+COMMANDS = _all(get_command(build_app()))
+
+
+def test_the_commands_are_those_of_the_specification() -> None:
+    names = {" ".join(path) for path, command in COMMANDS if isinstance(command, HerderCommand)}
+    assert names == {
+        "status", "apply", "events",
+        "config show", "config lint", "config schema", "config view",
+        "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",
+        "worker list", "worker get", "worker cordon", "worker uncordon", "worker drain", "worker extend",
+        "worker remove", "worker console",
+        "batch submit", "batch list", "batch get", "batch wait", "batch cancel",
+        "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel",
+        "plan list", "plan get", "why worker", "why pool", "why job",
+        "token create", "user list", "user create",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [path for path, _ in COMMANDS], ids=" ".join)
+def test_help_begins_with_an_example_of_this_command(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(build_app(), [*path, "--help"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert lines[0].startswith(f"Usage: herder {' '.join(path)}")
+    assert lines[1].strip().startswith("$ ")
+    assert f"herder {' '.join(path)}" in lines[1]
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS])
+def test_examples_can_be_parsed(path: tuple[str, ...], command: Any) -> None:
+    """Every `$ herder …` line of the help is a line that the command line understands."""
+    import shlex
+
+    root = get_command(build_app())
+    examples = [line.strip()[2:] for line in command.help.splitlines() if line.strip().startswith("$ ")]
+    assert examples
+    for example in examples:
+        words = shlex.split(example.rpartition(" | ")[2].partition(" > ")[0])
+        assert words[0] == "herder"
+        context, words = root.make_context("herder", [*words[1:]]), words[1:]
+        for _ in range(3):
+            rest = [*context._protected_args, *context.args]
+            group = context.command
+            if not rest or not hasattr(group, "commands"):
+                break
+            name, found, rest = group.resolve_command(context, rest)
+            context = found.make_context(name, rest, parent=context)
+
+
+def test_exit_codes_are_listed_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    run(build_app(), ["--help"])
+    text = capsys.readouterr().out
+    for code, meaning in MEANING.items():
+        assert f"{int(code):<3}  {meaning}" in text
+    assert {int(code) for code in Code} == {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130}
+
+
+def test_without_a_verb_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(build_app(), []) == run(build_app(), ["pool"]) == 0
+    assert "Usage: herder pool" in capsys.readouterr().out
+
+
+def test_others_can_add_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    app = build_app()
+
+    @app.command("up")
+    def up() -> None:
+        """Start everything here."""
+        typer.echo("up!")
+
+    assert run(app, ["up"]) == 0
+    assert capsys.readouterr().out == "up!\n"
+    run(app, ["--help"])
+    operate = capsys.readouterr().out.partition("Operate:")[2]
+    assert "up  Start everything here." in operate
+
+
+def test_help_is_quick_and_imports_no_http_library() -> None:
+    program = (
+        "import sys, resource; from herder.cli.main import build_app, run; run(build_app(), ['--help']);"
+        "used = resource.getrusage(resource.RUSAGE_SELF);"
+        "heavy = {'httpx', 'pydantic', 'rich', 'ruamel.yaml', 'fastapi'} & set(sys.modules);"
+        "print(used.ru_utime + used.ru_stime, sorted(heavy), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+        env=os.environ,
+    )
+    seconds, _, heavy = done.stderr.strip().partition(" ")
+    assert heavy == "[]"
+    assert float(seconds) < 0.8, "twice what is wanted, for a busy machine"

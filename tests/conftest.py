@@ -1,0 +1,43 @@
+"""Fixtures for all tests, and the rule that a run repeats: Hypothesis draws the same examples each time.
+
+`HYPOTHESIS_PROFILE=explore` looks for new examples, and many of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests.support import postgres
+
+# No deadline: on a busy machine it measures the machine. pytest-timeout bounds a test as a whole.
+settings.register_profile("repeat", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
+
+
+def pytest_sessionstart() -> None:
+    """Say that there is no current event loop.
+
+    The plugin of looptime asks for it before every test, and asyncio would make one that nobody closes.
+    """
+    asyncio.set_event_loop(None)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A real PostgreSQL; one per pytest process, started when the first test asks for it."""
+    with postgres.running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: postgres.Server) -> Iterator[str]:
+    """A fresh empty database: `postgresql+psycopg://…`."""
+    name = postgres_server.create_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)

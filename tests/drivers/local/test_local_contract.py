@@ -1,0 +1,187 @@
+"""The local driver keeps the contract with real agent processes, and leaves none behind."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from herder.drivers.local import LocalDriver, LocalSettings
+from herder.drivers.local.processes import Found, family, processes
+from herder.model.driver import Driver, OutOfCapacity, StartData
+from herder.model.ids import WorkerName
+from herder.testing.driver_contract import SECRET, DriverContract
+from tests.agent.fake_server import FakeServer
+
+CONTRACT = DriverContract()
+
+
+def _installation() -> str:
+    return f"driver-test-{os.getpid()}"
+
+
+def _until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> LocalSettings:
+    return LocalSettings(data_folder=tmp_path / "data", installation=_installation())
+
+
+class TestLocalDriver(DriverContract):
+    @pytest.fixture
+    def driver(self, settings: LocalSettings) -> LocalDriver:
+        return LocalDriver(settings)
+
+    def reopen(self, driver: Driver) -> Driver:
+        return LocalDriver(driver._settings)
+
+    def stranger(self, driver: Driver) -> Driver:
+        folder = driver._settings.data_folder
+        return LocalDriver(LocalSettings(data_folder=folder.parent / "theirs", installation="theirs"))
+
+    def broken(self, driver: Driver) -> Driver:
+        path = driver._settings.data_folder.parent / "a-file"
+        path.write_text("")
+        return LocalDriver(LocalSettings(data_folder=path, installation=_installation()))
+
+    def leftovers(self, driver: Driver, worker: WorkerName) -> list[str]:
+        return [str(each) for each in processes(_installation()) if each.worker == worker]
+
+    def public_text(self, driver: Driver, worker: WorkerName) -> str:
+        pids = [each.pid for each in processes(_installation()) if each.worker == worker]
+        assert pids
+        return " ".join(" ".join(psutil.Process(pid).cmdline()) for pid in pids)
+
+
+@pytest.fixture
+def driver(settings: LocalSettings) -> Driver:
+    driver = LocalDriver(settings)
+    yield driver
+    for machine in driver.list():
+        driver.delete(machine.worker)
+
+
+def test_an_ended_agent_is_still_a_machine_and_no_zombie(driver: LocalDriver) -> None:
+    machine = driver.create(CONTRACT.spec("w"), CONTRACT.start_data())
+    pid = int(machine.handle.partition("@")[0])
+    os.kill(pid, signal.SIGKILL)
+    _until(lambda: not driver.get(machine.worker).running)
+    assert [(each.running, each.handle) for each in driver.list()] == [(False, machine.handle)]
+    assert not psutil.pid_exists(pid)
+    driver.delete(machine.worker)
+    assert driver.list() == []
+
+
+def test_the_console_outlives_the_worker_within_bounds(tmp_path: Path) -> None:
+    settings = LocalSettings(
+        data_folder=tmp_path, installation=_installation(), consoles_kept=2, console_most_bytes=100
+    )
+    driver = LocalDriver(settings)
+    for number in range(4):
+        worker = driver.create(CONTRACT.spec(f"w-{number}"), CONTRACT.start_data()).worker
+        log = tmp_path / "workers" / worker / "agent.log"
+        with log.open("a") as file:
+            file.write("x" * 1000 + f"last words of {worker}\n")
+        driver.delete(worker)
+        assert f"last words of {worker}" in driver.console(worker)
+        assert log.stat().st_size <= 100
+        assert os.listdir(log.parent) == ["agent.log"]
+    assert sorted(os.listdir(tmp_path / "workers")) == ["w-2", "w-3"]
+
+
+def test_the_number_of_workers_is_bounded(tmp_path: Path) -> None:
+    driver = LocalDriver(LocalSettings(data_folder=tmp_path, installation=_installation(), workers_most=1))
+    driver.create(CONTRACT.spec("a"), CONTRACT.start_data())
+    with pytest.raises(OutOfCapacity):
+        driver.create(CONTRACT.spec("b"), CONTRACT.start_data())
+    driver.delete(WorkerName("a"))
+    driver.create(CONTRACT.spec("b"), CONTRACT.start_data())
+    driver.delete(WorkerName("b"))
+
+
+def test_secrets_of_the_server_do_not_reach_the_worker(
+    driver: LocalDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERDER_DATABASE_PASSWORD", "hush")
+    machine = driver.create(CONTRACT.spec("w"), CONTRACT.start_data())
+    environment = psutil.Process(int(machine.handle.partition("@")[0])).environ()
+    assert "HERDER_DATABASE_PASSWORD" not in environment
+    assert environment["HERDER_ACTIVATION_TOKEN"] == SECRET
+    log = driver._settings.data_folder / "workers" / "w" / "agent.log"
+    assert log.stat().st_mode & 0o077 == 0
+
+
+async def test_killing_the_agent_and_deleting_the_worker_leaves_no_process(driver: LocalDriver) -> None:
+    """Also not of attempts whose agent can end them no more."""
+    mark = f"1300.{os.getpid()}"
+
+    def alive() -> list[psutil.Process]:
+        return [
+            each for each in psutil.process_iter(["cmdline"]) if mark in " ".join(each.info["cmdline"] or [])
+        ]
+
+    async with FakeServer() as server:
+        start = StartData(server_url=server.url, activation_token="t", self_delete_after_s=30)
+        machine = await asyncio.to_thread(driver.create, CONTRACT.spec("w"), start)
+        server.shell(1, f"sleep {mark} & setsid sleep {mark} & setsid env -i /bin/sleep {mark} & wait")
+        server.shell(2, f"sh -c 'sleep {mark} & sleep {mark}'; true")
+        await server.until(lambda: len(alive()) >= 7)
+        os.kill(int(machine.handle.partition("@")[0]), signal.SIGKILL)
+        await server.until(lambda: not driver.get(machine.worker).running)
+        orphans = [each.pid for each in alive()]
+        assert orphans
+        await asyncio.to_thread(driver.delete, machine.worker)
+    hidden = [each for each in alive() if not each.environ()]
+    for process in hidden:
+        process.kill()  # README: what cleared its environment and lost its agent cannot be connected to it
+    assert [each for each in alive() if each not in hidden] == []
+    assert len(hidden) <= 1
+
+
+async def test_deleting_a_working_worker_leaves_nothing_at_all(driver: LocalDriver) -> None:
+    mark = f"1301.{os.getpid()}"
+
+    def alive() -> list[int]:
+        return [
+            each.pid
+            for each in psutil.process_iter(["cmdline"])
+            if mark in " ".join(each.info["cmdline"] or [])
+        ]
+
+    async with FakeServer() as server:
+        start = StartData(server_url=server.url, activation_token="t", self_delete_after_s=30)
+        machine = await asyncio.to_thread(driver.create, CONTRACT.spec("w"), start)
+        server.shell(1, f"setsid env -i /bin/sleep {mark} & setsid sleep {mark} & sleep {mark}")
+        await server.until(lambda: len(alive()) >= 3)
+        await asyncio.to_thread(driver.delete, machine.worker)
+    assert alive() == []
+    assert os.listdir(driver._settings.data_folder / "workers" / "w") == ["agent.log"]
+
+
+def test_a_family_is_marks_sessions_and_descent_and_no_more() -> None:
+    def process(pid: int, parent: int, session: int, worker: str = "", agent: bool = False) -> Found:
+        return Found(pid, 1.0, parent, session, worker, agent)
+
+    found = [
+        process(1, 0, 1),
+        process(2, 1, 2),
+        process(10, 2, 10, "a", agent=True),
+        process(11, 10, 11, "a"),
+        process(12, 11, 11),
+        process(13, 12, 13),
+        process(14, 1, 11),
+        process(20, 2, 20, "b", agent=True),
+        process(21, 20, 21, "b"),
+        process(30, 2, 2, "a"),
+        process(31, 2, 2),
+    ]
+    assert sorted(each.pid for each in family(found, "a")) == [10, 11, 12, 13, 14, 30]

@@ -1,0 +1,143 @@
+"""The pretend driver keeps the contract, and its world can be made to go wrong."""
+
+import pytest
+
+from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld
+from herder.model.driver import (
+    Driver,
+    NotFound,
+    OutcomeUnknown,
+    OutOfCapacity,
+    RateLimited,
+    StartData,
+    Unavailable,
+)
+from herder.model.ids import WorkerName
+from herder.model.worker import WorkerSpec
+from herder.testing.driver_contract import DriverContract
+
+CONTRACT = DriverContract()
+START = CONTRACT.start_data()
+
+
+class TestPretendDriver(DriverContract):
+    @pytest.fixture
+    def driver(self) -> PretendDriver:
+        return PretendDriver(PretendSettings(), PretendWorld())
+
+    def reopen(self, driver: Driver) -> Driver:
+        return PretendDriver(PretendSettings(), driver.world)
+
+    def stranger(self, driver: Driver) -> Driver:
+        return PretendDriver(PretendSettings(installation="theirs"), driver.world)
+
+    def broken(self, driver: Driver) -> Driver:
+        world = PretendWorld()
+        world.fail("*", Unavailable("the provider is down"), times=1000)
+        return PretendDriver(PretendSettings(), world)
+
+    def leftovers(self, driver: Driver, worker: WorkerName) -> list[str]:
+        return [each.handle for (_, name), each in driver.world.machines.items() if name == worker]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.ms = 1_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def world(clock: Clock) -> PretendWorld:
+    return PretendWorld(clock)
+
+
+def _spec(name: str) -> WorkerSpec:
+    return CONTRACT.spec(name)
+
+
+def test_boot_takes_its_time_and_is_told_once(world: PretendWorld, clock: Clock) -> None:
+    driver = PretendDriver(PretendSettings(boot_s=90), world)
+    start = StartData(server_url="http://s", activation_token="t", self_delete_after_s=1)
+    machine = driver.create(_spec("a"), start)
+    assert (machine.running, machine.detail) == (True, "booting")
+    assert world.newly_booted() == []
+    assert world.next_boot_ms() == clock.ms + 90_000
+    clock.ms += 90_000
+    (booted,) = world.newly_booted()
+    assert (booted.spec.name, booted.start, booted.at_ms) == ("a", start, clock.ms)
+    assert world.newly_booted() == []
+    assert world.next_boot_ms() is None
+    assert driver.get(WorkerName("a")).detail == ""
+
+
+def test_boot_times_spread_but_repeat(clock: Clock) -> None:
+    def times() -> list[int]:
+        world = PretendWorld(clock)
+        driver = PretendDriver(PretendSettings(boot_s=100, boot_spread=0.2), world)
+        for number in range(50):
+            driver.create(_spec(f"w-{number}"), START)
+        return [machine.booted_at_ms - clock.ms for machine in world.machines.values()]
+
+    assert times() == times()
+    assert len(set(times())) > 40
+    assert all(80_000 <= each <= 120_000 for each in times())
+
+
+def test_a_fault_before_the_act_does_nothing(world: PretendWorld) -> None:
+    driver = PretendDriver(PretendSettings(), world)
+    world.fail("create", RateLimited("slower", retry_after_s=3), times=2, worker="a")
+    driver.create(_spec("b"), START)
+    for _ in range(2):
+        with pytest.raises(RateLimited):
+            driver.create(_spec("a"), START)
+    assert [machine.worker for machine in driver.list()] == ["b"]
+    driver.create(_spec("a"), START)
+    assert [machine.worker for machine in driver.list()] == ["a", "b"]
+
+
+def test_a_fault_after_the_act_loses_only_the_answer(world: PretendWorld) -> None:
+    driver = PretendDriver(PretendSettings(), world)
+    world.fail("create", OutcomeUnknown("timed out"), after=True)
+    with pytest.raises(OutcomeUnknown):
+        driver.create(_spec("a"), START)
+    assert driver.get(WorkerName("a")).running
+    world.fail("delete", OutcomeUnknown("timed out"), after=True)
+    with pytest.raises(OutcomeUnknown):
+        driver.delete(WorkerName("a"))
+    assert driver.list() == []
+
+
+def test_machines_are_lost_and_halted(world: PretendWorld) -> None:
+    driver = PretendDriver(PretendSettings(), world)
+    for name in ("a", "b"):
+        driver.create(_spec(name), START)
+    world.lose("a")
+    world.halt("b")
+    with pytest.raises(NotFound):
+        driver.get(WorkerName("a"))
+    (left,) = driver.list()
+    assert (left.worker, left.running, left.detail) == ("b", False, "halted")
+    assert world.newly_booted() == []
+
+
+def test_capacity_ends(world: PretendWorld) -> None:
+    driver = PretendDriver(PretendSettings(machines_most=2), world)
+    for name in ("a", "b", "b"):
+        driver.create(_spec(name), START)
+    with pytest.raises(OutOfCapacity):
+        driver.create(_spec("c"), START)
+    assert len(driver.list()) == 2
+
+
+def test_calls_are_recorded(world: PretendWorld, clock: Clock) -> None:
+    driver = PretendDriver(PretendSettings(), world)
+    driver.create(_spec("a"), START)
+    driver.list()
+    assert world.calls == [(clock.ms, "create", "a"), (clock.ms, "list", "")]

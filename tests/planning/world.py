@@ -1,0 +1,217 @@
+"""Small worlds for the tests of planning: short constructors, and what an observation looks like after a plan."""
+
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from herder.model.ids import ClassId, PlanNumber, PoolName, UserName, WorkerName
+from herder.model.job import JobClass
+from herder.model.money import PicoUsd
+from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
+from herder.model.plan import CreateWorker, DrainWorker, Plan
+from herder.model.pool import PoolSpec, Taint, Template, Toleration
+from herder.model.resources import ZERO, Resources
+from herder.model.worker import WorkerSpec, WorkerState
+
+NOW = 1_000_000_000
+MINUTE = 60_000
+
+
+ONE_CORE = Resources(1000, 1024, 0, 0)
+
+
+def cores(count: int) -> Resources:
+    return Resources(count * 1000, count * 1024, 0, 0)
+
+
+def template(name: str = "medium", size: int = 16, price: int = 480, **more: object) -> Template:
+    return Template(name=name, allocatable=cores(size), price_pico_per_hour=PicoUsd(price), **more)  # type: ignore[arg-type]
+
+
+def pool(name: str = "std", *templates: Template, **more: object) -> PoolSpec:
+    return PoolSpec(name=PoolName(name), templates=templates or (template(),), **more)  # type: ignore[arg-type]
+
+
+def worker(
+    number: int,
+    of: PoolSpec,
+    *,
+    state: WorkerState = WorkerState.READY,
+    free: Resources | None = None,
+    made: Template | None = None,
+    at: int | None = None,
+    **more: object,
+) -> ObservedWorker:
+    made = made or of.templates[0]
+    spec = WorkerSpec(
+        name=WorkerName(f"{of.name}-0-{number}"),
+        pool=of.name,
+        template=made.name,
+        driver=of.driver,
+        allocatable=made.allocatable,
+        slots=made.slots,
+        price_pico_per_hour=made.price_pico_per_hour,
+        labels=tuple(sorted({**dict(of.labels), **dict(made.labels)}.items())),
+        taints=of.taints,
+    )
+    return ObservedWorker(
+        spec=spec,
+        state=state,
+        free=made.allocatable if free is None else free,
+        free_slots=made.slots,
+        requested_at_ms=NOW - 1000 * MINUTE + number if at is None else at,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def idle(number: int, of: PoolSpec, minutes: float = 60, **more: object) -> ObservedWorker:
+    return worker(number, of, idle_since_ms=NOW - int(minutes * MINUTE), **more)  # type: ignore[arg-type]
+
+
+def queued(
+    class_id: int, count: int, request: Resources = ONE_CORE, *, at: int = NOW, **job: object
+) -> QueuedClass:
+    job.setdefault("user", UserName("ann"))
+    return QueuedClass(
+        class_id=ClassId(class_id),
+        job_class=JobClass(request=request, **job),  # type: ignore[arg-type]
+        count=count,
+        oldest_ready_at_ms=at,
+    )
+
+
+def observed(
+    pools: list[PoolSpec],
+    workers: list[ObservedWorker] | None = None,
+    queue: list[QueuedClass] | None = None,
+    history: dict[str, PoolHistory] | None = None,
+) -> Observed:
+    return Observed(
+        plan_number=PlanNumber(7),
+        pools=tuple(pools),
+        workers=tuple(workers or ()),
+        workers_as_of_ms=NOW,
+        queued=tuple(queue or ()),
+        queued_as_of_ms=NOW,
+        history=tuple((PoolName(name), past) for name, past in (history or {}).items()),
+    )
+
+
+def creations(plan: Plan) -> list[CreateWorker]:
+    return [action for action in plan.actions if isinstance(action, CreateWorker)]
+
+
+def drains(plan: Plan) -> list[DrainWorker]:
+    return [action for action in plan.actions if isinstance(action, DrainWorker)]
+
+
+def applied(before: Observed, plan: Plan, now_ms: int = NOW) -> Observed:
+    """What is seen right after every action of the plan has been recorded."""
+    drained = {action.worker for action in drains(plan)}
+    made = [
+        ObservedWorker(
+            spec=action.spec,
+            state=WorkerState.REQUESTED,
+            free=action.spec.allocatable,
+            free_slots=action.spec.slots,
+            requested_at_ms=now_ms,
+            expires_at_ms=action.expires_at_ms,
+        )
+        for action in creations(plan)
+    ]
+    stay = [replace(w, state=WorkerState.DRAINING) if w.name in drained else w for w in before.workers]
+    history = dict(before.history)
+    for action in plan.actions:
+        name = action.spec.pool if isinstance(action, CreateWorker) else action.pool
+        past = history.get(name, PoolHistory())
+        if isinstance(action, CreateWorker):
+            history[name] = replace(past, last_grown_at_ms=now_ms)
+        else:
+            history[name] = replace(past, last_shrunk_at_ms=now_ms)
+    return replace(
+        before,
+        plan_number=PlanNumber(before.plan_number + 1),
+        workers=(*stay, *made),
+        history=tuple(history.items()),
+    )
+
+
+# --- random worlds ----------------------------------------------------------------------------------------------------
+
+_TAINT = Taint(key="special")
+
+
+@st.composite
+def pools_of(draw: st.DrawFn, name: str) -> PoolSpec:
+    size = st.integers(1, 16)
+    sizes = draw(st.lists(size, min_size=1, max_size=2, unique=True))
+    ssd = draw(st.booleans())
+    return pool(
+        name,
+        *(template(f"t{s}", s, draw(st.integers(0, 40)) * 10, slots=draw(st.integers(1, 12))) for s in sizes),
+        min_workers=draw(st.integers(0, 2)),
+        max_workers=draw(st.integers(0, 6)),
+        new_workers_per_cycle=draw(st.integers(1, 4)),
+        scale_up_cooldown_s=draw(st.sampled_from([0.0, 0.0, 60.0])),
+        scale_down_cooldown_s=draw(st.sampled_from([0.0, 60.0])),
+        idle_timeout_s=draw(st.sampled_from([None, 0.0, 600.0])),
+        ttl_s=draw(st.sampled_from([None, 3600.0])),
+        labels=(("disk", "ssd"),) if ssd else (),
+        taints=(_TAINT,) if draw(st.integers(0, 3)) == 0 else (),
+        accepts_auto=draw(st.booleans()),
+        frozen=draw(st.integers(0, 7)) == 0,
+    )
+
+
+_STATES = [s for s in WorkerState if not s.ended]
+
+
+@st.composite
+def workers_of(draw: st.DrawFn, number: int, of: PoolSpec) -> ObservedWorker:
+    made = draw(st.sampled_from(of.templates))
+    state = draw(st.sampled_from([*_STATES, WorkerState.READY, WorkerState.READY]))
+    busy = draw(st.booleans()) and not state.in_flight
+    waits = state is WorkerState.READY and not busy
+    return worker(
+        number,
+        of,
+        state=state,
+        made=made,
+        at=NOW - draw(st.integers(0, 5)) * MINUTE,
+        free=Resources(*(part // 2 for part in made.allocatable)) if busy else None,
+        live_attempts=int(busy),
+        cordoned=draw(st.integers(0, 7)) == 0,
+        idle_since_ms=NOW - draw(st.integers(0, 20)) * MINUTE if waits else None,
+        expires_at_ms=draw(st.sampled_from([None, None, NOW + MINUTE, NOW - 1])),
+        standing=draw(st.integers(0, 7)) == 0,
+    )
+
+
+@st.composite
+def classes_of(draw: st.DrawFn, class_id: int) -> QueuedClass:
+    return queued(
+        class_id,
+        draw(st.integers(0, 30)),
+        draw(st.sampled_from([ZERO, cores(1), cores(2), cores(5), Resources(500, 4096, 0, 0), cores(16)])),
+        user=UserName(draw(st.sampled_from("abc"))),
+        pool=draw(st.sampled_from(["auto", "auto", "p0", "p1", "gone"])),
+        priority=draw(st.integers(0, 1)),
+        selector=draw(st.sampled_from([(), (), (("disk", "ssd"),)])),
+        tolerations=draw(st.sampled_from([(), (Toleration(key="special"),)])),
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> Observed:
+    pools = [draw(pools_of(f"p{n}")) for n in range(draw(st.integers(1, 3)))]
+    workers = [draw(workers_of(n, draw(st.sampled_from(pools)))) for n in range(draw(st.integers(0, 6)))]
+    queue = [draw(classes_of(n)) for n in range(1, draw(st.integers(0, 5)) + 1)]
+    past = st.builds(
+        PoolHistory,
+        last_grown_at_ms=st.sampled_from([None, NOW - 30_000]),
+        last_shrunk_at_ms=st.sampled_from([None, NOW - 30_000]),
+        create_failures=st.sampled_from([0, 0, 3]),
+        last_create_failure_at_ms=st.sampled_from([None, NOW - 30_000]),
+    )
+    history = {p.name: draw(past) for p in pools if draw(st.booleans())}
+    return observed(pools, workers, queue, history)  # type: ignore[arg-type]

@@ -1,0 +1,190 @@
+"""The parts of scaling by themselves: room, minimum, combining, and who has to go."""
+
+from collections.abc import Set
+
+import pytest
+
+from herder.decide.scaling import limits, scale_down
+from herder.decide.scaling.combine import combine
+from herder.decide.scaling.scene import PoolView, survey
+from herder.decide.scaling.triggers import minimum
+from herder.decide.scaling.wish import Wish
+from herder.model.ids import PoolName
+from herder.model.observed import ObservedWorker, PoolHistory
+from herder.model.plan import Reason, ReasonKind
+from herder.model.pool import PoolSpec
+from herder.model.worker import WorkerState
+from tests.planning.world import MINUTE, NOW, cores, idle, observed, pool, template, worker
+
+STD = PoolName("std")
+
+
+def view(
+    spec: PoolSpec, workers: list[ObservedWorker] | None = None, history: PoolHistory | None = None
+) -> PoolView:
+    return survey(observed([spec], workers, history={spec.name: history} if history else None)).pools[0]
+
+
+def names(drains: tuple[object, ...]) -> list[str]:
+    return [drain.worker for drain in drains]  # type: ignore[attr-defined]
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_everything_that_has_not_ended_counts_against_the_maximum() -> None:
+    std = pool(max_workers=4, new_workers_per_cycle=9)
+    workers = [
+        worker(1, std),
+        worker(2, std, state=WorkerState.TERMINATING),
+        worker(3, std, state=WorkerState.FAILED),
+    ]
+    room = limits.room(view(std, workers), NOW)
+    assert (room.workers, room.binding.kind) == (2, ReasonKind.AT_MAXIMUM)
+
+
+def test_the_smallest_limit_is_the_one_that_is_named() -> None:
+    assert (
+        limits.room(view(pool(max_workers=9, new_workers_per_cycle=2)), NOW).binding.kind
+        is ReasonKind.PER_CYCLE_LIMIT
+    )
+    assert limits.room(view(pool(max_workers=1)), NOW).binding.kind is ReasonKind.AT_MAXIMUM
+    assert limits.room(view(pool(max_workers=1, frozen=True)), NOW).binding.kind is ReasonKind.FROZEN
+
+
+def test_a_cooldown_holds_up_demand_but_not_the_minimum() -> None:
+    std = pool(scale_up_cooldown_s=60.0)
+    room = limits.room(view(std, history=PoolHistory(last_grown_at_ms=NOW - 59_999)), NOW)
+    assert (room.workers, room.binding.kind, room.for_minimum) == (0, ReasonKind.COOLDOWN, 10)
+    assert limits.room(view(std, history=PoolHistory(last_grown_at_ms=NOW - 60_000)), NOW).workers == 10
+
+
+def test_a_maximum_below_what_there_is_gives_no_room() -> None:
+    std = pool(max_workers=1)
+    assert limits.room(view(std, [worker(n, std) for n in range(3)]), NOW).workers == 0
+
+
+@pytest.mark.parametrize(("failures", "delay_s"), [(1, 15), (2, 30), (5, 240), (8, 1800), (500, 1800)])
+def test_the_delay_after_failures_doubles_up_to_half_an_hour(failures: int, delay_s: int) -> None:
+    past = PoolHistory(create_failures=failures, last_create_failure_at_ms=NOW)
+    spec = view(pool(), history=past)
+    assert limits.room(spec, NOW + delay_s * 1000 - 1).binding.kind is ReasonKind.BACK_OFF
+    assert limits.room(spec, NOW + delay_s * 1000).workers == 10
+
+
+# --- minimum and combine ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_coming_counts_for_the_minimum_what_leaves_does_not() -> None:
+    std = pool(min_workers=4)
+    workers = [
+        worker(1, std),
+        worker(2, std, state=WorkerState.REQUESTED),
+        worker(3, std, state=WorkerState.DRAINING),
+        worker(4, std, state=WorkerState.UNHEALTHY),
+    ]
+    wish = minimum.ask(view(std, workers), leaving=1)
+    assert wish is not None
+    assert wish.count == 2
+    assert minimum.ask(view(pool(min_workers=3), workers), leaving=0) is None
+
+
+def wish(count: int, name: PoolName = STD) -> Wish:
+    reason = Reason(kind=ReasonKind.QUEUED_JOBS, text="x", evidence=(("x", 1),))
+    return Wish(pool=name, template="medium", count=count, reason=reason)
+
+
+def test_workers_for_demand_count_towards_the_minimum() -> None:
+    rooms = {STD: limits.room(view(pool()), NOW)}
+    assert [w.count for w in combine((wish(2),), (wish(5),), rooms).wishes] == [2, 3]
+    assert [w.count for w in combine((wish(5),), (wish(2),), rooms).wishes] == [5]
+
+
+def test_what_the_minimum_wants_beyond_the_room_is_cut_and_told() -> None:
+    rooms = {STD: limits.room(view(pool(max_workers=4)), NOW)}
+    settled = combine((wish(3),), (wish(6),), rooms)
+    assert [w.count for w in settled.wishes] == [3, 1]
+    assert settled.below_minimum == {STD: 2}
+
+
+# --- scale down -------------------------------------------------------------------------------------------------------
+
+
+def idle_drains(
+    spec: PoolSpec, workers: list[ObservedWorker], used: Set[str] = frozenset(), **past: int
+) -> list[str]:
+    answer = scale_down.idle(view(spec, workers, PoolHistory(**past)), set(), used, NOW)  # type: ignore[arg-type]
+    return names(answer.drains)
+
+
+def test_idle_means_idle_for_the_whole_timeout() -> None:
+    std = pool(idle_timeout_s=600.0)
+    assert idle_drains(std, [idle(1, std, 10), idle(2, std, 9.99)]) == ["std-0-1"]
+    assert idle_drains(pool(idle_timeout_s=None), [idle(1, std, 999)]) == []
+
+
+def test_who_is_busy_standing_cordoned_or_not_ready_is_not_idle() -> None:
+    std = pool()
+    workers = [
+        worker(1, std),
+        idle(2, std, standing=True),
+        idle(3, std, cordoned=True),
+        idle(4, std, state=WorkerState.UNHEALTHY),
+        idle(5, std, state=WorkerState.DRAINING),
+        idle(6, std, live_attempts=1),
+    ]
+    assert idle_drains(std, workers) == []
+
+
+def test_the_minimum_is_kept_by_workers_that_are_there() -> None:
+    std = pool(min_workers=2)
+    workers = [idle(1, std), idle(2, std), idle(3, std), worker(4, std, state=WorkerState.REQUESTED)]
+    assert idle_drains(std, workers) == ["std-0-3"]
+
+
+def test_the_dearest_goes_first_then_the_youngest() -> None:
+    small, large = template("small", 4, 120), template("large", 16, 480)
+    std = pool("std", small, large, min_workers=2)
+    workers = [idle(1, std, made=large), idle(2, std, made=small), idle(3, std, made=small)]
+    assert idle_drains(std, workers) == ["std-0-1"]
+    assert idle_drains(pool("std", small, large, min_workers=1), workers) == ["std-0-1", "std-0-3"]
+
+
+def test_a_worker_that_the_queue_would_use_stays() -> None:
+    std = pool()
+    assert idle_drains(std, [idle(1, std), idle(2, std)], used={"std-0-2"}) == ["std-0-1"]
+
+
+def test_the_cooldown_after_a_removal_holds_idle_workers_and_says_so() -> None:
+    std = pool(scale_down_cooldown_s=300.0)
+    assert idle_drains(std, [idle(1, std)], last_shrunk_at_ms=NOW - 299_999) == []
+    assert idle_drains(std, [idle(1, std)], last_shrunk_at_ms=NOW - 300_000) == ["std-0-1"]
+    held = scale_down.idle(view(std, [idle(1, std)], PoolHistory(last_shrunk_at_ms=NOW)), set(), set(), NOW)
+    assert [reason.kind for reason in held.held_back] == [ReasonKind.COOLDOWN]
+
+
+def test_the_expired_leave_even_below_the_minimum_but_not_twice() -> None:
+    std = pool(min_workers=2)
+    workers = [
+        worker(1, std, expires_at_ms=NOW),
+        worker(2, std, expires_at_ms=NOW + 1),
+        worker(3, std, expires_at_ms=NOW - MINUTE, state=WorkerState.DRAINING),
+        worker(4, std, expires_at_ms=NOW - MINUTE, standing=True, live_attempts=1),
+    ]
+    assert names(scale_down.must_leave(view(std, workers), NOW)) == ["std-0-1", "std-0-4"]
+
+
+def test_the_surplus_over_a_lowered_maximum_leaves_with_the_least_loss() -> None:
+    std = pool(max_workers=2)
+    workers = [
+        worker(1, std, live_attempts=3, free=cores(1)),
+        worker(2, std, live_attempts=1, free=cores(9)),
+        idle(3, std, 1),
+        worker(4, std, state=WorkerState.JOINING),
+        worker(5, std, state=WorkerState.TERMINATING),
+    ]
+    drains = scale_down.must_leave(view(std, workers), NOW)
+    assert names(drains) == ["std-0-3", "std-0-4"]
+    assert {drain.reason.kind for drain in drains} == {ReasonKind.ABOVE_MAXIMUM}
+    assert scale_down.must_leave(view(pool(max_workers=0, min_workers=4), workers), NOW) == ()
+    assert scale_down.must_leave(view(pool(max_workers=0, frozen=True), workers), NOW) == ()

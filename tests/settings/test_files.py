@@ -1,0 +1,206 @@
+"""herder.yaml from files and folders: what is read, and what is said about faults."""
+
+from pathlib import Path
+
+import pytest
+
+from herder.model.money import parse_usd
+from herder.model.pool import Taint, TaintEffect
+from herder.model.resources import Resources
+from herder.settings import (
+    SettingsError,
+    Severity,
+    as_written,
+    json_schema,
+    lint,
+    load,
+    load_texts,
+    pool_from_plain,
+)
+from herder.settings.fields import POOL_KEYS, TEMPLATE_KEYS
+
+
+def _faults(text: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load_texts([("h.yaml", text)])
+    return [str(problem) for problem in caught.value.problems]
+
+
+def _doubts(text: str, machine: Resources | None = None) -> dict[str, Severity]:
+    return {doubt.key: doubt.severity for doubt in lint(load_texts([("h.yaml", text)]), machine)}
+
+
+def test_every_section_is_read() -> None:
+    settings = load_texts(
+        [
+            (
+                "h.yaml",
+                """
+drivers:
+  local: {machine: {cpu: 4, memory: 8Gi}}
+templates:
+  tiny: {cpu: 500m, memory: 512Mi, price_per_hour: 0.10}
+pools:
+  mine:
+    templates: [tiny, {name: medium, price_per_hour: "0.30"}]
+    max_workers: 3
+    ttl: 4h
+    ttl_max: 43200
+    idle_timeout: null
+    labels: {team: blue, answer: 42, on: yes}
+    taints: [{key: a, value: b, schedule_type: NoExecute}]
+users: {alice: {role: operator, weight: 2}}
+server: {listen: "0.0.0.0:9000", data_dir: /var/lib/herder}
+""",
+            )
+        ]
+    )
+    (pool,) = settings.pools
+    assert pool.templates[0].allocatable == Resources(500, 512)
+    assert pool.templates[0].price_pico_per_hour == parse_usd("0.1")
+    assert pool.templates[1].allocatable == Resources(7800, 15360, 190 * 1024), (
+        "the rest comes from the built-in one"
+    )
+    assert pool.templates[1].price_pico_per_hour == parse_usd("0.3")
+    assert (pool.ttl_s, pool.ttl_max_s, pool.idle_timeout_s) == (14400, 43200, None)
+    assert pool.labels == (("team", "blue"), ("answer", "42"), ("on", "yes"))
+    assert pool.taints == (Taint(key="a", value="b", effect=TaintEffect.NO_EXECUTE),)
+    assert settings.users[0].weight == 2
+    assert (settings.server.host, settings.server.port) == ("0.0.0.0", 9000)
+    assert settings.drivers[0].machine == Resources(4000, 8192)
+
+
+def test_all_faults_come_at_once_with_line_column_key_and_remedy() -> None:
+    faults = _faults("""pols: {}
+pools:
+  burst:
+    preset: brust
+    templates: [smal]
+    min_workers: 5
+    max_workers: 2
+    ttl: 30 minutes
+    idle_timout: 3m
+    frozen: yes
+""")
+    assert (
+        faults
+        == [
+            "h.yaml:1:1: pols: there is no such setting. Did you mean 'pools'?",
+            "h.yaml:4:13: pools.burst.preset: there is no preset 'brust'. Did you mean 'burst'?",
+            "h.yaml:5:17: pools.burst.templates[0]: there is no template 'smal'. Did you mean 'small'?",
+            "h.yaml:6:18: pools.burst.min_workers: the minimum of 5 workers is above the maximum of 2. "
+            "Lower min_workers or raise max_workers to at least 5.",
+            "h.yaml:8:10: pools.burst.ttl: '30 minutes' is not a duration. Write for example 300s, 30m, 4h or 1h30m.",
+            "h.yaml:9:5: pools.burst.idle_timout: there is no such setting. "
+            "Did you mean 'idle_timeout' or 'boot_timeout'?",
+            "h.yaml:10:13: pools.burst.frozen: 'yes' is neither true nor false. Write true or false.",
+        ]
+        or sorted(faults) == faults
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "word"),
+    [
+        ("pools:\n\tx: 1", "h.yaml:2:1", "not YAML"),
+        ("pools: {a: [1", "h.yaml:", "not YAML"),
+        ("pools:\n  a: {max_workers: 1, max_workers: 2}", "h.yaml:2:23", "twice"),
+        ("pools: [{max_workers: 1}]", "h.yaml:1:9", "no name"),
+        ("pools: {Big_One: {preset: burst}}", "h.yaml:1:9", "cannot be a name"),
+        ("pools: {auto: {preset: burst}}", "h.yaml:1:9", "cannot be a pool's name"),
+        ("pools: {a: {preset: burst, max_workers: -1}}", "h.yaml:1:41", "negative"),
+        ("pools: {a: {preset: burst, max_workers: 1.5}}", "h.yaml:1:41", "not a whole number"),
+        ("pools: {a: {preset: burst, ttl: 20h}}", "h.yaml:1:33", "above the ttl_max"),
+        ("pools: {a: {preset: burst, templates: small}}", "h.yaml:1:39", "a list is wanted"),
+        ("templates: {t: {cpu: 1, memory: 1Gi}}", "h.yaml:1:16", "no price"),
+        ("templates: {t: {memory: 1Gi, price_per_hour: 0}}", "h.yaml:1:16", "no cpu"),
+        ("templates: {t: {cpu: x, memory: 1Zi, price_per_hour: cheap}}", "h.yaml:1:22", "amount of CPU"),
+        ("users: {alice: {role: operater}}", "h.yaml:1:23", "'operator'"),
+        ("server: {listen: somewhere}", "h.yaml:1:18", "host:port"),
+        ("just text", "h.yaml:1:1", "a mapping is wanted"),
+        ("a: &a [*a, *a]", "h.yaml:1:4", "levels of nesting"),
+        ("pools: &a {b: *a}", "h.yaml:", "levels of nesting"),
+        ("[" * 400 + "]" * 400, "h.yaml", "nest"),
+    ],
+)
+def test_single_faults(text: str, start: str, word: str) -> None:
+    faults = _faults(text)
+    assert faults[0].startswith(start), faults
+    assert any(word in fault for fault in faults), faults
+
+
+def test_merge_keys_and_several_documents_work() -> None:
+    text = "pools: {a: &base {preset: burst, max_workers: 7}}\n---\npools: {c: {preset: gpu}}\n"
+    settings = load_texts([("h.yaml", text), ("i.yaml", "pools: {b: {<<: {preset: spot}, max_workers: 2}}")])
+    assert [(pool.name, pool.max_workers) for pool in settings.pools] == [("a", 7), ("c", 5), ("b", 2)]
+
+
+def test_folders_are_read_by_name_and_a_double_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").write_text("pools: {two: {preset: burst}}")
+    (tmp_path / "a.yml").write_text("pools: {one: {preset: burst}}")
+    (tmp_path / "notes.txt").write_text("pools: {three: {}}")
+    assert [pool.name for pool in load([tmp_path]).pools] == ["one", "two"]
+    (tmp_path / "c.yaml").write_text("\n\npools: {one: {preset: burst}}")
+    with pytest.raises(SettingsError, match=rf"c.yaml:3:9: .*defined twice, first in {tmp_path}/a.yml:1:9"):
+        load([tmp_path])
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError) as caught:
+        load([tmp_path / "missing.yaml", tmp_path / "binary.yaml"])
+    assert "there is no such file" in str(caught.value)
+    assert "not UTF-8" in str(caught.value)
+
+
+def test_as_written_has_no_defaults() -> None:
+    settings = load_texts([("h.yaml", "pools: {a: {preset: burst}}")])
+    assert as_written(settings) == {"pools": {"a": {"preset": "burst"}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "severity"),
+    [
+        ("pools: {a: {preset: burst, ttl: 10m}}", "pools.a.idle_timeout", Severity.WARNING),
+        ("pools: {a: {preset: burst, ttl_max: 5h}}", "pools.a.extensions_max", Severity.WARNING),
+        ("pools: {a: {templates: [small], max_workers: 0}}", "pools.a.max_workers", Severity.WARNING),
+        ("pools: {a: {preset: permanent, frozen: true}}", "pools.a.frozen", Severity.WARNING),
+        ("pools: {a: {preset: permanent}}", "pools.a.min_workers", Severity.NOTE),
+        ("pools: {a: {preset: burst}}", "pools.a.taints", Severity.NOTE),
+        ("pools: {a: {preset: burst, dead_after: 2s}}", "pools.a.dead_after", Severity.WARNING),
+        ("pools: {a: {preset: burst, driver: gpc}}", "pools.a.driver", Severity.WARNING),
+        ("templates: {t: {cpu: 1, memory: 1Gi, price_per_hour: 0}}", "templates.t", Severity.NOTE),
+        ("server: {listen: '0.0.0.0:80'}", "server.listen", Severity.WARNING),
+        ("server: {store_url: 'postgresql://u:secret@db/h'}", "server.store_url", Severity.WARNING),
+    ],
+)
+def test_lint_finds(text: str, key: str, severity: Severity) -> None:
+    assert _doubts(text).get(key) == severity
+
+
+def test_lint_compares_templates_with_the_machine() -> None:
+    text = "pools: {a: {templates: [small], min_workers: 0}}"
+    assert "pools.a.templates" not in _doubts(text)
+    assert "pools.a.templates" not in _doubts(text, Resources(8000, 16384, 10**6))
+    assert _doubts(text, Resources(2000, 16384, 10**6))["pools.a.templates"] is Severity.WARNING
+    elsewhere = "pools: {a: {templates: [small], driver: pretend}}"
+    assert "pools.a.templates" not in _doubts(elsewhere, Resources(1000, 1024))
+
+
+def test_a_sound_file_raises_no_doubts() -> None:
+    text = "pools: {a: {templates: [small], max_workers: 3, ttl: 4h, ttl_max: 12h}}"
+    assert _doubts(text, Resources(8000, 16384, 10**6)) == {}
+
+
+def test_plain_pools_name_where_they_came_from() -> None:
+    with pytest.raises(SettingsError, match=r"the request: max_workers: 'x' is not a whole number"):
+        pool_from_plain({"name": "a", "templates": ["small"], "max_workers": "x"}, "the request")
+    with pytest.raises(SettingsError, match="the pool has no name"):
+        pool_from_plain({}, "the request")
+
+
+def test_the_schema_knows_every_key_that_the_reader_knows() -> None:
+    schema = json_schema()
+    assert set(schema["$defs"]["pool"]["properties"]) == set(POOL_KEYS)
+    assert set(schema["$defs"]["template"]["properties"]) == set(TEMPLATE_KEYS)
+    assert set(schema["properties"]) == {"drivers", "templates", "pools", "users", "server"}

@@ -1,0 +1,155 @@
+"""Quantities, durations and whole pools come back as they went in."""
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herder.model.ids import PoolName
+from herder.model.money import PicoUsd
+from herder.model.pool import PoolSpec, Taint, TaintEffect, Template
+from herder.model.resources import Resources
+from herder.settings import (
+    PRESETS,
+    SettingsError,
+    expanded,
+    format_duration,
+    load_texts,
+    local_defaults,
+    parse_duration,
+    pool_from_plain,
+    pool_to_plain,
+)
+
+names = st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True).filter(
+    lambda name: name not in ("auto", "next", "all")
+)
+words = st.text(max_size=20)
+pairs = st.dictionaries(words, words, max_size=4).map(lambda found: tuple(found.items()))
+seconds = st.one_of(st.integers(0, 10**7).map(float), st.floats(0, 1e9, allow_nan=False))
+limits = st.one_of(st.none(), seconds)
+lasting = st.one_of(st.integers(1, 10**6).map(float), st.floats(0.001, 1e6, allow_nan=False))
+taints = st.builds(
+    Taint, key=st.text(min_size=1, max_size=10), value=words, effect=st.sampled_from(list(TaintEffect))
+)
+shapes = st.builds(
+    Resources, st.integers(1, 10**6), st.integers(1, 10**7), st.integers(0, 10**8), st.integers(0, 16)
+)
+templates = st.builds(
+    Template,
+    name=names,
+    allocatable=shapes,
+    price_pico_per_hour=st.integers(0, 10**16).map(PicoUsd),
+    labels=pairs,
+    slots=st.integers(1, 1000),
+)
+
+
+@st.composite
+def pools(draw: st.DrawFn) -> PoolSpec:
+    low, high = sorted((draw(st.integers(0, 1000)), draw(st.integers(1, 1000))))
+    ttl, longest = draw(limits), draw(limits)
+    if ttl is not None and longest is not None:
+        ttl, longest = sorted((ttl, longest))
+    return PoolSpec(
+        name=PoolName(draw(names)),
+        driver=draw(names),
+        templates=tuple(draw(st.lists(templates, min_size=1, max_size=3, unique_by=lambda each: each.name))),
+        min_workers=low,
+        max_workers=high,
+        new_workers_per_cycle=draw(st.integers(1, 100)),
+        scale_up_cooldown_s=draw(seconds),
+        scale_down_cooldown_s=draw(seconds),
+        idle_timeout_s=draw(limits),
+        ttl_s=ttl,
+        ttl_max_s=longest,
+        extension_s=draw(seconds),
+        extensions_max=draw(st.integers(0, 50)),
+        drain_grace_s=draw(seconds),
+        boot_timeout_s=draw(lasting),
+        dead_after_s=draw(lasting),
+        labels=draw(pairs),
+        taints=tuple(draw(st.lists(taints, max_size=3))),
+        accepts_auto=draw(st.booleans()),
+        frozen=draw(st.booleans()),
+        description=draw(words),
+        extra=draw(pairs),
+    )
+
+
+@given(seconds)
+def test_a_duration_comes_back_exactly(value: float) -> None:
+    assert parse_duration(format_duration(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("30m", 1800),
+        ("4h", 14400),
+        ("300s", 300),
+        ("1h30m", 5400),
+        ("250ms", 0.25),
+        ("90", 90),
+        ("1.5h", 5400),
+    ],
+)
+def test_durations_as_people_write_them(text: str, expected: float) -> None:
+    assert parse_duration(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "-5s", "4 hours", "h", "1h-2m", "inf", "nan", "1e9999"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
+
+
+@given(pools())
+def test_a_pool_comes_back_from_its_plain_form_through_json(pool: PoolSpec) -> None:
+    plain = pool_to_plain(pool)
+    assert pool_from_plain(json.loads(json.dumps(plain)), "test") == pool
+    assert pool_to_plain(pool_from_plain(plain, "test")) == plain
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_expanded_settings_say_the_same_as_the_short_ones(preset: str) -> None:
+    short = load_texts(
+        [("a.yaml", f"pools: {{mine: {{preset: {preset}}}}}\ndrivers: {{local: {{machine: {{cpu: 4}}}}}}")]
+    )
+    long = load_texts([("b.yaml", json.dumps(expanded(short)))])
+    assert long.pools == short.pools
+    assert long.templates == short.templates
+    assert long.drivers == short.drivers
+    assert long.server == short.server
+
+
+@given(st.integers(250, 128_000), st.integers(256, 10**6), st.integers(0, 10**7))
+def test_local_defaults_fit_the_machine(cpu_milli: int, memory_mib: int, disk_mib: int) -> None:
+    machine = Resources(cpu_milli, memory_mib, disk_mib)
+    found = local_defaults(machine)
+    assert [pool.name for pool in found] == ["permanent", "burst", "highmem"]
+    for pool in found:
+        assert pool_from_plain(pool_to_plain(pool), "test") == pool
+        assert all(template.allocatable.cpu_milli <= max(100, cpu_milli) for template in pool.templates)
+    if memory_mib >= 1024:
+        full = sum(pool.max_workers * pool.templates[0].allocatable.memory_mib for pool in found)
+        assert full <= memory_mib
+
+
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), words),
+        lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)),
+        max_leaves=8,
+    )
+)
+def test_nonsense_is_refused_with_problems_and_nothing_else(data: Any) -> None:
+    plain = {"name": "x", "templates": data, "min_workers": data, "ttl": data, "taints": data, "labels": data}
+    with contextlib.suppress(SettingsError):
+        pool_from_plain(plain, "test")
+    with pytest.raises(SettingsError) as caught:
+        pool_from_plain({**plain, "min_workers": -1}, "test")
+    assert all(problem.message and problem.remedy for problem in caught.value.problems)

@@ -1,0 +1,305 @@
+"""A small server that speaks the REST API's wire types from memory, on a loopback socket: for tests of client and CLI.
+
+It keeps a list of what it was asked (`calls`), can be told to fail (`fail`), and remembers idempotency keys, so that a
+test can see whether a retried write was done twice.
+"""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from herder.wire import resources as wire
+from tests.support.wire_samples import CREATE, POOL_ROW, T0, batch, event, job, pool, worker
+
+TOKEN = "t0ken-of-the-fake"
+
+
+class FakeApi:
+    """State, and one method for each answer. Use as a context manager."""
+
+    def __init__(self) -> None:
+        self.pools = {each.name: each for each in (pool("burst"), pool("permanent", frozen=True))}
+        self.workers = {each.name: each for each in (worker("burst-7-1"), worker("burst-7-2", cordoned=True))}
+        self.batches = {3: batch(3)}
+        self.jobs = {17: job(17)}
+        self.events = [event(number) for number in range(1, 6)]
+        self.plan = wire.PlanView(
+            number=9, made_at=T0, empty=False, actions=[CREATE], pools=[POOL_ROW], unplaced=[]
+        )
+        self.logs = "hello\nwörld\n"
+        self.calls: list[tuple[str, str, dict[str, str], Any]] = []
+        self.keys: dict[str, tuple[int, Any]] = {}
+        self.writes_done = 0
+        self.fail: list[int] = []
+        """Statuses to answer with, one for each of the next calls; 0 closes the connection without an answer."""
+        self.fail_after_write: list[int] = []
+        """The same, but the write is done before."""
+        self.page_size: int | None = None
+        self.break_streams = 0
+        """So many of the next streams break off in the middle."""
+        self.role_needed = ""
+
+    def __enter__(self) -> "FakeApi":
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"api": self}))
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *rest: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self._thread.join(5)
+
+    def bodies(self, path: str) -> list[Any]:
+        return [body for _, called, _, body in self.calls if called == path]
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        parts = path.removeprefix("/api/v1/").split("/")
+        if self.role_needed and method != "GET":
+            return _problem(403, f"this needs the role {self.role_needed}")
+        noun, rest = parts[0], parts[1:]
+        lists = {
+            "pools": self.pools,
+            "workers": self.workers,
+            "batches": self.batches,
+            "jobs": self.jobs,
+            "plans": {9: self.plan},
+            "users": {"alice": wire.UserView(name="alice", role="operator", weight=1)},
+        }
+        if method == "GET" and not rest and noun in lists:
+            rows = [
+                each
+                for each in lists[noun].values()
+                if query.get("pool") in (None, getattr(each, "pool", None))
+            ]
+            return 200, self._page(rows, query)
+        nouns: dict[str, Any] = {
+            "status": lambda: (200, self._status()),
+            "health": lambda: (200, {"status": "ok"}),
+            "ready": lambda: (200, {"status": "ok"}),
+            "invariants": lambda: (200, {"violations": []}),
+            "plans": lambda: (200, self.plan),
+            "events": lambda: (200, self._events(query)),
+            "pools": lambda: self._pool(method, rest[0], rest[1:], query, body),
+            "workers": lambda: self._worker(rest[0], rest[1:], query),
+            "batches": lambda: self._batch(rest, body),
+            "jobs": lambda: self._job(rest),
+            "apply": lambda: (200, self._apply(query, body)),
+            "users": lambda: (200, body),
+            "tokens": lambda: (
+                200,
+                wire.TokenCreated(token="s3cret", user=body["user"], role=body.get("role") or "user"),
+            ),
+        }
+        return nouns[noun]() if noun in nouns else _problem(404, f"there is no {path}")
+
+    def _events(self, query: dict[str, str]) -> wire.Page:
+        rows = [each for each in self.events if each.sequence > int(query.get("after", 0))]
+        return wire.Page(items=rows[: int(query.get("limit", 100))])
+
+    def _page(self, rows: list[Any], query: dict[str, str]) -> wire.Page:
+        size = min(self.page_size or 1000, int(query.get("limit", 1000)))
+        start = int(query.get("after", 0))
+        following = start + size
+        return wire.Page(
+            items=rows[start:following],
+            next=str(following) if following < len(rows) else None,
+            total=len(rows),
+        )
+
+    def _status(self) -> wire.Status:
+        return wire.Status(
+            version="0.1.0",
+            now=T0,
+            started_at=T0,
+            jobs={"ready": 5, "running": 2, "succeeded": 40},
+            pools=list(self.pools.values()),
+            workers={"ready": 2, "terminated": 9},
+            spend_usd="1.25",
+            spend_by_user={"alice": "1.25"},
+            price_per_hour_usd="0.24",
+            recent_failures=["worker burst-6-1: the provider had no capacity"],
+        )
+
+    def _pool(
+        self, method: str, name: str, verb: list[str], query: dict[str, str], body: Any
+    ) -> tuple[int, Any]:
+        if name not in self.pools:
+            return _problem(404, f"there is no pool {name!r}")
+        dry = query.get("dry_run") == "true"
+        if method == "DELETE":
+            if not dry:
+                del self.pools[name]
+            return 200, wire.Done(object=f"pool/{name}", text=f"drains 2 workers of {name}", dry_run=dry)
+        if verb == ["scale"]:
+            if body["workers"] > 5:
+                return _problem(409, "pool burst is at its maximum", hint="Raise max_workers.")
+            if body.get("template") == "huge":
+                return _problem(422, "there is no template 'huge'", field="template")
+            names = [f"{name}-9-{n + 1}" for n in range(body["workers"])]
+            reason = wire.ReasonView(kind="requested", text="asked for by alice")
+            return 200, wire.ScaleAnswer(pool=name, workers=names, plan=9, dry_run=dry, reasons=[reason])
+        if verb:
+            return 200, wire.Done(object=f"pool/{name}", text=f"pool {name}: {verb[0]} done")
+        return 200, self.pools[name]
+
+    def _worker(self, name: str, verb: list[str], query: dict[str, str]) -> tuple[int, Any]:
+        if name not in self.workers:
+            return _problem(404, f"there is no worker {name!r}")
+        if verb == ["why"]:
+            fact = wire.ReasonView(kind="queued_jobs", text="5 jobs wait", evidence={"jobs": 5})
+            return 200, wire.Explanation(subject=f"worker/{name}", summary="made for jobs", facts=[fact])
+        if verb == ["console"]:
+            return 200, "boot ok\n"
+        if verb:
+            dry = query.get("dry_run") == "true"
+            return 200, wire.Done(
+                object=f"worker/{name}", text=f"{verb[0]} of {name}: 1 job runs", dry_run=dry
+            )
+        return 200, self.workers[name]
+
+    def _batch(self, rest: list[str], body: Any) -> tuple[int, Any]:
+        if not rest:
+            new = batch(4, name=body.get("name", ""), jobs=len(body.get("jobs", [])), counts={})
+            if not body.get("commit"):
+                new.state = "open"
+            self.batches[4] = new
+            return 200, new
+        number = int(rest[0])
+        if number not in self.batches:
+            return _problem(404, f"there is no batch {number}")
+        found = self.batches[number]
+        if rest[1:] == ["jobs"]:
+            found.jobs += len(body["jobs"])
+            return 200, wire.JobsAdded(batch=number, first_job=100, count=len(body["jobs"]))
+        if rest[1:] == ["commit"]:
+            found.state = "running"
+        if rest[1:] == ["cancel"]:
+            return 200, wire.Done(object=f"batch/{number}", text=f"batch {number} cancelled")
+        return 200, found
+
+    def _job(self, rest: list[str]) -> tuple[int, Any]:
+        if not rest:
+            return 200, wire.JobsAdded(batch=None, first_job=17, count=1)
+        number = int(rest[0])
+        if number not in self.jobs:
+            return _problem(404, f"there is no job {number}")
+        if rest[1:] == ["explain"]:
+            fact = wire.ReasonView(kind="nothing_fits", text="it asks for 64 GiB, the largest worker has 8")
+            return 200, wire.Explanation(subject=f"job/{number}", summary="waits for capacity", facts=[fact])
+        if rest[1:] == ["logs"]:
+            return 200, self.logs
+        if rest[1:] == ["cancel"]:
+            return 200, wire.Done(object=f"job/{number}", text=f"job {number} cancelled")
+        return 200, self.jobs[number]
+
+    def _apply(self, query: dict[str, str], body: Any) -> wire.ApplyAnswer:
+        changes = [
+            wire.ApplyChange(
+                pool=row["name"],
+                change="updated" if row["name"] in self.pools else "created",
+                fields={"max_workers": (5, row["max_workers"])} if row["name"] in self.pools else {},
+            )
+            for row in body["pools"]
+        ]
+        return wire.ApplyAnswer(
+            changes=changes,
+            dry_run=query.get("dry_run") == "true",
+            price_per_hour_min_usd="0",
+            price_per_hour_max_usd="2.4",
+        )
+
+
+def _problem(status: int, detail: str, hint: str = "", field: str = "") -> tuple[int, wire.Problem]:
+    return status, wire.Problem(title=detail, status=status, detail=detail, hint=hint, field=field)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection. `api` is set in a subclass for each fake."""
+
+    api: FakeApi
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *rest: object) -> None:
+        pass
+
+    def _serve(self) -> None:
+        parts = urlsplit(self.path)
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else None
+        self.api.calls.append((self.command, parts.path, query, body))
+        if self.api.fail and self._failed(self.api.fail.pop(0)):
+            return
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self._send(*_problem(401, "this needs a token"))
+            return
+        if parts.path == "/api/v1/events/stream":
+            self._stream()
+            return
+        if parts.path.endswith("/logs"):
+            self._logs(int(query.get("offset", 0)))
+            return
+        key = self.headers.get("Idempotency-Key")
+        if key and key in self.api.keys:
+            self._send(*self.api.keys[key])
+            return
+        answer = self.api.answer(self.command, parts.path, query, body)
+        if key:
+            self.api.keys[key] = answer
+            self.api.writes_done += 1
+            if self.api.fail_after_write and self._failed(self.api.fail_after_write.pop(0)):
+                return
+        self._send(*answer)
+
+    do_GET = do_POST = do_DELETE = _serve  # noqa: N815
+
+    def _failed(self, status: int) -> bool:
+        if status:
+            self._send(*_problem(status, f"told to fail with {status}"))
+        else:
+            self.close_connection = True
+            self.connection.shutdown(2)
+        return True
+
+    def _send(self, status: int, answer: Any) -> None:
+        text = isinstance(answer, str)
+        content = answer.encode() if text else msgspec.json.encode(answer)
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain" if text else "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _logs(self, offset: int) -> None:
+        content = self.api.logs.encode()[offset:]
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.api.break_streams:
+            self.api.break_streams -= 1
+            # In the middle of a letter of two bytes.
+            self.wfile.write(content[:8])
+            self.close_connection = True
+            return
+        self.wfile.write(content)
+
+    def _stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        after = int(self.headers.get("Last-Event-ID") or 0)
+        broken = self.api.break_streams > 0
+        self.api.break_streams -= broken
+        self.wfile.write(b": hello\n\n")
+        for row in [each for each in self.api.events if each.sequence > after][: 2 if broken else None]:
+            self.wfile.write(b"id: %d\ndata: %s\n\n" % (row.sequence, msgspec.json.encode(row)))
+        self.close_connection = True

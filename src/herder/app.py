@@ -1,5 +1,6 @@
 """The composition root and the command `herder`: the client's commands, and those that run things."""
 
+import json
 import sys
 
 import typer
@@ -18,6 +19,20 @@ def whole_app() -> typer.Typer:
     app = build_app()
     commands.add_to(app)
     return app
+
+
+def cli_reference() -> str:
+    """docs/reference/cli.md"""
+    from herder.cli.reference import reference
+
+    return reference(whole_app())
+
+
+def settings_schema() -> str:
+    """docs/reference/herder.schema.json"""
+    from herder.settings import json_schema
+
+    return json.dumps(json_schema(), indent=2)
 
 
 if __name__ == "__main__":

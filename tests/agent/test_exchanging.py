@@ -91,8 +91,9 @@ async def test_held_is_told_at_the_start_and_every_beat(server: FakeServer, agen
     assert server.held[-1] == [key]
 
 
-async def test_an_idle_agent_is_quiet(server: FakeServer, agent: RunningAgent) -> None:
+async def test_an_idle_agent_is_quiet(server: FakeServer, start_agent: StartAgent) -> None:
     server.limits["beat_s"] = 30.0
+    start_agent()
     await server.until(lambda: server.parked_now == 1)
     before = server.exchanges
     await asyncio.sleep(0.7)
@@ -150,7 +151,7 @@ async def test_an_agent_that_is_never_let_in_deletes_itself(
 
 
 async def test_an_agent_that_is_cut_off_deletes_itself(server: FakeServer, start_agent: StartAgent) -> None:
-    server.limits["self_delete_after_s"] = 0.5
+    server.limits["self_delete_after_s"] = 1.0
     agent = start_agent()
     mark = f"1200.{os.getpid()}"
     key = server.shell(1, f"sleep {mark} & sleep {mark}")

@@ -30,11 +30,11 @@ def _mark(job: int) -> str:
 @pytest.mark.parametrize("tree", TREES)
 async def test_timeout_ends_the_whole_tree(server: FakeServer, agent: RunningAgent, tree: str) -> None:
     mark = _mark(1)
-    key = server.shell(1, TREES[tree].format(mark=mark), timeout_ms=250)
+    key = server.shell(1, TREES[tree].format(mark=mark), timeout_ms=700)
     await server.until(lambda: len(processes_with(mark)) > 1)
     end = await server.end_of(key)
     assert (end.state, end.cause) == ("failed", "timeout")
-    assert "0.25 s" in end.message
+    assert "0.7 s" in end.message
     await server.until(lambda: processes_with(mark) == [])
 
 
@@ -47,6 +47,15 @@ async def test_cancel_ends_the_whole_tree(server: FakeServer, agent: RunningAgen
     end = await server.end_of(key)
     assert (end.state, end.cause) == ("cancelled", "cancelled")
     await server.until(lambda: processes_with(mark) == [])
+
+
+async def test_the_whole_tree_may_end_by_itself_first(server: FakeServer, agent: RunningAgent) -> None:
+    child = "trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.02; done"
+    key = server.shell(1, f"trap '' TERM; setsid sh -c \"{child}\" & wait $!; echo end")
+    await server.until(lambda: server.logs.get(key) == "up\n")
+    server.cancel(key)
+    assert (await server.end_of(key)).state == "cancelled"
+    assert server.logs[key] == "up\nbye\nend\n"
 
 
 async def test_cancelling_one_leaves_the_other(server: FakeServer, agent: RunningAgent) -> None:

@@ -12,10 +12,13 @@ from tests.agent.conftest import RunningAgent, StartAgent
 from tests.agent.fake_server import FakeServer, Fault
 
 
-async def test_output_arrives_while_the_job_runs(server: FakeServer, agent: RunningAgent) -> None:
-    key = server.shell(1, "echo first; sleep 0.7; echo second")
-    await server.until(lambda: server.logs.get(key) == "first\n", 0.6)
+async def test_output_arrives_while_the_job_runs(
+    server: FakeServer, agent: RunningAgent, tmp_path: Path
+) -> None:
+    key = server.shell(1, f"echo first; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done; echo second")
+    await server.until(lambda: server.logs.get(key) == "first\n")
     assert key not in server.finished
+    (tmp_path / "go").touch()
     await server.end_of(key)
     assert server.logs[key] == "first\nsecond\n"
 

@@ -168,9 +168,12 @@ def test_a_redirect_does_not_get_the_token() -> None:
         seen.append(str(request.url.host))
         return httpx.Response(302, headers={"Location": "http://evil.example/"})
 
-    with HerderClient("http://here.example", TOKEN, transport=httpx.MockTransport(answer)) as client:
-        with pytest.raises(ServerError):
-            client.status()
+    transport = httpx.MockTransport(answer)
+    with (
+        HerderClient("http://here.example", TOKEN, transport=transport) as client,
+        pytest.raises(ServerError),
+    ):
+        client.status()
     assert seen == ["here.example"]
 
 

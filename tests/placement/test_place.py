@@ -286,3 +286,10 @@ def test_equal_jobs_are_shared_within_one_job_by_weight(weights: list[int], free
     assert sum(got.values()) == free
     for n, weight in enumerate(weights):
         assert abs(got.get(n, 0) - free * weight / sum(weights)) <= 1 + weight
+
+
+def test_jobs_that_fit_only_in_sum_are_still_shared_fairly() -> None:
+    """Three jobs of two cores and six free cores, three on each worker: two can start, one of each user."""
+    both = [pending(1, 2, user="ann", request=cores(2)), pending(2, 1, user="bob", request=cores(2))]
+    workers = [worker(1, cores(3)), worker(2, cores(3))]
+    assert started(place(both, workers, total=FLEET, pools=POOLS)) == {1: 1, 2: 1}

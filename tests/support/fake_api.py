@@ -101,6 +101,8 @@ class FakeApi:
 
     def _events(self, query: dict[str, str]) -> wire.Page:
         rows = [each for each in self.events if each.sequence > int(query.get("after", 0))]
+        if query.get("newest") == "true":
+            rows.reverse()
         return wire.Page(items=rows[: int(query.get("limit", 100))])
 
     def _page(self, rows: list[Any], query: dict[str, str]) -> wire.Page:
@@ -137,6 +139,9 @@ class FakeApi:
             if not dry:
                 del self.pools[name]
             return 200, wire.Done(object=f"pool/{name}", text=f"drains 2 workers of {name}", dry_run=dry)
+        if verb == ["why"]:
+            fact = wire.ReasonView(kind="queued_jobs", text="5 jobs wait", evidence={"jobs": 5})
+            return 200, wire.Explanation(subject=f"pool/{name}", summary="2 workers, 3 wanted", facts=[fact])
         if verb == ["scale"]:
             if body["workers"] > 5:
                 return _problem(409, "pool burst is at its maximum", hint="Raise max_workers.")

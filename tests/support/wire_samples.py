@@ -131,13 +131,18 @@ def event(number: int, **more: Any) -> wire.EventView:
     return wire.EventView(**{**row, **more})
 
 
+REASON = {"kind": "queued_jobs", "text": "5 jobs wait", "evidence": [["jobs", 5]]}
 CREATE = {
     "action": "create",
-    "worker": "burst-9-1",
-    "pool": "burst",
-    "template": "small",
-    "price_per_hour_usd": "0.12",
-    "reason": {"kind": "queued_jobs", "text": "5 jobs wait", "evidence": {"jobs": 5}},
+    "spec": {
+        "name": "burst-9-1",
+        "pool": "burst",
+        "template": "small",
+        "price_pico_per_hour": 120_000_000_000,
+        "reason": "5 jobs wait",
+    },
+    "expires_at_ms": None,
+    "reason": REASON,
 }
 POOL_ROW = {
     "pool": "burst",
@@ -145,5 +150,5 @@ POOL_ROW = {
     "in_flight": 0,
     "desired": 3,
     "queued_jobs": 5,
-    "reasons": [{"kind": "queued_jobs", "text": "5 jobs wait", "evidence": {"jobs": 5}}],
+    "reasons": [REASON],
 }

@@ -132,7 +132,9 @@ async def _converse(stream: _Stream, request: bytes) -> tuple[int, bytes, bool]:
         answer.parser.feed_data(piece)
         if answer.size > _ANSWER_MOST_BYTES:
             raise EOFError(f"the answer is larger than {_ANSWER_MOST_BYTES} bytes")
-    return answer.parser.get_status_code(), b"".join(answer.pieces), answer.reusable
+    status = answer.parser.get_status_code()
+    del answer.parser  # the two hold each other
+    return status, b"".join(answer.pieces), answer.reusable
 
 
 def _address(settings: AgentSettings) -> tuple[str, int, str, ssl.SSLContext | None]:

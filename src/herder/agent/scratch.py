@@ -82,7 +82,7 @@ class Scratch:
     def remove(self) -> bool:
         """Whether it is gone: a process that dies at this moment may still write. May be called again."""
         for path in (self.folder + ".out", self.result_path):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 _unlink(path)
         try:
             os.rmdir(self.folder)  # nearly always empty
@@ -90,7 +90,8 @@ class Scratch:
             return True
         except OSError:
             shutil.rmtree(self.folder, onerror=_make_writable)
-        return not os.path.lexists(self.folder)
+            return not os.path.lexists(self.folder)
+        return True
 
 
 def _read_regular(path: str, most_bytes: int) -> bytes | None:

@@ -171,5 +171,3 @@ async def _body(request: Request) -> bytes:
     if len(data) > BODY_BYTES_MAX:
         raise TooLarge(f"the body has {len(data)} bytes, at most {BODY_BYTES_MAX} are taken")
     return data
-
-

@@ -24,10 +24,14 @@ class Answers:
     def find(self, user: str, key: str, route: str, body: bytes) -> IdempotencyRecord | None:
         """The answer that was given. Raises Conflict when the key was used for something else."""
         if len(key) > KEY_LENGTH or not key.isprintable():
-            raise Invalid("not a usable Idempotency-Key", field="Idempotency-Key", hint=f"up to {KEY_LENGTH} characters")
+            raise Invalid(
+                "not a usable Idempotency-Key", field="Idempotency-Key", hint=f"up to {KEY_LENGTH} characters"
+            )
         record = self._known.get((user, key))
         if record is not None and record.fingerprint != fingerprint(route, body):
-            raise Conflict("this Idempotency-Key was used for another request", hint="use a new key for each write")
+            raise Conflict(
+                "this Idempotency-Key was used for another request", hint="use a new key for each write"
+            )
         return record
 
     def keep(self, changes: Changes, record: IdempotencyRecord) -> None:

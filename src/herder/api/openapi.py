@@ -12,7 +12,11 @@ from herder.wire.resources import Problem
 
 def document(operations: list[Operation], prefix: str) -> dict[str, Any]:
     """OpenAPI 3.1; component schemas are JSON Schema as msgspec writes it."""
-    kinds = {operation.body for operation in operations} | {operation.answer for operation in operations} | {Problem}
+    kinds = (
+        {operation.body for operation in operations}
+        | {operation.answer for operation in operations}
+        | {Problem}
+    )
     structs = sorted((kind for kind in kinds if isinstance(kind, type)), key=lambda kind: kind.__name__)
     schemas, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     named = dict(zip(structs, schemas, strict=True))

@@ -24,6 +24,7 @@ from herder.wire.resources import (
     Page,
     PlanView,
     PoolView,
+    Said,
     ScaleAnswer,
     ScaleRequest,
     Status,
@@ -82,29 +83,35 @@ def _add_pool_writes(front: Front) -> None:
         name, dry = write.request.path_params["pool"], flag(write.request, "dry_run")
         return pools.scale(core, write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
 
+    def _set_frozen(write: Write, frozen: bool) -> Done:
+        name = write.request.path_params["pool"]
+        said = write.body.message
+        return pools.set_frozen(core, write.who, name, frozen, write.changes, write.now_ms, message=said)
+
     def freeze(write: Write) -> Done:
         """Stop acting on a pool; keep observing it."""
-        return pools.set_frozen(
-            core, write.who, write.request.path_params["pool"], True, write.changes, write.now_ms
-        )
+        return _set_frozen(write, True)
 
     def unfreeze(write: Write) -> Done:
         """Act on a pool again."""
-        return pools.set_frozen(
-            core, write.who, write.request.path_params["pool"], False, write.changes, write.now_ms
-        )
+        return _set_frozen(write, False)
 
     def delete(write: Write) -> Done:
         """Drain all workers of a pool and forget it."""
         name, dry = write.request.path_params["pool"], flag(write.request, "dry_run")
-        return pools.delete(core, write.who, name, write.changes, write.now_ms, dry_run=dry)
+        said = write.request.query_params.get("message", "")
+        return pools.delete(core, write.who, name, write.changes, write.now_ms, dry_run=dry, message=said)
 
     dry_run = ("dry_run",)
     front.write("POST", "/apply", apply, ApplyRequest, ApplyAnswer, query=dry_run, role=Role.OPERATOR)
-    front.write("POST", "/pools/{pool}/scale", scale, ScaleRequest, ScaleAnswer, query=dry_run, role=Role.OPERATOR)
-    front.write("POST", "/pools/{pool}/freeze", freeze, None, Done, role=Role.OPERATOR)
-    front.write("POST", "/pools/{pool}/unfreeze", unfreeze, None, Done, role=Role.OPERATOR)
-    front.write("DELETE", "/pools/{pool}", delete, None, Done, query=dry_run, role=Role.ADMINISTRATOR)
+    front.write(
+        "POST", "/pools/{pool}/scale", scale, ScaleRequest, ScaleAnswer, query=dry_run, role=Role.OPERATOR
+    )
+    front.write("POST", "/pools/{pool}/freeze", freeze, Said, Done, role=Role.OPERATOR)
+    front.write("POST", "/pools/{pool}/unfreeze", unfreeze, Said, Done, role=Role.OPERATOR)
+    front.write(
+        "DELETE", "/pools/{pool}", delete, None, Done, query=("dry_run", "message"), role=Role.ADMINISTRATOR
+    )
 
 
 def _add_workers(front: Front) -> None:
@@ -145,7 +152,9 @@ def _add_workers(front: Front) -> None:
     def act(verb: str):  # type: ignore[no-untyped-def]
         def run(write: Write) -> Done:
             name, dry = write.request.path_params["worker"], flag(write.request, "dry_run")
-            return fleet.act(core, write.who, name, verb, write.body, write.changes, write.now_ms, dry_run=dry)
+            return fleet.act(
+                core, write.who, name, verb, write.body, write.changes, write.now_ms, dry_run=dry
+            )
 
         run.__doc__ = f"{verb.capitalize()} a worker."
         return run

@@ -29,12 +29,15 @@ from herder.wire.resources import (
     JobSubmission,
     JobView,
     Page,
+    Said,
 )
 
 #: Longest that a wait call is held open; clients ask again.
 WAIT_LONGEST_S = 30
 #: Between two looks at the output of a running job.
 FOLLOW_S = 0.5
+
+_PAGES = ("after", "limit")
 
 
 def add(front: Front) -> None:
@@ -56,7 +59,9 @@ def add(front: Front) -> None:
     def cancel_batch(write: Write) -> Done:
         """Cancel what has not ended."""
         batch = _id(write.request, "batch")
-        text = submission.cancel(core, write.who, batch, write.changes, write.now_ms)
+        text = submission.cancel(
+            core, write.who, batch, write.changes, write.now_ms, message=write.body.message
+        )
         return Done(object=f"batch/{batch}", text=text)
 
     def submit_job(write: Write) -> JobsAdded:
@@ -66,13 +71,15 @@ def add(front: Front) -> None:
     front.write("POST", "/batches", create_batch, BatchCreate, BatchView, then=reads.live_batch)
     front.write("POST", "/batches/{batch}/jobs", add_jobs, JobsAdd, JobsAdded)
     front.write("POST", "/batches/{batch}/commit", commit_batch, None, BatchView, then=reads.live_batch)
-    front.write("POST", "/batches/{batch}/cancel", cancel_batch, None, Done)
+    front.write("POST", "/batches/{batch}/cancel", cancel_batch, Said, Done)
     front.write("POST", "/jobs", submit_job, JobSubmission, JobsAdded)
-    _add_reads(front)
+    _add_batch_reads(front)
+    _add_job_reads(front)
+    _add_job_questions(front)
     _add_cancel(front)
 
 
-def _add_reads(front: Front) -> None:
+def _add_batch_reads(front: Front) -> None:
     core = front.core
 
     async def list_batches(request: Request, who: Principal) -> Page:
@@ -98,6 +105,14 @@ def _add_reads(front: Front) -> None:
             await _wait(core.batches_ended, batch, request, lambda: BatchId(batch) not in core.state.batches)
             view = await reads.batch_view(core, batch)
         return view
+
+    front.read("/batches", list_batches, Page, query=("user", "state", *_PAGES))
+    front.read("/batches/{batch}", get_batch, BatchView)
+    front.read("/batches/{batch}/wait", wait_batch, BatchView, query=("timeout_s",))
+
+
+def _add_job_reads(front: Front) -> None:
+    core = front.core
 
     async def list_jobs(request: Request, who: Principal) -> Page:
         """Jobs, newest first; those of one batch in its order."""
@@ -126,13 +141,25 @@ def _add_reads(front: Front) -> None:
             view = await reads.job_view(core, job)
         return view
 
+    front.read("/jobs", list_jobs, Page, query=("batch", "state", "user", "pool", *_PAGES))
+    front.read("/jobs/{job}", get_job, JobDetail)
+    front.read("/jobs/{job}/wait", wait_job, JobView, query=("timeout_s",))
+
+
+def _add_job_questions(front: Front) -> None:
+    core = front.core
+
     async def explain(request: Request, who: Principal) -> Explanation:
         """Why a job is in the state it is in."""
         return await explain_job(core, _id(request, "job"))
 
     async def logs(request: Request, who: Principal) -> PlainTextResponse | StreamingResponse:
         """What a job printed; with follow=true until it has ended."""
-        job, attempt, offset = _id(request, "job"), number(request, "attempt"), number(request, "offset", 0) or 0
+        job, attempt, offset = (
+            _id(request, "job"),
+            number(request, "attempt"),
+            number(request, "offset", 0) or 0,
+        )
         text, offset, over = await reads.log_text(core, job, attempt, offset)
         if not flag(request, "follow"):
             return PlainTextResponse(text)
@@ -149,13 +176,6 @@ def _add_reads(front: Front) -> None:
 
         return StreamingResponse(follow(), media_type="text/plain; charset=utf-8")
 
-    pages = ("after", "limit")
-    front.read("/batches", list_batches, Page, query=("user", "state", *pages))
-    front.read("/batches/{batch}", get_batch, BatchView)
-    front.read("/batches/{batch}/wait", wait_batch, BatchView, query=("timeout_s",))
-    front.read("/jobs", list_jobs, Page, query=("batch", "state", "user", "pool", *pages))
-    front.read("/jobs/{job}", get_job, JobDetail)
-    front.read("/jobs/{job}/wait", wait_job, JobView, query=("timeout_s",))
     front.read("/jobs/{job}/explain", explain, Explanation)
     front.read("/jobs/{job}/logs", logs, "text/plain", query=("attempt", "offset", "follow"))
 
@@ -172,10 +192,12 @@ def _add_cancel(front: Front) -> None:
         """Cancel one job."""
         job, class_id, batch = write.request.state.job
         batch_id = BatchId(batch) if batch is not None else None
-        text = cancel_job(core, write.who, job, class_id, batch_id, write.changes, write.now_ms)
+        text = cancel_job(
+            core, write.who, job, class_id, batch_id, write.changes, write.now_ms, message=write.body.message
+        )
         return Done(object=f"job/{job}", text=text)
 
-    front.write("POST", "/jobs/{job}/cancel", cancel, None, Done, before=look_up)
+    front.write("POST", "/jobs/{job}/cancel", cancel, Said, Done, before=look_up)
 
 
 async def _wait(waiters: Waiters, key: int, request: Request, over: Any) -> None:

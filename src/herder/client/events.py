@@ -20,6 +20,17 @@ class Events:
     def __init__(self, http: Transport) -> None:
         self._http = http
 
+    def latest(
+        self,
+        *,
+        kind: str | None = None,
+        object: str | None = None,  # noqa: A002 - the name of the API
+        limit: int = 100,
+    ) -> Iterator[EventView]:
+        """The last `limit` events, newest first."""
+        query = {"kind": kind, "object": object, "newest": True}
+        return pages(self._http, "/events", EventView, query, limit=limit)
+
     def list(
         self,
         *,

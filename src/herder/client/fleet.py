@@ -34,6 +34,10 @@ class Pools:
     def get(self, pool: str) -> PoolView:
         return self._http.get(f"/pools/{_segment(pool)}", PoolView)
 
+    def why(self, pool: str) -> Explanation:
+        """What the planner says of the pool now."""
+        return self._http.get(f"/pools/{_segment(pool)}/why", Explanation)
+
     def scale(self, pool: str, request: ScaleRequest, *, dry_run: bool = False) -> ScaleAnswer:
         path = f"/pools/{_segment(pool)}/scale"
         return self._http.write("POST", path, ScaleAnswer, request, {"dry_run": dry_run})
@@ -83,8 +87,9 @@ class Plans:
     def __init__(self, http: Transport) -> None:
         self._http = http
 
-    def list(self, *, limit: int | None = None) -> Iterator[PlanView]:
-        return pages(self._http, "/plans", PlanView, limit=limit)
+    def list(self, *, actions: bool = False, limit: int | None = None) -> Iterator[PlanView]:
+        """Newest first; `actions`: only those that did something."""
+        return pages(self._http, "/plans", PlanView, {"actions": actions or None}, limit=limit)
 
     def get(self, number: int) -> PlanView:
         return self._http.get(f"/plans/{number}", PlanView)

@@ -72,7 +72,9 @@ class Directory:
 
     def add_user(self, changes: Changes, name: str, role: Role, weight: int, now_ms: int) -> UserRecord:
         if not name or len(name) > 64 or not name.isprintable() or "/" in name:
-            raise Invalid(f"{name!r} cannot be a user's name", field="name", hint="up to 64 printable characters")
+            raise Invalid(
+                f"{name!r} cannot be a user's name", field="name", hint="up to 64 printable characters"
+            )
         if not 1 <= weight <= 1_000_000:
             raise Invalid(f"weight {weight} is not between 1 and 1,000,000", field="weight")
         record = UserRecord(name, role.label, weight, now_ms)

@@ -140,7 +140,9 @@ class Core:
             self._done(changes, future, number)
             return
         self._busy = True
-        self.writer.commit(changes).add_done_callback(lambda done: self._committed(done, changes, future, number))
+        self.writer.commit(changes).add_done_callback(
+            lambda done: self._committed(done, changes, future, number)
+        )
 
     def _committed(
         self, done: "asyncio.Future[None]", changes: Changes, future: "asyncio.Future[None]", number: int

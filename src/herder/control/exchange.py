@@ -100,7 +100,7 @@ async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> 
         ack=request.ack,
         begun=request.started,
         held=request.held,
-        finished=frozenset((each.job, each.attempt) for each in request.finished) if request.held else frozenset(),
+        finished=frozenset((each.job, each.attempt) for each in request.finished),
         now_ms=now,
     )
     for chunk in request.logs:
@@ -118,17 +118,12 @@ async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> 
 
 
 def _result(finished: Finished) -> str | None:
-    if finished.result is None:
-        return None
-    data = bytes(finished.result)
-    if len(data) > RESULT_BYTES_MAX or data == b"null":
-        return None
-    return data.decode()
+    data = bytes(finished.result or b"")
+    wanted = data not in (b"", b"null") and len(data) <= RESULT_BYTES_MAX
+    return data.decode() if wanted else None
 
 
-async def _hold(
-    core: Core, worker: WorkerLife, number: int, gone: Callable[[], Awaitable[object]]
-) -> None:
+async def _hold(core: Core, worker: WorkerLife, number: int, gone: Callable[[], Awaitable[object]]) -> None:
     name = worker.spec.name
     bell = core.bells.get(name)
     if bell is None:
@@ -154,7 +149,9 @@ async def _hold(
 async def _broken(core: Core, worker: WorkerLife, number: int) -> None:
     if worker.exchange_number == number and worker.state is WorkerState.READY:
         changes = Changes()
-        suspect(core.state, changes, worker, "its connection broke: no new work until it is heard of", now_ms())
+        suspect(
+            core.state, changes, worker, "its connection broke: no new work until it is heard of", now_ms()
+        )
         await core.commit(changes)
 
 

@@ -30,13 +30,18 @@ async def why_worker(core: Core, name: str) -> Explanation:
     def read(connection: Connection) -> tuple[Row[Any] | None, list[Row[Any]]]:
         row = connection.execute(select(t.workers).where(t.workers.c.name == name)).first()
         events = (
-            select(t.events).where(t.events.c.object == f"worker/{name}").order_by(t.events.c.sequence).limit(EVENTS_MAX)
+            select(t.events)
+            .where(t.events.c.object == f"worker/{name}")
+            .order_by(t.events.c.sequence)
+            .limit(EVENTS_MAX)
         )
         return row, list(connection.execute(events))
 
     row, events = await core.read(read)
     if row is None:
-        raise NotKnown(f"there is no worker {name!r}", hint="herder worker list --all shows also those of the past")
+        raise NotKnown(
+            f"there is no worker {name!r}", hint="herder worker list --ended shows also those of the past"
+        )
     made, removed = json.loads(row.reason_made), json.loads(row.reason_removed)
     facts = [_fact("made", f"plan {row.plan} made it: {made.get('text', '')}", made.get("evidence", {}))]
     facts += [_fact(event.kind, f"{iso(event.at_ms)} {event.text}", _evidence(event)) for event in events]
@@ -100,7 +105,9 @@ def _waiting(core: Core, row: Row[Any]) -> Explanation:
     class_id = ClassId(row.class_id)
     facts = _reasons(why_waiting(class_id, core.state.classes[class_id], observe(core.state, now), now))
     since = (now - (row.ready_at_ms or row.created_at_ms)) / 1000
-    summary = f"job {row.id} has been ready for {since:.0f} s and waits: {facts[0].text if facts else 'it is next'}"
+    summary = (
+        f"job {row.id} has been ready for {since:.0f} s and waits: {facts[0].text if facts else 'it is next'}"
+    )
     return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
 
 
@@ -118,7 +125,9 @@ async def _blocked(core: Core, row: Row[Any]) -> Explanation:
     left = [(parent, key, state) for parent, key, state in parents if state < JobState.SUCCEEDED]
     summary = f"job {row.id} waits for {len(left)} of its {len(parents)} parents"
     facts = [
-        _fact("parent", f"job {parent}{f' ({key})' if key else ''} is {JobState(state).label}", {"job": parent})
+        _fact(
+            "parent", f"job {parent}{f' ({key})' if key else ''} is {JobState(state).label}", {"job": parent}
+        )
         for parent, key, state in left[:20]
     ]
     if len(left) > 20:
@@ -145,5 +154,3 @@ async def _history(core: Core, row: Row[Any], state: JobState) -> Explanation:
         facts.append(_fact("batch_cancelled", f"batch {row.batch_id} was cancelled", {}))
     summary = f"job {row.id} is {state.label}" + (f": {row.cause}" if row.cause else "")
     return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
-
-

@@ -137,7 +137,15 @@ _STEPS: dict[str, Callable[[Core, WorkerLife, WorkerAction, int], _Step]] = {
 
 
 def cancel_job(
-    core: Core, who: Principal, job: JobId, class_id: ClassId, batch_id: BatchId | None, changes: Changes, now_ms: int
+    core: Core,
+    who: Principal,
+    job: JobId,
+    class_id: ClassId,
+    batch_id: BatchId | None,
+    changes: Changes,
+    now_ms: int,
+    *,
+    message: str = "",
 ) -> str:
     """Cancel one job wherever it is. `class_id` and `batch_id` are from its row; they never change."""
     who.require(Role.USER)
@@ -159,7 +167,15 @@ def cancel_job(
         raise Conflict(f"batch {batch.id} is not committed yet", hint=f"herder batch cancel {batch.id}")
     else:
         return f"job {job} has ended already"
-    record_event(core.state, changes, now_ms, "job.cancelled", f"job/{job}", text, actor=who.actor)
+    record_event(
+        core.state,
+        changes,
+        now_ms,
+        "job.cancelled",
+        f"job/{job}",
+        f"{text}: {message}" if message else text,
+        actor=who.actor,
+    )
     return text
 
 

@@ -33,7 +33,9 @@ async def payloads_for(core: Core, attempts: Sequence[LiveAttempt]) -> dict[JobI
         found.update(await core.read(lambda connection: _read_payloads(connection, missing)))
     for attempt in attempts:
         if core.state.classes[attempt.class_id].parents_results:
-            found[attempt.job] = await core.read(partial(_with_parents, job=attempt.job, payload=found[attempt.job]))
+            found[attempt.job] = await core.read(
+                partial(_with_parents, job=attempt.job, payload=found[attempt.job])
+            )
     return found
 
 

@@ -63,7 +63,9 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
 def _parse(user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
     if job.runtime not in RUNTIMES:
         names = ", ".join(sorted(RUNTIMES))
-        raise Invalid(f"there is no runtime {job.runtime!r}", field=f"{where}runtime", hint=f"choose one of {names}")
+        raise Invalid(
+            f"there is no runtime {job.runtime!r}", field=f"{where}runtime", hint=f"choose one of {names}"
+        )
     _between(job.priority, -PRIORITY_MAX, PRIORITY_MAX, f"{where}priority")
     _between(job.retries, 0, 1000, f"{where}retries")
     _between(job.attempts_max, 1, 1000, f"{where}attempts_max")
@@ -99,14 +101,18 @@ def _request(job: JobSubmission, where: str) -> Resources:
     _between(job.gpu, 0, 1024, f"{where}gpu")
     if amounts["cpu"] == 0 or amounts["memory"] == 0:
         field = "cpu" if amounts["cpu"] == 0 else "memory"
-        raise Invalid("a job needs some CPU and memory", field=f"{where}{field}", hint="the least is 1m and 1Mi")
+        raise Invalid(
+            "a job needs some CPU and memory", field=f"{where}{field}", hint="the least is 1m and 1Mi"
+        )
     return Resources(amounts["cpu"], amounts["memory"], amounts["disk"], job.gpu)
 
 
 def _toleration(given: dict[str, str], path: str) -> Toleration:
     unknown = set(given) - {"key", "value", "effect", "operator"}
     if unknown:
-        raise Invalid(f"a toleration has no {min(unknown)!r}", field=path, hint="key, value and effect are known")
+        raise Invalid(
+            f"a toleration has no {min(unknown)!r}", field=path, hint="key, value and effect are known"
+        )
     effect = given.get("effect")
     try:
         return Toleration(
@@ -114,7 +120,9 @@ def _toleration(given: dict[str, str], path: str) -> Toleration:
         )
     except ValueError:
         names = ", ".join(each.value for each in TaintEffect)
-        raise Invalid(f"{effect!r} is not a taint's effect", field=path, hint=f"choose one of {names}") from None
+        raise Invalid(
+            f"{effect!r} is not a taint's effect", field=path, hint=f"choose one of {names}"
+        ) from None
 
 
 def _between(value: int, low: int, high: int, path: str) -> None:
@@ -125,7 +133,9 @@ def _between(value: int, low: int, high: int, path: str) -> None:
 def _refuse_impossible(core: "Core", job_class: JobClass, where: str) -> None:
     refused = refusal(job_class, core.state.pools)
     if refused is not None:
-        field = {"unknown_pool": "pool", "selector": "selector", "taints": "tolerations"}.get(refused.kind, "cpu")
+        field = {"unknown_pool": "pool", "selector": "selector", "taints": "tolerations"}.get(
+            refused.kind, "cpu"
+        )
         if refused.kind == "too_large":
             field = next((name for name, _ in refused.evidence if name in ("memory", "disk", "gpu")), "cpu")
         raise Invalid(refused.text, field=f"{where}{field}", hint=refused.remedy)
@@ -140,7 +150,11 @@ def _remember(core: "Core", job_class: JobClass) -> ClassId:
     changes = Changes()
     changes.put(
         JobClassRecord(
-            class_id, job_class.user, job_class.project, job_class.pool, msgspec.json.encode(job_class).decode()
+            class_id,
+            job_class.user,
+            job_class.project,
+            job_class.pool,
+            msgspec.json.encode(job_class).decode(),
         )
     )
     core.gather(changes)

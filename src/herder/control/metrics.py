@@ -23,13 +23,21 @@ class _Collector:
         for number, count in state.counts.items():
             jobs.add_metric([JobState(number).label], count)
         yield jobs
-        workers = GaugeMetricFamily("herder_workers", "Live workers by pool and state.", labels=["pool", "state"])
-        for (pool, status), count in Counter((w.spec.pool, w.state.value) for w in state.workers.values()).items():
+        workers = GaugeMetricFamily(
+            "herder_workers", "Live workers by pool and state.", labels=["pool", "state"]
+        )
+        for (pool, status), count in Counter(
+            (w.spec.pool, w.state.value) for w in state.workers.values()
+        ).items():
             workers.add_metric([pool, status], count)
         yield workers
         late = sum(1 for w in state.workers.values() if w.expires_at_ms is not None and w.expires_at_ms < now)
-        yield GaugeMetricFamily("herder_workers_past_ttl", "Live workers past their time to live.", value=late)
-        cost = GaugeMetricFamily("herder_live_workers_cost_usd", "What the live workers cost so far.", labels=["pool"])
+        yield GaugeMetricFamily(
+            "herder_workers_past_ttl", "Live workers past their time to live.", value=late
+        )
+        cost = GaugeMetricFamily(
+            "herder_live_workers_cost_usd", "What the live workers cost so far.", labels=["pool"]
+        )
         costs: Counter[str] = Counter()
         for worker in state.workers.values():
             costs[worker.spec.pool] += worker_cost(worker, now)
@@ -41,7 +49,9 @@ class _Collector:
     def _totals(self) -> Iterator[Metric]:
         core = self._core
         used = CounterMetricFamily("herder_attempts", "Ended attempts.", labels=["user", "project", "pool"])
-        spent = CounterMetricFamily("herder_attempts_cost_usd", "Their cost.", labels=["user", "project", "pool"])
+        spent = CounterMetricFamily(
+            "herder_attempts_cost_usd", "Their cost.", labels=["user", "project", "pool"]
+        )
         for (user, project, pool), usage in core.state.usage.items():
             used.add_metric([user, project, pool], usage.attempts)
             spent.add_metric([user, project, pool], usage.cost_pico / PICO_PER_USD)

@@ -33,7 +33,9 @@ class Placer:
             return
         pending = _pending(state)
         open_workers = [
-            worker for name in list(candidates) if (worker := state.workers.get(name)) is not None and worker.takes_work
+            worker
+            for name in list(candidates)
+            if (worker := state.workers.get(name)) is not None and worker.takes_work
         ]
         state.open_workers.clear()
         if not pending or not open_workers:
@@ -102,7 +104,8 @@ def _open(worker: WorkerLife) -> OpenWorker:
 def _shares(state: EngineState, pending: list[PendingClass]) -> list[UserShare]:
     users: Mapping[UserName, None] = dict.fromkeys(item.job_class.user for item in pending)
     return [
-        UserShare(user=user, weight=state.weights.get(user, 1), used=state.in_use.get(user, ZERO)) for user in users
+        UserShare(user=user, weight=state.weights.get(user, 1), used=state.in_use.get(user, ZERO))
+        for user in users
     ]
 
 

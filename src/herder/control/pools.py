@@ -47,7 +47,16 @@ def apply(
             if change.change != "unchanged":
                 store_pool(core, changes, pool, now_ms)
                 text = f"pool {pool.name} {change.change}"
-                _event(core, changes, now_ms, f"pool.{change.change}", pool.name, text, who, {"fields": change.fields})
+                _event(
+                    core,
+                    changes,
+                    now_ms,
+                    f"pool.{change.change}",
+                    pool.name,
+                    text,
+                    who,
+                    {"fields": change.fields},
+                )
     return ApplyAnswer(
         changes=answers,
         dry_run=dry_run,
@@ -161,7 +170,9 @@ def _template(pool: PoolSpec, wanted: str | None) -> Template:
 
 def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float | None) -> None:
     if request.workers < 1:
-        raise Invalid("workers must be at least 1", field="workers", hint="to remove some: herder worker drain")
+        raise Invalid(
+            "workers must be at least 1", field="workers", hint="to remove some: herder worker drain"
+        )
     if ttl_s is not None and not ttl_s > 0:
         raise Invalid("ttl_hours must be above 0", field="ttl_hours")
     if ttl_s is not None and pool.ttl_max_s is not None and ttl_s > pool.ttl_max_s:
@@ -182,23 +193,29 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
         )
 
 
-def set_frozen(core: Core, who: Principal, name: str, frozen: bool, changes: Changes, now_ms: int) -> Done:
+def set_frozen(
+    core: Core, who: Principal, name: str, frozen: bool, changes: Changes, now_ms: int, *, message: str = ""
+) -> Done:
     who.require(Role.OPERATOR)
     pool = pool_named(core, name)
     verb = "frozen" if frozen else "unfrozen"
     store_pool(core, changes, dataclasses.replace(pool, frozen=frozen), now_ms)
-    _event(core, changes, now_ms, f"pool.{verb}", pool.name, f"pool {pool.name} {verb}", who, {})
+    _event(core, changes, now_ms, f"pool.{verb}", pool.name, message or f"pool {pool.name} {verb}", who, {})
     return Done(object=f"pool/{pool.name}", text=f"pool {pool.name} {verb}")
 
 
-def delete(core: Core, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool) -> Done:
+def delete(
+    core: Core, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool, message: str = ""
+) -> Done:
     """Drain all its workers and forget it. Jobs that name it keep waiting until a pool of that name is back."""
     who.require(Role.ADMINISTRATOR)
     pool = pool_named(core, name)
     workers = [worker for worker in core.state.workers.values() if worker.spec.pool == pool.name]
     text = f"pool {pool.name} deleted; {len(workers)} workers drain and go"
     if not dry_run:
-        reason = Reason(kind=ReasonKind.POOL_DELETED, text=f"pool {pool.name} was deleted by {who.user}")
+        reason = Reason(
+            kind=ReasonKind.POOL_DELETED, text=message or f"pool {pool.name} was deleted by {who.user}"
+        )
         for worker in workers:
             drain(core.state, changes, worker, reason, now_ms, actor=who.actor)
         store_pool(core, changes, pool, now_ms, deleted=True)

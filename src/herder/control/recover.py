@@ -57,7 +57,9 @@ def _directory(connection: Connection, state: EngineState) -> Directory:
 
 def _pools(connection: Connection, state: EngineState) -> None:
     for row in connection.execute(select(t.pools).where(t.pools.c.deleted == 0)):
-        spec = pool_from_plain({**json.loads(row.spec), "frozen": bool(row.frozen)}, where=f"stored pool {row.name}")
+        spec = pool_from_plain(
+            {**json.loads(row.spec), "frozen": bool(row.frozen)}, where=f"stored pool {row.name}"
+        )
         state.pools[spec.name] = spec
 
 
@@ -155,7 +157,9 @@ def _reason(text: str) -> Reason | None:
     plain = json.loads(text)
     if not plain:
         return None
-    return Reason(kind=ReasonKind(plain["kind"]), text=plain["text"], evidence=tuple(plain["evidence"].items()))
+    return Reason(
+        kind=ReasonKind(plain["kind"]), text=plain["text"], evidence=tuple(plain["evidence"].items())
+    )
 
 
 def _jobs(connection: Connection, state: EngineState) -> list[int]:
@@ -227,7 +231,9 @@ def _parents(connection: Connection, state: EngineState) -> None:
             entry = batch.waiting.get(JobId(child))
             if entry is None:
                 continue
-            gone = batch.cancelled and parent_state < JobState.SUCCEEDED and not _goes_on(state, batch, parent)
+            gone = (
+                batch.cancelled and parent_state < JobState.SUCCEEDED and not _goes_on(state, batch, parent)
+            )
             if parent_state >= JobState.SUCCEEDED or gone:
                 entry.parent_failed = entry.parent_failed or parent_state != JobState.SUCCEEDED
                 continue

@@ -51,7 +51,13 @@ def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, n
         raise Invalid("cancel_after_failures must be at least 1", field="cancel_after_failures")
     accepted = _check_jobs(core, who, request.project, request.jobs)
     draft = BatchLife(
-        id=BatchId(0), user=who.user, project=request.project, name="", state="open", attributes="", created_at_ms=0
+        id=BatchId(0),
+        user=who.user,
+        project=request.project,
+        name="",
+        state="open",
+        attributes="",
+        created_at_ms=0,
     )
     parents = _parents(core, draft, accepted)  # refused before anything is made
     batch = create_batch(
@@ -76,7 +82,9 @@ def add(
     """More jobs for an open batch."""
     batch = own_batch(core, who, batch_id)
     if batch.state != "open":
-        raise Conflict(f"batch {batch_id} is committed; jobs can only be added before", hint="make a new batch")
+        raise Conflict(
+            f"batch {batch_id} is committed; jobs can only be added before", hint="make a new batch"
+        )
     accepted = _check_jobs(core, who, batch.project, jobs)
     for key, place in accepted.places.items():
         if key in batch.keys:
@@ -90,7 +98,9 @@ def submit(core: Core, who: Principal, job: JobSubmission, changes: Changes, now
     """One job of no batch; it is ready at once."""
     who.require(Role.USER)
     if job.parents:
-        raise Invalid("a single job cannot have parents", field="parents", hint="submit them together as a batch")
+        raise Invalid(
+            "a single job cannot have parents", field="parents", hint="submit them together as a batch"
+        )
     accepted = _check_jobs(core, who, "default", (job,), path="")
     first = _take(core, changes, None, accepted, {}, now_ms)
     return JobsAdded(batch=None, first_job=first, count=1)
@@ -102,12 +112,14 @@ def commit(core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: 
     return batch
 
 
-def cancel(core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: int) -> str:
+def cancel(
+    core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: int, *, message: str = ""
+) -> str:
     batch = own_batch(core, who, batch_id)
     if batch.cancelled:
         return f"batch {batch_id} is being cancelled already"
     left = sum(batch.counts.get(s, 0) for s in JobState if not s.ended)
-    cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=f"by {who.user}")
+    cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=message or f"by {who.user}")
     return f"batch {batch_id} cancelled: {left} of {batch.jobs} jobs had not ended"
 
 
@@ -156,7 +168,9 @@ def _check_jobs(
 
 def _payload(job: JobSubmission, where: str) -> str:
     if job.runtime == "process" and not (job.command and job.command[0]):
-        raise Invalid("the job has no command", field=f"{where}command", hint='write for example ["echo", "hello"]')
+        raise Invalid(
+            "the job has no command", field=f"{where}command", hint='write for example ["echo", "hello"]'
+        )
     payload = JobPayload(
         command=job.command, env=job.env, stdin=job.stdin, inputs=job.inputs, sleep_ms=job.sleep_ms
     )
@@ -169,13 +183,17 @@ def _payload(job: JobSubmission, where: str) -> str:
         )
     text = data.decode()
     if "\\u0000" in text:
-        raise Invalid("the job contains a NUL character", field=f"{where}command", hint="no program can be given one")
+        raise Invalid(
+            "the job contains a NUL character", field=f"{where}command", hint="no program can be given one"
+        )
     return text
 
 
 def _check_name(name: str, path: str) -> None:
     if len(name) > NAME_LENGTH or (name and not name.isprintable()):
-        raise Invalid(f"{name[:50]!r} is not a name", field=path, hint=f"up to {NAME_LENGTH} printable characters")
+        raise Invalid(
+            f"{name[:50]!r} is not a name", field=path, hint=f"up to {NAME_LENGTH} printable characters"
+        )
 
 
 def _parents(core: Core, batch: BatchLife, accepted: _Accepted) -> dict[int, list[JobId]]:
@@ -200,4 +218,3 @@ def _take(
     )
     core.payloads.offer(first, accepted.payloads)
     return first
-

@@ -24,7 +24,7 @@ async def supervise(core: Core, name: str, loop: Callable[[Core], Awaitable[None
             return
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001 - a fault in one loop must not stop the others
+        except Exception as error:
             log.exception("the %s loop failed; starting it again in %.1f s", name, pause)
             changes = Changes()
             text = f"the {name} loop failed: {type(error).__name__}: {error}"

@@ -49,7 +49,9 @@ def assign(
     taken = list(state.queue(class_id).take(count))
     used = request.times(len(taken))
     if not used.fits_in(worker.free) or len(taken) > worker.free_slots:
-        raise AssertionError(f"placement put more on {worker.spec.name} than is free: {used} into {worker.free}")
+        raise AssertionError(
+            f"placement put more on {worker.spec.name} than is free: {used} into {worker.free}"
+        )
     price = share_price(worker.spec.price_pico_per_hour, request, worker.spec.allocatable)
     name = worker.spec.name
     for batch_id, number in taken:
@@ -234,9 +236,7 @@ def _next_for_job(
         after_job_end(state, changes, batch, new, now_ms)
 
 
-def _again(
-    state: EngineState, changes: Changes, attempt: LiveAttempt, failures: int, now_ms: int
-) -> None:
+def _again(state: EngineState, changes: Changes, attempt: LiveAttempt, failures: int, now_ms: int) -> None:
     job = attempt.job
     changes.job_status[job] = JobStatus(job, JobState.READY, attempt.number, failures, "", now_ms, None)
     count_move(state, _batch(state, attempt), JobState.RUNNING, JobState.READY)
@@ -278,5 +278,3 @@ def _record(
         cost,
         result,
     )
-
-

@@ -7,15 +7,13 @@ from herder.model.changes import Changes
 from herder.model.job import JobState
 
 
-def after_job_end(
-    state: EngineState, changes: Changes, batch: BatchLife, new: JobState, now_ms: int
-) -> None:
+def after_job_end(state: EngineState, changes: Changes, batch: BatchLife, new: JobState, now_ms: int) -> None:
     """Called after each job that ended: the failure limit, and the end of the whole."""
     limit = batch.cancel_after_failures
-    if limit is not None and new is JobState.FAILED and not batch.cancelled:
-        if batch.counts.get(JobState.FAILED, 0) >= limit:
-            cancel_batch(state, changes, batch, now_ms, actor="herder", why=f"{limit} jobs failed")
-            return
+    failed = limit is not None and new is JobState.FAILED and batch.counts.get(JobState.FAILED, 0) >= limit
+    if failed and not batch.cancelled:
+        cancel_batch(state, changes, batch, now_ms, actor="herder", why=f"{limit} jobs failed")
+        return
     close_if_done(state, changes, batch, now_ms)
 
 

@@ -23,7 +23,9 @@ def record_event(
     sequence = state.next_event
     state.next_event += 1
     changes.put(
-        EventRecord(sequence, now_ms, kind, subject, actor, text, json.dumps(data or {}, separators=(",", ":")))
+        EventRecord(
+            sequence, now_ms, kind, subject, actor, text, json.dumps(data or {}, separators=(",", ":"))
+        )
     )
     return sequence
 

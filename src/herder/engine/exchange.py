@@ -58,7 +58,9 @@ def _compare(
         if attempt.cancelling:
             worker.cancels.add((attempt.job, attempt.number))  # the first asking may have been lost
         if attempt.job not in worker.unacked and (attempt.job, attempt.number) not in held:
-            lose(state, changes, attempt, Cause.INFRASTRUCTURE, "the worker does not hold it any more", now_ms)
+            lose(
+                state, changes, attempt, Cause.INFRASTRUCTURE, "the worker does not hold it any more", now_ms
+            )
 
 
 def leave(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
@@ -77,9 +79,7 @@ def has_news(state: EngineState, worker: WorkerLife) -> bool:
     )
 
 
-def gather(
-    state: EngineState, worker: WorkerLife
-) -> tuple[int, list[LiveAttempt], list[tuple[int, int]]]:
+def gather(state: EngineState, worker: WorkerLife) -> tuple[int, list[LiveAttempt], list[tuple[int, int]]]:
     """(answer number, attempts to start, attempts to stop). Unconfirmed attempts are told again each time."""
     cancels = sorted(worker.cancels)
     worker.cancels.clear()

@@ -63,7 +63,7 @@ def _counts(state: EngineState) -> Iterator[str]:
 
 
 def _users(state: EngineState) -> Iterator[str]:
-    in_use = {user: ZERO for user in state.in_use}
+    in_use = dict.fromkeys(state.in_use, ZERO)
     for attempt in state.live.values():
         job_class = state.classes[attempt.class_id]
         in_use[job_class.user] = in_use.get(job_class.user, ZERO).plus(job_class.request)

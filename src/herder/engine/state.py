@@ -6,14 +6,13 @@ that wait for parents and jobs that were tried before have an entry of their own
 
 from dataclasses import dataclass, field
 
+from herder.engine.queue import ReadyQueue
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass, JobState
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.resources import ZERO, Resources
 from herder.model.worker import WorkerSpec, WorkerState
-
-from herder.engine.queue import ReadyQueue
 
 
 @dataclass(slots=True, kw_only=True)

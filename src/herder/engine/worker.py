@@ -62,9 +62,7 @@ def provisioning(state: EngineState, worker: WorkerLife, activation_hash: str) -
     _changed(state, worker)
 
 
-def provisioned(
-    state: EngineState, changes: Changes, worker: WorkerLife, handle: str, now_ms: int
-) -> None:
+def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle: str, now_ms: int) -> None:
     """The driver has made it. It may have joined already, while the driver's answer was on its way."""
     worker.handle = handle
     if worker.provisioned_at_ms is None:
@@ -77,9 +75,7 @@ def provisioned(
     _tell(state, changes, worker, now_ms, "worker.provisioned", f"{worker.spec.driver} made it as {handle}")
 
 
-def create_failed(
-    state: EngineState, changes: Changes, worker: WorkerLife, text: str, now_ms: int
-) -> None:
+def create_failed(state: EngineState, changes: Changes, worker: WorkerLife, text: str, now_ms: int) -> None:
     """Nothing was made; it costs nothing and frees its place at once."""
     history = history_of(state, worker.spec.pool)
     history.create_failures += 1
@@ -122,7 +118,14 @@ def seen(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) 
 
 
 def set_cordon(
-    state: EngineState, changes: Changes, worker: WorkerLife, cordoned: bool, now_ms: int, *, actor: str, message: str
+    state: EngineState,
+    changes: Changes,
+    worker: WorkerLife,
+    cordoned: bool,
+    now_ms: int,
+    *,
+    actor: str,
+    message: str,
 ) -> None:
     worker.cordoned = cordoned
     if not cordoned and worker.state is WorkerState.READY:
@@ -133,7 +136,14 @@ def set_cordon(
 
 
 def extend(
-    state: EngineState, changes: Changes, worker: WorkerLife, until_ms: int, now_ms: int, *, actor: str, message: str
+    state: EngineState,
+    changes: Changes,
+    worker: WorkerLife,
+    until_ms: int,
+    now_ms: int,
+    *,
+    actor: str,
+    message: str,
 ) -> None:
     worker.expires_at_ms = until_ms
     worker.extensions += 1
@@ -142,7 +152,13 @@ def extend(
 
 
 def drain(
-    state: EngineState, changes: Changes, worker: WorkerLife, reason: Reason, now_ms: int, *, actor: str = "herder"
+    state: EngineState,
+    changes: Changes,
+    worker: WorkerLife,
+    reason: Reason,
+    now_ms: int,
+    *,
+    actor: str = "herder",
 ) -> None:
     """Nothing new; it goes when what runs has ended, or when the pool's grace is over. In flight it goes at once."""
     if worker.state in (WorkerState.DRAINING, WorkerState.TERMINATING) or worker.state.ended:
@@ -282,7 +298,11 @@ def _tell(
     actor: str = "herder",
     reason: Reason | None = None,
 ) -> None:
-    data: dict[str, object] = {"pool": worker.spec.pool, "plan": worker.spec.plan, "state": worker.state.value}
+    data: dict[str, object] = {
+        "pool": worker.spec.pool,
+        "plan": worker.spec.plan,
+        "state": worker.state.value,
+    }
     if reason is not None:
         data["reason"] = reason_data(reason)
     record_event(state, changes, now_ms, kind, f"worker/{worker.spec.name}", text, actor=actor, data=data)

@@ -96,5 +96,6 @@ class JobClass:
     parents_results: bool = False
     """Its parents' results are handed to it when it starts."""
 
+
 #: What can run an attempt on a worker; `agent/runtimes/` has one module for each.
 RUNTIMES = frozenset({"process", "noop"})

@@ -51,14 +51,14 @@ class Resources(NamedTuple):
 
     def how_many_in(self, free: "Resources") -> int:
         """How many of this fit side by side into `free`; a vector of zeros fits without limit (returns 2**31)."""
-        return max(0, min((have // ask for ask, have in zip(self, free, strict=True) if ask > 0), default=2**31))
+        return max(
+            0, min((have // ask for ask, have in zip(self, free, strict=True) if ask > 0), default=2**31)
+        )
 
     def lacking_in(self, free: "Resources") -> dict[str, int]:
         """By dimension, how much `free` is short of this. Empty when it fits."""
         return {
-            name: ask - have
-            for name, ask, have in zip(self._fields, self, free, strict=True)
-            if ask > have
+            name: ask - have for name, ask, have in zip(self._fields, self, free, strict=True) if ask > have
         }
 
     def __str__(self) -> str:
@@ -79,7 +79,9 @@ def parse_cpu(text: str | float) -> int:
     try:
         milli = Decimal(raw[:-1]) if raw.endswith("m") else Decimal(raw) * 1000
     except InvalidOperation:
-        raise ValueError(f"{raw!r} is not an amount of CPU; write cores (2, 0.5) or thousandths (500m)") from None
+        raise ValueError(
+            f"{raw!r} is not an amount of CPU; write cores (2, 0.5) or thousandths (500m)"
+        ) from None
     if not milli.is_finite() or milli < 0 or milli != int(milli):
         raise ValueError(f"{raw!r} is not an amount of CPU; the finest step is 1m (a thousandth of a core)")
     return int(milli)

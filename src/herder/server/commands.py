@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from herder.cli.exits import Code, CommandError
+from herder.cli.shape import command, noun
 from herder.client.connection import state_dir
 from herder.model.resources import Resources
 from herder.server.options import ServerOptions, StartError
@@ -19,13 +20,17 @@ from herder.settings import Settings, load, local_defaults
 from herder.settings.sections import DriverSettings
 
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", envvar="HERDER_DATA_DIR", help="Folder for the store, secrets and workers.")
+    Path | None,
+    typer.Option("--data-dir", envvar="HERDER_DATA_DIR", help="Folder for the store, secrets and workers."),
 ]
 ConfigFiles = Annotated[
-    list[Path] | None, typer.Option("--config", "-c", help="herder.yaml, or a folder of such files. Repeatable.")
+    list[Path] | None,
+    typer.Option("--config", "-c", help="herder.yaml, or a folder of such files. Repeatable."),
 ]
 Host = Annotated[str | None, typer.Option(help="Address to listen at (default: loopback only).")]
-Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes any free one (default: 8765).")]
+Port = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Port; 0 takes any free one (default: 8765).")
+]
 Store = Annotated[
     str | None,
     typer.Option("--store", envvar="HERDER_STORE", help="Database URL (default: SQLite in the data folder)."),
@@ -35,13 +40,16 @@ TlsKey = Annotated[Path | None, typer.Option(help="Its key file (PEM).")]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Serve a public address without TLS.")]
 PublicUrl = Annotated[str | None, typer.Option(help="The address that workers are told to call.")]
 
+_SERVER_EXAMPLE = "herder server -c herder.yaml --host 10.0.0.5 --tls-cert server.pem --tls-key server.key"
+_AGENT_EXAMPLE = "herder agent --server https://herder.example:8765 --worker burst-12-1 --token-file token"
+
 
 def add_to(app: typer.Typer) -> None:
-    app.command("up")(up)
-    app.command("server")(server)
-    app.command("agent")(agent)
-    admin = typer.Typer(help="Look after a server's data.", no_args_is_help=True, rich_markup_mode=None)
-    admin.command("invariants")(invariants)
+    command(app, "up", example="herder up\nherder up -c herder.yaml --port 9000")(up)
+    command(app, "server", example=_SERVER_EXAMPLE)(server)
+    command(app, "agent", example=_AGENT_EXAMPLE)(agent)
+    admin = noun("Look after a server's data.", example="herder admin invariants")
+    command(admin, "invariants", example="herder admin invariants")(invariants)
     app.add_typer(admin, name="admin")
 
 
@@ -56,11 +64,9 @@ def up(
     insecure: Insecure = False,
     public_url: PublicUrl = None,
 ) -> None:
-    """\b
-      $ herder up
-      $ herder up -c herder.yaml --port 9000
+    """Run a server on this machine, with workers as local processes.
 
-    Run a server on this machine, with workers as local processes. Ctrl-C stops it and them; accepted jobs are kept.
+    Ctrl-C stops it and them; accepted jobs are kept. Without a file it makes pools that suit the machine.
     """
     options = _options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
     if options.pools is None:
@@ -79,26 +85,28 @@ def server(
     insecure: Insecure = False,
     public_url: PublicUrl = None,
 ) -> None:
-    """\b
-      $ herder server -c herder.yaml --host 10.0.0.5 --tls-cert server.pem --tls-key server.key
+    """Run a server for workers on other machines.
 
-    Run a server for workers on other machines. Stopping it leaves them at work for the next one.
+    Stopping it leaves them at work for the next one.
     """
     _serve(_options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url), hint=False)
 
 
 def agent(
-    server: Annotated[str | None, typer.Option(help="The server's address (default: $HERDER_SERVER).")] = None,
+    server: Annotated[
+        str | None, typer.Option(help="The server's address (default: $HERDER_SERVER).")
+    ] = None,
     worker: Annotated[str | None, typer.Option(help="This worker's name (default: $HERDER_WORKER).")] = None,
     token_file: Annotated[
         Path | None, typer.Option(help="File (mode 0600) with the one-time activation token.")
     ] = None,
-    work_folder: Annotated[Path | None, typer.Option(help="Where attempts get their scratch folders.")] = None,
+    work_folder: Annotated[
+        Path | None, typer.Option(help="Where attempts get their scratch folders.")
+    ] = None,
 ) -> None:
-    """\b
-      $ herder agent --server https://herder.example:8765 --worker burst-12-1 --token-file activation.token
+    """Run attempts on this machine for a server.
 
-    Run attempts on this machine for a server. Drivers start it on the workers they make.
+    Drivers start it on the workers they make.
     """
     from herder.agent.main import run
     from herder.agent.settings import SettingsError, from_environment
@@ -122,17 +130,18 @@ def agent(
 
 
 def invariants(data_dir: DataDir = None, store: Store = None) -> None:
-    """\b
-      $ herder admin invariants
+    """Recompute every count and total from the rows, and name what does not hold.
 
-    Recompute every count and total from the rows and name what does not hold. Works beside a running server.
+    Reads the store itself, beside a running server or without one.
     """
     from herder.store.database import StoreError, open_engine, sqlite_url
     from herder.store.invariants import violations
 
     folder = data_dir or state_dir()
     if store is None and not (folder / "herder.db").exists():
-        raise CommandError(f"there is no store in {folder}", hint="give --data-dir or --store", code=Code.NOT_FOUND)
+        raise CommandError(
+            f"there is no store in {folder}", hint="give --data-dir or --store", code=Code.NOT_FOUND
+        )
     try:
         engine = open_engine(store or sqlite_url(folder))
         with engine.connect() as connection:
@@ -225,5 +234,3 @@ def _say(options: ServerOptions, url: str, hint: bool) -> None:
         console.print("  herder status                   what there is", highlight=False)
         console.print("  herder job submit -- echo hello  a first job", highlight=False)
         console.print("Ctrl-C stops it.", highlight=False)
-
-

@@ -46,7 +46,9 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise StartError(f"cannot use {folder} as data folder: {error.strerror}", "give another --data-dir") from None
+        raise StartError(
+            f"cannot use {folder} as data folder: {error.strerror}", "give another --data-dir"
+        ) from None
     try:
         stack.enter_context(FileLock(folder))
         database = open_engine(options.store_url or sqlite_url(folder))

@@ -28,11 +28,8 @@ from herder.model.driver import Driver, DriverError
 from herder.model.plan import Reason, ReasonKind
 from herder.server.opening import Opened, ensure_admin, open_data, write_server_file
 from herder.server.options import ServerOptions, StartError
-try:  # TEMPORARY
-    from herder.web import routes as web
-    from herder.web import trend
-except ImportError:
-    web = trend = None
+from herder.web.routes import router
+from herder.web.trend import Trend
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +82,10 @@ async def serve(options: ServerOptions, started: Callable[[Running], None] | Non
             on_fatal=server.fatal,
         )
         await _first_writes(core, options, opened)
-        server.config.app = application(core, opened.answers, web.routes(core) if web else ())
+        trend = Trend()
+        server.config.app = application(core, opened.answers, router(core, trend).routes)
         running = Running(core=core, url=url, token=token, stop=server.stop)
-        return await _run(server, core, opened, options, running, started)
+        return await _run(server, core, opened, options, running, trend, started)
 
 
 async def _run(
@@ -96,10 +94,11 @@ async def _run(
     opened: Opened,
     options: ServerOptions,
     running: Running,
+    trend: Trend,
     started: Callable[[Running], None] | None,
 ) -> int:
     loops = [asyncio.create_task(supervise(core, name, loop), name=name) for name, loop in LOOPS.items()]
-    if trend: loops.append(asyncio.create_task(trend.sample(core), name="trend"))
+    loops.append(asyncio.create_task(trend.sample(core), name="trend"))
     if opened.lock is not None:
         loops.append(asyncio.create_task(_watch_lock(opened, server), name="lock"))
     serving = asyncio.create_task(server.run(), name="http")
@@ -172,7 +171,9 @@ def _drivers(options: ServerOptions, opened: Opened) -> dict[str, Driver]:
             drivers[each.name] = open_driver(each.kind, settings)
             drivers[each.name].health()
         except (BadSettings, UnknownDriver) as error:
-            raise StartError(f"driver {each.name}: {error}", "see the drivers section of herder.yaml") from None
+            raise StartError(
+                f"driver {each.name}: {error}", "see the drivers section of herder.yaml"
+            ) from None
         except DriverError as error:
             log.warning("driver %s is not usable now: %s", each.name, error)
     return drivers
@@ -199,7 +200,7 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
 
 def _url(options: ServerOptions, listener: socket.socket) -> str:
     port = listener.getsockname()[1]
-    host = "127.0.0.1" if options.host in ("0.0.0.0", "::", "localhost") else options.host  # noqa: S104
+    host = "127.0.0.1" if options.host in ("0.0.0.0", "::", "localhost") else options.host
     scheme = "https" if options.tls_cert is not None else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 

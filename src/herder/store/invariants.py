@@ -83,11 +83,17 @@ def _batches(connection: Connection) -> Iterator[str]:
     """Counts and costs of a batch are those of its rows."""
     j, a = t.jobs.c, t.attempts.c
     rows: dict[int, Counter[str]] = {}
-    query = select(j.batch_id, j.state, func.count()).where(j.batch_id.is_not(None)).group_by(j.batch_id, j.state)
+    query = (
+        select(j.batch_id, j.state, func.count()).where(j.batch_id.is_not(None)).group_by(j.batch_id, j.state)
+    )
     for batch, state, count in connection.execute(query):
         rows.setdefault(batch, Counter())[JobState(state).label] += count
     costs: Counter[int] = Counter()
-    paid = select(j.batch_id, a.cost_pico).join(t.jobs, j.id == a.job_id).where(j.batch_id.is_not(None), a.cost_pico > 0)
+    paid = (
+        select(j.batch_id, a.cost_pico)
+        .join(t.jobs, j.id == a.job_id)
+        .where(j.batch_id.is_not(None), a.cost_pico > 0)
+    )
     for batch, cost in connection.execute(paid):
         costs[batch] += cost
     for batch in connection.execute(select(t.batches)):

@@ -68,7 +68,13 @@ job_parents = Table(
 Index("job_parents_by_batch", job_parents.c.batch_id)
 
 job_classes = Table(
-    "job_classes", metadata, _int("id", key=True), _text("user"), _text("project"), _text("pool"), _text("spec")
+    "job_classes",
+    metadata,
+    _int("id", key=True),
+    _text("user"),
+    _text("project"),
+    _text("pool"),
+    _text("spec"),
 )
 
 attempts = Table(
@@ -166,9 +172,7 @@ pools = Table(
     _int("updated_at_ms"),
 )
 
-plans = Table(
-    "plans", metadata, _int("number", key=True), _int("made_at_ms"), _int("empty"), _text("body")
-)
+plans = Table("plans", metadata, _int("number", key=True), _int("made_at_ms"), _int("empty"), _text("body"))
 
 events = Table(
     "events",

@@ -7,6 +7,8 @@ from herder.wire.resources import PlanView
 
 #: Names of workers told of one group of actions; the rest is a number.
 NAMES_MAX = 4
+#: Pools of which one plan tells the conclusion.
+VERDICTS_MAX = 8
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,7 +36,8 @@ class Verdict:
     """What was concluded about one pool."""
 
     pool: str
-    actual: int
+    before: int
+    """Workers that were there or coming."""
     desired: int
     reasons: list[tuple[str, str]]
 
@@ -47,6 +50,8 @@ class Decision:
     verdicts: list[Verdict]
     unplaced: list[tuple[int, str]]
     """(jobs, why no pool can take them)"""
+    more: int
+    """Pools of which nothing is told here."""
 
 
 def decision(plan: PlanView) -> Decision:
@@ -57,13 +62,14 @@ def decision(plan: PlanView) -> Decision:
         verdicts=[
             Verdict(
                 pool=report["pool"],
-                actual=report["actual"],
+                before=report["actual"] + report["in_flight"],
                 desired=report["desired"],
                 reasons=[(reason["kind"], reason["text"]) for reason in report["reasons"]],
             )
-            for report in plan.pools
+            for report in plan.pools[:VERDICTS_MAX]
         ],
-        unplaced=[(each["count"], each["reason"]["text"]) for each in plan.unplaced],
+        unplaced=[(each["count"], each["reason"]["text"]) for each in plan.unplaced[:VERDICTS_MAX]],
+        more=max(0, len(plan.pools) - VERDICTS_MAX),
     )
 
 
@@ -71,7 +77,9 @@ def _acts(actions: list[dict[str, Any]]) -> list[Act]:
     groups: dict[tuple[str, ...], Act] = {}
     for action in actions:
         making = action["action"] == "create"
-        what = action["spec"] if making else {"name": action["worker"], "pool": action["pool"], "template": ""}
+        what = (
+            action["spec"] if making else {"name": action["worker"], "pool": action["pool"], "template": ""}
+        )
         reason = action["reason"]
         key = (action["action"], what["pool"], what["template"], reason["kind"], reason["text"])
         act = groups.get(key)

@@ -84,7 +84,7 @@ def sparkline(values: Sequence[int], width: int = 120, height: int = 28, points:
     last = len(values) - 1
     step = max(1, -(-last // (points - 1)))
     places = [*range(last % step, last, step), last]
-    top = max(max(values), 1)
+    top = max(*values, 1)
     first = places[0]
     return " ".join(
         f"{(place - first) * width / max(1, last - first):.1f},{height - 2 - values[place] * (height - 4) / top:.1f}"

@@ -85,7 +85,11 @@ class Live:
     def _changed(self, now: Rendered, sent: dict[str, str]) -> str:
         changed = [name for name in SECTIONS if sent.get(name) != now.fixed[name]]
         sent.update({name: now.fixed[name] for name in changed})
-        return message("".join(_partial(name, now.html[name]) for name in changed), sequence=now.sequence) if changed else ""
+        return (
+            message("".join(_partial(name, now.html[name]) for name in changed), sequence=now.sequence)
+            if changed
+            else ""
+        )
 
 
 async def _next(queue: "asyncio.Queue[EventRecord | None]") -> bool:

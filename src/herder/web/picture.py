@@ -73,7 +73,10 @@ class Picture:
         found = [Fault(at=None, text=f"pool {pool.name} is frozen") for pool in self.pools if pool.frozen]
         if self.decisions:
             found += [
-                Fault(at=None, text=f"{count:,} queued {'job fits' if count == 1 else 'jobs fit'} no pool: {why}")
+                Fault(
+                    at=None,
+                    text=f"{count:,} queued {'job fits' if count == 1 else 'jobs fit'} no pool: {why}",
+                )
                 for count, why in self.decisions[0].unplaced
             ]
         for line in self.status.recent_failures:

@@ -99,8 +99,12 @@ class Pages:
 
     async def sign_in(self, request: Request) -> Response:
         form = await _form(request)
-        if form is None or not form_is_ours(self.core, request.cookies.get(FORM_COOKIE), form.get("secret", "")):
-            return self._login_page(request, "This page had been open for too long. Please try once more.", 403)
+        if form is None or not form_is_ours(
+            self.core, request.cookies.get(FORM_COOKIE), form.get("secret", "")
+        ):
+            return self._login_page(
+                request, "This page had been open for too long. Please try once more.", 403
+            )
         response = RedirectResponse("/", 303)
         try:
             start_session(self.core, request, response, form.get("token", "").strip())
@@ -111,8 +115,12 @@ class Pages:
 
     async def sign_out(self, request: Request) -> Response:
         form = await _form(request)
-        if form is None or not form_is_ours(self.core, request.cookies.get(SESSION_COOKIE), form.get("secret", "")):
-            return secured(PlainTextResponse("This form is not from your dashboard; open / and sign out there.\n", 403))
+        if form is None or not form_is_ours(
+            self.core, request.cookies.get(SESSION_COOKIE), form.get("secret", "")
+        ):
+            return secured(
+                PlainTextResponse("This form is not from your dashboard; open / and sign out there.\n", 403)
+            )
         response = RedirectResponse("/login", 303)
         end_session(response)
         return secured(response)

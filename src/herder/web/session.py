@@ -74,4 +74,6 @@ def form_is_ours(core: Core, cookie: str | None, secret: str) -> bool:
 
 def _set(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
     secure = request.url.scheme == "https"
-    response.set_cookie(name, value, max_age=seconds, path="/", httponly=True, samesite="strict", secure=secure)
+    response.set_cookie(
+        name, value, max_age=seconds, path="/", httponly=True, samesite="strict", secure=secure
+    )

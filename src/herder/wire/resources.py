@@ -255,6 +255,12 @@ class WorkerAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkn
     hours: float | None = None
 
 
+class Said(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Body of writes that need nothing else: why it is done, for the event."""
+
+    message: str = ""
+
+
 class Done(msgspec.Struct, kw_only=True):
     """The plain answer to a write: what changed, in a sentence."""
 

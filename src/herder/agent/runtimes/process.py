@@ -22,7 +22,7 @@ from herder.agent.cgroup import Cgroup
 from herder.agent.cores import Cores
 from herder.agent.output import Output
 from herder.agent.runtimes import Report, Running, Verdict
-from herder.agent.scratch import BadInput, Scratch
+from herder.agent.scratch import Scratch
 from herder.agent.settings import AgentSettings
 from herder.agent.spawn import base_environment, limit_data, spawn, text_as_file
 from herder.agent.watch import Watch
@@ -60,19 +60,30 @@ class ProcessRuntime:
         now_ms = clock.now_ms()
         try:
             payload = _PAYLOAD.decode(assignment.payload)
-            if not payload.command:
-                raise ValueError("the job has no command")
-            scratch = self._make_scratch(assignment, payload)
-        except (msgspec.MsgspecError, OSError, ValueError) as error:
-            return _not_started(assignment, now_ms, error)
+        except msgspec.MsgspecError as error:
+            return _not_started(
+                assignment, now_ms, Cause.START_FAILED, f"the payload cannot be read: {error}"
+            )
+        try:
+            scratch = Scratch(
+                self.settings.folder, assignment.job, assignment.attempt, self.settings.result_most_bytes
+            )
+        except OSError as error:
+            return _not_started(assignment, now_ms, Cause.INFRASTRUCTURE, f"no scratch folder: {error}")
         cores = self.cores.take(assignment.cpu_milli) if self.settings.pin_cpus else ()
         try:
+            if not payload.command:
+                raise ValueError("the job has no command")
+            scratch.write_inputs(payload.inputs)
             process = self._spawn(assignment, payload, scratch, cores)
         except (OSError, ValueError) as error:
             self.cores.release(cores, assignment.cpu_milli)
             scratch.close()
-            scratch.remove()
-            return _not_started(assignment, now_ms, error)
+            self.remove(scratch)
+            ours = isinstance(error, OSError) and error.errno in _OUT_OF_STEAM
+            return _not_started(
+                assignment, now_ms, Cause.INFRASTRUCTURE if ours else Cause.START_FAILED, _text_of(error)
+            )
         return ProcessAttempt(self, assignment, scratch, process, cores, now_ms)
 
     async def close(self) -> None:
@@ -92,18 +103,6 @@ class ProcessRuntime:
             self._lingering.add(scratch)
             if tries > 1:
                 self.loop.call_later(_REMOVE_AGAIN_S, self.remove, scratch, tries - 1)
-
-    def _make_scratch(self, assignment: Assignment, payload: JobPayload) -> Scratch:
-        scratch = Scratch(
-            self.settings.folder, assignment.job, assignment.attempt, self.settings.result_most_bytes
-        )
-        try:
-            scratch.write_inputs(payload.inputs)
-        except (OSError, BadInput):
-            scratch.close()
-            scratch.remove()
-            raise
-        return scratch
 
     def _spawn(
         self, assignment: Assignment, payload: JobPayload, scratch: Scratch, cores: tuple[int, ...]
@@ -262,7 +261,10 @@ class ProcessAttempt:
         peak_mib = self._peak_mib(use)
         result, complaint = self._scratch.result()
         state, cause, message = self._judge(code, peak_mib)
-        self._runtime.report.output(self._output.news(final=True))
+        try:
+            self._runtime.report.output(self._output.news(final=True))
+        except OSError as error:
+            complaint += f"; its output cannot be read: {error.strerror}"
         self._scratch.close()
         self._runtime.remove(self._scratch)
         if self._cgroup is not None:
@@ -313,10 +315,7 @@ class ProcessAttempt:
         return f"used {-(-self._peak_kib // 1024)} MiB of memory, its limit is {limit_mib} MiB; ask for more"
 
 
-def _not_started(assignment: Assignment, now_ms: int, error: Exception) -> Finished:
-    ours = isinstance(error, OSError) and error.errno in _OUT_OF_STEAM
-    cause = Cause.INFRASTRUCTURE if ours else Cause.START_FAILED
-    text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
+def _not_started(assignment: Assignment, now_ms: int, cause: Cause, text: str) -> Finished:
     return Finished(
         job=assignment.job,
         attempt=assignment.attempt,
@@ -326,3 +325,7 @@ def _not_started(assignment: Assignment, now_ms: int, error: Exception) -> Finis
         cause=cause.value,
         message=f"could not be started: {text}",
     )
+
+
+def _text_of(error: OSError | ValueError) -> str:
+    return f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)

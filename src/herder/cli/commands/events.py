@@ -1,6 +1,6 @@
 """`herder events`: what happened, and what happens."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from herder.cli.output.formats import Format
 from herder.cli.output.views import EVENTS
 from herder.cli.session import Session, detaching, session
 from herder.cli.shape import command
+
+if TYPE_CHECKING:
+    from herder.wire.resources import EventView
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,10 +34,19 @@ def add_to(app: typer.Typer) -> None:
             with detaching("the server", "herder events --follow"):
                 _follow(say, kind, about, after, limit)
             return
-        found = list(say.client.events.list(after=after, kind=kind, object=about, limit=limit or 100))
+        found = _past(say, kind, about, after, limit or 100)
         say.printer.items(EVENTS, found)
         if not found:
             say.say(EVENTS.empty)
+
+
+def _past(
+    say: Session, kind: str | None, about: str | None, after: int | None, limit: int
+) -> list["EventView"]:
+    """The latest ones, or with --after those that follow; oldest first."""
+    if after is not None:
+        return list(say.client.events.list(after=after, kind=kind, object=about, limit=limit))
+    return list(say.client.events.latest(kind=kind, object=about, limit=limit))[::-1]
 
 
 def _follow(say: Session, kind: str | None, about: str | None, after: int | None, limit: int | None) -> None:

@@ -32,41 +32,47 @@ def build() -> typer.Typer:
     return app
 
 
+_WORDS = Annotated[list[str], typer.Argument(metavar="COMMAND", help="What to run, after two dashes.")]
+_NAME = Annotated[str | None, typer.Option("--name", help="A name to find the job by.")]
+_CPU = Annotated[str, typer.Option("--cpu", help="Cores: 2, 0.5 or 500m.")]
+_MEMORY = Annotated[str, typer.Option("--memory", help="As in 512Mi or 4Gi.")]
+_DISK = Annotated[str, typer.Option("--disk", help="As in 10Gi.")]
+_GPU = Annotated[int, typer.Option("--gpu", min=0, help="Whole GPUs.")]
+_POOL = Annotated[
+    str, typer.Option("--pool", autocompletion=complete_pools, help="auto: the cheapest that fits.")
+]
+_ENV = Annotated[list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="Repeat for more.")]
+_SELECT = Annotated[
+    list[str] | None, typer.Option("--select", metavar="LABEL=V", help="Only on workers with this label.")
+]
+_TOLERATE = Annotated[
+    list[str] | None, typer.Option("--tolerate", metavar="TAINT=V", help="Also on workers with this taint.")
+]
+_PRIORITY = Annotated[int, typer.Option("--priority", help="Higher is more urgent.")]
+_LIMIT = Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="Stop an attempt after: 10m.")]
+_RETRIES = Annotated[int, typer.Option("--retries", min=0, help="More tries after failures of its own.")]
+_WAIT = Annotated[bool, typer.Option("--wait", help="Stay until it has ended; exit 0 when it succeeded.")]
+_FOLLOW = Annotated[bool, typer.Option("--follow", help="Print its output while it runs; then as --wait.")]
+
+
 def submit(
     ctx: typer.Context,
     *,
-    words: Annotated[list[str], typer.Argument(metavar="COMMAND", help="What to run, after two dashes.")],
-    name: Annotated[str | None, typer.Option("--name", help="A name to find the job by.")] = None,
-    cpu: Annotated[str, typer.Option("--cpu", help="Cores: 2, 0.5 or 500m.")] = "100m",
-    memory: Annotated[str, typer.Option("--memory", help="As in 512Mi or 4Gi.")] = "128Mi",
-    disk: Annotated[str, typer.Option("--disk", help="As in 10Gi.")] = "0",
-    gpu: Annotated[int, typer.Option("--gpu", min=0, help="Whole GPUs.")] = 0,
-    pool: Annotated[
-        str, typer.Option("--pool", autocompletion=complete_pools, help="auto: the cheapest that fits.")
-    ] = "auto",
-    env: Annotated[
-        list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="Repeat for more.")
-    ] = None,
-    select: Annotated[
-        list[str] | None, typer.Option("--select", metavar="LABEL=V", help="Only on workers with this label.")
-    ] = None,
-    tolerate: Annotated[
-        list[str] | None,
-        typer.Option("--tolerate", metavar="TAINT=V", help="Run also on workers with this taint."),
-    ] = None,
-    priority: Annotated[int, typer.Option("--priority", help="Higher is more urgent.")] = 0,
-    timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="TIME", help="Stop an attempt after: 10m.")
-    ] = None,
-    retries: Annotated[
-        int, typer.Option("--retries", min=0, help="More tries after failures of its own.")
-    ] = 0,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Stay until it has ended; exit 0 when it succeeded.")
-    ] = False,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Print its output while it runs; then as --wait.")
-    ] = False,
+    words: _WORDS,
+    name: _NAME = None,
+    cpu: _CPU = "100m",
+    memory: _MEMORY = "128Mi",
+    disk: _DISK = "0",
+    gpu: _GPU = 0,
+    pool: _POOL = "auto",
+    env: _ENV = None,
+    select: _SELECT = None,
+    tolerate: _TOLERATE = None,
+    priority: _PRIORITY = 0,
+    timeout: _LIMIT = None,
+    retries: _RETRIES = 0,
+    wait: _WAIT = False,
+    follow: _FOLLOW = False,
     dry_run: DryRun = False,
 ) -> None:
     """Submit one job.

@@ -52,7 +52,7 @@ def show_all(
 ) -> None:
     """List the plans that did something."""
     say = session(ctx)
-    found = [plan for plan in say.client.plans.list(limit=limit) if everything or not plan.empty]
+    found = list(say.client.plans.list(actions=not everything, limit=limit))
     say.printer.items(PLANS, found)
     if not found:
         say.say(PLANS.empty)

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from herder.cli.completion import JobArgument, PoolArgument, WorkerArgument
-from herder.cli.exits import CommandError
-from herder.cli.output.plans import explanation_lines, pool_explanation
+from herder.cli.output.plans import explanation_lines
 from herder.cli.session import Session, session, suggesting
 from herder.cli.shape import command, noun
 
@@ -34,13 +33,7 @@ def pool(ctx: typer.Context, name: PoolArgument) -> None:
     """Say why a pool has as many workers as it has."""
     say = session(ctx)
     with suggesting(say, "pool", name):
-        say.client.pools.get(name)
-    found = pool_explanation(name, say.client.plans.next())
-    if found is None:
-        raise CommandError(
-            f"the planner has not looked at pool {name} yet",
-            hint="It was made just now? Ask again in a moment.",
-        )
+        found = say.client.pools.why(name)
     _show(say, found)
 
 

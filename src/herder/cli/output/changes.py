@@ -36,14 +36,14 @@ def _snapshots(fetch: Callable[[], Sequence[Any]]) -> Iterator[Sequence[Any]]:
 def _redraw(session: "Session", view: View, snapshots: Iterator[Sequence[Any]]) -> None:
     from rich.console import Console
     from rich.live import Live
+    from rich.text import Text
 
-    printer = session.printer
-    columns = [each for each in view.columns if session.format is Format.WIDE or not each.wide]
     console = Console(file=session.out, force_terminal=True, highlight=False)
-    with Live(console=console, auto_refresh=False, screen=False) as live:
+    with Live(console=console, auto_refresh=False) as live:
         for items in snapshots:
-            printer.now_s = clock.now_s()
-            live.update(printer.rich_table(columns, items) if items else view.empty, refresh=True)
+            session.printer.now_s = clock.now_s()
+            text = "\n".join(session.printer.lines(view, items)) if items else view.empty
+            live.update(Text.from_ansi(text, no_wrap=True, overflow="ellipsis"), refresh=True)
 
 
 def _changes(session: "Session", view: View, snapshots: Iterator[Sequence[Any]]) -> None:

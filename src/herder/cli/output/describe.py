@@ -98,4 +98,14 @@ def _settings(settings: dict[str, Any]) -> str:
         for key, value in settings.items()
         if key not in ("name", "templates") and value not in ({}, [], "")
     }
-    return "\n".join(f"{key}: {value}" for key, value in shown.items()) or "-"
+    return "\n".join(f"{key}: {_setting(value)}" for key, value in shown.items()) or "-"
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "none"}[value]
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={inner}" for key, inner in value.items())
+    if isinstance(value, list):
+        return "; ".join(_setting(inner) for inner in value)
+    return str(value)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from herder.cli.output.words import counted, usd
-from herder.wire.resources import ApplyAnswer, Explanation, PlanView, ReasonView
+from herder.model.money import format_usd
+from herder.wire.resources import ApplyAnswer, Explanation, PlanView
 
 
 def action_line(action: dict[str, Any]) -> str:
@@ -17,8 +18,8 @@ def action_line(action: dict[str, Any]) -> str:
     if row.get("pool"):
         line += f" in {row['pool']}"
     inside = [str(row["template"])] if row.get("template") else []
-    if row.get("price_per_hour_usd"):
-        inside.append(f"{usd(str(row['price_per_hour_usd']))}/h")
+    if isinstance(row.get("price_pico_per_hour"), int):
+        inside.append(f"{format_usd(row['price_pico_per_hour'])}/h")
     if inside:
         line += f" ({', '.join(inside)})"
     reason = reason_text(row.get("reason"))
@@ -59,34 +60,28 @@ def explanation_lines(found: Explanation) -> Iterator[str]:
         yield f"  - {fact.text}" + (f" ({evidence})" if evidence else "")
 
 
-def pool_explanation(name: str, plan: PlanView) -> Explanation | None:
-    """Why a pool is as it is: what the planner says about it now. None when the plan does not know the pool."""
-    row = next((each for each in plan.pools if each.get("pool") == name), None)
-    if row is None:
-        return None
-    own = [each for each in plan.actions if {**(each.get("spec") or {}), **each}.get("pool") == name]
-    doing = "; ".join(action_line(each) for each in own) or "nothing is to be done"
-    summary = f"{row.get('actual', '?')} workers, {row.get('desired', '?')} wanted: {doing}"
-    facts = [_reason(each) for each in row.get("reasons", ())]
-    return Explanation(subject=f"pool/{name}", summary=summary, facts=facts)
-
-
-def _reason(row: Any) -> ReasonView:
-    if not isinstance(row, dict):
-        return ReasonView(kind="", text=str(row))
-    evidence = row.get("evidence") or {}
-    return ReasonView(kind=str(row.get("kind", "")), text=reason_text(row), evidence=dict(evidence))
-
-
 def apply_lines(answer: ApplyAnswer) -> Iterator[str]:
     """The difference that an apply makes, and what it may cost."""
     for change in answer.changes:
         sign = {"created": "+", "updated": "~", "unchanged": " "}[change.change]
         yield f"{sign} pool {change.pool} {change.change}"
         for field, (before, after) in change.fields.items():
-            yield f"    {field}: {_short(before)} → {_short(after)}"
+            shown = _templates if field == "templates" else _short
+            yield f"    {field}: {shown(before)} → {shown(after)}"
     low, high = usd(answer.price_per_hour_min_usd), usd(answer.price_per_hour_max_usd)
     yield f"With these pools the fleet costs {low}/h at its minimum and {high}/h at its maximum."
+
+
+def _templates(rows: Any) -> str:
+    """Templates of a pool with what tells them apart; anything else as it is."""
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return _short(rows)
+    parts = ("cpu", "memory", "disk", "gpu", "slots")
+    return ", ".join(
+        f"{row.get('name')} ({', '.join(f'{part} {row[part]}' for part in parts if row.get(part))}, "
+        f"{usd(str(row.get('price_per_hour', '?')))}/h)"
+        for row in rows
+    )
 
 
 def _short(value: Any) -> str:

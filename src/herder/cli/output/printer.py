@@ -5,17 +5,18 @@ A terminal gets colour and a fitted table; a pipe gets plain columns that are ne
 
 import csv
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 from herder.cli.output.formats import Format
 from herder.cli.output.view import Column, View
 from herder.cli.output.words import style_of
 
 API_VERSION = "v1"
-PIPE_WIDTH = 10_000
-"""Columns of a table with colour that goes into a pipe (`--color always`): nothing is cut there."""
+LONG_LEAST = 20
+"""Free text is never shortened to less than this; then the terminal breaks the line."""
 _GAP = "   "
 
 
@@ -45,49 +46,33 @@ class Printer:
         self.out.flush()
 
     def table(self, view: View, items: Sequence[Any], *, headers: bool | None = None) -> None:
-        columns = [each for each in view.columns if self.format is Format.WIDE or not each.wide]
-        shown = self.headers if headers is None else headers
-        if self.pretty:
-            self._pretty(columns, items, headers=shown)
-            return
-        rows = [[column.show(item, self.now_s) for column in columns] for item in items]
-        self.plain_rows([column.header for column in columns] if shown else None, rows, columns)
-
-    def plain_rows(self, header: list[str] | None, rows: list[list[str]], columns: Sequence[Column]) -> None:
-        lines = ([header] if header else []) + [[_one_line(cell) for cell in row] for row in rows]
-        widths = [max((len(line[n]) for line in lines), default=0) for n in range(len(columns))]
-        for line in lines:
-            cells = [
-                cell.rjust(width) if column.right else cell.ljust(width)
-                for cell, width, column in zip(line, widths, columns, strict=True)
-            ]
-            self.out.write(_GAP.join(cells).rstrip() + "\n")
+        for line in self.lines(view, items, headers=headers):
+            self.out.write(line + "\n")
         self.out.flush()
 
-    def _pretty(self, columns: Sequence[Column], items: Sequence[Any], *, headers: bool) -> None:
-        from rich.console import Console
-
-        width = None if self.out.isatty() else PIPE_WIDTH
-        console = Console(file=self.out, force_terminal=True, highlight=False, width=width)
-        console.print(self.rich_table(columns, items, headers=headers))
-
-    def rich_table(self, columns: Sequence[Column], items: Sequence[Any], *, headers: bool = True) -> Any:
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(
-            box=None, show_header=headers, header_style="bold", padding=(0, 3, 0, 0), pad_edge=False
+    def lines(self, view: View, items: Sequence[Any], *, headers: bool | None = None) -> list[str]:
+        """The table as lines; on a terminal with colour, and with free text shortened to its width."""
+        columns = [each for each in view.columns if self.format is Format.WIDE or not each.wide]
+        rows = [[_one_line(column.show(item, self.now_s)) for column in columns] for item in items]
+        shown = (
+            [[column.header for column in columns]] if (self.headers if headers is None else headers) else []
         )
-        for column in columns:
-            justify: Literal["left", "right"] = "right" if column.right else "left"
-            table.add_column(column.header, justify=justify, overflow="fold", no_wrap=not column.long)
-        for item in items:
-            cells = [_one_line(column.show(item, self.now_s)) for column in columns]
-            styles = [
-                style_of(cell) if column.state else "" for column, cell in zip(columns, cells, strict=True)
-            ]
-            table.add_row(*(Text(cell, style=style) for cell, style in zip(cells, styles, strict=True)))
-        return table
+        widths = [max(map(len, cells)) for cells in zip(*shown, *rows, strict=True)]
+        if self.pretty and self.out.isatty():
+            widths = _fitted(widths, columns, shutil.get_terminal_size().columns)
+        head = [self._bold(self._line(columns, cells, widths)) for cells in shown]
+        return head + [self._line(columns, cells, widths, colored=self.pretty) for cells in rows]
+
+    def _line(
+        self, columns: Sequence[Column], cells: list[str], widths: list[int], *, colored: bool = False
+    ) -> str:
+        out: list[str] = []
+        for column, cell, width in zip(columns, cells, widths, strict=True):
+            text = cell if len(cell) <= width else cell[: width - 1] + "…"
+            padded = text.rjust(width) if column.right else text.ljust(width)
+            style = style_of(cell) if colored and column.state else ""
+            out.append(f"\x1b[{style}m{padded}\x1b[0m" if style else padded)
+        return _GAP.join(out).rstrip()
 
     def _csv(self, view: View, items: Sequence[Any]) -> None:
         writer = csv.writer(self.out, lineterminator="\n")
@@ -153,6 +138,17 @@ class Details:
 
     rows: list[tuple[str, str]]
     tables: list[tuple[str, View, Sequence[Any]]]
+
+
+def _fitted(widths: list[int], columns: Sequence[Column], room: int) -> list[int]:
+    """Narrower columns of free text, so that a line fits; names, states and numbers are never cut."""
+    over = sum(widths) + len(_GAP) * (len(widths) - 1) - room
+    fitted = list(widths)
+    for place, column in reversed(list(enumerate(columns))):
+        if column.long and over > 0:
+            fitted[place] = max(min(LONG_LEAST, widths[place]), widths[place] - over)
+            over -= widths[place] - fitted[place]
+    return fitted
 
 
 def _one_line(text: str) -> str:

@@ -5,25 +5,26 @@ from datetime import datetime
 from herder.model.money import format_usd, parse_usd
 from herder.model.resources import Resources
 
+#: States and the terminal codes of their colours.
 _STYLES = {
-    "ready": "green",
-    "running": "green",
-    "succeeded": "green",
-    "ok": "green",
-    "created": "green",
-    "failed": "bold red",
-    "unhealthy": "bold red",
-    "lost": "bold red",
-    "error": "bold red",
-    "draining": "yellow",
-    "frozen": "yellow",
-    "cordoned": "yellow",
-    "warning": "yellow",
-    "updated": "yellow",
-    "cancelled": "dim",
-    "skipped": "dim",
-    "terminated": "dim",
-    "unchanged": "dim",
+    "ready": "32",
+    "running": "32",
+    "succeeded": "32",
+    "ok": "32",
+    "created": "32",
+    "failed": "1;31",
+    "unhealthy": "1;31",
+    "lost": "1;31",
+    "error": "1;31",
+    "draining": "33",
+    "frozen": "33",
+    "cordoned": "33",
+    "warning": "33",
+    "updated": "33",
+    "cancelled": "2",
+    "skipped": "2",
+    "terminated": "2",
+    "unchanged": "2",
 }
 
 
@@ -49,7 +50,8 @@ def between(start: str | None, end: str | None, now_s: float) -> str:
         return "-"
     if end is None:
         return age(start, now_s)
-    return span(datetime.fromisoformat(end).timestamp() - datetime.fromisoformat(start).timestamp())
+    seconds = datetime.fromisoformat(end).timestamp() - datetime.fromisoformat(start).timestamp()
+    return f"{max(0.0, seconds):.1f}s" if seconds < 10 else span(seconds)
 
 
 def span(seconds: float) -> str:

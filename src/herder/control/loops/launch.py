@@ -46,13 +46,17 @@ async def run(core: Core) -> None:
         core.workers_changed.clear()
         for name, worker in list(core.state.workers.items()):
             if name not in under_way and worker.state in _WORK:
-                task = asyncio.create_task(_WORK[worker.state](core, worker, places), name=f"{worker.state}-{name}")
+                task = asyncio.create_task(
+                    _WORK[worker.state](core, worker, places), name=f"{worker.state}-{name}"
+                )
                 under_way[name] = task
                 task.add_done_callback(partial(_finished, core, under_way, name))
         await core.workers_changed.wait()
 
 
-def _finished(core: Core, under_way: dict[str, asyncio.Task[None]], name: str, task: "asyncio.Task[None]") -> None:
+def _finished(
+    core: Core, under_way: dict[str, asyncio.Task[None]], name: str, task: "asyncio.Task[None]"
+) -> None:
     del under_way[name]
     core.workers_changed.set()  # there may be a next step for it, and there is a free place
     if not task.cancelled() and (error := task.exception()) is not None:

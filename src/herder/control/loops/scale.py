@@ -59,7 +59,9 @@ def _reasons(plan: Plan) -> bytes:
 
 def _refuse(core: Core, changes: Changes, plan: Plan, findings: tuple[str, ...], now: int) -> None:
     """A plan that breaks a rule is a fault of ours: it is not applied, and somebody is told."""
-    log.error("plan %s breaks %d rules and was not applied: %s", plan.number, len(findings), "; ".join(findings))
+    log.error(
+        "plan %s breaks %d rules and was not applied: %s", plan.number, len(findings), "; ".join(findings)
+    )
     record_event(
         core.state,
         changes,

@@ -21,9 +21,7 @@ from herder.model.worker import WorkerState
 log = logging.getLogger(__name__)
 
 #: States in which a machine must be there. Before, it may not have been made yet; after, it may have gone.
-EXPECTED = frozenset(
-    {WorkerState.JOINING, WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING}
-)
+EXPECTED = frozenset({WorkerState.JOINING, WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
 
 
 async def run(core: Core) -> None:
@@ -31,7 +29,9 @@ async def run(core: Core) -> None:
     while True:
         for name, driver in core.drivers.items():
             before = {
-                worker: life_.state for worker, life_ in core.state.workers.items() if life_.spec.driver == name
+                worker: life_.state
+                for worker, life_ in core.state.workers.items()
+                if life_.spec.driver == name
             }
             try:
                 machines = await asyncio.to_thread(driver.list)

@@ -75,7 +75,9 @@ async def worker_view(core: Core, name: str) -> WorkerView:
     query = select(t.workers).where(t.workers.c.name == name)
     row = await core.read(lambda connection: connection.execute(query).first())
     if row is None:
-        raise NotKnown(f"there is no worker {name!r}", hint="herder worker list --all shows also those of the past")
+        raise NotKnown(
+            f"there is no worker {name!r}", hint="herder worker list --ended shows also those of the past"
+        )
     return _row_view(row)
 
 
@@ -196,7 +198,9 @@ def _pool(core: Core, pool: PoolSpec, cost_pico: int) -> PoolView:
 
 def _queued_for(core: Core, pool: PoolName) -> int:
     """Queued jobs that name this pool."""
-    return sum(queue.count for cid, queue in core.state.queues.items() if core.state.classes[cid].pool == pool)
+    return sum(
+        queue.count for cid, queue in core.state.queues.items() if core.state.classes[cid].pool == pool
+    )
 
 
 async def status(core: Core) -> Status:
@@ -205,7 +209,9 @@ async def status(core: Core) -> Status:
     for (user, _, _), used in core.state.usage.items():
         users[user] += used.cost_pico
     workers = core.state.workers.values()
-    failures = select(t.events).where(t.events.c.kind.in_(FAULTS)).order_by(t.events.c.sequence.desc()).limit(5)
+    failures = (
+        select(t.events).where(t.events.c.kind.in_(FAULTS)).order_by(t.events.c.sequence.desc()).limit(5)
+    )
     recent = await core.read(lambda connection: connection.execute(failures).all())
     return Status(
         version=__version__,
@@ -224,7 +230,14 @@ async def status(core: Core) -> Status:
 
 
 #: Kinds of events that a person should look at.
-FAULTS = ("worker.failed", "worker.trouble", "worker.unhealthy", "worker.orphan", "plan.refused", "loop.failed")
+FAULTS = (
+    "worker.failed",
+    "worker.trouble",
+    "worker.unhealthy",
+    "worker.orphan",
+    "plan.refused",
+    "loop.failed",
+)
 
 
 async def plan_page(core: Core, *, after: int | None, limit: int = 50, empty: bool = True) -> Page:
@@ -244,7 +257,9 @@ async def plan_of(core: Core, number: int) -> PlanView:
     query = select(t.plans).where(t.plans.c.number == number)
     row = await core.read(lambda connection: connection.execute(query).first())
     if row is None:
-        raise NotKnown(f"there is no plan {number}", hint="herder plan list shows them; plans that repeat are not kept")
+        raise NotKnown(
+            f"there is no plan {number}", hint="herder plan list shows them; plans that repeat are not kept"
+        )
     return plan_view(json.loads(row.body))
 
 

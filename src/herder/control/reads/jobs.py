@@ -83,12 +83,17 @@ def _filtered(core: Core, wanted: JobFilter) -> Select[Any]:
 def _state_is(label: str) -> list[Any]:
     state = _LABELS.get(label)
     if state is None:
-        raise Invalid(f"{label!r} is not a job's state", field="state", hint=f"choose one of {', '.join(_LABELS)}")
+        raise Invalid(
+            f"{label!r} is not a job's state", field="state", hint=f"choose one of {', '.join(_LABELS)}"
+        )
     opened = t.batches.c.state == "open"
     if state is JobState.PENDING:
         return [t.jobs.c.state == int(JobState.READY), opened]
     if state is JobState.READY:
-        return [t.jobs.c.state == int(JobState.READY), (t.batches.c.state.is_(None)) | (t.batches.c.state == "running")]
+        return [
+            t.jobs.c.state == int(JobState.READY),
+            (t.batches.c.state.is_(None)) | (t.batches.c.state == "running"),
+        ]
     return [t.jobs.c.state == int(state)]
 
 
@@ -255,7 +260,9 @@ async def log_text(core: Core, job: int, attempt: int | None, offset: int) -> tu
             .order_by(t.log_chunks.c.offset)
         )
         state = select(t.attempts.c.state).where(t.attempts.c.job_id == job, t.attempts.c.attempt == number)
-        return [(start, text) for start, text in connection.execute(chunks)], connection.execute(state).scalar()
+        return [(start, text) for start, text in connection.execute(chunks)], connection.execute(
+            state
+        ).scalar()
 
     chunks, state = await core.read(read)
     data = b"".join(_from(chunks, offset))

@@ -141,10 +141,10 @@ class LocalDriver:
         except OSError as error:
             raise Unavailable(f"cannot start an agent: {error}") from error
         self._children[worker] = process
-        agent = processes.agents(self._settings.installation).get(worker)
-        handle = _handle(process.pid, agent.started if agent else 0.0)
+        started = processes.start_time(process.pid)
+        handle = _handle(process.pid, started or 0.0)
         self._record(folder, handle)
-        return Machine(worker=worker, handle=handle, running=agent is not None)
+        return Machine(worker=worker, handle=handle, running=started is not None)
 
     def _environment(self, worker: WorkerName, folder: Path, start: StartData) -> dict[str, str]:
         """The server's own environment may hold secrets that are none of the worker's business: all HERDER_* stay here."""

@@ -79,6 +79,14 @@ def agents(installation: str) -> dict[str, Found]:
     return {each.worker: each for each in processes(installation) if each.worker and each.is_agent}
 
 
+def start_time(pid: int) -> float | None:
+    """None when there is no such process any more."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return None
+
+
 def family(found: list[Found], worker: str) -> list[Found]:
     """Everything that runs for this worker: marked, in a session that a marked one leads, or descended from those."""
     pids = {each.pid for each in found if each.worker == worker}

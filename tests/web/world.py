@@ -1,0 +1,203 @@
+"""A served dashboard over a hand-made engine: no drivers and no loops but the trend's, so that nothing moves by itself.
+
+The server runs on its own thread and event loop; `World.run` does something on it. `stop` and `start` keep data and port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from herder.control.auth import Principal, Role
+from herder.control.clock import new_token, now_ms
+from herder.control.core import Core, CoreSettings
+from herder.control.loops.scale import cycle
+from herder.control.pools import store_pool
+from herder.control.recover import recover
+from herder.control.submission import submit
+from herder.engine.attempt import ended
+from herder.engine.events import record_event
+from herder.engine.worker import activated, drain, provisioned, provisioning
+from herder.model.changes import Changes
+from herder.model.ids import UserName
+from herder.model.plan import Reason, ReasonKind
+from herder.settings import pool_from_plain
+from herder.store.database import migrate, open_engine, sqlite_url
+from herder.web.routes import router
+from herder.web.trend import Sample, Trend
+from herder.wire.exchange import Finished
+from herder.wire.resources import JobSubmission
+
+ANN = Principal(UserName("ann"), Role.ADMINISTRATOR)
+
+
+class World:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.token = new_token()
+        self.secret = new_token()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.core: Core
+        self.trend: Trend
+        self._loop: asyncio.AbstractEventLoop
+        self._server: uvicorn.Server
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), name="world", daemon=True)
+        self._thread.start()
+        assert ready.wait(20)
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self.core.events.close)
+            self._server.should_exit = True
+            self._thread.join(20)
+            assert not self._thread.is_alive()
+            self._thread = None
+
+    def run(self, work: Callable[[Core], Coroutine[Any, Any, Any]]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work(self.core), self._loop).result(20)
+
+    async def _serve(self, ready: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.core = await open_core(self.folder, self.token, self.secret)
+        self.trend = Trend()
+        app = FastAPI(openapi_url=None)
+        app.router.routes.extend(router(self.core, self.trend).routes)
+        sampling = asyncio.create_task(self.trend.sample(self.core))
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=self.port, log_level="warning", lifespan="off", timeout_graceful_shutdown=2
+        )
+        self._server = uvicorn.Server(config)
+        serving = asyncio.create_task(self._server._serve())
+        while not self._server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        ready.set()
+        await serving
+        sampling.cancel()
+        await asyncio.gather(sampling, return_exceptions=True)
+        await self.core.close()
+        self.core.database.dispose()
+
+
+async def open_core(folder: Path, token: str, secret: str) -> Core:
+    """With one administrator, ann. Existing data is taken up."""
+    database = open_engine(sqlite_url(folder))
+    migrate(database)
+    with database.connect() as connection:
+        state, directory, _ = recover(connection, now_ms())
+    settings = CoreSettings(server_url="http://127.0.0.1:1", installation="test", secret=secret)
+    core = Core(
+        settings=settings,
+        state=state,
+        database=database,
+        directory=directory,
+        drivers={},
+        on_fatal=lambda error: None,
+    )
+    if ANN.user not in directory.users:
+        changes = Changes()
+        directory.add_user(changes, ANN.user, Role.ADMINISTRATOR, 1, now_ms())
+        directory.add_token(changes, ANN.user, Role.ADMINISTRATOR, "", now_ms(), token=token)
+        await core.commit(changes)
+    return core
+
+
+async def add_pool(core: Core, name: str, **settings: Any) -> None:
+    changes = Changes()
+    plain = {"name": name, "driver": "local", "templates": ["small", "medium"], "idle_timeout": "30m", **settings}
+    store_pool(core, changes, pool_from_plain(plain), now_ms())
+    record_event(core.state, changes, now_ms(), "pool.created", f"pool/{name}", f"pool {name} created")
+    await core.commit(changes)
+
+
+async def add_jobs(core: Core, count: int, **job: Any) -> None:
+    changes = Changes()
+    for _ in range(count):
+        submit(core, ANN, JobSubmission(command=["echo", "hello"], **job), changes, now_ms())
+    await core.commit(changes)
+
+
+async def boot(core: Core, *names: str) -> None:
+    """These workers are made and join."""
+    changes = Changes()
+    for name in names:
+        worker = core.state.workers[name]  # type: ignore[index]
+        provisioning(core.state, worker, "none")
+        provisioned(core.state, changes, worker, f"pid {len(name)}", now_ms())
+        activated(core.state, changes, worker, f"hash of {name}", "nonce", now_ms())
+    await core.commit(changes)
+
+
+async def finish(core: Core, count: int, state: Any = "succeeded", exit_code: int = 0) -> None:
+    """The oldest running attempts end."""
+    changes = Changes()
+    for job, attempt in list(core.state.live.items())[:count]:
+        worker = core.state.workers[attempt.worker]
+        ending = Finished(
+            job=job, attempt=attempt.number, state=state, exit_code=exit_code,
+            started_at_ms=attempt.assigned_at_ms, ended_at_ms=now_ms(),
+        )  # fmt: skip
+        ended(core.state, changes, worker, ending, None, now_ms())
+    await core.commit(changes)
+
+
+async def trouble(core: Core, text: str) -> None:
+    changes = Changes()
+    record_event(core.state, changes, now_ms(), "worker.trouble", "worker/burst-2-1", text)
+    await core.commit(changes)
+
+
+async def busy(core: Core) -> None:
+    """Three pools, workers in most states, jobs in most states, a frozen pool, and decisions with their reasons."""
+    await add_pool(core, "permanent", min_workers=3, templates=["medium"])
+    await cycle(core, b"")
+    await boot(core, *core.state.workers)
+    await add_pool(core, "burst", max_workers=12, ttl="4h")
+    await add_jobs(core, 60, cpu="900m", memory="1Gi", pool="burst")
+    report = await cycle(core, b"")
+    await boot(core, *[name for name in core.state.workers if name.startswith("burst")][:3])
+    await add_jobs(core, 9, cpu="2", memory="4Gi", pool="permanent")
+    await finish(core, 7)
+    await finish(core, 2, "failed", 1)
+    report = await cycle(core, report)
+    names = list(core.state.workers)
+    changes = Changes()
+    drain(core.state, changes, core.state.workers[names[3]], Reason(kind=ReasonKind.BY_HAND, text="by ann"), now_ms())
+    core.state.workers[names[0]].cordoned = True
+    await core.commit(changes)
+    await add_pool(core, "spot", frozen=True, max_workers=15)
+    await add_jobs(core, 3, pool="spot")
+    await cycle(core, report)
+    await trouble(core, "the driver local could not start it: OutOfCapacity: no core left on this machine")
+
+
+def wave(trend: Trend, until_ms: int) -> None:
+    """A quarter of an hour of plausible past."""
+    for second in range(899, 0, -1):
+        done = 899 - second
+        desired = 3 if done < 200 else min(12, 3 + (done - 200) // 20) if done < 600 else 9
+        actual = 3 if done < 210 else min(12, 3 + (done - 210) // 20) if done < 640 else 9
+        ready = 3 if done < 260 else min(12, 3 + (done - 260) // 20) if done < 640 else 8
+        queued = 0 if done < 190 else max(0, 60 - (done - 190) // 8) if done < 700 else (done - 700) // 6
+        trend.add(
+            Sample(
+                at_ms=until_ms - second * 1000, desired=desired, actual=actual, ready=ready,
+                queued=queued, running=min(ready * 4, queued + 3), price_pico_per_hour=ready * 240_000_000_000,
+            )
+        )  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.support import postgres
+from herder.testing import postgres
 
 # No deadline: on a busy machine it measures the machine. pytest-timeout bounds a test as a whole.
 settings.register_profile("repeat", deadline=None, derandomize=True)

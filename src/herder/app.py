@@ -14,10 +14,14 @@ def main() -> None:
 
 def whole_app() -> typer.Typer:
     """Every command."""
+    from herder.bench import command as bench
+    from herder.demo import command as demo
     from herder.server import commands
 
     app = build_app()
     commands.add_to(app)
+    demo.add_to(app)
+    bench.add_to(app)
     return app
 
 

@@ -129,7 +129,7 @@ class FakeServer:
 
     async def until(self, condition: Callable[[], bool], timeout_s: float = 10) -> None:
         async with asyncio.timeout(timeout_s):
-            while not condition():  # noqa: ASYNC110 - conditions also look at processes and files
+            while not condition():
                 await asyncio.sleep(0.005)
 
     # --- HTTP

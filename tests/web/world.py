@@ -58,7 +58,9 @@ class World:
 
     def start(self) -> None:
         ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), name="world", daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve(ready)), name="world", daemon=True
+        )
         self._thread.start()
         assert ready.wait(20)
 
@@ -81,7 +83,12 @@ class World:
         app.router.routes.extend(router(self.core, self.trend).routes)
         sampling = asyncio.create_task(self.trend.sample(self.core))
         config = uvicorn.Config(
-            app, host="127.0.0.1", port=self.port, log_level="warning", lifespan="off", timeout_graceful_shutdown=2
+            app,
+            host="127.0.0.1",
+            port=self.port,
+            log_level="warning",
+            lifespan="off",
+            timeout_graceful_shutdown=2,
         )
         self._server = uvicorn.Server(config)
         serving = asyncio.create_task(self._server._serve())
@@ -120,7 +127,13 @@ async def open_core(folder: Path, token: str, secret: str) -> Core:
 
 async def add_pool(core: Core, name: str, **settings: Any) -> None:
     changes = Changes()
-    plain = {"name": name, "driver": "local", "templates": ["small", "medium"], "idle_timeout": "30m", **settings}
+    plain = {
+        "name": name,
+        "driver": "local",
+        "templates": ["small", "medium"],
+        "idle_timeout": "30m",
+        **settings,
+    }
     store_pool(core, changes, pool_from_plain(plain), now_ms())
     record_event(core.state, changes, now_ms(), "pool.created", f"pool/{name}", f"pool {name} created")
     await core.commit(changes)
@@ -150,7 +163,7 @@ async def finish(core: Core, count: int, state: Any = "succeeded", exit_code: in
     for job, attempt in list(core.state.live.items())[:count]:
         worker = core.state.workers[attempt.worker]
         ending = Finished(
-            job=job, attempt=attempt.number, state=state, exit_code=exit_code,
+            job=job, attempt=attempt.number, state=state, exit_code=exit_code, cause="exit_code" if exit_code else "",
             started_at_ms=attempt.assigned_at_ms, ended_at_ms=now_ms(),
         )  # fmt: skip
         ended(core.state, changes, worker, ending, None, now_ms())
@@ -178,7 +191,13 @@ async def busy(core: Core) -> None:
     report = await cycle(core, report)
     names = list(core.state.workers)
     changes = Changes()
-    drain(core.state, changes, core.state.workers[names[3]], Reason(kind=ReasonKind.BY_HAND, text="by ann"), now_ms())
+    drain(
+        core.state,
+        changes,
+        core.state.workers[names[3]],
+        Reason(kind=ReasonKind.BY_HAND, text="by ann"),
+        now_ms(),
+    )
     core.state.workers[names[0]].cordoned = True
     await core.commit(changes)
     await add_pool(core, "spot", frozen=True, max_workers=15)

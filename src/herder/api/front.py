@@ -10,11 +10,11 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from herder.api.idempotency import Answers, fingerprint
-from herder.api.replies import BODY_BYTES_MAX, bearer, decode, problem, reply
+from herder.api.replies import bearer, decode, problem, read_body, reply
 from herder.control.auth import Principal, Role
 from herder.control.clock import now_ms
 from herder.control.core import Core
-from herder.control.errors import Refused, TooLarge
+from herder.control.errors import Refused
 from herder.model.changes import Changes
 from herder.model.records import IdempotencyRecord
 
@@ -84,10 +84,12 @@ class Front:
         role: Role = Role.USER,
         then: Callable[[Any], Any] | None = None,
         before: Callable[[Request], Awaitable[None]] | None = None,
+        secret: bool = False,
     ) -> None:
         """A change. `run` is synchronous and all or nothing; the answer leaves when the commit holds.
 
-        `before` may look things up that never change; `then` turns what `run` answered into the body.
+        `before` may look things up that never change; `then` turns what `run` answered into the body. A `secret` answer is
+        not kept for its Idempotency-Key: `run` must give the same one again by itself.
         """
 
         async def endpoint(request: Request) -> Response:
@@ -95,19 +97,26 @@ class Front:
                 if before is not None:
                     self.core.directory.principal(bearer(request))
                     await before(request)
-                return await self._write(request, run, body, role, then)
+                return await self._write(request, run, body, role, then, secret=secret)
             except Refused as refused:
                 return problem(refused)
 
         self._add(method, path, endpoint, run, body, answer, query, role, writes=True)
 
     async def _write(
-        self, request: Request, run: Writing, kind: Any, role: Role, then: Callable[[Any], Any] | None
+        self,
+        request: Request,
+        run: Writing,
+        kind: Any,
+        role: Role,
+        then: Callable[[Any], Any] | None,
+        *,
+        secret: bool,
     ) -> Response:
         who = self.core.directory.principal(bearer(request))
         who.require(role)
-        data = await _body(request)
-        key = request.headers.get("idempotency-key")
+        data = await read_body(request)
+        key = None if secret else request.headers.get("idempotency-key")
         route = f"{request.method} {request.url.path}?{request.url.query}"
         if key:
             known = self.answers.find(who.user, key, route, data)
@@ -164,10 +173,3 @@ class Front:
 
     def mount(self, app: FastAPI, prefix: str) -> None:
         app.include_router(self.router, prefix=prefix)
-
-
-async def _body(request: Request) -> bytes:
-    data = await request.body()
-    if len(data) > BODY_BYTES_MAX:
-        raise TooLarge(f"the body has {len(data)} bytes, at most {BODY_BYTES_MAX} are taken")
-    return data

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from fastapi import Request, Response
 
-from herder.control.errors import Invalid, Refused
+from herder.control.errors import Invalid, Refused, TooLarge
 from herder.wire.resources import Problem
 
 _encode = msgspec.json.Encoder().encode
@@ -21,6 +21,7 @@ _TITLES = {
     413: "Too large",
     422: "Invalid input",
     429: "Too much at once",
+    503: "Not ready",
 }
 
 
@@ -50,8 +51,32 @@ def decode(body: bytes, kind: Any) -> Any:
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
         raise Invalid(text, field=path.rstrip("`").lstrip("."), hint="see /api/v1/openapi.json") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(f"the body is not JSON: {error}") from None
+    except RecursionError:
+        raise Invalid("the body is nested too deeply") from None
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, refused before it fills the memory."""
+    said = request.headers.get("content-length", "")
+    size = int(said) if is_number(said) else 0
+    pieces: list[bytes] = []
+    if size <= BODY_BYTES_MAX:
+        size = 0
+        async for piece in request.stream():
+            size += len(piece)
+            if size > BODY_BYTES_MAX:
+                break
+            pieces.append(piece)
+    if size > BODY_BYTES_MAX:
+        raise TooLarge(f"the body is larger than {BODY_BYTES_MAX} bytes", hint="send it in several calls")
+    return b"".join(pieces)
+
+
+def is_number(text: str) -> bool:
+    """Whether it is the number of a thing. `str.isdigit` alone takes also what `int` refuses, as ²."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def bearer(request: Request) -> str:
@@ -64,7 +89,7 @@ def number(request: Request, name: str, default: int | None = None) -> int | Non
     text = request.query_params.get(name)
     if text is None or text == "":
         return default
-    if not text.lstrip("-").isdigit() or len(text) > 18:
+    if not is_number(text.removeprefix("-")):
         raise Invalid(f"{text!r} is not a whole number", field=name)
     return int(text)
 

@@ -9,10 +9,10 @@ from fastapi.responses import StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from herder.api.front import Front
-from herder.api.replies import bearer, number, problem, reply
+from herder.api.replies import bearer, is_number, number, problem, reply
 from herder.control.auth import Principal, Role
 from herder.control.core import Core
-from herder.control.errors import Refused
+from herder.control.errors import NotReady, Refused
 from herder.control.metrics import registry_of
 from herder.control.reads import fleet as reads
 from herder.engine.invariants import violations
@@ -24,6 +24,9 @@ from herder.wire.resources import EventView, Page
 HEARTBEAT_S = 15.0
 #: Events read at a time when a stream catches up.
 CATCH_UP = 500
+
+#: A store that has not written for longer than this is not ready.
+READY_S = 5.0
 
 _encode = msgspec.json.Encoder().encode
 
@@ -46,7 +49,7 @@ def add(front: Front) -> None:
     async def stream(request: Request, who: Principal) -> Response:
         """Events as they happen (server-sent events); Last-Event-ID resumes."""
         text = request.headers.get("last-event-id", "")
-        after = int(text) if text.isdigit() else number(request, "after")
+        after = int(text) if is_number(text) else number(request, "after")
         return StreamingResponse(
             _stream(core, after), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
@@ -102,7 +105,10 @@ async def health(request: Request) -> Response:
 def ready(core: Core):  # type: ignore[no-untyped-def]
     async def endpoint(request: Request) -> Response:
         """The store takes writes."""
-        await asyncio.wait_for(core.settle(), 5)
+        try:
+            await asyncio.wait_for(core.settle(), READY_S)
+        except TimeoutError:
+            return problem(NotReady(f"the store has not taken a write within {READY_S:g} s"))
         return reply({"status": "ready"})
 
     return endpoint

@@ -6,10 +6,10 @@ from fastapi import Request
 from fastapi.responses import PlainTextResponse
 
 from herder.api.front import Front, Write
-from herder.api.replies import flag, number
+from herder.api.replies import flag, is_number, number
 from herder.control import explain, fleet, pools
 from herder.control.auth import Principal, Role, role_named
-from herder.control.clock import now_ms
+from herder.control.clock import derived_token, now_ms
 from herder.control.errors import NotKnown
 from herder.control.plans import observe, plain_plan
 from herder.control.reads import fleet as reads
@@ -189,7 +189,7 @@ def _add_plans(front: Front) -> None:
     async def get_plan(request: Request, who: Principal) -> PlanView:
         """One plan with its report."""
         text = request.path_params["plan"]
-        if not text.isdigit():
+        if not is_number(text):
             raise NotKnown(f"there is no plan {text!r}")
         return await reads.plan_of(core, int(text))
 
@@ -220,9 +220,15 @@ def _add_people(front: Front) -> None:
         body: TokenCreate = write.body
         user = core.directory.users.get(body.user)  # type: ignore[call-overload]
         role = role_named(body.role or (user.role if user else "user"))
-        token = core.directory.add_token(write.changes, body.user, role, body.note, write.now_ms)
+        key = write.request.headers.get("idempotency-key")
+        # The same call again gets the same token, without its ever being stored.
+        same = f"token/{write.who.user}/{key}/{body.user}/{role.label}/{body.note}"
+        made = derived_token(core.settings.secret, same) if key else None
+        token = core.directory.add_token(write.changes, body.user, role, body.note, write.now_ms, token=made)
         return TokenCreated(token=token, user=body.user, role=role.label)
 
     front.read("/users", list_users, Page)
     front.write("POST", "/users", create_user, UserView, UserView, role=Role.ADMINISTRATOR)
-    front.write("POST", "/tokens", create_token, TokenCreate, TokenCreated, role=Role.ADMINISTRATOR)
+    front.write(
+        "POST", "/tokens", create_token, TokenCreate, TokenCreated, role=Role.ADMINISTRATOR, secret=True
+    )

@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from herder.api.front import Front, Write
-from herder.api.replies import flag, number
+from herder.api.replies import flag, is_number, number
 from herder.control import submission
 from herder.control.auth import Principal
 from herder.control.core import Waiters
@@ -134,11 +134,11 @@ def _add_job_reads(front: Front) -> None:
     async def wait_job(request: Request, who: Principal) -> JobView:
         """One job, when it has ended or the time is up."""
         job = _id(request, "job")
-        waiting = core.jobs_ended.wait(job)  # before looking, so that its end cannot be missed
-        view = await reads.job_view(core, job)
-        if not JobState[view.state.upper()].ended:
-            await asyncio.wait({waiting}, timeout=_seconds(request))
+        with core.jobs_ended.wait(job) as waiting:  # before looking, so that its end cannot be missed
             view = await reads.job_view(core, job)
+            if not JobState[view.state.upper()].ended:
+                await asyncio.wait({waiting}, timeout=_seconds(request))
+                view = await reads.job_view(core, job)
         return view
 
     front.read("/jobs", list_jobs, Page, query=("batch", "state", "user", "pool", *_PAGES))
@@ -158,7 +158,7 @@ def _add_job_questions(front: Front) -> None:
         job, attempt, offset = (
             _id(request, "job"),
             number(request, "attempt"),
-            number(request, "offset", 0) or 0,
+            max(0, number(request, "offset", 0) or 0),
         )
         text, offset, over = await reads.log_text(core, job, attempt, offset)
         if not flag(request, "follow"):
@@ -201,9 +201,10 @@ def _add_cancel(front: Front) -> None:
 
 
 async def _wait(waiters: Waiters, key: int, request: Request, over: Any) -> None:
-    waiting = waiters.wait(key)
-    if not over():
-        await asyncio.wait({waiting}, timeout=_seconds(request))
+    seconds = _seconds(request)
+    with waiters.wait(key) as waiting:
+        if not over():
+            await asyncio.wait({waiting}, timeout=seconds)
 
 
 def _seconds(request: Request) -> float:
@@ -216,6 +217,6 @@ def _seconds(request: Request) -> float:
 
 def _id(request: Request, name: str) -> int:
     text = request.path_params[name]
-    if not text.isdigit() or len(text) > 18:
+    if not is_number(text):
         raise Invalid(f"{text!r} is not a {name}'s number", field=name)
     return int(text)

@@ -5,7 +5,7 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
-from herder.api.replies import bearer, decode, problem
+from herder.api.replies import bearer, decode, problem, read_body
 from herder.control.core import Core
 from herder.control.errors import Refused
 from herder.control.exchange import activate, exchange, worker_of
@@ -17,7 +17,7 @@ _encode = msgspec.json.Encoder().encode
 def routes(core: Core, prefix: str) -> list[Route]:
     async def activation(request: Request) -> Response:
         try:
-            body = decode(await request.body(), ActivateRequest)
+            body = decode(await read_body(request), ActivateRequest)
             answer = await activate(core, bearer(request), body)
         except Refused as refused:
             return problem(refused)
@@ -26,7 +26,7 @@ def routes(core: Core, prefix: str) -> list[Route]:
     async def exchanging(request: Request) -> Response:
         try:
             worker = worker_of(core, bearer(request))
-            body = decode(await request.body(), ExchangeRequest)
+            body = decode(await read_body(request), ExchangeRequest)
             answer = await exchange(core, worker, body, lambda: _gone(request))
         except Refused as refused:
             return problem(refused)

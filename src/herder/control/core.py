@@ -6,7 +6,8 @@ pass; answers and wake-ups leave only when the commit holds.
 """
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,10 +57,19 @@ class Waiters:
 
     by_key: dict[int, list["asyncio.Future[None]"]] = field(default_factory=dict)
 
-    def wait(self, key: int) -> "asyncio.Future[None]":
+    @contextmanager
+    def wait(self, key: int) -> Iterator["asyncio.Future[None]"]:
+        """A future that ends with the next ring of `key`; forgotten with the block that waits for it."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.by_key.setdefault(key, []).append(future)
-        return future
+        try:
+            yield future
+        finally:
+            mine = self.by_key.get(key)
+            if mine is not None and future in mine:
+                mine.remove(future)
+                if not mine:
+                    del self.by_key[key]
 
     def ring(self, key: int) -> None:
         for future in self.by_key.pop(key, ()):
@@ -93,9 +103,11 @@ class Core:
         self.workers_changed = asyncio.Event()
         self.jobs_ended = Waiters()
         self.batches_ended = Waiters()
+        self.closing = False
         self.bells: dict[str, asyncio.Event] = {}
         """By worker: rung when it is to be told something."""
         self.writer = Writer(database, on_fatal)
+        self._on_fatal = on_fatal
         self._gathered = Changes()
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._busy = False
@@ -133,8 +145,15 @@ class Core:
         self._scheduled = self._asked = False
         changes, self._gathered = self._gathered, Changes()
         future, self._future = self._future, asyncio.get_running_loop().create_future()
-        self.placer.run(self.state, changes, now_ms())
-        flush(self.state, changes)
+        try:
+            self.placer.run(self.state, changes, now_ms())
+            flush(self.state, changes)
+        except Exception as error:
+            self._on_fatal(
+                error
+            )  # what is in memory is wrong from here on, and nobody may be answered from it
+            future.set_exception(error)
+            raise
         number, self.state.hand_over = self.state.hand_over, self.state.hand_over + 1
         if changes.empty:
             self._done(changes, future, number)
@@ -168,9 +187,9 @@ class Core:
             bell = self.bells.get(name)
             if bell is not None:
                 bell.set()
-        if self.jobs_ended.by_key:
-            for job in changes.ended_jobs:
-                self.jobs_ended.ring(job)
+        for job in changes.ended_jobs:
+            self.payloads.take(job)  # of one that never started
+            self.jobs_ended.ring(job)
         events = changes.rows.get(EventRecord)
         if events:
             self._announce(list(events.values()))
@@ -189,6 +208,7 @@ class Core:
 
     def sweep(self, batch: int, at_ms: int) -> None:
         """Mark the queued jobs of a cancelled batch one bounded piece at a time, between other commits."""
+        self.payloads.clear()  # those of its queued jobs among them; the others are read when they are needed
         keep = [class_id for class_id, job_class in self.state.classes.items() if job_class.always_run]
 
         async def run() -> None:
@@ -198,6 +218,16 @@ class Core:
         task = asyncio.get_running_loop().create_task(run(), name=f"sweep-{batch}")
         self._sweeps.add(task)
         task.add_done_callback(self._sweeps.discard)
+
+    def let_go(self) -> None:
+        """The server is about to stop: whoever waits is answered now."""
+        self.closing = True
+        self.events.close()
+        for bell in self.bells.values():
+            bell.set()
+        for waiters in (self.jobs_ended, self.batches_ended):
+            for key in list(waiters.by_key):
+                waiters.ring(key)
 
     async def close(self) -> None:
         """Everything gathered is written, then the store is let go."""

@@ -57,3 +57,8 @@ class Overloaded(Refused):
 
     status = 429
     code = "overloaded"
+
+
+class NotReady(Refused):
+    status = 503
+    code = "not_ready"

@@ -18,7 +18,7 @@ from herder.engine.exchange import gather, has_news, leave, take_in
 from herder.engine.state import WorkerLife
 from herder.engine.worker import activated, suspect
 from herder.model.changes import Changes
-from herder.model.ids import WorkerName
+from herder.model.ids import JobId, WorkerName
 from herder.model.records import LogRecord
 from herder.model.worker import WorkerState
 from herder.wire.exchange import (
@@ -104,7 +104,9 @@ async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> 
         now_ms=now,
     )
     for chunk in request.logs:
-        changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text.replace("\x00", "")))
+        own = worker.live.get(JobId(chunk.job))
+        if own is not None and own.number == chunk.attempt:  # a worker writes nobody else's output
+            changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text))
     for each in request.finished:
         ended(core.state, changes, worker, each, _result(each), now)
     if request.leaving:
@@ -131,7 +133,7 @@ async def _hold(core: Core, worker: WorkerLife, number: int, gone: Callable[[], 
     deadline = asyncio.get_running_loop().time() + min(core.settings.poll_s, beat_s(core, worker))
     watch = asyncio.ensure_future(gone())
     try:
-        while not has_news(core.state, worker) and worker.exchange_number <= number:
+        while not (core.closing or has_news(core.state, worker)) and worker.exchange_number <= number:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return

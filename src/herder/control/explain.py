@@ -89,7 +89,7 @@ async def why_pool(core: Core, name: str) -> Explanation:
 async def explain_job(core: Core, job: int) -> Explanation:
     """Why it is in the state it is in, and what it waits for."""
     row = await job_row(core, job)
-    state = effective_state(row)
+    state = effective_state(core, row)
     if state is JobState.READY and JobId(job) not in core.state.live:
         return _waiting(core, row)
     if state is JobState.BLOCKED:
@@ -104,7 +104,7 @@ def _waiting(core: Core, row: Row[Any]) -> Explanation:
     now = now_ms()
     class_id = ClassId(row.class_id)
     facts = _reasons(why_waiting(class_id, core.state.classes[class_id], observe(core.state, now), now))
-    since = (now - (row.ready_at_ms or row.created_at_ms)) / 1000
+    since = (now - (row.ready_at_ms or row.committed_at_ms or row.created_at_ms)) / 1000
     summary = (
         f"job {row.id} has been ready for {since:.0f} s and waits: {facts[0].text if facts else 'it is next'}"
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from herder.control.auth import Principal, Role
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, NotKnown
+from herder.control.pools import TTL_LONGEST_S
 from herder.control.submission import may_change
 from herder.engine import worker as life
 from herder.engine.attempt import cancel as cancel_attempt
@@ -110,8 +111,8 @@ def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
             f"worker {name} was extended {worker.extensions} times, the pool allows {pool.extensions_max}"
         )
     seconds = request.hours * 3600 if request.hours is not None else (pool.extension_s if pool else 7200)
-    if not seconds > 0:
-        raise Invalid("hours must be above 0", field="hours")
+    if not 0 < seconds <= TTL_LONGEST_S:
+        raise Invalid(f"hours must be above 0 and at most {TTL_LONGEST_S // 3600}", field="hours")
     until_ms = worker.expires_at_ms + int(seconds * 1000)
     born_ms = worker.ready_at_ms or worker.requested_at_ms
     if pool is not None and pool.ttl_max_s is not None and until_ms - born_ms > pool.ttl_max_s * 1000:
@@ -160,11 +161,12 @@ def cancel_job(
         attempts, failures = core.state.tried_of(batch.id if batch else None).pop(job, (0, 0))
         _end(core, changes, job, batch, JobState.READY, attempts, failures, now_ms)
         text = f"job {job} cancelled before it started"
+    elif batch is not None and batch.state == "open":
+        # Jobs that are added later may still name it as their parent, and would wait for an end that has been.
+        raise Conflict(f"batch {batch.id} is not committed yet", hint=f"herder batch cancel {batch.id}")
     elif batch is not None and batch.waiting.pop(job, None) is not None:
         _end(core, changes, job, batch, JobState.BLOCKED, 0, 0, now_ms)
         text = f"job {job} cancelled while it waited for its parents"
-    elif batch is not None and batch.state == "open":
-        raise Conflict(f"batch {batch.id} is not committed yet", hint=f"herder batch cancel {batch.id}")
     else:
         return f"job {job} has ended already"
     record_event(

@@ -137,7 +137,8 @@ def _refuse_impossible(core: "Core", job_class: JobClass, where: str) -> None:
             refused.kind, "cpu"
         )
         if refused.kind == "too_large":
-            field = next((name for name, _ in refused.evidence if name in ("memory", "disk", "gpu")), "cpu")
+            short = refused.evidence[0][0].removeprefix("short_")
+            field = {"memory_mib": "memory", "disk_mib": "disk", "gpu": "gpu"}.get(short, "cpu")
         raise Invalid(refused.text, field=f"{where}{field}", hint=refused.remedy)
 
 

@@ -25,6 +25,10 @@ class Payloads:
             self._budget -= len(text) + 120
             self._texts[job] = text
 
+    def clear(self) -> None:
+        for job in list(self._texts):
+            self.take(job)
+
     def take(self, job: int) -> str | None:
         text = self._texts.pop(job, None)
         if text is not None:

@@ -30,6 +30,8 @@ from herder.wire.resources import (
 
 #: Pools of one server: each costs a little in every cycle.
 POOLS_MAX = 1_000
+#: The longest time to live that can be asked for: ten years.
+TTL_LONGEST_S = 87_600 * 3600
 
 
 def apply(
@@ -173,8 +175,9 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
         raise Invalid(
             "workers must be at least 1", field="workers", hint="to remove some: herder worker drain"
         )
-    if ttl_s is not None and not ttl_s > 0:
-        raise Invalid("ttl_hours must be above 0", field="ttl_hours")
+    if ttl_s is not None and not 0 < ttl_s <= TTL_LONGEST_S:
+        hours = TTL_LONGEST_S // 3600
+        raise Invalid(f"ttl_hours must be above 0 and at most {hours}", field="ttl_hours")
     if ttl_s is not None and pool.ttl_max_s is not None and ttl_s > pool.ttl_max_s:
         raise Invalid(
             f"{ttl_s / 3600:g} h is more than the pool's longest time to live",

@@ -14,7 +14,7 @@ from herder.control.job_classes import decode_class
 from herder.engine.job import make_ready
 from herder.engine.state import BatchLife, EngineState, LiveAttempt, Usage, WaitingJob, WorkerLife
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
-from herder.model.job import AttemptState, JobState
+from herder.model.job import AttemptState, Cause, JobState
 from herder.model.money import PicoUsd, share_price
 from herder.model.plan import Reason, ReasonKind
 from herder.model.pool import Taint, TaintEffect
@@ -149,7 +149,9 @@ def _worker(row: Row[Any]) -> WorkerLife:
         activation_nonce=row.activation_nonce,
         free=spec.allocatable,
         free_slots=spec.slots,
-        idle_since_ms=row.ready_at_ms,
+        idle_since_ms=None
+        if row.ready_at_ms is None
+        else row.last_seen_at_ms,  # written when its last attempt ended
     )
 
 
@@ -270,7 +272,8 @@ def _attempts(connection: Connection, state: EngineState) -> None:
             price_pico_per_hour=share_price(
                 worker.spec.price_pico_per_hour, job_class.request, worker.spec.allocatable
             ),
-            cancelling=batch is not None and batch.cancelled and not job_class.always_run,
+            cancelling=row.cause == Cause.CANCELLED
+            or (batch is not None and batch.cancelled and not job_class.always_run),
         )
         state.live[attempt.job] = worker.live[attempt.job] = attempt
         worker.unacked[attempt.job] = 0

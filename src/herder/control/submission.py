@@ -27,6 +27,7 @@ JOBS_PER_CALL = 10_000
 #: One job's command, environment, input and small files together.
 PAYLOAD_BYTES = 256 * 1024
 NAME_LENGTH = 200
+FAILURES_MAX = 1_000_000_000
 
 _encode = msgspec.json.Encoder().encode
 
@@ -47,8 +48,8 @@ def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, n
     who.require(Role.USER)
     _check_name(request.name, "name")
     _check_name(request.project, "project")
-    if request.cancel_after_failures is not None and request.cancel_after_failures < 1:
-        raise Invalid("cancel_after_failures must be at least 1", field="cancel_after_failures")
+    if request.cancel_after_failures is not None and not 1 <= request.cancel_after_failures <= FAILURES_MAX:
+        raise Invalid(f"cancel_after_failures must be 1 to {FAILURES_MAX:,}", field="cancel_after_failures")
     accepted = _check_jobs(core, who, request.project, request.jobs)
     draft = BatchLife(
         id=BatchId(0),
@@ -182,11 +183,16 @@ def _payload(job: JobSubmission, where: str) -> str:
             hint="put large input where the job can fetch it",
         )
     text = data.decode()
-    if "\\u0000" in text:
+    if "\\u0000" in text and _has_nul(job):
         raise Invalid(
             "the job contains a NUL character", field=f"{where}command", hint="no program can be given one"
         )
     return text
+
+
+def _has_nul(job: JobSubmission) -> bool:
+    texts = (*job.command, job.stdin, *job.env, *job.env.values(), *job.inputs, *job.inputs.values())
+    return any("\x00" in text for text in texts)
 
 
 def _check_name(name: str, path: str) -> None:

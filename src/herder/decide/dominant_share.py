@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 
+from herder.decide.fair_share import PARTS, Claim, water_fill
 from herder.model.ids import ClassId, UserName
 from herder.model.resources import ZERO, Resources
 
@@ -93,6 +94,29 @@ def grant(contenders: Sequence[Contender], volumes: dict[int, Volume], total: Re
             continue
         given[contender.user] = given.get(contender.user, 0) + count
         heapreplace(heap, (contender.level(total, given[contender.user]), contender.user, contender))
+
+
+def share_places(members: Sequence[tuple[Contender, Queue, int]], places: int, total: Resources) -> list[int]:
+    """How many of `places` for equal jobs each member gets, of the count it wants: whoever holds least goes first."""
+    granted: dict[UserName, int] = {}
+    wanted: dict[UserName, int] = {}
+    owners = {contender.user: contender for contender, _, _ in members}
+    for contender, queue, count in members:
+        granted[contender.user] = granted.get(contender.user, 0) + queue.granted
+        wanted[contender.user] = wanted.get(contender.user, 0) + count
+    request, worth = members[0][1].request, members[0][1].worth + 1
+    claims, owed = [], {}
+    for user, contender in owners.items():
+        held = share_of(contender.used.minus(request.times(granted[user])), total)
+        claims.append(Claim(user=user, weight=contender.weight, used=held // worth, wanted=wanted[user]))
+        owed[user] = contender.owed * PARTS // worth
+    left = water_fill(places, claims, owed).grants
+    quotas = []
+    for contender, _, count in members:
+        quota = min(count, left[contender.user])
+        left[contender.user] -= quota
+        quotas.append(quota)
+    return quotas
 
 
 def _take_turn(contender: Contender, quantum: int, volumes: dict[int, Volume]) -> int:

@@ -9,10 +9,10 @@ usable room stays empty. It must never put more on a worker than is free there, 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from herder.decide.dominant_share import Contender, Queue, Volume, grant, share_of
+from herder.decide.dominant_share import Contender, Queue, Volume, grant, share_of, share_places
 from herder.decide.fair_share import Claim, water_fill
 from herder.decide.matching import Kinds, kind_of_worker
-from herder.decide.packing.pack import Bin, ItemGroup, pack
+from herder.decide.packing.pack import Bin, ItemGroup, Packing, pack
 from herder.model.ids import ClassId, PoolName, UserName, WorkerName
 from herder.model.observed import QueuedClass
 from herder.model.pool import PoolSpec, Taint
@@ -130,6 +130,10 @@ def _contenders(
     return sorted(found.values(), key=lambda contender: contender.user)
 
 
+#: (place in the list of queues, bin key, how many).
+_Put = tuple[int, int, int]
+
+
 class _Board:
     """What is free on the workers, and what has been put there in this call."""
 
@@ -188,7 +192,11 @@ class _Board:
             free = free.plus(volume.free)
         if not asked.fits_in(free):
             return False
-        return not self._pack([(queue, queue.left) for queue in queues], all_or_nothing=True)
+        packing = self._try([(queue, queue.left) for queue in queues])
+        if packing.unplaced:
+            return False
+        self._put_all(queues, [(packed.item_key, packed.bin_key, packed.count) for packed in packing.placed])
+        return True
 
     def fill_priority(self, contenders: Sequence[Contender], total: Resources) -> dict[UserName, int]:
         """Start what can be started of these; returns what each of their users is owed afterwards."""
@@ -202,7 +210,7 @@ class _Board:
             granted = [
                 (contender, queue) for contender in open_now for queue in contender.queues if queue.granted
             ]
-            unplaced = self._pack([(queue, queue.granted) for _, queue in granted])
+            unplaced = self._pack(granted, [queue.granted for _, queue in granted], total)
             for contender, queue in granted:
                 queue.granted = 0
                 missing = unplaced.get(queue.class_id, 0)
@@ -212,13 +220,14 @@ class _Board:
             if not unplaced:
                 break
         else:
-            self._pack_rest(_still_open(contenders, stuck))
+            self._pack_rest(_still_open(contenders, stuck), total)
         return _owed(before, total)
 
-    def _pack_rest(self, contenders: Sequence[Contender]) -> None:
-        rest = [(contender, queue, queue.left) for contender in contenders for queue in contender.queues]
-        unplaced = self._pack([(queue, count) for _, queue, count in rest])
-        for contender, queue, count in rest:
+    def _pack_rest(self, contenders: Sequence[Contender], total: Resources) -> None:
+        rest = [(contender, queue) for contender in contenders for queue in contender.queues]
+        counts = [queue.left for _, queue in rest]
+        unplaced = self._pack(rest, counts, total)
+        for (contender, queue), count in zip(rest, counts, strict=True):
             contender.used = contender.used.plus(queue.request.times(count - unplaced.get(queue.class_id, 0)))
 
     def _volumes(self) -> dict[int, Volume]:
@@ -233,33 +242,73 @@ class _Board:
         return volumes
 
     def _pack(
-        self, wanted: Sequence[tuple[Queue, int]], *, all_or_nothing: bool = False
+        self, turns: Sequence[tuple[Contender, Queue]], counts: Sequence[int], total: Resources
     ) -> dict[ClassId, int]:
-        """Put them on the workers; returns what found no place. Changes `left` of the queues."""
+        """Put so many of each on the workers; returns what found no place. Places that are too few for equal jobs of
+        several users are shared between them anew: `pack` does not know whose a job is."""
+        queues = [queue for _, queue in turns]
+        packing = self._try(list(zip(queues, counts, strict=True)))
+        placed = [(packed.item_key, packed.bin_key, packed.count) for packed in packing.placed]
+        for shape in dict.fromkeys((queues[key].request, queues[key].allowed) for key, _ in packing.unplaced):
+            members = [key for key, queue in enumerate(queues) if (queue.request, queue.allowed) == shape]
+            if len(members) > 1:
+                asked = [(*turns[key], counts[key]) for key in members]
+                placed = _relabel(placed, members, share_places(asked, _sum_of(placed, members), total))
+        self._put_all(queues, placed)
+        missing = list(counts)
+        for key, _, count in placed:
+            missing[key] -= count
+        return {queue.class_id: count for queue, count in zip(queues, missing, strict=True) if count > 0}
+
+    def _try(self, wanted: Sequence[tuple[Queue, int]]) -> Packing:
         items = [
             ItemGroup(key=key, size=queue.request, count=count, allowed=queue.allowed)
             for key, (queue, count) in enumerate(wanted)
         ]
-        packing = pack(items, self._bins)
-        unplaced = {wanted[key][0].class_id: count for key, count in packing.unplaced}
-        if unplaced and all_or_nothing:
-            return unplaced
+        return pack(items, self._bins)
+
+    def _put_all(self, queues: Sequence[Queue], placed: Iterable[_Put]) -> None:
+        """Changes `left` of the queues and what is free in the bins."""
         taken: dict[int, tuple[Resources, int]] = {}
-        for packed in packing.placed:
-            queue = wanted[packed.item_key][0]
-            queue.left -= packed.count
-            where = (queue.class_id, packed.bin_key)
-            self._put[where] = self._put.get(where, 0) + packed.count
-            size, slots = taken.get(packed.bin_key, (ZERO, 0))
-            taken[packed.bin_key] = size.plus(queue.request.times(packed.count)), slots + packed.count
+        for key, bin_key, count in placed:
+            queue = queues[key]
+            queue.left -= count
+            where = (queue.class_id, bin_key)
+            self._put[where] = self._put.get(where, 0) + count
+            size, slots = taken.get(bin_key, (ZERO, 0))
+            taken[bin_key] = size.plus(queue.request.times(count)), slots + count
         self._bins = [less for full in self._bins if (less := _less(full, taken.get(full.key))) is not None]
-        return unplaced
 
     def assignments(self) -> tuple[Assignment, ...]:
         return tuple(
             Assignment(class_id=class_id, worker=self._workers[key].name, count=count)
             for (class_id, key), count in sorted(self._put.items())
         )
+
+
+def _sum_of(placed: Iterable[_Put], keys: Sequence[int]) -> int:
+    wanted = set(keys)
+    return sum(count for key, _, count in placed if key in wanted)
+
+
+def _relabel(placed: Iterable[_Put], keys: Sequence[int], quotas: Sequence[int]) -> list[_Put]:
+    """The places of `keys`, which are interchangeable, given out again: to each its quota. All places are used."""
+    members = set(keys)
+    result: list[_Put] = []
+    places: list[_Put] = []
+    for put in placed:
+        (places if put[0] in members else result).append(put)
+    turn = iter([(bin_key, count) for _, bin_key, count in places])
+    bin_key, left = -1, 0
+    for key, quota in zip(keys, quotas, strict=True):
+        missing = quota
+        while missing > 0:
+            if left == 0:
+                bin_key, left = next(turn)
+            part = min(missing, left)
+            result.append((key, bin_key, part))
+            missing, left = missing - part, left - part
+    return result
 
 
 def _less(full: Bin, taken: tuple[Resources, int] | None) -> Bin | None:

@@ -120,9 +120,13 @@ def lose(
 
 
 def cancel(state: EngineState, changes: Changes, attempt: LiveAttempt) -> None:
-    """Ask the worker to stop it; it ends when the worker has reported that, or is lost with the worker."""
+    """Ask the worker to stop it; it ends when the worker has reported that, or is lost with the worker.
+
+    Its row says so by its cause, so that a restart of the server does not forget it.
+    """
     if not attempt.cancelling:
         attempt.cancelling = True
+        changes.attempts[attempt.job, attempt.number] = _record(attempt, attempt.state, None)
         state.workers[attempt.worker].cancels.add((attempt.job, attempt.number))
         changes.wake.add(attempt.worker)
 
@@ -155,7 +159,7 @@ def _close(
     message: str = "",
 ) -> None:
     job_class = state.classes[attempt.class_id]
-    cost = cost_of(attempt.price_pico_per_hour, now_ms - attempt.assigned_at_ms)
+    cost = cost_of(attempt.price_pico_per_hour, max(0, now_ms - attempt.assigned_at_ms))
     changes.attempts[attempt.job, attempt.number] = _record(
         attempt, final, now_ms, cause=cause, ending=ending, result=result, message=message, cost=cost
     )
@@ -267,7 +271,7 @@ def _record(
         attempt.number,
         attempt.worker,
         final,
-        cause,
+        Cause.CANCELLED if attempt.cancelling and not final.ended else cause,
         message if ending is None else ending.message,
         None if ending is None else ending.exit_code,
         attempt.assigned_at_ms,

@@ -15,6 +15,9 @@ from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import JobState
 from herder.model.records import JobNew, JobParent
 
+#: Jobs of a circle that an error names.
+CIRCLE_SHOWN = 20
+
 
 class DependencyError(ValueError):
     """A parent that does not exist or a cycle. `index` is the job's place in the call."""
@@ -219,9 +222,13 @@ def _refuse_cycle(inside: Mapping[int, Sequence[int]]) -> None:
 
 
 def _circle(inside: Mapping[int, Sequence[int]], left: Mapping[int, int], at: int) -> str:
-    path = [at]
+    path = {at: 0}
     while True:
         at = next(p for p in inside[at] if left.get(p, 0) > 0)
         if at in path:
-            return " ← ".join(str(i) for i in [*path[path.index(at) :], at])
-        path.append(at)
+            break
+        path[at] = len(path)
+    circle = [*list(path)[path[at] :], at]
+    if len(circle) > CIRCLE_SHOWN:
+        return " ← ".join(str(i) for i in circle[:CIRCLE_SHOWN]) + f" ← … ({len(circle) - 1} jobs)"
+    return " ← ".join(str(i) for i in circle)

@@ -11,6 +11,7 @@ from herder.model.changes import Changes
 from herder.model.ids import PoolName, WorkerName
 from herder.model.job import Cause
 from herder.model.plan import CreateWorker, Reason, ReasonKind
+from herder.model.pool import PoolSpec
 from herder.model.worker import WorkerState
 
 #: Exchanges missed before a worker gets no new work.
@@ -57,6 +58,8 @@ def claim(
 
 def provisioning(state: EngineState, worker: WorkerLife, activation_hash: str) -> None:
     """The driver is about to be called. Recorded before, so that a crash in the call is looked after."""
+    if worker.state is not WorkerState.REQUESTED:
+        return  # taken up again, or told to go in the meantime
     worker.state = WorkerState.PROVISIONING
     worker.activation_hash = activation_hash
     _changed(state, worker)
@@ -210,9 +213,8 @@ def terminated(state: EngineState, changes: Changes, worker: WorkerLife, now_ms:
 def tick(state: EngineState, changes: Changes, now_ms: int, beat_s: dict[PoolName, float]) -> None:
     """What time alone brings: boots that take too long, silence, drains whose grace is over."""
     for worker in list(state.workers.values()):
-        pool = state.pools.get(worker.spec.pool)
-        if pool is None:
-            continue
+        # The workers of a deleted pool still have to go: the usual times hold for them.
+        pool = state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
         if worker.state.in_flight:
             _check_boot(state, changes, worker, pool.boot_timeout_s, now_ms)
         elif worker.state in (WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING):

@@ -4,7 +4,7 @@
 """
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal, InvalidOperation, Overflow
 from typing import NamedTuple
 
 _QUANTITY = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*$")
@@ -27,6 +27,8 @@ _BYTES = {
     "TiB": 2**40,
 }
 _MIB = 2**20
+#: Above this an amount is a slip: a billion cores, an exbibyte. Keeps sums of many far within 64 bits.
+AMOUNT_MAX = 10**12
 
 
 class Resources(NamedTuple):
@@ -78,10 +80,12 @@ def parse_cpu(text: str | float) -> int:
     raw = str(text).strip()
     try:
         milli = Decimal(raw[:-1]) if raw.endswith("m") else Decimal(raw) * 1000
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         raise ValueError(
             f"{raw!r} is not an amount of CPU; write cores (2, 0.5) or thousandths (500m)"
         ) from None
+    if milli.is_finite() and milli > AMOUNT_MAX:
+        raise ValueError(f"{raw[:50]!r} is more CPU than there is anywhere")
     if not milli.is_finite() or milli < 0 or milli != int(milli):
         raise ValueError(f"{raw!r} is not an amount of CPU; the finest step is 1m (a thousandth of a core)")
     return int(milli)
@@ -90,13 +94,15 @@ def parse_cpu(text: str | float) -> int:
 def parse_mib(text: str | float) -> int:
     """A size (`512Mi`, `4Gi`, `8GB`, or a bare number of MiB) to whole MiB, rounded up. Raises ValueError."""
     raw = str(text).strip()
-    if raw.isdigit():
-        return int(raw)
+    whole = raw.isascii() and raw.isdigit()
     match = _QUANTITY.match(raw)
-    if match is None or match.group(2) not in _BYTES or match.group(2) == "":
-        raise ValueError(f"{raw!r} is not a size; write for example 512Mi, 4Gi or 8GB")
-    size = Decimal(match.group(1)) * _BYTES[match.group(2)]
-    return int(-(-size // _MIB))
+    if match is None or (not whole and match.group(2) not in _BYTES) or bool(match.group(2)) is whole:
+        raise ValueError(f"{raw[:50]!r} is not a size; write for example 512Mi, 4Gi or 8GB")
+    size = Decimal(match.group(1)) * (_MIB if whole else _BYTES[match.group(2)])
+    if size > AMOUNT_MAX * _MIB:
+        raise ValueError(f"{raw[:50]!r} is more than there is anywhere")
+    # Not `-(-size // _MIB)`: a Decimal's division cuts off towards zero.
+    return -(-int(size.to_integral_value(ROUND_CEILING)) // _MIB)
 
 
 def format_cpu(milli: int) -> str:

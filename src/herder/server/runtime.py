@@ -115,9 +115,7 @@ async def _run(
     for loop in loops:
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
-    core.events.close()
-    for bell in core.bells.values():
-        bell.set()
+    core.let_go()
     server.should_exit = True
     await serving
     if server.error is not None:

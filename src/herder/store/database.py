@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 #: A number of our own for PostgreSQL's advisory lock ("herder" in ASCII).
 ADVISORY_LOCK = 0x686572646572
@@ -131,7 +131,7 @@ class AdvisoryLock(AbstractContextManager["AdvisoryLock"]):
             return False
         try:
             return self._connection.exec_driver_sql("SELECT 1").scalar() == 1
-        except OperationalError:
+        except SQLAlchemyError:
             return False
 
     def __exit__(

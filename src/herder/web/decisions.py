@@ -21,6 +21,9 @@ class Act:
     kind: str
     text: str
     workers: list[str]
+    before: int = 0
+    desired: int = 0
+    """The pool's number of workers before the plan and after it."""
 
     @property
     def some(self) -> list[str]:
@@ -55,16 +58,25 @@ class Decision:
 
 
 def decision(plan: PlanView) -> Decision:
+    acts = _acts(plan.actions)
+    told = {act.text for act in acts}
+    reports = {report["pool"]: report for report in plan.pools}
+    for act in acts:
+        report = reports.get(act.pool)
+        if report is not None:
+            act.before, act.desired = report["actual"] + report["in_flight"], report["desired"]
     return Decision(
         number=plan.number,
         made_at=plan.made_at,
-        acts=_acts(plan.actions),
+        acts=acts,
         verdicts=[
             Verdict(
                 pool=report["pool"],
                 before=report["actual"] + report["in_flight"],
                 desired=report["desired"],
-                reasons=[(reason["kind"], reason["text"]) for reason in report["reasons"]],
+                reasons=[
+                    (each["kind"], each["text"]) for each in report["reasons"] if each["text"] not in told
+                ],
             )
             for report in plan.pools[:VERDICTS_MAX]
         ],

@@ -77,6 +77,15 @@ def change(values: Sequence[int], seconds: int) -> str:
     return f"{'up' if difference > 0 else 'down'} {abs(difference):,} in {span(seconds)}"
 
 
+def change_of_rate(values: Sequence[int], seconds: int) -> str:
+    """The same for a price per hour (pico-USD), without the amount."""
+    if len(values) < 2 or seconds < 1:
+        return "no trend yet"
+    if values[-1] == values[0]:
+        return f"as {span(seconds)} ago"
+    return f"{'up' if values[-1] > values[0] else 'down'} in {span(seconds)}"
+
+
 def sparkline(values: Sequence[int], width: int = 120, height: int = 28, points: int = 60) -> str:
     """The `points` of an SVG polyline, from zero up; empty when there is nothing to draw."""
     if len(values) < 2:

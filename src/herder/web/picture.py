@@ -1,10 +1,12 @@
 """Everything the dashboard shows at one moment, read once and shared by all sections. Called by `live.py` and the page itself."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.control.reads.fleet import plan_page, status, worker_page
+from herder.model.worker import WorkerState
 from herder.web.decisions import Decision, decision
 from herder.web.figures import milliseconds
 from herder.web.trend import Sample, Trend
@@ -13,9 +15,22 @@ from herder.wire.resources import PoolView, Status, WorkerView
 #: Rows of the table of workers; the command line has the rest.
 WORKERS_MAX = 100
 #: Plans shown, newest first.
-PLANS_MAX = 12
+PLANS_MAX = 10
 #: A fault older than this is history and no longer at the top of the page.
 FAULT_AGE_MS = 3_600_000
+
+_ROLE_ORDER = ("ready", "coming", "going", "unhealthy")
+_ROLES = {
+    WorkerState.REQUESTED: "coming",
+    WorkerState.PROVISIONING: "coming",
+    WorkerState.JOINING: "coming",
+    WorkerState.READY: "ready",
+    WorkerState.UNHEALTHY: "unhealthy",
+    WorkerState.DRAINING: "going",
+    WorkerState.TERMINATING: "going",
+    WorkerState.TERMINATED: "going",
+    WorkerState.FAILED: "going",
+}
 
 JOB_STATES = ("running", "ready", "blocked", "pending", "succeeded", "failed", "cancelled", "skipped")
 JOB_MEANINGS = {
@@ -53,6 +68,14 @@ class Picture:
     @property
     def workers_total(self) -> int:
         return sum(self.status.workers.values())
+
+    @property
+    def workers_in_words(self) -> str:
+        """`5 ready, 2 coming, 1 going`; only what there is."""
+        parts: Counter[str] = Counter()
+        for state, number in self.status.workers.items():
+            parts[_ROLES[WorkerState(state)]] += number
+        return ", ".join(f"{parts[role]:,} {role}" for role in _ROLE_ORDER if parts[role]) or "none"
 
     @property
     def span_s(self) -> int:

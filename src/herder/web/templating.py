@@ -32,7 +32,12 @@ def _environment() -> Environment:
         figures.sparkline,
     )
     environment.filters.update({each.__name__: each for each in filters})
-    environment.globals.update(static_url=static_url, percent=figures.percent, change=figures.change)
+    environment.globals.update(
+        static_url=static_url,
+        percent=figures.percent,
+        change=figures.change,
+        change_of_rate=figures.change_of_rate,
+    )
     return environment
 
 

@@ -84,7 +84,8 @@ class AttemptView(msgspec.Struct, kw_only=True):
     started_at: str | None
     ended_at: str | None
     cpu_s: float
-    memory_peak_mib: int
+    memory_peak_mib: int | None
+    """None: not known (a short attempt that used less than the agent itself)."""
     cost_usd: str
 
 

@@ -54,7 +54,7 @@ async def worker_page(
         query = query.where(t.workers.c.pool == pool)
     if state is not None:
         query = query.where(t.workers.c.state == state)
-    start = int(after) if after is not None and after.isdigit() else 0
+    start = int(after) if after is not None and after.isdecimal() and len(after) <= 18 else 0
     query = query.offset(start).limit(limit + 1)
     rows = await core.read(lambda connection: connection.execute(query).all())
     items = [_ended_worker(core, row) for row in rows[:limit]]
@@ -62,7 +62,7 @@ async def worker_page(
 
 
 def _cut(views: list[WorkerView], after: str | None, limit: int) -> Page:
-    start = int(after) if after is not None and after.isdigit() else 0
+    start = int(after) if after is not None and after.isdecimal() and len(after) <= 18 else 0
     some = views[start : start + limit]
     return Page(items=some, next=str(start + limit) if len(views) > start + limit else None, total=len(views))
 

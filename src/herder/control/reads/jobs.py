@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, Select, and_, select
 
 from herder.control.core import Core
@@ -52,6 +53,8 @@ def _with_attempt(*columns: Any) -> Select[Any]:
             t.attempts.c.message,
             t.attempts.c.result,
             t.batches.c.state.label("batch_state"),
+            t.batches.c.committed_at_ms,
+            t.batches.c.committed_at_ms.is_not(None).label("batch_committed"),
         )
         .outerjoin(t.attempts, last)
         .outerjoin(t.batches, t.batches.c.id == t.jobs.c.batch_id)
@@ -125,18 +128,19 @@ async def job_detail(core: Core, job: int) -> JobDetail:
         **{name: getattr(view, name) for name in view.__struct_fields__},
         payload=json.loads(row.payload),
         parents=sorted(parents),
-        result=json.loads(result) if result else None,
+        result=msgspec.Raw(result.encode()) if result else None,
         history=[_attempt(each) for each in tries],
     )
 
 
-def effective_state(row: Row[Any]) -> JobState:
-    """Rows of an open batch are not ready yet, and those of a cancelled one may not be marked yet."""
+def effective_state(core: Core, row: Row[Any]) -> JobState:
+    """Rows of an open batch are not ready yet, and those of a cancelled one may not be marked yet (`always_run` ones go on)."""
     state = JobState(row.state)
     if state is JobState.READY and row.batch_state == "open":
         return JobState.PENDING
     if state in (JobState.READY, JobState.BLOCKED) and row.batch_state == "cancelled":
-        return JobState.CANCELLED
+        goes_on = row.batch_committed and core.state.classes[ClassId(row.class_id)].always_run
+        return state if goes_on else JobState.CANCELLED
     return state
 
 
@@ -149,7 +153,7 @@ def _view(core: Core, row: Row[Any]) -> JobView:
         key=row.key,
         user=job_class.user,
         project=job_class.project,
-        state=effective_state(row).label,
+        state=effective_state(core, row).label,
         pool=job_class.pool,
         priority=job_class.priority,
         runtime=job_class.runtime,
@@ -162,10 +166,17 @@ def _view(core: Core, row: Row[Any]) -> JobView:
         cause=row.cause,
         message=row.message or "",
         created_at=iso(row.created_at_ms),
-        ready_at=iso_or_none(row.ready_at_ms),
+        ready_at=iso_or_none(_ready_at_ms(row)),
         started_at=iso_or_none(row.started_at_ms),
         ended_at=iso_or_none(row.ended_at_ms),
     )
+
+
+def _ready_at_ms(row: Row[Any]) -> int | None:
+    """A job without parents is ready from the commit of its batch on, which is not written into every row."""
+    if row.ready_at_ms is not None or row.state == JobState.BLOCKED:
+        return int(row.ready_at_ms) if row.ready_at_ms is not None else None
+    return int(row.committed_at_ms) if row.committed_at_ms is not None else None
 
 
 def _attempt(row: Row[Any]) -> AttemptView:
@@ -180,7 +191,7 @@ def _attempt(row: Row[Any]) -> AttemptView:
         started_at=iso_or_none(row.started_at_ms),
         ended_at=iso_or_none(row.ended_at_ms),
         cpu_s=row.cpu_ms / 1000,
-        memory_peak_mib=row.memory_peak_mib,
+        memory_peak_mib=row.memory_peak_mib or None,
         cost_usd=usd_text(row.cost_pico),
     )
 

@@ -16,6 +16,8 @@ from herder.model.driver import Unavailable
 from herder.wire import startup
 
 _LOOK_AGAIN_S = 0.02
+_STARTING_LOOKS = 50
+_STARTING_LOOK_S = 0.002
 
 
 class Found(NamedTuple):
@@ -60,11 +62,20 @@ def _look(process: psutil.Process, installation: str) -> Found | None:
 
 
 def _marks(process: psutil.Process) -> dict[str, str]:
-    """Other people's processes do not let us look: then they are not ours."""
-    try:
-        return process.environ()
-    except (psutil.AccessDenied, psutil.ZombieProcess, OSError):
-        return {}
+    """Other people's processes do not let us look: then they are not ours.
+
+    For an instant within its start a process shows neither environment nor arguments; taken for a stranger's then, a worker would
+    be started twice. Kernel threads (children of 0 or 2) never show any.
+    """
+    for _ in range(_STARTING_LOOKS):
+        try:
+            environment = process.environ()
+            if environment or process.ppid() in (0, 2) or process.cmdline():
+                return environment
+        except (psutil.AccessDenied, psutil.ZombieProcess, OSError):
+            return {}
+        time.sleep(_STARTING_LOOK_S)
+    return {}
 
 
 def _session(pid: int) -> int:

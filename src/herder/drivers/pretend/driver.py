@@ -4,6 +4,8 @@ It has no threads and no clock; `PretendWorld` holds the machines and is where a
 nothing: who wants agents asks `world.newly_booted()`.
 """
 
+import json
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -77,7 +79,24 @@ class PretendDriver:
                 booted_at_ms=self.world.now_ms() + self._boot_ms(spec.name),
                 printed=[f"{spec.name}: power on"],
             )
+            self._show(spec.name, start)
         return self._view(machines[key])
+
+    def _show(self, worker: WorkerName, start: StartData) -> None:
+        """Write the start data for whoever plays the agents; whole or not at all."""
+        folder = self._settings.start_data_folder
+        if folder is None:
+            return
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = folder / f"{worker}.new"
+        said = {
+            "server_url": start.server_url,
+            "activation_token": start.activation_token,
+            "self_delete_after_s": start.self_delete_after_s,
+        }
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(said, file)
+        draft.rename(folder / f"{worker}.json")
 
     def _find(self, worker: WorkerName) -> PretendMachine:
         machine = self.world.machines.get((self._settings.installation, worker))

@@ -1,6 +1,7 @@
 """Settings of the pretend driver."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,3 +14,6 @@ class PretendSettings:
     """Boot times vary by up to this share either way; which worker gets which is derived from its name, so runs repeat."""
     machines_most: int = 10_000
     """The provider's capacity: above it `create` raises OutOfCapacity."""
+    start_data_folder: Path | None = None
+    """Where the start data of each machine is written (`WORKER.json`, mode 0600, with its activation token), so that another
+    process can play the agents. For the bench and tests; None: nowhere."""

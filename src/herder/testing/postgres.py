@@ -1,7 +1,7 @@
-"""A real PostgreSQL for tests, started by the tests that ask for it and gone when they end.
+"""A real PostgreSQL for tests and the bench, started by whoever asks for it and gone when they end.
 
-Used through the fixtures `postgres_server` and `postgres_url` of `tests/conftest.py`, or by `running_server()` where a test
-needs its own server. Where the server comes from, in this order:
+Used through the fixtures `postgres_server` and `postgres_url` of `tests/conftest.py`, and by `running_server()` where a test
+or the bench needs its own server. Needs the extra `postgres`. Where the server comes from, in this order:
 
 1. `HERDER_TEST_POSTGRES_URL`: a server that runs already; the role in the URL must be allowed to create databases;
 2. server programs on this machine: `PATH`, then `/usr/lib/postgresql/*/bin`, the newest first;
@@ -10,8 +10,6 @@ needs its own server. Where the server comes from, in this order:
 A server never outlives its test run: it is the child of a small shell that waits for the end of a pipe, which the system
 closes even when pytest is killed. It must never be skipped: without a server the tests fail and say what to do.
 """
-
-from __future__ import annotations
 
 import importlib.util
 import os
@@ -27,6 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import conninfo, sql
@@ -58,7 +57,7 @@ rm -rf "$folder"
 
 
 class PostgresMissing(RuntimeError):
-    """There is no server to test with; the message says how to get one."""
+    """There is no server to use; the message says how to get one."""
 
 
 class PostgresFailed(RuntimeError):
@@ -72,6 +71,8 @@ class Server:
     admin: str  # libpq connection string of a role that may create databases
     version: str
     origin: str
+    pid: int | None = None
+    """Of the shell that watches over a server of our own; None where the server was there before."""
     _numbers: Iterator[int] = field(default_factory=count)
 
     def url(self, database: str) -> str:
@@ -105,20 +106,21 @@ class Server:
 
 
 @contextmanager
-def running_server(*, fsync: bool | None = None) -> Iterator[Server]:
+def running_server(*, fsync: bool | None = None, url: str | None = None) -> Iterator[Server]:
     """Give a server and stop it afterwards.
 
     `fsync=False` makes it quick and unsafe, which is right for contract tests and wrong for tests of crashes. The default is
-    a safe server unless `HERDER_TEST_POSTGRES_FSYNC=off` is set. A server named by `HERDER_TEST_POSTGRES_URL` is used as it is.
+    a safe server unless `HERDER_TEST_POSTGRES_FSYNC=off` is set. A server named by `url` or `HERDER_TEST_POSTGRES_URL` is used as it is.
     """
-    given = os.environ.get(URL_VARIABLE)
+    given = url or os.environ.get(URL_VARIABLE)
     if given:
         admin = given.replace("postgresql+psycopg://", "postgresql://", 1)
-        yield Server(admin=admin, version=_version(admin), origin=URL_VARIABLE)
+        yield Server(admin=admin, version=_version(admin), origin="a given server")
         return
     if fsync is None:
         fsync = os.environ.get(FSYNC_VARIABLE, "on").lower() not in {"off", "0", "false", "no"}
     programs = find_programs()
+    running: _Running | None = None
     for last_try in (False,) * (START_TRIES - 1) + (True,):
         # Somebody else may take the free port between our look and the server's start.
         try:
@@ -127,8 +129,11 @@ def running_server(*, fsync: bool | None = None) -> Iterator[Server]:
         except PostgresFailed as failure:
             if last_try or "could not bind" not in str(failure):
                 raise
+    assert running is not None
     try:
-        yield Server(admin=running.admin, version=running.version, origin=str(programs))
+        yield Server(
+            admin=running.admin, version=running.version, origin=str(programs), pid=running.supervisor_pid
+        )
     finally:
         running.stop()
 
@@ -180,6 +185,10 @@ class _Running:
             self.stop()
             raise
 
+    @property
+    def supervisor_pid(self) -> int | None:
+        return self._supervisor.pid if self._supervisor is not None else None
+
     def stop(self) -> None:
         """Stop the server and remove its folder."""
         if self._supervisor is not None:
@@ -208,7 +217,7 @@ class _Running:
             raise PostgresFailed(f"{programs}/initdb failed:\n{made.stdout}\n{made.stderr}")
 
     def _start(self, programs: Path, port: int, *, fsync: bool) -> subprocess.Popen[bytes]:
-        settings = {
+        settings: dict[str, object] = {
             "listen_addresses": "127.0.0.1",
             "port": port,
             "unix_socket_directories": self._folder,
@@ -267,9 +276,9 @@ class _Running:
         if self._user is not None:
             os.chown(path, self._user.pw_uid, self._user.pw_gid)
 
-    def _as_user(self) -> dict[str, object]:
+    def _as_user(self) -> dict[str, Any]:
         environment = {"PATH": os.defpath, "HOME": str(self._folder), "LC_ALL": "C", "TZ": "UTC"}
-        common: dict[str, object] = {"cwd": self._folder, "env": environment}
+        common: dict[str, Any] = {"cwd": self._folder, "env": environment}
         if self._user is None:
             return common
         return common | {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}

@@ -1,0 +1,1 @@
+"""How fast Herder is, measured on the real thing: a server process, agents, a store on disk. `herder bench`, `make bench`."""

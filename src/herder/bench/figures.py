@@ -1,0 +1,89 @@
+"""A measured figure, and what it is held against. Made by the measurements, shown by `report`.
+
+The floor is what must be reached, the goal what is wanted. Nothing here decides what is measured or how.
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reached(StrEnum):
+    GOAL = "goal"
+    FLOOR = "floor"
+    NO = "no"
+    UNSAID = "–"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    floor: float
+    goal: float
+    more_is_better: bool = False
+
+    def verdict(self, value: float) -> Reached:
+        sign = 1 if self.more_is_better else -1
+        if sign * value >= sign * self.goal:
+            return Reached.GOAL
+        return Reached.FLOOR if sign * value >= sign * self.floor else Reached.NO
+
+
+def _rate(floor: float, goal: float) -> Target:
+    return Target(floor=floor, goal=goal, more_is_better=True)
+
+
+#: By measurement and name of the figure.
+TARGETS: dict[tuple[str, str], Target] = {
+    ("bulk-submit", "rate"): _rate(20_000, 50_000),
+    ("single-submits", "rate"): _rate(1_000, 3_000),
+    ("noop-jobs", "rate"): _rate(2_000, 6_000),
+    ("noop-jobs", "CPU, all processes"): Target(floor=500, goal=200),
+    ("process-jobs", "rate"): _rate(300, 600),
+    ("submit-to-start", "p50"): Target(floor=10, goal=5),
+    ("submit-to-start", "p99"): Target(floor=50, goal=50),
+    ("long-queue", "no-op CPU against a short queue"): Target(floor=1.20, goal=1.05),
+    ("long-queue", "no-op wall time against a short queue"): Target(floor=1.20, goal=1.05),
+    ("long-queue", "memory"): Target(floor=400, goal=150),
+    ("long-queue", "submit-to-start p50"): Target(floor=10, goal=5),
+    ("long-queue", "submit-to-start p99"): Target(floor=50, goal=50),
+    ("idle-workers", "submit-to-start p50"): Target(floor=10, goal=5),
+    ("idle-workers", "submit-to-start p99"): Target(floor=50, goal=50),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """`value` is the median of `runs`, or the only one there is."""
+
+    measurement: str
+    name: str
+    unit: str
+    value: float
+    runs: tuple[float, ...] = ()
+    note: str = ""
+
+    @property
+    def target(self) -> Target | None:
+        return TARGETS.get((self.measurement, self.name))
+
+    @property
+    def reached(self) -> Reached:
+        return self.target.verdict(self.value) if self.target else Reached.UNSAID
+
+
+def median_of(measurement: str, name: str, unit: str, runs: Sequence[float], note: str = "") -> Figure:
+    return Figure(
+        measurement=measurement,
+        name=name,
+        unit=unit,
+        value=statistics.median(runs),
+        runs=tuple(runs),
+        note=note,
+    )
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The smallest value that at least so many per cent of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]

@@ -1,0 +1,40 @@
+"""How much each measurement does: fixed, so that two runs of the bench can be compared. Read by the measurements."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    runs: int = 5
+    """The figure is the median of so many, after one that does not count."""
+    agents: int = 2
+    bulk_jobs: int = 100_000
+    bulk_clients: int = 2
+    """Connections that submit at a time: while one call is written, the next is read."""
+    bulk_per_call: int = 10_000
+    """What the server takes in one call at most."""
+    single_clients: int = 32
+    single_jobs: int = 9_600
+    noop_jobs: int = 30_000
+    process_jobs: int = 1_500
+    latency_jobs: int = 1_000
+    long_queue: int = 1_000_000
+    short_queue: int = 10
+    idle_workers: int = 1_000
+    idle_watch_s: float = 20.0
+    """How long the idle workers are watched: two beats of the protocol."""
+
+
+FULL = Sizes()
+#: A look that takes about a minute; its figures are rough.
+QUICK = Sizes(
+    runs=3,
+    bulk_jobs=40_000,
+    single_jobs=3_200,
+    noop_jobs=10_000,
+    process_jobs=400,
+    latency_jobs=200,
+    long_queue=100_000,
+    idle_workers=200,
+    idle_watch_s=10.0,
+)

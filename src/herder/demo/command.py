@@ -1,0 +1,181 @@
+"""The command `herder demo`: starts a small world, lets two users work in it, shows it, checks it, and takes it away again.
+
+Added to the command line by `app.py`. Exit 0 only if every job succeeded and the recount agrees. However it ends, also by Ctrl-C,
+nothing is left running and no temporary folder remains – unless `--keep` asked for it.
+"""
+
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from herder.cli.exits import Code
+from herder.cli.session import Session, session
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from herder.demo.recount import Recount
+    from herder.demo.source import Group, Source
+    from herder.demo.work import Watching
+    from herder.demo.world import World
+
+_ASKED_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Input = Annotated[
+    Path | None,
+    typer.Option("--input", metavar="DIR", help="Count this folder instead of Python's own library."),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Keep the data here (default: a temporary folder that is removed)."),
+]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The server's port; 0 takes any free one.")]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Leave the server running, and say how to reach and stop it.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("demo")(demo)
+
+
+def demo(
+    ctx: typer.Context,
+    source: Input = None,
+    data_dir: DataDir = None,
+    port: Port = 0,
+    keep: Keep = False,
+) -> None:
+    """\b
+      $ herder demo
+      $ herder demo --input src --keep
+
+    Show it all on this machine: a server, three pools whose workers are real processes, and two users' real work. Takes less
+    than a minute and leaves nothing behind.
+    """
+    from herder.demo.source import survey
+    from herder.demo.world import begin
+
+    say = session(ctx)
+    console = _console(say)
+    found = survey(source)
+    with ExitStack() as stack:
+        interrupts = stack.enter_context(_Interrupts())
+        world = begin(data_dir, port)
+        stopping = stack.enter_context(ExitStack())
+        stopping.callback(world.stop)
+        stopping.callback(interrupts.hold)
+        interrupts.let_through()
+        good = _play(console, say, found, world)
+        if keep:
+            stopping.pop_all()
+            _say_kept(console, world)
+    if not good:
+        raise typer.Exit(int(Code.FAILURE))
+
+
+def _play(console: "Console", say: Session, source: "Source", world: "World") -> bool:
+    """The whole play, told at its end; whether everything was as it should be."""
+    from herder.client import clock
+    from herder.demo.screen import open_screen
+    from herder.demo.source import deal
+    from herder.demo.summary import judge, tell
+    from herder.demo.work import Watching, read_back, run_batches, wait_for_shrinking
+    from herder.demo.world import USERS, wait_until_it_answers
+
+    began_s = clock.monotonic_s()
+    dealt = deal(source.groups, USERS)
+    with open_screen(console, quiet=say.quiet) as screen, ExitStack() as stack:
+        screen.say(f"Starting a server with its data in {world.folder} …")
+        wait_until_it_answers(world)
+        screen.say(f"The server listens at {world.url}")
+        watching = Watching(
+            clients={user: stack.enter_context(world.client(user)) for user in dealt},
+            jobs_total=sum(len(groups) + 1 for groups in dealt.values()),
+            show=screen.show,
+            alive=lambda: world.running,
+            began_s=began_s,
+        )
+        batches = run_batches(watching, source, dealt)
+        recounts = _recounts(watching, source, dealt)
+        wait_for_shrinking(watching)
+        outcome = read_back(watching, batches)
+    verdict = judge(outcome, recounts)
+    tell(console, source, outcome, recounts, verdict, clock.monotonic_s() - began_s)
+    return verdict.good
+
+
+def _recounts(
+    watching: "Watching", source: "Source", dealt: "dict[str, list[Group]]"
+) -> "dict[str, Recount]":
+    """Done while the burst workers become idle and go."""
+    from herder.demo.recount import recount
+
+    def between() -> None:
+        watching.look()
+
+    found = {}
+    for user, groups in dealt.items():
+        watching.phase = f"this process counts {user}'s files again, the burst workers become idle"
+        files = [name for group in groups for name in group.files]
+        found[user] = recount(source.root, files, between)
+    return found
+
+
+def _say_kept(console: "Console", world: "World") -> None:
+    lines = [
+        "",
+        f"The server still runs at {world.url}  (process {world.process.pid}, data in {world.folder})",
+        f"  export HERDER_DATA_DIR={world.folder}   lets the command line find it",
+        "  herder status                      what there is",
+        f"  {world.url}                        its dashboard; sign in with the token in {world.folder}/admin.token",
+        f"  kill {world.process.pid}           stops it and its workers",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+class _Interrupts:
+    """Ctrl-C, a termination, the terminal's end: all stop the demo, but never while it starts or stops something.
+
+    Those are bounded in time, and half of either would leave something running. (Ignoring the signals instead would not do:
+    a child inherits that.)
+    """
+
+    def __init__(self) -> None:
+        self._held = True
+        self._came = False
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._signalled) for number in _ASKED_TO_STOP}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        self._came = True
+        if not self._held:
+            self._held = True
+            raise KeyboardInterrupt
+
+    def hold(self) -> None:
+        self._held = True
+
+    def let_through(self) -> None:
+        """Raises KeyboardInterrupt when one came meanwhile."""
+        self._held = self._came
+        if self._came:
+            raise KeyboardInterrupt
+
+
+def _console(say: Session) -> "Console":
+    from rich.console import Console
+
+    colored = say.colored(say.out)
+    return Console(file=say.out, no_color=not colored, highlight=False)

@@ -1,0 +1,464 @@
+"""The engine with a store under it and pretend agents on it, without processes or a clock: time is a number that tests move.
+
+`World.commit` does what the server's hand-over does: a placement pass, rows written by the real statements, then durable.
+`World.crash` forgets the memory and recovers from the rows, as a server does that was killed. Messages between agents and
+server are values that a test delivers, loses, repeats or reorders.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.pool import StaticPool
+
+from herder.control.auth import Principal, Role
+from herder.control.fleet import cancel_job
+from herder.control.placing import Placer
+from herder.control.pools import store_pool
+from herder.control.recover import recover
+from herder.engine.attempt import ended
+from herder.engine.batch import add_jobs, commit_batch, create_batch, resolve
+from herder.engine.batch_end import cancel_batch
+from herder.engine.exchange import gather, leave, take_in
+from herder.engine.flush import flush
+from herder.engine.invariants import violations
+from herder.engine.queue import ReadyQueue
+from herder.engine.state import BatchLife, EngineState, WorkerLife
+from herder.engine.worker import activated, claim, provisioned, provisioning
+from herder.model.changes import Changes
+from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
+from herder.model.job import JobClass, JobState
+from herder.model.money import PicoUsd
+from herder.model.plan import CreateWorker, Reason, ReasonKind
+from herder.model.pool import PoolSpec, Template
+from herder.model.records import AttemptRecord, JobClassRecord, JobNew, JobStatus
+from herder.model.resources import Resources
+from herder.model.worker import WorkerSpec
+from herder.store import tables
+from herder.store.invariants import violations as stored_violations
+from herder.store.statements import statements_for
+from herder.store.sweep import sweep_batch
+from herder.wire.exchange import Finished
+
+T0 = 1_700_000_000_000
+SMALL = Resources(1000, 1024, 1024)
+TEMPLATE = Template(
+    name="two", allocatable=Resources(2000, 4096, 8192), price_pico_per_hour=PicoUsd(360), slots=8
+)
+POOL = PoolSpec(name=PoolName("std"), driver="pretend", templates=(TEMPLATE,), max_workers=100)
+ADMIN = Principal(UserName("root"), Role.ADMINISTRATOR)
+
+
+def job_class(user: str = "ann", request: Resources = SMALL, **more: Any) -> JobClass:
+    return JobClass(user=UserName(user), request=request, **more)
+
+
+def fresh_store() -> Engine:
+    """An empty SQLite in memory with our tables."""
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    with engine.begin() as connection:
+        connection.execute(text("PRAGMA synchronous=OFF"))
+        tables.metadata.create_all(connection)
+    return engine
+
+
+def write(engine: Engine, changes: Changes) -> None:
+    """One transaction with the writer's own statements, in its order."""
+    by_record = statements_for(engine.dialect.name).by_record
+    lots: list[tuple[type, Sequence[Any]]] = [
+        (JobNew, changes.jobs_new),
+        (JobStatus, list(changes.job_status.values())),
+        (AttemptRecord, list(changes.attempts.values())),
+        *((kind, list(table.values())) for kind, table in changes.rows.items()),
+    ]
+    with engine.begin() as connection:
+        for kind, rows in lots:
+            if rows:
+                connection.exec_driver_sql(by_record[kind], (msgspec.json.encode(rows).decode(),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """An exchange on its way to the server."""
+
+    worker: WorkerName
+    number: int
+    ack: int
+    begun: tuple[tuple[int, int, int], ...] = ()
+    held: tuple[tuple[int, int], ...] | None = None
+    finished: tuple[Finished, ...] = ()
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The server's words on their way to a worker. `of`: the message that it receipts."""
+
+    of: Message
+    number: int = 0
+    assign: tuple[tuple[int, int], ...] = ()
+    cancel: tuple[tuple[int, int], ...] = ()
+    drain: bool = False
+    stop: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Agent:
+    """What a worker does with messages, as the real agent does it, but for the work."""
+
+    worker: WorkerName
+    number: int = 0
+    ack: int = 0
+    ack_of: int = 0
+    held: dict[tuple[int, int], bool] = field(default_factory=dict)
+    """By (job, attempt): whether its start was told."""
+    outbox: dict[tuple[int, int], Finished] = field(default_factory=dict)
+    over: set[tuple[int, int]] = field(default_factory=set)
+    ran: list[tuple[int, int]] = field(default_factory=list)
+    draining: bool = False
+    gone: bool = False
+
+    def message(self, now_ms: int, *, tell_held: bool = True, leaving: bool = False) -> Message:
+        self.number += 1
+        return Message(
+            worker=self.worker,
+            number=self.number,
+            ack=self.ack,
+            begun=tuple((job, attempt, now_ms) for (job, attempt), told in self.held.items() if not told),
+            held=(*self.held, *self.outbox) if tell_held else None,
+            finished=tuple(self.outbox.values()),
+            leaving=leaving,
+        )
+
+    def end(self, key: tuple[int, int], now_ms: int, state: str = "succeeded", **more: Any) -> None:
+        self.held.pop(key)
+        self.over.add(key)
+        self.outbox[key] = finished(*key, state, started_at_ms=now_ms, ended_at_ms=now_ms, **more)
+
+    def hear(self, answer: Answer, now_ms: int) -> None:
+        if self.gone:
+            return
+        for each in answer.of.finished:
+            self.outbox.pop((each.job, each.attempt), None)
+        for job, attempt, _ in answer.of.begun:
+            if (job, attempt) in self.held:
+                self.held[job, attempt] = True
+        if answer.number and answer.of.number > self.ack_of:
+            self.ack, self.ack_of = answer.number, answer.of.number
+        if answer.stop:
+            self.gone = True
+            return
+        self.draining = self.draining or answer.drain
+        for key in answer.assign:
+            if key not in self.held and key not in self.over:
+                self.held[key] = False
+                self.ran.append(key)
+        for key in answer.cancel:
+            if key in self.held:
+                self.end(key, now_ms, "cancelled", cause="cancelled")
+
+
+def finished(job: int, attempt: int, state: str = "succeeded", **more: Any) -> Finished:
+    more = {"started_at_ms": T0, "ended_at_ms": T0, **more}
+    return Finished(job=job, attempt=attempt, state=state, **more)  # type: ignore[arg-type]
+
+
+class World:
+    """One server's engine and store. Everything it accepted is in `accepted`."""
+
+    def __init__(self, *pools: PoolSpec, engine: Engine | None = None) -> None:
+        self.engine = engine or fresh_store()
+        self.state = EngineState(answer_base=T0)
+        self.changes = Changes()
+        self.placer = Placer()
+        self.now_ms = T0
+        self.accepted: set[int] = set()
+        self.sweeps: dict[int, int] = {}
+        self.restarts = 0
+        for pool in pools or (POOL,):
+            core = SimpleNamespace(state=self.state, raw_classes={})
+            store_pool(core, self.changes, pool, self.now_ms)  # type: ignore[arg-type]
+
+    # --- work
+
+    def class_id(self, wanted: JobClass) -> ClassId:
+        found = self.state.class_ids.get(wanted)
+        if found is not None:
+            return found
+        made = ClassId(self.state.next_class)
+        self.state.next_class += 1
+        self.state.classes[made] = wanted
+        self.state.class_ids[wanted] = made
+        spec = msgspec.json.encode(wanted).decode()
+        self.changes.put(JobClassRecord(made, wanted.user, wanted.project, wanted.pool, spec))
+        return made
+
+    def submit(self, count: int = 1, wanted: JobClass | None = None) -> list[JobId]:
+        ids = [self.class_id(wanted or job_class())] * count
+        first = add_jobs(self.state, self.changes, None, ids, [None] * count, ["{}"] * count, {}, self.now_ms)
+        return self._accept(first, count)
+
+    def batch(self, cancel_after_failures: int | None = None) -> BatchLife:
+        return create_batch(
+            self.state,
+            self.changes,
+            user=UserName("ann"),
+            project="default",
+            name="",
+            attributes="{}",
+            cancel_after_failures=cancel_after_failures,
+            now_ms=self.now_ms,
+        )
+
+    def add(
+        self,
+        batch: BatchLife,
+        classes: Sequence[JobClass],
+        references: dict[int, Sequence[str | int]] | None = None,
+        keys: Sequence[str | None] | None = None,
+    ) -> list[JobId]:
+        """`references`: by place in this call, keys or positions in the batch."""
+        count, names = len(classes), keys or [None] * len(classes)
+        places = {key: place for place, key in enumerate(names) if key is not None}
+        parents = resolve(batch, self.state.next_job, count, places, references or {})
+        ids = [self.class_id(each) for each in classes]
+        first = add_jobs(self.state, self.changes, batch, ids, names, ["{}"] * count, parents, self.now_ms)
+        return self._accept(first, count)
+
+    def commit_batch(self, batch: BatchLife) -> None:
+        commit_batch(self.state, self.changes, batch, self.now_ms)
+
+    def cancel_batch(self, batch: BatchLife) -> None:
+        cancel_batch(self.state, self.changes, batch, self.now_ms, actor="user/ann", why="by ann")
+
+    def cancel_job(self, job: int) -> str:
+        row = self.job(job)
+        core = SimpleNamespace(state=self.state)
+        batch = BatchId(row.batch_id) if row.batch_id is not None else None
+        return cancel_job(
+            core,  # type: ignore[arg-type]
+            ADMIN,
+            JobId(job),
+            ClassId(row.class_id),
+            batch,
+            self.changes,
+            self.now_ms,
+        )
+
+    def _accept(self, first: int, count: int) -> list[JobId]:
+        jobs = [JobId(first + index) for index in range(count)]
+        self.accepted.update(jobs)
+        return jobs
+
+    # --- workers
+
+    def spec(self, number: int, pool: PoolSpec = POOL) -> WorkerSpec:
+        made = pool.templates[0]
+        return WorkerSpec(
+            name=WorkerName(f"{pool.name}-{number}-1"),
+            pool=pool.name,
+            template=made.name,
+            driver=pool.driver,
+            allocatable=made.allocatable,
+            slots=made.slots,
+            price_pico_per_hour=made.price_pico_per_hour,
+            plan=PlanNumber(number),
+        )
+
+    def claim(self, number: int, pool: PoolSpec = POOL, expires_at_ms: int | None = None) -> WorkerLife:
+        reason = Reason(kind=ReasonKind.QUEUED_JOBS, text="jobs wait", evidence=(("jobs", 1),))
+        action = CreateWorker(spec=self.spec(number, pool), expires_at_ms=expires_at_ms, reason=reason)
+        return claim(self.state, self.changes, action, self.now_ms)
+
+    def ready_worker(self, number: int = 1, pool: PoolSpec = POOL) -> tuple[WorkerLife, Agent]:
+        worker = self.claim(number, pool)
+        self.boot(worker)
+        return worker, Agent(worker=worker.spec.name)
+
+    def boot(self, worker: WorkerLife) -> None:
+        name = worker.spec.name
+        provisioning(self.state, worker, f"activation-{name}")
+        provisioned(self.state, self.changes, worker, f"handle-{name}", self.now_ms)
+        assert activated(self.state, self.changes, worker, f"token-{name}", "nonce", self.now_ms)
+
+    # --- the exchange
+
+    def handle(self, message: Message) -> Answer:
+        """What the server does with it; the answer leaves after the commit."""
+        worker = self.state.workers.get(message.worker)
+        if worker is None:
+            return Answer(of=message, stop=True)
+        self.take_in(worker, message)
+        self.commit()
+        return self.answer(message)
+
+    def take_in(self, worker: WorkerLife, message: Message) -> None:
+        take_in(
+            self.state,
+            self.changes,
+            worker,
+            number=message.number,
+            ack=message.ack,
+            begun=message.begun,
+            held=message.held,
+            finished=frozenset((each.job, each.attempt) for each in message.finished),
+            now_ms=self.now_ms,
+        )
+        for each in message.finished:
+            ended(self.state, self.changes, worker, each, None, self.now_ms)
+        if message.leaving:
+            leave(self.state, self.changes, worker, self.now_ms)
+
+    def answer(self, message: Message) -> Answer:
+        worker = self.state.workers.get(message.worker)
+        if worker is None or worker.state.value in ("terminating", "terminated", "failed"):
+            return Answer(of=message, stop=True)
+        number, attempts, cancels = gather(self.state, worker)
+        return Answer(
+            of=message,
+            number=number,
+            assign=tuple((each.job, each.number) for each in attempts),
+            cancel=tuple((int(job), attempt) for job, attempt in cancels),
+            drain=worker.state.value == "draining",
+        )
+
+    def talk(self, agent: Agent, **more: Any) -> Answer:
+        """An exchange in which nothing goes wrong."""
+        answer = self.handle(agent.message(self.now_ms, **more))
+        agent.hear(answer, self.now_ms)
+        return answer
+
+    # --- the store
+
+    def commit(self) -> Changes:
+        """A hand-over: place, write, durable. Sweeps wait in `sweeps`."""
+        self.placer.run(self.state, self.changes, self.now_ms)
+        flush(self.state, self.changes)
+        done, self.changes = self.changes, Changes()
+        write(self.engine, done)
+        self.state.durable = self.state.hand_over
+        self.state.hand_over += 1
+        self.sweeps.update(done.sweeps)
+        return done
+
+    def sweep(self) -> None:
+        keep = [class_id for class_id, each in self.state.classes.items() if each.always_run]
+        for batch, at_ms in self.sweeps.items():
+            with self.engine.begin() as connection:
+                while sweep_batch(connection, batch, at_ms, keep):
+                    pass
+        self.sweeps.clear()
+
+    def recovered(self) -> tuple[EngineState, list[int]]:
+        with self.engine.connect() as connection:
+            state, _, unswept = recover(connection, self.now_ms)
+        return state, unswept
+
+    def crash(self) -> None:
+        """What was not committed never was; the rest is read back."""
+        self.now_ms += 2_000
+        self.state, unswept = self.recovered()
+        self.changes, self.placer = Changes(), Placer()
+        self.sweeps = dict.fromkeys(unswept, self.now_ms)
+        self.accepted = {job for job in self.accepted if job < self.state.next_job}
+        self.restarts += 1
+
+    def job(self, job: int) -> Any:
+        with self.engine.connect() as connection:
+            return connection.execute(tables.jobs.select().where(tables.jobs.c.id == job)).one()
+
+    def job_state(self, job: int) -> JobState:
+        return JobState(self.job(job).state)
+
+    def attempts(self, job: int) -> list[Any]:
+        query = (
+            tables.attempts.select()
+            .where(tables.attempts.c.job_id == job)
+            .order_by(tables.attempts.c.attempt)
+        )
+        with self.engine.connect() as connection:
+            return list(connection.execute(query))
+
+    def faults(self) -> list[str]:
+        """Broken rules of memory and, after a commit, of the rows, and what a crash now would lose."""
+        found = violations(self.state)
+        with self.engine.connect() as connection:
+            found += stored_violations(connection)
+        before, after = picture(self.state), picture(self.recovered()[0])
+        found += [
+            f"{key}: {before[key]} in memory, {after[key]} recovered"
+            for key in before
+            if before[key] != after[key]
+        ]
+        return found
+
+
+def queued_jobs(queue: ReadyQueue) -> list[int]:
+    return [job for each in queue._segments for job in each.ids[each.start :] if job not in queue._withdrawn]
+
+
+def picture(state: EngineState) -> dict[str, Any]:
+    """What must survive a crash, in a form that can be compared."""
+    queues = {class_id: sorted(queued_jobs(queue)) for class_id, queue in state.queues.items() if queue.count}
+    queued = {job for jobs in queues.values() for job in jobs}
+    tried = dict(state.tried)
+    for batch in state.batches.values():
+        tried.update(batch.tried)
+    return {
+        "queues": queues,
+        "tried": {job: each for job, each in tried.items() if job in queued},
+        "live": {
+            job: (
+                each.number,
+                each.failures,
+                each.worker,
+                each.state,
+                each.cancelling,
+                each.batch,
+                each.started_at_ms,
+            )
+            for job, each in sorted(state.live.items())
+        },
+        "waiting": {
+            (batch.id, job): (each.class_id, each.parents_left, each.parent_failed)
+            for batch in state.batches.values()
+            for job, each in batch.waiting.items()
+        },
+        "batches": {
+            batch.id: (
+                batch.state,
+                batch.cancelled,
+                batch.jobs,
+                batch.cost_pico,
+                {k: v for k, v in batch.counts.items() if v},
+            )
+            for batch in state.batches.values()
+        },
+        "held": {
+            (batch.id, job): class_id
+            for batch in state.batches.values()
+            for class_id, jobs in batch.held
+            for job in jobs
+        },
+        "keys": {batch.id: batch.keys for batch in state.batches.values() if batch.state == "open"},
+        "workers": {
+            name: (
+                w.state,
+                w.cordoned,
+                w.free,
+                w.free_slots,
+                w.generation,
+                w.handle,
+                w.expires_at_ms,
+                w.attempts_done,
+            )
+            for name, w in sorted(state.workers.items())
+        },
+        "usage": {key: (used.attempts, used.cost_pico) for key, used in state.usage.items()},
+        "counts": {number: count for number, count in state.counts.items() if count},
+        "in_use": state.in_use,
+        "next": (state.next_job, state.next_batch),
+    }

@@ -1,0 +1,59 @@
+"""A core on the test's own loop, and a browser-like client of the pages on it (no socket)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from herder.control.core import Core
+from herder.web.routes import router
+from herder.web.trend import Trend
+from tests.web.world import open_core
+
+TOKEN = "ann's own token"
+SECRET = re.compile(r'name="secret" value="([0-9a-f]+)"')
+
+
+@pytest.fixture
+async def core(tmp_path: Path) -> AsyncIterator[Core]:
+    made = await open_core(tmp_path, TOKEN, "the installation's secret")
+    yield made
+    await made.close()
+    made.database.dispose()
+
+
+@pytest.fixture
+def trend() -> Trend:
+    return Trend()
+
+
+@pytest.fixture
+async def stranger(core: Core, trend: Trend) -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI(openapi_url=None)
+    app.router.routes.extend(router(core, trend).routes)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://herder.test") as client:
+        yield client
+
+
+@pytest.fixture
+async def ann(stranger: httpx.AsyncClient) -> httpx.AsyncClient:
+    answer = await sign_in(stranger, TOKEN)
+    assert answer.status_code == 303
+    return stranger
+
+
+async def sign_in(client: httpx.AsyncClient, token: str) -> httpx.Response:
+    page = await client.get("/login")
+    return await client.post("/login", data={"secret": secret_in(page.text), "token": token})
+
+
+def secret_in(html: str) -> str:
+    found = SECRET.search(html)
+    assert found is not None
+    return found.group(1)

@@ -32,6 +32,13 @@ def cli_reference() -> str:
     return reference(whole_app())
 
 
+def settings_reference() -> str:
+    """docs/reference/settings.md"""
+    from herder.settings.document import reference
+
+    return reference()
+
+
 def settings_schema() -> str:
     """docs/reference/herder.schema.json"""
     from herder.settings import json_schema

@@ -188,3 +188,9 @@ def test_the_surplus_over_a_lowered_maximum_leaves_with_the_least_loss() -> None
     assert {drain.reason.kind for drain in drains} == {ReasonKind.ABOVE_MAXIMUM}
     assert scale_down.must_leave(view(pool(max_workers=0, min_workers=4), workers), NOW) == ()
     assert scale_down.must_leave(view(pool(max_workers=0, frozen=True), workers), NOW) == ()
+
+
+def test_workers_of_one_plan_are_filled_in_the_order_in_which_it_made_them() -> None:
+    std = pool()
+    workers = [worker(10, std, at=NOW), worker(2, std, at=NOW), worker(99, std, at=NOW - 1)]
+    assert [each.name for each in view(std, workers).workers] == ["std-0-99", "std-0-2", "std-0-10"]

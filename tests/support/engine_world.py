@@ -141,11 +141,7 @@ class Agent:
     def hear(self, answer: Answer, now_ms: int) -> None:
         if self.gone:
             return
-        for each in answer.of.finished:
-            self.outbox.pop((each.job, each.attempt), None)
-        for job, attempt, _ in answer.of.begun:
-            if (job, attempt) in self.held:
-                self.held[job, attempt] = True
+        self._receipt(answer.of)
         if answer.number and answer.of.number > self.ack_of:
             self.ack, self.ack_of = answer.number, answer.of.number
         if answer.stop:
@@ -159,6 +155,13 @@ class Agent:
         for key in answer.cancel:
             if key in self.held:
                 self.end(key, now_ms, "cancelled", cause="cancelled")
+
+    def _receipt(self, message: Message) -> None:
+        for each in message.finished:
+            self.outbox.pop((each.job, each.attempt), None)
+        for job, attempt, _ in message.begun:
+            if (job, attempt) in self.held:
+                self.held[job, attempt] = True
 
 
 def finished(job: int, attempt: int, state: str = "succeeded", **more: Any) -> Finished:

@@ -169,7 +169,7 @@ def _add_job_questions(front: Front) -> None:
             while True:
                 if chunk:
                     yield chunk
-                if ended:
+                if ended or core.closing:
                     return
                 await asyncio.sleep(FOLLOW_S)
                 chunk, at, ended = await reads.log_text(core, job, attempt, at)

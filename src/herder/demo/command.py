@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from herder.demo.work import Watching
     from herder.demo.world import World
 
+PIPE_WIDTH = 120
+"""Columns where there is no terminal to ask."""
 _ASKED_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Input = Annotated[
@@ -177,5 +179,5 @@ class _Interrupts:
 def _console(say: Session) -> "Console":
     from rich.console import Console
 
-    colored = say.colored(say.out)
-    return Console(file=say.out, no_color=not colored, highlight=False)
+    width = None if say.out.isatty() else PIPE_WIDTH
+    return Console(file=say.out, no_color=not say.colored(say.out), highlight=False, width=width)

@@ -64,8 +64,12 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._next_s = 0.0
+        self._phase = ""
 
     def show(self, picture: Picture) -> None:
+        if picture.phase != self._phase:
+            self._phase = picture.phase
+            self.say(f"{picture.elapsed_s:4.0f} s  {picture.phase}")
         if clock.monotonic_s() >= self._next_s:
             self._next_s = clock.monotonic_s() + LINE_EVERY_S
             self.say(_one_line(picture))

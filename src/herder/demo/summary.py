@@ -3,7 +3,7 @@
 Called by `command.py` with what was read back from the server; asks nothing and decides nothing but what differs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -23,7 +23,8 @@ from herder.wire.resources import Explanation, JobView, WorkerView
 PLACES = 5
 """Decimal places of dollars: a demo costs a cent or two."""
 WIDTH_MAX = 120
-FACTS_MAX = 6
+FACTS_MAX = 4
+"""Of an explanation; the command that is named shows them all."""
 _COLUMNS = ("files", "lines", "tokens", "nodes", "unparsed", "bytes", "sha256")
 
 
@@ -74,18 +75,18 @@ def tell(
     took_s: float,
 ) -> None:
     jobs = sum(len(rows) for rows in outcome.jobs.values())
-    _heading(console, f"What was counted: {source.title}")
+    _heading(console, "What was counted", source.title)
     console.print(
         f"  {source.root}: {source.files:,} files, {source.size_bytes / 2**20:.1f} MiB, {len(source.groups)} groups\n"
         f"  {source.left_out}",
         highlight=False, markup=False, soft_wrap=True, style="dim",
     )  # fmt: skip
     _print(console, _results(outcome, recounts))
-    _heading(console, "Jobs")
+    _heading(console, "Jobs", "how long they waited and ran: median, longest")
     _print(console, _jobs(outcome))
     _heading(console, "Workers")
-    for worker in outcome.workers:
-        _print(console, _worker(worker))
+    for alike in _alike(outcome.workers):
+        _print(console, _workers(alike))
     _heading(console, "Cost")
     _print(console, _costs(outcome))
     _heading(console, "Ask why")
@@ -99,13 +100,13 @@ def tell(
         console.print(Text("✗ " + problem, style="bold red"), soft_wrap=True)
 
 
-def _heading(console: Console, text: str) -> None:
+def _heading(console: Console, text: str, more: str = "") -> None:
     console.print()
-    console.print(Text(text, style="bold"))
+    console.print(Text.assemble((text, "bold"), (f"   {more}" if more else "", "dim")))
 
 
 def _print(console: Console, content: Table | Text) -> None:
-    console.print(Padding(content, (0, 0, 0, 2)), width=min(console.width, WIDTH_MAX))
+    console.print(Padding(content, (0, 0, 0, 2), expand=False), width=min(console.width, WIDTH_MAX))
 
 
 def _table(*columns: str, left: Sequence[str] = ()) -> Table:
@@ -116,27 +117,27 @@ def _table(*columns: str, left: Sequence[str] = ()) -> Table:
 
 
 def _results(outcome: Outcome, recounts: Mapping[str, Recount]) -> Table:
-    headers = ["FILES", "LINES", "TOKENS", "NODES", "UNPARSED", "SHA-256", ""]
+    headers = ["FILES", "LINES", "TOKENS", "NODES", "FAULTY", "SHA-256", ""]
     table = _table("USER", "BY", *headers, left=("USER", "BY", "SHA-256", ""))
     shown = [name for name in _COLUMNS if name != "bytes"]
     for user, again in recounts.items():
         merged, own = outcome.merged[user], again.totals()
         if merged is None:
-            table.add_row(user, "merge job", *("-" for _ in shown), Text("✗", style="bold red"))
+            table.add_row(user, "merge", *("-" for _ in shown), Text("no result", style="bold red"))
         else:
-            table.add_row(user, "merge job", *(_cell(merged.get(name)) for name in shown), "")
+            table.add_row(user, "merge", *(_cell(merged.get(name)) for name in shown), "")
         same = merged == own
-        mark = Text("✓ same", style="green") if same else Text("✗ differs", style="bold red")
+        mark = Text("same", style="green") if same else Text("differs", style="bold red")
         table.add_row("", "recount", *(_cell(own[name]) for name in shown), mark)
     return table
 
 
 def _cell(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)[:10]
+    return f"{value:,}" if isinstance(value, int) else str(value)[:8]
 
 
 def _jobs(outcome: Outcome) -> Table:
-    headers = ("JOBS", "SUCCEEDED", "ATTEMPTS", "WAIT MEDIAN", "LONGEST", "RUN MEDIAN", "LONGEST ")
+    headers = ("JOBS", "SUCCEEDED", "ATTEMPTS", "WAITED", "LONGEST", "RAN", "LONGEST ")
     table = _table("USER", *headers, left=("USER",))
     for user, jobs in outcome.jobs.items():
         waits = [_seconds(job.ready_at, job.started_at) for job in jobs if job.ready_at and job.started_at]
@@ -157,26 +158,41 @@ def _seconds(start: str | None, end: str | None) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
-def _worker(worker: WorkerView) -> Table:
-    """Two or three lines: what it was, why it was made, why it went."""
-    ended = worker.ended_at is not None
-    lived = f"lived {_seconds(worker.requested_at, worker.ended_at):.0f} s" if ended else worker.state
-    head = Text.assemble(
-        (f"{worker.name:<16}", "bold"),
-        (f"{lived:<12}", "" if ended else style_of(worker.state)),
-        f"{counted(worker.attempts_done, 'job'):<9}",
-        _usd(worker.cost_usd),
-    )
+def _alike(workers: Sequence[WorkerView]) -> Iterator[list[WorkerView]]:
+    """In the order in which they were made; together where they were made and removed for the same reasons."""
+    ordered = sorted(workers, key=lambda each: (each.requested_at, len(each.name), each.name))
+    together: dict[tuple[str, str, str], list[WorkerView]] = {}
+    for worker in ordered:
+        together.setdefault((worker.pool, worker.why_made, _why_removed(worker)), []).append(worker)
+    yield from together.values()
+
+
+def _why_removed(worker: WorkerView) -> str:
+    if worker.why_removed:
+        return worker.why_removed.removeprefix(f"{worker.name} ")
+    return f"it {worker.state}" if worker.ended_at else ""
+
+
+def _workers(alike: Sequence[WorkerView]) -> Table:
+    """A line for each, then why they were made and why they went."""
+    whole = Table.grid()
+    for worker in alike:
+        ended = worker.ended_at is not None
+        lived = f"lived {_seconds(worker.requested_at, worker.ended_at):.0f} s" if ended else worker.state
+        whole.add_row(
+            Text.assemble(
+                (f"{worker.name:<16}", "bold"),
+                (f"{lived:<12}", "" if ended else style_of(worker.state)),
+                f"{counted(worker.attempts_done, 'job'):<9}",
+                _usd(worker.cost_usd),
+            )
+        )
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row("made", worker.why_made)
-    if worker.why_removed or ended:
-        grid.add_row("removed", worker.why_removed or f"it {worker.state}")
-    else:
-        grid.add_row("stays", "its pool has no reason to let it go")
-    whole = Table.grid()
-    whole.add_row(head)
+    grid.add_row("made", alike[0].why_made)
+    removed = _why_removed(alike[0])
+    grid.add_row("removed" if removed else "stays", removed or "was there when the demo ended")
     whole.add_row(Padding(grid, (0, 0, 0, 2)))
     return whole
 
@@ -211,7 +227,12 @@ def _explained(console: Console, found: Explanation | None, command: str) -> Non
         return
     name = found.subject.partition("/")[2]
     console.print(Text(f"  $ {command} {name}", style="cyan"))
-    lines = [found.summary, *(f"- {fact.text}" for fact in found.facts[:FACTS_MAX])]
-    if len(found.facts) > FACTS_MAX:
-        lines.append(f"- and {len(found.facts) - FACTS_MAX} more")
+    facts = [fact.text for fact in found.facts if not _told(found.summary, fact.text)]
+    lines = [found.summary, *(f"- {fact}" for fact in facts[:FACTS_MAX])]
     _print(console, Text("\n".join(lines)))
+
+
+def _told(summary: str, fact: str) -> bool:
+    """Whether the summary says it already; events begin with their time."""
+    _, _, after_time = fact.partition(" ")
+    return fact in summary or after_time in summary

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from herder.cli.exits import Code, CommandError
 from herder.client import ClientError, HerderClient, clock
@@ -31,6 +32,8 @@ RUN_MAX_S = 600.0
 """The longest the batches may take. On two free cores they take about 15 s."""
 SHRINK_MAX_S = 20.0
 """How long the end waits for the burst pool to let its workers go; their idle timeout is 4 s."""
+WAITED_S = 1.5
+"""A job that has been ready for this long is asked why it waits."""
 MERGE = "merge"
 _EVENTS_KEPT = 4
 
@@ -77,7 +80,7 @@ class Watching:
             status = self.any_client.status()
             self._read_events()
             if self.waited is None and status.jobs.get("ready"):
-                self._ask_why_one_waits()
+                self._ask_why_one_waits(status.now)
         except ClientError as error:
             if self.alive():
                 raise
@@ -99,12 +102,15 @@ class Watching:
             self._seen = event.sequence
             self._latest = [*self._latest, event][-_EVENTS_KEPT:]
 
-    def _ask_why_one_waits(self) -> None:
-        ready = list(self.any_client.jobs.list(state="ready", limit=50))
-        if ready:
-            found = self.any_client.jobs.explain(ready[-1].id)
-            if "waits" in found.summary:  # it may have started in between
-                self.waited = found
+    def _ask_why_one_waits(self, now: str) -> None:
+        """Of one that has waited for a while: it has more to tell."""
+        soonest = datetime.fromisoformat(now) - timedelta(seconds=WAITED_S)
+        for job in self.any_client.jobs.list(state="ready", limit=50):
+            if job.ready_at is not None and datetime.fromisoformat(job.ready_at) < soonest:
+                found = self.any_client.jobs.explain(job.id)
+                if "waits" in found.summary:  # it may have started in between
+                    self.waited = found
+                return
 
 
 def submit(client: HerderClient, source: Source, user: str, groups: Sequence[Group]) -> BatchView:

@@ -20,7 +20,7 @@ def count_move(
     if batch is not None:
         counts = batch.counts
         if old is not None:
-            counts[old] -= count
+            counts[old] = counts.get(old, 0) - count
         counts[new] = counts.get(new, 0) + count
         state.dirty_batches[batch.id] = batch
 

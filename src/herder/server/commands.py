@@ -7,9 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 import typer
-from rich.console import Console
 
 from herder.cli.exits import Code, CommandError
 from herder.cli.shape import command, noun
@@ -194,6 +192,8 @@ def _has_data(options: ServerOptions) -> bool:
 
 def this_machine() -> Resources:
     """What this machine has: cores this process may use, memory, free disk."""
+    import psutil
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     memory = psutil.virtual_memory().total // 2**20
     disk = psutil.disk_usage("/").free // 2**20
@@ -226,6 +226,8 @@ def run_server(options: ServerOptions, started: "object") -> None:
 
 
 def _say(options: ServerOptions, url: str, hint: bool) -> None:
+    from rich.console import Console
+
     console = Console(stderr=True)
     console.print(f"[bold]Herder[/] listens at {url}  (data in {options.data_dir})", highlight=False)
     if options.insecure:

@@ -98,6 +98,7 @@ async def _run(
     started: Callable[[Running], None] | None,
 ) -> int:
     loops = [asyncio.create_task(supervise(core, name, loop), name=name) for name, loop in LOOPS.items()]
+    scaling = loops[0]
     loops.append(asyncio.create_task(trend.sample(core), name="trend"))
     if opened.lock is not None:
         loops.append(asyncio.create_task(_watch_lock(opened, server), name="lock"))
@@ -111,6 +112,8 @@ async def _run(
         started(running)
     await server.stopping.wait()
     if options.stop_workers and server.error is None:
+        scaling.cancel()  # or it would make new ones for those that go
+        await asyncio.wait({scaling})
         await _stop_workers(core)
     for loop in loops:
         loop.cancel()

@@ -74,8 +74,12 @@ class LocalDriver:
 
     def list(self) -> Sequence[Machine]:
         self._reap()
-        live = processes.agents(self._settings.installation)
         records = self._records()
+        live = {
+            name: agent
+            for name, agent in processes.agents(self._settings.installation).items()
+            if records.get(WorkerName(name), f"{agent.pid}@").startswith(f"{agent.pid}@")
+        }
         machines = [
             Machine(
                 worker=WorkerName(name), handle=_handle_of(agent, records.get(WorkerName(name))), running=True

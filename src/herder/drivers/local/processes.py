@@ -86,8 +86,9 @@ def _session(pid: int) -> int:
 
 
 def agents(installation: str) -> dict[str, Found]:
-    """The live agent of each worker."""
-    return {each.worker: each for each in processes(installation) if each.worker and each.is_agent}
+    """The live agent of each worker: the oldest that looks like one, since a child shows its parent's marks until its exec."""
+    found = sorted(processes(installation), key=lambda each: each.started, reverse=True)
+    return {each.worker: each for each in found if each.worker and each.is_agent}
 
 
 def start_time(pid: int) -> float | None:

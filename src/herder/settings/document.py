@@ -1,0 +1,60 @@
+"""The reference of herder.yaml as a document, made from the same table as the reader. `make docs` writes it."""
+
+import json
+from typing import Any
+
+from herder.model.ids import PoolName
+from herder.model.pool import PoolSpec
+from herder.settings.builtin import PRESETS, TEMPLATES
+from herder.settings.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
+from herder.settings.pools import template_to_plain
+
+
+def reference() -> str:
+    """Markdown: every setting of pools and templates with its default, the built-in templates and presets."""
+    pool = PoolSpec(name=PoolName("x"))
+    parts = [
+        "# Settings of herder.yaml",
+        "Made from the reader's own table by `make docs`; do not edit. The page to read first is "
+        "[Configuration](../configuration.md).",
+        "## A pool",
+        _table(POOL_FIELDS, lambda field: _default(getattr(pool, field.attribute), field)),
+        "`templates` lists the templates it may use, by name or written out; `preset` starts from one of those below.",
+        "## A template",
+        _table(TEMPLATE_FIELDS, lambda field: ""),
+        "## Built-in templates",
+        _rows(["name", *(field.key for field in TEMPLATE_FIELDS)], _templates()),
+        "## Presets",
+        *(f"### `{name}`\n\n```yaml\n{_yaml(plain)}\n```" for name, plain in PRESETS.items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _default(value: Any, field: Field) -> str:
+    return f"`{json.dumps(field.write(value))}`"
+
+
+def _table(fields: tuple[Field, ...], default: Any) -> str:
+    return _rows(["setting", "default", "meaning"], [[f"`{f.key}`", default(f), f.doc] for f in fields])
+
+
+def _templates() -> list[list[str]]:
+    rows = []
+    for template in TEMPLATES.values():
+        plain = template_to_plain(template)
+        rows.append([f"`{template.name}`", *(_cell(plain.get(field.key)) for field in TEMPLATE_FIELDS)])
+    return rows
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _rows(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _yaml(plain: dict[str, Any]) -> str:
+    """JSON values are YAML values."""
+    return "\n".join(f"{key}: {json.dumps(value)}" for key, value in plain.items())

@@ -1,0 +1,299 @@
+"""The dashboard in a real Chromium: every state without a console error, live, after a restart, dark, by keyboard, without scripts.
+
+Waits are `expect`s on locators: functions polled in the page need `eval`, which the page's policy forbids.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from herder.control.clock import hash_token, now_ms
+from herder.control.core import Core
+from tests.web.world import World, add_jobs, add_pool, busy, trouble, wave
+
+pytestmark = pytest.mark.browser
+
+FINDER = Path(__file__).parents[1] / "support" / "chromium"
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
+SOON_MS = 15_000
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM") or subprocess.check_output(["bash", str(FINDER)], text=True).strip()
+    sandbox = ["--no-sandbox"] if os.getuid() == 0 else []
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=sandbox)
+        yield found
+        found.close()
+
+
+def world_in(folder: Path) -> Iterator[World]:
+    world = World(folder)
+    world.start()
+    yield world
+    world.stop()
+
+
+@pytest.fixture(scope="module")
+def empty_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    yield from world_in(tmp_path_factory.mktemp("empty"))
+
+
+@pytest.fixture(scope="module")
+def busy_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    for world in world_in(tmp_path_factory.mktemp("busy")):
+        world.run(busy)
+        wave(world.trend, now_ms())
+        yield world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    yield from world_in(tmp_path)
+
+
+class Visit:
+    """One signed-in page, and everything that its console complained about."""
+
+    def __init__(self, context: BrowserContext, world: World) -> None:
+        self.complaints: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(f"{world.url}/")
+        self.page.get_by_label("Your token").fill(world.token)
+        self.page.get_by_role("button", name="Sign in").click()
+        expect(self.page).to_have_url(f"{world.url}/")
+
+    def _heard(self, message: object) -> None:
+        if message.type in ("error", "warning"):  # type: ignore[attr-defined]
+            self.complaints.append(message.text)  # type: ignore[attr-defined]
+
+    def live(self) -> Page:
+        expect(self.page.locator("#connection")).to_have_attribute("data-state", "live", timeout=SOON_MS)
+        return self.page
+
+
+Opener = Callable[..., Visit]
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Opener]:
+    contexts: list[BrowserContext] = []
+
+    def open_visit(world: World, **options: object) -> Visit:
+        context = browser.new_context(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
+        contexts.append(context)
+        return Visit(context, world)
+
+    yield open_visit
+    for context in contexts:
+        context.close()
+
+
+LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
+
+#: Texts whose contrast with what is behind them is below AA (4.5, or 3 when large).
+FAINT = """() => {
+  const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = (rgb) => { const [r, g, b] = rgb.map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = (element) => { for (let at = element; at; at = at.parentElement) {
+    const found = parse(getComputedStyle(at).backgroundColor); if (found.length === 3 || found[3] > 0.99) return found.slice(0, 3); }
+    return [255, 255, 255]; };
+  const faint = [];
+  for (const element of document.body.querySelectorAll("*")) {
+    const words = [...element.childNodes].filter((n) => n.nodeType === 3 && n.textContent.trim()).map((n) => n.textContent.trim()).join(" ");
+    if (!words || !element.checkVisibility() || element.closest("svg, script")) continue;
+    const style = getComputedStyle(element);
+    const [one, two] = [light(parse(style.color)), light(behind(element))];
+    const ratio = (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
+    const large = parseFloat(style.fontSize) >= 24;
+    if (ratio < (large ? 3 : 4.5)) faint.push(`${words.slice(0, 40)}: ${ratio.toFixed(2)}`);
+  }
+  return faint;
+}"""
+OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.mark.parametrize(("scheme", "size"), LOOKS)
+def test_the_empty_state_is_calm_and_says_what_to_type(
+    visit: Opener, empty_world: World, scheme: str, size: dict[str, int]
+) -> None:
+    visited = visit(empty_world, color_scheme=scheme, viewport=size)
+    page = visited.live()
+    expect(page.locator("#pools .command")).to_have_text("herder apply -f herder.yaml")
+    expect(page.locator("#jobs .command")).to_have_text("herder job submit -- echo hello")
+    expect(page.locator("#faults")).to_be_hidden()
+    expect(page.locator("#chart-workers canvas")).to_be_visible()
+    assert page.evaluate(FAINT) == []
+    assert page.evaluate(OVERFLOW) == 0
+    assert visited.complaints == []
+
+
+@pytest.mark.parametrize(("scheme", "size"), LOOKS)
+def test_the_busy_state_is_readable(
+    visit: Opener, busy_world: World, scheme: str, size: dict[str, int]
+) -> None:
+    visited = visit(busy_world, color_scheme=scheme, viewport=size)
+    page = visited.live()
+    expect(page.locator("#workers tbody tr")).to_have_count(11)
+    expect(page.locator("#pools tbody tr")).to_have_count(3)
+    expect(page.locator("#faults")).to_contain_text("pool spot is frozen")
+    expect(page.locator("#legend-jobs")).to_contain_text("queued32")
+    assert page.evaluate(FAINT) == []
+    assert page.evaluate(OVERFLOW) == 0
+    assert visited.complaints == []
+
+
+def test_a_change_arrives_by_itself_and_takes_nothing_away(visit: Opener, world: World) -> None:
+    world.run(lambda core: add_pool(core, "burst"))
+    visited = visit(world)
+    page = visited.live()
+    page.locator("#pools .scroll").focus()
+    page.evaluate("() => { window.stayed = document.activeElement; }")
+    world.run(lambda core: add_pool(core, "other"))
+    world.run(lambda core: add_jobs(core, 3, pool="other"))
+    expect(page.locator("#pools tbody tr")).to_have_count(2, timeout=SOON_MS)
+    expect(page.locator("#jobs")).to_contain_text("3", timeout=SOON_MS)
+    assert page.evaluate("() => document.activeElement === window.stayed && window.stayed.isConnected")
+    assert visited.complaints == []
+
+
+def test_it_comes_back_after_a_restart_with_what_happened_meanwhile(visit: Opener, world: World) -> None:
+    visited = visit(world)
+    page = visited.live()
+    page.evaluate("() => { window.loaded = 'once'; }")
+    world.stop()
+    expect(page.locator("#connection")).to_have_attribute("data-state", "reconnecting", timeout=SOON_MS)
+    assert visited.complaints == [] or all("ERR_" in each for each in visited.complaints)
+    world.start()
+    world.run(lambda core: add_pool(core, "burst"))
+    visited.live()
+    expect(page.locator("#pools tbody th")).to_contain_text("burst", timeout=SOON_MS)
+    assert page.evaluate("() => window.loaded") == "once"
+    assert [each for each in visited.complaints if "ERR_" not in each] == []
+
+
+def test_it_is_never_silently_stale(visit: Opener, world: World) -> None:
+    visited = visit(world)
+    page = visited.live()
+    page.clock.install()
+    page.reload()
+    visited.live()
+    world.stop()
+    expect(page.locator("#connection")).to_have_attribute("data-state", "reconnecting", timeout=SOON_MS)
+    page.clock.fast_forward(30_000)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "stale", timeout=SOON_MS)
+    expect(page.locator("#connection-text")).to_have_text(re.compile(r"^stale since \d\d:\d\d:\d\d$"))
+
+
+def test_a_session_that_ends_leads_to_the_sign_in(visit: Opener, world: World) -> None:
+    visited = visit(world)
+    page = visited.live()
+
+    async def revoke(core: Core) -> None:
+        digest = hash_token(world.token)
+        core.directory.tokens[digest] = core.directory.tokens[digest]._replace(revoked_at_ms=1)
+        await trouble(core, "not for their eyes")
+
+    world.run(revoke)
+    expect(page).to_have_url(f"{world.url}/login", timeout=SOON_MS)
+    expect(page.locator("body")).not_to_contain_text("not for their eyes")
+
+
+def test_a_wrong_token_is_told_beside_the_field(browser: Browser, empty_world: World) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(empty_world.url)
+        field = page.get_by_label("Your token")
+        expect(field).to_be_focused()
+        field.fill("guess")
+        field.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("not a valid token")
+        expect(page.get_by_label("Your token")).to_have_attribute("aria-describedby", "refusal")
+
+
+def test_it_is_complete_without_javascript(visit: Opener, busy_world: World) -> None:
+    page = visit(busy_world, java_script_enabled=False).page
+    expect(page.locator("#workers tbody tr")).to_have_count(11)
+    expect(page.locator("#decisions")).to_contain_text("create 3 × medium in permanent")
+    expect(page.locator(".spark").first).to_be_visible()
+    expect(page.locator("#connection")).to_contain_text("not live: reload to refresh")
+    expect(page.locator("#charts")).to_be_hidden()
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit: Opener, busy_world: World) -> None:
+    page = visit(busy_world).live()
+    outline = "() => getComputedStyle(document.activeElement).outlineStyle"
+    reached = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        assert page.evaluate(outline) == "solid"
+        reached.append(
+            page.evaluate("() => document.activeElement.textContent.trim().split('\\n')[0].slice(0, 20)")
+        )
+    assert reached[:3] == ["Skip to the figures", "Theme: auto", "Sign out"]
+    assert page.evaluate("() => document.activeElement.getAttribute('aria-labelledby')") == "workers-title"
+
+
+def test_the_skip_link_leads_to_the_figures(visit: Opener, busy_world: World) -> None:
+    page = visit(busy_world).live()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+
+
+GROUND = "() => getComputedStyle(document.documentElement).backgroundColor"
+
+
+def test_the_theme_can_be_chosen_and_stays(visit: Opener, busy_world: World) -> None:
+    visited = visit(busy_world, color_scheme="light")
+    page = visited.live()
+    light = page.evaluate(GROUND)
+    button = page.locator("#theme")
+    button.press("Enter")
+    expect(button).to_have_text("Theme: light")
+    button.press("Enter")
+    expect(button).to_have_text("Theme: dark")
+    dark = page.evaluate(GROUND)
+    assert dark != light
+    page.reload()
+    expect(button).to_have_text("Theme: dark")
+    assert page.evaluate(GROUND) == dark
+    assert visited.complaints == []
+
+
+#: The lightest grey-ish pixel that the chart drew: axis labels.
+BRIGHTEST = """() => { const canvas = document.querySelector("#chart-workers canvas");
+  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  let best = 0;
+  for (let at = 0; at < pixels.length; at += 4) if (pixels[at + 3] > 250) best = Math.max(best, Math.min(pixels[at], pixels[at + 1], pixels[at + 2]));
+  return best; }"""
+
+
+def test_charts_follow_the_theme(visit: Opener, busy_world: World) -> None:
+    page = visit(busy_world, color_scheme="dark").live()
+    expect(page.locator("#chart-workers canvas")).to_be_visible()
+    assert page.evaluate(BRIGHTEST) > 130
+    page.emulate_media(color_scheme="light")
+    page.locator("#legend-workers").hover()
+    assert page.evaluate(BRIGHTEST) > 200  # the grid is light now, and
+    assert (
+        page.evaluate("() => getComputedStyle(document.querySelector('.ink-axis')).color")
+        == "rgb(90, 102, 98)"
+    )
+
+
+def test_motion_can_be_reduced(visit: Opener, empty_world: World) -> None:
+    page = visit(empty_world, reduced_motion="reduce").live()
+    page.evaluate("() => { document.getElementById('connection').dataset.state = 'reconnecting'; }")
+    assert page.evaluate("() => getComputedStyle(document.querySelector('.dot')).animationName") == "none"

@@ -7,10 +7,11 @@ import pytest
 from herder.control.errors import Conflict
 from herder.engine.batch import CIRCLE_SHOWN, DependencyError
 from herder.model.changes import Changes
-from herder.model.ids import BatchId, JobId
+from herder.model.ids import BatchId
 from herder.model.job import JobState
 from herder.model.resources import Resources
-from tests.support.engine_world import SMALL, World, job_class
+from herder.engine.worker import set_cordon
+from tests.support.engine_world import Agent, World, job_class
 
 ONE, LAST = job_class(), job_class(always_run=True)
 OTHER = job_class(request=Resources(500, 512, 0))
@@ -28,6 +29,11 @@ def row(world: World, batch: int):
 
     with world.engine.connect() as connection:
         return connection.execute(batches.select().where(batches.c.id == batch)).one()
+
+
+def cordon(world: World, agent: Agent, cordoned: bool) -> None:
+    worker = world.state.workers[agent.worker]
+    set_cordon(world.state, world.changes, worker, cordoned, world.now_ms, actor="user/ann", message="")
 
 
 def run_all(world: World, **verdicts: str) -> None:
@@ -172,7 +178,7 @@ def test_cancel_of_a_batch_in_every_state_of_its_jobs(world: World) -> None:
     done = next(iter(agent.held))
     agent.end(done, world.now_ms)
     world.talk(agent)
-    assert counts(world, batch.id) == {"running": 2, "ready": 2, "succeeded": 1, "blocked": 0} or True
+    assert counts(world, batch.id)["succeeded"] == 1
     before = world.state.next_job
     world.cancel_batch(batch)
     world.commit()
@@ -266,9 +272,9 @@ def test_cancel_of_one_job_wherever_it_is(world: World, where: str) -> None:
     if agent is not None and where != "running":
         key = next(iter(agent.held))
         agent.end(key, world.now_ms, "failed" if where == "tried" else "succeeded", cause="exit_code")
-        world.state.workers[agent.worker].cordoned = True
+        cordon(world, agent, True)
         world.talk(agent)
-        world.state.workers[agent.worker].cordoned = False
+        cordon(world, agent, False)
     text = world.cancel_job(target)
     world.commit()
     if where == "running":
@@ -305,5 +311,3 @@ def test_what_is_asked_of_one_batch_touches_no_other(world: World) -> None:
     assert set(done.sweeps) == {mine.id}
     assert counts(world, theirs.id) == {"ready": 2, "blocked": 1}
     assert all(world.job_state(job) is JobState.READY for job in single)
-    assert SMALL.fits_in(Resources(1000, 1024, 1024))
-    assert all(JobId(job) not in world.state.live for job in single)

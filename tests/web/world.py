@@ -207,7 +207,8 @@ async def busy(core: Core) -> None:
 
 
 def wave(trend: Trend, until_ms: int) -> None:
-    """A quarter of an hour of plausible past."""
+    """A quarter of an hour of plausible past, instead of what there is."""
+    trend._samples.clear()
     for second in range(899, 0, -1):
         done = 899 - second
         desired = 3 if done < 200 else min(12, 3 + (done - 200) // 20) if done < 600 else 9

@@ -122,7 +122,7 @@ def _recounts(
 
     found = {}
     for user, groups in dealt.items():
-        watching.phase = f"this process counts {user}'s files again, the burst workers become idle"
+        watching.phase = f"counted again here: the files of {user}"
         files = [name for group in groups for name in group.files]
         found[user] = recount(source.root, files, between)
     return found

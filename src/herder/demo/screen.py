@@ -119,7 +119,11 @@ def draw(picture: Picture, width: int) -> RenderableType:
     for label, content in rows:
         whole.add_row(label, content)
     head = Text.assemble(
-        ("Herder demo", "bold"), (f"   {picture.elapsed_s:.0f} s   ", ""), (picture.phase, "dim")
+        ("Herder demo", "bold"),
+        (f"   {picture.elapsed_s:.0f} s   ", ""),
+        (picture.phase, "dim"),
+        no_wrap=True,
+        overflow="ellipsis",
     )
     return Group("", head, "", whole, "")
 

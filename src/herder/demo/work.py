@@ -191,7 +191,7 @@ def _follow(watching: Watching, batches: Mapping[str, int], most_s: float) -> No
 
 def wait_for_shrinking(watching: Watching) -> bool:
     """Whether the burst pool is empty again within SHRINK_MAX_S."""
-    watching.phase = "the burst workers have nothing left to do and go"
+    watching.phase = "idle burst workers go"
     deadline = clock.monotonic_s() + SHRINK_MAX_S
     while clock.monotonic_s() < deadline:
         status = watching.look()

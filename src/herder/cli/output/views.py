@@ -185,7 +185,11 @@ ATTEMPTS = View(
             raw=lambda attempt: attempt.ended_at,
             right=True,
         ),
-        _made("MEMORY", lambda attempt: f"{attempt.memory_peak_mib} MiB" if attempt.memory_peak_mib is not None else "-", right=True),
+        _made(
+            "MEMORY",
+            lambda attempt: f"{attempt.memory_peak_mib} MiB" if attempt.memory_peak_mib is not None else "-",
+            right=True,
+        ),
         _money("COST", "cost_usd"),
         _text("MESSAGE", "message", long=True),
     ),

@@ -113,7 +113,8 @@ def _wishes(scene: Scene, packing: Packing) -> tuple[Wish, ...]:
         pool = pools[opened.kind]
         template = scene.pool(pool).templates[opened.offer_key]
         served = jobs[opened.key]
-        text = f"{served} queued jobs fit on no worker that is there or coming; {opened.copies} of {template.name} take them"
+        fit, take = ("job fits", "takes it") if served == 1 else ("jobs fit", "take them")
+        text = f"{served} queued {fit} on no worker that is there or coming; {opened.copies} of {template.name} {take}"
         reason = Reason(
             kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", served), ("workers", opened.copies))
         )

@@ -15,10 +15,11 @@ FILES = {
     "alpha/one.py": "def one() -> int:\n    return 1\n",
     "beta/two.py": "# -*- coding: latin-1 -*-\nname = '\xe9'\n",
     "beta/broken.py": "print 'this is no Python 3'\n",
-    "gamma/three.py": 'text = f"{\'a\' + """b"""!r:>{10}} {{no}}" \'x\' \\\n  rb\'\\\'\'\n',
+    "gamma/three.py": "text = f\"{'a'!r:>{10}} {{no}}\" 'x' \\\n  'it\\'s'\n",
     "gamma/data.txt": "not counted",
     "single.py": "x = 0x1F + 1_000.5e-3j  # no newline at the end",
-}
+} | {f"more{number}/it.py": "import os\n" * 200 for number in range(16)}
+"""Enough packages that the permanent workers cannot take all at once: then burst workers come."""
 
 
 @pytest.fixture
@@ -69,11 +70,10 @@ def left_in(folder: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             words = [*process.cmdline(), *(f"{key}={value}" for key, value in process.environ().items())]
+            alive = process.status() != psutil.STATUS_ZOMBIE
         except (psutil.Error, OSError):
-            continue
-        ours = any(
-            str(folder / "tmp" / "herder-demo") in word or str(folder / "data") in word for word in words
-        )
-        if ours and process.status() != psutil.STATUS_ZOMBIE:
+            continue  # gone meanwhile, or not ours to look at
+        marks = (str(folder / "tmp" / "herder-demo"), str(folder / "data"))
+        if alive and any(mark in word for mark in marks for word in words):
             found.append(process)
     return found

@@ -12,6 +12,9 @@ from herder.demo.lexer import count_tokens
 from herder.demo.merge import merge
 from herder.demo.recount import Recount, count_again
 from herder.demo.source import PART_BYTES, deal, survey
+from herder.demo.summary import judge
+from herder.demo.work import Outcome
+from herder.wire.resources import BatchView, JobView, Status
 
 
 def test_both_counts_agree_on_the_tree_and_on_this_repository(tree: Path) -> None:
@@ -99,3 +102,46 @@ def test_an_empty_and_a_missing_folder_are_refused_with_what_to_do(tmp_path: Pat
     assert "--input" in empty.value.hint or "Give a folder" in empty.value.hint
     with pytest.raises(CommandError, match="there is no folder"):
         survey(tmp_path / "nowhere")
+
+
+def test_every_difference_and_every_failed_job_is_named() -> None:
+    own = Recount()
+    own.by_file["a.py"] = count_again(Path(__file__))
+    good = own.totals()
+    assert judge(outcome_with("succeeded", good), {"analytics": own}).good
+    wrong = judge(outcome_with("succeeded", {**good, "tokens": good["tokens"] + 1}), {"analytics": own})
+    assert wrong.problems == (
+        f"analytics: the merge has {good['tokens'] + 1:,} tokens, the recount {good['tokens']:,}",
+    )
+    failed = judge(outcome_with("failed", None), {"analytics": own})
+    assert failed.problems == (
+        "batch 1 of analytics failed: 1 job did not succeed",
+        "job 7 (merge) failed: exit_code exit code 1",
+        "the merge of analytics left no result",
+    )
+
+
+def outcome_with(state: str, merged: dict[str, object] | None) -> Outcome:
+    at = "2026-01-01T00:00:00.000Z"
+    job = JobView(
+        id=7, batch=1, key="merge", user="analytics", project="demo", state=state, pool="highmem", priority=0,
+        runtime="process", cpu_milli=250, memory_mib=1024, disk_mib=0, gpu=0, attempts=1, exit_code=1,
+        cause="exit_code", message="exit code 1", created_at=at, ready_at=at, started_at=at, ended_at=at,
+    )  # fmt: skip
+    batch = BatchView(
+        id=1, name="", user="analytics", project="demo", state=state, jobs=1, counts={}, cost_usd="0",  # type: ignore[arg-type]
+        created_at=at, committed_at=at, ended_at=at, attributes={},
+    )  # fmt: skip
+    status = Status(
+        version="", now=at, started_at=at, jobs={}, pools=[], workers={}, spend_usd="0", spend_by_user={},
+        price_per_hour_usd="0", recent_failures=[],
+    )  # fmt: skip
+    return Outcome(
+        batches={"analytics": batch},
+        jobs={"analytics": [job]},
+        merged={"analytics": merged},
+        workers=[],
+        status=status,
+        why_worker=None,
+        why_waited=None,
+    )

@@ -1,12 +1,15 @@
 """Attempts: given out, fenced, ended, retried by cause; and exchanges whose messages are lost, repeated or reordered."""
 
+from dataclasses import replace
+
 import pytest
 
 from herder.engine.attempt import cancel, ended, lose, started
 from herder.engine.exchange import has_news
+from herder.engine.worker import set_cordon
 from herder.model.changes import Changes
 from herder.model.job import AttemptState, Cause, JobState, RetryPolicy
-from tests.support.engine_world import Agent, World, finished, job_class
+from tests.support.engine_world import World, finished, job_class
 
 NOBODYS_FAULT = [Cause.WORKER_LOST, Cause.PREEMPTED, Cause.DRAINED, Cause.INFRASTRUCTURE]
 OWN_FAULT = [Cause.EXIT_CODE, Cause.TIMEOUT, Cause.OUT_OF_MEMORY, Cause.OUT_OF_DISK, Cause.START_FAILED]
@@ -164,10 +167,26 @@ def test_a_lost_attempt_is_tried_elsewhere_and_its_late_success_is_told_to_stop(
     world.commit()
     world.talk(slow)
     lose(world.state, world.changes, world.state.live[job], Cause.WORKER_LOST, "test", world.now_ms)
-    world.state.workers[slow.worker].cordoned = True
+    set_cordon(
+        world.state,
+        world.changes,
+        world.state.workers[slow.worker],
+        True,
+        world.now_ms,
+        actor="user/ann",
+        message="",
+    )
     _, quick = world.ready_worker(2)
     world.commit()
-    world.state.workers[slow.worker].cordoned = False
+    set_cordon(
+        world.state,
+        world.changes,
+        world.state.workers[slow.worker],
+        False,
+        world.now_ms,
+        actor="user/ann",
+        message="",
+    )
     answer = world.talk(slow)
     assert (job, 1) in answer.cancel
     world.talk(quick)
@@ -264,8 +283,6 @@ def test_an_end_in_the_message_that_no_longer_holds_it_is_its_end(world: World) 
     world.talk(agent)
     world.talk(agent)
     agent.end((job, 1), world.now_ms)
-    from dataclasses import replace
-
     world.handle(replace(agent.message(world.now_ms), held=()))
     assert [each.state for each in world.attempts(job)] == [AttemptState.SUCCEEDED]
 
@@ -324,4 +341,3 @@ def test_an_old_answer_number_confirms_nothing_in_a_new_server(world: World) -> 
     assert lost.assign == ((job, 1),)
     world.handle(agent.message(world.now_ms))  # acknowledges an answer of the old server, holds nothing
     assert world.state.live[job].number == 1
-    assert isinstance(agent, Agent)

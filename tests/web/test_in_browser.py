@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from herder.control.clock import hash_token, now_ms
 from herder.control.core import Core
@@ -180,6 +180,25 @@ def test_it_comes_back_after_a_restart_with_what_happened_meanwhile(visit: Opene
     expect(page.locator("#pools tbody th")).to_contain_text("burst", timeout=SOON_MS)
     assert page.evaluate("() => window.loaded") == "once"
     assert [each for each in visited.complaints if "ERR_" not in each] == []
+
+
+def test_a_first_connection_that_fails_is_tried_again(visit: Opener, world: World) -> None:
+    visited = visit(world)
+    page = visited.live()
+    refused: list[str] = []
+
+    def refuse_once(route: Route) -> None:
+        refused.append(route.request.url)
+        if len(refused) == 1:
+            route.abort("connectionrefused")
+        else:
+            route.continue_()
+
+    page.route("**/dashboard/stream", refuse_once)
+    page.reload()
+    expect(page.locator("#connection")).to_have_attribute("data-state", "reconnecting")
+    visited.live()
+    assert len(refused) == 2
 
 
 def test_it_is_never_silently_stale(visit: Opener, world: World) -> None:

@@ -117,7 +117,7 @@ async def test_what_needs_attention_is_on_top(core: Core) -> None:
     await busy(core)
     said = words(await section(core, "faults"))
     assert "pool spot is frozen" in said
-    assert "3 queued jobs fit no pool" in said
+    assert "3 queued jobs have no place" in said
     assert "worker/burst-2-1: the driver local could not start it" in said
 
 

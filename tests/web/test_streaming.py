@@ -119,3 +119,7 @@ async def test_a_browser_that_goes_is_forgotten(core: Core) -> None:
 
 def test_a_message_keeps_its_lines() -> None:
     assert message("a\nb", event="trend", sequence=7) == "id: 7\nevent: trend\ndata: a\ndata: b\n\n"
+
+
+def test_no_text_can_break_out_of_a_message() -> None:
+    assert message("a\rid: 9\r\n\r\nevent: x") == "data: a\ndata: id: 9\ndata: \ndata: event: x\n\n"

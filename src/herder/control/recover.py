@@ -99,6 +99,9 @@ def _batches(connection: Connection, state: EngineState) -> None:
 
 
 def _workers(connection: Connection, state: EngineState, directory: Directory, now_ms: int) -> None:
+    ended = select(t.workers.c.pool, t.workers.c.cost_pico).where(t.workers.c.ended_at_ms.is_not(None))
+    for pool, cost in connection.execute(ended):
+        state.ended_cost[pool] = state.ended_cost.get(pool, 0) + cost
     query = select(t.workers).where(t.workers.c.ended_at_ms.is_(None)).order_by(t.workers.c.requested_at_ms)
     for row in connection.execute(query):
         worker = _worker(row)

@@ -72,7 +72,11 @@ def demo(
         stopping.callback(world.stop)
         stopping.callback(interrupts.hold)
         interrupts.let_through()
-        good = _play(console, say, found, world)
+        try:
+            good = _play(console, say, found, world)
+        except KeyboardInterrupt:
+            say.say("Stopping the server and its workers …")
+            raise
         if keep:
             stopping.pop_all()
             _say_kept(console, world)
@@ -129,13 +133,16 @@ def _recounts(
 
 
 def _say_kept(console: "Console", world: "World") -> None:
+    folder, number = world.folder, world.process.pid
+    clean = f"   (then remove its data: rm -r {folder})" if world.temporary else ""
     lines = [
         "",
-        f"The server still runs at {world.url}  (process {world.process.pid}, data in {world.folder})",
-        f"  export HERDER_DATA_DIR={world.folder}   lets the command line find it",
-        "  herder status                      what there is",
-        f"  {world.url}                        its dashboard; sign in with the token in {world.folder}/admin.token",
-        f"  kill {world.process.pid}           stops it and its workers",
+        f"The server still runs at {world.url}  (process {number}, data in {folder})",
+        f"  Command line   export HERDER_DATA_DIR={folder}",
+        "                 herder status",
+        f"  Dashboard      {world.url}",
+        f"                 sign in with the token in {folder}/admin.token",
+        f"  Stop           kill {number}{clean}",
     ]
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -77,7 +77,7 @@ def tell(
     jobs = sum(len(rows) for rows in outcome.jobs.values())
     _heading(console, "What was counted", source.title)
     console.print(
-        f"  {source.root}: {source.files:,} files, {source.size_bytes / 2**20:.1f} MiB, {len(source.groups)} groups\n"
+        f"  {source.root}: {source.files:,} files, {_size(source.size_bytes)}, {len(source.groups)} groups\n"
         f"  {source.left_out}",
         highlight=False, markup=False, soft_wrap=True, style="dim",
     )  # fmt: skip
@@ -89,7 +89,7 @@ def tell(
         _print(console, _workers(alike))
     _heading(console, "Cost")
     _print(console, _costs(outcome))
-    _heading(console, "Ask why")
+    _heading(console, "Ask why", "a worker that has gone; a job, while it waited")
     _explained(console, outcome.why_worker, "herder why worker")
     _explained(console, outcome.why_waited, "herder job explain")
     console.print()
@@ -130,6 +130,10 @@ def _results(outcome: Outcome, recounts: Mapping[str, Recount]) -> Table:
         mark = Text("same", style="green") if same else Text("differs", style="bold red")
         table.add_row("", "recount", *(_cell(own[name]) for name in shown), mark)
     return table
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:.1f} MiB" if size_bytes >= 2**20 else f"{-(-size_bytes // 1024)} KiB"
 
 
 def _cell(value: object) -> str:

@@ -60,6 +60,7 @@ class Watching:
     began_s: float = field(default_factory=clock.monotonic_s)
     phase: str = ""
     waited: Explanation | None = None
+    _waited_ready: bool = False
     _last_s: float = 0.0
     _seen: int = 0
     _latest: list[EventView] = field(default_factory=list)
@@ -79,8 +80,7 @@ class Watching:
         try:
             status = self.any_client.status()
             self._read_events()
-            if self.waited is None and status.jobs.get("ready"):
-                self._ask_why_one_waits(status.now)
+            self._ask_why_one_waits(status)
         except ClientError as error:
             if self.alive():
                 raise
@@ -102,15 +102,25 @@ class Watching:
             self._seen = event.sequence
             self._latest = [*self._latest, event][-_EVENTS_KEPT:]
 
-    def _ask_why_one_waits(self, now: str) -> None:
-        """Of one that has waited for a while: it has more to tell."""
-        soonest = datetime.fromisoformat(now) - timedelta(seconds=WAITED_S)
-        for job in self.any_client.jobs.list(state="ready", limit=50):
-            if job.ready_at is not None and datetime.fromisoformat(job.ready_at) < soonest:
-                found = self.any_client.jobs.explain(job.id)
-                if "waits" in found.summary:  # it may have started in between
-                    self.waited = found
-                return
+    def _ask_why_one_waits(self, status: Status) -> None:
+        """Best of one that has been ready for a while: it has more to tell than one that waits for its parents."""
+        if self.waited is None and status.jobs.get("blocked"):
+            for job in self.any_client.jobs.list(state="blocked", limit=1):
+                self._keep_if_it_waits(job.id)
+        if not self._waited_ready and status.jobs.get("ready"):
+            soonest = datetime.fromisoformat(status.now) - timedelta(seconds=WAITED_S)
+            jobs = self.any_client.jobs.list(state="ready", limit=50)
+            old = (job.id for job in jobs if job.ready_at and datetime.fromisoformat(job.ready_at) < soonest)
+            if (oldest := next(old, None)) is not None:
+                self._waited_ready = self._keep_if_it_waits(oldest)
+
+    def _keep_if_it_waits(self, job: int) -> bool:
+        """It may have started since it was listed."""
+        found = self.any_client.jobs.explain(job)
+        if "waits" not in found.summary:
+            return False
+        self.waited = found
+        return True
 
 
 def submit(client: HerderClient, source: Source, user: str, groups: Sequence[Group]) -> BatchView:

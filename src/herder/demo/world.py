@@ -104,7 +104,7 @@ class World:
         """Orderly if it can be, by force if it must; then the folder goes, if it was made here."""
         with suppress(ProcessLookupError):
             if self.running:
-                self.process.send_signal(signal.SIGINT)
+                self.process.send_signal(signal.SIGTERM)  # SIGINT may be ignored from birth
         try:
             self.process.wait(STOP_MAX_S)
         except subprocess.TimeoutExpired:

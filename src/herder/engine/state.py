@@ -140,6 +140,8 @@ class EngineState:
     """The same for jobs of no batch."""
     in_use: dict[UserName, Resources] = field(default_factory=dict)
     usage: dict[tuple[UserName, str, PoolName], Usage] = field(default_factory=dict)
+    ended_cost: dict[PoolName, int] = field(default_factory=dict)
+    """Pico-USD of the workers that have ended."""
     history: dict[PoolName, CreateHistory] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})
     next_job: int = 1

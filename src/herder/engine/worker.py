@@ -6,6 +6,7 @@ loses its attempts first, so nothing is ever assigned to a worker that is gone.
 
 from herder.engine.attempt import lose
 from herder.engine.events import reason_data, record_event
+from herder.engine.flush import worker_cost
 from herder.engine.state import CreateHistory, EngineState, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import PoolName, WorkerName
@@ -278,6 +279,8 @@ def _end(
     worker.state = final
     worker.ended_at_ms = now_ms
     worker.reason_removed = reason
+    pool = worker.spec.pool
+    state.ended_cost[pool] = state.ended_cost.get(pool, 0) + worker_cost(worker, now_ms)
     worker.token_hash = worker.activation_hash = None
     _changed(state, worker)
     del state.workers[worker.spec.name]

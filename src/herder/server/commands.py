@@ -13,7 +13,7 @@ from herder.cli.exits import Code, CommandError
 from herder.cli.shape import command, noun
 from herder.client.connection import state_dir
 from herder.model.resources import Resources
-from herder.server.options import ServerOptions, StartError
+from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings import Settings, load, local_defaults
 from herder.settings.sections import DriverSettings
 
@@ -232,6 +232,10 @@ def _say(options: ServerOptions, url: str, hint: bool) -> None:
     console.print(f"[bold]Herder[/] listens at {url}  (data in {options.data_dir})", highlight=False)
     if options.insecure:
         console.print("[yellow]No TLS: tokens travel in clear to this address (--insecure).[/]")
+    token = options.data_dir / ADMIN_TOKEN
+    console.print(
+        f"  dashboard: {url}/  (sign in with the token in {token})", highlight=False, soft_wrap=True
+    )
     if hint:
         console.print("  herder status                   what there is", highlight=False)
         console.print("  herder job submit -- echo hello  a first job", highlight=False)

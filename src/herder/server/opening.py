@@ -15,12 +15,11 @@ from herder.engine.state import EngineState
 from herder.model.changes import Changes
 from herder.model.ids import UserName
 from herder.model.records import IdempotencyRecord, MetaRecord
-from herder.server.options import ServerOptions, StartError
+from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.store.database import AdvisoryLock, FileLock, StoreError, migrate, open_engine, sqlite_url
 from herder.store.tables import idempotency, meta
 
 ADMIN_USER = "admin"
-ADMIN_TOKEN = "admin.token"  # a file's name
 SECRET = "secret.key"
 SERVER_FILE = "server.json"
 

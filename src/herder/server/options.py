@@ -7,6 +7,9 @@ from pathlib import Path
 from herder.model.pool import PoolSpec
 from herder.settings.sections import DEFAULT_PORT, DriverSettings, UserSettings
 
+#: The file in the data folder that holds the administrator's token.
+ADMIN_TOKEN = "admin.token"
+
 
 class StartError(Exception):
     """The server cannot start like this. `hint` says what to do; nothing was changed."""

@@ -91,6 +91,7 @@ class FileLock(AbstractContextManager["FileLock"]):
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._file.close()
             raise StoreError(
                 f"another Herder server already uses {self._path.parent}; stop it first or give another --data-dir"
             ) from None
@@ -138,4 +139,5 @@ class AdvisoryLock(AbstractContextManager["AdvisoryLock"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._connection is not None:
+            self._connection.invalidate()  # back in the pool it would keep the lock
             self._connection.close()

@@ -82,8 +82,8 @@ def change_of_rate(values: Sequence[int], seconds: int) -> str:
     if len(values) < 2 or seconds < 1:
         return "no trend yet"
     if values[-1] == values[0]:
-        return f"as {span(seconds)} ago"
-    return f"{'up' if values[-1] > values[0] else 'down'} in {span(seconds)}"
+        return f"rate as {span(seconds)} ago"
+    return f"rate {'up' if values[-1] > values[0] else 'down'} in {span(seconds)}"
 
 
 def sparkline(values: Sequence[int], width: int = 120, height: int = 28, points: int = 60) -> str:

@@ -98,7 +98,7 @@ class Picture:
             found += [
                 Fault(
                     at=None,
-                    text=f"{count:,} queued {'job fits' if count == 1 else 'jobs fit'} no pool: {why}",
+                    text=f"{count:,} queued {'job has' if count == 1 else 'jobs have'} no place: {why}",
                 )
                 for count, why in self.decisions[0].unplaced
             ]

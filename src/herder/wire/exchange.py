@@ -5,9 +5,12 @@ are repeated until the worker names their answer's number in `ack`; results are 
 keyed by (job, attempt).
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What a database holds as an integer: a worker that says more is refused, and cannot stop the server with it."""
 
 
 class ActivateRequest(msgspec.Struct, kw_only=True):
@@ -44,15 +47,15 @@ class Finished(msgspec.Struct, kw_only=True, array_like=True):
     job: int
     attempt: int
     state: Literal["succeeded", "failed", "cancelled"]
-    started_at_ms: int
-    ended_at_ms: int
-    exit_code: int | None = None
+    started_at_ms: Whole
+    ended_at_ms: Whole
+    exit_code: Whole | None = None
     cause: str = ""
     message: str = ""
     result: msgspec.Raw = msgspec.Raw(b"null")
     """JSON; null = there is none. (Not `Raw | None`: msgspec then refuses everything but null.)"""
-    cpu_ms: int = 0
-    memory_peak_mib: int = 0
+    cpu_ms: Whole = 0
+    memory_peak_mib: Whole = 0
 
 
 class LogChunk(msgspec.Struct, kw_only=True, array_like=True):
@@ -63,7 +66,7 @@ class LogChunk(msgspec.Struct, kw_only=True, array_like=True):
 
     job: int
     attempt: int
-    offset: int
+    offset: Whole
     text: str
 
 
@@ -74,7 +77,7 @@ class ExchangeRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     ack: int = 0
     """The number of the last answer whose assignments this worker has taken over."""
     finished: list[Finished] = []
-    started: list[tuple[int, int, int]] = []
+    started: list[tuple[int, int, Whole]] = []
     """(job, attempt, started_at_ms): attempts that began and have not ended."""
     logs: list[LogChunk] = []
     held: list[tuple[int, int]] | None = None

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from herder.agent.main import live
 from herder.agent.settings import AgentSettings
@@ -38,8 +39,12 @@ drivers:
 
 
 async def measure(bench: Bench) -> list[Figure]:
+    with TemporaryDirectory(prefix="start-data-", dir=bench.folder) as folder:
+        return await _measure(bench, Path(folder))
+
+
+async def _measure(bench: Bench, folder: Path) -> list[Figure]:
     workers = bench.sizes.idle_workers
-    folder = bench.folder / "start-data"
     settings = SETTINGS.format(workers=workers, folder=json.dumps(str(folder)))
     async with bench.world(more_settings=settings) as world:
         alone = await _idle_cost(world, bench.sizes.idle_watch_s / 2)

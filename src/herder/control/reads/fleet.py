@@ -131,18 +131,9 @@ def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> W
     )
 
 
-async def pool_costs(core: Core) -> dict[str, int]:
+def pool_costs(core: Core) -> dict[str, int]:
     """Pico-USD by pool: every worker it ever had, the live ones up to now."""
-    live = list(core.state.workers)
-
-    def read(connection: Any) -> list[tuple[str, int]]:
-        rows = connection.execute(select(t.workers.c.pool, t.workers.c.name, t.workers.c.cost_pico))
-        known = set(live)
-        return [(row.pool, row.cost_pico) for row in rows if row.name not in known]
-
-    costs: Counter[str] = Counter()
-    for pool, cost in await core.read(read):
-        costs[pool] += cost
+    costs: Counter[str] = Counter(core.state.ended_cost)
     now = now_ms()
     for worker in core.state.workers.values():
         costs[worker.spec.pool] += worker_cost(worker, now)
@@ -150,13 +141,13 @@ async def pool_costs(core: Core) -> dict[str, int]:
 
 
 async def pool_views(core: Core) -> list[PoolView]:
-    costs = await pool_costs(core)
+    costs = pool_costs(core)
     return [_pool(core, pool, costs.get(name, 0)) for name, pool in sorted(core.state.pools.items())]
 
 
 async def pool_view(core: Core, name: str) -> PoolView:
     pool = pool_named(core, name)
-    return _pool(core, pool, (await pool_costs(core)).get(name, 0))
+    return _pool(core, pool, pool_costs(core).get(name, 0))
 
 
 def _pool(core: Core, pool: PoolSpec, cost_pico: int) -> PoolView:
@@ -204,7 +195,7 @@ def _queued_for(core: Core, pool: PoolName) -> int:
 
 
 async def status(core: Core) -> Status:
-    costs = await pool_costs(core)
+    costs = pool_costs(core)
     users: Counter[str] = Counter()
     for (user, _, _), used in core.state.usage.items():
         users[user] += used.cost_pico

@@ -36,8 +36,13 @@
   connection.addEventListener("htmx:response:error", (event) => {
     if (event.detail.ctx?.response?.status === 401) location.assign("/login"); else lost();
   });
-  // The first connection is htmx's own request, which it does not repeat; ours is ignored while a stream is open.
-  setInterval(() => { if (!connected && !document.hidden) connection.dispatchEvent(new Event("herder:connect")); }, RETRY_MS);
+  // The first connection is an ordinary request, which htmx does not repeat; ours is ignored while a stream is open.
+  let asking = false;
+  connection.addEventListener("htmx:before:request", () => { asking = true; });
+  connection.addEventListener("htmx:finally:request", () => { asking = false; });
+  setInterval(() => {
+    if (!connected && !asking && !document.hidden) connection.dispatchEvent(new Event("herder:connect"));
+  }, RETRY_MS);
 
   connection.addEventListener("trend", (event) => {
     const { points } = JSON.parse(event.detail.data);

@@ -1,0 +1,66 @@
+"""Traces of real work: one module for each format, and `read_trace`, which finds out which one a file is.
+
+Each module has `COLUMNS` or its like in its docstring, `looks_like(head)` and `read(rows)`. Readers know nothing of policies.
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+from herder.settings.problems import did_you_mean
+from herder.simulate.traces import (
+    azure_llm,
+    bitbrains,
+    csv_jobs,
+    helios,
+    metacentrum,
+    openb,
+    spot_count,
+    spot_events,
+    surf,
+    swf,
+    wfformat,
+)
+from herder.simulate.traces.form import Trace
+from herder.simulate.traces.rows import Rows, TraceError
+
+#: By name, in the order in which they are tried on a file.
+FORMATS: dict[str, ModuleType] = {
+    "surf": surf,
+    "metacentrum": metacentrum,
+    "openb": openb,
+    "bitbrains": bitbrains,
+    "helios": helios,
+    "azure_llm": azure_llm,
+    "spot_events": spot_events,
+    "spot_count": spot_count,
+    "wfformat": wfformat,
+    "swf": swf,
+    "csv": csv_jobs,
+}
+
+
+def read_trace(
+    path: Path, format_name: str | None = None, *, limit: int | None = None, skip_bad: bool = False
+) -> Trace:
+    """The first `limit` jobs of a file. Raises TraceError for what cannot be read, with the place and a remedy."""
+    rows = Rows(path, skip_bad=skip_bad, limit=limit)
+    if format_name is not None and format_name not in FORMATS:
+        raise TraceError(f"there is no trace format {format_name!r}. {did_you_mean(format_name, list(FORMATS))}")
+    reader = FORMATS[format_name] if format_name is not None else _detect(rows)
+    trace: Trace = reader.read(rows)
+    if not len(trace):
+        raise TraceError(f"{path}: there is no job in it. A trace needs at least one.")
+    return trace
+
+
+def _detect(rows: Rows) -> ModuleType:
+    head = rows.head()
+    for module in FORMATS.values():
+        if module.looks_like(head):
+            return module
+    first = head.partition("\n")[0].strip()[:80]
+    raise TraceError(
+        f"{rows.path}:1:1: {first!r} begins no known trace of jobs. "
+        f"Name its format with --format ({', '.join(FORMATS)}), or turn it into a csv with arrival_s, run_s and cpu."
+    )
+

@@ -1,0 +1,17 @@
+"""Times as traces write them (`2023-11-16 18:15:46.6805900`), to seconds. Used by readers; no zone: only differences matter."""
+
+from datetime import UTC, datetime
+
+from herder.simulate.traces.rows import Row
+
+
+def seconds_of(row: Row, column: str, text: str) -> float:
+    """Fractions of a second may have any number of digits."""
+    whole, _, fraction = text.partition(".")
+    try:
+        moment = datetime.strptime(whole, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        return moment.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
+    except ValueError:
+        raise row.wrong(
+            column, text, "is no time", "Write it as 2023-11-16 18:15:46, or read on with --skip-bad."
+        ) from None

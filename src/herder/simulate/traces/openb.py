@@ -1,0 +1,42 @@
+"""Format `openb`: pods of a GPU cluster, with parts of GPUs, as in Alibaba's cluster-trace-gpu-v2023.
+
+CSV columns: `name`, `cpu_milli`, `memory_mib`, `num_gpu`, `gpu_milli` (thousandths of each GPU), `qos`, `creation_time`,
+`deletion_time`, `scheduled_time` (seconds; empty when never scheduled). A pod arrives when it was created and runs from
+scheduling to deletion. Pods that never ran, or not for a moment, have no run time and are left out. `gpu_spec` (allowed models) and
+`pod_phase` are not used.
+"""
+
+from herder.model.resources import Resources
+from herder.simulate.traces.form import Trace, TraceJob, trace_of
+from herder.simulate.traces.rows import Row, Rows, has_columns
+
+COLUMNS = (
+    "name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "qos", "creation_time", "deletion_time", "scheduled_time",
+)  # fmt: skip
+
+
+def looks_like(head: str) -> bool:
+    return has_columns(head, COLUMNS)
+
+
+def read(rows: Rows) -> Trace:
+    return trace_of("openb", rows.jobs(COLUMNS, _job), skipped=rows.skipped)
+
+
+def _job(row: Row) -> TraceJob | None:
+    if not row.text("scheduled_time") or not row.text("deletion_time"):
+        return None
+    run_s = row.number("deletion_time") - row.number("scheduled_time")
+    if run_s <= 0:
+        return None
+    return TraceJob(
+        arrival_s=row.number("creation_time"),
+        run_s=run_s,
+        request=Resources(
+            cpu_milli=row.whole("cpu_milli"),
+            memory_mib=row.whole("memory_mib"),
+            gpu=row.whole("num_gpu") * row.whole("gpu_milli"),
+        ),
+        kind=row.text("qos"),
+        id=row.text("name"),
+    )

@@ -1,0 +1,266 @@
+"""Batches and jobs over HTTP: what is taken, what is refused and how, waiting, pages, results and output."""
+
+import threading
+import time
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from herder.wire.exchange import LogChunk
+from tests.api.conftest import PlayedWorker, Refusal, Server
+
+NOOP = {"runtime": "noop"}
+
+
+def batch_of(api: httpx.Client, *jobs: dict[str, Any], commit: bool = True) -> dict[str, Any]:
+    answer = api.post(
+        "/batches", json={"name": "b", "jobs": [{**NOOP, **job} for job in jobs], "commit": commit}
+    )
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def jobs_of(api: httpx.Client, batch: int) -> list[dict[str, Any]]:
+    return list(api.get("/jobs", params={"batch": batch}).json()["items"])
+
+
+def test_a_job_from_submission_to_its_result_and_output(api: httpx.Client, worker: PlayedWorker) -> None:
+    job = api.post("/jobs", json={"command": ["echo", "ü"], "env": {"A": "b"}, "key": "mine"}).json()[
+        "first_job"
+    ]
+    assert api.get(f"/jobs/{job}").json()["state"] in ("ready", "running")
+    (assignment,) = worker.take()
+    assert assignment.job == job
+    assert msgspec.json.decode(assignment.payload)["command"] == ["echo", "ü"]
+    worker.exchange(started=[(job, 1, 1)], logs=[LogChunk(job=job, attempt=1, offset=0, text="grü\x00ß\n")])
+    worker.exchange(logs=[LogChunk(job=job, attempt=1, offset=8, text="next\n")])
+    worker.end(job, exit_code=0, result=msgspec.Raw(b'{"answer": 42, "odd": "\\ud800"}'))
+    answer = api.get(f"/jobs/{job}")
+    assert answer.status_code == 200
+    detail = msgspec.json.decode(answer.content.replace(b"\\ud800", b"?"))
+    assert (detail["state"], detail["exit_code"], detail["result"]["answer"]) == ("succeeded", 0, 42)
+    assert [each["worker"] for each in detail["history"]] == [worker.name]
+    assert api.get(f"/jobs/{job}/logs").text == "grü\x1aß\nnext\n"
+    assert api.get(f"/jobs/{job}/logs", params={"offset": 8, "follow": "true"}).text == "next\n"
+    assert "attempt 1" in api.get(f"/jobs/{job}/explain").json()["facts"][0]["text"]
+    assert api.get(f"/jobs/{job}/wait").json()["state"] == "succeeded"
+
+
+def test_a_worker_writes_output_of_its_own_attempts_only(api: httpx.Client, worker: PlayedWorker) -> None:
+    job = api.post("/jobs", json=NOOP).json()["first_job"]
+    worker.take()
+    worker.exchange(logs=[LogChunk(job=job, attempt=1, offset=0, text="mine")])
+    worker.end(job)
+    worker.exchange(logs=[LogChunk(job=job, attempt=1, offset=0, text="forged")])
+    assert api.get(f"/jobs/{job}/logs").text == "mine"
+
+
+def test_numbers_that_no_database_holds_stop_nobody(server: Server, worker: PlayedWorker) -> None:
+    worker.number += 1
+    for body in (
+        {"finished": [[1, 1, "failed", 10**30, 2]]},
+        {"logs": [[1, 1, 10**30, "x"]]},
+        {"started": [[1, 1, 10**30]]},
+    ):
+        answer = worker.http.post("/worker/exchange", json={"number": worker.number, "wait": False, **body})
+        assert answer.status_code == 422
+    assert server.http.get("/ready").status_code == 200
+
+
+def test_a_batch_in_several_calls(api: httpx.Client, refused: Refusal) -> None:
+    batch = batch_of(api, {"key": "a"}, commit=False)
+    assert (batch["state"], batch["counts"]) == ("open", {"pending": 1})
+    added = api.post(
+        f"/batches/{batch['id']}/jobs", json={"jobs": [{**NOOP, "parents": ["a", 2]}, NOOP]}
+    ).json()
+    assert added["count"] == 2
+    assert [job["state"] for job in jobs_of(api, batch["id"])] == ["pending", "blocked", "pending"]
+    again = refused(422, "POST", f"/batches/{batch['id']}/jobs", json={"jobs": [{**NOOP, "key": "a"}]})
+    assert again["field"] == "jobs[0].key"
+    view = api.post(f"/batches/{batch['id']}/commit").json()
+    assert view["counts"] == {"blocked": 1, "ready": 2}
+    refused(409, "POST", f"/batches/{batch['id']}/jobs", json={"jobs": [NOOP]})
+    assert "3 of 3" in api.post(f"/batches/{batch['id']}/cancel", json={}).json()["text"]
+    assert api.get(f"/batches/{batch['id']}/wait").json()["state"] == "cancelled"
+    assert {job["state"] for job in jobs_of(api, batch["id"])} == {"cancelled"}
+
+
+def test_an_empty_batch_may_be_committed_and_an_open_one_cancelled(api: httpx.Client) -> None:
+    assert api.post("/batches", json={"commit": True}).json()["state"] == "succeeded"
+    batch = api.post("/batches", json={}).json()
+    assert api.post(f"/batches/{batch['id']}/cancel", json={}).status_code == 200
+    assert api.get(f"/batches/{batch['id']}").json()["state"] == "cancelled"
+
+
+def test_always_run_jobs_of_a_cancelled_batch_are_shown_as_what_they_are(
+    api: httpx.Client, worker: PlayedWorker
+) -> None:
+    huge = {"cpu": 8, "pool": "big"}
+    batch = batch_of(api, huge, {**huge, "always_run": True})
+    api.post(f"/batches/{batch['id']}/cancel", json={})
+    assert [job["state"] for job in jobs_of(api, batch["id"])] == ["cancelled", "ready"]
+    last = jobs_of(api, batch["id"])[1]["id"]
+    assert "cancelled before it started" in api.post(f"/jobs/{last}/cancel", json={}).json()["text"]
+    assert api.get(f"/batches/{batch['id']}").json()["ended_at"]
+
+
+def test_waiting_ends_with_the_end(api: httpx.Client, server: Server, worker: PlayedWorker) -> None:
+    batch = batch_of(api, {})
+    (assignment,) = worker.take()
+    got: list[Any] = []
+
+    def wait() -> None:
+        with server.client(server.running.token) as client:
+            got.append(client.get(f"/batches/{batch['id']}/wait", params={"timeout_s": 20}).json()["state"])
+            got.append(client.get(f"/jobs/{assignment.job}/wait", params={"timeout_s": 20}).json()["state"])
+
+    began = time.monotonic()
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.1)
+    worker.end(assignment.job)
+    thread.join(15)
+    assert got == ["succeeded", "succeeded"]
+    assert time.monotonic() - began < 10
+
+
+def test_waiting_leaves_nothing_behind(api: httpx.Client, server: Server, refused: Refusal) -> None:
+    batch = batch_of(api, {"cpu": 8, "pool": "big"})
+    job = jobs_of(api, batch["id"])[0]["id"]
+    for path in (f"/batches/{batch['id']}/wait", f"/jobs/{job}/wait"):
+        assert api.get(path, params={"timeout_s": 0.01}).json()["ended_at"] is None
+        assert refused(422, "GET", path, params={"timeout_s": "soon"})["field"] == "timeout_s"
+    refused(404, "GET", "/jobs/999999/wait")
+    core = server.running.core
+    assert not core.jobs_ended.by_key
+    assert not core.batches_ended.by_key
+    api.post(f"/batches/{batch['id']}/cancel", json={})
+
+
+@pytest.mark.parametrize(
+    ("job", "field", "says"),
+    [
+        ({"pool": "st"}, "pool", "did you mean 'std'"),
+        ({"cpu": 9}, "cpu", "template"),
+        ({"memory": "90Gi"}, "memory", "is short of"),
+        ({"disk": "1Ti"}, "disk", "disk"),
+        ({"gpu": 1}, "gpu", "GPU"),
+        ({"cpu": "1e999999999"}, "cpu", "not an amount"),
+        ({"cpu": "1e5000"}, "cpu", "more CPU than there is"),
+        ({"cpu": "1e400000"}, "cpu", "more CPU than there is"),
+        ({"memory": "9" * 4000}, "memory", "more than there is"),
+        ({"cpu": "-1"}, "cpu", "finest step"),
+        ({"cpu": 0}, "cpu", "some CPU"),
+        ({"memory": "4 apples"}, "memory", "not a size"),
+        ({"runtime": "docker"}, "runtime", "no runtime"),
+        ({"timeout_s": 0}, "timeout_s", "above 0"),
+        ({"retries": 10**30}, "retries", "not between"),
+        ({"priority": 10**30}, "priority", "not between"),
+        ({"gpu": -1}, "gpu", "not between"),
+        ({"selector": {"no": "such"}}, "selector", "labels"),
+        ({"tolerations": [{"kay": "x"}]}, "tolerations", "no 'kay'"),
+        ({"tolerations": [{"effect": "x"}]}, "tolerations", "taint's effect"),
+        ({"runtime": "process"}, "command", "no command"),
+        ({"command": ["a\x00b"]}, "command", "NUL"),
+        ({"stdin": "x" * 300_000}, "command", "at most"),
+        ({"parents": ["nobody"]}, "parents", "not a job of this batch"),
+        ({"parents": [7]}, "parents", "outside the batch"),
+        ({"parents": [0]}, "parents", "circle"),
+        ({"key": "a\nb"}, "key", "not a name"),
+        ({"cpus": 1}, "", "unknown field `cpus`"),
+        ({"env": {"A": 1}}, "env[...]", "Expected `str`"),
+    ],
+)
+def test_a_wrong_job_is_refused_with_its_field(
+    api: httpx.Client, refused: Refusal, job: dict[str, Any], field: str, says: str
+) -> None:
+    before = api.get("/status").json()["jobs"]
+    status = 413 if "stdin" in job else 422
+    problem = refused(status, "POST", "/batches", json={"jobs": [{**NOOP, **job}], "commit": True})
+    assert problem.get("field", "") in (
+        f"jobs[0].{field}",
+        f"jobs[...].{field}",
+        "jobs[...]" if not field else field,
+    )
+    assert says in problem["detail"] + problem.get("hint", "")
+    assert api.get("/status").json()["jobs"] == before
+
+
+def test_a_backslash_is_no_nul(api: httpx.Client) -> None:
+    job = api.post("/jobs", json={"command": ["printf", "\\u0000"]}).json()["first_job"]
+    assert api.get(f"/jobs/{job}").json()["payload"]["command"] == ["printf", "\\u0000"]
+    api.post(f"/jobs/{job}/cancel", json={})
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"name": "\xff"}', "not JSON"),
+        (b'{"name": "\\ud800"}', "not JSON"),
+        (b'{"name": ', "not JSON"),
+        (b"[]", "Expected `object`"),
+        (b'{"cancel_after_failures": 1' + b"0" * 30 + b"}", "cancel_after_failures must be"),
+        (b'{"cancel_after_failures": 0}', "cancel_after_failures must be"),
+        (b'{"name": "a\\u0000"}', "not a name"),
+        (b'{"project": "' + b"x" * 201 + b'"}', "not a name"),
+    ],
+)
+def test_a_wrong_body_is_refused(refused: Refusal, api: httpx.Client, body: bytes, says: str) -> None:
+    assert says in refused(422, "POST", "/batches", content=body)["detail"]
+    assert api.get("/ready").status_code == 200
+
+
+def test_what_is_nested_without_end_is_refused(refused: Refusal) -> None:
+    deep = b'{"pools": [{"a": ' + b"[" * 50_000 + b"]" * 50_000 + b"}]}"
+    assert "deeply" in refused(422, "POST", "/apply", content=deep)["detail"]
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_call_that_is_too_large(refused: Refusal, said: bool) -> None:
+    piece = b" " * 2**20
+    body = piece * 33 if said else (piece for _ in range(33))
+    refused(413, "POST", "/batches", content=body)
+
+
+def test_too_many_jobs_in_one_call(refused: Refusal) -> None:
+    assert refused(413, "POST", "/batches", json={"jobs": [NOOP] * 10_001})["field"] == "jobs"
+
+
+@pytest.mark.parametrize("path", ["/batches/77777", "/jobs/77777", "/jobs/77777/explain", "/jobs/77777/logs"])
+def test_what_is_not_there(refused: Refusal, path: str) -> None:
+    assert refused(404, "GET", path)["code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/batches/x", "/jobs/²", "/jobs/-1", "/jobs/" + "9" * 30])
+def test_what_is_no_number(refused: Refusal, path: str) -> None:
+    refused(422, "GET", path)
+
+
+@pytest.mark.parametrize(
+    "query", ["after=--5", "after=²", "after=x", "limit=1e3", "batch=" + "9" * 40, "state=lost"]
+)
+def test_a_wrong_query(refused: Refusal, query: str) -> None:
+    assert refused(422, "GET", f"/jobs?{query}")["field"] == query.partition("=")[0]
+
+
+def test_pages_are_complete_and_do_not_repeat(api: httpx.Client) -> None:
+    batch = batch_of(api, *[{"cpu": 8, "pool": "big"}] * 25)
+    for query in ({"batch": batch["id"]}, {"pool": "big", "state": "ready"}):
+        seen: list[int] = []
+        after: str | None = None
+        while True:
+            page = api.get(
+                "/jobs", params={**query, "limit": 10, **({"after": after} if after else {})}
+            ).json()
+            seen += [job["id"] for job in page["items"]]
+            after = page["next"]
+            if after is None:
+                break
+        assert len(seen) == len(set(seen)) == 25
+        assert seen == sorted(seen, reverse="batch" not in query)
+    assert len(api.get("/batches", params={"limit": -3}).json()["items"]) == 1
+    first = jobs_of(api, batch["id"])[0]["id"]
+    assert "waits" in api.get(f"/jobs/{first}/explain").json()["summary"]
+    api.post(f"/batches/{batch['id']}/cancel", json={})

@@ -1,0 +1,87 @@
+"""Each measurement runs, at a tiny size and on real processes, and its figures make sense. How fast is not tested here."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from pathlib import Path
+
+import psutil
+import pytest
+
+from herder.bench.bench import MEASUREMENTS, Bench, run
+from herder.bench.figures import TARGETS, Figure
+from herder.bench.sizes import Sizes
+from herder.bench.stores import Store, open_store
+from herder.testing import postgres
+
+TINY = Sizes(
+    runs=2,
+    bulk_jobs=300,
+    bulk_per_call=100,
+    single_clients=4,
+    single_jobs=40,
+    noop_jobs=200,
+    process_jobs=12,
+    latency_jobs=10,
+    long_queue=600,
+    idle_workers=12,
+    idle_watch_s=0.2,
+)
+
+
+def measured(name: str, store: Store, folder: Path) -> dict[str, Figure]:
+    said: list[str] = []
+    figures = run(Bench(sizes=TINY, store=store, folder=folder, say=said.append), [name])
+    assert name in said[0]
+    assert all(figure.measurement == name for figure in figures)
+    found = {figure.name: figure for figure in figures}
+    assert len(found) == len(figures)
+    return found
+
+
+def check_sanity(name: str, figures: dict[str, Figure]) -> None:
+    assert all(math.isfinite(figure.value) for figure in figures.values())
+    wanted = {figure for measurement, figure in TARGETS if measurement == name}
+    assert wanted <= set(figures), "a target that nothing is measured for"
+    for figure in figures.values():
+        if figure.runs:
+            assert min(figure.runs) <= figure.value <= max(figure.runs) or figure.unit == "×"
+        if figure.unit == "jobs/s":
+            assert 0 < figure.value < 10_000_000
+            assert len(figure.runs) == TINY.runs
+        elif figure.unit == "ms":
+            assert -1 <= figure.value < 30_000
+        elif figure.unit != "bytes/job":
+            assert figure.value >= 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MEASUREMENTS)
+def test_a_measurement_runs_and_leaves_nothing(name: str, tmp_path: Path) -> None:
+    with open_store("sqlite") as store:
+        figures = measured(name, store, tmp_path)
+    check_sanity(name, figures)
+    if name == "process-jobs":
+        assert figures["CPU, agents"].value > 0, "processes that have ended are counted"
+    assert list(tmp_path.iterdir()) == []
+    assert psutil.Process().children() == []
+
+
+@pytest.mark.slow
+def test_postgresql_is_measured_with_its_own_cpu(postgres_server: postgres.Server, tmp_path: Path) -> None:
+    assert postgres_server.pid is None or psutil.pid_exists(postgres_server.pid)
+    databases: list[str] = []
+
+    def fresh() -> nullcontext[str]:
+        databases.append(postgres_server.create_database())
+        return nullcontext(postgres_server.url(databases[-1]))
+
+    process = psutil.Process(postgres_server.pid) if postgres_server.pid else None
+    store = Store(kind="postgres", title="test", fresh=fresh, process=process)
+    try:
+        figures = measured("noop-jobs", store, tmp_path)
+    finally:
+        for name in databases:
+            postgres_server.drop_database(name)
+    check_sanity("noop-jobs", figures)

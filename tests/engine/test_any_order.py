@@ -1,0 +1,214 @@
+"""The engine under whatever may happen in whatever order, with the real placement and the real rows under it.
+
+After each step no rule of the memory is broken; after each commit none of the rows, and a crash would lose nothing.
+"""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from herder.engine import worker as life
+from herder.engine.invariants import violations
+from herder.model.job import Cause, JobClass, RetryPolicy
+from herder.model.plan import Reason, ReasonKind
+from herder.model.resources import Resources
+from herder.model.worker import WorkerState
+from tests.support.engine_world import POOL, Agent, Answer, Message, World, job_class
+
+CLASSES = [
+    job_class(),
+    job_class("bob", Resources(500, 256, 0), retry=RetryPolicy(retries=2)),
+    job_class("ann", Resources(2000, 4096, 8192), priority=5),
+    job_class("cyd", Resources(100, 64, 0), always_run=True, retry=RetryPolicy(retries=1, attempts_max=3)),
+]
+REASON = Reason(kind=ReasonKind.BY_HAND, text="test", evidence=(("test", 1),))
+pick = st.integers(0, 10**6)
+job_classes = st.sampled_from(CLASSES)
+
+
+class Engine(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.world = World()
+        self.agents: dict[str, Agent] = {}
+        self.up: list[Message] = []
+        self.down: list[Answer] = []
+        self.number = 0
+
+    # --- work
+
+    @rule(count=st.integers(1, 4), wanted=job_classes)
+    def submit(self, count: int, wanted: JobClass) -> None:
+        self.world.submit(count, wanted)
+
+    @rule(limit=st.none() | st.integers(1, 3), data=st.data(), commit=st.booleans())
+    def make_batch(self, limit: int | None, data: st.DataObject, commit: bool) -> None:
+        batch = self.world.batch(limit)
+        self._add(batch, data)
+        if commit:
+            self.world.commit_batch(batch)
+
+    @precondition(lambda self: self._open())
+    @rule(data=st.data(), which=pick)
+    def add_to_batch(self, data: st.DataObject, which: int) -> None:
+        self._add(self._one(self._open(), which), data)
+
+    def _add(self, batch, data: st.DataObject) -> None:
+        wanted = data.draw(st.lists(job_classes, min_size=1, max_size=5))
+        before, references = batch.jobs, {}
+        for index in range(len(wanted)):
+            above = [*range(before + index)]
+            if above and data.draw(st.booleans()):
+                references[index] = data.draw(st.lists(st.sampled_from(above), min_size=1, max_size=3))
+        self.world.add(batch, wanted, references)
+
+    @precondition(lambda self: self._open())
+    @rule(which=pick)
+    def commit_batch(self, which: int) -> None:
+        self.world.commit_batch(self._one(self._open(), which))
+
+    @precondition(lambda self: any(not each.cancelled for each in self.world.state.batches.values()))
+    @rule(which=pick)
+    def cancel_batch(self, which: int) -> None:
+        self.world.cancel_batch(
+            self._one([b for b in self.world.state.batches.values() if not b.cancelled], which)
+        )
+
+    @precondition(lambda self: self.world.accepted)
+    @rule(which=pick)
+    def cancel_job(self, which: int) -> None:
+        self.world.commit()
+        job = self._one(sorted(self.world.accepted), which)
+        batch = self.world.state.batches.get(self.world.job(job).batch_id)
+        if batch is None or batch.state != "open":
+            self.world.cancel_job(job)
+
+    # --- workers
+
+    @rule()
+    def make_worker(self) -> None:
+        self.number += 1
+        worker = self.world.claim(self.number)
+        if self.number % 7 == 6:
+            life.create_failed(self.world.state, self.world.changes, worker, "no room", self.world.now_ms)
+            return
+        self.world.boot(worker)
+        self.world.commit()
+        self.agents[worker.spec.name] = Agent(worker=worker.spec.name)
+
+    @precondition(lambda self: self.world.state.workers)
+    @rule(
+        which=pick,
+        what=st.sampled_from(["cordon", "uncordon", "drain", "terminate", "terminated", "suspect"]),
+    )
+    def change_worker(self, which: int, what: str) -> None:
+        world = self.world
+        worker = self._one(list(world.state.workers.values()), which)
+        if what in ("cordon", "uncordon"):
+            life.set_cordon(
+                world.state, world.changes, worker, what == "cordon", world.now_ms, actor="x", message=""
+            )
+        elif what == "drain":
+            life.drain(world.state, world.changes, worker, REASON, world.now_ms)
+        elif what == "terminate":
+            life.terminate(world.state, world.changes, worker, REASON, world.now_ms, cause=Cause.PREEMPTED)
+        elif what == "terminated":
+            life.terminated(world.state, world.changes, worker, world.now_ms)
+            self.agents.pop(worker.spec.name, None)
+        else:
+            life.suspect(world.state, world.changes, worker, "test", world.now_ms)
+
+    @rule(seconds=st.sampled_from([0, 1, 9, 21, 46, 301]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.now_ms += seconds * 1000
+        life.tick(self.world.state, self.world.changes, self.world.now_ms, {POOL.name: 10.0})
+
+    # --- messages
+
+    @precondition(lambda self: self.agents)
+    @rule(which=pick, held=st.booleans(), times=st.integers(1, 2))
+    def send(self, which: int, held: bool, times: int) -> None:
+        agent = self._one(list(self.agents.values()), which)
+        if not agent.gone:
+            self.up += [agent.message(self.world.now_ms, tell_held=held)] * times
+
+    @precondition(lambda self: self.up)
+    @rule(which=pick, lost=st.booleans())
+    def arrive(self, which: int, lost: bool) -> None:
+        message = self.up.pop(which % len(self.up))
+        if not (lost and which % 3 == 0):
+            self.down.append(self.world.handle(message))
+
+    @precondition(lambda self: self.down)
+    @rule(which=pick, lost=st.booleans())
+    def hear(self, which: int, lost: bool) -> None:
+        answer = self.down.pop(which % len(self.down))
+        agent = self.agents.get(answer.of.worker)
+        if agent is not None and not (lost and which % 3 == 0):
+            agent.hear(answer, self.world.now_ms)
+
+    @precondition(lambda self: any(agent.held for agent in self.agents.values()))
+    @rule(which=pick, how=st.sampled_from(["succeeded", "succeeded", "exit_code", "preempted", "forgotten"]))
+    def end(self, which: int, how: str) -> None:
+        agent = self._one([agent for agent in self.agents.values() if agent.held], which)
+        key = self._one(sorted(agent.held), which)
+        if how == "forgotten":
+            agent.held.clear()
+        elif how == "succeeded":
+            agent.end(key, self.world.now_ms)
+        else:
+            agent.end(key, self.world.now_ms, "failed", cause=how)
+
+    @precondition(lambda self: self.agents)
+    @rule(which=pick)
+    def talk_well(self, which: int) -> None:
+        agent = self._one(list(self.agents.values()), which)
+        if not agent.gone:
+            self.world.talk(agent)
+
+    # --- the store
+
+    @rule()
+    def commit(self) -> None:
+        self.world.commit()
+        assert self.world.faults() == []
+
+    @rule()
+    def sweep(self) -> None:
+        self.world.sweep()
+
+    @rule()
+    def crash(self) -> None:
+        self.world.crash()
+        for name in set(self.agents) - set(self.world.state.workers):
+            del self.agents[name]
+        assert self.world.faults() == []
+
+    @invariant()
+    def no_rule_is_broken(self) -> None:
+        if hasattr(self, "world"):
+            assert violations(self.world.state) == []
+            live = {
+                name
+                for name, worker in self.world.state.workers.items()
+                if worker.state is not WorkerState.FAILED
+            }
+            assert self.world.state.open_workers <= live
+
+    def _open(self):
+        return [batch for batch in self.world.state.batches.values() if batch.state == "open"]
+
+    def _one(self, choices, which: int):
+        return choices[which % len(choices)]
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.world.commit()
+            assert self.world.faults() == []
+            self.world.sweep()
+            assert self.world.faults() == []
+            self.world.engine.dispose()
+
+
+TestEngine = Engine.TestCase
+TestEngine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

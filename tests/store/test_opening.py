@@ -1,0 +1,97 @@
+"""Opening a store: addresses, migrations, a newer version, a second server."""
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+
+from herder.store.database import AdvisoryLock, FileLock, StoreError, migrate, open_engine
+from herder.store.tables import metadata
+
+
+def test_migrations_make_exactly_our_tables(fresh_engine: Engine) -> None:
+    with fresh_engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, metadata) == []
+        assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
+
+
+def test_migrating_again_changes_nothing(fresh_engine: Engine) -> None:
+    with fresh_engine.begin() as connection:
+        connection.execute(text("INSERT INTO meta (key, value) VALUES ('a', 'b')"))
+    migrate(fresh_engine)
+    with fresh_engine.connect() as connection:
+        assert connection.execute(text("SELECT value FROM meta")).scalar() == "b"
+
+
+def test_data_of_a_newer_version_is_refused_and_left_alone(fresh_engine: Engine) -> None:
+    with fresh_engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match=r"newer Herder \(schema 9999\)") as refused:
+        migrate(fresh_engine)
+    assert "nothing was changed" in str(refused.value)
+    with fresh_engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+
+
+def test_one_server_in_a_folder(tmp_path: Path) -> None:
+    with FileLock(tmp_path), pytest.raises(StoreError, match="another Herder server"), FileLock(tmp_path):
+        pass
+    with FileLock(tmp_path):
+        pass
+
+
+def test_one_server_on_a_postgres(postgres_url: str) -> None:
+    one, two = open_engine(postgres_url), open_engine(postgres_url)
+    with AdvisoryLock(one) as held:
+        assert held.alive()
+        with pytest.raises(StoreError, match="another Herder server"), AdvisoryLock(two):
+            pass
+    with AdvisoryLock(two):
+        pass
+    one.dispose()
+    two.dispose()
+
+
+def test_a_lock_whose_connection_was_cut_says_so(postgres_url: str) -> None:
+    engine = open_engine(postgres_url)
+    with AdvisoryLock(engine) as held:
+        with engine.connect() as other:
+            query = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+            assert other.execute(text(query)).scalar()
+        assert not held.alive()
+        assert not held.alive()
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [("nonsense", "not a database URL"), ("mysql://u@h/d", "not supported")],
+)
+def test_an_address_that_is_none_of_ours(url: str, says: str) -> None:
+    with pytest.raises(StoreError, match=says):
+        open_engine(url)
+
+
+def test_a_postgres_that_is_not_there_and_no_password_in_the_text() -> None:
+    engine = open_engine("postgresql://me:s3cret@127.0.0.1:1/db")
+    with pytest.raises(StoreError, match="cannot reach the store") as refused, AdvisoryLock(engine):
+        pass
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_sqlite_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot open the store"):
+        migrate(open_engine(f"sqlite:///{tmp_path}/no/such/folder/herder.db"))
+
+
+def test_sqlite_survives_a_power_cut(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/herder.db")
+    with engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+    engine.dispose()

@@ -1,0 +1,192 @@
+"""Every record type goes in and comes out as it was, on both databases; what is written twice is there once."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import BigInteger, Engine, Integer, insert, select
+
+from herder.model.changes import Changes
+from herder.model.job import JobState
+from herder.model.records import KEYS, JobClassRecord, JobNew, JobStatus, LogRecord, MetaRecord
+from herder.store import tables
+from herder.store.sweep import PIECE, sweep_batch
+from herder.store.writer import Writer
+
+RECORDS = sorted(tables.TABLE_OF, key=lambda kind: kind.__name__)
+BIG = 2**63 - 1
+HARD = "ü – 漢字 🐑 'quoted' \"double\" \\ back\\u0041 $1 %s ? :name {} \t\n\r \x7f \u2028"
+
+
+def example(kind: type, *, null: bool, variant: int = 0) -> Any:
+    table = tables.TABLE_OF[kind]
+    values: list[object] = []
+    for index, name in enumerate(kind._fields):  # type: ignore[attr-defined]
+        column = table.c[name]
+        if null and column.nullable:
+            values.append(None)
+        elif isinstance(column.type, BigInteger | Integer):
+            values.append(BIG - index if index >= KEYS[kind] else index + 1)
+        else:
+            values.append(f"{name}{HARD}{variant if index >= KEYS[kind] else ''}")
+    return kind(*values)
+
+
+def changes_of(*records: Any) -> Changes:
+    changes = Changes()
+    for record in records:
+        if isinstance(record, JobNew):
+            changes.jobs_new.append(record)
+        elif isinstance(record, JobStatus):
+            changes.job_status[record.id] = record
+        else:
+            changes.put(record)
+    return changes
+
+
+def rows_of(engine: Engine, kind: type) -> list[Any]:
+    table = tables.TABLE_OF[kind]
+    columns = [table.c[name] for name in kind._fields]  # type: ignore[attr-defined]
+    with engine.connect() as connection:
+        return [kind(*row) for row in connection.execute(select(*columns))]
+
+
+def job(
+    number: int, *, batch: int | None = None, state: JobState = JobState.READY, class_id: int = 1
+) -> JobNew:
+    return JobNew(number, batch, number, class_id, None, "{}", 5, state, 7)
+
+
+@pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("null", [False, True])
+async def test_round_trip(writer: Writer, engine: Engine, kind: type, null: bool) -> None:
+    record = example(kind, null=null)
+    await writer.commit(changes_of(record))
+    assert rows_of(engine, kind) == [record]
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in RECORDS if kind is not JobNew], ids=lambda kind: kind.__name__
+)
+async def test_the_last_state_of_a_row_wins(writer: Writer, engine: Engine, kind: type) -> None:
+    first, second = example(kind, null=False, variant=1), example(kind, null=True, variant=2)
+    assert first[: KEYS[kind]] == second[: KEYS[kind]]
+    await writer.commit(changes_of(first))
+    await writer.commit(changes_of(first))
+    assert rows_of(engine, kind) == [first]
+    await writer.commit(changes_of(first, second))
+    assert rows_of(engine, kind) == [second]
+
+
+async def test_a_job_is_accepted_once(writer: Writer, engine: Engine) -> None:
+    await writer.commit(changes_of(job(1)))
+    await writer.commit(changes_of(JobStatus(1, JobState.RUNNING, 1, 0, "", None, None)))
+    await writer.commit(changes_of(job(1)))
+    with engine.connect() as connection:
+        assert connection.execute(select(tables.jobs.c.state)).scalars().all() == [JobState.RUNNING]
+
+
+async def test_a_status_keeps_when_the_job_became_ready(writer: Writer, engine: Engine) -> None:
+    await writer.commit(changes_of(job(1), job(2)))
+    await writer.commit(changes_of(JobStatus(1, JobState.RUNNING, 3, 2, "x", None, None)))
+    await writer.commit(changes_of(JobStatus(2, JobState.READY, 1, 0, "", 99, None)))
+    await writer.commit(changes_of(JobStatus(77, JobState.READY, 1, 0, "", 99, None)))
+    with engine.connect() as connection:
+        columns = [tables.jobs.c[name] for name in JobStatus._fields]
+        rows = [JobStatus(*row) for row in connection.execute(select(*columns).order_by(tables.jobs.c.id))]
+    assert rows == [
+        JobStatus(1, JobState.RUNNING, 3, 2, "x", 7, None),
+        JobStatus(2, JobState.READY, 1, 0, "", 99, None),
+    ]
+
+
+async def test_accepted_and_ended_in_one_commit(writer: Writer, engine: Engine) -> None:
+    await writer.commit(changes_of(job(1), JobStatus(1, JobState.SUCCEEDED, 1, 0, "", None, 9)))
+    with engine.connect() as connection:
+        assert connection.execute(select(tables.jobs.c.state)).scalar() == JobState.SUCCEEDED
+
+
+async def test_a_nul_stops_nobody(writer: Writer, engine: Engine, fatal: list[BaseException]) -> None:
+    await writer.commit(changes_of(MetaRecord("k", "a\x00b\\u0000c"), LogRecord(1, 1, 0, "x\x00")))
+    assert rows_of(engine, MetaRecord) == [MetaRecord("k", "a\x1ab\\u0000c")]
+    assert rows_of(engine, LogRecord) == [LogRecord(1, 1, 0, "x\x1a")]
+    assert not fatal
+
+
+async def test_many_rows_are_cut_into_statements(
+    writer: Writer, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("herder.store.writer.ROWS_PER_STATEMENT", 100)
+    await writer.commit(changes_of(*(job(number) for number in range(1, 1002))))
+    assert len(rows_of(engine, JobNew)) == 1001
+    assert writer.commits == 1
+
+
+@pytest.mark.parametrize(
+    "record", sorted(KEYS, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__
+)
+def test_records_and_tables_agree(record: type) -> None:
+    table = tables.TABLE_OF.get(record, tables.jobs)
+    names, columns = list(record._fields), [column.name for column in table.columns]  # type: ignore[attr-defined]
+    if record in (JobNew, JobStatus):
+        assert set(names) <= set(columns)
+    else:
+        assert names == columns
+    keys = {column.name for column in table.primary_key}
+    assert set(names[: KEYS[record]]) == keys
+
+
+def test_every_column_of_a_job_is_written_by_somebody() -> None:
+    written = {*JobNew._fields, *JobStatus._fields}
+    assert written == {column.name for column in tables.jobs.columns}
+
+
+def test_a_cancelled_batch_is_marked_in_pieces(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert PIECE >= 1000
+    monkeypatch.setattr("herder.store.sweep.PIECE", 10)
+    states = [JobState.READY, JobState.BLOCKED, JobState.PENDING, JobState.RUNNING, JobState.SUCCEEDED]
+    rows = [job(number, batch=1, state=states[number % 5]) for number in range(1, 51)]
+    rows += [job(number, batch=1, class_id=9) for number in range(51, 56)]
+    rows += [job(number, batch=2) for number in range(56, 61)]
+    with engine.begin() as connection:
+        connection.execute(insert(tables.jobs), [row._asdict() for row in rows])
+        _batch(connection, 1, committed=3)
+    calls = 0
+    while True:
+        with engine.begin() as connection:
+            calls += 1
+            if not sweep_batch(connection, 1, 77, [9]):
+                break
+    assert calls == 4
+    with engine.connect() as connection:
+        found = connection.execute(select(tables.jobs).order_by(tables.jobs.c.id)).all()
+    swept = [row for row in found if row.state == JobState.CANCELLED]
+    assert [row.id for row in swept] == [n for n in range(1, 51) if n % 5 < 3]
+    assert {(row.cause, row.ended_at_ms) for row in swept} == {("cancelled", 77)}
+    assert {row.state for row in found if row.class_id == 9 or row.batch_id == 2} == {JobState.READY}
+
+
+def test_of_a_batch_that_never_began_everything_is_marked(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(tables.jobs), [job(n, batch=1, class_id=9)._asdict() for n in (1, 2)])
+        _batch(connection, 1, committed=None)
+        assert not sweep_batch(connection, 1, 77, [9])
+        assert set(connection.execute(select(tables.jobs.c.state)).scalars()) == {JobState.CANCELLED}
+
+
+def _batch(connection: Any, number: int, *, committed: int | None) -> None:
+    values = {
+        "user": "ann",
+        "project": "",
+        "name": "",
+        "state": "cancelled",
+        "attributes": "{}",
+        "counts": "{}",
+    }
+    times = {"jobs": 0, "cost_pico": "0", "created_at_ms": 1, "committed_at_ms": committed}
+    connection.execute(insert(tables.batches).values(id=number, **values, **times))
+
+
+async def test_class_texts_may_be_long(writer: Writer, engine: Engine) -> None:
+    record = JobClassRecord(1, "u", "p", "auto", "x" * 300_000)
+    await writer.commit(changes_of(record))
+    assert rows_of(engine, JobClassRecord) == [record]

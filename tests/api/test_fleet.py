@@ -31,12 +31,13 @@ def test_applying_again_changes_nothing_and_a_dry_run_says_what_would(
 @pytest.mark.parametrize(
     ("pool", "says"),
     [
-        ({"name": "x", "driver": "nope"}, "does not have"),
+        ({**POOLS[0], "name": "x", "driver": "nope"}, "does not have"),
         ({"name": "auto"}, "auto"),
         ({"max_workers": 3}, "name"),
         ({"name": "x", "max_worker": 3}, "max_worker"),
         ({"name": "x", "max_workers": 10**30}, "max_workers"),
-        ({"name": "x", "ttl": "1e300h"}, "ttl"),
+        ({**POOLS[0], "name": "x", "ttl": "1e300h"}, "ttl"),
+        ({**POOLS[0], "name": "x", "ttl": "99999999999999999999999h"}, "ttl"),
         ({"name": "a\x00b"}, "name"),
     ],
 )

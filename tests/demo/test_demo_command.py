@@ -89,7 +89,8 @@ def test_an_interrupt_leaves_no_process_and_no_folder(
         time.sleep(0.02)
     demo.send_signal(number)
     said = demo.communicate(timeout=40)[0]
-    assert demo.returncode == 130, said
+    # CPython ends by SIGINT itself when the interrupt came in the middle of an exec: a shell calls both 130.
+    assert demo.returncode in (130, -signal.SIGINT), said
     assert left_in(tmp_path) == []
     assert list((tmp_path / "tmp").iterdir()) == []
     assert "Traceback" not in said

@@ -6,11 +6,11 @@ import pytest
 
 from herder.control.errors import Conflict
 from herder.engine.batch import CIRCLE_SHOWN, DependencyError
+from herder.engine.worker import set_cordon
 from herder.model.changes import Changes
 from herder.model.ids import BatchId
 from herder.model.job import JobState
 from herder.model.resources import Resources
-from herder.engine.worker import set_cordon
 from tests.support.engine_world import Agent, World, job_class
 
 ONE, LAST = job_class(), job_class(always_run=True)

@@ -29,7 +29,7 @@ names = st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True).filter
 )
 words = st.text(max_size=20)
 pairs = st.dictionaries(words, words, max_size=4).map(lambda found: tuple(found.items()))
-seconds = st.one_of(st.integers(0, 10**7).map(float), st.floats(0, 1e9, allow_nan=False))
+seconds = st.one_of(st.integers(0, 10**7).map(float), st.floats(0, 3e8, allow_nan=False))
 limits = st.one_of(st.none(), seconds)
 lasting = st.one_of(st.integers(1, 10**6).map(float), st.floats(0.001, 1e6, allow_nan=False))
 taints = st.builds(

@@ -44,7 +44,10 @@ async def why_worker(core: Core, name: str) -> Explanation:
         )
     made, removed = json.loads(row.reason_made), json.loads(row.reason_removed)
     facts = [_fact("made", f"plan {row.plan} made it: {made.get('text', '')}", made.get("evidence", {}))]
-    facts += [_fact(event.kind, f"{iso(event.at_ms)} {event.text}", _evidence(event)) for event in events]
+    facts += [
+        _fact(event.kind, f"{iso(event.at_ms)} {event.text}", _evidence(event))
+        for event in _news(events, made)
+    ]
     summary = f"{name} was made because {made.get('text', 'nobody recorded why')}"
     if removed:
         summary += f"; it {'went' if row.ended_at_ms else 'goes'} because {removed.get('text')}"
@@ -54,6 +57,16 @@ async def why_worker(core: Core, name: str) -> Explanation:
         _fact("work", f"it ended {row.attempts_done} attempts and cost {format_usd(row.cost_pico, 6)}", {})
     )
     return Explanation(subject=f"worker/{name}", summary=summary, facts=facts)
+
+
+def _news(events: list[Row[Any]], made: dict[str, Any]) -> list[Row[Any]]:
+    """Events without those that only say again what the one before, or the plan, has said."""
+    told, kept = made.get("text"), []
+    for event in events:
+        if event.text != told:
+            kept.append(event)
+        told = event.text
+    return kept
 
 
 def _evidence(event: Row[Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
 from herder.model.pool import PoolSpec, Template
 from herder.model.records import PoolRecord
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
+from herder.settings.durations import LONGEST_S
 from herder.wire.resources import (
     ApplyAnswer,
     ApplyChange,
@@ -30,8 +31,7 @@ from herder.wire.resources import (
 
 #: Pools of one server: each costs a little in every cycle.
 POOLS_MAX = 1_000
-#: The longest time to live that can be asked for: ten years.
-TTL_LONGEST_S = 87_600 * 3600
+TTL_LONGEST_S = LONGEST_S
 
 
 def apply(

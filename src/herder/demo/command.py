@@ -18,9 +18,6 @@ from herder.cli.session import Session, session
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from herder.demo.recount import Recount
-    from herder.demo.source import Group, Source
-    from herder.demo.work import Watching
     from herder.demo.world import World
 
 PIPE_WIDTH = 120
@@ -59,6 +56,7 @@ def demo(
     Show it all on this machine: a server, three pools whose workers are real processes, and two users' real work. Takes less
     than a minute and leaves nothing behind.
     """
+    from herder.demo.play import play
     from herder.demo.source import survey
     from herder.demo.world import begin
 
@@ -73,7 +71,7 @@ def demo(
         stopping.callback(interrupts.hold)
         interrupts.let_through()
         try:
-            good = _play(console, say, found, world)
+            good = play(console, found, world, quiet=say.quiet)
         except KeyboardInterrupt:
             say.say("Stopping the server and its workers …")
             raise
@@ -82,54 +80,6 @@ def demo(
             _say_kept(console, world)
     if not good:
         raise typer.Exit(int(Code.FAILURE))
-
-
-def _play(console: "Console", say: Session, source: "Source", world: "World") -> bool:
-    """The whole play, told at its end; whether everything was as it should be."""
-    from herder.client import clock
-    from herder.demo.screen import open_screen
-    from herder.demo.source import deal
-    from herder.demo.summary import judge, tell
-    from herder.demo.work import Watching, read_back, run_batches, wait_for_shrinking
-    from herder.demo.world import USERS, wait_until_it_answers
-
-    began_s = clock.monotonic_s()
-    dealt = deal(source.groups, USERS)
-    with open_screen(console, quiet=say.quiet) as screen, ExitStack() as stack:
-        screen.say(f"Starting a server with its data in {world.folder} …")
-        wait_until_it_answers(world)
-        screen.say(f"The server listens at {world.url}")
-        watching = Watching(
-            clients={user: stack.enter_context(world.client(user)) for user in dealt},
-            jobs_total=sum(len(groups) + 1 for groups in dealt.values()),
-            show=screen.show,
-            alive=lambda: world.running,
-            began_s=began_s,
-        )
-        batches = run_batches(watching, source, dealt)
-        recounts = _recounts(watching, source, dealt)
-        wait_for_shrinking(watching)
-        outcome = read_back(watching, batches)
-    verdict = judge(outcome, recounts)
-    tell(console, source, outcome, recounts, verdict, clock.monotonic_s() - began_s)
-    return verdict.good
-
-
-def _recounts(
-    watching: "Watching", source: "Source", dealt: "dict[str, list[Group]]"
-) -> "dict[str, Recount]":
-    """Done while the burst workers become idle and go."""
-    from herder.demo.recount import recount
-
-    def between() -> None:
-        watching.look()
-
-    found = {}
-    for user, groups in dealt.items():
-        watching.phase = f"counted again here: the files of {user}"
-        files = [name for group in groups for name in group.files]
-        found[user] = recount(source.root, files, between)
-    return found
 
 
 def _say_kept(console: "Console", world: "World") -> None:

@@ -6,6 +6,8 @@ Also used by the command line for `--timeout` and the like. Pure.
 import re
 from decimal import Decimal
 
+#: Above this a duration is a slip, and points in time would leave the calendar.
+LONGEST_S = 87_600 * 3_600
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?)\s*(ms|d|h|m|s)\s*")
@@ -15,7 +17,7 @@ def parse_duration(text: str | float) -> float:
     """To seconds. Raises ValueError that says what is wrong."""
     raw = str(text).strip()
     if _NUMBER.fullmatch(raw):
-        return float(raw)
+        return _bounded(Decimal(raw), raw)
     total, position = Decimal(0), 0
     while match := _PART.match(raw, position):
         unit = match.group(2)
@@ -24,7 +26,13 @@ def parse_duration(text: str | float) -> float:
         position = match.end()
     if position == 0 or position != len(raw):
         raise ValueError(f"{raw!r} is not a duration; write for example 300s, 30m, 4h or 1h30m")
-    return float(total)
+    return _bounded(total, raw)
+
+
+def _bounded(seconds: Decimal, raw: str) -> float:
+    if seconds > LONGEST_S:
+        raise ValueError(f"{raw[:50]!r} is longer than ten years ({LONGEST_S // 3600}h)")
+    return float(seconds)
 
 
 def format_duration(seconds: float) -> str:

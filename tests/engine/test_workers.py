@@ -8,6 +8,7 @@ from herder.engine import worker as life
 from herder.engine.state import WorkerLife
 from herder.model.changes import Changes
 from herder.model.job import AttemptState, JobState
+from herder.model.offer import FailureCause
 from herder.model.plan import Reason, ReasonKind
 from herder.model.records import EventRecord, WorkerRecord
 from herder.model.worker import WorkerState
@@ -106,7 +107,8 @@ def test_a_failed_creation_costs_nothing_and_is_remembered(world: World) -> None
     life.create_failed(world.state, world.changes, worker, "no room", world.now_ms)
     world.commit()
     assert (row(world, worker).state, row(world, worker).cost_pico) == ("failed", 0)
-    assert world.state.history[POOL.name].create_failures == 1
+    (memory,) = world.state.offers.values()
+    assert (memory.failed_in_row, memory.cause) == (1, FailureCause.OTHER)
 
 
 def test_a_boot_that_takes_too_long(world: World) -> None:
@@ -118,7 +120,8 @@ def test_a_boot_that_takes_too_long(world: World) -> None:
     assert worker.reason_removed is not None
     assert worker.reason_removed.kind is ReasonKind.BOOT_TIMEOUT
     tick(world, 1000)
-    assert world.state.history[POOL.name].create_failures == 1
+    (memory,) = world.state.offers.values()
+    assert (memory.failed_in_row, memory.cause) == (1, FailureCause.BOOT_TIMEOUT)
 
 
 def test_silence_first_costs_new_work_then_the_attempts(world: World) -> None:

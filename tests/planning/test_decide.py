@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
+from herder.decide.scaling.scene import in_force
 from herder.model.ids import PlanNumber
-from herder.model.observed import Observed, PoolHistory
+from herder.model.observed import Observed
 from herder.model.plan import Plan, ReasonKind
 from herder.model.pool import Taint
 from herder.model.resources import Resources
 from herder.model.worker import WorkerState
 from tests.planning.world import (
+    LESS_NEEDED,
     MINUTE,
     NOW,
     applied,
@@ -204,14 +206,6 @@ def test_limits_of_one_at_a_time_get_there_in_the_end() -> None:
     assert decide(world, NOW + 9000).empty
 
 
-def test_failed_creations_hold_the_pool_back_for_a_while() -> None:
-    past = PoolHistory(create_failures=2, last_create_failure_at_ms=NOW - 29_999)
-    world = observed([pool()], [], [queued(1, 1)], {"std": past})
-    assert kinds(plan_for(world)) == [ReasonKind.BACK_OFF]
-    past = replace(past, last_create_failure_at_ms=NOW - 30_000)
-    assert len(creations(plan_for(observed([pool()], [], [queued(1, 1)], {"std": past})))) == 1
-
-
 # --- in every world ---------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +236,8 @@ def test_the_same_world_in_another_order_gives_the_same_plan(world: Observed, sh
         workers=shuffled(world.workers),
         queued=shuffled(world.queued),
         history=shuffled(world.history),
+        offers=shuffled(world.offers),
+        windows=shuffled(world.windows),
     )
     assert repr(decide(other, NOW)) == repr(decide(world, NOW))
 
@@ -250,14 +246,15 @@ def test_the_same_world_in_another_order_gives_the_same_plan(world: Observed, sh
 def test_idleness_never_takes_a_pool_below_its_minimum(world: Observed) -> None:
     plan = decide(world, NOW)
     for spec in world.pools:
-        idle_drains = [d for d in drains(plan) if d.pool == spec.name and d.reason.kind is ReasonKind.IDLE]
+        idle_drains = [d for d in drains(plan) if d.pool == spec.name and d.reason.kind in LESS_NEEDED]
         gone = {d.worker for d in drains(plan)}
         ready = [w for w in world.workers if w.spec.pool == spec.name and w.state is WorkerState.READY]
         unhealthy = [
             w for w in world.workers if w.spec.pool == spec.name and w.state is WorkerState.UNHEALTHY
         ]
+        least = in_force(spec, dict(world.windows).get(spec.name, ()), NOW)[0].min_workers
         if idle_drains:
-            assert len([w for w in (*ready, *unhealthy) if w.name not in gone]) >= spec.min_workers
+            assert len([w for w in (*ready, *unhealthy) if w.name not in gone]) >= least
         assert not any(w.standing or w.cordoned for w in ready if w.name in {d.worker for d in idle_drains})
 
 
@@ -269,7 +266,7 @@ def test_cycle_after_cycle_all_that_can_be_placed_gets_a_worker(world: Observed)
         replace(p, frozen=False, scale_up_cooldown_s=0.0, idle_timeout_s=None, ttl_s=None)
         for p in world.pools
     )
-    world = replace(world, pools=pools, history=())
+    world = replace(world, pools=pools, history=(), offers=())
     now = NOW
     for _ in range(12):
         plan = decide(world, now)
@@ -277,6 +274,6 @@ def test_cycle_after_cycle_all_that_can_be_placed_gets_a_worker(world: Observed)
             break
         world, now = applied(world, plan, now), now + 1000
     assert plan.empty
-    allowed = {ReasonKind.AT_MAXIMUM, ReasonKind.NOTHING_FITS}
+    allowed = {ReasonKind.AT_MAXIMUM, ReasonKind.AT_LIVE_MAXIMUM, ReasonKind.NOTHING_FITS}
     assert {demand.reason.kind for demand in plan.unplaced} <= allowed
     assert plan.number > PlanNumber(6)

@@ -7,16 +7,19 @@ from hypothesis import strategies as st
 from herder.model.ids import ClassId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
 from herder.model.money import PicoUsd
-from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
-from herder.model.plan import CreateWorker, DrainWorker, Plan
-from herder.model.pool import PoolSpec, Taint, Template, Toleration
+from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
+from herder.model.offer import FailureCause, OfferKey, OfferMemory
+from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
+from herder.model.pool import Consolidation, Headroom, PoolSpec, Taint, Template, Toleration
 from herder.model.resources import ZERO, Resources
+from herder.model.schedule import Schedule, Window
 from herder.model.worker import WorkerSpec, WorkerState
 
 NOW = 1_000_000_000
 MINUTE = 60_000
 
 
+LESS_NEEDED = (ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED)
 ONE_CORE = Resources(1000, 1024, 0, 0)
 
 
@@ -127,7 +130,8 @@ def applied(before: Observed, plan: Plan, now_ms: int = NOW) -> Observed:
         if isinstance(action, CreateWorker):
             history[name] = replace(past, last_grown_at_ms=now_ms)
         else:
-            history[name] = replace(past, last_shrunk_at_ms=now_ms)
+            removals = (*past.removals_ms, now_ms) if action.reason.kind in LESS_NEEDED else past.removals_ms
+            history[name] = replace(past, last_shrunk_at_ms=now_ms, removals_ms=removals)
     return replace(
         before,
         plan_number=PlanNumber(before.plan_number + 1),
@@ -160,7 +164,54 @@ def pools_of(draw: st.DrawFn, name: str) -> PoolSpec:
         taints=(_TAINT,) if draw(st.integers(0, 3)) == 0 else (),
         accepts_auto=draw(st.booleans()),
         frozen=draw(st.integers(0, 7)) == 0,
+        **draw(refinements()),
     )
+
+
+@st.composite
+def refinements(draw: st.DrawFn) -> dict[str, object]:
+    """Settings of scaling beyond the plain ones: most pools have none."""
+    if draw(st.booleans()):
+        return {}
+    return {
+        "max_live_workers": draw(st.sampled_from([None, 1, 3])),
+        "headroom": draw(
+            st.sampled_from([Headroom(), Headroom(workers=1), Headroom(workers=2, free=cores(4))])
+        ),
+        "target_utilisation": draw(st.sampled_from([None, 0.5, 0.9])),
+        "scale_down_fraction": draw(st.sampled_from([None, 0.2, 0.5])),
+        "consolidation": draw(st.sampled_from(Consolidation)),
+        "disruption_budget": draw(st.integers(0, 2)),
+    }
+
+
+@st.composite
+def memories_of(draw: st.DrawFn, of: PoolSpec, name: str) -> OfferMemory:
+    memory = OfferMemory(key=OfferKey(pool=of.name, template=name, driver=of.driver))
+    for cause in draw(st.lists(st.sampled_from(FailureCause), max_size=3)):
+        memory = memory.failed(cause, NOW - draw(st.sampled_from([0, 10_000, 600_000])), requested_at_ms=NOW)
+    return memory
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> tuple[Window, ...]:
+    found = []
+    for _ in range(draw(st.integers(1, 2))):
+        least = draw(st.integers(0, 4))
+        start = NOW + draw(st.integers(-3, 3)) * MINUTE
+        most = draw(st.sampled_from([None, least, least + 2]))
+        schedule = Schedule(cron="0 8 * * *", min_workers=least, max_workers=most)
+        end = draw(st.sampled_from([None, start + MINUTE, start + 10 * MINUTE]))
+        found.append(Window(schedule=schedule, lead_from_ms=start - 2 * MINUTE, start_ms=start, end_ms=end))
+    return tuple(found)
+
+
+@st.composite
+def running_of(draw: st.DrawFn) -> RunningClass:
+    start = NOW - draw(st.integers(0, 200)) * MINUTE
+    job = queued(1, 1, draw(st.sampled_from([ZERO, cores(1)]))).job_class
+    ends = draw(st.sampled_from([None, NOW + MINUTE, NOW + 300 * MINUTE]))
+    return RunningClass(job_class=job, count=1, started_sum_ms=start, last_start_ms=start, ends_at_ms=ends)
 
 
 _STATES = [s for s in WorkerState if not s.ended]
@@ -180,6 +231,7 @@ def workers_of(draw: st.DrawFn, number: int, of: PoolSpec) -> ObservedWorker:
         at=NOW - draw(st.integers(0, 5)) * MINUTE,
         free=Resources(*(part // 2 for part in made.allocatable)) if busy else None,
         live_attempts=int(busy),
+        running=(draw(running_of()),) if busy else (),
         cordoned=draw(st.integers(0, 7)) == 0,
         idle_since_ms=NOW - draw(st.integers(0, 20)) * MINUTE if waits else None,
         expires_at_ms=draw(st.sampled_from([None, None, NOW + MINUTE, NOW - 1])),
@@ -210,8 +262,11 @@ def worlds(draw: st.DrawFn) -> Observed:
         PoolHistory,
         last_grown_at_ms=st.sampled_from([None, NOW - 30_000]),
         last_shrunk_at_ms=st.sampled_from([None, NOW - 30_000]),
-        create_failures=st.sampled_from([0, 0, 3]),
-        last_create_failure_at_ms=st.sampled_from([None, NOW - 30_000]),
+        removals_ms=st.sampled_from([(), (NOW - 60_000,)]),
     )
     history = {p.name: draw(past) for p in pools if draw(st.booleans())}
-    return observed(pools, workers, queue, history)  # type: ignore[arg-type]
+    offers = [
+        draw(memories_of(p, each.name)) for p in pools for each in p.templates if draw(st.integers(0, 3)) == 0
+    ]
+    times = tuple((p.name, draw(windows())) for p in pools if draw(st.integers(0, 3)) == 0)
+    return replace(observed(pools, workers, queue, history), offers=tuple(offers), windows=times)  # type: ignore[arg-type]

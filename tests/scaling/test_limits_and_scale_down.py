@@ -2,13 +2,11 @@
 
 from collections.abc import Set
 
-import pytest
-
 from herder.decide.scaling import limits, scale_down
 from herder.decide.scaling.combine import combine
 from herder.decide.scaling.scene import PoolView, survey
 from herder.decide.scaling.triggers import minimum
-from herder.decide.scaling.wish import Wish
+from herder.decide.scaling.wish import Ask, Wish
 from herder.model.ids import PoolName
 from herder.model.observed import ObservedWorker, PoolHistory
 from herder.model.plan import Reason, ReasonKind
@@ -22,7 +20,7 @@ STD = PoolName("std")
 def view(
     spec: PoolSpec, workers: list[ObservedWorker] | None = None, history: PoolHistory | None = None
 ) -> PoolView:
-    return survey(observed([spec], workers, history={spec.name: history} if history else None)).pools[0]
+    return survey(observed([spec], workers, history={spec.name: history} if history else None), NOW).pools[0]
 
 
 def names(drains: tuple[object, ...]) -> list[str]:
@@ -64,14 +62,6 @@ def test_a_maximum_below_what_there_is_gives_no_room() -> None:
     assert limits.room(view(std, [worker(n, std) for n in range(3)]), NOW).workers == 0
 
 
-@pytest.mark.parametrize(("failures", "delay_s"), [(1, 15), (2, 30), (5, 240), (8, 1800), (500, 1800)])
-def test_the_delay_after_failures_doubles_up_to_half_an_hour(failures: int, delay_s: int) -> None:
-    past = PoolHistory(create_failures=failures, last_create_failure_at_ms=NOW)
-    spec = view(pool(), history=past)
-    assert limits.room(spec, NOW + delay_s * 1000 - 1).binding.kind is ReasonKind.BACK_OFF
-    assert limits.room(spec, NOW + delay_s * 1000).workers == 10
-
-
 # --- minimum and combine ----------------------------------------------------------------------------------------------
 
 
@@ -83,10 +73,11 @@ def test_what_is_coming_counts_for_the_minimum_what_leaves_does_not() -> None:
         worker(3, std, state=WorkerState.DRAINING),
         worker(4, std, state=WorkerState.UNHEALTHY),
     ]
-    wish = minimum.ask(view(std, workers), leaving=1)
-    assert wish is not None
-    assert wish.count == 2
-    assert minimum.ask(view(pool(min_workers=3), workers), leaving=0) is None
+    asked = minimum.ask(view(std, workers), leaving=1, for_queue=0)
+    assert asked is not None
+    assert asked.count == 2
+    assert minimum.ask(view(std, workers), leaving=1, for_queue=2) is None
+    assert minimum.ask(view(pool(min_workers=3), workers), leaving=0, for_queue=0) is None
 
 
 def wish(count: int, name: PoolName = STD) -> Wish:
@@ -94,17 +85,46 @@ def wish(count: int, name: PoolName = STD) -> Wish:
     return Wish(pool=name, template="medium", count=count, reason=reason)
 
 
-def test_workers_for_demand_count_towards_the_minimum() -> None:
-    rooms = {STD: limits.room(view(pool()), NOW)}
-    assert [w.count for w in combine((wish(2),), (wish(5),), rooms).wishes] == [2, 3]
-    assert [w.count for w in combine((wish(5),), (wish(2),), rooms).wishes] == [5]
+def ask(count: int, *, least: bool = False) -> Ask:
+    kind = ReasonKind.BELOW_MINIMUM if least else ReasonKind.HEADROOM
+    return Ask(pool=STD, count=count, minimum=least, reason=Reason(kind=kind, text="x", evidence=(("x", 1),)))
+
+
+def test_what_the_triggers_want_on_top_overlaps() -> None:
+    std = view(pool())
+    rooms = {STD: limits.room(std, NOW)}
+    settled = combine((wish(2),), (ask(3, least=True), ask(5), ask(4)), (std,), rooms)
+    assert [w.count for w in settled.wishes] == [2, 3, 2]
+    assert [w.reason.kind for w in settled.wishes[1:]] == [ReasonKind.BELOW_MINIMUM, ReasonKind.HEADROOM]
+    assert not settled.cut
 
 
 def test_what_the_minimum_wants_beyond_the_room_is_cut_and_told() -> None:
-    rooms = {STD: limits.room(view(pool(max_workers=4)), NOW)}
-    settled = combine((wish(3),), (wish(6),), rooms)
+    std = view(pool(max_workers=4))
+    settled = combine((wish(3),), (ask(3, least=True),), (std,), {STD: limits.room(std, NOW)})
     assert [w.count for w in settled.wishes] == [3, 1]
-    assert settled.below_minimum == {STD: 2}
+    assert settled.short(STD) == 2
+
+
+def test_a_cooldown_holds_up_headroom_but_not_the_minimum() -> None:
+    std = view(pool(scale_up_cooldown_s=60.0), history=PoolHistory(last_grown_at_ms=NOW - 1))
+    settled = combine((), (ask(1, least=True), ask(3)), (std,), {STD: limits.room(std, NOW)})
+    assert [w.count for w in settled.wishes] == [1]
+    assert settled.short(STD) == 2
+
+
+def test_the_ones_that_stay_have_a_maximum_of_their_own() -> None:
+    std = pool(max_workers=6, max_live_workers=3)
+    workers = [worker(1, std), worker(2, std), worker(3, std, state=WorkerState.DRAINING)]
+    room = limits.room(view(std, workers), NOW)
+    assert (room.workers, room.binding.kind) == (1, ReasonKind.AT_LIVE_MAXIMUM)
+    workers += [worker(n, std, state=WorkerState.DRAINING) for n in (4, 5)]
+    assert limits.room(view(std, workers), NOW).binding.kind in (
+        ReasonKind.AT_MAXIMUM,
+        ReasonKind.AT_LIVE_MAXIMUM,
+    )
+    staying = [worker(n, std) for n in range(5)]
+    assert len(scale_down.must_leave(view(std, staying), NOW)) == 2
 
 
 # --- scale down -------------------------------------------------------------------------------------------------------

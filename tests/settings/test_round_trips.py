@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from herder.model.ids import PoolName
 from herder.model.money import PicoUsd
-from herder.model.pool import PoolSpec, Taint, TaintEffect, Template
-from herder.model.resources import Resources
+from herder.model.pool import Consolidation, Headroom, PoolSpec, Taint, TaintEffect, Template
+from herder.model.resources import ZERO, Resources
+from herder.model.schedule import Schedule
 from herder.settings import (
     PRESETS,
     SettingsError,
@@ -48,16 +49,49 @@ templates = st.builds(
 )
 
 
+fractions = st.one_of(st.none(), st.floats(0.001, 1.0))
+
+
+@st.composite
+def schedules(draw: st.DrawFn, most: int) -> Schedule:
+    least = draw(st.integers(0, most))
+    return Schedule(
+        cron=draw(st.sampled_from(["0 8 * * 1-5", "*/15 * * * *", "0 23 * 11 4"])),
+        timezone=draw(st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"])),
+        min_workers=least,
+        max_workers=draw(st.one_of(st.none(), st.integers(least, 2000))),
+        lead_time_s=draw(seconds),
+        duration_s=draw(st.one_of(st.none(), lasting)),
+    )
+
+
 @st.composite
 def pools(draw: st.DrawFn) -> PoolSpec:
     low, high = sorted((draw(st.integers(0, 1000)), draw(st.integers(1, 1000))))
     ttl, longest = draw(limits), draw(limits)
     if ttl is not None and longest is not None:
         ttl, longest = sorted((ttl, longest))
+    live = draw(st.one_of(st.none(), st.integers(low, high)))
+    most = high if live is None else live
+    kinds = tuple(draw(st.lists(templates, min_size=1, max_size=3, unique_by=lambda each: each.name)))
+    rest, longest_rest = sorted((draw(seconds), draw(seconds)))
     return PoolSpec(
         name=PoolName(draw(names)),
         driver=draw(names),
-        templates=tuple(draw(st.lists(templates, min_size=1, max_size=3, unique_by=lambda each: each.name))),
+        templates=kinds,
+        max_live_workers=live,
+        offer_rest_s=rest,
+        offer_rest_max_s=longest_rest,
+        schedules=tuple(draw(st.lists(schedules(most), max_size=2))),
+        headroom=Headroom(
+            workers=draw(st.integers(0, most)),
+            free=draw(st.sampled_from([ZERO, kinds[0].allocatable])) if most else ZERO,
+        ),
+        target_utilisation=draw(fractions),
+        scale_down_fraction=draw(fractions),
+        scale_down_period_s=draw(lasting),
+        consolidation=draw(st.sampled_from(Consolidation)),
+        disruption_budget=draw(st.integers(0, 10)),
         min_workers=low,
         max_workers=high,
         new_workers_per_cycle=draw(st.integers(1, 100)),

@@ -11,7 +11,7 @@ from herder.control import explain, fleet, pools
 from herder.control.auth import Principal, Role, role_named
 from herder.control.clock import derived_token, now_ms
 from herder.control.errors import NotKnown
-from herder.control.plans import observe, plain_plan
+from herder.control.plans import picture, plain_plan
 from herder.control.reads import fleet as reads
 from herder.decide.planner import decide
 from herder.model.driver import DriverError
@@ -184,7 +184,7 @@ def _add_plans(front: Front) -> None:
     async def next_plan(request: Request, who: Principal) -> PlanView:
         """What would be done now. Nothing is recorded."""
         now = now_ms()
-        return reads.plan_view(plain_plan(decide(observe(core.state, now), now)))
+        return reads.plan_view(plain_plan(decide(picture(core, now), now)))
 
     async def get_plan(request: Request, who: Principal) -> PlanView:
         """One plan with its report."""

@@ -3,26 +3,43 @@
 Called by the scale loop, by scale requests and by dry runs, so that all three see the same and do the same.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from herder.control.core import Core
+from herder.control.schedules import windows
+from herder.decide.run_times import Kind, RunTime, kinds_of
 from herder.engine.state import EngineState, WorkerLife
 from herder.engine.worker import claim, drain
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, PlanNumber
-from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
+from herder.model.job import JobClass
+from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
 from herder.model.plan import CreateWorker, Plan
+from herder.model.pool import Consolidation, PoolSpec
 from herder.model.records import PlanRecord
 
+#: From the kinds of a job class to what was learned of their run times.
+Guess = Callable[[tuple[Kind, ...]], RunTime]
+#: An expected end is one that this part of such jobs keeps: a drain that counts on it should seldom lose work.
+PROBABLY = 0.9
+#: Ended jobs of the same user and shape, before their run times say when a running one ends.
+ENDS_TO_TRUST = 8
 
-def observe(state: EngineState, now_ms: int) -> Observed:
+
+def picture(core: Core, now_ms: int) -> Observed:
+    """What the loop, dry runs and `why` plan from."""
+    return observe(core.state, now_ms, core.placer.run_times.guess)
+
+
+def observe(state: EngineState, now_ms: int, guess: Guess | None = None) -> Observed:
     """What the engine knows now. It is the one writer, so its sections are never stale."""
     return Observed(
         plan_number=PlanNumber(state.next_plan),
         pools=tuple(state.pools[name] for name in sorted(state.pools)),
-        workers=tuple(_observed(worker) for worker in state.workers.values()),
+        workers=tuple(_observed(state, worker, now_ms, guess) for worker in state.workers.values()),
         workers_as_of_ms=now_ms,
         queued=queued(state),
         queued_as_of_ms=now_ms,
@@ -32,11 +49,15 @@ def observe(state: EngineState, now_ms: int) -> Observed:
                 PoolHistory(
                     last_grown_at_ms=history.last_grown_at_ms,
                     last_shrunk_at_ms=history.last_shrunk_at_ms,
-                    create_failures=history.create_failures,
-                    last_create_failure_at_ms=history.last_create_failure_at_ms,
+                    removals_ms=_recent(history.removals_ms, state.pools.get(pool), now_ms),
+                    boot_s=history.boot_s,
                 ),
             )
             for pool, history in sorted(state.history.items())
+        ),
+        offers=tuple(state.offers[key] for key in sorted(state.offers)),
+        windows=tuple(
+            (name, windows(pool, now_ms)) for name, pool in sorted(state.pools.items()) if pool.schedules
         ),
     )
 
@@ -54,7 +75,14 @@ def queued(state: EngineState) -> tuple[QueuedClass, ...]:
     )
 
 
-def _observed(worker: WorkerLife) -> ObservedWorker:
+def _recent(removals_ms: list[int], pool: PoolSpec | None, now_ms: int) -> tuple[int, ...]:
+    if pool is None or pool.scale_down_fraction is None:
+        return ()
+    since = now_ms - int(pool.scale_down_period_s * 1000)
+    return tuple(at for at in removals_ms if at > since)
+
+
+def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess | None) -> ObservedWorker:
     return ObservedWorker(
         spec=worker.spec,
         state=worker.state,
@@ -66,7 +94,39 @@ def _observed(worker: WorkerLife) -> ObservedWorker:
         idle_since_ms=worker.idle_since_ms,
         expires_at_ms=worker.expires_at_ms,
         standing=worker.standing,
+        running=running(state, worker, now_ms, guess),
     )
+
+
+def running(
+    state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess | None = None
+) -> tuple[RunningClass, ...] | None:
+    """What runs on it, by class; None in pools whose settings look at no such thing, because it costs a little."""
+    pool = state.pools.get(worker.spec.pool)
+    if pool is None or (pool.scale_down_fraction is None and pool.consolidation is Consolidation.OFF):
+        return None
+    by_class: dict[ClassId, list[int]] = {}
+    for attempt in worker.live.values():
+        by_class.setdefault(attempt.class_id, []).append(attempt.started_at_ms or attempt.assigned_at_ms)
+    return tuple(
+        RunningClass(
+            job_class=state.classes[class_id],
+            count=len(starts),
+            started_sum_ms=sum(starts),
+            last_start_ms=max(starts),
+            ends_at_ms=None if guess is None else _last_end(guess, state.classes[class_id], starts, now_ms),
+        )
+        for class_id, starts in sorted(by_class.items())
+    )
+
+
+def _last_end(guess: Guess, job_class: JobClass, starts: list[int], now_ms: int) -> int | None:
+    """When the last of them has probably ended; None when too little was learned of such jobs."""
+    known = guess(kinds_of(job_class))
+    if known.ends < ENDS_TO_TRUST:
+        return None
+    oldest, newest = min(starts), max(starts)
+    return now_ms + max(known.residual_ms(PROBABLY, now_ms - start) for start in (oldest, newest))
 
 
 def plain_plan(plan: Plan) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from herder.control.auth import Principal, Role
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, NotKnown
 from herder.control.plans import apply_plan, record_plan
+from herder.control.schedules import pool_in_force
 from herder.decide.scaling.specs import worker_spec
 from herder.engine.events import record_event
+from herder.engine.offers import forget_changed
 from herder.engine.worker import drain
 from herder.model.changes import Changes
 from herder.model.ids import PlanNumber, PoolName
@@ -17,6 +19,7 @@ from herder.model.money import usd_text
 from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
 from herder.model.pool import PoolSpec, Template
 from herder.model.records import PoolRecord
+from herder.model.worker import WorkerState
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
 from herder.settings.durations import LONGEST_S
 from herder.wire.resources import (
@@ -97,6 +100,7 @@ def _price(pool: PoolSpec, pick: Any) -> int:
 
 def store_pool(core: Core, changes: Changes, pool: PoolSpec, now_ms: int, *, deleted: bool = False) -> None:
     text = json.dumps(pool_to_plain(pool), separators=(",", ":"))
+    forget_changed(core.state, changes, pool.name, None if deleted else pool)
     changes.put(PoolRecord(pool.name, text, int(pool.frozen), int(deleted), now_ms))
     if deleted:
         del core.state.pools[pool.name]
@@ -121,7 +125,7 @@ def scale(
     pool = pool_named(core, name)
     template = _template(pool, request.template)
     ttl_s = request.ttl_hours * 3600 if request.ttl_hours is not None else pool.ttl_s
-    _check_scale(core, pool, request, ttl_s)
+    _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
     number = PlanNumber(core.state.next_plan)
     text = request.reason or f"{who.user} asked for {request.workers} more"
     reason = Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("workers", request.workers),))
@@ -193,6 +197,17 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
             f"pool {pool.name} has {actual} of at most {pool.max_workers} workers: room for {max(0, room)} more",
             field="workers",
             hint="raise max_workers with herder apply, or ask for fewer",
+        )
+    live = pool.max_live_workers
+    leave = (WorkerState.DRAINING, WorkerState.TERMINATING)
+    staying = sum(
+        worker.spec.pool == pool.name and worker.state not in leave for worker in core.state.workers.values()
+    )
+    if live is not None and staying + request.workers > live:
+        raise Conflict(
+            f"pool {pool.name} has {staying} workers that stay, of at most {live}: room for {max(0, live - staying)} more",
+            field="workers",
+            hint="raise max_live_workers with herder apply, or ask for fewer",
         )
 
 

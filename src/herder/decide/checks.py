@@ -6,6 +6,7 @@ never changes a plan; a plan with a finding is not applied.
 
 from collections import Counter
 
+from herder.decide.scaling.scene import in_force
 from herder.model.ids import PlanNumber, PoolName, worker_name
 from herder.model.observed import Observed
 from herder.model.plan import CreateWorker, DrainWorker, Plan
@@ -15,7 +16,10 @@ from herder.model.worker import WorkerState
 
 def check_plan(observed: Observed, plan: Plan) -> tuple[str, ...]:
     """Findings in words; empty when the plan is clean."""
-    pools = {pool.name: pool for pool in observed.pools}
+    windows = dict(observed.windows)
+    pools = {
+        pool.name: in_force(pool, windows.get(pool.name, ()), plan.made_at_ms)[0] for pool in observed.pools
+    }
     creates = [action for action in plan.actions if isinstance(action, CreateWorker)]
     drains = [action for action in plan.actions if isinstance(action, DrainWorker)]
     return (
@@ -75,6 +79,10 @@ def _creation(pools: dict[PoolName, PoolSpec], create: CreateWorker) -> list[str
 
 def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[CreateWorker]) -> list[str]:
     live = Counter(worker.spec.pool for worker in observed.workers if worker.state.live)
+    leave = (WorkerState.DRAINING, WorkerState.TERMINATING)
+    staying = Counter(
+        worker.spec.pool for worker in observed.workers if worker.state.live and worker.state not in leave
+    )
     found = []
     for name, made in sorted(Counter(create.spec.pool for create in creates).items()):
         pool = pools.get(name)
@@ -82,6 +90,10 @@ def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[C
             continue
         if live[name] + made > pool.max_workers:
             found.append(f"pool {name} would have {live[name] + made} workers of at most {pool.max_workers}")
+        if pool.max_live_workers is not None and staying[name] + made > pool.max_live_workers:
+            found.append(
+                f"pool {name} would have {staying[name] + made} workers that stay of at most {pool.max_live_workers}"
+            )
         if made > pool.new_workers_per_cycle:
             found.append(
                 f"pool {name} would make {made} workers, {pool.new_workers_per_cycle} are allowed per cycle"

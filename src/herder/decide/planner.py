@@ -5,29 +5,33 @@ same input gives the same plan, byte for byte, whatever the order of its parts. 
 other plan. It must never act on a section of the observation that was never seen, nor take unknown for zero.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 
 from herder.decide import report
-from herder.decide.scaling import limits, scale_down
+from herder.decide.scaling import consolidate, limits, scale_down
 from herder.decide.scaling.combine import Settled, combine
 from herder.decide.scaling.limits import Room
+from herder.decide.scaling.load import load_of, wants_spare
+from herder.decide.scaling.offers import cheapest_first
 from herder.decide.scaling.scale_down import IdleAnswer
-from herder.decide.scaling.scene import Scene, survey
+from herder.decide.scaling.scene import PoolView, Scene, survey
 from herder.decide.scaling.specs import worker_spec
-from herder.decide.scaling.triggers import minimum, queued_jobs
+from herder.decide.scaling.triggers import minimum, queued_jobs, spare
 from herder.decide.scaling.triggers.queued_jobs import QueueAnswer
-from herder.decide.scaling.wish import Wish
-from herder.model.ids import PlanNumber, PoolName
+from herder.decide.scaling.wish import Ask, Wish, workers_by_template
+from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.observed import Observed
 from herder.model.plan import Action, CreateWorker, DrainWorker, Plan
+from herder.model.pool import Consolidation
+from herder.model.resources import ZERO
 
 
 def decide(observed: Observed, now_ms: int) -> Plan:
     """What should be made and drained now, and why; also why not."""
     unseen = report.unseen_sections(observed)
     if unseen:
-        return report.waiting_plan(survey(observed), observed.plan_number, now_ms, unseen)
+        return report.waiting_plan(survey(observed, now_ms), observed.plan_number, now_ms, unseen)
     thoughts = think(observed, now_ms)
     actions: tuple[Action, ...] = (
         *_creations(thoughts.scene, thoughts.settled.wishes, observed.plan_number, now_ms),
@@ -62,7 +66,7 @@ class Thoughts:
 
 def think(observed: Observed, now_ms: int) -> Thoughts:
     """The steps of a plan, in order. Every section must have been seen."""
-    scene = survey(observed)
+    scene = survey(observed, now_ms)
 
     # 1. Who leaves whatever the demand: what leaves is no capacity any more.
     must_leave = tuple(drain for view in scene.pools for drain in scale_down.must_leave(view, now_ms))
@@ -71,17 +75,58 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
     # 2. How many workers each pool may make now.
     rooms = {view.spec.name: limits.room(view, now_ms) for view in scene.pools}
 
-    # 3. What the triggers ask for: the queue first, and what the minimum needs on top of it.
+    # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
     queue = queued_jobs.ask(scene, rooms, leaving)
-    leave_by_pool = {
-        view.spec.name: sum(drain.pool == view.spec.name for drain in must_leave) for view in scene.pools
-    }
-    minimums = (minimum.ask(view, leave_by_pool[view.spec.name]) for view in scene.pools)
-    settled = combine(queue.wishes, tuple(wish for wish in minimums if wish is not None), rooms)
+    asks = tuple(ask for view in scene.pools for ask in _asks(view, rooms[view.spec.name], leaving, queue))
+    settled = combine(queue.wishes, asks, scene.pools, rooms)
 
-    # 4. Which idle workers nobody needs.
-    idle = {view.spec.name: scale_down.idle(view, leaving, queue.used, now_ms) for view in scene.pools}
+    # 4. Which workers nobody needs.
+    idle = {
+        view.spec.name: scale_down.idle(view, leaving, queue.used, now_ms, queue.taken[view.spec.name])
+        for view in scene.pools
+    }
+
+    # 5. In quiet pools: which work could be moved together.
+    for view in scene.pools:
+        name = view.spec.name
+        if _quiet(view, queue, settled, idle[name], now_ms):
+            moved = consolidate.ask(scene, view, rooms[name], leaving, now_ms)
+            settled = replace(settled, wishes=(*settled.wishes, *moved.wishes))
+            held_back = (*idle[name].held_back, *moved.held_back)
+            idle[name] = IdleAnswer(drains=moved.drains, held_back=held_back)
     return Thoughts(scene=scene, rooms=rooms, must_leave=must_leave, queue=queue, settled=settled, idle=idle)
+
+
+def _asks(view: PoolView, room: Room, leaving: Set[WorkerName], queue: QueueAnswer) -> tuple[Ask, ...]:
+    """What a pool wants beyond the workers that the queue needs."""
+    name = view.spec.name
+    mine = workers_by_template(queue.wishes, name)
+    gone = sum(worker.name in leaving for worker in view.staying)
+    below = minimum.ask(view, gone, sum(mine.values()))
+    asks = () if below is None else (below,)
+    if view.spec.frozen or not view.templates or not wants_spare(view.spec):
+        return asks
+    sizes = {template.name: template.allocatable for template in view.templates}
+    load = load_of(view, leaving, queue.used, queue.taken[name], in_flight=True)
+    for template, count in mine.items():
+        load = replace(load, capacity=load.capacity.plus(sizes[template].times(count)))
+    offers = cheapest_first(view, room.offers, mine) or sorted(room.offers, key=lambda offer: offer.price)
+    return (*asks, *spare.ask(view, load, sizes[offers[0].template]))
+
+
+def _quiet(view: PoolView, queue: QueueAnswer, settled: Settled, idle: IdleAnswer, now_ms: int) -> bool:
+    """Nothing is made or drained here, nothing queued wants its room, and no cooldown runs."""
+    name = view.spec.name
+    until = scale_down.cooldown_until(view)
+    return (
+        view.spec.consolidation is Consolidation.BREAK_EVEN
+        and not view.spec.frozen
+        and not idle.drains
+        and queue.taken[name] == ZERO
+        and name not in queue.beyond_limits
+        and all(wish.pool != name for wish in settled.wishes)
+        and (until is None or now_ms >= until)
+    )
 
 
 def _creations(

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from herder.decide.admission import refusal
 from herder.decide.scaling.combine import Settled
-from herder.decide.scaling.limits import Room
+from herder.decide.scaling.limits import Room, binding_for
 from herder.decide.scaling.scale_down import IdleAnswer, expired_count
 from herder.decide.scaling.scene import PoolView, Scene
 from herder.decide.scaling.triggers.queued_jobs import Homes, QueueAnswer
+from herder.decide.scaling.wish import Ask
 from herder.model.ids import PlanNumber, PoolName
 from herder.model.observed import Observed, QueuedClass
 from herder.model.plan import (
@@ -69,7 +70,7 @@ def pool_reports(
     actions: Sequence[Action],
     now_ms: int,
 ) -> tuple[PoolReport, ...]:
-    jobs, held = _jobs_by_pool(scene), _held_by_pool(scene, queue)
+    jobs, held = _jobs_by_pool(scene), _held_by_pool(scene, rooms, queue)
     reports = []
     for view in scene.pools:
         name = view.spec.name
@@ -77,10 +78,11 @@ def pool_reports(
             action for action in actions if isinstance(action, CreateWorker) and action.spec.pool == name
         ]
         drains = [action for action in actions if isinstance(action, DrainWorker) and action.pool == name]
-        short = queue.beyond_limits.get(name, 0) + settled.below_minimum.get(name, 0)
+        short = queue.beyond_limits.get(name, 0) + settled.short(name)
         reasons = [
             *_made(creates),
-            *_held_back(view, rooms[name], held[name], settled.below_minimum.get(name, 0)),
+            *_held_back(held[name]),
+            *_cut(view, rooms[name], settled.cut.get(name, ())),
             *_gone(drains),
             *idle[name].held_back,
             *_frozen_expired(view, now_ms),
@@ -111,7 +113,7 @@ def unplaced(scene: Scene, rooms: Mapping[PoolName, Room], queue: QueueAnswer) -
 def binding_reason(scene: Scene, rooms: Mapping[PoolName, Room], queued: QueuedClass, homes: Homes) -> Reason:
     """Why jobs of this class have no place: the limit of the pool that would take them, or that nothing fits them."""
     if homes.held_by is not None:
-        return rooms[homes.held_by].binding
+        return _binding(scene, rooms[homes.held_by], scene.pool(homes.held_by), queued)
     request = queued.job_class.request
     refused = refusal(queued.job_class, {view.spec.name: view.spec for view in scene.pools})
     text = str(refused) if refused else f"no template that the job may use has room for {request}"
@@ -128,14 +130,23 @@ def _jobs_by_pool(scene: Scene) -> dict[PoolName, int]:
     return jobs
 
 
-def _held_by_pool(scene: Scene, queue: QueueAnswer) -> dict[PoolName, int]:
-    """How many jobs without a place each pool could take if its limits let it."""
-    held = {view.spec.name: 0 for view in scene.pools}
+def _binding(scene: Scene, room: Room, view: PoolView, queued: QueuedClass) -> Reason:
+    """The limit of the pool, or that of the templates that would fit."""
+    return binding_for(room, scene.templates_for(queued, view))
+
+
+def _held_by_pool(
+    scene: Scene, rooms: Mapping[PoolName, Room], queue: QueueAnswer
+) -> dict[PoolName, dict[Reason, int]]:
+    """How many jobs without a place each pool could take if its limits let it, by the limit that binds."""
+    held: dict[PoolName, dict[Reason, int]] = {view.spec.name: {} for view in scene.pools}
     for queued in scene.queue:
         nowhere = queue.homes[queued.class_id].nowhere
         if nowhere:
             for view in scene.fits_in(queued):
-                held[view.spec.name] += nowhere
+                reason = _binding(scene, rooms[view.spec.name], view, queued)
+                mine = held[view.spec.name]
+                mine[reason] = mine.get(reason, 0) + nowhere
     return held
 
 
@@ -144,17 +155,25 @@ def _made(creates: Iterable[CreateWorker]) -> list[Reason]:
     return list(dict.fromkeys(create.reason for create in creates))
 
 
-def _held_back(view: PoolView, room: Room, jobs: int, below_minimum: int) -> list[Reason]:
-    """The binding limit, once for demand and once for the minimum if they differ."""
+def _held_back(held: Mapping[Reason, int]) -> list[Reason]:
+    return [
+        Reason(
+            kind=binding.kind,
+            text=f"{binding.text}; {jobs} queued jobs that it could take have no place",
+            evidence=(*binding.evidence, ("jobs_without_place", jobs)),
+        )
+        for binding, jobs in held.items()
+    ]
+
+
+def _cut(view: PoolView, room: Room, cut: Sequence[tuple[Ask, int]]) -> list[Reason]:
+    """What the pool itself wants and a limit keeps from it."""
     found: list[Reason] = []
-    if jobs:
-        text = f"{room.binding.text}; {jobs} queued jobs that it could take have no place"
-        evidence = (*room.binding.evidence, ("jobs_without_place", jobs))
-        found.append(Reason(kind=room.binding.kind, text=text, evidence=evidence))
-    if below_minimum and view.spec.templates:
-        binding = room.binding_minimum
-        text = f"{binding.text}; it is {below_minimum} workers short of its minimum"
-        evidence = (*binding.evidence, ("missing", below_minimum))
+    for ask, missing in cut if view.spec.templates else ():
+        binding = room.binding_minimum if ask.minimum else room.binding
+        what = "minimum" if ask.minimum else str(ask.reason.kind).replace("_", " ")
+        text = f"{binding.text}; it is {missing} workers short of its {what}"
+        evidence = (*binding.evidence, ("missing", missing))
         found.append(Reason(kind=binding.kind, text=text, evidence=evidence))
     return found
 

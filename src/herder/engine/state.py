@@ -4,11 +4,13 @@ Changed only by the functions of this package. Queued jobs are numbers in `Ready
 that wait for parents and jobs that were tried before have an entry of their own.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from herder.engine.queue import ReadyQueue
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass, JobState
+from herder.model.offer import OfferKey, OfferMemory
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.resources import ZERO, Resources
@@ -116,14 +118,23 @@ class Usage:
     cost_pico: int = 0
 
 
+#: Removals remembered of a pool; a gradual pool that has had so many in its period may shrink no more.
+REMOVALS_MOST = 10_000
+
+
 @dataclass(slots=True, kw_only=True)
 class CreateHistory:
-    """Of a pool: for cooldowns and the back-off after failed creations."""
+    """Of a pool: for cooldowns, gradual shrinking and the expected time of a boot."""
 
     last_grown_at_ms: int | None = None
     last_shrunk_at_ms: int | None = None
-    create_failures: int = 0
-    last_create_failure_at_ms: int | None = None
+    removals_ms: list[int] = field(default_factory=list)
+    """When workers were drained because less was needed: the newest, at most `REMOVALS_MOST`."""
+    boot_s: float | None = None
+
+
+#: Ends of attempts that wait to be learned from; more than that between two passes, and the oldest teach nothing.
+ENDED_RUNS_MAX = 10_000
 
 
 @dataclass(slots=True)
@@ -143,6 +154,8 @@ class EngineState:
     ended_cost: dict[PoolName, int] = field(default_factory=dict)
     """Pico-USD of the workers that have ended."""
     history: dict[PoolName, CreateHistory] = field(default_factory=dict)
+    offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
+    """At most one for each template of each pool."""
     counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})
     next_job: int = 1
     next_batch: int = 1
@@ -158,6 +171,14 @@ class EngineState:
     # what the next placement pass must look at
     open_workers: set[WorkerName] = field(default_factory=set)
     fresh_demand: bool = False
+    stirred_queues: set[ClassId] = field(default_factory=set)
+    """Classes that may have more jobs waiting than at the last pass."""
+    stirred_users: set[UserName] = field(default_factory=set)
+    """Users that hold more or less than at the last pass."""
+    fleet_version: int = 0
+    """Changes whenever a worker comes or goes."""
+    ended_runs: "deque[tuple[ClassId, int]]" = field(default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX))
+    """How long attempts took that ended by themselves, in milliseconds from assignment."""
     # rows to be written with the next hand-over (`flush.py`)
     dirty_batches: dict[BatchId, BatchLife] = field(default_factory=dict)
     dirty_workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)
@@ -167,6 +188,7 @@ class EngineState:
         return self.tried if batch is None else self.batches[batch].tried
 
     def queue(self, class_id: ClassId) -> ReadyQueue:
+        self.stirred_queues.add(class_id)
         found = self.queues.get(class_id)
         if found is None:
             found = self.queues[class_id] = ReadyQueue()

@@ -4,17 +4,23 @@ Called by `control/` for what planner, drivers, workers and the clock say. `mode
 loses its attempts first, so nothing is ever assigned to a worker that is gone.
 """
 
+from herder.engine import offers
 from herder.engine.attempt import lose
 from herder.engine.events import reason_data, record_event
 from herder.engine.flush import worker_cost
-from herder.engine.state import CreateHistory, EngineState, WorkerLife
+from herder.engine.state import REMOVALS_MOST, CreateHistory, EngineState, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import PoolName, WorkerName
 from herder.model.job import Cause
+from herder.model.offer import FailureCause
 from herder.model.plan import CreateWorker, Reason, ReasonKind
 from herder.model.pool import PoolSpec
 from herder.model.worker import WorkerState
 
+#: Weight of the newest boot in the time that the next one is expected to take.
+BOOT_WEIGHT = 0.3
+#: Why workers are drained because less is needed: these count towards the pool's gradual limit.
+LESS_NEEDED = frozenset({ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED})
 #: Exchanges missed before a worker gets no new work.
 SUSPECT_AFTER_BEATS = 2
 
@@ -51,6 +57,7 @@ def claim(
         answer_number=state.answer_base,
     )
     state.workers[spec.name] = worker
+    state.fleet_version += 1
     history_of(state, spec.pool).last_grown_at_ms = now_ms
     _changed(state, worker)
     _tell(state, changes, worker, now_ms, "worker.requested", action.reason.text, actor, action.reason)
@@ -73,18 +80,22 @@ def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle
         worker.provisioned_at_ms = now_ms
     if worker.state is WorkerState.PROVISIONING:
         worker.state = WorkerState.JOINING
-    history = history_of(state, worker.spec.pool)
-    history.create_failures = 0
+    offers.made(state, changes, worker.spec, now_ms)
     _changed(state, worker)
     _tell(state, changes, worker, now_ms, "worker.provisioned", f"{worker.spec.driver} made it as {handle}")
 
 
-def create_failed(state: EngineState, changes: Changes, worker: WorkerLife, text: str, now_ms: int) -> None:
-    """Nothing was made; it costs nothing and frees its place at once."""
-    history = history_of(state, worker.spec.pool)
-    history.create_failures += 1
-    history.last_create_failure_at_ms = now_ms
-    reason = Reason(kind=ReasonKind.CREATE_FAILED, text=text)
+def create_failed(
+    state: EngineState,
+    changes: Changes,
+    worker: WorkerLife,
+    text: str,
+    now_ms: int,
+    cause: FailureCause = FailureCause.OTHER,
+) -> None:
+    """Nothing was made; it costs nothing and frees its place at once. The planner passes the offer over for a while."""
+    offers.failed(state, changes, worker, cause, text, now_ms)
+    reason = Reason(kind=ReasonKind.CREATE_FAILED, text=text, evidence=(("cause", cause.value),))
     _end(state, changes, worker, WorkerState.FAILED, reason, now_ms)
 
 
@@ -105,8 +116,13 @@ def activated(
     if worker.expires_at_ms is not None:
         worker.expires_at_ms += now_ms - worker.requested_at_ms  # its time counts from when it can work
     state.open_workers.add(worker.spec.name)
+    offers.booted(state, changes, worker.spec, now_ms)
     _changed(state, worker)
     seconds = (now_ms - worker.requested_at_ms) / 1000
+    history = history_of(state, worker.spec.pool)
+    history.boot_s = (
+        seconds if history.boot_s is None else (1 - BOOT_WEIGHT) * history.boot_s + BOOT_WEIGHT * seconds
+    )
     _tell(state, changes, worker, now_ms, "worker.ready", f"ready {seconds:.1f} s after it was requested")
     return True
 
@@ -168,7 +184,10 @@ def drain(
     if worker.state in (WorkerState.DRAINING, WorkerState.TERMINATING) or worker.state.ended:
         return
     worker.reason_removed = reason
-    history_of(state, worker.spec.pool).last_shrunk_at_ms = now_ms
+    history = history_of(state, worker.spec.pool)
+    history.last_shrunk_at_ms = now_ms
+    if reason.kind in LESS_NEEDED:
+        history.removals_ms = [*history.removals_ms, now_ms][-REMOVALS_MOST:]
     if worker.state.in_flight:
         terminate(state, changes, worker, reason, now_ms, actor=actor)
         return
@@ -233,9 +252,7 @@ def _check_boot(
             text=f"not ready {boot_timeout_s:g} s after it was requested",
             evidence=(("boot_timeout_s", boot_timeout_s),),
         )
-        history = history_of(state, worker.spec.pool)
-        history.create_failures += 1
-        history.last_create_failure_at_ms = now_ms
+        offers.failed(state, changes, worker, FailureCause.BOOT_TIMEOUT, reason.text, now_ms)
         terminate(state, changes, worker, reason, now_ms)
 
 
@@ -284,6 +301,7 @@ def _end(
     worker.token_hash = worker.activation_hash = None
     _changed(state, worker)
     del state.workers[worker.spec.name]
+    state.fleet_version += 1
     state.open_workers.discard(worker.spec.name)
     changes.wake.add(worker.spec.name)
     _tell(state, changes, worker, now_ms, f"worker.{final.value}", reason.text, "herder", reason)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from herder.model.ids import WorkerName
+from herder.model.offer import FailureCause
 from herder.model.worker import WorkerSpec
 
 
@@ -63,6 +64,19 @@ class Unavailable(DriverError):
 
 class OutcomeUnknown(Unavailable):
     pass
+
+
+_CAUSES: tuple[tuple[type[DriverError], FailureCause], ...] = (
+    (OutOfCapacity, FailureCause.OUT_OF_CAPACITY),
+    (QuotaExceeded, FailureCause.QUOTA_EXCEEDED),
+    (InvalidRequest, FailureCause.INVALID_REQUEST),
+    (Unauthorised, FailureCause.UNAUTHORISED),
+)
+
+
+def failure_cause(error: DriverError) -> FailureCause:
+    """What the memory of an offer keeps of an error."""
+    return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), FailureCause.OTHER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

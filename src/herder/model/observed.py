@@ -4,9 +4,23 @@ from dataclasses import dataclass
 
 from herder.model.ids import ClassId, PlanNumber, PoolName, WorkerName
 from herder.model.job import JobClass
+from herder.model.offer import OfferMemory
 from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
+from herder.model.schedule import Window
 from herder.model.worker import WorkerSpec, WorkerState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningClass:
+    """Live attempts of one class on one worker. `started_sum_ms` is the sum over them, for the work that a move would lose."""
+
+    job_class: JobClass
+    count: int
+    started_sum_ms: int
+    last_start_ms: int
+    ends_at_ms: int | None = None
+    """When the last of them is expected to end; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +39,8 @@ class ObservedWorker:
     expires_at_ms: int | None = None
     standing: bool = False
     """Made by hand (a scale request): not removed for being idle before it expires."""
+    running: tuple[RunningClass, ...] | None = None
+    """What runs on it; None where the pool's settings do not ask for it."""
 
     @property
     def name(self) -> WorkerName:
@@ -48,13 +64,14 @@ class QueuedClass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolHistory:
-    """What the planner must remember about a pool between cycles: for cooldowns and back-off after failed creations."""
+    """What the planner must remember about a pool between cycles: for cooldowns and gradual shrinking."""
 
     last_grown_at_ms: int | None = None
     last_shrunk_at_ms: int | None = None
-    create_failures: int = 0
-    """Failed creations since the last success."""
-    last_create_failure_at_ms: int | None = None
+    removals_ms: tuple[int, ...] = ()
+    """When workers were drained because less was needed, within the pool's `scale_down_period_s`."""
+    boot_s: float | None = None
+    """How long workers took lately from request to ready; None: none has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,3 +85,5 @@ class Observed:
     queued: tuple[QueuedClass, ...]
     queued_as_of_ms: int | None
     history: tuple[tuple[PoolName, PoolHistory], ...] = ()
+    offers: tuple[OfferMemory, ...] = ()
+    windows: tuple[tuple[PoolName, tuple[Window, ...]], ...] = ()

@@ -15,9 +15,14 @@ class ReasonKind(StrEnum):
     # why workers are made
     BELOW_MINIMUM = "below_minimum"
     QUEUED_JOBS = "queued_jobs"
+    SCHEDULED = "scheduled"
+    HEADROOM = "headroom"
+    TARGET_UTILISATION = "target_utilisation"
     REQUESTED = "requested"
     # why workers go
     IDLE = "idle"
+    UNDER_USED = "under_used"
+    CONSOLIDATED = "consolidated"
     EXPIRED = "expired"
     ABOVE_MAXIMUM = "above_maximum"
     POOL_DELETED = "pool_deleted"
@@ -31,7 +36,12 @@ class ReasonKind(StrEnum):
     COOLDOWN = "cooldown"
     FROZEN = "frozen"
     NOTHING_FITS = "nothing_fits"
-    BACK_OFF = "back_off"
+    OFFER_RESTING = "offer_resting"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    AT_LIVE_MAXIMUM = "at_live_maximum"
+    GRADUAL_LIMIT = "gradual_limit"
+    DISRUPTION_BUDGET = "disruption_budget"
+    NOT_WORTH_MOVING = "not_worth_moving"
     # why a job still waits
     AHEAD_IN_QUEUE = "ahead_in_queue"
     FAIR_SHARE = "fair_share"

@@ -5,7 +5,8 @@ from enum import StrEnum
 
 from herder.model.ids import PoolName
 from herder.model.money import PicoUsd
-from herder.model.resources import Resources
+from herder.model.resources import ZERO, Resources
+from herder.model.schedule import Schedule
 
 
 class TaintEffect(StrEnum):
@@ -49,6 +50,25 @@ class Template:
     """Most attempts at a time on one worker, whatever their size (Kubernetes' default of pods on a node)."""
 
 
+class Consolidation(StrEnum):
+    """Whether work is moved together so that a worker falls empty and can go."""
+
+    OFF = "off"
+    BREAK_EVEN = "break_even"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headroom:
+    """Free capacity to keep for work that has not come yet: so many workers with nothing to do, and so much in sum."""
+
+    workers: int = 0
+    free: Resources = ZERO
+
+    @property
+    def wanted(self) -> bool:
+        return self.workers > 0 or self.free != ZERO
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSpec:
     """One pool as it is wanted. Times in seconds; a limit of None means there is none."""
@@ -58,11 +78,29 @@ class PoolSpec:
     templates: tuple[Template, ...] = ()
     min_workers: int = 0
     max_workers: int = 10
+    """Everything that has not ended counts, also what drains: it still costs."""
+    max_live_workers: int | None = None
+    """Of these, the ones that do not leave; below `max_workers` it keeps room for successors of what drains."""
     new_workers_per_cycle: int = 10
     """Most workers made by one plan: bounds the damage of a wrong demand figure. 10 as in Hail Batch."""
     scale_up_cooldown_s: float = 0.0
     scale_down_cooldown_s: float = 0.0
     idle_timeout_s: float | None = 1800.0
+    offer_rest_s: float = 15.0
+    """Rest of an offer after a failed creation, doubled by each further one. Short: most shortages last minutes."""
+    offer_rest_max_s: float = 1800.0
+    """The longest rest, as in cluster-autoscaler."""
+    schedules: tuple[Schedule, ...] = ()
+    headroom: Headroom = Headroom()
+    target_utilisation: float | None = None
+    """Part of the capacity that should be in use; more workers are made above it. None: only queued work counts."""
+    scale_down_fraction: float | None = None
+    """At most this part of the pool goes in `scale_down_period_s`, at least one. None: idle workers go at once."""
+    scale_down_period_s: float = 1800.0
+    consolidation: Consolidation = Consolidation.OFF
+    """Off, because a moved job begins anew unless it can continue from a checkpoint, and Herder cannot know."""
+    disruption_budget: int = 1
+    """Most workers at a time that are drained although they work; 1 as in cluster-autoscaler."""
     ttl_s: float | None = None
     ttl_max_s: float | None = None
     extension_s: float = 7200.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from herder.model.money import usd_text
-from herder.model.pool import Taint, TaintEffect
-from herder.settings import reading
+from herder.model.pool import Consolidation, Taint, TaintEffect
+from herder.settings import reading, schedules
 from herder.settings.durations import format_duration
 from herder.settings.reading import Reading
 from herder.settings.values import Value
@@ -80,6 +80,8 @@ _DURATION: Schema = {
 _LIMIT: Schema = {"anyOf": [*_DURATION["anyOf"], {"type": "null"}]}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _SIZE: Schema = {"type": ["string", "integer"], "examples": ["512Mi", "4Gi"]}
+_MAYBE_COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
+_FRACTION: Schema = {"type": ["number", "string", "null"], "examples": [0.7, "70%"]}
 _PAIRS: Schema = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
 _FLAG: Schema = {"type": "boolean"}
 
@@ -114,12 +116,30 @@ def _pairs(key: str, attribute: str, doc: str) -> Field:
     return Field(key=key, attribute=attribute, read=reading.pairs, write=dict, schema=_PAIRS, doc=doc)
 
 
+def _read_consolidation(found: Reading, value: Value) -> Consolidation:
+    # YAML 1.1 reads a bare `off` as false.
+    if getattr(value, "text", None) == "false":
+        return Consolidation.OFF
+    return reading.choice(found, value, Consolidation, Consolidation.OFF)
+
+
 #: Everything of a pool but its name and its templates.
 POOL_FIELDS: tuple[Field, ...] = (
     _plain("description", reading.text, {"type": "string"}, "For people: what the pool is for."),
     _plain("driver", reading.name, {"type": "string"}, "The driver that makes its workers."),
     _plain("min_workers", reading.whole, _COUNT, "Kept ready always."),
-    _plain("max_workers", reading.whole, _COUNT, "Never more than this many at a time."),
+    _plain(
+        "max_workers",
+        reading.whole,
+        _COUNT,
+        "Never more than this many at a time; those that drain count until they have ended.",
+    ),
+    _plain(
+        "max_live_workers",
+        schedules.read_optional_count,
+        _MAYBE_COUNT,
+        "Never more than this many that do not leave; below max_workers it keeps room for successors. null: none.",
+    ),
     _plain(
         "new_workers_per_cycle",
         reading.positive,
@@ -129,6 +149,56 @@ POOL_FIELDS: tuple[Field, ...] = (
     _duration("scale_up_cooldown", "Least time between two growths."),
     _duration("scale_down_cooldown", "Least time between two shrinkages."),
     _limit("idle_timeout", "A worker without work goes after this long; null: never for idleness."),
+    _duration(
+        "offer_rest",
+        "A template whose creation failed is passed over for this long, doubled by each further failure; then one worker "
+        "of it is tried. 4 times as long for the whole pool after a quota, 40 times after a request that is invalid.",
+    ),
+    _duration("offer_rest_max", "The longest rest of a template, before those factors."),
+    Field(
+        key="schedules",
+        attribute="schedules",
+        read=schedules.read_schedules,
+        write=schedules.write_schedules,
+        schema={"type": "array", "items": {"$ref": "#/$defs/schedule"}},
+        doc="Other numbers of workers at certain times: cron, timezone, min_workers, max_workers, lead_time, duration.",
+    ),
+    Field(
+        key="headroom",
+        attribute="headroom",
+        read=schedules.read_headroom,
+        write=schedules.write_headroom,
+        schema={"anyOf": [_COUNT, {"$ref": "#/$defs/headroom"}, {"type": "null"}]},
+        doc="Free capacity to keep beyond the queue: so many workers with nothing to do, or cpu, memory, disk, gpu in sum.",
+    ),
+    _plain(
+        "target_utilisation",
+        schedules.read_fraction,
+        _FRACTION,
+        "More workers are made when more than this part of the pool's capacity is in use or asked for; null: never.",
+    ),
+    _plain(
+        "scale_down_fraction",
+        schedules.read_fraction,
+        _FRACTION,
+        "At most this part of the pool goes in scale_down_period, at least one; null: idle workers go at once.",
+    ),
+    _duration("scale_down_period", "The stretch of time that scale_down_fraction counts in."),
+    Field(
+        key="consolidation",
+        attribute="consolidation",
+        read=_read_consolidation,
+        write=str,
+        schema={"enum": [each.value for each in Consolidation]},
+        doc="break_even: drain a worker whose work fits elsewhere when that saves more than it loses. off, because a moved "
+        "job begins anew unless it continues from a checkpoint.",
+    ),
+    _plain(
+        "disruption_budget",
+        reading.whole,
+        _COUNT,
+        "Most workers that work and drain at a time to save money.",
+    ),
     _limit("ttl", "How long a worker lives; null: without limit."),
     _limit("ttl_max", "How long a worker lives at most, extensions included."),
     _duration("extension", "How much one extension adds."),

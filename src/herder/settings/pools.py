@@ -11,6 +11,7 @@ from herder.model.ids import PoolName
 from herder.model.pool import PoolSpec, Template
 from herder.model.resources import Resources
 from herder.settings import reading
+from herder.settings.bounds import contradictions
 from herder.settings.builtin import PRESETS, TEMPLATES
 from herder.settings.durations import format_duration
 from herder.settings.fields import POOL_FIELDS, POOL_KEYS, TEMPLATE_FIELDS, TEMPLATE_KEYS
@@ -186,3 +187,5 @@ def _contradictions(
     for name, seconds in (("boot_timeout", pool.boot_timeout_s), ("dead_after", pool.dead_after_s)):
         if seconds <= 0:
             wrong(name, "this must be longer than nothing", "Write for example 60s.")
+    for contradiction in contradictions(pool):
+        wrong(*contradiction)

@@ -31,7 +31,12 @@ def json_schema() -> dict[str, Any]:
             "users": _named(user),
             "server": _object(server),
         },
-        "$defs": {"pool": _pool(), "template": _object(_properties(TEMPLATE_FIELDS)), "taint": _taint()},
+        "$defs": {
+            "pool": _pool(),
+            "template": _object(_properties(TEMPLATE_FIELDS)),
+            "taint": _taint(),
+            **_of_scaling(),
+        },
     }
 
 
@@ -69,3 +74,22 @@ def _taint() -> dict[str, Any]:
         **_object({"key": text, "value": text, "effect": effect, "schedule_type": effect}),
         "required": ["key"],
     }
+
+
+def _of_scaling() -> dict[str, Any]:
+    """Settings of a pool that are mappings themselves."""
+    count = {"type": "integer", "minimum": 0}
+    duration = {"type": ["string", "number", "null"]}
+    schedule = _object(
+        {
+            "cron": {"type": "string", "examples": ["0 8 * * 1-5"]},
+            "timezone": {"type": "string", "examples": ["Europe/Berlin"], "default": "UTC"},
+            "min_workers": count,
+            "max_workers": {"type": ["integer", "null"], "minimum": 0},
+            "lead_time": duration,
+            "duration": duration,
+        }
+    )
+    amount = {"type": ["string", "number"]}
+    headroom = {"workers": count, "cpu": amount, "memory": amount, "disk": amount, "gpu": count}
+    return {"schedule": {**schedule, "required": ["cron", "min_workers"]}, "headroom": _object(headroom)}

@@ -25,7 +25,9 @@ from herder.model.driver import (
     RateLimited,
     StartData,
     Unauthorised,
+    failure_cause,
 )
+from herder.model.offer import FailureCause
 from herder.model.worker import WorkerState
 
 log = logging.getLogger(__name__)
@@ -89,7 +91,7 @@ async def _call_create(core: Core, worker: WorkerLife, driver: Driver, start: St
         try:
             machine = await asyncio.to_thread(driver.create, worker.spec, start)
         except FINAL as error:
-            await _failed(core, worker, f"{type(error).__name__}: {error}")
+            await _failed(core, worker, f"{type(error).__name__}: {error}", failure_cause(error))
             return
         except DriverError as error:
             wait = error.retry_after_s if isinstance(error, RateLimited) else pause
@@ -103,10 +105,12 @@ async def _call_create(core: Core, worker: WorkerLife, driver: Driver, start: St
         return
 
 
-async def _failed(core: Core, worker: WorkerLife, text: str) -> None:
+async def _failed(
+    core: Core, worker: WorkerLife, text: str, cause: FailureCause = FailureCause.OTHER
+) -> None:
     if worker.state.in_flight:
         changes = Changes()
-        life.create_failed(core.state, changes, worker, text, now_ms())
+        life.create_failed(core.state, changes, worker, text, now_ms(), cause)
         forget_worker(core, worker.spec.name)
         await core.commit(changes)
 

@@ -1,35 +1,67 @@
-"""Settle what the triggers ask for: the workers that demand needs also count towards a pool's minimum.
+"""Settle what the triggers ask for: what is made for one of them counts for all.
 
-Called by the planner. Demand has been packed within the limits already; what the minimum wants on top is cut here. It
-never gives a pool more than its room.
+Called by the planner. Demand has been packed within the limits already. What minimum, headroom and target utilisation want
+beyond it overlaps: a pool gets the largest of their wishes, not the sum, and never more than its room.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from herder.decide.scaling.limits import Room
-from herder.decide.scaling.wish import Wish, workers_by_pool
+from herder.decide.scaling.offers import OfferRoom, cheapest_first
+from herder.decide.scaling.scene import PoolView
+from herder.decide.scaling.wish import Ask, Wish, workers_by_pool, workers_by_template
 from herder.model.ids import PoolName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """`wishes` are to be fulfilled, in this order. `below_minimum`: by pool, what a limit keeps from the minimum."""
+    """`wishes` are to be fulfilled, in this order. `cut`: by pool, the asks that a limit cut, with what they lack."""
 
     wishes: tuple[Wish, ...]
-    below_minimum: Mapping[PoolName, int]
+    cut: Mapping[PoolName, tuple[tuple[Ask, int], ...]]
+
+    def short(self, pool: PoolName) -> int:
+        return max((missing for _, missing in self.cut.get(pool, ())), default=0)
 
 
-def combine(demand: tuple[Wish, ...], minimums: tuple[Wish, ...], rooms: Mapping[PoolName, Room]) -> Settled:
+def combine(
+    demand: tuple[Wish, ...],
+    asks: tuple[Ask, ...],
+    views: tuple[PoolView, ...],
+    rooms: Mapping[PoolName, Room],
+) -> Settled:
     made = workers_by_pool(demand)
     top_ups: list[Wish] = []
-    cut: dict[PoolName, int] = {}
-    for wish in minimums:
-        already = made.get(wish.pool, 0)
-        missing = wish.count - already
-        granted = max(0, min(missing, rooms[wish.pool].for_minimum - already))
-        if granted:
-            top_ups.append(replace(wish, count=granted))
-        if missing > granted:
-            cut[wish.pool] = missing - granted
-    return Settled(wishes=(*demand, *top_ups), below_minimum=cut)
+    cut: dict[PoolName, tuple[tuple[Ask, int], ...]] = {}
+    for view in views:
+        name, room = view.spec.name, rooms[view.spec.name]
+        mine = [ask for ask in asks if ask.pool == name]
+        if not mine:
+            continue
+        used = workers_by_template(demand, name)
+        given, lacking = 0, []
+        for ask in mine:
+            most = (room.for_minimum if ask.minimum else room.workers) - made.get(name, 0)
+            wishes = _spread(
+                ask, max(0, min(ask.count, most) - given), cheapest_first(view, room.offers, used), used
+            )
+            top_ups += wishes
+            given += sum(wish.count for wish in wishes)
+            if ask.count > given:
+                lacking.append((ask, ask.count - given))
+        if lacking:
+            cut[name] = tuple(lacking)
+    return Settled(wishes=(*demand, *top_ups), cut=cut)
+
+
+def _spread(ask: Ask, count: int, offers: list[OfferRoom], used: dict[str, int]) -> list[Wish]:
+    """The cheapest first, each as far as it goes."""
+    found = []
+    for offer in offers:
+        taken = min(count, count if offer.limit is None else offer.limit - used.get(offer.template, 0))
+        if taken > 0:
+            found.append(Wish(pool=ask.pool, template=offer.template, count=taken, reason=ask.reason))
+            used[offer.template] = used.get(offer.template, 0) + taken
+            count -= taken
+    return found

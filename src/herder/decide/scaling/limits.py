@@ -4,43 +4,47 @@ Called by the planner before anything asks for workers, because demand that one 
 A limit of a pool is never exceeded for any reason; which one binds is always named.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass
 
+from herder.decide.scaling.offers import OfferRoom, all_resting, offer_rooms, pool_circuit, soonest
 from herder.decide.scaling.scene import PoolView
 from herder.model.plan import Reason, ReasonKind
-
-#: Delay after the first failed creation; it doubles with each further failure. Short, because most failures are of the
-#: moment (the median shortage of one offer lasts minutes), and because the doubling soon makes it long.
-BACK_OFF_FIRST_MS = 15_000
-#: Longest delay between tries: 30 minutes, as in cluster-autoscaler.
-BACK_OFF_MOST_MS = 1_800_000
+from herder.model.times import iso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
     """`workers` may be made for demand and `for_minimum` to restore the minimum, which a cooldown does not hold up; both
-    together never more than the larger. `binding` and `binding_minimum` are the limits that say so."""
+    together never more than the larger. `binding` and `binding_minimum` are the limits that say so. `offers` stands beside
+    the templates of the pool and may hold further limits."""
 
     workers: int
     binding: Reason
     for_minimum: int
     binding_minimum: Reason
+    offers: tuple[OfferRoom, ...] = ()
 
 
 def room(view: PoolView, now_ms: int) -> Room:
-    hard = [*_frozen(view), *_back_off(view, now_ms), _maximum(view), _per_cycle(view, now_ms)]
+    offers = offer_rooms(view, now_ms)
+    hard = [*_frozen(view), *_circuit(view, offers, now_ms), *_maximum(view), _per_cycle(view, now_ms)]
     for_minimum, binding_minimum = min(hard, key=lambda limit: limit[0])
     workers, binding = min([*hard, *_cooldown(view, now_ms)], key=lambda limit: limit[0])
-    return Room(workers=workers, binding=binding, for_minimum=for_minimum, binding_minimum=binding_minimum)
+    return Room(
+        workers=workers,
+        binding=binding,
+        for_minimum=for_minimum,
+        binding_minimum=binding_minimum,
+        offers=offers,
+    )
 
 
-def back_off_until_ms(view: PoolView) -> int | None:
-    """When creation may be tried again after failures; None without any."""
-    failures, last = view.history.create_failures, view.history.last_create_failure_at_ms
-    if failures <= 0 or last is None:
-        return None
-    doublings = min(failures - 1, BACK_OFF_MOST_MS.bit_length())
-    return last + min(BACK_OFF_FIRST_MS << doublings, BACK_OFF_MOST_MS)
+def binding_for(room: Room, templates: Set[int]) -> Reason:
+    """What binds demand that only these templates (by place) can take: their own rests, if the pool itself has room."""
+    own = [room.offers[place].reason for place in sorted(templates) if place < len(room.offers)]
+    rests = [reason for reason in own if reason is not None]
+    return soonest(rests) if room.workers > 0 and rests and len(rests) == len(own) else room.binding
 
 
 _Limit = tuple[int, Reason]
@@ -50,17 +54,20 @@ def _frozen(view: PoolView) -> list[_Limit]:
     if not view.spec.frozen:
         return []
     text = f"pool {view.spec.name} is frozen: nothing is made or removed until it is thawed"
-    return [(0, Reason(kind=ReasonKind.FROZEN, text=text, evidence=(("frozen", 1),)))]
+    return [
+        (
+            0,
+            Reason(
+                kind=ReasonKind.FROZEN,
+                text=text,
+                evidence=(("frozen", 1), ("flips", f"herder pool unfreeze {view.spec.name}")),
+            ),
+        )
+    ]
 
 
-def _back_off(view: PoolView, now_ms: int) -> list[_Limit]:
-    until = back_off_until_ms(view)
-    if until is None or now_ms >= until:
-        return []
-    failures = view.history.create_failures
-    text = f"the last {failures} creations in pool {view.spec.name} failed; the next try is in {_seconds(until - now_ms)} s"
-    evidence = (("create_failures", failures), ("until_ms", until))
-    return [(0, Reason(kind=ReasonKind.BACK_OFF, text=text, evidence=evidence))]
+def _circuit(view: PoolView, offers: tuple[OfferRoom, ...], now_ms: int) -> list[_Limit]:
+    return [limit for limit in (pool_circuit(view, now_ms), all_resting(offers)) if limit is not None]
 
 
 def _cooldown(view: PoolView, now_ms: int) -> list[_Limit]:
@@ -71,14 +78,38 @@ def _cooldown(view: PoolView, now_ms: int) -> list[_Limit]:
     if now_ms >= until:
         return []
     text = f"pool {view.spec.name} grew a moment ago; it may grow again in {_seconds(until - now_ms)} s"
-    return [(0, Reason(kind=ReasonKind.COOLDOWN, text=text, evidence=(("until_ms", until),)))]
+    return [
+        (
+            0,
+            Reason(
+                kind=ReasonKind.COOLDOWN,
+                text=text,
+                evidence=(("until_ms", until), ("flips", f"at {iso(until)}")),
+            ),
+        )
+    ]
 
 
-def _maximum(view: PoolView) -> _Limit:
-    live, most = len(view.workers), view.spec.max_workers
-    text = f"pool {view.spec.name} has {live} workers that have not ended, of at most {most}"
-    evidence = (("live", live), ("max_workers", most))
-    return max(0, most - live), Reason(kind=ReasonKind.AT_MAXIMUM, text=text, evidence=evidence)
+def _maximum(view: PoolView) -> list[_Limit]:
+    total, most, live = len(view.workers), view.spec.max_workers, view.spec.max_live_workers
+    text = f"pool {view.spec.name} has {total} workers that have not ended, of at most {most}"
+    leave = total - len(view.staying)
+    flips = f"max_workers above {most}" + (f", or the end of one of the {leave} that leave" if leave else "")
+    evidence = (("live", total), ("max_workers", most), ("flips", flips))
+    found: list[_Limit] = [
+        (max(0, most - total), Reason(kind=ReasonKind.AT_MAXIMUM, text=text, evidence=evidence))
+    ]
+    if live is not None:
+        staying = len(view.staying)
+        text = f"pool {view.spec.name} has {staying} workers that stay, of at most {live}"
+        staying_evidence = (
+            ("staying", staying),
+            ("max_live_workers", live),
+            ("flips", f"max_live_workers above {live}"),
+        )
+        kind = ReasonKind.AT_LIVE_MAXIMUM
+        found.append((max(0, live - staying), Reason(kind=kind, text=text, evidence=staying_evidence)))
+    return found
 
 
 def _per_cycle(view: PoolView, now_ms: int) -> _Limit:
@@ -86,7 +117,11 @@ def _per_cycle(view: PoolView, now_ms: int) -> _Limit:
     most = view.spec.new_workers_per_cycle
     now_made = view.history.last_grown_at_ms == now_ms
     text = f"pool {view.spec.name} makes at most {most} workers per cycle; the next cycle makes more"
-    evidence = (("new_workers_per_cycle", most), ("made_this_cycle", int(now_made)))
+    evidence = (
+        ("new_workers_per_cycle", most),
+        ("made_this_cycle", int(now_made)),
+        ("flips", "the next cycle"),
+    )
     return 0 if now_made else max(0, most), Reason(
         kind=ReasonKind.PER_CYCLE_LIMIT, text=text, evidence=evidence
     )

@@ -8,10 +8,14 @@ pool below its minimum; a time to live does, and the minimum trigger then asks f
 from collections.abc import Set
 from dataclasses import dataclass
 
+from herder.decide.scaling import gradual
+from herder.decide.scaling.load import load_of
 from herder.decide.scaling.scene import PoolView, age
 from herder.model.ids import WorkerName
 from herder.model.observed import ObservedWorker
 from herder.model.plan import DrainWorker, Reason, ReasonKind
+from herder.model.resources import ZERO, Resources
+from herder.model.times import iso
 from herder.model.worker import WorkerState
 
 
@@ -29,7 +33,7 @@ def must_leave(view: PoolView, now_ms: int) -> tuple[DrainWorker, ...]:
         return ()
     expired = [worker for worker in view.staying if _expired(worker, now_ms)]
     remaining = [worker for worker in view.staying if worker not in expired]
-    allowed = max(view.spec.max_workers, view.spec.min_workers)
+    allowed = max(_most(view), view.spec.min_workers)
     surplus = sorted(remaining, key=_cheapest_loss)[: max(0, len(remaining) - allowed)]
     return (
         *(_drain(view, worker, _expiry_reason(worker, now_ms)) for worker in expired),
@@ -41,32 +45,51 @@ def expired_count(view: PoolView, now_ms: int) -> int:
     return sum(_expired(worker, now_ms) for worker in view.staying)
 
 
-def idle(view: PoolView, leaving: Set[WorkerName], used: Set[WorkerName], now_ms: int) -> IdleAnswer:
-    """`used`: workers that queued demand of now would use."""
-    if view.spec.frozen or view.spec.idle_timeout_s is None:
+def idle(
+    view: PoolView, leaving: Set[WorkerName], used: Set[WorkerName], now_ms: int, taken: Resources = ZERO
+) -> IdleAnswer:
+    """`used`: workers that queued demand of now would use; `taken`: how much of the pool it takes."""
+    if view.spec.frozen:
         return IdleAnswer()
     overdue = [
         worker for worker in view.staying if _overdue(view, worker, now_ms) and worker.name not in leaving
     ]
     free_to_go = [worker for worker in overdue if worker.name not in used]
-    if not free_to_go:
+    busy = gradual.under_used(view, leaving, used, now_ms)
+    candidates = [*free_to_go, *(worker for worker in busy if worker not in free_to_go)]
+    if not candidates:
         return IdleAnswer()
-    until = _cooldown_until(view)
+    until = cooldown_until(view)
     if until is not None and now_ms < until:
-        text = f"{len(free_to_go)} idle workers of pool {view.spec.name} wait for the cooldown after the last removal"
-        reason = Reason(
-            kind=ReasonKind.COOLDOWN, text=text, evidence=(("idle", len(free_to_go)), ("until_ms", until))
-        )
-        return IdleAnswer(held_back=(reason,))
+        count, word = len(free_to_go) or len(candidates), "idle" if free_to_go else "under-used"
+        text = f"{count} {word} workers of pool {view.spec.name} wait for the cooldown after the last removal"
+        evidence = ((word, count), ("until_ms", until), ("flips", f"at {iso(until)}"))
+        return IdleAnswer(held_back=(Reason(kind=ReasonKind.COOLDOWN, text=text, evidence=evidence),))
     # Workers in flight do not count here: one that works is not given up for one that may fail to boot.
     there = sum(not worker.state.in_flight and worker.name not in leaving for worker in view.staying)
     spare = max(0, there - view.spec.min_workers)
-    going = sorted(free_to_go, key=_dearest_youngest)[:spare]
+    order = gradual.soonest_empty(view, now_ms) if gradual.is_gradual(view) else _dearest_youngest
+    load = load_of(view, leaving, used, taken, in_flight=False)
+    chosen = gradual.choose(view, sorted(candidates, key=order), used, load, spare, now_ms)
+    late = {worker.name for worker in free_to_go}
     return IdleAnswer(
         drains=tuple(
-            _drain(view, worker, _idle_reason(view, worker, now_ms)) for worker in sorted(going, key=age)
-        )
+            _drain(
+                view,
+                worker,
+                _idle_reason(view, worker, now_ms)
+                if worker.name in late
+                else gradual.reason(view, worker, load, now_ms),
+            )
+            for worker in sorted(chosen.going, key=age)
+        ),
+        held_back=chosen.held_back,
     )
+
+
+def _most(view: PoolView) -> int:
+    live = view.spec.max_live_workers
+    return view.spec.max_workers if live is None else min(view.spec.max_workers, live)
 
 
 def _expired(worker: ObservedWorker, now_ms: int) -> bool:
@@ -82,7 +105,7 @@ def _overdue(view: PoolView, worker: ObservedWorker, now_ms: int) -> bool:
     return now_ms - worker.idle_since_ms >= int(view.spec.idle_timeout_s * 1000)
 
 
-def _cooldown_until(view: PoolView) -> int | None:
+def cooldown_until(view: PoolView) -> int | None:
     last = view.history.last_shrunk_at_ms
     return None if last is None else last + int(view.spec.scale_down_cooldown_s * 1000)
 
@@ -115,7 +138,7 @@ def _expiry_reason(worker: ObservedWorker, now_ms: int) -> Reason:
 
 
 def _surplus_reason(view: PoolView) -> Reason:
-    workers, most = len(view.staying), view.spec.max_workers
+    workers, most = len(view.staying), _most(view)
     text = f"pool {view.spec.name} has {workers} workers and may have {most}"
     return Reason(
         kind=ReasonKind.ABOVE_MAXIMUM, text=text, evidence=(("workers", workers), ("max_workers", most))

@@ -5,12 +5,14 @@ so that the steps need not care. It draws no conclusions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from herder.decide.matching import Kinds, kind_of_template, kind_of_worker
 from herder.model.ids import PoolName, WorkerName
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
+from herder.model.offer import OfferMemory
 from herder.model.pool import PoolSpec, Template
+from herder.model.schedule import Window, limits_in_force
 from herder.model.worker import WorkerState
 
 _LEAVING = frozenset({WorkerState.DRAINING, WorkerState.TERMINATING})
@@ -21,10 +23,15 @@ class PoolView:
     """One pool and its workers that have not ended, oldest first."""
 
     spec: PoolSpec
+    """With the minimum and maximum that are in force now."""
     history: PoolHistory
     workers: tuple[ObservedWorker, ...]
     templates: tuple[Template, ...]
     """By name."""
+    memories: tuple[OfferMemory | None, ...] = ()
+    """Beside `templates`."""
+    window: Window | None = None
+    """The scheduled window that sets the minimum now."""
 
     @property
     def staying(self) -> tuple[ObservedWorker, ...]:
@@ -62,20 +69,23 @@ class Scene:
 
     def fits_in(self, queued: QueuedClass) -> Iterator[PoolView]:
         """The pools with a template that could take a job of this class."""
+        return (view for view in self.pools if self.templates_for(queued, view))
+
+    def templates_for(self, queued: QueuedClass, view: PoolView) -> frozenset[int]:
+        """The places of the pool's templates that could take a job of this class."""
         allowed = self.kinds.allowed(queued.job_class)
-        for view in self.pools:
-            kinds = self.template_kinds[view.spec.name]
-            if any(
-                kind in allowed
-                and template.slots > 0
-                and queued.job_class.request.fits_in(template.allocatable)
-                for kind, template in zip(kinds, view.templates, strict=True)
-            ):
-                yield view
+        kinds = self.template_kinds[view.spec.name]
+        return frozenset(
+            place
+            for place, (kind, template) in enumerate(zip(kinds, view.templates, strict=True))
+            if kind in allowed
+            and template.slots > 0
+            and queued.job_class.request.fits_in(template.allocatable)
+        )
 
 
-def survey(observed: Observed) -> Scene:
-    pools = _views(observed)
+def survey(observed: Observed, now_ms: int) -> Scene:
+    pools = _views(observed, now_ms)
     kinds = Kinds()
     # All kinds are numbered before anything is packed, also those of workers that leave: the numbers must not change
     # when a plan has been applied.
@@ -100,21 +110,38 @@ def survey(observed: Observed) -> Scene:
     )
 
 
-def _views(observed: Observed) -> tuple[PoolView, ...]:
-    history = dict(observed.history)
+def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
     by_pool: dict[PoolName, list[ObservedWorker]] = {}
     for worker in sorted(observed.workers, key=age):
         if not worker.state.ended:
             by_pool.setdefault(worker.spec.pool, []).append(worker)
-    return tuple(
-        PoolView(
-            spec=spec,
-            history=history.get(spec.name, PoolHistory()),
-            workers=tuple(by_pool.get(spec.name, ())),
-            templates=tuple(sorted(spec.templates, key=lambda template: template.name)),
+    history, windows = dict(observed.history), dict(observed.windows)
+    memories = {
+        (memory.key.pool, memory.key.template, memory.key.driver): memory for memory in observed.offers
+    }
+    views = []
+    for wanted in sorted(observed.pools, key=lambda spec: spec.name):
+        spec, window = in_force(wanted, windows.get(wanted.name, ()), now_ms)
+        templates = tuple(sorted(spec.templates, key=lambda template: template.name))
+        views.append(
+            PoolView(
+                spec=spec,
+                history=history.get(spec.name, PoolHistory()),
+                workers=tuple(by_pool.get(spec.name, ())),
+                templates=templates,
+                memories=tuple(memories.get((spec.name, each.name, spec.driver)) for each in templates),
+                window=window,
+            )
         )
-        for spec in sorted(observed.pools, key=lambda spec: spec.name)
-    )
+    return tuple(views)
+
+
+def in_force(spec: PoolSpec, windows: tuple[Window, ...], now_ms: int) -> tuple[PoolSpec, Window | None]:
+    """The pool with the limits of the moment, and the window that sets them."""
+    if not windows:
+        return spec, None
+    least, most, window = limits_in_force(spec.min_workers, spec.max_workers, windows, now_ms)
+    return replace(spec, min_workers=least, max_workers=most), window
 
 
 def age(worker: ObservedWorker) -> tuple[int, int, int, str]:

@@ -14,8 +14,26 @@ class Wish:
     reason: Reason
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """`count` workers more than the queue needs, of whatever template is cheapest. A `minimum` waits for no cooldown."""
+
+    pool: PoolName
+    count: int
+    reason: Reason
+    minimum: bool = False
+
+
 def workers_by_pool(wishes: tuple[Wish, ...]) -> dict[PoolName, int]:
     result: dict[PoolName, int] = {}
     for wish in wishes:
         result[wish.pool] = result.get(wish.pool, 0) + wish.count
+    return result
+
+
+def workers_by_template(wishes: tuple[Wish, ...], pool: PoolName) -> dict[str, int]:
+    result: dict[str, int] = {}
+    for wish in wishes:
+        if wish.pool == pool:
+            result[wish.template] = result.get(wish.template, 0) + wish.count
     return result

@@ -1,28 +1,35 @@
-"""The minimum trigger: a pool that has fewer workers than its minimum asks for the rest, of its cheapest template.
+"""The minimum trigger: a pool that has fewer workers than its minimum asks for the rest. A schedule may set the minimum.
 
-Called by the planner. Workers in flight count, workers that leave do not. It never looks at demand.
+Called by the planner. Workers in flight count, workers that leave do not, and those made for the queue count too.
 """
 
 from herder.decide.scaling.scene import PoolView
-from herder.decide.scaling.wish import Wish
+from herder.decide.scaling.wish import Ask
 from herder.model.plan import Reason, ReasonKind
+from herder.model.times import iso
 
 
-def ask(view: PoolView, leaving: int) -> Wish | None:
-    """`leaving`: how many more workers this plan lets go."""
+def ask(view: PoolView, leaving: int, for_queue: int) -> Ask | None:
+    """`leaving`: how many more workers this plan lets go; `for_queue`: how many it makes for queued jobs."""
     remain = len(view.staying) - leaving
-    missing = view.spec.min_workers - remain
+    missing = view.spec.min_workers - remain - for_queue
     if missing <= 0 or not view.spec.templates:
         return None
-    cheapest = min(view.templates, key=lambda template: (template.price_pico_per_hour, template.name))
-    text = f"pool {view.spec.name} has {remain} workers, there or coming, and wants at least {view.spec.min_workers}"
-    return Wish(
-        pool=view.spec.name,
-        template=cheapest.name,
-        count=missing,
-        reason=Reason(
-            kind=ReasonKind.BELOW_MINIMUM,
-            text=text,
-            evidence=(("workers", remain), ("min_workers", view.spec.min_workers)),
-        ),
+    return Ask(pool=view.spec.name, count=missing, reason=_reason(view, remain), minimum=True)
+
+
+def _reason(view: PoolView, remain: int) -> Reason:
+    name, least, window = view.spec.name, view.spec.min_workers, view.window
+    text = f"pool {name} has {remain} workers, there or coming, and wants at least {least}"
+    evidence: tuple[tuple[str, int | float | str], ...] = (("workers", remain), ("min_workers", least))
+    if window is None:
+        flips = f"min_workers below {least}"
+        return Reason(kind=ReasonKind.BELOW_MINIMUM, text=text, evidence=(*evidence, ("flips", flips)))
+    schedule = window.schedule
+    said = f"{text} from {iso(window.start_ms)} on (schedule {schedule.cron!r}, {schedule.timezone})"
+    ends = "the next start of a schedule" if window.end_ms is None else iso(window.end_ms)
+    return Reason(
+        kind=ReasonKind.SCHEDULED,
+        text=said,
+        evidence=(*evidence, ("cron", schedule.cron), ("start_ms", window.start_ms), ("flips", f"at {ends}")),
     )

@@ -15,6 +15,7 @@ from herder.decide.scaling.wish import Wish
 from herder.model.ids import ClassId, PoolName, WorkerName
 from herder.model.observed import ObservedWorker, QueuedClass
 from herder.model.plan import Reason, ReasonKind
+from herder.model.resources import ZERO, Resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class QueueAnswer:
     used: Set[WorkerName]
     beyond_limits: Mapping[PoolName, int]
     """Workers that the rest of the demand would need beyond what the limits allow."""
+    taken: Mapping[PoolName, Resources]
+    """What the queue takes of each pool, on workers that are there, coming or wished for."""
 
 
 def ask(scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName]) -> QueueAnswer:
@@ -45,7 +48,7 @@ def ask(scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName]) 
     packing = pack(
         _items(scene, {index: queued.count for index, queued in enumerate(scene.queue)}),
         [_bin(scene, key, worker) for key, worker in enumerate(workers)],
-        open_bins=_offers(scene, {view.spec.name: rooms[view.spec.name].workers for view in scene.pools}),
+        open_bins=_offers(scene, rooms),
         group_limits={number: rooms[view.spec.name].workers for number, view in enumerate(scene.pools)},
     )
     held, beyond = _without_limits(scene, dict(packing.unplaced))
@@ -54,6 +57,7 @@ def ask(scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName]) 
         homes=_homes(scene, workers, packing, held),
         used=frozenset(workers[packed.bin_key].name for packed in packing.placed if packed.bin_key >= 0),
         beyond_limits=beyond,
+        taken=_taken(scene, workers, packing),
     )
 
 
@@ -81,20 +85,38 @@ def _bin(scene: Scene, key: int, worker: ObservedWorker) -> Bin:
     return Bin(key=key, kind=scene.worker_kinds[worker.name], free=worker.free, slots=worker.free_slots)
 
 
-def _offers(scene: Scene, limits: Mapping[PoolName, int]) -> list[BinOffer]:
+def _offers(scene: Scene, rooms: Mapping[PoolName, Room]) -> list[BinOffer]:
     """One for each template; its key is the template's place in the sorted list of its pool's."""
     return [
         BinOffer(
             kind=scene.template_kinds[view.spec.name][key],
             size=template.allocatable,
             slots=template.slots,
-            price_pico_per_hour=template.price_pico_per_hour,
-            limit=limits[view.spec.name],
+            price_pico_per_hour=offer.price,
+            limit=offer.at_most(rooms[view.spec.name].workers),
             key=key,
             limit_group=group,
         )
         for group, view in enumerate(scene.pools)
-        if limits[view.spec.name] > 0
+        if rooms[view.spec.name].workers > 0
+        for key, (template, offer) in enumerate(
+            zip(view.templates, rooms[view.spec.name].offers, strict=True)
+        )
+    ]
+
+
+def _offers_without_limits(scene: Scene, most: int) -> list[BinOffer]:
+    """As if every pool had room for `most` workers and nothing were held against any template."""
+    return [
+        BinOffer(
+            kind=scene.template_kinds[view.spec.name][key],
+            size=template.allocatable,
+            slots=template.slots,
+            price_pico_per_hour=template.price_pico_per_hour,
+            limit=most,
+            key=key,
+        )
+        for view in scene.pools
         for key, template in enumerate(view.templates)
     ]
 
@@ -122,6 +144,18 @@ def _wishes(scene: Scene, packing: Packing) -> tuple[Wish, ...]:
     return tuple(wishes)
 
 
+def _taken(scene: Scene, workers: Sequence[ObservedWorker], packing: Packing) -> dict[PoolName, Resources]:
+    pools = _pool_of_kind(scene)
+    opened = {opened.key: pools[opened.kind] for opened in packing.opened}
+    taken = {view.spec.name: ZERO for view in scene.pools}
+    for packed in packing.placed:
+        key = packed.bin_key
+        pool = opened[key] if key < 0 else workers[key].spec.pool
+        request = scene.queue[packed.item_key].job_class.request
+        taken[pool] = taken[pool].plus(request.times(packed.total))
+    return taken
+
+
 def _without_limits(
     scene: Scene, unplaced: Mapping[int, int]
 ) -> tuple[dict[int, PoolName], dict[PoolName, int]]:
@@ -131,8 +165,7 @@ def _without_limits(
     most = sum(unplaced.values())
     packing = pack(
         _items(scene, unplaced),
-        open_bins=_offers(scene, {view.spec.name: most for view in scene.pools}),
-        group_limits=dict.fromkeys(range(len(scene.pools)), most),
+        open_bins=_offers_without_limits(scene, most),
     )
     pools = _pool_of_kind(scene)
     opened = {opened.key: pools[opened.kind] for opened in packing.opened}

@@ -1,0 +1,94 @@
+"""How full a pool is once the queue has taken its places, and what headroom and target utilisation want beyond that.
+
+Called by the planner's triggers and by scale-down, which use the same sums, so that nothing is made that would go again at
+once. Queued work has been packed before: its places count as used, so nothing is counted twice.
+"""
+
+from collections.abc import Set
+from dataclasses import dataclass, replace
+
+from herder.decide.scaling.scene import PoolView
+from herder.model.ids import WorkerName
+from herder.model.observed import ObservedWorker
+from herder.model.pool import PoolSpec
+from herder.model.resources import ZERO, Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """`empty`: workers with nothing to do, also after the queue was placed."""
+
+    capacity: Resources
+    used: Resources
+    empty: int
+
+    def without(self, worker: ObservedWorker, *, empty: bool) -> "Load":
+        """Its work stays with the pool: it ends, and the like of it comes again."""
+        return replace(
+            self, capacity=self.capacity.minus(worker.spec.allocatable), empty=self.empty - int(empty)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """What is missing: empty workers, or room by dimension."""
+
+    workers: int = 0
+    room: Resources = ZERO
+
+    @property
+    def any(self) -> bool:
+        return self.workers > 0 or self.room != ZERO
+
+    def in_workers(self, size: Resources, most: int) -> int:
+        """How many workers of this size fill it; a dimension that the size has nothing of cannot be filled."""
+        needs = [-(-ask // have) for ask, have in zip(self.room, size, strict=True) if ask > 0 and have > 0]
+        return min(most, max([self.workers, *needs]))
+
+
+def load_of(
+    view: PoolView, leaving: Set[WorkerName], used: Set[WorkerName], taken: Resources, *, in_flight: bool
+) -> Load:
+    """`taken`: what the queue takes of this pool. With `in_flight`, workers on their way count as if they were there."""
+    capacity, busy, empty = ZERO, taken, 0
+    for worker in view.staying:
+        coming = worker.state.in_flight
+        if not worker.usable or worker.name in leaving or (coming and not in_flight):
+            continue
+        capacity = capacity.plus(worker.spec.allocatable)
+        if not coming:
+            busy = busy.plus(worker.spec.allocatable.minus(worker.free))
+        empty += is_empty(worker, used)
+    return Load(capacity=capacity, used=busy, empty=empty)
+
+
+def is_empty(worker: ObservedWorker, used: Set[WorkerName]) -> bool:
+    return worker.live_attempts == 0 and worker.name not in used
+
+
+def headroom_lack(spec: PoolSpec, load: Load) -> Lack:
+    return Lack(
+        workers=max(0, spec.headroom.workers - load.empty),
+        room=Resources(
+            *(
+                max(0, want - (have - busy)) if want else 0
+                for want, have, busy in zip(spec.headroom.free, load.capacity, load.used, strict=True)
+            )
+        ),
+    )
+
+
+def target_lack(spec: PoolSpec, load: Load) -> Lack:
+    """What brings the use of the scarcest dimension down to the target."""
+    if spec.target_utilisation is None:
+        return Lack()
+    permille = max(1, round(spec.target_utilisation * 1000))
+    room = (
+        max(0, -(-busy * 1000 // permille) - have)
+        for have, busy in zip(load.capacity, load.used, strict=True)
+    )
+    return Lack(room=Resources(*room))
+
+
+def wants_spare(spec: PoolSpec) -> bool:
+    return spec.headroom.wanted or spec.target_utilisation is not None

@@ -1,0 +1,64 @@
+"""The triggers that want more than the queue needs: headroom for work that has not come yet, and a target utilisation.
+
+Called by the planner after the queue has been packed. They ask for whole workers of the cheapest template that may be made;
+what they ask for together is settled in `combine`.
+"""
+
+from herder.decide.scaling.load import Load, headroom_lack, target_lack
+from herder.decide.scaling.scene import PoolView
+from herder.decide.scaling.wish import Ask
+from herder.model.plan import Reason, ReasonKind
+from herder.model.resources import Resources
+
+
+def ask(view: PoolView, load: Load, size: Resources) -> tuple[Ask, ...]:
+    """`load` with what this plan makes for the queue; `size` of the workers that would be made."""
+    found = []
+    count = headroom_lack(view.spec, load).in_workers(size, view.spec.max_workers)
+    if count:
+        found.append(Ask(pool=view.spec.name, count=count, reason=_headroom_reason(view, load)))
+    count = target_lack(view.spec, load).in_workers(size, view.spec.max_workers)
+    if count:
+        found.append(Ask(pool=view.spec.name, count=count, reason=_target_reason(view, load)))
+    return tuple(found)
+
+
+def _headroom_reason(view: PoolView, load: Load) -> Reason:
+    wanted = view.spec.headroom
+    free = load.capacity.minus(load.used)
+    text = (
+        f"pool {view.spec.name} would have {load.empty} workers with nothing to do and {free} free; its headroom is "
+        f"{wanted.workers} workers and {wanted.free}"
+    )
+    evidence = (
+        ("empty_workers", load.empty),
+        ("headroom_workers", wanted.workers),
+        ("free_cpu_milli", free.cpu_milli),
+        ("headroom_cpu_milli", wanted.free.cpu_milli),
+        ("free_memory_mib", free.memory_mib),
+        ("headroom_memory_mib", wanted.free.memory_mib),
+        ("flips", "less headroom, or work that ends"),
+    )
+    return Reason(kind=ReasonKind.HEADROOM, text=text, evidence=evidence)
+
+
+def _target_reason(view: PoolView, load: Load) -> Reason:
+    target = view.spec.target_utilisation or 1.0
+    use = utilisation(load)
+    text = f"pool {view.spec.name} would be used to {use:.0%}, and should be to {target:.0%} at most"
+    evidence = (
+        ("utilisation", round(use, 3)),
+        ("target_utilisation", target),
+        ("flips", f"target_utilisation of {use:.2f} or more"),
+    )
+    return Reason(kind=ReasonKind.TARGET_UTILISATION, text=text, evidence=evidence)
+
+
+def utilisation(load: Load) -> float:
+    """Of the scarcest dimension; 1 where there is use and no capacity."""
+    parts = [
+        busy / have if have > 0 else 1.0
+        for have, busy in zip(load.capacity, load.used, strict=True)
+        if busy > 0
+    ]
+    return max(parts, default=0.0)

@@ -1,0 +1,55 @@
+"""Schedules: from when to when a pool keeps other numbers of workers than usual.
+
+A `Schedule` is what people write; a `Window` is one stretch of time that follows from it. `control/` turns the one into the
+other, because calendars and time zones need a library; the planner sees only windows. Knows no calendar.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """From each time that `cron` names, in the IANA time zone `timezone`, for `duration_s`; None: until the next start of a
+    schedule of this pool that has none either."""
+
+    cron: str
+    timezone: str = "UTC"
+    min_workers: int
+    max_workers: int | None = None
+    lead_time_s: float = 0.0
+    """How long before each start the minimum is asked for, so that the workers are ready in time."""
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """`[start_ms, end_ms)`; an end of None is not known yet. In the lead before it only a higher minimum counts."""
+
+    schedule: Schedule
+    lead_from_ms: int
+    start_ms: int
+    end_ms: int | None
+
+    def active(self, now_ms: int) -> bool:
+        return self.start_ms <= now_ms and (self.end_ms is None or now_ms < self.end_ms)
+
+    def leading(self, now_ms: int) -> bool:
+        return self.lead_from_ms <= now_ms < self.start_ms
+
+
+def limits_in_force(
+    min_workers: int, max_workers: int, windows: tuple[Window, ...], now_ms: int
+) -> tuple[int, int, Window | None]:
+    """(minimum, maximum, the window that says so). Of several active windows the highest minimum and the highest maximum
+    hold; a window without a maximum leaves the pool's. The maximum never falls below a minimum that a window asks for."""
+    active = [window for window in windows if window.active(now_ms)]
+    least, most, decisive = min_workers, max_workers, None
+    if active:
+        decisive = max(active, key=lambda window: (window.schedule.min_workers, window.start_ms))
+        least = decisive.schedule.min_workers
+        maxima = [window.schedule.max_workers for window in active]
+        most = max(max_workers if given is None else given for given in maxima)
+    for window in windows:
+        if window.leading(now_ms) and window.schedule.min_workers > least:
+            least, decisive = window.schedule.min_workers, window
+    return least, max(most, least) if decisive else most, decisive

@@ -1,0 +1,130 @@
+"""Scaling in a running server: offers that fail, schedules, headroom; what is done, told and remembered over a restart."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from herder.drivers.pretend import PretendWorld
+from herder.model.driver import InvalidRequest, OutOfCapacity, QuotaExceeded
+from tests.api.conftest import Server
+
+CHEAP = {"name": "cheap", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.10"}
+DEAR = {"name": "dear", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.20"}
+
+
+@pytest.fixture
+def world(server: Server) -> PretendWorld:
+    found: PretendWorld = server.running.core.drivers["pretend"].world  # type: ignore[attr-defined]
+    return found
+
+
+@pytest.fixture
+def applied(server: Server) -> Iterator[Any]:
+    names: set[str] = set()
+
+    def apply(**settings: Any) -> None:
+        pool = {"driver": "pretend", "templates": [CHEAP, DEAR], "max_workers": 3, **settings}
+        names.add(pool["name"])
+        server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
+
+    yield apply
+    for name in sorted(names):
+        server.http.delete(f"/pools/{name}").raise_for_status()
+
+
+def workers(api: httpx.Client, pool: str, count: int, *, ended: bool = False) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for _ in range(500):
+        found = api.get("/workers", params={"pool": pool, "ended": ended}).json()["items"]
+        if len(found) >= count:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{len(found)} of {count} workers")
+
+
+def events(api: httpx.Client, kind: str, subject: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api.get("/events", params={"kind": kind, "object": subject}).json()["items"]
+    return found
+
+
+def test_a_template_without_capacity_is_passed_over_and_remembered_over_a_restart(
+    server: Server, world: PretendWorld, applied: Any
+) -> None:
+    world.fail("create", OutOfCapacity("zone a is full"), times=1)
+    applied(name="short", min_workers=1, offer_rest="10m")
+    for _ in range(500):
+        found = workers(server.http, "short", 1)
+        if found[0]["template"] == "dear":
+            break
+        time.sleep(0.02)
+    assert [each["template"] for each in found] == ["dear"]
+    everything = workers(server.http, "short", 2, ended=True)
+    (lost,) = [each for each in everything if each["template"] == "cheap"]
+    (event,) = events(server.http, "worker.failed", f"worker/{lost['name']}")
+    assert event["data"]["reason"]["evidence"]["cause"] == "out_of_capacity"
+    before = dict(server.running.core.state.offers)
+    assert len(before) == 2
+    server.restart()
+    assert {
+        key: memory for key, memory in server.running.core.state.offers.items() if key.pool == "short"
+    } == before
+    history = server.running.core.state.history["short"]  # type: ignore[index]
+    assert history.last_grown_at_ms is not None
+
+
+def test_a_wrong_template_raises_an_alert_once_and_correcting_it_ends_its_rest(
+    server: Server, world: PretendWorld, applied: Any
+) -> None:
+    world.fail("create", InvalidRequest("no such image"), times=1)
+    applied(name="wrong", min_workers=1, templates=[CHEAP])
+    for _ in range(500):
+        if found := events(server.http, "offer.invalid", "pool/wrong"):
+            break
+        time.sleep(0.02)
+    assert len(found) == 1
+    assert "correct the template" in found[0]["text"]
+    (report,) = [each for each in server.http.get("/plans/next").json()["pools"] if each["pool"] == "wrong"]
+    (reason,) = [each for each in report["reasons"] if each["kind"] == "offer_resting"]
+    evidence = dict(reason["evidence"])
+    assert evidence["cause"] == "invalid_request"
+    assert evidence["flips"]
+    applied(name="wrong", min_workers=1, templates=[{**CHEAP, "labels": {"image": "right"}}])
+    assert next(each["state"] for each in workers(server.http, "wrong", 1)) in (
+        "requested",
+        "provisioning",
+        "joining",
+    )
+
+
+def test_a_quota_stops_the_pool_and_is_told(server: Server, world: PretendWorld, applied: Any) -> None:
+    world.fail("create", QuotaExceeded("16 of 16 cores"), times=1)
+    applied(name="capped", min_workers=1)
+    for _ in range(500):
+        if found := events(server.http, "pool.quota_exceeded", "pool/capped"):
+            break
+        time.sleep(0.02)
+    assert "raise the quota" in found[0]["text"]
+    (report,) = [each for each in server.http.get("/plans/next").json()["pools"] if each["pool"] == "capped"]
+    assert report["reasons"][0]["kind"] == "quota_exceeded"
+    assert server.http.get("/workers", params={"pool": "capped"}).json()["items"] == []
+
+
+def test_a_schedule_makes_its_workers(server: Server, applied: Any) -> None:
+    applied(name="timed", schedules=[{"cron": "* * * * *", "timezone": "Europe/Berlin", "min_workers": 2}])
+    found = workers(server.http, "timed", 2)
+    why = server.http.get(f"/workers/{found[0]['name']}/why").json()
+    assert "* * * * *" in why["summary"]
+    shown = server.http.get("/pools/timed").json()
+    assert shown["name"] == "timed"
+
+
+def test_headroom_and_contradictions(server: Server, applied: Any) -> None:
+    applied(name="roomy", headroom=2)
+    assert len(workers(server.http, "roomy", 2)) == 2
+    pool = {"name": "roomy", "driver": "pretend", "templates": [CHEAP], "max_workers": 1, "headroom": 2}
+    answer = server.http.post("/apply", json={"pools": [pool]})
+    assert answer.status_code == 422
+    assert "max_workers 1" in answer.text

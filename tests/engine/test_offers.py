@@ -1,0 +1,92 @@
+"""What the engine remembers of offers: written with the change that taught it, bounded by what is configured, told once."""
+
+import json
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herder.engine import offers
+from herder.engine import worker as life
+from herder.model.changes import Changes
+from herder.model.ids import PoolName
+from herder.model.offer import FailureCause, OfferKey, OfferMemory
+from herder.model.records import EventRecord, MetaRecord
+from tests.support.engine_world import POOL, World
+
+
+def rows(changes: Changes) -> list[MetaRecord]:
+    return [row for row in changes.rows.get(MetaRecord, {}).values() if isinstance(row, MetaRecord)]
+
+
+def fail(world: World, number: int, cause: FailureCause) -> Changes:
+    worker, changes = world.claim(number), Changes()
+    life.provisioning(world.state, worker, "hash")
+    life.create_failed(world.state, changes, worker, "no room", world.now_ms, cause)
+    return changes
+
+
+def test_a_failure_is_written_and_read_back(world: World) -> None:
+    (row,) = rows(fail(world, 1, FailureCause.OUT_OF_CAPACITY))
+    (memory,) = world.state.offers.values()
+    assert offers.from_meta(row.key, row.value) == memory
+    assert memory.cause is FailureCause.OUT_OF_CAPACITY
+
+
+def test_a_success_ends_the_rest_but_a_machine_that_does_not_boot_is_none(world: World) -> None:
+    fail(world, 1, FailureCause.OUT_OF_CAPACITY)
+    worker = world.claim(2)
+    life.provisioning(world.state, worker, "hash")
+    life.provisioned(world.state, world.changes, worker, "m-2", world.now_ms)
+    (memory,) = world.state.offers.values()
+    assert memory.failed_in_row == 0
+    world.state.offers[memory.key] = memory.failed(
+        FailureCause.BOOT_TIMEOUT, world.now_ms, requested_at_ms=world.now_ms
+    )
+    other = world.claim(3)
+    life.provisioning(world.state, other, "hash")
+    life.provisioned(world.state, world.changes, other, "m-3", world.now_ms)
+    assert world.state.offers[memory.key].failed_in_row == 1
+    assert life.activated(world.state, world.changes, other, "token", "nonce", world.now_ms)
+    assert world.state.offers[memory.key].failed_in_row == 0
+
+
+def test_a_wrong_template_is_told_once_for_a_series(world: World) -> None:
+    told = []
+    for number in (1, 2, 3):
+        changes = fail(world, number, FailureCause.INVALID_REQUEST)
+        told += [row.kind for row in changes.rows[EventRecord].values() if isinstance(row, EventRecord)]
+    assert told.count("offer.invalid") == 1
+
+
+def test_nothing_is_held_against_a_changed_template_or_kept_of_a_pool_that_goes(world: World) -> None:
+    fail(world, 1, FailureCause.INVALID_REQUEST)
+    offers.forget_changed(world.state, Changes(), POOL.name, replace(POOL, max_workers=99))
+    assert len(world.state.offers) == 1
+    changed = tuple(replace(each, labels=(("image", "right"),)) for each in POOL.templates)
+    changes = Changes()
+    offers.forget_changed(world.state, changes, POOL.name, replace(POOL, templates=changed))
+    assert not world.state.offers
+    (row,) = rows(changes)
+    assert offers.from_meta(row.key, row.value) is None
+    fail(world, 2, FailureCause.OTHER)
+    offers.forget_changed(world.state, Changes(), POOL.name, None)
+    assert not world.state.offers
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(FailureCause), st.integers(0, 10**9)), max_size=40),
+    st.text(max_size=9),
+    st.booleans(),
+)
+def test_a_memory_comes_back_from_its_row(
+    ends: list[tuple[FailureCause, int]], zone: str, spot: bool
+) -> None:
+    key = OfferKey(pool=PoolName("p"), template="t", driver="d", zone=zone, spot=spot)
+    memory, now = OfferMemory(key=key), 0
+    for cause, later in ends:
+        now += later
+        memory = memory.failed(cause, now, requested_at_ms=now)
+    row = offers.row_of(memory)
+    assert offers.from_meta(row.key, row.value) == memory
+    assert len(json.dumps(row)) < 600

@@ -8,16 +8,19 @@ from sqlalchemy import Connection, Row, select
 from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.control.errors import NotKnown
-from herder.control.plans import observe
+from herder.control.plans import picture
 from herder.control.pools import pool_named
 from herder.control.reads.jobs import effective_state, job_row
-from herder.decide.explain import why_waiting
+from herder.control.starts import Starts
+from herder.decide.dominant_share import WHOLE, share_of
+from herder.decide.eta import LEAST_MS, Eta
+from herder.decide.explain import Standing, why_waiting
 from herder.decide.planner import decide
-from herder.model.ids import BatchId, ClassId, JobId
+from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import AttemptState, JobState
 from herder.model.money import format_usd
 from herder.model.plan import Reason
-from herder.model.times import iso
+from herder.model.times import iso, span
 from herder.store import tables as t
 from herder.wire.resources import Explanation, ReasonView
 
@@ -87,7 +90,7 @@ async def why_pool(core: Core, name: str) -> Explanation:
     """What the planner would say of it now."""
     pool = pool_named(core, name)
     now = now_ms()
-    plan = decide(observe(core.state, now), now)
+    plan = decide(picture(core, now), now)
     report = next(report for report in plan.pools if report.pool == pool.name)
     facts = _reasons(report.reasons)
     facts += [
@@ -115,13 +118,46 @@ async def explain_job(core: Core, job: int) -> Explanation:
 
 def _waiting(core: Core, row: Row[Any]) -> Explanation:
     now = now_ms()
-    class_id = ClassId(row.class_id)
-    facts = _reasons(why_waiting(class_id, core.state.classes[class_id], observe(core.state, now), now))
+    class_id, state = ClassId(row.class_id), core.state
+    observed = picture(core, now)
+    reasons = why_waiting(class_id, state.classes[class_id], observed, now, holding=_holding(core))
+    facts = _reasons(reasons)
     since = (now - (row.ready_at_ms or row.committed_at_ms or row.created_at_ms)) / 1000
     summary = (
         f"job {row.id} has been ready for {since:.0f} s and waits: {facts[0].text if facts else 'it is next'}"
     )
+    queue = state.queues.get(class_id)
+    before = queue.before(row.id) if queue is not None else None
+    starts = Starts(state, core.placer, now, decide(observed, now).actions)
+    eta = None if before is None else starts.of(class_id, before)
+    if eta is not None:
+        summary += f"; {eta_text(eta)}"
+        facts.append(
+            _fact("eta", eta_text(eta), {"p10_ms": eta.p10_ms, "p50_ms": eta.p50_ms, "p90_ms": eta.p90_ms})
+        )
+    kept = [hold for hold in core.placer.holds.by_worker.values() if hold.class_id == class_id]
+    if kept and before is not None and before < len(kept):
+        hold = kept[before]
+        text = f"a place on {hold.worker} is kept for it, because it has waited long; others run there only beside it"
+        facts.append(_fact("reserved", text, {"worker": hold.worker, "since": iso(hold.made_at_ms)}))
     return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
+
+
+def _holding(core: Core) -> dict[UserName, Standing]:
+    state, total = core.state, core.placer.waiting.total
+    return {
+        user: Standing(
+            weight=state.weights.get(user, 1),
+            share=share_of(used, total) / WHOLE,
+        )
+        for user, used in state.in_use.items()
+    }
+
+
+def eta_text(eta: Eta) -> str:
+    if eta.p90_ms <= LEAST_MS:
+        return "expected to start at once"
+    return f"expected to start in about {span(eta.p50_ms)} (80 %: {span(eta.p10_ms)} – {span(eta.p90_ms)})"
 
 
 async def _blocked(core: Core, row: Row[Any]) -> Explanation:

@@ -1,53 +1,109 @@
 """Placement of ready jobs on free workers: the engine's state as `decide.placement` wants it, and its answer back.
 
 Called once per hand-over to the store. Looks only at what may have changed: workers whose capacity was freed, or, when a
-class of jobs has newly come to wait, all workers with room, oldest first, a bounded number at a time.
+class of jobs has newly come to wait, all workers with room, oldest first, a bounded number at a time. For a few freed
+workers `Waiting` says which of the waiting classes can get anything at all.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from herder.decide.placement import OpenWorker, PendingClass, UserShare, place
+from herder.control.holds import Holds, backfill_ms, open_worker
+from herder.control.waiting import Waiting
+from herder.decide.ageing import Ageing
+from herder.decide.placement import PendingClass, Placement, UserShare, place
+from herder.decide.run_times import ALL_JOBS, RunTimes, kinds_of
 from herder.engine.attempt import assign
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.changes import Changes
-from herder.model.ids import UserName
-from herder.model.resources import ZERO, Resources
+from herder.model.ids import UserName, WorkerName
+from herder.model.resources import ZERO
 
 #: Workers looked at in the first go of a pass; doubled while jobs are left. Small, because most passes place little.
 FIRST_WORKERS = 32
+#: Up to so many freed workers, only the classes are looked at that can get something of them.
+FEW_WORKERS = 4
+#: So often the limits of waiting are fitted anew to the run times.
+RESCALE_MS = 60_000
+#: By the run time that so many of all jobs keep.
+MOST_JOBS = 0.8
 
 
 @dataclass(slots=True)
 class Placer:
-    """Keeps what fairness must remember from one pass to the next."""
+    """Keeps what must be remembered from one pass to the next: shares owed, run times, reservations."""
 
+    ageing: Ageing = field(default_factory=Ageing)
     deficits: dict[UserName, int] = field(default_factory=dict)
+    run_times: RunTimes = field(default_factory=RunTimes)
+    waiting: Waiting = field(default_factory=Waiting)
+    holds: Holds = field(default_factory=Holds)
+    _scaled: Ageing | None = None
+    _scaled_until_ms: int = 0
 
     def run(self, state: EngineState, changes: Changes, now_ms: int) -> None:
         """Assign what can be assigned now."""
+        self._learn(state)
         fresh, state.fresh_demand = state.fresh_demand, False
-        candidates = state.workers if fresh else state.open_workers
-        if not candidates:
+        names = list(state.workers if fresh else state.open_workers)
+        if not names:
             return
-        pending = _pending(state)
-        open_workers = [
-            worker
-            for name in list(candidates)
-            if (worker := state.workers.get(name)) is not None and worker.takes_work
-        ]
         state.open_workers.clear()
-        if not pending or not open_workers:
+        waiting = self.waiting
+        waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
+        if waiting.empty:
+            self.deficits.clear()
             return
-        if not fresh:
-            open_workers.sort(key=lambda worker: (worker.requested_at_ms, worker.spec.name))
-        total = _total(state)
+        workers = _open(state, names, waiting)
+        if not workers:
+            return
+        holds = self.holds.prepare(
+            state,
+            waiting,
+            self.run_times,
+            self.ageing_at(now_ms),
+            {worker.spec.name for worker in workers},
+            now_ms,
+        )
+        if holds:
+            workers = _with_kept(state, workers, holds, now_ms)
+        if len(workers) <= FEW_WORKERS:
+            self._fill_few(state, changes, workers, now_ms)
+        else:
+            self._fill(state, changes, workers, now_ms)
+
+    def ageing_at(self, now_ms: int) -> Ageing:
+        """The settings, scaled to the jobs that were seen."""
+        if self._scaled is None or now_ms >= self._scaled_until_ms:
+            self._scaled = self.ageing.scaled(self.run_times.guess(ALL_JOBS).quantile_ms(MOST_JOBS))
+            self._scaled_until_ms = now_ms + RESCALE_MS
+        return self._scaled
+
+    def _learn(self, state: EngineState) -> None:
+        ended = state.ended_runs
+        while ended:
+            class_id, run_ms = ended.popleft()
+            self.run_times.learn(kinds_of(state.classes[class_id]), run_ms)
+
+    def _fill_few(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
+        """Until nothing that waits fits any more: who would get nothing at first may get what others could not use."""
+        held = any(worker.spec.name in self.holds.by_worker for worker in workers)
+        while workers:
+            # Beside a reservation it is not the level alone that says who may start.
+            pending = self.waiting.all(state) if held else self.waiting.select(state, workers)
+            if not pending or not self._place(state, changes, pending, workers, now_ms).assignments:
+                return
+            self.waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
+            workers = [worker for worker in workers if worker.takes_work and self.waiting.has_room(worker)]
+
+    def _fill(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
         look, start = FIRST_WORKERS, 0
-        while pending and start < len(open_workers):
-            some = list(islice(open_workers, start, start + look))
-            self._place(state, changes, pending, some, total, now_ms)
-            pending = _pending(state)
+        pending = self.waiting.all(state)
+        while pending and start < len(workers):
+            some = list(islice(workers, start, start + look))
+            self._place(state, changes, pending, some, now_ms)
+            pending = self.waiting.all(state)
             start, look = start + look, look * 2
 
     def _place(
@@ -56,62 +112,57 @@ class Placer:
         changes: Changes,
         pending: list[PendingClass],
         workers: list[WorkerLife],
-        total: Resources,
         now_ms: int,
-    ) -> None:
+    ) -> Placement:
+        run_times = self.run_times
+        holds = self.holds.by_worker
+        users = dict.fromkeys(item.job_class.user for item in pending)
         placement = place(
             pending,
-            [_open(worker) for worker in workers],
-            _shares(state, pending),
-            total=total,
-            deficits=self.deficits,
+            [open_worker(worker) for worker in workers],
+            _shares(state, users),
+            total=self.waiting.total,
+            deficits={user: owed for user in users if (owed := self.deficits.get(user))},
             pools=state.pools,
+            now_ms=now_ms,
+            ageing=self.ageing_at(now_ms),
+            holds=holds,
+            expected_ms=lambda job_class: backfill_ms(run_times, job_class),
         )
-        self.deficits = placement.deficits
+        for user in users:
+            self.deficits.pop(user, None)
+        self.deficits.update(placement.deficits)
+        state.stirred_users.update(placement.deficits)
         for item in placement.assignments:
+            self.waiting.served(state.classes[item.class_id])
             assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)
+        for name in placement.kept:
+            self.holds.release(name)
+        return placement
 
 
-def _pending(state: EngineState) -> list[PendingClass]:
-    pending = []
-    for class_id, queue in list(state.queues.items()):
-        if queue.count:
-            pending.append(
-                PendingClass(
-                    class_id=class_id,
-                    job_class=state.classes[class_id],
-                    count=queue.count,
-                    oldest_ready_at_ms=queue.oldest_ready_at_ms,
-                )
-            )
-        else:
-            del state.queues[class_id]
-    return pending
+def _open(state: EngineState, names: list[WorkerName], waiting: Waiting) -> list[WorkerLife]:
+    """Those of them that take work and have room for something, oldest first."""
+    workers = [
+        worker
+        for name in names
+        if (worker := state.workers.get(name)) is not None and worker.takes_work and waiting.has_room(worker)
+    ]
+    workers.sort(key=lambda worker: (worker.requested_at_ms, worker.spec.name))
+    return workers
 
 
-def _open(worker: WorkerLife) -> OpenWorker:
-    return OpenWorker(
-        name=worker.spec.name,
-        pool=worker.spec.pool,
-        free=worker.free,
-        free_slots=worker.free_slots,
-        labels=worker.spec.labels,
-        taints=worker.spec.taints,
-        requested_at_ms=worker.requested_at_ms,
-    )
+def _with_kept(
+    state: EngineState, workers: list[WorkerLife], holds: Mapping[WorkerName, object], now_ms: int
+) -> list[WorkerLife]:
+    """And those kept for a job that could start there now."""
+    there = {worker.spec.name for worker in workers}
+    kept = [state.workers[name] for name in holds if name not in there]
+    return [*workers, *(worker for worker in kept if worker.takes_work)]
 
 
-def _shares(state: EngineState, pending: list[PendingClass]) -> list[UserShare]:
-    users: Mapping[UserName, None] = dict.fromkeys(item.job_class.user for item in pending)
+def _shares(state: EngineState, users: Mapping[UserName, None]) -> list[UserShare]:
     return [
         UserShare(user=user, weight=state.weights.get(user, 1), used=state.in_use.get(user, ZERO))
         for user in users
     ]
-
-
-def _total(state: EngineState) -> Resources:
-    total = ZERO
-    for worker in state.workers.values():
-        if worker.state.live:
-            total = total.plus(worker.spec.allocatable)
-    return total

@@ -11,8 +11,18 @@ from sqlalchemy import Connection, Row, func, select
 
 from herder.control.auth import Directory
 from herder.control.job_classes import decode_class
+from herder.control.recover_history import recover_history
+from herder.engine.attempt import ENDED_BY_ITSELF
 from herder.engine.job import make_ready
-from herder.engine.state import BatchLife, EngineState, LiveAttempt, Usage, WaitingJob, WorkerLife
+from herder.engine.state import (
+    ENDED_RUNS_MAX,
+    BatchLife,
+    EngineState,
+    LiveAttempt,
+    Usage,
+    WaitingJob,
+    WorkerLife,
+)
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, Cause, JobState
 from herder.model.money import PicoUsd, share_price
@@ -37,9 +47,11 @@ def recover(connection: Connection, now_ms: int) -> tuple[EngineState, Directory
     _usage(connection, state)
     _batches(connection, state)
     _workers(connection, state, directory, now_ms)
+    recover_history(connection, state, now_ms)
     unswept = _jobs(connection, state)
     _attempts(connection, state)
     _parents(connection, state)
+    _ended_runs(connection, state)
     _numbers(connection, state)
     state.fresh_demand = True
     return state, directory, unswept
@@ -286,6 +298,22 @@ def _attempts(connection: Connection, state: EngineState) -> None:
         if attempt.cancelling:
             worker.cancels.add((attempt.job, attempt.number))
         state.in_use[job_class.user] = state.in_use.get(job_class.user, ZERO).plus(job_class.request)
+
+
+def _ended_runs(connection: Connection, state: EngineState) -> None:
+    """How long the attempts of the latest jobs took, oldest first: run times are learned from them anew."""
+    by_itself = t.attempts.c.cause.in_(sorted(ENDED_BY_ITSELF))
+    query = (
+        select(t.jobs.c.class_id, t.attempts.c.assigned_at_ms, t.attempts.c.ended_at_ms)
+        .join(t.jobs, t.jobs.c.id == t.attempts.c.job_id)
+        .where((t.attempts.c.state == int(AttemptState.SUCCEEDED)) | by_itself)
+        .where(t.attempts.c.ended_at_ms.is_not(None))
+        .order_by(t.attempts.c.job_id.desc(), t.attempts.c.attempt.desc())
+        .limit(ENDED_RUNS_MAX)
+    )
+    rows = connection.execute(query).all()
+    for class_id, assigned_at_ms, ended_at_ms in reversed(rows):
+        state.ended_runs.append((ClassId(class_id), max(0, ended_at_ms - assigned_at_ms)))
 
 
 def _numbers(connection: Connection, state: EngineState) -> None:

@@ -4,15 +4,30 @@ It runs the same steps as the planner on the same observation, so that it can ne
 It changes nothing and predicts no times it does not know.
 """
 
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+
 from herder.decide import report
 from herder.decide.admission import Refusal, refusal
 from herder.decide.planner import Thoughts, think
 from herder.decide.scaling.triggers.queued_jobs import Homes
-from herder.model.ids import ClassId
+from herder.model.ids import ClassId, UserName
 from herder.model.job import JobClass
 from herder.model.observed import Observed, QueuedClass
 from herder.model.plan import Reason, ReasonKind
 from herder.model.worker import WorkerState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Of a user: `share` is the largest part of the fleet that its live attempts hold, in any resource."""
+
+    weight: int
+    share: float
+
+    @property
+    def level(self) -> float:
+        return self.share / max(1, self.weight)
 
 
 def why_not_feasible(job_class: JobClass, observed: Observed) -> Refusal | None:
@@ -21,9 +36,15 @@ def why_not_feasible(job_class: JobClass, observed: Observed) -> Refusal | None:
 
 
 def why_waiting(
-    class_id: ClassId, job_class: JobClass, observed: Observed, now_ms: int
+    class_id: ClassId,
+    job_class: JobClass,
+    observed: Observed,
+    now_ms: int,
+    *,
+    holding: Mapping[UserName, Standing] | None = None,
 ) -> tuple[Reason, ...]:
-    """Never empty; the first reason is the one that binds, the others say what stands around it."""
+    """Never empty; the first reason is the one that binds, the others say what stands around it. `holding`: what users
+    hold now; who is not named holds nothing."""
     unseen = report.unseen_sections(observed)
     thoughts = None if unseen else think(observed, now_ms)
     waiting = thoughts.scene.queue if thoughts else ()
@@ -35,7 +56,7 @@ def why_waiting(
         *_nowhere(thoughts, queued, homes),
         *_place(thoughts, queued, homes),
         *_ahead(thoughts, queued),
-        *_shared(thoughts, queued),
+        *_shared(thoughts, queued, holding),
         *_pools(thoughts, queued),
     )
 
@@ -54,11 +75,20 @@ def _not_in_queue(
 
 
 def _nowhere(thoughts: Thoughts, queued: QueuedClass, homes: Homes) -> list[Reason]:
+    """What binds, and after it what binds each other pool that could take the job: raising any one limit would do."""
     if not homes.nowhere:
         return []
     binding = report.binding_reason(thoughts.scene, thoughts.rooms, queued, homes)
     text = f"{homes.nowhere} of {queued.count} such jobs have no place: {binding.text}"
-    return [Reason(kind=binding.kind, text=text, evidence=(*binding.evidence, ("jobs", homes.nowhere)))]
+    others = [
+        thoughts.rooms[view.spec.name].binding.text
+        for view in thoughts.scene.fits_in(queued)
+        if thoughts.rooms[view.spec.name].binding.text != binding.text
+    ]
+    if others:
+        text = f"{text}; {'; '.join(others)}"
+    evidence = (*binding.evidence, ("jobs", homes.nowhere), ("binding_pools", len(others) + 1))
+    return [Reason(kind=binding.kind, text=text, evidence=evidence)]
 
 
 def _place(thoughts: Thoughts, queued: QueuedClass, homes: Homes) -> list[Reason]:
@@ -98,7 +128,9 @@ def _ahead(thoughts: Thoughts, queued: QueuedClass) -> list[Reason]:
     return [Reason(kind=ReasonKind.AHEAD_IN_QUEUE, text=text, evidence=evidence)]
 
 
-def _shared(thoughts: Thoughts, queued: QueuedClass) -> list[Reason]:
+def _shared(
+    thoughts: Thoughts, queued: QueuedClass, holding: Mapping[UserName, Standing] | None
+) -> list[Reason]:
     mine = queued.job_class
     rivals = [
         other
@@ -109,7 +141,25 @@ def _shared(thoughts: Thoughts, queued: QueuedClass) -> list[Reason]:
         return []
     users, jobs = len({other.job_class.user for other in rivals}), sum(other.count for other in rivals)
     text = f"free places are shared by weight with {users} other users, who have {jobs} jobs of the same priority waiting"
-    return [Reason(kind=ReasonKind.FAIR_SHARE, text=text, evidence=(("users", users), ("jobs", jobs)))]
+    evidence: tuple[tuple[str, int | float | str], ...] = (("users", users), ("jobs", jobs))
+    if holding:
+        told, more = _standing(mine.user, {other.job_class.user for other in rivals}, holding)
+        text, evidence = f"{text}; {told}", (*evidence, *more)
+    return [Reason(kind=ReasonKind.FAIR_SHARE, text=text, evidence=evidence)]
+
+
+def _standing(
+    user: UserName, others: Set[UserName], holding: Mapping[UserName, Standing]
+) -> tuple[str, tuple[tuple[str, int | float | str], ...]]:
+    """Whose turn it is by what everybody holds already."""
+    nobody = Standing(weight=1, share=0.0)
+    mine = holding.get(user, nobody)
+    before = sum(holding.get(other, nobody).level < mine.level for other in others)
+    text = (
+        f"{user} holds {mine.share:.0%} of the fleet with weight {mine.weight}, "
+        f"and {before} of them hold less for their weight and go first"
+    )
+    return text, (("held_share", round(mine.share, 4)), ("weight", mine.weight), ("users_before", before))
 
 
 def _rivals(thoughts: Thoughts, queued: QueuedClass) -> list[QueuedClass]:

@@ -16,6 +16,9 @@ from herder.model.records import AttemptRecord, JobStatus
 from herder.model.resources import ZERO
 from herder.model.worker import WorkerState
 
+#: Causes of failure after which the run time says something about the next try.
+ENDED_BY_ITSELF = frozenset({Cause.EXIT_CODE, Cause.TIMEOUT, Cause.OUT_OF_MEMORY, Cause.OUT_OF_DISK})
+
 
 class Ending(Protocol):
     """How an attempt ended, as its worker reports it (`wire.exchange.Finished` is one)."""
@@ -78,6 +81,7 @@ def assign(
     worker.free_slots -= len(taken)
     worker.idle_since_ms = None
     state.in_use[job_class.user] = state.in_use.get(job_class.user, ZERO).plus(used)
+    state.stirred_users.add(job_class.user)
     changes.wake.add(name)
     return len(taken)
 
@@ -166,6 +170,8 @@ def _close(
     del state.live[attempt.job], worker.live[attempt.job]
     worker.unacked.pop(attempt.job, None)
     worker.attempts_done += 1
+    if final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF:
+        state.ended_runs.append((attempt.class_id, max(0, now_ms - attempt.assigned_at_ms)))
     _free(state, worker, job_class, now_ms)
     _book(state, worker, job_class, attempt, cost)
     _next_for_job(state, changes, attempt, job_class, final, cause, now_ms)
@@ -178,6 +184,7 @@ def _free(state: EngineState, worker: WorkerLife, job_class: JobClass, now_ms: i
         worker.idle_since_ms = now_ms
     if worker.state is WorkerState.READY:
         state.open_workers.add(worker.spec.name)
+    state.stirred_users.add(job_class.user)
     left = state.in_use[job_class.user].minus(job_class.request)
     if any(left):
         state.in_use[job_class.user] = left

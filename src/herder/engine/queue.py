@@ -94,6 +94,22 @@ class ReadyQueue:
     def __contains__(self, job: int) -> bool:
         return job not in self._withdrawn and any(job in segment for segment in self._segments)
 
+    def before(self, job: int) -> int | None:
+        """How many stand in front of it; None when it is not here."""
+        if job in self._withdrawn:
+            return None
+        front = 0
+        for segment in self._segments:
+            if job in segment:
+                place = segment.ids.index(job) - segment.start
+                gone = sum(
+                    other in segment and segment.ids.index(other) < segment.ids.index(job)
+                    for other in self._withdrawn
+                )
+                return front + place - gone
+            front += len(segment) - sum(other in segment for other in self._withdrawn)
+        return None
+
     def withdraw(self, job: JobId) -> bool:
         """Take one job out, wherever it stands. False when it is not here."""
         if job not in self:

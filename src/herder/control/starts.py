@@ -1,0 +1,160 @@
+"""When waiting jobs are expected to start: the engine's state as `decide.eta` wants it.
+
+Called by `explain.py`, and by simulations. It adds up live attempts by class and age and knows what is on its way; it
+changes nothing, and says nothing when nothing is known.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from statistics import median_low
+
+from herder.control.placing import Placer
+from herder.decide.eta import Coming, Ending, Eta, Held, Scene, expected_start
+from herder.decide.matching import Kind, kind_of_worker, may_use_kind
+from herder.decide.run_times import RunTime, kinds_of
+from herder.engine.state import EngineState, WorkerLife
+from herder.model.ids import ClassId, PoolName
+from herder.model.job import JobClass
+from herder.model.observed import QueuedClass
+from herder.model.plan import Action, CreateWorker
+from herder.model.resources import ZERO, Resources
+from herder.model.worker import WorkerSpec, WorkerState
+
+#: A boot takes so long as far as is known, before any worker of the pool has shown it.
+BOOT_MS = 60_000
+
+
+@dataclass(slots=True)
+class Starts:
+    """Answers for one moment. What classes with the same places have in common is made once."""
+
+    state: EngineState
+    placer: Placer
+    now_ms: int
+    planned: Iterable[Action] = ()
+    """What the planner would do now."""
+    _scenes: dict[object, Scene] = field(default_factory=dict)
+    _kinds: dict[object, Kind | None] = field(default_factory=dict)
+
+    def of(self, class_id: ClassId, before: int) -> Eta | None:
+        """Of the job that has `before` others of its class in front of it; None when nothing can be said."""
+        queue = self.state.queues.get(class_id)
+        if queue is None or not queue.count:
+            return None
+        target = self._queued(class_id)
+        scene = self._scene(target.job_class)
+        return expected_start(target, min(before, queue.count - 1), scene)
+
+    def _queued(self, class_id: ClassId) -> QueuedClass:
+        queue = self.state.queues[class_id]
+        return QueuedClass(
+            class_id=class_id,
+            job_class=self.state.classes[class_id],
+            count=queue.count,
+            oldest_ready_at_ms=queue.oldest_ready_at_ms,
+        )
+
+    def _scene(self, job_class: JobClass) -> Scene:
+        places = (job_class.pool, job_class.selector, job_class.tolerations)
+        scene = self._scenes.get(places)
+        if scene is None:
+            scene = self._scenes[places] = self._look(job_class)
+        return scene
+
+    def _look(self, job_class: JobClass) -> Scene:
+        state = self.state
+        total, free = ZERO, ZERO
+        live: dict[tuple[ClassId, int], int] = {}
+        coming: list[Coming] = []
+        for worker in state.workers.values():
+            spec = worker.spec
+            if not self._may(job_class, spec):
+                continue
+            if worker.state.in_flight:
+                coming.append(Coming(amount=spec.allocatable, in_ms=self._boots_in(worker)))
+            if worker.state is not WorkerState.READY or worker.cordoned:
+                continue
+            total = total.plus(spec.allocatable)
+            free = free.plus(worker.free) if worker.free_slots > 0 else free
+            for attempt in worker.live.values():
+                ran_ms = _rounded(self.now_ms - attempt.assigned_at_ms)
+                live[attempt.class_id, ran_ms] = live.get((attempt.class_id, ran_ms), 0) + 1
+        coming += [
+            Coming(amount=action.spec.allocatable, in_ms=self._boot_ms(action.spec.pool))
+            for action in self.planned
+            if isinstance(action, CreateWorker) and self._may(job_class, action.spec)
+        ]
+        rivals = [
+            self._queued(class_id)
+            for class_id, queue in state.queues.items()
+            if queue.count and self._meet(job_class, state.classes[class_id])
+        ]
+        return Scene(
+            total=total,
+            free=free,
+            endings=_endings(state, live, self._guess),
+            coming=coming,
+            rivals=rivals,
+            users={
+                user: Held(weight=state.weights.get(user, 1), used=state.in_use.get(user, ZERO))
+                for user in {rival.job_class.user for rival in rivals}
+            },
+            guess=self._guess,
+        )
+
+    def _guess(self, job_class: JobClass) -> RunTime:
+        return self.placer.run_times.guess(kinds_of(job_class))
+
+    def _kind(self, spec: WorkerSpec) -> Kind | None:
+        looks = (spec.pool, spec.labels, spec.taints)
+        if looks not in self._kinds:
+            pool = self.state.pools.get(spec.pool)
+            self._kinds[looks] = None if pool is None else kind_of_worker(pool, spec.labels, spec.taints)
+        return self._kinds[looks]
+
+    def _may(self, job_class: JobClass, spec: WorkerSpec) -> bool:
+        kind = self._kind(spec)
+        return kind is not None and may_use_kind(job_class, kind)
+
+    def _meet(self, one: JobClass, other: JobClass) -> bool:
+        """Whether there is a place that both may use."""
+        if (one.pool, one.selector, one.tolerations) == (other.pool, other.selector, other.tolerations):
+            return True
+        kinds = [kind for kind in self._kinds.values() if kind is not None]
+        return any(may_use_kind(one, kind) and may_use_kind(other, kind) for kind in kinds)
+
+    def _boots_in(self, worker: WorkerLife) -> int:
+        waited_ms = self.now_ms - worker.requested_at_ms
+        boot_ms = self._boot_ms(worker.spec.pool)
+        return max(boot_ms - waited_ms, boot_ms // 4)
+
+    def _boot_ms(self, pool: PoolName) -> int:
+        """As its workers took that are there."""
+        seen = [
+            worker.ready_at_ms - worker.requested_at_ms
+            for worker in self.state.workers.values()
+            if worker.spec.pool == pool and worker.ready_at_ms is not None
+        ]
+        return max(1, median_low(seen)) if seen else BOOT_MS
+
+
+def _rounded(elapsed_ms: int) -> int:
+    """To an eighth: attempts of one class that started at about the same time count as one."""
+    if elapsed_ms < 16:
+        return max(0, elapsed_ms)
+    shift = elapsed_ms.bit_length() - 4
+    return elapsed_ms >> shift << shift
+
+
+def _endings(
+    state: EngineState, live: dict[tuple[ClassId, int], int], guess: Callable[[JobClass], RunTime]
+) -> list[Ending]:
+    found: dict[tuple[Resources, RunTime, int], int] = {}
+    for (class_id, ran_ms), count in live.items():
+        job_class = state.classes[class_id]
+        key = (job_class.request, guess(job_class), ran_ms)
+        found[key] = found.get(key, 0) + count
+    return [
+        Ending(amount=amount, run_time=run, elapsed_ms=ran_ms, count=count)
+        for (amount, run, ran_ms), count in found.items()
+    ]

@@ -1,0 +1,264 @@
+"""An index of what waits, kept up to date from pass to pass, so that a pass for one freed worker looks at few classes.
+
+Used by `placing.py`. Users stand in the order in which fair shares serve them. At most as many jobs can start as the freed
+room holds of the smallest, so only so many users of lowest level, with the classes of theirs that fit, can get anything
+in this pass; the others need not be looked at. It decides nothing: `decide.placement` does, from what is handed to it.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush, heapreplace
+
+from herder.decide.ageing import Ageing
+from herder.decide.dominant_share import WHOLE, share_of
+from herder.decide.matching import Kind, kind_of_worker, may_use_kind
+from herder.engine.state import EngineState, WorkerLife
+from herder.model.ids import ClassId, UserName
+from herder.model.job import JobClass
+from herder.model.observed import QueuedClass
+from herder.model.resources import ZERO, Resources
+
+#: Levels change with time alone (ageing, weights set by hand); so often they are all worked out again.
+REFRESH_MS = 2_000
+#: Answers to "may this shape use that kind" that are kept.
+KNOWN_MAX = 50_000
+
+_Place = tuple[int, UserName]
+#: Sorts users of one priority: level, then who was served, or came to wait, longest ago.
+_Rank = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Waiting:
+    total: Resources = ZERO
+    """What all workers together have."""
+    _classes: dict[_Place, dict[ClassId, int]] = field(default_factory=dict)
+    """By priority and user: classes with the number of their shape."""
+    _order: dict[int, list[tuple[_Rank, UserName]]] = field(default_factory=dict)
+    """By priority: users by rank."""
+    _level: dict[_Place, _Rank] = field(default_factory=dict)
+    _served: dict[_Place, int] = field(default_factory=dict)
+    """Turns, of those who wait: among equals nobody goes twice before all have gone once."""
+    _turns: int = 0
+    _shapes: dict[object, int] = field(default_factory=dict)
+    _like: list[JobClass] = field(default_factory=list)
+    """By number of shape: one class that has it."""
+    _least: Resources | None = None
+    """No shape that was ever seen asks for less, in any resource."""
+    _heads: list[tuple[int, ClassId]] = field(default_factory=list)
+    """When the oldest job of each class became ready, or earlier."""
+    _may_use: dict[tuple[int, Kind], bool] = field(default_factory=dict)
+    _refresh_at_ms: int = 0
+    _fleet: tuple[int, int] = (-1, -1)
+
+    @property
+    def empty(self) -> bool:
+        return not self._classes
+
+    def update(
+        self, state: EngineState, deficits: Mapping[UserName, int], ageing: Ageing, now_ms: int
+    ) -> None:
+        """Take in what has changed since the last pass."""
+        for class_id in state.stirred_queues:
+            self._add(state, class_id)
+        state.stirred_queues.clear()
+        fleet = (state.fleet_version, len(state.workers))
+        if fleet != self._fleet or now_ms >= self._refresh_at_ms:
+            self._fleet, self._refresh_at_ms = fleet, now_ms + REFRESH_MS
+            self.total = _total(state)
+            places = list(self._classes)
+        else:
+            users = state.stirred_users
+            places = [
+                place
+                for priority in self._order
+                for user in users
+                if (place := (priority, user)) in self._classes
+            ]
+            places += [place for place in self._classes if place not in self._level]
+        state.stirred_users.clear()
+        for place in places:
+            self._rank(state, place, deficits, ageing, now_ms)
+
+    def _add(self, state: EngineState, class_id: ClassId) -> None:
+        queue = state.queues.get(class_id)
+        if queue is None or not queue.count:
+            return
+        job_class = state.classes[class_id]
+        place = (job_class.priority, job_class.user)
+        mine = self._classes.get(place)
+        if mine is None:
+            mine = self._classes[place] = {}
+            self._turns += 1
+            self._served[place] = self._turns
+        if class_id in mine:
+            return
+        looks = (job_class.request, job_class.pool, job_class.selector, job_class.tolerations)
+        number = self._shapes.setdefault(looks, len(self._like))
+        if number == len(self._like):
+            self._like.append(job_class)
+            least = self._least
+            self._least = (
+                job_class.request if least is None else Resources(*map(min, least, job_class.request))
+            )
+        mine[class_id] = number
+        heappush(self._heads, (queue.oldest_ready_at_ms, class_id))
+
+    def _rank(
+        self,
+        state: EngineState,
+        place: _Place,
+        deficits: Mapping[UserName, int],
+        ageing: Ageing,
+        now_ms: int,
+    ) -> None:
+        priority, user = place
+        oldest = min(
+            (
+                queue.oldest_ready_at_ms
+                for class_id in self._classes[place]
+                if (queue := state.queues.get(class_id)) is not None and queue.count
+            ),
+            default=now_ms,
+        )
+        weight = state.weights.get(user, 1) * ageing.weight(now_ms - oldest)
+        held = share_of(state.in_use.get(user, ZERO), self.total) - deficits.get(user, 0)
+        level = (held * WHOLE // max(1, weight), self._served[place])
+        old = self._level.get(place)
+        if old == level:
+            return
+        self._level[place] = level
+        order = self._order.setdefault(priority, [])
+        if old is not None:
+            del order[bisect_left(order, (old, user))]
+        insort(order, (level, user))
+
+    def served(self, job_class: JobClass) -> None:
+        """One of its jobs has started."""
+        place = (job_class.priority, job_class.user)
+        if place in self._served:
+            self._turns += 1
+            self._served[place] = self._turns
+
+    def _forget(self, place: _Place) -> None:
+        """Its user has nothing waiting any more at that priority."""
+        priority, user = place
+        del self._classes[place], self._served[place]
+        level = self._level.pop(place, None)
+        if level is not None:
+            order = self._order[priority]
+            del order[bisect_left(order, (level, user))]
+            if not order:
+                del self._order[priority]
+
+    def all(self, state: EngineState) -> list[QueuedClass]:
+        """Everything that waits."""
+        found = []
+        for place in list(self._classes):
+            found += [_queued(state, class_id) for class_id in self._live(state, place)]
+        return found
+
+    def select(self, state: EngineState, workers: Sequence[WorkerLife]) -> list[QueuedClass]:
+        """All that could get something of these workers' room, and little else."""
+        if self._least is None:
+            return []
+        least = self._least
+        users_max = sum(min(worker.free_slots, least.how_many_in(worker.free)) for worker in workers)
+        fits: dict[int, bool] = {}
+        kinds = [(worker.free, _kind(state, worker)) for worker in workers]
+        found: list[QueuedClass] = []
+        users = 0
+        for priority in sorted(self._order, reverse=True):
+            for _, user in list(self._order[priority]):
+                if users >= users_max:
+                    return found
+                mine = []
+                for class_id, shape in self._live(state, (priority, user)).items():
+                    fit = fits.get(shape)
+                    if fit is None:
+                        fit = fits[shape] = self._fits(shape, kinds)
+                    if fit:
+                        mine.append(_queued(state, class_id))
+                found += mine
+                users += bool(mine)
+        return found
+
+    def _live(self, state: EngineState, place: _Place) -> dict[ClassId, int]:
+        """The classes of one user; those that have become empty are dropped, here and from the engine's queues."""
+        mine = self._classes[place]
+        queues = state.queues
+        gone = [class_id for class_id in mine if (q := queues.get(class_id)) is None or not q.count]
+        for class_id in gone:
+            del mine[class_id]
+            queues.pop(class_id, None)
+        if not mine:
+            self._forget(place)
+        return mine
+
+    def _fits(self, shape: int, kinds: Iterable[tuple[Resources, Kind | None]]) -> bool:
+        like = self._like[shape]
+        for free, kind in kinds:
+            if kind is None or not like.request.fits_in(free):
+                continue
+            may = self._may_use.get((shape, kind))
+            if may is None:
+                if len(self._may_use) > KNOWN_MAX:
+                    self._may_use.clear()
+                may = self._may_use[shape, kind] = may_use_kind(like, kind)
+            if may:
+                return True
+        return False
+
+    def has_room(self, worker: WorkerLife) -> bool:
+        """False only when nothing that waits is small enough for what is free on it."""
+        return self._least is not None and self._least.fits_in(worker.free)
+
+    def turn(self, head: QueuedClass, overdue_ms: int) -> tuple[int, _Rank]:
+        """Sorts heads by whose turn it is: first the overdue by age, then by the level of their users."""
+        if head.oldest_ready_at_ms <= overdue_ms:
+            return 0, (head.oldest_ready_at_ms, 0)
+        return 1, self._level.get((head.job_class.priority, head.job_class.user), (0, 0))
+
+    def oldest(self, state: EngineState, before_ms: int, most: int) -> list[QueuedClass]:
+        """Up to so many classes with a job that became ready before that, the oldest first."""
+        heads = self._heads
+        found: list[tuple[int, ClassId]] = []
+        while heads and heads[0][0] <= before_ms and len(found) < most:
+            ready_at_ms, class_id = heads[0]
+            queue = state.queues.get(class_id)
+            if queue is None or not queue.count:
+                heappop(heads)
+            elif queue.oldest_ready_at_ms > ready_at_ms:
+                heapreplace(heads, (queue.oldest_ready_at_ms, class_id))
+            else:
+                found.append(heappop(heads))
+        for head in found:
+            heappush(heads, head)
+        if len(heads) > 4 * sum(map(len, self._classes.values())) + 1000:
+            self._heads = list(set(heads))
+            heapify(self._heads)
+        return [_queued(state, class_id) for class_id in dict.fromkeys(class_id for _, class_id in found)]
+
+
+def _queued(state: EngineState, class_id: ClassId) -> QueuedClass:
+    queue = state.queues[class_id]
+    return QueuedClass(
+        class_id=class_id,
+        job_class=state.classes[class_id],
+        count=queue.count,
+        oldest_ready_at_ms=queue.oldest_ready_at_ms,
+    )
+
+
+def _kind(state: EngineState, worker: WorkerLife) -> Kind | None:
+    pool = state.pools.get(worker.spec.pool)
+    return None if pool is None else kind_of_worker(pool, worker.spec.labels, worker.spec.taints)
+
+
+def _total(state: EngineState) -> Resources:
+    total = ZERO
+    for worker in state.workers.values():
+        if worker.state.live:
+            total = total.plus(worker.spec.allocatable)
+    return total

@@ -6,13 +6,16 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from herder.control.plans import observe
+from herder.decide.run_times import RunTimes, kinds_of
 from herder.engine import offers
 from herder.engine import worker as life
 from herder.model.changes import Changes
 from herder.model.ids import PoolName
 from herder.model.offer import FailureCause, OfferKey, OfferMemory
+from herder.model.plan import Reason, ReasonKind
 from herder.model.records import EventRecord, MetaRecord
-from tests.support.engine_world import POOL, World
+from tests.support.engine_world import POOL, World, job_class
 
 
 def rows(changes: Changes) -> list[MetaRecord]:
@@ -90,3 +93,58 @@ def test_a_memory_comes_back_from_its_row(
     row = offers.row_of(memory)
     assert offers.from_meta(row.key, row.value) == memory
     assert len(json.dumps(row)) < 600
+
+
+GRADUAL = replace(POOL, name=PoolName("gradual"), scale_down_fraction=0.5, target_utilisation=0.5)
+
+
+def test_after_a_crash_offers_removals_and_boot_times_are_known_again() -> None:
+    world = World(GRADUAL)
+    worker, _ = world.ready_worker(1, GRADUAL)
+    reason = Reason(kind=ReasonKind.IDLE, text="idle", evidence=(("idle_s", 1),))
+    life.drain(world.state, world.changes, worker, reason, world.now_ms)
+    failed = world.claim(2, GRADUAL)
+    life.provisioning(world.state, failed, "hash")
+    life.create_failed(world.state, world.changes, failed, "full", world.now_ms, FailureCause.OUT_OF_CAPACITY)
+    world.commit()
+    before = world.state.history[GRADUAL.name]
+    offered = dict(world.state.offers)
+    assert offered
+    world.crash()
+    after = world.state.history[GRADUAL.name]
+    assert after.removals_ms == before.removals_ms != []
+    assert (after.last_grown_at_ms, after.last_shrunk_at_ms) == (
+        before.last_grown_at_ms,
+        before.last_shrunk_at_ms,
+    )
+    assert after.boot_s == before.boot_s
+    assert world.state.offers == offered
+
+
+def test_the_planner_sees_what_runs_where_the_pool_asks_for_it_and_when_it_ends() -> None:
+    world = World(POOL, GRADUAL)
+    for number, pool in ((1, POOL), (2, GRADUAL)):
+        world.ready_worker(number, pool)
+    world.submit(2, job_class(pool="gradual"))
+    world.submit(1, job_class(pool="std"))
+    world.commit()
+    by_pool = {each.spec.pool: each for each in observe(world.state, world.now_ms + 5000).workers}
+    assert by_pool[POOL.name].running is None
+    (group,) = by_pool[GRADUAL.name].running or ()
+    assert (group.count, group.ends_at_ms) == (2, None)
+    assert group.started_sum_ms <= 2 * group.last_start_ms <= 2 * world.now_ms
+    times = RunTimes()
+    for _ in range(7):
+        times.learn(kinds_of(group.job_class), 60_000)
+    assert ends(world, times) is None  # seven are too few to trust
+    for _ in range(20):
+        times.learn(kinds_of(group.job_class), 60_000)
+    end = ends(world, times)
+    assert end is not None
+    assert world.now_ms + 30_000 < end < world.now_ms + 300_000
+
+
+def ends(world: World, times: RunTimes) -> int | None:
+    seen = {each.spec.pool: each for each in observe(world.state, world.now_ms, times.guess).workers}
+    (group,) = seen[GRADUAL.name].running or ()
+    return group.ends_at_ms

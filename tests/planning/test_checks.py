@@ -8,8 +8,10 @@ import pytest
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.model.ids import PlanNumber, PoolName, WorkerName
-from herder.model.observed import Observed
-from herder.model.plan import CreateWorker, DrainWorker, Plan
+from herder.model.observed import Observed, PoolHistory
+from herder.model.offer import FailureCause, OfferKey, OfferMemory
+from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
+from herder.model.schedule import Schedule, Window
 from herder.model.worker import WorkerState
 from tests.planning.world import NOW, cores, creations, drains, idle, observed, pool, queued, worker
 
@@ -76,3 +78,43 @@ def test_a_spoilt_plan_is_found_out(spoil: Callable[[Plan], Plan], finding: str)
 )
 def test_a_plan_that_does_not_suit_its_world_is_found_out(world: Observed, finding: str) -> None:
     assert any(finding in found for found in check_plan(world, PLAN))
+
+
+def test_what_is_given_up_to_save_money_is_bounded() -> None:
+    spec = pool(scale_down_fraction=0.5, disruption_budget=1)
+    workers = [worker(n, spec, live_attempts=1, free=cores(8)) for n in range(4)]
+    world = observed([spec], workers, history={spec.name: PoolHistory(removals_ms=(NOW - 1,))})
+    plan = decide(world, NOW)
+    moved = replace(FIRST.reason, kind=ReasonKind.CONSOLIDATED)
+
+    def draining(count: int) -> Plan:
+        gone = tuple(replace(drain(f"std-0-{n}"), reason=moved) for n in range(count))
+        return replace(plan, actions=gone)
+
+    assert check_plan(world, draining(1)) == ()
+    assert any("at a time, its budget is 1" in said for said in check_plan(world, draining(2)))
+    assert not any("in a period" in said for said in check_plan(world, draining(1)))
+    assert any(
+        "would give up 3 workers in a period, 2 are allowed" in said
+        for said in check_plan(world, draining(2))
+    )
+
+
+def test_of_an_offer_that_failed_none_is_made_before_its_time_and_then_one() -> None:
+    key = OfferKey(pool=STD.name, template=STD.templates[0].name, driver=STD.driver)
+    memory = OfferMemory(key=key).failed(
+        FailureCause.OUT_OF_CAPACITY, NOW - 15_000, requested_at_ms=NOW - 20_000
+    )
+    world = replace(WORLD, offers=(memory,))
+    assert any("2 workers are made of template medium" in said for said in check_plan(world, PLAN))
+    assert check_plan(world, decide(world, NOW)) == ()
+    early = replace(PLAN, made_at_ms=NOW - 1, actions=(FIRST,))
+    assert any("1 workers are made of template medium" in said for said in check_plan(world, early))
+
+
+def test_the_limits_of_a_window_are_the_ones_that_count() -> None:
+    schedule = Schedule(cron="0 8 * * *", min_workers=0, max_workers=2)
+    window = Window(schedule=schedule, lead_from_ms=NOW - 1, start_ms=NOW - 1, end_ms=NOW + 1)
+    world = replace(WORLD, windows=((STD.name, (window,)),))
+    assert any("would have 4 workers of at most 2" in said for said in check_plan(world, PLAN))
+    assert check_plan(world, decide(world, NOW)) == ()

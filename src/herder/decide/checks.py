@@ -8,10 +8,14 @@ from collections import Counter
 
 from herder.decide.scaling.scene import in_force
 from herder.model.ids import PlanNumber, PoolName, worker_name
-from herder.model.observed import Observed
-from herder.model.plan import CreateWorker, DrainWorker, Plan
+from herder.model.observed import Observed, PoolHistory
+from herder.model.offer import OfferMemory
+from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
 from herder.model.pool import PoolSpec
 from herder.model.worker import WorkerState
+
+_LEAVING = (WorkerState.DRAINING, WorkerState.TERMINATING)
+_LESS_NEEDED = (ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED)
 
 
 def check_plan(observed: Observed, plan: Plan) -> tuple[str, ...]:
@@ -28,6 +32,16 @@ def check_plan(observed: Observed, plan: Plan) -> tuple[str, ...]:
         *(finding for create in creates for finding in _creation(pools, create)),
         *_limits(observed, pools, creates),
         *_drains(observed, pools, creates, drains),
+        *(
+            finding
+            for pool in pools.values()
+            for finding in _gentleness(observed, pool, drains, plan.made_at_ms)
+        ),
+        *(
+            finding
+            for memory in observed.offers
+            for finding in _trial(pools, memory, creates, plan.made_at_ms)
+        ),
         *_reasons(observed, plan),
     )
 
@@ -79,9 +93,8 @@ def _creation(pools: dict[PoolName, PoolSpec], create: CreateWorker) -> list[str
 
 def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[CreateWorker]) -> list[str]:
     live = Counter(worker.spec.pool for worker in observed.workers if worker.state.live)
-    leave = (WorkerState.DRAINING, WorkerState.TERMINATING)
     staying = Counter(
-        worker.spec.pool for worker in observed.workers if worker.state.live and worker.state not in leave
+        worker.spec.pool for worker in observed.workers if worker.state.live and worker.state not in _LEAVING
     )
     found = []
     for name, made in sorted(Counter(create.spec.pool for create in creates).items()):
@@ -132,6 +145,45 @@ def _drains(
         elif pools[drain.pool].frozen:
             found.append(f"worker {drain.worker} is drained in pool {drain.pool}, which is frozen")
     return found
+
+
+def _gentleness(observed: Observed, pool: PoolSpec, drains: list[DrainWorker], now_ms: int) -> list[str]:
+    """What is given up to save money: no more workers that work than the budget, no more in all than the degree."""
+    workers = [worker for worker in observed.workers if worker.spec.pool == pool.name]
+    busy = {worker.name for worker in workers if worker.live_attempts}
+    mine = [drain for drain in drains if drain.pool == pool.name and drain.reason.kind in _LESS_NEEDED]
+    draining = sum(worker.state is WorkerState.DRAINING for worker in workers)
+    disturbed = sum(drain.worker in busy for drain in mine)
+    found = []
+    if disturbed and disturbed + draining > pool.disruption_budget:
+        found.append(
+            f"pool {pool.name} would drain {disturbed + draining} workers at a time, its budget is {pool.disruption_budget}"
+        )
+    if pool.scale_down_fraction is not None and mine:
+        past = dict(observed.history).get(pool.name, PoolHistory()).removals_ms
+        since = now_ms - int(pool.scale_down_period_s * 1000)
+        before = sum(at > since for at in past)
+        staying = sum(worker.state.live and worker.state not in _LEAVING for worker in workers)
+        degree = max(1, int(pool.scale_down_fraction * (staying + before)))
+        if before + len(mine) > degree:
+            found.append(
+                f"pool {pool.name} would give up {before + len(mine)} workers in a period, {degree} are allowed"
+            )
+    return found
+
+
+def _trial(
+    pools: dict[PoolName, PoolSpec], memory: OfferMemory, creates: list[CreateWorker], now_ms: int
+) -> list[str]:
+    """Of an offer that failed none is made while it rests, and one when it is tried."""
+    key, pool = memory.key, pools.get(memory.key.pool)
+    if pool is None or key.driver != pool.driver:
+        return []
+    until = memory.rests_until_ms(pool.offer_rest_s, pool.offer_rest_max_s)
+    made = sum((create.spec.pool, create.spec.template) == (key.pool, key.template) for create in creates)
+    if until is None or made <= (now_ms >= until):
+        return []
+    return [f"{made} workers are made of template {key.template} of pool {key.pool}, which failed lately"]
 
 
 def _reasons(observed: Observed, plan: Plan) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from herder.model.money import format_usd
-from herder.model.pool import PoolSpec, TaintEffect
+from herder.model.pool import Consolidation, PoolSpec, TaintEffect
 from herder.model.resources import ZERO, Resources
 from herder.settings.builtin import TEMPLATES
 from herder.settings.durations import format_duration
@@ -34,7 +34,7 @@ def lint(settings: Settings, machine: Resources | None = None) -> tuple[Problem,
     doubts: list[tuple[str, _Doubt]] = []
     for pool in settings.pools:
         prefix = f"pools.{pool.name}"
-        for rule in (_times, _counts, _taints, _silence, _costs):
+        for rule in (_times, _counts, _taints, _silence, _costs, _moves):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
         doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
@@ -144,6 +144,34 @@ def _costs(pool: PoolSpec) -> Iterator[_Doubt]:
         yield _warning(
             "templates", "a template without a price: its cost will show as $0", "Write price_per_hour."
         )
+
+
+def _moves(pool: PoolSpec) -> Iterator[_Doubt]:
+    """What shrinks a pool more than somebody may expect, or never does."""
+    if pool.consolidation is not Consolidation.OFF:
+        yield _note(
+            "consolidation",
+            "moved jobs begin anew unless they continue from a checkpoint",
+            "Write consolidation: off if that hurts.",
+        )
+        if pool.disruption_budget == 0:
+            yield _warning(
+                "disruption_budget", "a budget of 0 means that nothing is ever moved", "Write 1 or more."
+            )
+    headroom = max(pool.headroom.workers, int(pool.headroom.wanted))
+    if headroom and pool.templates:
+        cheapest = min(template.price_pico_per_hour for template in pool.templates)
+        cost = format_usd(cheapest * headroom * HOURS_PER_MONTH, 2)
+        yield _note(
+            "headroom", f"the headroom costs at least {cost} a month", "Lower it if that is too much."
+        )
+    for schedule in pool.schedules:
+        if schedule.duration_s is not None and schedule.lead_time_s >= schedule.duration_s:
+            yield _warning(
+                "schedules",
+                f"the lead of schedule {schedule.cron!r} is longer than its duration",
+                "Write a shorter lead_time.",
+            )
 
 
 def _driver(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:

@@ -32,6 +32,15 @@ def reason_text(reason: Any) -> str:
     return str(reason or "")
 
 
+def with_flip(reason: Any) -> str:
+    """The reason, and what would change it where the planner says so."""
+    text = reason_text(reason)
+    evidence = reason.get("evidence") if isinstance(reason, dict) else None
+    pairs = evidence.items() if isinstance(evidence, dict) else evidence or ()
+    flips = next((pair[1] for pair in pairs if pair and pair[0] == "flips"), None)
+    return f"{text} [would change with: {flips}]" if flips else text
+
+
 def plan_lines(plan: PlanView) -> Iterator[str]:
     """A plan for people: what would be done, then what the planner saw of each pool and why."""
     if plan.empty or not plan.actions:
@@ -45,12 +54,12 @@ def plan_lines(plan: PlanView) -> Iterator[str]:
             f"{pool.get('pool', '?')}: {pool.get('actual', '?')} of {pool.get('desired', '?')} wanted workers, "
             f"{pool.get('queued_jobs', 0)} jobs queued"
         )
-        yield from (f"  {reason_text(reason)}" for reason in pool.get("reasons", ()))
+        yield from (f"  {with_flip(reason)}" for reason in pool.get("reasons", ()))
     if plan.unplaced:
         yield ""
         yield "Jobs that no pool can take now:"
         for row in plan.unplaced:
-            yield f"  {counted(int(row.get('count', 0)), 'job')}: {reason_text(row.get('reason'))}"
+            yield f"  {counted(int(row.get('count', 0)), 'job')}: {with_flip(row.get('reason'))}"
 
 
 def explanation_lines(found: Explanation) -> Iterator[str]:

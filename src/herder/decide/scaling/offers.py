@@ -38,13 +38,13 @@ def offer_rooms(view: PoolView, now_ms: int) -> tuple[OfferRoom, ...]:
 
 def pool_circuit(view: PoolView, now_ms: int) -> tuple[int, Reason] | None:
     """The limit of the whole pool after a failure that any of its templates would meet: a quota, refused credentials."""
+    found = []
     for memory in view.memories:
-        if memory is None or memory.cause is None or not memory.cause.of_pool:
-            continue
-        limit = _limit(view, memory, now_ms, template=None)
-        if limit is not None:
-            return limit, _reason(view, memory, limit, now_ms)
-    return None
+        if memory is not None and memory.cause is not None and memory.cause.of_pool:
+            limit = _limit(view, memory, now_ms, template=None)
+            if limit is not None:
+                found.append((limit, _reason(view, memory, limit, now_ms)))
+    return min(found, key=lambda circuit: circuit[0], default=None)
 
 
 def all_resting(rooms: tuple[OfferRoom, ...]) -> tuple[int, Reason] | None:

@@ -1,0 +1,23 @@
+"""A plan in words says what would change its limits."""
+
+from typing import Any
+
+import pytest
+
+from herder.cli.output.plans import with_flip
+
+
+@pytest.mark.parametrize(
+    "evidence", [[["live", 3], ["flips", "max_workers above 3"]], {"live": 3, "flips": "max_workers above 3"}]
+)
+def test_what_would_change_a_limit_stands_beside_it(evidence: Any) -> None:
+    reason = {"kind": "at_maximum", "text": "it is full", "evidence": evidence}
+    assert with_flip(reason) == "it is full [would change with: max_workers above 3]"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [{"text": "why"}, {"text": "why", "evidence": []}, {"text": "why", "evidence": [["live", 1]]}, "why"],
+)
+def test_a_reason_without_one_stands_alone(reason: Any) -> None:
+    assert with_flip(reason) == "why"

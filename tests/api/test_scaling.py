@@ -9,7 +9,7 @@ import pytest
 
 from herder.drivers.pretend import PretendWorld
 from herder.model.driver import InvalidRequest, OutOfCapacity, QuotaExceeded
-from tests.api.conftest import Server
+from tests.api.conftest import PlayedWorker, Server
 
 CHEAP = {"name": "cheap", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.10"}
 DEAR = {"name": "dear", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.20"}
@@ -128,3 +128,47 @@ def test_headroom_and_contradictions(server: Server, applied: Any) -> None:
     answer = server.http.post("/apply", json={"pools": [pool]})
     assert answer.status_code == 422
     assert "max_workers 1" in answer.text
+
+
+def test_half_empty_workers_are_put_together_and_the_emptier_drains(
+    server: Server, world: PretendWorld, applied: Any
+) -> None:
+    four = {"name": "four", "cpu": 4, "memory": "8Gi", "price_per_hour": "0.40"}
+    applied(name="joint", templates=[four], consolidation="break_even", drain_grace="1s")
+
+    def submit(cpu: int) -> int:
+        body = {"runtime": "noop", "pool": "joint", "cpu": cpu, "memory": "1Gi"}
+        return int(server.http.post("/jobs", json=body).raise_for_status().json()["first_job"])
+
+    submit(3)
+    first = played(server, world, "joint")
+    (long,) = first.take()
+    submit(3)
+    second = played(server, world, "joint")
+    second.take()
+    submit(1)
+    first.take()
+    assert all(each["state"] == "ready" for each in workers(server.http, "joint", 2))
+    first.end(long.job)
+    for _ in range(500):
+        seen = {each["name"]: each for each in workers(server.http, "joint", 1, ended=True)}
+        if seen[first.name]["state"] != "ready":
+            break
+        time.sleep(0.02)
+    why = server.http.get(f"/workers/{first.name}/why").json()
+    assert "fits on the other workers" in why["summary"]
+    assert seen[second.name]["state"] == "ready"
+    (gone,) = events(server.http, "worker.draining", f"worker/{first.name}")
+    assert gone["data"]["reason"]["kind"] == "consolidated"
+    for each in (first, second):
+        each.close()
+
+
+def played(server: Server, world: PretendWorld, pool: str) -> PlayedWorker:
+    """The agent of a worker that the planner made."""
+    for _ in range(500):
+        for booted in world.newly_booted():
+            if booted.spec.pool == pool:
+                return PlayedWorker(server, booted.spec.name, booted.start.activation_token)
+        time.sleep(0.02)
+    raise AssertionError(f"no worker of {pool} booted")

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 
-from herder.decide.explain import why_not_feasible, why_waiting
+from herder.decide.explain import Standing, why_not_feasible, why_waiting
 from herder.decide.planner import decide
 from herder.model.ids import ClassId, UserName
 from herder.model.observed import Observed, PoolHistory
+from herder.model.offer import FailureCause, OfferKey, OfferMemory
 from herder.model.plan import Reason, ReasonKind
 from herder.model.worker import WorkerState
-from tests.planning.world import NOW, cores, observed, pool, queued, worker, worlds
+from tests.planning.world import NOW, cores, observed, pool, queued, template, worker, worlds
 
 STD = pool(max_workers=2)
 FULL = [worker(n, STD, free=cores(0), live_attempts=1) for n in range(2)]
@@ -77,6 +78,31 @@ def test_what_was_not_seen_or_waits_no_more() -> None:
     assert kinds(gone) == [ReasonKind.NO_DEMAND]
 
 
+def test_every_pool_that_binds_is_named() -> None:
+    """Raising either maximum would help, so both are told."""
+    other = pool("big", max_workers=1, accepts_auto=True)
+    full = [*FULL, worker(9, other, free=cores(0), live_attempts=1)]
+    first = why(observed([STD, other], full, [queued(1, 5)]))[0]
+    assert "std" in first.text
+    assert "big" in first.text
+    assert ("binding_pools", 2) in first.evidence
+
+
+def test_what_users_hold_says_whose_turn_it_is() -> None:
+    bob, cid = UserName("bob"), UserName("cid")
+    queue = [queued(1, 5), queued(2, 5, user=bob), queued(3, 5, user=cid)]
+    world = observed([STD], FULL, queue)
+    holding = {
+        UserName("ann"): Standing(weight=2, share=0.5),
+        bob: Standing(weight=1, share=0.5),
+        cid: Standing(weight=1, share=0.125),
+    }
+    reasons = why_waiting(ClassId(1), queue[0].job_class, world, NOW, holding=holding)
+    shared = next(reason for reason in reasons if reason.kind is ReasonKind.FAIR_SHARE)
+    assert dict(shared.evidence)["users_before"] == 1
+    assert "ann holds 50% of the fleet with weight 2" in shared.text
+
+
 @settings(max_examples=50)
 @given(worlds())
 def test_there_is_always_an_answer_and_it_agrees_with_the_plan(world: Observed) -> None:
@@ -87,3 +113,16 @@ def test_there_is_always_an_answer_and_it_agrees_with_the_plan(world: Observed) 
         assert all(reason.text and reason.evidence for reason in reasons)
         if item.class_id in unplaced:
             assert reasons[0].kind is unplaced[item.class_id]
+
+
+def test_a_pool_whose_fitting_template_rests_may_make_none_of_it() -> None:
+    large, small = template("large", 32, 960), template("small", 4, 120)
+    std = pool("std", large, small)
+    key = OfferKey(pool=std.name, template="large", driver=std.driver)
+    memory = OfferMemory(key=key).failed(FailureCause.OUT_OF_CAPACITY, NOW, requested_at_ms=NOW)
+    jobs = queued(1, 2, cores(20))
+    world = replace(observed([std], [], [jobs]), offers=(memory,))
+    first, *_, last = why_waiting(jobs.class_id, jobs.job_class, world, NOW + 1)
+    assert first.kind is last.kind is ReasonKind.OFFER_RESTING
+    assert dict(last.evidence)["may_make"] == 0
+    assert "flips" in dict(last.evidence)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.model.observed import Observed
+from herder.model.offer import FailureCause, OfferKey, OfferMemory
 from herder.model.plan import Plan, ReasonKind
 from herder.model.pool import Consolidation, Headroom
 from herder.model.worker import WorkerState
@@ -152,3 +153,26 @@ def test_every_limit_and_every_refusal_says_what_would_change_it(seen: Observed)
     for reason in reasons:
         if reason.kind in says and not reason.text.endswith("workers go"):
             assert "flips" in dict(reason.evidence), reason
+
+
+def test_a_worker_that_leaves_with_this_plan_is_no_trial_of_its_offer() -> None:
+    """Found by the search for plans that need another plan."""
+    std = pool(min_workers=1)
+    memory = OfferMemory(key=OfferKey(pool=std.name, template="medium", driver=std.driver)).failed(
+        FailureCause.OUT_OF_CAPACITY, NOW - 600_000, requested_at_ms=NOW - 700_000
+    )
+    expired = worker(1, std, state=WorkerState.REQUESTED, at=NOW - 1000, expires_at_ms=NOW - 1)
+    seen = replace(observed([std], [expired]), offers=(memory,))
+    plan = checked(seen)
+    assert len(creations(plan)) == len(drains(plan)) == 1
+    assert decide(applied(seen, plan), NOW).empty
+
+
+def test_room_under_the_live_maximum_comes_with_the_next_cycle() -> None:
+    std = pool(headroom=Headroom(workers=1), max_live_workers=1, max_workers=2)
+    seen = observed([std], [idle(1, std, expires_at_ms=NOW - 1)])
+    plan = checked(seen)
+    assert (len(creations(plan)), len(drains(plan))) == (0, 1)
+    after = applied(seen, plan)
+    assert decide(after, NOW).empty
+    assert len(creations(checked(after, NOW + 1000))) == 1

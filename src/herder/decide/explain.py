@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from herder.decide import report
 from herder.decide.admission import Refusal, refusal
 from herder.decide.planner import Thoughts, think
+from herder.decide.scaling.limits import binding_for, may_make
 from herder.decide.scaling.triggers.queued_jobs import Homes
 from herder.model.ids import ClassId, UserName
 from herder.model.job import JobClass
@@ -178,12 +179,14 @@ def _pools(thoughts: Thoughts, queued: QueuedClass) -> list[Reason]:
     found = []
     for view in thoughts.scene.fits_in(queued):
         name = view.spec.name
-        room = thoughts.rooms[name]
+        room, templates = thoughts.rooms[name], thoughts.scene.templates_for(queued, view)
+        most, binding = may_make(room, templates), binding_for(room, templates)
         ready = sum(worker.state is WorkerState.READY and not worker.cordoned for worker in view.workers)
         text = (
             f"pool {name} could take it: {ready} workers ready, {view.in_flight} coming, "
-            f"{room.workers} more may be made now ({room.binding.text})"
+            f"{most} more may be made now ({binding.text})"
         )
-        evidence = (("ready", ready), ("in_flight", view.in_flight), ("may_make", room.workers))
-        found.append(Reason(kind=room.binding.kind, text=text, evidence=evidence))
+        flips = [pair for pair in binding.evidence if pair[0] == "flips"]
+        evidence = (("ready", ready), ("in_flight", view.in_flight), ("may_make", most), *flips)
+        found.append(Reason(kind=binding.kind, text=text, evidence=evidence))
     return found

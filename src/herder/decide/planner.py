@@ -73,7 +73,7 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
     leaving = frozenset(drain.worker for drain in must_leave)
 
     # 2. How many workers each pool may make now.
-    rooms = {view.spec.name: limits.room(view, now_ms) for view in scene.pools}
+    rooms = {view.spec.name: limits.room(view, now_ms, leaving) for view in scene.pools}
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
     queue = queued_jobs.ask(scene, rooms, leaving)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from herder.decide.scaling.offers import OfferRoom, all_resting, offer_rooms, pool_circuit, soonest
 from herder.decide.scaling.scene import PoolView
+from herder.model.ids import WorkerName
 from herder.model.plan import Reason, ReasonKind
 from herder.model.times import iso
 
@@ -26,9 +27,15 @@ class Room:
     offers: tuple[OfferRoom, ...] = ()
 
 
-def room(view: PoolView, now_ms: int) -> Room:
-    offers = offer_rooms(view, now_ms)
-    hard = [*_frozen(view), *_circuit(view, offers, now_ms), *_maximum(view), _per_cycle(view, now_ms)]
+def room(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozenset()) -> Room:
+    """`leaving`: workers that this plan drains whatever the demand."""
+    offers = offer_rooms(view, now_ms, leaving)
+    hard = [
+        *_frozen(view),
+        *_circuit(view, offers, now_ms, leaving),
+        *_maximum(view, now_ms),
+        _per_cycle(view, now_ms),
+    ]
     for_minimum, binding_minimum = min(hard, key=lambda limit: limit[0])
     workers, binding = min([*hard, *_cooldown(view, now_ms)], key=lambda limit: limit[0])
     return Room(
@@ -45,6 +52,12 @@ def binding_for(room: Room, templates: Set[int]) -> Reason:
     own = [room.offers[place].reason for place in sorted(templates) if place < len(room.offers)]
     rests = [reason for reason in own if reason is not None]
     return soonest(rests) if room.workers > 0 and rests and len(rests) == len(own) else room.binding
+
+
+def may_make(room: Room, templates: Set[int]) -> int:
+    """How many workers of these templates may be made now."""
+    offers = [offer for place, offer in enumerate(room.offers) if place in templates]
+    return min(room.workers, sum(offer.at_most(room.workers) for offer in offers))
 
 
 _Limit = tuple[int, Reason]
@@ -66,8 +79,12 @@ def _frozen(view: PoolView) -> list[_Limit]:
     ]
 
 
-def _circuit(view: PoolView, offers: tuple[OfferRoom, ...], now_ms: int) -> list[_Limit]:
-    return [limit for limit in (pool_circuit(view, now_ms), all_resting(offers)) if limit is not None]
+def _circuit(
+    view: PoolView, offers: tuple[OfferRoom, ...], now_ms: int, leaving: Set[WorkerName]
+) -> list[_Limit]:
+    return [
+        limit for limit in (pool_circuit(view, now_ms, leaving), all_resting(offers)) if limit is not None
+    ]
 
 
 def _cooldown(view: PoolView, now_ms: int) -> list[_Limit]:
@@ -90,7 +107,7 @@ def _cooldown(view: PoolView, now_ms: int) -> list[_Limit]:
     ]
 
 
-def _maximum(view: PoolView) -> list[_Limit]:
+def _maximum(view: PoolView, now_ms: int) -> list[_Limit]:
     total, most, live = len(view.workers), view.spec.max_workers, view.spec.max_live_workers
     text = f"pool {view.spec.name} has {total} workers that have not ended, of at most {most}"
     leave = total - len(view.staying)
@@ -100,7 +117,8 @@ def _maximum(view: PoolView) -> list[_Limit]:
         (max(0, most - total), Reason(kind=ReasonKind.AT_MAXIMUM, text=text, evidence=evidence))
     ]
     if live is not None:
-        staying = len(view.staying)
+        # What this very cycle drains makes room in the next one: a plan that was applied needs no other.
+        staying = max(len(view.staying), live if view.history.last_shrunk_at_ms == now_ms else 0)
         text = f"pool {view.spec.name} has {staying} workers that stay, of at most {live}"
         staying_evidence = (
             ("staying", staying),

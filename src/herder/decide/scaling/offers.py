@@ -5,10 +5,11 @@ tried, and until that one has come or failed no other. The price of a flaky offe
 changes no memory: the engine does that when creations end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from herder.decide.scaling.scene import PoolView
+from herder.model.ids import WorkerName
 from herder.model.offer import FailureCause, OfferMemory
 from herder.model.plan import Reason, ReasonKind
 from herder.model.times import iso
@@ -28,20 +29,22 @@ class OfferRoom:
         return workers if self.limit is None else min(workers, self.limit)
 
 
-def offer_rooms(view: PoolView, now_ms: int) -> tuple[OfferRoom, ...]:
-    """Beside the templates of the pool."""
+def offer_rooms(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozenset()) -> tuple[OfferRoom, ...]:
+    """Beside the templates of the pool. `leaving`: workers that this plan drains, which are no trial any more."""
     return tuple(
-        _room(view, template.name, int(template.price_pico_per_hour), memory, now_ms)
+        _room(view, template.name, int(template.price_pico_per_hour), memory, now_ms, leaving)
         for template, memory in zip(view.templates, view.memories, strict=True)
     )
 
 
-def pool_circuit(view: PoolView, now_ms: int) -> tuple[int, Reason] | None:
+def pool_circuit(
+    view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozenset()
+) -> tuple[int, Reason] | None:
     """The limit of the whole pool after a failure that any of its templates would meet: a quota, refused credentials."""
     found = []
     for memory in view.memories:
         if memory is not None and memory.cause is not None and memory.cause.of_pool:
-            limit = _limit(view, memory, now_ms, template=None)
+            limit = _limit(view, memory, now_ms, None, leaving)
             if limit is not None:
                 found.append((limit, _reason(view, memory, limit, now_ms)))
     return min(found, key=lambda circuit: circuit[0], default=None)
@@ -66,16 +69,25 @@ def cheapest_first(view: PoolView, rooms: tuple[OfferRoom, ...], used: Mapping[s
     return sorted(left, key=lambda room: (room.price, room.template))
 
 
-def _room(view: PoolView, template: str, price: int, memory: OfferMemory | None, now_ms: int) -> OfferRoom:
+def _room(
+    view: PoolView,
+    template: str,
+    price: int,
+    memory: OfferMemory | None,
+    now_ms: int,
+    leaving: Set[WorkerName],
+) -> OfferRoom:
     if memory is None:
         return OfferRoom(template=template, limit=None, price=price)
     rated = int(price / memory.success_rate(now_ms))
-    limit = _limit(view, memory, now_ms, template=template)
+    limit = _limit(view, memory, now_ms, template, leaving)
     reason = None if limit is None else _reason(view, memory, limit, now_ms)
     return OfferRoom(template=template, limit=limit, price=rated, reason=reason)
 
 
-def _limit(view: PoolView, memory: OfferMemory, now_ms: int, template: str | None) -> int | None:
+def _limit(
+    view: PoolView, memory: OfferMemory, now_ms: int, template: str | None, leaving: Set[WorkerName]
+) -> int | None:
     until = memory.rests_until_ms(view.spec.offer_rest_s, view.spec.offer_rest_max_s)
     if until is None or memory.failed_at_ms is None:
         return None
@@ -84,6 +96,7 @@ def _limit(view: PoolView, memory: OfferMemory, now_ms: int, template: str | Non
     tried = sum(
         worker.state.in_flight
         and worker.requested_at_ms > memory.failed_at_ms
+        and worker.name not in leaving
         and template in (None, worker.spec.template)
         for worker in view.workers
     )

@@ -128,7 +128,9 @@ def _waiting(core: Core, row: Row[Any]) -> Explanation:
     )
     queue = state.queues.get(class_id)
     before = queue.before(row.id) if queue is not None else None
-    starts = Starts(state, core.placer, now, decide(observed, now).actions)
+    starts = Starts(
+        state, core.placer.run_times, now, decide(observed, now).actions, core.placer.samples.record
+    )
     eta = None if before is None else starts.of(class_id, before)
     if eta is not None:
         summary += f"; {eta_text(eta)}"

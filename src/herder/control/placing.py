@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from herder.control.holds import Holds, backfill_ms, open_worker
+from herder.control.samples import Samples
 from herder.control.waiting import Waiting
 from herder.decide.ageing import Ageing
 from herder.decide.placement import PendingClass, Placement, UserShare, place
@@ -39,6 +40,7 @@ class Placer:
     run_times: RunTimes = field(default_factory=RunTimes)
     waiting: Waiting = field(default_factory=Waiting)
     holds: Holds = field(default_factory=Holds)
+    samples: Samples = field(default_factory=Samples)
     _scaled: Ageing | None = None
     _scaled_until_ms: int = 0
 
@@ -72,6 +74,7 @@ class Placer:
             self._fill_few(state, changes, workers, now_ms)
         else:
             self._fill(state, changes, workers, now_ms)
+        self.samples.look(state, self.run_times, now_ms)
 
     def ageing_at(self, now_ms: int) -> Ageing:
         """The settings, scaled to the jobs that were seen."""

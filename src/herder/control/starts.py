@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from statistics import median_low
 
-from herder.control.placing import Placer
 from herder.decide.eta import Coming, Ending, Eta, Held, Scene, expected_start
+from herder.decide.eta_record import EtaRecord
 from herder.decide.matching import Kind, kind_of_worker, may_use_kind
-from herder.decide.run_times import RunTime, kinds_of
+from herder.decide.run_times import RunTime, RunTimes, kinds_of
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, PoolName
 from herder.model.job import JobClass
@@ -29,15 +29,21 @@ class Starts:
     """Answers for one moment. What classes with the same places have in common is made once."""
 
     state: EngineState
-    placer: Placer
+    run_times: RunTimes
     now_ms: int
     planned: Iterable[Action] = ()
     """What the planner would do now."""
+    record: EtaRecord | None = None
     _scenes: dict[object, Scene] = field(default_factory=dict)
     _kinds: dict[object, Kind | None] = field(default_factory=dict)
 
     def of(self, class_id: ClassId, before: int) -> Eta | None:
         """Of the job that has `before` others of its class in front of it; None when nothing can be said."""
+        expected = self.model(class_id, before)
+        return expected if expected is None or self.record is None else self.record.correct(expected)
+
+    def model(self, class_id: ClassId, before: int) -> Eta | None:
+        """Without what was learned from past answers."""
         queue = self.state.queues.get(class_id)
         if queue is None or not queue.count:
             return None
@@ -103,7 +109,7 @@ class Starts:
         )
 
     def _guess(self, job_class: JobClass) -> RunTime:
-        return self.placer.run_times.guess(kinds_of(job_class))
+        return self.run_times.guess(kinds_of(job_class))
 
     def _kind(self, spec: WorkerSpec) -> Kind | None:
         looks = (spec.pool, spec.labels, spec.taints)

@@ -20,6 +20,10 @@ from herder.model.resources import ZERO, Resources
 
 #: Steps of time in which capacity is followed.
 STEPS = 48
+#: When all capacity must be used more often than this before the job starts, only its mean rate matters.
+TURNS_MAX = 10
+#: A mean run time is reckoned with no wider spread: the far tail of what was hardly ever seen would decide it.
+SPREAD_MOST = 1.5
 #: How often the horizon is moved further out (each time four times as far) until the job has started in it.
 HORIZONS = 10
 #: Doubt that no run time knows of: jobs yet to come, failures, rooms too narrow. A spread of the logarithm of the time,
@@ -108,6 +112,10 @@ def expected_start(target: QueuedClass, before: int, scene: Scene) -> Eta | None
     flow = _flow(ahead, scene, short)
     if flow.needed <= flow.free:
         return Eta(p10_ms=0, p50_ms=0, p90_ms=LEAST_MS)
+    if not flow.endings and not flow.coming:
+        return None
+    if flow.turns() > TURNS_MAX:
+        return _with_doubt(*flow.far(), flow.doubt)
     horizon = flow.first_horizon_ms()
     for _ in range(HORIZONS):
         curve = flow.follow(horizon)
@@ -173,11 +181,28 @@ class _Flow:
     """The usual amount of one job."""
     doubt: float
 
+    def turns(self) -> float:
+        """How often all that is there is used before the job starts."""
+        return self.needed / max(1.0, self._there())
+
+    def _there(self) -> float:
+        held = sum(amount * count for amount, count, _, _ in self.endings)
+        return held + self.free + sum(amount for amount, _ in self.coming)
+
+    def far(self) -> tuple[float, float, float]:
+        """When a deep queue is through, by the mean rate at which capacity comes back."""
+        mean = sum(
+            part * exp(min(run.mean + min(run.spread, SPREAD_MOST) ** 2 / 2, 50.0))
+            for part, run in self.next_runs
+        )
+        middle = max(1.0, mean * (self.needed - self.free) / max(1.0, self._there()))
+        off = _Z90 * sqrt(self.grain / self.needed)
+        return middle * exp(-off), middle, middle * exp(off)
+
     def first_horizon_ms(self) -> float:
         """Long enough for all that is there to be used once by what is ahead."""
-        there = sum(amount * count for amount, count, _, _ in self.endings) + self.free
         mean = sum(part * exp(min(run.mean, 50.0)) for part, run in self.next_runs)
-        return max(4.0 * LEAST_MS, 4.0 * mean * (1.0 + self.needed / max(1.0, there)))
+        return max(4.0 * LEAST_MS, 4.0 * mean * (1.0 + self.turns()))
 
     def follow(self, horizon: float) -> "_Curve":
         step = horizon / STEPS

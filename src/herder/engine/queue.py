@@ -110,6 +110,15 @@ class ReadyQueue:
             front += len(segment) - sum(other in segment for other in self._withdrawn)
         return None
 
+    def at(self, before: int) -> int | None:
+        """The job that has so many in front of it, the withdrawn counted; None when there is none, or it was withdrawn."""
+        for segment in self._segments:
+            if before < len(segment):
+                job = segment.ids[segment.start + before]
+                return None if job in self._withdrawn else job
+            before -= len(segment)
+        return None
+
     def withdraw(self, job: JobId) -> bool:
         """Take one job out, wherever it stands. False when it is not here."""
         if job not in self:

@@ -18,6 +18,7 @@ from herder.control.clock import now_ms
 from herder.control.event_bus import EventBus
 from herder.control.payloads import Payloads
 from herder.control.placing import Placer
+from herder.decide.ageing import Ageing
 from herder.engine.flush import flush
 from herder.engine.state import EngineState
 from herder.model.changes import Changes
@@ -49,6 +50,8 @@ class CoreSettings:
     """How often the drivers' machines are compared with our workers."""
     jobs_queued_max: int = 20_000_000
     """Above this, submissions are refused: 8 bytes each stay in memory."""
+    ageing: Ageing = field(default_factory=Ageing)
+    """How waiting makes a claim stronger, and when a place is kept for a job; each bound says why it is so."""
 
 
 @dataclass(slots=True)
@@ -97,7 +100,7 @@ class Core:
         self.payloads = Payloads()
         self.raw_classes: dict[Hashable, ClassId] = {}
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
-        self.placer = Placer()
+        self.placer = Placer(ageing=settings.ageing)
         self.events = EventBus()
         self.demand_changed = asyncio.Event()
         self.workers_changed = asyncio.Event()

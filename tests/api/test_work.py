@@ -261,5 +261,9 @@ def test_pages_are_complete_and_do_not_repeat(api: httpx.Client) -> None:
         assert seen == sorted(seen, reverse="batch" not in query)
     assert len(api.get("/batches", params={"limit": -3}).json()["items"]) == 1
     first = jobs_of(api, batch["id"])[0]["id"]
-    assert "waits" in api.get(f"/jobs/{first}/explain").json()["summary"]
+    told = api.get(f"/jobs/{first}/explain").json()
+    assert "waits" in told["summary"]
+    eta = next(fact for fact in told["facts"] if fact["kind"] == "eta")
+    assert "expected to start" in told["summary"]
+    assert 0 <= eta["evidence"]["p10_ms"] <= eta["evidence"]["p50_ms"] <= eta["evidence"]["p90_ms"]
     api.post(f"/batches/{batch['id']}/cancel", json={})

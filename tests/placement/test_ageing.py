@@ -212,3 +212,21 @@ def test_resources_are_vectors_in_reservations_too() -> None:
     )  # fmt: skip
     hold = held(head, worker)
     assert (hold.starts_at_ms, hold.spare) == (700, Resources(4000, 3000, 0, 0))
+
+
+def test_one_freed_place_looks_at_few_of_many_users() -> None:
+    """500 users with four classes each, and one core falls free: who holds least gets it, and hardly anybody is looked at."""
+    jobs = [
+        timed(0, 60 if user else 30, f"u{user:03}", 1, project=f"p{kind}")
+        for user in range(500)
+        for kind in range(4)
+    ]
+    world = FleetInTime(state=fleet([8]), jobs=jobs).run(until_ms=1000)
+    state, waiting = world.state, world.placer.waiting
+    assert len(waiting.all(state)) == 2000 - 8
+    worker = next(iter(state.workers.values()))
+    worker.free, worker.free_slots = cores(1), 1
+    waiting.update(state, {}, STRICT, world.now_ms)
+    chosen = waiting.select(state, [worker])
+    assert {queued.job_class.user for queued in chosen} == {"u008"}
+    assert len(chosen) == 4

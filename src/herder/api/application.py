@@ -18,6 +18,15 @@ from herder.model.records import IdempotencyRecord
 PREFIX = "/api/v1"
 
 
+def front_of(core: Core, known_answers: list[IdempotencyRecord]) -> Front:
+    """All routes of the API, and what OpenAPI needs to know of them. Nothing of `core` is used before a call comes."""
+    front = Front(core, Answers(known_answers))
+    routes_work.add(front)
+    routes_fleet.add(front)
+    routes_events.add(front)
+    return front
+
+
 class MethodNotAllowed(Refused):
     status = 405
     code = "method_not_allowed"
@@ -29,10 +38,7 @@ def application(
     """`beside`: routes of other faces (the dashboard)."""
     app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None)
     app.router.routes.extend(routes_worker.routes(core, PREFIX))
-    front = Front(core, Answers(known_answers))
-    routes_work.add(front)
-    routes_fleet.add(front)
-    routes_events.add(front)
+    front = front_of(core, known_answers)
     front.mount(app, PREFIX)
     openapi = document(front.operations, PREFIX)
 

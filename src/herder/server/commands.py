@@ -132,6 +132,8 @@ def invariants(data_dir: DataDir = None, store: Store = None) -> None:
 
     Reads the store itself, beside a running server or without one.
     """
+    from sqlalchemy.exc import DBAPIError
+
     from herder.store.database import StoreError, open_engine, sqlite_url
     from herder.store.invariants import violations
 
@@ -146,6 +148,11 @@ def invariants(data_dir: DataDir = None, store: Store = None) -> None:
             found = violations(connection)
     except StoreError as error:
         raise CommandError(str(error), code=Code.FAILURE) from None
+    except DBAPIError as error:
+        raise CommandError(
+            f"cannot read the store: {str(error.orig).strip()}",
+            hint="is it a store of Herder, and of this version?",
+        ) from None
     for sentence in found:
         typer.echo(sentence)
     if found:

@@ -67,8 +67,7 @@ def up(
     Ctrl-C stops it and them; accepted jobs are kept. Without a file it makes pools that suit the machine.
     """
     options = _options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
-    if options.pools is None:
-        options = replace(options, pools=None if _has_data(options) else local_defaults(this_machine()))
+    options = replace(options, default_pools=local_defaults(this_machine()))
     _serve(replace(options, stop_workers=True), hint=True)
 
 
@@ -191,10 +190,6 @@ def _options(
         users=settings.users,
         drivers=drivers,
     )
-
-
-def _has_data(options: ServerOptions) -> bool:
-    return options.store_url is not None or (options.data_dir / "herder.db").exists()
 
 
 def this_machine() -> Resources:

@@ -8,6 +8,7 @@ what it would ask for without them.
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from herder.decide.packing.optimise import Optimised, optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.scaling.limits import Room
 from herder.decide.scaling.scene import Scene, oldest_first
@@ -38,23 +39,62 @@ class QueueAnswer:
     used: Set[WorkerName]
     beyond_limits: Mapping[PoolName, int]
     """Workers that the rest of the demand would need beyond what the limits allow."""
+    cost_pico_per_hour: int = 0
+    bound_pico_per_hour: int = 0
+    """Of the wishes: what they cost, and the least that could do."""
+
+
+#: Fewer new workers than this, or a gap to the bound below this part, are not worth a search for cheaper ones.
+IMPROVE_FROM_WORKERS = 8
+IMPROVE_FROM_GAP = 0.02
+#: Looks at an offer for a shape that the search may take: about a tenth of a second, whatever the queue.
+IMPROVE_WORK = 60_000
+IMPROVE_STEPS_MAX = 400
 
 
 def ask(scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName]) -> QueueAnswer:
     workers = [worker for worker in oldest_first(scene.pools) if worker.usable and worker.name not in leaving]
-    packing = pack(
+    found = _cheapest(
         _items(scene, {index: queued.count for index, queued in enumerate(scene.queue)}),
         [_bin(scene, key, worker) for key, worker in enumerate(workers)],
-        open_bins=_offers(scene, {view.spec.name: rooms[view.spec.name].workers for view in scene.pools}),
-        group_limits={number: rooms[view.spec.name].workers for number, view in enumerate(scene.pools)},
+        _offers(scene, {view.spec.name: rooms[view.spec.name].workers for view in scene.pools}),
+        {number: rooms[view.spec.name].workers for number, view in enumerate(scene.pools)},
     )
+    packing = found.packing
     held, beyond = _without_limits(scene, dict(packing.unplaced))
     return QueueAnswer(
         wishes=_wishes(scene, packing),
         homes=_homes(scene, workers, packing, held),
         used=frozenset(workers[packed.bin_key].name for packed in packing.placed if packed.bin_key >= 0),
         beyond_limits=beyond,
+        cost_pico_per_hour=found.cost_pico_per_hour,
+        bound_pico_per_hour=found.bound_pico_per_hour,
     )
+
+
+def _cheapest(
+    items: Sequence[ItemGroup],
+    bins: Sequence[Bin],
+    offers: Sequence[BinOffer],
+    group_limits: Mapping[int, int],
+) -> Optimised:
+    """The cheaper workers, if placement will find room on them for the same jobs: it fills workers in its own way, and a
+    plan that has been applied must need no other plan."""
+    plain = optimise(items, bins, open_bins=offers, group_limits=group_limits)
+    workers = sum(opened.copies for opened in plain.packing.opened)
+    if workers < IMPROVE_FROM_WORKERS or plain.gap < IMPROVE_FROM_GAP:
+        return plain
+    steps = min(IMPROVE_STEPS_MAX, IMPROVE_WORK // max(1, len(items) * len(offers)))
+    better = optimise(items, bins, open_bins=offers, group_limits=group_limits, improve=steps)
+    by_key = {(offer.kind, offer.key): offer for offer in offers}
+    made = [
+        Bin(key=len(bins), kind=opened.kind, free=offer.size, slots=offer.slots, count=opened.copies)
+        for opened in better.packing.opened
+        for offer in [by_key[opened.kind, opened.offer_key]]
+    ]
+    if pack(items, [*bins, *made]).unplaced == better.packing.unplaced:
+        return better
+    return plain
 
 
 def _items(scene: Scene, counts: Mapping[int, int]) -> list[ItemGroup]:

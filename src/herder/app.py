@@ -32,6 +32,15 @@ def cli_reference() -> str:
     return reference(whole_app())
 
 
+def openapi() -> str:
+    """docs/reference/openapi.json"""
+    from herder.api.application import PREFIX, front_of
+    from herder.api.openapi import document
+
+    front = front_of(None, [])  # type: ignore[arg-type]  # the document needs no running server
+    return json.dumps(document(front.operations, PREFIX), indent=1)
+
+
 def settings_reference() -> str:
     """docs/reference/settings.md"""
     from herder.settings.document import reference

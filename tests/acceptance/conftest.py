@@ -55,7 +55,7 @@ class Installation:
             *self.store,
         ]
         self.server = subprocess.Popen(HERDER + words, env=self.env, stderr=self.log, stdout=self.log)
-        self.until(lambda: (self.data / "server.json").exists(), 40, "the server to start")
+        self.until((self.data / "server.json").exists, 40, "the server to start")
         if self.port == "0":
             self.port = json.loads((self.data / "server.json").read_text())["url"].rpartition(":")[2]
 

@@ -311,3 +311,20 @@ def test_what_is_asked_of_one_batch_touches_no_other(world: World) -> None:
     assert set(done.sweeps) == {mine.id}
     assert counts(world, theirs.id) == {"ready": 2, "blocked": 1}
     assert all(world.job_state(job) is JobState.READY for job in single)
+
+
+def test_a_failed_parent_is_remembered_over_a_crash(world: World) -> None:
+    """One parent has failed, the other has not ended: the child is skipped all the same, whoever counts."""
+    _, agent = world.ready_worker()
+    batch = world.batch()
+    bad, slow, child = world.add(batch, [ONE, ONE, ONE], {2: [0, 1]})
+    world.commit_batch(batch)
+    world.commit()
+    world.talk(agent)
+    agent.end((bad, 1), world.now_ms, "failed", cause="exit_code")
+    world.talk(agent)
+    world.crash()
+    assert world.state.batches[BatchId(batch.id)].waiting[child].parent_failed
+    agent.end((slow, 1), world.now_ms)
+    world.talk(agent)
+    assert world.job_state(child) is JobState.SKIPPED

@@ -7,6 +7,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
+from herder.app import whole_app
+from herder.cli.main import run
 from herder.store.database import AdvisoryLock, FileLock, StoreError, migrate, open_engine
 from herder.store.tables import metadata
 
@@ -95,3 +97,16 @@ def test_sqlite_survives_a_power_cut(tmp_path: Path) -> None:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "store", ["sqlite:///{}/empty.db", "postgresql://me:s3cret@127.0.0.1:1/db", "nonsense"]
+)
+def test_invariants_of_what_is_no_store(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], store: str
+) -> None:
+    code = run(whole_app(), ["admin", "invariants", "--store", store.format(tmp_path)])
+    said = capsys.readouterr().err
+    assert code == 1
+    assert said.startswith("error: ")
+    assert "s3cret" not in said

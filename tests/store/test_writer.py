@@ -2,14 +2,18 @@
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
-from sqlalchemy import Connection, Engine, insert, select, text
+from sqlalchemy import Connection, Engine, Table, insert, select, text
 
+from herder.engine.flush import flush
 from herder.model.changes import Changes
 from herder.model.records import MetaRecord
-from herder.store.tables import meta
+from herder.store.invariants import violations
+from herder.store.tables import meta, metadata
 from herder.store.writer import Writer
+from tests.support.engine_world import World
 
 
 def put(key: str, value: str) -> Changes:
@@ -102,6 +106,51 @@ async def test_a_failed_transaction_leaves_nothing(
         await writer.commit(changes)
     assert stored(engine) == {}
     assert len(fatal) == 1
+
+
+async def test_a_busy_store_is_not_taken_for_a_broken_one(writer: Writer, engine: Engine) -> None:
+    """The look at the invariants sees one moment, whatever is written meanwhile."""
+    world = World()
+    worker, agent = world.ready_worker()
+    world.commit()
+
+    async def work() -> None:
+        for _ in range(60):
+            world.submit(2)
+            for step in ("assign", "end"):
+                for key in list(agent.held) if step == "end" else ():
+                    agent.end(key, world.now_ms)
+                world.take_in(worker, agent.message(world.now_ms))
+                world.placer.run(world.state, world.changes, world.now_ms)
+                flush(world.state, world.changes)
+                changes, world.changes = world.changes, Changes()
+                world.state.durable, world.state.hand_over = world.state.hand_over, world.state.hand_over + 1
+                await writer.commit(changes)
+                agent.hear(world.answer(agent.message(world.now_ms)), world.now_ms)
+                agent.outbox.clear()
+
+    def look() -> list[str]:
+        with engine.connect() as connection:
+            return violations(connection)
+
+    with world.engine.connect() as connection:  # what the world began with
+        for table in metadata.sorted_tables:
+            rows = [dict(row) for row in connection.execute(select(table)).mappings()]
+            if rows:
+                await writer.call(partial(_copy, table=table, rows=rows))
+    task = asyncio.create_task(work())
+    looks = 0
+    while not task.done():
+        assert await asyncio.to_thread(look) == []
+        looks += 1
+    await task
+    assert looks > 5
+    assert len(world.accepted) == 120
+    world.engine.dispose()
+
+
+def _copy(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:
+    connection.execute(insert(table), rows)
 
 
 async def test_closing_writes_what_was_handed_over_and_takes_nothing_more(engine: Engine) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from herder.api import routes_events, routes_fleet, routes_work, routes_worker
+from herder.api.fast_lane import FastLane
 from herder.api.front import Front
 from herder.api.idempotency import Answers
 from herder.api.openapi import document
@@ -18,6 +20,15 @@ from herder.model.records import IdempotencyRecord
 PREFIX = "/api/v1"
 
 
+def front_of(core: Core, known_answers: list[IdempotencyRecord]) -> Front:
+    """All routes of the API, and what OpenAPI needs to know of them. Nothing of `core` is used before a call comes."""
+    front = Front(core, Answers(known_answers))
+    routes_work.add(front)
+    routes_fleet.add(front)
+    routes_events.add(front)
+    return front
+
+
 class MethodNotAllowed(Refused):
     status = 405
     code = "method_not_allowed"
@@ -25,14 +36,12 @@ class MethodNotAllowed(Refused):
 
 def application(
     core: Core, known_answers: list[IdempotencyRecord], beside: Sequence[BaseRoute] = ()
-) -> FastAPI:
+) -> ASGIApp:
     """`beside`: routes of other faces (the dashboard)."""
     app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None)
-    app.router.routes.extend(routes_worker.routes(core, PREFIX))
-    front = Front(core, Answers(known_answers))
-    routes_work.add(front)
-    routes_fleet.add(front)
-    routes_events.add(front)
+    worker_routes = routes_worker.routes(core, PREFIX)
+    app.router.routes.extend(worker_routes)
+    front = front_of(core, known_answers)
     front.mount(app, PREFIX)
     openapi = document(front.operations, PREFIX)
 
@@ -45,7 +54,9 @@ def application(
     app.add_route("/metrics", routes_events.metrics(core), include_in_schema=False)
     app.router.routes.extend(beside)
     app.add_exception_handler(HTTPException, _not_routed)
-    return app
+    hot = {("POST", route.path): route.endpoint for route in worker_routes}
+    hot["POST", f"{PREFIX}/jobs"] = front.endpoints["POST", "/jobs"]
+    return FastLane(app, hot)
 
 
 async def _not_routed(request: Request, error: Exception) -> Response:

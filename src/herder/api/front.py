@@ -55,6 +55,8 @@ class Front:
     answers: Answers
     router: APIRouter = field(default_factory=APIRouter)
     operations: list[Operation] = field(default_factory=list)
+    endpoints: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = field(default_factory=dict)
+    """By (method, path)."""
 
     def read(
         self, path: str, run: Reading, answer: Any, *, query: tuple[str, ...] = (), role: Role = Role.VIEWER
@@ -156,6 +158,7 @@ class Front:
         *,
         writes: bool,
     ) -> None:
+        self.endpoints[method, path] = endpoint
         self.router.add_route(path, endpoint, methods=[method], include_in_schema=False)
         summary = (run.__doc__ or run.__name__.strip("_").replace("_", " ")).strip().splitlines()[0]
         self.operations.append(

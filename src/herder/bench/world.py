@@ -21,7 +21,8 @@ from herder.bench.calls import BadAnswer, Caller, connect
 from herder.bench.usage import Cpu, cpu_now
 from herder.cli.exits import CommandError
 from herder.control import clock
-from herder.server.opening import ADMIN_TOKEN, SERVER_FILE
+from herder.server.opening import SERVER_FILE
+from herder.server.options import ADMIN_TOKEN
 
 #: From the start of the server until its agents are ready; and from being told to stop until it has.
 START_LIMIT_S = 60.0
@@ -88,17 +89,20 @@ async def running_world(
     config.write_text(POOLS.format(agents=agents) + more_settings)
     process = _start(folder, config, store_url)
     try:
-        async with asyncio.timeout(START_LIMIT_S):
-            url, token = await _address(process, folder)
-            caller = await connect(url, token)
-            await ready(caller, "work", agents)
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                url, token = await _address(process, folder)
+                caller = await connect(url, token)
+                await ready(caller, "work", agents)
+        except (TimeoutError, OSError) as error:
+            raise CommandError(
+                f"the server and its agents are not ready: {error!r}\n{_log(folder)}"
+            ) from error
         server = psutil.Process(process.pid)
         yield World(url=url, token=token, folder=folder, server=server, store=store, caller=caller)
         caller.close()
-        if process.poll() is not None:
-            raise CommandError(f"the server ended by itself:\n{_log(folder)}")
-    except (TimeoutError, BadAnswer, OSError) as error:
-        raise CommandError(f"{type(error).__name__}: {error}\n{_log(folder)}".strip()) from error
+    except BadAnswer as error:
+        raise CommandError(f"the server does not do what is measured: {error}\n{_log(folder)}") from error
     finally:
         await asyncio.to_thread(_stop, process)
 

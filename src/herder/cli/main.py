@@ -31,6 +31,7 @@ def build_app() -> typer.Typer:
         config,
         events,
         job,
+        pack,
         plan,
         pool,
         status,
@@ -48,7 +49,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_version)
-    for module in (apply, events, status):
+    for module in (apply, events, pack, status):
         module.add_to(app)
     for name, group in (
         ("batch", batch),

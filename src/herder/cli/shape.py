@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: Sections of `herder --help`; commands that are in none stand under "Operate".
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Look": ("status", "plan", "why", "events"),
+    "Look": ("status", "plan", "why", "events", "pack"),
     "Work": ("batch", "job"),
     "Fleet": ("pool", "worker", "apply", "config"),
     "People": ("user", "token"),

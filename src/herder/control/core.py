@@ -6,12 +6,14 @@ pass; answers and wake-ups leave only when the commit holds.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from herder.control.auth import Directory
 from herder.control.clock import now_ms
@@ -27,6 +29,12 @@ from herder.model.ids import ClassId
 from herder.model.records import EventRecord
 from herder.store.sweep import sweep_batch
 from herder.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+#: Between two tries to mark the jobs of a cancelled batch, when the database does not answer; doubled up to the longest.
+SWEEP_RETRY_S = 0.5
+SWEEP_RETRY_LONGEST_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +86,10 @@ class Waiters:
         for future in self.by_key.pop(key, ()):
             if not future.done():
                 future.set_result(None)
+
+    def ring_all(self) -> None:
+        for key in list(self.by_key):
+            self.ring(key)
 
 
 class Core:
@@ -206,6 +218,8 @@ class Core:
             self.events.publish(record)
             if record.kind == "batch.ended":
                 self.batches_ended.ring(int(record.object.partition("/")[2]))
+            elif record.kind == "batch.cancelled":
+                self.jobs_ended.ring_all()  # some of its jobs have ended without a word of their own
             elif record.kind.startswith("worker."):
                 self.workers_changed.set()
 
@@ -215,8 +229,16 @@ class Core:
         keep = [class_id for class_id, job_class in self.state.classes.items() if job_class.always_run]
 
         async def run() -> None:
-            while await self.writer.call(lambda connection: sweep_batch(connection, batch, at_ms, keep)):
-                await asyncio.sleep(0)
+            more, pause = True, SWEEP_RETRY_S
+            while more:
+                try:
+                    more = await self.writer.call(
+                        lambda connection: sweep_batch(connection, batch, at_ms, keep)
+                    )
+                except DBAPIError as error:  # its rows can wait, and the next start would look after them
+                    log.warning("batch %s: its jobs are not all marked yet: %s", batch, error)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, SWEEP_RETRY_LONGEST_S)
 
         task = asyncio.get_running_loop().create_task(run(), name=f"sweep-{batch}")
         self._sweeps.add(task)
@@ -228,9 +250,8 @@ class Core:
         self.events.close()
         for bell in self.bells.values():
             bell.set()
-        for waiters in (self.jobs_ended, self.batches_ended):
-            for key in list(waiters.by_key):
-                waiters.ring(key)
+        self.jobs_ended.ring_all()
+        self.batches_ended.ring_all()
 
     async def close(self) -> None:
         """Everything gathered is written, then the store is let go."""

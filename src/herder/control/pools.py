@@ -42,7 +42,7 @@ def apply(
 ) -> ApplyAnswer:
     """Create or update pools. All of them or none."""
     who.require(Role.OPERATOR)
-    wanted = [_parse(core, plain, index) for index, plain in enumerate(request.pools)]
+    wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
     if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
         raise Invalid(f"more than {POOLS_MAX} pools", field="pools")
     answers = [_difference(core.state.pools.get(pool.name), pool) for pool in wanted]
@@ -68,6 +68,12 @@ def apply(
         price_per_hour_min_usd=usd_text(sum(p.min_workers * _price(p, min) for p in after.values())),
         price_per_hour_max_usd=usd_text(sum(p.max_workers * _price(p, max) for p in after.values())),
     )
+
+
+def keep_frozen(core: Core, pool: PoolSpec) -> PoolSpec:
+    """A pool that was frozen by hand stays so until it is unfrozen by hand; a file that says nothing of it does not thaw it."""
+    known = core.state.pools.get(pool.name)
+    return dataclasses.replace(pool, frozen=True) if known is not None and known.frozen else pool
 
 
 def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:

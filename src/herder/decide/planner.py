@@ -45,6 +45,8 @@ def decide(observed: Observed, now_ms: int) -> Plan:
             thoughts.scene, thoughts.rooms, thoughts.queue, thoughts.settled, thoughts.idle, actions, now_ms
         ),
         unplaced=report.unplaced(thoughts.scene, thoughts.rooms, thoughts.queue),
+        cost_pico_per_hour=thoughts.queue.cost_pico_per_hour,
+        bound_pico_per_hour=thoughts.queue.bound_pico_per_hour,
     )
 
 

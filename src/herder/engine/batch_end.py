@@ -19,9 +19,9 @@ def after_job_end(state: EngineState, changes: Changes, batch: BatchLife, new: J
 
 def close_if_done(state: EngineState, changes: Changes, batch: BatchLife, now_ms: int) -> None:
     counts = batch.counts
-    if batch.state != "running" or any(
-        counts.get(s, 0) for s in (JobState.BLOCKED, JobState.READY, JobState.RUNNING, JobState.PENDING)
-    ):
+    if counts.get(JobState.RUNNING) or counts.get(JobState.READY) or counts.get(JobState.BLOCKED):
+        return
+    if batch.state != "running" or counts.get(JobState.PENDING):
         return
     failed = counts.get(JobState.FAILED, 0) + counts.get(JobState.SKIPPED, 0)
     batch.state = "cancelled" if batch.cancelled else "failed" if failed else "succeeded"

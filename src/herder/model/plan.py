@@ -108,6 +108,10 @@ class Plan:
     actions: tuple[Action, ...]
     pools: tuple[PoolReport, ...]
     unplaced: tuple[UnplacedDemand, ...] = ()
+    cost_pico_per_hour: int = 0
+    """Of the workers that are made for queued jobs, within the limits of now."""
+    bound_pico_per_hour: int = 0
+    """No other workers could take these jobs for less: proved, see `decide/packing/bound.py`."""
 
     @property
     def empty(self) -> bool:

@@ -67,8 +67,7 @@ def up(
     Ctrl-C stops it and them; accepted jobs are kept. Without a file it makes pools that suit the machine.
     """
     options = _options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
-    if options.pools is None:
-        options = replace(options, pools=None if _has_data(options) else local_defaults(this_machine()))
+    options = replace(options, default_pools=local_defaults(this_machine()))
     _serve(replace(options, stop_workers=True), hint=True)
 
 
@@ -132,6 +131,8 @@ def invariants(data_dir: DataDir = None, store: Store = None) -> None:
 
     Reads the store itself, beside a running server or without one.
     """
+    from sqlalchemy.exc import DBAPIError
+
     from herder.store.database import StoreError, open_engine, sqlite_url
     from herder.store.invariants import violations
 
@@ -146,6 +147,11 @@ def invariants(data_dir: DataDir = None, store: Store = None) -> None:
             found = violations(connection)
     except StoreError as error:
         raise CommandError(str(error), code=Code.FAILURE) from None
+    except DBAPIError as error:
+        raise CommandError(
+            f"cannot read the store: {str(error.orig).strip()}",
+            hint="is it a store of Herder, and of this version?",
+        ) from None
     for sentence in found:
         typer.echo(sentence)
     if found:
@@ -184,10 +190,6 @@ def _options(
         users=settings.users,
         drivers=drivers,
     )
-
-
-def _has_data(options: ServerOptions) -> bool:
-    return options.store_url is not None or (options.data_dir / "herder.db").exists()
 
 
 def this_machine() -> Resources:

@@ -17,7 +17,7 @@ from herder.model.ids import UserName
 from herder.model.records import IdempotencyRecord, MetaRecord
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.store.database import AdvisoryLock, FileLock, StoreError, migrate, open_engine, sqlite_url
-from herder.store.tables import idempotency, meta
+from herder.store.tables import idempotency, meta, pools
 
 ADMIN_USER = "admin"
 SECRET = "secret.key"
@@ -37,6 +37,7 @@ class Opened:
     secret: str
     installation: str
     changes: Changes
+    never_had_pools: bool
 
 
 def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
@@ -60,6 +61,7 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
         state, directory, unswept = recover(connection, now_ms())
         known = {row.key: row.value for row in connection.execute(select(meta))}
         answers = _answers(connection)
+        never_had_pools = connection.execute(select(pools.c.name).limit(1)).first() is None
     changes = Changes()
     installation = known.get("installation")
     if installation is None:
@@ -75,6 +77,7 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
         secret=_secret_file(folder / SECRET),
         installation=installation,
         changes=changes,
+        never_had_pools=never_had_pools,
     )
 
 

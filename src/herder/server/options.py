@@ -33,6 +33,8 @@ class ServerOptions:
     tls_key: Path | None = None
     insecure: bool = False
     pools: tuple[PoolSpec, ...] | None = None
+    default_pools: tuple[PoolSpec, ...] = ()
+    """Made in a store that has never had a pool, when `pools` says nothing."""
     users: tuple[UserSettings, ...] = ()
     drivers: tuple[DriverSettings, ...] = field(
         default_factory=lambda: (DriverSettings(name="local", kind="local"),)

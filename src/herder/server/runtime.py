@@ -19,7 +19,7 @@ from herder.api.application import application
 from herder.control.clock import now_ms
 from herder.control.core import Core, CoreSettings
 from herder.control.loops import housekeeping, launch, lifecycle, scale, sweep
-from herder.control.pools import store_pool
+from herder.control.pools import keep_frozen, store_pool
 from herder.control.supervise import supervise
 from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
 from herder.engine.worker import terminate
@@ -107,6 +107,7 @@ async def _run(
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
     write_server_file(options, running.url)
+    gc.set_threshold(100_000, 20, 50)  # submissions make many objects at a time, and none of them in circles
     gc.freeze()  # what was loaded at start need not be looked at again by the collector
     if started is not None and not serving.done():
         started(running)
@@ -122,7 +123,7 @@ async def _run(
     server.should_exit = True
     await serving
     if server.error is not None:
-        log.critical("stopped: the store failed: %s", server.error)
+        log.critical("stopped, since what is in memory could not be kept: %s", server.error)
         return 1
     await core.close()
     return 0
@@ -131,7 +132,11 @@ async def _run(
 async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> None:
     """What opening decided, and the pools of the files, before anybody can ask."""
     changes = opened.changes
-    for pool in options.pools or ():
+    wanted = (
+        options.pools if options.pools is not None or not opened.never_had_pools else options.default_pools
+    )
+    for each in wanted or ():
+        pool = keep_frozen(core, each)
         if core.state.pools.get(pool.name) != pool:
             store_pool(core, changes, pool, now_ms())
     await core.commit(changes)

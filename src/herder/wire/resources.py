@@ -199,6 +199,9 @@ class PlanView(msgspec.Struct, kw_only=True):
     actions: list[dict[str, Any]]
     pools: list[dict[str, Any]]
     unplaced: list[dict[str, Any]]
+    cost_pico_per_hour: int = 0
+    """Of the workers that are made for queued jobs; `bound_pico_per_hour`: the least that could do."""
+    bound_pico_per_hour: int = 0
 
 
 class EventView(msgspec.Struct, kw_only=True):

@@ -113,7 +113,13 @@ def test_secrets_of_the_server_do_not_reach_the_worker(
 ) -> None:
     monkeypatch.setenv("HERDER_DATABASE_PASSWORD", "hush")
     machine = driver.create(CONTRACT.spec("w"), CONTRACT.start_data())
-    environment = psutil.Process(int(machine.handle.partition("@")[0])).environ()
+    process = psutil.Process(int(machine.handle.partition("@")[0]))
+    environment = process.environ()
+    for _ in range(200):  # for an instant within its start a process shows none
+        if environment:
+            break
+        time.sleep(0.01)
+        environment = process.environ()
     assert "HERDER_DATABASE_PASSWORD" not in environment
     assert environment["HERDER_ACTIVATION_TOKEN"] == SECRET
     log = driver._settings.data_folder / "workers" / "w" / "agent.log"

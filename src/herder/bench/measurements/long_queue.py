@@ -44,7 +44,11 @@ async def _fill_and_weigh(bench: Bench, world: World) -> list[Figure]:
     unit, second = "bytes/job", "memory, second half"
     return [
         Figure(
-            measurement=NAME, name="memory", unit=unit, value=(after - before) / jobs, note="caches included"
+            measurement=NAME,
+            name="memory",
+            unit=unit,
+            value=(after - before) / jobs,
+            note=f"{jobs:,} jobs, caches in it",
         ),
         Figure(measurement=NAME, name=second, unit=unit, value=(after - between) / (jobs - half)),
     ]

@@ -26,6 +26,14 @@ def action_line(action: dict[str, Any]) -> str:
     return f"{line}: {reason}" if reason else line
 
 
+def cost_line(cost_pico: int, bound_pico: int) -> str:
+    """`cost $12.34/h, at least $12.10/h is needed (gap 2.0 %)`."""
+    if cost_pico == bound_pico:
+        return f"cost {format_usd(cost_pico)}/h, which is the least that is possible"
+    gap = f" (gap {(cost_pico / bound_pico - 1) * 100:.1f} %)" if bound_pico > 0 else ""
+    return f"cost {format_usd(cost_pico)}/h, at least {format_usd(bound_pico)}/h is needed{gap}"
+
+
 def reason_text(reason: Any) -> str:
     if isinstance(reason, dict):
         return str(reason.get("text") or reason.get("kind") or "")
@@ -48,6 +56,8 @@ def plan_lines(plan: PlanView) -> Iterator[str]:
     else:
         yield f"{counted(len(plan.actions), 'action')}:"
         yield from (f"  {action_line(action)}" for action in plan.actions)
+    if plan.cost_pico_per_hour:
+        yield f"New workers for queued jobs: {cost_line(plan.cost_pico_per_hour, plan.bound_pico_per_hour)}"
     for pool in plan.pools:
         yield ""
         yield (

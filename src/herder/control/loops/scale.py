@@ -37,9 +37,11 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     changes = Changes()
     findings = check_plan(observed, plan)
     if findings:
-        _refuse(core, changes, plan, findings, now)
-        await core.commit(changes)
-        return last_report
+        told = "; ".join(findings).encode()
+        if told != last_report:
+            _refuse(core, changes, plan, findings, now)
+            await core.commit(changes)
+        return told
     report = _reasons(plan)
     if plan.empty and report == last_report:
         return last_report

@@ -262,6 +262,9 @@ def plan_view(body: dict[str, Any]) -> PlanView:
         actions=body["actions"],
         pools=body["pools"],
         unplaced=body["unplaced"],
+        # Plans that were recorded before there was a bound have none.
+        cost_pico_per_hour=body.get("cost_pico_per_hour", 0),
+        bound_pico_per_hour=body.get("bound_pico_per_hour", 0),
     )
 
 

@@ -1,81 +1,149 @@
 """Fill one bin: which items, and how many of each, go into so much free room.
 
-Called by `pack` for each distinct bin. The choice of the next item is by alignment: the item whose demand points most in
-the direction of what is still free, so that CPU-heavy and memory-heavy items end up side by side. It never changes the
-table, so that the same answer can be used for every equal bin.
+Called by `pack` and `search` for each distinct bin. The choice of the next item is by alignment: the item whose demand
+points most in the direction of what is still free, so that CPU-heavy and memory-heavy items end up side by side. It never
+changes the table, so that the same answer can be used for every equal bin.
 """
 
-from herder.decide.packing.shapes import Shape, ShapeTable
+from typing import NamedTuple
+
+from herder.decide.packing.shapes import Lane, Shape, ShapeTable
 from herder.model.resources import Resources
 
 #: How many of each shape go into the bin.
 Pattern = list[tuple[Shape, int]]
 
-#: Of the items of a shape that still fit, the part placed at one go. One by one is no better (measured) and slower.
-CHUNK_DIVISOR = 4
 
-#: score = dot product / length ** 0.5. A full division (cosine) forgets that large items are the hard ones, none at all
-#: (dot product) takes the large ones whatever their direction; between the two was best on the mixed sets.
-LENGTH_EXPONENT = 0.5
+class Style(NamedTuple):
+    """How a bin is filled. The search tries several; everything that must agree with placement uses `PLAIN`."""
+
+    chunk_divisor: int = 4
+    """Of the items of a shape that still fit, the part placed at one go is one in so many."""
+    length_exponent: float = 0.5
+    """score = dot product / length ** this. A full division (cosine) forgets that large items are the hard ones, none at
+    all (dot product) takes the large ones whatever their direction; between the two was best on the mixed sets."""
+    base_percent: int = 0
+    """So much of the bin is first filled with the same mix as all that is left, so that what is left stays a good mix."""
 
 
-def fill(table: ShapeTable, kind: int, free: Resources, slots: int) -> Pattern:
+PLAIN = Style()
+
+
+def fill(table: ShapeTable, kind: int, free: Resources, slots: int, style: Style = PLAIN) -> Pattern:
     """Maximal: at the end nothing that is left and allowed fits beside it."""
     pattern: Pattern = []
     for window in table.windows(kind):
         if slots <= 0 or not table.least.fits_in(free):
             break
-        live = [shape for shape in window if shape.left > 0 and shape.size.fits_in(free)]
-        if len(live) == 1:
-            taken = {0: min(live[0].left, live[0].size.how_many_in(free), slots)}
-        elif live:
-            taken = _align(live, free, slots)
-        else:
-            continue
-        for index, count in taken.items():
-            pattern.append((live[index], count))
-            free = free.minus(live[index].size.times(count))
+        base = _mixed(window, free, slots, style.base_percent) if style.base_percent else {}
+        for lane, count in base.items():
+            free = free.minus(window[lane][0].size.times(count))
             slots -= count
+        live = []
+        for number, lane_ in enumerate(window):
+            used = base.get(number, 0) if base else 0
+            # Most often it is the first of its lane: worth not asking `_next`, placement runs through here at every turn.
+            if lane_[0].left > used and lane_[0].size.fits_in(free):
+                live.append((lane_, 0, used))
+            elif len(lane_) > 1 and (place := _next(lane_, 1, free, 0)) > 0:
+                live.append((lane_, place, used))
+        if len(live) == 1 and len(live[0][0]) == 1:
+            shape, used = live[0][0][0], live[0][2]
+            taken = [(shape, min(shape.left - used, shape.size.how_many_in(free), slots))]
+        elif live and slots > 0:
+            taken = _align(live, free, slots, style)
+        else:
+            taken = []
+        for shape, count in taken:
+            free = free.minus(shape.size.times(count))
+            slots -= count
+        pattern += (
+            _joined([(window[lane][0], count) for lane, count in base.items()], taken) if base else taken
+        )
     return pattern
 
 
-def _align(live: list[Shape], free: Resources, slots: int) -> dict[int, int]:
-    """Choose among shapes that all fit at first; returns how many of each, by place in `live`."""
+def _next(lane: Lane, place: int, free: Resources, used: int) -> int:
+    """The place of the first shape from there on of which something is left and fits; -1 when there is none."""
+    for at in range(place, len(lane)):
+        shape = lane[at]
+        if shape.left > used and shape.size.fits_in(free):
+            return at
+    return -1
+
+
+def _joined(base: Pattern, taken: Pattern) -> Pattern:
+    counts: dict[int, list[tuple[Shape, int]]] = {}
+    for shape, count in (*base, *taken):
+        counts.setdefault(id(shape), []).append((shape, count))
+    return [(rows[0][0], sum(count for _, count in rows)) for rows in counts.values()]
+
+
+def _mixed(window: list[Lane], free: Resources, slots: int, percent: int) -> dict[int, int]:
+    """By lane: a part of the bin with the same mix as all that is left. Only where each shape has its lane."""
+    if any(len(lane) > 1 for lane in window):
+        return {}
+    total = [0, 0, 0, 0, 0]
+    may = [(number, lane[0]) for number, lane in enumerate(window) if lane[0].size.fits_in(free)]
+    for _, shape in may:
+        for d, ask in enumerate((*shape.size, 1)):
+            total[d] += ask * shape.left
+    parts = [(have, whole) for have, whole in zip((*free, slots), total, strict=True) if whole > 0]
+    part, whole = min(parts, key=lambda pair: pair[0] / pair[1], default=(0, 1))
+    if part >= whole:
+        return {}
+    found = {number: shape.left * part * percent // (whole * 100) for number, shape in may}
+    return {number: count for number, count in found.items() if count > 0}
+
+
+def _align(live: list[tuple[Lane, int, int]], free: Resources, slots: int, style: Style) -> Pattern:
+    """Choose among lanes of which something fits at first. `live`: lane, place in it, how many the bin holds already."""
     scale = tuple(1.0 / have if have > 0 else 0.0 for have in free)
     slot_scale = 1.0 / slots
-    rows = []
-    for index, shape in enumerate(live):
-        length = slot_scale * slot_scale
-        for amount, unit in zip(shape.size, scale, strict=True):
-            length += (amount * unit) ** 2
-        rows.append((index, *shape.size, length ** (-LENGTH_EXPONENT / 2)))
-    taken: dict[int, int] = {}
+    power = -style.length_exponent / 2
+    rows = [_row(index, lane[place], scale, slot_scale, power) for index, (lane, place, _) in enumerate(live)]
+    places = [place for _, place, _ in live]
+    taken: dict[tuple[int, int], int] = {}
     while rows and slots > 0:
         index = _best(rows, free, scale, slots * slot_scale * slot_scale)
-        shape = live[index]
-        have = taken.get(index, 0)
+        lane, _, used = live[index]
+        at = index, places[index]
+        shape = lane[places[index]]
+        have = taken.get(at, 0)
         fits = shape.size.how_many_in(free)
         # The chunk must not depend on what is left: only then does one bin's answer hold for all equal bins.
-        count = min(fits if len(rows) == 1 else max(1, fits // CHUNK_DIVISOR), shape.left - have, slots)
-        taken[index] = have + count
+        alone = len(rows) == 1 and places[index] == len(lane) - 1
+        count = min(fits if alone else max(1, fits // style.chunk_divisor), shape.left - used - have, slots)
+        taken[at] = have + count
         free = free.minus(shape.size.times(count))
         slots -= count
-        gone = index if taken[index] >= shape.left else -1
+        gone = index if have + count + used >= shape.left else -1
         f0, f1, f2, f3 = free
-        rows = [
-            row
-            for row in rows
-            if row[1] <= f0 and row[2] <= f1 and row[3] <= f2 and row[4] <= f3 and row[0] != gone
-        ]
-    return taken
+        kept = []
+        for row in rows:
+            if row[1] <= f0 and row[2] <= f1 and row[3] <= f2 and row[4] <= f3 and row[0] != gone:
+                kept.append(row)
+            else:
+                lane, place, _ = live[row[0]]
+                if len(lane) > 1:
+                    place = places[row[0]] = _next(lane, places[row[0]] + 1, free, 0)
+                    if place >= 0:
+                        kept.append(_row(row[0], lane[place], scale, slot_scale, power))
+        rows = kept
+    return [(live[index][0][place], count) for (index, place), count in taken.items()]
 
 
-def _best(
-    rows: list[tuple[int, int, int, int, int, float]],
-    free: Resources,
-    scale: tuple[float, ...],
-    slot_weight: float,
-) -> int:
+_Row = tuple[int, int, int, int, int, float]
+
+
+def _row(index: int, shape: Shape, scale: tuple[float, ...], slot_scale: float, power: float) -> _Row:
+    length = slot_scale * slot_scale
+    for amount, unit in zip(shape.size, scale, strict=True):
+        length += (amount * unit) ** 2
+    return (index, *shape.size, length**power)
+
+
+def _best(rows: list[_Row], free: Resources, scale: tuple[float, ...], slot_weight: float) -> int:
     """The row of highest score; the first of equals, which is the largest."""
     w0, w1, w2, w3 = (have * unit * unit for have, unit in zip(free, scale, strict=True))
     best, highest = rows[0][0], -1.0

@@ -10,9 +10,17 @@ from dataclasses import dataclass, field
 from herder.decide.packing.groups import ItemGroup, Packed
 from herder.model.resources import Resources
 
-#: Most shapes that compete in one alignment choice. It bounds the cost of a pick when nearly every item is different;
-#: beyond it shapes compete with those of similar size first, as in first-fit-decreasing. 48 covers common fleets whole.
+#: Most shapes that compete one by one in one alignment choice. It bounds the cost of a pick when nearly every item is
+#: different; beyond it similar shapes share a lane, of which only the largest that fits competes. 48 covers common fleets.
 WINDOW = 48
+
+#: A lane holds shapes of one direction (to about a factor of two in each dimension's share of the largest) and length.
+Lane = list["Shape"]
+_DIRECTIONS = 3
+_LENGTHS = 9
+_WHOLE = 4096
+_SQUARE_BITS = 28
+_RATIOS = [min(_DIRECTIONS, max(ratio, 1).bit_length() - 1) for ratio in range(_WHOLE + 1)]
 
 
 @dataclass(slots=True)
@@ -31,12 +39,13 @@ class ShapeTable:
 
     def __init__(self, items: Iterable[ItemGroup]) -> None:
         self.shapes = _merge(items)
-        self._windows: dict[int, list[list[Shape]]] = {}
+        self._windows: dict[int, list[list[Lane]]] = {}
+        self._lanes: dict[frozenset[frozenset[int] | None], list[Lane]] = {}
         self.least = Resources(
             *(min(column) for column in zip(*(shape.size for shape in self.shapes), strict=True))
         )
 
-    def windows(self, kind: int) -> list[list[Shape]]:
+    def windows(self, kind: int) -> list[list[Lane]]:
         """The shapes that bins of this kind may hold. Those with the fewest other places to go come first, so that an
         item that may go anywhere does not take the only place of one that may not; then the large before the small."""
         cached = self._windows.get(kind)
@@ -44,18 +53,37 @@ class ShapeTable:
             cached = self._windows[kind] = self._make_windows(kind)
         return cached
 
-    def _make_windows(self, kind: int) -> list[list[Shape]]:
+    def forget_what_is_gone(self) -> None:
+        """Shared lanes without the shapes of which nothing is left."""
+        for lanes in self._lanes.values():
+            lanes[:] = [live for lane in lanes if (live := [each for each in lane if each.left > 0])]
+
+    def renew(self) -> None:
+        """What is left has changed: lanes are made again, of the shapes of which something is left."""
+        self._windows = {}
+        self._lanes = {}
+
+    def _make_windows(self, kind: int) -> list[list[Lane]]:
         tiers: dict[float, list[Shape]] = {}
         for shape in self.shapes:
+            if shape.left <= 0:
+                continue
             if shape.allowed is None:
                 tiers.setdefault(float("inf"), []).append(shape)
             elif kind in shape.allowed:
                 tiers.setdefault(len(shape.allowed), []).append(shape)
         return [
-            tier[start : start + WINDOW]
+            [[shape] for shape in tier] if len(tier) <= WINDOW else self._shared_lanes(tier)
             for _, tier in sorted(tiers.items())
-            for start in range(0, len(tier), WINDOW)
         ]
+
+    def _shared_lanes(self, tier: list[Shape]) -> list[Lane]:
+        """Kinds that may hold the same shapes share their lanes."""
+        key = frozenset(shape.allowed for shape in tier)
+        lanes = self._lanes.get(key)
+        if lanes is None:
+            lanes = self._lanes[key] = _lanes(tier)
+        return lanes
 
     def placed(self) -> list[Packed]:
         return [packed for shape in self.shapes for packed in _share_out(shape.members, shape.runs)]
@@ -93,6 +121,30 @@ def _merge(items: Iterable[ItemGroup]) -> list[Shape]:
     if len(shapes) > 1:
         shapes.sort(key=_order, reverse=True)
     return shapes
+
+
+def _lanes(tier: Sequence[Shape]) -> list[Lane]:
+    """At most about a hundred when two resources are asked for; in each the large before the small."""
+    m0, m1, m2, m3 = (max(column) or 1 for column in zip(*(shape.size for shape in tier), strict=True))
+    found: dict[int, list[tuple[int, int, Shape]]] = {}
+    for place, shape in enumerate(tier):
+        a, b, c, d = shape.size
+        a, b = a * _WHOLE // m0, b * _WHOLE // m1
+        c = c * _WHOLE // m2 if c else 0
+        d = d * _WHOLE // m3 if d else 0
+        length, top = a + b + c + d, max(a, b, c, d)
+        # Of squares, so that lengths in one lane differ by a factor of the root of two. The longest come first.
+        level = max(_SQUARE_BITS - (length * length).bit_length(), 0)
+        direction = (
+            _RATIOS[top // (a + 1)]
+            + 4 * _RATIOS[top // (b + 1)]
+            + 16 * _RATIOS[top // (c + 1)]
+            + 64 * _RATIOS[top // (d + 1)]
+        )
+        found.setdefault(256 * min(level, _LENGTHS) + direction, []).append((-length, place, shape))
+    for lane in found.values():
+        lane.sort()
+    return [[shape for _, _, shape in found[key]] for key in sorted(found)]
 
 
 def _order(shape: Shape) -> tuple[Resources, tuple[int, ...]]:

@@ -6,8 +6,9 @@ what it would ask for without them.
 """
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from herder.decide.packing.optimise import Optimised, optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.scaling.limits import Room
 from herder.decide.scaling.scene import Scene, oldest_first
@@ -41,16 +42,31 @@ class QueueAnswer:
     """Workers that the rest of the demand would need beyond what the limits allow."""
     taken: Mapping[PoolName, Resources]
     """What the queue takes of each pool, on workers that are there, coming or wished for."""
+    cost_pico_per_hour: int = 0
+    bound_pico_per_hour: int = 0
+    """Of the wishes: what they cost, and the least that could do (0: not known)."""
+
+
+#: Fewer new workers than this, or a gap to the bound below this part, are not worth a search for cheaper ones.
+IMPROVE_FROM_WORKERS = 8
+IMPROVE_FROM_GAP = 0.02
+#: Looks at an offer for a shape that the search may take: about a tenth of a second, whatever the queue.
+IMPROVE_WORK = 60_000
+IMPROVE_STEPS_MAX = 400
 
 
 def ask(scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName]) -> QueueAnswer:
+    if not scene.queue:
+        nothing = {view.spec.name: ZERO for view in scene.pools}
+        return QueueAnswer(wishes=(), homes={}, used=frozenset(), beyond_limits={}, taken=nothing)
     workers = [worker for worker in oldest_first(scene.pools) if worker.usable and worker.name not in leaving]
-    packing = pack(
-        _items(scene, {index: queued.count for index, queued in enumerate(scene.queue)}),
-        [_bin(scene, key, worker) for key, worker in enumerate(workers)],
-        open_bins=_offers(scene, rooms),
-        group_limits={number: rooms[view.spec.name].workers for number, view in enumerate(scene.pools)},
-    )
+    items = _items(scene, {index: queued.count for index, queued in enumerate(scene.queue)})
+    bins = [_bin(scene, key, worker) for key, worker in enumerate(workers)]
+    offers = _offers(scene, rooms)
+    limits = {number: rooms[view.spec.name].workers for number, view in enumerate(scene.pools)}
+    found = _cheapest(items, bins, offers, limits)
+    cost, bound = _in_money(scene, found, items, bins, offers, limits)
+    packing = found.packing
     held, beyond = _without_limits(scene, dict(packing.unplaced))
     return QueueAnswer(
         wishes=_wishes(scene, packing),
@@ -58,7 +74,58 @@ def ask(scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName]) 
         used=frozenset(workers[packed.bin_key].name for packed in packing.placed if packed.bin_key >= 0),
         beyond_limits=beyond,
         taken=_taken(scene, workers, packing),
+        cost_pico_per_hour=cost,
+        bound_pico_per_hour=bound,
     )
+
+
+def _in_money(
+    scene: Scene,
+    found: Optimised,
+    items: Sequence[ItemGroup],
+    bins: Sequence[Bin],
+    offers: Sequence[BinOffer],
+    limits: Mapping[int, int],
+) -> tuple[int, int]:
+    """Cost and bound at the templates' own prices. Offers are ranked by price over success rate, which nobody pays; where the
+    two differ, the bound is proved anew, and is left out when it would speak of other jobs."""
+    prices = {
+        (scene.template_kinds[view.spec.name][key], key): template.price_pico_per_hour
+        for view in scene.pools
+        for key, template in enumerate(view.templates)
+    }
+    paid = [replace(offer, price_pico_per_hour=prices[offer.kind, offer.key]) for offer in offers]
+    if paid == list(offers):
+        return found.cost_pico_per_hour, found.bound_pico_per_hour
+    cost = sum(prices[opened.kind, opened.offer_key] * opened.copies for opened in found.packing.opened)
+    plain = optimise(items, bins, open_bins=paid, group_limits=limits)
+    return cost, plain.bound_pico_per_hour if plain.packing.unplaced == found.packing.unplaced else 0
+
+
+
+def _cheapest(
+    items: Sequence[ItemGroup],
+    bins: Sequence[Bin],
+    offers: Sequence[BinOffer],
+    group_limits: Mapping[int, int],
+) -> Optimised:
+    """The cheaper workers, if placement will find room on them for the same jobs: it fills workers in its own way, and a
+    plan that has been applied must need no other plan."""
+    plain = optimise(items, bins, open_bins=offers, group_limits=group_limits)
+    workers = sum(opened.copies for opened in plain.packing.opened)
+    if workers < IMPROVE_FROM_WORKERS or plain.gap < IMPROVE_FROM_GAP:
+        return plain
+    steps = min(IMPROVE_STEPS_MAX, IMPROVE_WORK // max(1, len(items) * len(offers)))
+    better = optimise(items, bins, open_bins=offers, group_limits=group_limits, improve=steps)
+    by_key = {(offer.kind, offer.key): offer for offer in offers}
+    made = [
+        Bin(key=len(bins), kind=opened.kind, free=offer.size, slots=offer.slots, count=opened.copies)
+        for opened in better.packing.opened
+        for offer in [by_key[opened.kind, opened.offer_key]]
+    ]
+    if pack(items, [*bins, *made]).unplaced == better.packing.unplaced:
+        return better
+    return plain
 
 
 def _items(scene: Scene, counts: Mapping[int, int]) -> list[ItemGroup]:

@@ -1,0 +1,140 @@
+"""A packing as data and in words. Called by `herder pack`; decides nothing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from herder.cli.output.formats import Format
+from herder.cli.output.plans import cost_line
+from herder.cli.output.view import Column, View
+from herder.cli.output.words import counted
+from herder.cli.packfiles import Row, TemplateRow
+from herder.cli.session import Session
+from herder.decide.packing.optimise import Optimised
+from herder.decide.packing.pack import BinOffer, Packing
+from herder.decide.packing.unplaced import Misfit, Obstacle, misfit
+from herder.model.money import PICO_PER_USD
+
+#: Item key to how many, in one bin.
+Content = dict[int, int]
+_UNITS = {
+    "cpu_milli": "m CPU",
+    "memory_mib": " MiB memory",
+    "disk_mib": " MiB disk",
+    "gpu": " GPU",
+    "slots": " pods",
+}
+
+
+def show_packing(
+    say: Session,
+    items: Sequence[Row],
+    templates: Sequence[TemplateRow],
+    there: Sequence[Row],
+    found: Optimised,
+    *,
+    took_s: float,
+    table: bool,
+) -> None:
+    inside = _contents(found.packing)
+    kinds = {opened.key: opened.kind for opened in found.packing.opened}
+    workers = _folded((templates[kinds[key]].name, content) for key, content in inside if key < 0)
+    existing = _folded((there[key].id, content) for key, content in inside if key >= 0)
+    unplaced = [
+        {"id": items[key].id, "count": count, "reason": _reason(items[key], templates)}
+        for key, count in found.packing.unplaced
+    ]
+    rows = [_worker(items, "template", *row) for row in workers]
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data(
+            {
+                "cost_per_hour": found.cost_pico_per_hour / PICO_PER_USD,
+                "lower_bound_per_hour": found.bound_pico_per_hour / PICO_PER_USD,
+                "gap": _gap(found),
+                "workers": rows,
+                "existing": [_worker(items, "worker", *row) for row in existing],
+                "unplaced": unplaced,
+                "seconds": round(took_s, 3),
+            }
+        )
+        return
+    if rows or not table:
+        say.printer.items(_VIEW, rows)
+    if not table:
+        return
+    if existing:
+        on = sum(sum(content.values()) * copies for (_, content, copies) in existing)
+        say.printer.line(f"{counted(on, 'item')} on workers that are there")
+    say.printer.line(
+        f"{counted(sum(row['count'] for row in rows), 'new worker')}: "
+        + cost_line(found.cost_pico_per_hour, found.bound_pico_per_hour)
+    )
+    for each in unplaced:
+        say.printer.line(f"not placed: {each['count']} of {each['id']}: {each['reason']}")
+
+
+def _gap(found: Optimised) -> float | None:
+    """Cost over bound, less one; nothing when the bound is nothing and the cost is not."""
+    if found.bound_pico_per_hour <= 0 < found.cost_pico_per_hour:
+        return None
+    return float(Fraction(found.gap))
+
+
+def _contents(packing: Packing) -> list[tuple[int, Content]]:
+    """Each bin that holds something, with its key; new ones in the order in which they were opened."""
+    found: dict[tuple[int, int], Content] = {}
+    for packed in packing.placed:
+        for copy in range(packed.first_copy, packed.first_copy + packed.copies):
+            content = found.setdefault((packed.bin_key, copy), {})
+            content[packed.item_key] = content.get(packed.item_key, 0) + packed.count
+    return [
+        (key, content) for (key, _), content in sorted(found.items(), key=lambda row: (-row[0][0], row[0][1]))
+    ]
+
+
+def _folded(rows: Iterable[tuple[str, Content]]) -> list[tuple[str, Content, int]]:
+    found: dict[tuple[str, tuple[tuple[int, int], ...]], int] = {}
+    for name, content in rows:
+        key = name, tuple(sorted(content.items()))
+        found[key] = found.get(key, 0) + 1
+    return [(name, dict(content), copies) for (name, content), copies in found.items()]
+
+
+def _worker(items: Sequence[Row], word: str, name: str, content: Content, copies: int) -> dict[str, Any]:
+    return {word: name, "count": copies, "items": {items[key].id: count for key, count in content.items()}}
+
+
+def _reason(item: Row, templates: Sequence[TemplateRow]) -> str:
+    offers = [
+        BinOffer(kind=i, size=t.size, slots=t.pods, price_pico_per_hour=t.price_pico_per_hour, limit=t.limit)
+        for i, t in enumerate(templates)
+    ]
+    return _words(misfit(item.size, None, offers), [template.name for template in templates])
+
+
+def _words(found: Misfit, names: Sequence[str]) -> str:
+    if found.nearest is None:
+        return "no template may take it"
+    name = names[found.nearest]
+    if found.obstacle is Obstacle.AT_LIMIT:
+        return f"the limit of every template that could take it is reached; one more {name} takes it"
+    short = " and ".join(f"{amount}{_UNITS[what]}" for what, amount in found.lacking)
+    return f"it is too large for every template; nearest is {name}, which is short of {short}"
+
+
+def _cells(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in row["items"].items())
+
+
+_VIEW = View(
+    noun="worker",
+    name=lambda row: str(row["template"]),
+    columns=(
+        Column(header="TEMPLATE", show=lambda row, _: str(row["template"]), raw=lambda row: row["template"]),
+        Column(
+            header="COUNT", show=lambda row, _: str(row["count"]), raw=lambda row: row["count"], right=True
+        ),
+        Column(header="ITEMS", show=lambda row, _: _cells(row), raw=_cells, long=True),
+    ),
+    empty="Nothing to buy.",
+)

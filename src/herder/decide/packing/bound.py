@@ -1,0 +1,139 @@
+"""A certified lower bound: no way to place these items costs less than this. Called by `optimise` and by the planner.
+
+Whatever unit prices are given, what the items are worth at these prices, less the most that the existing bins can hold, is
+worth no more than what new bins hold; and each new bin holds at most a known worth for its price. That is checked here in
+whole numbers, rounded against us, so that it is true even if the prices (from `prices`, floats) are bad. For a fleet of one
+offer there is a second proof by dual feasible functions, which sees that large items do not fit together.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from math import gcd
+
+from herder.decide.packing.groups import Bin, BinOffer
+from herder.decide.packing.prices import Places, Prices, Question, best_prices, question
+from herder.decide.packing.shapes import Shape
+
+#: Prices are whole numbers of this part of a pico-USD.
+_FINE = 2**24
+#: Parts into which an item may be cut by the functions of `_stepped`; more see less.
+_STEPS = (1, 2, 3, 4, 5, 7)
+#: Thresholds tried for `_rounded`, evenly over the sizes that occur.
+_THRESHOLDS = 12
+
+
+def lower_bound(
+    shapes: Iterable[tuple[Shape, int]],
+    bins: Sequence[Bin],
+    offers: Sequence[BinOffer],
+    group_limits: Mapping[int, int],
+) -> int:
+    """In pico-USD an hour. `shapes`: each with how many of it are placed; offers may only be used within their limits."""
+    rows = [(shape, count) for shape, count in shapes if count > 0]
+    if not rows or not offers:
+        return 0
+    # In an order of their own: prices come from floats, and must not depend on how things were listed.
+    offers = sorted(offers, key=lambda offer: (offer.kind, offer.key))
+    bins = sorted(bins, key=lambda each: each.kind)
+    asked = question(rows, bins, offers, group_limits)
+    best = certify(asked, best_prices(asked))
+    if len(offers) == 1:
+        best = max(best, _of_one_offer(rows, bins, offers[0]))
+    return _granules(best, offers)
+
+
+def _granules(bound: int, offers: Sequence[BinOffer]) -> int:
+    """A sum of prices is a multiple of what divides them all."""
+    part = gcd(*(offer.price_pico_per_hour for offer in offers))
+    return -(-bound // part) * part if part else 0
+
+
+# --- by prices --------------------------------------------------------------------------------------------------------
+
+
+def certify(asked: Question, prices: Prices) -> int:
+    """The bound that these prices prove, at the scale at which they prove most."""
+    whole = {each: tuple(int(value * _FINE) for value in worth) for each, worth in prices.items()}
+    worth = sum(_dot(whole[each], amounts) for each, amounts in asked.demand.items())
+    held = sum(_dot(_highest(whole, -1 - kind), have) for kind, have in asked.free.items())
+    full = [
+        _dot(_highest(whole, number), (*offer.size, offer.slots)) for number, offer in enumerate(asked.offers)
+    ]
+    costs = [offer.price_pico_per_hour * _FINE for offer in asked.offers]
+    scales = {Fraction(cost, most) for cost, most in zip(costs, full, strict=True) if most > 0}
+    best = max((_at(asked, scale, worth - held, full, costs) for scale in scales), default=Fraction(0))
+    return max(0, -(-best.numerator // (best.denominator * _FINE)))
+
+
+def _dot(a: Sequence[int], b: Sequence[int]) -> int:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def _highest(prices: Mapping[Places, Sequence[int]], place: int) -> tuple[int, ...]:
+    """What a unit can be worth in a place: as much as in the class that pays most and may go there."""
+    return tuple(
+        max(column) for column in zip((0,) * 5, *(p for c, p in prices.items() if place in c), strict=True)
+    )
+
+
+def _at(asked: Question, scale: Fraction, worth: int, full: Sequence[int], costs: Sequence[int]) -> Fraction:
+    """An offer that holds more than it costs is used up to its limit; that is what the limits are good for."""
+    excess: dict[int | None, list[tuple[Fraction, int]]] = {}
+    for offer, most, cost in zip(asked.offers, full, costs, strict=True):
+        over = scale * most - cost
+        if over > 0:
+            excess.setdefault(offer.limit_group, []).append((over, offer.limit))
+    lost = Fraction(0)
+    for group, rows in excess.items():
+        left = None if group is None else max(0, asked.group_limits.get(group, 0))
+        for over, limit in sorted(rows, reverse=True):
+            used = max(0, limit) if left is None else min(max(0, limit), left)
+            left = None if left is None else left - used
+            lost += over * used
+    return scale * worth - lost
+
+
+# --- by dual feasible functions ---------------------------------------------------------------------------------------
+
+
+def _of_one_offer(rows: Sequence[tuple[Shape, int]], bins: Sequence[Bin], offer: BinOffer) -> int:
+    """In each dimension by itself, under each function: how many whole bins' worth there is, less the existing ones."""
+    need = 0
+    for d in range(4):
+        room = offer.size[d]
+        if room <= 0:
+            continue
+        counts: dict[int, int] = {}
+        for shape, count in rows:
+            counts[shape.size[d]] = counts.get(shape.size[d], 0) + count
+        # What fits into an existing bin that is no larger than a new one would fit into a new one.
+        there = sum(each.count for each in bins if each.free[d] > 0)
+        if max(counts) * 3 > room and all(each.free[d] <= room for each in bins):
+            need = max(need, _most(sorted(counts.items()), room) - there)
+    return max(0, need) * offer.price_pico_per_hour
+
+
+def _most(counts: Sequence[tuple[int, int]], room: int) -> int:
+    small = [size for size, _ in counts if 0 < size * 2 <= room]
+    chosen = {0, *small[:: max(1, len(small) // _THRESHOLDS)], *small[-1:]}
+    found = [_rounded(counts, room, threshold) for threshold in chosen]
+    found += [_stepped(counts, room, steps) for steps in _STEPS]
+    return max(found)
+
+
+def _rounded(counts: Sequence[tuple[int, int]], room: int, threshold: int) -> int:
+    """Items that leave less than the threshold take a whole bin, items below the threshold nothing."""
+    worth = sum(
+        count * (room if size > room - threshold else size if size >= threshold else 0)
+        for size, count in counts
+    )
+    return -(-worth // room)
+
+
+def _stepped(counts: Sequence[tuple[int, int]], room: int, steps: int) -> int:
+    """An item counts as the whole parts of 1 / (steps + 1) that it exceeds; where it is an exact number of them, as it is."""
+    worth = Fraction(0)
+    for size, count in counts:
+        parts, rest = divmod(size * (steps + 1), room)
+        worth += count * (Fraction(size, room) if rest == 0 else Fraction(parts, steps))
+    return -(-worth.numerator // worth.denominator)

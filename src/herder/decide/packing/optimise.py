@@ -1,0 +1,110 @@
+"""Pack as cheaply as can be found within a budget, and say how far from the optimum that can be at most.
+
+Called by `herder pack`, the planner and the bench. It starts with what `pack` finds, so it is never worse, and never
+returns nothing. `improve` is a number of steps (the same answer each time) or a function that says whether to go on (a
+clock at the edge: the answer then depends on how far one gets). What existing bins take is left as `pack` has it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from herder.decide.packing.bound import lower_bound
+from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Packing
+from herder.decide.packing.opening import Known
+from herder.decide.packing.pack import fill_bins, first_runs, priced_worth, put_runs
+from herder.decide.packing.search import Answer, Task, cost_of, improve_answer, score_of
+from herder.decide.packing.shapes import ShapeTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimised:
+    """`bound`: no packing that places as many of each item, on these bins and offers, costs less."""
+
+    packing: Packing
+    cost_pico_per_hour: int
+    bound_pico_per_hour: int
+
+    @property
+    def gap(self) -> Fraction:
+        """Cost over bound, less one; zero when nothing has to be paid."""
+        if self.bound_pico_per_hour <= 0:
+            return Fraction(0)
+        return Fraction(self.cost_pico_per_hour, self.bound_pico_per_hour) - 1
+
+
+def optimise(
+    items: Iterable[ItemGroup],
+    bins: Sequence[Bin] = (),
+    *,
+    open_bins: Sequence[BinOffer],
+    group_limits: Mapping[int, int] | None = None,
+    improve: Callable[[], bool] | int = 0,
+) -> Optimised:
+    table = ShapeTable(items)
+    if not table.shapes:
+        return Optimised(
+            packing=Packing(placed=(), opened=(), unplaced=()), cost_pico_per_hour=0, bound_pico_per_hour=0
+        )
+    demand = [shape.left for shape in table.shapes]
+    known: Known = {}
+    fill_bins(table, bins, known)
+    limits = dict(group_limits or {})
+    left = [shape.left for shape in table.shapes]
+    best, bound = Answer((), (sum(left), 0, 0)), 0
+    if any(left):
+        best = _first(table, open_bins, limits, known)
+        bound = _bound(table, demand, left, best, bins, open_bins, limits)
+        steps = _steps(improve) if isinstance(improve, int) else improve
+        if cost_of(best.runs) > bound or best.score[0]:
+            task = Task(table=table, left=left, offers=open_bins, group_limits=limits, keep_going=steps)
+            task.restore()
+            worth = priced_worth(table, open_bins, limits)
+            better = improve_answer(task, best, worth, bound)
+            if better.score[0] != best.score[0]:
+                bound = _bound(table, demand, left, better, bins, open_bins, limits)
+            best = better
+    return _written(table, left, best, bound)
+
+
+def _steps(count: int) -> Callable[[], bool]:
+    left = iter(range(count))
+    return lambda: next(left, None) is not None
+
+
+def _first(
+    table: ShapeTable, offers: Sequence[BinOffer], group_limits: Mapping[int, int], known: Known
+) -> Answer:
+    runs = first_runs(table, offers, group_limits, known)
+    return Answer(tuple(runs), score_of(runs, sum(shape.left for shape in table.shapes)))
+
+
+def _bound(
+    table: ShapeTable,
+    demand: Sequence[int],
+    left: Sequence[int],
+    answer: Answer,
+    bins: Sequence[Bin],
+    offers: Sequence[BinOffer],
+    group_limits: Mapping[int, int],
+) -> int:
+    """For what this answer places, on bins and offers together."""
+    placed = {id(shape): all_ - new for shape, all_, new in zip(table.shapes, demand, left, strict=True)}
+    for _, pattern, copies in answer.runs:
+        for shape, count in pattern:
+            placed[id(shape)] += count * copies
+    return lower_bound([(shape, placed[id(shape)]) for shape in table.shapes], bins, offers, group_limits)
+
+
+def _written(table: ShapeTable, left: Sequence[int], answer: Answer, bound: int) -> Optimised:
+    for shape, count in zip(table.shapes, left, strict=True):
+        shape.left = count
+    for _, pattern, copies in answer.runs:
+        for shape, count in pattern:
+            shape.left -= count * copies
+    opened = put_runs(answer.runs)
+    return Optimised(
+        packing=Packing(placed=tuple(table.placed()), opened=tuple(opened), unplaced=tuple(table.unplaced())),
+        cost_pico_per_hour=cost_of(answer.runs),
+        bound_pico_per_hour=bound,
+    )

@@ -1,0 +1,84 @@
+"""What a start does to what is there: pools of files, pools that were frozen by hand, pools for a store that never had one."""
+
+import asyncio
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from herder.server.options import ServerOptions
+from herder.server.runtime import Running, serve
+from herder.settings import pool_from_plain
+from herder.settings.sections import DriverSettings
+from tests.api.conftest import POOLS, Server
+
+
+def pools_after_start(options: ServerOptions) -> dict[str, bool]:
+    """Names of the pools of a server started with these options, and whether each is frozen; then it is stopped."""
+    found: dict[str, bool] = {}
+
+    def begun(running: Running) -> None:
+        found.update({name: pool.frozen for name, pool in running.core.state.pools.items()})
+        running.stop()
+
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(asyncio.run(serve(options, begun))))
+    thread.start()
+    thread.join(30)
+    assert codes == [0]
+    return found
+
+
+def options_for(folder: Path, store_url: str | None = None) -> ServerOptions:
+    return ServerOptions(
+        data_dir=folder,
+        port=0,
+        store_url=store_url,
+        drivers=(DriverSettings(name="pretend", kind="pretend"),),
+    )
+
+
+def test_default_pools_are_made_once_also_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    std = pool_from_plain(POOLS[0])
+    for url in (None, postgres_url):
+        options = replace(options_for(tmp_path / str(url)[:4], url), default_pools=(std,))
+        assert pools_after_start(options) == {"std": False}
+        other = replace(options, default_pools=(pool_from_plain(POOLS[1]),))
+        assert pools_after_start(other) == {"std": False}, "a store that had pools gets no others"
+
+
+def test_a_file_does_not_thaw_what_was_frozen_by_hand(tmp_path: Path) -> None:
+    std = pool_from_plain(POOLS[0])
+    options = replace(options_for(tmp_path), pools=(std,))
+    assert pools_after_start(options) == {"std": False}
+    server = Server(tmp_path).start()
+    try:
+        server.http.post("/pools/std/freeze", json={}).raise_for_status()
+        server.http.post("/apply", json={"pools": [{**POOLS[0], "max_workers": 5}]}).raise_for_status()
+        pool = server.http.get("/pools/std").json()
+        assert (pool["frozen"], pool["max_workers"]) == (True, 5)
+    finally:
+        server.stop()
+    assert pools_after_start(options) == {"std": True}
+
+
+def test_cancelling_a_batch_wakes_who_waits_for_one_of_its_jobs(tmp_path: Path) -> None:
+    server = Server(tmp_path).start()
+    try:
+        jobs = [{"command": ["true"], "pool": "std"}] * 3
+        server.http.post("/apply", json={"pools": [{**POOLS[0], "frozen": True}]}).raise_for_status()
+        batch = server.http.post("/batches", json={"jobs": jobs, "commit": True}).json()["id"]
+        answers: list[str] = []
+
+        def wait() -> None:
+            with server.client(server.running.token) as client:
+                answers.append(client.get("/jobs/1/wait", params={"timeout_s": 25}).json()["state"])
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        while not server.running.core.jobs_ended.by_key:
+            waiting.join(0.02)
+        server.http.post(f"/batches/{batch}/cancel", json={}).raise_for_status()
+        waiting.join(10)
+        assert answers == ["cancelled"]
+    finally:
+        server.stop()

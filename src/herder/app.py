@@ -17,11 +17,13 @@ def whole_app() -> typer.Typer:
     from herder.bench import command as bench
     from herder.demo import command as demo
     from herder.server import commands
+    from herder.simulate import command as simulate
 
     app = build_app()
     commands.add_to(app)
     demo.add_to(app)
     bench.add_to(app)
+    simulate.add_to(app)
     return app
 
 

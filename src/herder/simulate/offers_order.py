@@ -5,7 +5,9 @@ from herder.simulate.world import World
 
 def fitting(world: World, request: int) -> list[int]:
     """Templates on which the request fits alone."""
-    return [number for number, size in enumerate(world.sizes) if (size - request) & world.guards == world.guards]
+    return [
+        number for number, size in enumerate(world.sizes) if (size - request) & world.guards == world.guards
+    ]
 
 
 def unit_price(world: World, template: int) -> float:
@@ -14,9 +16,21 @@ def unit_price(world: World, template: int) -> float:
 
 
 def size_of(world: World, template: int) -> float:
-    amounts = [world.dimensions.unpack(size) for size in world.sizes]
-    most = [max(column) for column in zip(*amounts, strict=True)]
-    return sum(have / top for have, top in zip(amounts[template], most, strict=True) if top)
+    """The sum over resources of the part of the largest template's that this one has."""
+    return _parts(world, world.sizes[template])
+
+
+def largeness(world: World, shape: int) -> float:
+    """The same for what a shape asks for."""
+    return _parts(world, world.shape_requests[shape])
+
+
+def _parts(world: World, packed: int) -> float:
+    columns = zip(*(world.dimensions.unpack(size) for size in world.sizes), strict=True)
+    amounts = world.dimensions.unpack(packed)
+    return float(
+        sum(have / max(column) for have, column in zip(amounts, columns, strict=True) if max(column))
+    )
 
 
 def by_price_for_size(world: World, request: int) -> list[int]:

@@ -7,6 +7,7 @@ repeated.
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,11 @@ def spot_series(levels: Sequence[tuple[float, int]]) -> SpotSeries | None:
     """From (time, machines that are live); None when none ever goes."""
     start_s = levels[0][0] if levels else 0.0
     drops: dict[float, float] = {}
-    for (_, before), (at_s, after) in zip(levels, levels[1:], strict=False):
+    for (_, before), (at_s, after) in pairwise(levels):
         if after < before:
             share = (before - after) / before
             passed_s = at_s - start_s
             drops[passed_s] = 1.0 - (1.0 - drops.get(passed_s, 0.0)) * (1.0 - share)
     if not drops:
         return None
-    return SpotSeries(tuple(sorted(drops.items())), max(levels[-1][0] - start_s, max(drops)) + 1.0)
+    return SpotSeries(tuple(sorted(drops.items())), max(levels[-1][0] - start_s, *drops) + 1.0)

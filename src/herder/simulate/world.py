@@ -5,6 +5,7 @@ refuses what no real fleet could do (more on a worker than it has room for, a jo
 trusted. It knows when jobs end; a policy must never ask it (`oracle_end_s` is for bounds on what knowing would bring).
 """
 
+from collections.abc import Callable
 from heapq import heappop, heappush
 from math import inf
 from typing import Protocol
@@ -19,6 +20,14 @@ from herder.simulate.vectors import Dimensions, counted
 _READY, _DROP = -1, -2
 
 
+#: A job that is killed so often will hardly ever be done; without a bound such a simulation would not end.
+KILLS_MOST = 200
+
+
+class EndlessWork(ValueError):
+    """The world and the trace do not go together: some job can never end."""
+
+
 class PolicyFault(Exception):
     """A policy did what no fleet can do, or left jobs waiting for ever. A fault of the policy, not of the trace."""
 
@@ -30,9 +39,7 @@ class Worker:
         "booked", "closed_s", "mark", "number", "ready", "ready_s", "requested_s", "room", "running", "size", "template",
     )  # fmt: skip
 
-    def __init__(
-        self, number: int, template: int, size: int, requested_s: float, ready_s: float
-    ) -> None:
+    def __init__(self, number: int, template: int, size: int, requested_s: float, ready_s: float) -> None:
         self.number = number
         self.template = template
         self.size = self.room = size
@@ -76,17 +83,15 @@ class World:
         self.trace = trace
         self.templates = templates
         self.boot = boot
-        self.dimensions: Dimensions = counted(
-            (each.amounts for each in templates), trace.shapes
-        )
+        self.dimensions: Dimensions = counted((each.amounts for each in templates), trace.shapes)
         self.guards = self.dimensions.guards
         self.sizes = [self.dimensions.room(each.amounts) for each in templates]
         self.shape_requests = [self.dimensions.request(shape) for shape in trace.shapes]
         self.homeless = [
-            not any((size - request) & self.guards == self.guards for size in self.sizes)
+            not request or not any((size - request) & self.guards == self.guards for size in self.sizes)
             for request in self.shape_requests
         ]
-        """By shape: whether it fits on no template at all."""
+        """By shape: whether it fits on no template at all, or asks for nothing that any template limits."""
         self.requests = [self.shape_requests[shape] for shape in trace.shape_of]
         self.least = self.dimensions.least(
             shape for shape, homeless in zip(trace.shapes, self.homeless, strict=True) if not homeless
@@ -105,6 +110,7 @@ class World:
         self.closed: list[Worker] = []
         self.unplaced: list[int] = []
         self.work_killed_s = 0.0
+        self._kills: dict[int, int] = {}
         self.ended = 0
         self.refused = 0
         """Workers asked for that could not be had."""
@@ -140,7 +146,9 @@ class World:
         """Start a job on a worker; on one that still boots it starts when that is ready."""
         room = worker.room - self.requests[job]
         if room & self.guards != self.guards or worker.closed_s is not None:
-            raise PolicyFault(f"job {self.trace.names[job]} was placed on worker {worker.number}, which cannot take it")
+            raise PolicyFault(
+                f"job {self.trace.names[job]} was placed on worker {worker.number}, which cannot take it"
+            )
         if self.started_s[job] >= 0:
             raise PolicyFault(f"job {self.trace.names[job]} was placed although it has started")
         worker.room = room
@@ -156,6 +164,15 @@ class World:
         worker.room += self.requests[job]
         self.started_s[job] = -1.0
 
+    def _count_kill(self, job: int) -> None:
+        kills = self._kills[job] = self._kills.get(job, 0) + 1
+        if kills > KILLS_MOST:
+            run_h = self.trace.run_s[job] / 3600
+            raise EndlessWork(
+                f"job {self.trace.names[job] or job} was killed {KILLS_MOST} times: it runs for {run_h:.1f} h, and no worker lasts so "
+                "long; add a template that is not spot, or leave such jobs out"
+            )
+
     def close(self, worker: Worker) -> None:
         """Give a worker back. What runs on it is killed, and arrives again."""
         if worker.closed_s is not None:
@@ -165,6 +182,7 @@ class World:
         self.counts[worker.template] -= 1
         self.closed.append(worker)
         for job, start_s in worker.running.items():
+            self._count_kill(job)
             self.work_killed_s += self.now_s - start_s
             self.started_s[job] = -1.0
             self.arrived.append(job)
@@ -180,11 +198,15 @@ class World:
 
     # --- what happens by itself ---------------------------------------------------------------------------------------
 
-    def run(self, policy: Policy, on_progress: "Progress | None" = None) -> None:
+    def run(self, policy: Policy, on_progress: Callable[[int], None] | None = None) -> None:
         """Until every job that fits somewhere has ended, and every worker is closed."""
         trace = self.trace
         ready_jobs, arrivals, total = 0, trace.arrival_s, len(trace)
-        roots = [job for job in range(total) if not self._parents_left[job]] if self._parents_left else range(total)
+        roots = (
+            [job for job in range(total) if not self._parents_left[job]]
+            if self._parents_left
+            else range(total)
+        )
         count, report_at = len(roots), 0
         if self._spot is not None:
             self._push(self._spot.first_s, _DROP, None)
@@ -196,7 +218,9 @@ class World:
                 break
             if now_s == inf:
                 waiting = total - self.ended - len(self.unplaced)
-                raise PolicyFault(f"{waiting} jobs wait for ever: the policy neither places them nor asks to be called again")
+                raise PolicyFault(
+                    f"{waiting} jobs wait for ever: the policy neither places them nor asks to be called again"
+                )
             self.now_s = now_s
             while heap and heap[0][0] == now_s:
                 self._happen(heappop(heap))
@@ -282,7 +306,3 @@ class World:
     def _push(self, at_s: float, what: int, worker: Worker | None) -> None:
         self._sequence += 1
         heappush(self._heap, (at_s, self._sequence, what, worker))
-
-
-class Progress(Protocol):
-    def __call__(self, done: int) -> None: ...

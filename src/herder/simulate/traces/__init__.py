@@ -45,7 +45,9 @@ def read_trace(
     """The first `limit` jobs of a file. Raises TraceError for what cannot be read, with the place and a remedy."""
     rows = Rows(path, skip_bad=skip_bad, limit=limit)
     if format_name is not None and format_name not in FORMATS:
-        raise TraceError(f"there is no trace format {format_name!r}. {did_you_mean(format_name, list(FORMATS))}")
+        raise TraceError(
+            f"there is no trace format {format_name!r}. {did_you_mean(format_name, list(FORMATS))}"
+        )
     reader = FORMATS[format_name] if format_name is not None else _detect(rows)
     trace: Trace = reader.read(rows)
     if not len(trace):
@@ -63,4 +65,3 @@ def _detect(rows: Rows) -> ModuleType:
         f"{rows.path}:1:1: {first!r} begins no known trace of jobs. "
         f"Name its format with --format ({', '.join(FORMATS)}), or turn it into a csv with arrival_s, run_s and cpu."
     )
-

@@ -61,7 +61,11 @@ class TraceJob:
 
 
 def trace_of(
-    format_name: str, jobs: Sequence[TraceJob], *, levels: Sequence[tuple[float, int]] = (), skipped: Sequence[str] = ()
+    format_name: str,
+    jobs: Sequence[TraceJob],
+    *,
+    levels: Sequence[tuple[float, int]] = (),
+    skipped: Sequence[str] = (),
 ) -> Trace:
     """Columns from jobs in any order. Jobs that arrive together keep their order."""
     ordered = sorted(jobs, key=lambda job: job.arrival_s)

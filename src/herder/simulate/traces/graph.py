@@ -19,7 +19,9 @@ def check_parents(jobs: list[TraceJob], where: str, *, whole: bool) -> None:
         if known != job.parents:
             if whole:
                 lost = next(parent for parent in job.parents if parent not in places)
-                raise TraceError(f"{where}: job {job.id!r} waits for {lost!r}, which is not there. Add it or drop the parent.")
+                raise TraceError(
+                    f"{where}: job {job.id!r} waits for {lost!r}, which is not there. Add it or drop the parent."
+                )
             jobs[place] = replace(job, parents=known)
     _refuse_circles(jobs, places, where)
 

@@ -32,4 +32,6 @@ def read(rows: Rows) -> Trace:
 
 
 def _level(row: Row) -> tuple[float, int]:
-    return seconds_of(row, "time", row.text("time")), row.whole("running_gpu_num") + row.whole("pending_gpu_num")
+    return seconds_of(row, "time", row.text("time")), row.whole("running_gpu_num") + row.whole(
+        "pending_gpu_num"
+    )

@@ -24,7 +24,9 @@ def _job(row: Row) -> TraceJob:
     return TraceJob(
         arrival_s=row.number("submit_s"),
         run_s=row.number("run_s"),
-        request=Resources(1000 * row.whole("cores", least=1), -(-row.whole("req_mem_kib", default=0) // 1024)),
+        request=Resources(
+            1000 * row.whole("cores", least=1), -(-row.whole("req_mem_kib", default=0) // 1024)
+        ),
         user=row.text("user"),
         kind=row.text("queue"),
         limit_s=limit_s or None,

@@ -10,6 +10,7 @@ import io
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -33,15 +34,18 @@ class Rows:
     limit: int | None = None
     skipped: list[str] = field(default_factory=list)
 
-    def text(self) -> TextIO:
+    @contextmanager
+    def text(self) -> Iterator[TextIO]:
         """The whole file from the start. Gzip is known by its first two bytes, whatever the name."""
         try:
             raw = self.path.open("rb")
         except OSError as error:
             raise TraceError(f"{self.path}: cannot be opened: {error.strerror}. Check the path.") from None
-        packed = raw.peek(2)[:2] == b"\x1f\x8b"
-        stream = gzip.GzipFile(fileobj=raw) if packed else raw
-        return io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="")  # type: ignore[type-var]
+        with raw:
+            packed = raw.peek(2)[:2] == b"\x1f\x8b"
+            stream = gzip.GzipFile(fileobj=raw) if packed else raw
+            with io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="") as text:
+                yield text
 
     def head(self, characters: int = 4096) -> str:
         with self.text() as stream:
@@ -144,7 +148,9 @@ class Row:
     def whole(self, column: str, *, least: int = 0, default: int | None = None) -> int:
         value = self.number(column, least=least, default=default)
         if value != int(value):
-            raise self.wrong(column, self.text(column), "is not a whole number", "Correct it, or read on with --skip-bad.")
+            raise self.wrong(
+                column, self.text(column), "is not a whole number", "Correct it, or read on with --skip-bad."
+            )
         return int(value)
 
     def wrong(self, column: str, value: str, what: str, remedy: str) -> TraceError:
@@ -158,4 +164,3 @@ def has_columns(head: str, columns: Sequence[str]) -> bool:
     """Whether the first line names all of these."""
     names = {name.strip() for name in head.partition("\n")[0].lstrip("\ufeff").strip().split(",")}
     return names.issuperset(columns)
-

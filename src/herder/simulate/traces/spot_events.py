@@ -38,7 +38,9 @@ def read(rows: Rows) -> Trace:
 def _take(row: Row, born: dict[str, float], lives: list[TraceJob]) -> float:
     at_s, event, node = row.number("ms") / 1000, row.text("event"), row.text("node")
     if event not in ("add", "remove"):
-        raise row.wrong("event", event, "is neither add nor remove", "Correct it, or read on with --skip-bad.")
+        raise row.wrong(
+            "event", event, "is neither add nor remove", "Correct it, or read on with --skip-bad."
+        )
     if (event == "add") is (node in born):
         what = "is there already" if event == "add" else "is not there"
         raise row.wrong("node", node, what, "Correct the order, or read on with --skip-bad.")

@@ -69,7 +69,9 @@ def _job(task: Any, number: int, rows: Rows) -> TraceJob:
     return TraceJob(
         arrival_s=0.0,
         run_s=run_s,
-        request=Resources(round(1000 * cores), math.ceil(_amount(task, "memoryInBytes", 0.0, name, rows) / _MIB)),
+        request=Resources(
+            round(1000 * cores), math.ceil(_amount(task, "memoryInBytes", 0.0, name, rows) / _MIB)
+        ),
         kind=str(task.get("name", "")).rstrip("0123456789_"),
         id=name,
         parents=tuple(str(parent) for parent in task.get("parents") or ()),

@@ -102,7 +102,6 @@ def _in_money(
     return cost, plain.bound_pico_per_hour if plain.packing.unplaced == found.packing.unplaced else 0
 
 
-
 def _cheapest(
     items: Sequence[ItemGroup],
     bins: Sequence[Bin],

@@ -1,0 +1,293 @@
+"""The commands `herder simulate` and `herder simulate compare`. Added to the CLI by `app.py`; parses, runs, shows.
+
+Data goes to stdout and nothing else does; what was left out, and progress, go to stderr.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from herder.cli.exits import Code, CommandError
+from herder.cli.output.formats import Format
+from herder.cli.output.progress import progress
+from herder.cli.session import Session, session
+from herder.cli.shape import command, noun
+
+if TYPE_CHECKING:
+    from herder.simulate.boots import Boot
+    from herder.simulate.offers import SimTemplate
+    from herder.simulate.outcome import Outcome
+    from herder.simulate.policies.catalogue import PolicyChoice
+    from herder.simulate.spot import SpotSeries
+    from herder.simulate.traces.form import Trace
+    from herder.simulate.world import World
+
+T = TypeVar("T")
+DEFAULT_POLICY = "herder"
+#: What `compare` runs when no policy is named.
+COMPARED = (
+    "herder", "first_fit", "best_fit", "karpenter_like", "cluster_autoscaler_like", "ray_like", "hail_like",
+)  # fmt: skip
+SKIPPED_SHOWN = 20
+
+TraceFile = Annotated[
+    Path | None, typer.Option("--trace", metavar="FILE", help="The work: a trace, plain or gzip. Needed.")
+]
+FormatName = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="surf, metacentrum, openb, bitbrains, helios, azure_llm, spot_events, spot_count, wfformat, swf or csv "
+        "(default: found out from the file).",
+    ),
+]
+Templates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template",
+        metavar="cpu=N,memory=N,price=N",
+        help="What workers there are: cores, GiB and price per hour; also gpu, disk (GiB), name, max (workers), spot=yes and "
+        "out=START-END (seconds without stock). What is not named is not limited. Repeat for more.",
+    ),
+]
+BootTime = Annotated[
+    str,
+    typer.Option(
+        "--boot", metavar="TIME", help="From request to ready: 120, 60..180 or 120~0.3 (log-normal)."
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", help="For boots and interruptions.")]
+First = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many jobs of the file.")]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave bad rows out; they are counted and listed on stderr.")
+]
+SpotFile = Annotated[
+    Path | None,
+    typer.Option("--spot", metavar="FILE", help="A spot record that interrupts workers of spot templates."),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    group = noun(
+        "Replay work against a policy in virtual time, and compare it with the least possible cost.",
+        example="herder simulate --trace jobs.csv --template cpu=16,memory=64,price=0.8\n"
+        "herder simulate compare --trace jobs.csv --policy herder --policy 'fixed(20)'",
+        alone=True,
+    )
+    group.callback()(simulate_one)
+    command(group, "compare", example="herder simulate compare --trace jobs.csv.gz -o json")(compare)
+    app.add_typer(group, name="simulate")
+
+
+def simulate_one(
+    ctx: typer.Context,
+    *,
+    trace: TraceFile = None,
+    format_name: FormatName = None,
+    policy: Annotated[
+        str,
+        typer.Option(
+            "--policy", metavar="FILE|NAME", help="What decides: a name, name(parameter=value) or a file."
+        ),
+    ] = DEFAULT_POLICY,
+    template: Templates = None,
+    boot: BootTime = "120",
+    seed: Seed = 0,
+    limit: First = None,
+    skip_bad: SkipBad = False,
+    spot: SpotFile = None,
+) -> None:
+    if ctx.invoked_subcommand is not None:
+        return
+    say = session(ctx)
+    scene = _scene(say, trace, format_name, template, boot, seed, limit, skip_bad, spot)
+    outcome, world = _run(say, scene, _usage(lambda: _policy(policy)))
+    _tell_left_out(say, world)
+    _show_one(say, outcome)
+
+
+def compare(
+    ctx: typer.Context,
+    *,
+    trace: TraceFile = None,
+    format_name: FormatName = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option("--policy", metavar="FILE|NAME", help="Repeat for more (default: all but fixed)."),
+    ] = None,
+    template: Templates = None,
+    boot: BootTime = "120",
+    seed: Seed = 0,
+    limit: First = None,
+    skip_bad: SkipBad = False,
+    spot: SpotFile = None,
+) -> None:
+    """Replay the same work against several policies, and show them side by side."""
+    say = session(ctx)
+    choices = [_usage(partial(_policy, text)) for text in policy or COMPARED]
+    scene = _scene(say, trace, format_name, template, boot, seed, limit, skip_bad, spot)
+    rows: list[tuple[str, Outcome]] = []
+    for place, choice in enumerate(choices):
+        outcome, world = _run(say, scene, choice)
+        if place == 0:
+            _tell_left_out(say, world)
+        rows.append((choice.title, outcome))
+    _show_many(say, rows)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    trace: "Trace"
+    templates: "tuple[SimTemplate, ...]"
+    boot: "Boot"
+    seed: int
+    spot: "SpotSeries | None"
+
+
+def _scene(
+    say: Session,
+    path: Path | None,
+    format_name: str | None,
+    templates: list[str] | None,
+    boot: str,
+    seed: int,
+    limit: int | None,
+    skip_bad: bool,
+    spot: Path | None,
+) -> _Scene:
+    from herder.simulate.boots import parse_boot
+    from herder.simulate.offers import parse_template
+    from herder.simulate.run import usual_templates
+    from herder.simulate.traces import read_trace
+
+    if path is None:
+        raise CommandError(
+            "there is nothing to simulate", hint="Name a trace with --trace FILE.", code=Code.USAGE
+        )
+    parsed = tuple(_usage(partial(parse_template, text)) for text in templates or ())
+    boot_time = _usage(lambda: parse_boot(boot))
+    trace = _usage(lambda: read_trace(path, format_name, limit=limit, skip_bad=skip_bad))
+    if trace.skipped:
+        say.say(f"{len(trace.skipped)} bad rows were left out:")
+        for text in trace.skipped[:SKIPPED_SHOWN]:
+            say.say(f"  {text}")
+        if len(trace.skipped) > SKIPPED_SHOWN:
+            say.say(f"  and {len(trace.skipped) - SKIPPED_SHOWN} more")
+    chosen = parsed or usual_templates(trace)
+    if not parsed:
+        names = ", ".join(each.name for each in chosen)
+        say.say(
+            f"no --template was given: the usual one for {trace.format} is {names} at a price of 1 per hour"
+        )
+    return _Scene(trace=trace, templates=chosen, boot=boot_time, seed=seed, spot=_spot(spot, skip_bad))
+
+
+def _spot(path: Path | None, skip_bad: bool) -> "SpotSeries | None":
+    from herder.simulate.spot import spot_series
+    from herder.simulate.traces import read_trace
+
+    if path is None:
+        return None
+    record = _usage(lambda: read_trace(path, skip_bad=skip_bad))
+    series = spot_series(record.levels)
+    if series is None:
+        raise CommandError(
+            f"{path} holds no interruption of spot machines",
+            hint="Give a spot_events or spot_count file.",
+            code=Code.USAGE,
+        )
+    return series
+
+
+def _policy(text: str) -> "PolicyChoice":
+    from herder.simulate.policies.catalogue import find_policy
+
+    choice = find_policy(text)
+    choice.make()
+    return choice
+
+
+def _run(say: Session, scene: _Scene, choice: "PolicyChoice") -> "tuple[Outcome, World]":
+    from herder.simulate.run import simulate
+
+    with progress(say, choice.title, len(scene.trace)) as advance:
+        return _usage(
+            lambda: simulate(
+                scene.trace,
+                scene.templates,
+                choice.make(),
+                boot=scene.boot,
+                seed=scene.seed,
+                spot=scene.spot,
+                on_progress=advance,
+            )
+        )
+
+
+def _usage(make: Callable[[], T]) -> T:
+    """What people got wrong, as an error of the command."""
+
+    try:
+        return make()
+    except ValueError as error:
+        raise CommandError(
+            str(error), hint="Add --help to see what the command takes.", code=Code.USAGE
+        ) from None
+
+
+def _tell_left_out(say: Session, world: "World") -> None:
+    counts: dict[int, int] = {}
+    for job in world.unplaced:
+        shape = world.trace.shape_of[job]
+        counts[shape] = counts.get(shape, 0) + 1
+    for shape, count in sorted(counts.items(), key=lambda each: -each[1])[:SKIPPED_SHOWN]:
+        if world.shape_requests[shape] == 0:
+            why = "ask for nothing that a template limits"
+        elif world.homeless[shape]:
+            why = "fit on no template"
+        else:
+            why = "wait for jobs that fit on no template"
+        say.say(f"{count} jobs ({_shape(world, shape)}) {why}, and were left out")
+
+
+def _shape(world: "World", shape: int) -> str:
+    amounts = world.trace.shapes[shape]
+    parts = [
+        f"{amounts[0] / 1000:g} cores",
+        f"{amounts[1] / 1024:g} GiB",
+        f"{amounts[2] / 1024:g} GiB disk",
+        f"{amounts[3] / 1000:g} GPU",
+    ]
+    return ", ".join(part for part, amount in zip(parts, amounts, strict=True) if amount) or "nothing"
+
+
+def _rounded(outcome: "Outcome") -> dict[str, float | int]:
+    return {
+        key: round(value, 6) if isinstance(value, float) else value
+        for key, value in dataclasses.asdict(outcome).items()
+    }
+
+
+def _show_one(say: Session, outcome: "Outcome") -> None:
+    plain = _rounded(outcome)
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data(plain)
+        return
+    for key, value in plain.items():
+        say.printer.line(f"{key:<16} {_figure(value)}")
+
+
+def _show_many(say: Session, rows: "list[tuple[str, Outcome]]") -> None:
+    from herder.simulate.table import POLICY_ROWS
+
+    items = [{"policy": title, **_rounded(outcome)} for title, outcome in rows]
+    say.printer.items(POLICY_ROWS, items)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"

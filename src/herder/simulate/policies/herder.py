@@ -1,0 +1,262 @@
+"""Herder itself: the live server's engine, placement, observation and planner, in virtual time on the simulated world.
+
+What a server does between two commits happens here for each instant: reports go to `engine`, `Placer.run` assigns, `observe` makes
+the picture and `decide` the plan, whose claims and drains go to `engine` again. Nothing is decided in this file. The world stands
+for the driver and the agents. The scale loop's pace is kept: at once when something changed, else after a second.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from herder.control.placing import Placer
+from herder.control.plans import observe, record_plan
+from herder.decide.checks import check_plan
+from herder.decide.planner import decide
+from herder.engine.attempt import ended
+from herder.engine.batch import add_jobs
+from herder.engine.state import EngineState, WorkerLife
+from herder.engine.worker import activated, claim, create_failed, drain, terminate, terminated
+from herder.model.changes import Changes
+from herder.model.ids import ClassId, JobId, PoolName, UserName, WorkerName
+from herder.model.job import JobClass, RetryPolicy
+from herder.model.money import PICO_PER_USD, PicoUsd
+from herder.model.observed import Observed
+from herder.model.offer import FailureCause
+from herder.model.plan import CreateWorker, Plan, Reason, ReasonKind
+from herder.model.pool import PoolSpec, Template
+from herder.model.resources import Resources
+from herder.model.worker import WorkerState
+from herder.simulate.world import PolicyFault, Worker, World
+
+POOL = PoolName("simulated")
+#: Virtual time begins here, so that no moment is zero.
+BEGIN_MS = 1_000_000_000_000
+SCALE_PERIOD_S = 1.0
+#: With jobs waiting and nothing to be done about it, the planner is asked again after so long.
+STUCK_S = 60.0
+#: The world does interrupted work again for as long as it takes, so that policies can be compared.
+UNTIL_DONE = RetryPolicy(attempts_max=10**9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """An attempt's end as its worker would report it."""
+
+    job: int
+    attempt: int
+    started_at_ms: int
+    state: str = "succeeded"
+    exit_code: int | None = 0
+    cause: str = ""
+    message: str = ""
+    cpu_ms: int = 0
+    memory_peak_mib: int = 0
+
+
+class Herder:
+    """The parameters are the pool's settings; their defaults are the product's, but for `max_workers`, of which a trace may need many."""
+
+    on_plan: Callable[[Observed, Plan], None] | None = None
+    """Called with every observation and its plan: for tests and recordings."""
+
+    def __init__(
+        self,
+        *,
+        idle_s: float = 1800.0,
+        max_workers: int = 100_000,
+        new_per_cycle: int = 10,
+        min_workers: int = 0,
+    ) -> None:
+        if min_workers > max_workers:
+            raise ValueError(
+                f"min_workers={min_workers} is above max_workers={max_workers}; lower one or raise the other"
+            )
+        self.idle_s = idle_s
+        self.max_workers = max_workers
+        self.new_per_cycle = new_per_cycle
+        self.min_workers = min_workers
+        self.state = EngineState()
+        self.placer = Placer()
+        self.machines: dict[WorkerName, Worker] = {}
+        self.names: dict[int, WorkerName] = {}
+        """By the world's number."""
+        self.job_ids: dict[int, JobId] = {}
+        """By the trace's index, as long as the job is not over; `indexes` is the way back."""
+        self.indexes: dict[JobId, int] = {}
+        self._classes: dict[tuple[str, int], ClassId] = {}
+        self._templates: dict[str, int] = {}
+        self._idle_names: set[WorkerName] = set()
+
+    def decide_now(self, world: World) -> float | None:
+        if not self.state.pools:
+            self._set_up(world)
+        now_ms, changes = BEGIN_MS + round(world.now_s * 1000), Changes()
+        self._report(world, changes, now_ms)
+        self._submit(world, changes, now_ms)
+        self._place(world, now_ms)
+        plan = self._plan(world, now_ms) if self._worth_planning(now_ms) else None
+        self.state.dirty_workers.clear()
+        self.state.dirty_usage.clear()
+        return self._wake_s(world, plan)
+
+    # --- what agents and people would say -----------------------------------------------------------------------------
+
+    def _report(self, world: World, changes: Changes, now_ms: int) -> None:
+        state = self.state
+        for worker in world.freed:
+            name = self.names.get(worker.number)
+            life = state.workers.get(name) if name is not None else None
+            if life is None:
+                continue
+            over = [
+                attempt for attempt in life.live.values() if self.indexes[attempt.job] not in worker.running
+            ]
+            for attempt in over:
+                report = _End(job=attempt.job, attempt=attempt.number, started_at_ms=attempt.assigned_at_ms)
+                ended(state, changes, life, report, None, now_ms)
+                del self.job_ids[self.indexes.pop(attempt.job)]
+            if not life.live:
+                self._idle_names.add(life.spec.name)
+                if life.state is WorkerState.DRAINING:
+                    self._remove(world, life, changes, now_ms)
+        for worker in world.readied:
+            life = state.workers[self.names[worker.number]]
+            activated(state, changes, life, "", "simulated", now_ms)
+            self._idle_names.add(life.spec.name)
+        for worker in world.lost:
+            life = state.workers[self.names.pop(worker.number)]
+            reason = Reason(kind=ReasonKind.DEAD, text="interrupted")
+            terminate(state, changes, life, reason, now_ms)
+            terminated(state, changes, life, now_ms)
+            del self.machines[life.spec.name]
+
+    def _submit(self, world: World, changes: Changes, now_ms: int) -> None:
+        """Jobs whose worker was lost are queued again by the engine itself."""
+        new = [job for job in world.arrived if job not in self.job_ids]
+        if not new:
+            return
+        classes = [self._class(world, job) for job in new]
+        first = add_jobs(self.state, changes, None, classes, [None] * len(new), [""] * len(new), {}, now_ms)
+        for offset, job in enumerate(new):
+            self.job_ids[job] = JobId(first + offset)
+            self.indexes[JobId(first + offset)] = job
+
+    def _class(self, world: World, job: int) -> ClassId:
+        trace = world.trace
+        key = (trace.users[job], trace.shape_of[job])
+        known = self._classes.get(key)
+        if known is None:
+            known = self._classes[key] = ClassId(len(self._classes) + 1)
+            request = _resources(world, world.requests[job])
+            self.state.classes[known] = JobClass(
+                user=UserName(trace.users[job] or "everybody"), request=request, retry=UNTIL_DONE
+            )
+        return known
+
+    # --- what the server does -----------------------------------------------------------------------------------------
+
+    def _place(self, world: World, now_ms: int) -> None:
+        changes = Changes()
+        self.placer.run(self.state, changes, now_ms)
+        for record in changes.attempts.values():
+            name = WorkerName(record.worker)
+            self._idle_names.discard(name)
+            world.place(self.indexes[JobId(record.job_id)], self.machines[name])
+
+    def _worth_planning(self, now_ms: int) -> bool:
+        """A server plans every second; in between nothing changes but the time, which matters to idle workers only."""
+        if any(queue.count for queue in self.state.queues.values()) or not self.state.workers:
+            return True
+        return self._next_idle_ms() <= now_ms
+
+    def _next_idle_ms(self) -> int:
+        since = [
+            life.idle_since_ms
+            for name in self._idle_names
+            if (life := self.state.workers.get(name)) is not None and life.idle_since_ms is not None
+        ]
+        return min(since) + int(self.idle_s * 1000) if since else 2**62
+
+    def _plan(self, world: World, now_ms: int) -> Plan:
+        observed = observe(self.state, now_ms, self.placer.run_times.guess)
+        plan = decide(observed, now_ms)
+        if self.on_plan is not None:
+            self.on_plan(observed, plan)
+        if plan.empty:
+            return plan
+        findings = check_plan(observed, plan)
+        if findings:
+            raise PolicyFault(f"plan {plan.number} breaks a rule: {findings[0]}")
+        changes = Changes()
+        record_plan(self.state, changes, plan)
+        for action in plan.actions:
+            if isinstance(action, CreateWorker):
+                self._create(world, action, changes, now_ms)
+            else:
+                life = self.state.workers[action.worker]
+                drain(self.state, changes, life, action.reason, now_ms)
+                if not life.live:
+                    self._remove(world, life, changes, now_ms)
+        self._place(world, now_ms)
+        return plan
+
+    def _create(self, world: World, action: CreateWorker, changes: Changes, now_ms: int) -> None:
+        worker = world.open(self._templates[action.spec.template])
+        life = claim(self.state, changes, action, now_ms)
+        if worker is None:
+            text, cause = "the world has no more of these now", FailureCause.OUT_OF_CAPACITY
+            create_failed(self.state, changes, life, text, now_ms, cause)
+            return
+        self.machines[life.spec.name] = worker
+        self.names[worker.number] = life.spec.name
+        if worker.ready:
+            activated(self.state, changes, life, "", "simulated", now_ms)
+            self._idle_names.add(life.spec.name)
+
+    def _remove(self, world: World, life: WorkerLife, changes: Changes, now_ms: int) -> None:
+        worker = self.machines.pop(life.spec.name)
+        del self.names[worker.number]
+        self._idle_names.discard(life.spec.name)
+        if worker.closed_s is None:
+            world.close(worker)
+        if life.state is not WorkerState.TERMINATING:
+            terminate(self.state, changes, life, Reason(kind=ReasonKind.IDLE, text="drained"), now_ms)
+        terminated(self.state, changes, life, now_ms)
+
+    def _wake_s(self, world: World, plan: Plan | None) -> float | None:
+        times = []
+        if any(queue.count for queue in self.state.queues.values()):
+            acted = plan is not None and not plan.empty
+            times.append(world.now_s + (SCALE_PERIOD_S if acted else STUCK_S))
+        idle_ms = self._next_idle_ms()
+        if idle_ms < 2**62:
+            times.append(max(world.now_s + SCALE_PERIOD_S, (idle_ms - BEGIN_MS) / 1000))
+        return min(times) if times else None
+
+    def _set_up(self, world: World) -> None:
+        self._templates = {template.name: number for number, template in enumerate(world.templates)}
+        templates = tuple(
+            Template(
+                name=template.name,
+                allocatable=_resources(world, world.sizes[number]),
+                price_pico_per_hour=PicoUsd(round(template.price * PICO_PER_USD)),
+                slots=1_000_000,
+            )
+            for number, template in enumerate(world.templates)
+        )
+        self.state.pools[POOL] = PoolSpec(
+            name=POOL,
+            templates=templates,
+            min_workers=self.min_workers,
+            max_workers=self.max_workers,
+            new_workers_per_cycle=self.new_per_cycle,
+            idle_timeout_s=float(self.idle_s),
+        )
+
+
+def _resources(world: World, packed: int) -> Resources:
+    """The dimensions that count; the others are zero on both sides, and so always fit."""
+    amounts = [0, 0, 0, 0]
+    for index, amount in zip(world.dimensions.indexes, world.dimensions.unpack(packed), strict=True):
+        amounts[index] = amount
+    return Resources(*amounts)

@@ -1,0 +1,79 @@
+"""The simulator, the scale loop and a dry run are the same planner: one recorded observation gives one plan."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from herder.control.core import Core
+from herder.control.loops import scale
+from herder.control.plans import observe, plain_plan
+from herder.decide.checks import check_plan
+from herder.decide.planner import decide
+from herder.engine.invariants import violations
+from herder.model.changes import Changes
+from herder.model.observed import Observed
+from herder.model.plan import Plan
+from herder.model.records import PlanRecord
+from herder.simulate.offers import cores
+from herder.simulate.policies.herder import BEGIN_MS, Herder
+from herder.simulate.traces import read_trace
+from herder.simulate.world import World
+from tests.simulate.small import BOOT, EXCERPTS, ran
+
+
+class Stop(Exception):
+    """The moment that the test wants to look at."""
+
+
+def test_every_plan_of_a_simulation_is_the_planners_and_clean() -> None:
+    seen: list[tuple[Observed, Plan]] = []
+    policy = Herder(idle_s=60)
+    policy.on_plan = lambda observed, plan: seen.append((observed, plan))
+    world = ran(read_trace(EXCERPTS / "metacentrum.csv.gz", limit=400), (cores(64), cores(16, 0.25)), policy)
+    assert sum(not plan.empty for _, plan in seen) > 50
+    for observed, plan in seen:
+        assert check_plan(observed, plan) == ()
+        again = decide(msgspec.convert(msgspec.to_builtins(observed), Observed), plan.made_at_ms)
+        assert msgspec.json.encode(plain_plan(again)) == msgspec.json.encode(plain_plan(plan))
+    assert violations(policy.state) == []
+    assert len(world.starts) + len(world.unplaced) == 400
+
+
+def test_the_loop_and_the_dry_run_give_the_simulators_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulation is stopped just before it applies a plan; its engine state is given to the live scale loop."""
+    policy, stopped = Herder(), []
+
+    def stop(observed: Observed, plan: Plan) -> None:
+        if observed.plan_number == 12 and not plan.empty:
+            stopped.append((observed, plan))
+            raise Stop
+
+    policy.on_plan = stop
+    world = World(read_trace(EXCERPTS / "surf.csv.gz", limit=3000), (cores(128),), boot=BOOT)
+    with pytest.raises(Stop):
+        world.run(policy)
+    [(observed, plan)] = stopped
+    now_ms = BEGIN_MS + round(world.now_s * 1000)
+
+    assert (
+        observe(policy.state, now_ms, policy.placer.run_times.guess) == observed
+    )  # what `herder plan` looks at
+    assert decide(observed, now_ms) == plan
+
+    committed: list[Changes] = []
+
+    async def commit(changes: Changes) -> None:
+        committed.append(changes)
+
+    monkeypatch.setattr(scale, "now_ms", lambda: now_ms)
+    core: Any = SimpleNamespace(
+        state=policy.state, commit=commit, workers_changed=asyncio.Event(), placer=policy.placer
+    )
+    asyncio.run(scale.cycle(cast(Core, core), b""))
+    [recorded] = committed[0].rows[PlanRecord].values()
+    assert cast(PlanRecord, recorded).body.encode() == msgspec.json.encode(plain_plan(plan))

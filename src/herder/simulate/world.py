@@ -18,6 +18,10 @@ from herder.simulate.traces.form import Trace
 from herder.simulate.vectors import Dimensions, counted
 
 _READY, _DROP = -1, -2
+#: A job whose worker was lost so often is given up, as a server does (`RetryPolicy.attempts_max`).
+ATTEMPTS_MAX = 20
+#: With nothing running, nothing booting and nothing to come, a policy may look at the queue for so long before it has failed.
+STALLED_S = 30 * 86_400.0
 
 
 #: A job that is killed so often will hardly ever be done; without a bound such a simulation would not end.
@@ -109,6 +113,8 @@ class World:
         """When each job could have started: its arrival, or the end of its last parent."""
         self.closed: list[Worker] = []
         self.unplaced: list[int] = []
+        """Jobs that never ended: they fit nowhere, waited for such, or were given up (`abandoned` of them)."""
+        self.abandoned: set[int] = set()
         self.work_killed_s = 0.0
         self._kills: dict[int, int] = {}
         self.ended = 0
@@ -122,6 +128,8 @@ class World:
         self._children = trace.children()
         self._spot = spot if spot is not None and any(each.spot for each in templates) else None
         self._wake_s = inf
+        self._moved_s = 0.0
+        self._kills: dict[int, int] = {}
 
     # --- what a policy does -------------------------------------------------------------------------------------------
 
@@ -157,6 +165,14 @@ class World:
         else:
             self.started_s[job] = worker.ready_s
             worker.booked.append(job)
+
+    def _again(self, job: int) -> None:
+        kills = self._kills[job] = self._kills.get(job, 0) + 1
+        if kills < ATTEMPTS_MAX:
+            self.arrived.append(job)
+        else:
+            self.abandoned.add(job)
+            self._give_up(job)
 
     def unbook(self, job: int, worker: Worker) -> None:
         """Take a job back from a worker that still boots."""
@@ -227,12 +243,22 @@ class World:
             while ready_jobs < count and arrivals[roots[ready_jobs]] == now_s:
                 self._arrive(roots[ready_jobs])
                 ready_jobs += 1
+                self._moved_s = now_s
+            if now_s - self._moved_s > STALLED_S and next_arrival_s == inf:
+                self._check_life()
             self._ask(policy)
             if on_progress is not None and self.ended >= report_at:
                 on_progress(self.ended)
                 report_at = self.ended + 2000
         for worker in list(self.workers.values()):
             self.close(worker)
+
+    def _check_life(self) -> None:
+        if all(event[2] == _DROP for event in self._heap):
+            waiting = len(self.trace) - self.ended - len(self.unplaced)
+            raise PolicyFault(
+                f"{waiting} jobs wait, and for {STALLED_S / 86_400:g} days nothing has run or booted"
+            )
 
     def _ask(self, policy: Policy) -> None:
         wake_s = policy.decide_now(self)
@@ -248,6 +274,8 @@ class World:
 
     def _happen(self, event: tuple[float, int, int, Worker | None]) -> None:
         worker, job = event[3], event[2]
+        if worker is not None:
+            self._moved_s = self.now_s
         if job >= 0 and worker is not None:
             if worker.running.pop(job, None) is not None:
                 worker.room += self.requests[job]

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import typer
+
 from herder.decide.packing.incremental import Standing
 from herder.decide.packing.optimise import optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, pack
@@ -183,3 +185,15 @@ def _large(seeds: Sequence[int]) -> list[Row]:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def main() -> None:
+    """Prints the rows: `python -m herder.bench.packing`."""
+    for row in measure():
+        goal = "" if row.goal is None else f"  goal {row.goal:g}"
+        floor = "" if row.floor is None else f"  floor {row.floor:g}"
+        typer.echo(f"{row.name}: {row.value:.4f} {row.unit}  ({row.cpu_s:.2f} CPU-s){floor}{goal}")
+
+
+if __name__ == "__main__":
+    main()

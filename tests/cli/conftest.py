@@ -12,7 +12,8 @@ import pytest
 from herder.cli.main import build_app, run
 from tests.support.fake_api import TOKEN, FakeApi
 
-PROGRAM = "import sys; from herder.cli.main import build_app, run; sys.exit(run(build_app()))"
+#: Whoever runs the tests in the background may have had them ignore SIGINT, and children inherit that.
+PROGRAM = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from herder.cli.main import build_app, run; sys.exit(run(build_app()))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,10 @@ def spawn(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Pope
     def start(*words: str, **more: object) -> subprocess.Popen[str]:
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *words], text=True, env=os.environ | environment, **pipes
+            [sys.executable, "-c", PROGRAM, *words],
+            text=True,
+            env=os.environ | environment,
+            **pipes,
         )  # type: ignore[call-overload]
         started.append(process)
         return process

@@ -32,7 +32,7 @@ class Stop(Exception):
 
 def test_every_plan_of_a_simulation_is_the_planners_and_clean() -> None:
     seen: list[tuple[Observed, Plan]] = []
-    policy = Herder(idle_s=60.0)
+    policy = Herder(idle_s=60)
     policy.on_plan = lambda observed, plan: seen.append((observed, plan))
     world = ran(read_trace(EXCERPTS / "metacentrum.csv.gz", limit=400), (cores(64), cores(16, 0.25)), policy)
     assert sum(not plan.empty for _, plan in seen) > 50

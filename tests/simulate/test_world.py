@@ -16,7 +16,7 @@ from herder.simulate.policies.catalogue import find_policy
 from herder.simulate.policies.first_fit import FirstFit
 from herder.simulate.spot import spot_series
 from herder.simulate.traces.form import Trace, TraceJob, trace_of
-from herder.simulate.world import PolicyFault, World
+from herder.simulate.world import EndlessWork, PolicyFault, World
 from tests.simulate.small import BOOT, NO_BOOT, REAL_POLICIES, TEMPLATES, ran, trace, traces
 
 CLOSE = 1 + 1e-9
@@ -135,6 +135,13 @@ def test_a_policy_cannot_oversubscribe_or_forget() -> None:
 
     with pytest.raises(PolicyFault, match="wait for ever"):
         ran(trace((0, 1, 3)), (cores(4),), Idler())
+
+
+@pytest.mark.parametrize("name", ["first_fit", "herder", "fixed(1)", "ray_like"])
+def test_a_simulation_that_can_never_end_is_stopped(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("herder.simulate.world.STALLED_S", 3600.0)
+    with pytest.raises(EndlessWork, match="nothing has run or booted"):
+        ran(trace((0, 5, 1)), (cores(1, most=0),), find_policy(name).make())
 
 
 def test_the_mixed_bound_is_the_linear_programmes() -> None:

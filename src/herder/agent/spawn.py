@@ -51,6 +51,21 @@ def spawn(
             os.sched_setaffinity(0, all_cores)
 
 
+def spawning_peak_kib() -> int:
+    """The peak that the kernel gives to whatever this process starts: that of its memory since its own start.
+
+    Not `getrusage`: that one begins with the peak of whoever started *us*, a large server perhaps.
+    """
+    try:
+        with open("/proc/self/status", "rb") as status:
+            for line in status:
+                if line.startswith(b"VmHWM:"):
+                    return int(line.split()[1])
+    except OSError:  # no such file on this system
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def text_as_file(text: str) -> int:
     """A descriptor that reads `text` from its start, without a file on disk. The caller closes it."""
     descriptor = os.memfd_create("stdin", os.MFD_CLOEXEC)

@@ -241,10 +241,8 @@ def _usage(make: Callable[[], T]) -> T:
 
 
 def _tell_left_out(say: Session, world: "World") -> None:
-    if world.abandoned:
-        say.say(f"{len(world.abandoned)} jobs lost their worker too often, and were given up")
     counts: dict[int, int] = {}
-    for job in set(world.unplaced) - world.abandoned:
+    for job in world.unplaced:
         shape = world.trace.shape_of[job]
         counts[shape] = counts.get(shape, 0) + 1
     for shape, count in sorted(counts.items(), key=lambda each: -each[1])[:SKIPPED_SHOWN]:
@@ -253,7 +251,7 @@ def _tell_left_out(say: Session, world: "World") -> None:
         elif world.homeless[shape]:
             why = "fit on no template"
         else:
-            why = "wait for jobs that never end"
+            why = "wait for jobs that fit on no template"
         say.say(f"{count} jobs ({_shape(world, shape)}) {why}, and were left out")
 
 

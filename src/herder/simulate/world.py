@@ -18,14 +18,12 @@ from herder.simulate.traces.form import Trace
 from herder.simulate.vectors import Dimensions, counted
 
 _READY, _DROP = -1, -2
-#: A job whose worker was lost so often is given up, as a server does (`RetryPolicy.attempts_max`).
-ATTEMPTS_MAX = 20
-#: With nothing running, nothing booting and nothing to come, a policy may look at the queue for so long before it has failed.
-STALLED_S = 30 * 86_400.0
 
 
 #: A job that is killed so often will hardly ever be done; without a bound such a simulation would not end.
 KILLS_MOST = 200
+#: With nothing running, booting or to come, a policy may look at its queue for so long before it is stopped.
+STALLED_S = 30 * 86_400.0
 
 
 class EndlessWork(ValueError):
@@ -113,8 +111,6 @@ class World:
         """When each job could have started: its arrival, or the end of its last parent."""
         self.closed: list[Worker] = []
         self.unplaced: list[int] = []
-        """Jobs that never ended: they fit nowhere, waited for such, or were given up (`abandoned` of them)."""
-        self.abandoned: set[int] = set()
         self.work_killed_s = 0.0
         self._kills: dict[int, int] = {}
         self.ended = 0
@@ -129,7 +125,6 @@ class World:
         self._spot = spot if spot is not None and any(each.spot for each in templates) else None
         self._wake_s = inf
         self._moved_s = 0.0
-        self._kills: dict[int, int] = {}
 
     # --- what a policy does -------------------------------------------------------------------------------------------
 
@@ -165,14 +160,6 @@ class World:
         else:
             self.started_s[job] = worker.ready_s
             worker.booked.append(job)
-
-    def _again(self, job: int) -> None:
-        kills = self._kills[job] = self._kills.get(job, 0) + 1
-        if kills < ATTEMPTS_MAX:
-            self.arrived.append(job)
-        else:
-            self.abandoned.add(job)
-            self._give_up(job)
 
     def unbook(self, job: int, worker: Worker) -> None:
         """Take a job back from a worker that still boots."""
@@ -244,7 +231,7 @@ class World:
                 self._arrive(roots[ready_jobs])
                 ready_jobs += 1
                 self._moved_s = now_s
-            if now_s - self._moved_s > STALLED_S and next_arrival_s == inf:
+            if now_s - self._moved_s > STALLED_S:
                 self._check_life()
             self._ask(policy)
             if on_progress is not None and self.ended >= report_at:
@@ -254,10 +241,12 @@ class World:
             self.close(worker)
 
     def _check_life(self) -> None:
+        """Only called after a long time without arrivals, ends and boots; drops of the spot market are no life."""
         if all(event[2] == _DROP for event in self._heap):
             waiting = len(self.trace) - self.ended - len(self.unplaced)
-            raise PolicyFault(
-                f"{waiting} jobs wait, and for {STALLED_S / 86_400:g} days nothing has run or booted"
+            raise EndlessWork(
+                f"{waiting} jobs wait, and for {STALLED_S / 86_400:g} days nothing has run or booted: raise the templates' max "
+                "or the policy's limit of workers"
             )
 
     def _ask(self, policy: Policy) -> None:

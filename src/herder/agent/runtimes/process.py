@@ -24,7 +24,7 @@ from herder.agent.output import Output
 from herder.agent.runtimes import Report, Running, Verdict
 from herder.agent.scratch import Scratch
 from herder.agent.settings import AgentSettings
-from herder.agent.spawn import base_environment, limit_data, spawn, text_as_file
+from herder.agent.spawn import base_environment, limit_data, spawn, spawning_peak_kib, text_as_file
 from herder.agent.watch import Watch
 from herder.model.job import Cause
 from herder.wire import startup
@@ -288,7 +288,7 @@ class ProcessAttempt:
     def _peak_mib(self, use: resource.struct_rusage) -> int:
         """0: not known (shorter than a sample and smaller than the agent)."""
         peak_kib = self._peak_kib
-        if use.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+        if use.ru_maxrss > spawning_peak_kib():
             peak_kib = max(peak_kib, use.ru_maxrss)
         peak_mib = -(-peak_kib // 1024)
         return max(peak_mib, self._cgroup.memory_peak_mib()) if self._cgroup is not None else peak_mib

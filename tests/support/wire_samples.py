@@ -122,7 +122,7 @@ def event(number: int, **more: Any) -> wire.EventView:
     row: dict[str, Any] = {
         "sequence": number,
         "at": T0,
-        "kind": "worker_ready",
+        "kind": "worker.ready",
         "object": f"worker/burst-7-{number}",
         "actor": "herder",
         "text": f"event {number}",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_to(app: typer.Typer) -> None:
-    @command(app, "events", example="herder events --limit 20\nherder events --follow --kind worker_ready")
+    @command(app, "events", example="herder events --limit 20\nherder events --follow --kind worker.ready")
     def events(
         ctx: typer.Context,
         follow: Annotated[

@@ -36,6 +36,8 @@ POOLS: list[dict[str, Any]] = [
 class Server:
     """One data folder; `start` and `stop` as often as a test likes."""
 
+    drivers: tuple[DriverSettings, ...] = (DriverSettings(name="pretend", kind="pretend"),)
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._thread: threading.Thread | None = None
@@ -54,7 +56,7 @@ class Server:
                 data_dir=self.folder,
                 port=0,
                 poll_s=2.0,
-                drivers=(DriverSettings(name="pretend", kind="pretend"),),
+                drivers=self.drivers,
             )
             try:
                 self.code = asyncio.run(serve(options, begun))

@@ -11,6 +11,7 @@ from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedC
 from herder.model.offer import FailureCause, OfferKey, OfferMemory
 from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
 from herder.model.pool import Consolidation, Headroom, PoolSpec, Taint, Template, Toleration
+from herder.model.pressure import Measured, Pressure, WorkerUse
 from herder.model.resources import ZERO, Resources
 from herder.model.schedule import Schedule, Window
 from herder.model.worker import WorkerSpec, WorkerState
@@ -182,6 +183,8 @@ def refinements(draw: st.DrawFn) -> dict[str, object]:
         "scale_down_fraction": draw(st.sampled_from([None, 0.2, 0.5])),
         "consolidation": draw(st.sampled_from(Consolidation)),
         "disruption_budget": draw(st.integers(0, 2)),
+        "cpu_pressure": draw(st.sampled_from([None, None, Pressure(above=0.8, for_s=60.0)])),
+        "memory_pressure": draw(st.sampled_from([None, None, Pressure(above=0.5, target=0.4)])),
     }
 
 
@@ -214,6 +217,17 @@ def running_of(draw: st.DrawFn) -> RunningClass:
     return RunningClass(job_class=job, count=1, started_sum_ms=start, last_start_ms=start, ends_at_ms=ends)
 
 
+@st.composite
+def uses(draw: st.DrawFn, size: Resources) -> WorkerUse | None:
+    part = draw(st.sampled_from([None, 0, 50, 100]))
+    if part is None:
+        return None
+    at = NOW - draw(st.sampled_from([0, 20_000, 40_000]))
+    return WorkerUse(
+        cpu_milli=size.cpu_milli * part // 100, memory_mib=size.memory_mib * part // 100, at_ms=at
+    )
+
+
 _STATES = [s for s in WorkerState if not s.ended]
 
 
@@ -236,6 +250,7 @@ def workers_of(draw: st.DrawFn, number: int, of: PoolSpec) -> ObservedWorker:
         idle_since_ms=NOW - draw(st.integers(0, 20)) * MINUTE if waits else None,
         expires_at_ms=draw(st.sampled_from([None, None, NOW + MINUTE, NOW - 1])),
         standing=draw(st.integers(0, 7)) == 0,
+        use=draw(uses(made.allocatable)),
     )
 
 
@@ -263,6 +278,9 @@ def worlds(draw: st.DrawFn) -> Observed:
         last_grown_at_ms=st.sampled_from([None, NOW - 30_000]),
         last_shrunk_at_ms=st.sampled_from([None, NOW - 30_000]),
         removals_ms=st.sampled_from([(), (NOW - 60_000,)]),
+        pressed_since_ms=st.sampled_from(
+            [(), ((Measured.CPU, NOW - 60_000),), ((Measured.MEMORY, NOW - 900_000),)]
+        ),
     )
     history = {p.name: draw(past) for p in pools if draw(st.booleans())}
     offers = [

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from herder.model.ids import PoolName
 from herder.model.money import PicoUsd
 from herder.model.pool import Consolidation, Headroom, PoolSpec, Taint, TaintEffect, Template
+from herder.model.pressure import Pressure
 from herder.model.resources import ZERO, Resources
 from herder.model.schedule import Schedule
 from herder.settings import (
@@ -50,6 +51,15 @@ templates = st.builds(
 
 
 fractions = st.one_of(st.none(), st.floats(0.001, 1.0))
+pressures = st.one_of(
+    st.none(),
+    st.builds(
+        Pressure,
+        above=st.floats(0.5, 1.0),
+        for_s=seconds,
+        target=st.one_of(st.none(), st.floats(0.001, 0.499)),
+    ),
+)
 
 
 @st.composite
@@ -88,6 +98,8 @@ def pools(draw: st.DrawFn) -> PoolSpec:
             free=draw(st.sampled_from([ZERO, kinds[0].allocatable])) if most else ZERO,
         ),
         target_utilisation=draw(fractions),
+        cpu_pressure=draw(pressures),
+        memory_pressure=draw(pressures),
         scale_down_fraction=draw(fractions),
         scale_down_period_s=draw(lasting),
         consolidation=draw(st.sampled_from(Consolidation)),

@@ -18,6 +18,8 @@ class ReasonKind(StrEnum):
     SCHEDULED = "scheduled"
     HEADROOM = "headroom"
     TARGET_UTILISATION = "target_utilisation"
+    CPU_PRESSURE = "cpu_pressure"
+    MEMORY_PRESSURE = "memory_pressure"
     REQUESTED = "requested"
     # why workers go
     IDLE = "idle"

@@ -91,5 +91,11 @@ def _of_scaling() -> dict[str, Any]:
         }
     )
     amount = {"type": ["string", "number"]}
+    part = {"type": ["number", "string", "null"], "examples": [0.8, "80%"]}
+    pressure = {**_object({"above": part, "for": duration, "target": part}), "required": ["above"]}
     headroom = {"workers": count, "cpu": amount, "memory": amount, "disk": amount, "gpu": count}
-    return {"schedule": {**schedule, "required": ["cron", "min_workers"]}, "headroom": _object(headroom)}
+    return {
+        "schedule": {**schedule, "required": ["cron", "min_workers"]},
+        "headroom": _object(headroom),
+        "pressure": pressure,
+    }

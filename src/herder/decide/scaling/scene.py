@@ -12,6 +12,7 @@ from herder.model.ids import PoolName, WorkerName
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
 from herder.model.offer import OfferMemory
 from herder.model.pool import PoolSpec, Template
+from herder.model.pressure import FRESH_MS
 from herder.model.schedule import Window, limits_in_force
 from herder.model.worker import WorkerState
 
@@ -114,7 +115,7 @@ def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
     by_pool: dict[PoolName, list[ObservedWorker]] = {}
     for worker in sorted(observed.workers, key=age):
         if not worker.state.ended:
-            by_pool.setdefault(worker.spec.pool, []).append(worker)
+            by_pool.setdefault(worker.spec.pool, []).append(_fresh(worker, now_ms))
     history, windows = dict(observed.history), dict(observed.windows)
     memories = {
         (memory.key.pool, memory.key.template, memory.key.driver): memory for memory in observed.offers
@@ -134,6 +135,13 @@ def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
             )
         )
     return tuple(views)
+
+
+def _fresh(worker: ObservedWorker, now_ms: int) -> ObservedWorker:
+    """An old sample is no sample."""
+    if worker.use is None or now_ms - worker.use.at_ms <= FRESH_MS:
+        return worker
+    return replace(worker, use=None)
 
 
 def in_force(spec: PoolSpec, windows: tuple[Window, ...], now_ms: int) -> tuple[PoolSpec, Window | None]:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from herder.model.ids import ClassId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
+from herder.model.metric import Metric, MetricReading, ValueIs
 from herder.model.money import PicoUsd
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
 from herder.model.offer import FailureCause, OfferKey, OfferMemory
@@ -185,6 +186,11 @@ def refinements(draw: st.DrawFn) -> dict[str, object]:
         "disruption_budget": draw(st.integers(0, 2)),
         "cpu_pressure": draw(st.sampled_from([None, None, Pressure(above=0.8, for_s=60.0)])),
         "memory_pressure": draw(st.sampled_from([None, None, Pressure(above=0.5, target=0.4)])),
+        "metrics": draw(
+            st.sampled_from(
+                [(), (), *((Metric(name="m", query="m", per_worker=10.0, value=v),) for v in ValueIs)]
+            )
+        ),
     }
 
 
@@ -269,6 +275,15 @@ def classes_of(draw: st.DrawFn, class_id: int) -> QueuedClass:
 
 
 @st.composite
+def readings(draw: st.DrawFn, of: PoolSpec) -> MetricReading:
+    value = draw(st.sampled_from([None, 0.0, 9.0, 25.0, 60.0]))
+    at = None if value is None else NOW - draw(st.sampled_from([0, 400_000]))
+    return MetricReading(
+        pool=of.name, metric="m", value=value, at_ms=at, fault=draw(st.sampled_from(["", "no route"]))
+    )
+
+
+@st.composite
 def worlds(draw: st.DrawFn) -> Observed:
     pools = [draw(pools_of(f"p{n}")) for n in range(draw(st.integers(1, 3)))]
     workers = [draw(workers_of(n, draw(st.sampled_from(pools)))) for n in range(draw(st.integers(0, 6)))]
@@ -287,4 +302,6 @@ def worlds(draw: st.DrawFn) -> Observed:
         draw(memories_of(p, each.name)) for p in pools for each in p.templates if draw(st.integers(0, 3)) == 0
     ]
     times = tuple((p.name, draw(windows())) for p in pools if draw(st.integers(0, 3)) == 0)
-    return replace(observed(pools, workers, queue, history), offers=tuple(offers), windows=times)  # type: ignore[arg-type]
+    read = tuple(draw(readings(p)) for p in pools if p.metrics and draw(st.integers(0, 3)))
+    seen = observed(pools, workers, queue, history)  # type: ignore[arg-type]
+    return replace(seen, offers=tuple(offers), windows=times, metrics=read)

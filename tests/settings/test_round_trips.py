@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herder.model.ids import PoolName
+from herder.model.metric import Metric, ValueIs
 from herder.model.money import PicoUsd
 from herder.model.pool import Consolidation, Headroom, PoolSpec, Taint, TaintEffect, Template
 from herder.model.pressure import Pressure
@@ -62,6 +63,21 @@ pressures = st.one_of(
 )
 
 
+numbers = st.floats(-1e12, 1e12, allow_nan=False)
+metrics = st.builds(
+    Metric,
+    name=names,
+    query=words,
+    per_worker=st.floats(1e-6, 1e12),
+    source=names,
+    value=st.sampled_from(ValueIs),
+    activation=numbers,
+    tolerance=st.floats(0.001, 1.0),
+    every_s=st.floats(1.0, 100.0),
+    keep_s=st.floats(100.0, 1e6),
+)
+
+
 @st.composite
 def schedules(draw: st.DrawFn, most: int) -> Schedule:
     least = draw(st.integers(0, most))
@@ -100,6 +116,7 @@ def pools(draw: st.DrawFn) -> PoolSpec:
         target_utilisation=draw(fractions),
         cpu_pressure=draw(pressures),
         memory_pressure=draw(pressures),
+        metrics=tuple(draw(st.lists(metrics, max_size=2, unique_by=lambda each: each.name))),
         scale_down_fraction=draw(fractions),
         scale_down_period_s=draw(lasting),
         consolidation=draw(st.sampled_from(Consolidation)),

@@ -62,6 +62,7 @@ def observe(state: EngineState, now_ms: int, guess: Guess | None = None) -> Obse
         windows=tuple(
             (name, windows(pool, now_ms)) for name, pool in sorted(state.pools.items()) if pool.schedules
         ),
+        metrics=tuple(reading for _, reading in sorted(state.readings.items())),
     )
 
 

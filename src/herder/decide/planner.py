@@ -17,7 +17,7 @@ from herder.decide.scaling.offers import cheapest_first
 from herder.decide.scaling.scale_down import IdleAnswer
 from herder.decide.scaling.scene import PoolView, Scene, survey
 from herder.decide.scaling.specs import worker_spec
-from herder.decide.scaling.triggers import cpu, memory, minimum, queued_jobs, spare
+from herder.decide.scaling.triggers import cpu, memory, metric, minimum, queued_jobs, spare
 from herder.decide.scaling.triggers.queued_jobs import QueueAnswer
 from herder.decide.scaling.wish import Answer, Wish, workers_by_template
 from herder.model.ids import PlanNumber, PoolName, WorkerName
@@ -131,10 +131,10 @@ def _wants(view: PoolView, room: Room, leaving: Set[WorkerName], queue: QueueAns
     sizes = {template.name: template.allocatable for template in view.templates}
     load = load_of(view, leaving, queue.used, queue.taken[name], in_flight=True)
     for template, count in mine.items():
-        load = load.with_more(sizes[template].times(count))
+        load = load.with_more(sizes[template], count)
     offers = cheapest_first(view, room.offers, mine) or sorted(room.offers, key=lambda offer: offer.price)
     size = sizes[offers[0].template]
-    answers = [trigger(view, load, size, now_ms) for trigger in (cpu.ask, memory.ask)]
+    answers = [trigger(view, load, size, now_ms) for trigger in (cpu.ask, memory.ask, metric.ask)]
     return Answer(
         asks=(*asks, *spare.ask(view, load, size), *(ask for answer in answers for ask in answer.asks)),
         notes=tuple(note for answer in answers for note in answer.notes),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from herder.engine.queue import ReadyQueue
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass, JobState
+from herder.model.metric import MetricReading
 from herder.model.offer import OfferKey, OfferMemory
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
@@ -161,6 +162,8 @@ class EngineState:
     history: dict[PoolName, CreateHistory] = field(default_factory=dict)
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
     """At most one for each template of each pool."""
+    readings: dict[tuple[PoolName, str], MetricReading] = field(default_factory=dict)
+    """At most one for each metric of each pool; in memory only: a new server asks anew."""
     counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})
     next_job: int = 1
     next_batch: int = 1

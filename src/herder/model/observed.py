@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from herder.model.ids import ClassId, PlanNumber, PoolName, WorkerName
 from herder.model.job import JobClass
+from herder.model.metric import MetricReading
 from herder.model.offer import OfferMemory
 from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured, WorkerUse
@@ -92,3 +93,4 @@ class Observed:
     history: tuple[tuple[PoolName, PoolHistory], ...] = ()
     offers: tuple[OfferMemory, ...] = ()
     windows: tuple[tuple[PoolName, tuple[Window, ...]], ...] = ()
+    metrics: tuple[MetricReading, ...] = ()

@@ -20,6 +20,7 @@ class ReasonKind(StrEnum):
     TARGET_UTILISATION = "target_utilisation"
     CPU_PRESSURE = "cpu_pressure"
     MEMORY_PRESSURE = "memory_pressure"
+    CUSTOM_METRIC = "custom_metric"
     REQUESTED = "requested"
     # why workers go
     IDLE = "idle"

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from herder.model.ids import PoolName
+from herder.model.metric import Metric
 from herder.model.money import PicoUsd
 from herder.model.pressure import Pressure
 from herder.model.resources import ZERO, Resources
@@ -98,6 +99,8 @@ class PoolSpec:
     cpu_pressure: Pressure | None = None
     """More workers when they really use more CPU than this; None: what they use is not asked for."""
     memory_pressure: Pressure | None = None
+    metrics: tuple[Metric, ...] = ()
+    """Figures of other systems that say how many workers are wanted; the one that wants most counts."""
     scale_down_fraction: float | None = None
     """At most this part of the pool goes in `scale_down_period_s`, at least one. None: idle workers go at once."""
     scale_down_period_s: float = 1800.0

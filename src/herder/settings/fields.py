@@ -191,6 +191,15 @@ POOL_FIELDS: tuple[Field, ...] = (
     ),
     _pressure("cpu_pressure", "CPU", "80%"),
     _pressure("memory_pressure", "memory", "85%"),
+    Field(
+        key="metrics",
+        attribute="metrics",
+        read=triggers.read_metrics,
+        write=triggers.write_metrics,
+        schema={"type": "array", "items": {"$ref": "#/$defs/metric"}},
+        doc="Figures of other systems that want workers: name, query (PromQL), per_worker, and source, value (total or average), "
+        "activation, tolerance, every, keep.",
+    ),
     _plain(
         "scale_down_fraction",
         schedules.read_fraction,

@@ -37,6 +37,7 @@ def lint(settings: Settings, machine: Resources | None = None) -> tuple[Problem,
         for rule in (_times, _counts, _taints, _silence, _costs, _moves, _pressures):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
         doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
+        doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
     doubts.extend(("", doubt) for doubt in (*_unused(settings), *_server(settings)))
     order = list(Severity)
@@ -197,6 +198,30 @@ def _pressures(pool: PoolSpec) -> Iterator[_Doubt]:
                 f"workers say what they use every {format_duration(min(10.0, pool.dead_after_s / 3))}, so one sample decides",
                 "Write a longer `for`.",
             )
+
+
+def _metrics(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
+    sources = {source.name: source for source in settings.metric_sources}
+    for metric in pool.metrics:
+        source = sources.get(metric.source)
+        if source is None:
+            yield _warning(
+                "metrics",
+                f"metric {metric.name!r} names source {metric.source!r}, which these files do not define",
+                f"Write metric_sources: {{{metric.source}: {{url: …}}}} in the server's file, or it is never known.",
+            )
+        elif source.timeout_s > metric.every_s:
+            yield _warning(
+                "metrics",
+                f"metric {metric.name!r} is asked for more often than its source may take to answer",
+                "Write a longer every, or a shorter timeout.",
+            )
+    if pool.metrics and pool.max_workers <= pool.min_workers:
+        yield _warning(
+            "metrics",
+            f"they never make a worker: the pool has {pool.min_workers} to {pool.max_workers}",
+            "Raise max_workers, or remove them.",
+        )
 
 
 def _driver(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:

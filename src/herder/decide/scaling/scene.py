@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from herder.decide.matching import Kinds, kind_of_template, kind_of_worker
 from herder.model.ids import PoolName, WorkerName
+from herder.model.metric import Metric, MetricReading
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
 from herder.model.offer import OfferMemory
 from herder.model.pool import PoolSpec, Template
@@ -33,6 +34,8 @@ class PoolView:
     """Beside `templates`."""
     window: Window | None = None
     """The scheduled window that sets the minimum now."""
+    metrics: tuple[tuple[Metric, MetricReading | None], ...] = ()
+    """With what was read last; a value that is too old is none."""
 
     @property
     def staying(self) -> tuple[ObservedWorker, ...]:
@@ -120,6 +123,7 @@ def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
     memories = {
         (memory.key.pool, memory.key.template, memory.key.driver): memory for memory in observed.offers
     }
+    read = {(reading.pool, reading.metric): reading for reading in observed.metrics}
     views = []
     for wanted in sorted(observed.pools, key=lambda spec: spec.name):
         spec, window = in_force(wanted, windows.get(wanted.name, ()), now_ms)
@@ -132,6 +136,10 @@ def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
                 templates=templates,
                 memories=tuple(memories.get((spec.name, each.name, spec.driver)) for each in templates),
                 window=window,
+                metrics=tuple(
+                    (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
+                    for metric in spec.metrics
+                ),
             )
         )
     return tuple(views)
@@ -142,6 +150,12 @@ def _fresh(worker: ObservedWorker, now_ms: int) -> ObservedWorker:
     if worker.use is None or now_ms - worker.use.at_ms <= FRESH_MS:
         return worker
     return replace(worker, use=None)
+
+
+def _not_older(keep_s: float, reading: MetricReading | None, now_ms: int) -> MetricReading | None:
+    if reading is None or reading.at_ms is None or now_ms - reading.at_ms <= keep_s * 1000:
+        return reading
+    return replace(reading, value=None)
 
 
 def in_force(spec: PoolSpec, windows: tuple[Window, ...], now_ms: int) -> tuple[PoolSpec, Window | None]:

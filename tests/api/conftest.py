@@ -38,6 +38,7 @@ class Server:
 
     drivers: tuple[DriverSettings, ...] = (DriverSettings(name="pretend", kind="pretend"),)
     metric_sources: tuple[MetricSource, ...] = ()
+    sweep_period_s = 5.0
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,6 +60,7 @@ class Server:
                 poll_s=2.0,
                 drivers=self.drivers,
                 metric_sources=self.metric_sources,
+                sweep_period_s=self.sweep_period_s,
             )
             try:
                 self.code = asyncio.run(serve(options, begun))

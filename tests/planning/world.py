@@ -9,9 +9,18 @@ from herder.model.job import JobClass
 from herder.model.metric import Metric, MetricReading, ValueIs
 from herder.model.money import PicoUsd
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
-from herder.model.offer import FailureCause, OfferKey, OfferMemory
+from herder.model.offer import FailureCause, Offer, OfferKey, OfferMemory, offers_of
 from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
-from herder.model.pool import Consolidation, Headroom, PoolSpec, Taint, Template, Toleration
+from herder.model.pool import (
+    Consolidation,
+    Headroom,
+    PoolSpec,
+    SpotUse,
+    Taint,
+    Template,
+    Toleration,
+    Zone,
+)
 from herder.model.pressure import Measured, Pressure, WorkerUse
 from herder.model.resources import ZERO, Resources
 from herder.model.schedule import Schedule, Window
@@ -43,11 +52,11 @@ def worker(
     *,
     state: WorkerState = WorkerState.READY,
     free: Resources | None = None,
-    made: Template | None = None,
+    made: Template | Offer | None = None,
     at: int | None = None,
     **more: object,
 ) -> ObservedWorker:
-    made = made or of.templates[0]
+    made = made if isinstance(made, Offer) else offers_of(made or of.templates[0])[0]
     spec = WorkerSpec(
         name=WorkerName(f"{of.name}-0-{number}"),
         pool=of.name,
@@ -58,6 +67,8 @@ def worker(
         price_pico_per_hour=made.price_pico_per_hour,
         labels=tuple(sorted({**dict(of.labels), **dict(made.labels)}.items())),
         taints=of.taints,
+        zone=made.zone,
+        spot=made.spot,
     )
     return ObservedWorker(
         spec=spec,
@@ -154,7 +165,16 @@ def pools_of(draw: st.DrawFn, name: str) -> PoolSpec:
     ssd = draw(st.booleans())
     return pool(
         name,
-        *(template(f"t{s}", s, draw(st.integers(0, 40)) * 10, slots=draw(st.integers(1, 12))) for s in sizes),
+        *(
+            template(
+                f"t{s}",
+                s,
+                draw(st.integers(0, 40)) * 10,
+                slots=draw(st.integers(1, 12)),
+                **draw(markets()),
+            )
+            for s in sizes
+        ),
         min_workers=draw(st.integers(0, 2)),
         max_workers=draw(st.integers(0, 6)),
         new_workers_per_cycle=draw(st.integers(1, 4)),
@@ -168,6 +188,15 @@ def pools_of(draw: st.DrawFn, name: str) -> PoolSpec:
         frozen=draw(st.integers(0, 7)) == 0,
         **draw(refinements()),
     )
+
+
+@st.composite
+def markets(draw: st.DrawFn) -> dict[str, object]:
+    """Where a template is sold: most in no zone and not as spot."""
+    if draw(st.booleans()):
+        return {}
+    zones = draw(st.sampled_from([(), (Zone(name="a"),), (Zone(name="a"), Zone(name="b", max_workers=2))]))
+    return {"zones": zones, "spot": draw(st.sampled_from(SpotUse))}
 
 
 @st.composite
@@ -194,9 +223,13 @@ def refinements(draw: st.DrawFn) -> dict[str, object]:
     }
 
 
+def key_of(of: PoolSpec, sold: Offer) -> OfferKey:
+    return OfferKey(pool=of.name, template=sold.name, driver=of.driver, zone=sold.zone, spot=sold.spot)
+
+
 @st.composite
-def memories_of(draw: st.DrawFn, of: PoolSpec, name: str) -> OfferMemory:
-    memory = OfferMemory(key=OfferKey(pool=of.name, template=name, driver=of.driver))
+def memories_of(draw: st.DrawFn, of: PoolSpec, sold: Offer) -> OfferMemory:
+    memory = OfferMemory(key=key_of(of, sold))
     for cause in draw(st.lists(st.sampled_from(FailureCause), max_size=3)):
         memory = memory.failed(cause, NOW - draw(st.sampled_from([0, 10_000, 600_000])), requested_at_ms=NOW)
     return memory
@@ -239,7 +272,7 @@ _STATES = [s for s in WorkerState if not s.ended]
 
 @st.composite
 def workers_of(draw: st.DrawFn, number: int, of: PoolSpec) -> ObservedWorker:
-    made = draw(st.sampled_from(of.templates))
+    made = draw(st.sampled_from([sold for each in of.templates for sold in offers_of(each)]))
     state = draw(st.sampled_from([*_STATES, WorkerState.READY, WorkerState.READY]))
     busy = draw(st.booleans()) and not state.in_flight
     waits = state is WorkerState.READY and not busy
@@ -299,7 +332,11 @@ def worlds(draw: st.DrawFn) -> Observed:
     )
     history = {p.name: draw(past) for p in pools if draw(st.booleans())}
     offers = [
-        draw(memories_of(p, each.name)) for p in pools for each in p.templates if draw(st.integers(0, 3)) == 0
+        draw(memories_of(p, sold))
+        for p in pools
+        for each in p.templates
+        for sold in offers_of(each)
+        if draw(st.integers(0, 3)) == 0
     ]
     times = tuple((p.name, draw(windows())) for p in pools if draw(st.integers(0, 3)) == 0)
     read = tuple(draw(readings(p)) for p in pools if p.metrics and draw(st.integers(0, 3)))

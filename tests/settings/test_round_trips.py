@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from herder.model.ids import PoolName
 from herder.model.metric import Metric, ValueIs
 from herder.model.money import PicoUsd
-from herder.model.pool import Consolidation, Headroom, PoolSpec, Taint, TaintEffect, Template
+from herder.model.offer import offers_of
+from herder.model.pool import (
+    Consolidation,
+    Headroom,
+    PoolSpec,
+    SpotUse,
+    Taint,
+    TaintEffect,
+    Template,
+    Zone,
+)
 from herder.model.pressure import Pressure
 from herder.model.resources import ZERO, Resources
 from herder.model.schedule import Schedule
@@ -41,6 +51,14 @@ taints = st.builds(
 shapes = st.builds(
     Resources, st.integers(1, 10**6), st.integers(1, 10**7), st.integers(0, 10**8), st.integers(0, 16)
 )
+prices = st.one_of(st.none(), st.integers(0, 10**16).map(PicoUsd))
+zones = st.builds(
+    Zone,
+    name=names,
+    price_pico_per_hour=prices,
+    spot_price_pico_per_hour=prices,
+    max_workers=st.one_of(st.none(), st.integers(0, 1000)),
+)
 templates = st.builds(
     Template,
     name=names,
@@ -48,7 +66,11 @@ templates = st.builds(
     price_pico_per_hour=st.integers(0, 10**16).map(PicoUsd),
     labels=pairs,
     slots=st.integers(1, 1000),
-)
+    zones=st.lists(zones, max_size=2, unique_by=lambda each: each.name).map(tuple),
+    spot=st.sampled_from(SpotUse),
+    spot_price_pico_per_hour=prices,
+    max_spot_price_pico_per_hour=prices,
+).filter(lambda template: bool(offers_of(template)))
 
 
 fractions = st.one_of(st.none(), st.floats(0.001, 1.0))

@@ -1,11 +1,15 @@
-"""Pressure and metrics as people write them, what is refused, and what raises a doubt."""
+"""Pressure, metrics, zones and spot as people write them, what is refused, and what raises a doubt."""
 
 from typing import Any
 
 import pytest
 
 from herder.model.metric import Metric, ValueIs
+from herder.model.money import usd_text
+from herder.model.offer import offers_of
+from herder.model.pool import SpotUse
 from herder.model.pressure import Pressure
+from herder.model.resources import Resources
 from herder.settings import SettingsError, expanded, json_schema, lint, load_texts, pool_from_plain
 
 TEXT = """
@@ -121,3 +125,73 @@ def test_the_schema_knows_the_same_keys() -> None:
     assert set(kinds["pressure"]["properties"]) == {"above", "for", "target"}
     plain = {"name", "query", "per_worker", "source", "value", "activation", "tolerance", "every", "keep"}
     assert set(kinds["metric"]["properties"]) == plain
+
+
+MARKETS = """
+templates:
+  mixed:
+    cpu: 4
+    memory: 8Gi
+    price_per_hour: "0.20"
+    zones:
+      - us-west-2a
+      - {name: us-west-2b, price_per_hour: "0.21", spot_price_per_hour: "0.05", max_workers: 5}
+    spot: prefer
+    spot_price_per_hour: "0.08"
+    max_spot_price: "0.10"
+pools:
+  std: {driver: pretend, templates: [mixed]}
+"""
+
+
+def test_where_a_template_is_sold() -> None:
+    settings = load_texts([("herder.yaml", MARKETS)])
+    (template,) = settings.pools[0].templates
+    assert template.spot is SpotUse.PREFER
+    assert [
+        (offer.zone, offer.spot, usd_text(offer.price_pico_per_hour), offer.most)
+        for offer in offers_of(template)
+    ] == [
+        ("us-west-2a", True, "0.08", None),
+        ("us-west-2a", False, "0.2", None),
+        ("us-west-2b", True, "0.05", 5),
+        ("us-west-2b", False, "0.21", 5),
+    ]
+    assert [each for each in lint(settings) if "templates" in each.key] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        ("stands here twice", "zones: [a, a]"),
+        ("cannot be a name", "zones: [A b]"),
+        ("has no name", "zones: [{max_workers: 3}]"),
+        ("not known", "spot: maybe"),
+        ("costs more than its max_spot_price", 'spot: yes, max_spot_price: "0.01"'),
+        ("at most 30", f"zones: [{', '.join(f'z{n}' for n in range(31))}]"),
+    ],
+)
+def test_what_cannot_be_sold_is_told(words: str, settings: str) -> None:
+    text = f'templates: {{t: {{cpu: 1, memory: 1Gi, price_per_hour: "0.10", {settings}}}}}'
+    with pytest.raises(SettingsError) as caught:
+        load_texts([("herder.yaml", text)])
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        ("knows nothing", "zones: [a]"),
+        ("knows nothing", "spot: prefer"),
+        ("none is bought", 'spot: prefer, max_spot_price: "0.01"'),
+        ("a price for spot and spot: no", 'spot_price_per_hour: "0.01"'),
+        ("are spot alone", "spot: yes"),
+    ],
+)
+def test_doubts_about_zones_and_spot(words: str, settings: str) -> None:
+    text = f"""
+templates: {{t: {{cpu: 1, memory: 1Gi, price_per_hour: "0.10", {settings}}}}}
+pools: {{std: {{driver: local, templates: [t], min_workers: 1}}}}
+"""
+    found = lint(load_texts([("herder.yaml", text)]), Resources(64000, 2**20, 2**20))
+    assert any(words in each.message for each in found), found

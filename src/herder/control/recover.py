@@ -141,6 +141,8 @@ def _worker(row: Row[Any]) -> WorkerLife:
         taints=tuple(Taint(key=k, value=v, effect=TaintEffect(e)) for k, v, e in plain["taints"]),
         plan=PlanNumber(row.plan),
         reason=plain["reason"],
+        zone=plain.get("zone", ""),
+        spot=plain.get("spot", False),
     )
     return WorkerLife(
         spec=spec,

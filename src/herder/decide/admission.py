@@ -12,6 +12,7 @@ from enum import StrEnum
 from herder.decide.matching import AUTO, job_may_use, job_may_use_template, template_labels, untolerated
 from herder.model.ids import PoolName
 from herder.model.job import JobClass
+from herder.model.offer import offers_of
 from herder.model.pool import PoolSpec, Template
 from herder.model.resources import Resources, format_cpu, format_mib
 
@@ -115,7 +116,9 @@ def _kept_out(job_class: JobClass, asked: list[PoolSpec]) -> Refusal:
 
 
 def _labels_fit(job_class: JobClass, pool: PoolSpec) -> bool:
-    sets = [template_labels(pool, template) for template in pool.templates] or [pool.labels]
+    sets = [template_labels(pool, offer) for template in pool.templates for offer in offers_of(template)] or [
+        pool.labels
+    ]
     return any(set(job_class.selector) <= set(labels) for labels in sets)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from herder.model.ids import PoolName
 from herder.model.job import JobClass
+from herder.model.offer import Offer, offers_of
 from herder.model.pool import PoolSpec, Taint, TaintEffect, Template
 
 AUTO = "auto"
@@ -26,12 +27,12 @@ class Kind:
     taints: tuple[Taint, ...]
 
 
-def template_labels(pool: PoolSpec, template: Template) -> Labels:
+def template_labels(pool: PoolSpec, template: Template | Offer) -> Labels:
     """The pool's labels and the template's, which win, sorted by name."""
     return tuple(sorted({**dict(pool.labels), **dict(template.labels)}.items()))
 
 
-def kind_of_template(pool: PoolSpec, template: Template) -> Kind:
+def kind_of_template(pool: PoolSpec, template: Template | Offer) -> Kind:
     return kind_of_worker(pool, template_labels(pool, template), pool.taints)
 
 
@@ -53,7 +54,8 @@ def job_may_use(job_class: JobClass, pool: PoolSpec) -> bool:
 
 
 def job_may_use_template(job_class: JobClass, pool: PoolSpec, template: Template) -> bool:
-    return may_use_kind(job_class, kind_of_template(pool, template))
+    """In any zone, spot or not."""
+    return any(may_use_kind(job_class, kind_of_template(pool, offer)) for offer in offers_of(template))
 
 
 def may_use_kind(job_class: JobClass, kind: Kind) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from herder.decide import report
-from herder.decide.scaling import consolidate, limits, scale_down
+from herder.decide.scaling import consolidate, limits, scale_down, zones
 from herder.decide.scaling.combine import Settled, combine
 from herder.decide.scaling.limits import Room
 from herder.decide.scaling.load import load_of, wants_spare
@@ -19,7 +19,7 @@ from herder.decide.scaling.scene import PoolView, Scene, survey
 from herder.decide.scaling.specs import worker_spec
 from herder.decide.scaling.triggers import cpu, memory, metric, minimum, queued_jobs, spare
 from herder.decide.scaling.triggers.queued_jobs import QueueAnswer
-from herder.decide.scaling.wish import Answer, Wish, workers_by_template
+from herder.decide.scaling.wish import Answer, Wish, workers_by_offer
 from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.observed import Observed
 from herder.model.plan import Action, CreateWorker, DrainWorker, Plan, Reason
@@ -93,6 +93,7 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
     }
     asks = tuple(ask for answer in wants.values() for ask in answer.asks)
     settled = combine(queue.wishes, asks, scene.pools, rooms)
+    settled = replace(settled, wishes=zones.spread(settled.wishes, scene, rooms))
 
     # 4. Which workers nobody needs.
     idle = {
@@ -122,18 +123,18 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
 def _wants(view: PoolView, room: Room, leaving: Set[WorkerName], queue: QueueAnswer, now_ms: int) -> Answer:
     """What a pool wants beyond the workers that the queue needs."""
     name = view.spec.name
-    mine = workers_by_template(queue.wishes, name)
+    mine = workers_by_offer(queue.wishes, name)
     gone = sum(worker.name in leaving for worker in view.staying)
     below = minimum.ask(view, gone, sum(mine.values()))
     asks = () if below is None else (below,)
     if view.spec.frozen or not view.templates or not wants_spare(view.spec):
         return Answer(asks=asks)
-    sizes = {template.name: template.allocatable for template in view.templates}
+    sizes = {offer.id: offer.allocatable for offer in view.templates}
     load = load_of(view, leaving, queue.used, queue.taken[name], in_flight=True)
-    for template, count in mine.items():
-        load = load.with_more(sizes[template], count)
+    for offer, count in mine.items():
+        load = load.with_more(sizes[offer], count)
     offers = cheapest_first(view, room.offers, mine) or sorted(room.offers, key=lambda offer: offer.price)
-    size = sizes[offers[0].template]
+    size = sizes[offers[0].offer]
     answers = [trigger(view, load, size, now_ms) for trigger in (cpu.ask, memory.ask, metric.ask)]
     return Answer(
         asks=(*asks, *spare.ask(view, load, size), *(ask for answer in answers for ask in answer.asks)),
@@ -165,10 +166,10 @@ def _creations(
 
 
 def _creation(scene: Scene, wish: Wish, plan: PlanNumber, ordinal: int, now_ms: int) -> CreateWorker:
-    pool = scene.pool(wish.pool).spec
-    template = next(template for template in pool.templates if template.name == wish.template)
+    view = scene.pool(wish.pool)
+    pool, offer = view.spec, next(offer for offer in view.templates if offer.id == wish.offer)
     return CreateWorker(
-        spec=worker_spec(pool, template, plan, ordinal, wish.reason.text),
+        spec=worker_spec(pool, offer, plan, ordinal, wish.reason.text),
         expires_at_ms=None if pool.ttl_s is None else now_ms + int(pool.ttl_s * 1000),
         reason=wish.reason,
     )

@@ -40,9 +40,30 @@ class Toleration:
         )
 
 
+class SpotUse(StrEnum):
+    """Whether workers may be spot: cheaper, and taken back by the provider when it likes."""
+
+    NO = "no"
+    YES = "yes"
+    """Only spot."""
+    PREFER = "prefer"
+    """Spot, and on-demand where spot is short or dearer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """A place where the provider sells a template. Prices of None are the template's."""
+
+    name: str
+    price_pico_per_hour: PicoUsd | None = None
+    spot_price_pico_per_hour: PicoUsd | None = None
+    max_workers: int | None = None
+    """The quota there: most workers of the template at a time, spot and on-demand each."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """Shape and price of a worker to be. `allocatable` is what jobs may use of it."""
+    """Shape and price of a worker to be. `allocatable` is what jobs may use of it. See `offer.offers_of` for what is sold."""
 
     name: str
     allocatable: Resources
@@ -50,6 +71,13 @@ class Template:
     labels: tuple[tuple[str, str], ...] = ()
     slots: int = 110
     """Most attempts at a time on one worker, whatever their size (Kubernetes' default of pods on a node)."""
+    zones: tuple[Zone, ...] = ()
+    """Empty: the driver's own choice, or it has none."""
+    spot: SpotUse = SpotUse.NO
+    spot_price_pico_per_hour: PicoUsd | None = None
+    """None: `offer.SPOT_PERCENT` of the price."""
+    max_spot_price_pico_per_hour: PicoUsd | None = None
+    """Dearer spot is not bought."""
 
 
 class Consolidation(StrEnum):

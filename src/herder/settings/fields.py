@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from herder.model.money import usd_text
-from herder.model.pool import Consolidation, Taint, TaintEffect
-from herder.settings import reading, schedules, triggers
+from herder.model.pool import Consolidation, SpotUse, Taint, TaintEffect
+from herder.settings import markets, reading, schedules, triggers
 from herder.settings.durations import format_duration
 from herder.settings.reading import Reading
 from herder.settings.values import Value
@@ -125,6 +125,18 @@ def _pressure(key: str, what: str, usual: str) -> Field:
         schema={"anyOf": [_FRACTION, {"$ref": "#/$defs/pressure"}]},
         doc=f"More workers when their processes really use more {what} than `above` (usual: {usual}) for `for` (5m). They grow "
         "to `target`, and never shrink above it (default: 7/8 of above). null: not asked for.",
+    )
+
+
+def _price(key: str, attribute: str, doc: str) -> Field:
+    schema: Schema = {"type": ["string", "number", "null"], "examples": ["0.12"]}
+    return Field(
+        key=key,
+        attribute=attribute,
+        read=markets.read_price,
+        write=markets.write_price,
+        schema=schema,
+        doc=doc,
     )
 
 
@@ -285,6 +297,30 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         "Most attempts at a time on one worker, whatever their size.",
     ),
     _pairs("labels", "labels", "Labels of the workers made from it, besides the pool's."),
+    Field(
+        key="zones",
+        attribute="zones",
+        read=markets.read_zones,
+        write=markets.write_zones,
+        schema={"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/zone"}]}},
+        doc="Where the driver may make it: names, or name, price_per_hour, spot_price_per_hour, max_workers (the quota there). "
+        "Workers get the label `zone`. Default: wherever the driver likes.",
+    ),
+    Field(
+        key="spot",
+        attribute="spot",
+        read=markets.read_spot,
+        write=str,
+        schema={"enum": [*(each.value for each in SpotUse), True, False]},
+        doc="no (the default); yes: only spot; prefer: spot, and on-demand where spot is short, or costs no less. Spot workers get "
+        "the label `spot: true`.",
+    ),
+    _price(
+        "spot_price_per_hour",
+        "spot_price_pico_per_hour",
+        "What spot costs; null: 30 % of price_per_hour.",
+    ),
+    _price("max_spot_price", "max_spot_price_pico_per_hour", "Dearer spot is not bought; null: no limit."),
 )
 
 POOL_KEYS = ("name", "preset", "templates", *(field.key for field in POOL_FIELDS))

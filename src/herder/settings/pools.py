@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from herder.model.ids import PoolName
-from herder.model.pool import PoolSpec, Template
+from herder.model.offer import offers_of
+from herder.model.pool import PoolSpec, SpotUse, Template
 from herder.model.resources import Resources
 from herder.settings import reading
 from herder.settings.bounds import contradictions
@@ -20,6 +21,15 @@ from herder.settings.reading import Reading
 from herder.settings.values import Entry, Scalar, Table, Value, from_plain, join
 
 RESERVED_NAMES = frozenset({"auto", "next", "all"})
+_TEMPLATE_DEFAULTS: tuple[tuple[str, Any], ...] = (
+    ("price_pico_per_hour", 0),
+    ("slots", 110),
+    ("labels", ()),
+    ("zones", ()),
+    ("spot", SpotUse.NO),
+    ("spot_price_pico_per_hour", None),
+    ("max_spot_price_pico_per_hour", None),
+)
 _POOL_FIELD = {field.key: field for field in POOL_FIELDS}
 _TEMPLATE_FIELD = {field.key: field for field in TEMPLATE_FIELDS}
 
@@ -80,9 +90,16 @@ def read_template(found: Reading, name: str, table: Table, base: Template | None
         )
     rest = {
         attribute: values.get(attribute, getattr(base, attribute, default))
-        for attribute, default in (("price_pico_per_hour", 0), ("slots", 110), ("labels", ()))
+        for attribute, default in _TEMPLATE_DEFAULTS
     }
-    return Template(name=name, allocatable=shape, **rest)
+    template = Template(name=name, allocatable=shape, **rest)
+    if len(found.problems) == before and not offers_of(template):
+        found.wrong(
+            table,
+            f"all spot of template {name!r} costs more than its max_spot_price, so no worker can be made",
+            "Raise max_spot_price, or write spot: prefer.",
+        )
+    return template
 
 
 def read_pool(found: Reading, entry: Entry, table: Table, catalogue: Mapping[str, Template]) -> PoolSpec:

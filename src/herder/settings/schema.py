@@ -101,6 +101,7 @@ def _of_scaling() -> dict[str, Any]:
         "headroom": _object(headroom),
         "pressure": pressure,
         "metric": _metric(duration, part),
+        "zone": _zone(),
     }
 
 
@@ -126,3 +127,15 @@ def _source() -> dict[str, Any]:
     text = {"type": "string"}
     keys = {"url": text, "timeout": {"type": ["string", "number"]}, "token_file": text, "token_env": text}
     return {**_object(keys), "required": ["url"]}
+
+
+def _zone() -> dict[str, Any]:
+    price = {"type": ["string", "number", "null"]}
+    most = {"type": ["integer", "null"], "minimum": 0}
+    keys = {
+        "name": {"type": "string"},
+        "price_per_hour": price,
+        "spot_price_per_hour": price,
+        "max_workers": most,
+    }
+    return {**_object(keys), "required": ["name"]}

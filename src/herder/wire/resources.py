@@ -134,6 +134,13 @@ class Explanation(msgspec.Struct, kw_only=True):
     facts: list[ReasonView]
 
 
+class OfferView(msgspec.Struct, kw_only=True):
+    zone: str
+    spot: bool
+    price_per_hour_usd: str
+    max_workers: int | None
+
+
 class TemplateView(msgspec.Struct, kw_only=True):
     name: str
     cpu_milli: int
@@ -142,6 +149,8 @@ class TemplateView(msgspec.Struct, kw_only=True):
     gpu: int
     slots: int
     price_per_hour_usd: str
+    offers: list[OfferView] = []
+    """As it is sold, where it is sold in zones or as spot."""
 
 
 class PoolView(msgspec.Struct, kw_only=True):
@@ -190,6 +199,8 @@ class WorkerView(msgspec.Struct, kw_only=True):
     why_removed: str
     plan: int
     handle: str
+    zone: str = ""
+    spot: bool = False
 
 
 class PlanView(msgspec.Struct, kw_only=True):

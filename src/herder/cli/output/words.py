@@ -1,6 +1,7 @@
 """Small things as people read them: ages, sizes, prices, states with their colour."""
 
 from datetime import datetime
+from typing import Any
 
 from herder.model.money import format_usd, parse_usd
 from herder.model.resources import Resources
@@ -84,3 +85,10 @@ def percent(used: int, capacity: int) -> str:
 def counted(count: int, noun: str) -> str:
     plural = noun + ("es" if noun.endswith(("ch", "s")) else "s")
     return f"{count:,} {noun if count == 1 else plural}"
+
+
+def offer_words(offer: Any) -> str:
+    """`zone a spot $0.07 (at most 5)`."""
+    zone = f"zone {offer.zone} " if offer.zone else ""
+    most = "" if offer.max_workers is None else f" (at most {offer.max_workers})"
+    return f"{zone}{'spot' if offer.spot else 'on-demand'} {usd(offer.price_per_hour_usd)}{most}"

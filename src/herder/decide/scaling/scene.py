@@ -11,8 +11,8 @@ from herder.decide.matching import Kinds, kind_of_template, kind_of_worker
 from herder.model.ids import PoolName, WorkerName
 from herder.model.metric import Metric, MetricReading
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
-from herder.model.offer import OfferMemory
-from herder.model.pool import PoolSpec, Template
+from herder.model.offer import Offer, OfferKey, OfferMemory, offers_of
+from herder.model.pool import PoolSpec
 from herder.model.pressure import FRESH_MS
 from herder.model.schedule import Window, limits_in_force
 from herder.model.worker import WorkerState
@@ -28,8 +28,8 @@ class PoolView:
     """With the minimum and maximum that are in force now."""
     history: PoolHistory
     workers: tuple[ObservedWorker, ...]
-    templates: tuple[Template, ...]
-    """By name."""
+    templates: tuple[Offer, ...]
+    """As they are sold, each in each zone, spot and on-demand: by name."""
     memories: tuple[OfferMemory | None, ...] = ()
     """Beside `templates`."""
     window: Window | None = None
@@ -120,21 +120,20 @@ def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
         if not worker.state.ended:
             by_pool.setdefault(worker.spec.pool, []).append(_fresh(worker, now_ms))
     history, windows = dict(observed.history), dict(observed.windows)
-    memories = {
-        (memory.key.pool, memory.key.template, memory.key.driver): memory for memory in observed.offers
-    }
+    memories = {memory.key: memory for memory in observed.offers}
     read = {(reading.pool, reading.metric): reading for reading in observed.metrics}
     views = []
     for wanted in sorted(observed.pools, key=lambda spec: spec.name):
         spec, window = in_force(wanted, windows.get(wanted.name, ()), now_ms)
-        templates = tuple(sorted(spec.templates, key=lambda template: template.name))
+        sold = (offer for template in spec.templates for offer in offers_of(template))
+        templates = tuple(sorted(sold, key=lambda offer: (offer.name, not offer.spot, offer.zone)))
         views.append(
             PoolView(
                 spec=spec,
                 history=history.get(spec.name, PoolHistory()),
                 workers=tuple(by_pool.get(spec.name, ())),
                 templates=templates,
-                memories=tuple(memories.get((spec.name, each.name, spec.driver)) for each in templates),
+                memories=tuple(memories.get(_key(spec, each)) for each in templates),
                 window=window,
                 metrics=tuple(
                     (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
@@ -150,6 +149,10 @@ def _fresh(worker: ObservedWorker, now_ms: int) -> ObservedWorker:
     if worker.use is None or now_ms - worker.use.at_ms <= FRESH_MS:
         return worker
     return replace(worker, use=None)
+
+
+def _key(spec: PoolSpec, offer: Offer) -> OfferKey:
+    return OfferKey(pool=spec.name, template=offer.name, driver=spec.driver, zone=offer.zone, spot=offer.spot)
 
 
 def _not_older(keep_s: float, reading: MetricReading | None, now_ms: int) -> MetricReading | None:

@@ -15,7 +15,7 @@ from herder.decide.planner import decide
 from herder.engine.attempt import ended
 from herder.engine.batch import add_jobs
 from herder.engine.state import EngineState, WorkerLife
-from herder.engine.worker import activated, claim, create_failed, drain, terminate, terminated
+from herder.engine.worker import activated, claim, create_failed, drain, machine_gone, terminate, terminated
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import JobClass, RetryPolicy
@@ -23,7 +23,7 @@ from herder.model.money import PICO_PER_USD, PicoUsd
 from herder.model.observed import Observed
 from herder.model.offer import FailureCause
 from herder.model.plan import CreateWorker, Plan, Reason, ReasonKind
-from herder.model.pool import PoolSpec, Template
+from herder.model.pool import PoolSpec, SpotUse, Template
 from herder.model.resources import Resources
 from herder.model.worker import WorkerState
 from herder.simulate.world import PolicyFault, Worker, World
@@ -125,8 +125,7 @@ class Herder:
             self._idle_names.add(life.spec.name)
         for worker in world.lost:
             life = state.workers[self.names.pop(worker.number)]
-            reason = Reason(kind=ReasonKind.DEAD, text="interrupted")
-            terminate(state, changes, life, reason, now_ms)
+            machine_gone(state, changes, life, now_ms)
             terminated(state, changes, life, now_ms)
             del self.machines[life.spec.name]
 
@@ -241,6 +240,8 @@ class Herder:
                 allocatable=_resources(world, world.sizes[number]),
                 price_pico_per_hour=PicoUsd(round(template.price * PICO_PER_USD)),
                 slots=1_000_000,
+                spot=SpotUse.YES if template.spot else SpotUse.NO,
+                spot_price_pico_per_hour=PicoUsd(round(template.price * PICO_PER_USD)),
             )
             for number, template in enumerate(world.templates)
         )

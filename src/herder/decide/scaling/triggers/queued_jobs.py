@@ -206,7 +206,16 @@ def _wishes(scene: Scene, packing: Packing) -> tuple[Wish, ...]:
         reason = Reason(
             kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", served), ("workers", opened.copies))
         )
-        wishes.append(Wish(pool=pool, template=template.name, count=opened.copies, reason=reason))
+        wishes.append(
+            Wish(
+                pool=pool,
+                template=template.name,
+                zone=template.zone,
+                spot=template.spot,
+                count=opened.copies,
+                reason=reason,
+            )
+        )
     return tuple(wishes)
 
 

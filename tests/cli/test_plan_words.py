@@ -26,8 +26,8 @@ def test_a_reason_without_one_stands_alone(reason: Any) -> None:
 def test_an_action_names_zone_and_market_where_there_are_any() -> None:
     spec = {"name": "w", "pool": "p", "template": "two", "price_pico_per_hour": 30_000_000_000}
     plain = action_line({"action": "create", "spec": spec, "reason": {"text": "why"}})
-    assert plain == "create worker w in p (two, $0.03/h): why"
+    assert plain == "create worker w in p (two, $0.0300/h): why"
     sold = {**spec, "zone": "a", "spot": True}
     assert (
-        action_line({"action": "create", "spec": sold}) == "create worker w in p (two, zone a, spot, $0.03/h)"
+        action_line({"action": "create", "spec": sold}) == "create worker w in p (two, zone a, spot, $0.0300/h)"
     )

@@ -39,13 +39,23 @@ taints = st.builds(
 shapes = st.builds(
     Resources, st.integers(1, 10**6), st.integers(1, 10**7), st.integers(0, 10**8), st.integers(0, 16)
 )
+
+
+@st.composite
+def split_gpus(draw: st.DrawFn) -> tuple[Resources, int]:
+    shape = draw(shapes)
+    parts = draw(st.integers(1, 8)) if shape.gpu else 1
+    return shape._replace(gpu=shape.gpu * parts), parts
+
+
 templates = st.builds(
-    Template,
+    lambda split, **rest: Template(allocatable=split[0], gpu_parts=split[1], **rest),
+    split=split_gpus(),
     name=names,
-    allocatable=shapes,
     price_pico_per_hour=st.integers(0, 10**16).map(PicoUsd),
     labels=pairs,
     slots=st.integers(1, 1000),
+    gpu_model=words,
 )
 
 

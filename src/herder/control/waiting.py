@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 from herder.decide.ageing import Ageing
 from herder.decide.dominant_share import WHOLE, share_of
-from herder.decide.matching import Kind, kind_of_worker, may_use_kind
+from herder.decide.matching import Kind, asked_of_places, kind_of_worker, may_use_kind
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, UserName
 from herder.model.job import JobClass
@@ -94,7 +94,7 @@ class Waiting:
             self._served[place] = self._turns
         if class_id in mine:
             return
-        looks = (job_class.request, job_class.pool, job_class.selector, job_class.tolerations)
+        looks = (job_class.request, asked_of_places(job_class))
         number = self._shapes.setdefault(looks, len(self._like))
         if number == len(self._like):
             self._like.append(job_class)

@@ -48,6 +48,10 @@ class Template:
     labels: tuple[tuple[str, str], ...] = ()
     slots: int = 110
     """Most attempts at a time on one worker, whatever their size (Kubernetes' default of pods on a node)."""
+    gpu_model: str = ""
+    gpu_parts: int = 1
+    """Equal parts that each device is split into (time slicing, MIG). Above 1, `allocatable.gpu` counts parts, and only jobs
+    that ask for a share of a GPU run there."""
 
 
 class Consolidation(StrEnum):

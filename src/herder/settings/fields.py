@@ -113,7 +113,8 @@ def _plain(key: str, read: Callable[[Reading, Value], Any], schema: Schema, doc:
 
 
 def _pairs(key: str, attribute: str, doc: str) -> Field:
-    return Field(key=key, attribute=attribute, read=reading.pairs, write=dict, schema=_PAIRS, doc=doc)
+    read = reading.labels if key == "labels" else reading.pairs
+    return Field(key=key, attribute=attribute, read=read, write=dict, schema=_PAIRS, doc=doc)
 
 
 def _read_consolidation(found: Reading, value: Value) -> Consolidation:
@@ -246,7 +247,19 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         schema=_SIZE,
         doc="Disk that jobs may use.",
     ),
-    _plain("gpu", reading.whole, _COUNT, "Whole GPUs."),
+    _plain("gpu", reading.whole, _COUNT, "GPUs, as devices."),
+    _plain(
+        "gpu_model",
+        reading.text,
+        {"type": "string"},
+        "Which GPUs these are, as in a100; jobs may ask for it.",
+    ),
+    _plain(
+        "gpu_parts",
+        reading.positive,
+        {"type": "integer", "minimum": 1},
+        "Equal parts that each GPU is split into. Above 1, only jobs that ask for a share of a GPU run here.",
+    ),
     Field(
         key="price_per_hour",
         attribute="price_pico_per_hour",

@@ -21,7 +21,10 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     cpu: str | int | float = "100m"
     memory: str | int = "128Mi"
     disk: str | int = 0
-    gpu: int = 0
+    gpu: int | float = 0
+    """Whole GPUs, or a share of one: 0.25."""
+    gpu_model: str = ""
+    """Any of these will do: "a100|h100"."""
     pool: str = "auto"
     priority: int = 0
     runtime: str = "process"
@@ -102,7 +105,7 @@ class JobView(msgspec.Struct, kw_only=True):
     cpu_milli: int
     memory_mib: int
     disk_mib: int
-    gpu: int
+    gpu: int | float
     attempts: int
     exit_code: int | None
     cause: str
@@ -140,8 +143,11 @@ class TemplateView(msgspec.Struct, kw_only=True):
     memory_mib: int
     disk_mib: int
     gpu: int
+    """Of split GPUs the parts."""
     slots: int
     price_per_hour_usd: str
+    gpu_model: str = ""
+    gpu_parts: int = 1
 
 
 class PoolView(msgspec.Struct, kw_only=True):

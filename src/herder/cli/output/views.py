@@ -5,7 +5,7 @@ from typing import Any
 
 from herder.cli.output.plans import action_line
 from herder.cli.output.view import Column, View
-from herder.cli.output.words import age, between, percent, shape, usd
+from herder.cli.output.words import age, between, gpus, percent, shape, usd
 
 
 def _text(
@@ -241,7 +241,8 @@ TEMPLATES = View(
     name=lambda template: str(template.name),
     columns=(
         _text("TEMPLATE", "name"),
-        _made("SIZE", lambda each: shape(each.cpu_milli, each.memory_mib, each.disk_mib, each.gpu)),
+        _made("SIZE", lambda each: shape(each.cpu_milli, each.memory_mib, each.disk_mib)),
+        _made("GPUS", lambda each: gpus(each.gpu, each.gpu_model, each.gpu_parts)),
         _text("SLOTS", "slots", right=True),
         _money("PRICE/H", "price_per_hour_usd"),
     ),

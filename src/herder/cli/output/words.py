@@ -73,8 +73,17 @@ def usd(text: str) -> str:
         return text
 
 
-def shape(cpu_milli: int, memory_mib: int, disk_mib: int = 0, gpu: int = 0) -> str:
-    return str(Resources(cpu_milli, memory_mib, disk_mib, gpu))
+def shape(cpu_milli: int, memory_mib: int, disk_mib: int = 0, gpu: int | float = 0) -> str:
+    rest = str(Resources(cpu_milli, memory_mib, disk_mib))
+    return f"{rest}, {gpu:g} GPU" if gpu else rest
+
+
+def gpus(units: int, model: str, parts: int) -> str:
+    """Of a template: `2 a100`, or `1 a100 in 4 parts`."""
+    if not units:
+        return "-"
+    text = f"{units // parts} {model or 'GPU'}"
+    return text if parts == 1 else f"{text} in {parts} parts"
 
 
 def percent(used: int, capacity: int) -> str:

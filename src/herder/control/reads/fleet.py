@@ -180,6 +180,8 @@ def _pool(core: Core, pool: PoolSpec, cost_pico: int) -> PoolView:
                 **template.allocatable._asdict(),
                 slots=template.slots,
                 price_per_hour_usd=usd_text(template.price_pico_per_hour),
+                gpu_model=template.gpu_model,
+                gpu_parts=template.gpu_parts,
             )
             for template in pool.templates
         ],

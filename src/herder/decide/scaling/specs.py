@@ -1,5 +1,6 @@
 """From a template to the full specification of a worker. Used by the planner and by a scale request made by hand."""
 
+from herder.decide.matching import template_labels
 from herder.model.ids import PlanNumber, worker_name
 from herder.model.pool import PoolSpec, Template
 from herder.model.worker import WorkerSpec
@@ -17,7 +18,7 @@ def worker_spec(
         allocatable=template.allocatable,
         slots=template.slots,
         price_pico_per_hour=template.price_pico_per_hour,
-        labels=tuple(sorted({**dict(pool.labels), **dict(template.labels)}.items())),
+        labels=template_labels(pool, template),
         taints=pool.taints,
         plan=plan,
         reason=reason,

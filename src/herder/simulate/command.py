@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -60,8 +60,8 @@ Templates = Annotated[
     typer.Option(
         "--template",
         metavar="cpu=N,memory=N,price=N",
-        help="What workers there are: cores, GiB and price per hour; also gpu, disk (GiB), name, max (workers), spot=yes and "
-        "out=START-END (seconds without stock). What is not named is not limited. Repeat for more.",
+        help="What workers there are: cores, GiB and price per hour; also gpu, disk (GiB), name, max (workers), spot=yes, "
+        "billed=SECONDS (at least) and out=START-END (seconds without stock). What is not named is not limited. Repeat for more.",
     ),
 ]
 BootTime = Annotated[
@@ -78,6 +78,22 @@ SkipBad = Annotated[
 SpotFile = Annotated[
     Path | None,
     typer.Option("--spot", metavar="FILE", help="A spot record that interrupts workers of spot templates."),
+]
+WithBounds = Annotated[
+    bool,
+    typer.Option(
+        "--bounds",
+        help="Also the least costs of everybody who lets jobs wait no longer; needs herder[optimise].",
+    ),
+]
+BoundWait = Annotated[
+    float | None,
+    typer.Option(
+        "--bound-wait",
+        metavar="SECONDS",
+        min=0,
+        help="How long jobs may wait in these bounds (default: as long as they did).",
+    ),
 ]
 
 
@@ -112,14 +128,18 @@ def simulate_one(
     limit: First = None,
     skip_bad: SkipBad = False,
     spot: SpotFile = None,
+    with_bounds: WithBounds = False,
+    bound_wait: BoundWait = None,
 ) -> None:
     if ctx.invoked_subcommand is not None:
         return
     say = session(ctx)
+    if with_bounds:
+        _check_solver()
     scene = _scene(say, _Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
     outcome, world = _run(say, scene, _usage(lambda: _policy(policy)))
     _tell_left_out(say, world)
-    _show_one(say, outcome)
+    _show_one(say, outcome, _least(world, outcome, bound_wait) if with_bounds else {})
 
 
 def compare(
@@ -138,18 +158,23 @@ def compare(
     limit: First = None,
     skip_bad: SkipBad = False,
     spot: SpotFile = None,
+    with_bounds: WithBounds = False,
+    bound_wait: BoundWait = None,
 ) -> None:
     """Replay the same work against several policies, and show them side by side."""
     say = session(ctx)
     choices = [_usage(partial(_policy, text)) for text in policy or COMPARED]
+    if with_bounds:
+        _check_solver()
     scene = _scene(say, _Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
-    rows: list[tuple[str, Outcome]] = []
+    rows: list[tuple[str, Outcome, dict[str, Any]]] = []
     for place, choice in enumerate(choices):
         outcome, world = _run(say, scene, choice)
         if place == 0:
             _tell_left_out(say, world)
-        rows.append((choice.title, outcome))
-    _show_many(say, rows)
+        least = _least(world, outcome, bound_wait) if with_bounds else {}
+        rows.append((choice.title, outcome, least))
+    _show_many(say, rows, with_bounds)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,21 +353,42 @@ def _rounded(outcome: "Outcome") -> dict[str, float | int]:
     }
 
 
-def _show_one(say: Session, outcome: "Outcome") -> None:
+def _check_solver() -> None:
+    """Before anything long is begun."""
+    from herder.simulate.relaxation import check_solver
+
+    _usage(check_solver)
+
+
+def _least(world: "World", outcome: "Outcome", wait_s: float | None) -> dict[str, Any]:
+    """The bounds, with `bounds` as their one key."""
+    from herder.simulate.bounds import volume
+    from herder.simulate.relaxation import least_cost
+
+    longest_s = outcome.wait_max_s if wait_s is None else wait_s
+    found = _usage(lambda: least_cost(world, longest_s))
+    return {"bounds": {"volume": volume(world), "no_wait": outcome.bound, **dataclasses.asdict(found)}}
+
+
+def _show_one(say: Session, outcome: "Outcome", least: dict[str, Any]) -> None:
     plain = _rounded(outcome)
     if say.format in (Format.JSON, Format.YAML):
-        say.printer.data(plain)
+        say.printer.data({**plain, **least})
         return
     for key, value in plain.items():
         say.printer.line(f"{key:<16} {_figure(value)}")
+    for key, value in least.get("bounds", {}).items():
+        say.printer.line(f"bounds.{key:<16} {_figure(value)}")
 
 
-def _show_many(say: Session, rows: "list[tuple[str, Outcome]]") -> None:
-    from herder.simulate.table import POLICY_ROWS
+def _show_many(say: Session, rows: "list[tuple[str, Outcome, dict[str, Any]]]", with_bounds: bool) -> None:
+    from herder.simulate.table import POLICY_ROWS, with_waiting
 
-    items = [{"policy": title, **_rounded(outcome)} for title, outcome in rows]
-    say.printer.items(POLICY_ROWS, items)
+    items = [{"policy": title, **_rounded(outcome), **least} for title, outcome, least in rows]
+    say.printer.items(with_waiting(POLICY_ROWS) if with_bounds else POLICY_ROWS, items)
 
 
 def _figure(value: float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"

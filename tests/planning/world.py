@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from herder.model.ids import ClassId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
+from herder.model.metric import Metric, MetricReading, ValueIs
 from herder.model.money import PicoUsd
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
 from herder.model.offer import FailureCause, OfferKey, OfferMemory
 from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
 from herder.model.pool import Consolidation, Headroom, PoolSpec, Taint, Template, Toleration
+from herder.model.pressure import Measured, Pressure, WorkerUse
 from herder.model.resources import ZERO, Resources
 from herder.model.schedule import Schedule, Window
 from herder.model.worker import WorkerSpec, WorkerState
@@ -182,6 +184,13 @@ def refinements(draw: st.DrawFn) -> dict[str, object]:
         "scale_down_fraction": draw(st.sampled_from([None, 0.2, 0.5])),
         "consolidation": draw(st.sampled_from(Consolidation)),
         "disruption_budget": draw(st.integers(0, 2)),
+        "cpu_pressure": draw(st.sampled_from([None, None, Pressure(above=0.8, for_s=60.0)])),
+        "memory_pressure": draw(st.sampled_from([None, None, Pressure(above=0.5, target=0.4)])),
+        "metrics": draw(
+            st.sampled_from(
+                [(), (), *((Metric(name="m", query="m", per_worker=10.0, value=v),) for v in ValueIs)]
+            )
+        ),
     }
 
 
@@ -214,6 +223,17 @@ def running_of(draw: st.DrawFn) -> RunningClass:
     return RunningClass(job_class=job, count=1, started_sum_ms=start, last_start_ms=start, ends_at_ms=ends)
 
 
+@st.composite
+def uses(draw: st.DrawFn, size: Resources) -> WorkerUse | None:
+    part = draw(st.sampled_from([None, 0, 50, 100]))
+    if part is None:
+        return None
+    at = NOW - draw(st.sampled_from([0, 20_000, 40_000]))
+    return WorkerUse(
+        cpu_milli=size.cpu_milli * part // 100, memory_mib=size.memory_mib * part // 100, at_ms=at
+    )
+
+
 _STATES = [s for s in WorkerState if not s.ended]
 
 
@@ -236,6 +256,7 @@ def workers_of(draw: st.DrawFn, number: int, of: PoolSpec) -> ObservedWorker:
         idle_since_ms=NOW - draw(st.integers(0, 20)) * MINUTE if waits else None,
         expires_at_ms=draw(st.sampled_from([None, None, NOW + MINUTE, NOW - 1])),
         standing=draw(st.integers(0, 7)) == 0,
+        use=draw(uses(made.allocatable)),
     )
 
 
@@ -254,6 +275,15 @@ def classes_of(draw: st.DrawFn, class_id: int) -> QueuedClass:
 
 
 @st.composite
+def readings(draw: st.DrawFn, of: PoolSpec) -> MetricReading:
+    value = draw(st.sampled_from([None, 0.0, 9.0, 25.0, 60.0]))
+    at = None if value is None else NOW - draw(st.sampled_from([0, 400_000]))
+    return MetricReading(
+        pool=of.name, metric="m", value=value, at_ms=at, fault=draw(st.sampled_from(["", "no route"]))
+    )
+
+
+@st.composite
 def worlds(draw: st.DrawFn) -> Observed:
     pools = [draw(pools_of(f"p{n}")) for n in range(draw(st.integers(1, 3)))]
     workers = [draw(workers_of(n, draw(st.sampled_from(pools)))) for n in range(draw(st.integers(0, 6)))]
@@ -263,10 +293,15 @@ def worlds(draw: st.DrawFn) -> Observed:
         last_grown_at_ms=st.sampled_from([None, NOW - 30_000]),
         last_shrunk_at_ms=st.sampled_from([None, NOW - 30_000]),
         removals_ms=st.sampled_from([(), (NOW - 60_000,)]),
+        pressed_since_ms=st.sampled_from(
+            [(), ((Measured.CPU, NOW - 60_000),), ((Measured.MEMORY, NOW - 900_000),)]
+        ),
     )
     history = {p.name: draw(past) for p in pools if draw(st.booleans())}
     offers = [
         draw(memories_of(p, each.name)) for p in pools for each in p.templates if draw(st.integers(0, 3)) == 0
     ]
     times = tuple((p.name, draw(windows())) for p in pools if draw(st.integers(0, 3)) == 0)
-    return replace(observed(pools, workers, queue, history), offers=tuple(offers), windows=times)  # type: ignore[arg-type]
+    read = tuple(draw(readings(p)) for p in pools if p.metrics and draw(st.integers(0, 3)))
+    seen = observed(pools, workers, queue, history)  # type: ignore[arg-type]
+    return replace(seen, offers=tuple(offers), windows=times, metrics=read)

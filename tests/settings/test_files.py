@@ -203,4 +203,4 @@ def test_the_schema_knows_every_key_that_the_reader_knows() -> None:
     schema = json_schema()
     assert set(schema["$defs"]["pool"]["properties"]) == set(POOL_KEYS)
     assert set(schema["$defs"]["template"]["properties"]) == set(TEMPLATE_KEYS)
-    assert set(schema["properties"]) == {"drivers", "templates", "pools", "users", "server"}
+    assert set(schema["properties"]) == {"drivers", "templates", "pools", "users", "server", "metric_sources"}

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herder.model.ids import PoolName
+from herder.model.metric import Metric, ValueIs
 from herder.model.money import PicoUsd
 from herder.model.pool import Consolidation, Headroom, PoolSpec, Taint, TaintEffect, Template
+from herder.model.pressure import Pressure
 from herder.model.resources import ZERO, Resources
 from herder.model.schedule import Schedule
 from herder.settings import (
@@ -60,6 +62,30 @@ templates = st.builds(
 
 
 fractions = st.one_of(st.none(), st.floats(0.001, 1.0))
+pressures = st.one_of(
+    st.none(),
+    st.builds(
+        Pressure,
+        above=st.floats(0.5, 1.0),
+        for_s=seconds,
+        target=st.one_of(st.none(), st.floats(0.001, 0.499)),
+    ),
+)
+
+
+numbers = st.floats(-1e12, 1e12, allow_nan=False)
+metrics = st.builds(
+    Metric,
+    name=names,
+    query=words,
+    per_worker=st.floats(1e-6, 1e12),
+    source=names,
+    value=st.sampled_from(ValueIs),
+    activation=numbers,
+    tolerance=st.floats(0.001, 1.0),
+    every_s=st.floats(1.0, 100.0),
+    keep_s=st.floats(100.0, 1e6),
+)
 
 
 @st.composite
@@ -98,6 +124,9 @@ def pools(draw: st.DrawFn) -> PoolSpec:
             free=draw(st.sampled_from([ZERO, kinds[0].allocatable])) if most else ZERO,
         ),
         target_utilisation=draw(fractions),
+        cpu_pressure=draw(pressures),
+        memory_pressure=draw(pressures),
+        metrics=tuple(draw(st.lists(metrics, max_size=2, unique_by=lambda each: each.name))),
         scale_down_fraction=draw(fractions),
         scale_down_period_s=draw(lasting),
         consolidation=draw(st.sampled_from(Consolidation)),

@@ -27,6 +27,7 @@ from herder.model.changes import Changes
 from herder.model.driver import Driver
 from herder.model.ids import ClassId
 from herder.model.records import EventRecord
+from herder.settings.sections import MetricSource
 from herder.store.sweep import sweep_batch
 from herder.store.writer import Writer
 
@@ -60,6 +61,8 @@ class CoreSettings:
     """Above this, submissions are refused: 8 bytes each stay in memory."""
     ageing: Ageing = field(default_factory=Ageing)
     """How waiting makes a claim stronger, and when a place is kept for a job; each bound says why it is so."""
+    metric_sources: tuple[MetricSource, ...] = ()
+    """Where custom metrics are asked for. Only the server's own files name them: they hold addresses and secrets."""
 
 
 @dataclass(slots=True)

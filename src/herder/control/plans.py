@@ -11,14 +11,16 @@ import msgspec
 from herder.control.core import Core
 from herder.control.schedules import windows
 from herder.decide.run_times import Kind, RunTime, kinds_of
+from herder.decide.scaling.pressure import pressed_since
 from herder.engine.state import EngineState, WorkerLife
-from herder.engine.worker import claim, drain
+from herder.engine.worker import claim, drain, history_of
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, PlanNumber
 from herder.model.job import JobClass
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
 from herder.model.plan import CreateWorker, Plan
 from herder.model.pool import Consolidation, PoolSpec
+from herder.model.pressure import WorkerUse
 from herder.model.records import PlanRecord
 
 #: From the kinds of a job class to what was learned of their run times.
@@ -51,6 +53,7 @@ def observe(state: EngineState, now_ms: int, guess: Guess | None = None) -> Obse
                     last_shrunk_at_ms=history.last_shrunk_at_ms,
                     removals_ms=_recent(history.removals_ms, state.pools.get(pool), now_ms),
                     boot_s=history.boot_s,
+                    pressed_since_ms=tuple(sorted(history.pressed_since_ms.items())),
                 ),
             )
             for pool, history in sorted(state.history.items())
@@ -59,6 +62,7 @@ def observe(state: EngineState, now_ms: int, guess: Guess | None = None) -> Obse
         windows=tuple(
             (name, windows(pool, now_ms)) for name, pool in sorted(state.pools.items()) if pool.schedules
         ),
+        metrics=tuple(reading for _, reading in sorted(state.readings.items())),
     )
 
 
@@ -95,7 +99,21 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
         expires_at_ms=worker.expires_at_ms,
         standing=worker.standing,
         running=running(state, worker, now_ms, guess),
+        use=_use(state, worker),
     )
+
+
+def _use(state: EngineState, worker: WorkerLife) -> WorkerUse | None:
+    pool = state.pools.get(worker.spec.pool)
+    return worker.use if pool is not None and pool.measured else None
+
+
+def note_pressure(state: EngineState, observed: Observed, now_ms: int) -> None:
+    """Remember since when the pools are under pressure: part of the next picture."""
+    since = pressed_since(observed, now_ms)
+    for pool in observed.pools:
+        if pool.measured:
+            history_of(state, pool.name).pressed_since_ms = since.get(pool.name, {})
 
 
 def running(

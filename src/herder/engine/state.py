@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from herder.engine.queue import ReadyQueue
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass, JobState
+from herder.model.metric import MetricReading
 from herder.model.offer import OfferKey, OfferMemory
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
+from herder.model.pressure import Measured, WorkerUse
 from herder.model.resources import ZERO, Resources
 from herder.model.worker import WorkerSpec, WorkerState
 
@@ -106,6 +108,8 @@ class WorkerLife:
     """The state it had when it was last answered."""
     exchange_number: int = 0
     answer_number: int = 0
+    use: WorkerUse | None = None
+    """What it said last that it really uses. In memory only: a sample is worth nothing after half a minute."""
 
     @property
     def takes_work(self) -> bool:
@@ -131,6 +135,8 @@ class CreateHistory:
     removals_ms: list[int] = field(default_factory=list)
     """When workers were drained because less was needed: the newest, at most `REMOVALS_MOST`."""
     boot_s: float | None = None
+    pressed_since_ms: dict[Measured, int] = field(default_factory=dict)
+    """Since when the threshold of a pressure is passed; in memory only, a new server begins to count anew."""
 
 
 #: Ends of attempts that wait to be learned from; more than that between two passes, and the oldest teach nothing.
@@ -156,6 +162,8 @@ class EngineState:
     history: dict[PoolName, CreateHistory] = field(default_factory=dict)
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
     """At most one for each template of each pool."""
+    readings: dict[tuple[PoolName, str], MetricReading] = field(default_factory=dict)
+    """At most one for each metric of each pool; in memory only: a new server asks anew."""
     counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})
     next_job: int = 1
     next_batch: int = 1

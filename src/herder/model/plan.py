@@ -18,6 +18,9 @@ class ReasonKind(StrEnum):
     SCHEDULED = "scheduled"
     HEADROOM = "headroom"
     TARGET_UTILISATION = "target_utilisation"
+    CPU_PRESSURE = "cpu_pressure"
+    MEMORY_PRESSURE = "memory_pressure"
+    CUSTOM_METRIC = "custom_metric"
     REQUESTED = "requested"
     # why workers go
     IDLE = "idle"

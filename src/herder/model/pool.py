@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from herder.model.ids import PoolName
+from herder.model.metric import Metric
 from herder.model.money import PicoUsd
+from herder.model.pressure import Pressure
 from herder.model.resources import ZERO, Resources
 from herder.model.schedule import Schedule
 
@@ -98,6 +100,11 @@ class PoolSpec:
     headroom: Headroom = Headroom()
     target_utilisation: float | None = None
     """Part of the capacity that should be in use; more workers are made above it. None: only queued work counts."""
+    cpu_pressure: Pressure | None = None
+    """More workers when they really use more CPU than this; None: what they use is not asked for."""
+    memory_pressure: Pressure | None = None
+    metrics: tuple[Metric, ...] = ()
+    """Figures of other systems that say how many workers are wanted; the one that wants most counts."""
     scale_down_fraction: float | None = None
     """At most this part of the pool goes in `scale_down_period_s`, at least one. None: idle workers go at once."""
     scale_down_period_s: float = 1800.0
@@ -123,3 +130,8 @@ class PoolSpec:
     description: str = ""
     extra: tuple[tuple[str, str], ...] = field(default=())
     """Settings of the pool's driver, passed on to it unread."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether workers are asked what they really use."""
+        return self.cpu_pressure is not None or self.memory_pressure is not None

@@ -189,6 +189,7 @@ def _options(
         pools=settings.pools or None,
         users=settings.users,
         drivers=drivers,
+        metric_sources=settings.metric_sources,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from herder.model.money import usd_text
 from herder.model.pool import Consolidation, Taint, TaintEffect
-from herder.settings import reading, schedules
+from herder.settings import reading, schedules, triggers
 from herder.settings.durations import format_duration
 from herder.settings.reading import Reading
 from herder.settings.values import Value
@@ -117,6 +117,18 @@ def _pairs(key: str, attribute: str, doc: str) -> Field:
     return Field(key=key, attribute=attribute, read=read, write=dict, schema=_PAIRS, doc=doc)
 
 
+def _pressure(key: str, what: str, usual: str) -> Field:
+    return Field(
+        key=key,
+        attribute=key,
+        read=triggers.read_pressure,
+        write=triggers.write_pressure,
+        schema={"anyOf": [_FRACTION, {"$ref": "#/$defs/pressure"}]},
+        doc=f"More workers when their processes really use more {what} than `above` (usual: {usual}) for `for` (5m). They grow "
+        "to `target`, and never shrink above it (default: 7/8 of above). null: not asked for.",
+    )
+
+
 def _read_consolidation(found: Reading, value: Value) -> Consolidation:
     # YAML 1.1 reads a bare `off` as false.
     if getattr(value, "text", None) == "false":
@@ -177,6 +189,17 @@ POOL_FIELDS: tuple[Field, ...] = (
         schedules.read_fraction,
         _FRACTION,
         "More workers are made when more than this part of the pool's capacity is in use or asked for; null: never.",
+    ),
+    _pressure("cpu_pressure", "CPU", "80%"),
+    _pressure("memory_pressure", "memory", "85%"),
+    Field(
+        key="metrics",
+        attribute="metrics",
+        read=triggers.read_metrics,
+        write=triggers.write_metrics,
+        schema={"type": "array", "items": {"$ref": "#/$defs/metric"}},
+        doc="Figures of other systems that want workers: name, query (PromQL), per_worker, and source, value (total or average), "
+        "activation, tolerance, every, keep.",
     ),
     _plain(
         "scale_down_fraction",

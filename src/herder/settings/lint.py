@@ -34,9 +34,10 @@ def lint(settings: Settings, machine: Resources | None = None) -> tuple[Problem,
     doubts: list[tuple[str, _Doubt]] = []
     for pool in settings.pools:
         prefix = f"pools.{pool.name}"
-        for rule in (_times, _counts, _taints, _silence, _costs, _moves):
+        for rule in (_times, _counts, _taints, _silence, _costs, _moves, _pressures):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
         doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
+        doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
     doubts.extend(("", doubt) for doubt in (*_unused(settings), *_server(settings)))
     order = list(Severity)
@@ -172,6 +173,55 @@ def _moves(pool: PoolSpec) -> Iterator[_Doubt]:
                 f"the lead of schedule {schedule.cron!r} is longer than its duration",
                 "Write a shorter lead_time.",
             )
+
+
+def _pressures(pool: PoolSpec) -> Iterator[_Doubt]:
+    """Rules on real use that cannot take effect, or soon would all the time."""
+    for name, pressure in (("cpu_pressure", pool.cpu_pressure), ("memory_pressure", pool.memory_pressure)):
+        if pressure is None:
+            continue
+        if pool.max_workers <= max(pool.min_workers, 1):
+            yield _warning(
+                name,
+                f"it never makes a worker: the pool has at most {pool.max_workers}",
+                "Raise max_workers, or remove it.",
+            )
+        if pressure.above < 0.2:
+            yield _warning(
+                name,
+                f"{pressure.above:.0%} is hardly pressure: idle workers may pass it",
+                "Write for example 80%.",
+            )
+        if pressure.for_s < pool.dead_after_s / 3:
+            yield _note(
+                name,
+                f"workers say what they use every {format_duration(min(10.0, pool.dead_after_s / 3))}, so one sample decides",
+                "Write a longer `for`.",
+            )
+
+
+def _metrics(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
+    sources = {source.name: source for source in settings.metric_sources}
+    for metric in pool.metrics:
+        source = sources.get(metric.source)
+        if source is None:
+            yield _warning(
+                "metrics",
+                f"metric {metric.name!r} names source {metric.source!r}, which these files do not define",
+                f"Write metric_sources: {{{metric.source}: {{url: …}}}} in the server's file, or it is never known.",
+            )
+        elif source.timeout_s > metric.every_s:
+            yield _warning(
+                "metrics",
+                f"metric {metric.name!r} is asked for more often than its source may take to answer",
+                "Write a longer every, or a shorter timeout.",
+            )
+    if pool.metrics and pool.max_workers <= pool.min_workers:
+        yield _warning(
+            "metrics",
+            f"they never make a worker: the pool has {pool.min_workers} to {pool.max_workers}",
+            "Raise max_workers, or remove them.",
+        )
 
 
 def _driver(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:

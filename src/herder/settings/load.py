@@ -16,16 +16,18 @@ from herder.settings.problems import Place, Problem, SettingsError
 from herder.settings.reading import Reading
 from herder.settings.sections import (
     DriverSettings,
+    MetricSource,
     ServerSettings,
     UserSettings,
     read_driver,
     read_server,
+    read_source,
     read_user,
 )
 from herder.settings.values import Entry, Table, Value, to_plain
 from herder.settings.yaml_text import read_yaml
 
-TOP_KEYS = ("drivers", "templates", "pools", "users", "server")
+TOP_KEYS = ("drivers", "templates", "pools", "users", "server", "metric_sources")
 SUFFIXES = (".yaml", ".yml", ".json")
 FILE_BYTES_MAX = 4 * 2**20
 """Largest file that is read. herder.yaml of a large fleet has some tens of KiB."""
@@ -41,6 +43,7 @@ class Settings:
     templates: tuple[Template, ...] = ()
     pools: tuple[PoolSpec, ...] = ()
     users: tuple[UserSettings, ...] = ()
+    metric_sources: tuple[MetricSource, ...] = ()
     server: ServerSettings = field(default_factory=ServerSettings)
     files: tuple[str, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
@@ -103,6 +106,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         templates=tuple(catalogue.values()),
         pools=tuple(read_pool(found, entry, table, catalogue) for entry, table in rows["pools"]),
         users=tuple(read_user(found, entry, table) for entry, table in rows["users"]),
+        metric_sources=tuple(read_source(found, entry, table) for entry, table in rows["metric_sources"]),
         server=read_server(found, server[0]) if server else ServerSettings(),
         files=tuple(files),
         places=_places(rows, server),

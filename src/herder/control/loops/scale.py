@@ -7,7 +7,7 @@ import msgspec
 
 from herder.control.clock import now_ms
 from herder.control.core import Core
-from herder.control.plans import apply_plan, picture, plain_plan, record_plan
+from herder.control.plans import apply_plan, note_pressure, picture, plain_plan, record_plan
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.engine.events import record_event
@@ -33,6 +33,7 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     """One plan. An empty one is recorded only when its report says something new; answers what it said."""
     now = now_ms()
     observed = picture(core, now)
+    note_pressure(core.state, observed, now)
     plan = decide(observed, now)
     changes = Changes()
     findings = check_plan(observed, plan)

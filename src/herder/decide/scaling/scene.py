@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 
 from herder.decide.matching import Kinds, kind_of_template, kind_of_worker
 from herder.model.ids import PoolName, WorkerName
+from herder.model.metric import Metric, MetricReading
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
 from herder.model.offer import OfferMemory
 from herder.model.pool import PoolSpec, Template
+from herder.model.pressure import FRESH_MS
 from herder.model.schedule import Window, limits_in_force
 from herder.model.worker import WorkerState
 
@@ -32,6 +34,8 @@ class PoolView:
     """Beside `templates`."""
     window: Window | None = None
     """The scheduled window that sets the minimum now."""
+    metrics: tuple[tuple[Metric, MetricReading | None], ...] = ()
+    """With what was read last; a value that is too old is none."""
 
     @property
     def staying(self) -> tuple[ObservedWorker, ...]:
@@ -114,11 +118,12 @@ def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
     by_pool: dict[PoolName, list[ObservedWorker]] = {}
     for worker in sorted(observed.workers, key=age):
         if not worker.state.ended:
-            by_pool.setdefault(worker.spec.pool, []).append(worker)
+            by_pool.setdefault(worker.spec.pool, []).append(_fresh(worker, now_ms))
     history, windows = dict(observed.history), dict(observed.windows)
     memories = {
         (memory.key.pool, memory.key.template, memory.key.driver): memory for memory in observed.offers
     }
+    read = {(reading.pool, reading.metric): reading for reading in observed.metrics}
     views = []
     for wanted in sorted(observed.pools, key=lambda spec: spec.name):
         spec, window = in_force(wanted, windows.get(wanted.name, ()), now_ms)
@@ -131,9 +136,26 @@ def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
                 templates=templates,
                 memories=tuple(memories.get((spec.name, each.name, spec.driver)) for each in templates),
                 window=window,
+                metrics=tuple(
+                    (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
+                    for metric in spec.metrics
+                ),
             )
         )
     return tuple(views)
+
+
+def _fresh(worker: ObservedWorker, now_ms: int) -> ObservedWorker:
+    """An old sample is no sample."""
+    if worker.use is None or now_ms - worker.use.at_ms <= FRESH_MS:
+        return worker
+    return replace(worker, use=None)
+
+
+def _not_older(keep_s: float, reading: MetricReading | None, now_ms: int) -> MetricReading | None:
+    if reading is None or reading.at_ms is None or now_ms - reading.at_ms <= keep_s * 1000:
+        return reading
+    return replace(reading, value=None)
 
 
 def in_force(spec: PoolSpec, windows: tuple[Window, ...], now_ms: int) -> tuple[PoolSpec, Window | None]:

@@ -24,6 +24,14 @@ class Ask:
     minimum: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a trigger asks for, and what it has to say although it asks for nothing."""
+
+    asks: tuple[Ask, ...] = ()
+    notes: tuple[Reason, ...] = ()
+
+
 def workers_by_pool(wishes: tuple[Wish, ...]) -> dict[PoolName, int]:
     result: dict[PoolName, int] = {}
     for wish in wishes:

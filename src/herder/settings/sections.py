@@ -54,7 +54,7 @@ class ServerSettings:
 
 
 DRIVER_KEYS = ("name", "kind", "machine", "settings")
-USER_KEYS = ("name", "role", "weight")
+USER_KEYS = ("name", "role", "weight", "quota")
 SERVER_KEYS = ("listen", "data_dir", "store_url", "public_url")
 MACHINE_KEYS = ("cpu", "memory", "disk", "gpu")
 _MACHINE_READERS: dict[str, Callable[[Reading, Value], int]] = {

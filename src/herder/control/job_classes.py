@@ -30,6 +30,12 @@ GPUS_MAX = 1024
 
 def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> ClassId:
     """The class of a job; a new one is checked against the pools. Raises Invalid that names the field."""
+    if job.project is not None and job.project != project:
+        raise Invalid(
+            f"the job names project {job.project!r} and its batch is of {project!r}",
+            field=f"{where}project",
+            hint="leave it out, or submit it in a batch of its own",
+        )
     raw = (
         user,
         project,
@@ -52,7 +58,7 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
     found = core.raw_classes.get(raw)
     if found is not None:
         return found
-    job_class = _parse(user, project, job, where)
+    job_class = _parse(core, user, project, job, where)
     _refuse_impossible(core, job_class, where)
     class_id = core.state.class_ids.get(job_class)
     if class_id is None:
@@ -63,13 +69,13 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
     return class_id
 
 
-def _parse(user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
+def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
     if job.runtime not in RUNTIMES:
         names = ", ".join(sorted(RUNTIMES))
         raise Invalid(
             f"there is no runtime {job.runtime!r}", field=f"{where}runtime", hint=f"choose one of {names}"
         )
-    _between(job.priority, -PRIORITY_MAX, PRIORITY_MAX, f"{where}priority")
+    priority = _priority(core, job.priority, f"{where}priority")
     _between(job.retries, 0, 1000, f"{where}retries")
     _between(job.attempts_max, 1, 1000, f"{where}attempts_max")
     if job.timeout_s is not None and not 0 < job.timeout_s <= 366 * 86400:
@@ -79,7 +85,7 @@ def _parse(user: UserName, project: str, job: JobSubmission, where: str) -> JobC
         project=project,
         pool=job.pool,
         request=_request(job, where),
-        priority=job.priority,
+        priority=priority,
         runtime=job.runtime,
         timeout_s=job.timeout_s,
         retry=RetryPolicy(retries=job.retries, attempts_max=job.attempts_max),
@@ -89,6 +95,24 @@ def _parse(user: UserName, project: str, job: JobSubmission, where: str) -> JobC
         gpu_models=_gpu_models(job, where),
         always_run=job.always_run,
         parents_results=job.parents_results,
+    )
+
+
+def _priority(core: "Core", given: int | str, path: str) -> int:
+    if isinstance(given, int):
+        _between(given, -PRIORITY_MAX, PRIORITY_MAX, path)
+        return given
+    classes = core.state.sharing.priority_classes
+    for each in classes:
+        if each.name == given:
+            return each.value
+    known = ", ".join(f"{each.name} ({each.value})" for each in classes)
+    raise Invalid(
+        f"there is no priority class {given[:50]!r}",
+        field=path,
+        hint=f"known are {known}; a number is taken as well"
+        if known
+        else "none is defined in priority_classes of herder.yaml; write a number, higher is more urgent",
     )
 
 

@@ -76,6 +76,10 @@ class Placer:
             self._fill(state, changes, workers, now_ms)
         self.samples.look(state, self.run_times, now_ms)
 
+    def set_ageing(self, ageing: Ageing) -> None:
+        """Other settings, from now on."""
+        self.ageing, self._scaled = ageing, None
+
     def ageing_at(self, now_ms: int) -> Ageing:
         """The settings, scaled to the jobs that were seen."""
         if self._scaled is None or now_ms >= self._scaled_until_ms:

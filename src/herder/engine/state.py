@@ -16,6 +16,7 @@ from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured, WorkerUse
 from herder.model.resources import ZERO, Resources
+from herder.model.sharing import NO_SHARING, Sharing
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -147,6 +148,7 @@ ENDED_RUNS_MAX = 10_000
 class EngineState:
     pools: dict[PoolName, PoolSpec] = field(default_factory=dict)
     weights: dict[UserName, int] = field(default_factory=dict)
+    sharing: Sharing = NO_SHARING
     classes: dict[ClassId, JobClass] = field(default_factory=dict)
     class_ids: dict[JobClass, ClassId] = field(default_factory=dict)
     queues: dict[ClassId, ReadyQueue] = field(default_factory=dict)

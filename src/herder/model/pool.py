@@ -122,6 +122,8 @@ class PoolSpec:
     """From request to ready; then the claim has failed. The sum of the documented provisioning steps."""
     dead_after_s: float = 45.0
     """Silence after which a worker counts as dead and its attempts are retried."""
+    minimum_run_s: float | None = None
+    """No attempt is preempted here before it has run so long; None: as `Preemption` says."""
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
     accepts_auto: bool = True

@@ -230,6 +230,14 @@ POOL_FIELDS: tuple[Field, ...] = (
     _duration("drain_grace", "How long running attempts may go on after a drain began."),
     _duration("boot_timeout", "From request to ready; then the claim has failed."),
     _duration("dead_after", "Silence after which a worker counts as dead."),
+    Field(
+        key="minimum_run_time",
+        attribute="minimum_run_s",
+        read=reading.limit_duration,
+        write=_limit_text,
+        schema=_LIMIT,
+        doc="No attempt is preempted here before it has run so long; null: as fair_share says.",
+    ),
     _pairs("labels", "labels", "Labels of each worker, matched by the selectors of jobs."),
     Field(
         key="taints",

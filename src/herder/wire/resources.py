@@ -26,7 +26,10 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     gpu_model: str = ""
     """Any of these will do: "a100|h100"."""
     pool: str = "auto"
-    priority: int = 0
+    project: str | None = None
+    """Whose quota it counts against. Jobs of a batch are of the batch's project; single ones without are of `default`."""
+    priority: int | str = 0
+    """A number, higher is more urgent, or the name of a priority class."""
     runtime: str = "process"
     timeout_s: float | None = None
     retries: int = 0
@@ -242,6 +245,8 @@ class ApplyRequest(msgspec.Struct, kw_only=True):
     """Pools (already validated by `settings`) as plain data; missing pools are left alone."""
 
     pools: list[dict[str, Any]]
+    sharing: dict[str, Any] = {}
+    """Sections fair_share, priority_classes, projects, users (their quotas): each that is given replaces the one before it."""
 
 
 class ApplyChange(msgspec.Struct, kw_only=True):
@@ -255,6 +260,8 @@ class ApplyAnswer(msgspec.Struct, kw_only=True):
     dry_run: bool
     price_per_hour_min_usd: str
     price_per_hour_max_usd: str
+    sharing: dict[str, tuple[Any, Any]] = {}
+    """What changes of it, by path: before and after."""
 
 
 class WorkerAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

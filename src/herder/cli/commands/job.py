@@ -51,7 +51,10 @@ _SELECT = Annotated[
 _TOLERATE = Annotated[
     list[str] | None, typer.Option("--tolerate", metavar="TAINT=V", help="Also on workers with this taint.")
 ]
-_PRIORITY = Annotated[int, typer.Option("--priority", help="Higher is more urgent.")]
+_PRIORITY = Annotated[
+    str, typer.Option("--priority", help="A number, higher is more urgent, or a priority class.")
+]
+_PROJECT = Annotated[str | None, typer.Option("--project", help="Whose quota it counts against.")]
 _LIMIT = Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="Stop an attempt after: 10m.")]
 _RETRIES = Annotated[int, typer.Option("--retries", min=0, help="More tries after failures of its own.")]
 _WAIT = Annotated[bool, typer.Option("--wait", help="Stay until it has ended; exit 0 when it succeeded.")]
@@ -72,7 +75,8 @@ def submit(
     env: _ENV = None,
     select: _SELECT = None,
     tolerate: _TOLERATE = None,
-    priority: _PRIORITY = 0,
+    project: _PROJECT = None,
+    priority: _PRIORITY = "0",
     timeout: _LIMIT = None,
     retries: _RETRIES = 0,
     wait: _WAIT = False,
@@ -83,7 +87,7 @@ def submit(
 
     Answers at once with the job's number; --wait or --follow stay with it, and Ctrl-C leaves it running.
     """
-    from herder.cli.jobfile import checked
+    from herder.cli.jobfile import checked, priority_of
     from herder.wire.resources import JobSubmission
 
     say = session(ctx)
@@ -99,7 +103,8 @@ def submit(
         gpu=int(gpu) if gpu == int(gpu) else gpu,
         gpu_model=gpu_model,
         pool=pool,
-        priority=priority,
+        project=project,
+        priority=priority_of(priority),
         timeout_s=seconds(timeout),
         retries=retries,
         selector=dict(pair(each, "--select") for each in select or ()),

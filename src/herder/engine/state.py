@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from herder.engine.queue import ReadyQueue
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass, JobState
+from herder.model.observed import ObservedWorker
 from herder.model.offer import OfferKey, OfferMemory
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
@@ -106,6 +107,8 @@ class WorkerLife:
     """The state it had when it was last answered."""
     exchange_number: int = 0
     answer_number: int = 0
+    seen: tuple[object, ObservedWorker] | None = field(default=None, compare=False, repr=False)
+    """How it was last shown to the planner, and what it looked like then: most have not changed from plan to plan."""
 
     @property
     def takes_work(self) -> bool:

@@ -19,7 +19,7 @@ from herder.engine.attempt import assign
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import UserName, WorkerName
-from herder.model.resources import ZERO
+from herder.model.resources import ZERO, Resources
 
 #: Workers looked at in the first go of a pass; doubled while jobs are left. Small, because most passes place little.
 FIRST_WORKERS = 32
@@ -41,6 +41,8 @@ class Placer:
     waiting: Waiting = field(default_factory=Waiting)
     holds: Holds = field(default_factory=Holds)
     samples: Samples = field(default_factory=Samples)
+    sampling: bool = True
+    """Whether expectations are noted and compared. Nothing is decided by them: a simulation that nobody asks for them goes without."""
     _scaled: Ageing | None = None
     _scaled_until_ms: int = 0
 
@@ -74,7 +76,8 @@ class Placer:
             self._fill_few(state, changes, workers, now_ms)
         else:
             self._fill(state, changes, workers, now_ms)
-        self.samples.look(state, self.run_times, now_ms)
+        if self.sampling:
+            self.samples.look(state, self.run_times, now_ms)
 
     def set_ageing(self, ageing: Ageing) -> None:
         """Other settings, from now on."""
@@ -109,8 +112,9 @@ class Placer:
         pending = self.waiting.all(state)
         while pending and start < len(workers):
             some = list(islice(workers, start, start + look))
-            self._place(state, changes, pending, some, now_ms)
-            pending = self.waiting.all(state)
+            if self.holds.by_worker or _might_fit(pending, some):
+                self._place(state, changes, pending, some, now_ms)
+                pending = self.waiting.all(state)
             start, look = start + look, look * 2
 
     def _place(
@@ -157,6 +161,13 @@ def _open(state: EngineState, names: list[WorkerName], waiting: Waiting) -> list
     ]
     workers.sort(key=lambda worker: (worker.requested_at_ms, worker.spec.name))
     return workers
+
+
+def _might_fit(pending: list[PendingClass], workers: list[WorkerLife]) -> bool:
+    """False when `place` would see at its first look that there is no room for any of them on any of these."""
+    free = [worker.free for worker in workers]
+    most = Resources(*(max(amounts) for amounts in zip(*free, strict=True)))
+    return any(item.job_class.request.fits_in(most) for item in pending)
 
 
 def _with_kept(

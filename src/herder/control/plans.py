@@ -87,7 +87,15 @@ def _recent(removals_ms: list[int], pool: PoolSpec | None, now_ms: int) -> tuple
 
 
 def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess | None) -> ObservedWorker:
-    return ObservedWorker(
+    """The same object as last time when nothing about it has changed: a plan looks at all workers, and few of them change."""
+    on_it, use = running(state, worker, now_ms, guess), _use(state, worker)
+    looks = (
+        worker.state, worker.free, worker.free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
+        worker.cordoned, worker.standing, on_it, use,
+    )  # fmt: skip
+    if worker.seen is not None and worker.seen[0] == looks:
+        return worker.seen[1]
+    observed = ObservedWorker(
         spec=worker.spec,
         state=worker.state,
         cordoned=worker.cordoned,
@@ -98,9 +106,11 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
         idle_since_ms=worker.idle_since_ms,
         expires_at_ms=worker.expires_at_ms,
         standing=worker.standing,
-        running=running(state, worker, now_ms, guess),
-        use=_use(state, worker),
+        running=on_it,
+        use=use,
     )
+    worker.seen = (looks, observed)
+    return observed
 
 
 def _use(state: EngineState, worker: WorkerLife) -> WorkerUse | None:

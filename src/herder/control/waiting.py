@@ -65,8 +65,9 @@ class Waiting:
         state.stirred_queues.clear()
         fleet = (state.fleet_version, len(state.workers))
         if fleet != self._fleet or now_ms >= self._refresh_at_ms:
+            if fleet != self._fleet:
+                self.total = _total(state)
             self._fleet, self._refresh_at_ms = fleet, now_ms + REFRESH_MS
-            self.total = _total(state)
             places = list(self._classes)
         else:
             users = state.stirred_users
@@ -236,9 +237,15 @@ class Waiting:
         for head in found:
             heappush(heads, head)
         if len(heads) > 4 * sum(map(len, self._classes.values())) + 1000:
-            self._heads = list(set(heads))
+            self._heads = list({self._lifted(state, head) for head in heads if head[1] in state.queues})
             heapify(self._heads)
         return [_queued(state, class_id) for class_id in dict.fromkeys(class_id for _, class_id in found)]
+
+    @staticmethod
+    def _lifted(state: EngineState, head: tuple[int, ClassId]) -> tuple[int, ClassId]:
+        """As it will be once it is looked at."""
+        queue = state.queues[head[1]]
+        return (max(head[0], queue.oldest_ready_at_ms), head[1]) if queue.count else head
 
 
 def _queued(state: EngineState, class_id: ClassId) -> QueuedClass:

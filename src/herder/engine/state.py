@@ -11,6 +11,7 @@ from herder.engine.queue import ReadyQueue
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass, JobState
 from herder.model.metric import MetricReading
+from herder.model.observed import ObservedWorker
 from herder.model.offer import OfferKey, OfferMemory
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
@@ -111,6 +112,8 @@ class WorkerLife:
     answer_number: int = 0
     use: WorkerUse | None = None
     """What it said last that it really uses. In memory only: a sample is worth nothing after half a minute."""
+    seen: tuple[object, ObservedWorker] | None = field(default=None, compare=False, repr=False)
+    """How it was last shown to the planner, and what it looked like then: most have not changed from plan to plan."""
 
     @property
     def takes_work(self) -> bool:

@@ -76,7 +76,7 @@ class Herder:
         self.new_per_cycle = new_per_cycle
         self.min_workers = min_workers
         self.state = EngineState()
-        self.placer = Placer()
+        self.placer = Placer(sampling=False)
         self.machines: dict[WorkerName, Worker] = {}
         self.names: dict[int, WorkerName] = {}
         """By the world's number."""

@@ -52,7 +52,7 @@ Templates = Annotated[
         "--template",
         metavar="cpu=N,memory=N,price=N",
         help="What workers there are: cores, GiB and price per hour; also gpu, disk (GiB), name, max (workers), spot=yes, "
-        "billed=SECONDS (at least) and out=START-END (seconds without stock). What is not named is not limited. Repeat for more.",
+        "billed=SECONDS (at least) and out=START-END (seconds without stock). What is not named is not limited. Or a CSV file of machines: cpu_milli, memory_mib, gpu, price. Repeat for more.",
     ),
 ]
 BootTime = Annotated[
@@ -186,7 +186,6 @@ def _scene(
     spot: Path | None,
 ) -> _Scene:
     from herder.simulate.boots import parse_boot
-    from herder.simulate.offers import parse_template
     from herder.simulate.run import usual_templates
     from herder.simulate.traces import read_trace
 
@@ -194,7 +193,7 @@ def _scene(
         raise CommandError(
             "there is nothing to simulate", hint="Name a trace with --trace FILE.", code=Code.USAGE
         )
-    parsed = tuple(_usage(partial(parse_template, text)) for text in templates or ())
+    parsed = tuple(each for text in templates or () for each in _usage(partial(_offered, text)))
     boot_time = _usage(lambda: parse_boot(boot))
     trace = _usage(lambda: read_trace(path, format_name, limit=limit, skip_bad=skip_bad))
     if trace.skipped:
@@ -210,6 +209,14 @@ def _scene(
             f"no --template was given: the usual one for {trace.format} is {names} at a price of 1 per hour"
         )
     return _Scene(trace=trace, templates=chosen, boot=boot_time, seed=seed, spot=_spot(spot, skip_bad))
+
+
+def _offered(text: str) -> "tuple[SimTemplate, ...]":
+    """A template in its short form, or a file of machines."""
+    from herder.simulate.inventory import templates_of
+    from herder.simulate.offers import parse_template
+
+    return (parse_template(text),) if "=" in text else templates_of(Path(text))
 
 
 def _spot(path: Path | None, skip_bad: bool) -> "SpotSeries | None":

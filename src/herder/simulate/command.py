@@ -61,7 +61,7 @@ Templates = Annotated[
         "--template",
         metavar="cpu=N,memory=N,price=N",
         help="What workers there are: cores, GiB and price per hour; also gpu, disk (GiB), name, max (workers), spot=yes, "
-        "billed=SECONDS (at least) and out=START-END (seconds without stock). What is not named is not limited. Repeat for more.",
+        "billed=SECONDS (at least) and out=START-END (seconds without stock). What is not named is not limited. Or a CSV file of machines: cpu_milli, memory_mib, gpu, price. Repeat for more.",
     ),
 ]
 BootTime = Annotated[
@@ -201,9 +201,8 @@ def _scene(
     say: Session, source: _Source, templates: list[str] | None, boot: str, seed: int, spot: Path | None
 ) -> _Scene:
     from herder.simulate.boots import parse_boot
-    from herder.simulate.offers import parse_template
 
-    parsed = tuple(_usage(partial(parse_template, text)) for text in templates or ())
+    parsed = tuple(each for text in templates or () for each in _usage(partial(_offered, text)))
     boot_time = _usage(lambda: parse_boot(boot))
     trace, chosen = _from_store(say, source, parsed) if source.events else _from_file(say, source, parsed)
     return _Scene(trace=trace, templates=chosen, boot=boot_time, seed=seed, spot=_spot(spot, source.skip_bad))
@@ -265,6 +264,14 @@ def _from_store(
         f"no --template was given, and the store has no pool: workers are {names} at a price of 1 per hour"
     )
     return trace, chosen
+
+
+def _offered(text: str) -> "tuple[SimTemplate, ...]":
+    """A template in its short form, or a file of machines."""
+    from herder.simulate.inventory import templates_of
+    from herder.simulate.offers import parse_template
+
+    return (parse_template(text),) if "=" in text else templates_of(Path(text))
 
 
 def _spot(path: Path | None, skip_bad: bool) -> "SpotSeries | None":

@@ -208,7 +208,7 @@ class _Stock:
         least: float,
         free: _Free,
         kind: int,
-        chosen: Sequence[int],
+        chosen: Mapping[int, bool],
     ) -> tuple[float, int]:
         """The longest that is no longer than `most`, longer than `least`, fits, and is not chosen yet."""
         end = bisect_right(row, (most * _SLACK, len(self._at)))

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from herder.decide.packing.answer import Answer, Task, cost_of, score_of
 from herder.decide.packing.bound import lower_bound
 from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Packing
 from herder.decide.packing.opening import Known
 from herder.decide.packing.pack import fill_bins, first_runs, priced_worth, put_runs
-from herder.decide.packing.search import Answer, Task, cost_of, improve_answer, score_of
+from herder.decide.packing.search import improve_answer
 from herder.decide.packing.shapes import ShapeTable
 
 

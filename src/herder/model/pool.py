@@ -119,3 +119,10 @@ class PoolSpec:
     description: str = ""
     extra: tuple[tuple[str, str], ...] = field(default=())
     """Settings of the pool's driver, passed on to it unread."""
+
+    @property
+    def most_workers(self) -> int:
+        """The lower of the two maxima."""
+        return min(
+            self.max_workers, self.max_workers if self.max_live_workers is None else self.max_live_workers
+        )

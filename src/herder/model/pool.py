@@ -137,3 +137,10 @@ class PoolSpec:
     def measured(self) -> bool:
         """Whether workers are asked what they really use."""
         return self.cpu_pressure is not None or self.memory_pressure is not None
+
+    @property
+    def most_workers(self) -> int:
+        """The lower of the two maxima."""
+        return min(
+            self.max_workers, self.max_workers if self.max_live_workers is None else self.max_live_workers
+        )

@@ -1,9 +1,10 @@
 """Small things as people read them: ages, sizes, prices, states with their colour."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from herder.model.money import format_usd, parse_usd
-from herder.model.resources import Resources
+from herder.model.resources import Resources, format_cpu, format_mib
 
 #: States and the terminal codes of their colours.
 _STYLES = {
@@ -75,6 +76,19 @@ def usd(text: str) -> str:
 
 def shape(cpu_milli: int, memory_mib: int, disk_mib: int = 0, gpu: int = 0) -> str:
     return str(Resources(cpu_milli, memory_mib, disk_mib, gpu))
+
+
+def amounts(found: dict[str, int]) -> str:
+    """What quotas count: `2 CPU, 4 GiB, 1 GPU, 3 jobs`; nothing that is zero, unless all is."""
+    texts: dict[str, Callable[[int], str]] = {
+        "cpu_milli": format_cpu,
+        "memory_mib": format_mib,
+        "gpu": lambda amount: f"{amount} GPU",
+        "jobs": lambda amount: counted(amount, "job"),
+    }
+    known = [(key, amount) for key, amount in found.items() if key in texts]
+    some = [(key, amount) for key, amount in known if amount] or known[:1]
+    return ", ".join(texts[key](amount) for key, amount in some)
 
 
 def percent(used: int, capacity: int) -> str:

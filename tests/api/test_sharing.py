@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.conftest import Refusal, Server
+from tests.api.conftest import PlayedWorker, Refusal, Server
 
 CLASSES = {"urgent": {"value": 100, "preempts": True}, "calm": {"value": -5}}
 
@@ -13,6 +13,8 @@ CLASSES = {"urgent": {"value": 100, "preempts": True}, "calm": {"value": -5}}
 @pytest.fixture(autouse=True)
 def shared(api: httpx.Client) -> None:
     apply(api, fair_share={}, priority_classes={}, projects={}, users={})
+    for job in api.get("/jobs", params={"state": "ready"}).json()["items"]:
+        api.post(f"/jobs/{job['id']}/cancel", json={}).raise_for_status()
 
 
 def apply(api: httpx.Client, *, dry_run: bool = False, **sections: Any) -> dict[str, Any]:
@@ -80,3 +82,43 @@ def test_a_job_names_its_project_but_not_another_than_its_batch(api: httpx.Clien
     job = {"command": ["true"], "pool": "std", "project": "other"}
     said = refused(422, "POST", "/batches", json={"project": "research", "jobs": [job]})
     assert said["field"] == "jobs[0].project"
+
+
+def test_users_and_projects_say_what_they_hold_and_a_held_back_job_names_its_quota(
+    api: httpx.Client, worker: PlayedWorker
+) -> None:
+    quota = {"nominal_quota": {"cpu": "400m", "jobs": 5}, "cohort": "science"}
+    apply(
+        api, projects={"research": quota, "lender": {"nominal_quota": {"cpu": "100m"}, "cohort": "science"}}
+    )
+    made = [submit(api, project="research", cpu="250m").json()["first_job"] for _ in range(3)]
+    assert [each.job for each in worker.take(2)] == made[:2]
+    (lender, research) = (
+        each for each in api.get("/projects").json()["items"] if each["name"] in ("research", "lender")
+    )
+    assert research["used"] == {"cpu_milli": 500, "memory_mib": 256, "gpu": 0, "jobs": 2}
+    assert research["borrowed"] == {"cpu_milli": 100, "jobs": 0}
+    assert research["may_start"] == {"cpu_milli": 0, "jobs": 3}
+    assert (research["queued_jobs"], lender["used"]["jobs"]) == (1, 0)
+    (admin,) = (each for each in api.get("/users").json()["items"] if each["name"] == "admin")
+    assert (admin["used"]["cpu_milli"], admin["quota"]) == (500, {})
+    said = api.get(f"/jobs/{made[2]}/explain").json()
+    assert "project research has 500m CPU running" in said["summary"]
+    fact = next(each for each in said["facts"] if each["kind"] == "quota")
+    assert fact["evidence"]["quota"] == "project research"
+    assert (fact["evidence"]["nominal"], fact["evidence"]["borrowed"]) == (400, 100)
+    assert "expected to start" not in said["summary"]
+    plan = api.get("/plans/next").json()
+    assert [each["reason"]["kind"] for each in plan["unplaced"]] == ["quota"]
+    apply(api, users={"admin": {"quota": {"jobs": 2}}})
+    said = api.get(f"/jobs/{made[2]}/explain").json()
+    assert "user admin has 2 live attempts" in said["summary"]
+    apply(api, users={}, projects={})
+    assert [each.job for each in worker.take(1)] == [made[2]], "it starts when the quota is gone"
+    for job in made:
+        worker.end(job)
+
+
+def test_a_quota_is_not_set_by_making_a_user(refused: Refusal) -> None:
+    user = {"name": "x", "role": "user", "weight": 1, "quota": {"jobs": 1}}
+    assert "herder.yaml" in refused(422, "POST", "/users", json=user)["hint"]

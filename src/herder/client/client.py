@@ -16,6 +16,7 @@ from herder.settings.pools import pool_to_plain
 from herder.wire.resources import (
     ApplyAnswer,
     ApplyRequest,
+    ProjectView,
     Status,
     TokenCreate,
     TokenCreated,
@@ -69,6 +70,9 @@ class HerderClient:
 
     def users(self) -> Iterator[UserView]:
         return pages(self.http, "/users", UserView)
+
+    def projects(self) -> Iterator[ProjectView]:
+        return pages(self.http, "/projects", ProjectView)
 
     def create_user(self, user: UserView) -> UserView:
         return self.http.write("POST", "/users", UserView, user)

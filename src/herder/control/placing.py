@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from herder.control.holds import Holds, backfill_ms, open_worker
+from herder.control.quota_keeper import QuotaKeeper
 from herder.control.samples import Samples
 from herder.control.waiting import Waiting
 from herder.decide.ageing import Ageing
@@ -21,6 +22,8 @@ from herder.model.changes import Changes
 from herder.model.ids import UserName, WorkerName
 from herder.model.resources import ZERO, Resources
 
+#: Times that the same workers are asked again, because a quota was granted to jobs that found no room.
+QUOTA_ROUNDS_MAX = 4
 #: Workers looked at in the first go of a pass; doubled while jobs are left. Small, because most passes place little.
 FIRST_WORKERS = 32
 #: Up to so many freed workers, only the classes are looked at that can get something of them.
@@ -41,6 +44,7 @@ class Placer:
     waiting: Waiting = field(default_factory=Waiting)
     holds: Holds = field(default_factory=Holds)
     samples: Samples = field(default_factory=Samples)
+    within: QuotaKeeper = field(default_factory=QuotaKeeper)
     sampling: bool = True
     """Whether expectations are noted and compared. Nothing is decided by them: a simulation that nobody asks for them goes without."""
     _scaled: Ageing | None = None
@@ -50,7 +54,7 @@ class Placer:
         """Assign what can be assigned now."""
         self._learn(state)
         fresh, state.fresh_demand = state.fresh_demand, False
-        names = list(state.workers if fresh else state.open_workers)
+        names = list(state.workers if fresh or self.within.stirred(state) else state.open_workers)
         if not names:
             return
         state.open_workers.clear()
@@ -100,8 +104,9 @@ class Placer:
         """Until nothing that waits fits any more: who would get nothing at first may get what others could not use."""
         held = any(worker.spec.name in self.holds.by_worker for worker in workers)
         while workers:
-            # Beside a reservation it is not the level alone that says who may start.
-            pending = self.waiting.all(state) if held else self.waiting.select(state, workers)
+            # Beside a reservation or a quota it is not the level alone that says who may start.
+            every = held or state.sharing.has_quotas
+            pending = self.waiting.all(state) if every else self.waiting.select(state, workers)
             if not pending or not self._place(state, changes, pending, workers, now_ms).assignments:
                 return
             self.waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
@@ -112,9 +117,14 @@ class Placer:
         pending = self.waiting.all(state)
         while pending and start < len(workers):
             some = list(islice(workers, start, start + look))
-            if self.holds.by_worker or _might_fit(pending, some):
-                self._place(state, changes, pending, some, now_ms)
+            for _ in range(QUOTA_ROUNDS_MAX):
+                if not self.holds.by_worker and not _might_fit(pending, some):
+                    break
+                placed = self._place(state, changes, pending, some, now_ms).assignments
                 pending = self.waiting.all(state)
+                if not (placed and pending and self.within.held_back):
+                    break
+                some = [worker for worker in some if worker.takes_work]
             start, look = start + look, look * 2
 
     def _place(
@@ -127,6 +137,9 @@ class Placer:
     ) -> Placement:
         run_times = self.run_times
         holds = self.holds.by_worker
+        if state.sharing.has_quotas:
+            aged_ms = now_ms - self.ageing_at(now_ms).reserve_after_ms
+            pending = self.within.capped(state, self.waiting, pending, workers, holds.values(), aged_ms)
         users = dict.fromkeys(item.job_class.user for item in pending)
         placement = place(
             pending,
@@ -146,6 +159,7 @@ class Placer:
         state.stirred_users.update(placement.deficits)
         for item in placement.assignments:
             self.waiting.served(state.classes[item.class_id])
+            self.within.served(item.class_id)
             assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)
         for name in placement.kept:
             self.holds.release(name)

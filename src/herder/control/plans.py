@@ -33,12 +33,20 @@ ENDS_TO_TRUST = 8
 
 def picture(core: Core, now_ms: int) -> Observed:
     """What the loop, dry runs and `why` plan from."""
-    return observe(core.state, now_ms, core.placer.run_times.guess)
+    aged_ms = now_ms - core.placer.ageing_at(now_ms).reserve_after_ms
+    return observe(core.state, now_ms, core.placer.run_times.guess, aged_ms)
 
 
-def observe(state: EngineState, now_ms: int, guess: Guess | None = None) -> Observed:
+def observe(
+    state: EngineState, now_ms: int, guess: Guess | None = None, aged_ms: int | None = None
+) -> Observed:
     """What the engine knows now. It is the one writer, so its sections are never stale."""
+    quotas = state.sharing.has_quotas
     return Observed(
+        sharing=state.sharing,
+        held=tuple((*whose, held) for whose, held in sorted(state.held.items())) if quotas else (),
+        weights=tuple(sorted((u, w) for u, w in state.weights.items() if w != 1)) if quotas else (),
+        aged_ms=aged_ms if quotas else None,
         plan_number=PlanNumber(state.next_plan),
         pools=tuple(state.pools[name] for name in sorted(state.pools)),
         workers=tuple(_observed(state, worker, now_ms, guess) for worker in state.workers.values()),

@@ -211,6 +211,34 @@ class Waiting:
                 return True
         return False
 
+    def unfit(
+        self, state: EngineState, pending: Iterable[QueuedClass], workers: Iterable[WorkerLife]
+    ) -> frozenset[ClassId]:
+        """Classes that fit on none of these workers, were each asked first."""
+        most: dict[Kind | None, Resources] = {}
+        for worker in workers:
+            kind = _kind(state, worker)
+            most[kind] = Resources(*map(max, most.get(kind, ZERO), worker.free))
+        kinds = [(free, kind) for kind, free in most.items()]
+        fits: dict[int, bool] = {}
+        found: list[ClassId] = []
+        for queued in pending:
+            job_class = queued.job_class
+            shape = self._classes[job_class.priority, job_class.user][queued.class_id]
+            if shape not in fits:
+                fits[shape] = self._fits(shape, kinds)
+            if not fits[shape]:
+                found.append(queued.class_id)
+        return frozenset(found)
+
+    def turns(self, users: Iterable[UserName]) -> dict[UserName, int]:
+        """When each was last served, or came to wait, at any priority."""
+        wanted = dict.fromkeys(users, -1)
+        for (_, user), turn in self._served.items():
+            if user in wanted:
+                wanted[user] = max(wanted[user], turn)
+        return wanted
+
     def has_room(self, worker: WorkerLife) -> bool:
         """False only when nothing that waits is small enough for what is free on it."""
         return self._least is not None and self._least.fits_in(worker.free)

@@ -17,7 +17,7 @@ from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured, WorkerUse
 from herder.model.resources import ZERO, Resources
-from herder.model.sharing import NO_SHARING, Sharing
+from herder.model.sharing import NO_SHARING, Amounts, Sharing
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -161,6 +161,8 @@ class EngineState:
     tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
     """The same for jobs of no batch."""
     in_use: dict[UserName, Resources] = field(default_factory=dict)
+    held: dict[tuple[UserName, str], Amounts] = field(default_factory=dict)
+    """What live attempts have, by user and project, as quotas count it."""
     usage: dict[tuple[UserName, str, PoolName], Usage] = field(default_factory=dict)
     ended_cost: dict[PoolName, int] = field(default_factory=dict)
     """Pico-USD of the workers that have ended."""

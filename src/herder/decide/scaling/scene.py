@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from herder.decide.matching import Kinds, kind_of_template, kind_of_worker
+from herder.decide.quota_reasons import HeldBack, within_quotas
 from herder.model.ids import PoolName, WorkerName
 from herder.model.metric import Metric, MetricReading
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
@@ -58,9 +59,11 @@ class Scene:
 
     pools: tuple[PoolView, ...]
     queue: tuple[QueuedClass, ...]
+    """Jobs that may start, quotas permitting."""
     kinds: Kinds
     template_kinds: Mapping[PoolName, tuple[int, ...]]
     worker_kinds: Mapping[WorkerName, int]
+    held_back: tuple[HeldBack, ...] = ()
 
     def pool(self, name: PoolName) -> PoolView:
         return next(view for view in self.pools if view.spec.name == name)
@@ -100,13 +103,12 @@ def survey(observed: Observed, now_ms: int) -> Scene:
         )
         for view in pools
     }
-    worker_kinds = {
-        worker.name: number for view in pools for worker, number in _numbered(view, kinds)
-    }
-    waiting = (queued for queued in observed.queued if queued.count > 0)
+    worker_kinds = {worker.name: number for view in pools for worker, number in _numbered(view, kinds)}
+    waiting, held_back = within_quotas(observed)
     return Scene(
         pools=pools,
         queue=tuple(sorted(waiting, key=lambda queued: queued.class_id)),
+        held_back=held_back,
         kinds=kinds,
         template_kinds=template_kinds,
         worker_kinds=worker_kinds,

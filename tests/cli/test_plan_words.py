@@ -29,5 +29,6 @@ def test_an_action_names_zone_and_market_where_there_are_any() -> None:
     assert plain == "create worker w in p (two, $0.0300/h): why"
     sold = {**spec, "zone": "a", "spot": True}
     assert (
-        action_line({"action": "create", "spec": sold}) == "create worker w in p (two, zone a, spot, $0.0300/h)"
+        action_line({"action": "create", "spec": sold})
+        == "create worker w in p (two, zone a, spot, $0.0300/h)"
     )

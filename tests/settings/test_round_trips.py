@@ -59,13 +59,23 @@ zones = st.builds(
     spot_price_pico_per_hour=prices,
     max_workers=st.one_of(st.none(), st.integers(0, 1000)),
 )
+
+
+@st.composite
+def split_gpus(draw: st.DrawFn) -> tuple[Resources, int]:
+    shape = draw(shapes)
+    parts = draw(st.integers(1, 8)) if shape.gpu else 1
+    return shape._replace(gpu=shape.gpu * parts), parts
+
+
 templates = st.builds(
-    Template,
+    lambda split, **rest: Template(allocatable=split[0], gpu_parts=split[1], **rest),
+    split=split_gpus(),
     name=names,
-    allocatable=shapes,
     price_pico_per_hour=st.integers(0, 10**16).map(PicoUsd),
     labels=pairs,
     slots=st.integers(1, 1000),
+    gpu_model=words,
     zones=st.lists(zones, max_size=2, unique_by=lambda each: each.name).map(tuple),
     spot=st.sampled_from(SpotUse),
     spot_price_pico_per_hour=prices,

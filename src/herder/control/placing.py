@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from herder.control.holds import Holds, backfill_ms, open_worker
+from herder.control.quota_keeper import QuotaKeeper
 from herder.control.samples import Samples
 from herder.control.waiting import Waiting
 from herder.decide.ageing import Ageing
@@ -19,8 +20,10 @@ from herder.engine.attempt import assign
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import UserName, WorkerName
-from herder.model.resources import ZERO
+from herder.model.resources import ZERO, Resources
 
+#: Times that the same workers are asked again, because a quota was granted to jobs that found no room.
+QUOTA_ROUNDS_MAX = 4
 #: Workers looked at in the first go of a pass; doubled while jobs are left. Small, because most passes place little.
 FIRST_WORKERS = 32
 #: Up to so many freed workers, only the classes are looked at that can get something of them.
@@ -41,6 +44,9 @@ class Placer:
     waiting: Waiting = field(default_factory=Waiting)
     holds: Holds = field(default_factory=Holds)
     samples: Samples = field(default_factory=Samples)
+    within: QuotaKeeper = field(default_factory=QuotaKeeper)
+    sampling: bool = True
+    """Whether expectations are noted and compared. Nothing is decided by them: a simulation that nobody asks for them goes without."""
     _scaled: Ageing | None = None
     _scaled_until_ms: int = 0
 
@@ -48,7 +54,7 @@ class Placer:
         """Assign what can be assigned now."""
         self._learn(state)
         fresh, state.fresh_demand = state.fresh_demand, False
-        names = list(state.workers if fresh else state.open_workers)
+        names = list(state.workers if fresh or self.within.stirred(state) else state.open_workers)
         if not names:
             return
         state.open_workers.clear()
@@ -74,7 +80,12 @@ class Placer:
             self._fill_few(state, changes, workers, now_ms)
         else:
             self._fill(state, changes, workers, now_ms)
-        self.samples.look(state, self.run_times, now_ms)
+        if self.sampling:
+            self.samples.look(state, self.run_times, now_ms)
+
+    def set_ageing(self, ageing: Ageing) -> None:
+        """Other settings, from now on."""
+        self.ageing, self._scaled = ageing, None
 
     def ageing_at(self, now_ms: int) -> Ageing:
         """The settings, scaled to the jobs that were seen."""
@@ -93,8 +104,9 @@ class Placer:
         """Until nothing that waits fits any more: who would get nothing at first may get what others could not use."""
         held = any(worker.spec.name in self.holds.by_worker for worker in workers)
         while workers:
-            # Beside a reservation it is not the level alone that says who may start.
-            pending = self.waiting.all(state) if held else self.waiting.select(state, workers)
+            # Beside a reservation or a quota it is not the level alone that says who may start.
+            every = held or state.sharing.has_quotas
+            pending = self.waiting.all(state) if every else self.waiting.select(state, workers)
             if not pending or not self._place(state, changes, pending, workers, now_ms).assignments:
                 return
             self.waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
@@ -105,8 +117,14 @@ class Placer:
         pending = self.waiting.all(state)
         while pending and start < len(workers):
             some = list(islice(workers, start, start + look))
-            self._place(state, changes, pending, some, now_ms)
-            pending = self.waiting.all(state)
+            for _ in range(QUOTA_ROUNDS_MAX):
+                if not self.holds.by_worker and not _might_fit(pending, some):
+                    break
+                placed = self._place(state, changes, pending, some, now_ms).assignments
+                pending = self.waiting.all(state)
+                if not (placed and pending and self.within.held_back):
+                    break
+                some = [worker for worker in some if worker.takes_work]
             start, look = start + look, look * 2
 
     def _place(
@@ -119,6 +137,9 @@ class Placer:
     ) -> Placement:
         run_times = self.run_times
         holds = self.holds.by_worker
+        if state.sharing.has_quotas:
+            aged_ms = now_ms - self.ageing_at(now_ms).reserve_after_ms
+            pending = self.within.capped(state, self.waiting, pending, workers, holds.values(), aged_ms)
         users = dict.fromkeys(item.job_class.user for item in pending)
         placement = place(
             pending,
@@ -138,6 +159,7 @@ class Placer:
         state.stirred_users.update(placement.deficits)
         for item in placement.assignments:
             self.waiting.served(state.classes[item.class_id])
+            self.within.served(item.class_id)
             assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)
         for name in placement.kept:
             self.holds.release(name)
@@ -153,6 +175,13 @@ def _open(state: EngineState, names: list[WorkerName], waiting: Waiting) -> list
     ]
     workers.sort(key=lambda worker: (worker.requested_at_ms, worker.spec.name))
     return workers
+
+
+def _might_fit(pending: list[PendingClass], workers: list[WorkerLife]) -> bool:
+    """False when `place` would see at its first look that there is no room for any of them on any of these."""
+    free = [worker.free for worker in workers]
+    most = Resources(*(max(amounts) for amounts in zip(*free, strict=True)))
+    return any(item.job_class.request.fits_in(most) for item in pending)
 
 
 def _with_kept(

@@ -33,12 +33,20 @@ ENDS_TO_TRUST = 8
 
 def picture(core: Core, now_ms: int) -> Observed:
     """What the loop, dry runs and `why` plan from."""
-    return observe(core.state, now_ms, core.placer.run_times.guess)
+    aged_ms = now_ms - core.placer.ageing_at(now_ms).reserve_after_ms
+    return observe(core.state, now_ms, core.placer.run_times.guess, aged_ms)
 
 
-def observe(state: EngineState, now_ms: int, guess: Guess | None = None) -> Observed:
+def observe(
+    state: EngineState, now_ms: int, guess: Guess | None = None, aged_ms: int | None = None
+) -> Observed:
     """What the engine knows now. It is the one writer, so its sections are never stale."""
+    quotas = state.sharing.has_quotas
     return Observed(
+        sharing=state.sharing,
+        held=tuple((*whose, held) for whose, held in sorted(state.held.items())) if quotas else (),
+        weights=tuple(sorted((u, w) for u, w in state.weights.items() if w != 1)) if quotas else (),
+        aged_ms=aged_ms if quotas else None,
         plan_number=PlanNumber(state.next_plan),
         pools=tuple(state.pools[name] for name in sorted(state.pools)),
         workers=tuple(_observed(state, worker, now_ms, guess) for worker in state.workers.values()),
@@ -87,7 +95,15 @@ def _recent(removals_ms: list[int], pool: PoolSpec | None, now_ms: int) -> tuple
 
 
 def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess | None) -> ObservedWorker:
-    return ObservedWorker(
+    """The same object as last time when nothing about it has changed: a plan looks at all workers, and few of them change."""
+    on_it, use = running(state, worker, now_ms, guess), _use(state, worker)
+    looks = (
+        worker.state, worker.free, worker.free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
+        worker.cordoned, worker.standing, on_it, use,
+    )  # fmt: skip
+    if worker.seen is not None and worker.seen[0] == looks:
+        return worker.seen[1]
+    observed = ObservedWorker(
         spec=worker.spec,
         state=worker.state,
         cordoned=worker.cordoned,
@@ -98,9 +114,11 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
         idle_since_ms=worker.idle_since_ms,
         expires_at_ms=worker.expires_at_ms,
         standing=worker.standing,
-        running=running(state, worker, now_ms, guess),
-        use=_use(state, worker),
+        running=on_it,
+        use=use,
     )
+    worker.seen = (looks, observed)
+    return observed
 
 
 def _use(state: EngineState, worker: WorkerLife) -> WorkerUse | None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
+from herder.control import sharing
 from herder.control.auth import Principal, Role
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, NotKnown
@@ -43,13 +44,18 @@ TTL_LONGEST_S = LONGEST_S
 def apply(
     core: Core, who: Principal, request: ApplyRequest, changes: Changes, now_ms: int, *, dry_run: bool
 ) -> ApplyAnswer:
-    """Create or update pools. All of them or none."""
+    """Create or update pools, and how the fleet is shared. All of it or nothing."""
     who.require(Role.OPERATOR)
+    shared = sharing.wanted(core, request.sharing)
+    sharing_changes = sharing.differences(core.sharing, shared)
     wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
     if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
         raise Invalid(f"more than {POOLS_MAX} pools", field="pools")
     answers = [_difference(core.state.pools.get(pool.name), pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
+    if not dry_run and sharing_changes:
+        sharing.put_in_force(core, changes, shared)
+        sharing.tell(core, changes, sharing_changes, who, now_ms)
     if not dry_run:
         for pool, change in zip(wanted, answers, strict=True):
             if change.change != "unchanged":
@@ -70,6 +76,7 @@ def apply(
         dry_run=dry_run,
         price_per_hour_min_usd=usd_text(sum(p.min_workers * _price(p, min) for p in after.values())),
         price_per_hour_max_usd=usd_text(sum(p.max_workers * _price(p, max) for p in after.values())),
+        sharing=sharing_changes,
     )
 
 

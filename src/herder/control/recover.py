@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, select
 from herder.control.auth import Directory
 from herder.control.job_classes import decode_class
 from herder.control.recover_history import recover_history
-from herder.engine.attempt import ENDED_BY_ITSELF
+from herder.engine.attempt import ENDED_BY_ITSELF, hold
 from herder.engine.job import make_ready
 from herder.engine.state import (
     ENDED_RUNS_MAX,
@@ -300,6 +300,7 @@ def _attempts(connection: Connection, state: EngineState) -> None:
         if attempt.cancelling:
             worker.cancels.add((attempt.job, attempt.number))
         state.in_use[job_class.user] = state.in_use.get(job_class.user, ZERO).plus(job_class.request)
+        hold(state, job_class, 1)
 
 
 def _ended_runs(connection: Connection, state: EngineState) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from statistics import median_low
 
-from herder.decide.eta import Coming, Ending, Eta, Held, Scene, expected_start
+from herder.decide.eta import Coming, Ending, Eta, Held, Outlook, Scene
 from herder.decide.eta_record import EtaRecord
-from herder.decide.matching import Kind, kind_of_worker, may_use_kind
+from herder.decide.matching import Kind, asked_of_places, kind_of_worker, may_use_kind
 from herder.decide.run_times import RunTime, RunTimes, kinds_of
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, PoolName
@@ -34,7 +34,7 @@ class Starts:
     planned: Iterable[Action] = ()
     """What the planner would do now."""
     record: EtaRecord | None = None
-    _scenes: dict[object, Scene] = field(default_factory=dict)
+    _outlooks: dict[object, Outlook] = field(default_factory=dict)
     _kinds: dict[object, Kind | None] = field(default_factory=dict)
 
     def of(self, class_id: ClassId, before: int) -> Eta | None:
@@ -48,8 +48,7 @@ class Starts:
         if queue is None or not queue.count:
             return None
         target = self._queued(class_id)
-        scene = self._scene(target.job_class)
-        return expected_start(target, min(before, queue.count - 1), scene)
+        return self._outlook(target.job_class).start(target, min(before, queue.count - 1))
 
     def _queued(self, class_id: ClassId) -> QueuedClass:
         queue = self.state.queues[class_id]
@@ -60,16 +59,17 @@ class Starts:
             oldest_ready_at_ms=queue.oldest_ready_at_ms,
         )
 
-    def _scene(self, job_class: JobClass) -> Scene:
-        places = (job_class.pool, job_class.selector, job_class.tolerations)
-        scene = self._scenes.get(places)
-        if scene is None:
-            scene = self._scenes[places] = self._look(job_class)
-        return scene
+    def _outlook(self, job_class: JobClass) -> Outlook:
+        places = asked_of_places(job_class)
+        outlook = self._outlooks.get(places)
+        if outlook is None:
+            outlook = self._outlooks[places] = Outlook(scene=self._look(job_class))
+        return outlook
 
     def _look(self, job_class: JobClass) -> Scene:
         state = self.state
-        total, free = ZERO, ZERO
+        total = ZERO
+        free: dict[Resources, int] = {}
         live: dict[tuple[ClassId, int], int] = {}
         coming: list[Coming] = []
         for worker in state.workers.values():
@@ -81,7 +81,8 @@ class Starts:
             if worker.state is not WorkerState.READY or worker.cordoned:
                 continue
             total = total.plus(spec.allocatable)
-            free = free.plus(worker.free) if worker.free_slots > 0 else free
+            if worker.free_slots > 0:
+                free[worker.free] = free.get(worker.free, 0) + 1
             for attempt in worker.live.values():
                 ran_ms = _rounded(self.now_ms - attempt.assigned_at_ms)
                 live[attempt.class_id, ran_ms] = live.get((attempt.class_id, ran_ms), 0) + 1
@@ -97,7 +98,7 @@ class Starts:
         ]
         return Scene(
             total=total,
-            free=free,
+            free=tuple(free.items()),
             endings=_endings(state, live, self._guess),
             coming=coming,
             rivals=rivals,
@@ -124,7 +125,7 @@ class Starts:
 
     def _meet(self, one: JobClass, other: JobClass) -> bool:
         """Whether there is a place that both may use."""
-        if (one.pool, one.selector, one.tolerations) == (other.pool, other.selector, other.tolerations):
+        if asked_of_places(one) == asked_of_places(other):
             return True
         kinds = [kind for kind in self._kinds.values() if kind is not None]
         return any(may_use_kind(one, kind) and may_use_kind(other, kind) for kind in kinds)

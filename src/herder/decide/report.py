@@ -109,6 +109,10 @@ def unplaced(scene: Scene, rooms: Mapping[PoolName, Room], queue: QueueAnswer) -
         if homes.nowhere:
             reason = binding_reason(scene, rooms, queued, homes)
             result.append(UnplacedDemand(class_id=queued.class_id, count=homes.nowhere, reason=reason))
+    result += [
+        UnplacedDemand(class_id=each.queued.class_id, count=each.count, reason=each.reason)
+        for each in scene.held_back
+    ]
     return tuple(result)
 
 
@@ -216,6 +220,10 @@ def _nothing_to_do(scene: Scene, view: PoolView, queue: QueueAnswer, jobs: int) 
         return Reason(
             kind=ReasonKind.FROZEN, text=f"pool {name} is frozen, and nothing had to be done", evidence=seen
         )
+    if not jobs and scene.held_back:
+        waiting = sum(each.count for each in scene.held_back)
+        text = f"{waiting} queued jobs are held back by quotas, so no worker is made for them; no other waits for pool {name}"
+        return Reason(kind=ReasonKind.QUOTA, text=text, evidence=(*seen, ("held_back", waiting)))
     if not jobs:
         text = f"no queued job may use pool {name}; it has {there} workers and {coming} coming"
         return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=seen)

@@ -11,11 +11,13 @@ from herder.engine.queue import ReadyQueue
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass, JobState
 from herder.model.metric import MetricReading
+from herder.model.observed import ObservedWorker
 from herder.model.offer import OfferKey, OfferMemory
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured, WorkerUse
 from herder.model.resources import ZERO, Resources
+from herder.model.sharing import NO_SHARING, Amounts, Sharing
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -110,6 +112,8 @@ class WorkerLife:
     answer_number: int = 0
     use: WorkerUse | None = None
     """What it said last that it really uses. In memory only: a sample is worth nothing after half a minute."""
+    seen: tuple[object, ObservedWorker] | None = field(default=None, compare=False, repr=False)
+    """How it was last shown to the planner, and what it looked like then: most have not changed from plan to plan."""
 
     @property
     def takes_work(self) -> bool:
@@ -147,6 +151,7 @@ ENDED_RUNS_MAX = 10_000
 class EngineState:
     pools: dict[PoolName, PoolSpec] = field(default_factory=dict)
     weights: dict[UserName, int] = field(default_factory=dict)
+    sharing: Sharing = NO_SHARING
     classes: dict[ClassId, JobClass] = field(default_factory=dict)
     class_ids: dict[JobClass, ClassId] = field(default_factory=dict)
     queues: dict[ClassId, ReadyQueue] = field(default_factory=dict)
@@ -156,6 +161,8 @@ class EngineState:
     tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
     """The same for jobs of no batch."""
     in_use: dict[UserName, Resources] = field(default_factory=dict)
+    held: dict[tuple[UserName, str], Amounts] = field(default_factory=dict)
+    """What live attempts have, by user and project, as quotas count it."""
     usage: dict[tuple[UserName, str, PoolName], Usage] = field(default_factory=dict)
     ended_cost: dict[PoolName, int] = field(default_factory=dict)
     """Pico-USD of the workers that have ended."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from herder.model.ids import ClassId, PlanNumber, PoolName, WorkerName
+from herder.model.ids import ClassId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
 from herder.model.metric import MetricReading
 from herder.model.offer import OfferMemory
@@ -10,6 +10,7 @@ from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured, WorkerUse
 from herder.model.resources import Resources
 from herder.model.schedule import Window
+from herder.model.sharing import NO_SHARING, Amounts, Sharing
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -94,3 +95,10 @@ class Observed:
     offers: tuple[OfferMemory, ...] = ()
     windows: tuple[tuple[PoolName, tuple[Window, ...]], ...] = ()
     metrics: tuple[MetricReading, ...] = ()
+    sharing: Sharing = NO_SHARING
+    held: tuple[tuple[UserName, str, Amounts], ...] = ()
+    """What live attempts have, by user and project; only where there are quotas."""
+    weights: tuple[tuple[UserName, int], ...] = ()
+    """Of users who are not like all others; only where there are quotas."""
+    aged_ms: int | None = None
+    """Who was ready before has waited long: quotas keep room for it. None: nobody has."""

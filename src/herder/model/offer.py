@@ -50,6 +50,8 @@ class Offer:
     labels: tuple[tuple[str, str], ...]
     """The template's, and `zone` and `spot` where they are known: jobs may select them."""
     slots: int
+    gpu_model: str = ""
+    gpu_parts: int = 1
     zone: str = ""
     spot: bool = False
     most: int | None = None
@@ -92,6 +94,8 @@ def _offer(template: Template, zone: Zone, price: PicoUsd, *, spot: bool) -> Off
         price_pico_per_hour=price,
         labels=labels,
         slots=template.slots,
+        gpu_model=template.gpu_model,
+        gpu_parts=template.gpu_parts,
         zone=zone.name,
         spot=spot,
         most=zone.max_workers,

@@ -46,6 +46,7 @@ class ReasonKind(StrEnum):
     DISRUPTION_BUDGET = "disruption_budget"
     NOT_WORTH_MOVING = "not_worth_moving"
     # why a job still waits
+    QUOTA = "quota"
     AHEAD_IN_QUEUE = "ahead_in_queue"
     FAIR_SHARE = "fair_share"
     IN_FLIGHT = "in_flight"

@@ -78,6 +78,10 @@ class Template:
     """None: `offer.SPOT_PERCENT` of the price."""
     max_spot_price_pico_per_hour: PicoUsd | None = None
     """Dearer spot is not bought."""
+    gpu_model: str = ""
+    gpu_parts: int = 1
+    """Equal parts that each device is split into (time slicing, MIG). Above 1, `allocatable.gpu` counts parts, and only jobs
+    that ask for a share of a GPU run there."""
 
 
 class Consolidation(StrEnum):
@@ -146,6 +150,8 @@ class PoolSpec:
     """From request to ready; then the claim has failed. The sum of the documented provisioning steps."""
     dead_after_s: float = 45.0
     """Silence after which a worker counts as dead and its attempts are retried."""
+    minimum_run_s: float | None = None
+    """No attempt is preempted here before it has run so long; None: as `Preemption` says."""
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
     accepts_auto: bool = True
@@ -159,3 +165,10 @@ class PoolSpec:
     def measured(self) -> bool:
         """Whether workers are asked what they really use."""
         return self.cpu_pressure is not None or self.memory_pressure is not None
+
+    @property
+    def most_workers(self) -> int:
+        """The lower of the two maxima."""
+        return min(
+            self.max_workers, self.max_workers if self.max_live_workers is None else self.max_live_workers
+        )

@@ -1,8 +1,10 @@
 """What a server is started with, after flags, environment and herder.yaml have been put together."""
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from herder.model.pool import PoolSpec
 from herder.settings.sections import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
@@ -36,6 +38,8 @@ class ServerOptions:
     default_pools: tuple[PoolSpec, ...] = ()
     """Made in a store that has never had a pool, when `pools` says nothing."""
     users: tuple[UserSettings, ...] = ()
+    sharing: Mapping[str, Any] = field(default_factory=dict)
+    """The sections of fair sharing that the files have, in their plain form."""
     drivers: tuple[DriverSettings, ...] = field(
         default_factory=lambda: (DriverSettings(name="local", kind="local"),)
     )

@@ -5,6 +5,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import signal
 import socket
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from herder.api.application import application
+from herder.control import sharing
 from herder.control.clock import now_ms
 from herder.control.core import Core, CoreSettings
 from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
@@ -134,6 +136,11 @@ async def _run(
 async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> None:
     """What opening decided, and the pools of the files, before anybody can ask."""
     changes = opened.changes
+    if opened.sharing is not None:
+        sharing.take(core, sharing.wanted(core, json.loads(opened.sharing)))
+    shared = sharing.wanted(core, options.sharing)
+    if shared != core.sharing:
+        sharing.put_in_force(core, changes, shared)
     wanted = (
         options.pools if options.pools is not None or not opened.never_had_pools else options.default_pools
     )

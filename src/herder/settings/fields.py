@@ -113,7 +113,8 @@ def _plain(key: str, read: Callable[[Reading, Value], Any], schema: Schema, doc:
 
 
 def _pairs(key: str, attribute: str, doc: str) -> Field:
-    return Field(key=key, attribute=attribute, read=reading.pairs, write=dict, schema=_PAIRS, doc=doc)
+    read = reading.labels if key == "labels" else reading.pairs
+    return Field(key=key, attribute=attribute, read=read, write=dict, schema=_PAIRS, doc=doc)
 
 
 def _pressure(key: str, what: str, usual: str) -> Field:
@@ -241,6 +242,14 @@ POOL_FIELDS: tuple[Field, ...] = (
     _duration("drain_grace", "How long running attempts may go on after a drain began."),
     _duration("boot_timeout", "From request to ready; then the claim has failed."),
     _duration("dead_after", "Silence after which a worker counts as dead."),
+    Field(
+        key="minimum_run_time",
+        attribute="minimum_run_s",
+        read=reading.limit_duration,
+        write=_limit_text,
+        schema=_LIMIT,
+        doc="No attempt is preempted here before it has run so long; null: as fair_share says.",
+    ),
     _pairs("labels", "labels", "Labels of each worker, matched by the selectors of jobs."),
     Field(
         key="taints",
@@ -281,7 +290,19 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         schema=_SIZE,
         doc="Disk that jobs may use.",
     ),
-    _plain("gpu", reading.whole, _COUNT, "Whole GPUs."),
+    _plain("gpu", reading.whole, _COUNT, "GPUs, as devices."),
+    _plain(
+        "gpu_model",
+        reading.text,
+        {"type": "string"},
+        "Which GPUs these are, as in a100; jobs may ask for it.",
+    ),
+    _plain(
+        "gpu_parts",
+        reading.positive,
+        {"type": "integer", "minimum": 1},
+        "Equal parts that each GPU is split into. Above 1, only jobs that ask for a share of a GPU run here.",
+    ),
     Field(
         key="price_per_hour",
         attribute="price_pico_per_hour",

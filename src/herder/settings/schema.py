@@ -7,6 +7,14 @@ from herder.model.pool import TaintEffect
 from herder.settings.builtin import PRESETS
 from herder.settings.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
 from herder.settings.sections import MACHINE_KEYS, Role
+from herder.settings.sharing_fields import (
+    AGEING_FIELDS,
+    PREEMPTION_FIELDS,
+    PRIORITY_FIELDS,
+    PROJECT_FIELDS,
+    USER_QUOTA_FIELD,
+    quota_schema,
+)
 
 
 def json_schema() -> dict[str, Any]:
@@ -16,7 +24,11 @@ def json_schema() -> dict[str, Any]:
     pairs = {"type": "object", "additionalProperties": amount}
     driver = _object({"kind": text, "machine": machine, "settings": pairs})
     user = _object(
-        {"role": {"enum": [role.value for role in Role]}, "weight": {"type": "integer", "minimum": 1}}
+        {
+            "role": {"enum": [role.value for role in Role]},
+            "weight": {"type": "integer", "minimum": 1},
+            "quota": {**USER_QUOTA_FIELD.schema, "description": USER_QUOTA_FIELD.doc},
+        }
     )
     listen = {"type": "string", "examples": ["127.0.0.1:8765"]}
     server = {"listen": listen, "data_dir": text, "store_url": text, "public_url": text}
@@ -30,6 +42,14 @@ def json_schema() -> dict[str, Any]:
             "templates": _named({"$ref": "#/$defs/template"}),
             "pools": _named({"$ref": "#/$defs/pool"}),
             "users": _named(user),
+            "projects": _named(_object(_properties(PROJECT_FIELDS))),
+            "priority_classes": _named(_object(_properties(PRIORITY_FIELDS))),
+            "fair_share": _object(
+                {
+                    "ageing": _object(_plain_properties(AGEING_FIELDS)),
+                    "preemption": _object(_plain_properties(PREEMPTION_FIELDS)),
+                }
+            ),
             "server": _object(server),
             "metric_sources": _named(_source()),
         },
@@ -37,6 +57,7 @@ def json_schema() -> dict[str, Any]:
             "pool": _pool(),
             "template": _object(_properties(TEMPLATE_FIELDS)),
             "taint": _taint(),
+            "quota": quota_schema(),
             **_of_scaling(),
         },
     }
@@ -51,10 +72,11 @@ def _named(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _properties(fields: tuple[Field, ...]) -> dict[str, Any]:
-    return {
-        "name": {"type": "string"},
-        **{field.key: {**field.schema, "description": field.doc} for field in fields},
-    }
+    return {"name": {"type": "string"}, **_plain_properties(fields)}
+
+
+def _plain_properties(fields: tuple[Field, ...]) -> dict[str, Any]:
+    return {field.key: {**field.schema, "description": field.doc} for field in fields}
 
 
 def _pool() -> dict[str, Any]:

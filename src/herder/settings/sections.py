@@ -67,7 +67,7 @@ class MetricSource:
 
 
 DRIVER_KEYS = ("name", "kind", "machine", "settings")
-USER_KEYS = ("name", "role", "weight")
+USER_KEYS = ("name", "role", "weight", "quota")
 SOURCE_KEYS = ("name", "url", "timeout", "token_file", "token_env")
 SERVER_KEYS = ("listen", "data_dir", "store_url", "public_url")
 MACHINE_KEYS = ("cpu", "memory", "disk", "gpu")

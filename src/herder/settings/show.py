@@ -6,6 +6,7 @@ from herder.settings.durations import format_duration
 from herder.settings.load import Settings
 from herder.settings.pools import pool_to_plain, template_to_plain
 from herder.settings.sections import DriverSettings, MetricSource
+from herder.settings.sharing import sharing_to_plain
 
 
 def as_written(settings: Settings) -> dict[str, Any]:
@@ -15,12 +16,18 @@ def as_written(settings: Settings) -> dict[str, Any]:
 def expanded(settings: Settings) -> dict[str, Any]:
     """Every setting there is, also those nobody wrote. Loading it again gives the same settings."""
     server = settings.server
+    sharing = sharing_to_plain(settings.sharing)
+    quotas = sharing.pop("users")
     return {
         "drivers": {driver.name: _driver(driver) for driver in settings.drivers},
         "templates": {each.name: _unnamed(template_to_plain(each)) for each in settings.templates},
         "pools": {pool.name: _unnamed(pool_to_plain(pool)) for pool in settings.pools},
-        "users": {user.name: {"role": user.role.value, "weight": user.weight} for user in settings.users},
+        "users": {
+            user.name: {"role": user.role.value, "weight": user.weight, **quotas.get(user.name, {})}
+            for user in settings.users
+        },
         "metric_sources": {each.name: _source(each) for each in settings.metric_sources},
+        **sharing,
         "server": {
             "listen": f"{server.host}:{server.port}",
             **{

@@ -60,10 +60,8 @@ def _sqlite_settings(connection: DBAPIConnection, _record: object) -> None:
 
 def migrate(engine: Engine) -> None:
     """Bring the tables to this version's state. Raises StoreError when the data is from a newer version."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
+    config, scripts = _migrations()
+    known = known_revisions()
     try:
         with engine.begin() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
@@ -77,6 +75,17 @@ def migrate(engine: Engine) -> None:
                 command.upgrade(config, "head")
     except OperationalError as error:
         raise StoreError(f"cannot open the store at {engine.url.render_as_string()}: {error.orig}") from None
+
+
+def known_revisions() -> frozenset[str]:
+    """The schemas that this version can read."""
+    return frozenset(script.revision for script in _migrations()[1].walk_revisions())
+
+
+def _migrations() -> tuple[Config, ScriptDirectory]:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config, ScriptDirectory.from_config(config)
 
 
 class FileLock(AbstractContextManager["FileLock"]):

@@ -89,6 +89,8 @@ def apply_lines(answer: ApplyAnswer) -> Iterator[str]:
         for field, (before, after) in change.fields.items():
             shown = _templates if field == "templates" else _short
             yield f"    {field}: {shown(before)} → {shown(after)}"
+    for path, (before, after) in answer.sharing.items():
+        yield f"~ {path}: {_short(before)} → {_short(after)}"
     low, high = usd(answer.price_per_hour_min_usd), usd(answer.price_per_hour_max_usd)
     yield f"With these pools the fleet costs {low}/h at its minimum and {high}/h at its maximum."
 

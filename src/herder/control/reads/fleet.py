@@ -1,4 +1,4 @@
-"""Views of workers, pools, plans, events, users, and the one-look status."""
+"""Views of workers, pools, plans, events, and the one-look status."""
 
 import json
 from collections import Counter
@@ -32,7 +32,6 @@ from herder.wire.resources import (
     PoolView,
     Status,
     TemplateView,
-    UserView,
     WorkerView,
 )
 
@@ -185,6 +184,8 @@ def _pool(core: Core, pool: PoolSpec, cost_pico: int) -> PoolView:
                 slots=template.slots,
                 price_per_hour_usd=usd_text(template.price_pico_per_hour),
                 offers=_offers(template),
+                gpu_model=template.gpu_model,
+                gpu_parts=template.gpu_parts,
             )
             for template in pool.templates
         ],
@@ -321,13 +322,3 @@ async def event_page(
     rows = await core.read(lambda connection: connection.execute(query).all())
     items = [event_view(row) for row in rows[:limit]]
     return Page(items=items, next=str(items[-1].sequence) if len(rows) > limit else None)
-
-
-def user_views(core: Core) -> list[UserView]:
-    costs: Counter[str] = Counter()
-    for (user, _, _), used in core.state.usage.items():
-        costs[user] += used.cost_pico
-    return [
-        UserView(name=user.name, role=user.role, weight=user.weight, cost_usd=usd_text(costs[user.name]))  # type: ignore[arg-type]
-        for user in core.directory.users.values()
-    ]

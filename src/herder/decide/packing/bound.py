@@ -132,8 +132,8 @@ def _rounded(counts: Sequence[tuple[int, int]], room: int, threshold: int) -> in
 
 def _stepped(counts: Sequence[tuple[int, int]], room: int, steps: int) -> int:
     """An item counts as the whole parts of 1 / (steps + 1) that it exceeds; where it is an exact number of them, as it is."""
-    worth = Fraction(0)
+    worth = 0
     for size, count in counts:
         parts, rest = divmod(size * (steps + 1), room)
-        worth += count * (Fraction(size, room) if rest == 0 else Fraction(parts, steps))
-    return -(-worth.numerator // worth.denominator)
+        worth += count * parts * (steps + 1 if rest else steps)
+    return -(-worth // (steps * (steps + 1)))

@@ -5,15 +5,16 @@ returns nothing. `improve` is a number of steps (the same answer each time) or a
 clock at the edge: the answer then depends on how far one gets). What existing bins take is left as `pack` has it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 
+from herder.decide.packing.answer import Answer, Task, cost_of, score_of
 from herder.decide.packing.bound import lower_bound
 from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Packing
 from herder.decide.packing.opening import Known
 from herder.decide.packing.pack import fill_bins, first_runs, priced_worth, put_runs
-from herder.decide.packing.search import Answer, Task, cost_of, improve_answer, score_of
+from herder.decide.packing.search import improve_answer
 from herder.decide.packing.shapes import ShapeTable
 
 
@@ -40,7 +41,9 @@ def optimise(
     open_bins: Sequence[BinOffer],
     group_limits: Mapping[int, int] | None = None,
     improve: Callable[[], bool] | int = 0,
+    finer: Set[int] = frozenset(),
 ) -> Optimised:
+    """`finer`: limit groups in which many small bins are preferred to few large ones that cost the same."""
     table = ShapeTable(items)
     if not table.shapes:
         return Optimised(
@@ -53,7 +56,7 @@ def optimise(
     left = [shape.left for shape in table.shapes]
     best, bound = Answer((), (sum(left), 0, 0)), 0
     if any(left):
-        best = _first(table, open_bins, limits, known)
+        best = _first(table, open_bins, limits, known, finer)
         bound = _bound(table, demand, left, best, bins, open_bins, limits)
         steps = _steps(improve) if isinstance(improve, int) else improve
         if cost_of(best.runs) > bound or best.score[0]:
@@ -73,9 +76,13 @@ def _steps(count: int) -> Callable[[], bool]:
 
 
 def _first(
-    table: ShapeTable, offers: Sequence[BinOffer], group_limits: Mapping[int, int], known: Known
+    table: ShapeTable,
+    offers: Sequence[BinOffer],
+    group_limits: Mapping[int, int],
+    known: Known,
+    finer: Set[int],
 ) -> Answer:
-    runs = first_runs(table, offers, group_limits, known)
+    runs = first_runs(table, offers, group_limits, known, finer)
     return Answer(tuple(runs), score_of(runs, sum(shape.left for shape in table.shapes)))
 
 

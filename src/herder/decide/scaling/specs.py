@@ -1,5 +1,6 @@
 """From an offer to the full specification of a worker. Used by the planner and by a scale request made by hand."""
 
+from herder.decide.matching import template_labels
 from herder.model.ids import PlanNumber, worker_name
 from herder.model.offer import Offer
 from herder.model.pool import PoolSpec
@@ -16,7 +17,7 @@ def worker_spec(pool: PoolSpec, template: Offer, plan: PlanNumber, ordinal: int,
         allocatable=template.allocatable,
         slots=template.slots,
         price_pico_per_hour=template.price_pico_per_hour,
-        labels=tuple(sorted({**dict(pool.labels), **dict(template.labels)}.items())),
+        labels=template_labels(pool, template),
         taints=pool.taints,
         zone=template.zone,
         spot=template.spot,

@@ -76,7 +76,7 @@ class Herder:
         self.new_per_cycle = new_per_cycle
         self.min_workers = min_workers
         self.state = EngineState()
-        self.placer = Placer()
+        self.placer = Placer(sampling=False)
         self.machines: dict[WorkerName, Worker] = {}
         self.names: dict[int, WorkerName] = {}
         """By the world's number."""
@@ -249,10 +249,16 @@ class Herder:
             name=POOL,
             templates=templates,
             min_workers=self.min_workers,
-            max_workers=self.max_workers,
+            max_workers=self._most(world),
             new_workers_per_cycle=self.new_per_cycle,
             idle_timeout_s=float(self.idle_s),
         )
+
+    def _most(self, world: World) -> int:
+        """Where every template has a quota, the pool's owner knows what they come to."""
+        quotas = [template.most for template in world.templates if template.most is not None]
+        known = len(quotas) == len(world.templates)
+        return max(self.min_workers, min(self.max_workers, sum(quotas))) if known else self.max_workers
 
 
 def _resources(world: World, packed: int) -> Resources:

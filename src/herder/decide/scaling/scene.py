@@ -96,9 +96,7 @@ def survey(observed: Observed, now_ms: int) -> Scene:
         )
         for view in pools
     }
-    worker_kinds = {
-        worker.name: number for view in pools for worker, number in _numbered(view, kinds)
-    }
+    worker_kinds = {worker.name: number for view in pools for worker, number in _numbered(view, kinds)}
     waiting = (queued for queued in observed.queued if queued.count > 0)
     return Scene(
         pools=pools,

@@ -5,7 +5,7 @@ class of jobs has newly come to wait, all workers with room, oldest first, a bou
 workers `Waiting` says which of the waiting classes can get anything at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -71,15 +71,17 @@ class Placer:
             waiting,
             self.run_times,
             self.ageing_at(now_ms),
-            {worker.spec.name for worker in workers},
+            {worker.spec.name for worker in workers} if self.holds.by_worker else (),
             now_ms,
         )
-        if holds:
-            workers = _with_kept(state, workers, holds, now_ms)
-        if len(workers) <= FEW_WORKERS:
-            self._fill_few(state, changes, workers, now_ms)
+        if len(workers) > FEW_WORKERS and not holds and len(pending := self.waiting.all(state)) == 1:
+            self._fill_with(state, changes, pending, workers, now_ms)
         else:
-            self._fill(state, changes, workers, now_ms)
+            workers.sort(key=_age)
+            if holds:
+                workers = _with_kept(state, workers, holds, now_ms)
+            fill = self._fill_few if len(workers) <= FEW_WORKERS else self._fill
+            fill(state, changes, workers, now_ms)
         if self.sampling:
             self.samples.look(state, self.run_times, now_ms)
 
@@ -112,6 +114,35 @@ class Placer:
             self.waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
             workers = [worker for worker in workers if worker.takes_work and self.waiting.has_room(worker)]
 
+    def _fill_with(
+        self,
+        state: EngineState,
+        changes: Changes,
+        pending: list[PendingClass],
+        workers: list[WorkerLife],
+        now_ms: int,
+    ) -> None:
+        """One class waits alone, as most jobs do that are submitted singly: the oldest workers with room take it, as many as it
+        takes, and `place` is spared the sight of the others."""
+        (item,) = pending
+        request, left = item.job_class.request, item.count
+        chosen = []
+        for worker in sorted(_roomy(workers, request), key=_age):
+            if self.waiting.may_use(state, item.class_id, worker):
+                chosen.append(worker)
+                left -= min(worker.free_slots, request.how_many_in(worker.free))
+                if left <= 0:
+                    break
+        if chosen:
+            self._place(state, changes, pending, chosen, now_ms)
+            self.waiting.all(state)  # forgets what is empty now
+        else:
+            self._nothing_fits(state, pending)
+
+    def _nothing_fits(self, state: EngineState, pending: list[PendingClass]) -> None:
+        """What `place` would come to: nobody gets anything, and who is owed something still is."""
+        state.stirred_users.update(user for item in pending if self.deficits.get(user := item.job_class.user))
+
     def _fill(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
         look, start = FIRST_WORKERS, 0
         pending = self.waiting.all(state)
@@ -119,6 +150,7 @@ class Placer:
             some = list(islice(workers, start, start + look))
             for _ in range(QUOTA_ROUNDS_MAX):
                 if not self.holds.by_worker and not _might_fit(pending, some):
+                    self._nothing_fits(state, pending)
                     break
                 placed = self._place(state, changes, pending, some, now_ms).assignments
                 pending = self.waiting.all(state)
@@ -167,14 +199,27 @@ class Placer:
 
 
 def _open(state: EngineState, names: list[WorkerName], waiting: Waiting) -> list[WorkerLife]:
-    """Those of them that take work and have room for something, oldest first."""
-    workers = [
+    """Those of them that take work and have room for something."""
+    if waiting.least is None:
+        return []
+    known = state.workers
+    there = [worker for name in names if (worker := known.get(name)) is not None]
+    return [worker for worker in _roomy(there, waiting.least) if worker.takes_work]
+
+
+def _roomy(workers: Iterable[WorkerLife], request: Resources) -> list[WorkerLife]:
+    """`Resources.fits_in` written out: when a job arrives all workers are looked at."""
+    cpu, memory, disk, gpu = request
+    return [
         worker
-        for name in names
-        if (worker := state.workers.get(name)) is not None and worker.takes_work and waiting.has_room(worker)
+        for worker in workers
+        if (free := worker.free)[0] >= cpu and free[1] >= memory and free[2] >= disk and free[3] >= gpu
     ]
-    workers.sort(key=lambda worker: (worker.requested_at_ms, worker.spec.name))
-    return workers
+
+
+def _age(worker: WorkerLife) -> tuple[int, WorkerName]:
+    """Sorts the oldest first, as `place` does."""
+    return worker.requested_at_ms, worker.spec.name
 
 
 def _might_fit(pending: list[PendingClass], workers: list[WorkerLife]) -> bool:

@@ -18,7 +18,7 @@ from herder.decide.run_times import ALL_JOBS, RunTimes, kinds_of
 from herder.engine.attempt import assign
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.changes import Changes
-from herder.model.ids import UserName, WorkerName
+from herder.model.ids import ClassId, UserName, WorkerName
 from herder.model.resources import ZERO
 
 #: Workers looked at in the first go of a pass; doubled while jobs are left. Small, because most passes place little.
@@ -41,12 +41,24 @@ class Placer:
     waiting: Waiting = field(default_factory=Waiting)
     holds: Holds = field(default_factory=Holds)
     samples: Samples = field(default_factory=Samples)
+    _placed: dict[ClassId, None] = field(default_factory=dict)
+    """Classes of which jobs have started in this pass."""
     _scaled: Ageing | None = None
     _scaled_until_ms: int = 0
 
     def run(self, state: EngineState, changes: Changes, now_ms: int) -> None:
         """Assign what can be assigned now."""
         self._learn(state)
+        self.samples.came(state.stirred_queues)
+        self._pass(state, changes, now_ms)
+        self.samples.placed(state, self._placed, now_ms)
+        self._placed.clear()
+
+    def planned(self, state: EngineState, now_ms: int) -> None:
+        """After a plan was applied: what is expected of those that still wait may now be noted."""
+        self.samples.watch(state, self.run_times, now_ms)
+
+    def _pass(self, state: EngineState, changes: Changes, now_ms: int) -> None:
         fresh, state.fresh_demand = state.fresh_demand, False
         names = list(state.workers if fresh else state.open_workers)
         if not names:
@@ -74,7 +86,6 @@ class Placer:
             self._fill_few(state, changes, workers, now_ms)
         else:
             self._fill(state, changes, workers, now_ms)
-        self.samples.look(state, self.run_times, now_ms)
 
     def ageing_at(self, now_ms: int) -> Ageing:
         """The settings, scaled to the jobs that were seen."""
@@ -137,6 +148,7 @@ class Placer:
         self.deficits.update(placement.deficits)
         state.stirred_users.update(placement.deficits)
         for item in placement.assignments:
+            self._placed[item.class_id] = None
             self.waiting.served(state.classes[item.class_id])
             assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)
         for name in placement.kept:

@@ -19,7 +19,7 @@ from herder.decide.run_times import ALL_JOBS, RunTimes, kinds_of
 from herder.engine.attempt import assign
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.changes import Changes
-from herder.model.ids import UserName, WorkerName
+from herder.model.ids import ClassId, UserName, WorkerName
 from herder.model.resources import ZERO, Resources
 
 #: Times that the same workers are asked again, because a quota was granted to jobs that found no room.
@@ -47,12 +47,28 @@ class Placer:
     within: QuotaKeeper = field(default_factory=QuotaKeeper)
     sampling: bool = True
     """Whether expectations are noted and compared. Nothing is decided by them: a simulation that nobody asks for them goes without."""
+    _placed: dict[ClassId, None] = field(default_factory=dict)
+    """Classes of which jobs have started in this pass."""
     _scaled: Ageing | None = None
     _scaled_until_ms: int = 0
 
     def run(self, state: EngineState, changes: Changes, now_ms: int) -> None:
         """Assign what can be assigned now."""
         self._learn(state)
+        if not self.sampling:
+            self._pass(state, changes, now_ms)
+            return
+        self.samples.came(state.stirred_queues)
+        self._pass(state, changes, now_ms)
+        self.samples.placed(state, self._placed, now_ms)
+        self._placed.clear()
+
+    def planned(self, state: EngineState, now_ms: int) -> None:
+        """After a plan was applied: what is expected of those that still wait may now be noted."""
+        if self.sampling:
+            self.samples.watch(state, self.run_times, now_ms)
+
+    def _pass(self, state: EngineState, changes: Changes, now_ms: int) -> None:
         fresh, state.fresh_demand = state.fresh_demand, False
         names = list(state.workers if fresh or self.within.stirred(state) else state.open_workers)
         if not names:
@@ -82,8 +98,6 @@ class Placer:
                 workers = _with_kept(state, workers, holds, now_ms)
             fill = self._fill_few if len(workers) <= FEW_WORKERS else self._fill
             fill(state, changes, workers, now_ms)
-        if self.sampling:
-            self.samples.look(state, self.run_times, now_ms)
 
     def set_ageing(self, ageing: Ageing) -> None:
         """Other settings, from now on."""
@@ -190,6 +204,8 @@ class Placer:
         self.deficits.update(placement.deficits)
         state.stirred_users.update(placement.deficits)
         for item in placement.assignments:
+            if self.sampling:
+                self._placed[item.class_id] = None
             self.waiting.served(state.classes[item.class_id])
             self.within.served(item.class_id)
             assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)

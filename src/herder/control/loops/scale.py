@@ -21,6 +21,7 @@ async def run(core: Core) -> None:
     last_report = b""
     while True:
         last_report = await cycle(core, last_report)
+        core.placer.planned(core.state, now_ms())
         try:
             await asyncio.wait_for(core.demand_changed.wait(), core.settings.scale_period_s)
             await asyncio.sleep(core.settings.scale_settle_s)

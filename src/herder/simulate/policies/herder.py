@@ -99,6 +99,7 @@ class Herder:
         self._submit(world, changes, now_ms)
         self._place(world, now_ms)
         plan = self._plan(world, now_ms) if self._worth_planning(world, now_ms) else None
+        self.placer.planned(self.state, now_ms)
         self.state.dirty_workers.clear()
         self.state.dirty_usage.clear()
         return self._wake_s(world, plan)

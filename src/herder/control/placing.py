@@ -70,16 +70,20 @@ class Placer:
 
     def _pass(self, state: EngineState, changes: Changes, now_ms: int) -> None:
         fresh, state.fresh_demand = state.fresh_demand, False
-        names = list(state.workers if fresh or self.within.stirred(state) else state.open_workers)
-        if not names:
+        everywhere = fresh or self.within.stirred(state)
+        known = state.workers
+        if not (known if everywhere else state.open_workers):
             return
+        changed = (
+            known.values() if everywhere else [known[name] for name in state.open_workers if name in known]
+        )
         state.open_workers.clear()
         waiting = self.waiting
         waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
         if waiting.empty:
             self.deficits.clear()
             return
-        workers = _open(state, names, waiting)
+        workers = _open(changed, waiting)
         if not workers:
             return
         holds = self.holds.prepare(
@@ -214,13 +218,11 @@ class Placer:
         return placement
 
 
-def _open(state: EngineState, names: list[WorkerName], waiting: Waiting) -> list[WorkerLife]:
+def _open(workers: Iterable[WorkerLife], waiting: Waiting) -> list[WorkerLife]:
     """Those of them that take work and have room for something."""
     if waiting.least is None:
         return []
-    known = state.workers
-    there = [worker for name in names if (worker := known.get(name)) is not None]
-    return [worker for worker in _roomy(there, waiting.least) if worker.takes_work]
+    return [worker for worker in _roomy(workers, waiting.least) if worker.takes_work]
 
 
 def _roomy(workers: Iterable[WorkerLife], request: Resources) -> list[WorkerLife]:

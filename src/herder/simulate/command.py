@@ -16,6 +16,7 @@ from herder.cli.output.formats import Format
 from herder.cli.output.progress import progress
 from herder.cli.session import Session, session
 from herder.cli.shape import command, noun
+from herder.simulate import verify_command
 
 if TYPE_CHECKING:
     from herder.simulate.beside import Ran
@@ -112,6 +113,7 @@ def add_to(app: typer.Typer) -> None:
     )
     group.callback()(simulate_one)
     command(group, "compare", example="herder simulate compare --trace jobs.csv.gz -o json")(compare)
+    verify_command.add_to(group)
     app.add_typer(group, name="simulate")
 
 

@@ -1,8 +1,9 @@
 """Placement of ready jobs on free workers: the engine's state as `decide.placement` wants it, and its answer back.
 
 Called once per hand-over to the store. Looks only at what may have changed: workers whose capacity was freed, or, when a
-class of jobs has newly come to wait, all workers with room, oldest first, a bounded number at a time. For a few freed
-workers `Waiting` says which of the waiting classes can get anything at all.
+class of jobs has newly come to wait, all workers with room, a bounded number at a time: first those that will have work
+for longest anyway (`Lasting`), of equals the oldest, so that the others fall empty and can go. For a few freed workers
+`Waiting` says which of the waiting classes can get anything at all.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from herder.control.holds import Holds, backfill_ms, open_worker
+from herder.control.lasting import Lasting
 from herder.control.samples import Samples
 from herder.control.waiting import Waiting
 from herder.decide.ageing import Ageing
@@ -41,6 +43,7 @@ class Placer:
     waiting: Waiting = field(default_factory=Waiting)
     holds: Holds = field(default_factory=Holds)
     samples: Samples = field(default_factory=Samples)
+    lasting: Lasting = field(default_factory=Lasting)
     _scaled: Ageing | None = None
     _scaled_until_ms: int = 0
 
@@ -60,6 +63,7 @@ class Placer:
         workers = _open(state, names, waiting)
         if not workers:
             return
+        self.lasting.longest_first(state, workers, now_ms)
         holds = self.holds.prepare(
             state,
             waiting,
@@ -86,8 +90,9 @@ class Placer:
     def _learn(self, state: EngineState) -> None:
         ended = state.ended_runs
         while ended:
-            class_id, run_ms = ended.popleft()
+            class_id, assigned_at_ms, run_ms = ended.popleft()
             self.run_times.learn(kinds_of(state.classes[class_id]), run_ms)
+            self.lasting.learn(class_id, assigned_at_ms, run_ms)
 
     def _fill_few(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
         """Until nothing that waits fits any more: who would get nothing at first may get what others could not use."""
@@ -122,7 +127,7 @@ class Placer:
         users = dict.fromkeys(item.job_class.user for item in pending)
         placement = place(
             pending,
-            [open_worker(worker) for worker in workers],
+            [open_worker(worker, self.lasting.left_ms(worker.spec.name)) for worker in workers],
             _shares(state, users),
             total=self.waiting.total,
             deficits={user: owed for user in users if (owed := self.deficits.get(user))},
@@ -145,14 +150,12 @@ class Placer:
 
 
 def _open(state: EngineState, names: list[WorkerName], waiting: Waiting) -> list[WorkerLife]:
-    """Those of them that take work and have room for something, oldest first."""
-    workers = [
+    """Those of them that take work and have room for something."""
+    return [
         worker
         for name in names
         if (worker := state.workers.get(name)) is not None and worker.takes_work and waiting.has_room(worker)
     ]
-    workers.sort(key=lambda worker: (worker.requested_at_ms, worker.spec.name))
-    return workers
 
 
 def _with_kept(

@@ -159,7 +159,7 @@ class _Around:
     ) -> None:
         self._call = call
         self._waiting = {queued.class_id: queued for queued in waiting}
-        self._workers = {worker.name: worker for worker in sorted(workers, key=_age)}
+        self._workers = {worker.name: worker for worker in sorted(workers, key=lambda worker: worker.rank)}
         self._known = known
         self._deficits = deficits
         self._holds = holds
@@ -236,7 +236,3 @@ class _Around:
             self._waiting[class_id] = replace(queued, count=queued.count - count)
         else:
             del self._waiting[class_id]
-
-
-def _age(worker: OpenWorker) -> tuple[int, WorkerName]:
-    return worker.requested_at_ms, worker.name

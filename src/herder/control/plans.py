@@ -11,8 +11,9 @@ import msgspec
 from herder.control.core import Core
 from herder.control.schedules import windows
 from herder.decide.run_times import Kind, RunTime, kinds_of
+from herder.decide.scaling.stock import boot_ms, learn
 from herder.engine.state import EngineState, WorkerLife
-from herder.engine.worker import claim, drain
+from herder.engine.worker import claim, drain, history_of
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, PlanNumber
 from herder.model.job import JobClass
@@ -20,6 +21,7 @@ from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedC
 from herder.model.plan import CreateWorker, Plan
 from herder.model.pool import Consolidation, PoolSpec
 from herder.model.records import PlanRecord
+from herder.model.stock import Rises
 
 #: From the kinds of a job class to what was learned of their run times.
 Guess = Callable[[tuple[Kind, ...]], RunTime]
@@ -51,6 +53,7 @@ def observe(state: EngineState, now_ms: int, guess: Guess | None = None) -> Obse
                     last_shrunk_at_ms=history.last_shrunk_at_ms,
                     removals_ms=_recent(history.removals_ms, state.pools.get(pool), now_ms),
                     boot_s=history.boot_s,
+                    rises=tuple(sorted(history.rises.items())),
                 ),
             )
             for pool, history in sorted(state.history.items())
@@ -137,6 +140,15 @@ def plain_plan(plan: Plan) -> dict[str, Any]:
         for action in plan.actions
     ]
     return body
+
+
+def remember_needs(state: EngineState, plan: Plan) -> None:
+    """What the plan saw of the demand is learned from, whether it acts or not. Dry runs leave no trace."""
+    for pool, template, need in plan.needs:
+        history = history_of(state, pool)
+        known = history.rises.get(template, Rises())
+        if history.boot_s is not None:
+            history.rises[template] = learn(known, need, boot_ms(history.boot_s), plan.made_at_ms)
 
 
 def record_plan(state: EngineState, changes: Changes, plan: Plan) -> None:

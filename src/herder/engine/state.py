@@ -14,6 +14,7 @@ from herder.model.offer import OfferKey, OfferMemory
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.resources import ZERO, Resources
+from herder.model.stock import Rises
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -131,6 +132,8 @@ class CreateHistory:
     removals_ms: list[int] = field(default_factory=list)
     """When workers were drained because less was needed: the newest, at most `REMOVALS_MOST`."""
     boot_s: float | None = None
+    rises: dict[str, Rises] = field(default_factory=dict)
+    """By template. Not stored: after a restart it is learned anew."""
 
 
 #: Ends of attempts that wait to be learned from; more than that between two passes, and the oldest teach nothing.

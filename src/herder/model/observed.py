@@ -8,6 +8,7 @@ from herder.model.offer import OfferMemory
 from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
 from herder.model.schedule import Window
+from herder.model.stock import Rises
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -72,6 +73,8 @@ class PoolHistory:
     """When workers were drained because less was needed, within the pool's `scale_down_period_s`."""
     boot_s: float | None = None
     """How long workers took lately from request to ready; None: none has."""
+    rises: tuple[tuple[str, Rises], ...] = ()
+    """By template, what was learned of sudden demand; only in pools that weigh waiting against idle workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

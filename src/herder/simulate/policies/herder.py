@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from herder.control.placing import Placer
-from herder.control.plans import observe, record_plan
+from herder.control.plans import observe, record_plan, remember_needs
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.engine.attempt import ended
@@ -34,6 +34,8 @@ BEGIN_MS = 1_000_000_000_000
 SCALE_PERIOD_S = 1.0
 #: With jobs waiting and nothing to be done about it, the planner is asked again after so long.
 STUCK_S = 60.0
+#: Where idle workers are weighed against waiting, at the latest after so long: a worker is kept for minutes to hours.
+LOOK_MS = 60_000
 #: The world does interrupted work again for as long as it takes, so that policies can be compared.
 UNTIL_DONE = RetryPolicy(attempts_max=10**9)
 
@@ -66,6 +68,7 @@ class Herder:
         max_workers: int = 100_000,
         new_per_cycle: int = 10,
         min_workers: int = 0,
+        wait_worth: int | None = None,
     ) -> None:
         if min_workers > max_workers:
             raise ValueError(
@@ -75,6 +78,7 @@ class Herder:
         self.max_workers = max_workers
         self.new_per_cycle = new_per_cycle
         self.min_workers = min_workers
+        self.wait_worth = wait_worth
         self.state = EngineState()
         self.placer = Placer()
         self.machines: dict[WorkerName, Worker] = {}
@@ -86,6 +90,8 @@ class Herder:
         self._classes: dict[tuple[str, int], ClassId] = {}
         self._templates: dict[str, int] = {}
         self._idle_names: set[WorkerName] = set()
+        self._look_ms = 0
+        """Where idle workers are weighed: when they are looked at again though nothing happens."""
 
     def decide_now(self, world: World) -> float | None:
         if not self.state.pools:
@@ -94,7 +100,7 @@ class Herder:
         self._report(world, changes, now_ms)
         self._submit(world, changes, now_ms)
         self._place(world, now_ms)
-        plan = self._plan(world, now_ms) if self._worth_planning(now_ms) else None
+        plan = self._plan(world, now_ms) if self._worth_planning(world, now_ms) else None
         self.state.dirty_workers.clear()
         self.state.dirty_usage.clear()
         return self._wake_s(world, plan)
@@ -163,9 +169,12 @@ class Herder:
             self._idle_names.discard(name)
             world.place(self.indexes[JobId(record.job_id)], self.machines[name])
 
-    def _worth_planning(self, now_ms: int) -> bool:
-        """A server plans every second; in between nothing changes but the time, which matters to idle workers only."""
+    def _worth_planning(self, world: World, now_ms: int) -> bool:
+        """A server plans every second; in between nothing changes but the time, which matters to idle workers only. Where they
+        are weighed, it also matters that jobs came."""
         if any(queue.count for queue in self.state.queues.values()) or not self.state.workers:
+            return True
+        if self.wait_worth is not None and (world.arrived or now_ms >= self._look_ms):
             return True
         return self._next_idle_ms() <= now_ms
 
@@ -175,11 +184,15 @@ class Herder:
             for name in self._idle_names
             if (life := self.state.workers.get(name)) is not None and life.idle_since_ms is not None
         ]
-        return min(since) + int(self.idle_s * 1000) if since else 2**62
+        if not since or self.wait_worth is not None:
+            return self._look_ms if since else 2**62
+        return min(since) + int(self.idle_s * 1000)
 
     def _plan(self, world: World, now_ms: int) -> Plan:
+        self._look_ms = now_ms + LOOK_MS
         observed = observe(self.state, now_ms, self.placer.run_times.guess)
         plan = decide(observed, now_ms)
+        remember_needs(self.state, plan)
         if self.on_plan is not None:
             self.on_plan(observed, plan)
         if plan.empty:
@@ -251,6 +264,7 @@ class Herder:
             max_workers=self.max_workers,
             new_workers_per_cycle=self.new_per_cycle,
             idle_timeout_s=float(self.idle_s),
+            wait_worth=self.wait_worth,
         )
 
 

@@ -18,6 +18,7 @@ from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured, WorkerUse
 from herder.model.resources import ZERO, Resources
 from herder.model.sharing import NO_SHARING, Amounts, Sharing
+from herder.model.stock import Rises
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -141,6 +142,8 @@ class CreateHistory:
     boot_s: float | None = None
     pressed_since_ms: dict[Measured, int] = field(default_factory=dict)
     """Since when the threshold of a pressure is passed; in memory only, a new server begins to count anew."""
+    rises: dict[str, Rises] = field(default_factory=dict)
+    """By template. Not stored: after a restart it is learned anew."""
 
 
 #: Ends of attempts that wait to be learned from; more than that between two passes, and the oldest teach nothing.

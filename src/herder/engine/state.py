@@ -37,6 +37,10 @@ class LiveAttempt:
     started_at_ms: int | None = None
     price_pico_per_hour: int = 0
     cancelling: bool = False
+    preempted_for: str = ""
+    """Why it was asked to stop for another job; empty when it was not."""
+    preempted: int = 0
+    """How many earlier attempts of the job were preempted."""
     hand_over: int = 0
     """Which hand-over to the store carries it: told to the worker only once that one is durable."""
 
@@ -74,6 +78,8 @@ class BatchLife:
     """Names of jobs, while the batch is open."""
     tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
     """Its queued jobs that were tried before: (attempts, own failures)."""
+    preempted: dict[JobId, int] = field(default_factory=dict)
+    """Its queued jobs that were preempted, and how often."""
     bunches: list[tuple[int, JobId, int]] = field(default_factory=list)
     """(first position, first job, count), while the batch is open."""
 
@@ -163,6 +169,7 @@ class EngineState:
     live: dict[JobId, LiveAttempt] = field(default_factory=dict)
     tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
     """The same for jobs of no batch."""
+    preempted: dict[JobId, int] = field(default_factory=dict)
     in_use: dict[UserName, Resources] = field(default_factory=dict)
     held: dict[tuple[UserName, str], Amounts] = field(default_factory=dict)
     """What live attempts have, by user and project, as quotas count it."""
@@ -206,6 +213,9 @@ class EngineState:
 
     def tried_of(self, batch: BatchId | None) -> dict[JobId, tuple[int, int]]:
         return self.tried if batch is None else self.batches[batch].tried
+
+    def preempted_of(self, batch: BatchId | None) -> dict[JobId, int]:
+        return self.preempted if batch is None else self.batches[batch].preempted
 
     def queue(self, class_id: ClassId) -> ReadyQueue:
         self.stirred_queues.add(class_id)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from heapq import nlargest
 
+from herder.control.quota_keeper import may_start
 from herder.control.waiting import Waiting
 from herder.decide.ageing import Ageing
 from herder.decide.board import OpenWorker
@@ -71,7 +72,7 @@ class Holds:
         most = ageing.reservations(len(state.workers))
         if len(self.by_worker) >= most:
             return
-        heads = waiting.oldest(state, now_ms - ageing.reserve_after_ms, HEADS_MAX)
+        heads = may_start(state, waiting.oldest(state, now_ms - ageing.reserve_after_ms, HEADS_MAX))
         heads.sort(
             key=lambda head: waiting.turn(head, now_ms - ageing.overdue_times * ageing.reserve_after_ms)
         )
@@ -107,7 +108,7 @@ def _candidates(state: EngineState, head: QueuedClass, taken: Collection[WorkerN
     return nlargest(LOOK_MAX, found, key=lambda worker: (worker.free, worker.spec.name))
 
 
-def open_worker(worker: WorkerLife) -> OpenWorker:
+def open_worker(worker: WorkerLife, work_left_ms: int = 0) -> OpenWorker:
     return OpenWorker(
         name=worker.spec.name,
         pool=worker.spec.pool,
@@ -116,6 +117,7 @@ def open_worker(worker: WorkerLife) -> OpenWorker:
         labels=worker.spec.labels,
         taints=worker.spec.taints,
         requested_at_ms=worker.requested_at_ms,
+        work_left_ms=work_left_ms,
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, select
 from herder.control.auth import Directory
 from herder.control.job_classes import decode_class
 from herder.control.recover_history import recover_history
-from herder.engine.attempt import ENDED_BY_ITSELF
+from herder.engine.attempt import ENDED_BY_ITSELF, hold
 from herder.engine.job import make_ready
 from herder.engine.state import (
     ENDED_RUNS_MAX,
@@ -141,6 +141,8 @@ def _worker(row: Row[Any]) -> WorkerLife:
         taints=tuple(Taint(key=k, value=v, effect=TaintEffect(e)) for k, v, e in plain["taints"]),
         plan=PlanNumber(row.plan),
         reason=plain["reason"],
+        zone=plain.get("zone", ""),
+        spot=plain.get("spot", False),
     )
     return WorkerLife(
         spec=spec,
@@ -298,6 +300,7 @@ def _attempts(connection: Connection, state: EngineState) -> None:
         if attempt.cancelling:
             worker.cancels.add((attempt.job, attempt.number))
         state.in_use[job_class.user] = state.in_use.get(job_class.user, ZERO).plus(job_class.request)
+        hold(state, job_class, 1)
 
 
 def _ended_runs(connection: Connection, state: EngineState) -> None:
@@ -313,7 +316,8 @@ def _ended_runs(connection: Connection, state: EngineState) -> None:
     )
     rows = connection.execute(query).all()
     for class_id, assigned_at_ms, ended_at_ms in reversed(rows):
-        state.ended_runs.append((ClassId(class_id), max(0, ended_at_ms - assigned_at_ms)))
+        run_ms = max(0, ended_at_ms - assigned_at_ms)
+        state.ended_runs.append((ClassId(class_id), assigned_at_ms, run_ms))
 
 
 def _numbers(connection: Connection, state: EngineState) -> None:

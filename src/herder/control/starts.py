@@ -10,7 +10,7 @@ from statistics import median_low
 
 from herder.decide.eta import Coming, Ending, Eta, Held, Outlook, Scene
 from herder.decide.eta_record import EtaRecord
-from herder.decide.matching import Kind, kind_of_worker, may_use_kind
+from herder.decide.matching import Kind, asked_of_places, kind_of_worker, may_use_kind
 from herder.decide.run_times import RunTime, RunTimes, kinds_of
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, PoolName
@@ -72,7 +72,7 @@ class Starts:
         )
 
     def _outlook(self, job_class: JobClass) -> Outlook:
-        places = (job_class.pool, job_class.selector, job_class.tolerations)
+        places = asked_of_places(job_class)
         outlook = self._outlooks.get(places)
         if outlook is None:
             outlook = self._outlooks[places] = Outlook(scene=self._look(job_class))
@@ -140,7 +140,7 @@ class Starts:
 
     def _meet(self, one: JobClass, other: JobClass) -> bool:
         """Whether there is a place that both may use."""
-        if (one.pool, one.selector, one.tolerations) == (other.pool, other.selector, other.tolerations):
+        if asked_of_places(one) == asked_of_places(other):
             return True
         kinds = [kind for kind in self._kinds.values() if kind is not None]
         return any(may_use_kind(one, kind) and may_use_kind(other, kind) for kind in kinds)

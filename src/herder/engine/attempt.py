@@ -14,6 +14,7 @@ from herder.model.job import NOT_THE_JOBS_FAULT, AttemptState, Cause, JobClass, 
 from herder.model.money import cost_of, share_price
 from herder.model.records import AttemptRecord, JobStatus
 from herder.model.resources import ZERO
+from herder.model.sharing import NOTHING, amounts_of
 from herder.model.worker import WorkerState
 
 #: Causes of failure after which the run time says something about the next try.
@@ -81,9 +82,20 @@ def assign(
     worker.free_slots -= len(taken)
     worker.idle_since_ms = None
     state.in_use[job_class.user] = state.in_use.get(job_class.user, ZERO).plus(used)
+    hold(state, job_class, len(taken))
     state.stirred_users.add(job_class.user)
     changes.wake.add(name)
     return len(taken)
+
+
+def hold(state: EngineState, job_class: JobClass, count: int) -> None:
+    """Count live attempts against quotas; a negative count gives back."""
+    key = (job_class.user, job_class.project)
+    held = state.held.get(key, NOTHING).plus(amounts_of(job_class.request, count))
+    if held.jobs:
+        state.held[key] = held
+    else:
+        del state.held[key]
 
 
 def started(
@@ -171,7 +183,8 @@ def _close(
     worker.unacked.pop(attempt.job, None)
     worker.attempts_done += 1
     if final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF:
-        state.ended_runs.append((attempt.class_id, max(0, now_ms - attempt.assigned_at_ms)))
+        run_ms = max(0, now_ms - attempt.assigned_at_ms)
+        state.ended_runs.append((attempt.class_id, attempt.assigned_at_ms, run_ms))
     _free(state, worker, job_class, now_ms)
     _book(state, worker, job_class, attempt, cost)
     _next_for_job(state, changes, attempt, job_class, final, cause, now_ms)
@@ -190,6 +203,7 @@ def _free(state: EngineState, worker: WorkerLife, job_class: JobClass, now_ms: i
         state.in_use[job_class.user] = left
     else:
         del state.in_use[job_class.user]
+    hold(state, job_class, -1)
     state.dirty_workers[worker.spec.name] = worker
 
 

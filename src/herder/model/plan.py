@@ -18,6 +18,9 @@ class ReasonKind(StrEnum):
     SCHEDULED = "scheduled"
     HEADROOM = "headroom"
     TARGET_UTILISATION = "target_utilisation"
+    CPU_PRESSURE = "cpu_pressure"
+    MEMORY_PRESSURE = "memory_pressure"
+    CUSTOM_METRIC = "custom_metric"
     REQUESTED = "requested"
     # why workers go
     IDLE = "idle"
@@ -43,6 +46,7 @@ class ReasonKind(StrEnum):
     DISRUPTION_BUDGET = "disruption_budget"
     NOT_WORTH_MOVING = "not_worth_moving"
     # why a job still waits
+    QUOTA = "quota"
     AHEAD_IN_QUEUE = "ahead_in_queue"
     FAIR_SHARE = "fair_share"
     IN_FLIGHT = "in_flight"

@@ -32,9 +32,9 @@ def must_leave(view: PoolView, now_ms: int) -> tuple[DrainWorker, ...]:
     if view.spec.frozen:
         return ()
     expired = [worker for worker in view.staying if _expired(worker, now_ms)]
-    remaining = [worker for worker in view.staying if worker not in expired]
-    allowed = max(_most(view), view.spec.min_workers)
-    surplus = sorted(remaining, key=_cheapest_loss)[: max(0, len(remaining) - allowed)]
+    remaining = [worker for worker in view.staying if worker not in expired] if expired else view.staying
+    too_many = len(remaining) - max(_most(view), view.spec.min_workers)
+    surplus = sorted(remaining, key=_cheapest_loss)[:too_many] if too_many > 0 else []
     return (
         *(_drain(view, worker, _expiry_reason(worker, now_ms)) for worker in expired),
         *(_drain(view, worker, _surplus_reason(view)) for worker in sorted(surplus, key=age)),

@@ -33,7 +33,12 @@ def scene(*rivals: QueuedClass, free: int = 0, live: int = 16, **more: object) -
     endings = (Ending(amount=cores(1), run_time=MINUTE, elapsed_ms=30_000, count=live),) if live else ()
     given_: dict[str, object] = {"users": {}, "coming": (), **more}
     return Scene(
-        total=cores(16), free=cores(free), endings=endings, rivals=rivals, guess=lambda _: MINUTE, **given_
+        total=cores(16),
+        free=((cores(free), 1),),
+        endings=endings,
+        rivals=rivals,
+        guess=lambda _: MINUTE,
+        **given_,
     )  # type: ignore[arg-type]
 
 

@@ -115,7 +115,7 @@ def _candidates(state: EngineState, head: QueuedClass, taken: Collection[WorkerN
     return nlargest(LOOK_MAX, found, key=lambda worker: (worker.free, worker.spec.name))
 
 
-def open_worker(worker: WorkerLife) -> OpenWorker:
+def open_worker(worker: WorkerLife, work_left_ms: int = 0) -> OpenWorker:
     return OpenWorker(
         name=worker.spec.name,
         pool=worker.spec.pool,
@@ -124,6 +124,7 @@ def open_worker(worker: WorkerLife) -> OpenWorker:
         labels=worker.spec.labels,
         taints=worker.spec.taints,
         requested_at_ms=worker.requested_at_ms,
+        work_left_ms=work_left_ms,
     )
 
 

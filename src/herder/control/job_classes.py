@@ -12,7 +12,7 @@ from herder.control.errors import Invalid
 from herder.decide.admission import refusal
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, UserName
-from herder.model.job import RUNTIMES, JobClass, RetryPolicy
+from herder.model.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
 from herder.model.pool import TaintEffect, Toleration
 from herder.model.records import JobClassRecord
 from herder.model.resources import Resources, parse_cpu, parse_mib
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: Classes remembered by their raw form; cleared when full (they are found again by the parsed form).
 RAW_MAX = 10_000
 PRIORITY_MAX = 1_000_000
+#: In one job.
+GPUS_MAX = 1024
 
 
 def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> ClassId:
@@ -41,6 +43,7 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
         job.memory,
         job.disk,
         job.gpu,
+        job.gpu_model,
         job.pool,
         job.priority,
         job.runtime,
@@ -88,6 +91,8 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
         retry=RetryPolicy(retries=job.retries, attempts_max=job.attempts_max),
         selector=tuple(sorted(job.selector.items())),
         tolerations=tuple(_toleration(each, f"{where}tolerations") for each in job.tolerations),
+        gpu_share_milli=_gpu_share_milli(job, where),
+        gpu_models=_gpu_models(job, where),
         always_run=job.always_run,
         parents_results=job.parents_results,
     )
@@ -122,13 +127,35 @@ def _request(job: JobSubmission, where: str) -> Resources:
             amounts[field] = parse(value)
         except ValueError as error:
             raise Invalid(str(error), field=f"{where}{field}") from None
-    _between(job.gpu, 0, 1024, f"{where}gpu")
     if amounts["cpu"] == 0 or amounts["memory"] == 0:
         field = "cpu" if amounts["cpu"] == 0 else "memory"
         raise Invalid(
             "a job needs some CPU and memory", field=f"{where}{field}", hint="the least is 1m and 1Mi"
         )
-    return Resources(amounts["cpu"], amounts["memory"], amounts["disk"], job.gpu)
+    # A share is one part of a GPU that is split, whatever the number of parts.
+    gpu = 1 if 0 < job.gpu < 1 else int(job.gpu)
+    return Resources(amounts["cpu"], amounts["memory"], amounts["disk"], gpu)
+
+
+def _gpu_share_milli(job: JobSubmission, where: str) -> int:
+    if not 0 <= job.gpu <= GPUS_MAX or (job.gpu > 1 and job.gpu != int(job.gpu)):
+        raise Invalid(
+            f"{job.gpu} GPUs cannot be had",
+            field=f"{where}gpu",
+            hint=f"ask for a whole number up to {GPUS_MAX}, or for a share of one, as in 0.25",
+        )
+    return max(1, round(job.gpu * WHOLE_GPU)) if 0 < job.gpu < 1 else WHOLE_GPU
+
+
+def _gpu_models(job: JobSubmission, where: str) -> tuple[str, ...]:
+    models = tuple(sorted({each.strip() for each in job.gpu_model.split("|")} - {""}))
+    if models and not job.gpu:
+        raise Invalid(
+            f"the job wants a GPU of model {' or '.join(models)}, but no GPU",
+            field=f"{where}gpu",
+            hint="ask for gpu: 1",
+        )
+    return models
 
 
 def _toleration(given: dict[str, str], path: str) -> Toleration:
@@ -157,7 +184,7 @@ def _between(value: int, low: int, high: int, path: str) -> None:
 def _refuse_impossible(core: "Core", job_class: JobClass, where: str) -> None:
     refused = refusal(job_class, core.state.pools)
     if refused is not None:
-        field = {"unknown_pool": "pool", "selector": "selector", "taints": "tolerations"}.get(
+        field = {"unknown_pool": "pool", "selector": "selector", "taints": "tolerations", "gpu": "gpu"}.get(
             refused.kind, "cpu"
         )
         if refused.kind == "too_large":

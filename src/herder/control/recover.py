@@ -142,6 +142,8 @@ def _worker(row: Row[Any]) -> WorkerLife:
         taints=tuple(Taint(key=k, value=v, effect=TaintEffect(e)) for k, v, e in plain["taints"]),
         plan=PlanNumber(row.plan),
         reason=plain["reason"],
+        zone=plain.get("zone", ""),
+        spot=plain.get("spot", False),
     )
     return WorkerLife(
         spec=spec,
@@ -316,7 +318,8 @@ def _ended_runs(connection: Connection, state: EngineState) -> None:
     )
     rows = connection.execute(query).all()
     for class_id, assigned_at_ms, ended_at_ms in reversed(rows):
-        state.ended_runs.append((ClassId(class_id), max(0, ended_at_ms - assigned_at_ms)))
+        run_ms = max(0, ended_at_ms - assigned_at_ms)
+        state.ended_runs.append((ClassId(class_id), assigned_at_ms, run_ms))
 
 
 def _numbers(connection: Connection, state: EngineState) -> None:

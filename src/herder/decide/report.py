@@ -67,6 +67,7 @@ def pool_reports(
     queue: QueueAnswer,
     settled: Settled,
     idle: Mapping[PoolName, IdleAnswer],
+    notes: Mapping[PoolName, tuple[Reason, ...]],
     actions: Sequence[Action],
     now_ms: int,
 ) -> tuple[PoolReport, ...]:
@@ -85,6 +86,7 @@ def pool_reports(
             *_cut(view, rooms[name], settled.cut.get(name, ())),
             *_gone(drains),
             *idle[name].held_back,
+            *_unsaid(notes.get(name, ()), idle[name].held_back),
             *_frozen_expired(view, now_ms),
         ]
         reports.append(
@@ -194,6 +196,13 @@ def _gone(drains: Iterable[DrainWorker]) -> list[Reason]:
             text = f"{len(group)} workers go; the first: {group[0].reason.text}"
             found.append(Reason(kind=kind, text=text, evidence=(("workers", len(group)),)))
     return found
+
+
+def _unsaid(notes: Sequence[Reason], said: Sequence[Reason]) -> list[Reason]:
+    """That something is not known is said once."""
+    kinds = {reason.kind for reason in said}
+    waiting = ReasonKind.WAITING_ON_OBSERVATION
+    return [note for note in notes if note.kind is not waiting or waiting not in kinds]
 
 
 def _frozen_expired(view: PoolView, now_ms: int) -> list[Reason]:

@@ -197,7 +197,8 @@ def _close(
     worker.unacked.pop(attempt.job, None)
     worker.attempts_done += 1
     if final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF:
-        state.ended_runs.append((attempt.class_id, max(0, now_ms - attempt.assigned_at_ms)))
+        run_ms = max(0, now_ms - attempt.assigned_at_ms)
+        state.ended_runs.append((attempt.class_id, attempt.assigned_at_ms, run_ms))
     _free(state, worker, job_class, now_ms)
     _book(state, worker, job_class, attempt, cost)
     _next_for_job(state, changes, attempt, job_class, final, cause, now_ms)

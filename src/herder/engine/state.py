@@ -10,11 +10,15 @@ from dataclasses import dataclass, field
 from herder.engine.queue import ReadyQueue
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass, JobState
+from herder.model.metric import MetricReading
+from herder.model.observed import ObservedWorker
 from herder.model.offer import OfferKey, OfferMemory
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
+from herder.model.pressure import Measured, WorkerUse
 from herder.model.resources import ZERO, Resources
 from herder.model.sharing import NO_SHARING, Amounts, Sharing
+from herder.model.stock import Rises
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -113,6 +117,10 @@ class WorkerLife:
     """The state it had when it was last answered."""
     exchange_number: int = 0
     answer_number: int = 0
+    use: WorkerUse | None = None
+    """What it said last that it really uses. In memory only: a sample is worth nothing after half a minute."""
+    seen: tuple[object, ObservedWorker] | None = field(default=None, compare=False, repr=False)
+    """How it was last shown to the planner, and what it looked like then: most have not changed from plan to plan."""
 
     @property
     def takes_work(self) -> bool:
@@ -138,6 +146,10 @@ class CreateHistory:
     removals_ms: list[int] = field(default_factory=list)
     """When workers were drained because less was needed: the newest, at most `REMOVALS_MOST`."""
     boot_s: float | None = None
+    pressed_since_ms: dict[Measured, int] = field(default_factory=dict)
+    """Since when the threshold of a pressure is passed; in memory only, a new server begins to count anew."""
+    rises: dict[str, Rises] = field(default_factory=dict)
+    """By template. Not stored: after a restart it is learned anew."""
 
 
 #: Ends of attempts that wait to be learned from; more than that between two passes, and the oldest teach nothing.
@@ -167,6 +179,8 @@ class EngineState:
     history: dict[PoolName, CreateHistory] = field(default_factory=dict)
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
     """At most one for each template of each pool."""
+    readings: dict[tuple[PoolName, str], MetricReading] = field(default_factory=dict)
+    """At most one for each metric of each pool; in memory only: a new server asks anew."""
     counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})
     next_job: int = 1
     next_batch: int = 1
@@ -188,8 +202,10 @@ class EngineState:
     """Users that hold more or less than at the last pass."""
     fleet_version: int = 0
     """Changes whenever a worker comes or goes."""
-    ended_runs: "deque[tuple[ClassId, int]]" = field(default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX))
-    """How long attempts took that ended by themselves, in milliseconds from assignment."""
+    ended_runs: "deque[tuple[ClassId, int, int]]" = field(
+        default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX)
+    )
+    """Attempts that ended by themselves: when they were assigned, and how many milliseconds they took from then on."""
     # rows to be written with the next hand-over (`flush.py`)
     dirty_batches: dict[BatchId, BatchLife] = field(default_factory=dict)
     dirty_workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)

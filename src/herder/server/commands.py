@@ -191,6 +191,7 @@ def _options(
         users=settings.users,
         sharing={section: shared[section] for section in settings.sharing_sections},
         drivers=drivers,
+        metric_sources=settings.metric_sources,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from herder.model.pool import PoolSpec
-from herder.settings.sections import DEFAULT_PORT, DriverSettings, UserSettings
+from herder.settings.sections import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 
 #: The file in the data folder that holds the administrator's token.
 ADMIN_TOKEN = "admin.token"
@@ -43,6 +43,7 @@ class ServerOptions:
     drivers: tuple[DriverSettings, ...] = field(
         default_factory=lambda: (DriverSettings(name="local", kind="local"),)
     )
+    metric_sources: tuple[MetricSource, ...] = ()
     stop_workers: bool = False
     """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""
     poll_s: float = 20.0

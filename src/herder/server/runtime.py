@@ -20,7 +20,7 @@ from herder.api.application import application
 from herder.control import sharing
 from herder.control.clock import now_ms
 from herder.control.core import Core, CoreSettings
-from herder.control.loops import housekeeping, launch, lifecycle, scale, sweep
+from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
 from herder.control.pools import keep_frozen, store_pool
 from herder.control.supervise import supervise
 from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
@@ -41,6 +41,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "lifecycle": lifecycle.run,
     "sweep": sweep.run,
     "housekeeping": housekeeping.run,
+    "readings": readings.run,
 }
 #: The longest an orderly stop waits for workers that were told to go.
 STOP_WORKERS_S = 15.0
@@ -76,6 +77,7 @@ async def serve(options: ServerOptions, started: Callable[[Running], None] | Non
                 poll_s=options.poll_s,
                 sweep_period_s=options.sweep_period_s,
                 self_delete_after_s=options.self_delete_after_s,
+                metric_sources=options.metric_sources,
             ),
             state=opened.state,
             database=opened.database,

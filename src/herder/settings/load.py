@@ -16,17 +16,29 @@ from herder.settings.problems import Place, Problem, SettingsError
 from herder.settings.reading import Reading
 from herder.settings.sections import (
     DriverSettings,
+    MetricSource,
     ServerSettings,
     UserSettings,
     read_driver,
     read_server,
+    read_source,
     read_user,
 )
 from herder.settings.sharing import SECTIONS, SharingSettings, read_sharing
 from herder.settings.values import Entry, Table, Value, to_plain
 from herder.settings.yaml_text import read_yaml
 
-TOP_KEYS = ("drivers", "templates", "pools", "users", "projects", "priority_classes", "fair_share", "server")
+TOP_KEYS = (
+    "drivers",
+    "templates",
+    "pools",
+    "users",
+    "projects",
+    "priority_classes",
+    "fair_share",
+    "metric_sources",
+    "server",
+)
 SINGLE_KEYS = ("server", "fair_share")
 """Sections that are not lists of named things: each stands in one file only."""
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -44,6 +56,7 @@ class Settings:
     templates: tuple[Template, ...] = ()
     pools: tuple[PoolSpec, ...] = ()
     users: tuple[UserSettings, ...] = ()
+    metric_sources: tuple[MetricSource, ...] = ()
     server: ServerSettings = field(default_factory=ServerSettings)
     sharing: SharingSettings = field(default_factory=SharingSettings)
     sharing_sections: tuple[str, ...] = ()
@@ -107,6 +120,7 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         templates=tuple(catalogue.values()),
         pools=tuple(read_pool(found, entry, table, catalogue) for entry, table in rows["pools"]),
         users=tuple(read_user(found, entry, table) for entry, table in rows["users"]),
+        metric_sources=tuple(read_source(found, entry, table) for entry, table in rows["metric_sources"]),
         server=read_server(found, server) if server is not None else ServerSettings(),
         sharing=read_sharing(found, fair_share, rows["priority_classes"], rows["projects"], rows["users"]),
         sharing_sections=tuple(key for key in SECTIONS if sections[key]),

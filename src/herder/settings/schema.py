@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from herder.model.metric import ValueIs
 from herder.model.pool import TaintEffect
 from herder.settings.builtin import PRESETS
 from herder.settings.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
@@ -50,6 +51,7 @@ def json_schema() -> dict[str, Any]:
                 }
             ),
             "server": _object(server),
+            "metric_sources": _named(_source()),
         },
         "$defs": {
             "pool": _pool(),
@@ -113,5 +115,49 @@ def _of_scaling() -> dict[str, Any]:
         }
     )
     amount = {"type": ["string", "number"]}
+    part = {"type": ["number", "string", "null"], "examples": [0.8, "80%"]}
+    pressure = {**_object({"above": part, "for": duration, "target": part}), "required": ["above"]}
     headroom = {"workers": count, "cpu": amount, "memory": amount, "disk": amount, "gpu": count}
-    return {"schedule": {**schedule, "required": ["cron", "min_workers"]}, "headroom": _object(headroom)}
+    return {
+        "schedule": {**schedule, "required": ["cron", "min_workers"]},
+        "headroom": _object(headroom),
+        "pressure": pressure,
+        "metric": _metric(duration, part),
+        "zone": _zone(),
+    }
+
+
+def _metric(duration: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    text, number = {"type": "string"}, {"type": ["number", "string"]}
+    metric = _object(
+        {
+            "name": text,
+            "query": text,
+            "per_worker": number,
+            "source": text,
+            "value": {"enum": [each.value for each in ValueIs]},
+            "activation": number,
+            "tolerance": part,
+            "every": duration,
+            "keep": duration,
+        }
+    )
+    return {**metric, "required": ["name", "query", "per_worker"]}
+
+
+def _source() -> dict[str, Any]:
+    text = {"type": "string"}
+    keys = {"url": text, "timeout": {"type": ["string", "number"]}, "token_file": text, "token_env": text}
+    return {**_object(keys), "required": ["url"]}
+
+
+def _zone() -> dict[str, Any]:
+    price = {"type": ["string", "number", "null"]}
+    most = {"type": ["integer", "null"], "minimum": 0}
+    keys = {
+        "name": {"type": "string"},
+        "price_per_hour": price,
+        "spot_price_per_hour": price,
+        "max_workers": most,
+    }
+    return {**_object(keys), "required": ["name"]}

@@ -52,7 +52,7 @@ def load_cost(world: World, starts: Iterable[tuple[float, int]]) -> float:
         changes.append((start_s, 1, shape))
         changes.append((start_s + world.trace.run_s[job], -1, shape))
     changes.sort()
-    price = _Pricer(world)
+    price = Pricer(world)
     load = [0] * len(world.dimensions.indexes)
     total = 0.0
     before_s = changes[0][0] if changes else 0.0
@@ -65,7 +65,7 @@ def load_cost(world: World, starts: Iterable[tuple[float, int]]) -> float:
     return total / 3600
 
 
-class _Pricer:
+class Pricer:
     """The least price per hour for a load; remembers, because loads come back."""
 
     def __init__(self, world: World) -> None:

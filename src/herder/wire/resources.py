@@ -21,7 +21,10 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     cpu: str | int | float = "100m"
     memory: str | int = "128Mi"
     disk: str | int = 0
-    gpu: int = 0
+    gpu: int | float = 0
+    """Whole GPUs, or a share of one: 0.25."""
+    gpu_model: str = ""
+    """Any of these will do: "a100|h100"."""
     pool: str = "auto"
     project: str | None = None
     """Whose quota it counts against. Jobs of a batch are of the batch's project; single ones without are of `default`."""
@@ -105,7 +108,7 @@ class JobView(msgspec.Struct, kw_only=True):
     cpu_milli: int
     memory_mib: int
     disk_mib: int
-    gpu: int
+    gpu: int | float
     attempts: int
     exit_code: int | None
     cause: str
@@ -137,14 +140,26 @@ class Explanation(msgspec.Struct, kw_only=True):
     facts: list[ReasonView]
 
 
+class OfferView(msgspec.Struct, kw_only=True):
+    zone: str
+    spot: bool
+    price_per_hour_usd: str
+    max_workers: int | None
+
+
 class TemplateView(msgspec.Struct, kw_only=True):
     name: str
     cpu_milli: int
     memory_mib: int
     disk_mib: int
     gpu: int
+    """Of split GPUs the parts."""
     slots: int
     price_per_hour_usd: str
+    offers: list[OfferView] = []
+    """As it is sold, where it is sold in zones or as spot."""
+    gpu_model: str = ""
+    gpu_parts: int = 1
 
 
 class PoolView(msgspec.Struct, kw_only=True):
@@ -193,6 +208,8 @@ class WorkerView(msgspec.Struct, kw_only=True):
     why_removed: str
     plan: int
     handle: str
+    zone: str = ""
+    spot: bool = False
 
 
 class PlanView(msgspec.Struct, kw_only=True):

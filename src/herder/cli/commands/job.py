@@ -37,7 +37,10 @@ _NAME = Annotated[str | None, typer.Option("--name", help="A name to find the jo
 _CPU = Annotated[str, typer.Option("--cpu", help="Cores: 2, 0.5 or 500m.")]
 _MEMORY = Annotated[str, typer.Option("--memory", help="As in 512Mi or 4Gi.")]
 _DISK = Annotated[str, typer.Option("--disk", help="As in 10Gi.")]
-_GPU = Annotated[int, typer.Option("--gpu", min=0, help="Whole GPUs.")]
+_GPU = Annotated[float, typer.Option("--gpu", min=0, help="GPUs: 1, 2, or a share of one as in 0.25.")]
+_GPU_MODEL = Annotated[
+    str, typer.Option("--gpu-model", metavar="MODEL", help="Of this model; a100|h100 for either.")
+]
 _POOL = Annotated[
     str, typer.Option("--pool", autocompletion=complete_pools, help="auto: the cheapest that fits.")
 ]
@@ -67,6 +70,7 @@ def submit(
     memory: _MEMORY = "128Mi",
     disk: _DISK = "0",
     gpu: _GPU = 0,
+    gpu_model: _GPU_MODEL = "",
     pool: _POOL = "auto",
     env: _ENV = None,
     select: _SELECT = None,
@@ -96,7 +100,8 @@ def submit(
         cpu=cpu,
         memory=memory,
         disk=disk,
-        gpu=gpu,
+        gpu=int(gpu) if gpu == int(gpu) else gpu,
+        gpu_model=gpu_model,
         pool=pool,
         project=project,
         priority=priority_of(priority),

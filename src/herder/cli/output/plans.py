@@ -18,6 +18,8 @@ def action_line(action: dict[str, Any]) -> str:
     if row.get("pool"):
         line += f" in {row['pool']}"
     inside = [str(row["template"])] if row.get("template") else []
+    inside += [f"zone {row['zone']}"] if row.get("zone") else []
+    inside += ["spot"] if row.get("spot") else []
     if isinstance(row.get("price_pico_per_hour"), int):
         inside.append(f"{format_usd(row['price_pico_per_hour'])}/h")
     if inside:

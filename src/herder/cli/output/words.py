@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from herder.model.money import format_usd, parse_usd
 from herder.model.resources import Resources, format_cpu, format_mib
@@ -74,8 +75,17 @@ def usd(text: str) -> str:
         return text
 
 
-def shape(cpu_milli: int, memory_mib: int, disk_mib: int = 0, gpu: int = 0) -> str:
-    return str(Resources(cpu_milli, memory_mib, disk_mib, gpu))
+def shape(cpu_milli: int, memory_mib: int, disk_mib: int = 0, gpu: int | float = 0) -> str:
+    rest = str(Resources(cpu_milli, memory_mib, disk_mib))
+    return f"{rest}, {gpu:g} GPU" if gpu else rest
+
+
+def gpus(units: int, model: str, parts: int) -> str:
+    """Of a template: `2 a100`, or `1 a100 in 4 parts`."""
+    if not units:
+        return "-"
+    text = f"{units // parts} {model or 'GPU'}"
+    return text if parts == 1 else f"{text} in {parts} parts"
 
 
 def amounts(found: dict[str, int]) -> str:
@@ -98,3 +108,10 @@ def percent(used: int, capacity: int) -> str:
 def counted(count: int, noun: str) -> str:
     plural = noun + ("es" if noun.endswith(("ch", "s")) else "s")
     return f"{count:,} {noun if count == 1 else plural}"
+
+
+def offer_words(offer: Any) -> str:
+    """`zone a spot $0.07 (at most 5)`."""
+    zone = f"zone {offer.zone} " if offer.zone else ""
+    most = "" if offer.max_workers is None else f" (at most {offer.max_workers})"
+    return f"{zone}{'spot' if offer.spot else 'on-demand'} {usd(offer.price_per_hour_usd)}{most}"

@@ -16,7 +16,8 @@ from herder.engine.state import WorkerLife
 from herder.model.ids import PoolName, WorkerName
 from herder.model.job import JobState
 from herder.model.money import usd_text
-from herder.model.pool import PoolSpec
+from herder.model.offer import offers_of
+from herder.model.pool import PoolSpec, Template
 from herder.model.records import EventRecord
 from herder.model.resources import ZERO, Resources
 from herder.model.times import iso, iso_or_none
@@ -25,6 +26,7 @@ from herder.settings import pool_to_plain
 from herder.store import tables as t
 from herder.wire.resources import (
     EventView,
+    OfferView,
     Page,
     PlanView,
     PoolView,
@@ -127,6 +129,8 @@ def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> W
         why_removed=json.loads(row.reason_removed).get("text", ""),
         plan=row.plan,
         handle=row.handle,
+        zone=spec.get("zone", ""),
+        spot=spec.get("spot", False),
     )
 
 
@@ -179,11 +183,28 @@ def _pool(core: Core, pool: PoolSpec, cost_pico: int) -> PoolView:
                 **template.allocatable._asdict(),
                 slots=template.slots,
                 price_per_hour_usd=usd_text(template.price_pico_per_hour),
+                offers=_offers(template),
+                gpu_model=template.gpu_model,
+                gpu_parts=template.gpu_parts,
             )
             for template in pool.templates
         ],
         settings=pool_to_plain(pool),
     )
+
+
+def _offers(template: Template) -> list[OfferView]:
+    offers = offers_of(template)
+    return [
+        OfferView(
+            zone=offer.zone,
+            spot=offer.spot,
+            price_per_hour_usd=usd_text(offer.price_pico_per_hour),
+            max_workers=offer.most,
+        )
+        for offer in offers
+        if len(offers) > 1 or offer.zone or offer.spot
+    ]
 
 
 def _queued_for(core: Core, pool: PoolName) -> int:

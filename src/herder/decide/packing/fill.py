@@ -65,7 +65,7 @@ def fill(table: ShapeTable, kind: int, free: Resources, slots: int, style: Style
 
 def _next(lane: Lane, place: int, free: Resources, used: int) -> int:
     """The place of the first shape from there on of which something is left and fits; -1 when there is none."""
-    for at in range(place, len(lane)):
+    for at in range(max(place, lane.first(free)), len(lane)):
         shape = lane[at]
         if shape.left > used and shape.size.fits_in(free):
             return at

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from herder.control import preempting
 from herder.decide.board import OpenWorker
 from herder.decide.preemption import Candidate, Choice, Claimant, Stage, choose, may_be_taken, taken
 from herder.model.ids import JobId, WorkerName
@@ -362,3 +364,24 @@ def test_a_lender_gets_back_what_was_borrowed_when_reclaiming_is_on() -> None:
     assert len(world.state.live) == 2
     assert owed in {job for job, _ in agent.held}
     assert look(world, 3600) == [], "everybody has what is its own"
+
+
+def test_in_a_large_fleet_the_workers_are_looked_at_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preempting, "WORKERS_MAX", 2)
+    world = World(POOL)
+    world.state.sharing = Sharing(priority_classes=(URGENT,), preemption=RULES)
+    agents = [world.ready_worker(number)[1] for number in range(1, 7)]
+    for number in range(6):
+        world.submit(2, job_class("ann", SMALL, priority=0 if number == 4 else 100))
+        world.commit()
+    for agent in agents:
+        world.talk(agent)
+        world.talk(agent)
+    world.now_ms += 3_600_000
+    world.submit(1, job_class("bob", SMALL, priority=100))
+    world.commit()
+    told = [look(world, 2) for _ in range(8)]
+    assert sum(len(each) for each in told) == 2, "once found, nobody else is asked"
+    (gave, _) = next(each for each in told if each)
+    assert '"worker":"std-' in gave.data
+    assert {bool(each.preempted_for) for each in world.state.live.values()} == {True, False}

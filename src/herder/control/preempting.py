@@ -6,13 +6,15 @@ Nothing happens unless a priority class preempts or reclaiming is on. What has b
 so that nobody is asked twice for one need, also not after a restart, when the kept places are forgotten.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from heapq import nlargest
+from itertools import islice
 
 from herder.control.holds import Holds, open_worker
 from herder.control.starts import BOOT_MS
 from herder.decide.matching import kind_of_worker, may_use_kind
-from herder.decide.preemption import Candidate, Choice, Claimant, Stage, choose, may_be_taken, taken
+from herder.decide.preemption import Candidate, Choice, Claimant, Stage, loss, may_be_taken, option, taken
 from herder.decide.quota import Allowance, Books, allow
 from herder.decide.quota_reasons import lent_out
 from herder.decide.reservation import Hold
@@ -20,7 +22,7 @@ from herder.engine.attempt import preempt
 from herder.engine.events import record_event
 from herder.engine.state import EngineState, LiveAttempt, WorkerLife
 from herder.model.changes import Changes
-from herder.model.ids import ClassId, UserName
+from herder.model.ids import ClassId, UserName, WorkerName
 from herder.model.observed import QueuedClass
 from herder.model.resources import Resources
 from herder.model.sharing import NOTHING, Amounts, Reclaim, amounts_of
@@ -28,7 +30,10 @@ from herder.model.worker import WorkerState
 
 #: So often is it looked at: often enough beside the seconds that a job waits first.
 LOOK_EVERY_MS = 1_000
-#: Jobs that get a place by preemption in one look; each asks a few attempts to stop, and the next look is soon.
+#: Workers looked at in one look, beside those where attempts are stopping; in a larger fleet they take turns.
+WORKERS_MAX = 128
+#: Jobs, and classes of them, that get a place by preemption in one look; each asks a few attempts to stop, and the next look
+#: is soon.
 JOBS_MAX = 16
 
 
@@ -44,6 +49,7 @@ class Preemptor:
     refused: dict[ClassId, str] = field(default_factory=dict)
     """Of the last look: why a job that may preempt took nobody's place."""
     _look_at_ms: int = 0
+    _turn: int = 0
 
     def look(self, state: EngineState, changes: Changes, holds: Holds, now_ms: int) -> None:
         """Ask attempts to stop for jobs that may have their place."""
@@ -58,20 +64,50 @@ class Preemptor:
         wishes = _wishes(state, now_ms)
         if not wishes:
             return
-        stages = [_stage(state, worker, now_ms) for worker in _usable(state, holds)]
-        stages += _coming(state, int(rules.soon_s * 1000), now_ms)
+        workers = _usable(state, holds)
+        some, self._turn = _some(workers, self._turn)
+        stages = {worker.spec.name: _stage(state, worker, now_ms) for worker in some}
+        for stage in _coming(state, int(rules.soon_s * 1000), now_ms):
+            stages[stage.worker.name] = stage
         left = JOBS_MAX
-        for wish in wishes:
-            for place in range(min(wish.count, left)):
-                choice = choose(wish.claimant, stages, state.pools, rules)
-                if choice is None:
-                    self.refused[wish.head.class_id] = _why_not(state, wish.claimant, stages)
-                    break
-                if choice.victims:
-                    left -= 1
-                    _carry_out(state, changes, holds, wish, choice, place, now_ms)
-                after = taken(choice, wish.head.job_class.request)
-                stages = [after if stage is choice.stage else stage for stage in stages]
+        for wish in wishes[:JOBS_MAX]:
+            left -= self._serve(state, changes, holds, wish, stages, min(wish.count, left), now_ms)
+            if left <= 0:
+                return
+
+    def _serve(
+        self,
+        state: EngineState,
+        changes: Changes,
+        holds: Holds,
+        wish: _Wish,
+        stages: dict[WorkerName, Stage],
+        count: int,
+        now_ms: int,
+    ) -> int:
+        """Answers how many got a place that others leave for them. Each worker is looked at once, and again when changed."""
+        rules, served = state.sharing.preemption, 0
+        options: dict[WorkerName, Choice] = {}
+        for name, stage in stages.items():
+            found = option(wish.claimant, stage, state.pools, rules)
+            if found is not None:
+                options[name] = found
+        for place in range(count):
+            choice = min(options.values(), key=loss, default=None)
+            if choice is None:
+                self.refused[wish.head.class_id] = _why_not(state, wish.claimant, stages.values())
+                break
+            if choice.victims:
+                served += 1
+                _carry_out(state, changes, holds, wish, choice, place, now_ms)
+            name = choice.stage.worker.name
+            stages[name] = taken(choice, wish.head.job_class.request)
+            again = option(wish.claimant, stages[name], state.pools, rules)
+            if again is None:
+                del options[name]
+            else:
+                options[name] = again
+        return served
 
 
 def _wishes(state: EngineState, now_ms: int) -> list[_Wish]:
@@ -148,6 +184,19 @@ def _usable(state: EngineState, holds: Holds) -> list[WorkerLife]:
         and not worker.cordoned
         and ((hold := holds.by_worker.get(name)) is None or hold.preempts)
     ]
+
+
+def _some(workers: list[WorkerLife], turn: int) -> tuple[list[WorkerLife], int]:
+    """The next so many, and those that have room or will: where that is, nobody need be taken."""
+    if len(workers) <= WORKERS_MAX:
+        return workers, 0
+    start = turn % len(workers)
+    chosen = {worker.spec.name for worker in (workers[start:] + workers[:start])[:WORKERS_MAX]}
+    roomy = nlargest(WORKERS_MAX, workers, key=lambda worker: (worker.free, worker.spec.name))
+    chosen.update(worker.spec.name for worker in roomy if worker.free.cpu_milli)
+    stopping = (worker for worker in workers if any(map(_leaves, worker.live.values())))
+    chosen.update(worker.spec.name for worker in islice(stopping, WORKERS_MAX))
+    return [worker for worker in workers if worker.spec.name in chosen], start + WORKERS_MAX
 
 
 def _stage(state: EngineState, worker: WorkerLife, now_ms: int) -> Stage:
@@ -254,7 +303,7 @@ def _named(state: EngineState, priority: int) -> str:
     return f"priority {priority} ({names[0]})" if names else f"priority {priority}"
 
 
-def _why_not(state: EngineState, claimant: Claimant, stages: Sequence[Stage]) -> str:
+def _why_not(state: EngineState, claimant: Claimant, stages: Iterable[Stage]) -> str:
     """In numbers: who could have been taken, and why not."""
     rules = state.sharing.preemption
     usable = list(_on_usable(state, claimant, stages))

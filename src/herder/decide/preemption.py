@@ -72,22 +72,30 @@ def choose(
     claimant: Claimant, stages: Iterable[Stage], pools: Mapping[PoolName, PoolSpec], rules: Preemption
 ) -> Choice | None:
     """None when nobody may be taken from whom it would help."""
-    best: tuple[tuple[int, int, int, int, str], Choice] | None = None
-    for stage in stages:
-        worker = stage.worker
-        pool = pools.get(worker.pool)
-        if pool is None or not may_use_kind(
-            claimant.job_class, kind_of_worker(pool, worker.labels, worker.taints)
-        ):
-            continue
-        victims = _victims(claimant, stage, rules)
-        if victims is not None:
-            rank = (*_loss(victims), worker.requested_at_ms, worker.name)
-            if best is None or rank < best[0]:
-                best = rank, Choice(stage=stage, victims=victims)
-                if not victims:
-                    break
-    return None if best is None else best[1]
+    found = (option(claimant, stage, pools, rules) for stage in stages)
+    return min((choice for choice in found if choice is not None), key=loss, default=None)
+
+
+def option(
+    claimant: Claimant, stage: Stage, pools: Mapping[PoolName, PoolSpec], rules: Preemption
+) -> Choice | None:
+    """What the job could have on this worker."""
+    worker = stage.worker
+    pool = pools.get(worker.pool)
+    if pool is None:
+        return None
+    if not may_use_kind(claimant.job_class, kind_of_worker(pool, worker.labels, worker.taints)):
+        return None
+    victims = _victims(claimant, stage, rules)
+    return None if victims is None else Choice(stage=stage, victims=victims)
+
+
+def loss(choice: Choice) -> tuple[int, int, int, int, str]:
+    """The less the better: the highest priority among the victims, the work lost, how many; then the oldest worker."""
+    victims, worker = choice.victims, choice.stage.worker
+    highest = max((each.priority for each in victims), default=-(2**40))
+    lost = sum(each.ran_ms for each in victims)
+    return highest, lost, len(victims), worker.requested_at_ms, worker.name
 
 
 def taken(choice: Choice, request: Resources) -> Stage:
@@ -100,12 +108,6 @@ def taken(choice: Choice, request: Resources) -> Stage:
         worker=replace(worker, free=free, free_slots=worker.free_slots + len(gone) - 1),
         candidates=tuple(each for each in stage.candidates if each.job not in gone),
     )
-
-
-def _loss(victims: Sequence[Candidate]) -> tuple[int, int, int]:
-    """The less the better: the highest priority among them, the work lost, how many."""
-    highest = max((each.priority for each in victims), default=-(2**40))
-    return highest, sum(each.ran_ms for each in victims), len(victims)
 
 
 def _victims(claimant: Claimant, stage: Stage, rules: Preemption) -> tuple[Candidate, ...] | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from herder.decide import report
-from herder.decide.scaling import consolidate, limits, scale_down, zones
+from herder.decide.scaling import consolidate, limits, preempt_spot, scale_down, zones
 from herder.decide.scaling.combine import Settled, combine
 from herder.decide.scaling.limits import Room
 from herder.decide.scaling.load import load_of, wants_spare
@@ -82,9 +82,16 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
     # 1. Who leaves whatever the demand: what leaves is no capacity any more.
     must_leave = tuple(drain for view in scene.pools for drain in scale_down.must_leave(view, now_ms))
     leaving = frozenset(drain.worker for drain in must_leave)
+    needs = preempt_spot.needs(scene, leaving, now_ms)
+    preempted = preempt_spot.ask(scene, needs, leaving, now_ms)
+    must_leave = (*must_leave, *preempted.drains)
+    leaving = leaving | {drain.worker for drain in preempted.drains}
 
     # 2. How many workers each pool may make now.
     rooms = {view.spec.name: limits.room(view, now_ms, leaving) for view in scene.pools}
+    for view in scene.pools if needs else ():
+        refused = tuple(preempt_spot.yields_to(needs, view, offer) for offer in view.templates)
+        rooms[view.spec.name] = limits.without(rooms[view.spec.name], refused)
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
     queue = queued_jobs.ask(scene, rooms, leaving)
@@ -116,7 +123,13 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
         queue=queue,
         settled=settled,
         idle=idle,
-        notes={name: answer.notes for name, answer in wants.items()},
+        notes={
+            name: (
+                *(note for need, note in preempted.notes if need.view.spec.name == name),
+                *answer.notes,
+            )
+            for name, answer in wants.items()
+        },
     )
 
 

@@ -19,6 +19,7 @@ ROLES = ["viewer", "user", "operator", "administrator"]
 #: Every route with the role it needs; `None`: everybody. A new route has to be added here.
 ROUTES: dict[tuple[str, str], str | None] = {
     ("get", "/batches"): "viewer",
+    ("get", "/projects"): "viewer",
     ("post", "/batches"): "user",
     ("get", "/batches/{batch}"): "viewer",
     ("post", "/batches/{batch}/jobs"): "user",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,11 +85,14 @@ class LiveServer:
     def start(self, job: dict[str, Any]) -> int:
         """Submit one job of no batch, and wait until it runs."""
         number = int(self.client.jobs.submit(JobSubmission(**job)).first_job)
+        self.until(lambda: self.client.jobs.get(number).state == "running")
+        return number
+
+    def until(self, done: Callable[[], bool]) -> None:
         give_up_at = time.monotonic() + 30
-        while self.client.jobs.get(number).state != "running":
+        while not done():
             assert time.monotonic() < give_up_at
             time.sleep(0.02)
-        return number
 
 
 def noop(sleep_ms: int, cpu: str = "250m", **more: Any) -> dict[str, Any]:

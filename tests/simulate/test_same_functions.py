@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from herder.control.core import Core
+from herder.control.flight_recorder import Recorder, play
 from herder.control.loops import scale
 from herder.control.plans import observe, plain_plan
 from herder.decide.checks import check_plan
@@ -18,7 +19,7 @@ from herder.engine.invariants import violations
 from herder.model.changes import Changes
 from herder.model.observed import Observed
 from herder.model.plan import Plan
-from herder.model.records import PlanRecord
+from herder.model.records import ObservationRecord, PlanRecord
 from herder.simulate.offers import cores
 from herder.simulate.policies.herder import BEGIN_MS, Herder
 from herder.simulate.traces import read_trace
@@ -72,8 +73,12 @@ def test_the_loop_and_the_dry_run_give_the_simulators_plan(monkeypatch: pytest.M
 
     monkeypatch.setattr(scale, "now_ms", lambda: now_ms)
     core: Any = SimpleNamespace(
-        state=policy.state, commit=commit, workers_changed=asyncio.Event(), placer=policy.placer
-    )
+        state=policy.state, commit=commit, workers_changed=asyncio.Event(), placer=policy.placer,
+        recorder=Recorder(),
+    )  # fmt: skip
     asyncio.run(scale.cycle(cast(Core, core), b""))
     [recorded] = committed[0].rows[PlanRecord].values()
     assert cast(PlanRecord, recorded).body.encode() == msgspec.json.encode(plain_plan(plan))
+    [frame] = committed[0].rows[ObservationRecord].values()
+    [played] = play([cast(ObservationRecord, frame)])
+    assert (played.plan, played.now_ms, played.observed) == (plan.number, now_ms, observed)

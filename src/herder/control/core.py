@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from herder.control.auth import Directory
 from herder.control.clock import now_ms
 from herder.control.event_bus import EventBus
+from herder.control.flight_recorder import Recorder
 from herder.control.payloads import Payloads
 from herder.control.placing import Placer
 from herder.decide.ageing import Ageing
@@ -58,6 +59,10 @@ class CoreSettings:
     """Between telling a worker to go and having the driver remove it."""
     sweep_period_s: float = 5.0
     """How often the drivers' machines are compared with our workers."""
+    observations_kept_s: float = 7 * 86_400.0
+    """How long what plans were made from is kept, so that they can be made again (`herder simulate verify`): a week of questions."""
+    observations_bytes_max: int = 256 * 2**20
+    """And at most so much of it, the newest: as much as the log of a few busy days. 0: none is recorded."""
     jobs_queued_max: int = 20_000_000
     """Above this, submissions are refused: 8 bytes each stay in memory."""
     ageing: Ageing = field(default_factory=Ageing)
@@ -119,6 +124,7 @@ class Core:
         self.placer = Placer(ageing=settings.ageing)
         self.sharing = SharingSettings(ageing=settings.ageing)
         """As it is in force; `control/sharing.py` changes it."""
+        self.recorder = Recorder() if settings.observations_bytes_max else None
         self.events = EventBus()
         self.demand_changed = asyncio.Event()
         self.workers_changed = asyncio.Event()

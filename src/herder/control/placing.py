@@ -5,7 +5,7 @@ class of jobs has newly come to wait, all workers with room, oldest first, a bou
 workers `Waiting` says which of the waiting classes can get anything at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -19,7 +19,7 @@ from herder.decide.run_times import ALL_JOBS, RunTimes, kinds_of
 from herder.engine.attempt import assign
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.changes import Changes
-from herder.model.ids import UserName, WorkerName
+from herder.model.ids import ClassId, UserName, WorkerName
 from herder.model.resources import ZERO, Resources
 
 #: Times that the same workers are asked again, because a quota was granted to jobs that found no room.
@@ -47,23 +47,43 @@ class Placer:
     within: QuotaKeeper = field(default_factory=QuotaKeeper)
     sampling: bool = True
     """Whether expectations are noted and compared. Nothing is decided by them: a simulation that nobody asks for them goes without."""
+    _placed: dict[ClassId, None] = field(default_factory=dict)
+    """Classes of which jobs have started in this pass."""
     _scaled: Ageing | None = None
     _scaled_until_ms: int = 0
 
     def run(self, state: EngineState, changes: Changes, now_ms: int) -> None:
         """Assign what can be assigned now."""
         self._learn(state)
-        fresh, state.fresh_demand = state.fresh_demand, False
-        names = list(state.workers if fresh or self.within.stirred(state) else state.open_workers)
-        if not names:
+        if not self.sampling:
+            self._pass(state, changes, now_ms)
             return
+        self.samples.came(state.stirred_queues)
+        self._pass(state, changes, now_ms)
+        self.samples.placed(state, self._placed, now_ms)
+        self._placed.clear()
+
+    def planned(self, state: EngineState, now_ms: int) -> None:
+        """After a plan was applied: what is expected of those that still wait may now be noted."""
+        if self.sampling:
+            self.samples.watch(state, self.run_times, now_ms)
+
+    def _pass(self, state: EngineState, changes: Changes, now_ms: int) -> None:
+        fresh, state.fresh_demand = state.fresh_demand, False
+        everywhere = fresh or self.within.stirred(state)
+        known = state.workers
+        if not (known if everywhere else state.open_workers):
+            return
+        changed = (
+            known.values() if everywhere else [known[name] for name in state.open_workers if name in known]
+        )
         state.open_workers.clear()
         waiting = self.waiting
         waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
         if waiting.empty:
             self.deficits.clear()
             return
-        workers = _open(state, names, waiting)
+        workers = _open(changed, waiting)
         if not workers:
             return
         holds = self.holds.prepare(
@@ -71,17 +91,17 @@ class Placer:
             waiting,
             self.run_times,
             self.ageing_at(now_ms),
-            {worker.spec.name for worker in workers},
+            {worker.spec.name for worker in workers} if self.holds.by_worker else (),
             now_ms,
         )
-        if holds:
-            workers = _with_kept(state, workers, holds, now_ms)
-        if len(workers) <= FEW_WORKERS:
-            self._fill_few(state, changes, workers, now_ms)
+        if len(workers) > FEW_WORKERS and not holds and len(pending := self.waiting.all(state)) == 1:
+            self._fill_with(state, changes, pending, workers, now_ms)
         else:
-            self._fill(state, changes, workers, now_ms)
-        if self.sampling:
-            self.samples.look(state, self.run_times, now_ms)
+            workers.sort(key=_age)
+            if holds:
+                workers = _with_kept(state, workers, holds, now_ms)
+            fill = self._fill_few if len(workers) <= FEW_WORKERS else self._fill
+            fill(state, changes, workers, now_ms)
 
     def set_ageing(self, ageing: Ageing) -> None:
         """Other settings, from now on."""
@@ -112,6 +132,35 @@ class Placer:
             self.waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
             workers = [worker for worker in workers if worker.takes_work and self.waiting.has_room(worker)]
 
+    def _fill_with(
+        self,
+        state: EngineState,
+        changes: Changes,
+        pending: list[PendingClass],
+        workers: list[WorkerLife],
+        now_ms: int,
+    ) -> None:
+        """One class waits alone, as most jobs do that are submitted singly: the oldest workers with room take it, as many as it
+        takes, and `place` is spared the sight of the others."""
+        (item,) = pending
+        request, left = item.job_class.request, item.count
+        chosen = []
+        for worker in sorted(_roomy(workers, request), key=_age):
+            if self.waiting.may_use(state, item.class_id, worker):
+                chosen.append(worker)
+                left -= min(worker.free_slots, request.how_many_in(worker.free))
+                if left <= 0:
+                    break
+        if chosen:
+            self._place(state, changes, pending, chosen, now_ms)
+            self.waiting.all(state)  # forgets what is empty now
+        else:
+            self._nothing_fits(state, pending)
+
+    def _nothing_fits(self, state: EngineState, pending: list[PendingClass]) -> None:
+        """What `place` would come to: nobody gets anything, and who is owed something still is."""
+        state.stirred_users.update(user for item in pending if self.deficits.get(user := item.job_class.user))
+
     def _fill(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
         look, start = FIRST_WORKERS, 0
         pending = self.waiting.all(state)
@@ -119,6 +168,7 @@ class Placer:
             some = list(islice(workers, start, start + look))
             for _ in range(QUOTA_ROUNDS_MAX):
                 if not self.holds.by_worker and not _might_fit(pending, some):
+                    self._nothing_fits(state, pending)
                     break
                 placed = self._place(state, changes, pending, some, now_ms).assignments
                 pending = self.waiting.all(state)
@@ -158,6 +208,8 @@ class Placer:
         self.deficits.update(placement.deficits)
         state.stirred_users.update(placement.deficits)
         for item in placement.assignments:
+            if self.sampling:
+                self._placed[item.class_id] = None
             self.waiting.served(state.classes[item.class_id])
             self.within.served(item.class_id)
             assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)
@@ -166,15 +218,26 @@ class Placer:
         return placement
 
 
-def _open(state: EngineState, names: list[WorkerName], waiting: Waiting) -> list[WorkerLife]:
-    """Those of them that take work and have room for something, oldest first."""
-    workers = [
+def _open(workers: Iterable[WorkerLife], waiting: Waiting) -> list[WorkerLife]:
+    """Those of them that take work and have room for something."""
+    if waiting.least is None:
+        return []
+    return [worker for worker in _roomy(workers, waiting.least) if worker.takes_work]
+
+
+def _roomy(workers: Iterable[WorkerLife], request: Resources) -> list[WorkerLife]:
+    """`Resources.fits_in` written out: when a job arrives all workers are looked at."""
+    cpu, memory, disk, gpu = request
+    return [
         worker
-        for name in names
-        if (worker := state.workers.get(name)) is not None and worker.takes_work and waiting.has_room(worker)
+        for worker in workers
+        if (free := worker.free)[0] >= cpu and free[1] >= memory and free[2] >= disk and free[3] >= gpu
     ]
-    workers.sort(key=lambda worker: (worker.requested_at_ms, worker.spec.name))
-    return workers
+
+
+def _age(worker: WorkerLife) -> tuple[int, WorkerName]:
+    """Sorts the oldest first, as `place` does."""
+    return worker.requested_at_ms, worker.spec.name
 
 
 def _might_fit(pending: list[PendingClass], workers: list[WorkerLife]) -> bool:

@@ -44,7 +44,7 @@ class Waiting:
     _shapes: dict[object, int] = field(default_factory=dict)
     _like: list[JobClass] = field(default_factory=list)
     """By number of shape: one class that has it."""
-    _least: Resources | None = None
+    least: Resources | None = None
     """No shape that was ever seen asks for less, in any resource."""
     _heads: list[tuple[int, ClassId]] = field(default_factory=list)
     """When the oldest job of each class became ready, or earlier."""
@@ -99,8 +99,8 @@ class Waiting:
         number = self._shapes.setdefault(looks, len(self._like))
         if number == len(self._like):
             self._like.append(job_class)
-            least = self._least
-            self._least = (
+            least = self.least
+            self.least = (
                 job_class.request if least is None else Resources(*map(min, least, job_class.request))
             )
         mine[class_id] = number
@@ -162,9 +162,9 @@ class Waiting:
 
     def select(self, state: EngineState, workers: Sequence[WorkerLife]) -> list[QueuedClass]:
         """All that could get something of these workers' room, and little else."""
-        if self._least is None:
+        if self.least is None:
             return []
-        least = self._least
+        least = self.least
         users_max = sum(min(worker.free_slots, least.how_many_in(worker.free)) for worker in workers)
         fits: dict[int, bool] = {}
         kinds = [(worker.free, _kind(state, worker)) for worker in workers]
@@ -239,9 +239,15 @@ class Waiting:
                 wanted[user] = max(wanted[user], turn)
         return wanted
 
+    def may_use(self, state: EngineState, class_id: ClassId, worker: WorkerLife) -> bool:
+        """Whether jobs of a class that waits may run there; size aside."""
+        job_class = state.classes[class_id]
+        kind = _kind(state, worker)
+        return kind is not None and may_use_kind(job_class, kind)
+
     def has_room(self, worker: WorkerLife) -> bool:
         """False only when nothing that waits is small enough for what is free on it."""
-        return self._least is not None and self._least.fits_in(worker.free)
+        return self.least is not None and self.least.fits_in(worker.free)
 
     def turn(self, head: QueuedClass, overdue_ms: int) -> tuple[int, _Rank]:
         """Sorts heads by whose turn it is: first the overdue by age, then by the level of their users."""

@@ -8,8 +8,8 @@ that matters. Where nothing can be said it answers None.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from math import exp, inf, log, sqrt
+from dataclasses import dataclass, field, replace
+from math import exp, inf, log, log2, sqrt
 
 from herder.decide.eta_flow import Coming, Curve, Ending, curve_of, few_kinds
 from herder.decide.eta_order import Held, Order
@@ -17,7 +17,7 @@ from herder.decide.run_times import RunTime
 from herder.model.ids import UserName
 from herder.model.job import JobClass
 from herder.model.observed import QueuedClass
-from herder.model.resources import Resources
+from herder.model.resources import ZERO, Resources
 
 __all__ = ["LEAST_MS", "Coming", "Ending", "Eta", "Held", "Outlook", "Scene", "expected_start"]
 
@@ -42,15 +42,21 @@ class Scene:
     rivals: Sequence[QueuedClass]
     users: dict[UserName, Held]
     guess: Callable[[JobClass], RunTime]
+    largest: Resources = ZERO
+    """The most that one worker has, in each resource; zeros: unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eta:
-    """Milliseconds from now."""
+    """Milliseconds from now. The rest says which past answers were for jobs like it: for `eta_record`."""
 
     p10_ms: int
     p50_ms: int
     p90_ms: int
+    beside_worker: float = 0.0
+    """How large the job is in what is short, as a logarithm to base 2: beside the largest worker,"""
+    beside_others: float = 0.0
+    """and beside what waits on the average: the small slip through where the large must wait."""
 
 
 def expected_start(target: QueuedClass, before: int, scene: Scene) -> Eta | None:
@@ -92,7 +98,7 @@ class Outlook:
             return Eta(p10_ms=0, p50_ms=0, p90_ms=LEAST_MS)
         if not scene.endings and not scene.coming:
             return None
-        return self._read(short, late[short])
+        return self._read(short, late[short], request[short])
 
     def _there(self) -> Resources:
         """What will be there when all that is coming has come."""
@@ -110,11 +116,19 @@ class Outlook:
             )
         return found
 
-    def _read(self, dimension: int, needed: float) -> Eta | None:
+    def _read(self, dimension: int, needed: float, request: int) -> Eta | None:
         low, middle, high = self._curve(dimension).when(needed)
         if middle == inf:
             return None
-        return _with_doubt(low, middle, middle if high == inf else high, self._doubts())
+        eta = _with_doubt(low, middle, middle if high == inf else high, self._doubts())
+        largest, order = self.scene.largest[dimension], self._order
+        assert order is not None
+        usual = order.all[dimension] / max(1, order.jobs)
+        return replace(
+            eta,
+            beside_worker=log2(max(1, request) / largest) if largest > 0 else 0.0,
+            beside_others=log2(max(1, request) / usual) if usual > 0 else 0.0,
+        )
 
     def _curve(self, dimension: int) -> Curve:
         curve = self._curves.get(dimension)

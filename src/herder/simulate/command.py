@@ -16,8 +16,10 @@ from herder.cli.output.formats import Format
 from herder.cli.output.progress import progress
 from herder.cli.session import Session, session
 from herder.cli.shape import command, noun
+from herder.simulate import verify_command
 
 if TYPE_CHECKING:
+    from herder.simulate.beside import Ran
     from herder.simulate.boots import Boot
     from herder.simulate.offers import SimTemplate
     from herder.simulate.outcome import Outcome
@@ -95,6 +97,10 @@ BoundWait = Annotated[
         help="How long jobs may wait in these bounds (default: as long as they did).",
     ),
 ]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE.html", help="Also write charts and figures as one page of HTML."),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -107,6 +113,7 @@ def add_to(app: typer.Typer) -> None:
     )
     group.callback()(simulate_one)
     command(group, "compare", example="herder simulate compare --trace jobs.csv.gz -o json")(compare)
+    verify_command.add_to(group)
     app.add_typer(group, name="simulate")
 
 
@@ -130,16 +137,21 @@ def simulate_one(
     spot: SpotFile = None,
     with_bounds: WithBounds = False,
     bound_wait: BoundWait = None,
+    report: ReportFile = None,
 ) -> None:
     if ctx.invoked_subcommand is not None:
         return
+    from herder.simulate.beside import Ran, bounds_beside, check_wishes
+
     say = session(ctx)
-    if with_bounds:
-        _check_solver()
+    _usage(lambda: check_wishes(with_bounds=with_bounds, report=report))
     scene = _scene(say, _Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
     outcome, world = _run(say, scene, _usage(lambda: _policy(policy)))
     _tell_left_out(say, world)
-    _show_one(say, outcome, _least(world, outcome, bound_wait) if with_bounds else {})
+    bounds = bounds_beside(world, outcome, bound_wait) if with_bounds else {}
+    if report is not None:
+        _write_report(say, scene, report, [Ran(title=policy, outcome=outcome, world=world, bounds=bounds)])
+    _show_one(say, outcome, bounds)
 
 
 def compare(
@@ -160,20 +172,27 @@ def compare(
     spot: SpotFile = None,
     with_bounds: WithBounds = False,
     bound_wait: BoundWait = None,
+    report: ReportFile = None,
 ) -> None:
     """Replay the same work against several policies, and show them side by side."""
+    from herder.simulate.beside import Ran, bounds_beside, check_wishes
+
     say = session(ctx)
     choices = [_usage(partial(_policy, text)) for text in policy or COMPARED]
-    if with_bounds:
-        _check_solver()
+    _usage(lambda: check_wishes(with_bounds=with_bounds, report=report, policies=len(choices)))
     scene = _scene(say, _Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
     rows: list[tuple[str, Outcome, dict[str, Any]]] = []
+    runs: list[Ran] = []
     for place, choice in enumerate(choices):
         outcome, world = _run(say, scene, choice)
         if place == 0:
             _tell_left_out(say, world)
-        least = _least(world, outcome, bound_wait) if with_bounds else {}
-        rows.append((choice.title, outcome, least))
+        bounds = bounds_beside(world, outcome, bound_wait) if with_bounds else {}
+        rows.append((choice.title, outcome, bounds))
+        if report is not None:
+            runs.append(Ran(title=choice.title, outcome=outcome, world=world, bounds=bounds))
+    if report is not None:
+        _write_report(say, scene, report, runs)
     _show_many(say, rows, with_bounds)
 
 
@@ -184,6 +203,8 @@ class _Scene:
     boot: "Boot"
     seed: int
     spot: "SpotSeries | None"
+    name: str
+    spot_name: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -205,7 +226,15 @@ def _scene(
     parsed = tuple(each for text in templates or () for each in _usage(partial(_offered, text)))
     boot_time = _usage(lambda: parse_boot(boot))
     trace, chosen = _from_store(say, source, parsed) if source.events else _from_file(say, source, parsed)
-    return _Scene(trace=trace, templates=chosen, boot=boot_time, seed=seed, spot=_spot(spot, source.skip_bad))
+    return _Scene(
+        trace=trace,
+        templates=chosen,
+        boot=boot_time,
+        seed=seed,
+        spot=_spot(spot, source.skip_bad),
+        name=source.path.name if source.path else "Herder's own store",
+        spot_name=spot.name if spot else None,
+    )
 
 
 def _from_file(
@@ -360,38 +389,34 @@ def _rounded(outcome: "Outcome") -> dict[str, float | int]:
     }
 
 
-def _check_solver() -> None:
-    """Before anything long is begun."""
-    from herder.simulate.relaxation import check_solver
+def _write_report(say: Session, scene: _Scene, path: Path, runs: "list[Ran]") -> None:
+    from herder.simulate.beside import write_report
 
-    _usage(check_solver)
-
-
-def _least(world: "World", outcome: "Outcome", wait_s: float | None) -> dict[str, Any]:
-    """The bounds, with `bounds` as their one key."""
-    from herder.simulate.bounds import volume
-    from herder.simulate.relaxation import least_cost
-
-    longest_s = outcome.wait_max_s if wait_s is None else wait_s
-    found = _usage(lambda: least_cost(world, longest_s))
-    return {"bounds": {"volume": volume(world), "no_wait": outcome.bound, **dataclasses.asdict(found)}}
+    facts = [("Seed", str(scene.seed))]
+    if scene.spot_name is not None:
+        facts.append(("Interruptions as in", scene.spot_name))
+    write_report(path, runs, scene.name, facts)
+    say.say(f"the report is in {path}")
 
 
-def _show_one(say: Session, outcome: "Outcome", least: dict[str, Any]) -> None:
+def _show_one(say: Session, outcome: "Outcome", bounds: dict[str, Any]) -> None:
     plain = _rounded(outcome)
     if say.format in (Format.JSON, Format.YAML):
-        say.printer.data({**plain, **least})
+        say.printer.data({**plain, "bounds": bounds} if bounds else plain)
         return
     for key, value in plain.items():
         say.printer.line(f"{key:<16} {_figure(value)}")
-    for key, value in least.get("bounds", {}).items():
+    for key, value in bounds.items():
         say.printer.line(f"bounds.{key:<16} {_figure(value)}")
 
 
 def _show_many(say: Session, rows: "list[tuple[str, Outcome, dict[str, Any]]]", with_bounds: bool) -> None:
     from herder.simulate.table import POLICY_ROWS, with_waiting
 
-    items = [{"policy": title, **_rounded(outcome), **least} for title, outcome, least in rows]
+    items = [
+        {"policy": title, **_rounded(outcome), **({"bounds": bounds} if bounds else {})}
+        for title, outcome, bounds in rows
+    ]
     say.printer.items(with_waiting(POLICY_ROWS) if with_bounds else POLICY_ROWS, items)
 
 

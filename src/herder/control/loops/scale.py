@@ -21,6 +21,7 @@ async def run(core: Core) -> None:
     last_report = b""
     while True:
         last_report = await cycle(core, last_report)
+        core.placer.planned(core.state, now_ms())
         try:
             await asyncio.wait_for(core.demand_changed.wait(), core.settings.scale_period_s)
             await asyncio.sleep(core.settings.scale_settle_s)
@@ -47,6 +48,8 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     if plan.empty and report == last_report:
         return last_report
     record_plan(core.state, changes, plan)
+    if core.recorder is not None:
+        changes.put(core.recorder.frame(observed, now))
     apply_plan(core, changes, plan, now)
     if not plan.empty:
         core.workers_changed.set()

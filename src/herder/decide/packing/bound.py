@@ -44,6 +44,8 @@ def lower_bound(
 
 def _granules(bound: int, offers: Sequence[BinOffer]) -> int:
     """A sum of prices is a multiple of what divides them all."""
+    if not offers:
+        return 0
     part = gcd(*(offer.price_pico_per_hour for offer in offers))
     return -(-bound // part) * part if part else 0
 
@@ -60,9 +62,32 @@ def certify(asked: Question, prices: Prices) -> int:
         _dot(_highest(whole, number), (*offer.size, offer.slots)) for number, offer in enumerate(asked.offers)
     ]
     costs = [offer.price_pico_per_hour * _FINE for offer in asked.offers]
-    scales = {Fraction(cost, most) for cost, most in zip(costs, full, strict=True) if most > 0}
-    best = max((_at(asked, scale, worth - held, full, costs) for scale in scales), default=Fraction(0))
-    return max(0, -(-best.numerator // (best.denominator * _FINE)))
+    return _best_scale(asked.offers, asked.group_limits, worth - held, full, costs, _FINE)
+
+
+def proved_by_contents(
+    worth: int, offers: Sequence[BinOffer], most: Sequence[int], group_limits: Mapping[int, int], fine: int
+) -> int:
+    """The bound when all items are worth so much and no bin of an offer can hold more than `most`, both in parts of `fine`.
+    Existing bins are among the offers, at no price and with their count as limit."""
+    costs = [offer.price_pico_per_hour * fine for offer in offers]
+    bound = _best_scale(offers, group_limits, worth, most, costs, fine)
+    return _granules(bound, [offer for offer in offers if offer.price_pico_per_hour])
+
+
+def _best_scale(
+    offers: Sequence[BinOffer],
+    group_limits: Mapping[int, int],
+    worth: int,
+    full: Sequence[int],
+    costs: Sequence[int],
+    fine: int,
+) -> int:
+    scales = {Fraction(cost, most) for cost, most in zip(costs, full, strict=True) if most > 0 and cost > 0}
+    best = max(
+        (_at(offers, group_limits, scale, worth, full, costs) for scale in scales), default=Fraction(0)
+    )
+    return max(0, -(-best.numerator // (best.denominator * fine)))
 
 
 def _dot(a: Sequence[int], b: Sequence[int]) -> int:
@@ -76,16 +101,23 @@ def _highest(prices: Mapping[Places, Sequence[int]], place: int) -> tuple[int, .
     )
 
 
-def _at(asked: Question, scale: Fraction, worth: int, full: Sequence[int], costs: Sequence[int]) -> Fraction:
+def _at(
+    offers: Sequence[BinOffer],
+    group_limits: Mapping[int, int],
+    scale: Fraction,
+    worth: int,
+    full: Sequence[int],
+    costs: Sequence[int],
+) -> Fraction:
     """An offer that holds more than it costs is used up to its limit; that is what the limits are good for."""
     excess: dict[int | None, list[tuple[Fraction, int]]] = {}
-    for offer, most, cost in zip(asked.offers, full, costs, strict=True):
+    for offer, most, cost in zip(offers, full, costs, strict=True):
         over = scale * most - cost
         if over > 0:
             excess.setdefault(offer.limit_group, []).append((over, offer.limit))
     lost = Fraction(0)
     for group, rows in excess.items():
-        left = None if group is None else max(0, asked.group_limits.get(group, 0))
+        left = None if group is None else max(0, group_limits.get(group, 0))
         for over, limit in sorted(rows, reverse=True):
             used = max(0, limit) if left is None else min(max(0, limit), left)
             left = None if left is None else left - used

@@ -9,7 +9,8 @@ from functools import partial
 
 from herder.decide.packing.answer import Answer, Task, cheaper, is_enough, score_of
 from herder.decide.packing.combine import ITEMS_A_BIN, ITEMS_MAX, combine
-from herder.decide.packing.fill import Style
+from herder.decide.packing.configurations import Mix
+from herder.decide.packing.fill import Pattern, Style
 from herder.decide.packing.groups import BinOffer
 from herder.decide.packing.opening import Known, Room, Run, look, open_bins, price_of, room_of
 from herder.decide.packing.rebuild import rebuild
@@ -36,19 +37,62 @@ _PAYING_MAX = 6
 #: Offers of the first answer that are tried item by item: no more than so many, and none with less than such a part of the cost.
 _USED_MAX = 3
 _USED_PART = 20
+#: A cost over the bound from which on contents are mixed.
+_GAP_FOR_MIX = 1.003
+#: And items in a bin, on average, beyond which there are too many contents.
+_ITEMS_A_BIN_FOR_MIX = 30
+#: Of numbers that come from floats.
+_ROUNDING = 1e-6
 #: Tries of each bin that is filled item by item.
 _TRIES = 8
 
 
-def improve_answer(task: Task, first: Answer, worth: Mapping[int, int], enough: int) -> Answer:
-    """`enough`: a cost that cannot be undercut; who reaches it may stop."""
+def improve_answer(
+    task: Task,
+    first: Answer,
+    worth: Mapping[int, int],
+    enough: int,
+    mixed: Callable[[Answer], Mix],
+) -> Answer:
+    """`enough`: a cost that cannot be undercut; who reaches it may stop. `mixed`: the contents of new bins that would be best if
+    there were parts of bins, beginning with those of an answer, and a bound."""
     best = first
     distinct = len(task.left) > WINDOW
     for way in (_ways_of_distinct if distinct else _ways)(task, first, worth):
         if not task.keep_going() or is_enough(best, enough):
             return best
         best = min(best, way(), key=lambda answer: answer.score)
+    if best.score[1] > enough * _GAP_FOR_MIX and sum(task.left) <= _ITEMS_A_BIN_FOR_MIX * best.score[2]:
+        mix = mixed(best)
+        enough = max(enough, mix.bound) if best.score[0] == 0 else enough
+        for rounded in _rounded(task, worth, mix.runs) if mix.runs else ():
+            best = min(best, rounded, key=lambda answer: answer.score)
+            if not task.keep_going() or is_enough(best, enough):
+                return best
     return rebuild(task, best, worth, enough, STYLES)
+
+
+def _rounded(
+    task: Task, worth: Mapping[int, int], mix: Sequence[tuple[BinOffer, Pattern, float]]
+) -> Iterator[Answer]:
+    """The whole bins of a mix, without and with the larger parts, and the rest by several styles."""
+    for style in STYLES[:4]:
+        for part in (1.0, 0.7, 0.5):
+            task.restore()
+            room = room_of(task.offers, task.group_limits)
+            runs: list[Run] = []
+            for offer, pattern, count in sorted(
+                mix, key=lambda row: (-(row[2] % 1), row[0].kind, row[0].key)
+            ):
+                most = min((shape.left // each for shape, each in pattern), default=0)
+                copies = min(int(count + 1 - part + _ROUNDING), room.of(offer), most)
+                if copies > 0:
+                    runs.append((offer, pattern, copies))
+                    room.take(offer, copies)
+                    for shape, each in pattern:
+                        shape.left -= each * copies
+            task.table.renew()
+            yield _finished(task, worth, style, runs, room)
 
 
 def _ways_of_distinct(task: Task, first: Answer, worth: Mapping[int, int]) -> Iterator[Callable[[], Answer]]:

@@ -86,6 +86,10 @@ class Herder:
         self._classes: dict[tuple[str, int], ClassId] = {}
         self._templates: dict[str, int] = {}
         self._idle_names: set[WorkerName] = set()
+        self._settled: tuple[object, ...] | None = None
+        """The queue and the fleet of which the last plan said that all that waits has its place in flight."""
+        self.plans_always = False
+        """Plan also where nothing can come of it: for the test that nothing does."""
 
     def decide_now(self, world: World) -> float | None:
         if not self.state.pools:
@@ -94,7 +98,8 @@ class Herder:
         self._report(world, changes, now_ms)
         self._submit(world, changes, now_ms)
         self._place(world, now_ms)
-        plan = self._plan(world, now_ms) if self._worth_planning(now_ms) else None
+        plan = self._plan(world, now_ms) if self._worth_planning(world, now_ms) else None
+        self.placer.planned(self.state, now_ms)
         self.state.dirty_workers.clear()
         self.state.dirty_usage.clear()
         return self._wake_s(world, plan)
@@ -162,11 +167,47 @@ class Herder:
             self._idle_names.discard(name)
             world.place(self.indexes[JobId(record.job_id)], self.machines[name])
 
-    def _worth_planning(self, now_ms: int) -> bool:
-        """A server plans every second; in between nothing changes but the time, which matters to idle workers only."""
-        if any(queue.count for queue in self.state.queues.values()) or not self.state.workers:
+    def _worth_planning(self, world: World, now_ms: int) -> bool:
+        """A server plans every second; in between nothing changes but the time, which matters to idle workers only. While all
+        that waits has its place on workers in flight and fits on no other, jobs that come and find room, or end and make too
+        little, change nothing of the packing either."""
+        waits = any(queue.count for queue in self.state.queues.values())
+        if not waits or world.readied or world.lost:
+            self._settled = None
+        if not self.state.workers or (waits and (self.plans_always or not self._still_settled(world))):
             return True
         return self._next_idle_ms() <= now_ms
+
+    def _still_settled(self, world: World) -> bool:
+        """Same queue, same fleet, and no worker on which a job ended now has room for anything that waits."""
+        if self._settled is None or self._settled != self._queue_and_fleet():
+            return False
+        state = self.state
+        requests = {
+            state.classes[class_id].request for class_id, queue in state.queues.items() if queue.count
+        }
+        for worker in world.freed:
+            life = state.workers.get(self.names.get(worker.number, WorkerName("")))
+            if life is not None and any(request.fits_in(life.free) for request in requests):
+                return False
+        return True
+
+    def _queue_and_fleet(self) -> tuple[object, ...]:
+        state = self.state
+        return state.fleet_version, *(
+            (number, queue.count) for number, queue in state.queues.items() if queue.count
+        )
+
+    def _all_in_flight(self, plan: Plan) -> bool:
+        """Whether every job that waits found its place, and on no worker that is ready."""
+        state = self.state
+        if not plan.empty or plan.unplaced:
+            return False
+        if any(report.desired != report.actual + report.in_flight for report in plan.pools):
+            return False
+        waiting = [state.classes[class_id].request for class_id, queue in state.queues.items() if queue.count]
+        ready = [life.free for life in state.workers.values() if life.state is WorkerState.READY]
+        return not any(request.fits_in(free) for request in set(waiting) for free in ready)
 
     def _next_idle_ms(self) -> int:
         since = [
@@ -181,7 +222,10 @@ class Herder:
         plan = decide(observed, now_ms)
         if self.on_plan is not None:
             self.on_plan(observed, plan)
+        self._settled = None
         if plan.empty:
+            if self._all_in_flight(plan):
+                self._settled = self._queue_and_fleet()
             return plan
         findings = check_plan(observed, plan)
         if findings:

@@ -98,7 +98,8 @@ def _recent(removals_ms: list[int], pool: PoolSpec | None, now_ms: int) -> tuple
 
 
 def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess | None) -> ObservedWorker:
-    """The same object as last time when nothing about it has changed: a plan looks at all workers, and few of them change."""
+    """The same object as last time when nothing about it has changed: a plan looks at all workers, and few of them change.
+    Whatever is shown of a worker and may change in its life must stand in `looks`."""
     on_it, use = running(state, worker, now_ms, guess), _use(state, worker)
     looks = (
         worker.state, worker.free, worker.free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,

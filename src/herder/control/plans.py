@@ -183,9 +183,9 @@ def remember_needs(state: EngineState, plan: Plan) -> None:
     """What the plan saw of the demand is learned from, whether it acts or not. Dry runs leave no trace."""
     for pool, template, need in plan.needs:
         history = history_of(state, pool)
-        known = history.rises.get(template, Rises())
-        if history.boot_s is not None:
-            history.rises[template] = learn(known, need, boot_ms(history.boot_s), plan.made_at_ms)
+        known = history.rises.get(template)
+        if history.boot_s is not None and (known is not None or need):
+            history.rises[template] = learn(known or Rises(), need, boot_ms(history.boot_s), plan.made_at_ms)
 
 
 def record_plan(state: EngineState, changes: Changes, plan: Plan) -> None:

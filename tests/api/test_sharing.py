@@ -1,10 +1,12 @@
 """How the fleet is shared, in a running server: applied while it runs, kept over a restart, told to people."""
 
+import time
 from typing import Any
 
 import httpx
 import pytest
 
+from herder.wire.exchange import Finished
 from tests.api.conftest import PlayedWorker, Refusal, Server
 
 CLASSES = {"urgent": {"value": 100, "preempts": True}, "calm": {"value": -5}}
@@ -122,3 +124,47 @@ def test_users_and_projects_say_what_they_hold_and_a_held_back_job_names_its_quo
 def test_a_quota_is_not_set_by_making_a_user(refused: Refusal) -> None:
     user = {"name": "x", "role": "user", "weight": 1, "quota": {"jobs": 1}}
     assert "herder.yaml" in refused(422, "POST", "/users", json=user)["hint"]
+
+
+def test_preemption_is_told_to_both_sides_and_the_one_that_gave_way_runs_again(
+    api: httpx.Client, worker: PlayedWorker
+) -> None:
+    quick = {"minimum_run_time": "0s", "wait_first": "0s", "soon": "0s"}
+    apply(api, priority_classes=CLASSES, fair_share={"preemption": quick})
+    whole = {"cpu": worker_cpu(api, worker)}
+    gives = submit(api, **whole).json()["first_job"]
+    worker.take(1)
+    takes = submit(api, priority="urgent", **whole).json()["first_job"]
+    stopped: list[tuple[int, int]] = []
+    for _ in range(300):
+        stopped += worker.exchange().cancel
+        if stopped:
+            break
+        time.sleep(0.02)
+    assert stopped == [(gives, 1)]
+    said = api.get(f"/jobs/{takes}/explain").json()
+    assert "attempts stop there for it" in next(
+        each["text"] for each in said["facts"] if each["kind"] == "reserved"
+    )
+    assert f"takes the place of job {gives}" in said["facts"][-1]["text"]
+    assert [each.job for each in ended(worker, gives, state="cancelled", cause="cancelled")] == [takes]
+    said = api.get(f"/jobs/{gives}/explain").json()
+    assert said["facts"][-1]["kind"] == "preempted"
+    assert f"made room for job {takes}, which has priority 100 (urgent)" in said["facts"][-1]["text"]
+    (again,) = ended(worker, takes)
+    assert (again.job, again.attempt) == (gives, 2)
+    first, second = api.get(f"/jobs/{gives}").json()["history"]
+    assert (first["state"], first["cause"], second["state"]) == ("cancelled", "preempted", "assigned")
+    worker.end(gives, attempt=2)
+    assert api.get(f"/jobs/{gives}").json()["state"] == "succeeded"
+
+
+def ended(worker: PlayedWorker, job: int, state: Any = "succeeded", **more: Any) -> list[Any]:
+    """Report the end of a first attempt; answers what there is to do next."""
+    done = Finished(job=job, attempt=1, state=state, started_at_ms=1, ended_at_ms=2, **more)
+    found = list(worker.exchange(finished=[done]).assign)
+    return found or worker.take(1)
+
+
+def worker_cpu(api: httpx.Client, worker: PlayedWorker) -> str:
+    return f"{api.get(f'/workers/{worker.name}').json()['cpu_milli']}m"

@@ -21,6 +21,7 @@ from herder.control.event_bus import EventBus
 from herder.control.flight_recorder import Recorder
 from herder.control.payloads import Payloads
 from herder.control.placing import Placer
+from herder.control.preempting import Preemptor
 from herder.decide.ageing import Ageing
 from herder.engine.flush import flush
 from herder.engine.state import EngineState
@@ -122,6 +123,7 @@ class Core:
         self.raw_classes: dict[Hashable, ClassId] = {}
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
         self.placer = Placer(ageing=settings.ageing)
+        self.preemptor = Preemptor()
         self.sharing = SharingSettings(ageing=settings.ageing)
         """As it is in force; `control/sharing.py` changes it."""
         self.recorder = Recorder() if settings.observations_bytes_max else None

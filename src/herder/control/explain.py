@@ -107,13 +107,32 @@ async def explain_job(core: Core, job: int) -> Explanation:
     row = await job_row(core, job)
     state = effective_state(core, row)
     if state is JobState.READY and JobId(job) not in core.state.live:
-        return _waiting(core, row)
+        found = _waiting(core, row)
+        found.facts += await _preemptions(core, job)
+        return found
     if state is JobState.BLOCKED:
         return await _blocked(core, row)
     if state is JobState.PENDING:
         text = f"batch {row.batch_id} is still open; nothing of it starts before herder batch commit"
         return Explanation(subject=f"job/{job}", summary=text, facts=[_fact("batch_open", text, {})])
-    return await _history(core, row, state)
+    found = await _history(core, row, state)
+    found.facts += await _preemptions(core, job)
+    return found
+
+
+async def _preemptions(core: Core, job: int) -> list[ReasonView]:
+    """When it gave way to another, and when another did to it."""
+    events = (
+        select(t.events)
+        .where(t.events.c.object == f"job/{job}", t.events.c.kind.in_(("job.preempted", "job.preempts")))
+        .order_by(t.events.c.sequence)
+        .limit(EVENTS_MAX)
+    )
+    rows = await core.read(lambda connection: connection.execute(events).all())
+    return [
+        _fact(row.kind.removeprefix("job."), f"{iso(row.at_ms)} {row.text}", json.loads(row.data))
+        for row in rows
+    ]
 
 
 def _waiting(core: Core, row: Row[Any]) -> Explanation:
@@ -141,8 +160,12 @@ def _waiting(core: Core, row: Row[Any]) -> Explanation:
     kept = [hold for hold in core.placer.holds.by_worker.values() if hold.class_id == class_id]
     if kept and before is not None and before < len(kept):
         hold = kept[before]
-        text = f"a place on {hold.worker} is kept for it, because it has waited long; others run there only beside it"
+        why = "attempts stop there for it" if hold.preempts else "it has waited long"
+        text = f"a place on {hold.worker} is kept for it, because {why}; others run there only beside it"
         facts.append(_fact("reserved", text, {"worker": hold.worker, "since": iso(hold.made_at_ms)}))
+    refused = core.preemptor.refused.get(class_id)
+    if refused is not None:
+        facts.append(_fact("preemption", refused, {}))
     return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
 
 

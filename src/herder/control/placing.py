@@ -1,8 +1,9 @@
 """Placement of ready jobs on free workers: the engine's state as `decide.placement` wants it, and its answer back.
 
 Called once per hand-over to the store. Looks only at what may have changed: workers whose capacity was freed, or, when a
-class of jobs has newly come to wait, all workers with room, oldest first, a bounded number at a time. For a few freed
-workers `Waiting` says which of the waiting classes can get anything at all.
+class of jobs has newly come to wait, all workers with room, a bounded number at a time: first those that will have work
+for longest anyway (`Lasting`), of equals the oldest, so that the others fall empty and can go. For a few freed workers
+`Waiting` says which of the waiting classes can get anything at all.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from herder.control.holds import Holds, backfill_ms, open_worker
+from herder.control.lasting import Lasting
 from herder.control.quota_keeper import QuotaKeeper
 from herder.control.samples import Samples
 from herder.control.waiting import Waiting
@@ -44,6 +46,7 @@ class Placer:
     waiting: Waiting = field(default_factory=Waiting)
     holds: Holds = field(default_factory=Holds)
     samples: Samples = field(default_factory=Samples)
+    lasting: Lasting = field(default_factory=Lasting)
     within: QuotaKeeper = field(default_factory=QuotaKeeper)
     sampling: bool = True
     """Whether expectations are noted and compared. Nothing is decided by them: a simulation that nobody asks for them goes without."""
@@ -97,7 +100,7 @@ class Placer:
         if len(workers) > FEW_WORKERS and not holds and len(pending := self.waiting.all(state)) == 1:
             self._fill_with(state, changes, pending, workers, now_ms)
         else:
-            workers.sort(key=_age)
+            self.lasting.longest_first(state, workers, now_ms)
             if holds:
                 workers = _with_kept(state, workers, holds, now_ms)
             fill = self._fill_few if len(workers) <= FEW_WORKERS else self._fill
@@ -117,8 +120,9 @@ class Placer:
     def _learn(self, state: EngineState) -> None:
         ended = state.ended_runs
         while ended:
-            class_id, run_ms = ended.popleft()
+            class_id, assigned_at_ms, run_ms = ended.popleft()
             self.run_times.learn(kinds_of(state.classes[class_id]), run_ms)
+            self.lasting.learn(class_id, assigned_at_ms, run_ms)
 
     def _fill_few(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
         """Until nothing that waits fits any more: who would get nothing at first may get what others could not use."""
@@ -140,12 +144,13 @@ class Placer:
         workers: list[WorkerLife],
         now_ms: int,
     ) -> None:
-        """One class waits alone, as most jobs do that are submitted singly: the oldest workers with room take it, as many as it
+        """One class waits alone, as most jobs do that are submitted singly: the first workers with room take it, as many as it
         takes, and `place` is spared the sight of the others."""
         (item,) = pending
         request, left = item.job_class.request, item.count
-        chosen = []
-        for worker in sorted(_roomy(workers, request), key=_age):
+        chosen, roomy = [], _roomy(workers, request)
+        self.lasting.longest_first(state, roomy, now_ms)
+        for worker in roomy:
             if self.waiting.may_use(state, item.class_id, worker):
                 chosen.append(worker)
                 left -= min(worker.free_slots, request.how_many_in(worker.free))
@@ -193,7 +198,7 @@ class Placer:
         users = dict.fromkeys(item.job_class.user for item in pending)
         placement = place(
             pending,
-            [open_worker(worker) for worker in workers],
+            [open_worker(worker, self.lasting.left_ms(worker.spec.name)) for worker in workers],
             _shares(state, users),
             total=self.waiting.total,
             deficits={user: owed for user in users if (owed := self.deficits.get(user))},
@@ -233,11 +238,6 @@ def _roomy(workers: Iterable[WorkerLife], request: Resources) -> list[WorkerLife
         for worker in workers
         if (free := worker.free)[0] >= cpu and free[1] >= memory and free[2] >= disk and free[3] >= gpu
     ]
-
-
-def _age(worker: WorkerLife) -> tuple[int, WorkerName]:
-    """Sorts the oldest first, as `place` does."""
-    return worker.requested_at_ms, worker.spec.name
 
 
 def _might_fit(pending: list[PendingClass], workers: list[WorkerLife]) -> bool:

@@ -12,6 +12,7 @@ from herder.control.core import Core
 from herder.control.schedules import windows
 from herder.decide.run_times import Kind, RunTime, kinds_of
 from herder.decide.scaling.pressure import pressed_since
+from herder.decide.scaling.stock import boot_ms, learn
 from herder.engine.state import EngineState, WorkerLife
 from herder.engine.worker import claim, drain, history_of
 from herder.model.changes import Changes
@@ -22,6 +23,7 @@ from herder.model.plan import CreateWorker, Plan
 from herder.model.pool import Consolidation, PoolSpec
 from herder.model.pressure import WorkerUse
 from herder.model.records import PlanRecord
+from herder.model.stock import Rises
 
 #: From the kinds of a job class to what was learned of their run times.
 Guess = Callable[[tuple[Kind, ...]], RunTime]
@@ -62,6 +64,7 @@ def observe(
                     removals_ms=_recent(history.removals_ms, state.pools.get(pool), now_ms),
                     boot_s=history.boot_s,
                     pressed_since_ms=tuple(sorted(history.pressed_since_ms.items())),
+                    rises=tuple(sorted(history.rises.items())),
                 ),
             )
             for pool, history in sorted(state.history.items())
@@ -95,7 +98,8 @@ def _recent(removals_ms: list[int], pool: PoolSpec | None, now_ms: int) -> tuple
 
 
 def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess | None) -> ObservedWorker:
-    """The same object as last time when nothing about it has changed: a plan looks at all workers, and few of them change."""
+    """The same object as last time when nothing about it has changed: a plan looks at all workers, and few of them change.
+    Whatever is shown of a worker and may change in its life must stand in `looks`."""
     on_it, use = running(state, worker, now_ms, guess), _use(state, worker)
     looks = (
         worker.state, worker.free, worker.free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
@@ -173,6 +177,15 @@ def plain_plan(plan: Plan) -> dict[str, Any]:
         for action in plan.actions
     ]
     return body
+
+
+def remember_needs(state: EngineState, plan: Plan) -> None:
+    """What the plan saw of the demand is learned from, whether it acts or not. Dry runs leave no trace."""
+    for pool, template, need in plan.needs:
+        history = history_of(state, pool)
+        known = history.rises.get(template, Rises())
+        if history.boot_s is not None:
+            history.rises[template] = learn(known, need, boot_ms(history.boot_s), plan.made_at_ms)
 
 
 def record_plan(state: EngineState, changes: Changes, plan: Plan) -> None:

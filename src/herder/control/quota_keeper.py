@@ -55,11 +55,7 @@ class QuotaKeeper:
         allowance = allow(pending, books)
         there = {item.class_id for item in pending}
         self.kept = {class_id for class_id in self.kept if class_id in there} | set(allowance.kept)
-        rooms = allowance.rooms
-        self.held_back = any(
-            not how_many(line.amount, least(rooms.of_project(line.project), rooms.of_user(line.user)))
-            for line in allowance.held_back
-        )
+        self.held_back = allowance.short
         return allowance.capped()
 
     def served(self, class_id: ClassId) -> None:

@@ -10,14 +10,17 @@ from dataclasses import dataclass, field, replace
 
 from herder.decide import report
 from herder.decide.scaling import consolidate, limits, preempt_spot, scale_down, zones
+from herder.decide.scaling import stock as stocks
 from herder.decide.scaling.combine import Settled, combine
 from herder.decide.scaling.limits import Room
 from herder.decide.scaling.load import load_of, wants_spare
 from herder.decide.scaling.offers import cheapest_first
+from herder.decide.scaling.preempt_spot import Need
 from herder.decide.scaling.scale_down import IdleAnswer
 from herder.decide.scaling.scene import PoolView, Scene, survey
 from herder.decide.scaling.specs import worker_spec
-from herder.decide.scaling.triggers import cpu, memory, metric, minimum, queued_jobs, spare
+from herder.decide.scaling.stock import Stock
+from herder.decide.scaling.triggers import cpu, memory, metric, minimum, queued_jobs, spare, stock
 from herder.decide.scaling.triggers.queued_jobs import QueueAnswer
 from herder.decide.scaling.wish import Answer, Wish, workers_by_offer
 from herder.model.ids import PlanNumber, PoolName, WorkerName
@@ -54,6 +57,7 @@ def decide(observed: Observed, now_ms: int) -> Plan:
         unplaced=report.unplaced(thoughts.scene, thoughts.rooms, thoughts.queue),
         cost_pico_per_hour=thoughts.queue.cost_pico_per_hour,
         bound_pico_per_hour=thoughts.queue.bound_pico_per_hour,
+        needs=thoughts.needs,
     )
 
 
@@ -69,6 +73,7 @@ class Thoughts:
     idle: Mapping[PoolName, IdleAnswer]
     notes: Mapping[PoolName, tuple[Reason, ...]] = field(default_factory=dict)
     """What triggers have to say that want nothing now."""
+    needs: tuple[tuple[PoolName, str, int], ...] = ()
 
     @property
     def drains(self) -> tuple[DrainWorker, ...]:
@@ -82,16 +87,13 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
     # 1. Who leaves whatever the demand: what leaves is no capacity any more.
     must_leave = tuple(drain for view in scene.pools for drain in scale_down.must_leave(view, now_ms))
     leaving = frozenset(drain.worker for drain in must_leave)
-    needs = preempt_spot.needs(scene, leaving, now_ms)
-    preempted = preempt_spot.ask(scene, needs, leaving, now_ms)
+    short = preempt_spot.needs(scene, leaving, now_ms)
+    preempted = preempt_spot.ask(scene, short, leaving, now_ms)
     must_leave = (*must_leave, *preempted.drains)
     leaving = leaving | {drain.worker for drain in preempted.drains}
 
     # 2. How many workers each pool may make now.
-    rooms = {view.spec.name: limits.room(view, now_ms, leaving) for view in scene.pools}
-    for view in scene.pools if needs else ():
-        refused = tuple(preempt_spot.yields_to(needs, view, offer) for offer in view.templates)
-        rooms[view.spec.name] = limits.without(rooms[view.spec.name], refused)
+    rooms = _rooms(scene, short, leaving, now_ms)
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
     queue = queued_jobs.ask(scene, rooms, leaving)
@@ -100,11 +102,18 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
     }
     asks = tuple(ask for answer in wants.values() for ask in answer.asks)
     settled = combine(queue.wishes, asks, scene.pools, rooms)
+    needed = _needed(scene, leaving, queue)
+    wanted = {
+        view.spec.name: stocks.stocks_of(view, needed.get(view.spec.name, {}), now_ms) for view in scene.pools
+    }
+    settled = _with_stock(scene, rooms, leaving, queue, settled, wanted)
     settled = replace(settled, wishes=zones.spread(settled.wishes, scene, rooms))
 
     # 4. Which workers nobody needs.
     idle = {
-        view.spec.name: scale_down.idle(view, leaving, queue.used, now_ms, queue.taken[view.spec.name])
+        view.spec.name: scale_down.idle(
+            view, leaving, queue.used, now_ms, queue.taken[view.spec.name], wanted[view.spec.name]
+        )
         for view in scene.pools
     }
 
@@ -123,14 +132,53 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
         queue=queue,
         settled=settled,
         idle=idle,
-        notes={
-            name: (
-                *(note for need, note in preempted.notes if need.view.spec.name == name),
-                *answer.notes,
-            )
-            for name, answer in wants.items()
-        },
+        notes={name: (*preempted.of(name), *answer.notes) for name, answer in wants.items()},
+        needs=tuple(
+            (pool, template, count) for pool, each in needed.items() for template, count in each.items()
+        ),
     )
+
+
+def _rooms(
+    scene: Scene, short: tuple[Need, ...], leaving: Set[WorkerName], now_ms: int
+) -> dict[PoolName, Room]:
+    """By pool; nobody makes spot where a pool waits for capacity."""
+    rooms = {view.spec.name: limits.room(view, now_ms, leaving) for view in scene.pools}
+    for view in scene.pools if short else ():
+        refused = tuple(preempt_spot.yields_to(short, view, offer) for offer in view.templates)
+        rooms[view.spec.name] = limits.without(rooms[view.spec.name], refused)
+    return rooms
+
+
+def _needed(scene: Scene, leaving: Set[WorkerName], queue: QueueAnswer) -> dict[PoolName, dict[str, int]]:
+    """Workers by template that have something to do, in pools that learn from it how suddenly that rises."""
+    return {
+        view.spec.name: stock.needs_of(view, leaving, queue.used, queue.wishes)
+        for view in scene.pools
+        if view.spec.wait_worth is not None
+    }
+
+
+def _with_stock(
+    scene: Scene,
+    rooms: Mapping[PoolName, Room],
+    leaving: Set[WorkerName],
+    queue: QueueAnswer,
+    settled: Settled,
+    wanted: Mapping[PoolName, Mapping[str, Stock]],
+) -> Settled:
+    """What was settled, and the idle workers that are worth their price beyond it."""
+    others = settled.wishes[len(queue.wishes) :]
+    for view in scene.pools:
+        name = view.spec.name
+        if wanted[name] and not view.spec.frozen:
+            empties = stock.empties_of(view, leaving, queue.used)
+            answer = stock.ask(view, rooms[name], wanted[name], empties, queue.wishes, others)
+            cut = {**settled.cut, name: (*settled.cut.get(name, ()), *answer.cut)}
+            settled = Settled(
+                wishes=(*settled.wishes, *answer.wishes), cut=cut if answer.cut else settled.cut
+            )
+    return settled
 
 
 def _wants(view: PoolView, room: Room, leaving: Set[WorkerName], queue: QueueAnswer, now_ms: int) -> Answer:

@@ -69,6 +69,12 @@ class Allowance:
         return {line.queued.class_id: line.granted for line in self.lines}
 
     @property
+    def short(self) -> bool:
+        """Whether some job waits for a quota, and not only for room on a worker."""
+        shut = _Shut(self.rooms)
+        return any(line.left and shut.to(line) for line in self.lines)
+
+    @property
     def held_back(self) -> tuple[Line, ...]:
         return tuple(line for line in self.lines if line.left)
 
@@ -89,7 +95,14 @@ def allow(waiting: Iterable[QueuedClass], books: Books) -> Allowance:
     ]
     rooms = open_rooms(books.sharing, books.held)
     by_project: dict[str, list[Line]] = {}
-    bound = [line for line in lines if _is_bound(line, rooms)]
+    aged_ms = -1 if books.aged_ms is None else books.aged_ms
+    shut = _Shut(rooms)
+    bound = [
+        line
+        for line in lines
+        # Rooms only shrink from here on: where not one job fits now, there is nothing to share out.
+        if _is_bound(line, rooms) and (not shut.to(line) or line.queued.oldest_ready_at_ms <= aged_ms)
+    ]
     for line in sorted(bound, key=lambda each: (each.queued.oldest_ready_at_ms, each.queued.class_id)):
         by_project.setdefault(line.project, []).append(line)
     hand_out = _HandOut(rooms, books, by_project)
@@ -98,6 +111,24 @@ def allow(waiting: Iterable[QueuedClass], books: Books) -> Allowance:
     hand_out.nominal()
     hand_out.borrowed()
     return Allowance(lines=tuple(lines), rooms=rooms, kept=hand_out.give_back())
+
+
+class _Shut:
+    """Rooms as they are at one moment, looked up for many lines."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._projects: dict[str, Amounts] = {}
+
+    def to(self, line: Line) -> bool:
+        """Whether not one job of the line may start."""
+        cpu, memory, gpu, jobs = line.amount
+        project = self._projects.get(line.project)
+        if project is None:
+            project = self._projects[line.project] = self._rooms.of_project(line.project)
+        if cpu > project[0] or memory > project[1] or gpu > project[2] or jobs > project[3]:
+            return True
+        return line.user in self._rooms.users and not how_many(line.amount, self._rooms.of_user(line.user))
 
 
 def _is_bound(line: Line, rooms: Rooms) -> bool:

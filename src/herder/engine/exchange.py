@@ -59,7 +59,7 @@ def _compare(
     ours = {(attempt.job, attempt.number) for attempt in worker.live.values()}
     worker.cancels |= held - ours  # type: ignore[arg-type]
     for attempt in list(worker.live.values()):
-        if attempt.cancelling:
+        if attempt.cancelling or attempt.preempted_for:
             worker.cancels.add((attempt.job, attempt.number))  # the first asking may have been lost
         if attempt.job not in worker.unacked and (attempt.job, attempt.number) not in held:
             lose(

@@ -18,6 +18,7 @@ from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured, WorkerUse
 from herder.model.resources import ZERO, Resources
 from herder.model.sharing import NO_SHARING, Amounts, Sharing
+from herder.model.stock import Rises
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -36,6 +37,10 @@ class LiveAttempt:
     started_at_ms: int | None = None
     price_pico_per_hour: int = 0
     cancelling: bool = False
+    preempted_for: str = ""
+    """Why it was asked to stop for another job; empty when it was not."""
+    preempted: int = 0
+    """How many earlier attempts of the job were preempted."""
     hand_over: int = 0
     """Which hand-over to the store carries it: told to the worker only once that one is durable."""
 
@@ -73,6 +78,8 @@ class BatchLife:
     """Names of jobs, while the batch is open."""
     tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
     """Its queued jobs that were tried before: (attempts, own failures)."""
+    preempted: dict[JobId, int] = field(default_factory=dict)
+    """Its queued jobs that were preempted, and how often."""
     bunches: list[tuple[int, JobId, int]] = field(default_factory=list)
     """(first position, first job, count), while the batch is open."""
 
@@ -141,6 +148,8 @@ class CreateHistory:
     boot_s: float | None = None
     pressed_since_ms: dict[Measured, int] = field(default_factory=dict)
     """Since when the threshold of a pressure is passed; in memory only, a new server begins to count anew."""
+    rises: dict[str, Rises] = field(default_factory=dict)
+    """By template. Not stored: after a restart it is learned anew."""
 
 
 #: Ends of attempts that wait to be learned from; more than that between two passes, and the oldest teach nothing.
@@ -160,6 +169,7 @@ class EngineState:
     live: dict[JobId, LiveAttempt] = field(default_factory=dict)
     tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
     """The same for jobs of no batch."""
+    preempted: dict[JobId, int] = field(default_factory=dict)
     in_use: dict[UserName, Resources] = field(default_factory=dict)
     held: dict[tuple[UserName, str], Amounts] = field(default_factory=dict)
     """What live attempts have, by user and project, as quotas count it."""
@@ -192,8 +202,10 @@ class EngineState:
     """Users that hold more or less than at the last pass."""
     fleet_version: int = 0
     """Changes whenever a worker comes or goes."""
-    ended_runs: "deque[tuple[ClassId, int]]" = field(default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX))
-    """How long attempts took that ended by themselves, in milliseconds from assignment."""
+    ended_runs: "deque[tuple[ClassId, int, int]]" = field(
+        default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX)
+    )
+    """Attempts that ended by themselves: when they were assigned, and how many milliseconds they took from then on."""
     # rows to be written with the next hand-over (`flush.py`)
     dirty_batches: dict[BatchId, BatchLife] = field(default_factory=dict)
     dirty_workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)
@@ -201,6 +213,9 @@ class EngineState:
 
     def tried_of(self, batch: BatchId | None) -> dict[JobId, tuple[int, int]]:
         return self.tried if batch is None else self.batches[batch].tried
+
+    def preempted_of(self, batch: BatchId | None) -> dict[JobId, int]:
+        return self.preempted if batch is None else self.batches[batch].preempted
 
     def queue(self, class_id: ClassId) -> ReadyQueue:
         self.stirred_queues.add(class_id)

@@ -11,6 +11,7 @@ from herder.model.pressure import Measured, WorkerUse
 from herder.model.resources import Resources
 from herder.model.schedule import Window
 from herder.model.sharing import NO_SHARING, Amounts, Sharing
+from herder.model.stock import Rises
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -79,6 +80,8 @@ class PoolHistory:
     """How long workers took lately from request to ready; None: none has."""
     pressed_since_ms: tuple[tuple[Measured, int], ...] = ()
     """Since when the threshold of a pressure is passed without a break."""
+    rises: tuple[tuple[str, Rises], ...] = ()
+    """By template, what was learned of sudden demand; only in pools that weigh waiting against idle workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ class ReasonKind(StrEnum):
     BELOW_MINIMUM = "below_minimum"
     QUEUED_JOBS = "queued_jobs"
     SCHEDULED = "scheduled"
+    STOCK = "stock"
     HEADROOM = "headroom"
     TARGET_UTILISATION = "target_utilisation"
     CPU_PRESSURE = "cpu_pressure"
@@ -118,6 +119,8 @@ class Plan:
     """Of the workers that are made for queued jobs, within the limits of now."""
     bound_pico_per_hour: int = 0
     """No other workers could take these jobs for less: proved, see `decide/packing/bound.py`."""
+    needs: tuple[tuple[PoolName, str, int], ...] = ()
+    """(pool, template, how many workers work or are needed by the queue), in pools that learn from it (`wait_worth`)."""
 
     @property
     def empty(self) -> bool:

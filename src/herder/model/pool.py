@@ -120,6 +120,9 @@ class PoolSpec:
     scale_up_cooldown_s: float = 0.0
     scale_down_cooldown_s: float = 0.0
     idle_timeout_s: float | None = 1800.0
+    wait_worth: int | None = None
+    """How many seconds of an idle worker one second of a job's waiting is worth; None: idle workers are not weighed. Off, because
+    only people know what waiting costs them, and because it makes workers that nothing queued asks for."""
     offer_rest_s: float = 15.0
     """Rest of an offer after a failed creation, doubled by each further one. Short: most shortages last minutes."""
     offer_rest_max_s: float = 1800.0

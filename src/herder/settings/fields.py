@@ -174,6 +174,14 @@ POOL_FIELDS: tuple[Field, ...] = (
     _duration("scale_up_cooldown", "Least time between two growths."),
     _duration("scale_down_cooldown", "Least time between two shrinkages."),
     _limit("idle_timeout", "A worker without work goes after this long; null: never for idleness."),
+    _plain(
+        "wait_worth",
+        schedules.read_optional_count,
+        _MAYBE_COUNT,
+        "How many seconds of an idle worker one second of a job's waiting is worth, 30 for example: as many idle workers are made "
+        "and kept as are worth it by how suddenly the demand has risen lately, and the others go when they have cost as much as a "
+        "boot, at idle_timeout at the latest. null or a template without a price: idle workers are not weighed.",
+    ),
     _duration(
         "offer_rest",
         "A template whose creation failed is passed over for this long, doubled by each further failure; then one worker "

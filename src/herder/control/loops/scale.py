@@ -7,7 +7,14 @@ import msgspec
 
 from herder.control.clock import now_ms
 from herder.control.core import Core
-from herder.control.plans import apply_plan, note_pressure, picture, plain_plan, record_plan
+from herder.control.plans import (
+    apply_plan,
+    note_pressure,
+    picture,
+    plain_plan,
+    record_plan,
+    remember_needs,
+)
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.engine.events import record_event
@@ -38,6 +45,7 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     observed = picture(core, now)
     note_pressure(core.state, observed, now)
     plan = decide(observed, now)
+    remember_needs(core.state, plan)
     changes = Changes()
     findings = check_plan(observed, plan)
     if findings:

@@ -44,7 +44,7 @@ def combine(
         given, lacking = 0, []
         for ask in mine:
             most = (room.for_minimum if ask.minimum else room.workers) - made.get(name, 0)
-            wishes = _spread(
+            wishes = over_offers(
                 ask, max(0, min(ask.count, most) - given), cheapest_first(view, room.offers, used), used
             )
             top_ups += wishes
@@ -56,8 +56,8 @@ def combine(
     return Settled(wishes=(*demand, *top_ups), cut=cut)
 
 
-def _spread(ask: Ask, count: int, offers: list[OfferRoom], used: dict[OfferName, int]) -> list[Wish]:
-    """The cheapest first, each as far as it goes."""
+def over_offers(ask: Ask, count: int, offers: list[OfferRoom], used: dict[OfferName, int]) -> list[Wish]:
+    """In their order, the cheapest first, each as far as it goes. `used` is brought up to date."""
     found = []
     for offer in offers:
         taken = min(count, count if offer.limit is None else offer.limit - used.get(offer.offer, 0))

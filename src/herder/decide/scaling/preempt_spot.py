@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from herder.decide.scaling.consolidate import judge
 from herder.decide.scaling.gradual import disruptions_left
 from herder.decide.scaling.scene import PoolView, Scene, age
-from herder.model.ids import WorkerName
+from herder.model.ids import PoolName, WorkerName
 from herder.model.observed import ObservedWorker
 from herder.model.offer import FailureCause, Offer
 from herder.model.plan import DrainWorker, Reason, ReasonKind
@@ -48,6 +48,10 @@ class Need:
 class Answer:
     drains: tuple[DrainWorker, ...] = ()
     notes: tuple[tuple[Need, Reason], ...] = ()
+
+    def of(self, pool: PoolName) -> tuple[Reason, ...]:
+        """What is to be said of this pool."""
+        return tuple(note for need, note in self.notes if need.view.spec.name == pool)
 
 
 def needs(scene: Scene, leaving: Set[WorkerName], now_ms: int) -> tuple[Need, ...]:

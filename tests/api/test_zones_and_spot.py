@@ -9,6 +9,7 @@ import pytest
 
 from herder.drivers.pretend import PretendWorld
 from herder.settings.sections import DriverSettings
+from herder.simulate.verify import verify
 from tests.api.conftest import PlayedWorker, Server
 
 TEMPLATE = {
@@ -150,3 +151,8 @@ def test_a_minimum_takes_its_room_from_spot_and_keeps_it(server: Server) -> None
     why = server.http.get(f"/workers/{preempted['name']}/why").json()
     assert "pool fixed lacks 1 workers of its minimum" in str(why)
     assert len(small.machines) == 2
+
+
+def test_plans_for_zones_and_spot_are_replayed_byte_for_byte(server: Server) -> None:
+    found = verify(str(server.folder))
+    assert found.equal == found.compared > 5, found.differences

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from herder.settings.sections import DriverSettings, MetricSource
+from herder.simulate.verify import verify
 from tests.api.conftest import Server
 
 #: A tenth of a core: one loop that never rests passes any threshold of it, however busy the machine of the test is.
@@ -223,3 +224,8 @@ def test_a_scalar_is_a_number_too(local: Server, prometheus: Prometheus) -> None
     prometheus.answer = (200, {"status": "success", "data": {"resultType": "scalar", "result": [1.5, "120"]}})
     local.http.post("/apply", json={"pools": [metric_pool("plain")]}).raise_for_status()
     until(lambda: len(workers(local.http, "plain")) == 2, "two workers")
+
+
+def test_plans_made_from_samples_and_readings_are_replayed_byte_for_byte(local: Server) -> None:
+    found = verify(str(local.folder))
+    assert found.equal == found.compared > 5, found.differences

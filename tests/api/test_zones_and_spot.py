@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from herder.drivers.pretend import PretendWorld
+from herder.settings.sections import DriverSettings
+from herder.simulate.verify import verify
 from tests.api.conftest import PlayedWorker, Server
 
 TEMPLATE = {
@@ -24,6 +26,8 @@ TEMPLATE = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made = Server(tmp_path_factory.mktemp("data"))
     made.sweep_period_s = 0.2
+    small = DriverSettings(name="small", kind="pretend", settings=(("name", "small"), ("machines_most", "2")))
+    made.drivers = (*made.drivers, small)
     made.start()
     yield made
     made.stop()
@@ -35,9 +39,9 @@ def world(server: Server) -> PretendWorld:
     return found
 
 
-def live(server: Server) -> list[dict[str, Any]]:
+def live(server: Server, pool: str = "mixed") -> list[dict[str, Any]]:
     states = ("requested", "provisioning", "joining", "ready")
-    found = server.http.get("/workers", params={"pool": "mixed"}).json()["items"]
+    found = server.http.get("/workers", params={"pool": pool}).json()["items"]
     return [each for each in found if each["state"] in states]
 
 
@@ -120,3 +124,35 @@ def test_a_scale_by_hand_takes_the_cheapest_offer(server: Server, world: Pretend
     answer = server.http.post("/pools/byhand/scale", json={"workers": 1, "ttl_hours": 1}).raise_for_status()
     (name,) = answer.json()["workers"]
     assert server.http.get(f"/workers/{name}").json()["spot"] is True
+
+
+def test_a_minimum_takes_its_room_from_spot_and_keeps_it(server: Server) -> None:
+    """The driver holds two machines. The rest of ten minutes shows that the end of the spot worker is what ends it."""
+    template = {"name": "two", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.10"}
+    common = {"driver": "small", "max_workers": 2, "offer_rest": "10m", "dead_after": "60s"}
+    cheap = {**common, "name": "cheap", "templates": [{**template, "spot": "yes"}], "min_workers": 2}
+    server.http.post("/apply", json={"pools": [cheap]}).raise_for_status()
+    small: PretendWorld = server.running.core.drivers["small"].world  # type: ignore[attr-defined]
+    for _ in range(200):
+        if len(small.machines) == 2:
+            break
+        time.sleep(0.05)
+    join(server, small)
+    fixed = {**common, "name": "fixed", "templates": [template], "min_workers": 1, "preempts_spot": True}
+    server.http.post("/apply", json={"pools": [fixed]}).raise_for_status()
+    for _ in range(300):
+        made = [each for each in live(server, "fixed") if each["state"] == "joining"]
+        if made:
+            break
+        time.sleep(0.05)
+    assert len(made) == 1
+    ended = server.http.get("/workers", params={"pool": "cheap", "ended": True}).json()["items"]
+    (preempted,) = [each for each in ended if "finds no capacity" in each["why_removed"]]
+    why = server.http.get(f"/workers/{preempted['name']}/why").json()
+    assert "pool fixed lacks 1 workers of its minimum" in str(why)
+    assert len(small.machines) == 2
+
+
+def test_plans_for_zones_and_spot_are_replayed_byte_for_byte(server: Server) -> None:
+    found = verify(str(server.folder))
+    assert found.equal == found.compared > 5, found.differences

@@ -213,6 +213,7 @@ def refinements(draw: st.DrawFn) -> dict[str, object]:
         "scale_down_fraction": draw(st.sampled_from([None, 0.2, 0.5])),
         "consolidation": draw(st.sampled_from(Consolidation)),
         "disruption_budget": draw(st.integers(0, 2)),
+        "preempts_spot": draw(st.booleans()),
         "cpu_pressure": draw(st.sampled_from([None, None, Pressure(above=0.8, for_s=60.0)])),
         "memory_pressure": draw(st.sampled_from([None, None, Pressure(above=0.5, target=0.4)])),
         "metrics": draw(

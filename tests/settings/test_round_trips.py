@@ -153,6 +153,7 @@ def pools(draw: st.DrawFn) -> PoolSpec:
         scale_down_period_s=draw(lasting),
         consolidation=draw(st.sampled_from(Consolidation)),
         disruption_budget=draw(st.integers(0, 10)),
+        preempts_spot=draw(st.booleans()),
         min_workers=low,
         max_workers=high,
         new_workers_per_cycle=draw(st.integers(1, 100)),

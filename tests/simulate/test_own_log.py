@@ -76,6 +76,8 @@ def test_a_real_server_is_replayed_beside_it_and_after_it(
         0,
         1,
     )  # the stop took its worker away
+    assert herder("verify", "--from-events", where) == 0
+    capsys.readouterr()
     assert herder("compare", "--from-events", where, "--policy", "herder", "--policy", "first_fit") == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
         "POLICY",

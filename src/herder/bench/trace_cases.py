@@ -23,7 +23,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """`templates` as `--template` takes them, or a file of machines. `spot`: whose interruptions."""
+    """`templates` as `--template` takes them, or a file of machines. `spot`: whose interruptions. `without`: a policy that
+    cannot be judged here, and why."""
 
     name: str
     source: str
@@ -32,6 +33,7 @@ class Case:
     inventory: str | None = None
     spot: str | None = None
     fixed: bool = True
+    without: tuple[str, str] | None = None
 
 
 SOURCES: dict[str, Source] = {
@@ -149,6 +151,7 @@ CASES: tuple[Case, ...] = (
         title="the cluster's own machines, each kind as often as there are",
         inventory="openb_nodes",
         fixed=False,
+        without=("hail_like", "it makes one kind of worker, and of no kind there are enough"),
     ),
     Case(name="bitbrains", source="bitbrains", title="one template of 32 cores", templates=_cores(32)),
     Case(

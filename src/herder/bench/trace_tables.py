@@ -92,7 +92,8 @@ def section(case: Case, files: Files, say: Callable[[str], None], limit: int | N
     )
     rows: list[Row] = []
     for text in POLICIES:
-        rows.append(run.row(text))
+        left_out = case.without is not None and case.without[0] == text
+        rows.append(Row(policy=text, refused=case.without[1]) if left_out and case.without else run.row(text))
         _tell(say, case, rows[-1])
     peak = peak_workers(run.world) if case.fixed and run.world is not None else 0
     for text in FIXED if peak else ():

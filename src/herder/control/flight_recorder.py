@@ -26,7 +26,7 @@ SIZES_MAX = 4
 ZIP_LEVEL = 1
 
 _REST = tuple(each.name for each in fields(Observed) if each.name not in ("workers", "queued"))
-_OF_WORKER = tuple(each.name for each in fields(ObservedWorker) if each.name not in ("spec", "running"))
+_OF_WORKER = tuple(each.name for each in fields(ObservedWorker) if each.name != "running")
 _OF_QUEUED = tuple(each.name for each in fields(QueuedClass) if each.name != "job_class")
 _OF_RUNNING = tuple(each.name for each in fields(RunningClass) if each.name != "job_class")
 
@@ -93,12 +93,27 @@ class Recorder:
         }
 
     def _worker(self, worker: ObservedWorker, before: ObservedWorker | None) -> _Plain:
-        plain: _Plain = {name: getattr(worker, name) for name in _OF_WORKER}
-        plain["name"] = worker.spec.name
-        if before is None or before.spec != worker.spec:
-            plain["spec"] = worker.spec
-        if worker.running is not None:
-            plain["running"] = [self._with_class(each, _OF_RUNNING) for each in worker.running]
+        plain: _Plain = {"name": worker.spec.name}
+        for name in _OF_WORKER:
+            value = getattr(worker, name)
+            if before is None or getattr(before, name) != value:
+                plain[name] = value
+        if before is None or before.running != worker.running:
+            plain["running"] = self._running(worker.running, before.running if before is not None else None)
+        return plain
+
+    def _running(
+        self, now: tuple[RunningClass, ...] | None, before: tuple[RunningClass, ...] | None
+    ) -> _Plain | None:
+        """By field, what it is of each; fields that are as before are left out. Expected ends change with every plan, the rest seldom."""
+        if now is None:
+            return None
+        old, new = self._columns(before or ()), self._columns(now)
+        return {name: values for name, values in new.items() if before is None or old[name] != values}
+
+    def _columns(self, running: tuple[RunningClass, ...]) -> _Plain:
+        plain: _Plain = {name: [getattr(each, name) for each in running] for name in _OF_RUNNING}
+        plain["job_class"] = [self._number(each.job_class) for each in running]
         return plain
 
     def _changed_queue(self, observed: Observed) -> _Plain:
@@ -106,15 +121,18 @@ class Recorder:
         self._queued = now
         changed = [each for number, each in now.items() if before.get(number) != each]
         return {
-            "queued": [self._with_class(each, _OF_QUEUED) for each in changed],
+            "queued": [self._queue(each) for each in changed],
             "empty": [number for number in before if number not in now],
         }
 
-    def _with_class(self, part: RunningClass | QueuedClass, names: tuple[str, ...]) -> _Plain:
-        """Classes are many times the size of what is said of them, and the same ones come again and again."""
-        plain: _Plain = {name: getattr(part, name) for name in names}
-        plain["job_class"] = self._classes.setdefault(part.job_class, len(self._classes))
+    def _queue(self, queued: QueuedClass) -> _Plain:
+        plain: _Plain = {name: getattr(queued, name) for name in _OF_QUEUED}
+        plain["job_class"] = self._number(queued.job_class)
         return plain
+
+    def _number(self, job_class: JobClass) -> int:
+        """Classes are many times the size of what is said of them, and the same ones come again and again."""
+        return self._classes.setdefault(job_class, len(self._classes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +163,8 @@ def play(rows: Iterable[ObservationRecord]) -> Iterator[Played]:
 @dataclass(slots=True)
 class _Shown:
     rest: _Plain = field(default_factory=dict)
+    plain: dict[str, _Plain] = field(default_factory=dict)
+    """Of each worker: its fields as they are written, and made into one only when they change."""
     workers: dict[str, ObservedWorker] = field(default_factory=dict)
     queued: dict[int, QueuedClass] = field(default_factory=dict)
     classes: list[JobClass] = field(default_factory=list)
@@ -153,15 +173,10 @@ class _Shown:
         self.rest.update(body["rest"])
         self.classes += msgspec.convert(body["classes"], list[JobClass])
         for name in body["gone"]:
-            del self.workers[name]
+            del self.workers[name], self.plain[name]
         for plain in body["workers"]:
             name = plain.pop("name")
-            spec = plain.get("spec") or self.workers[name].spec
-            if "running" in plain:
-                plain["running"] = tuple(self._part(each, RunningClass) for each in plain["running"])
-            self.workers[name] = msgspec.convert(
-                {**plain, "spec": spec}, ObservedWorker, from_attributes=True
-            )
+            self.workers[name] = self._worker(self.plain.setdefault(name, {}), plain)
         for number in body["empty"]:
             del self.queued[number]
         for plain in body["queued"]:
@@ -172,6 +187,18 @@ class _Shown:
             workers=tuple(self.workers.values()),
             queued=tuple(self.queued[number] for number in sorted(self.queued)),
         )
+
+    def _worker(self, known: _Plain, changed: _Plain) -> ObservedWorker:
+        before, running = known.get("running"), changed.get("running")
+        if running is not None:
+            changed["running"] = {**(before or {}), **running}
+        known.update(changed)
+        columns = known["running"]
+        if columns is None:
+            return msgspec.convert(known, ObservedWorker)
+        rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        parts = tuple(self._part(row, RunningClass) for row in rows)
+        return msgspec.convert({**known, "running": parts}, ObservedWorker, from_attributes=True)
 
     def _part(self, plain: _Plain, kind: type[Any]) -> Any:
         return msgspec.convert(

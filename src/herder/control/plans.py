@@ -98,7 +98,8 @@ def _recent(removals_ms: list[int], pool: PoolSpec | None, now_ms: int) -> tuple
 
 
 def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess | None) -> ObservedWorker:
-    """The same object as last time when nothing about it has changed: a plan looks at all workers, and few of them change."""
+    """The same object as last time when nothing about it has changed: a plan looks at all workers, and few of them change.
+    Whatever is shown of a worker and may change in its life must stand in `looks`."""
     on_it, use = running(state, worker, now_ms, guess), _use(state, worker)
     looks = (
         worker.state, worker.free, worker.free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
@@ -182,9 +183,9 @@ def remember_needs(state: EngineState, plan: Plan) -> None:
     """What the plan saw of the demand is learned from, whether it acts or not. Dry runs leave no trace."""
     for pool, template, need in plan.needs:
         history = history_of(state, pool)
-        known = history.rises.get(template, Rises())
-        if history.boot_s is not None:
-            history.rises[template] = learn(known, need, boot_ms(history.boot_s), plan.made_at_ms)
+        known = history.rises.get(template)
+        if history.boot_s is not None and (known is not None or need):
+            history.rises[template] = learn(known or Rises(), need, boot_ms(history.boot_s), plan.made_at_ms)
 
 
 def record_plan(state: EngineState, changes: Changes, plan: Plan) -> None:

@@ -14,6 +14,7 @@ from enum import Enum
 from heapq import nsmallest
 from itertools import chain
 from math import exp, log
+from operator import itemgetter
 from statistics import NormalDist
 
 from herder.decide.eta import LEAST_MS, Eta
@@ -24,7 +25,7 @@ SCORES_MAX = 600
 NEAREST = 60
 #: Before anything like it was seen: answers that were exactly as good as the model believes, and what one of them is worth.
 FIRST_SCORES = 10
-FIRST_WORTH = 0.3
+FIRST_WORTH = 0.5
 #: Part of the jobs that may start before the interval, and after it.
 MISSES = 0.1
 #: Each answer that is settled moves a level by so much of its miss; the first ones by more, while little is known.
@@ -107,12 +108,14 @@ class EtaRecord:
         return known
 
     def _quantiles(self, like: _Likeness, width: float) -> tuple[float, float, float]:
+        # Of those equally near the newest count: what was habit once is forgotten.
         nearest = nsmallest(
             NEAREST,
             (
                 (sum(abs(a - b) for a, b in zip(like, other, strict=True)), score)
-                for other, score in chain(self._scores, self._late)
+                for other, score in chain(self._late, reversed(self._scores))
             ),
+            key=itemgetter(0),
         )
         scores = [(score, 1.0 / (1.0 + 4.0 * apart * apart)) for apart, score in nearest]
         scores += [(width * score, FIRST_WORTH) for score in _FIRST]

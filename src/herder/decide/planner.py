@@ -9,12 +9,13 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from herder.decide import report
-from herder.decide.scaling import consolidate, limits, scale_down, zones
+from herder.decide.scaling import consolidate, limits, preempt_spot, scale_down, zones
 from herder.decide.scaling import stock as stocks
 from herder.decide.scaling.combine import Settled, combine
 from herder.decide.scaling.limits import Room
 from herder.decide.scaling.load import load_of, wants_spare
 from herder.decide.scaling.offers import cheapest_first
+from herder.decide.scaling.preempt_spot import Need
 from herder.decide.scaling.scale_down import IdleAnswer
 from herder.decide.scaling.scene import PoolView, Scene, survey
 from herder.decide.scaling.specs import worker_spec
@@ -86,9 +87,13 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
     # 1. Who leaves whatever the demand: what leaves is no capacity any more.
     must_leave = tuple(drain for view in scene.pools for drain in scale_down.must_leave(view, now_ms))
     leaving = frozenset(drain.worker for drain in must_leave)
+    short = preempt_spot.needs(scene, leaving, now_ms)
+    preempted = preempt_spot.ask(scene, short, leaving, now_ms)
+    must_leave = (*must_leave, *preempted.drains)
+    leaving = leaving | {drain.worker for drain in preempted.drains}
 
     # 2. How many workers each pool may make now.
-    rooms = {view.spec.name: limits.room(view, now_ms, leaving) for view in scene.pools}
+    rooms = _rooms(scene, short, leaving, now_ms)
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
     queue = queued_jobs.ask(scene, rooms, leaving)
@@ -97,13 +102,9 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
     }
     asks = tuple(ask for answer in wants.values() for ask in answer.asks)
     settled = combine(queue.wishes, asks, scene.pools, rooms)
-    needs = {
-        view.spec.name: stock.needs_of(view, leaving, queue.used, queue.wishes)
-        for view in scene.pools
-        if view.spec.wait_worth is not None
-    }
+    needed = _needed(scene, leaving, queue)
     wanted = {
-        view.spec.name: stocks.stocks_of(view, needs.get(view.spec.name, {}), now_ms) for view in scene.pools
+        view.spec.name: stocks.stocks_of(view, needed.get(view.spec.name, {}), now_ms) for view in scene.pools
     }
     settled = _with_stock(scene, rooms, leaving, queue, settled, wanted)
     settled = replace(settled, wishes=zones.spread(settled.wishes, scene, rooms))
@@ -131,11 +132,31 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
         queue=queue,
         settled=settled,
         idle=idle,
-        notes={name: answer.notes for name, answer in wants.items()},
+        notes={name: (*preempted.of(name), *answer.notes) for name, answer in wants.items()},
         needs=tuple(
-            (pool, template, count) for pool, each in needs.items() for template, count in each.items()
+            (pool, template, count) for pool, each in needed.items() for template, count in each.items()
         ),
     )
+
+
+def _rooms(
+    scene: Scene, short: tuple[Need, ...], leaving: Set[WorkerName], now_ms: int
+) -> dict[PoolName, Room]:
+    """By pool; nobody makes spot where a pool waits for capacity."""
+    rooms = {view.spec.name: limits.room(view, now_ms, leaving) for view in scene.pools}
+    for view in scene.pools if short else ():
+        refused = tuple(preempt_spot.yields_to(short, view, offer) for offer in view.templates)
+        rooms[view.spec.name] = limits.without(rooms[view.spec.name], refused)
+    return rooms
+
+
+def _needed(scene: Scene, leaving: Set[WorkerName], queue: QueueAnswer) -> dict[PoolName, dict[str, int]]:
+    """Workers by template that have something to do, in pools that learn from it how suddenly that rises."""
+    return {
+        view.spec.name: stock.needs_of(view, leaving, queue.used, queue.wishes)
+        for view in scene.pools
+        if view.spec.wait_worth is not None
+    }
 
 
 def _with_stock(

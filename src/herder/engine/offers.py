@@ -57,6 +57,16 @@ def failed(
         record_event(state, changes, now_ms, kind, f"pool/{pool}", said, data=data)
 
 
+def capacity_freed(state: EngineState, changes: Changes, spec: WorkerSpec) -> None:
+    """A worker that was drained to make room has gone: those for whom it was done try again now."""
+    for key, memory in sorted(state.offers.items()):
+        pool = state.pools.get(key.pool)
+        near = not key.zone or not spec.zone or key.zone == spec.zone
+        short = memory.cause is FailureCause.OUT_OF_CAPACITY and not key.spot
+        if pool is not None and pool.preempts_spot and key.driver == spec.driver and near and short:
+            _keep(state, changes, memory.due())
+
+
 def forget_changed(state: EngineState, changes: Changes, pool: PoolName, spec: PoolSpec | None) -> None:
     """Nothing is held against a template that was changed; `spec` is None when the pool goes."""
     old = state.pools.get(pool)

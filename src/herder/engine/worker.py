@@ -308,6 +308,8 @@ def _end(
     pool = worker.spec.pool
     state.ended_cost[pool] = state.ended_cost.get(pool, 0) + worker_cost(worker, now_ms)
     worker.token_hash = worker.activation_hash = None
+    if reason.kind is ReasonKind.PREEMPTED:
+        offers.capacity_freed(state, changes, worker.spec)
     _changed(state, worker)
     del state.workers[worker.spec.name]
     state.fleet_version += 1

@@ -165,6 +165,10 @@ class OfferMemory:
         rest_s = min(first_s * (1 << (self.failed_in_row - 1)), most_s)
         return self.failed_at_ms + int(rest_s * 1000) * (1 if self.cause is None else self.cause.factor)
 
+    def due(self) -> "OfferMemory":
+        """Its rest is over, and nothing is forgiven: one is tried."""
+        return self if self.failed_at_ms is None else replace(self, failed_at_ms=0)
+
     def succeeded(self, now_ms: int) -> "OfferMemory":
         return replace(self._as_of(now_ms, good=1.0), failed_in_row=0, failed_at_ms=None, cause=None)
 

@@ -141,6 +141,8 @@ class PoolSpec:
     scale_down_period_s: float = 1800.0
     consolidation: Consolidation = Consolidation.OFF
     """Off, because a moved job begins anew unless it can continue from a checkpoint, and Herder cannot know."""
+    preempts_spot: bool = False
+    """Whether spot workers of the same driver are drained when the minimum finds no capacity."""
     disruption_budget: int = 1
     """Most workers at a time that are drained although they work; 1 as in cluster-autoscaler."""
     ttl_s: float | None = None

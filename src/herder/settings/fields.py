@@ -238,6 +238,13 @@ POOL_FIELDS: tuple[Field, ...] = (
         "job begins anew unless it continues from a checkpoint.",
     ),
     _plain(
+        "preempts_spot",
+        reading.flag,
+        _FLAG,
+        "When the minimum finds no capacity, spot workers of other pools of the same driver (and zone) are drained for it, the cheapest "
+        "loss first, within their drain_grace and disruption_budget; until it is met they get no new spot there.",
+    ),
+    _plain(
         "disruption_budget",
         reading.whole,
         _COUNT,

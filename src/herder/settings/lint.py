@@ -35,7 +35,7 @@ def lint(settings: Settings, machine: Resources | None = None) -> tuple[Problem,
     doubts: list[tuple[str, _Doubt]] = []
     for pool in settings.pools:
         prefix = f"pools.{pool.name}"
-        for rule in (_times, _counts, _taints, _silence, _costs, _moves, _pressures, _spot):
+        for rule in (_times, _counts, _taints, _silence, _costs, _moves, _pressures, _spot, _preempts):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
         doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
@@ -174,6 +174,19 @@ def _moves(pool: PoolSpec) -> Iterator[_Doubt]:
                 f"the lead of schedule {schedule.cron!r} is longer than its duration",
                 "Write a shorter lead_time.",
             )
+
+
+def _preempts(pool: PoolSpec) -> Iterator[_Doubt]:
+    if not pool.preempts_spot:
+        return
+    if not pool.min_workers and not pool.schedules:
+        yield _warning("preempts_spot", "it speaks of the minimum, and there is none", "Write min_workers.")
+    if pool.templates and all(template.spot is SpotUse.YES for template in pool.templates):
+        yield _warning(
+            "preempts_spot",
+            "its own workers are spot alone, and it is done for on-demand",
+            "Write spot: prefer.",
+        )
 
 
 def _spot(pool: PoolSpec) -> Iterator[_Doubt]:

@@ -114,7 +114,18 @@ def dual_prices(world: World) -> list[Prices]:
             found.add(tuple(ratio if other == place else 0.0 for other in range(width)))
     if width > 1 and comb(len(rows) + width, width) <= CORNERS_TRIED_MAX:
         found.update(_corners(rows, width))
-    return sorted(found)
+    return _undominated(sorted(found))
+
+
+def _undominated(prices: list[Prices]) -> list[Prices]:
+    """Loads are not negative, so a price that is nowhere above another one never counts."""
+    return [
+        each
+        for each in prices
+        if not any(
+            other != each and all(a >= b for a, b in zip(other, each, strict=True)) for other in prices
+        )
+    ]
 
 
 def _corners(rows: Sequence[tuple[float, ...]], width: int) -> Iterator[Prices]:

@@ -5,7 +5,9 @@ otherwise on the same observations; what would have followed from that is a simu
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 from itertools import islice
@@ -75,12 +77,12 @@ def _verified(connection: Connection, where: str, pools: dict[str, PoolSpec]) ->
         )
     found = Verified(plans=connection.execute(select(func.count()).select_from(t.plans)).scalar() or 0)
     known: set[str] = set()
-    recorded = _bodies(connection)
-    for played in play(_frames(connection)):
-        known.update(pool.name for pool in played.observed.pools)
-        _compare(
-            found, next(recorded), replace(played, observed=_with_pools(played, pools)) if pools else played
-        )
+    bodies: deque[str] = deque()
+    with closing(_frames(connection, bodies)) as frames:
+        for played in play(frames):
+            known.update(pool.name for pool in played.observed.pools)
+            seen = replace(played, observed=_with_pools(played, pools)) if pools else played
+            _compare(found, bodies.popleft(), seen)
     if not found.compared:
         raise TraceError(
             f"{where}: none of its {found.plans} plans has an observation, so there is nothing to compare"
@@ -94,23 +96,18 @@ def _verified(connection: Connection, where: str, pools: dict[str, PoolSpec]) ->
     return found
 
 
-def _frames(connection: Connection) -> Iterator[ObservationRecord]:
-    query = select(t.observations).order_by(t.observations.c.plan)
-    result = connection.execution_options(stream_results=True).execute(query)
-    while rows := result.fetchmany(FETCH):
-        yield from (ObservationRecord(*row) for row in rows)
-
-
-def _bodies(connection: Connection) -> Iterator[str]:
-    """Of the plans that have an observation, in the same order."""
+def _frames(connection: Connection, bodies: deque[str]) -> Generator[ObservationRecord, None, None]:
+    """With each, its plan as it was recorded goes to `bodies`."""
     query = (
-        select(t.plans.c.body)
-        .join(t.observations, t.observations.c.plan == t.plans.c.number)
-        .order_by(t.plans.c.number)
+        select(t.observations, t.plans.c.body)
+        .join(t.plans, t.plans.c.number == t.observations.c.plan)
+        .order_by(t.observations.c.plan)
     )
-    result = connection.execution_options(stream_results=True).execute(query)
-    while rows := result.fetchmany(FETCH):
-        yield from (row.body for row in rows)
+    with connection.execution_options(stream_results=True).execute(query) as result:
+        while rows := result.fetchmany(FETCH):
+            for *frame, body in rows:
+                bodies.append(body)
+                yield ObservationRecord(*frame)
 
 
 def _with_pools(played: Played, pools: dict[str, PoolSpec]) -> Observed:

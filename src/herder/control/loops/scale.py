@@ -30,7 +30,9 @@ async def run(core: Core) -> None:
         last_report = await cycle(core, last_report)
         core.placer.planned(core.state, now_ms())
         try:
-            await asyncio.wait_for(core.demand_changed.wait(), core.settings.scale_period_s)
+            # Not `wait_for`: before Python 3.12 it forgets a cancellation that comes together with what it waits for.
+            async with asyncio.timeout(core.settings.scale_period_s):
+                await core.demand_changed.wait()
             await asyncio.sleep(core.settings.scale_settle_s)
         except TimeoutError:
             pass

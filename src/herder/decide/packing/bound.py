@@ -18,6 +18,10 @@ from herder.decide.packing.shapes import Shape
 _FINE = 2**24
 #: Parts into which an item may be cut by the functions of `_stepped`; more see less.
 _STEPS = (1, 2, 3, 4, 5, 7)
+#: The largest item is at least such a part of the bin, or the functions see no more than volume does.
+_LARGE = 12
+#: Sizes of different resources are added up in whole numbers of this part of a bin.
+_UNIT = 2**40
 #: Thresholds tried for `_rounded`, evenly over the sizes that occur.
 _THRESHOLDS = 12
 
@@ -129,20 +133,36 @@ def _at(
 
 
 def _of_one_offer(rows: Sequence[tuple[Shape, int]], bins: Sequence[Bin], offer: BinOffer) -> int:
-    """In each dimension by itself, under each function: how many whole bins' worth there is, less the existing ones."""
+    """In each resource by itself, and in sums of two and more, under each function: how many whole bins' worth there is, less
+    the existing ones. Sums see that of items which are large in one resource or the other only so many fit together."""
     need = 0
-    for d in range(4):
-        room = offer.size[d]
-        if room <= 0:
-            continue
+    for weights in _sums(rows, offer):
+        room = _dot(weights, offer.size)
         counts: dict[int, int] = {}
         for shape, count in rows:
-            counts[shape.size[d]] = counts.get(shape.size[d], 0) + count
+            size = _dot(weights, shape.size)
+            counts[size] = counts.get(size, 0) + count
         # What fits into an existing bin that is no larger than a new one would fit into a new one.
-        there = sum(each.count for each in bins if each.free[d] > 0)
-        if max(counts) * 3 > room and all(each.free[d] <= room for each in bins):
+        free = [(_dot(weights, each.free), each.count) for each in bins]
+        there = sum(count for have, count in free if have > 0)
+        if max(counts) * _LARGE > room and all(have <= room for have, _ in free):
             need = max(need, _most(sorted(counts.items()), room) - there)
     return max(0, need) * offer.price_pico_per_hour
+
+
+def _sums(rows: Sequence[tuple[Shape, int]], offer: BinOffer) -> list[tuple[int, ...]]:
+    """Weights of the resources: each alone; of the two that are asked for most the even sum and two uneven ones; all."""
+    total = [sum(shape.size[d] * count for shape, count in rows) for d in range(4)]
+    asked = [d for d in range(4) if total[d] and offer.size[d] > 0]
+    asked.sort(key=lambda d: (-Fraction(total[d], offer.size[d]), d))
+    parts = [{d: 1} for d in asked]
+    if len(asked) > 1:
+        a, b = asked[:2]
+        parts += [{a: 1, b: 1}, {a: 2, b: 1}, {a: 1, b: 2}]
+    if len(asked) > 2:
+        parts.append(dict.fromkeys(asked, 1))
+    units = [_UNIT // have if have > 0 else 0 for have in offer.size]
+    return [tuple(units[d] * part.get(d, 0) for d in range(4)) for part in parts]
 
 
 def _most(counts: Sequence[tuple[int, int]], room: int) -> int:

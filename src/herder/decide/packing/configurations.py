@@ -73,8 +73,10 @@ def mix_of_contents(
     """`rows`: shapes, each with how many of it must be placed. `known`: contents to begin with; `worth`: prices to begin
     with, by id of the shape. `enough`: a cost that is reached; a bound as high is all one could want."""
     rows = [(shape, count) for shape, count in rows if count > 0]
+    if not rows or len(rows) > SHAPES_MAX or len({(b.kind, b.free, b.slots) for b in bins}) > PLACES_MAX:
+        return Mix()
     places = _places(rows, bins, offers)
-    if not rows or len(rows) > SHAPES_MAX or len(places) > PLACES_MAX:
+    if len(places) > PLACES_MAX:
         return Mix()
     return _Generation(rows, places, group_limits, keep_going).run(known, worth, enough)
 

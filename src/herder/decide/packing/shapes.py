@@ -38,7 +38,7 @@ class Lane(list[Shape]):
 
     __slots__ = ("_lengths", "_ratios", "_scale")
 
-    def __init__(self, rows: Iterable[tuple[int, Shape]], scale: tuple[float, ...] = ()) -> None:
+    def __init__(self, rows: Iterable[tuple[int, Shape]], scale: tuple[float, ...] = (1.0,) * 4) -> None:
         """`rows`: each with its length, in order; `scale` turns amounts into parts of the largest."""
         listed = list(rows)
         super().__init__(shape for _, shape in listed)
@@ -46,16 +46,28 @@ class Lane(list[Shape]):
         self._scale = scale
         self._ratios = [
             min((int(shape.size[d] * unit) / max(1, length) for length, shape in listed), default=0.0)
-            for d, unit in enumerate(scale)
-        ]
+            for d, unit in enumerate(scale if len(listed) > 1 else ())
+        ] or [0.0] * 4
 
     def first(self, free: Resources) -> int:
         """The place before which all are too long to fit into so much."""
-        parts = [have * unit for have, unit in zip(free, self._scale, strict=True)]
-        most = sum(parts) + 4
-        for part, ratio in zip(parts, self._ratios, strict=True):
-            if ratio * most > part + 1:
-                most = (part + 1) / ratio
+        # Placement runs through here for nearly every lane at every pick: no loops.
+        a, b, c, d = (
+            free[0] * self._scale[0],
+            free[1] * self._scale[1],
+            free[2] * self._scale[2],
+            free[3] * self._scale[3],
+        )
+        p, q, r, s = self._ratios
+        most = a + b + c + d + 4
+        if p * most > a + 1:
+            most = (a + 1) / p
+        if q * most > b + 1:
+            most = (b + 1) / q
+        if r * most > c + 1:
+            most = (c + 1) / r
+        if s * most > d + 1:
+            most = (d + 1) / s
         return bisect_left(self._lengths, -most)
 
     def forget_what_is_gone(self) -> None:

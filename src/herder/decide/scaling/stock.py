@@ -116,25 +116,16 @@ def wanted(known: Rises, boot_ms: int, wait_worth: int, now_ms: int) -> Stock | 
     return None
 
 
-def learned(view: PoolView, needs: Mapping[str, int], now_ms: int) -> dict[str, Rises]:
-    """By template, with what is needed now."""
-    before = dict(view.history.rises)
-    found = {}
-    for offer in view.templates:
-        boot = boot_ms_of(view, offer)
-        if boot is not None:
-            known = before.get(offer.name, Rises())
-            found[offer.name] = learn(known, needs.get(offer.name, 0), boot, now_ms)
-    return found
-
-
 def stocks_of(view: PoolView, needs: Mapping[str, int], now_ms: int) -> dict[str, Stock]:
+    """By template, with what is needed now; nothing for a template that was never needed."""
+    before, worth = dict(view.history.rises), view.spec.wait_worth
     found = {}
-    rises = learned(view, needs, now_ms)
     for offer in view.templates:
-        boot, worth = boot_ms_of(view, offer), view.spec.wait_worth
-        if boot is not None and worth is not None:
-            stock = wanted(rises[offer.name], boot, worth, now_ms)
-            if stock is not None:
-                found[offer.name] = stock
+        boot, need = boot_ms_of(view, offer), needs.get(offer.name, 0)
+        known = before.get(offer.name)
+        if boot is None or worth is None or (known is None and not need):
+            continue
+        stock = wanted(learn(known or Rises(), need, boot, now_ms), boot, worth, now_ms)
+        if stock is not None:
+            found[offer.name] = stock
     return found

@@ -35,7 +35,7 @@ SCALE_PERIOD_S = 1.0
 #: With jobs waiting and nothing to be done about it, the planner is asked again after so long.
 STUCK_S = 60.0
 #: Where idle workers are weighed against waiting, at the latest after so long: a worker is kept for minutes to hours.
-LOOK_MS = 60_000
+LOOK_MS = 120_000
 #: The world does interrupted work again for as long as it takes, so that policies can be compared.
 UNTIL_DONE = RetryPolicy(attempts_max=10**9)
 

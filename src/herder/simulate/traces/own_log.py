@@ -170,6 +170,6 @@ def _end_ms(connection: Connection) -> int:
 
 
 def _rows(connection: Connection, query: Any) -> Iterator[Any]:
-    result = connection.execution_options(stream_results=True).execute(query)
-    while rows := result.fetchmany(FETCH):
-        yield from rows
+    with connection.execution_options(stream_results=True).execute(query) as result:
+        while rows := result.fetchmany(FETCH):
+            yield from rows

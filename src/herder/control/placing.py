@@ -53,9 +53,14 @@ class Placer:
         known = state.workers
         if not (known if fresh else state.open_workers):
             return
+        waiting = self.waiting
+        if waiting.empty and not state.stirred_queues:
+            state.open_workers.clear()
+            state.stirred_users.clear()
+            self.deficits.clear()
+            return
         changed = known.values() if fresh else [known[name] for name in state.open_workers if name in known]
         state.open_workers.clear()
-        waiting = self.waiting
         waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
         if waiting.empty:
             self.deficits.clear()

@@ -37,7 +37,7 @@ serve: $(STAMP) ## run the server here
 	@$(BIN)/herder up
 
 ##@ Test
-.PHONY: test test-fast test-slow test-browser bench
+.PHONY: test test-fast test-slow test-browser bench tables
 .PHONY: check check-lint check-format check-types check-imports check-tidy check-docs
 
 test: test-fast test-slow ## all tests except the browser's
@@ -75,6 +75,10 @@ check-docs: $(STAMP)
 
 bench: $(STAMP) ## measure speed and print the numbers
 	@$(BIN)/python -m herder.bench
+
+# TRACES=folder takes the full traces instead of the shipped excerpts; ONLY=surf runs one; MISSING=1 goes on with a stopped run.
+tables: $(STAMP) ## replay all traces with all policies, write the tables of docs/performance.md
+	@$(BIN)/python -m herder.bench.traces $(if $(TRACES),--traces $(TRACES)) $(foreach each,$(ONLY),--only $(each)) $(if $(MISSING),--missing)
 
 ##@ Maintain
 .PHONY: docs lock clean

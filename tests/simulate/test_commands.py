@@ -33,6 +33,24 @@ def test_json_has_the_promised_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer["ratio"] == pytest.approx(answer["cost"] / answer["bound"])
 
 
+def test_bounds_come_beside_the_promised_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--trace", SURF, "--limit", "300", "--policy", "first_fit", "--bounds", "-o", "json")
+    assert herder(*words) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer) - {"api_version"} == KEYS | {"bounds"}
+    bounds = answer["bounds"]
+    assert bounds["volume"] <= bounds["waiting"] <= bounds["starting"] <= answer["cost"]
+    assert bounds["waiting"] <= bounds["no_wait"] == pytest.approx(answer["bound"])
+    assert bounds["wait_s"] == answer["wait_max_s"]
+    assert herder(*words, "--bound-wait", "86400") == 0
+    assert json.loads(capsys.readouterr().out)["bounds"]["waiting"] < bounds["waiting"]
+
+
+def test_compare_has_a_bound_for_each_policys_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert herder("compare", "--trace", SURF, "--limit", "200", "--policy", "first_fit", "--bounds") == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[-2:] == ["WAIT_BOUND", "START_BOUND"]
+
+
 def test_compare_prints_a_row_for_each_policy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "lazy.yaml"
     file.write_text("policy: first_fit\nname: lazy\nparameters: {idle_s: 1800}\n")

@@ -89,8 +89,13 @@ def test_a_job_that_waits_alone_gets_the_same_worker_by_the_long_way(
     ) -> None:
         nonlocal taken
         taken += 1
-        workers.sort(key=lambda worker: (worker.requested_at_ms, worker.spec.name))
-        self._fill(state, changes, workers, now_ms)
+        (item,) = pending
+        roomy = [worker for worker in workers if item.job_class.request.fits_in(worker.free)]
+        self.lasting.longest_first(state, roomy, now_ms)
+        if roomy:
+            self._fill(state, changes, roomy, now_ms)
+        else:
+            self._nothing_fits(state, pending)
 
     monkeypatch.setattr(Placer, "_fill_with", the_long_way)
     monkeypatch.setattr(placement, "_all_of_one", lambda queued, workers, pools: None)

@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 from herder.decide.ageing import Ageing
 from herder.decide.dominant_share import WHOLE, share_of
-from herder.decide.matching import Kind, kind_of_worker, may_use_kind
+from herder.decide.matching import Kind, asked_of_places, kind_of_worker, may_use_kind
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, UserName
 from herder.model.job import JobClass
@@ -95,7 +95,7 @@ class Waiting:
             self._served[place] = self._turns
         if class_id in mine:
             return
-        looks = (job_class.request, job_class.pool, job_class.selector, job_class.tolerations)
+        looks = (job_class.request, asked_of_places(job_class))
         number = self._shapes.setdefault(looks, len(self._like))
         if number == len(self._like):
             self._like.append(job_class)
@@ -210,6 +210,34 @@ class Waiting:
             if may:
                 return True
         return False
+
+    def unfit(
+        self, state: EngineState, pending: Iterable[QueuedClass], workers: Iterable[WorkerLife]
+    ) -> frozenset[ClassId]:
+        """Classes that fit on none of these workers, were each asked first."""
+        most: dict[Kind | None, Resources] = {}
+        for worker in workers:
+            kind = _kind(state, worker)
+            most[kind] = Resources(*map(max, most.get(kind, ZERO), worker.free))
+        kinds = [(free, kind) for kind, free in most.items()]
+        fits: dict[int, bool] = {}
+        found: list[ClassId] = []
+        for queued in pending:
+            job_class = queued.job_class
+            shape = self._classes[job_class.priority, job_class.user][queued.class_id]
+            if shape not in fits:
+                fits[shape] = self._fits(shape, kinds)
+            if not fits[shape]:
+                found.append(queued.class_id)
+        return frozenset(found)
+
+    def turns(self, users: Iterable[UserName]) -> dict[UserName, int]:
+        """When each was last served, or came to wait, at any priority."""
+        wanted = dict.fromkeys(users, -1)
+        for (_, user), turn in self._served.items():
+            if user in wanted:
+                wanted[user] = max(wanted[user], turn)
+        return wanted
 
     def may_use(self, state: EngineState, class_id: ClassId, worker: WorkerLife) -> bool:
         """Whether jobs of a class that waits may run there; size aside."""

@@ -79,7 +79,7 @@ def _all_of_one(
 ) -> Placement | None:
     """One class alone, and room for all of it: nobody's share is touched by that, so it is only packed, as `Board` would.
     None when something would be left."""
-    ordered = sorted(workers, key=_age)
+    ordered = sorted(workers, key=lambda worker: worker.rank)
     bins = [
         Bin(key=key, kind=0, free=worker.free, slots=worker.free_slots)
         for key, worker in enumerate(ordered)
@@ -186,7 +186,7 @@ class _Around:
     ) -> None:
         self._call = call
         self._waiting = {queued.class_id: queued for queued in waiting}
-        self._workers = {worker.name: worker for worker in sorted(workers, key=_age)}
+        self._workers = {worker.name: worker for worker in sorted(workers, key=lambda worker: worker.rank)}
         self._known = known
         self._deficits = deficits
         self._holds = holds
@@ -263,7 +263,3 @@ class _Around:
             self._waiting[class_id] = replace(queued, count=queued.count - count)
         else:
             del self._waiting[class_id]
-
-
-def _age(worker: OpenWorker) -> tuple[int, WorkerName]:
-    return worker.requested_at_ms, worker.name

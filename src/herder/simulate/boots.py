@@ -25,6 +25,11 @@ class Boot:
         return self.low_s
 
     @property
+    def least_s(self) -> float:
+        """No draw is shorter."""
+        return 0.0 if self.spread else self.low_s
+
+    @property
     def typical_s(self) -> float:
         return (self.low_s + self.high_s) / 2
 

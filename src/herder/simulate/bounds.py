@@ -52,7 +52,7 @@ def load_cost(world: World, starts: Iterable[tuple[float, int]]) -> float:
         changes.append((start_s, 1, shape))
         changes.append((start_s + world.trace.run_s[job], -1, shape))
     changes.sort()
-    price = _Pricer(world)
+    price = Pricer(world)
     load = [0] * len(world.dimensions.indexes)
     total = 0.0
     before_s = changes[0][0] if changes else 0.0
@@ -65,7 +65,7 @@ def load_cost(world: World, starts: Iterable[tuple[float, int]]) -> float:
     return total / 3600
 
 
-class _Pricer:
+class Pricer:
     """The least price per hour for a load; remembers, because loads come back."""
 
     def __init__(self, world: World) -> None:
@@ -114,7 +114,18 @@ def dual_prices(world: World) -> list[Prices]:
             found.add(tuple(ratio if other == place else 0.0 for other in range(width)))
     if width > 1 and comb(len(rows) + width, width) <= CORNERS_TRIED_MAX:
         found.update(_corners(rows, width))
-    return sorted(found)
+    return _undominated(sorted(found))
+
+
+def _undominated(prices: list[Prices]) -> list[Prices]:
+    """Loads are not negative, so a price that is nowhere above another one never counts."""
+    return [
+        each
+        for each in prices
+        if not any(
+            other != each and all(a >= b for a, b in zip(other, each, strict=True)) for other in prices
+        )
+    ]
 
 
 def _corners(rows: Sequence[tuple[float, ...]], width: int) -> Iterator[Prices]:

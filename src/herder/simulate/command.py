@@ -4,10 +4,9 @@ Data goes to stdout and nothing else does; what was left out, and progress, go t
 """
 
 import dataclasses
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,8 +16,10 @@ from herder.cli.output.progress import progress
 from herder.cli.session import Session, session
 from herder.cli.shape import command, noun
 from herder.simulate import verify_command
+from herder.simulate.source import SKIPPED_SHOWN, Source, from_file, from_store, usage
 
 if TYPE_CHECKING:
+    from herder.simulate.beside import Ran
     from herder.simulate.boots import Boot
     from herder.simulate.offers import SimTemplate
     from herder.simulate.outcome import Outcome
@@ -27,13 +28,11 @@ if TYPE_CHECKING:
     from herder.simulate.traces.form import Trace
     from herder.simulate.world import World
 
-T = TypeVar("T")
 DEFAULT_POLICY = "herder"
 #: What `compare` runs when no policy is named.
 COMPARED = (
     "herder", "first_fit", "best_fit", "karpenter_like", "cluster_autoscaler_like", "ray_like", "hail_like",
 )  # fmt: skip
-SKIPPED_SHOWN = 20
 
 TraceFile = Annotated[
     Path | None, typer.Option("--trace", metavar="FILE", help="The work: a trace, plain or gzip. Needed.")
@@ -61,8 +60,8 @@ Templates = Annotated[
     typer.Option(
         "--template",
         metavar="cpu=N,memory=N,price=N",
-        help="What workers there are: cores, GiB and price per hour; also gpu, disk (GiB), name, max (workers), spot=yes and "
-        "out=START-END (seconds without stock). What is not named is not limited. Repeat for more.",
+        help="What workers there are: cores, GiB and price per hour; also gpu, disk (GiB), name, max (workers), spot=yes, "
+        "billed=SECONDS (at least) and out=START-END (seconds without stock). What is not named is not limited. Or a CSV file of machines: cpu_milli, memory_mib, gpu, price. Repeat for more.",
     ),
 ]
 BootTime = Annotated[
@@ -79,6 +78,26 @@ SkipBad = Annotated[
 SpotFile = Annotated[
     Path | None,
     typer.Option("--spot", metavar="FILE", help="A spot record that interrupts workers of spot templates."),
+]
+WithBounds = Annotated[
+    bool,
+    typer.Option(
+        "--bounds",
+        help="Also the least costs of everybody who lets jobs wait no longer; needs herder[optimise].",
+    ),
+]
+BoundWait = Annotated[
+    float | None,
+    typer.Option(
+        "--bound-wait",
+        metavar="SECONDS",
+        min=0,
+        help="How long jobs may wait in these bounds (default: as long as they did).",
+    ),
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE.html", help="Also write charts and figures as one page of HTML."),
 ]
 
 
@@ -114,14 +133,23 @@ def simulate_one(
     limit: First = None,
     skip_bad: SkipBad = False,
     spot: SpotFile = None,
+    with_bounds: WithBounds = False,
+    bound_wait: BoundWait = None,
+    report: ReportFile = None,
 ) -> None:
     if ctx.invoked_subcommand is not None:
         return
+    from herder.simulate.beside import Ran, bounds_beside, check_wishes
+
     say = session(ctx)
-    scene = _scene(say, _Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
-    outcome, world = _run(say, scene, _usage(lambda: _policy(policy)))
+    usage(lambda: check_wishes(with_bounds=with_bounds, report=report))
+    scene = _scene(say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
+    outcome, world = _run(say, scene, usage(lambda: _policy(policy)))
     _tell_left_out(say, world)
-    _show_one(say, outcome)
+    bounds = bounds_beside(world, outcome, bound_wait) if with_bounds else {}
+    if report is not None:
+        _write_report(say, scene, report, [Ran(title=policy, outcome=outcome, world=world, bounds=bounds)])
+    _show_one(say, outcome, bounds)
 
 
 def compare(
@@ -140,18 +168,30 @@ def compare(
     limit: First = None,
     skip_bad: SkipBad = False,
     spot: SpotFile = None,
+    with_bounds: WithBounds = False,
+    bound_wait: BoundWait = None,
+    report: ReportFile = None,
 ) -> None:
     """Replay the same work against several policies, and show them side by side."""
+    from herder.simulate.beside import Ran, bounds_beside, check_wishes
+
     say = session(ctx)
-    choices = [_usage(partial(_policy, text)) for text in policy or COMPARED]
-    scene = _scene(say, _Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
-    rows: list[tuple[str, Outcome]] = []
+    choices = [usage(partial(_policy, text)) for text in policy or COMPARED]
+    usage(lambda: check_wishes(with_bounds=with_bounds, report=report, policies=len(choices)))
+    scene = _scene(say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
+    rows: list[tuple[str, Outcome, dict[str, Any]]] = []
+    runs: list[Ran] = []
     for place, choice in enumerate(choices):
         outcome, world = _run(say, scene, choice)
         if place == 0:
             _tell_left_out(say, world)
-        rows.append((choice.title, outcome))
-    _show_many(say, rows)
+        bounds = bounds_beside(world, outcome, bound_wait) if with_bounds else {}
+        rows.append((choice.title, outcome, bounds))
+        if report is not None:
+            runs.append(Ran(title=choice.title, outcome=outcome, world=world, bounds=bounds))
+    if report is not None:
+        _write_report(say, scene, report, runs)
+    _show_many(say, rows, with_bounds)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,87 +201,35 @@ class _Scene:
     boot: "Boot"
     seed: int
     spot: "SpotSeries | None"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Source:
-    """Where the work comes from: a file, or a store."""
-
-    path: Path | None
-    events: str | None
-    format_name: str | None
-    limit: int | None
-    skip_bad: bool
+    name: str
+    spot_name: str | None
 
 
 def _scene(
-    say: Session, source: _Source, templates: list[str] | None, boot: str, seed: int, spot: Path | None
+    say: Session, source: Source, templates: list[str] | None, boot: str, seed: int, spot: Path | None
 ) -> _Scene:
     from herder.simulate.boots import parse_boot
+
+    parsed = tuple(each for text in templates or () for each in usage(partial(_offered, text)))
+    boot_time = usage(lambda: parse_boot(boot))
+    trace, chosen = from_store(say, source, parsed) if source.events else from_file(say, source, parsed)
+    return _Scene(
+        trace=trace,
+        templates=chosen,
+        boot=boot_time,
+        seed=seed,
+        spot=_spot(spot, source.skip_bad),
+        name=source.path.name if source.path else "Herder's own store",
+        spot_name=spot.name if spot else None,
+    )
+
+
+def _offered(text: str) -> "tuple[SimTemplate, ...]":
+    """A template in its short form, or a file of machines."""
+    from herder.simulate.inventory import templates_of
     from herder.simulate.offers import parse_template
 
-    parsed = tuple(_usage(partial(parse_template, text)) for text in templates or ())
-    boot_time = _usage(lambda: parse_boot(boot))
-    trace, chosen = _from_store(say, source, parsed) if source.events else _from_file(say, source, parsed)
-    return _Scene(trace=trace, templates=chosen, boot=boot_time, seed=seed, spot=_spot(spot, source.skip_bad))
-
-
-def _from_file(
-    say: Session, source: _Source, parsed: "tuple[SimTemplate, ...]"
-) -> "tuple[Trace, tuple[SimTemplate, ...]]":
-    from herder.simulate.run import usual_templates
-    from herder.simulate.traces import read_trace
-
-    path = source.path
-    if path is None:
-        raise CommandError(
-            "there is nothing to simulate",
-            hint="Name a trace with --trace FILE, or Herder's own store with --from-events DB.",
-            code=Code.USAGE,
-        )
-    trace = _usage(lambda: read_trace(path, source.format_name, limit=source.limit, skip_bad=source.skip_bad))
-    if trace.skipped:
-        say.say(f"{len(trace.skipped)} bad rows were left out:")
-        for text in trace.skipped[:SKIPPED_SHOWN]:
-            say.say(f"  {text}")
-        if len(trace.skipped) > SKIPPED_SHOWN:
-            say.say(f"  and {len(trace.skipped) - SKIPPED_SHOWN} more")
-    if parsed:
-        return trace, parsed
-    chosen = usual_templates(trace)
-    names = ", ".join(each.name for each in chosen)
-    say.say(f"no --template was given: the usual one for {trace.format} is {names} at a price of 1 per hour")
-    return trace, chosen
-
-
-def _from_store(
-    say: Session, source: _Source, parsed: "tuple[SimTemplate, ...]"
-) -> "tuple[Trace, tuple[SimTemplate, ...]]":
-    from herder.simulate.own_store import described, read_own_store
-    from herder.simulate.run import usual_templates
-
-    if source.path is not None or source.format_name is not None:
-        raise CommandError(
-            "--from-events is given beside --trace or --format",
-            hint="Keep one source of work.",
-            code=Code.USAGE,
-        )
-    found = _usage(lambda: read_own_store(source.events or "", limit=source.limit))
-    for note in found.log.notes():
-        say.say(note)
-    trace = found.log.trace
-    if parsed:
-        return trace, parsed
-    if found.templates:
-        named = "; ".join(described(each) for each in found.templates)
-        say.say(f"no --template was given: workers are those of the store's pools, {named}")
-        return trace, found.templates
-    chosen = usual_templates(trace)
-    names = ", ".join(each.name for each in chosen)
-    say.say(
-        f"no --template was given, and the store has no pool: workers are {names} at a price of 1 per hour"
-    )
-    return trace, chosen
+    return (parse_template(text),) if "=" in text else templates_of(Path(text))
 
 
 def _spot(path: Path | None, skip_bad: bool) -> "SpotSeries | None":
@@ -250,7 +238,7 @@ def _spot(path: Path | None, skip_bad: bool) -> "SpotSeries | None":
 
     if path is None:
         return None
-    record = _usage(lambda: read_trace(path, skip_bad=skip_bad))
+    record = usage(lambda: read_trace(path, skip_bad=skip_bad))
     series = spot_series(record.levels)
     if series is None:
         raise CommandError(
@@ -273,7 +261,7 @@ def _run(say: Session, scene: _Scene, choice: "PolicyChoice") -> "tuple[Outcome,
     from herder.simulate.run import simulate
 
     with progress(say, choice.title, len(scene.trace)) as advance:
-        return _usage(
+        return usage(
             lambda: simulate(
                 scene.trace,
                 scene.templates,
@@ -284,17 +272,6 @@ def _run(say: Session, scene: _Scene, choice: "PolicyChoice") -> "tuple[Outcome,
                 on_progress=advance,
             )
         )
-
-
-def _usage(make: Callable[[], T]) -> T:
-    """What people got wrong, as an error of the command."""
-
-    try:
-        return make()
-    except ValueError as error:
-        raise CommandError(
-            str(error), hint="Add --help to see what the command takes.", code=Code.USAGE
-        ) from None
 
 
 def _tell_left_out(say: Session, world: "World") -> None:
@@ -330,21 +307,38 @@ def _rounded(outcome: "Outcome") -> dict[str, float | int]:
     }
 
 
-def _show_one(say: Session, outcome: "Outcome") -> None:
+def _write_report(say: Session, scene: _Scene, path: Path, runs: "list[Ran]") -> None:
+    from herder.simulate.beside import write_report
+
+    facts = [("Seed", str(scene.seed))]
+    if scene.spot_name is not None:
+        facts.append(("Interruptions as in", scene.spot_name))
+    write_report(path, runs, scene.name, facts)
+    say.say(f"the report is in {path}")
+
+
+def _show_one(say: Session, outcome: "Outcome", bounds: dict[str, Any]) -> None:
     plain = _rounded(outcome)
     if say.format in (Format.JSON, Format.YAML):
-        say.printer.data(plain)
+        say.printer.data({**plain, "bounds": bounds} if bounds else plain)
         return
     for key, value in plain.items():
         say.printer.line(f"{key:<16} {_figure(value)}")
+    for key, value in bounds.items():
+        say.printer.line(f"bounds.{key:<16} {_figure(value)}")
 
 
-def _show_many(say: Session, rows: "list[tuple[str, Outcome]]") -> None:
-    from herder.simulate.table import POLICY_ROWS
+def _show_many(say: Session, rows: "list[tuple[str, Outcome, dict[str, Any]]]", with_bounds: bool) -> None:
+    from herder.simulate.table import POLICY_ROWS, with_waiting
 
-    items = [{"policy": title, **_rounded(outcome)} for title, outcome in rows]
-    say.printer.items(POLICY_ROWS, items)
+    items = [
+        {"policy": title, **_rounded(outcome), **({"bounds": bounds} if bounds else {})}
+        for title, outcome, bounds in rows
+    ]
+    say.printer.items(with_waiting(POLICY_ROWS) if with_bounds else POLICY_ROWS, items)
 
 
 def _figure(value: float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"

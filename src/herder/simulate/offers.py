@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from herder.model.resources import AMOUNT_MAX
 
-_KEYS = "cpu, memory, disk, gpu, price, name, max, spot and out"
+_KEYS = "cpu, memory, disk, gpu, price, name, max, spot, billed and out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,7 @@ class SimTemplate:
     """Amounts in thousandths and MiB as in `vectors.NAMES`; None: this template sets no limit there. Price per hour.
 
     `most`: quota, workers at a time. `out`: times (start, end) in which none can be had. `spot`: may be interrupted.
+    `billed_s`: a worker costs at least so many seconds.
     """
 
     name: str
@@ -25,6 +26,7 @@ class SimTemplate:
     most: int | None = None
     out: tuple[tuple[float, float], ...] = ()
     spot: bool = False
+    billed_s: float = 0.0
 
     def sold_at(self, now_s: float) -> bool:
         return not any(start <= now_s < end for start, end in self.out)
@@ -44,7 +46,18 @@ def parse_template(text: str) -> SimTemplate:
     given: dict[str, str] = {}
     for part in text.split(","):
         key, equals, value = part.strip().partition("=")
-        if not equals or key not in ("cpu", "memory", "disk", "gpu", "price", "name", "max", "spot", "out"):
+        if not equals or key not in (
+            "cpu",
+            "memory",
+            "disk",
+            "gpu",
+            "price",
+            "name",
+            "max",
+            "spot",
+            "billed",
+            "out",
+        ):
             raise ValueError(
                 f"{part.strip()!r} in template {text!r} is not KEY=VALUE with a known key; known are {_KEYS}"
             )
@@ -68,6 +81,7 @@ def parse_template(text: str) -> SimTemplate:
         most=_whole(given["max"], text) if "max" in given else None,
         out=_windows(given["out"], text) if "out" in given else (),
         spot=given.get("spot", "no").lower() in ("yes", "true", "1"),
+        billed_s=_number(given["billed"], "billed", text) if "billed" in given else 0.0,
     )
 
 

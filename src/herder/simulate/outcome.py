@@ -50,10 +50,12 @@ def outcome_of(world: World, bound: float, seconds: float) -> Outcome:
 
 
 def cost_of(world: World) -> float:
-    return sum(
-        ((worker.closed_s or 0.0) - worker.requested_s) / 3600 * world.templates[worker.template].price
-        for worker in world.closed
-    )
+    total = 0.0
+    for worker in world.closed:
+        template = world.templates[worker.template]
+        paid_s = max((worker.closed_s or 0.0) - worker.requested_s, template.billed_s)
+        total += paid_s / 3600 * template.price
+    return total
 
 
 def quantile(ordered: Sequence[float], part: float) -> float:

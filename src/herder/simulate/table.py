@@ -1,5 +1,6 @@
 """The columns of the table that `herder simulate compare` prints. Each row is a dictionary of figures."""
 
+from dataclasses import replace
 from typing import Any
 
 from herder.cli.output.view import Column, View
@@ -39,3 +40,19 @@ POLICY_ROWS = View(
     ),
     empty="Name policies with --policy.",
 )
+
+
+def with_waiting(view: View) -> View:
+    """The same with the bounds of those who let jobs wait (`herder simulate compare --bounds`)."""
+    return replace(
+        view, columns=(*view.columns, _bound("WAIT_BOUND", "waiting"), _bound("START_BOUND", "starting"))
+    )
+
+
+def _bound(header: str, key: str) -> Column:
+    return Column(
+        header=header,
+        show=lambda row, _now_s: f"{row['bounds'][key]:,.0f}",
+        raw=lambda row: row["bounds"][key],
+        right=True,
+    )

@@ -4,7 +4,7 @@ Called by `app.py` and by the tests; nothing else opens connections. Errors are 
 """
 
 import fcntl
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
@@ -147,6 +147,10 @@ class AdvisoryLock(AbstractContextManager["AdvisoryLock"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()  # back in the pool it would keep the lock
-            self._connection.close()
+        if self._connection is None:
+            return
+        # Said aloud, since the database sees only a while later that a connection has gone.
+        with suppress(SQLAlchemyError):
+            self._connection.exec_driver_sql(f"SELECT pg_advisory_unlock({ADVISORY_LOCK})")
+        self._connection.invalidate()  # back in the pool it would keep a lock that was not let go
+        self._connection.close()

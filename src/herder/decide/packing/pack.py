@@ -8,7 +8,7 @@ Read `fill_bins`, then `opening.py`; one bin is filled by `fill.py`. `optimise.p
 bins and a certified bound; what it opens is filled by placement with this function.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from herder.decide.packing.fill import Pattern
 from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Opened, Packed, Packing
@@ -74,14 +74,18 @@ def _one_group(item: ItemGroup, bins: Sequence[Bin]) -> Packing:
 
 
 def first_runs(
-    table: ShapeTable, offers: Sequence[BinOffer], group_limits: Mapping[int, int], known: Known
+    table: ShapeTable,
+    offers: Sequence[BinOffer],
+    group_limits: Mapping[int, int],
+    known: Known,
+    finer: Set[int] = frozenset(),
 ) -> list[Run]:
     """New bins for what is left. Few shapes repeat, and their plain worth will do; many need the better prices."""
     if len(table.shapes) <= WINDOW:
         worth = plain_worth(table.shapes, offers)
     else:
         worth = priced_worth(table, offers, group_limits)
-    return open_new(table, offers, room_of(offers, group_limits), known, worth=worth)
+    return open_new(table, offers, room_of(offers, group_limits), known, worth=worth, finer=finer)
 
 
 def priced_worth(

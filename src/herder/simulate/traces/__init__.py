@@ -21,7 +21,7 @@ from herder.simulate.traces import (
     wfformat,
 )
 from herder.simulate.traces.form import Trace
-from herder.simulate.traces.rows import Rows, TraceError
+from herder.simulate.traces.rows import Rows, TraceError, has_columns
 
 #: By name, in the order in which they are tried on a file.
 FORMATS: dict[str, ModuleType] = {
@@ -36,6 +36,18 @@ FORMATS: dict[str, ModuleType] = {
     "wfformat": wfformat,
     "swf": swf,
     "csv": csv_jobs,
+}
+#: Files that come with traces and hold no jobs, by their columns: what to do with them.
+NO_JOBS = {
+    (
+        "cpu_milli",
+        "memory_mib",
+        "gpu",
+    ): "this is a list of machines and holds no jobs. Give it as --template FILE, with a trace of jobs.",
+    (
+        "timestamp",
+        "carbon_intensity",
+    ): "this is a series of carbon intensity and holds no jobs. Name a trace of jobs with --trace.",
 }
 
 
@@ -60,6 +72,9 @@ def _detect(rows: Rows) -> ModuleType:
     for module in FORMATS.values():
         if module.looks_like(head):
             return module
+    for columns, what in NO_JOBS.items():
+        if has_columns(head, columns):
+            raise TraceError(f"{rows.path}:1:1: {what}")
     first = head.partition("\n")[0].strip()[:80]
     raise TraceError(
         f"{rows.path}:1:1: {first!r} begins no known trace of jobs. "

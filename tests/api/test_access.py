@@ -57,7 +57,6 @@ ROUTES: dict[tuple[str, str], str | None] = {
     ("get", "/events/stream"): "viewer",
     ("get", "/invariants"): "operator",
     ("get", "/users"): "viewer",
-    ("get", "/projects"): "viewer",
     ("post", "/users"): "administrator",
     ("post", "/tokens"): "administrator",
 }

@@ -28,8 +28,8 @@ CHANGES: dict[str, Callable[[WorkerLife], object]] = {
     "standing": lambda life: setattr(life, "standing", True),
 }
 FIXED = {"spec", "requested_at_ms"}
-#: Made anew for each plan, from the attempts and the time.
-ANEW = {"running"}
+#: Shown only where the settings of the pool ask for it: what runs, made anew for each plan, and what agents measured.
+ASKED_FOR = {"running", "use"}
 
 
 def small_fleet() -> tuple[EngineState, WorkerLife]:
@@ -55,7 +55,7 @@ def small_fleet() -> tuple[EngineState, WorkerLife]:
 
 
 def test_each_thing_that_is_shown_is_known_to_change_or_not() -> None:
-    assert {each.name for each in fields(ObservedWorker)} == {*CHANGES, *FIXED, *ANEW}
+    assert {each.name for each in fields(ObservedWorker)} == {*CHANGES, *FIXED, *ASKED_FOR}
 
 
 @pytest.mark.parametrize("thing", CHANGES)

@@ -4,10 +4,9 @@ Data goes to stdout and nothing else does; what was left out, and progress, go t
 """
 
 import dataclasses
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +16,7 @@ from herder.cli.output.progress import progress
 from herder.cli.session import Session, session
 from herder.cli.shape import command, noun
 from herder.simulate import verify_command
+from herder.simulate.source import SKIPPED_SHOWN, Source, from_file, from_store, usage
 
 if TYPE_CHECKING:
     from herder.simulate.beside import Ran
@@ -28,13 +28,11 @@ if TYPE_CHECKING:
     from herder.simulate.traces.form import Trace
     from herder.simulate.world import World
 
-T = TypeVar("T")
 DEFAULT_POLICY = "herder"
 #: What `compare` runs when no policy is named.
 COMPARED = (
     "herder", "first_fit", "best_fit", "karpenter_like", "cluster_autoscaler_like", "ray_like", "hail_like",
 )  # fmt: skip
-SKIPPED_SHOWN = 20
 
 TraceFile = Annotated[
     Path | None, typer.Option("--trace", metavar="FILE", help="The work: a trace, plain or gzip. Needed.")
@@ -144,9 +142,9 @@ def simulate_one(
     from herder.simulate.beside import Ran, bounds_beside, check_wishes
 
     say = session(ctx)
-    _usage(lambda: check_wishes(with_bounds=with_bounds, report=report))
-    scene = _scene(say, _Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
-    outcome, world = _run(say, scene, _usage(lambda: _policy(policy)))
+    usage(lambda: check_wishes(with_bounds=with_bounds, report=report))
+    scene = _scene(say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
+    outcome, world = _run(say, scene, usage(lambda: _policy(policy)))
     _tell_left_out(say, world)
     bounds = bounds_beside(world, outcome, bound_wait) if with_bounds else {}
     if report is not None:
@@ -178,9 +176,9 @@ def compare(
     from herder.simulate.beside import Ran, bounds_beside, check_wishes
 
     say = session(ctx)
-    choices = [_usage(partial(_policy, text)) for text in policy or COMPARED]
-    _usage(lambda: check_wishes(with_bounds=with_bounds, report=report, policies=len(choices)))
-    scene = _scene(say, _Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
+    choices = [usage(partial(_policy, text)) for text in policy or COMPARED]
+    usage(lambda: check_wishes(with_bounds=with_bounds, report=report, policies=len(choices)))
+    scene = _scene(say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
     rows: list[tuple[str, Outcome, dict[str, Any]]] = []
     runs: list[Ran] = []
     for place, choice in enumerate(choices):
@@ -207,25 +205,14 @@ class _Scene:
     spot_name: str | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Source:
-    """Where the work comes from: a file, or a store."""
-
-    path: Path | None
-    events: str | None
-    format_name: str | None
-    limit: int | None
-    skip_bad: bool
-
-
 def _scene(
-    say: Session, source: _Source, templates: list[str] | None, boot: str, seed: int, spot: Path | None
+    say: Session, source: Source, templates: list[str] | None, boot: str, seed: int, spot: Path | None
 ) -> _Scene:
     from herder.simulate.boots import parse_boot
 
-    parsed = tuple(each for text in templates or () for each in _usage(partial(_offered, text)))
-    boot_time = _usage(lambda: parse_boot(boot))
-    trace, chosen = _from_store(say, source, parsed) if source.events else _from_file(say, source, parsed)
+    parsed = tuple(each for text in templates or () for each in usage(partial(_offered, text)))
+    boot_time = usage(lambda: parse_boot(boot))
+    trace, chosen = from_store(say, source, parsed) if source.events else from_file(say, source, parsed)
     return _Scene(
         trace=trace,
         templates=chosen,
@@ -235,64 +222,6 @@ def _scene(
         name=source.path.name if source.path else "Herder's own store",
         spot_name=spot.name if spot else None,
     )
-
-
-def _from_file(
-    say: Session, source: _Source, parsed: "tuple[SimTemplate, ...]"
-) -> "tuple[Trace, tuple[SimTemplate, ...]]":
-    from herder.simulate.run import usual_templates
-    from herder.simulate.traces import read_trace
-
-    path = source.path
-    if path is None:
-        raise CommandError(
-            "there is nothing to simulate",
-            hint="Name a trace with --trace FILE, or Herder's own store with --from-events DB.",
-            code=Code.USAGE,
-        )
-    trace = _usage(lambda: read_trace(path, source.format_name, limit=source.limit, skip_bad=source.skip_bad))
-    if trace.skipped:
-        say.say(f"{len(trace.skipped)} bad rows were left out:")
-        for text in trace.skipped[:SKIPPED_SHOWN]:
-            say.say(f"  {text}")
-        if len(trace.skipped) > SKIPPED_SHOWN:
-            say.say(f"  and {len(trace.skipped) - SKIPPED_SHOWN} more")
-    if parsed:
-        return trace, parsed
-    chosen = usual_templates(trace)
-    names = ", ".join(each.name for each in chosen)
-    say.say(f"no --template was given: the usual one for {trace.format} is {names} at a price of 1 per hour")
-    return trace, chosen
-
-
-def _from_store(
-    say: Session, source: _Source, parsed: "tuple[SimTemplate, ...]"
-) -> "tuple[Trace, tuple[SimTemplate, ...]]":
-    from herder.simulate.own_store import described, read_own_store
-    from herder.simulate.run import usual_templates
-
-    if source.path is not None or source.format_name is not None:
-        raise CommandError(
-            "--from-events is given beside --trace or --format",
-            hint="Keep one source of work.",
-            code=Code.USAGE,
-        )
-    found = _usage(lambda: read_own_store(source.events or "", limit=source.limit))
-    for note in found.log.notes():
-        say.say(note)
-    trace = found.log.trace
-    if parsed:
-        return trace, parsed
-    if found.templates:
-        named = "; ".join(described(each) for each in found.templates)
-        say.say(f"no --template was given: workers are those of the store's pools, {named}")
-        return trace, found.templates
-    chosen = usual_templates(trace)
-    names = ", ".join(each.name for each in chosen)
-    say.say(
-        f"no --template was given, and the store has no pool: workers are {names} at a price of 1 per hour"
-    )
-    return trace, chosen
 
 
 def _offered(text: str) -> "tuple[SimTemplate, ...]":
@@ -309,7 +238,7 @@ def _spot(path: Path | None, skip_bad: bool) -> "SpotSeries | None":
 
     if path is None:
         return None
-    record = _usage(lambda: read_trace(path, skip_bad=skip_bad))
+    record = usage(lambda: read_trace(path, skip_bad=skip_bad))
     series = spot_series(record.levels)
     if series is None:
         raise CommandError(
@@ -332,7 +261,7 @@ def _run(say: Session, scene: _Scene, choice: "PolicyChoice") -> "tuple[Outcome,
     from herder.simulate.run import simulate
 
     with progress(say, choice.title, len(scene.trace)) as advance:
-        return _usage(
+        return usage(
             lambda: simulate(
                 scene.trace,
                 scene.templates,
@@ -343,17 +272,6 @@ def _run(say: Session, scene: _Scene, choice: "PolicyChoice") -> "tuple[Outcome,
                 on_progress=advance,
             )
         )
-
-
-def _usage(make: Callable[[], T]) -> T:
-    """What people got wrong, as an error of the command."""
-
-    try:
-        return make()
-    except ValueError as error:
-        raise CommandError(
-            str(error), hint="Add --help to see what the command takes.", code=Code.USAGE
-        ) from None
 
 
 def _tell_left_out(say: Session, world: "World") -> None:

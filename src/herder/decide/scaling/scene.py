@@ -195,4 +195,7 @@ def _ordinal(name: WorkerName) -> int:
 
 
 def oldest_first(views: Iterable[PoolView]) -> list[ObservedWorker]:
-    return sorted((worker for view in views for worker in view.staying), key=age)
+    several = list(views)
+    if len(several) == 1:
+        return list(several[0].staying)
+    return sorted((worker for view in several for worker in view.staying), key=age)

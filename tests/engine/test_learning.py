@@ -1,7 +1,9 @@
 """Run times are learned from attempts that ended by themselves, and learned anew from the store after a restart."""
 
 from herder.decide.run_times import kinds_of
+from herder.decide.work_left import LEAST_ENDS
 from herder.engine.attempt import ended, lose
+from herder.model.ids import ClassId
 from herder.model.job import Cause
 from tests.support.engine_world import World, finished, job_class
 
@@ -35,3 +37,25 @@ def test_what_ended_by_itself_teaches_and_a_restart_forgets_nothing(world: World
     world.state.open_workers.clear()
     world.commit()
     assert world.placer.run_times.guess(kinds) == before
+
+
+def test_how_long_workers_will_have_work_is_learned_anew_too(world: World) -> None:
+    worker, _ = world.ready_worker()
+    for number in range(LEAST_ENDS):
+        (job,) = world.submit(1)
+        world.commit()
+        assert not world.placer.lasting.work_left.knows
+        world.now_ms += 40_000 + 1_000 * number
+        assert ended(world.state, world.changes, worker, finished(job, 1), None, world.now_ms)
+        world.commit()
+    now_ms, model = world.now_ms, world.placer.lasting.work_left
+    running = [(ClassId(1), now_ms - 45_000), (ClassId(1), now_ms - 1_000)]
+    before = [model.left_ms(running[:count], now_ms) for count in range(3)]
+    assert before[0] == 0
+    assert before[1] > 0
+    world.crash()
+    world.state.open_workers.clear()
+    world.commit()
+    model = world.placer.lasting.work_left
+    assert model.knows
+    assert [model.left_ms(running[:count], now_ms) for count in range(3)] == before

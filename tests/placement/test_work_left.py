@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.control.lasting import BELIEVED_MS, LOOKS_MAX, Lasting
+from herder.control.lasting import BELIEVED_MS, LOOKS_EVERY_MS, LOOKS_MAX, Lasting
 from herder.decide.placement import OpenWorker, PendingClass, place
 from herder.decide.work_left import CLASSES_MAX, LEAST_ENDS, SIBLINGS_MAX, WorkLeft
 from herder.engine.state import EngineState, LiveAttempt, WorkerLife
@@ -14,7 +14,7 @@ from herder.model.ids import ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass
 from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
-from tests.support.fleet_in_time import POOL, START_MS, cores, ready_worker
+from tests.support.fleet_in_time import POOL, START_MS, FleetInTime, cores, fleet, ready_worker, timed
 
 A, B = ClassId(1), ClassId(2)
 HOUR = 3_600_000
@@ -190,7 +190,7 @@ def test_a_worker_is_looked_at_anew_when_something_changed_and_else_each_minute(
     assert left_after(1) != again
 
 
-def test_of_many_workers_only_some_are_looked_at_in_one_pass_and_all_in_a_few() -> None:
+def test_of_many_workers_only_some_are_looked_at_in_one_second_and_all_in_a_few() -> None:
     found, state = lasting(), EngineState(pools={POOL: PoolSpec(name=POOL)})
     workers = [busy_worker(number, [START_MS - HOUR]) for number in range(2 * LOOKS_MAX)]
     state.workers = {each.spec.name: each for each in workers}
@@ -200,10 +200,28 @@ def test_of_many_workers_only_some_are_looked_at_in_one_pass_and_all_in_a_few() 
 
     ordered(found, state, workers, START_MS)
     assert known() == LOOKS_MAX
-    ordered(found, state, workers, START_MS + 1)
+    ordered(found, state, workers, START_MS + LOOKS_EVERY_MS - 1)
+    assert known() == LOOKS_MAX
+    ordered(found, state, workers, START_MS + LOOKS_EVERY_MS)
     assert known() == 2 * LOOKS_MAX
     # What is gone is forgotten.
     state.workers = {}
     for number in range(1000, 1000 + 3 * LOOKS_MAX):
-        ordered(found, state, [busy_worker(number, [START_MS - HOUR])], START_MS + 2)
+        ordered(found, state, [busy_worker(number, [START_MS - HOUR])], START_MS + number * LOOKS_EVERY_MS)
     assert len(found._looks) <= LOOKS_MAX + 1
+
+
+def test_a_pass_puts_a_job_beside_the_old_one_and_not_on_the_oldest_worker() -> None:
+    """The first job fills the oldest worker for a while, so the long one goes to the other; after two hours that is where to go."""
+    jobs = [timed(0, 10, size=4), timed(1, 36_000), timed(7_200, 60), timed(7_201, 60, size=4)]
+    world = FleetInTime(state=fleet([4, 4]), jobs=jobs)
+    world.placer.lasting = lasting()
+    world.run(until_ms=7_201_000)
+    live = world.state.live
+    assert [live[JobId(job)].worker for job in (2, 3, 4)] == ["w0001", "w0001", "w0000"]
+
+
+def test_before_anything_was_learned_it_is_the_oldest_worker() -> None:
+    jobs = [timed(0, 10, size=4), timed(1, 36_000), timed(7_200, 60)]
+    world = FleetInTime(state=fleet([4, 4]), jobs=jobs).run(until_ms=7_201_000)
+    assert world.state.live[JobId(3)].worker == "w0000"

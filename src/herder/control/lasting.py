@@ -1,7 +1,8 @@
 """Which workers will probably have work for longest, kept from pass to pass: the order in which `placing.py` fills them.
 
 The expectations are `decide.work_left`'s. Here is only what makes them cheap: a worker is looked at anew when something was
-started or has ended on it, not more often than each second, else each minute, and only so many in one pass.
+started or has ended on it, not more often than each second, else each minute, and only so many of them in a second, whatever
+the fleet and the rate of jobs.
 """
 
 from collections.abc import Iterable
@@ -16,8 +17,9 @@ from herder.model.pool import PoolSpec
 #: A worker on which nothing changed is believed for so long; one on which something did, for so long.
 BELIEVED_MS = 60_000
 CHANGED_MS = 1_000
-#: Workers looked at anew in one pass, those first that were not for longest.
+#: Workers looked at anew in one second, those first that were not for longest: about 5 ms of CPU.
 LOOKS_MAX = 64
+LOOKS_EVERY_MS = 1_000
 #: Attempts looked at on one worker: half of them the oldest, half the youngest.
 ATTEMPTS_MAX = 64
 
@@ -33,6 +35,9 @@ class _Look:
 class Lasting:
     work_left: WorkLeft = field(default_factory=WorkLeft)
     _looks: dict[WorkerName, _Look] = field(default_factory=dict)
+    _left: int = 0
+    """Looks left until `_until_ms`."""
+    _until_ms: int = 0
 
     def learn(self, class_id: ClassId, assigned_at_ms: int, run_ms: int) -> None:
         self.work_left.learn(class_id, assigned_at_ms, run_ms)
@@ -51,9 +56,14 @@ class Lasting:
         )
 
     def _look(self, state: EngineState, workers: Iterable[WorkerLife], now_ms: int) -> None:
+        if now_ms >= self._until_ms:
+            self._left, self._until_ms = LOOKS_MAX, now_ms + LOOKS_EVERY_MS
+        if not self._left:
+            return
         due = [worker for worker in workers if self._due(worker, now_ms)]
-        if len(due) > LOOKS_MAX:
-            due = nsmallest(LOOKS_MAX, due, key=self._looked_at)
+        if len(due) > self._left:
+            due = nsmallest(self._left, due, key=self._looked_at)
+        self._left -= len(due)
         for worker in due:
             pool = state.pools.get(worker.spec.pool)
             left_ms = self._left_ms(worker, now_ms) if pool is not None and _shrinks(pool) else 0

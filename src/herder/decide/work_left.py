@@ -162,10 +162,11 @@ class _Curve:
         if self.count > ENDS_MAX:
             self._ends = [ends // 2 for ends in self._ends]
             self.count = sum(self._ends)
-            self._drawn_at = 0
+            self._draw()
+        elif self.count > self._drawn_at * (1 + RENEW_PART):
+            self._draw()
 
     def part_beyond(self, run_s: float) -> float:
-        self._refresh()
         step = _step(run_s)
         low_s, high_s = _EDGES_S[step], _EDGES_S[step + 1]
         part = min(1.0, (run_s - low_s) / (high_s - low_s))
@@ -173,7 +174,6 @@ class _Curve:
 
     def over(self, age_s: float) -> _Over:
         """For each time ahead, of the jobs of this age, the part that is over then."""
-        self._refresh()
         step = _step(age_s)
         found = self._over.get(step)
         if found is None:
@@ -183,9 +183,8 @@ class _Curve:
             self._over[step] = found
         return found
 
-    def _refresh(self) -> None:
-        if self._part and self.count <= self._drawn_at * (1 + RENEW_PART):
-            return
+    def _draw(self) -> None:
+        """When an end is learned, not when something is asked: answers must not depend on earlier questions."""
         # Half a job more than was seen never ends: what outlived all others may go on.
         left = whole = self.count + 0.5
         self._part = [1.0]

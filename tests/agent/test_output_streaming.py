@@ -116,3 +116,16 @@ def test_the_limit_holds_and_never_splits_a_character(
     text.encode()
     assert "\0" not in text
     assert ("left out" in text) == (len(content) > most)
+
+
+def test_what_was_counted_before_its_space_is_given_back_is_not_counted_again(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "out", os.O_CREAT | os.O_RDWR | os.O_APPEND)
+    try:
+        output = Output(1, 1, descriptor, 1000)
+        for _ in range(3):
+            os.write(descriptor, b"x" * 5_000_000)
+            said = output.news()
+        said = output.news(final=True)
+        assert said[-1].text == f"\n[herder: about {15_000_000 - 1000} more bytes of output were left out]\n"
+    finally:
+        os.close(descriptor)

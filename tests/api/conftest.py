@@ -13,7 +13,7 @@ import pytest
 
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
-from herder.settings.sections import DriverSettings
+from herder.settings.sections import DriverSettings, MetricSource
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest, Finished
 
 POOLS: list[dict[str, Any]] = [
@@ -36,6 +36,10 @@ POOLS: list[dict[str, Any]] = [
 class Server:
     """One data folder; `start` and `stop` as often as a test likes."""
 
+    drivers: tuple[DriverSettings, ...] = (DriverSettings(name="pretend", kind="pretend"),)
+    metric_sources: tuple[MetricSource, ...] = ()
+    sweep_period_s = 5.0
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._thread: threading.Thread | None = None
@@ -54,7 +58,9 @@ class Server:
                 data_dir=self.folder,
                 port=0,
                 poll_s=2.0,
-                drivers=(DriverSettings(name="pretend", kind="pretend"),),
+                drivers=self.drivers,
+                metric_sources=self.metric_sources,
+                sweep_period_s=self.sweep_period_s,
             )
             try:
                 self.code = asyncio.run(serve(options, begun))

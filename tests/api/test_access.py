@@ -19,6 +19,7 @@ ROLES = ["viewer", "user", "operator", "administrator"]
 #: Every route with the role it needs; `None`: everybody. A new route has to be added here.
 ROUTES: dict[tuple[str, str], str | None] = {
     ("get", "/batches"): "viewer",
+    ("get", "/projects"): "viewer",
     ("post", "/batches"): "user",
     ("get", "/batches/{batch}"): "viewer",
     ("post", "/batches/{batch}/jobs"): "user",
@@ -56,6 +57,7 @@ ROUTES: dict[tuple[str, str], str | None] = {
     ("get", "/events/stream"): "viewer",
     ("get", "/invariants"): "operator",
     ("get", "/users"): "viewer",
+    ("get", "/projects"): "viewer",
     ("post", "/users"): "administrator",
     ("post", "/tokens"): "administrator",
 }

@@ -172,3 +172,25 @@ def played(server: Server, world: PretendWorld, pool: str) -> PlayedWorker:
                 return PlayedWorker(server, booted.spec.name, booted.start.activation_token)
         time.sleep(0.02)
     raise AssertionError(f"no worker of {pool} booted")
+
+
+def test_a_share_of_a_gpu_waits_for_a_worker_whose_gpus_are_split(server: Server, applied: Any) -> None:
+    gpu = {**CHEAP, "name": "split", "gpu": 1, "gpu_parts": 4, "gpu_model": "a100"}
+    applied(name="shared-gpus", templates=[gpu])
+    asked = {"runtime": "noop", "pool": "shared-gpus", "gpu": 0.25, "gpu_model": "a100|h100"}
+    job = server.http.post("/jobs", json=asked).json()["first_job"]
+    assert server.http.get(f"/jobs/{job}").json()["gpu"] == 0.25
+    (made,) = workers(server.http, "shared-gpus", 1)
+    assert made["gpu"] == 4
+    for wrong, says in (
+        ({"gpu": 1}, "not split"),
+        ({"gpu": 0.5}, "at most 2 parts"),
+        ({"gpu": 1.5}, "share of one"),
+        ({"gpu": -1}, "whole number"),
+        ({"gpu": 0}, "gpu: 1"),
+        ({"gpu_model": "t4"}, "split"),
+    ):
+        answer = server.http.post("/jobs", json={**asked, **wrong})
+        assert (answer.status_code, answer.json()["field"]) == (422, "gpu"), answer.text
+        assert says in answer.json()["hint"], answer.text
+    server.http.post(f"/jobs/{job}/cancel").raise_for_status()

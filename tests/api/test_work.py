@@ -157,7 +157,7 @@ def test_waiting_leaves_nothing_behind(api: httpx.Client, server: Server, refuse
         ({"timeout_s": 0}, "timeout_s", "above 0"),
         ({"retries": 10**30}, "retries", "not between"),
         ({"priority": 10**30}, "priority", "not between"),
-        ({"gpu": -1}, "gpu", "not between"),
+        ({"gpu": -1}, "gpu", "cannot be had"),
         ({"selector": {"no": "such"}}, "selector", "labels"),
         ({"tolerations": [{"kay": "x"}]}, "tolerations", "no 'kay'"),
         ({"tolerations": [{"effect": "x"}]}, "tolerations", "taint's effect"),

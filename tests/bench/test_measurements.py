@@ -27,6 +27,7 @@ TINY = Sizes(
     long_queue=600,
     idle_workers=12,
     idle_watch_s=0.2,
+    replay_days=0.02,
 )
 
 

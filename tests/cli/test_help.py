@@ -29,7 +29,7 @@ COMMANDS = _all(get_command(build_app()))
 def test_the_commands_are_those_of_the_specification() -> None:
     names = {" ".join(path) for path, command in COMMANDS if isinstance(command, HerderCommand)}
     assert names == {
-        "status", "apply", "events", "pack",
+        "status", "apply", "events", "pack", "project list",
         "config show", "config lint", "config schema", "config view",
         "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",
         "worker list", "worker get", "worker cordon", "worker uncordon", "worker drain", "worker extend",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from herder.cli.output.plans import with_flip
+from herder.cli.output.plans import action_line, with_flip
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,14 @@ def test_what_would_change_a_limit_stands_beside_it(evidence: Any) -> None:
 )
 def test_a_reason_without_one_stands_alone(reason: Any) -> None:
     assert with_flip(reason) == "why"
+
+
+def test_an_action_names_zone_and_market_where_there_are_any() -> None:
+    spec = {"name": "w", "pool": "p", "template": "two", "price_pico_per_hour": 30_000_000_000}
+    plain = action_line({"action": "create", "spec": spec, "reason": {"text": "why"}})
+    assert plain == "create worker w in p (two, $0.0300/h): why"
+    sold = {**spec, "zone": "a", "spot": True}
+    assert (
+        action_line({"action": "create", "spec": sold})
+        == "create worker w in p (two, zone a, spot, $0.0300/h)"
+    )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from herder.engine import worker as life
+from herder.engine.attempt import preempt
 from herder.engine.invariants import violations
 from herder.model.job import Cause, JobClass, RetryPolicy
 from herder.model.plan import Reason, ReasonKind
@@ -34,6 +35,16 @@ class Engine(RuleBasedStateMachine):
         self.up: list[Message] = []
         self.down: list[Answer] = []
         self.number = 0
+
+    @precondition(lambda self: self.world.state.live)
+    @rule(which=pick)
+    def preempt(self, which: int) -> None:
+        preempt(
+            self.world.state,
+            self.world.changes,
+            self._one(list(self.world.state.live.values()), which),
+            "for 1",
+        )
 
     # --- work
 

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
 
 from herder.decide.packing.bound import certify, lower_bound
+from herder.decide.packing.configurations import mix_of_contents
+from herder.decide.packing.cover import Need, cheapest_cover
+from herder.decide.packing.knapsack import Five, most_worth
 from herder.decide.packing.optimise import optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup
 from herder.decide.packing.prices import question
@@ -109,6 +114,76 @@ def test_any_prices_whatever_prove_a_bound_that_holds(
         rows = [(shape, shape.left) for shape in ShapeTable(items).shapes]
         asked = question(rows, bins, offers, {0: 3})
         assert certify(asked, {each: tuple(prices) for each in asked.demand}) <= best
+
+
+@settings(max_examples=200, deadline=None)
+@given(item_lists, bin_lists, offer_lists, st.integers(0, 4), st.integers(1, 200))
+def test_contents_prove_a_bound_that_holds_however_early_they_stop(
+    items: list[ItemGroup], bins: list[Bin], offers: list[BinOffer], group: int, steps: int
+) -> None:
+    best = cheapest(items, bins, offers, group)
+    if best is not None:
+        left = iter(range(steps))
+        rows = [(shape, shape.left) for shape in ShapeTable(items).shapes]
+        mix = mix_of_contents(
+            rows,
+            bins,
+            offers,
+            {0: group},
+            known=(),
+            worth={id(shape): 7 * sum(shape.size) + 1 for shape, _ in rows},
+            enough=best + 17,
+            keep_going=lambda: next(left, None) is not None,
+        )
+        assert mix.bound <= best
+
+
+few = st.lists(st.tuples(*[st.integers(0, 4)] * 5), min_size=1, max_size=4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(few, st.data(), st.integers(0, 200), st.integers(0, 40))
+def test_no_content_is_worth_more_than_is_said(
+    sizes: list[Five], data: DataObject, enough: int, steps: int
+) -> None:
+    worths = data.draw(st.lists(st.integers(0, 60), min_size=len(sizes), max_size=len(sizes)))
+    counts = data.draw(st.lists(st.integers(0, 3), min_size=len(sizes), max_size=len(sizes)))
+    free = data.draw(st.tuples(*[st.integers(0, 9)] * 5))
+    best = 0
+    for content in product(*(range(count + 1) for count in counts)):
+        if all(sum(n * size[d] for n, size in zip(content, sizes, strict=True)) <= free[d] for d in range(5)):
+            best = max(best, sum(n * worth for n, worth in zip(content, worths, strict=True)))
+    found = most_worth(sizes, worths, counts, free, steps=steps, enough=enough)
+    assert found.worth <= best <= max(found.at_most, found.worth)
+    assert found.worth == sum(worths[i] * n for i, n in found.content.items())
+    exact = most_worth(sizes, worths, counts, free, steps=10_000)
+    assert exact.worth == exact.at_most == best
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), st.integers(1, 3), st.integers(1, 60))
+def test_no_cheaper_cover_exists(data: DataObject, width: int, below: int) -> None:
+    amounts = st.lists(st.integers(0, 6), min_size=width, max_size=width)
+    needs = [Need(data.draw(st.integers(0, 20)), data.draw(amounts)) for _ in range(2)]
+    prices, limits = data.draw(amounts), data.draw(amounts)
+    costs = [
+        sum(n * price for n, price in zip(chosen, prices, strict=True))
+        for chosen in product(*(range(limit + 1) for limit in limits))
+        if all(sum(n * g for n, g in zip(chosen, need.gives, strict=True)) >= need.least for need in needs)
+    ]
+    assert cheapest_cover(needs, prices, limits, below=below, steps=10_000) == min([*costs, below])
+    assert cheapest_cover(needs, prices, limits, below=below, steps=2) <= min([*costs, below])
+
+
+def test_a_handful_of_workers_is_proved_optimal() -> None:
+    """Volume says 145 and contents say 150, but no workers that hold three of these cost less than 170."""
+    offers = [
+        BinOffer(kind=k, size=Resources(cpu, 2 * cpu, 0, 0), slots=99, price_pico_per_hour=price, limit=99)
+        for k, (cpu, price) in enumerate(((4000, 70), (6000, 100)))
+    ]
+    items = [ItemGroup(key=0, size=Resources(2900, 100, 0, 0), count=3)]
+    found = optimise(items, open_bins=offers, improve=300)
+    assert (found.cost_pico_per_hour, found.bound_pico_per_hour) == (170, 170)
 
 
 def one(size: Resources, price: int = 100, limit: int = 1000) -> BinOffer:

@@ -87,7 +87,35 @@ def test_a_limit_that_binds_is_named(folder: Path, capsys: pytest.CaptureFixture
     found = answer(capsys)
     assert [(row["id"], row["count"]) for row in found["unplaced"]] == [("web", 2)]
     assert "limit" in found["unplaced"][0]["reason"]
+    assert "2 more of t take what is left" in found["unplaced"][0]["reason"]
     assert found["cost_per_hour"] == found["lower_bound_per_hour"] == 7
+
+
+def test_ten_million_items_are_folded_and_none_is_lost(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "items.csv").write_text(
+        "\ufeffid,cpu_milli,memory_mib,count\r\nweb,700,1024,10000000\r\nzero,0,0,5\r\ndb,3000,9000,77\r\n"
+    )
+    found = answer(capsys, "--seconds", "0.2")
+    placed: dict[str, int] = {}
+    for worker in found["workers"]:
+        for name, count in worker["items"].items():
+            placed[name] = placed.get(name, 0) + count * worker["count"]
+    placed |= {row["id"]: placed.get(row["id"], 0) + row["count"] for row in found["unplaced"]}
+    assert placed == {"web": 10_000_000, "zero": 5, "db": 77}
+    assert len(found["workers"]) < 50
+
+
+def test_no_items_cost_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "items.csv").write_text("id,cpu_milli,memory_mib\n")
+    found = answer(capsys)
+    assert (found["cost_per_hour"], found["lower_bound_per_hour"], found["gap"], found["workers"]) == (
+        0,
+        0,
+        0,
+        [],
+    )
 
 
 def test_people_get_a_table_and_the_gap(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

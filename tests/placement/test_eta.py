@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from herder.control.starts import Starts
 from herder.decide.eta import Coming, Ending, Eta, Held, Scene, expected_start
-from herder.decide.eta_record import EtaRecord
+from herder.decide.eta_order import Order
+from herder.decide.eta_record import End, EtaRecord
 from herder.decide.run_times import ENDS_MAX, KINDS_MAX, RunTime, RunTimes, kinds_of
 from herder.engine.job import make_ready
 from herder.engine.queue import ReadyQueue
@@ -33,7 +34,12 @@ def scene(*rivals: QueuedClass, free: int = 0, live: int = 16, **more: object) -
     endings = (Ending(amount=cores(1), run_time=MINUTE, elapsed_ms=30_000, count=live),) if live else ()
     given_: dict[str, object] = {"users": {}, "coming": (), **more}
     return Scene(
-        total=cores(16), free=cores(free), endings=endings, rivals=rivals, guess=lambda _: MINUTE, **given_
+        total=cores(16),
+        free=((cores(free), 1),),
+        endings=endings,
+        rivals=rivals,
+        guess=lambda _: MINUTE,
+        **given_,
     )  # type: ignore[arg-type]
 
 
@@ -86,7 +92,7 @@ def fleet_jobs(seed: int) -> list[TimedJob]:
 
 
 def coverage(seed: int) -> tuple[int, int]:
-    """(answers, of which held) in one simulated day."""
+    """(answers, of which held) in one simulated day: of jobs that stand last in their class, as when they have just come."""
     rng = random.Random(seed + 1000)
     told: list[tuple[int, int, Eta]] = []
 
@@ -95,7 +101,7 @@ def coverage(seed: int) -> tuple[int, int]:
         if rng.random() > 0.02 or world.now_ms < START_MS + 1_800_000 or not waiting:
             return
         class_id, queue = rng.choice(waiting)
-        before = rng.randrange(queue.count)
+        before = queue.count - 1
         job = queue.at(before)
         placer = world.placer
         starts = Starts(world.state, placer.run_times, world.now_ms, (), placer.samples.record)
@@ -148,6 +154,65 @@ def test_the_record_mends_what_the_model_gets_wrong() -> None:
     assert record.correct(model).p90_ms > 1_000_000
     at_once = replace(model, p50_ms=0, p10_ms=0)
     assert record.correct(at_once) == at_once
+
+
+def test_an_answer_learns_from_cases_like_it() -> None:
+    """Small jobs slip through where wide ones wait: the one is corrected downwards, the other upwards."""
+    record = EtaRecord()
+    small = Eta(p10_ms=50_000, p50_ms=100_000, p90_ms=200_000, beside_worker=-5.0, beside_others=-4.0)
+    wide = replace(small, beside_worker=0.0, beside_others=3.0)
+    for _ in range(100):
+        record.learn(small, 10_000)
+        record.learn(wide, 1_000_000)
+    assert record.correct(small).p90_ms < 100_000 < record.correct(wide).p10_ms
+
+
+def test_an_interval_widens_while_it_is_missed_and_narrows_while_it_holds() -> None:
+    def width(missed: bool) -> float:
+        record, model = EtaRecord(), Eta(p10_ms=50_000, p50_ms=100_000, p90_ms=200_000)
+        for _ in range(60):
+            record.settle(End.LATE, missed)
+        told = record.correct(model)
+        assert told.p10_ms == EtaRecord().correct(model).p10_ms, "each end on its own"
+        return told.p90_ms / told.p50_ms
+
+    untouched = EtaRecord().correct(Eta(p10_ms=50_000, p50_ms=100_000, p90_ms=200_000))
+    assert width(False) < untouched.p90_ms / untouched.p50_ms < width(True)
+
+
+def test_what_was_watched_is_settled_once_and_teaches() -> None:
+    """One core, one job at a time: the second waits for the first, is watched, starts, and is no longer watched."""
+    watched: list[int] = []
+    jobs = [timed(0, 100), timed(10, 100), timed(11, 100), timed(60, 100)]
+    world = FleetInTime(
+        state=fleet([1]), jobs=jobs, on_instant=lambda world: watched.append(world.placer.samples._count)
+    ).run()
+    assert max(watched) == 1
+    assert watched[-1] == 0
+    assert not world.placer.samples._open
+    assert len(world.placer.samples.record._scores) == 1
+
+
+def test_free_room_on_many_workers_is_no_room_for_a_wide_job() -> None:
+    mine = QueuedClass(
+        class_id=ClassId(1),
+        job_class=JobClass(user=UserName("ann"), request=cores(8)),
+        count=1,
+        oldest_ready_at_ms=0,
+    )
+    here = replace(scene(mine), free=((cores(2), 10),))
+    assert start(mine, 0, here).p50_ms > 0
+    assert start(mine, 0, replace(here, free=((cores(8), 1),))).p50_ms == 0
+
+
+def test_all_classes_read_the_same_order() -> None:
+    """What is ahead of the last job of all users together is everything."""
+    rivals = [queued(number, 10, user) for number, user in enumerate("abcd", start=1)]
+    order = Order(rivals, {UserName("a"): Held(weight=2)}, cores(16))
+    ends = [order.ahead(queued.class_id, 9) for queued in rivals]
+    assert max(ends) == pytest.approx(tuple(cores(40)))
+    assert ends[0] < ends[1], "who has more weight is through sooner"
+    assert order.ahead(ClassId(1), 0) < order.ahead(ClassId(1), 5) < ends[0]
 
 
 # --- run times --------------------------------------------------------------------------------------------------------

@@ -6,11 +6,22 @@ from hypothesis import strategies as st
 
 from herder.model.ids import ClassId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
+from herder.model.metric import Metric, MetricReading, ValueIs
 from herder.model.money import PicoUsd
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
-from herder.model.offer import FailureCause, OfferKey, OfferMemory
+from herder.model.offer import FailureCause, Offer, OfferKey, OfferMemory, offers_of
 from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
-from herder.model.pool import Consolidation, Headroom, PoolSpec, Taint, Template, Toleration
+from herder.model.pool import (
+    Consolidation,
+    Headroom,
+    PoolSpec,
+    SpotUse,
+    Taint,
+    Template,
+    Toleration,
+    Zone,
+)
+from herder.model.pressure import Measured, Pressure, WorkerUse
 from herder.model.resources import ZERO, Resources
 from herder.model.schedule import Schedule, Window
 from herder.model.worker import WorkerSpec, WorkerState
@@ -41,11 +52,11 @@ def worker(
     *,
     state: WorkerState = WorkerState.READY,
     free: Resources | None = None,
-    made: Template | None = None,
+    made: Template | Offer | None = None,
     at: int | None = None,
     **more: object,
 ) -> ObservedWorker:
-    made = made or of.templates[0]
+    made = made if isinstance(made, Offer) else offers_of(made or of.templates[0])[0]
     spec = WorkerSpec(
         name=WorkerName(f"{of.name}-0-{number}"),
         pool=of.name,
@@ -56,6 +67,8 @@ def worker(
         price_pico_per_hour=made.price_pico_per_hour,
         labels=tuple(sorted({**dict(of.labels), **dict(made.labels)}.items())),
         taints=of.taints,
+        zone=made.zone,
+        spot=made.spot,
     )
     return ObservedWorker(
         spec=spec,
@@ -152,7 +165,16 @@ def pools_of(draw: st.DrawFn, name: str) -> PoolSpec:
     ssd = draw(st.booleans())
     return pool(
         name,
-        *(template(f"t{s}", s, draw(st.integers(0, 40)) * 10, slots=draw(st.integers(1, 12))) for s in sizes),
+        *(
+            template(
+                f"t{s}",
+                s,
+                draw(st.integers(0, 40)) * 10,
+                slots=draw(st.integers(1, 12)),
+                **draw(markets()),
+            )
+            for s in sizes
+        ),
         min_workers=draw(st.integers(0, 2)),
         max_workers=draw(st.integers(0, 6)),
         new_workers_per_cycle=draw(st.integers(1, 4)),
@@ -169,6 +191,15 @@ def pools_of(draw: st.DrawFn, name: str) -> PoolSpec:
 
 
 @st.composite
+def markets(draw: st.DrawFn) -> dict[str, object]:
+    """Where a template is sold: most in no zone and not as spot."""
+    if draw(st.booleans()):
+        return {}
+    zones = draw(st.sampled_from([(), (Zone(name="a"),), (Zone(name="a"), Zone(name="b", max_workers=2))]))
+    return {"zones": zones, "spot": draw(st.sampled_from(SpotUse))}
+
+
+@st.composite
 def refinements(draw: st.DrawFn) -> dict[str, object]:
     """Settings of scaling beyond the plain ones: most pools have none."""
     if draw(st.booleans()):
@@ -182,12 +213,24 @@ def refinements(draw: st.DrawFn) -> dict[str, object]:
         "scale_down_fraction": draw(st.sampled_from([None, 0.2, 0.5])),
         "consolidation": draw(st.sampled_from(Consolidation)),
         "disruption_budget": draw(st.integers(0, 2)),
+        "preempts_spot": draw(st.booleans()),
+        "cpu_pressure": draw(st.sampled_from([None, None, Pressure(above=0.8, for_s=60.0)])),
+        "memory_pressure": draw(st.sampled_from([None, None, Pressure(above=0.5, target=0.4)])),
+        "metrics": draw(
+            st.sampled_from(
+                [(), (), *((Metric(name="m", query="m", per_worker=10.0, value=v),) for v in ValueIs)]
+            )
+        ),
     }
 
 
+def key_of(of: PoolSpec, sold: Offer) -> OfferKey:
+    return OfferKey(pool=of.name, template=sold.name, driver=of.driver, zone=sold.zone, spot=sold.spot)
+
+
 @st.composite
-def memories_of(draw: st.DrawFn, of: PoolSpec, name: str) -> OfferMemory:
-    memory = OfferMemory(key=OfferKey(pool=of.name, template=name, driver=of.driver))
+def memories_of(draw: st.DrawFn, of: PoolSpec, sold: Offer) -> OfferMemory:
+    memory = OfferMemory(key=key_of(of, sold))
     for cause in draw(st.lists(st.sampled_from(FailureCause), max_size=3)):
         memory = memory.failed(cause, NOW - draw(st.sampled_from([0, 10_000, 600_000])), requested_at_ms=NOW)
     return memory
@@ -214,12 +257,23 @@ def running_of(draw: st.DrawFn) -> RunningClass:
     return RunningClass(job_class=job, count=1, started_sum_ms=start, last_start_ms=start, ends_at_ms=ends)
 
 
+@st.composite
+def uses(draw: st.DrawFn, size: Resources) -> WorkerUse | None:
+    part = draw(st.sampled_from([None, 0, 50, 100]))
+    if part is None:
+        return None
+    at = NOW - draw(st.sampled_from([0, 20_000, 40_000]))
+    return WorkerUse(
+        cpu_milli=size.cpu_milli * part // 100, memory_mib=size.memory_mib * part // 100, at_ms=at
+    )
+
+
 _STATES = [s for s in WorkerState if not s.ended]
 
 
 @st.composite
 def workers_of(draw: st.DrawFn, number: int, of: PoolSpec) -> ObservedWorker:
-    made = draw(st.sampled_from(of.templates))
+    made = draw(st.sampled_from([sold for each in of.templates for sold in offers_of(each)]))
     state = draw(st.sampled_from([*_STATES, WorkerState.READY, WorkerState.READY]))
     busy = draw(st.booleans()) and not state.in_flight
     waits = state is WorkerState.READY and not busy
@@ -236,6 +290,7 @@ def workers_of(draw: st.DrawFn, number: int, of: PoolSpec) -> ObservedWorker:
         idle_since_ms=NOW - draw(st.integers(0, 20)) * MINUTE if waits else None,
         expires_at_ms=draw(st.sampled_from([None, None, NOW + MINUTE, NOW - 1])),
         standing=draw(st.integers(0, 7)) == 0,
+        use=draw(uses(made.allocatable)),
     )
 
 
@@ -254,6 +309,15 @@ def classes_of(draw: st.DrawFn, class_id: int) -> QueuedClass:
 
 
 @st.composite
+def readings(draw: st.DrawFn, of: PoolSpec) -> MetricReading:
+    value = draw(st.sampled_from([None, 0.0, 9.0, 25.0, 60.0]))
+    at = None if value is None else NOW - draw(st.sampled_from([0, 400_000]))
+    return MetricReading(
+        pool=of.name, metric="m", value=value, at_ms=at, fault=draw(st.sampled_from(["", "no route"]))
+    )
+
+
+@st.composite
 def worlds(draw: st.DrawFn) -> Observed:
     pools = [draw(pools_of(f"p{n}")) for n in range(draw(st.integers(1, 3)))]
     workers = [draw(workers_of(n, draw(st.sampled_from(pools)))) for n in range(draw(st.integers(0, 6)))]
@@ -263,10 +327,19 @@ def worlds(draw: st.DrawFn) -> Observed:
         last_grown_at_ms=st.sampled_from([None, NOW - 30_000]),
         last_shrunk_at_ms=st.sampled_from([None, NOW - 30_000]),
         removals_ms=st.sampled_from([(), (NOW - 60_000,)]),
+        pressed_since_ms=st.sampled_from(
+            [(), ((Measured.CPU, NOW - 60_000),), ((Measured.MEMORY, NOW - 900_000),)]
+        ),
     )
     history = {p.name: draw(past) for p in pools if draw(st.booleans())}
     offers = [
-        draw(memories_of(p, each.name)) for p in pools for each in p.templates if draw(st.integers(0, 3)) == 0
+        draw(memories_of(p, sold))
+        for p in pools
+        for each in p.templates
+        for sold in offers_of(each)
+        if draw(st.integers(0, 3)) == 0
     ]
     times = tuple((p.name, draw(windows())) for p in pools if draw(st.integers(0, 3)) == 0)
-    return replace(observed(pools, workers, queue, history), offers=tuple(offers), windows=times)  # type: ignore[arg-type]
+    read = tuple(draw(readings(p)) for p in pools if p.metrics and draw(st.integers(0, 3)))
+    seen = observed(pools, workers, queue, history)  # type: ignore[arg-type]
+    return replace(seen, offers=tuple(offers), windows=times, metrics=read)

@@ -138,7 +138,8 @@ def test_at_most_one_worker_of_an_offer_that_failed_is_on_trial(seen: Observed, 
         made = [
             action.spec.name
             for action in creations(plan)
-            if (action.spec.pool, action.spec.template) == (memory.key.pool, memory.key.template)
+            if (action.spec.pool, action.spec.template, action.spec.zone, action.spec.spot)
+            == (memory.key.pool, memory.key.template, memory.key.zone, memory.key.spot)
         ]
         of = next(each for each in seen.pools if each.name == memory.key.pool)
         until = memory.rests_until_ms(of.offer_rest_s, of.offer_rest_max_s)

@@ -9,8 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herder.model.ids import PoolName
+from herder.model.metric import Metric, ValueIs
 from herder.model.money import PicoUsd
-from herder.model.pool import Consolidation, Headroom, PoolSpec, Taint, TaintEffect, Template
+from herder.model.offer import offers_of
+from herder.model.pool import (
+    Consolidation,
+    Headroom,
+    PoolSpec,
+    SpotUse,
+    Taint,
+    TaintEffect,
+    Template,
+    Zone,
+)
+from herder.model.pressure import Pressure
 from herder.model.resources import ZERO, Resources
 from herder.model.schedule import Schedule
 from herder.settings import (
@@ -39,17 +51,63 @@ taints = st.builds(
 shapes = st.builds(
     Resources, st.integers(1, 10**6), st.integers(1, 10**7), st.integers(0, 10**8), st.integers(0, 16)
 )
-templates = st.builds(
-    Template,
+prices = st.one_of(st.none(), st.integers(0, 10**16).map(PicoUsd))
+zones = st.builds(
+    Zone,
     name=names,
-    allocatable=shapes,
-    price_pico_per_hour=st.integers(0, 10**16).map(PicoUsd),
-    labels=pairs,
-    slots=st.integers(1, 1000),
+    price_pico_per_hour=prices,
+    spot_price_pico_per_hour=prices,
+    max_workers=st.one_of(st.none(), st.integers(0, 1000)),
 )
 
 
+@st.composite
+def split_gpus(draw: st.DrawFn) -> tuple[Resources, int]:
+    shape = draw(shapes)
+    parts = draw(st.integers(1, 8)) if shape.gpu else 1
+    return shape._replace(gpu=shape.gpu * parts), parts
+
+
+templates = st.builds(
+    lambda split, **rest: Template(allocatable=split[0], gpu_parts=split[1], **rest),
+    split=split_gpus(),
+    name=names,
+    price_pico_per_hour=st.integers(0, 10**16).map(PicoUsd),
+    labels=pairs,
+    slots=st.integers(1, 1000),
+    gpu_model=words,
+    zones=st.lists(zones, max_size=2, unique_by=lambda each: each.name).map(tuple),
+    spot=st.sampled_from(SpotUse),
+    spot_price_pico_per_hour=prices,
+    max_spot_price_pico_per_hour=prices,
+).filter(lambda template: bool(offers_of(template)))
+
+
 fractions = st.one_of(st.none(), st.floats(0.001, 1.0))
+pressures = st.one_of(
+    st.none(),
+    st.builds(
+        Pressure,
+        above=st.floats(0.5, 1.0),
+        for_s=seconds,
+        target=st.one_of(st.none(), st.floats(0.001, 0.499)),
+    ),
+)
+
+
+numbers = st.floats(-1e12, 1e12, allow_nan=False)
+metrics = st.builds(
+    Metric,
+    name=names,
+    query=words,
+    per_worker=st.floats(1e-6, 1e12),
+    source=names,
+    value=st.sampled_from(ValueIs),
+    activation=numbers,
+    tolerance=st.floats(0.001, 1.0),
+    every_s=st.floats(1.0, 100.0),
+    keep_s=st.floats(100.0, 1e6),
+)
 
 
 @st.composite
@@ -88,10 +146,14 @@ def pools(draw: st.DrawFn) -> PoolSpec:
             free=draw(st.sampled_from([ZERO, kinds[0].allocatable])) if most else ZERO,
         ),
         target_utilisation=draw(fractions),
+        cpu_pressure=draw(pressures),
+        memory_pressure=draw(pressures),
+        metrics=tuple(draw(st.lists(metrics, max_size=2, unique_by=lambda each: each.name))),
         scale_down_fraction=draw(fractions),
         scale_down_period_s=draw(lasting),
         consolidation=draw(st.sampled_from(Consolidation)),
         disruption_budget=draw(st.integers(0, 10)),
+        preempts_spot=draw(st.booleans()),
         min_workers=low,
         max_workers=high,
         new_workers_per_cycle=draw(st.integers(1, 100)),

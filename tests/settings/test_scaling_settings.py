@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from herder.model.ids import PoolName
 from herder.model.pool import Consolidation, Headroom, PoolSpec
 from herder.model.resources import Resources
-from herder.settings import SettingsError, load_texts, pool_from_plain
+from herder.settings import SettingsError, load_texts, pool_from_plain, pool_to_plain
 
 BASE: dict[str, Any] = {"name": "std", "templates": ["small"], "min_workers": 1, "max_workers": 6}
 
@@ -118,3 +119,15 @@ def test_contradictory_limits_are_refused_with_both_named(
 )
 def test_what_cannot_be_meant_is_told(settings: dict[str, Any], word: str) -> None:
     assert word in refusal(**settings)
+
+
+def test_split_gpus_are_written_as_devices_and_counted_as_parts() -> None:
+    (made,) = pool(templates=[{"name": "small", "gpu": 2, "gpu_parts": 4, "gpu_model": "a100"}]).templates
+    assert (made.allocatable.gpu, made.gpu_parts, made.gpu_model) == (8, 4, "a100")
+    (plain,) = pool_to_plain(PoolSpec(name=PoolName("std"), templates=(made,)))["templates"]
+    assert (plain["gpu"], plain["gpu_parts"]) == (2, 4)
+
+
+def test_nothing_to_split_and_labels_of_ours_are_refused() -> None:
+    assert "has none" in refusal(templates=[{"name": "small", "gpu_parts": 4}])
+    assert "Herder's own" in refusal(labels={"herder/gpu-parts": "x"})

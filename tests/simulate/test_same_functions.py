@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from herder.control.core import Core
+from herder.control.flight_recorder import Recorder, play
 from herder.control.loops import scale
 from herder.control.plans import observe, plain_plan
 from herder.decide.checks import check_plan
@@ -17,9 +18,11 @@ from herder.decide.planner import decide
 from herder.engine.invariants import violations
 from herder.model.changes import Changes
 from herder.model.observed import Observed
-from herder.model.plan import Plan
-from herder.model.records import PlanRecord
+from herder.model.plan import Plan, ReasonKind
+from herder.model.records import ObservationRecord, PlanRecord
 from herder.simulate.offers import cores
+from herder.simulate.outcome import outcome_of
+from herder.simulate.policies.first_fit import FirstFit
 from herder.simulate.policies.herder import BEGIN_MS, Herder
 from herder.simulate.traces import read_trace
 from herder.simulate.world import World
@@ -72,8 +75,31 @@ def test_the_loop_and_the_dry_run_give_the_simulators_plan(monkeypatch: pytest.M
 
     monkeypatch.setattr(scale, "now_ms", lambda: now_ms)
     core: Any = SimpleNamespace(
-        state=policy.state, commit=commit, workers_changed=asyncio.Event(), placer=policy.placer
-    )
+        state=policy.state, commit=commit, workers_changed=asyncio.Event(), placer=policy.placer,
+        recorder=Recorder(),
+    )  # fmt: skip
     asyncio.run(scale.cycle(cast(Core, core), b""))
     [recorded] = committed[0].rows[PlanRecord].values()
     assert cast(PlanRecord, recorded).body.encode() == msgspec.json.encode(plain_plan(plan))
+    [frame] = committed[0].rows[ObservationRecord].values()
+    [played] = play([cast(ObservationRecord, frame)])
+    assert (played.plan, played.now_ms, played.observed) == (plan.number, now_ms, observed)
+
+
+def test_sizes_that_jobs_fill_and_a_learned_stock_beat_first_fit_in_cost_and_in_waiting() -> None:
+    """On the excerpt; and what was learned is part of the observation, so each plan can be made again from it."""
+    trace = read_trace(EXCERPTS / "surf.csv.gz", limit=300)
+    templates = (cores(16), cores(32, 2.0), cores(128, 8.0))
+    seen: list[tuple[Observed, Plan]] = []
+    policy = Herder(wait_worth=30)
+    policy.on_plan = lambda observed, plan: seen.append((observed, plan))
+    weighed = outcome_of(ran(trace, templates, policy), 1.0, 0.0)
+    first_fit = outcome_of(ran(trace, templates, FirstFit()), 1.0, 0.0)
+    none_idle = outcome_of(ran(trace, templates, Herder(idle_s=0)), 1.0, 0.0)
+    assert weighed.cost < first_fit.cost
+    assert none_idle.cost < weighed.cost
+    assert weighed.wait_mean_s < first_fit.wait_mean_s < none_idle.wait_mean_s
+    assert any(each.reason.kind is ReasonKind.STOCK for _, plan in seen for each in plan.actions)
+    for observed, plan in seen[::7]:
+        again = decide(msgspec.convert(msgspec.to_builtins(observed), Observed), plan.made_at_ms)
+        assert msgspec.json.encode(plain_plan(again)) == msgspec.json.encode(plain_plan(plan))

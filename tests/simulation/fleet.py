@@ -23,6 +23,7 @@ from herder.model.money import PicoUsd
 from herder.model.plan import Reason, ReasonKind
 from herder.model.pool import PoolSpec, Template
 from herder.model.resources import Resources
+from herder.model.sharing import NO_SHARING, Sharing
 from herder.model.worker import WorkerState
 from tests.support.engine_world import Agent, Answer, Message, World, job_class
 
@@ -54,9 +55,13 @@ EXPECTED = {WorkerState.JOINING, WorkerState.READY, WorkerState.UNHEALTHY, Worke
 
 
 class Simulation:
-    def __init__(self, seed: int) -> None:
+    def __init__(
+        self, seed: int, classes: Sequence[JobClass] = CLASSES, sharing: Sharing = NO_SHARING
+    ) -> None:
         self.draw = random.Random(seed)
+        self.classes = classes
         self.world = World(*POOLS)
+        self.world.state.sharing = sharing
         self.provider = PretendWorld(lambda: self.world.now_ms)
         settings = PretendSettings(boot_s=12.0, boot_spread=0.9, machines_most=8)
         self.driver = PretendDriver(settings, self.provider)
@@ -87,6 +92,7 @@ class Simulation:
         self.messages()
         if number % 2 == 0:
             self.plan()
+            self.world.preempt()
             life.tick(self.world.state, self.world.changes, self.world.now_ms, {p.name: 5.0 for p in POOLS})
         self.launch()
         if number % 10 == 0:
@@ -119,10 +125,10 @@ class Simulation:
     def people(self) -> None:
         world, draw = self.world, self.draw
         if draw.random() < 0.15:
-            world.submit(draw.randint(1, 8), draw.choice(CLASSES))
+            world.submit(draw.randint(1, 8), draw.choice(self.classes))
         if draw.random() < 0.06:
             batch = world.batch(draw.choice([None, None, 3]))
-            wanted = [draw.choice(CLASSES) for _ in range(draw.randint(1, 20))]
+            wanted = [draw.choice(self.classes) for _ in range(draw.randint(1, 20))]
             references = {
                 index: [draw.randrange(index) for _ in range(draw.randint(1, 2))]
                 for index in range(1, len(wanted))

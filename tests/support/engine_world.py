@@ -18,6 +18,7 @@ from herder.control.auth import Principal, Role
 from herder.control.fleet import cancel_job
 from herder.control.placing import Placer
 from herder.control.pools import store_pool
+from herder.control.preempting import Preemptor
 from herder.control.recover import recover
 from herder.engine.attempt import ended
 from herder.engine.batch import add_jobs, commit_batch, create_batch, resolve
@@ -177,6 +178,7 @@ class World:
         self.state = EngineState(answer_base=T0)
         self.changes = Changes()
         self.placer = Placer()
+        self.preemptor = Preemptor()
         self.now_ms = T0
         self.accepted: set[int] = set()
         self.sweeps: dict[int, int] = {}
@@ -334,6 +336,10 @@ class World:
         agent.hear(answer, self.now_ms)
         return answer
 
+    def preempt(self) -> None:
+        """What the lifecycle loop does about preemption."""
+        self.preemptor.look(self.state, self.changes, self.placer.holds, self.now_ms)
+
     # --- the store
 
     def commit(self) -> Changes:
@@ -363,8 +369,10 @@ class World:
     def crash(self) -> None:
         """What was not committed never was; the rest is read back."""
         self.now_ms += 2_000
+        sharing = self.state.sharing
         self.state, unswept = self.recovered()
-        self.changes, self.placer = Changes(), Placer()
+        self.state.sharing = sharing
+        self.changes, self.placer, self.preemptor = Changes(), Placer(), Preemptor()
         self.sweeps = dict.fromkeys(unswept, self.now_ms)
         self.accepted = {job for job in self.accepted if job < self.state.next_job}
         self.restarts += 1
@@ -407,12 +415,14 @@ def picture(state: EngineState) -> dict[str, Any]:
     """What must survive a crash, in a form that can be compared."""
     queues = {class_id: sorted(queued_jobs(queue)) for class_id, queue in state.queues.items() if queue.count}
     queued = {job for jobs in queues.values() for job in jobs}
-    tried = dict(state.tried)
+    tried, preempted = dict(state.tried), dict(state.preempted)
     for batch in state.batches.values():
         tried.update(batch.tried)
+        preempted.update(batch.preempted)
     return {
         "queues": queues,
         "tried": {job: each for job, each in tried.items() if job in queued},
+        "preempted": {job: count for job, count in preempted.items() if job in queued},
         "live": {
             job: (
                 each.number,
@@ -420,6 +430,8 @@ def picture(state: EngineState) -> dict[str, Any]:
                 each.worker,
                 each.state,
                 each.cancelling,
+                each.preempted_for,
+                each.preempted,
                 each.batch,
                 each.started_at_ms,
             )

@@ -20,6 +20,8 @@ class Process(NamedTuple):
     session: int
     zombie: bool
     resident_kib: int
+    cpu_ticks: int = 0
+    """Used by it and by the children that it has waited for."""
 
 
 def processes() -> dict[int, Process]:
@@ -44,7 +46,12 @@ def _read(pid: str) -> Process | None:
     if len(fields) < 22:
         return None
     return Process(
-        int(pid), int(fields[1]), int(fields[3]), fields[0] in (b"Z", b"X"), int(fields[21]) * _PAGE_KIB
+        int(pid),
+        int(fields[1]),
+        int(fields[3]),
+        fields[0] in (b"Z", b"X"),
+        int(fields[21]) * _PAGE_KIB,
+        sum(map(int, fields[11:15])),
     )
 
 
@@ -68,6 +75,15 @@ def owners(
         if at in owner:
             owner.update(dict.fromkeys(chain, owner[at]))
     return owner
+
+
+def tree_use(root: int) -> tuple[float, int]:
+    """CPU seconds that this process and all that descend from it have used so far, and KiB they hold now. Ended ones count
+    where their parent waited for them, so the sum does not fall when an attempt ends."""
+    found = processes()
+    tree = owners(found, {}, {root: root})
+    ticks = sum(found[pid].cpu_ticks for pid in tree)
+    return ticks / os.sysconf("SC_CLK_TCK"), sum(found[pid].resident_kib for pid in tree)
 
 
 def proportional_kib(pids: list[int]) -> int | None:

@@ -17,6 +17,7 @@ from herder.agent.attempts import Attempts
 from herder.agent.connection import Connection, Refused, Unreachable
 from herder.agent.outbox import Outbox, Shipment
 from herder.agent.settings import AgentSettings
+from herder.agent.use import UseMeter
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest
 
 _LOG = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Exchange:
         self._sent_at = float("-inf")
         self._answered_at = self._loop.time()
         self._must_send = True
+        self._meter: UseMeter | None = None
         self._quiet = asyncio.Event()
         self._over: asyncio.Future[Leave] = self._loop.create_future()
 
@@ -173,6 +175,7 @@ class Exchange:
             started=shipment.started,
             logs=shipment.logs,
             held=self._attempts.held() if tell_held else None,
+            use=self._meter.read() if tell_held and self._meter is not None else None,
             wait=wait,
             leaving=leaving,
         )
@@ -198,6 +201,7 @@ class Exchange:
         if answer.number and number > self._ack_of:
             # A lower number than before in the answer to a later call is a new server process: its numbers count.
             self._ack, self._ack_of = answer.number, number
+        self._measure(answer.use)
         if answer.stop:
             self._end(Leave.STOPPED, "told to stop")
             return
@@ -209,6 +213,13 @@ class Exchange:
         if answer.cancel:
             self._attempts.cancel(answer.cancel)
         self._leave_when_done()
+
+    def _measure(self, wanted: bool) -> None:
+        if not wanted:
+            self._meter = None
+        elif self._meter is None:
+            self._meter = UseMeter(self._loop.time)
+            self._meter.read()
 
     def _leave_when_done(self) -> None:
         if self._attempts.draining and self._attempts.is_idle() and self._outbox.empty:

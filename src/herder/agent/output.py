@@ -67,13 +67,12 @@ class Output:
             beyond += len(self._decoder.getstate()[0])
             self._decoder.reset()
             self._add(chunks, f"\n[herder: output beyond {self._most} bytes is left out]\n")
+        # As long as nothing was given back, `beyond` has what was counted before in it.
+        self._left_out = self._left_out + beyond if self._truncated else max(self._left_out, beyond)
         if self._truncated or size > _SHORTEN_AT:
             # Writers append, so they go on at the new end. What comes between the two calls is not counted.
             os.ftruncate(self._descriptor, 0)
             self._truncated = True
-            self._left_out += beyond
-        else:
-            self._left_out = max(self._left_out, beyond)
 
     def _add(self, chunks: list[LogChunk], text: str) -> None:
         text = text.replace("\0", "")

@@ -10,9 +10,10 @@ from herder.api.replies import flag, is_number, number
 from herder.control import explain, fleet, pools
 from herder.control.auth import Principal, Role, role_named
 from herder.control.clock import derived_token, now_ms
-from herder.control.errors import NotKnown
+from herder.control.errors import Invalid, NotKnown
 from herder.control.plans import picture, plain_plan
 from herder.control.reads import fleet as reads
+from herder.control.reads import sharing
 from herder.decide.planner import decide
 from herder.model.driver import DriverError
 from herder.model.ids import WorkerName
@@ -202,13 +203,24 @@ def _add_people(front: Front) -> None:
     core = front.core
 
     async def list_users(request: Request, who: Principal) -> Page:
-        """All users with what they have spent."""
-        views = reads.user_views(core)
+        """All users with their quotas, what they hold and what they have spent."""
+        views = sharing.user_views(core)
+        return Page(items=views, total=len(views))
+
+    async def list_projects(request: Request, who: Principal) -> Page:
+        """Projects with a quota, or with jobs that run or wait."""
+        views = sharing.project_views(core)
         return Page(items=views, total=len(views))
 
     def create_user(write: Write) -> UserView:
         """Make or change a user."""
         body: UserView = write.body
+        if body.quota or body.used:
+            raise Invalid(
+                "quotas are not set here",
+                field="quota",
+                hint="write it in users of herder.yaml, then: herder apply",
+            )
         user = core.directory.add_user(
             write.changes, body.name, role_named(body.role), body.weight, write.now_ms
         )
@@ -228,6 +240,7 @@ def _add_people(front: Front) -> None:
         return TokenCreated(token=token, user=body.user, role=role.label)
 
     front.read("/users", list_users, Page)
+    front.read("/projects", list_projects, Page)
     front.write("POST", "/users", create_user, UserView, UserView, role=Role.ADMINISTRATOR)
     front.write(
         "POST", "/tokens", create_token, TokenCreate, TokenCreated, role=Role.ADMINISTRATOR, secret=True

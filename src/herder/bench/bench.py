@@ -24,6 +24,7 @@ MEASUREMENTS = {
     "submit-to-start": "submit_to_start",
     "long-queue": "long_queue",
     "idle-workers": "idle_workers",
+    "replay": "replay",
 }
 
 

@@ -49,6 +49,7 @@ TARGETS: dict[tuple[str, str], Target] = {
     ("long-queue", "submit-to-start p99"): Target(floor=50, goal=50),
     ("idle-workers", "submit-to-start p50"): Target(floor=10, goal=5),
     ("idle-workers", "submit-to-start p99"): Target(floor=50, goal=50),
+    ("replay", "a million job events"): Target(floor=60, goal=20),
 }
 
 

@@ -23,6 +23,8 @@ class Sizes:
     idle_workers: int = 1_000
     idle_watch_s: float = 20.0
     """How long the idle workers are watched: two beats of the protocol."""
+    replay_days: float = 1.0
+    """Of a month with a million job events."""
 
 
 FULL = Sizes()
@@ -37,4 +39,5 @@ QUICK = Sizes(
     long_queue=100_000,
     idle_workers=200,
     idle_watch_s=10.0,
+    replay_days=0.2,
 )

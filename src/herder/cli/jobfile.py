@@ -118,6 +118,11 @@ def _amounts(job: JobSubmission) -> None:
         raise ValueError("it has no command; write for example command: [echo, hello]")
 
 
+def priority_of(text: str) -> int | str:
+    """A number as a number; anything else is the name of a priority class, which the server knows."""
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,9}", text) else text
+
+
 def checked(job: JobSubmission, what: str) -> JobSubmission:
     """A job made from options. Raises CommandError."""
     try:

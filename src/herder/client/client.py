@@ -16,6 +16,7 @@ from herder.settings.pools import pool_to_plain
 from herder.wire.resources import (
     ApplyAnswer,
     ApplyRequest,
+    ProjectView,
     Status,
     TokenCreate,
     TokenCreated,
@@ -60,13 +61,18 @@ class HerderClient:
     def status(self) -> Status:
         return self.http.get("/status", Status)
 
-    def apply(self, pools: Sequence[PoolSpec], *, dry_run: bool = False) -> ApplyAnswer:
-        """Makes the pools as they are given; pools that are not given are left alone."""
-        request = ApplyRequest(pools=[pool_to_plain(pool) for pool in pools])
+    def apply(
+        self, pools: Sequence[PoolSpec], *, sharing: dict[str, Any] | None = None, dry_run: bool = False
+    ) -> ApplyAnswer:
+        """Makes the pools as they are given, and how the fleet is shared; what is not given is left alone."""
+        request = ApplyRequest(pools=[pool_to_plain(pool) for pool in pools], sharing=sharing or {})
         return self.http.write("POST", "/apply", ApplyAnswer, request, {"dry_run": dry_run})
 
     def users(self) -> Iterator[UserView]:
         return pages(self.http, "/users", UserView)
+
+    def projects(self) -> Iterator[ProjectView]:
+        return pages(self.http, "/projects", ProjectView)
 
     def create_user(self, user: UserView) -> UserView:
         return self.http.write("POST", "/users", UserView, user)

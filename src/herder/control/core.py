@@ -18,8 +18,10 @@ from sqlalchemy.exc import DBAPIError
 from herder.control.auth import Directory
 from herder.control.clock import now_ms
 from herder.control.event_bus import EventBus
+from herder.control.flight_recorder import Recorder
 from herder.control.payloads import Payloads
 from herder.control.placing import Placer
+from herder.control.preempting import Preemptor
 from herder.decide.ageing import Ageing
 from herder.engine.flush import flush
 from herder.engine.state import EngineState
@@ -27,6 +29,8 @@ from herder.model.changes import Changes
 from herder.model.driver import Driver
 from herder.model.ids import ClassId
 from herder.model.records import EventRecord
+from herder.settings import SharingSettings
+from herder.settings.sections import MetricSource
 from herder.store.sweep import sweep_batch
 from herder.store.writer import Writer
 
@@ -56,10 +60,16 @@ class CoreSettings:
     """Between telling a worker to go and having the driver remove it."""
     sweep_period_s: float = 5.0
     """How often the drivers' machines are compared with our workers."""
+    observations_kept_s: float = 7 * 86_400.0
+    """How long what plans were made from is kept, so that they can be made again (`herder simulate verify`): a week of questions."""
+    observations_bytes_max: int = 256 * 2**20
+    """And at most so much of it, the newest: as much as the log of a few busy days. 0: none is recorded."""
     jobs_queued_max: int = 20_000_000
     """Above this, submissions are refused: 8 bytes each stay in memory."""
     ageing: Ageing = field(default_factory=Ageing)
-    """How waiting makes a claim stronger, and when a place is kept for a job; each bound says why it is so."""
+    """Where `fair_share` of herder.yaml says nothing of it; each bound says why it is so."""
+    metric_sources: tuple[MetricSource, ...] = ()
+    """Where custom metrics are asked for. Only the server's own files name them: they hold addresses and secrets."""
 
 
 @dataclass(slots=True)
@@ -113,6 +123,10 @@ class Core:
         self.raw_classes: dict[Hashable, ClassId] = {}
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
         self.placer = Placer(ageing=settings.ageing)
+        self.preemptor = Preemptor()
+        self.sharing = SharingSettings(ageing=settings.ageing)
+        """As it is in force; `control/sharing.py` changes it."""
+        self.recorder = Recorder() if settings.observations_bytes_max else None
         self.events = EventBus()
         self.demand_changed = asyncio.Event()
         self.workers_changed = asyncio.Event()

@@ -85,7 +85,9 @@ async def exchange(
     if request.wait and not has_news(core.state, worker):
         await _hold(core, worker, request.number, gone)
         if worker.exchange_number > request.number:
-            return ExchangeAnswer(number=0)  # a newer call is the one that is answered
+            return ExchangeAnswer(
+                number=0, use=_asks_for_use(core, worker)
+            )  # a newer call is the one that is answered
     return await _answer(core, worker)
 
 
@@ -101,6 +103,7 @@ async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> 
         begun=request.started,
         held=request.held,
         finished=frozenset((each.job, each.attempt) for each in request.finished),
+        use=request.use,
         now_ms=now,
     )
     for chunk in request.logs:
@@ -185,7 +188,13 @@ async def _answer(core: Core, worker: WorkerLife) -> ExchangeAnswer:
         assign=assign,
         cancel=[(int(job), attempt) for job, attempt in cancels],
         drain=worker.state is WorkerState.DRAINING,
+        use=_asks_for_use(core, worker),
     )
+
+
+def _asks_for_use(core: Core, worker: WorkerLife) -> bool:
+    pool = core.state.pools.get(worker.spec.pool)
+    return pool is not None and pool.measured
 
 
 def forget_worker(core: Core, name: WorkerName) -> None:

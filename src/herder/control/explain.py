@@ -19,7 +19,7 @@ from herder.decide.planner import decide
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import AttemptState, JobState
 from herder.model.money import format_usd
-from herder.model.plan import Reason
+from herder.model.plan import Reason, ReasonKind
 from herder.model.times import iso, span
 from herder.store import tables as t
 from herder.wire.resources import Explanation, ReasonView
@@ -107,13 +107,32 @@ async def explain_job(core: Core, job: int) -> Explanation:
     row = await job_row(core, job)
     state = effective_state(core, row)
     if state is JobState.READY and JobId(job) not in core.state.live:
-        return _waiting(core, row)
+        found = _waiting(core, row)
+        found.facts += await _preemptions(core, job)
+        return found
     if state is JobState.BLOCKED:
         return await _blocked(core, row)
     if state is JobState.PENDING:
         text = f"batch {row.batch_id} is still open; nothing of it starts before herder batch commit"
         return Explanation(subject=f"job/{job}", summary=text, facts=[_fact("batch_open", text, {})])
-    return await _history(core, row, state)
+    found = await _history(core, row, state)
+    found.facts += await _preemptions(core, job)
+    return found
+
+
+async def _preemptions(core: Core, job: int) -> list[ReasonView]:
+    """When it gave way to another, and when another did to it."""
+    events = (
+        select(t.events)
+        .where(t.events.c.object == f"job/{job}", t.events.c.kind.in_(("job.preempted", "job.preempts")))
+        .order_by(t.events.c.sequence)
+        .limit(EVENTS_MAX)
+    )
+    rows = await core.read(lambda connection: connection.execute(events).all())
+    return [
+        _fact(row.kind.removeprefix("job."), f"{iso(row.at_ms)} {row.text}", json.loads(row.data))
+        for row in rows
+    ]
 
 
 def _waiting(core: Core, row: Row[Any]) -> Explanation:
@@ -121,17 +140,18 @@ def _waiting(core: Core, row: Row[Any]) -> Explanation:
     class_id, state = ClassId(row.class_id), core.state
     observed = picture(core, now)
     reasons = why_waiting(class_id, state.classes[class_id], observed, now, holding=_holding(core))
+    queue = state.queues.get(class_id)
+    before = queue.before(row.id) if queue is not None else None
+    reasons, bound = _quota_where_it_binds(reasons, 0 if queue is None else queue.count, before)
     facts = _reasons(reasons)
     since = (now - (row.ready_at_ms or row.committed_at_ms or row.created_at_ms)) / 1000
     summary = (
         f"job {row.id} has been ready for {since:.0f} s and waits: {facts[0].text if facts else 'it is next'}"
     )
-    queue = state.queues.get(class_id)
-    before = queue.before(row.id) if queue is not None else None
     starts = Starts(
         state, core.placer.run_times, now, decide(observed, now).actions, core.placer.samples.record
     )
-    eta = None if before is None else starts.of(class_id, before)
+    eta = None if before is None or bound else starts.of(class_id, before)
     if eta is not None:
         summary += f"; {eta_text(eta)}"
         facts.append(
@@ -140,9 +160,26 @@ def _waiting(core: Core, row: Row[Any]) -> Explanation:
     kept = [hold for hold in core.placer.holds.by_worker.values() if hold.class_id == class_id]
     if kept and before is not None and before < len(kept):
         hold = kept[before]
-        text = f"a place on {hold.worker} is kept for it, because it has waited long; others run there only beside it"
+        why = "attempts stop there for it" if hold.preempts else "it has waited long"
+        text = f"a place on {hold.worker} is kept for it, because {why}; others run there only beside it"
         facts.append(_fact("reserved", text, {"worker": hold.worker, "since": iso(hold.made_at_ms)}))
+    refused = core.preemptor.refused.get(class_id)
+    if refused is not None:
+        facts.append(_fact("preemption", refused, {}))
     return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
+
+
+def _quota_where_it_binds(
+    reasons: tuple[Reason, ...], count: int, before: int | None
+) -> tuple[tuple[Reason, ...], bool]:
+    """Of the jobs of a class a quota holds back those at its end: for the others it is said last. Whether it binds this one."""
+    quota = next((each for each in reasons if each.kind is ReasonKind.QUOTA), None)
+    if quota is None:
+        return reasons, False
+    others = tuple(each for each in reasons if each is not quota)
+    held_back = dict(quota.evidence).get("held_back", 0)
+    bound = before is None or before >= count - int(held_back)
+    return ((quota, *others) if bound else (*others, quota)), bound
 
 
 def _holding(core: Core) -> dict[UserName, Standing]:

@@ -159,6 +159,7 @@ def cancel_job(
         text = f"job {job} is being stopped on {attempt.worker}"
     elif core.state.queue(class_id).withdraw(job):
         attempts, failures = core.state.tried_of(batch.id if batch else None).pop(job, (0, 0))
+        core.state.preempted_of(batch.id if batch else None).pop(job, None)
         _end(core, changes, job, batch, JobState.READY, attempts, failures, now_ms)
         text = f"job {job} cancelled before it started"
     elif batch is not None and batch.state == "open":

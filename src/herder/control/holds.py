@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from heapq import nlargest
 
+from herder.control.quota_keeper import may_start
 from herder.control.waiting import Waiting
 from herder.decide.ageing import Ageing
 from herder.decide.board import OpenWorker
@@ -23,6 +24,8 @@ from herder.model.worker import WorkerState
 LOOK_MAX = 64
 #: Of so many of the oldest, those go first whose users stand lowest.
 HEADS_MAX = 64
+#: So long is a place kept for whom attempts were asked to stop: longer than any agent lets them take for it.
+PREEMPTOR_MS = 300_000
 #: So often is it asked who is due a reservation, beside whenever one was used.
 LOOK_EVERY_MS = 1_000
 #: What runs is expected to end with even chances; what is to run before a reservation, more surely than not.
@@ -48,7 +51,8 @@ class Holds:
         aged_ms = now_ms - ageing.reserve_after_ms
         for name, hold in list(self.by_worker.items()):
             queue, worker = state.queues.get(hold.class_id), state.workers.get(name)
-            waits = queue is not None and queue.count and queue.oldest_ready_at_ms <= aged_ms
+            due = now_ms < hold.made_at_ms + PREEMPTOR_MS if hold.preempts else False
+            waits = queue is not None and queue.count and (due or queue.oldest_ready_at_ms <= aged_ms)
             if not waits or worker is None or not _stays(worker):
                 self.release(name)
         if now_ms >= self._look_at_ms:
@@ -69,20 +73,24 @@ class Holds:
         self, state: EngineState, waiting: Waiting, run_times: RunTimes, ageing: Ageing, now_ms: int
     ) -> None:
         most = ageing.reservations(len(state.workers))
-        if len(self.by_worker) >= most:
+        if self._aged >= most:
             return
-        heads = waiting.oldest(state, now_ms - ageing.reserve_after_ms, HEADS_MAX)
+        heads = may_start(state, waiting.oldest(state, now_ms - ageing.reserve_after_ms, HEADS_MAX))
         heads.sort(
             key=lambda head: waiting.turn(head, now_ms - ageing.overdue_times * ageing.reserve_after_ms)
         )
         for head in _each_in_turn(heads, [hold.class_id for hold in self.by_worker.values()], most):
-            if len(self.by_worker) >= most:
+            if self._aged >= most:
                 return
             workers = _candidates(state, head, self.by_worker)
             busy = [_busy(state, worker, run_times, now_ms) for worker in workers]
             hold = reserve(head, busy, state.pools, now_ms, patience_ms=ageing.reserve_after_ms)
             if hold is not None:
                 self.by_worker[hold.worker] = hold
+
+    @property
+    def _aged(self) -> int:
+        return sum(not hold.preempts for hold in self.by_worker.values())
 
 
 def _each_in_turn(heads: Iterable[QueuedClass], held: Collection[ClassId], most: int) -> list[QueuedClass]:
@@ -107,7 +115,7 @@ def _candidates(state: EngineState, head: QueuedClass, taken: Collection[WorkerN
     return nlargest(LOOK_MAX, found, key=lambda worker: (worker.free, worker.spec.name))
 
 
-def open_worker(worker: WorkerLife) -> OpenWorker:
+def open_worker(worker: WorkerLife, work_left_ms: int = 0) -> OpenWorker:
     return OpenWorker(
         name=worker.spec.name,
         pool=worker.spec.pool,
@@ -116,6 +124,7 @@ def open_worker(worker: WorkerLife) -> OpenWorker:
         labels=worker.spec.labels,
         taints=worker.spec.taints,
         requested_at_ms=worker.requested_at_ms,
+        work_left_ms=work_left_ms,
     )
 
 

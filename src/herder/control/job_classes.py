@@ -12,7 +12,7 @@ from herder.control.errors import Invalid
 from herder.decide.admission import refusal
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, UserName
-from herder.model.job import RUNTIMES, JobClass, RetryPolicy
+from herder.model.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
 from herder.model.pool import TaintEffect, Toleration
 from herder.model.records import JobClassRecord
 from herder.model.resources import Resources, parse_cpu, parse_mib
@@ -24,10 +24,18 @@ if TYPE_CHECKING:
 #: Classes remembered by their raw form; cleared when full (they are found again by the parsed form).
 RAW_MAX = 10_000
 PRIORITY_MAX = 1_000_000
+#: In one job.
+GPUS_MAX = 1024
 
 
 def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> ClassId:
     """The class of a job; a new one is checked against the pools. Raises Invalid that names the field."""
+    if job.project is not None and job.project != project:
+        raise Invalid(
+            f"the job names project {job.project!r} and its batch is of {project!r}",
+            field=f"{where}project",
+            hint="leave it out, or submit it in a batch of its own",
+        )
     raw = (
         user,
         project,
@@ -35,6 +43,7 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
         job.memory,
         job.disk,
         job.gpu,
+        job.gpu_model,
         job.pool,
         job.priority,
         job.runtime,
@@ -49,7 +58,7 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
     found = core.raw_classes.get(raw)
     if found is not None:
         return found
-    job_class = _parse(user, project, job, where)
+    job_class = _parse(core, user, project, job, where)
     _refuse_impossible(core, job_class, where)
     class_id = core.state.class_ids.get(job_class)
     if class_id is None:
@@ -60,13 +69,13 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
     return class_id
 
 
-def _parse(user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
+def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
     if job.runtime not in RUNTIMES:
         names = ", ".join(sorted(RUNTIMES))
         raise Invalid(
             f"there is no runtime {job.runtime!r}", field=f"{where}runtime", hint=f"choose one of {names}"
         )
-    _between(job.priority, -PRIORITY_MAX, PRIORITY_MAX, f"{where}priority")
+    priority = _priority(core, job.priority, f"{where}priority")
     _between(job.retries, 0, 1000, f"{where}retries")
     _between(job.attempts_max, 1, 1000, f"{where}attempts_max")
     if job.timeout_s is not None and not 0 < job.timeout_s <= 366 * 86400:
@@ -76,14 +85,34 @@ def _parse(user: UserName, project: str, job: JobSubmission, where: str) -> JobC
         project=project,
         pool=job.pool,
         request=_request(job, where),
-        priority=job.priority,
+        priority=priority,
         runtime=job.runtime,
         timeout_s=job.timeout_s,
         retry=RetryPolicy(retries=job.retries, attempts_max=job.attempts_max),
         selector=tuple(sorted(job.selector.items())),
         tolerations=tuple(_toleration(each, f"{where}tolerations") for each in job.tolerations),
+        gpu_share_milli=_gpu_share_milli(job, where),
+        gpu_models=_gpu_models(job, where),
         always_run=job.always_run,
         parents_results=job.parents_results,
+    )
+
+
+def _priority(core: "Core", given: int | str, path: str) -> int:
+    if isinstance(given, int):
+        _between(given, -PRIORITY_MAX, PRIORITY_MAX, path)
+        return given
+    classes = core.state.sharing.priority_classes
+    for each in classes:
+        if each.name == given:
+            return each.value
+    known = ", ".join(f"{each.name} ({each.value})" for each in classes)
+    raise Invalid(
+        f"there is no priority class {given[:50]!r}",
+        field=path,
+        hint=f"known are {known}; a number is taken as well"
+        if known
+        else "none is defined in priority_classes of herder.yaml; write a number, higher is more urgent",
     )
 
 
@@ -98,13 +127,35 @@ def _request(job: JobSubmission, where: str) -> Resources:
             amounts[field] = parse(value)
         except ValueError as error:
             raise Invalid(str(error), field=f"{where}{field}") from None
-    _between(job.gpu, 0, 1024, f"{where}gpu")
     if amounts["cpu"] == 0 or amounts["memory"] == 0:
         field = "cpu" if amounts["cpu"] == 0 else "memory"
         raise Invalid(
             "a job needs some CPU and memory", field=f"{where}{field}", hint="the least is 1m and 1Mi"
         )
-    return Resources(amounts["cpu"], amounts["memory"], amounts["disk"], job.gpu)
+    # A share is one part of a GPU that is split, whatever the number of parts.
+    gpu = 1 if 0 < job.gpu < 1 else int(job.gpu)
+    return Resources(amounts["cpu"], amounts["memory"], amounts["disk"], gpu)
+
+
+def _gpu_share_milli(job: JobSubmission, where: str) -> int:
+    if not 0 <= job.gpu <= GPUS_MAX or (job.gpu > 1 and job.gpu != int(job.gpu)):
+        raise Invalid(
+            f"{job.gpu} GPUs cannot be had",
+            field=f"{where}gpu",
+            hint=f"ask for a whole number up to {GPUS_MAX}, or for a share of one, as in 0.25",
+        )
+    return max(1, round(job.gpu * WHOLE_GPU)) if 0 < job.gpu < 1 else WHOLE_GPU
+
+
+def _gpu_models(job: JobSubmission, where: str) -> tuple[str, ...]:
+    models = tuple(sorted({each.strip() for each in job.gpu_model.split("|")} - {""}))
+    if models and not job.gpu:
+        raise Invalid(
+            f"the job wants a GPU of model {' or '.join(models)}, but no GPU",
+            field=f"{where}gpu",
+            hint="ask for gpu: 1",
+        )
+    return models
 
 
 def _toleration(given: dict[str, str], path: str) -> Toleration:
@@ -133,7 +184,7 @@ def _between(value: int, low: int, high: int, path: str) -> None:
 def _refuse_impossible(core: "Core", job_class: JobClass, where: str) -> None:
     refused = refusal(job_class, core.state.pools)
     if refused is not None:
-        field = {"unknown_pool": "pool", "selector": "selector", "taints": "tolerations"}.get(
+        field = {"unknown_pool": "pool", "selector": "selector", "taints": "tolerations", "gpu": "gpu"}.get(
             refused.kind, "cpu"
         )
         if refused.kind == "too_large":

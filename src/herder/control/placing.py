@@ -1,15 +1,18 @@
 """Placement of ready jobs on free workers: the engine's state as `decide.placement` wants it, and its answer back.
 
 Called once per hand-over to the store. Looks only at what may have changed: workers whose capacity was freed, or, when a
-class of jobs has newly come to wait, all workers with room, oldest first, a bounded number at a time. For a few freed
-workers `Waiting` says which of the waiting classes can get anything at all.
+class of jobs has newly come to wait, all workers with room, a bounded number at a time: first those that will have work
+for longest anyway (`Lasting`), of equals the oldest, so that the others fall empty and can go. For a few freed workers
+`Waiting` says which of the waiting classes can get anything at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
 from herder.control.holds import Holds, backfill_ms, open_worker
+from herder.control.lasting import Lasting
+from herder.control.quota_keeper import QuotaKeeper
 from herder.control.samples import Samples
 from herder.control.waiting import Waiting
 from herder.decide.ageing import Ageing
@@ -18,9 +21,11 @@ from herder.decide.run_times import ALL_JOBS, RunTimes, kinds_of
 from herder.engine.attempt import assign
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.changes import Changes
-from herder.model.ids import UserName, WorkerName
-from herder.model.resources import ZERO
+from herder.model.ids import ClassId, UserName, WorkerName
+from herder.model.resources import ZERO, Resources
 
+#: Times that the same workers are asked again, because a quota was granted to jobs that found no room.
+QUOTA_ROUNDS_MAX = 4
 #: Workers looked at in the first go of a pass; doubled while jobs are left. Small, because most passes place little.
 FIRST_WORKERS = 32
 #: Up to so many freed workers, only the classes are looked at that can get something of them.
@@ -41,23 +46,47 @@ class Placer:
     waiting: Waiting = field(default_factory=Waiting)
     holds: Holds = field(default_factory=Holds)
     samples: Samples = field(default_factory=Samples)
+    lasting: Lasting = field(default_factory=Lasting)
+    within: QuotaKeeper = field(default_factory=QuotaKeeper)
+    sampling: bool = True
+    """Whether expectations are noted and compared. Nothing is decided by them: a simulation that nobody asks for them goes without."""
+    _placed: dict[ClassId, None] = field(default_factory=dict)
+    """Classes of which jobs have started in this pass."""
     _scaled: Ageing | None = None
     _scaled_until_ms: int = 0
 
     def run(self, state: EngineState, changes: Changes, now_ms: int) -> None:
         """Assign what can be assigned now."""
         self._learn(state)
-        fresh, state.fresh_demand = state.fresh_demand, False
-        names = list(state.workers if fresh else state.open_workers)
-        if not names:
+        if not self.sampling:
+            self._pass(state, changes, now_ms)
             return
+        self.samples.came(state.stirred_queues)
+        self._pass(state, changes, now_ms)
+        self.samples.placed(state, self._placed, now_ms)
+        self._placed.clear()
+
+    def planned(self, state: EngineState, now_ms: int) -> None:
+        """After a plan was applied: what is expected of those that still wait may now be noted."""
+        if self.sampling:
+            self.samples.watch(state, self.run_times, now_ms)
+
+    def _pass(self, state: EngineState, changes: Changes, now_ms: int) -> None:
+        fresh, state.fresh_demand = state.fresh_demand, False
+        everywhere = fresh or self.within.stirred(state)
+        known = state.workers
+        if not (known if everywhere else state.open_workers):
+            return
+        changed = (
+            known.values() if everywhere else [known[name] for name in state.open_workers if name in known]
+        )
         state.open_workers.clear()
         waiting = self.waiting
         waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
         if waiting.empty:
             self.deficits.clear()
             return
-        workers = _open(state, names, waiting)
+        workers = _open(changed, waiting)
         if not workers:
             return
         holds = self.holds.prepare(
@@ -65,16 +94,21 @@ class Placer:
             waiting,
             self.run_times,
             self.ageing_at(now_ms),
-            {worker.spec.name for worker in workers},
+            {worker.spec.name for worker in workers} if self.holds.by_worker else (),
             now_ms,
         )
-        if holds:
-            workers = _with_kept(state, workers, holds, now_ms)
-        if len(workers) <= FEW_WORKERS:
-            self._fill_few(state, changes, workers, now_ms)
+        if len(workers) > FEW_WORKERS and not holds and len(pending := self.waiting.all(state)) == 1:
+            self._fill_with(state, changes, pending, workers, now_ms)
         else:
-            self._fill(state, changes, workers, now_ms)
-        self.samples.look(state, self.run_times, now_ms)
+            self.lasting.longest_first(state, workers, now_ms)
+            if holds:
+                workers = _with_kept(state, workers, holds, now_ms)
+            fill = self._fill_few if len(workers) <= FEW_WORKERS else self._fill
+            fill(state, changes, workers, now_ms)
+
+    def set_ageing(self, ageing: Ageing) -> None:
+        """Other settings, from now on."""
+        self.ageing, self._scaled = ageing, None
 
     def ageing_at(self, now_ms: int) -> Ageing:
         """The settings, scaled to the jobs that were seen."""
@@ -86,27 +120,66 @@ class Placer:
     def _learn(self, state: EngineState) -> None:
         ended = state.ended_runs
         while ended:
-            class_id, run_ms = ended.popleft()
+            class_id, assigned_at_ms, run_ms = ended.popleft()
             self.run_times.learn(kinds_of(state.classes[class_id]), run_ms)
+            self.lasting.learn(class_id, assigned_at_ms, run_ms)
 
     def _fill_few(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
         """Until nothing that waits fits any more: who would get nothing at first may get what others could not use."""
         held = any(worker.spec.name in self.holds.by_worker for worker in workers)
         while workers:
-            # Beside a reservation it is not the level alone that says who may start.
-            pending = self.waiting.all(state) if held else self.waiting.select(state, workers)
+            # Beside a reservation or a quota it is not the level alone that says who may start.
+            every = held or state.sharing.has_quotas
+            pending = self.waiting.all(state) if every else self.waiting.select(state, workers)
             if not pending or not self._place(state, changes, pending, workers, now_ms).assignments:
                 return
             self.waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
             workers = [worker for worker in workers if worker.takes_work and self.waiting.has_room(worker)]
+
+    def _fill_with(
+        self,
+        state: EngineState,
+        changes: Changes,
+        pending: list[PendingClass],
+        workers: list[WorkerLife],
+        now_ms: int,
+    ) -> None:
+        """One class waits alone, as most jobs do that are submitted singly: the first workers with room take it, as many as it
+        takes, and `place` is spared the sight of the others."""
+        (item,) = pending
+        request, left = item.job_class.request, item.count
+        chosen, roomy = [], _roomy(workers, request)
+        self.lasting.longest_first(state, roomy, now_ms)
+        for worker in roomy:
+            if self.waiting.may_use(state, item.class_id, worker):
+                chosen.append(worker)
+                left -= min(worker.free_slots, request.how_many_in(worker.free))
+                if left <= 0:
+                    break
+        if chosen:
+            self._place(state, changes, pending, chosen, now_ms)
+            self.waiting.all(state)  # forgets what is empty now
+        else:
+            self._nothing_fits(state, pending)
+
+    def _nothing_fits(self, state: EngineState, pending: list[PendingClass]) -> None:
+        """What `place` would come to: nobody gets anything, and who is owed something still is."""
+        state.stirred_users.update(user for item in pending if self.deficits.get(user := item.job_class.user))
 
     def _fill(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
         look, start = FIRST_WORKERS, 0
         pending = self.waiting.all(state)
         while pending and start < len(workers):
             some = list(islice(workers, start, start + look))
-            self._place(state, changes, pending, some, now_ms)
-            pending = self.waiting.all(state)
+            for _ in range(QUOTA_ROUNDS_MAX):
+                if not self.holds.by_worker and not _might_fit(pending, some):
+                    self._nothing_fits(state, pending)
+                    break
+                placed = self._place(state, changes, pending, some, now_ms).assignments
+                pending = self.waiting.all(state)
+                if not (placed and pending and self.within.held_back):
+                    break
+                some = [worker for worker in some if worker.takes_work]
             start, look = start + look, look * 2
 
     def _place(
@@ -119,10 +192,13 @@ class Placer:
     ) -> Placement:
         run_times = self.run_times
         holds = self.holds.by_worker
+        if state.sharing.has_quotas:
+            aged_ms = now_ms - self.ageing_at(now_ms).reserve_after_ms
+            pending = self.within.capped(state, self.waiting, pending, workers, holds.values(), aged_ms)
         users = dict.fromkeys(item.job_class.user for item in pending)
         placement = place(
             pending,
-            [open_worker(worker) for worker in workers],
+            [open_worker(worker, self.lasting.left_ms(worker.spec.name)) for worker in workers],
             _shares(state, users),
             total=self.waiting.total,
             deficits={user: owed for user in users if (owed := self.deficits.get(user))},
@@ -137,22 +213,38 @@ class Placer:
         self.deficits.update(placement.deficits)
         state.stirred_users.update(placement.deficits)
         for item in placement.assignments:
+            if self.sampling:
+                self._placed[item.class_id] = None
             self.waiting.served(state.classes[item.class_id])
+            self.within.served(item.class_id)
             assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)
         for name in placement.kept:
             self.holds.release(name)
         return placement
 
 
-def _open(state: EngineState, names: list[WorkerName], waiting: Waiting) -> list[WorkerLife]:
-    """Those of them that take work and have room for something, oldest first."""
-    workers = [
+def _open(workers: Iterable[WorkerLife], waiting: Waiting) -> list[WorkerLife]:
+    """Those of them that take work and have room for something."""
+    if waiting.least is None:
+        return []
+    return [worker for worker in _roomy(workers, waiting.least) if worker.takes_work]
+
+
+def _roomy(workers: Iterable[WorkerLife], request: Resources) -> list[WorkerLife]:
+    """`Resources.fits_in` written out: when a job arrives all workers are looked at."""
+    cpu, memory, disk, gpu = request
+    return [
         worker
-        for name in names
-        if (worker := state.workers.get(name)) is not None and worker.takes_work and waiting.has_room(worker)
+        for worker in workers
+        if (free := worker.free)[0] >= cpu and free[1] >= memory and free[2] >= disk and free[3] >= gpu
     ]
-    workers.sort(key=lambda worker: (worker.requested_at_ms, worker.spec.name))
-    return workers
+
+
+def _might_fit(pending: list[PendingClass], workers: list[WorkerLife]) -> bool:
+    """False when `place` would see at its first look that there is no room for any of them on any of these."""
+    free = [worker.free for worker in workers]
+    most = Resources(*(max(amounts) for amounts in zip(*free, strict=True)))
+    return any(item.job_class.request.fits_in(most) for item in pending)
 
 
 def _with_kept(

@@ -11,15 +11,19 @@ import msgspec
 from herder.control.core import Core
 from herder.control.schedules import windows
 from herder.decide.run_times import Kind, RunTime, kinds_of
+from herder.decide.scaling.pressure import pressed_since
+from herder.decide.scaling.stock import boot_ms, learn
 from herder.engine.state import EngineState, WorkerLife
-from herder.engine.worker import claim, drain
+from herder.engine.worker import claim, drain, history_of
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, PlanNumber
 from herder.model.job import JobClass
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
 from herder.model.plan import CreateWorker, Plan
 from herder.model.pool import Consolidation, PoolSpec
+from herder.model.pressure import WorkerUse
 from herder.model.records import PlanRecord
+from herder.model.stock import Rises
 
 #: From the kinds of a job class to what was learned of their run times.
 Guess = Callable[[tuple[Kind, ...]], RunTime]
@@ -31,12 +35,20 @@ ENDS_TO_TRUST = 8
 
 def picture(core: Core, now_ms: int) -> Observed:
     """What the loop, dry runs and `why` plan from."""
-    return observe(core.state, now_ms, core.placer.run_times.guess)
+    aged_ms = now_ms - core.placer.ageing_at(now_ms).reserve_after_ms
+    return observe(core.state, now_ms, core.placer.run_times.guess, aged_ms)
 
 
-def observe(state: EngineState, now_ms: int, guess: Guess | None = None) -> Observed:
+def observe(
+    state: EngineState, now_ms: int, guess: Guess | None = None, aged_ms: int | None = None
+) -> Observed:
     """What the engine knows now. It is the one writer, so its sections are never stale."""
+    quotas = state.sharing.has_quotas
     return Observed(
+        sharing=state.sharing,
+        held=tuple((*whose, held) for whose, held in sorted(state.held.items())) if quotas else (),
+        weights=tuple(sorted((u, w) for u, w in state.weights.items() if w != 1)) if quotas else (),
+        aged_ms=aged_ms if quotas else None,
         plan_number=PlanNumber(state.next_plan),
         pools=tuple(state.pools[name] for name in sorted(state.pools)),
         workers=tuple(_observed(state, worker, now_ms, guess) for worker in state.workers.values()),
@@ -51,6 +63,8 @@ def observe(state: EngineState, now_ms: int, guess: Guess | None = None) -> Obse
                     last_shrunk_at_ms=history.last_shrunk_at_ms,
                     removals_ms=_recent(history.removals_ms, state.pools.get(pool), now_ms),
                     boot_s=history.boot_s,
+                    pressed_since_ms=tuple(sorted(history.pressed_since_ms.items())),
+                    rises=tuple(sorted(history.rises.items())),
                 ),
             )
             for pool, history in sorted(state.history.items())
@@ -59,6 +73,7 @@ def observe(state: EngineState, now_ms: int, guess: Guess | None = None) -> Obse
         windows=tuple(
             (name, windows(pool, now_ms)) for name, pool in sorted(state.pools.items()) if pool.schedules
         ),
+        metrics=tuple(reading for _, reading in sorted(state.readings.items())),
     )
 
 
@@ -83,7 +98,16 @@ def _recent(removals_ms: list[int], pool: PoolSpec | None, now_ms: int) -> tuple
 
 
 def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess | None) -> ObservedWorker:
-    return ObservedWorker(
+    """The same object as last time when nothing about it has changed: a plan looks at all workers, and few of them change.
+    Whatever is shown of a worker and may change in its life must stand in `looks`."""
+    on_it, use = running(state, worker, now_ms, guess), _use(state, worker)
+    looks = (
+        worker.state, worker.free, worker.free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
+        worker.cordoned, worker.standing, on_it, use,
+    )  # fmt: skip
+    if worker.seen is not None and worker.seen[0] == looks:
+        return worker.seen[1]
+    observed = ObservedWorker(
         spec=worker.spec,
         state=worker.state,
         cordoned=worker.cordoned,
@@ -94,8 +118,24 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
         idle_since_ms=worker.idle_since_ms,
         expires_at_ms=worker.expires_at_ms,
         standing=worker.standing,
-        running=running(state, worker, now_ms, guess),
+        running=on_it,
+        use=use,
     )
+    worker.seen = (looks, observed)
+    return observed
+
+
+def _use(state: EngineState, worker: WorkerLife) -> WorkerUse | None:
+    pool = state.pools.get(worker.spec.pool)
+    return worker.use if pool is not None and pool.measured else None
+
+
+def note_pressure(state: EngineState, observed: Observed, now_ms: int) -> None:
+    """Remember since when the pools are under pressure: part of the next picture."""
+    since = pressed_since(observed, now_ms)
+    for pool in observed.pools:
+        if pool.measured:
+            history_of(state, pool.name).pressed_since_ms = since.get(pool.name, {})
 
 
 def running(
@@ -137,6 +177,15 @@ def plain_plan(plan: Plan) -> dict[str, Any]:
         for action in plan.actions
     ]
     return body
+
+
+def remember_needs(state: EngineState, plan: Plan) -> None:
+    """What the plan saw of the demand is learned from, whether it acts or not. Dry runs leave no trace."""
+    for pool, template, need in plan.needs:
+        history = history_of(state, pool)
+        known = history.rises.get(template)
+        if history.boot_s is not None and (known is not None or need):
+            history.rises[template] = learn(known or Rises(), need, boot_ms(history.boot_s), plan.made_at_ms)
 
 
 def record_plan(state: EngineState, changes: Changes, plan: Plan) -> None:

@@ -4,11 +4,14 @@ import dataclasses
 import json
 from typing import Any
 
+from herder.control import sharing
 from herder.control.auth import Principal, Role
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, NotKnown
-from herder.control.plans import apply_plan, record_plan
+from herder.control.plans import apply_plan, observe, record_plan
 from herder.control.schedules import pool_in_force
+from herder.decide.scaling.offers import cheapest_first, offer_rooms
+from herder.decide.scaling.scene import survey
 from herder.decide.scaling.specs import worker_spec
 from herder.engine.events import record_event
 from herder.engine.offers import forget_changed
@@ -16,6 +19,7 @@ from herder.engine.worker import drain
 from herder.model.changes import Changes
 from herder.model.ids import PlanNumber, PoolName
 from herder.model.money import usd_text
+from herder.model.offer import Offer, offers_of
 from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
 from herder.model.pool import PoolSpec, Template
 from herder.model.records import PoolRecord
@@ -40,13 +44,18 @@ TTL_LONGEST_S = LONGEST_S
 def apply(
     core: Core, who: Principal, request: ApplyRequest, changes: Changes, now_ms: int, *, dry_run: bool
 ) -> ApplyAnswer:
-    """Create or update pools. All of them or none."""
+    """Create or update pools, and how the fleet is shared. All of it or nothing."""
     who.require(Role.OPERATOR)
+    shared = sharing.wanted(core, request.sharing)
+    sharing_changes = sharing.differences(core.sharing, shared)
     wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
     if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
         raise Invalid(f"more than {POOLS_MAX} pools", field="pools")
     answers = [_difference(core.state.pools.get(pool.name), pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
+    if not dry_run and sharing_changes:
+        sharing.put_in_force(core, changes, shared)
+        sharing.tell(core, changes, sharing_changes, who, now_ms)
     if not dry_run:
         for pool, change in zip(wanted, answers, strict=True):
             if change.change != "unchanged":
@@ -67,6 +76,7 @@ def apply(
         dry_run=dry_run,
         price_per_hour_min_usd=usd_text(sum(p.min_workers * _price(p, min) for p in after.values())),
         price_per_hour_max_usd=usd_text(sum(p.max_workers * _price(p, max) for p in after.values())),
+        sharing=sharing_changes,
     )
 
 
@@ -101,7 +111,8 @@ def _difference(old: PoolSpec | None, new: PoolSpec) -> ApplyChange:
 
 
 def _price(pool: PoolSpec, pick: Any) -> int:
-    return int(pick((template.price_pico_per_hour for template in pool.templates), default=0))
+    prices = (offer.price_pico_per_hour for template in pool.templates for offer in offers_of(template))
+    return int(pick(prices, default=0))
 
 
 def store_pool(core: Core, changes: Changes, pool: PoolSpec, now_ms: int, *, deleted: bool = False) -> None:
@@ -129,7 +140,7 @@ def scale(
     """Make `workers` more, that live for the given time and are not taken away for being idle."""
     who.require(Role.OPERATOR)
     pool = pool_named(core, name)
-    template = _template(pool, request.template)
+    template = _offer(core, _template(pool, request.template), pool, now_ms)
     ttl_s = request.ttl_hours * 3600 if request.ttl_hours is not None else pool.ttl_s
     _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
     number = PlanNumber(core.state.next_plan)
@@ -164,6 +175,16 @@ def scale(
         dry_run=dry_run,
         reasons=[ReasonView(kind=reason.kind, text=reason.text, evidence=dict(reason.evidence))],
     )
+
+
+def _offer(core: Core, template: Template, pool: PoolSpec, now_ms: int) -> Offer:
+    """The cheapest that nothing is held against, as the planner would take it; the cheapest at all if there is none."""
+    view = next(
+        view for view in survey(observe(core.state, now_ms), now_ms).pools if view.spec.name == pool.name
+    )
+    ranked = [room.offer for room in cheapest_first(view, offer_rooms(view, now_ms), {})]
+    offers = sorted(offers_of(template), key=lambda offer: (offer.price_pico_per_hour, offer.id))
+    return min(offers, key=lambda offer: ranked.index(offer.id) if offer.id in ranked else len(ranked))
 
 
 def _template(pool: PoolSpec, wanted: str | None) -> Template:

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row, func, select
 
 from herder.control.auth import Directory
 from herder.control.job_classes import decode_class
-from herder.control.recover_history import recover_history
-from herder.engine.attempt import ENDED_BY_ITSELF
+from herder.control.recover_history import recover_history, recover_preemptions
+from herder.engine.attempt import ENDED_BY_ITSELF, hold
 from herder.engine.job import make_ready
 from herder.engine.state import (
     ENDED_RUNS_MAX,
@@ -50,6 +50,7 @@ def recover(connection: Connection, now_ms: int) -> tuple[EngineState, Directory
     recover_history(connection, state, now_ms)
     unswept = _jobs(connection, state)
     _attempts(connection, state)
+    recover_preemptions(connection, state)
     _parents(connection, state)
     _ended_runs(connection, state)
     _numbers(connection, state)
@@ -141,6 +142,8 @@ def _worker(row: Row[Any]) -> WorkerLife:
         taints=tuple(Taint(key=k, value=v, effect=TaintEffect(e)) for k, v, e in plain["taints"]),
         plan=PlanNumber(row.plan),
         reason=plain["reason"],
+        zone=plain.get("zone", ""),
+        spot=plain.get("spot", False),
     )
     return WorkerLife(
         spec=spec,
@@ -287,6 +290,7 @@ def _attempts(connection: Connection, state: EngineState) -> None:
             price_pico_per_hour=share_price(
                 worker.spec.price_pico_per_hour, job_class.request, worker.spec.allocatable
             ),
+            preempted_for=row.message if row.cause == Cause.PREEMPTED else "",
             cancelling=row.cause == Cause.CANCELLED
             or (batch is not None and batch.cancelled and not job_class.always_run),
         )
@@ -295,9 +299,10 @@ def _attempts(connection: Connection, state: EngineState) -> None:
         worker.idle_since_ms = None
         worker.free = worker.free.minus(job_class.request)
         worker.free_slots -= 1
-        if attempt.cancelling:
+        if attempt.cancelling or attempt.preempted_for:
             worker.cancels.add((attempt.job, attempt.number))
         state.in_use[job_class.user] = state.in_use.get(job_class.user, ZERO).plus(job_class.request)
+        hold(state, job_class, 1)
 
 
 def _ended_runs(connection: Connection, state: EngineState) -> None:
@@ -313,7 +318,8 @@ def _ended_runs(connection: Connection, state: EngineState) -> None:
     )
     rows = connection.execute(query).all()
     for class_id, assigned_at_ms, ended_at_ms in reversed(rows):
-        state.ended_runs.append((ClassId(class_id), max(0, ended_at_ms - assigned_at_ms)))
+        run_ms = max(0, ended_at_ms - assigned_at_ms)
+        state.ended_runs.append((ClassId(class_id), assigned_at_ms, run_ms))
 
 
 def _numbers(connection: Connection, state: EngineState) -> None:

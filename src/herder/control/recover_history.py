@@ -6,12 +6,13 @@ twice by its degree. Reads a bounded number of rows.
 
 import json
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from herder.engine.offers import META_PREFIX, from_meta
 from herder.engine.state import REMOVALS_MOST, EngineState
 from herder.engine.worker import BOOT_WEIGHT, LESS_NEEDED, history_of
-from herder.model.ids import PoolName
+from herder.model.ids import BatchId, JobId, PoolName
+from herder.model.job import AttemptState, Cause, JobState
 from herder.store import tables as t
 
 #: Workers made or drained longer ago than this say nothing of the present: a day.
@@ -23,6 +24,23 @@ def recover_history(connection: Connection, state: EngineState, now_ms: int) -> 
     _offers(connection, state)
     _growth(connection, state, now_ms)
     _shrinkage(connection, state, now_ms)
+
+
+def recover_preemptions(connection: Connection, state: EngineState) -> None:
+    """How often each job that has not ended was preempted; queues and live attempts must be known already."""
+    query = (
+        select(t.jobs.c.id, t.jobs.c.batch_id, func.count())
+        .join(t.attempts, t.attempts.c.job_id == t.jobs.c.id)
+        .where(t.jobs.c.state < int(JobState.SUCCEEDED), t.jobs.c.attempts > 0)
+        .where(t.attempts.c.state == int(AttemptState.CANCELLED), t.attempts.c.cause == Cause.PREEMPTED.value)
+        .group_by(t.jobs.c.id, t.jobs.c.batch_id)
+    )
+    for job, batch, count in connection.execute(query):
+        attempt = state.live.get(JobId(job))
+        if attempt is not None:
+            attempt.preempted = count
+        elif batch is None or BatchId(batch) in state.batches:
+            state.preempted_of(None if batch is None else BatchId(batch))[JobId(job)] = count
 
 
 def _offers(connection: Connection, state: EngineState) -> None:

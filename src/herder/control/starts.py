@@ -4,13 +4,13 @@ Called by `explain.py`, and by simulations. It adds up live attempts by class an
 changes nothing, and says nothing when nothing is known.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median_low
 
-from herder.decide.eta import Coming, Ending, Eta, Held, Scene, expected_start
+from herder.decide.eta import Coming, Ending, Eta, Held, Outlook, Scene
 from herder.decide.eta_record import EtaRecord
-from herder.decide.matching import Kind, kind_of_worker, may_use_kind
+from herder.decide.matching import Kind, asked_of_places, kind_of_worker, may_use_kind
 from herder.decide.run_times import RunTime, RunTimes, kinds_of
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, PoolName
@@ -22,6 +22,17 @@ from herder.model.worker import WorkerSpec, WorkerState
 
 #: A boot takes so long as far as is known, before any worker of the pool has shown it.
 BOOT_MS = 60_000
+#: From so many boots on, how much they differ is known; they differ by at least this part.
+BOOTS_ENOUGH = 5
+BOOT_GIVE = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Boot:
+    """`give_ms`: most take no longer, and no shorter, by more than this."""
+
+    usual_ms: int
+    give_ms: int
 
 
 @dataclass(slots=True)
@@ -34,8 +45,9 @@ class Starts:
     planned: Iterable[Action] = ()
     """What the planner would do now."""
     record: EtaRecord | None = None
-    _scenes: dict[object, Scene] = field(default_factory=dict)
+    _outlooks: dict[object, Outlook] = field(default_factory=dict)
     _kinds: dict[object, Kind | None] = field(default_factory=dict)
+    _boots: dict[PoolName, _Boot] = field(default_factory=dict)
 
     def of(self, class_id: ClassId, before: int) -> Eta | None:
         """Of the job that has `before` others of its class in front of it; None when nothing can be said."""
@@ -48,8 +60,7 @@ class Starts:
         if queue is None or not queue.count:
             return None
         target = self._queued(class_id)
-        scene = self._scene(target.job_class)
-        return expected_start(target, min(before, queue.count - 1), scene)
+        return self._outlook(target.job_class).start(target, min(before, queue.count - 1))
 
     def _queued(self, class_id: ClassId) -> QueuedClass:
         queue = self.state.queues[class_id]
@@ -60,35 +71,39 @@ class Starts:
             oldest_ready_at_ms=queue.oldest_ready_at_ms,
         )
 
-    def _scene(self, job_class: JobClass) -> Scene:
-        places = (job_class.pool, job_class.selector, job_class.tolerations)
-        scene = self._scenes.get(places)
-        if scene is None:
-            scene = self._scenes[places] = self._look(job_class)
-        return scene
+    def _outlook(self, job_class: JobClass) -> Outlook:
+        places = asked_of_places(job_class)
+        outlook = self._outlooks.get(places)
+        if outlook is None:
+            outlook = self._outlooks[places] = Outlook(scene=self._look(job_class))
+        return outlook
 
     def _look(self, job_class: JobClass) -> Scene:
         state = self.state
-        total, free = ZERO, ZERO
+        total = largest = ZERO
+        free: dict[Resources, int] = {}
         live: dict[tuple[ClassId, int], int] = {}
         coming: list[Coming] = []
         for worker in state.workers.values():
             spec = worker.spec
             if not self._may(job_class, spec):
                 continue
+            largest = Resources(*map(max, largest, spec.allocatable))
             if worker.state.in_flight:
-                coming.append(Coming(amount=spec.allocatable, in_ms=self._boots_in(worker)))
+                coming.append(self._coming(worker))
             if worker.state is not WorkerState.READY or worker.cordoned:
                 continue
             total = total.plus(spec.allocatable)
-            free = free.plus(worker.free) if worker.free_slots > 0 else free
+            if worker.free_slots > 0:
+                free[worker.free] = free.get(worker.free, 0) + 1
             for attempt in worker.live.values():
                 ran_ms = _rounded(self.now_ms - attempt.assigned_at_ms)
                 live[attempt.class_id, ran_ms] = live.get((attempt.class_id, ran_ms), 0) + 1
         coming += [
-            Coming(amount=action.spec.allocatable, in_ms=self._boot_ms(action.spec.pool))
+            Coming(amount=action.spec.allocatable, in_ms=boot.usual_ms, give_ms=boot.give_ms)
             for action in self.planned
             if isinstance(action, CreateWorker) and self._may(job_class, action.spec)
+            for boot in (self._boot(action.spec.pool),)
         ]
         rivals = [
             self._queued(class_id)
@@ -97,7 +112,7 @@ class Starts:
         ]
         return Scene(
             total=total,
-            free=free,
+            free=tuple(free.items()),
             endings=_endings(state, live, self._guess),
             coming=coming,
             rivals=rivals,
@@ -106,6 +121,7 @@ class Starts:
                 for user in {rival.job_class.user for rival in rivals}
             },
             guess=self._guess,
+            largest=largest,
         )
 
     def _guess(self, job_class: JobClass) -> RunTime:
@@ -124,24 +140,36 @@ class Starts:
 
     def _meet(self, one: JobClass, other: JobClass) -> bool:
         """Whether there is a place that both may use."""
-        if (one.pool, one.selector, one.tolerations) == (other.pool, other.selector, other.tolerations):
+        if asked_of_places(one) == asked_of_places(other):
             return True
         kinds = [kind for kind in self._kinds.values() if kind is not None]
         return any(may_use_kind(one, kind) and may_use_kind(other, kind) for kind in kinds)
 
-    def _boots_in(self, worker: WorkerLife) -> int:
-        waited_ms = self.now_ms - worker.requested_at_ms
-        boot_ms = self._boot_ms(worker.spec.pool)
-        return max(boot_ms - waited_ms, boot_ms // 4)
+    def _coming(self, worker: WorkerLife) -> Coming:
+        """A boot that takes longer than usual is expected to go on for a while."""
+        boot, waited_ms = self._boot(worker.spec.pool), self.now_ms - worker.requested_at_ms
+        in_ms = max(boot.usual_ms - waited_ms, boot.give_ms)
+        return Coming(amount=worker.spec.allocatable, in_ms=in_ms, give_ms=min(in_ms, boot.give_ms))
 
-    def _boot_ms(self, pool: PoolName) -> int:
+    def _boot(self, pool: PoolName) -> _Boot:
         """As its workers took that are there."""
-        seen = [
-            worker.ready_at_ms - worker.requested_at_ms
-            for worker in self.state.workers.values()
-            if worker.spec.pool == pool and worker.ready_at_ms is not None
-        ]
-        return max(1, median_low(seen)) if seen else BOOT_MS
+        if pool not in self._boots:
+            seen = sorted(
+                worker.ready_at_ms - worker.requested_at_ms
+                for worker in self.state.workers.values()
+                if worker.spec.pool == pool and worker.ready_at_ms is not None
+            )
+            self._boots[pool] = _boot_of(seen)
+        return self._boots[pool]
+
+
+def _boot_of(seen: Sequence[int]) -> _Boot:
+    """`seen`: sorted."""
+    usual_ms = max(1, median_low(seen)) if seen else BOOT_MS
+    if len(seen) < BOOTS_ENOUGH:
+        return _Boot(usual_ms=usual_ms, give_ms=usual_ms // 2)
+    wide_ms = max(usual_ms - seen[len(seen) // 10], seen[-1 - len(seen) // 10] - usual_ms)
+    return _Boot(usual_ms=usual_ms, give_ms=max(1, usual_ms // BOOT_GIVE, wide_ms))
 
 
 def _rounded(elapsed_ms: int) -> int:

@@ -102,7 +102,9 @@ def submit(core: Core, who: Principal, job: JobSubmission, changes: Changes, now
         raise Invalid(
             "a single job cannot have parents", field="parents", hint="submit them together as a batch"
         )
-    accepted = _check_jobs(core, who, "default", (job,), path="")
+    project = "default" if job.project is None else job.project
+    _check_name(project, "project")
+    accepted = _check_jobs(core, who, project, (job,), path="")
     first = _take(core, changes, None, accepted, {}, now_ms)
     return JobsAdded(batch=None, first_job=first, count=1)
 

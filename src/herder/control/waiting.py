@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 from herder.decide.ageing import Ageing
 from herder.decide.dominant_share import WHOLE, share_of
-from herder.decide.matching import Kind, kind_of_worker, may_use_kind
+from herder.decide.matching import Kind, asked_of_places, kind_of_worker, may_use_kind
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, UserName
 from herder.model.job import JobClass
@@ -44,7 +44,7 @@ class Waiting:
     _shapes: dict[object, int] = field(default_factory=dict)
     _like: list[JobClass] = field(default_factory=list)
     """By number of shape: one class that has it."""
-    _least: Resources | None = None
+    least: Resources | None = None
     """No shape that was ever seen asks for less, in any resource."""
     _heads: list[tuple[int, ClassId]] = field(default_factory=list)
     """When the oldest job of each class became ready, or earlier."""
@@ -65,8 +65,9 @@ class Waiting:
         state.stirred_queues.clear()
         fleet = (state.fleet_version, len(state.workers))
         if fleet != self._fleet or now_ms >= self._refresh_at_ms:
+            if fleet != self._fleet:
+                self.total = _total(state)
             self._fleet, self._refresh_at_ms = fleet, now_ms + REFRESH_MS
-            self.total = _total(state)
             places = list(self._classes)
         else:
             users = state.stirred_users
@@ -94,12 +95,12 @@ class Waiting:
             self._served[place] = self._turns
         if class_id in mine:
             return
-        looks = (job_class.request, job_class.pool, job_class.selector, job_class.tolerations)
+        looks = (job_class.request, asked_of_places(job_class))
         number = self._shapes.setdefault(looks, len(self._like))
         if number == len(self._like):
             self._like.append(job_class)
-            least = self._least
-            self._least = (
+            least = self.least
+            self.least = (
                 job_class.request if least is None else Resources(*map(min, least, job_class.request))
             )
         mine[class_id] = number
@@ -161,9 +162,9 @@ class Waiting:
 
     def select(self, state: EngineState, workers: Sequence[WorkerLife]) -> list[QueuedClass]:
         """All that could get something of these workers' room, and little else."""
-        if self._least is None:
+        if self.least is None:
             return []
-        least = self._least
+        least = self.least
         users_max = sum(min(worker.free_slots, least.how_many_in(worker.free)) for worker in workers)
         fits: dict[int, bool] = {}
         kinds = [(worker.free, _kind(state, worker)) for worker in workers]
@@ -210,9 +211,43 @@ class Waiting:
                 return True
         return False
 
+    def unfit(
+        self, state: EngineState, pending: Iterable[QueuedClass], workers: Iterable[WorkerLife]
+    ) -> frozenset[ClassId]:
+        """Classes that fit on none of these workers, were each asked first."""
+        most: dict[Kind | None, Resources] = {}
+        for worker in workers:
+            kind = _kind(state, worker)
+            most[kind] = Resources(*map(max, most.get(kind, ZERO), worker.free))
+        kinds = [(free, kind) for kind, free in most.items()]
+        fits: dict[int, bool] = {}
+        found: list[ClassId] = []
+        for queued in pending:
+            job_class = queued.job_class
+            shape = self._classes[job_class.priority, job_class.user][queued.class_id]
+            if shape not in fits:
+                fits[shape] = self._fits(shape, kinds)
+            if not fits[shape]:
+                found.append(queued.class_id)
+        return frozenset(found)
+
+    def turns(self, users: Iterable[UserName]) -> dict[UserName, int]:
+        """When each was last served, or came to wait, at any priority."""
+        wanted = dict.fromkeys(users, -1)
+        for (_, user), turn in self._served.items():
+            if user in wanted:
+                wanted[user] = max(wanted[user], turn)
+        return wanted
+
+    def may_use(self, state: EngineState, class_id: ClassId, worker: WorkerLife) -> bool:
+        """Whether jobs of a class that waits may run there; size aside."""
+        job_class = state.classes[class_id]
+        kind = _kind(state, worker)
+        return kind is not None and may_use_kind(job_class, kind)
+
     def has_room(self, worker: WorkerLife) -> bool:
         """False only when nothing that waits is small enough for what is free on it."""
-        return self._least is not None and self._least.fits_in(worker.free)
+        return self.least is not None and self.least.fits_in(worker.free)
 
     def turn(self, head: QueuedClass, overdue_ms: int) -> tuple[int, _Rank]:
         """Sorts heads by whose turn it is: first the overdue by age, then by the level of their users."""
@@ -236,9 +271,15 @@ class Waiting:
         for head in found:
             heappush(heads, head)
         if len(heads) > 4 * sum(map(len, self._classes.values())) + 1000:
-            self._heads = list(set(heads))
+            self._heads = list({self._lifted(state, head) for head in heads if head[1] in state.queues})
             heapify(self._heads)
         return [_queued(state, class_id) for class_id in dict.fromkeys(class_id for _, class_id in found)]
+
+    @staticmethod
+    def _lifted(state: EngineState, head: tuple[int, ClassId]) -> tuple[int, ClassId]:
+        """As it will be once it is looked at."""
+        queue = state.queues[head[1]]
+        return (max(head[0], queue.oldest_ready_at_ms), head[1]) if queue.count else head
 
 
 def _queued(state: EngineState, class_id: ClassId) -> QueuedClass:

@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 
-from herder.decide.matching import AUTO, job_may_use, job_may_use_template, template_labels, untolerated
+from herder.decide.matching import (
+    AUTO,
+    gpus_fit,
+    job_may_use,
+    job_may_use_template,
+    template_labels,
+    untolerated,
+)
 from herder.model.ids import PoolName
-from herder.model.job import JobClass
+from herder.model.job import WHOLE_GPU, JobClass
+from herder.model.offer import offers_of
 from herder.model.pool import PoolSpec, Template
 from herder.model.resources import Resources, format_cpu, format_mib
 
@@ -22,6 +30,7 @@ class RefusalKind(StrEnum):
     NO_WORKERS_WANTED = "no_workers_wanted"
     SELECTOR = "selector"
     TAINTS = "taints"
+    GPU = "gpu"
     TOO_LARGE = "too_large"
 
 
@@ -94,6 +103,9 @@ def _no_workers(pools: list[PoolSpec]) -> Refusal:
 
 def _kept_out(job_class: JobClass, asked: list[PoolSpec]) -> Refusal:
     """Every pool that was asked for has the wrong labels or a taint that the job does not tolerate."""
+    gpus = _no_such_gpus(job_class, asked)
+    if gpus is not None:
+        return gpus
     tainted = [(pool, untolerated(job_class, pool.taints)) for pool in asked]
     labelled = [pool for pool in asked if _labels_fit(job_class, pool)]
     if labelled and job_class.pool == AUTO:
@@ -114,8 +126,36 @@ def _kept_out(job_class: JobClass, asked: list[PoolSpec]) -> Refusal:
     )
 
 
+def _no_such_gpus(job_class: JobClass, asked: list[PoolSpec]) -> Refusal | None:
+    """None unless it is the GPUs, and not only labels or taints, that keep the job out."""
+    templates = [template_labels(pool, template) for pool in asked for template in pool.templates]
+    if not job_class.request.gpu or not templates or any(gpus_fit(job_class, labels) for labels in templates):
+        return None
+    wanted = f"{job_class.gpus_asked:g} GPU"
+    if job_class.gpu_models:
+        wanted += f" of model {' or '.join(job_class.gpu_models)}"
+    if job_class.gpu_share_milli < WHOLE_GPU:
+        most = WHOLE_GPU // job_class.gpu_share_milli
+        remedy = f"ask for whole GPUs, or split those of a template into at most {most} parts (gpu_parts)"
+        if most == 1:
+            remedy = "ask for 1 GPU, or for at most half of one"
+    else:
+        remedy = "ask for another model, or add a template with such GPUs that is not split (gpu_parts: 1)"
+    return Refusal(
+        kind=RefusalKind.GPU,
+        text=f"no template of {', '.join(pool.name for pool in asked)} has {wanted} to give",
+        remedy=remedy,
+        evidence=(
+            ("gpu_share_milli", job_class.gpu_share_milli),
+            ("gpu_models", "|".join(job_class.gpu_models)),
+        ),
+    )
+
+
 def _labels_fit(job_class: JobClass, pool: PoolSpec) -> bool:
-    sets = [template_labels(pool, template) for template in pool.templates] or [pool.labels]
+    sets = [template_labels(pool, offer) for template in pool.templates for offer in offers_of(template)] or [
+        pool.labels
+    ]
     return any(set(job_class.selector) <= set(labels) for labels in sets)
 
 

@@ -33,6 +33,13 @@ class OpenWorker:
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
     requested_at_ms: int = 0
+    work_left_ms: int = 0
+    """How long it will probably have work (`work_left`)."""
+
+    @property
+    def rank(self) -> tuple[int, int, WorkerName]:
+        """Workers are filled in this order: what will live longest anyway, of equals the oldest."""
+        return -self.work_left_ms, self.requested_at_ms, self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +58,7 @@ class Board:
 
     def __init__(self, workers: Iterable[OpenWorker], pools: Mapping[PoolName, PoolSpec]) -> None:
         self._kinds = Kinds()
-        self._workers = sorted(workers, key=lambda worker: (worker.requested_at_ms, worker.name))
+        self._workers = sorted(workers, key=lambda worker: worker.rank)
         self._put: dict[tuple[ClassId, int], int] = {}
         numbers: dict[tuple[object, ...], int] = {}
         self._bins: list[Bin] = []

@@ -9,10 +9,10 @@ from collections import Counter
 from herder.decide.scaling.scene import in_force
 from herder.model.ids import PlanNumber, PoolName, worker_name
 from herder.model.observed import Observed, PoolHistory
-from herder.model.offer import OfferMemory
+from herder.model.offer import OfferMemory, OfferName, offers_of
 from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
 from herder.model.pool import PoolSpec
-from herder.model.worker import WorkerState
+from herder.model.worker import WorkerSpec, WorkerState
 
 _LEAVING = (WorkerState.DRAINING, WorkerState.TERMINATING)
 _LESS_NEEDED = (ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED)
@@ -81,14 +81,25 @@ def _creation(pools: dict[PoolName, PoolSpec], create: CreateWorker) -> list[str
     found = []
     if pool.frozen:
         found.append(f"worker {spec.name} is made in pool {pool.name}, which is frozen")
-    template = next((template for template in pool.templates if template.name == spec.template), None)
+    sold = [offer for template in pool.templates for offer in offers_of(template)]
+    template = next((offer for offer in sold if offer.name == spec.template), None)
     if template is None:
         found.append(
             f"worker {spec.name} is made of template {spec.template}, which pool {pool.name} has not"
         )
     elif (template.allocatable, template.slots) != (spec.allocatable, spec.slots):
         found.append(f"worker {spec.name} differs from its template {template.name}")
+    elif all(
+        (offer.id, offer.price_pico_per_hour) != (_offer(spec), spec.price_pico_per_hour) for offer in sold
+    ):
+        found.append(
+            f"worker {spec.name} is made of {_offer(spec)} at a price or in a zone that nobody sells"
+        )
     return found
+
+
+def _offer(spec: WorkerSpec) -> OfferName:
+    return OfferName(spec.template, spec.zone, spec.spot)
 
 
 def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[CreateWorker]) -> list[str]:
@@ -107,11 +118,24 @@ def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[C
             found.append(
                 f"pool {name} would have {staying[name] + made} workers that stay of at most {pool.max_live_workers}"
             )
+        found += _quotas(observed, pool, creates)
         if made > pool.new_workers_per_cycle:
             found.append(
                 f"pool {name} would make {made} workers, {pool.new_workers_per_cycle} are allowed per cycle"
             )
     return found
+
+
+def _quotas(observed: Observed, pool: PoolSpec, creates: list[CreateWorker]) -> list[str]:
+    """What is written down for a zone."""
+    made = Counter(_offer(create.spec) for create in creates if create.spec.pool == pool.name)
+    there = Counter(_offer(each.spec) for each in observed.workers if each.spec.pool == pool.name)
+    return [
+        f"pool {pool.name} would have {there[offer.id] + made[offer.id]} workers of {offer.id}, of at most {offer.most}"
+        for template in pool.templates
+        for offer in offers_of(template)
+        if offer.most is not None and made[offer.id] and there[offer.id] + made[offer.id] > offer.most
+    ]
 
 
 def _drains(
@@ -180,10 +204,10 @@ def _trial(
     if pool is None or key.driver != pool.driver:
         return []
     until = memory.rests_until_ms(pool.offer_rest_s, pool.offer_rest_max_s)
-    made = sum((create.spec.pool, create.spec.template) == (key.pool, key.template) for create in creates)
+    made = sum((create.spec.pool, _offer(create.spec)) == (key.pool, key.name) for create in creates)
     if until is None or made <= (now_ms >= until):
         return []
-    return [f"{made} workers are made of template {key.template} of pool {key.pool}, which failed lately"]
+    return [f"{made} workers are made of template {key.name} of pool {key.pool}, which failed lately"]
 
 
 def _reasons(observed: Observed, plan: Plan) -> list[str]:

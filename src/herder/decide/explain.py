@@ -50,10 +50,15 @@ def why_waiting(
     thoughts = None if unseen else think(observed, now_ms)
     waiting = thoughts.scene.queue if thoughts else ()
     queued = next((queued for queued in waiting if queued.class_id == class_id), None)
+    held_back = thoughts.scene.held_back if thoughts else ()
+    quota = tuple(each.reason for each in held_back if each.queued.class_id == class_id)
+    if quota and queued is None:
+        return quota
     if thoughts is None or queued is None:
         return (_not_in_queue(class_id, job_class, observed, unseen),)
     homes = thoughts.queue.homes[class_id]
     return (
+        *quota,
         *_nowhere(thoughts, queued, homes),
         *_place(thoughts, queued, homes),
         *_ahead(thoughts, queued),

@@ -4,14 +4,20 @@ One set of rules for placement (on workers), scaling (on templates) and admissio
 placed and a worker made for a job can take it. Kinds are the places a job class can tell apart, numbered.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from herder.model.ids import PoolName
-from herder.model.job import JobClass
+from herder.model.job import WHOLE_GPU, JobClass
+from herder.model.offer import Offer, offers_of
 from herder.model.pool import PoolSpec, Taint, TaintEffect, Template
 
 AUTO = "auto"
+
+#: Labels under this name are ours: of which model a worker's GPUs are, and into how many parts each is split.
+RESERVED = "herder/"
+GPU_MODEL = f"{RESERVED}gpu-model"
+GPU_PARTS = f"{RESERVED}gpu-parts"
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -26,12 +32,17 @@ class Kind:
     taints: tuple[Taint, ...]
 
 
-def template_labels(pool: PoolSpec, template: Template) -> Labels:
-    """The pool's labels and the template's, which win, sorted by name."""
-    return tuple(sorted({**dict(pool.labels), **dict(template.labels)}.items()))
+def template_labels(pool: PoolSpec, template: Template | Offer) -> Labels:
+    """The pool's labels and the template's, which win, and what says of what kind its GPUs are; sorted by name."""
+    labels = {**dict(pool.labels), **dict(template.labels)}
+    if template.gpu_model:
+        labels[GPU_MODEL] = template.gpu_model
+    if template.gpu_parts > 1:
+        labels[GPU_PARTS] = str(template.gpu_parts)
+    return tuple(sorted(labels.items()))
 
 
-def kind_of_template(pool: PoolSpec, template: Template) -> Kind:
+def kind_of_template(pool: PoolSpec, template: Template | Offer) -> Kind:
     return kind_of_worker(pool, template_labels(pool, template), pool.taints)
 
 
@@ -53,7 +64,8 @@ def job_may_use(job_class: JobClass, pool: PoolSpec) -> bool:
 
 
 def job_may_use_template(job_class: JobClass, pool: PoolSpec, template: Template) -> bool:
-    return may_use_kind(job_class, kind_of_template(pool, template))
+    """In any zone, spot or not."""
+    return any(may_use_kind(job_class, kind_of_template(pool, offer)) for offer in offers_of(template))
 
 
 def may_use_kind(job_class: JobClass, kind: Kind) -> bool:
@@ -62,8 +74,28 @@ def may_use_kind(job_class: JobClass, kind: Kind) -> bool:
         return False
     if job_class.selector and not set(job_class.selector) <= set(kind.labels):
         return False
+    if job_class.request.gpu and not gpus_fit(job_class, kind.labels):
+        return False
     # Who asks for a pool by name knows what it is: its taints keep others out.
     return named or not kind.taints or not untolerated(job_class, kind.taints)
+
+
+def gpus_fit(job_class: JobClass, labels: Labels) -> bool:
+    """Whether each GPU counted there is of a model and a size that was asked for. A whole one is never made of parts, and
+    a share never takes a whole one: what is split says so. A job of several shares may get them of one device."""
+    have = dict(labels)
+    if job_class.gpu_models and have.get(GPU_MODEL) not in job_class.gpu_models:
+        return False
+    parts = int(have.get(GPU_PARTS, "1"))
+    if job_class.gpu_share_milli >= WHOLE_GPU:
+        return parts == 1
+    return parts > 1 and job_class.gpu_share_milli * parts <= WHOLE_GPU
+
+
+def asked_of_places(job_class: JobClass) -> Hashable:
+    """All of a class that decides where it may run, but for its size: equal for classes that may use the same kinds."""
+    gpus = (job_class.gpu_share_milli, job_class.gpu_models) if job_class.request.gpu else None
+    return job_class.pool, job_class.selector, job_class.tolerations, gpus
 
 
 def untolerated(job_class: JobClass, taints: Iterable[Taint]) -> tuple[Taint, ...]:
@@ -92,7 +124,7 @@ class Kinds:
 
     def allowed(self, job_class: JobClass) -> frozenset[int]:
         """The kinds known so far that this job may use."""
-        asked = (job_class.pool, job_class.selector, job_class.tolerations)
+        asked = asked_of_places(job_class)
         found = self._allowed.get(asked)
         if found is None:
             found = frozenset(number for kind, number in self.known.items() if may_use_kind(job_class, kind))

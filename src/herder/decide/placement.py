@@ -13,6 +13,7 @@ from herder.decide.ageing import NEVER, Ageing
 from herder.decide.board import Assignment, Board, OpenWorker
 from herder.decide.dominant_share import Contender, Queue, share_of
 from herder.decide.matching import kind_of_worker, may_use_kind
+from herder.decide.packing.pack import Bin, ItemGroup, pack
 from herder.decide.reservation import Hold
 from herder.model.ids import ClassId, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
@@ -67,7 +68,33 @@ def place(
     if holds:
         around = _Around(call, waiting, list(workers), known, dict(deficits or {}), dict(holds))
         return around.place(expected_ms)
+    if len(waiting) == 1:
+        there = list(workers)
+        return _all_of_one(waiting[0], there, pools) or _place(call, waiting, there, known, deficits or {})
     return _place(call, waiting, workers, known, deficits or {})
+
+
+def _all_of_one(
+    queued: PendingClass, workers: Sequence[OpenWorker], pools: Mapping[PoolName, PoolSpec]
+) -> Placement | None:
+    """One class alone, and room for all of it: nobody's share is touched by that, so it is only packed, as `Board` would.
+    None when something would be left."""
+    ordered = sorted(workers, key=lambda worker: worker.rank)
+    bins = [
+        Bin(key=key, kind=0, free=worker.free, slots=worker.free_slots)
+        for key, worker in enumerate(ordered)
+        if (pool := pools.get(worker.pool)) is not None
+        and worker.free_slots > 0
+        and may_use_kind(queued.job_class, kind_of_worker(pool, worker.labels, worker.taints))
+    ]
+    packing = pack([ItemGroup(key=0, size=queued.job_class.request, count=queued.count)], bins)
+    if packing.unplaced:
+        return None
+    assignments = tuple(
+        Assignment(class_id=queued.class_id, worker=ordered[packed.bin_key].name, count=packed.count)
+        for packed in packing.placed
+    )
+    return Placement(assignments=assignments, left={}, deficits={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +186,7 @@ class _Around:
     ) -> None:
         self._call = call
         self._waiting = {queued.class_id: queued for queued in waiting}
-        self._workers = {worker.name: worker for worker in sorted(workers, key=_age)}
+        self._workers = {worker.name: worker for worker in sorted(workers, key=lambda worker: worker.rank)}
         self._known = known
         self._deficits = deficits
         self._holds = holds
@@ -236,7 +263,3 @@ class _Around:
             self._waiting[class_id] = replace(queued, count=queued.count - count)
         else:
             del self._waiting[class_id]
-
-
-def _age(worker: OpenWorker) -> tuple[int, WorkerName]:
-    return worker.requested_at_ms, worker.name

@@ -6,23 +6,26 @@ other plan. It must never act on a section of the observation that was never see
 """
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from herder.decide import report
-from herder.decide.scaling import consolidate, limits, scale_down
+from herder.decide.scaling import consolidate, limits, preempt_spot, scale_down, zones
+from herder.decide.scaling import stock as stocks
 from herder.decide.scaling.combine import Settled, combine
 from herder.decide.scaling.limits import Room
 from herder.decide.scaling.load import load_of, wants_spare
 from herder.decide.scaling.offers import cheapest_first
+from herder.decide.scaling.preempt_spot import Need
 from herder.decide.scaling.scale_down import IdleAnswer
 from herder.decide.scaling.scene import PoolView, Scene, survey
 from herder.decide.scaling.specs import worker_spec
-from herder.decide.scaling.triggers import minimum, queued_jobs, spare
+from herder.decide.scaling.stock import Stock
+from herder.decide.scaling.triggers import cpu, memory, metric, minimum, queued_jobs, spare, stock
 from herder.decide.scaling.triggers.queued_jobs import QueueAnswer
-from herder.decide.scaling.wish import Ask, Wish, workers_by_template
+from herder.decide.scaling.wish import Answer, Wish, workers_by_offer
 from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.observed import Observed
-from herder.model.plan import Action, CreateWorker, DrainWorker, Plan
+from herder.model.plan import Action, CreateWorker, DrainWorker, Plan, Reason
 from herder.model.pool import Consolidation
 from herder.model.resources import ZERO
 
@@ -42,11 +45,19 @@ def decide(observed: Observed, now_ms: int) -> Plan:
         made_at_ms=now_ms,
         actions=actions,
         pools=report.pool_reports(
-            thoughts.scene, thoughts.rooms, thoughts.queue, thoughts.settled, thoughts.idle, actions, now_ms
+            thoughts.scene,
+            thoughts.rooms,
+            thoughts.queue,
+            thoughts.settled,
+            thoughts.idle,
+            thoughts.notes,
+            actions,
+            now_ms,
         ),
         unplaced=report.unplaced(thoughts.scene, thoughts.rooms, thoughts.queue),
         cost_pico_per_hour=thoughts.queue.cost_pico_per_hour,
         bound_pico_per_hour=thoughts.queue.bound_pico_per_hour,
+        needs=thoughts.needs,
     )
 
 
@@ -60,6 +71,9 @@ class Thoughts:
     queue: QueueAnswer
     settled: Settled
     idle: Mapping[PoolName, IdleAnswer]
+    notes: Mapping[PoolName, tuple[Reason, ...]] = field(default_factory=dict)
+    """What triggers have to say that want nothing now."""
+    needs: tuple[tuple[PoolName, str, int], ...] = ()
 
     @property
     def drains(self) -> tuple[DrainWorker, ...]:
@@ -73,18 +87,33 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
     # 1. Who leaves whatever the demand: what leaves is no capacity any more.
     must_leave = tuple(drain for view in scene.pools for drain in scale_down.must_leave(view, now_ms))
     leaving = frozenset(drain.worker for drain in must_leave)
+    short = preempt_spot.needs(scene, leaving, now_ms)
+    preempted = preempt_spot.ask(scene, short, leaving, now_ms)
+    must_leave = (*must_leave, *preempted.drains)
+    leaving = leaving | {drain.worker for drain in preempted.drains}
 
     # 2. How many workers each pool may make now.
-    rooms = {view.spec.name: limits.room(view, now_ms, leaving) for view in scene.pools}
+    rooms = _rooms(scene, short, leaving, now_ms)
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
     queue = queued_jobs.ask(scene, rooms, leaving)
-    asks = tuple(ask for view in scene.pools for ask in _asks(view, rooms[view.spec.name], leaving, queue))
+    wants = {
+        view.spec.name: _wants(view, rooms[view.spec.name], leaving, queue, now_ms) for view in scene.pools
+    }
+    asks = tuple(ask for answer in wants.values() for ask in answer.asks)
     settled = combine(queue.wishes, asks, scene.pools, rooms)
+    needed = _needed(scene, leaving, queue)
+    wanted = {
+        view.spec.name: stocks.stocks_of(view, needed.get(view.spec.name, {}), now_ms) for view in scene.pools
+    }
+    settled = _with_stock(scene, rooms, leaving, queue, settled, wanted)
+    settled = replace(settled, wishes=zones.spread(settled.wishes, scene, rooms))
 
     # 4. Which workers nobody needs.
     idle = {
-        view.spec.name: scale_down.idle(view, leaving, queue.used, now_ms, queue.taken[view.spec.name])
+        view.spec.name: scale_down.idle(
+            view, leaving, queue.used, now_ms, queue.taken[view.spec.name], wanted[view.spec.name]
+        )
         for view in scene.pools
     }
 
@@ -96,24 +125,82 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
             settled = replace(settled, wishes=(*settled.wishes, *moved.wishes))
             held_back = (*idle[name].held_back, *moved.held_back)
             idle[name] = IdleAnswer(drains=moved.drains, held_back=held_back)
-    return Thoughts(scene=scene, rooms=rooms, must_leave=must_leave, queue=queue, settled=settled, idle=idle)
+    return Thoughts(
+        scene=scene,
+        rooms=rooms,
+        must_leave=must_leave,
+        queue=queue,
+        settled=settled,
+        idle=idle,
+        notes={name: (*preempted.of(name), *answer.notes) for name, answer in wants.items()},
+        needs=tuple(
+            (pool, template, count) for pool, each in needed.items() for template, count in each.items()
+        ),
+    )
 
 
-def _asks(view: PoolView, room: Room, leaving: Set[WorkerName], queue: QueueAnswer) -> tuple[Ask, ...]:
+def _rooms(
+    scene: Scene, short: tuple[Need, ...], leaving: Set[WorkerName], now_ms: int
+) -> dict[PoolName, Room]:
+    """By pool; nobody makes spot where a pool waits for capacity."""
+    rooms = {view.spec.name: limits.room(view, now_ms, leaving) for view in scene.pools}
+    for view in scene.pools if short else ():
+        refused = tuple(preempt_spot.yields_to(short, view, offer) for offer in view.templates)
+        rooms[view.spec.name] = limits.without(rooms[view.spec.name], refused)
+    return rooms
+
+
+def _needed(scene: Scene, leaving: Set[WorkerName], queue: QueueAnswer) -> dict[PoolName, dict[str, int]]:
+    """Workers by template that have something to do, in pools that learn from it how suddenly that rises."""
+    return {
+        view.spec.name: stock.needs_of(view, leaving, queue.used, queue.wishes)
+        for view in scene.pools
+        if view.spec.wait_worth is not None
+    }
+
+
+def _with_stock(
+    scene: Scene,
+    rooms: Mapping[PoolName, Room],
+    leaving: Set[WorkerName],
+    queue: QueueAnswer,
+    settled: Settled,
+    wanted: Mapping[PoolName, Mapping[str, Stock]],
+) -> Settled:
+    """What was settled, and the idle workers that are worth their price beyond it."""
+    others = settled.wishes[len(queue.wishes) :]
+    for view in scene.pools:
+        name = view.spec.name
+        if wanted[name] and not view.spec.frozen:
+            empties = stock.empties_of(view, leaving, queue.used)
+            answer = stock.ask(view, rooms[name], wanted[name], empties, queue.wishes, others)
+            cut = {**settled.cut, name: (*settled.cut.get(name, ()), *answer.cut)}
+            settled = Settled(
+                wishes=(*settled.wishes, *answer.wishes), cut=cut if answer.cut else settled.cut
+            )
+    return settled
+
+
+def _wants(view: PoolView, room: Room, leaving: Set[WorkerName], queue: QueueAnswer, now_ms: int) -> Answer:
     """What a pool wants beyond the workers that the queue needs."""
     name = view.spec.name
-    mine = workers_by_template(queue.wishes, name)
+    mine = workers_by_offer(queue.wishes, name)
     gone = sum(worker.name in leaving for worker in view.staying)
     below = minimum.ask(view, gone, sum(mine.values()))
     asks = () if below is None else (below,)
     if view.spec.frozen or not view.templates or not wants_spare(view.spec):
-        return asks
-    sizes = {template.name: template.allocatable for template in view.templates}
+        return Answer(asks=asks)
+    sizes = {offer.id: offer.allocatable for offer in view.templates}
     load = load_of(view, leaving, queue.used, queue.taken[name], in_flight=True)
-    for template, count in mine.items():
-        load = replace(load, capacity=load.capacity.plus(sizes[template].times(count)))
+    for offer, count in mine.items():
+        load = load.with_more(sizes[offer], count)
     offers = cheapest_first(view, room.offers, mine) or sorted(room.offers, key=lambda offer: offer.price)
-    return (*asks, *spare.ask(view, load, sizes[offers[0].template]))
+    size = sizes[offers[0].offer]
+    answers = [trigger(view, load, size, now_ms) for trigger in (cpu.ask, memory.ask, metric.ask)]
+    return Answer(
+        asks=(*asks, *spare.ask(view, load, size), *(ask for answer in answers for ask in answer.asks)),
+        notes=tuple(note for answer in answers for note in answer.notes),
+    )
 
 
 def _quiet(view: PoolView, queue: QueueAnswer, settled: Settled, idle: IdleAnswer, now_ms: int) -> bool:
@@ -140,10 +227,10 @@ def _creations(
 
 
 def _creation(scene: Scene, wish: Wish, plan: PlanNumber, ordinal: int, now_ms: int) -> CreateWorker:
-    pool = scene.pool(wish.pool).spec
-    template = next(template for template in pool.templates if template.name == wish.template)
+    view = scene.pool(wish.pool)
+    pool, offer = view.spec, next(offer for offer in view.templates if offer.id == wish.offer)
     return CreateWorker(
-        spec=worker_spec(pool, template, plan, ordinal, wish.reason.text),
+        spec=worker_spec(pool, offer, plan, ordinal, wish.reason.text),
         expires_at_ms=None if pool.ttl_s is None else now_ms + int(pool.ttl_s * 1000),
         reason=wish.reason,
     )

@@ -67,6 +67,7 @@ def pool_reports(
     queue: QueueAnswer,
     settled: Settled,
     idle: Mapping[PoolName, IdleAnswer],
+    notes: Mapping[PoolName, tuple[Reason, ...]],
     actions: Sequence[Action],
     now_ms: int,
 ) -> tuple[PoolReport, ...]:
@@ -85,6 +86,7 @@ def pool_reports(
             *_cut(view, rooms[name], settled.cut.get(name, ())),
             *_gone(drains),
             *idle[name].held_back,
+            *_unsaid(notes.get(name, ()), idle[name].held_back),
             *_frozen_expired(view, now_ms),
         ]
         reports.append(
@@ -107,6 +109,10 @@ def unplaced(scene: Scene, rooms: Mapping[PoolName, Room], queue: QueueAnswer) -
         if homes.nowhere:
             reason = binding_reason(scene, rooms, queued, homes)
             result.append(UnplacedDemand(class_id=queued.class_id, count=homes.nowhere, reason=reason))
+    result += [
+        UnplacedDemand(class_id=each.queued.class_id, count=each.count, reason=each.reason)
+        for each in scene.held_back
+    ]
     return tuple(result)
 
 
@@ -192,6 +198,13 @@ def _gone(drains: Iterable[DrainWorker]) -> list[Reason]:
     return found
 
 
+def _unsaid(notes: Sequence[Reason], said: Sequence[Reason]) -> list[Reason]:
+    """That something is not known is said once."""
+    kinds = {reason.kind for reason in said}
+    waiting = ReasonKind.WAITING_ON_OBSERVATION
+    return [note for note in notes if note.kind is not waiting or waiting not in kinds]
+
+
 def _frozen_expired(view: PoolView, now_ms: int) -> list[Reason]:
     expired = expired_count(view, now_ms) if view.spec.frozen else 0
     if not expired:
@@ -207,6 +220,10 @@ def _nothing_to_do(scene: Scene, view: PoolView, queue: QueueAnswer, jobs: int) 
         return Reason(
             kind=ReasonKind.FROZEN, text=f"pool {name} is frozen, and nothing had to be done", evidence=seen
         )
+    if not jobs and scene.held_back:
+        waiting = sum(each.count for each in scene.held_back)
+        text = f"{waiting} queued jobs are held back by quotas, so no worker is made for them; no other waits for pool {name}"
+        return Reason(kind=ReasonKind.QUOTA, text=text, evidence=(*seen, ("held_back", waiting)))
     if not jobs:
         text = f"no queued job may use pool {name}; it has {there} workers and {coming} coming"
         return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=seen)

@@ -42,6 +42,8 @@ class Hold:
     spare: Resources
     """What others may take of what is free, for however long."""
     spare_slots: int
+    preempts: bool = False
+    """Attempts were asked to stop for it, so nobody else is to have what they leave."""
 
     def room_until(self, now_ms: int) -> int:
         """Milliseconds for which others may use what is free and not spare."""

@@ -14,6 +14,7 @@ from herder.model.job import NOT_THE_JOBS_FAULT, AttemptState, Cause, JobClass, 
 from herder.model.money import cost_of, share_price
 from herder.model.records import AttemptRecord, JobStatus
 from herder.model.resources import ZERO
+from herder.model.sharing import NOTHING, Amounts
 from herder.model.worker import WorkerState
 
 #: Causes of failure after which the run time says something about the next try.
@@ -70,6 +71,7 @@ def assign(
             state=AttemptState.ASSIGNED,
             assigned_at_ms=now_ms,
             price_pico_per_hour=price,
+            preempted=state.preempted_of(batch_id).pop(job, 0),
             hand_over=state.hand_over,
         )
         state.live[job] = worker.live[job] = attempt
@@ -81,9 +83,21 @@ def assign(
     worker.free_slots -= len(taken)
     worker.idle_since_ms = None
     state.in_use[job_class.user] = state.in_use.get(job_class.user, ZERO).plus(used)
+    hold(state, job_class, len(taken))
     state.stirred_users.add(job_class.user)
     changes.wake.add(name)
     return len(taken)
+
+
+def hold(state: EngineState, job_class: JobClass, count: int) -> None:
+    """Count live attempts against quotas; a negative count gives back."""
+    key, (cpu, memory, _, gpu) = (job_class.user, job_class.project), job_class.request
+    had = state.held.get(key, NOTHING)
+    jobs = had[3] + count
+    if jobs:
+        state.held[key] = Amounts(had[0] + cpu * count, had[1] + memory * count, had[2] + gpu * count, jobs)
+    else:
+        del state.held[key]
 
 
 def started(
@@ -129,7 +143,17 @@ def cancel(state: EngineState, changes: Changes, attempt: LiveAttempt) -> None:
     Its row says so by its cause, so that a restart of the server does not forget it.
     """
     if not attempt.cancelling:
-        attempt.cancelling = True
+        attempt.cancelling, attempt.preempted_for = True, ""
+        changes.attempts[attempt.job, attempt.number] = _record(attempt, attempt.state, None)
+        state.workers[attempt.worker].cancels.add((attempt.job, attempt.number))
+        changes.wake.add(attempt.worker)
+
+
+def preempt(state: EngineState, changes: Changes, attempt: LiveAttempt, why: str) -> None:
+    """Ask the worker to stop it for another job; when it has, the job is queued again in front, and nothing is counted
+    against its retries. A success that is on its way all the same stays one. As with `cancel`, its row says so."""
+    if not (attempt.cancelling or attempt.preempted_for):
+        attempt.preempted_for = why
         changes.attempts[attempt.job, attempt.number] = _record(attempt, attempt.state, None)
         state.workers[attempt.worker].cancels.add((attempt.job, attempt.number))
         changes.wake.add(attempt.worker)
@@ -140,6 +164,8 @@ def _verdict(attempt: LiveAttempt, ending: Ending) -> tuple[AttemptState, Cause]
         return AttemptState.SUCCEEDED, Cause.NONE
     if attempt.cancelling:
         return AttemptState.CANCELLED, Cause.CANCELLED
+    if attempt.preempted_for and ending.state == "cancelled":
+        return AttemptState.CANCELLED, Cause.PREEMPTED
     try:
         cause = Cause(ending.cause)
     except ValueError:
@@ -171,7 +197,8 @@ def _close(
     worker.unacked.pop(attempt.job, None)
     worker.attempts_done += 1
     if final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF:
-        state.ended_runs.append((attempt.class_id, max(0, now_ms - attempt.assigned_at_ms)))
+        run_ms = max(0, now_ms - attempt.assigned_at_ms)
+        state.ended_runs.append((attempt.class_id, attempt.assigned_at_ms, run_ms))
     _free(state, worker, job_class, now_ms)
     _book(state, worker, job_class, attempt, cost)
     _next_for_job(state, changes, attempt, job_class, final, cause, now_ms)
@@ -190,6 +217,7 @@ def _free(state: EngineState, worker: WorkerLife, job_class: JobClass, now_ms: i
         state.in_use[job_class.user] = left
     else:
         del state.in_use[job_class.user]
+    hold(state, job_class, -1)
     state.dirty_workers[worker.spec.name] = worker
 
 
@@ -220,16 +248,18 @@ def _next_for_job(
     """The job ends with its attempt, or is tried again under its policy."""
     batch = _batch(state, attempt)
     failures = attempt.failures
+    preempted = attempt.preempted + (final is AttemptState.CANCELLED and cause is Cause.PREEMPTED)
     if final is AttemptState.SUCCEEDED:
         new = JobState.SUCCEEDED
     elif attempt.cancelling or (batch is not None and batch.cancelled and not job_class.always_run):
         new, cause = JobState.CANCELLED, Cause.CANCELLED
     else:
         failures += 0 if cause in NOT_THE_JOBS_FAULT else 1
-        again = failures <= job_class.retry.retries and attempt.number < job_class.retry.attempts_max
+        tries = attempt.number - preempted
+        again = failures <= job_class.retry.retries and tries < job_class.retry.attempts_max
         new = JobState.READY if again else JobState.FAILED
     if new is JobState.READY:
-        _again(state, changes, attempt, failures, now_ms)
+        _again(state, changes, attempt, failures, preempted, now_ms)
         return
     end_job(
         state,
@@ -247,11 +277,15 @@ def _next_for_job(
         after_job_end(state, changes, batch, new, now_ms)
 
 
-def _again(state: EngineState, changes: Changes, attempt: LiveAttempt, failures: int, now_ms: int) -> None:
+def _again(
+    state: EngineState, changes: Changes, attempt: LiveAttempt, failures: int, preempted: int, now_ms: int
+) -> None:
     job = attempt.job
     changes.job_status[job] = JobStatus(job, JobState.READY, attempt.number, failures, "", now_ms, None)
     count_move(state, _batch(state, attempt), JobState.RUNNING, JobState.READY)
     state.tried_of(attempt.batch)[job] = (attempt.number, failures)
+    if preempted:
+        state.preempted_of(attempt.batch)[job] = preempted
     queue = state.queue(attempt.class_id)
     if queue.count == 0:
         state.fresh_demand = True
@@ -273,13 +307,17 @@ def _record(
     message: str = "",
     cost: int = 0,
 ) -> AttemptRecord:
+    said = message if ending is None else ending.message
+    if not final.ended:
+        cause = Cause.PREEMPTED if attempt.preempted_for else cause
+        cause = Cause.CANCELLED if attempt.cancelling else cause
     return AttemptRecord(
         attempt.job,
         attempt.number,
         attempt.worker,
         final,
-        Cause.CANCELLED if attempt.cancelling and not final.ended else cause,
-        message if ending is None else ending.message,
+        cause,
+        attempt.preempted_for if cause is Cause.PREEMPTED else said,
         None if ending is None else ending.exit_code,
         attempt.assigned_at_ms,
         attempt.started_at_ms,

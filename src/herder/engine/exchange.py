@@ -12,6 +12,7 @@ from herder.engine.worker import seen, terminate
 from herder.model.changes import Changes
 from herder.model.job import Cause
 from herder.model.plan import Reason, ReasonKind
+from herder.model.pressure import WorkerUse
 from herder.model.worker import WorkerState
 
 _TOLD_AT_ONCE = frozenset({WorkerState.DRAINING, WorkerState.TERMINATING})
@@ -27,6 +28,7 @@ def take_in(
     begun: Sequence[tuple[int, int, int]],
     held: Sequence[tuple[int, int]] | None,
     finished: frozenset[tuple[int, int]],
+    use: tuple[int, int] | None = None,
     now_ms: int,
 ) -> None:
     """Everything of a report but the endings. Parts that only hold for the newest report are dropped from an older one."""
@@ -37,6 +39,8 @@ def take_in(
     if number <= worker.exchange_number:
         return
     worker.exchange_number = number
+    if use is not None and min(use) >= 0:
+        worker.use = WorkerUse(cpu_milli=use[0], memory_mib=use[1], at_ms=now_ms)
     if worker.unacked:
         for job in [j for j, carried in worker.unacked.items() if 0 < carried <= ack]:
             del worker.unacked[job]
@@ -55,7 +59,7 @@ def _compare(
     ours = {(attempt.job, attempt.number) for attempt in worker.live.values()}
     worker.cancels |= held - ours  # type: ignore[arg-type]
     for attempt in list(worker.live.values()):
-        if attempt.cancelling:
+        if attempt.cancelling or attempt.preempted_for:
             worker.cancels.add((attempt.job, attempt.number))  # the first asking may have been lost
         if attempt.job not in worker.unacked and (attempt.job, attempt.number) not in held:
             lose(

@@ -88,7 +88,9 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
 
 def _plain_spec(worker: WorkerLife) -> dict[str, object]:
     spec = worker.spec
+    sold = {"zone": spec.zone, "spot": spec.spot} if spec.zone or spec.spot else {}
     return {
+        **sold,
         "allocatable": list(spec.allocatable),
         "slots": spec.slots,
         "price": spec.price_pico_per_hour,

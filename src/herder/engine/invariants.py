@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from herder.engine.state import EngineState
 from herder.model.job import JobState
 from herder.model.resources import ZERO
+from herder.model.sharing import NOTHING, Amounts, amounts_of
 
 
 def violations(state: EngineState) -> list[str]:
@@ -70,3 +71,10 @@ def _users(state: EngineState) -> Iterator[str]:
     for user, used in in_use.items():
         if state.in_use.get(user, ZERO) != used:
             yield f"user {user}: {state.in_use.get(user, ZERO)} counted in use, {used} in fact"
+    held: dict[tuple[str, str], Amounts] = {}
+    for attempt in state.live.values():
+        job_class = state.classes[attempt.class_id]
+        whose = (job_class.user, job_class.project)
+        held[whose] = held.get(whose, NOTHING).plus(amounts_of(job_class.request))
+    if held != state.held:
+        yield f"quotas count {state.held} as held, in fact it is {held}"

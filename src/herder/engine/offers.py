@@ -9,7 +9,7 @@ from herder.engine.events import record_event
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import PoolName
-from herder.model.offer import FailureCause, OfferKey, OfferMemory
+from herder.model.offer import FailureCause, OfferKey, OfferMemory, offers_of
 from herder.model.pool import PoolSpec
 from herder.model.records import MetaRecord
 from herder.model.worker import WorkerSpec
@@ -45,10 +45,26 @@ def failed(
     alert = _ALERTS.get(cause)
     if alert is not None and before.cause is not cause:  # once for each series
         kind, remedy = alert
-        pool, template = worker.spec.pool, worker.spec.template
+        pool, template = worker.spec.pool, before.key.name
         said = f"template {template} of pool {pool}: {text}; {remedy}. It is tried again later, less and less often"
-        data: dict[str, object] = {"template": template, "driver": worker.spec.driver, "cause": cause.value}
+        data: dict[str, object] = {
+            "template": template.template,
+            "zone": template.zone,
+            "spot": template.spot,
+            "driver": worker.spec.driver,
+            "cause": cause.value,
+        }
         record_event(state, changes, now_ms, kind, f"pool/{pool}", said, data=data)
+
+
+def capacity_freed(state: EngineState, changes: Changes, spec: WorkerSpec) -> None:
+    """A worker that was drained to make room has gone: those for whom it was done try again now."""
+    for key, memory in sorted(state.offers.items()):
+        pool = state.pools.get(key.pool)
+        near = not key.zone or not spec.zone or key.zone == spec.zone
+        short = memory.cause is FailureCause.OUT_OF_CAPACITY and not key.spot
+        if pool is not None and pool.preempts_spot and key.driver == spec.driver and near and short:
+            _keep(state, changes, memory.due())
 
 
 def forget_changed(state: EngineState, changes: Changes, pool: PoolName, spec: PoolSpec | None) -> None:
@@ -77,15 +93,17 @@ def from_meta(key: str, value: str) -> OfferMemory | None:
 
 
 def _of(state: EngineState, spec: WorkerSpec) -> OfferMemory:
-    key = OfferKey(pool=spec.pool, template=spec.template, driver=spec.driver)
+    key = OfferKey(pool=spec.pool, template=spec.template, driver=spec.driver, zone=spec.zone, spot=spec.spot)
     return state.offers.get(key) or OfferMemory(key=key)
 
 
 def _keep(state: EngineState, changes: Changes, memory: OfferMemory) -> None:
     key = memory.key
     pool = state.pools.get(key.pool)
-    if pool is None or all(template.name != key.template for template in pool.templates):
-        return  # of a pool or template that is no more: bounded by what is configured
+    if pool is None or all(
+        offer.id != key.name for template in pool.templates for offer in offers_of(template)
+    ):
+        return  # of a pool or offer that is no more: bounded by what is configured
     state.offers[key] = memory
     changes.put(row_of(memory))
 

@@ -10,10 +10,15 @@ from dataclasses import dataclass, field
 from herder.engine.queue import ReadyQueue
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass, JobState
+from herder.model.metric import MetricReading
+from herder.model.observed import ObservedWorker
 from herder.model.offer import OfferKey, OfferMemory
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
+from herder.model.pressure import Measured, WorkerUse
 from herder.model.resources import ZERO, Resources
+from herder.model.sharing import NO_SHARING, Amounts, Sharing
+from herder.model.stock import Rises
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -32,6 +37,10 @@ class LiveAttempt:
     started_at_ms: int | None = None
     price_pico_per_hour: int = 0
     cancelling: bool = False
+    preempted_for: str = ""
+    """Why it was asked to stop for another job; empty when it was not."""
+    preempted: int = 0
+    """How many earlier attempts of the job were preempted."""
     hand_over: int = 0
     """Which hand-over to the store carries it: told to the worker only once that one is durable."""
 
@@ -69,6 +78,8 @@ class BatchLife:
     """Names of jobs, while the batch is open."""
     tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
     """Its queued jobs that were tried before: (attempts, own failures)."""
+    preempted: dict[JobId, int] = field(default_factory=dict)
+    """Its queued jobs that were preempted, and how often."""
     bunches: list[tuple[int, JobId, int]] = field(default_factory=list)
     """(first position, first job, count), while the batch is open."""
 
@@ -106,6 +117,10 @@ class WorkerLife:
     """The state it had when it was last answered."""
     exchange_number: int = 0
     answer_number: int = 0
+    use: WorkerUse | None = None
+    """What it said last that it really uses. In memory only: a sample is worth nothing after half a minute."""
+    seen: tuple[object, ObservedWorker] | None = field(default=None, compare=False, repr=False)
+    """How it was last shown to the planner, and what it looked like then: most have not changed from plan to plan."""
 
     @property
     def takes_work(self) -> bool:
@@ -131,6 +146,10 @@ class CreateHistory:
     removals_ms: list[int] = field(default_factory=list)
     """When workers were drained because less was needed: the newest, at most `REMOVALS_MOST`."""
     boot_s: float | None = None
+    pressed_since_ms: dict[Measured, int] = field(default_factory=dict)
+    """Since when the threshold of a pressure is passed; in memory only, a new server begins to count anew."""
+    rises: dict[str, Rises] = field(default_factory=dict)
+    """By template. Not stored: after a restart it is learned anew."""
 
 
 #: Ends of attempts that wait to be learned from; more than that between two passes, and the oldest teach nothing.
@@ -141,6 +160,7 @@ ENDED_RUNS_MAX = 10_000
 class EngineState:
     pools: dict[PoolName, PoolSpec] = field(default_factory=dict)
     weights: dict[UserName, int] = field(default_factory=dict)
+    sharing: Sharing = NO_SHARING
     classes: dict[ClassId, JobClass] = field(default_factory=dict)
     class_ids: dict[JobClass, ClassId] = field(default_factory=dict)
     queues: dict[ClassId, ReadyQueue] = field(default_factory=dict)
@@ -149,13 +169,18 @@ class EngineState:
     live: dict[JobId, LiveAttempt] = field(default_factory=dict)
     tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
     """The same for jobs of no batch."""
+    preempted: dict[JobId, int] = field(default_factory=dict)
     in_use: dict[UserName, Resources] = field(default_factory=dict)
+    held: dict[tuple[UserName, str], Amounts] = field(default_factory=dict)
+    """What live attempts have, by user and project, as quotas count it."""
     usage: dict[tuple[UserName, str, PoolName], Usage] = field(default_factory=dict)
     ended_cost: dict[PoolName, int] = field(default_factory=dict)
     """Pico-USD of the workers that have ended."""
     history: dict[PoolName, CreateHistory] = field(default_factory=dict)
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
     """At most one for each template of each pool."""
+    readings: dict[tuple[PoolName, str], MetricReading] = field(default_factory=dict)
+    """At most one for each metric of each pool; in memory only: a new server asks anew."""
     counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})
     next_job: int = 1
     next_batch: int = 1
@@ -177,8 +202,10 @@ class EngineState:
     """Users that hold more or less than at the last pass."""
     fleet_version: int = 0
     """Changes whenever a worker comes or goes."""
-    ended_runs: "deque[tuple[ClassId, int]]" = field(default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX))
-    """How long attempts took that ended by themselves, in milliseconds from assignment."""
+    ended_runs: "deque[tuple[ClassId, int, int]]" = field(
+        default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX)
+    )
+    """Attempts that ended by themselves: when they were assigned, and how many milliseconds they took from then on."""
     # rows to be written with the next hand-over (`flush.py`)
     dirty_batches: dict[BatchId, BatchLife] = field(default_factory=dict)
     dirty_workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)
@@ -186,6 +213,9 @@ class EngineState:
 
     def tried_of(self, batch: BatchId | None) -> dict[JobId, tuple[int, int]]:
         return self.tried if batch is None else self.batches[batch].tried
+
+    def preempted_of(self, batch: BatchId | None) -> dict[JobId, int]:
+        return self.preempted if batch is None else self.batches[batch].preempted
 
     def queue(self, class_id: ClassId) -> ReadyQueue:
         self.stirred_queues.add(class_id)

@@ -224,6 +224,15 @@ def terminate(
     _tell(state, changes, worker, now_ms, "worker.terminating", reason.text, actor, reason)
 
 
+def machine_gone(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
+    """The provider holds its machine no more. Of a spot machine that says that there is little spot there now."""
+    text = "its machine is gone"
+    if worker.spec.spot:
+        text = "its machine is gone; it was spot, so the provider will have taken it back"
+        offers.failed(state, changes, worker, FailureCause.INTERRUPTED, text, now_ms)
+    terminate(state, changes, worker, Reason(kind=ReasonKind.DEAD, text=text), now_ms)
+
+
 def terminated(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     """The driver says the machine is gone."""
     reason = worker.reason_removed or Reason(kind=ReasonKind.DEAD, text="its machine is gone")
@@ -299,6 +308,8 @@ def _end(
     pool = worker.spec.pool
     state.ended_cost[pool] = state.ended_cost.get(pool, 0) + worker_cost(worker, now_ms)
     worker.token_hash = worker.activation_hash = None
+    if reason.kind is ReasonKind.PREEMPTED:
+        offers.capacity_freed(state, changes, worker.spec)
     _changed(state, worker)
     del state.workers[worker.spec.name]
     state.fleet_version += 1

@@ -105,7 +105,9 @@ class Driver(Protocol):
     def name(self) -> str: ...
 
     def create(self, spec: WorkerSpec, start: StartData) -> Machine:
-        """Make the machine, or return the one that already carries `spec.name`. Raises DriverError."""
+        """Make the machine, or return the one that already carries `spec.name`: in `spec.zone` where that is named, and as a
+        machine that the provider may take back where `spec.spot` says so, never as another. Raises DriverError; OutOfCapacity and
+        QuotaExceeded speak of that zone and market."""
 
     def delete(self, worker: WorkerName) -> None:
         """Remove the machine and everything it left running. Returns when it is gone; raises NotFound when it was."""

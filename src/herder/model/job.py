@@ -78,6 +78,10 @@ class RetryPolicy:
     attempts_max: int = 20
 
 
+#: Thousandths of a device.
+WHOLE_GPU = 1000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobClass:
     """What scheduling sees of a job. `pool` is a pool's name or "auto" (the cheapest that fits)."""
@@ -92,9 +96,19 @@ class JobClass:
     retry: RetryPolicy = RetryPolicy()
     selector: tuple[tuple[str, str], ...] = ()
     tolerations: tuple[Toleration, ...] = ()
+    gpu_share_milli: int = WHOLE_GPU
+    """What each of the GPUs asked for must be at least, in thousandths of a device. Below 1000: a part of one that is shared."""
+    gpu_models: tuple[str, ...] = ()
+    """Any of these will do; none named: any at all."""
     always_run: bool = False
     parents_results: bool = False
     """Its parents' results are handed to it when it starts."""
+
+    @property
+    def gpus_asked(self) -> int | float:
+        """As the user wrote it: a whole number, or a share of one."""
+        share = self.gpu_share_milli
+        return self.request.gpu if share >= WHOLE_GPU or not self.request.gpu else share / WHOLE_GPU
 
 
 #: What can run an attempt on a worker; `agent/runtimes/` has one module for each.

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
-from herder.model.ids import ClassId, PlanNumber, PoolName, WorkerName
+from herder.model.ids import ClassId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
+from herder.model.metric import MetricReading
 from herder.model.offer import OfferMemory
 from herder.model.pool import PoolSpec
+from herder.model.pressure import Measured, WorkerUse
 from herder.model.resources import Resources
 from herder.model.schedule import Window
+from herder.model.sharing import NO_SHARING, Amounts, Sharing
+from herder.model.stock import Rises
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -41,6 +45,8 @@ class ObservedWorker:
     """Made by hand (a scale request): not removed for being idle before it expires."""
     running: tuple[RunningClass, ...] | None = None
     """What runs on it; None where the pool's settings do not ask for it."""
+    use: WorkerUse | None = None
+    """What it said last that it really uses; None: not known, or the pool's settings do not ask for it."""
 
     @property
     def name(self) -> WorkerName:
@@ -72,6 +78,10 @@ class PoolHistory:
     """When workers were drained because less was needed, within the pool's `scale_down_period_s`."""
     boot_s: float | None = None
     """How long workers took lately from request to ready; None: none has."""
+    pressed_since_ms: tuple[tuple[Measured, int], ...] = ()
+    """Since when the threshold of a pressure is passed without a break."""
+    rises: tuple[tuple[str, Rises], ...] = ()
+    """By template, what was learned of sudden demand; only in pools that weigh waiting against idle workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +97,11 @@ class Observed:
     history: tuple[tuple[PoolName, PoolHistory], ...] = ()
     offers: tuple[OfferMemory, ...] = ()
     windows: tuple[tuple[PoolName, tuple[Window, ...]], ...] = ()
+    metrics: tuple[MetricReading, ...] = ()
+    sharing: Sharing = NO_SHARING
+    held: tuple[tuple[UserName, str, Amounts], ...] = ()
+    """What live attempts have, by user and project; only where there are quotas."""
+    weights: tuple[tuple[UserName, int], ...] = ()
+    """Of users who are not like all others; only where there are quotas."""
+    aged_ms: int | None = None
+    """Who was ready before has waited long: quotas keep room for it. None: nobody has."""

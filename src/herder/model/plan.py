@@ -16,13 +16,18 @@ class ReasonKind(StrEnum):
     BELOW_MINIMUM = "below_minimum"
     QUEUED_JOBS = "queued_jobs"
     SCHEDULED = "scheduled"
+    STOCK = "stock"
     HEADROOM = "headroom"
     TARGET_UTILISATION = "target_utilisation"
+    CPU_PRESSURE = "cpu_pressure"
+    MEMORY_PRESSURE = "memory_pressure"
+    CUSTOM_METRIC = "custom_metric"
     REQUESTED = "requested"
     # why workers go
     IDLE = "idle"
     UNDER_USED = "under_used"
     CONSOLIDATED = "consolidated"
+    PREEMPTED = "preempted"
     EXPIRED = "expired"
     ABOVE_MAXIMUM = "above_maximum"
     POOL_DELETED = "pool_deleted"
@@ -37,12 +42,14 @@ class ReasonKind(StrEnum):
     FROZEN = "frozen"
     NOTHING_FITS = "nothing_fits"
     OFFER_RESTING = "offer_resting"
+    YIELDS = "yields"
     QUOTA_EXCEEDED = "quota_exceeded"
     AT_LIVE_MAXIMUM = "at_live_maximum"
     GRADUAL_LIMIT = "gradual_limit"
     DISRUPTION_BUDGET = "disruption_budget"
     NOT_WORTH_MOVING = "not_worth_moving"
     # why a job still waits
+    QUOTA = "quota"
     AHEAD_IN_QUEUE = "ahead_in_queue"
     FAIR_SHARE = "fair_share"
     IN_FLIGHT = "in_flight"
@@ -112,6 +119,8 @@ class Plan:
     """Of the workers that are made for queued jobs, within the limits of now."""
     bound_pico_per_hour: int = 0
     """No other workers could take these jobs for less: proved, see `decide/packing/bound.py`."""
+    needs: tuple[tuple[PoolName, str, int], ...] = ()
+    """(pool, template, how many workers work or are needed by the queue), in pools that learn from it (`wait_worth`)."""
 
     @property
     def empty(self) -> bool:

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from herder.model.ids import PoolName
+from herder.model.metric import Metric
 from herder.model.money import PicoUsd
+from herder.model.pressure import Pressure
 from herder.model.resources import ZERO, Resources
 from herder.model.schedule import Schedule
 
@@ -38,9 +40,30 @@ class Toleration:
         )
 
 
+class SpotUse(StrEnum):
+    """Whether workers may be spot: cheaper, and taken back by the provider when it likes."""
+
+    NO = "no"
+    YES = "yes"
+    """Only spot."""
+    PREFER = "prefer"
+    """Spot, and on-demand where spot is short or dearer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """A place where the provider sells a template. Prices of None are the template's."""
+
+    name: str
+    price_pico_per_hour: PicoUsd | None = None
+    spot_price_pico_per_hour: PicoUsd | None = None
+    max_workers: int | None = None
+    """The quota there: most workers of the template at a time, spot and on-demand each."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """Shape and price of a worker to be. `allocatable` is what jobs may use of it."""
+    """Shape and price of a worker to be. `allocatable` is what jobs may use of it. See `offer.offers_of` for what is sold."""
 
     name: str
     allocatable: Resources
@@ -48,6 +71,17 @@ class Template:
     labels: tuple[tuple[str, str], ...] = ()
     slots: int = 110
     """Most attempts at a time on one worker, whatever their size (Kubernetes' default of pods on a node)."""
+    zones: tuple[Zone, ...] = ()
+    """Empty: the driver's own choice, or it has none."""
+    spot: SpotUse = SpotUse.NO
+    spot_price_pico_per_hour: PicoUsd | None = None
+    """None: `offer.SPOT_PERCENT` of the price."""
+    max_spot_price_pico_per_hour: PicoUsd | None = None
+    """Dearer spot is not bought."""
+    gpu_model: str = ""
+    gpu_parts: int = 1
+    """Equal parts that each device is split into (time slicing, MIG). Above 1, `allocatable.gpu` counts parts, and only jobs
+    that ask for a share of a GPU run there."""
 
 
 class Consolidation(StrEnum):
@@ -86,6 +120,9 @@ class PoolSpec:
     scale_up_cooldown_s: float = 0.0
     scale_down_cooldown_s: float = 0.0
     idle_timeout_s: float | None = 1800.0
+    wait_worth: int | None = None
+    """How many seconds of an idle worker one second of a job's waiting is worth; None: idle workers are not weighed. Off, because
+    only people know what waiting costs them, and because it makes workers that nothing queued asks for."""
     offer_rest_s: float = 15.0
     """Rest of an offer after a failed creation, doubled by each further one. Short: most shortages last minutes."""
     offer_rest_max_s: float = 1800.0
@@ -94,11 +131,18 @@ class PoolSpec:
     headroom: Headroom = Headroom()
     target_utilisation: float | None = None
     """Part of the capacity that should be in use; more workers are made above it. None: only queued work counts."""
+    cpu_pressure: Pressure | None = None
+    """More workers when they really use more CPU than this; None: what they use is not asked for."""
+    memory_pressure: Pressure | None = None
+    metrics: tuple[Metric, ...] = ()
+    """Figures of other systems that say how many workers are wanted; the one that wants most counts."""
     scale_down_fraction: float | None = None
     """At most this part of the pool goes in `scale_down_period_s`, at least one. None: idle workers go at once."""
     scale_down_period_s: float = 1800.0
     consolidation: Consolidation = Consolidation.OFF
     """Off, because a moved job begins anew unless it can continue from a checkpoint, and Herder cannot know."""
+    preempts_spot: bool = False
+    """Whether spot workers of the same driver are drained when the minimum finds no capacity."""
     disruption_budget: int = 1
     """Most workers at a time that are drained although they work; 1 as in cluster-autoscaler."""
     ttl_s: float | None = None
@@ -111,6 +155,8 @@ class PoolSpec:
     """From request to ready; then the claim has failed. The sum of the documented provisioning steps."""
     dead_after_s: float = 45.0
     """Silence after which a worker counts as dead and its attempts are retried."""
+    minimum_run_s: float | None = None
+    """No attempt is preempted here before it has run so long; None: as `Preemption` says."""
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
     accepts_auto: bool = True
@@ -119,3 +165,15 @@ class PoolSpec:
     description: str = ""
     extra: tuple[tuple[str, str], ...] = field(default=())
     """Settings of the pool's driver, passed on to it unread."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether workers are asked what they really use."""
+        return self.cpu_pressure is not None or self.memory_pressure is not None
+
+    @property
+    def most_workers(self) -> int:
+        """The lower of the two maxima."""
+        return min(
+            self.max_workers, self.max_workers if self.max_live_workers is None else self.max_live_workers
+        )

@@ -133,6 +133,17 @@ class PlanRecord(NamedTuple):
     body: str
 
 
+class ObservationRecord(NamedTuple):
+    """What a plan was made from (see `control/flight_recorder.py`). `follows`: the plan whose observation this one builds on; None: it
+    stands alone. `size`: of the body."""
+
+    plan: int
+    follows: int | None
+    at_ms: int
+    size: int
+    body: str
+
+
 class EventRecord(NamedTuple):
     sequence: int
     at_ms: int
@@ -191,6 +202,7 @@ Record = (
     | WorkerRecord
     | PoolRecord
     | PlanRecord
+    | ObservationRecord
     | EventRecord
     | LogRecord
     | UserRecord
@@ -212,6 +224,7 @@ KEYS: dict[type, int] = {
     WorkerRecord: 1,
     PoolRecord: 1,
     PlanRecord: 1,
+    ObservationRecord: 1,
     EventRecord: 1,
     LogRecord: 3,
     UserRecord: 1,

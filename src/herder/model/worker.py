@@ -52,5 +52,9 @@ class WorkerSpec:
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
     plan: PlanNumber = PlanNumber(0)
+    zone: str = ""
+    """Where the driver is to make it; empty: wherever it likes."""
+    spot: bool = False
+    """Whether the provider may take it back."""
     reason: str = ""
     """Why it was made, in a sentence; the evidence is in the plan."""

@@ -14,7 +14,7 @@ from herder.cli.shape import command, noun
 from herder.client.connection import state_dir
 from herder.model.resources import Resources
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
-from herder.settings import Settings, load, local_defaults
+from herder.settings import Settings, load, local_defaults, sharing_to_plain
 from herder.settings.sections import DriverSettings
 
 DataDir = Annotated[
@@ -177,6 +177,7 @@ def _options(
     drivers = settings.drivers
     if not any(driver.name == "local" for driver in drivers):
         drivers = (*drivers, DriverSettings(name="local", kind="local"))
+    shared = sharing_to_plain(settings.sharing)
     return ServerOptions(
         data_dir=folder,
         host=host or said.host,
@@ -188,7 +189,9 @@ def _options(
         insecure=insecure,
         pools=settings.pools or None,
         users=settings.users,
+        sharing={section: shared[section] for section in settings.sharing_sections},
         drivers=drivers,
+        metric_sources=settings.metric_sources,
     )
 
 

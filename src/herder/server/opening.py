@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, select
 from herder.control.auth import Directory, Role
 from herder.control.clock import hash_token, new_token, now_ms
 from herder.control.recover import recover
+from herder.control.sharing import META_KEY
 from herder.engine.state import EngineState
 from herder.model.changes import Changes
 from herder.model.ids import UserName
@@ -38,6 +39,8 @@ class Opened:
     installation: str
     changes: Changes
     never_had_pools: bool
+    sharing: str | None
+    """How the fleet is shared, as `control/sharing.py` wrote it."""
 
 
 def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
@@ -78,6 +81,7 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
         installation=installation,
         changes=changes,
         never_had_pools=never_had_pools,
+        sharing=known.get(META_KEY),
     )
 
 

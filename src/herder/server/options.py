@@ -1,11 +1,13 @@
 """What a server is started with, after flags, environment and herder.yaml have been put together."""
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from herder.model.pool import PoolSpec
-from herder.settings.sections import DEFAULT_PORT, DriverSettings, UserSettings
+from herder.settings.sections import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 
 #: The file in the data folder that holds the administrator's token.
 ADMIN_TOKEN = "admin.token"
@@ -36,9 +38,12 @@ class ServerOptions:
     default_pools: tuple[PoolSpec, ...] = ()
     """Made in a store that has never had a pool, when `pools` says nothing."""
     users: tuple[UserSettings, ...] = ()
+    sharing: Mapping[str, Any] = field(default_factory=dict)
+    """The sections of fair sharing that the files have, in their plain form."""
     drivers: tuple[DriverSettings, ...] = field(
         default_factory=lambda: (DriverSettings(name="local", kind="local"),)
     )
+    metric_sources: tuple[MetricSource, ...] = ()
     stop_workers: bool = False
     """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""
     poll_s: float = 20.0

@@ -5,6 +5,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import signal
 import socket
@@ -16,9 +17,10 @@ from dataclasses import dataclass
 import uvicorn
 
 from herder.api.application import application
+from herder.control import sharing
 from herder.control.clock import now_ms
 from herder.control.core import Core, CoreSettings
-from herder.control.loops import housekeeping, launch, lifecycle, scale, sweep
+from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
 from herder.control.pools import keep_frozen, store_pool
 from herder.control.supervise import supervise
 from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
@@ -39,6 +41,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "lifecycle": lifecycle.run,
     "sweep": sweep.run,
     "housekeeping": housekeeping.run,
+    "readings": readings.run,
 }
 #: The longest an orderly stop waits for workers that were told to go.
 STOP_WORKERS_S = 15.0
@@ -74,6 +77,7 @@ async def serve(options: ServerOptions, started: Callable[[Running], None] | Non
                 poll_s=options.poll_s,
                 sweep_period_s=options.sweep_period_s,
                 self_delete_after_s=options.self_delete_after_s,
+                metric_sources=options.metric_sources,
             ),
             state=opened.state,
             database=opened.database,
@@ -132,6 +136,11 @@ async def _run(
 async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> None:
     """What opening decided, and the pools of the files, before anybody can ask."""
     changes = opened.changes
+    if opened.sharing is not None:
+        sharing.take(core, sharing.wanted(core, json.loads(opened.sharing)))
+    shared = sharing.wanted(core, options.sharing)
+    if shared != core.sharing:
+        sharing.put_in_force(core, changes, shared)
     wanted = (
         options.pools if options.pools is not None or not opened.never_had_pools else options.default_pools
     )

@@ -11,6 +11,7 @@ from herder.settings.pools import pool_from_plain, pool_to_plain, template_to_pl
 from herder.settings.problems import Place, Problem, SettingsError, Severity
 from herder.settings.schema import json_schema
 from herder.settings.sections import DriverSettings, Role, ServerSettings, UserSettings
+from herder.settings.sharing import SharingSettings, sharing_from_plain, sharing_to_plain
 from herder.settings.show import as_written, expanded
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Severity",
+    "SharingSettings",
     "UserSettings",
     "as_written",
     "expanded",
@@ -36,5 +38,7 @@ __all__ = [
     "parse_duration",
     "pool_from_plain",
     "pool_to_plain",
+    "sharing_from_plain",
+    "sharing_to_plain",
     "template_to_plain",
 ]

@@ -3,11 +3,20 @@
 import json
 from typing import Any
 
+from herder.decide.ageing import Ageing
 from herder.model.ids import PoolName
 from herder.model.pool import PoolSpec
+from herder.model.sharing import Preemption
 from herder.settings.builtin import PRESETS, TEMPLATES
 from herder.settings.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
 from herder.settings.pools import template_to_plain
+from herder.settings.sharing_fields import (
+    AGEING_FIELDS,
+    PREEMPTION_FIELDS,
+    PRIORITY_FIELDS,
+    PROJECT_FIELDS,
+    USER_QUOTA_FIELD,
+)
 
 
 def reference() -> str:
@@ -22,6 +31,18 @@ def reference() -> str:
         "`templates` lists the templates it may use, by name or written out; `preset` starts from one of those below.",
         "## A template",
         _table(TEMPLATE_FIELDS, lambda field: ""),
+        "## How the fleet is shared",
+        "Sections of their own; [how to share a fleet](../how-to/share-a-fleet.md) shows them at work.",
+        "### `fair_share: ageing:`",
+        _table(AGEING_FIELDS, lambda field: _default(getattr(Ageing(), field.attribute), field)),
+        "### `fair_share: preemption:`",
+        _table(PREEMPTION_FIELDS, lambda field: _default(getattr(Preemption(), field.attribute), field)),
+        "### Each of `priority_classes:`",
+        _table(PRIORITY_FIELDS, lambda field: ""),
+        "### Each of `projects:`",
+        _table(PROJECT_FIELDS, lambda field: ""),
+        "### Each of `users:`, beside role and weight",
+        _table((USER_QUOTA_FIELD,), lambda field: ""),
         "## Built-in templates",
         _rows(["name", *(field.key for field in TEMPLATE_FIELDS)], _templates()),
         "## Presets",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from herder.model.money import usd_text
-from herder.model.pool import Consolidation, Taint, TaintEffect
-from herder.settings import reading, schedules
+from herder.model.pool import Consolidation, SpotUse, Taint, TaintEffect
+from herder.settings import markets, reading, schedules, triggers
 from herder.settings.durations import format_duration
 from herder.settings.reading import Reading
 from herder.settings.values import Value
@@ -113,7 +113,32 @@ def _plain(key: str, read: Callable[[Reading, Value], Any], schema: Schema, doc:
 
 
 def _pairs(key: str, attribute: str, doc: str) -> Field:
-    return Field(key=key, attribute=attribute, read=reading.pairs, write=dict, schema=_PAIRS, doc=doc)
+    read = reading.labels if key == "labels" else reading.pairs
+    return Field(key=key, attribute=attribute, read=read, write=dict, schema=_PAIRS, doc=doc)
+
+
+def _pressure(key: str, what: str, usual: str) -> Field:
+    return Field(
+        key=key,
+        attribute=key,
+        read=triggers.read_pressure,
+        write=triggers.write_pressure,
+        schema={"anyOf": [_FRACTION, {"$ref": "#/$defs/pressure"}]},
+        doc=f"More workers when their processes really use more {what} than `above` (usual: {usual}) for `for` (5m). They grow "
+        "to `target`, and never shrink above it (default: 7/8 of above). null: not asked for.",
+    )
+
+
+def _price(key: str, attribute: str, doc: str) -> Field:
+    schema: Schema = {"type": ["string", "number", "null"], "examples": ["0.12"]}
+    return Field(
+        key=key,
+        attribute=attribute,
+        read=markets.read_price,
+        write=markets.write_price,
+        schema=schema,
+        doc=doc,
+    )
 
 
 def _read_consolidation(found: Reading, value: Value) -> Consolidation:
@@ -149,6 +174,14 @@ POOL_FIELDS: tuple[Field, ...] = (
     _duration("scale_up_cooldown", "Least time between two growths."),
     _duration("scale_down_cooldown", "Least time between two shrinkages."),
     _limit("idle_timeout", "A worker without work goes after this long; null: never for idleness."),
+    _plain(
+        "wait_worth",
+        schedules.read_optional_count,
+        _MAYBE_COUNT,
+        "How many seconds of an idle worker one second of a job's waiting is worth, 30 for example: as many idle workers are made "
+        "and kept as are worth it by how suddenly the demand has risen lately, and the others go when they have cost as much as a "
+        "boot, at idle_timeout at the latest. null or a template without a price: idle workers are not weighed.",
+    ),
     _duration(
         "offer_rest",
         "A template whose creation failed is passed over for this long, doubled by each further failure; then one worker "
@@ -177,6 +210,17 @@ POOL_FIELDS: tuple[Field, ...] = (
         _FRACTION,
         "More workers are made when more than this part of the pool's capacity is in use or asked for; null: never.",
     ),
+    _pressure("cpu_pressure", "CPU", "80%"),
+    _pressure("memory_pressure", "memory", "85%"),
+    Field(
+        key="metrics",
+        attribute="metrics",
+        read=triggers.read_metrics,
+        write=triggers.write_metrics,
+        schema={"type": "array", "items": {"$ref": "#/$defs/metric"}},
+        doc="Figures of other systems that want workers: name, query (PromQL), per_worker, and source, value (total or average), "
+        "activation, tolerance, every, keep.",
+    ),
     _plain(
         "scale_down_fraction",
         schedules.read_fraction,
@@ -194,6 +238,13 @@ POOL_FIELDS: tuple[Field, ...] = (
         "job begins anew unless it continues from a checkpoint.",
     ),
     _plain(
+        "preempts_spot",
+        reading.flag,
+        _FLAG,
+        "When the minimum finds no capacity, spot workers of other pools of the same driver (and zone) are drained for it, the cheapest "
+        "loss first, within their drain_grace and disruption_budget; until it is met they get no new spot there.",
+    ),
+    _plain(
         "disruption_budget",
         reading.whole,
         _COUNT,
@@ -206,6 +257,14 @@ POOL_FIELDS: tuple[Field, ...] = (
     _duration("drain_grace", "How long running attempts may go on after a drain began."),
     _duration("boot_timeout", "From request to ready; then the claim has failed."),
     _duration("dead_after", "Silence after which a worker counts as dead."),
+    Field(
+        key="minimum_run_time",
+        attribute="minimum_run_s",
+        read=reading.limit_duration,
+        write=_limit_text,
+        schema=_LIMIT,
+        doc="No attempt is preempted here before it has run so long; null: as fair_share says.",
+    ),
     _pairs("labels", "labels", "Labels of each worker, matched by the selectors of jobs."),
     Field(
         key="taints",
@@ -246,7 +305,19 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         schema=_SIZE,
         doc="Disk that jobs may use.",
     ),
-    _plain("gpu", reading.whole, _COUNT, "Whole GPUs."),
+    _plain("gpu", reading.whole, _COUNT, "GPUs, as devices."),
+    _plain(
+        "gpu_model",
+        reading.text,
+        {"type": "string"},
+        "Which GPUs these are, as in a100; jobs may ask for it.",
+    ),
+    _plain(
+        "gpu_parts",
+        reading.positive,
+        {"type": "integer", "minimum": 1},
+        "Equal parts that each GPU is split into. Above 1, only jobs that ask for a share of a GPU run here.",
+    ),
     Field(
         key="price_per_hour",
         attribute="price_pico_per_hour",
@@ -262,6 +333,30 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         "Most attempts at a time on one worker, whatever their size.",
     ),
     _pairs("labels", "labels", "Labels of the workers made from it, besides the pool's."),
+    Field(
+        key="zones",
+        attribute="zones",
+        read=markets.read_zones,
+        write=markets.write_zones,
+        schema={"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/zone"}]}},
+        doc="Where the driver may make it: names, or name, price_per_hour, spot_price_per_hour, max_workers (the quota there). "
+        "Workers get the label `zone`. Default: wherever the driver likes.",
+    ),
+    Field(
+        key="spot",
+        attribute="spot",
+        read=markets.read_spot,
+        write=str,
+        schema={"enum": [*(each.value for each in SpotUse), True, False]},
+        doc="no (the default); yes: only spot; prefer: spot, and on-demand where spot is short, or costs no less. Spot workers get "
+        "the label `spot: true`.",
+    ),
+    _price(
+        "spot_price_per_hour",
+        "spot_price_pico_per_hour",
+        "What spot costs; null: 30 % of price_per_hour.",
+    ),
+    _price("max_spot_price", "max_spot_price_pico_per_hour", "Dearer spot is not bought; null: no limit."),
 )
 
 POOL_KEYS = ("name", "preset", "templates", *(field.key for field in POOL_FIELDS))

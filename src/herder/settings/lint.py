@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from herder.model.money import format_usd
-from herder.model.pool import Consolidation, PoolSpec, TaintEffect
+from herder.model.offer import offers_of
+from herder.model.pool import Consolidation, PoolSpec, SpotUse, TaintEffect
 from herder.model.resources import ZERO, Resources
 from herder.settings.builtin import TEMPLATES
 from herder.settings.durations import format_duration
@@ -34,9 +35,10 @@ def lint(settings: Settings, machine: Resources | None = None) -> tuple[Problem,
     doubts: list[tuple[str, _Doubt]] = []
     for pool in settings.pools:
         prefix = f"pools.{pool.name}"
-        for rule in (_times, _counts, _taints, _silence, _costs, _moves):
+        for rule in (_times, _counts, _taints, _silence, _costs, _moves, _pressures, _spot, _preempts):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
         doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
+        doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
     doubts.extend(("", doubt) for doubt in (*_unused(settings), *_server(settings)))
     order = list(Severity)
@@ -174,6 +176,92 @@ def _moves(pool: PoolSpec) -> Iterator[_Doubt]:
             )
 
 
+def _preempts(pool: PoolSpec) -> Iterator[_Doubt]:
+    if not pool.preempts_spot:
+        return
+    if not pool.min_workers and not pool.schedules:
+        yield _warning("preempts_spot", "it speaks of the minimum, and there is none", "Write min_workers.")
+    if pool.templates and all(template.spot is SpotUse.YES for template in pool.templates):
+        yield _warning(
+            "preempts_spot",
+            "its own workers are spot alone, and it is done for on-demand",
+            "Write spot: prefer.",
+        )
+
+
+def _spot(pool: PoolSpec) -> Iterator[_Doubt]:
+    for template in pool.templates:
+        limit = template.max_spot_price_pico_per_hour
+        prices = [offer.price_pico_per_hour for offer in offers_of(template) if offer.spot]
+        if template.spot is not SpotUse.NO and not prices:
+            yield _warning(
+                "templates",
+                f"all spot of template {template.name!r} costs more than its max_spot_price, so none is bought",
+                "Raise max_spot_price, or write spot: no.",
+            )
+        if template.spot is SpotUse.NO and (limit or template.spot_price_pico_per_hour):
+            yield _note(
+                "templates",
+                f"template {template.name!r} has a price for spot and spot: no",
+                "Write spot: prefer.",
+            )
+        if template.spot is SpotUse.YES and pool.min_workers:
+            yield _note(
+                "templates",
+                f"the {pool.min_workers} standing workers of template {template.name!r} are spot alone: without spot there are none",
+                "Write spot: prefer.",
+            )
+
+
+def _pressures(pool: PoolSpec) -> Iterator[_Doubt]:
+    """Rules on real use that cannot take effect, or soon would all the time."""
+    for name, pressure in (("cpu_pressure", pool.cpu_pressure), ("memory_pressure", pool.memory_pressure)):
+        if pressure is None:
+            continue
+        if pool.max_workers <= max(pool.min_workers, 1):
+            yield _warning(
+                name,
+                f"it never makes a worker: the pool has at most {pool.max_workers}",
+                "Raise max_workers, or remove it.",
+            )
+        if pressure.above < 0.2:
+            yield _warning(
+                name,
+                f"{pressure.above:.0%} is hardly pressure: idle workers may pass it",
+                "Write for example 80%.",
+            )
+        if pressure.for_s < pool.dead_after_s / 3:
+            yield _note(
+                name,
+                f"workers say what they use every {format_duration(min(10.0, pool.dead_after_s / 3))}, so one sample decides",
+                "Write a longer `for`.",
+            )
+
+
+def _metrics(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
+    sources = {source.name: source for source in settings.metric_sources}
+    for metric in pool.metrics:
+        source = sources.get(metric.source)
+        if source is None:
+            yield _warning(
+                "metrics",
+                f"metric {metric.name!r} names source {metric.source!r}, which these files do not define",
+                f"Write metric_sources: {{{metric.source}: {{url: …}}}} in the server's file, or it is never known.",
+            )
+        elif source.timeout_s > metric.every_s:
+            yield _warning(
+                "metrics",
+                f"metric {metric.name!r} is asked for more often than its source may take to answer",
+                "Write a longer every, or a shorter timeout.",
+            )
+    if pool.metrics and pool.max_workers <= pool.min_workers:
+        yield _warning(
+            "metrics",
+            f"they never make a worker: the pool has {pool.min_workers} to {pool.max_workers}",
+            "Raise max_workers, or remove them.",
+        )
+
+
 def _driver(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
     known = {driver.name for driver in settings.drivers} | KNOWN_DRIVERS
     if pool.driver not in known:
@@ -188,6 +276,14 @@ def _machine(settings: Settings, pool: PoolSpec, machine: Resources | None) -> I
     driver = next((each for each in settings.drivers if each.name == pool.driver), None)
     if (driver.kind if driver else pool.driver) not in _LOCAL_KINDS:
         return
+    for template in pool.templates:
+        if template.zones or template.spot is not SpotUse.NO:
+            yield _warning(
+                "templates",
+                f"template {template.name!r} names zones or spot, of which driver {pool.driver!r} knows nothing: all its workers are "
+                "made on this machine",
+                "Remove zones and spot, or use another driver.",
+            )
     limit = driver.machine if driver and driver.machine else machine
     if limit is None:
         return

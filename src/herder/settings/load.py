@@ -16,16 +16,31 @@ from herder.settings.problems import Place, Problem, SettingsError
 from herder.settings.reading import Reading
 from herder.settings.sections import (
     DriverSettings,
+    MetricSource,
     ServerSettings,
     UserSettings,
     read_driver,
     read_server,
+    read_source,
     read_user,
 )
+from herder.settings.sharing import SECTIONS, SharingSettings, read_sharing
 from herder.settings.values import Entry, Table, Value, to_plain
 from herder.settings.yaml_text import read_yaml
 
-TOP_KEYS = ("drivers", "templates", "pools", "users", "server")
+TOP_KEYS = (
+    "drivers",
+    "templates",
+    "pools",
+    "users",
+    "projects",
+    "priority_classes",
+    "fair_share",
+    "metric_sources",
+    "server",
+)
+SINGLE_KEYS = ("server", "fair_share")
+"""Sections that are not lists of named things: each stands in one file only."""
 SUFFIXES = (".yaml", ".yml", ".json")
 FILE_BYTES_MAX = 4 * 2**20
 """Largest file that is read. herder.yaml of a large fleet has some tens of KiB."""
@@ -41,7 +56,11 @@ class Settings:
     templates: tuple[Template, ...] = ()
     pools: tuple[PoolSpec, ...] = ()
     users: tuple[UserSettings, ...] = ()
+    metric_sources: tuple[MetricSource, ...] = ()
     server: ServerSettings = field(default_factory=ServerSettings)
+    sharing: SharingSettings = field(default_factory=SharingSettings)
+    sharing_sections: tuple[str, ...] = ()
+    """Those of them that stand in the files, be they empty."""
     files: tuple[str, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
     written: Mapping[str, Any] = field(default_factory=dict)
@@ -90,24 +109,32 @@ def _order(files: list[str], problem: Problem) -> tuple[int, int, int]:
 
 
 def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[str]) -> Settings:
-    rows = {key: _unique(found, values) for key, values in sections.items() if key != "server"}
+    rows = {key: _unique(found, values) for key, values in sections.items() if key not in SINGLE_KEYS}
     catalogue = dict(TEMPLATES)
     for entry, table in rows["templates"]:
         catalogue[entry.name] = read_template(found, entry.name, table, TEMPLATES.get(entry.name))
-    server = sections["server"]
-    if len(server) > 1:
-        first = server[0].place
-        found.wrong(server[1], f"`server` stands twice, first in {first}", "Put all of it in one file.")
+    singles = {key: _single(found, key, sections[key]) for key in SINGLE_KEYS}
+    server, fair_share = singles["server"], singles["fair_share"]
     return Settings(
         drivers=tuple(read_driver(found, entry, table) for entry, table in rows["drivers"]),
         templates=tuple(catalogue.values()),
         pools=tuple(read_pool(found, entry, table, catalogue) for entry, table in rows["pools"]),
         users=tuple(read_user(found, entry, table) for entry, table in rows["users"]),
-        server=read_server(found, server[0]) if server else ServerSettings(),
+        metric_sources=tuple(read_source(found, entry, table) for entry, table in rows["metric_sources"]),
+        server=read_server(found, server) if server is not None else ServerSettings(),
+        sharing=read_sharing(found, fair_share, rows["priority_classes"], rows["projects"], rows["users"]),
+        sharing_sections=tuple(key for key in SECTIONS if sections[key]),
         files=tuple(files),
-        places=_places(rows, server),
-        written=_written(rows, server),
+        places=_places(rows, singles),
+        written=_written(rows, singles),
     )
+
+
+def _single(found: Reading, key: str, values: Sequence[Value]) -> Value | None:
+    if len(values) > 1:
+        first = values[0].place
+        found.wrong(values[1], f"`{key}` stands twice, first in {first}", "Put all of it in one file.")
+    return values[0] if values else None
 
 
 def _unique(found: Reading, values: Sequence[Value]) -> list[tuple[Entry, Table]]:
@@ -126,26 +153,31 @@ def _unique(found: Reading, values: Sequence[Value]) -> list[tuple[Entry, Table]
     return out
 
 
-def _places(rows: Mapping[str, list[tuple[Entry, Table]]], server: Sequence[Value]) -> dict[str, Place]:
+def _places(
+    rows: Mapping[str, list[tuple[Entry, Table]]], singles: Mapping[str, Value | None]
+) -> dict[str, Place]:
     places: dict[str, Place] = {}
     for section, named in rows.items():
         for entry, table in named:
             places[f"{section}.{entry.name}"] = entry.place
             for inner in table.entries:
                 places[f"{section}.{entry.name}.{inner.name}"] = inner.place
-    for value in server:
+    for key, value in singles.items():
         for inner in value.entries if isinstance(value, Table) else ():
-            places[f"server.{inner.name}"] = inner.place
+            places[f"{key}.{inner.name}"] = inner.place
     return places
 
 
-def _written(rows: Mapping[str, list[tuple[Entry, Table]]], server: Sequence[Value]) -> dict[str, Any]:
+def _written(
+    rows: Mapping[str, list[tuple[Entry, Table]]], singles: Mapping[str, Value | None]
+) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for section, named in rows.items():
         if named:
             out[section] = {entry.name: _without_name(to_plain(table)) for entry, table in named}
-    if server:
-        out["server"] = to_plain(server[0])
+    for key, value in singles.items():
+        if value is not None:
+            out[key] = to_plain(value)
     return out
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from herder.model.ids import PoolName
-from herder.model.pool import PoolSpec, Template
+from herder.model.offer import offers_of
+from herder.model.pool import PoolSpec, SpotUse, Template
 from herder.model.resources import Resources
 from herder.settings import reading
 from herder.settings.bounds import contradictions
@@ -20,12 +21,23 @@ from herder.settings.reading import Reading
 from herder.settings.values import Entry, Scalar, Table, Value, from_plain, join
 
 RESERVED_NAMES = frozenset({"auto", "next", "all"})
+_TEMPLATE_DEFAULTS: tuple[tuple[str, Any], ...] = (
+    ("price_pico_per_hour", 0),
+    ("slots", 110),
+    ("gpu_model", ""),
+    ("gpu_parts", 1),
+    ("labels", ()),
+    ("zones", ()),
+    ("spot", SpotUse.NO),
+    ("spot_price_pico_per_hour", None),
+    ("max_spot_price_pico_per_hour", None),
+)
 _POOL_FIELD = {field.key: field for field in POOL_FIELDS}
 _TEMPLATE_FIELD = {field.key: field for field in TEMPLATE_FIELDS}
 
 
 def template_to_plain(template: Template) -> dict[str, Any]:
-    shape = template.allocatable._asdict()
+    shape = _devices(template)._asdict()
     plain: dict[str, Any] = {"name": template.name}
     for field in TEMPLATE_FIELDS:
         value = shape[field.attribute] if field.attribute in shape else getattr(template, field.attribute)
@@ -65,8 +77,14 @@ def read_template(found: Reading, name: str, table: Table, base: Template | None
         if entry.name != "name":
             field = _TEMPLATE_FIELD[entry.name]
             values[field.attribute] = field.read(found, entry.value)
-    start = base.allocatable if base else Resources()
+    start = _devices(base) if base else Resources()
     shape = Resources(*(values.pop(each, had) for each, had in start._asdict().items()))
+    parts = values.get("gpu_parts", base.gpu_parts if base else 1)
+    if parts > 1 and shape.gpu == 0:
+        found.wrong(
+            table, f"template {name!r} splits GPUs but has none", "Write `gpu: 1`, or drop gpu_parts."
+        )
+    shape = shape._replace(gpu=shape.gpu * parts)
     if len(found.problems) == before and 0 in (shape.cpu_milli, shape.memory_mib):
         lacking = "cpu" if shape.cpu_milli == 0 else "memory"
         found.wrong(
@@ -80,9 +98,21 @@ def read_template(found: Reading, name: str, table: Table, base: Template | None
         )
     rest = {
         attribute: values.get(attribute, getattr(base, attribute, default))
-        for attribute, default in (("price_pico_per_hour", 0), ("slots", 110), ("labels", ()))
+        for attribute, default in _TEMPLATE_DEFAULTS
     }
-    return Template(name=name, allocatable=shape, **rest)
+    template = Template(name=name, allocatable=shape, **rest)
+    if len(found.problems) == before and not offers_of(template):
+        found.wrong(
+            table,
+            f"all spot of template {name!r} costs more than its max_spot_price, so no worker can be made",
+            "Raise max_spot_price, or write spot: prefer.",
+        )
+    return template
+
+
+def _devices(template: Template) -> Resources:
+    """What it has, with GPUs counted as devices and not as parts."""
+    return template.allocatable._replace(gpu=template.allocatable.gpu // template.gpu_parts)
 
 
 def read_pool(found: Reading, entry: Entry, table: Table, catalogue: Mapping[str, Template]) -> PoolSpec:

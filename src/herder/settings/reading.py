@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
+from herder.decide.matching import RESERVED
 from herder.model.money import PicoUsd, parse_usd
 from herder.model.resources import parse_cpu, parse_mib
 from herder.settings.durations import parse_duration
@@ -152,6 +153,19 @@ def pairs(reading: Reading, value: Value) -> tuple[tuple[str, str], ...]:
         else:
             reading.wrong(entry.value, "plain text is wanted here", "Write one value, in quotes if need be.")
     return tuple(out)
+
+
+def labels(reading: Reading, value: Value) -> tuple[tuple[str, str], ...]:
+    """Pairs whose names are the user's own."""
+    own = pairs(reading, value)
+    for name, _ in own:
+        if name.startswith(RESERVED):
+            reading.wrong(
+                value,
+                f"labels that begin with {RESERVED} are Herder's own",
+                f"Rename {name!r}; GPUs have gpu_model and gpu_parts.",
+            )
+    return own
 
 
 def choice(reading: Reading, value: Value, kind: type[E], default: E) -> E:

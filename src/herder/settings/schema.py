@@ -2,10 +2,19 @@
 
 from typing import Any
 
+from herder.model.metric import ValueIs
 from herder.model.pool import TaintEffect
 from herder.settings.builtin import PRESETS
 from herder.settings.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
 from herder.settings.sections import MACHINE_KEYS, Role
+from herder.settings.sharing_fields import (
+    AGEING_FIELDS,
+    PREEMPTION_FIELDS,
+    PRIORITY_FIELDS,
+    PROJECT_FIELDS,
+    USER_QUOTA_FIELD,
+    quota_schema,
+)
 
 
 def json_schema() -> dict[str, Any]:
@@ -15,7 +24,11 @@ def json_schema() -> dict[str, Any]:
     pairs = {"type": "object", "additionalProperties": amount}
     driver = _object({"kind": text, "machine": machine, "settings": pairs})
     user = _object(
-        {"role": {"enum": [role.value for role in Role]}, "weight": {"type": "integer", "minimum": 1}}
+        {
+            "role": {"enum": [role.value for role in Role]},
+            "weight": {"type": "integer", "minimum": 1},
+            "quota": {**USER_QUOTA_FIELD.schema, "description": USER_QUOTA_FIELD.doc},
+        }
     )
     listen = {"type": "string", "examples": ["127.0.0.1:8765"]}
     server = {"listen": listen, "data_dir": text, "store_url": text, "public_url": text}
@@ -29,12 +42,22 @@ def json_schema() -> dict[str, Any]:
             "templates": _named({"$ref": "#/$defs/template"}),
             "pools": _named({"$ref": "#/$defs/pool"}),
             "users": _named(user),
+            "projects": _named(_object(_properties(PROJECT_FIELDS))),
+            "priority_classes": _named(_object(_properties(PRIORITY_FIELDS))),
+            "fair_share": _object(
+                {
+                    "ageing": _object(_plain_properties(AGEING_FIELDS)),
+                    "preemption": _object(_plain_properties(PREEMPTION_FIELDS)),
+                }
+            ),
             "server": _object(server),
+            "metric_sources": _named(_source()),
         },
         "$defs": {
             "pool": _pool(),
             "template": _object(_properties(TEMPLATE_FIELDS)),
             "taint": _taint(),
+            "quota": quota_schema(),
             **_of_scaling(),
         },
     }
@@ -49,10 +72,11 @@ def _named(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _properties(fields: tuple[Field, ...]) -> dict[str, Any]:
-    return {
-        "name": {"type": "string"},
-        **{field.key: {**field.schema, "description": field.doc} for field in fields},
-    }
+    return {"name": {"type": "string"}, **_plain_properties(fields)}
+
+
+def _plain_properties(fields: tuple[Field, ...]) -> dict[str, Any]:
+    return {field.key: {**field.schema, "description": field.doc} for field in fields}
 
 
 def _pool() -> dict[str, Any]:
@@ -91,5 +115,49 @@ def _of_scaling() -> dict[str, Any]:
         }
     )
     amount = {"type": ["string", "number"]}
+    part = {"type": ["number", "string", "null"], "examples": [0.8, "80%"]}
+    pressure = {**_object({"above": part, "for": duration, "target": part}), "required": ["above"]}
     headroom = {"workers": count, "cpu": amount, "memory": amount, "disk": amount, "gpu": count}
-    return {"schedule": {**schedule, "required": ["cron", "min_workers"]}, "headroom": _object(headroom)}
+    return {
+        "schedule": {**schedule, "required": ["cron", "min_workers"]},
+        "headroom": _object(headroom),
+        "pressure": pressure,
+        "metric": _metric(duration, part),
+        "zone": _zone(),
+    }
+
+
+def _metric(duration: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    text, number = {"type": "string"}, {"type": ["number", "string"]}
+    metric = _object(
+        {
+            "name": text,
+            "query": text,
+            "per_worker": number,
+            "source": text,
+            "value": {"enum": [each.value for each in ValueIs]},
+            "activation": number,
+            "tolerance": part,
+            "every": duration,
+            "keep": duration,
+        }
+    )
+    return {**metric, "required": ["name", "query", "per_worker"]}
+
+
+def _source() -> dict[str, Any]:
+    text = {"type": "string"}
+    keys = {"url": text, "timeout": {"type": ["string", "number"]}, "token_file": text, "token_env": text}
+    return {**_object(keys), "required": ["url"]}
+
+
+def _zone() -> dict[str, Any]:
+    price = {"type": ["string", "number", "null"]}
+    most = {"type": ["integer", "null"], "minimum": 0}
+    keys = {
+        "name": {"type": "string"},
+        "price_per_hour": price,
+        "spot_price_per_hour": price,
+        "max_workers": most,
+    }
+    return {**_object(keys), "required": ["name"]}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 from herder.model.resources import Resources
 from herder.settings import reading
@@ -53,8 +54,21 @@ class ServerSettings:
     public_url: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSource:
+    """A Prometheus HTTP API. The token is what the file or the variable holds when it is asked."""
+
+    name: str
+    url: str
+    timeout_s: float = 5.0
+    """For a whole answer; well under the pace of the fastest metric."""
+    token_file: str | None = None
+    token_env: str | None = None
+
+
 DRIVER_KEYS = ("name", "kind", "machine", "settings")
-USER_KEYS = ("name", "role", "weight")
+USER_KEYS = ("name", "role", "weight", "quota")
+SOURCE_KEYS = ("name", "url", "timeout", "token_file", "token_env")
 SERVER_KEYS = ("listen", "data_dir", "store_url", "public_url")
 MACHINE_KEYS = ("cpu", "memory", "disk", "gpu")
 _MACHINE_READERS: dict[str, Callable[[Reading, Value], int]] = {
@@ -79,6 +93,41 @@ def _machine(found: Reading, value: Value) -> Resources:
     rows = reading.known_only(found, reading.table(found, value), MACHINE_KEYS)
     given = {each.name: _MACHINE_READERS[each.name](found, each.value) for each in rows}
     return Resources(*(given.get(key, 0) for key in MACHINE_KEYS))
+
+
+def read_source(found: Reading, entry: Entry, table: Table) -> MetricSource:
+    given = {each.name: each.value for each in reading.known_only(found, table, SOURCE_KEYS)}
+    if "url" not in given:
+        found.wrong(table, f"metric source {entry.name!r} has no url", "Write `url: http://127.0.0.1:9090`.")
+    if "token_file" in given and "token_env" in given:
+        found.wrong(given["token_env"], "the token is named twice", "Keep one of token_file and token_env.")
+    timeout = reading.duration(found, given["timeout"]) if "timeout" in given else 5.0
+    if not 0 < timeout <= 60:
+        found.wrong(given["timeout"], "no answer is waited for like this", "Write 1s to 60s.")
+    return MetricSource(
+        name=entry.name,
+        url=_http_address(found, given["url"]) if "url" in given else "",
+        timeout_s=timeout,
+        token_file=reading.text(found, given["token_file"]) or None if "token_file" in given else None,
+        token_env=reading.text(found, given["token_env"]) or None if "token_env" in given else None,
+    )
+
+
+def _http_address(found: Reading, value: Value) -> str:
+    raw = reading.text(found, value)
+    try:
+        parts = urlsplit(raw)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        secret = parts.username is not None or parts.password is not None
+    except ValueError:
+        good = secret = False
+    if secret:
+        found.wrong(
+            value, "the address has a name or password in it", "Name a token by token_file or token_env."
+        )
+    elif raw and not good:
+        found.wrong(value, f"{raw!r} is no address", "Write for example http://127.0.0.1:9090.")
+    return raw
 
 
 def read_user(found: Reading, entry: Entry, table: Table) -> UserSettings:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from herder.settings.durations import format_duration
 from herder.settings.load import Settings
 from herder.settings.pools import pool_to_plain, template_to_plain
-from herder.settings.sections import DriverSettings
+from herder.settings.sections import DriverSettings, MetricSource
+from herder.settings.sharing import sharing_to_plain
 
 
 def as_written(settings: Settings) -> dict[str, Any]:
@@ -14,11 +16,18 @@ def as_written(settings: Settings) -> dict[str, Any]:
 def expanded(settings: Settings) -> dict[str, Any]:
     """Every setting there is, also those nobody wrote. Loading it again gives the same settings."""
     server = settings.server
+    sharing = sharing_to_plain(settings.sharing)
+    quotas = sharing.pop("users")
     return {
         "drivers": {driver.name: _driver(driver) for driver in settings.drivers},
         "templates": {each.name: _unnamed(template_to_plain(each)) for each in settings.templates},
         "pools": {pool.name: _unnamed(pool_to_plain(pool)) for pool in settings.pools},
-        "users": {user.name: {"role": user.role.value, "weight": user.weight} for user in settings.users},
+        "users": {
+            user.name: {"role": user.role.value, "weight": user.weight, **quotas.get(user.name, {})}
+            for user in settings.users
+        },
+        "metric_sources": {each.name: _source(each) for each in settings.metric_sources},
+        **sharing,
         "server": {
             "listen": f"{server.host}:{server.port}",
             **{
@@ -36,6 +45,12 @@ def _driver(driver: DriverSettings) -> dict[str, Any]:
         cpu, memory, disk, gpu = driver.machine
         plain["machine"] = {"cpu": f"{cpu}m", "memory": f"{memory}Mi", "disk": f"{disk}Mi", "gpu": gpu}
     return plain
+
+
+def _source(source: MetricSource) -> dict[str, Any]:
+    plain = {"url": source.url, "timeout": format_duration(source.timeout_s)}
+    tokens = {"token_file": source.token_file, "token_env": source.token_env}
+    return {**plain, **{key: value for key, value in tokens.items() if value is not None}}
 
 
 def _unnamed(plain: dict[str, Any]) -> dict[str, Any]:

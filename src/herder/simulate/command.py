@@ -16,6 +16,7 @@ from herder.cli.output.formats import Format
 from herder.cli.output.progress import progress
 from herder.cli.session import Session, session
 from herder.cli.shape import command, noun
+from herder.simulate import verify_command
 
 if TYPE_CHECKING:
     from herder.simulate.beside import Ran
@@ -37,6 +38,15 @@ SKIPPED_SHOWN = 20
 
 TraceFile = Annotated[
     Path | None, typer.Option("--trace", metavar="FILE", help="The work: a trace, plain or gzip. Needed.")
+]
+FromEvents = Annotated[
+    str | None,
+    typer.Option(
+        "--from-events",
+        metavar="DB",
+        help="Instead of a trace: what ran here, from Herder's own store. A data folder, its herder.db, or a store's URL; it is only read, "
+        "also beside a running server. Without --template, the pools' own sizes and prices.",
+    ),
 ]
 FormatName = Annotated[
     str | None,
@@ -97,11 +107,13 @@ def add_to(app: typer.Typer) -> None:
     group = noun(
         "Replay work against a policy in virtual time, and compare it with the least possible cost.",
         example="herder simulate --trace jobs.csv --template cpu=16,memory=64,price=0.8\n"
+        "herder simulate --from-events /var/lib/herder --policy first_fit\n"
         "herder simulate compare --trace jobs.csv --policy herder --policy 'fixed(20)'",
         alone=True,
     )
     group.callback()(simulate_one)
     command(group, "compare", example="herder simulate compare --trace jobs.csv.gz -o json")(compare)
+    verify_command.add_to(group)
     app.add_typer(group, name="simulate")
 
 
@@ -109,6 +121,7 @@ def simulate_one(
     ctx: typer.Context,
     *,
     trace: TraceFile = None,
+    from_events: FromEvents = None,
     format_name: FormatName = None,
     policy: Annotated[
         str,
@@ -132,7 +145,7 @@ def simulate_one(
 
     say = session(ctx)
     _usage(lambda: check_wishes(with_bounds=with_bounds, report=report))
-    scene = _scene(say, trace, format_name, template, boot, seed, limit, skip_bad, spot)
+    scene = _scene(say, _Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
     outcome, world = _run(say, scene, _usage(lambda: _policy(policy)))
     _tell_left_out(say, world)
     bounds = bounds_beside(world, outcome, bound_wait) if with_bounds else {}
@@ -145,6 +158,7 @@ def compare(
     ctx: typer.Context,
     *,
     trace: TraceFile = None,
+    from_events: FromEvents = None,
     format_name: FormatName = None,
     policy: Annotated[
         list[str] | None,
@@ -166,7 +180,7 @@ def compare(
     say = session(ctx)
     choices = [_usage(partial(_policy, text)) for text in policy or COMPARED]
     _usage(lambda: check_wishes(with_bounds=with_bounds, report=report, policies=len(choices)))
-    scene = _scene(say, trace, format_name, template, boot, seed, limit, skip_bad, spot)
+    scene = _scene(say, _Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
     rows: list[tuple[str, Outcome, dict[str, Any]]] = []
     runs: list[Ran] = []
     for place, choice in enumerate(choices):
@@ -193,49 +207,92 @@ class _Scene:
     spot_name: str | None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the work comes from: a file, or a store."""
+
+    path: Path | None
+    events: str | None
+    format_name: str | None
+    limit: int | None
+    skip_bad: bool
+
+
 def _scene(
-    say: Session,
-    path: Path | None,
-    format_name: str | None,
-    templates: list[str] | None,
-    boot: str,
-    seed: int,
-    limit: int | None,
-    skip_bad: bool,
-    spot: Path | None,
+    say: Session, source: _Source, templates: list[str] | None, boot: str, seed: int, spot: Path | None
 ) -> _Scene:
     from herder.simulate.boots import parse_boot
+
+    parsed = tuple(each for text in templates or () for each in _usage(partial(_offered, text)))
+    boot_time = _usage(lambda: parse_boot(boot))
+    trace, chosen = _from_store(say, source, parsed) if source.events else _from_file(say, source, parsed)
+    return _Scene(
+        trace=trace,
+        templates=chosen,
+        boot=boot_time,
+        seed=seed,
+        spot=_spot(spot, source.skip_bad),
+        name=source.path.name if source.path else "Herder's own store",
+        spot_name=spot.name if spot else None,
+    )
+
+
+def _from_file(
+    say: Session, source: _Source, parsed: "tuple[SimTemplate, ...]"
+) -> "tuple[Trace, tuple[SimTemplate, ...]]":
     from herder.simulate.run import usual_templates
     from herder.simulate.traces import read_trace
 
+    path = source.path
     if path is None:
         raise CommandError(
-            "there is nothing to simulate", hint="Name a trace with --trace FILE.", code=Code.USAGE
+            "there is nothing to simulate",
+            hint="Name a trace with --trace FILE, or Herder's own store with --from-events DB.",
+            code=Code.USAGE,
         )
-    parsed = tuple(each for text in templates or () for each in _usage(partial(_offered, text)))
-    boot_time = _usage(lambda: parse_boot(boot))
-    trace = _usage(lambda: read_trace(path, format_name, limit=limit, skip_bad=skip_bad))
+    trace = _usage(lambda: read_trace(path, source.format_name, limit=source.limit, skip_bad=source.skip_bad))
     if trace.skipped:
         say.say(f"{len(trace.skipped)} bad rows were left out:")
         for text in trace.skipped[:SKIPPED_SHOWN]:
             say.say(f"  {text}")
         if len(trace.skipped) > SKIPPED_SHOWN:
             say.say(f"  and {len(trace.skipped) - SKIPPED_SHOWN} more")
-    chosen = parsed or usual_templates(trace)
-    if not parsed:
-        names = ", ".join(each.name for each in chosen)
-        say.say(
-            f"no --template was given: the usual one for {trace.format} is {names} at a price of 1 per hour"
+    if parsed:
+        return trace, parsed
+    chosen = usual_templates(trace)
+    names = ", ".join(each.name for each in chosen)
+    say.say(f"no --template was given: the usual one for {trace.format} is {names} at a price of 1 per hour")
+    return trace, chosen
+
+
+def _from_store(
+    say: Session, source: _Source, parsed: "tuple[SimTemplate, ...]"
+) -> "tuple[Trace, tuple[SimTemplate, ...]]":
+    from herder.simulate.own_store import described, read_own_store
+    from herder.simulate.run import usual_templates
+
+    if source.path is not None or source.format_name is not None:
+        raise CommandError(
+            "--from-events is given beside --trace or --format",
+            hint="Keep one source of work.",
+            code=Code.USAGE,
         )
-    return _Scene(
-        trace=trace,
-        templates=chosen,
-        boot=boot_time,
-        seed=seed,
-        spot=_spot(spot, skip_bad),
-        name=path.name,
-        spot_name=spot.name if spot else None,
+    found = _usage(lambda: read_own_store(source.events or "", limit=source.limit))
+    for note in found.log.notes():
+        say.say(note)
+    trace = found.log.trace
+    if parsed:
+        return trace, parsed
+    if found.templates:
+        named = "; ".join(described(each) for each in found.templates)
+        say.say(f"no --template was given: workers are those of the store's pools, {named}")
+        return trace, found.templates
+    chosen = usual_templates(trace)
+    names = ", ".join(each.name for each in chosen)
+    say.say(
+        f"no --template was given, and the store has no pool: workers are {names} at a price of 1 per hour"
     )
+    return trace, chosen
 
 
 def _offered(text: str) -> "tuple[SimTemplate, ...]":

@@ -4,7 +4,7 @@ Called by `app.py` and by the tests; nothing else opens connections. Errors are 
 """
 
 import fcntl
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
@@ -60,10 +60,8 @@ def _sqlite_settings(connection: DBAPIConnection, _record: object) -> None:
 
 def migrate(engine: Engine) -> None:
     """Bring the tables to this version's state. Raises StoreError when the data is from a newer version."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
+    config, scripts = _migrations()
+    known = known_revisions()
     try:
         with engine.begin() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
@@ -77,6 +75,17 @@ def migrate(engine: Engine) -> None:
                 command.upgrade(config, "head")
     except OperationalError as error:
         raise StoreError(f"cannot open the store at {engine.url.render_as_string()}: {error.orig}") from None
+
+
+def known_revisions() -> frozenset[str]:
+    """The schemas that this version can read."""
+    return frozenset(script.revision for script in _migrations()[1].walk_revisions())
+
+
+def _migrations() -> tuple[Config, ScriptDirectory]:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config, ScriptDirectory.from_config(config)
 
 
 class FileLock(AbstractContextManager["FileLock"]):
@@ -138,6 +147,10 @@ class AdvisoryLock(AbstractContextManager["AdvisoryLock"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()  # back in the pool it would keep the lock
-            self._connection.close()
+        if self._connection is None:
+            return
+        # Said aloud, since the database sees only a while later that a connection has gone.
+        with suppress(SQLAlchemyError):
+            self._connection.exec_driver_sql(f"SELECT pg_advisory_unlock({ADVISORY_LOCK})")
+        self._connection.invalidate()  # back in the pool it would keep a lock that was not let go
+        self._connection.close()

@@ -23,7 +23,7 @@ def violations(connection: Connection) -> list[str]:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     else:
         connection.exec_driver_sql("BEGIN")
-    checks = (_attempts, _jobs_and_attempts, _workers, _batches, _usage)
+    checks = (_attempts, _jobs_and_attempts, _workers, _batches, _usage, _observations)
     return [sentence for check in checks for sentence in check(connection)]
 
 
@@ -137,3 +137,18 @@ def _usage(connection: Connection) -> Iterator[str]:
         booked = (row.attempts, int(row.cost_pico)) if row else (0, 0)
         if booked != (counts[key], costs[key]):
             yield f"usage of {'/'.join(key)} says {booked}, the attempts say {(counts[key], costs[key])}"
+
+
+def _observations(connection: Connection) -> Iterator[str]:
+    """What a plan was made from belongs to a plan, and what it builds on is there."""
+    o = t.observations.c
+    base = t.observations.alias()
+    lost = select(o.plan, o.follows).where(o.follows.is_not(None), o.follows.not_in(select(base.c.plan)))
+    yield from _named(
+        list(connection.execute(lost)),
+        "the observation of plan {} builds on that of plan {}, which is not there",
+    )
+    strange = select(o.plan).where(o.plan.not_in(select(t.plans.c.number)))
+    yield from _named(
+        list(connection.execute(strange)), "there is an observation of plan {}, and no such plan"
+    )

@@ -16,6 +16,7 @@ from herder.model.records import (
     JobParent,
     LogRecord,
     MetaRecord,
+    ObservationRecord,
     PlanRecord,
     PoolRecord,
     TokenRecord,
@@ -174,6 +175,16 @@ pools = Table(
 
 plans = Table("plans", metadata, _int("number", key=True), _int("made_at_ms"), _int("empty"), _text("body"))
 
+observations = Table(
+    "observations",
+    metadata,
+    _int("plan", key=True),
+    _int("follows", null=True),
+    _int("at_ms"),
+    _int("size"),
+    _text("body"),
+)
+
 events = Table(
     "events",
     metadata,
@@ -234,6 +245,7 @@ TABLE_OF: dict[type, Table] = {
     WorkerRecord: workers,
     PoolRecord: pools,
     PlanRecord: plans,
+    ObservationRecord: observations,
     EventRecord: events,
     LogRecord: log_chunks,
     UserRecord: users,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from herder.model.offer import OfferName
 from herder.wire.resources import PlanView
 
 #: Names of workers told of one group of actions; the rest is a number.
@@ -92,17 +93,22 @@ def _acts(actions: list[dict[str, Any]]) -> list[Act]:
         what = (
             action["spec"] if making else {"name": action["worker"], "pool": action["pool"], "template": ""}
         )
-        reason = action["reason"]
-        key = (action["action"], what["pool"], what["template"], reason["kind"], reason["text"])
+        reason, template = action["reason"], _sold_as(what)
+        key = (action["action"], what["pool"], template, reason["kind"], reason["text"])
         act = groups.get(key)
         if act is None:
             act = groups[key] = Act(
                 verb=action["action"],
                 pool=what["pool"],
-                template=what["template"],
+                template=template,
                 kind=reason["kind"],
                 text=reason["text"],
                 workers=[],
             )
         act.workers.append(what["name"])
     return list(groups.values())
+
+
+def _sold_as(spec: dict[str, Any]) -> str:
+    """Plans from before zones and spot say nothing of them."""
+    return str(OfferName(spec["template"], spec.get("zone", ""), spec.get("spot", False)))

@@ -82,6 +82,8 @@ class ExchangeRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     logs: list[LogChunk] = []
     held: list[tuple[int, int]] | None = None
     """Every (job, attempt) that the worker holds, running or waiting; sent at start and every beat, None in between."""
+    use: tuple[Whole, Whole] | None = None
+    """(thousandths of a core on average since the last time, MiB now) that the worker's processes use; when asked for."""
     wait: bool = True
     """False: answer at once, do not hold the call open."""
     leaving: bool = False
@@ -112,6 +114,8 @@ class ExchangeAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Take nothing new; leave when the last attempt has been reported."""
     stop: bool = False
     """Leave now: this worker is not wanted any more. Its attempts are somebody else's."""
+    use: bool = False
+    """Say with each beat what is used."""
 
 
 class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -21,9 +21,15 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     cpu: str | int | float = "100m"
     memory: str | int = "128Mi"
     disk: str | int = 0
-    gpu: int = 0
+    gpu: int | float = 0
+    """Whole GPUs, or a share of one: 0.25."""
+    gpu_model: str = ""
+    """Any of these will do: "a100|h100"."""
     pool: str = "auto"
-    priority: int = 0
+    project: str | None = None
+    """Whose quota it counts against. Jobs of a batch are of the batch's project; single ones without are of `default`."""
+    priority: int | str = 0
+    """A number, higher is more urgent, or the name of a priority class."""
     runtime: str = "process"
     timeout_s: float | None = None
     retries: int = 0
@@ -102,7 +108,7 @@ class JobView(msgspec.Struct, kw_only=True):
     cpu_milli: int
     memory_mib: int
     disk_mib: int
-    gpu: int
+    gpu: int | float
     attempts: int
     exit_code: int | None
     cause: str
@@ -134,14 +140,26 @@ class Explanation(msgspec.Struct, kw_only=True):
     facts: list[ReasonView]
 
 
+class OfferView(msgspec.Struct, kw_only=True):
+    zone: str
+    spot: bool
+    price_per_hour_usd: str
+    max_workers: int | None
+
+
 class TemplateView(msgspec.Struct, kw_only=True):
     name: str
     cpu_milli: int
     memory_mib: int
     disk_mib: int
     gpu: int
+    """Of split GPUs the parts."""
     slots: int
     price_per_hour_usd: str
+    offers: list[OfferView] = []
+    """As it is sold, where it is sold in zones or as spot."""
+    gpu_model: str = ""
+    gpu_parts: int = 1
 
 
 class PoolView(msgspec.Struct, kw_only=True):
@@ -190,6 +208,8 @@ class WorkerView(msgspec.Struct, kw_only=True):
     why_removed: str
     plan: int
     handle: str
+    zone: str = ""
+    spot: bool = False
 
 
 class PlanView(msgspec.Struct, kw_only=True):
@@ -236,6 +256,8 @@ class ApplyRequest(msgspec.Struct, kw_only=True):
     """Pools (already validated by `settings`) as plain data; missing pools are left alone."""
 
     pools: list[dict[str, Any]]
+    sharing: dict[str, Any] = {}
+    """Sections fair_share, priority_classes, projects, users (their quotas): each that is given replaces the one before it."""
 
 
 class ApplyChange(msgspec.Struct, kw_only=True):
@@ -249,6 +271,8 @@ class ApplyAnswer(msgspec.Struct, kw_only=True):
     dry_run: bool
     price_per_hour_min_usd: str
     price_per_hour_max_usd: str
+    sharing: dict[str, tuple[Any, Any]] = {}
+    """What changes of it, by path: before and after."""
 
 
 class WorkerAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -313,6 +337,25 @@ class UserView(msgspec.Struct, kw_only=True):
     role: Literal["viewer", "user", "operator", "administrator"]
     weight: int
     cost_usd: str = "0"
+    quota: dict[str, int] = {}
+    """Of cpu_milli, memory_mib, gpu and jobs, those that are limited. Set in herder.yaml."""
+    used: dict[str, int] = {}
+
+
+class ProjectView(msgspec.Struct, kw_only=True):
+    """Amounts by cpu_milli, memory_mib, gpu and jobs (live attempts); what is not limited is left out, but for `used`."""
+
+    name: str
+    cohort: str
+    nominal_quota: dict[str, int]
+    borrowing_limit: dict[str, int]
+    lending_limit: dict[str, int]
+    used: dict[str, int]
+    borrowed: dict[str, int]
+    may_start: dict[str, int]
+    """What is left, with what may be borrowed now."""
+    queued_jobs: int
+    cost_usd: str
 
 
 class TokenCreate(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

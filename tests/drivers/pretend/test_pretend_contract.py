@@ -1,5 +1,7 @@
 """The pretend driver keeps the contract, and its world can be made to go wrong."""
 
+from dataclasses import replace
+
 import pytest
 
 from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld
@@ -134,6 +136,29 @@ def test_capacity_ends(world: PretendWorld) -> None:
     with pytest.raises(OutOfCapacity):
         driver.create(_spec("c"), START)
     assert len(driver.list()) == 2
+
+
+def test_each_zone_sells_spot_for_itself_and_takes_it_back(world: PretendWorld) -> None:
+    driver = PretendDriver(PretendSettings(spot_machines_most=1), world)
+
+    def make(name: str, zone: str, *, spot: bool) -> None:
+        driver.create(replace(_spec(name), zone=zone, spot=spot), START)
+
+    make("a", "one", spot=True)
+    make("a", "one", spot=True)  # it is there already
+    with pytest.raises(OutOfCapacity, match="no spot machines left in zone one"):
+        make("b", "one", spot=True)
+    make("b", "two", spot=True)
+    make("c", "one", spot=False)
+    assert world.interrupt("one") == ["a"]
+    assert [machine.worker for machine in driver.list()] == ["b", "c"]
+    with pytest.raises(OutOfCapacity):
+        make("d", "one", spot=True)
+    world.sold_out.clear()
+    make("d", "one", spot=True)
+    world.sold_out.add(("two", False))
+    with pytest.raises(OutOfCapacity, match="no on-demand machines left in zone two"):
+        make("e", "two", spot=False)
 
 
 def test_calls_are_recorded(world: PretendWorld, clock: Clock) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,25 +20,34 @@ if TYPE_CHECKING:
 def add_to(app: typer.Typer) -> None:
     @command(app, "apply", example="herder apply -f herder.yaml --dry-run\nherder apply -f herder.yaml")
     def apply(ctx: typer.Context, file: Files, dry_run: DryRun = False, yes: Yes = False) -> None:
-        """Make the pools as the files say.
+        """Make the pools, and how the fleet is shared, as the files say.
 
         Shows what changes and what it may cost, and on a terminal asks before it acts. Pools that the files do not name
-        are left alone. A file with a fault changes nothing.
+        are left alone. Of fair_share, priority_classes, projects and the quotas of users, each section that stands in the
+        files replaces the one before it. A file with a fault changes nothing.
         """
         say = session(ctx)
         settings = _load(file)
         _doubts(say, settings)
-        if not settings.pools:
+        sharing = _sharing(settings)
+        if not settings.pools and not sharing:
             say.say("The files name no pools, so there is nothing to apply.")
             return
-        expected = say.client.apply(settings.pools, dry_run=True)
+        expected = say.client.apply(settings.pools, sharing=sharing, dry_run=True)
         if dry_run:
             _show(say, expected)
             return
         changed = [change for change in expected.changes if change.change != "unchanged"]
-        if changed and sys.stdin.isatty() and not yes:
+        if (changed or expected.sharing) and sys.stdin.isatty() and not yes:
             say.confirm("\n".join(apply_lines(expected)), yes=False)
-        _show(say, say.client.apply(settings.pools))
+        _show(say, say.client.apply(settings.pools, sharing=sharing))
+
+
+def _sharing(settings: "Settings") -> dict[str, Any]:
+    from herder.settings import sharing_to_plain
+
+    plain = sharing_to_plain(settings.sharing)
+    return {section: plain[section] for section in settings.sharing_sections}
 
 
 def _load(paths: list[str]) -> "Settings":

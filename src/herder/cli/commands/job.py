@@ -37,7 +37,10 @@ _NAME = Annotated[str | None, typer.Option("--name", help="A name to find the jo
 _CPU = Annotated[str, typer.Option("--cpu", help="Cores: 2, 0.5 or 500m.")]
 _MEMORY = Annotated[str, typer.Option("--memory", help="As in 512Mi or 4Gi.")]
 _DISK = Annotated[str, typer.Option("--disk", help="As in 10Gi.")]
-_GPU = Annotated[int, typer.Option("--gpu", min=0, help="Whole GPUs.")]
+_GPU = Annotated[float, typer.Option("--gpu", min=0, help="GPUs: 1, 2, or a share of one as in 0.25.")]
+_GPU_MODEL = Annotated[
+    str, typer.Option("--gpu-model", metavar="MODEL", help="Of this model; a100|h100 for either.")
+]
 _POOL = Annotated[
     str, typer.Option("--pool", autocompletion=complete_pools, help="auto: the cheapest that fits.")
 ]
@@ -48,7 +51,10 @@ _SELECT = Annotated[
 _TOLERATE = Annotated[
     list[str] | None, typer.Option("--tolerate", metavar="TAINT=V", help="Also on workers with this taint.")
 ]
-_PRIORITY = Annotated[int, typer.Option("--priority", help="Higher is more urgent.")]
+_PRIORITY = Annotated[
+    str, typer.Option("--priority", help="A number, higher is more urgent, or a priority class.")
+]
+_PROJECT = Annotated[str | None, typer.Option("--project", help="Whose quota it counts against.")]
 _LIMIT = Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="Stop an attempt after: 10m.")]
 _RETRIES = Annotated[int, typer.Option("--retries", min=0, help="More tries after failures of its own.")]
 _WAIT = Annotated[bool, typer.Option("--wait", help="Stay until it has ended; exit 0 when it succeeded.")]
@@ -64,11 +70,13 @@ def submit(
     memory: _MEMORY = "128Mi",
     disk: _DISK = "0",
     gpu: _GPU = 0,
+    gpu_model: _GPU_MODEL = "",
     pool: _POOL = "auto",
     env: _ENV = None,
     select: _SELECT = None,
     tolerate: _TOLERATE = None,
-    priority: _PRIORITY = 0,
+    project: _PROJECT = None,
+    priority: _PRIORITY = "0",
     timeout: _LIMIT = None,
     retries: _RETRIES = 0,
     wait: _WAIT = False,
@@ -79,7 +87,7 @@ def submit(
 
     Answers at once with the job's number; --wait or --follow stay with it, and Ctrl-C leaves it running.
     """
-    from herder.cli.jobfile import checked
+    from herder.cli.jobfile import checked, priority_of
     from herder.wire.resources import JobSubmission
 
     say = session(ctx)
@@ -92,9 +100,11 @@ def submit(
         cpu=cpu,
         memory=memory,
         disk=disk,
-        gpu=gpu,
+        gpu=int(gpu) if gpu == int(gpu) else gpu,
+        gpu_model=gpu_model,
         pool=pool,
-        priority=priority,
+        project=project,
+        priority=priority_of(priority),
         timeout_s=seconds(timeout),
         retries=retries,
         selector=dict(pair(each, "--select") for each in select or ()),

@@ -18,7 +18,7 @@ def build() -> typer.Typer:
 
 
 def show_all(ctx: typer.Context) -> None:
-    """List users, their roles and what they have spent."""
+    """List users, their roles, what they hold of their quotas and what they have spent."""
     say = session(ctx)
     found = list(say.client.users())
     say.printer.items(USERS, found)

@@ -33,6 +33,11 @@ def worker(view: WorkerView, now_s: float) -> Details:
         ("Status", worker_status(view)),
         ("Pool", view.pool),
         ("Template", f"{view.template}: {shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu)}"),
+        *(
+            [("Sold as", f"zone {view.zone or 'any'}, {'spot' if view.spot else 'on-demand'}")]
+            if view.zone or view.spot
+            else []
+        ),
         ("Driver", f"{view.driver} ({view.handle or 'no handle yet'})"),
         ("Free", _amounts(view.free)),
         ("Jobs", f"{view.attempts} now, {view.attempts_done} done"),

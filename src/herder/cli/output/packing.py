@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from herder.cli.output.formats import Format
@@ -11,7 +12,7 @@ from herder.cli.output.words import counted
 from herder.cli.packfiles import Row, TemplateRow
 from herder.cli.session import Session
 from herder.decide.packing.optimise import Optimised
-from herder.decide.packing.pack import BinOffer, Packing
+from herder.decide.packing.pack import BinOffer, Packed, Packing
 from herder.decide.packing.unplaced import Misfit, Obstacle, misfit
 from herder.model.money import PICO_PER_USD
 
@@ -38,10 +39,10 @@ def show_packing(
 ) -> None:
     inside = _contents(found.packing)
     kinds = {opened.key: opened.kind for opened in found.packing.opened}
-    workers = _folded((templates[kinds[key]].name, content) for key, content in inside if key < 0)
-    existing = _folded((there[key].id, content) for key, content in inside if key >= 0)
+    workers = _folded((templates[kinds[key]].name, each, n) for key, each, n in inside if key < 0)
+    existing = _folded((there[key].id, each, n) for key, each, n in inside if key >= 0)
     unplaced = [
-        {"id": items[key].id, "count": count, "reason": _reason(items[key], templates)}
+        {"id": items[key].id, "count": count, "reason": _reason(items[key], count, templates)}
         for key, count in found.packing.unplaced
     ]
     rows = [_worker(items, "template", *row) for row in workers]
@@ -80,23 +81,32 @@ def _gap(found: Optimised) -> float | None:
     return float(Fraction(found.gap))
 
 
-def _contents(packing: Packing) -> list[tuple[int, Content]]:
-    """Each bin that holds something, with its key; new ones in the order in which they were opened."""
-    found: dict[tuple[int, int], Content] = {}
+def _contents(packing: Packing) -> list[tuple[int, Content, int]]:
+    """What bins hold, with their key and how many hold just that; new ones in the order in which they were opened."""
+    by_bin: dict[int, list[Packed]] = {}
     for packed in packing.placed:
-        for copy in range(packed.first_copy, packed.first_copy + packed.copies):
-            content = found.setdefault((packed.bin_key, copy), {})
-            content[packed.item_key] = content.get(packed.item_key, 0) + packed.count
-    return [
-        (key, content) for (key, _), content in sorted(found.items(), key=lambda row: (-row[0][0], row[0][1]))
-    ]
+        by_bin.setdefault(packed.bin_key, []).append(packed)
+    found = []
+    for key, rows in sorted(by_bin.items(), key=lambda row: -row[0]):
+        # There may be millions of copies: they are told apart only where a run of them begins or ends.
+        edges = sorted({edge for row in rows for edge in (row.first_copy, row.first_copy + row.copies)})
+        starts = {edge: [row for row in rows if row.first_copy == edge] for edge in edges}
+        live: list[Packed] = []
+        for edge, end in pairwise(edges):
+            live = [row for row in live if row.first_copy + row.copies > edge] + starts[edge]
+            content: Content = {}
+            for row in live:
+                content[row.item_key] = content.get(row.item_key, 0) + row.count
+            if content:
+                found.append((key, content, end - edge))
+    return found
 
 
-def _folded(rows: Iterable[tuple[str, Content]]) -> list[tuple[str, Content, int]]:
+def _folded(rows: Iterable[tuple[str, Content, int]]) -> list[tuple[str, Content, int]]:
     found: dict[tuple[str, tuple[tuple[int, int], ...]], int] = {}
-    for name, content in rows:
+    for name, content, copies in rows:
         key = name, tuple(sorted(content.items()))
-        found[key] = found.get(key, 0) + 1
+        found[key] = found.get(key, 0) + copies
     return [(name, dict(content), copies) for (name, content), copies in found.items()]
 
 
@@ -104,20 +114,25 @@ def _worker(items: Sequence[Row], word: str, name: str, content: Content, copies
     return {word: name, "count": copies, "items": {items[key].id: count for key, count in content.items()}}
 
 
-def _reason(item: Row, templates: Sequence[TemplateRow]) -> str:
+def _reason(item: Row, left: int, templates: Sequence[TemplateRow]) -> str:
     offers = [
         BinOffer(kind=i, size=t.size, slots=t.pods, price_pico_per_hour=t.price_pico_per_hour, limit=t.limit)
         for i, t in enumerate(templates)
     ]
-    return _words(misfit(item.size, None, offers), [template.name for template in templates])
+    return _words(misfit(item.size, None, offers), item, left, templates)
 
 
-def _words(found: Misfit, names: Sequence[str]) -> str:
+def _words(found: Misfit, item: Row, left: int, templates: Sequence[TemplateRow]) -> str:
     if found.nearest is None:
         return "no template may take it"
-    name = names[found.nearest]
+    nearest = templates[found.nearest]
+    name = nearest.name
     if found.obstacle is Obstacle.AT_LIMIT:
-        return f"the limit of every template that could take it is reached; one more {name} takes it"
+        more = -(-left // min(item.size.how_many_in(nearest.size), nearest.pods))
+        return (
+            "the limit of every template that could take it is reached; "
+            f"{'one' if more == 1 else more} more of {name} {'takes' if more == 1 else 'take'} what is left"
+        )
     short = " and ".join(f"{amount}{_UNITS[what]}" for what, amount in found.lacking)
     return f"it is too large for every template; nearest is {name}, which is short of {short}"
 

@@ -18,6 +18,8 @@ def action_line(action: dict[str, Any]) -> str:
     if row.get("pool"):
         line += f" in {row['pool']}"
     inside = [str(row["template"])] if row.get("template") else []
+    inside += [f"zone {row['zone']}"] if row.get("zone") else []
+    inside += ["spot"] if row.get("spot") else []
     if isinstance(row.get("price_pico_per_hour"), int):
         inside.append(f"{format_usd(row['price_pico_per_hour'])}/h")
     if inside:
@@ -87,6 +89,8 @@ def apply_lines(answer: ApplyAnswer) -> Iterator[str]:
         for field, (before, after) in change.fields.items():
             shown = _templates if field == "templates" else _short
             yield f"    {field}: {shown(before)} → {shown(after)}"
+    for path, (before, after) in answer.sharing.items():
+        yield f"~ {path}: {_short(before)} → {_short(after)}"
     low, high = usd(answer.price_per_hour_min_usd), usd(answer.price_per_hour_max_usd)
     yield f"With these pools the fleet costs {low}/h at its minimum and {high}/h at its maximum."
 

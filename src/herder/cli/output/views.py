@@ -5,7 +5,7 @@ from typing import Any
 
 from herder.cli.output.plans import action_line
 from herder.cli.output.view import Column, View
-from herder.cli.output.words import age, between, percent, shape, usd
+from herder.cli.output.words import age, amounts, between, gpus, offer_words, percent, shape, usd
 
 
 def _text(
@@ -108,6 +108,8 @@ WORKERS = View(
         _money("COST", "cost_usd"),
         _age("AGE", "requested_at"),
         _text("DRIVER", "driver", wide=True),
+        _made("ZONE", lambda worker: worker.zone or "-", wide=True),
+        _made("SPOT", lambda worker: "spot" if worker.spot else "-", wide=True),
         _made("SIZE", lambda worker: shape(worker.cpu_milli, worker.memory_mib, 0, worker.gpu), wide=True),
         _money("PRICE/H", "price_per_hour_usd", wide=True),
         _age("LAST SEEN", "last_seen_at", wide=True),
@@ -231,9 +233,29 @@ USERS = View(
         _text("NAME", "name"),
         _text("ROLE", "role"),
         _text("WEIGHT", "weight", right=True),
+        _made("USED", lambda user: amounts(user.used)),
+        _made("QUOTA", lambda user: amounts(user.quota)),
         _money("COST", "cost_usd"),
     ),
     empty="No users. Add one with: herder user create NAME",
+)
+
+PROJECTS = View(
+    noun="project",
+    name=lambda project: str(project.name),
+    columns=(
+        _text("NAME", "name"),
+        _made("USED", lambda project: amounts(project.used)),
+        _made("NOMINAL QUOTA", lambda project: amounts(project.nominal_quota)),
+        _made("BORROWED", lambda project: amounts(project.borrowed)),
+        _text("QUEUED", "queued_jobs", right=True),
+        _made("MAY START", lambda project: amounts(project.may_start), wide=True),
+        _made("BORROWING LIMIT", lambda project: amounts(project.borrowing_limit), wide=True),
+        _made("LENDING LIMIT", lambda project: amounts(project.lending_limit), wide=True),
+        _text("COHORT", "cohort", wide=True),
+        _money("COST", "cost_usd"),
+    ),
+    empty="No project has a quota, or jobs that run or wait. Quotas stand in projects of herder.yaml.",
 )
 
 TEMPLATES = View(
@@ -241,9 +263,13 @@ TEMPLATES = View(
     name=lambda template: str(template.name),
     columns=(
         _text("TEMPLATE", "name"),
-        _made("SIZE", lambda each: shape(each.cpu_milli, each.memory_mib, each.disk_mib, each.gpu)),
+        _made("SIZE", lambda each: shape(each.cpu_milli, each.memory_mib, each.disk_mib)),
+        _made("GPUS", lambda each: gpus(each.gpu, each.gpu_model, each.gpu_parts)),
         _text("SLOTS", "slots", right=True),
         _money("PRICE/H", "price_per_hour_usd"),
+        _made(
+            "SOLD AS", lambda each: ", ".join(offer_words(offer) for offer in each.offers) or "-", long=True
+        ),
     ),
     empty="",
 )

@@ -1,9 +1,11 @@
 """Small things as people read them: ages, sizes, prices, states with their colour."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from herder.model.money import format_usd, parse_usd
-from herder.model.resources import Resources
+from herder.model.resources import Resources, format_cpu, format_mib
 
 #: States and the terminal codes of their colours.
 _STYLES = {
@@ -73,8 +75,30 @@ def usd(text: str) -> str:
         return text
 
 
-def shape(cpu_milli: int, memory_mib: int, disk_mib: int = 0, gpu: int = 0) -> str:
-    return str(Resources(cpu_milli, memory_mib, disk_mib, gpu))
+def shape(cpu_milli: int, memory_mib: int, disk_mib: int = 0, gpu: int | float = 0) -> str:
+    rest = str(Resources(cpu_milli, memory_mib, disk_mib))
+    return f"{rest}, {gpu:g} GPU" if gpu else rest
+
+
+def gpus(units: int, model: str, parts: int) -> str:
+    """Of a template: `2 a100`, or `1 a100 in 4 parts`."""
+    if not units:
+        return "-"
+    text = f"{units // parts} {model or 'GPU'}"
+    return text if parts == 1 else f"{text} in {parts} parts"
+
+
+def amounts(found: dict[str, int]) -> str:
+    """What quotas count: `2 CPU, 4 GiB, 1 GPU, 3 jobs`; nothing that is zero, unless all is."""
+    texts: dict[str, Callable[[int], str]] = {
+        "cpu_milli": format_cpu,
+        "memory_mib": format_mib,
+        "gpu": lambda amount: f"{amount} GPU",
+        "jobs": lambda amount: counted(amount, "job"),
+    }
+    known = [(key, amount) for key, amount in found.items() if key in texts]
+    some = [(key, amount) for key, amount in known if amount] or known[:1]
+    return ", ".join(texts[key](amount) for key, amount in some)
 
 
 def percent(used: int, capacity: int) -> str:
@@ -84,3 +108,10 @@ def percent(used: int, capacity: int) -> str:
 def counted(count: int, noun: str) -> str:
     plural = noun + ("es" if noun.endswith(("ch", "s")) else "s")
     return f"{count:,} {noun if count == 1 else plural}"
+
+
+def offer_words(offer: Any) -> str:
+    """`zone a spot $0.07 (at most 5)`."""
+    zone = f"zone {offer.zone} " if offer.zone else ""
+    most = "" if offer.max_workers is None else f" (at most {offer.max_workers})"
+    return f"{zone}{'spot' if offer.spot else 'on-demand'} {usd(offer.price_per_hour_usd)}{most}"

@@ -1,4 +1,7 @@
-"""What may be forgotten: idempotency keys after a day. Hourly, a piece at a time."""
+"""What may be forgotten: idempotency keys after a day, what plans were made from after a week or when it is too much.
+
+Hourly, a piece at a time.
+"""
 
 import asyncio
 from functools import partial
@@ -7,7 +10,7 @@ from sqlalchemy import Connection, delete, select
 
 from herder.control.clock import now_ms
 from herder.control.core import Core
-from herder.store.tables import idempotency
+from herder.store.tables import idempotency, observations
 
 PERIOD_S = 3600.0
 KEYS_KEPT_MS = 24 * 3_600_000
@@ -20,7 +23,44 @@ async def run(core: Core) -> None:
         before = now_ms() - KEYS_KEPT_MS
         while await core.writer.call(partial(forget_keys, before_ms=before)):
             await asyncio.sleep(0.05)
+        await _forget_observations(core)
         await asyncio.sleep(PERIOD_S)
+
+
+async def _forget_observations(core: Core) -> None:
+    settings = core.settings
+    before_ms = now_ms() - int(settings.observations_kept_s * 1000)
+    first = await core.read(
+        partial(first_kept, before_ms=before_ms, bytes_max=settings.observations_bytes_max)
+    )
+    while await core.writer.call(partial(forget_observations, first=first)):
+        await asyncio.sleep(0.05)
+
+
+def first_kept(connection: Connection, before_ms: int, bytes_max: int) -> int:
+    """The oldest observation that stays: one that stands alone, so that those after it can be read. It goes with all that build on
+    it, when the newest of them is old. The newest such one always stays: the next is going to build on it."""
+    o = observations.c
+    first, size, newest_ms = 0, 0, None
+    query = select(o.plan, o.follows, o.at_ms, o.size).order_by(o.plan.desc())
+    for plan, follows, at_ms, bytes_ in connection.execute(query):
+        size += bytes_
+        newest_ms = at_ms if newest_ms is None else newest_ms
+        if follows is None:
+            if first and (newest_ms < before_ms or size > bytes_max):
+                break
+            first, newest_ms = plan, None
+    return first
+
+
+def forget_observations(connection: Connection, first: int) -> bool:
+    """Delete up to PIECE observations before `first`; answers whether there may be more."""
+    o = observations.c
+    # The newest of them first: what is left of them can still be read.
+    query = select(o.plan).where(o.plan < first).order_by(o.plan.desc()).limit(PIECE)
+    old = connection.execute(query).scalars().all()
+    connection.execute(delete(observations).where(observations.c.plan.in_(old)))
+    return len(old) >= PIECE
 
 
 def forget_keys(connection: Connection, before_ms: int) -> bool:

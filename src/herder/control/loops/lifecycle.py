@@ -1,4 +1,4 @@
-"""What time alone brings to workers: boots that take too long, silence, drains whose grace is over. Twice a second."""
+"""What time alone brings: boots that take too long, silence, drains whose grace is over, preemption. Twice a second."""
 
 import asyncio
 
@@ -15,6 +15,7 @@ async def run(core: Core) -> None:
         changes = Changes()
         beats = {name: min(10.0, pool.dead_after_s / 3) for name, pool in core.state.pools.items()}
         tick(core.state, changes, now_ms(), beats)
+        core.preemptor.look(core.state, changes, core.placer.holds, now_ms())
         if not changes.empty or changes.wake:
             core.workers_changed.set()
             await core.commit(changes)

@@ -7,7 +7,14 @@ import msgspec
 
 from herder.control.clock import now_ms
 from herder.control.core import Core
-from herder.control.plans import apply_plan, picture, plain_plan, record_plan
+from herder.control.plans import (
+    apply_plan,
+    note_pressure,
+    picture,
+    plain_plan,
+    record_plan,
+    remember_needs,
+)
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.engine.events import record_event
@@ -21,8 +28,11 @@ async def run(core: Core) -> None:
     last_report = b""
     while True:
         last_report = await cycle(core, last_report)
+        core.placer.planned(core.state, now_ms())
         try:
-            await asyncio.wait_for(core.demand_changed.wait(), core.settings.scale_period_s)
+            # Not `wait_for`: before Python 3.12 it forgets a cancellation that comes together with what it waits for.
+            async with asyncio.timeout(core.settings.scale_period_s):
+                await core.demand_changed.wait()
             await asyncio.sleep(core.settings.scale_settle_s)
         except TimeoutError:
             pass
@@ -33,7 +43,9 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     """One plan. An empty one is recorded only when its report says something new; answers what it said."""
     now = now_ms()
     observed = picture(core, now)
+    note_pressure(core.state, observed, now)
     plan = decide(observed, now)
+    remember_needs(core.state, plan)
     changes = Changes()
     findings = check_plan(observed, plan)
     if findings:
@@ -46,6 +58,8 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     if plan.empty and report == last_report:
         return last_report
     record_plan(core.state, changes, plan)
+    if core.recorder is not None:
+        changes.put(core.recorder.frame(observed, now))
     apply_plan(core, changes, plan, now)
     if not plan.empty:
         core.workers_changed.set()

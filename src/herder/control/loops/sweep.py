@@ -15,7 +15,6 @@ from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.driver import Driver, DriverError, Machine, NotFound
 from herder.model.ids import WorkerName
-from herder.model.plan import Reason, ReasonKind
 from herder.model.worker import WorkerState
 
 log = logging.getLogger(__name__)
@@ -54,8 +53,7 @@ async def _close_lost(
         if worker is None or state not in EXPECTED or worker.state not in EXPECTED:
             continue
         if machine is None or not machine.running:
-            reason = Reason(kind=ReasonKind.DEAD, text="its machine is gone")
-            life.terminate(core.state, changes, worker, reason, now_ms())
+            life.machine_gone(core.state, changes, worker, now_ms())
     if not changes.empty:
         core.workers_changed.set()
         await core.commit(changes)

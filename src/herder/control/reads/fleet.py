@@ -1,4 +1,4 @@
-"""Views of workers, pools, plans, events, users, and the one-look status."""
+"""Views of workers, pools, plans, events, and the one-look status."""
 
 import json
 from collections import Counter
@@ -16,7 +16,8 @@ from herder.engine.state import WorkerLife
 from herder.model.ids import PoolName, WorkerName
 from herder.model.job import JobState
 from herder.model.money import usd_text
-from herder.model.pool import PoolSpec
+from herder.model.offer import offers_of
+from herder.model.pool import PoolSpec, Template
 from herder.model.records import EventRecord
 from herder.model.resources import ZERO, Resources
 from herder.model.times import iso, iso_or_none
@@ -25,12 +26,12 @@ from herder.settings import pool_to_plain
 from herder.store import tables as t
 from herder.wire.resources import (
     EventView,
+    OfferView,
     Page,
     PlanView,
     PoolView,
     Status,
     TemplateView,
-    UserView,
     WorkerView,
 )
 
@@ -128,6 +129,8 @@ def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> W
         why_removed=json.loads(row.reason_removed).get("text", ""),
         plan=row.plan,
         handle=row.handle,
+        zone=spec.get("zone", ""),
+        spot=spec.get("spot", False),
     )
 
 
@@ -180,11 +183,28 @@ def _pool(core: Core, pool: PoolSpec, cost_pico: int) -> PoolView:
                 **template.allocatable._asdict(),
                 slots=template.slots,
                 price_per_hour_usd=usd_text(template.price_pico_per_hour),
+                offers=_offers(template),
+                gpu_model=template.gpu_model,
+                gpu_parts=template.gpu_parts,
             )
             for template in pool.templates
         ],
         settings=pool_to_plain(pool),
     )
+
+
+def _offers(template: Template) -> list[OfferView]:
+    offers = offers_of(template)
+    return [
+        OfferView(
+            zone=offer.zone,
+            spot=offer.spot,
+            price_per_hour_usd=usd_text(offer.price_pico_per_hour),
+            max_workers=offer.most,
+        )
+        for offer in offers
+        if len(offers) > 1 or offer.zone or offer.spot
+    ]
 
 
 def _queued_for(core: Core, pool: PoolName) -> int:
@@ -302,13 +322,3 @@ async def event_page(
     rows = await core.read(lambda connection: connection.execute(query).all())
     items = [event_view(row) for row in rows[:limit]]
     return Page(items=items, next=str(items[-1].sequence) if len(rows) > limit else None)
-
-
-def user_views(core: Core) -> list[UserView]:
-    costs: Counter[str] = Counter()
-    for (user, _, _), used in core.state.usage.items():
-        costs[user] += used.cost_pico
-    return [
-        UserView(name=user.name, role=user.role, weight=user.weight, cost_usd=usd_text(costs[user.name]))  # type: ignore[arg-type]
-        for user in core.directory.users.values()
-    ]

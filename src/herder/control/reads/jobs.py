@@ -160,7 +160,7 @@ def _view(core: Core, row: Row[Any]) -> JobView:
         cpu_milli=request.cpu_milli,
         memory_mib=request.memory_mib,
         disk_mib=request.disk_mib,
-        gpu=request.gpu,
+        gpu=job_class.gpus_asked,
         attempts=row.attempts,
         exit_code=row.exit_code,
         cause=row.cause,

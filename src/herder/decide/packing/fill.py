@@ -14,6 +14,10 @@ from herder.model.resources import Resources
 Pattern = list[tuple[Shape, int]]
 
 
+#: A lane so short is faster looked through than searched.
+_SHORT = 12
+
+
 class Style(NamedTuple):
     """How a bin is filled. The search tries several; everything that must agree with placement uses `PLAIN`."""
 
@@ -65,9 +69,12 @@ def fill(table: ShapeTable, kind: int, free: Resources, slots: int, style: Style
 
 def _next(lane: Lane, place: int, free: Resources, used: int) -> int:
     """The place of the first shape from there on of which something is left and fits; -1 when there is none."""
+    if len(lane) - place > _SHORT:
+        place = max(place, lane.first(free))
     for at in range(place, len(lane)):
         shape = lane[at]
-        if shape.left > used and shape.size.fits_in(free):
+        a, b, c, d = shape.size
+        if shape.left > used and a <= free[0] and b <= free[1] and c <= free[2] and d <= free[3]:
             return at
     return -1
 

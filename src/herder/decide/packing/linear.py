@@ -1,4 +1,4 @@
-"""A small linear programme: the largest `gains · x` with `rows · x <= room`, x >= 0. Called by `prices`, on a few dozen rows.
+"""A small linear programme: the largest `gains · x` with `rows · x <= room`, x >= 0. Called by `prices` and `knapsack`, on a few dozen rows.
 
 Floats, so what comes out is a hint; nothing may rely on it that is not proved again in whole numbers (`bound` does).
 """
@@ -10,6 +10,19 @@ _TINY = 1e-9
 
 def maximise(gains: Sequence[float], rows: Sequence[Sequence[float]], room: Sequence[float]) -> list[float]:
     """The x of a best or, when the steps run out, a good corner. `room` must not be negative: x = 0 is where it starts."""
+    return _solved(gains, rows, room)[0]
+
+
+def shadow_prices(
+    gains: Sequence[float], rows: Sequence[Sequence[float]], room: Sequence[float]
+) -> list[float]:
+    """For each row, what one more of its room would gain."""
+    return _solved(gains, rows, room)[1]
+
+
+def _solved(
+    gains: Sequence[float], rows: Sequence[Sequence[float]], room: Sequence[float]
+) -> tuple[list[float], list[float]]:
     width, height = len(gains), len(rows)
     table = [[*row, *(1.0 if i == j else 0.0 for j in range(height)), room[i]] for i, row in enumerate(rows)]
     goal = [-gain for gain in gains] + [0.0] * (height + 1)
@@ -29,7 +42,7 @@ def maximise(gains: Sequence[float], rows: Sequence[Sequence[float]], room: Sequ
     found = [0.0] * (width + height)
     for i, column in enumerate(basis):
         found[column] = max(0.0, table[i][-1])
-    return found[:width]
+    return found[:width], [max(0.0, value) for value in goal[width : width + height]]
 
 
 def _turn(table: list[list[float]], goal: list[float], pivot: int, column: int) -> None:

@@ -4,7 +4,7 @@ Called by `pack` with the plain worth of each item and by `search` with better p
 opens more than the limits of an offer and of its group allow.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cmp_to_key
 
@@ -15,6 +15,10 @@ from herder.model.resources import Resources
 
 #: Prices are multiplied by this, so that the worth of a small item is not lost in whole pico-USD even when all is free.
 PRICE_SCALE = 2**24
+
+#: Where small bins are preferred, an offer counts as no worse than the best down to this part of its worth for the money: prices
+#: of one family of machines are equal for each core but for rounding.
+AS_GOOD = (98, 100)
 
 #: What was filled before, by kind, free room and slots. An old answer is right as long as there are items enough for it.
 Known = dict[tuple[int, Resources, int], Pattern]
@@ -96,8 +100,10 @@ def open_bins(
     worth: Mapping[int, int],
     style: Style = PLAIN,
     keep_going: Callable[[], bool] = lambda: True,
+    finer: Set[int] = frozenset(),
 ) -> list[Run]:
-    """`worth`: by id of the shape. Takes what is placed off the table. Stops early, with a part, when told to."""
+    """`worth`: by id of the shape. Takes what is placed off the table. Stops early, with a part, when told to. `finer`: the
+    limit groups in which, of offers that are as good, the smallest is taken."""
     runs: list[Run] = []
     stale: list[Choice] = []
     # With many shapes hardly any content repeats; then an offer is looked at again only if it was good the last time.
@@ -112,6 +118,8 @@ def open_bins(
             best, seen = _best_of_all(offers, fresh)
         if best is None:
             break
+        if finer:
+            best = _smallest_as_good(best, seen, finer)
         copies = min(copies_of(best.pattern), room.of(best.offer))
         for shape, count in best.pattern:
             shape.left -= count * copies
@@ -150,6 +158,23 @@ def _best_of_stale(
             if best is None or found.better_than(best):
                 best = found
     return best, seen
+
+
+def _smallest_as_good(best: Choice, seen: Sequence[Choice], finer: Set[int]) -> Choice:
+    """Of the same group as the best, and worth as much for the money."""
+    group = best.offer.limit_group
+    if group not in finer:
+        return best
+    part, whole = AS_GOOD
+    return min(
+        (
+            each
+            for each in seen
+            if each.offer.limit_group == group
+            and each.worth * best.price * whole >= best.worth * each.price * part
+        ),
+        key=lambda each: (each.price, each.offer.size, each.offer.kind, each.offer.key),
+    )
 
 
 def _compare(a: Choice, b: Choice) -> int:

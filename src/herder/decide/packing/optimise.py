@@ -5,16 +5,18 @@ returns nothing. `improve` is a number of steps (the same answer each time) or a
 clock at the edge: the answer then depends on how far one gets). What existing bins take is left as `pack` has it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 
+from herder.decide.packing.answer import Answer, Task, cost_of, score_of
 from herder.decide.packing.bound import lower_bound
+from herder.decide.packing.configurations import Mix, mix_of_contents
 from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Packing
 from herder.decide.packing.opening import Known
 from herder.decide.packing.pack import fill_bins, first_runs, priced_worth, put_runs
-from herder.decide.packing.search import Answer, Task, cost_of, improve_answer, score_of
-from herder.decide.packing.shapes import ShapeTable
+from herder.decide.packing.search import improve_answer
+from herder.decide.packing.shapes import Shape, ShapeTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,9 @@ def optimise(
     open_bins: Sequence[BinOffer],
     group_limits: Mapping[int, int] | None = None,
     improve: Callable[[], bool] | int = 0,
+    finer: Set[int] = frozenset(),
 ) -> Optimised:
+    """`finer`: limit groups in which many small bins are preferred to few large ones that cost the same."""
     table = ShapeTable(items)
     if not table.shapes:
         return Optimised(
@@ -53,16 +57,35 @@ def optimise(
     left = [shape.left for shape in table.shapes]
     best, bound = Answer((), (sum(left), 0, 0)), 0
     if any(left):
-        best = _first(table, open_bins, limits, known)
+        best = _first(table, open_bins, limits, known, finer)
         bound = _bound(table, demand, left, best, bins, open_bins, limits)
         steps = _steps(improve) if isinstance(improve, int) else improve
         if cost_of(best.runs) > bound or best.score[0]:
             task = Task(table=table, left=left, offers=open_bins, group_limits=limits, keep_going=steps)
             task.restore()
             worth = priced_worth(table, open_bins, limits)
-            better = improve_answer(task, best, worth, bound)
-            if better.score[0] != best.score[0]:
+            proved: list[tuple[list[tuple[Shape, int]], int]] = []
+
+            def mixed(answer: Answer) -> Mix:
+                rows = _placed(table, demand, left, answer)
+                mix = mix_of_contents(
+                    rows,
+                    bins,
+                    open_bins,
+                    limits,
+                    known=answer.runs,
+                    worth=worth,
+                    enough=cost_of(answer.runs),
+                    keep_going=steps,
+                )
+                proved.append((rows, mix.bound))
+                return mix
+
+            better = improve_answer(task, best, worth, bound, mixed)
+            placed = _placed(table, demand, left, better)
+            if placed != _placed(table, demand, left, best):
                 bound = _bound(table, demand, left, better, bins, open_bins, limits)
+            bound = max(bound, *(each for rows, each in proved if rows == placed), 0)
             best = better
     return _written(table, left, best, bound)
 
@@ -73,9 +96,13 @@ def _steps(count: int) -> Callable[[], bool]:
 
 
 def _first(
-    table: ShapeTable, offers: Sequence[BinOffer], group_limits: Mapping[int, int], known: Known
+    table: ShapeTable,
+    offers: Sequence[BinOffer],
+    group_limits: Mapping[int, int],
+    known: Known,
+    finer: Set[int],
 ) -> Answer:
-    runs = first_runs(table, offers, group_limits, known)
+    runs = first_runs(table, offers, group_limits, known, finer)
     return Answer(tuple(runs), score_of(runs, sum(shape.left for shape in table.shapes)))
 
 
@@ -88,12 +115,18 @@ def _bound(
     offers: Sequence[BinOffer],
     group_limits: Mapping[int, int],
 ) -> int:
-    """For what this answer places, on bins and offers together."""
+    return lower_bound(_placed(table, demand, left, answer), bins, offers, group_limits)
+
+
+def _placed(
+    table: ShapeTable, demand: Sequence[int], left: Sequence[int], answer: Answer
+) -> list[tuple[Shape, int]]:
+    """What this answer places, on bins and offers together."""
     placed = {id(shape): all_ - new for shape, all_, new in zip(table.shapes, demand, left, strict=True)}
     for _, pattern, copies in answer.runs:
         for shape, count in pattern:
             placed[id(shape)] += count * copies
-    return lower_bound([(shape, placed[id(shape)]) for shape in table.shapes], bins, offers, group_limits)
+    return [(shape, placed[id(shape)]) for shape in table.shapes]
 
 
 def _written(table: ShapeTable, left: Sequence[int], answer: Answer, bound: int) -> Optimised:

@@ -8,7 +8,7 @@ Read `fill_bins`, then `opening.py`; one bin is filled by `fill.py`. `optimise.p
 bins and a certified bound; what it opens is filled by placement with this function.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from herder.decide.packing.fill import Pattern
 from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Opened, Packed, Packing
@@ -39,7 +39,10 @@ def pack(
     open_bins: Sequence[BinOffer] = (),
     group_limits: Mapping[int, int] | None = None,
 ) -> Packing:
-    table = ShapeTable(items)
+    groups = tuple(items)
+    if len(groups) == 1 and not open_bins:
+        return _one_group(groups[0], bins)
+    table = ShapeTable(groups)
     if not table.shapes:
         return Packing(placed=(), opened=(), unplaced=())
     known: Known = {}
@@ -48,15 +51,41 @@ def pack(
     return Packing(placed=tuple(table.placed()), opened=tuple(opened), unplaced=tuple(table.unplaced()))
 
 
+def _one_group(item: ItemGroup, bins: Sequence[Bin]) -> Packing:
+    """The same for a single group, as when one job is submitted to a fleet with room: nothing competes, so each bin in turn
+    takes what it can. One pass, and no tables."""
+    left, placed = item.count, []
+    for target in bins:
+        if left <= 0:
+            break
+        if item.allowed is not None and target.kind not in item.allowed:
+            continue
+        each = min(target.slots, item.size.how_many_in(target.free))
+        if each <= 0:
+            continue
+        full = min(target.count, left // each)
+        if full:
+            placed.append(Packed(item_key=item.key, bin_key=target.key, count=each, copies=full))
+            left -= each * full
+        if left > 0 and full < target.count:
+            placed.append(Packed(item_key=item.key, bin_key=target.key, count=left, first_copy=full))
+            left = 0
+    return Packing(placed=tuple(placed), opened=(), unplaced=((item.key, left),) if left > 0 else ())
+
+
 def first_runs(
-    table: ShapeTable, offers: Sequence[BinOffer], group_limits: Mapping[int, int], known: Known
+    table: ShapeTable,
+    offers: Sequence[BinOffer],
+    group_limits: Mapping[int, int],
+    known: Known,
+    finer: Set[int] = frozenset(),
 ) -> list[Run]:
     """New bins for what is left. Few shapes repeat, and their plain worth will do; many need the better prices."""
     if len(table.shapes) <= WINDOW:
         worth = plain_worth(table.shapes, offers)
     else:
         worth = priced_worth(table, offers, group_limits)
-    return open_new(table, offers, room_of(offers, group_limits), known, worth=worth)
+    return open_new(table, offers, room_of(offers, group_limits), known, worth=worth, finer=finer)
 
 
 def priced_worth(

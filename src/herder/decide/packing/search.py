@@ -1,17 +1,20 @@
-"""Look for a cheaper set of new bins, as long as one is let: other styles of filling, then take the worst bins apart again.
+"""Look for a cheaper set of new bins, as long as one is let: several ways to open them all, then `rebuild`.
 
 Called by `optimise` with a first answer; gives back the best one it has seen, so that more time is never worse. It has no
 clock: `keep_going` is asked before each bin and says when to stop. The order of what is tried is fixed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
-from herder.decide.packing.fill import Style
+from herder.decide.packing.answer import Answer, Task, cheaper, is_enough, score_of
+from herder.decide.packing.combine import ITEMS_A_BIN, ITEMS_MAX, combine
+from herder.decide.packing.configurations import Mix
+from herder.decide.packing.fill import Pattern, Style
 from herder.decide.packing.groups import BinOffer
 from herder.decide.packing.opening import Known, Room, Run, look, open_bins, price_of, room_of
-from herder.decide.packing.shapes import ShapeTable
-from herder.model.resources import ZERO
+from herder.decide.packing.rebuild import rebuild
+from herder.decide.packing.shapes import WINDOW
 
 #: The styles of a whole packing, good ones first.
 STYLES = (
@@ -31,53 +34,112 @@ STYLES = (
 _PAYS = 0.98
 #: And of those no more than so many, the largest first.
 _PAYING_MAX = 6
+#: Offers of the first answer that are tried item by item: no more than so many, and none with less than such a part of the cost.
+_USED_MAX = 3
+_USED_PART = 20
+#: A cost over the bound from which on contents are mixed.
+_GAP_FOR_MIX = 1.003
+#: And items in a bin, on average, beyond which there are too many contents.
+_ITEMS_A_BIN_FOR_MIX = 30
+#: Of numbers that come from floats.
+_ROUNDING = 1e-6
+#: Tries of each bin that is filled item by item.
+_TRIES = 8
 
 
-@dataclass(slots=True, kw_only=True)
-class Task:
-    """What is left for new bins, and what may be opened. `left`: how many of each shape, as they stand in the table."""
-
-    table: ShapeTable
-    left: Sequence[int]
-    offers: Sequence[BinOffer]
-    group_limits: Mapping[int, int]
-    keep_going: Callable[[], bool]
-
-    def restore(self) -> None:
-        for shape, count in zip(self.table.shapes, self.left, strict=True):
-            shape.left = count
-        self.table.renew()
-
-
-#: What is worse comes first: items that found no place, then cost, then the number of bins.
-Score = tuple[int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    runs: tuple[Run, ...]
-    score: Score
-
-
-def score_of(runs: Sequence[Run], left: int) -> Score:
-    return left, cost_of(runs), sum(copies for _, _, copies in runs)
-
-
-def cost_of(runs: Sequence[Run]) -> int:
-    return sum(offer.price_pico_per_hour * copies for offer, _, copies in runs)
-
-
-def improve_answer(task: Task, first: Answer, worth: Mapping[int, int], enough: int) -> Answer:
-    """`enough`: a cost that cannot be undercut; who reaches it may stop."""
+def improve_answer(
+    task: Task,
+    first: Answer,
+    worth: Mapping[int, int],
+    enough: int,
+    mixed: Callable[[Answer], Mix],
+) -> Answer:
+    """`enough`: a cost that cannot be undercut; who reaches it may stop. `mixed`: the contents of new bins that would be best if
+    there were parts of bins, beginning with those of an answer, and a bound."""
     best = first
-    paying = _paying(task, worth)
-    tries = [(style, paying) for style in STYLES[:3]] + [(STYLES[1], task.offers)]
-    tries += [(STYLES[0], [offer]) for offer in paying[:2]] + [(style, paying) for style in STYLES[3:]]
-    for style, offers in tries:
-        if not task.keep_going() or _is_enough(best, enough):
+    distinct = len(task.left) > WINDOW
+    for way in (_ways_of_distinct if distinct else _ways)(task, first, worth):
+        if not task.keep_going() or is_enough(best, enough):
             return best
-        best = min(best, _whole(task, worth, style, offers), key=lambda answer: answer.score)
-    return _rebuild_worst(task, best, worth, enough)
+        best = min(best, way(), key=lambda answer: answer.score)
+    if best.score[1] > enough * _GAP_FOR_MIX and sum(task.left) <= _ITEMS_A_BIN_FOR_MIX * best.score[2]:
+        mix = mixed(best)
+        enough = max(enough, mix.bound) if best.score[0] == 0 else enough
+        for rounded in _rounded(task, worth, mix.runs) if mix.runs else ():
+            best = min(best, rounded, key=lambda answer: answer.score)
+            if not task.keep_going() or is_enough(best, enough):
+                return best
+    return rebuild(task, best, worth, enough, STYLES)
+
+
+def _rounded(
+    task: Task, worth: Mapping[int, int], mix: Sequence[tuple[BinOffer, Pattern, float]]
+) -> Iterator[Answer]:
+    """The whole bins of a mix, without and with the larger parts, and the rest by several styles."""
+    for style in STYLES[:4]:
+        for part in (1.0, 0.7, 0.5):
+            task.restore()
+            room = room_of(task.offers, task.group_limits)
+            runs: list[Run] = []
+            for offer, pattern, count in sorted(
+                mix, key=lambda row: (-(row[2] % 1), row[0].kind, row[0].key)
+            ):
+                most = min((shape.left // each for shape, each in pattern), default=0)
+                copies = min(int(count + 1 - part + _ROUNDING), room.of(offer), most)
+                if copies > 0:
+                    runs.append((offer, pattern, copies))
+                    room.take(offer, copies)
+                    for shape, each in pattern:
+                        shape.left -= each * copies
+            task.table.renew()
+            yield _finished(task, worth, style, runs, room)
+
+
+def _ways_of_distinct(task: Task, first: Answer, worth: Mapping[int, int]) -> Iterator[Callable[[], Answer]]:
+    """Items that are hardly ever alike have no mix that could be kept; and the whole is dear to pack: parts of it pay more."""
+    used = _used(first)
+    found: list[Answer] = []
+
+    def combined(offers: Sequence[BinOffer]) -> Answer:
+        found.append(_combined(task, worth, offers, _TRIES))
+        return found[-1]
+
+    if used and sum(task.left) <= min(ITEMS_MAX, ITEMS_A_BIN * _bins_worth(task, worth, used[0])):
+        yield partial(combined, used)
+        if found[0].score[0] == 0 and found[0].score[1] * 100 < first.score[1] * 99:
+            return
+    yield partial(_aligned, task, worth, STYLES[1], used)
+
+
+def _ways(task: Task, first: Answer, worth: Mapping[int, int]) -> Iterator[Callable[[], Answer]]:
+    """To open all bins anew, good ones first."""
+    paying = _paying(task, worth)
+    for style in STYLES[:3]:
+        yield partial(_aligned, task, worth, style, paying)
+    yield partial(_aligned, task, worth, STYLES[1], task.offers)
+    for offer in paying[:2]:
+        yield partial(_aligned, task, worth, STYLES[0], [offer])
+    for style in STYLES[3:]:
+        yield partial(_aligned, task, worth, style, paying)
+
+
+def _bins_worth(task: Task, worth: Mapping[int, int], offer: BinOffer) -> float:
+    """How many of this offer all items are worth."""
+    whole = sum(worth[id(shape)] * count for shape, count in zip(task.table.shapes, task.left, strict=True))
+    return whole / price_of(offer)
+
+
+def _used(answer: Answer) -> list[BinOffer]:
+    """The offers for which most is paid, the largest first."""
+    paid: dict[tuple[int, int], int] = {}
+    offers: dict[tuple[int, int], BinOffer] = {}
+    for offer, _, copies in answer.runs:
+        key = offer.kind, offer.key
+        offers[key] = offer
+        paid[key] = paid.get(key, 0) + offer.price_pico_per_hour * copies
+    most = sorted(paid, key=lambda key: (-paid[key], key))[:_USED_MAX]
+    chosen = [offers[key] for key in most if paid[key] * _USED_PART >= sum(paid.values())]
+    return sorted(chosen, key=lambda offer: (-offer.price_pico_per_hour, offer.kind, offer.key))
 
 
 def _paying(task: Task, worth: Mapping[int, int]) -> list[BinOffer]:
@@ -93,93 +155,30 @@ def _paying(task: Task, worth: Mapping[int, int]) -> list[BinOffer]:
     return good[:_PAYING_MAX]
 
 
-def _is_enough(answer: Answer, enough: int) -> bool:
-    return answer.score[0] == 0 and answer.score[1] <= enough
-
-
-def _whole(task: Task, worth: Mapping[int, int], style: Style, offers: Sequence[BinOffer]) -> Answer:
-    """The offers given, and when they will not do, all of them."""
+def _aligned(task: Task, worth: Mapping[int, int], style: Style, offers: Sequence[BinOffer]) -> Answer:
     task.restore()
     room = room_of(task.offers, task.group_limits)
     runs = open_bins(task.table, offers, room, {}, worth=worth, style=style, keep_going=task.keep_going)
+    return _finished(task, worth, style, runs, room)
+
+
+def _combined(task: Task, worth: Mapping[int, int], offers: Sequence[BinOffer], tries: int) -> Answer:
+    task.restore()
+    room = room_of(task.offers, task.group_limits)
+    rows = list(zip(task.table.shapes, task.left, strict=True))
+    runs = combine(rows, offers, room, worth=worth, tries=tries, keep_going=task.keep_going)
+    for _, pattern, copies in runs:
+        for shape, count in pattern:
+            shape.left -= count * copies
+    task.table.renew()
+    return _finished(task, worth, STYLES[0], runs, room)
+
+
+def _finished(task: Task, worth: Mapping[int, int], style: Style, runs: list[Run], room: Room) -> Answer:
+    """What the chosen offers would not do, in any."""
     if any(shape.left for shape in task.table.shapes):
         runs += open_bins(
             task.table, task.offers, room, {}, worth=worth, style=style, keep_going=task.keep_going
         )
-    runs = _smaller(runs, task, room)
+    runs = cheaper(runs, task.offers, room)
     return Answer(tuple(runs), score_of(runs, sum(shape.left for shape in task.table.shapes)))
-
-
-def _smaller(runs: Sequence[Run], task: Task, room: Room) -> list[Run]:
-    """Each content in the cheapest offer that holds it, as far as the limits go."""
-    by_price = sorted(
-        task.offers, key=lambda offer: (offer.price_pico_per_hour, offer.size, offer.kind, offer.key)
-    )
-    result: list[Run] = []
-    for offer, pattern, copies in runs:
-        size, slots = ZERO, 0
-        for shape, count in pattern:
-            size, slots = size.plus(shape.size.times(count)), slots + count
-        chosen = offer
-        for other in by_price:
-            if other.price_pico_per_hour >= offer.price_pico_per_hour:
-                break
-            if (
-                size.fits_in(other.size)
-                and slots <= other.slots
-                and room.of(other) >= copies
-                and all(shape.allowed is None or other.kind in shape.allowed for shape, _ in pattern)
-            ):
-                chosen = other
-                room.take(offer, -copies)
-                room.take(other, copies)
-                break
-        result.append((chosen, pattern, copies))
-    return result
-
-
-# --- take apart and build again ---------------------------------------------------------------------------------------
-
-#: How many bins are taken apart at a time, in turn.
-_PARTS = (2, 3, 4, 6, 8, 12, 16, 24)
-
-
-def _rebuild_worst(task: Task, best: Answer, worth: Mapping[int, int], enough: int) -> Answer:
-    turn, idle = 0, 0
-    while idle < 8 * len(_PARTS) * len(STYLES) and task.keep_going() and not _is_enough(best, enough):
-        found = _rebuild(task, best, worth, turn)
-        idle = 0 if found.score < best.score else idle + 1
-        if found.score <= best.score:
-            best = found
-        turn += 1
-    return best
-
-
-def _rebuild(task: Task, answer: Answer, worth: Mapping[int, int], turn: int) -> Answer:
-    """Take the worst-filled bin apart with some others, and open bins for what was in them."""
-    ranked = sorted(
-        ((offer, pattern) for offer, pattern, copies in answer.runs for _ in range(copies)),
-        key=lambda bin_: sum(worth[id(shape)] * count for shape, count in bin_[1]) / price_of(bin_[0]),
-    )
-    size = min(len(ranked), _PARTS[turn % len(_PARTS)])
-    worst = size // 2 if turn % 3 else size
-    chosen = set(range(worst))
-    step = 1
-    while len(chosen) < size:
-        chosen.add((worst + (turn * 7919 + step * 104729)) % len(ranked))
-        step += 1
-    kept: list[Run] = [(*bin_, 1) for place, bin_ in enumerate(ranked) if place not in chosen]
-    room = room_of(task.offers, task.group_limits)
-    for offer, _, copies in kept:
-        room.take(offer, copies)
-    for shape in task.table.shapes:
-        shape.left = 0
-    for place in chosen:
-        for shape, count in ranked[place][1]:
-            shape.left += count
-    task.table.renew()
-    style = STYLES[turn % len(STYLES)]
-    runs = open_bins(task.table, task.offers, room, {}, worth=worth, style=style, keep_going=task.keep_going)
-    runs = _smaller(runs, task, room)
-    left = sum(shape.left for shape in task.table.shapes) + answer.score[0]
-    return Answer((*kept, *runs), score_of([*kept, *runs], left))

@@ -4,6 +4,7 @@ Made by `pack` for one call and thrown away after it. A shape is a (size, allowe
 cost as much as 30 items. This module never decides where anything goes.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -14,8 +15,6 @@ from herder.model.resources import Resources
 #: different; beyond it similar shapes share a lane, of which only the largest that fits competes. 48 covers common fleets.
 WINDOW = 48
 
-#: A lane holds shapes of one direction (to about a factor of two in each dimension's share of the largest) and length.
-Lane = list["Shape"]
 _DIRECTIONS = 3
 _LENGTHS = 9
 _WHOLE = 4096
@@ -34,6 +33,49 @@ class Shape:
     """(bin key, first copy, copies, items in each)."""
 
 
+class Lane(list[Shape]):
+    """Shapes of one direction (to about a factor of two in each dimension's share of the largest) and length, the long first."""
+
+    __slots__ = ("_lengths", "_ratios", "_scale")
+
+    def __init__(self, rows: Iterable[tuple[int, Shape]], scale: tuple[float, ...] = (1.0,) * 4) -> None:
+        """`rows`: each with its length, in order; `scale` turns amounts into parts of the largest."""
+        listed = list(rows)
+        super().__init__(shape for _, shape in listed)
+        self._lengths = [-length for length, _ in listed]
+        self._scale = scale
+        self._ratios = [
+            min((int(shape.size[d] * unit) / max(1, length) for length, shape in listed), default=0.0)
+            for d, unit in enumerate(scale if len(listed) > 1 else ())
+        ] or [0.0] * 4
+
+    def first(self, free: Resources) -> int:
+        """The place before which all are too long to fit into so much."""
+        # Placement runs through here for nearly every lane at every pick: no loops.
+        a, b, c, d = (
+            free[0] * self._scale[0],
+            free[1] * self._scale[1],
+            free[2] * self._scale[2],
+            free[3] * self._scale[3],
+        )
+        p, q, r, s = self._ratios
+        most = a + b + c + d + 4
+        if p * most > a + 1:
+            most = (a + 1) / p
+        if q * most > b + 1:
+            most = (b + 1) / q
+        if r * most > c + 1:
+            most = (c + 1) / r
+        if s * most > d + 1:
+            most = (d + 1) / s
+        return bisect_left(self._lengths, -most)
+
+    def forget_what_is_gone(self) -> None:
+        kept = [(-length, shape) for length, shape in zip(self._lengths, self, strict=True) if shape.left > 0]
+        self._lengths = [-length for length, _ in kept]
+        self[:] = [shape for _, shape in kept]
+
+
 class ShapeTable:
     """Shapes in an order that does not depend on the order of the groups."""
 
@@ -44,6 +86,15 @@ class ShapeTable:
         self.least = Resources(
             *(min(column) for column in zip(*(shape.size for shape in self.shapes), strict=True))
         )
+
+    @classmethod
+    def part(cls, shapes: Sequence[Shape]) -> "ShapeTable":
+        """Some shapes of another table, themselves, in the order that all tables have."""
+        self = cls(())
+        self.shapes = sorted(shapes, key=_order, reverse=True)
+        if self.shapes:
+            self.least = Resources(*map(min, zip(*(shape.size for shape in self.shapes), strict=True)))
+        return self
 
     def windows(self, kind: int) -> list[list[Lane]]:
         """The shapes that bins of this kind may hold. Those with the fewest other places to go come first, so that an
@@ -56,7 +107,9 @@ class ShapeTable:
     def forget_what_is_gone(self) -> None:
         """Shared lanes without the shapes of which nothing is left."""
         for lanes in self._lanes.values():
-            lanes[:] = [live for lane in lanes if (live := [each for each in lane if each.left > 0])]
+            for lane in lanes:
+                lane.forget_what_is_gone()
+            lanes[:] = [lane for lane in lanes if lane]
 
     def renew(self) -> None:
         """What is left has changed: lanes are made again, of the shapes of which something is left."""
@@ -73,7 +126,7 @@ class ShapeTable:
             elif kind in shape.allowed:
                 tiers.setdefault(len(shape.allowed), []).append(shape)
         return [
-            [[shape] for shape in tier] if len(tier) <= WINDOW else self._shared_lanes(tier)
+            [Lane([(0, shape)]) for shape in tier] if len(tier) <= WINDOW else self._shared_lanes(tier)
             for _, tier in sorted(tiers.items())
         ]
 
@@ -144,7 +197,8 @@ def _lanes(tier: Sequence[Shape]) -> list[Lane]:
         found.setdefault(256 * min(level, _LENGTHS) + direction, []).append((-length, place, shape))
     for lane in found.values():
         lane.sort()
-    return [[shape for _, _, shape in found[key]] for key in sorted(found)]
+    scale = tuple(_WHOLE / most for most in (m0, m1, m2, m3))
+    return [Lane([(-length, shape) for length, _, shape in found[key]], scale) for key in sorted(found)]
 
 
 def _order(shape: Shape) -> tuple[Resources, tuple[int, ...]]:

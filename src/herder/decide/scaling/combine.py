@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from herder.decide.scaling.limits import Room
 from herder.decide.scaling.offers import OfferRoom, cheapest_first
 from herder.decide.scaling.scene import PoolView
-from herder.decide.scaling.wish import Ask, Wish, workers_by_pool, workers_by_template
+from herder.decide.scaling.wish import Ask, Wish, workers_by_offer, workers_by_pool
 from herder.model.ids import PoolName
+from herder.model.offer import OfferName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +40,11 @@ def combine(
         mine = [ask for ask in asks if ask.pool == name]
         if not mine:
             continue
-        used = workers_by_template(demand, name)
+        used = workers_by_offer(demand, name)
         given, lacking = 0, []
         for ask in mine:
             most = (room.for_minimum if ask.minimum else room.workers) - made.get(name, 0)
-            wishes = _spread(
+            wishes = over_offers(
                 ask, max(0, min(ask.count, most) - given), cheapest_first(view, room.offers, used), used
             )
             top_ups += wishes
@@ -55,13 +56,16 @@ def combine(
     return Settled(wishes=(*demand, *top_ups), cut=cut)
 
 
-def _spread(ask: Ask, count: int, offers: list[OfferRoom], used: dict[str, int]) -> list[Wish]:
-    """The cheapest first, each as far as it goes."""
+def over_offers(ask: Ask, count: int, offers: list[OfferRoom], used: dict[OfferName, int]) -> list[Wish]:
+    """In their order, the cheapest first, each as far as it goes. `used` is brought up to date."""
     found = []
     for offer in offers:
-        taken = min(count, count if offer.limit is None else offer.limit - used.get(offer.template, 0))
+        taken = min(count, count if offer.limit is None else offer.limit - used.get(offer.offer, 0))
         if taken > 0:
-            found.append(Wish(pool=ask.pool, template=offer.template, count=taken, reason=ask.reason))
-            used[offer.template] = used.get(offer.template, 0) + taken
+            template, zone, spot = offer.offer
+            found.append(
+                Wish(pool=ask.pool, template=template, zone=zone, spot=spot, count=taken, reason=ask.reason)
+            )
+            used[offer.offer] = used.get(offer.offer, 0) + taken
             count -= taken
     return found

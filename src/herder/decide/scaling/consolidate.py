@@ -254,6 +254,8 @@ def _wishes(view: PoolView, worker: ObservedWorker, move: Move, packing: Packing
         Wish(
             pool=view.spec.name,
             template=view.templates[opened.offer_key].name,
+            zone=view.templates[opened.offer_key].zone,
+            spot=view.templates[opened.offer_key].spot,
             count=opened.copies,
             reason=reason,
         )

@@ -8,6 +8,7 @@ minimum, nor more workers that work than the disruption budget allows.
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 
+from herder.decide.scaling import metrics, pressure
 from herder.decide.scaling.load import Load, headroom_lack, is_empty, target_lack, wants_spare
 from herder.decide.scaling.scene import PoolView, age
 from herder.decide.scaling.triggers.spare import utilisation
@@ -169,7 +170,8 @@ def kept_for(view: PoolView, load: Load) -> Reason | None:
                 ("flips", f"target_utilisation of {use:.2f} or more"),
             ),
         )
-    return None
+    pressed = (pressure.kept_for(view, gauge) for gauge in load.gauges)
+    return next((reason for reason in pressed if reason is not None), metrics.kept_for(view, load.workers))
 
 
 def _removals(view: PoolView, now_ms: int) -> list[int]:

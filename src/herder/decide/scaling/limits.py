@@ -5,7 +5,7 @@ A limit of a pool is never exceeded for any reason; which one binds is always na
 """
 
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from herder.decide.scaling.offers import OfferRoom, all_resting, offer_rooms, pool_circuit, soonest
 from herder.decide.scaling.scene import PoolView
@@ -45,6 +45,23 @@ def room(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozenset()) ->
         binding_minimum=binding_minimum,
         offers=offers,
     )
+
+
+def without(room: Room, refused: tuple[Reason | None, ...]) -> Room:
+    """With no room for the offers (by place) that have a reason against them."""
+    offers = tuple(
+        offer if reason is None else replace(offer, limit=0, reason=reason)
+        for offer, reason in zip(room.offers, refused, strict=True)
+    )
+    limit = all_resting(offers)
+    if limit is None:
+        return replace(room, offers=offers)
+    most, binding = limit
+    if most < room.workers:
+        room = replace(room, workers=most, binding=binding)
+    if most < room.for_minimum:
+        room = replace(room, for_minimum=most, binding_minimum=binding)
+    return replace(room, offers=offers)
 
 
 def binding_for(room: Room, templates: Set[int]) -> Reason:

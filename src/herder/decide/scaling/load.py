@@ -7,6 +7,7 @@ once. Queued work has been packed before: its places count as used, so nothing i
 from collections.abc import Set
 from dataclasses import dataclass, replace
 
+from herder.decide.scaling.pressure import Gauge, rules
 from herder.decide.scaling.scene import PoolView
 from herder.model.ids import WorkerName
 from herder.model.observed import ObservedWorker
@@ -16,17 +17,29 @@ from herder.model.resources import ZERO, Resources
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """`empty`: workers with nothing to do, also after the queue was placed."""
+    """`empty`: workers with nothing to do, also after the queue was placed. `gauges`: what is really used, for pools that ask."""
 
     capacity: Resources
     used: Resources
     empty: int
+    gauges: tuple[Gauge, ...] = ()
+    workers: int = 0
 
     def without(self, worker: ObservedWorker, *, empty: bool) -> "Load":
         """Its work stays with the pool: it ends, and the like of it comes again."""
         return replace(
-            self, capacity=self.capacity.minus(worker.spec.allocatable), empty=self.empty - int(empty)
+            self,
+            capacity=self.capacity.minus(worker.spec.allocatable),
+            empty=self.empty - int(empty),
+            gauges=tuple(gauge.without(worker) for gauge in self.gauges),
+            workers=self.workers - 1,
         )
+
+    def with_more(self, size: Resources, count: int) -> "Load":
+        """Workers that are to be made."""
+        room = size.times(count)
+        gauges = tuple(gauge.with_room(room) for gauge in self.gauges)
+        return replace(self, capacity=self.capacity.plus(room), gauges=gauges, workers=self.workers + count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +63,18 @@ def load_of(
     view: PoolView, leaving: Set[WorkerName], used: Set[WorkerName], taken: Resources, *, in_flight: bool
 ) -> Load:
     """`taken`: what the queue takes of this pool. With `in_flight`, workers on their way count as if they were there."""
-    capacity, busy, empty = ZERO, taken, 0
+    capacity, busy, empty, gauges, workers = ZERO, taken, 0, list(rules(view.spec)), 0
     for worker in view.staying:
         coming = worker.state.in_flight
         if not worker.usable or worker.name in leaving or (coming and not in_flight):
             continue
         capacity = capacity.plus(worker.spec.allocatable)
+        gauges = [gauge.counting(worker) for gauge in gauges]
         if not coming:
             busy = busy.plus(worker.spec.allocatable.minus(worker.free))
         empty += is_empty(worker, used)
-    return Load(capacity=capacity, used=busy, empty=empty)
+        workers += 1
+    return Load(capacity=capacity, used=busy, empty=empty, gauges=tuple(gauges), workers=workers)
 
 
 def is_empty(worker: ObservedWorker, used: Set[WorkerName]) -> bool:
@@ -91,4 +106,4 @@ def target_lack(spec: PoolSpec, load: Load) -> Lack:
 
 
 def wants_spare(spec: PoolSpec) -> bool:
-    return spec.headroom.wanted or spec.target_utilisation is not None
+    return spec.headroom.wanted or spec.target_utilisation is not None or spec.measured or bool(spec.metrics)

@@ -5,12 +5,14 @@ Called by the planner, in two steps: `must_leave` before demand is packed (what 
 pool below its minimum; a time to live does, and the minimum trigger then asks for a successor.
 """
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from herder.decide.scaling import gradual
 from herder.decide.scaling.load import load_of
 from herder.decide.scaling.scene import PoolView, age
+from herder.decide.scaling.stock import Stock, idle_timeout_s
+from herder.decide.scaling.triggers import stock as stock_words
 from herder.model.ids import WorkerName
 from herder.model.observed import ObservedWorker
 from herder.model.plan import DrainWorker, Reason, ReasonKind
@@ -32,9 +34,9 @@ def must_leave(view: PoolView, now_ms: int) -> tuple[DrainWorker, ...]:
     if view.spec.frozen:
         return ()
     expired = [worker for worker in view.staying if _expired(worker, now_ms)]
-    remaining = [worker for worker in view.staying if worker not in expired]
-    allowed = max(_most(view), view.spec.min_workers)
-    surplus = sorted(remaining, key=_cheapest_loss)[: max(0, len(remaining) - allowed)]
+    remaining = [worker for worker in view.staying if worker not in expired] if expired else view.staying
+    too_many = len(remaining) - max(view.spec.most_workers, view.spec.min_workers)
+    surplus = sorted(remaining, key=_cheapest_loss)[:too_many] if too_many > 0 else []
     return (
         *(_drain(view, worker, _expiry_reason(worker, now_ms)) for worker in expired),
         *(_drain(view, worker, _surplus_reason(view)) for worker in sorted(surplus, key=age)),
@@ -46,9 +48,15 @@ def expired_count(view: PoolView, now_ms: int) -> int:
 
 
 def idle(
-    view: PoolView, leaving: Set[WorkerName], used: Set[WorkerName], now_ms: int, taken: Resources = ZERO
+    view: PoolView,
+    leaving: Set[WorkerName],
+    used: Set[WorkerName],
+    now_ms: int,
+    taken: Resources = ZERO,
+    stocks: Mapping[str, Stock] | None = None,
 ) -> IdleAnswer:
-    """`used`: workers that queued demand of now would use; `taken`: how much of the pool it takes."""
+    """`used`: workers that queued demand of now would use; `taken`: how much of the pool it takes; `stocks`: by template, the
+    idle workers that are worth their price."""
     if view.spec.frozen:
         return IdleAnswer()
     overdue = [
@@ -57,8 +65,9 @@ def idle(
     free_to_go = [worker for worker in overdue if worker.name not in used]
     busy = gradual.under_used(view, leaving, used, now_ms)
     candidates = [*free_to_go, *(worker for worker in busy if worker not in free_to_go)]
+    candidates, in_stock = _beyond_stock(view, leaving, used, candidates, stocks or {})
     if not candidates:
-        return IdleAnswer()
+        return IdleAnswer(held_back=in_stock)
     until = cooldown_until(view)
     if until is not None and now_ms < until:
         count, word = len(free_to_go) or len(candidates), "idle" if free_to_go else "under-used"
@@ -83,13 +92,34 @@ def idle(
             )
             for worker in sorted(chosen.going, key=age)
         ),
-        held_back=chosen.held_back,
+        held_back=(*in_stock, *chosen.held_back),
     )
 
 
+def _beyond_stock(
+    view: PoolView,
+    leaving: Set[WorkerName],
+    used: Set[WorkerName],
+    candidates: list[ObservedWorker],
+    stocks: Mapping[str, Stock],
+) -> tuple[list[ObservedWorker], tuple[Reason, ...]]:
+    """The candidates that may go, dearest and youngest first, without those that are worth their price idle; and why they stay."""
+    held: set[WorkerName] = set()
+    reasons = []
+    empties = stock_words.empties_of(view, leaving, used) if stocks else {}
+    for template, stock in stocks.items():
+        idle_now = [worker for worker in empties.get(template, ()) if worker.state is WorkerState.READY]
+        names = {worker.name for worker in idle_now}
+        mine = sorted((each for each in candidates if each.name in names), key=_dearest_youngest)
+        staying = mine[max(0, len(idle_now) - stock.count) :]
+        if staying:
+            held |= {worker.name for worker in staying}
+            reasons.append(stock_words.kept(view, template, stock, len(idle_now)))
+    return [worker for worker in candidates if worker.name not in held], tuple(reasons)
+
+
 def _most(view: PoolView) -> int:
-    live = view.spec.max_live_workers
-    return view.spec.max_workers if live is None else min(view.spec.max_workers, live)
+    return view.spec.most_workers
 
 
 def _expired(worker: ObservedWorker, now_ms: int) -> bool:
@@ -100,9 +130,14 @@ def _overdue(view: PoolView, worker: ObservedWorker, now_ms: int) -> bool:
     """Idle for the pool's timeout. Standing workers stay until they expire, cordoned ones until a person decides."""
     if worker.state is not WorkerState.READY or worker.standing or worker.cordoned:
         return False
-    if worker.idle_since_ms is None or worker.live_attempts > 0 or view.spec.idle_timeout_s is None:
+    timeout_s = _timeout_s(view, worker)
+    if worker.idle_since_ms is None or worker.live_attempts > 0 or timeout_s is None:
         return False
-    return now_ms - worker.idle_since_ms >= int(view.spec.idle_timeout_s * 1000)
+    return now_ms - worker.idle_since_ms >= int(timeout_s * 1000)
+
+
+def _timeout_s(view: PoolView, worker: ObservedWorker) -> float | None:
+    return idle_timeout_s(view.spec, view.history.boot_s, worker.spec.price_pico_per_hour)
 
 
 def cooldown_until(view: PoolView) -> int | None:
@@ -147,6 +182,6 @@ def _surplus_reason(view: PoolView) -> Reason:
 
 def _idle_reason(view: PoolView, worker: ObservedWorker, now_ms: int) -> Reason:
     idle_s = (now_ms - (worker.idle_since_ms or now_ms)) // 1000
-    limit = view.spec.idle_timeout_s or 0.0
+    limit = _timeout_s(view, worker) or 0.0
     text = f"{worker.name} has had nothing to do for {idle_s} s, the limit is {limit:g} s, and nothing queued needs it"
     return Reason(kind=ReasonKind.IDLE, text=text, evidence=(("idle_s", idle_s), ("idle_timeout_s", limit)))

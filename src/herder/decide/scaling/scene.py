@@ -6,19 +6,23 @@ so that the steps need not care. It draws no conclusions.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 from herder.decide.matching import Kinds, kind_of_template, kind_of_worker
+from herder.decide.quota_reasons import HeldBack, within_quotas
 from herder.model.ids import PoolName, WorkerName
+from herder.model.metric import Metric, MetricReading
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
-from herder.model.offer import OfferMemory
-from herder.model.pool import PoolSpec, Template
+from herder.model.offer import Offer, OfferKey, OfferMemory, offers_of
+from herder.model.pool import PoolSpec
+from herder.model.pressure import FRESH_MS
 from herder.model.schedule import Window, limits_in_force
 from herder.model.worker import WorkerState
 
 _LEAVING = frozenset({WorkerState.DRAINING, WorkerState.TERMINATING})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PoolView:
     """One pool and its workers that have not ended, oldest first."""
 
@@ -26,19 +30,21 @@ class PoolView:
     """With the minimum and maximum that are in force now."""
     history: PoolHistory
     workers: tuple[ObservedWorker, ...]
-    templates: tuple[Template, ...]
-    """By name."""
+    templates: tuple[Offer, ...]
+    """As they are sold, each in each zone, spot and on-demand: by name."""
     memories: tuple[OfferMemory | None, ...] = ()
     """Beside `templates`."""
     window: Window | None = None
     """The scheduled window that sets the minimum now."""
+    metrics: tuple[tuple[Metric, MetricReading | None], ...] = ()
+    """With what was read last; a value that is too old is none."""
 
-    @property
+    @cached_property
     def staying(self) -> tuple[ObservedWorker, ...]:
         """Not on their way out. A worker that drains counts against the maximum and for nothing else."""
         return tuple(worker for worker in self.workers if worker.state not in _LEAVING)
 
-    @property
+    @cached_property
     def in_flight(self) -> int:
         return sum(worker.state.in_flight for worker in self.workers)
 
@@ -53,9 +59,11 @@ class Scene:
 
     pools: tuple[PoolView, ...]
     queue: tuple[QueuedClass, ...]
+    """Jobs that may start, quotas permitting."""
     kinds: Kinds
     template_kinds: Mapping[PoolName, tuple[int, ...]]
     worker_kinds: Mapping[WorkerName, int]
+    held_back: tuple[HeldBack, ...] = ()
 
     def pool(self, name: PoolName) -> PoolView:
         return next(view for view in self.pools if view.spec.name == name)
@@ -95,45 +103,74 @@ def survey(observed: Observed, now_ms: int) -> Scene:
         )
         for view in pools
     }
-    worker_kinds = {
-        worker.name: kinds.number(kind_of_worker(view.spec, worker.spec.labels, worker.spec.taints))
-        for view in pools
-        for worker in view.workers
-    }
-    waiting = (queued for queued in observed.queued if queued.count > 0)
+    worker_kinds = {worker.name: number for view in pools for worker, number in _numbered(view, kinds)}
+    waiting, held_back = within_quotas(observed)
     return Scene(
         pools=pools,
         queue=tuple(sorted(waiting, key=lambda queued: queued.class_id)),
+        held_back=held_back,
         kinds=kinds,
         template_kinds=template_kinds,
         worker_kinds=worker_kinds,
     )
 
 
+def _numbered(view: PoolView, kinds: Kinds) -> Iterator[tuple[ObservedWorker, int]]:
+    """The workers of a pool with their kinds: most look alike, so each look is worked out once."""
+    numbers: dict[object, int] = {}
+    for worker in view.workers:
+        looks = (worker.spec.labels, worker.spec.taints)
+        number = numbers.get(looks)
+        if number is None:
+            number = numbers[looks] = kinds.number(kind_of_worker(view.spec, *looks))
+        yield worker, number
+
+
 def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
     by_pool: dict[PoolName, list[ObservedWorker]] = {}
     for worker in sorted(observed.workers, key=age):
         if not worker.state.ended:
-            by_pool.setdefault(worker.spec.pool, []).append(worker)
+            by_pool.setdefault(worker.spec.pool, []).append(_fresh(worker, now_ms))
     history, windows = dict(observed.history), dict(observed.windows)
-    memories = {
-        (memory.key.pool, memory.key.template, memory.key.driver): memory for memory in observed.offers
-    }
+    memories = {memory.key: memory for memory in observed.offers}
+    read = {(reading.pool, reading.metric): reading for reading in observed.metrics}
     views = []
     for wanted in sorted(observed.pools, key=lambda spec: spec.name):
         spec, window = in_force(wanted, windows.get(wanted.name, ()), now_ms)
-        templates = tuple(sorted(spec.templates, key=lambda template: template.name))
+        sold = (offer for template in spec.templates for offer in offers_of(template))
+        templates = tuple(sorted(sold, key=lambda offer: (offer.name, not offer.spot, offer.zone)))
         views.append(
             PoolView(
                 spec=spec,
                 history=history.get(spec.name, PoolHistory()),
                 workers=tuple(by_pool.get(spec.name, ())),
                 templates=templates,
-                memories=tuple(memories.get((spec.name, each.name, spec.driver)) for each in templates),
+                memories=tuple(memories.get(_key(spec, each)) for each in templates),
                 window=window,
+                metrics=tuple(
+                    (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
+                    for metric in spec.metrics
+                ),
             )
         )
     return tuple(views)
+
+
+def _fresh(worker: ObservedWorker, now_ms: int) -> ObservedWorker:
+    """An old sample is no sample."""
+    if worker.use is None or now_ms - worker.use.at_ms <= FRESH_MS:
+        return worker
+    return replace(worker, use=None)
+
+
+def _key(spec: PoolSpec, offer: Offer) -> OfferKey:
+    return OfferKey(pool=spec.name, template=offer.name, driver=spec.driver, zone=offer.zone, spot=offer.spot)
+
+
+def _not_older(keep_s: float, reading: MetricReading | None, now_ms: int) -> MetricReading | None:
+    if reading is None or reading.at_ms is None or now_ms - reading.at_ms <= keep_s * 1000:
+        return reading
+    return replace(reading, value=None)
 
 
 def in_force(spec: PoolSpec, windows: tuple[Window, ...], now_ms: int) -> tuple[PoolSpec, Window | None]:
@@ -147,13 +184,14 @@ def in_force(spec: PoolSpec, windows: tuple[Window, ...], now_ms: int) -> tuple[
 def age(worker: ObservedWorker) -> tuple[int, int, int, str]:
     """Sorts the oldest first, and the workers of one plan in the order in which it made them: they are filled in the
     order in which they were planned, and so what was planned to fit does fit."""
-    ordinal = worker.name.rpartition("-")[2]
-    return (
-        worker.requested_at_ms,
-        worker.spec.plan,
-        int(ordinal) if ordinal.isdecimal() else 0,
-        worker.name,
-    )
+    return worker.requested_at_ms, worker.spec.plan, _ordinal(worker.spec.name), worker.spec.name
+
+
+@lru_cache(maxsize=20_000)
+def _ordinal(name: WorkerName) -> int:
+    """The number at its end; 0 when there is none."""
+    ordinal = name.rpartition("-")[2]
+    return int(ordinal) if ordinal.isdecimal() else 0
 
 
 def oldest_first(views: Iterable[PoolView]) -> list[ObservedWorker]:

@@ -1,13 +1,13 @@
-"""From a template to the full specification of a worker. Used by the planner and by a scale request made by hand."""
+"""From an offer to the full specification of a worker. Used by the planner and by a scale request made by hand."""
 
+from herder.decide.matching import template_labels
 from herder.model.ids import PlanNumber, worker_name
-from herder.model.pool import PoolSpec, Template
+from herder.model.offer import Offer
+from herder.model.pool import PoolSpec
 from herder.model.worker import WorkerSpec
 
 
-def worker_spec(
-    pool: PoolSpec, template: Template, plan: PlanNumber, ordinal: int, reason: str
-) -> WorkerSpec:
+def worker_spec(pool: PoolSpec, template: Offer, plan: PlanNumber, ordinal: int, reason: str) -> WorkerSpec:
     """The `ordinal`-th worker of a plan in this pool; labels of the template win over the pool's."""
     return WorkerSpec(
         name=worker_name(pool.name, plan, ordinal),
@@ -17,8 +17,10 @@ def worker_spec(
         allocatable=template.allocatable,
         slots=template.slots,
         price_pico_per_hour=template.price_pico_per_hour,
-        labels=tuple(sorted({**dict(pool.labels), **dict(template.labels)}.items())),
+        labels=template_labels(pool, template),
         taints=pool.taints,
+        zone=template.zone,
+        spot=template.spot,
         plan=plan,
         reason=reason,
     )

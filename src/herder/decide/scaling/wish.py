@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from herder.model.ids import PoolName
+from herder.model.offer import OfferName
 from herder.model.plan import Reason
 
 
@@ -12,6 +13,12 @@ class Wish:
     template: str
     count: int
     reason: Reason
+    zone: str = ""
+    spot: bool = False
+
+    @property
+    def offer(self) -> OfferName:
+        return OfferName(self.template, self.zone, self.spot)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +31,14 @@ class Ask:
     minimum: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a trigger asks for, and what it has to say although it asks for nothing."""
+
+    asks: tuple[Ask, ...] = ()
+    notes: tuple[Reason, ...] = ()
+
+
 def workers_by_pool(wishes: tuple[Wish, ...]) -> dict[PoolName, int]:
     result: dict[PoolName, int] = {}
     for wish in wishes:
@@ -31,9 +46,9 @@ def workers_by_pool(wishes: tuple[Wish, ...]) -> dict[PoolName, int]:
     return result
 
 
-def workers_by_template(wishes: tuple[Wish, ...], pool: PoolName) -> dict[str, int]:
-    result: dict[str, int] = {}
+def workers_by_offer(wishes: tuple[Wish, ...], pool: PoolName) -> dict[OfferName, int]:
+    result: dict[OfferName, int] = {}
     for wish in wishes:
         if wish.pool == pool:
-            result[wish.template] = result.get(wish.template, 0) + wish.count
+            result[wish.offer] = result.get(wish.offer, 0) + wish.count
     return result

@@ -70,6 +70,9 @@ class PretendDriver:
         if key not in machines:
             if len(machines) >= self._settings.machines_most:
                 raise OutOfCapacity(f"{self.name} has no room for more than {len(machines)} machines")
+            if not self.world.sells(spec.zone, spec.spot, self._settings.spot_machines_most):
+                market = "spot" if spec.spot else "on-demand"
+                raise OutOfCapacity(f"{self.name} has no {market} machines left in zone {spec.zone or 'any'}")
             self.world.made += 1
             machines[key] = PretendMachine(
                 spec=spec,

@@ -14,6 +14,8 @@ class PretendSettings:
     """Boot times vary by up to this share either way; which worker gets which is derived from its name, so runs repeat."""
     machines_most: int = 10_000
     """The provider's capacity: above it `create` raises OutOfCapacity."""
+    spot_machines_most: int = 10_000
+    """Spot machines that each zone holds: above it `create` raises OutOfCapacity, until one goes."""
     start_data_folder: Path | None = None
     """Where the start data of each machine is written (`WORKER.json`, mode 0600, with its activation token), so that another
     process can play the agents. For the bench and tests; None: nowhere."""

@@ -52,6 +52,8 @@ class PretendWorld:
         self.faults: list[Fault] = []
         self.calls: list[tuple[int, str, str]] = []
         """(time, verb, worker) of every call, also of failed ones; the newest 10,000."""
+        self.sold_out: set[tuple[str, bool]] = set()
+        """(zone, spot) of which no machine can be had now."""
         self.made = 0
         self.lock = threading.RLock()
 
@@ -65,6 +67,22 @@ class PretendWorld:
         """The machine is gone, as when a provider takes a spot machine back."""
         for key in [key for key in self.machines if key[1] == worker]:
             del self.machines[key]
+
+    def sells(self, zone: str, spot: bool, spot_most: int) -> bool:
+        """Whether one more can be had. `spot_most`: how many spot machines a zone holds."""
+        there = sum((each.spec.zone, each.spec.spot) == (zone, True) for each in self.machines.values())
+        return (zone, spot) not in self.sold_out and (not spot or there < spot_most)
+
+    def interrupt(self, zone: str) -> list[WorkerName]:
+        """Take all spot machines of the zone back, and sell no spot there until `sold_out` is changed."""
+        with self.lock:
+            self.sold_out.add((zone, True))
+            gone = [
+                key for key, each in self.machines.items() if (each.spec.zone, each.spec.spot) == (zone, True)
+            ]
+            for key in gone:
+                del self.machines[key]
+            return [worker for _, worker in gone]
 
     def halt(self, worker: str) -> None:
         """The machine is off but still there, and still costs."""

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from herder.control.placing import Placer
-from herder.control.plans import observe, record_plan
+from herder.control.plans import observe, record_plan, remember_needs
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.engine.attempt import ended
 from herder.engine.batch import add_jobs
 from herder.engine.state import EngineState, WorkerLife
-from herder.engine.worker import activated, claim, create_failed, drain, terminate, terminated
+from herder.engine.worker import activated, claim, create_failed, drain, machine_gone, terminate, terminated
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import JobClass, RetryPolicy
@@ -23,7 +23,7 @@ from herder.model.money import PICO_PER_USD, PicoUsd
 from herder.model.observed import Observed
 from herder.model.offer import FailureCause
 from herder.model.plan import CreateWorker, Plan, Reason, ReasonKind
-from herder.model.pool import PoolSpec, Template
+from herder.model.pool import PoolSpec, SpotUse, Template
 from herder.model.resources import Resources
 from herder.model.worker import WorkerState
 from herder.simulate.world import PolicyFault, Worker, World
@@ -34,6 +34,8 @@ BEGIN_MS = 1_000_000_000_000
 SCALE_PERIOD_S = 1.0
 #: With jobs waiting and nothing to be done about it, the planner is asked again after so long.
 STUCK_S = 60.0
+#: Where idle workers are weighed against waiting, at the latest after so long: a worker is kept for minutes to hours.
+LOOK_MS = 120_000
 #: The world does interrupted work again for as long as it takes, so that policies can be compared.
 UNTIL_DONE = RetryPolicy(attempts_max=10**9)
 
@@ -66,6 +68,7 @@ class Herder:
         max_workers: int = 100_000,
         new_per_cycle: int = 10,
         min_workers: int = 0,
+        wait_worth: int | None = None,
     ) -> None:
         if min_workers > max_workers:
             raise ValueError(
@@ -75,8 +78,9 @@ class Herder:
         self.max_workers = max_workers
         self.new_per_cycle = new_per_cycle
         self.min_workers = min_workers
+        self.wait_worth = wait_worth
         self.state = EngineState()
-        self.placer = Placer()
+        self.placer = Placer(sampling=False)
         self.machines: dict[WorkerName, Worker] = {}
         self.names: dict[int, WorkerName] = {}
         """By the world's number."""
@@ -86,6 +90,12 @@ class Herder:
         self._classes: dict[tuple[str, int], ClassId] = {}
         self._templates: dict[str, int] = {}
         self._idle_names: set[WorkerName] = set()
+        self._settled: tuple[object, ...] | None = None
+        """The queue and the fleet of which the last plan said that all that waits has its place in flight."""
+        self.plans_always = False
+        """Plan also where nothing can come of it: for the test that nothing does."""
+        self._look_ms = 0
+        """Where idle workers are weighed: when they are looked at again though nothing happens."""
 
     def decide_now(self, world: World) -> float | None:
         if not self.state.pools:
@@ -94,7 +104,8 @@ class Herder:
         self._report(world, changes, now_ms)
         self._submit(world, changes, now_ms)
         self._place(world, now_ms)
-        plan = self._plan(world, now_ms) if self._worth_planning(now_ms) else None
+        plan = self._plan(world, now_ms) if self._worth_planning(world, now_ms) else None
+        self.placer.planned(self.state, now_ms)
         self.state.dirty_workers.clear()
         self.state.dirty_usage.clear()
         return self._wake_s(world, plan)
@@ -125,8 +136,7 @@ class Herder:
             self._idle_names.add(life.spec.name)
         for worker in world.lost:
             life = state.workers[self.names.pop(worker.number)]
-            reason = Reason(kind=ReasonKind.DEAD, text="interrupted")
-            terminate(state, changes, life, reason, now_ms)
+            machine_gone(state, changes, life, now_ms)
             terminated(state, changes, life, now_ms)
             del self.machines[life.spec.name]
 
@@ -163,11 +173,49 @@ class Herder:
             self._idle_names.discard(name)
             world.place(self.indexes[JobId(record.job_id)], self.machines[name])
 
-    def _worth_planning(self, now_ms: int) -> bool:
-        """A server plans every second; in between nothing changes but the time, which matters to idle workers only."""
-        if any(queue.count for queue in self.state.queues.values()) or not self.state.workers:
+    def _worth_planning(self, world: World, now_ms: int) -> bool:
+        """A server plans every second; in between nothing changes but the time, which matters to idle workers only. While all
+        that waits has its place on workers in flight and fits on no other, jobs that come and find room, or end and make too
+        little, change nothing of the packing either. Where idle workers are weighed, it also matters that jobs came."""
+        waits = any(queue.count for queue in self.state.queues.values())
+        if not waits or world.readied or world.lost:
+            self._settled = None
+        if not self.state.workers or (waits and (self.plans_always or not self._still_settled(world))):
+            return True
+        if self.wait_worth is not None and (world.arrived or now_ms >= self._look_ms):
             return True
         return self._next_idle_ms() <= now_ms
+
+    def _still_settled(self, world: World) -> bool:
+        """Same queue, same fleet, and no worker on which a job ended now has room for anything that waits."""
+        if self._settled is None or self._settled != self._queue_and_fleet():
+            return False
+        state = self.state
+        requests = {
+            state.classes[class_id].request for class_id, queue in state.queues.items() if queue.count
+        }
+        for worker in world.freed:
+            life = state.workers.get(self.names.get(worker.number, WorkerName("")))
+            if life is not None and any(request.fits_in(life.free) for request in requests):
+                return False
+        return True
+
+    def _queue_and_fleet(self) -> tuple[object, ...]:
+        state = self.state
+        return state.fleet_version, *(
+            (number, queue.count) for number, queue in state.queues.items() if queue.count
+        )
+
+    def _all_in_flight(self, plan: Plan) -> bool:
+        """Whether every job that waits found its place, and on no worker that is ready."""
+        state = self.state
+        if not plan.empty or plan.unplaced:
+            return False
+        if any(report.desired != report.actual + report.in_flight for report in plan.pools):
+            return False
+        waiting = [state.classes[class_id].request for class_id, queue in state.queues.items() if queue.count]
+        ready = [life.free for life in state.workers.values() if life.state is WorkerState.READY]
+        return not any(request.fits_in(free) for request in set(waiting) for free in ready)
 
     def _next_idle_ms(self) -> int:
         since = [
@@ -175,14 +223,21 @@ class Herder:
             for name in self._idle_names
             if (life := self.state.workers.get(name)) is not None and life.idle_since_ms is not None
         ]
-        return min(since) + int(self.idle_s * 1000) if since else 2**62
+        if not since or self.wait_worth is not None:
+            return self._look_ms if since else 2**62
+        return min(since) + int(self.idle_s * 1000)
 
     def _plan(self, world: World, now_ms: int) -> Plan:
+        self._look_ms = now_ms + LOOK_MS
         observed = observe(self.state, now_ms, self.placer.run_times.guess)
         plan = decide(observed, now_ms)
+        remember_needs(self.state, plan)
         if self.on_plan is not None:
             self.on_plan(observed, plan)
+        self._settled = None
         if plan.empty:
+            if self._all_in_flight(plan):
+                self._settled = self._queue_and_fleet()
             return plan
         findings = check_plan(observed, plan)
         if findings:
@@ -241,6 +296,8 @@ class Herder:
                 allocatable=_resources(world, world.sizes[number]),
                 price_pico_per_hour=PicoUsd(round(template.price * PICO_PER_USD)),
                 slots=1_000_000,
+                spot=SpotUse.YES if template.spot else SpotUse.NO,
+                spot_price_pico_per_hour=PicoUsd(round(template.price * PICO_PER_USD)),
             )
             for number, template in enumerate(world.templates)
         )
@@ -248,10 +305,17 @@ class Herder:
             name=POOL,
             templates=templates,
             min_workers=self.min_workers,
-            max_workers=self.max_workers,
+            max_workers=self._most(world),
             new_workers_per_cycle=self.new_per_cycle,
             idle_timeout_s=float(self.idle_s),
+            wait_worth=self.wait_worth,
         )
+
+    def _most(self, world: World) -> int:
+        """Where every template has a quota, the pool's owner knows what they come to."""
+        quotas = [template.most for template in world.templates if template.most is not None]
+        known = len(quotas) == len(world.templates)
+        return max(self.min_workers, min(self.max_workers, sum(quotas))) if known else self.max_workers
 
 
 def _resources(world: World, packed: int) -> Resources:

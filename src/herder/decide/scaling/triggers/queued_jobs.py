@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from herder.decide.packing.optimise import Optimised, optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.scaling.limits import Room
-from herder.decide.scaling.scene import Scene, oldest_first
+from herder.decide.scaling.scene import PoolView, Scene, oldest_first
 from herder.decide.scaling.wish import Wish
 from herder.model.ids import ClassId, PoolName, WorkerName
 from herder.model.observed import ObservedWorker, QueuedClass
@@ -64,7 +64,8 @@ def ask(scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName]) 
     bins = [_bin(scene, key, worker) for key, worker in enumerate(workers)]
     offers = _offers(scene, rooms)
     limits = {number: rooms[view.spec.name].workers for number, view in enumerate(scene.pools)}
-    found = _cheapest(items, bins, offers, limits)
+    finer = small_workers_preferred(scene.pools, rooms)
+    found = _cheapest(items, bins, offers, limits, finer)
     cost, bound = _in_money(scene, found, items, bins, offers, limits)
     packing = found.packing
     held, beyond = _without_limits(scene, dict(packing.unplaced))
@@ -76,6 +77,18 @@ def ask(scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName]) 
         taken=_taken(scene, workers, packing),
         cost_pico_per_hour=cost,
         bound_pico_per_hour=bound,
+    )
+
+
+def small_workers_preferred(views: Sequence[PoolView], rooms: Mapping[PoolName, Room]) -> frozenset[int]:
+    """The places of the pools that take many small workers rather than few large ones of the same price. A small one is empty
+    and gone as soon as its few jobs have ended; a large one lives as long as its longest. But where workers are counted, large
+    ones hold more: it is done only as long as half of the maximum stays free whatever this plan makes."""
+    return frozenset(
+        place
+        for place, view in enumerate(views)
+        if len(view.templates) > 1
+        and 2 * (len(view.workers) + rooms[view.spec.name].workers) <= view.spec.most_workers
     )
 
 
@@ -107,15 +120,16 @@ def _cheapest(
     bins: Sequence[Bin],
     offers: Sequence[BinOffer],
     group_limits: Mapping[int, int],
+    finer: Set[int],
 ) -> Optimised:
     """The cheaper workers, if placement will find room on them for the same jobs: it fills workers in its own way, and a
     plan that has been applied must need no other plan."""
-    plain = optimise(items, bins, open_bins=offers, group_limits=group_limits)
+    plain = optimise(items, bins, open_bins=offers, group_limits=group_limits, finer=finer)
     workers = sum(opened.copies for opened in plain.packing.opened)
     if workers < IMPROVE_FROM_WORKERS or plain.gap < IMPROVE_FROM_GAP:
         return plain
     steps = min(IMPROVE_STEPS_MAX, IMPROVE_WORK // max(1, len(items) * len(offers)))
-    better = optimise(items, bins, open_bins=offers, group_limits=group_limits, improve=steps)
+    better = optimise(items, bins, open_bins=offers, group_limits=group_limits, improve=steps, finer=finer)
     by_key = {(offer.kind, offer.key): offer for offer in offers}
     made = [
         Bin(key=len(bins), kind=opened.kind, free=offer.size, slots=offer.slots, count=opened.copies)
@@ -206,7 +220,16 @@ def _wishes(scene: Scene, packing: Packing) -> tuple[Wish, ...]:
         reason = Reason(
             kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", served), ("workers", opened.copies))
         )
-        wishes.append(Wish(pool=pool, template=template.name, count=opened.copies, reason=reason))
+        wishes.append(
+            Wish(
+                pool=pool,
+                template=template.name,
+                zone=template.zone,
+                spot=template.spot,
+                count=opened.copies,
+                reason=reason,
+            )
+        )
     return tuple(wishes)
 
 

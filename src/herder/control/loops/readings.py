@@ -1,0 +1,95 @@
+"""The readings loop: asks for the custom metrics of all pools, each at its own pace, and keeps what was answered last.
+
+A try that fails leaves the value before and says why; the planner knows how long that may be used. It decides nothing.
+"""
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+
+import httpx
+
+from herder.control.clock import monotonic_s, now_ms
+from herder.control.core import Core
+from herder.control.prometheus import NoValue, query
+from herder.model.ids import PoolName
+from herder.model.metric import Metric, MetricReading
+
+#: How often it looks what is due: a metric is read at most this late.
+LOOK_S = 0.25
+#: Queries under way at a time, over all sources: what waits is asked for a little later.
+QUERIES_AT_A_TIME = 8
+
+_Key = tuple[PoolName, str]
+
+
+async def run(core: Core) -> None:
+    due: dict[_Key, tuple[Metric, float]] = {}
+    places = asyncio.Semaphore(QUERIES_AT_A_TIME)
+    while not _wanted(core):
+        await asyncio.sleep(LOOK_S)  # an HTTP client is made only where one is needed
+    async with (
+        httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=None) as client,
+        asyncio.TaskGroup() as queries,
+    ):
+        under_way: set[_Key] = set()
+        while True:
+            wanted = _wanted(core)
+            _forget(core, due, wanted)
+            for key, metric in wanted.items():
+                before, at_s = due.get(key, (metric, 0.0))
+                if key not in under_way and (before != metric or monotonic_s() >= at_s):
+                    due[key] = metric, monotonic_s() + metric.every_s
+                    under_way.add(key)
+                    task = queries.create_task(_read(core, client, places, key, metric))
+                    task.add_done_callback(partial(_over, under_way, key))
+            await asyncio.sleep(LOOK_S)
+
+
+def _over(under_way: set[_Key], key: _Key, _task: "asyncio.Task[None]") -> None:
+    under_way.discard(key)
+
+
+def _wanted(core: Core) -> dict[_Key, Metric]:
+    return {
+        (name, metric.name): metric
+        for name, pool in sorted(core.state.pools.items())
+        for metric in pool.metrics
+    }
+
+
+def _forget(core: Core, due: dict[_Key, tuple[Metric, float]], wanted: dict[_Key, Metric]) -> None:
+    """What is kept is bounded by what is configured; a query that was changed has no value yet."""
+    for key in [key for key, (metric, _) in due.items() if wanted.get(key) != metric]:
+        core.state.readings.pop(key, None)
+        if key not in wanted:
+            del due[key]
+
+
+async def _read(
+    core: Core, client: httpx.AsyncClient, places: asyncio.Semaphore, key: _Key, metric: Metric
+) -> None:
+    source = next((each for each in core.settings.metric_sources if each.name == metric.source), None)
+    pool, name = key
+    value, fault = None, ""
+    try:
+        if source is None:
+            raise NoValue(
+                f"this server has no metric source {metric.source!r}; write it under metric_sources"
+            )
+        async with places:
+            value = await query(client, source, metric.query)
+    except NoValue as error:
+        fault = str(error)
+    now_wanted = core.state.pools.get(pool)
+    if now_wanted is None or metric not in now_wanted.metrics:
+        return  # it was changed or removed meanwhile
+    before = core.state.readings.get(key, MetricReading(pool=pool, metric=name))
+    after = (
+        replace(before, fault=fault)
+        if value is None
+        else MetricReading(pool=pool, metric=name, value=value, at_ms=now_ms())
+    )
+    core.state.readings[key] = after
+    if (after.value, after.fault) != (before.value, before.fault):
+        core.demand_changed.set()

@@ -1,0 +1,81 @@
+"""Views of users and projects: quota, what is held of it, what is borrowed, what waits."""
+
+from collections import Counter
+
+from herder.control.core import Core
+from herder.decide.quota_rooms import Rooms, open_rooms
+from herder.model.ids import UserName
+from herder.model.money import usd_text
+from herder.model.sharing import NOTHING, Amounts, Limits, ProjectQuota
+from herder.wire.resources import ProjectView, UserView
+
+
+def user_views(core: Core) -> list[UserView]:
+    """Everybody who is known, by name as they were made; what they hold is over all projects."""
+    costs: Counter[str] = Counter()
+    for (user, _, _), usage in core.state.usage.items():
+        costs[user] += usage.cost_pico
+    held: dict[UserName, Amounts] = {}
+    for (name, _), amounts in core.state.held.items():
+        held[name] = held.get(name, NOTHING).plus(amounts)
+    quotas = {each.user: each.limits for each in core.state.sharing.users}
+    return [
+        UserView(
+            name=user.name,
+            role=user.role,  # type: ignore[arg-type]
+            weight=user.weight,
+            cost_usd=usd_text(costs[user.name]),
+            quota=_limits(quotas.get(UserName(user.name), Limits())),
+            used=held.get(UserName(user.name), NOTHING)._asdict(),
+        )
+        for user in core.directory.users.values()
+    ]
+
+
+def project_views(core: Core) -> list[ProjectView]:
+    """Those with a quota, and those with jobs that run or wait, by name."""
+    state = core.state
+    rooms = open_rooms(state.sharing, state.held)
+    used: dict[str, Amounts] = {}
+    for (_, name), amounts in state.held.items():
+        used[name] = used.get(name, NOTHING).plus(amounts)
+    waiting: Counter[str] = Counter()
+    for class_id, queue in state.queues.items():
+        if queue.count:
+            waiting[state.classes[class_id].project] += queue.count
+    costs: Counter[str] = Counter()
+    for (_, name, _), usage in state.usage.items():
+        costs[name] += usage.cost_pico
+    names = sorted({*rooms.projects, *used, *waiting})
+    return [_project(name, rooms, used.get(name, NOTHING), waiting[name], costs[name]) for name in names]
+
+
+def _project(name: str, rooms: Rooms, used: Amounts, waiting: int, cost_pico: int) -> ProjectView:
+    project = rooms.projects.get(name)
+    quota = project.quota if project is not None else ProjectQuota(name=name)
+    room = rooms.of_project(name)
+    return ProjectView(
+        name=name,
+        cohort=quota.cohort,
+        nominal_quota=_limits(quota.nominal),
+        borrowing_limit=_limits(quota.borrowing_limit),
+        lending_limit=_limits(quota.lending_limit),
+        used=used._asdict(),
+        borrowed=_limited(project.borrowed, quota.nominal) if project is not None else {},
+        may_start=_limited(room, quota.nominal),
+        queued_jobs=waiting,
+        cost_usd=usd_text(cost_pico),
+    )
+
+
+def _limits(limits: Limits) -> dict[str, int]:
+    return {name: amount for name, amount in limits._asdict().items() if amount is not None}
+
+
+def _limited(amounts: Amounts, nominal: Limits) -> dict[str, int]:
+    """Only of what there is a quota."""
+    return {
+        name: amount
+        for name, amount, own in zip(amounts._fields, amounts, nominal, strict=True)
+        if own is not None
+    }

@@ -1,0 +1,15 @@
+"""The custom metric trigger: as many workers as a figure of another system needs, so much of it for each.
+
+Called by the planner for pools with `metrics`. `scaling/metrics.py` has the arithmetic, which scale-down shares.
+"""
+
+from herder.decide.scaling import metrics
+from herder.decide.scaling.load import Load
+from herder.decide.scaling.scene import PoolView
+from herder.decide.scaling.wish import Answer
+from herder.model.resources import Resources
+
+
+def ask(view: PoolView, load: Load, _size: Resources, _now_ms: int) -> Answer:
+    """`load` with what this plan makes for the queue."""
+    return metrics.ask(view, load.workers)

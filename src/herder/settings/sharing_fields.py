@@ -1,0 +1,244 @@
+"""The settings of fair sharing, each described once, as `fields` does for pools: ageing, preemption, priorities, quotas.
+
+From these tables come the reader and the writer (`sharing`), the JSON schema and the reference. No rule between settings here.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from herder.model.sharing import Limits, Reclaim
+from herder.settings import reading
+from herder.settings.durations import format_duration
+from herder.settings.fields import Field, Schema
+from herder.settings.reading import Reading
+from herder.settings.values import Scalar, Value
+
+#: In `Ageing`, a time that never comes.
+NEVER_MS = 2**62
+PRIORITY_MAX = 1_000_000
+
+_TIMES: list[Schema] = [
+    {"type": "string", "pattern": "^[0-9.]+\\s*(ms|s|m|h|d)?"},
+    {"type": "number", "minimum": 0},
+]
+_DURATION: Schema = {"anyOf": _TIMES}
+_LIMIT: Schema = {"anyOf": [*_TIMES, {"type": "null"}]}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_POSITIVE: Schema = {"type": "integer", "minimum": 1}
+_TEXT: Schema = {"type": "string"}
+_QUOTA: Schema = {"$ref": "#/$defs/quota"}
+
+
+def _field(key: str, attribute: str, read: Any, write: Any, schema: Schema, doc: str) -> Field:
+    return Field(key=key, attribute=attribute, read=read, write=write, schema=schema, doc=doc)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _ms(found: Reading, value: Value) -> int:
+    return round(reading.duration(found, value) * 1000)
+
+
+def _ms_text(milliseconds: int) -> str:
+    return format_duration(milliseconds / 1000)
+
+
+def _ms_or_never(found: Reading, value: Value) -> int:
+    seconds = reading.limit_duration(found, value)
+    return NEVER_MS if seconds is None else round(seconds * 1000)
+
+
+def _ms_or_never_text(milliseconds: int) -> str | None:
+    return None if milliseconds >= NEVER_MS else _ms_text(milliseconds)
+
+
+def _read_reclaim(found: Reading, value: Value) -> Reclaim:
+    return reading.choice(found, value, Reclaim, Reclaim.NEVER)
+
+
+def _read_preempts(found: Reading, value: Value) -> bool:
+    return not (isinstance(value, Scalar) and value.text == "never") and reading.flag(found, value)
+
+
+def _read_priority(found: Reading, value: Value) -> int:
+    """A whole number that may be negative."""
+    raw = reading.text(found, value)
+    digits = raw.removeprefix("-").removeprefix("+")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 10) or abs(int(raw)) > PRIORITY_MAX:
+        if raw:
+            found.wrong(value, f"{raw[:50]!r} is not a priority", f"Write -{PRIORITY_MAX} to {PRIORITY_MAX}.")
+        return 0
+    return int(raw)
+
+
+_AMOUNTS: dict[str, tuple[str, Callable[[Reading, Value], int], Callable[[int], Any]]] = {
+    "cpu": (
+        "cpu_milli",
+        reading.cpu,
+        lambda milli: str(milli // 1000) if milli % 1000 == 0 else f"{milli}m",
+    ),
+    "memory": (
+        "memory_mib",
+        reading.size,
+        lambda mib: f"{mib // 1024}Gi" if mib and mib % 1024 == 0 else f"{mib}Mi",
+    ),
+    "gpu": ("gpu", reading.whole, _same),
+    "jobs": ("jobs", reading.whole, _same),
+}
+QUOTA_KEYS = tuple(_AMOUNTS)
+
+
+def read_limits(found: Reading, value: Value) -> Limits:
+    """Amounts by name; those that are not given, or null, have no limit."""
+    if isinstance(value, Scalar) and value.text is None:
+        return Limits()
+    given: dict[str, int] = {}
+    for entry in reading.known_only(found, reading.table(found, value), QUOTA_KEYS):
+        if not (isinstance(entry.value, Scalar) and entry.value.text is None):
+            attribute, read, _ = _AMOUNTS[entry.name]
+            given[attribute] = read(found, entry.value)
+    return Limits(**given)
+
+
+def write_limits(limits: Limits) -> dict[str, Any]:
+    return {
+        key: write(amount)
+        for key, (attribute, _, write) in _AMOUNTS.items()
+        if (amount := getattr(limits, attribute)) is not None
+    }
+
+
+def quota_schema() -> Schema:
+    amount: Schema = {"type": ["string", "number", "null"]}
+    count: Schema = {"type": ["integer", "null"], "minimum": 0}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"cpu": amount, "memory": amount, "gpu": count, "jobs": count},
+    }
+
+
+def _duration(key: str, doc: str) -> Field:
+    return _field(key, key + "_s", reading.duration, format_duration, _DURATION, doc)
+
+
+def _count(key: str, doc: str) -> Field:
+    return _field(key, key, reading.whole, _same, _COUNT, doc)
+
+
+def _positive(key: str, doc: str) -> Field:
+    return _field(key, key, reading.positive, _same, _POSITIVE, doc)
+
+
+def _limits(key: str, attribute: str, doc: str) -> Field:
+    return _field(key, attribute, read_limits, write_limits, _QUOTA, doc)
+
+
+AGEING_FIELDS: tuple[Field, ...] = (
+    _field(
+        "age_after",
+        "age_after_ms",
+        _ms,
+        _ms_text,
+        _DURATION,
+        "From here on a user's weight doubles with each doubling of the wait of its oldest job; 0s: weights do not age.",
+    ),
+    _count("age_after_runs", "And no sooner than so many times the run time that four of five jobs keep."),
+    _count("weight_doublings", "How often the weight doubles at most."),
+    _field(
+        "reserve_after",
+        "reserve_after_ms",
+        _ms_or_never,
+        _ms_or_never_text,
+        _LIMIT,
+        "A job that has waited so long gets a place kept for it; null: never.",
+    ),
+    _count("reserve_after_runs", "And no sooner than so many times that run time."),
+    _positive(
+        "overdue_times",
+        "After so many times reserve_after the oldest goes first; before that, the one whose user has least.",
+    ),
+    _count("reservations_max", "Most places that are kept at one time."),
+    _positive("workers_for_one", "At most one kept place for each so many workers, but always one."),
+)
+
+PREEMPTION_FIELDS: tuple[Field, ...] = (
+    _field(
+        "minimum_run_time",
+        "minimum_run_s",
+        reading.duration,
+        format_duration,
+        _DURATION,
+        "No attempt is preempted before it has run so long; a pool's own minimum_run_time stands above this.",
+    ),
+    _duration(
+        "wait_first",
+        "How long a job waits before it takes another's place: the planner may find a worker for it meanwhile.",
+    ),
+    _duration("soon", "Workers on their way that are expected within this time are waited for."),
+    _positive("protected_after", "A job that was preempted so often is left alone from then on."),
+    _field(
+        "reclaim",
+        "reclaim",
+        _read_reclaim,
+        str,
+        {"enum": [each.value for each in Reclaim]},
+        "Whether a project below its nominal quota takes the place of attempts that run on what it has lent: never (it waits "
+        "until they end), lower_priority, or any.",
+    ),
+)
+
+PRIORITY_FIELDS: tuple[Field, ...] = (
+    _field(
+        "value",
+        "value",
+        _read_priority,
+        _same,
+        {"type": "integer", "minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX},
+        "The priority; jobs without one have 0, higher is more urgent. No two classes have the same.",
+    ),
+    _field(
+        "preempts",
+        "preempts",
+        _read_preempts,
+        _same,
+        {"enum": [True, False, "never"]},
+        "true: its jobs take the place of running attempts of lower priority when they fit nowhere else. never is false.",
+    ),
+    _field("description", "description", reading.text, _same, _TEXT, "For people: what the class is for."),
+)
+
+PROJECT_FIELDS: tuple[Field, ...] = (
+    _limits(
+        "nominal_quota",
+        "nominal",
+        "What its live attempts together may have: cpu, memory, gpu, jobs. Without a figure an amount is not limited, lent or "
+        "borrowed.",
+    ),
+    _limits(
+        "borrowing_limit",
+        "borrowing_limit",
+        "How far above nominal it may go with what others of its cohort leave unused; by default as far as that reaches.",
+    ),
+    _limits(
+        "lending_limit",
+        "lending_limit",
+        "How much of its nominal quota others may have while it is unused; by default all.",
+    ),
+    _field(
+        "cohort",
+        "cohort",
+        reading.text,
+        _same,
+        _TEXT,
+        "Projects lend to one another within a cohort; those that name none are one.",
+    ),
+)
+
+USER_QUOTA_FIELD: Field = _limits(
+    "quota",
+    "limits",
+    "What the user's live attempts together may have, over all projects; nothing is lent or borrowed.",
+)

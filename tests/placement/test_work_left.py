@@ -1,0 +1,209 @@
+"""Workers that will have work for longest are filled first: what is expected of them, and what placement makes of it."""
+
+import random
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from herder.control.lasting import BELIEVED_MS, LOOKS_MAX, Lasting
+from herder.decide.placement import OpenWorker, PendingClass, place
+from herder.decide.work_left import CLASSES_MAX, LEAST_ENDS, SIBLINGS_MAX, WorkLeft
+from herder.engine.state import EngineState, LiveAttempt, WorkerLife
+from herder.model.ids import ClassId, JobId, PoolName, UserName, WorkerName
+from herder.model.job import AttemptState, JobClass
+from herder.model.pool import PoolSpec
+from herder.model.resources import Resources
+from tests.support.fleet_in_time import POOL, START_MS, cores, ready_worker
+
+A, B = ClassId(1), ClassId(2)
+HOUR = 3_600_000
+
+
+def learned(runs_ms: Sequence[int], class_id: ClassId = A) -> WorkLeft:
+    """Of jobs that were started long ago and far from each other."""
+    model = WorkLeft()
+    for number, run_ms in enumerate(runs_ms):
+        model.learn(class_id, -number * HOUR, run_ms)
+    return model
+
+
+def heavy_tail(count: int = 2_000, seed: int = 1) -> list[int]:
+    rng = random.Random(seed)
+    return [round(1000 * 30 * rng.paretovariate(0.7)) for _ in range(count)]
+
+
+# --- what is expected -------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_expected_before_enough_has_ended() -> None:
+    model = learned([HOUR] * (LEAST_ENDS - 1))
+    assert not model.knows
+    assert model.left_ms([(A, 0)], 1000) == 0
+    model.learn(A, -9 * HOUR, HOUR)
+    assert model.knows
+    assert model.left_ms([(A, HOUR)], HOUR + 1000) > 0
+
+
+def test_the_longer_one_has_run_the_longer_it_will_when_the_tail_is_heavy() -> None:
+    model = learned(heavy_tail())
+    ages = [60_000, 600_000, 6_000_000]
+    left = [model.left_ms([(B, 0)], age) for age in ages]
+    assert left == sorted(left)
+    assert left[-1] > 5 * left[0]
+
+
+def test_more_jobs_leave_more_work() -> None:
+    model = learned(heavy_tail())
+    one, two = model.left_ms([(A, 0)], HOUR), model.left_ms([(A, 0), (B, 1000)], HOUR)
+    assert one < two < 2 * one
+    assert model.left_ms([], HOUR) == 0
+
+
+def test_the_end_of_a_sibling_says_when_the_others_end() -> None:
+    """Two of a class began at the same second; one ended after an hour, so the other is about to."""
+    model = learned(heavy_tail())
+    unknown = model.left_ms([(B, 0)], HOUR)
+    model.learn(B, 500, HOUR)
+    assert model.left_ms([(B, 0)], HOUR) < unknown / 2
+    # To another class, to one that was started later, and to one that has outlived it by far, that says nothing.
+    assert model.left_ms([(A, 0)], HOUR) == unknown
+    assert model.left_ms([(B, HOUR)], 2 * HOUR) == unknown
+    assert model.left_ms([(B, 0)], 9 * HOUR) > unknown
+
+
+def test_siblings_end_together_so_eight_of_them_leave_hardly_more_work_than_one() -> None:
+    model = learned(heavy_tail())
+    one = model.left_ms([(B, 0)], HOUR)
+    alike = model.left_ms([(B, number * 100) for number in range(8)], HOUR)
+    others = model.left_ms([(ClassId(number + 10), 0) for number in range(8)], HOUR)
+    assert alike <= one * 1.01
+    assert others > 3 * one
+
+
+def test_memory_is_bounded() -> None:
+    model = WorkLeft()
+    for number in range(3 * CLASSES_MAX):
+        model.learn(ClassId(number), number, HOUR)
+    for number in range(3 * SIBLINGS_MAX):
+        model.learn(A, number, HOUR)
+    assert len(model._siblings) == CLASSES_MAX
+    assert len(model._siblings[A]._by_start) == len(model._siblings[A]._order) == SIBLINGS_MAX
+
+
+@settings(max_examples=40)
+@given(
+    runs=st.lists(st.integers(0, 10**10), min_size=LEAST_ENDS, max_size=80),
+    running=st.lists(st.tuples(st.integers(1, 3), st.integers(0, 10**9)), max_size=12),
+    now=st.integers(0, 10**10),
+)
+def test_an_expectation_is_a_time_whatever_was_seen(
+    runs: list[int], running: list[tuple[int, int]], now: int
+) -> None:
+    model = WorkLeft()
+    for number, run_ms in enumerate(runs):
+        model.learn(ClassId(number % 3 + 1), number * 7_000, run_ms)
+    asked = [(ClassId(class_id), at_ms) for class_id, at_ms in sorted(running, key=lambda each: each[1])]
+    left = model.left_ms(asked, now)
+    assert 0 <= left < 10**10
+    assert left == model.left_ms(asked, now)
+
+
+# --- what placement makes of it ---------------------------------------------------------------------------------------
+
+
+def worker(number: int, left_ms: int) -> OpenWorker:
+    return OpenWorker(
+        name=WorkerName(f"w{number}"), pool=POOL, free=cores(4), free_slots=9, requested_at_ms=number,
+        work_left_ms=left_ms,
+    )  # fmt: skip
+
+
+def test_the_worker_with_work_for_longest_is_filled_first_and_of_equals_the_oldest() -> None:
+    job_class = JobClass(user=UserName("ann"), request=cores(1))
+    pending = PendingClass(class_id=A, job_class=job_class, count=9, oldest_ready_at_ms=0)
+    workers = [worker(1, 0), worker(2, 5_000), worker(3, 9_000), worker(4, 5_000)]
+    placement = place([pending], workers, total=cores(16), pools={POOL: PoolSpec(name=POOL)})
+    assert {item.worker: item.count for item in placement.assignments} == {"w3": 4, "w2": 4, "w4": 1}
+
+
+def busy_worker(
+    number: int, starts_ms: Sequence[int], class_id: ClassId = A, pool: PoolName = POOL
+) -> WorkerLife:
+    life = ready_worker(number, Resources(64_000, 64_000, 0, 0), pool=pool)
+    for place_, at_ms in enumerate(starts_ms):
+        job = JobId(number * 1000 + place_)
+        life.live[job] = LiveAttempt(
+            job=job, number=1, failures=0, class_id=class_id, batch=None, worker=life.spec.name,
+            state=AttemptState.RUNNING, assigned_at_ms=at_ms,
+        )  # fmt: skip
+    return life
+
+
+def lasting() -> Lasting:
+    found = Lasting()
+    for number, run_ms in enumerate(heavy_tail()):
+        found.learn(A, START_MS - HOUR * (number + 100), run_ms)
+    return found
+
+
+def ordered(found: Lasting, state: EngineState, workers: Sequence[WorkerLife], now_ms: int) -> list[str]:
+    some = list(workers)
+    found.longest_first(state, some, now_ms)
+    return [str(each.spec.name) for each in some]
+
+
+def test_an_old_job_keeps_its_worker_and_so_that_is_filled_first() -> None:
+    state = EngineState(pools={POOL: PoolSpec(name=POOL)})
+    fresh, old, empty = busy_worker(1, [START_MS]), busy_worker(2, [START_MS - 5 * HOUR]), busy_worker(0, [])
+    assert ordered(lasting(), state, [empty, fresh, old], START_MS + 60_000) == ["w0002", "w0001", "w0000"]
+
+
+def test_where_no_worker_ever_goes_the_oldest_stays_the_first() -> None:
+    for spec in (PoolSpec(name=POOL, idle_timeout_s=None), PoolSpec(name=POOL, min_workers=3, max_workers=3)):
+        state = EngineState(pools={POOL: spec})
+        workers = [busy_worker(2, [START_MS - 5 * HOUR]), busy_worker(1, [START_MS])]
+        assert ordered(lasting(), state, workers, START_MS) == ["w0001", "w0002"]
+
+
+def test_a_worker_is_looked_at_anew_when_something_changed_and_else_each_minute() -> None:
+    found, state = lasting(), EngineState(pools={POOL: PoolSpec(name=POOL)})
+    one = busy_worker(1, [START_MS - HOUR])
+    now_ms = START_MS
+
+    def left_after(ms: int) -> int:
+        nonlocal now_ms
+        now_ms += ms
+        found.longest_first(state, [one], now_ms)
+        return found.left_ms(one.spec.name)
+
+    first = left_after(0)
+    assert first > 0
+    one.live.clear()
+    assert left_after(500) == first
+    one.attempts_done += 1
+    assert left_after(1000) == 0
+    one.live.update(busy_worker(1, [START_MS - HOUR]).live)
+    again = left_after(1000)
+    found.learn(A, START_MS - HOUR, HOUR)
+    assert left_after(BELIEVED_MS - 1) == again
+    assert left_after(1) != again
+
+
+def test_of_many_workers_only_some_are_looked_at_in_one_pass_and_all_in_a_few() -> None:
+    found, state = lasting(), EngineState(pools={POOL: PoolSpec(name=POOL)})
+    workers = [busy_worker(number, [START_MS - HOUR]) for number in range(2 * LOOKS_MAX)]
+    state.workers = {each.spec.name: each for each in workers}
+
+    def known() -> int:
+        return sum(found.left_ms(each.spec.name) > 0 for each in workers)
+
+    ordered(found, state, workers, START_MS)
+    assert known() == LOOKS_MAX
+    ordered(found, state, workers, START_MS + 1)
+    assert known() == 2 * LOOKS_MAX
+    # What is gone is forgotten.
+    state.workers = {}
+    for number in range(1000, 1000 + 3 * LOOKS_MAX):
+        ordered(found, state, [busy_worker(number, [START_MS - HOUR])], START_MS + 2)
+    assert len(found._looks) <= LOOKS_MAX + 1

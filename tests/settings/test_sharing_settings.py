@@ -1,0 +1,140 @@
+"""Sections of fair sharing: they come back as they went in, and contradictions are named where they stand."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herder.decide.ageing import Ageing
+from herder.model.ids import UserName
+from herder.model.sharing import Limits, Preemption, PriorityClass, ProjectQuota, Reclaim, Sharing, UserQuota
+from herder.settings import (
+    SettingsError,
+    SharingSettings,
+    expanded,
+    json_schema,
+    load_texts,
+    sharing_from_plain,
+    sharing_to_plain,
+)
+from herder.settings.sharing_fields import NEVER_MS
+
+amounts = st.one_of(st.none(), st.integers(0, 10**9))
+limits = st.builds(Limits, amounts, amounts, amounts, amounts)
+seconds = st.integers(0, 10**7).map(float)
+names = st.from_regex(r"[a-z]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
+
+
+@st.composite
+def projects(draw: st.DrawFn, name: str) -> ProjectQuota:
+    nominal = draw(limits)
+    lend = [None if most is None else draw(st.one_of(st.none(), st.integers(0, most))) for most in nominal]
+    borrow = [None if most is None else draw(amounts) for most in nominal]
+    return ProjectQuota(
+        name=name,
+        nominal=nominal,
+        borrowing_limit=Limits(*borrow),
+        lending_limit=Limits(*lend),
+        cohort=draw(st.sampled_from(["", "science"])),
+    )
+
+
+@st.composite
+def settings(draw: st.DrawFn) -> SharingSettings:
+    values = draw(st.lists(st.integers(-1_000_000, 1_000_000), unique=True, max_size=3))
+    users = draw(st.lists(names, unique=True, max_size=3))
+    return SharingSettings(
+        ageing=Ageing(
+            age_after_ms=draw(st.integers(0, 10**9)),
+            reserve_after_ms=draw(st.one_of(st.just(NEVER_MS), st.integers(0, 10**9))),
+            weight_doublings=draw(st.integers(0, 9)),
+            reservations_max=draw(st.integers(0, 99)),
+        ),
+        sharing=Sharing(
+            priority_classes=tuple(
+                PriorityClass(name=f"c{n}", value=value, preempts=draw(st.booleans()))
+                for n, value in enumerate(values)
+            ),
+            projects=tuple(draw(projects(name)) for name in draw(st.lists(names, unique=True, max_size=3))),
+            users=tuple(
+                UserQuota(user=UserName(name), limits=draw(limits.filter(lambda each: each.any)))
+                for name in users
+            ),
+            preemption=Preemption(
+                minimum_run_s=draw(seconds),
+                soon_s=draw(seconds),
+                protected_after=draw(st.integers(1, 9)),
+                reclaim=draw(st.sampled_from(list(Reclaim))),
+            ),
+        ),
+    )
+
+
+@given(settings())
+def test_every_setting_comes_back_as_it_went_in(wanted: SharingSettings) -> None:
+    assert sharing_from_plain(sharing_to_plain(wanted)) == wanted
+
+
+FILE = """
+users: {ann: {weight: 2, quota: {cpu: 2, jobs: 4}}, bob: {}}
+projects:
+  research: {nominal_quota: {cpu: 16, memory: 64Gi}, borrowing_limit: {cpu: 500m}, lending_limit: {memory: 0}}
+priority_classes: {urgent: {value: 100, preempts: true}, calm: {value: -5, preempts: never}}
+fair_share: {ageing: {reserve_after: null, age_after: 5m}, preemption: {reclaim: any, soon: 90s}}
+"""
+
+
+def test_a_file_says_all_of_it_and_only_what_it_says_differs_from_the_defaults() -> None:
+    found = load_texts([("herder.yaml", FILE)])
+    shared = found.sharing
+    assert shared.ageing == replace(Ageing(), reserve_after_ms=NEVER_MS, age_after_ms=300_000)
+    assert shared.sharing.preemption == Preemption(reclaim=Reclaim.ANY, soon_s=90.0)
+    assert [(each.name, each.value, each.preempts) for each in shared.sharing.priority_classes] == [
+        ("urgent", 100, True),
+        ("calm", -5, False),
+    ]
+    (project,) = shared.sharing.projects
+    assert (project.nominal, project.borrowing_limit) == (Limits(16_000, 65_536), Limits(500))
+    assert project.lending_limit == Limits(None, 0)
+    assert shared.sharing.users == (UserQuota(user=UserName("ann"), limits=Limits(2000, None, None, 4)),)
+    assert found.sharing_sections == ("fair_share", "priority_classes", "projects", "users")
+    plain = expanded(found)
+    assert plain["users"]["ann"] == {"role": "user", "weight": 2, "quota": {"cpu": "2", "jobs": 4}}
+    assert plain["fair_share"]["ageing"]["reserve_after"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "said"),
+    [
+        ("projects: {a: {borrowing_limit: {gpu: 1}}}", "projects.a.borrowing_limit", "no nominal_quota"),
+        (
+            "projects: {a: {nominal_quota: {jobs: 2}, lending_limit: {jobs: 3}}}",
+            "projects.a.lending_limit",
+            "jobs 3 is above nominal_quota 2",
+        ),
+        ("priority_classes: {a: {value: 1}, b: {value: 1}}", "priority_classes.b", "'a' and 'b'"),
+        ("priority_classes: {a: {}}", "priority_classes.a", "no value"),
+        ("priority_classes: {a: {value: high}}", "priority_classes.a.value", "'high' is not a priority"),
+        ("fair_share: {ageing: {reserve: 5m}}", "fair_share.ageing.reserve", "no such setting"),
+        ("users: {ann: {quota: {cores: 5}}}", "users.ann.quota.cores", "no such setting"),
+    ],
+)
+def test_a_wrong_setting_is_named_where_it_stands(text: str, key: str, said: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_texts([("herder.yaml", text)])
+    (problem,) = raised.value.problems
+    assert problem.key == key
+    assert said in problem.message
+    assert problem.place.line == 1
+
+
+def test_the_schema_has_every_setting() -> None:
+    schema = json_schema()["properties"]
+    plain = sharing_to_plain(load_texts([("herder.yaml", FILE)]).sharing)
+    for part in ("ageing", "preemption"):
+        assert set(schema["fair_share"]["properties"][part]["properties"]) == set(plain["fair_share"][part])
+    for section in ("projects", "priority_classes"):
+        known = set(schema[section]["additionalProperties"]["properties"])
+        assert known == {"name", *next(iter(plain[section].values()))}
+    assert "quota" in schema["users"]["additionalProperties"]["properties"]

@@ -24,7 +24,7 @@ class Source:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """`templates` as `--template` takes them, or a file of machines. `spot`: whose interruptions. `without`: a policy that
-    cannot be judged here, and why."""
+    cannot be judged here, and why. `jobs`: only the first so many."""
 
     name: str
     source: str
@@ -34,6 +34,7 @@ class Case:
     spot: str | None = None
     fixed: bool = True
     without: tuple[str, str] | None = None
+    jobs: int | None = None
 
 
 SOURCES: dict[str, Source] = {
@@ -157,13 +158,14 @@ CASES: tuple[Case, ...] = (
     Case(
         name="bitbrains-spot",
         source="bitbrains",
-        title="spot workers of 8 cores that go as in the spot group, others at three times the price",
+        title="at most eight spot workers of 8 cores that go as in the spot group, and others of 32 at three times the price",
         templates=(
-            "name=spot,cpu=8,price=0.08,spot=yes,max=4",
-            "name=on-demand,cpu=8,price=0.25",
+            "name=spot,cpu=8,price=0.08,spot=yes,max=8",
+            "name=on-demand,cpu=32,price=1",
         ),
         spot="spot_events",
         fixed=False,
+        jobs=60_000,
     ),
     Case(name="helios", source="helios", title="workers of 8 GPUs", templates=("gpu=8,price=8",)),
     Case(

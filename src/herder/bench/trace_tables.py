@@ -85,7 +85,7 @@ def section(case: Case, files: Files, say: Callable[[str], None], limit: int | N
         return None
     templates = templates_of(inventory) if inventory else tuple(map(parse_template, case.templates))
     run = _Run(
-        read_trace(path, limit=limit),
+        read_trace(path, limit=min((each for each in (limit, case.jobs) if each), default=None)),
         templates,
         spot_series(read_trace(spot).levels) if spot else None,
         _has_solver(),
@@ -137,6 +137,8 @@ def _markdown(case: Case, path: Path, run: _Run, rows: Sequence[Row]) -> str:
     source = SOURCES[case.source]
     lines = [f"### {case.name}: {case.title}", ""]
     lines.append(f"`{path.name}`: {source.about}; {source.licence}. {_sums(run)}")
+    if case.jobs:
+        lines.append(f"Only the first {case.jobs:,} jobs of the file.")
     if case.spot:
         lines.append(f"Interruptions: {SOURCES[case.spot].about}; {SOURCES[case.spot].licence}.")
     lines += ["", _line(HEADER), _line("---" if name == "policy" else "--:" for name in HEADER)]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from herder.cli.exits import Code, CommandError
-from herder.cli.output.formats import Format
 from herder.cli.output.progress import progress
 from herder.cli.session import Session, session
 from herder.cli.shape import command, noun
 from herder.simulate import verify_command
-from herder.simulate.source import SKIPPED_SHOWN, Source, from_file, from_store, usage
+from herder.simulate.showing import show_many, show_one, tell_left_out
+from herder.simulate.source import Source, from_file, from_store, usage
 
 if TYPE_CHECKING:
     from herder.simulate.beside import Ran
@@ -145,11 +145,11 @@ def simulate_one(
     usage(lambda: check_wishes(with_bounds=with_bounds, report=report))
     scene = _scene(say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
     outcome, world = _run(say, scene, usage(lambda: _policy(policy)))
-    _tell_left_out(say, world)
+    tell_left_out(say, world)
     bounds = bounds_beside(world, outcome, bound_wait) if with_bounds else {}
     if report is not None:
         _write_report(say, scene, report, [Ran(title=policy, outcome=outcome, world=world, bounds=bounds)])
-    _show_one(say, outcome, bounds)
+    show_one(say, outcome, bounds)
 
 
 def compare(
@@ -184,14 +184,14 @@ def compare(
     for place, choice in enumerate(choices):
         outcome, world = _run(say, scene, choice)
         if place == 0:
-            _tell_left_out(say, world)
+            tell_left_out(say, world)
         bounds = bounds_beside(world, outcome, bound_wait) if with_bounds else {}
         rows.append((choice.title, outcome, bounds))
         if report is not None:
             runs.append(Ran(title=choice.title, outcome=outcome, world=world, bounds=bounds))
     if report is not None:
         _write_report(say, scene, report, runs)
-    _show_many(say, rows, with_bounds)
+    show_many(say, rows, with_bounds)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,39 +274,6 @@ def _run(say: Session, scene: _Scene, choice: "PolicyChoice") -> "tuple[Outcome,
         )
 
 
-def _tell_left_out(say: Session, world: "World") -> None:
-    counts: dict[int, int] = {}
-    for job in world.unplaced:
-        shape = world.trace.shape_of[job]
-        counts[shape] = counts.get(shape, 0) + 1
-    for shape, count in sorted(counts.items(), key=lambda each: -each[1])[:SKIPPED_SHOWN]:
-        if world.shape_requests[shape] == 0:
-            why = "ask for nothing that a template limits"
-        elif world.homeless[shape]:
-            why = "fit on no template"
-        else:
-            why = "wait for jobs that fit on no template"
-        say.say(f"{count} jobs ({_shape(world, shape)}) {why}, and were left out")
-
-
-def _shape(world: "World", shape: int) -> str:
-    amounts = world.trace.shapes[shape]
-    parts = [
-        f"{amounts[0] / 1000:g} cores",
-        f"{amounts[1] / 1024:g} GiB",
-        f"{amounts[2] / 1024:g} GiB disk",
-        f"{amounts[3] / 1000:g} GPU",
-    ]
-    return ", ".join(part for part, amount in zip(parts, amounts, strict=True) if amount) or "nothing"
-
-
-def _rounded(outcome: "Outcome") -> dict[str, float | int]:
-    return {
-        key: round(value, 6) if isinstance(value, float) else value
-        for key, value in dataclasses.asdict(outcome).items()
-    }
-
-
 def _write_report(say: Session, scene: _Scene, path: Path, runs: "list[Ran]") -> None:
     from herder.simulate.beside import write_report
 
@@ -315,30 +282,3 @@ def _write_report(say: Session, scene: _Scene, path: Path, runs: "list[Ran]") ->
         facts.append(("Interruptions as in", scene.spot_name))
     write_report(path, runs, scene.name, facts)
     say.say(f"the report is in {path}")
-
-
-def _show_one(say: Session, outcome: "Outcome", bounds: dict[str, Any]) -> None:
-    plain = _rounded(outcome)
-    if say.format in (Format.JSON, Format.YAML):
-        say.printer.data({**plain, "bounds": bounds} if bounds else plain)
-        return
-    for key, value in plain.items():
-        say.printer.line(f"{key:<16} {_figure(value)}")
-    for key, value in bounds.items():
-        say.printer.line(f"bounds.{key:<16} {_figure(value)}")
-
-
-def _show_many(say: Session, rows: "list[tuple[str, Outcome, dict[str, Any]]]", with_bounds: bool) -> None:
-    from herder.simulate.table import POLICY_ROWS, with_waiting
-
-    items = [
-        {"policy": title, **_rounded(outcome), **({"bounds": bounds} if bounds else {})}
-        for title, outcome, bounds in rows
-    ]
-    say.printer.items(with_waiting(POLICY_ROWS) if with_bounds else POLICY_ROWS, items)
-
-
-def _figure(value: float) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"

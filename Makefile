@@ -73,8 +73,9 @@ check-tidy: $(STAMP)
 check-docs: $(STAMP)
 	@echo "== generated documents"; $(BIN)/python docs/generate.py --check
 
+# ONLY=decisions measures only that; ONLY="noop-jobs decisions" two.
 bench: $(STAMP) ## measure speed and print the numbers
-	@$(BIN)/python -m herder.bench
+	@$(BIN)/python -m herder.bench $(ONLY)
 
 # TRACES=folder takes the full traces instead of the shipped excerpts; ONLY=surf runs one; MISSING=1 goes on with a stopped run.
 tables: $(STAMP) ## replay all traces with all policies, write the tables of docs/performance.md

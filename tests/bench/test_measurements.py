@@ -28,6 +28,13 @@ TINY = Sizes(
     idle_workers=12,
     idle_watch_s=0.2,
     replay_days=0.02,
+    decision_seeds=1,
+    pack_items=60,
+    pack_large=200,
+    share_users=20,
+    pending_jobs=400,
+    pending_users=8,
+    pending_workers=4,
 )
 
 

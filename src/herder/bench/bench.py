@@ -25,6 +25,7 @@ MEASUREMENTS = {
     "long-queue": "long_queue",
     "idle-workers": "idle_workers",
     "replay": "replay",
+    "decisions": "decisions",
 }
 
 

@@ -50,6 +50,17 @@ TARGETS: dict[tuple[str, str], Target] = {
     ("idle-workers", "submit-to-start p50"): Target(floor=10, goal=5),
     ("idle-workers", "submit-to-start p99"): Target(floor=50, goal=50),
     ("replay", "a million job events"): Target(floor=60, goal=20),
+    ("decisions", "mixed items, one template"): Target(floor=1.05, goal=1.02),
+    ("decisions", "mixed items, 24 templates"): Target(floor=1.03, goal=1.01),
+    ("decisions", "anti-correlated items, one template"): Target(floor=1.10, goal=1.05),
+    ("decisions", "anti-correlated items, 24 templates"): Target(floor=1.10, goal=1.05),
+    ("decisions", "100,000 items of 500 shapes on 10,000 workers"): Target(floor=2.0, goal=1.0),
+    ("decisions", "the same when one shape has changed"): Target(floor=0.2, goal=0.05),
+    ("decisions", "fair share of 10,000 users"): Target(floor=20, goal=20),
+    ("decisions", "placement pass, 100,000 pending"): Target(floor=100, goal=100),
+    ("decisions", "expected starts of 100,000 jobs"): Target(floor=100, goal=100),
+    ("decisions", "plan, 100,000 pending, and why pool"): Target(floor=50, goal=50),
+    ("decisions", "why job, in the server"): Target(floor=50, goal=50),
 }
 
 

@@ -18,6 +18,7 @@ from herder.model.resources import Resources
 
 SEEDS = (1, 2, 3, 4)
 ITEMS = 5_000
+LARGE = 100_000
 BUDGET_S = 0.8
 
 _CPU = (100, 250, 500, 1000, 1500)
@@ -37,6 +38,8 @@ class Row:
     floor: float | None
     goal: float | None
     cpu_s: float
+    runs: tuple[float, ...] = ()
+    """By seed."""
 
 
 class Draw:
@@ -117,44 +120,68 @@ def many_shapes(draw: Draw, items: int, shapes: int) -> list[ItemGroup]:
     return [ItemGroup(key=key, size=size, count=n) for key, (size, n) in enumerate(sizes.items())]
 
 
-def measure(seeds: Sequence[int] = SEEDS) -> list[Row]:
+def measure(seeds: Sequence[int] = SEEDS, *, items: int = ITEMS, large: int = LARGE) -> list[Row]:
+    """`large`: items of the large set, on a tenth as many workers."""
     rows = [
-        _gap("mixed items, one template", mixed_items, one_template(), seeds, 1.05, 1.02),
-        _gap("mixed items, 24 templates", mixed_items, many_templates(), seeds, 1.03, 1.01),
-        _gap("anti-correlated items, one template", anti_correlated_items, one_template(), seeds, 1.10, 1.05),
+        _gap("mixed items, one template", mixed_items, one_template(), seeds, 1.05, 1.02, items),
+        _gap("mixed items, 24 templates", mixed_items, many_templates(), seeds, 1.03, 1.01, items),
         _gap(
-            "anti-correlated items, 24 templates", anti_correlated_items, many_templates(), seeds, 1.10, 1.05
+            "anti-correlated items, one template",
+            anti_correlated_items,
+            one_template(),
+            seeds,
+            1.10,
+            1.05,
+            items,
+        ),
+        _gap(
+            "anti-correlated items, 24 templates",
+            anti_correlated_items,
+            many_templates(),
+            seeds,
+            1.10,
+            1.05,
+            items,
         ),
     ]
-    return rows + _large(seeds)
+    return rows + _large(seeds, large)
 
 
 def _gap(
     name: str,
-    make: Callable[[int], list[ItemGroup]],
+    make: Callable[[int, int], list[ItemGroup]],
     offers: Sequence[BinOffer],
     seeds: Sequence[int],
     floor: float,
     goal: float,
+    count: int,
 ) -> Row:
     values, used = [], []
     for seed in seeds:
-        items = make(seed)
+        items = make(seed, count)
         began = time.process_time()
         end = began + BUDGET_S
         found = optimise(items, open_bins=offers, improve=lambda end=end: time.process_time() < end)  # type: ignore[misc]
         used.append(time.process_time() - began)
         values.append(float(found.gap) + 1)
         assert not found.packing.unplaced
-    return Row(name=name, value=_mean(values), unit="× bound", floor=floor, goal=goal, cpu_s=_mean(used))
+    return Row(
+        name=name,
+        value=_mean(values),
+        unit="× bound",
+        floor=floor,
+        goal=goal,
+        cpu_s=_mean(used),
+        runs=tuple(values),
+    )
 
 
-def _large(seeds: Sequence[int]) -> list[Row]:
+def _large(seeds: Sequence[int], count: int) -> list[Row]:
     """100,000 items of 500 shapes on 10,000 workers: all of it, and again when one shape has changed."""
     whole, changed = [], []
     for seed in seeds[:2]:
         draw = Draw(seed)
-        items, bins = many_shapes(draw, 100_000, 500), fleet(draw, 10_000)
+        items, bins = many_shapes(draw, count, min(500, count)), fleet(draw, max(1, count // 10))
         began = time.process_time()
         packing = pack(items, bins, open_bins=many_templates())
         whole.append(time.process_time() - began)
@@ -171,6 +198,7 @@ def _large(seeds: Sequence[int]) -> list[Row]:
             floor=2.0,
             goal=1.0,
             cpu_s=_mean(whole),
+            runs=tuple(whole),
         ),
         Row(
             name="the same when one shape has changed",
@@ -179,6 +207,7 @@ def _large(seeds: Sequence[int]) -> list[Row]:
             floor=0.2,
             goal=0.05,
             cpu_s=_mean(changed),
+            runs=tuple(changed),
         ),
     ]
 

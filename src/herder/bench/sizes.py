@@ -25,6 +25,13 @@ class Sizes:
     """How long the idle workers are watched: two beats of the protocol."""
     replay_days: float = 1.0
     """Of a month with a million job events."""
+    decision_seeds: int = 4
+    pack_items: int = 5_000
+    pack_large: int = 100_000
+    share_users: int = 10_000
+    pending_jobs: int = 100_000
+    pending_users: int = 500
+    pending_workers: int = 1_000
 
 
 FULL = Sizes()
@@ -40,4 +47,5 @@ QUICK = Sizes(
     idle_workers=200,
     idle_watch_s=10.0,
     replay_days=0.2,
+    decision_seeds=1,
 )

@@ -15,7 +15,8 @@ from herder.control.starts import Starts
 from herder.decide.dominant_share import WHOLE, share_of
 from herder.decide.eta import LEAST_MS, Eta
 from herder.decide.explain import Standing, why_waiting
-from herder.decide.planner import decide
+from herder.decide.planner import creations, decide, think
+from herder.decide.report import unseen_sections
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import AttemptState, JobState
 from herder.model.money import format_usd
@@ -139,7 +140,10 @@ def _waiting(core: Core, row: Row[Any]) -> Explanation:
     now = now_ms()
     class_id, state = ClassId(row.class_id), core.state
     observed = picture(core, now)
-    reasons = why_waiting(class_id, state.classes[class_id], observed, now, holding=_holding(core))
+    thoughts = None if unseen_sections(observed) else think(observed, now)
+    reasons = why_waiting(
+        class_id, state.classes[class_id], observed, now, holding=_holding(core), thoughts=thoughts
+    )
     queue = state.queues.get(class_id)
     before = queue.before(row.id) if queue is not None else None
     reasons, bound = _quota_where_it_binds(reasons, 0 if queue is None else queue.count, before)
@@ -148,9 +152,8 @@ def _waiting(core: Core, row: Row[Any]) -> Explanation:
     summary = (
         f"job {row.id} has been ready for {since:.0f} s and waits: {facts[0].text if facts else 'it is next'}"
     )
-    starts = Starts(
-        state, core.placer.run_times, now, decide(observed, now).actions, core.placer.samples.record
-    )
+    planned = () if thoughts is None else creations(thoughts, observed.plan_number, now)
+    starts = Starts(state, core.placer.run_times, now, planned, core.placer.samples.record)
     eta = None if before is None or bound else starts.of(class_id, before)
     if eta is not None:
         summary += f"; {eta_text(eta)}"

@@ -70,7 +70,8 @@ class Outlook:
 
     scene: Scene
     _order: Order | None = None
-    _curves: dict[int, Curve] = field(default_factory=dict)
+    _curves: dict[int, tuple[float, Curve]] = field(default_factory=dict)
+    """By resource, and how much of the queue it is followed through: for one job no further than its place."""
     _doubt: float | None = None
     _all: Resources | None = None
     _free: dict[Resources, int] = field(default_factory=dict)
@@ -117,7 +118,7 @@ class Outlook:
         return found
 
     def _read(self, dimension: int, needed: float, request: int) -> Eta | None:
-        low, middle, high = self._curve(dimension).when(needed)
+        low, middle, high = self._curve(dimension, needed).when(needed)
         if middle == inf:
             return None
         eta = _with_doubt(low, middle, middle if high == inf else high, self._doubts())
@@ -130,21 +131,23 @@ class Outlook:
             beside_others=log2(max(1, request) / usual) if usual > 0 else 0.0,
         )
 
-    def _curve(self, dimension: int) -> Curve:
-        curve = self._curves.get(dimension)
-        if curve is None:
+    def _curve(self, dimension: int, needed: float) -> Curve:
+        known = self._curves.get(dimension)
+        if known is None or needed > known[0]:
             scene, order = self.scene, self._order
             assert order is not None
+            enough = needed if known is None else max(needed, order.all[dimension])
             stands = few_kinds(self._weights(dimension))
-            curve = self._curves[dimension] = curve_of(
+            curve = curve_of(
                 dimension,
                 scene.endings,
                 scene.coming,
                 order.mixes(dimension, lambda job_class: stands[scene.guess(job_class)]),
                 grain=max(1.0, order.all[dimension] / max(1, order.jobs)),
-                enough=order.all[dimension],
+                enough=enough,
             )
-        return curve
+            known = self._curves[dimension] = enough, curve
+        return known[1]
 
     def _weights(self, dimension: int) -> dict[RunTime, float]:
         found: dict[RunTime, float] = {}

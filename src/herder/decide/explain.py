@@ -43,11 +43,12 @@ def why_waiting(
     now_ms: int,
     *,
     holding: Mapping[UserName, Standing] | None = None,
+    thoughts: Thoughts | None = None,
 ) -> tuple[Reason, ...]:
     """Never empty; the first reason is the one that binds, the others say what stands around it. `holding`: what users
-    hold now; who is not named holds nothing."""
+    hold now; who is not named holds nothing. `thoughts`: the planner's on this observation, where the caller has them."""
     unseen = report.unseen_sections(observed)
-    thoughts = None if unseen else think(observed, now_ms)
+    thoughts = None if unseen else thoughts or think(observed, now_ms)
     waiting = thoughts.scene.queue if thoughts else ()
     queued = next((queued for queued in waiting if queued.class_id == class_id), None)
     held_back = thoughts.scene.held_back if thoughts else ()

@@ -37,7 +37,7 @@ def decide(observed: Observed, now_ms: int) -> Plan:
         return report.waiting_plan(survey(observed, now_ms), observed.plan_number, now_ms, unseen)
     thoughts = think(observed, now_ms)
     actions: tuple[Action, ...] = (
-        *_creations(thoughts.scene, thoughts.settled.wishes, observed.plan_number, now_ms),
+        *creations(thoughts, observed.plan_number, now_ms),
         *thoughts.drains,
     )
     return Plan(
@@ -218,12 +218,12 @@ def _quiet(view: PoolView, queue: QueueAnswer, settled: Settled, idle: IdleAnswe
     )
 
 
-def _creations(
-    scene: Scene, wishes: tuple[Wish, ...], plan: PlanNumber, now_ms: int
-) -> tuple[CreateWorker, ...]:
+def creations(thoughts: Thoughts, plan: PlanNumber, now_ms: int) -> tuple[CreateWorker, ...]:
     """Ordinals run through the whole plan, in the order in which the packing opened the workers."""
-    each = [wish for wish in wishes for _ in range(wish.count)]
-    return tuple(_creation(scene, wish, plan, ordinal, now_ms) for ordinal, wish in enumerate(each, start=1))
+    each = [wish for wish in thoughts.settled.wishes for _ in range(wish.count)]
+    return tuple(
+        _creation(thoughts.scene, wish, plan, ordinal, now_ms) for ordinal, wish in enumerate(each, start=1)
+    )
 
 
 def _creation(scene: Scene, wish: Wish, plan: PlanNumber, ordinal: int, now_ms: int) -> CreateWorker:

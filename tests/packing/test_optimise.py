@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.bench.packing import anti_correlated_items, many_templates, mixed_items, one_template
+from herder.bench.packing import Draw, anti_correlated_items, many_templates, mixed_items, one_template
+from herder.bench.packing_sets import SETS
 from herder.decide.packing.incremental import Standing
 from herder.decide.packing.optimise import Optimised, optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
@@ -166,6 +167,34 @@ def test_no_peer_is_cheaper(peer: str, offers: list[BinOffer], make: object) -> 
     items: list[ItemGroup] = make(2, 600)  # type: ignore[operator]
     found = optimise(items, open_bins=offers, improve=400)
     assert found.bound_pico_per_hour <= found.cost_pico_per_hour <= PEERS[peer](items, offers)
+
+
+#: Sets that the peers' orders know how to pack: no existing workers, no limits, nothing but CPU, memory and pods.
+PLAIN_SETS = [
+    name
+    for name, make in SETS.items()
+    if (case := make(Draw(3), 60))
+    and not case.bins
+    and all(offer.limit > 60 and not offer.size.disk_mib and not offer.size.gpu for offer in case.offers)
+]
+
+
+@pytest.mark.parametrize("name", PLAIN_SETS)
+def test_no_peer_is_cheaper_on_any_kind_of_set(name: str) -> None:
+    case = SETS[name](Draw(3), 150)
+    found = optimise(case.items, case.bins, open_bins=case.offers, improve=600)
+    check(case.items, case.bins, case.offers, found.packing, 10**9)
+    for peer in PEERS.values():
+        assert found.bound_pico_per_hour <= found.cost_pico_per_hour <= peer(case.items, case.offers)
+
+
+@pytest.mark.parametrize("name", sorted(set(SETS) - set(PLAIN_SETS)))
+def test_other_sets_stay_within_a_tenth_of_the_bound(name: str) -> None:
+    case = SETS[name](Draw(3), 300)
+    found = optimise(case.items, case.bins, open_bins=case.offers, improve=200)
+    check(case.items, case.bins, case.offers, found.packing, 10**9)
+    assert found.packing.unplaced == ()
+    assert found.bound_pico_per_hour <= found.cost_pico_per_hour <= 1.1 * found.bound_pico_per_hour
 
 
 @settings(max_examples=60, deadline=None)

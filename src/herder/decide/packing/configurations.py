@@ -31,7 +31,7 @@ _NEAR = 1.0001
 #: One step of `keep_going` pays for so many.
 _CONTENTS_A_STEP = 50
 #: And no more steps than this go into it: about half a second.
-_STEPS_MAX = 700
+_STEPS_MAX = 1_200
 #: What was proved last is used again for whole bins: so many proofs, and looks.
 _NEEDS_MAX, _COVER_STEPS = 6, 4_000
 _FINE = 2**24

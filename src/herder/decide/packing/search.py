@@ -6,6 +6,7 @@ clock: `keep_going` is asked before each bin and says when to stop. The order of
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain, islice
 
 from herder.decide.packing.answer import Answer, Task, cheaper, is_enough, score_of
 from herder.decide.packing.combine import ITEMS_A_BIN, ITEMS_MAX, combine
@@ -37,10 +38,12 @@ _PAYING_MAX = 6
 #: Offers of the first answer that are tried item by item: no more than so many, and none with less than such a part of the cost.
 _USED_MAX = 3
 _USED_PART = 20
+#: Ways that are tried before contents are mixed.
+_BEFORE_MIX = 3
 #: A cost over the bound from which on contents are mixed.
 _GAP_FOR_MIX = 1.003
-#: And items in a bin, on average, beyond which there are too many contents.
-_ITEMS_A_BIN_FOR_MIX = 30
+#: And items in a bin, on average, beyond which there are too many contents; with more than a few offers, a third of it.
+_ITEMS_FOR_MIX, _FEW_OFFERS = 30, 4
 #: Of numbers that come from floats.
 _ROUNDING = 1e-6
 #: Tries of each bin that is filled item by item.
@@ -57,42 +60,52 @@ def improve_answer(
     """`enough`: a cost that cannot be undercut; who reaches it may stop. `mixed`: the contents of new bins that would be best if
     there were parts of bins, beginning with those of an answer, and a bound."""
     best = first
-    distinct = len(task.left) > WINDOW
-    for way in (_ways_of_distinct if distinct else _ways)(task, first, worth):
+    ways = (_ways_of_distinct if len(task.left) > WINDOW else _ways)(task, first, worth)
+    for way in islice(ways, _BEFORE_MIX):
         if not task.keep_going() or is_enough(best, enough):
             return best
         best = min(best, way(), key=lambda answer: answer.score)
-    if best.score[1] > enough * _GAP_FOR_MIX and sum(task.left) <= _ITEMS_A_BIN_FOR_MIX * best.score[2]:
+    a_bin = _ITEMS_FOR_MIX if len(task.offers) <= _FEW_OFFERS else _ITEMS_FOR_MIX // 3
+    if best.score[1] > enough * _GAP_FOR_MIX and sum(task.left) <= a_bin * best.score[2]:
         mix = mixed(best)
         enough = max(enough, mix.bound) if best.score[0] == 0 else enough
-        for rounded in _rounded(task, worth, mix.runs) if mix.runs else ():
-            best = min(best, rounded, key=lambda answer: answer.score)
-            if not task.keep_going() or is_enough(best, enough):
-                return best
+        ways = chain(_rounded(task, worth, mix.runs), ways) if mix.runs else ways
+    for way in ways:
+        if not task.keep_going() or is_enough(best, enough):
+            return best
+        best = min(best, way(), key=lambda answer: answer.score)
     return rebuild(task, best, worth, enough, STYLES)
 
 
 def _rounded(
     task: Task, worth: Mapping[int, int], mix: Sequence[tuple[BinOffer, Pattern, float]]
-) -> Iterator[Answer]:
+) -> Iterator[Callable[[], Answer]]:
     """The whole bins of a mix, without and with the larger parts, and the rest by several styles."""
     for style in STYLES[:4]:
         for part in (1.0, 0.7, 0.5):
-            task.restore()
-            room = room_of(task.offers, task.group_limits)
-            runs: list[Run] = []
-            for offer, pattern, count in sorted(
-                mix, key=lambda row: (-(row[2] % 1), row[0].kind, row[0].key)
-            ):
-                most = min((shape.left // each for shape, each in pattern), default=0)
-                copies = min(int(count + 1 - part + _ROUNDING), room.of(offer), most)
-                if copies > 0:
-                    runs.append((offer, pattern, copies))
-                    room.take(offer, copies)
-                    for shape, each in pattern:
-                        shape.left -= each * copies
-            task.table.renew()
-            yield _finished(task, worth, style, runs, room)
+            yield partial(_of_mix, task, worth, mix, style, part)
+
+
+def _of_mix(
+    task: Task,
+    worth: Mapping[int, int],
+    mix: Sequence[tuple[BinOffer, Pattern, float]],
+    style: Style,
+    part: float,
+) -> Answer:
+    task.restore()
+    room = room_of(task.offers, task.group_limits)
+    runs: list[Run] = []
+    for offer, pattern, count in sorted(mix, key=lambda row: (-(row[2] % 1), row[0].kind, row[0].key)):
+        most = min((shape.left // each for shape, each in pattern), default=0)
+        copies = min(int(count + 1 - part + _ROUNDING), room.of(offer), most)
+        if copies > 0:
+            runs.append((offer, pattern, copies))
+            room.take(offer, copies)
+            for shape, each in pattern:
+                shape.left -= each * copies
+    task.table.renew()
+    return _finished(task, worth, style, runs, room)
 
 
 def _ways_of_distinct(task: Task, first: Answer, worth: Mapping[int, int]) -> Iterator[Callable[[], Answer]]:
@@ -106,6 +119,8 @@ def _ways_of_distinct(task: Task, first: Answer, worth: Mapping[int, int]) -> It
 
     if used and sum(task.left) <= min(ITEMS_MAX, ITEMS_A_BIN * _bins_worth(task, worth, used[0])):
         yield partial(combined, used)
+        if len(used) < len(task.offers) <= _USED_MAX:
+            yield partial(combined, sorted(task.offers, key=_largest))
         if found[0].score[0] == 0 and found[0].score[1] * 100 < first.score[1] * 99:
             return
     yield partial(_aligned, task, worth, STYLES[1], used)
@@ -139,7 +154,11 @@ def _used(answer: Answer) -> list[BinOffer]:
         paid[key] = paid.get(key, 0) + offer.price_pico_per_hour * copies
     most = sorted(paid, key=lambda key: (-paid[key], key))[:_USED_MAX]
     chosen = [offers[key] for key in most if paid[key] * _USED_PART >= sum(paid.values())]
-    return sorted(chosen, key=lambda offer: (-offer.price_pico_per_hour, offer.kind, offer.key))
+    return sorted(chosen, key=_largest)
+
+
+def _largest(offer: BinOffer) -> tuple[int, int, int]:
+    return -offer.price_pico_per_hour, offer.kind, offer.key
 
 
 def _paying(task: Task, worth: Mapping[int, int]) -> list[BinOffer]:
@@ -151,7 +170,7 @@ def _paying(task: Task, worth: Mapping[int, int]) -> list[BinOffer]:
     found = [(each.worth / each.price, each.offer) for each in looks if each is not None]
     least = max((ratio for ratio, _ in found), default=0.0) * _PAYS
     good = [offer for ratio, offer in found if ratio >= least]
-    good.sort(key=lambda offer: (-offer.price_pico_per_hour, offer.kind, offer.key))
+    good.sort(key=_largest)
     return good[:_PAYING_MAX]
 
 

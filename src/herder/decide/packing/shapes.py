@@ -16,7 +16,7 @@ from herder.model.resources import Resources
 WINDOW = 48
 
 _DIRECTIONS = 3
-_LENGTHS = 9
+_LENGTHS = 4
 _WHOLE = 4096
 _SQUARE_BITS = 28
 _RATIOS = [min(_DIRECTIONS, max(ratio, 1).bit_length() - 1) for ratio in range(_WHOLE + 1)]

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.control.lasting import BELIEVED_MS, LOOKS_EVERY_MS, LOOKS_MAX, Lasting
+from herder.control.lasting import (
+    BELIEVED_LEAST_MS,
+    BELIEVED_PART,
+    CHANGED_MS,
+    LOOKS_EVERY_MS,
+    LOOKS_MAX,
+    Lasting,
+)
 from herder.decide.placement import OpenWorker, PendingClass, place
 from herder.decide.work_left import CLASSES_MAX, LEAST_ENDS, SIBLINGS_MAX, WorkLeft
 from herder.engine.state import EngineState, LiveAttempt, WorkerLife
@@ -148,9 +155,7 @@ def lasting() -> Lasting:
 
 
 def ordered(found: Lasting, state: EngineState, workers: Sequence[WorkerLife], now_ms: int) -> list[str]:
-    some = list(workers)
-    found.longest_first(state, some, now_ms)
-    return [str(each.spec.name) for each in some]
+    return [str(each.spec.name) for each in found.longest_first(state, workers, now_ms)]
 
 
 def test_an_old_job_keeps_its_worker_and_so_that_is_filled_first() -> None:
@@ -166,7 +171,7 @@ def test_where_no_worker_ever_goes_the_oldest_stays_the_first() -> None:
         assert ordered(lasting(), state, workers, START_MS) == ["w0001", "w0002"]
 
 
-def test_a_worker_is_looked_at_anew_when_something_changed_and_else_each_minute() -> None:
+def test_a_worker_is_looked_at_anew_when_something_ended_and_else_after_a_part_of_its_time() -> None:
     found, state = lasting(), EngineState(pools={POOL: PoolSpec(name=POOL)})
     one = busy_worker(1, [START_MS - HOUR])
     now_ms = START_MS
@@ -174,20 +179,36 @@ def test_a_worker_is_looked_at_anew_when_something_changed_and_else_each_minute(
     def left_after(ms: int) -> int:
         nonlocal now_ms
         now_ms += ms
-        found.longest_first(state, [one], now_ms)
+        ordered(found, state, [one], now_ms)
         return found.left_ms(one.spec.name)
 
     first = left_after(0)
     assert first > 0
     one.live.clear()
-    assert left_after(500) == first
     one.attempts_done += 1
-    assert left_after(1000) == 0
+    assert left_after(CHANGED_MS - 1) == first
+    assert left_after(1) == 0
     one.live.update(busy_worker(1, [START_MS - HOUR]).live)
-    again = left_after(1000)
+    again = left_after(CHANGED_MS)
+    believed_ms = again // BELIEVED_PART
+    assert believed_ms > BELIEVED_LEAST_MS
     found.learn(A, START_MS - HOUR, HOUR)
-    assert left_after(BELIEVED_MS - 1) == again
+    assert left_after(believed_ms - 1) == again
     assert left_after(1) != again
+
+
+def test_an_end_is_looked_at_only_on_a_worker_that_would_be_next() -> None:
+    found, state = lasting(), EngineState(pools={POOL: PoolSpec(name=POOL)})
+    old, fresh = busy_worker(1, [START_MS - 5 * HOUR]), busy_worker(2, [START_MS])
+    ordered(found, state, [old, fresh], START_MS)
+    before = found.left_ms(fresh.spec.name)
+    fresh.live.clear()
+    fresh.attempts_done += 1
+    order = found.longest_first(state, [old, fresh], START_MS + CHANGED_MS)
+    assert next(order) is old
+    assert found.left_ms(fresh.spec.name) == before > 0
+    assert next(order) is fresh
+    assert found.left_ms(fresh.spec.name) == 0
 
 
 def test_of_many_workers_only_some_are_looked_at_in_one_second_and_all_in_a_few() -> None:

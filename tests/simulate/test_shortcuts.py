@@ -90,10 +90,15 @@ def test_a_job_that_waits_alone_gets_the_same_worker_by_the_long_way(
         nonlocal taken
         taken += 1
         (item,) = pending
-        roomy = [worker for worker in workers if item.job_class.request.fits_in(worker.free)]
-        self.lasting.longest_first(state, roomy, now_ms)
-        if roomy:
-            self._fill(state, changes, roomy, now_ms)
+        request, left, first = item.job_class.request, item.count, []
+        roomy = [worker for worker in workers if request.fits_in(worker.free)]
+        for worker in self.lasting.longest_first(state, roomy, now_ms):
+            first.append(worker)
+            left -= min(worker.free_slots, request.how_many_in(worker.free))
+            if left <= 0:
+                break
+        if first:
+            self._fill(state, changes, first, now_ms)
         else:
             self._nothing_fits(state, pending)
 

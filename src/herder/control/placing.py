@@ -100,7 +100,7 @@ class Placer:
         if len(workers) > FEW_WORKERS and not holds and len(pending := self.waiting.all(state)) == 1:
             self._fill_with(state, changes, pending, workers, now_ms)
         else:
-            self.lasting.longest_first(state, workers, now_ms)
+            workers = list(self.lasting.longest_first(state, workers, now_ms))
             if holds:
                 workers = _with_kept(state, workers, holds, now_ms)
             fill = self._fill_few if len(workers) <= FEW_WORKERS else self._fill
@@ -148,9 +148,8 @@ class Placer:
         takes, and `place` is spared the sight of the others."""
         (item,) = pending
         request, left = item.job_class.request, item.count
-        chosen, roomy = [], _roomy(workers, request)
-        self.lasting.longest_first(state, roomy, now_ms)
-        for worker in roomy:
+        chosen = []
+        for worker in self.lasting.longest_first(state, _roomy(workers, request), now_ms):
             if self.waiting.may_use(state, item.class_id, worker):
                 chosen.append(worker)
                 left -= min(worker.free_slots, request.how_many_in(worker.free))

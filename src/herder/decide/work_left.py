@@ -219,11 +219,12 @@ class _Siblings:
 
     def nearest(self, assigned_at_ms: int) -> tuple[float, float] | None:
         """Of the one that was started nearest to this: how far apart, in seconds, and how long it ran; None without siblings."""
-        place = bisect_left(self._by_start, (assigned_at_ms, 0.0))
-        apart_ms, run_s = min(
-            [
-                (abs(at_ms - assigned_at_ms), run_s)
-                for at_ms, run_s in self._by_start[max(0, place - 1) : place + 1]
-            ]
-        )
+        starts = self._by_start
+        place = bisect_left(starts, (assigned_at_ms, 0.0))
+        if place == len(starts) or (
+            place and assigned_at_ms - starts[place - 1][0] <= starts[place][0] - assigned_at_ms
+        ):
+            place -= 1
+        at_ms, run_s = starts[place]
+        apart_ms = abs(at_ms - assigned_at_ms)
         return (apart_ms / 1000, run_s) if apart_ms <= SIBLINGS_S * 1000 else None

@@ -24,7 +24,7 @@ class Source:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """`templates` as `--template` takes them, or a file of machines. `spot`: whose interruptions. `without`: a policy that
-    cannot be judged here, and why. `jobs`: only the first so many."""
+    cannot be judged here, and why. `jobs`: only the first so many. `more`: policies that are asked beside the others."""
 
     name: str
     source: str
@@ -35,6 +35,7 @@ class Case:
     fixed: bool = True
     without: tuple[str, str] | None = None
     jobs: int | None = None
+    more: tuple[str, ...] = ()
 
 
 SOURCES: dict[str, Source] = {
@@ -117,6 +118,7 @@ CASES: tuple[Case, ...] = (
         title="templates of 16, 32, 64 and 128 cores",
         templates=_cores(16, 32, 64, 128),
         fixed=False,
+        more=("herder(wait_worth=40)", "herder(wait_worth=100)"),
     ),
     Case(name="metacentrum", source="metacentrum", title="one template of 64 cores", templates=_cores(64)),
     Case(
@@ -125,6 +127,7 @@ CASES: tuple[Case, ...] = (
         title="templates of 4, 8, 16, 32 and 64 cores",
         templates=_cores(4, 8, 16, 32, 64),
         fixed=False,
+        more=("herder(wait_worth=10)",),
     ),
     Case(
         name="metacentrum-memory",

@@ -91,7 +91,7 @@ def section(case: Case, files: Files, say: Callable[[str], None], limit: int | N
         _has_solver(),
     )
     rows: list[Row] = []
-    for text in POLICIES:
+    for text in (*POLICIES, *case.more):
         left_out = case.without is not None and case.without[0] == text
         rows.append(Row(policy=text, refused=case.without[1]) if left_out and case.without else run.row(text))
         _tell(say, case, rows[-1])

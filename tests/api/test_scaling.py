@@ -57,7 +57,10 @@ def test_a_template_without_capacity_is_passed_over_and_remembered_over_a_restar
     applied(name="short", min_workers=1, offer_rest="10m")
     for _ in range(500):
         found = workers(server.http, "short", 1)
-        if found[0]["template"] == "dear":
+        if (found[0]["template"], found[0]["state"]) == (
+            "dear",
+            "joining",
+        ):  # it is made, which is remembered too
             break
         time.sleep(0.02)
     assert [each["template"] for each in found] == ["dear"]

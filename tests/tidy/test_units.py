@@ -5,6 +5,7 @@ looks at every assignment, sum, comparison, argument and default of the product 
 """
 
 import ast
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def sides(node: ast.AST) -> Iterator[tuple[ast.expr | None, ast.expr | None]]:
         yield node.left, node.right
     elif isinstance(node, ast.Compare):
         parts = [node.left, *node.comparators]
-        yield from zip(parts, parts[1:], strict=False)
+        yield from itertools.pairwise(parts)
     elif isinstance(node, ast.keyword) and node.arg is not None:
         yield _named(node.arg), node.value
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("min", "max"):

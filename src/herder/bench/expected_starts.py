@@ -133,7 +133,7 @@ def ask_all(
     trace: Trace, templates: Sequence[SimTemplate], boot: Boot, *, workers: int | None = None, stride: int = 1
 ) -> tuple[Score, Score]:
     """As people were told, and as the model alone would have. `workers`: a fixed fleet; None: the planner's."""
-    asking = Asking(Herder() if workers is None else FixedFleet(workers), stride)
+    asking = Asking(Herder(idle_s=IDLE_S) if workers is None else FixedFleet(workers), stride)
     world = World(trace, distinct(templates), boot=boot)
     world.run(asking)
     waited = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 #: Shown in this order. `{peak}` and `{part}` become the workers that starting every job on arrival needs at most, and 57 % of them.
 POLICIES = (
-    "herder", "herder(idle_s=0)", "first_fit", "best_fit", "karpenter_like", "cluster_autoscaler_like", "ray_like", "hail_like",
+    "herder", "herder(idle_s=1800)", "first_fit", "best_fit", "karpenter_like", "cluster_autoscaler_like", "ray_like", "hail_like",
 )  # fmt: skip
 FIXED = ("fixed({peak})", "fixed({part})")
 FIXED_PART = 0.57

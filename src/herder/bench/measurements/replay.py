@@ -11,7 +11,7 @@ from herder.bench.figures import Figure, median_of
 from herder.simulate.boots import Boot
 from herder.simulate.generated import generated_month
 from herder.simulate.offers import parse_template
-from herder.simulate.policies.herder import Herder
+from herder.simulate.policies.herder import IDLE_S, Herder
 from herder.simulate.world import World
 
 NAME = "replay"
@@ -32,7 +32,7 @@ async def measure(bench: Bench) -> list[Figure]:
     for _ in range(bench.sizes.runs):
         world = World(trace, (TEMPLATE,), boot=BOOT)
         began = time.process_time()
-        world.run(Herder())
+        world.run(Herder(idle_s=IDLE_S))
         spent.append(time.process_time() - began)
         workers = len(world.closed)
     scale = EVENTS / (EVENTS_PER_JOB * jobs)

@@ -32,6 +32,8 @@ POOL = PoolName("simulated")
 #: Virtual time begins here, so that no moment is zero.
 BEGIN_MS = 1_000_000_000_000
 SCALE_PERIOD_S = 1.0
+#: A pool's own default.
+IDLE_S = 1800.0
 #: With jobs waiting and nothing to be done about it, the planner is asked again after so long.
 STUCK_S = 60.0
 #: Where idle workers are weighed against waiting, at the latest after so long: a worker is kept for minutes to hours.
@@ -56,7 +58,9 @@ class _End:
 
 
 class Herder:
-    """The parameters are the pool's settings; their defaults are the product's, but for `max_workers`, of which a trace may need many."""
+    """The parameters are the pool's settings; their defaults are the product's, but for `max_workers`, of which a trace may need many, and
+    `idle_s`: a pool's default of half an hour spares people a wait, here cost is compared, so an idle worker goes at once. Where idle
+    workers are weighed (`wait_worth`) the default is the product's."""
 
     on_plan: Callable[[Observed, Plan], None] | None = None
     """Called with every observation and its plan: for tests and recordings."""
@@ -64,7 +68,7 @@ class Herder:
     def __init__(
         self,
         *,
-        idle_s: float = 1800.0,
+        idle_s: float | None = None,
         max_workers: int = 100_000,
         new_per_cycle: int = 10,
         min_workers: int = 0,
@@ -74,7 +78,8 @@ class Herder:
             raise ValueError(
                 f"min_workers={min_workers} is above max_workers={max_workers}; lower one or raise the other"
             )
-        self.idle_s = idle_s
+        at_once = idle_s is None and wait_worth is None
+        self.idle_s = 0.0 if at_once else IDLE_S if idle_s is None else idle_s
         self.max_workers = max_workers
         self.new_per_cycle = new_per_cycle
         self.min_workers = min_workers

@@ -19,7 +19,7 @@ from herder.decide.eta import LEAST_MS, Eta
 from herder.model.plan import Plan
 from herder.simulate.boots import Boot, parse_boot
 from herder.simulate.offers import SimTemplate, distinct, parse_template
-from herder.simulate.policies.herder import BEGIN_MS, Herder
+from herder.simulate.policies.herder import BEGIN_MS, IDLE_S, Herder
 from herder.simulate.traces import read_trace
 from herder.simulate.traces.form import Trace
 from herder.simulate.world import World

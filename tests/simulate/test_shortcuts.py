@@ -37,8 +37,8 @@ def outcome(world: WatchedWorld) -> tuple[object, ...]:
 class Plans:
     """A policy, and what its planner said: every plan that does something."""
 
-    def __init__(self, *, everything: bool) -> None:
-        self.policy, self.made, self.asked = Herder(idle_s=300), list[Plan](), 0
+    def __init__(self, *, everything: bool, policy: Herder | None = None) -> None:
+        self.policy, self.made, self.asked = policy or Herder(idle_s=300), list[Plan](), 0
         self.policy.plans_always = self.policy.placer.sampling = everything
         self.policy.on_plan = self.note
 
@@ -69,6 +69,15 @@ def test_plans_that_are_not_asked_for_would_have_done_nothing(
     assert outcome(ran(trace, templates, some.policy)) == outcome(ran(trace, templates, every.policy))
     assert some.made == every.made
     assert some.asked < every.asked
+
+
+def test_a_pool_that_may_neither_grow_nor_shrink_is_hardly_planned() -> None:
+    trace = generated_month(120, days=0.02, workers=6, seed=6)
+    fixed = [Herder(idle_s=0, min_workers=3, max_workers=3) for _ in range(2)]
+    some, every = Plans(everything=False, policy=fixed[0]), Plans(everything=True, policy=fixed[1])
+    assert outcome(ran(trace, WIDE, some.policy)) == outcome(ran(trace, WIDE, every.policy))
+    assert some.made == every.made
+    assert some.asked < every.asked / 3
 
 
 @pytest.mark.parametrize("templates", [WIDE, (cores(64), cores(16, 0.3))], ids=["one", "two"])

@@ -97,6 +97,10 @@ class Herder:
         self._idle_names: set[WorkerName] = set()
         self._settled: tuple[object, ...] | None = None
         """The queue and the fleet of which the last plan said that all that waits has its place in flight."""
+        self._full: int | None = None
+        """The fleet with which the last plan found every place taken and nothing to do."""
+        self._kept: tuple[int, set[WorkerName]] | None = None
+        """The fleet and its idle workers that the last plan kept although their time was over: they are the least there must be."""
         self.plans_always = False
         """Plan also where nothing can come of it: for the test that nothing does."""
         self._look_ms = 0
@@ -185,11 +189,20 @@ class Herder:
         waits = any(queue.count for queue in self.state.queues.values())
         if not waits or world.readied or world.lost:
             self._settled = None
-        if not self.state.workers or (waits and (self.plans_always or not self._still_settled(world))):
+        if world.readied or world.lost:
+            self._kept = None
+        settled = (
+            waits and not self.plans_always and (self._nobody_comes_or_goes() or self._still_settled(world))
+        )
+        if not self.state.workers or (waits and not settled):
             return True
         if self.wait_worth is not None and (world.arrived or now_ms >= self._look_ms):
             return True
         return self._next_idle_ms() <= now_ms
+
+    def _nobody_comes_or_goes(self) -> bool:
+        """The last plan found nothing to do with as many workers as there may be, they are still the same, and all work."""
+        return self._full == self.state.fleet_version and not self._idle_names
 
     def _still_settled(self, world: World) -> bool:
         """Same queue, same fleet, and no worker on which a job ended now has room for anything that waits."""
@@ -230,6 +243,8 @@ class Herder:
         ]
         if not since or self.wait_worth is not None:
             return self._look_ms if since else 2**62
+        if not self.plans_always and self._kept == (self.state.fleet_version, self._idle_names):
+            return 2**62
         return min(since) + int(self.idle_s * 1000)
 
     def _plan(self, world: World, now_ms: int) -> Plan:
@@ -239,8 +254,12 @@ class Herder:
         remember_needs(self.state, plan)
         if self.on_plan is not None:
             self.on_plan(observed, plan)
-        self._settled = None
+        self._settled = self._full = None
         if plan.empty:
+            if len(self.state.workers) >= self._most(world):
+                self._full = self.state.fleet_version
+            if self._next_idle_ms() <= now_ms:
+                self._kept = self.state.fleet_version, set(self._idle_names)
             if self._all_in_flight(plan):
                 self._settled = self._queue_and_fleet()
             return plan

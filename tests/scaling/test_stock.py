@@ -13,9 +13,10 @@ from herder.decide.scaling.stock import HORIZON_MS, PRIOR_CHANCE, Stock, learn, 
 from herder.engine.state import EngineState
 from herder.engine.worker import history_of
 from herder.model.ids import PoolName
+from herder.model.money import PicoUsd
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
 from herder.model.plan import Plan, ReasonKind
-from herder.model.pool import Headroom, PoolSpec
+from herder.model.pool import Headroom, PoolSpec, Zone
 from herder.model.resources import ZERO
 from herder.model.stock import GROUPS, RISE_MOST, Rises
 from tests.planning.world import (
@@ -256,3 +257,16 @@ def test_plans_stay_clean_and_need_no_other(before: Observed, by: int, minutes: 
         pools=tuple(reversed(pools)),
     )
     assert decide(mixed, NOW) == plan
+
+
+def test_a_template_of_several_zones_has_one_stock_made_where_it_is_cheapest() -> None:
+    dear, cheap = Zone(name="a"), Zone(name="b", price_pico_per_hour=PicoUsd(300))
+    zoned = replace(WEIGHED, templates=(template(zones=(dear, cheap)),))
+    plan = plan_of(zoned, rose(3, 1))
+    assert [(each.spec.zone, each.reason.kind) for each in creations(plan)] == [("b", ReasonKind.STOCK)] * 3
+
+
+def test_a_stock_that_one_zone_cannot_hold_goes_on_in_the_next() -> None:
+    few, rest = Zone(name="a", price_pico_per_hour=PicoUsd(300), max_workers=2), Zone(name="b")
+    zoned = replace(WEIGHED, templates=(template(zones=(few, rest)),))
+    assert [each.spec.zone for each in creations(plan_of(zoned, rose(3, 1)))] == ["a", "a", "b"]

@@ -191,7 +191,7 @@ def test_a_share_of_a_gpu_waits_for_a_worker_whose_gpus_are_split(server: Server
         ({"gpu": 1.5}, "share of one"),
         ({"gpu": -1}, "whole number"),
         ({"gpu": 0}, "gpu: 1"),
-        ({"gpu_model": "t4"}, "split"),
+        ({"gpu_model": "t4"}, "one of a100"),
     ):
         answer = server.http.post("/jobs", json={**asked, **wrong})
         assert (answer.status_code, answer.json()["field"]) == (422, "gpu"), answer.text

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from herder.decide.matching import (
     AUTO,
+    GPU_MODEL,
     gpus_fit,
     job_may_use,
     job_may_use_template,
@@ -134,13 +135,19 @@ def _no_such_gpus(job_class: JobClass, asked: list[PoolSpec]) -> Refusal | None:
     wanted = f"{job_class.gpus_asked:g} GPU"
     if job_class.gpu_models:
         wanted += f" of model {' or '.join(job_class.gpu_models)}"
-    if job_class.gpu_share_milli < WHOLE_GPU:
+    models = {dict(labels).get(GPU_MODEL, "") for labels in templates} - {""}
+    if job_class.gpu_models and not models & set(job_class.gpu_models):
+        known = (
+            f"ask for one of {', '.join(sorted(models))}" if models else "no template says which GPUs it has"
+        )
+        remedy = f"{known}, or add a template with that gpu_model"
+    elif job_class.gpu_share_milli < WHOLE_GPU:
         most = WHOLE_GPU // job_class.gpu_share_milli
         remedy = f"ask for whole GPUs, or split those of a template into at most {most} parts (gpu_parts)"
         if most == 1:
             remedy = "ask for 1 GPU, or for at most half of one"
     else:
-        remedy = "ask for another model, or add a template with such GPUs that is not split (gpu_parts: 1)"
+        remedy = "ask for a share of one, or add a template with such GPUs that is not split (gpu_parts: 1)"
     return Refusal(
         kind=RefusalKind.GPU,
         text=f"no template of {', '.join(pool.name for pool in asked)} has {wanted} to give",

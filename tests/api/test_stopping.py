@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from herder.control.clock import SystemClock
 from herder.control.loops import scale
 
 
@@ -22,7 +23,9 @@ async def test_a_scale_loop_that_is_cancelled_as_the_demand_changes_ends(
     monkeypatch.setattr(scale, "cycle", cycle)
     settings = SimpleNamespace(scale_period_s=60.0, scale_settle_s=0.01)
     placer = SimpleNamespace(planned=lambda state, now_ms: None)
-    core: Any = SimpleNamespace(demand_changed=asyncio.Event(), settings=settings, placer=placer, state=None)
+    core: Any = SimpleNamespace(
+        demand_changed=asyncio.Event(), settings=settings, placer=placer, state=None, clock=SystemClock()
+    )
     loop = asyncio.create_task(scale.run(core))
     await asyncio.sleep(0.01)
     core.demand_changed.set()

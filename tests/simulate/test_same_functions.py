@@ -47,7 +47,7 @@ def test_every_plan_of_a_simulation_is_the_planners_and_clean() -> None:
     assert len(world.starts) + len(world.unplaced) == 400
 
 
-def test_the_loop_and_the_dry_run_give_the_simulators_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loop_and_the_dry_run_give_the_simulators_plan() -> None:
     """The simulation is stopped just before it applies a plan; its engine state is given to the live scale loop."""
     policy, stopped = Herder(), []
 
@@ -73,10 +73,9 @@ def test_the_loop_and_the_dry_run_give_the_simulators_plan(monkeypatch: pytest.M
     async def commit(changes: Changes) -> None:
         committed.append(changes)
 
-    monkeypatch.setattr(scale, "now_ms", lambda: now_ms)
     core: Any = SimpleNamespace(
         state=policy.state, commit=commit, workers_changed=asyncio.Event(), placer=policy.placer,
-        recorder=Recorder(),
+        recorder=Recorder(), clock=SimpleNamespace(now_ms=lambda: now_ms),
     )  # fmt: skip
     asyncio.run(scale.cycle(cast(Core, core), b""))
     [recorded] = committed[0].rows[PlanRecord].values()

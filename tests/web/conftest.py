@@ -24,7 +24,7 @@ async def core(tmp_path: Path) -> AsyncIterator[Core]:
     made = await open_core(tmp_path, TOKEN, "the installation's secret")
     yield made
     await made.close()
-    made.database.dispose()
+    made.store.engine.dispose()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import httpx
 import pytest
 
@@ -81,7 +83,7 @@ async def test_a_session_ends_by_itself(
     core: Core, ann: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = clock.now_ms() + session.SESSION_S * 1000 + 1000
-    monkeypatch.setattr(session, "now_ms", lambda: later)
+    monkeypatch.setattr(core, "clock", SimpleNamespace(now_ms=lambda: later))
     assert (await ann.get("/")).status_code == 303
 
 

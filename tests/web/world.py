@@ -30,6 +30,7 @@ from herder.model.ids import UserName
 from herder.model.plan import Reason, ReasonKind
 from herder.settings import pool_from_plain
 from herder.store.database import migrate, open_engine, sqlite_url
+from herder.store.sql_store import SqlStore
 from herder.web.routes import router
 from herder.web.trend import Sample, Trend
 from herder.wire.exchange import Finished
@@ -99,7 +100,7 @@ class World:
         sampling.cancel()
         await asyncio.gather(sampling, return_exceptions=True)
         await self.core.close()
-        self.core.database.dispose()
+        self.core.store.engine.dispose()  # type: ignore[attr-defined]
 
 
 async def open_core(folder: Path, token: str, secret: str) -> Core:
@@ -112,7 +113,7 @@ async def open_core(folder: Path, token: str, secret: str) -> Core:
     core = Core(
         settings=settings,
         state=state,
-        database=database,
+        store=SqlStore(database, lambda error: None),
         directory=directory,
         drivers={},
         on_fatal=lambda error: None,

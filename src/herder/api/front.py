@@ -12,7 +12,6 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from herder.api.idempotency import Answers, fingerprint
 from herder.api.replies import bearer, decode, problem, read_body, reply
 from herder.control.auth import Principal, Role
-from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.control.errors import Refused
 from herder.model.changes import Changes
@@ -132,7 +131,7 @@ class Front:
                 who=who,
                 body=decode(data, kind) if kind is not None else None,
                 changes=changes,
-                now_ms=now_ms(),
+                now_ms=self.core.clock.now_ms(),
             )
         )
         if then is not None:
@@ -140,7 +139,9 @@ class Front:
         answer = reply(value)
         if key:
             text = bytes(answer.body).decode()
-            record = IdempotencyRecord(who.user, key, fingerprint(route, data), 200, text, now_ms())
+            record = IdempotencyRecord(
+                who.user, key, fingerprint(route, data), 200, text, self.core.clock.now_ms()
+            )
             self.answers.keep(changes, record)
         await self.core.commit(changes)
         return answer

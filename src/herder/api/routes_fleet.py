@@ -9,7 +9,7 @@ from herder.api.front import Front, Write
 from herder.api.replies import flag, is_number, number
 from herder.control import explain, fleet, pools
 from herder.control.auth import Principal, Role, role_named
-from herder.control.clock import derived_token, now_ms
+from herder.control.clock import derived_token
 from herder.control.errors import Invalid, NotKnown
 from herder.control.plans import picture, plain_plan
 from herder.control.reads import fleet as reads
@@ -184,7 +184,7 @@ def _add_plans(front: Front) -> None:
 
     async def next_plan(request: Request, who: Principal) -> PlanView:
         """What would be done now. Nothing is recorded."""
-        now = now_ms()
+        now = core.clock.now_ms()
         return reads.plan_view(plain_plan(decide(picture(core, now), now)))
 
     async def get_plan(request: Request, who: Principal) -> PlanView:

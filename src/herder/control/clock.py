@@ -1,4 +1,4 @@
-"""The only place that reads the wall clock and entropy. Everything else is handed `now` or a token."""
+"""The only place that reads the clocks and entropy. Everything else is handed a `Clock`, `now` or a token."""
 
 import hashlib
 import hmac
@@ -7,13 +7,23 @@ import time
 
 
 def now_ms() -> int:
-    """Milliseconds since the epoch, UTC."""
+    """Milliseconds since the epoch, UTC. For what has no `Core` yet; everything else asks `core.clock`."""
     return time.time_ns() // 1_000_000
 
 
 def monotonic_s() -> float:
     """Seconds of a clock that never goes back, for measuring durations."""
     return time.monotonic()
+
+
+class SystemClock:
+    """This machine's clocks (`ports.clock.Clock`)."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000
 
 
 def cpu_s() -> float:

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from herder.control.auth import Directory
-from herder.control.clock import now_ms
+from herder.control.clock import SystemClock
 from herder.control.event_bus import EventBus
 from herder.control.flight_recorder import Recorder
 from herder.control.payloads import Payloads
@@ -29,10 +29,11 @@ from herder.model.changes import Changes
 from herder.model.driver import Driver
 from herder.model.ids import ClassId
 from herder.model.records import EventRecord
+from herder.ports.clock import Clock
+from herder.ports.store import Store
 from herder.settings import SharingSettings
 from herder.settings.sections import MetricSource
 from herder.store.sweep import sweep_batch
-from herder.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -108,17 +109,19 @@ class Core:
         *,
         settings: CoreSettings,
         state: EngineState,
-        database: Engine,
+        store: Store,
         directory: Directory,
         drivers: dict[str, Driver],
         on_fatal: Callable[[BaseException], None],
+        clock: Clock | None = None,
     ) -> None:
+        self.clock = SystemClock() if clock is None else clock
         self.settings = settings
         self.state = state
-        self.database = database
+        self.store = store
         self.directory = directory
         self.drivers = drivers
-        self.started_at_ms = now_ms()
+        self.started_at_ms = self.clock.now_ms()
         self.payloads = Payloads()
         self.raw_classes: dict[Hashable, ClassId] = {}
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
@@ -135,7 +138,6 @@ class Core:
         self.closing = False
         self.bells: dict[str, asyncio.Event] = {}
         """By worker: rung when it is to be told something."""
-        self.writer = Writer(database, on_fatal)
         self._on_fatal = on_fatal
         self._gathered = Changes()
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -162,20 +164,15 @@ class Core:
         return self.commit(Changes())
 
     async def read(self, query: Callable[[Connection], Any]) -> Any:
-        """Run a query in a thread, on a connection of its own."""
-
-        def run() -> Any:
-            with self.database.connect() as connection:
-                return query(connection)
-
-        return await asyncio.to_thread(run)
+        """Run a query beside the writer, on a connection of its own."""
+        return await self.store.read(query)
 
     def _hand_over(self) -> None:
         self._scheduled = self._asked = False
         changes, self._gathered = self._gathered, Changes()
         future, self._future = self._future, asyncio.get_running_loop().create_future()
         try:
-            self.placer.run(self.state, changes, now_ms())
+            self.placer.run(self.state, changes, self.clock.now_ms())
             flush(self.state, changes)
         except Exception as error:
             self._on_fatal(
@@ -188,7 +185,7 @@ class Core:
             self._done(changes, future, number)
             return
         self._busy = True
-        self.writer.commit(changes).add_done_callback(
+        self.store.commit(changes).add_done_callback(
             lambda done: self._committed(done, changes, future, number)
         )
 
@@ -246,7 +243,7 @@ class Core:
             more, pause = True, SWEEP_RETRY_S
             while more:
                 try:
-                    more = await self.writer.call(
+                    more = await self.store.call(
                         lambda connection: sweep_batch(connection, batch, at_ms, keep)
                     )
                 except DBAPIError as error:  # its rows can wait, and the next start would look after them
@@ -270,4 +267,4 @@ class Core:
     async def close(self) -> None:
         """Everything gathered is written, then the store is let go."""
         await self.settle()
-        await self.writer.close()
+        await self.store.close()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from herder.control.clock import derived_token, hash_token, now_ms
+from herder.control.clock import derived_token, hash_token
 from herder.control.core import Core
 from herder.control.errors import Unauthenticated
 from herder.control.gathering import payloads_for
@@ -48,7 +48,7 @@ async def activate(core: Core, token: str, request: ActivateRequest) -> Activate
         raise Unauthenticated("this activation token opens nothing", hint="the worker is not wanted any more")
     own = derived_token(core.settings.secret, f"worker/{worker.spec.name}/{request.nonce}")
     changes = Changes()
-    if not activated(core.state, changes, worker, hash_token(own), request.nonce, now_ms()):
+    if not activated(core.state, changes, worker, hash_token(own), request.nonce, core.clock.now_ms()):
         raise Unauthenticated("this activation token was used by another process")
     core.directory.workers[hash_token(own)] = worker.spec.name
     await core.commit(changes)
@@ -92,7 +92,7 @@ async def exchange(
 
 
 async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> None:
-    now, changes = now_ms(), Changes()
+    now, changes = core.clock.now_ms(), Changes()
     superseded = request.number > worker.exchange_number
     take_in(
         core.state,
@@ -155,7 +155,11 @@ async def _broken(core: Core, worker: WorkerLife, number: int) -> None:
     if worker.exchange_number == number and worker.state is WorkerState.READY:
         changes = Changes()
         suspect(
-            core.state, changes, worker, "its connection broke: no new work until it is heard of", now_ms()
+            core.state,
+            changes,
+            worker,
+            "its connection broke: no new work until it is heard of",
+            core.clock.now_ms(),
         )
         await core.commit(changes)
 

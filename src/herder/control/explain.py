@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.control.errors import NotKnown
 from herder.control.plans import picture
@@ -90,7 +89,7 @@ def _reasons(reasons: tuple[Reason, ...]) -> list[ReasonView]:
 async def why_pool(core: Core, name: str) -> Explanation:
     """What the planner would say of it now."""
     pool = pool_named(core, name)
-    now = now_ms()
+    now = core.clock.now_ms()
     plan = decide(picture(core, now), now)
     report = next(report for report in plan.pools if report.pool == pool.name)
     facts = _reasons(report.reasons)
@@ -137,7 +136,7 @@ async def _preemptions(core: Core, job: int) -> list[ReasonView]:
 
 
 def _waiting(core: Core, row: Row[Any]) -> Explanation:
-    now = now_ms()
+    now = core.clock.now_ms()
     class_id, state = ClassId(row.class_id), core.state
     observed = picture(core, now)
     thoughts = None if unseen_sections(observed) else think(observed, now)

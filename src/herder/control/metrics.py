@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.engine.flush import worker_cost
 from herder.model.job import JobState
@@ -18,7 +17,7 @@ class _Collector:
         self._core = core
 
     def collect(self) -> Iterator[Metric]:
-        state, now = self._core.state, now_ms()
+        state, now = self._core.state, self._core.clock.now_ms()
         jobs = GaugeMetricFamily("herder_jobs", "Jobs by state.", labels=["state"])
         for number, count in state.counts.items():
             jobs.add_metric([JobState(number).label], count)
@@ -57,8 +56,8 @@ class _Collector:
             spent.add_metric([user, project, pool], usage.cost_pico / PICO_PER_USD)
         yield used
         yield spent
-        yield CounterMetricFamily("herder_store_commits", "Transactions written.", value=core.writer.commits)
-        yield CounterMetricFamily("herder_store_rows", "Rows written.", value=core.writer.rows)
+        yield CounterMetricFamily("herder_store_commits", "Transactions written.", value=core.store.commits)
+        yield CounterMetricFamily("herder_store_rows", "Rows written.", value=core.store.rows)
 
 
 def registry_of(core: Core) -> CollectorRegistry:

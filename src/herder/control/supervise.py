@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.engine.events import record_event
 from herder.model.changes import Changes
@@ -28,7 +27,7 @@ async def supervise(core: Core, name: str, loop: Callable[[Core], Awaitable[None
             log.exception("the %s loop failed; starting it again in %.1f s", name, pause)
             changes = Changes()
             text = f"the {name} loop failed: {type(error).__name__}: {error}"
-            record_event(core.state, changes, now_ms(), "loop.failed", f"loop/{name}", text)
+            record_event(core.state, changes, core.clock.now_ms(), "loop.failed", f"loop/{name}", text)
             await core.commit(changes)
         await asyncio.sleep(pause)
         pause = min(pause * 2, PAUSE_LONGEST_S)

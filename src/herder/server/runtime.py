@@ -18,7 +18,6 @@ import uvicorn
 
 from herder.api.application import application
 from herder.control import sharing
-from herder.control.clock import now_ms
 from herder.control.core import Core, CoreSettings
 from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
 from herder.control.pools import keep_frozen, store_pool
@@ -30,6 +29,7 @@ from herder.model.driver import Driver, DriverError
 from herder.model.plan import Reason, ReasonKind
 from herder.server.opening import Opened, ensure_admin, open_data, write_server_file
 from herder.server.options import ServerOptions, StartError
+from herder.store.sql_store import SqlStore
 from herder.web.routes import router
 from herder.web.trend import Trend
 
@@ -80,7 +80,7 @@ async def serve(options: ServerOptions, started: Callable[[Running], None] | Non
                 metric_sources=options.metric_sources,
             ),
             state=opened.state,
-            database=opened.database,
+            store=SqlStore(opened.database, server.fatal),
             directory=opened.directory,
             drivers=drivers,
             on_fatal=server.fatal,
@@ -147,14 +147,14 @@ async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> N
     for each in wanted or ():
         pool = keep_frozen(core, each)
         if core.state.pools.get(pool.name) != pool:
-            store_pool(core, changes, pool, now_ms())
+            store_pool(core, changes, pool, core.clock.now_ms())
     await core.commit(changes)
     for batch in opened.unswept:
-        core.sweep(batch, now_ms())
+        core.sweep(batch, core.clock.now_ms())
 
 
 async def _stop_workers(core: Core) -> None:
-    changes, now = Changes(), now_ms()
+    changes, now = Changes(), core.clock.now_ms()
     reason = Reason(kind=ReasonKind.BY_HAND, text="the server was stopped")
     for worker in list(core.state.workers.values()):
         terminate(core.state, changes, worker, reason, now)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from herder.control.clock import monotonic_s
 from herder.control.core import Core
 from herder.model.records import EventRecord
 from herder.web.picture import look
@@ -45,17 +44,17 @@ class Live:
         self.trend = trend
         self.open = 0
         self._lock = asyncio.Lock()
-        self._last: tuple[float, Rendered] | None = None
+        self._last: tuple[int, Rendered] | None = None
 
     async def sections(self) -> Rendered:
         async with self._lock:
-            if self._last is not None and monotonic_s() - self._last[0] < GAP_S:
+            if self._last is not None and self.core.clock.monotonic_ms() - self._last[0] < GAP_S * 1000:
                 return self._last[1]
             picture = await look(self.core, self.trend)
             html = {name: render_section(name, picture) for name in SECTIONS}
             fixed = {name: _MOVING.sub(r"\1", text) for name, text in html.items()}
             rendered = Rendered(sequence=picture.sequence, html=html, fixed=fixed)
-            self._last = (monotonic_s(), rendered)
+            self._last = (self.core.clock.monotonic_ms(), rendered)
             return rendered
 
     async def stream(self, allowed: Callable[[], bool]) -> AsyncIterator[str]:
@@ -63,7 +62,7 @@ class Live:
         queue = self.core.events.watch()
         self.open += 1
         sent: dict[str, str] = {}
-        last_point, spoken_s = 0, monotonic_s()
+        last_point, spoken_ms = 0, self.core.clock.monotonic_ms()
         try:
             while allowed():
                 points = self.trend.since(last_point)
@@ -71,10 +70,10 @@ class Live:
                 if points:
                     last_point = points[-1].at_ms
                 if text:
-                    spoken_s = monotonic_s()
+                    spoken_ms = self.core.clock.monotonic_ms()
                     yield text
-                elif monotonic_s() - spoken_s >= COMMENT_S:
-                    spoken_s = monotonic_s()
+                elif self.core.clock.monotonic_ms() - spoken_ms >= COMMENT_S * 1000:
+                    spoken_ms = self.core.clock.monotonic_ms()
                     yield ": still here\n\n"
                 if not await _next(queue):
                     return

@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.control.reads.fleet import plan_page, status, worker_page
 from herder.model.worker import WorkerState
@@ -114,7 +113,7 @@ async def look(core: Core, trend: Trend) -> Picture:
     workers = await worker_page(core, pool=None, state=None, ended=False, after=None, limit=WORKERS_MAX)
     plans = await plan_page(core, after=None, limit=PLANS_MAX)
     return Picture(
-        now_ms=now_ms(),
+        now_ms=core.clock.now_ms(),
         sequence=sequence,
         status=await status(core),
         workers=workers.items,

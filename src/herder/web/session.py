@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from herder.control.auth import Principal, role_named
-from herder.control.clock import derived_token, hash_token, new_token, now_ms
+from herder.control.clock import derived_token, hash_token, new_token
 from herder.control.core import Core
 from herder.model.ids import UserName
 
@@ -25,7 +25,7 @@ FORM_S = 3600
 def start_session(core: Core, request: Request, response: Response, token: str) -> None:
     """Raises Unauthenticated."""
     core.directory.principal(token)
-    claims = f"{hash_token(token)}.{now_ms() + SESSION_S * 1000}"
+    claims = f"{hash_token(token)}.{core.clock.now_ms() + SESSION_S * 1000}"
     value = f"{claims}.{_signature(core, claims)}"
     _set(request, response, SESSION_COOKIE, value, SESSION_S)
 
@@ -41,7 +41,7 @@ def holder(core: Core, cookie: str) -> Principal | None:
     if not claims or not hmac.compare_digest(signature.encode(), _signature(core, claims).encode()):
         return None
     record = core.directory.tokens.get(digest)
-    if record is None or record.revoked_at_ms is not None or now_ms() > int(until):
+    if record is None or record.revoked_at_ms is not None or core.clock.now_ms() > int(until):
         return None
     return Principal(UserName(record.user), role_named(record.role))
 

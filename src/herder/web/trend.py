@@ -8,7 +8,6 @@ import asyncio
 from collections import Counter, deque
 from typing import NamedTuple
 
-from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.model.job import JobState
 from herder.model.worker import WorkerState
@@ -54,7 +53,7 @@ class Trend:
     async def sample(self, core: Core) -> None:
         """Runs until cancelled."""
         while True:
-            self.add(measure(core, now_ms()))
+            self.add(measure(core, core.clock.now_ms()))
             await asyncio.sleep(PERIOD_S)
 
 

@@ -8,7 +8,6 @@ from functools import partial
 
 from sqlalchemy import Connection, delete, select
 
-from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.store.tables import idempotency, observations
 
@@ -20,8 +19,8 @@ PIECE = 5_000
 
 async def run(core: Core) -> None:
     while True:
-        before = now_ms() - KEYS_KEPT_MS
-        while await core.writer.call(partial(forget_keys, before_ms=before)):
+        before = core.clock.now_ms() - KEYS_KEPT_MS
+        while await core.store.call(partial(forget_keys, before_ms=before)):
             await asyncio.sleep(0.05)
         await _forget_observations(core)
         await asyncio.sleep(PERIOD_S)
@@ -29,11 +28,11 @@ async def run(core: Core) -> None:
 
 async def _forget_observations(core: Core) -> None:
     settings = core.settings
-    before_ms = now_ms() - int(settings.observations_kept_s * 1000)
+    before_ms = core.clock.now_ms() - int(settings.observations_kept_s * 1000)
     first = await core.read(
         partial(first_kept, before_ms=before_ms, bytes_max=settings.observations_bytes_max)
     )
-    while await core.writer.call(partial(forget_observations, first=first)):
+    while await core.store.call(partial(forget_observations, first=first)):
         await asyncio.sleep(0.05)
 
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from functools import partial
 
-from herder.control.clock import derived_token, hash_token, now_ms
+from herder.control.clock import derived_token, hash_token
 from herder.control.core import Core
 from herder.control.exchange import forget_worker
 from herder.engine import worker as life
@@ -100,7 +100,7 @@ async def _call_create(core: Core, worker: WorkerLife, driver: Driver, start: St
             pause = min(pause * 2, RETRY_LONGEST_S)
             continue
         changes = Changes()
-        life.provisioned(core.state, changes, worker, machine.handle, now_ms())
+        life.provisioned(core.state, changes, worker, machine.handle, core.clock.now_ms())
         await core.commit(changes)
         return
 
@@ -110,7 +110,7 @@ async def _failed(
 ) -> None:
     if worker.state.in_flight:
         changes = Changes()
-        life.create_failed(core.state, changes, worker, text, now_ms(), cause)
+        life.create_failed(core.state, changes, worker, text, core.clock.now_ms(), cause)
         forget_worker(core, worker.spec.name)
         await core.commit(changes)
 
@@ -135,14 +135,14 @@ async def _delete(core: Core, worker: WorkerLife, places: asyncio.Semaphore) -> 
         await asyncio.sleep(pause)
         pause = min(pause * 2, RETRY_LONGEST_S)
     changes = Changes()
-    life.terminated(core.state, changes, worker, now_ms())
+    life.terminated(core.state, changes, worker, core.clock.now_ms())
     forget_worker(core, name)
     await core.commit(changes)
 
 
 async def _tell_trouble(core: Core, name: str, text: str) -> None:
     changes = Changes()
-    record_event(core.state, changes, now_ms(), "worker.trouble", f"worker/{name}", text)
+    record_event(core.state, changes, core.clock.now_ms(), "worker.trouble", f"worker/{name}", text)
     await core.commit(changes)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.engine.worker import tick
 from herder.model.changes import Changes
@@ -14,8 +13,8 @@ async def run(core: Core) -> None:
     while True:
         changes = Changes()
         beats = {name: min(10.0, pool.dead_after_s / 3) for name, pool in core.state.pools.items()}
-        tick(core.state, changes, now_ms(), beats)
-        core.preemptor.look(core.state, changes, core.placer.holds, now_ms())
+        tick(core.state, changes, core.clock.now_ms(), beats)
+        core.preemptor.look(core.state, changes, core.placer.holds, core.clock.now_ms())
         if not changes.empty or changes.wake:
             core.workers_changed.set()
             await core.commit(changes)

@@ -9,7 +9,6 @@ from functools import partial
 
 import httpx
 
-from herder.control.clock import monotonic_s, now_ms
 from herder.control.core import Core
 from herder.control.prometheus import NoValue, query
 from herder.model.ids import PoolName
@@ -24,7 +23,7 @@ _Key = tuple[PoolName, str]
 
 
 async def run(core: Core) -> None:
-    due: dict[_Key, tuple[Metric, float]] = {}
+    due: dict[_Key, tuple[Metric, int]] = {}
     places = asyncio.Semaphore(QUERIES_AT_A_TIME)
     while not _wanted(core):
         await asyncio.sleep(LOOK_S)  # an HTTP client is made only where one is needed
@@ -37,9 +36,9 @@ async def run(core: Core) -> None:
             wanted = _wanted(core)
             _forget(core, due, wanted)
             for key, metric in wanted.items():
-                before, at_s = due.get(key, (metric, 0.0))
-                if key not in under_way and (before != metric or monotonic_s() >= at_s):
-                    due[key] = metric, monotonic_s() + metric.every_s
+                before, at_ms = due.get(key, (metric, 0))
+                if key not in under_way and (before != metric or core.clock.monotonic_ms() >= at_ms):
+                    due[key] = metric, core.clock.monotonic_ms() + int(metric.every_s * 1000)
                     under_way.add(key)
                     task = queries.create_task(_read(core, client, places, key, metric))
                     task.add_done_callback(partial(_over, under_way, key))
@@ -58,7 +57,7 @@ def _wanted(core: Core) -> dict[_Key, Metric]:
     }
 
 
-def _forget(core: Core, due: dict[_Key, tuple[Metric, float]], wanted: dict[_Key, Metric]) -> None:
+def _forget(core: Core, due: dict[_Key, tuple[Metric, int]], wanted: dict[_Key, Metric]) -> None:
     """What is kept is bounded by what is configured; a query that was changed has no value yet."""
     for key in [key for key, (metric, _) in due.items() if wanted.get(key) != metric]:
         core.state.readings.pop(key, None)
@@ -88,7 +87,7 @@ async def _read(
     after = (
         replace(before, fault=fault)
         if value is None
-        else MetricReading(pool=pool, metric=name, value=value, at_ms=now_ms())
+        else MetricReading(pool=pool, metric=name, value=value, at_ms=core.clock.now_ms())
     )
     core.state.readings[key] = after
     if (after.value, after.fault) != (before.value, before.fault):

@@ -5,7 +5,6 @@ import logging
 
 import msgspec
 
-from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.control.plans import (
     apply_plan,
@@ -28,7 +27,7 @@ async def run(core: Core) -> None:
     last_report = b""
     while True:
         last_report = await cycle(core, last_report)
-        core.placer.planned(core.state, now_ms())
+        core.placer.planned(core.state, core.clock.now_ms())
         try:
             # Not `wait_for`: before Python 3.12 it forgets a cancellation that comes together with what it waits for.
             async with asyncio.timeout(core.settings.scale_period_s):
@@ -41,7 +40,7 @@ async def run(core: Core) -> None:
 
 async def cycle(core: Core, last_report: bytes) -> bytes:
     """One plan. An empty one is recorded only when its report says something new; answers what it said."""
-    now = now_ms()
+    now = core.clock.now_ms()
     observed = picture(core, now)
     note_pressure(core.state, observed, now)
     plan = decide(observed, now)

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.engine import worker as life
 from herder.engine.events import record_event
@@ -53,7 +52,7 @@ async def _close_lost(
         if worker is None or state not in EXPECTED or worker.state not in EXPECTED:
             continue
         if machine is None or not machine.running:
-            life.machine_gone(core.state, changes, worker, now_ms())
+            life.machine_gone(core.state, changes, worker, core.clock.now_ms())
     if not changes.empty:
         core.workers_changed.set()
         await core.commit(changes)
@@ -73,6 +72,6 @@ async def _remove_orphans(
             continue
         changes = Changes()
         text = f"driver {name} held machine {worker}, which no row knows; removed"
-        record_event(core.state, changes, now_ms(), "worker.orphan", f"worker/{worker}", text)
+        record_event(core.state, changes, core.clock.now_ms(), "worker.orphan", f"worker/{worker}", text)
         await core.commit(changes)
     return unknown - seen

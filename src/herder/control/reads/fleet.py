@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from herder import __version__
-from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.control.errors import NotKnown
 from herder.control.pools import pool_named
@@ -88,7 +87,7 @@ def live_worker(core: Core, worker: WorkerLife) -> WorkerView:
         record,
         free=worker.free._asdict(),
         attempts=len(worker.live),
-        cost_pico=worker_cost(worker, now_ms()),
+        cost_pico=worker_cost(worker, core.clock.now_ms()),
     )
 
 
@@ -137,7 +136,7 @@ def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> W
 def pool_costs(core: Core) -> dict[str, int]:
     """Pico-USD by pool: every worker it ever had, the live ones up to now."""
     costs: Counter[str] = Counter(core.state.ended_cost)
-    now = now_ms()
+    now = core.clock.now_ms()
     for worker in core.state.workers.values():
         costs[worker.spec.pool] += worker_cost(worker, now)
     return dict(costs)
@@ -226,7 +225,7 @@ async def status(core: Core) -> Status:
     recent = await core.read(lambda connection: connection.execute(failures).all())
     return Status(
         version=__version__,
-        now=iso(now_ms()),
+        now=iso(core.clock.now_ms()),
         started_at=iso(core.started_at_ms),
         jobs={JobState(number).label: count for number, count in sorted(core.state.counts.items())},
         pools=[_pool(core, pool, costs.get(name, 0)) for name, pool in sorted(core.state.pools.items())],

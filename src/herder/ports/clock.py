@@ -1,0 +1,11 @@
+"""The clock as a port. Waiting is not here: it belongs to the event loop, whose time a simulated world replaces as a whole."""
+
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC. It may step forwards and backwards: for what is recorded and shown only."""
+
+    def monotonic_ms(self) -> int:
+        """Milliseconds that never go back, from an arbitrary start. Whatever ends somebody's life is judged by this one."""

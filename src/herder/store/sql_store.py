@@ -1,0 +1,26 @@
+"""The store port on SQL: the writer's thread, and reads in threads on connections of their own. Made by the server at its start."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from herder.store.writer import Writer
+
+_T = TypeVar("_T")
+
+
+class SqlStore(Writer):
+    """`ports.store.Store`. Needs a running loop."""
+
+    def __init__(self, engine: Engine, on_fatal: Callable[[BaseException], None]) -> None:
+        super().__init__(engine, on_fatal)
+        self.engine = engine
+
+    def read(self, query: Callable[[Connection], _T]) -> Awaitable[_T]:
+        def run() -> _T:
+            with self.engine.connect() as connection:
+                return query(connection)
+
+        return asyncio.to_thread(run)

@@ -37,21 +37,25 @@ serve: $(STAMP) ## run the server here
 	@$(BIN)/herder up
 
 ##@ Test
-.PHONY: test test-fast test-slow test-browser bench tables
+.PHONY: test test-fast test-slow test-browser storm bench tables
 .PHONY: check check-lint check-format check-types check-imports check-tidy check-docs
 
 test: test-fast test-slow ## all tests except the browser's
 
 test-fast: $(STAMP) ## the everyday tests
-	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "not browser and not slow"
+	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "not browser and not slow and not storm"
 
 # pytest's status 5 means that it selected no test: nothing is slow yet, and that is no failure.
 test-slow: $(STAMP) ## long simulations and other slow tests, with fixed seeds
-	@PYTHONHASHSEED=0 $(PYTEST) -m "slow and not browser" --hypothesis-seed=0 || test $$? -eq 5
+	@PYTHONHASHSEED=0 $(PYTEST) -m "slow and not browser and not storm" --hypothesis-seed=0 || test $$? -eq 5
 
 test-browser: $(STAMP) ## the dashboard in a real Chromium (found, or installed when root on Debian)
 	@chromium="$$(bash tests/support/chromium)"; \
 	CHROMIUM="$$chromium" $(PYTEST) -m browser || test $$? -eq 5
+
+# STORM_ROUNDS=5 makes it shorter, STORM_SEED=7 another one. Takes about 15 minutes; not part of `make test`.
+storm: $(STAMP) ## kill, stop and cut off server and agents under load, on both stores
+	@$(PYTEST) -m storm -s tests/storm
 
 check: check-lint check-format check-types check-imports check-tidy check-docs ## lint, format, types, import direction, tidiness, generated documents
 

@@ -35,6 +35,8 @@ class Installation:
         self.config = folder / "herder.yaml"
         self.config.write_text(CONFIG)
         self.store = ["--store", store] if store else []
+        self.more: list[str] = []
+        """Further flags of `herder up`."""
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("HERDER_")}
         self.env |= {"HERDER_DATA_DIR": str(self.data), "XDG_CONFIG_HOME": str(folder / "config")}
         self.server: subprocess.Popen[bytes] | None = None
@@ -53,6 +55,7 @@ class Installation:
             "--port",
             self.port,
             *self.store,
+            *self.more,
         ]
         self.server = subprocess.Popen(HERDER + words, env=self.env, stderr=self.log, stdout=self.log)
         self.until((self.data / "server.json").exists, 40, "the server to start")

@@ -102,6 +102,11 @@ class ReadyQueue:
         """When the first job became ready; only asked of a queue that is not empty."""
         return self._segments[0].first_ms
 
+    @property
+    def newest_ready_at_ms(self) -> int:
+        """The same of the last job."""
+        return self._segments[-1].last_ms
+
     def push(self, batch: BatchId | None, ids: Iterable[int], now_ms: int) -> None:
         """Append jobs that have just become ready; a range stays a range. When the clock has gone back, they count as ready when
         the one before them did."""

@@ -144,6 +144,7 @@ batches = st.sampled_from([None, ONE, TWO])
             st.tuples(st.just("wait"), st.sampled_from([1, 5, -3])),
             st.tuples(st.just("take"), st.sampled_from([0, 1, 1, 2, 7, 150])),
             st.tuples(st.just("again"), st.integers(0, 10)),
+            st.tuples(st.just("first"), st.integers(0, 10)),
             st.tuples(st.just("withdraw"), st.integers(0, 400)),
             st.tuples(st.just("batch"), st.sampled_from([ONE, TWO])),
             st.tuples(st.just("merge"), st.integers(1, 5)),
@@ -152,7 +153,7 @@ batches = st.sampled_from([None, ONE, TWO])
     )
 )
 def test_it_answers_as_a_plain_list_does(steps: list[tuple[object, ...]]) -> None:
-    queue, plain, out, number, now = ReadyQueue(), [], [], 0, 0
+    queue, front, plain, out, number, now = ReadyQueue(), [], [], [], 0, 0
     for step in steps:
         match step:
             case ("push" | "many", batch, int(count)):
@@ -168,30 +169,38 @@ def test_it_answers_as_a_plain_list_does(steps: list[tuple[object, ...]]) -> Non
                 now += more
             case ("take", int(count)):
                 got = queue.take(count)
-                assert got == plain[:count]
+                assert got == [*front, *plain][:count]
                 out += got
-                del plain[:count]
+                front, plain = front[count:], plain[max(0, count - len(front)) :]
             case ("again", int(index)) if out:
                 one = out.pop(index % len(out))
                 queue.put_back(one[0], JobId(one[1]), one[2])
                 plain.insert(bisect_left(plain, one[2], key=ready_at), one)
+            case ("first", int(index)) if out:
+                batch, job, _ = out.pop(index % len(out))
+                queue.put_first(batch, JobId(job), now)
+                front.insert(0, (batch, job, now))
             case ("merge", int(count)) if out:
                 back, out = out[:count], out[count:]
                 queue.merge(back)
-                plain = sorted([*plain, *back], key=ready_at)
+                front, plain = [], sorted([*front, *plain, *back], key=ready_at)
             case ("withdraw", int(job)):
-                found = [each for each in plain if each[1] == job]
+                found = [each for each in (*front, *plain) if each[1] == job]
                 assert queue.withdraw(JobId(job)) is bool(found)
+                front = [each for each in front if each[1] != job]
                 plain = [each for each in plain if each[1] != job]
             case ("batch", batch):
-                assert queue.withdraw_batch(batch) == sum(each[0] == batch for each in plain)  # type: ignore[arg-type]
+                there = sum(each[0] == batch for each in (*front, *plain))
+                assert queue.withdraw_batch(batch) == there  # type: ignore[arg-type]
+                front = [each for each in front if each[0] != batch]
                 plain = [each for each in plain if each[0] != batch]
-        assert queue.count == len(plain)
-        assert queued_jobs(queue) == [job for _, job, _ in plain]
-        if plain:
-            assert queue.oldest_ready_at_ms == min(at for _, _, at in plain)
-            assert [queue.before(job) for _, job, _ in plain[:3]] == [0, 1, 2][: len(plain)]
-        assert numbers_kept(queue) + len(queue._withdrawn) <= 3 * len(plain) + 4 * LEFT_BEHIND
+        waiting = [*front, *plain]
+        assert queue.count == len(waiting)
+        assert queued_jobs(queue) == [job for _, job, _ in waiting]
+        if waiting:
+            assert queue.oldest_ready_at_ms == min(at for _, _, at in waiting)
+            assert [queue.before(job) for _, job, _ in waiting[:3]] == [0, 1, 2][: len(waiting)]
+        assert numbers_kept(queue) + len(queue._withdrawn) <= 3 * len(waiting) + 4 * LEFT_BEHIND
 
 
 def new(plain: list[Plain], batch: object, jobs: range, now: int) -> list[Plain]:

@@ -351,12 +351,14 @@ def _again(
     preempted: int,
     now_ms: int,
 ) -> None:
-    """It stands by when it first became ready: at once, or after a pause when a worker failed it."""
+    """It stands by when it first became ready: at once, or after a pause when a worker failed it. One that had to give way goes in
+    front, and its age counts anew: it has not waited."""
     job = attempt.job
     faults = state.faults[job] if cause in FAULTS_OF_WORKERS else None
+    ready_at_ms = now_ms if cause is Cause.PREEMPTED else None
     not_before_ms = None if faults is None else now_ms + backoff.pause_ms(faults.count)
     changes.job_status[job] = JobStatus(
-        job, JobState.READY, attempt.number, failures, "", None, None, not_before_ms
+        job, JobState.READY, attempt.number, failures, "", ready_at_ms, None, not_before_ms
     )
     count_move(state, _batch(state, attempt), JobState.RUNNING, JobState.READY)
     state.tried_of(attempt.batch)[job] = (attempt.number, failures)
@@ -374,7 +376,10 @@ def _again(
     queue = state.queue(attempt.class_id)
     if queue.count == 0:
         state.fresh_demand = True
-    queue.put_back(attempt.batch, job, attempt.ready_at_ms)
+    if ready_at_ms is None:
+        queue.put_back(attempt.batch, job, attempt.ready_at_ms)
+    else:
+        queue.put_first(attempt.batch, job, ready_at_ms)
 
 
 def _batch(state: EngineState, attempt: LiveAttempt) -> BatchLife | None:

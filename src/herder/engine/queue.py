@@ -1,8 +1,8 @@
 """The ready jobs of one class, first come first served: none or 8 bytes a job, 16 for those that came one by one.
 
 Used by `engine/` only. Jobs that were submitted together have consecutive numbers and stand here as one range; others as
-arrays of 64-bit numbers beside the times at which they became ready. The jobs stand in the order of these times, so the first
-is the oldest. What is taken or withdrawn is let go, at a cost that spreads over the calls: memory is proportional to what
+arrays of 64-bit numbers beside the times at which they became ready. The jobs stand in the order of these times, but for a few
+that were put in front of all. What is taken or withdrawn is let go, at a cost that spreads over the calls: memory is proportional to what
 waits. The queue knows nothing of a job but its number, its batch and when it became ready.
 """
 
@@ -88,19 +88,28 @@ class Segment:
 
 
 class ReadyQueue:
-    """`count` leaves out the withdrawn jobs, of which none is the first."""
+    """`count` leaves out the withdrawn jobs, of which none is the first. The first `_in_front` segments hold one job each, of any age."""
 
-    __slots__ = ("_segments", "_withdrawn", "count")
+    __slots__ = ("_in_front", "_segments", "_withdrawn", "count")
 
     def __init__(self) -> None:
+        self._in_front = 0
         self._segments: deque[Segment] = deque()
         self._withdrawn: set[int] = set()
         self.count = 0
 
     @property
     def oldest_ready_at_ms(self) -> int:
-        """When the first job became ready; only asked of a queue that is not empty."""
-        return self._segments[0].first_ms
+        """When the oldest job became ready; only asked of a queue that is not empty."""
+        if not self._in_front:
+            return self._segments[0].first_ms
+        oldest_ms = self._segments[0].first_ms
+        for place, segment in enumerate(self._segments):
+            first_ms = next((at for _, job, at in segment.jobs() if job not in self._withdrawn), None)
+            oldest_ms = oldest_ms if first_ms is None else min(oldest_ms, first_ms)
+            if place >= self._in_front and first_ms is not None:
+                break
+        return oldest_ms
 
     @property
     def newest_ready_at_ms(self) -> int:
@@ -122,7 +131,7 @@ class ReadyQueue:
             latest = times if isinstance(times, int) else times[-1]
             if latest > now_ms:
                 now_ms = latest
-            if last.batch == batch and _joined(last, jobs, count, now_ms):
+            if last.batch == batch and len(segments) > self._in_front and _joined(last, jobs, count, now_ms):
                 return
         whole = isinstance(jobs, range)
         segments.append(Segment(batch, jobs, now_ms if whole else array("q", [now_ms]) * count))
@@ -132,10 +141,12 @@ class ReadyQueue:
         segments, one = self._segments, Segment(batch, range(job, job + 1), ready_at_ms)
         self.count += 1
         times = segments[0].times if segments else ready_at_ms
-        if ready_at_ms <= (times if isinstance(times, int) else times[segments[0].start]):
+        if not self._in_front and ready_at_ms <= (
+            times if isinstance(times, int) else times[segments[0].start]
+        ):
             segments.appendleft(one)
             return
-        at = bisect_left(segments, ready_at_ms, key=lambda segment: segment.last_ms)
+        at = bisect_left(segments, ready_at_ms, self._in_front, key=lambda segment: segment.last_ms)
         if at < len(segments) and segments[at].first_ms < ready_at_ms:
             before, after = segments[at].split(ready_at_ms)
             segments[at] = after
@@ -143,9 +154,15 @@ class ReadyQueue:
             at += 1
         segments.insert(at, one)
 
+    def put_first(self, batch: BatchId | None, job: JobId, ready_at_ms: int) -> None:
+        """One that had to give way: in front of all, whatever its age."""
+        self._segments.appendleft(Segment(batch, range(job, job + 1), ready_at_ms))
+        self._in_front += 1
+        self.count += 1
+
     def merge(self, others: Iterable[Taken]) -> None:
-        """Put many in by when they became ready; costs one step for each job there is."""
-        mine, self._segments = self._segments, deque()
+        """Put many in by when they became ready, those in front among them; costs one step for each job there is."""
+        mine, self._segments, self._in_front = self._segments, deque(), 0
         kept = [each for segment in mine for each in segment.jobs() if each[1] not in self._withdrawn]
         self._withdrawn.clear()
         self.count = 0
@@ -163,7 +180,7 @@ class ReadyQueue:
             segment = segments[0]
             taken = segment.take(count)
             if not len(segment):
-                segments.popleft()
+                self._drop_first()
             if withdrawn:
                 gone = {each[1] for each in taken if each[1] in withdrawn}
                 withdrawn -= gone
@@ -188,8 +205,13 @@ class ReadyQueue:
             if start > left and start > LEFT_BEHIND and left:
                 segment.ids, segment.times, segment.start = ids[start + 1 :], times[start + 1 :], 0
         if not left:
-            self._segments.popleft()
+            self._drop_first()
         return found
+
+    def _drop_first(self) -> None:
+        self._segments.popleft()
+        if self._in_front:
+            self._in_front -= 1
 
     def __contains__(self, job: int) -> bool:
         return job not in self._withdrawn and any(job in segment for segment in self._segments)
@@ -230,11 +252,12 @@ class ReadyQueue:
     def withdraw_batch(self, batch: BatchId) -> int:
         """Take out all jobs of a batch; answers how many there were. Costs one step a segment, not one a job."""
         kept: deque[Segment] = deque()
-        gone = 0
-        for segment in self._segments:
+        gone, in_front = 0, self._in_front
+        for place, segment in enumerate(self._segments):
             if segment.batch != batch:
                 kept.append(segment)
                 continue
+            self._in_front -= place < in_front
             gone += len(segment)
             if self._withdrawn:
                 already = {job for job in self._withdrawn if job in segment}
@@ -256,7 +279,7 @@ class ReadyQueue:
             withdrawn.discard(job)
             segment.take(1)
             if not len(segment):
-                segments.popleft()
+                self._drop_first()
 
 
 def _joined(last: Segment, jobs: "range | array[int]", count: int, now_ms: int) -> bool:

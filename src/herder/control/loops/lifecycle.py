@@ -12,10 +12,10 @@ PERIOD_S = 0.5
 
 async def run(core: Core) -> None:
     while True:
-        changes = Changes()
         beats = {name: min(10.0, pool.dead_after_s / 3) for name, pool in core.state.pools.items()}
-        tick(core.state, changes, core.clock.now_ms(), beats)
-        core.preemptor.look(core.state, changes, core.placer.holds, core.clock.now_ms())
+        with core.change(Changes()) as changes:
+            tick(core.state, changes, core.clock.now_ms(), beats)
+            core.preemptor.look(core.state, changes, core.placer.holds, core.clock.now_ms())
         if not changes.empty or changes.wake or any_due(core.state, core.clock.now_ms()):
             core.workers_changed.set()
             await core.commit(changes)

@@ -98,7 +98,7 @@ def test_what_is_not_its_fault_counts_only_against_all_attempts(world: World, ca
     (job,) = world.submit(1, job_class(retry=RetryPolicy(retries=0, attempts_max=4)))
     world.commit()
     for number in (1, 2, 3, 4):
-        assert world.job_state(job) is JobState.RUNNING
+        world.until_running(job, agent)
         world.talk(agent)
         agent.end((job, number), world.now_ms, "failed", cause=cause.value)
         world.talk(agent)
@@ -120,6 +120,7 @@ def test_an_end_that_nobody_asked_for_or_knows_is_infrastructure(
     agent.end((job, 1), world.now_ms, state, cause=cause)
     world.talk(agent)
     assert world.attempts(job)[0].cause == Cause.INFRASTRUCTURE
+    world.until_running(job, agent)
     assert [each.attempt for each in world.attempts(job)] == [1, 2]
 
 
@@ -189,6 +190,7 @@ def test_a_lost_attempt_is_tried_elsewhere_and_its_late_success_is_told_to_stop(
     )
     answer = world.talk(slow)
     assert (job, 1) in answer.cancel
+    world.until_running(job, quick)
     world.talk(quick)
     assert (job, 2) in quick.held
     quick.end((job, 2), world.now_ms)
@@ -298,6 +300,7 @@ def test_what_a_worker_lost_is_tried_again(world: World) -> None:
     tries = world.attempts(job)
     assert (tries[0].state, tries[0].cause) == (AttemptState.LOST, Cause.INFRASTRUCTURE)
     assert world.job(job).failures == 0
+    world.until_running(job, agent)
     assert (job, 2) in agent.held or world.talk(agent).assign == ((job, 2),)
 
 

@@ -1,9 +1,12 @@
 """The queue of ready jobs: order, withdrawal, and the same answers as a plain list gives."""
 
-from hypothesis import given
+from bisect import bisect_left
+
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.engine.queue import ReadyQueue
+from herder.engine.queue import LEFT_BEHIND, ReadyQueue
 from herder.model.ids import BatchId, JobId
 from tests.support.engine_world import queued_jobs
 
@@ -11,7 +14,7 @@ ONE, TWO = BatchId(1), BatchId(2)
 
 
 def taken(queue: ReadyQueue, count: int) -> list[int]:
-    return [job for _, job in queue.take(count)]
+    return [job for _, job, _ in queue.take(count)]
 
 
 def test_first_come_first_served_across_batches_and_forms() -> None:
@@ -21,7 +24,7 @@ def test_first_come_first_served_across_batches_and_forms() -> None:
     queue.push(TWO, [5, 7], 12)
     assert queue.count == 6
     assert queue.oldest_ready_at_ms == 10
-    assert list(queue.take(5)) == [(ONE, 1), (ONE, 2), (ONE, 3), (None, 9), (TWO, 5)]
+    assert queue.take(5) == [(ONE, 1, 10), (ONE, 2, 10), (ONE, 3, 10), (None, 9, 11), (TWO, 5, 12)]
     assert queue.count == 1
     assert queue.oldest_ready_at_ms == 12
 
@@ -49,7 +52,7 @@ def test_one_that_is_tried_again_comes_first() -> None:
     queue = ReadyQueue()
     queue.push(ONE, range(1, 4), 10)
     assert taken(queue, 1) == [1]
-    queue.push_first(ONE, JobId(1), 50)
+    queue.put_back(ONE, JobId(1), 10)
     assert taken(queue, 2) == [1, 2]
 
 
@@ -86,47 +89,124 @@ def test_a_batch_goes_at_once_without_those_withdrawn_before() -> None:
     assert taken(queue, 9) == [6, 8]
 
 
+def test_the_oldest_is_the_oldest_and_what_is_taken_is_let_go() -> None:
+    """A class that never empties: 1,000 come and 998 are taken."""
+    queue = ReadyQueue()
+    for number in range(1_000):
+        queue.push(None, range(number, number + 1), 10 * number)
+        if number >= 2:
+            queue.take(1)
+    assert (queue.count, queue.oldest_ready_at_ms) == (2, 9_980)
+    assert numbers_kept(queue) <= 2 + 2 * LEFT_BEHIND
+
+
+@pytest.mark.parametrize("step", [1, 2], ids=["neighbours", "others"])
+def test_memory_is_proportional_to_what_waits(step: int) -> None:
+    queue = ReadyQueue()
+    for number in range(10_000):
+        queue.push(None, range(number * step, number * step + 1), number // 7)
+    for job in range(10, 10_000 - 10):
+        assert queue.withdraw(JobId(job * step))
+    assert queue.count == 20
+    assert numbers_kept(queue) + len(queue._withdrawn) <= 2 * 20 + 4 * LEFT_BEHIND
+
+
+def test_a_retry_stands_by_when_it_first_became_ready() -> None:
+    queue = ReadyQueue()
+    for job in (1, 2, 3, 5):
+        queue.push(None, [job], 10 * job)
+    assert queue.take(4) == [(None, 1, 10), (None, 2, 20), (None, 3, 30), (None, 5, 50)]
+    queue.push(ONE, range(7, 9), 60)
+    for job in (2, 5, 1, 3):
+        queue.put_back(None, JobId(job), 10 * job)
+    queue.push(None, [6, 9], 70)
+    queue.put_back(None, JobId(4), 65)
+    assert taken(queue, 20) == [1, 2, 3, 5, 7, 8, 4, 6, 9]
+
+
+def numbers_kept(queue: ReadyQueue) -> int:
+    return sum(len(each.ids) for each in queue._segments if not isinstance(each.ids, range)) + len(
+        queue._segments
+    )
+
+
+Plain = tuple[BatchId | None, int, int]
+batches = st.sampled_from([None, ONE, TWO])
+
+
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(
         st.one_of(
-            st.tuples(st.just("push"), st.sampled_from([None, ONE, TWO]), st.integers(1, 5)),
-            st.tuples(st.just("sparse"), st.sampled_from([None, ONE, TWO]), st.integers(1, 4)),
-            st.tuples(st.just("take"), st.integers(0, 7)),
+            st.tuples(st.just("push"), batches, st.integers(1, 5)),
+            st.tuples(st.just("many"), batches, st.integers(60, 200)),
+            st.tuples(st.just("sparse"), batches, st.integers(1, 4)),
+            st.tuples(st.just("wait"), st.sampled_from([1, 5, -3])),
+            st.tuples(st.just("take"), st.sampled_from([0, 1, 1, 2, 7, 150])),
             st.tuples(st.just("again"), st.integers(0, 10)),
-            st.tuples(st.just("withdraw"), st.integers(0, 40)),
+            st.tuples(st.just("first"), st.integers(0, 10)),
+            st.tuples(st.just("withdraw"), st.integers(0, 400)),
             st.tuples(st.just("batch"), st.sampled_from([ONE, TWO])),
+            st.tuples(st.just("merge"), st.integers(1, 5)),
         ),
-        max_size=40,
+        max_size=60,
     )
 )
 def test_it_answers_as_a_plain_list_does(steps: list[tuple[object, ...]]) -> None:
-    queue, plain, out, number = ReadyQueue(), [], [], 0
+    queue, front, plain, out, number, now = ReadyQueue(), [], [], [], 0, 0
     for step in steps:
         match step:
-            case ("push", batch, int(count)):
-                queue.push(batch, range(number, number + count), 1)  # type: ignore[arg-type]
-                plain += [(batch, job) for job in range(number, number + count)]
+            case ("push" | "many", batch, int(count)):
+                queue.push(batch, range(number, number + count), now)  # type: ignore[arg-type]
+                plain += new(plain, batch, range(number, number + count), now)
                 number += count
             case ("sparse", batch, int(count)):
-                jobs = [number + 2 * index for index in range(count)]
-                queue.push(batch, jobs, 1)  # type: ignore[arg-type]
-                plain += [(batch, job) for job in jobs]
+                jobs = range(number, number + 2 * count, 2)
+                queue.push(batch, list(jobs), now)  # type: ignore[arg-type]
+                plain += new(plain, batch, jobs, now)
                 number += 2 * count
+            case ("wait", int(more)):
+                now += more
             case ("take", int(count)):
-                got = list(queue.take(count))
-                assert got == plain[:count]
+                got = queue.take(count)
+                assert got == [*front, *plain][:count]
                 out += got
-                del plain[:count]
+                front, plain = front[count:], plain[max(0, count - len(front)) :]
             case ("again", int(index)) if out:
-                batch, job = out.pop(index % len(out))
-                queue.push_first(batch, JobId(job), 1)
-                plain.insert(0, (batch, job))
+                one = out.pop(index % len(out))
+                queue.put_back(one[0], JobId(one[1]), one[2])
+                plain.insert(bisect_left(plain, one[2], key=ready_at), one)
+            case ("first", int(index)) if out:
+                batch, job, _ = out.pop(index % len(out))
+                queue.put_first(batch, JobId(job), now)
+                front.insert(0, (batch, job, now))
+            case ("merge", int(count)) if out:
+                back, out = out[:count], out[count:]
+                queue.merge(back)
+                front, plain = [], sorted([*front, *plain, *back], key=ready_at)
             case ("withdraw", int(job)):
-                found = [each for each in plain if each[1] == job]
+                found = [each for each in (*front, *plain) if each[1] == job]
                 assert queue.withdraw(JobId(job)) is bool(found)
+                front = [each for each in front if each[1] != job]
                 plain = [each for each in plain if each[1] != job]
             case ("batch", batch):
-                assert queue.withdraw_batch(batch) == sum(each[0] == batch for each in plain)  # type: ignore[arg-type]
+                there = sum(each[0] == batch for each in (*front, *plain))
+                assert queue.withdraw_batch(batch) == there  # type: ignore[arg-type]
+                front = [each for each in front if each[0] != batch]
                 plain = [each for each in plain if each[0] != batch]
-        assert queue.count == len(plain)
-        assert queued_jobs(queue) == [job for _, job in plain]
+        waiting = [*front, *plain]
+        assert queue.count == len(waiting)
+        assert queued_jobs(queue) == [job for _, job, _ in waiting]
+        if waiting:
+            assert queue.oldest_ready_at_ms == min(at for _, _, at in waiting)
+            assert [queue.before(job) for _, job, _ in waiting[:3]] == [0, 1, 2][: len(waiting)]
+        assert numbers_kept(queue) + len(queue._withdrawn) <= 3 * len(waiting) + 4 * LEFT_BEHIND
+
+
+def new(plain: list[Plain], batch: object, jobs: range, now: int) -> list[Plain]:
+    at = max([now, *(ready for _, _, ready in plain)])
+    return [(batch, job, at) for job in jobs]  # type: ignore[misc]
+
+
+def ready_at(one: Plain) -> int:
+    return one[2]

@@ -28,7 +28,7 @@ from herder.engine.flush import flush
 from herder.engine.invariants import violations
 from herder.engine.queue import ReadyQueue
 from herder.engine.state import BatchLife, EngineState, WorkerLife
-from herder.engine.worker import activated, claim, provisioned, provisioning
+from herder.engine.worker import activated, claim, provisioned, provisioning, tick
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import JobClass, JobState
@@ -336,6 +336,23 @@ class World:
         agent.hear(answer, self.now_ms)
         return answer
 
+    def seconds(self, count: float, *agents: Agent) -> None:
+        """Time passes half a second at a time, as the lifecycle loop looks; these agents are heard of."""
+        for _ in range(round(count * 2)):
+            self.now_ms += 500
+            tick(self.state, self.changes, self.now_ms, {POOL.name: 10.0})
+            self.commit()
+            for agent in agents:
+                self.talk(agent)
+
+    def until_running(self, job: int, *agents: Agent) -> float:
+        """How long it took, in seconds."""
+        began = self.now_ms
+        while JobId(job) not in self.state.live:
+            self.seconds(0.5, *agents)
+            assert self.now_ms < began + 600_000, f"job {job} was not tried again"
+        return (self.now_ms - began) / 1000
+
     def preempt(self) -> None:
         """What the lifecycle loop does about preemption."""
         self.preemptor.look(self.state, self.changes, self.placer.holds, self.now_ms)
@@ -411,16 +428,33 @@ def queued_jobs(queue: ReadyQueue) -> list[int]:
     return [job for each in queue._segments for job in each.ids[each.start :] if job not in queue._withdrawn]
 
 
+def waiting_jobs(state: EngineState) -> dict[ClassId, list[tuple[int, int]]]:
+    """Every ready job by class, queued or delayed, with when it first became ready."""
+    found: dict[ClassId, list[tuple[int, int]]] = {}
+    for class_id, queue in state.queues.items():
+        for segment in queue._segments:
+            found.setdefault(class_id, []).extend(
+                (job, at) for _, job, at in segment.jobs() if job not in queue._withdrawn
+            )
+    for job, waiting in state.delayed.items():
+        found.setdefault(waiting.class_id, []).append((job, waiting.ready_at_ms))
+    return {class_id: sorted(jobs) for class_id, jobs in found.items() if jobs}
+
+
 def picture(state: EngineState) -> dict[str, Any]:
     """What must survive a crash, in a form that can be compared."""
-    queues = {class_id: sorted(queued_jobs(queue)) for class_id, queue in state.queues.items() if queue.count}
-    queued = {job for jobs in queues.values() for job in jobs}
+    queues = waiting_jobs(state)
+    queued = {job for jobs in queues.values() for job, _ in jobs}
     tried, preempted = dict(state.tried), dict(state.preempted)
     for batch in state.batches.values():
         tried.update(batch.tried)
         preempted.update(batch.preempted)
     return {
         "queues": queues,
+        "faults": {
+            job: (each.batch, each.class_id, each.count, each.deaths, each.workers, each.last)
+            for job, each in sorted(state.faults.items())
+        },
         "tried": {job: each for job, each in tried.items() if job in queued},
         "preempted": {job: count for job, count in preempted.items() if job in queued},
         "live": {
@@ -434,6 +468,7 @@ def picture(state: EngineState) -> dict[str, Any]:
                 each.preempted,
                 each.batch,
                 each.started_at_ms,
+                each.ready_at_ms,
             )
             for job, each in sorted(state.live.items())
         },

@@ -124,19 +124,13 @@ class Front:
             if known is not None:
                 await self.core.settle()  # the first may still be on its way to the disk
                 return Response(known.body, known.status, media_type="application/json")
-        changes = Changes()
-        value = run(
-            Write(
-                request=request,
-                who=who,
-                body=decode(data, kind) if kind is not None else None,
-                changes=changes,
-                now_ms=self.core.clock.now_ms(),
-            )
-        )
-        if then is not None:
-            value = then(value)
-        answer = reply(value)
+        body = decode(data, kind) if kind is not None else None
+        with self.core.change(Changes()) as changes:
+            now_ms = self.core.clock.now_ms()
+            value = run(Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms))
+            if then is not None:
+                value = then(value)
+            answer = reply(value)
         if key:
             text = bytes(answer.body).decode()
             record = IdempotencyRecord(

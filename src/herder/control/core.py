@@ -22,6 +22,7 @@ from herder.control.flight_recorder import Recorder
 from herder.control.payloads import Payloads
 from herder.control.placing import Placer
 from herder.control.preempting import Preemptor
+from herder.control.touched import mark
 from herder.decide.ageing import Ageing
 from herder.engine.flush import flush
 from herder.engine.state import EngineState
@@ -66,7 +67,7 @@ class CoreSettings:
     observations_bytes_max: int = 256 * 2**20
     """And at most so much of it, the newest: as much as the log of a few busy days. 0: none is recorded."""
     jobs_queued_max: int = 20_000_000
-    """Above this, submissions are refused: 8 bytes each stay in memory."""
+    """Above so many jobs that have not ended, submissions are refused: 8 bytes each stay in memory, more of those with parents."""
     ageing: Ageing = field(default_factory=Ageing)
     """Where `fair_share` of herder.yaml says nothing of it; each bound says why it is so."""
     metric_sources: tuple[MetricSource, ...] = ()
@@ -154,6 +155,18 @@ class Core:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._hand_over)
         return asyncio.shield(self._future)
+
+    @contextmanager
+    def change(self, changes: Changes) -> Iterator[Changes]:
+        """A synchronous step that fills `changes`. Refusals, and errors in checks, come before anything is changed; an error after that
+        leaves memory ahead of what will ever be written, and ends the server as one in the hand-over does."""
+        before = mark(self.state, changes)
+        try:
+            yield changes
+        except Exception as error:
+            if mark(self.state, changes) != before:
+                self._on_fatal(error)
+            raise
 
     def gather(self, changes: Changes) -> None:
         """Let changes travel with the next commit; for what is of no use alone."""

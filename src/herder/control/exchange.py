@@ -92,7 +92,16 @@ async def exchange(
 
 
 async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> None:
-    now, changes = core.clock.now_ms(), Changes()
+    changes = Changes()
+    with core.change(changes):
+        _report(core, worker, request, changes, core.clock.now_ms())
+    if not changes.empty or core.state.open_workers or core.state.dirty_workers:
+        await core.commit(changes)
+
+
+def _report(
+    core: Core, worker: WorkerLife, request: ExchangeRequest, changes: Changes, now: int
+) -> None:
     superseded = request.number > worker.exchange_number
     take_in(
         core.state,
@@ -118,8 +127,6 @@ async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> 
         bell = core.bells.get(worker.spec.name)
         if bell is not None:
             bell.set()
-    if not changes.empty or core.state.open_workers or core.state.dirty_workers:
-        await core.commit(changes)
 
 
 def _result(finished: Finished) -> str | None:

@@ -10,6 +10,7 @@ from herder.control.pools import TTL_LONGEST_S
 from herder.control.submission import may_change
 from herder.engine import worker as life
 from herder.engine.attempt import cancel as cancel_attempt
+from herder.engine.backoff import withdraw_delayed
 from herder.engine.batch_end import close_if_done
 from herder.engine.events import record_event
 from herder.engine.job import end_job
@@ -157,7 +158,7 @@ def cancel_job(
     if attempt is not None:
         cancel_attempt(core.state, changes, attempt)
         text = f"job {job} is being stopped on {attempt.worker}"
-    elif core.state.queue(class_id).withdraw(job):
+    elif withdraw_delayed(core.state, job) or core.state.queue(class_id).withdraw(job):
         attempts, failures = core.state.tried_of(batch.id if batch else None).pop(job, (0, 0))
         core.state.preempted_of(batch.id if batch else None).pop(job, None)
         _end(core, changes, job, batch, JobState.READY, attempts, failures, now_ms)

@@ -18,7 +18,6 @@ from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, WorkerName
 from herder.model.job import JobClass
 from herder.model.observed import QueuedClass
-from herder.model.worker import WorkerState
 
 #: Workers that a reservation is chosen from: those with most free CPU.
 LOOK_MAX = 64
@@ -100,7 +99,7 @@ def _each_in_turn(heads: Iterable[QueuedClass], held: Collection[ClassId], most:
 
 
 def _stays(worker: WorkerLife) -> bool:
-    return worker.state is WorkerState.READY and not worker.cordoned
+    return worker.serves and not worker.probing
 
 
 def _candidates(state: EngineState, head: QueuedClass, taken: Collection[WorkerName]) -> list[WorkerLife]:
@@ -120,7 +119,7 @@ def open_worker(worker: WorkerLife, work_left_ms: int = 0) -> OpenWorker:
         name=worker.spec.name,
         pool=worker.spec.pool,
         free=worker.free,
-        free_slots=worker.free_slots,
+        free_slots=min(worker.free_slots, 1) if worker.probing else worker.free_slots,
         labels=worker.spec.labels,
         taints=worker.spec.taints,
         requested_at_ms=worker.requested_at_ms,

@@ -13,6 +13,7 @@ from itertools import islice
 from herder.control.holds import Holds, backfill_ms, open_worker
 from herder.control.lasting import Lasting
 from herder.control.quota_keeper import QuotaKeeper
+from herder.control.retrying import Retries
 from herder.control.samples import Samples
 from herder.control.waiting import Waiting
 from herder.decide.ageing import Ageing
@@ -48,6 +49,7 @@ class Placer:
     samples: Samples = field(default_factory=Samples)
     lasting: Lasting = field(default_factory=Lasting)
     within: QuotaKeeper = field(default_factory=QuotaKeeper)
+    retries: Retries = field(default_factory=Retries)
     sampling: bool = True
     """Whether expectations are noted and compared. Nothing is decided by them: a simulation that nobody asks for them goes without."""
     _placed: dict[ClassId, None] = field(default_factory=dict)
@@ -72,6 +74,8 @@ class Placer:
             self.samples.watch(state, self.run_times, now_ms)
 
     def _pass(self, state: EngineState, changes: Changes, now_ms: int) -> None:
+        if state.delayed:
+            self.retries.run(state, changes, self.waiting, self.holds.by_worker, now_ms)
         fresh, state.fresh_demand = state.fresh_demand, False
         everywhere = fresh or self.within.stirred(state)
         known = state.workers

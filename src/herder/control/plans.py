@@ -23,6 +23,7 @@ from herder.model.plan import CreateWorker, Plan
 from herder.model.pool import Consolidation, PoolSpec
 from herder.model.pressure import WorkerUse
 from herder.model.records import PlanRecord
+from herder.model.resources import ZERO
 from herder.model.stock import Rises
 
 #: From the kinds of a job class to what was learned of their run times.
@@ -78,15 +79,22 @@ def observe(
 
 
 def queued(state: EngineState) -> tuple[QueuedClass, ...]:
+    waiting = {
+        class_id: (queue.count, queue.oldest_ready_at_ms)
+        for class_id, queue in state.queues.items()
+        if queue.count
+    }
+    for job in state.delayed.values():  # they are tried again within minutes: workers are wanted for them, too
+        count, oldest_ms = waiting.get(job.class_id, (0, job.ready_at_ms))
+        waiting[job.class_id] = (count + 1, min(oldest_ms, job.ready_at_ms))
     return tuple(
         QueuedClass(
             class_id=ClassId(class_id),
             job_class=state.classes[class_id],
-            count=queue.count,
-            oldest_ready_at_ms=queue.oldest_ready_at_ms,
+            count=count,
+            oldest_ready_at_ms=oldest_ms,
         )
-        for class_id, queue in sorted(state.queues.items())
-        if queue.count
+        for class_id, (count, oldest_ms) in sorted(waiting.items())
     )
 
 
@@ -101,8 +109,10 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
     """The same object as last time when nothing about it has changed: a plan looks at all workers, and few of them change.
     Whatever is shown of a worker and may change in its life must stand in `looks`."""
     on_it, use = running(state, worker, now_ms, guess), _use(state, worker)
+    apart = worker.alone_for is not None or worker.probing
+    free, free_slots = (ZERO, 0) if apart else (worker.free, worker.free_slots)
     looks = (
-        worker.state, worker.free, worker.free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
+        worker.state, free, free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
         worker.cordoned, worker.standing, on_it, use,
     )  # fmt: skip
     if worker.seen is not None and worker.seen[0] == looks:
@@ -111,8 +121,8 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
         spec=worker.spec,
         state=worker.state,
         cordoned=worker.cordoned,
-        free=worker.free,
-        free_slots=worker.free_slots,
+        free=free,
+        free_slots=free_slots,
         live_attempts=len(worker.live),
         requested_at_ms=worker.requested_at_ms,
         idle_since_ms=worker.idle_since_ms,

@@ -26,7 +26,6 @@ from herder.model.ids import ClassId, UserName, WorkerName
 from herder.model.observed import QueuedClass
 from herder.model.resources import Resources
 from herder.model.sharing import NOTHING, Amounts, Reclaim, amounts_of
-from herder.model.worker import WorkerState
 
 #: So often is it looked at: often enough beside the seconds that a job waits first.
 LOOK_EVERY_MS = 1_000
@@ -180,8 +179,8 @@ def _usable(state: EngineState, holds: Holds) -> list[WorkerLife]:
     return [
         worker
         for name, worker in sorted(state.workers.items())
-        if worker.state is WorkerState.READY
-        and not worker.cordoned
+        if worker.serves
+        and not worker.probing
         and ((hold := holds.by_worker.get(name)) is None or hold.preempts)
     ]
 

@@ -11,12 +11,20 @@ from sqlalchemy import Connection, Row, func, select
 
 from herder.control.auth import Directory
 from herder.control.job_classes import decode_class
-from herder.control.recover_history import recover_history, recover_preemptions
+from herder.control.recover_history import (
+    recover_failed_lately,
+    recover_faults,
+    recover_history,
+    recover_preemptions,
+)
+from herder.engine import backoff
 from herder.engine.attempt import ENDED_BY_ITSELF, hold
 from herder.engine.job import make_ready
+from herder.engine.queue import Taken
 from herder.engine.state import (
     ENDED_RUNS_MAX,
     BatchLife,
+    DelayedJob,
     EngineState,
     LiveAttempt,
     Usage,
@@ -51,6 +59,8 @@ def recover(connection: Connection, now_ms: int) -> tuple[EngineState, Directory
     unswept = _jobs(connection, state)
     _attempts(connection, state)
     recover_preemptions(connection, state)
+    recover_faults(connection, state)
+    recover_failed_lately(connection, state, now_ms)
     _parents(connection, state)
     _ended_runs(connection, state)
     _numbers(connection, state)
@@ -186,11 +196,13 @@ def _jobs(connection: Connection, state: EngineState) -> list[int]:
     """Queue what is ready. Rows of batches that are over, or cancelled, only wait to be marked."""
     query = (
         select(t.jobs.c.id, t.jobs.c.batch_id, t.jobs.c.class_id, t.jobs.c.state, t.jobs.c.attempts,
-               t.jobs.c.failures, t.jobs.c.key, t.jobs.c.position, t.jobs.c.ready_at_ms, t.jobs.c.created_at_ms)
+               t.jobs.c.failures, t.jobs.c.key, t.jobs.c.position, t.jobs.c.ready_at_ms, t.jobs.c.created_at_ms,
+               t.jobs.c.not_before_ms)
         .where(t.jobs.c.state < int(JobState.SUCCEEDED))
         .order_by(t.jobs.c.id)
     )  # fmt: skip
     unswept: set[int] = set()
+    late: dict[ClassId, list[Taken]] = {}
     result = connection.execution_options(stream_results=True).execute(query)
     while rows := result.fetchmany(FETCH):
         for row in rows:
@@ -202,11 +214,14 @@ def _jobs(connection: Connection, state: EngineState) -> list[int]:
                     unswept.add(row.batch_id)
                     state.counts[JobState.CANCELLED] += 1
                     continue
-            _job(state, batch, row)
+            _job(state, batch, row, late)
+    for class_id, jobs in late.items():
+        state.queue(class_id).merge(jobs)
     return sorted(unswept)
 
 
-def _job(state: EngineState, batch: BatchLife | None, row: Any) -> None:
+def _job(state: EngineState, batch: BatchLife | None, row: Any, late: dict[ClassId, list[Taken]]) -> None:
+    """`late` takes those that became ready before another that was read before them."""
     job, class_id = JobId(row.id), ClassId(row.class_id)
     if batch is not None and batch.state == "open":
         _held(batch, job, class_id, row)
@@ -216,10 +231,24 @@ def _job(state: EngineState, batch: BatchLife | None, row: Any) -> None:
     if row.state == JobState.READY:
         if row.attempts:
             state.tried_of(batch.id if batch else None)[job] = (row.attempts, row.failures)
-        ready_at = row.ready_at_ms or (batch.committed_at_ms if batch else None) or row.created_at_ms
-        make_ready(state, batch.id if batch else None, class_id, range(job, job + 1), ready_at)
+        batch_id, ready_at_ms = batch.id if batch else None, _ready_at_ms(batch, row)
+        queue = state.queue(class_id)
+        if row.not_before_ms is not None:
+            waiting = DelayedJob(
+                class_id=class_id, batch=batch_id, ready_at_ms=ready_at_ms, not_before_ms=row.not_before_ms
+            )
+            backoff.delay(state, job, waiting)
+        elif queue.count and ready_at_ms < queue.newest_ready_at_ms:
+            late.setdefault(class_id, []).append((batch_id, job, ready_at_ms))
+        else:
+            make_ready(state, batch_id, class_id, range(job, job + 1), ready_at_ms)
     elif row.state == JobState.BLOCKED and batch is not None:
         batch.waiting[job] = WaitingJob(class_id=class_id, parents_left=0)
+
+
+def _ready_at_ms(batch: BatchLife | None, row: Any) -> int:
+    """Of jobs that became ready with their batch the row does not say it."""
+    return int(row.ready_at_ms or (batch.committed_at_ms if batch else None) or row.created_at_ms)
 
 
 def _held(batch: BatchLife, job: JobId, class_id: ClassId, row: Any) -> None:
@@ -264,15 +293,17 @@ def _parents(connection: Connection, state: EngineState) -> None:
 def _goes_on(state: EngineState, batch: BatchLife, parent: int) -> bool:
     """Of a cancelled batch: whether this job still has an end to come."""
     job = JobId(parent)
-    return job in batch.waiting or job in state.live or any(job in queue for queue in state.queues.values())
+    goes_on = job in batch.waiting or job in state.live or job in state.delayed
+    return goes_on or any(job in queue for queue in state.queues.values())
 
 
 def _attempts(connection: Connection, state: EngineState) -> None:
     query = (
-        select(t.attempts, t.jobs.c.batch_id, t.jobs.c.class_id, t.jobs.c.failures)
+        select(t.attempts, t.jobs.c.batch_id, t.jobs.c.class_id, t.jobs.c.failures,
+               t.jobs.c.ready_at_ms, t.jobs.c.created_at_ms)
         .join(t.jobs, t.jobs.c.id == t.attempts.c.job_id)
         .where(t.attempts.c.state < int(AttemptState.SUCCEEDED))
-    )
+    )  # fmt: skip
     for row in connection.execute(query):
         job_class = state.classes[ClassId(row.class_id)]
         worker = state.workers[WorkerName(row.worker)]
@@ -286,6 +317,7 @@ def _attempts(connection: Connection, state: EngineState) -> None:
             worker=worker.spec.name,
             state=AttemptState(row.state),
             assigned_at_ms=row.assigned_at_ms,
+            ready_at_ms=_ready_at_ms(batch, row),
             started_at_ms=row.started_at_ms,
             price_pico_per_hour=share_price(
                 worker.spec.price_pico_per_hour, job_class.request, worker.spec.allocatable

@@ -8,11 +8,13 @@ import json
 
 from sqlalchemy import Connection, func, select
 
+from herder.engine.backoff import add_fault
+from herder.engine.failed_lately import MINUTE_MS, MINUTES
 from herder.engine.offers import META_PREFIX, from_meta
-from herder.engine.state import REMOVALS_MOST, EngineState
+from herder.engine.state import REMOVALS_MOST, EngineState, JobFaults
 from herder.engine.worker import BOOT_WEIGHT, LESS_NEEDED, history_of
-from herder.model.ids import BatchId, JobId, PoolName
-from herder.model.job import AttemptState, Cause, JobState
+from herder.model.ids import BatchId, ClassId, JobId, PoolName, WorkerName
+from herder.model.job import FAULTS_OF_WORKERS, AttemptState, Cause, JobState
 from herder.store import tables as t
 
 #: Workers made or drained longer ago than this say nothing of the present: a day.
@@ -41,6 +43,41 @@ def recover_preemptions(connection: Connection, state: EngineState) -> None:
             attempt.preempted = count
         elif batch is None or BatchId(batch) in state.batches:
             state.preempted_of(None if batch is None else BatchId(batch))[JobId(job)] = count
+
+
+def recover_faults(connection: Connection, state: EngineState) -> None:
+    """What workers did to the jobs that have not ended; queues and live attempts must be known already."""
+    a, j = t.attempts.c, t.jobs.c
+    query = (
+        select(a.job_id, a.worker, a.cause, a.message, a.ended_at_ms - a.assigned_at_ms, j.batch_id, j.class_id)
+        .join(t.jobs, j.id == a.job_id)
+        .where(j.state < int(JobState.SUCCEEDED), j.attempts > 0)
+        .where(a.state.in_([int(AttemptState.FAILED), int(AttemptState.LOST)]))
+        .where(a.cause.in_(sorted(FAULTS_OF_WORKERS)))
+        .order_by(a.job_id, a.attempt)
+    )
+    for job, worker, cause, message, ran_ms, batch, class_id in connection.execute(query):
+        batch_id = None if batch is None else BatchId(batch)
+        if batch_id is not None and batch_id not in state.batches:
+            continue
+        if job not in state.live and job not in state.tried_of(batch_id):
+            continue  # of a cancelled batch: it only waits to be marked
+        faults = state.faults.get(job)
+        if faults is None:
+            faults = state.faults[JobId(job)] = JobFaults(batch=batch_id, class_id=ClassId(class_id))
+        add_fault(faults, WorkerName(worker), Cause(cause), message, ran_ms)
+
+
+def recover_failed_lately(connection: Connection, state: EngineState, now_ms: int) -> None:
+    j = t.jobs.c
+    minute = j.ended_at_ms // MINUTE_MS
+    query = (
+        select(j.cause, minute, func.count())
+        .where(j.state == int(JobState.FAILED), j.ended_at_ms > now_ms - MINUTES * MINUTE_MS)
+        .group_by(j.cause, minute)
+    )
+    for cause, at, count in connection.execute(query):
+        state.failed_lately.add(cause, int(at) * MINUTE_MS, count)
 
 
 def _offers(connection: Connection, state: EngineState) -> None:

@@ -29,6 +29,9 @@ PAYLOAD_BYTES = 256 * 1024
 NAME_LENGTH = 200
 FAILURES_MAX = 1_000_000_000
 
+#: Each of them is kept in memory.
+NOT_ENDED = tuple(each for each in JobState if not each.ended)
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -152,8 +155,12 @@ def _check_jobs(
             field="jobs",
             hint="send them in several calls before the commit",
         )
-    if core.state.counts[JobState.READY] + len(jobs) > core.settings.jobs_queued_max:
-        raise Overloaded(f"more than {core.settings.jobs_queued_max} jobs are queued", hint="try again later")
+    most, there = core.settings.jobs_queued_max, sum(core.state.counts[each] for each in NOT_ENDED)
+    if there + len(jobs) > most:
+        raise Overloaded(
+            f"{there:,} jobs have not ended and {len(jobs):,} more were sent, at most {most:,} are kept",
+            hint="try again when some have ended",
+        )
     accepted = _Accepted()
     for place, job in enumerate(jobs):
         where = path.format(place)

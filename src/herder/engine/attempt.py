@@ -3,14 +3,24 @@
 Called by `control/` for placement's decisions and for what workers report. An attempt is recorded before the worker hears of it.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from herder.engine import backoff, health
 from herder.engine.batch_end import after_job_end
 from herder.engine.job import count_move, end_job
-from herder.engine.state import BatchLife, EngineState, LiveAttempt, Usage, WorkerLife
+from herder.engine.queue import Taken
+from herder.engine.state import BatchLife, DelayedJob, EngineState, JobFaults, LiveAttempt, Usage, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, JobId
-from herder.model.job import NOT_THE_JOBS_FAULT, AttemptState, Cause, JobClass, JobState
+from herder.model.job import (
+    FAULTS_OF_WORKERS,
+    NOT_THE_JOBS_FAULT,
+    AttemptState,
+    Cause,
+    JobClass,
+    JobState,
+)
 from herder.model.money import cost_of, share_price
 from herder.model.records import AttemptRecord, JobStatus
 from herder.model.resources import ZERO
@@ -48,9 +58,33 @@ def assign(
     state: EngineState, changes: Changes, class_id: ClassId, worker: WorkerLife, count: int, now_ms: int
 ) -> int:
     """Give `count` queued jobs of a class to a worker; answers how many there were. Raises if they do not fit."""
+    taken = state.queue(class_id).take(count)
+    _give(state, changes, class_id, worker, taken, now_ms)
+    return len(taken)
+
+
+def assign_delayed(
+    state: EngineState, changes: Changes, job: JobId, worker: WorkerLife, now_ms: int, *, alone: bool
+) -> None:
+    """Give a job that is in no queue to a worker, which has room for it; `alone`: nothing else is to run there."""
+    waiting = backoff.withdraw_delayed(state, job)
+    if waiting is None:
+        raise AssertionError(f"job {job} is not delayed")
+    if alone:
+        worker.alone_for = job
+    _give(state, changes, waiting.class_id, worker, [(waiting.batch, job, waiting.ready_at_ms)], now_ms)
+
+
+def _give(
+    state: EngineState,
+    changes: Changes,
+    class_id: ClassId,
+    worker: WorkerLife,
+    taken: Sequence[Taken],
+    now_ms: int,
+) -> None:
     job_class = state.classes[class_id]
     request = job_class.request
-    taken = list(state.queue(class_id).take(count))
     used = request.times(len(taken))
     if not used.fits_in(worker.free) or len(taken) > worker.free_slots:
         raise AssertionError(
@@ -58,7 +92,7 @@ def assign(
         )
     price = share_price(worker.spec.price_pico_per_hour, request, worker.spec.allocatable)
     name = worker.spec.name
-    for batch_id, number in taken:
+    for batch_id, number, ready_at_ms in taken:
         job = JobId(number)
         attempts, failures = state.tried_of(batch_id).pop(job, (0, 0))
         attempt = LiveAttempt(
@@ -70,6 +104,7 @@ def assign(
             worker=name,
             state=AttemptState.ASSIGNED,
             assigned_at_ms=now_ms,
+            ready_at_ms=ready_at_ms,
             price_pico_per_hour=price,
             preempted=state.preempted_of(batch_id).pop(job, 0),
             hand_over=state.hand_over,
@@ -86,7 +121,6 @@ def assign(
     hold(state, job_class, len(taken))
     state.stirred_users.add(job_class.user)
     changes.wake.add(name)
-    return len(taken)
 
 
 def hold(state: EngineState, job_class: JobClass, count: int) -> None:
@@ -124,17 +158,29 @@ def ended(
     final, cause = _verdict(attempt, ending)
     attempt.started_at_ms = ending.started_at_ms
     _close(state, changes, worker, attempt, final, cause, now_ms, ending=ending, result=result)
+    if cause is Cause.INFRASTRUCTURE and final is AttemptState.FAILED:
+        health.count_fault(state, changes, worker, ending.message, now_ms)
+    elif worker.faults and (final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF):
+        health.count_success(state, changes, worker, attempt, now_ms)
     return True
 
 
 def lose(
-    state: EngineState, changes: Changes, attempt: LiveAttempt, cause: Cause, message: str, now_ms: int
+    state: EngineState,
+    changes: Changes,
+    attempt: LiveAttempt,
+    cause: Cause,
+    message: str,
+    now_ms: int,
+    *,
+    alone: bool = False,
 ) -> None:
-    """An attempt that nobody will report on any more: its worker is gone, draining too long, or does not hold it."""
+    """An attempt that nobody will report on any more: its worker is gone, draining too long, or does not hold it. `alone`: nothing else
+    ran there when its worker died."""
     worker = state.workers[attempt.worker]
     final = AttemptState.CANCELLED if attempt.cancelling else AttemptState.LOST
     worker.cancels.add((attempt.job, attempt.number))
-    _close(state, changes, worker, attempt, final, cause, now_ms, message=message)
+    _close(state, changes, worker, attempt, final, cause, now_ms, message=message, alone=alone)
 
 
 def cancel(state: EngineState, changes: Changes, attempt: LiveAttempt) -> None:
@@ -187,8 +233,15 @@ def _close(
     ending: Ending | None = None,
     result: str | None = None,
     message: str = "",
+    alone: bool = False,
 ) -> None:
     job_class = state.classes[attempt.class_id]
+    stopped = ""
+    if cause in FAULTS_OF_WORKERS and not attempt.cancelling:
+        said = message if ending is None else ending.message
+        faults = backoff.note_fault(state, attempt, cause, said, now_ms)
+        if alone and cause is Cause.WORKER_LOST and faults.deaths >= backoff.WORKERS_KILLED_MAX:
+            message = stopped = _killed(faults)
     cost = cost_of(attempt.price_pico_per_hour, max(0, now_ms - attempt.assigned_at_ms))
     changes.attempts[attempt.job, attempt.number] = _record(
         attempt, final, now_ms, cause=cause, ending=ending, result=result, message=message, cost=cost
@@ -199,9 +252,21 @@ def _close(
     if final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF:
         run_ms = max(0, now_ms - attempt.assigned_at_ms)
         state.ended_runs.append((attempt.class_id, attempt.assigned_at_ms, run_ms))
+    if worker.alone_for == attempt.job:
+        worker.alone_for = None
     _free(state, worker, job_class, now_ms)
     _book(state, worker, job_class, attempt, cost)
+    if stopped:
+        cause = Cause.KILLED_WORKERS
     _next_for_job(state, changes, attempt, job_class, final, cause, now_ms)
+
+
+def _killed(faults: JobFaults) -> str:
+    *others, last = faults.workers
+    return (
+        f"Stopped: {faults.deaths} workers died while it ran on them ({', '.join([*others, last])}), and on {last} nothing else ran. "
+        "Look for what it does to its machine (memory, processes, signals) before it is submitted again"
+    )
 
 
 def _free(state: EngineState, worker: WorkerLife, job_class: JobClass, now_ms: int) -> None:
@@ -256,10 +321,10 @@ def _next_for_job(
     else:
         failures += 0 if cause in NOT_THE_JOBS_FAULT else 1
         tries = attempt.number - preempted
-        again = failures <= job_class.retry.retries and tries < job_class.retry.attempts_max
+        again = cause is not Cause.KILLED_WORKERS and failures <= job_class.retry.retries and tries < job_class.retry.attempts_max
         new = JobState.READY if again else JobState.FAILED
     if new is JobState.READY:
-        _again(state, changes, attempt, failures, preempted, now_ms)
+        _again(state, changes, attempt, cause, failures, preempted, now_ms)
         return
     end_job(
         state,
@@ -278,18 +343,43 @@ def _next_for_job(
 
 
 def _again(
-    state: EngineState, changes: Changes, attempt: LiveAttempt, failures: int, preempted: int, now_ms: int
+    state: EngineState,
+    changes: Changes,
+    attempt: LiveAttempt,
+    cause: Cause,
+    failures: int,
+    preempted: int,
+    now_ms: int,
 ) -> None:
+    """It stands by when it first became ready: at once, or after a pause when a worker failed it. One that had to give way goes in
+    front, and its age counts anew: it has not waited."""
     job = attempt.job
-    changes.job_status[job] = JobStatus(job, JobState.READY, attempt.number, failures, "", now_ms, None)
+    faults = state.faults[job] if cause in FAULTS_OF_WORKERS else None
+    ready_at_ms = now_ms if cause is Cause.PREEMPTED else None
+    not_before_ms = None if faults is None else now_ms + backoff.pause_ms(faults.count)
+    changes.job_status[job] = JobStatus(
+        job, JobState.READY, attempt.number, failures, "", ready_at_ms, None, not_before_ms
+    )
     count_move(state, _batch(state, attempt), JobState.RUNNING, JobState.READY)
     state.tried_of(attempt.batch)[job] = (attempt.number, failures)
     if preempted:
         state.preempted_of(attempt.batch)[job] = preempted
+    if not_before_ms is not None:
+        waiting = DelayedJob(
+            class_id=attempt.class_id,
+            batch=attempt.batch,
+            ready_at_ms=attempt.ready_at_ms,
+            not_before_ms=not_before_ms,
+        )
+        backoff.delay(state, job, waiting)
+        return
     queue = state.queue(attempt.class_id)
     if queue.count == 0:
         state.fresh_demand = True
-    queue.push_first(attempt.batch, job, now_ms)
+    if ready_at_ms is None:
+        queue.put_back(attempt.batch, job, attempt.ready_at_ms)
+    else:
+        queue.put_first(attempt.batch, job, ready_at_ms)
 
 
 def _batch(state: EngineState, attempt: LiveAttempt) -> BatchLife | None:

@@ -1,5 +1,6 @@
 """The end of a batch: when its last job has ended, or when it is cancelled, by hand or after too many failures."""
 
+from herder.engine.backoff import withdraw_delayed_batch
 from herder.engine.events import record_event
 from herder.engine.job import count_move, tell_children
 from herder.engine.state import BatchLife, EngineState
@@ -46,7 +47,7 @@ def cancel_batch(
     Queued jobs go in one step a queue, and `changes.sweeps` asks the store to write their rows out in the background.
     """
     batch.cancelled = True
-    withdrawn = 0
+    withdrawn = withdraw_delayed_batch(state, batch.id)
     for class_id, queue in state.queues.items():
         if not state.classes[class_id].always_run:
             withdrawn += queue.withdraw_batch(batch.id)
@@ -94,6 +95,7 @@ def _cancel_waiting(state: EngineState, changes: Changes, batch: BatchLife, now_
         return
     queued = [queue for class_id, queue in state.queues.items() if state.classes[class_id].always_run]
     for parent in list(batch.children):
-        still = parent in state.live or parent in batch.waiting or any(parent in queue for queue in queued)
+        still = parent in state.live or parent in batch.waiting or parent in state.delayed
+        still = still or any(parent in queue for queue in queued)
         if not still:
             tell_children(state, changes, batch, parent, False, now_ms)

@@ -14,7 +14,7 @@ from herder.model.sharing import NOTHING, Amounts, amounts_of
 
 def violations(state: EngineState) -> list[str]:
     """Every broken rule as a sentence; empty when all is well."""
-    return [*_workers(state), *_attempts(state), *_counts(state), *_users(state)]
+    return [*_workers(state), *_attempts(state), *_counts(state), *_delayed(state), *_users(state)]
 
 
 def _workers(state: EngineState) -> Iterator[str]:
@@ -39,7 +39,7 @@ def _attempts(state: EngineState) -> Iterator[str]:
         worker = state.workers.get(attempt.worker)
         if worker is None or worker.live.get(job) is not attempt:
             yield f"job {job} has a live attempt on {attempt.worker}, which does not hold it"
-        if job in state.queue(attempt.class_id):
+        if job in state.queue(attempt.class_id) or job in state.delayed:
             yield f"job {job} is queued and has a live attempt"
     held = sum(len(worker.live) for worker in state.workers.values())
     if held != len(state.live):
@@ -47,7 +47,7 @@ def _attempts(state: EngineState) -> Iterator[str]:
 
 
 def _counts(state: EngineState) -> Iterator[str]:
-    queued = sum(queue.count for queue in state.queues.values())
+    queued = sum(queue.count for queue in state.queues.values()) + len(state.delayed)
     if state.counts[JobState.READY] != queued:
         yield f"{state.counts[JobState.READY]} jobs counted ready, {queued} queued"
     if state.counts[JobState.RUNNING] != len(state.live):
@@ -61,6 +61,21 @@ def _counts(state: EngineState) -> Iterator[str]:
             yield f"batch {batch_id}: counts {batch.counts} do not sum to its {batch.jobs} jobs"
         if batch.counts.get(JobState.RUNNING, 0) != running[batch_id]:
             yield f"batch {batch_id}: {batch.counts.get(JobState.RUNNING, 0)} counted running, {running[batch_id]} live"
+
+
+def _delayed(state: EngineState) -> Iterator[str]:
+    timed = {job for _, job in state.delays}
+    for job, waiting in state.delayed.items():
+        if job in state.queue(waiting.class_id):
+            yield f"job {job} is delayed and queued"
+        if job not in state.due and job not in timed:
+            yield f"job {job} is delayed and nothing will bring it back"
+    if not set(state.due) <= set(state.delayed):
+        yield "jobs are due that are not delayed"
+    for job, faults in state.faults.items():
+        batch = faults.batch
+        if job not in state.live and job not in state.delayed and batch is not None and batch not in state.batches:
+            yield f"job {job} of batch {batch}, which is over, has faults remembered"
 
 
 def _users(state: EngineState) -> Iterator[str]:

@@ -51,6 +51,10 @@ def end_job(
     """A job is over: record it, and let its children go on."""
     changes.job_status[job] = JobStatus(job, new, attempts, failures, cause, None, now_ms)
     changes.ended_jobs.append(job)
+    if state.faults:
+        state.faults.pop(job, None)
+    if new is JobState.FAILED:
+        state.failed_lately.add(cause, now_ms)
     count_move(state, batch, old, new)
     if batch is not None and batch.children:
         tell_children(state, changes, batch, job, new is JobState.SUCCEEDED, now_ms)

@@ -7,6 +7,7 @@ that wait for parents and jobs that were tried before have an entry of their own
 from collections import deque
 from dataclasses import dataclass, field
 
+from herder.engine.failed_lately import FailedLately
 from herder.engine.queue import ReadyQueue
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass, JobState
@@ -34,6 +35,8 @@ class LiveAttempt:
     worker: WorkerName
     state: AttemptState
     assigned_at_ms: int
+    ready_at_ms: int
+    """When the job first became ready: its place in the queue, should it be tried again."""
     started_at_ms: int | None = None
     price_pico_per_hour: int = 0
     cancelling: bool = False
@@ -43,6 +46,32 @@ class LiveAttempt:
     """How many earlier attempts of the job were preempted."""
     hand_over: int = 0
     """Which hand-over to the store carries it: told to the worker only once that one is durable."""
+
+
+@dataclass(slots=True, kw_only=True)
+class JobFaults:
+    """What workers did to a job that has not ended. Recovered from the rows of its attempts."""
+
+    batch: BatchId | None
+    class_id: ClassId
+    count: int = 0
+    deaths: int = 0
+    """Workers that died soon after an attempt of it had begun there: see `engine/backoff.py`."""
+    workers: tuple[WorkerName, ...] = ()
+    """On which its attempts failed, the latest last; at most `backoff.WORKERS_REMEMBERED`."""
+    last: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class DelayedJob:
+    """A ready job that is in no queue: it waits for its time, then for a worker other than those where it failed."""
+
+    class_id: ClassId
+    batch: BatchId | None
+    ready_at_ms: int
+    not_before_ms: int
+    kept_on: WorkerName | None = None
+    """The worker that is being emptied for it, when it is to run alone."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,6 +146,18 @@ class WorkerLife:
     """The state it had when it was last answered."""
     exchange_number: int = 0
     answer_number: int = 0
+    troubles: tuple[str, ...] = ()
+    """What its agent says is wrong with it; it takes no work while there is anything."""
+    troubled_since_ms: int | None = None
+    faults: int = 0
+    """Attempts in a row that failed on it through no fault of theirs. This and what follows is in memory only: see `engine/health.py`."""
+    faulty_since_ms: int = 0
+    probe_at_ms: int | None = None
+    """It takes no work until then, and one attempt afterwards."""
+    probing: bool = False
+    probes_failed: int = 0
+    alone_for: JobId | None = None
+    """Only this job runs here, or is to when the others have ended."""
     use: WorkerUse | None = None
     """What it said last that it really uses. In memory only: a sample is worth nothing after half a minute."""
     seen: tuple[object, ObservedWorker] | None = field(default=None, compare=False, repr=False)
@@ -124,7 +165,22 @@ class WorkerLife:
 
     @property
     def takes_work(self) -> bool:
-        return self.state is WorkerState.READY and not self.cordoned and self.free_slots > 0
+        return self.serves and self.free_slots > 0 and not (self.probing and self.live)
+
+    @property
+    def serves(self) -> bool:
+        """Open for anybody's work, if not now then when others have ended."""
+        return (
+            self.state is WorkerState.READY
+            and not self.cordoned
+            and self.alone_for is None
+            and not self.troubles
+        )
+
+    @property
+    def sick(self) -> bool:
+        """Being heard of is not enough for it to take work again."""
+        return bool(self.troubles) or self.probe_at_ms is not None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -148,6 +204,8 @@ class CreateHistory:
     boot_s: float | None = None
     pressed_since_ms: dict[Measured, int] = field(default_factory=dict)
     """Since when the threshold of a pressure is passed; in memory only, a new server begins to count anew."""
+    replaced_at_ms: int | None = None
+    """When a sick worker was last sent away: see `engine/health.py`."""
     rises: dict[str, Rises] = field(default_factory=dict)
     """By template. Not stored: after a restart it is learned anew."""
 
@@ -170,6 +228,15 @@ class EngineState:
     tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
     """The same for jobs of no batch."""
     preempted: dict[JobId, int] = field(default_factory=dict)
+    faults: dict[JobId, JobFaults] = field(default_factory=dict)
+    """At most one for each job that has not ended and has met with a fault of a worker."""
+    delayed: dict[JobId, DelayedJob] = field(default_factory=dict)
+    """Counted as ready, and in no queue."""
+    delays: list[tuple[int, JobId]] = field(default_factory=list)
+    """A heap of the times of `delayed`; with entries of those that have left, at most as many again."""
+    due: dict[JobId, None] = field(default_factory=dict)
+    """Those of `delayed` whose time has come, in the order in which they are looked at."""
+    failed_lately: FailedLately = field(default_factory=FailedLately)
     in_use: dict[UserName, Resources] = field(default_factory=dict)
     held: dict[tuple[UserName, str], Amounts] = field(default_factory=dict)
     """What live attempts have, by user and project, as quotas count it."""

@@ -4,7 +4,7 @@ Called by `control/` for what planner, drivers, workers and the clock say. `mode
 loses its attempts first, so nothing is ever assigned to a worker that is gone.
 """
 
-from herder.engine import offers
+from herder.engine import health, offers
 from herder.engine.attempt import lose
 from herder.engine.events import reason_data, record_event
 from herder.engine.flush import worker_cost
@@ -130,7 +130,7 @@ def activated(
 def seen(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     """Any exchange is a sign of life. Kept in memory; only a change of state is worth a row."""
     worker.last_seen_at_ms = now_ms
-    if worker.state is WorkerState.UNHEALTHY:
+    if worker.state is WorkerState.UNHEALTHY and not worker.sick:
         worker.state = WorkerState.READY
         state.open_workers.add(worker.spec.name)
         _changed(state, worker)
@@ -215,8 +215,9 @@ def terminate(
     if worker.state is WorkerState.TERMINATING or worker.state.ended:
         return
     worker.reason_removed = worker.reason_removed or reason
+    alone, message = len(worker.live) == 1, f"worker {worker.spec.name} removed: {reason.text}"
     for attempt in list(worker.live.values()):
-        lose(state, changes, attempt, cause, f"worker {worker.spec.name} removed: {reason.text}", now_ms)
+        lose(state, changes, attempt, cause, message, now_ms, alone=alone)
     worker.state = WorkerState.TERMINATING
     worker.generation += 1
     changes.wake.add(worker.spec.name)
@@ -226,11 +227,12 @@ def terminate(
 
 def machine_gone(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     """The provider holds its machine no more. Of a spot machine that says that there is little spot there now."""
-    text = "its machine is gone"
+    text, cause = "its machine is gone", Cause.WORKER_LOST
     if worker.spec.spot:
+        cause = Cause.PREEMPTED
         text = "its machine is gone; it was spot, so the provider will have taken it back"
         offers.failed(state, changes, worker, FailureCause.INTERRUPTED, text, now_ms)
-    terminate(state, changes, worker, Reason(kind=ReasonKind.DEAD, text=text), now_ms)
+    terminate(state, changes, worker, Reason(kind=ReasonKind.DEAD, text=text), now_ms, cause=cause)
 
 
 def terminated(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
@@ -248,6 +250,9 @@ def tick(state: EngineState, changes: Changes, now_ms: int, beat_s: dict[PoolNam
             _check_boot(state, changes, worker, pool.boot_timeout_s, now_ms)
         elif worker.state in (WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING):
             _check_silence(state, changes, worker, pool.dead_after_s, beat_s.get(pool.name, 10.0), now_ms)
+        sick = health.look(state, changes, worker, now_ms)
+        if sick is not None:
+            drain(state, changes, worker, sick, now_ms)
         if worker.state is WorkerState.DRAINING:
             _check_drain(state, changes, worker, pool.drain_grace_s, now_ms)
 

@@ -64,15 +64,21 @@ class Cause(StrEnum):
     CANCELLED = "cancelled"
     INFRASTRUCTURE = "infrastructure"
     START_FAILED = "start_failed"
+    KILLED_WORKERS = "killed_workers"
+    """Of a job, never of an attempt: workers died while it ran, at last one on which it ran alone."""
 
 
 #: Causes that are not the job's fault: retried without counting against `RetryPolicy.retries`.
 NOT_THE_JOBS_FAULT = frozenset({Cause.WORKER_LOST, Cause.PREEMPTED, Cause.DRAINED, Cause.INFRASTRUCTURE})
+#: Of these, the causes that speak against the worker: the job waits before it is tried again, and goes to another worker when there
+#: is one. Who was preempted or drained goes on at once.
+FAULTS_OF_WORKERS = frozenset({Cause.WORKER_LOST, Cause.INFRASTRUCTURE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """`retries`: more tries after the job's own failures. `attempts_max`: tries in all, whatever the cause (Hail: 20)."""
+    """`retries`: more tries after the job's own failures. `attempts_max`: tries in all, whatever the cause but preemption. After a fault
+    of a worker the pause before the next try doubles from 1 s to 2 min, so 20 attempts last for more than 20 minutes."""
 
     retries: int = 0
     attempts_max: int = 20

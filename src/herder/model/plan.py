@@ -33,6 +33,7 @@ class ReasonKind(StrEnum):
     POOL_DELETED = "pool_deleted"
     BY_HAND = "by_hand"
     DEAD = "dead"
+    UNHEALTHY = "unhealthy"
     BOOT_TIMEOUT = "boot_timeout"
     CREATE_FAILED = "create_failed"
     # why less was done than asked

@@ -30,6 +30,8 @@ class JobStatus(NamedTuple):
     cause: str
     ready_at_ms: int | None
     ended_at_ms: int | None
+    not_before_ms: int | None = None
+    """It is ready and waits for this time after a fault of a worker."""
 
 
 class JobParent(NamedTuple):

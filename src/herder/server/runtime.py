@@ -26,6 +26,7 @@ from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
 from herder.engine.worker import terminate
 from herder.model.changes import Changes
 from herder.model.driver import Driver, DriverError
+from herder.model.job import Cause
 from herder.model.plan import Reason, ReasonKind
 from herder.server.opening import Opened, ensure_admin, open_data, write_server_file
 from herder.server.options import ServerOptions, StartError
@@ -157,7 +158,7 @@ async def _stop_workers(core: Core) -> None:
     changes, now = Changes(), core.clock.now_ms()
     reason = Reason(kind=ReasonKind.BY_HAND, text="the server was stopped")
     for worker in list(core.state.workers.values()):
-        terminate(core.state, changes, worker, reason, now)
+        terminate(core.state, changes, worker, reason, now, cause=Cause.DRAINED)
     core.workers_changed.set()
     await core.commit(changes)
     deadline = asyncio.get_running_loop().time() + STOP_WORKERS_S

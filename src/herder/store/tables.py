@@ -53,6 +53,7 @@ jobs = Table(
     Column("failures", BigInteger, nullable=False, server_default=text("0")),
     Column("cause", Text, nullable=False, server_default=text("''")),
     _int("ended_at_ms", null=True),
+    _int("not_before_ms", null=True),
 )
 Index("jobs_by_batch", jobs.c.batch_id, jobs.c.position)
 Index(

@@ -99,8 +99,8 @@ async def _call_create(core: Core, worker: WorkerLife, driver: Driver, start: St
             await asyncio.sleep(min(wait, RETRY_LONGEST_S))
             pause = min(pause * 2, RETRY_LONGEST_S)
             continue
-        changes = Changes()
-        life.provisioned(core.state, changes, worker, machine.handle, core.clock.now_ms())
+        with core.change(Changes()) as changes:
+            life.provisioned(core.state, changes, worker, machine.handle, core.clock.now_ms())
         await core.commit(changes)
         return
 
@@ -109,8 +109,8 @@ async def _failed(
     core: Core, worker: WorkerLife, text: str, cause: FailureCause = FailureCause.OTHER
 ) -> None:
     if worker.state.in_flight:
-        changes = Changes()
-        life.create_failed(core.state, changes, worker, text, core.clock.now_ms(), cause)
+        with core.change(Changes()) as changes:
+            life.create_failed(core.state, changes, worker, text, core.clock.now_ms(), cause)
         forget_worker(core, worker.spec.name)
         await core.commit(changes)
 
@@ -134,8 +134,8 @@ async def _delete(core: Core, worker: WorkerLife, places: asyncio.Semaphore) -> 
             log.warning("worker %s cannot be removed yet: %s; trying again in %.1f s", name, error, pause)
         await asyncio.sleep(pause)
         pause = min(pause * 2, RETRY_LONGEST_S)
-    changes = Changes()
-    life.terminated(core.state, changes, worker, core.clock.now_ms())
+    with core.change(Changes()) as changes:
+        life.terminated(core.state, changes, worker, core.clock.now_ms())
     forget_worker(core, name)
     await core.commit(changes)
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from herder.control.core import Core
+from herder.engine.backoff import any_due
 from herder.engine.worker import tick
 from herder.model.changes import Changes
 
@@ -11,11 +12,11 @@ PERIOD_S = 0.5
 
 async def run(core: Core) -> None:
     while True:
-        changes = Changes()
         beats = {name: min(10.0, pool.dead_after_s / 3) for name, pool in core.state.pools.items()}
-        tick(core.state, changes, core.clock.now_ms(), beats)
-        core.preemptor.look(core.state, changes, core.placer.holds, core.clock.now_ms())
-        if not changes.empty or changes.wake:
+        with core.change(Changes()) as changes:
+            tick(core.state, changes, core.clock.now_ms(), beats)
+            core.preemptor.look(core.state, changes, core.placer.holds, core.clock.now_ms())
+        if not changes.empty or changes.wake or any_due(core.state, core.clock.now_ms()):
             core.workers_changed.set()
             await core.commit(changes)
         await asyncio.sleep(PERIOD_S)

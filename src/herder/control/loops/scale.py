@@ -56,10 +56,11 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     report = _reasons(plan)
     if plan.empty and report == last_report:
         return last_report
-    record_plan(core.state, changes, plan)
-    if core.recorder is not None:
-        changes.put(core.recorder.frame(observed, now))
-    apply_plan(core, changes, plan, now)
+    with core.change(changes):
+        record_plan(core.state, changes, plan)
+        if core.recorder is not None:
+            changes.put(core.recorder.frame(observed, now))
+        apply_plan(core, changes, plan, now)
     if not plan.empty:
         core.workers_changed.set()
     await core.commit(changes)

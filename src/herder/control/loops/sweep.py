@@ -45,14 +45,14 @@ async def _close_lost(
     core: Core, before: dict[WorkerName, WorkerState], machines: dict[WorkerName, Machine]
 ) -> None:
     """Only workers that were expected before the listing began, and still are, can be missed."""
-    changes = Changes()
-    for name, state in before.items():
-        machine = machines.get(name)
-        worker = core.state.workers.get(name)
-        if worker is None or state not in EXPECTED or worker.state not in EXPECTED:
-            continue
-        if machine is None or not machine.running:
-            life.machine_gone(core.state, changes, worker, core.clock.now_ms())
+    with core.change(Changes()) as changes:
+        for name, state in before.items():
+            machine = machines.get(name)
+            worker = core.state.workers.get(name)
+            if worker is None or state not in EXPECTED or worker.state not in EXPECTED:
+                continue
+            if machine is None or not machine.running:
+                life.machine_gone(core.state, changes, worker, core.clock.now_ms())
     if not changes.empty:
         core.workers_changed.set()
         await core.commit(changes)

@@ -122,17 +122,16 @@ async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> 
         held=request.held,
         finished=frozenset((each.job, each.attempt) for each in request.finished),
         use=request.use,
-        troubles=tuple(_text(each, TROUBLE_TEXT_MAX) for each in request.troubles[:TROUBLES_MAX]),
+        troubles=tuple(each[:TROUBLE_TEXT_MAX] for each in request.troubles[:TROUBLES_MAX]),
         now_ms=now,
     )
     for chunk in request.logs:
         own = worker.live.get(JobId(chunk.job))
         if own is not None and own.number == chunk.attempt:  # a worker writes nobody else's output
-            changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text.replace("\0", "")))
+            changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text))
     for each in request.finished:
         result = _result(each)
-        if each.message:
-            each.message = _text(each.message, MESSAGE_MAX)
+        each.message = each.message[:MESSAGE_MAX]
         ended(core.state, changes, worker, each, result, now)
     if request.leaving:
         leave(core.state, changes, worker, now)
@@ -142,11 +141,6 @@ async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> 
             bell.set()
     if not changes.empty or core.state.open_workers or core.state.dirty_workers:
         await core.commit(changes)
-
-
-def _text(said: str, characters_max: int) -> str:
-    """What a database takes: PostgreSQL refuses NUL, and a refused commit would end the server."""
-    return said[:characters_max].replace("\0", "")
 
 
 def _result(finished: Finished) -> str | None:

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from herder.agent.cores import Cores
-from tests.agent.conftest import RunningAgent, StartAgent, processes_with
+from tests.agent.conftest import RunningAgent, processes_with
 from tests.agent.fake_server import FakeServer
 
 TREES = {

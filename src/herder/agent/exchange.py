@@ -247,9 +247,8 @@ class Exchange:
         raise Unreachable(reason)
 
     def _taken(self, shipment: Shipment, answer: ExchangeAnswer) -> None:
-        if shipment.items:
-            self._outbox.receipt(shipment)
-        elif self._suspect is not None:
+        self._outbox.receipt(shipment)
+        if self._suspect is not None:
             suspect, reason = self._suspect
             self._suspect = None
             self._outbox.rejected(suspect, reason)

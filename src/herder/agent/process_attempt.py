@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _KILL_AGAIN_S = 0.2
+_AT_LIMIT = 0.95
 
 
 class ProcessAttempt:
@@ -91,11 +92,12 @@ class ProcessAttempt:
     def sampled(self, pids: list[int], resident_kib: int) -> None:
         if self._cgroup is not None:
             self._look_at_cgroup(self._cgroup, pids)
-            return
         if self._limit_kib and resident_kib > self._limit_kib:
             # Resident memory counts shared pages once for each process; before it costs a job its life, count exactly.
             exact_kib = census.proportional_kib(pids)
             resident_kib = resident_kib if exact_kib is None else exact_kib
+        elif self._cgroup is not None:
+            return  # it counts more exactly; what was taken before the group was joined is seen above
         self._peak_kib = max(self._peak_kib, resident_kib)
         if self._limit_kib and resident_kib > self._limit_kib:
             self._stop_for_memory()
@@ -203,6 +205,8 @@ class ProcessAttempt:
         return code, use
 
     def _leave_watch(self) -> None:
+        if self._process.returncode is None:
+            self._process.poll()
         self._runtime.watch.remove(self._process.pid)
         if self._verdict is not None:
             self._runtime.watch.sweep()
@@ -253,7 +257,12 @@ class ProcessAttempt:
     def _final_peak_kib(self, use: resource.struct_rusage) -> int:
         """0: not known (without a cgroup, shorter than a sample and smaller than the agent)."""
         peak_kib = max(self._peak_kib, own_peak_kib(use.ru_maxrss, spawning_peak_kib()))
-        return max(peak_kib, self._cgroup.memory_peak_kib()) if self._cgroup is not None else peak_kib
+        if self._cgroup is None:
+            return peak_kib
+        charged_kib = self._cgroup.memory_peak_kib()
+        # At the limit it is the limit that is told: cached files fill whatever a job leaves, and are no use of its own.
+        at_limit = self._limit_kib and charged_kib >= self._limit_kib * _AT_LIMIT
+        return peak_kib if at_limit else max(peak_kib, charged_kib)
 
     def _judged(self, code: int, peak_kib: int) -> Judgement:
         if self._verdict is not None:

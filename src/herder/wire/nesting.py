@@ -22,6 +22,8 @@ def nested_too_deeply(content: bytes, levels_max: int = LEVELS_MAX) -> bool:
     for _ in range(levels_max):
         shorter = left.replace(b"[]", b"")
         if len(shorter) == len(left):
-            break  # all pairs are gone; brackets without a partner are for the reader to refuse
+            return (
+                left.count(b"[") > levels_max
+            )  # without partners: no JSON, and no reader has to go down there
         left = shorter
     return b"[" in left

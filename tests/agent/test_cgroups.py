@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from herder.agent import cgroup_place
-from herder.agent.cgroup import CgroupV2, quota_us, shares_of, weight_of
+from herder.agent.cgroup import Cgroup, CgroupV2, Limits, quota_us, shares_of, weight_of
 from herder.agent.cgroup_place import CgroupPlace, find_place
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer
@@ -112,7 +114,7 @@ async def test_processes_that_hide_are_in_the_group_and_end_with_it(
     key = server.shell(1, f"setsid env -i /bin/sleep {mark} & sleep 0.2; cat /proc/self/cgroup")
     end = await server.end_of(key, 20)
     assert end.state == "succeeded"
-    assert f"herder-{os.getpid()}/1-1" in server.logs[key]
+    assert f"herder-{os.getpid()}/attempt-" in server.logs[key]
     await server.until(lambda: not Path("/proc").joinpath("none").exists() and not _running(mark))
 
 
@@ -126,16 +128,50 @@ def _running(mark: str) -> bool:
     return False
 
 
-async def test_groups_are_gone_after_their_attempts_and_their_agent(
+async def test_groups_are_used_again_and_go_with_their_agent(
     server: FakeServer, start_agent: StartAgent, place: CgroupPlace
 ) -> None:
     agent = start_agent()
-    await server.end_of(server.shell(1, "true"))
-    await server.until(lambda: not list(place.memory.glob("*-1/")) and not list(place.cpu.glob("*-1/")))
+    for job in range(5):
+        limits = {"memory_mib": 32 + job, "cpu_milli": 100 + job, "cpu_hard": bool(job % 2)}
+        await server.end_of(server.shell(job, "true", **limits))
+    await server.until(lambda: not any(_pids_in(each) for each in place.memory.glob("attempt-*")))
+    assert len(list(place.memory.glob("attempt-*"))) <= 2
     agent.leave.set()
     await agent.left()
     assert not place.memory.exists()
     assert not place.cpu.exists()
+
+
+def _pids_in(folder: Path) -> str:
+    return (folder / "cgroup.procs").read_text()
+
+
+def test_what_an_attempt_left_does_not_count_against_the_next(place: CgroupPlace) -> None:
+    """A group is used again only when nothing is charged to it and nothing was killed in it; its peak begins anew."""
+    first = place.take(Limits(100, 64))
+    script = "x = b'x' * (40 << 20)"
+    assert _run_in(first, script) == 0
+    assert first.memory_peak_kib() > 40 << 10
+    assert place.give_back(first)
+    second = place.take(Limits(100, 64))
+    assert second.memory_peak_kib() < 20 << 10
+    assert _run_in(second, "x = b'x' * (80 << 20)") != 0
+    assert second.ran_out_of_memory()
+    assert place.give_back(second)
+    third = place.take(Limits(100, 0))
+    assert not third.ran_out_of_memory()
+    assert _run_in(third, "x = b'x' * (80 << 20)") == 0
+    assert third.remove()
+
+
+def _run_in(group: Cgroup, script: str) -> int:
+    """The process takes memory only once it is in the group."""
+    code = f"import sys; sys.stdin.read()\n{script}"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:
+        group.add(process.pid)
+        process.communicate(b"go")
+        return process.returncode
 
 
 async def test_groups_of_a_dead_agent_are_removed(place: CgroupPlace) -> None:
@@ -169,8 +205,9 @@ async def test_jobs_run_without_a_cgroup_when_the_folder_cannot_be_used(
 
 
 def test_version_2_gets_its_limits_and_reports(tmp_path: Path) -> None:
-    cgroup = CgroupV2(tmp_path, "1-1", 1500, 64, cpu_hard=True)
-    folder = tmp_path / "1-1"
+    cgroup = CgroupV2(tmp_path, "a")
+    folder = tmp_path / "a"
+    cgroup.begin(Limits(1500, 64, True))
     cgroup.add(4711)
     assert (folder / "memory.max").read_text() == str(64 * 2**20)
     assert (folder / "cpu.max").read_text() == "150000 100000"
@@ -181,11 +218,19 @@ def test_version_2_gets_its_limits_and_reports(tmp_path: Path) -> None:
     (folder / "memory.stat").write_text(f"anon {8 << 20}\nfile {30 << 20}\nshmem {10 << 20}\n")
     assert cgroup.ran_out_of_memory()
     assert (cgroup.memory_kib(), cgroup.memory_peak_kib()) == (18 << 10, 50 << 10)
+    assert not cgroup.is_clean()
 
 
-def test_version_2_as_a_weight_has_no_cap(tmp_path: Path) -> None:
-    CgroupV2(tmp_path, "1-1", 1500, 0, cpu_hard=False)
-    assert sorted(path.name for path in (tmp_path / "1-1").iterdir()) == ["cpu.weight"]
+def test_version_2_as_a_weight_has_no_cap_also_after_one_that_had(tmp_path: Path) -> None:
+    cgroup = CgroupV2(tmp_path, "a")
+    cgroup.begin(Limits(1500, 64, True))
+    (tmp_path / "a/memory.peak").write_text(str(9 * 2**20))
+    cgroup.begin(Limits(1500, 0))
+    assert (tmp_path / "a/cpu.max").read_text() == "max 100000"
+    assert (tmp_path / "a/memory.max").read_text() == "max"
+    assert cgroup.memory_peak_kib() == 0, "that of the attempt before it"
+    (tmp_path / "a/memory.peak").write_text(str(10 * 2**20))
+    assert cgroup.memory_peak_kib() == 10 << 10
 
 
 @pytest.mark.parametrize(

@@ -8,42 +8,68 @@ of an agent that was killed are removed by the next one on the machine. It answe
 import logging
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from herder.agent.cgroup import Cgroup, CgroupV1, CgroupV2, shares_of, weight_of
+from herder.agent.cgroup import Cgroup, CgroupV1, CgroupV2, Limits, shares_of, weight_of
 
 _LOG = logging.getLogger(__name__)
 _PREFIX = "herder-"
+#: Groups kept for the next attempts; making one costs as much as starting a small process.
+_SPARE_MOST = 32
 _NEEDED = frozenset({"cpu", "memory"})
 _MOUNTS = Path("/proc/self/mountinfo")
 _OWN = Path("/proc/self/cgroup")
 
 
-@dataclass(frozen=True, slots=True)
 class CgroupPlace:
-    """A group of this agent, `herder-PID`, with one in it for each attempt, `JOB-ATTEMPT`. `cpu` is `memory` in version 2.
+    """A group of this agent, `herder-PID`, with one in it for each attempt that runs. `cpu` is `memory` in version 2.
 
     The agent's group weighs as much as its cores, so that a small job that runs alone is not starved by whatever else the machine
     does; among the attempts each weighs what it asked for.
     """
 
-    version: int
-    cpu: Path
-    memory: Path
+    def __init__(self, version: int, cpu: Path, memory: Path) -> None:
+        self.version = version
+        self.cpu = cpu
+        self.memory = memory
+        self._spare: list[Cgroup] = []
+        self._made = 0
 
-    def make(
-        self, job: int, attempt: int, cpu_milli: int, memory_mib: int, *, cpu_hard: bool = False
-    ) -> Cgroup:
+    def take(self, limits: Limits) -> Cgroup:
         """Raises OSError."""
-        name = f"{job}-{attempt}"
-        if self.version == 2:
-            return CgroupV2(self.memory, name, cpu_milli, memory_mib, cpu_hard=cpu_hard)
-        return CgroupV1(self.cpu, self.memory, name, cpu_milli, memory_mib, cpu_hard=cpu_hard)
+        while self._spare:
+            spare = self._spare.pop()
+            try:
+                spare.begin(limits)
+            except OSError:
+                spare.remove()
+            else:
+                return spare
+        self._made += 1
+        made = self._make(f"attempt-{self._made}")
+        try:
+            made.begin(limits)
+        except OSError:
+            made.remove()
+            raise
+        return made
+
+    def give_back(self, group: Cgroup) -> bool:
+        """Whether it is used again or gone; False while something in it is still dying."""
+        if group.pids():
+            return False
+        if len(self._spare) < _SPARE_MOST and group.is_clean():
+            self._spare.append(group)
+            return True
+        return group.remove()
 
     def close(self) -> None:
+        self._spare.clear()
         for folder in {self.cpu, self.memory}:
             _remove_tree(folder)
+
+    def _make(self, name: str) -> Cgroup:
+        return CgroupV2(self.memory, name) if self.version == 2 else CgroupV1(self.cpu, self.memory, name)
 
 
 def find_place(given: Path | None) -> CgroupPlace | None:
@@ -53,7 +79,7 @@ def find_place(given: Path | None) -> CgroupPlace | None:
             continue
         try:
             place = _opened(version, *bases)
-            place.make(0, 0, 100, 16, cpu_hard=True).remove()
+            place.take(Limits(100, 16, True)).remove()
         except OSError as error:
             _LOG.info("no cgroups of version %s: %s", version, error)
         else:

@@ -198,7 +198,7 @@ class ProcessAttempt:
         # Before it is waited for: as long as it is a zombie, its number can mean no other process.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        if self._cgroup is not None:
+        if self._cgroup is not None and self._cgroup.pids() - {pid}:
             self._cgroup.kill()
         _, status, use = os.wait4(pid, 0)
         self._process.returncode = code = os.waitstatus_to_exitcode(status)
@@ -267,5 +267,5 @@ class ProcessAttempt:
     def _judged(self, code: int, peak_kib: int) -> Judgement:
         if self._verdict is not None:
             return Judgement(self._verdict.state, self._verdict.cause, self._verdict.message)
-        killed = self._cgroup is not None and self._cgroup.ran_out_of_memory()
+        killed = code != 0 and self._cgroup is not None and self._cgroup.ran_out_of_memory()
         return judge(code, peak_kib, self._assignment.memory_mib, killed_for_memory=killed)

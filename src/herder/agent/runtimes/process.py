@@ -15,7 +15,7 @@ from contextlib import suppress
 import msgspec
 
 from herder.agent import clock
-from herder.agent.cgroup import Cgroup
+from herder.agent.cgroup import Cgroup, Limits
 from herder.agent.cgroup_place import find_place
 from herder.agent.cores import Cores
 from herder.agent.identity import identity_of
@@ -105,7 +105,7 @@ class ProcessRuntime:
         """Now, or a little later when a dying process is still writing."""
         self._lingering.discard(left)
         try:
-            gone = left.remove()
+            gone = left.remove() if isinstance(left, Scratch) else self._give_back(left)
         except OSError:
             gone = False
         if not gone:
@@ -137,16 +137,15 @@ class ProcessRuntime:
         if self._cgroups is None:
             return None
         try:
-            return self._cgroups.make(
-                assignment.job,
-                assignment.attempt,
-                assignment.cpu_milli,
-                assignment.memory_mib,
-                cpu_hard=assignment.cpu_hard,
+            return self._cgroups.take(
+                Limits(assignment.cpu_milli, assignment.memory_mib, assignment.cpu_hard)
             )
         except OSError as error:
             _LOG.warning("job %s runs without a cgroup: %s", assignment.job, error)
             return None
+
+    def _give_back(self, cgroup: Cgroup) -> bool:
+        return self._cgroups is None or self._cgroups.give_back(cgroup)
 
     def _undo(
         self,

@@ -18,6 +18,7 @@ from herder.wire.exchange import (
     ExchangeAnswer,
     ExchangeRequest,
     Finished,
+    Refusal,
 )
 
 Key = tuple[int, int]
@@ -30,6 +31,8 @@ class Fault(Enum):
     DROP_REQUEST = auto()  # not handled, the connection is cut
     DELAY = auto()  # handled late
     GARBAGE = auto()  # handled, the answer is no JSON
+    ERROR_422 = auto()  # not handled
+    ERROR_404 = auto()  # not handled
     REPEAT = auto()  # everything assigned before is assigned again
 
 
@@ -56,6 +59,11 @@ class FakeServer:
         self.tokens_seen: list[str] = []
         self.fault: Callable[[ExchangeRequest], Fault] = lambda _: Fault.NONE
         self.activation_faults: list[int] = []
+        self.refuse_items: Callable[[ExchangeRequest], list[Refusal]] = lambda _: []
+        self.troubles: list[list[str]] = []
+        self.inputs: dict[Key, bytes] = {}
+        self.input_faults: list[int] = []
+        """Answers to the next downloads: a status, 0 for a cut half-way, -1 for none at all."""
         self.refuse = False
         self.drain = False
         self.stop = False
@@ -105,6 +113,8 @@ class FakeServer:
             runtime=runtime,
             cpu_milli=fields.pop("cpu_milli", 100),
             timeout_ms=fields.pop("timeout_ms", None),
+            cpu_hard=fields.pop("cpu_hard", False),
+            fetch=fields.pop("fetch", False),
             payload=msgspec.Raw(msgspec.json.encode(fields)),
             **sizes,
         )
@@ -159,7 +169,10 @@ class FakeServer:
         }
         body = await reader.readexactly(int(fields.get("content-length", 0)))
         self.tokens_seen.append(fields.get("authorization", ""))
-        if head[0].split()[1].endswith("/activate"):
+        path = head[0].split()[1]
+        if path.endswith("/inputs"):
+            return await self._inputs(path, writer)
+        if path.endswith("/activate"):
             status, answer = self._activate(body)
         else:
             status, answer = await self._exchange(body)
@@ -169,6 +182,27 @@ class FakeServer:
             f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(answer)}\r\n\r\n".encode()
             + answer
         )
+        await writer.drain()
+        return True
+
+    async def _inputs(self, path: str, writer: asyncio.StreamWriter) -> bool:
+        job, attempt = path.split("/")[-3:-1]
+        content = self.inputs.get((int(job), int(attempt)))
+        fault = self.input_faults.pop(0) if self.input_faults else 200
+        if fault == -1:
+            await asyncio.sleep(3600)
+        status = fault if fault >= 400 else 200
+        if content is None:
+            status, content = 404, b'{"detail":"not held"}'
+        head = f"HTTP/1.1 {status} X\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+        writer.write(head)
+        for start in range(0, len(content), 100_000):
+            piece = content[start : start + 100_000]
+            writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            await writer.drain()
+            if fault == 0:
+                return False
+        writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
 
@@ -183,6 +217,8 @@ class FakeServer:
         fault = self.fault(request)
         if fault is Fault.ERROR_500:
             return 500, b"oops"
+        if fault in (Fault.ERROR_422, Fault.ERROR_404):
+            return (422 if fault is Fault.ERROR_422 else 404), b'{"detail":"not this"}'
         if fault is Fault.DROP_REQUEST:
             return 0, b""
         if fault is Fault.DELAY:
@@ -204,10 +240,14 @@ class FakeServer:
             return ExchangeAnswer(number=0)
         self._seen = request.number
         self.nudge()  # a parked call is superseded
+        self.troubles.append(request.troubles)
+        refused = self.refuse_items(request)
+        for each in refused:
+            del request.finished[each.index]
         self._take(request)
         if request.wait and not self._news():
             await self._hold(request.number)
-        return self._answer(repeat)
+        return self._answer(repeat, refused)
 
     def _take(self, request: ExchangeRequest) -> None:
         for number in [each for each in self.unacked if each <= request.ack]:
@@ -258,7 +298,7 @@ class FakeServer:
         finally:
             self.parked_now -= 1
 
-    def _answer(self, repeat: bool) -> ExchangeAnswer:
+    def _answer(self, repeat: bool, refused: list[Refusal]) -> ExchangeAnswer:
         again = [each for group in self.unacked.values() for each in group]
         if repeat:
             again = list(self.assigned.values())
@@ -272,5 +312,10 @@ class FakeServer:
             self.unacked[number] = fresh
         cancel, self.cancels = self.cancels, []
         return ExchangeAnswer(
-            number=number, assign=again + fresh, cancel=cancel, drain=self.drain, stop=self.stop
+            number=number,
+            assign=again + fresh,
+            cancel=cancel,
+            drain=self.drain,
+            stop=self.stop,
+            refused=refused,
         )

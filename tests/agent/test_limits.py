@@ -4,14 +4,12 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 import pytest
 
-from herder.agent.cgroup import Cgroup
 from herder.agent.cores import Cores
-from tests.agent.conftest import RunningAgent, StartAgent, processes_with
+from tests.agent.conftest import RunningAgent, processes_with
 from tests.agent.fake_server import FakeServer
 
 TREES = {
@@ -153,25 +151,6 @@ def test_cores_go_to_the_least_loaded() -> None:
     assert cores.take(4000) == ()
     cores.release((1, 2), 1500)
     assert cores.take(2000) == (1, 2)
-
-
-def test_a_cgroup_gets_its_limits_and_reports(tmp_path: Path) -> None:
-    cgroup = Cgroup(tmp_path, "attempt-1-1", 1500, 64)
-    folder = tmp_path / "attempt-1-1"
-    cgroup.add(4711)
-    assert (folder / "memory.max").read_text() == str(64 * 2**20)
-    assert (folder / "cpu.max").read_text() == "150000 100000"
-    assert (folder / "cgroup.procs").read_text() == "4711"
-    (folder / "memory.events").write_text("low 0\noom_kill 1\n")
-    (folder / "memory.peak").write_text(str(70 * 2**20))
-    assert (cgroup.ran_out_of_memory(), cgroup.memory_peak_mib()) == (True, 70)
-
-
-async def test_jobs_run_without_a_cgroup_when_the_folder_cannot_be_used(
-    server: FakeServer, start_agent: StartAgent
-) -> None:
-    start_agent(cgroup_folder=Path("/proc/no/such"))
-    assert (await server.end_of(server.shell(1, "true", memory_mib=64))).state == "succeeded"
 
 
 async def test_no_zombie_is_left(server: FakeServer, agent: RunningAgent) -> None:

@@ -134,13 +134,6 @@ async def test_cpu_time_is_exact(server: FakeServer) -> None:
     assert 300 <= end.cpu_ms < 1500
 
 
-async def test_a_job_is_bound_to_the_cores_it_asked_for(server: FakeServer) -> None:
-    key = server.assign(1, command=["nproc"], cpu_milli=500)
-    await server.end_of(key)
-    assert server.logs[key] == "1\n"
-    assert len(os.sched_getaffinity(0)) == os.cpu_count()
-
-
 async def test_two_attempts_of_one_job_are_apart(server: FakeServer) -> None:
     first = server.shell(1, "exit 1")
     await server.end_of(first)

@@ -13,7 +13,7 @@ import msgspec
 
 import herder
 from herder.agent import clock
-from herder.agent.connection import Connection, Unreachable
+from herder.agent.connection import Connection, Rejected, Unreachable
 from herder.agent.settings import AgentSettings
 from herder.wire.exchange import ActivateAnswer, ActivateRequest
 
@@ -28,7 +28,7 @@ async def activate(connection: Connection, settings: AgentSettings) -> ActivateA
     while True:
         try:
             answer = msgspec.json.decode(await connection.call("/activate", body), type=ActivateAnswer)
-        except (Unreachable, msgspec.MsgspecError) as error:
+        except (Unreachable, Rejected, msgspec.MsgspecError, UnicodeDecodeError) as error:
             wait_s = back_off.next_s()
             if loop.time() + wait_s > give_up_at:
                 raise Unreachable(

@@ -1,22 +1,35 @@
 """The attempts that this worker holds, from assignment to receipt. Fed by `exchange`, told by the runtimes.
 
 It never runs more than the worker may (`ActivateAnswer`), starts what waits in the order in which it came, recognises a
-repeated assignment by (job, attempt), and reports every attempt exactly once. It does not know how things are sent.
+repeated assignment by (job, attempt), and reports every attempt exactly once: also when a runtime raises, which is a fault of
+this agent and must cost that attempt, not the others. It does not know how things are sent.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from herder.agent import clock
+from herder.agent.fetching import Fetch, FetchInputs
+from herder.agent.health import Health
 from herder.agent.outbox import Key, Outbox
-from herder.agent.runtimes import Report, Running, Runtime, Verdict, open_runtime
+from herder.agent.runtimes import (
+    Report,
+    Running,
+    Runtime,
+    UnknownRuntime,
+    Verdict,
+    ended_now,
+    fault,
+    open_runtime,
+)
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
 from herder.model.resources import Resources
 from herder.wire.exchange import Assignment, Finished, LogChunk
 
+_LOG = logging.getLogger(__name__)
 _DRAINED = Verdict("failed", Cause.DRAINED, "the worker was leaving before this attempt started")
 _CANCELLED = Verdict("cancelled", Cause.CANCELLED, "")
 
@@ -29,8 +42,18 @@ class _Held:
 
 class Attempts(Report):
     def __init__(
-        self, settings: AgentSettings, outbox: Outbox, *, allocatable: Resources, slots: int
+        self,
+        settings: AgentSettings,
+        outbox: Outbox,
+        *,
+        allocatable: Resources,
+        slots: int,
+        fetch: Fetch | None = None,
+        health: Health | None = None,
     ) -> None:
+        """`fetch` gets what is too large for an exchange; without it such attempts cannot be started."""
+        self._fetching = FetchInputs(settings, fetch)
+        self._health = health
         self._settings = settings
         self._outbox = outbox
         self._allocatable = self._free = allocatable
@@ -73,7 +96,7 @@ class Attempts(Report):
             if held is None:
                 continue
             if held.running is not None:
-                held.running.stop(_CANCELLED)
+                self._stop(held, held.running, _CANCELLED)
             else:
                 self._drop_unstarted(held, _CANCELLED)
         self._start_waiting()
@@ -88,7 +111,7 @@ class Attempts(Report):
         self.drain()
         for held in list(self._held.values()):
             if held.running is not None:
-                held.running.stop(verdict, at_once=at_once)
+                self._stop(held, held.running, verdict, at_once=at_once)
 
     def abandon_all(self, verdict: Verdict) -> None:
         """Kill everything and report nothing: the attempts are somebody else's."""
@@ -96,14 +119,21 @@ class Attempts(Report):
         self.stop_all(verdict, at_once=True)
 
     async def close(self) -> None:
-        for runtime in self._runtimes.values():
-            await runtime.close()
+        await self._fetching.close()
+        for name, runtime in self._runtimes.items():
+            try:
+                await runtime.close()
+            except Exception:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
+                _LOG.exception("runtime %s could not be closed", name)
 
     # --- from the runtimes
 
     def ended(self, finished: Finished) -> None:
         key = (finished.job, finished.attempt)
-        held = self._held.pop(key)
+        held = self._held.pop(key, None)
+        if held is None:
+            _LOG.error("job %s, attempt %s ended twice; the first counts", *key)
+            return
         self._free = self._free.plus(_ask(held.assignment))
         self._slots_free += 1
         if not self._silent:
@@ -119,6 +149,15 @@ class Attempts(Report):
 
     # --- inside
 
+    def _stop(self, held: _Held, running: Running, verdict: Verdict, *, at_once: bool = False) -> None:
+        try:
+            running.stop(verdict, at_once=at_once)
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
+            _LOG.exception("job %s could not be stopped", held.assignment.job)
+            key = (held.assignment.job, held.assignment.attempt)
+            if key in self._held:
+                self.ended(ended_now(held.assignment, fault("stopping it", error)))
+
     def _has_room_for(self, assignment: Assignment) -> bool:
         return self._slots_free > 0 and _ask(assignment).fits_in(self._free)
 
@@ -128,23 +167,60 @@ class Attempts(Report):
             self._start((held.assignment.job, held.assignment.attempt), held)
 
     def _start(self, key: Key, held: _Held) -> None:
-        assignment = held.assignment
-        try:
-            runtime = self._runtimes.get(assignment.runtime) or self._open(assignment.runtime)
-        except (LookupError, OSError) as error:
-            self._held.pop(key, None)
-            self._report_unstarted(assignment, Verdict("failed", Cause.START_FAILED, str(error)))
+        if held.assignment.fetch:
+            held.running = self._fetching.begin(
+                held.assignment, lambda outcome: self._fetched(key, held, outcome)
+            )
+            self._take_place(key, held)
             return
-        outcome = runtime.start(assignment)
+        outcome = self._outcome(held.assignment, None)
         if isinstance(outcome, Finished):
             self._held.pop(key, None)
             self._outbox.add_finished(outcome)
             return
-        held.running = outcome
+        self._take_place(key, held)
+        self._runs(key, held, outcome)
+
+    def _fetched(self, key: Key, held: _Held, inputs: str | Verdict) -> None:
+        """`inputs`: the path of the file, or why there is none."""
+        if isinstance(inputs, Verdict):
+            self.ended(ended_now(held.assignment, inputs))
+            return
+        outcome = self._outcome(held.assignment, inputs)
+        self._fetching.discard(inputs)
+        if isinstance(outcome, Finished):
+            self.ended(outcome)
+        else:
+            self._runs(key, held, outcome)
+
+    def _take_place(self, key: Key, held: _Held) -> None:
         self._held[key] = held
-        self._free = self._free.minus(_ask(assignment))
+        self._free = self._free.minus(_ask(held.assignment))
         self._slots_free -= 1
-        asyncio.get_running_loop().call_later(self._settings.started_delay_s, self._note_start, key, outcome)
+
+    def _runs(self, key: Key, held: _Held, running: Running) -> None:
+        held.running = running
+        asyncio.get_running_loop().call_later(self._settings.started_delay_s, self._note_start, key, running)
+
+    def _outcome(self, assignment: Assignment, inputs: str | None) -> Finished | Running:
+        outcome = self._start_in_runtime(assignment, inputs)
+        if (
+            self._health is not None
+            and isinstance(outcome, Finished)
+            and outcome.cause == Cause.INFRASTRUCTURE
+        ):
+            self._health.start_failed()
+        return outcome
+
+    def _start_in_runtime(self, assignment: Assignment, inputs: str | None) -> Finished | Running:
+        try:
+            runtime = self._runtimes.get(assignment.runtime) or self._open(assignment.runtime)
+            return runtime.start(assignment, inputs)
+        except UnknownRuntime as error:
+            return ended_now(assignment, Verdict("failed", Cause.START_FAILED, str(error)))
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
+            _LOG.exception("job %s, attempt %s could not be started", assignment.job, assignment.attempt)
+            return ended_now(assignment, fault("starting it", error))
 
     def _note_start(self, key: Key, running: Running) -> None:
         held = self._held.get(key)
@@ -163,18 +239,7 @@ class Attempts(Report):
     def _report_unstarted(self, assignment: Assignment, verdict: Verdict) -> None:
         if self._silent:
             return
-        now_ms = clock.now_ms()
-        self._outbox.add_finished(
-            Finished(
-                job=assignment.job,
-                attempt=assignment.attempt,
-                state=verdict.state,
-                started_at_ms=now_ms,
-                ended_at_ms=now_ms,
-                cause=verdict.cause.value,
-                message=verdict.message,
-            )
-        )
+        self._outbox.add_finished(ended_now(assignment, verdict))
 
     def _too_big(self, assignment: Assignment) -> Verdict:
         lacking = ", ".join(_ask(assignment).lacking_in(self._allocatable))

@@ -6,6 +6,7 @@ never retries: who calls decides what a failure means.
 """
 
 import asyncio
+import os
 import ssl
 from contextlib import suppress
 from typing import NamedTuple
@@ -20,10 +21,16 @@ _API = "/api/v1/worker"
 _READ_BYTES = 256 * 1024
 _ANSWER_MOST_BYTES = 64 * 2**20
 _IDLE_KEPT = 2
+#: A 4xx that is about the moment, not about what was sent.
+_LATER = frozenset({408, 425, 429})
 
 
 class Unreachable(Exception):
     """No usable answer: it may or may not have been received. Try again later."""
+
+
+class Rejected(Exception):
+    """The server was reached and will not take this (400, 413, 422 …): the same again would be rejected again."""
 
 
 class Refused(Exception):
@@ -73,26 +80,42 @@ class Connection:
         self._token = token
 
     async def call(self, path: str, body: bytes, held_open_s: float = 0.0) -> bytes:
-        """The body of a 200 answer. Raises Unreachable or Refused."""
+        """The body of a 200 answer. Raises Unreachable, Rejected or Refused."""
+        request = self._head("POST", path, len(body)) + body
+        status, answer = await self._talk(request, _Answer(), held_open_s)
+        if status in (401, 403):
+            raise Refused(f"the server answered {status}: {_detail(answer)}")
+        _raise_for(status, answer)
+        return answer
+
+    async def fetch(self, path: str, descriptor: int) -> None:
+        """What a GET answers, written to a file as it comes. Raises Unreachable, Rejected, or OSError of the file."""
+        into = _ToFile(descriptor)
+        status, said = await self._talk(
+            self._head("GET", path, 0), into, self._settings.fetch_timeout_s, keep=False
+        )
+        if into.error is not None:
+            raise into.error
+        _raise_for(status, said)
+
+    async def _talk(
+        self, request: bytes, answer: "_Answer", held_open_s: float, *, keep: bool = True
+    ) -> tuple[int, bytes]:
         stream: _Stream | None = None
         try:
             async with asyncio.timeout(self._settings.answer_timeout_s + held_open_s):
                 stream = await self._stream()
-                status, answer, reusable = await _converse(stream, self._head(path, len(body)) + body)
+                status, body, reusable = await _converse(stream, request, answer)
         except (OSError, TimeoutError, EOFError, httptools.HttpParserError) as error:
             raise Unreachable(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         else:
-            if reusable and len(self._idle) < _IDLE_KEPT:
+            if reusable and keep and len(self._idle) < _IDLE_KEPT:
                 self._idle.append(stream)
                 stream = None
         finally:
             if stream is not None:
                 stream.writer.transport.abort()
-        if status in (401, 403):
-            raise Refused(f"the server answered {status}: {_detail(answer)}")
-        if status != 200:
-            raise Unreachable(f"the server answered {status}: {_detail(answer)}")
-        return answer
+        return status, body
 
     async def close(self) -> None:
         while self._idle:
@@ -112,24 +135,53 @@ class Connection:
         )
         return _Stream(reader, writer)
 
-    def _head(self, path: str, length: int) -> bytes:
+    def _head(self, method: str, path: str, length: int) -> bytes:
         return (
-            f"POST {self._path}{path} HTTP/1.1\r\nhost: {self._host}:{self._port}\r\n"
+            f"{method} {self._path}{path} HTTP/1.1\r\nhost: {self._host}:{self._port}\r\n"
             f"authorization: Bearer {self._token}\r\ncontent-type: application/json\r\n"
             f"accept-encoding: identity\r\ncontent-length: {length}\r\n\r\n"
         ).encode("ascii")
 
 
-async def _converse(stream: _Stream, request: bytes) -> tuple[int, bytes, bool]:
+class _ToFile(_Answer):
+    """The body of a 200 answer goes to a file, never whole into memory; that of any other is kept to be read."""
+
+    __slots__ = ("_descriptor", "error")
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self.error: OSError | None = None
+
+    def on_body(self, piece: bytes) -> None:
+        if self.parser.get_status_code() != 200:
+            super().on_body(piece)
+            return
+        try:
+            while piece and self.error is None:
+                piece = piece[os.write(self._descriptor, piece) :]
+        except OSError as error:
+            self.error = error  # raised from here, it would come out as one of the parser's
+
+
+def _raise_for(status: int, body: bytes) -> None:
+    if status == 200:
+        return
+    text = f"the server answered {status}: {_detail(body)}"
+    raise Rejected(text) if 400 <= status < 500 and status not in _LATER else Unreachable(text)
+
+
+async def _converse(stream: _Stream, request: bytes, answer: _Answer) -> tuple[int, bytes, bool]:
     """Status, body, and whether the stream can be used again."""
     stream.writer.write(request)
     await stream.writer.drain()
-    answer = _Answer()
     while not answer.complete:
         piece = await stream.reader.read(_READ_BYTES)
         if not piece:
             raise EOFError("the server closed the connection without an answer")
         answer.parser.feed_data(piece)
+        if isinstance(answer, _ToFile) and answer.error is not None:
+            break
         if answer.size > _ANSWER_MOST_BYTES:
             raise EOFError(f"the answer is larger than {_ANSWER_MOST_BYTES} bytes")
     status = answer.parser.get_status_code()

@@ -2,7 +2,8 @@
 
 The send carries what the outbox holds and is answered at once; while it is under way everything else gathers for the next.
 Only when nothing is left to send is a call parked (it carries no results, so that overtaking it loses nothing). Failures are
-retried with back-off while the attempts go on, until the worker has been cut off for too long.
+retried with back-off while the attempts go on, until the worker has been cut off for too long. When the server rejects a
+report, one without items goes first: if that is taken, an item was at fault, and it is looked for (`outbox`).
 """
 
 import asyncio
@@ -14,7 +15,8 @@ import msgspec
 
 from herder.agent import clock
 from herder.agent.attempts import Attempts
-from herder.agent.connection import Connection, Refused, Unreachable
+from herder.agent.connection import Connection, Refused, Rejected, Unreachable
+from herder.agent.health import Health
 from herder.agent.outbox import Outbox, Shipment
 from herder.agent.settings import AgentSettings
 from herder.agent.use import UseMeter
@@ -43,7 +45,9 @@ class Exchange:
         limits: ActivateAnswer,
         attempts: Attempts,
         outbox: Outbox,
+        health: Health | None = None,
     ) -> None:
+        self._health = health
         self._loop = asyncio.get_running_loop()
         self._connection = connection
         self._settings = settings
@@ -57,6 +61,9 @@ class Exchange:
         self._sent_at = float("-inf")
         self._answered_at = self._loop.time()
         self._must_send = True
+        self._suspect: tuple[Shipment, str] | None = None
+        """A shipment that was rejected, and why: a report without items goes next, to tell whose fault it was."""
+        self._beat_next = False
         self._meter: UseMeter | None = None
         self._quiet = asyncio.Event()
         self._over: asyncio.Future[Leave] = self._loop.create_future()
@@ -111,6 +118,10 @@ class Exchange:
                 await asyncio.sleep(back_off.next_s())
             except Refused as error:
                 self._end(Leave.REFUSED, str(error))
+            except Exception:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
+                self._must_send = True
+                _LOG.exception("a fault of this agent in an exchange; it goes on")
+                await asyncio.sleep(back_off.next_s())
             else:
                 back_off.reset()
 
@@ -127,6 +138,10 @@ class Exchange:
                 await asyncio.sleep(back_off.next_s())
             except Refused as error:
                 self._end(Leave.REFUSED, str(error))
+            except Exception:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
+                _LOG.exception("a fault of this agent in a parked call; it goes on")
+                self._send_soon()
+                await asyncio.sleep(back_off.next_s())
             else:
                 back_off.reset()
                 if self._outbox.waiting.is_set():
@@ -164,10 +179,50 @@ class Exchange:
         self._outbox.waiting.set()
 
     async def _exchange(self, *, wait: bool, leaving: bool = False) -> None:
-        self._number = number = self._number + 1
-        shipment = Shipment([], [], []) if wait else self._outbox.pack()
         now = self._loop.time()
+        shipment = self._next_shipment(wait)
         tell_held = now >= self._held_at + self._limits.beat_s / 2
+        try:
+            number, body = self._written(shipment, wait=wait, leaving=leaving, tell_held=tell_held)
+        except (ValueError, TypeError, RecursionError, MemoryError) as error:
+            if not shipment.items:
+                raise
+            self._outbox.rejected(shipment, f"{type(error).__name__}: {error}")
+            return
+        if not wait:
+            self._sent_at = now
+        if tell_held:
+            self._held_at = now
+        try:
+            answer = _DECODER.decode(
+                await self._connection.call("/exchange", body, self._limits.poll_s if wait else 0.0)
+            )
+        except Rejected as error:
+            self._held_at = float("-inf")
+            self._rejected(shipment, str(error))
+            return
+        except Unreachable:
+            self._held_at = float("-inf")
+            raise
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            self._held_at = float("-inf")
+            raise Unreachable(f"the answer cannot be read: {error}") from error
+        self._answered_at = self._loop.time()
+        self._taken(shipment, answer)
+        self._obey(number, answer)
+
+    def _next_shipment(self, wait: bool) -> Shipment:
+        """Nothing while a call is parked, after a rejection, and after a failure as long as the heart-beat is late: whatever is
+        wrong with the items, the server hears that this worker lives."""
+        late = self._loop.time() > self._answered_at + 2 * self._limits.beat_s
+        self._beat_next = late and not self._beat_next
+        empty = wait or self._suspect is not None or self._beat_next
+        return Shipment([], [], []) if empty else self._outbox.pack()
+
+    def _written(
+        self, shipment: Shipment, *, wait: bool, leaving: bool, tell_held: bool
+    ) -> tuple[int, bytes]:
+        self._number = number = self._number + 1
         request = ExchangeRequest(
             number=number,
             ack=self._ack,
@@ -176,26 +231,33 @@ class Exchange:
             logs=shipment.logs,
             held=self._attempts.held() if tell_held else None,
             use=self._meter.read() if tell_held and self._meter is not None else None,
+            troubles=self._health.troubles(self._loop.time()) if self._health is not None else [],
             wait=wait,
             leaving=leaving,
         )
-        if not wait:
-            self._sent_at = now
-        if tell_held:
-            self._held_at = now
-        try:
-            body = await self._connection.call(
-                "/exchange", _ENCODER.encode(request), self._limits.poll_s if wait else 0.0
-            )
-            answer = _DECODER.decode(body)
-        except (Unreachable, msgspec.MsgspecError) as error:
-            self._held_at = float("-inf")
-            if isinstance(error, Unreachable):
-                raise
-            raise Unreachable(f"the answer cannot be read: {error}") from error
-        self._answered_at = self._loop.time()
+        return number, _ENCODER.encode(request)
+
+    def _rejected(self, shipment: Shipment, reason: str) -> None:
+        """Raises Unreachable when it cannot be the items' fault: then everything is kept for later."""
+        if shipment.items:
+            self._suspect = shipment, reason
+            self._send_soon()
+            return
+        self._suspect = None
+        raise Unreachable(reason)
+
+    def _taken(self, shipment: Shipment, answer: ExchangeAnswer) -> None:
         self._outbox.receipt(shipment)
-        self._obey(number, answer)
+        if self._suspect is not None:
+            suspect, reason = self._suspect
+            self._suspect = None
+            self._outbox.rejected(suspect, reason)
+            self._send_soon()
+        for each in answer.refused:
+            if each.kind == "finished" and 0 <= each.index < len(shipment.finished):
+                self._outbox.refused_end(shipment.finished[each.index], each.reason)
+            else:
+                _LOG.error("the server did not take an item of a report (%s): %s", each.kind, each.reason)
 
     def _obey(self, number: int, answer: ExchangeAnswer) -> None:
         if answer.number and number > self._ack_of:

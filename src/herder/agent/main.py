@@ -15,8 +15,11 @@ from herder.agent.activation import activate
 from herder.agent.attempts import Attempts
 from herder.agent.connection import Connection, Refused, Unreachable
 from herder.agent.exchange import Exchange, Leave
+from herder.agent.health import Health
+from herder.agent.identity import identity_of
 from herder.agent.outbox import Outbox
 from herder.agent.runtimes import Verdict
+from herder.agent.scratch import make_work_folder
 from herder.agent.settings import AgentSettings, SettingsError
 from herder.model.job import Cause
 from herder.model.resources import Resources
@@ -66,7 +69,8 @@ async def live(settings: AgentSettings, leave: asyncio.Event) -> ExitCode:
     """One worker's life inside a running event loop. Setting `leave` ends it gracefully."""
     try:
         connection = Connection(settings)
-        settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        identity_of(settings)
+        make_work_folder(settings)
     except SettingsError as error:
         _LOG.error("%s", error)
         return ExitCode.USAGE
@@ -108,8 +112,16 @@ async def _work(
     _LOG.info("worker %s is active at %s", limits.worker, settings.server_url)
     outbox = Outbox(settings)
     allocatable = Resources(limits.cpu_milli, limits.memory_mib, limits.disk_mib, limits.gpu)
-    attempts = Attempts(settings, outbox, allocatable=allocatable, slots=limits.slots)
-    exchange = Exchange(connection, settings, limits, attempts, outbox)
+    health = Health(settings)
+    attempts = Attempts(
+        settings,
+        outbox,
+        allocatable=allocatable,
+        slots=limits.slots,
+        fetch=connection.fetch,
+        health=health,
+    )
+    exchange = Exchange(connection, settings, limits, attempts, outbox, health)
     leaving = asyncio.ensure_future(_leave_when_told(leave, attempts, exchange, settings))
     try:
         reason = await exchange.run()

@@ -37,6 +37,11 @@ class AgentSettings:
     # --- talking to the server
     answer_timeout_s: float = 15.0
     """Most a call may take beyond what the server may hold it open: above a slow commit, below `dead_after_s` (45 s)."""
+    fetch_timeout_s: float = 300.0
+    """Most a download of an attempt's inputs may take; then it is begun anew."""
+    fetches_most: int = 4
+    """Downloads at a time; the others wait."""
+    fetch_tries: int = 5
     retry_first_s: float = 0.05
     retry_most_s: float = 2.0
     """Back-off when the server cannot be reached: quick for a restart, at most 0.5 calls/s and worker in a long outage."""
@@ -54,6 +59,9 @@ class AgentSettings:
     leave_timeout_s: float = 15.0
     """Longest time to report the last results after SIGTERM: under the 30 s that Kubernetes and systemd commonly give."""
 
+    health_check_s: float = 30.0
+    """How often it is looked at whether attempts can be started here at all; at every exchange while they cannot."""
+
     # --- running attempts
     kill_grace_s: float = 5.0
     """From SIGTERM to SIGKILL when an attempt is stopped."""
@@ -67,8 +75,12 @@ class AgentSettings:
     """RLIMIT_DATA = limit × factor + extra. Wide, since it counts reserved memory (thread stacks, arenas), not used memory."""
     pin_cpus: bool = True
     """Bind attempts to as many cores as they asked for, rounded up. Off saves about 0.1 ms per process."""
+    cgroups: bool = True
+    """Make a cgroup for each attempt where that is possible (see `cgroups`); off: limits hold by sampling and binding."""
     cgroup_folder: Path | None = None
-    """A cgroup v2 folder delegated to this agent (systemd: Delegate=yes) with cpu and memory in its subtree_control."""
+    """A cgroup v2 folder to make them in, with cpu and memory in its subtree_control. None: one is looked for."""
+    run_as: str = ""
+    """USER or UID:GID that attempts run as, so that they cannot read what belongs to the agent's user. Only root can do this."""
     log_every_s: float = 1.0
     log_most_bytes: int = 2**20
     """Output kept per attempt; the rest is counted and left out."""
@@ -96,6 +108,8 @@ def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
         work_folder=Path(folder) if folder else None,
         self_delete_after_s=_seconds(environ, startup.SELF_DELETE_AFTER_S, 600.0),
         ca_file=environ.get(startup.CA_FILE) or None,
+        run_as=environ.get(startup.RUN_AS, ""),
+        cgroups=environ.get(startup.CGROUPS, "").lower() not in ("0", "off", "no", "false"),
     )
 
 

@@ -7,6 +7,9 @@ import os
 import resource
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from herder.agent.identity import Identity
 
 #: What an attempt inherits from the agent. Everything else of the agent's environment stays with the agent.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LOGNAME", "SHELL", "TZ", "USER")
@@ -28,6 +31,7 @@ def spawn(
     output: int,
     cores: Sequence[int],
     all_cores: set[int],
+    identity: Identity | None = None,
 ) -> "subprocess.Popen[bytes]":
     """Raises OSError or ValueError when it cannot be started. The caller waits for it with `os.wait4`.
 
@@ -45,10 +49,15 @@ def spawn(
             env=environment,
             start_new_session=True,
             close_fds=True,
+            **_as(identity),
         )
     finally:
         if cores:
             os.sched_setaffinity(0, all_cores)
+
+
+def _as(identity: Identity | None) -> dict[str, Any]:
+    return {} if identity is None else {"user": identity.uid, "group": identity.gid, "extra_groups": []}
 
 
 def spawning_peak_kib() -> int:

@@ -7,15 +7,19 @@ subreaper, so whatever an attempt leaves behind becomes the agent's child, howev
 
 import asyncio
 import ctypes
+import logging
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from herder.agent import census
 from herder.agent.settings import AgentSettings
 from herder.wire import startup
 
+_LOG = logging.getLogger(__name__)
 _PR_SET_CHILD_SUBREAPER = 36
 _MOST_OF_A_CORE = 0.02
 _ENDED_LEADERS_KEPT = 4096
@@ -32,6 +36,9 @@ class Watched(Protocol):
     def look_at_disk(self) -> None: ...
 
     def send_output(self) -> None: ...
+
+    def failed(self, error: Exception) -> None:
+        """One of the above raised: a fault of the agent, which costs this attempt and no other."""
 
 
 class Watch:
@@ -53,7 +60,7 @@ class Watch:
 
     def remove(self, leader: int) -> None:
         """The leader has ended. What else is left of its attempt is a stray from now on."""
-        del self._live[leader]
+        self._live.pop(leader, None)
         self._ended[leader] = None
         if len(self._ended) > _ENDED_LEADERS_KEPT:
             del self._ended[next(iter(self._ended))]
@@ -61,7 +68,7 @@ class Watch:
     def signal(self, leader: int, number: int) -> None:
         """To every process of this attempt, found afresh."""
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, number)
+            os.killpg(leader, number)  # first: it needs nothing of the machine
         found = census.processes()
         self._adopt_orphans(found)
         for pid, owner in census.owners(found, {leader: None}, self._adopted).items():
@@ -83,22 +90,32 @@ class Watch:
             self._timer = self._loop.call_later(delay_s, self._tick)
 
     def _tick(self) -> None:
+        """The next one comes whatever happens in this: a machine out of descriptors does not even let us look at /proc."""
         self._timer = None
         began = self._loop.time()
+        go_on = True
+        try:
+            go_on = self._look()
+        except Exception:  # noqa: BLE001 - without the next look no limit would hold any more
+            _LOG.exception("the running attempts could not be looked at; will try again")
+        if go_on:
+            self._schedule(max(self._settings.sample_s, (self._loop.time() - began) / _MOST_OF_A_CORE))
+
+    def _look(self) -> bool:
+        """Whether there is anything left to look at."""
         found = census.processes()
         strays = self._sweep(found)
         self._sample(found)
         now = self._loop.time()
         if now >= self._disk_at:
             for watched in list(self._live.values()):
-                watched.look_at_disk()
+                _guarded(watched, watched.look_at_disk)
             self._disk_at = self._loop.time() + self._settings.disk_sample_s
         if now >= self._output_at:
             for watched in list(self._live.values()):
-                watched.send_output()
+                _guarded(watched, watched.send_output)
             self._output_at = now + self._settings.log_every_s
-        if self._live or strays:
-            self._schedule(max(self._settings.sample_s, (self._loop.time() - began) / _MOST_OF_A_CORE))
+        return bool(self._live or strays)
 
     def _sample(self, found: dict[int, census.Process]) -> None:
         self._owned = census.owners(found, self._live, self._adopted)
@@ -107,7 +124,8 @@ class Watch:
             groups.setdefault(leader, []).append(pid)
         for leader, watched in list(self._live.items()):
             pids = groups.get(leader, [])
-            watched.sampled(pids, sum(found[pid].resident_kib for pid in pids))
+            resident_kib = sum(found[pid].resident_kib for pid in pids)
+            _guarded(watched, partial(watched.sampled, pids, resident_kib))
 
     def _sweep(self, found: dict[int, census.Process]) -> bool:
         strays = self._adopt_orphans(found)
@@ -157,6 +175,14 @@ class Watch:
             ):
                 return leader
         return -1
+
+
+def _guarded(watched: Watched, look: Callable[[], None]) -> None:
+    try:
+        look()
+    except Exception as error:  # noqa: BLE001 - it ends in the report of this attempt
+        _LOG.exception("job %s, attempt %s could not be looked after", watched.job, watched.attempt)
+        watched.failed(error)
 
 
 def _kill(pid: int, number: int) -> None:

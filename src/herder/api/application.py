@@ -40,7 +40,7 @@ def application(
     """`beside`: routes of other faces (the dashboard)."""
     app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None)
     worker_routes = routes_worker.routes(core, PREFIX)
-    app.router.routes.extend(worker_routes)
+    app.router.routes.extend([*worker_routes, routes_worker.inputs_route(core, PREFIX)])
     front = front_of(core, known_answers)
     front.mount(app, PREFIX)
     openapi = document(front.operations, PREFIX)

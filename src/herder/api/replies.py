@@ -79,6 +79,14 @@ def is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18
 
 
+def path_number(request: Request, name: str) -> int:
+    """The number of a thing in the path. Raises Invalid."""
+    text = request.path_params[name]
+    if not is_number(text):
+        raise Invalid(f"{text!r} is not a number of a {name}", field=name)
+    return int(text)
+
+
 def bearer(request: Request) -> str:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""

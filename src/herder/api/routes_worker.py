@@ -1,20 +1,26 @@
-"""The worker protocol's two calls. Hot path: no framework between the socket and msgspec but routing."""
+"""The worker protocol's calls. Hot path: no framework between the socket and msgspec but routing."""
+
+from typing import Any
 
 import msgspec
 from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from herder.api.replies import bearer, decode, problem, read_body
+from herder.api.replies import bearer, decode, path_number, problem, read_body
 from herder.control.core import Core
 from herder.control.errors import Refused
-from herder.control.exchange import activate, exchange, worker_of
+from herder.control.exchange import activate, exchange, inputs_of, worker_of
 from herder.wire.exchange import ActivateRequest, ExchangeRequest
+from herder.wire.reporting import read_report
 
 _encode = msgspec.json.Encoder().encode
 
 
 def routes(core: Core, prefix: str) -> list[Route]:
+    """The calls that workers make again and again."""
+
     async def activation(request: Request) -> Response:
         try:
             body = decode(await read_body(request), ActivateRequest)
@@ -26,8 +32,8 @@ def routes(core: Core, prefix: str) -> list[Route]:
     async def exchanging(request: Request) -> Response:
         try:
             worker = worker_of(core, bearer(request))
-            body = decode(await read_body(request), ExchangeRequest)
-            answer = await exchange(core, worker, body, lambda: _gone(request))
+            report, refusals = _report(await read_body(request))
+            answer = await exchange(core, worker, report, lambda: _gone(request), refusals)
         except Refused as refused:
             return problem(refused)
         except ClientDisconnect:
@@ -38,6 +44,29 @@ def routes(core: Core, prefix: str) -> list[Route]:
         Route(f"{prefix}/worker/activate", activation, methods=["POST"]),
         Route(f"{prefix}/worker/exchange", exchanging, methods=["POST"]),
     ]
+
+
+def inputs_route(core: Core, prefix: str) -> Route:
+    """What is too large for an exchange: streamed from the store in pieces."""
+
+    async def inputs(request: Request) -> Response:
+        try:
+            worker = worker_of(core, bearer(request))
+            job, attempt = path_number(request, "job"), path_number(request, "attempt")
+            pieces = inputs_of(core, worker, job, attempt)
+        except Refused as refused:
+            return problem(refused)
+        return StreamingResponse(pieces, media_type="application/json")
+
+    return Route(f"{prefix}/worker/attempts/{{job}}/{{attempt}}/inputs", inputs, methods=["GET"])
+
+
+def _report(body: bytes) -> tuple[ExchangeRequest, Any]:
+    """Raises Invalid."""
+    try:
+        return read_report(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return decode(body, ExchangeRequest), ()  # which says what is wrong with it
 
 
 async def _gone(request: Request) -> None:

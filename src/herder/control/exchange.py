@@ -5,20 +5,22 @@ open while there is nothing to say; a newer one of the same worker ends it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import msgspec
 
 from herder.control.clock import derived_token, hash_token
 from herder.control.core import Core
-from herder.control.errors import Unauthenticated
-from herder.control.gathering import payloads_for
+from herder.control.errors import NotKnown, Unauthenticated
+from herder.control.gathering import Gathered, parents_file, payloads_for
 from herder.engine.attempt import ended
-from herder.engine.exchange import gather, has_news, leave, take_in
-from herder.engine.state import WorkerLife
+from herder.engine.exchange import gather, has_news, leave, not_carried, take_in
+from herder.engine.state import LiveAttempt, WorkerLife
 from herder.engine.worker import activated, suspect
 from herder.model.changes import Changes
 from herder.model.ids import JobId, WorkerName
+from herder.model.job import Cause
+from herder.model.pool import CpuLimit
 from herder.model.records import LogRecord
 from herder.model.worker import WorkerState
 from herder.wire.exchange import (
@@ -28,10 +30,17 @@ from herder.wire.exchange import (
     ExchangeAnswer,
     ExchangeRequest,
     Finished,
+    Refusal,
 )
+from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
 
 #: A larger result is left out: results travel through the store to whoever asks for them.
 RESULT_BYTES_MAX = 2**20
+#: Characters kept of what a worker says of an attempt.
+MESSAGE_MAX = 4000
+#: Troubles of a worker that are kept, and characters of each.
+TROUBLES_MAX = 8
+TROUBLE_TEXT_MAX = 300
 
 
 def beat_s(core: Core, worker: WorkerLife) -> float:
@@ -78,17 +87,26 @@ def worker_of(core: Core, token: str) -> WorkerLife:
 
 
 async def exchange(
-    core: Core, worker: WorkerLife, request: ExchangeRequest, gone: Callable[[], Awaitable[object]]
+    core: Core,
+    worker: WorkerLife,
+    request: ExchangeRequest,
+    gone: Callable[[], Awaitable[object]],
+    refused: Sequence[Refusal] = (),
 ) -> ExchangeAnswer:
-    """`gone` ends when the connection does: a worker whose held-open call breaks gets no new work until it is heard of again."""
+    """`gone` ends when the connection does: a worker whose held-open call breaks gets no new work until it is heard of again.
+
+    `refused`: items of the report that could not be read; the answer names them.
+    """
     await _take_in(core, worker, request)
-    if request.wait and not has_news(core.state, worker):
+    if request.wait and not refused and not has_news(core.state, worker):
         await _hold(core, worker, request.number, gone)
         if worker.exchange_number > request.number:
             return ExchangeAnswer(
                 number=0, use=_asks_for_use(core, worker)
             )  # a newer call is the one that is answered
-    return await _answer(core, worker)
+    answer = await _answer(core, worker)
+    answer.refused = list(refused)
+    return answer
 
 
 async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> None:
@@ -113,6 +131,7 @@ def _report(
         held=request.held,
         finished=frozenset((each.job, each.attempt) for each in request.finished),
         use=request.use,
+        troubles=tuple(each[:TROUBLE_TEXT_MAX] for each in request.troubles[:TROUBLES_MAX]),
         now_ms=now,
     )
     for chunk in request.logs:
@@ -120,7 +139,9 @@ def _report(
         if own is not None and own.number == chunk.attempt:  # a worker writes nobody else's output
             changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text))
     for each in request.finished:
-        ended(core.state, changes, worker, each, _result(each), now)
+        result = _result(each)
+        each.message = each.message[:MESSAGE_MAX]
+        ended(core.state, changes, worker, each, result, now)
     if request.leaving:
         leave(core.state, changes, worker, now)
     if superseded:
@@ -130,9 +151,21 @@ def _report(
 
 
 def _result(finished: Finished) -> str | None:
-    data = bytes(finished.result or b"")
-    wanted = data not in (b"", b"null") and len(data) <= RESULT_BYTES_MAX
-    return data.decode() if wanted else None
+    """A result that cannot be kept is left out, and the attempt's message says so."""
+    content = bytes(finished.result or b"")
+    if content in (b"", b"null"):
+        return None
+    if len(content) > RESULT_BYTES_MAX:
+        why = f"is larger than {RESULT_BYTES_MAX} bytes"
+    elif nested_too_deeply(content):
+        why = f"is nested too deeply (more than {LEVELS_MAX} levels)"
+    else:
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            why = "is not UTF-8"
+    finished.message = "; ".join(filter(None, (finished.message, f"the result {why} and was left out")))
+    return None
 
 
 async def _hold(core: Core, worker: WorkerLife, number: int, gone: Callable[[], Awaitable[object]]) -> None:
@@ -177,23 +210,17 @@ async def _answer(core: Core, worker: WorkerLife) -> ExchangeAnswer:
     number, attempts, cancels = gather(core.state, worker)
     assign: list[Assignment] = []
     if attempts:
-        payloads = await payloads_for(core, attempts)
+        gathered = await payloads_for(core, attempts)
+        await _fail_missing(core, worker, attempts, gathered)
+        pool = core.state.pools.get(worker.spec.pool)
+        pool_limit = pool.cpu_limit if pool else CpuLimit.WEIGHT
         for attempt in attempts:
-            job_class = core.state.classes[attempt.class_id]
-            request = job_class.request
-            assign.append(
-                Assignment(
-                    job=attempt.job,
-                    attempt=attempt.number,
-                    runtime=job_class.runtime,
-                    cpu_milli=request.cpu_milli,
-                    memory_mib=request.memory_mib,
-                    disk_mib=request.disk_mib,
-                    gpu=request.gpu,
-                    timeout_ms=None if job_class.timeout_s is None else int(job_class.timeout_s * 1000),
-                    payload=msgspec.Raw(payloads[attempt.job]),
-                )
-            )
+            payload = gathered.payloads.get(attempt.job)
+            if payload is None:
+                not_carried(worker, attempt, number)
+            else:
+                fetch = attempt.job in gathered.fetch
+                assign.append(_assignment(core, attempt, payload, pool_limit, fetch=fetch))
     return ExchangeAnswer(
         number=number,
         assign=assign,
@@ -201,6 +228,59 @@ async def _answer(core: Core, worker: WorkerLife) -> ExchangeAnswer:
         drain=worker.state is WorkerState.DRAINING,
         use=_asks_for_use(core, worker),
     )
+
+
+def _assignment(
+    core: Core, attempt: LiveAttempt, payload: bytes, pool_limit: CpuLimit, *, fetch: bool
+) -> Assignment:
+    job_class = core.state.classes[attempt.class_id]
+    request = job_class.request
+    return Assignment(
+        job=attempt.job,
+        attempt=attempt.number,
+        runtime=job_class.runtime,
+        cpu_milli=request.cpu_milli,
+        memory_mib=request.memory_mib,
+        disk_mib=request.disk_mib,
+        gpu=request.gpu,
+        timeout_ms=None if job_class.timeout_s is None else int(job_class.timeout_s * 1000),
+        payload=msgspec.Raw(payload),
+        cpu_hard=(job_class.cpu_limit or pool_limit) is CpuLimit.HARD,
+        fetch=fetch,
+    )
+
+
+async def _fail_missing(
+    core: Core, worker: WorkerLife, attempts: Sequence[LiveAttempt], gathered: Gathered
+) -> None:
+    """What can never be delivered ends here, so that it does not stand in the way of the others for ever."""
+    if not gathered.missing:
+        return
+    now, changes = core.clock.now_ms(), Changes()
+    for attempt in attempts:
+        why = gathered.missing.get(attempt.job)
+        if why is not None:
+            end = Finished(
+                job=attempt.job,
+                attempt=attempt.number,
+                state="failed",
+                started_at_ms=now,
+                ended_at_ms=now,
+                cause=Cause.START_FAILED.value,
+                message=f"could not be started: {why}",
+            )
+            ended(core.state, changes, worker, end, None, now)
+    await core.commit(changes)
+
+
+def inputs_of(core: Core, worker: WorkerLife, job: int, number: int) -> AsyncIterator[bytes]:
+    """The results of the parents of an attempt that this worker holds, in pieces. Raises NotKnown for any other."""
+    attempt = worker.live.get(JobId(job))
+    if attempt is None or attempt.number != number:
+        raise NotKnown(
+            f"worker {worker.spec.name} does not hold attempt {number} of job {job}", hint="do not start it"
+        )
+    return parents_file(core, attempt.job)
 
 
 def _asks_for_use(core: Core, worker: WorkerLife) -> bool:

@@ -13,7 +13,7 @@ from herder.decide.admission import refusal
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, UserName
 from herder.model.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
-from herder.model.pool import TaintEffect, Toleration
+from herder.model.pool import CpuLimit, TaintEffect, Toleration
 from herder.model.records import JobClassRecord
 from herder.model.resources import Resources, parse_cpu, parse_mib
 from herder.wire.resources import JobSubmission
@@ -52,6 +52,7 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
         job.attempts_max,
         job.always_run,
         job.parents_results,
+        job.cpu_limit,
         tuple(sorted(job.selector.items())) if job.selector else (),
         tuple(tuple(sorted(each.items())) for each in job.tolerations) if job.tolerations else (),
     )
@@ -95,6 +96,7 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
         gpu_models=_gpu_models(job, where),
         always_run=job.always_run,
         parents_results=job.parents_results,
+        cpu_limit=CpuLimit(job.cpu_limit) if job.cpu_limit else None,
     )
 
 

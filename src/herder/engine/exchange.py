@@ -29,6 +29,7 @@ def take_in(
     held: Sequence[tuple[int, int]] | None,
     finished: frozenset[tuple[int, int]],
     use: tuple[int, int] | None = None,
+    troubles: tuple[str, ...] = (),
     now_ms: int,
 ) -> None:
     """Everything of a report but the endings. Parts that only hold for the newest report are dropped from an older one."""
@@ -39,6 +40,7 @@ def take_in(
     if number <= worker.exchange_number:
         return
     worker.exchange_number = number
+    worker.troubles = troubles
     if use is not None and min(use) >= 0:
         worker.use = WorkerUse(cpu_milli=use[0], memory_mib=use[1], at_ms=now_ms)
     if worker.unacked:
@@ -95,3 +97,9 @@ def gather(state: EngineState, worker: WorkerLife) -> tuple[int, list[LiveAttemp
     for attempt in attempts:
         worker.unacked[attempt.job] = worker.answer_number
     return worker.answer_number, attempts, list(cancels)
+
+
+def not_carried(worker: WorkerLife, attempt: LiveAttempt, number: int) -> None:
+    """An attempt that `gather` gave for this answer and that did not fit: it is news for the next one."""
+    if worker.unacked.get(attempt.job) == number:
+        worker.unacked[attempt.job] = 0

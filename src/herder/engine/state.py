@@ -160,6 +160,8 @@ class WorkerLife:
     """Only this job runs here, or is to when the others have ended."""
     use: WorkerUse | None = None
     """What it said last that it really uses. In memory only: a sample is worth nothing after half a minute."""
+    troubles: tuple[str, ...] = ()
+    """What keeps it from starting attempts, as it said last; empty when it is well. In memory only: it is said in every exchange."""
     seen: tuple[object, ObservedWorker] | None = field(default=None, compare=False, repr=False)
     """How it was last shown to the planner, and what it looked like then: most have not changed from plan to plan."""
 

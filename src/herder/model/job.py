@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from herder.model.ids import UserName
-from herder.model.pool import Toleration
+from herder.model.pool import CpuLimit, Toleration
 from herder.model.resources import Resources
 
 
@@ -109,6 +109,8 @@ class JobClass:
     always_run: bool = False
     parents_results: bool = False
     """Its parents' results are handed to it when it starts."""
+    cpu_limit: CpuLimit | None = None
+    """None: as its pool says."""
 
     @property
     def gpus_asked(self) -> int | float:

@@ -84,6 +84,13 @@ class Template:
     that ask for a share of a GPU run there."""
 
 
+class CpuLimit(StrEnum):
+    """What a job's CPU means to the machine it runs on, where the worker can make cgroups."""
+
+    WEIGHT = "weight"  # its share when CPU is short; what is idle may be used
+    HARD = "hard"  # never more
+
+
 class Consolidation(StrEnum):
     """Whether work is moved together so that a worker falls empty and can go."""
 
@@ -157,6 +164,8 @@ class PoolSpec:
     """Silence after which a worker counts as dead and its attempts are retried."""
     minimum_run_s: float | None = None
     """No attempt is preempted here before it has run so long; None: as `Preemption` says."""
+    cpu_limit: CpuLimit = CpuLimit.WEIGHT
+    """Of jobs that do not say it themselves. A weight, because idle CPU that nobody may use is paid for all the same."""
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
     accepts_auto: bool = True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from herder.model.money import usd_text
-from herder.model.pool import Consolidation, SpotUse, Taint, TaintEffect
+from herder.model.pool import Consolidation, CpuLimit, SpotUse, Taint, TaintEffect
 from herder.settings import markets, reading, schedules, triggers
 from herder.settings.durations import format_duration
 from herder.settings.reading import Reading
@@ -139,6 +139,10 @@ def _price(key: str, attribute: str, doc: str) -> Field:
         schema=schema,
         doc=doc,
     )
+
+
+def _read_cpu_limit(found: Reading, value: Value) -> CpuLimit:
+    return reading.choice(found, value, CpuLimit, CpuLimit.WEIGHT)
 
 
 def _read_consolidation(found: Reading, value: Value) -> Consolidation:
@@ -273,6 +277,14 @@ POOL_FIELDS: tuple[Field, ...] = (
         write=write_taints,
         schema={"type": "array", "items": {"$ref": "#/$defs/taint"}},
         doc="Only jobs that tolerate these run here.",
+    ),
+    Field(
+        key="cpu_limit",
+        attribute="cpu_limit",
+        read=_read_cpu_limit,
+        write=str,
+        schema={"enum": [each.value for each in CpuLimit]},
+        doc="weight: jobs share CPU by what they asked for, and may use what is idle; hard: none uses more than it asked for.",
     ),
     _plain("accepts_auto", reading.flag, _FLAG, "Whether jobs that name no pool may run here."),
     _plain("frozen", reading.flag, _FLAG, "Nothing is made or removed while this is true."),

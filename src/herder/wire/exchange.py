@@ -84,6 +84,8 @@ class ExchangeRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Every (job, attempt) that the worker holds, running or waiting; sent at start and every beat, None in between."""
     use: tuple[Whole, Whole] | None = None
     """(thousandths of a core on average since the last time, MiB now) that the worker's processes use; when asked for."""
+    troubles: list[str] = []
+    """What keeps this worker from starting attempts, as sentences for people; empty when it is well. In every exchange."""
     wait: bool = True
     """False: answer at once, do not hold the call open."""
     leaving: bool = False
@@ -91,7 +93,7 @@ class ExchangeRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Assignment(msgspec.Struct, kw_only=True, array_like=True):
-    """One attempt to run. `payload` is the `JobPayload` as it was submitted, untouched."""
+    """One attempt to run. `payload` is the `JobPayload` as it was submitted, untouched (or with its parents' results)."""
 
     job: int
     attempt: int
@@ -102,6 +104,22 @@ class Assignment(msgspec.Struct, kw_only=True, array_like=True):
     gpu: int
     timeout_ms: int | None
     payload: msgspec.Raw
+    cpu_hard: bool = False
+    """CPU is a cap: never more than `cpu_milli`. Else it is a weight, and what is idle may be used."""
+    fetch: bool = False
+    """Its parents' results are too large to travel along: GET `/attempts/JOB/ATTEMPT/inputs` gives `parents.json`."""
+
+
+#: The input that holds the results of a job's parents.
+PARENTS_FILE = "parents.json"
+
+
+class Refusal(msgspec.Struct, kw_only=True, array_like=True):
+    """One item of a report that could not be taken, by its list and its place there. The others were."""
+
+    kind: Literal["finished", "started", "logs"]
+    index: int
+    reason: str
 
 
 class ExchangeAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -116,6 +134,8 @@ class ExchangeAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Leave now: this worker is not wanted any more. Its attempts are somebody else's."""
     use: bool = False
     """Say with each beat what is used."""
+    refused: list[Refusal] = []
+    """Items of the report that cannot be taken however often they are sent."""
 
 
 class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):

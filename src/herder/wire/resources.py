@@ -19,6 +19,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     stdin: str = ""
     inputs: dict[str, str] = {}
     cpu: str | int | float = "100m"
+    cpu_limit: Literal["", "weight", "hard"] = ""
+    """weight: a share of the CPU when it is short, more when it is idle. hard: never more than `cpu`. Empty: as the pool says."""
     memory: str | int = "128Mi"
     disk: str | int = 0
     gpu: int | float = 0

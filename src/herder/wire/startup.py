@@ -13,6 +13,10 @@ ACTIVATION_TOKEN_FILE = "HERDER_ACTIVATION_TOKEN_FILE"
 SELF_DELETE_AFTER_S = "HERDER_SELF_DELETE_AFTER_S"
 WORK_FOLDER = "HERDER_WORK_FOLDER"
 CA_FILE = "HERDER_CA_FILE"
+RUN_AS = "HERDER_RUN_AS"
+"""USER or UID:GID for the attempts; the agent must be root."""
+CGROUPS = "HERDER_CGROUPS"
+"""off: make no cgroups."""
 
 # What every attempt finds in its environment, beside WORKER and INSTALLATION (by which leftovers are found).
 JOB_ID = "HERDER_JOB_ID"

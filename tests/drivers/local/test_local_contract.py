@@ -12,7 +12,7 @@ import pytest
 
 from herder.drivers.local import LocalDriver, LocalSettings
 from herder.drivers.local.processes import Found, family, processes
-from herder.model.driver import Driver, OutOfCapacity, StartData
+from herder.model.driver import Driver, InvalidRequest, OutOfCapacity, StartData
 from herder.model.ids import WorkerName
 from herder.testing.driver_contract import SECRET, DriverContract
 from tests.agent.fake_server import FakeServer
@@ -191,3 +191,37 @@ def test_a_family_is_marks_sessions_and_descent_and_no_more() -> None:
         process(31, 2, 2),
     ]
     assert sorted(each.pid for each in family(found, "a")) == [10, 11, 12, 13, 14, 30]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run jobs as others")
+async def test_with_run_as_a_job_cannot_read_the_servers_secrets(tmp_path: Path) -> None:
+    """The token of the administrator lies above the scratch folder of a local worker: readable without it, not with it."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    token = data / "admin.token"
+    token.write_text("hush\n")
+    token.chmod(0o600)
+    seen = {}
+    for run_as in ("", "65534:65534"):
+        settings = LocalSettings(data_folder=data, installation=_installation(), run_as=run_as)
+        driver = LocalDriver(settings)
+        async with FakeServer() as server:
+            start = StartData(server_url=server.url, activation_token="t", self_delete_after_s=30)
+            await asyncio.to_thread(driver.create, CONTRACT.spec("w"), start)
+            key = server.shell(1, f"id -u; cat {token}; echo '7' > $HERDER_RESULT")
+            end = await server.end_of(key, 30)
+            assert (end.state, bytes(end.result).strip()) == ("succeeded", b"7"), end.message
+            seen[run_as] = server.logs[key].split()
+            await asyncio.to_thread(driver.delete, WorkerName("w"))
+        assert not settings.work_folder("w").exists()
+    assert seen[""] == ["0", "hush"]
+    assert seen["65534:65534"][0] == "65534"
+    assert "hush" not in seen["65534:65534"]
+
+
+def test_run_as_needs_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = LocalDriver(LocalSettings(data_folder=tmp_path, run_as="nobody"))
+    driver.health()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(InvalidRequest, match="only root"):
+        driver.health()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Literal, NamedTuple, Protocol
 
+from herder.agent import clock
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
 from herder.wire.exchange import Assignment, Finished, LogChunk
@@ -19,6 +20,26 @@ class Verdict(NamedTuple):
     state: Literal["failed", "cancelled"]
     cause: Cause
     message: str
+
+
+def ended_now(assignment: Assignment, verdict: Verdict) -> Finished:
+    """The end of an attempt that never ran."""
+    now_ms = clock.now_ms()
+    return Finished(
+        job=assignment.job,
+        attempt=assignment.attempt,
+        state=verdict.state,
+        started_at_ms=now_ms,
+        ended_at_ms=now_ms,
+        cause=verdict.cause.value,
+        message=verdict.message,
+    )
+
+
+def fault(doing: str, error: Exception) -> Verdict:
+    """A fault of the agent itself: it costs this attempt and no other, and the job is tried again."""
+    text = f"the worker's agent failed while {doing}: {type(error).__name__}: {error}"
+    return Verdict("failed", Cause.INFRASTRUCTURE, text[:500])
 
 
 class Running(Protocol):
@@ -42,7 +63,8 @@ class Report(Protocol):
 
 
 class Runtime(Protocol):
-    def start(self, assignment: Assignment) -> Finished | Running: ...
+    def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
+        """`inputs`: the path of a file that becomes the attempt's `parents.json`; it may be moved."""
 
     async def close(self) -> None:
         """After the last attempt has ended: leave nothing behind."""
@@ -54,10 +76,14 @@ RUNTIMES = {
 }
 
 
+class UnknownRuntime(LookupError):
+    """The text names the ones there are."""
+
+
 def open_runtime(name: str, settings: AgentSettings, report: Report) -> Runtime:
-    """Raises LookupError (no such runtime) or OSError (this machine lacks what it needs)."""
+    """Raises UnknownRuntime or OSError (this machine lacks what it needs)."""
     if name not in RUNTIMES:
-        raise LookupError(f"this worker has no runtime {name!r}; it has {', '.join(sorted(RUNTIMES))}")
+        raise UnknownRuntime(f"this worker has no runtime {name!r}; it has {', '.join(sorted(RUNTIMES))}")
     module, _, attribute = RUNTIMES[name].partition(":")
     make: Callable[[AgentSettings, Report], Runtime] = getattr(import_module(module), attribute)
     return make(settings, report)

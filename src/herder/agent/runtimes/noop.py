@@ -28,7 +28,7 @@ class NoopRuntime:
     def __init__(self, settings: AgentSettings, report: Report) -> None:
         self._report = report
 
-    def start(self, assignment: Assignment) -> Finished | Running:
+    def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
         now_ms = clock.now_ms()
         try:
             sleep_ms = _DECODER.decode(assignment.payload).sleep_ms

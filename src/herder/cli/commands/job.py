@@ -13,6 +13,7 @@ from herder.cli.output.plans import explanation_lines
 from herder.cli.output.views import JOBS
 from herder.cli.session import Session, detaching, session
 from herder.cli.shape import PassOnCommand, command, noun
+from herder.model.pool import CpuLimit
 
 if TYPE_CHECKING:
     from herder.wire.resources import JobSubmission, JobView
@@ -37,6 +38,10 @@ _NAME = Annotated[str | None, typer.Option("--name", help="A name to find the jo
 _CPU = Annotated[str, typer.Option("--cpu", help="Cores: 2, 0.5 or 500m.")]
 _MEMORY = Annotated[str, typer.Option("--memory", help="As in 512Mi or 4Gi.")]
 _DISK = Annotated[str, typer.Option("--disk", help="As in 10Gi.")]
+_CPU_LIMIT = Annotated[
+    CpuLimit | None,
+    typer.Option("--cpu-limit", help="weight: may use idle CPU beyond --cpu; hard: never more than --cpu."),
+]
 _GPU = Annotated[float, typer.Option("--gpu", min=0, help="GPUs: 1, 2, or a share of one as in 0.25.")]
 _GPU_MODEL = Annotated[
     str, typer.Option("--gpu-model", metavar="MODEL", help="Of this model; a100|h100 for either.")
@@ -67,6 +72,7 @@ def submit(
     words: _WORDS,
     name: _NAME = None,
     cpu: _CPU = "100m",
+    cpu_limit: _CPU_LIMIT = None,
     memory: _MEMORY = "128Mi",
     disk: _DISK = "0",
     gpu: _GPU = 0,
@@ -98,6 +104,7 @@ def submit(
         key=name,
         env=dict(pair(each, "--env") for each in env or ()),
         cpu=cpu,
+        cpu_limit=cpu_limit.value if cpu_limit else "",
         memory=memory,
         disk=disk,
         gpu=int(gpu) if gpu == int(gpu) else gpu,

@@ -61,6 +61,8 @@ class LocalDriver:
         with self._lock:
             if known or killed:
                 self._clear(folder)
+                if self._settings.run_as:
+                    shutil.rmtree(self._settings.work_folder(worker), ignore_errors=True)
                 self._forget_old_consoles()
         if not known and not killed:
             raise NotFound(f"worker {worker} is not on this machine")
@@ -111,6 +113,11 @@ class LocalDriver:
             raise Unavailable(f"cannot use the data folder {self._workers}: {error.strerror}") from error
         if not os.access(self._workers, os.W_OK | os.X_OK):
             raise Unavailable(f"cannot write to the data folder {self._workers}")
+        if self._settings.run_as and os.geteuid() != 0:
+            raise InvalidRequest(
+                f"driver {self.name!r} has run_as {self._settings.run_as!r}, and only root can start jobs as others; "
+                "run the server as root or leave run_as out"
+            )
         if shutil.which(self._settings.python) is None:
             raise InvalidRequest(
                 f"{self._settings.python} is no program; set `python` of driver {self.name!r}"
@@ -131,7 +138,7 @@ class LocalDriver:
             try:
                 process = subprocess.Popen(
                     [self._settings.python, "-m", "herder.agent"],
-                    env=self._environment(worker, folder, start),
+                    env=self._environment(worker, start),
                     cwd=folder,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -150,7 +157,7 @@ class LocalDriver:
         self._record(folder, handle)
         return Machine(worker=worker, handle=handle, running=started is not None)
 
-    def _environment(self, worker: WorkerName, folder: Path, start: StartData) -> dict[str, str]:
+    def _environment(self, worker: WorkerName, start: StartData) -> dict[str, str]:
         """The server's own environment may hold secrets that are none of the worker's business: all HERDER_* stay here."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("HERDER_")}
         return inherited | {
@@ -159,7 +166,9 @@ class LocalDriver:
             startup.INSTALLATION: self._settings.installation,
             startup.ACTIVATION_TOKEN: start.activation_token,
             startup.SELF_DELETE_AFTER_S: str(start.self_delete_after_s),
-            startup.WORK_FOLDER: str(folder / "work"),
+            startup.WORK_FOLDER: str(self._settings.work_folder(worker)),
+            startup.RUN_AS: self._settings.run_as,
+            startup.CGROUPS: "" if self._settings.cgroups else "off",
         }
 
     def _record(self, folder: Path, handle: str) -> None:

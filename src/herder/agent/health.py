@@ -1,0 +1,78 @@
+"""Whether attempts can be started on this machine at all: a cheap try-out, and what is wrong in words for people.
+
+Asked by `exchange`, which tells the server; told by `attempts` how starts went. It starts nothing, and it never raises.
+"""
+
+import logging
+import os
+from contextlib import suppress
+
+from herder.agent.scratch import make_work_folder
+from herder.agent.settings import AgentSettings
+
+_LOG = logging.getLogger(__name__)
+#: What starting an attempt needs at a time: its output, its pidfd, its standard input, the two ends of a pipe, one to spare.
+_DESCRIPTORS = 6
+_TRIED_BYTES = 4096
+
+
+class Health:
+    __slots__ = ("_doubted", "_next_at_s", "_settings", "_troubles")
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self._settings = settings
+        self._doubted = False
+        self._next_at_s = float("-inf")
+        self._troubles: list[str] = []
+
+    def start_failed(self) -> None:
+        """A start failed by the machine's fault: look at once."""
+        self._doubted = True
+
+    def troubles(self, now_s: float) -> list[str]:
+        """What keeps attempts from being started; empty when nothing does."""
+        if self._doubted or self._troubles or now_s >= self._next_at_s:
+            self._doubted = False
+            self._next_at_s = now_s + self._settings.health_check_s
+            found = self._look()
+            if found != self._troubles:
+                _LOG.warning("this worker is %s", "; ".join(found) if found else "well again")
+            self._troubles = found
+        return self._troubles
+
+    def _look(self) -> list[str]:
+        found = []
+        try:
+            self._try_scratch()
+        except OSError as error:
+            found.append(f"work folder {self._settings.folder} cannot be written: {error.strerror}")
+        try:
+            self._try_descriptors()
+        except OSError as error:
+            found.append(f"no more files can be opened: {error.strerror}")
+        return found
+
+    def _try_scratch(self) -> None:
+        folder = self._settings.folder
+        make_work_folder(self._settings)
+        tried = folder / ".check"
+        with suppress(FileExistsError):  # left by an earlier look that failed half-way
+            tried.mkdir(mode=0o700)
+        path = tried / "file"
+        try:
+            with path.open("wb", buffering=0) as file:
+                file.write(b"\0" * _TRIED_BYTES)
+        finally:
+            with suppress(OSError):
+                path.unlink()
+            with suppress(OSError):
+                tried.rmdir()
+
+    def _try_descriptors(self) -> None:
+        opened: list[int] = []
+        try:
+            while len(opened) < _DESCRIPTORS:
+                opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)

@@ -1,0 +1,58 @@
+"""How an attempt ended, in state, cause and words, from its exit code and what was seen of its memory. Pure; used by the process
+runtime.
+
+Out of memory is said only where the limit was passed or the kernel killed a process for it. An exit code of the job's own near
+the limit is the job's own word, with a hint.
+"""
+
+import signal
+from typing import Literal, NamedTuple
+
+from herder.model.job import Cause
+
+#: From this part of the limit on, in percent, a failure is told with a hint.
+NEAR_PERCENT = 90
+#: The kernel's peak of a process begins with that of the process that started it, and counts in batches: only what is clearly
+#: above is the attempt's own.
+MARGIN_PERCENT = 10
+MARGIN_KIB = 4096
+
+
+class Judgement(NamedTuple):
+    state: Literal["succeeded", "failed", "cancelled"]
+    cause: Cause
+    message: str
+
+
+def own_peak_kib(told_kib: int, spawner_kib: int) -> int:
+    """The kernel's peak of an ended process where it is its own; 0 where it may be that of the process that started it."""
+    margin_kib = max(MARGIN_KIB, spawner_kib * MARGIN_PERCENT // 100)
+    return told_kib if told_kib >= spawner_kib + margin_kib else 0
+
+
+def judge(code: int, peak_kib: int, limit_mib: int, *, killed_for_memory: bool) -> Judgement:
+    """Of an attempt that the agent did not stop."""
+    if code == 0:
+        return Judgement("succeeded", Cause.NONE, "")
+    if limit_mib and (killed_for_memory or peak_kib > limit_mib * 1024):
+        return Judgement("failed", Cause.OUT_OF_MEMORY, memory_text(peak_kib, limit_mib))
+    text = f"exit code {code}"
+    if code < 0:
+        text = f"ended by signal {_signal_name(-code)}, which Herder did not send"
+    if limit_mib and peak_kib * 100 >= limit_mib * 1024 * NEAR_PERCENT:
+        text += f"; its memory came up to {_mib(peak_kib)} of {limit_mib} MiB, more may help"
+    return Judgement("failed", Cause.EXIT_CODE, text)
+
+
+def memory_text(peak_kib: int, limit_mib: int) -> str:
+    """The peak may be the limit itself: the kernel lets nobody above it."""
+    used_mib = max(_mib(peak_kib), limit_mib)
+    return f"used {used_mib} MiB of memory, its limit is {limit_mib} MiB; ask for more"
+
+
+def _mib(kib: int) -> int:
+    return -(-kib // 1024)
+
+
+def _signal_name(number: int) -> str:
+    return signal.Signals(number).name if number in set(signal.Signals) else str(number)

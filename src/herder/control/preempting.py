@@ -24,7 +24,6 @@ from herder.engine.state import EngineState, LiveAttempt, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, UserName, WorkerName
 from herder.model.observed import QueuedClass
-from herder.model.resources import Resources
 from herder.model.sharing import NOTHING, Amounts, Reclaim, amounts_of
 from herder.model.worker import WorkerState
 
@@ -160,9 +159,7 @@ def _reclaims(allowance: Allowance) -> list[_Wish]:
         if missing is not None:
             cohort = projects[line.project].quota.cohort
             borrowed = {
-                name: Amounts(
-                    *(lent if lack else 0 for lent, lack in zip(each.borrowed, missing, strict=True))
-                )
+                name: each.borrowed.where(missing)
                 for name, each in projects.items()
                 if each.quota.cohort == cohort and name != line.project
             }
@@ -284,7 +281,6 @@ def _keep(state: EngineState, holds: Holds, head: QueuedClass, choice: Choice, n
     if name in holds.by_worker:
         return  # for another job that preempts, whose class goes first anyhow
     worker, request = state.workers[name], head.job_class.request
-    spare = (max(0, have - ask) for have, ask in zip(worker.free, request, strict=True))
     holds.by_worker[name] = Hold(
         class_id=head.class_id,
         worker=name,
@@ -292,7 +288,7 @@ def _keep(state: EngineState, holds: Holds, head: QueuedClass, choice: Choice, n
         made_at_ms=now_ms,
         starts_at_ms=now_ms,
         promised_ms=now_ms,
-        spare=Resources(*spare),
+        spare=worker.free.beyond(request),
         spare_slots=max(0, worker.free_slots - 1),
         preempts=True,
     )

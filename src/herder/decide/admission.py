@@ -22,7 +22,8 @@ from herder.model.ids import PoolName
 from herder.model.job import WHOLE_GPU, JobClass
 from herder.model.offer import offers_of
 from herder.model.pool import PoolSpec, Template
-from herder.model.resources import Resources, format_cpu, format_mib
+from herder.model.resources import Resources
+from herder.model.vectors import pairs
 
 
 class RefusalKind(StrEnum):
@@ -180,7 +181,7 @@ def _too_large(job_class: JobClass, pools: list[PoolSpec]) -> Refusal | None:
         return _no_workers(pools)
     _, pool, template = min(candidates, key=lambda found: (found[0], found[1].name, found[2].name))
     lacking = request.lacking_in(template.allocatable)
-    shown = ", ".join(_amount(name, amount) for name, amount in lacking.items())
+    shown = ", ".join(request.table.named(name).text(amount) for name, amount in lacking.items())
     return Refusal(
         kind=RefusalKind.TOO_LARGE,
         text=f"the job asks for {request}, more than any worker has: the nearest, template {template.name!r} of pool "
@@ -192,12 +193,4 @@ def _too_large(job_class: JobClass, pools: list[PoolSpec]) -> Refusal | None:
 
 def _excess(request: Resources, have: Resources) -> float:
     """How many times too large, in the worst dimension; something that is not there at all counts as a millionfold."""
-    return max(ask / there if there else 1e6 for ask, there in zip(request, have, strict=True) if ask > there)
-
-
-def _amount(name: str, amount: int) -> str:
-    if name == "cpu_milli":
-        return format_cpu(amount)
-    if name == "gpu":
-        return f"{amount} GPU"
-    return f"{format_mib(amount)} {name.removesuffix('_mib')}"
+    return max(ask / there if there else 1e6 for ask, there in pairs(request, have) if ask > there)

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from herder.decide.fair_share import Claim, water_fill
-from herder.decide.quota_rooms import Held, Rooms, how_many, least, open_rooms
+from herder.decide.quota_rooms import Held, Rooms, open_rooms
 from herder.model.ids import ClassId, UserName
 from herder.model.observed import QueuedClass
+from herder.model.resources import PLAIN
 from herder.model.sharing import NOTHING, Amounts, Sharing, amounts_of
 
 #: Times that a project's room is shared out anew; each is caused by one kind of amount that is used up.
@@ -93,7 +94,8 @@ def allow(waiting: Iterable[QueuedClass], books: Books) -> Allowance:
         for queued in waiting
         if queued.count > 0
     ]
-    rooms = open_rooms(books.sharing, books.held)
+    table = max((line.amount.table for line in lines), key=lambda each: len(each.declared), default=PLAIN)
+    rooms = open_rooms(books.sharing, books.held, table)
     by_project: dict[str, list[Line]] = {}
     aged_ms = -1 if books.aged_ms is None else books.aged_ms
     shut = _Shut(rooms)
@@ -122,13 +124,12 @@ class _Shut:
 
     def to(self, line: Line) -> bool:
         """Whether not one job of the line may start."""
-        cpu, memory, gpu, jobs = line.amount
         project = self._projects.get(line.project)
         if project is None:
             project = self._projects[line.project] = self._rooms.of_project(line.project)
-        if cpu > project[0] or memory > project[1] or gpu > project[2] or jobs > project[3]:
+        if not line.amount.fits_in(project):
             return True
-        return line.user in self._rooms.users and not how_many(line.amount, self._rooms.of_user(line.user))
+        return line.user in self._rooms.users and not line.amount.fits_in(self._rooms.of_user(line.user))
 
 
 def _is_bound(line: Line, rooms: Rooms) -> bool:
@@ -146,6 +147,7 @@ class _HandOut:
         self._rooms = rooms
         self._books = books
         self._lines = by_project
+        self._nothing = rooms.everything.filled(0)
         self._kept: list[Line] = []
         self._held = dict(books.held)
         """With what was granted in this call."""
@@ -156,7 +158,7 @@ class _HandOut:
         for line in (line for lines in self._lines.values() for line in lines):
             wanted = min(line.left, self._books.firsts.get(line.queued.class_id, 0))
             if wanted:
-                self._take(line, min(wanted, how_many(line.amount, self._room(line))))
+                self._take(line, min(wanted, line.amount.how_many_in(self._room(line))))
 
     def keep_aged(self) -> None:
         """For the oldest of each project that does not fit now but can one day."""
@@ -165,9 +167,9 @@ class _HandOut:
             for line in lines:
                 if line.queued.oldest_ready_at_ms > (aged_ms or 0):
                     break
-                if line.left and not how_many(line.amount, self._room(line)):
+                if line.left and not line.amount.how_many_in(self._room(line)):
                     ceiling = self._rooms.ceiling_of(line.project, line.user)
-                    if how_many(line.amount, ceiling):
+                    if line.amount.fits_in(ceiling):
                         self._rooms.take(line.project, line.user, line.amount)
                         self._kept.append(line)
                         break
@@ -193,13 +195,13 @@ class _HandOut:
             cohort = self._rooms.projects[name].quota.cohort
             sizes[cohort] = sizes.get(cohort, 0) + 1
         parts = {
-            cohort: Amounts(*(max(0, lent) // size for lent in self._rooms.pools[cohort]))
+            cohort: self._rooms.pools[cohort].not_below_zero().scaled_down(size)
             for cohort, size in sizes.items()
         }
         for name in wanting:
             if sizes[self._rooms.projects[name].quota.cohort] > 1:
                 part = parts[self._rooms.projects[name].quota.cohort].plus(self._rooms.nominal_of(name))
-                self._fill(self._lines[name], least(part, self._rooms.of_project(name)))
+                self._fill(self._lines[name], part.least(self._rooms.of_project(name)))
         for name in wanting:
             self._fill(self._lines[name], self._rooms.of_project(name))
 
@@ -210,20 +212,22 @@ class _HandOut:
             project = self._rooms.projects.get(name)
             if project is None:
                 return 0, name
-            pairs = zip(project.held, project.quota.nominal, strict=True)
-            return max((has * 2**20 // max(1, own) for has, own in pairs if own is not None), default=0), name
+            levels = zip(project.held, project.limits, strict=True)
+            return max(
+                (has * 2**20 // max(1, own) for has, own in levels if own is not None), default=0
+            ), name
 
         return sorted(names, key=level)
 
     def _room(self, line: Line) -> Amounts:
-        return least(self._rooms.of_project(line.project), self._rooms.of_user(line.user))
+        return self._rooms.of_project(line.project).least(self._rooms.of_user(line.user))
 
     def _take(self, line: Line, count: int) -> Amounts:
         taken = line.amount.times(count)
         line.left -= count
         line.granted += count
         whose = (line.user, line.project)
-        self._held[whose] = self._held.get(whose, NOTHING).plus(taken)
+        self._held[whose] = self._held.get(whose, self._nothing).plus(taken)
         self._rooms.take(line.project, line.user, taken)
         return taken
 
@@ -250,19 +254,19 @@ class _HandOut:
     def _fits(self, line: Line, room: Amounts) -> int:
         if not line.left or line.queued.class_id in self._books.unfit:
             return 0
-        return min(line.left, how_many(line.amount, least(room, self._rooms.of_user(line.user))))
+        return min(line.left, line.amount.how_many_in(room.least(self._rooms.of_user(line.user))))
 
     def _all(self, lines: Sequence[Line], room: Amounts) -> Amounts | None:
         """Everything they want, if it fits; answers what is left of the room."""
         asked: dict[UserName, Amounts] = {}
         for line in lines:
-            asked[line.user] = asked.get(line.user, NOTHING).plus(line.amount.times(line.left))
-        total = NOTHING
+            asked[line.user] = asked.get(line.user, self._nothing).plus(line.amount.times(line.left))
+        total = self._nothing
         for user, amounts in asked.items():
             total = total.plus(amounts)
-            if min(self._rooms.of_user(user).minus(amounts)) < 0:
+            if not amounts.fits_in(self._rooms.of_user(user)):
                 return None
-        if min(room.minus(total)) < 0:
+        if not total.fits_in(room):
             return None
         for line in lines:
             self._take(line, line.left)
@@ -279,7 +283,7 @@ class _HandOut:
             Claim(
                 user=user,
                 weight=max(1, self._books.weights.get(user, 1)),
-                used=self._held.get((user, project), NOTHING)[scarce],
+                used=self._held.get((user, project), self._nothing)[scarce],
                 wanted=min(amount, self._rooms.of_user(user)[scarce]),
             )
             for user, amount in sorted(wanted.items())
@@ -306,7 +310,7 @@ class _HandOut:
 
         def rank(user: UserName) -> tuple[int, int, UserName]:
             weight = max(1, self._books.weights.get(user, 1))
-            held = self._held.get((user, project), NOTHING)[scarce]
+            held = self._held.get((user, project), self._nothing)[scarce]
             return held * 2**20 // weight, self._books.turns.get(user, -1), user
 
         order = sorted(by_user, key=rank)
@@ -323,7 +327,7 @@ class _HandOut:
 
 def _scarcest(lines: Sequence[Line], room: Amounts) -> int:
     """The amount of which most is asked for against what is there."""
-    asked = NOTHING
+    asked = room.filled(0)
     for line in lines:
         asked = asked.plus(line.amount.times(line.left))
     return max(range(len(room)), key=lambda number: (asked[number] * 2**20 // max(1, room[number]), -number))

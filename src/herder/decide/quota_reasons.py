@@ -10,10 +10,7 @@ from herder.decide.quota import Books, Line, allow
 from herder.decide.quota_rooms import UNLIMITED, Project, Rooms
 from herder.model.observed import Observed, QueuedClass
 from herder.model.plan import Reason, ReasonKind
-from herder.model.resources import format_cpu, format_mib
-from herder.model.sharing import Amounts
-
-_NAMES = ("cpu", "memory", "gpu", "jobs")
+from herder.model.sharing import Amounts, dimension_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +40,16 @@ def within_quotas(observed: Observed) -> tuple[list[QueuedClass], tuple[HeldBack
     return allowance.capped(), held_back
 
 
-def amount_text(number: int, amount: int) -> str:
+def _name(line: Line, place: int) -> str:
+    """As herder.yaml calls it."""
+    dimension = dimension_at(line.amount.table, place)
+    return "jobs" if dimension is None else dimension.key
+
+
+def _text(line: Line, place: int, amount: int) -> str:
     """An amount with its unit, by its place in `Amounts`."""
-    if number == 0:
-        return format_cpu(amount)
-    if number == 1:
-        return format_mib(amount) + " memory"
-    return f"{amount} GPU" if number == 2 else f"{amount} live attempts"
+    dimension = dimension_at(line.amount.table, place)
+    return f"{amount} live attempts" if dimension is None else dimension.text(amount)
 
 
 def reason_of(line: Line, rooms: Rooms) -> Reason:
@@ -81,9 +81,9 @@ def lent_out(line: Line, rooms: Rooms) -> Amounts | None:
         return None
     with_it = project.held.plus(line.amount)
     room = rooms.of_project(line.project)
-    if any(has > own for has, own in zip(with_it, project.nominal, strict=True)):
+    if not with_it.fits_in(project.nominal):
         return None
-    missing = Amounts(*(max(0, ask - have) for ask, have in zip(line.amount, room, strict=True)))
+    missing = line.amount.beyond(room)
     return missing if any(missing) else None
 
 
@@ -96,17 +96,17 @@ def _jobs(line: Line) -> str:
 
 
 def _never(line: Line, number: int, ceiling: Amounts) -> Reason:
-    most = amount_text(number, ceiling[number])
+    most = _text(line, number, ceiling[number])
     text = (
-        f"{_jobs(line)} ask for {amount_text(number, line.amount[number])} each, and the quotas of project "
+        f"{_jobs(line)} ask for {_text(line, number, line.amount[number])} each, and the quotas of project "
         f"{line.project} and user {line.user} never allow more than {most}"
     )
     evidence: tuple[tuple[str, int | float | str], ...] = (
         ("quota", f"project {line.project}, user {line.user}"),
-        ("resource", _NAMES[number]),
+        ("resource", _name(line, number)),
         ("ceiling", ceiling[number]),
         ("held_back", line.left),
-        ("flips", f"a quota of {amount_text(number, line.amount[number])}, or smaller jobs"),
+        ("flips", f"a quota of {_text(line, number, line.amount[number])}, or smaller jobs"),
     )
     return Reason(kind=ReasonKind.QUOTA, text=text, evidence=evidence)
 
@@ -114,10 +114,10 @@ def _never(line: Line, number: int, ceiling: Amounts) -> Reason:
 def _user(line: Line, rooms: Rooms, number: int) -> Reason:
     limit, held = rooms.users[line.user][number], rooms.user_held[line.user][number]
     wanted = held + line.amount[number] * line.left
-    name = _NAMES[number]
+    name = _name(line, number)
     text = (
-        f"{_jobs(line)} are held back: user {line.user} has {amount_text(number, held)} running or about to, "
-        f"of a quota of {amount_text(number, limit)}"
+        f"{_jobs(line)} are held back: user {line.user} has {_text(line, number, held)} running or about to, "
+        f"of a quota of {_text(line, number, limit)}"
     )
     evidence: tuple[tuple[str, int | float | str], ...] = (
         ("quota", f"user {line.user}"),
@@ -125,33 +125,33 @@ def _user(line: Line, rooms: Rooms, number: int) -> Reason:
         ("limit", limit),
         ("used", held),
         ("held_back", line.left),
-        ("flips", f"quota {name} of user {line.user} at least {amount_text(number, wanted)}"),
+        ("flips", f"quota {name} of user {line.user} at least {_text(line, number, wanted)}"),
     )
     return Reason(kind=ReasonKind.QUOTA, text=text, evidence=evidence)
 
 
 def _project(line: Line, rooms: Rooms, project: Project, number: int) -> Reason:
-    name, held = _NAMES[number], project.held[number]
+    name, held = _name(line, number), project.held[number]
     nominal, most = project.nominal[number], project.most[number]
     wanted = held + line.amount[number] * line.left
     lent = max(0, rooms.pools[project.quota.cohort][number])
     if held + line.amount[number] > most:
         bound = (
-            f"its nominal quota is {amount_text(number, nominal)} and it may borrow "
-            f"{amount_text(number, most - nominal)}"
+            f"its nominal quota is {_text(line, number, nominal)} and it may borrow "
+            f"{_text(line, number, most - nominal)}"
         )
-        flips = f"nominal_quota or borrowing_limit {name} of project {line.project} up by {amount_text(number, wanted - most)}"
+        flips = f"nominal_quota or borrowing_limit {name} of project {line.project} up by {_text(line, number, wanted - most)}"
     elif held + line.amount[number] > nominal:
-        bound = f"its nominal quota is {amount_text(number, nominal)}, and nobody has enough to lend"
+        bound = f"its nominal quota is {_text(line, number, nominal)}, and nobody has enough to lend"
         flips = (
-            f"nominal_quota {name} of project {line.project} at least {amount_text(number, wanted)}, or the end of "
+            f"nominal_quota {name} of project {line.project} at least {_text(line, number, wanted)}, or the end of "
             "other attempts of its cohort"
         )
     else:
-        bound = f"its nominal quota is {amount_text(number, nominal)}, but others have borrowed of it"
+        bound = f"its nominal quota is {_text(line, number, nominal)}, but others have borrowed of it"
         flips = "the end of borrowed attempts, or fair_share: {preemption: {reclaim: any}}"
     text = (
-        f"{_jobs(line)} are held back: project {line.project} has {amount_text(number, held)} running or about to; "
+        f"{_jobs(line)} are held back: project {line.project} has {_text(line, number, held)} running or about to; "
         f"{bound}"
     )
     evidence: tuple[tuple[str, int | float | str], ...] = (

@@ -123,7 +123,7 @@ def binding_reason(scene: Scene, rooms: Mapping[PoolName, Room], queued: QueuedC
     request = queued.job_class.request
     refused = refusal(queued.job_class, {view.spec.name: view.spec for view in scene.pools})
     text = str(refused) if refused else f"no template that the job may use has room for {request}"
-    evidence = refused.evidence if refused else tuple(zip(request._fields, request, strict=True))
+    evidence = refused.evidence if refused else tuple(request.amounts().items())
     return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=evidence)
 
 

@@ -16,7 +16,7 @@ from herder.model.offer import OfferKey, OfferMemory
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured, WorkerUse
-from herder.model.resources import ZERO, Resources
+from herder.model.resources import PLAIN, ZERO, Dimensions, Resources
 from herder.model.sharing import NO_SHARING, Amounts, Sharing
 from herder.model.stock import Rises
 from herder.model.worker import WorkerSpec, WorkerState
@@ -158,6 +158,8 @@ ENDED_RUNS_MAX = 10_000
 
 @dataclass(slots=True)
 class EngineState:
+    resources: Dimensions = PLAIN
+    """Which resources there are: fixed when the server starts."""
     pools: dict[PoolName, PoolSpec] = field(default_factory=dict)
     weights: dict[UserName, int] = field(default_factory=dict)
     sharing: Sharing = NO_SHARING

@@ -10,8 +10,8 @@ from typing import Any
 from herder.model.ids import PoolName
 from herder.model.offer import offers_of
 from herder.model.pool import PoolSpec, SpotUse, Template
-from herder.model.resources import Resources
-from herder.settings import reading
+from herder.model.resources import PLAIN, ZERO, Dimensions, Resources
+from herder.settings import amounts, reading
 from herder.settings.bounds import contradictions
 from herder.settings.builtin import PRESETS, TEMPLATES
 from herder.settings.durations import format_duration
@@ -37,7 +37,8 @@ _TEMPLATE_FIELD = {field.key: field for field in TEMPLATE_FIELDS}
 
 
 def template_to_plain(template: Template) -> dict[str, Any]:
-    shape = _devices(template)._asdict()
+    devices = _devices(template)
+    shape: dict[str, Any] = {**devices.amounts(), amounts.SECTION: amounts.write_own(devices)}
     plain: dict[str, Any] = {"name": template.name}
     for field in TEMPLATE_FIELDS:
         value = shape[field.attribute] if field.attribute in shape else getattr(template, field.attribute)
@@ -54,9 +55,9 @@ def pool_to_plain(pool: PoolSpec) -> dict[str, Any]:
     return plain
 
 
-def pool_from_plain(plain: Mapping[str, Any], where: str = "pool") -> PoolSpec:
+def pool_from_plain(plain: Mapping[str, Any], where: str = "pool", resources: Dimensions = PLAIN) -> PoolSpec:
     """The pool of a plain form, also an incomplete one (defaults fill it up). Raises SettingsError with every fault."""
-    found = Reading()
+    found = Reading(resources=resources)
     table = reading.table(found, from_plain(plain, where))
     given = table.get("name")
     if given is None:
@@ -77,14 +78,15 @@ def read_template(found: Reading, name: str, table: Table, base: Template | None
         if entry.name != "name":
             field = _TEMPLATE_FIELD[entry.name]
             values[field.attribute] = field.read(found, entry.value)
-    start = _devices(base) if base else Resources()
-    shape = Resources(*(values.pop(each, had) for each, had in start._asdict().items()))
+    start = (_devices(base) if base else ZERO).amounts()
+    own = values.pop(amounts.SECTION, {})
+    shape = found.resources.vector({**{each: values.pop(each, had) for each, had in start.items()}, **own})
     parts = values.get("gpu_parts", base.gpu_parts if base else 1)
     if parts > 1 and shape.gpu == 0:
         found.wrong(
             table, f"template {name!r} splits GPUs but has none", "Write `gpu: 1`, or drop gpu_parts."
         )
-    shape = shape._replace(gpu=shape.gpu * parts)
+    shape = shape.replaced("gpu", shape.gpu * parts)
     if len(found.problems) == before and 0 in (shape.cpu_milli, shape.memory_mib):
         lacking = "cpu" if shape.cpu_milli == 0 else "memory"
         found.wrong(
@@ -112,7 +114,7 @@ def read_template(found: Reading, name: str, table: Table, base: Template | None
 
 def _devices(template: Template) -> Resources:
     """What it has, with GPUs counted as devices and not as parts."""
-    return template.allocatable._replace(gpu=template.allocatable.gpu // template.gpu_parts)
+    return template.allocatable.replaced("gpu", template.allocatable.gpu // template.gpu_parts)
 
 
 def read_pool(found: Reading, entry: Entry, table: Table, catalogue: Mapping[str, Template]) -> PoolSpec:

@@ -85,7 +85,7 @@ def live_worker(core: Core, worker: WorkerLife) -> WorkerView:
     record = worker_record(worker)
     return _view(
         record,
-        free=worker.free._asdict(),
+        free=worker.free.amounts(),
         attempts=len(worker.live),
         cost_pico=worker_cost(worker, core.clock.now_ms()),
     )
@@ -97,7 +97,7 @@ def _ended_worker(core: Core, row: Row[Any]) -> WorkerView:
 
 
 def _row_view(row: Row[Any]) -> WorkerView:
-    return _view(row, free=ZERO._asdict(), attempts=0, cost_pico=row.cost_pico)
+    return _view(row, free=ZERO.amounts(), attempts=0, cost_pico=row.cost_pico)
 
 
 def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> WorkerView:
@@ -171,15 +171,19 @@ def _pool(core: Core, pool: PoolSpec, cost_pico: int) -> PoolView:
         ready=states[WorkerState.READY],
         in_flight=sum(count for state, count in states.items() if state.in_flight),
         draining=going,
-        capacity=capacity._asdict(),
-        used=used._asdict(),
+        capacity=capacity.amounts(),
+        used=used.amounts(),
         queued_jobs=_queued_for(core, pool.name),
         frozen=pool.frozen,
         cost_usd=usd_text(cost_pico),
         templates=[
             TemplateView(
                 name=template.name,
-                **template.allocatable._asdict(),
+                cpu_milli=template.allocatable.cpu_milli,
+                memory_mib=template.allocatable.memory_mib,
+                disk_mib=template.allocatable.disk_mib,
+                gpu=template.allocatable.gpu,
+                resources=template.allocatable.declared(),
                 slots=template.slots,
                 price_per_hour_usd=usd_text(template.price_pico_per_hour),
                 offers=_offers(template),

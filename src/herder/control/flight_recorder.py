@@ -10,7 +10,7 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ from herder.model.ids import ClassId, PlanNumber, WorkerName
 from herder.model.job import JobClass
 from herder.model.observed import Observed, ObservedWorker, QueuedClass, RunningClass
 from herder.model.records import ObservationRecord
+from herder.model.resources import PLAIN, Dimension, Dimensions, Resources
+from herder.model.sharing import Amounts, Limits, amounts_from, limits_from
 
 #: After so many frames, or when they have come to so many times its size, the next one holds everything again.
 FRAMES_MAX = 500
@@ -31,6 +33,7 @@ _OF_QUEUED = tuple(each.name for each in fields(QueuedClass) if each.name != "jo
 _OF_RUNNING = tuple(each.name for each in fields(RunningClass) if each.name != "job_class")
 
 _Plain = dict[str, Any]
+T = TypeVar("T")
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -169,9 +172,14 @@ class _Shown:
     queued: dict[int, QueuedClass] = field(default_factory=dict)
     classes: list[JobClass] = field(default_factory=list)
 
+    table: Dimensions = PLAIN
+    """Of the vectors in these frames."""
+
     def take_in(self, body: _Plain) -> Observed:
         self.rest.update(body["rest"])
-        self.classes += msgspec.convert(body["classes"], list[JobClass])
+        if "declared" in body["rest"]:
+            self.table = Dimensions(msgspec.convert(body["rest"]["declared"], tuple[Dimension, ...]))
+        self.classes += self._convert(body["classes"], list[JobClass])
         for name in body["gone"]:
             del self.workers[name], self.plain[name]
         for plain in body["workers"]:
@@ -181,7 +189,7 @@ class _Shown:
             del self.queued[number]
         for plain in body["queued"]:
             self.queued[plain["class_id"]] = self._part(plain, QueuedClass)
-        outline = msgspec.convert({**self.rest, "workers": (), "queued": ()}, Observed)
+        outline = self._convert({**self.rest, "workers": (), "queued": ()}, Observed)
         return replace(
             outline,
             workers=tuple(self.workers.values()),
@@ -195,12 +203,23 @@ class _Shown:
         known.update(changed)
         columns = known["running"]
         if columns is None:
-            return msgspec.convert(known, ObservedWorker)
+            return self._convert(known, ObservedWorker)
         rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
         parts = tuple(self._part(row, RunningClass) for row in rows)
-        return msgspec.convert({**known, "running": parts}, ObservedWorker, from_attributes=True)
+        return self._convert({**known, "running": parts}, ObservedWorker)
 
     def _part(self, plain: _Plain, kind: type[Any]) -> Any:
-        return msgspec.convert(
-            {**plain, "job_class": self.classes[plain["job_class"]]}, kind, from_attributes=True
-        )
+        return self._convert({**plain, "job_class": self.classes[plain["job_class"]]}, kind)
+
+    def _convert(self, plain: Any, kind: type[T]) -> T:
+        return msgspec.convert(plain, kind, from_attributes=True, dec_hook=self._vector)
+
+    def _vector(self, kind: type, plain: Any) -> Any:
+        """Vectors stand as their places."""
+        if issubclass(kind, Resources):
+            return self.table.of(plain)
+        if issubclass(kind, Amounts):
+            return amounts_from(self.table, plain)
+        if issubclass(kind, Limits):
+            return limits_from(self.table, plain)
+        raise NotImplementedError(kind.__name__)

@@ -254,7 +254,10 @@ class _HandOut:
     def _fits(self, line: Line, room: Amounts) -> int:
         if not line.left or line.queued.class_id in self._books.unfit:
             return 0
-        return min(line.left, line.amount.how_many_in(room.least(self._rooms.of_user(line.user))))
+        fits = min(line.left, line.amount.how_many_in(room))
+        if line.user in self._rooms.users:
+            return min(fits, line.amount.how_many_in(self._rooms.of_user(line.user)))
+        return fits
 
     def _all(self, lines: Sequence[Line], room: Amounts) -> Amounts | None:
         """Everything they want, if it fits; answers what is left of the room."""

@@ -84,14 +84,13 @@ class Rooms:
         if project is None:
             return self.everything
         pool = self.pools[project.quota.cohort]
-        return amounts_from(
-            self.everything.table,
-            (
+        return self.everything.like(
+            [
                 UNLIMITED if own is None else max(0, min(most - has, max(0, kept - has) + max(0, lent)))
                 for own, most, has, kept, lent in zip(
                     project.limits, project.most, project.held, project.kept, pool, strict=True
                 )
-            ),
+            ]
         )
 
     def nominal_of(self, name: str) -> Amounts:
@@ -108,12 +107,11 @@ class Rooms:
         if project is None:
             return limit
         lent = self.lendable[project.quota.cohort]
-        reach = amounts_from(
-            self.everything.table,
-            (
+        reach = self.everything.like(
+            [
                 UNLIMITED if own is None else kept + all_lent
                 for own, kept, all_lent in zip(project.limits, project.kept, lent, strict=True)
-            ),
+            ]
         )
         return limit.least(project.most.least(reach))
 
@@ -150,10 +148,9 @@ def open_rooms(sharing: Sharing, held: Held, table: Dimensions = PLAIN) -> Rooms
 
 
 def _left(limit: Amounts, held: Amounts) -> Amounts:
-    return amounts_from(
-        limit.table,
-        (
+    return limit.like(
+        [
             UNLIMITED if most >= UNLIMITED else max(0, most - has)
             for most, has in zip(limit, held, strict=True)
-        ),
+        ]
     )

@@ -8,7 +8,7 @@ from herder.model.metric import MetricReading
 from herder.model.offer import OfferMemory
 from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured, WorkerUse
-from herder.model.resources import Resources
+from herder.model.resources import Dimension, Resources
 from herder.model.schedule import Window
 from herder.model.sharing import NO_SHARING, Amounts, Sharing
 from herder.model.stock import Rises
@@ -89,6 +89,8 @@ class Observed:
     """`*_as_of_ms`: when that section was last known to be true; None = never seen, and then nothing is decided on it."""
 
     plan_number: PlanNumber
+    declared: tuple[Dimension, ...] = ()
+    """What the server declares: its vectors have a place for each of these."""
     pools: tuple[PoolSpec, ...]
     workers: tuple[ObservedWorker, ...]
     workers_as_of_ms: int | None

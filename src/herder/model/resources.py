@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal, InvalidOperation, Overflow
 from enum import StrEnum
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from herder.model.vectors import Vector, Wide, new_vector, pairs
 
@@ -91,6 +90,15 @@ _BUILT_IN_NAMES = tuple(each.name for each in BUILT_IN)
 WELL_KNOWN = {"pods": Dimension(name="pods", key="pods", unit=Unit.COUNT, noun="pods", quota=False, cap=True)}
 
 
+class _Named(NamedTuple):
+    """For its attributes: they read a place of any tuple, faster than a property."""
+
+    cpu_milli: int
+    memory_mib: int
+    disk_mib: int
+    gpu: int
+
+
 class Resources(Vector):
     """CPU in thousandths of a core, memory and disk in MiB, whole GPUs; then what the server declares."""
 
@@ -102,19 +110,10 @@ class Resources(Vector):
         """Of four places; longer ones are made by their table."""
         return new_vector(cls, (cpu_milli, memory_mib, disk_mib, gpu))
 
-    if TYPE_CHECKING:
-
-        @property
-        def cpu_milli(self) -> int: ...
-        @property
-        def memory_mib(self) -> int: ...
-        @property
-        def disk_mib(self) -> int: ...
-        @property
-        def gpu(self) -> int: ...
-
-    else:  # without a Python call: many are asked for
-        cpu_milli, memory_mib, disk_mib, gpu = (property(itemgetter(place)) for place in range(4))
+    cpu_milli = _Named.cpu_milli
+    memory_mib = _Named.memory_mib
+    disk_mib = _Named.disk_mib
+    gpu = _Named.gpu
 
     def amounts(self) -> dict[str, int]:
         """By name, all of them."""
@@ -213,10 +212,10 @@ class Dimensions:
         """What `Resources.stored` wrote, and the four amounts that every store had at first."""
         return self.vector(stored) if isinstance(stored, dict) else self.of(stored)
 
-    def knowing(self, names: Iterable[str]) -> "Dimensions":
-        """And what a store still speaks of that is declared no longer: unknown is not zero."""
-        more = sorted(set(names) - set(self.names))
-        return self if not more else Dimensions((*self.declared, *(declare(name) for name in more)))
+
+def stored_amounts(stored: Any) -> dict[str, int]:
+    """By name, what `Resources.stored` wrote, whatever table it was written by."""
+    return dict(stored) if isinstance(stored, dict) else dict(zip(_BUILT_IN_NAMES, stored, strict=True))
 
 
 PLAIN = Dimensions()

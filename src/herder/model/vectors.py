@@ -104,6 +104,10 @@ class Vector(tuple[int, ...]):
             [amount if there else 0 for amount, there in islice(pairs(self, other), len(self))],
         )
 
+    def like(self, amounts: Iterable[int]) -> Self:
+        """Other amounts in the same places."""
+        return new_vector(self.__class__, amounts)
+
     def filled(self, amount: int) -> Self:
         """The same number in all places."""
         return new_vector(self.__class__, (amount,) * len(self))

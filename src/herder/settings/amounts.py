@@ -19,9 +19,9 @@ from herder.model.resources import (
     name_fault,
 )
 from herder.settings import reading
-from herder.settings.problems import did_you_mean
+from herder.settings.problems import SettingsError, did_you_mean
 from herder.settings.reading import Reading
-from herder.settings.values import Scalar, Table, Value
+from herder.settings.values import Scalar, Table, Value, from_plain
 
 #: The section's name, and that of a template's own.
 SECTION = "resources"
@@ -69,7 +69,7 @@ def _rules(found: Reading, value: Value) -> dict[str, Any]:
     return rules
 
 
-def write_declared(table: Dimensions) -> dict[str, Any]:
+def resources_to_plain(table: Dimensions) -> dict[str, Any]:
     return {
         each.name: {
             "unit": each.unit.value,
@@ -79,6 +79,15 @@ def write_declared(table: Dimensions) -> dict[str, Any]:
         }
         for each in table.declared
     }
+
+
+def resources_from_plain(plain: Mapping[str, Any], where: str = SECTION) -> Dimensions:
+    """Raises SettingsError with every fault."""
+    found = Reading()
+    table = read_declared(found, from_plain(plain, where))
+    if found.problems:
+        raise SettingsError(found.problems)
+    return table
 
 
 def read_amounts(found: Reading, given: Mapping[str, Value]) -> Resources:

@@ -5,6 +5,7 @@ server stores. Called by `load`, the client and the server; reads no file.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from herder.model.ids import PoolName
@@ -172,7 +173,10 @@ def _named_template(found: Reading, item: Scalar, catalogue: Mapping[str, Templa
     name = reading.text(found, item)
     if name and name not in catalogue:
         found.wrong(item, f"there is no template {name!r}", did_you_mean(name, list(catalogue)))
-    return catalogue.get(name)
+    template = catalogue.get(name)
+    if template is None or len(template.allocatable) == len(found.resources.names):
+        return template
+    return replace(template, allocatable=found.resources.of(template.allocatable))
 
 
 def _inline_template(found: Reading, item: Table, catalogue: Mapping[str, Template]) -> Template:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from herder.settings.amounts import SECTION, write_amounts, write_declared
+from herder.settings.amounts import SECTION, resources_to_plain, write_amounts
 from herder.settings.durations import format_duration
 from herder.settings.load import Settings
 from herder.settings.pools import pool_to_plain, template_to_plain
@@ -20,7 +20,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
     sharing = sharing_to_plain(settings.sharing)
     quotas = sharing.pop("users")
     return {
-        **({SECTION: write_declared(settings.resources)} if settings.resources.declared else {}),
+        **({SECTION: resources_to_plain(settings.resources)} if settings.resources.declared else {}),
         "drivers": {driver.name: _driver(driver) for driver in settings.drivers},
         "templates": {each.name: _unnamed(template_to_plain(each)) for each in settings.templates},
         "pools": {pool.name: _unnamed(pool_to_plain(pool)) for pool in settings.pools},

@@ -18,7 +18,7 @@ from herder.model.money import usd_text
 from herder.model.offer import offers_of
 from herder.model.pool import PoolSpec, Template
 from herder.model.records import EventRecord
-from herder.model.resources import ZERO, Resources
+from herder.model.resources import ZERO, stored_amounts
 from herder.model.times import iso, iso_or_none
 from herder.model.worker import WorkerState
 from herder.settings import pool_to_plain
@@ -102,7 +102,7 @@ def _row_view(row: Row[Any]) -> WorkerView:
 
 def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> WorkerView:
     spec = json.loads(row.spec)
-    shape = Resources(*spec["allocatable"])
+    shape = stored_amounts(spec["allocatable"])
     return WorkerView(
         name=row.name,
         pool=row.pool,
@@ -110,10 +110,11 @@ def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> W
         driver=row.driver,
         state=row.state,
         cordoned=bool(row.cordoned),
-        cpu_milli=shape.cpu_milli,
-        memory_mib=shape.memory_mib,
-        disk_mib=shape.disk_mib,
-        gpu=shape.gpu,
+        cpu_milli=shape.pop("cpu_milli"),
+        memory_mib=shape.pop("memory_mib"),
+        disk_mib=shape.pop("disk_mib"),
+        gpu=shape.pop("gpu"),
+        resources={name: amount for name, amount in shape.items() if amount},
         free=free,
         attempts=attempts,
         attempts_done=row.attempts_done,

@@ -128,8 +128,12 @@ class Rooms:
 
 
 def open_rooms(sharing: Sharing, held: Held, table: Dimensions = PLAIN) -> Rooms:
-    """What live attempts leave of the quotas. `table`: of the jobs that wait, if they may ask for more than what runs."""
-    table = max((table, *{amounts.table for amounts in held.values()}), key=lambda each: len(each.declared))
+    """What live attempts leave of the quotas. `table`: of the jobs that wait, if they may ask for more than quotas and what runs."""
+    limits: list[Limits] = [each.limits for each in sharing.users]
+    for each in sharing.projects:
+        limits += each.nominal, each.borrowing_limit, each.lending_limit
+    tables = (*(amounts.table for amounts in held.values()), *(limit.table for limit in limits))
+    table = max((table, *tables), key=lambda each: len(each.declared))
     nothing = amounts_from(table, NOTHING)
     rooms = Rooms(
         everything=nothing.filled(UNLIMITED),

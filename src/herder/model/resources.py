@@ -137,8 +137,10 @@ class Resources(Vector):
         }
 
     def stored(self) -> list[int] | dict[str, int]:
-        """As stores keep it: the four amounts, or by name where there are more."""
-        return list(self) if len(self) == len(BUILT_IN) else self.amounts()
+        """As stores keep it: the four amounts, or by name where something else is asked for or there."""
+        if not any(self[len(BUILT_IN) :]):
+            return list(self[: len(BUILT_IN)])
+        return {name: amount for name, amount in self.amounts().items() if amount}
 
     def __str__(self) -> str:
         cpu, memory, *rest = (
@@ -215,7 +217,8 @@ class Dimensions:
 
 def stored_amounts(stored: Any) -> dict[str, int]:
     """By name, what `Resources.stored` wrote, whatever table it was written by."""
-    return dict(stored) if isinstance(stored, dict) else dict(zip(_BUILT_IN_NAMES, stored, strict=True))
+    given = stored if isinstance(stored, dict) else dict(zip(_BUILT_IN_NAMES, stored, strict=True))
+    return {**dict.fromkeys(_BUILT_IN_NAMES, 0), **given}
 
 
 PLAIN = Dimensions()

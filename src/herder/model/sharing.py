@@ -133,6 +133,8 @@ def _limits_kind(table: Dimensions) -> type[Limits]:
 
 def limits_of(table: Dimensions, given: Mapping[str, int]) -> Limits:
     """By name; what is not named has no limit."""
+    if not given:
+        return NO_LIMITS
     return tuple.__new__(_limits_kind(table), [given.get(name) for name in amount_names(table)])
 
 

@@ -35,7 +35,7 @@ def user_views(core: Core) -> list[UserView]:
 def project_views(core: Core) -> list[ProjectView]:
     """Those with a quota, and those with jobs that run or wait, by name."""
     state = core.state
-    rooms = open_rooms(state.sharing, state.held)
+    rooms = open_rooms(state.sharing, state.held, state.resources)
     used: dict[str, Amounts] = {}
     for (_, name), amounts in state.held.items():
         used[name] = used.get(name, NOTHING).plus(amounts)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from herder.model.demand import ShapeGroup
 from herder.model.ids import ClassId, PlanNumber, WorkerName
 from herder.model.job import JobClass
 from herder.model.observed import Observed, ObservedWorker, QueuedClass, RunningClass
@@ -27,9 +28,11 @@ SIZES_MAX = 4
 #: Most of the gain at a third of the time of zlib's default.
 ZIP_LEVEL = 1
 
-_REST = tuple(each.name for each in fields(Observed) if each.name not in ("workers", "queued"))
+_REST = tuple(each.name for each in fields(Observed) if each.name not in ("workers", "demand"))
 _OF_WORKER = tuple(each.name for each in fields(ObservedWorker) if each.name != "running")
 _OF_QUEUED = tuple(each.name for each in fields(QueuedClass) if each.name != "job_class")
+#: The form of a frame; other forms are not read.
+FORM = 2
 _OF_RUNNING = tuple(each.name for each in fields(RunningClass) if each.name != "job_class")
 
 _Plain = dict[str, Any]
@@ -61,7 +64,9 @@ class Recorder:
             self._follows, self._rest, self._workers, self._queued, self._classes = None, {}, {}, {}, {}
         known = len(self._classes)
         rest = {name: getattr(observed, name) for name in _REST}
+        rest["shapes"] = [each for each in observed.demand if not isinstance(each, QueuedClass)]
         body: _Plain = {
+            "form": FORM,
             "now_ms": now_ms,
             "rest": {
                 name: value
@@ -120,7 +125,8 @@ class Recorder:
         return plain
 
     def _changed_queue(self, observed: Observed) -> _Plain:
-        before, now = self._queued, {each.class_id: each for each in observed.queued}
+        queued = (each for each in observed.demand if isinstance(each, QueuedClass))
+        before, now = self._queued, {each.class_id: each for each in queued}
         self._queued = now
         changed = [each for number, each in now.items() if before.get(number) != each]
         return {
@@ -142,7 +148,8 @@ class Recorder:
 class Played:
     plan: PlanNumber
     now_ms: int
-    observed: Observed
+    observed: Observed | None
+    """None: the frame is of an older form, from before an upgrade."""
 
 
 def play(rows: Iterable[ObservationRecord]) -> Iterator[Played]:
@@ -157,7 +164,8 @@ def play(rows: Iterable[ObservationRecord]) -> Iterator[Played]:
             )
         try:
             body = msgspec.msgpack.decode(zlib.decompress(b64decode(row.body)))
-            yield Played(plan=PlanNumber(row.plan), now_ms=body["now_ms"], observed=state.take_in(body))
+            seen = state.take_in(body) if body.get("form") == FORM else None
+            yield Played(plan=PlanNumber(row.plan), now_ms=body["now_ms"], observed=seen)
         except (msgspec.MsgspecError, zlib.error, ValueError, KeyError) as error:
             raise BrokenRecord(f"the observation of plan {row.plan} cannot be read: {error}") from None
         last = row.plan
@@ -189,11 +197,13 @@ class _Shown:
             del self.queued[number]
         for plain in body["queued"]:
             self.queued[plain["class_id"]] = self._part(plain, QueuedClass)
-        outline = self._convert({**self.rest, "workers": (), "queued": ()}, Observed)
+        rest = dict(self.rest)
+        shapes = self._convert(rest.pop("shapes"), list[ShapeGroup])
+        outline = self._convert({**rest, "workers": (), "demand": ()}, Observed)
         return replace(
             outline,
             workers=tuple(self.workers.values()),
-            queued=tuple(self.queued[number] for number in sorted(self.queued)),
+            demand=(*(self.queued[number] for number in sorted(self.queued)), *shapes),
         )
 
     def _worker(self, known: _Plain, changed: _Plain) -> ObservedWorker:

@@ -10,7 +10,9 @@ import msgspec
 
 from herder.control.errors import Invalid
 from herder.decide.admission import refusal
+from herder.decide.requirements import fault
 from herder.model.changes import Changes
+from herder.model.demand import NO_AFFINITY, Affinity, Expression, Operator
 from herder.model.ids import ClassId, UserName
 from herder.model.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
 from herder.model.pool import TaintEffect, Toleration
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 #: Classes remembered by their raw form; cleared when full (they are found again by the parsed form).
 RAW_MAX = 10_000
 PRIORITY_MAX = 1_000_000
+#: Of a job's affinity, and values in each.
+EXPRESSIONS_MAX = 64
 #: In one job.
 GPUS_MAX = 1024
 
@@ -55,6 +59,7 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
         job.parents_results,
         tuple(sorted(job.selector.items())) if job.selector else (),
         tuple(tuple(sorted(each.items())) for each in job.tolerations) if job.tolerations else (),
+        tuple((each.key, each.operator, *each.values) for each in job.affinity) if job.affinity else (),
     )
     found = core.raw_classes.get(raw)
     if found is not None:
@@ -92,6 +97,7 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
         retry=RetryPolicy(retries=job.retries, attempts_max=job.attempts_max),
         selector=tuple(sorted(job.selector.items())),
         tolerations=tuple(_toleration(each, f"{where}tolerations") for each in job.tolerations),
+        affinity=_affinity(job, where) if job.affinity else NO_AFFINITY,
         gpu_share_milli=_gpu_share_milli(job, where),
         gpu_models=_gpu_models(job, where),
         always_run=job.always_run,
@@ -198,6 +204,22 @@ def _toleration(given: dict[str, str], path: str) -> Toleration:
         raise Invalid(
             f"{effect!r} is not a taint's effect", field=path, hint=f"choose one of {names}"
         ) from None
+
+
+def _affinity(job: JobSubmission, where: str) -> Affinity:
+    """One term: all that is given must hold."""
+    if max(len(job.affinity), *(len(each.values) for each in job.affinity)) > EXPRESSIONS_MAX:
+        raise Invalid(f"more than {EXPRESSIONS_MAX} expressions, or values in one", field=f"{where}affinity")
+    term = []
+    for number, given in enumerate(job.affinity):
+        made = Expression(key=given.key, operator=Operator(given.operator), values=tuple(given.values))
+        wrong = fault(made)
+        if wrong is not None:
+            raise Invalid(
+                wrong, field=f"{where}affinity[{number}]", hint="write it as in Kubernetes' node affinity"
+            )
+        term.append(made)
+    return Affinity(required=(tuple(term),))
 
 
 def _between(value: int, low: int, high: int, path: str) -> None:

@@ -54,8 +54,8 @@ def observe(
         pools=tuple(state.pools[name] for name in sorted(state.pools)),
         workers=tuple(_observed(state, worker, now_ms, guess) for worker in state.workers.values()),
         workers_as_of_ms=now_ms,
-        queued=queued(state),
-        queued_as_of_ms=now_ms,
+        demand=queued(state),
+        demand_as_of_ms=now_ms,
         history=tuple(
             (
                 pool,

@@ -150,7 +150,7 @@ def _wishes(state: EngineState, now_ms: int) -> list[_Wish]:
     return found
 
 
-def _reclaims(allowance: Allowance) -> list[_Wish]:
+def _reclaims(allowance: Allowance[QueuedClass]) -> list[_Wish]:
     """One job of each class whose project has lent what it now lacks."""
     projects = allowance.rooms.projects
     found = []

@@ -8,13 +8,16 @@ quotas only: whether there is a worker for a job is for others to say, and nothi
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
 from herder.decide.fair_share import Claim, water_fill
 from herder.decide.quota_rooms import Held, Rooms, open_rooms
+from herder.model.demand import DemandGroup
 from herder.model.ids import ClassId, UserName
-from herder.model.observed import QueuedClass
 from herder.model.resources import PLAIN
 from herder.model.sharing import NOTHING, Amounts, Sharing, amounts_of
+
+G = TypeVar("G", bound=DemandGroup)
 
 #: Times that a project's room is shared out anew; each is caused by one kind of amount that is used up.
 ROUNDS_MAX = 6
@@ -38,10 +41,10 @@ class Books:
 
 
 @dataclass(slots=True)
-class Line:
-    """The waiting jobs of one class."""
+class Line(Generic[G]):
+    """The waiting jobs of one class, or the like of another source."""
 
-    queued: QueuedClass
+    queued: G
     amount: Amounts
     """Of one job."""
     left: int
@@ -49,19 +52,19 @@ class Line:
 
     @property
     def user(self) -> UserName:
-        return self.queued.job_class.user
+        return self.queued.asks.user
 
     @property
     def project(self) -> str:
-        return self.queued.job_class.project
+        return self.queued.asks.project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class Allowance(Generic[G]):
     """`lines`: of all classes, with what each may start. `rooms`: what is left when they have. `kept`: classes for which room
     is kept until it is enough; they are to be the `firsts` of the next call."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[Line[G], ...]
     rooms: Rooms
     kept: tuple[ClassId, ...] = ()
 
@@ -76,10 +79,10 @@ class Allowance:
         return any(line.left and shut.to(line) for line in self.lines)
 
     @property
-    def held_back(self) -> tuple[Line, ...]:
+    def held_back(self) -> tuple[Line[G], ...]:
         return tuple(line for line in self.lines if line.left)
 
-    def capped(self) -> list[QueuedClass]:
+    def capped(self) -> list[G]:
         """What may start now."""
         return [
             line.queued if not line.left else replace(line.queued, count=line.granted)
@@ -88,15 +91,13 @@ class Allowance:
         ]
 
 
-def allow(waiting: Iterable[QueuedClass], books: Books) -> Allowance:
+def allow(waiting: Iterable[G], books: Books) -> Allowance[G]:
     lines = [
-        Line(queued, amounts_of(queued.job_class.request), queued.count)
-        for queued in waiting
-        if queued.count > 0
+        Line(queued, amounts_of(queued.asks.request), queued.count) for queued in waiting if queued.count > 0
     ]
     table = max((line.amount.table for line in lines), key=lambda each: len(each.declared), default=PLAIN)
     rooms = open_rooms(books.sharing, books.held, table)
-    by_project: dict[str, list[Line]] = {}
+    by_project: dict[str, list[Line[Any]]] = {}
     aged_ms = -1 if books.aged_ms is None else books.aged_ms
     shut = _Shut(rooms)
     bound = [
@@ -122,7 +123,7 @@ class _Shut:
         self._rooms = rooms
         self._projects: dict[str, Amounts] = {}
 
-    def to(self, line: Line) -> bool:
+    def to(self, line: Line[Any]) -> bool:
         """Whether not one job of the line may start."""
         project = self._projects.get(line.project)
         if project is None:
@@ -132,7 +133,7 @@ class _Shut:
         return line.user in self._rooms.users and not line.amount.fits_in(self._rooms.of_user(line.user))
 
 
-def _is_bound(line: Line, rooms: Rooms) -> bool:
+def _is_bound(line: Line[Any], rooms: Rooms) -> bool:
     """Whether any quota is about it; else all of it may start."""
     if line.project in rooms.projects or line.user in rooms.users:
         return True
@@ -143,12 +144,12 @@ def _is_bound(line: Line, rooms: Rooms) -> bool:
 class _HandOut:
     """One call of `allow`: the rooms shrink as lines are granted jobs."""
 
-    def __init__(self, rooms: Rooms, books: Books, by_project: dict[str, list[Line]]) -> None:
+    def __init__(self, rooms: Rooms, books: Books, by_project: dict[str, list[Line[Any]]]) -> None:
         self._rooms = rooms
         self._books = books
         self._lines = by_project
         self._nothing = rooms.everything.filled(0)
-        self._kept: list[Line] = []
+        self._kept: list[Line[Any]] = []
         self._held = dict(books.held)
         """With what was granted in this call."""
 
@@ -219,10 +220,10 @@ class _HandOut:
 
         return sorted(names, key=level)
 
-    def _room(self, line: Line) -> Amounts:
+    def _room(self, line: Line[Any]) -> Amounts:
         return self._rooms.of_project(line.project).least(self._rooms.of_user(line.user))
 
-    def _take(self, line: Line, count: int) -> Amounts:
+    def _take(self, line: Line[Any], count: int) -> Amounts:
         taken = line.amount.times(count)
         line.left -= count
         line.granted += count
@@ -231,12 +232,12 @@ class _HandOut:
         self._rooms.take(line.project, line.user, taken)
         return taken
 
-    def _fill(self, lines: Sequence[Line], room: Amounts) -> None:
+    def _fill(self, lines: Sequence[Line[Any]], room: Amounts) -> None:
         """Give these lines, all of one project, what fits into the room, the most urgent first."""
         if room.jobs <= 0:
             return
-        for priority in sorted({line.queued.job_class.priority for line in lines if line.left}, reverse=True):
-            mine = [line for line in lines if line.queued.job_class.priority == priority]
+        for priority in sorted({line.queued.asks.priority for line in lines if line.left}, reverse=True):
+            mine = [line for line in lines if line.queued.asks.priority == priority]
             for _ in range(ROUNDS_MAX):
                 open_now = [line for line in mine if self._fits(line, room)]
                 if not open_now:
@@ -251,7 +252,7 @@ class _HandOut:
                     break
                 room = left
 
-    def _fits(self, line: Line, room: Amounts) -> int:
+    def _fits(self, line: Line[Any], room: Amounts) -> int:
         if not line.left or line.queued.class_id in self._books.unfit:
             return 0
         fits = min(line.left, line.amount.how_many_in(room))
@@ -259,7 +260,7 @@ class _HandOut:
             return min(fits, line.amount.how_many_in(self._rooms.of_user(line.user)))
         return fits
 
-    def _all(self, lines: Sequence[Line], room: Amounts) -> Amounts | None:
+    def _all(self, lines: Sequence[Line[Any]], room: Amounts) -> Amounts | None:
         """Everything they want, if it fits; answers what is left of the room."""
         asked: dict[UserName, Amounts] = {}
         for line in lines:
@@ -275,7 +276,7 @@ class _HandOut:
             self._take(line, line.left)
         return room.minus(total)
 
-    def _share(self, lines: Sequence[Line], room: Amounts) -> Amounts:
+    def _share(self, lines: Sequence[Line[Any]], room: Amounts) -> Amounts:
         """By weight, in the amount that is scarcest; whole jobs only."""
         scarce = _scarcest(lines, room)
         wanted: dict[UserName, int] = {}
@@ -303,9 +304,9 @@ class _HandOut:
                 room = room.minus(self._take(line, count))
         return room
 
-    def _in_turn(self, lines: Sequence[Line], room: Amounts) -> Amounts:
+    def _in_turn(self, lines: Sequence[Line[Any]], room: Amounts) -> Amounts:
         """One job each, who holds least first, then who had a turn longest ago."""
-        by_user: dict[UserName, list[Line]] = {}
+        by_user: dict[UserName, list[Line[Any]]] = {}
         for line in lines:
             by_user.setdefault(line.user, []).append(line)
         scarce = _scarcest(lines, room)
@@ -328,7 +329,7 @@ class _HandOut:
         return room
 
 
-def _scarcest(lines: Sequence[Line], room: Amounts) -> int:
+def _scarcest(lines: Sequence[Line[Any]], room: Amounts) -> int:
     """The amount of which most is asked for against what is there."""
     asked = room.filled(0)
     for line in lines:

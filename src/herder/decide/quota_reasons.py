@@ -5,10 +5,12 @@ Called for the planner's scene: no workers are made for what quotas hold back, a
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from herder.decide.quota import Books, Line, allow
 from herder.decide.quota_rooms import UNLIMITED, Project, Rooms
-from herder.model.observed import Observed, QueuedClass
+from herder.model.demand import DemandGroup
+from herder.model.observed import Observed
 from herder.model.plan import Reason, ReasonKind
 from herder.model.sharing import Amounts, dimension_at
 
@@ -17,22 +19,22 @@ from herder.model.sharing import Amounts, dimension_at
 class HeldBack:
     """`count` of the waiting jobs of a class; the others may start."""
 
-    queued: QueuedClass
+    queued: DemandGroup
     count: int
     reason: Reason
 
 
-def within_quotas(observed: Observed) -> tuple[list[QueuedClass], tuple[HeldBack, ...]]:
+def within_quotas(observed: Observed) -> tuple[list[DemandGroup], tuple[HeldBack, ...]]:
     """What of the queue may start, and what not."""
     if not observed.sharing.has_quotas:
-        return [queued for queued in observed.queued if queued.count > 0], ()
+        return [queued for queued in observed.demand if queued.count > 0], ()
     books = Books(
         sharing=observed.sharing,
         held={(user, project): amounts for user, project, amounts in observed.held},
         weights=dict(observed.weights),
         aged_ms=observed.aged_ms,
     )
-    allowance = allow(observed.queued, books)
+    allowance = allow(observed.demand, books)
     held_back = tuple(
         HeldBack(queued=line.queued, count=line.left, reason=reason_of(line, allowance.rooms))
         for line in sorted(allowance.held_back, key=lambda line: line.queued.class_id)
@@ -40,19 +42,19 @@ def within_quotas(observed: Observed) -> tuple[list[QueuedClass], tuple[HeldBack
     return allowance.capped(), held_back
 
 
-def _name(line: Line, place: int) -> str:
+def _name(line: Line[Any], place: int) -> str:
     """As herder.yaml calls it."""
     dimension = dimension_at(line.amount.table, place)
     return "jobs" if dimension is None else dimension.key
 
 
-def _text(line: Line, place: int, amount: int) -> str:
+def _text(line: Line[Any], place: int, amount: int) -> str:
     """An amount with its unit, by its place in `Amounts`."""
     dimension = dimension_at(line.amount.table, place)
     return f"{amount} live attempts" if dimension is None else dimension.text(amount)
 
 
-def reason_of(line: Line, rooms: Rooms) -> Reason:
+def reason_of(line: Line[Any], rooms: Rooms) -> Reason:
     """Why the rest of this class may not start now. `rooms`: when all that may start have."""
     ceiling = rooms.ceiling_of(line.project, line.user)
     for number, ask in enumerate(line.amount):
@@ -74,7 +76,7 @@ def reason_of(line: Line, rooms: Rooms) -> Reason:
     return Reason(kind=ReasonKind.QUOTA, text=text, evidence=evidence)
 
 
-def lent_out(line: Line, rooms: Rooms) -> Amounts | None:
+def lent_out(line: Line[Any], rooms: Rooms) -> Amounts | None:
     """What others have borrowed and one job of the line lacks; None when its project is not owed that."""
     project = rooms.projects.get(line.project)
     if project is None or _first_short(line.amount, rooms.of_user(line.user)) is not None:
@@ -91,11 +93,11 @@ def _first_short(amount: Amounts, room: Amounts) -> int | None:
     return next((number for number, ask in enumerate(amount) if ask > room[number]), None)
 
 
-def _jobs(line: Line) -> str:
+def _jobs(line: Line[Any]) -> str:
     return f"{line.left} of {line.left + line.granted} such jobs"
 
 
-def _never(line: Line, number: int, ceiling: Amounts) -> Reason:
+def _never(line: Line[Any], number: int, ceiling: Amounts) -> Reason:
     most = _text(line, number, ceiling[number])
     text = (
         f"{_jobs(line)} ask for {_text(line, number, line.amount[number])} each, and the quotas of project "
@@ -111,7 +113,7 @@ def _never(line: Line, number: int, ceiling: Amounts) -> Reason:
     return Reason(kind=ReasonKind.QUOTA, text=text, evidence=evidence)
 
 
-def _user(line: Line, rooms: Rooms, number: int) -> Reason:
+def _user(line: Line[Any], rooms: Rooms, number: int) -> Reason:
     limit, held = rooms.users[line.user][number], rooms.user_held[line.user][number]
     wanted = held + line.amount[number] * line.left
     name = _name(line, number)
@@ -130,7 +132,7 @@ def _user(line: Line, rooms: Rooms, number: int) -> Reason:
     return Reason(kind=ReasonKind.QUOTA, text=text, evidence=evidence)
 
 
-def _project(line: Line, rooms: Rooms, project: Project, number: int) -> Reason:
+def _project(line: Line[Any], rooms: Rooms, project: Project, number: int) -> Reason:
     name, held = _name(line, number), project.held[number]
     nominal, most = project.nominal[number], project.most[number]
     wanted = held + line.amount[number] * line.left

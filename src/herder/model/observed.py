@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from herder.model.ids import ClassId, PlanNumber, PoolName, UserName, WorkerName
+from herder.model.demand import DemandGroup
+from herder.model.ids import PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
 from herder.model.metric import MetricReading
 from herder.model.offer import OfferMemory
@@ -59,13 +60,14 @@ class ObservedWorker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedClass:
+class QueuedClass(DemandGroup):
     """Jobs of one class that are ready and have no attempt."""
 
-    class_id: ClassId
     job_class: JobClass
-    count: int
-    oldest_ready_at_ms: int
+
+    @property
+    def asks(self) -> JobClass:
+        return self.job_class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +96,8 @@ class Observed:
     pools: tuple[PoolSpec, ...]
     workers: tuple[ObservedWorker, ...]
     workers_as_of_ms: int | None
-    queued: tuple[QueuedClass, ...]
-    queued_as_of_ms: int | None
+    demand: tuple[DemandGroup, ...]
+    demand_as_of_ms: int | None
     history: tuple[tuple[PoolName, PoolHistory], ...] = ()
     offers: tuple[OfferMemory, ...] = ()
     windows: tuple[tuple[PoolName, tuple[Window, ...]], ...] = ()

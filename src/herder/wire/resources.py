@@ -5,6 +5,14 @@ from typing import Any, Literal
 import msgspec
 
 
+class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Of one label, as in Kubernetes' node affinity."""
+
+    key: str
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+    values: list[str] = []
+
+
 class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One job. CPU in cores ("500m", 2), memory and disk with a unit ("512Mi", "4Gi").
 
@@ -41,6 +49,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     always_run: bool = False
     selector: dict[str, str] = {}
     tolerations: list[dict[str, str]] = []
+    affinity: list["Expression"] = []
+    """What labels of a worker must be, beyond the selector: all of these hold."""
     sleep_ms: int = 0
 
 

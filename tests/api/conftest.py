@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 
+from herder.model.resources import PLAIN, Dimensions
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
 from herder.settings.sections import DriverSettings, MetricSource
@@ -38,6 +39,7 @@ class Server:
 
     drivers: tuple[DriverSettings, ...] = (DriverSettings(name="pretend", kind="pretend"),)
     metric_sources: tuple[MetricSource, ...] = ()
+    resources: Dimensions = PLAIN
     sweep_period_s = 5.0
 
     def __init__(self, folder: Path) -> None:
@@ -60,6 +62,7 @@ class Server:
                 poll_s=2.0,
                 drivers=self.drivers,
                 metric_sources=self.metric_sources,
+                resources=self.resources,
                 sweep_period_s=self.sweep_period_s,
             )
             try:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from herder.decide.quota import Allowance, Books, allow
 from herder.decide.quota_reasons import lent_out, reason_of
-from herder.decide.quota_rooms import how_many, least, open_rooms
+from herder.decide.quota_rooms import open_rooms
 from herder.model.ids import ClassId, UserName
 from herder.model.job import JobClass
 from herder.model.observed import QueuedClass
@@ -264,8 +264,8 @@ def test_nothing_is_left_that_somebody_may_have(world: tuple[list[QueuedClass], 
     allowance = allow(queue, replace(books, aged_ms=None))
     rooms = open_rooms(books.sharing, sums(queue, allowance.granted))
     for line in allowance.held_back:
-        room = least(rooms.of_project(line.project), rooms.of_user(line.user))
-        assert how_many(line.amount, room) == 0, line
+        room = rooms.of_project(line.project).least(rooms.of_user(line.user))
+        assert line.amount.how_many_in(room) == 0, line
         assert reason_of(line, rooms).evidence
     if not books.sharing.has_quotas:
         assert not allowance.held_back

@@ -11,7 +11,7 @@ from hypothesis.strategies import DataObject
 from herder.decide.packing.bound import certify, lower_bound
 from herder.decide.packing.configurations import mix_of_contents
 from herder.decide.packing.cover import Need, cheapest_cover
-from herder.decide.packing.knapsack import Five, most_worth
+from herder.decide.packing.knapsack import Amounts, most_worth
 from herder.decide.packing.optimise import optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup
 from herder.decide.packing.prices import question
@@ -144,7 +144,7 @@ few = st.lists(st.tuples(*[st.integers(0, 4)] * 5), min_size=1, max_size=4)
 @settings(max_examples=200, deadline=None)
 @given(few, st.data(), st.integers(0, 200), st.integers(0, 40))
 def test_no_content_is_worth_more_than_is_said(
-    sizes: list[Five], data: DataObject, enough: int, steps: int
+    sizes: list[Amounts], data: DataObject, enough: int, steps: int
 ) -> None:
     worths = data.draw(st.lists(st.integers(0, 60), min_size=len(sizes), max_size=len(sizes)))
     counts = data.draw(st.lists(st.integers(0, 3), min_size=len(sizes), max_size=len(sizes)))

@@ -185,7 +185,7 @@ def test_a_frozen_pool_does_nothing_and_says_why() -> None:
     assert set(kinds(plan)) == {ReasonKind.FROZEN}
 
 
-@pytest.mark.parametrize("section", ["workers_as_of_ms", "queued_as_of_ms"])
+@pytest.mark.parametrize("section", ["workers_as_of_ms", "demand_as_of_ms"])
 def test_what_was_never_seen_is_not_taken_for_zero(section: str) -> None:
     std = pool(min_workers=3)
     world = replace(observed([std], [idle(1, std)], [queued(1, 99)]), **{section: None})
@@ -214,7 +214,7 @@ def test_every_plan_is_clean_and_explains_itself(world: Observed) -> None:
     plan = decide(world, NOW)
     assert check_plan(world, plan) == ()
     assert [report.pool for report in plan.pools] == sorted(p.name for p in world.pools)
-    jobs = {item.class_id: item.count for item in world.queued}
+    jobs = {item.class_id: item.count for item in world.demand}
     assert all(0 < demand.count <= jobs[demand.class_id] for demand in plan.unplaced)
 
 
@@ -234,7 +234,7 @@ def test_the_same_world_in_another_order_gives_the_same_plan(world: Observed, sh
         world,
         pools=shuffled(tuple(replace(p, templates=shuffled(p.templates)) for p in world.pools)),
         workers=shuffled(world.workers),
-        queued=shuffled(world.queued),
+        demand=shuffled(world.demand),
         history=shuffled(world.history),
         offers=shuffled(world.offers),
         windows=shuffled(world.windows),

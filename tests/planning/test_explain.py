@@ -18,7 +18,7 @@ FULL = [worker(n, STD, free=cores(0), live_attempts=1) for n in range(2)]
 
 
 def why(world: Observed, class_id: int = 1) -> tuple[Reason, ...]:
-    job_class = next(item.job_class for item in world.queued if item.class_id == class_id)
+    job_class = next(item.job_class for item in world.demand if item.class_id == class_id)
     return why_waiting(ClassId(class_id), job_class, world, NOW)
 
 
@@ -68,13 +68,13 @@ def test_what_can_never_run_is_told_so() -> None:
     world = observed([STD], FULL, [queued(1, 5, cores(99))])
     assert kinds(why(world))[0] is ReasonKind.NOTHING_FITS
     assert "short of" in why(world)[0].text
-    assert why_not_feasible(world.queued[0].job_class, world) is not None
+    assert why_not_feasible(world.demand[0].job_class, world) is not None
 
 
 def test_what_was_not_seen_or_waits_no_more() -> None:
     world = observed([STD], FULL, [queued(1, 5)])
     assert kinds(why(replace(world, workers_as_of_ms=None))) == [ReasonKind.WAITING_ON_OBSERVATION]
-    gone = why_waiting(ClassId(9), world.queued[0].job_class, world, NOW)
+    gone = why_waiting(ClassId(9), world.demand[0].job_class, world, NOW)
     assert kinds(gone) == [ReasonKind.NO_DEMAND]
 
 
@@ -107,7 +107,7 @@ def test_what_users_hold_says_whose_turn_it_is() -> None:
 @given(worlds())
 def test_there_is_always_an_answer_and_it_agrees_with_the_plan(world: Observed) -> None:
     unplaced = {demand.class_id: demand.reason.kind for demand in decide(world, NOW).unplaced}
-    for item in world.queued:
+    for item in world.demand:
         reasons = why(world, item.class_id)
         assert reasons
         assert all(reason.text and reason.evidence for reason in reasons)

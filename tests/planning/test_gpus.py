@@ -19,7 +19,7 @@ ONE_GPU = Resources(1000, 1024, 0, 1)
 
 def gpus(name: str, count: int, *, model: str = "", parts: int = 1, price: int = 1000) -> Template:
     made = template(name, 16, price, gpu_model=model, gpu_parts=parts)
-    return replace(made, allocatable=made.allocatable._replace(gpu=count * parts))
+    return replace(made, allocatable=made.allocatable.replaced("gpu", count * parts))
 
 
 def job(**more: object) -> JobClass:

@@ -107,8 +107,8 @@ def observed(
         pools=tuple(pools),
         workers=tuple(workers or ()),
         workers_as_of_ms=NOW,
-        queued=tuple(queue or ()),
-        queued_as_of_ms=NOW,
+        demand=tuple(queue or ()),
+        demand_as_of_ms=NOW,
         history=tuple((PoolName(name), past) for name, past in (history or {}).items()),
     )
 

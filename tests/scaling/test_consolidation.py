@@ -136,7 +136,7 @@ def test_the_work_of_what_drains_already_keeps_its_place() -> None:
 
 def test_queued_work_comes_before_consolidation() -> None:
     workers = [busy(1, STD, 8), busy(2, STD, 4)]
-    assert names(plan_of(STD, workers, queued=(queued(1, 1),))) == []
+    assert names(plan_of(STD, workers, demand=(queued(1, 1),))) == []
 
 
 def test_a_cheaper_template_is_made_first_and_the_old_worker_drained_when_it_is_ready() -> None:

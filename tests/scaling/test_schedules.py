@@ -139,7 +139,7 @@ def planned(spec: PoolSpec, when: str, *workers: object) -> Observed:
     now = at(when)
     seen = observed([spec], list(workers))  # type: ignore[arg-type]
     return replace(
-        seen, workers_as_of_ms=now, queued_as_of_ms=now, windows=((spec.name, windows(spec, now)),)
+        seen, workers_as_of_ms=now, demand_as_of_ms=now, windows=((spec.name, windows(spec, now)),)
     )
 
 

@@ -253,7 +253,7 @@ def test_plans_stay_clean_and_need_no_other(before: Observed, by: int, minutes: 
     mixed = replace(
         weighed,
         workers=tuple(reversed(weighed.workers)),
-        queued=tuple(reversed(weighed.queued)),
+        demand=tuple(reversed(weighed.demand)),
         pools=tuple(reversed(pools)),
     )
     assert decide(mixed, NOW) == plan

@@ -65,7 +65,7 @@ zones = st.builds(
 def split_gpus(draw: st.DrawFn) -> tuple[Resources, int]:
     shape = draw(shapes)
     parts = draw(st.integers(1, 8)) if shape.gpu else 1
-    return shape._replace(gpu=shape.gpu * parts), parts
+    return shape.replaced("gpu", shape.gpu * parts), parts
 
 
 templates = st.builds(

@@ -115,8 +115,8 @@ def random_observations(seed: int) -> list[Observed]:
                 pools=(replace(spec, max_workers=step // 10),),
                 workers=tuple(workers.values()),
                 workers_as_of_ms=step,
-                queued=queued,
-                queued_as_of_ms=None if step % 7 == 0 else step,
+                demand=queued,
+                demand_as_of_ms=None if step % 7 == 0 else step,
             )
         )
     return found

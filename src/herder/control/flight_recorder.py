@@ -10,14 +10,17 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from herder.model.demand import ShapeGroup
 from herder.model.ids import ClassId, PlanNumber, WorkerName
 from herder.model.job import JobClass
 from herder.model.observed import Observed, ObservedWorker, QueuedClass, RunningClass
 from herder.model.records import ObservationRecord
+from herder.model.resources import PLAIN, Dimension, Dimensions, Resources
+from herder.model.sharing import Amounts, Limits, amounts_from, limits_from
 
 #: After so many frames, or when they have come to so many times its size, the next one holds everything again.
 FRAMES_MAX = 500
@@ -25,12 +28,15 @@ SIZES_MAX = 4
 #: Most of the gain at a third of the time of zlib's default.
 ZIP_LEVEL = 1
 
-_REST = tuple(each.name for each in fields(Observed) if each.name not in ("workers", "queued"))
+_REST = tuple(each.name for each in fields(Observed) if each.name not in ("workers", "demand"))
 _OF_WORKER = tuple(each.name for each in fields(ObservedWorker) if each.name != "running")
 _OF_QUEUED = tuple(each.name for each in fields(QueuedClass) if each.name != "job_class")
+#: The form of a frame; other forms are not read.
+FORM = 2
 _OF_RUNNING = tuple(each.name for each in fields(RunningClass) if each.name != "job_class")
 
 _Plain = dict[str, Any]
+T = TypeVar("T")
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -58,7 +64,9 @@ class Recorder:
             self._follows, self._rest, self._workers, self._queued, self._classes = None, {}, {}, {}, {}
         known = len(self._classes)
         rest = {name: getattr(observed, name) for name in _REST}
+        rest["shapes"] = [each for each in observed.demand if not isinstance(each, QueuedClass)]
         body: _Plain = {
+            "form": FORM,
             "now_ms": now_ms,
             "rest": {
                 name: value
@@ -117,7 +125,8 @@ class Recorder:
         return plain
 
     def _changed_queue(self, observed: Observed) -> _Plain:
-        before, now = self._queued, {each.class_id: each for each in observed.queued}
+        queued = (each for each in observed.demand if isinstance(each, QueuedClass))
+        before, now = self._queued, {each.class_id: each for each in queued}
         self._queued = now
         changed = [each for number, each in now.items() if before.get(number) != each]
         return {
@@ -139,7 +148,8 @@ class Recorder:
 class Played:
     plan: PlanNumber
     now_ms: int
-    observed: Observed
+    observed: Observed | None
+    """None: the frame is of an older form, from before an upgrade."""
 
 
 def play(rows: Iterable[ObservationRecord]) -> Iterator[Played]:
@@ -154,7 +164,8 @@ def play(rows: Iterable[ObservationRecord]) -> Iterator[Played]:
             )
         try:
             body = msgspec.msgpack.decode(zlib.decompress(b64decode(row.body)))
-            yield Played(plan=PlanNumber(row.plan), now_ms=body["now_ms"], observed=state.take_in(body))
+            seen = state.take_in(body) if body.get("form") == FORM else None
+            yield Played(plan=PlanNumber(row.plan), now_ms=body["now_ms"], observed=seen)
         except (msgspec.MsgspecError, zlib.error, ValueError, KeyError) as error:
             raise BrokenRecord(f"the observation of plan {row.plan} cannot be read: {error}") from None
         last = row.plan
@@ -169,9 +180,14 @@ class _Shown:
     queued: dict[int, QueuedClass] = field(default_factory=dict)
     classes: list[JobClass] = field(default_factory=list)
 
+    table: Dimensions = PLAIN
+    """Of the vectors in these frames."""
+
     def take_in(self, body: _Plain) -> Observed:
         self.rest.update(body["rest"])
-        self.classes += msgspec.convert(body["classes"], list[JobClass])
+        if "declared" in body["rest"]:
+            self.table = Dimensions(msgspec.convert(body["rest"]["declared"], tuple[Dimension, ...]))
+        self.classes += self._convert(body["classes"], list[JobClass])
         for name in body["gone"]:
             del self.workers[name], self.plain[name]
         for plain in body["workers"]:
@@ -181,11 +197,13 @@ class _Shown:
             del self.queued[number]
         for plain in body["queued"]:
             self.queued[plain["class_id"]] = self._part(plain, QueuedClass)
-        outline = msgspec.convert({**self.rest, "workers": (), "queued": ()}, Observed)
+        rest = dict(self.rest)
+        shapes = self._convert(rest.pop("shapes"), list[ShapeGroup])
+        outline = self._convert({**rest, "workers": (), "demand": ()}, Observed)
         return replace(
             outline,
             workers=tuple(self.workers.values()),
-            queued=tuple(self.queued[number] for number in sorted(self.queued)),
+            demand=(*(self.queued[number] for number in sorted(self.queued)), *shapes),
         )
 
     def _worker(self, known: _Plain, changed: _Plain) -> ObservedWorker:
@@ -195,12 +213,23 @@ class _Shown:
         known.update(changed)
         columns = known["running"]
         if columns is None:
-            return msgspec.convert(known, ObservedWorker)
+            return self._convert(known, ObservedWorker)
         rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
         parts = tuple(self._part(row, RunningClass) for row in rows)
-        return msgspec.convert({**known, "running": parts}, ObservedWorker, from_attributes=True)
+        return self._convert({**known, "running": parts}, ObservedWorker)
 
     def _part(self, plain: _Plain, kind: type[Any]) -> Any:
-        return msgspec.convert(
-            {**plain, "job_class": self.classes[plain["job_class"]]}, kind, from_attributes=True
-        )
+        return self._convert({**plain, "job_class": self.classes[plain["job_class"]]}, kind)
+
+    def _convert(self, plain: Any, kind: type[T]) -> T:
+        return msgspec.convert(plain, kind, from_attributes=True, dec_hook=self._vector)
+
+    def _vector(self, kind: type, plain: Any) -> Any:
+        """Vectors stand as their places."""
+        if issubclass(kind, Resources):
+            return self.table.of(plain)
+        if issubclass(kind, Amounts):
+            return amounts_from(self.table, plain)
+        if issubclass(kind, Limits):
+            return limits_from(self.table, plain)
+        raise NotImplementedError(kind.__name__)

@@ -4,18 +4,20 @@ A class is what scheduling sees (`model.job.JobClass`). One look-up stands befor
 same few classes, so the cost per job is one tuple and one dictionary access.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from herder.control.errors import Invalid
 from herder.decide.admission import refusal
+from herder.decide.requirements import fault
 from herder.model.changes import Changes
+from herder.model.demand import NO_AFFINITY, Affinity, Expression, Operator
 from herder.model.ids import ClassId, UserName
 from herder.model.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
 from herder.model.pool import CpuLimit, TaintEffect, Toleration
 from herder.model.records import JobClassRecord
-from herder.model.resources import Resources, parse_cpu, parse_mib
+from herder.model.resources import BUILT_IN, PLAIN, Dimensions, Resources, parse_cpu, parse_mib
 from herder.wire.resources import JobSubmission
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 #: Classes remembered by their raw form; cleared when full (they are found again by the parsed form).
 RAW_MAX = 10_000
 PRIORITY_MAX = 1_000_000
+#: Of a job's affinity, and values in each.
+EXPRESSIONS_MAX = 64
 #: In one job.
 GPUS_MAX = 1024
 
@@ -44,6 +48,7 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
         job.disk,
         job.gpu,
         job.gpu_model,
+        tuple(sorted(job.resources.items())) if job.resources else (),
         job.pool,
         job.priority,
         job.runtime,
@@ -55,6 +60,7 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
         job.cpu_limit,
         tuple(sorted(job.selector.items())) if job.selector else (),
         tuple(tuple(sorted(each.items())) for each in job.tolerations) if job.tolerations else (),
+        tuple((each.key, each.operator, *each.values) for each in job.affinity) if job.affinity else (),
     )
     found = core.raw_classes.get(raw)
     if found is not None:
@@ -85,13 +91,14 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
         user=user,
         project=project,
         pool=job.pool,
-        request=_request(job, where),
+        request=_request(core.state.resources, job, where),
         priority=priority,
         runtime=job.runtime,
         timeout_s=job.timeout_s,
         retry=RetryPolicy(retries=job.retries, attempts_max=job.attempts_max),
         selector=tuple(sorted(job.selector.items())),
         tolerations=tuple(_toleration(each, f"{where}tolerations") for each in job.tolerations),
+        affinity=_affinity(job, where) if job.affinity else NO_AFFINITY,
         gpu_share_milli=_gpu_share_milli(job, where),
         gpu_models=_gpu_models(job, where),
         always_run=job.always_run,
@@ -118,7 +125,7 @@ def _priority(core: "Core", given: int | str, path: str) -> int:
     )
 
 
-def _request(job: JobSubmission, where: str) -> Resources:
+def _request(table: Dimensions, job: JobSubmission, where: str) -> Resources:
     amounts = {}
     for field, parse, value in (
         ("cpu", parse_cpu, job.cpu),
@@ -136,7 +143,30 @@ def _request(job: JobSubmission, where: str) -> Resources:
         )
     # A share is one part of a GPU that is split, whatever the number of parts.
     gpu = 1 if 0 < job.gpu < 1 else int(job.gpu)
-    return Resources(amounts["cpu"], amounts["memory"], amounts["disk"], gpu)
+    asked = {each.name: amounts[each.key] for each in BUILT_IN if each.key in amounts}
+    return table.vector({**asked, "gpu": gpu, **_declared(table, job, where)})
+
+
+def _declared(table: Dimensions, job: JobSubmission, where: str) -> dict[str, int]:
+    """What it asks for of the resources that the server declares."""
+    found: dict[str, int] = {}
+    known = {each.name: each for each in table.declared}
+    for name, amount in job.resources.items():
+        path = f"{where}resources.{name[:100]}"
+        if name not in known:
+            names = ", ".join(sorted(known))
+            raise Invalid(
+                f"there is no resource {name[:100]!r}",
+                field=path,
+                hint=f"this server has {names}"
+                if names
+                else "this server declares none: see `resources:` in its herder.yaml",
+            )
+        try:
+            found[name] = known[name].parse(amount)
+        except ValueError as error:
+            raise Invalid(str(error), field=path) from None
+    return found
 
 
 def _gpu_share_milli(job: JobSubmission, where: str) -> int:
@@ -178,6 +208,22 @@ def _toleration(given: dict[str, str], path: str) -> Toleration:
         ) from None
 
 
+def _affinity(job: JobSubmission, where: str) -> Affinity:
+    """One term: all that is given must hold."""
+    if max(len(job.affinity), *(len(each.values) for each in job.affinity)) > EXPRESSIONS_MAX:
+        raise Invalid(f"more than {EXPRESSIONS_MAX} expressions, or values in one", field=f"{where}affinity")
+    term = []
+    for number, given in enumerate(job.affinity):
+        made = Expression(key=given.key, operator=Operator(given.operator), values=tuple(given.values))
+        wrong = fault(made)
+        if wrong is not None:
+            raise Invalid(
+                wrong, field=f"{where}affinity[{number}]", hint="write it as in Kubernetes' node affinity"
+            )
+        term.append(made)
+    return Affinity(required=(tuple(term),))
+
+
 def _between(value: int, low: int, high: int, path: str) -> None:
     if not low <= value <= high:
         raise Invalid(f"{value} is not between {low} and {high}", field=path)
@@ -191,7 +237,8 @@ def _refuse_impossible(core: "Core", job_class: JobClass, where: str) -> None:
         )
         if refused.kind == "too_large":
             short = refused.evidence[0][0].removeprefix("short_")
-            field = {"memory_mib": "memory", "disk_mib": "disk", "gpu": "gpu"}.get(short, "cpu")
+            keys = {each.name: each.key for each in BUILT_IN}
+            field = keys.get(short, f"resources.{short}")
         raise Invalid(refused.text, field=f"{where}{field}", hint=refused.remedy)
 
 
@@ -208,13 +255,25 @@ def _remember(core: "Core", job_class: JobClass) -> ClassId:
             job_class.user,
             job_class.project,
             job_class.pool,
-            msgspec.json.encode(job_class).decode(),
+            encode_class(job_class),
         )
     )
     core.gather(changes)
     return class_id
 
 
-def decode_class(text: str) -> JobClass:
-    """The stored form back."""
-    return msgspec.json.decode(text, type=JobClass)
+def encode_class(job_class: JobClass) -> str:
+    """The stored form."""
+    plain = {**msgspec.to_builtins(job_class), "request": job_class.request.stored()}
+    return msgspec.json.encode(plain).decode()
+
+
+def decode_class(text: str, table: Dimensions = PLAIN) -> JobClass:
+    """The stored form back. Raises KeyError for a resource that the table does not know."""
+
+    def read(kind: type, plain: Any) -> Any:
+        if issubclass(kind, Resources):
+            return table.read(plain)
+        raise NotImplementedError(kind.__name__)
+
+    return msgspec.json.decode(text, type=JobClass, dec_hook=read)

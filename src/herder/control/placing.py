@@ -23,7 +23,8 @@ from herder.engine.attempt import assign
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, UserName, WorkerName
-from herder.model.resources import ZERO, Resources
+from herder.model.resources import ZERO
+from herder.model.vectors import most_of, with_room
 
 #: Times that the same workers are asked again, because a quota was granted to jobs that found no room.
 QUOTA_ROUNDS_MAX = 4
@@ -153,7 +154,7 @@ class Placer:
         (item,) = pending
         request, left = item.job_class.request, item.count
         chosen = []
-        for worker in self.lasting.longest_first(state, _roomy(workers, request), now_ms):
+        for worker in self.lasting.longest_first(state, with_room(workers, request), now_ms):
             if self.waiting.may_use(state, item.class_id, worker):
                 chosen.append(worker)
                 left -= min(worker.free_slots, request.how_many_in(worker.free))
@@ -230,23 +231,12 @@ def _open(workers: Iterable[WorkerLife], waiting: Waiting) -> list[WorkerLife]:
     """Those of them that take work and have room for something."""
     if waiting.least is None:
         return []
-    return [worker for worker in _roomy(workers, waiting.least) if worker.takes_work]
-
-
-def _roomy(workers: Iterable[WorkerLife], request: Resources) -> list[WorkerLife]:
-    """`Resources.fits_in` written out: when a job arrives all workers are looked at."""
-    cpu, memory, disk, gpu = request
-    return [
-        worker
-        for worker in workers
-        if (free := worker.free)[0] >= cpu and free[1] >= memory and free[2] >= disk and free[3] >= gpu
-    ]
+    return [worker for worker in with_room(workers, waiting.least) if worker.takes_work]
 
 
 def _might_fit(pending: list[PendingClass], workers: list[WorkerLife]) -> bool:
     """False when `place` would see at its first look that there is no room for any of them on any of these."""
-    free = [worker.free for worker in workers]
-    most = Resources(*(max(amounts) for amounts in zip(*free, strict=True)))
+    most = most_of([worker.free for worker in workers])
     return any(item.job_class.request.fits_in(most) for item in pending)
 
 

@@ -51,11 +51,12 @@ def observe(
         weights=tuple(sorted((u, w) for u, w in state.weights.items() if w != 1)) if quotas else (),
         aged_ms=aged_ms if quotas else None,
         plan_number=PlanNumber(state.next_plan),
+        declared=state.resources.declared,
         pools=tuple(state.pools[name] for name in sorted(state.pools)),
         workers=tuple(_observed(state, worker, now_ms, guess) for worker in state.workers.values()),
         workers_as_of_ms=now_ms,
-        queued=queued(state),
-        queued_as_of_ms=now_ms,
+        demand=queued(state),
+        demand_as_of_ms=now_ms,
         history=tuple(
             (
                 pool,

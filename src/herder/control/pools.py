@@ -89,7 +89,7 @@ def keep_frozen(core: Core, pool: PoolSpec) -> PoolSpec:
 def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:
     name = plain.get("name") or index
     try:
-        pool = pool_from_plain(plain, where=f"pools[{name}]")
+        pool = pool_from_plain(plain, f"pools[{name}]", core.state.resources)
     except SettingsError as error:
         raise Invalid(str(error), field=f"pools[{name}]", hint="nothing was applied") from None
     if pool.driver not in core.drivers:

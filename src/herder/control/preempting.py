@@ -24,7 +24,6 @@ from herder.engine.state import EngineState, LiveAttempt, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, UserName, WorkerName
 from herder.model.observed import QueuedClass
-from herder.model.resources import Resources
 from herder.model.sharing import NOTHING, Amounts, Reclaim, amounts_of
 
 #: So often is it looked at: often enough beside the seconds that a job waits first.
@@ -150,7 +149,7 @@ def _wishes(state: EngineState, now_ms: int) -> list[_Wish]:
     return found
 
 
-def _reclaims(allowance: Allowance) -> list[_Wish]:
+def _reclaims(allowance: Allowance[QueuedClass]) -> list[_Wish]:
     """One job of each class whose project has lent what it now lacks."""
     projects = allowance.rooms.projects
     found = []
@@ -159,9 +158,7 @@ def _reclaims(allowance: Allowance) -> list[_Wish]:
         if missing is not None:
             cohort = projects[line.project].quota.cohort
             borrowed = {
-                name: Amounts(
-                    *(lent if lack else 0 for lent, lack in zip(each.borrowed, missing, strict=True))
-                )
+                name: each.borrowed.where(missing)
                 for name, each in projects.items()
                 if each.quota.cohort == cohort and name != line.project
             }
@@ -283,7 +280,6 @@ def _keep(state: EngineState, holds: Holds, head: QueuedClass, choice: Choice, n
     if name in holds.by_worker:
         return  # for another job that preempts, whose class goes first anyhow
     worker, request = state.workers[name], head.job_class.request
-    spare = (max(0, have - ask) for have, ask in zip(worker.free, request, strict=True))
     holds.by_worker[name] = Hold(
         class_id=head.class_id,
         worker=name,
@@ -291,7 +287,7 @@ def _keep(state: EngineState, holds: Holds, head: QueuedClass, choice: Choice, n
         made_at_ms=now_ms,
         starts_at_ms=now_ms,
         promised_ms=now_ms,
-        spare=Resources(*spare),
+        spare=worker.free.beyond(request),
         spare_slots=max(0, worker.free_slots - 1),
         preempts=True,
     )

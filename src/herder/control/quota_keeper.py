@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from herder.control.waiting import Waiting
 from herder.decide.quota import Books, allow
-from herder.decide.quota_rooms import how_many, least, open_rooms
+from herder.decide.quota_rooms import open_rooms
 from herder.decide.reservation import Hold
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId
@@ -67,12 +67,10 @@ def may_start(state: EngineState, heads: Iterable[QueuedClass]) -> list[QueuedCl
     """Those of which one job is within the quotas now: for others no place is to be kept."""
     if not state.sharing.has_quotas:
         return list(heads)
-    rooms = open_rooms(state.sharing, state.held)
+    rooms = open_rooms(state.sharing, state.held, state.resources)
     return [
         head
         for head in heads
-        if how_many(
-            amounts_of(head.job_class.request),
-            least(rooms.of_project(head.job_class.project), rooms.of_user(head.job_class.user)),
-        )
+        if (asked := amounts_of(head.job_class.request)).fits_in(rooms.of_project(head.job_class.project))
+        and asked.fits_in(rooms.of_user(head.job_class.user))
     ]

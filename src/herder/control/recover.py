@@ -17,6 +17,7 @@ from herder.control.recover_history import (
     recover_history,
     recover_preemptions,
 )
+from herder.control.recover_resources import known_resources
 from herder.engine import backoff
 from herder.engine.attempt import ENDED_BY_ITSELF, hold
 from herder.engine.job import make_ready
@@ -37,7 +38,7 @@ from herder.model.money import PicoUsd, share_price
 from herder.model.plan import Reason, ReasonKind
 from herder.model.pool import Taint, TaintEffect
 from herder.model.records import TokenRecord, UserRecord
-from herder.model.resources import ZERO, Resources
+from herder.model.resources import PLAIN, ZERO, Dimensions
 from herder.model.worker import WorkerSpec, WorkerState
 from herder.settings import pool_from_plain
 from herder.store import tables as t
@@ -46,9 +47,11 @@ from herder.store import tables as t
 FETCH = 10_000
 
 
-def recover(connection: Connection, now_ms: int) -> tuple[EngineState, Directory, list[int]]:
-    """(state, users and tokens, cancelled batches whose jobs are not all marked yet)."""
-    state = EngineState(answer_base=now_ms)
+def recover(
+    connection: Connection, now_ms: int, declared: Dimensions = PLAIN
+) -> tuple[EngineState, Directory, list[int]]:
+    """(state, users and tokens, cancelled batches whose jobs are not all marked yet). `declared`: in the server's settings."""
+    state = EngineState(answer_base=now_ms, resources=known_resources(connection, declared))
     directory = _directory(connection, state)
     _pools(connection, state)
     _classes(connection, state)
@@ -81,14 +84,16 @@ def _directory(connection: Connection, state: EngineState) -> Directory:
 def _pools(connection: Connection, state: EngineState) -> None:
     for row in connection.execute(select(t.pools).where(t.pools.c.deleted == 0)):
         spec = pool_from_plain(
-            {**json.loads(row.spec), "frozen": bool(row.frozen)}, where=f"stored pool {row.name}"
+            {**json.loads(row.spec), "frozen": bool(row.frozen)},
+            where=f"stored pool {row.name}",
+            resources=state.resources,
         )
         state.pools[spec.name] = spec
 
 
 def _classes(connection: Connection, state: EngineState) -> None:
     for row in connection.execute(select(t.job_classes.c.id, t.job_classes.c.spec)):
-        job_class = decode_class(row.spec)
+        job_class = decode_class(row.spec, state.resources)
         state.classes[ClassId(row.id)] = job_class
         state.class_ids[job_class] = ClassId(row.id)
 
@@ -127,7 +132,7 @@ def _workers(connection: Connection, state: EngineState, directory: Directory, n
         state.ended_cost[pool] = state.ended_cost.get(pool, 0) + cost
     query = select(t.workers).where(t.workers.c.ended_at_ms.is_(None)).order_by(t.workers.c.requested_at_ms)
     for row in connection.execute(query):
-        worker = _worker(row)
+        worker = _worker(row, state.resources)
         if worker.last_seen_at_ms is not None:
             worker.last_seen_at_ms = now_ms  # the silence was ours
         worker.answer_number = state.answer_base
@@ -138,14 +143,14 @@ def _workers(connection: Connection, state: EngineState, directory: Directory, n
             directory.activations[row.activation_hash] = worker.spec.name
 
 
-def _worker(row: Row[Any]) -> WorkerLife:
+def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
     plain = json.loads(row.spec)
     spec = WorkerSpec(
         name=WorkerName(row.name),
         pool=PoolName(row.pool),
         template=row.template,
         driver=row.driver,
-        allocatable=Resources(*plain["allocatable"]),
+        allocatable=resources.read(plain["allocatable"]),
         slots=plain["slots"],
         price_pico_per_hour=PicoUsd(plain["price"]),
         labels=tuple((key, value) for key, value in plain["labels"]),

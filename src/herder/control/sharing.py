@@ -28,7 +28,9 @@ Differences = dict[str, tuple[Any, Any]]
 def wanted(core: Core, given: Mapping[str, Any]) -> SharingSettings:
     """What would be in force with these sections. Raises Invalid that names every fault."""
     try:
-        found = sharing_from_plain({**sharing_to_plain(core.sharing), **given})
+        found = sharing_from_plain(
+            {**sharing_to_plain(core.sharing), **given}, resources=core.state.resources
+        )
     except SettingsError as error:
         raise Invalid(str(error), field="sharing", hint="nothing was applied") from None
     sharing = found.sharing

@@ -88,7 +88,7 @@ class Starts:
             spec = worker.spec
             if not self._may(job_class, spec):
                 continue
-            largest = Resources(*map(max, largest, spec.allocatable))
+            largest = largest.most(spec.allocatable)
             if worker.state.in_flight:
                 coming.append(self._coming(worker))
             if worker.state is not WorkerState.READY or worker.cordoned:

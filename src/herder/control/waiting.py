@@ -100,9 +100,7 @@ class Waiting:
         if number == len(self._like):
             self._like.append(job_class)
             least = self.least
-            self.least = (
-                job_class.request if least is None else Resources(*map(min, least, job_class.request))
-            )
+            self.least = job_class.request if least is None else least.least(job_class.request)
         mine[class_id] = number
         heappush(self._heads, (queue.oldest_ready_at_ms, class_id))
 
@@ -218,7 +216,7 @@ class Waiting:
         most: dict[Kind | None, Resources] = {}
         for worker in workers:
             kind = _kind(state, worker)
-            most[kind] = Resources(*map(max, most.get(kind, ZERO), worker.free))
+            most[kind] = most.get(kind, ZERO).most(worker.free)
         kinds = [(free, kind) for kind, free in most.items()]
         fits: dict[int, bool] = {}
         found: list[ClassId] = []

@@ -18,11 +18,14 @@ from herder.decide.matching import (
     template_labels,
     untolerated,
 )
+from herder.decide.requirements import labels_fulfil, text
+from herder.model.demand import Asks
 from herder.model.ids import PoolName
-from herder.model.job import WHOLE_GPU, JobClass
+from herder.model.job import WHOLE_GPU
 from herder.model.offer import offers_of
 from herder.model.pool import PoolSpec, Template
-from herder.model.resources import Resources, format_cpu, format_mib
+from herder.model.resources import Resources
+from herder.model.vectors import pairs
 
 
 class RefusalKind(StrEnum):
@@ -48,7 +51,7 @@ class Refusal:
         return f"{self.text}; {self.remedy}"
 
 
-def refusal(job_class: JobClass, pools: Mapping[PoolName, PoolSpec]) -> Refusal | None:
+def refusal(job_class: Asks, pools: Mapping[PoolName, PoolSpec]) -> Refusal | None:
     """None when some pool could run the job, be it after making a worker."""
     if job_class.pool != AUTO and job_class.pool not in pools:
         return _unknown_pool(job_class.pool, pools)
@@ -102,7 +105,7 @@ def _no_workers(pools: list[PoolSpec]) -> Refusal:
     )
 
 
-def _kept_out(job_class: JobClass, asked: list[PoolSpec]) -> Refusal:
+def _kept_out(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
     """Every pool that was asked for has the wrong labels or a taint that the job does not tolerate."""
     gpus = _no_such_gpus(job_class, asked)
     if gpus is not None:
@@ -118,16 +121,19 @@ def _kept_out(job_class: JobClass, asked: list[PoolSpec]) -> Refusal:
             remedy=f"add a toleration for it, or ask for pool {pool.name!r} by name",
             evidence=tuple((pool.name, len(taints)) for pool, taints in tainted),
         )
-    wanted = ", ".join(f"{key}={value}" for key, value in job_class.selector)
+    terms = (" and ".join(map(text, term)) for term in job_class.affinity.required)
+    wanted = ", ".join(
+        [*(f"{key}={value}" for key, value in job_class.selector), *filter(None, [" or ".join(terms)])]
+    )
     return Refusal(
         kind=RefusalKind.SELECTOR,
         text=f"no template of {', '.join(pool.name for pool in asked)} has the labels {wanted}",
-        remedy="change the job's selector, or add the labels to the pool or the template",
+        remedy="change the job's selector or affinity, or add the labels to the pool or the template",
         evidence=(("selector", wanted), ("pools", len(asked))),
     )
 
 
-def _no_such_gpus(job_class: JobClass, asked: list[PoolSpec]) -> Refusal | None:
+def _no_such_gpus(job_class: Asks, asked: list[PoolSpec]) -> Refusal | None:
     """None unless it is the GPUs, and not only labels or taints, that keep the job out."""
     templates = [template_labels(pool, template) for pool in asked for template in pool.templates]
     if not job_class.request.gpu or not templates or any(gpus_fit(job_class, labels) for labels in templates):
@@ -159,14 +165,14 @@ def _no_such_gpus(job_class: JobClass, asked: list[PoolSpec]) -> Refusal | None:
     )
 
 
-def _labels_fit(job_class: JobClass, pool: PoolSpec) -> bool:
+def _labels_fit(job_class: Asks, pool: PoolSpec) -> bool:
     sets = [template_labels(pool, offer) for template in pool.templates for offer in offers_of(template)] or [
         pool.labels
     ]
-    return any(set(job_class.selector) <= set(labels) for labels in sets)
+    return any(labels_fulfil(job_class, labels) for labels in sets)
 
 
-def _too_large(job_class: JobClass, pools: list[PoolSpec]) -> Refusal | None:
+def _too_large(job_class: Asks, pools: list[PoolSpec]) -> Refusal | None:
     """None when a template is large enough. Else the one that lacks least, judged by its worst dimension."""
     request = job_class.request
     candidates: list[tuple[float, PoolSpec, Template]] = []
@@ -180,7 +186,7 @@ def _too_large(job_class: JobClass, pools: list[PoolSpec]) -> Refusal | None:
         return _no_workers(pools)
     _, pool, template = min(candidates, key=lambda found: (found[0], found[1].name, found[2].name))
     lacking = request.lacking_in(template.allocatable)
-    shown = ", ".join(_amount(name, amount) for name, amount in lacking.items())
+    shown = ", ".join(request.table.named(name).text(amount) for name, amount in lacking.items())
     return Refusal(
         kind=RefusalKind.TOO_LARGE,
         text=f"the job asks for {request}, more than any worker has: the nearest, template {template.name!r} of pool "
@@ -192,12 +198,4 @@ def _too_large(job_class: JobClass, pools: list[PoolSpec]) -> Refusal | None:
 
 def _excess(request: Resources, have: Resources) -> float:
     """How many times too large, in the worst dimension; something that is not there at all counts as a millionfold."""
-    return max(ask / there if there else 1e6 for ask, there in zip(request, have, strict=True) if ask > there)
-
-
-def _amount(name: str, amount: int) -> str:
-    if name == "cpu_milli":
-        return format_cpu(amount)
-    if name == "gpu":
-        return f"{amount} GPU"
-    return f"{format_mib(amount)} {name.removesuffix('_mib')}"
+    return max(ask / there if there else 1e6 for ask, there in pairs(request, have) if ask > there)

@@ -245,7 +245,7 @@ def _most_free(bins: Iterable[Bin]) -> dict[int, Resources]:
     most: dict[int, Resources] = {}
     for each in bins:
         have = most.get(each.kind)
-        most[each.kind] = each.free if have is None else Resources(*map(max, have, each.free))
+        most[each.kind] = each.free if have is None else have.most(each.free)
     return most
 
 

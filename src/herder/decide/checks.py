@@ -50,7 +50,7 @@ def _unseen(observed: Observed, plan: Plan) -> list[str]:
     found = []
     if plan.number != observed.plan_number:
         found.append(f"plan {plan.number} was made for observation {observed.plan_number}")
-    if plan.actions and None in (observed.workers_as_of_ms, observed.queued_as_of_ms):
+    if plan.actions and None in (observed.workers_as_of_ms, observed.demand_as_of_ms):
         found.append("acts although a section was never observed")
     return found
 

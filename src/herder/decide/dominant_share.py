@@ -6,13 +6,14 @@ it is owed from earlier rounds; the lowest level always goes next, within a user
 unused that somebody could use: who cannot use a turn falls out and the others go on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 
 from herder.decide.fair_share import PARTS, Claim, water_fill
 from herder.model.ids import ClassId, UserName
 from herder.model.resources import ZERO, Resources
+from herder.model.vectors import pairs, total_of
 
 #: The whole fleet, in the integers that shares are counted in.
 WHOLE = 2**40
@@ -61,13 +62,7 @@ class Volume:
 
 def share_of(amount: Resources, total: Resources) -> int:
     """The dominant share, in parts of WHOLE. A resource that the fleet does not have has no share."""
-    cpu, memory, disk, gpu = total
-    return max(
-        amount[0] * WHOLE // cpu if cpu > 0 else 0,
-        amount[1] * WHOLE // memory if memory > 0 else 0,
-        amount[2] * WHOLE // disk if disk > 0 else 0,
-        amount[3] * WHOLE // gpu if gpu > 0 else 0,
-    )
+    return amount.largest_part(total, WHOLE)
 
 
 def grant(contenders: Sequence[Contender], volumes: dict[int, Volume], total: Resources) -> None:
@@ -155,27 +150,20 @@ def _give(contender: Contender, queue: Queue, count: int, volumes: dict[int, Vol
 def _quantum(contenders: Sequence[Contender], volumes: dict[int, Volume], total: Resources) -> int:
     """How far each may rise at one go, for each unit of weight: so little that half of what is free stays for evening
     out. It shrinks with what is free, down to one job at a time, so nobody ends more than about a job ahead."""
-    asked = [0, 0, 0, 0]
+    asked = ZERO
     for contender in contenders:
         for queue in contender.queues[contender.turn : contender.turn + 1]:
-            asked = [max(most, ask) for most, ask in zip(asked, queue.request, strict=True)]
-    free = _sum(volume.free for volume in volumes.values())
+            asked = asked.most(queue.request)
+    free = total_of((volume.free for volume in volumes.values()), ZERO)
     rest = min(
         (
             have * WHOLE // there
-            for have, there, ask in zip(free, total, asked, strict=True)
+            for (have, there), ask in zip(pairs(free, total), asked, strict=False)
             if ask and there > 0
         ),
         default=0,
     )
     return rest // (2 * sum(contender.weight for contender in contenders))
-
-
-def _sum(amounts: Iterable[Resources]) -> Resources:
-    result = ZERO
-    for amount in amounts:
-        result = result.plus(amount)
-    return result
 
 
 def _rank_kinds(contenders: Sequence[Contender]) -> None:

@@ -18,6 +18,7 @@ from herder.model.ids import UserName
 from herder.model.job import JobClass
 from herder.model.observed import QueuedClass
 from herder.model.resources import ZERO, Resources
+from herder.model.vectors import total_of
 
 __all__ = ["LEAST_MS", "Coming", "Ending", "Eta", "Held", "Outlook", "Scene", "expected_start"]
 
@@ -91,7 +92,7 @@ class Outlook:
         places = self._places(request)
         late = {
             dimension: ahead[dimension] - request[dimension] * places
-            for dimension in range(4)
+            for dimension in range(min(len(there), len(ahead), len(request)))
             if there[dimension] > 0 and ahead[dimension] > 0
         }
         short = max(late, key=lambda dimension: late[dimension] / there[dimension], default=None)
@@ -104,8 +105,7 @@ class Outlook:
     def _there(self) -> Resources:
         """What will be there when all that is coming has come."""
         if self._all is None:
-            amounts = [self.scene.total, *(coming.amount for coming in self.scene.coming)]
-            self._all = Resources(*map(sum, zip(*amounts, strict=True)))
+            self._all = total_of((coming.amount for coming in self.scene.coming), self.scene.total)
         return self._all
 
     def _places(self, request: Resources) -> int:
@@ -122,7 +122,7 @@ class Outlook:
         if middle == inf:
             return None
         eta = _with_doubt(low, middle, middle if high == inf else high, self._doubts())
-        largest, order = self.scene.largest[dimension], self._order
+        largest, order = self.scene.largest.at(dimension), self._order
         assert order is not None
         usual = order.all[dimension] / max(1, order.jobs)
         return replace(

@@ -9,12 +9,14 @@ class begins or ends: sorted once, summed once. It looks at classes, never at jo
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from herder.decide.run_times import RunTime
 from herder.model.ids import ClassId, UserName
 from herder.model.job import JobClass
 from herder.model.observed import QueuedClass
 from herder.model.resources import ZERO, Resources
+from herder.model.vectors import pairs
 
 #: What asks for nothing that counts still takes a place in the line: so much of the fleet.
 LEAST_SHARE = 1e-9
@@ -79,7 +81,7 @@ class Order:
         for queued in rivals:
             mine = by_priority.setdefault(queued.job_class.priority, {})
             mine.setdefault(queued.job_class.user, []).append(queued)
-        before: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+        before: tuple[float, ...] = ()
         for priority in sorted(by_priority, reverse=True):
             stretches = self._stretches[priority] = self._levels(by_priority[priority], users)
             line = _line(stretches)
@@ -122,14 +124,14 @@ class Order:
 
 
 def share(amount: Resources, total: Resources) -> float:
-    return max((part / whole for part, whole in zip(amount, total, strict=True) if whole > 0), default=0.0)
+    return max((part / whole for part, whole in pairs(amount, total) if whole > 0), default=0.0)
 
 
 def _plus(one: Sequence[float], other: Sequence[float]) -> tuple[float, ...]:
-    return tuple(a + b for a, b in zip(one, other, strict=True))
+    return tuple(a + b for a, b in zip_longest(one, other, fillvalue=0.0))
 
 
-def _line(stretches: Iterable[_Stretch]) -> _Line:
+def _line(stretches: Sequence[_Stretch]) -> _Line:
     turns: list[tuple[float, tuple[float, ...]]] = []
     for stretch in stretches:
         pace = tuple(part / stretch.each for part in stretch.queued.job_class.request)
@@ -137,7 +139,8 @@ def _line(stretches: Iterable[_Stretch]) -> _Line:
         turns.append((stretch.end, tuple(-part for part in pace)))
     turns.sort()
     line = _Line()
-    given: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    width = max(len(stretch.queued.job_class.request) for stretch in stretches)
+    given: tuple[float, ...] = (0.0,) * width
     pace = given
     at = turns[0][0]
     for level, change in turns:
@@ -148,7 +151,7 @@ def _line(stretches: Iterable[_Stretch]) -> _Line:
             line.pace.append(pace)
             at = level
         pace = line.pace[-1] = _plus(pace, change)
-    line.pace[-1] = (0.0, 0.0, 0.0, 0.0)
+    line.pace[-1] = (0.0,) * width
     return line
 
 

@@ -12,9 +12,9 @@ from herder.decide.admission import Refusal, refusal
 from herder.decide.planner import Thoughts, think
 from herder.decide.scaling.limits import binding_for, may_make
 from herder.decide.scaling.triggers.queued_jobs import Homes
+from herder.model.demand import Asks, DemandGroup
 from herder.model.ids import ClassId, UserName
-from herder.model.job import JobClass
-from herder.model.observed import Observed, QueuedClass
+from herder.model.observed import Observed
 from herder.model.plan import Reason, ReasonKind
 from herder.model.worker import WorkerState
 
@@ -31,14 +31,14 @@ class Standing:
         return self.share / max(1, self.weight)
 
 
-def why_not_feasible(job_class: JobClass, observed: Observed) -> Refusal | None:
+def why_not_feasible(job_class: Asks, observed: Observed) -> Refusal | None:
     """Why such a job could never run, or None."""
     return refusal(job_class, {pool.name: pool for pool in observed.pools})
 
 
 def why_waiting(
     class_id: ClassId,
-    job_class: JobClass,
+    job_class: Asks,
     observed: Observed,
     now_ms: int,
     *,
@@ -68,9 +68,7 @@ def why_waiting(
     )
 
 
-def _not_in_queue(
-    class_id: ClassId, job_class: JobClass, observed: Observed, unseen: tuple[str, ...]
-) -> Reason:
+def _not_in_queue(class_id: ClassId, job_class: Asks, observed: Observed, unseen: tuple[str, ...]) -> Reason:
     refused = why_not_feasible(job_class, observed)
     if refused is not None:
         evidence = refused.evidence or (("class_id", class_id),)
@@ -81,7 +79,7 @@ def _not_in_queue(
     return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=(("queued", 0),))
 
 
-def _nowhere(thoughts: Thoughts, queued: QueuedClass, homes: Homes) -> list[Reason]:
+def _nowhere(thoughts: Thoughts, queued: DemandGroup, homes: Homes) -> list[Reason]:
     """What binds, and after it what binds each other pool that could take the job: raising any one limit would do."""
     if not homes.nowhere:
         return []
@@ -98,7 +96,7 @@ def _nowhere(thoughts: Thoughts, queued: QueuedClass, homes: Homes) -> list[Reas
     return [Reason(kind=binding.kind, text=text, evidence=evidence)]
 
 
-def _place(thoughts: Thoughts, queued: QueuedClass, homes: Homes) -> list[Reason]:
+def _place(thoughts: Thoughts, queued: DemandGroup, homes: Homes) -> list[Reason]:
     """Where those go that have a place."""
     found = []
     if homes.new:
@@ -118,14 +116,14 @@ def _place(thoughts: Thoughts, queued: QueuedClass, homes: Homes) -> list[Reason
     return found
 
 
-def _ahead(thoughts: Thoughts, queued: QueuedClass) -> list[Reason]:
+def _ahead(thoughts: Thoughts, queued: DemandGroup) -> list[Reason]:
     """More urgent jobs of anybody that compete for the same places, and older ones of the same user."""
-    mine = queued.job_class
+    mine = queued.asks
     urgent = older = 0
     for other in _rivals(thoughts, queued):
-        if other.job_class.priority > mine.priority:
+        if other.asks.priority > mine.priority:
             urgent += other.count
-        elif other.job_class.priority == mine.priority and other.job_class.user == mine.user:
+        elif other.asks.priority == mine.priority and other.asks.user == mine.user:
             theirs = (other.oldest_ready_at_ms, other.class_id)
             older += other.count if theirs < (queued.oldest_ready_at_ms, queued.class_id) else 0
     if not urgent and not older:
@@ -136,21 +134,21 @@ def _ahead(thoughts: Thoughts, queued: QueuedClass) -> list[Reason]:
 
 
 def _shared(
-    thoughts: Thoughts, queued: QueuedClass, holding: Mapping[UserName, Standing] | None
+    thoughts: Thoughts, queued: DemandGroup, holding: Mapping[UserName, Standing] | None
 ) -> list[Reason]:
-    mine = queued.job_class
+    mine = queued.asks
     rivals = [
         other
         for other in _rivals(thoughts, queued)
-        if other.job_class.priority == mine.priority and other.job_class.user != mine.user
+        if other.asks.priority == mine.priority and other.asks.user != mine.user
     ]
     if not rivals:
         return []
-    users, jobs = len({other.job_class.user for other in rivals}), sum(other.count for other in rivals)
+    users, jobs = len({other.asks.user for other in rivals}), sum(other.count for other in rivals)
     text = f"free places are shared by weight with {users} other users, who have {jobs} jobs of the same priority waiting"
     evidence: tuple[tuple[str, int | float | str], ...] = (("users", users), ("jobs", jobs))
     if holding:
-        told, more = _standing(mine.user, {other.job_class.user for other in rivals}, holding)
+        told, more = _standing(mine.user, {other.asks.user for other in rivals}, holding)
         text, evidence = f"{text}; {told}", (*evidence, *more)
     return [Reason(kind=ReasonKind.FAIR_SHARE, text=text, evidence=evidence)]
 
@@ -169,18 +167,18 @@ def _standing(
     return text, (("held_share", round(mine.share, 4)), ("weight", mine.weight), ("users_before", before))
 
 
-def _rivals(thoughts: Thoughts, queued: QueuedClass) -> list[QueuedClass]:
+def _rivals(thoughts: Thoughts, queued: DemandGroup) -> list[DemandGroup]:
     """Other classes that may use some of the same places."""
     kinds = thoughts.scene.kinds
-    mine = kinds.allowed(queued.job_class)
+    mine = kinds.allowed(queued.asks)
     return [
         other
         for other in thoughts.scene.queue
-        if other.class_id != queued.class_id and not mine.isdisjoint(kinds.allowed(other.job_class))
+        if other.class_id != queued.class_id and not mine.isdisjoint(kinds.allowed(other.asks))
     ]
 
 
-def _pools(thoughts: Thoughts, queued: QueuedClass) -> list[Reason]:
+def _pools(thoughts: Thoughts, queued: DemandGroup) -> list[Reason]:
     """Each pool that could take it: what it has, and the limit that bounds it next."""
     found = []
     for view in thoughts.scene.fits_in(queued):

@@ -7,8 +7,10 @@ placed and a worker made for a job can take it. Kinds are the places a job class
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
+from herder.decide.requirements import Labels, labels_fulfil
+from herder.model.demand import Asks
 from herder.model.ids import PoolName
-from herder.model.job import WHOLE_GPU, JobClass
+from herder.model.job import WHOLE_GPU
 from herder.model.offer import Offer, offers_of
 from herder.model.pool import PoolSpec, Taint, TaintEffect, Template
 
@@ -18,8 +20,6 @@ AUTO = "auto"
 RESERVED = "herder/"
 GPU_MODEL = f"{RESERVED}gpu-model"
 GPU_PARTS = f"{RESERVED}gpu-parts"
-
-Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,23 +56,23 @@ def kind_of_worker(pool: PoolSpec, labels: Labels, taints: tuple[Taint, ...]) ->
     )
 
 
-def job_may_use(job_class: JobClass, pool: PoolSpec) -> bool:
+def job_may_use(job_class: Asks, pool: PoolSpec) -> bool:
     """Whether any template of the pool would do, leaving size aside."""
     if not pool.templates:
         return may_use_kind(job_class, kind_of_worker(pool, pool.labels, pool.taints))
     return any(job_may_use_template(job_class, pool, template) for template in pool.templates)
 
 
-def job_may_use_template(job_class: JobClass, pool: PoolSpec, template: Template) -> bool:
+def job_may_use_template(job_class: Asks, pool: PoolSpec, template: Template) -> bool:
     """In any zone, spot or not."""
     return any(may_use_kind(job_class, kind_of_template(pool, offer)) for offer in offers_of(template))
 
 
-def may_use_kind(job_class: JobClass, kind: Kind) -> bool:
+def may_use_kind(job_class: Asks, kind: Kind) -> bool:
     named = job_class.pool == kind.pool
     if not named and not (kind.accepts_auto and job_class.pool == AUTO):
         return False
-    if job_class.selector and not set(job_class.selector) <= set(kind.labels):
+    if (job_class.selector or job_class.affinity.required) and not labels_fulfil(job_class, kind.labels):
         return False
     if job_class.request.gpu and not gpus_fit(job_class, kind.labels):
         return False
@@ -80,7 +80,7 @@ def may_use_kind(job_class: JobClass, kind: Kind) -> bool:
     return named or not kind.taints or not untolerated(job_class, kind.taints)
 
 
-def gpus_fit(job_class: JobClass, labels: Labels) -> bool:
+def gpus_fit(job_class: Asks, labels: Labels) -> bool:
     """Whether each GPU counted there is of a model and a size that was asked for. A whole one is never made of parts, and
     a share never takes a whole one: what is split says so. A job of several shares may get them of one device."""
     have = dict(labels)
@@ -92,13 +92,13 @@ def gpus_fit(job_class: JobClass, labels: Labels) -> bool:
     return parts > 1 and job_class.gpu_share_milli * parts <= WHOLE_GPU
 
 
-def asked_of_places(job_class: JobClass) -> Hashable:
+def asked_of_places(job_class: Asks) -> Hashable:
     """All of a class that decides where it may run, but for its size: equal for classes that may use the same kinds."""
     gpus = (job_class.gpu_share_milli, job_class.gpu_models) if job_class.request.gpu else None
-    return job_class.pool, job_class.selector, job_class.tolerations, gpus
+    return job_class.pool, job_class.selector, job_class.affinity.required, job_class.tolerations, gpus
 
 
-def untolerated(job_class: JobClass, taints: Iterable[Taint]) -> tuple[Taint, ...]:
+def untolerated(job_class: Asks, taints: Iterable[Taint]) -> tuple[Taint, ...]:
     """The taints that keep this job away. PreferNoSchedule is a preference and keeps nobody away."""
     return tuple(
         taint
@@ -122,7 +122,7 @@ class Kinds:
             self._allowed.clear()
         return number
 
-    def allowed(self, job_class: JobClass) -> frozenset[int]:
+    def allowed(self, job_class: Asks) -> frozenset[int]:
         """The kinds known so far that this job may use."""
         asked = asked_of_places(job_class)
         found = self._allowed.get(asked)

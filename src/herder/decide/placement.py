@@ -243,7 +243,7 @@ class _Around:
         hold = self._holds.get(worker.name)
         if hold is None:
             return worker
-        spare = Resources(*map(min, worker.free, hold.spare))
+        spare = worker.free.least(hold.spare)
         return replace(worker, free=spare, free_slots=min(worker.free_slots, hold.spare_slots))
 
     def _step(self, workers: list[OpenWorker], waiting: Iterable[PendingClass]) -> None:

@@ -27,7 +27,6 @@ from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.observed import Observed
 from herder.model.plan import Action, CreateWorker, DrainWorker, Plan, Reason
 from herder.model.pool import Consolidation
-from herder.model.resources import ZERO
 
 
 def decide(observed: Observed, now_ms: int) -> Plan:
@@ -211,7 +210,7 @@ def _quiet(view: PoolView, queue: QueueAnswer, settled: Settled, idle: IdleAnswe
         view.spec.consolidation is Consolidation.BREAK_EVEN
         and not view.spec.frozen
         and not idle.drains
-        and queue.taken[name] == ZERO
+        and not any(queue.taken[name])
         and name not in queue.beyond_limits
         and all(wish.pool != name for wish in settled.wishes)
         and (until is None or now_ms >= until)

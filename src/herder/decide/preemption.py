@@ -15,6 +15,7 @@ from herder.model.job import JobClass
 from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
 from herder.model.sharing import NOTHING, Amounts, Preemption, Reclaim, amounts_of
+from herder.model.vectors import pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +144,9 @@ class _Need:
     def helped_by(self, victims: Sequence[Candidate], other: Candidate) -> bool:
         *short, slots = self._lacking(victims)
         quota = self._missing(victims)
-        gives = any(lack and give for lack, give in zip(short, other.request, strict=True)) or slots > 0
+        gives = any(lack and give for lack, give in pairs(short, other.request)) or slots > 0
         amounts = amounts_of(other.request)
-        pays = any(lack and give for lack, give in zip(quota, amounts, strict=True))
+        pays = any(lack and give for lack, give in pairs(quota, amounts))
         return (gives or pays) and self._within_borrowed([*victims, other])
 
     def _lacking(self, victims: Sequence[Candidate]) -> tuple[int, ...]:
@@ -153,14 +154,13 @@ class _Need:
         free = self._worker.free
         for each in victims:
             free = free.plus(each.request)
-        short = (max(0, ask - have) for ask, have in zip(self._request, free, strict=True))
-        return (*short, max(0, 1 - self._worker.free_slots - len(victims)))
+        return (*self._request.beyond(free), max(0, 1 - self._worker.free_slots - len(victims)))
 
     def _missing(self, victims: Sequence[Candidate]) -> Amounts:
         missing = self._claimant.missing
         for each in victims if any(missing) else ():
             missing = missing.minus(amounts_of(each.request))
-        return Amounts(*(max(0, amount) for amount in missing))
+        return missing.not_below_zero()
 
     def _within_borrowed(self, victims: Sequence[Candidate]) -> bool:
         """Before the last one is taken its project still has something that it borrowed."""

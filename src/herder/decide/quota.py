@@ -8,12 +8,16 @@ quotas only: whether there is a worker for a job is for others to say, and nothi
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
 from herder.decide.fair_share import Claim, water_fill
-from herder.decide.quota_rooms import Held, Rooms, how_many, least, open_rooms
+from herder.decide.quota_rooms import Held, Rooms, open_rooms
+from herder.model.demand import DemandGroup
 from herder.model.ids import ClassId, UserName
-from herder.model.observed import QueuedClass
+from herder.model.resources import PLAIN
 from herder.model.sharing import NOTHING, Amounts, Sharing, amounts_of
+
+G = TypeVar("G", bound=DemandGroup)
 
 #: Times that a project's room is shared out anew; each is caused by one kind of amount that is used up.
 ROUNDS_MAX = 6
@@ -37,10 +41,10 @@ class Books:
 
 
 @dataclass(slots=True)
-class Line:
-    """The waiting jobs of one class."""
+class Line(Generic[G]):
+    """The waiting jobs of one class, or the like of another source."""
 
-    queued: QueuedClass
+    queued: G
     amount: Amounts
     """Of one job."""
     left: int
@@ -48,19 +52,19 @@ class Line:
 
     @property
     def user(self) -> UserName:
-        return self.queued.job_class.user
+        return self.queued.asks.user
 
     @property
     def project(self) -> str:
-        return self.queued.job_class.project
+        return self.queued.asks.project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class Allowance(Generic[G]):
     """`lines`: of all classes, with what each may start. `rooms`: what is left when they have. `kept`: classes for which room
     is kept until it is enough; they are to be the `firsts` of the next call."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[Line[G], ...]
     rooms: Rooms
     kept: tuple[ClassId, ...] = ()
 
@@ -75,10 +79,10 @@ class Allowance:
         return any(line.left and shut.to(line) for line in self.lines)
 
     @property
-    def held_back(self) -> tuple[Line, ...]:
+    def held_back(self) -> tuple[Line[G], ...]:
         return tuple(line for line in self.lines if line.left)
 
-    def capped(self) -> list[QueuedClass]:
+    def capped(self) -> list[G]:
         """What may start now."""
         return [
             line.queued if not line.left else replace(line.queued, count=line.granted)
@@ -87,14 +91,13 @@ class Allowance:
         ]
 
 
-def allow(waiting: Iterable[QueuedClass], books: Books) -> Allowance:
+def allow(waiting: Iterable[G], books: Books) -> Allowance[G]:
     lines = [
-        Line(queued, amounts_of(queued.job_class.request), queued.count)
-        for queued in waiting
-        if queued.count > 0
+        Line(queued, amounts_of(queued.asks.request), queued.count) for queued in waiting if queued.count > 0
     ]
-    rooms = open_rooms(books.sharing, books.held)
-    by_project: dict[str, list[Line]] = {}
+    table = max((line.amount.table for line in lines), key=lambda each: len(each.declared), default=PLAIN)
+    rooms = open_rooms(books.sharing, books.held, table)
+    by_project: dict[str, list[Line[Any]]] = {}
     aged_ms = -1 if books.aged_ms is None else books.aged_ms
     shut = _Shut(rooms)
     bound = [
@@ -120,18 +123,17 @@ class _Shut:
         self._rooms = rooms
         self._projects: dict[str, Amounts] = {}
 
-    def to(self, line: Line) -> bool:
+    def to(self, line: Line[Any]) -> bool:
         """Whether not one job of the line may start."""
-        cpu, memory, gpu, jobs = line.amount
         project = self._projects.get(line.project)
         if project is None:
             project = self._projects[line.project] = self._rooms.of_project(line.project)
-        if cpu > project[0] or memory > project[1] or gpu > project[2] or jobs > project[3]:
+        if not line.amount.fits_in(project):
             return True
-        return line.user in self._rooms.users and not how_many(line.amount, self._rooms.of_user(line.user))
+        return line.user in self._rooms.users and not line.amount.fits_in(self._rooms.of_user(line.user))
 
 
-def _is_bound(line: Line, rooms: Rooms) -> bool:
+def _is_bound(line: Line[Any], rooms: Rooms) -> bool:
     """Whether any quota is about it; else all of it may start."""
     if line.project in rooms.projects or line.user in rooms.users:
         return True
@@ -142,11 +144,12 @@ def _is_bound(line: Line, rooms: Rooms) -> bool:
 class _HandOut:
     """One call of `allow`: the rooms shrink as lines are granted jobs."""
 
-    def __init__(self, rooms: Rooms, books: Books, by_project: dict[str, list[Line]]) -> None:
+    def __init__(self, rooms: Rooms, books: Books, by_project: dict[str, list[Line[Any]]]) -> None:
         self._rooms = rooms
         self._books = books
         self._lines = by_project
-        self._kept: list[Line] = []
+        self._nothing = rooms.everything.filled(0)
+        self._kept: list[Line[Any]] = []
         self._held = dict(books.held)
         """With what was granted in this call."""
 
@@ -156,7 +159,7 @@ class _HandOut:
         for line in (line for lines in self._lines.values() for line in lines):
             wanted = min(line.left, self._books.firsts.get(line.queued.class_id, 0))
             if wanted:
-                self._take(line, min(wanted, how_many(line.amount, self._room(line))))
+                self._take(line, min(wanted, line.amount.how_many_in(self._room(line))))
 
     def keep_aged(self) -> None:
         """For the oldest of each project that does not fit now but can one day."""
@@ -165,9 +168,9 @@ class _HandOut:
             for line in lines:
                 if line.queued.oldest_ready_at_ms > (aged_ms or 0):
                     break
-                if line.left and not how_many(line.amount, self._room(line)):
+                if line.left and not line.amount.how_many_in(self._room(line)):
                     ceiling = self._rooms.ceiling_of(line.project, line.user)
-                    if how_many(line.amount, ceiling):
+                    if line.amount.fits_in(ceiling):
                         self._rooms.take(line.project, line.user, line.amount)
                         self._kept.append(line)
                         break
@@ -193,13 +196,13 @@ class _HandOut:
             cohort = self._rooms.projects[name].quota.cohort
             sizes[cohort] = sizes.get(cohort, 0) + 1
         parts = {
-            cohort: Amounts(*(max(0, lent) // size for lent in self._rooms.pools[cohort]))
+            cohort: self._rooms.pools[cohort].not_below_zero().scaled_down(size)
             for cohort, size in sizes.items()
         }
         for name in wanting:
             if sizes[self._rooms.projects[name].quota.cohort] > 1:
                 part = parts[self._rooms.projects[name].quota.cohort].plus(self._rooms.nominal_of(name))
-                self._fill(self._lines[name], least(part, self._rooms.of_project(name)))
+                self._fill(self._lines[name], part.least(self._rooms.of_project(name)))
         for name in wanting:
             self._fill(self._lines[name], self._rooms.of_project(name))
 
@@ -210,29 +213,31 @@ class _HandOut:
             project = self._rooms.projects.get(name)
             if project is None:
                 return 0, name
-            pairs = zip(project.held, project.quota.nominal, strict=True)
-            return max((has * 2**20 // max(1, own) for has, own in pairs if own is not None), default=0), name
+            levels = zip(project.held, project.limits, strict=True)
+            return max(
+                (has * 2**20 // max(1, own) for has, own in levels if own is not None), default=0
+            ), name
 
         return sorted(names, key=level)
 
-    def _room(self, line: Line) -> Amounts:
-        return least(self._rooms.of_project(line.project), self._rooms.of_user(line.user))
+    def _room(self, line: Line[Any]) -> Amounts:
+        return self._rooms.of_project(line.project).least(self._rooms.of_user(line.user))
 
-    def _take(self, line: Line, count: int) -> Amounts:
+    def _take(self, line: Line[Any], count: int) -> Amounts:
         taken = line.amount.times(count)
         line.left -= count
         line.granted += count
         whose = (line.user, line.project)
-        self._held[whose] = self._held.get(whose, NOTHING).plus(taken)
+        self._held[whose] = self._held.get(whose, self._nothing).plus(taken)
         self._rooms.take(line.project, line.user, taken)
         return taken
 
-    def _fill(self, lines: Sequence[Line], room: Amounts) -> None:
+    def _fill(self, lines: Sequence[Line[Any]], room: Amounts) -> None:
         """Give these lines, all of one project, what fits into the room, the most urgent first."""
         if room.jobs <= 0:
             return
-        for priority in sorted({line.queued.job_class.priority for line in lines if line.left}, reverse=True):
-            mine = [line for line in lines if line.queued.job_class.priority == priority]
+        for priority in sorted({line.queued.asks.priority for line in lines if line.left}, reverse=True):
+            mine = [line for line in lines if line.queued.asks.priority == priority]
             for _ in range(ROUNDS_MAX):
                 open_now = [line for line in mine if self._fits(line, room)]
                 if not open_now:
@@ -247,28 +252,31 @@ class _HandOut:
                     break
                 room = left
 
-    def _fits(self, line: Line, room: Amounts) -> int:
+    def _fits(self, line: Line[Any], room: Amounts) -> int:
         if not line.left or line.queued.class_id in self._books.unfit:
             return 0
-        return min(line.left, how_many(line.amount, least(room, self._rooms.of_user(line.user))))
+        fits = min(line.left, line.amount.how_many_in(room))
+        if line.user in self._rooms.users:
+            return min(fits, line.amount.how_many_in(self._rooms.of_user(line.user)))
+        return fits
 
-    def _all(self, lines: Sequence[Line], room: Amounts) -> Amounts | None:
+    def _all(self, lines: Sequence[Line[Any]], room: Amounts) -> Amounts | None:
         """Everything they want, if it fits; answers what is left of the room."""
         asked: dict[UserName, Amounts] = {}
         for line in lines:
-            asked[line.user] = asked.get(line.user, NOTHING).plus(line.amount.times(line.left))
-        total = NOTHING
+            asked[line.user] = asked.get(line.user, self._nothing).plus(line.amount.times(line.left))
+        total = self._nothing
         for user, amounts in asked.items():
             total = total.plus(amounts)
-            if min(self._rooms.of_user(user).minus(amounts)) < 0:
+            if not amounts.fits_in(self._rooms.of_user(user)):
                 return None
-        if min(room.minus(total)) < 0:
+        if not total.fits_in(room):
             return None
         for line in lines:
             self._take(line, line.left)
         return room.minus(total)
 
-    def _share(self, lines: Sequence[Line], room: Amounts) -> Amounts:
+    def _share(self, lines: Sequence[Line[Any]], room: Amounts) -> Amounts:
         """By weight, in the amount that is scarcest; whole jobs only."""
         scarce = _scarcest(lines, room)
         wanted: dict[UserName, int] = {}
@@ -279,7 +287,7 @@ class _HandOut:
             Claim(
                 user=user,
                 weight=max(1, self._books.weights.get(user, 1)),
-                used=self._held.get((user, project), NOTHING)[scarce],
+                used=self._held.get((user, project), self._nothing)[scarce],
                 wanted=min(amount, self._rooms.of_user(user)[scarce]),
             )
             for user, amount in sorted(wanted.items())
@@ -296,9 +304,9 @@ class _HandOut:
                 room = room.minus(self._take(line, count))
         return room
 
-    def _in_turn(self, lines: Sequence[Line], room: Amounts) -> Amounts:
+    def _in_turn(self, lines: Sequence[Line[Any]], room: Amounts) -> Amounts:
         """One job each, who holds least first, then who had a turn longest ago."""
-        by_user: dict[UserName, list[Line]] = {}
+        by_user: dict[UserName, list[Line[Any]]] = {}
         for line in lines:
             by_user.setdefault(line.user, []).append(line)
         scarce = _scarcest(lines, room)
@@ -306,7 +314,7 @@ class _HandOut:
 
         def rank(user: UserName) -> tuple[int, int, UserName]:
             weight = max(1, self._books.weights.get(user, 1))
-            held = self._held.get((user, project), NOTHING)[scarce]
+            held = self._held.get((user, project), self._nothing)[scarce]
             return held * 2**20 // weight, self._books.turns.get(user, -1), user
 
         order = sorted(by_user, key=rank)
@@ -321,9 +329,9 @@ class _HandOut:
         return room
 
 
-def _scarcest(lines: Sequence[Line], room: Amounts) -> int:
+def _scarcest(lines: Sequence[Line[Any]], room: Amounts) -> int:
     """The amount of which most is asked for against what is there."""
-    asked = NOTHING
+    asked = room.filled(0)
     for line in lines:
         asked = asked.plus(line.amount.times(line.left))
     return max(range(len(room)), key=lambda number: (asked[number] * 2**20 // max(1, room[number]), -number))

@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from herder.model.ids import UserName
-from herder.model.sharing import NOTHING, Amounts, ProjectQuota, Sharing
+from herder.model.resources import PLAIN, Dimensions
+from herder.model.sharing import (
+    NOTHING,
+    Amounts,
+    Limits,
+    ProjectQuota,
+    Sharing,
+    amounts_from,
+    limits_from,
+)
 
 #: Where there is no limit. More than any fleet has, and far within 64 bits when added up.
 UNLIMITED = 2**60
@@ -20,6 +29,8 @@ Held = Mapping[tuple[UserName, str], Amounts]
 @dataclass(slots=True, kw_only=True)
 class Project:
     quota: ProjectQuota
+    limits: Limits
+    """Its nominal quota, by all places of the table."""
     nominal: Amounts
     most: Amounts
     """Nominal and what may be borrowed at the utmost."""
@@ -29,23 +40,33 @@ class Project:
 
     @property
     def borrowed(self) -> Amounts:
-        return Amounts(*(max(0, has - own) for has, own in zip(self.held, self.nominal, strict=True)))
+        return self.held.beyond(self.nominal)
 
 
-def _project(quota: ProjectQuota) -> Project:
-    nominal, borrow = _filled(quota.nominal), _filled(quota.borrowing_limit)
+def _project(quota: ProjectQuota, table: Dimensions) -> Project:
+    own_limits, lend = limits_from(table, quota.nominal), limits_from(table, quota.lending_limit)
+    nominal = own_limits.amounts(UNLIMITED)
     kept = (
         UNLIMITED if own is None else 0 if most is None else own - most
-        for own, most in zip(quota.nominal, quota.lending_limit, strict=True)
+        for own, most in zip(own_limits, lend, strict=True)
     )
-    most = (min(UNLIMITED, own + more) for own, more in zip(nominal, borrow, strict=True))
-    return Project(quota=quota, nominal=nominal, most=Amounts(*most), kept=Amounts(*kept))
+    most = nominal.plus(limits_from(table, quota.borrowing_limit).amounts(UNLIMITED))
+    return Project(
+        quota=quota,
+        limits=own_limits,
+        nominal=nominal,
+        most=most.least(nominal.filled(UNLIMITED)),
+        kept=amounts_from(table, kept),
+        held=amounts_from(table, NOTHING),
+    )
 
 
 @dataclass(slots=True)
 class Rooms:
     """`pools`: by cohort, what is lent and not used; below zero after a quota was lowered."""
 
+    everything: Amounts
+    """Where there is no limit at all."""
     projects: dict[str, Project] = field(default_factory=dict)
     users: dict[UserName, Amounts] = field(default_factory=dict)
     """The quota of each user that has one."""
@@ -55,42 +76,44 @@ class Rooms:
 
     def of_user(self, user: UserName) -> Amounts:
         limit = self.users.get(user)
-        return _EVERYTHING if limit is None else _left(limit, self.user_held[user])
+        return self.everything if limit is None else _left(limit, self.user_held[user])
 
     def of_project(self, name: str) -> Amounts:
         """With all that it can borrow now."""
         project = self.projects.get(name)
         if project is None:
-            return _EVERYTHING
+            return self.everything
         pool = self.pools[project.quota.cohort]
-        return Amounts(
-            *(
+        return self.everything.like(
+            [
                 UNLIMITED if own is None else max(0, min(most - has, max(0, kept - has) + max(0, lent)))
                 for own, most, has, kept, lent in zip(
-                    project.quota.nominal, project.most, project.held, project.kept, pool, strict=True
+                    project.limits, project.most, project.held, project.kept, pool, strict=True
                 )
-            )
+            ]
         )
 
     def nominal_of(self, name: str) -> Amounts:
         """Without borrowing."""
         project = self.projects.get(name)
         if project is None:
-            return _EVERYTHING
-        return least(self.of_project(name), _left(project.nominal, project.held))
+            return self.everything
+        return self.of_project(name).least(_left(project.nominal, project.held))
 
     def ceiling_of(self, name: str, user: UserName) -> Amounts:
         """What could be had if nobody held anything."""
-        limit = self.users.get(user, _EVERYTHING)
+        limit = self.users.get(user, self.everything)
         project = self.projects.get(name)
         if project is None:
             return limit
         lent = self.lendable[project.quota.cohort]
-        reach = [
-            UNLIMITED if own is None else kept + all_lent
-            for own, kept, all_lent in zip(project.quota.nominal, project.kept, lent, strict=True)
-        ]
-        return least(limit, least(project.most, Amounts(*reach)))
+        reach = self.everything.like(
+            [
+                UNLIMITED if own is None else kept + all_lent
+                for own, kept, all_lent in zip(project.limits, project.kept, lent, strict=True)
+            ]
+        )
+        return limit.least(project.most.least(reach))
 
     def take(self, name: str, user: UserName, amounts: Amounts) -> None:
         if user in self.users:
@@ -101,63 +124,37 @@ class Rooms:
             project.held = after = before.plus(amounts)
             cohort, kept = project.quota.cohort, project.kept
             # All above what it never lends comes from the pool.
-            self.pools[cohort] = Amounts(
-                *(
-                    lent + max(0, was - own) - max(0, has - own)
-                    for lent, was, has, own in zip(self.pools[cohort], before, after, kept, strict=True)
-                )
-            )
+            self.pools[cohort] = self.pools[cohort].plus(before.beyond(kept)).minus(after.beyond(kept))
 
 
-def open_rooms(sharing: Sharing, held: Held) -> Rooms:
-    """What live attempts leave of the quotas."""
+def open_rooms(sharing: Sharing, held: Held, table: Dimensions = PLAIN) -> Rooms:
+    """What live attempts leave of the quotas. `table`: of the jobs that wait, if they may ask for more than quotas and what runs."""
+    limits: list[Limits] = [each.limits for each in sharing.users]
+    for each in sharing.projects:
+        limits += each.nominal, each.borrowing_limit, each.lending_limit
+    tables = (*(amounts.table for amounts in held.values()), *(limit.table for limit in limits))
+    table = max((table, *tables), key=lambda each: len(each.declared))
+    nothing = amounts_from(table, NOTHING)
     rooms = Rooms(
-        projects={each.name: _project(each) for each in sharing.projects},
-        users={each.user: _filled(each.limits) for each in sharing.users},
+        everything=nothing.filled(UNLIMITED),
+        projects={each.name: _project(each, table) for each in sharing.projects},
+        users={each.user: limits_from(table, each.limits).amounts(UNLIMITED) for each in sharing.users},
     )
-    rooms.user_held = dict.fromkeys(rooms.users, NOTHING)
+    rooms.user_held = dict.fromkeys(rooms.users, nothing)
     for project in rooms.projects.values():
         quota = project.quota
-        lend = [
-            0 if own is None else own - kept for own, kept in zip(quota.nominal, project.kept, strict=True)
-        ]
-        rooms.lendable[quota.cohort] = rooms.lendable.get(quota.cohort, NOTHING).plus(Amounts(*lend))
+        lend = project.nominal.minus(project.kept)
+        rooms.lendable[quota.cohort] = rooms.lendable.get(quota.cohort, nothing).plus(lend)
     rooms.pools = dict(rooms.lendable)
     for (user, name), amounts in held.items():
         rooms.take(name, user, amounts)
     return rooms
 
 
-def how_many(amount: Amounts, room: Amounts) -> int:
-    """How many jobs of this amount the room holds; every job counts as one, so it is never without limit."""
-    cpu, memory, gpu, jobs = amount
-    count = room[3] // jobs
-    if cpu:
-        count = min(count, room[0] // cpu)
-    if memory:
-        count = min(count, room[1] // memory)
-    if gpu:
-        count = min(count, room[2] // gpu)
-    return max(0, count)
-
-
-def least(one: Amounts, other: Amounts) -> Amounts:
-    if other is _EVERYTHING:
-        return one
-    return Amounts(*map(min, one, other))
-
-
-_EVERYTHING = Amounts(UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED)
-
-
-def _filled(limits: tuple[int | None, ...]) -> Amounts:
-    return Amounts(*(UNLIMITED if limit is None else limit for limit in limits))
-
-
 def _left(limit: Amounts, held: Amounts) -> Amounts:
-    return Amounts(
-        *(
+    return limit.like(
+        [
             UNLIMITED if most >= UNLIMITED else max(0, most - has)
             for most, has in zip(limit, held, strict=True)
-        )
+        ]
     )

@@ -12,8 +12,9 @@ from herder.decide.scaling.scale_down import IdleAnswer, expired_count
 from herder.decide.scaling.scene import PoolView, Scene
 from herder.decide.scaling.triggers.queued_jobs import Homes, QueueAnswer
 from herder.decide.scaling.wish import Ask
+from herder.model.demand import DemandGroup
 from herder.model.ids import PlanNumber, PoolName
-from herder.model.observed import Observed, QueuedClass
+from herder.model.observed import Observed
 from herder.model.plan import (
     Action,
     CreateWorker,
@@ -27,7 +28,7 @@ from herder.model.plan import (
 
 
 def unseen_sections(observed: Observed) -> tuple[str, ...]:
-    sections = (("workers", observed.workers_as_of_ms), ("queued jobs", observed.queued_as_of_ms))
+    sections = (("workers", observed.workers_as_of_ms), ("queued jobs", observed.demand_as_of_ms))
     return tuple(name for name, as_of_ms in sections if as_of_ms is None)
 
 
@@ -116,14 +117,14 @@ def unplaced(scene: Scene, rooms: Mapping[PoolName, Room], queue: QueueAnswer) -
     return tuple(result)
 
 
-def binding_reason(scene: Scene, rooms: Mapping[PoolName, Room], queued: QueuedClass, homes: Homes) -> Reason:
+def binding_reason(scene: Scene, rooms: Mapping[PoolName, Room], queued: DemandGroup, homes: Homes) -> Reason:
     """Why jobs of this class have no place: the limit of the pool that would take them, or that nothing fits them."""
     if homes.held_by is not None:
         return _binding(scene, rooms[homes.held_by], scene.pool(homes.held_by), queued)
-    request = queued.job_class.request
-    refused = refusal(queued.job_class, {view.spec.name: view.spec for view in scene.pools})
+    request = queued.asks.request
+    refused = refusal(queued.asks, {view.spec.name: view.spec for view in scene.pools})
     text = str(refused) if refused else f"no template that the job may use has room for {request}"
-    evidence = refused.evidence if refused else tuple(zip(request._fields, request, strict=True))
+    evidence = refused.evidence if refused else tuple(request.amounts().items())
     return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=evidence)
 
 
@@ -136,7 +137,7 @@ def _jobs_by_pool(scene: Scene) -> dict[PoolName, int]:
     return jobs
 
 
-def _binding(scene: Scene, room: Room, view: PoolView, queued: QueuedClass) -> Reason:
+def _binding(scene: Scene, room: Room, view: PoolView, queued: DemandGroup) -> Reason:
     """The limit of the pool, or that of the templates that would fit."""
     return binding_for(room, scene.templates_for(queued, view))
 

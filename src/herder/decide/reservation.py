@@ -98,18 +98,18 @@ def renew(hold: Hold, busy: BusyWorker, now_ms: int) -> Hold:
         return replace(
             hold,
             starts_at_ms=now_ms if starts is None else starts,
-            spare=_at_least_zero(free.minus(hold.request)),
+            spare=free.beyond(hold.request),
             spare_slots=max(0, slots - 1),
         )
     then, then_slots = free, slots
     for at_ms, amount in busy.endings:
         if at_ms <= starts:
             then, then_slots = then.plus(amount), then_slots + 1
-    beside = _at_least_zero(then.minus(hold.request))
+    beside = then.beyond(hold.request)
     return replace(
         hold,
         starts_at_ms=starts,
-        spare=Resources(*map(min, beside, free)),
+        spare=beside.least(free),
         spare_slots=max(0, min(slots, then_slots - 1)),
     )
 
@@ -124,7 +124,3 @@ def _starts_at(request: Resources, busy: BusyWorker, now_ms: int) -> int | None:
         if slots > 0 and request.fits_in(free):
             return max(now_ms, at_ms)
     return None
-
-
-def _at_least_zero(amount: Resources) -> Resources:
-    return Resources(*(max(0, part) for part in amount))

@@ -24,7 +24,7 @@ from herder.model.job import (
 from herder.model.money import cost_of, share_price
 from herder.model.records import AttemptRecord, JobStatus
 from herder.model.resources import ZERO
-from herder.model.sharing import NOTHING, Amounts
+from herder.model.sharing import NOTHING, amounts_of
 from herder.model.worker import WorkerState
 
 #: Causes of failure after which the run time says something about the next try.
@@ -125,11 +125,10 @@ def _give(
 
 def hold(state: EngineState, job_class: JobClass, count: int) -> None:
     """Count live attempts against quotas; a negative count gives back."""
-    key, (cpu, memory, _, gpu) = (job_class.user, job_class.project), job_class.request
-    had = state.held.get(key, NOTHING)
-    jobs = had[3] + count
-    if jobs:
-        state.held[key] = Amounts(had[0] + cpu * count, had[1] + memory * count, had[2] + gpu * count, jobs)
+    key = job_class.user, job_class.project
+    held = state.held.get(key, NOTHING).plus(amounts_of(job_class.request, count))
+    if held.jobs:
+        state.held[key] = held
     else:
         del state.held[key]
 

@@ -91,7 +91,7 @@ def _plain_spec(worker: WorkerLife) -> dict[str, object]:
     sold = {"zone": spec.zone, "spot": spec.spot} if spec.zone or spec.spot else {}
     return {
         **sold,
-        "allocatable": list(spec.allocatable),
+        "allocatable": spec.allocatable.stored(),
         "slots": spec.slots,
         "price": spec.price_pico_per_hour,
         "labels": [list(pair) for pair in spec.labels],

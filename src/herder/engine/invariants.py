@@ -22,7 +22,7 @@ def _workers(state: EngineState) -> Iterator[str]:
         used = ZERO
         for attempt in worker.live.values():
             used = used.plus(state.classes[attempt.class_id].request)
-        if used.plus(worker.free) != worker.spec.allocatable:
+        if any(used.plus(worker.free).minus(worker.spec.allocatable)):
             yield f"worker {name}: used {used} and free {worker.free} are not its {worker.spec.allocatable}"
         if min(worker.free) < 0 or worker.free_slots < 0:
             yield f"worker {name} is oversubscribed: free {worker.free}, {worker.free_slots} slots"
@@ -84,7 +84,7 @@ def _users(state: EngineState) -> Iterator[str]:
         job_class = state.classes[attempt.class_id]
         in_use[job_class.user] = in_use.get(job_class.user, ZERO).plus(job_class.request)
     for user, used in in_use.items():
-        if state.in_use.get(user, ZERO) != used:
+        if any(state.in_use.get(user, ZERO).minus(used)):
             yield f"user {user}: {state.in_use.get(user, ZERO)} counted in use, {used} in fact"
     held: dict[tuple[str, str], Amounts] = {}
     for attempt in state.live.values():

@@ -17,7 +17,7 @@ from herder.model.offer import OfferKey, OfferMemory
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured, WorkerUse
-from herder.model.resources import ZERO, Resources
+from herder.model.resources import PLAIN, ZERO, Dimensions, Resources
 from herder.model.sharing import NO_SHARING, Amounts, Sharing
 from herder.model.stock import Rises
 from herder.model.worker import WorkerSpec, WorkerState
@@ -160,8 +160,6 @@ class WorkerLife:
     """Only this job runs here, or is to when the others have ended."""
     use: WorkerUse | None = None
     """What it said last that it really uses. In memory only: a sample is worth nothing after half a minute."""
-    troubles: tuple[str, ...] = ()
-    """What keeps it from starting attempts, as it said last; empty when it is well. In memory only: it is said in every exchange."""
     seen: tuple[object, ObservedWorker] | None = field(default=None, compare=False, repr=False)
     """How it was last shown to the planner, and what it looked like then: most have not changed from plan to plan."""
 
@@ -218,6 +216,8 @@ ENDED_RUNS_MAX = 10_000
 
 @dataclass(slots=True)
 class EngineState:
+    resources: Dimensions = PLAIN
+    """Which resources there are: fixed when the server starts."""
     pools: dict[PoolName, PoolSpec] = field(default_factory=dict)
     weights: dict[UserName, int] = field(default_factory=dict)
     sharing: Sharing = NO_SHARING

@@ -7,6 +7,7 @@ algorithm, so queues, counts and plans work on classes; a queued job is then onl
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from herder.model.demand import NO_AFFINITY, Affinity
 from herder.model.ids import UserName
 from herder.model.pool import CpuLimit, Toleration
 from herder.model.resources import Resources
@@ -102,6 +103,8 @@ class JobClass:
     retry: RetryPolicy = RetryPolicy()
     selector: tuple[tuple[str, str], ...] = ()
     tolerations: tuple[Toleration, ...] = ()
+    affinity: Affinity = NO_AFFINITY
+    """What labels of a worker must be, beyond the selector."""
     gpu_share_milli: int = WHOLE_GPU
     """What each of the GPUs asked for must be at least, in thousandths of a device. Below 1000: a part of one that is shared."""
     gpu_models: tuple[str, ...] = ()

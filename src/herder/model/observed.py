@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from herder.model.ids import ClassId, PlanNumber, PoolName, UserName, WorkerName
+from herder.model.demand import DemandGroup
+from herder.model.ids import PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
 from herder.model.metric import MetricReading
 from herder.model.offer import OfferMemory
 from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured, WorkerUse
-from herder.model.resources import Resources
+from herder.model.resources import Dimension, Resources
 from herder.model.schedule import Window
 from herder.model.sharing import NO_SHARING, Amounts, Sharing
 from herder.model.stock import Rises
@@ -59,13 +60,14 @@ class ObservedWorker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedClass:
+class QueuedClass(DemandGroup):
     """Jobs of one class that are ready and have no attempt."""
 
-    class_id: ClassId
     job_class: JobClass
-    count: int
-    oldest_ready_at_ms: int
+
+    @property
+    def asks(self) -> JobClass:
+        return self.job_class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +91,13 @@ class Observed:
     """`*_as_of_ms`: when that section was last known to be true; None = never seen, and then nothing is decided on it."""
 
     plan_number: PlanNumber
+    declared: tuple[Dimension, ...] = ()
+    """What the server declares: its vectors have a place for each of these."""
     pools: tuple[PoolSpec, ...]
     workers: tuple[ObservedWorker, ...]
     workers_as_of_ms: int | None
-    queued: tuple[QueuedClass, ...]
-    queued_as_of_ms: int | None
+    demand: tuple[DemandGroup, ...]
+    demand_as_of_ms: int | None
     history: tuple[tuple[PoolName, PoolHistory], ...] = ()
     offers: tuple[OfferMemory, ...] = ()
     windows: tuple[tuple[PoolName, tuple[Window, ...]], ...] = ()

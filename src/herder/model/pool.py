@@ -107,7 +107,7 @@ class Headroom:
 
     @property
     def wanted(self) -> bool:
-        return self.workers > 0 or self.free != ZERO
+        return self.workers > 0 or any(self.free)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

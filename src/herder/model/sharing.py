@@ -1,54 +1,147 @@
 """How a fleet is shared: priority classes, quotas of projects and users, and when work may be preempted.
 
 What people want, as they wrote it down, beside pools. Read by `decide/quota.py`, `decide/preemption.py` and whoever shows it.
-Amounts are integers in the units of `Resources`; a limit of None means that there is none.
+`Amounts` are derived from the table of `resources`: what of it quotas count, and live attempts. A limit of None means that there is none.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from functools import lru_cache
+from operator import itemgetter
+from typing import ClassVar
 
 from herder.model.ids import UserName
-from herder.model.resources import Resources
+from herder.model.resources import BUILT_IN, PLAIN, Dimension, Dimensions, Resources
+from herder.model.vectors import Vector, Wide, new_vector
+
+_OF_BUILT_IN = tuple(place for place, each in enumerate(BUILT_IN) if each.quota)
+#: Names of the places: the built-in resources that quotas count, live attempts, and what the server declares beyond.
+JOBS = "jobs"
+AMOUNTS = (*(BUILT_IN[place].name for place in _OF_BUILT_IN), JOBS)
 
 
-class Amounts(NamedTuple):
-    """What quotas count: thousandths of a core, MiB of memory, whole GPUs, and live attempts."""
+def counted(table: Dimensions) -> tuple[Dimension, ...]:
+    """The declared resources that quotas count, in the order of their places after `AMOUNTS`."""
+    return tuple(each for each in table.declared if each.quota)
 
-    cpu_milli: int = 0
-    memory_mib: int = 0
-    gpu: int = 0
-    jobs: int = 0
 
-    def plus(self, other: "Amounts") -> "Amounts":
-        return Amounts(self[0] + other[0], self[1] + other[1], self[2] + other[2], self[3] + other[3])
+def amount_names(table: Dimensions) -> tuple[str, ...]:
+    return (*AMOUNTS, *(each.name for each in counted(table)))
 
-    def minus(self, other: "Amounts") -> "Amounts":
-        return Amounts(self[0] - other[0], self[1] - other[1], self[2] - other[2], self[3] - other[3])
 
-    def times(self, count: int) -> "Amounts":
-        return Amounts(self[0] * count, self[1] * count, self[2] * count, self[3] * count)
+class Amounts(Vector):
+    """What quotas count: thousandths of a core, MiB of memory, whole GPUs, live attempts, and what the server declares."""
+
+    __slots__ = ()
+
+    table: ClassVar[Dimensions] = PLAIN
+
+    def __new__(cls, cpu_milli: int = 0, memory_mib: int = 0, gpu: int = 0, jobs: int = 0) -> "Amounts":
+        """Of four places; longer ones come from requests (`amounts_of`) and limits."""
+        return new_vector(cls, (cpu_milli, memory_mib, gpu, jobs))
+
+    @property
+    def jobs(self) -> int:
+        return self[_JOBS]
+
+    def named(self) -> dict[str, int]:
+        return dict(zip(amount_names(self.table), self, strict=True))
+
+
+_JOBS = AMOUNTS.index(JOBS)
+
+
+class _WideAmounts(Wide, Amounts):
+    __slots__ = ()
+
+
+@lru_cache(maxsize=64)
+def _kind(table: Dimensions) -> type[Amounts]:
+    if not counted(table):
+        return Amounts
+    return type("Amounts", (_WideAmounts,), {"__slots__": (), "table": table})
 
 
 NOTHING = Amounts()
 
 
+_pick = itemgetter(*_OF_BUILT_IN)
+
+
 def amounts_of(request: Resources, count: int = 1) -> Amounts:
     """What `count` jobs with this request take of a quota."""
-    return Amounts(request[0] * count, request[1] * count, request[3] * count, count)
+    if len(request) == len(BUILT_IN):
+        return new_vector(Amounts, (*_pick(request), 1)).times(count)
+    table = request.table
+    more = (
+        amount
+        for each, amount in zip(table.all, request, strict=True)
+        if each in table.declared and each.quota
+    )
+    return new_vector(_kind(table), (*_pick(request), 1, *more)).times(count)
 
 
-class Limits(NamedTuple):
-    """A limit for each of `Amounts`."""
+def dimension_at(table: Dimensions, place: int) -> Dimension | None:
+    """What a place of `Amounts` counts; None: live attempts."""
+    if place == _JOBS:
+        return None
+    return BUILT_IN[_OF_BUILT_IN[place]] if place < _JOBS else counted(table)[place - len(AMOUNTS)]
 
-    cpu_milli: int | None = None
-    memory_mib: int | None = None
-    gpu: int | None = None
-    jobs: int | None = None
+
+def amounts_from(table: Dimensions, given: Iterable[int]) -> Amounts:
+    """By place; places that are not given are 0."""
+    amounts = tuple(given)
+    return new_vector(_kind(table), amounts + (0,) * (len(amount_names(table)) - len(amounts)))
+
+
+class Limits(tuple[int | None, ...]):
+    """A limit for each of `Amounts`; None where there is none."""
+
+    __slots__ = ()
+
+    table: ClassVar[Dimensions] = PLAIN
+
+    def __new__(
+        cls,
+        cpu_milli: int | None = None,
+        memory_mib: int | None = None,
+        gpu: int | None = None,
+        jobs: int | None = None,
+    ) -> "Limits":
+        """Of four places; longer ones are made by `limits_of`."""
+        return tuple.__new__(cls, (cpu_milli, memory_mib, gpu, jobs))
 
     @property
     def any(self) -> bool:
         return any(limit is not None for limit in self)
+
+    def named(self) -> dict[str, int]:
+        """Those that there are."""
+        names = amount_names(self.table)
+        return {name: limit for name, limit in zip(names, self, strict=True) if limit is not None}
+
+    def amounts(self, without: int) -> Amounts:
+        """As amounts; `without` where there is no limit."""
+        return new_vector(_kind(self.table), [without if limit is None else limit for limit in self])
+
+
+@lru_cache(maxsize=64)
+def _limits_kind(table: Dimensions) -> type[Limits]:
+    return type("Limits", (Limits,), {"__slots__": (), "table": table}) if counted(table) else Limits
+
+
+def limits_of(table: Dimensions, given: Mapping[str, int]) -> Limits:
+    """By name; what is not named has no limit."""
+    if not given:
+        return NO_LIMITS
+    return tuple.__new__(_limits_kind(table), [given.get(name) for name in amount_names(table)])
+
+
+def limits_from(table: Dimensions, given: Iterable[int | None]) -> Limits:
+    """By place; places that are not given have no limit."""
+    limits = tuple(given)
+    return tuple.__new__(_limits_kind(table), limits + (None,) * (len(amount_names(table)) - len(limits)))
 
 
 NO_LIMITS = Limits()

@@ -187,6 +187,7 @@ def _options(
         tls_cert=tls_cert,
         tls_key=tls_key,
         insecure=insecure,
+        resources=settings.resources,
         pools=settings.pools or None,
         users=settings.users,
         sharing={section: shared[section] for section in settings.sharing_sections},

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, select
 from herder.control.auth import Directory, Role
 from herder.control.clock import hash_token, new_token, now_ms
 from herder.control.recover import recover
+from herder.control.recover_resources import resources_record
 from herder.control.sharing import META_KEY
 from herder.engine.state import EngineState
 from herder.model.changes import Changes
@@ -61,11 +62,14 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
     except StoreError as error:
         raise StartError(str(error)) from None
     with database.connect() as connection:
-        state, directory, unswept = recover(connection, now_ms())
+        state, directory, unswept = recover(connection, now_ms(), options.resources)
         known = {row.key: row.value for row in connection.execute(select(meta))}
         answers = _answers(connection)
         never_had_pools = connection.execute(select(pools.c.name).limit(1)).first() is None
     changes = Changes()
+    kept = resources_record(state.resources)
+    if known.get(kept.key, "{}") != kept.value:
+        changes.put(kept)
     installation = known.get("installation")
     if installation is None:
         installation = hash_token(new_token())[:12]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from herder.model.pool import PoolSpec
+from herder.model.resources import PLAIN, Dimensions
 from herder.settings.sections import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 
 #: The file in the data folder that holds the administrator's token.
@@ -34,6 +35,8 @@ class ServerOptions:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     insecure: bool = False
+    resources: Dimensions = PLAIN
+    """Which there are, beyond those of every server."""
     pools: tuple[PoolSpec, ...] | None = None
     default_pools: tuple[PoolSpec, ...] = ()
     """Made in a store that has never had a pool, when `pools` says nothing."""

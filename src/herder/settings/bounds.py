@@ -60,8 +60,10 @@ def _spare(pool: PoolSpec) -> Iterator[Contradiction]:
             f"a headroom of {pool.headroom.workers} workers is above {name} {most}",
             f"Lower headroom, or raise {name}.",
         )
-    for field, wanted in pool.headroom.free._asdict().items():
-        largest = max((getattr(template.allocatable, field) for template in pool.templates), default=0)
+    for field, wanted in pool.headroom.free.amounts().items():
+        largest = max(
+            (template.allocatable.amounts().get(field, 0) for template in pool.templates), default=0
+        )
         if pool.templates and wanted > largest * most:
             yield (
                 "headroom",

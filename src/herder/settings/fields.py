@@ -9,7 +9,8 @@ from typing import Any
 
 from herder.model.money import usd_text
 from herder.model.pool import Consolidation, CpuLimit, SpotUse, Taint, TaintEffect
-from herder.settings import markets, reading, schedules, triggers
+from herder.model.resources import plain_cpu, plain_mib
+from herder.settings import amounts, markets, reading, schedules, triggers
 from herder.settings.durations import format_duration
 from herder.settings.reading import Reading
 from herder.settings.values import Value
@@ -31,14 +32,6 @@ class Field:
 
 def _same(value: Any) -> Any:
     return value
-
-
-def _mib_text(mib: int) -> str:
-    return f"{mib // 1024}Gi" if mib and mib % 1024 == 0 else f"{mib}Mi"
-
-
-def _cpu_text(milli: int) -> str:
-    return str(milli // 1000) if milli % 1000 == 0 else f"{milli}m"
 
 
 def _limit_text(seconds: float | None) -> str | None:
@@ -291,13 +284,13 @@ POOL_FIELDS: tuple[Field, ...] = (
     _pairs("driver_settings", "extra", "Settings of the pool's driver, passed on to it unread."),
 )
 
-#: Everything of a template but its name. The first four make up `Template.allocatable`.
+#: Everything of a template but its name. The first five make up `Template.allocatable`.
 TEMPLATE_FIELDS: tuple[Field, ...] = (
     Field(
         key="cpu",
         attribute="cpu_milli",
         read=reading.cpu,
-        write=_cpu_text,
+        write=plain_cpu,
         schema={"type": ["string", "number"]},
         doc="Cores that jobs may use of a worker: 4, 0.5 or 3800m.",
     ),
@@ -305,7 +298,7 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         key="memory",
         attribute="memory_mib",
         read=reading.size,
-        write=_mib_text,
+        write=plain_mib,
         schema=_SIZE,
         doc="Memory that jobs may use.",
     ),
@@ -313,11 +306,19 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         key="disk",
         attribute="disk_mib",
         read=reading.size,
-        write=_mib_text,
+        write=plain_mib,
         schema=_SIZE,
         doc="Disk that jobs may use.",
     ),
     _plain("gpu", reading.whole, _COUNT, "GPUs, as devices."),
+    Field(
+        key=amounts.SECTION,
+        attribute=amounts.SECTION,
+        read=amounts.read_own,
+        write=_same,
+        schema={"type": "object", "additionalProperties": {"type": ["string", "number"]}},
+        doc="What else jobs may use of a worker, by the names in the section `resources:`, as in {licence/abaqus: 2}.",
+    ),
     _plain(
         "gpu_model",
         reading.text,

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from herder.model.pool import PoolSpec, Template
+from herder.model.resources import PLAIN, Dimensions
 from herder.settings import reading
+from herder.settings.amounts import SECTION, read_declared
 from herder.settings.builtin import TEMPLATES
 from herder.settings.pools import read_pool, read_template
 from herder.settings.problems import Place, Problem, SettingsError
@@ -29,6 +31,7 @@ from herder.settings.values import Entry, Table, Value, to_plain
 from herder.settings.yaml_text import read_yaml
 
 TOP_KEYS = (
+    SECTION,
     "drivers",
     "templates",
     "pools",
@@ -39,7 +42,7 @@ TOP_KEYS = (
     "metric_sources",
     "server",
 )
-SINGLE_KEYS = ("server", "fair_share")
+SINGLE_KEYS = (SECTION, "server", "fair_share")
 """Sections that are not lists of named things: each stands in one file only."""
 SUFFIXES = (".yaml", ".yml", ".json")
 FILE_BYTES_MAX = 4 * 2**20
@@ -52,6 +55,8 @@ FILES_MAX = 1_000
 class Settings:
     """Everything the files say. `templates` holds the built-in ones too; `places` knows where each key stands."""
 
+    resources: Dimensions = PLAIN
+    """Which resources there are."""
     drivers: tuple[DriverSettings, ...] = ()
     templates: tuple[Template, ...] = ()
     pools: tuple[PoolSpec, ...] = ()
@@ -110,12 +115,14 @@ def _order(files: list[str], problem: Problem) -> tuple[int, int, int]:
 
 def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[str]) -> Settings:
     rows = {key: _unique(found, values) for key, values in sections.items() if key not in SINGLE_KEYS}
+    singles = {key: _single(found, key, sections[key]) for key in SINGLE_KEYS}
+    found.resources = read_declared(found, singles[SECTION])
     catalogue = dict(TEMPLATES)
     for entry, table in rows["templates"]:
         catalogue[entry.name] = read_template(found, entry.name, table, TEMPLATES.get(entry.name))
-    singles = {key: _single(found, key, sections[key]) for key in SINGLE_KEYS}
     server, fair_share = singles["server"], singles["fair_share"]
     return Settings(
+        resources=found.resources,
         drivers=tuple(read_driver(found, entry, table) for entry, table in rows["drivers"]),
         templates=tuple(catalogue.values()),
         pools=tuple(read_pool(found, entry, table, catalogue) for entry, table in rows["pools"]),

@@ -5,13 +5,14 @@ server stores. Called by `load`, the client and the server; reads no file.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from herder.model.ids import PoolName
 from herder.model.offer import offers_of
 from herder.model.pool import PoolSpec, SpotUse, Template
-from herder.model.resources import Resources
-from herder.settings import reading
+from herder.model.resources import PLAIN, ZERO, Dimensions, Resources
+from herder.settings import amounts, reading
 from herder.settings.bounds import contradictions
 from herder.settings.builtin import PRESETS, TEMPLATES
 from herder.settings.durations import format_duration
@@ -37,7 +38,8 @@ _TEMPLATE_FIELD = {field.key: field for field in TEMPLATE_FIELDS}
 
 
 def template_to_plain(template: Template) -> dict[str, Any]:
-    shape = _devices(template)._asdict()
+    devices = _devices(template)
+    shape: dict[str, Any] = {**devices.amounts(), amounts.SECTION: amounts.write_own(devices)}
     plain: dict[str, Any] = {"name": template.name}
     for field in TEMPLATE_FIELDS:
         value = shape[field.attribute] if field.attribute in shape else getattr(template, field.attribute)
@@ -54,9 +56,9 @@ def pool_to_plain(pool: PoolSpec) -> dict[str, Any]:
     return plain
 
 
-def pool_from_plain(plain: Mapping[str, Any], where: str = "pool") -> PoolSpec:
+def pool_from_plain(plain: Mapping[str, Any], where: str = "pool", resources: Dimensions = PLAIN) -> PoolSpec:
     """The pool of a plain form, also an incomplete one (defaults fill it up). Raises SettingsError with every fault."""
-    found = Reading()
+    found = Reading(resources=resources)
     table = reading.table(found, from_plain(plain, where))
     given = table.get("name")
     if given is None:
@@ -77,14 +79,15 @@ def read_template(found: Reading, name: str, table: Table, base: Template | None
         if entry.name != "name":
             field = _TEMPLATE_FIELD[entry.name]
             values[field.attribute] = field.read(found, entry.value)
-    start = _devices(base) if base else Resources()
-    shape = Resources(*(values.pop(each, had) for each, had in start._asdict().items()))
+    start = (_devices(base) if base else ZERO).amounts()
+    own = values.pop(amounts.SECTION, {})
+    shape = found.resources.vector({**{each: values.pop(each, had) for each, had in start.items()}, **own})
     parts = values.get("gpu_parts", base.gpu_parts if base else 1)
     if parts > 1 and shape.gpu == 0:
         found.wrong(
             table, f"template {name!r} splits GPUs but has none", "Write `gpu: 1`, or drop gpu_parts."
         )
-    shape = shape._replace(gpu=shape.gpu * parts)
+    shape = shape.replaced("gpu", shape.gpu * parts)
     if len(found.problems) == before and 0 in (shape.cpu_milli, shape.memory_mib):
         lacking = "cpu" if shape.cpu_milli == 0 else "memory"
         found.wrong(
@@ -112,7 +115,7 @@ def read_template(found: Reading, name: str, table: Table, base: Template | None
 
 def _devices(template: Template) -> Resources:
     """What it has, with GPUs counted as devices and not as parts."""
-    return template.allocatable._replace(gpu=template.allocatable.gpu // template.gpu_parts)
+    return template.allocatable.replaced("gpu", template.allocatable.gpu // template.gpu_parts)
 
 
 def read_pool(found: Reading, entry: Entry, table: Table, catalogue: Mapping[str, Template]) -> PoolSpec:
@@ -170,7 +173,10 @@ def _named_template(found: Reading, item: Scalar, catalogue: Mapping[str, Templa
     name = reading.text(found, item)
     if name and name not in catalogue:
         found.wrong(item, f"there is no template {name!r}", did_you_mean(name, list(catalogue)))
-    return catalogue.get(name)
+    template = catalogue.get(name)
+    if template is None or len(template.allocatable) == len(found.resources.names):
+        return template
+    return replace(template, allocatable=found.resources.of(template.allocatable))
 
 
 def _inline_template(found: Reading, item: Table, catalogue: Mapping[str, Template]) -> Template:

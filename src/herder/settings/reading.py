@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from herder.decide.matching import RESERVED
 from herder.model.money import PicoUsd, parse_usd
-from herder.model.resources import parse_cpu, parse_mib
+from herder.model.resources import PLAIN, Dimensions, parse_cpu, parse_mib
 from herder.settings.durations import parse_duration
 from herder.settings.problems import Place, Problem, did_you_mean
 from herder.settings.values import Entry, Listing, Scalar, Table, Value
@@ -28,6 +28,8 @@ class Reading:
     """Collects the problems of one load."""
 
     problems: list[Problem] = field(default_factory=list)
+    resources: Dimensions = PLAIN
+    """The table by which amounts are read."""
 
     def problem(self, place: Place, key: str, message: str, remedy: str) -> None:
         self.problems.append(Problem(place=place, key=key, message=message, remedy=remedy))

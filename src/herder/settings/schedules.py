@@ -3,16 +3,15 @@
 from typing import Any
 
 from herder.model.pool import Headroom
-from herder.model.resources import Resources
 from herder.model.schedule import Schedule
-from herder.settings import reading
+from herder.settings import amounts, reading
 from herder.settings.cron import fault
 from herder.settings.durations import format_duration
 from herder.settings.reading import Reading
 from herder.settings.values import Scalar, Table, Value
 
 SCHEDULE_KEYS = ("cron", "timezone", "min_workers", "max_workers", "lead_time", "duration")
-HEADROOM_KEYS = ("workers", "cpu", "memory", "disk", "gpu")
+
 #: Schedules of one pool: each is looked at in every cycle.
 SCHEDULES_MAX = 50
 
@@ -69,27 +68,18 @@ def read_headroom(found: Reading, value: Value) -> Headroom:
     if isinstance(value, Scalar):
         return Headroom() if _is_null(value) else Headroom(workers=reading.whole(found, value))
     row = reading.table(found, value)
-    given = {entry.name: entry.value for entry in reading.known_only(found, row, HEADROOM_KEYS)}
+    given = {
+        entry.name: entry.value
+        for entry in reading.known_only(found, row, ("workers", *amounts.amount_keys(found)))
+    }
     return Headroom(
         workers=reading.whole(found, given["workers"]) if "workers" in given else 0,
-        free=Resources(
-            cpu_milli=reading.cpu(found, given["cpu"]) if "cpu" in given else 0,
-            memory_mib=reading.size(found, given["memory"]) if "memory" in given else 0,
-            disk_mib=reading.size(found, given["disk"]) if "disk" in given else 0,
-            gpu=reading.whole(found, given["gpu"]) if "gpu" in given else 0,
-        ),
+        free=amounts.read_amounts(found, given),
     )
 
 
 def write_headroom(headroom: Headroom) -> dict[str, Any]:
-    cpu, memory, disk, gpu = headroom.free
-    return {
-        "workers": headroom.workers,
-        "cpu": f"{cpu}m",
-        "memory": f"{memory}Mi",
-        "disk": f"{disk}Mi",
-        "gpu": gpu,
-    }
+    return {"workers": headroom.workers, **amounts.write_amounts(headroom.free)}
 
 
 def read_fraction(found: Reading, value: Value) -> float | None:

@@ -4,9 +4,11 @@ from typing import Any
 
 from herder.model.metric import ValueIs
 from herder.model.pool import TaintEffect
+from herder.model.resources import Unit
+from herder.settings.amounts import BUILT_IN_KEYS, SECTION
 from herder.settings.builtin import PRESETS
 from herder.settings.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
-from herder.settings.sections import MACHINE_KEYS, Role
+from herder.settings.sections import Role
 from herder.settings.sharing_fields import (
     AGEING_FIELDS,
     PREEMPTION_FIELDS,
@@ -20,7 +22,7 @@ from herder.settings.sharing_fields import (
 def json_schema() -> dict[str, Any]:
     text = {"type": "string"}
     amount = {"type": ["string", "number"]}
-    machine = _object(dict.fromkeys(MACHINE_KEYS, amount))
+    machine = {**_object(dict.fromkeys(BUILT_IN_KEYS, amount)), "additionalProperties": amount}
     pairs = {"type": "object", "additionalProperties": amount}
     driver = _object({"kind": text, "machine": machine, "settings": pairs})
     user = _object(
@@ -38,6 +40,7 @@ def json_schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": {
+            SECTION: _named(_declared()),
             "drivers": _named(driver),
             "templates": _named({"$ref": "#/$defs/template"}),
             "pools": _named({"$ref": "#/$defs/pool"}),
@@ -117,10 +120,10 @@ def _of_scaling() -> dict[str, Any]:
     amount = {"type": ["string", "number"]}
     part = {"type": ["number", "string", "null"], "examples": [0.8, "80%"]}
     pressure = {**_object({"above": part, "for": duration, "target": part}), "required": ["above"]}
-    headroom = {"workers": count, "cpu": amount, "memory": amount, "disk": amount, "gpu": count}
+    headroom = {"workers": count, **dict.fromkeys(BUILT_IN_KEYS, amount)}
     return {
         "schedule": {**schedule, "required": ["cron", "min_workers"]},
-        "headroom": _object(headroom),
+        "headroom": {**_object(headroom), "additionalProperties": amount},
         "pressure": pressure,
         "metric": _metric(duration, part),
         "zone": _zone(),
@@ -143,6 +146,15 @@ def _metric(duration: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
         }
     )
     return {**metric, "required": ["name", "query", "per_worker"]}
+
+
+def _declared() -> dict[str, Any]:
+    flag = {"type": "boolean"}
+    unit = {"enum": [each.value for each in Unit]}
+    return {
+        **_object({"unit": unit, "compressible": flag, "quota": flag, "cap": flag}),
+        "type": ["object", "null"],
+    }
 
 
 def _source() -> dict[str, Any]:

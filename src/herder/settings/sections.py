@@ -3,14 +3,13 @@
 Secrets do not belong in these files: a token or password is named by a file or an environment variable.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
 from herder.model.resources import Resources
-from herder.settings import reading
+from herder.settings import amounts, reading
 from herder.settings.reading import Reading
 from herder.settings.values import Entry, Table, Value
 
@@ -70,13 +69,6 @@ DRIVER_KEYS = ("name", "kind", "machine", "settings")
 USER_KEYS = ("name", "role", "weight", "quota")
 SOURCE_KEYS = ("name", "url", "timeout", "token_file", "token_env")
 SERVER_KEYS = ("listen", "data_dir", "store_url", "public_url")
-MACHINE_KEYS = ("cpu", "memory", "disk", "gpu")
-_MACHINE_READERS: dict[str, Callable[[Reading, Value], int]] = {
-    "cpu": reading.cpu,
-    "memory": reading.size,
-    "disk": reading.size,
-    "gpu": reading.whole,
-}
 
 
 def read_driver(found: Reading, entry: Entry, table: Table) -> DriverSettings:
@@ -90,9 +82,8 @@ def read_driver(found: Reading, entry: Entry, table: Table) -> DriverSettings:
 
 
 def _machine(found: Reading, value: Value) -> Resources:
-    rows = reading.known_only(found, reading.table(found, value), MACHINE_KEYS)
-    given = {each.name: _MACHINE_READERS[each.name](found, each.value) for each in rows}
-    return Resources(*(given.get(key, 0) for key in MACHINE_KEYS))
+    rows = reading.known_only(found, reading.table(found, value), amounts.amount_keys(found))
+    return amounts.read_amounts(found, {each.name: each.value for each in rows})
 
 
 def read_source(found: Reading, entry: Entry, table: Table) -> MetricSource:

@@ -10,9 +10,9 @@ from typing import Any
 
 from herder.decide.ageing import Ageing
 from herder.model.ids import UserName
+from herder.model.resources import PLAIN, Dimensions
 from herder.model.sharing import (
     NO_SHARING,
-    Limits,
     Preemption,
     PriorityClass,
     ProjectQuota,
@@ -57,9 +57,11 @@ def sharing_to_plain(settings: SharingSettings) -> dict[str, Any]:
     }
 
 
-def sharing_from_plain(plain: Mapping[str, Any], where: str = "sharing") -> SharingSettings:
+def sharing_from_plain(
+    plain: Mapping[str, Any], where: str = "sharing", resources: Dimensions = PLAIN
+) -> SharingSettings:
     """From a plain form, also an incomplete one (defaults fill it up). Raises SettingsError with every fault."""
-    found = Reading()
+    found = Reading(resources=resources)
     sections: dict[str, Value] = {}
     for entry in reading.known_only(found, reading.table(found, from_plain(plain, where)), SECTIONS):
         sections[entry.name] = entry.value
@@ -133,11 +135,13 @@ def _read_project(found: Reading, entry: Entry, table: Table) -> ProjectQuota:
         ("borrowing_limit", project.borrowing_limit),
         ("lending_limit", project.lending_limit),
     ):
-        for amount, limit, nominal in zip(Limits._fields, limits, project.nominal, strict=True):
-            if limit is not None and nominal is None:
+        own = project.nominal.named()
+        for amount, limit in limits.named().items():
+            nominal = own.get(amount)
+            if nominal is None:
                 message = f"{key} names {amount}, of which the project has no nominal_quota"
                 _wrong(found, entry, table, key, message, "Write it in nominal_quota too, or leave it out.")
-            elif key == "lending_limit" and limit is not None and nominal is not None and limit > nominal:
+            elif key == "lending_limit" and limit > nominal:
                 message = f"lending_limit {amount} {limit} is above nominal_quota {nominal}"
                 _wrong(found, entry, table, key, message, "Lower it: what is lent is part of the quota.")
     return project

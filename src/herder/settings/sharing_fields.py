@@ -3,11 +3,11 @@
 From these tables come the reader and the writer (`sharing`), the JSON schema and the reference. No rule between settings here.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-from herder.model.sharing import Limits, Reclaim
+from herder.model.sharing import JOBS, NO_LIMITS, Limits, Reclaim, limits_of
 from herder.settings import reading
+from herder.settings.amounts import amount
 from herder.settings.durations import format_duration
 from herder.settings.fields import Field, Schema
 from herder.settings.reading import Reading
@@ -73,40 +73,25 @@ def _read_priority(found: Reading, value: Value) -> int:
     return int(raw)
 
 
-_AMOUNTS: dict[str, tuple[str, Callable[[Reading, Value], int], Callable[[int], Any]]] = {
-    "cpu": (
-        "cpu_milli",
-        reading.cpu,
-        lambda milli: str(milli // 1000) if milli % 1000 == 0 else f"{milli}m",
-    ),
-    "memory": (
-        "memory_mib",
-        reading.size,
-        lambda mib: f"{mib // 1024}Gi" if mib and mib % 1024 == 0 else f"{mib}Mi",
-    ),
-    "gpu": ("gpu", reading.whole, _same),
-    "jobs": ("jobs", reading.whole, _same),
-}
-QUOTA_KEYS = tuple(_AMOUNTS)
-
-
 def read_limits(found: Reading, value: Value) -> Limits:
     """Amounts by name; those that are not given, or null, have no limit."""
     if isinstance(value, Scalar) and value.text is None:
-        return Limits()
+        return NO_LIMITS
+    counts = {each.key: each for each in found.resources.all if each.quota}
     given: dict[str, int] = {}
-    for entry in reading.known_only(found, reading.table(found, value), QUOTA_KEYS):
+    for entry in reading.known_only(found, reading.table(found, value), (*counts, JOBS)):
         if not (isinstance(entry.value, Scalar) and entry.value.text is None):
-            attribute, read, _ = _AMOUNTS[entry.name]
-            given[attribute] = read(found, entry.value)
-    return Limits(**given)
+            if entry.name == JOBS:
+                given[JOBS] = reading.whole(found, entry.value)
+            else:
+                given[counts[entry.name].name] = amount(found, counts[entry.name], entry.value)
+    return limits_of(found.resources, given)
 
 
 def write_limits(limits: Limits) -> dict[str, Any]:
-    return {
-        key: write(amount)
-        for key, (attribute, _, write) in _AMOUNTS.items()
-        if (amount := getattr(limits, attribute)) is not None
+    named = limits.named()
+    return {each.key: each.plain(named[each.name]) for each in limits.table.all if each.name in named} | {
+        key: named[key] for key in (JOBS,) if key in named
     }
 
 
@@ -115,7 +100,7 @@ def quota_schema() -> Schema:
     count: Schema = {"type": ["integer", "null"], "minimum": 0}
     return {
         "type": "object",
-        "additionalProperties": False,
+        "additionalProperties": amount,
         "properties": {"cpu": amount, "memory": amount, "gpu": count, "jobs": count},
     }
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from herder.settings.amounts import SECTION, resources_to_plain, write_amounts
 from herder.settings.durations import format_duration
 from herder.settings.load import Settings
 from herder.settings.pools import pool_to_plain, template_to_plain
@@ -19,6 +20,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
     sharing = sharing_to_plain(settings.sharing)
     quotas = sharing.pop("users")
     return {
+        **({SECTION: resources_to_plain(settings.resources)} if settings.resources.declared else {}),
         "drivers": {driver.name: _driver(driver) for driver in settings.drivers},
         "templates": {each.name: _unnamed(template_to_plain(each)) for each in settings.templates},
         "pools": {pool.name: _unnamed(pool_to_plain(pool)) for pool in settings.pools},
@@ -42,8 +44,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
 def _driver(driver: DriverSettings) -> dict[str, Any]:
     plain: dict[str, Any] = {"kind": driver.kind, "settings": dict(driver.settings)}
     if driver.machine is not None:
-        cpu, memory, disk, gpu = driver.machine
-        plain["machine"] = {"cpu": f"{cpu}m", "memory": f"{memory}Mi", "disk": f"{disk}Mi", "gpu": gpu}
+        plain["machine"] = write_amounts(driver.machine)
     return plain
 
 

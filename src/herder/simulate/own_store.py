@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from herder.control.recover_resources import stored_resources
 from herder.model.money import PICO_PER_USD
 from herder.model.pool import PoolSpec, Template
 from herder.settings import pool_from_plain
@@ -46,7 +47,8 @@ def pools_of(connection: Connection) -> list[PoolSpec]:
         select(t.pools.c.name, t.pools.c.spec, t.pools.c.deleted).order_by(t.pools.c.name)
     ).all()
     chosen = [row for row in rows if not row.deleted] or rows
-    return [pool_from_plain(json.loads(row.spec), where=f"stored pool {row.name}") for row in chosen]
+    resources = stored_resources(connection)
+    return [pool_from_plain(json.loads(row.spec), f"stored pool {row.name}", resources) for row in chosen]
 
 
 def _sold(pool: PoolSpec, template: Template) -> SimTemplate:

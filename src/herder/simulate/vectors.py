@@ -8,7 +8,8 @@ request must never be packed with a guard set; `Dimensions` refuses amounts that
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from herder.model.resources import AMOUNT_MAX, Resources
+from herder.model.resources import AMOUNT_MAX, ZERO, Resources
+from herder.model.vectors import least_of
 
 FIELD_BITS = 48
 #: What a template has of a dimension that it does not limit: more than any sum of requests, and below the guard.
@@ -54,7 +55,7 @@ class Dimensions:
     def least(self, requests: Iterable[Resources]) -> int:
         """The smallest amount of each dimension over all requests, packed: a worker without room for it is full."""
         asked = list(requests)
-        return self.request(Resources(*(min((each[k] for each in asked), default=0) for k in range(4))))
+        return self.request(least_of(asked) if asked else ZERO)
 
 
 def _checked(amount: int) -> int:

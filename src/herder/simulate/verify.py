@@ -52,6 +52,8 @@ class Verified:
     equal: int = 0
     different: int = 0
     unobserved: int = 0
+    older: int = 0
+    """Plans whose observation is of an older form, from before an upgrade: they are skipped."""
     acting: int = 0
     """Of those compared, the ones that do something."""
     differences: list[Difference] = field(default_factory=list)
@@ -80,9 +82,22 @@ def _verified(connection: Connection, where: str, pools: dict[str, PoolSpec]) ->
     bodies: deque[str] = deque()
     with closing(_frames(connection, bodies)) as frames:
         for played in play(frames):
+            body = bodies.popleft()
+            if played.observed is None:
+                found.older += 1
+                continue
             known.update(pool.name for pool in played.observed.pools)
-            seen = replace(played, observed=_with_pools(played, pools)) if pools else played
-            _compare(found, bodies.popleft(), seen)
+            _compare(
+                found,
+                body,
+                played,
+                _with_pools(played.observed, pools, played.now_ms) if pools else played.observed,
+            )
+    if not found.compared and found.older:
+        raise TraceError(
+            f"{where}: all {found.older} observations are of an older version of Herder, so there is nothing to compare; "
+            "plans that are made from now on can be compared"
+        )
     if not found.compared:
         raise TraceError(
             f"{where}: none of its {found.plans} plans has an observation, so there is nothing to compare"
@@ -92,7 +107,7 @@ def _verified(connection: Connection, where: str, pools: dict[str, PoolSpec]) ->
         raise TraceError(
             f"{where}: there was no pool {strange[0]!r}; it had {', '.join(sorted(known)) or 'none'}"
         )
-    found.unobserved = found.plans - found.compared
+    found.unobserved = found.plans - found.compared - found.older
     return found
 
 
@@ -110,9 +125,8 @@ def _frames(connection: Connection, bodies: deque[str]) -> Generator[Observation
                 yield ObservationRecord(*frame)
 
 
-def _with_pools(played: Played, pools: dict[str, PoolSpec]) -> Observed:
+def _with_pools(observed: Observed, pools: dict[str, PoolSpec], now_ms: int) -> Observed:
     """The same observation, had these pools been set. A pool that was frozen by hand stays so."""
-    observed = played.observed
     wanted = tuple(
         replace(pools[pool.name], frozen=pool.frozen) if pool.name in pools else pool
         for pool in observed.pools
@@ -120,12 +134,12 @@ def _with_pools(played: Played, pools: dict[str, PoolSpec]) -> Observed:
     return replace(
         observed,
         pools=wanted,
-        windows=tuple((pool.name, windows(pool, played.now_ms)) for pool in wanted if pool.schedules),
+        windows=tuple((pool.name, windows(pool, now_ms)) for pool in wanted if pool.schedules),
     )
 
 
-def _compare(found: Verified, body: str, played: Played) -> None:
-    again = decide(played.observed, played.now_ms)
+def _compare(found: Verified, body: str, played: Played, observed: Observed) -> None:
+    again = decide(observed, played.now_ms)
     text = msgspec.json.encode(plain_plan(again)).decode()
     found.compared += 1
     found.acting += bool(json.loads(body)["actions"])

@@ -74,6 +74,8 @@ def _show(say: Session, found: "Verified") -> None:
     say.printer.line(f"{'equal':<16} {found.equal:,}")
     say.printer.line(f"{'different':<16} {found.different:,}")
     say.printer.line(f"{'not observed':<16} {found.unobserved:,}  (made by hand, or no longer kept)")
+    if found.older:
+        say.printer.line(f"{'skipped':<16} {found.older:,}  (observed by an older version of Herder)")
     for difference in found.differences:
         say.printer.line("")
         for line in difference.lines:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, Row, func, select
 
 from herder.model.job import AttemptState, JobState
+from herder.model.resources import stored_amounts
 from herder.store import tables as t
 
 #: Rows of one kind that are named; the rest is only counted.
@@ -70,18 +71,17 @@ def _workers(connection: Connection) -> Iterator[str]:
         .outerjoin(t.workers, w.name == a.worker)
         .where(a.state < int(AttemptState.SUCCEEDED))
     )
-    used: dict[str, list[int]] = {}
-    capacity: dict[str, list[int]] = {}
+    used: dict[str, Counter[str]] = {}
+    capacity: dict[str, dict[str, int]] = {}
     for name, ended, spec, job_class in connection.execute(query):
         if spec is None or ended is not None:
             yield f"a live attempt is on worker {name}, which {'is unknown' if spec is None else 'has ended'}"
             continue
-        capacity[name] = json.loads(spec)["allocatable"]
-        have = used.setdefault(name, [0, 0, 0, 0])
-        used[name] = [x + y for x, y in zip(have, json.loads(job_class)["request"], strict=True)]
+        capacity[name] = stored_amounts(json.loads(spec)["allocatable"])
+        used.setdefault(name, Counter()).update(stored_amounts(json.loads(job_class)["request"]))
     for name, sums in used.items():
-        if any(x > y for x, y in zip(sums, capacity[name], strict=True)):
-            yield f"worker {name} is oversubscribed: {sums} of {capacity[name]}"
+        if any(amount > capacity[name].get(key, 0) for key, amount in sums.items()):
+            yield f"worker {name} is oversubscribed: {dict(sums)} of {capacity[name]}"
 
 
 def _batches(connection: Connection) -> Iterator[str]:

@@ -5,6 +5,14 @@ from typing import Any, Literal
 import msgspec
 
 
+class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Of one label, as in Kubernetes' node affinity."""
+
+    key: str
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+    values: list[str] = []
+
+
 class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One job. CPU in cores ("500m", 2), memory and disk with a unit ("512Mi", "4Gi").
 
@@ -27,6 +35,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     """Whole GPUs, or a share of one: 0.25."""
     gpu_model: str = ""
     """Any of these will do: "a100|h100"."""
+    resources: dict[str, str | int] = {}
+    """What else of a worker it needs, by the names that the server declares: {"licence/abaqus": 1}."""
     pool: str = "auto"
     project: str | None = None
     """Whose quota it counts against. Jobs of a batch are of the batch's project; single ones without are of `default`."""
@@ -41,6 +51,8 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     always_run: bool = False
     selector: dict[str, str] = {}
     tolerations: list[dict[str, str]] = []
+    affinity: list["Expression"] = []
+    """What labels of a worker must be, beyond the selector: all of these hold."""
     sleep_ms: int = 0
 
 
@@ -119,6 +131,7 @@ class JobView(msgspec.Struct, kw_only=True):
     ready_at: str | None
     started_at: str | None
     ended_at: str | None
+    resources: dict[str, int] = {}
 
 
 class JobDetail(JobView, kw_only=True):
@@ -162,6 +175,8 @@ class TemplateView(msgspec.Struct, kw_only=True):
     """As it is sold, where it is sold in zones or as spot."""
     gpu_model: str = ""
     gpu_parts: int = 1
+    resources: dict[str, int] = {}
+    """What the server declares beyond these, where there is some."""
 
 
 class PoolView(msgspec.Struct, kw_only=True):
@@ -212,6 +227,7 @@ class WorkerView(msgspec.Struct, kw_only=True):
     handle: str
     zone: str = ""
     spot: bool = False
+    resources: dict[str, int] = {}
 
 
 class PlanView(msgspec.Struct, kw_only=True):

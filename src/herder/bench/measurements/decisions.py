@@ -26,7 +26,8 @@ from herder.decide.placement import place
 from herder.decide.planner import creations, decide, think
 from herder.engine.state import EngineState
 from herder.model.ids import ClassId, UserName
-from herder.model.resources import Resources
+from herder.model.resources import ZERO
+from herder.model.vectors import total_of
 
 NAME = "decisions"
 #: An expected start is asked for at each so many-th place of every class.
@@ -62,7 +63,7 @@ def _one_seed(bench: Bench, seed: int) -> dict[str, float]:
     state, placer = waiting_world(
         seed, jobs=sizes.pending_jobs, users=sizes.pending_users, workers=sizes.pending_workers
     )
-    total = Resources(*map(sum, zip(*(w.spec.allocatable for w in state.workers.values()), strict=True)))
+    total = total_of((worker.spec.allocatable for worker in state.workers.values()), ZERO)
     pending, workers = queued(state), [open_worker(worker) for worker in state.workers.values()]
     found = {"fair share of 10,000 users": _spent_ms(lambda: water_fill(50_000, claims))}
     found["placement pass, 100,000 pending"] = _spent_ms(

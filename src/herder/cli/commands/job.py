@@ -46,6 +46,12 @@ _GPU = Annotated[float, typer.Option("--gpu", min=0, help="GPUs: 1, 2, or a shar
 _GPU_MODEL = Annotated[
     str, typer.Option("--gpu-model", metavar="MODEL", help="Of this model; a100|h100 for either.")
 ]
+_RESOURCE = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--resource", metavar="NAME=N", help="Something else that the server declares: licence/abaqus=1."
+    ),
+]
 _POOL = Annotated[
     str, typer.Option("--pool", autocompletion=complete_pools, help="auto: the cheapest that fits.")
 ]
@@ -77,6 +83,7 @@ def submit(
     disk: _DISK = "0",
     gpu: _GPU = 0,
     gpu_model: _GPU_MODEL = "",
+    resource: _RESOURCE = None,
     pool: _POOL = "auto",
     env: _ENV = None,
     select: _SELECT = None,
@@ -109,6 +116,7 @@ def submit(
         disk=disk,
         gpu=int(gpu) if gpu == int(gpu) else gpu,
         gpu_model=gpu_model,
+        resources=dict(pair(each, "--resource") for each in resource or ()),
         pool=pool,
         project=project,
         priority=priority_of(priority),

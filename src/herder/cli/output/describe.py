@@ -5,6 +5,7 @@ from typing import Any
 from herder.cli.output.printer import Details
 from herder.cli.output.views import ATTEMPTS, TEMPLATES, pool_status, worker_status
 from herder.cli.output.words import age, between, counted, shape, usd
+from herder.model.resources import BUILT_IN
 from herder.wire.resources import BatchView, JobDetail, PoolView, WorkerView
 
 
@@ -32,7 +33,10 @@ def worker(view: WorkerView, now_s: float) -> Details:
         ("Name", view.name),
         ("Status", worker_status(view)),
         ("Pool", view.pool),
-        ("Template", f"{view.template}: {shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu)}"),
+        (
+            "Template",
+            f"{view.template}: {shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu, view.resources)}",
+        ),
         *(
             [("Sold as", f"zone {view.zone or 'any'}, {'spot' if view.spot else 'on-demand'}")]
             if view.zone or view.spot
@@ -77,7 +81,7 @@ def job(view: JobDetail, now_s: float) -> Details:
         ("Batch", "-" if view.batch is None else str(view.batch)),
         ("User", f"{view.user} (project {view.project})"),
         ("Pool", view.pool),
-        ("Asks for", shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu)),
+        ("Asks for", shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu, view.resources)),
         ("Command", " ".join(str(word) for word in view.payload.get("command", ())) or view.runtime),
         ("Created", f"{view.created_at} ({age(view.created_at, now_s)})"),
         ("Took", between(view.started_at, view.ended_at, now_s)),
@@ -93,8 +97,9 @@ def job(view: JobDetail, now_s: float) -> Details:
 
 
 def _amounts(amounts: dict[str, int]) -> str:
-    names = ("cpu_milli", "memory_mib", "disk_mib", "gpu")
-    return shape(*(int(amounts.get(name, 0)) for name in names))
+    left = dict(amounts)
+    cpu, memory, disk, gpu = (int(left.pop(each.name, 0)) for each in BUILT_IN)
+    return shape(cpu, memory, disk, gpu, {name: amount for name, amount in left.items() if amount})
 
 
 def _settings(settings: dict[str, Any]) -> str:

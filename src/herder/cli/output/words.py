@@ -1,6 +1,6 @@
 """Small things as people read them: ages, sizes, prices, states with their colour."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -75,9 +75,17 @@ def usd(text: str) -> str:
         return text
 
 
-def shape(cpu_milli: int, memory_mib: int, disk_mib: int = 0, gpu: int | float = 0) -> str:
+def shape(
+    cpu_milli: int,
+    memory_mib: int,
+    disk_mib: int = 0,
+    gpu: int | float = 0,
+    others: Mapping[str, int] | None = None,
+) -> str:
+    """`others`: what the server declares beyond these; what their amounts count, only it knows."""
     rest = str(Resources(cpu_milli, memory_mib, disk_mib))
-    return f"{rest}, {gpu:g} GPU" if gpu else rest
+    more = [f"{gpu:g} GPU"] if gpu else []
+    return ", ".join([rest, *more, *(f"{amount} {name}" for name, amount in (others or {}).items())])
 
 
 def gpus(units: int, model: str, parts: int) -> str:
@@ -96,9 +104,9 @@ def amounts(found: dict[str, int]) -> str:
         "gpu": lambda amount: f"{amount} GPU",
         "jobs": lambda amount: counted(amount, "job"),
     }
-    known = [(key, amount) for key, amount in found.items() if key in texts]
+    known = list(found.items())
     some = [(key, amount) for key, amount in known if amount] or known[:1]
-    return ", ".join(texts[key](amount) for key, amount in some)
+    return ", ".join(texts[key](amount) if key in texts else f"{amount} {key}" for key, amount in some)
 
 
 def percent(used: int, capacity: int) -> str:

@@ -18,7 +18,7 @@ from herder.model.money import usd_text
 from herder.model.offer import offers_of
 from herder.model.pool import PoolSpec, Template
 from herder.model.records import EventRecord
-from herder.model.resources import ZERO, Resources
+from herder.model.resources import ZERO, stored_amounts
 from herder.model.times import iso, iso_or_none
 from herder.model.worker import WorkerState
 from herder.settings import pool_to_plain
@@ -85,7 +85,7 @@ def live_worker(core: Core, worker: WorkerLife) -> WorkerView:
     record = worker_record(worker)
     return _view(
         record,
-        free=worker.free._asdict(),
+        free=worker.free.amounts(),
         attempts=len(worker.live),
         cost_pico=worker_cost(worker, core.clock.now_ms()),
     )
@@ -97,12 +97,12 @@ def _ended_worker(core: Core, row: Row[Any]) -> WorkerView:
 
 
 def _row_view(row: Row[Any]) -> WorkerView:
-    return _view(row, free=ZERO._asdict(), attempts=0, cost_pico=row.cost_pico)
+    return _view(row, free=ZERO.amounts(), attempts=0, cost_pico=row.cost_pico)
 
 
 def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> WorkerView:
     spec = json.loads(row.spec)
-    shape = Resources(*spec["allocatable"])
+    shape = stored_amounts(spec["allocatable"])
     return WorkerView(
         name=row.name,
         pool=row.pool,
@@ -110,10 +110,11 @@ def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> W
         driver=row.driver,
         state=row.state,
         cordoned=bool(row.cordoned),
-        cpu_milli=shape.cpu_milli,
-        memory_mib=shape.memory_mib,
-        disk_mib=shape.disk_mib,
-        gpu=shape.gpu,
+        cpu_milli=shape.pop("cpu_milli"),
+        memory_mib=shape.pop("memory_mib"),
+        disk_mib=shape.pop("disk_mib"),
+        gpu=shape.pop("gpu"),
+        resources={name: amount for name, amount in shape.items() if amount},
         free=free,
         attempts=attempts,
         attempts_done=row.attempts_done,
@@ -171,15 +172,19 @@ def _pool(core: Core, pool: PoolSpec, cost_pico: int) -> PoolView:
         ready=states[WorkerState.READY],
         in_flight=sum(count for state, count in states.items() if state.in_flight),
         draining=going,
-        capacity=capacity._asdict(),
-        used=used._asdict(),
+        capacity=capacity.amounts(),
+        used=used.amounts(),
         queued_jobs=_queued_for(core, pool.name),
         frozen=pool.frozen,
         cost_usd=usd_text(cost_pico),
         templates=[
             TemplateView(
                 name=template.name,
-                **template.allocatable._asdict(),
+                cpu_milli=template.allocatable.cpu_milli,
+                memory_mib=template.allocatable.memory_mib,
+                disk_mib=template.allocatable.disk_mib,
+                gpu=template.allocatable.gpu,
+                resources=template.allocatable.declared(),
                 slots=template.slots,
                 price_per_hour_usd=usd_text(template.price_pico_per_hour),
                 offers=_offers(template),

@@ -161,6 +161,7 @@ def _view(core: Core, row: Row[Any]) -> JobView:
         memory_mib=request.memory_mib,
         disk_mib=request.disk_mib,
         gpu=job_class.gpus_asked,
+        resources=request.declared(),
         attempts=row.attempts,
         exit_code=row.exit_code,
         cause=row.cause,

@@ -6,7 +6,7 @@ from herder.control.core import Core
 from herder.decide.quota_rooms import Rooms, open_rooms
 from herder.model.ids import UserName
 from herder.model.money import usd_text
-from herder.model.sharing import NOTHING, Amounts, Limits, ProjectQuota
+from herder.model.sharing import NO_LIMITS, NOTHING, Amounts, Limits, ProjectQuota
 from herder.wire.resources import ProjectView, UserView
 
 
@@ -25,8 +25,8 @@ def user_views(core: Core) -> list[UserView]:
             role=user.role,  # type: ignore[arg-type]
             weight=user.weight,
             cost_usd=usd_text(costs[user.name]),
-            quota=_limits(quotas.get(UserName(user.name), Limits())),
-            used=held.get(UserName(user.name), NOTHING)._asdict(),
+            quota=quotas.get(UserName(user.name), NO_LIMITS).named(),
+            used=held.get(UserName(user.name), NOTHING).named(),
         )
         for user in core.directory.users.values()
     ]
@@ -35,7 +35,7 @@ def user_views(core: Core) -> list[UserView]:
 def project_views(core: Core) -> list[ProjectView]:
     """Those with a quota, and those with jobs that run or wait, by name."""
     state = core.state
-    rooms = open_rooms(state.sharing, state.held)
+    rooms = open_rooms(state.sharing, state.held, state.resources)
     used: dict[str, Amounts] = {}
     for (_, name), amounts in state.held.items():
         used[name] = used.get(name, NOTHING).plus(amounts)
@@ -57,10 +57,10 @@ def _project(name: str, rooms: Rooms, used: Amounts, waiting: int, cost_pico: in
     return ProjectView(
         name=name,
         cohort=quota.cohort,
-        nominal_quota=_limits(quota.nominal),
-        borrowing_limit=_limits(quota.borrowing_limit),
-        lending_limit=_limits(quota.lending_limit),
-        used=used._asdict(),
+        nominal_quota=quota.nominal.named(),
+        borrowing_limit=quota.borrowing_limit.named(),
+        lending_limit=quota.lending_limit.named(),
+        used=used.named(),
         borrowed=_limited(project.borrowed, quota.nominal) if project is not None else {},
         may_start=_limited(room, quota.nominal),
         queued_jobs=waiting,
@@ -68,14 +68,7 @@ def _project(name: str, rooms: Rooms, used: Amounts, waiting: int, cost_pico: in
     )
 
 
-def _limits(limits: Limits) -> dict[str, int]:
-    return {name: amount for name, amount in limits._asdict().items() if amount is not None}
-
-
 def _limited(amounts: Amounts, nominal: Limits) -> dict[str, int]:
     """Only of what there is a quota."""
-    return {
-        name: amount
-        for name, amount, own in zip(amounts._fields, amounts, nominal, strict=True)
-        if own is not None
-    }
+    limited = nominal.named()
+    return {name: amount for name, amount in amounts.named().items() if name in limited}

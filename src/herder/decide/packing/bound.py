@@ -95,14 +95,14 @@ def _best_scale(
 
 
 def _dot(a: Sequence[int], b: Sequence[int]) -> int:
-    return sum(x * y for x, y in zip(a, b, strict=True))
+    return sum(x * y for x, y in zip(a, b, strict=False))
 
 
 def _highest(prices: Mapping[Places, Sequence[int]], place: int) -> tuple[int, ...]:
     """What a unit can be worth in a place: as much as in the class that pays most and may go there."""
-    return tuple(
-        max(column) for column in zip((0,) * 5, *(p for c, p in prices.items() if place in c), strict=True)
-    )
+    width = len(next(iter(prices.values()), ()))
+    rows = [(0,) * width, *(each for places, each in prices.items() if place in places)]
+    return tuple(max(column) for column in zip(*rows, strict=True))
 
 
 def _at(
@@ -152,8 +152,9 @@ def _of_one_offer(rows: Sequence[tuple[Shape, int]], bins: Sequence[Bin], offer:
 
 def _sums(rows: Sequence[tuple[Shape, int]], offer: BinOffer) -> list[tuple[int, ...]]:
     """Weights of the resources: each alone; of the two that are asked for most the even sum and two uneven ones; all."""
-    total = [sum(shape.size[d] * count for shape, count in rows) for d in range(4)]
-    asked = [d for d in range(4) if total[d] and offer.size[d] > 0]
+    places = range(len(offer.size))
+    total = [sum(shape.size[d] * count for shape, count in rows) for d in places]
+    asked = [d for d in places if total[d] and offer.size[d] > 0]
     asked.sort(key=lambda d: (-Fraction(total[d], offer.size[d]), d))
     parts = [{d: 1} for d in asked]
     if len(asked) > 1:
@@ -162,7 +163,7 @@ def _sums(rows: Sequence[tuple[Shape, int]], offer: BinOffer) -> list[tuple[int,
     if len(asked) > 2:
         parts.append(dict.fromkeys(asked, 1))
     units = [_UNIT // have if have > 0 else 0 for have in offer.size]
-    return [tuple(units[d] * part.get(d, 0) for d in range(4)) for part in parts]
+    return [tuple(units[d] * part.get(d, 0) for d in places) for part in parts]
 
 
 def _most(counts: Sequence[tuple[int, int]], room: int) -> int:

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 
 from herder.decide.packing.groups import BinOffer
+from herder.decide.packing.kernels import fits, less
 from herder.decide.packing.opening import Room, Run, price_of
 from herder.decide.packing.shapes import Shape
 
@@ -33,7 +34,7 @@ _LAST = 1.25
 #: Lengths are floats; what fits is checked in whole numbers.
 _SLACK = 1 + 1e-9
 
-_Free = tuple[int, int, int, int]
+_Free = tuple[int, ...]
 
 
 def combine(
@@ -79,13 +80,14 @@ class _Stock:
         seed: int,
     ) -> None:
         self._shapes = [shape for shape, count in rows for _ in range(count)]
-        self._sizes: list[_Free] = [_less(shape.size, (0, 0, 0, 0)) for shape in self._shapes]
+        self._sizes: list[_Free] = [tuple(shape.size) for shape in self._shapes]
         self._worth = [worth[id(shape)] for shape in self._shapes]
-        total = [sum(size[d] for size in self._sizes) for d in range(4)]
+        places = range(len(offers[0].size))
+        total = [sum(size[d] for size in self._sizes) for d in places]
         first, second = _scarcest(total, offers)
         self._axes = first, second
         self._units = 1.0 / max(1, total[first]), 1.0 / max(1, total[second])
-        scale = [1.0 / max(1, *(offer.size[d] for offer in offers)) for d in range(4)]
+        scale = [1.0 / max(1, *(offer.size[d] for offer in offers)) for d in places]
         self._hard = [max(a * b for a, b in zip(size, scale, strict=True)) for size in self._sizes]
         self._lanes: list[list[tuple[float, int]]] = [[] for _ in range(_DIRECTIONS)]
         self._at: list[tuple[int, float]] = []
@@ -148,7 +150,7 @@ class _Stock:
 
     def _one_try(self, first: int, offer: BinOffer) -> list[int]:
         chosen = {first: True}
-        free = _less(offer.size, self._sizes[first])
+        free = less(offer.size, self._sizes[first])
         slots, misses, left = offer.slots - 1, 0, len(self._pool)
         (x, y), (unit_x, unit_y) = self._axes, self._units
         enough = self._longest * _LAST
@@ -157,17 +159,17 @@ class _Stock:
             item = self._pool[(self._state >> 33) * left >> 31]
             if self._fits(item, free, offer.kind) and item not in chosen:
                 chosen[item] = True
-                free, slots = _less(free, self._sizes[item]), slots - 1
+                free, slots = less(free, self._sizes[item]), slots - 1
             else:
                 misses += 1
         while slots > 0 and (item := self._fullest(free, offer.kind, chosen)) >= 0:
             chosen[item] = True
-            free, slots = _less(free, self._sizes[item]), slots - 1
+            free, slots = less(free, self._sizes[item]), slots - 1
         return list(chosen)
 
     def _fits(self, item: int, free: _Free, kind: int) -> bool:
         size = self._sizes[item]
-        if size[0] > free[0] or size[1] > free[1] or size[2] > free[2] or size[3] > free[3]:
+        if not fits(size, free):
             return False
         allowed = self._shapes[item].allowed
         return allowed is None or kind in allowed
@@ -221,10 +223,6 @@ class _Stock:
         return least, -1
 
 
-def _less(free: Sequence[int], size: Sequence[int]) -> _Free:
-    return free[0] - size[0], free[1] - size[1], free[2] - size[2], free[3] - size[3]
-
-
 def _scarcest(total: Sequence[int], offers: Sequence[BinOffer]) -> tuple[int, int]:
     """The two resources in which the demand alone would cost most."""
 
@@ -232,5 +230,5 @@ def _scarcest(total: Sequence[int], offers: Sequence[BinOffer]) -> tuple[int, in
         rates = [max(1, offer.price_pico_per_hour) / offer.size[d] for offer in offers if offer.size[d] > 0]
         return total[d] * min(rates, default=0.0)
 
-    first, second, *_ = sorted(range(4), key=lambda d: (-cost(d), d))
+    first, second, *_ = sorted(range(len(total)), key=lambda d: (-cost(d), d))
     return first, second

@@ -13,7 +13,7 @@ from herder.decide.packing.bound import proved_by_contents
 from herder.decide.packing.cover import Need, cheapest_cover
 from herder.decide.packing.fill import Pattern
 from herder.decide.packing.groups import Bin, BinOffer
-from herder.decide.packing.knapsack import Best, Five, most_worth
+from herder.decide.packing.knapsack import Amounts, Best, most_worth
 from herder.decide.packing.opening import Run
 from herder.decide.packing.shapes import Shape
 from herder.decide.packing.simplex import Column, Master
@@ -55,7 +55,7 @@ class _Place:
     """The shapes that may go there at all."""
 
     @property
-    def free(self) -> Five:
+    def free(self) -> Amounts:
         return (*self.offer.size, self.offer.slots)
 
 
@@ -138,7 +138,7 @@ class _Generation:
         keep_going: Callable[[], bool],
     ) -> None:
         self._rows, self._places, self._limits, self._keep_going = rows, places, group_limits, keep_going
-        self._sizes: list[Five] = [(*shape.size, 1) for shape, _ in rows]
+        self._sizes: list[Amounts] = [(*shape.size, 1) for shape, _ in rows]
         self._counts = [count for _, count in rows]
         total = sum(self._counts)
         self._scale = max((place.offer.price_pico_per_hour for place in places), default=1) or 1
@@ -268,7 +268,7 @@ class _Generation:
                 sum(size[d] * count for size, count in zip(self._sizes, self._counts, strict=True)),
                 columns[d],
             )
-            for d in range(5)
+            for d in range(len(columns))
         ]
         prices = [place.offer.price_pico_per_hour for place in self._places]
         limits = [place.offer.limit for place in self._places]

@@ -7,6 +7,7 @@ changes the table, so that the same answer can be used for every equal bin.
 
 from typing import NamedTuple
 
+from herder.decide.packing.kernels import Kernel, Row
 from herder.decide.packing.shapes import Lane, Shape, ShapeTable
 from herder.model.resources import Resources
 
@@ -49,13 +50,13 @@ def fill(table: ShapeTable, kind: int, free: Resources, slots: int, style: Style
             # Most often it is the first of its lane: worth not asking `_next`, placement runs through here at every turn.
             if lane_[0].left > used and lane_[0].size.fits_in(free):
                 live.append((lane_, 0, used))
-            elif len(lane_) > 1 and (place := _next(lane_, 1, free, 0)) > 0:
+            elif len(lane_) > 1 and (place := _next(table.kernel, lane_, 1, free, 0)) > 0:
                 live.append((lane_, place, used))
         if len(live) == 1 and len(live[0][0]) == 1:
             shape, used = live[0][0][0], live[0][2]
             taken = [(shape, min(shape.left - used, shape.size.how_many_in(free), slots))]
         elif live and slots > 0:
-            taken = _align(live, free, slots, style)
+            taken = _align(table.kernel, live, free, slots, style)
         else:
             taken = []
         for shape, count in taken:
@@ -67,14 +68,13 @@ def fill(table: ShapeTable, kind: int, free: Resources, slots: int, style: Style
     return pattern
 
 
-def _next(lane: Lane, place: int, free: Resources, used: int) -> int:
+def _next(kernel: type[Kernel], lane: Lane, place: int, free: Resources, used: int) -> int:
     """The place of the first shape from there on of which something is left and fits; -1 when there is none."""
     if len(lane) - place > _SHORT:
-        place = max(place, lane.first(free))
+        place = max(place, lane.first(kernel.reach(free, lane.scale, lane.ratios)))
     for at in range(place, len(lane)):
         shape = lane[at]
-        a, b, c, d = shape.size
-        if shape.left > used and a <= free[0] and b <= free[1] and c <= free[2] and d <= free[3]:
+        if shape.left > used and shape.size.fits_in(free):
             return at
     return -1
 
@@ -90,7 +90,7 @@ def _mixed(window: list[Lane], free: Resources, slots: int, percent: int) -> dic
     """By lane: a part of the bin with the same mix as all that is left. Only where each shape has its lane."""
     if any(len(lane) > 1 for lane in window):
         return {}
-    total = [0, 0, 0, 0, 0]
+    total = [0] * (len(free) + 1)
     may = [(number, lane[0]) for number, lane in enumerate(window) if lane[0].size.fits_in(free)]
     for _, shape in may:
         for d, ask in enumerate((*shape.size, 1)):
@@ -103,16 +103,34 @@ def _mixed(window: list[Lane], free: Resources, slots: int, percent: int) -> dic
     return {number: count for number, count in found.items() if count > 0}
 
 
-def _align(live: list[tuple[Lane, int, int]], free: Resources, slots: int, style: Style) -> Pattern:
+def _align(
+    kernel: type[Kernel], live: list[tuple[Lane, int, int]], free: Resources, slots: int, style: Style
+) -> Pattern:
     """Choose among lanes of which something fits at first. `live`: lane, place in it, how many the bin holds already."""
     scale = tuple(1.0 / have if have > 0 else 0.0 for have in free)
     slot_scale = 1.0 / slots
     power = -style.length_exponent / 2
-    rows = [_row(index, lane[place], scale, slot_scale, power) for index, (lane, place, _) in enumerate(live)]
+
+    def row(index: int, shape: Shape) -> Row:
+        length = slot_scale * slot_scale
+        for amount, unit in zip(shape.size, scale, strict=True):
+            length += (amount * unit) ** 2
+        return kernel.row(index, shape.size, length**power)
+
+    def following(index: int) -> Row | None:
+        lane = live[index][0]
+        if len(lane) > 1:
+            place = places[index] = _next(kernel, lane, places[index] + 1, free, 0)
+            if place >= 0:
+                return row(index, lane[place])
+        return None
+
+    rows = [row(index, lane[place]) for index, (lane, place, _) in enumerate(live)]
     places = [place for _, place, _ in live]
     taken: dict[tuple[int, int], int] = {}
     while rows and slots > 0:
-        index = _best(rows, free, scale, slots * slot_scale * slot_scale)
+        weights = [have * unit * unit for have, unit in zip(free, scale, strict=True)]
+        index = kernel.best(rows, weights, slots * slot_scale * slot_scale)
         lane, _, used = live[index]
         at = index, places[index]
         shape = lane[places[index]]
@@ -125,37 +143,5 @@ def _align(live: list[tuple[Lane, int, int]], free: Resources, slots: int, style
         free = free.minus(shape.size.times(count))
         slots -= count
         gone = index if have + count + used >= shape.left else -1
-        f0, f1, f2, f3 = free
-        kept = []
-        for row in rows:
-            if row[1] <= f0 and row[2] <= f1 and row[3] <= f2 and row[4] <= f3 and row[0] != gone:
-                kept.append(row)
-            else:
-                lane, place, _ = live[row[0]]
-                if len(lane) > 1:
-                    place = places[row[0]] = _next(lane, places[row[0]] + 1, free, 0)
-                    if place >= 0:
-                        kept.append(_row(row[0], lane[place], scale, slot_scale, power))
-        rows = kept
+        rows = kernel.still_fitting(rows, free, gone, following)
     return [(live[index][0][place], count) for (index, place), count in taken.items()]
-
-
-_Row = tuple[int, int, int, int, int, float]
-
-
-def _row(index: int, shape: Shape, scale: tuple[float, ...], slot_scale: float, power: float) -> _Row:
-    length = slot_scale * slot_scale
-    for amount, unit in zip(shape.size, scale, strict=True):
-        length += (amount * unit) ** 2
-    return (index, *shape.size, length**power)
-
-
-def _best(rows: list[_Row], free: Resources, scale: tuple[float, ...], slot_weight: float) -> int:
-    """The row of highest score; the first of equals, which is the largest."""
-    w0, w1, w2, w3 = (have * unit * unit for have, unit in zip(free, scale, strict=True))
-    best, highest = rows[0][0], -1.0
-    for index, cpu, memory, disk, gpu, factor in rows:
-        score = (cpu * w0 + memory * w1 + disk * w2 + gpu * w3 + slot_weight) * factor
-        if score > highest:
-            best, highest = index, score
-    return best

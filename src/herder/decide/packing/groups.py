@@ -1,11 +1,15 @@
 """What goes into a packing and what comes out of it: groups of equal items, bins, offers of new bins, the result.
 
-Used by everyone who calls `pack`; import the names from `herder.decide.packing.pack`. Holds no algorithm.
+Used by everyone who calls `pack`; import the names from `herder.decide.packing.pack`. Holds no algorithm, but for
+`in_asked_dimensions`, by which packing looks at what is asked for and at nothing else.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
 
-from herder.model.resources import Resources
+from herder.model.resources import BUILT_IN, Resources
+from herder.model.vectors import Wide, new_vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +79,38 @@ class Packing:
     placed: tuple[Packed, ...]
     opened: tuple[Opened, ...]
     unplaced: tuple[tuple[int, int], ...]
+
+
+class _Part(Wide, Resources):
+    """Some places of longer vectors."""
+
+    __slots__ = ()
+
+
+_size, _free = attrgetter("size"), attrgetter("free")
+
+
+def in_asked_dimensions(
+    items: Sequence[ItemGroup], bins: Sequence[Bin], offers: Sequence[BinOffer]
+) -> tuple[Sequence[ItemGroup], Sequence[Bin], Sequence[BinOffer]]:
+    """The same, all vectors of one length. Those of servers that declare nothing stay as they are; longer ones lose what no item
+    asks for, which cannot keep anything out: so declared resources cost something only while somebody wants them."""
+    few = len(BUILT_IN)
+    width = max(
+        {*map(len, map(_size, items)), *map(len, map(_free, bins)), *map(len, map(_size, offers))},
+        default=few,
+    )
+    if width == few:
+        return items, bins, offers
+    asked = [place for place in range(width) if any(item.size.at(place) for item in items)]
+    missing = max(0, few - len(asked))
+
+    def part(vector: Resources) -> Resources:
+        amounts = (*(vector.at(place) for place in asked), *(0,) * missing)
+        return new_vector(Resources if len(amounts) == few else _Part, amounts)
+
+    return (
+        [replace(item, size=part(item.size)) for item in items],
+        [replace(each, free=part(each.free)) for each in bins],
+        [replace(offer, size=part(offer.size)) for offer in offers],
+    )

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from herder.decide.packing.kernels import less_several
 from herder.decide.packing.linear import shadow_prices
 
 _SCALE = 2**20
 #: Rows, of the best ones, with which a first guess begins.
 _GREEDY = 12
-#: CPU, memory, disk, GPU, slots.
-Five = tuple[int, int, int, int, int]
+#: Of each resource, then of slots.
+Amounts = tuple[int, ...]
 
 
 class Best(NamedTuple):
@@ -31,17 +32,17 @@ class Best(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class _Row:
     index: int
-    size: Five
+    size: Amounts
     worth: int
     count: int
     weight: int
 
 
 def most_worth(
-    sizes: Sequence[Five],
+    sizes: Sequence[Amounts],
     worths: Sequence[int],
     counts: Sequence[int],
-    free: Five,
+    free: Amounts,
     *,
     steps: int,
     enough: int = 0,
@@ -67,7 +68,11 @@ def most_worth(
 
 
 def _undominated(
-    fitting: Sequence[int], sizes: Sequence[Five], worths: Sequence[int], counts: Sequence[int], free: Five
+    fitting: Sequence[int],
+    sizes: Sequence[Amounts],
+    worths: Sequence[int],
+    counts: Sequence[int],
+    free: Amounts,
 ) -> list[int]:
     """Without rows in whose place another is as good: worth no less, no larger, and there are enough of it to fill the bin."""
     plenty: list[int] = []
@@ -77,21 +82,20 @@ def _undominated(
         if any(all(a <= b for a, b in zip(sizes[j], size, strict=True)) for j in plenty):
             continue
         kept.append(i)
-        if any(size[d] * counts[i] > free[d] - size[d] for d in range(5) if size[d] > 0):
+        if any(size[d] * counts[i] > free[d] - size[d] for d in range(len(size)) if size[d] > 0):
             plenty.append(i)
     return kept
 
 
-def _weights(sizes: Sequence[Five], worths: Sequence[int], free: Five) -> Five:
+def _weights(sizes: Sequence[Amounts], worths: Sequence[int], free: Amounts) -> Amounts:
     """What a unit of each resource is worth in the best fractional content: resources added up in this way bound best."""
     most = max(worths)
-    columns = [[size[d] / free[d] if free[d] else 0.0 for size in sizes] for d in range(5)]
-    prices = shadow_prices([worth / most for worth in worths], columns, [1.0] * 5)
+    columns = [[size[d] / free[d] if free[d] else 0.0 for size in sizes] for d in range(len(free))]
+    prices = shadow_prices([worth / most for worth in worths], columns, [1.0] * len(free))
     whole = [
         int(price * _SCALE * _SCALE / have) if have else 0 for price, have in zip(prices, free, strict=True)
     ]
-    a, b, c, d, e = whole if any(whole) else [1] * 5
-    return a, b, c, d, e
+    return tuple(whole) if any(whole) else (1,) * len(whole)
 
 
 class _Search:
@@ -101,20 +105,20 @@ class _Search:
         self._rows, self._steps, self._enough = rows, steps, enough
         self._best, self._counts, self._missed, self._looked = 0, dict[int, int](), 0, 0
 
-    def run(self, free: Five, room: int) -> Best:
+    def run(self, free: Amounts, room: int) -> Best:
         for row in self._rows[:_GREEDY]:
             self._greedy(row, free)
         self._down(0, free, room, 0, [])
         return Best(self._counts, self._best, max(self._best, self._missed), self._looked)
 
-    def _greedy(self, first: _Row, free: Five) -> None:
+    def _greedy(self, first: _Row, free: Amounts) -> None:
         """As much as goes of one row, then of the others in their order."""
         worth, content = 0, dict[int, int]()
         for row in (first, *(row for row in self._rows if row is not first)):
             if count := _how_many(row, free):
                 content[row.index] = count
                 worth += row.worth * count
-                free = _less(free, row.size, count)
+                free = less_several(free, row.size, count)
         if worth > self._best:
             self._best, self._counts = worth, content
 
@@ -128,7 +132,7 @@ class _Search:
             worth += row.worth * row.count
         return worth
 
-    def _down(self, at: int, free: Five, room: int, worth: int, taken: list[tuple[int, int]]) -> None:
+    def _down(self, at: int, free: Amounts, room: int, worth: int, taken: list[tuple[int, int]]) -> None:
         if worth > self._best:
             self._best, self._counts = worth, dict(taken)
         while at < len(self._rows) and not _how_many(self._rows[at], free):
@@ -147,7 +151,7 @@ class _Search:
             self._missed = max(self._missed, most)
             return
         for count in range(_how_many(row, free), -1, -1):
-            left = _less(free, row.size, count)
+            left = less_several(free, row.size, count)
             if count:
                 taken.append((row.index, count))
             self._down(at + 1, left, room - row.weight * count, worth + row.worth * count, taken)
@@ -155,14 +159,9 @@ class _Search:
                 taken.pop()
 
 
-def _how_many(row: _Row, free: Five) -> int:
+def _how_many(row: _Row, free: Amounts) -> int:
     fits = row.count
     for ask, have in zip(row.size, free, strict=True):
         if ask > 0 and ask * fits > have:
             fits = have // ask
     return fits
-
-
-def _less(free: Five, size: Five, count: int) -> Five:
-    (a, b, c, d, e), (p, q, r, s, t) = free, size
-    return a - p * count, b - q * count, c - r * count, d - s * count, e - t * count

@@ -12,7 +12,7 @@ from fractions import Fraction
 from herder.decide.packing.answer import Answer, Task, cost_of, score_of
 from herder.decide.packing.bound import lower_bound
 from herder.decide.packing.configurations import Mix, mix_of_contents
-from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Packing
+from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Packing, in_asked_dimensions
 from herder.decide.packing.opening import Known
 from herder.decide.packing.pack import fill_bins, first_runs, priced_worth, put_runs
 from herder.decide.packing.search import improve_answer
@@ -45,7 +45,8 @@ def optimise(
     finer: Set[int] = frozenset(),
 ) -> Optimised:
     """`finer`: limit groups in which many small bins are preferred to few large ones that cost the same."""
-    table = ShapeTable(items)
+    asked, bins, open_bins = in_asked_dimensions(tuple(items), bins, open_bins)
+    table = ShapeTable(asked)
     if not table.shapes:
         return Optimised(
             packing=Packing(placed=(), opened=(), unplaced=()), cost_pico_per_hour=0, bound_pico_per_hour=0

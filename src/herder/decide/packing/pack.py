@@ -11,7 +11,15 @@ bins and a certified bound; what it opens is filled by placement with this funct
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from herder.decide.packing.fill import Pattern
-from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Opened, Packed, Packing
+from herder.decide.packing.groups import (
+    Bin,
+    BinOffer,
+    ItemGroup,
+    Opened,
+    Packed,
+    Packing,
+    in_asked_dimensions,
+)
 from herder.decide.packing.opening import Known, Run, copies_of, known_fill, plain_worth, room_of
 from herder.decide.packing.opening import open_bins as open_new
 from herder.decide.packing.prices import best_prices, places_of, question, worths
@@ -42,7 +50,8 @@ def pack(
     groups = tuple(items)
     if len(groups) == 1 and not open_bins:
         return _one_group(groups[0], bins)
-    table = ShapeTable(groups)
+    asked, bins, open_bins = in_asked_dimensions(groups, bins, open_bins)
+    table = ShapeTable(asked)
     if not table.shapes:
         return Packing(placed=(), opened=(), unplaced=())
     known: Known = {}

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from herder.decide.packing.groups import Bin, BinOffer
+from herder.decide.packing.kernels import worth_of
 from herder.decide.packing.linear import maximise
 from herder.decide.packing.opening import PRICE_SCALE
 from herder.decide.packing.shapes import Shape
-from herder.model.resources import Resources
+from herder.model.vectors import least_of
 
 #: Of each resource, then of slots.
 Vector = tuple[int, ...]
@@ -42,8 +43,8 @@ def places_of(shapes: Iterable[Shape], offers: Sequence[BinOffer], kinds: Iterab
     numbers = range(len(offers))
     existing = tuple(kinds)
     known: dict[tuple[frozenset[int] | None, tuple[bool, ...]], Places] = {}
-    usable = [offer.size if offer.slots > 0 else Resources(-1, -1, -1, -1) for offer in offers]
-    smallest = Resources(*map(min, *usable)) if len(usable) > 1 else usable[0] if usable else None
+    usable = [offer.size if offer.slots > 0 else offer.size.filled(-1) for offer in offers]
+    smallest = least_of(usable) if usable else None
     everywhere = (True,) * len(offers)
     result = []
     for shape in shapes:
@@ -65,10 +66,8 @@ def worths(prices: Prices, shapes: Sequence[Shape], places: Sequence[Places]) ->
     """By id of the shape, what one item is worth at these prices, in parts of `opening.PRICE_SCALE`. Never nothing."""
     worth = {}
     for shape, where in zip(shapes, places, strict=True):
-        each = prices.get(where, (0.0,) * 5)
-        a, b, c, d = shape.size
-        value = each[0] * a + each[1] * b + each[2] * c + each[3] * d + each[4]
-        worth[id(shape)] = 1 + int(value * PRICE_SCALE)
+        each = prices.get(where)
+        worth[id(shape)] = 1 + (0 if each is None else int(worth_of(each, shape.size) * PRICE_SCALE))
     return worth
 
 
@@ -84,8 +83,8 @@ def question(
     least, most = [min(column) for column in columns], [max(column) for column in columns]
     free: dict[int, Vector] = {}
     for each in bins:
-        have = free.get(each.kind, (0, 0, 0, 0, 0))
         more = _usable(each, least, most)
+        have = free.get(each.kind, (0,) * len(more))
         free[each.kind] = tuple(a + b * each.count for a, b in zip(have, more, strict=True))
     # What can go nowhere asks for nothing.
     sums: dict[Places, list[int]] = {}
@@ -94,10 +93,10 @@ def question(
     ):
         if not where:
             continue
-        total = sums.setdefault(where, [0] * 5)
+        total = sums.setdefault(where, [0] * (len(shape.size) + 1))
         for d, amount in enumerate(shape.size):
             total[d] += amount * count
-        total[4] += count
+        total[-1] += count
     return Question(
         demand={where: tuple(total) for where, total in sums.items()},
         free=free,
@@ -115,7 +114,8 @@ def best_prices(asked: Question) -> Prices:
     if found is None:
         everywhere: Places = frozenset().union(*classes)
         found = _solve(asked, dict.fromkeys(classes, everywhere)) or {}
-        return {each: found.get(everywhere, (0.0,) * 5) for each in classes}
+        nothing = (0.0,) * len(asked.demand[classes[0]])
+        return {each: found.get(everywhere, nothing) for each in classes}
     return found
 
 
@@ -133,10 +133,11 @@ def _solve(asked: Question, merged: Mapping[Places, Places]) -> Prices | None:
     (there it is the highest of theirs); then one for each limit of an offer and of a group."""
     total: dict[Places, list[int]] = {}
     for each, amounts in asked.demand.items():
-        old = total.setdefault(merged[each], [0] * 5)
+        old = total.setdefault(merged[each], [0] * len(amounts))
         total[merged[each]] = [a + b for a, b in zip(old, amounts, strict=True)]
     classes = sorted(total, key=sorted)
-    dims = [d for d in range(5) if any(amounts[d] for amounts in total.values())]
+    places = range(len(next(iter(total.values()))))
+    dims = [d for d in places if any(amounts[d] for amounts in total.values())]
     inside = {place: tuple(i for i, each in enumerate(classes) if place in each) for place in _places(asked)}
     blocks: dict[tuple[int, ...], int] = {(i,): i for i in range(len(classes))}
     for held in inside.values():
@@ -225,7 +226,7 @@ class _Programme:
         found = maximise(self._gains, self._rows, self._room)
         prices: Prices = {}
         for i, each in enumerate(self._classes):
-            worth = [0.0] * 5
+            worth = [0.0] * len(self._total[each])
             for j, d in enumerate(self._dims):
                 worth[d] = found[i * len(self._dims) + j] * self._dearest * self._unit[j]
             prices[each] = tuple(worth)

@@ -9,17 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from herder.decide.packing.groups import ItemGroup, Packed
-from herder.model.resources import Resources
+from herder.decide.packing.kernels import WHOLE, Kernel, kernel_for
+from herder.model.resources import ZERO, Resources
+from herder.model.vectors import least_of, most_of
 
 #: Most shapes that compete one by one in one alignment choice. It bounds the cost of a pick when nearly every item is
 #: different; beyond it similar shapes share a lane, of which only the largest that fits competes. 48 covers common fleets.
 WINDOW = 48
 
-_DIRECTIONS = 3
 _LENGTHS = 4
-_WHOLE = 4096
 _SQUARE_BITS = 28
-_RATIOS = [min(_DIRECTIONS, max(ratio, 1).bit_length() - 1) for ratio in range(_WHOLE + 1)]
 
 
 @dataclass(slots=True)
@@ -36,39 +35,23 @@ class Shape:
 class Lane(list[Shape]):
     """Shapes of one direction (to about a factor of two in each dimension's share of the largest) and length, the long first."""
 
-    __slots__ = ("_lengths", "_ratios", "_scale")
+    __slots__ = ("_lengths", "ratios", "scale")
 
-    def __init__(self, rows: Iterable[tuple[int, Shape]], scale: tuple[float, ...] = (1.0,) * 4) -> None:
-        """`rows`: each with its length, in order; `scale` turns amounts into parts of the largest."""
+    def __init__(self, rows: Iterable[tuple[int, Shape]], scale: tuple[float, ...] = ()) -> None:
+        """`rows`: each with its length, in order; `scale` turns amounts into parts of the largest, of several shapes."""
         listed = list(rows)
         super().__init__(shape for _, shape in listed)
         self._lengths = [-length for length, _ in listed]
-        self._scale = scale
-        self._ratios = [
+        self.scale = scale
+        self.ratios = [
             min((int(shape.size[d] * unit) / max(1, length) for length, shape in listed), default=0.0)
             for d, unit in enumerate(scale if len(listed) > 1 else ())
-        ] or [0.0] * 4
+        ] or [0.0] * len(scale)
+        """Of each dimension, the least part of its length that a shape here has."""
 
-    def first(self, free: Resources) -> int:
-        """The place before which all are too long to fit into so much."""
-        # Placement runs through here for nearly every lane at every pick: no loops.
-        a, b, c, d = (
-            free[0] * self._scale[0],
-            free[1] * self._scale[1],
-            free[2] * self._scale[2],
-            free[3] * self._scale[3],
-        )
-        p, q, r, s = self._ratios
-        most = a + b + c + d + 4
-        if p * most > a + 1:
-            most = (a + 1) / p
-        if q * most > b + 1:
-            most = (b + 1) / q
-        if r * most > c + 1:
-            most = (c + 1) / r
-        if s * most > d + 1:
-            most = (d + 1) / s
-        return bisect_left(self._lengths, -most)
+    def first(self, reach: float) -> int:
+        """The place before which all are longer than that."""
+        return bisect_left(self._lengths, -reach)
 
     def forget_what_is_gone(self) -> None:
         kept = [(-length, shape) for length, shape in zip(self._lengths, self, strict=True) if shape.left > 0]
@@ -83,9 +66,8 @@ class ShapeTable:
         self.shapes = _merge(items)
         self._windows: dict[int, list[list[Lane]]] = {}
         self._lanes: dict[frozenset[frozenset[int] | None], list[Lane]] = {}
-        self.least = Resources(
-            *(min(column) for column in zip(*(shape.size for shape in self.shapes), strict=True))
-        )
+        self.kernel = kernel_for(len(self.shapes[0].size) if self.shapes else len(ZERO))
+        self.least = least_of([shape.size for shape in self.shapes]) if self.shapes else ZERO
 
     @classmethod
     def part(cls, shapes: Sequence[Shape]) -> "ShapeTable":
@@ -93,7 +75,8 @@ class ShapeTable:
         self = cls(())
         self.shapes = sorted(shapes, key=_order, reverse=True)
         if self.shapes:
-            self.least = Resources(*map(min, zip(*(shape.size for shape in self.shapes), strict=True)))
+            self.kernel = kernel_for(len(self.shapes[0].size))
+            self.least = least_of([shape.size for shape in self.shapes])
         return self
 
     def windows(self, kind: int) -> list[list[Lane]]:
@@ -135,7 +118,7 @@ class ShapeTable:
         key = frozenset(shape.allowed for shape in tier)
         lanes = self._lanes.get(key)
         if lanes is None:
-            lanes = self._lanes[key] = _lanes(tier)
+            lanes = self._lanes[key] = _lanes(tier, self.kernel)
         return lanes
 
     def placed(self) -> list[Packed]:
@@ -176,28 +159,19 @@ def _merge(items: Iterable[ItemGroup]) -> list[Shape]:
     return shapes
 
 
-def _lanes(tier: Sequence[Shape]) -> list[Lane]:
+def _lanes(tier: Sequence[Shape], kernel: type[Kernel]) -> list[Lane]:
     """At most about a hundred when two resources are asked for; in each the large before the small."""
-    m0, m1, m2, m3 = (max(column) or 1 for column in zip(*(shape.size for shape in tier), strict=True))
+    sizes = [shape.size for shape in tier]
+    most = [amount or 1 for amount in most_of(sizes)]
+    levels = 4 ** len(most)
     found: dict[int, list[tuple[int, int, Shape]]] = {}
-    for place, shape in enumerate(tier):
-        a, b, c, d = shape.size
-        a, b = a * _WHOLE // m0, b * _WHOLE // m1
-        c = c * _WHOLE // m2 if c else 0
-        d = d * _WHOLE // m3 if d else 0
-        length, top = a + b + c + d, max(a, b, c, d)
+    for place, (length, direction) in enumerate(kernel.directions(sizes, most)):
         # Of squares, so that lengths in one lane differ by a factor of the root of two. The longest come first.
         level = max(_SQUARE_BITS - (length * length).bit_length(), 0)
-        direction = (
-            _RATIOS[top // (a + 1)]
-            + 4 * _RATIOS[top // (b + 1)]
-            + 16 * _RATIOS[top // (c + 1)]
-            + 64 * _RATIOS[top // (d + 1)]
-        )
-        found.setdefault(256 * min(level, _LENGTHS) + direction, []).append((-length, place, shape))
+        found.setdefault(levels * min(level, _LENGTHS) + direction, []).append((-length, place, tier[place]))
     for lane in found.values():
         lane.sort()
-    scale = tuple(_WHOLE / most for most in (m0, m1, m2, m3))
+    scale = tuple(WHOLE / amount for amount in most)
     return [Lane([(-length, shape) for length, _, shape in found[key]], scale) for key in sorted(found)]
 
 

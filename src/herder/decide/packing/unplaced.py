@@ -58,7 +58,7 @@ def _lacking(size: Resources, offer: BinOffer) -> dict[str, int]:
 def _distance(size: Resources, offer: BinOffer) -> tuple[int, float, int]:
     """First in how many dimensions it is short, then by how much of what is asked for, then its price."""
     lacking = _lacking(size, offer)
-    asked = {**size._asdict(), "slots": 1}
+    asked = {**size.amounts(), "slots": 1}
     return (
         len(lacking),
         sum(short / asked[name] for name, short in lacking.items()),

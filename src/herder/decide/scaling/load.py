@@ -13,6 +13,7 @@ from herder.model.ids import WorkerName
 from herder.model.observed import ObservedWorker
 from herder.model.pool import PoolSpec
 from herder.model.resources import ZERO, Resources
+from herder.model.vectors import pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +52,11 @@ class Lack:
 
     @property
     def any(self) -> bool:
-        return self.workers > 0 or self.room != ZERO
+        return self.workers > 0 or any(self.room)
 
     def in_workers(self, size: Resources, most: int) -> int:
         """How many workers of this size fill it; a dimension that the size has nothing of cannot be filled."""
-        needs = [-(-ask // have) for ask, have in zip(self.room, size, strict=True) if ask > 0 and have > 0]
+        needs = [-(-ask // have) for ask, have in pairs(self.room, size) if ask > 0 and have > 0]
         return min(most, max([self.workers, *needs]))
 
 
@@ -84,12 +85,7 @@ def is_empty(worker: ObservedWorker, used: Set[WorkerName]) -> bool:
 def headroom_lack(spec: PoolSpec, load: Load) -> Lack:
     return Lack(
         workers=max(0, spec.headroom.workers - load.empty),
-        room=Resources(
-            *(
-                max(0, want - (have - busy)) if want else 0
-                for want, have, busy in zip(spec.headroom.free, load.capacity, load.used, strict=True)
-            )
-        ),
+        room=spec.headroom.free.beyond(load.capacity.minus(load.used)).where(spec.headroom.free),
     )
 
 
@@ -98,11 +94,7 @@ def target_lack(spec: PoolSpec, load: Load) -> Lack:
     if spec.target_utilisation is None:
         return Lack()
     permille = max(1, round(spec.target_utilisation * 1000))
-    room = (
-        max(0, -(-busy * 1000 // permille) - have)
-        for have, busy in zip(load.capacity, load.used, strict=True)
-    )
-    return Lack(room=Resources(*room))
+    return Lack(room=load.used.scaled_up(1000, permille).beyond(load.capacity))
 
 
 def wants_spare(spec: PoolSpec) -> bool:

@@ -194,7 +194,7 @@ def _reason(need: Need, drained: int, freed: Resources) -> Reason:
             f"{need.tries} tries have failed, so spot workers are drained for it no more",
             "a success",
         )
-    elif freed != ZERO:
+    elif any(freed):
         text, flips = f"spot workers that drain leave {freed}", "their end"
     else:
         text, flips = "no spot workers may go that would make room", "a larger disruption_budget of theirs"

@@ -10,9 +10,10 @@ from functools import cached_property, lru_cache
 
 from herder.decide.matching import Kinds, kind_of_template, kind_of_worker
 from herder.decide.quota_reasons import HeldBack, within_quotas
+from herder.model.demand import DemandGroup
 from herder.model.ids import PoolName, WorkerName
 from herder.model.metric import Metric, MetricReading
-from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
+from herder.model.observed import Observed, ObservedWorker, PoolHistory
 from herder.model.offer import Offer, OfferKey, OfferMemory, offers_of
 from herder.model.pool import PoolSpec
 from herder.model.pressure import FRESH_MS
@@ -58,8 +59,8 @@ class Scene:
     """`template_kinds` goes beside `PoolView.templates`."""
 
     pools: tuple[PoolView, ...]
-    queue: tuple[QueuedClass, ...]
-    """Jobs that may start, quotas permitting."""
+    queue: tuple[DemandGroup, ...]
+    """Groups of which something may start, quotas permitting."""
     kinds: Kinds
     template_kinds: Mapping[PoolName, tuple[int, ...]]
     worker_kinds: Mapping[WorkerName, int]
@@ -68,27 +69,25 @@ class Scene:
     def pool(self, name: PoolName) -> PoolView:
         return next(view for view in self.pools if view.spec.name == name)
 
-    def may_use(self, queued: QueuedClass) -> Iterator[PoolView]:
+    def may_use(self, queued: DemandGroup) -> Iterator[PoolView]:
         """The pools that have a template this class may use, be it large enough or not."""
-        allowed = self.kinds.allowed(queued.job_class)
+        allowed = self.kinds.allowed(queued.asks)
         for view in self.pools:
             if not allowed.isdisjoint(self.template_kinds[view.spec.name]):
                 yield view
 
-    def fits_in(self, queued: QueuedClass) -> Iterator[PoolView]:
+    def fits_in(self, queued: DemandGroup) -> Iterator[PoolView]:
         """The pools with a template that could take a job of this class."""
         return (view for view in self.pools if self.templates_for(queued, view))
 
-    def templates_for(self, queued: QueuedClass, view: PoolView) -> frozenset[int]:
+    def templates_for(self, queued: DemandGroup, view: PoolView) -> frozenset[int]:
         """The places of the pool's templates that could take a job of this class."""
-        allowed = self.kinds.allowed(queued.job_class)
+        allowed = self.kinds.allowed(queued.asks)
         kinds = self.template_kinds[view.spec.name]
         return frozenset(
             place
             for place, (kind, template) in enumerate(zip(kinds, view.templates, strict=True))
-            if kind in allowed
-            and template.slots > 0
-            and queued.job_class.request.fits_in(template.allocatable)
+            if kind in allowed and template.slots > 0 and queued.asks.request.fits_in(template.allocatable)
         )
 
 

@@ -18,7 +18,7 @@ from herder.model.plan import Reason
 
 def spread(wishes: tuple[Wish, ...], scene: Scene, rooms: Mapping[PoolName, Room]) -> tuple[Wish, ...]:
     """The same workers, evenly over the zones that cost the same and have room; each told why it is not spot."""
-    selective = any(key == "zone" for queued in scene.queue for key, _ in queued.job_class.selector)
+    selective = any(key == "zone" for queued in scene.queue for key, _ in queued.asks.selector)
     found: list[Wish] = []
     for view in scene.pools:
         mine = tuple(wish for wish in wishes if wish.pool == view.spec.name)

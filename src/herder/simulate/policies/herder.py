@@ -24,7 +24,7 @@ from herder.model.observed import Observed
 from herder.model.offer import FailureCause
 from herder.model.plan import CreateWorker, Plan, Reason, ReasonKind
 from herder.model.pool import PoolSpec, SpotUse, Template
-from herder.model.resources import Resources
+from herder.model.resources import ZERO, Resources
 from herder.model.worker import WorkerState
 from herder.simulate.world import PolicyFault, Worker, World
 
@@ -344,7 +344,5 @@ class Herder:
 
 def _resources(world: World, packed: int) -> Resources:
     """The dimensions that count; the others are zero on both sides, and so always fit."""
-    amounts = [0, 0, 0, 0]
-    for index, amount in zip(world.dimensions.indexes, world.dimensions.unpack(packed), strict=True):
-        amounts[index] = amount
-    return Resources(*amounts)
+    amounts = dict(zip(world.dimensions.indexes, world.dimensions.unpack(packed), strict=True))
+    return ZERO.like(amounts.get(place, 0) for place in range(len(ZERO)))

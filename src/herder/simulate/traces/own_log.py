@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from herder.control.job_classes import decode_class
+from herder.control.recover_resources import stored_resources
 from herder.model.job import NOT_THE_JOBS_FAULT, AttemptState, JobClass, JobState
 from herder.model.resources import Resources
 from herder.simulate.traces.form import Trace, TraceJob, trace_of
@@ -109,7 +110,8 @@ def _asks_for_more(job_class: JobClass) -> bool:
 
 def _classes(connection: Connection) -> dict[int, JobClass]:
     query = select(t.job_classes.c.id, t.job_classes.c.spec)
-    return {row.id: msgspec.json.decode(row.spec, type=JobClass) for row in connection.execute(query)}
+    resources = stored_resources(connection)
+    return {row.id: decode_class(row.spec, resources) for row in connection.execute(query)}
 
 
 def _jobs_query(limit: int | None) -> Any:

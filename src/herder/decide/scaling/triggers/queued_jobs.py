@@ -13,8 +13,9 @@ from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.scaling.limits import Room
 from herder.decide.scaling.scene import PoolView, Scene, oldest_first
 from herder.decide.scaling.wish import Wish
+from herder.model.demand import DemandGroup
 from herder.model.ids import ClassId, PoolName, WorkerName
-from herder.model.observed import ObservedWorker, QueuedClass
+from herder.model.observed import ObservedWorker
 from herder.model.plan import Reason, ReasonKind
 from herder.model.resources import ZERO, Resources
 
@@ -146,9 +147,9 @@ def _items(scene: Scene, counts: Mapping[int, int]) -> list[ItemGroup]:
     return [
         ItemGroup(
             key=index,
-            size=scene.queue[index].job_class.request,
+            size=scene.queue[index].asks.request,
             count=count,
-            allowed=scene.kinds.allowed(scene.queue[index].job_class),
+            allowed=scene.kinds.allowed(scene.queue[index].asks),
         )
         for index, count in counts.items()
     ]
@@ -240,7 +241,7 @@ def _taken(scene: Scene, workers: Sequence[ObservedWorker], packing: Packing) ->
     for packed in packing.placed:
         key = packed.bin_key
         pool = opened[key] if key < 0 else workers[key].spec.pool
-        request = scene.queue[packed.item_key].job_class.request
+        request = scene.queue[packed.item_key].asks.request
         taken[pool] = taken[pool].plus(request.times(packed.total))
     return taken
 
@@ -281,7 +282,7 @@ def _homes(
         tally[packed.item_key] = tally.get(packed.item_key, 0) + packed.total
     nowhere = dict(packing.unplaced)
 
-    def home(index: int, queued: QueuedClass) -> tuple[ClassId, Homes]:
+    def home(index: int, queued: DemandGroup) -> tuple[ClassId, Homes]:
         return queued.class_id, Homes(
             ready=ready.get(index, 0),
             in_flight=in_flight.get(index, 0),

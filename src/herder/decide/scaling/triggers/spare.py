@@ -9,6 +9,7 @@ from herder.decide.scaling.scene import PoolView
 from herder.decide.scaling.wish import Ask
 from herder.model.plan import Reason, ReasonKind
 from herder.model.resources import Resources
+from herder.model.vectors import pairs
 
 
 def ask(view: PoolView, load: Load, size: Resources) -> tuple[Ask, ...]:
@@ -26,17 +27,20 @@ def ask(view: PoolView, load: Load, size: Resources) -> tuple[Ask, ...]:
 def _headroom_reason(view: PoolView, load: Load) -> Reason:
     wanted = view.spec.headroom
     free = load.capacity.minus(load.used)
+    have, want = free.amounts(), wanted.free.amounts()
+    shown = [name for name in have if name in ("cpu_milli", "memory_mib") or want.get(name)]
     text = (
         f"pool {view.spec.name} would have {load.empty} workers with nothing to do and {free} free; its headroom is "
         f"{wanted.workers} workers and {wanted.free}"
     )
-    evidence = (
+    evidence: tuple[tuple[str, int | float | str], ...] = (
         ("empty_workers", load.empty),
         ("headroom_workers", wanted.workers),
-        ("free_cpu_milli", free.cpu_milli),
-        ("headroom_cpu_milli", wanted.free.cpu_milli),
-        ("free_memory_mib", free.memory_mib),
-        ("headroom_memory_mib", wanted.free.memory_mib),
+        *(
+            pair
+            for name in shown
+            for pair in ((f"free_{name}", have[name]), (f"headroom_{name}", want.get(name, 0)))
+        ),
         ("flips", "less headroom, or work that ends"),
     )
     return Reason(kind=ReasonKind.HEADROOM, text=text, evidence=evidence)
@@ -56,9 +60,5 @@ def _target_reason(view: PoolView, load: Load) -> Reason:
 
 def utilisation(load: Load) -> float:
     """Of the scarcest dimension; 1 where there is use and no capacity."""
-    parts = [
-        busy / have if have > 0 else 1.0
-        for have, busy in zip(load.capacity, load.used, strict=True)
-        if busy > 0
-    ]
+    parts = [busy / have if have > 0 else 1.0 for have, busy in pairs(load.capacity, load.used) if busy > 0]
     return max(parts, default=0.0)

@@ -50,7 +50,9 @@ def test_a_worker_that_fails_everything_does_not_take_the_queue_down(world: Worl
     world.commit()
     failed = 0
     for _ in range(2_000):
-        if all(job not in world.state.live for job in jobs) and not any(map(len, (on_sick.held, on_well.held))):
+        if all(job not in world.state.live for job in jobs) and not any(
+            map(len, (on_sick.held, on_well.held))
+        ):
             if world.state.counts[JobState.SUCCEEDED] == len(jobs):
                 break
         for key in list(on_well.held):

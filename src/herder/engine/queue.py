@@ -129,8 +129,7 @@ class ReadyQueue:
             last = segments[-1]
             times = last.times
             latest = times if isinstance(times, int) else times[-1]
-            if latest > now_ms:
-                now_ms = latest
+            now_ms = max(now_ms, latest)
             if last.batch == batch and len(segments) > self._in_front and _joined(last, jobs, count, now_ms):
                 return
         whole = isinstance(jobs, range)

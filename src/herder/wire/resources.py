@@ -117,6 +117,8 @@ class JobView(msgspec.Struct, kw_only=True):
     ready_at: str | None
     started_at: str | None
     ended_at: str | None
+    retry_at: str | None = None
+    """A worker failed it: it is not tried again before this time."""
 
 
 class JobDetail(JobView, kw_only=True):

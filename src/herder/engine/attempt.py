@@ -214,7 +214,7 @@ def _close(
 ) -> None:
     job_class = state.classes[attempt.class_id]
     stopped = ""
-    if cause in FAULTS_OF_WORKERS and not attempt.cancelling:
+    if final is not AttemptState.SUCCEEDED and cause in FAULTS_OF_WORKERS and not attempt.cancelling:
         said = message if ending is None else ending.message
         faults = backoff.note_fault(state, attempt, cause, said, now_ms)
         if alone and cause is Cause.WORKER_LOST and faults.deaths >= backoff.WORKERS_KILLED_MAX:
@@ -229,7 +229,7 @@ def _close(
     if final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF:
         run_ms = max(0, now_ms - attempt.assigned_at_ms)
         state.ended_runs.append((attempt.class_id, attempt.assigned_at_ms, run_ms))
-    if worker.alone_for == attempt.job:
+    if worker.alone_for is not None and worker.alone_for == attempt.job:
         worker.alone_for = None
     _free(state, worker, job_class, now_ms)
     _book(state, worker, job_class, attempt, cost)

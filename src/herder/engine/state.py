@@ -165,7 +165,14 @@ class WorkerLife:
 
     @property
     def takes_work(self) -> bool:
-        return self.serves and self.free_slots > 0 and not (self.probing and self.live)
+        return (  # `serves` written out: it is asked of many workers in each pass
+            self.state is WorkerState.READY
+            and not self.cordoned
+            and self.free_slots > 0
+            and self.alone_for is None
+            and not self.troubles
+            and not (self.probing and self.live)
+        )
 
     @property
     def serves(self) -> bool:

@@ -110,7 +110,9 @@ class Engine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.state.workers)
     @rule(
         which=pick,
-        what=st.sampled_from(["cordon", "uncordon", "drain", "terminate", "terminated", "suspect"]),
+        what=st.sampled_from(
+            ["cordon", "uncordon", "drain", "terminate", "terminated", "suspect", "gone", "trouble"]
+        ),
     )
     def change_worker(self, which: int, what: str) -> None:
         world = self.world
@@ -121,6 +123,10 @@ class Engine(RuleBasedStateMachine):
             )
         elif what == "drain":
             life.drain(world.state, world.changes, worker, REASON, world.now_ms)
+        elif what == "gone":
+            life.machine_gone(world.state, world.changes, worker, world.now_ms)
+        elif what == "trouble":
+            worker.troubles = () if worker.troubles else ("no space left",)
         elif what == "terminate":
             life.terminate(world.state, world.changes, worker, REASON, world.now_ms, cause=Cause.PREEMPTED)
         elif what == "terminated":
@@ -159,7 +165,12 @@ class Engine(RuleBasedStateMachine):
             agent.hear(answer, self.world.now_ms)
 
     @precondition(lambda self: any(agent.held for agent in self.agents.values()))
-    @rule(which=pick, how=st.sampled_from(["succeeded", "succeeded", "exit_code", "preempted", "forgotten"]))
+    @rule(
+        which=pick,
+        how=st.sampled_from(
+            ["succeeded", "succeeded", "exit_code", "preempted", "infrastructure", "forgotten"]
+        ),
+    )
     def end(self, which: int, how: str) -> None:
         agent = self._one([agent for agent in self.agents.values() if agent.held], which)
         key = self._one(sorted(agent.held), which)

@@ -1,6 +1,8 @@
 """The queue of ready jobs: order, withdrawal, and the same answers as a plain list gives."""
 
 from bisect import bisect_left
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -139,7 +141,7 @@ batches = st.sampled_from([None, ONE, TWO])
     st.lists(
         st.one_of(
             st.tuples(st.just("push"), batches, st.integers(1, 5)),
-            st.tuples(st.just("many"), batches, st.integers(60, 200)),
+            st.tuples(st.just("push"), batches, st.integers(60, 200)),
             st.tuples(st.just("sparse"), batches, st.integers(1, 4)),
             st.tuples(st.just("wait"), st.sampled_from([1, 5, -3])),
             st.tuples(st.just("take"), st.sampled_from([0, 1, 1, 2, 7, 150])),
@@ -152,60 +154,85 @@ batches = st.sampled_from([None, ONE, TWO])
         max_size=60,
     )
 )
-def test_it_answers_as_a_plain_list_does(steps: list[tuple[object, ...]]) -> None:
-    queue, front, plain, out, number, now = ReadyQueue(), [], [], [], 0, 0
-    for step in steps:
-        match step:
-            case ("push" | "many", batch, int(count)):
-                queue.push(batch, range(number, number + count), now)  # type: ignore[arg-type]
-                plain += new(plain, batch, range(number, number + count), now)
-                number += count
-            case ("sparse", batch, int(count)):
-                jobs = range(number, number + 2 * count, 2)
-                queue.push(batch, list(jobs), now)  # type: ignore[arg-type]
-                plain += new(plain, batch, jobs, now)
-                number += 2 * count
-            case ("wait", int(more)):
-                now += more
-            case ("take", int(count)):
-                got = queue.take(count)
-                assert got == [*front, *plain][:count]
-                out += got
-                front, plain = front[count:], plain[max(0, count - len(front)) :]
-            case ("again", int(index)) if out:
-                one = out.pop(index % len(out))
-                queue.put_back(one[0], JobId(one[1]), one[2])
-                plain.insert(bisect_left(plain, one[2], key=ready_at), one)
-            case ("first", int(index)) if out:
-                batch, job, _ = out.pop(index % len(out))
-                queue.put_first(batch, JobId(job), now)
-                front.insert(0, (batch, job, now))
-            case ("merge", int(count)) if out:
-                back, out = out[:count], out[count:]
-                queue.merge(back)
-                front, plain = [], sorted([*front, *plain, *back], key=ready_at)
-            case ("withdraw", int(job)):
-                found = [each for each in (*front, *plain) if each[1] == job]
-                assert queue.withdraw(JobId(job)) is bool(found)
-                front = [each for each in front if each[1] != job]
-                plain = [each for each in plain if each[1] != job]
-            case ("batch", batch):
-                there = sum(each[0] == batch for each in (*front, *plain))
-                assert queue.withdraw_batch(batch) == there  # type: ignore[arg-type]
-                front = [each for each in front if each[0] != batch]
-                plain = [each for each in plain if each[0] != batch]
-        waiting = [*front, *plain]
+def test_it_answers_as_a_plain_list_does(steps: list[tuple[Any, ...]]) -> None:
+    both = Both()
+    for name, *arguments in steps:
+        getattr(both, name)(*arguments)
+        both.compare()
+
+
+class Both:
+    """The queue and a plain list; `front` is what was put before all others."""
+
+    def __init__(self) -> None:
+        self.queue = ReadyQueue()
+        self.front: list[Plain] = []
+        self.plain: list[Plain] = []
+        self.out: list[Plain] = []
+        self.number = self.now = 0
+
+    @property
+    def waiting(self) -> list[Plain]:
+        return [*self.front, *self.plain]
+
+    def push(self, batch: BatchId | None, count: int, step: int = 1) -> None:
+        jobs = range(self.number, self.number + step * count, step)
+        self.queue.push(batch, jobs if step == 1 else list(jobs), self.now)
+        at = max([self.now, *(ready for _, _, ready in (self.plain or self.front)[-1:])])
+        self.plain += [(batch, job, at) for job in jobs]
+        self.number += step * count
+
+    def sparse(self, batch: BatchId | None, count: int) -> None:
+        self.push(batch, count, 2)
+
+    def wait(self, more: int) -> None:
+        self.now += more
+
+    def take(self, count: int) -> None:
+        got = self.queue.take(count)
+        assert got == self.waiting[:count]
+        self.out += got
+        self.plain = self.plain[max(0, count - len(self.front)) :]
+        self.front = self.front[count:]
+
+    def again(self, index: int) -> None:
+        if self.out:
+            one = self.out.pop(index % len(self.out))
+            self.queue.put_back(one[0], JobId(one[1]), one[2])
+            self.plain.insert(bisect_left(self.plain, one[2], key=ready_at), one)
+
+    def first(self, index: int) -> None:
+        if self.out:
+            batch, job, _ = self.out.pop(index % len(self.out))
+            self.queue.put_first(batch, JobId(job), self.now)
+            self.front.insert(0, (batch, job, self.now))
+
+    def merge(self, count: int) -> None:
+        back, self.out = self.out[:count], self.out[count:]
+        self.queue.merge(back)
+        self.front, self.plain = [], sorted([*self.waiting, *back], key=ready_at)
+
+    def withdraw(self, job: int) -> None:
+        there = any(each[1] == job for each in self.waiting)
+        assert self.queue.withdraw(JobId(job)) is there
+        self._keep(lambda each: each[1] != job)
+
+    def batch(self, batch: BatchId) -> None:
+        there = sum(each[0] == batch for each in self.waiting)
+        assert self.queue.withdraw_batch(batch) == there
+        self._keep(lambda each: each[0] != batch)
+
+    def _keep(self, stays: Callable[[Plain], bool]) -> None:
+        self.front, self.plain = list(filter(stays, self.front)), list(filter(stays, self.plain))
+
+    def compare(self) -> None:
+        queue, waiting = self.queue, self.waiting
         assert queue.count == len(waiting)
         assert queued_jobs(queue) == [job for _, job, _ in waiting]
         if waiting:
             assert queue.oldest_ready_at_ms == min(at for _, _, at in waiting)
             assert [queue.before(job) for _, job, _ in waiting[:3]] == [0, 1, 2][: len(waiting)]
         assert numbers_kept(queue) + len(queue._withdrawn) <= 3 * len(waiting) + 4 * LEFT_BEHIND
-
-
-def new(plain: list[Plain], batch: object, jobs: range, now: int) -> list[Plain]:
-    at = max([now, *(ready for _, _, ready in plain)])
-    return [(batch, job, at) for job in jobs]  # type: ignore[misc]
 
 
 def ready_at(one: Plain) -> int:

@@ -143,6 +143,7 @@ def busy_worker(
         life.live[job] = LiveAttempt(
             job=job, number=1, failures=0, class_id=class_id, batch=None, worker=life.spec.name,
             state=AttemptState.RUNNING, assigned_at_ms=at_ms,
+            ready_at_ms=0,
         )  # fmt: skip
     return life
 

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
 from herder.app import whole_app
 from herder.cli.main import run
-from herder.store.database import AdvisoryLock, FileLock, StoreError, migrate, open_engine
+from herder.store.database import AdvisoryLock, FileLock, StoreError, _migrations, migrate, open_engine
 from herder.store.tables import metadata
 
 
@@ -110,3 +111,22 @@ def test_invariants_of_what_is_no_store(
     assert code == 1
     assert said.startswith("error: ")
     assert "s3cret" not in said
+
+
+def test_a_store_of_the_version_before_keeps_its_jobs(fresh_engine: Engine) -> None:
+    """Made at revision 0002, with a job that waits to be tried again."""
+    config, _ = _migrations()
+    with fresh_engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0002")
+        assert "not_before_ms" not in {each["name"] for each in inspect(connection).get_columns("jobs")}
+        connection.execute(
+            text(
+                "INSERT INTO jobs (id, position, class_id, payload, created_at_ms, state, ready_at_ms, attempts) "
+                "VALUES (7, 0, 1, '{}', 5, 2, 6, 3)"
+            )
+        )
+    migrate(fresh_engine)
+    with fresh_engine.connect() as connection:
+        row = connection.execute(metadata.tables["jobs"].select()).one()
+        assert (row.id, row.attempts, row.ready_at_ms, row.not_before_ms) == (7, 3, 6, None)

@@ -142,6 +142,7 @@ class Core:
         self._on_fatal = on_fatal
         self._gathered = Changes()
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._failed: BaseException | None = None
         self._busy = False
         self._scheduled = False
         self._asked = False
@@ -165,6 +166,7 @@ class Core:
             yield changes
         except Exception as error:
             if mark(self.state, changes) != before:
+                self._failed = error
                 self._on_fatal(error)
             raise
 
@@ -184,10 +186,14 @@ class Core:
         self._scheduled = self._asked = False
         changes, self._gathered = self._gathered, Changes()
         future, self._future = self._future, asyncio.get_running_loop().create_future()
+        if self._failed is not None:  # nothing of this memory is written any more
+            future.set_exception(RuntimeError(f"the server is ending: {self._failed}"))
+            return
         try:
             self.placer.run(self.state, changes, self.clock.now_ms())
             flush(self.state, changes)
         except Exception as error:
+            self._failed = error
             self._on_fatal(
                 error
             )  # what is in memory is wrong from here on, and nobody may be answered from it

@@ -117,9 +117,7 @@ async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> 
         await core.commit(changes)
 
 
-def _report(
-    core: Core, worker: WorkerLife, request: ExchangeRequest, changes: Changes, now: int
-) -> None:
+def _report(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: Changes, now: int) -> None:
     superseded = request.number > worker.exchange_number
     take_in(
         core.state,

@@ -10,17 +10,20 @@ from herder.control.errors import NotKnown
 from herder.control.plans import picture
 from herder.control.pools import pool_named
 from herder.control.reads.jobs import effective_state, job_row
+from herder.control.retrying import AWAY_MAX_MS
 from herder.control.starts import Starts
 from herder.decide.dominant_share import WHOLE, share_of
 from herder.decide.eta import LEAST_MS, Eta
 from herder.decide.explain import Standing, why_waiting
 from herder.decide.planner import creations, decide, think
 from herder.decide.report import unseen_sections
+from herder.engine.backoff import is_suspect
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import AttemptState, JobState
 from herder.model.money import format_usd
 from herder.model.plan import Reason, ReasonKind
 from herder.model.times import iso, span
+from herder.model.words import counted
 from herder.store import tables as t
 from herder.wire.resources import Explanation, ReasonView
 
@@ -107,7 +110,7 @@ async def explain_job(core: Core, job: int) -> Explanation:
     row = await job_row(core, job)
     state = effective_state(core, row)
     if state is JobState.READY and JobId(job) not in core.state.live:
-        found = _waiting(core, row)
+        found = _delayed(core, JobId(job)) or _waiting(core, row)
         found.facts += await _preemptions(core, job)
         return found
     if state is JobState.BLOCKED:
@@ -133,6 +136,31 @@ async def _preemptions(core: Core, job: int) -> list[ReasonView]:
         _fact(row.kind.removeprefix("job."), f"{iso(row.at_ms)} {row.text}", json.loads(row.data))
         for row in rows
     ]
+
+
+def _delayed(core: Core, job: JobId) -> Explanation | None:
+    """Of a job that a worker failed: what it waits for. None when it waits like any other."""
+    waits, faults = core.state.delayed.get(job), core.state.faults.get(job)
+    if waits is None or faults is None:
+        return None
+    fails, workers = counted(faults.count, "failure"), counted(len(faults.workers), "worker")
+    past = f"{fails} on {workers} that were not its own fault; the last: {faults.last}"
+    left_ms = waits.not_before_ms - core.clock.now_ms()
+    if left_ms > 0:
+        text = f"Job {job} is tried again in {span(left_ms)}, after {past}"
+    elif is_suspect(faults):
+        kept = f", until {waits.kept_on} is empty" if waits.kept_on else ""
+        text = f"Job {job} waits for a worker to itself{kept}: {counted(faults.deaths, 'worker')} died while it ran. {fails} in all; the last: {faults.last}"
+    else:
+        names = ", ".join(name for name in faults.workers if name in core.state.workers)
+        text = f"Job {job} waits for another worker than {names}, for {AWAY_MAX_MS // 1000} s at most, after {past}"
+    evidence = {
+        "failures": faults.count,
+        "deaths": faults.deaths,
+        "workers": list(faults.workers),
+        "not_before": iso(waits.not_before_ms),
+    }
+    return Explanation(subject=f"job/{job}", summary=text, facts=[_fact("delayed", text, evidence)])
 
 
 def _waiting(core: Core, row: Row[Any]) -> Explanation:

@@ -151,8 +151,10 @@ def cancel_job(
 ) -> str:
     """Cancel one job wherever it is. `class_id` and `batch_id` are from its row; they never change."""
     who.require(Role.USER)
-    owner = core.state.classes[class_id].user
-    may_change(who, owner, f"job {job}")
+    job_class = core.state.classes.get(class_id)
+    if job_class is None:  # forgotten: no job of it is left that has not ended
+        return f"job {job} has ended already"
+    may_change(who, job_class.user, f"job {job}")
     attempt = core.state.live.get(job)
     batch = core.state.batches.get(batch_id) if batch_id is not None else None
     if attempt is not None:

@@ -28,6 +28,8 @@ RAW_MAX = 10_000
 PRIORITY_MAX = 1_000_000
 #: Of a job's affinity, and values in each.
 EXPRESSIONS_MAX = 64
+#: Names of projects that one user may have jobs in, beside those with quotas: totals are kept for each for ever.
+PROJECTS_MAX = 1_000
 #: In one job.
 GPUS_MAX = 1024
 
@@ -66,6 +68,7 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
     if found is not None:
         return found
     job_class = _parse(core, user, project, job, where)
+    _refuse_one_project_more(core, user, project, where)
     _refuse_impossible(core, job_class, where)
     class_id = core.state.class_ids.get(job_class)
     if class_id is None:
@@ -242,8 +245,21 @@ def _refuse_impossible(core: "Core", job_class: JobClass, where: str) -> None:
         raise Invalid(refused.text, field=f"{where}{field}", hint=refused.remedy)
 
 
+def _refuse_one_project_more(core: "Core", user: UserName, project: str, where: str) -> None:
+    known = core.state.projects.get(user, set())
+    if len(known) < PROJECTS_MAX or project in known:
+        return
+    if all(each.name != project for each in core.state.sharing.projects):
+        raise Invalid(
+            f"user {user} has jobs in {len(known):,} projects, which is the limit",
+            field=f"{where}project",
+            hint="use one of them again; attributes of a batch are the place for what is different each time",
+        )
+
+
 def _remember(core: "Core", job_class: JobClass) -> ClassId:
     state = core.state
+    state.projects.setdefault(job_class.user, set()).add(job_class.project)
     class_id = ClassId(state.next_class)
     state.next_class += 1
     state.classes[class_id] = job_class

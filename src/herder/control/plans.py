@@ -85,7 +85,9 @@ def queued(state: EngineState) -> tuple[QueuedClass, ...]:
         for class_id, queue in state.queues.items()
         if queue.count
     }
-    for job in state.delayed.values():  # they are tried again within minutes: workers are wanted for them, too
+    for (
+        job
+    ) in state.delayed.values():  # they are tried again within minutes: workers are wanted for them, too
         count, oldest_ms = waiting.get(job.class_id, (0, job.ready_at_ms))
         waiting[job.class_id] = (count + 1, min(oldest_ms, job.ready_at_ms))
     return tuple(

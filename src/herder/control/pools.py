@@ -121,6 +121,7 @@ def store_pool(core: Core, changes: Changes, pool: PoolSpec, now_ms: int, *, del
     changes.put(PoolRecord(pool.name, text, int(pool.frozen), int(deleted), now_ms))
     if deleted:
         del core.state.pools[pool.name]
+        core.state.history.pop(pool.name, None)
     else:
         core.state.pools[pool.name] = pool
     core.raw_classes.clear()

@@ -20,6 +20,7 @@ from herder.control.recover_history import (
 from herder.control.recover_resources import known_resources
 from herder.engine import backoff
 from herder.engine.attempt import ENDED_BY_ITSELF, hold
+from herder.engine.classes import CLASSES_MAX
 from herder.engine.job import make_ready
 from herder.engine.queue import Taken
 from herder.engine.state import (
@@ -92,15 +93,25 @@ def _pools(connection: Connection, state: EngineState) -> None:
 
 
 def _classes(connection: Connection, state: EngineState) -> None:
-    for row in connection.execute(select(t.job_classes.c.id, t.job_classes.c.spec)):
+    """Those of jobs that have not ended, and the newest: they are likely to come again."""
+    newest = select(func.max(t.job_classes.c.id)).scalar_subquery() - CLASSES_MAX // 2
+    used = select(t.jobs.c.class_id).where(t.jobs.c.state < int(JobState.SUCCEEDED))
+    query = (
+        select(t.job_classes.c.id, t.job_classes.c.spec)
+        .where((t.job_classes.c.id > newest) | t.job_classes.c.id.in_(used))
+        .order_by(t.job_classes.c.id)
+    )
+    for row in connection.execute(query):
         job_class = decode_class(row.spec, state.resources)
         state.classes[ClassId(row.id)] = job_class
         state.class_ids[job_class] = ClassId(row.id)
+        state.projects.setdefault(job_class.user, set()).add(job_class.project)
 
 
 def _usage(connection: Connection, state: EngineState) -> None:
     for row in connection.execute(select(t.usage)):
         key = (UserName(row.user), row.project, PoolName(row.pool))
+        state.projects.setdefault(key[0], set()).add(row.project)
         state.usage[key] = Usage(attempts=row.attempts, cost_pico=int(row.cost_pico))
 
 
@@ -355,6 +366,8 @@ def _ended_runs(connection: Connection, state: EngineState) -> None:
     )
     rows = connection.execute(query).all()
     for class_id, assigned_at_ms, ended_at_ms in reversed(rows):
+        if class_id not in state.classes:
+            continue
         run_ms = max(0, ended_at_ms - assigned_at_ms)
         state.ended_runs.append((ClassId(class_id), assigned_at_ms, run_ms))
 

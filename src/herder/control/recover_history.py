@@ -49,7 +49,9 @@ def recover_faults(connection: Connection, state: EngineState) -> None:
     """What workers did to the jobs that have not ended; queues and live attempts must be known already."""
     a, j = t.attempts.c, t.jobs.c
     query = (
-        select(a.job_id, a.worker, a.cause, a.message, a.ended_at_ms - a.assigned_at_ms, j.batch_id, j.class_id)
+        select(
+            a.job_id, a.worker, a.cause, a.message, a.ended_at_ms - a.assigned_at_ms, j.batch_id, j.class_id
+        )
         .join(t.jobs, j.id == a.job_id)
         .where(j.state < int(JobState.SUCCEEDED), j.attempts > 0)
         .where(a.state.in_([int(AttemptState.FAILED), int(AttemptState.LOST)]))

@@ -90,9 +90,7 @@ def _start(
     assign_delayed(state, changes, job, worker, now_ms, alone=alone)
 
 
-def _any_other(
-    state: EngineState, waiting: Waiting, waits: DelayedJob, away: Collection[WorkerName]
-) -> bool:
+def _any_other(state: EngineState, waiting: Waiting, waits: DelayedJob, away: Collection[WorkerName]) -> bool:
     """Whether a worker that is there, or is on its way, could run it at some time."""
     job_class = state.classes[waits.class_id]
     return any(

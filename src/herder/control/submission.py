@@ -15,6 +15,7 @@ from herder.control.errors import Conflict, Forbidden, Invalid, NotKnown, Overlo
 from herder.control.job_classes import class_of
 from herder.engine.batch import DependencyError, add_jobs, commit_batch, create_batch, resolve
 from herder.engine.batch_end import cancel_batch
+from herder.engine.classes import forget_classes
 from herder.engine.state import BatchLife
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId
@@ -161,6 +162,8 @@ def _check_jobs(
             f"{there:,} jobs have not ended and {len(jobs):,} more were sent, at most {most:,} are kept",
             hint="try again when some have ended",
         )
+    if forget_classes(core.state):
+        core.raw_classes.clear()
     accepted = _Accepted()
     for place, job in enumerate(jobs):
         where = path.format(place)

@@ -24,6 +24,9 @@ REFRESH_MS = 2_000
 #: Answers to "may this shape use that kind" that are kept.
 KNOWN_MAX = 50_000
 
+#: Shapes of classes that are remembered, if no more than half as many wait; else twice as many as wait.
+SHAPES_MAX = 10_000
+
 _Place = tuple[int, UserName]
 #: Sorts users of one priority: level, then who was served, or came to wait, longest ago.
 _Rank = tuple[int, int]
@@ -45,9 +48,10 @@ class Waiting:
     _like: list[JobClass] = field(default_factory=list)
     """By number of shape: one class that has it."""
     least: Resources | None = None
-    """No shape that was ever seen asks for less, in any resource."""
+    """No shape that is remembered asks for less, in any resource."""
     _heads: list[tuple[int, ClassId]] = field(default_factory=list)
     """When the oldest job of each class became ready, or earlier."""
+    _shapes_max: int = SHAPES_MAX
     _may_use: dict[tuple[int, Kind], bool] = field(default_factory=dict)
     _refresh_at_ms: int = 0
     _fleet: tuple[int, int] = (-1, -1)
@@ -96,6 +100,8 @@ class Waiting:
         if class_id in mine:
             return
         looks = (job_class.request, asked_of_places(job_class))
+        if len(self._like) >= self._shapes_max:
+            self._number_anew()
         number = self._shapes.setdefault(looks, len(self._like))
         if number == len(self._like):
             self._like.append(job_class)
@@ -103,6 +109,22 @@ class Waiting:
             self.least = job_class.request if least is None else least.least(job_class.request)
         mine[class_id] = number
         heappush(self._heads, (queue.oldest_ready_at_ms, class_id))
+
+    def _number_anew(self) -> None:
+        """Shapes that nothing waits in are forgotten."""
+        old, self._like = self._like, []
+        self._shapes.clear()
+        self._may_use.clear()
+        numbers: dict[int, int] = {}
+        for mine in self._classes.values():
+            for class_id, number in mine.items():
+                if number not in numbers:
+                    numbers[number] = len(self._like)
+                    like = old[number]
+                    self._shapes[like.request, asked_of_places(like)] = len(self._like)
+                    self._like.append(like)
+                mine[class_id] = numbers[number]
+        self._shapes_max = max(SHAPES_MAX, 2 * len(self._like))
 
     def _rank(
         self,

@@ -4,10 +4,10 @@ Called by `control/` for placement's decisions and for what workers report. An a
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from herder.engine import backoff, health
 from herder.engine.batch_end import after_job_end
+from herder.engine.ending import Ending, attempt_record
 from herder.engine.job import count_move, end_job
 from herder.engine.queue import Taken
 from herder.engine.state import BatchLife, DelayedJob, EngineState, JobFaults, LiveAttempt, Usage, WorkerLife
@@ -22,36 +22,13 @@ from herder.model.job import (
     JobState,
 )
 from herder.model.money import cost_of, share_price
-from herder.model.records import AttemptRecord, JobStatus
+from herder.model.records import JobStatus
 from herder.model.resources import ZERO
 from herder.model.sharing import NOTHING, amounts_of
 from herder.model.worker import WorkerState
 
 #: Causes of failure after which the run time says something about the next try.
 ENDED_BY_ITSELF = frozenset({Cause.EXIT_CODE, Cause.TIMEOUT, Cause.OUT_OF_MEMORY, Cause.OUT_OF_DISK})
-
-
-class Ending(Protocol):
-    """How an attempt ended, as its worker reports it (`wire.exchange.Finished` is one)."""
-
-    @property
-    def job(self) -> int: ...
-    @property
-    def attempt(self) -> int: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def started_at_ms(self) -> int: ...
-    @property
-    def exit_code(self) -> int | None: ...
-    @property
-    def cause(self) -> str: ...
-    @property
-    def message(self) -> str: ...
-    @property
-    def cpu_ms(self) -> int: ...
-    @property
-    def memory_peak_mib(self) -> int: ...
 
 
 def assign(
@@ -112,7 +89,7 @@ def _give(
         state.live[job] = worker.live[job] = attempt
         worker.unacked[job] = 0
         changes.job_status[job] = JobStatus(job, JobState.RUNNING, attempts + 1, failures, "", None, None)
-        changes.attempts[job, attempts + 1] = _record(attempt, AttemptState.ASSIGNED, None)
+        changes.attempts[job, attempts + 1] = attempt_record(attempt, AttemptState.ASSIGNED, None)
         count_move(state, _batch(state, attempt), JobState.READY, JobState.RUNNING)
     worker.free = worker.free.minus(used)
     worker.free_slots -= len(taken)
@@ -143,7 +120,7 @@ def started(
     if attempt.state is AttemptState.ASSIGNED:
         attempt.state = AttemptState.RUNNING
         attempt.started_at_ms = started_at_ms
-        changes.attempts[job, number] = _record(attempt, AttemptState.RUNNING, None)
+        changes.attempts[job, number] = attempt_record(attempt, AttemptState.RUNNING, None)
     return True
 
 
@@ -189,7 +166,7 @@ def cancel(state: EngineState, changes: Changes, attempt: LiveAttempt) -> None:
     """
     if not attempt.cancelling:
         attempt.cancelling, attempt.preempted_for = True, ""
-        changes.attempts[attempt.job, attempt.number] = _record(attempt, attempt.state, None)
+        changes.attempts[attempt.job, attempt.number] = attempt_record(attempt, attempt.state, None)
         state.workers[attempt.worker].cancels.add((attempt.job, attempt.number))
         changes.wake.add(attempt.worker)
 
@@ -199,7 +176,7 @@ def preempt(state: EngineState, changes: Changes, attempt: LiveAttempt, why: str
     against its retries. A success that is on its way all the same stays one. As with `cancel`, its row says so."""
     if not (attempt.cancelling or attempt.preempted_for):
         attempt.preempted_for = why
-        changes.attempts[attempt.job, attempt.number] = _record(attempt, attempt.state, None)
+        changes.attempts[attempt.job, attempt.number] = attempt_record(attempt, attempt.state, None)
         state.workers[attempt.worker].cancels.add((attempt.job, attempt.number))
         changes.wake.add(attempt.worker)
 
@@ -236,13 +213,13 @@ def _close(
 ) -> None:
     job_class = state.classes[attempt.class_id]
     stopped = ""
-    if cause in FAULTS_OF_WORKERS and not attempt.cancelling:
+    if final is not AttemptState.SUCCEEDED and cause in FAULTS_OF_WORKERS and not attempt.cancelling:
         said = message if ending is None else ending.message
         faults = backoff.note_fault(state, attempt, cause, said, now_ms)
         if alone and cause is Cause.WORKER_LOST and faults.deaths >= backoff.WORKERS_KILLED_MAX:
             message = stopped = _killed(faults)
     cost = cost_of(attempt.price_pico_per_hour, max(0, now_ms - attempt.assigned_at_ms))
-    changes.attempts[attempt.job, attempt.number] = _record(
+    changes.attempts[attempt.job, attempt.number] = attempt_record(
         attempt, final, now_ms, cause=cause, ending=ending, result=result, message=message, cost=cost
     )
     del state.live[attempt.job], worker.live[attempt.job]
@@ -251,7 +228,7 @@ def _close(
     if final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF:
         run_ms = max(0, now_ms - attempt.assigned_at_ms)
         state.ended_runs.append((attempt.class_id, attempt.assigned_at_ms, run_ms))
-    if worker.alone_for == attempt.job:
+    if worker.alone_for is not None and worker.alone_for == attempt.job:
         worker.alone_for = None
     _free(state, worker, job_class, now_ms)
     _book(state, worker, job_class, attempt, cost)
@@ -320,7 +297,11 @@ def _next_for_job(
     else:
         failures += 0 if cause in NOT_THE_JOBS_FAULT else 1
         tries = attempt.number - preempted
-        again = cause is not Cause.KILLED_WORKERS and failures <= job_class.retry.retries and tries < job_class.retry.attempts_max
+        again = (
+            cause is not Cause.KILLED_WORKERS
+            and failures <= job_class.retry.retries
+            and tries < job_class.retry.attempts_max
+        )
         new = JobState.READY if again else JobState.FAILED
     if new is JobState.READY:
         _again(state, changes, attempt, cause, failures, preempted, now_ms)
@@ -383,36 +364,3 @@ def _again(
 
 def _batch(state: EngineState, attempt: LiveAttempt) -> BatchLife | None:
     return state.batches[attempt.batch] if attempt.batch is not None else None
-
-
-def _record(
-    attempt: LiveAttempt,
-    final: AttemptState,
-    ended_at_ms: int | None,
-    *,
-    cause: Cause = Cause.NONE,
-    ending: Ending | None = None,
-    result: str | None = None,
-    message: str = "",
-    cost: int = 0,
-) -> AttemptRecord:
-    said = message if ending is None else ending.message
-    if not final.ended:
-        cause = Cause.PREEMPTED if attempt.preempted_for else cause
-        cause = Cause.CANCELLED if attempt.cancelling else cause
-    return AttemptRecord(
-        attempt.job,
-        attempt.number,
-        attempt.worker,
-        final,
-        cause,
-        attempt.preempted_for if cause is Cause.PREEMPTED else said,
-        None if ending is None else ending.exit_code,
-        attempt.assigned_at_ms,
-        attempt.started_at_ms,
-        ended_at_ms,
-        0 if ending is None else ending.cpu_ms,
-        0 if ending is None else ending.memory_peak_mib,
-        cost,
-        result,
-    )

@@ -32,7 +32,9 @@ def pause_ms(faults: int) -> int:
     return min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS << min(faults - 1, 20))
 
 
-def note_fault(state: EngineState, attempt: LiveAttempt, cause: Cause, message: str, now_ms: int) -> JobFaults:
+def note_fault(
+    state: EngineState, attempt: LiveAttempt, cause: Cause, message: str, now_ms: int
+) -> JobFaults:
     """An attempt failed through a fault of its worker."""
     faults = state.faults.get(attempt.job)
     if faults is None:

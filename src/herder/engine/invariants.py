@@ -74,7 +74,12 @@ def _delayed(state: EngineState) -> Iterator[str]:
         yield "jobs are due that are not delayed"
     for job, faults in state.faults.items():
         batch = faults.batch
-        if job not in state.live and job not in state.delayed and batch is not None and batch not in state.batches:
+        if (
+            job not in state.live
+            and job not in state.delayed
+            and batch is not None
+            and batch not in state.batches
+        ):
             yield f"job {job} of batch {batch}, which is over, has faults remembered"
 
 

@@ -287,10 +287,10 @@ def _joined(last: Segment, jobs: "range | array[int]", count: int, now_ms: int) 
     if isinstance(times, int):
         if not isinstance(ids, range):
             return False
-        if isinstance(jobs, range) and times == now_ms and ids.stop == jobs.start:
-            if ids.step == jobs.step == 1:
-                last.ids = range(ids.start, jobs.stop)
-                return True
+        follows = isinstance(jobs, range) and times == now_ms and ids.stop == jobs.start
+        if follows and isinstance(jobs, range) and ids.step == jobs.step == 1:
+            last.ids = range(ids.start, jobs.stop)
+            return True
         if count > 1 or len(ids) > 1:
             return False
         last.ids, last.times = array("q", (ids[0], jobs[0])), array("q", (times, now_ms))

@@ -165,7 +165,14 @@ class WorkerLife:
 
     @property
     def takes_work(self) -> bool:
-        return self.serves and self.free_slots > 0 and not (self.probing and self.live)
+        return (  # `serves` written out: it is asked of many workers in each pass
+            self.state is WorkerState.READY
+            and not self.cordoned
+            and self.free_slots > 0
+            and self.alone_for is None
+            and not self.troubles
+            and not (self.probing and self.live)
+        )
 
     @property
     def serves(self) -> bool:
@@ -223,6 +230,10 @@ class EngineState:
     sharing: Sharing = NO_SHARING
     classes: dict[ClassId, JobClass] = field(default_factory=dict)
     class_ids: dict[JobClass, ClassId] = field(default_factory=dict)
+    classes_looked_at: int = 0
+    """How many there were when it was last looked which can be forgotten: see `engine/classes.py`."""
+    projects: dict[UserName, set[str]] = field(default_factory=dict)
+    """Names of projects that each user has used: `usage` has an entry for each, and pool."""
     queues: dict[ClassId, ReadyQueue] = field(default_factory=dict)
     batches: dict[BatchId, BatchLife] = field(default_factory=dict)
     workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)
@@ -243,9 +254,11 @@ class EngineState:
     held: dict[tuple[UserName, str], Amounts] = field(default_factory=dict)
     """What live attempts have, by user and project, as quotas count it."""
     usage: dict[tuple[UserName, str, PoolName], Usage] = field(default_factory=dict)
+    """Bounded by the users, the pools, and the projects that a user may name (`control.job_classes.PROJECTS_MAX`)."""
     ended_cost: dict[PoolName, int] = field(default_factory=dict)
-    """Pico-USD of the workers that have ended."""
+    """Pico-USD of the workers that have ended: one number for each pool that there ever was."""
     history: dict[PoolName, CreateHistory] = field(default_factory=dict)
+    """Of the pools that there are, and of deleted ones until their last worker has gone."""
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
     """At most one for each template of each pool."""
     readings: dict[tuple[PoolName, str], MetricReading] = field(default_factory=dict)

@@ -312,6 +312,8 @@ def _end(
     worker.reason_removed = reason
     pool = worker.spec.pool
     state.ended_cost[pool] = state.ended_cost.get(pool, 0) + worker_cost(worker, now_ms)
+    if pool not in state.pools:
+        state.history.pop(pool, None)
     worker.token_hash = worker.activation_hash = None
     if reason.kind is ReasonKind.PREEMPTED:
         offers.capacity_freed(state, changes, worker.spec)

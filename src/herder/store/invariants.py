@@ -57,6 +57,10 @@ def _jobs_and_attempts(connection: Connection) -> Iterator[str]:
         (~succeeded & j.id.in_(success), "job {} has a successful attempt and has not succeeded"),
         (running & j.id.not_in(live), "job {} is running without a live attempt"),
         (~running & j.id.in_(live), "job {} has a live attempt and is not running"),
+        (
+            (running | succeeded | (j.state == int(JobState.FAILED))) & j.not_before_ms.is_not(None),
+            "job {} is not waiting and has a time before which it is not tried again",
+        ),
     ):
         yield from _named(list(connection.execute(select(j.id).where(where))), sentence)
 

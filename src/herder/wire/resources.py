@@ -132,6 +132,8 @@ class JobView(msgspec.Struct, kw_only=True):
     started_at: str | None
     ended_at: str | None
     resources: dict[str, int] = {}
+    retry_at: str | None = None
+    """A worker failed it: it is not tried again before this time."""
 
 
 class JobDetail(JobView, kw_only=True):

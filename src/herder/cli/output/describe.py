@@ -87,6 +87,8 @@ def job(view: JobDetail, now_s: float) -> Details:
         ("Took", between(view.started_at, view.ended_at, now_s)),
         ("Attempts", counted(view.attempts, "attempt")),
     ]
+    if view.retry_at is not None:
+        rows.append(("Tried again", f"from {view.retry_at} on"))
     if view.cause or view.message:
         rows.append(("Because", f"{view.cause}: {view.message}".strip(": ")))
     if view.parents:

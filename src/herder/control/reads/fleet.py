@@ -13,13 +13,14 @@ from herder.control.pools import pool_named
 from herder.engine.flush import worker_cost, worker_record
 from herder.engine.state import WorkerLife
 from herder.model.ids import PoolName, WorkerName
-from herder.model.job import JobState
+from herder.model.job import FAULTS_OF_WORKERS, Cause, JobState
 from herder.model.money import usd_text
 from herder.model.offer import offers_of
 from herder.model.pool import PoolSpec, Template
 from herder.model.records import EventRecord
 from herder.model.resources import ZERO, stored_amounts
 from herder.model.times import iso, iso_or_none
+from herder.model.words import counted
 from herder.model.worker import WorkerState
 from herder.settings import pool_to_plain
 from herder.store import tables as t
@@ -219,7 +220,7 @@ def _queued_for(core: Core, pool: PoolName) -> int:
 
 
 async def status(core: Core) -> Status:
-    costs = pool_costs(core)
+    costs, now = pool_costs(core), core.clock.now_ms()
     users: Counter[str] = Counter()
     for (user, _, _), used in core.state.usage.items():
         users[user] += used.cost_pico
@@ -240,8 +241,22 @@ async def status(core: Core) -> Status:
         price_per_hour_usd=usd_text(
             sum(worker.spec.price_pico_per_hour for worker in workers if worker.provisioned_at_ms is not None)
         ),
-        recent_failures=[f"{iso(row.at_ms)} {row.object}: {row.text}" for row in recent],
+        recent_failures=[
+            *(f"{iso(now)} jobs: {text}" for text in failed_jobs(core.state.failed_lately.by_cause(now))),
+            *(f"{iso(row.at_ms)} {row.object}: {row.text}" for row in recent),
+        ],
     )
+
+
+def failed_jobs(causes: Counter[str]) -> list[str]:
+    """One sentence about the jobs that failed within the last hour, if any did."""
+    failed = sum(causes.values())
+    if not failed:
+        return []
+    by_workers = sum(causes[cause] for cause in (*FAULTS_OF_WORKERS, Cause.KILLED_WORKERS))
+    counts = ", ".join(f"{count:,} {cause or 'unknown'}" for cause, count in causes.most_common())
+    told = f", {by_workers:,} of them for infrastructure" if by_workers else ""
+    return [f"{counted(failed, 'job')} failed in the last hour{told} ({counts})"]
 
 
 #: Kinds of events that a person should look at.
@@ -249,6 +264,7 @@ FAULTS = (
     "worker.failed",
     "worker.trouble",
     "worker.unhealthy",
+    "worker.quarantined",
     "worker.orphan",
     "plan.refused",
     "loop.failed",

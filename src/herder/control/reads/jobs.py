@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Row, Select, and_, select
 
 from herder.control.core import Core
 from herder.control.errors import Invalid, NotKnown
+from herder.control.job_classes import decode_class
 from herder.engine.state import BatchLife
 from herder.model.ids import BatchId, ClassId
-from herder.model.job import AttemptState, JobState
+from herder.model.job import AttemptState, JobClass, JobState
 from herder.model.money import usd_text
 from herder.model.times import iso, iso_or_none
 from herder.store import tables as t
@@ -55,7 +56,9 @@ def _with_attempt(*columns: Any) -> Select[Any]:
             t.batches.c.state.label("batch_state"),
             t.batches.c.committed_at_ms,
             t.batches.c.committed_at_ms.is_not(None).label("batch_committed"),
+            t.job_classes.c.spec.label("class_spec"),
         )
+        .join(t.job_classes, t.job_classes.c.id == t.jobs.c.class_id)
         .outerjoin(t.attempts, last)
         .outerjoin(t.batches, t.batches.c.id == t.jobs.c.batch_id)
     )
@@ -73,13 +76,10 @@ def _filtered(core: Core, wanted: JobFilter) -> Select[Any]:
             query = query.where(t.jobs.c.id < wanted.after)
     if wanted.state is not None:
         query = query.where(*_state_is(wanted.state))
-    if wanted.user is not None or wanted.pool is not None:
-        classes = [
-            class_id
-            for class_id, job_class in core.state.classes.items()
-            if wanted.user in (None, job_class.user) and wanted.pool in (None, job_class.pool)
-        ]
-        query = query.where(t.jobs.c.class_id.in_(classes))
+    if wanted.user is not None:
+        query = query.where(t.job_classes.c.user == wanted.user)
+    if wanted.pool is not None:
+        query = query.where(t.job_classes.c.pool == wanted.pool)
     return query
 
 
@@ -139,13 +139,18 @@ def effective_state(core: Core, row: Row[Any]) -> JobState:
     if state is JobState.READY and row.batch_state == "open":
         return JobState.PENDING
     if state in (JobState.READY, JobState.BLOCKED) and row.batch_state == "cancelled":
-        goes_on = row.batch_committed and core.state.classes[ClassId(row.class_id)].always_run
+        goes_on = row.batch_committed and _class(core, row).always_run
         return state if goes_on else JobState.CANCELLED
     return state
 
 
+def _class(core: Core, row: Row[Any]) -> JobClass:
+    """From memory; those of jobs that have ended may have been forgotten there."""
+    return core.state.classes.get(ClassId(row.class_id)) or decode_class(row.class_spec, core.state.resources)
+
+
 def _view(core: Core, row: Row[Any]) -> JobView:
-    job_class = core.state.classes[ClassId(row.class_id)]
+    job_class = _class(core, row)
     request = job_class.request
     return JobView(
         id=row.id,
@@ -170,6 +175,7 @@ def _view(core: Core, row: Row[Any]) -> JobView:
         ready_at=iso_or_none(_ready_at_ms(row)),
         started_at=iso_or_none(row.started_at_ms),
         ended_at=iso_or_none(row.ended_at_ms),
+        retry_at=iso_or_none(row.not_before_ms) if row.state == JobState.READY else None,
     )
 
 

@@ -131,7 +131,8 @@ async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> 
             changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text))
     for each in request.finished:
         result = _result(each)
-        each.message = each.message[:MESSAGE_MAX]
+        if len(each.message) > MESSAGE_MAX:
+            each.message = each.message[:MESSAGE_MAX]
         ended(core.state, changes, worker, each, result, now)
     if request.leaving:
         leave(core.state, changes, worker, now)

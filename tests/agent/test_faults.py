@@ -187,16 +187,25 @@ async def test_one_bad_item_is_found_told_and_stops_nobody(server: FakeServer, a
     assert server.exchanges - seen < 200
 
 
-async def test_bad_output_is_told_in_as_many_bytes(server: FakeServer, agent: RunningAgent) -> None:
+async def test_bad_output_is_told_in_as_many_bytes(
+    server: FakeServer, agent: RunningAgent, tmp_path: Path
+) -> None:
+    """Before, poison, after: each in a chunk of its own, since the job waits for us in between."""
     server.fault = lambda request: (
         Fault.ERROR_422 if any("poison" in chunk.text for chunk in request.logs) else Fault.NONE
     )
-    key = server.shell(1, "echo before; sleep 0.4; echo poison; sleep 0.4; echo after")
+    wait = "while [ ! -e {path} ]; do sleep 0.02; done"
+    first, second = tmp_path / "first", tmp_path / "second"
+    key = server.shell(
+        1, f"echo before; {wait.format(path=first)}; echo poison; {wait.format(path=second)}; echo after"
+    )
+    await server.until(lambda: server.logs.get(key) == "before\n")
+    first.touch()
+    await server.until(lambda: len(server.logs[key]) == len("before\npoison\n"))
+    second.touch()
     assert (await server.end_of(key)).state == "succeeded"
-    text = server.logs[key]
-    assert text.startswith("before\n")
-    assert "poison" not in text
-    assert text.endswith("after\n")
+    assert "poison" not in server.logs[key]
+    assert server.logs[key].endswith("after\n")
 
 
 async def test_a_proxy_that_rejects_everything_costs_no_report(

@@ -9,7 +9,7 @@ import pytest
 from herder.control import gathering
 from herder.wire.exchange import ExchangeAnswer
 from herder.wire.nesting import LEVELS_MAX
-from tests.api.conftest import PlayedWorker, Server
+from tests.api.conftest import POOLS, PlayedWorker, Server
 
 MIB = 2**20
 NOOP: dict[str, Any] = {"runtime": "noop", "cpu": "1m", "memory": "1Mi"}
@@ -194,3 +194,27 @@ def test_an_attempt_whose_payload_is_gone_fails_and_stops_nobody(
     detail = api.get(f"/jobs/{job}").json()
     assert (detail["state"], detail["cause"]) == ("failed", "start_failed")
     assert "not in the store" in detail["history"][0]["message"]
+
+
+def test_cpu_is_a_cap_only_where_the_job_or_its_pool_says_so(
+    server: Server, api: httpx.Client, worker: PlayedWorker
+) -> None:
+    def hard(job: dict[str, Any]) -> bool:
+        number = api.post("/jobs", json={**NOOP, **job}).raise_for_status().json()["first_job"]
+        (assignment,) = worker.take(1)
+        finish(worker, number, 1, b"null", 1)
+        return bool(assignment.cpu_hard)
+
+    assert not hard({})
+    assert hard({"cpu_limit": "hard"})
+    assert not hard({"cpu_limit": "weight"})
+    assert api.post("/jobs", json={**NOOP, "cpu_limit": "soft"}).status_code == 422
+    std = {**POOLS[0], "cpu_limit": "hard"}
+    api.post("/apply", json={"pools": [std]}).raise_for_status()
+    try:
+        assert hard({})
+        assert hard({"cpu_limit": "hard"})
+        assert not hard({"cpu_limit": "weight"})
+        assert api.get("/pools/std").json()["settings"]["cpu_limit"] == "hard"
+    finally:
+        api.post("/apply", json={"pools": [{**POOLS[0], "cpu_limit": "weight"}]}).raise_for_status()

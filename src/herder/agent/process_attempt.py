@@ -261,8 +261,9 @@ class ProcessAttempt:
             return peak_kib
         charged_kib = self._cgroup.memory_peak_kib()
         # At the limit it is the limit that is told: cached files fill whatever a job leaves, and are no use of its own.
-        at_limit = self._limit_kib and charged_kib >= self._limit_kib * _AT_LIMIT
-        return peak_kib if at_limit else max(peak_kib, charged_kib)
+        if not self._limit_kib or charged_kib < self._limit_kib * _AT_LIMIT:
+            return max(peak_kib, charged_kib)
+        return max(peak_kib, self._limit_kib) if self._cgroup.ran_out_of_memory() else peak_kib
 
     def _judged(self, code: int, peak_kib: int) -> Judgement:
         if self._verdict is not None:

@@ -138,7 +138,8 @@ def _report(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: C
             changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text))
     for each in request.finished:
         result = _result(each)
-        each.message = each.message[:MESSAGE_MAX]
+        if len(each.message) > MESSAGE_MAX:
+            each.message = each.message[:MESSAGE_MAX]
         ended(core.state, changes, worker, each, result, now)
     if request.leaving:
         leave(core.state, changes, worker, now)

@@ -95,7 +95,3 @@ def target_lack(spec: PoolSpec, load: Load) -> Lack:
         return Lack()
     permille = max(1, round(spec.target_utilisation * 1000))
     return Lack(room=load.used.scaled_up(1000, permille).beyond(load.capacity))
-
-
-def wants_spare(spec: PoolSpec) -> bool:
-    return spec.headroom.wanted or spec.target_utilisation is not None or spec.measured or bool(spec.metrics)

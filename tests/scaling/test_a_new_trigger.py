@@ -1,6 +1,5 @@
 """A trigger written from docs/how-to/add-a-trigger.md: a module and a name in one list, and all of the planner heeds it."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -26,7 +25,9 @@ class Team:
 
     def ask(self, view: PoolView, load: Load, _size: Resources, _now_ms: int) -> Answer:
         missing = _wanted(view) - load.workers
-        return Answer(asks=(Ask(pool=view.spec.name, count=missing, reason=_reason(view)),) if missing > 0 else ())
+        return Answer(
+            asks=(Ask(pool=view.spec.name, count=missing, reason=_reason(view)),) if missing > 0 else ()
+        )
 
     def keeps(self, view: PoolView, load: Load) -> Reason | None:
         return _reason(view) if load.workers < _wanted(view) else None
@@ -42,9 +43,8 @@ def _reason(view: PoolView) -> Reason:
 
 
 @pytest.fixture(autouse=True)
-def listed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(triggers, "POOL_TRIGGERS", (*triggers.POOL_TRIGGERS, Team()))
-    yield
 
 
 SPEC = replace(pool(), labels=((LABEL, "3"),), max_workers=10, idle_timeout_s=60.0)

@@ -124,7 +124,12 @@ class WorkerLife:
 
     @property
     def takes_work(self) -> bool:
-        return self.state is WorkerState.READY and not self.cordoned and self.free_slots > 0
+        return (
+            self.state is WorkerState.READY
+            and not self.cordoned
+            and self.free_slots > 0
+            and self.spec.membership.takes_jobs
+        )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,7 @@ algorithm, so queues, counts and plans work on classes; a queued job is then onl
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from herder.model.demand import NO_AFFINITY, Affinity
+from herder.model.demand import NO_AFFINITY, Affinity, Work
 from herder.model.ids import UserName
 from herder.model.pool import Toleration
 from herder.model.resources import Resources
@@ -106,6 +106,10 @@ class JobClass:
     always_run: bool = False
     parents_results: bool = False
     """Its parents' results are handed to it when it starts."""
+
+    @property
+    def work(self) -> Work:
+        return Work.JOBS
 
     @property
     def gpus_asked(self) -> int | float:

@@ -79,7 +79,7 @@ def load_of(
 
 
 def is_empty(worker: ObservedWorker, used: Set[WorkerName]) -> bool:
-    return worker.live_attempts == 0 and worker.name not in used
+    return worker.spec.membership.work_is_known and worker.live_attempts == 0 and worker.name not in used
 
 
 def headroom_lack(spec: PoolSpec, load: Load) -> Lack:

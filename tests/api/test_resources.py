@@ -131,3 +131,35 @@ def test_plans_with_declared_resources_come_out_byte_for_byte(server: Server, tm
     assert found.compared
     assert found.equal == found.compared
     server.start()
+
+
+def test_a_job_says_which_labels_its_worker_must_have(server: Server) -> None:
+    pool = {**POOL, "name": "zoned", "templates": [{**POOL["templates"][1], "zones": ["a", "b"]}]}
+    server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
+    wanted = [{"key": "zone", "operator": "In", "values": ["b"]}, {"key": "spot", "operator": "DoesNotExist"}]
+    (job,) = submit(server, 1, affinity=wanted)
+    for _ in range(1000):
+        made = [each for each in server.http.get("/workers").json()["items"] if each["pool"] == "zoned"]
+        if made:
+            break
+        time.sleep(0.01)
+    assert [each["zone"] for each in made] == ["b"]
+    server.restart()
+    assert states(server, [job]) == ["ready"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ({"key": "zone", "operator": "In"}, "In needs at least one value"),
+        ({"key": "zone", "operator": "Gt", "values": ["many"]}, "Gt needs one whole number"),
+        ({"key": "zone", "operator": "Near", "values": ["a"]}, "Near"),
+        ({"key": "zone", "operator": "In", "values": ["mars"]}, "zone In (mars)"),
+    ],
+)
+def test_affinity_that_cannot_be_meant_or_met_is_refused(
+    server: Server, expression: dict[str, Any], said: str
+) -> None:
+    answer = server.http.post("/jobs", json={"command": ["true"], "affinity": [expression]})
+    assert answer.status_code in (400, 422)
+    assert said in answer.text

@@ -13,6 +13,7 @@ from herder.decide.requirements import fault, holds, preference, text
 from herder.model.demand import Affinity, DemandSource, Expression, Operator, Shape, ShapeGroup, Term
 from herder.model.ids import ClassId, UserName
 from herder.model.job import JobClass
+from herder.model.membership import LivesBy, Membership
 from herder.model.plan import CreateWorker
 from herder.model.pool import Taint, Toleration
 from herder.model.resources import Resources
@@ -157,6 +158,9 @@ def test_a_class_with_affinity_comes_back_from_the_store_and_one_without_as_it_w
 # --- another source than jobs -----------------------------------------------------------------------------------------
 
 
+BOTH = Membership(name="both", takes_jobs=True, takes_pods=True, lives_by=LivesBy.NODE)
+
+
 def pods(count: int, **more: object) -> ShapeGroup:
     shape = Shape(request=cores(4), user=UserName("kubernetes"), **more)  # type: ignore[arg-type]
     return ShapeGroup(
@@ -169,7 +173,7 @@ def pods(count: int, **more: object) -> ShapeGroup:
 
 
 def created(*demand: object, **more: object) -> list[str]:
-    spec = pool("std", template(size=16, labels=(("zone", "a"),)), **more)
+    spec = pool("std", template(size=16, labels=(("zone", "a"),)), membership=BOTH, **more)
     plan = decide(observed([spec], [], list(demand)), NOW)  # type: ignore[arg-type]
     return [action.spec.name for action in plan.actions if isinstance(action, CreateWorker)]
 
@@ -182,7 +186,7 @@ def test_pending_pods_get_workers_as_jobs_do_and_share_them() -> None:
 def test_pods_that_require_what_no_template_has_get_none_and_the_plan_says_why() -> None:
     elsewhere = pods(8, affinity=Affinity(required=((expression("zone", Operator.IN, "b"),),)))
     assert created(elsewhere) == []
-    spec = pool("std", template(labels=(("zone", "a"),)))
+    spec = pool("std", template(labels=(("zone", "a"),)), membership=BOTH)
     plan = decide(observed([spec], [], [elsewhere]), NOW)
     (unplaced,) = plan.unplaced
     assert "zone In (b)" in unplaced.reason.text

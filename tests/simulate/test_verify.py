@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import zlib
+from base64 import b64decode, b64encode
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import delete, func, insert, select, text, update
 
@@ -183,3 +186,41 @@ def test_an_empty_store_is_migrated_and_has_no_first(tmp_path: Path) -> None:
         connection.execute(insert(t.observations), row._asdict())
         assert first_kept(connection, 10**15, 0) == 4
     engine.dispose()
+
+
+def of_older_form(body: str) -> str:
+    plain = msgspec.msgpack.decode(zlib.decompress(b64decode(body)))
+    del plain["form"]
+    return b64encode(zlib.compress(msgspec.msgpack.encode(plain))).decode()
+
+
+def test_observations_of_an_older_version_are_skipped_and_counted(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = open_engine(f"sqlite:///{folder / 'herder.db'}")
+    with engine.connect() as connection:
+        rows = connection.execute(select(t.observations).order_by(t.observations.c.plan)).all()
+    engine.dispose()
+    starts = [row.plan for row in rows if row.follows is None]
+    older = [row for row in rows if row.plan < starts[-1]] if len(starts) > 1 else rows
+    rewritten = [
+        update(t.observations).where(t.observations.c.plan == row.plan).values(body=of_older_form(row.body))
+        for row in older
+    ]
+    copy = changed(folder, tmp_path, *rewritten)
+    if len(older) < len(rows):
+        assert herder("verify", "--from-events", copy) == 0
+        assert f"skipped          {len(older):,}" in capsys.readouterr().out
+        assert verify(copy).compared == len(rows) - len(older)
+    copy = changed(
+        folder,
+        tmp_path,
+        *(
+            update(t.observations)
+            .where(t.observations.c.plan == row.plan)
+            .values(body=of_older_form(row.body))
+            for row in rows
+        ),
+    )
+    assert herder("verify", "--from-events", copy) == 2
+    assert f"all {len(rows)} observations are of an older version of Herder" in capsys.readouterr().err

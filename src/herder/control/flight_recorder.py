@@ -154,7 +154,8 @@ class Played:
 
 def play(rows: Iterable[ObservationRecord]) -> Iterator[Played]:
     """What the planner saw, in the order of the plans. Raises BrokenRecord."""
-    state, last = _Shown(), None
+    state: _Shown | None = None
+    last = None
     for row in rows:
         if row.follows is None:
             state = _Shown()
@@ -164,7 +165,9 @@ def play(rows: Iterable[ObservationRecord]) -> Iterator[Played]:
             )
         try:
             body = msgspec.msgpack.decode(zlib.decompress(b64decode(row.body)))
-            seen = state.take_in(body) if body.get("form") == FORM else None
+            if body.get("form") != FORM:
+                state = None  # and what builds on it cannot be read either
+            seen = None if state is None else state.take_in(body)
             yield Played(plan=PlanNumber(row.plan), now_ms=body["now_ms"], observed=seen)
         except (msgspec.MsgspecError, zlib.error, ValueError, KeyError) as error:
             raise BrokenRecord(f"the observation of plan {row.plan} cannot be read: {error}") from None

@@ -51,6 +51,8 @@ def apply(
     wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
     if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
         raise Invalid(f"more than {POOLS_MAX} pools", field="pools")
+    for index, pool in enumerate(wanted):
+        _keep_membership(core, pool, index)
     answers = [_difference(core.state.pools.get(pool.name), pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
     if not dry_run and sharing_changes:
@@ -100,6 +102,20 @@ def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:
             hint=f"it has {known}; drivers are declared in the server's herder.yaml",
         )
     return pool
+
+
+def _keep_membership(core: Core, pool: PoolSpec, index: int) -> None:
+    """Workers keep what they joined, so a pool with workers does."""
+    known = core.state.pools.get(pool.name)
+    if known is None or known.membership == pool.membership:
+        return
+    live = sum(worker.spec.pool == pool.name for worker in core.state.workers.values())
+    if live:
+        raise Conflict(
+            f"pool {pool.name} has {live} workers that joined {known.membership.name}",
+            field=f"pools[{index}].membership",
+            hint="set max_workers: 0 and wait until they have gone, or make a new pool",
+        )
 
 
 def _difference(old: PoolSpec | None, new: PoolSpec) -> ApplyChange:

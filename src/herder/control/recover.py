@@ -7,6 +7,7 @@ their next exchange; whoever does not within the pool's `dead_after_s` counts as
 import json
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, func, select
 
 from herder.control.auth import Directory
@@ -35,6 +36,7 @@ from herder.engine.state import (
 )
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, Cause, JobState
+from herder.model.membership import EXCHANGE, Membership
 from herder.model.money import PicoUsd, share_price
 from herder.model.plan import Reason, ReasonKind
 from herder.model.pool import Taint, TaintEffect
@@ -170,6 +172,7 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         reason=plain["reason"],
         zone=plain.get("zone", ""),
         spot=plain.get("spot", False),
+        membership=msgspec.convert(plain["membership"], Membership) if "membership" in plain else EXCHANGE,
     )
     return WorkerLife(
         spec=spec,
@@ -194,7 +197,7 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         free=spec.allocatable,
         free_slots=spec.slots,
         idle_since_ms=None
-        if row.ready_at_ms is None
+        if row.ready_at_ms is None or not spec.membership.work_is_known
         else row.last_seen_at_ms,  # written when its last attempt ended
     )
 

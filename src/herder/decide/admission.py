@@ -17,6 +17,7 @@ from herder.decide.matching import (
     job_may_use_template,
     template_labels,
     untolerated,
+    work_of,
 )
 from herder.decide.requirements import labels_fulfil, text
 from herder.model.demand import Asks
@@ -60,6 +61,10 @@ def refusal(job_class: Asks, pools: Mapping[PoolName, PoolSpec]) -> Refusal | No
         asked = [pool for pool in asked if pool.accepts_auto]
     if not asked:
         return _no_pool(pools)
+    willing = [pool for pool in asked if job_class.work in work_of(pool.membership)]
+    if not willing:
+        return _takes_none(job_class, asked)
+    asked = willing
     usable = [pool for pool in asked if job_may_use(job_class, pool)]
     if not usable:
         return _kept_out(job_class, asked)
@@ -92,6 +97,17 @@ def _no_pool(pools: Mapping[PoolName, PoolSpec]) -> Refusal:
         text="no pool takes jobs that name no pool",
         remedy=remedy,
         evidence=(("pools", len(pools)),),
+    )
+
+
+def _takes_none(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
+    """Their workers join something that does not take such work."""
+    names = ", ".join(f"{pool.name} ({pool.membership.name})" for pool in asked)
+    return Refusal(
+        kind=RefusalKind.NO_POOL,
+        text=f"no worker of {names} takes {job_class.work}",
+        remedy="ask for another pool, or give the pool another membership",
+        evidence=tuple((f"{pool.name}.membership", pool.membership.name) for pool in asked),
     )
 
 

@@ -8,9 +8,10 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from herder.decide.requirements import Labels, labels_fulfil
-from herder.model.demand import Asks
+from herder.model.demand import Asks, Work
 from herder.model.ids import PoolName
 from herder.model.job import WHOLE_GPU
+from herder.model.membership import Membership
 from herder.model.offer import Offer, offers_of
 from herder.model.pool import PoolSpec, Taint, TaintEffect, Template
 
@@ -28,6 +29,7 @@ class Kind:
 
     pool: PoolName
     accepts_auto: bool
+    takes: tuple[Work, ...]
     labels: Labels
     taints: tuple[Taint, ...]
 
@@ -46,11 +48,24 @@ def kind_of_template(pool: PoolSpec, template: Template | Offer) -> Kind:
     return kind_of_worker(pool, template_labels(pool, template), pool.taints)
 
 
+def work_of(membership: Membership) -> tuple[Work, ...]:
+    return _WORK[membership.takes_jobs, membership.takes_pods]
+
+
+_WORK = {
+    (False, False): (),
+    (True, False): (Work.JOBS,),
+    (False, True): (Work.PODS,),
+    (True, True): (Work.JOBS, Work.PODS),
+}
+
+
 def kind_of_worker(pool: PoolSpec, labels: Labels, taints: tuple[Taint, ...]) -> Kind:
     """A worker keeps the labels and taints it was made with, also when its pool has changed since."""
     return Kind(
         pool=pool.name,
         accepts_auto=pool.accepts_auto,
+        takes=work_of(pool.membership),
         labels=tuple(sorted(labels)),
         taints=tuple(sorted(taints)),
     )
@@ -69,6 +84,8 @@ def job_may_use_template(job_class: Asks, pool: PoolSpec, template: Template) ->
 
 
 def may_use_kind(job_class: Asks, kind: Kind) -> bool:
+    if job_class.work not in kind.takes:
+        return False
     named = job_class.pool == kind.pool
     if not named and not (kind.accepts_auto and job_class.pool == AUTO):
         return False
@@ -95,7 +112,14 @@ def gpus_fit(job_class: Asks, labels: Labels) -> bool:
 def asked_of_places(job_class: Asks) -> Hashable:
     """All of a class that decides where it may run, but for its size: equal for classes that may use the same kinds."""
     gpus = (job_class.gpu_share_milli, job_class.gpu_models) if job_class.request.gpu else None
-    return job_class.pool, job_class.selector, job_class.affinity.required, job_class.tolerations, gpus
+    return (
+        job_class.work,
+        job_class.pool,
+        job_class.selector,
+        job_class.affinity.required,
+        job_class.tolerations,
+        gpus,
+    )
 
 
 def untolerated(job_class: Asks, taints: Iterable[Taint]) -> tuple[Taint, ...]:

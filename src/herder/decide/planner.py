@@ -13,14 +13,14 @@ from herder.decide.scaling import consolidate, limits, preempt_spot, scale_down,
 from herder.decide.scaling import stock as stocks
 from herder.decide.scaling.combine import Settled, combine
 from herder.decide.scaling.limits import Room
-from herder.decide.scaling.load import load_of, wants_spare
+from herder.decide.scaling.load import load_of
 from herder.decide.scaling.offers import cheapest_first
 from herder.decide.scaling.preempt_spot import Need
 from herder.decide.scaling.scale_down import IdleAnswer
 from herder.decide.scaling.scene import PoolView, Scene, survey
 from herder.decide.scaling.specs import worker_spec
 from herder.decide.scaling.stock import Stock
-from herder.decide.scaling.triggers import cpu, memory, metric, minimum, queued_jobs, spare, stock
+from herder.decide.scaling.triggers import concerned, minimum, queued_jobs, stock
 from herder.decide.scaling.triggers.queued_jobs import QueueAnswer
 from herder.decide.scaling.wish import Answer, Wish, workers_by_offer
 from herder.model.ids import PlanNumber, PoolName, WorkerName
@@ -187,7 +187,8 @@ def _wants(view: PoolView, room: Room, leaving: Set[WorkerName], queue: QueueAns
     gone = sum(worker.name in leaving for worker in view.staying)
     below = minimum.ask(view, gone, sum(mine.values()))
     asks = () if below is None else (below,)
-    if view.spec.frozen or not view.templates or not wants_spare(view.spec):
+    triggers = concerned(view.spec)
+    if view.spec.frozen or not view.templates or not triggers:
         return Answer(asks=asks)
     sizes = {offer.id: offer.allocatable for offer in view.templates}
     load = load_of(view, leaving, queue.used, queue.taken[name], in_flight=True)
@@ -195,9 +196,9 @@ def _wants(view: PoolView, room: Room, leaving: Set[WorkerName], queue: QueueAns
         load = load.with_more(sizes[offer], count)
     offers = cheapest_first(view, room.offers, mine) or sorted(room.offers, key=lambda offer: offer.price)
     size = sizes[offers[0].offer]
-    answers = [trigger(view, load, size, now_ms) for trigger in (cpu.ask, memory.ask, metric.ask)]
+    answers = [trigger.ask(view, load, size, now_ms) for trigger in triggers]
     return Answer(
-        asks=(*asks, *spare.ask(view, load, size), *(ask for answer in answers for ask in answer.asks)),
+        asks=(*asks, *(ask for answer in answers for ask in answer.asks)),
         notes=tuple(note for answer in answers for note in answer.notes),
     )
 

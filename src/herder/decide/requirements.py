@@ -32,6 +32,12 @@ def holds(expression: Expression, labels: Mapping[str, str]) -> bool:
     return _HOLDS[expression.operator](labels.get(expression.key), expression.values)
 
 
+def looks_at(asks: Asks, key: str) -> bool:
+    """Whether anything that is required says something about this label."""
+    named = any(key == name for name, _ in asks.selector)
+    return named or any(key == each.key for term in asks.affinity.required for each in term)
+
+
 def preference(affinity: Affinity, labels: Labels) -> int:
     """The sum of the weights of the preferred terms that hold."""
     have = dict(labels)

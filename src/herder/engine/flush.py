@@ -1,11 +1,13 @@
 """Rows of things that change many times between two commits (batches, workers, usage) are made once, at the hand-over."""
 
 import json
+from dataclasses import fields
 
 from herder.engine.events import reason_data
 from herder.engine.state import BatchLife, EngineState, WorkerLife
 from herder.model.changes import Changes
 from herder.model.job import JobState
+from herder.model.membership import EXCHANGE, Membership
 from herder.model.money import cost_of
 from herder.model.records import BatchRecord, UsageRecord, WorkerRecord
 
@@ -89,8 +91,10 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
 def _plain_spec(worker: WorkerLife) -> dict[str, object]:
     spec = worker.spec
     sold = {"zone": spec.zone, "spot": spec.spot} if spec.zone or spec.spot else {}
+    joins = {} if spec.membership == EXCHANGE else {"membership": _plain_membership(spec.membership)}
     return {
         **sold,
+        **joins,
         "allocatable": spec.allocatable.stored(),
         "slots": spec.slots,
         "price": spec.price_pico_per_hour,
@@ -98,3 +102,8 @@ def _plain_spec(worker: WorkerLife) -> dict[str, object]:
         "taints": [[taint.key, taint.value, taint.effect.value] for taint in spec.taints],
         "reason": spec.reason,
     }
+
+
+def _plain_membership(membership: Membership) -> dict[str, object]:
+    """By what it can, not by name alone: a worker keeps what it was made with."""
+    return {each.name: getattr(membership, each.name) for each in fields(Membership)}

@@ -172,6 +172,7 @@ class WorkerLife:
             and self.alone_for is None
             and not self.troubles
             and not (self.probing and self.live)
+            and self.spec.membership.takes_jobs
         )
 
     @property
@@ -182,6 +183,7 @@ class WorkerLife:
             and not self.cordoned
             and self.alone_for is None
             and not self.troubles
+            and self.spec.membership.takes_jobs
         )
 
     @property

@@ -12,6 +12,7 @@ from herder.engine.state import REMOVALS_MOST, CreateHistory, EngineState, Worke
 from herder.model.changes import Changes
 from herder.model.ids import PoolName, WorkerName
 from herder.model.job import Cause
+from herder.model.membership import LivesBy
 from herder.model.offer import FailureCause
 from herder.model.plan import CreateWorker, Reason, ReasonKind
 from herder.model.pool import PoolSpec
@@ -83,6 +84,8 @@ def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle
     offers.made(state, changes, worker.spec, now_ms)
     _changed(state, worker)
     _tell(state, changes, worker, now_ms, "worker.provisioned", f"{worker.spec.driver} made it as {handle}")
+    if worker.state is WorkerState.JOINING and worker.spec.membership.lives_by is LivesBy.PROVIDER:
+        _ready(state, changes, worker, now_ms)  # it joins nothing that would say so
 
 
 def create_failed(
@@ -109,13 +112,20 @@ def activated(
         return False
     worker.activation_nonce = nonce
     worker.token_hash = token_hash
+    _ready(state, changes, worker, now_ms)
+    return True
+
+
+def _ready(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     worker.state = WorkerState.READY
-    worker.ready_at_ms = worker.last_seen_at_ms = worker.idle_since_ms = now_ms
+    worker.ready_at_ms = worker.last_seen_at_ms = now_ms
+    worker.idle_since_ms = now_ms if worker.spec.membership.work_is_known else None
     if worker.provisioned_at_ms is None:
         worker.provisioned_at_ms = now_ms
     if worker.expires_at_ms is not None:
         worker.expires_at_ms += now_ms - worker.requested_at_ms  # its time counts from when it can work
-    state.open_workers.add(worker.spec.name)
+    if worker.spec.membership.takes_jobs:
+        state.open_workers.add(worker.spec.name)
     offers.booted(state, changes, worker.spec, now_ms)
     _changed(state, worker)
     seconds = (now_ms - worker.requested_at_ms) / 1000
@@ -124,7 +134,6 @@ def activated(
         seconds if history.boot_s is None else (1 - BOOT_WEIGHT) * history.boot_s + BOOT_WEIGHT * seconds
     )
     _tell(state, changes, worker, now_ms, "worker.ready", f"ready {seconds:.1f} s after it was requested")
-    return True
 
 
 def seen(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
@@ -241,6 +250,9 @@ def terminated(state: EngineState, changes: Changes, worker: WorkerLife, now_ms:
     _end(state, changes, worker, WorkerState.TERMINATED, reason, now_ms)
 
 
+_JOINED = frozenset({WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
+
+
 def tick(state: EngineState, changes: Changes, now_ms: int, beat_s: dict[PoolName, float]) -> None:
     """What time alone brings: boots that take too long, silence, drains whose grace is over."""
     for worker in list(state.workers.values()):
@@ -248,7 +260,7 @@ def tick(state: EngineState, changes: Changes, now_ms: int, beat_s: dict[PoolNam
         pool = state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
         if worker.state.in_flight:
             _check_boot(state, changes, worker, pool.boot_timeout_s, now_ms)
-        elif worker.state in (WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING):
+        elif worker.state in _JOINED and worker.spec.membership.lives_by is LivesBy.EXCHANGE:
             _check_silence(state, changes, worker, pool.dead_after_s, beat_s.get(pool.name, 10.0), now_ms)
         sick = health.look(state, changes, worker, now_ms)
         if sick is not None:

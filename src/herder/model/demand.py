@@ -49,9 +49,18 @@ class Affinity:
 NO_AFFINITY = Affinity()
 
 
+class Work(StrEnum):
+    """What a worker must take, that one of a group can run there."""
+
+    JOBS = "jobs"
+    PODS = "pods"
+
+
 class Asks(Protocol):
     """What one thing of a group asks for: all that planning may look at. A `JobClass` is one."""
 
+    @property
+    def work(self) -> Work: ...
     @property
     def user(self) -> UserName: ...
     @property
@@ -104,6 +113,7 @@ class Shape:
 
     request: Resources
     user: UserName
+    work: Work = Work.PODS
     project: str = "default"
     pool: str = "auto"
     priority: int = 0

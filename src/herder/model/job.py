@@ -7,7 +7,7 @@ algorithm, so queues, counts and plans work on classes; a queued job is then onl
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from herder.model.demand import NO_AFFINITY, Affinity
+from herder.model.demand import NO_AFFINITY, Affinity, Work
 from herder.model.ids import UserName
 from herder.model.pool import CpuLimit, Toleration
 from herder.model.resources import Resources
@@ -114,6 +114,10 @@ class JobClass:
     """Its parents' results are handed to it when it starts."""
     cpu_limit: CpuLimit | None = None
     """None: as its pool says."""
+
+    @property
+    def work(self) -> Work:
+        return Work.JOBS
 
     @property
     def gpus_asked(self) -> int | float:

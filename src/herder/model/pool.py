@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from herder.model.ids import PoolName
+from herder.model.membership import EXCHANGE, Membership
 from herder.model.metric import Metric
 from herder.model.money import PicoUsd
 from herder.model.pressure import Pressure
@@ -116,6 +117,8 @@ class PoolSpec:
 
     name: PoolName
     driver: str = "local"
+    membership: Membership = EXCHANGE
+    """What its workers join: what work they take and how one knows that they live."""
     templates: tuple[Template, ...] = ()
     min_workers: int = 0
     max_workers: int = 10

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from herder.model.ids import PlanNumber, PoolName, WorkerName
+from herder.model.membership import EXCHANGE, Membership
 from herder.model.money import PicoUsd
 from herder.model.pool import Taint
 from herder.model.resources import Resources
@@ -54,6 +55,7 @@ class WorkerSpec:
     plan: PlanNumber = PlanNumber(0)
     zone: str = ""
     """Where the driver is to make it; empty: wherever it likes."""
+    membership: Membership = EXCHANGE
     spot: bool = False
     """Whether the provider may take it back."""
     reason: str = ""

@@ -10,7 +10,7 @@ Contradiction = tuple[str, str, str]
 
 
 def contradictions(pool: PoolSpec) -> tuple[Contradiction, ...]:
-    return (*_live(pool), *_schedules(pool), *_spare(pool), *_times(pool))
+    return (*_live(pool), *_schedules(pool), *_spare(pool), *_times(pool), *_unreported(pool))
 
 
 def _live(pool: PoolSpec) -> Iterator[Contradiction]:
@@ -70,6 +70,16 @@ def _spare(pool: PoolSpec) -> Iterator[Contradiction]:
                 f"a headroom of {field} {wanted} is above what {name} {most} of the largest template hold ({largest * most})",
                 f"Lower headroom, or raise {name}.",
             )
+
+
+def _unreported(pool: PoolSpec) -> Iterator[Contradiction]:
+    if pool.measured and not pool.membership.reports_use:
+        name = "cpu_pressure" if pool.cpu_pressure is not None else "memory_pressure"
+        yield (
+            name,
+            f"workers of membership {pool.membership.name} do not say what they use, so {name} never acts",
+            f"Leave out {name}, or choose membership: exchange.",
+        )
 
 
 def _times(pool: PoolSpec) -> Iterator[Contradiction]:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from herder.memberships.registry import UnknownMembership, load
+from herder.model.membership import EXCHANGE, Membership
 from herder.model.money import usd_text
 from herder.model.pool import Consolidation, CpuLimit, SpotUse, Taint, TaintEffect
 from herder.model.resources import plain_cpu, plain_mib
@@ -36,6 +38,16 @@ def _same(value: Any) -> Any:
 
 def _limit_text(seconds: float | None) -> str | None:
     return None if seconds is None else format_duration(seconds)
+
+
+def _read_membership(found: Reading, value: Value) -> Membership:
+    name = reading.text(found, value)
+    try:
+        return load(name) if name else EXCHANGE
+    except UnknownMembership as error:
+        message, _, remedy = str(error).partition("; ")
+        found.wrong(value, message, remedy[:1].upper() + remedy[1:] + ".")
+        return EXCHANGE
 
 
 TAINT_KEYS = ("key", "value", "effect", "schedule_type")
@@ -147,6 +159,15 @@ def _read_consolidation(found: Reading, value: Value) -> Consolidation:
 
 #: Everything of a pool but its name and its templates.
 POOL_FIELDS: tuple[Field, ...] = (
+    Field(
+        key="membership",
+        attribute="membership",
+        read=_read_membership,
+        write=lambda membership: membership.name,
+        schema={"type": "string", "examples": ["exchange", "none"]},
+        doc="What its workers join: exchange (our agent, which takes jobs), or none (a pool that only has a size). A pool with workers "
+        "keeps it.",
+    ),
     _plain("description", reading.text, {"type": "string"}, "For people: what the pool is for."),
     _plain("driver", reading.name, {"type": "string"}, "The driver that makes its workers."),
     _plain("min_workers", reading.whole, _COUNT, "Kept ready always."),

@@ -10,9 +10,10 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
-from herder.decide.scaling.gradual import allowance, budget_reason, disruptions_left, kept_for
+from herder.decide.scaling import triggers
+from herder.decide.scaling.gradual import allowance, budget_reason, disruptions_left
 from herder.decide.scaling.limits import Room
-from herder.decide.scaling.load import load_of, wants_spare
+from herder.decide.scaling.load import load_of
 from herder.decide.scaling.scene import PoolView, Scene, age
 from herder.decide.scaling.wish import Wish
 from herder.model.ids import WorkerName
@@ -164,12 +165,12 @@ def _budget(view: PoolView, leaving: Set[WorkerName], now_ms: int) -> int:
 
 def _kept(view: PoolView, leaving: Set[WorkerName], going: Sequence[ObservedWorker]) -> bool:
     """Whether headroom or target utilisation would then be missed."""
-    if not wants_spare(view.spec):
+    if not triggers.concerned(view.spec):
         return False
     load = load_of(view, leaving, frozenset(), ZERO, in_flight=False)
     for worker in going:
         load = load.without(worker, empty=False)
-    return kept_for(view, load) is not None
+    return triggers.kept_for(view, load) is not None
 
 
 def _place(

@@ -8,8 +8,8 @@ minimum, nor more workers that work than the disruption budget allows.
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 
-from herder.decide.scaling import metrics, pressure
-from herder.decide.scaling.load import Load, headroom_lack, is_empty, target_lack, wants_spare
+from herder.decide.scaling import triggers
+from herder.decide.scaling.load import Load, is_empty
 from herder.decide.scaling.scene import PoolView, age
 from herder.decide.scaling.triggers.spare import utilisation
 from herder.model.ids import WorkerName
@@ -89,7 +89,7 @@ def choose(
             held.setdefault(ReasonKind.DISRUPTION_BUDGET, budget_reason(view))
             continue
         less = load.without(worker, empty=is_empty(worker, used)) if worker.usable else load
-        kept = kept_for(view, less) if wants_spare(view.spec) else None
+        kept = triggers.kept_for(view, less)
         if kept is not None:
             held.setdefault(kept.kind, kept)
             continue
@@ -142,36 +142,6 @@ def reason(view: PoolView, worker: ObservedWorker, load: Load, now_ms: int) -> R
         ("flips", f"target_utilisation below {use:.2f}"),
     )
     return Reason(kind=ReasonKind.UNDER_USED, text=text, evidence=evidence)
-
-
-def kept_for(view: PoolView, load: Load) -> Reason | None:
-    """Why the pool cannot do with this load."""
-    spec = view.spec
-    if headroom_lack(spec, load).any:
-        return Reason(
-            kind=ReasonKind.HEADROOM,
-            text=f"workers of pool {spec.name} stay, although nothing needs them now: they are its headroom",
-            evidence=(
-                ("empty_workers", load.empty),
-                ("headroom_workers", spec.headroom.workers),
-                ("headroom_cpu_milli", spec.headroom.free.cpu_milli),
-                ("headroom_memory_mib", spec.headroom.free.memory_mib),
-                ("flips", "a smaller headroom"),
-            ),
-        )
-    if target_lack(spec, load).any:
-        target, use = spec.target_utilisation or 1.0, utilisation(load)
-        return Reason(
-            kind=ReasonKind.TARGET_UTILISATION,
-            text=f"workers of pool {spec.name} stay: with one less it would be used to {use:.0%}, above {target:.0%}",
-            evidence=(
-                ("utilisation", round(use, 3)),
-                ("target_utilisation", target),
-                ("flips", f"target_utilisation of {use:.2f} or more"),
-            ),
-        )
-    pressed = (pressure.kept_for(view, gauge) for gauge in load.gauges)
-    return next((reason for reason in pressed if reason is not None), metrics.kept_for(view, load.workers))
 
 
 def _removals(view: PoolView, now_ms: int) -> list[int]:

@@ -79,7 +79,7 @@ def load_of(
 
 
 def is_empty(worker: ObservedWorker, used: Set[WorkerName]) -> bool:
-    return worker.live_attempts == 0 and worker.name not in used
+    return worker.spec.membership.work_is_known and worker.live_attempts == 0 and worker.name not in used
 
 
 def headroom_lack(spec: PoolSpec, load: Load) -> Lack:
@@ -95,7 +95,3 @@ def target_lack(spec: PoolSpec, load: Load) -> Lack:
         return Lack()
     permille = max(1, round(spec.target_utilisation * 1000))
     return Lack(room=load.used.scaled_up(1000, permille).beyond(load.capacity))
-
-
-def wants_spare(spec: PoolSpec) -> bool:
-    return spec.headroom.wanted or spec.target_utilisation is not None or spec.measured or bool(spec.metrics)

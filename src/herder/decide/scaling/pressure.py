@@ -6,7 +6,7 @@ workers are to be made, it counts as coming capacity, so that nothing is made tw
 whose workers are unknown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from herder.decide.scaling.scene import PoolView, survey
@@ -114,6 +114,10 @@ def _all_in(view: PoolView) -> list[Gauge]:
         if worker.usable:
             gauges = [gauge.counting(worker) for gauge in gauges]
     return gauges
+
+
+def gauge_of(gauges: Iterable[Gauge], measured: Measured) -> Gauge | None:
+    return next((gauge for gauge in gauges if gauge.measured is measured), None)
 
 
 def ask(view: PoolView, gauge: Gauge, size: Resources, now_ms: int) -> Answer:

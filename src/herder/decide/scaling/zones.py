@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+from herder.decide.requirements import looks_at
 from herder.decide.scaling.limits import Room
 from herder.decide.scaling.offers import OfferRoom, soonest
 from herder.decide.scaling.scene import PoolView, Scene
@@ -18,7 +19,7 @@ from herder.model.plan import Reason
 
 def spread(wishes: tuple[Wish, ...], scene: Scene, rooms: Mapping[PoolName, Room]) -> tuple[Wish, ...]:
     """The same workers, evenly over the zones that cost the same and have room; each told why it is not spot."""
-    selective = any(key == "zone" for queued in scene.queue for key, _ in queued.asks.selector)
+    selective = any(looks_at(group.asks, "zone") for group in scene.queue)
     found: list[Wish] = []
     for view in scene.pools:
         mine = tuple(wish for wish in wishes if wish.pool == view.spec.name)

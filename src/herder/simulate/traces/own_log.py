@@ -61,7 +61,7 @@ class OwnLog:
             yield f"{self.lost} attempts were lost with their workers: that time is not counted as work"
         if self.bound:
             yield (
-                f"{self.bound} jobs name a pool, labels, tolerations or a priority: the simulation has one pool of all templates, "
+                f"{self.bound} jobs name a pool, labels, tolerations, a declared resource or a priority: the simulation has one pool of all templates, "
                 "and looks at room alone"
             )
 
@@ -105,7 +105,8 @@ def _job(row: Any, run: _Run, job_class: JobClass, parents: tuple[str, ...]) -> 
 
 
 def _asks_for_more(job_class: JobClass) -> bool:
-    return bool(job_class.pool != "auto" or job_class.selector or job_class.tolerations or job_class.priority)
+    looks = job_class.selector or job_class.affinity.required or job_class.tolerations
+    return bool(job_class.pool != "auto" or looks or job_class.priority or job_class.request.declared())
 
 
 def _classes(connection: Connection) -> dict[int, JobClass]:

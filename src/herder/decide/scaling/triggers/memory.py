@@ -7,11 +7,22 @@ from herder.decide.scaling import pressure
 from herder.decide.scaling.load import Load
 from herder.decide.scaling.scene import PoolView
 from herder.decide.scaling.wish import Answer
+from herder.model.plan import Reason
+from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured
 from herder.model.resources import Resources
 
 
+def concerns(spec: PoolSpec) -> bool:
+    return spec.memory_pressure is not None
+
+
 def ask(view: PoolView, load: Load, size: Resources, now_ms: int) -> Answer:
     """`load` with what this plan makes for the queue; `size` of the workers that would be made."""
-    gauges = [gauge for gauge in load.gauges if gauge.measured is Measured.MEMORY]
-    return pressure.ask(view, gauges[0], size, now_ms) if gauges else Answer()
+    gauge = pressure.gauge_of(load.gauges, Measured.MEMORY)
+    return Answer() if gauge is None else pressure.ask(view, gauge, size, now_ms)
+
+
+def keeps(view: PoolView, load: Load) -> Reason | None:
+    gauge = pressure.gauge_of(load.gauges, Measured.MEMORY)
+    return None if gauge is None else pressure.kept_for(view, gauge)

@@ -7,9 +7,19 @@ from herder.decide.scaling import metrics
 from herder.decide.scaling.load import Load
 from herder.decide.scaling.scene import PoolView
 from herder.decide.scaling.wish import Answer
+from herder.model.plan import Reason
+from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
+
+
+def concerns(spec: PoolSpec) -> bool:
+    return bool(spec.metrics)
 
 
 def ask(view: PoolView, load: Load, _size: Resources, _now_ms: int) -> Answer:
     """`load` with what this plan makes for the queue."""
     return metrics.ask(view, load.workers)
+
+
+def keeps(view: PoolView, load: Load) -> Reason | None:
+    return metrics.kept_for(view, load.workers)

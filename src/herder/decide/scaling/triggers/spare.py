@@ -6,13 +6,18 @@ what they ask for together is settled in `combine`.
 
 from herder.decide.scaling.load import Load, headroom_lack, target_lack
 from herder.decide.scaling.scene import PoolView
-from herder.decide.scaling.wish import Ask
+from herder.decide.scaling.wish import Answer, Ask
 from herder.model.plan import Reason, ReasonKind
+from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
 from herder.model.vectors import pairs
 
 
-def ask(view: PoolView, load: Load, size: Resources) -> tuple[Ask, ...]:
+def concerns(spec: PoolSpec) -> bool:
+    return spec.headroom.wanted or spec.target_utilisation is not None
+
+
+def ask(view: PoolView, load: Load, size: Resources, _now_ms: int) -> Answer:
     """`load` with what this plan makes for the queue; `size` of the workers that would be made."""
     found = []
     count = headroom_lack(view.spec, load).in_workers(size, view.spec.max_workers)
@@ -21,7 +26,36 @@ def ask(view: PoolView, load: Load, size: Resources) -> tuple[Ask, ...]:
     count = target_lack(view.spec, load).in_workers(size, view.spec.max_workers)
     if count:
         found.append(Ask(pool=view.spec.name, count=count, reason=_target_reason(view, load)))
-    return tuple(found)
+    return Answer(asks=tuple(found))
+
+
+def keeps(view: PoolView, load: Load) -> Reason | None:
+    """Why the pool cannot do with this load."""
+    spec = view.spec
+    if headroom_lack(spec, load).any:
+        return Reason(
+            kind=ReasonKind.HEADROOM,
+            text=f"workers of pool {spec.name} stay, although nothing needs them now: they are its headroom",
+            evidence=(
+                ("empty_workers", load.empty),
+                ("headroom_workers", spec.headroom.workers),
+                ("headroom_cpu_milli", spec.headroom.free.cpu_milli),
+                ("headroom_memory_mib", spec.headroom.free.memory_mib),
+                ("flips", "a smaller headroom"),
+            ),
+        )
+    if target_lack(spec, load).any:
+        target, use = spec.target_utilisation or 1.0, utilisation(load)
+        return Reason(
+            kind=ReasonKind.TARGET_UTILISATION,
+            text=f"workers of pool {spec.name} stay: with one less it would be used to {use:.0%}, above {target:.0%}",
+            evidence=(
+                ("utilisation", round(use, 3)),
+                ("target_utilisation", target),
+                ("flips", f"target_utilisation of {use:.2f} or more"),
+            ),
+        )
+    return None
 
 
 def _headroom_reason(view: PoolView, load: Load) -> Reason:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from herder.control.auth import Principal, Role
+from herder.control.access import FLEET, check
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, NotKnown
+from herder.control.limits import check_message
 from herder.control.pools import TTL_LONGEST_S
-from herder.control.submission import may_change
+from herder.control.submission import job_thing
 from herder.engine import worker as life
 from herder.engine.attempt import cancel as cancel_attempt
 from herder.engine.batch_end import close_if_done
@@ -18,6 +19,7 @@ from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, WorkerName
 from herder.model.job import Cause, JobState
 from herder.model.plan import Reason, ReasonKind
+from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.times import iso
 from herder.model.worker import WorkerState
 from herder.wire.resources import Done, WorkerAction
@@ -37,7 +39,8 @@ def act(
     dry_run: bool,
 ) -> Done:
     """One of VERBS on one worker. Raises Refused."""
-    who.require(Role.OPERATOR)
+    check(who, Action.CHANGE, FLEET)
+    check_message(request.message)
     worker = worker_named(core, name)
     if worker.state is WorkerState.TERMINATING:
         raise Conflict(f"worker {name} is going already")
@@ -149,9 +152,10 @@ def cancel_job(
     message: str = "",
 ) -> str:
     """Cancel one job wherever it is. `class_id` and `batch_id` are from its row; they never change."""
-    who.require(Role.USER)
-    owner = core.state.classes[class_id].user
-    may_change(who, owner, f"job {job}")
+    check(who, Action.CHANGE, Thing(kind=Kind.JOB))
+    check_message(message)
+    job_class = core.state.classes[class_id]
+    check(who, Action.CHANGE, job_thing(job, job_class.user, job_class.project))
     attempt = core.state.live.get(job)
     batch = core.state.batches.get(batch_id) if batch_id is not None else None
     if attempt is not None:
@@ -178,6 +182,8 @@ def cancel_job(
         f"job/{job}",
         f"{text}: {message}" if message else text,
         actor=who.actor,
+        owner=job_class.user,
+        project=job_class.project,
     )
     return text
 

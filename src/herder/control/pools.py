@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 from herder.control import sharing
-from herder.control.auth import Principal, Role
+from herder.control.access import FLEET, check
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, NotKnown
+from herder.control.limits import check_message, check_settings, check_word
 from herder.control.plans import apply_plan, observe, record_plan
 from herder.control.schedules import pool_in_force
 from herder.decide.scaling.offers import cheapest_first, offer_rooms
@@ -22,6 +23,7 @@ from herder.model.money import usd_text
 from herder.model.offer import Offer, offers_of
 from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
 from herder.model.pool import PoolSpec, Template
+from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import PoolRecord
 from herder.model.worker import WorkerState
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
@@ -45,7 +47,9 @@ def apply(
     core: Core, who: Principal, request: ApplyRequest, changes: Changes, now_ms: int, *, dry_run: bool
 ) -> ApplyAnswer:
     """Create or update pools, and how the fleet is shared. All of it or nothing."""
-    who.require(Role.OPERATOR)
+    check(who, Action.CHANGE, FLEET)
+    for path, plain in (("pools", request.pools), ("sharing", request.sharing)):
+        check_settings(plain, path)
     shared = sharing.wanted(core, request.sharing)
     sharing_changes = sharing.differences(core.sharing, shared)
     wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]

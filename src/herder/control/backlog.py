@@ -51,7 +51,8 @@ class Backlog:
         over = self._over(waits, jobs, size)
         if over:
             raise Overloaded(
-                f"{user} would have {over} waiting", hint="wait for some to start, or cancel some; then try again"
+                f"{user} would have {over} waiting",
+                hint="wait for some to start, or cancel some; then try again",
             )
         waits.jobs += jobs
         waits.bytes += size

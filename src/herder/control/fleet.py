@@ -24,6 +24,8 @@ from herder.model.times import iso
 from herder.model.worker import WorkerState
 from herder.wire.resources import Done, WorkerAction
 
+#: Single jobs that go in one call with their user: each is found in its queue by going through it.
+SINGLE_JOBS_MAX = 1_000
 VERBS = ("cordon", "uncordon", "drain", "extend", "remove")
 
 
@@ -186,6 +188,26 @@ def cancel_job(
         project=job_class.project,
     )
     return text
+
+
+def cancel_single_jobs(
+    core: Core, who: Principal, user: str, changes: Changes, now_ms: int, *, dry_run: bool
+) -> int:
+    """Jobs of no batch of one user; answers how many. At most `SINGLE_JOBS_MAX` in one call."""
+    state = core.state
+    running = [a for a in state.live.values() if a.batch is None and state.classes[a.class_id].user == user]
+    queued = [
+        (JobId(job), class_id)
+        for class_id, queue in state.queues.items()
+        if state.classes[class_id].user == user
+        for job in queue.of_no_batch(SINGLE_JOBS_MAX)
+    ]
+    jobs = [*((a.job, a.class_id) for a in running), *queued][:SINGLE_JOBS_MAX]
+    if not dry_run:
+        why = f"user {user} was deleted"
+        for job, class_id in jobs:
+            cancel_job(core, who, job, class_id, None, changes, now_ms, message=why)
+    return len(jobs)
 
 
 def _end(

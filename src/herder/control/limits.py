@@ -133,7 +133,9 @@ def check_env(names: Iterable[str], count: int, path: str) -> None:
     check_count(count, ENV_COUNT, path)
     for name in names:
         if not name or "=" in name:
-            raise Invalid(f"{name[:50]!r} cannot be a variable's name", field=path, hint="not empty, without =")
+            raise Invalid(
+                f"{name[:50]!r} cannot be a variable's name", field=path, hint="not empty, without ="
+            )
         if len(name.encode(errors="replace")) > ENV_NAME_BYTES:
             raise Invalid(f"a name of more than {ENV_NAME_BYTES} bytes", field=path)
 

@@ -11,7 +11,14 @@ from herder.control.auth import role_named, token_id
 from herder.control.clock import derived_token, hash_token
 from herder.control.core import Core
 from herder.control.errors import Conflict, Forbidden, Invalid, Overloaded
-from herder.control.limits import NOTE_LENGTH, TOKEN_LONGEST_S, TOKENS_KEPT, TOKENS_LIVE, USERS_MAX, check_message
+from herder.control.limits import (
+    NOTE_LENGTH,
+    TOKEN_LONGEST_S,
+    TOKENS_KEPT,
+    TOKENS_LIVE,
+    USERS_MAX,
+    check_message,
+)
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.ids import UserName
@@ -82,7 +89,9 @@ def set_user(core: Core, who: Principal, name: str, body: UserSet, changes: Chan
     return _view(user)
 
 
-def delete_user(core: Core, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool) -> Done:
+def delete_user(
+    core: Core, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool
+) -> Done:
     """Their tokens are worth nothing from now on. Jobs, batches and what they cost stay under their name; what runs goes on."""
     check(who, Action.REMOVE, Thing(kind=Kind.USER))
     user = _known(core, name)
@@ -130,17 +139,15 @@ def create_token(
 
 def revoke_token(core: Core, who: Principal, wanted: str, changes: Changes, now_ms: int) -> Done:
     """By its id. One's own, as far as it may no more than the token that is shown; by an administrator any."""
-    record = next(
-        (each for each in core.directory.tokens.values() if token_id(each.hash) == wanted), None
-    )
+    record = next((each for each in core.directory.tokens.values() if token_id(each.hash) == wanted), None)
     if record is None:
         raise not_known(Kind.TOKEN, wanted[:50])
-    thing = Thing(
-        kind=Kind.TOKEN, name=wanted, owner=record.user, least=_least_to_revoke(core, who, record)
-    )
+    thing = Thing(kind=Kind.TOKEN, name=wanted, owner=record.user, least=_least_to_revoke(core, who, record))
     check(who, Action.REMOVE, thing, f"revoking token {wanted}")
     if record.revoked_at_ms is not None:
-        return Done(object=f"token/{wanted}", text=f"token {wanted} was revoked at {iso(record.revoked_at_ms)}")
+        return Done(
+            object=f"token/{wanted}", text=f"token {wanted} was revoked at {iso(record.revoked_at_ms)}"
+        )
     core.directory.put_token(changes, record._replace(revoked_at_ms=now_ms))
     _tell_token(core, changes, now_ms, "revoked", record, who.actor)
     return Done(object=f"token/{wanted}", text=f"token {wanted} of {record.user} is revoked")
@@ -184,7 +191,9 @@ def tell_user(
     )  # fmt: skip
 
 
-def _tell_token(core: Core, changes: Changes, now_ms: int, verb: str, record: TokenRecord, actor: str) -> None:
+def _tell_token(
+    core: Core, changes: Changes, now_ms: int, verb: str, record: TokenRecord, actor: str
+) -> None:
     name = token_id(record.hash)
     note = f" ({record.note})" if record.note else ""
     record_event(
@@ -232,7 +241,11 @@ def _token_role(who: Principal, user: UserRecord, wanted: str | None) -> Role:
         return most
     role = role_named(wanted)
     if role > most:
-        whose = f"the token that was shown is {most.label}" if most < ROLES[user.role] else f"{user.name} is {most.label}"
+        whose = (
+            f"the token that was shown is {most.label}"
+            if most < ROLES[user.role]
+            else f"{user.name} is {most.label}"
+        )
         raise Forbidden(
             f"a token cannot be {role.label}: {whose}",
             field="role",
@@ -247,7 +260,8 @@ def _token_end(who: Principal, seconds: float | None, now_ms: int) -> int | None
         return who.expires_at_ms
     if not TOKEN_SHORTEST_S <= seconds <= TOKEN_LONGEST_S:
         raise Invalid(
-            f"a token lives for {TOKEN_SHORTEST_S} s to {TOKEN_LONGEST_S // 86_400:,} days", field="expires_in_s"
+            f"a token lives for {TOKEN_SHORTEST_S} s to {TOKEN_LONGEST_S // 86_400:,} days",
+            field="expires_in_s",
         )
     end_ms = now_ms + int(seconds * 1000)
     return end_ms if who.expires_at_ms is None else min(end_ms, who.expires_at_ms)

@@ -142,7 +142,9 @@ def scale(
     dry_run: bool,
 ) -> ScaleAnswer:
     """Make `workers` more, that live for the given time and are not taken away for being idle."""
-    who.require(Role.OPERATOR)
+    check(who, Action.CHANGE, FLEET)
+    check_message(request.reason, "reason")
+    check_word(request.template, "template")
     pool = pool_named(core, name)
     template = _offer(core, _template(pool, request.template), pool, now_ms)
     ttl_s = request.ttl_hours * 3600 if request.ttl_hours is not None else pool.ttl_s
@@ -245,7 +247,8 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
 def set_frozen(
     core: Core, who: Principal, name: str, frozen: bool, changes: Changes, now_ms: int, *, message: str = ""
 ) -> Done:
-    who.require(Role.OPERATOR)
+    check(who, Action.CHANGE, FLEET)
+    check_message(message)
     pool = pool_named(core, name)
     verb = "frozen" if frozen else "unfrozen"
     store_pool(core, changes, dataclasses.replace(pool, frozen=frozen), now_ms)
@@ -257,7 +260,8 @@ def delete(
     core: Core, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool, message: str = ""
 ) -> Done:
     """Drain all its workers and forget it. Jobs that name it keep waiting until a pool of that name is back."""
-    who.require(Role.ADMINISTRATOR)
+    check(who, Action.REMOVE, Thing(kind=Kind.POOL, name=name))
+    check_message(message)
     pool = pool_named(core, name)
     workers = [worker for worker in core.state.workers.values() if worker.spec.pool == pool.name]
     text = f"pool {pool.name} deleted; {len(workers)} workers drain and go"

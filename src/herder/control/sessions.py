@@ -23,7 +23,9 @@ def sign_in(directory: Directory, changes: Changes, token: str, now_ms: int) -> 
     digest, cookie = hash_token(token), new_token()
     mine = {each.place: each for each in directory.sessions.values() if each.token_hash == digest}
     free = [
-        place for place in range(SESSIONS_PER_TOKEN) if place not in mine or mine[place].expires_at_ms <= now_ms
+        place
+        for place in range(SESSIONS_PER_TOKEN)
+        if place not in mine or mine[place].expires_at_ms <= now_ms
     ]
     place = free[0] if free else min(mine, key=lambda each: mine[each].expires_at_ms)
     if place in mine:

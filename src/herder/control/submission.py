@@ -179,9 +179,7 @@ def _may_submit(core: Core, who: Principal, kind: Kind, project: str) -> None:
             )
         return
     members_only = bool(found.members)
-    check(
-        who, Action.CREATE, Thing(kind=kind, owner=who.user, project=project, members_only=members_only)
-    )
+    check(who, Action.CREATE, Thing(kind=kind, owner=who.user, project=project, members_only=members_only))
 
 
 def _count(core: Core, user: UserName, jobs: int, size: int) -> None:

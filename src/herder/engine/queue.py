@@ -145,6 +145,17 @@ class ReadyQueue:
         self.count -= gone
         return gone
 
+    def of_no_batch(self, most: int) -> list[int]:
+        """The first jobs that are of no batch, up to so many."""
+        found: list[int] = []
+        for segment in self._segments:
+            if segment.batch is None:
+                jobs = segment.ids[segment.start : segment.start + most]
+                found += [job for job in jobs if job not in self._withdrawn]
+            if len(found) >= most:
+                break
+        return found[:most]
+
     def _drop_if_empty(self) -> None:
         if self.count == 0:
             self._segments.clear()

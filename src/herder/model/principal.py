@@ -6,7 +6,7 @@ the principal, made anew for each call from the records of token and user (`cont
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
 
@@ -36,7 +36,7 @@ class Principal:
 
     user: UserName
     role: Role
-    projects: Mapping[str, Role] = NO_PROJECTS
+    projects: Mapping[str, Role] = field(default_factory=lambda: NO_PROJECTS)
     """Where the user is a member: as what. Only a viewer or a user; never more than `role` takes effect."""
     token: str = ""
     """The id of the token that was shown; empty for the server itself."""

@@ -6,12 +6,13 @@ from herder.control.core import Core
 from herder.decide.quota_rooms import Rooms, open_rooms
 from herder.model.ids import UserName
 from herder.model.money import usd_text
+from herder.model.principal import Action, Kind, Principal, Thing, Verdict, may
 from herder.model.sharing import NOTHING, Amounts, Limits, ProjectQuota
 from herder.wire.resources import ProjectView, UserView
 
 
-def user_views(core: Core) -> list[UserView]:
-    """Everybody who is known, by name as they were made; what they hold is over all projects."""
+def user_views(core: Core, who: Principal) -> list[UserView]:
+    """Those whom `who` may see, in the order in which they were made; what they hold is over all projects."""
     costs: Counter[str] = Counter()
     for (user, _, _), usage in core.state.usage.items():
         costs[user] += usage.cost_pico
@@ -29,6 +30,7 @@ def user_views(core: Core) -> list[UserView]:
             used=held.get(UserName(user.name), NOTHING)._asdict(),
         )
         for user in core.directory.users.values()
+        if may(who, Action.SEE, Thing(kind=Kind.USER, owner=user.name)) is Verdict.ALLOWED
     ]
 
 

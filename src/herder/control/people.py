@@ -120,7 +120,9 @@ def create_token(
     name = who.user if body.user is None else body.user
     check(who, Action.CREATE, Thing(kind=Kind.TOKEN, owner=name))
     check_message(body.note, "note", NOTE_LENGTH)
-    user = _known(core, name)
+    user = core.directory.users.get(UserName(name))
+    if user is None:
+        raise Invalid(f"there is no user {name[:70]!r}", field="user", hint="herder user list shows them")
     role = _token_role(who, user, body.role)
     expires_at_ms = _token_end(who, body.expires_in_s, now_ms)
     same = f"token/{who.user}/{key}/{name}/{role.label}/{body.note}/{body.expires_in_s}"

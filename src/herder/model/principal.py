@@ -155,10 +155,16 @@ def scope_of(who: Principal, kind: Kind = Kind.JOB) -> Scope | None:
 def may(who: Principal, action: Action, thing: Thing) -> Verdict:
     """The whole of access control. A pair of action and kind that is not in `LEAST` is nobody's right."""
     least = LEAST.get((action, thing.kind))
-    if least is None or who.role < max(least, thing.least):
+    if least is None or who.role < least:
         return Verdict.REFUSED
-    if thing.owner is None or thing.kind not in _OF_OTHERS:
-        return Verdict.ALLOWED
+    if thing.owner is not None and thing.kind in _OF_OTHERS:
+        verdict = _of_owner(who, action, thing)
+        if verdict is not Verdict.ALLOWED:
+            return verdict
+    return Verdict.ALLOWED if who.role >= thing.least else Verdict.REFUSED
+
+
+def _of_owner(who: Principal, action: Action, thing: Thing) -> Verdict:
     if thing.kind in _WORK and action is Action.CREATE:
         return Verdict.ALLOWED if _may_submit(who, thing) else Verdict.REFUSED
     if not _sees(who, thing):

@@ -85,11 +85,18 @@ def test_words_for_events_are_bounded(api: httpx.Client, refused: Refusal) -> No
     job = api.post("/jobs", json=NOOP).json()["first_job"]
     batch = api.post("/batches", json={}).json()["id"]
     worker = api.post("/pools/big/scale", json={"workers": 1, "ttl_hours": 1}).json()["workers"][0]
-    for path in (f"/jobs/{job}/cancel", f"/batches/{batch}/cancel", "/pools/big/freeze", f"/workers/{worker}/drain"):
+    for path in (
+        f"/jobs/{job}/cancel",
+        f"/batches/{batch}/cancel",
+        "/pools/big/freeze",
+        f"/workers/{worker}/drain",
+    ):
         assert refused(422, "POST", path, json={"message": MESSAGE})["field"] == "message"
     scale = {"workers": 1, "reason": MESSAGE}
     assert refused(422, "POST", "/pools/big/scale", json=scale)["field"] == "reason"
-    assert refused(422, "POST", "/pools/big/scale", json={"workers": 1, "template": LONG})["field"] == "template"
+    assert (
+        refused(422, "POST", "/pools/big/scale", json={"workers": 1, "template": LONG})["field"] == "template"
+    )
     assert refused(422, "POST", "/tokens", json={"note": "x" * 201})["field"] == "note"
     api.post(f"/workers/{worker}/remove", json={"force": True}).raise_for_status()
 

@@ -17,13 +17,11 @@ from herder.client.events import parse_stream
 from herder.model.ids import PoolName
 from herder.model.pool import PoolSpec
 from herder.settings import TEMPLATES, pool_from_plain
+from herder.wire.people import TokenCreate, UserCreate, UserSet
 from herder.wire.resources import (
     BatchCreate,
     JobSubmission,
     ScaleRequest,
-    TokenCreate,
-    UserCreate,
-    UserSet,
     WorkerAction,
 )
 from tests.support.fake_api import TOKEN, FakeApi

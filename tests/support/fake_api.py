@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from herder.wire import people
 from herder.wire import resources as wire
 from tests.support.wire_samples import CREATE, POOL_ROW, T0, batch, event, job, pool, worker
 
@@ -93,7 +94,7 @@ class FakeApi:
             "apply": lambda: (200, self._apply(query, body)),
             "whoami": lambda: (
                 200,
-                wire.WhoAmI(
+                people.WhoAmI(
                     user="alice",
                     role="user",
                     user_role="operator",
@@ -118,12 +119,12 @@ class FakeApi:
         if method == "DELETE":
             return 200, wire.Done(object=f"token/{rest[0]}", text=f"token {rest[0]} of alice is revoked")
         if method == "GET":
-            token = wire.TokenView(
+            token = people.TokenView(
                 id="3f9a1c02be47", user="alice", role="user", note="\x1b]0;laptop\x07", state="active", created_at=T0,
                 expires_at=None, last_used_at=None, revoked_at=None,
             )  # fmt: skip
             return 200, self._page([token], query)
-        made = wire.TokenCreated(
+        made = people.TokenCreated(
             token="s3cret",
             user=body.get("user") or "alice",
             role=body.get("role") or "user",

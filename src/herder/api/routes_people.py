@@ -5,15 +5,17 @@ from fastapi import Request
 from herder.api.front import Front, Write
 from herder.api.replies import flag
 from herder.model.principal import Action, Kind, Principal
-from herder.wire.resources import (
-    Done,
-    Page,
+from herder.wire.people import (
     TokenCreate,
     TokenCreated,
     UserCreate,
     UserSet,
-    UserView,
     WhoAmI,
+)
+from herder.wire.resources import (
+    Done,
+    Page,
+    UserView,
 )
 
 

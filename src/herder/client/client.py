@@ -13,19 +13,21 @@ from herder.client.transport import RETRIES, TIMEOUT_S, Transport
 from herder.client.work import Batches, Jobs
 from herder.model.pool import PoolSpec
 from herder.settings.pools import pool_to_plain
+from herder.wire.people import (
+    TokenCreate,
+    TokenCreated,
+    TokenView,
+    UserCreate,
+    UserSet,
+    WhoAmI,
+)
 from herder.wire.resources import (
     ApplyAnswer,
     ApplyRequest,
     Done,
     ProjectView,
     Status,
-    TokenCreate,
-    TokenCreated,
-    TokenView,
-    UserCreate,
-    UserSet,
     UserView,
-    WhoAmI,
 )
 
 

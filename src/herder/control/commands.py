@@ -15,6 +15,12 @@ from herder.engine.state import BatchLife
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.principal import Action, Kind, Principal, Thing
+from herder.wire.people import (
+    TokenCreate,
+    TokenCreated,
+    UserCreate,
+    UserSet,
+)
 from herder.wire.resources import (
     ApplyAnswer,
     ApplyRequest,
@@ -25,13 +31,14 @@ from herder.wire.resources import (
     JobSubmission,
     ScaleAnswer,
     ScaleRequest,
-    TokenCreate,
-    TokenCreated,
-    UserCreate,
-    UserSet,
     UserView,
     WorkerAction,
 )
+
+#: What can be done to a worker.
+WORKER_VERBS = fleet.VERBS
+#: How long a browser stays signed in.
+SESSION_S = sessions.SESSION_S
 
 
 class Commands:
@@ -181,7 +188,3 @@ class Commands:
     ) -> Done:
         """`verb`: one of `fleet.VERBS`."""
         return fleet.act(self._core, who, name, verb, body, changes, now_ms, dry_run=dry_run)
-
-
-#: What can be done to a worker.
-WORKER_VERBS = fleet.VERBS

@@ -25,15 +25,17 @@ from herder.model.ids import UserName
 from herder.model.principal import ROLES, Action, Kind, Principal, Role, Thing, Verdict, may
 from herder.model.records import TokenRecord, UserRecord
 from herder.model.times import iso, iso_or_none
-from herder.wire.resources import (
-    Done,
+from herder.wire.people import (
     TokenCreate,
     TokenCreated,
     TokenView,
     UserCreate,
     UserSet,
-    UserView,
     WhoAmI,
+)
+from herder.wire.resources import (
+    Done,
+    UserView,
 )
 
 #: No spaces, quotes, slashes or signs that a shell knows; also addresses of mail.

@@ -10,8 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from herder.control.clock import new_token
-from herder.control.commands import Commands
-from herder.control.sessions import SESSION_S
+from herder.control.commands import SESSION_S, Commands
 from herder.model.principal import Principal
 
 SESSION_COOKIE = "herder_session"

@@ -48,7 +48,7 @@ def create(
     It is shown this once, on stdout and alone; the server keeps only a hash. --save writes it to a file instead.
     It never may more than its user, and not more than the token with which it is made.
     """
-    from herder.wire.resources import TokenCreate
+    from herder.wire.people import TokenCreate
 
     say = session(ctx)
     if save is not None and save.exists():

@@ -45,7 +45,7 @@ def create(
 
     A name that was deleted before has its old jobs and batches again.
     """
-    from herder.wire.resources import UserCreate
+    from herder.wire.people import UserCreate
 
     say = session(ctx)
     made = say.client.create_user(UserCreate(name=name, role=role.value, weight=weight))
@@ -66,7 +66,7 @@ def change(
 
     It holds from the user's next call on, for all tokens. Users that stand in the server's herder.yaml are changed there.
     """
-    from herder.wire.resources import UserSet
+    from herder.wire.people import UserSet
 
     if role is None and weight is None:
         raise usage("there is nothing to change", hint="Give --role or --weight.")

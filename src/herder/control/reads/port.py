@@ -24,6 +24,7 @@ from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import EventRecord
 from herder.model.worker import WorkerState
 from herder.store.invariants import violations as stored_violations
+from herder.wire.people import WhoAmI
 from herder.wire.resources import (
     BatchView,
     EventView,
@@ -34,7 +35,6 @@ from herder.wire.resources import (
     PlanView,
     PoolView,
     Status,
-    WhoAmI,
     WorkerView,
 )
 

@@ -11,13 +11,13 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from herder.api.idempotency import Answers, fingerprint
 from herder.api.replies import bearer, decode, problem, read_body, reply
-from herder.control.access import check
+from herder.control.access import OF_KIND, check
 from herder.control.commands import Commands
 from herder.control.core import Core
 from herder.control.errors import Refused
 from herder.control.reads.port import Reads
 from herder.model.changes import Changes
-from herder.model.principal import LEAST, Action, Kind, Principal, Thing
+from herder.model.principal import LEAST, Action, Kind, Principal
 from herder.model.records import IdempotencyRecord
 
 #: What a route does to what kind of object; whose it is, the command or read asks itself.
@@ -85,7 +85,7 @@ class Front:
     def _caller(self, request: Request, needs: Needs) -> Principal:
         """Who calls; refused here when the role alone is too low, before a body is read."""
         who = self.commands.principal(bearer(request))
-        check(who, needs[0], Thing(kind=needs[1]))
+        check(who, needs[0], OF_KIND[needs[1]])
         return who
 
     def write(

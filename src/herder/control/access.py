@@ -3,10 +3,15 @@
 It decides nothing itself. What somebody may not know of is told in the very words for what is not there.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from herder.control.errors import Forbidden, NotKnown
 from herder.model.principal import LEAST, Action, Kind, Principal, Role, Thing, Verdict, may
 
 FLEET = Thing(kind=Kind.FLEET)
+#: Of each kind as such; making one for each call would cost more than the question.
+OF_KIND: Mapping[Kind, Thing] = MappingProxyType({kind: Thing(kind=kind) for kind in Kind})
 
 _WHERE = {
     Kind.JOB: "herder job list shows them",
@@ -19,10 +24,11 @@ _WHERE = {
 def check(who: Principal, action: Action, thing: Thing, said: str = "") -> None:
     """Raises Forbidden or NotKnown. `said`: what is refused, where the words of this module would say too little."""
     verdict = may(who, action, thing)
+    if verdict is Verdict.ALLOWED:
+        return
     if verdict is Verdict.UNKNOWN:
         raise not_known(thing.kind, thing.name)
-    if verdict is Verdict.REFUSED:
-        raise _refusal(who, action, thing, said)
+    raise _refusal(who, action, thing, said)
 
 
 def not_known(kind: Kind, name: object) -> NotKnown:

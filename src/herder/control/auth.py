@@ -6,6 +6,7 @@ each call: a token narrows what its user may do at that moment and never widens 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import is_
 
 from herder.control.clock import hash_token, new_token
 from herder.control.errors import Invalid, Unauthenticated
@@ -51,6 +52,8 @@ class Directory:
     """Users whose role and weight stand in the server's herder.yaml."""
     used: dict[str, int] = field(default_factory=dict)
     """By hash of a token: when it was last used."""
+    made: dict[str, tuple[tuple[object, ...], Principal]] = field(default_factory=dict)
+    """The principal of each token, as long as token, user and members are the very ones it was made from."""
 
     def principal(self, token: str, now_ms: int) -> Principal:
         """Raises Unauthenticated."""
@@ -71,13 +74,15 @@ class Directory:
         if user is None:
             raise _unauthenticated(f"user {record.user} is deleted")
         self.used[digest] = now_ms
-        return Principal(
-            UserName(user.name),
-            min(ROLES[record.role], ROLES[user.role]),
-            self.members.get(UserName(user.name), NO_PROJECTS),
-            token_id(digest),
-            record.expires_at_ms,
-        )
+        made_from = (record, user, self.members)
+        known = self.made.get(digest)
+        if known is not None and all(map(is_, known[0], made_from)):
+            return known[1]
+        projects = self.members.get(UserName(user.name), NO_PROJECTS)
+        role = min(ROLES[record.role], ROLES[user.role])
+        who = Principal(UserName(user.name), role, projects, token_id(digest), record.expires_at_ms)
+        self.made[digest] = made_from, who
+        return who
 
     def add_user(self, changes: Changes, name: str, role: Role, weight: int, now_ms: int) -> UserRecord:
         """Make a user, or change one."""
@@ -119,6 +124,7 @@ class Directory:
             record = self.tokens.get(digest)
             if record is None:
                 del self.used[digest]
+                self.made.pop(digest, None)
             elif at_ms - (record.last_used_at_ms or 0) >= USE_WRITTEN_MS:
                 self.put_token(changes, record._replace(last_used_at_ms=at_ms))
 

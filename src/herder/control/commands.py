@@ -5,7 +5,7 @@ it replies. Those that are `async` look something up or commit by themselves. No
 """
 
 from herder.control import fleet, people, pools, sessions, submission
-from herder.control.access import check
+from herder.control.access import OF_KIND, check
 from herder.control.clock import derived_token
 from herder.control.core import Core
 from herder.control.errors import Conflict
@@ -14,7 +14,7 @@ from herder.engine.batch_end import cancel_batch
 from herder.engine.state import BatchLife
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId
-from herder.model.principal import Action, Kind, Principal, Thing
+from herder.model.principal import Action, Kind, Principal
 from herder.wire.people import (
     TokenCreate,
     TokenCreated,
@@ -113,7 +113,7 @@ class Commands:
 
     async def find_batch(self, who: Principal, batch: int) -> None:
         """Before a batch is changed: raises NotKnown, or Conflict when it has ended."""
-        check(who, Action.CHANGE, Thing(kind=Kind.BATCH))
+        check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
         if BatchId(batch) not in self._core.state.batches:
             await batch_view(self._core, who, batch)
             if BatchId(batch) not in self._core.state.batches:
@@ -136,7 +136,7 @@ class Commands:
 
     async def find_job(self, who: Principal, job: int) -> tuple[JobId, ClassId, BatchId | None]:
         """Before a job is cancelled: its class and batch, which never change. Raises NotKnown."""
-        check(who, Action.CHANGE, Thing(kind=Kind.JOB))
+        check(who, Action.CHANGE, OF_KIND[Kind.JOB])
         row = await job_row(self._core, who, job)
         batch = BatchId(row.batch_id) if row.batch_id is not None else None
         return JobId(row.id), ClassId(row.class_id), batch

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from herder.control.access import FLEET, check
+from herder.control.access import FLEET, OF_KIND, check
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, NotKnown
 from herder.control.limits import check_message
@@ -19,7 +19,7 @@ from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, WorkerName
 from herder.model.job import Cause, JobState
 from herder.model.plan import Reason, ReasonKind
-from herder.model.principal import Action, Kind, Principal, Thing
+from herder.model.principal import Action, Kind, Principal
 from herder.model.times import iso
 from herder.model.worker import WorkerState
 from herder.wire.resources import Done, WorkerAction
@@ -154,7 +154,7 @@ def cancel_job(
     message: str = "",
 ) -> str:
     """Cancel one job wherever it is. `class_id` and `batch_id` are from its row; they never change."""
-    check(who, Action.CHANGE, Thing(kind=Kind.JOB))
+    check(who, Action.CHANGE, OF_KIND[Kind.JOB])
     check_message(message)
     job_class = core.state.classes[class_id]
     check(who, Action.CHANGE, job_thing(job, job_class.user, job_class.project))

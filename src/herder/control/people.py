@@ -6,7 +6,7 @@ a user that stands in the server's herder.yaml is changed there and nowhere else
 
 import re
 
-from herder.control.access import check, not_known
+from herder.control.access import OF_KIND, check, not_known
 from herder.control.auth import role_named, token_id
 from herder.control.clock import derived_token, hash_token
 from herder.control.core import Core
@@ -46,7 +46,7 @@ TOKEN_SHORTEST_S = 60
 
 def create_user(core: Core, who: Principal, body: UserCreate, changes: Changes, now_ms: int) -> UserView:
     """Someone new. A name that was deleted before may come back, and has its jobs and batches again."""
-    check(who, Action.CREATE, Thing(kind=Kind.USER))
+    check(who, Action.CREATE, OF_KIND[Kind.USER])
     directory = core.directory
     if not NAME.fullmatch(body.name):
         raise Invalid(
@@ -70,7 +70,7 @@ def create_user(core: Core, who: Principal, body: UserCreate, changes: Changes, 
 
 def set_user(core: Core, who: Principal, name: str, body: UserSet, changes: Changes, now_ms: int) -> UserView:
     """Another role or weight, from the next call of theirs on."""
-    check(who, Action.CHANGE, Thing(kind=Kind.USER))
+    check(who, Action.CHANGE, OF_KIND[Kind.USER])
     old = _known(core, name)
     _not_declared(core, name)
     role = ROLES[old.role] if body.role is None else role_named(body.role)
@@ -95,7 +95,7 @@ def delete_user(
     core: Core, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool
 ) -> Done:
     """Their tokens are worth nothing from now on. Jobs, batches and what they cost stay under their name; what runs goes on."""
-    check(who, Action.REMOVE, Thing(kind=Kind.USER))
+    check(who, Action.REMOVE, OF_KIND[Kind.USER])
     user = _known(core, name)
     _not_declared(core, name)
     _not_the_last(core, name, "be deleted")
@@ -159,7 +159,7 @@ def revoke_token(core: Core, who: Principal, wanted: str, changes: Changes, now_
 
 def token_views(core: Core, who: Principal, *, user: str | None, revoked: bool) -> list[TokenView]:
     """Newest first; those that are revoked or over only when asked for."""
-    check(who, Action.SEE, Thing(kind=Kind.TOKEN))
+    check(who, Action.SEE, OF_KIND[Kind.TOKEN])
     if user is not None and may(who, Action.SEE, Thing(kind=Kind.USER, owner=user)) is not Verdict.ALLOWED:
         raise not_known(Kind.USER, user[:70])
     now_ms = core.clock.now_ms()

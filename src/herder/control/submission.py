@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from herder.control.access import check, not_known
+from herder.control.access import OF_KIND, check, not_known
 from herder.control.backlog import BATCH_COUNTS_AS
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, Overloaded, TooLarge
@@ -149,7 +149,7 @@ def own_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
     """A batch that has not ended and that `who` may change. Raises Refused."""
     batch = core.state.batches.get(BatchId(batch_id))
     if batch is None:
-        check(who, Action.CHANGE, Thing(kind=Kind.BATCH))
+        check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
         raise not_known(Kind.BATCH, batch_id)
     check(who, Action.CHANGE, batch_thing(batch.id, batch.user, batch.project))
     return batch
@@ -165,7 +165,7 @@ def job_thing(number: int, owner: str, project: str) -> Thing:
 
 def _may_submit(core: Core, who: Principal, kind: Kind, project: str) -> None:
     """Where projects are defined, work is of one of them, or of `default`, which is there anyhow."""
-    check(who, Action.CREATE, Thing(kind=kind))
+    check(who, Action.CREATE, OF_KIND[kind])
     check_name(project, "project")
     defined = {each.name: each for each in core.state.sharing.projects}
     found = defined.get(project)

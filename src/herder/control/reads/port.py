@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
 from herder.control import explain, people
-from herder.control.access import FLEET, check
+from herder.control.access import FLEET, OF_KIND, check
 from herder.control.core import Core, Waiters
 from herder.control.errors import NotKnown, NotReady, Refused
 from herder.control.metrics import metrics_text
@@ -166,7 +166,7 @@ class Reads:
         return await fleet.plan_of(self._core, number)
 
     async def invariants(self, who: Principal) -> list[str]:
-        check(who, Action.SEE, Thing(kind=Kind.BOOKS))
+        check(who, Action.SEE, OF_KIND[Kind.BOOKS])
         await self._core.settle()
         return violations(self._core.state) + list(await self._core.read(stored_violations))
 
@@ -180,12 +180,12 @@ class Reads:
         return people.who_am_i(self._core, who)
 
     def users(self, who: Principal) -> Page:
-        check(who, Action.SEE, Thing(kind=Kind.USER))
+        check(who, Action.SEE, OF_KIND[Kind.USER])
         views = sharing.user_views(self._core, who)
         return Page(items=views, total=len(views))
 
     def projects(self, who: Principal) -> Page:
-        check(who, Action.SEE, Thing(kind=Kind.PROJECT))
+        check(who, Action.SEE, OF_KIND[Kind.PROJECT])
         views = sharing.project_views(self._core)
         return Page(items=views, total=len(views))
 
@@ -198,7 +198,7 @@ class Reads:
     async def batches(
         self, who: Principal, *, user: str | None, state: str | None, after: int | None, limit: int
     ) -> Page:
-        check(who, Action.SEE, Thing(kind=Kind.BATCH))
+        check(who, Action.SEE, OF_KIND[Kind.BATCH])
         return await jobs.batch_page(self._core, who, user=user, state=state, after=after, limit=limit)
 
     async def batch(self, who: Principal, number: int) -> BatchView:
@@ -213,7 +213,7 @@ class Reads:
         return view
 
     async def jobs(self, who: Principal, wanted: jobs.JobFilter) -> Page:
-        check(who, Action.SEE, Thing(kind=Kind.JOB))
+        check(who, Action.SEE, OF_KIND[Kind.JOB])
         return await jobs.job_page(self._core, who, wanted)
 
     async def job(self, who: Principal, number: int) -> JobDetail:

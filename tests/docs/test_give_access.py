@@ -21,7 +21,7 @@ def test_every_command_of_the_page_works_and_shows_what_it_says(tmp_path: Path) 
         "hello",
         "there is no project 'reserch'",
         "priority 5 needs the role operator",
-        "job 1 belongs to alice",
+        "this needs the role user, and bob is viewer here",
         "user alice is deleted",
         "role operator → viewer",
         "all invariants hold",

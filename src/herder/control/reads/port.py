@@ -186,7 +186,7 @@ class Reads:
 
     def projects(self, who: Principal) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.PROJECT])
-        views = sharing.project_views(self._core)
+        views = sharing.project_views(self._core, who)
         return Page(items=views, total=len(views))
 
     def tokens(self, who: Principal, *, user: str | None, revoked: bool) -> Page:

@@ -14,7 +14,7 @@ import pytest
 from herder.model.resources import PLAIN, Dimensions
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
-from herder.settings.sections import DriverSettings, MetricSource
+from herder.settings.sections import DriverSettings, MetricSource, UserSettings
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest, Finished
 
 POOLS: list[dict[str, Any]] = [
@@ -40,6 +40,7 @@ class Server:
     drivers: tuple[DriverSettings, ...] = (DriverSettings(name="pretend", kind="pretend"),)
     metric_sources: tuple[MetricSource, ...] = ()
     resources: Dimensions = PLAIN
+    users: tuple[UserSettings, ...] = ()
     sweep_period_s = 5.0
 
     def __init__(self, folder: Path) -> None:
@@ -63,6 +64,7 @@ class Server:
                 drivers=self.drivers,
                 metric_sources=self.metric_sources,
                 resources=self.resources,
+                users=self.users,
                 sweep_period_s=self.sweep_period_s,
             )
             try:
@@ -99,8 +101,12 @@ class Server:
     # --- people
 
     def token_of(self, role: str) -> str:
-        self.http.post("/users", json={"name": f"a-{role}", "role": role, "weight": 1}).raise_for_status()
-        answer = self.http.post("/tokens", json={"user": f"a-{role}"}).raise_for_status()
+        return self.person(f"a-{role}", role)
+
+    def person(self, name: str, role: str = "user") -> str:
+        """A token of a user who is made for it."""
+        self.http.post("/users", json={"name": name, "role": role, "weight": 1}).raise_for_status()
+        answer = self.http.post("/tokens", json={"user": name}).raise_for_status()
         return str(answer.json()["token"])
 
     # --- workers

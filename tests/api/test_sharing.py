@@ -36,7 +36,9 @@ def test_a_priority_class_is_used_by_name_and_an_unknown_one_is_refused_with_the
     said = refused(422, "POST", "/jobs", json={"command": ["true"], "pool": "std", "priority": "urgent"})
     assert "none is defined" in said["hint"]
     assert set(apply(api, priority_classes=CLASSES)) == {
-        f"priority_classes.{name}.{key}" for name in CLASSES for key in ("value", "preempts", "description")
+        f"priority_classes.{name}.{key}"
+        for name in CLASSES
+        for key in ("value", "preempts", "role", "description")
     }
     made = submit(api, priority="urgent").json()
     assert api.get(f"/jobs/{made['first_job']}").json()["priority"] == 100
@@ -123,7 +125,7 @@ def test_users_and_projects_say_what_they_hold_and_a_held_back_job_names_its_quo
 
 def test_a_quota_is_not_set_by_making_a_user(refused: Refusal) -> None:
     user = {"name": "x", "role": "user", "weight": 1, "quota": {"jobs": 1}}
-    assert "herder.yaml" in refused(422, "POST", "/users", json=user)["hint"]
+    assert "`quota`" in refused(422, "POST", "/users", json=user)["detail"]
 
 
 def test_preemption_is_told_to_both_sides_and_the_one_that_gave_way_runs_again(

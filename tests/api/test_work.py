@@ -149,7 +149,7 @@ def test_waiting_leaves_nothing_behind(api: httpx.Client, server: Server, refuse
         ({"cpu": "1e999999999"}, "cpu", "not an amount"),
         ({"cpu": "1e5000"}, "cpu", "more CPU than there is"),
         ({"cpu": "1e400000"}, "cpu", "more CPU than there is"),
-        ({"memory": "9" * 4000}, "memory", "more than there is"),
+        ({"memory": "9" * 4000}, "memory", "at most 253"),
         ({"cpu": "-1"}, "cpu", "finest step"),
         ({"cpu": 0}, "cpu", "some CPU"),
         ({"memory": "4 apples"}, "memory", "not a size"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from herder.cli.exits import Code
 from tests.cli.conftest import Herder
 from tests.support.fake_api import FakeApi
 from tests.support.wire_samples import batch, job, pool
@@ -130,7 +131,14 @@ def test_status(herder: Herder) -> None:
         (["job", "submit", "--follow", "--", "echo", "hello"], "wörld"),
         (["job", "wait", "17"], "job 17 succeeded"),
         (["user", "create", "bob", "--role", "viewer"], "user bob added as viewer"),
+        (["user", "set", "bob", "--role", "operator", "--weight", "2"], "user bob is operator with weight 2"),
+        (["user", "delete", "bob", "--yes"], "user bob is deleted"),
+        (["user", "delete", "bob", "--dry-run"], "would be done: user bob is deleted"),
         (["token", "create", "bob"], "s3cret"),
+        (["token", "create", "--expires", "30d", "--note", "laptop"], "s3cret"),
+        (["token", "list"], "3f9a1c02be47"),
+        (["token", "revoke", "3f9a1c02be47", "--yes"], "is revoked"),
+        (["whoami"], "user (the user is operator)"),
         (["config", "view", "--origin"], "HERDER_URL"),
         (["config", "schema"], "json-schema.org"),
     ],
@@ -312,3 +320,16 @@ def test_batches_and_jobs_end_with_their_exit_code(api: FakeApi, herder: Herder)
     api.jobs[17] = job(17, state="failed", cause="exit_code", message="exit code 3", exit_code=3)
     found = herder("job", "wait", "17")
     assert (found.code, found.out) == (1, "job 17 failed (exit_code: exit code 3)\n")
+
+
+def test_what_is_created_for_whom_and_how_long(herder: Herder, api: FakeApi) -> None:
+    assert herder("token", "create", "--expires", "30d", "--role", "viewer").code == 0
+    assert api.bodies("/api/v1/tokens")[-1] == {"role": "viewer", "expires_in_s": 30 * 86_400}
+    assert herder("token", "create", "--expires", "soon").code == Code.USAGE
+    assert herder("user", "set", "bob").code == Code.USAGE
+    assert herder("token", "revoke", "3f9a1c02be47").code == Code.USAGE, "it asks first"
+
+
+def test_names_in_proposed_commands_are_quoted(herder: Herder) -> None:
+    found = herder("user", "create", "b; rm -rf ~")
+    assert "herder token create 'b; rm -rf ~' --save 'b; rm -rf ~.token'" in found.err

@@ -37,7 +37,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "batch submit", "batch list", "batch get", "batch wait", "batch cancel",
         "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel",
         "plan list", "plan get", "why worker", "why pool", "why job",
-        "token create", "user list", "user create",
+        "whoami", "token create", "token list", "token revoke", "user list", "user create", "user set", "user delete",
     }  # fmt: skip
 
 

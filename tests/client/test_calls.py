@@ -17,12 +17,11 @@ from herder.client.events import parse_stream
 from herder.model.ids import PoolName
 from herder.model.pool import PoolSpec
 from herder.settings import TEMPLATES, pool_from_plain
+from herder.wire.people import TokenCreate, UserCreate, UserSet
 from herder.wire.resources import (
     BatchCreate,
     JobSubmission,
     ScaleRequest,
-    TokenCreate,
-    UserView,
     WorkerAction,
 )
 from tests.support.fake_api import TOKEN, FakeApi
@@ -59,7 +58,12 @@ def test_every_writing_route_sends_what_it_was_given(api: FakeApi, client: Herde
     assert api.calls[-1] == ("POST", "/api/v1/workers/burst-7-1/extend", {"dry_run": "false"}, {"hours": 2})
     client.jobs.cancel(17)
     client.batches.cancel(3)
-    assert client.create_user(UserView(name="bob", role="user", weight=1)).name == "bob"
+    assert client.create_user(UserCreate(name="bob")).name == "bob"
+    assert client.set_user("bob", UserSet(weight=3)).weight == 3
+    assert "deleted" in client.delete_user("bob", cancel_jobs=True).text
+    assert client.who_am_i().user == "alice"
+    assert [token.id for token in client.tokens(user="alice", ended=True)] == ["3f9a1c02be47"]
+    assert "revoked" in client.revoke_token("3f9a1c02be47").text
     assert client.create_token(TokenCreate(user="bob")).token == "s3cret"
     assert client.pools.delete("burst").text == "drains 2 workers of burst"
 

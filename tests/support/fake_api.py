@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from herder.wire import people
 from herder.wire import resources as wire
 from tests.support.wire_samples import CREATE, POOL_ROW, T0, batch, event, job, pool, worker
 
@@ -91,13 +92,45 @@ class FakeApi:
             "batches": lambda: self._batch(rest, body),
             "jobs": lambda: self._job(rest),
             "apply": lambda: (200, self._apply(query, body)),
-            "users": lambda: (200, body),
-            "tokens": lambda: (
+            "whoami": lambda: (
                 200,
-                wire.TokenCreated(token="s3cret", user=body["user"], role=body.get("role") or "user"),
+                people.WhoAmI(
+                    user="alice",
+                    role="user",
+                    user_role="operator",
+                    token="3f9a1c02be47",
+                    expires_at=None,
+                    projects={"research": "user"},
+                ),
             ),
+            "users": lambda: self._user(method, rest, query, body),
+            "tokens": lambda: self._token(method, rest, query, body),
         }
         return nouns[noun]() if noun in nouns else _problem(404, f"there is no {path}")
+
+    def _user(self, method: str, rest: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
+        if method == "DELETE":
+            done = wire.Done(object=f"user/{rest[0]}", text=f"user {rest[0]} is deleted")
+            return 200, msgspec.structs.replace(done, dry_run=query.get("dry_run") == "true")
+        role, weight = body.get("role", "user"), body.get("weight", 1)
+        return 200, wire.UserView(name=rest[0] if rest else body["name"], role=role, weight=weight)
+
+    def _token(self, method: str, rest: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
+        if method == "DELETE":
+            return 200, wire.Done(object=f"token/{rest[0]}", text=f"token {rest[0]} of alice is revoked")
+        if method == "GET":
+            token = people.TokenView(
+                id="3f9a1c02be47", user="alice", role="user", note="\x1b]0;laptop\x07", state="active", created_at=T0,
+                expires_at=None, last_used_at=None, revoked_at=None,
+            )  # fmt: skip
+            return 200, self._page([token], query)
+        made = people.TokenCreated(
+            token="s3cret",
+            user=body.get("user") or "alice",
+            role=body.get("role") or "user",
+            id="3f9a1c02be47",
+        )
+        return 200, made
 
     def _events(self, query: dict[str, str]) -> wire.Page:
         rows = [each for each in self.events if each.sequence > int(query.get("after", 0))]

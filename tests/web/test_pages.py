@@ -12,6 +12,7 @@ import herder.web
 from herder.control.clock import now_ms
 from herder.control.core import Core
 from herder.control.loops.scale import cycle
+from herder.control.reads.port import Reads
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.web.live import Live
@@ -26,7 +27,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'&"
 
 
 async def section(core: Core, name: str, trend: Trend | None = None) -> str:
-    return render_section(name, await look(core, trend or Trend()))
+    return render_section(name, await look(Reads(core), trend or Trend()))
 
 
 def words(html: str) -> str:
@@ -134,7 +135,7 @@ async def test_hostile_names_are_only_text(core: Core) -> None:
     for worker in core.state.workers.values():
         worker.spec = worker.spec.__class__(**{**_fields(worker.spec), "template": HOSTILE})
         worker.reason_made = worker.reason_made.__class__(kind=worker.reason_made.kind, text=HOSTILE)
-    picture = await look(core, Trend())
+    picture = await look(Reads(core), Trend())
     for plan in picture.decisions:
         for act in plan.acts:
             act.workers[:] = act.pool = act.text = HOSTILE
@@ -163,7 +164,7 @@ async def test_more_workers_than_rows_says_so(core: Core, monkeypatch: pytest.Mo
 async def test_the_trend_is_bounded_and_young_points_come_in_order(core: Core) -> None:
     trend = Trend()
     for second in range(2000):
-        trend.add(measure(core, second * 1000))
+        trend.add(measure(Reads(core), second * 1000))
     assert len(trend.samples) == 900
     assert [sample.at_ms for sample in trend.since(1_996_500)] == [1_997_000, 1_998_000, 1_999_000]
     assert len(trend.since(0)) == 900
@@ -171,7 +172,7 @@ async def test_the_trend_is_bounded_and_young_points_come_in_order(core: Core) -
 
 async def test_a_sample_counts_what_is_there(core: Core) -> None:
     await busy(core)
-    sample = measure(core, 5)
+    sample = measure(Reads(core), 5)
     assert (sample.desired, sample.actual, sample.ready) == (10, 11, 5)
     assert sample.queued + sample.running == 72 - 9
     assert sample.price_pico_per_hour == 6 * 240_000_000_000
@@ -188,5 +189,5 @@ async def test_the_page_shows_every_section_without_javascript(core: Core, ann: 
 
 
 async def test_rendering_is_shared(core: Core) -> None:
-    live = Live(core, Trend())
+    live = Live(Reads(core), Trend())
     assert await live.sections() is await live.sections()

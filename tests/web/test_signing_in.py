@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from herder.control import clock
+from herder.control.commands import Commands
 from herder.control.core import Core
+from herder.control.limits import SESSIONS_PER_TOKEN
+from herder.model.changes import Changes
+from herder.model.ids import UserName
+from herder.model.principal import Role
+from herder.store import tables as t
 from herder.web import session
 from tests.web.conftest import TOKEN, secret_in, sign_in
+from tests.web.world import open_core
 
 
 async def test_without_a_session_every_way_leads_to_the_sign_in(stranger: httpx.AsyncClient) -> None:
@@ -87,14 +96,56 @@ async def test_a_session_ends_by_itself(
     assert (await ann.get("/")).status_code == 303
 
 
-@pytest.mark.parametrize("part", [0, 1, 2])
-async def test_a_changed_cookie_is_worth_nothing(core: Core, ann: httpx.AsyncClient, part: int) -> None:
-    parts = ann.cookies[session.SESSION_COOKIE].split(".")
-    assert session.holder(core, ".".join(parts)) is not None
-    parts[part] = parts[part][:-1] + ("1" if parts[part][-1] != "1" else "2")
-    assert session.holder(core, ".".join(parts)) is None
+async def test_a_changed_cookie_is_worth_nothing(core: Core, ann: httpx.AsyncClient) -> None:
+    commands, cookie = Commands(core), ann.cookies[session.SESSION_COOKIE]
+    assert commands.visitor(cookie) is not None
+    for changed in (cookie[:-1], cookie + "x", cookie.swapcase(), TOKEN, clock.hash_token(TOKEN)):
+        assert commands.visitor(changed) is None
 
 
-@pytest.mark.parametrize("cookie", ["", ".", "..", "a.b.c", "é.1.ü"])
+@pytest.mark.parametrize("cookie", ["", ".", "..", "a.b.c", "é.1.ü", "\udcff"])
 async def test_rubbish_is_no_session(core: Core, cookie: str) -> None:
-    assert session.holder(core, cookie) is None
+    assert Commands(core).visitor(cookie) is None
+
+
+async def test_a_cookie_is_worth_nothing_once_its_owner_has_signed_out(
+    core: Core, ann: httpx.AsyncClient
+) -> None:
+    cookie = ann.cookies[session.SESSION_COOKIE]
+    secret = secret_in((await ann.get("/")).text)
+    assert (await ann.post("/logout", data={"secret": secret})).status_code == 303
+    ann.cookies.set(session.SESSION_COOKIE, cookie)
+    assert (await ann.get("/")).status_code == 303
+    assert (await ann.get("/dashboard/stream")).status_code == 401
+
+
+async def test_sessions_live_on_over_a_restart_and_ends_hold(core: Core, tmp_path: Path) -> None:
+    commands = Commands(core)
+    kept, ended = await commands.sign_in(TOKEN), await commands.sign_in(TOKEN)
+    await commands.sign_out(ended)
+    again = await open_core(tmp_path, TOKEN, "the installation's secret")
+    try:
+        assert Commands(again).visitor(kept) == commands.visitor(kept)
+        assert commands.visitor(kept) is not None
+        assert Commands(again).visitor(ended) is None
+    finally:
+        await again.close()
+        again.store.engine.dispose()
+
+
+async def test_signing_in_again_and_again_fills_nothing(core: Core) -> None:
+    commands = Commands(core)
+    cookies = [await commands.sign_in(TOKEN) for _ in range(SESSIONS_PER_TOKEN + 5)]
+    assert [commands.visitor(each) is not None for each in cookies] == [False] * 5 + [
+        True
+    ] * SESSIONS_PER_TOKEN
+    rows = await core.read(lambda connection: connection.execute(select(t.sessions)).all())
+    assert len(rows) == len(core.directory.sessions) == SESSIONS_PER_TOKEN
+
+
+async def test_a_session_ends_with_the_role_of_its_user(core: Core, ann: httpx.AsyncClient) -> None:
+    changes = Changes()
+    core.directory.add_user(changes, "ann", Role.VIEWER, 1, clock.now_ms())
+    assert "viewer" in (await ann.get("/")).text
+    del core.directory.users[UserName("ann")]
+    assert (await ann.get("/")).status_code == 303

@@ -10,6 +10,7 @@ import pytest
 
 from herder.control.clock import now_ms
 from herder.control.core import Core
+from herder.control.reads.port import Reads
 from herder.web import live as live_module
 from herder.web.live import Live, message
 from herder.web.templating import SECTIONS
@@ -33,7 +34,7 @@ async def within(stream: AsyncIterator[str]) -> str:
 
 async def test_a_stream_begins_with_everything_and_the_last_sequence(core: Core) -> None:
     await add_pool(core, "burst")
-    stream = Live(core, Trend()).stream(lambda: True)
+    stream = Live(Reads(core), Trend()).stream(lambda: True)
     first = await within(stream)
     assert sections_in(first) == list(SECTIONS)
     assert re.search(rf"^id: {core.state.next_event - 1}$", first, re.MULTILINE)
@@ -42,7 +43,7 @@ async def test_a_stream_begins_with_everything_and_the_last_sequence(core: Core)
 
 async def test_then_only_what_changed_travels(core: Core) -> None:
     await add_pool(core, "burst")
-    stream = Live(core, Trend()).stream(lambda: True)
+    stream = Live(Reads(core), Trend()).stream(lambda: True)
     await within(stream)
     await trouble(core, "something")
     assert sections_in(await within(stream)) == ["faults"]
@@ -53,7 +54,7 @@ async def test_then_only_what_changed_travels(core: Core) -> None:
 
 async def test_many_events_are_one_message(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "GAP_S", 0.2)
-    stream = Live(core, Trend()).stream(lambda: True)
+    stream = Live(Reads(core), Trend()).stream(lambda: True)
     await within(stream)
     for number in range(4):
         await trouble(core, f"fault {number}")
@@ -67,12 +68,12 @@ async def test_points_come_once_and_all_of_them_at_the_start(core: Core) -> None
     trend = Trend()
     now = now_ms()
     for second in range(3):
-        trend.add(measure(core, now + second))
-    stream = Live(core, trend).stream(lambda: True)
+        trend.add(measure(Reads(core), now + second))
+    stream = Live(Reads(core), trend).stream(lambda: True)
     first = await within(stream)
     assert '"reset":true' in first
     assert first.count(str(now + 2)) == 1
-    trend.add(measure(core, now + 9))
+    trend.add(measure(Reads(core), now + 9))
     second_text = await within(stream)
     assert '"reset":false' in second_text
     assert str(now + 2) not in second_text
@@ -81,7 +82,7 @@ async def test_points_come_once_and_all_of_them_at_the_start(core: Core) -> None
 
 async def test_silence_is_broken_by_a_comment(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "COMMENT_S", 0.1)
-    stream = Live(core, Trend()).stream(lambda: True)
+    stream = Live(Reads(core), Trend()).stream(lambda: True)
     await within(stream)
     assert await within(stream) == ": still here\n\n"
     await stream.aclose()  # type: ignore[attr-defined]
@@ -89,7 +90,7 @@ async def test_silence_is_broken_by_a_comment(core: Core, monkeypatch: pytest.Mo
 
 async def test_it_ends_with_the_session(core: Core) -> None:
     allowed = [True]
-    stream = Live(core, Trend()).stream(lambda: allowed[0])
+    stream = Live(Reads(core), Trend()).stream(lambda: allowed[0])
     await within(stream)
     allowed[0] = False
     await trouble(core, "not for their eyes")
@@ -98,7 +99,7 @@ async def test_it_ends_with_the_session(core: Core) -> None:
 
 
 async def test_it_ends_with_the_server_and_leaves_nothing_behind(core: Core) -> None:
-    live = Live(core, Trend())
+    live = Live(Reads(core), Trend())
     stream = live.stream(lambda: True)
     await within(stream)
     assert live.open == 1
@@ -109,7 +110,7 @@ async def test_it_ends_with_the_server_and_leaves_nothing_behind(core: Core) -> 
 
 
 async def test_a_browser_that_goes_is_forgotten(core: Core) -> None:
-    live = Live(core, Trend())
+    live = Live(Reads(core), Trend())
     stream = live.stream(lambda: True)
     await within(stream)
     await stream.aclose()  # type: ignore[attr-defined]

@@ -7,14 +7,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from herder.api import routes_events, routes_fleet, routes_work, routes_worker
+from herder.api import routes_events, routes_fleet, routes_people, routes_work, routes_worker
 from herder.api.fast_lane import FastLane
 from herder.api.front import Front
 from herder.api.idempotency import Answers
 from herder.api.openapi import document
 from herder.api.replies import problem, reply
+from herder.control.commands import Commands
 from herder.control.core import Core
 from herder.control.errors import NotKnown, Refused
+from herder.control.reads.port import Reads
 from herder.model.records import IdempotencyRecord
 
 PREFIX = "/api/v1"
@@ -22,9 +24,10 @@ PREFIX = "/api/v1"
 
 def front_of(core: Core, known_answers: list[IdempotencyRecord]) -> Front:
     """All routes of the API, and what OpenAPI needs to know of them. Nothing of `core` is used before a call comes."""
-    front = Front(core, Answers(known_answers))
+    front = Front(core, Answers(known_answers), Commands(core), Reads(core))
     routes_work.add(front)
     routes_fleet.add(front)
+    routes_people.add(front)
     routes_events.add(front)
     return front
 
@@ -38,7 +41,8 @@ def application(
     core: Core, known_answers: list[IdempotencyRecord], beside: Sequence[BaseRoute] = ()
 ) -> ASGIApp:
     """`beside`: routes of other faces (the dashboard)."""
-    app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None)
+    # A path with one slash too many is not there: a redirect would go to whatever host the request names.
+    app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     worker_routes = routes_worker.routes(core, PREFIX)
     app.router.routes.extend([*worker_routes, routes_worker.inputs_route(core, PREFIX)])
     front = front_of(core, known_answers)
@@ -50,8 +54,8 @@ def application(
 
     app.add_route(f"{PREFIX}/openapi.json", show_openapi, include_in_schema=False)
     app.add_route(f"{PREFIX}/health", routes_events.health, include_in_schema=False)
-    app.add_route(f"{PREFIX}/ready", routes_events.ready(core), include_in_schema=False)
-    app.add_route("/metrics", routes_events.metrics(core), include_in_schema=False)
+    app.add_route(f"{PREFIX}/ready", routes_events.ready(front.reads), include_in_schema=False)
+    app.add_route("/metrics", routes_events.metrics(front), include_in_schema=False)
     app.router.routes.extend(beside)
     app.add_exception_handler(HTTPException, _not_routed)
     hot = {("POST", route.path): route.endpoint for route in worker_routes}

@@ -11,11 +11,19 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from herder.api.idempotency import Answers, fingerprint
 from herder.api.replies import bearer, decode, problem, read_body, reply
-from herder.control.auth import Principal, Role
+from herder.control.access import OF_KIND, check
+from herder.control.commands import Commands
 from herder.control.core import Core
 from herder.control.errors import Refused
+from herder.control.reads.port import Reads
 from herder.model.changes import Changes
+from herder.model.principal import LEAST, Action, Kind, Principal
 from herder.model.records import IdempotencyRecord
+
+#: What a route does to what kind of object; whose it is, the command or read asks itself.
+Needs = tuple[Action, Kind]
+SEE_FLEET: Needs = (Action.SEE, Kind.FLEET)
+CHANGE_FLEET: Needs = (Action.CHANGE, Kind.FLEET)
 
 Reading = Callable[[Request, Principal], Awaitable[Any]]
 
@@ -52,26 +60,33 @@ class Operation:
 class Front:
     core: Core
     answers: Answers
+    commands: Commands
+    reads: Reads
     router: APIRouter = field(default_factory=APIRouter)
     operations: list[Operation] = field(default_factory=list)
     endpoints: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = field(default_factory=dict)
     """By (method, path)."""
 
     def read(
-        self, path: str, run: Reading, answer: Any, *, query: tuple[str, ...] = (), role: Role = Role.VIEWER
+        self, path: str, run: Reading, answer: Any, needs: Needs = SEE_FLEET, *, query: tuple[str, ...] = ()
     ) -> None:
         """A GET. `run` answers a struct, or a Response of its own."""
 
         async def endpoint(request: Request) -> Response:
             try:
-                who = self.core.directory.principal(bearer(request))
-                who.require(role)
+                who = self._caller(request, needs)
                 value = await run(request, who)
             except Refused as refused:
                 return problem(refused)
             return value if isinstance(value, Response) else reply(value)
 
-        self._add("GET", path, endpoint, run, None, answer, query, role, writes=False)
+        self._add("GET", path, endpoint, run, None, answer, query, needs, writes=False)
+
+    def _caller(self, request: Request, needs: Needs) -> Principal:
+        """Who calls; refused here when the role alone is too low, before a body is read."""
+        who = self.commands.principal(bearer(request))
+        check(who, needs[0], OF_KIND[needs[1]])
+        return who
 
     def write(
         self,
@@ -80,11 +95,11 @@ class Front:
         run: Writing,
         body: Any,
         answer: Any,
+        needs: Needs,
         *,
         query: tuple[str, ...] = (),
-        role: Role = Role.USER,
         then: Callable[[Any], Any] | None = None,
-        before: Callable[[Request], Awaitable[None]] | None = None,
+        before: Callable[[Request, Principal], Awaitable[None]] | None = None,
         secret: bool = False,
     ) -> None:
         """A change. `run` is synchronous and all or nothing; the answer leaves when the commit holds.
@@ -96,26 +111,24 @@ class Front:
         async def endpoint(request: Request) -> Response:
             try:
                 if before is not None:
-                    self.core.directory.principal(bearer(request))
-                    await before(request)
-                return await self._write(request, run, body, role, then, secret=secret)
+                    await before(request, self._caller(request, needs))
+                return await self._write(request, run, body, needs, then, secret=secret)
             except Refused as refused:
                 return problem(refused)
 
-        self._add(method, path, endpoint, run, body, answer, query, role, writes=True)
+        self._add(method, path, endpoint, run, body, answer, query, needs, writes=True)
 
     async def _write(
         self,
         request: Request,
         run: Writing,
         kind: Any,
-        role: Role,
+        needs: Needs,
         then: Callable[[Any], Any] | None,
         *,
         secret: bool,
     ) -> Response:
-        who = self.core.directory.principal(bearer(request))
-        who.require(role)
+        who = self._caller(request, needs)
         data = await read_body(request)
         key = None if secret else request.headers.get("idempotency-key")
         route = f"{request.method} {request.url.path}?{request.url.query}"
@@ -149,7 +162,7 @@ class Front:
         body: Any,
         answer: Any,
         query: tuple[str, ...],
-        role: Role,
+        needs: Needs,
         *,
         writes: bool,
     ) -> None:
@@ -164,7 +177,7 @@ class Front:
                 body=body,
                 answer=answer,
                 query=query,
-                role=role.label,
+                role=LEAST[needs].label,
                 writes=writes,
             )
         )

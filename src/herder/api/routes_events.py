@@ -1,44 +1,31 @@
 """Routes for events (pages and the stream), health, readiness, invariants and metrics."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import msgspec
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from herder.api.front import Front
 from herder.api.replies import bearer, is_number, number, problem, reply
-from herder.control.auth import Principal, Role
-from herder.control.core import Core
 from herder.control.errors import NotReady, Refused
-from herder.control.metrics import registry_of
-from herder.control.reads import fleet as reads
-from herder.engine.invariants import violations
-from herder.model.records import EventRecord
-from herder.store.invariants import violations as stored_violations
+from herder.control.reads.port import Reads
+from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import EventView, Page
 
-#: A comment goes out this often when nothing happens, so that proxies and clients know the stream lives.
-HEARTBEAT_S = 15.0
-#: Events read at a time when a stream catches up.
-CATCH_UP = 500
-
-#: A store that has not written for longer than this is not ready.
-READY_S = 5.0
-
+_SEE = (Action.SEE, Kind.EVENT)
 _encode = msgspec.json.Encoder().encode
 
 
 def add(front: Front) -> None:
-    core = front.core
+    reads = front.reads
 
     async def list_events(request: Request, who: Principal) -> Page:
         """What happened, in order; newest=true turns it round."""
         query = request.query_params
-        return await reads.event_page(
-            core,
+        return await reads.events(
+            who,
             after=number(request, "after"),
             kind=query.get("kind"),
             subject=query.get("object"),
@@ -50,47 +37,24 @@ def add(front: Front) -> None:
         """Events as they happen (server-sent events); Last-Event-ID resumes."""
         text = request.headers.get("last-event-id", "")
         after = int(text) if is_number(text) else number(request, "after")
+        events = reads.event_stream(lambda: front.commands.principal(bearer(request)), after)
         return StreamingResponse(
-            _stream(core, after), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            _frames(events), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
     async def invariants(request: Request, who: Principal) -> Response:
         """Recompute every count from the rows, and check the engine's memory."""
-        await core.settle()
-        found = violations(core.state)
-        return reply({"violations": found + await core.read(stored_violations)})
+        return reply({"violations": await reads.invariants(who)})
 
-    front.read("/events", list_events, Page, query=("after", "kind", "object", "limit", "newest"))
-    front.read("/events/stream", stream, "text/event-stream", query=("after",))
-    front.read("/invariants", invariants, "application/json", role=Role.OPERATOR)
+    front.read("/events", list_events, Page, _SEE, query=("after", "kind", "object", "limit", "newest"))
+    front.read("/events/stream", stream, "text/event-stream", _SEE, query=("after",))
+    front.read("/invariants", invariants, "application/json", (Action.SEE, Kind.BOOKS))
 
 
-async def _stream(core: Core, after: int | None) -> AsyncIterator[bytes]:
-    """First what is in the table, then what is published; a number at or below the last one sent is not sent again."""
-    queue = core.events.watch()
-    try:
-        last = core.state.next_event - 1 if after is None else after
-        yield b": herder\n\n"
-        while True:
-            page = await reads.event_page(core, after=last, limit=CATCH_UP)
-            for view in page.items:
-                last = view.sequence
-                yield _frame(view)
-            if page.next is None:
-                break
-        while True:
-            try:
-                record: EventRecord | None = await asyncio.wait_for(queue.get(), HEARTBEAT_S)
-            except TimeoutError:
-                yield b": still here\n\n"
-                continue
-            if record is None:
-                return  # too slow; the client resumes from the table
-            if record.sequence > last:
-                last = record.sequence
-                yield _frame(reads.event_view(record))
-    finally:
-        core.events.unwatch(queue)
+async def _frames(events: AsyncIterator[EventView | None]) -> AsyncIterator[bytes]:
+    yield b": herder\n\n"
+    async for view in events:
+        yield b": still here\n\n" if view is None else _frame(view)
 
 
 def _frame(view: EventView) -> bytes:
@@ -102,27 +66,26 @@ async def health(request: Request) -> Response:
     return reply({"status": "ok"})
 
 
-def ready(core: Core):  # type: ignore[no-untyped-def]
+def ready(reads: Reads):  # type: ignore[no-untyped-def]
     async def endpoint(request: Request) -> Response:
         """The store takes writes."""
         try:
-            await asyncio.wait_for(core.settle(), READY_S)
-        except TimeoutError:
-            return problem(NotReady(f"the store has not taken a write within {READY_S:g} s"))
+            await reads.ready()
+        except NotReady as refused:
+            return problem(refused)
         return reply({"status": "ready"})
 
     return endpoint
 
 
-def metrics(core: Core):  # type: ignore[no-untyped-def]
-    registry = registry_of(core)
-
+def metrics(front: Front):  # type: ignore[no-untyped-def]
     async def endpoint(request: Request) -> Response:
         """Prometheus' text format."""
         try:
-            core.directory.principal(bearer(request))
+            who = front.commands.principal(bearer(request))
+            text = front.reads.metrics(who)
         except Refused as refused:
             return problem(refused)
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     return endpoint

@@ -1,23 +1,15 @@
 """Routes for batches and jobs."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from herder.api.front import Front, Write
-from herder.api.replies import flag, is_number, number
-from herder.control import submission
-from herder.control.auth import Principal
-from herder.control.core import Waiters
+from herder.api.replies import bearer, flag, is_number, number
 from herder.control.errors import Invalid
-from herder.control.explain import explain_job
-from herder.control.fleet import cancel_job
-from herder.control.reads import jobs as reads
-from herder.model.ids import BatchId, ClassId, JobId
-from herder.model.job import JobState
+from herder.control.reads.jobs import PAGE, JobFilter, live_batch
+from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (
     BatchCreate,
     BatchView,
@@ -34,177 +26,151 @@ from herder.wire.resources import (
 
 #: Longest that a wait call is held open; clients ask again.
 WAIT_LONGEST_S = 30
-#: Between two looks at the output of a running job.
-FOLLOW_S = 0.5
 
+_SEE_BATCH, _SEE_JOB = (Action.SEE, Kind.BATCH), (Action.SEE, Kind.JOB)
+_CHANGE_BATCH, _CHANGE_JOB = (Action.CHANGE, Kind.BATCH), (Action.CHANGE, Kind.JOB)
 _PAGES = ("after", "limit")
 
 
 def add(front: Front) -> None:
-    core = front.core
+    _add_batch_writes(front)
+    _add_batch_reads(front)
+    _add_job_writes(front)
+    _add_job_reads(front)
+    _add_job_questions(front)
+
+
+def _add_batch_writes(front: Front) -> None:
+    commands = front.commands
+
+    async def find(request: Request, who: Principal) -> None:
+        await commands.find_batch(who, _id(request, "batch"))
 
     def create_batch(write: Write) -> Any:
         """Make a batch, with up to 10,000 jobs along, and commit it if asked for."""
-        return submission.create(core, write.who, write.body, write.changes, write.now_ms)
+        return commands.create_batch(write.who, write.body, write.changes, write.now_ms)
 
     def add_jobs(write: Write) -> JobsAdded:
         """Add up to 10,000 jobs to an open batch."""
         batch = _id(write.request, "batch")
-        return submission.add(core, write.who, batch, write.body.jobs, write.changes, write.now_ms)
+        return commands.add_jobs(write.who, batch, write.body, write.changes, write.now_ms)
 
     def commit_batch(write: Write) -> Any:
         """Start a batch."""
-        return submission.commit(core, write.who, _id(write.request, "batch"), write.changes, write.now_ms)
+        return commands.commit_batch(write.who, _id(write.request, "batch"), write.changes, write.now_ms)
 
     def cancel_batch(write: Write) -> Done:
         """Cancel what has not ended."""
         batch = _id(write.request, "batch")
-        text = submission.cancel(
-            core, write.who, batch, write.changes, write.now_ms, message=write.body.message
+        return commands.cancel_batch(
+            write.who, batch, write.changes, write.now_ms, message=write.body.message
         )
-        return Done(object=f"batch/{batch}", text=text)
 
-    def submit_job(write: Write) -> JobsAdded:
-        """Submit one job."""
-        return submission.submit(core, write.who, write.body, write.changes, write.now_ms)
-
-    front.write("POST", "/batches", create_batch, BatchCreate, BatchView, then=reads.live_batch)
-    front.write("POST", "/batches/{batch}/jobs", add_jobs, JobsAdd, JobsAdded)
-    front.write("POST", "/batches/{batch}/commit", commit_batch, None, BatchView, then=reads.live_batch)
-    front.write("POST", "/batches/{batch}/cancel", cancel_batch, Said, Done)
-    front.write("POST", "/jobs", submit_job, JobSubmission, JobsAdded)
-    _add_batch_reads(front)
-    _add_job_reads(front)
-    _add_job_questions(front)
-    _add_cancel(front)
+    one = "/batches/{batch}"
+    creates = (Action.CREATE, Kind.BATCH)
+    front.write("POST", "/batches", create_batch, BatchCreate, BatchView, creates, then=live_batch)
+    front.write("POST", f"{one}/jobs", add_jobs, JobsAdd, JobsAdded, _CHANGE_BATCH, before=find)
+    front.write(
+        "POST", f"{one}/commit", commit_batch, None, BatchView, _CHANGE_BATCH, before=find, then=live_batch
+    )
+    front.write("POST", f"{one}/cancel", cancel_batch, Said, Done, _CHANGE_BATCH, before=find)
 
 
 def _add_batch_reads(front: Front) -> None:
-    core = front.core
+    reads = front.reads
 
     async def list_batches(request: Request, who: Principal) -> Page:
         """Batches, newest first."""
         query = request.query_params
-        return await reads.batch_page(
-            core,
+        return await reads.batches(
+            who,
             user=query.get("user"),
             state=query.get("state"),
             after=number(request, "after"),
-            limit=number(request, "limit", reads.PAGE) or reads.PAGE,
+            limit=number(request, "limit", PAGE) or PAGE,
         )
 
     async def get_batch(request: Request, who: Principal) -> BatchView:
         """One batch."""
-        return await reads.batch_view(core, _id(request, "batch"))
+        return await reads.batch(who, _id(request, "batch"))
 
     async def wait_batch(request: Request, who: Principal) -> BatchView:
         """One batch, when it has ended or the time is up."""
-        batch = _id(request, "batch")
-        view = await reads.batch_view(core, batch)
-        if view.ended_at is None:
-            await _wait(core.batches_ended, batch, request, lambda: BatchId(batch) not in core.state.batches)
-            view = await reads.batch_view(core, batch)
-        return view
+        return await reads.wait_batch(who, _id(request, "batch"), _seconds(request))
 
-    front.read("/batches", list_batches, Page, query=("user", "state", *_PAGES))
-    front.read("/batches/{batch}", get_batch, BatchView)
-    front.read("/batches/{batch}/wait", wait_batch, BatchView, query=("timeout_s",))
+    front.read("/batches", list_batches, Page, _SEE_BATCH, query=("user", "state", *_PAGES))
+    front.read("/batches/{batch}", get_batch, BatchView, _SEE_BATCH)
+    front.read("/batches/{batch}/wait", wait_batch, BatchView, _SEE_BATCH, query=("timeout_s",))
+
+
+def _add_job_writes(front: Front) -> None:
+    commands = front.commands
+
+    def submit_job(write: Write) -> JobsAdded:
+        """Submit one job."""
+        return commands.submit_job(write.who, write.body, write.changes, write.now_ms)
+
+    async def find(request: Request, who: Principal) -> None:
+        request.state.job = await commands.find_job(who, _id(request, "job"))
+
+    def cancel(write: Write) -> Done:
+        """Cancel one job."""
+        found = write.request.state.job
+        return commands.cancel_job(write.who, found, write.changes, write.now_ms, message=write.body.message)
+
+    front.write("POST", "/jobs", submit_job, JobSubmission, JobsAdded, (Action.CREATE, Kind.JOB))
+    front.write("POST", "/jobs/{job}/cancel", cancel, Said, Done, _CHANGE_JOB, before=find)
 
 
 def _add_job_reads(front: Front) -> None:
-    core = front.core
+    reads = front.reads
 
     async def list_jobs(request: Request, who: Principal) -> Page:
         """Jobs, newest first; those of one batch in its order."""
         query = request.query_params
-        wanted = reads.JobFilter(
+        wanted = JobFilter(
             batch=number(request, "batch"),
             state=query.get("state"),
             user=query.get("user"),
             pool=query.get("pool"),
             after=number(request, "after"),
-            limit=number(request, "limit", reads.PAGE) or reads.PAGE,
+            limit=number(request, "limit", PAGE) or PAGE,
         )
-        return await reads.job_page(core, wanted)
+        return await reads.jobs(who, wanted)
 
     async def get_job(request: Request, who: Principal) -> JobDetail:
         """One job with its attempts, its command and its result."""
-        return await reads.job_detail(core, _id(request, "job"))
+        return await reads.job(who, _id(request, "job"))
 
     async def wait_job(request: Request, who: Principal) -> JobView:
         """One job, when it has ended or the time is up."""
-        job = _id(request, "job")
-        with core.jobs_ended.wait(job) as waiting:  # before looking, so that its end cannot be missed
-            view = await reads.job_view(core, job)
-            if not JobState[view.state.upper()].ended:
-                await asyncio.wait({waiting}, timeout=_seconds(request))
-                view = await reads.job_view(core, job)
-        return view
+        return await reads.wait_job(who, _id(request, "job"), _seconds(request))
 
-    front.read("/jobs", list_jobs, Page, query=("batch", "state", "user", "pool", *_PAGES))
-    front.read("/jobs/{job}", get_job, JobDetail)
-    front.read("/jobs/{job}/wait", wait_job, JobView, query=("timeout_s",))
+    front.read("/jobs", list_jobs, Page, _SEE_JOB, query=("batch", "state", "user", "pool", *_PAGES))
+    front.read("/jobs/{job}", get_job, JobDetail, _SEE_JOB)
+    front.read("/jobs/{job}/wait", wait_job, JobView, _SEE_JOB, query=("timeout_s",))
 
 
 def _add_job_questions(front: Front) -> None:
-    core = front.core
+    reads = front.reads
 
     async def explain(request: Request, who: Principal) -> Explanation:
         """Why a job is in the state it is in."""
-        return await explain_job(core, _id(request, "job"))
+        return await reads.explain(who, _id(request, "job"))
 
     async def logs(request: Request, who: Principal) -> PlainTextResponse | StreamingResponse:
         """What a job printed; with follow=true until it has ended."""
-        job, attempt, offset = (
-            _id(request, "job"),
-            number(request, "attempt"),
-            max(0, number(request, "offset", 0) or 0),
-        )
-        text, offset, over = await reads.log_text(core, job, attempt, offset)
+        job, attempt = _id(request, "job"), number(request, "attempt")
+        offset = max(0, number(request, "offset", 0) or 0)
         if not flag(request, "follow"):
-            return PlainTextResponse(text)
-
-        async def follow() -> AsyncIterator[str]:
-            at, chunk, ended = offset, text, over
-            while True:
-                if chunk:
-                    yield chunk
-                if ended or core.closing:
-                    return
-                await asyncio.sleep(FOLLOW_S)
-                chunk, at, ended = await reads.log_text(core, job, attempt, at)
-
-        return StreamingResponse(follow(), media_type="text/plain; charset=utf-8")
-
-    front.read("/jobs/{job}/explain", explain, Explanation)
-    front.read("/jobs/{job}/logs", logs, "text/plain", query=("attempt", "offset", "follow"))
-
-
-def _add_cancel(front: Front) -> None:
-    """A job's class and batch never change, so they may be read before the step that cancels it."""
-    core = front.core
-
-    async def look_up(request: Request) -> None:
-        row = await reads.job_row(core, _id(request, "job"))
-        request.state.job = (JobId(row.id), ClassId(row.class_id), row.batch_id)
-
-    def cancel(write: Write) -> Done:
-        """Cancel one job."""
-        job, class_id, batch = write.request.state.job
-        batch_id = BatchId(batch) if batch is not None else None
-        text = cancel_job(
-            core, write.who, job, class_id, batch_id, write.changes, write.now_ms, message=write.body.message
+            return PlainTextResponse(await reads.log(who, job, attempt, offset))
+        pieces = await reads.follow_log(
+            lambda: front.commands.principal(bearer(request)), job, attempt, offset
         )
-        return Done(object=f"job/{job}", text=text)
+        return StreamingResponse(pieces, media_type="text/plain; charset=utf-8")
 
-    front.write("POST", "/jobs/{job}/cancel", cancel, Said, Done, before=look_up)
-
-
-async def _wait(waiters: Waiters, key: int, request: Request, over: Any) -> None:
-    seconds = _seconds(request)
-    with waiters.wait(key) as waiting:
-        if not over():
-            await asyncio.wait({waiting}, timeout=seconds)
+    front.read("/jobs/{job}/explain", explain, Explanation, _SEE_JOB)
+    front.read("/jobs/{job}/logs", logs, "text/plain", _SEE_JOB, query=("attempt", "offset", "follow"))
 
 
 def _seconds(request: Request) -> float:

@@ -38,6 +38,7 @@ def build_app() -> typer.Typer:
         status,
         token,
         user,
+        whoami,
         why,
         worker,
     )
@@ -50,7 +51,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_version)
-    for module in (apply, events, pack, status):
+    for module in (apply, events, pack, status, whoami):
         module.add_to(app)
     for name, group in (
         ("batch", batch),

@@ -16,6 +16,7 @@ import typer
 from herder.cli.exits import Code, CommandError
 from herder.cli.output.formats import ColorWhen, Format
 from herder.cli.output.printer import Printer
+from herder.cli.output.words import visible
 from herder.client import clock
 from herder.client.errors import NotFoundError
 
@@ -75,7 +76,7 @@ class Session:
     def say(self, text: str) -> None:
         """Talk for people: on stderr, and not with --quiet."""
         if not self.quiet:
-            self.err.write(text + "\n")
+            self.err.write(visible(text) + "\n")
             self.err.flush()
 
     def done(self, text: str, struct: object, name: str | int) -> None:
@@ -97,7 +98,7 @@ class Session:
                 hint="Look at it with --dry-run, then add --yes.",
                 code=Code.USAGE,
             )
-        self.err.write(f"{effect}\nGo on? [y/N] ")
+        self.err.write(f"{visible(effect)}\nGo on? [y/N] ")
         self.err.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise CommandError("nothing was done", hint="You answered no.", word="declined")

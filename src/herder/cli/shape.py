@@ -21,7 +21,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Look": ("status", "plan", "why", "events", "pack"),
     "Work": ("batch", "job"),
     "Fleet": ("pool", "worker", "apply", "config"),
-    "People": ("user", "project", "token"),
+    "People": ("whoami", "user", "project", "token"),
 }
 _OTHER = "Operate"
 

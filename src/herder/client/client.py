@@ -7,19 +7,26 @@ from typing import Any, Self
 import httpx
 
 from herder.client.events import Events
-from herder.client.fleet import Plans, Pools, Workers
+from herder.client.fleet import Plans, Pools, Workers, segment
 from herder.client.pages import pages
 from herder.client.transport import RETRIES, TIMEOUT_S, Transport
 from herder.client.work import Batches, Jobs
 from herder.model.pool import PoolSpec
 from herder.settings.pools import pool_to_plain
+from herder.wire.people import (
+    TokenCreate,
+    TokenCreated,
+    TokenView,
+    UserCreate,
+    UserSet,
+    WhoAmI,
+)
 from herder.wire.resources import (
     ApplyAnswer,
     ApplyRequest,
+    Done,
     ProjectView,
     Status,
-    TokenCreate,
-    TokenCreated,
     UserView,
 )
 
@@ -74,12 +81,30 @@ class HerderClient:
     def projects(self) -> Iterator[ProjectView]:
         return pages(self.http, "/projects", ProjectView)
 
-    def create_user(self, user: UserView) -> UserView:
+    def who_am_i(self) -> WhoAmI:
+        return self.http.get("/whoami", WhoAmI)
+
+    def create_user(self, user: UserCreate) -> UserView:
         return self.http.write("POST", "/users", UserView, user)
+
+    def set_user(self, name: str, changes: UserSet) -> UserView:
+        return self.http.write("POST", f"/users/{segment(name)}", UserView, changes)
+
+    def delete_user(self, name: str, *, cancel_jobs: bool = False, dry_run: bool = False) -> Done:
+        query = {"cancel_jobs": cancel_jobs, "dry_run": dry_run}
+        return self.http.write("DELETE", f"/users/{segment(name)}", Done, None, query)
+
+    def tokens(self, *, user: str | None = None, ended: bool = False) -> Iterator[TokenView]:
+        """Newest first; `ended`: also those that are revoked or over."""
+        return pages(self.http, "/tokens", TokenView, {"user": user, "all": ended})
 
     def create_token(self, request: TokenCreate) -> TokenCreated:
         """The answer holds the token, and nothing will ever show it again."""
         return self.http.write("POST", "/tokens", TokenCreated, request)
+
+    def revoke_token(self, token: str) -> Done:
+        """By its id, which is no secret."""
+        return self.http.write("DELETE", f"/tokens/{segment(token)}", Done)
 
     def health(self) -> dict[str, Any]:
         return self.http.get("/health", dict[str, Any])

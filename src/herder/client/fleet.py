@@ -19,7 +19,7 @@ from herder.wire.resources import (
 )
 
 
-def _segment(name: str) -> str:
+def segment(name: str) -> str:
     """A name as one part of a path, whatever is in it. The server says that an odd one does not exist."""
     return quote(name, safe="") or "-"
 
@@ -32,25 +32,25 @@ class Pools:
         return pages(self._http, "/pools", PoolView)
 
     def get(self, pool: str) -> PoolView:
-        return self._http.get(f"/pools/{_segment(pool)}", PoolView)
+        return self._http.get(f"/pools/{segment(pool)}", PoolView)
 
     def why(self, pool: str) -> Explanation:
         """What the planner says of the pool now."""
-        return self._http.get(f"/pools/{_segment(pool)}/why", Explanation)
+        return self._http.get(f"/pools/{segment(pool)}/why", Explanation)
 
     def scale(self, pool: str, request: ScaleRequest, *, dry_run: bool = False) -> ScaleAnswer:
-        path = f"/pools/{_segment(pool)}/scale"
+        path = f"/pools/{segment(pool)}/scale"
         return self._http.write("POST", path, ScaleAnswer, request, {"dry_run": dry_run})
 
     def freeze(self, pool: str, message: str = "") -> Done:
-        return self._http.write("POST", f"/pools/{_segment(pool)}/freeze", Done, message_body(message))
+        return self._http.write("POST", f"/pools/{segment(pool)}/freeze", Done, message_body(message))
 
     def unfreeze(self, pool: str, message: str = "") -> Done:
-        return self._http.write("POST", f"/pools/{_segment(pool)}/unfreeze", Done, message_body(message))
+        return self._http.write("POST", f"/pools/{segment(pool)}/unfreeze", Done, message_body(message))
 
     def delete(self, pool: str, *, message: str = "", dry_run: bool = False) -> Done:
         query = {"dry_run": dry_run, "message": message or None}
-        return self._http.write("DELETE", f"/pools/{_segment(pool)}", Done, None, query)
+        return self._http.write("DELETE", f"/pools/{segment(pool)}", Done, None, query)
 
 
 class Workers:
@@ -69,17 +69,17 @@ class Workers:
         return pages(self._http, "/workers", WorkerView, query, limit=limit)
 
     def get(self, worker: str) -> WorkerView:
-        return self._http.get(f"/workers/{_segment(worker)}", WorkerView)
+        return self._http.get(f"/workers/{segment(worker)}", WorkerView)
 
     def why(self, worker: str) -> Explanation:
-        return self._http.get(f"/workers/{_segment(worker)}/why", Explanation)
+        return self._http.get(f"/workers/{segment(worker)}/why", Explanation)
 
     def console(self, worker: str) -> str:
-        return self._http.get_text(f"/workers/{_segment(worker)}/console")
+        return self._http.get_text(f"/workers/{segment(worker)}/console")
 
     def act(self, worker: str, verb: str, action: WorkerAction, *, dry_run: bool = False) -> Done:
         """`verb`: cordon, uncordon, drain, extend or remove."""
-        path = f"/workers/{_segment(worker)}/{verb}"
+        path = f"/workers/{segment(worker)}/{verb}"
         return self._http.write("POST", path, Done, action, {"dry_run": dry_run})
 
 

@@ -43,4 +43,4 @@ def derived_token(secret: str, purpose: str) -> str:
 
 def hash_token(token: str) -> str:
     """How tokens are stored. They are random and long, so a plain hash is enough."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

@@ -16,9 +16,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from herder.control.auth import Directory
+from herder.control.backlog import Backlog
 from herder.control.clock import SystemClock
 from herder.control.event_bus import EventBus
 from herder.control.flight_recorder import Recorder
+from herder.control.limits import QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.control.payloads import Payloads
 from herder.control.placing import Placer
 from herder.control.preempting import Preemptor
@@ -68,6 +70,9 @@ class CoreSettings:
     """And at most so much of it, the newest: as much as the log of a few busy days. 0: none is recorded."""
     jobs_queued_max: int = 20_000_000
     """Above so many jobs that have not ended, submissions are refused: 8 bytes each stay in memory, more of those with parents."""
+    queued_jobs_per_user: int = QUEUED_JOBS_PER_USER
+    queued_bytes_per_user: int = QUEUED_BYTES_PER_USER
+    """Above these a user's submissions are refused until some of the jobs have started."""
     ageing: Ageing = field(default_factory=Ageing)
     """Where `fair_share` of herder.yaml says nothing of it; each bound says why it is so."""
     metric_sources: tuple[MetricSource, ...] = ()
@@ -130,6 +135,9 @@ class Core:
         self.preemptor = Preemptor()
         self.sharing = SharingSettings(ageing=settings.ageing)
         """As it is in force; `control/sharing.py` changes it."""
+        self.backlog = Backlog.starting(
+            state, jobs_max=settings.queued_jobs_per_user, bytes_max=settings.queued_bytes_per_user
+        )
         self.recorder = Recorder() if settings.observations_bytes_max else None
         self.events = EventBus()
         self.demand_changed = asyncio.Event()

@@ -22,6 +22,7 @@ from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import AttemptState, JobState
 from herder.model.money import format_usd
 from herder.model.plan import Reason, ReasonKind
+from herder.model.principal import Principal
 from herder.model.times import iso, span
 from herder.model.words import counted
 from herder.store import tables as t
@@ -105,9 +106,9 @@ async def why_pool(core: Core, name: str) -> Explanation:
     return Explanation(subject=f"pool/{name}", summary=summary, facts=facts)
 
 
-async def explain_job(core: Core, job: int) -> Explanation:
+async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
     """Why it is in the state it is in, and what it waits for."""
-    row = await job_row(core, job)
+    row = await job_row(core, who, job)
     state = effective_state(core, row)
     if state is JobState.READY and JobId(job) not in core.state.live:
         found = _delayed(core, JobId(job)) or _waiting(core, row)

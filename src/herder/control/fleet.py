@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from herder.control.auth import Principal, Role
+from herder.control.access import FLEET, OF_KIND, check
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, NotKnown
+from herder.control.limits import check_message
 from herder.control.pools import TTL_LONGEST_S
-from herder.control.submission import may_change
+from herder.control.submission import job_thing
 from herder.engine import worker as life
 from herder.engine.attempt import cancel as cancel_attempt
 from herder.engine.backoff import withdraw_delayed
@@ -19,10 +20,13 @@ from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, WorkerName
 from herder.model.job import Cause, JobState
 from herder.model.plan import Reason, ReasonKind
+from herder.model.principal import Action, Kind, Principal
 from herder.model.times import iso
 from herder.model.worker import WorkerState
 from herder.wire.resources import Done, WorkerAction
 
+#: Single jobs that go in one call with their user: each is found in its queue by going through it.
+SINGLE_JOBS_MAX = 1_000
 VERBS = ("cordon", "uncordon", "drain", "extend", "remove")
 
 
@@ -38,7 +42,8 @@ def act(
     dry_run: bool,
 ) -> Done:
     """One of VERBS on one worker. Raises Refused."""
-    who.require(Role.OPERATOR)
+    check(who, Action.CHANGE, FLEET)
+    check_message(request.message)
     worker = worker_named(core, name)
     if worker.state is WorkerState.TERMINATING:
         raise Conflict(f"worker {name} is going already")
@@ -150,11 +155,12 @@ def cancel_job(
     message: str = "",
 ) -> str:
     """Cancel one job wherever it is. `class_id` and `batch_id` are from its row; they never change."""
-    who.require(Role.USER)
+    check(who, Action.CHANGE, OF_KIND[Kind.JOB])
+    check_message(message)
     job_class = core.state.classes.get(class_id)
     if job_class is None:  # forgotten: no job of it is left that has not ended
         return f"job {job} has ended already"
-    may_change(who, job_class.user, f"job {job}")
+    check(who, Action.CHANGE, job_thing(job, job_class.user, job_class.project))
     attempt = core.state.live.get(job)
     batch = core.state.batches.get(batch_id) if batch_id is not None else None
     if attempt is not None:
@@ -181,8 +187,30 @@ def cancel_job(
         f"job/{job}",
         f"{text}: {message}" if message else text,
         actor=who.actor,
+        owner=job_class.user,
+        project=job_class.project,
     )
     return text
+
+
+def cancel_single_jobs(
+    core: Core, who: Principal, user: str, changes: Changes, now_ms: int, *, dry_run: bool
+) -> int:
+    """Jobs of no batch of one user; answers how many. At most `SINGLE_JOBS_MAX` in one call."""
+    state = core.state
+    running = [a for a in state.live.values() if a.batch is None and state.classes[a.class_id].user == user]
+    queued = [
+        (JobId(job), class_id)
+        for class_id, queue in state.queues.items()
+        if state.classes[class_id].user == user
+        for job in queue.of_no_batch(SINGLE_JOBS_MAX)
+    ]
+    jobs = [*((a.job, a.class_id) for a in running), *queued][:SINGLE_JOBS_MAX]
+    if not dry_run:
+        why = f"user {user} was deleted"
+        for job, class_id in jobs:
+            cancel_job(core, who, job, class_id, None, changes, now_ms, message=why)
+    return len(jobs)
 
 
 def _end(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from herder.control.access import check
 from herder.control.errors import Invalid
+from herder.control.limits import SELECTOR_COUNT, TOLERATIONS_COUNT, check_count, check_word, check_words
 from herder.decide.admission import refusal
 from herder.decide.requirements import fault
 from herder.model.changes import Changes
@@ -16,6 +18,7 @@ from herder.model.demand import NO_AFFINITY, Affinity, Expression, Operator
 from herder.model.ids import ClassId, UserName
 from herder.model.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
 from herder.model.pool import CpuLimit, TaintEffect, Toleration
+from herder.model.principal import Action, Kind, Principal, Role, Thing
 from herder.model.records import JobClassRecord
 from herder.model.resources import BUILT_IN, PLAIN, Dimensions, Resources, parse_cpu, parse_mib
 from herder.wire.resources import JobSubmission
@@ -80,6 +83,7 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
 
 
 def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
+    _check_lengths(job, where)
     if job.runtime not in RUNTIMES:
         names = ", ".join(sorted(RUNTIMES))
         raise Invalid(
@@ -108,6 +112,28 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
         parents_results=job.parents_results,
         cpu_limit=CpuLimit(job.cpu_limit) if job.cpu_limit else None,
     )
+
+
+def check_priority(core: "Core", who: Principal, given: int | str, where: str) -> None:
+    """Whether `who` may ask for it; asked for each job, since what was remembered of a class may be another's right.
+
+    Up to 0 everybody, above that the value of a class that is for the role of `who`, and operators all.
+    """
+    value = _priority(core, given, f"{where}priority")
+    if isinstance(given, int) and value <= 0:
+        return
+    known = next((each for each in core.state.sharing.priority_classes if each.value == value), None)
+    least = known.role if known is not None else Role.OPERATOR
+    check(who, Action.CREATE, Thing(kind=Kind.PRIORITY, least=least), f"priority {given}")
+
+
+def _check_lengths(job: JobSubmission, where: str) -> None:
+    for name in ("cpu", "memory", "disk", "gpu_model", "pool", "runtime"):
+        check_word(getattr(job, name), f"{where}{name}")
+    check_words(job.selector, SELECTOR_COUNT, f"{where}selector")
+    check_count(len(job.tolerations), TOLERATIONS_COUNT, f"{where}tolerations")
+    for each in job.tolerations:
+        check_words(each, 4, f"{where}tolerations")
 
 
 def _priority(core: "Core", given: int | str, path: str) -> int:

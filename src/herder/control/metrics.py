@@ -3,18 +3,20 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from herder.control.core import Core
 from herder.engine.flush import worker_cost
 from herder.model.job import JobState
 from herder.model.money import PICO_PER_USD
+from herder.model.principal import Principal, scope_of
 
 
 class _Collector:
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, who: Principal) -> None:
         self._core = core
+        self._scope = scope_of(who)
 
     def collect(self) -> Iterator[Metric]:
         state, now = self._core.state, self._core.clock.now_ms()
@@ -52,6 +54,8 @@ class _Collector:
             "herder_attempts_cost_usd", "Their cost.", labels=["user", "project", "pool"]
         )
         for (user, project, pool), usage in core.state.usage.items():
+            if self._scope is not None and not self._scope.covers(user, project):
+                continue
             used.add_metric([user, project, pool], usage.attempts)
             spent.add_metric([user, project, pool], usage.cost_pico / PICO_PER_USD)
         yield used
@@ -60,7 +64,8 @@ class _Collector:
         yield CounterMetricFamily("herder_store_rows", "Rows written.", value=core.store.rows)
 
 
-def registry_of(core: Core) -> CollectorRegistry:
+def metrics_text(core: Core, who: Principal) -> bytes:
+    """In Prometheus' text format. What each user and project used is told to operators; others hear of their own."""
     registry = CollectorRegistry()
-    registry.register(_Collector(core))
-    return registry
+    registry.register(_Collector(core, who))
+    return generate_latest(registry)

@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 from herder.control import sharing
-from herder.control.auth import Principal, Role
+from herder.control.access import FLEET, check
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, NotKnown
+from herder.control.limits import check_message, check_settings, check_word
 from herder.control.plans import apply_plan, observe, record_plan
 from herder.control.schedules import pool_in_force
 from herder.decide.scaling.offers import cheapest_first, offer_rooms
@@ -22,6 +23,7 @@ from herder.model.money import usd_text
 from herder.model.offer import Offer, offers_of
 from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
 from herder.model.pool import PoolSpec, Template
+from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import PoolRecord
 from herder.model.worker import WorkerState
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
@@ -45,7 +47,9 @@ def apply(
     core: Core, who: Principal, request: ApplyRequest, changes: Changes, now_ms: int, *, dry_run: bool
 ) -> ApplyAnswer:
     """Create or update pools, and how the fleet is shared. All of it or nothing."""
-    who.require(Role.OPERATOR)
+    check(who, Action.CHANGE, FLEET)
+    for path, plain in (("pools", request.pools), ("sharing", request.sharing)):
+        check_settings(plain, path)
     shared = sharing.wanted(core, request.sharing)
     sharing_changes = sharing.differences(core.sharing, shared)
     wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
@@ -155,7 +159,9 @@ def scale(
     dry_run: bool,
 ) -> ScaleAnswer:
     """Make `workers` more, that live for the given time and are not taken away for being idle."""
-    who.require(Role.OPERATOR)
+    check(who, Action.CHANGE, FLEET)
+    check_message(request.reason, "reason")
+    check_word(request.template, "template")
     pool = pool_named(core, name)
     template = _offer(core, _template(pool, request.template), pool, now_ms)
     ttl_s = request.ttl_hours * 3600 if request.ttl_hours is not None else pool.ttl_s
@@ -258,7 +264,8 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
 def set_frozen(
     core: Core, who: Principal, name: str, frozen: bool, changes: Changes, now_ms: int, *, message: str = ""
 ) -> Done:
-    who.require(Role.OPERATOR)
+    check(who, Action.CHANGE, FLEET)
+    check_message(message)
     pool = pool_named(core, name)
     verb = "frozen" if frozen else "unfrozen"
     store_pool(core, changes, dataclasses.replace(pool, frozen=frozen), now_ms)
@@ -270,7 +277,8 @@ def delete(
     core: Core, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool, message: str = ""
 ) -> Done:
     """Drain all its workers and forget it. Jobs that name it keep waiting until a pool of that name is back."""
-    who.require(Role.ADMINISTRATOR)
+    check(who, Action.REMOVE, Thing(kind=Kind.POOL, name=name))
+    check_message(message)
     pool = pool_named(core, name)
     workers = [worker for worker in core.state.workers.values() if worker.spec.pool == pool.name]
     text = f"pool {pool.name} deleted; {len(workers)} workers drain and go"

@@ -265,12 +265,19 @@ def _carry_out(
             "ran_ms": victim.ran_ms,
             "attempt": attempt.number,
         }
-        record_event(state, changes, now_ms, "job.preempted", f"job/{victim.job}", text, data=data)
+        theirs = state.classes[attempt.class_id]
+        record_event(
+            state, changes, now_ms, "job.preempted", f"job/{victim.job}", text,
+            data=data, owner=theirs.user, project=theirs.project,
+        )  # fmt: skip
     victims = [victim.job for victim in choice.victims]
     text = f"takes the place of {', '.join(f'job {each}' for each in victims)} on {name}, as soon as they have stopped"
     if job is not None:
         told: dict[str, object] = {"worker": name, "victims": victims}
-        record_event(state, changes, now_ms, "job.preempts", f"job/{job}", text, data=told)
+        record_event(
+            state, changes, now_ms, "job.preempts", f"job/{job}", text,
+            data=told, owner=job_class.user, project=job_class.project,
+        )  # fmt: skip
     _keep(state, holds, wish.head, choice, now_ms)
 
 

@@ -40,7 +40,7 @@ from herder.model.membership import EXCHANGE, Membership
 from herder.model.money import PicoUsd, share_price
 from herder.model.plan import Reason, ReasonKind
 from herder.model.pool import Taint, TaintEffect
-from herder.model.records import TokenRecord, UserRecord
+from herder.model.records import SessionRecord, TokenRecord, UserRecord
 from herder.model.resources import PLAIN, ZERO, Dimensions
 from herder.model.worker import WorkerSpec, WorkerState
 from herder.settings import pool_from_plain
@@ -69,6 +69,7 @@ def recover(
     recover_failed_lately(connection, state, now_ms)
     _parents(connection, state)
     _ended_runs(connection, state)
+    _waiting(connection, state)
     _numbers(connection, state)
     state.fresh_demand = True
     return state, directory, unswept
@@ -76,11 +77,13 @@ def recover(
 
 def _directory(connection: Connection, state: EngineState) -> Directory:
     directory = Directory()
-    for row in connection.execute(select(t.users)):
+    for row in connection.execute(select(t.users).where(t.users.c.deleted_at_ms.is_(None))):
         directory.users[UserName(row.name)] = UserRecord(*row)
         state.weights[UserName(row.name)] = row.weight
-    for row in connection.execute(select(t.tokens).where(t.tokens.c.revoked_at_ms.is_(None))):
+    for row in connection.execute(select(t.tokens)):
         directory.tokens[row.hash] = TokenRecord(*row)
+    for row in connection.execute(select(t.sessions).where(t.sessions.c.hash != "")):
+        directory.sessions[row.hash] = SessionRecord(*row)
     return directory
 
 
@@ -373,6 +376,16 @@ def _ended_runs(connection: Connection, state: EngineState) -> None:
             continue
         run_ms = max(0, ended_at_ms - assigned_at_ms)
         state.ended_runs.append((ClassId(class_id), assigned_at_ms, run_ms))
+
+
+def _waiting(connection: Connection, state: EngineState) -> None:
+    """How much of each user has not started: the limits for one user count from there on."""
+    query = (
+        select(t.jobs.c.user, func.count(), func.sum(func.length(t.jobs.c.payload)))
+        .where(t.jobs.c.state < int(JobState.RUNNING))
+        .group_by(t.jobs.c.user)
+    )
+    state.waited = {user: (jobs, int(size)) for user, jobs, size in connection.execute(query)}
 
 
 def _numbers(connection: Connection, state: EngineState) -> None:

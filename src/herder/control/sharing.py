@@ -8,11 +8,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from herder.control.auth import Principal
 from herder.control.core import Core
 from herder.control.errors import Invalid
 from herder.engine.events import record_event
 from herder.model.changes import Changes
+from herder.model.ids import UserName
+from herder.model.principal import Principal, Role
 from herder.model.records import MetaRecord
 from herder.settings import SettingsError, SharingSettings, sharing_from_plain, sharing_to_plain
 from herder.settings.sharing import SECTIONS
@@ -63,9 +64,18 @@ def take(core: Core, new: SharingSettings) -> None:
     """In memory only: at the start, for what the store has."""
     core.sharing = new
     core.state.sharing = new.sharing
+    core.directory.members = _members(new)
     core.placer.set_ageing(new.ageing)
     core.raw_classes.clear()  # the names of priorities may mean something else now
     core.state.fresh_demand = True
+
+
+def _members(settings: SharingSettings) -> dict[UserName, dict[str, Role]]:
+    found: dict[UserName, dict[str, Role]] = {}
+    for project in settings.sharing.projects:
+        for user, role in project.members:
+            found.setdefault(UserName(user), {})[project.name] = role
+    return found
 
 
 def tell(core: Core, changes: Changes, found: Differences, who: Principal, now_ms: int) -> None:

@@ -9,30 +9,41 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from herder.control.auth import Principal, Role
+from herder.control.access import OF_KIND, check, not_known
+from herder.control.backlog import BATCH_COUNTS_AS
 from herder.control.core import Core
-from herder.control.errors import Conflict, Forbidden, Invalid, NotKnown, Overloaded, TooLarge
-from herder.control.job_classes import class_of
+from herder.control.errors import Conflict, Invalid, Overloaded, TooLarge
+from herder.control.job_classes import check_priority, class_of
+from herder.control.limits import (
+    FAILURES_MAX,
+    INPUT_NAME_BYTES,
+    INPUTS_COUNT,
+    JOBS_PER_CALL,
+    PARENTS_PER_CALL,
+    PAYLOAD_BYTES,
+    WORDS,
+    check_attributes,
+    check_count,
+    check_env,
+    check_message,
+    check_name,
+)
 from herder.engine.batch import DependencyError, add_jobs, commit_batch, create_batch, resolve
 from herder.engine.batch_end import cancel_batch
 from herder.engine.classes import forget_classes
 from herder.engine.state import BatchLife
 from herder.model.changes import Changes
-from herder.model.ids import BatchId, ClassId, JobId
+from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import JobState
+from herder.model.principal import Action, Kind, Principal, Thing
 from herder.wire.exchange import JobPayload
 from herder.wire.resources import BatchCreate, JobsAdded, JobSubmission
 
-#: Jobs in one call. Ten thousand rows are one commit of about 50 ms.
-JOBS_PER_CALL = 10_000
-#: One job's command, environment, input and small files together.
-PAYLOAD_BYTES = 256 * 1024
-NAME_LENGTH = 200
-FAILURES_MAX = 1_000_000_000
-
+DEFAULT_PROJECT = "default"
+#: In a refusal.
+PROJECTS_SHOWN = 10
 #: Each of them is kept in memory.
 NOT_ENDED = tuple(each for each in JobState if not each.ended)
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -45,16 +56,18 @@ class _Accepted:
     payloads: list[str] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
     references: dict[int, Sequence[str | int]] = field(default_factory=dict)
+    size: int = 0
+    """Bytes of the payloads."""
 
 
 def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, now_ms: int) -> BatchLife:
     """A batch, with the jobs that travel along, committed if asked for."""
-    who.require(Role.USER)
-    _check_name(request.name, "name")
-    _check_name(request.project, "project")
+    _may_submit(core, who, Kind.BATCH, request.project)
+    check_name(request.name, "name")
+    check_attributes(request.attributes)
     if request.cancel_after_failures is not None and not 1 <= request.cancel_after_failures <= FAILURES_MAX:
         raise Invalid(f"cancel_after_failures must be 1 to {FAILURES_MAX:,}", field="cancel_after_failures")
-    accepted = _check_jobs(core, who, request.project, request.jobs)
+    accepted = _check_jobs(core, who, who.user, request.project, request.jobs)
     draft = BatchLife(
         id=BatchId(0),
         user=who.user,
@@ -65,13 +78,15 @@ def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, n
         created_at_ms=0,
     )
     parents = _parents(core, draft, accepted)  # refused before anything is made
+    attributes = json.dumps(request.attributes, separators=(",", ":"))
+    _count(core, who.user, BATCH_COUNTS_AS + len(request.jobs), accepted.size + len(attributes))
     batch = create_batch(
         core.state,
         changes,
         user=who.user,
         project=request.project,
         name=request.name,
-        attributes=json.dumps(request.attributes, separators=(",", ":")),
+        attributes=attributes,
         cancel_after_failures=request.cancel_after_failures,
         now_ms=now_ms,
     )
@@ -90,32 +105,33 @@ def add(
         raise Conflict(
             f"batch {batch_id} is committed; jobs can only be added before", hint="make a new batch"
         )
-    accepted = _check_jobs(core, who, batch.project, jobs)
+    accepted = _check_jobs(core, who, batch.user, batch.project, jobs)
     for key, place in accepted.places.items():
         if key in batch.keys:
             raise Invalid(f"the batch has a job {key!r} already", field=f"jobs[{place}].key")
     parents = _parents(core, batch, accepted)
+    _count(core, batch.user, len(jobs), accepted.size)
     first = _take(core, changes, batch, accepted, parents, now_ms)
     return JobsAdded(batch=batch.id, first_job=first, count=len(jobs))
 
 
 def submit(core: Core, who: Principal, job: JobSubmission, changes: Changes, now_ms: int) -> JobsAdded:
     """One job of no batch; it is ready at once."""
-    who.require(Role.USER)
+    project = "default" if job.project is None else job.project
+    _may_submit(core, who, Kind.JOB, project)
     if job.parents:
         raise Invalid(
             "a single job cannot have parents", field="parents", hint="submit them together as a batch"
         )
-    project = "default" if job.project is None else job.project
-    _check_name(project, "project")
-    accepted = _check_jobs(core, who, project, (job,), path="")
+    accepted = _check_jobs(core, who, who.user, project, (job,), path="")
+    _count(core, who.user, 1, accepted.size)
     first = _take(core, changes, None, accepted, {}, now_ms)
     return JobsAdded(batch=None, first_job=first, count=1)
 
 
 def commit(core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: int) -> BatchLife:
     batch = own_batch(core, who, batch_id)
-    commit_batch(core.state, changes, batch, now_ms)
+    commit_batch(core.state, changes, batch, now_ms, actor=who.actor)
     return batch
 
 
@@ -123,6 +139,7 @@ def cancel(
     core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: int, *, message: str = ""
 ) -> str:
     batch = own_batch(core, who, batch_id)
+    check_message(message)
     if batch.cancelled:
         return f"batch {batch_id} is being cancelled already"
     left = sum(batch.counts.get(s, 0) for s in JobState if not s.ended)
@@ -132,23 +149,53 @@ def cancel(
 
 def own_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
     """A batch that has not ended and that `who` may change. Raises Refused."""
-    who.require(Role.USER)
     batch = core.state.batches.get(BatchId(batch_id))
     if batch is None:
-        if 0 < batch_id < core.state.next_batch:
-            raise Conflict(f"batch {batch_id} has ended", hint=f"see herder batch get {batch_id}")
-        raise NotKnown(f"there is no batch {batch_id}", hint="herder batch list shows what there is")
-    may_change(who, batch.user, f"batch {batch_id}")
+        check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
+        raise not_known(Kind.BATCH, batch_id)
+    check(who, Action.CHANGE, batch_thing(batch.id, batch.user, batch.project))
     return batch
 
 
-def may_change(who: Principal, owner: str, what: str) -> None:
-    if who.user != owner and who.role < Role.OPERATOR:
-        raise Forbidden(f"{what} belongs to {owner}", hint="its owner or an operator may do this")
+def batch_thing(number: int, owner: str, project: str) -> Thing:
+    return Thing(kind=Kind.BATCH, name=str(number), owner=owner, project=project)
+
+
+def job_thing(number: int, owner: str, project: str) -> Thing:
+    return Thing(kind=Kind.JOB, name=str(number), owner=owner, project=project)
+
+
+def _may_submit(core: Core, who: Principal, kind: Kind, project: str) -> None:
+    """Where projects are defined, work is of one of them, or of `default`, which is there anyhow."""
+    check(who, Action.CREATE, OF_KIND[kind])
+    check_name(project, "project")
+    defined = {each.name: each for each in core.state.sharing.projects}
+    found = defined.get(project)
+    if found is None:
+        if defined and project != DEFAULT_PROJECT:
+            some = sorted(defined)[:PROJECTS_SHOWN]
+            raise Invalid(
+                f"there is no project {project!r}",
+                field="project",
+                hint=f"projects: {', '.join(some)}{' …' if len(defined) > len(some) else ''}; herder project list shows them",
+            )
+        return
+    members_only = bool(found.members)
+    check(who, Action.CREATE, Thing(kind=kind, owner=who.user, project=project, members_only=members_only))
+
+
+def _count(core: Core, user: UserName, jobs: int, size: int) -> None:
+    """Against the limits for one user: the last check, since it counts."""
+    core.backlog.add(core.state, user, jobs, size, core.clock.monotonic_ms())
 
 
 def _check_jobs(
-    core: Core, who: Principal, project: str, jobs: Sequence[JobSubmission], path: str = "jobs[{}]."
+    core: Core,
+    who: Principal,
+    user: UserName,
+    project: str,
+    jobs: Sequence[JobSubmission],
+    path: str = "jobs[{}].",
 ) -> _Accepted:
     if len(jobs) > JOBS_PER_CALL:
         raise TooLarge(
@@ -165,17 +212,29 @@ def _check_jobs(
     if forget_classes(core.state):
         core.raw_classes.clear()
     accepted = _Accepted()
+    edges = 0
     for place, job in enumerate(jobs):
         where = path.format(place)
-        accepted.class_ids.append(class_of(core, who.user, project, job, where))
-        accepted.payloads.append(_payload(job, where))
+        if job.priority != 0:
+            check_priority(core, who, job.priority, where)
+        accepted.class_ids.append(class_of(core, user, project, job, where))
+        payload = _payload(job, where)
+        accepted.payloads.append(payload)
+        accepted.size += len(payload)
         accepted.keys.append(job.key)
         if job.key is not None:
-            _check_name(job.key, f"{where}key")
+            check_name(job.key, f"{where}key")
             if accepted.places.setdefault(job.key, place) != place:
                 raise Invalid(f"two jobs of the call are called {job.key!r}", field=f"{where}key")
         if job.parents:
+            edges += len(job.parents)
             accepted.references[place] = job.parents
+    if edges > PARENTS_PER_CALL:
+        raise TooLarge(
+            f"{edges:,} parents in one call, at most {PARENTS_PER_CALL:,} are taken",
+            field="jobs",
+            hint="send the jobs in several calls, or put one job between: it waits for many, and many wait for it",
+        )
     return accepted
 
 
@@ -184,6 +243,10 @@ def _payload(job: JobSubmission, where: str) -> str:
         raise Invalid(
             "the job has no command", field=f"{where}command", hint='write for example ["echo", "hello"]'
         )
+    if job.env:
+        check_env(job.env, len(job.env), f"{where}env")
+    if job.inputs or len(job.command) > WORDS:
+        _check_files(job, where)
     payload = JobPayload(
         command=job.command, env=job.env, stdin=job.stdin, inputs=job.inputs, sleep_ms=job.sleep_ms
     )
@@ -207,11 +270,16 @@ def _has_nul(job: JobSubmission) -> bool:
     return any("\x00" in text for text in texts)
 
 
-def _check_name(name: str, path: str) -> None:
-    if len(name) > NAME_LENGTH or (name and not name.isprintable()):
-        raise Invalid(
-            f"{name[:50]!r} is not a name", field=path, hint=f"up to {NAME_LENGTH} printable characters"
-        )
+def _check_files(job: JobSubmission, where: str) -> None:
+    check_count(len(job.command), WORDS, f"{where}command")
+    check_count(len(job.inputs), INPUTS_COUNT, f"{where}inputs")
+    for name in job.inputs:
+        if not name or len(name.encode(errors="replace")) > INPUT_NAME_BYTES:
+            raise Invalid(
+                f"{name[:50]!r} cannot be a file's name",
+                field=f"{where}inputs",
+                hint=f"1 to {INPUT_NAME_BYTES} bytes",
+            )
 
 
 def _parents(core: Core, batch: BatchLife, accepted: _Accepted) -> dict[int, list[JobId]]:

@@ -19,7 +19,7 @@ import psutil
 from herder.cli.exits import Code, CommandError
 from herder.client import HerderClient, clock
 from herder.wire import startup
-from herder.wire.resources import TokenCreate
+from herder.wire.people import TokenCreate
 
 START_MAX_S = 30.0
 """From the start of the process to its first answer; on an idle machine it is about a second."""

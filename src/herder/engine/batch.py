@@ -70,6 +70,7 @@ def add_jobs(
     position = batch.jobs if batch is not None else 0
     batch_id = batch.id if batch is not None else None
     ready_at = now_ms if batch is None else None
+    user, project = _owner(state, batch, class_ids)
     new = changes.jobs_new
     for index, class_id in enumerate(class_ids):
         job_state = JobState.BLOCKED if index in parents else JobState.READY
@@ -84,6 +85,8 @@ def add_jobs(
                 now_ms,
                 job_state,
                 ready_at,
+                user,
+                project,
             )
         )
     if batch is None:
@@ -93,6 +96,14 @@ def add_jobs(
     else:
         _hold(state, changes, batch, class_ids, keys, parents, first)
     return first
+
+
+def _owner(state: EngineState, batch: BatchLife | None, class_ids: Sequence[ClassId]) -> tuple[str, str]:
+    """Whose jobs these are: all of one call are of one user and project."""
+    if batch is not None:
+        return batch.user, batch.project
+    first = state.classes[class_ids[0]]
+    return first.user, first.project
 
 
 def _hold(
@@ -135,7 +146,9 @@ def _runs(
     return runs
 
 
-def commit_batch(state: EngineState, changes: Changes, batch: BatchLife, now_ms: int) -> None:
+def commit_batch(
+    state: EngineState, changes: Changes, batch: BatchLife, now_ms: int, *, actor: str | None = None
+) -> None:
     """Start it. Calling it again changes nothing."""
     if batch.state != "open":
         return
@@ -154,7 +167,9 @@ def commit_batch(state: EngineState, changes: Changes, batch: BatchLife, now_ms:
         "batch.committed",
         f"batch/{batch.id}",
         f"batch {batch.id} of {batch.user} committed with {batch.jobs} jobs",
-        actor=f"user/{batch.user}",
+        actor=f"user/{batch.user}" if actor is None else actor,
+        owner=batch.user,
+        project=batch.project,
     )
     close_if_done(state, changes, batch, now_ms)
 

@@ -36,6 +36,8 @@ def close_if_done(state: EngineState, changes: Changes, batch: BatchLife, now_ms
         "batch.ended",
         f"batch/{batch.id}",
         f"batch {batch.id} {batch.state}: {counts.get(JobState.SUCCEEDED, 0)} of {batch.jobs} jobs succeeded",
+        owner=batch.user,
+        project=batch.project,
     )
 
 
@@ -68,6 +70,8 @@ def cancel_batch(
         f"batch/{batch.id}",
         f"batch {batch.id} cancelled: {why}",
         actor=actor,
+        owner=batch.user,
+        project=batch.project,
     )
     close_if_done(state, changes, batch, now_ms)
 

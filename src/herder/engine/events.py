@@ -18,13 +18,26 @@ def record_event(
     *,
     actor: str = "herder",
     data: dict[str, object] | None = None,
+    owner: str = "",
+    project: str = "",
 ) -> int:
-    """Append an event and answer its sequence number. `kind` is `noun.verb`, `subject` is `noun/name`."""
+    """Append an event and answer its sequence number. `kind` is `noun.verb`, `subject` is `noun/name`.
+
+    `owner`: whose it is, of what is not for everybody's eyes: jobs, batches, users, tokens.
+    """
     sequence = state.next_event
     state.next_event += 1
     changes.put(
         EventRecord(
-            sequence, now_ms, kind, subject, actor, text, json.dumps(data or {}, separators=(",", ":"))
+            sequence,
+            now_ms,
+            kind,
+            subject,
+            actor,
+            text,
+            json.dumps(data or {}, separators=(",", ":")),
+            owner,
+            project,
         )
     )
     return sequence

@@ -267,6 +267,17 @@ class ReadyQueue:
         self._drop_withdrawn()
         return gone
 
+    def of_no_batch(self, most: int) -> list[int]:
+        """The first jobs that are of no batch, up to so many."""
+        found: list[int] = []
+        for segment in self._segments:
+            if segment.batch is None:
+                jobs = segment.ids[segment.start : segment.start + most]
+                found += [job for job in jobs if job not in self._withdrawn]
+            if len(found) >= most:
+                break
+        return found[:most]
+
     def _drop_withdrawn(self) -> None:
         """Those at the front: the first is one that waits."""
         segments, withdrawn = self._segments, self._withdrawn

@@ -266,6 +266,8 @@ class EngineState:
     readings: dict[tuple[PoolName, str], MetricReading] = field(default_factory=dict)
     """At most one for each metric of each pool; in memory only: a new server asks anew."""
     counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})
+    waited: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """At the start: jobs that had not started, and the bytes of their payloads, by user."""
     next_job: int = 1
     next_batch: int = 1
     next_class: int = 1

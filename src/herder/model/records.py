@@ -20,6 +20,8 @@ class JobNew(NamedTuple):
     created_at_ms: int
     state: int
     ready_at_ms: int | None
+    user: str = ""
+    project: str = ""
 
 
 class JobStatus(NamedTuple):
@@ -154,6 +156,9 @@ class EventRecord(NamedTuple):
     actor: str
     text: str
     data: str
+    user: str = ""
+    """Whose it is: only they, members of the project and operators are told. Empty: it is about the fleet, and for all."""
+    project: str = ""
 
 
 class LogRecord(NamedTuple):
@@ -168,6 +173,7 @@ class UserRecord(NamedTuple):
     role: str
     weight: int
     created_at_ms: int
+    deleted_at_ms: int | None = None
 
 
 class TokenRecord(NamedTuple):
@@ -177,6 +183,18 @@ class TokenRecord(NamedTuple):
     note: str
     created_at_ms: int
     revoked_at_ms: int | None
+    expires_at_ms: int | None = None
+    last_used_at_ms: int | None = None
+    """Written down at most once an hour."""
+
+
+class SessionRecord(NamedTuple):
+    """A signed-in browser. Each token has a fixed number of places for them; an empty hash is a free place."""
+
+    token_hash: str
+    place: int
+    hash: str
+    expires_at_ms: int
 
 
 class IdempotencyRecord(NamedTuple):
@@ -209,6 +227,7 @@ Record = (
     | LogRecord
     | UserRecord
     | TokenRecord
+    | SessionRecord
     | IdempotencyRecord
     | MetaRecord
     | JobParent
@@ -231,6 +250,7 @@ KEYS: dict[type, int] = {
     LogRecord: 3,
     UserRecord: 1,
     TokenRecord: 1,
+    SessionRecord: 2,
     IdempotencyRecord: 2,
     MetaRecord: 1,
 }

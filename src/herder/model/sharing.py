@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import ClassVar
 
 from herder.model.ids import UserName
+from herder.model.principal import Role
 from herder.model.resources import BUILT_IN, PLAIN, Dimension, Dimensions, Resources
 from herder.model.vectors import Vector, Wide, new_vector
 
@@ -159,6 +160,8 @@ class ProjectQuota:
     """How much of its nominal quota others may have while it does not use it; None: all."""
     cohort: str = ""
     """Projects lend to one another within a cohort; those that name none are one."""
+    members: tuple[tuple[str, Role], ...] = ()
+    """Who sees its jobs (viewers), and submits and cancels them too (users). None named: anybody may submit, each sees their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +179,8 @@ class PriorityClass:
     name: str
     value: int
     preempts: bool = False
+    role: Role = Role.USER
+    """The least role that may use it."""
     description: str = ""
 
 

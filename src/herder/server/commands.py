@@ -193,6 +193,8 @@ def _options(
         sharing={section: shared[section] for section in settings.sharing_sections},
         drivers=drivers,
         metric_sources=settings.metric_sources,
+        queued_jobs_per_user=said.queued_jobs_per_user,
+        queued_bytes_per_user=None if said.queued_mib_per_user is None else said.queued_mib_per_user * 2**20,
     )
 
 

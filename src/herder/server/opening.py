@@ -8,15 +8,17 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select
 
-from herder.control.auth import Directory, Role
+from herder.control.auth import Directory
 from herder.control.clock import hash_token, new_token, now_ms
 from herder.control.recover import recover
 from herder.control.recover_resources import resources_record
 from herder.control.sharing import META_KEY
+from herder.engine.events import record_event
 from herder.engine.state import EngineState
 from herder.model.changes import Changes
 from herder.model.ids import UserName
-from herder.model.records import IdempotencyRecord, MetaRecord
+from herder.model.principal import ROLES, Role
+from herder.model.records import IdempotencyRecord, MetaRecord, UserRecord
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.store.database import AdvisoryLock, FileLock, StoreError, migrate, open_engine, sqlite_url
 from herder.store.tables import idempotency, meta, pools
@@ -95,13 +97,17 @@ def _answers(connection: Connection) -> list[IdempotencyRecord]:
 
 
 def ensure_admin(options: ServerOptions, opened: Opened) -> str:
-    """The administrator's token, in a file that only its owner can read. One that no longer works is replaced."""
+    """The users of the files, and the administrator's token, in a file that only its owner can read.
+
+    A token that no longer works is replaced: whoever can read the data folder is an administrator anyhow. When `admin` was deleted
+    and somebody else is an administrator, it stays deleted.
+    """
     path, now = options.data_dir / ADMIN_TOKEN, now_ms()
     directory = opened.directory
-    if UserName(ADMIN_USER) not in directory.users:
-        directory.add_user(opened.changes, ADMIN_USER, Role.ADMINISTRATOR, 1, now)
+    if not directory.administrators:
+        _put_user(opened, ADMIN_USER, Role.ADMINISTRATOR, 1, now)
     token = path.read_text().strip() if path.exists() else ""
-    if not token or hash_token(token) not in directory.tokens:
+    if UserName(ADMIN_USER) in directory.users and not _works(directory, token, now):
         token = _secret_file(path, fresh=True)
         directory.add_token(
             opened.changes, ADMIN_USER, Role.ADMINISTRATOR, "made at the first start", now, token=token
@@ -109,9 +115,31 @@ def ensure_admin(options: ServerOptions, opened: Opened) -> str:
     for user in options.users:
         known = directory.users.get(UserName(user.name))
         if known is None or (known.role, known.weight) != (user.role.value, user.weight):
-            directory.add_user(opened.changes, user.name, Role[user.role.name], user.weight, now)
-            opened.state.weights[UserName(user.name)] = user.weight
+            _put_user(opened, user.name, ROLES[user.role.value], user.weight, now)
+    if not directory.administrators:
+        raise StartError(
+            "no administrator would be left: herder.yaml gives every one of them another role",
+            "make one of its users administrator",
+        )
+    directory.declared = frozenset(UserName(user.name) for user in options.users)
     return token
+
+
+def _works(directory: Directory, token: str, now: int) -> bool:
+    record = directory.tokens.get(hash_token(token)) if token else None
+    return record is not None and record.revoked_at_ms is None and now < (record.expires_at_ms or 2**62)
+
+
+def _put_user(opened: Opened, name: str, role: Role, weight: int, now: int) -> UserRecord:
+    verb = "updated" if UserName(name) in opened.directory.users else "created"
+    user = opened.directory.add_user(opened.changes, name, role, weight, now)
+    opened.state.weights[UserName(name)] = weight
+    record_event(
+        opened.state, opened.changes, now, f"user.{verb}", f"user/{name}",
+        f"user {name} {verb} at the server's start as {role.label}",
+        data={"role": user.role, "weight": weight}, owner=name,
+    )  # fmt: skip
+    return user
 
 
 def write_server_file(options: ServerOptions, url: str) -> None:

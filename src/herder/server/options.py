@@ -47,6 +47,9 @@ class ServerOptions:
         default_factory=lambda: (DriverSettings(name="local", kind="local"),)
     )
     metric_sources: tuple[MetricSource, ...] = ()
+    queued_jobs_per_user: int | None = None
+    queued_bytes_per_user: int | None = None
+    """None: the defaults of `control/limits.py`."""
     stop_workers: bool = False
     """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""
     poll_s: float = 20.0

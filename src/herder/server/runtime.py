@@ -19,6 +19,7 @@ import uvicorn
 from herder.api.application import application
 from herder.control import sharing
 from herder.control.core import Core, CoreSettings
+from herder.control.limits import QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
 from herder.control.pools import keep_frozen, store_pool
 from herder.control.supervise import supervise
@@ -79,6 +80,8 @@ async def serve(options: ServerOptions, started: Callable[[Running], None] | Non
                 sweep_period_s=options.sweep_period_s,
                 self_delete_after_s=options.self_delete_after_s,
                 metric_sources=options.metric_sources,
+                queued_jobs_per_user=options.queued_jobs_per_user or QUEUED_JOBS_PER_USER,
+                queued_bytes_per_user=options.queued_bytes_per_user or QUEUED_BYTES_PER_USER,
             ),
             state=opened.state,
             store=SqlStore(opened.database, server.fatal),

@@ -33,7 +33,21 @@ def json_schema() -> dict[str, Any]:
         }
     )
     listen = {"type": "string", "examples": ["127.0.0.1:8765"]}
-    server = {"listen": listen, "data_dir": text, "store_url": text, "public_url": text}
+    server = {
+        "listen": listen,
+        "data_dir": text,
+        "store_url": text,
+        "public_url": text,
+        "queued_jobs_per_user": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "Above so many jobs that have not started a user's submissions are refused with 429.",
+        },
+        "queued_bytes_per_user": {
+            **amount,
+            "description": "And above so many bytes of their commands, environments and inputs, as in 4Gi.",
+        },
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "herder.yaml",

@@ -51,6 +51,8 @@ class ServerSettings:
     data_dir: str | None = None
     store_url: str | None = None
     public_url: str | None = None
+    queued_jobs_per_user: int | None = None
+    queued_mib_per_user: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,14 @@ class MetricSource:
 DRIVER_KEYS = ("name", "kind", "machine", "settings")
 USER_KEYS = ("name", "role", "weight", "quota")
 SOURCE_KEYS = ("name", "url", "timeout", "token_file", "token_env")
-SERVER_KEYS = ("listen", "data_dir", "store_url", "public_url")
+SERVER_KEYS = (
+    "listen",
+    "data_dir",
+    "store_url",
+    "public_url",
+    "queued_jobs_per_user",
+    "queued_bytes_per_user",
+)
 
 
 def read_driver(found: Reading, entry: Entry, table: Table) -> DriverSettings:
@@ -135,6 +144,10 @@ def read_server(found: Reading, value: Value) -> ServerSettings:
     for entry in reading.known_only(found, reading.table(found, value), SERVER_KEYS):
         if entry.name == "listen":
             values["host"], values["port"] = _listen(found, entry.value)
+        elif entry.name == "queued_jobs_per_user":
+            values[entry.name] = reading.positive(found, entry.value)
+        elif entry.name == "queued_bytes_per_user":
+            values["queued_mib_per_user"] = reading.size(found, entry.value)
         else:
             values[entry.name] = reading.text(found, entry.value) or None
     return ServerSettings(**values)

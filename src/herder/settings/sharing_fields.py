@@ -5,6 +5,7 @@ From these tables come the reader and the writer (`sharing`), the JSON schema an
 
 from typing import Any
 
+from herder.model.principal import ROLES, Role
 from herder.model.sharing import JOBS, NO_LIMITS, Limits, Reclaim, limits_of
 from herder.settings import reading
 from herder.settings.amounts import amount
@@ -60,6 +61,39 @@ def _read_reclaim(found: Reading, value: Value) -> Reclaim:
 
 def _read_preempts(found: Reading, value: Value) -> bool:
     return not (isinstance(value, Scalar) and value.text == "never") and reading.flag(found, value)
+
+
+def _read_role(found: Reading, value: Value) -> Role:
+    return _one_of(found, value, tuple(ROLES), Role.USER)
+
+
+def _one_of(found: Reading, value: Value, known: tuple[str, ...], default: Role) -> Role:
+    raw = reading.text(found, value)
+    if raw in known:
+        return ROLES[raw]
+    if raw:
+        found.wrong(value, f"{raw[:50]!r} is not a role here", f"Write {' or '.join(known)}.")
+    return default
+
+
+#: What somebody can be in a project.
+MEMBER_ROLES = (Role.VIEWER.label, Role.USER.label)
+
+
+def _read_members(found: Reading, value: Value) -> tuple[tuple[str, Role], ...]:
+    """By user: the role in the project."""
+    return tuple(
+        (entry.name, _one_of(found, entry.value, MEMBER_ROLES, Role.VIEWER))
+        for entry in reading.table(found, value).entries
+    )
+
+
+def _write_members(members: tuple[tuple[str, Role], ...]) -> dict[str, str]:
+    return {user: role.label for user, role in members}
+
+
+def _role_label(role: Role) -> str:
+    return role.label
 
 
 def _read_priority(found: Reading, value: Value) -> int:
@@ -192,6 +226,14 @@ PRIORITY_FIELDS: tuple[Field, ...] = (
         {"enum": [True, False, "never"]},
         "true: its jobs take the place of running attempts of lower priority when they fit nowhere else. never is false.",
     ),
+    _field(
+        "role",
+        "role",
+        _read_role,
+        _role_label,
+        {"enum": list(ROLES)},
+        "The least role that may use the class. Without a class, users may set no priority above 0.",
+    ),
     _field("description", "description", reading.text, _same, _TEXT, "For people: what the class is for."),
 )
 
@@ -219,6 +261,14 @@ PROJECT_FIELDS: tuple[Field, ...] = (
         _same,
         _TEXT,
         "Projects lend to one another within a cohort; those that name none are one.",
+    ),
+    _field(
+        "users",
+        "members",
+        _read_members,
+        _write_members,
+        {"type": "object", "additionalProperties": {"enum": list(MEMBER_ROLES)}},
+        "Its members: a viewer sees its jobs, a user submits and cancels them too. Without any, everybody may submit to it.",
     ),
 )
 

@@ -34,9 +34,14 @@ def expanded(settings: Settings) -> dict[str, Any]:
             "listen": f"{server.host}:{server.port}",
             **{
                 key: value
-                for key in ("data_dir", "store_url", "public_url")
+                for key in ("data_dir", "store_url", "public_url", "queued_jobs_per_user")
                 if (value := getattr(server, key)) is not None
             },
+            **(
+                {"queued_bytes_per_user": f"{server.queued_mib_per_user}Mi"}
+                if server.queued_mib_per_user is not None
+                else {}
+            ),
         },
     }
 

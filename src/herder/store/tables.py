@@ -19,6 +19,7 @@ from herder.model.records import (
     ObservationRecord,
     PlanRecord,
     PoolRecord,
+    SessionRecord,
     TokenRecord,
     UsageRecord,
     UserRecord,
@@ -35,6 +36,14 @@ def _int(name: str, *, key: bool = False, null: bool = False) -> Column[int]:
 def _text(name: str, *, key: bool = False, null: bool = False) -> Column[str]:
     return Column(name, Text, primary_key=key, nullable=null)
 
+
+def _owner(name: str) -> Column[str]:
+    """Added to tables that had rows already."""
+    return Column(name, Text, nullable=False, server_default=text("''"))
+
+
+#: Jobs and batches that name no project are of this one.
+DEFAULT_PROJECT = "default"
 
 jobs = Table(
     "jobs",
@@ -53,7 +62,18 @@ jobs = Table(
     Column("failures", BigInteger, nullable=False, server_default=text("0")),
     Column("cause", Text, nullable=False, server_default=text("''")),
     _int("ended_at_ms", null=True),
+    _owner("user"),
+    _owner("project"),
     _int("not_before_ms", null=True),
+)
+Index("jobs_by_user", jobs.c.user, jobs.c.id)
+# Members of a project list its jobs; the project that jobs are of when they name none is left out, to keep submissions cheap.
+Index(
+    "jobs_by_project",
+    jobs.c.project,
+    jobs.c.id,
+    sqlite_where=jobs.c.project != DEFAULT_PROJECT,
+    postgresql_where=jobs.c.project != DEFAULT_PROJECT,
 )
 Index("jobs_by_batch", jobs.c.batch_id, jobs.c.position)
 Index(
@@ -121,6 +141,7 @@ batches = Table(
     _int("committed_at_ms", null=True),
     _int("ended_at_ms", null=True),
 )
+Index("batches_by_user", batches.c.user, batches.c.id)
 
 usage = Table(
     "usage",
@@ -196,6 +217,8 @@ events = Table(
     _text("actor"),
     _text("text"),
     _text("data"),
+    _owner("user"),
+    _owner("project"),
 )
 Index("events_by_object", events.c.object, events.c.sequence)
 
@@ -209,7 +232,13 @@ log_chunks = Table(
 )
 
 users = Table(
-    "users", metadata, _text("name", key=True), _text("role"), _int("weight"), _int("created_at_ms")
+    "users",
+    metadata,
+    _text("name", key=True),
+    _text("role"),
+    _int("weight"),
+    _int("created_at_ms"),
+    _int("deleted_at_ms", null=True),
 )
 
 tokens = Table(
@@ -221,6 +250,17 @@ tokens = Table(
     _text("note"),
     _int("created_at_ms"),
     _int("revoked_at_ms", null=True),
+    _int("expires_at_ms", null=True),
+    _int("last_used_at_ms", null=True),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _text("token_hash", key=True),
+    _int("place", key=True),
+    _text("hash"),
+    _int("expires_at_ms"),
 )
 
 idempotency = Table(
@@ -251,6 +291,7 @@ TABLE_OF: dict[type, Table] = {
     LogRecord: log_chunks,
     UserRecord: users,
     TokenRecord: tokens,
+    SessionRecord: sessions,
     IdempotencyRecord: idempotency,
     MetaRecord: meta,
 }

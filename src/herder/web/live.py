@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from herder.control.core import Core
+from herder.control.reads.port import Reads
 from herder.model.records import EventRecord
 from herder.web.picture import look
 from herder.web.templating import SECTIONS, render_section
@@ -39,8 +39,8 @@ class Rendered:
 
 
 class Live:
-    def __init__(self, core: Core, trend: Trend) -> None:
-        self.core = core
+    def __init__(self, reads: Reads, trend: Trend) -> None:
+        self.reads = reads
         self.trend = trend
         self.open = 0
         self._lock = asyncio.Lock()
@@ -48,21 +48,21 @@ class Live:
 
     async def sections(self) -> Rendered:
         async with self._lock:
-            if self._last is not None and self.core.clock.monotonic_ms() - self._last[0] < GAP_S * 1000:
+            if self._last is not None and self.reads.monotonic_ms() - self._last[0] < GAP_S * 1000:
                 return self._last[1]
-            picture = await look(self.core, self.trend)
+            picture = await look(self.reads, self.trend)
             html = {name: render_section(name, picture) for name in SECTIONS}
             fixed = {name: _MOVING.sub(r"\1", text) for name, text in html.items()}
             rendered = Rendered(sequence=picture.sequence, html=html, fixed=fixed)
-            self._last = (self.core.clock.monotonic_ms(), rendered)
+            self._last = (self.reads.monotonic_ms(), rendered)
             return rendered
 
     async def stream(self, allowed: Callable[[], bool]) -> AsyncIterator[str]:
         """Messages until the browser goes, `allowed` says no, or the server stops."""
-        queue = self.core.events.watch()
+        queue = self.reads.watch()
         self.open += 1
         sent: dict[str, str] = {}
-        last_point, spoken_ms = 0, self.core.clock.monotonic_ms()
+        last_point, spoken_ms = 0, self.reads.monotonic_ms()
         try:
             while allowed():
                 points = self.trend.since(last_point)
@@ -70,16 +70,16 @@ class Live:
                 if points:
                     last_point = points[-1].at_ms
                 if text:
-                    spoken_ms = self.core.clock.monotonic_ms()
+                    spoken_ms = self.reads.monotonic_ms()
                     yield text
-                elif self.core.clock.monotonic_ms() - spoken_ms >= COMMENT_S * 1000:
-                    spoken_ms = self.core.clock.monotonic_ms()
+                elif self.reads.monotonic_ms() - spoken_ms >= COMMENT_S * 1000:
+                    spoken_ms = self.reads.monotonic_ms()
                     yield ": still here\n\n"
                 if not await _next(queue):
                     return
         finally:
             self.open -= 1
-            self.core.events.unwatch(queue)
+            self.reads.unwatch(queue)
 
     def _changed(self, now: Rendered, sent: dict[str, str]) -> str:
         changed = [name for name in SECTIONS if sent.get(name) != now.fixed[name]]

@@ -3,8 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from herder.control.core import Core
-from herder.control.reads.fleet import plan_page, status, worker_page
+from herder.control.reads.port import Reads
+from herder.model.ids import UserName
+from herder.model.principal import Principal, Role
 from herder.model.worker import WorkerState
 from herder.web.decisions import Decision, decision
 from herder.web.figures import milliseconds
@@ -108,14 +109,18 @@ class Picture:
         return found
 
 
-async def look(core: Core, trend: Trend) -> Picture:
-    sequence = core.state.next_event - 1
-    workers = await worker_page(core, pool=None, state=None, ended=False, after=None, limit=WORKERS_MAX)
-    plans = await plan_page(core, after=None, limit=PLANS_MAX)
+#: The sections are rendered once for everybody, so they show what everybody may see.
+_ANYBODY = Principal(UserName(""), Role.VIEWER)
+
+
+async def look(reads: Reads, trend: Trend) -> Picture:
+    sequence = reads.last_event
+    workers = await reads.workers(_ANYBODY, limit=WORKERS_MAX)
+    plans = await reads.plans(_ANYBODY, limit=PLANS_MAX)
     return Picture(
-        now_ms=core.clock.now_ms(),
+        now_ms=reads.now_ms(),
         sequence=sequence,
-        status=await status(core),
+        status=await reads.status(_ANYBODY),
         workers=workers.items,
         decisions=[decision(plan) for plan in plans.items],
         samples=trend.samples,

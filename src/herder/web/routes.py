@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from herder import __version__
+from herder.control.commands import Commands
 from herder.control.core import Core
 from herder.control.errors import Unauthenticated
+from herder.control.reads.port import Reads
 from herder.web.live import STREAMS_MAX, Live
 from herder.web.session import (
     FORM_COOKIE,
@@ -19,8 +21,6 @@ from herder.web.session import (
     end_session,
     form_is_ours,
     form_nonce,
-    form_secret,
-    holder,
     new_form,
     start_session,
     visitor,
@@ -51,7 +51,7 @@ def secured(response: Response) -> Response:
 
 def router(core: Core, trend: Trend) -> APIRouter:
     """`trend` is the one that `Trend.sample` fills."""
-    pages = Pages(core, Live(core, trend))
+    pages = Pages(Commands(core), Live(Reads(core), trend))
     routes = APIRouter(include_in_schema=False)
     routes.add_api_route("/", pages.dashboard, methods=["GET"], response_model=None)
     routes.add_api_route("/dashboard/stream", pages.stream, methods=["GET"], response_model=None)
@@ -63,12 +63,12 @@ def router(core: Core, trend: Trend) -> APIRouter:
 
 
 class Pages:
-    def __init__(self, core: Core, live: Live) -> None:
-        self.core = core
+    def __init__(self, commands: Commands, live: Live) -> None:
+        self.commands = commands
         self.live = live
 
     async def dashboard(self, request: Request) -> Response:
-        who = visitor(self.core, request)
+        who = visitor(self.commands, request)
         if who is None:
             return secured(RedirectResponse("/login", 303))
         rendered = await self.live.sections()
@@ -77,37 +77,37 @@ class Pages:
             sections={name: rendered.html[name] for name in SECTIONS},
             user=who.user,
             role=who.role.label,
-            secret=form_secret(self.core, request.cookies[SESSION_COOKIE]),
+            secret=self.commands.form_secret(request.cookies[SESSION_COOKIE]),
             version=__version__,
         )
         return secured(HTMLResponse(html))
 
     async def stream(self, request: Request) -> Response:
         cookie = request.cookies.get(SESSION_COOKIE, "")
-        if holder(self.core, cookie) is None:
+        if self.commands.visitor(cookie) is None:
             return secured(PlainTextResponse("Your session has ended; sign in again at /login.\n", 401))
         if self.live.open >= STREAMS_MAX:
             return secured(PlainTextResponse(f"{STREAMS_MAX} dashboards are open; close some.\n", 503))
-        messages = self.live.stream(lambda: holder(self.core, cookie) is not None)
+        messages = self.live.stream(lambda: self.commands.visitor(cookie) is not None)
         headers = {"X-Accel-Buffering": "no"}  # a proxy that buffers would hold the stream back
         return secured(StreamingResponse(messages, media_type="text/event-stream", headers=headers))
 
     async def login(self, request: Request) -> Response:
-        if visitor(self.core, request) is not None:
+        if visitor(self.commands, request) is not None:
             return secured(RedirectResponse("/", 303))
         return self._login_page(request, "", 200)
 
     async def sign_in(self, request: Request) -> Response:
         form = await _form(request)
         if form is None or not form_is_ours(
-            self.core, request.cookies.get(FORM_COOKIE), form.get("secret", "")
+            self.commands, request.cookies.get(FORM_COOKIE), form.get("secret", "")
         ):
             return self._login_page(
                 request, "This page had been open for too long. Please try once more.", 403
             )
         response = RedirectResponse("/", 303)
         try:
-            start_session(self.core, request, response, form.get("token", "").strip())
+            await start_session(self.commands, request, response, form.get("token", "").strip())
         except Unauthenticated:
             text = "This is not a valid token: it is mistyped, incomplete or revoked. An administrator can make a new one."
             return self._login_page(request, text, 401)
@@ -116,13 +116,13 @@ class Pages:
     async def sign_out(self, request: Request) -> Response:
         form = await _form(request)
         if form is None or not form_is_ours(
-            self.core, request.cookies.get(SESSION_COOKIE), form.get("secret", "")
+            self.commands, request.cookies.get(SESSION_COOKIE), form.get("secret", "")
         ):
             return secured(
                 PlainTextResponse("This form is not from your dashboard; open / and sign out there.\n", 403)
             )
         response = RedirectResponse("/login", 303)
-        end_session(response)
+        await end_session(self.commands, request, response)
         return secured(response)
 
     async def static(self, request: Request, path: str) -> Response:
@@ -130,7 +130,7 @@ class Pages:
 
     def _login_page(self, request: Request, error: str, status: int) -> Response:
         nonce = request.cookies.get(FORM_COOKIE) or form_nonce()
-        html = render("login.html", secret=form_secret(self.core, nonce), error=error, version=__version__)
+        html = render("login.html", secret=self.commands.form_secret(nonce), error=error, version=__version__)
         response = HTMLResponse(html, status)
         new_form(request, response, nonce)
         return secured(response)

@@ -5,19 +5,16 @@ never the database; a restart begins a new trend.
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from typing import NamedTuple
 
 from herder.control.core import Core
-from herder.model.job import JobState
-from herder.model.worker import WorkerState
+from herder.control.reads.port import Reads
 
 #: Between two samples: fine enough to see a scale-up, coarse enough to cost nothing.
 PERIOD_S = 1.0
 #: Samples kept: 15 minutes, about 100 KB.
 SAMPLES_MAX = 900
-
-_GOING = (WorkerState.DRAINING, WorkerState.TERMINATING)
 
 
 class Sample(NamedTuple):
@@ -52,22 +49,11 @@ class Trend:
 
     async def sample(self, core: Core) -> None:
         """Runs until cancelled."""
+        reads = Reads(core)
         while True:
-            self.add(measure(core, core.clock.now_ms()))
+            self.add(measure(reads, reads.now_ms()))
             await asyncio.sleep(PERIOD_S)
 
 
-def measure(core: Core, at_ms: int) -> Sample:
-    workers = core.state.workers.values()
-    states = Counter(worker.state for worker in workers)
-    return Sample(
-        at_ms=at_ms,
-        desired=len(workers) - sum(states[state] for state in _GOING),
-        actual=len(workers),
-        ready=states[WorkerState.READY],
-        queued=core.state.counts[JobState.READY],
-        running=core.state.counts[JobState.RUNNING],
-        price_pico_per_hour=sum(
-            worker.spec.price_pico_per_hour for worker in workers if worker.provisioned_at_ms is not None
-        ),
-    )
+def measure(reads: Reads, at_ms: int) -> Sample:
+    return Sample(at_ms, *reads.figures())

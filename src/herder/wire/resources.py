@@ -376,17 +376,3 @@ class ProjectView(msgspec.Struct, kw_only=True):
     """What is left, with what may be borrowed now."""
     queued_jobs: int
     cost_usd: str
-
-
-class TokenCreate(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    user: str
-    role: Literal["viewer", "user", "operator", "administrator"] | None = None
-    note: str = ""
-
-
-class TokenCreated(msgspec.Struct, kw_only=True):
-    """The token is shown once and stored only as a hash."""
-
-    token: str
-    user: str
-    role: str

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from herder.cli.exits import Code, CommandError, code_of
 from herder.cli.output.formats import Format
+from herder.cli.output.words import visible
 from herder.client.errors import ClientError
 from herder.settings.problems import SettingsError
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 def show_error(session: "Session", error: Exception) -> int:
     """Prints the error; the answer is its exit code."""
     code, word, message, hint = _parts(error)
+    message, hint = visible(message), visible(hint)
     if not message:
         return code
     if session.format is Format.JSON:
@@ -26,7 +28,7 @@ def show_error(session: "Session", error: Exception) -> int:
     red, plain = ("\x1b[1;31m", "\x1b[0m") if session.colored(session.err) else ("", "")
     if isinstance(error, SettingsError):
         for problem in error.problems:
-            session.err.write(f"{red}error:{plain} {problem}\n")
+            session.err.write(f"{red}error:{plain} {visible(str(problem))}\n")
     else:
         session.err.write(f"{red}error:{plain} {message}\n")
     if hint:

@@ -4,7 +4,9 @@ A terminal gets colour and a fitted table; a pipe gets plain columns that are ne
 """
 
 import csv
+import io
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from typing import Any, TextIO
 
 from herder.cli.output.formats import Format
 from herder.cli.output.view import Column, View
-from herder.cli.output.words import style_of
+from herder.cli.output.words import style_of, visible
 
 API_VERSION = "v1"
 LONG_LEAST = 20
@@ -29,6 +31,10 @@ class Printer:
     now_s: float
 
     def line(self, text: str) -> None:
+        """Text that may hold what others wrote."""
+        self._raw(visible(text))
+
+    def _raw(self, text: str) -> None:
         self.out.write(text if text.endswith("\n") else text + "\n")
         self.out.flush()
 
@@ -38,7 +44,7 @@ class Printer:
             self.data({"items": [_plain(item) for item in items]})
         elif self.format is Format.NAME:
             for item in items:
-                self.out.write(view.name(item) + "\n")
+                self.out.write(visible(view.name(item), keep="") + "\n")
         elif self.format is Format.CSV:
             self._csv(view, items)
         elif items:
@@ -80,7 +86,7 @@ class Printer:
             writer.writerow([column.header.lower().replace(" ", "_") for column in view.columns])
         for item in items:
             values = [column.raw(item) for column in view.columns]
-            writer.writerow(["" if value is None else value for value in values])
+            writer.writerow([_csv_cell(value) for value in values])
 
     def data(self, struct: Any) -> None:
         """JSON or YAML with the version of its form as the first key."""
@@ -89,23 +95,29 @@ class Printer:
         if self.format is Format.YAML:
             self.yaml(whole)
         else:
-            self.out.write(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+            self.out.write(_json(whole, indent=2) + "\n")
         self.out.flush()
 
     def record(self, struct: Any) -> None:
         """One JSON object on one line, for `--watch` and `--follow`."""
-        self.out.write(json.dumps({"api_version": API_VERSION, **_plain(struct)}, ensure_ascii=False) + "\n")
+        self.out.write(_json({"api_version": API_VERSION, **_plain(struct)}) + "\n")
         self.out.flush()
 
     def yaml(self, plain: Any) -> None:
         from ruamel.yaml import YAML
 
-        writer = YAML(typ="safe", pure=True)
-        writer.default_flow_style = False
-        writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-        writer.width = 100_000
-        writer.allow_unicode = True
-        writer.dump(plain, self.out)
+        def dumped(*, unicode: bool) -> str:
+            text = io.StringIO()
+            writer = YAML(typ="safe", pure=True)
+            writer.default_flow_style = False
+            writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+            writer.width = 100_000
+            writer.allow_unicode = unicode
+            writer.dump(plain, text)
+            return text.getvalue()
+
+        text = dumped(unicode=True)
+        self.out.write(dumped(unicode=False) if _HIDDEN.search(text) else text)
 
     def one(self, view: View, item: Any, details: "Details") -> None:
         """One thing: its details for people, or the whole of it as data."""
@@ -119,13 +131,15 @@ class Printer:
     def details(self, details: "Details") -> None:
         width = max((len(label) for label, _ in details.rows), default=0) + 1
         for label, value in details.rows:
-            lines = value.splitlines() or [""]
-            self.line(f"{self._bold(label + ':')}{' ' * (width - len(label))} {lines[0]}".rstrip())
+            lines = visible(value).split("\n")
+            self._raw(
+                f"{self._bold(visible(label, keep='') + ':')}{' ' * (width - len(label))} {lines[0]}".rstrip()
+            )
             for line in lines[1:]:
                 self.line(" " * (width + 2) + line)
         for title, view, items in details.tables:
             self.line("")
-            self.line(self._bold(title))
+            self._raw(self._bold(title))
             self.table(view, items)
 
     def _bold(self, text: str) -> str:
@@ -152,8 +166,29 @@ def _fitted(widths: list[int], columns: Sequence[Column], room: int) -> list[int
 
 
 def _one_line(text: str) -> str:
-    """Control characters of foreign text (job names, messages) must not move the cursor or break the row."""
-    return "".join(char if char.isprintable() else " " for char in text)
+    return visible(text, keep="").replace("\\x0a", " ").replace("\\x09", " ")
+
+
+#: What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
+_FORMULA = ("=", "+", "-", "@", "\t")
+
+
+def _csv_cell(value: Any) -> Any:
+    """Text that a spreadsheet would run is quoted with an apostrophe; numbers stay numbers."""
+    if not isinstance(value, str):
+        return "" if value is None else value
+    text = visible(value, keep="\n\t")
+    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+#: JSON lets these stand as they are; a terminal does not.
+_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def _json(plain: Any, indent: int | None = None) -> str:
+    text = json.dumps(plain, indent=indent, ensure_ascii=False)
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _plain(struct: Any) -> Any:

@@ -248,6 +248,23 @@ USERS = View(
     empty="No users. Add one with: herder user create NAME",
 )
 
+TOKENS = View(
+    noun="token",
+    name=lambda token: str(token.id),
+    columns=(
+        _text("ID", "id"),
+        _text("USER", "user"),
+        _text("ROLE", "role"),
+        _made("STATUS", lambda token: token.state, state=True),
+        _age("EXPIRES", "expires_at"),
+        _age("LAST USED", "last_used_at"),
+        _age("AGE", "created_at"),
+        _text("NOTE", "note", long=True),
+        _age("REVOKED", "revoked_at", wide=True),
+    ),
+    empty="No tokens. Make one with: herder token create --save FILE",
+)
+
 PROJECTS = View(
     noun="project",
     name=lambda project: str(project.name),

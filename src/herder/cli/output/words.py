@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
+from unicodedata import category
 
 from herder.model.money import format_usd, parse_usd
 from herder.model.resources import Resources, format_cpu, format_mib
@@ -28,6 +29,27 @@ _STYLES = {
     "terminated": "2",
     "unchanged": "2",
 }
+
+
+def visible(text: str, keep: str = "\n\t") -> str:
+    """Foreign text without what moves a cursor, rings, colours or turns the direction of writing: those are shown as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep or category(char) == "Zs" else _escape(char)
+        for char in text
+    )
+
+
+def _escape(char: str) -> str:
+    number = ord(char)
+    return (
+        f"\\x{number:02x}"
+        if number < 0x100
+        else f"\\u{number:04x}"
+        if number < 0x10000
+        else f"\\U{number:08x}"
+    )
 
 
 def style_of(state: str) -> str:

@@ -1,4 +1,5 @@
-"""What may be forgotten: idempotency keys after a day, what plans were made from after a week or when it is too much.
+"""What may be forgotten: idempotency keys after a day, what plans were made from after a week or when it is too much, tokens that
+ended a month ago. And what is written down late: when tokens were last used.
 
 Hourly, a piece at a time.
 """
@@ -9,10 +10,13 @@ from functools import partial
 from sqlalchemy import Connection, delete, select
 
 from herder.control.core import Core
-from herder.store.tables import idempotency, observations
+from herder.model.changes import Changes
+from herder.store.tables import idempotency, observations, sessions, tokens
 
 PERIOD_S = 3600.0
 KEYS_KEPT_MS = 24 * 3_600_000
+#: Tokens that were revoked or are over stay so long in lists, and say why they are refused.
+TOKENS_KEPT_MS = 30 * 24 * 3_600_000
 #: Rows deleted in one transaction.
 PIECE = 5_000
 
@@ -23,7 +27,34 @@ async def run(core: Core) -> None:
         while await core.store.call(partial(forget_keys, before_ms=before)):
             await asyncio.sleep(0.05)
         await _forget_observations(core)
+        await look_after_tokens(core)
         await asyncio.sleep(PERIOD_S)
+
+
+async def look_after_tokens(core: Core) -> None:
+    """Last uses go to the store; what has ended long ago goes from store and memory, with its sessions."""
+    directory, changes = core.directory, Changes()
+    directory.write_uses(changes)
+    if not changes.empty:
+        await core.commit(changes)
+    before_ms = core.clock.now_ms() - TOKENS_KEPT_MS
+    old = [
+        digest
+        for digest, record in directory.tokens.items()
+        if min(record.revoked_at_ms or 2**62, record.expires_at_ms or 2**62) < before_ms
+    ][:PIECE]
+    if old:
+        await core.store.call(partial(forget_tokens, old=old))
+    for digest in old:
+        del directory.tokens[digest]
+    for cookie, session in list(directory.sessions.items()):
+        if session.token_hash not in directory.tokens:
+            del directory.sessions[cookie]
+
+
+def forget_tokens(connection: Connection, old: list[str]) -> None:
+    connection.execute(delete(sessions).where(sessions.c.token_hash.in_(old)))
+    connection.execute(delete(tokens).where(tokens.c.hash.in_(old)))
 
 
 async def _forget_observations(core: Core) -> None:

@@ -8,15 +8,18 @@ from sqlalchemy import Row, select
 
 from herder import __version__
 from herder.control.core import Core
-from herder.control.errors import NotKnown
+from herder.control.errors import Invalid, NotKnown
 from herder.control.pools import pool_named
+from herder.control.reads.scopes import events_in_view
 from herder.engine.flush import worker_cost, worker_record
 from herder.engine.state import WorkerLife
+from herder.model.event_kinds import EVENT_KINDS, is_filter
 from herder.model.ids import PoolName, WorkerName
 from herder.model.job import FAULTS_OF_WORKERS, Cause, JobState
 from herder.model.money import usd_text
 from herder.model.offer import offers_of
 from herder.model.pool import PoolSpec, Template
+from herder.model.principal import Action, Kind, Principal, Thing, Verdict, may, scope_of
 from herder.model.records import EventRecord
 from herder.model.resources import ZERO, stored_amounts
 from herder.model.times import iso, iso_or_none
@@ -43,29 +46,32 @@ async def worker_page(
 ) -> Page:
     """Live workers from memory, oldest first; with `ended` those of the past from the store, newest first."""
     limit = max(1, min(limit, PAGE_MAX))
+    states = [each.value for each in WorkerState]
+    if state is not None and state not in states:
+        raise Invalid(
+            f"{state[:50]!r} is not a worker's state",
+            field="state",
+            hint=f"choose one of {', '.join(states)}",
+        )
+    start = int(after) if after is not None and after.isdecimal() and len(after) <= 18 else 0
     if not ended and state not in (WorkerState.TERMINATED, WorkerState.FAILED):
-        views = [
-            live_worker(core, worker)
+        found = [
+            worker
             for worker in core.state.workers.values()
             if pool in (None, worker.spec.pool) and state in (None, worker.state)
         ]
-        return _cut(views, after, limit)
+        some = [live_worker(core, worker) for worker in found[start : start + limit]]
+        more = len(found) > start + limit
+        return Page(items=some, next=str(start + limit) if more else None, total=len(found))
     query = select(t.workers).order_by(t.workers.c.requested_at_ms.desc(), t.workers.c.name)
     if pool is not None:
         query = query.where(t.workers.c.pool == pool)
     if state is not None:
         query = query.where(t.workers.c.state == state)
-    start = int(after) if after is not None and after.isdecimal() and len(after) <= 18 else 0
     query = query.offset(start).limit(limit + 1)
     rows = await core.read(lambda connection: connection.execute(query).all())
     items = [_ended_worker(core, row) for row in rows[:limit]]
     return Page(items=items, next=str(start + limit) if len(rows) > limit else None)
-
-
-def _cut(views: list[WorkerView], after: str | None, limit: int) -> Page:
-    start = int(after) if after is not None and after.isdecimal() and len(after) <= 18 else 0
-    some = views[start : start + limit]
-    return Page(items=some, next=str(start + limit) if len(views) > start + limit else None, total=len(views))
 
 
 async def worker_view(core: Core, name: str) -> WorkerView:
@@ -219,11 +225,14 @@ def _queued_for(core: Core, pool: PoolName) -> int:
     )
 
 
-async def status(core: Core) -> Status:
+async def status(core: Core, who: Principal) -> Status:
+    """What each user has spent is told to operators; others hear what they have spent themselves."""
+    scope = scope_of(who)
     costs, now = pool_costs(core), core.clock.now_ms()
     users: Counter[str] = Counter()
     for (user, _, _), used in core.state.usage.items():
-        users[user] += used.cost_pico
+        if scope is None or user == scope.user:
+            users[user] += used.cost_pico
     workers = core.state.workers.values()
     failures = (
         select(t.events).where(t.events.c.kind.in_(FAULTS)).order_by(t.events.c.sequence.desc()).limit(5)
@@ -322,6 +331,7 @@ def event_view(row: EventRecord | Row[Any]) -> EventView:
 
 async def event_page(
     core: Core,
+    who: Principal,
     *,
     after: int | None,
     kind: str | None = None,
@@ -329,9 +339,18 @@ async def event_page(
     limit: int = 100,
     newest: bool = False,
 ) -> Page:
-    """In order of what happened, after sequence `after`; `newest` first when asked for. `kind` may be a prefix (`worker.`)."""
+    """In order of what happened, after sequence `after`; `newest` first when asked for. `kind` may be a prefix (`worker.`).
+
+    Those about the fleet, and those about jobs, batches, users and tokens that `who` may see.
+    """
     limit = max(1, min(limit, PAGE_MAX))
-    query = select(t.events).limit(limit + 1)
+    if kind is not None and not is_filter(kind):
+        raise Invalid(
+            f"{kind[:50]!r} is not a kind of event",
+            field="kind",
+            hint=f"choose one of {', '.join(sorted(EVENT_KINDS))}",
+        )
+    query = select(t.events).where(*events_in_view(scope_of(who, Kind.EVENT))).limit(limit + 1)
     query = query.order_by(t.events.c.sequence.desc() if newest else t.events.c.sequence)
     if after is not None:
         query = query.where(t.events.c.sequence < after if newest else t.events.c.sequence > after)
@@ -342,3 +361,8 @@ async def event_page(
     rows = await core.read(lambda connection: connection.execute(query).all())
     items = [event_view(row) for row in rows[:limit]]
     return Page(items=items, next=str(items[-1].sequence) if len(rows) > limit else None)
+
+
+def sees_event(who: Principal, row: EventRecord) -> bool:
+    thing = Thing(kind=Kind.EVENT, owner=row.user, project=row.project)
+    return may(who, Action.SEE, thing) is Verdict.ALLOWED

@@ -8,13 +8,17 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Select, and_, select
 
+from herder.control.access import check, not_known
 from herder.control.core import Core
-from herder.control.errors import Invalid, NotKnown
+from herder.control.errors import Invalid
 from herder.control.job_classes import decode_class
+from herder.control.reads.scopes import in_view, newest_jobs
+from herder.control.submission import batch_thing, job_thing
 from herder.engine.state import BatchLife
 from herder.model.ids import BatchId, ClassId
 from herder.model.job import AttemptState, JobClass, JobState
 from herder.model.money import usd_text
+from herder.model.principal import Action, Kind, Principal, scope_of
 from herder.model.times import iso, iso_or_none
 from herder.store import tables as t
 from herder.wire.resources import AttemptView, BatchView, JobDetail, JobView, Page
@@ -22,6 +26,7 @@ from herder.wire.resources import AttemptView, BatchView, JobDetail, JobView, Pa
 PAGE = 100
 PAGE_MAX = 1000
 _LABELS = {each.label: each for each in JobState}
+BATCH_STATES = ("open", "running", "succeeded", "failed", "cancelled")
 _COLUMNS = [c for c in t.jobs.c if c.name != "payload"]
 
 
@@ -35,10 +40,12 @@ class JobFilter:
     limit: int = PAGE
 
 
-async def job_page(core: Core, wanted: JobFilter) -> Page:
-    """Jobs, newest first; within one batch in the order in which they were added."""
+async def job_page(core: Core, who: Principal, wanted: JobFilter) -> Page:
+    """Jobs that `who` may see, newest first; within one batch in the order in which they were added."""
     limit = max(1, min(wanted.limit, PAGE_MAX))
-    query = _filtered(core, wanted).limit(limit + 1)
+    if wanted.batch is not None:
+        await batch_view(core, who, wanted.batch)  # all jobs of a batch are its owner's
+    query = _filtered(who, wanted, limit + 1)
     rows = await core.read(lambda connection: connection.execute(query).all())
     items = [_view(core, row) for row in rows[:limit]]
     return Page(items=items, next=str(items[-1].id) if len(rows) > limit else None)
@@ -64,30 +71,31 @@ def _with_attempt(*columns: Any) -> Select[Any]:
     )
 
 
-def _filtered(core: Core, wanted: JobFilter) -> Select[Any]:
+def _filtered(who: Principal, wanted: JobFilter, limit: int) -> Select[Any]:
+    where: list[Any] = []
+    if wanted.state is not None:
+        where += _state_is(wanted.state)
+    if wanted.pool is not None:
+        of_pool = select(t.job_classes.c.id).where(t.job_classes.c.pool == wanted.pool)
+        where.append(t.jobs.c.class_id.in_(of_pool))
     query = _with_attempt(*_COLUMNS)
     if wanted.batch is not None:
-        query = query.where(t.jobs.c.batch_id == wanted.batch).order_by(t.jobs.c.id)
+        if wanted.user is not None:
+            where.append(t.jobs.c.user == wanted.user)
         if wanted.after is not None:
-            query = query.where(t.jobs.c.id > wanted.after)
-    else:
-        query = query.order_by(t.jobs.c.id.desc())
-        if wanted.after is not None:
-            query = query.where(t.jobs.c.id < wanted.after)
-    if wanted.state is not None:
-        query = query.where(*_state_is(wanted.state))
-    if wanted.user is not None:
-        query = query.where(t.job_classes.c.user == wanted.user)
-    if wanted.pool is not None:
-        query = query.where(t.job_classes.c.pool == wanted.pool)
-    return query
+            where.append(t.jobs.c.id > wanted.after)
+        where.append(t.jobs.c.batch_id == wanted.batch)
+        return query.where(*where).order_by(t.jobs.c.id).limit(limit)
+    if wanted.after is not None:
+        where.append(t.jobs.c.id < wanted.after)
+    return newest_jobs(query, scope_of(who), wanted.user, where, limit)
 
 
 def _state_is(label: str) -> list[Any]:
     state = _LABELS.get(label)
     if state is None:
         raise Invalid(
-            f"{label!r} is not a job's state", field="state", hint=f"choose one of {', '.join(_LABELS)}"
+            f"{label[:50]!r} is not a job's state", field="state", hint=f"choose one of {', '.join(_LABELS)}"
         )
     opened = t.batches.c.state == "open"
     if state is JobState.PENDING:
@@ -100,21 +108,22 @@ def _state_is(label: str) -> list[Any]:
     return [t.jobs.c.state == int(state)]
 
 
-async def job_row(core: Core, job: int) -> Row[Any]:
-    """One job with its payload. Raises NotKnown."""
+async def job_row(core: Core, who: Principal, job: int) -> Row[Any]:
+    """One job with its payload. Raises NotKnown, also for one that `who` may not know of."""
     query = _with_attempt(*t.jobs.c).where(t.jobs.c.id == job)
     row: Row[Any] | None = await core.read(lambda connection: connection.execute(query).first())
     if row is None:
-        raise NotKnown(f"there is no job {job}", hint="herder job list shows them")
+        raise not_known(Kind.JOB, job)
+    check(who, Action.SEE, job_thing(row.id, row.user, row.project))
     return row
 
 
-async def job_view(core: Core, job: int) -> JobView:
-    return _view(core, await job_row(core, job))
+async def job_view(core: Core, who: Principal, job: int) -> JobView:
+    return _view(core, await job_row(core, who, job))
 
 
-async def job_detail(core: Core, job: int) -> JobDetail:
-    row = await job_row(core, job)
+async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
+    row = await job_row(core, who, job)
 
     def read(connection: Connection) -> tuple[list[int], Sequence[Row[Any]]]:
         above = select(t.job_parents.c.parent_id).where(t.job_parents.c.child_id == job)
@@ -204,11 +213,24 @@ def _attempt(row: Row[Any]) -> AttemptView:
 
 
 async def batch_page(
-    core: Core, *, user: str | None, state: str | None, after: int | None, limit: int = PAGE
+    core: Core,
+    who: Principal,
+    *,
+    user: str | None,
+    state: str | None,
+    after: int | None,
+    limit: int = PAGE,
 ) -> Page:
-    """Newest first."""
+    """Those that `who` may see, newest first."""
     limit = max(1, min(limit, PAGE_MAX))
+    if state is not None and state not in BATCH_STATES:
+        raise Invalid(
+            f"{state[:50]!r} is not a batch's state",
+            field="state",
+            hint=f"choose one of {', '.join(BATCH_STATES)}",
+        )
     query = select(t.batches).order_by(t.batches.c.id.desc()).limit(limit + 1)
+    query = query.where(*in_view(scope_of(who), t.batches))
     if user is not None:
         query = query.where(t.batches.c.user == user)
     if state is not None:
@@ -220,15 +242,17 @@ async def batch_page(
     return Page(items=items, next=str(items[-1].id) if len(rows) > limit else None)
 
 
-async def batch_view(core: Core, batch: int) -> BatchView:
-    """From memory while it lives, else from its row. Raises NotKnown."""
+async def batch_view(core: Core, who: Principal, batch: int) -> BatchView:
+    """From memory while it lives, else from its row. Raises NotKnown, also for one that `who` may not know of."""
     life = core.state.batches.get(BatchId(batch))
     if life is not None:
+        check(who, Action.SEE, batch_thing(batch, life.user, life.project))
         return live_batch(life)
     query = select(t.batches).where(t.batches.c.id == batch)
     row = await core.read(lambda connection: connection.execute(query).first())
     if row is None:
-        raise NotKnown(f"there is no batch {batch}", hint="herder batch list shows what there is")
+        raise not_known(Kind.BATCH, batch)
+    check(who, Action.SEE, batch_thing(batch, row.user, row.project))
     return _batch_row(row)
 
 
@@ -266,9 +290,11 @@ def _batch_row(row: Row[Any]) -> BatchView:
     )
 
 
-async def log_text(core: Core, job: int, attempt: int | None, offset: int) -> tuple[str, int, bool]:
+async def log_text(
+    core: Core, who: Principal, job: int, attempt: int | None, offset: int
+) -> tuple[str, int, bool]:
     """(text from byte `offset` on, the next offset, whether the attempt has ended). The last attempt unless named."""
-    row = await job_row(core, job)
+    row = await job_row(core, who, job)
     number = attempt or row.attempts
 
     def read(connection: Connection) -> tuple[list[tuple[int, str]], int | None]:

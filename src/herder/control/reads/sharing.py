@@ -6,12 +6,13 @@ from herder.control.core import Core
 from herder.decide.quota_rooms import Rooms, open_rooms
 from herder.model.ids import UserName
 from herder.model.money import usd_text
+from herder.model.principal import Action, Kind, Principal, Thing, Verdict, may, scope_of
 from herder.model.sharing import NO_LIMITS, NOTHING, Amounts, Limits, ProjectQuota
 from herder.wire.resources import ProjectView, UserView
 
 
-def user_views(core: Core) -> list[UserView]:
-    """Everybody who is known, by name as they were made; what they hold is over all projects."""
+def user_views(core: Core, who: Principal) -> list[UserView]:
+    """Those whom `who` may see, in the order in which they were made; what they hold is over all projects."""
     costs: Counter[str] = Counter()
     for (user, _, _), usage in core.state.usage.items():
         costs[user] += usage.cost_pico
@@ -29,12 +30,13 @@ def user_views(core: Core) -> list[UserView]:
             used=held.get(UserName(user.name), NOTHING).named(),
         )
         for user in core.directory.users.values()
+        if may(who, Action.SEE, Thing(kind=Kind.USER, owner=user.name)) is Verdict.ALLOWED
     ]
 
 
-def project_views(core: Core) -> list[ProjectView]:
-    """Those with a quota, and those with jobs that run or wait, by name."""
-    state = core.state
+def project_views(core: Core, who: Principal) -> list[ProjectView]:
+    """Those with a quota, and those with jobs that run or wait, by name. Costs are of what `who` may see of them."""
+    state, scope = core.state, scope_of(who)
     rooms = open_rooms(state.sharing, state.held, state.resources)
     used: dict[str, Amounts] = {}
     for (_, name), amounts in state.held.items():
@@ -44,8 +46,9 @@ def project_views(core: Core) -> list[ProjectView]:
         if queue.count:
             waiting[state.classes[class_id].project] += queue.count
     costs: Counter[str] = Counter()
-    for (_, name, _), usage in state.usage.items():
-        costs[name] += usage.cost_pico
+    for (user, name, _), usage in state.usage.items():
+        if scope is None or scope.covers(user, name):
+            costs[name] += usage.cost_pico
     names = sorted({*rooms.projects, *used, *waiting})
     return [_project(name, rooms, used.get(name, NOTHING), waiting[name], costs[name]) for name in names]
 

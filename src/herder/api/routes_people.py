@@ -1,0 +1,102 @@
+"""Routes for users, projects and tokens, and for who the caller is."""
+
+from fastapi import Request
+
+from herder.api.front import Front, Write
+from herder.api.replies import flag
+from herder.model.principal import Action, Kind, Principal
+from herder.wire.people import (
+    TokenCreate,
+    TokenCreated,
+    UserCreate,
+    UserSet,
+    WhoAmI,
+)
+from herder.wire.resources import (
+    Done,
+    Page,
+    UserView,
+)
+
+
+def add(front: Front) -> None:
+    _add_reads(front)
+    _add_users(front)
+    _add_tokens(front)
+
+
+def _add_reads(front: Front) -> None:
+    reads = front.reads
+
+    async def who_am_i(request: Request, who: Principal) -> WhoAmI:
+        """Whom the server takes the caller for: user, role, token, projects."""
+        return reads.who_am_i(who)
+
+    async def list_users(request: Request, who: Principal) -> Page:
+        """Users with their quotas, what they hold and what they have spent: oneself, or for operators all."""
+        return reads.users(who)
+
+    async def list_projects(request: Request, who: Principal) -> Page:
+        """Projects with a quota, or with jobs that run or wait."""
+        return reads.projects(who)
+
+    async def list_tokens(request: Request, who: Principal) -> Page:
+        """One's own tokens, newest first; of administrators everybody's. With all=true also those that are revoked or over."""
+        user = request.query_params.get("user")
+        return reads.tokens(who, user=user, revoked=flag(request, "all"))
+
+    front.read("/whoami", who_am_i, WhoAmI)
+    front.read("/users", list_users, Page, (Action.SEE, Kind.USER))
+    front.read("/projects", list_projects, Page, (Action.SEE, Kind.PROJECT))
+    front.read("/tokens", list_tokens, Page, (Action.SEE, Kind.TOKEN), query=("user", "all"))
+
+
+def _add_users(front: Front) -> None:
+    commands = front.commands
+
+    def create_user(write: Write) -> UserView:
+        """Make a user."""
+        return commands.create_user(write.who, write.body, write.changes, write.now_ms)
+
+    def set_user(write: Write) -> UserView:
+        """Change a user's role or weight."""
+        name = write.request.path_params["user"]
+        return commands.set_user(write.who, name, write.body, write.changes, write.now_ms)
+
+    def delete_user(write: Write) -> Done:
+        """Delete a user: their tokens end, their jobs stay; with cancel_jobs=true they are cancelled."""
+        request = write.request
+        return commands.delete_user(
+            write.who,
+            request.path_params["user"],
+            write.changes,
+            write.now_ms,
+            cancel_jobs=flag(request, "cancel_jobs"),
+            dry_run=flag(request, "dry_run"),
+        )
+
+    front.write("POST", "/users", create_user, UserCreate, UserView, (Action.CREATE, Kind.USER))
+    front.write("POST", "/users/{user}", set_user, UserSet, UserView, (Action.CHANGE, Kind.USER))
+    front.write(
+        "DELETE", "/users/{user}", delete_user, None, Done, (Action.REMOVE, Kind.USER),
+        query=("cancel_jobs", "dry_run"),
+    )  # fmt: skip
+
+
+def _add_tokens(front: Front) -> None:
+    commands = front.commands
+
+    def create_token(write: Write) -> TokenCreated:
+        """Make a token; it is shown once."""
+        key = write.request.headers.get("idempotency-key")
+        return commands.create_token(write.who, write.body, write.changes, write.now_ms, key=key)
+
+    def revoke_token(write: Write) -> Done:
+        """Revoke a token, by its id."""
+        token = write.request.path_params["token"]
+        return commands.revoke_token(write.who, token, write.changes, write.now_ms)
+
+    front.write(
+        "POST", "/tokens", create_token, TokenCreate, TokenCreated, (Action.CREATE, Kind.TOKEN), secret=True
+    )
+    front.write("DELETE", "/tokens/{token}", revoke_token, None, Done, (Action.REMOVE, Kind.TOKEN))

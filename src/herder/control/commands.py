@@ -1,0 +1,190 @@
+"""`Commands`: the port through which every face (API, dashboard) changes anything, and finds out who calls.
+
+Each method takes who asks, checks access inside, fills `changes` and answers; it is all or nothing, and the caller commits before
+it replies. Those that are `async` look something up or commit by themselves. No face looks past it into `Core`.
+"""
+
+from herder.control import fleet, people, pools, sessions, submission
+from herder.control.access import OF_KIND, check
+from herder.control.clock import derived_token
+from herder.control.core import Core
+from herder.control.errors import Conflict
+from herder.control.reads.jobs import batch_view, job_row
+from herder.engine.batch_end import cancel_batch
+from herder.engine.state import BatchLife
+from herder.model.changes import Changes
+from herder.model.ids import BatchId, ClassId, JobId
+from herder.model.principal import Action, Kind, Principal
+from herder.wire.people import (
+    TokenCreate,
+    TokenCreated,
+    UserCreate,
+    UserSet,
+)
+from herder.wire.resources import (
+    ApplyAnswer,
+    ApplyRequest,
+    BatchCreate,
+    Done,
+    JobsAdd,
+    JobsAdded,
+    JobSubmission,
+    ScaleAnswer,
+    ScaleRequest,
+    UserView,
+    WorkerAction,
+)
+
+#: What can be done to a worker.
+WORKER_VERBS = fleet.VERBS
+#: How long a browser stays signed in.
+SESSION_S = sessions.SESSION_S
+
+
+class Commands:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    # --- who calls
+
+    def principal(self, token: str) -> Principal:
+        """Raises Unauthenticated."""
+        return self._core.directory.principal(token, self._core.clock.now_ms())
+
+    def visitor(self, cookie: str) -> Principal | None:
+        """Whom a session's cookie speaks for, if it is one."""
+        return sessions.visitor(self._core.directory, cookie, self._core.clock.now_ms())
+
+    async def sign_in(self, token: str) -> str:
+        """The cookie of a new session. Raises Unauthenticated."""
+        changes = Changes()
+        cookie = sessions.sign_in(self._core.directory, changes, token, self._core.clock.now_ms())
+        await self._core.commit(changes)
+        return cookie
+
+    async def sign_out(self, cookie: str) -> None:
+        """The cookie is worth nothing from now on, also after a restart."""
+        changes = Changes()
+        sessions.sign_out(self._core.directory, changes, cookie)
+        await self._core.commit(changes)
+
+    def form_secret(self, cookie: str) -> str:
+        """What a form carries so that no other site can send it: made from a cookie that only this browser holds."""
+        return derived_token(self._core.settings.secret, f"form/{cookie}")
+
+    # --- people
+
+    def create_user(self, who: Principal, body: UserCreate, changes: Changes, now_ms: int) -> UserView:
+        return people.create_user(self._core, who, body, changes, now_ms)
+
+    def set_user(self, who: Principal, name: str, body: UserSet, changes: Changes, now_ms: int) -> UserView:
+        return people.set_user(self._core, who, name, body, changes, now_ms)
+
+    def delete_user(
+        self, who: Principal, name: str, changes: Changes, now_ms: int, *, cancel_jobs: bool, dry_run: bool
+    ) -> Done:
+        done = people.delete_user(self._core, who, name, changes, now_ms, dry_run=dry_run)
+        if not cancel_jobs:
+            return done
+        core = self._core
+        batches = [
+            batch for batch in core.state.batches.values() if batch.user == name and not batch.cancelled
+        ]
+        if not dry_run:
+            for batch in batches:
+                why = f"user {name} was deleted by {who.user}"
+                cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=why)
+        single = fleet.cancel_single_jobs(core, who, name, changes, now_ms, dry_run=dry_run)
+        text = f"{done.text}; {len(batches)} batches and {single} single jobs are cancelled"
+        return Done(object=done.object, text=text, dry_run=dry_run)
+
+    def create_token(
+        self, who: Principal, body: TokenCreate, changes: Changes, now_ms: int, *, key: str | None
+    ) -> TokenCreated:
+        return people.create_token(self._core, who, body, changes, now_ms, key=key)
+
+    def revoke_token(self, who: Principal, token: str, changes: Changes, now_ms: int) -> Done:
+        return people.revoke_token(self._core, who, token, changes, now_ms)
+
+    # --- work
+
+    def create_batch(self, who: Principal, body: BatchCreate, changes: Changes, now_ms: int) -> BatchLife:
+        return submission.create(self._core, who, body, changes, now_ms)
+
+    async def find_batch(self, who: Principal, batch: int) -> None:
+        """Before a batch is changed: raises NotKnown, or Conflict when it has ended."""
+        check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
+        if BatchId(batch) not in self._core.state.batches:
+            await batch_view(self._core, who, batch)
+            if BatchId(batch) not in self._core.state.batches:
+                raise Conflict(f"batch {batch} has ended", hint=f"see herder batch get {batch}")
+
+    def add_jobs(self, who: Principal, batch: int, body: JobsAdd, changes: Changes, now_ms: int) -> JobsAdded:
+        return submission.add(self._core, who, batch, body.jobs, changes, now_ms)
+
+    def commit_batch(self, who: Principal, batch: int, changes: Changes, now_ms: int) -> BatchLife:
+        return submission.commit(self._core, who, batch, changes, now_ms)
+
+    def cancel_batch(
+        self, who: Principal, batch: int, changes: Changes, now_ms: int, *, message: str
+    ) -> Done:
+        text = submission.cancel(self._core, who, batch, changes, now_ms, message=message)
+        return Done(object=f"batch/{batch}", text=text)
+
+    def submit_job(self, who: Principal, body: JobSubmission, changes: Changes, now_ms: int) -> JobsAdded:
+        return submission.submit(self._core, who, body, changes, now_ms)
+
+    async def find_job(self, who: Principal, job: int) -> tuple[JobId, ClassId, BatchId | None]:
+        """Before a job is cancelled: its class and batch, which never change. Raises NotKnown."""
+        check(who, Action.CHANGE, OF_KIND[Kind.JOB])
+        row = await job_row(self._core, who, job)
+        batch = BatchId(row.batch_id) if row.batch_id is not None else None
+        return JobId(row.id), ClassId(row.class_id), batch
+
+    def cancel_job(
+        self,
+        who: Principal,
+        found: tuple[JobId, ClassId, BatchId | None],
+        changes: Changes,
+        now_ms: int,
+        *,
+        message: str,
+    ) -> Done:
+        text = fleet.cancel_job(self._core, who, *found, changes, now_ms, message=message)
+        return Done(object=f"job/{found[0]}", text=text)
+
+    # --- the fleet
+
+    def apply(
+        self, who: Principal, body: ApplyRequest, changes: Changes, now_ms: int, *, dry_run: bool
+    ) -> ApplyAnswer:
+        return pools.apply(self._core, who, body, changes, now_ms, dry_run=dry_run)
+
+    def scale_pool(
+        self, who: Principal, name: str, body: ScaleRequest, changes: Changes, now_ms: int, *, dry_run: bool
+    ) -> ScaleAnswer:
+        return pools.scale(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
+
+    def set_frozen(
+        self, who: Principal, name: str, frozen: bool, changes: Changes, now_ms: int, *, message: str
+    ) -> Done:
+        return pools.set_frozen(self._core, who, name, frozen, changes, now_ms, message=message)
+
+    def delete_pool(
+        self, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool, message: str
+    ) -> Done:
+        return pools.delete(self._core, who, name, changes, now_ms, dry_run=dry_run, message=message)
+
+    def act_on_worker(
+        self,
+        who: Principal,
+        name: str,
+        verb: str,
+        body: WorkerAction,
+        changes: Changes,
+        now_ms: int,
+        *,
+        dry_run: bool,
+    ) -> Done:
+        """`verb`: one of `fleet.VERBS`."""
+        return fleet.act(self._core, who, name, verb, body, changes, now_ms, dry_run=dry_run)

@@ -1,0 +1,328 @@
+"""`Reads`: the port through which every face (API, dashboard) sees anything. Each method takes who asks and answers a view.
+
+Access is asked inside, here or in the module that reads; lists hold what the caller may see. Nothing here changes anything, and no
+face looks past it into `Core`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
+
+from herder.control import explain, people
+from herder.control.access import FLEET, OF_KIND, check
+from herder.control.core import Core, Waiters
+from herder.control.errors import NotKnown, NotReady, Refused
+from herder.control.metrics import metrics_text
+from herder.control.plans import picture, plain_plan
+from herder.control.reads import fleet, jobs, sharing
+from herder.decide.planner import decide
+from herder.engine.invariants import violations
+from herder.model.driver import DriverError
+from herder.model.ids import BatchId, WorkerName
+from herder.model.job import JobState
+from herder.model.principal import Action, Kind, Principal, Thing
+from herder.model.records import EventRecord
+from herder.model.worker import WorkerState
+from herder.store.invariants import violations as stored_violations
+from herder.wire.people import WhoAmI
+from herder.wire.resources import (
+    BatchView,
+    EventView,
+    Explanation,
+    JobDetail,
+    JobView,
+    Page,
+    PlanView,
+    PoolView,
+    Status,
+    WorkerView,
+)
+
+#: A store that has not written for longer than this is not ready.
+READY_S = 5.0
+#: Between two looks at the output of a running job.
+FOLLOW_S = 0.5
+#: A stream of events says nothing for so long at most, so that proxies and clients know that it lives.
+SILENCE_S = 15.0
+#: Events read at a time when a stream catches up.
+CATCH_UP = 500
+
+#: Who asks, looked up anew for each piece of a stream: rights that were taken back end it. Raises Refused.
+Again = Callable[[], Principal]
+
+_GOING = (WorkerState.DRAINING, WorkerState.TERMINATING)
+
+
+class Figures(NamedTuple):
+    """What the dashboard draws."""
+
+    desired: int
+    actual: int
+    ready: int
+    queued: int
+    running: int
+    price_pico_per_hour: int
+
+
+class Reads:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def now_ms(self) -> int:
+        return self._core.clock.now_ms()
+
+    def monotonic_ms(self) -> int:
+        return self._core.clock.monotonic_ms()
+
+    # --- the fleet
+
+    async def ready(self) -> None:
+        """Asked by anybody. Raises NotReady when the store takes no writes."""
+        try:
+            await asyncio.wait_for(self._core.settle(), READY_S)
+        except TimeoutError:
+            raise NotReady(f"the store has not taken a write within {READY_S:g} s") from None
+
+    async def status(self, who: Principal) -> Status:
+        check(who, Action.SEE, FLEET)
+        return await fleet.status(self._core, who)
+
+    def figures(self) -> Figures:
+        """Asked by the server itself, for everybody who may see the fleet."""
+        state = self._core.state
+        workers = state.workers.values()
+        going = sum(worker.state in _GOING for worker in workers)
+        return Figures(
+            desired=len(workers) - going,
+            actual=len(workers),
+            ready=sum(worker.state is WorkerState.READY for worker in workers),
+            queued=state.counts[JobState.READY],
+            running=state.counts[JobState.RUNNING],
+            price_pico_per_hour=sum(
+                worker.spec.price_pico_per_hour for worker in workers if worker.provisioned_at_ms is not None
+            ),
+        )
+
+    async def pools(self, who: Principal) -> Page:
+        check(who, Action.SEE, FLEET)
+        views = await fleet.pool_views(self._core)
+        return Page(items=views, total=len(views))
+
+    async def pool(self, who: Principal, name: str) -> PoolView:
+        check(who, Action.SEE, FLEET)
+        return await fleet.pool_view(self._core, name)
+
+    async def why_pool(self, who: Principal, name: str) -> Explanation:
+        check(who, Action.SEE, FLEET)
+        return await explain.why_pool(self._core, name)
+
+    async def workers(
+        self,
+        who: Principal,
+        *,
+        pool: str | None = None,
+        state: str | None = None,
+        ended: bool = False,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        check(who, Action.SEE, FLEET)
+        return await fleet.worker_page(
+            self._core, pool=pool, state=state, ended=ended, after=after, limit=limit
+        )
+
+    async def worker(self, who: Principal, name: str) -> WorkerView:
+        check(who, Action.SEE, FLEET)
+        return await fleet.worker_view(self._core, name)
+
+    async def why_worker(self, who: Principal, name: str) -> Explanation:
+        check(who, Action.SEE, FLEET)
+        return await explain.why_worker(self._core, name)
+
+    async def console(self, who: Principal, name: str) -> str:
+        check(who, Action.SEE, Thing(kind=Kind.CONSOLE, name=name))
+        view = await fleet.worker_view(self._core, name)
+        driver = self._core.drivers.get(view.driver)
+        if driver is None:
+            raise NotKnown(f"this server has no driver {view.driver!r}")
+        try:
+            return await asyncio.to_thread(driver.console, WorkerName(name))
+        except DriverError as error:
+            raise NotKnown(f"no console of worker {name}: {error}") from None
+
+    async def plans(
+        self, who: Principal, *, after: int | None = None, limit: int = 50, empty: bool = True
+    ) -> Page:
+        check(who, Action.SEE, FLEET)
+        return await fleet.plan_page(self._core, after=after, limit=limit, empty=empty)
+
+    async def next_plan(self, who: Principal) -> PlanView:
+        check(who, Action.SEE, FLEET)
+        now = self._core.clock.now_ms()
+        return fleet.plan_view(plain_plan(decide(picture(self._core, now), now)))
+
+    async def plan(self, who: Principal, number: int) -> PlanView:
+        check(who, Action.SEE, FLEET)
+        return await fleet.plan_of(self._core, number)
+
+    async def invariants(self, who: Principal) -> list[str]:
+        check(who, Action.SEE, OF_KIND[Kind.BOOKS])
+        await self._core.settle()
+        return violations(self._core.state) + list(await self._core.read(stored_violations))
+
+    def metrics(self, who: Principal) -> bytes:
+        check(who, Action.SEE, FLEET)
+        return metrics_text(self._core, who)
+
+    # --- people
+
+    def who_am_i(self, who: Principal) -> WhoAmI:
+        return people.who_am_i(self._core, who)
+
+    def users(self, who: Principal) -> Page:
+        check(who, Action.SEE, OF_KIND[Kind.USER])
+        views = sharing.user_views(self._core, who)
+        return Page(items=views, total=len(views))
+
+    def projects(self, who: Principal) -> Page:
+        check(who, Action.SEE, OF_KIND[Kind.PROJECT])
+        views = sharing.project_views(self._core, who)
+        return Page(items=views, total=len(views))
+
+    def tokens(self, who: Principal, *, user: str | None, revoked: bool) -> Page:
+        views = people.token_views(self._core, who, user=user, revoked=revoked)
+        return Page(items=views, total=len(views))
+
+    # --- work
+
+    async def batches(
+        self, who: Principal, *, user: str | None, state: str | None, after: int | None, limit: int
+    ) -> Page:
+        check(who, Action.SEE, OF_KIND[Kind.BATCH])
+        return await jobs.batch_page(self._core, who, user=user, state=state, after=after, limit=limit)
+
+    async def batch(self, who: Principal, number: int) -> BatchView:
+        return await jobs.batch_view(self._core, who, number)
+
+    async def wait_batch(self, who: Principal, number: int, seconds: float) -> BatchView:
+        view = await self.batch(who, number)
+        if view.ended_at is None:
+            batches = self._core.state.batches
+            await _wait(self._core.batches_ended, number, seconds, lambda: BatchId(number) not in batches)
+            view = await self.batch(who, number)
+        return view
+
+    async def jobs(self, who: Principal, wanted: jobs.JobFilter) -> Page:
+        check(who, Action.SEE, OF_KIND[Kind.JOB])
+        return await jobs.job_page(self._core, who, wanted)
+
+    async def job(self, who: Principal, number: int) -> JobDetail:
+        return await jobs.job_detail(self._core, who, number)
+
+    async def wait_job(self, who: Principal, number: int, seconds: float) -> JobView:
+        with self._core.jobs_ended.wait(
+            number
+        ) as waiting:  # before looking, so that its end cannot be missed
+            view = await jobs.job_view(self._core, who, number)
+            if not JobState[view.state.upper()].ended:
+                await asyncio.wait({waiting}, timeout=seconds)
+                view = await jobs.job_view(self._core, who, number)
+        return view
+
+    async def explain(self, who: Principal, number: int) -> Explanation:
+        return await explain.explain_job(self._core, who, number)
+
+    async def log(self, who: Principal, number: int, attempt: int | None, offset: int) -> str:
+        text, _, _ = await jobs.log_text(self._core, who, number, attempt, offset)
+        return text
+
+    async def follow_log(
+        self, again: Again, number: int, attempt: int | None, offset: int
+    ) -> AsyncIterator[str]:
+        """The output until its attempt has ended. The first piece raises Refused, later ones end the stream."""
+        chunk, at, ended = await jobs.log_text(self._core, again(), number, attempt, offset)
+        return self._rest_of_log(again, number, attempt, chunk, at, ended)
+
+    async def _rest_of_log(
+        self, again: Again, number: int, attempt: int | None, chunk: str, at: int, ended: bool
+    ) -> AsyncIterator[str]:
+        while True:
+            if chunk:
+                yield chunk
+            if ended or self._core.closing:
+                return
+            await asyncio.sleep(FOLLOW_S)
+            try:
+                chunk, at, ended = await jobs.log_text(self._core, again(), number, attempt, at)
+            except Refused:
+                return
+
+    # --- events
+
+    async def events(
+        self,
+        who: Principal,
+        *,
+        after: int | None,
+        kind: str | None = None,
+        subject: str | None = None,
+        limit: int = 100,
+        newest: bool = False,
+    ) -> Page:
+        return await fleet.event_page(
+            self._core, who, after=after, kind=kind, subject=subject, limit=limit, newest=newest
+        )
+
+    @property
+    def last_event(self) -> int:
+        return self._core.state.next_event - 1
+
+    def watch(self) -> "asyncio.Queue[EventRecord | None]":
+        """That something happened. For pages that show the fleet; what it was goes through `event_stream`."""
+        return self._core.events.watch()
+
+    def unwatch(self, queue: "asyncio.Queue[EventRecord | None]") -> None:
+        self._core.events.unwatch(queue)
+
+    async def event_stream(self, again: Again, after: int | None) -> AsyncIterator[EventView | None]:
+        """First what is in the table, then what is published; None when nothing happened for a while.
+
+        A number at or below the last one sent is not sent again. It ends when the caller's rights have, or who reads is too slow.
+        """
+        queue = self._core.events.watch()
+        last = self.last_event if after is None else after
+        try:
+            async for view in self._catch_up(again, last):
+                last = view.sequence
+                yield view
+            while True:
+                try:
+                    record = await asyncio.wait_for(queue.get(), SILENCE_S)
+                except TimeoutError:
+                    again()
+                    yield None
+                    continue
+                if record is None:
+                    return  # too slow; the client resumes from the table
+                if record.sequence > last and fleet.sees_event(again(), record):
+                    last = record.sequence
+                    yield fleet.event_view(record)
+        except Refused:
+            return
+        finally:
+            self._core.events.unwatch(queue)
+
+    async def _catch_up(self, again: Again, last: int) -> AsyncIterator[EventView]:
+        while True:
+            page = await fleet.event_page(self._core, again(), after=last, limit=CATCH_UP)
+            for view in page.items:
+                last = view.sequence
+                yield view
+            if page.next is None:
+                return
+
+
+async def _wait(waiters: Waiters, key: int, seconds: float, over: Callable[[], bool]) -> None:
+    with waiters.wait(key) as waiting:
+        if not over():
+            await asyncio.wait({waiting}, timeout=seconds)

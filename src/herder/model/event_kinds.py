@@ -1,0 +1,51 @@
+"""The kinds of events, `noun.verb`: a filter that names no such kind is refused, with these as the choices.
+
+Whoever records a new kind adds it here; a test compares this list with what the source records.
+"""
+
+EVENT_KINDS = frozenset(
+    {
+        "batch.cancelled",
+        "batch.committed",
+        "batch.ended",
+        "driver.unauthorised",
+        "job.cancelled",
+        "job.preempted",
+        "job.preempts",
+        "loop.failed",
+        "offer.invalid",
+        "plan.refused",
+        "pool.created",
+        "pool.deleted",
+        "pool.frozen",
+        "pool.quota_exceeded",
+        "pool.unfrozen",
+        "pool.updated",
+        "sharing.updated",
+        "token.created",
+        "token.revoked",
+        "user.created",
+        "user.deleted",
+        "user.updated",
+        "worker.cordoned",
+        "worker.draining",
+        "worker.extended",
+        "worker.failed",
+        "worker.orphan",
+        "worker.provisioned",
+        "worker.ready",
+        "worker.recovered",
+        "worker.requested",
+        "worker.terminated",
+        "worker.terminating",
+        "worker.trouble",
+        "worker.uncordoned",
+        "worker.unhealthy",
+    }
+)
+
+
+def is_filter(text: str) -> bool:
+    """Whether it is a kind, or the beginning of one up to its noun: `worker`, `worker.`, `worker.ready`."""
+    noun = text.removesuffix(".")
+    return text in EVENT_KINDS or any(kind.startswith(f"{noun}.") for kind in EVENT_KINDS)

@@ -1,0 +1,67 @@
+"""What the REST API takes and gives about people: users that are made and changed, tokens, and who the caller is."""
+
+from typing import Literal
+
+import msgspec
+
+RoleName = Literal["viewer", "user", "operator", "administrator"]
+
+
+class UserCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    name: str
+    role: RoleName = "user"
+    weight: int = 1
+
+
+class UserSet(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What is not given stays as it is."""
+
+    role: RoleName | None = None
+    weight: int | None = None
+
+
+class WhoAmI(msgspec.Struct, kw_only=True):
+    """Whom the server takes the caller for. `role` is the lower one of the token's and the user's."""
+
+    user: str
+    role: str
+    user_role: str
+    token: str
+    """The token's id."""
+    expires_at: str | None
+    projects: dict[str, str]
+    """In which the user is a member, and as what."""
+
+
+class TokenCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """`user` None: of the caller."""
+
+    user: str | None = None
+    role: RoleName | None = None
+    """None: as much as the user may, or the token with which it is made. It may only be less."""
+    note: str = ""
+    expires_in_s: float | None = None
+
+
+class TokenView(msgspec.Struct, kw_only=True):
+    id: str
+    user: str
+    role: str
+    note: str
+    state: str
+    """active, expired or revoked."""
+    created_at: str
+    expires_at: str | None
+    last_used_at: str | None
+    """To the hour."""
+    revoked_at: str | None
+
+
+class TokenCreated(msgspec.Struct, kw_only=True):
+    """The token is shown once and stored only as a hash; `id` names it in lists."""
+
+    token: str
+    user: str
+    role: str
+    id: str = ""
+    expires_at: str | None = None

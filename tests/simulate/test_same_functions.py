@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -75,7 +76,7 @@ def test_the_loop_and_the_dry_run_give_the_simulators_plan() -> None:
 
     core: Any = SimpleNamespace(
         state=policy.state, commit=commit, workers_changed=asyncio.Event(), placer=policy.placer,
-        recorder=Recorder(), clock=SimpleNamespace(now_ms=lambda: now_ms),
+        recorder=Recorder(), clock=SimpleNamespace(now_ms=lambda: now_ms), change=nullcontext,
     )  # fmt: skip
     asyncio.run(scale.cycle(cast(Core, core), b""))
     [recorded] = committed[0].rows[PlanRecord].values()

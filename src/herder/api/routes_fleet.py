@@ -1,13 +1,11 @@
 """Routes for pools, workers, plans, users and tokens."""
 
-import asyncio
-
 from fastapi import Request
 from fastapi.responses import PlainTextResponse
 
 from herder.api.front import Front, Write
 from herder.api.replies import flag, is_number, number
-from herder.control import explain, fleet, pools
+from herder.control import driver_use, explain, fleet, pools
 from herder.control.auth import Principal, Role, role_named
 from herder.control.clock import derived_token
 from herder.control.errors import Invalid, NotKnown
@@ -142,11 +140,8 @@ def _add_workers(front: Front) -> None:
         """The last of what a worker's machine printed."""
         name = request.path_params["worker"]
         view = await reads.worker_view(core, name)
-        driver = core.drivers.get(view.driver)
-        if driver is None:
-            raise NotKnown(f"this server has no driver {view.driver!r}")
         try:
-            return PlainTextResponse(await asyncio.to_thread(driver.console, WorkerName(name)))
+            return PlainTextResponse(await driver_use.console(core, view.driver, WorkerName(name)))
         except DriverError as error:
             raise NotKnown(f"no console of worker {name}: {error}") from None
 

@@ -144,6 +144,7 @@ def _worker(row: Row[Any]) -> WorkerLife:
         reason=plain["reason"],
         zone=plain.get("zone", ""),
         spot=plain.get("spot", False),
+        driver_options=tuple((key, value) for key, value in plain.get("options", ())),
     )
     return WorkerLife(
         spec=spec,
@@ -154,6 +155,8 @@ def _worker(row: Row[Any]) -> WorkerLife:
         cordoned=bool(row.cordoned),
         generation=row.generation,
         handle=row.handle,
+        phase=row.phase,
+        operation=row.operation,
         provisioned_at_ms=row.provisioned_at_ms,
         ready_at_ms=row.ready_at_ms,
         draining_at_ms=row.draining_at_ms,

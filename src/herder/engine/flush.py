@@ -83,14 +83,18 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
         activation_nonce=worker.activation_nonce,
         reason_made=json.dumps(reason_data(worker.reason_made)),
         reason_removed=json.dumps(reason_data(worker.reason_removed)),
+        phase=worker.phase,
+        operation=worker.operation,
     )
 
 
 def _plain_spec(worker: WorkerLife) -> dict[str, object]:
     spec = worker.spec
     sold = {"zone": spec.zone, "spot": spec.spot} if spec.zone or spec.spot else {}
+    options = {"options": [list(pair) for pair in spec.driver_options]} if spec.driver_options else {}
     return {
         **sold,
+        **options,
         "allocatable": list(spec.allocatable),
         "slots": spec.slots,
         "price": spec.price_pico_per_hour,

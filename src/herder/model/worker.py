@@ -56,5 +56,7 @@ class WorkerSpec:
     """Where the driver is to make it; empty: wherever it likes."""
     spot: bool = False
     """Whether the provider may take it back."""
+    driver_options: tuple[tuple[str, str], ...] = ()
+    """The pool's `driver_settings`, for the driver to read."""
     reason: str = ""
     """Why it was made, in a sentence; the evidence is in the plan."""

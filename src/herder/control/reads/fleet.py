@@ -10,6 +10,7 @@ from herder import __version__
 from herder.control.core import Core
 from herder.control.errors import NotKnown
 from herder.control.pools import pool_named
+from herder.control.reads import drivers
 from herder.engine.flush import worker_cost, worker_record
 from herder.engine.state import WorkerLife
 from herder.model.ids import PoolName, WorkerName
@@ -130,6 +131,7 @@ def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> W
         handle=row.handle,
         zone=spec.get("zone", ""),
         spot=spec.get("spot", False),
+        phase=row.phase,
     )
 
 
@@ -236,6 +238,7 @@ async def status(core: Core) -> Status:
             sum(worker.spec.price_pico_per_hour for worker in workers if worker.provisioned_at_ms is not None)
         ),
         recent_failures=[f"{iso(row.at_ms)} {row.object}: {row.text}" for row in recent],
+        drivers=drivers.troubles(core),
     )
 
 
@@ -247,6 +250,10 @@ FAULTS = (
     "worker.orphan",
     "plan.refused",
     "loop.failed",
+    "driver.frozen",
+    "driver.missing",
+    "driver.fault",
+    "driver.unavailable",
 )
 
 

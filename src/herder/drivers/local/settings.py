@@ -7,11 +7,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    data_folder: Path
-    """Where the folder of each worker is made (`workers/NAME`). Must be on a local disk."""
-    installation: str = "default"
-    """Marks our processes: several installations may share a machine and never touch each other's workers."""
-    name: str = "local"
+    data_folder: Path | None = None
+    """Where the folder of each worker is made (`workers/NAME`); must be on a local disk. None: the server's data folder."""
     workers_most: int = 64
     """Above this `create` raises OutOfCapacity: each agent takes about 40 MiB before it runs anything."""
     python: str = sys.executable

@@ -50,6 +50,11 @@ ROUTES: dict[tuple[str, str], str | None] = {
         ("post", f"/workers/{{worker}}/{verb}"): "operator"
         for verb in ("cordon", "uncordon", "drain", "extend", "remove")
     },
+    ("get", "/drivers"): "viewer",
+    ("get", "/drivers/{driver}"): "viewer",
+    ("post", "/drivers/{driver}/freeze"): "operator",
+    ("post", "/drivers/{driver}/unfreeze"): "operator",
+    ("post", "/drivers/{driver}/forget"): "administrator",
     ("get", "/plans"): "viewer",
     ("get", "/plans/next"): "viewer",
     ("get", "/plans/{plan}"): "viewer",
@@ -71,7 +76,14 @@ def people(server: Server) -> Iterator[dict[str, httpx.Client]]:
 
 
 def concrete(path: str) -> str:
-    for name, value in (("batch", "77"), ("job", "77"), ("pool", "none"), ("worker", "none"), ("plan", "77")):
+    for name, value in (
+        ("batch", "77"),
+        ("job", "77"),
+        ("pool", "none"),
+        ("worker", "none"),
+        ("driver", "none"),
+        ("plan", "77"),
+    ):
         path = path.replace(f"{{{name}}}", value)
     return path
 

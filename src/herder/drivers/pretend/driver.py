@@ -7,7 +7,7 @@ nothing: who wants agents asks `world.newly_booted()`.
 import json
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
 from herder.drivers.pretend.settings import PretendSettings
@@ -45,6 +45,14 @@ class PretendDriver:
     @property
     def name(self) -> str:
         return self._context.name
+
+    @property
+    def deadlines_s(self) -> Mapping[str, float]:
+        if self._settings.deadline_s is None:
+            return {}
+        return dict.fromkeys(
+            ("create", "get", "delete", "list", "health", "console"), self._settings.deadline_s
+        )
 
     def create(self, spec: WorkerSpec, start: StartData) -> Machine:
         return self._call("create", spec.name, lambda: self._create(spec, start))

@@ -9,7 +9,7 @@ import pytest
 
 from herder.drivers import registry
 from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld
-from herder.model.driver import DriverContext, Unauthorised
+from herder.model.driver import DriverContext, RateLimited, Unauthorised
 from herder.settings.sections import DriverSettings
 from tests.api.conftest import Refusal, Server
 
@@ -104,6 +104,19 @@ def test_a_console_that_hangs_is_given_up(server: Server, refused: Refusal) -> N
     problem = refused(404, "GET", f"/workers/{name}/console", server.http)
     assert f"did not answer console of worker {name} within 0.3 s" in problem["detail"]
     gate.release()
+    world(server, "brief").fail("console", Unauthorised("no right to read consoles"))
+    refused(404, "GET", f"/workers/{name}/console", server.http)
+    assert shown(server, "brief")["state"] == "ready", "what is optional freezes nothing"
+
+
+def test_actions_that_wait_hold_up_no_other_of_the_same_driver(server: Server) -> None:
+    apply(server, pool("a", "pretend"), pool("b", "pretend"))
+    world(server, "pretend").fail("create", RateLimited("slower", retry_after_s=250), times=12)
+    scale(server, "a", 12)
+    until(lambda: sum(verb == "create" for _, verb, _ in world(server, "pretend").calls) == 12)
+    (name,) = scale(server, "b", 1)
+    until(lambda: server.http.get(f"/workers/{name}").json()["state"] == "joining")
+    assert shown(server, "pretend")["calls"] == []
 
 
 def test_a_provider_that_hangs_does_not_hold_up_the_start(

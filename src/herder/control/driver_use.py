@@ -41,6 +41,8 @@ DEADLINES_S: Mapping[str, float] = {
     "health": 10.0,
     "console": 20.0,
 }
+#: Refused credentials freeze the driver in these; a right that only something optional needs does not.
+_VERBS = frozenset({"create", "delete", "get", "list", "health"})
 #: For everything else that a driver may be able to do.
 DEADLINE_S = 30.0
 #: The longest that a driver may ask for: above it, one that hangs would hold its places for too long.
@@ -115,12 +117,13 @@ async def ask(core: Core, name: str, verb: str, work: Callable[[Driver], _T], wo
         )
     except Unauthorised as error:
         _note(core, name, verb, worker, error)
-        await freeze(
-            core,
-            name,
-            f"Driver {name} is frozen: its credentials were refused ({_short(error)}). Renew them, then run "
-            f"herder driver unfreeze {name}.",
-        )
+        if verb in _VERBS:
+            await freeze(
+                core,
+                name,
+                f"Driver {name} is frozen: its credentials were refused ({_short(error)}). Renew them, then run "
+                f"herder driver unfreeze {name}.",
+            )
         raise
     except NotFound:
         raise  # an answer, and no trouble

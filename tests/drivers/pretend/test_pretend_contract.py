@@ -198,6 +198,17 @@ def test_calls_are_recorded(world: PretendWorld, clock: Clock) -> None:
     assert world.calls == [(clock.ms, "create", "a"), (clock.ms, "list", "")]
 
 
+def test_a_removal_that_takes_its_time_is_seen(world: PretendWorld, clock: Clock) -> None:
+    driver = PretendDriver(PretendSettings(delete_s=20), world)
+    driver.create(_spec("a"), START)
+    going = driver.delete(WorkerName("a"))
+    assert (going.phase, going.operation) == (Phase.STOPPING, "delete-pretend-1")
+    assert [each.phase for each in driver.list()] == [Phase.STOPPING]
+    clock.ms += 20_000
+    with pytest.raises(NotFound):
+        driver.get(WorkerName("a"), going.operation)
+
+
 def test_lies_are_told_and_nothing_is_done(world: PretendWorld) -> None:
     driver = PretendDriver(PretendSettings(), world)
     driver.create(_spec("a"), START)

@@ -97,6 +97,27 @@ async def test_what_fails_while_it_is_made_is_removed(make_fleet: MakeFleet) -> 
     assert any("zone a is full" in text for text in fleet.events("worker.trouble"))
 
 
+@pytest.mark.parametrize("trouble", ["unknown", "hung", "lost", "late"])
+@pytest.mark.parametrize("verb", ["create", "delete"])
+async def test_after_an_open_outcome_it_is_looked_at_first(
+    make_fleet: MakeFleet, verb: str, trouble: str
+) -> None:
+    fleet = make_fleet()
+    if verb == "delete":
+        fleet.want("w-1")
+        await fleet.until(lambda: fleet.states()["w-1"] == "joining")
+        fleet.calls.log.clear()
+    meet(fleet, verb, PASSING[trouble])
+    if verb == "create":
+        fleet.want("w-1")
+    else:
+        fleet.end("w-1")
+    over = "joining" if verb == "create" else "terminated"
+    await fleet.until(lambda: fleet.states()["w-1"] == over)
+    verbs = [called for _, called, worker in fleet.calls.log if worker == "w-1"]
+    assert verbs[:2] == [verb, "get"]
+
+
 async def test_a_name_that_is_taken_is_adopted_when_it_is_ours(make_fleet: MakeFleet) -> None:
     fleet = make_fleet()
     meet(fleet, "create", Trouble(verb="", how="lost"))

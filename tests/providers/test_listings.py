@@ -76,6 +76,9 @@ async def test_incomplete_listings_prove_nothing(make_fleet: MakeFleet) -> None:
     fleet.world.concealed = {"w-0", "w-1"}
     fleet.world.listed_most = 1
     await asyncio.sleep(600)
+    shown = fleet.core.drivers["cloud"].list()
+    fleet.world.lie("list", replace(shown, complete=True))  # the only one: it takes two
+    await asyncio.sleep(600)
     assert alive(fleet) == names
 
 
@@ -167,6 +170,17 @@ async def test_machines_that_no_row_knows_are_removed_a_few_at_a_time(make_fleet
     assert len(fleet.machines()) == 4, "the minute is not over"
     await fleet.until(lambda: fleet.machines() == ["w-0", "w-1"], limit_s=90)
     assert alive(fleet) == ["w-0", "w-1"]
+
+
+async def test_one_listing_makes_no_orphan(make_fleet: MakeFleet) -> None:
+    """The row of a machine may be on its way, or another server's listing have come to us."""
+    fleet = make_fleet()
+    await made(fleet, 1)
+    shown = fleet.core.drivers["cloud"].list()
+    stranger = replace(shown.machines[0], worker=WorkerName("x-1"))
+    fleet.world.lie("list", Listing(machines=(*shown.machines, stranger)))
+    await asyncio.sleep(SWEEPS_S)
+    assert ("cloud", "delete", "x-1") not in fleet.calls.log
 
 
 async def test_many_machines_that_no_row_knows_are_left_to_a_person(make_fleet: MakeFleet) -> None:

@@ -1,4 +1,4 @@
-"""The driver that the page for authors shows keeps the contract, and a server finds and uses it."""
+"""The driver that the page for authors shows keeps the contract, and a server finds it."""
 
 import re
 import subprocess
@@ -25,6 +25,27 @@ def test_the_driver_of_the_page_keeps_the_contract(tmp_path: Path) -> None:
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
     assert int(passed[1]) >= 17, done.stdout[-500:]
+
+
+USE = """
+from herder.drivers.registry import open_driver
+from herder.model.driver import DriverContext
+driver = open_driver("folder", {"folder": "cloud", "make_s": "2"}, DriverContext(name="disk"))
+print(driver.name, len(driver.list()))
+"""
+
+
+def test_a_server_finds_it_by_its_entry_point(tmp_path: Path) -> None:
+    page = (DOCS / "how-to" / "add-a-driver.md").read_text()
+    (tmp_path / "folder_driver.py").write_text(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0])
+    about = tmp_path / "folder_driver-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: folder-driver\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[herder.drivers]\nfolder = folder_driver\n")
+    done = subprocess.run(
+        [sys.executable, "-c", USE], cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.stdout, done.stderr) == ("disk 0\n", "")
 
 
 def test_the_page_names_every_error_and_capability() -> None:

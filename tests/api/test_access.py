@@ -61,6 +61,11 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
         ("post", f"/workers/{{worker}}/{verb}"): ("operator", OPERATORS)
         for verb in ("cordon", "uncordon", "drain", "extend", "remove")
     },
+    ("get", "/drivers"): ("viewer", ALL),
+    ("get", "/drivers/{driver}"): ("viewer", ALL),
+    ("post", "/drivers/{driver}/freeze"): ("operator", OPERATORS),
+    ("post", "/drivers/{driver}/unfreeze"): ("operator", OPERATORS),
+    ("post", "/drivers/{driver}/forget"): ("administrator", ADMINISTRATORS),
     ("get", "/plans"): ("viewer", ALL),
     ("get", "/plans/next"): ("viewer", ALL),
     ("get", "/plans/{plan}"): ("viewer", ALL),
@@ -115,6 +120,7 @@ def concrete(path: str, owner: httpx.Client | None = None) -> str:
         ("job", "77777"),
         ("pool", "none"),
         ("worker", "none"),
+        ("driver", "none"),
         ("plan", "77777"),
         ("user", "nobody"),
         ("token", "0123456789ab"),

@@ -26,7 +26,7 @@ TEMPLATE = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made = Server(tmp_path_factory.mktemp("data"))
     made.sweep_period_s = 0.2
-    small = DriverSettings(name="small", kind="pretend", settings=(("name", "small"), ("machines_most", "2")))
+    small = DriverSettings(name="small", kind="pretend", settings=(("machines_most", "2"),))
     made.drivers = (*made.drivers, small)
     made.start()
     yield made

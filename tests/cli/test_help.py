@@ -32,6 +32,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "status", "apply", "events", "pack", "project list",
         "config show", "config lint", "config schema", "config view",
         "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",
+        "driver list", "driver get", "driver freeze", "driver unfreeze", "driver forget",
         "worker list", "worker get", "worker cordon", "worker uncordon", "worker drain", "worker extend",
         "worker remove", "worker console",
         "batch submit", "batch list", "batch get", "batch wait", "batch cancel",

@@ -7,7 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from herder.api import routes_events, routes_fleet, routes_people, routes_work, routes_worker
+from herder.api import (
+    routes_drivers,
+    routes_events,
+    routes_fleet,
+    routes_people,
+    routes_work,
+    routes_worker,
+)
 from herder.api.fast_lane import FastLane
 from herder.api.front import Front
 from herder.api.idempotency import Answers
@@ -28,6 +35,7 @@ def front_of(core: Core, known_answers: list[IdempotencyRecord]) -> Front:
     routes_work.add(front)
     routes_fleet.add(front)
     routes_people.add(front)
+    routes_drivers.add(front)
     routes_events.add(front)
     return front
 

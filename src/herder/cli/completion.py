@@ -38,6 +38,10 @@ def _pools(client: "HerderClient") -> Iterator[tuple[str, str]]:
     return ((pool.name, f"{pool.ready} ready") for pool in client.pools.list())
 
 
+def _drivers(client: "HerderClient") -> Iterator[tuple[str, str]]:
+    return ((driver.name, driver.state) for driver in client.drivers.list())
+
+
 def _workers(client: "HerderClient") -> Iterator[tuple[str, str]]:
     return ((worker.name, worker.state) for worker in client.workers.list(limit=NAMES_MAX))
 
@@ -50,11 +54,15 @@ def _batches(client: "HerderClient") -> Iterator[tuple[str, str]]:
 
 
 complete_pools = _completer(_pools)
+complete_drivers = _completer(_drivers)
 complete_workers = _completer(_workers)
 complete_batches = _completer(_batches)
 
 PoolArgument = Annotated[
     str, typer.Argument(metavar="POOL", autocompletion=complete_pools, help="A pool's name.")
+]
+DriverArgument = Annotated[
+    str, typer.Argument(metavar="DRIVER", autocompletion=complete_drivers, help="A driver's name.")
 ]
 WorkerArgument = Annotated[
     str, typer.Argument(metavar="WORKER", autocompletion=complete_workers, help="A worker's name.")

@@ -29,6 +29,7 @@ def build_app() -> typer.Typer:
         apply,
         batch,
         config,
+        driver,
         events,
         job,
         pack,
@@ -56,6 +57,7 @@ def build_app() -> typer.Typer:
     for name, group in (
         ("batch", batch),
         ("config", config),
+        ("driver", driver),
         ("job", job),
         ("plan", plan),
         ("pool", pool),

@@ -119,6 +119,8 @@ def suggesting(say: Session, noun: str, name: str) -> Iterator[None]:
         from herder.settings.problems import did_you_mean
 
         known = [pool.name for pool in say.client.pools.list()] if noun == "pool" else []
+        if noun == "driver":
+            known = [driver.name for driver in say.client.drivers.list()]
         if noun == "worker":
             known = [worker.name for worker in say.client.workers.list(limit=1000)]
         if known:

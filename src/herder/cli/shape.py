@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Look": ("status", "plan", "why", "events", "pack"),
     "Work": ("batch", "job"),
-    "Fleet": ("pool", "worker", "apply", "config"),
+    "Fleet": ("pool", "worker", "driver", "apply", "config"),
     "People": ("whoami", "user", "project", "token"),
 }
 _OTHER = "Operate"

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import httpx
 
+from herder.client.drivers import Drivers
 from herder.client.events import Events
 from herder.client.fleet import Plans, Pools, Workers, segment
 from herder.client.pages import pages
@@ -49,6 +50,7 @@ class HerderClient:
         self.pools = Pools(self.http)
         self.workers = Workers(self.http)
         self.plans = Plans(self.http)
+        self.drivers = Drivers(self.http)
         self.events = Events(self.http)
 
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ Each method takes who asks, checks access inside, fills `changes` and answers; i
 it replies. Those that are `async` look something up or commit by themselves. No face looks past it into `Core`.
 """
 
-from herder.control import fleet, people, pools, sessions, submission
+from herder.control import driver_admin, fleet, people, pools, sessions, submission
 from herder.control.access import OF_KIND, check
 from herder.control.clock import derived_token
 from herder.control.core import Core
@@ -15,6 +15,7 @@ from herder.engine.state import BatchLife
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.principal import Action, Kind, Principal
+from herder.wire.drivers import DriverAction
 from herder.wire.people import (
     TokenCreate,
     TokenCreated,
@@ -174,6 +175,21 @@ class Commands:
         self, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool, message: str
     ) -> Done:
         return pools.delete(self._core, who, name, changes, now_ms, dry_run=dry_run, message=message)
+
+    def freeze_driver(
+        self, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int
+    ) -> Done:
+        return driver_admin.freeze(self._core, who, name, body, changes, now_ms)
+
+    def unfreeze_driver(
+        self, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int
+    ) -> Done:
+        return driver_admin.unfreeze(self._core, who, name, body, changes, now_ms)
+
+    def forget_driver(
+        self, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int, *, dry_run: bool
+    ) -> Done:
+        return driver_admin.forget(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
 
     def act_on_worker(
         self,

@@ -18,6 +18,8 @@ from sqlalchemy.exc import DBAPIError
 from herder.control.auth import Directory
 from herder.control.backlog import Backlog
 from herder.control.clock import SystemClock
+from herder.control.driver_calls import PLACES, DriverCalls
+from herder.control.driver_notes import DriverNotes
 from herder.control.event_bus import EventBus
 from herder.control.flight_recorder import Recorder
 from herder.control.limits import QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
@@ -32,6 +34,7 @@ from herder.model.changes import Changes
 from herder.model.driver import Driver
 from herder.model.ids import ClassId
 from herder.model.records import EventRecord
+from herder.ports.calls import Calls
 from herder.ports.clock import Clock
 from herder.ports.store import Store
 from herder.settings import SharingSettings
@@ -64,6 +67,13 @@ class CoreSettings:
     """Between telling a worker to go and having the driver remove it."""
     sweep_period_s: float = 5.0
     """How often the drivers' machines are compared with our workers."""
+    driver_calls: int = PLACES
+    """Calls at a time of each driver; more wait. Providers throttle clients that send many more at once."""
+    removals_least: int = 3
+    """When one sweep or one minute would close or remove more of a driver's machines than this, and more than the next part of them,
+    nothing is removed, the driver is frozen, and a person is asked: a wrong listing looks the same as a lost zone."""
+    removals_part: float = 0.2
+    """The other half of that bound: for a driver with many machines."""
     observations_kept_s: float = 7 * 86_400.0
     """How long what plans were made from is kept, so that they can be made again (`herder simulate verify`): a week of questions."""
     observations_bytes_max: int = 256 * 2**20
@@ -120,8 +130,15 @@ class Core:
         drivers: dict[str, Driver],
         on_fatal: Callable[[BaseException], None],
         clock: Clock | None = None,
+        calls: Calls | None = None,
     ) -> None:
         self.clock = SystemClock() if clock is None else clock
+        self.calls: Calls = DriverCalls(self.clock, places=settings.driver_calls) if calls is None else calls
+        """The only way to a driver; everything but tests goes through `control/driver_use.py`."""
+        self.driver_kinds: dict[str, str] = {}
+        """By driver: which one it is; for people."""
+        self.driver_notes: dict[str, DriverNotes] = {}
+        """By driver: what was heard of it last; in memory only."""
         self.settings = settings
         self.state = state
         self.store = store
@@ -294,4 +311,5 @@ class Core:
     async def close(self) -> None:
         """Everything gathered is written, then the store is let go."""
         await self.settle()
+        self.calls.close()
         await self.store.close()

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from herder.control.core import Core
+from herder.control.reads.drivers import driver_views
 from herder.engine.flush import worker_cost
 from herder.model.job import JobState
 from herder.model.money import PICO_PER_USD
@@ -45,7 +46,28 @@ class _Collector:
         for name, pico in costs.items():
             cost.add_metric([name], pico / PICO_PER_USD)
         yield cost
+        yield from self._drivers()
         yield from self._totals()
+
+    def _drivers(self) -> Iterator[Metric]:
+        core = self._core
+        calls = GaugeMetricFamily(
+            "herder_driver_calls", "Calls to providers that have not come back.", labels=["driver", "state"]
+        )
+        usable = GaugeMetricFamily(
+            "herder_driver_usable", "1 when the driver may be called and answers.", labels=["driver"]
+        )
+        for view in driver_views(core):
+            counts = {
+                "under_way": len(view.calls) - view.abandoned,
+                "abandoned": view.abandoned,
+                "waiting": view.waiting,
+            }
+            for state, count in counts.items():
+                calls.add_metric([view.name, state], count)
+            usable.add_metric([view.name], int(view.state == "ready"))
+        yield calls
+        yield usable
 
     def _totals(self) -> Iterator[Metric]:
         core = self._core

@@ -4,6 +4,7 @@ Called by the scale loop, by scale requests and by dry runs, so that all three s
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -52,7 +53,7 @@ def observe(
         aged_ms=aged_ms if quotas else None,
         plan_number=PlanNumber(state.next_plan),
         declared=state.resources.declared,
-        pools=tuple(state.pools[name] for name in sorted(state.pools)),
+        pools=tuple(_shown(state, state.pools[name]) for name in sorted(state.pools)),
         workers=tuple(_observed(state, worker, now_ms, guess) for worker in state.workers.values()),
         workers_as_of_ms=now_ms,
         demand=queued(state),
@@ -77,6 +78,12 @@ def observe(
         ),
         metrics=tuple(reading for _, reading in sorted(state.readings.items())),
     )
+
+
+def _shown(state: EngineState, pool: PoolSpec) -> PoolSpec:
+    """A pool whose driver may not be called is planned for as a frozen one."""
+    frozen = state.frozen_drivers.get(pool.driver)
+    return pool if frozen is None else replace(pool, frozen=True, driver_frozen=frozen.reason)
 
 
 def queued(state: EngineState) -> tuple[QueuedClass, ...]:
@@ -186,10 +193,18 @@ def plain_plan(plan: Plan) -> dict[str, Any]:
     """As JSON: actions carry their kind."""
     body: dict[str, Any] = msgspec.to_builtins(plan)
     body["actions"] = [
-        {"action": "create" if isinstance(action, CreateWorker) else "drain", **msgspec.to_builtins(action)}
+        {"action": "create" if isinstance(action, CreateWorker) else "drain", **_plain_action(action)}
         for action in plan.actions
     ]
     return body
+
+
+def _plain_action(action: object) -> dict[str, Any]:
+    """Options that nobody set are left out: plans that were recorded before there were any are made again byte for byte."""
+    plain: dict[str, Any] = msgspec.to_builtins(action)
+    if "spec" in plain and not plain["spec"]["driver_options"]:
+        del plain["spec"]["driver_options"]
+    return plain
 
 
 def remember_needs(state: EngineState, plan: Plan) -> None:

@@ -240,6 +240,9 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
         )
     if pool.frozen:
         raise Conflict(f"pool {pool.name} is frozen", hint=f"herder pool unfreeze {pool.name}")
+    driver_frozen = core.state.frozen_drivers.get(pool.driver)
+    if driver_frozen is not None:
+        raise Conflict(driver_frozen.reason, hint="herder driver list shows the state of each driver")
     actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
     room = pool.max_workers - actual
     if request.workers > room:

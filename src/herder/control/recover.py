@@ -176,6 +176,7 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         zone=plain.get("zone", ""),
         spot=plain.get("spot", False),
         membership=msgspec.convert(plain["membership"], Membership) if "membership" in plain else EXCHANGE,
+        driver_options=tuple((key, value) for key, value in plain.get("options", ())),
     )
     return WorkerLife(
         spec=spec,
@@ -186,6 +187,8 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         cordoned=bool(row.cordoned),
         generation=row.generation,
         handle=row.handle,
+        phase=row.phase,
+        operation=row.operation,
         provisioned_at_ms=row.provisioned_at_ms,
         ready_at_ms=row.ready_at_ms,
         draining_at_ms=row.draining_at_ms,

@@ -8,6 +8,7 @@ import json
 
 from sqlalchemy import Connection, func, select
 
+from herder.engine import drivers
 from herder.engine.backoff import add_fault
 from herder.engine.failed_lately import MINUTE_MS, MINUTES
 from herder.engine.offers import META_PREFIX, from_meta
@@ -24,6 +25,7 @@ REACH_MS = 24 * 3_600_000
 def recover_history(connection: Connection, state: EngineState, now_ms: int) -> None:
     """Pools must be known already: of others nothing is kept."""
     _offers(connection, state)
+    _frozen_drivers(connection, state)
     _growth(connection, state, now_ms)
     _shrinkage(connection, state, now_ms)
 
@@ -92,6 +94,13 @@ def _offers(connection: Connection, state: EngineState) -> None:
             and any(template.name == memory.key.template for template in pool.templates)
         ):
             state.offers[memory.key] = memory
+
+
+def _frozen_drivers(connection: Connection, state: EngineState) -> None:
+    for row in connection.execute(select(t.meta).where(t.meta.c.key.startswith(drivers.META_PREFIX))):
+        found = drivers.from_meta(row.key, row.value)
+        if found is not None:
+            state.frozen_drivers[found[0]] = found[1]
 
 
 def _growth(connection: Connection, state: EngineState, now_ms: int) -> None:

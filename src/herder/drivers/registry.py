@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from herder.model.driver import Driver
+from herder.model.driver import Driver, DriverContext
 
 GROUP = "herder.drivers"
 
@@ -25,7 +25,7 @@ class DriverKind(Protocol):
 
     settings_type: type
 
-    def make(self, settings: Any, /) -> Driver: ...
+    def make(self, settings: Any, context: DriverContext, /) -> Driver: ...
 
 
 class UnknownDriver(LookupError):
@@ -45,10 +45,16 @@ def driver_kinds() -> list[str]:
     return sorted({*_built_in(), *(point.name for point in _third_party())})
 
 
-def open_driver(kind: str, settings: Mapping[str, object]) -> Driver:
+def open_driver(kind: str, settings: Mapping[str, object], context: DriverContext) -> Driver:
     """Raises UnknownDriver or BadSettings. Talks to no provider yet: that is `Driver.health`."""
     offered = load(kind)
-    return offered.make(read_settings(kind, offered.settings_type, settings))
+    read = read_settings(kind, offered.settings_type, settings)
+    try:
+        return offered.make(read, context)
+    except BadSettings:
+        raise
+    except Exception as error:  # somebody else's code, before the server has begun
+        raise BadSettings(f"driver {kind!r} cannot be opened: {type(error).__name__}: {error}") from error
 
 
 def load(kind: str) -> DriverKind:

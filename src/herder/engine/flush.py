@@ -85,6 +85,8 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
         activation_nonce=worker.activation_nonce,
         reason_made=json.dumps(reason_data(worker.reason_made)),
         reason_removed=json.dumps(reason_data(worker.reason_removed)),
+        phase=worker.phase,
+        operation=worker.operation,
     )
 
 
@@ -92,9 +94,11 @@ def _plain_spec(worker: WorkerLife) -> dict[str, object]:
     spec = worker.spec
     sold = {"zone": spec.zone, "spot": spec.spot} if spec.zone or spec.spot else {}
     joins = {} if spec.membership == EXCHANGE else {"membership": _plain_membership(spec.membership)}
+    options = {"options": [list(pair) for pair in spec.driver_options]} if spec.driver_options else {}
     return {
         **sold,
         **joins,
+        **options,
         "allocatable": spec.allocatable.stored(),
         "slots": spec.slots,
         "price": spec.price_pico_per_hour,

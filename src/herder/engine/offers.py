@@ -20,7 +20,6 @@ META_PREFIX = "offer/"
 _ALERTS = {
     FailureCause.INVALID_REQUEST: ("offer.invalid", "correct the template"),
     FailureCause.QUOTA_EXCEEDED: ("pool.quota_exceeded", "raise the quota or lower max_workers"),
-    FailureCause.UNAUTHORISED: ("driver.unauthorised", "renew the driver's credentials"),
 }
 
 
@@ -64,6 +63,13 @@ def capacity_freed(state: EngineState, changes: Changes, spec: WorkerSpec) -> No
         near = not key.zone or not spec.zone or key.zone == spec.zone
         short = memory.cause is FailureCause.OUT_OF_CAPACITY and not key.spot
         if pool is not None and pool.preempts_spot and key.driver == spec.driver and near and short:
+            _keep(state, changes, memory.due())
+
+
+def credentials_renewed(state: EngineState, changes: Changes, driver: str) -> None:
+    """What rested because the driver's credentials were refused is tried now."""
+    for key, memory in sorted(state.offers.items()):
+        if key.driver == driver and memory.cause is FailureCause.UNAUTHORISED:
             _keep(state, changes, memory.due())
 
 

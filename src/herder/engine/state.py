@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from herder.engine.failed_lately import FailedLately
 from herder.engine.queue import ReadyQueue
+from herder.model.driver import FrozenDriver
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass, JobState
 from herder.model.metric import MetricReading
@@ -123,6 +124,9 @@ class WorkerLife:
     cordoned: bool = False
     generation: int = 1
     handle: str = ""
+    phase: str = ""
+    """`model.driver.Phase` of its machine, as the driver said last; empty: not asked yet."""
+    operation: str = ""
     provisioned_at_ms: int | None = None
     ready_at_ms: int | None = None
     draining_at_ms: int | None = None
@@ -263,6 +267,8 @@ class EngineState:
     """Of the pools that there are, and of deleted ones until their last worker has gone."""
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
     """At most one for each template of each pool."""
+    frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)
+    """Drivers that are not called until a person decides (`engine/drivers.py`)."""
     readings: dict[tuple[PoolName, str], MetricReading] = field(default_factory=dict)
     """At most one for each metric of each pool; in memory only: a new server asks anew."""
     counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})

@@ -10,6 +10,7 @@ from herder.engine.events import reason_data, record_event
 from herder.engine.flush import worker_cost
 from herder.engine.state import REMOVALS_MOST, CreateHistory, EngineState, WorkerLife
 from herder.model.changes import Changes
+from herder.model.driver import Machine, Phase
 from herder.model.ids import PoolName, WorkerName
 from herder.model.job import Cause
 from herder.model.membership import LivesBy
@@ -76,7 +77,7 @@ def provisioning(state: EngineState, worker: WorkerLife, activation_hash: str) -
 
 def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle: str, now_ms: int) -> None:
     """The driver has made it. It may have joined already, while the driver's answer was on its way."""
-    worker.handle = handle
+    worker.handle, worker.phase, worker.operation = handle, Phase.RUNNING.value, ""
     if worker.provisioned_at_ms is None:
         worker.provisioned_at_ms = now_ms
     if worker.state is WorkerState.PROVISIONING:
@@ -99,6 +100,35 @@ def create_failed(
     """Nothing was made; it costs nothing and frees its place at once. The planner passes the offer over for a while."""
     offers.failed(state, changes, worker, cause, text, now_ms)
     reason = Reason(kind=ReasonKind.CREATE_FAILED, text=text, evidence=(("cause", cause.value),))
+    _end(state, changes, worker, WorkerState.FAILED, reason, now_ms)
+
+
+def in_phase(state: EngineState, worker: WorkerLife, machine: Machine) -> bool:
+    """What the driver said of its machine; whether that is news. A restart goes on from there."""
+    news = (machine.phase.value, machine.operation, machine.handle or worker.handle)
+    if news == (worker.phase, worker.operation, worker.handle):
+        return False
+    worker.phase, worker.operation, worker.handle = news
+    _changed(state, worker)
+    return True
+
+
+def create_broke(
+    state: EngineState, changes: Changes, worker: WorkerLife, text: str, now_ms: int, cause: FailureCause
+) -> None:
+    """Its creation has failed, and something of it may be left: it goes through the driver's deletion."""
+    offers.failed(state, changes, worker, cause, text, now_ms)
+    _tell(state, changes, worker, now_ms, "worker.trouble", text)
+    reason = Reason(kind=ReasonKind.CREATE_FAILED, text=text, evidence=(("cause", cause.value),))
+    terminate(state, changes, worker, reason, now_ms)
+
+
+def forgotten(
+    state: EngineState, changes: Changes, worker: WorkerLife, text: str, now_ms: int, *, actor: str
+) -> None:
+    """A person gave it up without asking its driver. Its row does not say that the machine was removed, because nobody knows."""
+    _tell(state, changes, worker, now_ms, "worker.forgotten", text, actor)
+    reason = Reason(kind=ReasonKind.BY_HAND, text=text)
     _end(state, changes, worker, WorkerState.FAILED, reason, now_ms)
 
 

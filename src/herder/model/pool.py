@@ -174,6 +174,8 @@ class PoolSpec:
     accepts_auto: bool = True
     """Whether jobs that name no pool may run here."""
     frozen: bool = False
+    driver_frozen: str = ""
+    """Why its driver is frozen. Not a setting: only the picture that plans are made from says it, of a pool that is shown as frozen."""
     description: str = ""
     extra: tuple[tuple[str, str], ...] = field(default=())
     """Settings of the pool's driver, passed on to it unread."""

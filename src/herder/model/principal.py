@@ -61,6 +61,7 @@ class Kind(StrEnum):
     FLEET = "fleet"
     """Pools, workers, plans, drivers, the status and how the fleet is shared."""
     POOL = "pool"
+    DRIVER = "driver"
     CONSOLE = "console"
     BOOKS = "books"
     """The invariants."""
@@ -101,6 +102,7 @@ LEAST: Mapping[tuple[Action, Kind], Role] = MappingProxyType(
         (Action.SEE, Kind.FLEET): Role.VIEWER,
         (Action.CHANGE, Kind.FLEET): Role.OPERATOR,
         (Action.REMOVE, Kind.POOL): Role.ADMINISTRATOR,
+        (Action.REMOVE, Kind.DRIVER): Role.ADMINISTRATOR,
         (Action.SEE, Kind.CONSOLE): Role.OPERATOR,
         (Action.SEE, Kind.BOOKS): Role.OPERATOR,
         (Action.SEE, Kind.JOB): Role.VIEWER,

@@ -120,6 +120,10 @@ class WorkerRecord(NamedTuple):
     activation_nonce: str | None
     reason_made: str
     reason_removed: str
+    phase: str
+    """How far the provider is with its machine, as the driver said last; empty: not asked yet."""
+    operation: str
+    """The provider's id of what is under way."""
 
 
 class PoolRecord(NamedTuple):

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import uvicorn
 
 from herder.api.application import application
-from herder.control import sharing
+from herder.control import driver_admin, sharing
+from herder.control.clock import SystemClock
 from herder.control.core import Core, CoreSettings
 from herder.control.limits import QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
@@ -26,7 +27,7 @@ from herder.control.supervise import supervise
 from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
 from herder.engine.worker import terminate
 from herder.model.changes import Changes
-from herder.model.driver import Driver, DriverError
+from herder.model.driver import Driver, DriverContext
 from herder.model.job import Cause
 from herder.model.plan import Reason, ReasonKind
 from herder.server.opening import Opened, ensure_admin, open_data, write_server_file
@@ -89,6 +90,7 @@ async def serve(options: ServerOptions, started: Callable[[Running], None] | Non
             drivers=drivers,
             on_fatal=server.fatal,
         )
+        core.driver_kinds = {each.name: each.kind for each in options.drivers}
         await _first_writes(core, options, opened)
         trend = Trend()
         server.config.app = application(core, opened.answers, router(core, trend).routes)
@@ -152,6 +154,7 @@ async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> N
         pool = keep_frozen(core, each)
         if core.state.pools.get(pool.name) != pool:
             store_pool(core, changes, pool, core.clock.now_ms())
+    driver_admin.note_missing(core, changes, core.clock.now_ms())
     await core.commit(changes)
     for batch in opened.unswept:
         core.sweep(batch, core.clock.now_ms())
@@ -179,22 +182,21 @@ async def _watch_lock(opened: Opened, server: "_Server") -> None:
 
 
 def _drivers(options: ServerOptions, opened: Opened) -> dict[str, Driver]:
+    """Opened, and not called yet: a provider that does not answer must not hold up the start."""
     drivers: dict[str, Driver] = {}
     for each in options.drivers:
-        settings: dict[str, object] = dict(each.settings)
-        if each.kind == "local":
-            settings.setdefault("data_folder", str(options.data_dir))
-            settings.setdefault("installation", opened.installation)
-            settings.setdefault("name", each.name)
+        context = DriverContext(
+            installation=opened.installation,
+            name=each.name,
+            data_folder=str(options.data_dir),
+            clock=SystemClock(),
+        )
         try:
-            drivers[each.name] = open_driver(each.kind, settings)
-            drivers[each.name].health()
+            drivers[each.name] = open_driver(each.kind, dict(each.settings), context)
         except (BadSettings, UnknownDriver) as error:
             raise StartError(
                 f"driver {each.name}: {error}", "see the drivers section of herder.yaml"
             ) from None
-        except DriverError as error:
-            log.warning("driver %s is not usable now: %s", each.name, error)
     return drivers
 
 

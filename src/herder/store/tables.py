@@ -182,6 +182,8 @@ workers = Table(
     _text("activation_nonce", null=True),
     _text("reason_made"),
     _text("reason_removed"),
+    Column("phase", Text, nullable=False, server_default=text("''")),
+    Column("operation", Text, nullable=False, server_default=text("''")),
 )
 Index("workers_by_pool", workers.c.pool, workers.c.requested_at_ms)
 

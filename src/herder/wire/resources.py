@@ -230,6 +230,8 @@ class WorkerView(msgspec.Struct, kw_only=True):
     zone: str = ""
     spot: bool = False
     resources: dict[str, int] = {}
+    phase: str = ""
+    """How far the provider is with its machine, as its driver said last."""
 
 
 class PlanView(msgspec.Struct, kw_only=True):
@@ -350,6 +352,8 @@ class Status(msgspec.Struct, kw_only=True):
     spend_by_user: dict[str, str]
     price_per_hour_usd: str
     recent_failures: list[str]
+    drivers: list[str] = []
+    """Those that cannot be used, each in a sentence with the remedy."""
 
 
 class UserView(msgspec.Struct, kw_only=True):

@@ -3,16 +3,27 @@
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from herder.drivers.local import LocalDriver, LocalSettings
 from herder.drivers.local.processes import Found, family, processes
-from herder.model.driver import Driver, InvalidRequest, OutOfCapacity, StartData
+from herder.model.driver import (
+    Driver,
+    DriverContext,
+    InvalidRequest,
+    Listing,
+    Machine,
+    OutOfCapacity,
+    Phase,
+    StartData,
+)
 from herder.model.ids import WorkerName
 from herder.testing.driver_contract import SECRET, DriverContract
 from tests.agent.fake_server import FakeServer
@@ -33,25 +44,41 @@ def _until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> LocalSettings:
-    return LocalSettings(data_folder=tmp_path / "data", installation=_installation())
+    return LocalSettings(data_folder=tmp_path / "data")
+
+
+def _context(installation: str | None = None) -> DriverContext:
+    return DriverContext(name="local", installation=installation or _installation())
 
 
 class TestLocalDriver(DriverContract):
     @pytest.fixture
     def driver(self, settings: LocalSettings) -> LocalDriver:
-        return LocalDriver(settings)
+        return LocalDriver(settings, _context())
 
     def reopen(self, driver: Driver) -> Driver:
-        return LocalDriver(driver._settings)
+        return LocalDriver(driver._settings, _context())
 
     def stranger(self, driver: Driver) -> Driver:
         folder = driver._settings.data_folder
-        return LocalDriver(LocalSettings(data_folder=folder.parent / "theirs", installation="theirs"))
+        return LocalDriver(LocalSettings(data_folder=folder.parent / "theirs"), _context("theirs"))
 
     def broken(self, driver: Driver) -> Driver:
         path = driver._settings.data_folder.parent / "a-file"
         path.write_text("")
-        return LocalDriver(LocalSettings(data_folder=path, installation=_installation()))
+        return LocalDriver(LocalSettings(data_folder=path), _context())
+
+    def hanging(self, driver: Driver, verb: str) -> tuple[Driver, Callable[[], None]]:
+        let_go, create, calls = threading.Event(), driver.create, []
+
+        def hangs_once(*arguments: Any) -> Machine:
+            calls.append(arguments)
+            if len(calls) == 1:
+                let_go.wait(10)
+            return create(*arguments)
+
+        driver.create = hangs_once
+        return driver, let_go.set
 
     def leftovers(self, driver: Driver, worker: WorkerName) -> list[str]:
         return [str(each) for each in processes(_installation()) if each.worker == worker]
@@ -64,7 +91,7 @@ class TestLocalDriver(DriverContract):
 
 @pytest.fixture
 def driver(settings: LocalSettings) -> Driver:
-    driver = LocalDriver(settings)
+    driver = LocalDriver(settings, _context())
     yield driver
     for machine in driver.list():
         driver.delete(machine.worker)
@@ -78,14 +105,12 @@ def test_an_ended_agent_is_still_a_machine_and_no_zombie(driver: LocalDriver) ->
     assert [(each.running, each.handle) for each in driver.list()] == [(False, machine.handle)]
     assert not psutil.pid_exists(pid)
     driver.delete(machine.worker)
-    assert driver.list() == []
+    assert driver.list() == Listing(machines=())
 
 
 def test_the_console_outlives_the_worker_within_bounds(tmp_path: Path) -> None:
-    settings = LocalSettings(
-        data_folder=tmp_path, installation=_installation(), consoles_kept=2, console_most_bytes=100
-    )
-    driver = LocalDriver(settings)
+    settings = LocalSettings(data_folder=tmp_path, consoles_kept=2, console_most_bytes=100)
+    driver = LocalDriver(settings, _context())
     for number in range(4):
         worker = driver.create(CONTRACT.spec(f"w-{number}"), CONTRACT.start_data()).worker
         log = tmp_path / "workers" / worker / "agent.log"
@@ -99,7 +124,7 @@ def test_the_console_outlives_the_worker_within_bounds(tmp_path: Path) -> None:
 
 
 def test_the_number_of_workers_is_bounded(tmp_path: Path) -> None:
-    driver = LocalDriver(LocalSettings(data_folder=tmp_path, installation=_installation(), workers_most=1))
+    driver = LocalDriver(LocalSettings(data_folder=tmp_path, workers_most=1), _context())
     driver.create(CONTRACT.spec("a"), CONTRACT.start_data())
     with pytest.raises(OutOfCapacity):
         driver.create(CONTRACT.spec("b"), CONTRACT.start_data())
@@ -203,8 +228,7 @@ async def test_with_run_as_a_job_cannot_read_the_servers_secrets(tmp_path: Path)
     token.chmod(0o600)
     seen = {}
     for run_as in ("", "65534:65534"):
-        settings = LocalSettings(data_folder=data, installation=_installation(), run_as=run_as)
-        driver = LocalDriver(settings)
+        driver = LocalDriver(LocalSettings(data_folder=data, run_as=run_as), _context())
         async with FakeServer() as server:
             start = StartData(server_url=server.url, activation_token="t", self_delete_after_s=30)
             await asyncio.to_thread(driver.create, CONTRACT.spec("w"), start)
@@ -213,15 +237,63 @@ async def test_with_run_as_a_job_cannot_read_the_servers_secrets(tmp_path: Path)
             assert (end.state, bytes(end.result).strip()) == ("succeeded", b"7"), end.message
             seen[run_as] = server.logs[key].split()
             await asyncio.to_thread(driver.delete, WorkerName("w"))
-        assert not settings.work_folder("w").exists()
+        assert not driver.work_folder("w").exists()
     assert seen[""] == ["0", "hush"]
     assert seen["65534:65534"][0] == "65534"
     assert "hush" not in seen["65534:65534"]
 
 
 def test_run_as_needs_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = LocalDriver(LocalSettings(data_folder=tmp_path, run_as="nobody"))
+    driver = LocalDriver(LocalSettings(data_folder=tmp_path, run_as="nobody"), _context())
     driver.health()
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(InvalidRequest, match="only root"):
         driver.health()
+
+
+class _CutOff(LocalDriver):
+    """The server dies where a real one could: after the record and before the start, or between the start and the second record."""
+
+    def __init__(self, settings: LocalSettings, *, records: int) -> None:
+        super().__init__(settings, _context())
+        self._records_left = records
+
+    def _record(self, folder: Path, handle: str) -> None:
+        if self._records_left == 0:
+            raise KeyboardInterrupt
+        self._records_left -= 1
+        super()._record(folder, handle)
+
+
+def test_a_start_that_was_cut_off_leaves_no_scratch(settings: LocalSettings) -> None:
+    """Killed after the process was started: it is found by its marks. Killed before: the record is listed, and made or removed."""
+    killed = _CutOff(settings, records=1)
+    with pytest.raises(KeyboardInterrupt):
+        killed.create(CONTRACT.spec("w"), CONTRACT.start_data())
+    again = LocalDriver(settings, _context())
+    machine = again.get(WorkerName("w"))
+    assert (machine.phase, bool(machine.handle)) == (Phase.RUNNING, True)
+    assert again.create(CONTRACT.spec("w"), CONTRACT.start_data()).handle == machine.handle
+    again.delete(machine.worker)
+    killed._reap()
+
+    folder = Path(str(settings.data_folder)) / "workers"
+    again._record(folder / "w", "")
+    (folder / "w" / "work").mkdir()
+    (folder / "w" / "work" / "scratch").write_text("47 MB")
+    (listed,) = again.list()
+    assert (listed.phase, listed.detail) == (Phase.STOPPED, "its start was cut off")
+    made = again.create(CONTRACT.spec("w"), CONTRACT.start_data())
+    assert made.phase is Phase.RUNNING
+    again.delete(made.worker)
+    assert os.listdir(folder / "w") == ["agent.log"]
+
+
+def test_folders_that_no_record_knows_are_cleared(settings: LocalSettings) -> None:
+    driver = LocalDriver(settings, _context())
+    lost = Path(str(settings.data_folder)) / "workers" / "lost"
+    (lost / "work").mkdir(parents=True)
+    (lost / "work" / "scratch").write_text("47 MB")
+    (lost / "agent.log").write_text("last words")
+    assert driver.list() == Listing(machines=())
+    assert os.listdir(lost) == ["agent.log"]

@@ -1,5 +1,6 @@
 """The pretend driver keeps the contract, and its world can be made to go wrong."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -7,9 +8,12 @@ import pytest
 from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld
 from herder.model.driver import (
     Driver,
+    DriverContext,
+    Listing,
     NotFound,
     OutcomeUnknown,
     OutOfCapacity,
+    Phase,
     RateLimited,
     StartData,
     Unavailable,
@@ -23,20 +27,46 @@ START = CONTRACT.start_data()
 
 
 class TestPretendDriver(DriverContract):
+    """On a clock that the hooks move."""
+
     @pytest.fixture
     def driver(self) -> PretendDriver:
-        return PretendDriver(PretendSettings(), PretendWorld())
+        self.clock = Clock()
+        return PretendDriver(PretendSettings(), PretendWorld(self.clock))
+
+    def pass_time(self, driver: Driver) -> None:
+        self.clock.ms += 1_000
 
     def reopen(self, driver: Driver) -> Driver:
-        return PretendDriver(PretendSettings(), driver.world)
+        return PretendDriver(driver._settings, driver.world)
 
     def stranger(self, driver: Driver) -> Driver:
-        return PretendDriver(PretendSettings(installation="theirs"), driver.world)
+        context = DriverContext(installation="theirs", name="pretend")
+        return PretendDriver(PretendSettings(), driver.world, context)
 
     def broken(self, driver: Driver) -> Driver:
         world = PretendWorld()
         world.fail("*", Unavailable("the provider is down"), times=1000)
         return PretendDriver(PretendSettings(), world)
+
+    def slow(self, driver: Driver) -> Driver:
+        return PretendDriver(PretendSettings(create_s=30, delete_s=20), driver.world)
+
+    def lagging(self, driver: Driver) -> Driver:
+        driver.world.list_lag_s = 20
+        return driver
+
+    def partial(self, driver: Driver) -> Driver:
+        driver.world.listed_most = 1
+        return driver
+
+    def cut_off(self, driver: Driver, verb: str) -> Driver:
+        driver.world.fail(verb, OutcomeUnknown("timed out"), after=True)
+        return driver
+
+    def hanging(self, driver: Driver, verb: str) -> tuple[Driver, Callable[[], None]]:
+        gate = driver.world.hang(verb)
+        return driver, gate.release
 
     def leftovers(self, driver: Driver, worker: WorkerName) -> list[str]:
         return [each.handle for (_, name), each in driver.world.machines.items() if name == worker]
@@ -113,7 +143,7 @@ def test_a_fault_after_the_act_loses_only_the_answer(world: PretendWorld) -> Non
     world.fail("delete", OutcomeUnknown("timed out"), after=True)
     with pytest.raises(OutcomeUnknown):
         driver.delete(WorkerName("a"))
-    assert driver.list() == []
+    assert driver.list() == Listing(machines=())
 
 
 def test_machines_are_lost_and_halted(world: PretendWorld) -> None:
@@ -166,3 +196,39 @@ def test_calls_are_recorded(world: PretendWorld, clock: Clock) -> None:
     driver.create(_spec("a"), START)
     driver.list()
     assert world.calls == [(clock.ms, "create", "a"), (clock.ms, "list", "")]
+
+
+def test_a_removal_that_takes_its_time_is_seen(world: PretendWorld, clock: Clock) -> None:
+    driver = PretendDriver(PretendSettings(delete_s=20), world)
+    driver.create(_spec("a"), START)
+    going = driver.delete(WorkerName("a"))
+    assert (going.phase, going.operation) == (Phase.STOPPING, "delete-pretend-1")
+    assert [each.phase for each in driver.list()] == [Phase.STOPPING]
+    clock.ms += 20_000
+    with pytest.raises(NotFound):
+        driver.get(WorkerName("a"), going.operation)
+
+
+def test_lies_are_told_and_nothing_is_done(world: PretendWorld) -> None:
+    driver = PretendDriver(PretendSettings(), world)
+    driver.create(_spec("a"), START)
+    world.lie("list", Listing(machines=()))
+    assert len(driver.list()) == 0
+    assert len(driver.list()) == 1
+    world.concealed.add("a")
+    assert driver.list() == Listing(machines=())
+    with pytest.raises(NotFound):
+        driver.get(WorkerName("a"))
+    world.concealed.clear()
+    assert driver.get(WorkerName("a")).phase is Phase.RUNNING
+
+
+def test_a_request_that_is_doubled_on_its_way_makes_one(world: PretendWorld) -> None:
+    driver = PretendDriver(PretendSettings(), world)
+    world.double("create")
+    driver.create(_spec("a"), START)
+    assert (world.made, len(driver.list())) == (1, 1)
+    world.double("delete")
+    with pytest.raises(NotFound):
+        driver.delete(WorkerName("a"))
+    assert len(driver.list()) == 0

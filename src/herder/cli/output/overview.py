@@ -19,7 +19,7 @@ def show_status(printer: Printer, status: Status) -> None:
     else:
         printer.line(POOLS.empty)
     printer.line("")
-    for line in (*_demands(status), "", *_failures(status), "", *_spending(status)):
+    for line in (*_demands(status), "", *_drivers(status), *_failures(status), "", *_spending(status)):
         printer.line(line)
 
 
@@ -39,6 +39,14 @@ def _demands(status: Status) -> Iterator[str]:
     ]
     if ended:
         yield "  " + ", ".join(ended) + " so far"
+
+
+def _drivers(status: Status) -> Iterator[str]:
+    """Nothing when all can be used."""
+    if status.drivers:
+        yield "Drivers"
+        yield from (f"  {trouble}" for trouble in status.drivers)
+        yield ""
 
 
 def _failures(status: Status) -> Iterator[str]:

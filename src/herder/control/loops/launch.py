@@ -1,72 +1,105 @@
-"""The launch loop: claims become machines, and machines that are to go are removed.
+"""The launch loop: claims become machines, and machines that are to go are removed; one task for each worker under way.
 
-Each call of a driver runs in a thread. What is about to be done stands in the store before: a crash in the middle is taken up
-again with the same worker name, which makes both calls safe to repeat.
+What is about to be done stands in the store before: a crash in the middle is taken up again with the same worker name, which makes
+both calls safe to repeat. The steps of one worker are in `control/machines.py`. Workers of a frozen driver are left as they are.
 """
 
 import asyncio
 import logging
+from dataclasses import dataclass, field
 from functools import partial
 
+from herder.control import machines
 from herder.control.clock import derived_token, hash_token
 from herder.control.core import Core
-from herder.control.exchange import forget_worker
+from herder.control.driver_use import may_be_called
 from herder.engine import worker as life
-from herder.engine.events import record_event
 from herder.engine.state import WorkerLife
 from herder.model.changes import Changes
-from herder.model.driver import (
-    Driver,
-    DriverError,
-    InvalidRequest,
-    NotFound,
-    OutOfCapacity,
-    QuotaExceeded,
-    RateLimited,
-    StartData,
-    Unauthorised,
-    failure_cause,
-)
-from herder.model.offer import FailureCause
+from herder.model.driver import StartData
+from herder.model.ids import WorkerName
 from herder.model.worker import WorkerState
 
 log = logging.getLogger(__name__)
 
-#: Calls to drivers at a time, creations and deletions each.
-CALLS_AT_A_TIME = 8
-#: Between two tries of a call whose outcome is open, doubled up to the longest.
-RETRY_S = 0.5
-RETRY_LONGEST_S = 30.0
-#: These end the claim: trying again at once would not help, the planner decides anew.
-FINAL = (InvalidRequest, OutOfCapacity, QuotaExceeded, Unauthorised)
+#: After an error of Herder's own in a worker's task, before it is begun again.
+FAILED_PAUSE_S = 5.0
+_WORK = frozenset({WorkerState.REQUESTED, WorkerState.PROVISIONING, WorkerState.TERMINATING})
+
+
+@dataclass(slots=True)
+class _Work:
+    task: "asyncio.Task[None]"
+    pauses: machines.Pauses
+    removes: bool
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    core: Core
+    work: dict[WorkerName, _Work] = field(default_factory=dict)
+
+    def look(self, name: WorkerName, worker: WorkerLife) -> None:
+        mine = self.work.get(name)
+        if mine is not None:
+            if worker.state is WorkerState.TERMINATING and not mine.removes:
+                mine.pauses.wake.set()  # it makes a machine that is not wanted any more
+            return
+        if worker.state not in _WORK:
+            return
+        if not may_be_called(self.core, worker.spec.driver) and worker.state is not WorkerState.REQUESTED:
+            return
+        pauses = machines.Pauses()
+        task = asyncio.create_task(_step(self.core, worker, pauses), name=f"{worker.state}-{name}")
+        self.work[name] = _Work(task, pauses, worker.state is WorkerState.TERMINATING)
+        task.add_done_callback(partial(self._finished, name))
+
+    def _finished(self, name: WorkerName, task: "asyncio.Task[None]") -> None:
+        if task.cancelled() or (error := task.exception()) is None:
+            self._release(name)
+            return
+        log.error("worker %s: %s; begun again in %g s", name, error, FAILED_PAUSE_S, exc_info=error)
+        asyncio.get_running_loop().call_later(FAILED_PAUSE_S, self._release, name)
+
+    def _release(self, name: WorkerName) -> None:
+        self.work.pop(name, None)
+        self.core.workers_changed.set()  # there may be a next step for it
+
+    async def close(self) -> None:
+        tasks = [each.task for each in self.work.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def run(core: Core) -> None:
-    places = asyncio.Semaphore(CALLS_AT_A_TIME)
-    under_way: dict[str, asyncio.Task[None]] = {}
-    while True:
-        core.workers_changed.clear()
-        for name, worker in list(core.state.workers.items()):
-            if name not in under_way and worker.state in _WORK:
-                task = asyncio.create_task(
-                    _WORK[worker.state](core, worker, places), name=f"{worker.state}-{name}"
-                )
-                under_way[name] = task
-                task.add_done_callback(partial(_finished, core, under_way, name))
-        await core.workers_changed.wait()
+    under_way = _UnderWay(core)
+    try:
+        while True:
+            core.workers_changed.clear()
+            for name, worker in list(core.state.workers.items()):
+                under_way.look(name, worker)
+            await core.workers_changed.wait()
+    finally:
+        await under_way.close()
 
 
-def _finished(
-    core: Core, under_way: dict[str, asyncio.Task[None]], name: str, task: "asyncio.Task[None]"
-) -> None:
-    del under_way[name]
-    core.workers_changed.set()  # there may be a next step for it, and there is a free place
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("worker %s: %s", name, error, exc_info=error)
+async def _step(core: Core, worker: WorkerLife, pauses: machines.Pauses) -> None:
+    if worker.state is WorkerState.TERMINATING:
+        await machines.remove(core, worker, pauses)
+    elif not may_be_called(core, worker.spec.driver):
+        await machines.refuse(core, worker, _why_not(core, worker.spec.driver))
+    else:
+        await _make(core, worker, pauses)
 
 
-async def _create(core: Core, worker: WorkerLife, places: asyncio.Semaphore) -> None:
-    name = worker.spec.name
+def _why_not(core: Core, driver: str) -> str:
+    frozen = core.state.frozen_drivers.get(driver)
+    return frozen.reason if frozen is not None else f"This server has no driver {driver}."
+
+
+async def _make(core: Core, worker: WorkerLife, pauses: machines.Pauses) -> None:
+    name, resumed = worker.spec.name, worker.state is not WorkerState.REQUESTED
     token = derived_token(core.settings.secret, f"activation/{name}")
     core.directory.activations[hash_token(token)] = name
     changes = Changes()
@@ -77,77 +110,4 @@ async def _create(core: Core, worker: WorkerLife, places: asyncio.Semaphore) -> 
         activation_token=token,
         self_delete_after_s=core.settings.self_delete_after_s,
     )
-    driver = core.drivers.get(worker.spec.driver)
-    if driver is None:
-        await _failed(core, worker, f"this server has no driver {worker.spec.driver!r} any more")
-        return
-    async with places:
-        await _call_create(core, worker, driver, start)
-
-
-async def _call_create(core: Core, worker: WorkerLife, driver: Driver, start: StartData) -> None:
-    pause = RETRY_S
-    while worker.state in (WorkerState.PROVISIONING, WorkerState.JOINING, WorkerState.READY):
-        try:
-            machine = await asyncio.to_thread(driver.create, worker.spec, start)
-        except FINAL as error:
-            await _failed(core, worker, f"{type(error).__name__}: {error}", failure_cause(error))
-            return
-        except DriverError as error:
-            wait = error.retry_after_s if isinstance(error, RateLimited) else pause
-            log.warning("worker %s: %s; trying again in %.1f s", worker.spec.name, error, wait)
-            await asyncio.sleep(min(wait, RETRY_LONGEST_S))
-            pause = min(pause * 2, RETRY_LONGEST_S)
-            continue
-        with core.change(Changes()) as changes:
-            life.provisioned(core.state, changes, worker, machine.handle, core.clock.now_ms())
-        await core.commit(changes)
-        return
-
-
-async def _failed(
-    core: Core, worker: WorkerLife, text: str, cause: FailureCause = FailureCause.OTHER
-) -> None:
-    if worker.state.in_flight:
-        with core.change(Changes()) as changes:
-            life.create_failed(core.state, changes, worker, text, core.clock.now_ms(), cause)
-        forget_worker(core, worker.spec.name)
-        await core.commit(changes)
-
-
-async def _delete(core: Core, worker: WorkerLife, places: asyncio.Semaphore) -> None:
-    """Until the driver says that it is gone: a worker that may still exist still counts and still costs."""
-    name, driver = worker.spec.name, core.drivers.get(worker.spec.driver)
-    pause, said = RETRY_S, False
-    await asyncio.sleep(core.settings.farewell_s)  # the worker hears "stop" and leaves by itself, if it can
-    while driver is not None:
-        try:
-            async with places:
-                await asyncio.to_thread(driver.delete, name)
-            break
-        except NotFound:
-            break
-        except DriverError as error:
-            if not said:
-                said = True
-                await _tell_trouble(core, name, f"cannot be removed yet: {error}")
-            log.warning("worker %s cannot be removed yet: %s; trying again in %.1f s", name, error, pause)
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, RETRY_LONGEST_S)
-    with core.change(Changes()) as changes:
-        life.terminated(core.state, changes, worker, core.clock.now_ms())
-    forget_worker(core, name)
-    await core.commit(changes)
-
-
-async def _tell_trouble(core: Core, name: str, text: str) -> None:
-    changes = Changes()
-    record_event(core.state, changes, core.clock.now_ms(), "worker.trouble", f"worker/{name}", text)
-    await core.commit(changes)
-
-
-_WORK = {
-    WorkerState.REQUESTED: _create,
-    WorkerState.PROVISIONING: _create,
-    WorkerState.TERMINATING: _delete,
-}
+    await machines.make(core, worker, start, pauses, resumed=resumed)

@@ -1,77 +1,52 @@
-"""The sweep: what each provider holds under our tag against our rows, both ways.
+"""The sweep loop: what each provider holds under our tag against our rows. One task for each driver, so that none waits for another.
 
-A machine without a row is removed once it has been seen in two sweeps; a row whose machine has gone is closed, and its attempts
-are tried elsewhere. A provider that does not answer proves nothing: unknown is not gone.
+What follows from a listing is in `control/comparing.py`. A driver that cannot be listed proves nothing; it is asked again, less and
+less often. A frozen one is only asked for its health. It never blocks the start: the first thing that each driver is asked runs here.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from functools import partial
 
+from herder.control.comparing import Comparison
 from herder.control.core import Core
-from herder.engine import worker as life
-from herder.engine.events import record_event
-from herder.model.changes import Changes
-from herder.model.driver import Driver, DriverError, Machine, NotFound
-from herder.model.ids import WorkerName
-from herder.model.worker import WorkerState
+from herder.control.driver_use import DriverFrozenError
+from herder.control.supervise import supervise
+from herder.model.driver import DriverError, RateLimited
 
 log = logging.getLogger(__name__)
 
-#: States in which a machine must be there. Before, it may not have been made yet; after, it may have gone.
-EXPECTED = frozenset({WorkerState.JOINING, WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
+#: The longest between two listings of a driver that cannot be listed.
+PAUSE_LONGEST_S = 60.0
 
 
 async def run(core: Core) -> None:
-    orphans: dict[str, set[WorkerName]] = {}
+    tasks = [
+        asyncio.create_task(
+            supervise(core, f"sweep of {name}", partial(_sweep, name=name)), name=f"sweep-{name}"
+        )
+        for name in core.drivers
+    ]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _sweep(core: Core, name: str) -> None:
+    comparison, period_s = Comparison(core, name), core.settings.sweep_period_s
+    pause_s = period_s
     while True:
-        for name, driver in core.drivers.items():
-            before = {
-                worker: life_.state
-                for worker, life_ in core.state.workers.items()
-                if life_.spec.driver == name
-            }
-            try:
-                machines = await asyncio.to_thread(driver.list)
-            except DriverError as error:
-                log.warning("driver %s cannot list its machines: %s", name, error)
-                continue
-            await _close_lost(core, before, {machine.worker: machine for machine in machines})
-            orphans[name] = await _remove_orphans(core, name, driver, machines, orphans.get(name, set()))
-        await asyncio.sleep(core.settings.sweep_period_s)
-
-
-async def _close_lost(
-    core: Core, before: dict[WorkerName, WorkerState], machines: dict[WorkerName, Machine]
-) -> None:
-    """Only workers that were expected before the listing began, and still are, can be missed."""
-    with core.change(Changes()) as changes:
-        for name, state in before.items():
-            machine = machines.get(name)
-            worker = core.state.workers.get(name)
-            if worker is None or state not in EXPECTED or worker.state not in EXPECTED:
-                continue
-            if machine is None or not machine.running:
-                life.machine_gone(core.state, changes, worker, core.clock.now_ms())
-    if not changes.empty:
-        core.workers_changed.set()
-        await core.commit(changes)
-
-
-async def _remove_orphans(
-    core: Core, name: str, driver: Driver, machines: Sequence[Machine], seen: set[WorkerName]
-) -> set[WorkerName]:
-    unknown = {machine.worker for machine in machines if machine.worker not in core.state.workers}
-    for worker in unknown & seen:
         try:
-            await asyncio.to_thread(driver.delete, worker)
-        except NotFound:
-            pass
+            await comparison.once()
+            pause_s = period_s
+        except DriverFrozenError:
+            pause_s = period_s
         except DriverError as error:
-            log.warning("driver %s cannot remove the orphan %s: %s", name, worker, error)
-            continue
-        changes = Changes()
-        text = f"driver {name} held machine {worker}, which no row knows; removed"
-        record_event(core.state, changes, core.clock.now_ms(), "worker.orphan", f"worker/{worker}", text)
-        await core.commit(changes)
-    return unknown - seen
+            log.warning("driver %s cannot be looked at: %s", name, error)
+            await comparison.heard(error)
+            wait_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
+            pause_s = min(max(pause_s * 2, wait_s), max(PAUSE_LONGEST_S, period_s))
+        await asyncio.sleep(pause_s)

@@ -10,6 +10,7 @@ from herder import __version__
 from herder.control.core import Core
 from herder.control.errors import Invalid, NotKnown
 from herder.control.pools import pool_named
+from herder.control.reads import drivers
 from herder.control.reads.scopes import events_in_view
 from herder.engine.flush import worker_cost, worker_record
 from herder.engine.state import WorkerLife
@@ -138,6 +139,7 @@ def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> W
         handle=row.handle,
         zone=spec.get("zone", ""),
         spot=spec.get("spot", False),
+        phase=row.phase,
     )
 
 
@@ -254,6 +256,7 @@ async def status(core: Core, who: Principal) -> Status:
             *(f"{iso(now)} jobs: {text}" for text in failed_jobs(core.state.failed_lately.by_cause(now))),
             *(f"{iso(row.at_ms)} {row.object}: {row.text}" for row in recent),
         ],
+        drivers=drivers.troubles(core),
     )
 
 
@@ -277,6 +280,10 @@ FAULTS = (
     "worker.orphan",
     "plan.refused",
     "loop.failed",
+    "driver.frozen",
+    "driver.missing",
+    "driver.fault",
+    "driver.unavailable",
 )
 
 

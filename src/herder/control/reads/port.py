@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
-from herder.control import explain, people
+from herder.control import driver_use, explain, people
 from herder.control.access import FLEET, OF_KIND, check
 from herder.control.core import Core, Waiters
 from herder.control.errors import NotKnown, NotReady, Refused
 from herder.control.metrics import metrics_text
 from herder.control.plans import picture, plain_plan
-from herder.control.reads import fleet, jobs, sharing
+from herder.control.reads import drivers, fleet, jobs, sharing
 from herder.decide.planner import decide
 from herder.engine.invariants import violations
 from herder.model.driver import DriverError
@@ -24,6 +24,7 @@ from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import EventRecord
 from herder.model.worker import WorkerState
 from herder.store.invariants import violations as stored_violations
+from herder.wire.drivers import DriverView
 from herder.wire.people import WhoAmI
 from herder.wire.resources import (
     BatchView,
@@ -142,13 +143,19 @@ class Reads:
     async def console(self, who: Principal, name: str) -> str:
         check(who, Action.SEE, Thing(kind=Kind.CONSOLE, name=name))
         view = await fleet.worker_view(self._core, name)
-        driver = self._core.drivers.get(view.driver)
-        if driver is None:
-            raise NotKnown(f"this server has no driver {view.driver!r}")
         try:
-            return await asyncio.to_thread(driver.console, WorkerName(name))
+            return await driver_use.console(self._core, view.driver, WorkerName(name))
         except DriverError as error:
             raise NotKnown(f"no console of worker {name}: {error}") from None
+
+    def drivers(self, who: Principal) -> Page:
+        check(who, Action.SEE, FLEET)
+        views = drivers.driver_views(self._core)
+        return Page(items=views, total=len(views))
+
+    def driver(self, who: Principal, name: str) -> DriverView:
+        check(who, Action.SEE, FLEET)
+        return drivers.driver_view(self._core, name)
 
     async def plans(
         self, who: Principal, *, after: int | None = None, limit: int = 50, empty: bool = True

@@ -83,14 +83,20 @@ _Limit = tuple[int, Reason]
 def _frozen(view: PoolView) -> list[_Limit]:
     if not view.spec.frozen:
         return []
-    text = f"pool {view.spec.name} is frozen: nothing is made or removed until it is thawed"
+    text, flips = (
+        f"pool {view.spec.name} is frozen: nothing is made or removed until it is thawed",
+        f"herder pool unfreeze {view.spec.name}",
+    )
+    if view.spec.driver_frozen:
+        text = f"nothing is made or removed in pool {view.spec.name}: {view.spec.driver_frozen}"
+        flips = f"herder driver unfreeze {view.spec.driver}"
     return [
         (
             0,
             Reason(
                 kind=ReasonKind.FROZEN,
                 text=text,
-                evidence=(("frozen", 1), ("flips", f"herder pool unfreeze {view.spec.name}")),
+                evidence=(("frozen", 1), ("flips", flips)),
             ),
         )
     ]

@@ -22,6 +22,7 @@ def worker_spec(pool: PoolSpec, template: Offer, plan: PlanNumber, ordinal: int,
         taints=pool.taints,
         zone=template.zone,
         spot=template.spot,
+        driver_options=pool.extra,
         plan=plan,
         reason=reason,
     )

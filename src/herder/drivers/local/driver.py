@@ -1,25 +1,29 @@
 """The local driver: a worker is an agent process on this machine, found again by the marks in its environment.
 
-Called by the loops, from any thread. State that must survive is a small record per worker, written after the start; the truth is
-the list of processes, so nothing is lost when the server dies at any line. It never waits for an agent to do something.
+Called by the loops, from any thread. State that must survive is a small record per worker, written before its start and again when
+its process is known; the truth is the list of processes, so nothing is lost and nothing stays when the server dies at any line. It
+never waits for an agent to do something.
 """
 
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from herder.drivers.local import processes
 from herder.drivers.local.settings import LocalSettings
 from herder.model.driver import (
+    DriverContext,
     InvalidRequest,
+    Listing,
     Machine,
     NotFound,
     OutOfCapacity,
+    Phase,
     StartData,
     Unavailable,
 )
@@ -32,68 +36,90 @@ _LOG = "agent.log"
 
 
 class LocalDriver:
-    def __init__(self, settings: LocalSettings) -> None:
+    #: It looks at the processes itself: when it says that many have ended at once, they have.
+    first_hand = True
+
+    def __init__(self, settings: LocalSettings, context: DriverContext) -> None:
         self._settings = settings
-        self._workers = Path(settings.data_folder) / "workers"
+        self._installation = context.installation
+        self._name = context.name or "local"
+        self._workers = Path(settings.data_folder or context.data_folder) / "workers"
         self._lock = threading.RLock()
         self._children: dict[WorkerName, subprocess.Popen[bytes]] = {}
 
     @property
     def name(self) -> str:
-        return self._settings.name
+        return self._name
+
+    def work_folder(self, worker: str) -> Path:
+        """Of one worker: beside its log, or with `run_as` where its jobs can get to it."""
+        if not self._settings.run_as:
+            return self._workers / worker / "work"
+        root = self._settings.work_root or Path(tempfile.gettempdir())
+        return root / f"herder-{self._installation}-{worker}"
 
     def create(self, spec: WorkerSpec, start: StartData) -> Machine:
         folder = self._folder(spec.name)
         with self._lock:
             machines = {machine.worker: machine for machine in self.list()}
-            if spec.name in machines:
-                return machines[spec.name]
-            running = sum(machine.running for machine in machines.values())
+            known = machines.get(spec.name)
+            if known is not None and known.handle:
+                return known
+            running = sum(machine.phase is Phase.RUNNING for machine in machines.values())
             if running >= self._settings.workers_most:
                 raise OutOfCapacity(f"{self.name}: {running} workers run here; workers_most allows no more")
             return self._start(spec.name, folder, start)
 
-    def delete(self, worker: WorkerName) -> None:
+    def delete(self, worker: WorkerName) -> Machine:
         folder = self._folder(worker)
         known = (folder / _RECORD).exists()
-        killed = processes.kill_family(self._settings.installation, worker, self._settings.kill_wait_s)
+        killed = processes.kill_family(self._installation, worker, self._settings.kill_wait_s)
         self._reap()
         with self._lock:
             if known or killed:
                 self._clear(folder)
                 if self._settings.run_as:
-                    shutil.rmtree(self._settings.work_folder(worker), ignore_errors=True)
+                    shutil.rmtree(self.work_folder(worker), ignore_errors=True)
                 self._forget_old_consoles()
         if not known and not killed:
             raise NotFound(f"worker {worker} is not on this machine")
+        return Machine(worker=worker, handle="", phase=Phase.GONE)
 
-    def get(self, worker: WorkerName) -> Machine:
+    def get(self, worker: WorkerName, operation: str = "") -> Machine:
         self._folder(worker)
         for machine in self.list():
             if machine.worker == worker:
                 return machine
         raise NotFound(f"worker {worker} is not on this machine")
 
-    def list(self) -> Sequence[Machine]:
+    def list(self) -> Listing:
         self._reap()
         records = self._records()
         live = {
             name: agent
-            for name, agent in processes.agents(self._settings.installation).items()
-            if records.get(WorkerName(name), f"{agent.pid}@").startswith(f"{agent.pid}@")
+            for name, agent in processes.agents(self._installation).items()
+            if (records.get(WorkerName(name)) or f"{agent.pid}@").startswith(f"{agent.pid}@")
         }
         machines = [
             Machine(
-                worker=WorkerName(name), handle=_handle_of(agent, records.get(WorkerName(name))), running=True
+                worker=WorkerName(name),
+                handle=_handle_of(agent, records.get(WorkerName(name))),
+                phase=Phase.RUNNING,
             )
             for name, agent in live.items()
         ]
         machines += [
-            Machine(worker=worker, handle=handle, running=False, detail="its agent process has ended")
+            Machine(
+                worker=worker,
+                handle=handle,
+                phase=Phase.STOPPED,
+                detail="its agent process has ended" if handle else "its start was cut off",
+            )
             for worker, handle in records.items()
             if worker not in live
         ]
-        return sorted(machines, key=lambda machine: machine.worker)
+        self._clear_unrecorded({*records, *map(WorkerName, live)})
+        return Listing(machines=tuple(sorted(machines, key=lambda machine: machine.worker)))
 
     def console(self, worker: WorkerName) -> str:
         """Also of a deleted worker, as long as its log is kept."""
@@ -133,6 +159,7 @@ class LocalDriver:
     def _start(self, worker: WorkerName, folder: Path, start: StartData) -> Machine:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._record(folder, "")
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             log = os.open(folder / _LOG, flags, 0o600)
             try:
@@ -155,7 +182,8 @@ class LocalDriver:
         started = processes.start_time(process.pid)
         handle = _handle(process.pid, started or 0.0)
         self._record(folder, handle)
-        return Machine(worker=worker, handle=handle, running=started is not None)
+        phase = Phase.STOPPED if started is None else Phase.RUNNING
+        return Machine(worker=worker, handle=handle, phase=phase)
 
     def _environment(self, worker: WorkerName, start: StartData) -> dict[str, str]:
         """The server's own environment may hold secrets that are none of the worker's business: all HERDER_* stay here."""
@@ -163,16 +191,16 @@ class LocalDriver:
         return inherited | {
             startup.SERVER: start.server_url,
             startup.WORKER: worker,
-            startup.INSTALLATION: self._settings.installation,
+            startup.INSTALLATION: self._installation,
             startup.ACTIVATION_TOKEN: start.activation_token,
             startup.SELF_DELETE_AFTER_S: str(start.self_delete_after_s),
-            startup.WORK_FOLDER: str(self._settings.work_folder(worker)),
+            startup.WORK_FOLDER: str(self.work_folder(worker)),
             startup.RUN_AS: self._settings.run_as,
             startup.CGROUPS: "" if self._settings.cgroups else "off",
         }
 
     def _record(self, folder: Path, handle: str) -> None:
-        """A crash before this leaves a marked process, which is found; a crash within leaves no half record."""
+        """Without a handle: about to be started. A crash within leaves no half record; one after it, a worker that is listed."""
         try:
             fresh = folder / (_RECORD + ".new")
             fresh.write_text(json.dumps({"handle": handle}), encoding="utf-8")
@@ -208,6 +236,22 @@ class LocalDriver:
             return
         except OSError as error:
             raise Unavailable(f"cannot clear {folder}: {error}") from error
+
+    def _clear_unrecorded(self, known: set[WorkerName]) -> None:
+        """What is left of workers without record and process. Not while one is being started or removed."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            for folder in self._workers.iterdir() if self._workers.exists() else ():
+                name = WorkerName(folder.name)
+                if name in known or name in self._children or not folder.is_dir():
+                    continue
+                if not (folder / _RECORD).exists() and any(path.name != _LOG for path in folder.iterdir()):
+                    self._clear(folder)
+        except OSError as error:
+            raise Unavailable(f"cannot clear {self._workers}: {error}") from error
+        finally:
+            self._lock.release()
 
     def _forget_old_consoles(self) -> None:
         ended = [path for path in self._workers.iterdir() if not (path / _RECORD).exists()]

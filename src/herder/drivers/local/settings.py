@@ -1,18 +1,14 @@
 """Settings of the local driver. Read from `drivers:` in `herder.yaml`."""
 
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    data_folder: Path
-    """Where the folder of each worker is made (`workers/NAME`). Must be on a local disk."""
-    installation: str = "default"
-    """Marks our processes: several installations may share a machine and never touch each other's workers."""
-    name: str = "local"
+    data_folder: Path | None = None
+    """Where the folder of each worker is made (`workers/NAME`); must be on a local disk. None: the server's data folder."""
     workers_most: int = 64
     """Above this `create` raises OutOfCapacity: each agent takes about 40 MiB before it runs anything."""
     python: str = sys.executable
@@ -30,9 +26,3 @@ class LocalSettings:
     """What `console` shows and what is kept of an ended worker's log."""
     consoles_kept: int = 200
     """Logs of deleted workers that are kept; the oldest go first."""
-
-    def work_folder(self, worker: str) -> Path:
-        """Of one worker: beside its log, or with `run_as` where its jobs can get to it."""
-        if not self.run_as:
-            return self.data_folder / "workers" / worker / "work"
-        return (self.work_root or Path(tempfile.gettempdir())) / f"herder-{self.installation}-{worker}"

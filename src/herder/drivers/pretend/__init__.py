@@ -2,9 +2,24 @@
 
 from herder.drivers.pretend.driver import PretendDriver
 from herder.drivers.pretend.settings import PretendSettings
-from herder.drivers.pretend.world import Booted, Fault, PretendWorld
+from herder.drivers.pretend.world import Booted, Fault, Gate, PretendWorld
+from herder.model.driver import DriverContext
+
+
+def make(settings: PretendSettings, context: DriverContext) -> PretendDriver:
+    """With a provider of its own, on the server's clock."""
+    return PretendDriver(settings, PretendWorld(context.clock.now_ms), context)
+
 
 settings_type = PretendSettings
-make = PretendDriver
 
-__all__ = ["Booted", "Fault", "PretendDriver", "PretendSettings", "PretendWorld", "make", "settings_type"]
+__all__ = [
+    "Booted",
+    "Fault",
+    "Gate",
+    "PretendDriver",
+    "PretendSettings",
+    "PretendWorld",
+    "make",
+    "settings_type",
+]

@@ -7,41 +7,69 @@ nothing: who wants agents asks `world.newly_booted()`.
 import json
 import os
 import zlib
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
 
 from herder.drivers.pretend.settings import PretendSettings
-from herder.drivers.pretend.world import PretendMachine, PretendWorld
-from herder.model.driver import InvalidRequest, Machine, NotFound, OutOfCapacity, StartData
+from herder.drivers.pretend.world import Fault, PretendMachine, PretendWorld
+from herder.model.driver import (
+    DriverContext,
+    InvalidRequest,
+    Listing,
+    Machine,
+    NotFound,
+    OutOfCapacity,
+    Phase,
+    StartData,
+)
 from herder.model.ids import WorkerName
 from herder.model.worker import WorkerSpec
 
 _Answer = TypeVar("_Answer")
 
+#: What most calls meet.
+NO_FAULT = Fault(verb="")
+
 
 class PretendDriver:
-    def __init__(self, settings: PretendSettings, world: PretendWorld | None = None) -> None:
+    def __init__(
+        self,
+        settings: PretendSettings,
+        world: PretendWorld | None = None,
+        context: DriverContext | None = None,
+    ) -> None:
         self._settings = settings
+        self._context = context or DriverContext(name="pretend")
         self.world = world or PretendWorld()
 
     @property
     def name(self) -> str:
-        return self._settings.name
+        return self._context.name
+
+    @property
+    def deadlines_s(self) -> Mapping[str, float]:
+        if self._settings.deadline_s is None:
+            return {}
+        return dict.fromkeys(
+            ("create", "get", "delete", "list", "health", "console"), self._settings.deadline_s
+        )
 
     def create(self, spec: WorkerSpec, start: StartData) -> Machine:
         return self._call("create", spec.name, lambda: self._create(spec, start))
 
-    def delete(self, worker: WorkerName) -> None:
-        def remove() -> None:
-            self._find(worker)
-            del self.world.machines[self._settings.installation, worker]
+    def get(self, worker: WorkerName, operation: str = "") -> Machine:
+        def find() -> Machine:
+            machine = self._find(worker)
+            if self.world.hidden(machine, self.world.get_lag_s):
+                raise NotFound(f"{self.name} has no machine for worker {worker}")
+            return self._view(machine)
 
-        self._call("delete", worker, remove)
+        return self._call("get", worker, find)
 
-    def get(self, worker: WorkerName) -> Machine:
-        return self._call("get", worker, lambda: self._view(self._find(worker)))
+    def delete(self, worker: WorkerName) -> Machine:
+        return self._call("delete", worker, lambda: self._delete(worker))
 
-    def list(self) -> Sequence[Machine]:
+    def list(self) -> Listing:
         return self._call("list", "", self._list)
 
     def console(self, worker: WorkerName) -> str:
@@ -53,37 +81,65 @@ class PretendDriver:
     # --- inside
 
     def _call(self, verb: str, worker: str, act: Callable[[], _Answer]) -> _Answer:
+        """Meets at most one fault. Where it hangs, the rest of the world goes on."""
         with self.world.lock:
-            fault = self.world.due_fault(verb, worker)
-            if fault is not None and not fault.after:
+            fault = self.world.due_fault(verb, worker) or NO_FAULT
+        if not fault.after:
+            fault.wait()
+            if fault.error is not None:
                 raise fault.error
+            if fault.answers:
+                return cast(_Answer, fault.answer)
+        with self.world.lock:
+            self.world.settle()
             answer = act()
-            if fault is not None:
+            if fault.doubled:
+                answer = act()
+        if fault.after:
+            fault.wait()
+            if fault.error is not None:
                 raise fault.error
-            return answer
+        return answer
 
     def _create(self, spec: WorkerSpec, start: StartData) -> Machine:
         if not spec.name or "/" in spec.name:
             raise InvalidRequest(f"{self.name}: {spec.name!r} is no name for a machine")
         machines = self.world.machines
-        key = (self._settings.installation, spec.name)
+        key = (self._context.installation, spec.name)
         if key not in machines:
             if len(machines) >= self._settings.machines_most:
-                raise OutOfCapacity(f"{self.name} has no room for more than {len(machines)} machines")
+                raise OutOfCapacity(
+                    f"{self.name} has no room for more than {len(machines)} machines", spec.zone
+                )
             if not self.world.sells(spec.zone, spec.spot, self._settings.spot_machines_most):
                 market = "spot" if spec.spot else "on-demand"
-                raise OutOfCapacity(f"{self.name} has no {market} machines left in zone {spec.zone or 'any'}")
+                raise OutOfCapacity(
+                    f"{self.name} has no {market} machines left in zone {spec.zone or 'any'}", spec.zone
+                )
             self.world.made += 1
+            now_ms = self.world.now_ms()
+            made_at_ms = now_ms + round(self._settings.create_s * 1000)
             machines[key] = PretendMachine(
                 spec=spec,
                 start=start,
-                installation=self._settings.installation,
+                installation=self._context.installation,
                 handle=f"pretend-{self.world.made}",
-                booted_at_ms=self.world.now_ms() + self._boot_ms(spec.name),
+                asked_at_ms=now_ms,
+                made_at_ms=made_at_ms,
+                booted_at_ms=made_at_ms + self._boot_ms(spec.name),
                 printed=[f"{spec.name}: power on"],
             )
             self._show(spec.name, start)
         return self._view(machines[key])
+
+    def _delete(self, worker: WorkerName) -> Machine:
+        machine = self._find(worker)
+        if machine.gone_at_ms is None:
+            machine.running = False
+            machine.gone_at_ms = self.world.now_ms() + round(self._settings.delete_s * 1000)
+        view = self._view(machine)
+        self.world.settle()
+        return view
 
     def _show(self, worker: WorkerName, start: StartData) -> None:
         """Write the start data for whoever plays the agents; whole or not at all."""
@@ -102,23 +158,39 @@ class PretendDriver:
         draft.rename(folder / f"{worker}.json")
 
     def _find(self, worker: WorkerName) -> PretendMachine:
-        machine = self.world.machines.get((self._settings.installation, worker))
+        machine = self.world.machines.get((self._context.installation, worker))
         if machine is None:
             raise NotFound(f"{self.name} has no machine for worker {worker}")
         return machine
 
-    def _list(self) -> Sequence[Machine]:
-        mine = self._settings.installation
-        return [self._view(each) for (owner, _), each in sorted(self.world.machines.items()) if owner == mine]
+    def _list(self) -> Listing:
+        world, mine = self.world, self._context.installation
+        shown = [
+            self._view(machine)
+            for (owner, _), machine in sorted(world.machines.items())
+            if owner == mine and not world.hidden(machine, world.list_lag_s)
+        ]
+        if world.listed_most is None or len(shown) <= world.listed_most:
+            return Listing(machines=tuple(shown))
+        return Listing(machines=tuple(shown[: world.listed_most]), complete=False)
 
     def _view(self, machine: PretendMachine) -> Machine:
-        """Running from the moment it exists until it is halted, as providers say it; `detail` tells a booting one apart."""
-        booting = machine.running and machine.booted_at_ms > self.world.now_ms()
+        """Running from the moment it was made until it is halted, as providers say it; `detail` tells a booting one apart."""
+        now_ms, phase, operation = self.world.now_ms(), Phase.RUNNING, ""
+        if machine.gone_at_ms is not None:
+            over = machine.gone_at_ms <= now_ms
+            phase, operation = (Phase.GONE, "") if over else (Phase.STOPPING, f"delete-{machine.handle}")
+        elif not machine.running:
+            phase = Phase.STOPPED
+        elif machine.made_at_ms > now_ms:
+            phase, operation = Phase.CREATING, f"create-{machine.handle}"
+        booting = phase is Phase.RUNNING and machine.booted_at_ms > now_ms
         return Machine(
             worker=machine.spec.name,
             handle=machine.handle,
-            running=machine.running,
-            detail="booting" if booting else "" if machine.running else "halted",
+            phase=phase,
+            operation=operation,
+            detail="booting" if booting else "halted" if phase is Phase.STOPPED else "",
         )
 
     def _boot_ms(self, worker: str) -> int:

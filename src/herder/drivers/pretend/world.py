@@ -8,20 +8,48 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from herder.model.driver import DriverError, StartData
+from herder.model.driver import StartData
 from herder.model.ids import WorkerName
 from herder.model.worker import WorkerSpec
 
 
+class Gate:
+    """Where calls hang. `reached` is set when one does; `release` lets it and all later ones through."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self._open = threading.Event()
+
+    def release(self) -> None:
+        self._open.set()
+
+    def wait(self, seconds: float | None) -> None:
+        self.reached.set()
+        self._open.wait(seconds)
+
+
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """Raised by the next `times` calls of `verb` (that match `worker`). `after`: the act is done, only the answer is lost."""
+    """Met by the next `times` calls of `verb` (that match `worker`). `after`: the act is done before, and only the answer is lost or late."""
 
     verb: str
-    error: DriverError
+    error: Exception | None = None
     times: int = 1
     after: bool = False
     worker: str | None = None
+    gate: Gate | None = None
+    """The call hangs here."""
+    hang_s: float | None = None
+    """It goes on by itself after this long; None: only when it is let."""
+    doubled: bool = False
+    """The act is done twice, as when a request was sent again on its way."""
+    answers: bool = False
+    """`answer` is what the call says, whatever is the case, and nothing is done."""
+    answer: object = None
+
+    def wait(self) -> None:
+        if self.gate is not None:
+            self.gate.wait(self.hang_s)
 
 
 class Booted(NamedTuple):
@@ -39,6 +67,10 @@ class PretendMachine:
     installation: str
     handle: str
     booted_at_ms: int
+    asked_at_ms: int = 0
+    made_at_ms: int = 0
+    gone_at_ms: int | None = None
+    """When its removal will be over."""
     running: bool = True
     told: bool = False
     """Whether `newly_booted` has given it out."""
@@ -54,14 +86,56 @@ class PretendWorld:
         """(time, verb, worker) of every call, also of failed ones; the newest 10,000."""
         self.sold_out: set[tuple[str, bool]] = set()
         """(zone, spot) of which no machine can be had now."""
+        self.list_lag_s = 0.0
+        """So long after `create` a machine is not in listings yet; `get_lag_s`: nor found by `get`."""
+        self.get_lag_s = 0.0
+        self.listed_most: int | None = None
+        """A listing shows no more than this, and says that it is not complete."""
+        self.concealed: set[str] = set()
+        """Workers that the provider denies to have, in complete listings and to `get`, though it has them."""
         self.made = 0
         self.lock = threading.RLock()
 
     def fail(
-        self, verb: str, error: DriverError, *, times: int = 1, after: bool = False, worker: str | None = None
+        self, verb: str, error: Exception, *, times: int = 1, after: bool = False, worker: str | None = None
     ) -> None:
-        """`verb`: create, delete, get, list, console, health, or "*" for all."""
+        """`verb`: create, delete, get, list, console, health, or "*" for all. An error outside the family is a fault of the driver."""
         self.faults.append(Fault(verb=verb, error=error, times=times, after=after, worker=worker))
+
+    def hang(
+        self,
+        verb: str,
+        *,
+        times: int = 1,
+        after: bool = False,
+        worker: str | None = None,
+        seconds: float | None = None,
+        error: Exception | None = None,
+    ) -> Gate:
+        """The call hangs, and acts when it is let go (before it hangs: `after`), or raises `error` then."""
+        gate = Gate()
+        self.faults.append(
+            Fault(verb=verb, error=error, times=times, after=after, worker=worker, gate=gate, hang_s=seconds)
+        )
+        return gate
+
+    def double(self, verb: str, *, times: int = 1, worker: str | None = None) -> None:
+        self.faults.append(Fault(verb=verb, times=times, worker=worker, doubled=True))
+
+    def lie(self, verb: str, answer: object, *, times: int = 1, worker: str | None = None) -> None:
+        """The call answers this, and nothing is done."""
+        self.faults.append(Fault(verb=verb, times=times, worker=worker, answers=True, answer=answer))
+
+    def hidden(self, machine: PretendMachine, lag_s: float) -> bool:
+        young = self.now_ms() < machine.asked_at_ms + lag_s * 1000
+        return young or machine.spec.name in self.concealed
+
+    def settle(self) -> None:
+        """What was being removed, and is gone by now, goes."""
+        now_ms = self.now_ms()
+        for key, machine in list(self.machines.items()):
+            if machine.gone_at_ms is not None and machine.gone_at_ms <= now_ms:
+                del self.machines[key]
 
     def lose(self, worker: str) -> None:
         """The machine is gone, as when a provider takes a spot machine back."""

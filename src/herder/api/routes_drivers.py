@@ -1,0 +1,50 @@
+"""Routes for drivers: what they are doing, freeze, unfreeze, forget."""
+
+from fastapi import Request
+
+from herder.api.front import CHANGE_FLEET, Front, Write
+from herder.api.replies import flag
+from herder.model.principal import Action, Kind, Principal
+from herder.wire.drivers import DriverAction, DriverView
+from herder.wire.resources import Done, Page
+
+
+def add(front: Front) -> None:
+    commands, reads = front.commands, front.reads
+
+    async def list_drivers(request: Request, who: Principal) -> Page:
+        """All drivers: whether they can be used, and what they are doing."""
+        return reads.drivers(who)
+
+    async def get_driver(request: Request, who: Principal) -> DriverView:
+        """One driver."""
+        return reads.driver(who, request.path_params["driver"])
+
+    def freeze(write: Write) -> Done:
+        """Make and remove nothing through a driver."""
+        name = write.request.path_params["driver"]
+        return commands.freeze_driver(write.who, name, write.body, write.changes, write.now_ms)
+
+    def unfreeze(write: Write) -> Done:
+        """Use a driver again."""
+        name = write.request.path_params["driver"]
+        return commands.unfreeze_driver(write.who, name, write.body, write.changes, write.now_ms)
+
+    def forget(write: Write) -> Done:
+        """Give up the workers of a driver that this server does not have any more."""
+        name, dry = write.request.path_params["driver"], flag(write.request, "dry_run")
+        return commands.forget_driver(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
+
+    front.read("/drivers", list_drivers, Page)
+    front.read("/drivers/{driver}", get_driver, DriverView)
+    front.write("POST", "/drivers/{driver}/freeze", freeze, DriverAction, Done, CHANGE_FLEET)
+    front.write("POST", "/drivers/{driver}/unfreeze", unfreeze, DriverAction, Done, CHANGE_FLEET)
+    front.write(
+        "POST",
+        "/drivers/{driver}/forget",
+        forget,
+        DriverAction,
+        Done,
+        (Action.REMOVE, Kind.DRIVER),
+        query=("dry_run",),
+    )

@@ -1,0 +1,35 @@
+"""Drivers: the part of the client for people who look after the providers."""
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from herder.client.pages import pages
+from herder.client.transport import Transport
+from herder.wire.drivers import DriverAction, DriverView
+from herder.wire.resources import Done
+
+
+class Drivers:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self) -> Iterator[DriverView]:
+        return pages(self._http, "/drivers", DriverView)
+
+    def get(self, driver: str) -> DriverView:
+        return self._http.get(_path(driver), DriverView)
+
+    def freeze(self, driver: str, message: str = "") -> Done:
+        return self._http.write("POST", f"{_path(driver)}/freeze", Done, DriverAction(message=message))
+
+    def unfreeze(self, driver: str, message: str = "", *, allow_removals: bool = False) -> Done:
+        action = DriverAction(message=message, allow_removals=allow_removals)
+        return self._http.write("POST", f"{_path(driver)}/unfreeze", Done, action)
+
+    def forget(self, driver: str, message: str = "", *, dry_run: bool = False) -> Done:
+        query = {"dry_run": dry_run}
+        return self._http.write("POST", f"{_path(driver)}/forget", Done, DriverAction(message=message), query)
+
+
+def _path(driver: str) -> str:
+    return f"/drivers/{quote(driver, safe='') or '-'}"

@@ -1,0 +1,94 @@
+"""`herder driver` against a real server with a provider that hangs and one that is gone."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from herder.cli.main import build_app, run
+from herder.settings.sections import DriverSettings
+from tests.api.conftest import Server
+from tests.cli.conftest import Result
+
+TEMPLATE = {"name": "two", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.10"}
+PRETEND = DriverSettings(name="pretend", kind="pretend")
+OLD = DriverSettings(name="old", kind="pretend")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    made = Server(tmp_path_factory.mktemp("data"))
+    made.drivers = (PRETEND, OLD)
+    made.sweep_period_s = 0.2
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def herder(
+    server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    def call(*words: str) -> Result:
+        monkeypatch.setenv("HERDER_URL", server.running.url)
+        monkeypatch.setenv("HERDER_TOKEN", server.running.token)
+        code = run(build_app(), words)
+        captured = capsys.readouterr()
+        return Result(int(code), captured.out, captured.err)
+
+    return call
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.02)
+
+
+def test_list_and_get_show_who_is_doing_what(server: Server, herder: Callable[..., Result]) -> None:
+    until(lambda: herder("driver", "list", "-o", "csv").out.count("ready") == 2)
+    pool = {"name": "a", "driver": "pretend", "templates": [TEMPLATE], "max_workers": 3}
+    server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
+    gate = server.running.core.drivers["pretend"].world.hang("create")  # type: ignore[attr-defined]
+    (name,) = server.http.post("/pools/a/scale", json={"workers": 1, "ttl_hours": 1}).json()["workers"]
+    assert gate.reached.wait(20)
+    table = herder("driver", "list")
+    (row,) = [line for line in table.out.splitlines() if line.startswith("pretend")]
+    assert f"create {name} " in row
+    assert "NAME" in table.out
+    assert f"create   {name}" in herder("driver", "get", "pretend").out
+    found = json.loads(herder("driver", "get", "pretend", "-o", "json").out)
+    assert found["calls"][0]["worker"] == name
+    gate.release()
+
+
+def test_freeze_and_unfreeze_say_what_happens(herder: Callable[..., Result]) -> None:
+    done = herder("driver", "freeze", "pretend", "--message", "maintenance")
+    assert (done.code, done.out) == (0, "driver pretend is frozen: nothing is made or removed through it\n")
+    assert "Driver pretend is frozen by admin: maintenance." in herder("driver", "list").err
+    assert "Driver pretend is frozen by admin: maintenance." in herder("status").out
+    again = herder("driver", "unfreeze", "pretend", "--allow-removals")
+    assert "for ten minutes" in again.out
+    assert "Drivers" not in herder("status").out
+    wrong = herder("driver", "freeze", "pretned")
+    assert wrong.code == 3
+    assert "did you mean 'pretend'" in wrong.err.lower()
+
+
+def test_forget_asks_and_closes(server: Server, herder: Callable[..., Result]) -> None:
+    pool = {"name": "b", "driver": "old", "templates": [TEMPLATE], "max_workers": 3}
+    server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
+    (name,) = server.http.post("/pools/b/scale", json={"workers": 1, "ttl_hours": 1}).json()["workers"]
+    until(lambda: server.http.get(f"/workers/{name}").json()["state"] == "joining")
+    assert "in this server's settings" in herder("driver", "forget", "old", "--yes").err
+    server.drivers = (PRETEND,)
+    server.restart()
+    asked = herder("driver", "forget", "old")
+    assert asked.code == 2
+    assert "1 worker of driver old would be given up" in asked.err
+    assert server.http.get(f"/workers/{name}").json()["state"] == "joining"
+    done = herder("driver", "forget", "old", "--yes")
+    assert "1 worker of driver old is given up" in done.out
+    assert server.http.get(f"/workers/{name}").json()["state"] == "failed"

@@ -1,0 +1,243 @@
+"""Whatever goes wrong with one call to a provider: workers are made and removed exactly once, and people are told what matters."""
+
+import asyncio
+
+import pytest
+
+from herder.drivers.pretend import PretendSettings
+from herder.model.driver import (
+    AlreadyExists,
+    InvalidRequest,
+    Listing,
+    Machine,
+    NotFound,
+    OutcomeUnknown,
+    OutOfCapacity,
+    Phase,
+    QuotaExceeded,
+    RateLimited,
+    Unavailable,
+)
+from herder.model.ids import WorkerName
+from tests.providers.conftest import MakeFleet
+from tests.providers.fleet import Fleet, Trouble
+
+pytestmark = pytest.mark.looptime
+
+SLOW = PretendSettings(create_s=5, delete_s=5)
+VERBS = ["create", "get", "delete", "list", "health"]
+#: After these, the same action is tried again and comes to its end.
+PASSING = {
+    "unavailable": Trouble(verb="", how="refused", error=Unavailable("503")),
+    "rate limited": Trouble(verb="", how="refused", error=RateLimited("slower", 20)),
+    "unknown": Trouble(verb="", how="refused", error=OutcomeUnknown("cut off")),
+    "hung": Trouble(verb="", how="hung"),
+    "lost": Trouble(verb="", how="lost"),
+    "doubled": Trouble(verb="", how="doubled"),
+    "late": Trouble(verb="", how="late"),
+    "down for a while": Trouble(verb="", how="refused", error=Unavailable("503"), times=6),
+}
+
+
+def meet(fleet: Fleet, verb: str, trouble: Trouble, driver: str = "cloud") -> None:
+    met = Trouble(verb=verb, how=trouble.how, error=trouble.error, times=trouble.times)
+    fleet.calls.trouble(driver, met)
+
+
+@pytest.mark.parametrize("settings", [PretendSettings(), SLOW], ids=["at once", "in phases"])
+@pytest.mark.parametrize("trouble", PASSING)
+@pytest.mark.parametrize("verb", VERBS)
+async def test_a_worker_is_made_once_and_removed_once(
+    make_fleet: MakeFleet, verb: str, trouble: str, settings: PretendSettings
+) -> None:
+    fleet = make_fleet(settings=settings)
+    meet(fleet, verb, PASSING[trouble])
+    fleet.want("w-1", "w-2")
+    await fleet.until(lambda: list(fleet.states().values()) == ["joining", "joining"])
+    assert fleet.machines() == ["w-1", "w-2"]
+    meet(fleet, verb, PASSING[trouble])
+    fleet.end("w-1", "w-2")
+    await fleet.until(lambda: list(fleet.states().values()) == ["terminated", "terminated"])
+    await asyncio.sleep(300)  # what acted late is found and removed
+    assert fleet.machines() == []
+    assert not fleet.core.state.frozen_drivers
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OutOfCapacity("zone a is full", "a"), "OutOfCapacity: zone a is full"),
+        (QuotaExceeded("16 of 16 cores"), "QuotaExceeded: 16 of 16 cores"),
+        (InvalidRequest("no such image"), "InvalidRequest: no such image"),
+        (KeyError("instance"), "Driver cloud has a fault in create: KeyError: 'instance'"),
+        (StopIteration("end"), "Driver cloud has a fault in create"),
+        (AssertionError("impossible"), "AssertionError: impossible"),
+    ],
+)
+async def test_a_creation_that_cannot_be_ends_with_its_reason(
+    make_fleet: MakeFleet, error: Exception, says: str
+) -> None:
+    fleet = make_fleet()
+    meet(fleet, "create", Trouble(verb="", how="refused", error=error))
+    fleet.want("w-1")
+    await fleet.until(lambda: fleet.states()["w-1"] in ("failed", "terminated"))
+    assert any(says in text for text in fleet.events("worker."))
+    fleet.want("w-2")
+    await fleet.until(lambda: fleet.states()["w-2"] == "joining")
+    assert fleet.machines() == ["w-2"]
+
+
+async def test_what_fails_while_it_is_made_is_removed(make_fleet: MakeFleet) -> None:
+    """The provider answers the creation, and only later says that there is no capacity."""
+    fleet = make_fleet(settings=SLOW)
+    meet(fleet, "get", Trouble(verb="", how="refused", error=OutOfCapacity("zone a is full")))
+    fleet.want("w-1")
+    await fleet.until(lambda: fleet.states()["w-1"] == "terminated")
+    assert fleet.machines() == []
+    assert any("zone a is full" in text for text in fleet.events("worker.trouble"))
+
+
+@pytest.mark.parametrize("trouble", ["unknown", "hung", "lost", "late"])
+@pytest.mark.parametrize("verb", ["create", "delete"])
+async def test_after_an_open_outcome_it_is_looked_at_first(
+    make_fleet: MakeFleet, verb: str, trouble: str
+) -> None:
+    fleet = make_fleet()
+    if verb == "delete":
+        fleet.want("w-1")
+        await fleet.until(lambda: fleet.states()["w-1"] == "joining")
+        fleet.calls.log.clear()
+    meet(fleet, verb, PASSING[trouble])
+    if verb == "create":
+        fleet.want("w-1")
+    else:
+        fleet.end("w-1")
+    over = "joining" if verb == "create" else "terminated"
+    await fleet.until(lambda: fleet.states()["w-1"] == over)
+    verbs = [called for _, called, worker in fleet.calls.log if worker == "w-1"]
+    assert verbs[:2] == [verb, "get"]
+
+
+async def test_a_name_that_is_taken_is_adopted_when_it_is_ours(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet()
+    meet(fleet, "create", Trouble(verb="", how="lost"))
+    meet(fleet, "get", Trouble(verb="", how="refused", error=NotFound("not yet")))
+    meet(fleet, "create", Trouble(verb="", how="refused", error=AlreadyExists("w-1")))
+    fleet.want("w-1")
+    await fleet.until(lambda: fleet.states()["w-1"] == "joining")
+    assert fleet.world.made == 1
+
+
+async def test_a_name_that_somebody_else_has_fails_the_action(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet()
+    meet(fleet, "create", Trouble(verb="", how="refused", error=AlreadyExists("w-1"), times=9))
+    fleet.want("w-1")
+    await fleet.until(lambda: fleet.states()["w-1"] == "failed")
+    assert any("the name w-1 is taken" in text for text in fleet.events("worker.failed"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "answer"),
+    [
+        ("create", None),
+        ("create", Machine(worker=WorkerName("other"), handle="h", phase=Phase.RUNNING)),
+        ("create", "ok"),
+        ("list", None),
+        ("list", Listing(machines=(None,))),  # type: ignore[arg-type]
+        ("get", 7),
+        ("delete", None),
+    ],
+)
+async def test_answers_that_cannot_be_are_faults_of_the_driver(
+    make_fleet: MakeFleet, verb: str, answer: object
+) -> None:
+    fleet = make_fleet("cloud", "other", settings=SLOW)
+    fleet.world.lie(verb, answer, times=3)
+    fleet.want("o-1", driver="other")
+    fleet.want("w-1")
+    await fleet.until(lambda: fleet.states()["o-1"] == "joining")
+    await fleet.until(lambda: fleet.states()["w-1"] in ("joining", "terminated", "failed"))
+    if fleet.states()["w-1"] == "joining":
+        fleet.end("w-1")
+    await fleet.until(lambda: fleet.states()["w-1"] in ("terminated", "failed"))
+    await asyncio.sleep(120)
+    assert fleet.machines() == []
+    assert any("has a fault" in text for text in fleet.events("driver.fault"))
+    assert not any("loop failed" in text for text in fleet.events("loop.failed"))
+
+
+async def test_a_fault_is_told_once_a_minute(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet()
+    meet(fleet, "list", Trouble(verb="", how="refused", error=ValueError("bad page"), times=1000))
+    await asyncio.sleep(600)
+    assert 1 < len(fleet.events("driver.fault")) <= 11
+
+
+@pytest.mark.parametrize("how", ["hung", "refused"])
+async def test_one_provider_holds_up_no_other(make_fleet: MakeFleet, how: str) -> None:
+    """For as long as it likes, with every verb, and with many workers to make."""
+    fleet = make_fleet("bad", "good")
+    bad = Trouble(verb="", how=how, error=ValueError("boom"), times=100_000)
+    meet(fleet, "*", bad, "bad")
+    fleet.want(*[f"b-{number}" for number in range(30)], driver="bad")
+    fleet.want(*[f"g-{number}" for number in range(20)], driver="good")
+    good = {f"g-{number}" for number in range(20)}
+    await fleet.until(lambda: all(fleet.states()[name] == "joining" for name in good), limit_s=5)
+    fleet.worlds["good"].lose("g-7")
+    await fleet.until(lambda: fleet.states()["g-7"] == "terminated", limit_s=30)
+
+
+async def test_a_rate_limit_is_kept(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet()
+    meet(fleet, "create", Trouble(verb="", how="refused", error=RateLimited("slower", 120)))
+    fleet.want("w-1")
+    await asyncio.sleep(100)
+    assert fleet.calls.log.count(("cloud", "create", "w-1")) == 1
+    await fleet.until(lambda: fleet.states()["w-1"] == "joining", limit_s=30)
+
+
+async def test_a_worker_that_is_not_wanted_any_more_is_not_made(make_fleet: MakeFleet) -> None:
+    """It is told to go while its creation waits for its next try."""
+    fleet = make_fleet()
+    meet(fleet, "create", Trouble(verb="", how="refused", error=RateLimited("slower", 250)))
+    fleet.want("w-1")
+    await asyncio.sleep(10)
+    fleet.end("w-1")
+    await fleet.until(lambda: fleet.states()["w-1"] == "terminated", limit_s=10)
+    assert fleet.world.made == 0
+
+
+async def test_a_restart_goes_on_where_the_provider_is(make_fleet: MakeFleet) -> None:
+    """The operation is asked for, not begun anew: creations, and removals."""
+    fleet = make_fleet(settings=PretendSettings(create_s=60, delete_s=60))
+    fleet.want("w-1")
+    await fleet.until(lambda: ("cloud", "get", "w-1") in fleet.calls.log)
+    await fleet.crash()
+    fleet.calls.log.clear()
+    await fleet.until(lambda: fleet.states()["w-1"] == "joining")
+    assert ("cloud", "create", "w-1") not in fleet.calls.log
+    fleet.calls.log.clear()
+    fleet.end("w-1")
+    await fleet.until(lambda: ("cloud", "get", "w-1") in fleet.calls.log)
+    await fleet.crash()
+    fleet.calls.log.clear()
+    await fleet.until(lambda: fleet.states()["w-1"] == "terminated")
+    assert ("cloud", "delete", "w-1") not in fleet.calls.log
+    assert fleet.machines() == []
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.15, 0.5, 3.0, 7.0])
+async def test_a_server_that_is_cut_off_anywhere_makes_one_and_leaves_none(
+    make_fleet: MakeFleet, after_s: float
+) -> None:
+    fleet = make_fleet(settings=SLOW)
+    fleet.want("w-1")
+    await asyncio.sleep(after_s)
+    await fleet.crash()
+    await fleet.until(lambda: fleet.states()["w-1"] == "joining")
+    assert (fleet.world.made, fleet.machines()) == (1, ["w-1"])
+    fleet.end("w-1")
+    await asyncio.sleep(after_s)
+    await fleet.crash()
+    await fleet.until(lambda: fleet.states()["w-1"] == "terminated")
+    assert fleet.machines() == []

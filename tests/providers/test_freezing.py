@@ -1,0 +1,131 @@
+"""Drivers that may not be called: refused credentials, by hand, and ones that were taken out of the settings."""
+
+import asyncio
+
+import pytest
+
+from herder.control.errors import Conflict
+from herder.control.plans import observe
+from herder.decide.planner import decide
+from herder.model.changes import Changes
+from herder.model.driver import Unauthorised
+from herder.model.records import PoolRecord
+from herder.settings import pool_from_plain
+from tests.providers.conftest import MakeFleet
+from tests.providers.fleet import Fleet, Trouble
+
+pytestmark = pytest.mark.looptime
+
+REFUSED = Trouble(verb="", how="refused", error=Unauthorised("token expired"))
+
+
+def refuse(fleet: Fleet, verb: str) -> None:
+    fleet.calls.trouble("cloud", Trouble(verb=verb, how="refused", error=REFUSED.error))
+
+
+def calls_of(fleet: Fleet, driver: str = "cloud") -> set[str]:
+    return {verb for name, verb, _ in fleet.calls.log if name == driver}
+
+
+@pytest.mark.parametrize("verb", ["create", "get", "delete", "list", "health"])
+async def test_refused_credentials_freeze_the_driver_over_restarts(make_fleet: MakeFleet, verb: str) -> None:
+    fleet = make_fleet("cloud", "other")
+    fleet.want("w-1")
+    await fleet.until(lambda: fleet.states()["w-1"] == "joining")
+    refuse(fleet, verb)
+    await fleet.crash()  # so that health is asked again, too
+    if verb == "get":
+        fleet.world.concealed = {"w-1"}  # the sweep asks for it
+    fleet.want("w-2")
+    fleet.end(*(["w-1"] if verb == "delete" else []))
+    await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=120)
+    fleet.world.concealed = set()
+    (told,) = fleet.events("driver.frozen")
+    assert "its credentials were refused (token expired)" in told
+    assert "herder driver unfreeze cloud" in told
+
+    await fleet.crash()
+    fleet.calls.log.clear()
+    before, machines = fleet.states(), fleet.machines()
+    fleet.want("w-3")
+    fleet.want("o-1", driver="other")
+    await fleet.until(lambda: fleet.states()["o-1"] == "joining", limit_s=10)
+    await asyncio.sleep(300)
+    assert calls_of(fleet) == {"health"}
+    assert fleet.machines() == machines
+    assert {name: fleet.states()[name] for name in before} == before
+    assert fleet.states()["w-3"] == "failed", "a claim that nothing was done for makes way for other offers"
+
+    await fleet.decide("unfreeze", "cloud")
+    fleet.want("w-4")
+    await fleet.until(lambda: fleet.states()["w-4"] == "joining", limit_s=60)
+    if verb == "delete":
+        await fleet.until(lambda: fleet.states()["w-1"] == "terminated", limit_s=60)
+    await fleet.crash()
+    assert fleet.core.state.frozen_drivers == {}
+
+
+async def test_the_planner_leaves_the_pools_of_a_frozen_driver_alone_and_says_why(
+    make_fleet: MakeFleet,
+) -> None:
+    fleet = make_fleet()
+    plain = {
+        "name": "p",
+        "driver": "cloud",
+        "min_workers": 2,
+        "templates": [{"name": "t", "cpu": 1, "memory": "1Gi", "price_per_hour": "0.1"}],
+    }
+    pool = pool_from_plain(plain)
+    fleet.core.state.pools[pool.name] = pool
+    now = fleet.clock.now_ms()
+    assert len(decide(observe(fleet.core.state, now), now).actions) == 2
+    await fleet.decide("freeze", "cloud", message="maintenance")
+    plan = decide(observe(fleet.core.state, now), now)
+    assert plan.actions == ()
+    texts = [reason.text for report in plan.pools for reason in report.reasons]
+    assert any("Driver cloud is frozen by ann: maintenance." in text for text in texts), texts
+    await fleet.decide("unfreeze", "cloud")
+    assert len(decide(observe(fleet.core.state, now), now).actions) == 2
+
+
+async def test_a_driver_that_was_taken_out_keeps_its_workers_until_somebody_decides(
+    make_fleet: MakeFleet,
+) -> None:
+    fleet = make_fleet("cloud", "other")
+    fleet.want("w-1", "w-2", "w-3")
+    await fleet.until(lambda: set(fleet.states().values()) == {"joining"})
+    fleet.join("w-1", "w-2")
+    await fleet.crash(without=["cloud"])
+    assert "it still has 3 workers" in fleet.events("driver.missing")[-1]
+    fleet.end("w-3")
+    await asyncio.sleep(600)
+    assert [fleet.states()[name] for name in ("w-1", "w-2", "w-3")] == ["ready", "ready", "terminating"]
+    assert fleet.machines("cloud") == ["w-1", "w-2", "w-3"]
+    with pytest.raises(Conflict):
+        await fleet.decide("unfreeze", "cloud")
+    with pytest.raises(Conflict):
+        await fleet.decide("forget", "other")
+
+    await fleet.crash()  # it was put back
+    await fleet.until(lambda: fleet.states()["w-3"] == "terminated")
+    assert fleet.machines("cloud") == ["w-1", "w-2"]
+
+    await fleet.crash(without=["cloud"])
+    text = await fleet.decide("forget", "cloud")
+    assert "2 workers of driver cloud" in text
+    assert "left there" in text
+    assert [fleet.states()[name] for name in ("w-1", "w-2")] == ["failed", "failed"], "nobody said terminated"
+    assert all("may still run at the provider" in said for said in fleet.events("worker.forgotten"))
+    assert fleet.machines("cloud") == ["w-1", "w-2"]
+    assert "cloud" not in fleet.core.state.frozen_drivers
+
+
+async def test_a_missing_driver_that_a_pool_names_stays_listed(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet("cloud", "other")
+    changes = Changes()
+    changes.put(PoolRecord("p", '{"name": "p", "driver": "cloud", "templates": ["small"]}', 0, 0, 1))
+    await fleet.core.commit(changes)
+    await fleet.crash(without=["cloud"])
+    assert "is named by pool p" in fleet.events("driver.missing")[-1]
+    await fleet.decide("forget", "cloud")
+    assert "cloud" in fleet.core.state.frozen_drivers

@@ -10,19 +10,18 @@ from starlette.types import ASGIApp
 from herder.api import routes_events, routes_fleet, routes_work, routes_worker
 from herder.api.fast_lane import FastLane
 from herder.api.front import Front
-from herder.api.idempotency import Answers
 from herder.api.openapi import document
 from herder.api.replies import problem, reply
 from herder.control.core import Core
-from herder.control.errors import NotKnown, Refused
-from herder.model.records import IdempotencyRecord
+from herder.control.errors import NotKnown, NotReady, Refused
+from herder.ports.store import StoreDown
 
 PREFIX = "/api/v1"
 
 
-def front_of(core: Core, known_answers: list[IdempotencyRecord]) -> Front:
+def front_of(core: Core) -> Front:
     """All routes of the API, and what OpenAPI needs to know of them. Nothing of `core` is used before a call comes."""
-    front = Front(core, Answers(known_answers))
+    front = Front(core)
     routes_work.add(front)
     routes_fleet.add(front)
     routes_events.add(front)
@@ -34,14 +33,12 @@ class MethodNotAllowed(Refused):
     code = "method_not_allowed"
 
 
-def application(
-    core: Core, known_answers: list[IdempotencyRecord], beside: Sequence[BaseRoute] = ()
-) -> ASGIApp:
+def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     """`beside`: routes of other faces (the dashboard)."""
     app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None)
     worker_routes = routes_worker.routes(core, PREFIX)
     app.router.routes.extend(worker_routes)
-    front = front_of(core, known_answers)
+    front = front_of(core)
     front.mount(app, PREFIX)
     openapi = document(front.operations, PREFIX)
 
@@ -54,6 +51,7 @@ def application(
     app.add_route("/metrics", routes_events.metrics(core), include_in_schema=False)
     app.router.routes.extend(beside)
     app.add_exception_handler(HTTPException, _not_routed)
+    app.add_exception_handler(StoreDown, _store_down)
     hot = {("POST", route.path): route.endpoint for route in worker_routes}
     hot["POST", f"{PREFIX}/jobs"] = front.endpoints["POST", "/jobs"]
     return FastLane(app, hot)
@@ -68,3 +66,8 @@ async def _not_routed(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         return problem(MethodNotAllowed(f"{what} is not possible", hint=f"see {PREFIX}/openapi.json"))
     return problem(Refused(str(error.detail)))
+
+
+async def _store_down(request: Request, error: Exception) -> Response:
+    """Of routes that are not `Front`'s."""
+    return problem(NotReady(str(error)))

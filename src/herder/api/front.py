@@ -9,13 +9,14 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from herder.api.idempotency import Answers, fingerprint
 from herder.api.replies import bearer, decode, problem, read_body, reply
 from herder.control.auth import Principal, Role
 from herder.control.core import Core
-from herder.control.errors import Refused
+from herder.control.errors import NotReady, Refused
+from herder.control.requests import Kind, Made, Requests, fingerprint_of
 from herder.model.changes import Changes
-from herder.model.records import IdempotencyRecord
+from herder.ports.store import StoreDown
+from herder.wire.resources import Done, JobsAdded
 
 Reading = Callable[[Request, Principal], Awaitable[Any]]
 
@@ -32,6 +33,14 @@ class Write:
 
 
 Writing = Callable[[Write], Any]
+Again = Callable[[Request, Made], Awaitable[Any]]
+
+
+def _again(made: Made) -> Any:
+    """What a repeated request is answered where nothing else is said."""
+    if made.kind in (Kind.JOB, Kind.BUNCH):
+        return JobsAdded(batch=made.batch, first_job=made.number, count=made.count)
+    return Done(object=made.object, text=made.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +60,7 @@ class Operation:
 @dataclass(slots=True)
 class Front:
     core: Core
-    answers: Answers
+    requests: Requests = field(default_factory=Requests)
     router: APIRouter = field(default_factory=APIRouter)
     operations: list[Operation] = field(default_factory=list)
     endpoints: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = field(default_factory=dict)
@@ -69,6 +78,8 @@ class Front:
                 value = await run(request, who)
             except Refused as refused:
                 return problem(refused)
+            except StoreDown as error:
+                return problem(NotReady(str(error)))
             return value if isinstance(value, Response) else reply(value)
 
         self._add("GET", path, endpoint, run, None, answer, query, role, writes=False)
@@ -86,21 +97,29 @@ class Front:
         then: Callable[[Any], Any] | None = None,
         before: Callable[[Request], Awaitable[None]] | None = None,
         secret: bool = False,
+        again: Again | None = None,
+        makes_batch: bool = False,
     ) -> None:
         """A change. `run` is synchronous and all or nothing; the answer leaves when the commit holds.
 
-        `before` may look things up that never change; `then` turns what `run` answered into the body. A `secret` answer is
-        not kept for its Idempotency-Key: `run` must give the same one again by itself.
+        `before` may look things up that never change; `then` turns what `run` answered into the body. `again` answers a request
+        that is repeated, from what it made the first time. Where nothing can (a `secret`, an answer of its own form without `again`)
+        the key is not kept: `run` must give the same answer again by itself.
         """
+        keyed = not secret and (again is not None or answer in (Done, JobsAdded))
 
         async def endpoint(request: Request) -> Response:
             try:
                 if before is not None:
                     self.core.directory.principal(bearer(request))
                     await before(request)
-                return await self._write(request, run, body, role, then, secret=secret)
+                return await self._write(
+                    request, run, body, role, then, keyed=keyed, again=again, makes_batch=makes_batch
+                )
             except Refused as refused:
                 return problem(refused)
+            except StoreDown as error:
+                return problem(NotReady(str(error), hint="send it again with the same Idempotency-Key"))
 
         self._add(method, path, endpoint, run, body, answer, query, role, writes=True)
 
@@ -112,18 +131,21 @@ class Front:
         role: Role,
         then: Callable[[Any], Any] | None,
         *,
-        secret: bool,
+        keyed: bool,
+        again: Again | None,
+        makes_batch: bool,
     ) -> Response:
         who = self.core.directory.principal(bearer(request))
         who.require(role)
+        self.core.take_in_work()
         data = await read_body(request)
-        key = None if secret else request.headers.get("idempotency-key")
-        route = f"{request.method} {request.url.path}?{request.url.query}"
+        key = request.headers.get("idempotency-key") if keyed else None
+        said = fingerprint_of(f"{request.method} {request.url.path}?{request.url.query}", data) if key else ""
         if key:
-            known = self.answers.find(who.user, key, route, data)
+            known = await self.requests.find(self.core, who.user, key, said)
             if known is not None:
                 await self.core.settle()  # the first may still be on its way to the disk
-                return Response(known.body, known.status, media_type="application/json")
+                return reply(await again(request, known) if again is not None else _again(known))
         changes = Changes()
         value = run(
             Write(
@@ -134,15 +156,10 @@ class Front:
                 now_ms=self.core.clock.now_ms(),
             )
         )
-        if then is not None:
-            value = then(value)
-        answer = reply(value)
         if key:
-            text = bytes(answer.body).decode()
-            record = IdempotencyRecord(
-                who.user, key, fingerprint(route, data), 200, text, self.core.clock.now_ms()
-            )
-            self.answers.keep(changes, record)
+            batch = value if makes_batch else None
+            self.requests.keep(changes, who.user, key, said, self.core.clock.now_ms(), batch)
+        answer = reply(then(value) if then is not None else value)
         await self.core.commit(changes)
         return answer
 

@@ -14,6 +14,7 @@ from herder.control.errors import Invalid, NotKnown
 from herder.control.plans import picture, plain_plan
 from herder.control.reads import fleet as reads
 from herder.control.reads import sharing
+from herder.control.requests import Made
 from herder.decide.planner import decide
 from herder.model.driver import DriverError
 from herder.model.ids import WorkerName
@@ -103,10 +104,20 @@ def _add_pool_writes(front: Front) -> None:
         said = write.request.query_params.get("message", "")
         return pools.delete(core, write.who, name, write.changes, write.now_ms, dry_run=dry, message=said)
 
+    async def scaled(request: Request, made: Made) -> ScaleAnswer:
+        return await reads.scaled(core, made.object.partition("/")[2])
+
     dry_run = ("dry_run",)
     front.write("POST", "/apply", apply, ApplyRequest, ApplyAnswer, query=dry_run, role=Role.OPERATOR)
     front.write(
-        "POST", "/pools/{pool}/scale", scale, ScaleRequest, ScaleAnswer, query=dry_run, role=Role.OPERATOR
+        "POST",
+        "/pools/{pool}/scale",
+        scale,
+        ScaleRequest,
+        ScaleAnswer,
+        query=dry_run,
+        role=Role.OPERATOR,
+        again=scaled,
     )
     front.write("POST", "/pools/{pool}/freeze", freeze, Said, Done, role=Role.OPERATOR)
     front.write("POST", "/pools/{pool}/unfreeze", unfreeze, Said, Done, role=Role.OPERATOR)

@@ -16,6 +16,7 @@ from herder.control.errors import Invalid
 from herder.control.explain import explain_job
 from herder.control.fleet import cancel_job
 from herder.control.reads import jobs as reads
+from herder.control.requests import Made
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.job import JobState
 from herder.wire.resources import (
@@ -68,9 +69,32 @@ def add(front: Front) -> None:
         """Submit one job."""
         return submission.submit(core, write.who, write.body, write.changes, write.now_ms)
 
-    front.write("POST", "/batches", create_batch, BatchCreate, BatchView, then=reads.live_batch)
+    async def made_batch(request: Request, made: Made) -> BatchView:
+        return await reads.batch_view(core, made.number)
+
+    async def same_batch(request: Request, made: Made) -> BatchView:
+        return await reads.batch_view(core, _id(request, "batch"))
+
+    front.write(
+        "POST",
+        "/batches",
+        create_batch,
+        BatchCreate,
+        BatchView,
+        then=reads.live_batch,
+        again=made_batch,
+        makes_batch=True,
+    )
     front.write("POST", "/batches/{batch}/jobs", add_jobs, JobsAdd, JobsAdded)
-    front.write("POST", "/batches/{batch}/commit", commit_batch, None, BatchView, then=reads.live_batch)
+    front.write(
+        "POST",
+        "/batches/{batch}/commit",
+        commit_batch,
+        None,
+        BatchView,
+        then=reads.live_batch,
+        again=same_batch,
+    )
     front.write("POST", "/batches/{batch}/cancel", cancel_batch, Said, Done)
     front.write("POST", "/jobs", submit_job, JobSubmission, JobsAdded)
     _add_batch_reads(front)

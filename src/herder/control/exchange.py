@@ -11,12 +11,12 @@ import msgspec
 
 from herder.control.clock import derived_token, hash_token
 from herder.control.core import Core
-from herder.control.errors import Unauthenticated
+from herder.control.errors import StoreTroubled, Unauthenticated
 from herder.control.gathering import payloads_for
 from herder.engine.attempt import ended
 from herder.engine.exchange import gather, has_news, leave, take_in
 from herder.engine.state import WorkerLife
-from herder.engine.worker import activated, suspect
+from herder.engine.worker import activated, seen, suspect
 from herder.model.changes import Changes
 from herder.model.ids import JobId, WorkerName
 from herder.model.records import LogRecord
@@ -81,6 +81,7 @@ async def exchange(
     core: Core, worker: WorkerLife, request: ExchangeRequest, gone: Callable[[], Awaitable[object]]
 ) -> ExchangeAnswer:
     """`gone` ends when the connection does: a worker whose held-open call breaks gets no new work until it is heard of again."""
+    _wait_for_store(core, worker)
     await _take_in(core, worker, request)
     if request.wait and not has_news(core.state, worker):
         await _hold(core, worker, request.number, gone)
@@ -89,6 +90,16 @@ async def exchange(
                 number=0, use=_asks_for_use(core, worker)
             )  # a newer call is the one that is answered
     return await _answer(core, worker)
+
+
+def _wait_for_store(core: Core, worker: WorkerLife) -> None:
+    """What cannot be written down is not taken in: the worker keeps it and comes again. It lives all the same. Raises StoreTroubled."""
+    trouble = core.store.trouble
+    if trouble is not None and trouble.stuck:
+        changes = Changes()
+        seen(core.state, changes, worker, core.clock.now_ms())
+        core.gather(changes)
+        raise StoreTroubled(trouble)
 
 
 async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> None:

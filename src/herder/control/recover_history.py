@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from herder.engine.offers import META_PREFIX, from_meta
 from herder.engine.state import REMOVALS_MOST, EngineState
+from herder.engine.totals import COST, ENDED_STATES, JOBS
 from herder.engine.worker import BOOT_WEIGHT, LESS_NEEDED, history_of
 from herder.model.ids import BatchId, JobId, PoolName
 from herder.model.job import AttemptState, Cause, JobState
@@ -24,6 +25,18 @@ def recover_history(connection: Connection, state: EngineState, now_ms: int) -> 
     _offers(connection, state)
     _growth(connection, state, now_ms)
     _shrinkage(connection, state, now_ms)
+
+
+def read_totals(connection: Connection, state: EngineState) -> None:
+    """What people see of everything that has ended; however long ago, it costs no more to read."""
+    labels = {each.label: each for each in JobState}
+    for name, value in connection.execute(select(t.totals.c.name, t.totals.c.value)):
+        kind, _, what = name.partition("/")
+        if kind == JOBS:
+            state.counts[labels[what]] += int(value)
+        elif kind == COST:
+            state.ended_cost[PoolName(what)] = int(value)
+    state.counts_written = {number: state.counts[number] for number in ENDED_STATES}
 
 
 def recover_preemptions(connection: Connection, state: EngineState) -> None:

@@ -307,6 +307,7 @@ def _end(
     worker.reason_removed = reason
     pool = worker.spec.pool
     state.ended_cost[pool] = state.ended_cost.get(pool, 0) + worker_cost(worker, now_ms)
+    state.dirty_costs.add(pool)
     worker.token_hash = worker.activation_hash = None
     if reason.kind is ReasonKind.PREEMPTED:
         offers.capacity_freed(state, changes, worker.spec)

@@ -20,6 +20,9 @@ class JobNew(NamedTuple):
     created_at_ms: int
     state: int
     ready_at_ms: int | None
+    request: str | None = None
+    """Of a single job: the request that made it, as USER/KEY; `fingerprint`: what was asked for."""
+    fingerprint: str | None = None
 
 
 class JobStatus(NamedTuple):
@@ -77,6 +80,18 @@ class BatchRecord(NamedTuple):
     created_at_ms: int
     committed_at_ms: int | None
     ended_at_ms: int | None
+    request: str | None = None
+    fingerprint: str | None = None
+
+
+class BunchRecord(NamedTuple):
+    """Jobs that were added to a batch together by a request with a key."""
+
+    first_job: int
+    batch_id: int
+    jobs: int
+    request: str | None
+    fingerprint: str | None
 
 
 class UsageRecord(NamedTuple):
@@ -87,6 +102,13 @@ class UsageRecord(NamedTuple):
     pool: str
     attempts: int
     cost_pico: str
+
+
+class TotalRecord(NamedTuple):
+    """A counter that outlives the rows that it counts (see `engine/totals.py` and `store/retention.py`)."""
+
+    name: str
+    value: str
 
 
 class WorkerRecord(NamedTuple):
@@ -131,6 +153,8 @@ class PlanRecord(NamedTuple):
     made_at_ms: int
     empty: int
     body: str
+    version: int = 1
+    """Of the form of `body` (see `store/versions.py`)."""
 
 
 class ObservationRecord(NamedTuple):
@@ -142,6 +166,7 @@ class ObservationRecord(NamedTuple):
     at_ms: int
     size: int
     body: str
+    version: int = 1
 
 
 class EventRecord(NamedTuple):
@@ -152,6 +177,9 @@ class EventRecord(NamedTuple):
     actor: str
     text: str
     data: str
+    request: str | None = None
+    """The request that did it, as USER/KEY, when it had a key; of several events of one request the first has it."""
+    fingerprint: str | None = None
 
 
 class LogRecord(NamedTuple):
@@ -177,17 +205,6 @@ class TokenRecord(NamedTuple):
     revoked_at_ms: int | None
 
 
-class IdempotencyRecord(NamedTuple):
-    """The answer to a write that carried an Idempotency-Key; written with the write itself."""
-
-    user: str
-    key: str
-    fingerprint: str
-    status: int
-    body: str
-    at_ms: int
-
-
 class MetaRecord(NamedTuple):
     key: str
     value: str
@@ -207,7 +224,8 @@ Record = (
     | LogRecord
     | UserRecord
     | TokenRecord
-    | IdempotencyRecord
+    | BunchRecord
+    | TotalRecord
     | MetaRecord
     | JobParent
 )
@@ -229,6 +247,7 @@ KEYS: dict[type, int] = {
     LogRecord: 3,
     UserRecord: 1,
     TokenRecord: 1,
-    IdempotencyRecord: 2,
+    BunchRecord: 1,
+    TotalRecord: 1,
     MetaRecord: 1,
 }

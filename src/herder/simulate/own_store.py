@@ -17,6 +17,7 @@ from herder.simulate.traces.rows import TraceError
 from herder.store import tables as t
 from herder.store.database import StoreError
 from herder.store.reading import reading
+from herder.store.versions import opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,12 @@ def pools_of(connection: Connection) -> list[PoolSpec]:
         select(t.pools.c.name, t.pools.c.spec, t.pools.c.deleted).order_by(t.pools.c.name)
     ).all()
     chosen = [row for row in rows if not row.deleted] or rows
-    return [pool_from_plain(json.loads(row.spec), where=f"stored pool {row.name}") for row in chosen]
+    return [_pool(row.name, row.spec) for row in chosen]
+
+
+def _pool(name: str, spec: str) -> PoolSpec:
+    where = f"stored pool {name}"
+    return pool_from_plain(opened("pool", json.loads(spec), where), where=where)
 
 
 def _sold(pool: PoolSpec, template: Template) -> SimTemplate:

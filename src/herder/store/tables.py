@@ -9,8 +9,8 @@ from herder.model.job import JobState
 from herder.model.records import (
     AttemptRecord,
     BatchRecord,
+    BunchRecord,
     EventRecord,
-    IdempotencyRecord,
     JobClassRecord,
     JobNew,
     JobParent,
@@ -20,6 +20,7 @@ from herder.model.records import (
     PlanRecord,
     PoolRecord,
     TokenRecord,
+    TotalRecord,
     UsageRecord,
     UserRecord,
     WorkerRecord,
@@ -49,12 +50,26 @@ jobs = Table(
     _int("created_at_ms"),
     _int("state"),
     _int("ready_at_ms", null=True),
+    # Of single jobs: the request that made it, as USER/KEY, and what was asked for.
+    _text("request", null=True),
+    _text("fingerprint", null=True),
     Column("attempts", BigInteger, nullable=False, server_default=text("0")),
     Column("failures", BigInteger, nullable=False, server_default=text("0")),
     Column("cause", Text, nullable=False, server_default=text("''")),
     _int("ended_at_ms", null=True),
 )
 Index("jobs_by_batch", jobs.c.batch_id, jobs.c.position)
+
+
+def _by_request(table: Table) -> None:
+    """A request makes a thing once: nobody's key stands on two rows."""
+    given = table.c.request.is_not(None)
+    Index(
+        f"{table.name}_by_request", table.c.request, unique=True, sqlite_where=given, postgresql_where=given
+    )
+
+
+_by_request(jobs)
 Index(
     "jobs_not_succeeded",
     jobs.c.state,
@@ -119,7 +134,23 @@ batches = Table(
     _int("created_at_ms"),
     _int("committed_at_ms", null=True),
     _int("ended_at_ms", null=True),
+    _text("request", null=True),
+    _text("fingerprint", null=True),
 )
+_by_request(batches)
+
+# Jobs that were added to a batch together, by a request that had a key.
+bunches = Table(
+    "bunches",
+    metadata,
+    _int("first_job", key=True),
+    _int("batch_id"),
+    _int("jobs"),
+    _text("request", null=True),
+    _text("fingerprint", null=True),
+)
+Index("bunches_by_batch", bunches.c.batch_id)
+_by_request(bunches)
 
 usage = Table(
     "usage",
@@ -162,6 +193,13 @@ workers = Table(
     _text("reason_removed"),
 )
 Index("workers_by_pool", workers.c.pool, workers.c.requested_at_ms)
+Index("workers_by_time", workers.c.requested_at_ms)
+Index(
+    "workers_ended",
+    workers.c.ended_at_ms,
+    sqlite_where=workers.c.ended_at_ms.is_not(None),
+    postgresql_where=workers.c.ended_at_ms.is_not(None),
+)
 
 pools = Table(
     "pools",
@@ -173,7 +211,15 @@ pools = Table(
     _int("updated_at_ms"),
 )
 
-plans = Table("plans", metadata, _int("number", key=True), _int("made_at_ms"), _int("empty"), _text("body"))
+plans = Table(
+    "plans",
+    metadata,
+    _int("number", key=True),
+    _int("made_at_ms"),
+    _int("empty"),
+    _text("body"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+)
 
 observations = Table(
     "observations",
@@ -183,6 +229,7 @@ observations = Table(
     _int("at_ms"),
     _int("size"),
     _text("body"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
 )
 
 events = Table(
@@ -195,8 +242,12 @@ events = Table(
     _text("actor"),
     _text("text"),
     _text("data"),
+    _text("request", null=True),
+    _text("fingerprint", null=True),
 )
 Index("events_by_object", events.c.object, events.c.sequence)
+Index("events_by_kind", events.c.kind, events.c.sequence)
+_by_request(events)
 
 log_chunks = Table(
     "log_chunks",
@@ -222,15 +273,17 @@ tokens = Table(
     _int("revoked_at_ms", null=True),
 )
 
-idempotency = Table(
-    "idempotency",
+# Counters that people see, and where numbers go on: they outlive the rows that they count.
+totals = Table("totals", metadata, _text("name", key=True), _text("value"))
+
+# One row: who may write. Raised by each server that takes the store over, checked in every transaction of the writer.
+leader = Table(
+    "leader",
     metadata,
-    _text("user", key=True),
-    _text("key", key=True),
-    _text("fingerprint"),
-    _int("status"),
-    _text("body"),
-    _int("at_ms"),
+    _int("id", key=True),
+    _int("epoch"),
+    _text("holder"),
+    _int("since_ms"),
 )
 
 meta = Table("meta", metadata, _text("key", key=True), _text("value"))
@@ -241,7 +294,9 @@ TABLE_OF: dict[type, Table] = {
     JobClassRecord: job_classes,
     AttemptRecord: attempts,
     BatchRecord: batches,
+    BunchRecord: bunches,
     UsageRecord: usage,
+    TotalRecord: totals,
     WorkerRecord: workers,
     PoolRecord: pools,
     PlanRecord: plans,
@@ -250,6 +305,5 @@ TABLE_OF: dict[type, Table] = {
     LogRecord: log_chunks,
     UserRecord: users,
     TokenRecord: tokens,
-    IdempotencyRecord: idempotency,
     MetaRecord: meta,
 }

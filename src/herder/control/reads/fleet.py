@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from herder import __version__
 from herder.control.core import Core
@@ -29,6 +29,8 @@ from herder.wire.resources import (
     Page,
     PlanView,
     PoolView,
+    ReasonView,
+    ScaleAnswer,
     Status,
     TemplateView,
     WorkerView,
@@ -79,6 +81,24 @@ async def worker_view(core: Core, name: str) -> WorkerView:
             f"there is no worker {name!r}", hint="herder worker list --ended shows also those of the past"
         )
     return _row_view(row)
+
+
+async def scaled(core: Core, worker: str) -> ScaleAnswer:
+    """What the request that made this worker, among others, was answered."""
+
+    def read(connection: Connection) -> tuple[Row[Any] | None, list[str]]:
+        one = connection.execute(select(t.workers).where(t.workers.c.name == worker)).first()
+        w = t.workers.c
+        all_ = select(w.name).where(w.pool == (one.pool if one else ""), w.plan == (one.plan if one else 0))
+        return one, list(connection.execute(all_).scalars())
+
+    row, names = await core.read(read)
+    if row is None:
+        raise NotKnown(f"worker {worker}, which that request made, is not kept any more")
+    why = json.loads(row.reason_made)
+    reason = ReasonView(kind=why["kind"], text=why["text"], evidence=why["evidence"])
+    names.sort(key=lambda name: (len(name), name))
+    return ScaleAnswer(pool=row.pool, workers=names, plan=row.plan, dry_run=False, reasons=[reason])
 
 
 def live_worker(core: Core, worker: WorkerLife) -> WorkerView:

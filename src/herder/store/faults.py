@@ -83,7 +83,7 @@ def _told(trouble: Trouble | None, error: DBAPIError) -> Trouble | None:
 
 def reason(error: DBAPIError) -> str:
     """The database's own words, in one line."""
-    return " ".join(str(error.orig).split()).rstrip(".")
+    return " ".join(str(error.orig).split()).partition(" Is the server running")[0].rstrip(".")
 
 
 def sqlite_path(database: str | None) -> Path | None:

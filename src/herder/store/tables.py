@@ -50,13 +50,13 @@ jobs = Table(
     _int("created_at_ms"),
     _int("state"),
     _int("ready_at_ms", null=True),
-    # Of single jobs: the request that made it, as USER/KEY, and what was asked for.
-    _text("request", null=True),
-    _text("fingerprint", null=True),
     Column("attempts", BigInteger, nullable=False, server_default=text("0")),
     Column("failures", BigInteger, nullable=False, server_default=text("0")),
     Column("cause", Text, nullable=False, server_default=text("''")),
     _int("ended_at_ms", null=True),
+    # Of single jobs: the request that made it, as USER/KEY, and what was asked for.
+    _text("request", null=True),
+    _text("fingerprint", null=True),
 )
 Index("jobs_by_batch", jobs.c.batch_id, jobs.c.position)
 

@@ -21,6 +21,7 @@ from herder.store.file import StoreFile
 from herder.store.sql_store import SqlStore
 from herder.store.tables import meta
 from herder.testing import postgres
+from tests.support.small_disk import fill, small_disk
 
 
 def put(key: str, value: str = "1") -> Changes:
@@ -40,36 +41,6 @@ async def until(done: "asyncio.Future[object] | None", store: SqlStore, code: st
         while (store.trouble.code if store.trouble is not None else None) != code:
             assert done is None or not done.done()
             await asyncio.sleep(0.01)
-
-
-@contextmanager
-def small_disk(folder: Path, mib: int) -> Iterator[Path]:
-    """A file system of its own. Only root may make one."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", folder], check=False)
-    if made.returncode:
-        pytest.skip("this machine does not let root mount")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill(folder: Path, leave_bytes: int = 0) -> Path:
-    """A file that takes all that is left."""
-    path = folder / "filling"
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                found = os.statvfs(folder)
-                left = found.f_bavail * found.f_frsize - leave_bytes
-                if left <= 0:
-                    return path
-                file.write(b"x" * min(2**20, left))
-        except OSError:
-            return path
 
 
 @pytest.fixture

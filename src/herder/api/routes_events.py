@@ -17,6 +17,7 @@ from herder.control.metrics import registry_of
 from herder.control.reads import fleet as reads
 from herder.engine.invariants import violations
 from herder.model.records import EventRecord
+from herder.ports.store import StoreDown
 from herder.store.invariants import violations as stored_violations
 from herder.wire.resources import EventView, Page
 
@@ -106,7 +107,12 @@ def ready(core: Core):  # type: ignore[no-untyped-def]
     async def endpoint(request: Request) -> Response:
         """The store takes writes."""
         try:
+            core.take_in_work()
             await asyncio.wait_for(core.settle(), READY_S)
+        except Refused as refused:
+            return problem(refused)
+        except StoreDown as error:
+            return problem(NotReady(str(error)))
         except TimeoutError:
             return problem(NotReady(f"the store has not taken a write within {READY_S:g} s"))
         return reply({"status": "ready"})

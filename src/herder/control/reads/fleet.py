@@ -255,8 +255,13 @@ async def status(core: Core) -> Status:
         price_per_hour_usd=usd_text(
             sum(worker.spec.price_pico_per_hour for worker in workers if worker.provisioned_at_ms is not None)
         ),
-        recent_failures=[f"{iso(row.at_ms)} {row.object}: {row.text}" for row in recent],
+        recent_failures=[*_trouble(core)] + [f"{iso(row.at_ms)} {row.object}: {row.text}" for row in recent],
     )
+
+
+def _trouble(core: Core) -> list[str]:
+    trouble = core.store.trouble
+    return [] if trouble is None else [f"{trouble.text} To do: {trouble.hint}."]
 
 
 #: Kinds of events that a person should look at.

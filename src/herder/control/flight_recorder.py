@@ -18,6 +18,7 @@ from herder.model.ids import ClassId, PlanNumber, WorkerName
 from herder.model.job import JobClass
 from herder.model.observed import Observed, ObservedWorker, QueuedClass, RunningClass
 from herder.model.records import ObservationRecord
+from herder.store.versions import WRITTEN
 
 #: After so many frames, or when they have come to so many times its size, the next one holds everything again.
 FRAMES_MAX = 500
@@ -71,7 +72,9 @@ class Recorder:
         body["classes"] = list(self._classes)[known:]
         self._rest = rest
         text = b64encode(zlib.compress(_encode(body), ZIP_LEVEL)).decode()
-        record = ObservationRecord(observed.plan_number, self._follows, now_ms, len(text), text)
+        record = ObservationRecord(
+            observed.plan_number, self._follows, now_ms, len(text), text, WRITTEN["observation"]
+        )
         if self._follows is None:
             self._frames, self._whole, self._parts = 1, len(text), 0
         else:

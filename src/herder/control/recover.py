@@ -7,11 +7,11 @@ their next exchange; whoever does not within the pool's `dead_after_s` counts as
 import json
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select, text
 
 from herder.control.auth import Directory
 from herder.control.job_classes import decode_class
-from herder.control.recover_history import read_totals, recover_history, recover_preemptions
+from herder.control.recover_history import UNENDED, read_totals, recover_history, recover_preemptions
 from herder.engine.attempt import ENDED_BY_ITSELF, hold
 from herder.engine.job import make_ready
 from herder.engine.state import (
@@ -189,8 +189,8 @@ def _jobs(connection: Connection, state: EngineState) -> list[int]:
     query = (
         select(t.jobs.c.id, t.jobs.c.batch_id, t.jobs.c.class_id, t.jobs.c.state, t.jobs.c.attempts,
                t.jobs.c.failures, t.jobs.c.key, t.jobs.c.position, t.jobs.c.ready_at_ms, t.jobs.c.created_at_ms)
-        .where(t.jobs.c.state < int(JobState.SUCCEEDED))
-        .order_by(t.jobs.c.id)
+        .where(t.jobs.c.state.in_(UNENDED), t.NOT_SUCCEEDED)
+        .order_by(text("+jobs.id"))  # as it stands SQLite would go through all jobs, just for the order
     )  # fmt: skip
     unswept: set[int] = set()
     result = connection.execution_options(stream_results=True).execute(query)

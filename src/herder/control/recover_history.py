@@ -16,6 +16,7 @@ from herder.model.ids import BatchId, JobId, PoolName
 from herder.model.job import AttemptState, Cause, JobState
 from herder.store import tables as t
 
+UNENDED = [int(state) for state in JobState if not state.ended]
 #: Workers made or drained longer ago than this say nothing of the present: a day.
 REACH_MS = 24 * 3_600_000
 
@@ -44,7 +45,7 @@ def recover_preemptions(connection: Connection, state: EngineState) -> None:
     query = (
         select(t.jobs.c.id, t.jobs.c.batch_id, func.count())
         .join(t.attempts, t.attempts.c.job_id == t.jobs.c.id)
-        .where(t.jobs.c.state < int(JobState.SUCCEEDED), t.jobs.c.attempts > 0)
+        .where(t.jobs.c.state.in_(UNENDED), t.NOT_SUCCEEDED, t.jobs.c.attempts > 0)
         .where(t.attempts.c.state == int(AttemptState.CANCELLED), t.attempts.c.cause == Cause.PREEMPTED.value)
         .group_by(t.jobs.c.id, t.jobs.c.batch_id)
     )

@@ -3,7 +3,7 @@
 Integers are 64-bit. Amounts that are summed over many rows are text (see `model/money.py`); one attempt or worker fits 64 bits.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, literal_column, text
 
 from herder.model.job import JobState
 from herder.model.records import (
@@ -59,6 +59,9 @@ jobs = Table(
     _text("fingerprint", null=True),
 )
 Index("jobs_by_batch", jobs.c.batch_id, jobs.c.position)
+
+#: Said in words in a query, or SQLite does not see that `jobs_not_succeeded` will do: it compares the texts of conditions.
+NOT_SUCCEEDED = jobs.c.state != literal_column(str(int(JobState.SUCCEEDED)))
 
 
 def _by_request(table: Table) -> None:
@@ -138,6 +141,13 @@ batches = Table(
     _text("fingerprint", null=True),
 )
 _by_request(batches)
+Index("batches_by_user", batches.c.user, batches.c.id)
+Index(
+    "batches_live",
+    batches.c.id,
+    sqlite_where=batches.c.ended_at_ms.is_(None),
+    postgresql_where=batches.c.ended_at_ms.is_(None),
+)
 
 # Jobs that were added to a batch together, by a request that had a key.
 bunches = Table(

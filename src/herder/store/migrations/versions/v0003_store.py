@@ -34,6 +34,9 @@ def upgrade() -> None:
     op.create_index(
         "workers_ended", "workers", ["ended_at_ms"], unique=False, sqlite_where=ended, postgresql_where=ended
     )
+    op.create_index("batches_by_user", "batches", ["user", "id"], unique=False)
+    live = sa.text("ended_at_ms IS NULL")
+    op.create_index("batches_live", "batches", ["id"], unique=False, sqlite_where=live, postgresql_where=live)
     op.drop_table("idempotency")
     _totals(op.get_bind())
 
@@ -112,6 +115,8 @@ def downgrade() -> None:
     op.drop_table("bunches")
     op.drop_index("workers_ended", table_name="workers")
     op.drop_index("workers_by_time", table_name="workers")
+    op.drop_index("batches_live", table_name="batches")
+    op.drop_index("batches_by_user", table_name="batches")
     op.drop_index("events_by_kind", table_name="events")
     for table in ("plans", "observations"):
         op.drop_column(table, "version")

@@ -155,8 +155,9 @@ class Reads:
     def now_ms(self) -> int:
         return self.now
 
-    async def read(self, query: object) -> None:
+    async def read(self, query: object) -> dict[str, Made]:
         self.count += 1
+        return {}
 
 
 def timed(at_ms: int, number: int = 0) -> str:

@@ -80,7 +80,7 @@ def test_a_start(engine: Engine) -> None:
 def test_a_key_is_found_by_its_indexes(engine: Engine) -> None:
     def look() -> None:
         with engine.connect() as connection:
-            find_stored(connection, "ann/k")
+            find_stored(connection, ["ann/k"])
 
     assert scans(engine, look) == []
 

@@ -9,13 +9,16 @@ the latest as a table, more of them in a filter that never denies a key it has s
 one that was made after the filter began is not looked up. Keys of others are.
 """
 
+import asyncio
 import hashlib
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
-from sqlalchemy import Connection, literal, select, union_all
+from sqlalchemy import Connection
 
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid
@@ -23,7 +26,6 @@ from herder.engine.state import BatchLife
 from herder.model.changes import Changes
 from herder.model.ids import UserName
 from herder.model.records import BunchRecord, EventRecord
-from herder.store import tables as t
 
 KEY_LENGTH = 200
 #: Requests remembered with what they made: about 500 bytes each.
@@ -65,6 +67,8 @@ class Requests:
     def __init__(self) -> None:
         self._recent: OrderedDict[str, Made] = OrderedDict()
         self._filter: _Filter | None = None
+        self._asked: list[tuple[str, asyncio.Future[Made | None]]] = []
+        self._looking: asyncio.Task[None] | None = None
 
     async def find(self, core: Core, user: UserName, key: str, fingerprint: str) -> Made | None:
         """What the first such request made. Raises Conflict when the key was used for something else."""
@@ -75,13 +79,36 @@ class Requests:
         name = f"{user}/{key}"
         made = self._recent.get(name)
         if made is None and not self._is_new(name, key, core.clock.now_ms()):
-            made = await core.read(lambda connection: find_stored(connection, name))
+            made = await self._look_up(core, name)
             made = self._recent.get(name, made)  # the same request may have come twice at once
         if made is not None and made.fingerprint != fingerprint:
             raise Conflict(
                 "this Idempotency-Key was used for another request", hint="use a new key for each write"
             )
         return made
+
+    async def _look_up(self, core: Core, name: str) -> Made | None:
+        """Those who come while a look is under way share the next one."""
+        found: asyncio.Future[Made | None] = asyncio.get_running_loop().create_future()
+        self._asked.append((name, found))
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look(core))
+        return await found
+
+    async def _look(self, core: Core) -> None:
+        while self._asked:
+            asked, self._asked = self._asked, []
+            try:
+                known = await core.read(partial(find_stored, names=[name for name, _ in asked]))
+            except Exception as error:  # noqa: BLE001 - it is theirs who asked
+                for _, waiting in asked:
+                    if not waiting.done():
+                        waiting.set_exception(error)
+            else:
+                for name, waiting in asked:
+                    if not waiting.done():
+                        waiting.set_result(known.get(name))
+        self._looking = None
 
     def _is_new(self, name: str, key: str, now_ms: int) -> bool:
         timed = _TIMED.fullmatch(key)
@@ -139,24 +166,24 @@ def _stamp(changes: Changes, name: str, fingerprint: str, batch: BatchLife | Non
     )
 
 
-def find_stored(connection: Connection, name: str) -> Made | None:
-    """One statement, four looks into unique indexes."""
-    j, b, n, e = t.jobs.c, t.batches.c, t.bunches.c, t.events.c
-    none, nothing = literal(0), literal("")
-    query = union_all(
-        select(literal(Kind.JOB.value), j.id, none, literal(1), nothing, nothing, j.fingerprint).where(j.request == name),
-        select(literal(Kind.BATCH.value), b.id, none, none, nothing, nothing, b.fingerprint).where(b.request == name),
-        select(literal(Kind.BUNCH.value), n.first_job, n.batch_id, n.jobs, nothing, nothing, n.fingerprint).where(
-            n.request == name
-        ),
-        select(literal(Kind.EVENT.value), e.sequence, none, none, e.object, e.text, e.fingerprint).where(e.request == name),
-    )  # fmt: skip
-    row = connection.execute(query).first()
-    if row is None:
-        return None
-    kind, number, batch, count, subject, text, fingerprint = row
-    made = Made(kind=Kind(kind), number=number, fingerprint=fingerprint, object=subject, text=text)
-    return replace(made, batch=batch, count=count) if made.kind is Kind.BUNCH else made
+#: Four looks into unique indexes, as text: put together by SQLAlchemy it would cost ten times as much. One parameter each.
+_FIND = """SELECT 'job', id, 0, 1, '', '', fingerprint FROM jobs WHERE request = ?
+UNION ALL SELECT 'batch', id, 0, 0, '', '', fingerprint FROM batches WHERE request = ?
+UNION ALL SELECT 'bunch', first_job, batch_id, jobs, '', '', fingerprint FROM bunches WHERE request = ?
+UNION ALL SELECT 'event', sequence, 0, 0, object, text, fingerprint FROM events WHERE request = ?"""
+
+
+def find_stored(connection: Connection, names: Sequence[str]) -> dict[str, Made]:
+    """By name, of those that the store knows."""
+    query = _FIND if connection.dialect.name == "sqlite" else _FIND.replace("?", "%s")
+    found: dict[str, Made] = {}
+    for name in names:
+        row = connection.exec_driver_sql(query, (name,) * 4).first()
+        if row is not None:
+            kind, number, batch, count, subject, text, fingerprint = row
+            made = Made(kind=Kind(kind), number=number, fingerprint=fingerprint, object=subject, text=text)
+            found[name] = replace(made, batch=batch, count=count) if made.kind is Kind.BUNCH else made
+    return found
 
 
 def fingerprint_of(route: str, body: bytes) -> str:

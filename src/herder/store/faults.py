@@ -63,27 +63,29 @@ def passing(error: BaseException) -> Trouble | None:
     """What to tell while it lasts; None when trying again would be of no use."""
     if isinstance(error, NoConnectionFree):
         return AWAY
+    plain = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(plain, sqlite3.Error):
+        code = getattr(plain, "sqlite_errorcode", None)
+        return None if code is None else _told(_SQLITE.get(code & 0xFF), plain)
     if not isinstance(error, DBAPIError):
         return None
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is not None:
-        return _told(_SQLITE.get(code & 0xFF), error)
     state = getattr(error.orig, "sqlstate", None)
     if state is None:
         lost = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-        return _told(AWAY, error) if lost and not isinstance(error.orig, sqlite3.Error) else None
-    return _told(next((told for start, told in _POSTGRES.items() if state.startswith(start)), None), error)
+        return _told(AWAY, plain) if lost else None
+    return _told(next((told for start, told in _POSTGRES.items() if state.startswith(start)), None), plain)
 
 
-def _told(trouble: Trouble | None, error: DBAPIError) -> Trouble | None:
+def _told(trouble: Trouble | None, error: BaseException | None) -> Trouble | None:
     if trouble is None or trouble is FULL:
         return trouble
     return replace(trouble, text=f"{trouble.text.removesuffix('.')}: {reason(error)}.")
 
 
-def reason(error: DBAPIError) -> str:
+def reason(error: BaseException | None) -> str:
     """The database's own words, in one line."""
-    return " ".join(str(error.orig).split()).partition(" Is the server running")[0].rstrip(".")
+    plain = error.orig if isinstance(error, DBAPIError) else error
+    return " ".join(str(plain).split()).partition(" Is the server running")[0].rstrip(".")
 
 
 def sqlite_path(database: str | None) -> Path | None:

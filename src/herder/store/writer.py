@@ -24,7 +24,7 @@ from herder.model.records import AttemptRecord, JobNew, JobStatus
 from herder.ports.store import StoreDown, Trouble
 from herder.store.faults import FULL, UNWRITABLE, passing
 from herder.store.file import StoreFile
-from herder.store.leadership import Leader, begin, check, take_over
+from herder.store.leadership import Leader, begin, take_over
 from herder.store.statements import statements_for
 
 log = logging.getLogger(__name__)
@@ -193,8 +193,7 @@ class Writer:
 
     def _transaction(self, work: Callable[[Connection], _T]) -> _T:
         with self._engine.begin() as connection:
-            begin(connection)
-            check(connection, self._leader)
+            begin(connection, self._leader)
             return work(connection)
 
     def _patiently(self, step: Callable[[], _T]) -> _T:

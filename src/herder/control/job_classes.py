@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from herder.control.errors import Invalid
+from herder.control.errors import Invalid, Overloaded
 from herder.decide.admission import refusal
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, UserName
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Classes remembered by their raw form; cleared when full (they are found again by the parsed form).
 RAW_MAX = 10_000
+#: Classes of one server: each stays in memory, a kilobyte or two.
+CLASSES_MAX = 200_000
 PRIORITY_MAX = 1_000_000
 #: In one job.
 GPUS_MAX = 1024
@@ -195,6 +197,11 @@ def _refuse_impossible(core: "Core", job_class: JobClass, where: str) -> None:
 
 def _remember(core: "Core", job_class: JobClass) -> ClassId:
     state = core.state
+    if len(state.classes) >= CLASSES_MAX:
+        raise Overloaded(
+            f"there are {CLASSES_MAX:,} classes of jobs already, and this job would be one more",
+            hint="submit jobs of the same user, project, size and policy instead of each with its own",
+        )
     class_id = ClassId(state.next_class)
     state.next_class += 1
     state.classes[class_id] = job_class

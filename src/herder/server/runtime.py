@@ -80,6 +80,7 @@ async def serve(options: ServerOptions, started: Callable[[Running], None] | Non
                 sweep_period_s=options.sweep_period_s,
                 self_delete_after_s=options.self_delete_after_s,
                 metric_sources=options.metric_sources,
+                retention=options.retention,
             ),
             state=opened.state,
             store=SqlStore(opened.database, server.fatal, opened.leader, opened.file),

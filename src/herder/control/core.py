@@ -287,5 +287,7 @@ class Core:
 
     async def close(self) -> None:
         """Everything gathered is written, then the store is let go; one that is in trouble is not waited for without end."""
-        await asyncio.wait({self.settle()}, timeout=CLOSE_S)
+        done, _ = await asyncio.wait({self.settle()}, timeout=CLOSE_S)
+        for each in done:
+            each.exception()  # whoever waits for it has heard it
         await self.store.close()

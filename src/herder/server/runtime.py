@@ -158,7 +158,13 @@ async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> N
         pool = keep_frozen(core, each)
         if core.state.pools.get(pool.name) != pool:
             store_pool(core, changes, pool, core.clock.now_ms())
-    await asyncio.wait({core.commit(changes)}, timeout=FIRST_WRITES_S)
+    first = core.commit(changes)
+    await asyncio.wait({first}, timeout=FIRST_WRITES_S)
+    try:
+        if first.done():
+            first.result()
+    except StoreDown as error:
+        raise StartError(str(error)) from None
     if core.store.trouble is not None and core.store.trouble.stuck:
         raise StartError(core.store.trouble.text, core.store.trouble.hint)
     for batch in opened.unswept:

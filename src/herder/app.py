@@ -39,7 +39,7 @@ def openapi() -> str:
     from herder.api.application import PREFIX, front_of
     from herder.api.openapi import document
 
-    front = front_of(None, [])  # type: ignore[arg-type]  # the document needs no running server
+    front = front_of(None)  # type: ignore[arg-type]  # the document needs no running server
     return json.dumps(document(front.operations, PREFIX), indent=1)
 
 

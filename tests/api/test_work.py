@@ -267,3 +267,11 @@ def test_pages_are_complete_and_do_not_repeat(api: httpx.Client) -> None:
     assert "expected to start" in told["summary"]
     assert 0 <= eta["evidence"]["p10_ms"] <= eta["evidence"]["p50_ms"] <= eta["evidence"]["p90_ms"]
     api.post(f"/batches/{batch['id']}/cancel", json={})
+
+
+def test_classes_are_bounded(api: httpx.Client, refused: Refusal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("herder.control.job_classes.CLASSES_MAX", 0)
+    body = {"runtime": "noop", "pool": "std", "project": "one-more-class"}
+    assert "classes of jobs already" in refused(429, "POST", "/jobs", json=body)["detail"]
+    monkeypatch.undo()
+    assert api.post("/jobs", json=body).status_code == 200

@@ -51,7 +51,7 @@ def test_one_server_in_a_folder(tmp_path: Path) -> None:
 def test_one_server_on_a_postgres(postgres_url: str) -> None:
     one, two = open_engine(postgres_url), open_engine(postgres_url)
     with AdvisoryLock(one) as held:
-        assert held.alive()
+        assert held.held()
         with pytest.raises(StoreError, match="another Herder server"), AdvisoryLock(two):
             pass
     with AdvisoryLock(two):
@@ -60,14 +60,14 @@ def test_one_server_on_a_postgres(postgres_url: str) -> None:
     two.dispose()
 
 
-def test_a_lock_whose_connection_was_cut_says_so(postgres_url: str) -> None:
+def test_a_lock_whose_connection_was_cut_is_taken_again(postgres_url: str) -> None:
     engine = open_engine(postgres_url)
     with AdvisoryLock(engine) as held:
         with engine.connect() as other:
             query = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
             assert other.execute(text(query)).scalar()
-        assert not held.alive()
-        assert not held.alive()
+        assert not held.held()
+        assert held.held()
     engine.dispose()
 
 

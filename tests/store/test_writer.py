@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, Table, insert, select, text
 from herder.engine.flush import flush
 from herder.model.changes import Changes
 from herder.model.records import MetaRecord
+from herder.ports.store import StoreDown
 from herder.store.invariants import violations
 from herder.store.tables import meta, metadata
 from herder.store.writer import Writer
@@ -159,7 +160,7 @@ async def test_closing_writes_what_was_handed_over_and_takes_nothing_more(engine
     await writer.close()
     await asyncio.gather(*futures)
     assert len(stored(engine)) == 20
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(StoreDown, match="closed"):
         await writer.commit(put("late", "1"))
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(StoreDown, match="closed"):
         await writer.call(lambda connection: None)

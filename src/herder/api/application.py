@@ -17,21 +17,20 @@ from herder.api import (
 )
 from herder.api.fast_lane import FastLane
 from herder.api.front import Front
-from herder.api.idempotency import Answers
 from herder.api.openapi import document
 from herder.api.replies import problem, reply
 from herder.control.commands import Commands
 from herder.control.core import Core
-from herder.control.errors import NotKnown, Refused
+from herder.control.errors import NotKnown, NotReady, Refused
 from herder.control.reads.port import Reads
-from herder.model.records import IdempotencyRecord
+from herder.ports.store import StoreDown
 
 PREFIX = "/api/v1"
 
 
-def front_of(core: Core, known_answers: list[IdempotencyRecord]) -> Front:
+def front_of(core: Core) -> Front:
     """All routes of the API, and what OpenAPI needs to know of them. Nothing of `core` is used before a call comes."""
-    front = Front(core, Answers(known_answers), Commands(core), Reads(core))
+    front = Front(core, Commands(core), Reads(core))
     routes_work.add(front)
     routes_fleet.add(front)
     routes_people.add(front)
@@ -45,15 +44,13 @@ class MethodNotAllowed(Refused):
     code = "method_not_allowed"
 
 
-def application(
-    core: Core, known_answers: list[IdempotencyRecord], beside: Sequence[BaseRoute] = ()
-) -> ASGIApp:
+def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     """`beside`: routes of other faces (the dashboard)."""
     # A path with one slash too many is not there: a redirect would go to whatever host the request names.
     app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     worker_routes = routes_worker.routes(core, PREFIX)
     app.router.routes.extend([*worker_routes, routes_worker.inputs_route(core, PREFIX)])
-    front = front_of(core, known_answers)
+    front = front_of(core)
     front.mount(app, PREFIX)
     openapi = document(front.operations, PREFIX)
 
@@ -66,6 +63,7 @@ def application(
     app.add_route("/metrics", routes_events.metrics(front), include_in_schema=False)
     app.router.routes.extend(beside)
     app.add_exception_handler(HTTPException, _not_routed)
+    app.add_exception_handler(StoreDown, _store_down)
     hot = {("POST", route.path): route.endpoint for route in worker_routes}
     hot["POST", f"{PREFIX}/jobs"] = front.endpoints["POST", "/jobs"]
     return FastLane(app, hot)
@@ -80,3 +78,8 @@ async def _not_routed(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         return problem(MethodNotAllowed(f"{what} is not possible", hint=f"see {PREFIX}/openapi.json"))
     return problem(Refused(str(error.detail)))
+
+
+async def _store_down(request: Request, error: Exception) -> Response:
+    """Of routes that are not `Front`'s."""
+    return problem(NotReady(str(error)))

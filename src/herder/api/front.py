@@ -9,16 +9,18 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from herder.api.idempotency import Answers, fingerprint
 from herder.api.replies import bearer, decode, problem, read_body, reply
 from herder.control.access import OF_KIND, check
 from herder.control.commands import Commands
 from herder.control.core import Core
-from herder.control.errors import Refused
+from herder.control.errors import NotReady, Refused
 from herder.control.reads.port import Reads
+from herder.control.requests import Kind as MadeKind
+from herder.control.requests import Made, Requests, fingerprint_of
 from herder.model.changes import Changes
 from herder.model.principal import LEAST, Action, Kind, Principal
-from herder.model.records import IdempotencyRecord
+from herder.ports.store import StoreDown
+from herder.wire.resources import Done, JobsAdded
 
 #: What a route does to what kind of object; whose it is, the command or read asks itself.
 Needs = tuple[Action, Kind]
@@ -40,6 +42,14 @@ class Write:
 
 
 Writing = Callable[[Write], Any]
+Again = Callable[[Request, Principal, Made], Awaitable[Any]]
+
+
+def _again(made: Made) -> Any:
+    """What a repeated request is answered where nothing else is said."""
+    if made.kind in (MadeKind.JOB, MadeKind.BUNCH):
+        return JobsAdded(batch=made.batch, first_job=made.number, count=made.count)
+    return Done(object=made.object, text=made.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +69,9 @@ class Operation:
 @dataclass(slots=True)
 class Front:
     core: Core
-    answers: Answers
     commands: Commands
     reads: Reads
+    requests: Requests = field(default_factory=Requests)
     router: APIRouter = field(default_factory=APIRouter)
     operations: list[Operation] = field(default_factory=list)
     endpoints: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = field(default_factory=dict)
@@ -78,6 +88,8 @@ class Front:
                 value = await run(request, who)
             except Refused as refused:
                 return problem(refused)
+            except StoreDown as error:
+                return problem(NotReady(str(error)))
             return value if isinstance(value, Response) else reply(value)
 
         self._add("GET", path, endpoint, run, None, answer, query, needs, writes=False)
@@ -101,20 +113,28 @@ class Front:
         then: Callable[[Any], Any] | None = None,
         before: Callable[[Request, Principal], Awaitable[None]] | None = None,
         secret: bool = False,
+        again: Again | None = None,
+        makes_batch: bool = False,
     ) -> None:
         """A change. `run` is synchronous and all or nothing; the answer leaves when the commit holds.
 
-        `before` may look things up that never change; `then` turns what `run` answered into the body. A `secret` answer is
-        not kept for its Idempotency-Key: `run` must give the same one again by itself.
+        `before` may look things up that never change; `then` turns what `run` answered into the body. `again` answers a request
+        that is repeated, from what it made the first time. Where nothing can (a `secret`, an answer of its own form without `again`)
+        the key is not kept: `run` must give the same answer again by itself.
         """
+        keyed = not secret and (again is not None or answer in (Done, JobsAdded))
 
         async def endpoint(request: Request) -> Response:
             try:
                 if before is not None:
                     await before(request, self._caller(request, needs))
-                return await self._write(request, run, body, needs, then, secret=secret)
+                return await self._write(
+                    request, run, body, needs, then, keyed=keyed, again=again, makes_batch=makes_batch
+                )
             except Refused as refused:
                 return problem(refused)
+            except StoreDown as error:
+                return problem(NotReady(str(error), hint="send it again with the same Idempotency-Key"))
 
         self._add(method, path, endpoint, run, body, answer, query, needs, writes=True)
 
@@ -126,30 +146,28 @@ class Front:
         needs: Needs,
         then: Callable[[Any], Any] | None,
         *,
-        secret: bool,
+        keyed: bool,
+        again: Again | None,
+        makes_batch: bool,
     ) -> Response:
         who = self._caller(request, needs)
+        self.core.take_in_work()
         data = await read_body(request)
-        key = None if secret else request.headers.get("idempotency-key")
-        route = f"{request.method} {request.url.path}?{request.url.query}"
+        key = request.headers.get("idempotency-key") if keyed else None
+        said = fingerprint_of(f"{request.method} {request.url.path}?{request.url.query}", data) if key else ""
         if key:
-            known = self.answers.find(who.user, key, route, data)
+            known = await self.requests.find(self.core, who.user, key, said)
             if known is not None:
                 await self.core.settle()  # the first may still be on its way to the disk
-                return Response(known.body, known.status, media_type="application/json")
+                return reply(await again(request, who, known) if again is not None else _again(known))
         body = decode(data, kind) if kind is not None else None
         with self.core.change(Changes()) as changes:
             now_ms = self.core.clock.now_ms()
             value = run(Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms))
-            if then is not None:
-                value = then(value)
-            answer = reply(value)
-        if key:
-            text = bytes(answer.body).decode()
-            record = IdempotencyRecord(
-                who.user, key, fingerprint(route, data), 200, text, self.core.clock.now_ms()
-            )
-            self.answers.keep(changes, record)
+            if key:
+                batch = value if makes_batch else None
+                self.requests.keep(changes, who.user, key, said, now_ms, batch)
+            answer = reply(then(value) if then is not None else value)
         await self.core.commit(changes)
         return answer
 

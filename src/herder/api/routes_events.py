@@ -12,6 +12,7 @@ from herder.api.replies import bearer, is_number, number, problem, reply
 from herder.control.errors import NotReady, Refused
 from herder.control.reads.port import Reads
 from herder.model.principal import Action, Kind, Principal
+from herder.ports.store import StoreDown
 from herder.wire.resources import EventView, Page
 
 _SEE = (Action.SEE, Kind.EVENT)
@@ -71,8 +72,10 @@ def ready(reads: Reads):  # type: ignore[no-untyped-def]
         """The store takes writes."""
         try:
             await reads.ready()
-        except NotReady as refused:
+        except Refused as refused:
             return problem(refused)
+        except StoreDown as error:
+            return problem(NotReady(str(error)))
         return reply({"status": "ready"})
 
     return endpoint

@@ -7,6 +7,7 @@ from herder.api.front import CHANGE_FLEET, Front, Write
 from herder.api.replies import flag, is_number, number
 from herder.control.commands import WORKER_VERBS
 from herder.control.errors import NotKnown
+from herder.control.requests import Made
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (
     ApplyAnswer,
@@ -89,9 +90,21 @@ def _add_pool_writes(front: Front) -> None:
         said = write.request.query_params.get("message", "")
         return commands.delete_pool(write.who, name, write.changes, write.now_ms, dry_run=dry, message=said)
 
+    async def scaled(request: Request, who: Principal, made: Made) -> ScaleAnswer:
+        return await front.reads.scaled(who, made.object.partition("/")[2])
+
     dry_run = ("dry_run",)
     front.write("POST", "/apply", apply, ApplyRequest, ApplyAnswer, CHANGE_FLEET, query=dry_run)
-    front.write("POST", "/pools/{pool}/scale", scale, ScaleRequest, ScaleAnswer, CHANGE_FLEET, query=dry_run)
+    front.write(
+        "POST",
+        "/pools/{pool}/scale",
+        scale,
+        ScaleRequest,
+        ScaleAnswer,
+        CHANGE_FLEET,
+        query=dry_run,
+        again=scaled,
+    )
     front.write("POST", "/pools/{pool}/freeze", freeze, Said, Done, CHANGE_FLEET)
     front.write("POST", "/pools/{pool}/unfreeze", unfreeze, Said, Done, CHANGE_FLEET)
     front.write(

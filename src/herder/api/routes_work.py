@@ -9,6 +9,7 @@ from herder.api.front import Front, Write
 from herder.api.replies import bearer, flag, is_number, number
 from herder.control.errors import Invalid
 from herder.control.reads.jobs import PAGE, JobFilter, live_batch
+from herder.control.requests import Made
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (
     BatchCreate,
@@ -66,12 +67,36 @@ def _add_batch_writes(front: Front) -> None:
             write.who, batch, write.changes, write.now_ms, message=write.body.message
         )
 
+    async def made_batch(request: Request, who: Principal, made: Made) -> BatchView:
+        return await front.reads.batch(who, made.number)
+
+    async def same_batch(request: Request, who: Principal, made: Made) -> BatchView:
+        return await front.reads.batch(who, _id(request, "batch"))
+
     one = "/batches/{batch}"
     creates = (Action.CREATE, Kind.BATCH)
-    front.write("POST", "/batches", create_batch, BatchCreate, BatchView, creates, then=live_batch)
+    front.write(
+        "POST",
+        "/batches",
+        create_batch,
+        BatchCreate,
+        BatchView,
+        creates,
+        then=live_batch,
+        again=made_batch,
+        makes_batch=True,
+    )
     front.write("POST", f"{one}/jobs", add_jobs, JobsAdd, JobsAdded, _CHANGE_BATCH, before=find)
     front.write(
-        "POST", f"{one}/commit", commit_batch, None, BatchView, _CHANGE_BATCH, before=find, then=live_batch
+        "POST",
+        f"{one}/commit",
+        commit_batch,
+        None,
+        BatchView,
+        _CHANGE_BATCH,
+        before=find,
+        then=live_batch,
+        again=same_batch,
     )
     front.write("POST", f"{one}/cancel", cancel_batch, Said, Done, _CHANGE_BATCH, before=find)
 

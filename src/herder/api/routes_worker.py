@@ -10,8 +10,9 @@ from starlette.routing import Route
 
 from herder.api.replies import bearer, decode, path_number, problem, read_body
 from herder.control.core import Core
-from herder.control.errors import Refused
+from herder.control.errors import NotReady, Refused
 from herder.control.exchange import activate, exchange, inputs_of, worker_of
+from herder.ports.store import StoreDown
 from herder.wire.exchange import ActivateRequest, ExchangeRequest
 from herder.wire.reporting import read_report
 
@@ -27,6 +28,8 @@ def routes(core: Core, prefix: str) -> list[Route]:
             answer = await activate(core, bearer(request), body)
         except Refused as refused:
             return problem(refused)
+        except StoreDown as error:
+            return problem(NotReady(str(error)))
         return Response(_encode(answer), media_type="application/json")
 
     async def exchanging(request: Request) -> Response:
@@ -36,6 +39,8 @@ def routes(core: Core, prefix: str) -> list[Route]:
             answer = await exchange(core, worker, report, lambda: _gone(request), refusals)
         except Refused as refused:
             return problem(refused)
+        except StoreDown as error:
+            return problem(NotReady(str(error)))
         except ClientDisconnect:
             return Response(status_code=499)
         return Response(_encode(answer), media_type="application/json")

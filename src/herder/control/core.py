@@ -20,6 +20,7 @@ from herder.control.backlog import Backlog
 from herder.control.clock import SystemClock
 from herder.control.driver_calls import PLACES, DriverCalls
 from herder.control.driver_notes import DriverNotes
+from herder.control.errors import StoreTroubled
 from herder.control.event_bus import EventBus
 from herder.control.flight_recorder import Recorder
 from herder.control.limits import QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
@@ -36,9 +37,10 @@ from herder.model.ids import ClassId
 from herder.model.records import EventRecord
 from herder.ports.calls import Calls
 from herder.ports.clock import Clock
-from herder.ports.store import Store
+from herder.ports.store import Store, StoreDown
 from herder.settings import SharingSettings
 from herder.settings.sections import MetricSource
+from herder.store.retention import Retention
 from herder.store.sweep import sweep_batch
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,9 @@ log = logging.getLogger(__name__)
 #: Between two tries to mark the jobs of a cancelled batch, when the database does not answer; doubled up to the longest.
 SWEEP_RETRY_S = 0.5
 SWEEP_RETRY_LONGEST_S = 30.0
+
+#: How long a server that stops waits until what it gathered is handed over.
+CLOSE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,8 @@ class CoreSettings:
     """How long what plans were made from is kept, so that they can be made again (`herder simulate verify`): a week of questions."""
     observations_bytes_max: int = 256 * 2**20
     """And at most so much of it, the newest: as much as the log of a few busy days. 0: none is recorded."""
+    retention: Retention = field(default_factory=Retention)
+    """How long what has ended is kept."""
     jobs_queued_max: int = 20_000_000
     """Above so many jobs that have not ended, submissions are refused: 8 bytes each stay in memory, more of those with parents."""
     queued_jobs_per_user: int = QUEUED_JOBS_PER_USER
@@ -171,15 +178,18 @@ class Core:
         self._busy = False
         self._scheduled = False
         self._asked = False
+        self._broken: BaseException | None = None
+        """Why nothing becomes durable any more."""
         self._sweeps: set[asyncio.Task[None]] = set()
 
     def commit(self, changes: Changes) -> "asyncio.Future[None]":
         """Hand over; the answer is a future shared with others that ends when the changes are durable."""
-        self._gathered.absorb(changes)
-        self._asked = True
-        if not self._busy and not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._hand_over)
+        if self._broken is None:
+            self._gathered.absorb(changes)
+            self._asked = True
+            if not self._busy and not self._scheduled:
+                self._scheduled = True
+                asyncio.get_running_loop().call_soon(self._hand_over)
         return asyncio.shield(self._future)
 
     @contextmanager
@@ -202,6 +212,12 @@ class Core:
     def settle(self) -> "asyncio.Future[None]":
         """Durable once everything handed over so far is."""
         return self.commit(Changes())
+
+    def take_in_work(self) -> None:
+        """Asked before anything new is accepted. Raises StoreTroubled."""
+        trouble = self.store.trouble
+        if trouble is not None:
+            raise StoreTroubled(trouble)
 
     async def read(self, query: Callable[[Connection], Any]) -> Any:
         """Run a query beside the writer, on a connection of its own."""
@@ -239,8 +255,11 @@ class Core:
         self._busy = False
         error = done.exception()
         if error is not None:
-            if not future.done():
-                future.set_exception(error)
+            self._broken = error
+            for waiting in (future, self._future):  # also those who came meanwhile
+                if not waiting.done():
+                    waiting.set_exception(error)
+                    waiting.exception()  # not everybody waits for an answer
             return
         self._done(changes, future, number)
         if self._asked:
@@ -290,6 +309,8 @@ class Core:
                     more = await self.store.call(
                         lambda connection: sweep_batch(connection, batch, at_ms, keep)
                     )
+                except StoreDown:
+                    return  # the server ends, and the next start looks after them
                 except DBAPIError as error:  # its rows can wait, and the next start would look after them
                     log.warning("batch %s: its jobs are not all marked yet: %s", batch, error)
                     await asyncio.sleep(pause)
@@ -309,7 +330,9 @@ class Core:
         self.batches_ended.ring_all()
 
     async def close(self) -> None:
-        """Everything gathered is written, then the store is let go."""
-        await self.settle()
+        """Everything gathered is written, then the store is let go; one that is in trouble is not waited for without end."""
+        done, _ = await asyncio.wait({self.settle()}, timeout=CLOSE_S)
+        for each in done:
+            each.exception()  # whoever waits for it has heard it
         self.calls.close()
         await self.store.close()

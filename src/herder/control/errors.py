@@ -1,5 +1,7 @@
 """How a use case refuses: one family, each with an HTTP status, what is wrong, where, and what to do. Nothing was changed."""
 
+from herder.ports.store import Trouble
+
 
 class Refused(Exception):
     """Base. `field` is the path of the offending field in the request, empty when it is not about one."""
@@ -62,3 +64,13 @@ class Overloaded(Refused):
 class NotReady(Refused):
     status = 503
     code = "not_ready"
+
+
+class StoreTroubled(Refused):
+    """The store cannot be written for the moment: nothing new is taken in."""
+
+    status = 503
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.text, hint=trouble.hint)
+        self.code = trouble.code

@@ -11,12 +11,12 @@ import msgspec
 
 from herder.control.clock import derived_token, hash_token
 from herder.control.core import Core
-from herder.control.errors import NotKnown, Unauthenticated
+from herder.control.errors import NotKnown, StoreTroubled, Unauthenticated
 from herder.control.gathering import Gathered, parents_file, payloads_for
 from herder.engine.attempt import ended
 from herder.engine.exchange import gather, has_news, leave, not_carried, take_in
 from herder.engine.state import LiveAttempt, WorkerLife
-from herder.engine.worker import activated, suspect
+from herder.engine.worker import activated, seen, suspect
 from herder.model.changes import Changes
 from herder.model.ids import JobId, WorkerName
 from herder.model.job import Cause
@@ -97,6 +97,7 @@ async def exchange(
 
     `refused`: items of the report that could not be read; the answer names them.
     """
+    _wait_for_store(core, worker)
     await _take_in(core, worker, request)
     if request.wait and not refused and not has_news(core.state, worker):
         await _hold(core, worker, request.number, gone)
@@ -107,6 +108,16 @@ async def exchange(
     answer = await _answer(core, worker)
     answer.refused = list(refused)
     return answer
+
+
+def _wait_for_store(core: Core, worker: WorkerLife) -> None:
+    """What cannot be written down is not taken in: the worker keeps it and comes again. It lives all the same. Raises StoreTroubled."""
+    trouble = core.store.trouble
+    if trouble is not None and trouble.stuck:
+        changes = Changes()
+        seen(core.state, changes, worker, core.clock.now_ms())
+        core.gather(changes)
+        raise StoreTroubled(trouble)
 
 
 async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> None:

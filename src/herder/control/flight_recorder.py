@@ -21,6 +21,7 @@ from herder.model.observed import Observed, ObservedWorker, QueuedClass, Running
 from herder.model.records import ObservationRecord
 from herder.model.resources import PLAIN, Dimension, Dimensions, Resources
 from herder.model.sharing import Amounts, Limits, amounts_from, limits_from
+from herder.store.versions import WRITTEN
 
 #: After so many frames, or when they have come to so many times its size, the next one holds everything again.
 FRAMES_MAX = 500
@@ -79,7 +80,9 @@ class Recorder:
         body["classes"] = list(self._classes)[known:]
         self._rest = rest
         text = b64encode(zlib.compress(_encode(body), ZIP_LEVEL)).decode()
-        record = ObservationRecord(observed.plan_number, self._follows, now_ms, len(text), text)
+        record = ObservationRecord(
+            observed.plan_number, self._follows, now_ms, len(text), text, WRITTEN["observation"]
+        )
         if self._follows is None:
             self._frames, self._whole, self._parts = 1, len(text), 0
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from herder.control.access import check
-from herder.control.errors import Invalid
+from herder.control.errors import Invalid, Overloaded
 from herder.control.limits import SELECTOR_COUNT, TOLERATIONS_COUNT, check_count, check_word, check_words
 from herder.decide.admission import refusal
 from herder.decide.requirements import fault
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Classes remembered by their raw form; cleared when full (they are found again by the parsed form).
 RAW_MAX = 10_000
+#: Classes of one server: each stays in memory, a kilobyte or two.
+CLASSES_MAX = 200_000
 PRIORITY_MAX = 1_000_000
 #: Of a job's affinity, and values in each.
 EXPRESSIONS_MAX = 64
@@ -285,6 +287,11 @@ def _refuse_one_project_more(core: "Core", user: UserName, project: str, where: 
 
 def _remember(core: "Core", job_class: JobClass) -> ClassId:
     state = core.state
+    if len(state.classes) >= CLASSES_MAX:
+        raise Overloaded(
+            f"there are {CLASSES_MAX:,} classes of jobs already, and this job would be one more",
+            hint="submit jobs of the same user, project, size and policy instead of each with its own",
+        )
     state.projects.setdefault(job_class.user, set()).add(job_class.project)
     class_id = ClassId(state.next_class)
     state.next_class += 1

@@ -26,6 +26,7 @@ from herder.model.pressure import WorkerUse
 from herder.model.records import PlanRecord
 from herder.model.resources import ZERO
 from herder.model.stock import Rises
+from herder.store.versions import WRITTEN
 
 #: From the kinds of a job class to what was learned of their run times.
 Guess = Callable[[tuple[Kind, ...]], RunTime]
@@ -220,7 +221,7 @@ def record_plan(state: EngineState, changes: Changes, plan: Plan) -> None:
     """The plan as a row; its number is used up."""
     state.next_plan = max(state.next_plan, plan.number + 1)
     text = msgspec.json.encode(plain_plan(plan)).decode()
-    changes.put(PlanRecord(plan.number, plan.made_at_ms, int(plan.empty), text))
+    changes.put(PlanRecord(plan.number, plan.made_at_ms, int(plan.empty), text, WRITTEN["plan"]))
 
 
 def apply_plan(

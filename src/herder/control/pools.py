@@ -28,6 +28,7 @@ from herder.model.records import PoolRecord
 from herder.model.worker import WorkerState
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
 from herder.settings.durations import LONGEST_S
+from herder.store.versions import stamped
 from herder.wire.resources import (
     ApplyAnswer,
     ApplyChange,
@@ -136,7 +137,7 @@ def _price(pool: PoolSpec, pick: Any) -> int:
 
 
 def store_pool(core: Core, changes: Changes, pool: PoolSpec, now_ms: int, *, deleted: bool = False) -> None:
-    text = json.dumps(pool_to_plain(pool), separators=(",", ":"))
+    text = json.dumps(stamped("pool", pool_to_plain(pool)), separators=(",", ":"))
     forget_changed(core.state, changes, pool.name, None if deleted else pool)
     changes.put(PoolRecord(pool.name, text, int(pool.frozen), int(deleted), now_ms))
     if deleted:

@@ -8,11 +8,13 @@ import json
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select, text
 
 from herder.control.auth import Directory
 from herder.control.job_classes import decode_class
 from herder.control.recover_history import (
+    UNENDED,
+    read_totals,
     recover_failed_lately,
     recover_faults,
     recover_history,
@@ -45,6 +47,8 @@ from herder.model.resources import PLAIN, ZERO, Dimensions
 from herder.model.worker import WorkerSpec, WorkerState
 from herder.settings import pool_from_plain
 from herder.store import tables as t
+from herder.store.retention import numbers_reached
+from herder.store.versions import opened
 
 #: Rows fetched at a time.
 FETCH = 10_000
@@ -62,6 +66,7 @@ def recover(
     _batches(connection, state)
     _workers(connection, state, directory, now_ms)
     recover_history(connection, state, now_ms)
+    read_totals(connection, state)
     unswept = _jobs(connection, state)
     _attempts(connection, state)
     recover_preemptions(connection, state)
@@ -89,11 +94,9 @@ def _directory(connection: Connection, state: EngineState) -> Directory:
 
 def _pools(connection: Connection, state: EngineState) -> None:
     for row in connection.execute(select(t.pools).where(t.pools.c.deleted == 0)):
-        spec = pool_from_plain(
-            {**json.loads(row.spec), "frozen": bool(row.frozen)},
-            where=f"stored pool {row.name}",
-            resources=state.resources,
-        )
+        where = f"stored pool {row.name}"
+        plain = opened("pool", json.loads(row.spec), where)
+        spec = pool_from_plain({**plain, "frozen": bool(row.frozen)}, where=where, resources=state.resources)
         state.pools[spec.name] = spec
 
 
@@ -139,13 +142,12 @@ def _batches(connection: Connection, state: EngineState) -> None:
             jobs=row.jobs,
             counts={int(labels[name]): count for name, count in json.loads(row.counts).items()},
             cost_pico=int(row.cost_pico),
+            request=row.request,
+            fingerprint=row.fingerprint,
         )
 
 
 def _workers(connection: Connection, state: EngineState, directory: Directory, now_ms: int) -> None:
-    ended = select(t.workers.c.pool, t.workers.c.cost_pico).where(t.workers.c.ended_at_ms.is_not(None))
-    for pool, cost in connection.execute(ended):
-        state.ended_cost[pool] = state.ended_cost.get(pool, 0) + cost
     query = select(t.workers).where(t.workers.c.ended_at_ms.is_(None)).order_by(t.workers.c.requested_at_ms)
     for row in connection.execute(query):
         worker = _worker(row, state.resources)
@@ -223,8 +225,8 @@ def _jobs(connection: Connection, state: EngineState) -> list[int]:
         select(t.jobs.c.id, t.jobs.c.batch_id, t.jobs.c.class_id, t.jobs.c.state, t.jobs.c.attempts,
                t.jobs.c.failures, t.jobs.c.key, t.jobs.c.position, t.jobs.c.ready_at_ms, t.jobs.c.created_at_ms,
                t.jobs.c.not_before_ms)
-        .where(t.jobs.c.state < int(JobState.SUCCEEDED))
-        .order_by(t.jobs.c.id)
+        .where(t.jobs.c.state.in_(UNENDED), t.NOT_SUCCEEDED)
+        .order_by(text("+jobs.id"))  # as it stands SQLite would go through all jobs, just for the order
     )  # fmt: skip
     unswept: set[int] = set()
     late: dict[ClassId, list[Taken]] = {}
@@ -236,8 +238,7 @@ def _jobs(connection: Connection, state: EngineState) -> list[int]:
             if dropped and row.state != JobState.RUNNING:
                 kept = batch is not None and state.classes[ClassId(row.class_id)].always_run
                 if not kept:
-                    unswept.add(row.batch_id)
-                    state.counts[JobState.CANCELLED] += 1
+                    unswept.add(row.batch_id)  # counted as cancelled already
                     continue
             _job(state, batch, row, late)
     for class_id, jobs in late.items():
@@ -392,20 +393,15 @@ def _waiting(connection: Connection, state: EngineState) -> None:
 
 
 def _numbers(connection: Connection, state: EngineState) -> None:
-    """Counters go on where they were; totals of ended jobs come from the rows."""
+    """Counters go on where they were, also when the rows with the highest numbers are not kept any more."""
+    kept = numbers_reached(connection)
 
     def following(column: Any) -> int:
-        return int(connection.execute(select(func.max(column))).scalar() or 0) + 1
+        reached = int(connection.execute(select(func.max(column))).scalar() or 0)
+        return max(reached, kept.get(str(column), 0)) + 1
 
     state.next_job = following(t.jobs.c.id)
     state.next_batch = following(t.batches.c.id)
     state.next_class = following(t.job_classes.c.id)
     state.next_event = following(t.events.c.sequence)
     state.next_plan = max(following(t.plans.c.number), following(t.workers.c.plan))
-    ended = (
-        select(t.jobs.c.state, func.count())
-        .where(t.jobs.c.state >= int(JobState.SUCCEEDED))
-        .group_by(t.jobs.c.state)
-    )
-    for job_state, count in connection.execute(ended):
-        state.counts[job_state] += count

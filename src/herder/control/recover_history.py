@@ -13,11 +13,13 @@ from herder.engine.backoff import add_fault
 from herder.engine.failed_lately import MINUTE_MS, MINUTES
 from herder.engine.offers import META_PREFIX, from_meta
 from herder.engine.state import REMOVALS_MOST, EngineState, JobFaults
+from herder.engine.totals import COST, ENDED_STATES, JOBS
 from herder.engine.worker import BOOT_WEIGHT, LESS_NEEDED, history_of
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, WorkerName
 from herder.model.job import FAULTS_OF_WORKERS, AttemptState, Cause, JobState
 from herder.store import tables as t
 
+UNENDED = [int(state) for state in JobState if not state.ended]
 #: Workers made or drained longer ago than this say nothing of the present: a day.
 REACH_MS = 24 * 3_600_000
 
@@ -30,12 +32,24 @@ def recover_history(connection: Connection, state: EngineState, now_ms: int) -> 
     _shrinkage(connection, state, now_ms)
 
 
+def read_totals(connection: Connection, state: EngineState) -> None:
+    """What people see of everything that has ended; however long ago, it costs no more to read."""
+    labels = {each.label: each for each in JobState}
+    for name, value in connection.execute(select(t.totals.c.name, t.totals.c.value)):
+        kind, _, what = name.partition("/")
+        if kind == JOBS:
+            state.counts[labels[what]] += int(value)
+        elif kind == COST:
+            state.ended_cost[PoolName(what)] = int(value)
+    state.counts_written = {number: state.counts[number] for number in ENDED_STATES}
+
+
 def recover_preemptions(connection: Connection, state: EngineState) -> None:
     """How often each job that has not ended was preempted; queues and live attempts must be known already."""
     query = (
         select(t.jobs.c.id, t.jobs.c.batch_id, func.count())
         .join(t.attempts, t.attempts.c.job_id == t.jobs.c.id)
-        .where(t.jobs.c.state < int(JobState.SUCCEEDED), t.jobs.c.attempts > 0)
+        .where(t.jobs.c.state.in_(UNENDED), t.NOT_SUCCEEDED, t.jobs.c.attempts > 0)
         .where(t.attempts.c.state == int(AttemptState.CANCELLED), t.attempts.c.cause == Cause.PREEMPTED.value)
         .group_by(t.jobs.c.id, t.jobs.c.batch_id)
     )

@@ -17,6 +17,7 @@ from herder.model.principal import Principal, Role
 from herder.model.records import MetaRecord
 from herder.settings import SettingsError, SharingSettings, sharing_from_plain, sharing_to_plain
 from herder.settings.sharing import SECTIONS
+from herder.store.versions import stamped
 
 #: The row of `meta` that holds it, in the plain form of herder.yaml.
 META_KEY = "sharing"
@@ -56,7 +57,7 @@ def differences(old: SharingSettings, new: SharingSettings) -> Differences:
 def put_in_force(core: Core, changes: Changes, new: SharingSettings) -> None:
     """Live from the next placement on, and written down."""
     take(core, new)
-    text = json.dumps(sharing_to_plain(new), separators=(",", ":"))
+    text = json.dumps(stamped("sharing", sharing_to_plain(new)), separators=(",", ":"))
     changes.put(MetaRecord(META_KEY, text))
 
 

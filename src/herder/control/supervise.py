@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from herder.control.core import Core
 from herder.engine.events import record_event
 from herder.model.changes import Changes
+from herder.ports.store import StoreDown
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ async def supervise(core: Core, name: str, loop: Callable[[Core], Awaitable[None
             return
         except asyncio.CancelledError:
             raise
+        except StoreDown as error:  # it passes, or the server ends; the store tells people
+            log.warning("the %s loop waits for the store: %s", name, error)
         except Exception as error:
             log.exception("the %s loop failed; starting it again in %.1f s", name, pause)
             changes = Changes()

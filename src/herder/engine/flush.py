@@ -5,6 +5,7 @@ from dataclasses import fields
 
 from herder.engine.events import reason_data
 from herder.engine.state import BatchLife, EngineState, WorkerLife
+from herder.engine.totals import put_totals
 from herder.model.changes import Changes
 from herder.model.job import JobState
 from herder.model.membership import EXCHANGE, Membership
@@ -26,6 +27,7 @@ def flush(state: EngineState, changes: Changes) -> None:
         used = state.usage[key]
         changes.put(UsageRecord(*key, used.attempts, str(used.cost_pico)))
     state.dirty_usage.clear()
+    put_totals(state, changes)
 
 
 def batch_record(batch: BatchLife) -> BatchRecord:
@@ -44,6 +46,8 @@ def batch_record(batch: BatchLife) -> BatchRecord:
         created_at_ms=batch.created_at_ms,
         committed_at_ms=batch.committed_at_ms,
         ended_at_ms=batch.ended_at_ms,
+        request=batch.request,
+        fingerprint=batch.fingerprint,
     )
 
 

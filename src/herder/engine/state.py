@@ -112,6 +112,9 @@ class BatchLife:
     """Its queued jobs that were preempted, and how often."""
     bunches: list[tuple[int, JobId, int]] = field(default_factory=list)
     """(first position, first job, count), while the batch is open."""
+    request: str | None = None
+    """The request that made it, as USER/KEY, when it had a key; `fingerprint`: what was asked for."""
+    fingerprint: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -302,6 +305,9 @@ class EngineState:
     dirty_batches: dict[BatchId, BatchLife] = field(default_factory=dict)
     dirty_workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)
     dirty_usage: set[tuple[UserName, str, PoolName]] = field(default_factory=set)
+    dirty_costs: set[PoolName] = field(default_factory=set)
+    counts_written: dict[int, int] = field(default_factory=dict)
+    """Of `counts` what the store has been given of those that have ended."""
 
     def tried_of(self, batch: BatchId | None) -> dict[JobId, tuple[int, int]]:
         return self.tried if batch is None else self.batches[batch].tried

@@ -356,6 +356,7 @@ def _end(
     state.ended_cost[pool] = state.ended_cost.get(pool, 0) + worker_cost(worker, now_ms)
     if pool not in state.pools:
         state.history.pop(pool, None)
+    state.dirty_costs.add(pool)
     worker.token_hash = worker.activation_hash = None
     if reason.kind is ReasonKind.PREEMPTED:
         offers.capacity_freed(state, changes, worker.spec)

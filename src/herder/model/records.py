@@ -22,6 +22,9 @@ class JobNew(NamedTuple):
     ready_at_ms: int | None
     user: str = ""
     project: str = ""
+    request: str | None = None
+    """Of a single job: the request that made it, as USER/KEY; `fingerprint`: what was asked for."""
+    fingerprint: str | None = None
 
 
 class JobStatus(NamedTuple):
@@ -81,6 +84,18 @@ class BatchRecord(NamedTuple):
     created_at_ms: int
     committed_at_ms: int | None
     ended_at_ms: int | None
+    request: str | None = None
+    fingerprint: str | None = None
+
+
+class BunchRecord(NamedTuple):
+    """Jobs that were added to a batch together by a request with a key."""
+
+    first_job: int
+    batch_id: int
+    jobs: int
+    request: str | None
+    fingerprint: str | None
 
 
 class UsageRecord(NamedTuple):
@@ -91,6 +106,13 @@ class UsageRecord(NamedTuple):
     pool: str
     attempts: int
     cost_pico: str
+
+
+class TotalRecord(NamedTuple):
+    """A counter that outlives the rows that it counts (see `engine/totals.py` and `store/retention.py`)."""
+
+    name: str
+    value: str
 
 
 class WorkerRecord(NamedTuple):
@@ -139,6 +161,8 @@ class PlanRecord(NamedTuple):
     made_at_ms: int
     empty: int
     body: str
+    version: int = 1
+    """Of the form of `body` (see `store/versions.py`)."""
 
 
 class ObservationRecord(NamedTuple):
@@ -150,6 +174,7 @@ class ObservationRecord(NamedTuple):
     at_ms: int
     size: int
     body: str
+    version: int = 1
 
 
 class EventRecord(NamedTuple):
@@ -163,6 +188,9 @@ class EventRecord(NamedTuple):
     user: str = ""
     """Whose it is: only they, members of the project and operators are told. Empty: it is about the fleet, and for all."""
     project: str = ""
+    request: str | None = None
+    """The request that did it, as USER/KEY, when it had a key; of several events of one request the first has it."""
+    fingerprint: str | None = None
 
 
 class LogRecord(NamedTuple):
@@ -201,17 +229,6 @@ class SessionRecord(NamedTuple):
     expires_at_ms: int
 
 
-class IdempotencyRecord(NamedTuple):
-    """The answer to a write that carried an Idempotency-Key; written with the write itself."""
-
-    user: str
-    key: str
-    fingerprint: str
-    status: int
-    body: str
-    at_ms: int
-
-
 class MetaRecord(NamedTuple):
     key: str
     value: str
@@ -232,7 +249,8 @@ Record = (
     | UserRecord
     | TokenRecord
     | SessionRecord
-    | IdempotencyRecord
+    | BunchRecord
+    | TotalRecord
     | MetaRecord
     | JobParent
 )
@@ -255,6 +273,7 @@ KEYS: dict[type, int] = {
     UserRecord: 1,
     TokenRecord: 1,
     SessionRecord: 2,
-    IdempotencyRecord: 2,
+    BunchRecord: 1,
+    TotalRecord: 1,
     MetaRecord: 1,
 }

@@ -1,12 +1,16 @@
 """Opening a server's data: folder, lock, secret, database, first user. Errors are `StartError`s; the lock is held until closed."""
 
 import json
+import logging
 import os
+import stat
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import DBAPIError
 
 from herder.control.auth import Directory
 from herder.control.clock import hash_token, new_token, now_ms
@@ -18,10 +22,26 @@ from herder.engine.state import EngineState
 from herder.model.changes import Changes
 from herder.model.ids import UserName
 from herder.model.principal import ROLES, Role
-from herder.model.records import IdempotencyRecord, MetaRecord, UserRecord
+from herder.model.records import MetaRecord, UserRecord
+from herder.model.resources import Dimensions
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
-from herder.store.database import AdvisoryLock, FileLock, StoreError, migrate, open_engine, sqlite_url
-from herder.store.tables import idempotency, meta, pools
+from herder.settings import SettingsError
+from herder.store.database import (
+    AdvisoryLock,
+    FileLock,
+    StoreError,
+    migrate,
+    open_engine,
+    sqlite_file,
+    sqlite_url,
+    unusable,
+)
+from herder.store.file import StoreFile
+from herder.store.leadership import Leader, take_over
+from herder.store.tables import meta, pools
+from herder.store.versions import UnknownVersion, opened
+
+log = logging.getLogger(__name__)
 
 ADMIN_USER = "admin"
 SECRET = "secret.key"
@@ -34,40 +54,34 @@ class Opened:
 
     database: Engine
     lock: AdvisoryLock | None
+    file: StoreFile | None
+    leader: Leader
     state: EngineState
     directory: Directory
     unswept: list[int]
-    answers: list[IdempotencyRecord]
     secret: str
     installation: str
     changes: Changes
     never_had_pools: bool
-    sharing: str | None
+    sharing: dict[str, Any] | None
     """How the fleet is shared, as `control/sharing.py` wrote it."""
 
 
 def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
     """Raises StartError. What is opened is closed by `stack`."""
     folder = options.data_dir
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise StartError(
-            f"cannot use {folder} as data folder: {error.strerror}", "give another --data-dir"
-        ) from None
+    _private_folder(folder)
     try:
         stack.enter_context(FileLock(folder))
         database = open_engine(options.store_url or sqlite_url(folder))
-        stack.callback(database.dispose)
+        file = stack.enter_context(sqlite_file(database))
+        stack.callback(database.dispose)  # before the file is let go
         lock = stack.enter_context(AdvisoryLock(database)) if database.dialect.name == "postgresql" else None
         migrate(database)
+        leader, found, known, never_had_pools = _taken_over(database, options.resources)
     except StoreError as error:
         raise StartError(str(error)) from None
-    with database.connect() as connection:
-        state, directory, unswept = recover(connection, now_ms(), options.resources)
-        known = {row.key: row.value for row in connection.execute(select(meta))}
-        answers = _answers(connection)
-        never_had_pools = connection.execute(select(pools.c.name).limit(1)).first() is None
+    state, directory, unswept = found
     changes = Changes()
     kept = resources_record(state.resources)
     if known.get(kept.key, "{}") != kept.value:
@@ -79,21 +93,65 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
     return Opened(
         database=database,
         lock=lock,
+        file=file,
+        leader=leader,
         state=state,
         directory=directory,
         unswept=unswept,
-        answers=answers,
         secret=_secret_file(folder / SECRET),
         installation=installation,
         changes=changes,
         never_had_pools=never_had_pools,
-        sharing=known.get(META_KEY),
+        sharing=_sharing(known.get(META_KEY)),
     )
 
 
-def _answers(connection: Connection) -> list[IdempotencyRecord]:
-    query = select(idempotency).order_by(idempotency.c.at_ms.desc()).limit(50_000)
-    return [IdempotencyRecord(*row) for row in connection.execute(query)][::-1]
+def _sharing(text: str | None) -> dict[str, Any] | None:
+    """Raises StartError."""
+    try:
+        return (
+            None if text is None else opened("sharing", json.loads(text), "the stored sharing of the fleet")
+        )
+    except ValueError as error:
+        raise StartError(str(error)) from None
+
+
+_Recovered = tuple[EngineState, Directory, list[int]]
+
+
+def _taken_over(database: Engine, resources: Dimensions) -> tuple[Leader, _Recovered, dict[str, str], bool]:
+    """From here on nobody else writes, so what is read is all there is. Raises StoreError."""
+    try:
+        leader = take_over(database, now_ms())
+        with database.connect() as connection:
+            found = recover(connection, now_ms(), resources)
+            known = {row.key: row.value for row in connection.execute(select(meta))}
+            never_had_pools = connection.execute(select(pools.c.name).limit(1)).first() is None
+    except DBAPIError as error:
+        raise unusable(database, error) from None
+    except (UnknownVersion, SettingsError) as error:
+        raise StoreError(str(error)) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"the store at {database.url.render_as_string()} holds what cannot be read ({type(error).__name__}: {error}): "
+            "put back a backup, and please report this"
+        ) from None
+    return leader, found, known, never_had_pools
+
+
+def _private_folder(folder: Path) -> None:
+    """Secrets, jobs' input and output are in it: nobody else looks into it. Raises StartError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = folder.stat()
+        shared = found.st_mode & 0o077 and not found.st_mode & stat.S_ISVTX
+        if shared and found.st_uid == os.geteuid():
+            folder.chmod(0o700)
+            log.warning("Data folder %s could be read by others; it is private now (mode 0700).", folder)
+    except OSError as error:
+        raise StartError(
+            f"cannot use {folder} as data folder: {error.strerror}", "give another --data-dir"
+        ) from None
 
 
 def ensure_admin(options: ServerOptions, opened: Opened) -> str:
@@ -106,7 +164,13 @@ def ensure_admin(options: ServerOptions, opened: Opened) -> str:
     directory = opened.directory
     if not directory.administrators:
         _put_user(opened, ADMIN_USER, Role.ADMINISTRATOR, 1, now)
-    token = path.read_text().strip() if path.exists() else ""
+    try:
+        token = path.read_text().strip() if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise StartError(
+            f"cannot read {path}: {why}", "look at its rights, or delete it: then a new one is made"
+        ) from None
     if UserName(ADMIN_USER) in directory.users and not _works(directory, token, now):
         token = _secret_file(path, fresh=True)
         directory.add_token(
@@ -145,13 +209,35 @@ def _put_user(opened: Opened, name: str, role: Role, weight: int, now: int) -> U
 def write_server_file(options: ServerOptions, url: str) -> None:
     """How the command line on this machine finds the server. No secret in it."""
     content = {"url": url, "token_file": str((options.data_dir / ADMIN_TOKEN).resolve()), "pid": os.getpid()}
-    (options.data_dir / SERVER_FILE).write_text(json.dumps(content) + "\n")
+    path = options.data_dir / SERVER_FILE
+    try:
+        path.write_text(json.dumps(content) + "\n")
+    except OSError as error:
+        log.warning("%s cannot be written (%s): commands here need --server %s.", path, error.strerror, url)
 
 
 def _secret_file(path: Path, *, fresh: bool = False) -> str:
-    """Read a secret, or make one, with mode 0600 from the first byte on."""
-    if path.exists() and not fresh:
-        return path.read_text().strip()
+    """Read a secret, or make one, with mode 0600 from the first byte on. Raises StartError."""
+    try:
+        return _made_secret(path) if fresh or not path.exists() else _read_secret(path)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise StartError(
+            f"cannot read or write {path}: {why}", "look at its rights and at the space on its disk"
+        ) from None
+
+
+def _read_secret(path: Path) -> str:
+    secret = path.read_text().strip()
+    if not secret:
+        raise StartError(
+            f"{path} is empty, and the tokens of all workers are derived from it",
+            "put back a copy; without one delete the file, and running workers are replaced",
+        )
+    return secret
+
+
+def _made_secret(path: Path) -> str:
     secret = new_token()
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from typing import Any
 from herder.model.pool import PoolSpec
 from herder.model.resources import PLAIN, Dimensions
 from herder.settings.sections import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
+from herder.store.retention import Retention
 
 #: The file in the data folder that holds the administrator's token.
 ADMIN_TOKEN = "admin.token"
@@ -55,6 +56,7 @@ class ServerOptions:
     poll_s: float = 20.0
     sweep_period_s: float = 5.0
     self_delete_after_s: float = 600.0
+    retention: Retention = field(default_factory=Retention)
 
     def check(self) -> None:
         """Raises StartError for a public address without protection."""

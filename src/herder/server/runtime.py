@@ -5,13 +5,12 @@
 
 import asyncio
 import gc
-import json
 import logging
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import uvicorn
@@ -30,6 +29,7 @@ from herder.model.changes import Changes
 from herder.model.driver import Driver, DriverContext
 from herder.model.job import Cause
 from herder.model.plan import Reason, ReasonKind
+from herder.ports.store import StoreDown
 from herder.server.opening import Opened, ensure_admin, open_data, write_server_file
 from herder.server.options import ServerOptions, StartError
 from herder.store.sql_store import SqlStore
@@ -48,6 +48,8 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
 }
 #: The longest an orderly stop waits for workers that were told to go.
 STOP_WORKERS_S = 15.0
+#: How long the first commit may take: a store that cannot be written is said to be so.
+FIRST_WRITES_S = 10.0
 #: How often the lock of a PostgreSQL store is looked at.
 LOCK_LOOK_S = 5.0
 
@@ -83,9 +85,10 @@ async def serve(options: ServerOptions, started: Callable[[Running], None] | Non
                 metric_sources=options.metric_sources,
                 queued_jobs_per_user=options.queued_jobs_per_user or QUEUED_JOBS_PER_USER,
                 queued_bytes_per_user=options.queued_bytes_per_user or QUEUED_BYTES_PER_USER,
+                retention=options.retention,
             ),
             state=opened.state,
-            store=SqlStore(opened.database, server.fatal),
+            store=SqlStore(opened.database, server.fatal, opened.leader, opened.file),
             directory=opened.directory,
             drivers=drivers,
             on_fatal=server.fatal,
@@ -93,7 +96,7 @@ async def serve(options: ServerOptions, started: Callable[[Running], None] | Non
         core.driver_kinds = {each.name: each.kind for each in options.drivers}
         await _first_writes(core, options, opened)
         trend = Trend()
-        server.config.app = application(core, opened.answers, router(core, trend).routes)
+        server.config.app = application(core, router(core, trend).routes)
         running = Running(core=core, url=url, token=token, stop=server.stop)
         return await _run(server, core, opened, options, running, trend, started)
 
@@ -111,7 +114,7 @@ async def _run(
     scaling = loops[0]
     loops.append(asyncio.create_task(trend.sample(core), name="trend"))
     if opened.lock is not None:
-        loops.append(asyncio.create_task(_watch_lock(opened, server), name="lock"))
+        loops.append(asyncio.create_task(_watch_lock(opened, core), name="lock"))
     serving = asyncio.create_task(server.run(), name="http")
     server.take_signals()
     while not server.started and not serving.done():
@@ -132,18 +135,25 @@ async def _run(
     core.let_go()
     server.should_exit = True
     await serving
-    if server.error is not None:
-        log.critical("stopped, since what is in memory could not be kept: %s", server.error)
-        return 1
-    await core.close()
-    return 0
+    if server.error is None:
+        await core.close()
+    return _outcome(server)
+
+
+def _outcome(server: "_Server") -> int:
+    """The exit code. One line for people; the trace of what nobody expected."""
+    error = server.error
+    if error is None:
+        return 0
+    log.critical("The server stopped: %s", error, exc_info=None if isinstance(error, StoreDown) else error)
+    return 1
 
 
 async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> None:
     """What opening decided, and the pools of the files, before anybody can ask."""
     changes = opened.changes
     if opened.sharing is not None:
-        sharing.take(core, sharing.wanted(core, json.loads(opened.sharing)))
+        sharing.take(core, sharing.wanted(core, opened.sharing))
     shared = sharing.wanted(core, options.sharing)
     if shared != core.sharing:
         sharing.put_in_force(core, changes, shared)
@@ -155,7 +165,15 @@ async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> N
         if core.state.pools.get(pool.name) != pool:
             store_pool(core, changes, pool, core.clock.now_ms())
     driver_admin.note_missing(core, changes, core.clock.now_ms())
-    await core.commit(changes)
+    first = core.commit(changes)
+    await asyncio.wait({first}, timeout=FIRST_WRITES_S)
+    try:
+        if first.done():
+            first.result()
+    except StoreDown as error:
+        raise StartError(str(error)) from None
+    if core.store.trouble is not None and core.store.trouble.stuck:
+        raise StartError(core.store.trouble.text, core.store.trouble.hint)
     for batch in opened.unswept:
         core.sweep(batch, core.clock.now_ms())
 
@@ -166,19 +184,19 @@ async def _stop_workers(core: Core) -> None:
     for worker in list(core.state.workers.values()):
         terminate(core.state, changes, worker, reason, now, cause=Cause.DRAINED)
     core.workers_changed.set()
-    await core.commit(changes)
+    await asyncio.wait({core.commit(changes)}, timeout=STOP_WORKERS_S)
     deadline = asyncio.get_running_loop().time() + STOP_WORKERS_S
     while core.state.workers and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.02)
 
 
-async def _watch_lock(opened: Opened, server: "_Server") -> None:
-    """Without the lock another server may write: then this one must not."""
+async def _watch_lock(opened: Opened, core: Core) -> None:
+    """A lock whose connection was lost is taken again. If somebody else was quicker, a look at the epoch says so and ends us."""
     while opened.lock is not None:
         await asyncio.sleep(LOCK_LOOK_S)
-        if not await asyncio.to_thread(opened.lock.alive):
-            server.fatal(RuntimeError("the connection that held the store's lock is gone"))
-            return
+        if not await asyncio.to_thread(opened.lock.held):
+            with suppress(StoreDown):
+                await core.store.call(lambda connection: None)
 
 
 def _drivers(options: ServerOptions, opened: Opened) -> dict[str, Driver]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from herder.control.recover_resources import stored_resources
 from herder.model.money import PICO_PER_USD
 from herder.model.pool import PoolSpec, Template
+from herder.model.resources import Dimensions
 from herder.settings import pool_from_plain
 from herder.simulate.offers import SimTemplate
 from herder.simulate.traces.own_log import OwnLog, read_own_log
@@ -18,6 +19,7 @@ from herder.simulate.traces.rows import TraceError
 from herder.store import tables as t
 from herder.store.database import StoreError
 from herder.store.reading import reading
+from herder.store.versions import opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,12 @@ def pools_of(connection: Connection) -> list[PoolSpec]:
     ).all()
     chosen = [row for row in rows if not row.deleted] or rows
     resources = stored_resources(connection)
-    return [pool_from_plain(json.loads(row.spec), f"stored pool {row.name}", resources) for row in chosen]
+    return [_pool(row.name, row.spec, resources) for row in chosen]
+
+
+def _pool(name: str, spec: str, resources: Dimensions) -> PoolSpec:
+    where = f"stored pool {name}"
+    return pool_from_plain(opened("pool", json.loads(spec), where), where, resources)
 
 
 def _sold(pool: PoolSpec, template: Template) -> SimTemplate:

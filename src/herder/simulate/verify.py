@@ -13,7 +13,7 @@ from difflib import unified_diff
 from itertools import islice
 
 import msgspec
-from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy import ColumnElement, Connection, func, inspect, select
 
 from herder.control.clock import cpu_s
 from herder.control.flight_recorder import BrokenRecord, Played, play
@@ -27,6 +27,7 @@ from herder.simulate.traces.rows import TraceError
 from herder.store import tables as t
 from herder.store.database import StoreError
 from herder.store.reading import reading
+from herder.store.versions import READ, WRITTEN
 
 #: Differences that are kept whole; the others are only counted.
 SHOWN_MAX = 3
@@ -52,8 +53,8 @@ class Verified:
     equal: int = 0
     different: int = 0
     unobserved: int = 0
-    older: int = 0
-    """Plans whose observation is of an older form, from before an upgrade: they are skipped."""
+    older: dict[int, int] = field(default_factory=dict)
+    """Skipped: plans of versions of the form that this Herder does not make, by version."""
     acting: int = 0
     """Of those compared, the ones that do something."""
     differences: list[Difference] = field(default_factory=list)
@@ -73,18 +74,22 @@ def verify(where: str, pools: Sequence[PoolSpec] = ()) -> Verified:
 
 
 def _verified(connection: Connection, where: str, pools: dict[str, PoolSpec]) -> Verified:
-    if not inspect(connection).has_table(t.observations.name):
+    there = inspect(connection)
+    if not there.has_table(t.observations.name) or "version" not in {
+        column["name"] for column in there.get_columns(t.observations.name)
+    }:
         raise TraceError(
             f"{where}: its schema is older than the recorder of observations; a server of this version makes it when it starts"
         )
     found = Verified(plans=connection.execute(select(func.count()).select_from(t.plans)).scalar() or 0)
+    found.older = _older(connection)
     known: set[str] = set()
     bodies: deque[str] = deque()
     with closing(_frames(connection, bodies)) as frames:
         for played in play(frames):
             body = bodies.popleft()
             if played.observed is None:
-                found.older += 1
+                found.older[_UNNUMBERED] = found.older.get(_UNNUMBERED, 0) + 1
                 continue
             known.update(pool.name for pool in played.observed.pools)
             _compare(
@@ -94,10 +99,7 @@ def _verified(connection: Connection, where: str, pools: dict[str, PoolSpec]) ->
                 _with_pools(played.observed, pools, played.now_ms) if pools else played.observed,
             )
     if not found.compared and found.older:
-        raise TraceError(
-            f"{where}: all {found.older} observations are of an older version of Herder, so there is nothing to compare; "
-            "plans that are made from now on can be compared"
-        )
+        raise TraceError(f"{where}: {older_text(found)}; there is nothing to compare")
     if not found.compared:
         raise TraceError(
             f"{where}: none of its {found.plans} plans has an observation, so there is nothing to compare"
@@ -107,8 +109,36 @@ def _verified(connection: Connection, where: str, pools: dict[str, PoolSpec]) ->
         raise TraceError(
             f"{where}: there was no pool {strange[0]!r}; it had {', '.join(sorted(known)) or 'none'}"
         )
-    found.unobserved = found.plans - found.compared - found.older
+    found.unobserved = found.plans - found.compared - sum(found.older.values())
     return found
+
+
+#: Observations that a store of before held in another form without a number of its own.
+_UNNUMBERED = 1
+
+
+def older_text(found: Verified) -> str:
+    """For people: which plans are skipped."""
+    number, count = ", ".join(str(each) for each in sorted(found.older)), sum(found.older.values())
+    return (
+        f"{count:,} of its {found.plans:,} plans are of version {number}, and this Herder makes version {WRITTEN['plan']}: "
+        "they are skipped"
+    )
+
+
+def _same_form() -> ColumnElement[bool]:
+    """Plans that this version would write in the same form, from observations that it can read."""
+    return (t.plans.c.version == WRITTEN["plan"]) & t.observations.c.version.in_(READ["observation"])
+
+
+def _older(connection: Connection) -> dict[int, int]:
+    query = (
+        select(t.plans.c.version, func.count().label("plans"))
+        .join(t.observations, t.observations.c.plan == t.plans.c.number)
+        .where(~_same_form())
+        .group_by(t.plans.c.version)
+    )
+    return {row.version: row.plans for row in connection.execute(query)}
 
 
 def _frames(connection: Connection, bodies: deque[str]) -> Generator[ObservationRecord, None, None]:
@@ -116,6 +146,7 @@ def _frames(connection: Connection, bodies: deque[str]) -> Generator[Observation
     query = (
         select(t.observations, t.plans.c.body)
         .join(t.plans, t.plans.c.number == t.observations.c.plan)
+        .where(_same_form())
         .order_by(t.observations.c.plan)
     )
     with connection.execution_options(stream_results=True).execute(query) as result:

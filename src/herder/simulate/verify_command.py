@@ -66,6 +66,8 @@ def verify(
 
 
 def _show(say: Session, found: "Verified") -> None:
+    from herder.simulate.verify import older_text
+
     if say.format in (Format.JSON, Format.YAML):
         say.printer.data({**dataclasses.asdict(found), "seconds": round(found.seconds, 6)})
         return
@@ -75,7 +77,7 @@ def _show(say: Session, found: "Verified") -> None:
     say.printer.line(f"{'different':<16} {found.different:,}")
     say.printer.line(f"{'not observed':<16} {found.unobserved:,}  (made by hand, or no longer kept)")
     if found.older:
-        say.printer.line(f"{'skipped':<16} {found.older:,}  (observed by an older version of Herder)")
+        say.printer.line(f"{'older':<16} {sum(found.older.values()):,}  ({older_text(found)})")
     for difference in found.differences:
         say.printer.line("")
         for line in difference.lines:

@@ -4,7 +4,9 @@ Called by `app.py` and by the tests; nothing else opens connections. Errors are 
 """
 
 import fcntl
-from contextlib import AbstractContextManager, suppress
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +18,17 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+
+from herder.store.faults import FULL, passing, reason, sqlite_path
+from herder.store.file import InUse, StoreFile
 
 #: A number of our own for PostgreSQL's advisory lock ("herder" in ASCII).
 ADVISORY_LOCK = 0x686572646572
+
+
+#: A database that was cut off, not closed, is given up after 10 to 20 seconds; TCP alone would wait for a quarter of an hour.
+_ANSWER_SOON = {"connect_timeout": 10, "keepalives_idle": 10, "tcp_user_timeout": 20_000}
 
 
 class StoreError(Exception):
@@ -40,7 +49,12 @@ def open_engine(url: str) -> Engine:
         ) from None
     backend = parsed.get_backend_name()
     if backend == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=6, pool_pre_ping=True)
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_size=6,
+            pool_pre_ping=True,
+            connect_args=_ANSWER_SOON,
+        )
     if backend != "sqlite":
         raise StoreError(f"{backend!r} is not supported as a store; use SQLite or PostgreSQL")
     engine = create_engine(parsed, connect_args={"check_same_thread": False, "timeout": 10}, pool_size=6)
@@ -73,8 +87,43 @@ def migrate(engine: Engine) -> None:
             if current != scripts.get_current_head():
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
-    except OperationalError as error:
-        raise StoreError(f"cannot open the store at {engine.url.render_as_string()}: {error.orig}") from None
+    except DBAPIError as error:
+        raise unusable(engine, error) from None
+
+
+def unusable(engine: Engine, error: DBAPIError) -> StoreError:
+    """For people: what is wrong with the store, and what to do."""
+    where = engine.url.render_as_string()
+    trouble = passing(error)
+    if trouble is not None and trouble.code == FULL.code:
+        return StoreError(f"the store at {where} is full: free space there, then start again")
+    if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreError(
+            f"the store at {where} is damaged or no store of Herder ({reason(error)}): put back a backup, "
+            "or move the file away to begin anew"
+        )
+    return StoreError(f"cannot open the store at {where}: {reason(error)}")
+
+
+@contextmanager
+def sqlite_file(engine: Engine) -> Iterator[StoreFile | None]:
+    """The file of this store, locked and private; None for another database. Raises StoreError."""
+    path = sqlite_path(engine.url.database) if engine.dialect.name == "sqlite" else None
+    if path is None:
+        yield None
+        return
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(StoreFile(path))
+        except InUse:
+            raise StoreError(
+                f"another Herder server already uses the store {path}; stop it first or give another --store"
+            ) from None
+        except OSError as error:
+            raise StoreError(
+                f"cannot open the store {path}: {error.strerror}; look at the rights of the file and its folder"
+            ) from None
+        yield file
 
 
 def known_revisions() -> frozenset[str]:
@@ -96,7 +145,13 @@ class FileLock(AbstractContextManager["FileLock"]):
         self._file: TextIOWrapper | None = None
 
     def __enter__(self) -> Self:
-        self._file = self._path.open("a")
+        try:
+            self._file = self._path.open("a")
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to the data folder {self._path.parent}: {error.strerror}; "
+                "look at its rights and its disk, or give another --data-dir"
+            ) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -122,27 +177,43 @@ class AdvisoryLock(AbstractContextManager["AdvisoryLock"]):
 
     def __enter__(self) -> Self:
         try:
-            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            held = self._take()
         except OperationalError as error:
             raise StoreError(
-                f"cannot reach the store at {self._engine.url.render_as_string()}: {error.orig}"
+                f"cannot reach the store at {self._engine.url.render_as_string()}: {reason(error)}; "
+                "is the database running?"
             ) from None
-        held = self._connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})").scalar()
         if not held:
-            self._connection.close()
             raise StoreError(
                 f"another Herder server already uses {self._engine.url.render_as_string()}; stop it first"
             )
         return self
 
-    def alive(self) -> bool:
-        """False when the connection, and with it the lock, is gone: then this process must stop writing."""
-        if self._connection is None:
-            return False
+    def _take(self) -> bool:
+        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        if connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})").scalar():
+            self._connection = connection
+            return True
+        connection.close()
+        return False
+
+    def held(self) -> bool:
+        """Whether it is held, or could be taken again after its connection was lost. It keeps others from starting; that nobody else
+        writes is the epoch's matter (`leadership.py`)."""
         try:
+            if self._connection is None:
+                return self._take()
             return self._connection.exec_driver_sql("SELECT 1").scalar() == 1
         except SQLAlchemyError:
+            self._let_go()
             return False
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            with suppress(SQLAlchemyError):
+                self._connection.invalidate()  # back in the pool it would keep a lock that was not let go
+                self._connection.close()
+            self._connection = None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -152,5 +223,4 @@ class AdvisoryLock(AbstractContextManager["AdvisoryLock"]):
         # Said aloud, since the database sees only a while later that a connection has gone.
         with suppress(SQLAlchemyError):
             self._connection.exec_driver_sql(f"SELECT pg_advisory_unlock({ADVISORY_LOCK})")
-        self._connection.invalidate()  # back in the pool it would keep a lock that was not let go
-        self._connection.close()
+        self._let_go()

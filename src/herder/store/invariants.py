@@ -12,6 +12,13 @@ from sqlalchemy import Connection, Row, func, select
 from herder.model.job import AttemptState, JobState
 from herder.model.resources import stored_amounts
 from herder.store import tables as t
+from herder.store.retention import (
+    FORGOTTEN_COST,
+    FORGOTTEN_JOBS,
+    FORGOTTEN_USAGE,
+    forgotten,
+    forgotten_before_ms,
+)
 
 #: Rows of one kind that are named; the rest is only counted.
 NAMED = 20
@@ -24,7 +31,7 @@ def violations(connection: Connection) -> list[str]:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     else:
         connection.exec_driver_sql("BEGIN")
-    checks = (_attempts, _jobs_and_attempts, _workers, _batches, _usage, _observations)
+    checks = (_attempts, _jobs_and_attempts, _workers, _batches, _usage, _observations, _totals)
     return [sentence for check in checks for sentence in check(connection)]
 
 
@@ -105,7 +112,10 @@ def _batches(connection: Connection) -> Iterator[str]:
     )
     for batch, cost in connection.execute(paid):
         costs[batch] += cost
+    before_ms = forgotten_before_ms(connection)
     for batch in connection.execute(select(t.batches)):
+        if batch.ended_at_ms is not None and batch.ended_at_ms < before_ms:
+            continue  # its jobs are being forgotten
         found = rows.get(batch.id, Counter())
         if batch.state == "open":  # its rows say ready, people are told pending
             found = Counter({"pending": found["ready"], **{k: v for k, v in found.items() if k != "ready"}})
@@ -121,7 +131,7 @@ def _batches(connection: Connection) -> Iterator[str]:
 
 
 def _usage(connection: Connection) -> Iterator[str]:
-    """Running totals are the sums of the ended attempts."""
+    """Running totals are the sums of the ended attempts, those that were forgotten among them."""
     a, w, c = t.attempts.c, t.workers.c, t.job_classes.c
     query = (
         select(c.user, c.project, w.pool, a.cost_pico)
@@ -134,6 +144,10 @@ def _usage(connection: Connection) -> Iterator[str]:
     costs: Counter[tuple[str, str, str]] = Counter()
     for user, project, pool, cost in connection.execute(query):
         counts[user, project, pool] += 1
+        costs[user, project, pool] += cost
+    for text, (count, cost) in forgotten(connection, FORGOTTEN_USAGE).items():
+        user, project, pool = json.loads(text)
+        counts[user, project, pool] += count
         costs[user, project, pool] += cost
     said = {(row.user, row.project, row.pool): row for row in connection.execute(select(t.usage))}
     for key in sorted({*said, *counts}):
@@ -155,4 +169,47 @@ def _observations(connection: Connection) -> Iterator[str]:
     strange = select(o.plan).where(o.plan.not_in(select(t.plans.c.number)))
     yield from _named(
         list(connection.execute(strange)), "there is an observation of plan {}, and no such plan"
+    )
+
+
+def _totals(connection: Connection) -> Iterator[str]:
+    """Counters that outlive their rows: what is there and what was forgotten."""
+    j, w = t.jobs.c, t.workers.c
+    counts: Counter[str] = Counter()
+    ended = select(j.state, func.count()).where(j.state >= int(JobState.SUCCEEDED)).group_by(j.state)
+    for state, count in connection.execute(ended):
+        counts[f"jobs/{JobState(state).label}"] += count
+    counts["jobs/cancelled"] += _unmarked(connection)
+    gone = select(w.pool, w.cost_pico).where(w.ended_at_ms.is_not(None))
+    for pool, cost in connection.execute(gone):
+        counts[f"cost/{pool}"] += cost
+    for kind, name in ((FORGOTTEN_JOBS, "jobs"), (FORGOTTEN_COST, "cost")):
+        for what, (amount,) in forgotten(connection, kind).items():
+            counts[f"{name}/{what}"] += amount
+    said = {
+        row.name: int(row.value)
+        for row in connection.execute(select(t.totals))
+        if row.name.partition("/")[0] in ("jobs", "cost")
+    }
+    for name in sorted({*said, *counts}):
+        if said.get(name, 0) != counts[name]:
+            yield f"the total {name} says {said.get(name, 0)}, the rows say {counts[name]}"
+
+
+def _unmarked(connection: Connection) -> int:
+    """Jobs of cancelled batches whose rows do not say so yet."""
+    j, b = t.jobs.c, t.batches.c
+    over = (b.state == "cancelled") | b.ended_at_ms.is_not(None)
+    live = b.ended_at_ms.is_(None)
+    query = (
+        select(t.job_classes.c.spec, live, func.count())
+        .join(t.jobs, j.class_id == t.job_classes.c.id)
+        .join(t.batches, b.id == j.batch_id)
+        .where(j.state.in_([JobState.PENDING, JobState.BLOCKED, JobState.READY]), over)
+        .group_by(t.job_classes.c.id, t.job_classes.c.spec, live)
+    )
+    return sum(
+        count
+        for spec, still_live, count in connection.execute(query)
+        if not (still_live and json.loads(spec).get("always_run", False))
     )

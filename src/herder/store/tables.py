@@ -3,14 +3,14 @@
 Integers are 64-bit. Amounts that are summed over many rows are text (see `model/money.py`); one attempt or worker fits 64 bits.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, literal_column, text
 
 from herder.model.job import JobState
 from herder.model.records import (
     AttemptRecord,
     BatchRecord,
+    BunchRecord,
     EventRecord,
-    IdempotencyRecord,
     JobClassRecord,
     JobNew,
     JobParent,
@@ -21,6 +21,7 @@ from herder.model.records import (
     PoolRecord,
     SessionRecord,
     TokenRecord,
+    TotalRecord,
     UsageRecord,
     UserRecord,
     WorkerRecord,
@@ -65,6 +66,9 @@ jobs = Table(
     _owner("user"),
     _owner("project"),
     _int("not_before_ms", null=True),
+    # Of single jobs: the request that made it, as USER/KEY, and what was asked for.
+    _text("request", null=True),
+    _text("fingerprint", null=True),
 )
 Index("jobs_by_user", jobs.c.user, jobs.c.id)
 # Members of a project list its jobs; the project that jobs are of when they name none is left out, to keep submissions cheap.
@@ -76,6 +80,20 @@ Index(
     postgresql_where=jobs.c.project != DEFAULT_PROJECT,
 )
 Index("jobs_by_batch", jobs.c.batch_id, jobs.c.position)
+
+#: Said in words in a query, or SQLite does not see that `jobs_not_succeeded` will do: it compares the texts of conditions.
+NOT_SUCCEEDED = jobs.c.state != literal_column(str(int(JobState.SUCCEEDED)))
+
+
+def _by_request(table: Table) -> None:
+    """A request makes a thing once: nobody's key stands on two rows."""
+    given = table.c.request.is_not(None)
+    Index(
+        f"{table.name}_by_request", table.c.request, unique=True, sqlite_where=given, postgresql_where=given
+    )
+
+
+_by_request(jobs)
 Index(
     "jobs_not_succeeded",
     jobs.c.state,
@@ -140,8 +158,30 @@ batches = Table(
     _int("created_at_ms"),
     _int("committed_at_ms", null=True),
     _int("ended_at_ms", null=True),
+    _text("request", null=True),
+    _text("fingerprint", null=True),
 )
+_by_request(batches)
 Index("batches_by_user", batches.c.user, batches.c.id)
+Index(
+    "batches_live",
+    batches.c.id,
+    sqlite_where=batches.c.ended_at_ms.is_(None),
+    postgresql_where=batches.c.ended_at_ms.is_(None),
+)
+
+# Jobs that were added to a batch together, by a request that had a key.
+bunches = Table(
+    "bunches",
+    metadata,
+    _int("first_job", key=True),
+    _int("batch_id"),
+    _int("jobs"),
+    _text("request", null=True),
+    _text("fingerprint", null=True),
+)
+Index("bunches_by_batch", bunches.c.batch_id)
+_by_request(bunches)
 
 usage = Table(
     "usage",
@@ -186,6 +226,13 @@ workers = Table(
     Column("operation", Text, nullable=False, server_default=text("''")),
 )
 Index("workers_by_pool", workers.c.pool, workers.c.requested_at_ms)
+Index("workers_by_time", workers.c.requested_at_ms)
+Index(
+    "workers_ended",
+    workers.c.ended_at_ms,
+    sqlite_where=workers.c.ended_at_ms.is_not(None),
+    postgresql_where=workers.c.ended_at_ms.is_not(None),
+)
 
 pools = Table(
     "pools",
@@ -197,7 +244,15 @@ pools = Table(
     _int("updated_at_ms"),
 )
 
-plans = Table("plans", metadata, _int("number", key=True), _int("made_at_ms"), _int("empty"), _text("body"))
+plans = Table(
+    "plans",
+    metadata,
+    _int("number", key=True),
+    _int("made_at_ms"),
+    _int("empty"),
+    _text("body"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+)
 
 observations = Table(
     "observations",
@@ -207,6 +262,7 @@ observations = Table(
     _int("at_ms"),
     _int("size"),
     _text("body"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
 )
 
 events = Table(
@@ -221,8 +277,12 @@ events = Table(
     _text("data"),
     _owner("user"),
     _owner("project"),
+    _text("request", null=True),
+    _text("fingerprint", null=True),
 )
 Index("events_by_object", events.c.object, events.c.sequence)
+Index("events_by_kind", events.c.kind, events.c.sequence)
+_by_request(events)
 
 log_chunks = Table(
     "log_chunks",
@@ -265,15 +325,17 @@ sessions = Table(
     _int("expires_at_ms"),
 )
 
-idempotency = Table(
-    "idempotency",
+# Counters that people see, and where numbers go on: they outlive the rows that they count.
+totals = Table("totals", metadata, _text("name", key=True), _text("value"))
+
+# One row: who may write. Raised by each server that takes the store over, checked in every transaction of the writer.
+leader = Table(
+    "leader",
     metadata,
-    _text("user", key=True),
-    _text("key", key=True),
-    _text("fingerprint"),
-    _int("status"),
-    _text("body"),
-    _int("at_ms"),
+    _int("id", key=True),
+    _int("epoch"),
+    _text("holder"),
+    _int("since_ms"),
 )
 
 meta = Table("meta", metadata, _text("key", key=True), _text("value"))
@@ -284,7 +346,9 @@ TABLE_OF: dict[type, Table] = {
     JobClassRecord: job_classes,
     AttemptRecord: attempts,
     BatchRecord: batches,
+    BunchRecord: bunches,
     UsageRecord: usage,
+    TotalRecord: totals,
     WorkerRecord: workers,
     PoolRecord: pools,
     PlanRecord: plans,
@@ -294,6 +358,5 @@ TABLE_OF: dict[type, Table] = {
     UserRecord: users,
     TokenRecord: tokens,
     SessionRecord: sessions,
-    IdempotencyRecord: idempotency,
     MetaRecord: meta,
 }

@@ -1,7 +1,7 @@
-"""What may be forgotten: idempotency keys after a day, what plans were made from after a week or when it is too much, tokens that
-ended a month ago. And what is written down late: when tokens were last used.
+"""What may be forgotten: everything that ended long ago (`store/retention.py`), what plans were made from after a week or when it is
+too much, tokens that ended a month ago. And what is written down late: when tokens were last used.
 
-Hourly, a piece at a time.
+Hourly, a piece at a time, with pauses in which others write.
 """
 
 import asyncio
@@ -11,23 +11,26 @@ from sqlalchemy import Connection, delete, select
 
 from herder.control.core import Core
 from herder.model.changes import Changes
-from herder.store.tables import idempotency, observations, sessions, tokens
+from herder.store.retention import steps
+from herder.store.tables import observations, sessions, tokens
 
 PERIOD_S = 3600.0
-KEYS_KEPT_MS = 24 * 3_600_000
 #: Tokens that were revoked or are over stay so long in lists, and say why they are refused.
 TOKENS_KEPT_MS = 30 * 24 * 3_600_000
 #: Rows deleted in one transaction.
 PIECE = 5_000
+PAUSE_S = 0.05
 
 
 async def run(core: Core) -> None:
     while True:
-        before = core.clock.now_ms() - KEYS_KEPT_MS
-        while await core.store.call(partial(forget_keys, before_ms=before)):
-            await asyncio.sleep(0.05)
         await _forget_observations(core)
         await look_after_tokens(core)
+        for step in steps(core.settings.retention, core.clock.now_ms()):
+            after: int | None = 0
+            while after is not None:
+                after = await core.store.call(partial(step, after=after))
+                await asyncio.sleep(PAUSE_S)
         await asyncio.sleep(PERIOD_S)
 
 
@@ -90,14 +93,4 @@ def forget_observations(connection: Connection, first: int) -> bool:
     query = select(o.plan).where(o.plan < first).order_by(o.plan.desc()).limit(PIECE)
     old = connection.execute(query).scalars().all()
     connection.execute(delete(observations).where(observations.c.plan.in_(old)))
-    return len(old) >= PIECE
-
-
-def forget_keys(connection: Connection, before_ms: int) -> bool:
-    """Delete up to PIECE old keys; answers whether there may be more."""
-    old = connection.execute(
-        select(idempotency.c.user, idempotency.c.key).where(idempotency.c.at_ms < before_ms).limit(PIECE)
-    ).all()
-    for user, key in old:
-        connection.execute(delete(idempotency).where(idempotency.c.user == user, idempotency.c.key == key))
     return len(old) >= PIECE

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from herder import __version__
 from herder.control.core import Core
@@ -34,6 +34,8 @@ from herder.wire.resources import (
     Page,
     PlanView,
     PoolView,
+    ReasonView,
+    ScaleAnswer,
     Status,
     TemplateView,
     WorkerView,
@@ -87,6 +89,24 @@ async def worker_view(core: Core, name: str) -> WorkerView:
             f"there is no worker {name!r}", hint="herder worker list --ended shows also those of the past"
         )
     return _row_view(row)
+
+
+async def scaled(core: Core, worker: str) -> ScaleAnswer:
+    """What the request that made this worker, among others, was answered."""
+
+    def read(connection: Connection) -> tuple[Row[Any] | None, list[str]]:
+        one = connection.execute(select(t.workers).where(t.workers.c.name == worker)).first()
+        w = t.workers.c
+        all_ = select(w.name).where(w.pool == (one.pool if one else ""), w.plan == (one.plan if one else 0))
+        return one, list(connection.execute(all_).scalars())
+
+    row, names = await core.read(read)
+    if row is None:
+        raise NotKnown(f"worker {worker}, which that request made, is not kept any more")
+    why = json.loads(row.reason_made)
+    reason = ReasonView(kind=why["kind"], text=why["text"], evidence=why["evidence"])
+    names.sort(key=lambda name: (len(name), name))
+    return ScaleAnswer(pool=row.pool, workers=names, plan=row.plan, dry_run=False, reasons=[reason])
 
 
 def live_worker(core: Core, worker: WorkerLife) -> WorkerView:
@@ -253,6 +273,7 @@ async def status(core: Core, who: Principal) -> Status:
             sum(worker.spec.price_pico_per_hour for worker in workers if worker.provisioned_at_ms is not None)
         ),
         recent_failures=[
+            *_trouble(core),
             *(f"{iso(now)} jobs: {text}" for text in failed_jobs(core.state.failed_lately.by_cause(now))),
             *(f"{iso(row.at_ms)} {row.object}: {row.text}" for row in recent),
         ],
@@ -269,6 +290,11 @@ def failed_jobs(causes: Counter[str]) -> list[str]:
     counts = ", ".join(f"{count:,} {cause or 'unknown'}" for cause, count in causes.most_common())
     told = f", {by_workers:,} of them for infrastructure" if by_workers else ""
     return [f"{counted(failed, 'job')} failed in the last hour{told} ({counts})"]
+
+
+def _trouble(core: Core) -> list[str]:
+    trouble = core.store.trouble
+    return [] if trouble is None else [f"{trouble.text} To do: {trouble.hint}."]
 
 
 #: Kinds of events that a person should look at.

@@ -99,13 +99,16 @@ def _state_is(label: str) -> list[Any]:
         )
     opened = t.batches.c.state == "open"
     if state is JobState.PENDING:
-        return [t.jobs.c.state == int(JobState.READY), opened]
+        return [t.jobs.c.state == int(JobState.READY), t.NOT_SUCCEEDED, opened]
     if state is JobState.READY:
         return [
             t.jobs.c.state == int(JobState.READY),
+            t.NOT_SUCCEEDED,
             (t.batches.c.state.is_(None)) | (t.batches.c.state == "running"),
         ]
-    return [t.jobs.c.state == int(state)]
+    if state is JobState.SUCCEEDED:
+        return [t.jobs.c.state == int(state)]
+    return [t.jobs.c.state == int(state), t.NOT_SUCCEEDED]
 
 
 async def job_row(core: Core, who: Principal, job: int) -> Row[Any]:

@@ -35,6 +35,7 @@ from herder.wire.resources import (
     Page,
     PlanView,
     PoolView,
+    ScaleAnswer,
     Status,
     WorkerView,
 )
@@ -79,6 +80,7 @@ class Reads:
 
     async def ready(self) -> None:
         """Asked by anybody. Raises NotReady when the store takes no writes."""
+        self._core.take_in_work()
         try:
             await asyncio.wait_for(self._core.settle(), READY_S)
         except TimeoutError:
@@ -156,6 +158,11 @@ class Reads:
     def driver(self, who: Principal, name: str) -> DriverView:
         check(who, Action.SEE, FLEET)
         return drivers.driver_view(self._core, name)
+
+    async def scaled(self, who: Principal, worker: str) -> ScaleAnswer:
+        """What the request that made this worker, among others, was answered."""
+        check(who, Action.SEE, FLEET)
+        return await fleet.scaled(self._core, worker)
 
     async def plans(
         self, who: Principal, *, after: int | None = None, limit: int = 50, empty: bool = True

@@ -1,0 +1,122 @@
+"""Starting and looking do not go through the whole history: the queries use an index, as SQLite itself says."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event, insert
+
+from herder.control.explain import why_worker
+from herder.control.reads import fleet, jobs
+from herder.control.recover import recover
+from herder.control.requests import find_stored
+from herder.engine.state import EngineState
+from herder.model.job import JobState
+from herder.store import tables
+from herder.store.database import migrate, open_engine, sqlite_url
+from herder.store.retention import Retention, steps
+
+#: Tables of the history.
+LARGE = ("jobs", "attempts", "events", "job_parents", "log_chunks")
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = open_engine(sqlite_url(tmp_path))
+    migrate(made)
+    yield made
+    made.dispose()
+
+
+def scans(engine: Engine, look: Any) -> list[str]:
+    """Large tables that a look goes through from end to end, as the plans of its statements say."""
+    found: list[str] = []
+
+    def explain(connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith(("SELECT", "DELETE")):
+            plan = (
+                cursor.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+            )
+            limited = "LIMIT" in statement
+            found.extend(
+                f"{row[3]}: {statement}"
+                for row in plan
+                if row[3].startswith("SCAN")
+                and row[3].split()[1] in LARGE
+                # What is live has an index of its own; a page in the order of numbers ends when it is full.
+                and "attempts_live" not in row[3]
+                and not limited
+            )
+
+    event.listen(engine, "before_cursor_execute", explain)
+    try:
+        look()
+    finally:
+        event.remove(engine, "before_cursor_execute", explain)
+    return found
+
+
+def core_on(engine: Engine) -> Any:
+    async def read(query: Any) -> Any:
+        with engine.connect() as connection:
+            return query(connection)
+
+    store = SimpleNamespace(trouble=None)
+    clock = SimpleNamespace(now_ms=lambda: 5)
+    return SimpleNamespace(read=read, state=EngineState(), store=store, clock=clock, started_at_ms=1)
+
+
+def test_a_start(engine: Engine) -> None:
+    def look() -> None:
+        with engine.connect() as connection:
+            recover(connection, 5)
+
+    assert scans(engine, look) == []
+
+
+def test_a_key_is_found_by_its_indexes(engine: Engine) -> None:
+    def look() -> None:
+        with engine.connect() as connection:
+            find_stored(connection, ["ann/k"])
+
+    assert scans(engine, look) == []
+
+
+def test_status_and_what_happened_to_a_thing(engine: Engine) -> None:
+    core = core_on(engine)
+    assert scans(engine, lambda: asyncio.run(fleet.status(core))) == []
+    with engine.begin() as connection:
+        row = {c.name: 1 if c.type.python_type is int else "{}" for c in tables.workers.columns}
+        connection.execute(insert(tables.workers).values(**{**row, "name": "w"}))
+    assert scans(engine, lambda: asyncio.run(why_worker(core, "w"))) == []
+
+
+@pytest.mark.parametrize("state", [state.label for state in JobState if state is not JobState.SUCCEEDED])
+def test_jobs_in_a_state_that_is_rare(engine: Engine, state: str) -> None:
+    wanted = jobs._filtered(core_on(engine), jobs.JobFilter(state=state))
+
+    def look() -> None:
+        with engine.connect() as connection:
+            connection.execute(wanted).all()
+
+    assert scans(engine, look) == []
+
+
+def test_forgetting(engine: Engine) -> None:
+    def look() -> None:
+        for step in steps(Retention(), 10**13):
+            with engine.begin() as connection:
+                step(connection, after=0)
+
+    assert scans(engine, look) == []
+
+
+def test_a_scan_would_be_seen(engine: Engine) -> None:
+    def look() -> None:
+        with engine.connect() as connection:
+            connection.execute(tables.jobs.select().where(tables.jobs.c.cause == "x"))
+
+    assert len(scans(engine, look)) == 1

@@ -1,0 +1,207 @@
+"""What ended long ago is forgotten in pieces; what people see of it, and what must hold of the rows, stays as it was."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, insert, select, update
+
+from herder.engine.worker import terminate, terminated
+from herder.model.changes import Changes
+from herder.model.plan import Reason, ReasonKind
+from herder.model.records import EventRecord, LogRecord, PlanRecord
+from herder.store import retention, tables
+from herder.store.database import migrate, open_engine, sqlite_url
+from herder.store.invariants import violations
+from herder.store.retention import Retention, steps
+from tests.support.engine_world import World, job_class, write
+
+DAY_MS = 24 * 3_600_000
+KEEP = Retention()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    engine = open_engine(url)
+    migrate(engine)
+    yield World(engine=engine)
+    engine.dispose()
+
+
+def forget(world: World, keep: Retention = KEEP) -> int:
+    """Until nothing is left to forget; answers the number of pieces."""
+    pieces = 0
+    for step in steps(keep, world.now_ms):
+        after: int | None = 0
+        while after is not None:
+            with world.engine.begin() as connection:
+                after = step(connection, after=after)
+            pieces += 1
+            with world.engine.connect() as connection:
+                assert violations(connection) == []
+    return pieces
+
+
+def sizes(engine: Engine) -> dict[str, int]:
+    with engine.connect() as connection:
+        counts = {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in tables.metadata.sorted_tables
+        }
+    return {
+        name: counts[name]
+        for name in ("jobs", "attempts", "job_parents", "log_chunks", "batches", "workers", "events", "plans")
+    }
+
+
+def live_through(world: World) -> None:
+    """Work of every kind that ends, on workers that go: single jobs, a batch with parents, a failed, a cancelled and an open batch."""
+    worker, agent = world.ready_worker(1)
+    world.submit(3)
+    chain = world.batch()
+    world.add(chain, [job_class()] * 3, {1: [0], 2: [0, 1]})
+    world.commit_batch(chain)
+    failing = world.batch(cancel_after_failures=1)
+    world.add(failing, [job_class()] * 2)
+    world.commit_batch(failing)
+    dropped = world.batch()
+    world.add(dropped, [job_class()] * 4)
+    world.cancel_batch(dropped)
+    for turn in range(12):
+        world.now_ms += 60_000
+        world.talk(agent)
+        for key in list(agent.held):
+            world.changes.put(LogRecord(*key, 0, "said\n"))
+            agent.end(
+                key,
+                world.now_ms,
+                "failed" if turn == 3 else "succeeded",
+                cause="exit_code" if turn == 3 else "",
+            )
+        world.talk(agent)
+        world.commit()
+    world.sweep()
+    reason = Reason(kind=ReasonKind.BY_HAND, text="gone")
+    terminate(world.state, world.changes, worker, reason, world.now_ms)
+    terminated(world.state, world.changes, worker, world.now_ms)
+    world.commit()
+
+
+def seen(world: World) -> Any:
+    """What people are told, after a start."""
+    state, _ = world.recovered()
+    return (
+        state.counts,
+        state.ended_cost,
+        state.usage,
+        (state.next_job, state.next_batch, state.next_event, state.next_class),
+    )
+
+
+def test_everything_that_ended_long_ago_goes_and_no_counter_changes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "PIECE", 2)
+    live_through(world)
+    before, had = seen(world), sizes(world.engine)
+    assert sum(before[1].values()) > 0, "the worker cost something"
+    assert (
+        min(
+            had[name]
+            for name in ("jobs", "attempts", "job_parents", "log_chunks", "batches", "workers", "events")
+        )
+        > 0
+    )
+    forget(world)
+    assert sizes(world.engine) == had, "nothing is old yet"
+    world.now_ms += 8 * DAY_MS
+    forget(world)
+    assert sizes(world.engine) == {**had, "log_chunks": 0}
+    world.now_ms += 23 * DAY_MS
+    assert forget(world) > 10
+    left = sizes(world.engine)
+    assert left == {**dict.fromkeys(had, 0), "workers": had["workers"]}
+    world.now_ms += 60 * DAY_MS
+    forget(world)
+    assert sizes(world.engine) == dict.fromkeys(had, 0)
+    assert seen(world) == before
+    world.crash()
+    (job,) = world.submit()
+    world.commit()
+    assert job == before[3][0], "numbers are not given twice"
+    assert world.faults() == []
+
+
+def test_what_has_not_ended_stays_with_all_it_needs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "PIECE", 3)
+    live_through(world)
+    (waiting,) = world.submit()
+    still = world.batch()
+    first, second = world.add(still, [job_class()] * 2, {1: [0]})
+    world.commit_batch(still)
+    _, agent = world.ready_worker(2)
+    world.talk(agent)
+    world.talk(agent)
+    running = next(iter(agent.held))
+    agent.end(running, world.now_ms)
+    world.talk(agent)
+    world.commit()
+    world.now_ms += 400 * DAY_MS
+    forget(world)
+    with world.engine.connect() as connection:
+        kept = set(connection.execute(select(tables.jobs.c.id)).scalars())
+    assert {first, second} <= kept
+    assert kept <= {waiting, first, second}
+    world.crash()
+    assert world.faults() == []
+
+
+def test_a_start_reads_no_more_the_longer_the_history_is(world: World) -> None:
+    """Totals come from their own rows: what is only in the history is not read."""
+    live_through(world)
+    before = seen(world)
+    with world.engine.begin() as connection:
+        connection.execute(update(tables.workers).values(cost_pico=7))
+        connection.execute(tables.attempts.delete())
+    assert seen(world)[:3] == before[:3]
+
+
+def test_plans_stay_as_long_as_what_they_were_made_from(world: World) -> None:
+    changes = Changes()
+    for number in range(1, 6):
+        changes.put(PlanRecord(number, number, 0, "{}"))
+    write(world.engine, changes)
+    with world.engine.begin() as connection:
+        connection.execute(insert(tables.observations).values(plan=3, follows=None, at_ms=3, size=1, body=""))
+    forget(world)
+    with world.engine.connect() as connection:
+        assert set(connection.execute(select(tables.plans.c.number)).scalars()) == {3, 4, 5}
+    assert world.recovered()[0].next_plan == 6
+
+
+def test_a_log_whose_job_is_gone_goes_too(world: World) -> None:
+    changes = Changes()
+    for job in range(1, 4):
+        changes.put(LogRecord(job, 1, 0, "x"))
+    write(world.engine, changes)
+    forget(world)
+    assert sizes(world.engine)["log_chunks"] == 0
+
+
+def test_old_events_go_by_their_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "PIECE", 4)
+    changes = Changes()
+    for number in range(1, 11):
+        at_ms = world.now_ms - (40 - 3 * number) * DAY_MS
+        changes.put(EventRecord(number, at_ms, "a.b", "a/b", "", "", "{}"))
+    write(world.engine, changes)
+    forget(world)
+    with world.engine.connect() as connection:
+        assert min(connection.execute(select(tables.events.c.sequence)).scalars()) == 4
+
+
+def test_nothing_is_kept_for_less_than_a_day() -> None:
+    with pytest.raises(ValueError, match="less than a day"):
+        Retention(jobs_ms=DAY_MS - 1)

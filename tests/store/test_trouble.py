@@ -1,0 +1,247 @@
+"""A store that cannot write for a while: nothing is lost, nothing overtakes, nothing is told before it holds; then it goes on."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import Engine, event, select, text
+
+from herder.model.changes import Changes
+from herder.model.records import MetaRecord
+from herder.ports.store import StoreDown
+from herder.store.database import migrate, open_engine, sqlite_file, sqlite_url
+from herder.store.file import StoreFile
+from herder.store.sql_store import SqlStore
+from herder.store.tables import meta
+from herder.testing import postgres
+from tests.support.small_disk import fill, small_disk
+
+
+def put(key: str, value: str = "1") -> Changes:
+    changes = Changes()
+    changes.put(MetaRecord(key, value))
+    return changes
+
+
+def keys(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.execute(select(meta.c.key).order_by(meta.c.key)).scalars())
+
+
+async def until(done: "asyncio.Future[object] | None", store: SqlStore, code: str | None) -> None:
+    """Waits until the store says so."""
+    async with asyncio.timeout(30):
+        while (store.trouble.code if store.trouble is not None else None) != code:
+            assert done is None or not done.done()
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 64) as folder:
+        yield folder
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[tuple[Engine, StoreFile]]:
+    engine = open_engine(sqlite_url(folder))
+    with sqlite_file(engine) as file:
+        assert file is not None
+        migrate(engine)
+        yield engine, file
+        engine.dispose()
+
+
+async def test_a_full_disk_is_waited_out_in_order(disk: Path) -> None:
+    fatal: list[BaseException] = []
+    with opened(disk) as (engine, file):
+        store = SqlStore(engine, fatal.append, file=file)
+        await store.commit(put("a"))
+        filling = fill(disk)
+        big = "x" * 400_000
+        first = store.commit(put("b", big))
+        await until(first, store, "store_full")
+        second = store.call(lambda connection: connection.execute(select(meta.c.key)).scalars().all())
+        third = store.commit(put("c"))
+        assert store.trouble is not None
+        assert store.trouble.stuck
+        assert await store.read(
+            lambda connection: connection.execute(select(meta.c.key)).scalars().all()
+        ) == ["a"]
+        assert not any(future.done() for future in (first, second, third))
+        filling.unlink()
+        await first
+        assert "b" in await second
+        await third
+        await until(None, store, None)
+        assert keys(engine) == ["a", "b", "c"]
+        assert not fatal
+        await store.close()
+
+
+async def test_what_is_left_of_a_disk_is_for_work_under_way(disk: Path) -> None:
+    with opened(disk) as (engine, file):
+        store = SqlStore(engine, lambda error: None, file=file)
+        await store.commit(put("a"))
+        fill(disk, leave_bytes=10 * 2**20).exists()
+        await until(None, store, "store_full")
+        assert store.trouble is not None
+        assert not store.trouble.stuck
+        await store.commit(put("b"))
+        assert keys(engine) == ["a", "b"]
+        await store.close()
+
+
+async def test_a_server_that_stops_does_not_wait_for_a_full_disk_without_end(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("herder.store.writer.CLOSE_S", 0.2)
+    with opened(disk) as (engine, file):
+        store = SqlStore(engine, lambda error: None, file=file)
+        await store.commit(put("a"))
+        fill(disk)
+        waiting = store.commit(put("b", "x" * 400_000))
+        await until(waiting, store, "store_full")
+        await store.close()
+        with pytest.raises(StoreDown, match="not written"):
+            await waiting
+
+
+@pytest.mark.parametrize("what", ["herder.db", "herder.db-wal"])
+async def test_files_that_are_deleted_under_a_server_are_noticed_before_anybody_is_answered(
+    tmp_path: Path, what: str
+) -> None:
+    fatal: list[BaseException] = []
+    with opened(tmp_path) as (engine, file):
+        store = SqlStore(engine, fatal.append, file=file)
+        await store.commit(put("a"))
+        (tmp_path / what).unlink()
+        with pytest.raises(StoreDown, match="deleted or replaced under the running server"):
+            await store.commit(put("b"))
+        assert len(fatal) == 1
+        await store.close()
+
+
+async def test_an_idle_server_notices_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("herder.store.writer.LOOK_S", 0.02)
+    heard = asyncio.Event()
+    with opened(tmp_path) as (engine, file):
+        store = SqlStore(engine, lambda error: heard.set(), file=file)
+        await store.commit(put("a"))
+        (tmp_path / "herder.db").unlink()
+        await asyncio.wait_for(heard.wait(), 20)
+        await store.close()
+
+
+async def test_a_file_that_somebody_else_holds_is_waited_for(tmp_path: Path) -> None:
+    engine = open_engine(sqlite_url(tmp_path))
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=50"))
+    migrate(engine)
+    store = SqlStore(engine, lambda error: None)
+    other = sqlite3.connect(tmp_path / "herder.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = store.commit(put("a"))
+    await until(waiting, store, "store_busy")
+    other.execute("ROLLBACK")
+    await waiting
+    other.close()
+    await store.close()
+    engine.dispose()
+
+
+class Restartable:
+    """A PostgreSQL that a test stops and starts."""
+
+    def __init__(self, server: postgres.Server) -> None:
+        self.url = server.url(server.create_database())
+        engine = open_engine(self.url)
+        with engine.connect() as connection:
+            folder = Path(str(connection.execute(text("SHOW data_directory")).scalar()))
+        engine.dispose()
+        self._pid = int((folder / "postmaster.pid").read_text().split()[0])
+        process = psutil.Process(self._pid)
+        self._words, self._user, self._group = process.cmdline(), process.uids().real, process.gids().real
+        self._again: subprocess.Popen[bytes] | None = None
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        os.kill(self._pid, number)
+        if self._again is not None:
+            self._again.wait(30)
+        else:
+            psutil.wait_procs([psutil.Process(self._pid)] if psutil.pid_exists(self._pid) else [], timeout=30)
+
+    def start(self) -> None:
+        self._again = subprocess.Popen(
+            self._words,
+            user=self._user,
+            group=self._group,
+            cwd="/tmp",
+            env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._pid = self._again.pid
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Restartable]:
+    with postgres.running_server(fsync=False) as server:
+        if server.pid is None:
+            pytest.skip("a server that was given is not ours to stop")
+        made = await asyncio.to_thread(Restartable, server)
+        yield made
+        made.stop()
+
+
+async def test_a_postgresql_that_goes_away_and_comes_back_loses_nothing(database: Restartable) -> None:
+    fatal: list[BaseException] = []
+    engine = open_engine(database.url)
+    migrate(engine)
+    store = SqlStore(engine, fatal.append)
+    await store.commit(put("a"))
+    database.stop()
+    first = store.commit(put("b"))
+    await until(first, store, "store_away")
+    with pytest.raises(StoreDown, match="does not answer"):
+        await store.read(lambda connection: connection.execute(select(meta.c.key)).all())
+    second = store.commit(put("c"))
+    assert not any(future.done() for future in (first, second))
+    database.start()
+    await asyncio.wait_for(asyncio.gather(first, second), 30)
+    await until(None, store, None)
+    assert keys(engine) == ["a", "b", "c"]
+    assert not fatal
+    await store.close()
+    engine.dispose()
+
+
+async def test_connections_that_an_administrator_ends_cost_nothing(postgres_url: str) -> None:
+    fatal: list[BaseException] = []
+    engine, other = open_engine(postgres_url), open_engine(postgres_url)
+    migrate(engine)
+    store = SqlStore(engine, fatal.append)
+    end = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    futures = []
+    for number in range(200):
+        futures.append(store.commit(put(f"{number:03}")))
+        if number % 20 == 7:
+            await asyncio.sleep(0)
+            with other.connect() as connection:
+                connection.execute(end)
+        if number % 10 == 0:
+            await futures[-1]
+    await asyncio.wait_for(asyncio.gather(*futures), 60)
+    assert keys(engine) == [f"{number:03}" for number in range(200)]
+    assert not fatal
+    await store.close()
+    engine.dispose()
+    other.dispose()

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003_driver_phases"
-down_revision = "0003_principals"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003_store"
-down_revision = "0003_driver_phases"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -34,7 +34,6 @@ def upgrade() -> None:
     op.create_index(
         "workers_ended", "workers", ["ended_at_ms"], unique=False, sqlite_where=ended, postgresql_where=ended
     )
-    op.create_index("batches_by_user", "batches", ["user", "id"], unique=False)
     live = sa.text("ended_at_ms IS NULL")
     op.create_index("batches_live", "batches", ["id"], unique=False, sqlite_where=live, postgresql_where=live)
     op.drop_table("idempotency")

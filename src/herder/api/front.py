@@ -9,11 +9,13 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
+from herder.api.bodies import BODY_BYTES_MAX, read_body
 from herder.api.idempotency import Answers, fingerprint
-from herder.api.replies import bearer, decode, problem, read_body, reply
+from herder.api.replies import bearer, decode, problem, reply
 from herder.control.auth import Principal, Role
 from herder.control.core import Core
 from herder.control.errors import Refused
+from herder.control.standing import trust
 from herder.model.changes import Changes
 from herder.model.records import IdempotencyRecord
 
@@ -65,6 +67,7 @@ class Front:
         async def endpoint(request: Request) -> Response:
             try:
                 who = self.core.directory.principal(bearer(request))
+                trust(request.scope, who.actor)
                 who.require(role)
                 value = await run(request, who)
             except Refused as refused:
@@ -86,6 +89,7 @@ class Front:
         then: Callable[[Any], Any] | None = None,
         before: Callable[[Request], Awaitable[None]] | None = None,
         secret: bool = False,
+        bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
         """A change. `run` is synchronous and all or nothing; the answer leaves when the commit holds.
 
@@ -98,7 +102,7 @@ class Front:
                 if before is not None:
                     self.core.directory.principal(bearer(request))
                     await before(request)
-                return await self._write(request, run, body, role, then, secret=secret)
+                return await self._write(request, run, body, role, then, secret=secret, bytes_max=bytes_max)
             except Refused as refused:
                 return problem(refused)
 
@@ -113,10 +117,12 @@ class Front:
         then: Callable[[Any], Any] | None,
         *,
         secret: bool,
+        bytes_max: int,
     ) -> Response:
         who = self.core.directory.principal(bearer(request))
+        trust(request.scope, who.actor)
         who.require(role)
-        data = await read_body(request)
+        data = await read_body(request, bytes_max, who.actor)
         key = None if secret else request.headers.get("idempotency-key")
         route = f"{request.method} {request.url.path}?{request.url.query}"
         if key:

@@ -5,6 +5,7 @@ import asyncio
 from fastapi import Request
 from fastapi.responses import PlainTextResponse
 
+from herder.api.bodies import APPLY_BYTES_MAX
 from herder.api.front import Front, Write
 from herder.api.replies import flag, is_number, number
 from herder.control import explain, fleet, pools
@@ -104,7 +105,16 @@ def _add_pool_writes(front: Front) -> None:
         return pools.delete(core, write.who, name, write.changes, write.now_ms, dry_run=dry, message=said)
 
     dry_run = ("dry_run",)
-    front.write("POST", "/apply", apply, ApplyRequest, ApplyAnswer, query=dry_run, role=Role.OPERATOR)
+    front.write(
+        "POST",
+        "/apply",
+        apply,
+        ApplyRequest,
+        ApplyAnswer,
+        query=dry_run,
+        role=Role.OPERATOR,
+        bytes_max=APPLY_BYTES_MAX,
+    )
     front.write(
         "POST", "/pools/{pool}/scale", scale, ScaleRequest, ScaleAnswer, query=dry_run, role=Role.OPERATOR
     )

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
+from herder.api.bodies import SUBMISSION_BYTES_MAX
 from herder.api.front import Front, Write
 from herder.api.replies import flag, is_number, number
 from herder.control import submission
@@ -68,8 +69,11 @@ def add(front: Front) -> None:
         """Submit one job."""
         return submission.submit(core, write.who, write.body, write.changes, write.now_ms)
 
-    front.write("POST", "/batches", create_batch, BatchCreate, BatchView, then=reads.live_batch)
-    front.write("POST", "/batches/{batch}/jobs", add_jobs, JobsAdd, JobsAdded)
+    big = SUBMISSION_BYTES_MAX
+    front.write(
+        "POST", "/batches", create_batch, BatchCreate, BatchView, then=reads.live_batch, bytes_max=big
+    )
+    front.write("POST", "/batches/{batch}/jobs", add_jobs, JobsAdd, JobsAdded, bytes_max=big)
     front.write("POST", "/batches/{batch}/commit", commit_batch, None, BatchView, then=reads.live_batch)
     front.write("POST", "/batches/{batch}/cancel", cancel_batch, Said, Done)
     front.write("POST", "/jobs", submit_job, JobSubmission, JobsAdded)

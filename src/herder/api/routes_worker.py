@@ -5,10 +5,12 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
-from herder.api.replies import bearer, decode, problem, read_body
+from herder.api.bodies import ACTIVATION_BYTES_MAX, EXCHANGE_BYTES_MAX, give_back, read_body
+from herder.api.replies import bearer, decode, problem
 from herder.control.core import Core
 from herder.control.errors import Refused
-from herder.control.exchange import activate, exchange, worker_of
+from herder.control.exchange import activate, exchange, invited, worker_of
+from herder.control.standing import trust
 from herder.wire.exchange import ActivateRequest, ExchangeRequest
 
 _encode = msgspec.json.Encoder().encode
@@ -17,8 +19,10 @@ _encode = msgspec.json.Encoder().encode
 def routes(core: Core, prefix: str) -> list[Route]:
     async def activation(request: Request) -> Response:
         try:
-            body = decode(await read_body(request), ActivateRequest)
-            answer = await activate(core, bearer(request), body)
+            token = bearer(request)
+            trust(request.scope, f"worker/{invited(core, token).spec.name}")
+            body = decode(await read_body(request, ACTIVATION_BYTES_MAX), ActivateRequest)
+            answer = await activate(core, token, body)
         except Refused as refused:
             return problem(refused)
         return Response(_encode(answer), media_type="application/json")
@@ -26,7 +30,9 @@ def routes(core: Core, prefix: str) -> list[Route]:
     async def exchanging(request: Request) -> Response:
         try:
             worker = worker_of(core, bearer(request))
-            body = decode(await read_body(request), ExchangeRequest)
+            trust(request.scope, f"worker/{worker.spec.name}")
+            body = decode(await read_body(request, EXCHANGE_BYTES_MAX), ExchangeRequest)
+            give_back(request)  # the call may be held open for long
             answer = await exchange(core, worker, body, lambda: _gone(request))
         except Refused as refused:
             return problem(refused)

@@ -40,11 +40,19 @@ def beat_s(core: Core, worker: WorkerLife) -> float:
     return min(10.0, (pool.dead_after_s if pool else 45.0) / 3)
 
 
+def invited(core: Core, token: str) -> WorkerLife:
+    """The worker that an activation token was made for. Raises Unauthenticated."""
+    name = core.directory.activations.get(hash_token(token)) if token else None
+    worker = core.state.workers.get(name) if name is not None else None
+    if worker is None:
+        raise Unauthenticated("this activation token opens nothing", hint="the worker is not wanted any more")
+    return worker
+
+
 async def activate(core: Core, token: str, request: ActivateRequest) -> ActivateAnswer:
     """The one-time token for the worker's own. The same nonce again gets the same answer (the first may have been lost)."""
-    name = core.directory.activations.get(hash_token(token))
-    worker = core.state.workers.get(name) if name is not None else None
-    if worker is None or not request.nonce:
+    worker = invited(core, token)
+    if not request.nonce:
         raise Unauthenticated("this activation token opens nothing", hint="the worker is not wanted any more")
     own = derived_token(core.settings.secret, f"worker/{worker.spec.name}/{request.nonce}")
     changes = Changes()

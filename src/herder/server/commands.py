@@ -1,8 +1,10 @@
 """The commands that run things instead of asking a server: `up`, `server`, `agent`, `admin`. Added to the CLI by `app.py`."""
 
 import asyncio
+import contextlib
 import logging
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -64,7 +66,8 @@ def up(
 ) -> None:
     """Run a server on this machine, with workers as local processes.
 
-    Ctrl-C stops it and them; accepted jobs are kept. Without a file it makes pools that suit the machine.
+    Ctrl-C, SIGTERM and SIGHUP stop it and them; accepted jobs are kept. What runs gets SIGTERM and a few seconds to end; Ctrl-C
+    again ends it at once. Without a file it makes pools that suit the machine.
     """
     options = _options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
     options = replace(options, default_pools=local_defaults(this_machine()))
@@ -84,7 +87,8 @@ def server(
 ) -> None:
     """Run a server for workers on other machines.
 
-    Stopping it leaves them at work for the next one.
+    Stopping it leaves them at work for the next one. SIGHUP reads the files of --config again: pools, users and sharing are put
+    in force, or nothing is changed when something is wrong in them.
     """
     _serve(_options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url), hint=False)
 
@@ -178,7 +182,12 @@ def _options(
     if not any(driver.name == "local" for driver in drivers):
         drivers = (*drivers, DriverSettings(name="local", kind="local"))
     shared = sharing_to_plain(settings.sharing)
+
+    def again() -> ServerOptions:
+        return _options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
+
     return ServerOptions(
+        again=again if config else None,
         data_dir=folder,
         host=host or said.host,
         port=port if port is not None else said.port,
@@ -211,8 +220,6 @@ def _serve(options: ServerOptions, *, hint: bool) -> None:
 
 def run_server(options: ServerOptions, started: "object") -> None:
     """Run until stopped; ends the command with its exit code."""
-    import sys
-
     import uvloop
 
     from herder.server.runtime import serve
@@ -221,13 +228,20 @@ def run_server(options: ServerOptions, started: "object") -> None:
     # Beside a busy loop the writer's thread would wait 5 ms each time it needs the interpreter.
     sys.setswitchinterval(0.001)
     try:
-        code = uvloop.run(serve(options, started))  # type: ignore[arg-type]
+        code = uvloop.run(serve(options, started, _tell))  # type: ignore[arg-type]
     except StartError as error:
         raise CommandError(str(error), hint=error.hint, code=Code.CONFLICT) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = Code.INTERRUPTED
     if code:
         raise typer.Exit(code)
+
+
+def _tell(text: str) -> None:
+    """To whoever started the server, also when its terminal has gone."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 def _say(options: ServerOptions, url: str, hint: bool) -> None:
@@ -244,4 +258,4 @@ def _say(options: ServerOptions, url: str, hint: bool) -> None:
     if hint:
         console.print("  herder status                   what there is", highlight=False)
         console.print("  herder job submit -- echo hello  a first job", highlight=False)
-        console.print("Ctrl-C stops it.", highlight=False)
+        console.print("Ctrl-C stops it and its workers.", highlight=False)

@@ -1,7 +1,7 @@
 """What a server is started with, after flags, environment and herder.yaml have been put together."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class ServerOptions:
     metric_sources: tuple[MetricSource, ...] = ()
     stop_workers: bool = False
     """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""
+    again: "Callable[[], ServerOptions] | None" = None
+    """Reads the files once more; None where there are none. Raises SettingsError."""
     poll_s: float = 20.0
     sweep_period_s: float = 5.0
     self_delete_after_s: float = 600.0

@@ -1,6 +1,7 @@
 """Routes for pools, workers, plans, users and tokens."""
 
 import asyncio
+from functools import partial
 
 from fastapi import Request
 from fastapi.responses import PlainTextResponse
@@ -12,10 +13,9 @@ from herder.control import explain, fleet, pools
 from herder.control.auth import Principal, Role, role_named
 from herder.control.clock import derived_token
 from herder.control.errors import Invalid, NotKnown
-from herder.control.plans import picture, plain_plan
+from herder.control.plans import look, plain_plan
 from herder.control.reads import fleet as reads
 from herder.control.reads import sharing
-from herder.decide.planner import decide
 from herder.model.driver import DriverError
 from herder.model.ids import WorkerName
 from herder.wire.resources import (
@@ -194,8 +194,8 @@ def _add_plans(front: Front) -> None:
 
     async def next_plan(request: Request, who: Principal) -> PlanView:
         """What would be done now. Nothing is recorded."""
-        now = core.clock.now_ms()
-        return reads.plan_view(plain_plan(decide(picture(core, now), now)))
+        answer = await core.planning.ask(partial(look, core))
+        return reads.plan_view(plain_plan(answer.plan))
 
     async def get_plan(request: Request, who: Principal) -> PlanView:
         """One plan with its report."""

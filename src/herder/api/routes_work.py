@@ -1,6 +1,7 @@
 """Routes for batches and jobs."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,8 +13,8 @@ from herder.api.front import Front, Write
 from herder.api.replies import flag, is_number, number
 from herder.control import submission
 from herder.control.auth import Principal
-from herder.control.core import Waiters
-from herder.control.errors import Invalid
+from herder.control.core import Core, Waiters
+from herder.control.errors import Invalid, Overloaded
 from herder.control.explain import explain_job
 from herder.control.fleet import cancel_job
 from herder.control.reads import jobs as reads
@@ -35,8 +36,11 @@ from herder.wire.resources import (
 
 #: Longest that a wait call is held open; clients ask again.
 WAIT_LONGEST_S = 30
-#: Between two looks at the output of a running job.
-FOLLOW_S = 0.5
+#: The longest between two looks at the output of a running job; new output is sent at once.
+FOLLOW_S = 2.0
+#: Outputs that are followed at a time, in all and by one user.
+FOLLOWERS_MAX = 500
+FOLLOWERS_EACH_MAX = 50
 
 _PAGES = ("after", "limit")
 
@@ -152,6 +156,7 @@ def _add_job_reads(front: Front) -> None:
 
 def _add_job_questions(front: Front) -> None:
     core = front.core
+    followers: Counter[str] = Counter()
 
     async def explain(request: Request, who: Principal) -> Explanation:
         """Why a job is in the state it is in."""
@@ -168,20 +173,43 @@ def _add_job_questions(front: Front) -> None:
         if not flag(request, "follow"):
             return PlainTextResponse(text)
 
-        async def follow() -> AsyncIterator[str]:
-            at, chunk, ended = offset, text, over
-            while True:
-                if chunk:
-                    yield chunk
-                if ended or core.closing:
-                    return
-                await asyncio.sleep(FOLLOW_S)
-                chunk, at, ended = await reads.log_text(core, job, attempt, at)
-
-        return StreamingResponse(follow(), media_type="text/plain; charset=utf-8")
+        if followers[who.user] >= FOLLOWERS_EACH_MAX or followers.total() >= FOLLOWERS_MAX:
+            raise Overloaded(
+                f"{followers[who.user]} outputs are followed by {who.user}, {followers.total()} in all",
+                hint="end some of them, or read it without following",
+            )
+        pieces = _follow(core, job, attempt, (text, offset, over), followers, who.user)
+        return StreamingResponse(pieces, media_type="text/plain; charset=utf-8")
 
     front.read("/jobs/{job}/explain", explain, Explanation)
     front.read("/jobs/{job}/logs", logs, "text/plain", query=("attempt", "offset", "follow"))
+
+
+async def _follow(
+    core: Core,
+    job: int,
+    attempt: int | None,
+    had: tuple[str, int, bool],
+    followers: Counter[str],
+    user: str,
+) -> AsyncIterator[str]:
+    """What a job prints from `had` on (text, next offset, whether it has ended), until it has ended."""
+    text, at, ended = had
+    followers[user] += 1
+    try:
+        while True:
+            with core.output_came.wait(job) as came:  # before looking, so that nothing is missed
+                if text:
+                    yield text
+                if ended or core.closing:
+                    return
+                text, at, ended = await reads.log_text(core, job, attempt, at)
+                if not text and not ended:
+                    await asyncio.wait({came}, timeout=FOLLOW_S)
+    finally:
+        followers[user] -= 1
+        if not followers[user]:
+            del followers[user]
 
 
 def _add_cancel(front: Front) -> None:

@@ -21,6 +21,7 @@ from herder.control.event_bus import EventBus
 from herder.control.flight_recorder import Recorder
 from herder.control.payloads import Payloads
 from herder.control.placing import Placer
+from herder.control.planning import Planning
 from herder.control.preempting import Preemptor
 from herder.decide.ageing import Ageing
 from herder.engine.flush import flush
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 #: Between two tries to mark the jobs of a cancelled batch, when the database does not answer; doubled up to the longest.
 SWEEP_RETRY_S = 0.5
 SWEEP_RETRY_LONGEST_S = 30.0
+#: Between two placement passes that look at different classes, when very many wait.
+LOOK_AGAIN_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +130,7 @@ class Core:
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
         self.placer = Placer(ageing=settings.ageing)
         self.preemptor = Preemptor()
+        self.planning = Planning()
         self.sharing = SharingSettings(ageing=settings.ageing)
         """As it is in force; `control/sharing.py` changes it."""
         self.recorder = Recorder() if settings.observations_bytes_max else None
@@ -135,6 +139,8 @@ class Core:
         self.workers_changed = asyncio.Event()
         self.jobs_ended = Waiters()
         self.batches_ended = Waiters()
+        self.output_came = Waiters()
+        """By job."""
         self.closing = False
         self.bells: dict[str, asyncio.Event] = {}
         """By worker: rung when it is to be told something."""
@@ -173,6 +179,8 @@ class Core:
         future, self._future = self._future, asyncio.get_running_loop().create_future()
         try:
             self.placer.run(self.state, changes, self.clock.now_ms())
+            if self.placer.more:
+                asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.settle)
             flush(self.state, changes)
         except Exception as error:
             self._on_fatal(
@@ -228,7 +236,9 @@ class Core:
         for record in records:
             self.events.publish(record)
             if record.kind == "batch.ended":
-                self.batches_ended.ring(int(record.object.partition("/")[2]))
+                batch = int(record.object.partition("/")[2])
+                self.payloads.forget(batch)
+                self.batches_ended.ring(batch)
             elif record.kind == "batch.cancelled":
                 self.jobs_ended.ring_all()  # some of its jobs have ended without a word of their own
             elif record.kind.startswith("worker."):
@@ -236,7 +246,7 @@ class Core:
 
     def sweep(self, batch: int, at_ms: int) -> None:
         """Mark the queued jobs of a cancelled batch one bounded piece at a time, between other commits."""
-        self.payloads.clear()  # those of its queued jobs among them; the others are read when they are needed
+        self.payloads.drop(batch)
         keep = [class_id for class_id, job_class in self.state.classes.items() if job_class.always_run]
 
         async def run() -> None:
@@ -263,8 +273,10 @@ class Core:
             bell.set()
         self.jobs_ended.ring_all()
         self.batches_ended.ring_all()
+        self.output_came.ring_all()
 
     async def close(self) -> None:
         """Everything gathered is written, then the store is let go."""
+        self.planning.close()
         await self.settle()
         await self.store.close()

@@ -6,6 +6,7 @@ open while there is nothing to say; a newer one of the same worker ends it.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -118,8 +119,12 @@ async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> 
         own = worker.live.get(JobId(chunk.job))
         if own is not None and own.number == chunk.attempt:  # a worker writes nobody else's output
             changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text))
+            if chunk.job in core.output_came.by_key:
+                changes.after.append(partial(core.output_came.ring, chunk.job))
     for each in request.finished:
         ended(core.state, changes, worker, each, _result(each), now)
+        if each.job in core.output_came.by_key:
+            changes.after.append(partial(core.output_came.ring, each.job))
     if request.leaving:
         leave(core.state, changes, worker, now)
     if superseded:

@@ -94,6 +94,8 @@ class Observed:
     workers_as_of_ms: int | None
     queued: tuple[QueuedClass, ...]
     queued_as_of_ms: int | None
+    queued_left_out: int = 0
+    """Classes that wait too, and are too many to be looked at now."""
     history: tuple[tuple[PoolName, PoolHistory], ...] = ()
     offers: tuple[OfferMemory, ...] = ()
     windows: tuple[tuple[PoolName, tuple[Window, ...]], ...] = ()

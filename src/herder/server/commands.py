@@ -15,9 +15,10 @@ from herder.cli.exits import Code, CommandError
 from herder.cli.shape import command, noun
 from herder.client.connection import state_dir
 from herder.model.resources import Resources
+from herder.server.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings import Settings, load, local_defaults, sharing_to_plain
-from herder.settings.sections import DriverSettings
+from herder.settings.sections import DriverSettings, ServerSettings
 
 DataDir = Annotated[
     Path | None,
@@ -201,6 +202,17 @@ def _options(
         sharing={section: shared[section] for section in settings.sharing_sections},
         drivers=drivers,
         metric_sources=settings.metric_sources,
+        http=_http_limits(said),
+    )
+
+
+def _http_limits(said: ServerSettings) -> HttpLimits:
+    usual = HttpLimits()
+    return replace(
+        usual,
+        connections_max=said.max_connections or usual.connections_max,
+        strangers_per_address_max=said.max_connections_per_address or usual.strangers_per_address_max,
+        per_owner_max=said.max_connections_per_user or usual.per_owner_max,
     )
 
 

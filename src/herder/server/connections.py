@@ -20,7 +20,7 @@ LOOK_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """Bounds of the HTTP front. `docs/security.md` lists them."""
+    """Bounds of the HTTP front. `docs/limits.md` lists them."""
 
     connections_max: int = 20_000
     """Open at a time; less where the limit of file descriptors is lower."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from herder.server.connections import Connections, HttpLimits, connections_for, raise_descriptors
+from herder.server.connections import Connections, connections_for, raise_descriptors
 from herder.server.http_protocol import bounded
 from herder.server.options import ServerOptions, StartError
 
@@ -81,10 +81,8 @@ def _no_password() -> str:
 class HttpServer(uvicorn.Server):
     """`stopping` is set when the server is to stop; `asked` counts how often that was asked for."""
 
-    def __init__(
-        self, options: ServerOptions, listener: socket.socket, limits: HttpLimits | None = None
-    ) -> None:
-        self.limits = limits or HttpLimits()
+    def __init__(self, options: ServerOptions, listener: socket.socket) -> None:
+        self.limits = options.http
         self.open: Connections = connections_for(self.limits, raise_descriptors())
         self._tls = tls_of(options)
         super().__init__(

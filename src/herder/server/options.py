@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from herder.model.pool import PoolSpec
+from herder.server.connections import HttpLimits
 from herder.settings.sections import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 
 #: The file in the data folder that holds the administrator's token.
@@ -48,6 +49,7 @@ class ServerOptions:
     """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""
     again: "Callable[[], ServerOptions] | None" = None
     """Reads the files once more; None where there are none. Raises SettingsError."""
+    http: HttpLimits = field(default_factory=HttpLimits)
     poll_s: float = 20.0
     sweep_period_s: float = 5.0
     self_delete_after_s: float = 600.0

@@ -6,7 +6,7 @@ from herder.model.metric import ValueIs
 from herder.model.pool import TaintEffect
 from herder.settings.builtin import PRESETS
 from herder.settings.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
-from herder.settings.sections import MACHINE_KEYS, Role
+from herder.settings.sections import CONNECTION_KEYS, MACHINE_KEYS, Role
 from herder.settings.sharing_fields import (
     AGEING_FIELDS,
     PREEMPTION_FIELDS,
@@ -31,7 +31,9 @@ def json_schema() -> dict[str, Any]:
         }
     )
     listen = {"type": "string", "examples": ["127.0.0.1:8765"]}
+    number = {"type": "integer", "minimum": 1}
     server = {"listen": listen, "data_dir": text, "store_url": text, "public_url": text}
+    server |= dict.fromkeys(CONNECTION_KEYS, number)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "herder.yaml",

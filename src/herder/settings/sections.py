@@ -52,6 +52,11 @@ class ServerSettings:
     data_dir: str | None = None
     store_url: str | None = None
     public_url: str | None = None
+    max_connections: int | None = None
+    """Open at a time, of everybody."""
+    max_connections_per_address: int | None = None
+    """From one address, as long as nobody has shown a token on them."""
+    max_connections_per_user: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +74,8 @@ class MetricSource:
 DRIVER_KEYS = ("name", "kind", "machine", "settings")
 USER_KEYS = ("name", "role", "weight", "quota")
 SOURCE_KEYS = ("name", "url", "timeout", "token_file", "token_env")
-SERVER_KEYS = ("listen", "data_dir", "store_url", "public_url")
+CONNECTION_KEYS = ("max_connections", "max_connections_per_address", "max_connections_per_user")
+SERVER_KEYS = ("listen", "data_dir", "store_url", "public_url", *CONNECTION_KEYS)
 MACHINE_KEYS = ("cpu", "memory", "disk", "gpu")
 _MACHINE_READERS: dict[str, Callable[[Reading, Value], int]] = {
     "cpu": reading.cpu,
@@ -144,6 +150,8 @@ def read_server(found: Reading, value: Value) -> ServerSettings:
     for entry in reading.known_only(found, reading.table(found, value), SERVER_KEYS):
         if entry.name == "listen":
             values["host"], values["port"] = _listen(found, entry.value)
+        elif entry.name in CONNECTION_KEYS:
+            values[entry.name] = reading.positive(found, entry.value)
         else:
             values[entry.name] = reading.text(found, entry.value) or None
     return ServerSettings(**values)

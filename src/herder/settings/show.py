@@ -5,7 +5,7 @@ from typing import Any
 from herder.settings.durations import format_duration
 from herder.settings.load import Settings
 from herder.settings.pools import pool_to_plain, template_to_plain
-from herder.settings.sections import DriverSettings, MetricSource
+from herder.settings.sections import CONNECTION_KEYS, DriverSettings, MetricSource
 from herder.settings.sharing import sharing_to_plain
 
 
@@ -32,7 +32,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
             "listen": f"{server.host}:{server.port}",
             **{
                 key: value
-                for key in ("data_dir", "store_url", "public_url")
+                for key in ("data_dir", "store_url", "public_url", *CONNECTION_KEYS)
                 if (value := getattr(server, key)) is not None
             },
         },

@@ -7,7 +7,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,11 @@ from herder.server.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings import Settings, load, local_defaults, sharing_to_plain
 from herder.settings.sections import DriverSettings, ServerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from herder.server.runtime import Running
 
 DataDir = Annotated[
     Path | None,
@@ -227,10 +232,14 @@ def this_machine() -> Resources:
 
 
 def _serve(options: ServerOptions, *, hint: bool) -> None:
-    run_server(options, lambda running: _say(options, running.url, hint))
+    def started(running: "Running") -> None:
+        with contextlib.suppress(OSError):  # a server whose terminal is full or gone runs all the same
+            _say(options, running.url, hint)
+
+    run_server(options, started)
 
 
-def run_server(options: ServerOptions, started: "object") -> None:
+def run_server(options: ServerOptions, started: "Callable[[Running], None]") -> None:
     """Run until stopped; ends the command with its exit code."""
     import uvloop
 
@@ -240,7 +249,7 @@ def run_server(options: ServerOptions, started: "object") -> None:
     # Beside a busy loop the writer's thread would wait 5 ms each time it needs the interpreter.
     sys.setswitchinterval(0.001)
     try:
-        code = uvloop.run(serve(options, started, _tell))  # type: ignore[arg-type]
+        code = uvloop.run(serve(options, started, _tell))
     except StartError as error:
         raise CommandError(str(error), hint=error.hint, code=Code.CONFLICT) from None
     except (KeyboardInterrupt, asyncio.CancelledError):

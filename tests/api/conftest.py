@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 
+from herder.server.connections import HttpLimits
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
 from herder.settings.sections import DriverSettings, MetricSource
@@ -39,6 +40,7 @@ class Server:
     drivers: tuple[DriverSettings, ...] = (DriverSettings(name="pretend", kind="pretend"),)
     metric_sources: tuple[MetricSource, ...] = ()
     sweep_period_s = 5.0
+    limits = HttpLimits()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,6 +63,7 @@ class Server:
                 drivers=self.drivers,
                 metric_sources=self.metric_sources,
                 sweep_period_s=self.sweep_period_s,
+                http=self.limits,
             )
             try:
                 self.code = asyncio.run(serve(options, begun))

@@ -60,6 +60,8 @@ class Scratch:
             msgspec.json.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _NO_RESULT, f"the result is not JSON and was left out: {error}"
+        except RecursionError:
+            return _NO_RESULT, "the result is nested too deeply and was left out"
         return msgspec.Raw(content), ""
 
     def size_bytes(self, entries_most: int) -> int:

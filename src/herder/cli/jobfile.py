@@ -80,7 +80,12 @@ def _parse(file: str, text: str) -> Any:
         ) from None
     except RecursionError:
         raise _too_deep(file) from None
-    except (ValueError, TypeError, OverflowError) as error:  # of a number or a date that is none
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+    ) as error:  # a number, a date, a version that is none
         raise _wrong(file, [f"a value cannot be read: {error}"], "Put it in quotes.") from None
 
 

@@ -104,6 +104,10 @@ def _run(app: typer.Typer, arguments: list[str], session: Session) -> int:
         return code if isinstance(code, int) else Code.OK
     except BrokenPipeError:
         return Code.OK  # the reader of our output has gone (`| head`): that is its right
+    except SystemExit as end:  # typer's own answer to a broken pipe, and programs that end themselves
+        if isinstance(end.__context__, BrokenPipeError):
+            return Code.OK
+        return end.code if isinstance(end.code, int) else Code.FAILURE
     except (KeyboardInterrupt, typer.Abort):
         return Code.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - each has an answer: at worst it is called a fault of ours, by name

@@ -211,7 +211,7 @@ def _yaml(text: str, faults: _Faults) -> Any:
         faults.add(1, 1, "this is no YAML", "write a list of templates")
     except RecursionError:
         faults.add(1, 1, "this is nested too deeply", "write a list of templates")
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         faults.add(1, 1, f"a value cannot be read ({error})", "put it in quotes")
     return None
 

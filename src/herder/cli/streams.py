@@ -48,11 +48,11 @@ def cannot_write(error: OSError) -> bool:
 
 def let_go() -> None:
     """What could not be written stays unwritten: the interpreter must not try again, and complain, at its end."""
-    for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
+    for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):
             with suppress(OSError, ValueError):
                 hole = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(hole, descriptor)
+                os.dup2(hole, stream.fileno())
                 os.close(hole)

@@ -36,6 +36,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.access_log = False
         self.address = ""
         self.standing = Standing(told=self._owned)
         self._fresh = True

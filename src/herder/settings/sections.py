@@ -160,7 +160,7 @@ def read_server(found: Reading, value: Value) -> ServerSettings:
 def _listen(found: Reading, value: Value) -> tuple[str, int]:
     raw = reading.text(found, value)
     host, _, port = raw.rpartition(":")
-    if not port.isdigit() or not 0 <= int(port) <= 65535:
+    if not (port.isascii() and port.isdigit() and len(port) < 6) or int(port) > 65535:
         if raw:
             found.wrong(
                 value, f"{raw!r} is no address to listen on", "Write host:port, as in 127.0.0.1:8765."

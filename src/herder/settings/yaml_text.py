@@ -43,8 +43,8 @@ def read_yaml(text: str, file: str) -> list[Value]:
         raise SettingsError([_syntax(place, message)]) from None
     except RecursionError:
         raise SettingsError([_syntax(Place(file=file), "this is nested too deeply")]) from None
-    except (YAMLError, ValueError) as error:
-        message = f"this is not YAML: {str(error).splitlines()[0]}"
+    except (YAMLError, ValueError, LookupError, ArithmeticError, TypeError) as error:
+        message = f"this is not YAML: {(str(error).splitlines() or ['it cannot be read'])[0]}"
         raise SettingsError([_syntax(Place(file=file), message)]) from None
     reader = _Reader(file)
     values = [reader.value(node, "", 0) for node in nodes]

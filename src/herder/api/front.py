@@ -3,6 +3,7 @@
 Routes are plain functions; `read` and `write` turn them into endpoints and remember what OpenAPI needs to know of them.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,9 @@ from herder.control.errors import Refused
 from herder.control.standing import trust
 from herder.model.changes import Changes
 from herder.model.records import IdempotencyRecord
+
+#: Larger bodies than this take the event loop milliseconds: they are carried out one after the other, with room for others between.
+LARGE_BYTES = 256 * 2**10
 
 Reading = Callable[[Request, Principal], Awaitable[Any]]
 
@@ -58,6 +62,7 @@ class Front:
     operations: list[Operation] = field(default_factory=list)
     endpoints: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = field(default_factory=dict)
     """By (method, path)."""
+    _large: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def read(
         self, path: str, run: Reading, answer: Any, *, query: tuple[str, ...] = (), role: Role = Role.VIEWER
@@ -123,6 +128,23 @@ class Front:
         trust(request.scope, who.actor)
         who.require(role)
         data = await read_body(request, bytes_max, who.actor)
+        if len(data) <= LARGE_BYTES:
+            return await self._carry_out(request, who, data, run, kind, then, secret=secret)
+        async with self._large:
+            await asyncio.sleep(0)  # others come first who have waited meanwhile
+            return await self._carry_out(request, who, data, run, kind, then, secret=secret)
+
+    async def _carry_out(
+        self,
+        request: Request,
+        who: Principal,
+        data: bytes,
+        run: Writing,
+        kind: Any,
+        then: Callable[[Any], Any] | None,
+        *,
+        secret: bool,
+    ) -> Response:
         key = None if secret else request.headers.get("idempotency-key")
         route = f"{request.method} {request.url.path}?{request.url.query}"
         if key:

@@ -157,7 +157,7 @@ def outcome(argv: list[str], out: Any, stdin: bytes) -> tuple[int, str]:
         sys.stdin, sys.stdout, sys.stderr = before
 
 
-@cases(400)
+@cases(250)
 @given(
     argv=lines(),
     out=st.sampled_from(OUTPUTS),

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from herder.model.resources import PLAIN, Dimensions
+from herder.server.connections import HttpLimits
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
 from herder.settings.sections import DriverSettings, MetricSource, UserSettings
@@ -42,6 +43,7 @@ class Server:
     resources: Dimensions = PLAIN
     users: tuple[UserSettings, ...] = ()
     sweep_period_s = 5.0
+    limits = HttpLimits()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,6 +68,7 @@ class Server:
                 resources=self.resources,
                 users=self.users,
                 sweep_period_s=self.sweep_period_s,
+                http=self.limits,
             )
             try:
                 self.code = asyncio.run(serve(options, begun))

@@ -79,7 +79,7 @@ def test_exit_codes_are_listed_in_the_help(capsys: pytest.CaptureFixture[str]) -
     text = capsys.readouterr().out
     for code, meaning in MEANING.items():
         assert f"{int(code):<3}  {meaning}" in text
-    assert {int(code) for code in Code} == {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130}
+    assert {int(code) for code in Code} == {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 70, 130}
 
 
 def test_without_a_verb_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

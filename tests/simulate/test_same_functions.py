@@ -13,6 +13,7 @@ import pytest
 from herder.control.core import Core
 from herder.control.flight_recorder import Recorder, play
 from herder.control.loops import scale
+from herder.control.planning import Planning
 from herder.control.plans import observe, plain_plan
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
@@ -76,7 +77,8 @@ def test_the_loop_and_the_dry_run_give_the_simulators_plan() -> None:
 
     core: Any = SimpleNamespace(
         state=policy.state, commit=commit, workers_changed=asyncio.Event(), placer=policy.placer,
-        recorder=Recorder(), clock=SimpleNamespace(now_ms=lambda: now_ms), change=nullcontext,
+        recorder=Recorder(), planning=Planning(), clock=SimpleNamespace(now_ms=lambda: now_ms),
+        change=nullcontext,
     )  # fmt: skip
     asyncio.run(scale.cycle(cast(Core, core), b""))
     [recorded] = committed[0].rows[PlanRecord].values()

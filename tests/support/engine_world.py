@@ -362,6 +362,8 @@ class World:
     def commit(self) -> Changes:
         """A hand-over: place, write, durable. Sweeps wait in `sweeps`."""
         self.placer.run(self.state, self.changes, self.now_ms)
+        while self.placer.more:
+            self.placer.run(self.state, self.changes, self.now_ms)
         flush(self.state, self.changes)
         done, self.changes = self.changes, Changes()
         write(self.engine, done)

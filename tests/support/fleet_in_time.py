@@ -103,6 +103,8 @@ class FleetInTime:
                 self._arrive(order[arrived])
                 arrived += 1
             self.placer.run(state, changes, self.now_ms)
+            while self.placer.more:
+                self.placer.run(state, changes, self.now_ms)
             self.placer.planned(state, self.now_ms)
             for job, _ in changes.attempts:
                 if JobId(job) in state.live and job - 1 not in self.started_ms:

@@ -5,12 +5,10 @@ from typing import Any
 import msgspec
 from fastapi import Request, Response
 
-from herder.control.errors import Invalid, Refused, TooLarge
+from herder.control.errors import Invalid, Refused
 from herder.wire.resources import Problem
 
 _encode = msgspec.json.Encoder().encode
-#: A request body larger than this is refused: 10,000 jobs of 3 KiB.
-BODY_BYTES_MAX = 32 * 2**20
 
 _TITLES = {
     400: "Bad request",
@@ -55,23 +53,6 @@ def decode(body: bytes, kind: Any) -> Any:
         raise Invalid(f"the body is not JSON: {error}") from None
     except RecursionError:
         raise Invalid("the body is nested too deeply") from None
-
-
-async def read_body(request: Request) -> bytes:
-    """The body, refused before it fills the memory."""
-    said = request.headers.get("content-length", "")
-    size = int(said) if is_number(said) else 0
-    pieces: list[bytes] = []
-    if size <= BODY_BYTES_MAX:
-        size = 0
-        async for piece in request.stream():
-            size += len(piece)
-            if size > BODY_BYTES_MAX:
-                break
-            pieces.append(piece)
-    if size > BODY_BYTES_MAX:
-        raise TooLarge(f"the body is larger than {BODY_BYTES_MAX} bytes", hint="send it in several calls")
-    return b"".join(pieces)
 
 
 def is_number(text: str) -> bool:

@@ -3,6 +3,7 @@
 from fastapi import Request
 from fastapi.responses import PlainTextResponse
 
+from herder.api.bodies import APPLY_BYTES_MAX
 from herder.api.front import CHANGE_FLEET, Front, Write
 from herder.api.replies import flag, is_number, number
 from herder.control.commands import WORKER_VERBS
@@ -94,7 +95,16 @@ def _add_pool_writes(front: Front) -> None:
         return await front.reads.scaled(who, made.object.partition("/")[2])
 
     dry_run = ("dry_run",)
-    front.write("POST", "/apply", apply, ApplyRequest, ApplyAnswer, CHANGE_FLEET, query=dry_run)
+    front.write(
+        "POST",
+        "/apply",
+        apply,
+        ApplyRequest,
+        ApplyAnswer,
+        CHANGE_FLEET,
+        query=dry_run,
+        bytes_max=APPLY_BYTES_MAX,
+    )
     front.write(
         "POST",
         "/pools/{pool}/scale",

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
+from herder.api.bodies import SUBMISSION_BYTES_MAX
 from herder.api.front import Front, Write
 from herder.api.replies import bearer, flag, is_number, number
 from herder.control.errors import Invalid
@@ -85,8 +86,18 @@ def _add_batch_writes(front: Front) -> None:
         then=live_batch,
         again=made_batch,
         makes_batch=True,
+        bytes_max=SUBMISSION_BYTES_MAX,
     )
-    front.write("POST", f"{one}/jobs", add_jobs, JobsAdd, JobsAdded, _CHANGE_BATCH, before=find)
+    front.write(
+        "POST",
+        f"{one}/jobs",
+        add_jobs,
+        JobsAdd,
+        JobsAdded,
+        _CHANGE_BATCH,
+        before=find,
+        bytes_max=SUBMISSION_BYTES_MAX,
+    )
     front.write(
         "POST",
         f"{one}/commit",

@@ -8,10 +8,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from herder.api.replies import bearer, decode, path_number, problem, read_body
+from herder.api.bodies import ACTIVATION_BYTES_MAX, EXCHANGE_BYTES_MAX, give_back, read_body
+from herder.api.replies import bearer, decode, path_number, problem
 from herder.control.core import Core
 from herder.control.errors import NotReady, Refused
-from herder.control.exchange import activate, exchange, inputs_of, worker_of
+from herder.control.exchange import activate, exchange, inputs_of, invited, worker_of
+from herder.control.standing import trust
 from herder.ports.store import StoreDown
 from herder.wire.exchange import ActivateRequest, ExchangeRequest
 from herder.wire.reporting import read_report
@@ -24,8 +26,10 @@ def routes(core: Core, prefix: str) -> list[Route]:
 
     async def activation(request: Request) -> Response:
         try:
-            body = decode(await read_body(request), ActivateRequest)
-            answer = await activate(core, bearer(request), body)
+            token = bearer(request)
+            trust(request.scope, f"worker/{invited(core, token).spec.name}")
+            body = decode(await read_body(request, ACTIVATION_BYTES_MAX), ActivateRequest)
+            answer = await activate(core, token, body)
         except Refused as refused:
             return problem(refused)
         except StoreDown as error:
@@ -35,7 +39,9 @@ def routes(core: Core, prefix: str) -> list[Route]:
     async def exchanging(request: Request) -> Response:
         try:
             worker = worker_of(core, bearer(request))
-            report, refusals = _report(await read_body(request))
+            trust(request.scope, f"worker/{worker.spec.name}")
+            report, refusals = _report(await read_body(request, EXCHANGE_BYTES_MAX))
+            give_back(request)  # the call may be held open for long
             answer = await exchange(core, worker, report, lambda: _gone(request), refusals)
         except Refused as refused:
             return problem(refused)

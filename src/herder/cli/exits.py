@@ -24,12 +24,13 @@ class Code(IntEnum):
     TIMED_OUT = 7
     PARTLY_DONE = 8
     CHANGES_PENDING = 9
+    FAULT = 70
     INTERRUPTED = 130
 
 
 MEANING: dict[Code, str] = {
     Code.OK: "done",
-    Code.FAILURE: "failed",
+    Code.FAILURE: "failed, or its output could not be written",
     Code.USAGE: "wrong usage: an option, an argument or a file",
     Code.NOT_FOUND: "there is no such thing",
     Code.CONFLICT: "conflict: it is not in the state for this",
@@ -38,6 +39,7 @@ MEANING: dict[Code, str] = {
     Code.TIMED_OUT: "waited long enough",
     Code.PARTLY_DONE: "some of it was done, some failed",
     Code.CHANGES_PENDING: "there is something to do (plan --exit-code)",
+    Code.FAULT: "a fault of Herder itself: please report it",
     Code.INTERRUPTED: "interrupted with Ctrl-C",
 }
 

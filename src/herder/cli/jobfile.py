@@ -14,6 +14,7 @@ import msgspec
 from herder.cli.exits import Code, CommandError
 from herder.model.resources import parse_cpu, parse_mib
 from herder.settings.problems import did_you_mean
+from herder.settings.yaml_text import too_deep
 from herder.wire.resources import BatchCreate, JobSubmission
 
 PROBLEMS_MAX = 20
@@ -62,6 +63,10 @@ def _parse(file: str, text: str) -> Any:
     except msgspec.DecodeError as error:
         if file.endswith(".json"):
             raise _wrong(file, [str(error)], "Correct the JSON.") from None
+    except RecursionError:
+        raise _too_deep(file) from None
+    if too_deep(text):
+        raise _too_deep(file)
     if text.lstrip().startswith("{"):
         return [value for _, value in _lines(file, text)]
     from ruamel.yaml import YAML
@@ -73,6 +78,19 @@ def _parse(file: str, text: str) -> Any:
         raise _wrong(
             file, [" ".join(str(error).split())], "Look at indentation, colons and quotes."
         ) from None
+    except RecursionError:
+        raise _too_deep(file) from None
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+    ) as error:  # a number, a date, a version that is none
+        raise _wrong(file, [f"a value cannot be read: {error}"], "Put it in quotes.") from None
+
+
+def _too_deep(file: str, where: str = "it") -> CommandError:
+    return _wrong(file, [f"{where} is nested too deeply"], "Write it flatter.")
 
 
 def _lines(file: str, text: str) -> list[tuple[int, Any]]:
@@ -83,6 +101,8 @@ def _lines(file: str, text: str) -> list[tuple[int, Any]]:
                 out.append((number, msgspec.json.decode(line)))
             except msgspec.DecodeError as error:
                 raise _wrong(file, [f"line {number}: {error}"], "Each line is one JSON object.") from None
+            except RecursionError:
+                raise _too_deep(file, f"line {number}") from None
     return out
 
 

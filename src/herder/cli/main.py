@@ -3,8 +3,6 @@
 Called by `herder.app`, which adds the commands of other layers (`up`, `server`, `agent`, `demo` …) before `run`.
 """
 
-import contextlib
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,14 +10,17 @@ from collections.abc import Sequence
 import typer
 from typer.main import get_command
 
+from herder.cli import streams
 from herder.cli.exits import Code, CommandError
-from herder.cli.output.errors import show_error
+from herder.cli.output.errors import code_for, show_error
 from herder.cli.output.formats import Format
 from herder.cli.session import Session
 from herder.cli.shape import RootGroup
 from herder.client.errors import ClientError
 from herder.settings.problems import SettingsError
 
+#: Errors that say themselves what to do.
+EXPECTED = (typer.TyperException, CommandError, ClientError, SettingsError)
 _ABOUT = "Herder keeps exactly the workers that your work needs, and says why."
 
 
@@ -88,37 +89,73 @@ def _version(
 
 
 def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
-    """Runs one command line; the answer is the exit code. Nothing but programming faults gets out of here."""
+    """Runs one command line; the answer is the exit code. Nothing gets out of here, whatever the input and the streams are."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    streams.prepare()
     session = Session()
+    try:
+        return _run(app, arguments, session)
+    finally:
+        session.close()
+        streams.let_go()
+
+
+def _run(app: typer.Typer, arguments: list[str], session: Session) -> int:
     try:
         code = get_command(app).main(args=arguments, prog_name="herder", standalone_mode=False, obj=session)
         session.out.flush()
         return code if isinstance(code, int) else Code.OK
     except BrokenPipeError:
-        return _pipe_closed()
-    except KeyboardInterrupt:
+        return Code.OK  # the reader of our output has gone (`| head`): that is its right
+    except SystemExit as end:  # typer's own answer to a broken pipe, and programs that end themselves
+        if isinstance(end.__context__, BrokenPipeError):
+            return Code.OK
+        return end.code if isinstance(end.code, int) else Code.FAILURE
+    except (KeyboardInterrupt, typer.Abort):
         return Code.INTERRUPTED
-    except typer.Abort:
-        return Code.INTERRUPTED
-    except (typer.TyperException, CommandError, ClientError, SettingsError) as error:
-        if session.output is None and _wants_json(arguments):
-            session.output = Format.JSON
+    except Exception as error:  # noqa: BLE001 - each has an answer: at worst it is called a fault of ours, by name
+        return _told(session, arguments, error)
+
+
+def _told(session: Session, arguments: list[str], error: Exception) -> int:
+    if session.output is None and _wants_json(arguments):
+        session.output = Format.JSON
+    known = error if isinstance(error, EXPECTED) else _unexpected(error)
+    try:
         if session.debug or "--debug" in arguments:
-            traceback.print_exc(file=session.err)
-        return show_error(session, error)
-    finally:
-        session.close()
+            traceback.print_exception(error, file=session.err)
+        return show_error(session, known)
+    except OSError:
+        return code_for(known)  # there is nobody to tell
+
+
+def _unexpected(error: Exception) -> CommandError:
+    """What no command has an answer for itself."""
+    if isinstance(error, RecursionError):
+        return CommandError(
+            "the input is nested too deeply", hint="Write it flatter.", code=Code.USAGE, word="too_deep"
+        )
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error) or type(error).__name__
+        if streams.cannot_write(error):
+            return CommandError(
+                f"the output cannot be written: {reason}", hint=_LOOK_AT_OUTPUT, word="output"
+            )
+        what = f"{error.filename}: " if error.filename is not None else ""
+        return CommandError(f"{what}{reason}", hint="Look at the path and its rights.", word="system")
+    return CommandError(
+        f"this is a fault of Herder: {type(error).__name__}: {error}",
+        hint="Please report it, with what --debug shows.",
+        code=Code.FAULT,
+    )
+
+
+_LOOK_AT_OUTPUT = (
+    "Look at where it goes: a closed stream, or a full disk. What was asked for may have been done."
+)
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
     """Whether data was asked for on a line that could not be parsed to its end."""
     joined = " ".join(arguments)
     return any(form in joined for form in ("-o json", "-ojson", "--output json", "--output=json"))
-
-
-def _pipe_closed() -> int:
-    """The reader of our output has gone (`| head`): that is its right, and the interpreter must not complain at exit."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return Code.OK

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from herder.cli.exits import Code, CommandError
 from herder.model.money import PICO_PER_USD
 from herder.model.resources import AMOUNT_MAX, Resources
+from herder.settings.yaml_text import too_deep
 
 #: Faults that are shown at a time.
 FAULTS_MAX = 10
@@ -166,21 +167,8 @@ def _csv_row(
 
 
 def read_templates(path: Path) -> list[TemplateRow]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     faults = _Faults(path)
-    loaded: Any = None
-    try:
-        loaded = YAML(typ="rt", pure=True).load(_text(path))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        faults.add(
-            line, column, f"this is no YAML ({error.problem})", "look at the indentation and the dashes"
-        )
-    except YAMLError:
-        faults.add(1, 1, "this is no YAML", "write a list of templates")
+    loaded = _yaml(_text(path), faults)
     faults.check()
     if not isinstance(loaded, list) or not loaded:
         faults.add(1, 1, "there is no list of templates", "begin each template with '- name: …'")
@@ -203,6 +191,29 @@ def read_templates(path: Path) -> list[TemplateRow]:
             rows.append(row)
     faults.check()
     return rows
+
+
+def _yaml(text: str, faults: _Faults) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        if too_deep(text):
+            raise RecursionError
+        return YAML(typ="rt", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        faults.add(
+            line, column, f"this is no YAML ({error.problem})", "look at the indentation and the dashes"
+        )
+    except YAMLError:
+        faults.add(1, 1, "this is no YAML", "write a list of templates")
+    except RecursionError:
+        faults.add(1, 1, "this is nested too deeply", "write a list of templates")
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+        faults.add(1, 1, f"a value cannot be read ({error})", "put it in quotes")
+    return None
 
 
 def _is_mapping(value: Any) -> bool:

@@ -26,6 +26,7 @@ from herder.control.flight_recorder import Recorder
 from herder.control.limits import QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.control.payloads import Payloads
 from herder.control.placing import Placer
+from herder.control.planning import Planning
 from herder.control.preempting import Preemptor
 from herder.control.touched import mark
 from herder.decide.ageing import Ageing
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 #: Between two tries to mark the jobs of a cancelled batch, when the database does not answer; doubled up to the longest.
 SWEEP_RETRY_S = 0.5
 SWEEP_RETRY_LONGEST_S = 30.0
+#: Between two placement passes that look at different classes, when very many wait.
+LOOK_AGAIN_S = 0.02
 
 #: How long a server that stops waits until what it gathered is handed over.
 CLOSE_S = 5.0
@@ -157,6 +160,7 @@ class Core:
         """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
         self.placer = Placer(ageing=settings.ageing)
         self.preemptor = Preemptor()
+        self.planning = Planning()
         self.sharing = SharingSettings(ageing=settings.ageing)
         """As it is in force; `control/sharing.py` changes it."""
         self.backlog = Backlog.starting(
@@ -168,23 +172,22 @@ class Core:
         self.workers_changed = asyncio.Event()
         self.jobs_ended = Waiters()
         self.batches_ended = Waiters()
+        self.output_came = Waiters()
+        """By job."""
         self.closing = False
         self.bells: dict[str, asyncio.Event] = {}
         """By worker: rung when it is to be told something."""
         self._on_fatal = on_fatal
         self._gathered = Changes()
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._failed: BaseException | None = None
-        self._busy = False
-        self._scheduled = False
-        self._asked = False
-        self._broken: BaseException | None = None
-        """Why nothing becomes durable any more."""
+        self._busy = self._scheduled = self._asked = False
+        self._over: BaseException | None = None
+        """Why nothing of this memory becomes durable any more."""
         self._sweeps: set[asyncio.Task[None]] = set()
 
     def commit(self, changes: Changes) -> "asyncio.Future[None]":
         """Hand over; the answer is a future shared with others that ends when the changes are durable."""
-        if self._broken is None:
+        if self._over is None:
             self._gathered.absorb(changes)
             self._asked = True
             if not self._busy and not self._scheduled:
@@ -201,7 +204,7 @@ class Core:
             yield changes
         except Exception as error:
             if mark(self.state, changes) != before:
-                self._failed = error
+                self._over = error
                 self._on_fatal(error)
             raise
 
@@ -227,14 +230,16 @@ class Core:
         self._scheduled = self._asked = False
         changes, self._gathered = self._gathered, Changes()
         future, self._future = self._future, asyncio.get_running_loop().create_future()
-        if self._failed is not None:  # nothing of this memory is written any more
-            future.set_exception(RuntimeError(f"the server is ending: {self._failed}"))
+        if self._over is not None:
+            future.set_exception(RuntimeError(f"the server is ending: {self._over}"))
             return
         try:
             self.placer.run(self.state, changes, self.clock.now_ms())
+            if self.placer.more:
+                asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.settle)
             flush(self.state, changes)
         except Exception as error:
-            self._failed = error
+            self._over = error
             self._on_fatal(
                 error
             )  # what is in memory is wrong from here on, and nobody may be answered from it
@@ -255,7 +260,7 @@ class Core:
         self._busy = False
         error = done.exception()
         if error is not None:
-            self._broken = error
+            self._over = error
             for waiting in (future, self._future):  # also those who came meanwhile
                 if not waiting.done():
                     waiting.set_exception(error)
@@ -291,7 +296,9 @@ class Core:
         for record in records:
             self.events.publish(record)
             if record.kind == "batch.ended":
-                self.batches_ended.ring(int(record.object.partition("/")[2]))
+                batch = int(record.object.partition("/")[2])
+                self.payloads.forget(batch)
+                self.batches_ended.ring(batch)
             elif record.kind == "batch.cancelled":
                 self.jobs_ended.ring_all()  # some of its jobs have ended without a word of their own
             elif record.kind.startswith("worker."):
@@ -299,7 +306,7 @@ class Core:
 
     def sweep(self, batch: int, at_ms: int) -> None:
         """Mark the queued jobs of a cancelled batch one bounded piece at a time, between other commits."""
-        self.payloads.clear()  # those of its queued jobs among them; the others are read when they are needed
+        self.payloads.drop(batch)
         keep = [class_id for class_id, job_class in self.state.classes.items() if job_class.always_run]
 
         async def run() -> None:
@@ -328,11 +335,13 @@ class Core:
             bell.set()
         self.jobs_ended.ring_all()
         self.batches_ended.ring_all()
+        self.output_came.ring_all()
 
     async def close(self) -> None:
         """Everything gathered is written, then the store is let go; one that is in trouble is not waited for without end."""
         done, _ = await asyncio.wait({self.settle()}, timeout=CLOSE_S)
         for each in done:
             each.exception()  # whoever waits for it has heard it
+        self.planning.close()
         self.calls.close()
         await self.store.close()

@@ -6,6 +6,7 @@ open while there is nothing to say; a newer one of the same worker ends it.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -49,11 +50,19 @@ def beat_s(core: Core, worker: WorkerLife) -> float:
     return min(10.0, (pool.dead_after_s if pool else 45.0) / 3)
 
 
+def invited(core: Core, token: str) -> WorkerLife:
+    """The worker that an activation token was made for. Raises Unauthenticated."""
+    name = core.directory.activations.get(hash_token(token)) if token else None
+    worker = core.state.workers.get(name) if name is not None else None
+    if worker is None:
+        raise Unauthenticated("this activation token opens nothing", hint="the worker is not wanted any more")
+    return worker
+
+
 async def activate(core: Core, token: str, request: ActivateRequest) -> ActivateAnswer:
     """The one-time token for the worker's own. The same nonce again gets the same answer (the first may have been lost)."""
-    name = core.directory.activations.get(hash_token(token))
-    worker = core.state.workers.get(name) if name is not None else None
-    if worker is None or not request.nonce:
+    worker = invited(core, token)
+    if not request.nonce:
         raise Unauthenticated("this activation token opens nothing", hint="the worker is not wanted any more")
     own = derived_token(core.settings.secret, f"worker/{worker.spec.name}/{request.nonce}")
     changes = Changes()
@@ -147,11 +156,15 @@ def _report(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: C
         own = worker.live.get(JobId(chunk.job))
         if own is not None and own.number == chunk.attempt:  # a worker writes nobody else's output
             changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text))
+            if chunk.job in core.output_came.by_key:
+                changes.after.append(partial(core.output_came.ring, chunk.job))
     for each in request.finished:
         result = _result(each)
         if len(each.message) > MESSAGE_MAX:
             each.message = each.message[:MESSAGE_MAX]
         ended(core.state, changes, worker, each, result, now)
+        if each.job in core.output_came.by_key:
+            changes.after.append(partial(core.output_came.ring, each.job))
     if request.leaving:
         leave(core.state, changes, worker, now)
     if superseded:

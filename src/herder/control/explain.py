@@ -1,13 +1,16 @@
 """Why: answers from recorded facts, for a worker (dead or alive), a pool, and a job in any state."""
 
+import asyncio
 import json
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from herder.control.core import Core
 from herder.control.errors import NotKnown
-from herder.control.plans import picture
+from herder.control.planning import Answer
+from herder.control.plans import look
 from herder.control.pools import pool_named
 from herder.control.reads.jobs import effective_state, job_row
 from herder.control.retrying import AWAY_MAX_MS
@@ -15,8 +18,7 @@ from herder.control.starts import Starts
 from herder.decide.dominant_share import WHOLE, share_of
 from herder.decide.eta import LEAST_MS, Eta
 from herder.decide.explain import Standing, why_waiting
-from herder.decide.planner import creations, decide, think
-from herder.decide.report import unseen_sections
+from herder.decide.planner import creations
 from herder.engine.backoff import is_suspect
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import AttemptState, JobState
@@ -93,9 +95,10 @@ def _reasons(reasons: tuple[Reason, ...]) -> list[ReasonView]:
 async def why_pool(core: Core, name: str) -> Explanation:
     """What the planner would say of it now."""
     pool = pool_named(core, name)
-    now = core.clock.now_ms()
-    plan = decide(picture(core, now), now)
-    report = next(report for report in plan.pools if report.pool == pool.name)
+    plan = (await core.planning.ask(partial(look, core))).plan
+    report = next((report for report in plan.pools if report.pool == pool.name), None)
+    if report is None:
+        raise NotKnown(f"pool {name!r} has just been deleted")
     facts = _reasons(report.reasons)
     facts += [
         _fact("action", f"would {type(action).__name__}: {action.reason.text}", dict(action.reason.evidence))
@@ -111,7 +114,12 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
     row = await job_row(core, who, job)
     state = effective_state(core, row)
     if state is JobState.READY and JobId(job) not in core.state.live:
-        found = _delayed(core, JobId(job)) or _waiting(core, row)
+        found = _delayed(core, JobId(job))
+        if found is None:
+            answer = await core.planning.ask(partial(look, core))
+            async with core.planning.turn:
+                await asyncio.sleep(0)  # others come first who have waited meanwhile
+                found = _waiting(core, row, answer)
         found.facts += await _preemptions(core, job)
         return found
     if state is JobState.BLOCKED:
@@ -164,11 +172,10 @@ def _delayed(core: Core, job: JobId) -> Explanation | None:
     return Explanation(subject=f"job/{job}", summary=text, facts=[_fact("delayed", text, evidence)])
 
 
-def _waiting(core: Core, row: Row[Any]) -> Explanation:
+def _waiting(core: Core, row: Row[Any], answer: Answer) -> Explanation:
     now = core.clock.now_ms()
     class_id, state = ClassId(row.class_id), core.state
-    observed = picture(core, now)
-    thoughts = None if unseen_sections(observed) else think(observed, now)
+    observed, thoughts = answer.observed, answer.thoughts
     reasons = why_waiting(
         class_id, state.classes[class_id], observed, now, holding=_holding(core), thoughts=thoughts
     )

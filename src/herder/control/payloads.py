@@ -22,9 +22,13 @@ class Payloads:
         self._budget = budget_bytes
         self._texts: dict[int, str] = {}
         self._latest: dict[int, str] = {}
+        self._of_batch: dict[int, list[range]] = {}
+        """Jobs of batches that have not ended, as they were offered."""
 
-    def offer(self, first: int, payloads: Sequence[str]) -> None:
+    def offer(self, first: int, payloads: Sequence[str], batch: int | None = None) -> None:
         """Keep as many as the budgets allow."""
+        if batch is not None:
+            self._of_batch.setdefault(batch, []).append(range(first, first + len(payloads)))
         for job, text in enumerate(payloads, first):
             if self._budget < len(text) + ENTRY_BYTES:
                 self._offer_latest(job, payloads[job - first :])
@@ -39,10 +43,15 @@ class Payloads:
         while len(self._latest) > LATEST_JOBS:
             del self._latest[next(iter(self._latest))]
 
-    def clear(self) -> None:
-        self._latest.clear()
-        for job in list(self._texts):
-            self.take(job)
+    def drop(self, batch: int) -> None:
+        """Nothing of this batch will run any more; those few that do are read when they start."""
+        for jobs in self._of_batch.pop(batch, ()):
+            for job in jobs:
+                self.take(job)
+
+    def forget(self, batch: int) -> None:
+        """It has ended: each of its jobs was taken."""
+        self._of_batch.pop(batch, None)
 
     def take(self, job: int) -> str | None:
         text = self._texts.pop(job, None)

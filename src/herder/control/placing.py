@@ -15,7 +15,7 @@ from herder.control.lasting import Lasting
 from herder.control.quota_keeper import QuotaKeeper
 from herder.control.retrying import Retries
 from herder.control.samples import Samples
-from herder.control.waiting import Waiting
+from herder.control.waiting import LOOK_MAX, Waiting
 from herder.decide.ageing import Ageing
 from herder.decide.placement import PendingClass, Placement, UserShare, place
 from herder.decide.run_times import ALL_JOBS, RunTimes, kinds_of
@@ -55,6 +55,11 @@ class Placer:
     """Whether expectations are noted and compared. Nothing is decided by them: a simulation that nobody asks for them goes without."""
     _placed: dict[ClassId, None] = field(default_factory=dict)
     """Classes of which jobs have started in this pass."""
+    more: bool = False
+    """Very many classes wait, there is room, and others of them are to be looked at: there should be another pass soon."""
+    _started: bool = False
+    _looked: int = 0
+    """Classes that were looked at in vain, one pass after the other."""
     _scaled: Ageing | None = None
     _scaled_until_ms: int = 0
 
@@ -75,6 +80,7 @@ class Placer:
             self.samples.watch(state, self.run_times, now_ms)
 
     def _pass(self, state: EngineState, changes: Changes, now_ms: int) -> None:
+        self.more = False
         if state.delayed:
             self.retries.run(state, changes, self.waiting, self.holds.by_worker, now_ms)
         fresh, state.fresh_demand = state.fresh_demand, False
@@ -102,7 +108,13 @@ class Placer:
             {worker.spec.name for worker in workers} if self.holds.by_worker else (),
             now_ms,
         )
-        if len(workers) > FEW_WORKERS and not holds and len(pending := self.waiting.all(state)) == 1:
+        self._started = False
+        if (
+            len(workers) > FEW_WORKERS
+            and not holds
+            and self.waiting.size <= LOOK_MAX
+            and len(pending := self.waiting.all(state)) == 1
+        ):
             self._fill_with(state, changes, pending, workers, now_ms)
         else:
             workers = list(self.lasting.longest_first(state, workers, now_ms))
@@ -110,6 +122,18 @@ class Placer:
                 workers = _with_kept(state, workers, holds, now_ms)
             fill = self._fill_few if len(workers) <= FEW_WORKERS else self._fill
             fill(state, changes, workers, now_ms)
+            if self.waiting.size > LOOK_MAX:
+                self._go_on(state, workers)
+
+    def _go_on(self, state: EngineState, workers: Iterable[WorkerLife]) -> None:
+        """The next pass looks at other classes, until all have been looked at and nothing fits."""
+        self._looked = 0 if self._started else self._looked + LOOK_MAX // 2
+        if self._looked >= self.waiting.size:
+            self._looked = 0
+            return
+        roomy = [each.spec.name for each in workers if each.takes_work and self.waiting.has_room(each)]
+        state.open_workers.update(roomy)
+        self.more = bool(roomy)
 
     def set_ageing(self, ageing: Ageing) -> None:
         """Other settings, from now on."""
@@ -135,7 +159,7 @@ class Placer:
         while workers:
             # Beside a reservation or a quota it is not the level alone that says who may start.
             every = held or state.sharing.has_quotas
-            pending = self.waiting.all(state) if every else self.waiting.select(state, workers)
+            pending = self._look(state) if every else self.waiting.select(state, workers)
             if not pending or not self._place(state, changes, pending, workers, now_ms).assignments:
                 return
             self.waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
@@ -172,7 +196,7 @@ class Placer:
 
     def _fill(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
         look, start = FIRST_WORKERS, 0
-        pending = self.waiting.all(state)
+        pending = self._look(state)
         while pending and start < len(workers):
             some = list(islice(workers, start, start + look))
             for _ in range(QUOTA_ROUNDS_MAX):
@@ -180,11 +204,14 @@ class Placer:
                     self._nothing_fits(state, pending)
                     break
                 placed = self._place(state, changes, pending, some, now_ms).assignments
-                pending = self.waiting.all(state)
+                pending = self._look(state)
                 if not (placed and pending and self.within.held_back):
                     break
                 some = [worker for worker in some if worker.takes_work]
             start, look = start + look, look * 2
+
+    def _look(self, state: EngineState) -> list[PendingClass]:
+        return self.waiting.look(state, (hold.class_id for hold in self.holds.by_worker.values()))
 
     def _place(
         self,
@@ -216,6 +243,7 @@ class Placer:
             self.deficits.pop(user, None)
         self.deficits.update(placement.deficits)
         state.stirred_users.update(placement.deficits)
+        self._started = self._started or bool(placement.assignments)
         for item in placement.assignments:
             if self.sampling:
                 self._placed[item.class_id] = None

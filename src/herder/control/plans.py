@@ -3,29 +3,32 @@
 Called by the scale loop, by scale requests and by dry runs, so that all three see the same and do the same.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from herder.control.core import Core
-from herder.control.schedules import windows
+from herder.control.schedules import pool_in_force, windows
 from herder.decide.run_times import Kind, RunTime, kinds_of
 from herder.decide.scaling.pressure import pressed_since
 from herder.decide.scaling.stock import boot_ms, learn
 from herder.engine.state import EngineState, WorkerLife
 from herder.engine.worker import claim, drain, history_of
 from herder.model.changes import Changes
-from herder.model.ids import ClassId, PlanNumber
+from herder.model.ids import ClassId, PlanNumber, PoolName
 from herder.model.job import JobClass
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
-from herder.model.plan import CreateWorker, Plan
+from herder.model.plan import Action, CreateWorker, Plan, ReasonKind
 from herder.model.pool import Consolidation, PoolSpec
 from herder.model.pressure import WorkerUse
 from herder.model.records import PlanRecord
 from herder.model.resources import ZERO
 from herder.model.stock import Rises
+from herder.model.worker import WorkerState
 from herder.store.versions import WRITTEN
 
 #: From the kinds of a job class to what was learned of their run times.
@@ -34,6 +37,20 @@ Guess = Callable[[tuple[Kind, ...]], RunTime]
 PROBABLY = 0.9
 #: Ended jobs of the same user and shape, before their run times say when a running one ends.
 ENDS_TO_TRUST = 8
+
+
+#: Classes that wait and are looked at in one plan, those that came first: a snapshot is made on the event loop, 1.5 ms a thousand.
+OBSERVED_CLASSES_MAX = 20_000
+
+
+#: Why a worker goes that would stay if it had more to do.
+FOR_BEING_IDLE = frozenset({ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED})
+
+
+def look(core: Core) -> tuple[Observed, int]:
+    """The picture of this moment, for questions."""
+    now = core.clock.now_ms()
+    return picture(core, now), now
 
 
 def picture(core: Core, now_ms: int) -> Observed:
@@ -59,6 +76,7 @@ def observe(
         workers_as_of_ms=now_ms,
         demand=queued(state),
         demand_as_of_ms=now_ms,
+        demand_left_out=max(0, len(state.queues) - OBSERVED_CLASSES_MAX),
         history=tuple(
             (
                 pool,
@@ -105,7 +123,7 @@ def queued(state: EngineState) -> tuple[QueuedClass, ...]:
             count=count,
             oldest_ready_at_ms=oldest_ms,
         )
-        for class_id, (count, oldest_ms) in sorted(waiting.items())
+        for class_id, (count, oldest_ms) in sorted(islice(waiting.items(), OBSERVED_CLASSES_MAX))
     )
 
 
@@ -215,6 +233,51 @@ def remember_needs(state: EngineState, plan: Plan) -> None:
         known = history.rises.get(template)
         if history.boot_s is not None and (known is not None or need):
             history.rises[template] = learn(known or Rises(), need, boot_ms(history.boot_s), plan.made_at_ms)
+
+
+def still_right(state: EngineState, observed: Observed, plan: Plan, now_ms: int) -> Plan | None:
+    """The plan without what the state has overtaken since `observed`; None when it has to be made anew.
+
+    Most plans are applied in the moment in which they were made, and come back as they are.
+    """
+    if state.next_plan != plan.number:
+        return None
+    if tuple(state.pools[name] for name in sorted(state.pools)) != observed.pools:
+        return None
+    if not plan.actions:
+        return plan
+    seen = {worker.spec.name: worker.live_attempts for worker in observed.workers}
+    more = _more_workers(state, now_ms)
+    actions: list[Action] = []
+    for action in plan.actions:
+        if isinstance(action, CreateWorker):
+            pool = action.spec.pool
+            if action.spec.name in state.workers or more[pool] <= 0:
+                continue
+            more[pool] -= 1
+        else:
+            worker = state.workers.get(action.worker)
+            busier = worker is not None and len(worker.live) > seen.get(action.worker, 0)
+            if worker is None or (busier and action.reason.kind in FOR_BEING_IDLE):
+                continue
+        actions.append(action)
+    return plan if len(actions) == len(plan.actions) else replace(plan, actions=tuple(actions))
+
+
+def _more_workers(state: EngineState, now_ms: int) -> dict[PoolName, int]:
+    """How many each pool may have beyond what there are."""
+    there: Counter[PoolName] = Counter()
+    staying: Counter[PoolName] = Counter()
+    for worker in state.workers.values():
+        there[worker.spec.pool] += 1
+        staying[worker.spec.pool] += worker.state not in (WorkerState.DRAINING, WorkerState.TERMINATING)
+    more = {}
+    for name, spec in state.pools.items():
+        pool = pool_in_force(spec, now_ms)
+        live = pool.max_live_workers
+        room = pool.max_workers - there[name]
+        more[name] = room if live is None else min(room, live - staying[name])
+    return more
 
 
 def record_plan(state: EngineState, changes: Changes, plan: Plan) -> None:

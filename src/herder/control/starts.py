@@ -22,6 +22,8 @@ from herder.model.worker import WorkerSpec, WorkerState
 
 #: A boot takes so long as far as is known, before any worker of the pool has shown it.
 BOOT_MS = 60_000
+#: With more classes than this waiting, no start is foretold: it would take the event loop tens of milliseconds.
+CLASSES_MAX = 1_000
 #: From so many boots on, how much they differ is known; they differ by at least this part.
 BOOTS_ENOUGH = 5
 BOOT_GIVE = 20
@@ -57,7 +59,7 @@ class Starts:
     def model(self, class_id: ClassId, before: int) -> Eta | None:
         """Without what was learned from past answers."""
         queue = self.state.queues.get(class_id)
-        if queue is None or not queue.count:
+        if queue is None or not queue.count or len(self.state.queues) > CLASSES_MAX:
             return None
         target = self._queued(class_id)
         return self._outlook(target.job_class).start(target, min(before, queue.count - 1))

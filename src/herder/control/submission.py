@@ -302,5 +302,5 @@ def _take(
     first = add_jobs(
         core.state, changes, batch, accepted.class_ids, accepted.keys, accepted.payloads, parents, now_ms
     )
-    core.payloads.offer(first, accepted.payloads)
+    core.payloads.offer(first, accepted.payloads, None if batch is None else batch.id)
     return first

@@ -2,7 +2,8 @@
 
 Used by `placing.py`. Users stand in the order in which fair shares serve them. At most as many jobs can start as the freed
 room holds of the smallest, so only so many users of lowest level, with the classes of theirs that fit, can get anything
-in this pass; the others need not be looked at. It decides nothing: `decide.placement` does, from what is handed to it.
+in this pass; the others need not be looked at. Where very many classes wait, a pass is handed a bounded part of them: the
+first of those who stand first, and others in turn. It decides nothing: `decide.placement` does, from what is handed to it.
 """
 
 from bisect import bisect_left, insort
@@ -21,6 +22,12 @@ from herder.model.resources import ZERO, Resources
 
 #: Levels change with time alone (ageing, weights set by hand); so often they are all worked out again.
 REFRESH_MS = 2_000
+#: Classes that one pass places at most; its cost grows with more than their square.
+LOOK_MAX = 256
+#: Classes that are asked whether they fit, for a few freed workers.
+SELECT_MAX = 2_048
+#: Of one user, if others of the same priority wait.
+EACH_LEAST = 4
 #: Answers to "may this shape use that kind" that are kept.
 KNOWN_MAX = 50_000
 
@@ -44,6 +51,10 @@ class Waiting:
     _served: dict[_Place, int] = field(default_factory=dict)
     """Turns, of those who wait: among equals nobody goes twice before all have gone once."""
     _turns: int = 0
+    size: int = 0
+    """Classes, with some that have become empty and were not looked at since."""
+    _oldest: dict[_Place, int] = field(default_factory=dict)
+    """When the oldest job of each place became ready, as it was at the last refresh; only of those with very many classes."""
     _shapes: dict[object, int] = field(default_factory=dict)
     _like: list[JobClass] = field(default_factory=list)
     """By number of shape: one class that has it."""
@@ -72,6 +83,7 @@ class Waiting:
             if fleet != self._fleet:
                 self.total = _total(state)
             self._fleet, self._refresh_at_ms = fleet, now_ms + REFRESH_MS
+            self._oldest.clear()
             places = list(self._classes)
         else:
             users = state.stirred_users
@@ -108,6 +120,7 @@ class Waiting:
             least = self.least
             self.least = job_class.request if least is None else least.least(job_class.request)
         mine[class_id] = number
+        self.size += 1
         heappush(self._heads, (queue.oldest_ready_at_ms, class_id))
 
     def _number_anew(self) -> None:
@@ -135,14 +148,7 @@ class Waiting:
         now_ms: int,
     ) -> None:
         priority, user = place
-        oldest = min(
-            (
-                queue.oldest_ready_at_ms
-                for class_id in self._classes[place]
-                if (queue := state.queues.get(class_id)) is not None and queue.count
-            ),
-            default=now_ms,
-        )
+        oldest = self._oldest_of(state, place, now_ms)
         weight = state.weights.get(user, 1) * ageing.weight(now_ms - oldest)
         held = share_of(state.in_use.get(user, ZERO), self.total) - deficits.get(user, 0)
         level = (held * WHOLE // max(1, weight), self._served[place])
@@ -155,6 +161,23 @@ class Waiting:
             del order[bisect_left(order, (old, user))]
         insort(order, (level, user))
 
+    def _oldest_of(self, state: EngineState, place: _Place, now_ms: int) -> int:
+        known = self._oldest.get(place)
+        if known is not None:
+            return known
+        mine = self._classes[place]
+        oldest = min(
+            (
+                queue.oldest_ready_at_ms
+                for class_id in mine
+                if (queue := state.queues.get(class_id)) is not None and queue.count
+            ),
+            default=now_ms,
+        )
+        if len(mine) > LOOK_MAX:
+            self._oldest[place] = oldest
+        return oldest
+
     def served(self, job_class: JobClass) -> None:
         """One of its jobs has started."""
         place = (job_class.priority, job_class.user)
@@ -166,6 +189,7 @@ class Waiting:
         """Its user has nothing waiting any more at that priority."""
         priority, user = place
         del self._classes[place], self._served[place]
+        self._oldest.pop(place, None)
         level = self._level.pop(place, None)
         if level is not None:
             order = self._order[priority]
@@ -180,6 +204,61 @@ class Waiting:
             found += [_queued(state, class_id) for class_id in self._live(state, place)]
         return found
 
+    def look(self, state: EngineState, kept: Iterable[ClassId] = ()) -> list[QueuedClass]:
+        """Everything that waits, if that is little; else `LOOK_MAX` classes: those `kept` a place for, half of the rest in turn,
+        so that each is looked at some time, and half from those who stand first."""
+        if self.size <= LOOK_MAX:
+            return self.all(state)
+        found = dict.fromkeys(each for each in kept if (q := state.queues.get(each)) is not None and q.count)
+        half = (LOOK_MAX - len(found)) // 2
+        for _ in range(len(self._classes)):
+            left = half - len(found)
+            if left <= 0:
+                break
+            place = next(iter(self._classes))
+            self._classes[place] = self._classes.pop(place)
+            found.update(dict.fromkeys(self._take(state, place, left, in_turn=True)))
+        for priority in sorted(self._order, reverse=True):
+            users = [user for _, user in self._order[priority]]
+            each = max(EACH_LEAST, half // len(users))
+            for user in users:
+                if len(found) >= LOOK_MAX:
+                    return [_queued(state, class_id) for class_id in found]
+                found.update(dict.fromkeys(self._take(state, (priority, user), each)))
+        return [_queued(state, class_id) for class_id in found]
+
+    def _take(
+        self, state: EngineState, place: _Place, most: int, *, in_turn: bool = False
+    ) -> dict[ClassId, int]:
+        """Up to so many classes of one user that are not empty; `in_turn`: next time come others."""
+        mine, queues = self._classes[place], state.queues
+        taken: dict[ClassId, int] = {}
+        gone: list[ClassId] = []
+        for class_id, shape in mine.items():
+            if len(taken) >= most:
+                break
+            queue = queues.get(class_id)
+            if queue is None or not queue.count:
+                gone.append(class_id)
+            else:
+                taken[class_id] = shape
+        self._drop(state, place, gone)
+        if in_turn:
+            for class_id, shape in taken.items():
+                del mine[class_id]
+                mine[class_id] = shape
+        return taken
+
+    def _drop(self, state: EngineState, place: _Place, gone: Iterable[ClassId]) -> None:
+        """Classes that have become empty, here and in the engine's queues."""
+        mine = self._classes[place]
+        for class_id in gone:
+            del mine[class_id]
+            self.size -= 1
+            state.queues.pop(class_id, None)
+        if not mine:
+            self._forget(place)
+
     def select(self, state: EngineState, workers: Sequence[WorkerLife]) -> list[QueuedClass]:
         """All that could get something of these workers' room, and little else."""
         if self.least is None:
@@ -189,17 +268,25 @@ class Waiting:
         fits: dict[int, bool] = {}
         kinds = [(worker.free, _kind(state, worker)) for worker in workers]
         found: list[QueuedClass] = []
-        users = 0
+        users = looked = 0
+        many = self.size > LOOK_MAX
         for priority in sorted(self._order, reverse=True):
             for _, user in list(self._order[priority]):
-                if users >= users_max:
+                if users >= users_max or looked >= SELECT_MAX or len(found) >= LOOK_MAX:
                     return found
-                mine = []
-                for class_id, shape in self._live(state, (priority, user)).items():
+                mine: list[QueuedClass] = []
+                place = (priority, user)
+                classes = (
+                    self._take(state, place, SELECT_MAX - looked, in_turn=True)
+                    if many
+                    else self._live(state, place)
+                )
+                looked += len(classes)
+                for class_id, shape in classes.items():
                     fit = fits.get(shape)
                     if fit is None:
                         fit = fits[shape] = self._fits(shape, kinds)
-                    if fit:
+                    if fit and len(mine) < LOOK_MAX:
                         mine.append(_queued(state, class_id))
                 found += mine
                 users += bool(mine)
@@ -209,12 +296,7 @@ class Waiting:
         """The classes of one user; those that have become empty are dropped, here and from the engine's queues."""
         mine = self._classes[place]
         queues = state.queues
-        gone = [class_id for class_id in mine if (q := queues.get(class_id)) is None or not q.count]
-        for class_id in gone:
-            del mine[class_id]
-            queues.pop(class_id, None)
-        if not mine:
-            self._forget(place)
+        self._drop(state, place, [each for each in mine if (q := queues.get(each)) is None or not q.count])
         return mine
 
     def _fits(self, shape: int, kinds: Iterable[tuple[Resources, Kind | None]]) -> bool:

@@ -50,14 +50,17 @@ def why_waiting(
     unseen = report.unseen_sections(observed)
     thoughts = None if unseen else thoughts or think(observed, now_ms)
     waiting = thoughts.scene.queue if thoughts else ()
-    queued = next((queued for queued in waiting if queued.class_id == class_id), None)
+    planned_as = thoughts.scene.lead.get(class_id, class_id) if thoughts else class_id
+    queued = next((queued for queued in waiting if queued.class_id == planned_as), None)
     held_back = thoughts.scene.held_back if thoughts else ()
     quota = tuple(each.reason for each in held_back if each.queued.class_id == class_id)
     if quota and queued is None:
         return quota
+    if thoughts is not None and queued is None and thoughts.scene.note is not None:
+        return (thoughts.scene.note,)
     if thoughts is None or queued is None:
         return (_not_in_queue(class_id, job_class, observed, unseen),)
-    homes = thoughts.queue.homes[class_id]
+    homes = thoughts.queue.homes[planned_as]
     return (
         *quota,
         *_nowhere(thoughts, queued, homes),
@@ -65,6 +68,7 @@ def why_waiting(
         *_ahead(thoughts, queued),
         *_shared(thoughts, queued, holding),
         *_pools(thoughts, queued),
+        *((thoughts.scene.note,) if thoughts.scene.note is not None else ()),
     )
 
 

@@ -29,12 +29,12 @@ from herder.model.plan import Action, CreateWorker, DrainWorker, Plan, Reason
 from herder.model.pool import Consolidation
 
 
-def decide(observed: Observed, now_ms: int) -> Plan:
-    """What should be made and drained now, and why; also why not."""
+def decide(observed: Observed, now_ms: int, thoughts: "Thoughts | None" = None) -> Plan:
+    """What should be made and drained now, and why; also why not. `thoughts` on this observation, where the caller has them."""
     unseen = report.unseen_sections(observed)
     if unseen:
         return report.waiting_plan(survey(observed, now_ms), observed.plan_number, now_ms, unseen)
-    thoughts = think(observed, now_ms)
+    thoughts = thoughts or think(observed, now_ms)
     actions: tuple[Action, ...] = (
         *creations(thoughts, observed.plan_number, now_ms),
         *thoughts.drains,

@@ -26,6 +26,9 @@ from herder.model.plan import (
     UnplacedDemand,
 )
 
+#: Demand without a place that a plan lists, class by class.
+UNPLACED_MAX = 1_000
+
 
 def unseen_sections(observed: Observed) -> tuple[str, ...]:
     sections = (("workers", observed.workers_as_of_ms), ("queued jobs", observed.demand_as_of_ms))
@@ -97,7 +100,10 @@ def pool_reports(
                 in_flight=view.in_flight,
                 desired=len(view.staying) + len(creates) + short - len(drains),
                 queued_jobs=jobs[name],
-                reasons=tuple(reasons) or (_nothing_to_do(scene, view, queue, jobs[name]),),
+                reasons=(
+                    *(reasons or (_nothing_to_do(scene, view, queue, jobs[name]),)),
+                    *((scene.note,) if scene.note is not None and jobs[name] else ()),
+                ),
             )
         )
     return tuple(reports)
@@ -114,7 +120,7 @@ def unplaced(scene: Scene, rooms: Mapping[PoolName, Room], queue: QueueAnswer) -
         UnplacedDemand(class_id=each.queued.class_id, count=each.count, reason=each.reason)
         for each in scene.held_back
     ]
-    return tuple(result)
+    return tuple(result[:UNPLACED_MAX])
 
 
 def binding_reason(scene: Scene, rooms: Mapping[PoolName, Room], queued: DemandGroup, homes: Homes) -> Reason:

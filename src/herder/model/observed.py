@@ -98,6 +98,8 @@ class Observed:
     workers_as_of_ms: int | None
     demand: tuple[DemandGroup, ...]
     demand_as_of_ms: int | None
+    demand_left_out: int = 0
+    """Classes of jobs that wait too, and are too many to be looked at now."""
     history: tuple[tuple[PoolName, PoolHistory], ...] = ()
     offers: tuple[OfferMemory, ...] = ()
     windows: tuple[tuple[PoolName, tuple[Window, ...]], ...] = ()

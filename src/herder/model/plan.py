@@ -49,6 +49,7 @@ class ReasonKind(StrEnum):
     GRADUAL_LIMIT = "gradual_limit"
     DISRUPTION_BUDGET = "disruption_budget"
     NOT_WORTH_MOVING = "not_worth_moving"
+    SHAPES_GROUPED = "shapes_grouped"
     # why a job still waits
     QUOTA = "quota"
     AHEAD_IN_QUEUE = "ahead_in_queue"

@@ -1,11 +1,13 @@
 """The commands that run things instead of asking a server: `up`, `server`, `agent`, `admin`. Added to the CLI by `app.py`."""
 
 import asyncio
+import contextlib
 import logging
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,9 +15,15 @@ from herder.cli.exits import Code, CommandError
 from herder.cli.shape import command, noun
 from herder.client.connection import state_dir
 from herder.model.resources import Resources
+from herder.server.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings import Settings, load, local_defaults, sharing_to_plain
-from herder.settings.sections import DriverSettings
+from herder.settings.sections import DriverSettings, ServerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from herder.server.runtime import Running
 
 DataDir = Annotated[
     Path | None,
@@ -64,7 +72,8 @@ def up(
 ) -> None:
     """Run a server on this machine, with workers as local processes.
 
-    Ctrl-C stops it and them; accepted jobs are kept. Without a file it makes pools that suit the machine.
+    Ctrl-C, SIGTERM and SIGHUP stop it and them; accepted jobs are kept. What runs gets SIGTERM and a few seconds to end; Ctrl-C
+    again ends it at once. Without a file it makes pools that suit the machine.
     """
     options = _options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
     options = replace(options, default_pools=local_defaults(this_machine()))
@@ -84,7 +93,8 @@ def server(
 ) -> None:
     """Run a server for workers on other machines.
 
-    Stopping it leaves them at work for the next one.
+    Stopping it leaves them at work for the next one. SIGHUP reads the files of --config again: pools, users and sharing are put
+    in force, or nothing is changed when something is wrong in them.
     """
     _serve(_options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url), hint=False)
 
@@ -178,7 +188,12 @@ def _options(
     if not any(driver.name == "local" for driver in drivers):
         drivers = (*drivers, DriverSettings(name="local", kind="local"))
     shared = sharing_to_plain(settings.sharing)
+
+    def again() -> ServerOptions:
+        return _options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
+
     return ServerOptions(
+        again=again if config else None,
         data_dir=folder,
         host=host or said.host,
         port=port if port is not None else said.port,
@@ -195,6 +210,17 @@ def _options(
         metric_sources=settings.metric_sources,
         queued_jobs_per_user=said.queued_jobs_per_user,
         queued_bytes_per_user=None if said.queued_mib_per_user is None else said.queued_mib_per_user * 2**20,
+        http=_http_limits(said),
+    )
+
+
+def _http_limits(said: ServerSettings) -> HttpLimits:
+    usual = HttpLimits()
+    return replace(
+        usual,
+        connections_max=said.max_connections or usual.connections_max,
+        strangers_per_address_max=said.max_connections_per_address or usual.strangers_per_address_max,
+        per_owner_max=said.max_connections_per_user or usual.per_owner_max,
     )
 
 
@@ -209,13 +235,15 @@ def this_machine() -> Resources:
 
 
 def _serve(options: ServerOptions, *, hint: bool) -> None:
-    run_server(options, lambda running: _say(options, running.url, hint))
+    def started(running: "Running") -> None:
+        with contextlib.suppress(OSError):  # a server whose terminal is full or gone runs all the same
+            _say(options, running.url, hint)
+
+    run_server(options, started)
 
 
-def run_server(options: ServerOptions, started: "object") -> None:
+def run_server(options: ServerOptions, started: "Callable[[Running], None]") -> None:
     """Run until stopped; ends the command with its exit code."""
-    import sys
-
     import uvloop
 
     from herder.server.runtime import serve
@@ -224,13 +252,20 @@ def run_server(options: ServerOptions, started: "object") -> None:
     # Beside a busy loop the writer's thread would wait 5 ms each time it needs the interpreter.
     sys.setswitchinterval(0.001)
     try:
-        code = uvloop.run(serve(options, started))  # type: ignore[arg-type]
+        code = uvloop.run(serve(options, started, _tell))
     except StartError as error:
         raise CommandError(str(error), hint=error.hint, code=Code.CONFLICT) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = Code.INTERRUPTED
     if code:
         raise typer.Exit(code)
+
+
+def _tell(text: str) -> None:
+    """To whoever started the server, also when its terminal has gone."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 def _say(options: ServerOptions, url: str, hint: bool) -> None:
@@ -247,4 +282,4 @@ def _say(options: ServerOptions, url: str, hint: bool) -> None:
     if hint:
         console.print("  herder status                   what there is", highlight=False)
         console.print("  herder job submit -- echo hello  a first job", highlight=False)
-        console.print("Ctrl-C stops it.", highlight=False)
+        console.print("Ctrl-C stops it and its workers.", highlight=False)

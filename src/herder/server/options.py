@@ -1,13 +1,14 @@
 """What a server is started with, after flags, environment and herder.yaml have been put together."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from herder.model.pool import PoolSpec
 from herder.model.resources import PLAIN, Dimensions
+from herder.server.connections import HttpLimits
 from herder.settings.sections import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 from herder.store.retention import Retention
 
@@ -53,6 +54,9 @@ class ServerOptions:
     """None: the defaults of `control/limits.py`."""
     stop_workers: bool = False
     """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""
+    again: "Callable[[], ServerOptions] | None" = None
+    """Reads the files once more; None where there are none. Raises SettingsError."""
+    http: HttpLimits = field(default_factory=HttpLimits)
     poll_s: float = 20.0
     sweep_period_s: float = 5.0
     self_delete_after_s: float = 600.0

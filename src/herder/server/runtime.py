@@ -6,14 +6,10 @@
 import asyncio
 import gc
 import logging
-import signal
-import socket
-import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-
-import uvicorn
 
 from herder.api.application import application
 from herder.control import driver_admin, sharing
@@ -24,14 +20,13 @@ from herder.control.loops import housekeeping, launch, lifecycle, readings, scal
 from herder.control.pools import keep_frozen, store_pool
 from herder.control.supervise import supervise
 from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
-from herder.engine.worker import terminate
-from herder.model.changes import Changes
 from herder.model.driver import Driver, DriverContext
-from herder.model.job import Cause
-from herder.model.plan import Reason, ReasonKind
 from herder.ports.store import StoreDown
+from herder.server.http_server import HttpServer, listen, url_of
 from herder.server.opening import Opened, ensure_admin, open_data, write_server_file
 from herder.server.options import ServerOptions, StartError
+from herder.server.reloading import reload
+from herder.server.stopping import stop_workers, stopping_text
 from herder.store.sql_store import SqlStore
 from herder.web.routes import router
 from herder.web.trend import Trend
@@ -46,10 +41,10 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "housekeeping": housekeeping.run,
     "readings": readings.run,
 }
-#: The longest an orderly stop waits for workers that were told to go.
-STOP_WORKERS_S = 15.0
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0
+#: Exit code of a process that a third signal ends.
+INTERRUPTED = 130
 #: How often the lock of a PostgreSQL store is looked at.
 LOCK_LOOK_S = 5.0
 
@@ -64,16 +59,25 @@ class Running:
     stop: Callable[[], None]
 
 
-async def serve(options: ServerOptions, started: Callable[[Running], None] | None = None) -> int:
-    """Runs until stopped by a signal or `Running.stop`; the answer is the exit code. Raises StartError."""
+def _silent(text: str) -> None:
+    """Nobody is told."""
+
+
+async def serve(
+    options: ServerOptions,
+    started: Callable[[Running], None] | None = None,
+    say: Callable[[str], None] = _silent,
+) -> int:
+    """Runs until stopped by a signal or `Running.stop`; the answer is the exit code. `say` is told what people should know.
+    Raises StartError."""
     options.check()
     with ExitStack() as stack:
-        listener = stack.enter_context(_listen(options.host, options.port))
-        url = _url(options, listener)
+        listener = stack.enter_context(listen(options.host, options.port))
+        url = url_of(options, listener)
         opened = open_data(options, stack)
         token = ensure_admin(options, opened)
         drivers = _drivers(options, opened)
-        server = _Server(options, listener)
+        server = HttpServer(options, listener)
         core = Core(
             settings=CoreSettings(
                 server_url=options.public_url or url,
@@ -98,17 +102,18 @@ async def serve(options: ServerOptions, started: Callable[[Running], None] | Non
         trend = Trend()
         server.config.app = application(core, router(core, trend).routes)
         running = Running(core=core, url=url, token=token, stop=server.stop)
-        return await _run(server, core, opened, options, running, trend, started)
+        return await _run(server, core, opened, options, running, trend, started, say)
 
 
 async def _run(
-    server: "_Server",
+    server: HttpServer,
     core: Core,
     opened: Opened,
     options: ServerOptions,
     running: Running,
     trend: Trend,
     started: Callable[[Running], None] | None,
+    say: Callable[[str], None],
 ) -> int:
     loops = [asyncio.create_task(supervise(core, name, loop), name=name) for name, loop in LOOPS.items()]
     scaling = loops[0]
@@ -117,6 +122,7 @@ async def _run(
         loops.append(asyncio.create_task(_watch_lock(opened, core), name="lock"))
     serving = asyncio.create_task(server.run(), name="http")
     server.take_signals()
+    _listen_to_signals(server, core, options, say)
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
     write_server_file(options, running.url)
@@ -128,7 +134,7 @@ async def _run(
     if options.stop_workers and server.error is None:
         scaling.cancel()  # or it would make new ones for those that go
         await asyncio.wait({scaling})
-        await _stop_workers(core)
+        await stop_workers(core, server.hastened, say)
     for loop in loops:
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
@@ -140,13 +146,41 @@ async def _run(
     return _outcome(server)
 
 
-def _outcome(server: "_Server") -> int:
+def _outcome(server: HttpServer) -> int:
     """The exit code. One line for people; the trace of what nobody expected."""
     error = server.error
     if error is None:
         return 0
     log.critical("The server stopped: %s", error, exc_info=None if isinstance(error, StoreDown) else error)
     return 1
+
+
+def _listen_to_signals(
+    server: HttpServer, core: Core, options: ServerOptions, say: Callable[[str], None]
+) -> None:
+    """The first SIGINT or SIGTERM says what is waited for; the third ends the process where it stands."""
+
+    def asked(times: int) -> None:
+        if times == 1:
+            say(stopping_text(core, workers_go=options.stop_workers))
+        elif times == 2:
+            say("Stopping at once.")
+        else:
+            say("Ended without waiting; what is left is looked after at the next start.")
+            os._exit(INTERRUPTED)
+
+    async def again() -> None:
+        say(await reload(core, options.again))
+
+    def hung_up() -> None:
+        if options.stop_workers:  # the terminal it was started in is gone
+            server.asked_to_stop()
+        else:
+            reloads.add(task := asyncio.get_running_loop().create_task(again(), name="reload"))
+            task.add_done_callback(reloads.discard)
+
+    reloads: set[asyncio.Task[None]] = set()
+    server.on_asked, server.on_hangup = asked, hung_up
 
 
 async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> None:
@@ -178,18 +212,6 @@ async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> N
         core.sweep(batch, core.clock.now_ms())
 
 
-async def _stop_workers(core: Core) -> None:
-    changes, now = Changes(), core.clock.now_ms()
-    reason = Reason(kind=ReasonKind.BY_HAND, text="the server was stopped")
-    for worker in list(core.state.workers.values()):
-        terminate(core.state, changes, worker, reason, now, cause=Cause.DRAINED)
-    core.workers_changed.set()
-    await asyncio.wait({core.commit(changes)}, timeout=STOP_WORKERS_S)
-    deadline = asyncio.get_running_loop().time() + STOP_WORKERS_S
-    while core.state.workers and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.02)
-
-
 async def _watch_lock(opened: Opened, core: Core) -> None:
     """A lock whose connection was lost is taken again. If somebody else was quicker, a look at the epoch says so and ends us."""
     while opened.lock is not None:
@@ -216,84 +238,3 @@ def _drivers(options: ServerOptions, opened: Opened) -> dict[str, Driver]:
                 f"driver {each.name}: {error}", "see the drivers section of herder.yaml"
             ) from None
     return drivers
-
-
-@contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
-    """The listening socket, taken first: a port in use must not cost anything."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        raise StartError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}",
-            "is another server running? give another --port, or --port 0 for any free one",
-        ) from None
-    with listener:
-        yield listener
-
-
-def _url(options: ServerOptions, listener: socket.socket) -> str:
-    port = listener.getsockname()[1]
-    host = "127.0.0.1" if options.host in ("0.0.0.0", "::", "localhost") else options.host
-    scheme = "https" if options.tls_cert is not None else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, with signals and the stop in our hands: a long poll must be answered before the connections close."""
-
-    def __init__(self, options: ServerOptions, listener: socket.socket) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app=lambda: None,
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                http="httptools",
-                ws="none",
-                timeout_keep_alive=120,
-                timeout_graceful_shutdown=3,
-                server_header=False,
-                ssl_certfile=str(options.tls_cert) if options.tls_cert else None,
-                ssl_keyfile=str(options.tls_key) if options.tls_key else None,
-            )
-        )
-        self._listener = listener
-        self.stopping = asyncio.Event()
-        self.error: BaseException | None = None
-
-    async def run(self) -> None:  # type: ignore[override]
-        await self.serve(sockets=[self._listener])
-        self.stopping.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    def take_signals(self) -> None:
-        """The first SIGINT or SIGTERM asks for an orderly stop, a second one ends at once."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                loop.add_signal_handler(number, self._signalled)
-            except (ValueError, RuntimeError, NotImplementedError):
-                return  # not the main thread: whoever runs us stops us
-
-    def _signalled(self) -> None:
-        if self.stopping.is_set():
-            sys.exit(130)
-        self.stop()
-
-    def stop(self) -> None:
-        self.stopping.set()
-
-    def fatal(self, error: BaseException) -> None:
-        """The store failed: what is in memory cannot be kept, so nothing may be answered any more."""
-        self.error = error
-        self.force_exit = self.should_exit = True
-        self.stopping.set()

@@ -12,6 +12,8 @@ from itertools import takewhile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 #: Starts further away than this do not matter: no lead and no window is that long.
+#: Longer than any that a person writes.
+CRON_LENGTH = 500
 REACH = timedelta(days=400)
 
 
@@ -23,10 +25,12 @@ def fault(cron: str, timezone: str) -> str | None:
         zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return f"{timezone!r} is no time zone; write an IANA name such as Europe/Berlin or UTC"
+    if len(cron) > CRON_LENGTH:
+        return f"the cron expression has {len(cron)} characters; at most {CRON_LENGTH} are taken"
     try:
         starts = CronSim(cron, datetime(2024, 1, 1, tzinfo=zone))
         next(starts)
-    except CronSimError as error:
+    except (CronSimError, ValueError, OverflowError) as error:
         return f"{cron!r} is no cron expression ({error}); write minute, hour, day, month and weekday, such as 0 8 * * 1-5"
     except StopIteration:
         return f"{cron!r} never comes; name a day that its month has"

@@ -87,6 +87,10 @@ def checked_name(reading: Reading, place: Place, key: str, raw: str) -> str:
     return raw
 
 
+#: Digits of a number, with its sign: what a column of a database holds.
+WHOLE_LENGTH = 18
+
+
 def whole(reading: Reading, value: Value) -> int:
     """A whole number that is not negative."""
     raw = _scalar(reading, value, "a whole number", "10")
@@ -94,6 +98,9 @@ def whole(reading: Reading, value: Value) -> int:
         return 0
     if not _WHOLE.fullmatch(raw):
         reading.wrong(value, f"{raw!r} is not a whole number", "Write for example 10.")
+        return 0
+    if len(raw) > WHOLE_LENGTH:
+        reading.wrong(value, "the number is too large", "Write fewer digits.")
         return 0
     if int(raw) < 0:
         reading.wrong(value, f"{raw} is negative", "Write 0 or more.")

@@ -8,7 +8,7 @@ from herder.model.resources import Unit
 from herder.settings.amounts import BUILT_IN_KEYS, SECTION
 from herder.settings.builtin import PRESETS
 from herder.settings.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
-from herder.settings.sections import Role
+from herder.settings.sections import CONNECTION_KEYS, Role
 from herder.settings.sharing_fields import (
     AGEING_FIELDS,
     PREEMPTION_FIELDS,
@@ -33,6 +33,7 @@ def json_schema() -> dict[str, Any]:
         }
     )
     listen = {"type": "string", "examples": ["127.0.0.1:8765"]}
+    number = {"type": "integer", "minimum": 1}
     server = {
         "listen": listen,
         "data_dir": text,
@@ -48,6 +49,7 @@ def json_schema() -> dict[str, Any]:
             "description": "And above so many bytes of their commands, environments and inputs, as in 4Gi.",
         },
     }
+    server |= dict.fromkeys(CONNECTION_KEYS, number)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "herder.yaml",

@@ -53,6 +53,11 @@ class ServerSettings:
     public_url: str | None = None
     queued_jobs_per_user: int | None = None
     queued_mib_per_user: int | None = None
+    max_connections: int | None = None
+    """Open at a time, of everybody."""
+    max_connections_per_address: int | None = None
+    """From one address, as long as nobody has shown a token on them."""
+    max_connections_per_user: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,7 @@ class MetricSource:
 DRIVER_KEYS = ("name", "kind", "machine", "settings")
 USER_KEYS = ("name", "role", "weight", "quota")
 SOURCE_KEYS = ("name", "url", "timeout", "token_file", "token_env")
+CONNECTION_KEYS = ("max_connections", "max_connections_per_address", "max_connections_per_user")
 SERVER_KEYS = (
     "listen",
     "data_dir",
@@ -77,6 +83,7 @@ SERVER_KEYS = (
     "public_url",
     "queued_jobs_per_user",
     "queued_bytes_per_user",
+    *CONNECTION_KEYS,
 )
 
 
@@ -148,6 +155,8 @@ def read_server(found: Reading, value: Value) -> ServerSettings:
             values[entry.name] = reading.positive(found, entry.value)
         elif entry.name == "queued_bytes_per_user":
             values["queued_mib_per_user"] = reading.size(found, entry.value)
+        elif entry.name in CONNECTION_KEYS:
+            values[entry.name] = reading.positive(found, entry.value)
         else:
             values[entry.name] = reading.text(found, entry.value) or None
     return ServerSettings(**values)
@@ -156,7 +165,7 @@ def read_server(found: Reading, value: Value) -> ServerSettings:
 def _listen(found: Reading, value: Value) -> tuple[str, int]:
     raw = reading.text(found, value)
     host, _, port = raw.rpartition(":")
-    if not port.isdigit() or not 0 <= int(port) <= 65535:
+    if not (port.isascii() and port.isdigit() and len(port) < 6) or int(port) > 65535:
         if raw:
             found.wrong(
                 value, f"{raw!r} is no address to listen on", "Write host:port, as in 127.0.0.1:8765."

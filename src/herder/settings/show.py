@@ -6,7 +6,7 @@ from herder.settings.amounts import SECTION, resources_to_plain, write_amounts
 from herder.settings.durations import format_duration
 from herder.settings.load import Settings
 from herder.settings.pools import pool_to_plain, template_to_plain
-from herder.settings.sections import DriverSettings, MetricSource
+from herder.settings.sections import CONNECTION_KEYS, DriverSettings, MetricSource
 from herder.settings.sharing import sharing_to_plain
 
 
@@ -34,7 +34,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
             "listen": f"{server.host}:{server.port}",
             **{
                 key: value
-                for key in ("data_dir", "store_url", "public_url", "queued_jobs_per_user")
+                for key in ("data_dir", "store_url", "public_url", "queued_jobs_per_user", *CONNECTION_KEYS)
                 if (value := getattr(server, key)) is not None
             },
             **(

@@ -3,6 +3,7 @@
 Works on composed nodes, not on constructed objects: nothing in a file can make an object, and every scalar keeps its text.
 """
 
+import re
 from typing import Any
 
 from herder.settings.problems import Place, Problem, SettingsError
@@ -10,6 +11,19 @@ from herder.settings.values import DEPTH_MAX, VALUES_MAX, Entry, Listing, Scalar
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _MERGE = "<<"
+#: Brackets that are open at one place. The library takes the square of it in time, and many frames of the stack for each.
+BRACKETS_MAX = 200
+_BRACKETS = re.compile(r"[\[\]{}]")
+
+
+def too_deep(text: str) -> bool:
+    """Whether a text opens so many brackets that reading it as YAML would take for ever."""
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
+        if depth > BRACKETS_MAX:
+            return True
+    return False
 
 
 def read_yaml(text: str, file: str) -> list[Value]:
@@ -18,6 +32,8 @@ def read_yaml(text: str, file: str) -> list[Value]:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     yaml = YAML(typ="rt", pure=True)
+    if too_deep(text):
+        raise SettingsError([_syntax(Place(file=file), "this is nested too deeply")])
     try:
         nodes = [node for node in yaml.compose_all(text) if node is not None]
     except MarkedYAMLError as error:
@@ -27,8 +43,8 @@ def read_yaml(text: str, file: str) -> list[Value]:
         raise SettingsError([_syntax(place, message)]) from None
     except RecursionError:
         raise SettingsError([_syntax(Place(file=file), "this is nested too deeply")]) from None
-    except (YAMLError, ValueError) as error:
-        message = f"this is not YAML: {str(error).splitlines()[0]}"
+    except (YAMLError, ValueError, LookupError, ArithmeticError, TypeError) as error:
+        message = f"this is not YAML: {(str(error).splitlines() or ['it cannot be read'])[0]}"
         raise SettingsError([_syntax(Place(file=file), message)]) from None
     reader = _Reader(file)
     values = [reader.value(node, "", 0) for node in nodes]

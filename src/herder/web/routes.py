@@ -14,6 +14,7 @@ from herder.control.commands import Commands
 from herder.control.core import Core
 from herder.control.errors import Unauthenticated
 from herder.control.reads.port import Reads
+from herder.control.standing import trust
 from herder.web.live import STREAMS_MAX, Live
 from herder.web.session import (
     FORM_COOKIE,
@@ -71,6 +72,7 @@ class Pages:
         who = visitor(self.commands, request)
         if who is None:
             return secured(RedirectResponse("/login", 303))
+        trust(request.scope, who.actor)
         rendered = await self.live.sections()
         html = render(
             "dashboard.html",
@@ -84,8 +86,10 @@ class Pages:
 
     async def stream(self, request: Request) -> Response:
         cookie = request.cookies.get(SESSION_COOKIE, "")
-        if self.commands.visitor(cookie) is None:
+        who = self.commands.visitor(cookie)
+        if who is None:
             return secured(PlainTextResponse("Your session has ended; sign in again at /login.\n", 401))
+        trust(request.scope, who.actor)
         if self.live.open >= STREAMS_MAX:
             return secured(PlainTextResponse(f"{STREAMS_MAX} dashboards are open; close some.\n", 503))
         messages = self.live.stream(lambda: self.commands.visitor(cookie) is not None)

@@ -1,5 +1,6 @@
 """`herder job`: submit single jobs, follow them, and ask why one waits."""
 
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -114,7 +115,7 @@ def submit(
         cpu_limit=cpu_limit.value if cpu_limit else "",
         memory=memory,
         disk=disk,
-        gpu=int(gpu) if gpu == int(gpu) else gpu,
+        gpu=_gpus(gpu),
         gpu_model=gpu_model,
         resources=dict(pair(each, "--resource") for each in resource or ()),
         pool=pool,
@@ -247,6 +248,12 @@ def cancel(
         say.confirm(effect, yes=False)
     done = say.client.jobs.cancel(job, message)
     say.done(done.text, done, job)
+
+
+def _gpus(number: float) -> int | float:
+    if not isfinite(number):
+        raise usage(f"--gpu: {number} is no number of GPUs", hint="Write for example --gpu 1 or --gpu 0.25.")
+    return int(number) if number == int(number) else number
 
 
 def _toleration(text: str) -> dict[str, str]:

@@ -37,6 +37,10 @@ def show_error(session: "Session", error: Exception) -> int:
     return code
 
 
+def code_for(error: Exception) -> int:
+    return _parts(error)[0]
+
+
 def _parts(error: Exception) -> tuple[int, str, str, str]:
     """Exit code, word for programs, what happened, what to do."""
     if isinstance(error, CommandError):

@@ -1,7 +1,12 @@
-"""The scale loop: picture → plan → checked → recorded with its intents, in one commit. Wakes on demand and every second."""
+"""The scale loop: picture → plan → checked → recorded with its intents, in one commit. Wakes on demand and every second.
+
+A large plan is made beside the event loop. Before it is applied it is held against the state as it is then: what changed
+meanwhile is not overwritten, and no limit is passed.
+"""
 
 import asyncio
 import logging
+from functools import partial
 
 import msgspec
 
@@ -13,11 +18,13 @@ from herder.control.plans import (
     plain_plan,
     record_plan,
     remember_needs,
+    still_right,
 )
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.engine.events import record_event
 from herder.model.changes import Changes
+from herder.model.observed import Observed
 from herder.model.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -43,10 +50,14 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     now = core.clock.now_ms()
     observed = picture(core, now)
     note_pressure(core.state, observed, now)
-    plan = decide(observed, now)
+    plan, findings = await core.planning.run(observed, partial(_plan, observed, now))
+    checked = still_right(core.state, observed, plan, core.clock.now_ms())
+    if checked is None:
+        core.demand_changed.set()  # somebody changed the pools, or asked for workers: it is made anew
+        return last_report
+    plan = checked
     remember_needs(core.state, plan)
     changes = Changes()
-    findings = check_plan(observed, plan)
     if findings:
         told = "; ".join(findings).encode()
         if told != last_report:
@@ -65,6 +76,12 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
         core.workers_changed.set()
     await core.commit(changes)
     return report
+
+
+def _plan(observed: Observed, now: int) -> tuple[Plan, tuple[str, ...]]:
+    """With what a check finds wrong in it."""
+    plan = decide(observed, now)
+    return plan, check_plan(observed, plan)
 
 
 def _reasons(plan: Plan) -> bytes:

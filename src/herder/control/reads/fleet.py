@@ -63,9 +63,7 @@ async def worker_page(
             for worker in core.state.workers.values()
             if pool in (None, worker.spec.pool) and state in (None, worker.state)
         ]
-        some = [live_worker(core, worker) for worker in found[start : start + limit]]
-        more = len(found) > start + limit
-        return Page(items=some, next=str(start + limit) if more else None, total=len(found))
+        return _cut(core, found, after, limit)
     query = select(t.workers).order_by(t.workers.c.requested_at_ms.desc(), t.workers.c.name)
     if pool is not None:
         query = query.where(t.workers.c.pool == pool)
@@ -75,6 +73,14 @@ async def worker_page(
     rows = await core.read(lambda connection: connection.execute(query).all())
     items = [_ended_worker(core, row) for row in rows[:limit]]
     return Page(items=items, next=str(start + limit) if len(rows) > limit else None)
+
+
+def _cut(core: Core, found: list[WorkerLife], after: str | None, limit: int) -> Page:
+    start = int(after) if after is not None and after.isdecimal() and len(after) <= 18 else 0
+    items = [live_worker(core, worker) for worker in found[start : start + limit]]
+    return Page(
+        items=items, next=str(start + limit) if len(found) > start + limit else None, total=len(found)
+    )
 
 
 async def worker_view(core: Core, name: str) -> WorkerView:
@@ -173,17 +179,28 @@ def pool_costs(core: Core) -> dict[str, int]:
 
 
 async def pool_views(core: Core) -> list[PoolView]:
-    costs = pool_costs(core)
-    return [_pool(core, pool, costs.get(name, 0)) for name, pool in sorted(core.state.pools.items())]
+    return _pools(core, pool_costs(core))
 
 
 async def pool_view(core: Core, name: str) -> PoolView:
     pool = pool_named(core, name)
-    return _pool(core, pool, pool_costs(core).get(name, 0))
+    workers = [worker for worker in core.state.workers.values() if worker.spec.pool == name]
+    return _pool(pool, workers, _queued_by_pool(core)[pool.name], pool_costs(core).get(name, 0))
 
 
-def _pool(core: Core, pool: PoolSpec, cost_pico: int) -> PoolView:
-    workers = [worker for worker in core.state.workers.values() if worker.spec.pool == pool.name]
+def _pools(core: Core, costs: dict[str, int]) -> list[PoolView]:
+    """All pools. Workers and queues are gone through once, not once for each."""
+    workers: dict[PoolName, list[WorkerLife]] = {}
+    for worker in core.state.workers.values():
+        workers.setdefault(worker.spec.pool, []).append(worker)
+    queued = _queued_by_pool(core)
+    return [
+        _pool(pool, workers.get(name, []), queued[name], costs.get(name, 0))
+        for name, pool in sorted(core.state.pools.items())
+    ]
+
+
+def _pool(pool: PoolSpec, workers: list[WorkerLife], queued_jobs: int, cost_pico: int) -> PoolView:
     states = Counter(worker.state for worker in workers)
     capacity = used = ZERO
     for worker in workers:
@@ -203,7 +220,7 @@ def _pool(core: Core, pool: PoolSpec, cost_pico: int) -> PoolView:
         draining=going,
         capacity=capacity.amounts(),
         used=used.amounts(),
-        queued_jobs=_queued_for(core, pool.name),
+        queued_jobs=queued_jobs,
         frozen=pool.frozen,
         cost_usd=usd_text(cost_pico),
         templates=[
@@ -240,11 +257,13 @@ def _offers(template: Template) -> list[OfferView]:
     ]
 
 
-def _queued_for(core: Core, pool: PoolName) -> int:
-    """Queued jobs that name this pool."""
-    return sum(
-        queue.count for cid, queue in core.state.queues.items() if core.state.classes[cid].pool == pool
-    )
+def _queued_by_pool(core: Core) -> Counter[str]:
+    """Queued jobs by the pool that they name."""
+    queued: Counter[str] = Counter()
+    for class_id, queue in core.state.queues.items():
+        if queue.count:
+            queued[core.state.classes[class_id].pool] += queue.count
+    return queued
 
 
 async def status(core: Core, who: Principal) -> Status:
@@ -265,7 +284,7 @@ async def status(core: Core, who: Principal) -> Status:
         now=iso(core.clock.now_ms()),
         started_at=iso(core.started_at_ms),
         jobs={JobState(number).label: count for number, count in sorted(core.state.counts.items())},
-        pools=[_pool(core, pool, costs.get(name, 0)) for name, pool in sorted(core.state.pools.items())],
+        pools=_pools(core, costs),
         workers=dict(Counter(worker.state.value for worker in workers)),
         spend_usd=usd_text(sum(costs.values())),
         spend_by_user={user: usd_text(cost) for user, cost in sorted(users.items())},

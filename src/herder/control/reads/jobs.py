@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, and_, select
+from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from herder.control.access import check, not_known
 from herder.control.core import Core
@@ -304,6 +304,8 @@ async def log_text(
         chunks = (
             select(t.log_chunks.c.offset, t.log_chunks.c.text)
             .where(t.log_chunks.c.job_id == job, t.log_chunks.c.attempt == number)
+            # A character is up to four bytes: what was had already is not read again, but for a part of it.
+            .where(t.log_chunks.c.offset + 4 * func.length(t.log_chunks.c.text) > offset)
             .order_by(t.log_chunks.c.offset)
         )
         state = select(t.attempts.c.state).where(t.attempts.c.job_id == job, t.attempts.c.attempt == number)

@@ -5,16 +5,18 @@ so that the steps need not care. It draws no conclusions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 from herder.decide.matching import Kinds, kind_of_template, kind_of_worker
 from herder.decide.quota_reasons import HeldBack, within_quotas
+from herder.decide.scaling.grouping import Grouped, grouped
 from herder.model.demand import DemandGroup
-from herder.model.ids import PoolName, WorkerName
+from herder.model.ids import ClassId, PoolName, WorkerName
 from herder.model.metric import Metric, MetricReading
 from herder.model.observed import Observed, ObservedWorker, PoolHistory
 from herder.model.offer import Offer, OfferKey, OfferMemory, offers_of
+from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.pressure import FRESH_MS
 from herder.model.schedule import Window, limits_in_force
@@ -65,6 +67,10 @@ class Scene:
     template_kinds: Mapping[PoolName, tuple[int, ...]]
     worker_kinds: Mapping[WorkerName, int]
     held_back: tuple[HeldBack, ...] = ()
+    lead: Mapping[ClassId, ClassId] = field(default_factory=dict)
+    """The class in `queue` that stands for a class, where very many wait."""
+    note: Reason | None = None
+    """What is to be said of that."""
 
     def pool(self, name: PoolName) -> PoolView:
         return next(view for view in self.pools if view.spec.name == name)
@@ -104,14 +110,32 @@ def survey(observed: Observed, now_ms: int) -> Scene:
     }
     worker_kinds = {worker.name: number for view in pools for worker, number in _numbered(view, kinds)}
     waiting, held_back = within_quotas(observed)
+    found = _grouped(waiting, pools, kinds, template_kinds, observed.demand_left_out)
     return Scene(
         pools=pools,
-        queue=tuple(sorted(waiting, key=lambda queued: queued.class_id)),
+        queue=found.queue,
         held_back=held_back,
+        lead=found.lead,
+        note=found.note,
         kinds=kinds,
         template_kinds=template_kinds,
         worker_kinds=worker_kinds,
     )
+
+
+def _grouped(
+    waiting: Iterable[DemandGroup],
+    pools: Iterable[PoolView],
+    kinds: Kinds,
+    template_kinds: Mapping[PoolName, tuple[int, ...]],
+    left_out: int,
+) -> Grouped:
+    sizes = (
+        (kind, template.allocatable)
+        for view in pools
+        for kind, template in zip(template_kinds[view.spec.name], view.templates, strict=True)
+    )
+    return grouped(sorted(waiting, key=lambda queued: queued.class_id), kinds, sizes, left_out)
 
 
 def _numbered(view: PoolView, kinds: Kinds) -> Iterator[tuple[ObservedWorker, int]]:

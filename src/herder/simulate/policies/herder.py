@@ -177,6 +177,8 @@ class Herder:
     def _place(self, world: World, now_ms: int) -> None:
         changes = Changes()
         self.placer.run(self.state, changes, now_ms)
+        while self.placer.more:
+            self.placer.run(self.state, changes, now_ms)
         for record in changes.attempts.values():
             name = WorkerName(record.worker)
             self._idle_names.discard(name)

@@ -99,7 +99,7 @@ class Rows:
         first = next(numbered, None)
         if first is None:
             raise TraceError(f"{self.path}: the file is empty. It should begin with {','.join(columns)}.")
-        header = [name.strip() for name in next(csv.reader([first[1].lstrip("\ufeff")]))]
+        header = [name.strip() for name in self._cells(1, first[1].lstrip("\ufeff"))]
         missing = [name for name in columns if name not in header]
         if missing:
             raise TraceError(
@@ -108,8 +108,14 @@ class Rows:
         places = {name: place for place, name in enumerate(header)}
         for line, text in numbered:
             if text.strip():
-                cells = text.split(",") if '"' not in text else next(csv.reader([text]))
+                cells = text.split(",") if '"' not in text else self._cells(line, text)
                 yield Row(self.path, line, places, cells)
+
+    def _cells(self, line: int, text: str) -> list[str]:
+        try:
+            return next(csv.reader([text]), [])
+        except csv.Error as error:
+            raise TraceError(f"{self.path}:{line}:1: this is no row of a CSV: {error}. Correct it.") from None
 
 
 class Row:

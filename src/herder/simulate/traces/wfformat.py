@@ -7,6 +7,7 @@ JSON; of each task: `id`, `parents`, `runtimeInSeconds`, and where known `name`,
 
 import json
 import math
+import zlib
 from typing import Any
 
 from herder.model.resources import Resources
@@ -29,6 +30,10 @@ def read(rows: Rows) -> Trace:
             raise TraceError(
                 f"{rows.path}:{error.lineno}:{error.colno}: this is no JSON: {error.msg}. Correct it there."
             ) from None
+        except RecursionError:
+            raise TraceError(f"{rows.path}:1:1: this is nested too deeply. It is no workflow.") from None
+        except (ValueError, OSError, EOFError, zlib.error) as error:
+            raise TraceError(f"{rows.path}:1:1: this cannot be read: {error}. Correct it there.") from None
     jobs: list[TraceJob] = []
     for number, task in enumerate(_tasks(whole, rows)):
         try:

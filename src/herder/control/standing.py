@@ -1,0 +1,28 @@
+"""What the connection of a call may know of its caller: set by the faces once a token was found good, read by the server's
+connections, which keep strangers on a shorter leash. Nothing here grants a right.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+#: Where a connection puts it: `scope["state"]`.
+STATE_KEY = "standing"
+
+
+@dataclass(slots=True)
+class Standing:
+    """One for each connection. `owner` is whoever's token came over it, as `user/ann` or `worker/w-1`."""
+
+    owner: str | None = None
+    told: Callable[[str], None] | None = None
+    """Called when it becomes somebody's, or somebody else's."""
+
+
+def trust(scope: Any, owner: str) -> None:
+    """The caller has shown a token that is good."""
+    standing = scope.get("state", {}).get(STATE_KEY)
+    if standing is not None and standing.owner != owner:
+        standing.owner = owner
+        if standing.told is not None:
+            standing.told(owner)

@@ -1,0 +1,82 @@
+"""SIGHUP of a server: its files are read again, and their users, sharing and pools are put in force as at its start.
+
+Called by `runtime.py`. All of it or nothing: what is wrong in the files is told in one line, and nothing is changed. What only a
+start can change (address, store, drivers) is not touched.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from herder.control import sharing
+from herder.control.core import Core
+from herder.control.errors import Refused
+from herder.control.pools import keep_frozen, store_pool
+from herder.engine.events import record_event
+from herder.model.changes import Changes
+from herder.model.ids import UserName
+from herder.model.principal import ROLES, Role
+from herder.server.options import ServerOptions
+from herder.settings import SettingsError
+
+log = logging.getLogger(__name__)
+
+
+async def reload(core: Core, again: Callable[[], ServerOptions] | None) -> str:
+    """What came of it, in one line."""
+    if again is None:
+        return "Nothing to read again: the server was started without --config."
+    try:
+        options = await asyncio.to_thread(again)
+        changes = Changes()
+        text = put_in_force(core, changes, options)
+    except SettingsError as error:
+        first = error.problems[0]
+        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+        return f"Not reloaded, nothing was changed: {first}{more}".replace("\n", " ")
+    except Refused as refused:
+        return f"Not reloaded, nothing was changed: {refused.detail}"
+    await core.commit(changes)
+    return text
+
+
+def put_in_force(core: Core, changes: Changes, options: ServerOptions) -> str:
+    """Raises Refused or SettingsError before anything is changed."""
+    now = core.clock.now_ms()
+    shared = sharing.wanted(core, options.sharing)
+    pools = [keep_frozen(core, pool) for pool in options.pools or ()]
+    for pool in pools:
+        if pool.driver not in core.drivers:
+            raise Refused(f"pool {pool.name} wants driver {pool.driver!r}; a new driver needs a new start")
+    _check_administrators(core, options)
+    if shared != core.sharing:
+        sharing.put_in_force(core, changes, shared)
+    users = 0
+    for user in options.users:
+        known = core.directory.users.get(UserName(user.name))
+        if known is None or (known.role, known.weight) != (user.role.value, user.weight):
+            core.directory.add_user(changes, user.name, ROLES[user.role.value], user.weight, now)
+            core.state.weights[UserName(user.name)] = user.weight
+            users += 1
+    core.directory.declared = frozenset(UserName(user.name) for user in options.users)
+    changed = [pool for pool in pools if core.state.pools.get(pool.name) != pool]
+    for pool in changed:
+        store_pool(core, changes, pool, now)
+    text = (
+        f"Reloaded: {len(changed)} of {len(pools)} pools and {users} of {len(options.users)} users changed."
+    )
+    record_event(core.state, changes, now, "server.reloaded", "server/settings", text)
+    core.demand_changed.set()
+    return text
+
+
+def _check_administrators(core: Core, options: ServerOptions) -> None:
+    """Raises Refused when nobody would be left to administer the server."""
+    role_of = {user.name: ROLES[user.role.value] for user in options.users}
+    left = {
+        name
+        for name in core.directory.administrators
+        if role_of.get(name, Role.ADMINISTRATOR) is Role.ADMINISTRATOR
+    }
+    if not left and Role.ADMINISTRATOR not in role_of.values():
+        raise Refused("no administrator would be left: herder.yaml gives every one of them another role")

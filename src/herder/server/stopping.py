@@ -1,0 +1,67 @@
+"""Stopping a server that has its workers with it (`herder up`): they go, and what runs on them gets its time to end.
+
+Called by `runtime.py` at the first signal. Jobs are told by SIGTERM; one that ends in its grace is reported as it ended, the
+others are queued again for the next start. It must say what it waits for, and never wait for longer than its bounds.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from herder.control.core import Core
+from herder.engine.attempt import preempt
+from herder.engine.worker import drain, terminate
+from herder.model.changes import Changes
+from herder.model.job import Cause
+from herder.model.plan import Reason, ReasonKind
+
+#: How long what runs may take to end by itself: an agent kills after 5 s, and then has to report it.
+END_JOBS_S = 15.0
+#: And then, how long the machines may take to go.
+REMOVE_WORKERS_S = 15.0
+LOOK_S = 0.02
+_REASON = Reason(kind=ReasonKind.BY_HAND, text="the server was stopped")
+
+
+def stopping_text(core: Core, *, workers_go: bool) -> str:
+    """What is said when a stop begins."""
+    workers, jobs = len(core.state.workers), len(core.state.live)
+    what = f"{_count(workers, 'worker')}, {_count(jobs, 'running job')}"
+    if not workers_go:
+        return f"Stopping. {what} go on without the server." if workers else "Stopping."
+    if not workers:
+        return "Stopping."
+    return f"Stopping: {what}; Ctrl-C again stops them at once."
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+async def stop_workers(core: Core, hastened: asyncio.Event, say: Callable[[str], None]) -> None:
+    """Until all are gone, or their time is over."""
+    changes, now = Changes(), core.clock.now_ms()
+    for worker in list(core.state.workers.values()):
+        drain(core.state, changes, worker, _REASON, now)
+        for attempt in list(worker.live.values()):
+            preempt(core.state, changes, attempt, _REASON.text)
+    core.workers_changed.set()
+    await asyncio.wait({core.commit(changes)}, timeout=END_JOBS_S)  # a store in trouble is not waited for
+    await _until_gone(core, END_JOBS_S, hastened)
+    if core.state.workers:
+        changes, now = Changes(), core.clock.now_ms()
+        for worker in list(core.state.workers.values()):
+            terminate(core.state, changes, worker, _REASON, now, cause=Cause.DRAINED)
+        core.workers_changed.set()
+        await asyncio.wait({core.commit(changes)}, timeout=REMOVE_WORKERS_S)
+        await _until_gone(core, REMOVE_WORKERS_S, None)
+    if left := len(core.state.workers):
+        say(f"{_count(left, 'worker')} could not be removed in time; the next start removes them.")
+
+
+async def _until_gone(core: Core, limit_s: float, hastened: asyncio.Event | None) -> None:
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + limit_s
+    while core.state.workers and loop.time() < give_up_at:
+        if hastened is not None and hastened.is_set():
+            return
+        await asyncio.sleep(LOOK_S)

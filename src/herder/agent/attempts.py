@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from herder.agent import clock
 from herder.agent.outbox import Key, Outbox
-from herder.agent.runtimes import Report, Running, Runtime, Verdict, open_runtime
+from herder.agent.ports import AgentPorts
+from herder.agent.runtimes import Report, Running, Runtime, Verdict
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
 from herder.model.resources import Resources
@@ -29,8 +29,15 @@ class _Held:
 
 class Attempts(Report):
     def __init__(
-        self, settings: AgentSettings, outbox: Outbox, *, allocatable: Resources, slots: int
+        self,
+        settings: AgentSettings,
+        outbox: Outbox,
+        ports: AgentPorts,
+        *,
+        allocatable: Resources,
+        slots: int,
     ) -> None:
+        self._ports = ports
         self._settings = settings
         self._outbox = outbox
         self._allocatable = self._free = allocatable
@@ -152,7 +159,7 @@ class Attempts(Report):
             self._outbox.add_started(key, running.started_at_ms)
 
     def _open(self, name: str) -> Runtime:
-        runtime = self._runtimes[name] = open_runtime(name, self._settings, self)
+        runtime = self._runtimes[name] = self._ports.open_runtime(name, self._settings, self)
         return runtime
 
     def _drop_unstarted(self, held: _Held, verdict: Verdict) -> None:
@@ -163,7 +170,7 @@ class Attempts(Report):
     def _report_unstarted(self, assignment: Assignment, verdict: Verdict) -> None:
         if self._silent:
             return
-        now_ms = clock.now_ms()
+        now_ms = self._ports.clock.now_ms()
         self._outbox.add_finished(
             Finished(
                 job=assignment.job,

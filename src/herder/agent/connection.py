@@ -88,11 +88,7 @@ class Connection:
         finally:
             if stream is not None:
                 stream.writer.transport.abort()
-        if status in (401, 403):
-            raise Refused(f"the server answered {status}: {_detail(answer)}")
-        if status != 200:
-            raise Unreachable(f"the server answered {status}: {_detail(answer)}")
-        return answer
+        return usable(status, answer)
 
     async def close(self) -> None:
         while self._idle:
@@ -118,6 +114,15 @@ class Connection:
             f"authorization: Bearer {self._token}\r\ncontent-type: application/json\r\n"
             f"accept-encoding: identity\r\ncontent-length: {length}\r\n\r\n"
         ).encode("ascii")
+
+
+def usable(status: int, answer: bytes) -> bytes:
+    """The body of a 200 answer. Raises Unreachable or Refused for all others; the simulated network asks it too."""
+    if status in (401, 403):
+        raise Refused(f"the server answered {status}: {_detail(answer)}")
+    if status != 200:
+        raise Unreachable(f"the server answered {status}: {_detail(answer)}")
+    return answer
 
 
 async def _converse(stream: _Stream, request: bytes) -> tuple[int, bytes, bool]:

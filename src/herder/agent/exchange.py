@@ -14,8 +14,9 @@ import msgspec
 
 from herder.agent import clock
 from herder.agent.attempts import Attempts
-from herder.agent.connection import Connection, Refused, Unreachable
+from herder.agent.connection import Refused, Unreachable
 from herder.agent.outbox import Outbox, Shipment
+from herder.agent.ports import AgentPorts
 from herder.agent.settings import AgentSettings
 from herder.agent.use import UseMeter
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest
@@ -38,14 +39,14 @@ class Leave(Enum):
 class Exchange:
     def __init__(
         self,
-        connection: Connection,
+        ports: AgentPorts,
         settings: AgentSettings,
         limits: ActivateAnswer,
         attempts: Attempts,
         outbox: Outbox,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._connection = connection
+        self._network, self._chance = ports.network, ports.chance
         self._settings = settings
         self._limits = limits
         self._attempts = attempts
@@ -100,7 +101,7 @@ class Exchange:
     # --- the three tasks
 
     async def _send(self) -> None:
-        back_off = clock.BackOff(self._settings.retry_first_s, self._settings.retry_most_s)
+        back_off = clock.BackOff(self._settings.retry_first_s, self._settings.retry_most_s, self._chance)
         while not self._over.done():
             await self._until_due()
             try:
@@ -115,7 +116,7 @@ class Exchange:
                 back_off.reset()
 
     async def _park(self) -> None:
-        back_off = clock.BackOff(self._settings.retry_first_s, self._settings.retry_most_s)
+        back_off = clock.BackOff(self._settings.retry_first_s, self._settings.retry_most_s, self._chance)
         while not self._over.done():
             await self._quiet.wait()
             parked_at = self._loop.time()
@@ -184,7 +185,7 @@ class Exchange:
         if tell_held:
             self._held_at = now
         try:
-            body = await self._connection.call(
+            body = await self._network.call(
                 "/exchange", _ENCODER.encode(request), self._limits.poll_s if wait else 0.0
             )
             answer = _DECODER.decode(body)

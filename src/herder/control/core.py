@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from herder.control.auth import Directory
-from herder.control.clock import SystemClock
+from herder.control.clock import SteadyClock, SystemClock
+from herder.control.driver_calls import ThreadCalls
 from herder.control.event_bus import EventBus
 from herder.control.flight_recorder import Recorder
 from herder.control.payloads import Payloads
@@ -29,6 +31,7 @@ from herder.model.changes import Changes
 from herder.model.driver import Driver
 from herder.model.ids import ClassId
 from herder.model.records import EventRecord
+from herder.ports.calls import Calls
 from herder.ports.clock import Clock
 from herder.ports.store import Store
 from herder.settings import SharingSettings
@@ -114,8 +117,13 @@ class Core:
         drivers: dict[str, Driver],
         on_fatal: Callable[[BaseException], None],
         clock: Clock | None = None,
+        calls: Calls | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.clock = SystemClock() if clock is None else clock
+        self.clock = SteadyClock(SystemClock() if clock is None else clock)
+        self.calls: Calls = ThreadCalls() if calls is None else calls
+        self.transport = transport
+        """How sources of metrics are asked; None: through sockets."""
         self.settings = settings
         self.state = state
         self.store = store

@@ -106,6 +106,12 @@ class Placer:
             fill = self._fill_few if len(workers) <= FEW_WORKERS else self._fill
             fill(state, changes, workers, now_ms)
 
+    def clock_set(self) -> None:
+        """Nothing that is kept from pass to pass may hold a time of the clock before: it is made anew."""
+        self.waiting, self.holds, self._scaled = Waiting(), Holds(), None
+        self.samples = Samples(record=self.samples.record)
+        self.lasting = Lasting(work_left=self.lasting.work_left)
+
     def set_ageing(self, ageing: Ageing) -> None:
         """Other settings, from now on."""
         self.ageing, self._scaled = ageing, None

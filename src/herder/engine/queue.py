@@ -51,6 +51,11 @@ class ReadyQueue:
         """When the first job became ready; only asked of a queue that is not empty."""
         return self._segments[0].ready_at_ms
 
+    def move(self, by_ms: int) -> None:
+        """The clock was set: what became ready before has waited as long as before."""
+        for segment in self._segments:
+            segment.ready_at_ms += by_ms
+
     def push(self, batch: BatchId | None, ids: Iterable[int], now_ms: int) -> None:
         """Append jobs; a range stays a range."""
         jobs = ids if isinstance(ids, range) else array("q", ids)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import uvicorn
 
@@ -103,9 +104,11 @@ async def _run(
 ) -> int:
     loops = [asyncio.create_task(supervise(core, name, loop), name=name) for name, loop in LOOPS.items()]
     scaling = loops[0]
-    loops.append(asyncio.create_task(trend.sample(core), name="trend"))
-    if opened.lock is not None:
-        loops.append(asyncio.create_task(_watch_lock(opened, server), name="lock"))
+    beside: dict[str, Callable[[Core], Awaitable[None]]] = {
+        "trend": trend.sample,
+        "lock": partial(_watch_lock, opened, server),
+    }
+    loops += [asyncio.create_task(supervise(core, name, loop), name=name) for name, loop in beside.items()]
     serving = asyncio.create_task(server.run(), name="http")
     server.take_signals()
     while not server.started and not serving.done():
@@ -165,7 +168,7 @@ async def _stop_workers(core: Core) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _watch_lock(opened: Opened, server: "_Server") -> None:
+async def _watch_lock(opened: Opened, server: "_Server", core: Core) -> None:
     """Without the lock another server may write: then this one must not."""
     while opened.lock is not None:
         await asyncio.sleep(LOCK_LOOK_S)

@@ -1,6 +1,6 @@
 """The launch loop: claims become machines, and machines that are to go are removed.
 
-Each call of a driver runs in a thread. What is about to be done stands in the store before: a crash in the middle is taken up
+Each call of a driver goes through `Core.calls`. What is about to be done stands in the store before: a crash in the middle is taken up
 again with the same worker name, which makes both calls safe to repeat.
 """
 
@@ -37,6 +37,9 @@ CALLS_AT_A_TIME = 8
 #: Between two tries of a call whose outcome is open, doubled up to the longest.
 RETRY_S = 0.5
 RETRY_LONGEST_S = 30.0
+#: The longest that a provider may take for one machine.
+CREATE_S = 900.0
+DELETE_S = 300.0
 #: These end the claim: trying again at once would not help, the planner decides anew.
 FINAL = (InvalidRequest, OutOfCapacity, QuotaExceeded, Unauthorised)
 
@@ -89,7 +92,9 @@ async def _call_create(core: Core, worker: WorkerLife, driver: Driver, start: St
     pause = RETRY_S
     while worker.state in (WorkerState.PROVISIONING, WorkerState.JOINING, WorkerState.READY):
         try:
-            machine = await asyncio.to_thread(driver.create, worker.spec, start)
+            machine = await core.calls.run(
+                worker.spec.driver, "create", partial(driver.create, worker.spec, start), deadline_s=CREATE_S
+            )
         except FINAL as error:
             await _failed(core, worker, f"{type(error).__name__}: {error}", failure_cause(error))
             return
@@ -123,7 +128,9 @@ async def _delete(core: Core, worker: WorkerLife, places: asyncio.Semaphore) -> 
     while driver is not None:
         try:
             async with places:
-                await asyncio.to_thread(driver.delete, name)
+                await core.calls.run(
+                    worker.spec.driver, "delete", partial(driver.delete, name), deadline_s=DELETE_S
+                )
             break
         except NotFound:
             break

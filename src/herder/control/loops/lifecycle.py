@@ -1,8 +1,12 @@
-"""What time alone brings: boots that take too long, silence, drains whose grace is over, preemption. Twice a second."""
+"""What time alone brings: boots that take too long, silence, drains whose grace is over, preemption. Twice a second.
+
+It looks after the clocks first: nobody is judged by time in which the server itself was away, nor by a clock that was set.
+"""
 
 import asyncio
 
 from herder.control.core import Core
+from herder.control.time_shift import Rounds
 from herder.engine.worker import tick
 from herder.model.changes import Changes
 
@@ -10,8 +14,10 @@ PERIOD_S = 0.5
 
 
 async def run(core: Core) -> None:
+    rounds = Rounds(core, PERIOD_S)
     while True:
         changes = Changes()
+        rounds.begin(changes)
         beats = {name: min(10.0, pool.dead_after_s / 3) for name, pool in core.state.pools.items()}
         tick(core.state, changes, core.clock.now_ms(), beats)
         core.preemptor.look(core.state, changes, core.placer.holds, core.clock.now_ms())

@@ -7,6 +7,7 @@ are tried elsewhere. A provider that does not answer proves nothing: unknown is 
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from herder.control.core import Core
 from herder.engine import worker as life
@@ -17,6 +18,10 @@ from herder.model.ids import WorkerName
 from herder.model.worker import WorkerState
 
 log = logging.getLogger(__name__)
+
+#: The longest that a provider may take for a listing, and for the removal of an orphan.
+LIST_S = 120.0
+DELETE_S = 300.0
 
 #: States in which a machine must be there. Before, it may not have been made yet; after, it may have gone.
 EXPECTED = frozenset({WorkerState.JOINING, WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
@@ -32,7 +37,7 @@ async def run(core: Core) -> None:
                 if life_.spec.driver == name
             }
             try:
-                machines = await asyncio.to_thread(driver.list)
+                machines = await core.calls.run(name, "list", driver.list, deadline_s=LIST_S)
             except DriverError as error:
                 log.warning("driver %s cannot list its machines: %s", name, error)
                 continue
@@ -64,7 +69,7 @@ async def _remove_orphans(
     unknown = {machine.worker for machine in machines if machine.worker not in core.state.workers}
     for worker in unknown & seen:
         try:
-            await asyncio.to_thread(driver.delete, worker)
+            await core.calls.run(name, "delete", partial(driver.delete, worker), deadline_s=DELETE_S)
         except NotFound:
             pass
         except DriverError as error:

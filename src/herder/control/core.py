@@ -217,7 +217,7 @@ class Core:
             future.set_result(None)
         for call in changes.after:
             call()
-        for name in changes.wake:
+        for name in sorted(changes.wake):  # the same order in every process: a run can be repeated
             bell = self.bells.get(name)
             if bell is not None:
                 bell.set()

@@ -67,7 +67,7 @@ async def _remove_orphans(
     core: Core, name: str, driver: Driver, machines: Sequence[Machine], seen: set[WorkerName]
 ) -> set[WorkerName]:
     unknown = {machine.worker for machine in machines if machine.worker not in core.state.workers}
-    for worker in unknown & seen:
+    for worker in sorted(unknown & seen):
         try:
             await core.calls.run(name, "delete", partial(driver.delete, worker), deadline_s=DELETE_S)
         except NotFound:

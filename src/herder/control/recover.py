@@ -52,6 +52,8 @@ def recover(connection: Connection, now_ms: int) -> tuple[EngineState, Directory
     _workers(connection, state, directory)
     recover_history(connection, state, now_ms)
     unswept = _jobs(connection, state)
+    for queue in state.queues.values():
+        queue.none_after(now_ms)
     _attempts(connection, state)
     recover_preemptions(connection, state)
     _parents(connection, state)

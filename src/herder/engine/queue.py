@@ -56,6 +56,11 @@ class ReadyQueue:
         for segment in self._segments:
             segment.ready_at_ms += by_ms
 
+    def none_after(self, now_ms: int) -> None:
+        """After a start: whatever the clock showed when a job became ready, it has not waited for less than nothing."""
+        for segment in self._segments:
+            segment.ready_at_ms = min(segment.ready_at_ms, now_ms)
+
     def push(self, batch: BatchId | None, ids: Iterable[int], now_ms: int) -> None:
         """Append jobs; a range stays a range."""
         jobs = ids if isinstance(ids, range) else array("q", ids)

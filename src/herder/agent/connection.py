@@ -72,11 +72,14 @@ class Connection:
             raise Refused("the token holds characters that no token has")
         self._token = token
 
-    async def call(self, path: str, body: bytes, held_open_s: float = 0.0) -> bytes:
+    async def call(
+        self, path: str, body: bytes, held_open_s: float = 0.0, answer_s: float | None = None
+    ) -> bytes:
         """The body of a 200 answer. Raises Unreachable or Refused."""
+        within_s = self._settings.answer_timeout_s if answer_s is None else answer_s
         stream: _Stream | None = None
         try:
-            async with asyncio.timeout(self._settings.answer_timeout_s + held_open_s):
+            async with asyncio.timeout(within_s + held_open_s):
                 stream = await self._stream()
                 status, answer, reusable = await _converse(stream, self._head(path, len(body)) + body)
         except (OSError, TimeoutError, EOFError, httptools.HttpParserError) as error:

@@ -25,6 +25,8 @@ _LOG = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(ExchangeAnswer)
 _LEAVE_TRIES = 5
+#: An answer is given so long even in a pool that takes a few seconds of silence for death: servers have slow moments.
+_ANSWER_LEAST_S = 3.0
 
 
 class Leave(Enum):
@@ -49,6 +51,8 @@ class Exchange:
         self._network, self._chance = ports.network, ports.chance
         self._settings = settings
         self._limits = limits
+        # A lost call must be noticed while there is still time for another before the server takes silence for death.
+        self._answer_s = max(_ANSWER_LEAST_S, min(settings.answer_timeout_s, limits.beat_s))
         self._attempts = attempts
         self._outbox = outbox
         self._number = 0
@@ -186,7 +190,7 @@ class Exchange:
             self._held_at = now
         try:
             body = await self._network.call(
-                "/exchange", _ENCODER.encode(request), self._limits.poll_s if wait else 0.0
+                "/exchange", _ENCODER.encode(request), self._limits.poll_s if wait else 0.0, self._answer_s
             )
             answer = _DECODER.decode(body)
         except (Unreachable, msgspec.MsgspecError) as error:

@@ -36,7 +36,7 @@ class AgentSettings:
 
     # --- talking to the server
     answer_timeout_s: float = 15.0
-    """Most a call may take beyond what the server may hold it open: above a slow commit, below `dead_after_s` (45 s)."""
+    """Most a call may take beyond what the server may hold it open; an exchange at most a beat, a third of `dead_after_s`."""
     retry_first_s: float = 0.05
     retry_most_s: float = 2.0
     """Back-off when the server cannot be reached: quick for a restart, at most 0.5 calls/s and worker in a long outage."""

@@ -78,7 +78,9 @@ class Placer:
         if not (known if everywhere else state.open_workers):
             return
         changed = (
-            known.values() if everywhere else [known[name] for name in sorted(state.open_workers) if name in known]
+            known.values()
+            if everywhere
+            else [known[name] for name in sorted(state.open_workers) if name in known]
         )
         state.open_workers.clear()
         waiting = self.waiting

@@ -9,8 +9,10 @@ class Network(Protocol):
     def use_token(self, token: str) -> None:
         """What the next calls are made with. Raises `agent.connection.Refused` when no header can carry it."""
 
-    async def call(self, path: str, body: bytes, held_open_s: float = 0.0) -> bytes:
-        """The body of a 200 answer; the server may take `held_open_s` longer than usual. Raises what
+    async def call(
+        self, path: str, body: bytes, held_open_s: float = 0.0, answer_s: float | None = None
+    ) -> bytes:
+        """The body of a 200 answer, which may take `answer_s` (None: as the settings say) and `held_open_s` more. Raises what
         `agent.connection.Connection.call` raises: the call was refused, or it may or may not have arrived."""
 
     async def close(self) -> None:

@@ -174,10 +174,13 @@ class Line:
     def use_token(self, token: str) -> None:
         self._token = token
 
-    async def call(self, path: str, body: bytes, held_open_s: float = 0.0) -> bytes:
+    async def call(
+        self, path: str, body: bytes, held_open_s: float = 0.0, answer_s: float | None = None
+    ) -> bytes:
+        within_s = self._settings.answer_timeout_s if answer_s is None else answer_s
         headers = {"authorization": f"Bearer {self._token}", "content-length": str(len(body))}
         try:
-            async with asyncio.timeout(self._settings.answer_timeout_s + held_open_s):
+            async with asyncio.timeout(within_s + held_open_s):
                 status, answer = await self._wire.call(
                     self._settings.worker,
                     "POST",

@@ -14,7 +14,7 @@ from herder.store.tables import attempts, events
 from tests.simulation.fleet import check_rest, states_of
 from tests.simulation.world import Trouble, World, simulate
 
-SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(4)
+SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(3)
 #: So often that a job fails only if something counts that should not.
 OFTEN = {"retries": 1000, "attempts_max": 1000}
 JOBS = (

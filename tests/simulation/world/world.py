@@ -181,7 +181,7 @@ class World:
         end_s = self.loop.time() + within_s
         while not holds():
             assert self.loop.time() < end_s, f"not within {within_s:g} s: {what or holds}; {self.left()}"
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
 
     def worker(self) -> WorkerLife:
         """The only one there is."""

@@ -1,5 +1,6 @@
-"""Preemption under lost, doubled and reordered messages, deaths and crashes: no job is lost or run twice to success, none
-fails for having been preempted, and everything comes to rest. `SEED=17 pytest tests/simulation` runs that one alone.
+"""Preemption under faults: no job is lost or run twice to success, none fails for having been preempted, and everything comes to rest.
+
+`SEED=17 pytest tests/simulation` runs that one alone.
 """
 
 import json
@@ -8,66 +9,57 @@ import os
 import pytest
 from sqlalchemy import func, select
 
-from herder.model.job import AttemptState, Cause, JobState, RetryPolicy
-from herder.model.resources import Resources
-from herder.model.sharing import Limits, Preemption, PriorityClass, ProjectQuota, Reclaim, Sharing
-from herder.store.tables import attempts, events, jobs
-from tests.simulation.fleet import Simulation
-from tests.support.engine_world import job_class
+from herder.model.job import AttemptState, Cause, JobState
+from herder.store.tables import attempts, events
+from tests.simulation.fleet import check_rest, states_of
+from tests.simulation.world import Trouble, World, simulate
 
-SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(8)
+SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(3)
 #: So often that a job fails only if something counts that should not.
-OFTEN = RetryPolicy(retries=1000, attempts_max=1000)
-CLASSES = (
-    job_class("ann", Resources(500, 256, 0), retry=OFTEN),
-    job_class("ann", Resources(1000, 512, 0), retry=OFTEN, project="lent"),
-    job_class("bob", Resources(1500, 1024, 0), retry=OFTEN, priority=3),
-    job_class("cyd", Resources(2000, 2048, 0), retry=OFTEN, priority=9, project="owed"),
-    job_class("dan", Resources(250, 128, 0), retry=OFTEN, always_run=True),
+OFTEN = {"retries": 1000, "attempts_max": 1000}
+JOBS = (
+    {"user": "ann", "cpu": "500m", "memory": "256Mi", **OFTEN},
+    {"user": "ann", "cpu": 1, "memory": "512Mi", "project": "lent", **OFTEN},
+    {"user": "bob", "cpu": "1500m", "memory": "1Gi", "priority": "high", **OFTEN},
+    {"user": "cyd", "cpu": 2, "memory": "2Gi", "priority": "top", "project": "owed", **OFTEN},
+    {"user": "dan", "cpu": "250m", "memory": "128Mi", "always_run": True, **OFTEN},
 )
-SHARING = Sharing(
-    priority_classes=(
-        PriorityClass(name="high", value=3, preempts=True),
-        PriorityClass(name="top", value=9, preempts=True),
-    ),
-    projects=(
-        ProjectQuota(name="lent", nominal=Limits(cpu_milli=2000)),
-        ProjectQuota(name="owed", nominal=Limits(cpu_milli=6000)),
-    ),
-    preemption=Preemption(
-        minimum_run_s=2.0, wait_first_s=1.0, soon_s=3.0, protected_after=2, reclaim=Reclaim.ANY
-    ),
-)
+PROTECTED_AFTER = 2
+SHARING = {
+    "priority_classes": {"high": {"value": 3, "preempts": True}, "top": {"value": 9, "preempts": True}},
+    "projects": {"lent": {"nominal_quota": {"cpu": 2}}, "owed": {"nominal_quota": {"cpu": 6}}},
+    "fair_share": {
+        "preemption": {
+            "minimum_run_time": "2s",
+            "wait_first": "1s",
+            "soon": "3s",
+            "protected_after": PROTECTED_AFTER,
+            "reclaim": "any",
+        }
+    },
+}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_preempted_jobs_end_once_like_all_others(seed: int) -> None:
-    simulation = Simulation(seed, CLASSES, SHARING)
-    try:
-        simulation.run()
-    except BaseException as error:
-        error.add_note(f"seed {seed}, {simulation.stats}, at rest: {simulation.left()}")
-        raise
-    world = simulation.world
-    assert world.faults() == []
-    with world.engine.connect() as connection:
-        states = {row.id: JobState(row.state) for row in connection.execute(select(jobs.c.id, jobs.c.state))}
-        success = select(attempts.c.job_id, func.count()).where(
-            attempts.c.state == int(AttemptState.SUCCEEDED)
-        )
-        successes = {row.job_id: row[1] for row in connection.execute(success.group_by(attempts.c.job_id))}
-        stopped = select(attempts.c.job_id, func.count()).where(
-            attempts.c.state == int(AttemptState.CANCELLED), attempts.c.cause == Cause.PREEMPTED.value
-        )
-        preempted = {row.job_id: row[1] for row in connection.execute(stopped.group_by(attempts.c.job_id))}
-        told = connection.execute(select(events.c.data).where(events.c.kind == "job.preempted")).all()
-    assert set(states) == world.accepted
-    assert all(state.ended for state in states.values())
-    assert successes == {job: 1 for job, state in states.items() if state is JobState.SUCCEEDED}
-    assert JobState.FAILED not in states.values(), "no job fails for having been preempted"
-    assert preempted, "nothing was preempted: the test looks at nothing"
-    assert max(preempted.values()) <= SHARING.preemption.protected_after
-    assert min(json.loads(row.data)["ran_ms"] for row in told) >= 2_000, "it had not run for its minimum"
-    assert len(told) >= sum(preempted.values())
-    assert not world.state.preempted
-    world.engine.dispose()
+    def look(world: World) -> None:
+        check_rest(world)
+        with world.engine.connect() as connection:
+            stopped = (
+                select(attempts.c.job_id, func.count())
+                .where(
+                    attempts.c.state == int(AttemptState.CANCELLED),
+                    attempts.c.cause == Cause.PREEMPTED.value,
+                )
+                .group_by(attempts.c.job_id)
+            )
+            preempted = {row.job_id: row[1] for row in connection.execute(stopped)}
+            told = connection.execute(select(events.c.data).where(events.c.kind == "job.preempted")).all()
+        assert JobState.FAILED not in states_of(world).values(), "no job fails for having been preempted"
+        assert preempted, "nothing was preempted: the test looks at nothing"
+        assert max(preempted.values()) <= PROTECTED_AFTER
+        assert min(json.loads(row.data)["ran_ms"] for row in told) >= 2_000, "it had not run for its minimum"
+        assert len(told) >= sum(preempted.values())
+        assert not world.core.state.preempted
+
+    simulate(seed, JOBS, sharing=SHARING, odds=Trouble(clock_set=0), look=look)

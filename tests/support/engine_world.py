@@ -7,6 +7,7 @@ server are values that a test delivers, loses, repeats or reorders.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,9 +67,14 @@ def fresh_store() -> Engine:
     return engine
 
 
+@lru_cache
+def _statements(dialect: str) -> Any:
+    return statements_for(dialect).by_record
+
+
 def write(engine: Engine, changes: Changes) -> None:
     """One transaction with the writer's own statements, in its order."""
-    by_record = statements_for(engine.dialect.name).by_record
+    by_record = _statements(engine.dialect.name)
     lots: list[tuple[type, Sequence[Any]]] = [
         (JobNew, changes.jobs_new),
         (JobStatus, list(changes.job_status.values())),

@@ -161,3 +161,21 @@ def test_the_lock_has_a_hash_for_every_package() -> None:
 
 def test_the_guide_stays_short() -> None:
     assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= GUIDE_LINES
+
+
+#: They are tested in the simulated world, by what users see when a port fails (`tests/simulation`).
+LOOPS = {"launch", "sweep", "lifecycle", "readings"}
+
+
+def test_no_test_reaches_into_a_loop() -> None:
+    reached = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            package = node.module if isinstance(node, ast.ImportFrom) else None
+            names = (
+                [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            )
+            full = {f"{package}.{each}" if package else each for each in names} | {package or ""}
+            if any(each.startswith(f"herder.control.loops.{loop}") for each in full for loop in LOOPS):
+                reached.append(name(path))
+    assert reached == []

@@ -13,21 +13,22 @@ import msgspec
 
 import herder
 from herder.agent import clock
-from herder.agent.connection import Connection, Rejected, Unreachable
+from herder.agent.connection import Rejected, Unreachable
+from herder.agent.ports import AgentPorts
 from herder.agent.settings import AgentSettings
 from herder.wire.exchange import ActivateAnswer, ActivateRequest
 
 
-async def activate(connection: Connection, settings: AgentSettings) -> ActivateAnswer:
+async def activate(ports: AgentPorts, settings: AgentSettings) -> ActivateAnswer:
     """Raises Refused (the token is not or no longer good) or Unreachable (time is up)."""
-    loop = asyncio.get_running_loop()
+    loop, network = asyncio.get_running_loop(), ports.network
     give_up_at = loop.time() + settings.self_delete_after_s
-    back_off = clock.BackOff(settings.retry_first_s, settings.retry_most_s)
-    body = msgspec.json.encode(_introduction(settings.folder))
-    connection.use_token(settings.activation_token)
+    back_off = clock.BackOff(settings.retry_first_s, settings.retry_most_s, ports.chance)
+    body = msgspec.json.encode(_introduction(settings.folder, clock.nonce(ports.chance)))
+    network.use_token(settings.activation_token)
     while True:
         try:
-            answer = msgspec.json.decode(await connection.call("/activate", body), type=ActivateAnswer)
+            answer = msgspec.json.decode(await network.call("/activate", body), type=ActivateAnswer)
         except (Unreachable, Rejected, msgspec.MsgspecError, UnicodeDecodeError) as error:
             wait_s = back_off.next_s()
             if loop.time() + wait_s > give_up_at:
@@ -36,15 +37,15 @@ async def activate(connection: Connection, settings: AgentSettings) -> ActivateA
                 ) from error
             await asyncio.sleep(wait_s)
         else:
-            connection.use_token(answer.token)
+            network.use_token(answer.token)
             return answer
 
 
-def _introduction(folder: Path) -> ActivateRequest:
+def _introduction(folder: Path, nonce: str) -> ActivateRequest:
     page_bytes, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
     disk = os.statvfs(folder)
     return ActivateRequest(
-        nonce=clock.nonce(),
+        nonce=nonce,
         pid=os.getpid(),
         hostname=socket.gethostname(),
         version=herder.__version__,

@@ -11,19 +11,11 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from herder.agent.fetching import Fetch, FetchInputs
+from herder.agent.fetching import FetchInputs
 from herder.agent.health import Health
 from herder.agent.outbox import Key, Outbox
-from herder.agent.runtimes import (
-    Report,
-    Running,
-    Runtime,
-    UnknownRuntime,
-    Verdict,
-    ended_now,
-    fault,
-    open_runtime,
-)
+from herder.agent.ports import AgentPorts
+from herder.agent.runtimes import Report, Running, Runtime, UnknownRuntime, Verdict, ended_now, fault
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
 from herder.model.resources import Resources
@@ -45,14 +37,14 @@ class Attempts(Report):
         self,
         settings: AgentSettings,
         outbox: Outbox,
+        ports: AgentPorts,
         *,
         allocatable: Resources,
         slots: int,
-        fetch: Fetch | None = None,
         health: Health | None = None,
     ) -> None:
-        """`fetch` gets what is too large for an exchange; without it such attempts cannot be started."""
-        self._fetching = FetchInputs(settings, fetch)
+        self._ports = ports
+        self._fetching = FetchInputs(settings, ports.network.fetch)
         self._health = health
         self._settings = settings
         self._outbox = outbox
@@ -156,7 +148,9 @@ class Attempts(Report):
             _LOG.exception("job %s could not be stopped", held.assignment.job)
             key = (held.assignment.job, held.assignment.attempt)
             if key in self._held:
-                self.ended(ended_now(held.assignment, fault("stopping it", error)))
+                self.ended(
+                    ended_now(held.assignment, fault("stopping it", error), self._ports.clock.now_ms())
+                )
 
     def _has_room_for(self, assignment: Assignment) -> bool:
         return self._slots_free > 0 and _ask(assignment).fits_in(self._free)
@@ -184,7 +178,7 @@ class Attempts(Report):
     def _fetched(self, key: Key, held: _Held, inputs: str | Verdict) -> None:
         """`inputs`: the path of the file, or why there is none."""
         if isinstance(inputs, Verdict):
-            self.ended(ended_now(held.assignment, inputs))
+            self.ended(ended_now(held.assignment, inputs, self._ports.clock.now_ms()))
             return
         outcome = self._outcome(held.assignment, inputs)
         self._fetching.discard(inputs)
@@ -217,10 +211,14 @@ class Attempts(Report):
             runtime = self._runtimes.get(assignment.runtime) or self._open(assignment.runtime)
             return runtime.start(assignment, inputs)
         except UnknownRuntime as error:
-            return ended_now(assignment, Verdict("failed", Cause.START_FAILED, str(error)))
+            return ended_now(
+                assignment,
+                Verdict("failed", Cause.START_FAILED, str(error)),
+                self._ports.clock.now_ms(),
+            )
         except Exception as error:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
             _LOG.exception("job %s, attempt %s could not be started", assignment.job, assignment.attempt)
-            return ended_now(assignment, fault("starting it", error))
+            return ended_now(assignment, fault("starting it", error), self._ports.clock.now_ms())
 
     def _note_start(self, key: Key, running: Running) -> None:
         held = self._held.get(key)
@@ -228,7 +226,7 @@ class Attempts(Report):
             self._outbox.add_started(key, running.started_at_ms)
 
     def _open(self, name: str) -> Runtime:
-        runtime = self._runtimes[name] = open_runtime(name, self._settings, self)
+        runtime = self._runtimes[name] = self._ports.open_runtime(name, self._settings, self)
         return runtime
 
     def _drop_unstarted(self, held: _Held, verdict: Verdict) -> None:
@@ -239,7 +237,7 @@ class Attempts(Report):
     def _report_unstarted(self, assignment: Assignment, verdict: Verdict) -> None:
         if self._silent:
             return
-        self._outbox.add_finished(ended_now(assignment, verdict))
+        self._outbox.add_finished(ended_now(assignment, verdict, self._ports.clock.now_ms()))
 
     def _too_big(self, assignment: Assignment) -> Verdict:
         lacking = ", ".join(_ask(assignment).lacking_in(self._allocatable))

@@ -79,14 +79,14 @@ class Connection:
             raise Refused("the token holds characters that no token has")
         self._token = token
 
-    async def call(self, path: str, body: bytes, held_open_s: float = 0.0) -> bytes:
+    async def call(
+        self, path: str, body: bytes, held_open_s: float = 0.0, answer_s: float | None = None
+    ) -> bytes:
         """The body of a 200 answer. Raises Unreachable, Rejected or Refused."""
+        within_s = self._settings.answer_timeout_s if answer_s is None else answer_s
         request = self._head("POST", path, len(body)) + body
-        status, answer = await self._talk(request, _Answer(), held_open_s)
-        if status in (401, 403):
-            raise Refused(f"the server answered {status}: {_detail(answer)}")
-        _raise_for(status, answer)
-        return answer
+        status, answer = await self._talk(request, _Answer(), within_s + held_open_s)
+        return usable(status, answer)
 
     async def fetch(self, path: str, descriptor: int) -> None:
         """What a GET answers, written to a file as it comes. Raises Unreachable, Rejected, or OSError of the file."""
@@ -99,11 +99,11 @@ class Connection:
         _raise_for(status, said)
 
     async def _talk(
-        self, request: bytes, answer: "_Answer", held_open_s: float, *, keep: bool = True
+        self, request: bytes, answer: "_Answer", within_s: float, *, keep: bool = True
     ) -> tuple[int, bytes]:
         stream: _Stream | None = None
         try:
-            async with asyncio.timeout(self._settings.answer_timeout_s + held_open_s):
+            async with asyncio.timeout(within_s):
                 stream = await self._stream()
                 status, body, reusable = await _converse(stream, request, answer)
         except (OSError, TimeoutError, EOFError, httptools.HttpParserError) as error:
@@ -169,6 +169,14 @@ def _raise_for(status: int, body: bytes) -> None:
         return
     text = f"the server answered {status}: {_detail(body)}"
     raise Rejected(text) if 400 <= status < 500 and status not in _LATER else Unreachable(text)
+
+
+def usable(status: int, answer: bytes) -> bytes:
+    """The body of a 200 answer. Raises Refused, Rejected or Unreachable for all others; the simulated network asks it too."""
+    if status in (401, 403):
+        raise Refused(f"the server answered {status}: {_detail(answer)}")
+    _raise_for(status, answer)
+    return answer
 
 
 async def _converse(stream: _Stream, request: bytes, answer: _Answer) -> tuple[int, bytes, bool]:

@@ -15,9 +15,10 @@ import msgspec
 
 from herder.agent import clock
 from herder.agent.attempts import Attempts
-from herder.agent.connection import Connection, Refused, Rejected, Unreachable
+from herder.agent.connection import Refused, Rejected, Unreachable
 from herder.agent.health import Health
 from herder.agent.outbox import Outbox, Shipment
+from herder.agent.ports import AgentPorts
 from herder.agent.settings import AgentSettings
 from herder.agent.use import UseMeter
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest
@@ -26,6 +27,8 @@ _LOG = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(ExchangeAnswer)
 _LEAVE_TRIES = 5
+#: An answer is given so long even in a pool that takes a few seconds of silence for death: servers have slow moments.
+_ANSWER_LEAST_S = 3.0
 
 
 class Leave(Enum):
@@ -40,7 +43,7 @@ class Leave(Enum):
 class Exchange:
     def __init__(
         self,
-        connection: Connection,
+        ports: AgentPorts,
         settings: AgentSettings,
         limits: ActivateAnswer,
         attempts: Attempts,
@@ -49,9 +52,11 @@ class Exchange:
     ) -> None:
         self._health = health
         self._loop = asyncio.get_running_loop()
-        self._connection = connection
+        self._network, self._chance = ports.network, ports.chance
         self._settings = settings
         self._limits = limits
+        # A lost call must be noticed while there is still time for another before the server takes silence for death.
+        self._answer_s = max(_ANSWER_LEAST_S, min(settings.answer_timeout_s, limits.beat_s))
         self._attempts = attempts
         self._outbox = outbox
         self._number = 0
@@ -107,7 +112,7 @@ class Exchange:
     # --- the three tasks
 
     async def _send(self) -> None:
-        back_off = clock.BackOff(self._settings.retry_first_s, self._settings.retry_most_s)
+        back_off = clock.BackOff(self._settings.retry_first_s, self._settings.retry_most_s, self._chance)
         while not self._over.done():
             await self._until_due()
             try:
@@ -126,7 +131,7 @@ class Exchange:
                 back_off.reset()
 
     async def _park(self) -> None:
-        back_off = clock.BackOff(self._settings.retry_first_s, self._settings.retry_most_s)
+        back_off = clock.BackOff(self._settings.retry_first_s, self._settings.retry_most_s, self._chance)
         while not self._over.done():
             await self._quiet.wait()
             parked_at = self._loop.time()
@@ -195,7 +200,9 @@ class Exchange:
             self._held_at = now
         try:
             answer = _DECODER.decode(
-                await self._connection.call("/exchange", body, self._limits.poll_s if wait else 0.0)
+                await self._network.call(
+                    "/exchange", body, self._limits.poll_s if wait else 0.0, self._answer_s
+                )
             )
         except Rejected as error:
             self._held_at = float("-inf")

@@ -15,9 +15,9 @@ from herder.agent.activation import activate
 from herder.agent.attempts import Attempts
 from herder.agent.connection import Connection, Refused, Unreachable
 from herder.agent.exchange import Exchange, Leave
-from herder.agent.health import Health
 from herder.agent.identity import identity_of
 from herder.agent.outbox import Outbox
+from herder.agent.ports import AgentPorts
 from herder.agent.runtimes import Verdict
 from herder.agent.scratch import make_work_folder
 from herder.agent.settings import AgentSettings, SettingsError
@@ -78,24 +78,30 @@ async def live(settings: AgentSettings, leave: asyncio.Event) -> ExitCode:
         _LOG.error("cannot make the work folder %s: %s", settings.folder, error.strerror)
         return ExitCode.FAILURE
     try:
-        limits = await _activate_unless(leave, connection, settings)
-        return ExitCode.OK if limits is None else await _work(settings, connection, limits, leave)
-    except Refused as error:
-        _LOG.error("worker %s is not let in: %s", settings.worker, error)
-        return ExitCode.NOT_ALLOWED
-    except Unreachable as error:
-        _LOG.error("worker %s gives up: %s", settings.worker, error)
-        return ExitCode.UNREACHABLE
+        return await converse(settings, AgentPorts(network=connection), leave)
     finally:
         await connection.close()
         with suppress(OSError):
             settings.folder.rmdir()
 
 
+async def converse(settings: AgentSettings, ports: AgentPorts, leave: asyncio.Event) -> ExitCode:
+    """From activation to farewell, through these ports."""
+    try:
+        limits = await _activate_unless(leave, ports, settings)
+        return ExitCode.OK if limits is None else await _work(settings, ports, limits, leave)
+    except Refused as error:
+        _LOG.error("worker %s is not let in: %s", settings.worker, error)
+        return ExitCode.NOT_ALLOWED
+    except Unreachable as error:
+        _LOG.error("worker %s gives up: %s", settings.worker, error)
+        return ExitCode.UNREACHABLE
+
+
 async def _activate_unless(
-    leave: asyncio.Event, connection: Connection, settings: AgentSettings
+    leave: asyncio.Event, ports: AgentPorts, settings: AgentSettings
 ) -> ActivateAnswer | None:
-    activation = asyncio.ensure_future(activate(connection, settings))
+    activation = asyncio.ensure_future(activate(ports, settings))
     leaving = asyncio.ensure_future(leave.wait())
     try:
         await asyncio.wait([activation, leaving], return_when=asyncio.FIRST_COMPLETED)
@@ -107,21 +113,14 @@ async def _activate_unless(
 
 
 async def _work(
-    settings: AgentSettings, connection: Connection, limits: ActivateAnswer, leave: asyncio.Event
+    settings: AgentSettings, ports: AgentPorts, limits: ActivateAnswer, leave: asyncio.Event
 ) -> ExitCode:
     _LOG.info("worker %s is active at %s", limits.worker, settings.server_url)
     outbox = Outbox(settings)
     allocatable = Resources(limits.cpu_milli, limits.memory_mib, limits.disk_mib, limits.gpu)
-    health = Health(settings)
-    attempts = Attempts(
-        settings,
-        outbox,
-        allocatable=allocatable,
-        slots=limits.slots,
-        fetch=connection.fetch,
-        health=health,
-    )
-    exchange = Exchange(connection, settings, limits, attempts, outbox, health)
+    health = ports.open_health(settings)
+    attempts = Attempts(settings, outbox, ports, allocatable=allocatable, slots=limits.slots, health=health)
+    exchange = Exchange(ports, settings, limits, attempts, outbox, health)
     leaving = asyncio.ensure_future(_leave_when_told(leave, attempts, exchange, settings))
     try:
         reason = await exchange.run()

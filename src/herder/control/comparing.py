@@ -33,6 +33,8 @@ LATE_LISTING_MS = 60_000
 BRAKE_MS = 60_000
 #: Most machines that one sweep closes or removes, also where a person has allowed it.
 AT_A_TIME = 100
+#: The clock counts as set when it has gone apart from the monotonic one by more than this.
+CLOCK_SET_MS = 500
 _OVER = frozenset({Phase.STOPPED, Phase.FAILED, Phase.GONE})
 
 
@@ -47,6 +49,8 @@ class Comparison:
     unknown: set[WorkerName] = field(default_factory=set)
     """Machines without a row that the last listing showed."""
 
+    _ahead_ms: int = 0
+
     @property
     def notes(self) -> DriverNotes:
         return driver_use.notes_of(self.core, self.driver)
@@ -54,6 +58,10 @@ class Comparison:
     async def once(self) -> None:
         """One listing and what follows from it. Raises DriverError when there was none."""
         core, began_ms = self.core, self.core.clock.now_ms()
+        ahead_ms = began_ms - core.clock.monotonic_ms()
+        if abs(ahead_ms - self._ahead_ms) > CLOCK_SET_MS:
+            self._ahead_ms = ahead_ms
+            self.absent.clear()  # the clock was set: what was noted is of another time
         if self.notes.usable is None or not driver_use.may_be_called(core, self.driver):
             await driver_use.health(core, self.driver)
             await self.heard(None)

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from herder.control.auth import Directory
 from herder.control.backlog import Backlog
-from herder.control.clock import SystemClock
+from herder.control.clock import SteadyClock, SystemClock
 from herder.control.driver_calls import PLACES, DriverCalls
 from herder.control.driver_notes import DriverNotes
 from herder.control.errors import StoreTroubled
@@ -141,14 +142,17 @@ class Core:
         on_fatal: Callable[[BaseException], None],
         clock: Clock | None = None,
         calls: Calls | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.clock = SystemClock() if clock is None else clock
+        self.clock = SteadyClock(SystemClock() if clock is None else clock)
         self.calls: Calls = DriverCalls(self.clock, places=settings.driver_calls) if calls is None else calls
         """The only way to a driver; everything but tests goes through `control/driver_use.py`."""
         self.driver_kinds: dict[str, str] = {}
         """By driver: which one it is; for people."""
         self.driver_notes: dict[str, DriverNotes] = {}
         """By driver: what was heard of it last; in memory only."""
+        self.transport = transport
+        """How sources of metrics are asked; None: through sockets."""
         self.settings = settings
         self.state = state
         self.store = store
@@ -168,10 +172,8 @@ class Core:
         )
         self.recorder = Recorder() if settings.observations_bytes_max else None
         self.events = EventBus()
-        self.demand_changed = asyncio.Event()
-        self.workers_changed = asyncio.Event()
-        self.jobs_ended = Waiters()
-        self.batches_ended = Waiters()
+        self.demand_changed, self.workers_changed = asyncio.Event(), asyncio.Event()
+        self.jobs_ended, self.batches_ended = Waiters(), Waiters()
         self.output_came = Waiters()
         """By job."""
         self.closing = False
@@ -277,7 +279,7 @@ class Core:
             future.set_result(None)
         for call in changes.after:
             call()
-        for name in changes.wake:
+        for name in sorted(changes.wake):  # the same order in every process: a run can be repeated
             bell = self.bells.get(name)
             if bell is not None:
                 bell.set()

@@ -89,7 +89,9 @@ class Placer:
         if not (known if everywhere else state.open_workers):
             return
         changed = (
-            known.values() if everywhere else [known[name] for name in state.open_workers if name in known]
+            known.values()
+            if everywhere
+            else [known[name] for name in sorted(state.open_workers) if name in known]
         )
         state.open_workers.clear()
         waiting = self.waiting
@@ -134,6 +136,12 @@ class Placer:
         roomy = [each.spec.name for each in workers if each.takes_work and self.waiting.has_room(each)]
         state.open_workers.update(roomy)
         self.more = bool(roomy)
+
+    def clock_set(self) -> None:
+        """Nothing that is kept from pass to pass may hold a time of the clock before: it is made anew."""
+        self.waiting, self.holds, self._scaled = Waiting(), Holds(), None
+        self.samples = Samples(record=self.samples.record)
+        self.lasting = Lasting(work_left=self.lasting.work_left)
 
     def set_ageing(self, ageing: Ageing) -> None:
         """Other settings, from now on."""

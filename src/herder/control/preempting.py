@@ -49,6 +49,9 @@ class Preemptor:
     _look_at_ms: int = 0
     _turn: int = 0
 
+    def clock_set(self) -> None:
+        self._look_at_ms = 0
+
     def look(self, state: EngineState, changes: Changes, holds: Holds, now_ms: int) -> None:
         """Ask attempts to stop for jobs that may have their place."""
         rules = state.sharing.preemption

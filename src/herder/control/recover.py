@@ -24,6 +24,7 @@ from herder.control.recover_resources import known_resources
 from herder.engine import backoff
 from herder.engine.attempt import ENDED_BY_ITSELF, hold
 from herder.engine.classes import CLASSES_MAX
+from herder.engine.clock_set import begin_anew, clock_set, latest_ms
 from herder.engine.job import make_ready
 from herder.engine.queue import Taken
 from herder.engine.state import (
@@ -36,6 +37,7 @@ from herder.engine.state import (
     WaitingJob,
     WorkerLife,
 )
+from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, Cause, JobState
 from herder.model.membership import EXCHANGE, Membership
@@ -58,16 +60,19 @@ def recover(
     connection: Connection, now_ms: int, declared: Dimensions = PLAIN
 ) -> tuple[EngineState, Directory, list[int]]:
     """(state, users and tokens, cancelled batches whose jobs are not all marked yet). `declared`: in the server's settings."""
-    state = EngineState(answer_base=now_ms, resources=known_resources(connection, declared))
+    last_ms = _last_event_ms(connection)
+    state = EngineState(answer_base=max(now_ms, last_ms + 1), resources=known_resources(connection, declared))
     directory = _directory(connection, state)
     _pools(connection, state)
     _classes(connection, state)
     _usage(connection, state)
     _batches(connection, state)
-    _workers(connection, state, directory, now_ms)
+    _workers(connection, state, directory)
     recover_history(connection, state, now_ms)
     read_totals(connection, state)
     unswept = _jobs(connection, state)
+    for queue in state.queues.values():
+        queue.none_after(now_ms)
     _attempts(connection, state)
     recover_preemptions(connection, state)
     recover_faults(connection, state)
@@ -77,7 +82,19 @@ def recover(
     _waiting(connection, state)
     _numbers(connection, state)
     state.fresh_demand = True
+    back_ms = max(last_ms, latest_ms(state)) - now_ms
+    if (
+        back_ms > 0
+    ):  # the clock was set back while no server ran: what lives is as old as it was when we last saw it
+        clock_set(state, Changes(), -back_ms)  # the rows follow with the next change of each
+    begin_anew(state, now_ms)
     return state, directory, unswept
+
+
+def _last_event_ms(connection: Connection) -> int:
+    """The clock has shown this once."""
+    query = select(t.events.c.at_ms).order_by(t.events.c.sequence.desc()).limit(1)
+    return int(connection.execute(query).scalar() or 0)
 
 
 def _directory(connection: Connection, state: EngineState) -> Directory:
@@ -147,12 +164,10 @@ def _batches(connection: Connection, state: EngineState) -> None:
         )
 
 
-def _workers(connection: Connection, state: EngineState, directory: Directory, now_ms: int) -> None:
+def _workers(connection: Connection, state: EngineState, directory: Directory) -> None:
     query = select(t.workers).where(t.workers.c.ended_at_ms.is_(None)).order_by(t.workers.c.requested_at_ms)
     for row in connection.execute(query):
         worker = _worker(row, state.resources)
-        if worker.last_seen_at_ms is not None:
-            worker.last_seen_at_ms = now_ms  # the silence was ours
         worker.answer_number = state.answer_base
         state.workers[worker.spec.name] = worker
         if row.token_hash:

@@ -1,10 +1,12 @@
 """What the planner must remember, from the store at start: cooldowns, removals, boot times and the memory of offers.
 
 Called once by `recover`. Without it a restart would forget that a template is out of capacity, and a pool could shrink
-twice by its degree. Reads a bounded number of rows.
+twice by its degree. Reads a bounded number of rows. What has ended keeps the times of a clock that was set back since: none of
+them may lie after now, or a pool would cool down, and an offer rest, for as long as the clock was wrong.
 """
 
 import json
+from dataclasses import replace
 
 from sqlalchemy import Connection, func, select
 
@@ -17,6 +19,7 @@ from herder.engine.totals import COST, ENDED_STATES, JOBS
 from herder.engine.worker import BOOT_WEIGHT, LESS_NEEDED, history_of
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, WorkerName
 from herder.model.job import FAULTS_OF_WORKERS, AttemptState, Cause, JobState
+from herder.model.offer import OfferMemory
 from herder.store import tables as t
 
 UNENDED = [int(state) for state in JobState if not state.ended]
@@ -26,7 +29,7 @@ REACH_MS = 24 * 3_600_000
 
 def recover_history(connection: Connection, state: EngineState, now_ms: int) -> None:
     """Pools must be known already: of others nothing is kept."""
-    _offers(connection, state)
+    _offers(connection, state, now_ms)
     _frozen_drivers(connection, state)
     _growth(connection, state, now_ms)
     _shrinkage(connection, state, now_ms)
@@ -98,7 +101,12 @@ def recover_failed_lately(connection: Connection, state: EngineState, now_ms: in
         state.failed_lately.add(cause, int(at) * MINUTE_MS, count)
 
 
-def _offers(connection: Connection, state: EngineState) -> None:
+def _not_after(memory: OfferMemory, now_ms: int) -> OfferMemory:
+    failed_at_ms = None if memory.failed_at_ms is None else min(memory.failed_at_ms, now_ms)
+    return replace(memory, as_of_ms=min(memory.as_of_ms, now_ms), failed_at_ms=failed_at_ms)
+
+
+def _offers(connection: Connection, state: EngineState, now_ms: int) -> None:
     for row in connection.execute(select(t.meta).where(t.meta.c.key.startswith(META_PREFIX))):
         memory = from_meta(row.key, row.value)
         pool = None if memory is None else state.pools.get(memory.key.pool)
@@ -107,7 +115,7 @@ def _offers(connection: Connection, state: EngineState) -> None:
             and pool is not None
             and any(template.name == memory.key.template for template in pool.templates)
         ):
-            state.offers[memory.key] = memory
+            state.offers[memory.key] = _not_after(memory, now_ms)
 
 
 def _frozen_drivers(connection: Connection, state: EngineState) -> None:
@@ -128,7 +136,7 @@ def _growth(connection: Connection, state: EngineState, now_ms: int) -> None:
         if pool not in state.pools:
             continue
         history = history_of(state, PoolName(pool))
-        history.last_grown_at_ms = requested
+        history.last_grown_at_ms = min(requested, now_ms)
         if ready is not None:
             boot_s = (ready - requested) / 1000
             old = boot_s if history.boot_s is None else history.boot_s
@@ -147,6 +155,6 @@ def _shrinkage(connection: Connection, state: EngineState, now_ms: int) -> None:
         if pool not in state.pools:
             continue
         history = history_of(state, PoolName(pool))
-        history.last_shrunk_at_ms = drained
+        history.last_shrunk_at_ms = min(drained, now_ms)
         if json.loads(reason).get("kind") in kinds:
-            history.removals_ms.append(drained)
+            history.removals_ms.append(min(drained, now_ms))

@@ -119,7 +119,7 @@ def started(
         return False
     if attempt.state is AttemptState.ASSIGNED:
         attempt.state = AttemptState.RUNNING
-        attempt.started_at_ms = started_at_ms
+        attempt.started_at_ms = max(started_at_ms, attempt.assigned_at_ms)
         changes.attempts[job, number] = attempt_record(attempt, AttemptState.RUNNING, None)
     return True
 
@@ -132,7 +132,8 @@ def ended(
     if attempt is None or attempt.number != ending.attempt:
         return False
     final, cause = _verdict(attempt, ending)
-    attempt.started_at_ms = ending.started_at_ms
+    # By the worker's own clock, which may be set to anything: no start lies outside of what we saw of the attempt.
+    attempt.started_at_ms = min(max(ending.started_at_ms, attempt.assigned_at_ms), now_ms)
     _close(state, changes, worker, attempt, final, cause, now_ms, ending=ending, result=result)
     if cause is Cause.INFRASTRUCTURE and final is AttemptState.FAILED:
         health.count_fault(state, changes, worker, ending.message, now_ms)
@@ -179,6 +180,15 @@ def preempt(state: EngineState, changes: Changes, attempt: LiveAttempt, why: str
         changes.attempts[attempt.job, attempt.number] = attempt_record(attempt, attempt.state, None)
         state.workers[attempt.worker].cancels.add((attempt.job, attempt.number))
         changes.wake.add(attempt.worker)
+
+
+def moved(changes: Changes, attempt: LiveAttempt, by_ms: int) -> None:
+    """The clock was set by so much: it has run as long as before."""
+    attempt.assigned_at_ms += by_ms
+    if attempt.started_at_ms is not None:
+        attempt.started_at_ms += by_ms
+    attempt.ready_at_ms += by_ms
+    changes.attempts[attempt.job, attempt.number] = attempt_record(attempt, attempt.state, None)
 
 
 def _verdict(attempt: LiveAttempt, ending: Ending) -> tuple[AttemptState, Cause]:

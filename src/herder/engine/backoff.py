@@ -9,8 +9,10 @@ class. There are no timers: each hand-over looks at the first of a heap. A job m
 from heapq import heapify, heappop, heappush
 
 from herder.engine.state import DelayedJob, EngineState, JobFaults, LiveAttempt
+from herder.model.changes import Changes
 from herder.model.ids import BatchId, JobId, WorkerName
-from herder.model.job import Cause
+from herder.model.job import Cause, JobState
+from herder.model.records import JobStatus
 
 #: The pause after the first fault; doubled with each further one up to the longest.
 FIRST_PAUSE_MS = 1_000
@@ -65,6 +67,18 @@ def delay(state: EngineState, job: JobId, waiting: DelayedJob) -> None:
             (each.not_before_ms, number) for number, each in state.delayed.items() if number not in state.due
         ]
         heapify(state.delays)
+
+
+def clock_set(state: EngineState, changes: Changes, by_ms: int) -> None:
+    """The pauses are as long as they were; the rows of those that wait say the new times."""
+    for job, waiting in state.delayed.items():
+        waiting.ready_at_ms += by_ms
+        waiting.not_before_ms += by_ms
+        attempts, failures = state.tried_of(waiting.batch).get(job, (0, 0))
+        changes.job_status[job] = JobStatus(
+            job, JobState.READY, attempts, failures, "", waiting.ready_at_ms, None, waiting.not_before_ms
+        )
+    state.delays = [(at_ms + by_ms, job) for at_ms, job in state.delays]
 
 
 def any_due(state: EngineState, now_ms: int) -> bool:

@@ -20,6 +20,11 @@ class FailedLately:
                 del self._minutes[old]
         counts[cause] += count
 
+    def clock_set(self, by_ms: int) -> None:
+        """To the minute."""
+        by = round(by_ms / MINUTE_MS)
+        self._minutes = {minute + by: counts for minute, counts in self._minutes.items()}
+
     def by_cause(self, now_ms: int) -> Counter[str]:
         """Of the last hour, to the minute."""
         since = now_ms // MINUTE_MS - MINUTES

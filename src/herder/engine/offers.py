@@ -4,6 +4,7 @@ Called by `worker.py`. `model/offer.py` has the arithmetic; the planner reads th
 """
 
 import json
+from dataclasses import replace
 
 from herder.engine.events import record_event
 from herder.engine.state import EngineState, WorkerLife
@@ -54,6 +55,14 @@ def failed(
             "cause": cause.value,
         }
         record_event(state, changes, now_ms, kind, f"pool/{pool}", said, data=data)
+
+
+def clock_set(state: EngineState, changes: Changes, by_ms: int) -> None:
+    """The clock was set by so much: an offer rests as long as it was to."""
+    for memory in list(state.offers.values()):
+        failed_at_ms = memory.failed_at_ms and memory.failed_at_ms + by_ms
+        moved = replace(memory, as_of_ms=memory.as_of_ms + by_ms, failed_at_ms=failed_at_ms)
+        _keep(state, changes, moved)
 
 
 def capacity_freed(state: EngineState, changes: Changes, spec: WorkerSpec) -> None:

@@ -9,7 +9,7 @@ waits. The queue knows nothing of a job but its number, its batch and when it be
 from array import array
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 
 from herder.model.ids import BatchId, JobId
@@ -76,6 +76,11 @@ class Segment:
         for job, at in zip(self.ids[self.start :], times, strict=False):
             yield self.batch, job, at
 
+    def change_times(self, change: Callable[[int], int]) -> None:
+        """Of all its jobs; they stay in order."""
+        times = self.times
+        self.times = change(times) if isinstance(times, int) else array("q", map(change, times))
+
     def split(self, ready_at_ms: int) -> "tuple[Segment, Segment]":
         """Those that became ready before, and the others. Only of an array: the jobs of a range became ready together."""
         assert not isinstance(self.ids, range)
@@ -115,6 +120,17 @@ class ReadyQueue:
     def newest_ready_at_ms(self) -> int:
         """The same of the last job."""
         return self._segments[-1].last_ms
+
+    def move(self, by_ms: int) -> None:
+        """The clock was set: what became ready before has waited as long as before."""
+        for segment in self._segments:
+            segment.change_times(lambda at_ms: at_ms + by_ms)
+
+    def none_after(self, now_ms: int) -> None:
+        """After a start: whatever the clock showed when a job became ready, it has not waited for less than nothing."""
+        for segment in self._segments:
+            if segment.last_ms > now_ms or len(segment) == 1:
+                segment.change_times(lambda at_ms: min(at_ms, now_ms))
 
     def push(self, batch: BatchId | None, ids: Iterable[int], now_ms: int) -> None:
         """Append jobs that have just become ready; a range stays a range. When the clock has gone back, they count as ready when

@@ -135,6 +135,8 @@ class WorkerLife:
     draining_at_ms: int | None = None
     ended_at_ms: int | None = None
     last_seen_at_ms: int | None = None
+    excused_ms: int = 0
+    """Of its boot, or of its drain: how long the server itself was away meanwhile. That time is nobody's fault."""
     expires_at_ms: int | None = None
     extensions: int = 0
     idle_since_ms: int | None = None

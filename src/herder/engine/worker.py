@@ -232,6 +232,7 @@ def drain(
         return
     worker.state = WorkerState.DRAINING
     worker.draining_at_ms = now_ms
+    worker.excused_ms = 0
     worker.generation += 1
     changes.wake.add(worker.spec.name)
     _changed(state, worker)
@@ -302,7 +303,7 @@ def tick(state: EngineState, changes: Changes, now_ms: int, beat_s: dict[PoolNam
 def _check_boot(
     state: EngineState, changes: Changes, worker: WorkerLife, boot_timeout_s: float, now_ms: int
 ) -> None:
-    if now_ms - worker.requested_at_ms > boot_timeout_s * 1000:
+    if now_ms - worker.requested_at_ms - worker.excused_ms > boot_timeout_s * 1000:
         reason = Reason(
             kind=ReasonKind.BOOT_TIMEOUT,
             text=f"not ready {boot_timeout_s:g} s after it was requested",
@@ -339,7 +340,8 @@ def _check_drain(
     state: EngineState, changes: Changes, worker: WorkerLife, grace_s: float, now_ms: int
 ) -> None:
     reason = worker.reason_removed or Reason(kind=ReasonKind.BY_HAND, text="drained")
-    overdue = worker.draining_at_ms is not None and now_ms - worker.draining_at_ms > grace_s * 1000
+    drains_ms = now_ms - (worker.draining_at_ms or now_ms) - worker.excused_ms
+    overdue = drains_ms > grace_s * 1000
     if not worker.live or overdue:
         terminate(state, changes, worker, reason, now_ms, cause=Cause.DRAINED)
 

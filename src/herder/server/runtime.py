@@ -10,6 +10,7 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from herder.api.application import application
 from herder.control import driver_admin, sharing
@@ -117,9 +118,11 @@ async def _run(
 ) -> int:
     loops = [asyncio.create_task(supervise(core, name, loop), name=name) for name, loop in LOOPS.items()]
     scaling = loops[0]
-    loops.append(asyncio.create_task(trend.sample(core), name="trend"))
-    if opened.lock is not None:
-        loops.append(asyncio.create_task(_watch_lock(opened, core), name="lock"))
+    beside: dict[str, Callable[[Core], Awaitable[None]]] = {
+        "trend": trend.sample,
+        "lock": partial(_watch_lock, opened),
+    }
+    loops += [asyncio.create_task(supervise(core, name, loop), name=name) for name, loop in beside.items()]
     serving = asyncio.create_task(server.run(), name="http")
     server.take_signals()
     _listen_to_signals(server, core, options, say)

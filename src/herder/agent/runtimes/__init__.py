@@ -8,7 +8,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Literal, NamedTuple, Protocol
 
-from herder.agent import clock
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
 from herder.wire.exchange import Assignment, Finished, LogChunk
@@ -22,9 +21,8 @@ class Verdict(NamedTuple):
     message: str
 
 
-def ended_now(assignment: Assignment, verdict: Verdict) -> Finished:
+def ended_now(assignment: Assignment, verdict: Verdict, now_ms: int) -> Finished:
     """The end of an attempt that never ran."""
-    now_ms = clock.now_ms()
     return Finished(
         job=assignment.job,
         attempt=assignment.attempt,

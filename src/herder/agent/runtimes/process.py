@@ -211,7 +211,7 @@ def _start_failed(assignment: Assignment, error: Exception, *, had_started: bool
 
 
 def _not_started(assignment: Assignment, cause: Cause, text: str) -> Finished:
-    return ended_now(assignment, Verdict("failed", cause, f"could not be started: {text}"))
+    return ended_now(assignment, Verdict("failed", cause, f"could not be started: {text}"), clock.now_ms())
 
 
 def _text_of(error: Exception) -> str:

@@ -1,8 +1,12 @@
-"""What time alone brings: boots that take too long, silence, drains whose grace is over, preemption. Twice a second."""
+"""What time alone brings: boots that take too long, silence, drains whose grace is over, preemption. Twice a second.
+
+It looks after the clocks first: nobody is judged by time in which the server itself was away, nor by a clock that was set.
+"""
 
 import asyncio
 
 from herder.control.core import Core
+from herder.control.time_shift import Rounds
 from herder.engine.backoff import any_due
 from herder.engine.worker import tick
 from herder.model.changes import Changes
@@ -11,9 +15,11 @@ PERIOD_S = 0.5
 
 
 async def run(core: Core) -> None:
+    rounds = Rounds(core, PERIOD_S)
     while True:
         beats = {name: min(10.0, pool.dead_after_s / 3) for name, pool in core.state.pools.items()}
         with core.change(Changes()) as changes:
+            rounds.begin(changes)
             tick(core.state, changes, core.clock.now_ms(), beats)
             core.preemptor.look(core.state, changes, core.placer.holds, core.clock.now_ms())
         if not changes.empty or changes.wake or any_due(core.state, core.clock.now_ms()):

@@ -28,7 +28,9 @@ async def run(core: Core) -> None:
     while not _wanted(core):
         await asyncio.sleep(LOOK_S)  # an HTTP client is made only where one is needed
     async with (
-        httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=None) as client,
+        httpx.AsyncClient(
+            transport=core.transport, follow_redirects=False, trust_env=False, timeout=None
+        ) as client,
         asyncio.TaskGroup() as queries,
     ):
         under_way: set[_Key] = set()

@@ -1,0 +1,205 @@
+"""The network of the simulated world: calls reach the server's ASGI application in process, if they reach it at all.
+
+`Wire.call` is one call of anybody: drawn delays, and on demand a lost request, a lost answer, a doubled or late request, a
+connection that is cut in the middle. `Line` is an agent's side of it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from starlette.types import ASGIApp, Message
+
+from herder.agent.connection import Unreachable, usable
+from herder.agent.settings import AgentSettings
+from tests.simulation.world.loop import VirtualLoop
+from tests.simulation.world.plan import NETWORK_FAULTS, Dice, Fault
+
+PREFIX = "/api/v1"
+LATE_S = 6.0
+
+
+class Endpoint:
+    """A server that listens: its host, and what answers."""
+
+    def __init__(self, loop: VirtualLoop, host: str, application: ASGIApp) -> None:
+        self._loop, self.host, self._application = loop, host, application
+        self._open: dict[Delivery, None] = {}
+        self.crashes: list[BaseException] = []
+        """What got past the application: people would see a 500 without a word."""
+
+    def deliver(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> "Delivery":
+        delivery = Delivery(self, self._loop, method, path, body, headers)
+        self._open[delivery] = None
+        self._loop.begin(self.host, delivery.serve(self._application))
+        return delivery
+
+    def closed(self, delivery: "Delivery") -> None:
+        self._open.pop(delivery, None)
+
+    def hang_up(self) -> None:
+        """Its process is gone, and every connection with it."""
+        for delivery in list(self._open):
+            delivery.broken()
+
+
+class Delivery:
+    """One request that has arrived, as ASGI sees it."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        loop: VirtualLoop,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: dict[str, str],
+    ) -> None:
+        self._endpoint = endpoint
+        self._body, self._sent = body, False
+        self._gone = asyncio.Event()
+        self._status, self._pieces = 0, []  # type: ignore[var-annotated]
+        self.answer: asyncio.Future[tuple[int, bytes]] = loop.create_future()
+        path, _, query = path.partition("?")
+        self._scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+        }
+
+    async def serve(self, application: ASGIApp) -> None:
+        try:
+            await application(self._scope, self._receive, self._send)
+        except Exception as error:  # noqa: BLE001 - as a server of ASGI does
+            self._endpoint.crashes.append(error)
+            self._end(500, b"")
+        finally:
+            self._endpoint.closed(self)
+
+    def disconnect(self) -> None:
+        """The caller has gone."""
+        self._gone.set()
+
+    def broken(self) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(ConnectionResetError("the connection broke"))
+            self.answer.exception()
+
+    async def _receive(self) -> Message:
+        if not self._sent:
+            self._sent = True
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            return
+        self._pieces.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            self._end(self._status, b"".join(self._pieces))
+
+    def _end(self, status: int, body: bytes) -> None:
+        if not self.answer.done():
+            self.answer.set_result((status, body))
+
+
+class Wire:
+    """How calls of everybody travel. `server`: who listens now; None while no server is up."""
+
+    def __init__(self, dice: Dice, trace: Callable[..., None]) -> None:
+        self._dice, self._trace = dice, trace
+        self.server: Endpoint | None = None
+        self.cut_off: set[str] = set()
+        """Who cannot be reached and reaches nobody."""
+
+    async def call(
+        self,
+        who: str,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        odds: float,
+        name: str,
+    ) -> tuple[int, bytes]:
+        """Status and body. Raises ConnectionError; a lost one never returns: whoever calls has a time-out."""
+        fault = self._dice.fault(name, odds, NETWORK_FAULTS)
+        await self._travel(fault)
+        if fault is Fault.REQUEST_LOST or who in self.cut_off:
+            await _for_ever()
+        server = self.server
+        if server is None or fault is Fault.REFUSED:
+            raise ConnectionRefusedError("nobody listens")
+        delivery = server.deliver(method, path, body, headers)
+        doubles = [server.deliver(method, path, body, headers)] if fault is Fault.DOUBLED else []
+        try:
+            if fault is Fault.CUT_OFF:
+                await asyncio.wait({delivery.answer}, timeout=self._dice.draw.uniform(0.0, 1.0))
+                raise ConnectionResetError("the connection broke")
+            status, answer = await delivery.answer
+        finally:
+            for each in (delivery, *doubles):
+                each.disconnect()
+        self._trace("call", who, method, path, status, len(body), len(answer))
+        await self._travel(Fault.NONE)
+        if fault is Fault.ANSWER_LOST or who in self.cut_off:
+            await _for_ever()
+        return status, answer
+
+    async def _travel(self, fault: Fault) -> None:
+        late_s = LATE_S if fault is Fault.LATE else 0.0
+        slow = self._dice.trouble and self._dice.odds.network > 0
+        await asyncio.sleep(late_s + self._dice.draw.uniform(0.0005, 0.5 if slow else 0.005))
+
+
+class Line:
+    """`ports.network.Network`, of one agent."""
+
+    def __init__(self, wire: Wire, settings: AgentSettings, odds: float) -> None:
+        self._wire, self._settings, self._odds = wire, settings, odds
+        self._token = ""
+
+    def use_token(self, token: str) -> None:
+        self._token = token
+
+    async def call(
+        self, path: str, body: bytes, held_open_s: float = 0.0, answer_s: float | None = None
+    ) -> bytes:
+        within_s = self._settings.answer_timeout_s if answer_s is None else answer_s
+        headers = {"authorization": f"Bearer {self._token}", "content-length": str(len(body))}
+        try:
+            async with asyncio.timeout(within_s + held_open_s):
+                status, answer = await self._wire.call(
+                    self._settings.worker,
+                    "POST",
+                    f"{PREFIX}/worker{path}",
+                    body,
+                    headers,
+                    odds=self._odds,
+                    name=path,
+                )
+        except (OSError, TimeoutError) as error:
+            raise Unreachable(f"{type(error).__name__}: {error}") from error
+        return usable(status, answer)
+
+    async def fetch(self, path: str, descriptor: int) -> None:
+        raise Unreachable("inputs of their own are not fetched in this world")
+
+    async def close(self) -> None:
+        pass
+
+
+async def _for_ever() -> Any:
+    await asyncio.get_running_loop().create_future()

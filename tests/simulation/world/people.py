@@ -1,0 +1,81 @@
+"""People and their calls: each is repeated under one Idempotency-Key until it is answered, so that what they count as accepted is all."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from tests.simulation.world.network import PREFIX, Wire
+from tests.simulation.world.plan import Dice
+
+#: How long a person waits for an answer before trying again.
+PATIENCE_S = 10.0
+AGAIN_S = 0.5
+
+
+class NotTaken(Exception):
+    """The server said no; `status` and `body` are what it said."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(f"{status}: {body}")
+        self.status, self.body = status, body
+
+
+class People:
+    def __init__(self, wire: Wire, dice: Dice, tokens: dict[str, str]) -> None:
+        self._wire, self._dice, self._tokens = wire, dice, tokens
+        self._calls = 0
+        self.accepted: set[int] = set()
+        """Jobs of which somebody was told that they are taken."""
+
+    async def submit(self, user: str = "ann", **job: Any) -> int:
+        """One job; its number."""
+        answer = await self.call(user, "POST", "/jobs", {"runtime": "noop", **job})
+        self.accepted.add(answer["first_job"])
+        return int(answer["first_job"])
+
+    async def batch(self, user: str, jobs: list[dict[str, Any]], **more: Any) -> int:
+        """A batch with its jobs, committed."""
+        made = await self.call(user, "POST", "/batches", {**more})
+        added = await self.call(
+            user,
+            "POST",
+            f"/batches/{made['id']}/jobs",
+            {"jobs": [{"runtime": "noop", **job} for job in jobs]},
+        )
+        self.accepted.update(range(added["first_job"], added["first_job"] + added["count"]))
+        await self.call(user, "POST", f"/batches/{made['id']}/commit", None)
+        return int(made["id"])
+
+    async def call(self, user: str, method: str, path: str, body: Any = None) -> Any:
+        """Raises NotTaken."""
+        self._calls += 1
+        headers = {
+            "authorization": f"Bearer {self._tokens[user]}",
+            "content-type": "application/json",
+            "idempotency-key": f"call-{self._calls}",
+        }
+        data = b"" if body is None else msgspec.json.encode(body)
+        headers["content-length"] = str(len(data))
+        while True:
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    status, answer = await self._wire.call(
+                        f"user {user}",
+                        method,
+                        f"{PREFIX}{path}",
+                        data,
+                        headers,
+                        odds=self._dice.odds.people,
+                        name=f"{method} {path}",
+                    )
+            except (OSError, TimeoutError):
+                await asyncio.sleep(AGAIN_S)
+                continue
+            if status >= 500:
+                await asyncio.sleep(AGAIN_S)
+                continue
+            said = msgspec.json.decode(answer) if answer else None
+            if status >= 400:
+                raise NotTaken(status, said)
+            return said

@@ -1,0 +1,104 @@
+"""One life of the real server in the simulated world: recovered from the rows, with all its loops, until it is stopped or killed."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+from sqlalchemy import Engine, select
+from starlette.types import ASGIApp
+
+from herder.api.application import application
+from herder.control import sharing
+from herder.control.auth import Role
+from herder.control.clock import hash_token
+from herder.control.core import Core, CoreSettings
+from herder.control.pools import keep_frozen, store_pool
+from herder.control.recover import recover
+from herder.control.supervise import supervise
+from herder.drivers.pretend.driver import PretendDriver
+from herder.drivers.pretend.settings import PretendSettings
+from herder.drivers.pretend.world import PretendWorld
+from herder.model.changes import Changes
+from herder.model.ids import UserName
+from herder.model.pool import PoolSpec
+from herder.model.records import IdempotencyRecord
+from herder.ports.calls import Calls
+from herder.server.runtime import LOOPS
+from herder.settings.sections import MetricSource
+from herder.store.tables import idempotency, meta
+from tests.simulation.world.clock import VirtualClock
+from tests.simulation.world.loop import VirtualLoop
+from tests.simulation.world.network import Endpoint
+from tests.simulation.world.store import VirtualStore
+
+INSTALLATION = "world"
+
+
+class Server:
+    """Made and started inside the task of its host."""
+
+    def __init__(
+        self,
+        host: str,
+        loop: VirtualLoop,
+        engine: Engine,
+        store: VirtualStore,
+        *,
+        clock: VirtualClock,
+        calls: Calls,
+        provider: PretendWorld,
+        settings: PretendSettings,
+        metric_sources: tuple[MetricSource, ...],
+        transport: httpx.AsyncBaseTransport | None,
+        on_bug: Callable[[BaseException], None],
+    ) -> None:
+        self.host, self._loop, self._engine, self.store = host, loop, engine, store
+        with engine.connect() as connection:
+            state, directory, self._unswept = recover(connection, clock.now_ms())
+            known = {row.key: row.value for row in connection.execute(select(meta))}
+            query = select(idempotency).order_by(idempotency.c.at_ms)
+            answers = [IdempotencyRecord(*row) for row in connection.execute(query)]
+        self._sharing: str | None = known.get(sharing.META_KEY)
+        self.core = Core(
+            settings=CoreSettings(
+                server_url="http://herder.world",
+                installation=INSTALLATION,
+                secret="not so secret",
+                metric_sources=metric_sources,
+            ),
+            state=state,
+            store=store,
+            directory=directory,
+            drivers={"pretend": PretendDriver(settings, provider)},
+            on_fatal=on_bug,
+            clock=clock,
+            calls=calls,
+            transport=transport,
+        )
+        self.application: ASGIApp = application(self.core, answers)
+        self.endpoint = Endpoint(loop, host, self.application)
+
+    async def start(
+        self, pools: tuple[PoolSpec, ...], shared: Mapping[str, Any], tokens: dict[str, str]
+    ) -> None:
+        """What is written first, then the loops."""
+        core, changes = self.core, Changes()
+        now_ms = core.clock.now_ms()
+        for user, token in tokens.items():
+            if UserName(user) not in core.directory.users:
+                role = Role.ADMINISTRATOR if user == "root" else Role.USER
+                core.directory.add_user(changes, user, role, 1, now_ms)
+                core.directory.add_token(changes, user, role, "", now_ms, token=token)
+            assert hash_token(token) in core.directory.tokens
+        wanted = sharing.wanted(core, shared)
+        if wanted != core.sharing:
+            sharing.put_in_force(core, changes, wanted)
+        for each in pools:
+            pool = keep_frozen(core, each)
+            if core.state.pools.get(pool.name) != pool:
+                store_pool(core, changes, pool, now_ms)
+        await core.commit(changes)
+        for batch in self._unswept:
+            core.sweep(batch, now_ms)
+        for name, loop in LOOPS.items():
+            self._loop.begin(self.host, supervise(core, name, loop))

@@ -9,7 +9,6 @@ from starlette.types import ASGIApp
 
 from herder.api.application import application
 from herder.control import sharing
-from herder.control.auth import Role
 from herder.control.clock import hash_token
 from herder.control.core import Core, CoreSettings
 from herder.control.pools import keep_frozen, store_pool
@@ -19,13 +18,14 @@ from herder.drivers.pretend.driver import PretendDriver
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.pretend.world import PretendWorld
 from herder.model.changes import Changes
+from herder.model.driver import DriverContext
 from herder.model.ids import UserName
 from herder.model.pool import PoolSpec
-from herder.model.records import IdempotencyRecord
+from herder.model.principal import Role
 from herder.ports.calls import Calls
 from herder.server.runtime import LOOPS
 from herder.settings.sections import MetricSource
-from herder.store.tables import idempotency, meta
+from herder.store.tables import meta
 from tests.simulation.world.clock import VirtualClock
 from tests.simulation.world.loop import VirtualLoop
 from tests.simulation.world.network import Endpoint
@@ -56,8 +56,6 @@ class Server:
         with engine.connect() as connection:
             state, directory, self._unswept = recover(connection, clock.now_ms())
             known = {row.key: row.value for row in connection.execute(select(meta))}
-            query = select(idempotency).order_by(idempotency.c.at_ms)
-            answers = [IdempotencyRecord(*row) for row in connection.execute(query)]
         self._sharing: str | None = known.get(sharing.META_KEY)
         self.core = Core(
             settings=CoreSettings(
@@ -69,13 +67,15 @@ class Server:
             state=state,
             store=store,
             directory=directory,
-            drivers={"pretend": PretendDriver(settings, provider)},
+            drivers={"pretend": PretendDriver(
+                    settings, provider, DriverContext(name="pretend", installation=INSTALLATION)
+                )},
             on_fatal=on_bug,
             clock=clock,
             calls=calls,
             transport=transport,
         )
-        self.application: ASGIApp = application(self.core, answers)
+        self.application: ASGIApp = application(self.core)
         self.endpoint = Endpoint(loop, host, self.application)
 
     async def start(

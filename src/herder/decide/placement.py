@@ -80,13 +80,20 @@ def _all_of_one(
     """One class alone, and room for all of it: nobody's share is touched by that, so it is only packed, as `Board` would.
     None when something would be left."""
     ordered = sorted(workers, key=lambda worker: worker.rank)
-    bins = [
-        Bin(key=key, kind=0, free=worker.free, slots=worker.free_slots)
-        for key, worker in enumerate(ordered)
-        if (pool := pools.get(worker.pool)) is not None
-        and worker.free_slots > 0
-        and may_use_kind(queued.job_class, kind_of_worker(pool, worker.labels, worker.taints))
-    ]
+    usable: dict[tuple[object, ...], bool] = {}
+    bins = []
+    for key, worker in enumerate(ordered):
+        if worker.free_slots <= 0:
+            continue
+        looks = worker.pool, worker.labels, worker.taints
+        may = usable.get(looks)
+        if may is None:
+            pool = pools.get(worker.pool)
+            may = usable[looks] = pool is not None and may_use_kind(
+                queued.job_class, kind_of_worker(pool, worker.labels, worker.taints)
+            )
+        if may:
+            bins.append(Bin(key=key, kind=0, free=worker.free, slots=worker.free_slots))
     packing = pack([ItemGroup(key=0, size=queued.job_class.request, count=queued.count)], bins)
     if packing.unplaced:
         return None

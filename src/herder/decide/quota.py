@@ -48,15 +48,9 @@ class Line(Generic[G]):
     amount: Amounts
     """Of one job."""
     left: int
+    user: UserName
+    project: str
     granted: int = 0
-
-    @property
-    def user(self) -> UserName:
-        return self.queued.asks.user
-
-    @property
-    def project(self) -> str:
-        return self.queued.asks.project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +87,10 @@ class Allowance(Generic[G]):
 
 def allow(waiting: Iterable[G], books: Books) -> Allowance[G]:
     lines = [
-        Line(queued, amounts_of(queued.asks.request), queued.count) for queued in waiting if queued.count > 0
+        Line(queued, amounts_of(asks.request), queued.count, asks.user, asks.project)
+        for queued in waiting
+        if queued.count > 0
+        for asks in (queued.asks,)
     ]
     table = max((line.amount.table for line in lines), key=lambda each: len(each.declared), default=PLAIN)
     rooms = open_rooms(books.sharing, books.held, table)

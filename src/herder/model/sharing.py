@@ -73,7 +73,8 @@ _pick = itemgetter(*_OF_BUILT_IN)
 def amounts_of(request: Resources, count: int = 1) -> Amounts:
     """What `count` jobs with this request take of a quota."""
     if len(request) == len(BUILT_IN):
-        return new_vector(Amounts, (*_pick(request), 1)).times(count)
+        one = new_vector(Amounts, (*_pick(request), 1))
+        return one if count == 1 else one.times(count)
     table = request.table
     more = (
         amount

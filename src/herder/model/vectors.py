@@ -86,7 +86,10 @@ class Vector(tuple[int, ...]):
 
     def largest_part(self, whole: "Vector", of: int) -> int:
         """The largest part that this is of the whole in any one place, in parts of `of`. What is not there has no part."""
-        p, q, r, s = whole if len(whole) == 4 else whole[:4]
+        try:
+            p, q, r, s = whole
+        except ValueError:  # of what is longer this asks nothing
+            p, q, r, s = whole[:4]
         return max(
             self[0] * of // p if p > 0 else 0,
             self[1] * of // q if q > 0 else 0,

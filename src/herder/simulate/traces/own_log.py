@@ -142,7 +142,7 @@ def _runs(connection: Connection, end_ms: int) -> dict[int, _Run]:
         ended_at_ms = end_ms if row.ended_at_ms is None else row.ended_at_ms
         run_ms = max(0, ended_at_ms - row.assigned_at_ms)
         if row.state == AttemptState.LOST or (
-            row.state == AttemptState.FAILED and row.cause in NOT_THE_JOBS_FAULT
+            row.state in (AttemptState.FAILED, AttemptState.CANCELLED) and row.cause in NOT_THE_JOBS_FAULT
         ):
             run.lost += 1
             run.lost_ms = max(run.lost_ms, run_ms)

@@ -34,10 +34,10 @@ pools:
 class Served:
     """`herder server` on a store, in a folder of its own."""
 
-    def __init__(self, folder: Path, store: str) -> None:
+    def __init__(self, folder: Path, store: str, text: str = CONFIG) -> None:
         folder.mkdir()
         config = folder / "herder.yaml"
-        config.write_text(CONFIG)
+        config.write_text(text)
         self.data, self.log = folder / "data", folder / "log"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HERDER_")}
         words = ["server", "--data-dir", str(self.data), "-c", str(config), "--port", "0", "--store", store]

@@ -331,10 +331,10 @@ def _fill(path: Path) -> None:
 async def test_a_full_disk_is_the_machines_fault_and_told(
     server: FakeServer, start_agent: StartAgent, tmp_path: Path
 ) -> None:
-    """A real one: a file system in memory of 64 KiB."""
+    """A real one: a file system in memory of 2 MiB."""
     folder = tmp_path / "full"
     folder.mkdir()
-    if await _done("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)):
+    if await _done("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)):
         pytest.skip("this machine does not let us mount a file system")
     try:
         agent = start_agent(work_folder=folder / "work")
@@ -346,8 +346,12 @@ async def test_a_full_disk_is_the_machines_fault_and_told(
         assert "No space left on device" in end.message
         await server.until(lambda: server.troubles[-1] != [])
         assert "No space left on device" in server.troubles[-1][0]
+        end = await server.end_of(server.shell(3, "exit 7"))
+        assert (end.cause, end.exit_code) == ("infrastructure", 7)
+        assert "exit code 7 on a worker in trouble: work folder" in end.message
         filler.unlink()
         await server.until(lambda: server.troubles[-1] == [], 5)
+        assert (await server.end_of(server.shell(4, "exit 7"))).cause == "exit_code"
         agent.leave.set()
         await agent.left()
     finally:

@@ -1,15 +1,11 @@
 """A store that cannot write for a while: nothing is lost, nothing overtakes, nothing is told before it holds; then it goes on."""
 
 import asyncio
-import os
-import signal
 import sqlite3
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 from sqlalchemy import Engine, event, select, text
 
@@ -21,6 +17,7 @@ from herder.store.file import StoreFile
 from herder.store.sql_store import SqlStore
 from herder.store.tables import meta
 from herder.testing import postgres
+from tests.support.restartable import Restartable
 from tests.support.small_disk import fill, small_disk
 
 
@@ -154,40 +151,6 @@ async def test_a_file_that_somebody_else_holds_is_waited_for(tmp_path: Path) -> 
     other.close()
     await store.close()
     engine.dispose()
-
-
-class Restartable:
-    """A PostgreSQL that a test stops and starts."""
-
-    def __init__(self, server: postgres.Server) -> None:
-        self.url = server.url(server.create_database())
-        engine = open_engine(self.url)
-        with engine.connect() as connection:
-            folder = Path(str(connection.execute(text("SHOW data_directory")).scalar()))
-        engine.dispose()
-        self._pid = int((folder / "postmaster.pid").read_text().split()[0])
-        process = psutil.Process(self._pid)
-        self._words, self._user, self._group = process.cmdline(), process.uids().real, process.gids().real
-        self._again: subprocess.Popen[bytes] | None = None
-
-    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
-        os.kill(self._pid, number)
-        if self._again is not None:
-            self._again.wait(30)
-        else:
-            psutil.wait_procs([psutil.Process(self._pid)] if psutil.pid_exists(self._pid) else [], timeout=30)
-
-    def start(self) -> None:
-        self._again = subprocess.Popen(
-            self._words,
-            user=self._user,
-            group=self._group,
-            cwd="/tmp",
-            env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._pid = self._again.pid
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ JOBS_PER_BATCH = 24
 ATTEMPTS_MAX = 1000
 
 _BEGIN = 'printf "%s %s begin\\n" "$HERDER_JOB_ID" "$HERDER_ATTEMPT" >> "$1"; sleep "$2"; '
-_END = 'printf "%s %s end\\n" "$HERDER_JOB_ID" "$HERDER_ATTEMPT" >> "$1"; echo "$HERDER_JOB_ID" > "$HERDER_RESULT"'
+#: A job that gives up because its disk is full has failed by itself; these do not give up.
+_RESULT = 'until echo "$HERDER_JOB_ID" > "$HERDER_RESULT"; do sleep 0.2; done 2>/dev/null; '
+_END = _RESULT + 'printf "%s %s end\\n" "$HERDER_JOB_ID" "$HERDER_ATTEMPT" >> "$1"'
 SCRIPTS = {
     "ok": _BEGIN + _END,
     "flaky": _BEGIN + 'mkdir "$1.$HERDER_JOB_ID" 2>/dev/null && exit 3; ' + _END,

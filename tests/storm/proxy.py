@@ -57,6 +57,8 @@ class Proxy:
         try:
             request = await _read_request(reader)
             await self._pass_on(request, writer)
+        except asyncio.CancelledError:
+            pass  # the proxy closes, and asyncio's streams would report it
         except (OSError, EOFError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             self.calls["broken"] += 1
         finally:

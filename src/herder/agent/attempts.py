@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from herder.agent.fetching import FetchInputs
 from herder.agent.health import Health
 from herder.agent.outbox import Key, Outbox
@@ -129,7 +131,7 @@ class Attempts(Report):
         self._free = self._free.plus(_ask(held.assignment))
         self._slots_free += 1
         if not self._silent:
-            self._outbox.add_finished(finished)
+            self._outbox.add_finished(self._judged(finished))
         self._start_waiting()
 
     def output(self, chunks: list[LogChunk]) -> None:
@@ -140,6 +142,16 @@ class Attempts(Report):
         return self._outbox.has_logs_of((job, attempt))
 
     # --- inside
+
+    def _judged(self, finished: Finished) -> Finished:
+        """Who fails by its exit code while the machine has run out of something has not failed by itself."""
+        if self._health is None or finished.cause != Cause.EXIT_CODE:
+            return finished
+        troubles = self._health.troubles_at_end(asyncio.get_running_loop().time())
+        if not troubles:
+            return finished
+        text = f"it failed with exit code {finished.exit_code} on a worker in trouble: {'; '.join(troubles)}"
+        return structs.replace(finished, cause=Cause.INFRASTRUCTURE.value, message=text)
 
     def _stop(self, held: _Held, running: Running, verdict: Verdict, *, at_once: bool = False) -> None:
         try:

@@ -13,26 +13,35 @@ from herder.agent.settings import AgentSettings
 _LOG = logging.getLogger(__name__)
 #: What starting an attempt needs at a time: its output, its pidfd, its standard input, the two ends of a pipe, one to spare.
 _DESCRIPTORS = 6
-_TRIED_BYTES = 4096
+#: With less than this, what attempts write fails now and then: each that ends gives a little back.
+_TRIED_BYTES = 256 * 1024
+#: A look is as good as new for so long: thousands of attempts may fail by themselves in a second.
+_FRESH_S = 0.25
 
 
 class Health:
-    __slots__ = ("_doubted", "_next_at_s", "_settings", "_troubles")
+    __slots__ = ("_doubted", "_looked_at_s", "_next_at_s", "_settings", "_troubles")
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
         self._doubted = False
         self._next_at_s = float("-inf")
         self._troubles: list[str] = []
+        self._looked_at_s = float("-inf")
 
     def start_failed(self) -> None:
         """A start failed by the machine's fault: look at once."""
         self._doubted = True
 
+    def troubles_at_end(self, now_s: float) -> list[str]:
+        """What an attempt that failed by itself may have met: as it is now."""
+        self._doubted = self._doubted or now_s >= self._looked_at_s + _FRESH_S
+        return self.troubles(now_s)
+
     def troubles(self, now_s: float) -> list[str]:
         """What keeps attempts from being started; empty when nothing does."""
         if self._doubted or self._troubles or now_s >= self._next_at_s:
-            self._doubted = False
+            self._doubted, self._looked_at_s = False, now_s
             self._next_at_s = now_s + self._settings.health_check_s
             found = self._look()
             if found != self._troubles:
@@ -61,7 +70,7 @@ class Health:
         path = tried / "file"
         try:
             with path.open("wb", buffering=0) as file:
-                file.write(b"\0" * _TRIED_BYTES)
+                os.posix_fallocate(file.fileno(), 0, _TRIED_BYTES)
         finally:
             with suppress(OSError):
                 path.unlink()

@@ -4,11 +4,10 @@ from fastapi import Request
 from fastapi.responses import PlainTextResponse
 
 from herder.api.bodies import APPLY_BYTES_MAX
-from herder.api.front import CHANGE_FLEET, Front, Write
+from herder.api.front import CHANGE_FLEET, Front, Repeat, Write
 from herder.api.replies import flag, is_number, number
 from herder.control.commands import WORKER_VERBS
 from herder.control.errors import NotKnown
-from herder.control.requests import Made
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (
     ApplyAnswer,
@@ -91,8 +90,12 @@ def _add_pool_writes(front: Front) -> None:
         said = write.request.query_params.get("message", "")
         return commands.delete_pool(write.who, name, write.changes, write.now_ms, dry_run=dry, message=said)
 
-    async def scaled(request: Request, who: Principal, made: Made) -> ScaleAnswer:
-        return await front.reads.scaled(who, made.object.partition("/")[2])
+    async def applied(repeat: Repeat) -> ApplyAnswer:
+        named = [str(plain.get("name", "")) for plain in repeat.body.pools]
+        return await front.reads.applied(repeat.who, repeat.made.number, named)
+
+    async def scaled(repeat: Repeat) -> ScaleAnswer:
+        return await front.reads.scaled(repeat.who, repeat.made.object.partition("/")[2])
 
     dry_run = ("dry_run",)
     front.write(
@@ -103,6 +106,7 @@ def _add_pool_writes(front: Front) -> None:
         ApplyAnswer,
         CHANGE_FLEET,
         query=dry_run,
+        again=applied,
         bytes_max=APPLY_BYTES_MAX,
     )
     front.write(

@@ -6,11 +6,10 @@ from fastapi import Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from herder.api.bodies import SUBMISSION_BYTES_MAX
-from herder.api.front import Front, Write
+from herder.api.front import Front, Repeat, Write
 from herder.api.replies import bearer, flag, is_number, number
 from herder.control.errors import Invalid
 from herder.control.reads.jobs import PAGE, JobFilter, live_batch
-from herder.control.requests import Made
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (
     BatchCreate,
@@ -68,11 +67,11 @@ def _add_batch_writes(front: Front) -> None:
             write.who, batch, write.changes, write.now_ms, message=write.body.message
         )
 
-    async def made_batch(request: Request, who: Principal, made: Made) -> BatchView:
-        return await front.reads.batch(who, made.number)
+    async def made_batch(repeat: Repeat) -> BatchView:
+        return await front.reads.batch(repeat.who, repeat.made.number)
 
-    async def same_batch(request: Request, who: Principal, made: Made) -> BatchView:
-        return await front.reads.batch(who, _id(request, "batch"))
+    async def same_batch(repeat: Repeat) -> BatchView:
+        return await front.reads.batch(repeat.who, _id(repeat.request, "batch"))
 
     one = "/batches/{batch}"
     creates = (Action.CREATE, Kind.BATCH)

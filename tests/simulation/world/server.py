@@ -67,9 +67,11 @@ class Server:
             state=state,
             store=store,
             directory=directory,
-            drivers={"pretend": PretendDriver(
+            drivers={
+                "pretend": PretendDriver(
                     settings, provider, DriverContext(name="pretend", installation=INSTALLATION)
-                )},
+                )
+            },
             on_fatal=on_bug,
             clock=clock,
             calls=calls,

@@ -29,6 +29,7 @@ from herder.wire.resources import (
 def add(front: Front) -> None:
     _add_pools(front)
     _add_pool_writes(front)
+    _add_pool_states(front)
     _add_workers(front)
     _add_plans(front)
 
@@ -71,25 +72,6 @@ def _add_pool_writes(front: Front) -> None:
         name, dry = write.request.path_params["pool"], flag(write.request, "dry_run")
         return commands.scale_pool(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
 
-    def _set_frozen(write: Write, frozen: bool) -> Done:
-        name = write.request.path_params["pool"]
-        said = write.body.message
-        return commands.set_frozen(write.who, name, frozen, write.changes, write.now_ms, message=said)
-
-    def freeze(write: Write) -> Done:
-        """Stop acting on a pool; keep observing it."""
-        return _set_frozen(write, True)
-
-    def unfreeze(write: Write) -> Done:
-        """Act on a pool again."""
-        return _set_frozen(write, False)
-
-    def delete(write: Write) -> Done:
-        """Drain all workers of a pool and forget it."""
-        name, dry = write.request.path_params["pool"], flag(write.request, "dry_run")
-        said = write.request.query_params.get("message", "")
-        return commands.delete_pool(write.who, name, write.changes, write.now_ms, dry_run=dry, message=said)
-
     async def applied(repeat: Repeat) -> ApplyAnswer:
         named = [str(plain.get("name", "")) for plain in repeat.body.pools]
         return await front.reads.applied(repeat.who, repeat.made.number, named)
@@ -119,6 +101,30 @@ def _add_pool_writes(front: Front) -> None:
         query=dry_run,
         again=scaled,
     )
+
+
+def _add_pool_states(front: Front) -> None:
+    commands = front.commands
+
+    def _set_frozen(write: Write, frozen: bool) -> Done:
+        name = write.request.path_params["pool"]
+        said = write.body.message
+        return commands.set_frozen(write.who, name, frozen, write.changes, write.now_ms, message=said)
+
+    def freeze(write: Write) -> Done:
+        """Stop acting on a pool; keep observing it."""
+        return _set_frozen(write, True)
+
+    def unfreeze(write: Write) -> Done:
+        """Act on a pool again."""
+        return _set_frozen(write, False)
+
+    def delete(write: Write) -> Done:
+        """Drain all workers of a pool and forget it."""
+        name, dry = write.request.path_params["pool"], flag(write.request, "dry_run")
+        said = write.request.query_params.get("message", "")
+        return commands.delete_pool(write.who, name, write.changes, write.now_ms, dry_run=dry, message=said)
+
     front.write("POST", "/pools/{pool}/freeze", freeze, Said, Done, CHANGE_FLEET)
     front.write("POST", "/pools/{pool}/unfreeze", unfreeze, Said, Done, CHANGE_FLEET)
     front.write(

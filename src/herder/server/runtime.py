@@ -144,8 +144,7 @@ async def _run(
     core.let_go()
     server.should_exit = True
     await serving
-    if server.error is None:
-        await core.close()
+    await core.close()
     return _outcome(server)
 
 

@@ -1,21 +1,83 @@
-"""`docs/limits.md` is the table of `control/limits.py`, and the list of event kinds is that of the source."""
+"""`docs/limits.md` shows the table of `control/limits.py` and the figures of other modules; the list of event kinds is that of the source."""
 
 import re
 from pathlib import Path
 
 import herder
+from herder.api import bodies
+from herder.control import plans, starts, waiting
 from herder.control.limits import TABLE
+from herder.decide import report
+from herder.decide.scaling import grouping
 from herder.model.event_kinds import EVENT_KINDS
+from herder.server.connections import HttpLimits
+from herder.settings import values, yaml_text
 
 SOURCE = Path(herder.__file__).parent
 PAGE = SOURCE.parents[1] / "docs" / "limits.md"
 
 
+HEAD = ("what", "at most", "beyond it")
+
+
+def sections() -> dict[str, list[tuple[str, ...]]]:
+    """The rows of the table in each section, with its head."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for text in PAGE.read_text().split("\n## ")[1:]:
+        title, _, body = text.partition("\n")
+        rows = [line.strip("|").split("|") for line in body.splitlines() if line.startswith("| ")]
+        found[title] = [tuple(cell.strip() for cell in row) for row in rows]
+    return found
+
+
+def test_the_page_is_one_table_in_sections() -> None:
+    assert list(sections()) == ["What people send", "Calls", "Connections", "Plans and questions", "Files"]
+    assert all(rows[0] == HEAD and len(rows) > 1 for rows in sections().values())
+    shown = [what for rows in sections().values() for what, *_ in rows[1:]]
+    assert len(shown) == len(set(shown)), "each limit once"
+
+
 def test_the_page_shows_every_limit() -> None:
-    rows = [line.strip("|").split("|") for line in PAGE.read_text().splitlines() if line.startswith("| ")]
-    shown = [tuple(cell.strip() for cell in row) for row in rows]
-    assert shown[0] == ("what", "at most", "beyond it")
+    shown = sections()["What people send"]
     assert shown[1:] == [(what, limit, str(status)) for what, limit, status in TABLE]
+
+
+def _size(count: int) -> str:
+    return f"{count // 2**20} MiB" if count >= 2**20 else f"{count // 2**10} KiB"
+
+
+def test_the_page_shows_the_figures_of_the_front_and_of_the_planner() -> None:
+    http = HttpLimits()
+    shown = {what.partition(" (setting")[0]: most for rows in sections().values() for what, most, _ in rows}
+    together = (bodies.PEOPLE_BYTES_MAX, bodies.PERSON_BYTES_MAX, bodies.WORKERS_BYTES_MAX)
+    expected = {
+        "request line and headers": f"{_size(http.head_bytes_max)}, {http.headers_max} headers",
+        "time for a head, or until a new connection says anything": f"{http.head_s:g} s",
+        "body of `/worker/activate`": _size(bodies.ACTIVATION_BYTES_MAX),
+        "body of `/worker/exchange`": _size(bodies.EXCHANGE_BYTES_MAX),
+        "body of `POST /batches`, `/batches/N/jobs`": f"{_size(bodies.SUBMISSION_BYTES_MAX)}, 10,000 jobs",
+        "body of `/apply`": _size(bodies.APPLY_BYTES_MAX),
+        "body of all other calls": _size(bodies.BODY_BYTES_MAX),
+        "time for a body": f"{http.body_grace_s:g} s, and then as long as {_size(http.body_bytes_per_s)} come a second on average",
+        "bodies in memory: of all people, of one person, of all workers": ", ".join(map(_size, together)),
+        "calls sent ahead on one connection": f"{http.pipeline_max}",
+        "an answer that is not taken": f"{http.answer_stuck_s:g} s without progress; {_size(http.unsent_bytes_max)} of all answers",
+        "open at a time": f"{http.connections_max:,}",
+        "from one address (IPv6: one /64), as long as no good token came over them": f"{http.strangers_per_address_max}",
+        "of one user or worker": f"{http.per_owner_max}",
+        "between two calls": f"{http.idle_s:g} s; {http.stranger_idle_s:g} s before a good token came",
+        "TLS handshake": f"{http.tls_handshake_s:g} s",
+        "distinct shapes of waiting jobs in one plan": f"{grouping.SHAPES_MAX}",
+        "classes of waiting jobs that one plan sees": f"{plans.OBSERVED_CLASSES_MAX:,}",
+        "classes that one placement pass looks at": f"{waiting.LOOK_MAX}",
+        "classes up to which the start of a waiting job is foretold": f"{starts.CLASSES_MAX:,}",
+        "demand without a place listed in one plan": f"{report.UNPLACED_MAX:,}",
+        "settings: brackets open at a time in YAML": f"{yaml_text.BRACKETS_MAX}",
+        "settings: values": f"{values.VALUES_MAX:,}",
+    }
+    assert {what: shown.get(what) for what in expected} == expected
+    rest = set(shown) - set(expected) - {what.partition(" (setting")[0] for what, *_ in (*TABLE, HEAD)}
+    assert rest == set(), "give each row of the page its figure here"
 
 
 def test_every_kind_that_is_recorded_can_be_asked_for() -> None:

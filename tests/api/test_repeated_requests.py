@@ -2,13 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from herder.api.application import front_of
 from herder.client.clock import new_key
 from herder.control import requests
 from herder.control.errors import Conflict
@@ -16,6 +18,7 @@ from herder.control.requests import Kind, Made, Requests, fingerprint_of
 from herder.model.changes import Changes
 from herder.model.ids import UserName
 from herder.model.records import JobNew
+from herder.settings.sections import DriverSettings
 from tests.api.conftest import POOLS, Server
 
 JOB = {"runtime": "noop", "pool": "std"}
@@ -42,20 +45,110 @@ def standing_worker(server: Server) -> str:
     return str(server.http.post("/pools/std/scale", json={"workers": 1, "ttl_hours": 1}).json()["workers"][0])
 
 
-#: What is asked, given the server: method, path, body.
-ASKED = {
-    "a job": lambda server: ("POST", "/jobs", JOB),
-    "a batch": lambda server: ("POST", "/batches", {"name": "b", "jobs": [JOB] * 3, "commit": False}),
-    "a batch that starts": lambda server: ("POST", "/batches", {"jobs": [JOB] * 3, "commit": True}),
-    "jobs of a batch": lambda server: ("POST", f"/batches/{open_batch(server)}/jobs", {"jobs": [JOB] * 4}),
-    "a commit": lambda server: ("POST", f"/batches/{open_batch(server)}/commit", None),
-    "a cancelled batch": lambda server: ("POST", f"/batches/{open_batch(server)}/cancel", {}),
-    "workers": lambda server: ("POST", "/pools/std/scale", {"workers": 3, "ttl_hours": 1}),
-    "an extension": lambda server: ("POST", f"/workers/{standing_worker(server)}/extend", {"hours": 1}),
-    "a worker that goes": lambda server: ("POST", f"/workers/{standing_worker(server)}/remove", {}),
-    "a frozen pool": lambda server: ("POST", "/pools/big/freeze", {}),
-    "a pool less": lambda server: ("DELETE", "/pools/big", None),
+def user(server: Server) -> str:
+    server.http.post("/users", json={"name": "eve"}).raise_for_status()
+    return "eve"
+
+
+def token_id(server: Server) -> str:
+    return str(server.http.post("/tokens", json={"user": user(server)}).raise_for_status().json()["id"])
+
+
+def frozen(server: Server, what: str) -> str:
+    server.http.post(f"/{what}/freeze", json={}).raise_for_status()
+    return f"/{what}/unfreeze"
+
+
+def cordoned(server: Server) -> str:
+    name = standing_worker(server)
+    server.http.post(f"/workers/{name}/cordon", json={}).raise_for_status()
+    return name
+
+
+def missing_driver(server: Server) -> str:
+    """One that has a worker, and that the server does not have any more."""
+    mine = server.drivers
+    server.stop()
+    server.drivers = (*mine, DriverSettings(name="old", kind="pretend"))
+    server.start()
+    server.http.post(
+        "/apply", json={"pools": [{**POOLS[0], "name": "o", "driver": "old"}]}
+    ).raise_for_status()
+    server.http.post("/pools/o/scale", json={"workers": 1, "ttl_hours": 1}).raise_for_status()
+    server.http.delete("/pools/o").raise_for_status()
+    server.stop()
+    server.drivers = mine
+    server.start()
+    return "old"
+
+
+NEW_POOLS = [{**POOLS[0], "max_workers": 5}, {**POOLS[0], "name": "new"}, POOLS[1]]
+
+#: By what is asked: route, and given the server what fills it (path, body).
+ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
+    "a job": ("POST /jobs", lambda s: ("/jobs", JOB)),
+    "a batch": ("POST /batches", lambda s: ("/batches", {"name": "b", "jobs": [JOB] * 3, "commit": False})),
+    "a batch that starts": ("POST /batches", lambda s: ("/batches", {"jobs": [JOB] * 3, "commit": True})),
+    "jobs of a batch": (
+        "POST /batches/{batch}/jobs",
+        lambda s: (f"/batches/{open_batch(s)}/jobs", {"jobs": [JOB] * 4}),
+    ),
+    "a commit": ("POST /batches/{batch}/commit", lambda s: (f"/batches/{open_batch(s)}/commit", None)),
+    "a cancelled batch": ("POST /batches/{batch}/cancel", lambda s: (f"/batches/{open_batch(s)}/cancel", {})),
+    "a cancelled job": (
+        "POST /jobs/{job}/cancel",
+        lambda s: (f"/jobs/{s.http.post('/jobs', json=JOB).json()['first_job']}/cancel", {}),
+    ),
+    "pools": (
+        "POST /apply",
+        lambda s: ("/apply", {"pools": NEW_POOLS, "sharing": {"projects": [{"name": "p"}]}}),
+    ),
+    "workers": ("POST /pools/{pool}/scale", lambda s: ("/pools/std/scale", {"workers": 3, "ttl_hours": 1})),
+    "a cordoned worker": (
+        "POST /workers/{worker}/cordon",
+        lambda s: (f"/workers/{standing_worker(s)}/cordon", {}),
+    ),
+    "an uncordoned worker": (
+        "POST /workers/{worker}/uncordon",
+        lambda s: (f"/workers/{cordoned(s)}/uncordon", {}),
+    ),
+    "an extension": (
+        "POST /workers/{worker}/extend",
+        lambda s: (f"/workers/{standing_worker(s)}/extend", {"hours": 1}),
+    ),
+    "a worker that drains": (
+        "POST /workers/{worker}/drain",
+        lambda s: (f"/workers/{standing_worker(s)}/drain", {}),
+    ),
+    "a worker that goes": (
+        "POST /workers/{worker}/remove",
+        lambda s: (f"/workers/{standing_worker(s)}/remove", {}),
+    ),
+    "a frozen pool": ("POST /pools/{pool}/freeze", lambda s: ("/pools/big/freeze", {})),
+    "a pool again": ("POST /pools/{pool}/unfreeze", lambda s: (frozen(s, "pools/big"), {})),
+    "a pool less": ("DELETE /pools/{pool}", lambda s: ("/pools/big", None)),
+    "a pool with workers less": (
+        "DELETE /pools/{pool}",
+        lambda s: ("/pools/std", None) if standing_worker(s) else ("", None),
+    ),
+    "a user": ("POST /users", lambda s: ("/users", {"name": "ann", "role": "operator"})),
+    "a changed user": ("POST /users/{user}", lambda s: (f"/users/{user(s)}", {"weight": 5})),
+    "a user less": ("DELETE /users/{user}", lambda s: ("/users/eve", None) if token_id(s) else ("", None)),
+    "a token": ("POST /tokens", lambda s: ("/tokens", {"user": user(s), "note": "n", "expires_in_s": 7200})),
+    "a token less": ("DELETE /tokens/{token}", lambda s: (f"/tokens/{token_id(s)}", None)),
+    "a frozen driver": ("POST /drivers/{driver}/freeze", lambda s: ("/drivers/pretend/freeze", {})),
+    "a driver again": ("POST /drivers/{driver}/unfreeze", lambda s: (frozen(s, "drivers/pretend"), {})),
+    "a driver less": (
+        "POST /drivers/{driver}/forget",
+        lambda s: (f"/drivers/{missing_driver(s)}/forget", {}),
+    ),
 }
+
+
+def test_every_write_is_tried() -> None:
+    front = front_of(None)  # type: ignore[arg-type]
+    writes = {f"{each.method.upper()} {each.path}" for each in front.operations if each.writes}
+    assert writes == {route for route, _ in ASKED.values()}
 
 
 def world(server: Server) -> Any:
@@ -69,39 +162,66 @@ def world(server: Server) -> Any:
         for e in server.http.get("/events?limit=1000").json()["items"]
         if e["actor"] != "herder"  # the planner makes workers meanwhile
     ]
-    done = (
-        "batch.committed",
-        "batch.cancelled",
-        "worker.requested",
-        "worker.extended",
-        "pool.frozen",
-        "pool.deleted",
-    )
-    return jobs, workers, sorted(kind for kind in events if kind in done)
+    users = server.http.get("/users").json()["items"]
+    tokens = server.http.get("/tokens", params={"all": "true"}).json()["items"]
+    return jobs, workers, (sorted(events), users, [(token["id"], token["state"]) for token in tokens])
 
 
-def ids(answer: httpx.Response) -> dict[str, Any]:
+#: They are told as they are now, not as they were.
+OF_NOW = {"state", "counts", "text", "ended_at", "reasons"}
+
+
+def told(answer: httpx.Response) -> dict[str, Any]:
     plain = answer.raise_for_status().json()
-    return {
-        name: plain[name]
-        for name in ("id", "first_job", "count", "workers", "plan", "object")
-        if name in plain
-    }
+    return {name: value for name, value in plain.items() if name not in OF_NOW}
 
 
 @pytest.mark.parametrize("what", list(ASKED))
 def test_the_same_request_again_acts_once(server: Server, what: str) -> None:
-    asked = ASKED[what](server)
-    first = send(server, *asked, "one")
+    route, asked = ASKED[what]
+    method = route.partition(" ")[0]
+    path, body = asked(server)
+    first = send(server, method, path, body, "one")
     after = world(server)
-    assert ids(send(server, *asked, "one")) == ids(first)
+    assert told(send(server, method, path, body, "one")) == told(first)
     server.restart()
-    again = send(server, *asked, "one")
-    assert ids(again) == ids(first)
+    again = send(server, method, path, body, "one")
+    assert told(again) == told(first)
     assert set(again.json()) == set(first.json())
     assert world(server)[0::2] == after[0::2]
-    assert send(server, asked[0], f"{asked[1]}?x=1", asked[2], "one").status_code == 409
+    assert send(server, method, f"{path}?x=1", body, "one").status_code == 409
+    if body is not None:
+        other = {"content": msgspec.json.encode(body) + b" ", "headers": {"Idempotency-Key": "one"}}
+        assert server.http.request(method, path, **other).status_code == 409
+    assert world(server)[0::2] == after[0::2]
     assert server.http.get("/invariants").json() == {"violations": []}
+
+
+def test_a_token_that_was_revoked_is_not_told_again_and_stays_revoked(server: Server) -> None:
+    made = send(server, "POST", "/tokens", {"note": "n"}, "one").raise_for_status().json()
+    server.http.delete(f"/tokens/{made['id']}").raise_for_status()
+    refused = send(server, "POST", "/tokens", {"note": "n"}, "one")
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert "revoked" in refused.json()["detail"]
+    with server.client(made["token"]) as its:
+        assert its.get("/whoami").status_code == 401
+
+
+def test_a_token_that_may_less_is_not_told_the_one_that_may_more(server: Server) -> None:
+    made = send(server, "POST", "/tokens", {}, "one").raise_for_status().json()
+    assert made["role"] == "administrator"
+    narrow = server.http.post("/tokens", json={"role": "user"}).raise_for_status().json()["token"]
+    with server.client(narrow) as its:
+        answer = its.post("/tokens", json={}, headers={"Idempotency-Key": "one"})
+    assert answer.status_code == 403
+
+
+def test_a_user_whom_a_repeated_request_made_may_have_gone(server: Server) -> None:
+    send(server, "POST", "/users", {"name": "ann"}, "one").raise_for_status()
+    server.http.delete("/users/ann").raise_for_status()
+    gone = send(server, "POST", "/users", {"name": "ann"}, "one")
+    assert gone.status_code == 404
+    assert "deleted since" in gone.json()["detail"]
 
 
 def test_a_key_is_known_for_whatever_it_was_used(server: Server) -> None:

@@ -5,6 +5,7 @@ Routes are plain functions; `read` and `write` turn them into endpoints and reme
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +31,8 @@ Needs = tuple[Action, Kind]
 SEE_FLEET: Needs = (Action.SEE, Kind.FLEET)
 CHANGE_FLEET: Needs = (Action.CHANGE, Kind.FLEET)
 
-#: Larger bodies than this take the event loop milliseconds: they are carried out one after the other, with room for others between.
+#: Larger bodies than this take the event loop milliseconds, and the store tens of them: they are carried out one after the other,
+#: up to their commits, and smaller ones come in between.
 LARGE_BYTES = 256 * 2**10
 
 Reading = Callable[[Request, Principal], Awaitable[Any]]
@@ -47,12 +49,23 @@ class Write:
     now_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """A write that was carried out before, and what it made then."""
+
+    request: Request
+    who: Principal
+    body: Any
+    made: Made
+
+
 Writing = Callable[[Write], Any]
-Again = Callable[[Request, Principal, Made], Awaitable[Any]]
+Again = Callable[[Repeat], Awaitable[Any]]
 
 
-def _again(made: Made) -> Any:
-    """What a repeated request is answered where nothing else is said."""
+async def _plain_again(repeat: Repeat) -> Done | JobsAdded:
+    """Of writes that answer in one of these two forms."""
+    made = repeat.made
     if made.kind in (MadeKind.JOB, MadeKind.BUNCH):
         return JobsAdded(batch=made.batch, first_job=made.number, count=made.count)
     return Done(object=made.object, text=made.text)
@@ -65,9 +78,9 @@ class _Route:
     run: Writing
     body: Any
     needs: Needs
+    before: Callable[[Request, Principal], Awaitable[None]] | None
     then: Callable[[Any], Any] | None
-    keyed: bool
-    again: Again | None
+    again: Again
     makes_batch: bool
     bytes_max: int
 
@@ -115,13 +128,6 @@ class Front:
 
         self._add("GET", path, endpoint, run, None, answer, query, needs, writes=False)
 
-    def _caller(self, request: Request, needs: Needs) -> Principal:
-        """Who calls; refused here when the role alone is too low, before a body is read."""
-        who = self.commands.principal(bearer(request))
-        trust(request.scope, who.actor)
-        check(who, needs[0], OF_KIND[needs[1]])
-        return who
-
     def write(
         self,
         method: str,
@@ -134,34 +140,30 @@ class Front:
         query: tuple[str, ...] = (),
         then: Callable[[Any], Any] | None = None,
         before: Callable[[Request, Principal], Awaitable[None]] | None = None,
-        secret: bool = False,
         again: Again | None = None,
         makes_batch: bool = False,
         bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
         """A change. `run` is synchronous and all or nothing; the answer leaves when the commit holds.
 
-        `before` may look things up that never change; `then` turns what `run` answered into the body. `again` answers a request
-        that is repeated, from what it made the first time. Where nothing can (a `secret`, an answer of its own form without `again`)
-        the key is not kept: `run` must give the same answer again by itself.
+        `before` may look things up that never change; `then` turns what `run` answered into the body. `again` answers a request that
+        is repeated, from what it made the first time; only writes that answer `Done` or `JobsAdded` can do without.
         """
-        keyed = not secret and (again is not None or answer in (Done, JobsAdded))
-
+        if again is None and answer not in (Done, JobsAdded):
+            raise TypeError(f"{method} {path} needs `again`, to answer a repeated request")
         route = _Route(
             run=run,
             body=body,
             needs=needs,
+            before=before,
             then=then,
-            keyed=keyed,
-            again=again,
+            again=again or _plain_again,
             makes_batch=makes_batch,
             bytes_max=bytes_max,
         )
 
         async def endpoint(request: Request) -> Response:
             try:
-                if before is not None:
-                    await before(request, self._caller(request, needs))
                 return await self._write(request, route)
             except Refused as refused:
                 return problem(refused)
@@ -170,33 +172,39 @@ class Front:
 
         self._add(method, path, endpoint, run, body, answer, query, needs, writes=True)
 
-    async def _write(self, request: Request, route: "_Route") -> Response:
+    def _caller(self, request: Request, needs: Needs) -> Principal:
+        """Who calls; refused here when the role alone is too low, before a body is read."""
+        who = self.commands.principal(bearer(request))
+        trust(request.scope, who.actor)
+        check(who, needs[0], OF_KIND[needs[1]])
+        return who
+
+    async def _write(self, request: Request, route: _Route) -> Response:
         who = self._caller(request, route.needs)
         self.core.take_in_work()
+        if route.before is not None:
+            await route.before(request, who)
         data = await read_body(request, route.bytes_max, who.actor)
-        if len(data) <= LARGE_BYTES:
-            return await self._carry_out(request, who, data, route)
-        async with self._large:
-            await asyncio.sleep(0)  # others come first who have waited meanwhile
+        async with self._large if len(data) > LARGE_BYTES else nullcontext():
             return await self._carry_out(request, who, data, route)
 
-    async def _carry_out(self, request: Request, who: Principal, data: bytes, route: "_Route") -> Response:
-        key = request.headers.get("idempotency-key") if route.keyed else None
-        said = fingerprint_of(f"{request.method} {request.url.path}?{request.url.query}", data) if key else ""
-        if key:
-            known = await self.requests.find(self.core, who.user, key, said)
-            if known is not None:
-                await self.core.settle()  # the first may still be on its way to the disk
-                return reply(
-                    await route.again(request, who, known) if route.again is not None else _again(known)
-                )
+    async def _carry_out(self, request: Request, who: Principal, data: bytes, route: _Route) -> Response:
         body = decode(data, route.body) if route.body is not None else None
+        key, asked = request.headers.get("idempotency-key"), ""
+        if key:
+            asked = fingerprint_of(f"{request.method} {request.url.path}?{request.url.query}", data)
+            made = await self.requests.find(self.core, who.user, key, asked)
+            if made is not None:
+                await self.core.settle()  # the first may still be on its way to the disk
+                return reply(await route.again(Repeat(request=request, who=who, body=body, made=made)))
+        # From here on nothing may be awaited before the key is kept: the same request may have come twice at once.
         with self.core.change(Changes()) as changes:
             now_ms = self.core.clock.now_ms()
             value = route.run(Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms))
             if key:
                 batch = value if route.makes_batch else None
-                self.requests.keep(changes, who.user, key, said, now_ms, batch)
+                subject = value.object if isinstance(value, Done) else ""
+                self.requests.keep(changes, who.user, key, asked, now_ms, batch, subject)
             answer = reply(route.then(value) if route.then is not None else value)
         await self.core.commit(changes)
         return answer

@@ -9,6 +9,12 @@ from herder import __version__
 from herder.api.front import Operation
 from herder.wire.resources import Problem
 
+KEY = (
+    "Up to 200 characters that you make anew for each write. The same request with the same key is carried out once, within a day at least, "
+    "and also after a restart: it is answered with what the first one made, as that is now. Another request with that key is refused "
+    "(409). A request that changed nothing, or was refused, leaves no key."
+)
+
 
 def document(operations: list[Operation], prefix: str) -> dict[str, Any]:
     """OpenAPI 3.1; component schemas are JSON Schema as msgspec writes it."""
@@ -64,7 +70,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         "name": "Idempotency-Key",
         "in": "header",
         "schema": {"type": "string"},
-        "description": "The same key again gets the first answer and changes nothing.",
+        "description": KEY,
     }
     return [*inside, *asked, *([key] if operation.writes else [])]
 

@@ -4,11 +4,10 @@ from fastapi import Request
 from fastapi.responses import PlainTextResponse
 
 from herder.api.bodies import APPLY_BYTES_MAX
-from herder.api.front import CHANGE_FLEET, Front, Write
+from herder.api.front import CHANGE_FLEET, Front, Repeat, Write
 from herder.api.replies import flag, is_number, number
 from herder.control.commands import WORKER_VERBS
 from herder.control.errors import NotKnown
-from herder.control.requests import Made
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (
     ApplyAnswer,
@@ -30,6 +29,7 @@ from herder.wire.resources import (
 def add(front: Front) -> None:
     _add_pools(front)
     _add_pool_writes(front)
+    _add_pool_states(front)
     _add_workers(front)
     _add_plans(front)
 
@@ -72,6 +72,40 @@ def _add_pool_writes(front: Front) -> None:
         name, dry = write.request.path_params["pool"], flag(write.request, "dry_run")
         return commands.scale_pool(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
 
+    async def applied(repeat: Repeat) -> ApplyAnswer:
+        named = [str(plain.get("name", "")) for plain in repeat.body.pools]
+        return await front.reads.applied(repeat.who, repeat.made.number, named)
+
+    async def scaled(repeat: Repeat) -> ScaleAnswer:
+        return await front.reads.scaled(repeat.who, repeat.made.object.partition("/")[2])
+
+    dry_run = ("dry_run",)
+    front.write(
+        "POST",
+        "/apply",
+        apply,
+        ApplyRequest,
+        ApplyAnswer,
+        CHANGE_FLEET,
+        query=dry_run,
+        again=applied,
+        bytes_max=APPLY_BYTES_MAX,
+    )
+    front.write(
+        "POST",
+        "/pools/{pool}/scale",
+        scale,
+        ScaleRequest,
+        ScaleAnswer,
+        CHANGE_FLEET,
+        query=dry_run,
+        again=scaled,
+    )
+
+
+def _add_pool_states(front: Front) -> None:
+    commands = front.commands
+
     def _set_frozen(write: Write, frozen: bool) -> Done:
         name = write.request.path_params["pool"]
         said = write.body.message
@@ -91,30 +125,6 @@ def _add_pool_writes(front: Front) -> None:
         said = write.request.query_params.get("message", "")
         return commands.delete_pool(write.who, name, write.changes, write.now_ms, dry_run=dry, message=said)
 
-    async def scaled(request: Request, who: Principal, made: Made) -> ScaleAnswer:
-        return await front.reads.scaled(who, made.object.partition("/")[2])
-
-    dry_run = ("dry_run",)
-    front.write(
-        "POST",
-        "/apply",
-        apply,
-        ApplyRequest,
-        ApplyAnswer,
-        CHANGE_FLEET,
-        query=dry_run,
-        bytes_max=APPLY_BYTES_MAX,
-    )
-    front.write(
-        "POST",
-        "/pools/{pool}/scale",
-        scale,
-        ScaleRequest,
-        ScaleAnswer,
-        CHANGE_FLEET,
-        query=dry_run,
-        again=scaled,
-    )
     front.write("POST", "/pools/{pool}/freeze", freeze, Said, Done, CHANGE_FLEET)
     front.write("POST", "/pools/{pool}/unfreeze", unfreeze, Said, Done, CHANGE_FLEET)
     front.write(

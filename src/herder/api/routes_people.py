@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from herder.api.front import Front, Write
+from herder.api.front import Front, Repeat, Write
 from herder.api.replies import flag
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.people import (
@@ -75,8 +75,15 @@ def _add_users(front: Front) -> None:
             dry_run=flag(request, "dry_run"),
         )
 
-    front.write("POST", "/users", create_user, UserCreate, UserView, (Action.CREATE, Kind.USER))
-    front.write("POST", "/users/{user}", set_user, UserSet, UserView, (Action.CHANGE, Kind.USER))
+    async def made_user(repeat: Repeat) -> UserView:
+        return front.reads.made_user(repeat.who, repeat.made.object.partition("/")[2])
+
+    front.write(
+        "POST", "/users", create_user, UserCreate, UserView, (Action.CREATE, Kind.USER), again=made_user
+    )
+    front.write(
+        "POST", "/users/{user}", set_user, UserSet, UserView, (Action.CHANGE, Kind.USER), again=made_user
+    )
     front.write(
         "DELETE", "/users/{user}", delete_user, None, Done, (Action.REMOVE, Kind.USER),
         query=("cancel_jobs", "dry_run"),
@@ -91,12 +98,21 @@ def _add_tokens(front: Front) -> None:
         key = write.request.headers.get("idempotency-key")
         return commands.create_token(write.who, write.body, write.changes, write.now_ms, key=key)
 
+    async def made_token(repeat: Repeat) -> TokenCreated:
+        return commands.made_token(repeat.who, repeat.body, repeat.request.headers["idempotency-key"])
+
     def revoke_token(write: Write) -> Done:
         """Revoke a token, by its id."""
         token = write.request.path_params["token"]
         return commands.revoke_token(write.who, token, write.changes, write.now_ms)
 
     front.write(
-        "POST", "/tokens", create_token, TokenCreate, TokenCreated, (Action.CREATE, Kind.TOKEN), secret=True
+        "POST",
+        "/tokens",
+        create_token,
+        TokenCreate,
+        TokenCreated,
+        (Action.CREATE, Kind.TOKEN),
+        again=made_token,
     )
     front.write("DELETE", "/tokens/{token}", revoke_token, None, Done, (Action.REMOVE, Kind.TOKEN))

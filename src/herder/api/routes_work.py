@@ -1,16 +1,16 @@
 """Routes for batches and jobs."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from herder.api.bodies import SUBMISSION_BYTES_MAX
-from herder.api.front import Front, Write
+from herder.api.front import Front, Repeat, Write
 from herder.api.replies import bearer, flag, is_number, number
 from herder.control.errors import Invalid
 from herder.control.reads.jobs import PAGE, JobFilter, live_batch
-from herder.control.requests import Made
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (
     BatchCreate,
@@ -36,17 +36,22 @@ _PAGES = ("after", "limit")
 
 def add(front: Front) -> None:
     _add_batch_writes(front)
+    _add_batch_states(front)
     _add_batch_reads(front)
     _add_job_writes(front)
     _add_job_reads(front)
     _add_job_questions(front)
 
 
-def _add_batch_writes(front: Front) -> None:
-    commands = front.commands
-
+def _finds_batch(front: Front) -> Callable[[Request, Principal], Awaitable[None]]:
     async def find(request: Request, who: Principal) -> None:
-        await commands.find_batch(who, _id(request, "batch"))
+        await front.commands.find_batch(who, _id(request, "batch"))
+
+    return find
+
+
+def _add_batch_writes(front: Front) -> None:
+    commands, find = front.commands, _finds_batch(front)
 
     def create_batch(write: Write) -> Any:
         """Make a batch, with up to 10,000 jobs along, and commit it if asked for."""
@@ -57,24 +62,9 @@ def _add_batch_writes(front: Front) -> None:
         batch = _id(write.request, "batch")
         return commands.add_jobs(write.who, batch, write.body, write.changes, write.now_ms)
 
-    def commit_batch(write: Write) -> Any:
-        """Start a batch."""
-        return commands.commit_batch(write.who, _id(write.request, "batch"), write.changes, write.now_ms)
+    async def made_batch(repeat: Repeat) -> BatchView:
+        return await front.reads.batch(repeat.who, repeat.made.number)
 
-    def cancel_batch(write: Write) -> Done:
-        """Cancel what has not ended."""
-        batch = _id(write.request, "batch")
-        return commands.cancel_batch(
-            write.who, batch, write.changes, write.now_ms, message=write.body.message
-        )
-
-    async def made_batch(request: Request, who: Principal, made: Made) -> BatchView:
-        return await front.reads.batch(who, made.number)
-
-    async def same_batch(request: Request, who: Principal, made: Made) -> BatchView:
-        return await front.reads.batch(who, _id(request, "batch"))
-
-    one = "/batches/{batch}"
     creates = (Action.CREATE, Kind.BATCH)
     front.write(
         "POST",
@@ -90,7 +80,7 @@ def _add_batch_writes(front: Front) -> None:
     )
     front.write(
         "POST",
-        f"{one}/jobs",
+        "/batches/{batch}/jobs",
         add_jobs,
         JobsAdd,
         JobsAdded,
@@ -98,9 +88,28 @@ def _add_batch_writes(front: Front) -> None:
         before=find,
         bytes_max=SUBMISSION_BYTES_MAX,
     )
+
+
+def _add_batch_states(front: Front) -> None:
+    commands, find = front.commands, _finds_batch(front)
+
+    def commit_batch(write: Write) -> Any:
+        """Start a batch."""
+        return commands.commit_batch(write.who, _id(write.request, "batch"), write.changes, write.now_ms)
+
+    def cancel_batch(write: Write) -> Done:
+        """Cancel what has not ended."""
+        batch = _id(write.request, "batch")
+        return commands.cancel_batch(
+            write.who, batch, write.changes, write.now_ms, message=write.body.message
+        )
+
+    async def same_batch(repeat: Repeat) -> BatchView:
+        return await front.reads.batch(repeat.who, _id(repeat.request, "batch"))
+
     front.write(
         "POST",
-        f"{one}/commit",
+        "/batches/{batch}/commit",
         commit_batch,
         None,
         BatchView,
@@ -109,7 +118,7 @@ def _add_batch_writes(front: Front) -> None:
         then=live_batch,
         again=same_batch,
     )
-    front.write("POST", f"{one}/cancel", cancel_batch, Said, Done, _CHANGE_BATCH, before=find)
+    front.write("POST", "/batches/{batch}/cancel", cancel_batch, Said, Done, _CHANGE_BATCH, before=find)
 
 
 def _add_batch_reads(front: Front) -> None:

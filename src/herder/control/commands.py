@@ -8,7 +8,6 @@ from herder.control import driver_admin, fleet, people, pools, sessions, submiss
 from herder.control.access import OF_KIND, check
 from herder.control.clock import derived_token
 from herder.control.core import Core
-from herder.control.errors import Conflict
 from herder.control.reads.jobs import batch_view, job_row
 from herder.engine.batch_end import cancel_batch
 from herder.engine.state import BatchLife
@@ -104,6 +103,10 @@ class Commands:
     ) -> TokenCreated:
         return people.create_token(self._core, who, body, changes, now_ms, key=key)
 
+    def made_token(self, who: Principal, body: TokenCreate, key: str) -> TokenCreated:
+        """For a repeated request. The token is derived anew; it is stored nowhere."""
+        return people.made_token(self._core, who, body, key)
+
     def revoke_token(self, who: Principal, token: str, changes: Changes, now_ms: int) -> Done:
         return people.revoke_token(self._core, who, token, changes, now_ms)
 
@@ -113,12 +116,10 @@ class Commands:
         return submission.create(self._core, who, body, changes, now_ms)
 
     async def find_batch(self, who: Principal, batch: int) -> None:
-        """Before a batch is changed: raises NotKnown, or Conflict when it has ended."""
+        """Before a batch is changed. Raises NotKnown; whether it has ended, the change itself says."""
         check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
         if BatchId(batch) not in self._core.state.batches:
             await batch_view(self._core, who, batch)
-            if BatchId(batch) not in self._core.state.batches:
-                raise Conflict(f"batch {batch} has ended", hint=f"see herder batch get {batch}")
 
     def add_jobs(self, who: Principal, batch: int, body: JobsAdd, changes: Changes, now_ms: int) -> JobsAdded:
         return submission.add(self._core, who, batch, body.jobs, changes, now_ms)

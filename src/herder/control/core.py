@@ -340,10 +340,12 @@ class Core:
         self.output_came.ring_all()
 
     async def close(self) -> None:
-        """Everything gathered is written, then the store is let go; one that is in trouble is not waited for without end."""
-        done, _ = await asyncio.wait({self.settle()}, timeout=CLOSE_S)
-        for each in done:
-            each.exception()  # whoever waits for it has heard it
+        """Everything gathered is written, then the store is let go; one that is in trouble is not waited for without end. After a fault
+        of ours only what was handed over before it is."""
+        if self._over is None:
+            done, _ = await asyncio.wait({self.settle()}, timeout=CLOSE_S)
+            for each in done:
+                each.exception()  # whoever waits for it has heard it
         self.planning.close()
         self.calls.close()
         await self.store.close()

@@ -1,4 +1,5 @@
-"""Every bound on what people send, in one table. `docs/limits.md` shows it (a test compares), the modules of `control/` enforce it.
+"""Every bound on what people send, in one table. `docs/limits.md` shows it, with those of other modules (a test compares); the modules
+of `control/` enforce it.
 
 A limit is a constant here, or a setting of the server whose default stands here. The functions below refuse with 422 or 413 and
 name the field.
@@ -43,6 +44,9 @@ TOKENS_KEPT = 1_000
 TOKEN_LONGEST_S = 10 * 366 * 86_400
 #: Signed-in browsers of one token; the oldest is signed out.
 SESSIONS_PER_TOKEN = 20
+#: Outputs of jobs that are followed at a time, in all and by one user.
+FOLLOWERS_MAX = 500
+FOLLOWERS_EACH_MAX = 50
 #: Defaults of the server's settings `queued_jobs_per_user` and `queued_bytes_per_user`.
 QUEUED_JOBS_PER_USER = 5_000_000
 QUEUED_BYTES_PER_USER = 4 * 2**30
@@ -72,6 +76,7 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("users", f"{USERS_MAX:,}", 429),
     ("tokens of a user that can be used", f"{TOKENS_LIVE}", 429),
     ("tokens of a user, with those revoked or over in the last 30 days", f"{TOKENS_KEPT:,}", 429),
+    ("outputs of jobs followed at a time: by one user, in all", f"{FOLLOWERS_EACH_MAX}, {FOLLOWERS_MAX}", 429),
     ("jobs of one user that have not started, each batch that has not ended as 100 (setting `queued_jobs_per_user`)", f"{QUEUED_JOBS_PER_USER:,}", 429),
     ("bytes of their commands, env and inputs (setting `queued_bytes_per_user`)", f"{QUEUED_BYTES_PER_USER // 2**30} GiB", 429),
 )  # fmt: skip

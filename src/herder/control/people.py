@@ -4,6 +4,7 @@ Called by `commands.py` and `reads/port.py`. Functions that change something are
 a user that stands in the server's herder.yaml is changed there and nowhere else.
 """
 
+import json
 import re
 
 from herder.control.access import OF_KIND, check, not_known
@@ -65,7 +66,7 @@ def create_user(core: Core, who: Principal, body: UserCreate, changes: Changes, 
     user = directory.add_user(changes, body.name, role, body.weight, now_ms)
     core.state.weights[UserName(user.name)] = user.weight
     tell_user(core, changes, now_ms, "created", user, f"user {user.name} made as {user.role}", who.actor)
-    return _view(user)
+    return view_of(user)
 
 
 def set_user(core: Core, who: Principal, name: str, body: UserSet, changes: Changes, now_ms: int) -> UserView:
@@ -88,7 +89,7 @@ def set_user(core: Core, who: Principal, name: str, body: UserSet, changes: Chan
     if differences:
         text = f"user {name} changed: {', '.join(differences)}"
         tell_user(core, changes, now_ms, "updated", user, text, who.actor)
-    return _view(user)
+    return view_of(user)
 
 
 def delete_user(
@@ -117,7 +118,7 @@ def create_token(
 ) -> TokenCreated:
     """A token of oneself, or by an administrator of anybody: never above the role of its user or of the token that makes it.
 
-    `key`: the same call again gets the same token, without its ever being stored.
+    `key`: the same call again gets the same token, without its ever being stored. One that has ended does not live again.
     """
     name = who.user if body.user is None else body.user
     check(who, Action.CREATE, Thing(kind=Kind.TOKEN, owner=name))
@@ -127,11 +128,9 @@ def create_token(
         raise Invalid(f"there is no user {name[:70]!r}", field="user", hint="herder user list shows them")
     role = _token_role(who, user, body.role)
     expires_at_ms = _token_end(who, body.expires_in_s, now_ms)
-    same = f"token/{who.user}/{key}/{name}/{role.label}/{body.note}/{body.expires_in_s}"
-    made = derived_token(core.settings.secret, same) if key else None
-    known = core.directory.tokens.get(hash_token(made)) if made is not None else None
-    if made is not None and known is not None and known.revoked_at_ms is None:
-        return _created(made, known)
+    made = _derived(core, who, body, key) if key else None
+    if made is not None and hash_token(made) in core.directory.tokens:
+        return made_token(core, who, body, key or "")
     _check_room(core, name, now_ms)
     token = core.directory.add_token(
         changes, name, role, body.note, now_ms, token=made, expires_at_ms=expires_at_ms
@@ -139,6 +138,27 @@ def create_token(
     record = core.directory.tokens[hash_token(token)]
     _tell_token(core, changes, now_ms, "created", record, who.actor)
     return _created(token, record)
+
+
+def made_token(core: Core, who: Principal, body: TokenCreate, key: str) -> TokenCreated:
+    """What the same call with this key made. A token that has ended is not told again, and does not live again."""
+    token = _derived(core, who, body, key)
+    record = core.directory.tokens.get(hash_token(token))
+    if record is None or not _usable(record, core.clock.now_ms()):
+        raise Conflict(
+            "the token that this Idempotency-Key made has expired or was revoked",
+            hint="use a new key for a new token",
+        )
+    user = _known(core, record.user)
+    check(who, Action.CREATE, Thing(kind=Kind.TOKEN, owner=record.user))
+    _token_role(who, user, record.role if ROLES[record.role] <= ROLES[user.role] else user.role)
+    return _created(token, record)
+
+
+def _derived(core: Core, who: Principal, body: TokenCreate, key: str) -> str:
+    """From the request alone: what the user may, and the time, can be others when it comes again."""
+    asked = json.dumps(["token", who.user, key, body.user, body.role, body.note, body.expires_in_s])
+    return derived_token(core.settings.secret, asked)
 
 
 def revoke_token(core: Core, who: Principal, wanted: str, changes: Changes, now_ms: int) -> Done:
@@ -321,5 +341,5 @@ def _token_view(core: Core, record: TokenRecord, now_ms: int) -> TokenView:
     )
 
 
-def _view(user: UserRecord) -> UserView:
+def view_of(user: UserRecord) -> UserView:
     return UserView(name=user.name, role=user.role, weight=user.weight)  # type: ignore[arg-type]

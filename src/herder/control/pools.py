@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from herder.control import sharing
@@ -78,11 +79,12 @@ def apply(
                     who,
                     {"fields": change.fields},
                 )
+    least, most = fleet_prices(after.values())
     return ApplyAnswer(
         changes=answers,
         dry_run=dry_run,
-        price_per_hour_min_usd=usd_text(sum(p.min_workers * _price(p, min) for p in after.values())),
-        price_per_hour_max_usd=usd_text(sum(p.max_workers * _price(p, max) for p in after.values())),
+        price_per_hour_min_usd=least,
+        price_per_hour_max_usd=most,
         sharing=sharing_changes,
     )
 
@@ -129,6 +131,15 @@ def _difference(old: PoolSpec | None, new: PoolSpec) -> ApplyChange:
     before, after = pool_to_plain(old), pool_to_plain(new)
     fields = {key: (before.get(key), after[key]) for key in after if before.get(key) != after[key]}
     return ApplyChange(pool=new.name, change="updated" if fields else "unchanged", fields=fields)
+
+
+def fleet_prices(pools: Iterable[PoolSpec]) -> tuple[str, str]:
+    """USD per hour, least and most, as many workers as the pools allow."""
+    least = most = 0
+    for pool in pools:
+        least += pool.min_workers * _price(pool, min)
+        most += pool.max_workers * _price(pool, max)
+    return usd_text(least), usd_text(most)
 
 
 def _price(pool: PoolSpec, pick: Any) -> int:

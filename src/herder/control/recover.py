@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, func, select, text
 
 from herder.control.auth import Directory
 from herder.control.job_classes import decode_class
+from herder.control.recover_batches import recover_held, recover_parents
 from herder.control.recover_history import (
     UNENDED,
     read_totals,
@@ -80,7 +81,7 @@ def recover(
     recover_preemptions(connection, state)
     recover_faults(connection, state)
     recover_failed_lately(connection, state, now_ms)
-    _parents(connection, state)
+    recover_parents(connection, state)
     _ended_runs(connection, state)
     _waiting(connection, state)
     _numbers(connection, state)
@@ -268,7 +269,7 @@ def _job(state: EngineState, batch: BatchLife | None, row: Any, late: dict[Class
     """`late` takes those that became ready before another that was read before them."""
     job, class_id = JobId(row.id), ClassId(row.class_id)
     if batch is not None and batch.state == "open":
-        _held(batch, job, class_id, row)
+        recover_held(batch, job, class_id, row)
         state.counts[JobState.PENDING if row.state == JobState.READY else JobState.BLOCKED] += 1
         return
     state.counts[row.state] += 1
@@ -293,52 +294,6 @@ def _job(state: EngineState, batch: BatchLife | None, row: Any, late: dict[Class
 def _ready_at_ms(batch: BatchLife | None, row: Any) -> int:
     """Of jobs that became ready with their batch the row does not say it."""
     return int(row.ready_at_ms or (batch.committed_at_ms if batch else None) or row.created_at_ms)
-
-
-def _held(batch: BatchLife, job: JobId, class_id: ClassId, row: Any) -> None:
-    if row.key is not None:
-        batch.keys[row.key] = job
-    if batch.bunches and sum(batch.bunches[-1][1:]) == job:
-        position, first, count = batch.bunches[-1]
-        batch.bunches[-1] = (position, first, count + 1)
-    else:
-        batch.bunches.append((row.position, job, 1))
-    if row.state == JobState.BLOCKED:
-        batch.waiting[job] = WaitingJob(class_id=class_id, parents_left=0)
-    elif batch.held and batch.held[-1][0] == class_id and batch.held[-1][1].stop == job:
-        batch.held[-1] = (class_id, range(batch.held[-1][1].start, job + 1))
-    else:
-        batch.held.append((class_id, range(job, job + 1)))
-
-
-def _parents(connection: Connection, state: EngineState) -> None:
-    """Who waits for whom: only parents that have not ended count."""
-    waiting = [batch for batch in state.batches.values() if batch.waiting]
-    for batch in waiting:
-        query = (
-            select(t.job_parents.c.child_id, t.job_parents.c.parent_id, t.jobs.c.state)
-            .join(t.jobs, t.jobs.c.id == t.job_parents.c.parent_id)
-            .where(t.job_parents.c.batch_id == batch.id)
-        )
-        for child, parent, parent_state in connection.execute(query):
-            entry = batch.waiting.get(JobId(child))
-            if entry is None:
-                continue
-            gone = (
-                batch.cancelled and parent_state < JobState.SUCCEEDED and not _goes_on(state, batch, parent)
-            )
-            if parent_state >= JobState.SUCCEEDED or gone:
-                entry.parent_failed = entry.parent_failed or parent_state != JobState.SUCCEEDED
-                continue
-            entry.parents_left += 1
-            batch.children.setdefault(JobId(parent), []).append(JobId(child))
-
-
-def _goes_on(state: EngineState, batch: BatchLife, parent: int) -> bool:
-    """Of a cancelled batch: whether this job still has an end to come."""
-    job = JobId(parent)
-    goes_on = job in batch.waiting or job in state.live or job in state.delayed
-    return goes_on or any(job in queue for queue in state.queues.values())
 
 
 def _attempts(connection: Connection, state: EngineState) -> None:

@@ -126,11 +126,13 @@ class Requests:
         key: str,
         fingerprint: str,
         now_ms: int,
-        made: BatchLife | None = None,
+        batch: BatchLife | None = None,
+        subject: str = "",
     ) -> None:
-        """Put the key on the row of what `changes` make. `made`: a batch, whose row is written from it later."""
+        """Put the key on the row of what `changes` make. `batch`: one that is made, whose row is written from it later. `subject`: the
+        object of the answer, whose event is taken before any other."""
         name = f"{user}/{key}"
-        found = _stamp(changes, name, fingerprint, made)
+        found = _stamp(changes, name, fingerprint, batch, subject)
         if found is None:
             return
         self._recent[name] = found
@@ -141,7 +143,9 @@ class Requests:
             self._recent.popitem(last=False)
 
 
-def _stamp(changes: Changes, name: str, fingerprint: str, batch: BatchLife | None) -> Made | None:
+def _stamp(
+    changes: Changes, name: str, fingerprint: str, batch: BatchLife | None, subject: str
+) -> Made | None:
     if batch is not None:
         batch.request, batch.fingerprint = name, fingerprint
         return Made(kind=Kind.BATCH, number=batch.id, fingerprint=fingerprint)
@@ -158,7 +162,11 @@ def _stamp(changes: Changes, name: str, fingerprint: str, batch: BatchLife | Non
     events = changes.rows.get(EventRecord)
     if not events:
         return None
-    place, event = next(iter(events.items()))
+    about = (
+        place for place, event in events.items() if isinstance(event, EventRecord) and event.object == subject
+    )
+    place = next(about, next(iter(events)))
+    event = events[place]
     assert isinstance(event, EventRecord)
     events[place] = event._replace(request=name, fingerprint=fingerprint)
     return Made(

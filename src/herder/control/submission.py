@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from herder.control.access import OF_KIND, check, not_known
+from herder.control.access import OF_KIND, check
 from herder.control.backlog import BATCH_COUNTS_AS
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, Overloaded, TooLarge
@@ -148,11 +148,11 @@ def cancel(
 
 
 def own_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
-    """A batch that has not ended and that `who` may change. Raises Refused."""
+    """A batch that has not ended and that `who` may change; that there is one was looked up before. Raises Refused."""
     batch = core.state.batches.get(BatchId(batch_id))
     if batch is None:
         check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
-        raise not_known(Kind.BATCH, batch_id)
+        raise Conflict(f"batch {batch_id} has ended", hint=f"see herder batch get {batch_id}")
     check(who, Action.CHANGE, batch_thing(batch.id, batch.user, batch.project))
     return batch
 

@@ -9,8 +9,8 @@ first of those who stand first, and others in turn. It decides nothing: `decide.
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush, heapreplace
 
+from herder.control.waiting_heads import Heads
 from herder.decide.ageing import Ageing
 from herder.decide.dominant_share import WHOLE, share_of
 from herder.decide.matching import Kind, asked_of_places, kind_of_worker, may_use_kind
@@ -60,8 +60,7 @@ class Waiting:
     """By number of shape: one class that has it."""
     least: Resources | None = None
     """No shape that is remembered asks for less, in any resource."""
-    _heads: list[tuple[int, ClassId]] = field(default_factory=list)
-    """When the oldest job of each class became ready, or earlier."""
+    _heads: Heads = field(default_factory=Heads)
     _shapes_max: int = SHAPES_MAX
     _may_use: dict[tuple[int, Kind], bool] = field(default_factory=dict)
     _refresh_at_ms: int = 0
@@ -121,7 +120,7 @@ class Waiting:
             self.least = job_class.request if least is None else least.least(job_class.request)
         mine[class_id] = number
         self.size += 1
-        heappush(self._heads, (queue.oldest_ready_at_ms, class_id))
+        self._heads.add(queue.oldest_ready_at_ms, class_id)
 
     def _number_anew(self) -> None:
         """Shapes that nothing waits in are forgotten."""
@@ -359,29 +358,9 @@ class Waiting:
 
     def oldest(self, state: EngineState, before_ms: int, most: int) -> list[QueuedClass]:
         """Up to so many classes with a job that became ready before that, the oldest first."""
-        heads = self._heads
-        found: list[tuple[int, ClassId]] = []
-        while heads and heads[0][0] <= before_ms and len(found) < most:
-            ready_at_ms, class_id = heads[0]
-            queue = state.queues.get(class_id)
-            if queue is None or not queue.count:
-                heappop(heads)
-            elif queue.oldest_ready_at_ms > ready_at_ms:
-                heapreplace(heads, (queue.oldest_ready_at_ms, class_id))
-            else:
-                found.append(heappop(heads))
-        for head in found:
-            heappush(heads, head)
-        if len(heads) > 4 * sum(map(len, self._classes.values())) + 1000:
-            self._heads = list({self._lifted(state, head) for head in heads if head[1] in state.queues})
-            heapify(self._heads)
-        return [_queued(state, class_id) for class_id in dict.fromkeys(class_id for _, class_id in found)]
-
-    @staticmethod
-    def _lifted(state: EngineState, head: tuple[int, ClassId]) -> tuple[int, ClassId]:
-        """As it will be once it is looked at."""
-        queue = state.queues[head[1]]
-        return (max(head[0], queue.oldest_ready_at_ms), head[1]) if queue.count else head
+        return [
+            _queued(state, class_id) for class_id in self._heads.oldest(state, before_ms, most, self.size)
+        ]
 
 
 def _queued(state: EngineState, class_id: ClassId) -> QueuedClass:

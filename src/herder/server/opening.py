@@ -19,6 +19,7 @@ from herder.control.recover_resources import resources_record
 from herder.control.sharing import META_KEY
 from herder.engine.events import record_event
 from herder.engine.state import EngineState
+from herder.model.addresses import shown_address
 from herder.model.changes import Changes
 from herder.model.ids import UserName
 from herder.model.principal import ROLES, Role
@@ -133,7 +134,7 @@ def _taken_over(database: Engine, resources: Dimensions) -> tuple[Leader, _Recov
         raise StoreError(str(error)) from None
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"the store at {database.url.render_as_string()} holds what cannot be read ({type(error).__name__}: {error}): "
+            f"the store at {shown_address(database.url.render_as_string())} holds what cannot be read ({type(error).__name__}: {error}): "
             "put back a backup, and please report this"
         ) from None
     return leader, found, known, never_had_pools

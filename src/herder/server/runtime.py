@@ -144,12 +144,7 @@ async def _run(
     core.let_go()
     server.should_exit = True
     await serving
-    if server.error is None:
-        await core.close()
-    else:
-        await (
-            core.store.close()
-        )  # what was handed over before the error is true; what was only gathered is dropped
+    await core.close()
     return _outcome(server)
 
 

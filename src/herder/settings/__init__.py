@@ -13,7 +13,7 @@ from herder.settings.problems import Place, Problem, SettingsError, Severity
 from herder.settings.schema import json_schema
 from herder.settings.sections import DriverSettings, Role, ServerSettings, UserSettings
 from herder.settings.sharing import SharingSettings, sharing_from_plain, sharing_to_plain
-from herder.settings.show import as_written, expanded
+from herder.settings.show import as_written, expanded, without_passwords
 
 __all__ = [
     "PRESETS",
@@ -44,4 +44,5 @@ __all__ = [
     "sharing_from_plain",
     "sharing_to_plain",
     "template_to_plain",
+    "without_passwords",
 ]

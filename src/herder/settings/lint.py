@@ -329,5 +329,5 @@ def _server(settings: Settings) -> Iterator[_Doubt]:
         yield _warning(
             "server.store_url",
             "the address of the store has a password in it",
-            "Leave it out here and set HERDER_STORE_URL or a pgpass file.",
+            "Leave it out here and set HERDER_STORE or a pgpass file.",
         )

@@ -32,24 +32,6 @@ def json_schema() -> dict[str, Any]:
             "quota": {**USER_QUOTA_FIELD.schema, "description": USER_QUOTA_FIELD.doc},
         }
     )
-    listen = {"type": "string", "examples": ["127.0.0.1:8765"]}
-    number = {"type": "integer", "minimum": 1}
-    server = {
-        "listen": listen,
-        "data_dir": text,
-        "store_url": text,
-        "public_url": text,
-        "queued_jobs_per_user": {
-            "type": "integer",
-            "minimum": 1,
-            "description": "Above so many jobs that have not started a user's submissions are refused with 429.",
-        },
-        "queued_bytes_per_user": {
-            **amount,
-            "description": "And above so many bytes of their commands, environments and inputs, as in 4Gi.",
-        },
-    }
-    server |= dict.fromkeys(CONNECTION_KEYS, number)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "herder.yaml",
@@ -69,7 +51,7 @@ def json_schema() -> dict[str, Any]:
                     "preemption": _object(_plain_properties(PREEMPTION_FIELDS)),
                 }
             ),
-            "server": _object(server),
+            "server": _server(),
             "metric_sources": _named(_source()),
         },
         "$defs": {
@@ -80,6 +62,27 @@ def json_schema() -> dict[str, Any]:
             **_of_scaling(),
         },
     }
+
+
+def _server() -> dict[str, Any]:
+    text, number = {"type": "string"}, {"type": "integer", "minimum": 1}
+    return _object(
+        {
+            "listen": {**text, "examples": ["127.0.0.1:8765"]},
+            "data_dir": text,
+            "store_url": text,
+            "public_url": text,
+            "queued_jobs_per_user": {
+                **number,
+                "description": "Above so many jobs that have not started a user's submissions are refused with 429.",
+            },
+            "queued_bytes_per_user": {
+                "type": ["string", "number"],
+                "description": "And above so many bytes of their commands, environments and inputs, as in 4Gi.",
+            },
+            **dict.fromkeys(CONNECTION_KEYS, number),
+        }
+    )
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from herder.model.addresses import shown_address
 from herder.settings.amounts import SECTION, resources_to_plain, write_amounts
 from herder.settings.durations import format_duration
 from herder.settings.load import Settings
@@ -12,6 +13,14 @@ from herder.settings.sharing import sharing_to_plain
 
 def as_written(settings: Settings) -> dict[str, Any]:
     return dict(settings.written)
+
+
+def without_passwords(plain: dict[str, Any]) -> dict[str, Any]:
+    """For a screen: what is shown there is also kept, in scrollback and in tickets."""
+    server = plain.get("server")
+    if not isinstance(server, dict) or not isinstance(server.get("store_url"), str):
+        return plain
+    return {**plain, "server": {**server, "store_url": shown_address(server["store_url"])}}
 
 
 def expanded(settings: Settings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from herder.control.recover_resources import stored_resources
+from herder.model.addresses import shown_address
 from herder.model.money import PICO_PER_USD
 from herder.model.pool import PoolSpec, Template
 from herder.model.resources import Dimensions
@@ -34,7 +35,7 @@ def read_own_store(where: str, *, limit: int | None = None) -> OwnStore:
     try:
         with reading(where) as connection:
             return OwnStore(
-                log=read_own_log(connection, where, limit=limit),
+                log=read_own_log(connection, shown_address(where), limit=limit),
                 templates=tuple(
                     _sold(pool, template) for pool in pools_of(connection) for template in pool.templates
                 ),

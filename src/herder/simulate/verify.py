@@ -20,6 +20,7 @@ from herder.control.flight_recorder import BrokenRecord, Played, play
 from herder.control.plans import plain_plan
 from herder.control.schedules import windows
 from herder.decide.planner import decide
+from herder.model.addresses import shown_address
 from herder.model.observed import Observed
 from herder.model.pool import PoolSpec
 from herder.model.records import ObservationRecord
@@ -66,7 +67,7 @@ def verify(where: str, pools: Sequence[PoolSpec] = ()) -> Verified:
     begun_s = cpu_s()
     try:
         with reading(where) as connection:
-            found = _verified(connection, where, {pool.name: pool for pool in pools})
+            found = _verified(connection, shown_address(where), {pool.name: pool for pool in pools})
     except (StoreError, BrokenRecord) as error:
         raise TraceError(str(error)) from None
     found.seconds = cpu_s() - begun_s

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
+from herder.model.addresses import shown_address
 from herder.store.faults import FULL, passing, reason, sqlite_path
 from herder.store.file import InUse, StoreFile
 
@@ -35,6 +36,10 @@ class StoreError(Exception):
     """The store cannot be used; the text says why and what to do."""
 
 
+def _shown(engine: Engine) -> str:
+    return shown_address(engine.url.render_as_string())
+
+
 def sqlite_url(data_dir: Path) -> str:
     return f"sqlite:///{data_dir / 'herder.db'}"
 
@@ -43,9 +48,9 @@ def open_engine(url: str) -> Engine:
     """A SQLAlchemy engine with our settings. Raises StoreError for a URL that is not SQLite's or PostgreSQL's."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         raise StoreError(
-            f"{url!r} is not a database URL; write sqlite:////path/herder.db or postgresql://user@host/name"
+            f"{shown_address(url)!r} is not a database URL; write sqlite:////path/herder.db or postgresql://user@host/name"
         ) from None
     backend = parsed.get_backend_name()
     if backend == "postgresql":
@@ -81,7 +86,7 @@ def migrate(engine: Engine) -> None:
             current = MigrationContext.configure(connection).get_current_revision()
             if current is not None and current not in known:
                 raise StoreError(
-                    f"the data at {engine.url.render_as_string()} was written by a newer Herder (schema {current}); "
+                    f"the data at {_shown(engine)} was written by a newer Herder (schema {current}); "
                     "start that version or a newer one, nothing was changed"
                 )
             if current != scripts.get_current_head():
@@ -93,7 +98,7 @@ def migrate(engine: Engine) -> None:
 
 def unusable(engine: Engine, error: DBAPIError) -> StoreError:
     """For people: what is wrong with the store, and what to do."""
-    where = engine.url.render_as_string()
+    where = _shown(engine)
     trouble = passing(error)
     if trouble is not None and trouble.code == FULL.code:
         return StoreError(f"the store at {where} is full: free space there, then start again")
@@ -180,13 +185,10 @@ class AdvisoryLock(AbstractContextManager["AdvisoryLock"]):
             held = self._take()
         except OperationalError as error:
             raise StoreError(
-                f"cannot reach the store at {self._engine.url.render_as_string()}: {reason(error)}; "
-                "is the database running?"
+                f"cannot reach the store at {_shown(self._engine)}: {reason(error)}; is the database running?"
             ) from None
         if not held:
-            raise StoreError(
-                f"another Herder server already uses {self._engine.url.render_as_string()}; stop it first"
-            )
+            raise StoreError(f"another Herder server already uses {_shown(self._engine)}; stop it first")
         return self
 
     def _take(self) -> bool:

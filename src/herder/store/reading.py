@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from herder.model.addresses import shown_address
 from herder.store.database import StoreError, known_revisions
 
 #: The file of a data folder that holds the store.
@@ -29,7 +30,7 @@ def reading(where: str) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         raise StoreError(
-            f"cannot read the store at {_shown(where)}: {str(error.orig).strip()}. Is it a store of Herder?"
+            f"cannot read the store at {shown_address(where)}: {str(error.orig).strip()}. Is it a store of Herder?"
         ) from None
 
 
@@ -38,9 +39,9 @@ def _sqlite_file(where: str) -> Path | None:
     if "://" in where:
         try:
             parsed = make_url(where)
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # the latter for a port that is no number
             raise StoreError(
-                f"{where!r} is not a database URL; write a path or postgresql://user@host/name"
+                f"{shown_address(where)!r} is not a database URL; write a path or postgresql://user@host/name"
             ) from None
         if parsed.get_backend_name() != "sqlite":
             return None
@@ -104,13 +105,9 @@ def _opened_file(path: Path) -> Iterator[Connection]:
 def _check_schema(connection: Connection, where: str) -> None:
     revision = MigrationContext.configure(connection).get_current_revision()
     if revision is None:
-        raise StoreError(f"{_shown(where)} is a database, but not a store of Herder")
+        raise StoreError(f"{shown_address(where)} is a database, but not a store of Herder")
     if revision not in known_revisions():
         raise StoreError(
-            f"the store at {_shown(where)} was written by a newer Herder (schema {revision}); "
+            f"the store at {shown_address(where)} was written by a newer Herder (schema {revision}); "
             "read it with that version or a newer one"
         )
-
-
-def _shown(where: str) -> str:
-    return make_url(where).render_as_string() if "://" in where else where

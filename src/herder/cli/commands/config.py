@@ -35,12 +35,12 @@ def show(
     ] = False,
 ) -> None:
     """Show settings files as one, in YAML or with -o json."""
-    from herder.settings import as_written, load
+    from herder.settings import as_written, load, without_passwords
     from herder.settings import expanded as expand
 
     say = session(ctx)
     settings = load(file or _DEFAULT)
-    plain = expand(settings) if expanded else as_written(settings)
+    plain = without_passwords(expand(settings) if expanded else as_written(settings))
     if say.format is Format.JSON:
         say.printer.data(plain)
     else:

@@ -1,27 +1,24 @@
-"""Views of workers, pools, plans, events, and the one-look status."""
+"""Views of workers, pools, plans, and the one-look status."""
 
 import json
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Row, select
 
 from herder import __version__
 from herder.control.core import Core
 from herder.control.errors import Invalid, NotKnown
 from herder.control.pools import pool_named
 from herder.control.reads import drivers
-from herder.control.reads.scopes import events_in_view
 from herder.engine.flush import worker_cost, worker_record
 from herder.engine.state import WorkerLife
-from herder.model.event_kinds import EVENT_KINDS, is_filter
 from herder.model.ids import PoolName, WorkerName
 from herder.model.job import FAULTS_OF_WORKERS, Cause, JobState
 from herder.model.money import usd_text
 from herder.model.offer import offers_of
 from herder.model.pool import PoolSpec, Template
-from herder.model.principal import Action, Kind, Principal, Thing, Verdict, may, scope_of
-from herder.model.records import EventRecord
+from herder.model.principal import Principal, scope_of
 from herder.model.resources import ZERO, stored_amounts
 from herder.model.times import iso, iso_or_none
 from herder.model.words import counted
@@ -29,13 +26,10 @@ from herder.model.worker import WorkerState
 from herder.settings import pool_to_plain
 from herder.store import tables as t
 from herder.wire.resources import (
-    EventView,
     OfferView,
     Page,
     PlanView,
     PoolView,
-    ReasonView,
-    ScaleAnswer,
     Status,
     TemplateView,
     WorkerView,
@@ -95,24 +89,6 @@ async def worker_view(core: Core, name: str) -> WorkerView:
             f"there is no worker {name!r}", hint="herder worker list --ended shows also those of the past"
         )
     return _row_view(row)
-
-
-async def scaled(core: Core, worker: str) -> ScaleAnswer:
-    """What the request that made this worker, among others, was answered."""
-
-    def read(connection: Connection) -> tuple[Row[Any] | None, list[str]]:
-        one = connection.execute(select(t.workers).where(t.workers.c.name == worker)).first()
-        w = t.workers.c
-        all_ = select(w.name).where(w.pool == (one.pool if one else ""), w.plan == (one.plan if one else 0))
-        return one, list(connection.execute(all_).scalars())
-
-    row, names = await core.read(read)
-    if row is None:
-        raise NotKnown(f"worker {worker}, which that request made, is not kept any more")
-    why = json.loads(row.reason_made)
-    reason = ReasonView(kind=why["kind"], text=why["text"], evidence=why["evidence"])
-    names.sort(key=lambda name: (len(name), name))
-    return ScaleAnswer(pool=row.pool, workers=names, plan=row.plan, dry_run=False, reasons=[reason])
 
 
 def live_worker(core: Core, worker: WorkerLife) -> WorkerView:
@@ -367,54 +343,3 @@ def plan_view(body: dict[str, Any]) -> PlanView:
         cost_pico_per_hour=body.get("cost_pico_per_hour", 0),
         bound_pico_per_hour=body.get("bound_pico_per_hour", 0),
     )
-
-
-def event_view(row: EventRecord | Row[Any]) -> EventView:
-    return EventView(
-        sequence=row.sequence,
-        at=iso(row.at_ms),
-        kind=row.kind,
-        object=row.object,
-        actor=row.actor,
-        text=row.text,
-        data=json.loads(row.data),
-    )
-
-
-async def event_page(
-    core: Core,
-    who: Principal,
-    *,
-    after: int | None,
-    kind: str | None = None,
-    subject: str | None = None,
-    limit: int = 100,
-    newest: bool = False,
-) -> Page:
-    """In order of what happened, after sequence `after`; `newest` first when asked for. `kind` may be a prefix (`worker.`).
-
-    Those about the fleet, and those about jobs, batches, users and tokens that `who` may see.
-    """
-    limit = max(1, min(limit, PAGE_MAX))
-    if kind is not None and not is_filter(kind):
-        raise Invalid(
-            f"{kind[:50]!r} is not a kind of event",
-            field="kind",
-            hint=f"choose one of {', '.join(sorted(EVENT_KINDS))}",
-        )
-    query = select(t.events).where(*events_in_view(scope_of(who, Kind.EVENT))).limit(limit + 1)
-    query = query.order_by(t.events.c.sequence.desc() if newest else t.events.c.sequence)
-    if after is not None:
-        query = query.where(t.events.c.sequence < after if newest else t.events.c.sequence > after)
-    if kind is not None:
-        query = query.where(t.events.c.kind.startswith(kind, autoescape=True))
-    if subject is not None:
-        query = query.where(t.events.c.object == subject)
-    rows = await core.read(lambda connection: connection.execute(query).all())
-    items = [event_view(row) for row in rows[:limit]]
-    return Page(items=items, next=str(items[-1].sequence) if len(rows) > limit else None)
-
-
-def sees_event(who: Principal, row: EventRecord) -> bool:
-    thing = Thing(kind=Kind.EVENT, owner=row.user, project=row.project)
-    return may(who, Action.SEE, thing) is Verdict.ALLOWED

@@ -5,7 +5,8 @@ face looks past it into `Core`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from herder.control import driver_use, explain, people
@@ -13,9 +14,9 @@ from herder.control.access import FLEET, OF_KIND, check
 from herder.control.core import Core, Waiters
 from herder.control.errors import NotKnown, NotReady, Refused
 from herder.control.metrics import metrics_text
-from herder.control.plans import picture, plain_plan
-from herder.control.reads import drivers, fleet, jobs, sharing
-from herder.decide.planner import decide
+from herder.control.plans import look, plain_plan
+from herder.control.reads import drivers, events, fleet, jobs, repeats, sharing
+from herder.control.reads.following import Again, Followers
 from herder.engine.invariants import violations
 from herder.model.driver import DriverError
 from herder.model.ids import BatchId, WorkerName
@@ -27,6 +28,7 @@ from herder.store.invariants import violations as stored_violations
 from herder.wire.drivers import DriverView
 from herder.wire.people import WhoAmI
 from herder.wire.resources import (
+    ApplyAnswer,
     BatchView,
     EventView,
     Explanation,
@@ -37,20 +39,16 @@ from herder.wire.resources import (
     PoolView,
     ScaleAnswer,
     Status,
+    UserView,
     WorkerView,
 )
 
 #: A store that has not written for longer than this is not ready.
 READY_S = 5.0
-#: Between two looks at the output of a running job.
-FOLLOW_S = 0.5
 #: A stream of events says nothing for so long at most, so that proxies and clients know that it lives.
 SILENCE_S = 15.0
 #: Events read at a time when a stream catches up.
 CATCH_UP = 500
-
-#: Who asks, looked up anew for each piece of a stream: rights that were taken back end it. Raises Refused.
-Again = Callable[[], Principal]
 
 _GOING = (WorkerState.DRAINING, WorkerState.TERMINATING)
 
@@ -69,6 +67,7 @@ class Figures(NamedTuple):
 class Reads:
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._followers = Followers()
 
     def now_ms(self) -> int:
         return self._core.clock.now_ms()
@@ -162,7 +161,12 @@ class Reads:
     async def scaled(self, who: Principal, worker: str) -> ScaleAnswer:
         """What the request that made this worker, among others, was answered."""
         check(who, Action.SEE, FLEET)
-        return await fleet.scaled(self._core, worker)
+        return await repeats.scaled(self._core, worker)
+
+    async def applied(self, who: Principal, first: int, pools: Sequence[str]) -> ApplyAnswer:
+        """What the request that named these pools, and whose first event that is, was answered."""
+        check(who, Action.SEE, FLEET)
+        return await repeats.applied(self._core, first, pools)
 
     async def plans(
         self, who: Principal, *, after: int | None = None, limit: int = 50, empty: bool = True
@@ -172,8 +176,8 @@ class Reads:
 
     async def next_plan(self, who: Principal) -> PlanView:
         check(who, Action.SEE, FLEET)
-        now = self._core.clock.now_ms()
-        return fleet.plan_view(plain_plan(decide(picture(self._core, now), now)))
+        answer = await self._core.planning.ask(partial(look, self._core))
+        return fleet.plan_view(plain_plan(answer.plan))
 
     async def plan(self, who: Principal, number: int) -> PlanView:
         check(who, Action.SEE, FLEET)
@@ -197,6 +201,10 @@ class Reads:
         check(who, Action.SEE, OF_KIND[Kind.USER])
         views = sharing.user_views(self._core, who)
         return Page(items=views, total=len(views))
+
+    def made_user(self, who: Principal, name: str) -> UserView:
+        check(who, Action.SEE, Thing(kind=Kind.USER, owner=name))
+        return repeats.made_user(self._core, name)
 
     def projects(self, who: Principal) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.PROJECT])
@@ -253,23 +261,8 @@ class Reads:
     async def follow_log(
         self, again: Again, number: int, attempt: int | None, offset: int
     ) -> AsyncIterator[str]:
-        """The output until its attempt has ended. The first piece raises Refused, later ones end the stream."""
-        chunk, at, ended = await jobs.log_text(self._core, again(), number, attempt, offset)
-        return self._rest_of_log(again, number, attempt, chunk, at, ended)
-
-    async def _rest_of_log(
-        self, again: Again, number: int, attempt: int | None, chunk: str, at: int, ended: bool
-    ) -> AsyncIterator[str]:
-        while True:
-            if chunk:
-                yield chunk
-            if ended or self._core.closing:
-                return
-            await asyncio.sleep(FOLLOW_S)
-            try:
-                chunk, at, ended = await jobs.log_text(self._core, again(), number, attempt, at)
-            except Refused:
-                return
+        """The output until its attempt has ended. Raises Refused, also when too many are followed; later, it ends the stream."""
+        return await self._followers.follow(self._core, again, number, attempt, offset)
 
     # --- events
 
@@ -283,7 +276,7 @@ class Reads:
         limit: int = 100,
         newest: bool = False,
     ) -> Page:
-        return await fleet.event_page(
+        return await events.event_page(
             self._core, who, after=after, kind=kind, subject=subject, limit=limit, newest=newest
         )
 
@@ -318,9 +311,9 @@ class Reads:
                     continue
                 if record is None:
                     return  # too slow; the client resumes from the table
-                if record.sequence > last and fleet.sees_event(again(), record):
+                if record.sequence > last and events.sees_event(again(), record):
                     last = record.sequence
-                    yield fleet.event_view(record)
+                    yield events.event_view(record)
         except Refused:
             return
         finally:
@@ -328,7 +321,7 @@ class Reads:
 
     async def _catch_up(self, again: Again, last: int) -> AsyncIterator[EventView]:
         while True:
-            page = await fleet.event_page(self._core, again(), after=last, limit=CATCH_UP)
+            page = await events.event_page(self._core, again(), after=last, limit=CATCH_UP)
             for view in page.items:
                 last = view.sequence
                 yield view

@@ -1,0 +1,59 @@
+"""Jobs of batches from the store, at start: those that a batch not yet committed keeps back, and who waits for whom.
+
+Called by `recover.py` only. It must never change a row.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from herder.engine.state import BatchLife, EngineState, WaitingJob
+from herder.model.ids import ClassId, JobId
+from herder.model.job import JobState
+from herder.store import tables as t
+
+
+def recover_held(batch: BatchLife, job: JobId, class_id: ClassId, row: Any) -> None:
+    if row.key is not None:
+        batch.keys[row.key] = job
+    if batch.bunches and sum(batch.bunches[-1][1:]) == job:
+        position, first, count = batch.bunches[-1]
+        batch.bunches[-1] = (position, first, count + 1)
+    else:
+        batch.bunches.append((row.position, job, 1))
+    if row.state == JobState.BLOCKED:
+        batch.waiting[job] = WaitingJob(class_id=class_id, parents_left=0)
+    elif batch.held and batch.held[-1][0] == class_id and batch.held[-1][1].stop == job:
+        batch.held[-1] = (class_id, range(batch.held[-1][1].start, job + 1))
+    else:
+        batch.held.append((class_id, range(job, job + 1)))
+
+
+def recover_parents(connection: Connection, state: EngineState) -> None:
+    """Who waits for whom: only parents that have not ended count."""
+    waiting = [batch for batch in state.batches.values() if batch.waiting]
+    for batch in waiting:
+        query = (
+            select(t.job_parents.c.child_id, t.job_parents.c.parent_id, t.jobs.c.state)
+            .join(t.jobs, t.jobs.c.id == t.job_parents.c.parent_id)
+            .where(t.job_parents.c.batch_id == batch.id)
+        )
+        for child, parent, parent_state in connection.execute(query):
+            entry = batch.waiting.get(JobId(child))
+            if entry is None:
+                continue
+            gone = (
+                batch.cancelled and parent_state < JobState.SUCCEEDED and not _goes_on(state, batch, parent)
+            )
+            if parent_state >= JobState.SUCCEEDED or gone:
+                entry.parent_failed = entry.parent_failed or parent_state != JobState.SUCCEEDED
+                continue
+            entry.parents_left += 1
+            batch.children.setdefault(JobId(parent), []).append(JobId(child))
+
+
+def _goes_on(state: EngineState, batch: BatchLife, parent: int) -> bool:
+    """Of a cancelled batch: whether this job still has an end to come."""
+    job = JobId(parent)
+    goes_on = job in batch.waiting or job in state.live or job in state.delayed
+    return goes_on or any(job in queue for queue in state.queues.values())

@@ -57,8 +57,9 @@ class Server:
         on_bug: Callable[[BaseException], None],
     ) -> None:
         self.host, self._loop, self._engine, self.store = host, loop, engine, store
+        self._changes = Changes()
         with engine.connect() as connection:
-            state, directory, self._unswept = recover(connection, clock.now_ms())
+            state, directory, self._unswept = recover(connection, clock.now_ms(), changes=self._changes)
             known = {row.key: row.value for row in connection.execute(select(meta))}
         stored = known.get(sharing.META_KEY)
         self._sharing = None if stored is None else opened("sharing", json.loads(stored), "sharing")
@@ -91,7 +92,7 @@ class Server:
         self, pools: tuple[PoolSpec, ...], shared: Mapping[str, Any], tokens: dict[str, str]
     ) -> None:
         """What is written first, then the loops."""
-        core, changes = self.core, Changes()
+        core, changes = self.core, self._changes
         now_ms = core.clock.now_ms()
         for user, token in tokens.items():
             if UserName(user) not in core.directory.users:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -115,9 +116,28 @@ class Installation:
         if self.server is not None:
             self.server.kill()
             self.server.wait(10)
-        for process in self.agents():
-            process.kill()
         self.log.close()
+        while left := [
+            *self.agents(),
+            *self._attempts(),
+        ]:  # an agent that is still there may start another attempt
+            for process in left:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(left, timeout=10)
+
+    def _attempts(self) -> list[psutil.Process]:
+        """What jobs run: their scripts name our folder, or they run in it."""
+        found, ours = [], str(self.folder)
+        for process in psutil.process_iter():
+            try:
+                if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                    continue
+                if ours in process.cwd() or any(ours in word for word in process.cmdline()):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -18,6 +18,9 @@ from herder.agent.ports import AgentPorts
 from herder.agent.settings import AgentSettings
 from herder.wire.exchange import ActivateAnswer, ActivateRequest
 
+#: From the moment the server let it in, a worker that is not heard counts towards death: a lost answer must be noticed long before.
+_ANSWER_S = 5.0
+
 
 async def activate(ports: AgentPorts, settings: AgentSettings) -> ActivateAnswer:
     """Raises Refused (the token is not or no longer good) or Unreachable (time is up)."""
@@ -25,10 +28,12 @@ async def activate(ports: AgentPorts, settings: AgentSettings) -> ActivateAnswer
     give_up_at = loop.time() + settings.self_delete_after_s
     back_off = clock.BackOff(settings.retry_first_s, settings.retry_most_s, ports.chance)
     body = msgspec.json.encode(_introduction(settings.folder, clock.nonce(ports.chance)))
+    answer_s = min(settings.answer_timeout_s, _ANSWER_S)
     network.use_token(settings.activation_token)
     while True:
         try:
-            answer = msgspec.json.decode(await network.call("/activate", body), type=ActivateAnswer)
+            said = await network.call("/activate", body, answer_s=answer_s)
+            answer = msgspec.json.decode(said, type=ActivateAnswer)
         except (Unreachable, Rejected, msgspec.MsgspecError, UnicodeDecodeError) as error:
             wait_s = back_off.next_s()
             if loop.time() + wait_s > give_up_at:

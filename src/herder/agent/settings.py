@@ -36,7 +36,8 @@ class AgentSettings:
 
     # --- talking to the server
     answer_timeout_s: float = 15.0
-    """Most a call may take beyond what the server may hold it open; an exchange at most a beat, a third of `dead_after_s`."""
+    """Most a call may take beyond what the server may hold it open; an exchange at most a beat, a third of `dead_after_s`,
+    and an activation 5 s."""
     fetch_timeout_s: float = 300.0
     """Most a download of an attempt's inputs may take; then it is begun anew."""
     fetches_most: int = 4

@@ -61,9 +61,10 @@ _WAITING = [int(state) for state in JobState if state < JobState.RUNNING]
 
 
 def recover(
-    connection: Connection, now_ms: int, declared: Dimensions = PLAIN
+    connection: Connection, now_ms: int, declared: Dimensions = PLAIN, changes: Changes | None = None
 ) -> tuple[EngineState, Directory, list[int]]:
-    """(state, users and tokens, cancelled batches whose jobs are not all marked yet). `declared`: in the server's settings."""
+    """(state, users and tokens, cancelled batches whose jobs are not all marked yet). `declared`: in the server's settings. `changes`:
+    filled with what is to be written because of the clock; without them the next change of each row says it."""
     last_ms = _last_event_ms(connection)
     state = EngineState(answer_base=max(now_ms, last_ms + 1), resources=known_resources(connection, declared))
     directory = _directory(connection, state)
@@ -90,7 +91,8 @@ def recover(
     if (
         back_ms > 0
     ):  # the clock was set back while no server ran: what lives is as old as it was when we last saw it
-        clock_set(state, Changes(), -back_ms)  # the rows follow with the next change of each
+        clock_set(state, Changes() if changes is None else changes, -back_ms)
+    backoff.none_after(state, now_ms)
     begin_anew(state, now_ms)
     return state, directory, unswept
 

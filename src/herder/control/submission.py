@@ -148,11 +148,14 @@ def cancel(
 
 
 def own_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
-    """A batch that has not ended and that `who` may change; that there is one was looked up before. Raises Refused."""
+    """A batch that has not ended and that `who` may change. Raises Refused. `Commands.find_batch` was asked before: what is not here
+    any more has ended since."""
     batch = core.state.batches.get(BatchId(batch_id))
     if batch is None:
         check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
-        raise Conflict(f"batch {batch_id} has ended", hint=f"see herder batch get {batch_id}")
+        if 0 < batch_id < core.state.next_batch:
+            raise Conflict(f"batch {batch_id} has ended", hint=f"see herder batch get {batch_id}")
+        raise not_known(Kind.BATCH, batch_id)
     check(who, Action.CHANGE, batch_thing(batch.id, batch.user, batch.project))
     return batch
 

@@ -81,6 +81,17 @@ def clock_set(state: EngineState, changes: Changes, by_ms: int) -> None:
     state.delays = [(at_ms + by_ms, job) for at_ms, job in state.delays]
 
 
+def none_after(state: EngineState, now_ms: int) -> None:
+    """At a start: no pause lasts longer than the longest, whatever the clock showed when its row was written. One that is over is not
+    taken out of the row, so the row of a job that waits in its queue may say a time of a clock that was set back since."""
+    latest_ms = now_ms + LONGEST_PAUSE_MS
+    for waiting in state.delayed.values():
+        waiting.not_before_ms = min(waiting.not_before_ms, latest_ms)
+        waiting.ready_at_ms = min(waiting.ready_at_ms, now_ms)
+    state.delays = [(waiting.not_before_ms, job) for job, waiting in state.delayed.items()]
+    heapify(state.delays)
+
+
 def any_due(state: EngineState, now_ms: int) -> bool:
     """Whether a placement pass has something to do for delayed jobs."""
     return bool(state.due) or bool(state.delays and state.delays[0][0] <= now_ms)

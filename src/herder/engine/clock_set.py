@@ -45,6 +45,7 @@ def server_was_away(state: EngineState, away_ms: int) -> None:
         worker.excused_ms += away_ms
         if worker.last_seen_at_ms is not None:
             worker.last_seen_at_ms += away_ms
+        worker.troubled_since_ms = _moved(worker.troubled_since_ms, away_ms)
 
 
 def begin_anew(state: EngineState, now_ms: int) -> None:

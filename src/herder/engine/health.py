@@ -122,8 +122,8 @@ def _clear(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int
 def _may_replace(state: EngineState, worker: WorkerLife, now_ms: int) -> bool:
     """One at a time; answered yes, it counts as done."""
     pool, history = state.pools.get(worker.spec.pool), state.history.get(worker.spec.pool)
-    if pool is None or pool.frozen or history is None:
-        return False
+    if pool is None or pool.frozen or history is None or worker.spec.driver in state.frozen_drivers:
+        return False  # its driver would neither remove it nor make another
     if history.replaced_at_ms is not None and now_ms - history.replaced_at_ms < REPLACE_EVERY_MS:
         return False
     history.replaced_at_ms = now_ms

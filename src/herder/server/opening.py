@@ -79,11 +79,11 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
         stack.callback(database.dispose)  # before the file is let go
         lock = stack.enter_context(AdvisoryLock(database)) if database.dialect.name == "postgresql" else None
         migrate(database)
-        leader, found, known, never_had_pools = _taken_over(database, options.resources)
+        changes = Changes()
+        leader, found, known, never_had_pools = _taken_over(database, options.resources, changes)
     except StoreError as error:
         raise StartError(str(error)) from None
     state, directory, unswept = found
-    changes = Changes()
     kept = resources_record(state.resources)
     if known.get(kept.key, "{}") != kept.value:
         changes.put(kept)
@@ -120,12 +120,14 @@ def _sharing(text: str | None) -> dict[str, Any] | None:
 _Recovered = tuple[EngineState, Directory, list[int]]
 
 
-def _taken_over(database: Engine, resources: Dimensions) -> tuple[Leader, _Recovered, dict[str, str], bool]:
+def _taken_over(
+    database: Engine, resources: Dimensions, changes: Changes
+) -> tuple[Leader, _Recovered, dict[str, str], bool]:
     """From here on nobody else writes, so what is read is all there is. Raises StoreError."""
     try:
         leader = take_over(database, now_ms())
         with database.connect() as connection:
-            found = recover(connection, now_ms(), resources)
+            found = recover(connection, now_ms(), resources, changes)
             known = {row.key: row.value for row in connection.execute(select(meta))}
             never_had_pools = connection.execute(select(pools.c.name).limit(1)).first() is None
     except DBAPIError as error:

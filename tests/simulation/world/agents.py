@@ -100,7 +100,7 @@ class _Waits(Runtime):
     def __init__(self, report: Report, machines: Machines) -> None:
         self._report, self._machines = report, machines
 
-    def start(self, assignment: Assignment) -> Finished | Running:
+    def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
         return _Work(self._report, self._machines, assignment)
 
     async def close(self) -> None:

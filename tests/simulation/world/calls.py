@@ -6,7 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from herder.control.driver_calls import PLACES
 from herder.model.driver import DriverError, OutcomeUnknown, Unavailable
+from herder.ports.calls import CallsReport
 from tests.simulation.world.plan import CALL_FAULTS, Dice, Fault
 
 _T = TypeVar("_T")
@@ -25,14 +27,21 @@ class VirtualCalls:
         self._dice, self._trace, self._acted = dice, trace, acted
         self.stuck: dict[str, Fault] = {}
         """By driver: what becomes of each of its calls until somebody takes it out."""
+        self.refusal: DriverError | None = None
+        """What a refused call says; None: that the provider does not answer."""
+        self.made: list[tuple[str, str]] = []
+        """(verb, worker) of every call."""
 
-    async def run(self, driver: str, verb: str, work: Callable[[], _T], *, deadline_s: float) -> _T:
+    async def run(
+        self, driver: str, verb: str, work: Callable[[], _T], *, deadline_s: float, worker: str = ""
+    ) -> _T:
+        self.made.append((verb, worker))
         deadline_s = min(deadline_s, DEADLINE_MAX_S)
         fault = self.stuck.get(driver) or self._dice.fault(verb, self._dice.odds.calls, CALL_FAULTS)
         self._trace("call", driver, verb, fault.value)
         await asyncio.sleep(LATE_S if fault is Fault.LATE else self._dice.draw.uniform(0.01, 0.5))
         if fault is Fault.REFUSED:
-            raise Unavailable(f"{driver} does not answer")
+            raise self.refusal or Unavailable(f"{driver} does not answer")
         if fault in (Fault.REQUEST_LOST, Fault.ACTS_LATE):
             if fault is Fault.ACTS_LATE:
                 asyncio.get_running_loop().call_later(
@@ -50,6 +59,12 @@ class VirtualCalls:
         if fault is Fault.ANSWER_LOST:
             raise OutcomeUnknown(f"driver {driver}: the answer to {verb} was lost")
         return answer
+
+    def report(self, driver: str) -> CallsReport:
+        return CallsReport(places=PLACES)
+
+    def close(self) -> None:
+        return
 
     def _act_late(self, work: Callable[[], object]) -> None:
         with suppress(DriverError):

@@ -1,5 +1,6 @@
 """One life of the real server in the simulated world: recovered from the rows, with all its loops, until it is stopped or killed."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy import Engine, select
 from starlette.types import ASGIApp
 
 from herder.api.application import application
-from herder.control import sharing
+from herder.control import driver_admin, sharing
 from herder.control.clock import hash_token
 from herder.control.core import Core, CoreSettings
 from herder.control.pools import keep_frozen, store_pool
@@ -26,12 +27,15 @@ from herder.ports.calls import Calls
 from herder.server.runtime import LOOPS
 from herder.settings.sections import MetricSource
 from herder.store.tables import meta
+from herder.store.versions import opened
 from tests.simulation.world.clock import VirtualClock
 from tests.simulation.world.loop import VirtualLoop
 from tests.simulation.world.network import Endpoint
 from tests.simulation.world.store import VirtualStore
 
 INSTALLATION = "world"
+#: Of everybody else it is `user`. Jobs of bob have a priority.
+ROLES = {"root": Role.ADMINISTRATOR, "bob": Role.OPERATOR}
 
 
 class Server:
@@ -53,10 +57,12 @@ class Server:
         on_bug: Callable[[BaseException], None],
     ) -> None:
         self.host, self._loop, self._engine, self.store = host, loop, engine, store
+        self._changes = Changes()
         with engine.connect() as connection:
-            state, directory, self._unswept = recover(connection, clock.now_ms())
+            state, directory, self._unswept = recover(connection, clock.now_ms(), changes=self._changes)
             known = {row.key: row.value for row in connection.execute(select(meta))}
-        self._sharing: str | None = known.get(sharing.META_KEY)
+        stored = known.get(sharing.META_KEY)
+        self._sharing = None if stored is None else opened("sharing", json.loads(stored), "sharing")
         self.core = Core(
             settings=CoreSettings(
                 server_url="http://herder.world",
@@ -69,7 +75,9 @@ class Server:
             directory=directory,
             drivers={
                 "pretend": PretendDriver(
-                    settings, provider, DriverContext(name="pretend", installation=INSTALLATION)
+                    settings,
+                    provider,
+                    DriverContext(name="pretend", installation=INSTALLATION, clock=clock),
                 )
             },
             on_fatal=on_bug,
@@ -84,14 +92,16 @@ class Server:
         self, pools: tuple[PoolSpec, ...], shared: Mapping[str, Any], tokens: dict[str, str]
     ) -> None:
         """What is written first, then the loops."""
-        core, changes = self.core, Changes()
+        core, changes = self.core, self._changes
         now_ms = core.clock.now_ms()
         for user, token in tokens.items():
             if UserName(user) not in core.directory.users:
-                role = Role.ADMINISTRATOR if user == "root" else Role.USER
+                role = ROLES.get(user, Role.USER)
                 core.directory.add_user(changes, user, role, 1, now_ms)
                 core.directory.add_token(changes, user, role, "", now_ms, token=token)
             assert hash_token(token) in core.directory.tokens
+        if self._sharing is not None:
+            sharing.take(core, sharing.wanted(core, self._sharing))
         wanted = sharing.wanted(core, shared)
         if wanted != core.sharing:
             sharing.put_in_force(core, changes, wanted)
@@ -99,6 +109,7 @@ class Server:
             pool = keep_frozen(core, each)
             if core.state.pools.get(pool.name) != pool:
                 store_pool(core, changes, pool, now_ms)
+        driver_admin.note_missing(core, changes, now_ms)
         await core.commit(changes)
         for batch in self._unswept:
             core.sweep(batch, now_ms)

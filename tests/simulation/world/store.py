@@ -1,7 +1,7 @@
 """The store of the simulated world: real rows in SQLite in memory, written inline after a drawn while of virtual time.
 
-As the real writer does, it takes all changes that gathered while it was busy in one transaction. It can be slow, and it can fail
-for good; what was on its way when its server is killed is written or not, as the dice say.
+As the real writer does, it takes all changes that gathered while it was busy in one transaction. It can be away for a while, and
+says so in `trouble`; and it can fail for good. What was on its way when its server is killed is written or not, as the dice say.
 """
 
 import asyncio
@@ -12,16 +12,14 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from herder.model.changes import Changes
+from herder.ports.store import StoreDown, Trouble
+from herder.store.faults import AWAY
 from tests.simulation.world.plan import Dice, Fault
 from tests.support.engine_world import write
 
 _T = TypeVar("_T")
 
 LATE_S = 8.0
-
-
-class StoreBroken(Exception):
-    """What the database says when it cannot write any more."""
 
 
 class VirtualStore:
@@ -39,6 +37,7 @@ class VirtualStore:
         self._waiting: deque[tuple[Changes | Callable[[Connection], Any], asyncio.Future[Any]]] = deque()
         self._under_way: Changes | None = None
         self._busy = self._broken = False
+        self.trouble: Trouble | None = None
         self.commits = 0
         self.rows = 0
 
@@ -67,7 +66,10 @@ class VirtualStore:
 
     def _hand_over(self, what: Any) -> "asyncio.Future[Any]":
         future: asyncio.Future[Any] = self._loop.create_future()
-        if not self._broken:
+        if self._broken:
+            future.set_exception(StoreDown("The store is closed."))
+            future.exception()  # not everybody waits for an answer
+        else:
             self._waiting.append((what, future))
             self._next()
         return future
@@ -81,6 +83,7 @@ class VirtualStore:
         fault = self._dice.fault("commit", odds.store_slow, (Fault.LATE,))
         if fault is Fault.NONE:
             fault = self._dice.fault("commit", odds.store_fails, (Fault.REFUSED,))
+        self.trouble = AWAY if fault is Fault.LATE else None
         wait_s = LATE_S if fault is Fault.LATE else self._dice.draw.uniform(0.0005, 0.02)
         self._loop.call_later(wait_s, self._write, what, futures, fault)
 
@@ -101,11 +104,11 @@ class VirtualStore:
     def _write(self, what: Any, futures: "list[asyncio.Future[Any]]", fault: Fault) -> None:
         if self._broken:
             return
-        self._busy, self._under_way = False, None
+        self._busy, self._under_way, self.trouble = False, None, None
         answer, error = None, None
         try:
             if fault is Fault.REFUSED and isinstance(what, Changes):
-                raise StoreBroken("the disk is full")
+                raise StoreDown("The store was taken over.")
             answer = self._carry_out(what)
         except Exception as caught:  # noqa: BLE001 - it is the caller's
             error = caught

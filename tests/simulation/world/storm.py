@@ -12,6 +12,8 @@ from tests.simulation.world.world import World
 #: How long there is trouble, if a test does not say otherwise.
 TROUBLE_S = 120.0
 LIMIT_S = 3_600.0
+#: An operator looks at the drivers so often.
+LOOK_AFTER_S = 20.0
 
 
 class Storm:
@@ -24,6 +26,7 @@ class Storm:
     async def run(self, _world: World) -> None:
         world = self.world
         errands: set[asyncio.Task[None]] = set()
+        operator = asyncio.ensure_future(self._look_after_drivers())
         end_s = world.loop.time() + self.trouble_s
         while world.loop.time() < end_s:
             self._misfortunes()
@@ -38,6 +41,7 @@ class Storm:
         await asyncio.gather(*errands)
         await world.until(world.at_rest, LIMIT_S, "at rest")
         await world.core.settle()
+        operator.cancel()
 
     def _misfortunes(self) -> None:
         world, dice, odds = self.world, self.world.dice, self.world.dice.odds
@@ -93,6 +97,14 @@ class Storm:
             errands.append(self._cancel_job())
         return errands
 
+    async def _look_after_drivers(self) -> None:
+        """Whoever is asked whether so many machines are gone has a look, after a while, and says yes."""
+        while True:
+            await asyncio.sleep(LOOK_AFTER_S)
+            if self.world.server is not None and "pretend" in self.world.core.state.frozen_drivers:
+                self.world.stats["unfrozen"] += 1
+                await self._said("root", "/drivers/pretend/unfreeze", {"allow_removals": True})
+
     async def _submit(self) -> None:
         await self.world.people.submit(**self.world.dice.draw.choice(self.jobs))
 
@@ -119,9 +131,9 @@ class Storm:
         job = self.world.dice.draw.choice(sorted(self.world.people.accepted))
         await self._said("root", f"/jobs/{job}/cancel")
 
-    async def _said(self, user: str, path: str) -> None:
+    async def _said(self, user: str, path: str, body: Mapping[str, Any] | None = None) -> None:
         try:
-            await self.world.people.call(user, "POST", path, {})
+            await self.world.people.call(user, "POST", path, dict(body or {}))
         except NotTaken as said:
             if said.status != 409:  # it has ended, or is not committed yet
                 raise

@@ -62,9 +62,7 @@ class World:
         self.stats: Counter[str] = Counter()
         self._pools, self._sharing = pools, sharing or {}
         self._metrics = metric_sources, transport
-        self._settings = PretendSettings(
-            installation="world", boot_s=boot_s, boot_spread=0.9, machines_most=8
-        )
+        self._settings = PretendSettings(boot_s=boot_s, boot_spread=0.9, machines_most=8)
         self._hash = hashlib.sha256()
         self._lives = 0
         self._crashes: list[BaseException] = []

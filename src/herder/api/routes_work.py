@@ -9,7 +9,7 @@ from herder.api.bodies import SUBMISSION_BYTES_MAX
 from herder.api.front import Front, Write
 from herder.api.replies import bearer, flag, is_number, number
 from herder.control.errors import Invalid
-from herder.control.reads.jobs import PAGE, JobFilter, live_batch
+from herder.control.reads.jobs import PAGE, JobFilter
 from herder.control.requests import Made
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (
@@ -83,7 +83,7 @@ def _add_batch_writes(front: Front) -> None:
         BatchCreate,
         BatchView,
         creates,
-        then=live_batch,
+        then=front.reads.live_batch,
         again=made_batch,
         makes_batch=True,
         bytes_max=SUBMISSION_BYTES_MAX,
@@ -106,7 +106,7 @@ def _add_batch_writes(front: Front) -> None:
         BatchView,
         _CHANGE_BATCH,
         before=find,
-        then=live_batch,
+        then=front.reads.live_batch,
         again=same_batch,
     )
     front.write("POST", f"{one}/cancel", cancel_batch, Said, Done, _CHANGE_BATCH, before=find)

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from herder.api.application import application
 from herder.control import sharing
+from herder.control.booking import read_ledger
 from herder.control.clock import hash_token
 from herder.control.core import Core, CoreSettings
 from herder.control.pools import keep_frozen, store_pool
@@ -55,6 +56,7 @@ class Server:
         self.host, self._loop, self._engine, self.store = host, loop, engine, store
         with engine.connect() as connection:
             state, directory, self._unswept = recover(connection, clock.now_ms())
+            ledger = read_ledger(connection)
             known = {row.key: row.value for row in connection.execute(select(meta))}
         self._sharing: str | None = known.get(sharing.META_KEY)
         self.core = Core(
@@ -65,11 +67,14 @@ class Server:
                 metric_sources=metric_sources,
             ),
             state=state,
+            ledger=ledger,
             store=store,
             directory=directory,
-            drivers={"pretend": PretendDriver(
+            drivers={
+                "pretend": PretendDriver(
                     settings, provider, DriverContext(name="pretend", installation=INSTALLATION)
-                )},
+                )
+            },
             on_fatal=on_bug,
             clock=clock,
             calls=calls,

@@ -17,6 +17,7 @@ from herder.control.plans import picture, plain_plan
 from herder.control.reads import drivers, fleet, jobs, sharing
 from herder.decide.planner import decide
 from herder.engine.invariants import violations
+from herder.engine.state import BatchLife
 from herder.model.driver import DriverError
 from herder.model.ids import BatchId, WorkerName
 from herder.model.job import JobState
@@ -214,6 +215,10 @@ class Reads:
     ) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.BATCH])
         return await jobs.batch_page(self._core, who, user=user, state=state, after=after, limit=limit)
+
+    def live_batch(self, life: BatchLife) -> BatchView:
+        """One that was just made or committed."""
+        return jobs.live_batch(self._core, life)
 
     async def batch(self, who: Principal, number: int) -> BatchView:
         return await jobs.batch_view(self._core, who, number)

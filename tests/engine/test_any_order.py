@@ -3,6 +3,7 @@
 After each step no rule of the memory is broken; after each commit none of the rows, and a crash would lose nothing.
 """
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -232,5 +233,5 @@ class Engine(RuleBasedStateMachine):
             self.world.engine.dispose()
 
 
-TestEngine = Engine.TestCase
-TestEngine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestEngine = pytest.mark.timeout(600)(Engine.TestCase)
+TestEngine.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

@@ -276,17 +276,17 @@ def test_own_failures_say_nothing_of_the_worker(world: World) -> None:
 
 def test_troubles_that_the_agent_tells_keep_work_away_and_replace_it_after_minutes(world: World) -> None:
     worker, agent = world.ready_worker(1)
-    worker.troubles = ("the work folder cannot be written: No space left on device",)
+    agent.troubles = worker.troubles = ("the work folder cannot be written: No space left on device",)
     (job,) = world.submit(1, TINY)
     world.commit()
     assert job not in world.state.live  # at once, before any tick
     world.seconds(1, agent)
     assert worker.state is WorkerState.UNHEALTHY
-    worker.troubles = ()
+    agent.troubles = worker.troubles = ()
     world.seconds(1, agent)
     assert job in world.state.live
     assert kinds(world, worker)[-2:] == ["worker.unhealthy", "worker.recovered"]
-    worker.troubles = ("no file descriptors are left",)
+    agent.troubles = worker.troubles = ("no file descriptors are left",)
     world.seconds(TROUBLED_MAX_MS / 1000 - 1, agent)
     assert worker.state is WorkerState.UNHEALTHY
     world.seconds(3, agent)
@@ -300,7 +300,7 @@ def test_troubles_that_the_agent_tells_keep_work_away_and_replace_it_after_minut
 def test_a_frozen_pool_keeps_its_sick_workers(world: World) -> None:
     worker, agent = world.ready_worker(1)
     world.state.pools[POOL.name] = replace(POOL, frozen=True)
-    worker.troubles = ("no file descriptors are left",)
+    agent.troubles = worker.troubles = ("no file descriptors are left",)
     world.seconds(TROUBLED_MAX_MS / 1000 + 5, agent)
     assert worker.state is WorkerState.UNHEALTHY
 

@@ -22,7 +22,7 @@ from tests.fuzz.cases import HANG_S, cases, numbers, texts, values
 ROLES = ("", "viewer", "user", "operator", "administrator", "worker", "activation", "nonsense")
 OPERATIONS = [
     (each.method.upper(), each.path, each.body, each.query)
-    for each in front_of(None, []).operations  # type: ignore[arg-type]  # no call comes
+    for each in front_of(None).operations  # type: ignore[arg-type]  # no call comes
 ] + [
     ("POST", "/worker/exchange", ExchangeRequest, ()),
     ("POST", "/worker/activate", ActivateRequest, ()),

@@ -41,7 +41,7 @@ def observed(shapes: list[tuple[int, int]], **more: object) -> Observed:
         for number, (cpu, memory) in enumerate(shapes, start=1)
     )
     seen = Observed(
-        plan_number=PlanNumber(1), pools=(POOL,), workers=(), workers_as_of_ms=0, queued=queue, queued_as_of_ms=0
+        plan_number=PlanNumber(1), pools=(POOL,), workers=(), workers_as_of_ms=0, demand=queue, demand_as_of_ms=0
     )  # fmt: skip
     return replace(seen, **more)  # type: ignore[arg-type]
 
@@ -64,7 +64,7 @@ def test_many_shapes_are_planned_as_few_groups_and_all_jobs_get_a_place() -> Non
     (note,) = [reason for reason in pool.reasons if reason.kind is ReasonKind.SHAPES_GROUPED]
     assert note.text.startswith("4,000 distinct shapes of jobs wait; they are planned as ")
     made = [action.spec.allocatable for action in plan.actions if isinstance(action, CreateWorker)]
-    wanted = sum(each.job_class.request.cpu_milli for each in seen.queued)
+    wanted = sum(each.job_class.request.cpu_milli for each in seen.demand)
     assert wanted <= sum(size.cpu_milli for size in made) <= 1.5 * wanted
 
 
@@ -84,17 +84,17 @@ def test_shapes_that_no_group_can_hold_come_later_and_it_is_said() -> None:
     plain = observed(many(SHAPES_MAX + 100))
     queue = tuple(
         replace(each, job_class=replace(each.job_class, selector=((f"l{each.class_id}", "x"),)))
-        for each in plain.queued
+        for each in plain.demand
     )
     labelled = replace(
         POOL, templates=tuple(replace(template, labels=(("a", "b"),)) for template in POOL.templates)
     )
-    plan = decide(replace(plain, queued=queue, pools=(labelled,)), 0)
+    plan = decide(replace(plain, demand=queue, pools=(labelled,)), 0)
     assert sum(each.count for each in plan.unplaced) in (SHAPES_MAX, SHAPES_MAX + 100)
 
 
 def test_left_out_classes_are_told() -> None:
-    plan = decide(observed(many(10), queued_left_out=1_200), 0)
+    plan = decide(observed(many(10), demand_left_out=1_200), 0)
     (note,) = [reason for reason in plan.pools[0].reasons if reason.kind is ReasonKind.SHAPES_GROUPED]
     assert "1,210 distinct shapes" in note.text
     assert "1,200 when those have started" in note.text
@@ -102,7 +102,7 @@ def test_left_out_classes_are_told() -> None:
 
 def test_why_a_job_of_a_grouped_class_waits() -> None:
     seen = observed(many(2_000))
-    for each in (seen.queued[0], seen.queued[1_234]):
+    for each in (seen.demand[0], seen.demand[1_234]):
         reasons = why_waiting(each.class_id, each.job_class, seen, 0)
         assert reasons[0].kind is ReasonKind.QUEUED_JOBS
         assert reasons[-1].kind is ReasonKind.SHAPES_GROUPED

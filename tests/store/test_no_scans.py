@@ -18,6 +18,7 @@ from herder.model.job import JobState
 from herder.store import tables
 from herder.store.database import migrate, open_engine, sqlite_url
 from herder.store.retention import Retention, steps
+from tests.support.engine_world import ADMIN
 
 #: Tables of the history.
 LARGE = ("jobs", "attempts", "events", "job_parents", "log_chunks")
@@ -66,7 +67,9 @@ def core_on(engine: Engine) -> Any:
 
     store = SimpleNamespace(trouble=None)
     clock = SimpleNamespace(now_ms=lambda: 5)
-    return SimpleNamespace(read=read, state=EngineState(), store=store, clock=clock, started_at_ms=1)
+    return SimpleNamespace(
+        read=read, drivers={}, state=EngineState(), store=store, clock=clock, started_at_ms=1
+    )
 
 
 def test_a_start(engine: Engine) -> None:
@@ -87,7 +90,7 @@ def test_a_key_is_found_by_its_indexes(engine: Engine) -> None:
 
 def test_status_and_what_happened_to_a_thing(engine: Engine) -> None:
     core = core_on(engine)
-    assert scans(engine, lambda: asyncio.run(fleet.status(core))) == []
+    assert scans(engine, lambda: asyncio.run(fleet.status(core, ADMIN))) == []
     with engine.begin() as connection:
         row = {c.name: 1 if c.type.python_type is int else "{}" for c in tables.workers.columns}
         connection.execute(insert(tables.workers).values(**{**row, "name": "w"}))
@@ -96,7 +99,7 @@ def test_status_and_what_happened_to_a_thing(engine: Engine) -> None:
 
 @pytest.mark.parametrize("state", [state.label for state in JobState if state is not JobState.SUCCEEDED])
 def test_jobs_in_a_state_that_is_rare(engine: Engine, state: str) -> None:
-    wanted = jobs._filtered(core_on(engine), jobs.JobFilter(state=state))
+    wanted = jobs._filtered(ADMIN, jobs.JobFilter(state=state), 10)
 
     def look() -> None:
         with engine.connect() as connection:

@@ -100,6 +100,7 @@ class Message:
     held: tuple[tuple[int, int], ...] | None = None
     finished: tuple[Finished, ...] = ()
     leaving: bool = False
+    troubles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +130,7 @@ class Agent:
     ran: list[tuple[int, int]] = field(default_factory=list)
     draining: bool = False
     gone: bool = False
+    troubles: tuple[str, ...] = ()
 
     def message(self, now_ms: int, *, tell_held: bool = True, leaving: bool = False) -> Message:
         self.number += 1
@@ -140,6 +142,7 @@ class Agent:
             held=(*self.held, *self.outbox) if tell_held else None,
             finished=tuple(self.outbox.values()),
             leaving=leaving,
+            troubles=self.troubles,
         )
 
     def end(self, key: tuple[int, int], now_ms: int, state: str = "succeeded", **more: Any) -> None:
@@ -320,6 +323,7 @@ class World:
             held=message.held,
             finished=frozenset((each.job, each.attempt) for each in message.finished),
             now_ms=self.now_ms,
+            troubles=message.troubles,
         )
         for each in message.finished:
             ended(self.state, self.changes, worker, each, None, self.now_ms)

@@ -54,6 +54,9 @@ from herder.store.versions import opened
 #: Rows fetched at a time.
 FETCH = 10_000
 
+#: States of jobs that have not started.
+_WAITING = [int(state) for state in JobState if state < JobState.RUNNING]
+
 
 def recover(
     connection: Connection, now_ms: int, declared: Dimensions = PLAIN
@@ -119,7 +122,7 @@ def _pools(connection: Connection, state: EngineState) -> None:
 def _classes(connection: Connection, state: EngineState) -> None:
     """Those of jobs that have not ended, and the newest: they are likely to come again."""
     newest = select(func.max(t.job_classes.c.id)).scalar_subquery() - CLASSES_MAX // 2
-    used = select(t.jobs.c.class_id).where(t.jobs.c.state < int(JobState.SUCCEEDED))
+    used = select(t.jobs.c.class_id).where(t.jobs.c.state.in_(UNENDED), t.NOT_SUCCEEDED)
     query = (
         select(t.job_classes.c.id, t.job_classes.c.spec)
         .where((t.job_classes.c.id > newest) | t.job_classes.c.id.in_(used))
@@ -395,7 +398,7 @@ def _waiting(connection: Connection, state: EngineState) -> None:
     """How much of each user has not started: the limits for one user count from there on."""
     query = (
         select(t.jobs.c.user, func.count(), func.sum(func.length(t.jobs.c.payload)))
-        .where(t.jobs.c.state < int(JobState.RUNNING))
+        .where(t.jobs.c.state.in_(_WAITING), t.NOT_SUCCEEDED)
         .group_by(t.jobs.c.user)
     )
     state.waited = {user: (jobs, int(size)) for user, jobs, size in connection.execute(query)}

@@ -70,7 +70,7 @@ def recover_faults(connection: Connection, state: EngineState) -> None:
             a.job_id, a.worker, a.cause, a.message, a.ended_at_ms - a.assigned_at_ms, j.batch_id, j.class_id
         )
         .join(t.jobs, j.id == a.job_id)
-        .where(j.state < int(JobState.SUCCEEDED), j.attempts > 0)
+        .where(j.state.in_(UNENDED), t.NOT_SUCCEEDED, j.attempts > 0)
         .where(a.state.in_([int(AttemptState.FAILED), int(AttemptState.LOST)]))
         .where(a.cause.in_(sorted(FAULTS_OF_WORKERS)))
         .order_by(a.job_id, a.attempt)
@@ -92,7 +92,7 @@ def recover_failed_lately(connection: Connection, state: EngineState, now_ms: in
     minute = j.ended_at_ms // MINUTE_MS
     query = (
         select(j.cause, minute, func.count())
-        .where(j.state == int(JobState.FAILED), j.ended_at_ms > now_ms - MINUTES * MINUTE_MS)
+        .where(j.state == int(JobState.FAILED), t.NOT_SUCCEEDED, j.ended_at_ms > now_ms - MINUTES * MINUTE_MS)
         .group_by(j.cause, minute)
     )
     for cause, at, count in connection.execute(query):

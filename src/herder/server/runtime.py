@@ -147,6 +147,10 @@ async def _run(
     await serving
     if server.error is None:
         await core.close()
+    else:
+        await (
+            core.store.close()
+        )  # what was handed over before the error is true; what was only gathered is dropped
     return _outcome(server)
 
 

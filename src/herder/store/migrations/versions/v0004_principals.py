@@ -45,7 +45,8 @@ def _fill(column: str) -> None:
     """What was written before says whose it is by its class, or by the job or batch that it is about."""
     nobody = NOBODY if column == "user" else ""
     op.execute(
-        f'UPDATE jobs SET "{column}" = (SELECT c."{column}" FROM job_classes c WHERE c.id = jobs.class_id)'  # noqa: S608
+        f'UPDATE jobs SET "{column}" = COALESCE('  # noqa: S608
+        f"(SELECT c.\"{column}\" FROM job_classes c WHERE c.id = jobs.class_id), '{nobody}')"
     )
     for noun, table in (("job", "jobs"), ("batch", "batches")):
         number = f"CAST(substr(object, {len(noun) + 2}) AS BIGINT)"

@@ -115,7 +115,6 @@ def downgrade() -> None:
     op.drop_index("workers_ended", table_name="workers")
     op.drop_index("workers_by_time", table_name="workers")
     op.drop_index("batches_live", table_name="batches")
-    op.drop_index("batches_by_user", table_name="batches")
     op.drop_index("events_by_kind", table_name="events")
     for table in ("plans", "observations"):
         op.drop_column(table, "version")

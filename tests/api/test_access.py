@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from herder.ledger.totals import Spent
 from herder.server.options import ServerOptions, StartError
 from herder.server.runtime import serve
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
@@ -261,8 +262,8 @@ def test_what_others_have_spent_is_not_told(people: dict[str, httpx.Client], ser
     def text(client: httpx.Client) -> str:
         return client.get(server.running.url + "/metrics").raise_for_status().text
 
-    usage = server.running.core.state.usage
-    usage["owner", "alpha", "big"] = type("Usage", (), {"attempts": 3, "cost_pico": 10**12})()  # type: ignore[index]
+    usage = server.running.core.ledger.accounts
+    usage["owner", "alpha", "big"] = Spent(attempts=3, cost_pico=10**12)  # type: ignore[index]
     try:
         for name, client in people.items():
             told = name in ("owner", "operator", "administrator")

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.ledger.prices import cost, price_per_hour
+from herder.ledger.prices import cost
 from herder.model.ids import BatchId, JobId, PoolName, UserName, WorkerName
 from herder.model.money import PICO_PER_USD
 from herder.model.resources import Resources
+from herder.model.shares import price_per_hour
 from herder.model.usage import AttemptUsage, Machine, MachineUsage
 
 HOUR_MS = 3_600_000

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 
 from herder.control import driver_admin
 from herder.control.auth import Directory, Principal, Role
+from herder.control.booking import read_ledger
 from herder.control.core import Core, CoreSettings
 from herder.control.recover import recover
 from herder.control.supervise import supervise
@@ -154,6 +155,7 @@ class Fleet:
         """`without`: drivers that were taken out of the settings."""
         with self.store.engine.connect() as connection:
             state, directory, _ = recover(connection, self.clock.now_ms())
+            ledger = read_ledger(connection)
         drivers: dict[str, Driver] = {
             name: PretendDriver(self.settings, world, DriverContext(name=name))
             for name, world in self.worlds.items()
@@ -165,6 +167,7 @@ class Fleet:
         self.core = Core(
             settings=settings,
             state=state,
+            ledger=ledger,
             store=self.store,
             directory=directory or Directory(),
             drivers=drivers,

@@ -1,6 +1,7 @@
 """Starting and looking do not go through the whole history: the queries use an index, as SQLite itself says."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from herder.control.reads import fleet, jobs
 from herder.control.recover import recover
 from herder.control.requests import find_stored
 from herder.engine.state import EngineState
+from herder.ledger.totals import Totals
 from herder.model.job import JobState
 from herder.store import tables
 from herder.store.database import migrate, open_engine, sqlite_url
@@ -68,7 +70,7 @@ def core_on(engine: Engine) -> Any:
     store = SimpleNamespace(trouble=None)
     clock = SimpleNamespace(now_ms=lambda: 5)
     return SimpleNamespace(
-        read=read, drivers={}, state=EngineState(), store=store, clock=clock, started_at_ms=1
+        read=read, drivers={}, state=EngineState(), ledger=Totals(), store=store, clock=clock, started_at_ms=1
     )
 
 
@@ -93,6 +95,7 @@ def test_status_and_what_happened_to_a_thing(engine: Engine) -> None:
     assert scans(engine, lambda: asyncio.run(fleet.status(core, ADMIN))) == []
     with engine.begin() as connection:
         row = {c.name: 1 if c.type.python_type is int else "{}" for c in tables.workers.columns}
+        row["spec"] = json.dumps({"allocatable": [1, 1, 1, 0], "price": 1})
         connection.execute(insert(tables.workers).values(**{**row, "name": "w"}))
     assert scans(engine, lambda: asyncio.run(why_worker(core, "w"))) == []
 

@@ -9,8 +9,10 @@ import pytest
 from alembic import command
 from sqlalchemy import Engine, MetaData, Table, inspect, select, text
 
+from herder.control.booking import read_ledger
 from herder.control.recover import recover
 from herder.engine.invariants import violations as memory_violations
+from herder.ledger.totals import Spent
 from herder.model.ids import BatchId, PoolName
 from herder.model.job import JobClass, JobState
 from herder.model.records import EventRecord
@@ -52,7 +54,7 @@ def fill(engine: Engine) -> None:
     worker = {
         "allocatable": [2000, 4096, 8192, 0],
         "slots": 8,
-        "price": 3600,
+        "price": 3_600_000_000,
         "labels": [],
         "taints": [],
         "reason": "r",
@@ -62,7 +64,7 @@ def fill(engine: Engine) -> None:
               "spec": json.dumps(worker), "requested_at_ms": NOW_MS, "provisioned_at_ms": NOW_MS, "ready_at_ms": NOW_MS,
               "extensions": 0, "reason_made": why}  # fmt: skip
     gone = {**common, "name": "std-1-1", "state": "terminated", "plan": 1, "ended_at_ms": NOW_MS + 9, "attempts_done": 4,
-            "cost_pico": 700, "reason_removed": why}  # fmt: skip
+            "cost_pico": 9000, "reason_removed": why}  # fmt: skip
     live = {**common, "name": "std-2-1", "state": "ready", "plan": 2, "attempts_done": 0, "cost_pico": 0, "token_hash": "t",
             "last_seen_at_ms": NOW_MS, "reason_removed": "{}"}  # fmt: skip
     batch = {
@@ -76,7 +78,7 @@ def fill(engine: Engine) -> None:
     batches = [
         {**batch, "id": 1, "state": "running", "jobs": 2, "counts": '{"ready":1,"blocked":1}', "committed_at_ms": NOW_MS},
         {**batch, "id": 2, "state": "open", "jobs": 1, "counts": '{"pending":1}'},
-        {**batch, "id": 3, "state": "cancelled", "jobs": 3, "counts": '{"cancelled":2,"ready":1}', "committed_at_ms": NOW_MS},
+        {**batch, "id": 3, "cost_pico": "1875", "state": "cancelled", "jobs": 3, "counts": '{"cancelled":2,"ready":1}', "committed_at_ms": NOW_MS},
         {**batch, "id": 4, "state": "cancelled", "jobs": 2, "counts": '{"cancelled":2}', "committed_at_ms": NOW_MS,
          "ended_at_ms": NOW_MS},
     ]  # fmt: skip
@@ -90,7 +92,7 @@ def fill(engine: Engine) -> None:
         {**job, "id": 5, "state": 2, "batch_id": 1},
         {**job, "id": 6, "state": 1, "batch_id": 1},
         {**job, "id": 7, "state": 2, "batch_id": 2, "key": "k"},
-        {**job, "id": 8, "state": 12, "batch_id": 3, **ended},
+        {**job, "id": 8, "state": 12, "batch_id": 3, "attempts": 1, **ended},
         {**job, "id": 9, "state": 2, "batch_id": 3},  # cancelled, and not marked yet
         {**job, "id": 10, "state": 2, "batch_id": 3, "class_id": 2},  # always_run: goes on
         {**job, "id": 11, "state": 2, "batch_id": 4},
@@ -105,10 +107,11 @@ def fill(engine: Engine) -> None:
         "worker": "std-1-1",
     }
     attempts = [
-        {**attempt, "job_id": 1, "attempt": 1, "state": 10, "cost_pico": 5, "result": "[1]", **ended},
-        {**attempt, "job_id": 2, "attempt": 1, "state": 11, "cause": "exit_code", "cost_pico": 6, **ended},
-        {**attempt, "job_id": 2, "attempt": 2, "state": 11, "cause": "exit_code", "cost_pico": 7, **ended},
+        {**attempt, "job_id": 1, "attempt": 1, "state": 10, "cost_pico": 1875, "result": "[1]", **ended},
+        {**attempt, "job_id": 2, "attempt": 1, "state": 11, "cause": "exit_code", "cost_pico": 1875, **ended},
+        {**attempt, "job_id": 2, "attempt": 2, "state": 11, "cause": "exit_code", "cost_pico": 1875, **ended},
         {**attempt, "job_id": 3, "attempt": 1, "state": 1, "worker": "std-2-1", "cost_pico": 0},
+        {**attempt, "job_id": 8, "attempt": 1, "state": 12, "cause": "cancelled", "cost_pico": 1875, **ended},
     ]
     rows: dict[str, list[dict[str, Any]]] = {
         "pools": [{"name": "std", "spec": json.dumps(pool), "frozen": 1, "deleted": 0, "updated_at_ms": 1}],
@@ -125,7 +128,7 @@ def fill(engine: Engine) -> None:
         "attempts": attempts,
         "job_parents": [{"child_id": 6, "parent_id": 5, "batch_id": 1}],
         "log_chunks": [{"job_id": 1, "attempt": 1, "offset": 0, "text": "hello"}],
-        "usage": [{"user": "ann", "project": "default", "pool": "std", "attempts": 3, "cost_pico": "18"}],
+        "usage": [{"user": "ann", "project": "default", "pool": "std", "attempts": 4, "cost_pico": "7500"}],
         "plans": [{"number": 3, "made_at_ms": NOW_MS, "empty": 1, "body": '{"actions":[],"pools":[],"unplaced":[]}'}],
         "observations": [{"plan": 3, "follows": None, "at_ms": NOW_MS, "size": 1, "body": "x"}],
         "events": [{"sequence": 8, "at_ms": NOW_MS, "kind": "a.b", "object": "a/b", "actor": "x", "text": "t", "data": "{}"}],
@@ -146,6 +149,8 @@ def test_a_store_of_the_version_before_opens_and_holds_together(old: Engine) -> 
     migrate(old)
     with old.connect() as connection:
         state, directory, unswept = recover(connection, NOW_MS)
+        ledger = read_ledger(connection)
+        batch_cost = connection.execute(text("SELECT cost_pico FROM batches WHERE id = 3")).scalar()
     assert memory_violations(state) == []
     with old.connect() as connection:
         assert violations(connection) == []
@@ -161,7 +166,10 @@ def test_a_store_of_the_version_before_opens_and_holds_together(old: Engine) -> 
         "pending": 1,
     }
     assert unswept == [3, 4]
-    assert state.ended_cost == {"std": 700}
+    assert ledger.pools == {"std": 9000}
+    # Each attempt had 1 of 2 cores and 1 of 4 GiB for 5 ms at 1000 a ms: 0.055 of 0.12 by list rates, and 0.375 in the version before.
+    assert ledger.accounts == {("ann", "default", "std"): Spent(attempts=4, cost_pico=4 * 2292)}
+    assert batch_cost == "2292"
     assert state.pools[PoolName("std")].frozen
     assert state.batches[BatchId(2)].keys == {"k": 7}
     assert (state.next_job, state.next_batch, state.next_event, state.next_plan) == (13, 5, 9, 4)

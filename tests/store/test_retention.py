@@ -92,10 +92,11 @@ def live_through(world: World) -> None:
 def seen(world: World) -> Any:
     """What people are told, after a start."""
     state, _ = world.recovered()
+    ledger = world.read_ledger()
     return (
         state.counts,
-        state.ended_cost,
-        state.usage,
+        ledger.pools,
+        ledger.accounts,
         (state.next_job, state.next_batch, state.next_event, state.next_class),
     )
 
@@ -163,7 +164,7 @@ def test_a_start_reads_no_more_the_longer_the_history_is(world: World) -> None:
     live_through(world)
     before = seen(world)
     with world.engine.begin() as connection:
-        connection.execute(update(tables.workers).values(cost_pico=7))
+        connection.execute(update(tables.workers).values(ended_at_ms=7))
         connection.execute(tables.attempts.delete())
     assert seen(world)[:3] == before[:3]
 

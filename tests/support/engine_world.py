@@ -16,6 +16,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import StaticPool
 
 from herder.control.auth import Principal, Role
+from herder.control.booking import book, read_ledger
 from herder.control.fleet import cancel_job
 from herder.control.placing import Placer
 from herder.control.pools import store_pool
@@ -30,6 +31,7 @@ from herder.engine.invariants import violations
 from herder.engine.queue import ReadyQueue
 from herder.engine.state import BatchLife, EngineState, WorkerLife
 from herder.engine.worker import activated, claim, provisioned, provisioning, tick
+from herder.ledger.totals import Totals
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import JobClass, JobState
@@ -185,6 +187,7 @@ class World:
     def __init__(self, *pools: PoolSpec, engine: Engine | None = None) -> None:
         self.engine = engine or fresh_store()
         self.state = EngineState(answer_base=T0)
+        self.ledger = Totals()
         self.changes = Changes()
         self.placer = Placer()
         self.preemptor = Preemptor()
@@ -375,6 +378,7 @@ class World:
         while self.placer.more:
             self.placer.run(self.state, self.changes, self.now_ms)
         flush(self.state, self.changes)
+        book(self.ledger, self.changes)
         done, self.changes = self.changes, Changes()
         write(self.engine, done)
         self.state.durable = self.state.hand_over
@@ -395,11 +399,16 @@ class World:
             state, _, unswept = recover(connection, self.now_ms)
         return state, unswept
 
+    def read_ledger(self) -> Totals:
+        with self.engine.connect() as connection:
+            return read_ledger(connection)
+
     def crash(self) -> None:
         """What was not committed never was; the rest is read back."""
         self.now_ms += 2_000
         sharing = self.state.sharing
         self.state, unswept = self.recovered()
+        self.ledger = self.read_ledger()
         self.state.sharing = sharing
         self.changes, self.placer, self.preemptor = Changes(), Placer(), Preemptor()
         self.sweeps = dict.fromkeys(unswept, self.now_ms)
@@ -427,7 +436,8 @@ class World:
         found = violations(self.state)
         with self.engine.connect() as connection:
             found += stored_violations(connection)
-        before, after = picture(self.state), picture(self.recovered()[0])
+        before = picture(self.state, self.ledger)
+        after = picture(self.recovered()[0], self.read_ledger())
         found += [
             f"{key}: {before[key]} in memory, {after[key]} recovered"
             for key in before
@@ -453,7 +463,7 @@ def waiting_jobs(state: EngineState) -> dict[ClassId, list[tuple[int, int]]]:
     return {class_id: sorted(jobs) for class_id, jobs in found.items() if jobs}
 
 
-def picture(state: EngineState) -> dict[str, Any]:
+def picture(state: EngineState, ledger: Totals) -> dict[str, Any]:
     """What must survive a crash, in a form that can be compared."""
     queues = waiting_jobs(state)
     queued = {job for jobs in queues.values() for job, _ in jobs}
@@ -494,7 +504,7 @@ def picture(state: EngineState) -> dict[str, Any]:
                 batch.state,
                 batch.cancelled,
                 batch.jobs,
-                batch.cost_pico,
+                ledger.batches.get(batch.id, 0),
                 {k: v for k, v in batch.counts.items() if v},
             )
             for batch in state.batches.values()
@@ -519,7 +529,8 @@ def picture(state: EngineState) -> dict[str, Any]:
             )
             for name, w in sorted(state.workers.items())
         },
-        "usage": {key: (used.attempts, used.cost_pico) for key, used in state.usage.items()},
+        "accounts": {key: (used.attempts, used.cost_pico) for key, used in ledger.accounts.items()},
+        "pools": ledger.pools,
         "counts": {number: count for number, count in state.counts.items() if count},
         "in_use": state.in_use,
         "next": (state.next_job, state.next_batch),

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from herder.control.auth import Principal, Role
+from herder.control.booking import read_ledger
 from herder.control.clock import new_token, now_ms
 from herder.control.core import Core, CoreSettings
 from herder.control.loops.scale import cycle
@@ -109,10 +110,12 @@ async def open_core(folder: Path, token: str, secret: str) -> Core:
     migrate(database)
     with database.connect() as connection:
         state, directory, _ = recover(connection, now_ms())
+        ledger = read_ledger(connection)
     settings = CoreSettings(server_url="http://127.0.0.1:1", installation="test", secret=secret)
     core = Core(
         settings=settings,
         state=state,
+        ledger=ledger,
         store=SqlStore(database, lambda error: None),
         directory=directory,
         drivers={},

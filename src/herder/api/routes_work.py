@@ -10,7 +10,7 @@ from herder.api.bodies import SUBMISSION_BYTES_MAX
 from herder.api.front import Front, Repeat, Write
 from herder.api.replies import bearer, flag, is_number, number
 from herder.control.errors import Invalid
-from herder.control.reads.jobs import PAGE, JobFilter, live_batch
+from herder.control.reads.jobs import PAGE, JobFilter
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (
     BatchCreate,
@@ -73,7 +73,7 @@ def _add_batch_writes(front: Front) -> None:
         BatchCreate,
         BatchView,
         creates,
-        then=live_batch,
+        then=front.reads.live_batch,
         again=made_batch,
         makes_batch=True,
         bytes_max=SUBMISSION_BYTES_MAX,
@@ -115,7 +115,7 @@ def _add_batch_states(front: Front) -> None:
         BatchView,
         _CHANGE_BATCH,
         before=find,
-        then=live_batch,
+        then=front.reads.live_batch,
         again=same_batch,
     )
     front.write("POST", "/batches/{batch}/cancel", cancel_batch, Said, Done, _CHANGE_BATCH, before=find)

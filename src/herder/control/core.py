@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from herder.control.auth import Directory
 from herder.control.backlog import Backlog
+from herder.control.booking import book
 from herder.control.clock import SteadyClock, SystemClock
 from herder.control.driver_calls import PLACES, DriverCalls
 from herder.control.driver_notes import DriverNotes
@@ -33,6 +34,7 @@ from herder.control.touched import mark
 from herder.decide.ageing import Ageing
 from herder.engine.flush import flush
 from herder.engine.state import EngineState
+from herder.ledger.totals import Totals
 from herder.model.changes import Changes
 from herder.model.driver import Driver
 from herder.model.ids import ClassId
@@ -136,6 +138,7 @@ class Core:
         *,
         settings: CoreSettings,
         state: EngineState,
+        ledger: Totals,
         store: Store,
         directory: Directory,
         drivers: dict[str, Driver],
@@ -154,7 +157,7 @@ class Core:
         self.transport = transport
         """How sources of metrics are asked; None: through sockets."""
         self.settings = settings
-        self.state = state
+        self.state, self.ledger = state, ledger
         self.store = store
         self.directory = directory
         self.drivers = drivers
@@ -240,6 +243,7 @@ class Core:
             if self.placer.more:
                 asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.settle)
             flush(self.state, changes)
+            book(self.ledger, changes)
         except Exception as error:
             self._over = error
             self._on_fatal(

@@ -28,6 +28,7 @@ from herder.model.principal import Principal
 from herder.model.times import iso, span
 from herder.model.words import counted
 from herder.store import tables as t
+from herder.store.usage_rows import worker_row_cost
 from herder.wire.resources import Explanation, ReasonView
 
 EVENTS_MAX = 200
@@ -62,8 +63,10 @@ async def why_worker(core: Core, name: str) -> Explanation:
         summary += f"; it {'went' if row.ended_at_ms else 'goes'} because {removed.get('text')}"
     elif row.state == "failed":
         summary += "; its creation failed"
+    until_ms = core.clock.now_ms() if row.ended_at_ms is None else row.ended_at_ms
+    cost_pico = worker_row_cost(row, until_ms)
     facts.append(
-        _fact("work", f"it ended {row.attempts_done} attempts and cost {format_usd(row.cost_pico, 6)}", {})
+        _fact("work", f"it ended {row.attempts_done} attempts and cost {format_usd(cost_pico, 6)}", {})
     )
     return Explanation(subject=f"worker/{name}", summary=summary, facts=facts)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from herder.control.booking import worker_cost
 from herder.control.core import Core
 from herder.control.reads.drivers import driver_views
-from herder.engine.flush import worker_cost
 from herder.model.job import JobState
 from herder.model.money import PICO_PER_USD
 from herder.model.principal import Principal, scope_of
@@ -75,7 +75,7 @@ class _Collector:
         spent = CounterMetricFamily(
             "herder_attempts_cost_usd", "Their cost.", labels=["user", "project", "pool"]
         )
-        for (user, project, pool), usage in core.state.usage.items():
+        for (user, project, pool), usage in core.ledger.accounts.items():
             if self._scope is not None and not self._scope.covers(user, project):
                 continue
             used.add_metric([user, project, pool], usage.attempts)

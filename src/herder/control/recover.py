@@ -34,7 +34,6 @@ from herder.engine.state import (
     DelayedJob,
     EngineState,
     LiveAttempt,
-    Usage,
     WaitingJob,
     WorkerLife,
 )
@@ -42,7 +41,7 @@ from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, Cause, JobState
 from herder.model.membership import EXCHANGE, Membership
-from herder.model.money import PicoUsd, share_price
+from herder.model.money import PicoUsd
 from herder.model.plan import Reason, ReasonKind
 from herder.model.pool import Taint, TaintEffect
 from herder.model.records import SessionRecord, TokenRecord, UserRecord
@@ -70,7 +69,7 @@ def recover(
     directory = _directory(connection, state)
     _pools(connection, state)
     _classes(connection, state)
-    _usage(connection, state)
+    _projects(connection, state)
     _batches(connection, state)
     _workers(connection, state, directory)
     recover_history(connection, state, now_ms)
@@ -139,11 +138,9 @@ def _classes(connection: Connection, state: EngineState) -> None:
         state.projects.setdefault(job_class.user, set()).add(job_class.project)
 
 
-def _usage(connection: Connection, state: EngineState) -> None:
-    for row in connection.execute(select(t.usage)):
-        key = (UserName(row.user), row.project, PoolName(row.pool))
-        state.projects.setdefault(key[0], set()).add(row.project)
-        state.usage[key] = Usage(attempts=row.attempts, cost_pico=int(row.cost_pico))
+def _projects(connection: Connection, state: EngineState) -> None:
+    for row in connection.execute(select(t.usage.c.user, t.usage.c.project)):
+        state.projects.setdefault(UserName(row.user), set()).add(row.project)
 
 
 def _batches(connection: Connection, state: EngineState) -> None:
@@ -164,7 +161,6 @@ def _batches(connection: Connection, state: EngineState) -> None:
             cancelled=cancelled,
             jobs=row.jobs,
             counts={int(labels[name]): count for name, count in json.loads(row.counts).items()},
-            cost_pico=int(row.cost_pico),
             request=row.request,
             fingerprint=row.fingerprint,
         )
@@ -192,6 +188,7 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         allocatable=resources.read(plain["allocatable"]),
         slots=plain["slots"],
         price_pico_per_hour=PicoUsd(plain["price"]),
+        gpu_parts=plain.get("gpu_parts", 1),
         labels=tuple((key, value) for key, value in plain["labels"]),
         taints=tuple(Taint(key=k, value=v, effect=TaintEffect(e)) for k, v, e in plain["taints"]),
         plan=PlanNumber(row.plan),
@@ -320,9 +317,6 @@ def _attempts(connection: Connection, state: EngineState) -> None:
             assigned_at_ms=row.assigned_at_ms,
             ready_at_ms=_ready_at_ms(batch, row),
             started_at_ms=row.started_at_ms,
-            price_pico_per_hour=share_price(
-                worker.spec.price_pico_per_hour, job_class.request, worker.spec.allocatable
-            ),
             preempted_for=row.message if row.cause == Cause.PREEMPTED else "",
             cancelling=row.cause == Cause.CANCELLED
             or (batch is not None and batch.cancelled and not job_class.always_run),

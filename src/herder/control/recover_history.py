@@ -15,7 +15,7 @@ from herder.engine.backoff import add_fault
 from herder.engine.failed_lately import MINUTE_MS, MINUTES
 from herder.engine.offers import META_PREFIX, from_meta
 from herder.engine.state import REMOVALS_MOST, EngineState, JobFaults
-from herder.engine.totals import COST, ENDED_STATES, JOBS
+from herder.engine.totals import ENDED_STATES, JOBS
 from herder.engine.worker import BOOT_WEIGHT, LESS_NEEDED, history_of
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, WorkerName
 from herder.model.job import FAULTS_OF_WORKERS, AttemptState, Cause, JobState
@@ -42,8 +42,6 @@ def read_totals(connection: Connection, state: EngineState) -> None:
         kind, _, what = name.partition("/")
         if kind == JOBS:
             state.counts[labels[what]] += int(value)
-        elif kind == COST:
-            state.ended_cost[PoolName(what)] = int(value)
     state.counts_written = {number: state.counts[number] for number in ENDED_STATES}
 
 

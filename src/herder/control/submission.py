@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from herder.control.access import OF_KIND, check
+from herder.control.access import OF_KIND, check, not_known
 from herder.control.backlog import BATCH_COUNTS_AS
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, Overloaded, TooLarge

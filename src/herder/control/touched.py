@@ -25,12 +25,12 @@ def mark(state: EngineState, changes: Changes) -> Mark:
         len(state.pools),
         len(state.dirty_batches),
         len(state.dirty_workers),
-        len(state.dirty_usage),
         state.fleet_version,
         len(changes.jobs_new),
         len(changes.job_status),
         len(changes.attempts),
         sum(map(len, changes.rows.values())),
         len(changes.sweeps),
+        len(changes.usage),
         len(changes.wake),
     )

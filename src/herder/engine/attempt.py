@@ -10,7 +10,7 @@ from herder.engine.batch_end import after_job_end
 from herder.engine.ending import Ending, attempt_record
 from herder.engine.job import count_move, end_job
 from herder.engine.queue import Taken
-from herder.engine.state import BatchLife, DelayedJob, EngineState, JobFaults, LiveAttempt, Usage, WorkerLife
+from herder.engine.state import BatchLife, DelayedJob, EngineState, JobFaults, LiveAttempt, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, JobId
 from herder.model.job import (
@@ -21,10 +21,10 @@ from herder.model.job import (
     JobClass,
     JobState,
 )
-from herder.model.money import cost_of, share_price
 from herder.model.records import JobStatus
 from herder.model.resources import ZERO
 from herder.model.sharing import NOTHING, amounts_of
+from herder.model.usage import AttemptUsage, machine_of
 from herder.model.worker import WorkerState
 
 #: Causes of failure after which the run time says something about the next try.
@@ -67,7 +67,6 @@ def _give(
         raise AssertionError(
             f"placement put more on {worker.spec.name} than is free: {used} into {worker.free}"
         )
-    price = share_price(worker.spec.price_pico_per_hour, request, worker.spec.allocatable)
     name = worker.spec.name
     for batch_id, number, ready_at_ms in taken:
         job = JobId(number)
@@ -82,7 +81,6 @@ def _give(
             state=AttemptState.ASSIGNED,
             assigned_at_ms=now_ms,
             ready_at_ms=ready_at_ms,
-            price_pico_per_hour=price,
             preempted=state.preempted_of(batch_id).pop(job, 0),
             hand_over=state.hand_over,
         )
@@ -228,9 +226,8 @@ def _close(
         faults = backoff.note_fault(state, attempt, cause, said, now_ms)
         if alone and cause is Cause.WORKER_LOST and faults.deaths >= backoff.WORKERS_KILLED_MAX:
             message = stopped = _killed(faults)
-    cost = cost_of(attempt.price_pico_per_hour, max(0, now_ms - attempt.assigned_at_ms))
     changes.attempts[attempt.job, attempt.number] = attempt_record(
-        attempt, final, now_ms, cause=cause, ending=ending, result=result, message=message, cost=cost
+        attempt, final, now_ms, cause=cause, ending=ending, result=result, message=message
     )
     del state.live[attempt.job], worker.live[attempt.job]
     worker.unacked.pop(attempt.job, None)
@@ -241,7 +238,19 @@ def _close(
     if worker.alone_for is not None and worker.alone_for == attempt.job:
         worker.alone_for = None
     _free(state, worker, job_class, now_ms)
-    _book(state, worker, job_class, attempt, cost)
+    changes.usage.append(
+        AttemptUsage(
+            machine_of(worker.spec),
+            job_class.user,
+            job_class.project,
+            attempt.batch,
+            attempt.job,
+            attempt.number,
+            job_class.request,
+            attempt.assigned_at_ms,
+            now_ms,
+        )
+    )
     if stopped:
         cause = Cause.KILLED_WORKERS
     _next_for_job(state, changes, attempt, job_class, final, cause, now_ms)
@@ -270,21 +279,6 @@ def _free(state: EngineState, worker: WorkerLife, job_class: JobClass, now_ms: i
         del state.in_use[job_class.user]
     hold(state, job_class, -1)
     state.dirty_workers[worker.spec.name] = worker
-
-
-def _book(
-    state: EngineState, worker: WorkerLife, job_class: JobClass, attempt: LiveAttempt, cost: int
-) -> None:
-    key = (job_class.user, job_class.project, worker.spec.pool)
-    used = state.usage.get(key)
-    if used is None:
-        used = state.usage[key] = Usage()
-    used.attempts += 1
-    used.cost_pico += cost
-    state.dirty_usage.add(key)
-    batch = _batch(state, attempt)
-    if batch is not None:
-        batch.cost_pico += cost
 
 
 def _next_for_job(

@@ -39,7 +39,6 @@ def attempt_record(
     ending: Ending | None = None,
     result: str | None = None,
     message: str = "",
-    cost: int = 0,
 ) -> AttemptRecord:
     said = message if ending is None else ending.message
     if not final.ended:
@@ -58,6 +57,5 @@ def attempt_record(
         ended_at_ms,
         0 if ending is None else ending.cpu_ms,
         0 if ending is None else ending.memory_peak_mib,
-        cost,
         result,
     )

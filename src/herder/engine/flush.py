@@ -1,4 +1,4 @@
-"""Rows of things that change many times between two commits (batches, workers, usage) are made once, at the hand-over."""
+"""Rows of things that change many times between two commits (batches, workers) are made once, at the hand-over."""
 
 import json
 from dataclasses import fields
@@ -9,8 +9,7 @@ from herder.engine.totals import put_totals
 from herder.model.changes import Changes
 from herder.model.job import JobState
 from herder.model.membership import EXCHANGE, Membership
-from herder.model.money import cost_of
-from herder.model.records import BatchRecord, UsageRecord, WorkerRecord
+from herder.model.records import BatchRecord, WorkerRecord
 
 _LABELS = {int(state): state.label for state in JobState}
 
@@ -23,10 +22,6 @@ def flush(state: EngineState, changes: Changes) -> None:
     for worker in state.dirty_workers.values():
         changes.put(worker_record(worker))
     state.dirty_workers.clear()
-    for key in state.dirty_usage:
-        used = state.usage[key]
-        changes.put(UsageRecord(*key, used.attempts, str(used.cost_pico)))
-    state.dirty_usage.clear()
     put_totals(state, changes)
 
 
@@ -42,7 +37,7 @@ def batch_record(batch: BatchLife) -> BatchRecord:
         cancel_after_failures=batch.cancel_after_failures,
         counts=json.dumps(counts, separators=(",", ":")),
         jobs=batch.jobs,
-        cost_pico=str(batch.cost_pico),
+        cost_pico="",  # the ledger fills it in: no number, so that a row that misses it is seen
         created_at_ms=batch.created_at_ms,
         committed_at_ms=batch.committed_at_ms,
         ended_at_ms=batch.ended_at_ms,
@@ -51,17 +46,8 @@ def batch_record(batch: BatchLife) -> BatchRecord:
     )
 
 
-def worker_cost(worker: WorkerLife, now_ms: int) -> int:
-    """Pico-USD from the moment the machine existed until it was gone (or now). A claim that never became one costs nothing."""
-    if worker.provisioned_at_ms is None:
-        return 0
-    until = worker.ended_at_ms if worker.ended_at_ms is not None else now_ms
-    return cost_of(worker.spec.price_pico_per_hour, max(0, until - worker.provisioned_at_ms))
-
-
 def worker_record(worker: WorkerLife) -> WorkerRecord:
     spec = worker.spec
-    last = worker.ended_at_ms or worker.last_seen_at_ms or worker.requested_at_ms
     return WorkerRecord(
         name=spec.name,
         pool=spec.pool,
@@ -83,7 +69,6 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
         extensions=worker.extensions,
         ended_at_ms=worker.ended_at_ms,
         attempts_done=worker.attempts_done,
-        cost_pico=worker_cost(worker, last),
         token_hash=worker.token_hash,
         activation_hash=worker.activation_hash,
         activation_nonce=worker.activation_nonce,
@@ -99,10 +84,12 @@ def _plain_spec(worker: WorkerLife) -> dict[str, object]:
     sold = {"zone": spec.zone, "spot": spec.spot} if spec.zone or spec.spot else {}
     joins = {} if spec.membership == EXCHANGE else {"membership": _plain_membership(spec.membership)}
     options = {"options": [list(pair) for pair in spec.driver_options]} if spec.driver_options else {}
+    split = {"gpu_parts": spec.gpu_parts} if spec.gpu_parts > 1 else {}
     return {
         **sold,
         **joins,
         **options,
+        **split,
         "allocatable": spec.allocatable.stored(),
         "slots": spec.slots,
         "price": spec.price_pico_per_hour,

@@ -39,7 +39,6 @@ class LiveAttempt:
     ready_at_ms: int
     """When the job first became ready: its place in the queue, should it be tried again."""
     started_at_ms: int | None = None
-    price_pico_per_hour: int = 0
     cancelling: bool = False
     preempted_for: str = ""
     """Why it was asked to stop for another job; empty when it was not."""
@@ -99,7 +98,6 @@ class BatchLife:
     cancelled: bool = False
     jobs: int = 0
     counts: dict[int, int] = field(default_factory=dict)
-    cost_pico: int = 0
     held: list[tuple[ClassId, range]] = field(default_factory=list)
     """Jobs without parents that start when the batch is committed."""
     waiting: dict[JobId, WaitingJob] = field(default_factory=dict)
@@ -201,12 +199,6 @@ class WorkerLife:
         return bool(self.troubles) or self.probe_at_ms is not None
 
 
-@dataclass(slots=True, kw_only=True)
-class Usage:
-    attempts: int = 0
-    cost_pico: int = 0
-
-
 #: Removals remembered of a pool; a gradual pool that has had so many in its period may shrink no more.
 REMOVALS_MOST = 10_000
 
@@ -244,7 +236,7 @@ class EngineState:
     classes_looked_at: int = 0
     """How many there were when it was last looked which can be forgotten: see `engine/classes.py`."""
     projects: dict[UserName, set[str]] = field(default_factory=dict)
-    """Names of projects that each user has used: `usage` has an entry for each, and pool."""
+    """Names of projects that each user has used: the ledger has an account for each, and pool."""
     queues: dict[ClassId, ReadyQueue] = field(default_factory=dict)
     batches: dict[BatchId, BatchLife] = field(default_factory=dict)
     workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)
@@ -264,10 +256,6 @@ class EngineState:
     in_use: dict[UserName, Resources] = field(default_factory=dict)
     held: dict[tuple[UserName, str], Amounts] = field(default_factory=dict)
     """What live attempts have, by user and project, as quotas count it."""
-    usage: dict[tuple[UserName, str, PoolName], Usage] = field(default_factory=dict)
-    """Bounded by the users, the pools, and the projects that a user may name (`control.job_classes.PROJECTS_MAX`)."""
-    ended_cost: dict[PoolName, int] = field(default_factory=dict)
-    """Pico-USD of the workers that have ended: one number for each pool that there ever was."""
     history: dict[PoolName, CreateHistory] = field(default_factory=dict)
     """Of the pools that there are, and of deleted ones until their last worker has gone."""
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
@@ -306,8 +294,6 @@ class EngineState:
     # rows to be written with the next hand-over (`flush.py`)
     dirty_batches: dict[BatchId, BatchLife] = field(default_factory=dict)
     dirty_workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)
-    dirty_usage: set[tuple[UserName, str, PoolName]] = field(default_factory=set)
-    dirty_costs: set[PoolName] = field(default_factory=set)
     counts_written: dict[int, int] = field(default_factory=dict)
     """Of `counts` what the store has been given of those that have ended."""
 

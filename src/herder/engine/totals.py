@@ -1,4 +1,4 @@
-"""Counters that people see and that outlive the rows they count: jobs by the state they ended in, the cost of workers that have gone.
+"""Counters that people see and that outlive the rows they count: jobs by the state they ended in.
 
 Called at each hand-over (`flush.py`). Read back at start, so that a start takes no longer the longer the history is.
 """
@@ -8,9 +8,8 @@ from herder.model.changes import Changes
 from herder.model.job import JobState
 from herder.model.records import TotalRecord
 
-#: Names of rows: `jobs/STATE` is a count, `cost/POOL` is in pico-USD.
+#: Names of rows: `jobs/STATE`.
 JOBS = "jobs"
-COST = "cost"
 ENDED_STATES = tuple(int(state) for state in JobState if state.ended)
 _NAMES = {int(state): f"{JOBS}/{state.label}" for state in JobState if state.ended}
 
@@ -23,6 +22,3 @@ def put_totals(state: EngineState, changes: Changes) -> None:
         if written.get(number, 0) != count:
             written[number] = count
             changes.put(TotalRecord(name, str(count)))
-    for pool in state.dirty_costs:
-        changes.put(TotalRecord(f"{COST}/{pool}", str(state.ended_cost[pool])))
-    state.dirty_costs.clear()

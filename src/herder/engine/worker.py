@@ -7,8 +7,8 @@ loses its attempts first, so nothing is ever assigned to a worker that is gone.
 from herder.engine import health, offers
 from herder.engine.attempt import lose
 from herder.engine.events import reason_data, record_event
-from herder.engine.flush import worker_cost
 from herder.engine.state import REMOVALS_MOST, CreateHistory, EngineState, WorkerLife
+from herder.engine.usage import machine_usage
 from herder.model.changes import Changes
 from herder.model.driver import Machine, Phase
 from herder.model.ids import PoolName, WorkerName
@@ -355,10 +355,11 @@ def _end(
     worker.ended_at_ms = now_ms
     worker.reason_removed = reason
     pool = worker.spec.pool
-    state.ended_cost[pool] = state.ended_cost.get(pool, 0) + worker_cost(worker, now_ms)
+    used = machine_usage(worker, now_ms)
+    if used is not None:
+        changes.usage.append(used)
     if pool not in state.pools:
         state.history.pop(pool, None)
-    state.dirty_costs.add(pool)
     worker.token_hash = worker.activation_hash = None
     if reason.kind is ReasonKind.PREEMPTED:
         offers.capacity_freed(state, changes, worker.spec)

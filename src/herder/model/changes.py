@@ -7,12 +7,23 @@ wake-up) before the changes that caused it are committed.
 from collections.abc import Callable, Iterable
 
 from herder.model.records import KEYS, AttemptRecord, JobNew, JobStatus, Record
+from herder.model.usage import UsageInterval
 
 
 class Changes:
     """Rows by record type and key (the last one of a row wins), new jobs, and names to wake after the commit."""
 
-    __slots__ = ("after", "attempts", "ended_jobs", "job_status", "jobs_new", "rows", "sweeps", "wake")
+    __slots__ = (
+        "after",
+        "attempts",
+        "ended_jobs",
+        "job_status",
+        "jobs_new",
+        "rows",
+        "sweeps",
+        "usage",
+        "wake",
+    )
 
     def __init__(self) -> None:
         self.jobs_new: list[JobNew] = []
@@ -21,6 +32,8 @@ class Changes:
         self.rows: dict[type, dict[object, Record]] = {}
         self.sweeps: dict[int, int] = {}
         """Cancelled batches (and when) whose queued jobs are still to be marked so, row by row, in the background."""
+        self.usage: list[UsageInterval] = []
+        """What ended: each interval once, in the order of the ends. The kernel books them with the commit that carries the ends."""
         self.wake: set[str] = set()
         """Workers that have something new to be told."""
         self.ended_jobs: list[int] = []
@@ -54,6 +67,7 @@ class Changes:
             else:
                 mine.update(table)
         self.sweeps.update(later.sweeps)
+        self.usage += later.usage
         self.wake |= later.wake
         self.ended_jobs += later.ended_jobs
         self.after += later.after

@@ -4,8 +4,6 @@ import re
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import NewType
 
-from herder.model.resources import Resources
-
 PicoUsd = NewType("PicoUsd", int)
 PICO_PER_USD = 10**12
 MS_PER_HOUR = 3_600_000
@@ -38,16 +36,6 @@ def cost_of(price_pico_per_hour: int, duration_ms: int) -> PicoUsd:
     double = 2 * rest
     up = double > MS_PER_HOUR or (double == MS_PER_HOUR and whole % 2 == 1)
     return PicoUsd(whole + (1 if up else 0))
-
-
-def share_price(price_pico_per_hour: int, request: Resources, allocatable: Resources) -> PicoUsd:
-    """The part of a worker's hourly price that a request pays for: the mean of its CPU and memory shares, rounded down.
-
-    Each dimension's shares of what fits together sum to at most one, so the mean's do, and what is left over is idle cost.
-    """
-    cpu, memory = max(1, allocatable.cpu_milli), max(1, allocatable.memory_mib)
-    part = min(request.cpu_milli, cpu) * memory + min(request.memory_mib, memory) * cpu
-    return PicoUsd(price_pico_per_hour * part // (2 * cpu * memory))
 
 
 def format_usd(pico: int, places: int = 4) -> str:

@@ -66,7 +66,6 @@ class AttemptRecord(NamedTuple):
     ended_at_ms: int | None
     cpu_ms: int
     memory_peak_mib: int
-    cost_pico: int
     result: str | None
 
 
@@ -81,6 +80,7 @@ class BatchRecord(NamedTuple):
     counts: str
     jobs: int
     cost_pico: str
+    """Filled in by the kernel, from the ledger (`control/booking.py`)."""
     created_at_ms: int
     committed_at_ms: int | None
     ended_at_ms: int | None
@@ -109,7 +109,7 @@ class UsageRecord(NamedTuple):
 
 
 class TotalRecord(NamedTuple):
-    """A counter that outlives the rows that it counts (see `engine/totals.py` and `store/retention.py`)."""
+    """A counter that outlives the rows that it counts (see `engine/totals.py`, `control/booking.py` and `store/retention.py`)."""
 
     name: str
     value: str
@@ -136,7 +136,6 @@ class WorkerRecord(NamedTuple):
     extensions: int
     ended_at_ms: int | None
     attempts_done: int
-    cost_pico: int
     token_hash: str | None
     activation_hash: str | None
     activation_nonce: str | None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from herder.model.ids import BatchId, JobId, PoolName, UserName, WorkerName
 from herder.model.resources import Resources
+from herder.model.worker import WorkerSpec
 
 
 class Machine(NamedTuple):
@@ -19,6 +20,10 @@ class Machine(NamedTuple):
     """Parts that each GPU is split into; `allocatable.gpu` counts parts."""
     price_pico_per_hour: int
     """The provider's price of the whole machine: a fact about the offer, like its size."""
+
+
+def machine_of(spec: WorkerSpec) -> Machine:
+    return Machine(spec.name, spec.pool, spec.allocatable, spec.gpu_parts, spec.price_pico_per_hour)
 
 
 class AttemptUsage(NamedTuple):

@@ -51,6 +51,8 @@ class WorkerSpec:
     slots: int
     price_pico_per_hour: PicoUsd
     labels: tuple[tuple[str, str], ...] = ()
+    gpu_parts: int = 1
+    """Parts that each GPU is split into; `allocatable.gpu` counts parts."""
     taints: tuple[Taint, ...] = ()
     plan: PlanNumber = PlanNumber(0)
     zone: str = ""

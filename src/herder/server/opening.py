@@ -13,12 +13,14 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from herder.control.auth import Directory
+from herder.control.booking import read_ledger
 from herder.control.clock import hash_token, new_token, now_ms
 from herder.control.recover import recover
 from herder.control.recover_resources import resources_record
 from herder.control.sharing import META_KEY
 from herder.engine.events import record_event
 from herder.engine.state import EngineState
+from herder.ledger.totals import Totals
 from herder.model.addresses import shown_address
 from herder.model.changes import Changes
 from herder.model.ids import UserName
@@ -58,6 +60,7 @@ class Opened:
     file: StoreFile | None
     leader: Leader
     state: EngineState
+    ledger: Totals
     directory: Directory
     unswept: list[int]
     secret: str
@@ -83,7 +86,7 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
         leader, found, known, never_had_pools = _taken_over(database, options.resources, changes)
     except StoreError as error:
         raise StartError(str(error)) from None
-    state, directory, unswept = found
+    state, directory, unswept, ledger = found
     kept = resources_record(state.resources)
     if known.get(kept.key, "{}") != kept.value:
         changes.put(kept)
@@ -97,6 +100,7 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
         file=file,
         leader=leader,
         state=state,
+        ledger=ledger,
         directory=directory,
         unswept=unswept,
         secret=_secret_file(folder / SECRET),
@@ -117,7 +121,7 @@ def _sharing(text: str | None) -> dict[str, Any] | None:
         raise StartError(str(error)) from None
 
 
-_Recovered = tuple[EngineState, Directory, list[int]]
+_Recovered = tuple[EngineState, Directory, list[int], Totals]
 
 
 def _taken_over(
@@ -127,7 +131,7 @@ def _taken_over(
     try:
         leader = take_over(database, now_ms())
         with database.connect() as connection:
-            found = recover(connection, now_ms(), resources, changes)
+            found = (*recover(connection, now_ms(), resources, changes), read_ledger(connection))
             known = {row.key: row.value for row in connection.execute(select(meta))}
             never_had_pools = connection.execute(select(pools.c.name).limit(1)).first() is None
     except DBAPIError as error:

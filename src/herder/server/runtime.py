@@ -93,6 +93,7 @@ async def serve(
                 retention=options.retention,
             ),
             state=opened.state,
+            ledger=opened.ledger,
             store=SqlStore(opened.database, server.fatal, opened.leader, opened.file),
             directory=opened.directory,
             drivers=drivers,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, Row, func, select
 
+from herder.ledger.prices import cost
 from herder.model.job import AttemptState, JobState
 from herder.model.resources import stored_amounts
 from herder.store import tables as t
@@ -19,6 +20,7 @@ from herder.store.retention import (
     forgotten,
     forgotten_before_ms,
 )
+from herder.store.usage_rows import ended_attempts, ended_worker_cost
 
 #: Rows of one kind that are named; the rest is only counted.
 NAMED = 20
@@ -97,7 +99,7 @@ def _workers(connection: Connection) -> Iterator[str]:
 
 def _batches(connection: Connection) -> Iterator[str]:
     """Counts and costs of a batch are those of its rows."""
-    j, a = t.jobs.c, t.attempts.c
+    j = t.jobs.c
     rows: dict[int, Counter[str]] = {}
     query = (
         select(j.batch_id, j.state, func.count()).where(j.batch_id.is_not(None)).group_by(j.batch_id, j.state)
@@ -105,13 +107,8 @@ def _batches(connection: Connection) -> Iterator[str]:
     for batch, state, count in connection.execute(query):
         rows.setdefault(batch, Counter())[JobState(state).label] += count
     costs: Counter[int] = Counter()
-    paid = (
-        select(j.batch_id, a.cost_pico)
-        .join(t.jobs, j.id == a.job_id)
-        .where(j.batch_id.is_not(None), a.cost_pico > 0)
-    )
-    for batch, cost in connection.execute(paid):
-        costs[batch] += cost
+    for usage in ended_attempts(connection, j.batch_id.is_not(None)):
+        costs[usage.batch or 0] += cost(usage)
     before_ms = forgotten_before_ms(connection)
     for batch in connection.execute(select(t.batches)):
         if batch.ended_at_ms is not None and batch.ended_at_ms < before_ms:
@@ -124,7 +121,7 @@ def _batches(connection: Connection) -> Iterator[str]:
             yield f"batch {batch.id} counts {dict(said)}, its jobs are {dict(found)}"
         if sum(found.values()) != batch.jobs:
             yield f"batch {batch.id} says {batch.jobs} jobs, there are {sum(found.values())}"
-        if int(batch.cost_pico) != costs[batch.id]:
+        if batch.cost_pico != str(costs[batch.id]):
             yield f"batch {batch.id} cost {batch.cost_pico} pico-USD, its attempts {costs[batch.id]}"
         if batch.ended_at_ms is not None and any(found[x] for x in ("running", "pending")):
             yield f"batch {batch.id} has ended with {found['running']} jobs running"
@@ -132,23 +129,16 @@ def _batches(connection: Connection) -> Iterator[str]:
 
 def _usage(connection: Connection) -> Iterator[str]:
     """Running totals are the sums of the ended attempts, those that were forgotten among them."""
-    a, w, c = t.attempts.c, t.workers.c, t.job_classes.c
-    query = (
-        select(c.user, c.project, w.pool, a.cost_pico)
-        .join(t.jobs, t.jobs.c.id == a.job_id)
-        .join(t.job_classes, c.id == t.jobs.c.class_id)
-        .join(t.workers, w.name == a.worker)
-        .where(a.state >= int(AttemptState.SUCCEEDED))
-    )
     counts: Counter[tuple[str, str, str]] = Counter()
     costs: Counter[tuple[str, str, str]] = Counter()
-    for user, project, pool, cost in connection.execute(query):
-        counts[user, project, pool] += 1
-        costs[user, project, pool] += cost
-    for text, (count, cost) in forgotten(connection, FORGOTTEN_USAGE).items():
+    for usage in ended_attempts(connection):
+        key = usage.user, usage.project, usage.machine.pool
+        counts[key] += 1
+        costs[key] += cost(usage)
+    for text, (count, pico) in forgotten(connection, FORGOTTEN_USAGE).items():
         user, project, pool = json.loads(text)
         counts[user, project, pool] += count
-        costs[user, project, pool] += cost
+        costs[user, project, pool] += pico
     said = {(row.user, row.project, row.pool): row for row in connection.execute(select(t.usage))}
     for key in sorted({*said, *counts}):
         row = said.get(key)
@@ -174,15 +164,15 @@ def _observations(connection: Connection) -> Iterator[str]:
 
 def _totals(connection: Connection) -> Iterator[str]:
     """Counters that outlive their rows: what is there and what was forgotten."""
-    j, w = t.jobs.c, t.workers.c
+    j = t.jobs.c
     counts: Counter[str] = Counter()
     ended = select(j.state, func.count()).where(j.state >= int(JobState.SUCCEEDED)).group_by(j.state)
     for state, count in connection.execute(ended):
         counts[f"jobs/{JobState(state).label}"] += count
     counts["jobs/cancelled"] += _unmarked(connection)
-    gone = select(w.pool, w.cost_pico).where(w.ended_at_ms.is_not(None))
-    for pool, cost in connection.execute(gone):
-        counts[f"cost/{pool}"] += cost
+    gone = select(t.workers).where(t.workers.c.ended_at_ms.is_not(None))
+    for row in connection.execute(gone):
+        counts[f"cost/{row.pool}"] += ended_worker_cost(row)
     for kind, name in ((FORGOTTEN_JOBS, "jobs"), (FORGOTTEN_COST, "cost")):
         for what, (amount,) in forgotten(connection, kind).items():
             counts[f"{name}/{what}"] += amount

@@ -14,8 +14,11 @@ from typing import Any, Protocol
 
 from sqlalchemy import Column, Connection, Table, delete, func, insert, select, update
 
-from herder.model.job import AttemptState, JobState
+from herder.ledger.prices import cost
+from herder.ledger.totals import Account
+from herder.model.job import JobState
 from herder.store import tables as t
+from herder.store.usage_rows import ended_attempts, ended_worker_cost
 
 _DAY_MS = 24 * 3_600_000
 #: Rows looked at in one transaction: a few tens of milliseconds of the writer's time.
@@ -129,19 +132,13 @@ def _forget_jobs(connection: Connection, old: Sequence[Any], before_ms: int) -> 
     _raise_to(connection, FORGOTTEN_BEFORE, before_ms)
     for state, count in Counter(JobState(row.state).label for row in old).items():
         _add(connection, f"{FORGOTTEN_JOBS}/{state}", [count])
-    a, c = t.attempts.c, t.job_classes.c
-    paid = (
-        select(c.user, c.project, t.workers.c.pool, a.cost_pico)
-        .join(t.jobs, t.jobs.c.id == a.job_id)
-        .join(t.job_classes, c.id == t.jobs.c.class_id)
-        .join(t.workers, t.workers.c.name == a.worker)
-        .where(a.job_id.in_(ids), a.state >= int(AttemptState.SUCCEEDED))
-    )
-    counts: Counter[tuple[str, str, str]] = Counter()
-    costs: Counter[tuple[str, str, str]] = Counter()
-    for user, project, pool, cost in connection.execute(paid):
-        counts[user, project, pool] += 1
-        costs[user, project, pool] += cost
+    a = t.attempts.c
+    counts: Counter[Account] = Counter()
+    costs: Counter[Account] = Counter()
+    for usage in ended_attempts(connection, a.job_id.in_(ids)):
+        key = usage.user, usage.project, usage.machine.pool
+        counts[key] += 1
+        costs[key] += cost(usage)
     for key, count in counts.items():
         _add(connection, f"{FORGOTTEN_USAGE}/{json.dumps(key)}", [count, costs[key]])
     for column in (t.log_chunks.c.job_id, a.job_id, t.job_parents.c.child_id, t.jobs.c.id):
@@ -169,13 +166,13 @@ def forget_workers(connection: Connection, after: int, before_ms: int) -> int | 
     w = t.workers.c
     oldest = connection.execute(select(t.jobs.c.created_at_ms).order_by(t.jobs.c.id).limit(1)).scalar()
     before_ms = before_ms if oldest is None else min(before_ms, oldest)
-    some = select(w.name, w.pool, w.cost_pico).where(w.ended_at_ms < before_ms).limit(PIECE)
+    some = select(t.workers).where(w.ended_at_ms < before_ms).limit(PIECE)
     rows = connection.execute(some).all()
     costs: Counter[str] = Counter()
     for row in rows:
-        costs[row.pool] += row.cost_pico
-    for pool, cost in costs.items():
-        _add(connection, f"{FORGOTTEN_COST}/{pool}", [cost])
+        costs[row.pool] += ended_worker_cost(row)
+    for pool, pico in costs.items():
+        _add(connection, f"{FORGOTTEN_COST}/{pool}", [pico])
     connection.execute(delete(t.workers).where(w.name.in_([row.name for row in rows])))
     return 0 if len(rows) == PIECE else None
 

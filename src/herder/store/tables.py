@@ -132,7 +132,6 @@ attempts = Table(
     _int("ended_at_ms", null=True),
     _int("cpu_ms"),
     _int("memory_peak_mib"),
-    _int("cost_pico"),
     _text("result", null=True),
 )
 Index(
@@ -216,7 +215,6 @@ workers = Table(
     _int("extensions"),
     _int("ended_at_ms", null=True),
     _int("attempts_done"),
-    _int("cost_pico"),
     _text("token_hash", null=True),
     _text("activation_hash", null=True),
     _text("activation_nonce", null=True),

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from herder.api.application import application
 from herder.control import driver_admin, sharing
+from herder.control.booking import read_ledger
 from herder.control.clock import hash_token
 from herder.control.core import Core, CoreSettings
 from herder.control.pools import keep_frozen, store_pool
@@ -60,6 +61,7 @@ class Server:
         self._changes = Changes()
         with engine.connect() as connection:
             state, directory, self._unswept = recover(connection, clock.now_ms(), changes=self._changes)
+            ledger = read_ledger(connection)
             known = {row.key: row.value for row in connection.execute(select(meta))}
         stored = known.get(sharing.META_KEY)
         self._sharing = None if stored is None else opened("sharing", json.loads(stored), "sharing")
@@ -71,6 +73,7 @@ class Server:
                 metric_sources=metric_sources,
             ),
             state=state,
+            ledger=ledger,
             store=store,
             directory=directory,
             drivers={

@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from herder import __version__
+from herder.control.booking import worker_cost
 from herder.control.core import Core
 from herder.control.errors import Invalid, NotKnown
 from herder.control.pools import pool_named
 from herder.control.reads import drivers
-from herder.engine.flush import worker_cost, worker_record
+from herder.engine.flush import worker_record
 from herder.engine.state import WorkerLife
 from herder.model.ids import PoolName, WorkerName
 from herder.model.job import FAULTS_OF_WORKERS, Cause, JobState
@@ -25,6 +26,7 @@ from herder.model.words import counted
 from herder.model.worker import WorkerState
 from herder.settings import pool_to_plain
 from herder.store import tables as t
+from herder.store.usage_rows import worker_row_cost
 from herder.wire.resources import (
     OfferView,
     Page,
@@ -107,7 +109,8 @@ def _ended_worker(core: Core, row: Row[Any]) -> WorkerView:
 
 
 def _row_view(row: Row[Any]) -> WorkerView:
-    return _view(row, free=ZERO.amounts(), attempts=0, cost_pico=row.cost_pico)
+    until_ms = row.ended_at_ms or row.last_seen_at_ms or row.requested_at_ms
+    return _view(row, free=ZERO.amounts(), attempts=0, cost_pico=worker_row_cost(row, until_ms))
 
 
 def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> WorkerView:
@@ -147,7 +150,7 @@ def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> W
 
 def pool_costs(core: Core) -> dict[str, int]:
     """Pico-USD by pool: every worker it ever had, the live ones up to now."""
-    costs: Counter[str] = Counter(core.state.ended_cost)
+    costs: Counter[str] = Counter(core.ledger.pools)
     now = core.clock.now_ms()
     for worker in core.state.workers.values():
         costs[worker.spec.pool] += worker_cost(worker, now)
@@ -247,7 +250,7 @@ async def status(core: Core, who: Principal) -> Status:
     scope = scope_of(who)
     costs, now = pool_costs(core), core.clock.now_ms()
     users: Counter[str] = Counter()
-    for (user, _, _), used in core.state.usage.items():
+    for (user, _, _), used in core.ledger.accounts.items():
         if scope is None or user == scope.user:
             users[user] += used.cost_pico
     workers = core.state.workers.values()

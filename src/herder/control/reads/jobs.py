@@ -21,6 +21,7 @@ from herder.model.money import usd_text
 from herder.model.principal import Action, Kind, Principal, scope_of
 from herder.model.times import iso, iso_or_none
 from herder.store import tables as t
+from herder.store.usage_rows import attempt_row_cost
 from herder.wire.resources import AttemptView, BatchView, JobDetail, JobView, Page
 
 PAGE = 100
@@ -130,18 +131,23 @@ async def job_detail(core: Core, who: Principal, job: int) -> JobDetail:
 
     def read(connection: Connection) -> tuple[list[int], Sequence[Row[Any]]]:
         above = select(t.job_parents.c.parent_id).where(t.job_parents.c.child_id == job)
-        tries = select(t.attempts).where(t.attempts.c.job_id == job).order_by(t.attempts.c.attempt)
+        tries = (
+            select(t.attempts, t.workers.c.pool, t.workers.c.spec)
+            .outerjoin(t.workers, t.workers.c.name == t.attempts.c.worker)
+            .where(t.attempts.c.job_id == job)
+            .order_by(t.attempts.c.attempt)
+        )
         return [parent for (parent,) in connection.execute(above)], connection.execute(tries).all()
 
     parents, tries = await core.read(read)
-    view = _view(core, row)
+    view, job_class, now_ms = _view(core, row), _class(core, row), core.clock.now_ms()
     result = next((each.result for each in tries if each.state == AttemptState.SUCCEEDED), None)
     return JobDetail(
         **{name: getattr(view, name) for name in view.__struct_fields__},
         payload=json.loads(row.payload),
         parents=sorted(parents),
         result=msgspec.Raw(result.encode()) if result else None,
-        history=[_attempt(each) for each in tries],
+        history=[_attempt(each, attempt_row_cost(each, job_class, row.batch_id, now_ms)) for each in tries],
     )
 
 
@@ -198,7 +204,7 @@ def _ready_at_ms(row: Row[Any]) -> int | None:
     return int(row.committed_at_ms) if row.committed_at_ms is not None else None
 
 
-def _attempt(row: Row[Any]) -> AttemptView:
+def _attempt(row: Row[Any], cost_pico: int) -> AttemptView:
     return AttemptView(
         attempt=row.attempt,
         worker=row.worker,
@@ -211,7 +217,7 @@ def _attempt(row: Row[Any]) -> AttemptView:
         ended_at=iso_or_none(row.ended_at_ms),
         cpu_s=row.cpu_ms / 1000,
         memory_peak_mib=row.memory_peak_mib or None,
-        cost_usd=usd_text(row.cost_pico),
+        cost_usd=usd_text(cost_pico),
     )
 
 
@@ -250,7 +256,7 @@ async def batch_view(core: Core, who: Principal, batch: int) -> BatchView:
     life = core.state.batches.get(BatchId(batch))
     if life is not None:
         check(who, Action.SEE, batch_thing(batch, life.user, life.project))
-        return live_batch(life)
+        return live_batch(core, life)
     query = select(t.batches).where(t.batches.c.id == batch)
     row = await core.read(lambda connection: connection.execute(query).first())
     if row is None:
@@ -259,7 +265,7 @@ async def batch_view(core: Core, who: Principal, batch: int) -> BatchView:
     return _batch_row(row)
 
 
-def live_batch(life: BatchLife) -> BatchView:
+def live_batch(core: Core, life: BatchLife) -> BatchView:
     return BatchView(
         id=life.id,
         name=life.name,
@@ -268,7 +274,7 @@ def live_batch(life: BatchLife) -> BatchView:
         state="cancelled" if life.cancelled else life.state,  # type: ignore[arg-type]
         jobs=life.jobs,
         counts={JobState(number).label: count for number, count in sorted(life.counts.items()) if count},
-        cost_usd=usd_text(life.cost_pico),
+        cost_usd=usd_text(core.ledger.batches.get(life.id, 0)),
         created_at=iso(life.created_at_ms),
         committed_at=iso_or_none(life.committed_at_ms),
         ended_at=iso_or_none(life.ended_at_ms),

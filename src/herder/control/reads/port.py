@@ -18,6 +18,7 @@ from herder.control.plans import look, plain_plan
 from herder.control.reads import drivers, events, fleet, jobs, repeats, sharing
 from herder.control.reads.following import Again, Followers
 from herder.engine.invariants import violations
+from herder.engine.state import BatchLife
 from herder.model.driver import DriverError
 from herder.model.ids import BatchId, WorkerName
 from herder.model.job import JobState
@@ -222,6 +223,10 @@ class Reads:
     ) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.BATCH])
         return await jobs.batch_page(self._core, who, user=user, state=state, after=after, limit=limit)
+
+    def live_batch(self, life: BatchLife) -> BatchView:
+        """One that was just made or committed."""
+        return jobs.live_batch(self._core, life)
 
     async def batch(self, who: Principal, number: int) -> BatchView:
         return await jobs.batch_view(self._core, who, number)

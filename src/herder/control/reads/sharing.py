@@ -14,7 +14,7 @@ from herder.wire.resources import ProjectView, UserView
 def user_views(core: Core, who: Principal) -> list[UserView]:
     """Those whom `who` may see, in the order in which they were made; what they hold is over all projects."""
     costs: Counter[str] = Counter()
-    for (user, _, _), usage in core.state.usage.items():
+    for (user, _, _), usage in core.ledger.accounts.items():
         costs[user] += usage.cost_pico
     held: dict[UserName, Amounts] = {}
     for (name, _), amounts in core.state.held.items():
@@ -46,7 +46,7 @@ def project_views(core: Core, who: Principal) -> list[ProjectView]:
         if queue.count:
             waiting[state.classes[class_id].project] += queue.count
     costs: Counter[str] = Counter()
-    for (user, name, _), usage in state.usage.items():
+    for (user, name, _), usage in core.ledger.accounts.items():
         if scope is None or scope.covers(user, name):
             costs[name] += usage.cost_pico
     names = sorted({*rooms.projects, *used, *waiting})

@@ -17,10 +17,12 @@ from herder.decide.scaling.load import load_of
 from herder.decide.scaling.scene import PoolView, Scene, age
 from herder.decide.scaling.wish import Wish
 from herder.model.ids import WorkerName
-from herder.model.money import format_usd, share_price
+from herder.model.money import format_usd
 from herder.model.observed import ObservedWorker, RunningClass
 from herder.model.plan import DrainWorker, Reason, ReasonKind
 from herder.model.resources import ZERO
+from herder.model.shares import price_per_hour
+from herder.model.usage import machine_of
 from herder.model.worker import WorkerState
 
 _HOUR_MS = 3_600_000
@@ -126,7 +128,7 @@ def judge(
     for group in groups:
         if group.ends_at_ms is not None and group.ends_at_ms <= now_ms + grace_ms:
             continue  # it ends while the worker drains
-        share = share_price(worker.spec.price_pico_per_hour, group.job_class.request, worker.spec.allocatable)
+        share = price_per_hour(machine_of(worker.spec), group.job_class.request)
         lost += share * (_elapsed_ms(group, now_ms) + grace_ms * group.count) // _HOUR_MS
     return Move(
         saving=max(0, price - new_price) * life // _HOUR_MS,

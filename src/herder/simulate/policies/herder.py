@@ -116,7 +116,6 @@ class Herder:
         plan = self._plan(world, now_ms) if self._worth_planning(world, now_ms) else None
         self.placer.planned(self.state, now_ms)
         self.state.dirty_workers.clear()
-        self.state.dirty_usage.clear()
         return self._wake_s(world, plan)
 
     # --- what agents and people would say -----------------------------------------------------------------------------

@@ -69,6 +69,9 @@ def test_a_pool_names_its_membership_and_it_comes_back() -> None:
         pool_from_plain({"name": "sized", "templates": ["small"], "membership": "nope"})
     with pytest.raises(SettingsError, match="do not say what they use"):
         pool_from_plain({"name": "s", "templates": ["small"], "membership": "none", "cpu_pressure": "80%"})
+    for wrong, words in (("non", "Did you mean 'none'\\? There are"), ("zzz", "There are exchange")):
+        with pytest.raises(SettingsError, match=words):
+            pool_from_plain({"name": "s", "templates": ["small"], "membership": wrong})
 
 
 def test_a_machine_that_joins_nothing_is_ready_when_it_is_made_and_lives_by_its_provider(

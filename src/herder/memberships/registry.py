@@ -37,10 +37,8 @@ def load(name: str) -> Membership:
         if point.name == name:
             return _offered(name, point.value, point.load)
     close = difflib.get_close_matches(name, memberships(), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
-    raise UnknownMembership(
-        f"there is no membership {name[:50]!r}{hint} There are: {', '.join(memberships())}"
-    )
+    hint = f"did you mean {close[0]!r}? There" if close else "there"
+    raise UnknownMembership(f"there is no membership {name[:50]!r}; {hint} are {', '.join(memberships())}")
 
 
 def _offered(name: str, where: str, load_module: Callable[[], Any]) -> Membership:

@@ -138,7 +138,11 @@ def test_the_removal_of_a_machine_that_no_row_knows(fault: Fault) -> None:
         world.dice.order("delete", fault)
         await world.until(lambda: (key[0], stray.name) not in world.provider.machines, WITHIN_S)
         await world.until(lambda: ("delete", fault) in world.dice.met)
-        if fault not in (Fault.ANSWER_LOST, Fault.ACTS_LATE, Fault.DOUBLED):  # then nobody can say who removed it
+        if fault not in (
+            Fault.ANSWER_LOST,
+            Fault.ACTS_LATE,
+            Fault.DOUBLED,
+        ):  # then nobody can say who removed it
             await world.until(lambda: "worker.orphan" in _kinds(world), WITHIN_S)
         await _succeeds(world, job)
         assert len(_attempts(world, job)) == 1, "the other machine was not touched"

@@ -7,7 +7,6 @@ import httpx
 import pytest
 
 from herder.control import job_classes, submission
-from herder.control.loops import lifecycle
 from herder.engine import classes
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 
@@ -136,19 +135,20 @@ def test_a_failure_ends_the_server_when_something_was_changed_before(
     server.stop()
 
 
-def test_a_faulty_step_of_a_loop_ends_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Server(tmp_path).start()
+class Faulty:
+    """Stands for what looks, in each round of a loop, whom to preempt."""
 
-    tick, mine = lifecycle.tick, server.running.core.state
-
-    def fails(state: Any, *more: Any) -> None:
-        if state is not mine:
-            tick(state, *more)
-            return
+    def look(self, state: Any, *more: Any) -> None:
         state.next_event += 1
         raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr(lifecycle, "tick", fails)
+    def clock_set(self) -> None:
+        return
+
+
+def test_a_faulty_step_of_a_loop_ends_the_server(tmp_path: Path) -> None:
+    server = Server(tmp_path).start()
+    server.running.core.preemptor = Faulty()  # type: ignore[assignment]
     assert server._thread is not None
     server._thread.join(30)
     assert not server._thread.is_alive()

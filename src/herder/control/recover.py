@@ -24,8 +24,7 @@ from herder.control.recover_resources import known_resources
 from herder.engine import backoff
 from herder.engine.attempt import ENDED_BY_ITSELF, hold
 from herder.engine.classes import CLASSES_MAX
-from herder.engine.clock_set import begin_anew, clock_set, latest_ms
-from herder.engine.events import record_event
+from herder.engine.clock_set import begin_anew, latest_ms, went_back
 from herder.engine.job import make_ready
 from herder.engine.queue import Taken
 from herder.engine.state import (
@@ -86,17 +85,10 @@ def recover(
     state.fresh_demand = True
     back_ms = max(last_ms, latest_ms(state)) - now_ms
     if back_ms > 0:
-        _clock_went_back(state, Changes() if changes is None else changes, back_ms, now_ms)
+        went_back(state, Changes() if changes is None else changes, back_ms, now_ms)
     backoff.none_after(state, now_ms)
     begin_anew(state, now_ms)
     return state, directory, unswept
-
-
-def _clock_went_back(state: EngineState, changes: Changes, back_ms: int, now_ms: int) -> None:
-    """While no server ran: what lives is as old as it was when we last saw it. The event is also what the next start compares with."""
-    clock_set(state, changes, -back_ms)
-    text = f"the clock of this machine was set back by {back_ms / 1000:.0f} s while no server ran; ages and costs are not touched"
-    record_event(state, changes, now_ms, "server.clock_set", "server", text)
 
 
 def _last_event_ms(connection: Connection) -> int:

@@ -82,9 +82,8 @@ def test_a_clock_that_is_set_kills_nobody_and_bills_what_has_passed(by_s: float)
         assert row.requested_at_ms <= row.provisioned_at_ms <= row.ready_at_ms <= row.ended_at_ms
         alive_ms = row.ended_at_ms - row.provisioned_at_ms
         assert 60_000 <= alive_ms <= 180_000
-        assert row.cost_pico == pytest.approx(
-            worker.spec.price_pico_per_hour * alive_ms / 3_600_000, rel=0.01
-        )
+        price = worker.spec.price_pico_per_hour
+        assert world.core.ledger.pools[row.pool] == pytest.approx(price * alive_ms / 3_600_000, rel=0.01)
         assert "server.clock_set" in _event_kinds(world)
         assert _deaths(world) == []
 

@@ -26,6 +26,7 @@ from herder.model.ids import UserName
 from herder.model.principal import ROLES, Action, Kind, Principal, Role, Thing, Verdict, may
 from herder.model.records import TokenRecord, UserRecord
 from herder.model.times import iso, iso_or_none
+from herder.model.words import counted
 from herder.wire.people import (
     TokenCreate,
     TokenCreated,
@@ -101,7 +102,8 @@ def delete_user(
     _not_declared(core, name)
     _not_the_last(core, name, "be deleted")
     live = [record for record in core.directory.tokens_of(name) if _usable(record, now_ms)]
-    text = f"user {name} is deleted, {len(live)} tokens end; jobs and batches stay"
+    ends = f"{counted(len(live), 'token')} {'ends' if len(live) == 1 else 'end'}"
+    text = f"user {name} is deleted, {ends}; jobs and batches stay"
     if not dry_run:
         for record in live:
             core.directory.put_token(changes, record._replace(revoked_at_ms=now_ms))

@@ -1,6 +1,6 @@
 """The engine's memory from the store, at start: everything that is not over, and the running totals.
 
-Called once by `app.py` before anything else runs. Live attempts are kept: their workers may still be at work, and say so with
+Called once by `server/opening.py` before anything else runs. Live attempts are kept: their workers may still be at work, and say so with
 their next exchange; whoever does not within the pool's `dead_after_s` counts as dead.
 """
 
@@ -87,9 +87,7 @@ def recover(
     _numbers(connection, state)
     state.fresh_demand = True
     back_ms = max(last_ms, latest_ms(state)) - now_ms
-    if (
-        back_ms > 0
-    ):  # the clock was set back while no server ran: what lives is as old as it was when we last saw it
+    if back_ms > 0:  # the clock was set back while no server ran: all ages are kept as they were then
         clock_set(state, Changes() if changes is None else changes, -back_ms)
     backoff.none_after(state, now_ms)
     begin_anew(state, now_ms)

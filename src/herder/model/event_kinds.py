@@ -13,7 +13,6 @@ EVENT_KINDS = frozenset(
         "driver.frozen",
         "driver.missing",
         "driver.recovered",
-        "driver.unauthorised",
         "driver.unavailable",
         "driver.unfrozen",
         "job.cancelled",

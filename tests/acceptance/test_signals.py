@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,9 +136,6 @@ class Server:
 def test_sighup_of_a_server_reads_its_files_again_or_changes_nothing(tmp_path: Path) -> None:
     server = Server(tmp_path)
     try:
-        time.sleep(
-            0.2
-        )  # the file of its address is written before the line; its signals are taken before both
         server.config.write_text(
             CONFIG.replace("max_workers: 3", "max_workers: 2") + "\nusers:\n  ann: {role: viewer}\n"
         )

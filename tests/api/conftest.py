@@ -3,9 +3,9 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -17,6 +17,8 @@ from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
 from herder.settings.sections import DriverSettings, MetricSource, UserSettings
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest, Finished
+
+T = TypeVar("T")
 
 POOLS: list[dict[str, Any]] = [
     {
@@ -96,6 +98,10 @@ class Server:
     def restart(self) -> None:
         self.stop()
         self.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """On the server's event loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     def client(self, token: str = "") -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -158,7 +158,7 @@ def test_a_fenced_report_changes_nothing(world: World, what: str) -> None:
         world.talk(agent)
     before = dict(world.state.counts)
     assert not ended(world.state, world.changes, reporter, finished(job, number), None, world.now_ms)
-    assert not started(world.state, world.changes, reporter, job, number, world.now_ms)
+    assert not started(world.changes, reporter, job, number, world.now_ms)
     nothing_else(world)
     assert world.state.counts == before
 

@@ -221,7 +221,6 @@ class World:
     def batch(self, cancel_after_failures: int | None = None) -> BatchLife:
         return create_batch(
             self.state,
-            self.changes,
             user=UserName("ann"),
             project="default",
             name="",

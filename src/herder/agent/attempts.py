@@ -46,7 +46,7 @@ class Attempts(Report):
         health: Health | None = None,
     ) -> None:
         self._ports = ports
-        self._fetching = FetchInputs(settings, ports.network.fetch)
+        self._fetching = FetchInputs(settings, ports)
         self._health = health
         self._settings = settings
         self._outbox = outbox

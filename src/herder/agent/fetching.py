@@ -8,11 +8,12 @@ import asyncio
 import errno
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
-from herder.agent import clock
+from herder.agent.clock import BackOff
 from herder.agent.connection import Rejected, Unreachable
+from herder.agent.ports import AgentPorts
 from herder.agent.runtimes import Verdict, fault
 from herder.agent.scratch import make_work_folder
 from herder.agent.settings import AgentSettings
@@ -21,16 +22,14 @@ from herder.wire.exchange import Assignment
 
 _LOG = logging.getLogger(__name__)
 
-Fetch = Callable[[str, int], Awaitable[None]]
-"""(path below the worker's API, descriptor to write to). Raises Unreachable, Rejected or OSError."""
 Done = Callable[[str | Verdict], None]
 
 
 class Fetching:
     """An attempt whose inputs are on their way: to those who stop attempts it is one that runs."""
 
-    def __init__(self, done: Done) -> None:
-        self.started_at_ms = clock.now_ms()
+    def __init__(self, done: Done, now_ms: int) -> None:
+        self.started_at_ms = now_ms
         self._done: Done | None = done
         self.task: asyncio.Task[None] | None = None
 
@@ -50,14 +49,14 @@ class Fetching:
 
 
 class FetchInputs:
-    def __init__(self, settings: AgentSettings, fetch: Fetch | None) -> None:
+    def __init__(self, settings: AgentSettings, ports: AgentPorts) -> None:
         self._settings = settings
-        self._fetch = fetch
+        self._ports = ports
         self._places = asyncio.Semaphore(settings.fetches_most)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, assignment: Assignment, done: Done) -> Fetching:
-        fetching = Fetching(done)
+        fetching = Fetching(done, self._ports.clock.now_ms())
         fetching.task = task = asyncio.get_running_loop().create_task(self._run(assignment, fetching))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -91,7 +90,7 @@ class FetchInputs:
             self.discard(path)
 
     async def _tried(self, assignment: Assignment, path: str) -> str | Verdict:
-        back_off = clock.BackOff(self._settings.retry_first_s, self._settings.retry_most_s)
+        back_off = BackOff(self._settings.retry_first_s, self._settings.retry_most_s, self._ports.chance)
         for left in reversed(range(self._settings.fetch_tries)):
             try:
                 await self._into_file(assignment, path)
@@ -109,13 +108,13 @@ class FetchInputs:
         return _not_fetched("no try was left")
 
     async def _into_file(self, assignment: Assignment, path: str) -> None:
-        if self._fetch is None:
-            raise Rejected("this agent has no way to fetch them")
         make_work_folder(self._settings)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o600)
         try:
-            await self._fetch(f"/attempts/{assignment.job}/{assignment.attempt}/inputs", descriptor)
+            await self._ports.network.fetch(
+                f"/attempts/{assignment.job}/{assignment.attempt}/inputs", descriptor
+            )
         finally:
             os.close(descriptor)
 

@@ -14,6 +14,7 @@ from herder.engine.state import BatchLife
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.principal import Action, Kind, Principal
+from herder.model.words import counted
 from herder.wire.drivers import DriverAction
 from herder.wire.people import (
     TokenCreate,
@@ -95,7 +96,8 @@ class Commands:
                 why = f"user {name} was deleted by {who.user}"
                 cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=why)
         single = fleet.cancel_single_jobs(core, who, name, changes, now_ms, dry_run=dry_run)
-        text = f"{done.text}; {len(batches)} batches and {single} single jobs are cancelled"
+        cancelled = f"{counted(len(batches), 'batch')} and {counted(single, 'single job')}"
+        text = f"{done.text}; {cancelled} cancelled"
         return Done(object=done.object, text=text, dry_run=dry_run)
 
     def create_token(

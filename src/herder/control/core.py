@@ -1,4 +1,4 @@
-"""The heart of a running server: engine state, the hand-over to the store, and who waits for what.
+"""The kernel of a running server: engine state, the hand-over to the store, and who waits for what.
 
 Everything here runs on one event loop. A use case changes `state` by calling `engine/` functions with a `Changes`, then awaits
 `commit(changes)`. While the store is busy, changes of many callers gather and are handed over together, after one placement
@@ -246,9 +246,7 @@ class Core:
             book(self.ledger, changes)
         except Exception as error:
             self._over = error
-            self._on_fatal(
-                error
-            )  # what is in memory is wrong from here on, and nobody may be answered from it
+            self._on_fatal(error)  # memory is wrong from here on, and no call may be answered from it
             future.set_exception(error)
             raise
         number, self.state.hand_over = self.state.hand_over, self.state.hand_over + 1

@@ -8,11 +8,13 @@ from herder.control.core import Core
 from herder.control.driver_use import notes_of
 from herder.control.errors import Conflict, NotKnown
 from herder.control.exchange import forget_worker
+from herder.control.limits import check_message
 from herder.engine import drivers
 from herder.engine import worker as life
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.principal import Action, Kind, Principal, Thing
+from herder.model.words import counted
 from herder.wire.drivers import DriverAction
 from herder.wire.resources import Done
 
@@ -30,6 +32,7 @@ def note_missing(core: Core, changes: Changes, now_ms: int) -> None:
 
 def freeze(core: Core, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int) -> Done:
     check(who, Action.CHANGE, FLEET)
+    check_message(body.message)
     _known(core, name)
     if name in core.state.frozen_drivers:
         raise Conflict(f"driver {name} is frozen already: {core.state.frozen_drivers[name].reason}")
@@ -48,6 +51,7 @@ def unfreeze(
     core: Core, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int
 ) -> Done:
     check(who, Action.CHANGE, FLEET)
+    check_message(body.message)
     _known(core, name)
     frozen = core.state.frozen_drivers.get(name)
     if frozen is None:
@@ -86,6 +90,7 @@ def forget(
 ) -> Done:
     """Close the rows of its workers. Only of a missing driver: of any other, workers are removed, not forgotten."""
     check(who, Action.REMOVE, Thing(kind=Kind.DRIVER, name=name))
+    check_message(body.message)
     _known(core, name)
     if name in core.drivers:
         raise Conflict(
@@ -93,12 +98,11 @@ def forget(
             hint="herder worker remove, or take the driver out of herder.yaml and restart",
         )
     workers = [worker for worker in core.state.workers.values() if worker.spec.driver == name]
-    count = f"{len(workers)} {'worker' if len(workers) == 1 else 'workers'}"
     live = sum(len(worker.live) for worker in workers)
     will = "would be" if dry_run else "is" if len(workers) == 1 else "are"
     text = (
-        f"{count} of driver {name} {will} given up, and {live} attempts tried again elsewhere; machines that still run at the "
-        "provider are left there"
+        f"{counted(len(workers), 'worker')} of driver {name} {will} given up, and {counted(live, 'attempt')} tried again elsewhere; "
+        "machines that still run at the provider are left there"
     )
     if not dry_run:
         for worker in workers:

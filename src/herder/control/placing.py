@@ -121,7 +121,7 @@ class Placer:
         else:
             workers = list(self.lasting.longest_first(state, workers, now_ms))
             if holds:
-                workers = _with_kept(state, workers, holds, now_ms)
+                workers = _with_kept(state, workers, holds)
             fill = self._fill_few if len(workers) <= FEW_WORKERS else self._fill
             fill(state, changes, workers, now_ms)
             if self.waiting.size > LOOK_MAX:
@@ -277,7 +277,7 @@ def _might_fit(pending: list[PendingClass], workers: list[WorkerLife]) -> bool:
 
 
 def _with_kept(
-    state: EngineState, workers: list[WorkerLife], holds: Mapping[WorkerName, object], now_ms: int
+    state: EngineState, workers: list[WorkerLife], holds: Mapping[WorkerName, object]
 ) -> list[WorkerLife]:
     """And those kept for a job that could start there now."""
     there = {worker.spec.name for worker in workers}

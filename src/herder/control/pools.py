@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from herder.control import sharing
@@ -55,30 +55,12 @@ def apply(
     shared = sharing.wanted(core, request.sharing)
     sharing_changes = sharing.differences(core.sharing, shared)
     wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
-    if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
-        raise Invalid(f"more than {POOLS_MAX} pools", field="pools")
-    for index, pool in enumerate(wanted):
-        _keep_membership(core, pool, index)
+    check_pools(core, wanted)
     answers = [_difference(core.state.pools.get(pool.name), pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
-    if not dry_run and sharing_changes:
-        sharing.put_in_force(core, changes, shared)
-        sharing.tell(core, changes, sharing_changes, who, now_ms)
     if not dry_run:
-        for pool, change in zip(wanted, answers, strict=True):
-            if change.change != "unchanged":
-                store_pool(core, changes, pool, now_ms)
-                text = f"pool {pool.name} {change.change}"
-                _event(
-                    core,
-                    changes,
-                    now_ms,
-                    f"pool.{change.change}",
-                    pool.name,
-                    text,
-                    who,
-                    {"fields": change.fields},
-                )
+        sharing.change(core, changes, shared, now_ms, actor=who.actor)
+        change_pools(core, changes, wanted, now_ms, actor=who.actor)
     least, most = fleet_prices(after.values())
     return ApplyAnswer(
         changes=answers,
@@ -87,6 +69,29 @@ def apply(
         price_per_hour_max_usd=most,
         sharing=sharing_changes,
     )
+
+
+def check_pools(core: Core, wanted: Sequence[PoolSpec]) -> None:
+    """Raises Refused when they cannot be put in force; nothing is changed."""
+    if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
+        raise Invalid(f"more than {POOLS_MAX} pools", field="pools")
+    for index, pool in enumerate(wanted):
+        _keep_membership(core, pool, index)
+
+
+def change_pools(core: Core, changes: Changes, wanted: Sequence[PoolSpec], now_ms: int, *, actor: str) -> int:
+    """Put in force those that differ, each with its event; answers how many. They were checked by `check_pools`."""
+    changed = 0
+    for pool in wanted:
+        found = _difference(core.state.pools.get(pool.name), pool)
+        if found.change == "unchanged":
+            continue
+        changed += 1
+        store_pool(core, changes, pool, now_ms)
+        text = f"pool {pool.name} {found.change}"
+        fields: dict[str, object] = {"fields": found.fields}
+        _event(core, changes, now_ms, f"pool.{found.change}", pool.name, text, actor, fields)
+    return changed
 
 
 def keep_frozen(core: Core, pool: PoolSpec) -> PoolSpec:
@@ -284,7 +289,9 @@ def set_frozen(
     pool = pool_named(core, name)
     verb = "frozen" if frozen else "unfrozen"
     store_pool(core, changes, dataclasses.replace(pool, frozen=frozen), now_ms)
-    _event(core, changes, now_ms, f"pool.{verb}", pool.name, message or f"pool {pool.name} {verb}", who, {})
+    _event(
+        core, changes, now_ms, f"pool.{verb}", pool.name, message or f"pool {pool.name} {verb}", who.actor, {}
+    )
     return Done(object=f"pool/{pool.name}", text=f"pool {pool.name} {verb}")
 
 
@@ -304,7 +311,7 @@ def delete(
         for worker in workers:
             drain(core.state, changes, worker, reason, now_ms, actor=who.actor)
         store_pool(core, changes, pool, now_ms, deleted=True)
-        _event(core, changes, now_ms, "pool.deleted", pool.name, text, who, {})
+        _event(core, changes, now_ms, "pool.deleted", pool.name, text, who.actor, {})
         core.workers_changed.set()
     return Done(object=f"pool/{pool.name}", text=text, dry_run=dry_run)
 
@@ -324,7 +331,7 @@ def _event(
     kind: str,
     pool: str,
     text: str,
-    who: Principal,
+    actor: str,
     data: dict[str, object],
 ) -> None:
-    record_event(core.state, changes, now_ms, kind, f"pool/{pool}", text, actor=who.actor, data=data)
+    record_event(core.state, changes, now_ms, kind, f"pool/{pool}", text, actor=actor, data=data)

@@ -13,7 +13,7 @@ from herder.control.errors import Invalid
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.ids import UserName
-from herder.model.principal import Principal, Role
+from herder.model.principal import Role
 from herder.model.records import MetaRecord
 from herder.settings import SettingsError, SharingSettings, sharing_from_plain, sharing_to_plain
 from herder.settings.sharing import SECTIONS
@@ -54,6 +54,14 @@ def differences(old: SharingSettings, new: SharingSettings) -> Differences:
     return found
 
 
+def change(core: Core, changes: Changes, new: SharingSettings, now_ms: int, *, actor: str) -> None:
+    """Put `new` in force, with an event, if it differs from what is."""
+    found = differences(core.sharing, new)
+    if found:
+        put_in_force(core, changes, new)
+        tell(core, changes, found, now_ms, actor=actor)
+
+
 def put_in_force(core: Core, changes: Changes, new: SharingSettings) -> None:
     """Live from the next placement on, and written down."""
     take(core, new)
@@ -79,7 +87,7 @@ def _members(settings: SharingSettings) -> dict[UserName, dict[str, Role]]:
     return found
 
 
-def tell(core: Core, changes: Changes, found: Differences, who: Principal, now_ms: int) -> None:
+def tell(core: Core, changes: Changes, found: Differences, now_ms: int, *, actor: str) -> None:
     """The change as an event."""
     text = f"how the fleet is shared has changed: {', '.join(sorted(found))}"
     record_event(
@@ -89,6 +97,6 @@ def tell(core: Core, changes: Changes, found: Differences, who: Principal, now_m
         "sharing.updated",
         "sharing/fleet",
         text,
-        actor=who.actor,
+        actor=actor,
         data={"fields": found},
     )

@@ -36,10 +36,10 @@ from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import JobState
 from herder.model.principal import Action, Kind, Principal, Thing
+from herder.store.tables import DEFAULT_PROJECT
 from herder.wire.exchange import JobPayload
 from herder.wire.resources import BatchCreate, JobsAdded, JobSubmission
 
-DEFAULT_PROJECT = "default"
 #: In a refusal.
 PROJECTS_SHOWN = 10
 #: Each of them is kept in memory.
@@ -82,7 +82,6 @@ def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, n
     _count(core, who.user, BATCH_COUNTS_AS + len(request.jobs), accepted.size + len(attributes))
     batch = create_batch(
         core.state,
-        changes,
         user=who.user,
         project=request.project,
         name=request.name,
@@ -117,7 +116,7 @@ def add(
 
 def submit(core: Core, who: Principal, job: JobSubmission, changes: Changes, now_ms: int) -> JobsAdded:
     """One job of no batch; it is ready at once."""
-    project = "default" if job.project is None else job.project
+    project = DEFAULT_PROJECT if job.project is None else job.project
     _may_submit(core, who, Kind.JOB, project)
     if job.parents:
         raise Invalid(

@@ -13,11 +13,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from herder.cli.output.words import counted, style_of
+from herder.cli.output.words import style_of
 from herder.demo.recount import Recount
 from herder.demo.source import Source
 from herder.demo.work import Outcome
 from herder.model.money import format_usd, parse_usd
+from herder.model.words import counted
 from herder.wire.resources import Explanation, JobView, WorkerView
 
 PLACES = 5

@@ -108,9 +108,7 @@ def hold(state: EngineState, job_class: JobClass, count: int) -> None:
         del state.held[key]
 
 
-def started(
-    state: EngineState, changes: Changes, worker: WorkerLife, job: int, number: int, started_at_ms: int
-) -> bool:
+def started(changes: Changes, worker: WorkerLife, job: int, number: int, started_at_ms: int) -> bool:
     """The worker began with it. False when the attempt is not its own any more (it is to stop it)."""
     attempt = worker.live.get(JobId(job))
     if attempt is None or attempt.number != number:

@@ -29,7 +29,6 @@ class DependencyError(ValueError):
 
 def create_batch(
     state: EngineState,
-    changes: Changes,
     *,
     user: UserName,
     project: str,

@@ -12,6 +12,7 @@ from herder.engine.state import EngineState
 from herder.model.changes import Changes
 from herder.model.driver import FrozenDriver
 from herder.model.records import MetaRecord
+from herder.model.words import counted
 
 #: Rows of `meta` whose keys begin so hold one frozen driver each; an empty value: it is not frozen any more.
 META_PREFIX = "driver/"
@@ -44,7 +45,7 @@ def note_missing(state: EngineState, changes: Changes, driver: str, now_ms: int)
     """The server was started without it, and rows still name it. Not stored: the next start looks again."""
     workers = sum(worker.spec.driver == driver for worker in state.workers.values())
     pools = sorted(pool.name for pool in state.pools.values() if pool.driver == driver)
-    has = f"{workers} {'worker' if workers == 1 else 'workers'}"
+    has = counted(workers, "worker")
     used = f" and is named by {'pool' if len(pools) == 1 else 'pools'} {', '.join(pools)}" if pools else ""
     reason = (
         f"Driver {driver} is missing: the server's settings no longer have it, and it still has {has}{used}. Put it back into "

@@ -35,7 +35,7 @@ def take_in(
     """Everything of a report but the endings. Parts that only hold for the newest report are dropped from an older one."""
     seen(state, changes, worker, now_ms)
     for job, attempt, at_ms in begun:
-        if not started(state, changes, worker, job, attempt, min(at_ms, now_ms)):
+        if not started(changes, worker, job, attempt, min(at_ms, now_ms)):
             worker.cancels.add((job, attempt))  # type: ignore[arg-type]
     if number <= worker.exchange_number:
         return

@@ -4,7 +4,7 @@ Filled by `engine/` and `control/`, merged and written by the store's writer. No
 wake-up) before the changes that caused it are committed.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from herder.model.records import KEYS, AttemptRecord, JobNew, JobStatus, Record
 from herder.model.usage import UsageInterval
@@ -46,10 +46,6 @@ class Changes:
         if table is None:
             table = self.rows[kind] = {}
         table[record[: KEYS[kind]]] = record
-
-    def put_all(self, records: Iterable[Record]) -> None:
-        for record in records:
-            self.put(record)
 
     @property
     def empty(self) -> bool:

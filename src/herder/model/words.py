@@ -2,5 +2,6 @@
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 worker`, `2 workers`, `1,200 jobs`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    """`1 worker`, `2 batches`, `1,200 jobs`."""
+    plural = noun + ("es" if noun.endswith(("ch", "s")) else "s")
+    return f"{count:,} {noun if count == 1 else plural}"

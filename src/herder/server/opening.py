@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,11 @@ from herder.model.addresses import shown_address
 from herder.model.changes import Changes
 from herder.model.ids import UserName
 from herder.model.principal import ROLES, Role
-from herder.model.records import MetaRecord, UserRecord
+from herder.model.records import MetaRecord
 from herder.model.resources import Dimensions
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings import SettingsError
+from herder.settings.sections import UserSettings
 from herder.store.database import (
     AdvisoryLock,
     FileLock,
@@ -170,7 +172,8 @@ def ensure_admin(options: ServerOptions, opened: Opened) -> str:
     path, now = options.data_dir / ADMIN_TOKEN, now_ms()
     directory = opened.directory
     if not directory.administrators:
-        _put_user(opened, ADMIN_USER, Role.ADMINISTRATOR, 1, now)
+        when = "at the server's start"
+        _put_user(directory, opened.state, opened.changes, ADMIN_USER, Role.ADMINISTRATOR, 1, now, when)
     try:
         token = path.read_text().strip() if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
@@ -183,17 +186,34 @@ def ensure_admin(options: ServerOptions, opened: Opened) -> str:
         directory.add_token(
             opened.changes, ADMIN_USER, Role.ADMINISTRATOR, "made at the first start", now, token=token
         )
-    for user in options.users:
-        known = directory.users.get(UserName(user.name))
-        if known is None or (known.role, known.weight) != (user.role.value, user.weight):
-            _put_user(opened, user.name, ROLES[user.role.value], user.weight, now)
+    put_declared(options.users, directory, opened.state, opened.changes, now, when="at the server's start")
     if not directory.administrators:
         raise StartError(
             "no administrator would be left: herder.yaml gives every one of them another role",
             "make one of its users administrator",
         )
-    directory.declared = frozenset(UserName(user.name) for user in options.users)
     return token
+
+
+def put_declared(
+    users: Sequence[UserSettings],
+    directory: Directory,
+    state: EngineState,
+    changes: Changes,
+    now: int,
+    *,
+    when: str,
+) -> int:
+    """Put the users of the files in force; answers how many were made or changed."""
+    changed = 0
+    for user in users:
+        known = directory.users.get(UserName(user.name))
+        if known is None or (known.role, known.weight) != (user.role.value, user.weight):
+            role = ROLES[user.role.value]
+            _put_user(directory, state, changes, user.name, role, user.weight, now, when)
+            changed += 1
+    directory.declared = frozenset(UserName(user.name) for user in users)
+    return changed
 
 
 def _works(directory: Directory, token: str, now: int) -> bool:
@@ -201,16 +221,23 @@ def _works(directory: Directory, token: str, now: int) -> bool:
     return record is not None and record.revoked_at_ms is None and now < (record.expires_at_ms or 2**62)
 
 
-def _put_user(opened: Opened, name: str, role: Role, weight: int, now: int) -> UserRecord:
-    verb = "updated" if UserName(name) in opened.directory.users else "created"
-    user = opened.directory.add_user(opened.changes, name, role, weight, now)
-    opened.state.weights[UserName(name)] = weight
+def _put_user(
+    directory: Directory,
+    state: EngineState,
+    changes: Changes,
+    name: str,
+    role: Role,
+    weight: int,
+    now: int,
+    when: str,
+) -> None:
+    verb = "updated" if UserName(name) in directory.users else "created"
+    user = directory.add_user(changes, name, role, weight, now)
+    state.weights[UserName(name)] = weight
     record_event(
-        opened.state, opened.changes, now, f"user.{verb}", f"user/{name}",
-        f"user {name} {verb} at the server's start as {role.label}",
+        state, changes, now, f"user.{verb}", f"user/{name}", f"user {name} {verb} {when} as {role.label}",
         data={"role": user.role, "weight": weight}, owner=name,
     )  # fmt: skip
-    return user
 
 
 def write_server_file(options: ServerOptions, url: str) -> None:

@@ -5,21 +5,21 @@ start can change (address, store, drivers) is not touched.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from herder.control import sharing
 from herder.control.core import Core
 from herder.control.errors import Refused
-from herder.control.pools import keep_frozen, store_pool
+from herder.control.pools import change_pools, check_pools, keep_frozen
 from herder.engine.events import record_event
 from herder.model.changes import Changes
-from herder.model.ids import UserName
 from herder.model.principal import ROLES, Role
+from herder.server.opening import put_declared
 from herder.server.options import ServerOptions
 from herder.settings import SettingsError
 
-log = logging.getLogger(__name__)
+#: Who changed things, as events say it.
+ACTOR = "herder"
 
 
 async def reload(core: Core, again: Callable[[], ServerOptions] | None) -> str:
@@ -29,7 +29,8 @@ async def reload(core: Core, again: Callable[[], ServerOptions] | None) -> str:
     try:
         options = await asyncio.to_thread(again)
         changes = Changes()
-        text = put_in_force(core, changes, options)
+        with core.change(changes):
+            text = put_in_force(core, changes, options)
     except SettingsError as error:
         first = error.problems[0]
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
@@ -47,27 +48,28 @@ def put_in_force(core: Core, changes: Changes, options: ServerOptions) -> str:
     pools = [keep_frozen(core, pool) for pool in options.pools or ()]
     for pool in pools:
         if pool.driver not in core.drivers:
-            raise Refused(f"pool {pool.name} wants driver {pool.driver!r}; a new driver needs a new start")
+            raise Refused(
+                f"pool {pool.name} wants driver {pool.driver!r}; restart the server to add a driver"
+            )
+    check_pools(core, pools)
+    _check_resources(core, options)
     _check_administrators(core, options)
-    if shared != core.sharing:
-        sharing.put_in_force(core, changes, shared)
-    users = 0
-    for user in options.users:
-        known = core.directory.users.get(UserName(user.name))
-        if known is None or (known.role, known.weight) != (user.role.value, user.weight):
-            core.directory.add_user(changes, user.name, ROLES[user.role.value], user.weight, now)
-            core.state.weights[UserName(user.name)] = user.weight
-            users += 1
-    core.directory.declared = frozenset(UserName(user.name) for user in options.users)
-    changed = [pool for pool in pools if core.state.pools.get(pool.name) != pool]
-    for pool in changed:
-        store_pool(core, changes, pool, now)
-    text = (
-        f"Reloaded: {len(changed)} of {len(pools)} pools and {users} of {len(options.users)} users changed."
+    sharing.change(core, changes, shared, now, actor=ACTOR)
+    users = put_declared(
+        options.users, core.directory, core.state, changes, now, when="by a reload of the files"
     )
+    changed = change_pools(core, changes, pools, now, actor=ACTOR)
+    text = f"Reloaded: {changed} of {len(pools)} pools and {users} of {len(options.users)} users changed."
     record_event(core.state, changes, now, "server.reloaded", "server/settings", text)
     core.demand_changed.set()
     return text
+
+
+def _check_resources(core: Core, options: ServerOptions) -> None:
+    """Amounts in pools are read by the order of the declared resources, which is fixed from the start on. Raises Refused."""
+    declared = options.resources.declared
+    if core.state.resources.declared[: len(declared)] != declared:
+        raise Refused("the resources section has changed; restart the server to change it")
 
 
 def _check_administrators(core: Core, options: ServerOptions) -> None:

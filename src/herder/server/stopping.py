@@ -13,6 +13,7 @@ from herder.engine.worker import drain, terminate
 from herder.model.changes import Changes
 from herder.model.job import Cause
 from herder.model.plan import Reason, ReasonKind
+from herder.model.words import counted
 
 #: How long what runs may take to end by itself: an agent kills after 5 s, and then has to report it.
 END_JOBS_S = 15.0
@@ -25,16 +26,12 @@ _REASON = Reason(kind=ReasonKind.BY_HAND, text="the server was stopped")
 def stopping_text(core: Core, *, workers_go: bool) -> str:
     """What is said when a stop begins."""
     workers, jobs = len(core.state.workers), len(core.state.live)
-    what = f"{_count(workers, 'worker')}, {_count(jobs, 'running job')}"
+    what = f"{counted(workers, 'worker')}, {counted(jobs, 'running job')}"
     if not workers_go:
         return f"Stopping. {what} go on without the server." if workers else "Stopping."
     if not workers:
         return "Stopping."
     return f"Stopping: {what}; Ctrl-C again stops them at once."
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 async def stop_workers(core: Core, hastened: asyncio.Event, say: Callable[[str], None]) -> None:
@@ -55,7 +52,7 @@ async def stop_workers(core: Core, hastened: asyncio.Event, say: Callable[[str],
         await asyncio.wait({core.commit(changes)}, timeout=REMOVE_WORKERS_S)
         await _until_gone(core, REMOVE_WORKERS_S, None)
     if left := len(core.state.workers):
-        say(f"{_count(left, 'worker')} could not be removed in time; the next start removes them.")
+        say(f"{counted(left, 'worker')} could not be removed in time; the next start removes them.")
 
 
 async def _until_gone(core: Core, limit_s: float, hastened: asyncio.Event | None) -> None:

@@ -29,10 +29,6 @@ class Boot:
         """No draw is shorter."""
         return 0.0 if self.spread else self.low_s
 
-    @property
-    def typical_s(self) -> float:
-        return (self.low_s + self.high_s) / 2
-
 
 def parse_boot(text: str) -> Boot:
     """Raises ValueError that says what is wrong and what would be right."""

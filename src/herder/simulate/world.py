@@ -161,12 +161,6 @@ class World:
             self.started_s[job] = worker.ready_s
             worker.booked.append(job)
 
-    def unbook(self, job: int, worker: Worker) -> None:
-        """Take a job back from a worker that still boots."""
-        worker.booked.remove(job)
-        worker.room += self.requests[job]
-        self.started_s[job] = -1.0
-
     def _count_kill(self, job: int) -> None:
         kills = self._kills[job] = self._kills.get(job, 0) + 1
         if kills > KILLS_MOST:

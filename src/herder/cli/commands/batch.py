@@ -9,9 +9,9 @@ from herder.cli.exits import Code
 from herder.cli.options import DryRun, Limit, Message, Timeout, Watch, Yes, seconds
 from herder.cli.output import describe
 from herder.cli.output.views import BATCHES
-from herder.cli.output.words import counted
 from herder.cli.session import Session, detaching, session
 from herder.cli.shape import command, noun
+from herder.model.words import counted
 
 if TYPE_CHECKING:
     from herder.cli.jobfile import JobFile

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from herder.cli.output.formats import Format
 from herder.cli.output.view import Column, View
-from herder.cli.output.words import counted
+from herder.model.words import counted
 
 if TYPE_CHECKING:
     from herder.cli.session import Session

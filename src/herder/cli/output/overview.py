@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from herder.cli.output.printer import Printer
 from herder.cli.output.views import POOLS
-from herder.cli.output.words import age, counted, usd
+from herder.cli.output.words import age, usd
+from herder.model.words import counted
 from herder.wire.resources import Status
 
 _OPEN_STATES = ("ready", "running", "blocked", "pending")

@@ -8,13 +8,13 @@ from typing import Any
 from herder.cli.output.formats import Format
 from herder.cli.output.plans import cost_line
 from herder.cli.output.view import Column, View
-from herder.cli.output.words import counted
 from herder.cli.packfiles import Row, TemplateRow
 from herder.cli.session import Session
 from herder.decide.packing.optimise import Optimised
 from herder.decide.packing.pack import BinOffer, Packed, Packing
 from herder.decide.packing.unplaced import Misfit, Obstacle, misfit
 from herder.model.money import PICO_PER_USD
+from herder.model.words import counted
 
 #: Item key to how many, in one bin.
 Content = dict[int, int]

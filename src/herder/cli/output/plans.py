@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from herder.cli.output.words import counted, usd
+from herder.cli.output.words import usd
 from herder.model.money import format_usd
+from herder.model.words import counted
 from herder.wire.resources import ApplyAnswer, Explanation, PlanView
 
 

@@ -298,16 +298,3 @@ TEMPLATES = View(
     ),
     empty="",
 )
-
-REASONS = View(
-    noun="reason",
-    name=lambda reason: str(reason.kind),
-    columns=(
-        _text("KIND", "kind"),
-        _text("TEXT", "text", long=True),
-        _made(
-            "EVIDENCE", lambda reason: " ".join(f"{key}={value}" for key, value in reason.evidence.items())
-        ),
-    ),
-    empty="",
-)

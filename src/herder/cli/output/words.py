@@ -7,6 +7,7 @@ from unicodedata import category
 
 from herder.model.money import format_usd, parse_usd
 from herder.model.resources import Resources, format_cpu, format_mib
+from herder.model.words import counted
 
 #: States and the terminal codes of their colours.
 _STYLES = {
@@ -133,11 +134,6 @@ def amounts(found: dict[str, int]) -> str:
 
 def percent(used: int, capacity: int) -> str:
     return f"{100 * used // capacity}%" if capacity else "-"
-
-
-def counted(count: int, noun: str) -> str:
-    plural = noun + ("es" if noun.endswith(("ch", "s")) else "s")
-    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def offer_words(offer: Any) -> str:

@@ -67,7 +67,7 @@ async def _forget_observations(core: Core) -> None:
         partial(first_kept, before_ms=before_ms, bytes_max=settings.observations_bytes_max)
     )
     while await core.store.call(partial(forget_observations, first=first)):
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(PAUSE_S)
 
 
 def first_kept(connection: Connection, before_ms: int, bytes_max: int) -> int:

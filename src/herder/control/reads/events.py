@@ -7,8 +7,7 @@ from sqlalchemy import Row, select
 
 from herder.control.core import Core
 from herder.control.errors import Invalid
-from herder.control.reads.fleet import PAGE_MAX
-from herder.control.reads.scopes import events_in_view
+from herder.control.reads.scopes import PAGE_MAX, events_in_view
 from herder.model.event_kinds import EVENT_KINDS, is_filter
 from herder.model.principal import Action, Kind, Principal, Thing, Verdict, may, scope_of
 from herder.model.records import EventRecord

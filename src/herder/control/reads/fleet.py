@@ -12,6 +12,7 @@ from herder.control.core import Core
 from herder.control.errors import Invalid, NotKnown
 from herder.control.pools import pool_named
 from herder.control.reads import drivers
+from herder.control.reads.scopes import PAGE_MAX
 from herder.engine.flush import worker_record
 from herder.engine.state import WorkerLife
 from herder.model.ids import PoolName, WorkerName
@@ -36,8 +37,6 @@ from herder.wire.resources import (
     TemplateView,
     WorkerView,
 )
-
-PAGE_MAX = 1000
 
 
 async def worker_page(

@@ -12,7 +12,7 @@ from herder.control.access import check, not_known
 from herder.control.core import Core
 from herder.control.errors import Invalid
 from herder.control.job_classes import decode_class
-from herder.control.reads.scopes import in_view, newest_jobs
+from herder.control.reads.scopes import PAGE_MAX, in_view, newest_jobs
 from herder.control.submission import batch_thing, job_thing
 from herder.engine.state import BatchLife
 from herder.model.ids import BatchId, ClassId
@@ -25,7 +25,6 @@ from herder.store.usage_rows import attempt_row_cost
 from herder.wire.resources import AttemptView, BatchView, JobDetail, JobView, Page
 
 PAGE = 100
-PAGE_MAX = 1000
 _LABELS = {each.label: each for each in JobState}
 BATCH_STATES = ("open", "running", "succeeded", "failed", "cancelled")
 _COLUMNS = [c for c in t.jobs.c if c.name != "payload"]

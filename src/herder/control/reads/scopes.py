@@ -11,6 +11,8 @@ from sqlalchemy import Select, Table, literal_column, or_, select, union
 from herder.model.principal import Scope
 from herder.store import tables as t
 
+#: Entries of one page of a list.
+PAGE_MAX = 1_000
 #: Projects whose newest jobs are looked for one by one, each by its index; of more, all jobs are gone through from the newest.
 PROJECTS_ONE_BY_ONE = 50
 

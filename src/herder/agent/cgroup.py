@@ -21,6 +21,9 @@ _SMALL_PEAK_BYTES = 16 * 2**20
 #: A group to which more is still charged after an attempt is not used again: it would count against the next.
 _LEFT_MOST_BYTES = 2 * 2**20
 
+#: From this part of the limit on a peak says nothing.
+_AT_LIMIT = 0.95
+
 
 class Limits(NamedTuple):
     cpu_milli: int
@@ -72,8 +75,9 @@ class Cgroup(ABC):
         """Held now: anonymous and shared memory, /dev/shm included; not what the kernel only keeps to read it faster."""
 
     @abstractmethod
-    def memory_peak_kib(self) -> int:
-        """The most that was charged, less what is only cached files; 0 when it is not known."""
+    def memory_peak_kib(self, limit_kib: int = 0) -> int:
+        """The most that was charged, less what is only cached files; 0 when it is not known. At the limit it is not: cached files fill
+        whatever a job leaves, and those that it has removed are not counted any more."""
 
     @abstractmethod
     def ran_out_of_memory(self) -> bool:
@@ -115,10 +119,10 @@ class CgroupV2(Cgroup):
         stat = _numbers(f"{self.memory}/memory.stat")
         return (stat.get("anon", 0) + stat.get("shmem", 0)) // 1024
 
-    def memory_peak_kib(self) -> int:
+    def memory_peak_kib(self, limit_kib: int = 0) -> int:
         """Not known before 5.19, nor when an attempt that had the group before used more."""
         peak = _number(f"{self.memory}/memory.peak")
-        if peak <= self._peak_before:
+        if peak <= self._peak_before or _at_limit(peak, limit_kib):
             return 0
         if peak > _SMALL_PEAK_BYTES:
             stat = _numbers(f"{self.memory}/memory.stat")
@@ -169,8 +173,10 @@ class CgroupV1(Cgroup):
         stat = _numbers(f"{self.memory}/memory.stat")
         return (stat.get("rss", 0) + stat.get("shmem", 0)) // 1024
 
-    def memory_peak_kib(self) -> int:
+    def memory_peak_kib(self, limit_kib: int = 0) -> int:
         peak = _number(f"{self.memory}/memory.max_usage_in_bytes")
+        if _at_limit(peak, limit_kib):
+            return 0
         if peak > _SMALL_PEAK_BYTES:
             stat = _numbers(f"{self.memory}/memory.stat")
             peak -= max(0, stat.get("cache", 0) - stat.get("shmem", 0))
@@ -263,3 +269,7 @@ def _remove(folder: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _at_limit(peak_bytes: int, limit_kib: int) -> bool:
+    return bool(limit_kib) and peak_bytes >= limit_kib * 1024 * _AT_LIMIT

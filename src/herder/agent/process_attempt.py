@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _KILL_AGAIN_S = 0.2
-_AT_LIMIT = 0.95
 
 
 class ProcessAttempt:
@@ -259,11 +258,10 @@ class ProcessAttempt:
         peak_kib = max(self._peak_kib, own_peak_kib(use.ru_maxrss, spawning_peak_kib()))
         if self._cgroup is None:
             return peak_kib
-        charged_kib = self._cgroup.memory_peak_kib()
-        # At the limit it is the limit that is told: cached files fill whatever a job leaves, and are no use of its own.
-        if not self._limit_kib or charged_kib < self._limit_kib * _AT_LIMIT:
-            return max(peak_kib, charged_kib)
-        return max(peak_kib, self._limit_kib) if self._cgroup.ran_out_of_memory() else peak_kib
+        charged_kib = self._cgroup.memory_peak_kib(self._limit_kib)
+        if not charged_kib and self._limit_kib and self._cgroup.ran_out_of_memory():
+            return max(peak_kib, self._limit_kib)
+        return max(peak_kib, charged_kib)
 
     def _judged(self, code: int, peak_kib: int) -> Judgement:
         if self._verdict is not None:

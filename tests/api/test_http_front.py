@@ -227,6 +227,23 @@ def test_marks_of_chunks_without_end_are_refused(server: Server, dial: Dial) -> 
     assert alive(server)
 
 
+@pytest.mark.parametrize("path", [b"/api/v1/batches", b"/worker/activate", b"/nothing"])
+def test_a_body_in_tiny_pieces_is_cut_off(dial: Dial, path: bytes) -> None:
+    """Without a token as well: each piece costs the event loop the same, however small it is."""
+    connection = dial()
+    send(connection, b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    send(connection, b"1\r\n[\r\n" * 5_000 + b"0\r\n\r\nGET /login HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"200 OK" not in answer(connection)
+
+
+def test_a_body_in_small_pieces_is_taken(server: Server, dial: Dial) -> None:
+    connection = dial()
+    head = b"POST /api/v1/jobs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
+    send(connection, head + b"Authorization: Bearer " + server.token_of("user").encode() + b"\r\n\r\n")
+    send(connection, b"1\r\n \r\n" * 4_000 + b'12\r\n{"runtime":"noop"}\r\n0\r\n\r\n')
+    assert b"200 OK" in answer(connection)
+
+
 def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_no_trace(
     server: Server, dial: Dial, caplog: pytest.LogCaptureFixture
 ) -> None:

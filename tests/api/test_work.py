@@ -275,3 +275,20 @@ def test_classes_are_bounded(api: httpx.Client, refused: Refusal, monkeypatch: p
     assert "classes of jobs already" in refused(429, "POST", "/jobs", json=body)["detail"]
     monkeypatch.undo()
     assert api.post("/jobs", json=body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/jobs?user=%00",
+        "/jobs?pool=a%00",
+        "/batches?user=%00",
+        "/events?object=%00",
+        "/workers/%00",
+        "/pools/a%00",
+    ],
+)
+def test_a_nul_in_an_address_is_refused_before_a_database_sees_it(api: httpx.Client, path: str) -> None:
+    answer = api.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert "NUL" in answer.json()["detail"]

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from herder.api.bodies import BODY_BYTES_MAX, read_body
-from herder.api.replies import bearer, decode, problem, reply
+from herder.api.replies import bearer, decode, problem, refuse_nul, reply
 from herder.control.access import OF_KIND, check
 from herder.control.commands import Commands
 from herder.control.core import Core
@@ -176,6 +176,7 @@ class Front:
         """Who calls; refused here when the role alone is too low, before a body is read."""
         who = self.commands.principal(bearer(request))
         trust(request.scope, who.actor)
+        refuse_nul(request)
         check(who, needs[0], OF_KIND[needs[1]])
         return who
 

@@ -68,6 +68,12 @@ def path_number(request: Request, name: str) -> int:
     return int(text)
 
 
+def refuse_nul(request: Request) -> None:
+    """Nothing has a NUL in its name, and PostgreSQL takes none in a question. Raises Invalid."""
+    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+        raise Invalid("a NUL character cannot stand in an address", hint="leave %00 out")
+
+
 def bearer(request: Request) -> str:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""

@@ -76,9 +76,9 @@ class Installation:
         self.server = None
         return code
 
-    def run(self, *words: str, code: int = 0) -> str:
+    def run(self, *words: str, code: int = 0, limit_s: float = 60) -> str:
         done = subprocess.run(
-            HERDER + list(words), env=self.env, capture_output=True, text=True, timeout=60, check=False
+            HERDER + list(words), env=self.env, capture_output=True, text=True, timeout=limit_s, check=False
         )
         assert done.returncode == code, (words, done.returncode, done.stdout[-500:], done.stderr[-1500:])
         return done.stdout

@@ -1,6 +1,5 @@
 """What people see of faults of workers, and what the server does about faults of its own."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,6 @@ import httpx
 import pytest
 
 from herder.control import job_classes, submission
-from herder.control.loops import scale
 from herder.engine import classes
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 
@@ -137,21 +135,20 @@ def test_a_failure_ends_the_server_when_something_was_changed_before(
     server.stop()
 
 
-def test_a_faulty_step_of_a_loop_ends_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Server(tmp_path).start()
+class Faulty:
+    """Stands for what looks, in each round of a loop, whom to preempt."""
 
-    record, mine = scale.record_plan, server.running.core.state
-
-    def fails(state: Any, *more: Any) -> None:
-        if state is not mine:
-            record(state, *more)
-            return
+    def look(self, state: Any, *more: Any) -> None:
         state.next_event += 1
         raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr(scale, "record_plan", fails)
-    with suppress(httpx.TransportError):  # it may be answered, or not any more
-        server.http.post("/apply", json={"pools": POOLS})
+    def clock_set(self) -> None:
+        return
+
+
+def test_a_faulty_step_of_a_loop_ends_the_server(tmp_path: Path) -> None:
+    server = Server(tmp_path).start()
+    server.running.core.preemptor = Faulty()  # type: ignore[assignment]
     assert server._thread is not None
     server._thread.join(30)
     assert not server._thread.is_alive()

@@ -5,6 +5,9 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from herder.server.commands import _say
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
 from herder.settings import pool_from_plain
@@ -82,3 +85,12 @@ def test_cancelling_a_batch_wakes_who_waits_for_one_of_its_jobs(tmp_path: Path) 
         assert answers == ["cancelled"]
     finally:
         server.stop()
+
+
+def test_up_says_how_commands_find_a_data_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HERDER_DATA_DIR", str(tmp_path / "usual"))
+    for folder, told in ((tmp_path / "usual", False), (tmp_path / "my own", True)):
+        _say(options_for(folder), "http://127.0.0.1:1", hint=True)
+        assert (f"export HERDER_DATA_DIR='{folder}'" in capsys.readouterr().err) is told

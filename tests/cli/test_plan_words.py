@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from herder.cli.output.plans import action_line, with_flip
+from herder.cli.output.plans import action_line, explanation_lines, with_flip
+from herder.wire.resources import Explanation, ReasonView
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,9 @@ def test_an_action_names_zone_and_market_where_there_are_any() -> None:
         action_line({"action": "create", "spec": sold})
         == "create worker w in p (two, zone a, spot, $0.0300/h)"
     )
+
+
+def test_an_explanation_says_what_would_change_it_after_the_other_evidence() -> None:
+    fact = ReasonView(kind="requested", text="why", evidence={"wanted": 3, "flips": "team-size below 3"})
+    lines = explanation_lines(Explanation(subject="pool/p", summary="3 workers", facts=[fact]))
+    assert [*lines][1] == "  - why (wanted 3) [would change with: team-size below 3]"

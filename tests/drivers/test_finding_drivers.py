@@ -31,6 +31,12 @@ def test_an_unknown_driver_is_answered_with_the_nearest() -> None:
         registry.open_driver("locl", {}, HERE)
 
 
+def test_a_package_that_is_no_driver_is_told_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "import_module", lambda name: types.SimpleNamespace(__name__=name, make=1))
+    with pytest.raises(registry.UnknownDriver, match=r"herder\.drivers\.local does not define settings_type"):
+        registry.load("local")
+
+
 @pytest.mark.parametrize(
     ("settings", "field", "words"),
     [

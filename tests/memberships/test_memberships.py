@@ -31,7 +31,7 @@ def forgotten() -> None:
 
 
 def test_built_in_ones_are_found_and_a_wrong_name_is_answered_with_the_nearest() -> None:
-    assert registry.memberships() == ("exchange", "none")
+    assert {"exchange", "none"} <= set(registry.memberships())
     assert registry.load("exchange") is EXCHANGE
     assert not NONE.work_is_known
     with pytest.raises(registry.UnknownMembership, match="did you mean 'exchange'"):
@@ -51,6 +51,15 @@ def test_those_of_others_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pool_from_plain({"name": "k", "templates": ["small"], "membership": "node"}).membership == NODE
 
 
+def test_a_folder_that_defines_none_or_another_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for offered, words in (({}, "MEMBERSHIP"), ({"MEMBERSHIP": NODE}, "named 'node' there")):
+        monkeypatch.setattr(
+            registry, "import_module", lambda name, offered=offered: types.SimpleNamespace(**offered)
+        )
+        with pytest.raises(registry.UnknownMembership, match=words):
+            registry.load("none")
+
+
 def test_a_pool_names_its_membership_and_it_comes_back() -> None:
     made = pool_from_plain({"name": "sized", "templates": ["small"], "membership": "none"})
     assert made.membership == NONE
@@ -60,6 +69,9 @@ def test_a_pool_names_its_membership_and_it_comes_back() -> None:
         pool_from_plain({"name": "sized", "templates": ["small"], "membership": "nope"})
     with pytest.raises(SettingsError, match="do not say what they use"):
         pool_from_plain({"name": "s", "templates": ["small"], "membership": "none", "cpu_pressure": "80%"})
+    for wrong, words in (("non", "Did you mean 'none'\\? There are"), ("zzz", "There are exchange")):
+        with pytest.raises(SettingsError, match=words):
+            pool_from_plain({"name": "s", "templates": ["small"], "membership": wrong})
 
 
 def test_a_machine_that_joins_nothing_is_ready_when_it_is_made_and_lives_by_its_provider(

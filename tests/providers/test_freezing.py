@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from herder.control.errors import Conflict
-from herder.control.plans import observe
+from herder.control.plans import observe, still_right
 from herder.decide.planner import decide
 from herder.model.changes import Changes
 from herder.model.driver import Unauthorised
@@ -80,11 +80,14 @@ async def test_the_planner_leaves_the_pools_of_a_frozen_driver_alone_and_says_wh
     now = fleet.clock.now_ms()
     assert len(decide(observe(fleet.core.state, now), now).actions) == 2
     await fleet.decide("freeze", "cloud", message="maintenance")
-    plan = decide(observe(fleet.core.state, now), now)
+    observed = observe(fleet.core.state, now)
+    plan = decide(observed, now)
     assert plan.actions == ()
+    assert still_right(fleet.core.state, observed, plan, now) == plan, "other pools are planned for"
     texts = [reason.text for report in plan.pools for reason in report.reasons]
     assert any("Driver cloud is frozen by ann: maintenance." in text for text in texts), texts
     await fleet.decide("unfreeze", "cloud")
+    assert still_right(fleet.core.state, observed, plan, now) is None, "it was made for another state"
     assert len(decide(observe(fleet.core.state, now), now).actions) == 2
 
 

@@ -1,50 +1,27 @@
-"""A trigger written from docs/how-to/add-a-trigger.md: a module and a name in one list, and all of the planner heeds it."""
+"""The trigger of docs/how-to/add-a-trigger.md: a module and a name in one list, and all of the planner heeds it."""
 
+import re
+import types
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from herder.decide.planner import decide
 from herder.decide.scaling import triggers
-from herder.decide.scaling.load import Load
-from herder.decide.scaling.scene import PoolView
-from herder.decide.scaling.wish import Answer, Ask
-from herder.model.plan import CreateWorker, DrainWorker, Reason, ReasonKind
-from herder.model.pool import PoolSpec
-from herder.model.resources import Resources
+from herder.model.plan import CreateWorker, DrainWorker, ReasonKind
 from tests.planning.world import MINUTE, NOW, applied, observed, pool, worker
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-trigger.md"
 LABEL = "team-size"
-
-
-class Team:
-    """As many workers as the label of the pool says there are people in the team."""
-
-    def concerns(self, spec: PoolSpec) -> bool:
-        return LABEL in dict(spec.labels)
-
-    def ask(self, view: PoolView, load: Load, _size: Resources, _now_ms: int) -> Answer:
-        missing = _wanted(view) - load.workers
-        return Answer(
-            asks=(Ask(pool=view.spec.name, count=missing, reason=_reason(view)),) if missing > 0 else ()
-        )
-
-    def keeps(self, view: PoolView, load: Load) -> Reason | None:
-        return _reason(view) if load.workers < _wanted(view) else None
-
-
-def _wanted(view: PoolView) -> int:
-    return int(dict(view.spec.labels)[LABEL])
-
-
-def _reason(view: PoolView) -> Reason:
-    text = f"pool {view.spec.name} wants a worker for each of {_wanted(view)} people"
-    return Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("flips", f"a lower {LABEL}"),))
 
 
 @pytest.fixture(autouse=True)
 def listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(triggers, "POOL_TRIGGERS", (*triggers.POOL_TRIGGERS, Team()))
+    (text,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    team = types.ModuleType("team")
+    exec(compile(text, str(PAGE), "exec"), team.__dict__)  # noqa: S102 - it is our own page
+    monkeypatch.setattr(triggers, "POOL_TRIGGERS", (*triggers.POOL_TRIGGERS, team))
 
 
 SPEC = replace(pool(), labels=((LABEL, "3"),), max_workers=10, idle_timeout_s=60.0)
@@ -68,3 +45,18 @@ def test_scale_down_leaves_it_its_workers_and_says_for_what() -> None:
 
 def test_a_pool_that_does_not_ask_for_it_is_left_alone() -> None:
     assert decide(observed([pool()]), NOW).empty
+
+
+def test_a_label_that_is_no_number_is_told_and_stops_nothing() -> None:
+    wrong, other = replace(SPEC, labels=((LABEL, "three"),)), pool("other", min_workers=1)
+    plan = decide(observed([wrong, other]), NOW)
+    assert [action.spec.pool for action in plan.actions if isinstance(action, CreateWorker)] == ["other"]
+    told = next(report for report in plan.pools if report.pool == wrong.name)
+    assert any("is no number" in reason.text for reason in told.reasons)
+
+
+def test_the_planner_heeds_maximum_and_freeze() -> None:
+    many = replace(SPEC, labels=((LABEL, "30"),))
+    made = decide(observed([many]), NOW).actions
+    assert len(made) <= many.max_workers
+    assert decide(observed([replace(many, frozen=True)]), NOW).actions == ()

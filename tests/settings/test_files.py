@@ -31,6 +31,11 @@ def _doubts(text: str, machine: Resources | None = None) -> dict[str, Severity]:
     return {doubt.key: doubt.severity for doubt in lint(load_texts([("h.yaml", text)]), machine)}
 
 
+def test_a_drivers_own_setting_in_the_wrong_place_is_told_the_right_one() -> None:
+    (fault,) = _faults("drivers: {local: {run_as: jobs}}")
+    assert "stands under `settings`: `settings: {run_as: …}`" in fault
+
+
 def test_every_section_is_read() -> None:
     settings = load_texts(
         [

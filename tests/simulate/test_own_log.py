@@ -121,7 +121,7 @@ def attempt(
     """One that was assigned 1,000 s after the beginning and took so long; None: it goes on."""
     at = AT + 1_000_000
     end = None if seconds is None else at + seconds * 1000
-    return AttemptRecord(job, number, "w", int(state), cause.value, "", None, at, at, end, 0, 0, 0, None)
+    return AttemptRecord(job, number, "w", int(state), cause.value, "", None, at, at, end, 0, 0, None)
 
 
 def test_what_counts_as_a_jobs_work(store: Engine, tmp_path: Path) -> None:

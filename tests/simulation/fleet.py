@@ -52,4 +52,4 @@ def check_rest(world: World) -> None:
         assert assigned <= (assigned if started is None else started) <= ended, "an end before its start"
     for row in made:
         assert row.requested_at_ms <= row.ended_at_ms, row
-        assert row.provisioned_at_ms is None or row.cost_pico > 0 or row.ended_at_ms == row.provisioned_at_ms
+        assert row.provisioned_at_ms is None or row.ended_at_ms >= row.provisioned_at_ms, row

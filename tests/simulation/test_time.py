@@ -11,6 +11,7 @@ from sqlalchemy import select
 from herder.control import supervise as supervision
 from herder.control.core import Core
 from herder.control.supervise import PAUSE_S, supervise
+from herder.model.ids import JobId
 from herder.model.job import JobState
 from herder.model.pool import PoolSpec
 from herder.model.worker import WorkerState
@@ -81,9 +82,8 @@ def test_a_clock_that_is_set_kills_nobody_and_bills_what_has_passed(by_s: float)
         assert row.requested_at_ms <= row.provisioned_at_ms <= row.ready_at_ms <= row.ended_at_ms
         alive_ms = row.ended_at_ms - row.provisioned_at_ms
         assert 60_000 <= alive_ms <= 180_000
-        assert row.cost_pico == pytest.approx(
-            worker.spec.price_pico_per_hour * alive_ms / 3_600_000, rel=0.01
-        )
+        price = worker.spec.price_pico_per_hour
+        assert world.core.ledger.pools[row.pool] == pytest.approx(price * alive_ms / 3_600_000, rel=0.01)
         assert "server.clock_set" in _event_kinds(world)
         assert _deaths(world) == []
 
@@ -123,6 +123,52 @@ def test_a_clock_that_was_set_back_while_no_server_ran_makes_nobody_younger() ->
         assert _deaths(world) == []
 
     World(pools=ONE).run(story)
+
+
+def test_a_clock_that_was_set_back_is_followed_once_however_often_the_server_starts() -> None:
+    """The rows say the new times before anything else is done."""
+
+    async def story(world: World) -> None:
+        job = await _running(world, 90)
+        await asyncio.sleep(30)
+        await world.people.submit(cpu="100m", memory="1Mi", sleep_ms=1)  # a sign of the time that had passed
+        await asyncio.sleep(2)
+        world.kill_server()
+        await _set_clock(world, -3 * HOUR_S)
+        for _ in range(3):
+            await world.restart(1.0)
+            assert world.core.state.live[JobId(job)].assigned_at_ms <= world.core.clock.now_ms()
+            await world.core.settle()
+            world.kill_server()
+        await world.restart(1.0)
+        await world.until(lambda: states_of(world)[job] is JobState.SUCCEEDED)
+        await world.until(world.at_rest)
+        await world.core.settle()
+        ((assigned, _, ended),) = _attempts(world, job)
+        assert 85_000 <= ended - assigned <= 100_000
+        assert _deaths(world) == []
+
+    World(pools=ONE).run(story)
+
+
+def test_a_pause_that_is_over_does_not_begin_again_when_the_clock_goes_back() -> None:
+    """Its row still says until when it lasted."""
+
+    async def story(world: World) -> None:
+        job = await _running(world, 5)
+        world.provider.lose(world.worker().spec.name)
+        world.machines.compare()
+        await world.until(lambda: states_of(world)[job] is JobState.READY, 60)
+        await asyncio.sleep(3)
+        assert not world.core.state.delayed, "its pause is over, and it waits for a worker"
+        await _set_clock(world, -3 * HOUR_S)
+        await world.until(lambda: "server.clock_set" in _event_kinds(world), 30)
+        world.kill_server()
+        await world.restart(1.0)
+        await world.until(lambda: states_of(world)[job] is JobState.SUCCEEDED, 200)
+        await world.until(world.at_rest)
+
+    World(pools=ONE, boot_s=25).run(story)
 
 
 @pytest.mark.parametrize("away_s", [10.0, 300.0])

@@ -73,11 +73,30 @@ def test_a_lock_whose_connection_was_cut_is_taken_again(postgres_url: str) -> No
 
 @pytest.mark.parametrize(
     ("url", "says"),
-    [("nonsense", "not a database URL"), ("mysql://u@h/d", "not supported")],
+    [
+        ("nonsense", "not a database URL"),
+        ("mysql://u@h/d", "not supported"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("sqlite:///file:/tmp/herder.db?uri=true", "names no file"),
+        ("sqlite:////tmp/herder.db?timeout=long", "names no file"),
+    ],
 )
 def test_an_address_that_is_none_of_ours(url: str, says: str) -> None:
     with pytest.raises(StoreError, match=says):
         open_engine(url)
+
+
+def test_a_postgres_address_with_an_option_that_there_is_not() -> None:
+    with (
+        pytest.raises(StoreError, match="cannot use the store"),
+        AdvisoryLock(open_engine("postgresql://me@127.0.0.1:1/db?colour=red")),
+    ):
+        pytest.fail("opened")
+
+
+def test_another_driver_for_sqlite_is_the_same_store(tmp_path: Path) -> None:
+    assert open_engine(f"sqlite+aiosqlite:///{tmp_path}/herder.db").driver == "pysqlite"
 
 
 def test_a_postgres_that_is_not_there_and_no_password_in_the_text() -> None:

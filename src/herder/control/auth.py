@@ -135,5 +135,7 @@ class Directory:
 
 def _unauthenticated(text: str) -> Unauthenticated:
     return Unauthenticated(
-        text, hint="send Authorization: Bearer TOKEN; on the server's machine the CLI finds it by itself"
+        text,
+        hint="send Authorization: Bearer TOKEN. The command line takes --token-file FILE, HERDER_TOKEN_FILE, or admin.token of the "
+        "server's data folder: set HERDER_DATA_DIR where `herder up` was given --data-dir",
     )

@@ -66,7 +66,11 @@ async def why_worker(core: Core, name: str) -> Explanation:
     until_ms = core.clock.now_ms() if row.ended_at_ms is None else row.ended_at_ms
     cost_pico = worker_row_cost(row, until_ms)
     facts.append(
-        _fact("work", f"it ended {row.attempts_done} attempts and cost {format_usd(cost_pico, 6)}", {})
+        _fact(
+            "work",
+            f"it ended {counted(row.attempts_done, 'attempt')} and cost {format_usd(cost_pico, 6)}",
+            {},
+        )
     )
     return Explanation(subject=f"worker/{name}", summary=summary, facts=facts)
 
@@ -108,7 +112,9 @@ async def why_pool(core: Core, name: str) -> Explanation:
         for action in plan.actions
         if (action.pool if hasattr(action, "pool") else action.spec.pool) == pool.name
     ]
-    summary = f"{report.actual} workers, {report.in_flight} of them on their way, {report.desired} wanted"
+    summary = (
+        f"{counted(report.actual, 'worker')}, {report.in_flight} more on their way, {report.desired} wanted"
+    )
     return Explanation(subject=f"pool/{name}", summary=summary, facts=facts)
 
 

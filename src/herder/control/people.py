@@ -102,8 +102,7 @@ def delete_user(
     _not_declared(core, name)
     _not_the_last(core, name, "be deleted")
     live = [record for record in core.directory.tokens_of(name) if _usable(record, now_ms)]
-    ends = f"{counted(len(live), 'token')} {'ends' if len(live) == 1 else 'end'}"
-    text = f"user {name} is deleted, {ends}; jobs and batches stay"
+    text = f"user {name} is deleted, {counted(len(live), 'token')} revoked; jobs and batches stay"
     if not dry_run:
         for record in live:
             core.directory.put_token(changes, record._replace(revoked_at_ms=now_ms))

@@ -71,7 +71,7 @@ def observe(
         aged_ms=aged_ms if quotas else None,
         plan_number=PlanNumber(state.next_plan),
         declared=state.resources.declared,
-        pools=tuple(_shown(state, state.pools[name]) for name in sorted(state.pools)),
+        pools=_pools_shown(state),
         workers=tuple(_observed(state, worker, now_ms, guess) for worker in state.workers.values()),
         workers_as_of_ms=now_ms,
         demand=queued(state),
@@ -97,6 +97,10 @@ def observe(
         ),
         metrics=tuple(reading for _, reading in sorted(state.readings.items())),
     )
+
+
+def _pools_shown(state: EngineState) -> tuple[PoolSpec, ...]:
+    return tuple(_shown(state, state.pools[name]) for name in sorted(state.pools))
 
 
 def _shown(state: EngineState, pool: PoolSpec) -> PoolSpec:
@@ -242,7 +246,7 @@ def still_right(state: EngineState, observed: Observed, plan: Plan, now_ms: int)
     """
     if state.next_plan != plan.number:
         return None
-    if tuple(state.pools[name] for name in sorted(state.pools)) != observed.pools:
+    if _pools_shown(state) != observed.pools:
         return None
     if not plan.actions:
         return plan

@@ -25,7 +25,7 @@ from herder.control.recover_resources import known_resources
 from herder.engine import backoff
 from herder.engine.attempt import ENDED_BY_ITSELF, hold
 from herder.engine.classes import CLASSES_MAX
-from herder.engine.clock_set import begin_anew, clock_set, latest_ms
+from herder.engine.clock_set import begin_anew, latest_ms, went_back
 from herder.engine.job import make_ready
 from herder.engine.queue import Taken
 from herder.engine.state import (
@@ -87,8 +87,8 @@ def recover(
     _numbers(connection, state)
     state.fresh_demand = True
     back_ms = max(last_ms, latest_ms(state)) - now_ms
-    if back_ms > 0:  # the clock was set back while no server ran: all ages are kept as they were then
-        clock_set(state, Changes() if changes is None else changes, -back_ms)
+    if back_ms > 0:
+        went_back(state, Changes() if changes is None else changes, back_ms, now_ms)
     backoff.none_after(state, now_ms)
     begin_anew(state, now_ms)
     return state, directory, unswept

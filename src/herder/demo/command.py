@@ -39,7 +39,7 @@ Keep = Annotated[
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command("demo")(demo)
+    app.command("demo", short_help="Show it all on this machine, in less than a minute.")(demo)
 
 
 def demo(

@@ -1,4 +1,4 @@
-"""Finds drivers by name and opens them with their settings. Called by the composition root and by `settings`.
+"""Finds drivers by name and opens them with their settings. Called by the server when it opens.
 
 Built in are the folders of this package; others come by entry points of the group `herder.drivers` that name a module or
 object with `settings_type` and `make`. Nothing of a driver is imported before it is asked for. It keeps no drivers.
@@ -60,16 +60,22 @@ def open_driver(kind: str, settings: Mapping[str, object], context: DriverContex
 def load(kind: str) -> DriverKind:
     """Raises UnknownDriver."""
     if kind in _built_in():
-        built_in: DriverKind = import_module(f"herder.drivers.{kind}")
-        return built_in
+        return _whole(kind, import_module(f"herder.drivers.{kind}"))
     for point in _third_party():
         if point.name == kind:
             try:
-                loaded: DriverKind = point.load()
+                return _whole(kind, point.load())
             except ImportError as error:
                 raise UnknownDriver(f"driver {kind!r} ({point.value}) cannot be imported: {error}") from error
-            return loaded
     raise UnknownDriver(f"there is no driver {kind!r}{_instead(kind, driver_kinds())}")
+
+
+def _whole(kind: str, offered: DriverKind) -> DriverKind:
+    lacking = [name for name in ("settings_type", "make") if not hasattr(offered, name)]
+    if lacking:
+        where = getattr(offered, "__name__", repr(offered))
+        raise UnknownDriver(f"driver {kind!r} is not whole: {where} does not define {' and '.join(lacking)}")
+    return offered
 
 
 def read_settings(kind: str, settings_type: type, settings: Mapping[str, object]) -> object:
@@ -105,5 +111,5 @@ def _third_party() -> Iterable[EntryPoint]:
 
 def _instead(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ";"
+    hint = f"; did you mean {close[0]!r}?" if close else "."
     return f"{hint} There are: {', '.join(known)}"

@@ -24,7 +24,7 @@ from herder.model.job import (
 from herder.model.records import JobStatus
 from herder.model.resources import ZERO
 from herder.model.sharing import NOTHING, amounts_of
-from herder.model.usage import AttemptUsage, machine_of
+from herder.model.usage import AttemptUsage
 from herder.model.worker import WorkerState
 
 #: Causes of failure after which the run time says something about the next try.
@@ -238,7 +238,7 @@ def _close(
     _free(state, worker, job_class, now_ms)
     changes.usage.append(
         AttemptUsage(
-            machine_of(worker.spec),
+            worker.machine,
             job_class.user,
             job_class.project,
             attempt.batch,

@@ -1,6 +1,6 @@
 """What is to be done about time itself: the wall clock was set, or the server was away for a while.
 
-Called by `control/time_shift.py` only. Everything that lives remembers when things happened, and its age is what decides over it and
+Called by `control/time_shift.py`, and at a start by `control/recover.py`. Everything that lives remembers when things happened, and its age is what decides over it and
 what it costs; so when the wall clock is set, every such time moves with it, and all ages stay what they were. What has ended is
 history and stays as it was written.
 """
@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from herder.engine import backoff, offers
 from herder.engine.attempt import moved
+from herder.engine.events import record_event
 from herder.engine.state import CreateHistory, EngineState, WorkerLife
 from herder.model.changes import Changes
 from herder.model.worker import WorkerState
@@ -37,6 +38,13 @@ def clock_set(state: EngineState, changes: Changes, by_ms: int) -> None:
     )
     state.stirred_queues.update(state.queues)
     state.fresh_demand = True
+
+
+def went_back(state: EngineState, changes: Changes, by_ms: int, now_ms: int) -> None:
+    """While no server ran: what lives is as old as it was when we last saw it. The event is also what the next start compares with."""
+    clock_set(state, changes, -by_ms)
+    text = f"the clock of this machine was set back by {by_ms / 1000:.0f} s while no server ran; ages and costs are not touched"
+    record_event(state, changes, now_ms, "server.clock_set", "server", text)
 
 
 def server_was_away(state: EngineState, away_ms: int) -> None:

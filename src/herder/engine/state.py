@@ -21,6 +21,7 @@ from herder.model.pressure import Measured, WorkerUse
 from herder.model.resources import PLAIN, ZERO, Dimensions, Resources
 from herder.model.sharing import NO_SHARING, Amounts, Sharing
 from herder.model.stock import Rises
+from herder.model.usage import Machine, machine_of
 from herder.model.worker import WorkerSpec, WorkerState
 
 
@@ -165,10 +166,15 @@ class WorkerLife:
     probes_failed: int = 0
     alone_for: JobId | None = None
     """Only this job runs here, or is to when the others have ended."""
+    machine: Machine = field(init=False, compare=False, repr=False)
+    """What its attempts use a part of."""
     use: WorkerUse | None = None
     """What it said last that it really uses. In memory only: a sample is worth nothing after half a minute."""
     seen: tuple[object, ObservedWorker] | None = field(default=None, compare=False, repr=False)
     """How it was last shown to the planner, and what it looked like then: most have not changed from plan to plan."""
+
+    def __post_init__(self) -> None:
+        self.machine = machine_of(self.spec)
 
     @property
     def takes_work(self) -> bool:

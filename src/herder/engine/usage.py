@@ -1,7 +1,7 @@
 """For how long a machine existed. Said once when a worker ends (`engine/worker.py`), and asked of live ones by who shows their cost."""
 
 from herder.engine.state import WorkerLife
-from herder.model.usage import MachineUsage, machine_of
+from herder.model.usage import MachineUsage
 
 
 def machine_usage(worker: WorkerLife, now_ms: int) -> MachineUsage | None:
@@ -9,4 +9,4 @@ def machine_usage(worker: WorkerLife, now_ms: int) -> MachineUsage | None:
     if worker.provisioned_at_ms is None:
         return None
     until_ms = now_ms if worker.ended_at_ms is None else worker.ended_at_ms
-    return MachineUsage(machine_of(worker.spec), worker.provisioned_at_ms, until_ms)
+    return MachineUsage(worker.machine, worker.provisioned_at_ms, until_ms)

@@ -7,8 +7,9 @@ from herder.model.usage import AttemptUsage, UsageInterval
 
 def cost(usage: UsageInterval) -> PicoUsd:
     """Pico-USD of the whole interval, rounded half-even once. An interval that ends before it begins costs nothing."""
-    duration_ms = max(0, usage.to_ms - usage.from_ms)
-    machine = usage.machine
+    duration_ms, machine = usage.to_ms - usage.from_ms, usage.machine
+    if duration_ms <= 0:
+        return PicoUsd(0)
     if not isinstance(usage, AttemptUsage):
         return cost_of(machine.price_pico_per_hour, duration_ms)
     part, whole = share_of(machine.price_pico_per_hour, machine.allocatable, machine.gpu_parts, usage.request)

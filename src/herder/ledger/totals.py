@@ -34,25 +34,28 @@ class Totals:
     """What was booked on since the last commit took it along."""
 
     def book(self, intervals: Iterable[UsageInterval]) -> None:
+        """Attempts are many, and most of a hand-over are of few users and batches: these are summed up first."""
+        accounts: dict[Account, tuple[int, int]] = {}
+        batches: dict[BatchId, int] = {}
         for usage in intervals:
-            if isinstance(usage, AttemptUsage):
-                self._book_attempt(usage)
-            else:
-                pool = usage.machine.pool
-                self.pools[pool] = self.pools.get(pool, 0) + cost(usage)
+            pico, pool = cost(usage), usage.machine.pool
+            if not isinstance(usage, AttemptUsage):
+                self.pools[pool] = self.pools.get(pool, 0) + pico
                 self.changed_pools.add(pool)
-
-    def _book_attempt(self, usage: AttemptUsage) -> None:
-        account, pico = (usage.user, usage.project, usage.machine.pool), cost(usage)
-        spent = self.accounts.get(account)
-        if spent is None:
-            spent = self.accounts[account] = Spent()
-        spent.attempts += 1
-        spent.cost_pico += pico
-        self.changed_accounts.add(account)
-        if usage.batch is not None:
-            self.batches[usage.batch] = self.batches.get(usage.batch, 0) + pico
-            self.changed_batches.add(usage.batch)
+                continue
+            account = (usage.user, usage.project, pool)
+            attempts, so_far = accounts.get(account, (0, 0))
+            accounts[account] = (attempts + 1, so_far + pico)
+            if usage.batch is not None:
+                batches[usage.batch] = batches.get(usage.batch, 0) + pico
+        for account, (attempts, pico_sum) in accounts.items():
+            spent = self.accounts.setdefault(account, Spent())
+            spent.attempts += attempts
+            spent.cost_pico += pico_sum
+        for batch, pico_sum in batches.items():
+            self.batches[batch] = self.batches.get(batch, 0) + pico_sum
+        self.changed_accounts |= accounts.keys()
+        self.changed_batches |= batches.keys()
 
     def end_batch(self, batch: BatchId) -> None:
         """Its total is in its row for good."""

@@ -6,9 +6,11 @@ with `MEMBERSHIP`.
 
 import difflib
 import pkgutil
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import Any
 
 from herder.model.membership import Membership
 
@@ -29,22 +31,26 @@ def memberships() -> tuple[str, ...]:
 def load(name: str) -> Membership:
     """Raises UnknownMembership."""
     if name in _built_in():
-        found: Membership = import_module(f"herder.memberships.{name}").MEMBERSHIP
-        return found
+        where = f"herder.memberships.{name}"
+        return _offered(name, where, lambda: import_module(where))
     for point in entry_points(group=GROUP):
         if point.name == name:
-            try:
-                offered: Membership = point.load().MEMBERSHIP
-            except (ImportError, AttributeError) as error:
-                raise UnknownMembership(
-                    f"membership {name!r} ({point.value}) cannot be used: {error}"
-                ) from error
-            return offered
+            return _offered(name, point.value, point.load)
     close = difflib.get_close_matches(name, memberships(), n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise UnknownMembership(
-        f"there is no membership {name[:50]!r}; {hint}there are {', '.join(memberships())}"
-    )
+    hint = f"did you mean {close[0]!r}? There" if close else "there"
+    raise UnknownMembership(f"there is no membership {name[:50]!r}; {hint} are {', '.join(memberships())}")
+
+
+def _offered(name: str, where: str, load_module: Callable[[], Any]) -> Membership:
+    try:
+        offered: Membership = load_module().MEMBERSHIP
+    except (ImportError, AttributeError) as error:
+        raise UnknownMembership(f"membership {name!r} ({where}) cannot be used: {error}") from error
+    if offered.name != name:
+        raise UnknownMembership(
+            f"membership {name!r} ({where}) cannot be used: it is named {offered.name!r} there; both names must be the same"
+        )
+    return offered
 
 
 def _built_in() -> list[str]:

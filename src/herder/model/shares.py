@@ -6,6 +6,7 @@ sum to more than the machine; the rest is idle cost.
 """
 
 from functools import lru_cache
+from math import gcd
 
 from herder.model.money import PICO_PER_USD, PicoUsd
 from herder.model.resources import Resources
@@ -27,7 +28,7 @@ def price_per_hour(machine: Machine, request: Resources) -> PicoUsd:
 
 @lru_cache(maxsize=SHARES_KEPT)
 def share_of(price: int, allocatable: Resources, gpu_parts: int, request: Resources) -> tuple[int, int]:
-    """(part, whole): the exact share of the machine's price that the request pays.
+    """(part, whole): the exact share of the machine's price that the request pays, in lowest terms: sums are made of it for each attempt.
 
     CPU and memory weigh their list rates. GPUs weigh what the price leaves beside these – a dear GPU is dear – but never less than
     the list rate: the price may be spot, or nothing.
@@ -42,7 +43,9 @@ def share_of(price: int, allocatable: Resources, gpu_parts: int, request: Resour
     ):
         if there > 0 and weight > 0:
             part, whole = part * there + weight * min(asked, there) * whole, whole * there
-    return part, max(1, whole * (cores + gib + gpus))
+    whole = max(1, whole * (cores + gib + gpus))
+    common = gcd(part, whole)
+    return part // common, whole // common
 
 
 def rounded(numerator: int, denominator: int) -> PicoUsd:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -280,6 +281,14 @@ def _say(options: ServerOptions, url: str, hint: bool) -> None:
         f"  dashboard: {url}/  (sign in with the token in {token})", highlight=False, soft_wrap=True
     )
     if hint:
+        if options.data_dir.resolve() != state_dir().resolve():  # else the command line would look elsewhere
+            where = shlex.quote(str(options.data_dir.resolve()))
+            console.print(
+                f"  export HERDER_DATA_DIR={where}   first, in the shell of what follows",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
         console.print("  herder status                   what there is", highlight=False)
         console.print("  herder job submit -- echo hello  a first job", highlight=False)
         console.print("Ctrl-C stops it and its workers.", highlight=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from herder.memberships.registry import UnknownMembership, load
+from herder.memberships.registry import UnknownMembership, load, memberships
 from herder.model.membership import EXCHANGE, Membership
 from herder.model.money import usd_text
 from herder.model.pool import Consolidation, CpuLimit, SpotUse, Taint, TaintEffect
@@ -46,7 +46,10 @@ def _read_membership(found: Reading, value: Value) -> Membership:
         return load(name) if name else EXCHANGE
     except UnknownMembership as error:
         message, _, remedy = str(error).partition("; ")
-        found.wrong(value, message, remedy[:1].upper() + remedy[1:] + ".")
+        others = (
+            remedy or f"correct it, or use one of {', '.join(each for each in memberships() if each != name)}"
+        )
+        found.wrong(value, message, others[:1].upper() + others[1:] + ".")
         return EXCHANGE
 
 

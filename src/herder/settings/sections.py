@@ -88,7 +88,12 @@ SERVER_KEYS = (
 
 
 def read_driver(found: Reading, entry: Entry, table: Table) -> DriverSettings:
-    given = {each.name: each.value for each in reading.known_only(found, table, DRIVER_KEYS)}
+    known = [each for each in table.entries if each.name in DRIVER_KEYS]
+    for each in table.entries:
+        if each not in known:
+            remedy = f"What a driver itself takes stands under `settings`: `settings: {{{each.name}: …}}`."
+            found.problem(each.place, each.value.key, "there is no such setting", remedy)
+    given = {each.name: each.value for each in known}
     return DriverSettings(
         name=entry.name,
         kind=reading.name(found, given["kind"]) if "kind" in given else entry.name,

@@ -62,7 +62,14 @@ def open_engine(url: str) -> Engine:
         )
     if backend != "sqlite":
         raise StoreError(f"{backend!r} is not supported as a store; use SQLite or PostgreSQL")
-    engine = create_engine(parsed, connect_args={"check_same_thread": False, "timeout": 10}, pool_size=6)
+    # An address with options, SQLite's own `file:` or one in memory would pass by the lock on the file.
+    if parsed.query or sqlite_path(parsed.database) is None:
+        raise StoreError(
+            f"{shown_address(url)!r} names no file: write sqlite:////path/herder.db, without options and without file:"
+        )
+    engine = create_engine(
+        parsed.set(drivername="sqlite"), connect_args={"check_same_thread": False, "timeout": 10}, pool_size=6
+    )
     event.listen(engine, "connect", _sqlite_settings)
     return engine
 
@@ -187,6 +194,8 @@ class AdvisoryLock(AbstractContextManager["AdvisoryLock"]):
             raise StoreError(
                 f"cannot reach the store at {_shown(self._engine)}: {reason(error)}; is the database running?"
             ) from None
+        except DBAPIError as error:  # an option in the address that there is not
+            raise StoreError(f"cannot use the store at {_shown(self._engine)}: {reason(error)}") from None
         if not held:
             raise StoreError(f"another Herder server already uses {_shown(self._engine)}; stop it first")
         return self

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -153,7 +154,10 @@ class Writer:
             self._dead = error
             left = [item.future if isinstance(item, _Call) else item[1] for item in self._waiting]
             self._waiting.clear()
-        self._loop.call_soon_threadsafe(self._fail, [*futures, *left], error)
+        with suppress(
+            RuntimeError
+        ):  # the loop is closed: the server ended for another reason, and nobody waits any more
+            self._loop.call_soon_threadsafe(self._fail, [*futures, *left], error)
 
     def _take(self) -> "_Call | tuple[Changes, list[asyncio.Future[Any]]]":
         """What to do next: one piece of work, or all changes that stand before the next one."""

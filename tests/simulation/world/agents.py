@@ -13,7 +13,7 @@ import msgspec
 
 from herder.agent.main import converse
 from herder.agent.ports import AgentPorts
-from herder.agent.runtimes import Report, Running, Runtime, Verdict
+from herder.agent.runtimes import Report, Running, Runtime, Verdict, ended_now
 from herder.agent.settings import AgentSettings
 from herder.drivers.pretend.world import Booted, PretendWorld
 from herder.model.job import Cause
@@ -46,6 +46,8 @@ class Machines:
         """Starts by (job, attempt)."""
         self.done: Counter[int] = Counter()
         """By job: how often its work was carried out to the end."""
+        self.broken: set[str] = set()
+        """Workers on which nothing can be started."""
 
     async def look(self) -> None:
         while True:
@@ -75,7 +77,7 @@ class Machines:
             network=Line(self._wire, settings, self._dice.odds.network),
             clock=self._clock,
             chance=self._dice.draw,
-            open_runtime=lambda _name, _settings, report: _Waits(report, self),
+            open_runtime=lambda _name, settings, report: _Waits(report, self, settings.worker),
             open_health=lambda _settings: None,
         )
         host = self.agents[name] = f"agent {name}"
@@ -97,10 +99,12 @@ class Machines:
 class _Waits(Runtime):
     """Runs nothing. A job that says how long it takes succeeds; any other draws its time, and fails at times."""
 
-    def __init__(self, report: Report, machines: Machines) -> None:
-        self._report, self._machines = report, machines
+    def __init__(self, report: Report, machines: Machines, worker: str) -> None:
+        self._report, self._machines, self._worker = report, machines, worker
 
     def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
+        if self._worker in self._machines.broken:
+            return ended_now(assignment, _BROKEN, self._machines.now_ms())
         return _Work(self._report, self._machines, assignment)
 
     async def close(self) -> None:
@@ -145,6 +149,7 @@ class _Work(Running):
         )
 
 
+_BROKEN = Verdict("failed", Cause.INFRASTRUCTURE, "its disk is full")
 _FAILED = Verdict("failed", Cause.EXIT_CODE, "it was drawn to fail")
 
 #: What agents say of their lives is of no interest to a test.

@@ -23,10 +23,14 @@ class NotTaken(Exception):
 
 class People:
     def __init__(self, wire: Wire, dice: Dice, tokens: dict[str, str]) -> None:
-        self._wire, self._dice, self._tokens = wire, dice, tokens
+        self._wire, self._dice, self._tokens = wire, dice, dict(tokens)
         self._calls = 0
         self.accepted: set[int] = set()
         """Jobs of which somebody was told that they are taken."""
+
+    def use(self, user: str, token: str) -> None:
+        """From now on `user` calls with this token."""
+        self._tokens[user] = token
 
     async def submit(self, user: str = "ann", **job: Any) -> int:
         """One job; its number."""

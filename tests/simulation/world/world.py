@@ -46,6 +46,8 @@ class World:
         pools: tuple[PoolSpec, ...] = POOLS,
         sharing: Mapping[str, Any] | None = None,
         boot_s: float = 12.0,
+        create_s: float = 0.0,
+        delete_s: float = 0.0,
         metric_sources: tuple[MetricSource, ...] = (),
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -62,7 +64,9 @@ class World:
         self.stats: Counter[str] = Counter()
         self._pools, self._sharing = pools, sharing or {}
         self._metrics = metric_sources, transport
-        self._settings = PretendSettings(boot_s=boot_s, boot_spread=0.9, machines_most=8)
+        self._settings = PretendSettings(
+            create_s=create_s, delete_s=delete_s, boot_s=boot_s, boot_spread=0.9, machines_most=8
+        )
         self._hash = hashlib.sha256()
         self._lives = 0
         self._crashes: list[BaseException] = []

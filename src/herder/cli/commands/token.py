@@ -46,7 +46,7 @@ def create(
     """Make a token, of yourself or (as an administrator) of another user.
 
     It is shown this once, on stdout and alone; the server keeps only a hash. --save writes it to a file instead.
-    It never may more than its user, and not more than the token with which it is made.
+    It may never do more than its user, nor more than the token with which it is made.
     """
     from herder.wire.people import TokenCreate
 

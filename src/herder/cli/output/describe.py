@@ -1,5 +1,6 @@
 """One thing in full for people: `pool get`, `worker get`, `batch get`, `job get`."""
 
+import shlex
 from typing import Any
 
 from herder.cli.output.printer import Details
@@ -83,7 +84,7 @@ def job(view: JobDetail, now_s: float) -> Details:
         ("User", f"{view.user} (project {view.project})"),
         ("Pool", view.pool),
         ("Asks for", shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu, view.resources)),
-        ("Command", " ".join(str(word) for word in view.payload.get("command", ())) or view.runtime),
+        ("Command", shlex.join(str(word) for word in view.payload.get("command", ())) or view.runtime),
         ("Created", f"{view.created_at} ({age(view.created_at, now_s)})"),
         ("Took", between(view.started_at, view.ended_at, now_s)),
         ("Attempts", counted(view.attempts, "attempt")),

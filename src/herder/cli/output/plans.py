@@ -49,7 +49,11 @@ def with_flip(reason: Any) -> str:
     evidence = reason.get("evidence") if isinstance(reason, dict) else None
     pairs = evidence.items() if isinstance(evidence, dict) else evidence or ()
     flips = next((pair[1] for pair in pairs if pair and pair[0] == "flips"), None)
-    return f"{text} [would change with: {flips}]" if flips else text
+    return f"{text}{_would_change(flips)}" if flips else text
+
+
+def _would_change(flips: object) -> str:
+    return f" [would change with: {flips}]"
 
 
 def plan_lines(plan: PlanView) -> Iterator[str]:
@@ -78,8 +82,13 @@ def plan_lines(plan: PlanView) -> Iterator[str]:
 def explanation_lines(found: Explanation) -> Iterator[str]:
     yield f"{found.subject}: {found.summary}"
     for fact in found.facts:
-        evidence = ", ".join(f"{key} {value}" for key, value in fact.evidence.items())
-        yield f"  - {fact.text}" + (f" ({evidence})" if evidence else "")
+        evidence = ", ".join(f"{key} {value}" for key, value in fact.evidence.items() if key != "flips")
+        flips = fact.evidence.get("flips")
+        yield (
+            f"  - {fact.text}"
+            + (f" ({evidence})" if evidence else "")
+            + (_would_change(flips) if flips else "")
+        )
 
 
 def apply_lines(answer: ApplyAnswer) -> Iterator[str]:

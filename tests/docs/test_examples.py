@@ -1,0 +1,23 @@
+"""Every herder.yaml in the documentation can be read, and built-in drivers have the settings that it gives them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from herder.drivers.registry import driver_kinds, load, read_settings
+from herder.settings import load_texts
+from tests.docs.page import DOCS
+
+EXAMPLES = [
+    pytest.param(page, number, text, id=f"{page.relative_to(DOCS)}-{number}")
+    for page in sorted([*DOCS.glob("*.md"), *DOCS.glob("how-to/*.md")])
+    for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize(("page", "number", "text"), EXAMPLES)
+def test_an_example_can_be_read(page: Path, number: int, text: str) -> None:
+    for driver in load_texts([(f"{page.name}, example {number}", text)]).drivers:
+        if driver.kind in driver_kinds():  # one page writes its own
+            read_settings(driver.kind, load(driver.kind).settings_type, dict(driver.settings))

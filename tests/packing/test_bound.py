@@ -18,8 +18,6 @@ from herder.decide.packing.prices import question
 from herder.decide.packing.shapes import ShapeTable
 from herder.model.resources import Resources
 
-Flat = tuple[tuple[Resources, frozenset[int] | None], ...]
-
 
 def cheapest(
     items: Sequence[ItemGroup], bins: Sequence[Bin], offers: Sequence[BinOffer], group: int

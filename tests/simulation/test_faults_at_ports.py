@@ -7,7 +7,7 @@ ports by name (`Dice.order`).
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,6 @@ from tests.simulation.fleet import check_rest, states_of
 from tests.simulation.world import POOLS, Fault, World
 
 ONE = (replace(POOLS[0], max_workers=1),)
-Story = Callable[[World], Coroutine[Any, Any, None]]
 
 #: After this, whatever went wrong has been mended, and everybody has left.
 WITHIN_S = 400.0

@@ -58,6 +58,6 @@ def _check_way_to(folder: Path, who: Identity, said: str) -> None:
         )
         if not passes:
             raise SettingsError(
-                f"attempts run as {said} cannot reach the work folder {folder}: {above} is closed to them; "
+                f"attempts run as {said} cannot reach the work folder {folder}: that user may not pass through {above}; "
                 "set the work folder to one below /var/tmp"
             )

@@ -172,6 +172,6 @@ def _parts_of(name: str) -> list[str]:
     parts = name.split("/")
     if not name or "\0" in name or any(part in ("", ".", "..") for part in parts):
         raise BadInput(
-            f"{name!r} is no name for an input file; give a relative path without '..', such as data/in.txt"
+            f"{name!r} is not a valid name of an input file; give a relative path without '..', such as data/in.txt"
         )
     return parts

@@ -133,7 +133,10 @@ def _unexpected(error: Exception) -> CommandError:
     """What no command has an answer for itself."""
     if isinstance(error, RecursionError):
         return CommandError(
-            "the input is nested too deeply", hint="Write it flatter.", code=Code.USAGE, word="too_deep"
+            "the input is nested too deeply",
+            hint="Use fewer levels of nesting.",
+            code=Code.USAGE,
+            word="too_deep",
         )
     if isinstance(error, OSError):
         reason = error.strerror or str(error) or type(error).__name__

@@ -45,7 +45,7 @@ def _refusal(who: Principal, action: Action, thing: Thing, said: str) -> Forbidd
         )
     if action is Action.CREATE and thing.kind in (Kind.JOB, Kind.BATCH):
         return Forbidden(
-            f"project {thing.project} takes work of its members only, and {who.user} is none with the role user",
+            f"only members of project {thing.project} with the role user may submit to it, and {who.user} is not one",
             hint="an administrator adds members under projects in herder.yaml, then: herder apply",
         )
     if thing.kind is Kind.TOKEN:

@@ -224,7 +224,7 @@ class Comparison:
             self.notes.removed_ms.append(self.core.clock.monotonic_ms())
             self.notes.note_ended(worker, self.core.clock.monotonic_ms())
             changes = Changes()
-            text = f"driver {self.driver} held machine {worker}, which no row knows; removed"
+            text = f"driver {self.driver} held machine {worker}, which belongs to no worker; removed"
             record_event(
                 self.core.state, changes, self.core.clock.now_ms(), "worker.orphan", f"worker/{worker}", text
             )

@@ -64,7 +64,7 @@ def unfreeze(
     notes, extra = notes_of(core, name), ""
     if body.allow_removals:
         notes.removals_allowed_until_ms = core.clock.monotonic_ms() + REMOVALS_ALLOWED_MS
-        extra = "; for ten minutes, what is lost or unknown is removed without a bound"
+        extra = "; for ten minutes, lost workers are closed and unknown machines removed without a bound"
     drivers.unfreeze(
         core.state,
         changes,

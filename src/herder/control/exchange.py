@@ -111,9 +111,8 @@ async def exchange(
     if request.wait and not refused and not has_news(core.state, worker):
         await _hold(core, worker, request.number, gone)
         if worker.exchange_number > request.number:
-            return ExchangeAnswer(
-                number=0, use=_asks_for_use(core, worker)
-            )  # a newer call is the one that is answered
+            # A newer call is the one that is answered.
+            return ExchangeAnswer(number=0, use=_asks_for_use(core, worker))
     answer = await _answer(core, worker)
     answer.refused = list(refused)
     return answer

@@ -32,8 +32,6 @@ ZIP_LEVEL = 1
 _REST = tuple(each.name for each in fields(Observed) if each.name not in ("workers", "demand"))
 _OF_WORKER = tuple(each.name for each in fields(ObservedWorker) if each.name != "running")
 _OF_QUEUED = tuple(each.name for each in fields(QueuedClass) if each.name != "job_class")
-#: The form of a frame; other forms are not read.
-FORM = 2
 _OF_RUNNING = tuple(each.name for each in fields(RunningClass) if each.name != "job_class")
 
 _Plain = dict[str, Any]
@@ -67,7 +65,6 @@ class Recorder:
         rest = {name: getattr(observed, name) for name in _REST}
         rest["shapes"] = [each for each in observed.demand if not isinstance(each, QueuedClass)]
         body: _Plain = {
-            "form": FORM,
             "now_ms": now_ms,
             "rest": {
                 name: value
@@ -151,14 +148,12 @@ class Recorder:
 class Played:
     plan: PlanNumber
     now_ms: int
-    observed: Observed | None
-    """None: the frame is of an older form, from before an upgrade."""
+    observed: Observed
 
 
 def play(rows: Iterable[ObservationRecord]) -> Iterator[Played]:
-    """What the planner saw, in the order of the plans. Raises BrokenRecord."""
-    state: _Shown | None = None
-    last = None
+    """What the planner saw, in the order of the plans, from rows of the version that is written now. Raises BrokenRecord."""
+    state, last = _Shown(), None
     for row in rows:
         if row.follows is None:
             state = _Shown()
@@ -168,9 +163,7 @@ def play(rows: Iterable[ObservationRecord]) -> Iterator[Played]:
             )
         try:
             body = msgspec.msgpack.decode(zlib.decompress(b64decode(row.body)))
-            if body.get("form") != FORM:
-                state = None  # and what builds on it cannot be read either
-            seen = None if state is None else state.take_in(body)
+            seen = state.take_in(body)
             yield Played(plan=PlanNumber(row.plan), now_ms=body["now_ms"], observed=seen)
         except (msgspec.MsgspecError, zlib.error, ValueError, KeyError) as error:
             raise BrokenRecord(f"the observation of plan {row.plan} cannot be read: {error}") from None

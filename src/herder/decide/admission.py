@@ -115,7 +115,7 @@ def _no_workers(pools: list[PoolSpec]) -> Refusal:
     names = ", ".join(pool.name for pool in pools)
     return Refusal(
         kind=RefusalKind.NO_WORKERS_WANTED,
-        text=f"{names} may have no workers at all",
+        text=f"{names} cannot have workers: max_workers is 0, or there is no template",
         remedy="raise max_workers of the pool above 0 and give it a template",
         evidence=tuple((f"{pool.name}.max_workers", pool.max_workers) for pool in pools),
     )

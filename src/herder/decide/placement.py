@@ -2,7 +2,7 @@
 
 Called by the engine on every exchange that freed capacity, usually with one worker or a few, and by simulations. Read
 `_place`, then `Board.fill_priority`: the more urgent priority first; within it users by their shares and by how long they
-wait. `_place_around` does the same beside reservations: the job a place is kept for goes first, others take what they
+wait. `_Around` does the same beside reservations: the job a place is kept for goes first, others take what they
 can have without delaying it. It must never put more on a worker than is free there, in any resource or in slots.
 """
 

@@ -1,6 +1,6 @@
 """A job's way from accepted to ended: counts, readiness through its parents, and what its end means for its children.
 
-Called by `batch.py` and `attempt.py`. Every change of a job's state goes through `_move`, so the counts cannot drift.
+Called by `batch.py` and `attempt.py`. Every change of a job's state goes through `count_move`, so the counts cannot drift.
 """
 
 from herder.engine.state import BatchLife, EngineState

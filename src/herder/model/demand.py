@@ -1,7 +1,7 @@
 """Demand: groups of equal things that want room on a worker, whatever they are, and what they require of the worker.
 
 Jobs of one class are one source (`observed.QueuedClass`); pending pods, requests and floors of schedules are others (`ShapeGroup`).
-The planner's triggers work on groups and on what each `Asks`, never on a source. `Requirements` are Kubernetes' own: labels, node
+The planner's triggers work on groups and on what each `Asks`, never on a source. Requirements are Kubernetes' own: labels, node
 affinity with operators, tolerations; a job's selector is its simple form. Data only: `decide/requirements.py` says what fulfils them.
 """
 

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from herder.control.standing import STATE_KEY, Standing
 from herder.server.connections import Connections, HttpLimits
 
-_BAD = (b"400 Bad Request", b"this is no HTTP request that this server understands")
+_BAD = (b"400 Bad Request", b"this is not an HTTP request that this server understands")
 _HEAD = (b"431 Request Header Fields Too Large", b"the head of the request is too large")
 _MANY = (b"503 Service Unavailable", b"too many connections are open")
 #: Bytes of a body that are still taken after its call was answered, so that the answer is seen: of strangers, and of others.

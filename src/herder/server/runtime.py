@@ -169,7 +169,7 @@ def _listen_to_signals(
         elif times == 2:
             say("Stopping at once.")
         else:
-            say("Ended without waiting; what is left is looked after at the next start.")
+            say("Stopped without waiting. The next start cleans up what is left.")
             os._exit(INTERRUPTED)
 
     async def again() -> None:

@@ -89,16 +89,9 @@ def _verified(connection: Connection, where: str, pools: dict[str, PoolSpec]) ->
     with closing(_frames(connection, bodies)) as frames:
         for played in play(frames):
             body = bodies.popleft()
-            if played.observed is None:
-                found.older[_UNNUMBERED] = found.older.get(_UNNUMBERED, 0) + 1
-                continue
             known.update(pool.name for pool in played.observed.pools)
-            _compare(
-                found,
-                body,
-                played,
-                _with_pools(played.observed, pools, played.now_ms) if pools else played.observed,
-            )
+            seen = played.observed
+            _compare(found, body, played, _with_pools(seen, pools, played.now_ms) if pools else seen)
     if not found.compared and found.older:
         raise TraceError(f"{where}: {older_text(found)}; there is nothing to compare")
     if not found.compared:
@@ -112,10 +105,6 @@ def _verified(connection: Connection, where: str, pools: dict[str, PoolSpec]) ->
         )
     found.unobserved = found.plans - found.compared - sum(found.older.values())
     return found
-
-
-#: Observations that a store of before held in another form without a number of its own.
-_UNNUMBERED = 1
 
 
 def older_text(found: Verified) -> str:

@@ -15,12 +15,12 @@ from herder.ports.store import Trouble
 FULL = Trouble(
     code="store_full",
     text="The store is full.",
-    hint="free space on the disk or in the database; nothing that was accepted is lost, and writing goes on by itself",
+    hint="free space on the disk or in the database; nothing that was accepted is lost, and writing resumes by itself",
 )
 BUSY = Trouble(
     code="store_busy",
     text="The store is held by another process.",
-    hint="end whatever holds a transaction open on it; writing goes on by itself",
+    hint="end whatever holds a transaction open on it; writing resumes by itself",
 )
 AWAY = Trouble(
     code="store_away",
@@ -30,7 +30,7 @@ AWAY = Trouble(
 UNWRITABLE = Trouble(
     code="store_unwritable",
     text="The store cannot be written.",
-    hint="look at the disk and at the rights of the data folder; writing goes on by itself",
+    hint="look at the disk and at the rights of the data folder; writing resumes by itself",
 )
 
 #: By SQLite's primary result code.

@@ -72,7 +72,9 @@ def begin(connection: Connection, mine: Leader) -> None:
     if row is not None and row[0] == mine.epoch:
         return
     if row is None:
-        raise Fenced("The store does not say any more who may write to it: was it emptied or replaced?")
+        raise Fenced(
+            "The store no longer says which server may write to it (its table leader is empty). Was it emptied or replaced?"
+        )
     raise Fenced(
         f"The store was taken over by {row[1]} at {iso(row[2])} (epoch {row[0]}, this server's is {mine.epoch})."
     )

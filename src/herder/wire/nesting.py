@@ -22,8 +22,7 @@ def nested_too_deeply(content: bytes, levels_max: int = LEVELS_MAX) -> bool:
     for _ in range(levels_max):
         shorter = left.replace(b"[]", b"")
         if len(shorter) == len(left):
-            return (
-                left.count(b"[") > levels_max
-            )  # without partners: no JSON, and no reader has to go down there
+            # Brackets without partners: this is no JSON, and no reader goes deeper than their number.
+            return left.count(b"[") > levels_max
         left = shorter
     return b"[" in left

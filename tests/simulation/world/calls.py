@@ -44,9 +44,10 @@ class VirtualCalls:
             raise self.refusal or Unavailable(f"{driver} does not answer")
         if fault in (Fault.REQUEST_LOST, Fault.ACTS_LATE):
             if fault is Fault.ACTS_LATE:
+                # The provider has the request: it acts even when our server is dead by then.
                 asyncio.get_running_loop().call_later(
                     deadline_s + ACTS_AFTER_S, self._act_late, work, context=contextvars.Context()
-                )  # the provider has it: it is done even when our server is dead by then
+                )
             await asyncio.sleep(deadline_s)
             raise OutcomeUnknown(f"driver {driver}: {verb} gave no answer within {deadline_s:g} s")
         try:

@@ -119,9 +119,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             task.cancel()
         for host, one in self._hosts.items():
             one.dead = False
-            self.wake_host(
-                host
-            )  # what it was to be told while it was dead: else no cancelled task would hear of that
+            # What waited for it while it was dead comes now: else no cancelled task would end.
+            self.wake_host(host)
         if tasks:
             self.run_until_complete(asyncio.wait(tasks, timeout=FAREWELL_S))
         for task in tasks:

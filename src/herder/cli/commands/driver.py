@@ -59,7 +59,7 @@ def unfreeze(
         bool,
         typer.Option(
             "--allow-removals",
-            help="What the driver was frozen for is right: for ten minutes, remove what is lost or unknown.",
+            help="The provider is right: for ten minutes, close lost workers and remove unknown machines without a bound.",
         ),
     ] = False,
     message: Message = "",

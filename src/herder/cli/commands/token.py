@@ -97,7 +97,7 @@ def revoke(
     token: Annotated[str, typer.Argument(metavar="ID", help="Which; herder token list shows them.")],
     yes: Yes = False,
 ) -> None:
-    """Revoke a token: it is worth nothing from now on, and dashboards that were opened with it close."""
+    """Revoke a token. It stops working at once, and dashboards that were opened with it close."""
     say = session(ctx)
     say.confirm(f"Token {token} ends, and whoever uses it is refused.", yes=yes)
     done = say.client.revoke_token(token)

@@ -64,7 +64,7 @@ def change(
 ) -> None:
     """Change a user's role or weight.
 
-    It holds from the user's next call on, for all tokens. Users that stand in the server's herder.yaml are changed there.
+    It holds from the user's next call on, for all tokens. Users that are defined in the server's herder.yaml are changed there.
     """
     from herder.wire.people import UserSet
 

@@ -247,9 +247,8 @@ class Reads:
         return await jobs.job_detail(self._core, who, number)
 
     async def wait_job(self, who: Principal, number: int, seconds: float) -> JobView:
-        with self._core.jobs_ended.wait(
-            number
-        ) as waiting:  # before looking, so that its end cannot be missed
+        # The wait begins before the look, so that the end of the job cannot be missed between them.
+        with self._core.jobs_ended.wait(number) as waiting:
             view = await jobs.job_view(self._core, who, number)
             if not JobState[view.state.upper()].ended:
                 await asyncio.wait({waiting}, timeout=seconds)

@@ -40,9 +40,7 @@ def newest_jobs(
     """The newest jobs in view, of one user when asked for. `where`: what else must hold, of jobs and batches."""
     parts = _parts(scope, user)
     if len(parts) > 1:
-        found = [
-            select(_first(where, part, limit).subquery().c.id) for part in parts
-        ]  # each a list that is short already
+        found = [select(_first(where, part, limit).subquery().c.id) for part in parts]  # each is short
         return query.where(t.jobs.c.id.in_(union(*found))).order_by(t.jobs.c.id.desc()).limit(limit)
     return query.where(*where, *parts[0]).order_by(t.jobs.c.id.desc()).limit(limit)
 

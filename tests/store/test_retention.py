@@ -206,3 +206,15 @@ def test_old_events_go_by_their_number(world: World, monkeypatch: pytest.MonkeyP
 def test_nothing_is_kept_for_less_than_a_day() -> None:
     with pytest.raises(ValueError, match="less than a day"):
         Retention(jobs_ms=DAY_MS - 1)
+
+
+def test_a_worker_stays_as_long_as_an_attempt_needs_it_for_its_price(world: World) -> None:
+    live_through(world)
+    before = seen(world)
+    world.now_ms += 100 * DAY_MS
+    forget(world, Retention(jobs_ms=300 * DAY_MS, workers_ms=DAY_MS))
+    assert sizes(world.engine)["workers"] == 1
+    world.now_ms += 300 * DAY_MS
+    forget(world, Retention(jobs_ms=300 * DAY_MS, workers_ms=DAY_MS))
+    assert (sizes(world.engine)["attempts"], sizes(world.engine)["workers"]) == (0, 0)
+    assert seen(world) == before

@@ -14,6 +14,7 @@ from herder.decide.scaling import grouping
 from herder.model.event_kinds import EVENT_KINDS
 from herder.server.connections import HttpLimits
 from herder.settings import values, yaml_text
+from herder.settings.load import FILE_BYTES_MAX, FILES_MAX
 
 #: Functions that are given the kind of an event.
 TELLERS = {"record_event", "_tell", "_event", "_told"}
@@ -95,6 +96,9 @@ def test_the_page_shows_the_figures_of_the_front_and_of_the_planner() -> None:
         "demand without a place listed in one plan": f"{report.UNPLACED_MAX:,}",
         "settings: brackets open at a time in YAML": f"{yaml_text.BRACKETS_MAX}",
         "settings: values": f"{values.VALUES_MAX:,}",
+        "settings: nesting": f"{values.DEPTH_MAX} levels",
+        "settings: one file": f"{FILE_BYTES_MAX // 2**20} MiB",
+        "settings: files": f"{FILES_MAX:,}",
     }
     assert {what: shown.get(what) for what in expected} == expected
     rest = set(shown) - set(expected) - {what.partition(" (setting")[0] for what, *_ in (*TABLE, HEAD)}

@@ -89,6 +89,7 @@ def test_words_for_events_are_bounded(api: httpx.Client, refused: Refusal) -> No
         f"/jobs/{job}/cancel",
         f"/batches/{batch}/cancel",
         "/pools/big/freeze",
+        "/drivers/pretend/freeze",
         f"/workers/{worker}/drain",
     ):
         assert refused(422, "POST", path, json={"message": MESSAGE})["field"] == "message"

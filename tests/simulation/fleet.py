@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from herder.model.job import AttemptState, JobState
 from herder.store.invariants import violations as stored_violations
-from herder.store.tables import attempts, jobs, workers
+from herder.store.tables import attempts, events, jobs, workers
 from tests.simulation.world import World
 
 OFTEN = {"retries": 1, "attempts_max": 1000}
@@ -23,6 +23,11 @@ JOBS: Sequence[Mapping[str, Any]] = (
 def states_of(world: World) -> dict[int, JobState]:
     with world.engine.connect() as connection:
         return {row.id: JobState(row.state) for row in connection.execute(select(jobs.c.id, jobs.c.state))}
+
+
+def event_kinds(world: World) -> list[str]:
+    with world.engine.connect() as connection:
+        return list(connection.execute(select(events.c.kind)).scalars())
 
 
 def check_rest(world: World) -> None:

@@ -21,18 +21,13 @@ from herder.model.metric import Metric
 from herder.model.worker import WorkerState
 from herder.settings.sections import MetricSource
 from herder.store import tables as t
-from tests.simulation.fleet import check_rest, states_of
+from tests.simulation.fleet import check_rest, event_kinds, states_of
 from tests.simulation.world import POOLS, Fault, World
 
 ONE = (replace(POOLS[0], max_workers=1),)
 
 #: After this, whatever went wrong has been mended, and everybody has left.
 WITHIN_S = 400.0
-
-
-def _kinds(world: World) -> list[str]:
-    with world.engine.connect() as connection:
-        return list(connection.execute(select(t.events.c.kind)).scalars())
 
 
 def _attempts(world: World, job: int) -> list[Any]:
@@ -142,7 +137,7 @@ def test_the_removal_of_a_machine_that_no_row_knows(fault: Fault) -> None:
             Fault.ACTS_LATE,
             Fault.DOUBLED,
         ):  # then nobody can say who removed it
-            await world.until(lambda: "worker.orphan" in _kinds(world), WITHIN_S)
+            await world.until(lambda: "worker.orphan" in event_kinds(world), WITHIN_S)
         await _succeeds(world, job)
         assert len(_attempts(world, job)) == 1, "the other machine was not touched"
         await _comes_to_rest(world)
@@ -233,7 +228,7 @@ def test_an_activation(fault: Fault) -> None:
         await _succeeds(world, job)
         assert ("/activate", fault) in world.dice.met
         assert world.provider.made == 1
-        assert _kinds(world).count("worker.ready") == 1
+        assert event_kinds(world).count("worker.ready") == 1
         await _comes_to_rest(world)
 
     World(pools=ONE).run(story)
@@ -276,7 +271,7 @@ def test_a_worker_that_hears_and_says_nothing_any_more() -> None:
         await _succeeds(world, job)
         assert len({row.worker for row in _attempts(world, job)}) == 2
         assert world.provider.made == 2
-        assert "worker.unhealthy" in _kinds(world)
+        assert "worker.unhealthy" in event_kinds(world)
         await _comes_to_rest(world)
 
     World(pools=ONE).run(story)

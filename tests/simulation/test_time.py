@@ -16,7 +16,7 @@ from herder.model.job import JobState
 from herder.model.pool import PoolSpec
 from herder.model.worker import WorkerState
 from herder.store import tables as t
-from tests.simulation.fleet import states_of
+from tests.simulation.fleet import event_kinds, states_of
 from tests.simulation.world import CALM, POOLS, World
 
 #: One worker at a time, so that a story can speak of *the* worker.
@@ -37,11 +37,6 @@ def _deaths(world: World) -> list[str]:
         rows = connection.execute(select(t.events.c.kind, t.events.c.text)).all()
     bad = ("silent", "not ready", "machine is gone")
     return [text for _, text in rows if any(each in text for each in bad)]
-
-
-def _event_kinds(world: World) -> list[str]:
-    with world.engine.connect() as connection:
-        return list(connection.execute(select(t.events.c.kind)).scalars())
 
 
 def _attempts(world: World, job: int) -> list[tuple[int, int, int]]:
@@ -84,7 +79,7 @@ def test_a_clock_that_is_set_kills_nobody_and_bills_what_has_passed(by_s: float)
         assert 60_000 <= alive_ms <= 180_000
         price = worker.spec.price_pico_per_hour
         assert world.core.ledger.pools[row.pool] == pytest.approx(price * alive_ms / 3_600_000, rel=0.01)
-        assert "server.clock_set" in _event_kinds(world)
+        assert "server.clock_set" in event_kinds(world)
         assert _deaths(world) == []
 
     World(pools=ONE).run(story)
@@ -162,7 +157,7 @@ def test_a_pause_that_is_over_does_not_begin_again_when_the_clock_goes_back() ->
         await asyncio.sleep(3)
         assert not world.core.state.delayed, "its pause is over, and it waits for a worker"
         await _set_clock(world, -3 * HOUR_S)
-        await world.until(lambda: "server.clock_set" in _event_kinds(world), 30)
+        await world.until(lambda: "server.clock_set" in event_kinds(world), 30)
         world.kill_server()
         await world.restart(1.0)
         await world.until(lambda: states_of(world)[job] is JobState.SUCCEEDED, 200)
@@ -183,7 +178,7 @@ def test_a_server_that_stood_still_blames_nobody_for_it(away_s: float) -> None:
         assert worker.state in (WorkerState.READY, WorkerState.UNHEALTHY)
         await world.until(lambda: states_of(world)[job] is JobState.SUCCEEDED)
         assert len(_attempts(world, job)) == 1
-        assert "server.away" in _event_kinds(world)
+        assert "server.away" in event_kinds(world)
         assert _deaths(world) == []
 
     World(pools=ONE).run(story)
@@ -256,7 +251,7 @@ def test_a_loop_that_was_sound_for_long_is_started_again_at_once(
         watched.cancel()
         gaps = [round(b - a - lives_s, 1) for a, b in itertools.pairwise(begins)]
         assert pauses(gaps), gaps
-        assert _event_kinds(world).count("loop.failed") >= 3
+        assert event_kinds(world).count("loop.failed") >= 3
 
     assert supervision.SOUND_S < 120
     World(odds=CALM, pools=ONE).run(story)

@@ -181,14 +181,14 @@ def _written(
     out: dict[str, Any] = {}
     for section, named in rows.items():
         if named:
-            out[section] = {entry.name: _without_name(to_plain(table)) for entry, table in named}
+            out[section] = {entry.name: without_name(to_plain(table)) for entry, table in named}
     for key, value in singles.items():
         if value is not None:
             out[key] = to_plain(value)
     return out
 
 
-def _without_name(plain: dict[str, Any]) -> dict[str, Any]:
+def without_name(plain: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key != "name"}
 
 

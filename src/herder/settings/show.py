@@ -5,7 +5,7 @@ from typing import Any
 from herder.model.addresses import shown_address
 from herder.settings.amounts import SECTION, resources_to_plain, write_amounts
 from herder.settings.durations import format_duration
-from herder.settings.load import Settings
+from herder.settings.load import Settings, without_name
 from herder.settings.pools import pool_to_plain, template_to_plain
 from herder.settings.sections import CONNECTION_KEYS, DriverSettings, MetricSource
 from herder.settings.sharing import sharing_to_plain
@@ -31,8 +31,8 @@ def expanded(settings: Settings) -> dict[str, Any]:
     return {
         **({SECTION: resources_to_plain(settings.resources)} if settings.resources.declared else {}),
         "drivers": {driver.name: _driver(driver) for driver in settings.drivers},
-        "templates": {each.name: _unnamed(template_to_plain(each)) for each in settings.templates},
-        "pools": {pool.name: _unnamed(pool_to_plain(pool)) for pool in settings.pools},
+        "templates": {each.name: without_name(template_to_plain(each)) for each in settings.templates},
+        "pools": {pool.name: without_name(pool_to_plain(pool)) for pool in settings.pools},
         "users": {
             user.name: {"role": user.role.value, "weight": user.weight, **quotas.get(user.name, {})}
             for user in settings.users
@@ -66,7 +66,3 @@ def _source(source: MetricSource) -> dict[str, Any]:
     plain = {"url": source.url, "timeout": format_duration(source.timeout_s)}
     tokens = {"token_file": source.token_file, "token_env": source.token_env}
     return {**plain, **{key: value for key, value in tokens.items() if value is not None}}
-
-
-def _unnamed(plain: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in plain.items() if key != "name"}

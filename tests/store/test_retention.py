@@ -1,12 +1,13 @@
 """What ended long ago is forgotten in pieces; what people see of it, and what must hold of the rows, stays as it was."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
+from herder.control.loops.housekeeping import look_after_classes
 from herder.engine.worker import terminate, terminated
 from herder.model.changes import Changes
 from herder.model.plan import Reason, ReasonKind
@@ -28,6 +29,22 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     migrate(engine)
     yield World(engine=engine)
     engine.dispose()
+
+
+class CoreOn:
+    """Of the core what looking after classes asks for."""
+
+    def __init__(self, world: World) -> None:
+        self.state, self.store, self._engine = world.state, self, world.engine
+
+    async def settle(self) -> None:
+        return
+
+    async def read(self, work: Callable[[Connection], Any]) -> Any:
+        with self._engine.begin() as connection:
+            return work(connection)
+
+    call = read
 
 
 def forget(world: World, keep: Retention = KEEP) -> int:
@@ -201,6 +218,23 @@ def test_old_events_go_by_their_number(world: World, monkeypatch: pytest.MonkeyP
     forget(world)
     with world.engine.connect() as connection:
         assert min(connection.execute(select(tables.events.c.sequence)).scalars()) == 4
+
+
+async def test_classes_go_that_no_job_and_no_memory_refers_to(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "CLASSES_KEPT", 3)
+    for priority in range(8):
+        world.submit(1, job_class(priority=priority))
+    world.commit()
+    held = list(world.state.classes)
+    with world.engine.begin() as connection:
+        connection.execute(tables.jobs.delete().where(tables.jobs.c.class_id.in_(held[:5])))
+    del world.state.classes[held[0]], world.state.classes[held[2]], world.state.classes[held[6]]
+    await look_after_classes(CoreOn(world))  # type: ignore[arg-type]
+    with world.engine.connect() as connection:
+        left = list(connection.execute(select(tables.job_classes.c.id)).scalars())
+    assert left == [each for each in held if each not in (held[0], held[2])]
 
 
 def test_nothing_is_kept_for_less_than_a_day() -> None:

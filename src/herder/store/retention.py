@@ -31,6 +31,9 @@ FORGOTTEN_COST = "forgotten.cost"
 FORGOTTEN_USAGE = "forgotten.usage"
 REACHED = "reached"
 
+#: With fewer rows of classes none is deleted: a class that comes again takes the row that is there, as long as it is in memory.
+CLASSES_KEPT = 200_000
+
 _NUMBERED = (t.jobs.c.id, t.batches.c.id, t.job_classes.c.id, t.events.c.sequence, t.plans.c.number)
 
 
@@ -79,6 +82,20 @@ def note_numbers(connection: Connection, after: int) -> int | None:
             connection, f"{REACHED}/{column}", connection.execute(select(func.max(column))).scalar() or 0
         )
     return None
+
+
+def unused_classes(connection: Connection) -> list[int]:
+    """Numbers of classes that no job's row refers to, oldest first; empty while there are few classes. Goes through all jobs."""
+    c = t.job_classes.c
+    first, last = connection.execute(select(func.min(c.id), func.max(c.id))).one()
+    if first is None or last - first < CLASSES_KEPT:
+        return []
+    used = select(t.jobs.c.class_id).distinct()
+    return list(connection.execute(select(c.id).where(c.id.not_in(used)).order_by(c.id)).scalars())
+
+
+def forget_classes(connection: Connection, ids: Sequence[int]) -> None:
+    connection.execute(delete(t.job_classes).where(t.job_classes.c.id.in_(ids)))
 
 
 def numbers_reached(connection: Connection) -> dict[str, int]:

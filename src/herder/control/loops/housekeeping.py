@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select
 
 from herder.control.core import Core
 from herder.model.changes import Changes
-from herder.store.retention import steps
+from herder.store.retention import forget_classes, steps, unused_classes
 from herder.store.tables import observations, sessions, tokens
 
 PERIOD_S = 3600.0
@@ -31,7 +31,18 @@ async def run(core: Core) -> None:
             while after is not None:
                 after = await core.store.call(partial(step, after=after))
                 await asyncio.sleep(PAUSE_S)
+        await look_after_classes(core)
         await asyncio.sleep(PERIOD_S)
+
+
+async def look_after_classes(core: Core) -> None:
+    """Of classes that are not in memory now no job is made any more: one that comes again gets a new number."""
+    in_memory = set(core.state.classes)
+    await core.settle()
+    unused = [each for each in await core.read(unused_classes) if each not in in_memory]
+    for start in range(0, len(unused), PIECE):
+        await core.store.call(partial(forget_classes, ids=unused[start : start + PIECE]))
+        await asyncio.sleep(PAUSE_S)
 
 
 async def look_after_tokens(core: Core) -> None:

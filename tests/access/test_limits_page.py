@@ -12,6 +12,7 @@ from herder.control.limits import TABLE
 from herder.decide import report
 from herder.decide.scaling import grouping
 from herder.model.event_kinds import EVENT_KINDS
+from herder.server import http_protocol
 from herder.server.connections import HttpLimits
 from herder.settings import values, yaml_text
 from herder.settings.load import FILE_BYTES_MAX, FILES_MAX
@@ -80,6 +81,7 @@ def test_the_page_shows_the_figures_of_the_front_and_of_the_planner() -> None:
         "body of `POST /batches`, `/batches/N/jobs`": f"{_size(bodies.SUBMISSION_BYTES_MAX)}, 10,000 jobs",
         "body of `/apply`": _size(bodies.APPLY_BYTES_MAX),
         "body of all other calls": _size(bodies.BODY_BYTES_MAX),
+        "pieces (chunks) of a body": f"{http_protocol.PIECES:,}, and one more for every {http_protocol.PIECE_BYTES} bytes",
         "time for a body": f"{http.body_grace_s:g} s, and then as long as {_size(http.body_bytes_per_s)} come a second on average",
         "bodies in memory: of all people, of one person, of all workers": ", ".join(map(_size, together)),
         "calls sent ahead on one connection": f"{http.pipeline_max}",

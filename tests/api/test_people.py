@@ -1,6 +1,8 @@
 """Users and tokens: what is granted can be listed and taken back, at once; nothing is granted above one's own; all of it is told."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FuturesTimeout
 from pathlib import Path
 from typing import Any
 
@@ -239,3 +241,22 @@ async def test_files_win_over_commands_and_leave_an_administrator(tmp_path: Path
         server.http.post("/users/fay", json={"role": "viewer"}).raise_for_status()
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("what", ["jobs", "batches"])
+def test_a_wait_is_not_answered_to_whom_rights_were_taken_back(server: Server, what: str) -> None:
+    """The answer to a wait that was held open came after its token was revoked."""
+    with server.client(server.person(f"waits-for-{what}")) as owner:
+        made = owner.post("/tokens", json={}).json()
+        job = NOOP
+        body = job if what == "jobs" else {"jobs": [job], "commit": True}
+        answer = owner.post(f"/{what}", json=body).json()
+        number = answer["first_job"] if what == "jobs" else answer["id"]
+        with server.client(made["token"]) as guest, ThreadPoolExecutor(1) as pool:
+            assert guest.get("/whoami").status_code == 200
+            held = pool.submit(guest.get, f"/{what}/{number}/wait", params={"timeout_s": 3})
+            with pytest.raises(FuturesTimeout):
+                held.result(timeout=0.5)
+            owner.delete(f"/tokens/{made['id']}").raise_for_status()
+            owner.post(f"/{what}/{number}/cancel", json={}).raise_for_status()
+            assert held.result(timeout=10).status_code == 401

@@ -180,6 +180,10 @@ class Front:
         check(who, needs[0], OF_KIND[needs[1]])
         return who
 
+    def again(self, request: Request) -> Callable[[], Principal]:
+        """Who calls, looked up anew each time: what was held open is not answered after rights were taken back."""
+        return lambda: self.commands.principal(bearer(request))
+
     async def _write(self, request: Request, route: _Route) -> Response:
         who = self._caller(request, route.needs)
         self.core.take_in_work()

@@ -141,7 +141,7 @@ def _add_batch_reads(front: Front) -> None:
 
     async def wait_batch(request: Request, who: Principal) -> BatchView:
         """One batch, when it has ended or the time is up."""
-        return await reads.wait_batch(who, _id(request, "batch"), _seconds(request))
+        return await reads.wait_batch(front.again(request), _id(request, "batch"), _seconds(request))
 
     front.read("/batches", list_batches, Page, _SEE_BATCH, query=("user", "state", *_PAGES))
     front.read("/batches/{batch}", get_batch, BatchView, _SEE_BATCH)
@@ -189,7 +189,7 @@ def _add_job_reads(front: Front) -> None:
 
     async def wait_job(request: Request, who: Principal) -> JobView:
         """One job, when it has ended or the time is up."""
-        return await reads.wait_job(who, _id(request, "job"), _seconds(request))
+        return await reads.wait_job(front.again(request), _id(request, "job"), _seconds(request))
 
     front.read("/jobs", list_jobs, Page, _SEE_JOB, query=("batch", "state", "user", "pool", *_PAGES))
     front.read("/jobs/{job}", get_job, JobDetail, _SEE_JOB)

@@ -23,8 +23,8 @@ _LINGER_BYTES = 64 * 2**20
 _FRAMES_BYTES = 64 * 2**10
 _FRAMES_TIMES = 8
 #: Pieces of a body: so many, and one more for so many bytes. Each costs the event loop about 2 µs, however small it is.
-_PIECES = 4096
-_PIECE_BYTES = 16
+PIECES = 4096
+PIECE_BYTES = 16
 
 
 class _BoundBroken(Exception):
@@ -154,7 +154,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         self._pieces += 1
-        if self._pieces > _PIECES + self._body_bytes // _PIECE_BYTES:
+        if self._pieces > PIECES + self._body_bytes // PIECE_BYTES:
             raise _BoundBroken
         if not self.cycle.response_complete:
             super().on_body(body)

@@ -231,12 +231,12 @@ class Reads:
     async def batch(self, who: Principal, number: int) -> BatchView:
         return await jobs.batch_view(self._core, who, number)
 
-    async def wait_batch(self, who: Principal, number: int, seconds: float) -> BatchView:
-        view = await self.batch(who, number)
+    async def wait_batch(self, again: Again, number: int, seconds: float) -> BatchView:
+        view = await self.batch(again(), number)
         if view.ended_at is None:
             batches = self._core.state.batches
             await _wait(self._core.batches_ended, number, seconds, lambda: BatchId(number) not in batches)
-            view = await self.batch(who, number)
+            view = await self.batch(again(), number)
         return view
 
     async def jobs(self, who: Principal, wanted: jobs.JobFilter) -> Page:
@@ -246,13 +246,13 @@ class Reads:
     async def job(self, who: Principal, number: int) -> JobDetail:
         return await jobs.job_detail(self._core, who, number)
 
-    async def wait_job(self, who: Principal, number: int, seconds: float) -> JobView:
+    async def wait_job(self, again: Again, number: int, seconds: float) -> JobView:
         # The wait begins before the look, so that the end of the job cannot be missed between them.
         with self._core.jobs_ended.wait(number) as waiting:
-            view = await jobs.job_view(self._core, who, number)
+            view = await jobs.job_view(self._core, again(), number)
             if not JobState[view.state.upper()].ended:
                 await asyncio.wait({waiting}, timeout=seconds)
-                view = await jobs.job_view(self._core, who, number)
+                view = await jobs.job_view(self._core, again(), number)
         return view
 
     async def explain(self, who: Principal, number: int) -> Explanation:

@@ -283,7 +283,7 @@ def test_a_project_takes_work_of_its_members_and_only_projects_there_are(
         assert (said["field"], "alpha" in said["hint"]) == ("project", True)
         for name in ("other", "watch"):
             assert (
-                "members only"
+                "only members of project alpha"
                 in refused(403, "POST", path, people[name], json={"project": "alpha"})["detail"]
             )
     for name in ("owner", "mate", "operator"):

@@ -311,8 +311,10 @@ def test_who_was_preempted_or_drained_goes_on_at_once(world: World, how: str) ->
     (job,) = world.submit(1, TINY)
     world.commit()
     world.talk(agent)
+    world.now_ms += 2000
     lose(world.state, world.changes, worker.live[job], Cause(how), "test", world.now_ms)
     world.commit()
+    assert world.faults() == []  # given again in the same commit: its row says since when it waits
     assert world.state.live[job].number == 2
     assert world.attempts(job)[0].state == AttemptState.LOST
     assert not world.state.faults

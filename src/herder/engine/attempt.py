@@ -86,7 +86,10 @@ def _give(
         )
         state.live[job] = worker.live[job] = attempt
         worker.unacked[job] = 0
-        changes.job_status[job] = JobStatus(job, JobState.RUNNING, attempts + 1, failures, "", None, None)
+        # One that gave way in this same commit: its age counts anew also in its row.
+        before = changes.job_status.get(job) if attempts else None
+        ready = None if before is None else before.ready_at_ms
+        changes.job_status[job] = JobStatus(job, JobState.RUNNING, attempts + 1, failures, "", ready, None)
         changes.attempts[job, attempts + 1] = attempt_record(attempt, AttemptState.ASSIGNED, None)
         count_move(state, _batch(state, attempt), JobState.READY, JobState.RUNNING)
     worker.free = worker.free.minus(used)

@@ -70,11 +70,16 @@ NOTHING = Amounts()
 _pick = itemgetter(*_OF_BUILT_IN)
 
 
+@lru_cache(maxsize=4096)
+def _of_built_in(request: Resources, count: int) -> Amounts:
+    """Asked twice for each attempt, of few requests."""
+    return new_vector(Amounts, (*_pick(request), 1)).times(count)
+
+
 def amounts_of(request: Resources, count: int = 1) -> Amounts:
     """What `count` jobs with this request take of a quota."""
     if len(request) == len(BUILT_IN):
-        one = new_vector(Amounts, (*_pick(request), 1))
-        return one if count == 1 else one.times(count)
+        return _of_built_in(request, count)
     table = request.table
     more = (
         amount

@@ -86,8 +86,8 @@ def _give(
         )
         state.live[job] = worker.live[job] = attempt
         worker.unacked[job] = 0
-        # One that gave way in this same commit: its age counts anew also in its row.
-        before = changes.job_status.get(job) if attempts else None
+        # What became ready, or gave way, in this same commit: since when it waits is said by its row.
+        before = changes.job_status.get(job)
         ready = None if before is None else before.ready_at_ms
         changes.job_status[job] = JobStatus(job, JobState.RUNNING, attempts + 1, failures, "", ready, None)
         changes.attempts[job, attempts + 1] = attempt_record(attempt, AttemptState.ASSIGNED, None)

@@ -4,9 +4,7 @@ A class is what scheduling sees (`model.job.JobClass`). One look-up stands befor
 same few classes, so the cost per job is one tuple and one dictionary access.
 """
 
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from herder.control.access import check
 from herder.control.errors import Invalid, Overloaded
@@ -20,7 +18,8 @@ from herder.model.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
 from herder.model.pool import CpuLimit, TaintEffect, Toleration
 from herder.model.principal import Action, Kind, Principal, Role, Thing
 from herder.model.records import JobClassRecord
-from herder.model.resources import BUILT_IN, PLAIN, Dimensions, Resources, parse_cpu, parse_mib
+from herder.model.resources import BUILT_IN, Dimensions, Resources, parse_cpu, parse_mib
+from herder.store.json_forms import encode_class
 from herder.wire.resources import JobSubmission
 
 if TYPE_CHECKING:
@@ -309,20 +308,3 @@ def _remember(core: "Core", job_class: JobClass) -> ClassId:
     )
     core.gather(changes)
     return class_id
-
-
-def encode_class(job_class: JobClass) -> str:
-    """The stored form."""
-    plain = {**msgspec.to_builtins(job_class), "request": job_class.request.stored()}
-    return msgspec.json.encode(plain).decode()
-
-
-def decode_class(text: str, table: Dimensions = PLAIN) -> JobClass:
-    """The stored form back. Raises KeyError for a resource that the table does not know."""
-
-    def read(kind: type, plain: Any) -> Any:
-        if issubclass(kind, Resources):
-            return table.read(plain)
-        raise NotImplementedError(kind.__name__)
-
-    return msgspec.json.decode(text, type=JobClass, dec_hook=read)

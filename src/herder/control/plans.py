@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 import msgspec
 
@@ -29,6 +28,7 @@ from herder.model.records import PlanRecord
 from herder.model.resources import ZERO
 from herder.model.stock import Rises
 from herder.model.worker import WorkerState
+from herder.store.json_forms import plain_plan
 from herder.store.versions import WRITTEN
 
 #: From the kinds of a job class to what was learned of their run times.
@@ -210,24 +210,6 @@ def _last_end(guess: Guess, job_class: JobClass, starts: list[int], now_ms: int)
         return None
     oldest, newest = min(starts), max(starts)
     return now_ms + max(known.residual_ms(PROBABLY, now_ms - start) for start in (oldest, newest))
-
-
-def plain_plan(plan: Plan) -> dict[str, Any]:
-    """As JSON: actions carry their kind."""
-    body: dict[str, Any] = msgspec.to_builtins(plan)
-    body["actions"] = [
-        {"action": "create" if isinstance(action, CreateWorker) else "drain", **_plain_action(action)}
-        for action in plan.actions
-    ]
-    return body
-
-
-def _plain_action(action: object) -> dict[str, Any]:
-    """Options that nobody set are left out: plans that were recorded before there were any are made again byte for byte."""
-    plain: dict[str, Any] = msgspec.to_builtins(action)
-    if "spec" in plain and not plain["spec"]["driver_options"]:
-        del plain["spec"]["driver_options"]
-    return plain
 
 
 def remember_needs(state: EngineState, plan: Plan) -> None:

@@ -3,7 +3,7 @@
 Reads files, answers with frozen values or with every fault at once; never changes anything.
 """
 
-from herder.settings.amounts import resources_from_plain, resources_to_plain
+from herder.settings.amounts import resources_from_plain, resources_from_text, resources_to_plain
 from herder.settings.builtin import PRESETS, TEMPLATES, local_defaults
 from herder.settings.durations import format_duration, parse_duration
 from herder.settings.lint import lint
@@ -40,6 +40,7 @@ __all__ = [
     "pool_from_plain",
     "pool_to_plain",
     "resources_from_plain",
+    "resources_from_text",
     "resources_to_plain",
     "sharing_from_plain",
     "sharing_to_plain",

@@ -15,7 +15,6 @@ from herder.control.plans import (
     apply_plan,
     note_pressure,
     picture,
-    plain_plan,
     record_plan,
     remember_needs,
     still_right,
@@ -26,6 +25,7 @@ from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.observed import Observed
 from herder.model.plan import Plan
+from herder.store.json_forms import plain_plan
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, Row, Select, and_, func, select
 from herder.control.access import check, not_known
 from herder.control.core import Core
 from herder.control.errors import Invalid
-from herder.control.job_classes import decode_class
 from herder.control.reads.scopes import PAGE_MAX, in_view, newest_jobs
 from herder.control.submission import batch_thing, job_thing
 from herder.engine.state import BatchLife
@@ -21,6 +20,7 @@ from herder.model.money import usd_text
 from herder.model.principal import Action, Kind, Principal, scope_of
 from herder.model.times import iso, iso_or_none
 from herder.store import tables as t
+from herder.store.json_forms import decode_class
 from herder.store.usage_rows import attempt_row_cost
 from herder.wire.resources import AttemptView, BatchView, JobDetail, JobView, Page
 

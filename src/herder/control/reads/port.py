@@ -14,7 +14,7 @@ from herder.control.access import FLEET, OF_KIND, check
 from herder.control.core import Core, Waiters
 from herder.control.errors import NotKnown, NotReady, Refused
 from herder.control.metrics import metrics_text
-from herder.control.plans import look, plain_plan
+from herder.control.plans import look
 from herder.control.reads import drivers, events, fleet, jobs, repeats, sharing
 from herder.control.reads.following import Again, Followers
 from herder.engine.invariants import violations
@@ -26,6 +26,7 @@ from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import EventRecord
 from herder.model.worker import WorkerState
 from herder.store.invariants import violations as stored_violations
+from herder.store.json_forms import plain_plan
 from herder.wire.drivers import DriverView
 from herder.wire.people import WhoAmI
 from herder.wire.resources import (

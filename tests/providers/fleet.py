@@ -14,7 +14,8 @@ from sqlalchemy import Connection, select
 from herder.control import driver_admin
 from herder.control.auth import Directory, Principal, Role
 from herder.control.booking import read_ledger
-from herder.control.core import Core, CoreSettings
+from herder.control.core import Core
+from herder.control.core_settings import CoreSettings
 from herder.control.recover import recover
 from herder.control.supervise import supervise
 from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from herder.control.errors import Conflict
-from herder.control.plans import observe, still_right
+from herder.control.observation import observe
+from herder.control.plans import still_right
 from herder.decide.planner import decide
 from herder.model.changes import Changes
 from herder.model.driver import Unauthorised

@@ -13,8 +13,8 @@ import pytest
 from herder.control.core import Core
 from herder.control.flight_recorder import Recorder, play
 from herder.control.loops import scale
+from herder.control.observation import observe
 from herder.control.planning import Planning
-from herder.control.plans import observe
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.engine.invariants import violations

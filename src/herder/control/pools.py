@@ -10,7 +10,8 @@ from herder.control.access import FLEET, check
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, NotKnown
 from herder.control.limits import check_message, check_settings, check_word
-from herder.control.plans import apply_plan, observe, record_plan
+from herder.control.observation import observe
+from herder.control.plans import apply_plan, record_plan
 from herder.control.schedules import pool_in_force
 from herder.decide.scaling.offers import cheapest_first, offer_rooms
 from herder.decide.scaling.scene import survey

@@ -15,7 +15,8 @@ from functools import partial
 from herder.api.application import application
 from herder.control import driver_admin, sharing
 from herder.control.clock import SystemClock
-from herder.control.core import Core, CoreSettings
+from herder.control.core import Core
+from herder.control.core_settings import CoreSettings
 from herder.control.limits import QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
 from herder.control.pools import keep_frozen, store_pool

@@ -11,14 +11,8 @@ from functools import partial
 import msgspec
 
 from herder.control.core import Core
-from herder.control.plans import (
-    apply_plan,
-    note_pressure,
-    picture,
-    record_plan,
-    remember_needs,
-    still_right,
-)
+from herder.control.observation import note_pressure, picture
+from herder.control.plans import apply_plan, record_plan, remember_needs, still_right
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.engine.events import record_event

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from herder.control import driver_use, explain, people
 from herder.control.access import FLEET, OF_KIND, check
-from herder.control.core import Core, Waiters
+from herder.control.core import Core
 from herder.control.errors import NotKnown, NotReady, Refused
 from herder.control.metrics import metrics_text
-from herder.control.plans import look
+from herder.control.observation import look
 from herder.control.reads import drivers, events, fleet, jobs, repeats, sharing
 from herder.control.reads.following import Again, Followers
+from herder.control.waiters import Waiters
 from herder.engine.invariants import violations
 from herder.engine.state import BatchLife
 from herder.model.driver import DriverError

@@ -14,7 +14,6 @@ def main() -> None:
 
 def whole_app() -> typer.Typer:
     """Every command."""
-    from herder.bench import command as bench
     from herder.demo import command as demo
     from herder.server import commands
     from herder.simulate import command as simulate
@@ -22,7 +21,6 @@ def whole_app() -> typer.Typer:
     app = build_app()
     commands.add_to(app)
     demo.add_to(app)
-    bench.add_to(app)
     simulate.add_to(app)
     return app
 

@@ -88,21 +88,21 @@ def _version(
     """Holds the option --version."""
 
 
-def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
-    """Runs one command line; the answer is the exit code. Nothing gets out of here, whatever the input and the streams are."""
+def run(app: typer.Typer, argv: Sequence[str] | None = None, *, name: str = "herder") -> int:
+    """Runs one command line of the program `name`; the answer is the exit code. Nothing gets out of here, whatever the input and the streams are."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     streams.prepare()
     session = Session()
     try:
-        return _run(app, arguments, session)
+        return _run(app, arguments, session, name)
     finally:
         session.close()
         streams.let_go()
 
 
-def _run(app: typer.Typer, arguments: list[str], session: Session) -> int:
+def _run(app: typer.Typer, arguments: list[str], session: Session, name: str) -> int:
     try:
-        code = get_command(app).main(args=arguments, prog_name="herder", standalone_mode=False, obj=session)
+        code = get_command(app).main(args=arguments, prog_name=name, standalone_mode=False, obj=session)
         session.out.flush()
         return code if isinstance(code, int) else Code.OK
     except BrokenPipeError:

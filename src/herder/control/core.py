@@ -39,12 +39,12 @@ from herder.model.changes import Changes
 from herder.model.driver import Driver
 from herder.model.ids import ClassId
 from herder.model.records import EventRecord
+from herder.model.retention import Retention
 from herder.ports.calls import Calls
 from herder.ports.clock import Clock
 from herder.ports.store import Store, StoreDown
 from herder.settings import SharingSettings
 from herder.settings.sections import MetricSource
-from herder.store.retention import Retention
 from herder.store.sweep import sweep_batch
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
 
+from herder.decide.scaling import failures
 from herder.testing import postgres
 
 # No deadline: on a busy machine it measures the machine. pytest-timeout bounds a test as a whole.
@@ -26,6 +28,17 @@ def pytest_sessionstart() -> None:
     The plugin of looptime asks for it before every test, and asyncio would make one that nobody closes.
     """
     asyncio.set_event_loop(None)
+
+
+@pytest.fixture(autouse=True)
+def no_trigger_fails(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planner that goes on without a trigger that fails would hide faults from tests: there the error goes on."""
+    if request.node.get_closest_marker("failing_trigger") is None:
+        monkeypatch.setattr(failures, "trigger_failed", _raise)
+
+
+def _raise(pool: str, trigger: str, error: Exception) -> NoReturn:
+    raise error
 
 
 @pytest.fixture(scope="session")

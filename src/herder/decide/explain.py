@@ -11,6 +11,7 @@ from herder.decide import report
 from herder.decide.admission import Refusal, refusal
 from herder.decide.planner import Thoughts, think
 from herder.decide.scaling.limits import binding_for, may_make
+from herder.decide.scaling.triggers import queued_jobs
 from herder.decide.scaling.triggers.queued_jobs import Homes
 from herder.model.demand import Asks, DemandGroup
 from herder.model.ids import ClassId, UserName
@@ -61,6 +62,8 @@ def why_waiting(
     if thoughts is None or queued is None:
         return (_not_in_queue(class_id, job_class, observed, unseen),)
     homes = thoughts.queue.homes[planned_as]
+    if not thoughts.queue.known:
+        return (*quota, *_failed(thoughts))
     return (
         *quota,
         *_nowhere(thoughts, queued, homes),
@@ -81,6 +84,16 @@ def _not_in_queue(class_id: ClassId, job_class: Asks, observed: Observed, unseen
         return report.waiting_reason(unseen)
     text = "no job of this class was waiting when the queue was last read; it has started or ended since"
     return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=(("queued", 0),))
+
+
+def _failed(thoughts: Thoughts) -> tuple[Reason, ...]:
+    """Why it is not known where queued jobs will go: the same sentence for each pool, so the first will do."""
+    notes = (note for each in thoughts.notes.values() for note in each)
+    return tuple(
+        note
+        for note in notes
+        if note.kind is ReasonKind.TRIGGER_FAILED and ("trigger", queued_jobs.NAME) in note.evidence
+    )[:1]
 
 
 def _nowhere(thoughts: Thoughts, queued: DemandGroup, homes: Homes) -> list[Reason]:

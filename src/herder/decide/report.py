@@ -206,10 +206,10 @@ def _gone(drains: Iterable[DrainWorker]) -> list[Reason]:
 
 
 def _unsaid(notes: Sequence[Reason], said: Sequence[Reason]) -> list[Reason]:
-    """That something is not known is said once."""
-    kinds = {reason.kind for reason in said}
+    """That something is not known is said once, and so is what failed."""
     waiting = ReasonKind.WAITING_ON_OBSERVATION
-    return [note for note in notes if note.kind is not waiting or waiting not in kinds]
+    unknown = any(reason.kind is waiting for reason in said)
+    return [note for note in notes if note not in said and not (unknown and note.kind is waiting)]
 
 
 def _frozen_expired(view: PoolView, now_ms: int) -> list[Reason]:

@@ -302,6 +302,7 @@ FAULTS = (
     "worker.quarantined",
     "worker.orphan",
     "plan.refused",
+    "trigger.failed",
     "loop.failed",
     "driver.frozen",
     "driver.missing",

@@ -14,6 +14,7 @@ from herder.control.pools import pool_named
 from herder.control.reads import drivers
 from herder.control.reads.scopes import PAGE_MAX
 from herder.engine.flush import worker_record
+from herder.engine.health import health_of
 from herder.engine.state import WorkerLife
 from herder.model.ids import PoolName, WorkerName
 from herder.model.job import FAULTS_OF_WORKERS, Cause, JobState
@@ -24,7 +25,7 @@ from herder.model.principal import Principal, scope_of
 from herder.model.resources import ZERO, stored_amounts
 from herder.model.times import iso, iso_or_none
 from herder.model.words import counted
-from herder.model.worker import WorkerState
+from herder.model.worker import Health, WorkerState
 from herder.settings import pool_to_plain
 from herder.store import tables as t
 from herder.store.usage_rows import worker_row_cost
@@ -99,6 +100,7 @@ def live_worker(core: Core, worker: WorkerLife) -> WorkerView:
         free=worker.free.amounts(),
         attempts=len(worker.live),
         cost_pico=worker_cost(worker, core.clock.now_ms()),
+        health=health_of(worker, core.clock.now_ms()),
     )
 
 
@@ -112,7 +114,14 @@ def _row_view(row: Row[Any]) -> WorkerView:
     return _view(row, free=ZERO.amounts(), attempts=0, cost_pico=worker_row_cost(row, until_ms))
 
 
-def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> WorkerView:
+def _view(
+    row: Any,
+    *,
+    free: dict[str, int],
+    attempts: int,
+    cost_pico: int,
+    health: tuple[Health | None, str] = (None, ""),
+) -> WorkerView:
     spec = json.loads(row.spec)
     shape = stored_amounts(spec["allocatable"])
     return WorkerView(
@@ -144,6 +153,8 @@ def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> W
         zone=spec.get("zone", ""),
         spot=spec.get("spot", False),
         phase=row.phase,
+        health=health[0] or "",
+        health_reason=health[1],
     )
 
 

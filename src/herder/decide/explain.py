@@ -102,15 +102,27 @@ def _nowhere(thoughts: Thoughts, queued: DemandGroup, homes: Homes) -> list[Reas
         return []
     binding = report.binding_reason(thoughts.scene, thoughts.rooms, queued, homes)
     text = f"{homes.nowhere} of {queued.count} such jobs have no place: {binding.text}"
-    others = [
-        thoughts.rooms[view.spec.name].binding.text
-        for view in thoughts.scene.fits_in(queued)
-        if thoughts.rooms[view.spec.name].binding.text != binding.text
-    ]
+    others = _other_limits(thoughts, queued, homes, binding)
     if others:
-        text = f"{text}; {'; '.join(others)}"
+        text = f"{text.rstrip('.')}; {'; '.join(others)}"
     evidence = (*binding.evidence, ("jobs", homes.nowhere), ("binding_pools", len(others) + 1))
     return [Reason(kind=binding.kind, text=text, evidence=evidence)]
+
+
+def _other_limits(thoughts: Thoughts, queued: DemandGroup, homes: Homes, binding: Reason) -> list[str]:
+    """Of each other pool that could take the job. Why a driver is frozen is said once, whatever pools use it."""
+    told = {view.spec.driver for view in thoughts.scene.pools if view.spec.name == homes.held_by}
+    others = []
+    for view in thoughts.scene.fits_in(queued):
+        text = thoughts.rooms[view.spec.name].binding.text
+        if text == binding.text:
+            continue
+        if view.spec.driver_frozen:
+            if view.spec.driver in told:
+                text = f"pool {view.spec.name} has the same driver"
+            told.add(view.spec.driver)
+        others.append(text.rstrip("."))
+    return others
 
 
 def _place(thoughts: Thoughts, queued: DemandGroup, homes: Homes) -> list[Reason]:
@@ -203,9 +215,10 @@ def _pools(thoughts: Thoughts, queued: DemandGroup) -> list[Reason]:
         room, templates = thoughts.rooms[name], thoughts.scene.templates_for(queued, view)
         most, binding = may_make(room, templates), binding_for(room, templates)
         ready = sum(worker.state is WorkerState.READY and not worker.cordoned for worker in view.workers)
+        limit = f"driver {view.spec.driver} is frozen" if view.spec.driver_frozen else binding.text
         text = (
             f"pool {name} could take it: {ready} workers ready, {view.in_flight} coming, "
-            f"{most} more may be made now ({binding.text})"
+            f"{most} more may be made now ({limit})"
         )
         flips = [pair for pair in binding.evidence if pair[0] == "flips"]
         evidence = (("ready", ready), ("in_flight", view.in_flight), ("may_make", most), *flips)

@@ -11,7 +11,7 @@ from herder.control.booking import worker_cost
 from herder.control.core import Core
 from herder.control.errors import Invalid, NotKnown
 from herder.control.pools import pool_named
-from herder.control.reads import drivers
+from herder.control.reads import drivers, failures
 from herder.control.reads.scopes import PAGE_MAX
 from herder.engine.flush import worker_record
 from herder.engine.health import health_of
@@ -264,10 +264,7 @@ async def status(core: Core, who: Principal) -> Status:
         if scope is None or user == scope.user:
             users[user] += used.cost_pico
     workers = core.state.workers.values()
-    failures = (
-        select(t.events).where(t.events.c.kind.in_(FAULTS)).order_by(t.events.c.sequence.desc()).limit(5)
-    )
-    recent = await core.read(lambda connection: connection.execute(failures).all())
+    recent = await failures.recent(core)
     return Status(
         version=__version__,
         now=iso(core.clock.now_ms()),
@@ -283,7 +280,7 @@ async def status(core: Core, who: Principal) -> Status:
         recent_failures=[
             *_trouble(core),
             *(f"{iso(now)} jobs: {text}" for text in failed_jobs(core.state.failed_lately.by_cause(now))),
-            *(f"{iso(row.at_ms)} {row.object}: {row.text}" for row in recent),
+            *recent,
         ],
         drivers=drivers.troubles(core),
     )
@@ -303,23 +300,6 @@ def failed_jobs(causes: Counter[str]) -> list[str]:
 def _trouble(core: Core) -> list[str]:
     trouble = core.store.trouble
     return [] if trouble is None else [f"{trouble.text} To do: {trouble.hint}."]
-
-
-#: Kinds of events that a person should look at.
-FAULTS = (
-    "worker.failed",
-    "worker.trouble",
-    "worker.unhealthy",
-    "worker.quarantined",
-    "worker.orphan",
-    "plan.refused",
-    "trigger.failed",
-    "loop.failed",
-    "driver.frozen",
-    "driver.missing",
-    "driver.fault",
-    "driver.unavailable",
-)
 
 
 async def plan_page(core: Core, *, after: int | None, limit: int = 50, empty: bool = True) -> Page:

@@ -10,7 +10,8 @@ from herder.cli.output.formats import Format
 from herder.cli.output.printer import Printer
 from herder.cli.output.view import Column, View
 from herder.cli.output.views import WORKERS
-from herder.cli.output.words import age, between, span, style_of, usd
+from herder.cli.output.words import age, between, style_of, usd
+from herder.model.times import brief
 from tests.support import wire_samples
 
 
@@ -61,7 +62,7 @@ def test_names_are_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     [(0, "0s"), (119, "119s"), (120, "2m"), (3599, "59m"), (3660, "1h01m"), (10_800, "3h"), (172_800, "2d")],
 )
 def test_spans(seconds: int, text: str) -> None:
-    assert span(seconds) == text
+    assert brief(seconds * 1000) == text
 
 
 def test_ages_look_back_and_forward() -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator
 from typing import NoReturn
@@ -20,14 +19,6 @@ from herder.testing import postgres
 settings.register_profile("repeat", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
-
-
-def pytest_sessionstart() -> None:
-    """Say that there is no current event loop.
-
-    The plugin of looptime asks for it before every test, and asyncio would make one that nobody closes.
-    """
-    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(autouse=True)

@@ -69,6 +69,12 @@ def test_a_worker_seen_from_all_sides(api: httpx.Client, worker: PlayedWorker) -
         assert api.get(f"/workers/{name}").json()["cordoned"] is not cordoned
         api.post(f"/workers/{name}/{verb}", json={"message": "a\x00b ü"}).raise_for_status()
         assert api.get(f"/workers/{name}").json()["cordoned"] is cordoned
+    assert view["health"] == "healthy"
+    worker.exchange(troubles=["no file descriptors are left"])
+    (sick,) = [each for each in api.get("/workers").json()["items"] if each["name"] == name]
+    assert sick["health"] == "troubled"
+    assert "no file descriptors are left" in sick["health_reason"]
+    worker.exchange()
     before = api.get(f"/workers/{name}").json()["expires_at"]
     api.post(f"/workers/{name}/extend", json={"hours": 1}).raise_for_status()
     assert api.get(f"/workers/{name}").json()["expires_at"] > before

@@ -1,16 +1,23 @@
 """Output that is followed, and plans that people ask for: neither looks again and again, and neither holds up the others."""
 
+import asyncio
+import gc
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
 from herder.control import planning
+from herder.control.errors import Overloaded
 from herder.control.reads import following
+from herder.control.reads.following import Followers
+from herder.model.ids import UserName
+from herder.model.principal import Principal, Role
 from herder.wire.exchange import LogChunk
 from tests.api.conftest import PlayedWorker, Server
 
@@ -81,6 +88,26 @@ def test_so_many_follow_at_a_time_and_who_leaves_makes_room(
         except httpx.HTTPStatusError:
             assert time.monotonic() < deadline, "nobody follows any more, and there is no room"
             time.sleep(0.02)
+
+
+async def test_calls_that_come_together_do_not_pass_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also not when all of them have read the first piece before any of them sends it; and who never reads on gives the place back."""
+
+    async def first_piece(*_: object) -> tuple[str, int, bool]:
+        await asyncio.sleep(0)
+        return "one", 3, False
+
+    monkeypatch.setattr(following, "log_text", first_piece)
+    monkeypatch.setattr(following, "FOLLOWERS_EACH_MAX", 2)
+    followers, ann = Followers(), Principal(UserName("ann"), Role.USER)
+    core: Any = SimpleNamespace()
+    calls = [followers.follow(core, lambda: ann, 1, None, 0) for _ in range(5)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [isinstance(each, Overloaded) for each in answers] == [False, False, True, True, True]
+    answers.clear()
+    gc.collect()
+    while followers._of:
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("path", ["/plans/next", "/pools/std/why"])

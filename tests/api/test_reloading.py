@@ -57,7 +57,7 @@ def test_what_a_reload_changes_is_recorded_as_events(server: Server) -> None:
         ),
         (
             {"pools": (pool_from_plain({**POOLS[0], "driver": "other"}),)},
-            "restart the server to add a driver",
+            "declare the driver in the server's herder.yaml and restart",
         ),
     ],
 )

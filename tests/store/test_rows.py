@@ -9,6 +9,7 @@ from herder.model.changes import Changes
 from herder.model.job import JobState
 from herder.model.records import KEYS, JobClassRecord, JobNew, JobStatus, LogRecord, MetaRecord
 from herder.store import tables
+from herder.store.statements import BLOCKS
 from herder.store.sweep import PIECE, sweep_batch
 from herder.store.writer import Writer
 
@@ -110,6 +111,39 @@ async def test_a_nul_stops_nobody(writer: Writer, engine: Engine, fatal: list[Ba
     assert rows_of(engine, MetaRecord) == [MetaRecord("k", "a\x1ab\\u0000c")]
     assert rows_of(engine, LogRecord) == [LogRecord(1, 1, 0, "x\x1a")]
     assert not fatal
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+@pytest.mark.parametrize("null", [True, False])
+async def test_many_rows_go_in_and_change(writer: Writer, engine: Engine, kind: type, null: bool) -> None:
+    """So many that both sizes of blocks and single rows are needed; a row in each has a NUL."""
+    several = [_numbered(example(kind, null=null), number) for number in range(sum(BLOCKS) + 70)]
+    await writer.commit(changes_of(*several))
+    clean = [type(row)(*(_text(value) for value in row)) for row in several]
+    assert sorted(rows_of(engine, kind)) == sorted(clean)
+
+    later = [_numbered(example(kind, null=False, variant=1), number) for number in range(len(several))]
+    await writer.commit(changes_of(*later))
+    clean_later = [type(row)(*(_text(value) for value in row)) for row in later]
+    assert sorted(rows_of(engine, kind)) == sorted(clean if kind is JobNew else clean_later)
+
+
+def _numbered(record: Any, number: int) -> Any:
+    """Another row of the same kind: another key, and each text of its own."""
+    keys, end = KEYS[type(record)], "\x00" if number % 61 == 0 else ""
+    values = [
+        f"{value}{number}{end}"
+        if isinstance(value, str)
+        else (value or 0) + number
+        if index < keys
+        else value
+        for index, value in enumerate(record)
+    ]
+    return type(record)(*values)
+
+
+def _text(value: object) -> object:
+    return value.replace("\x00", "\x1a") if isinstance(value, str) else value
 
 
 async def test_many_rows_are_cut_into_statements(

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from herder.control.driver_calls import PLACES
 from herder.control.limits import QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.decide.ageing import Ageing
+from herder.model.retention import Retention
 from herder.settings.sections import MetricSource
-from herder.store.retention import Retention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from herder.model.pool import CpuLimit, TaintEffect, Toleration
 from herder.model.principal import Action, Kind, Principal, Role, Thing
 from herder.model.records import JobClassRecord
 from herder.model.resources import BUILT_IN, Dimensions, Resources, parse_cpu, parse_mib
+from herder.model.sharing import PRIORITY_MAX
 from herder.store.json_forms import encode_class
 from herder.wire.resources import JobSubmission
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 RAW_MAX = 10_000
 #: Classes of one server: each stays in memory, a kilobyte or two.
 CLASSES_MAX = 200_000
-PRIORITY_MAX = 1_000_000
 #: Of a job's affinity, and values in each.
 EXPRESSIONS_MAX = 64
 #: Names of projects that one user may have jobs in, beside those with quotas: totals are kept for each for ever.

@@ -77,6 +77,7 @@ def check_pools(core: Core, wanted: Sequence[PoolSpec]) -> None:
     if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
         raise Invalid(f"more than {POOLS_MAX} pools", field="pools")
     for index, pool in enumerate(wanted):
+        _has_driver(core, pool)
         _keep_membership(core, pool, index)
 
 
@@ -104,17 +105,19 @@ def keep_frozen(core: Core, pool: PoolSpec) -> PoolSpec:
 def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:
     name = plain.get("name") or index
     try:
-        pool = pool_from_plain(plain, f"pools[{name}]", core.state.resources)
+        return pool_from_plain(plain, f"pools[{name}]", core.state.resources)
     except SettingsError as error:
         raise Invalid(str(error), field=f"pools[{name}]", hint="nothing was applied") from None
+
+
+def _has_driver(core: Core, pool: PoolSpec) -> None:
     if pool.driver not in core.drivers:
-        known = ", ".join(sorted(core.drivers))
+        known = ", ".join(sorted(core.drivers)) or "none"
         raise Invalid(
             f"pool {pool.name} wants driver {pool.driver!r}, which this server does not have",
-            field=f"pools[{name}].driver",
-            hint=f"it has {known}; drivers are declared in the server's herder.yaml",
+            field=f"pools[{pool.name}].driver",
+            hint=f"it has {known}; declare the driver in the server's herder.yaml and restart the server",
         )
-    return pool
 
 
 def _keep_membership(core: Core, pool: PoolSpec, index: int) -> None:

@@ -15,10 +15,11 @@ import typer
 from herder.cli.exits import Code, CommandError
 from herder.cli.shape import command, noun
 from herder.client.connection import state_dir
+from herder.drivers.registry import settings_faults
 from herder.model.resources import Resources
 from herder.server.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
-from herder.settings import Settings, load, local_defaults, sharing_to_plain
+from herder.settings import Settings, SettingsError, Severity, lint, load, local_defaults, sharing_to_plain
 from herder.settings.sections import DriverSettings, ServerSettings
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _options(
     public_url: str | None,
 ) -> ServerOptions:
     """Flags win over the file, the file over the defaults."""
-    settings = load(config) if config else Settings()
+    settings = _read(config) if config else Settings()
     said = settings.server
     folder = data_dir or (Path(said.data_dir).expanduser() if said.data_dir else state_dir())
     drivers = settings.drivers
@@ -213,6 +214,16 @@ def _options(
         queued_bytes_per_user=None if said.queued_mib_per_user is None else said.queued_mib_per_user * 2**20,
         http=_http_limits(said),
     )
+
+
+def _read(files: list[Path]) -> Settings:
+    """Raises SettingsError with every fault, those of drivers too."""
+    settings = load(files)
+    found = lint(settings, driver_faults=settings_faults)
+    faults = [problem for problem in found if problem.severity is Severity.ERROR]
+    if faults:
+        raise SettingsError(faults)
+    return settings
 
 
 def _http_limits(said: ServerSettings) -> HttpLimits:

@@ -4,7 +4,7 @@ Pure rules over `Settings`, one function each, called by `herder config lint` an
 is refused by the readers already.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from herder.model.money import format_usd
@@ -18,8 +18,15 @@ from herder.settings.problems import Problem, Severity
 
 HOURS_PER_MONTH = 730
 _LOCAL_KINDS = frozenset({"local"})
-KNOWN_DRIVERS = frozenset({"local", "pretend"})
+#: A server has these without their being declared.
+ALWAYS_THERE = frozenset({"local"})
+#: Drivers that make nothing that costs.
+_FREE = frozenset({"local", "pretend"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+#: From a driver's kind and settings to what is wrong with them: setting (empty: the kind), message and remedy.
+DriverFaults = Callable[[str, Mapping[str, str]], Sequence[tuple[str, str, str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +37,11 @@ class _Doubt:
     remedy: str
 
 
-def lint(settings: Settings, machine: Resources | None = None) -> tuple[Problem, ...]:
-    """Every doubt, faults first. `machine`: what this computer has, for pools of the local driver; None = unknown."""
+def lint(
+    settings: Settings, machine: Resources | None = None, driver_faults: DriverFaults | None = None
+) -> tuple[Problem, ...]:
+    """Every doubt, faults first. `machine`: what this computer has, for pools of the local driver; None = unknown.
+    `driver_faults`: what is known of the drivers; None = nothing, and their kinds and settings are not looked at."""
     doubts: list[tuple[str, _Doubt]] = []
     for pool in settings.pools:
         prefix = f"pools.{pool.name}"
@@ -41,6 +51,8 @@ def lint(settings: Settings, machine: Resources | None = None) -> tuple[Problem,
         doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
     doubts.extend(("", doubt) for doubt in (*_unused(settings), *_server(settings)))
+    if driver_faults is not None:
+        doubts.extend(("", doubt) for doubt in _drivers(settings, driver_faults))
     order = list(Severity)
     doubts.sort(key=lambda each: order.index(each[1].severity))
     return tuple(_problem(settings, prefix, doubt) for prefix, doubt in doubts)
@@ -142,7 +154,7 @@ def _costs(pool: PoolSpec) -> Iterator[_Doubt]:
             f"{pool.min_workers} standing workers cost at least {format_usd(standing, 2)} a month",
             "Lower min_workers if that is more than you want to spend.",
         )
-    if cheapest == 0 and pool.driver not in KNOWN_DRIVERS:
+    if cheapest == 0 and pool.driver not in _FREE:
         yield _warning(
             "templates", "a template without a price: its cost will show as $0", "Write price_per_hour."
         )
@@ -263,13 +275,21 @@ def _metrics(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
 
 
 def _driver(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
-    known = {driver.name for driver in settings.drivers} | KNOWN_DRIVERS
+    known = {driver.name for driver in settings.drivers} | ALWAYS_THERE
     if pool.driver not in known:
         yield _warning(
             "driver",
-            f"driver {pool.driver!r} is neither built in nor defined under `drivers`",
-            f"Write drivers: {{{pool.driver}: {{…}}}}, or one of {', '.join(sorted(known))}.",
+            f"driver {pool.driver!r} is not defined under `drivers`",
+            f"Write drivers: {{{pool.driver}: {{…}}}} in the server's file, or one of {', '.join(sorted(known))}.",
         )
+
+
+def _drivers(settings: Settings, faults: DriverFaults) -> Iterator[_Doubt]:
+    """Such a file starts no server."""
+    for driver in settings.drivers:
+        for setting, message, remedy in faults(driver.kind, dict(driver.settings)):
+            key = f"drivers.{driver.name}.{f'settings.{setting}' if setting else 'kind'}"
+            yield _Doubt(severity=Severity.ERROR, key=key, message=message, remedy=remedy)
 
 
 def _machine(settings: Settings, pool: PoolSpec, machine: Resources | None) -> Iterator[_Doubt]:

@@ -45,7 +45,8 @@ def sqlite_url(data_dir: Path) -> str:
 
 
 def open_engine(url: str) -> Engine:
-    """A SQLAlchemy engine with our settings. Raises StoreError for a URL that is not SQLite's or PostgreSQL's."""
+    """A SQLAlchemy engine with our settings. Raises StoreError for a URL that is not SQLite's or PostgreSQL's, and for a file with
+    several names."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # the latter for a port that is no number
@@ -67,11 +68,26 @@ def open_engine(url: str) -> Engine:
         raise StoreError(
             f"{shown_address(url)!r} names no file: write sqlite:////path/herder.db, without options and without file:"
         )
+    _has_one_name(sqlite_path(parsed.database))
     engine = create_engine(
         parsed.set(drivername="sqlite"), connect_args={"check_same_thread": False, "timeout": 10}, pool_size=6
     )
     event.listen(engine, "connect", _sqlite_settings)
     return engine
+
+
+def _has_one_name(path: Path | None) -> None:
+    """SQLite's log lies beside the name by which the file was opened: by another name, what stands in the log is missing.
+    Raises StoreError."""
+    try:
+        names = 1 if path is None else path.stat().st_nlink
+    except OSError:  # it is not there yet, or SQLite says what is wrong
+        return
+    if names > 1:
+        raise StoreError(
+            f"the store {path} has {names} names (hard links), and SQLite keeps a log for each: remove the other names (find them "
+            f"with find / -xdev -samefile {path}), and keep the one beside which a file -wal lies"
+        )
 
 
 def _sqlite_settings(connection: DBAPIConnection, _record: object) -> None:

@@ -1,7 +1,8 @@
 """The file of a SQLite store: one server on it by whatever path, seen when it is gone, and some space kept for work under way.
 
-Called by the opening of a store and by the writer. The lock is on the file itself, so symbolic links, hard links and mounts
-lead to the same one. The file must not be closed while SQLite has it open: closing any handle drops SQLite's own locks.
+Called by the opening of a store and by the writer. The lock is on the file itself, so symbolic links and mounts lead
+to the same one; a file with hard links is refused before (`database.py`). The file must not be closed while SQLite has it open:
+closing any handle drops SQLite's own locks.
 """
 
 import errno

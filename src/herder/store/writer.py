@@ -15,6 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -75,7 +77,7 @@ class Writer:
         self._leader = take_over(engine, 0) if leader is None else leader
         self._file = file
         self._postgres = engine.dialect.name == "postgresql"
-        self._statements = statements_for(engine.dialect.name).by_record
+        self._statements = statements_for(engine.dialect.name)
         self._on_fatal = on_fatal
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[Changes, asyncio.Future[None]] | _Call] = deque()
@@ -250,13 +252,29 @@ class Writer:
             self._rows(connection, kind, list(table.values()))
 
     def _rows(self, connection: Connection, kind: type, rows: list) -> None:  # type: ignore[type-arg]
-        for start in range(0, len(rows), ROWS_PER_STATEMENT):
+        done = self._blocks(connection, kind, rows)
+        for start in range(done, len(rows), ROWS_PER_STATEMENT):
             some = rows[start : start + ROWS_PER_STATEMENT]
             text = _encode(some).decode()
             if "\\u0000" in text:
                 text = _encode([_without_nul(row) for row in some]).decode()
-            connection.exec_driver_sql(self._statements[kind], (text,))
+            connection.exec_driver_sql(self._statements.by_record[kind], (text,))
         self.rows += len(rows)
+
+    def _blocks(self, connection: Connection, kind: type, rows: list) -> int:  # type: ignore[type-arg]
+        """Write as many as fill blocks; how many these were."""
+        done, blocks = 0, self._statements.blocks.get(kind)
+        if blocks is None:
+            return done
+        for size, statement in blocks.by_size.items():
+            while len(rows) - done >= size:
+                some = rows[done : done + size]
+                texts = (map(itemgetter(index), some) for index in blocks.texts)
+                if "\x00" in "".join(filter(None, chain.from_iterable(texts))):
+                    some = [_without_nul(row) for row in some]
+                connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
+                done += size
+        return done
 
     def _settle(self, changes: Changes, futures: "list[asyncio.Future[Any]]") -> None:
         for call in changes.after:

@@ -232,6 +232,10 @@ class WorkerView(msgspec.Struct, kw_only=True):
     resources: dict[str, int] = {}
     phase: str = ""
     """How far the provider is with its machine, as its driver said last."""
+    health: str = ""
+    """healthy, troubled, quarantined, on_test, silent or alone; empty before it has joined and after it has gone."""
+    health_reason: str = ""
+    """Why it takes no work, or not any."""
 
 
 class PlanView(msgspec.Struct, kw_only=True):

@@ -13,11 +13,11 @@ from herder.cli.session import Session, session
 from herder.cli.shape import command
 
 if TYPE_CHECKING:
-    from herder.settings import Settings
+    from herder.settings import DriverFaults, Settings
     from herder.wire.resources import ApplyAnswer
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: typer.Typer, driver_faults: "DriverFaults | None" = None) -> None:
     @command(app, "apply", example="herder apply -f herder.yaml --dry-run\nherder apply -f herder.yaml")
     def apply(ctx: typer.Context, file: Files, dry_run: DryRun = False, yes: Yes = False) -> None:
         """Make the pools, and how the fleet is shared, as the files say.
@@ -28,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
         """
         say = session(ctx)
         settings = _load(file)
-        _doubts(say, settings)
+        _doubts(say, settings, driver_faults)
         sharing = _sharing(settings)
         if not settings.pools and not sharing:
             say.say("The files name no pools, so there is nothing to apply.")
@@ -58,10 +58,15 @@ def _load(paths: list[str]) -> "Settings":
     return load([Path(path) for path in paths])
 
 
-def _doubts(say: Session, settings: "Settings") -> None:
-    from herder.settings import Severity, lint
+def _doubts(say: Session, settings: "Settings", driver_faults: "DriverFaults | None") -> None:
+    """Raises SettingsError with every fault; warnings are shown."""
+    from herder.settings import SettingsError, Severity, lint
 
-    for doubt in lint(settings):
+    found = lint(settings, driver_faults=driver_faults)
+    faults = [problem for problem in found if problem.severity is Severity.ERROR]
+    if faults:
+        raise SettingsError(faults)
+    for doubt in found:
         if doubt.severity is not Severity.NOTE:
             say.say(f"{doubt.severity}: {doubt}")
 

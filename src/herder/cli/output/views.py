@@ -100,6 +100,7 @@ WORKERS = View(
     columns=(
         _text("NAME", "name"),
         _made("STATUS", worker_status, state=True),
+        _made("HEALTH", lambda worker: worker.health or "-", state=True),
         _text("POOL", "pool"),
         _text("TEMPLATE", "template"),
         _text("JOBS", "attempts", right=True),
@@ -118,6 +119,7 @@ WORKERS = View(
         _money("PRICE/H", "price_per_hour_usd", wide=True),
         _age("LAST SEEN", "last_seen_at", wide=True),
         _text("HANDLE", "handle", wide=True),
+        _made("HEALTH REASON", lambda worker: worker.health_reason or "-", wide=True, long=True),
         _text("WHY MADE", "why_made", wide=True, long=True),
         _text("WHY REMOVED", "why_removed", wide=True, long=True),
     ),

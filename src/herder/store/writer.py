@@ -30,8 +30,11 @@ from herder.store.statements import statements_for
 
 log = logging.getLogger(__name__)
 
-#: Rows in one statement: bounds the memory of the JSON parameter (about 10 MB of jobs).
+#: Rows in one statement, and in the first of a commit, which shows how large they are.
 ROWS_PER_STATEMENT = 20_000
+ROWS_FIRST = 1_000
+#: Bytes in one statement, if it has more than one row: encoder, SQLAlchemy, SQLite's copy and its parser each have the text once.
+STATEMENT_BYTES = 8 * 2**20
 #: Rows after which a transaction takes no further changes along, so that no caller waits behind a huge commit.
 ROWS_PER_COMMIT = 50_000
 #: Between two tries of a transaction whose error passes; doubled up to the longest.
@@ -79,6 +82,7 @@ class Writer:
         self._on_fatal = on_fatal
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[Changes, asyncio.Future[None]] | _Call] = deque()
+        self._under_way: list[asyncio.Future[Any]] = []
         self._bell = threading.Condition()
         self._pause = threading.Event()
         self._closing = False
@@ -127,7 +131,6 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        futures: list[asyncio.Future[Any]] = []
         try:
             while True:
                 with self._bell:
@@ -136,19 +139,24 @@ class Writer:
                     if self._closing and not self._waiting:
                         return
                     item = self._take() if self._waiting else None
-                if isinstance(item, _Call):
-                    futures = [item.future]
-                    self._work(item)
-                elif item is not None:
-                    merged, futures = item
-                    self._write(merged)
-                    self._loop.call_soon_threadsafe(self._settle, merged, futures)
-                futures = []
+                if item is not None:
+                    self._carry_out(item)
+                    item = None  # what was written is not kept until something else comes
                 self._look()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the loop must hear of it
-            self._die(futures, error)
+            self._die(error)
 
-    def _die(self, futures: "list[asyncio.Future[Any]]", error: BaseException) -> None:
+    def _carry_out(self, item: "_Call | tuple[Changes, list[asyncio.Future[Any]]]") -> None:
+        if isinstance(item, _Call):
+            self._under_way = [item.future]
+            self._work(item)
+        else:
+            merged, self._under_way = item
+            self._write(merged)
+            self._loop.call_soon_threadsafe(self._settle, merged, self._under_way)
+        self._under_way = []
+
+    def _die(self, error: BaseException) -> None:
         """Nothing more is written; everybody who waits hears why."""
         with self._bell:
             self._dead = error
@@ -157,7 +165,7 @@ class Writer:
         with suppress(
             RuntimeError
         ):  # the loop is closed: the server ended for another reason, and nobody waits any more
-            self._loop.call_soon_threadsafe(self._fail, [*futures, *left], error)
+            self._loop.call_soon_threadsafe(self._fail, [*self._under_way, *left], error)
 
     def _take(self) -> "_Call | tuple[Changes, list[asyncio.Future[Any]]]":
         """What to do next: one piece of work, or all changes that stand before the next one."""
@@ -250,12 +258,17 @@ class Writer:
             self._rows(connection, kind, list(table.values()))
 
     def _rows(self, connection: Connection, kind: type, rows: list) -> None:  # type: ignore[type-arg]
-        for start in range(0, len(rows), ROWS_PER_STATEMENT):
-            some = rows[start : start + ROWS_PER_STATEMENT]
+        start, count = 0, min(ROWS_FIRST, ROWS_PER_STATEMENT)
+        while start < len(rows):
+            some = rows[start : start + count]
             text = _encode(some).decode()
+            count = min(ROWS_PER_STATEMENT, max(1, len(some) * STATEMENT_BYTES // (2 * len(text))))
+            if len(text) > STATEMENT_BYTES and len(some) > 1:
+                continue
             if "\\u0000" in text:
                 text = _encode([_without_nul(row) for row in some]).decode()
             connection.exec_driver_sql(self._statements[kind], (text,))
+            start += len(some)
         self.rows += len(rows)
 
     def _settle(self, changes: Changes, futures: "list[asyncio.Future[Any]]") -> None:

@@ -40,8 +40,8 @@ ROWS_PER_COMMIT = 50_000
 #: Between two tries of a transaction whose error passes; doubled up to the longest.
 RETRY_S = 0.05
 RETRY_LONGEST_S = 1.0
-#: How long a server that stops goes on trying.
-CLOSE_S = 10.0
+#: How long a server that stops goes on trying, from when the trouble began.
+CLOSE_S = 5.0
 #: How often the file and its disk are looked at.
 LOOK_S = 1.0
 
@@ -89,6 +89,7 @@ class Writer:
         self._give_up_at = float("inf")
         self._dead: BaseException | None = None
         self._stuck: Trouble | None = None
+        self._stuck_since = 0.0
         self._space: Trouble | None = None
         self._looked_at = 0.0
         self.commits = 0
@@ -126,8 +127,10 @@ class Writer:
     async def close(self) -> None:
         with self._bell:
             self._closing = True
-            self._give_up_at = self._loop.time() + CLOSE_S
+            now = self._loop.time()
+            self._give_up_at = (now if self._stuck is None else self._stuck_since) + CLOSE_S
             self._bell.notify()
+        self._pause.set()  # one more try, at once
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
@@ -220,8 +223,9 @@ class Writer:
                     raise
                 self._told(trouble, again=pause > RETRY_S)
                 if self._loop.time() >= self._give_up_at:
-                    raise StoreDown(f"{trouble.text} The last changes were not written.") from error
-                self._pause.wait(pause)
+                    raise StoreDown(_given_up(trouble)) from error
+                if self._pause.wait(pause):
+                    self._pause.clear()
                 pause = min(pause * 2, RETRY_LONGEST_S)
             else:
                 if self._stuck is not None:
@@ -238,6 +242,7 @@ class Writer:
         if trouble.code == FULL.code or again:
             if self._stuck is None:
                 log.warning("%s New work is refused until it can be written: %s.", trouble.text, trouble.hint)
+                self._stuck_since = self._loop.time()
             self._stuck = trouble
 
     def _look(self) -> None:
@@ -246,7 +251,9 @@ class Writer:
         if self._file is not None and now >= self._looked_at + LOOK_S:
             self._looked_at = now
             self._file.check()
-            self._space = self._file.space()
+            before, self._space = self._space, self._file.space()
+            if self._space is not None and before is None:
+                log.warning("%s New work is refused: %s.", self._space.text, self._space.hint)
 
     def _execute(self, connection: Connection, changes: Changes) -> None:
         if self._postgres:
@@ -283,6 +290,13 @@ class Writer:
             if not future.done():
                 future.set_exception(error)
         self._on_fatal(error)
+
+
+def _given_up(trouble: Trouble) -> str:
+    return (
+        f"{trouble.text} The last changes were not written. {trouble.remedy[:1].upper()}{trouble.remedy[1:]}, then start the server again; "
+        "nothing that was accepted is lost."
+    )
 
 
 def _end(future: "asyncio.Future[Any]", result: object, error: Exception | None) -> None:

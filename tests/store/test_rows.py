@@ -1,9 +1,12 @@
 """Every record type goes in and comes out as it was, on both databases; what is written twice is there once."""
 
+import asyncio
+import gc
+import time
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Engine, Integer, insert, select
+from sqlalchemy import BigInteger, Engine, Integer, event, func, insert, select
 
 from herder.model.changes import Changes
 from herder.model.job import JobState
@@ -11,7 +14,7 @@ from herder.model.records import KEYS, JobClassRecord, JobNew, JobStatus, LogRec
 from herder.store import tables
 from herder.store.statements import BLOCKS
 from herder.store.sweep import PIECE, sweep_batch
-from herder.store.writer import Writer
+from herder.store.writer import STATEMENT_BYTES, Writer
 
 RECORDS = sorted(tables.TABLE_OF, key=lambda kind: kind.__name__)
 BIG = 2**63 - 1
@@ -153,6 +156,44 @@ async def test_many_rows_are_cut_into_statements(
     await writer.commit(changes_of(*(job(number) for number in range(1, 1002))))
     assert len(rows_of(engine, JobNew)) == 1001
     assert writer.commits == 1
+
+
+@pytest.mark.parametrize(
+    "sizes", [[3_000] * 3_000, [10] * 1_500 + [30_000] * 300, [30_000] * 300 + [10] * 1_500, [9_000_000] * 2]
+)
+async def test_large_rows_are_cut_into_statements_by_bytes(
+    writer: Writer, engine: Engine, sizes: list[int]
+) -> None:
+    sent: list[int] = []
+
+    def saw(_c: object, _cursor: object, _text: str, parameters: tuple[object, ...], *_: object) -> None:
+        sent.append(sum(len(each) for each in parameters if isinstance(each, str)))
+
+    event.listen(engine, "before_cursor_execute", saw)
+    try:
+        await writer.commit(
+            changes_of(*(job(number)._replace(payload="x" * size) for number, size in enumerate(sizes, 1)))
+        )
+    finally:
+        event.remove(engine, "before_cursor_execute", saw)
+    with engine.connect() as connection:
+        found = connection.execute(
+            select(func.length(tables.jobs.c.payload)).order_by(tables.jobs.c.id)
+        ).scalars()
+        assert list(found) == sizes
+    assert max(sent) <= max(STATEMENT_BYTES, max(sizes) + 1_000)
+    blocks = len(sizes) // BLOCKS[0] + BLOCKS[0] // BLOCKS[-1]
+    assert len(sent) <= 4 + 4 * sum(sizes) // STATEMENT_BYTES + blocks
+
+
+async def test_what_was_written_is_let_go(writer: Writer) -> None:
+    """A submission of 29 MB, say, when nothing comes after it."""
+    await writer.commit(changes_of(job(1), job(2)))
+    give_up_at = time.monotonic() + 10
+    while left := [each for each in gc.get_objects() if isinstance(each, Changes) and each.jobs_new]:
+        assert time.monotonic() < give_up_at, left
+        del left
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

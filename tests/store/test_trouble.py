@@ -107,8 +107,51 @@ async def test_a_server_that_stops_does_not_wait_for_a_full_disk_without_end(
         waiting = store.commit(put("b", "x" * 400_000))
         await until(waiting, store, "store_full")
         await store.close()
-        with pytest.raises(StoreDown, match="not written"):
+        with pytest.raises(StoreDown, match="not written") as told:
             await waiting
+        assert "Free space on the disk or in the database, then start the server again" in str(told.value)
+        assert "by itself" not in str(told.value)
+
+
+async def test_trouble_that_lasts_already_is_not_waited_for_once_more(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts from its beginning; one more try is made, and that is all."""
+    with opened(disk) as (engine, file):
+        store = SqlStore(engine, lambda error: None, file=file)
+        await store.commit(put("a"))
+        fill(disk)
+        waiting = store.commit(put("b", "x" * 400_000))
+        await until(waiting, store, "store_full")
+        store._stuck_since -= 1_000
+        monkeypatch.setattr("herder.store.writer.CLOSE_S", 1_000.0)
+        await asyncio.wait_for(store.close(), 60)
+        with pytest.raises(StoreDown):
+            await waiting
+
+
+async def test_a_disk_that_is_freed_as_the_server_stops_loses_nothing(disk: Path) -> None:
+    with opened(disk) as (engine, file):
+        store = SqlStore(engine, lambda error: None, file=file)
+        await store.commit(put("a"))
+        filling = fill(disk)
+        waiting = store.commit(put("b", "x" * 400_000))
+        await until(waiting, store, "store_full")
+        store._stuck_since -= 1_000
+        filling.unlink()
+        await store.close()
+        await waiting
+        assert keys(engine) == ["a", "b"]
+
+
+async def test_little_space_is_said_once(disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with opened(disk) as (engine, file):
+        fill(disk, leave_bytes=10 * 2**20)
+        store = SqlStore(engine, lambda error: None, file=file)
+        await until(None, store, "store_full")
+        await store.commit(put("a"))
+        await store.close()
+    assert caplog.text.count("The store is almost full. New work is refused: free space on the disk") == 1
 
 
 @pytest.mark.parametrize("what", ["herder.db", "herder.db-wal"])

@@ -3,15 +3,14 @@
 Routes are plain functions; `read` and `write` turn them into endpoints and remember what OpenAPI needs to know of them.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from herder.api.bodies import BODY_BYTES_MAX, read_body
+from herder.api.in_flight import InFlight, weight_of
 from herder.api.replies import bearer, decode, problem, refuse_nul, reply
 from herder.control.access import OF_KIND, check
 from herder.control.commands import Commands
@@ -30,10 +29,6 @@ from herder.wire.resources import Done, JobsAdded
 Needs = tuple[Action, Kind]
 SEE_FLEET: Needs = (Action.SEE, Kind.FLEET)
 CHANGE_FLEET: Needs = (Action.CHANGE, Kind.FLEET)
-
-#: Larger bodies than this take the event loop milliseconds, and the store tens of them: they are carried out one after the other,
-#: up to their commits, and smaller ones come in between.
-LARGE_BYTES = 256 * 2**10
 
 Reading = Callable[[Request, Principal], Awaitable[Any]]
 
@@ -100,6 +95,17 @@ class Operation:
 
 
 @dataclass(slots=True)
+class _Sent:
+    """A body. It is let go once it is decoded: of a large submission its rows are enough."""
+
+    data: bytes | bytearray
+
+    def decoded(self, kind: Any) -> Any:
+        data, self.data = self.data, b""
+        return decode(data, kind) if kind is not None else None
+
+
+@dataclass(slots=True)
 class Front:
     core: Core
     commands: Commands
@@ -109,7 +115,7 @@ class Front:
     operations: list[Operation] = field(default_factory=list)
     endpoints: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = field(default_factory=dict)
     """By (method, path)."""
-    _large: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _in_flight: InFlight = field(default_factory=InFlight)
 
     def read(
         self, path: str, run: Reading, answer: Any, needs: Needs = SEE_FLEET, *, query: tuple[str, ...] = ()
@@ -189,15 +195,19 @@ class Front:
         self.core.take_in_work()
         if route.before is not None:
             await route.before(request, who)
-        data = await read_body(request, route.bytes_max, who.actor)
-        async with self._large if len(data) > LARGE_BYTES else nullcontext():
-            return await self._carry_out(request, who, data, route)
+        sent = _Sent(await read_body(request, route.bytes_max, who.actor))
+        weight = weight_of(sent.data)
+        if not weight:
+            return await self._carry_out(request, who, sent, route)
+        async with self._in_flight.admit(weight):
+            return await self._carry_out(request, who, sent, route)
 
-    async def _carry_out(self, request: Request, who: Principal, data: bytes, route: _Route) -> Response:
-        body = decode(data, route.body) if route.body is not None else None
+    async def _carry_out(self, request: Request, who: Principal, sent: _Sent, route: _Route) -> Response:
         key, asked = request.headers.get("idempotency-key"), ""
         if key:
-            asked = fingerprint_of(f"{request.method} {request.url.path}?{request.url.query}", data)
+            asked = fingerprint_of(f"{request.method} {request.url.path}?{request.url.query}", sent.data)
+        body = sent.decoded(route.body)
+        if key:
             made = await self.requests.find(self.core, who.user, key, asked)
             if made is not None:
                 await self.core.settle()  # the first may still be on its way to the disk
@@ -211,6 +221,7 @@ class Front:
                 subject = value.object if isinstance(value, Done) else ""
                 self.requests.keep(changes, who.user, key, asked, now_ms, batch, subject)
             answer = reply(route.then(value) if route.then is not None else value)
+        body = None  # the rows that were made of it are in memory now
         await self.core.commit(changes)
         return answer
 

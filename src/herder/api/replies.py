@@ -42,7 +42,7 @@ def problem(refused: Refused) -> Response:
     )
 
 
-def decode(body: bytes, kind: Any) -> Any:
+def decode(body: bytes | bytearray, kind: Any) -> Any:
     """Raises Invalid, which names the field as a path (`jobs[3].cpu`)."""
     try:
         return msgspec.json.decode(body or b"{}", type=kind)

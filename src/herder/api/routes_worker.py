@@ -72,7 +72,7 @@ def inputs_route(core: Core, prefix: str) -> Route:
     return Route(f"{prefix}/worker/attempts/{{job}}/{{attempt}}/inputs", inputs, methods=["GET"])
 
 
-def _report(body: bytes) -> tuple[ExchangeRequest, Any]:
+def _report(body: bytes | bytearray) -> tuple[ExchangeRequest, Any]:
     """Raises Invalid."""
     try:
         return read_report(body)

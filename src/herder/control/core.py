@@ -54,8 +54,10 @@ SWEEP_RETRY_LONGEST_S = 30.0
 #: Between two placement passes that look at different classes, when very many wait.
 LOOK_AGAIN_S = 0.02
 
-#: How long a server that stops waits until what it gathered is handed over.
+#: How long a server that stops waits until what it gathered is handed over; less when the store cannot be written anyway.
 CLOSE_S = 5.0
+CLOSE_STUCK_S = 1.5
+STUCK_LOOK_S = 0.1
 
 
 class Core:
@@ -138,6 +140,20 @@ class Core:
                 self._over = error
                 self._on_fatal(error)
             raise
+
+    async def durable_within(self, future: "asyncio.Future[None]", limit_s: float, stuck_s: float) -> bool:
+        """Whether a commit held in time. A store that cannot be written is waited for `stuck_s` at most. Raises nothing."""
+        loop = asyncio.get_running_loop()
+        give_up_at, sound_at = loop.time() + limit_s, loop.time()
+        future.add_done_callback(_heard)
+        while not future.done() and loop.time() < give_up_at:
+            await asyncio.wait({future}, timeout=STUCK_LOOK_S)
+            trouble = self.store.trouble
+            if trouble is None or not trouble.stuck:
+                sound_at = loop.time()
+            elif loop.time() - sound_at >= stuck_s:
+                break
+        return future.done() and not future.cancelled() and future.exception() is None
 
     def gather(self, changes: Changes) -> None:
         """Let changes travel with the next commit; for what is of no use alone."""
@@ -271,9 +287,13 @@ class Core:
         """Everything gathered is written, then the store is let go; one that is in trouble is not waited for without end. After a fault
         of ours only what was handed over before it is."""
         if self._over is None:
-            done, _ = await asyncio.wait({self.settle()}, timeout=CLOSE_S)
-            for each in done:
-                each.exception()  # whoever waits for it has heard it
+            await self.durable_within(self.settle(), CLOSE_S, CLOSE_STUCK_S)
         self.planning.close()
         self.calls.close()
         await self.store.close()
+
+
+def _heard(future: "asyncio.Future[None]") -> None:
+    """Nobody waits for it any more: its error is not to be told as one that nobody has heard."""
+    if not future.cancelled():
+        future.exception()

@@ -47,6 +47,8 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0
+#: And how long a store that is known not to be writable is waited for.
+STUCK_S = 3.0
 #: Exit code of a process that a third signal ends.
 INTERRUPTED = 130
 #: How often the lock of a PostgreSQL store is looked at.
@@ -197,14 +199,17 @@ async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> N
     except Refused as refused:
         raise StartError(refused.detail, refused.hint) from None
     first = core.commit(changes)
-    await asyncio.wait({first}, timeout=FIRST_WRITES_S)
+    await core.durable_within(first, FIRST_WRITES_S, STUCK_S)
     try:
         if first.done():
             first.result()
     except StoreDown as error:
         raise StartError(str(error)) from None
-    if core.store.trouble is not None and core.store.trouble.stuck:
-        raise StartError(core.store.trouble.text, core.store.trouble.hint)
+    trouble = core.store.trouble
+    if not first.done() and trouble is not None and trouble.stuck:
+        raise StartError(
+            trouble.text, f"{trouble.remedy}, then start again; nothing that was accepted is lost"
+        )
     for batch in opened.unswept:
         core.sweep(batch, core.clock.now_ms())
 

@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlche
 
 from herder.model.addresses import shown_address
 from herder.store.faults import FULL, passing, reason, sqlite_path
-from herder.store.file import InUse, StoreFile
+from herder.store.file import InUse, StoreFile, disk_is_full
 
 #: A number of our own for PostgreSQL's advisory lock ("herder" in ASCII).
 ADVISORY_LOCK = 0x686572646572
@@ -123,8 +123,13 @@ def unusable(engine: Engine, error: DBAPIError) -> StoreError:
     """For people: what is wrong with the store, and what to do."""
     where = _shown(engine)
     trouble = passing(error)
-    if trouble is not None and trouble.code == FULL.code:
-        return StoreError(f"the store at {where} is full: free space there, then start again")
+    path = sqlite_path(engine.url.database) if engine.dialect.name == "sqlite" else None
+    # With no space at all SQLite cannot even make its log, and says only that reading or writing failed.
+    no_space = trouble is not None and path is not None and disk_is_full(path)
+    if no_space or (trouble is not None and trouble.code == FULL.code):
+        return StoreError(
+            f"the store at {where} is full: free space on its disk, then start again; nothing that was accepted is lost"
+        )
     if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StoreError(
             f"the store at {where} is damaged or no store of Herder ({reason(error)}): put back a backup, "

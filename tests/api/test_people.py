@@ -184,7 +184,9 @@ def test_an_administrator_without_a_token_is_none_to_be_left_alone(tmp_path: Pat
             bob.delete(f"/tokens/{made['id']}").raise_for_status()
         server.restart()
         who = server.http.get("/whoami").json()
-        assert (who["user"], who["role"]) == ("bob", "administrator"), "whoever reads the data folder can get in"
+        assert (who["user"], who["role"]) == ("bob", "administrator"), (
+            "whoever reads the data folder can get in"
+        )
         assert {each["name"] for each in server.http.get("/users").json()["items"]} == {"bob"}
     finally:
         server.stop()

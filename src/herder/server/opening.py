@@ -201,7 +201,9 @@ def _without_token(directory: Directory, token: str, now: int) -> str | None:
     keys = {name: directory.keys_of(name, now) for name in directory.administrators}
     if ADMIN_USER in keys:
         shown = hash_token(token)
-        return None if any(record.hash == shown for found in keys.values() for record in found) else ADMIN_USER
+        return (
+            None if any(record.hash == shown for found in keys.values() for record in found) else ADMIN_USER
+        )
     return None if any(keys.values()) else min(keys)
 
 

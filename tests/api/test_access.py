@@ -365,7 +365,10 @@ def test_a_key_makes_a_write_happen_once_also_after_a_restart(tmp_path: Path) ->
         assert send("k1").content == first.content
         assert [batch["name"] for batch in server.http.get("/batches").json()["items"]] == ["once"]
         assert send("k1", {**body, "name": "other"}).status_code == 409
-        assert send("k1", path="/batches?x=1").status_code == 409
+        pools = {"pools": POOLS[:1]}
+        assert send("k3", pools, "/apply?dry_run=true").status_code == 200
+        assert send("k4", pools, "/apply").status_code == 200
+        assert send("k1", pools, "/apply").status_code == 409
         assert send("k2").json()["id"] != first.json()["id"]
         assert send("k" * 201).status_code == 422
         assert send("refused", {"jobs": [{}]}).status_code == 422

@@ -189,7 +189,8 @@ def test_the_same_request_again_acts_once(server: Server, what: str) -> None:
     assert told(again) == told(first)
     assert set(again.json()) == set(first.json())
     assert world(server)[0::2] == after[0::2]
-    assert send(server, method, f"{path}?x=1", body, "one").status_code == 409
+    if path.startswith(("/workers/", "/pools/")) and not path.endswith("freeze"):
+        assert send(server, method, f"{path}?dry_run=true", body, "one").status_code == 409
     if body is not None:
         other = {"content": msgspec.json.encode(body) + b" ", "headers": {"Idempotency-Key": "one"}}
         assert server.http.request(method, path, **other).status_code == 409

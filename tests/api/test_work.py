@@ -259,7 +259,7 @@ def test_pages_are_complete_and_do_not_repeat(api: httpx.Client) -> None:
                 break
         assert len(seen) == len(set(seen)) == 25
         assert seen == sorted(seen, reverse="batch" not in query)
-    assert len(api.get("/batches", params={"limit": -3}).json()["items"]) == 1
+    assert len(api.get("/batches", params={"limit": 1}).json()["items"]) == 1
     first = jobs_of(api, batch["id"])[0]["id"]
     told = api.get(f"/jobs/{first}/explain").json()
     assert "waits" in told["summary"]

@@ -251,3 +251,31 @@ async def test_connections_that_an_administrator_ends_cost_nothing(postgres_url:
     await store.close()
     engine.dispose()
     other.dispose()
+
+
+async def test_a_postgresql_that_stands_still_is_told_and_a_slow_one_is_waited_for(
+    database: Restartable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("herder.store.sql_store.READ_LOOK_S", 0.2)
+    monkeypatch.setattr("herder.store.sql_store.GREETING_S", 2.0)
+    fatal: list[BaseException] = []
+    engine = open_engine(database.url)
+    migrate(engine)
+    store = SqlStore(engine, fatal.append)
+    await store.commit(put("a"))
+    slow = store.read(lambda connection: connection.execute(text("SELECT 7 FROM pg_sleep(1)")).scalar_one())
+    assert await slow == 7
+    database.stand_still()
+    written = store.commit(put("b"))
+    try:
+        async with asyncio.timeout(20):
+            with pytest.raises(StoreDown, match="does not answer"):
+                await store.read(lambda connection: connection.execute(select(meta.c.key)).all())
+        assert not written.done()
+    finally:
+        database.go_on()
+    await asyncio.wait_for(written, 30)
+    assert keys(engine) == ["a", "b"]
+    assert not fatal
+    await store.close()
+    engine.dispose()

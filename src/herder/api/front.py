@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from herder.api.bodies import BODY_BYTES_MAX, read_body
 from herder.api.in_flight import InFlight, weight_of
-from herder.api.replies import bearer, decode, problem, refuse_nul, reply
+from herder.api.replies import bearer, decode, problem, refuse_nul, refuse_unknown, reply
 from herder.control.access import OF_KIND, check
 from herder.control.commands import Commands
 from herder.control.core import Core
@@ -23,12 +23,15 @@ from herder.control.standing import trust
 from herder.model.changes import Changes
 from herder.model.principal import LEAST, Action, Kind, Principal
 from herder.ports.store import StoreDown
-from herder.wire.resources import Done, JobsAdded
+from herder.wire.resources import Done, JobsAdded, Page
 
 #: What a route does to what kind of object; whose it is, the command or read asks itself.
 Needs = tuple[Action, Kind]
 SEE_FLEET: Needs = (Action.SEE, Kind.FLEET)
 CHANGE_FLEET: Needs = (Action.CHANGE, Kind.FLEET)
+
+#: What the client asks of every list, also of those that are always whole.
+PAGE_QUERY = ("after", "limit")
 
 Reading = Callable[[Request, Principal], Awaitable[Any]]
 
@@ -73,6 +76,7 @@ class _Route:
     run: Writing
     body: Any
     needs: Needs
+    query: frozenset[str]
     before: Callable[[Request, Principal], Awaitable[None]] | None
     then: Callable[[Any], Any] | None
     again: Again
@@ -121,10 +125,11 @@ class Front:
         self, path: str, run: Reading, answer: Any, needs: Needs = SEE_FLEET, *, query: tuple[str, ...] = ()
     ) -> None:
         """A GET. `run` answers a struct, or a Response of its own."""
+        known = frozenset((*query, *PAGE_QUERY) if answer is Page else query)
 
         async def endpoint(request: Request) -> Response:
             try:
-                who = self._caller(request, needs)
+                who = self._caller(request, needs, known)
                 value = await run(request, who)
             except Refused as refused:
                 return problem(refused)
@@ -161,6 +166,7 @@ class Front:
             run=run,
             body=body,
             needs=needs,
+            query=frozenset(query),
             before=before,
             then=then,
             again=again or _plain_again,
@@ -178,12 +184,15 @@ class Front:
 
         self._add(method, path, endpoint, run, body, answer, query, needs, writes=True)
 
-    def _caller(self, request: Request, needs: Needs) -> Principal:
-        """Who calls; refused here when the role alone is too low, before a body is read."""
+    def _caller(self, request: Request, needs: Needs, query: frozenset[str]) -> Principal:
+        """Who calls; refused here when the role alone is too low, before a body is read, and when something is asked in the address that
+        this route does not know: a dry run or a filter that is passed over would be something else."""
         who = self.commands.principal(bearer(request))
         trust(request.scope, who.actor)
         refuse_nul(request)
         check(who, needs[0], OF_KIND[needs[1]])
+        if request.scope["query_string"]:
+            refuse_unknown(request, query)
         return who
 
     def again(self, request: Request) -> Callable[[], Principal]:
@@ -191,7 +200,7 @@ class Front:
         return lambda: self.commands.principal(bearer(request))
 
     async def _write(self, request: Request, route: _Route) -> Response:
-        who = self._caller(request, route.needs)
+        who = self._caller(request, route.needs, route.query)
         self.core.take_in_work()
         if route.before is not None:
             await route.before(request, who)

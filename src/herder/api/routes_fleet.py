@@ -5,7 +5,7 @@ from fastapi.responses import PlainTextResponse
 
 from herder.api.bodies import APPLY_BYTES_MAX
 from herder.api.front import CHANGE_FLEET, Front, Repeat, Write
-from herder.api.replies import flag, is_number, number
+from herder.api.replies import flag, is_number, number, page_size
 from herder.control.commands import WORKER_VERBS
 from herder.control.errors import NotKnown
 from herder.model.principal import Action, Kind, Principal
@@ -150,7 +150,7 @@ def _add_workers(front: Front) -> None:
             state=query.get("state"),
             ended=flag(request, "ended"),
             after=query.get("after"),
-            limit=number(request, "limit", 100) or 100,
+            limit=page_size(request),
         )
 
     async def get_worker(request: Request, who: Principal) -> WorkerView:
@@ -193,7 +193,7 @@ def _add_plans(front: Front) -> None:
         return await reads.plans(
             who,
             after=number(request, "after"),
-            limit=number(request, "limit", 50) or 50,
+            limit=page_size(request, 50),
             empty=not flag(request, "actions"),
         )
 

@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from herder.api.bodies import SUBMISSION_BYTES_MAX
 from herder.api.front import Front, Repeat, Write
-from herder.api.replies import bearer, flag, is_number, number
+from herder.api.replies import bearer, flag, is_number, number, page_size
 from herder.control.errors import Invalid
 from herder.control.reads.jobs import PAGE, JobFilter
 from herder.model.principal import Action, Kind, Principal
@@ -132,7 +132,7 @@ def _add_batch_reads(front: Front) -> None:
             user=query.get("user"),
             state=query.get("state"),
             after=number(request, "after"),
-            limit=number(request, "limit", PAGE) or PAGE,
+            limit=page_size(request, PAGE),
         )
 
     async def get_batch(request: Request, who: Principal) -> BatchView:
@@ -179,7 +179,7 @@ def _add_job_reads(front: Front) -> None:
             user=query.get("user"),
             pool=query.get("pool"),
             after=number(request, "after"),
-            limit=number(request, "limit", PAGE) or PAGE,
+            limit=page_size(request, PAGE),
         )
         return await reads.jobs(who, wanted)
 
@@ -206,7 +206,7 @@ def _add_job_questions(front: Front) -> None:
     async def logs(request: Request, who: Principal) -> PlainTextResponse | StreamingResponse:
         """What a job printed; with follow=true until it has ended."""
         job, attempt = _id(request, "job"), number(request, "attempt")
-        offset = max(0, number(request, "offset", 0) or 0)
+        offset = number(request, "offset", 0) or 0
         if not flag(request, "follow"):
             return PlainTextResponse(await reads.log(who, job, attempt, offset))
         pieces = await reads.follow_log(

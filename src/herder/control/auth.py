@@ -128,6 +128,16 @@ class Directory:
             elif at_ms - (record.last_used_at_ms or 0) >= USE_WRITTEN_MS:
                 self.put_token(changes, record._replace(last_used_at_ms=at_ms))
 
+    def keys_of(self, user: str, now_ms: int) -> list[TokenRecord]:
+        """Tokens with which an administrator can do everything; without one, being an administrator is of no use."""
+        return [
+            record
+            for record in self.tokens_of(user)
+            if ROLES[record.role] is Role.ADMINISTRATOR
+            and record.revoked_at_ms is None
+            and now_ms < (record.expires_at_ms or 2**62)
+        ]
+
     @property
     def administrators(self) -> list[str]:
         return [user.name for user in self.users.values() if ROLES[user.role] is Role.ADMINISTRATOR]

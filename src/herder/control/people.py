@@ -79,7 +79,7 @@ def set_user(core: Core, who: Principal, name: str, body: UserSet, changes: Chan
     weight = old.weight if body.weight is None else body.weight
     _check_weight(weight)
     if role is not Role.ADMINISTRATOR:
-        _not_the_last(core, name, "become less")
+        _not_the_last(core, name, "become less", now_ms)
     user = core.directory.add_user(changes, name, role, weight, now_ms)
     core.state.weights[UserName(name)] = weight
     differences = [
@@ -100,7 +100,7 @@ def delete_user(
     check(who, Action.REMOVE, OF_KIND[Kind.USER])
     user = _known(core, name)
     _not_declared(core, name)
-    _not_the_last(core, name, "be deleted")
+    _not_the_last(core, name, "be deleted", now_ms)
     live = [record for record in core.directory.tokens_of(name) if _usable(record, now_ms)]
     text = f"user {name} is deleted, {counted(len(live), 'token')} revoked; jobs and batches stay"
     if not dry_run:
@@ -245,11 +245,21 @@ def _not_declared(core: Core, name: str) -> None:
         )
 
 
-def _not_the_last(core: Core, name: str, what: str) -> None:
-    if core.directory.administrators == [name]:
+def _not_the_last(core: Core, name: str, what: str, now_ms: int) -> None:
+    """One administrator stays, and one who has a token: without it nobody could make one."""
+    directory = core.directory
+    others = [each for each in directory.administrators if each != name]
+    if name not in directory.administrators:
+        return
+    if not others:
         raise Conflict(
             f"{name} is the only administrator and cannot {what}",
             hint="make another one first: herder user set NAME --role administrator",
+        )
+    if not any(directory.keys_of(each, now_ms) for each in others):
+        raise Conflict(
+            f"{name} is the only administrator with a token and cannot {what}",
+            hint=f"make one for another administrator first: herder token create {others[0]}",
         )
 
 

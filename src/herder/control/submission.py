@@ -21,6 +21,7 @@ from herder.control.limits import (
     JOBS_PER_CALL,
     PARENTS_PER_CALL,
     PAYLOAD_BYTES,
+    SLEEP_MS_MAX,
     WORDS,
     check_attributes,
     check_count,
@@ -249,6 +250,8 @@ def _payload(job: JobSubmission, where: str) -> str:
         check_env(job.env, len(job.env), f"{where}env")
     if job.inputs or len(job.command) > WORDS:
         _check_files(job, where)
+    if not 0 <= job.sleep_ms <= SLEEP_MS_MAX:
+        raise Invalid(f"sleep_ms {job.sleep_ms} is not between 0 and a year", field=f"{where}sleep_ms")
     payload = JobPayload(
         command=job.command, env=job.env, stdin=job.stdin, inputs=job.inputs, sleep_ms=job.sleep_ms
     )
@@ -260,16 +263,22 @@ def _payload(job: JobSubmission, where: str) -> str:
             hint="put large input where the job can fetch it",
         )
     text = data.decode()
-    if "\\u0000" in text and _has_nul(job):
+    if "\\u0000" in text and (field := _with_nul(job)):
         raise Invalid(
-            "the job contains a NUL character", field=f"{where}command", hint="no program can be given one"
+            f"{field} contains a NUL character", field=where + field, hint="no program can be given one"
         )
     return text
 
 
-def _has_nul(job: JobSubmission) -> bool:
-    texts = (*job.command, job.stdin, *job.env, *job.env.values(), *job.inputs, *job.inputs.values())
-    return any("\x00" in text for text in texts)
+def _with_nul(job: JobSubmission) -> str:
+    """The field that holds a NUL; empty when it was only the text of one."""
+    texts = {
+        "command": job.command,
+        "env": (*job.env, *job.env.values()),
+        "stdin": (job.stdin,),
+        "inputs": (*job.inputs, *job.inputs.values()),
+    }
+    return next((field for field, some in texts.items() if any("\x00" in text for text in some)), "")
 
 
 def _check_files(job: JobSubmission, where: str) -> None:

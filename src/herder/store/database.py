@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
@@ -42,6 +42,13 @@ def _shown(engine: Engine) -> str:
 
 def sqlite_url(data_dir: Path) -> str:
     return f"sqlite:///{data_dir / 'herder.db'}"
+
+
+def greet(engine: Engine) -> None:
+    """A new connection and nothing more. Raises SQLAlchemyError when a PostgreSQL does not answer."""
+    alone = create_engine(engine.url, poolclass=NullPool, connect_args=_ANSWER_SOON)
+    with alone.connect():
+        pass
 
 
 def open_engine(url: str) -> Engine:

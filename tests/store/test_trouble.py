@@ -33,9 +33,14 @@ def keys(engine: Engine) -> list[str]:
 
 
 async def until(done: "asyncio.Future[object] | None", store: SqlStore, code: str | None) -> None:
-    """Waits until the store says so."""
+    """Waits until the store says so; `done`: a commit that cannot be written meanwhile."""
     async with asyncio.timeout(30):
-        while (store.trouble.code if store.trouble is not None else None) != code:
+        while True:
+            trouble = store.trouble
+            if (trouble.code if trouble is not None else None) == code and (
+                done is None or (trouble is not None and trouble.stuck)
+            ):
+                return
             assert done is None or not done.done()
             await asyncio.sleep(0.01)
 

@@ -168,8 +168,8 @@ def test_waiting_leaves_nothing_behind(api: httpx.Client, server: Server, refuse
         ({"parents": [7]}, "parents", "outside the batch"),
         ({"parents": [0]}, "parents", "circle"),
         ({"key": "a\nb"}, "key", "not a name"),
-        ({"cpus": 1}, "", "unknown field `cpus`"),
-        ({"env": {"A": 1}}, "env[...]", "Expected `str`"),
+        ({"cpus": 1}, "", "no field 'cpus'"),
+        ({"env": {"A": 1}}, "env", "must be text"),
     ],
 )
 def test_a_wrong_job_is_refused_with_its_field(
@@ -199,7 +199,7 @@ def test_a_backslash_is_no_nul(api: httpx.Client) -> None:
         (b'{"name": "\xff"}', "not JSON"),
         (b'{"name": "\\ud800"}', "not JSON"),
         (b'{"name": ', "not JSON"),
-        (b"[]", "Expected `object`"),
+        (b"[]", "must be a mapping"),
         (b'{"cancel_after_failures": 1' + b"0" * 30 + b"}", "cancel_after_failures must be"),
         (b'{"cancel_after_failures": 0}', "cancel_after_failures must be"),
         (b'{"name": "a\\u0000"}', "not a name"),

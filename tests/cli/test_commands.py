@@ -121,7 +121,7 @@ def test_status(herder: Herder) -> None:
         (["pool", "delete", "burst", "--yes"], "drains 2 workers"),
         (["worker", "cordon", "burst-7-1"], "cordon of burst-7-1"),
         (["worker", "uncordon", "burst-7-1"], "uncordon of burst-7-1"),
-        (["worker", "extend", "burst-7-1", "--hours", "2"], "extend of burst-7-1"),
+        (["worker", "extend", "burst-7-1", "--by", "2h"], "extend of burst-7-1"),
         (["worker", "drain", "burst-7-1", "--yes"], "drain of burst-7-1"),
         (["worker", "remove", "burst-7-1", "--yes", "--force"], "remove of burst-7-1"),
         (["job", "cancel", "17", "--yes"], "job 17 cancelled"),
@@ -133,7 +133,7 @@ def test_status(herder: Herder) -> None:
         (["user", "create", "bob", "--role", "viewer"], "user bob added as viewer"),
         (["user", "set", "bob", "--role", "operator", "--weight", "2"], "user bob is operator with weight 2"),
         (["user", "delete", "bob", "--yes"], "user bob is deleted"),
-        (["user", "delete", "bob", "--dry-run"], "would be done: user bob is deleted"),
+        (["user", "delete", "bob", "--dry-run"], "user bob would be deleted (dry run"),
         (["token", "create", "bob"], "s3cret"),
         (["token", "create", "--expires", "30d", "--note", "laptop"], "s3cret"),
         (["token", "list"], "3f9a1c02be47"),
@@ -153,7 +153,7 @@ def test_scale_sends_hours_and_the_message(api: FakeApi, herder: Herder) -> None
     herder("pool", "scale", "burst", "2", "--ttl", "90m", "--template", "small", "-m", "demo", "--dry-run")
     assert api.calls[-1][2:] == (
         {"dry_run": "true"},
-        {"workers": 2, "template": "small", "ttl_hours": 1.5, "reason": "demo"},
+        {"workers": 2, "template": "small", "ttl_s": 5400.0, "reason": "demo"},
     )
 
 
@@ -220,9 +220,9 @@ def test_batch_submit_reads_three_forms(
             "- {command: [a]}\n- {comand: [b]}\n- {command: [c], cpu: x}",
             "job 1: there is no setting 'comand'",
         ),
-        ("j.yaml", "- {command: [a]}\n- {command: [c], cpu: x}", "job 1: 'x' is not an amount of CPU"),
-        ("j.yaml", "- {cpu: 1}", "job 0: it has no command"),
-        ("j.yaml", "- {command: notalist}", "job 0: Expected `array`, got `str` in `command`"),
+        ("j.yaml", "- {command: [a]}\n- {command: [c], cpu: x}", "job 1: cpu: 'x' is not an amount of CPU"),
+        ("j.yaml", "- {cpu: 1}", "job 0: command: it has none"),
+        ("j.yaml", "- {command: notalist}", "job 0: command: it must be a list, not text"),
         ("j.jsonl", '{"command": ["a"]}\n{"x"}', "line 2: "),
         ("j.jsonl", '{"command": ["a"]}\n\n{"x": 1}', "line 3: there is no setting 'x'"),
         ("j.json", "{", "j.json: "),
@@ -243,10 +243,27 @@ def test_a_fault_in_a_job_file_submits_nothing(
     assert text in found.err
 
 
-def test_batch_submit_dry_run_checks_and_sends_nothing(api: FakeApi, herder: Herder, tmp_path: Path) -> None:
+def test_dry_runs_of_submissions_ask_the_server(api: FakeApi, herder: Herder, tmp_path: Path) -> None:
     (tmp_path / "j.yaml").write_text("- command: [a]")
-    assert herder("batch", "submit", "j.yaml", "--dry-run").code == 0
-    assert api.calls == []
+    for words in (("batch", "submit", "--dry-run", "j.yaml"), ("job", "submit", "--dry-run", "a")):
+        found = herder(*words)
+        assert (found.code, found.err) == (0, "")
+        assert "would be submitted (dry run" in found.out
+        assert json.loads(herder("-o", "json", *words).out)["dry_run"] is True
+        api.fail = [422]
+        found = herder(*words)
+        assert (found.code, "told to fail" in found.err) == (2, True)
+    assert all(query == {"dry_run": "true"} for _, _, query, _ in api.calls)
+
+
+def test_a_refused_job_of_a_file_is_told_by_its_place(api: FakeApi, herder: Herder, tmp_path: Path) -> None:
+    (tmp_path / "j.jsonl").write_text('{"command": ["a"]}\n\n{"command": ["b"], "timeout": "5s"}\n')
+    api.refuse = ("jobs[1].timeout_s", "too long")
+    for words in ([], ["--dry-run"]):
+        found = herder("batch", "submit", "j.jsonl", *words)
+        assert (found.code, found.err.splitlines()[0]) == (2, "error: j.jsonl: line 3: timeout: too long")
+    api.refuse = ("timeout_s", "too long")
+    assert herder("job", "submit", "--timeout", "5s", "--", "a").err.startswith("error: --timeout: too long")
 
 
 def test_apply_shows_the_difference_and_sends_the_expanded_pools(

@@ -43,6 +43,8 @@ class FakeApi:
         self.break_streams = 0
         """So many of the next streams break off in the middle."""
         self.role_needed = ""
+        self.refuse = ("", "")
+        """Field and text of what submissions are refused with."""
 
     def __enter__(self) -> "FakeApi":
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"api": self}))
@@ -89,8 +91,8 @@ class FakeApi:
             "events": lambda: (200, self._events(query)),
             "pools": lambda: self._pool(method, rest[0], rest[1:], query, body),
             "workers": lambda: self._worker(rest[0], rest[1:], query),
-            "batches": lambda: self._batch(rest, body),
-            "jobs": lambda: self._job(rest),
+            "batches": lambda: self._batch(rest, body, query),
+            "jobs": lambda: self._job(rest, query),
             "apply": lambda: (200, self._apply(query, body)),
             "whoami": lambda: (
                 200,
@@ -110,8 +112,9 @@ class FakeApi:
 
     def _user(self, method: str, rest: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
         if method == "DELETE":
-            done = wire.Done(object=f"user/{rest[0]}", text=f"user {rest[0]} is deleted")
-            return 200, msgspec.structs.replace(done, dry_run=query.get("dry_run") == "true")
+            dry = query.get("dry_run") == "true"
+            text = f"user {rest[0]} {'would be' if dry else 'is'} deleted"
+            return 200, wire.Done(object=f"user/{rest[0]}", text=text, dry_run=dry)
         role, weight = body.get("role", "user"), body.get("weight", 1)
         return 200, wire.UserView(name=rest[0] if rest else body["name"], role=role, weight=weight)
 
@@ -202,7 +205,12 @@ class FakeApi:
             )
         return 200, self.workers[name]
 
-    def _batch(self, rest: list[str], body: Any) -> tuple[int, Any]:
+    def _batch(self, rest: list[str], body: Any, query: dict[str, str]) -> tuple[int, Any]:
+        dry = query.get("dry_run") == "true"
+        if not rest and self.refuse[1]:
+            return _problem(422, self.refuse[1], field=self.refuse[0])
+        if not rest and dry:
+            return 200, wire.Done(object="batch", text="a batch would be submitted", dry_run=True)
         if not rest:
             new = batch(4, name=body.get("name", ""), jobs=len(body.get("jobs", [])), counts={})
             if not body.get("commit"):
@@ -219,12 +227,16 @@ class FakeApi:
         if rest[1:] == ["commit"]:
             found.state = "running"
         if rest[1:] == ["cancel"]:
-            return 200, wire.Done(object=f"batch/{number}", text=f"batch {number} cancelled")
+            text = f"batch {number} would be cancelled" if dry else f"batch {number} cancelled"
+            return 200, wire.Done(object=f"batch/{number}", text=text, dry_run=dry)
         return 200, found
 
-    def _job(self, rest: list[str]) -> tuple[int, Any]:
+    def _job(self, rest: list[str], query: dict[str, str]) -> tuple[int, Any]:
+        dry = query.get("dry_run") == "true"
         if not rest:
-            return 200, wire.JobsAdded(batch=None, first_job=17, count=1)
+            return self._submitted(dry)
+        if dry and rest[1:] == ["retry"]:
+            return self._submitted(dry)
         number = int(rest[0])
         if number not in self.jobs:
             return _problem(404, f"there is no job {number}")
@@ -233,9 +245,19 @@ class FakeApi:
             return 200, wire.Explanation(subject=f"job/{number}", summary="waits for capacity", facts=[fact])
         if rest[1:] == ["logs"]:
             return 200, self.logs
+        if rest[1:] == ["retry"]:
+            return 200, wire.JobsAdded(batch=None, first_job=99, count=1)
         if rest[1:] == ["cancel"]:
-            return 200, wire.Done(object=f"job/{number}", text=f"job {number} cancelled")
+            text = f"job {number} would be cancelled" if dry else f"job {number} cancelled"
+            return 200, wire.Done(object=f"job/{number}", text=text, dry_run=dry)
         return 200, self.jobs[number]
+
+    def _submitted(self, dry: bool) -> tuple[int, Any]:
+        if self.refuse[1]:
+            return _problem(422, self.refuse[1], field=self.refuse[0])
+        if dry:
+            return 200, wire.Done(object="job", text="1 job would be submitted", dry_run=True)
+        return 200, wire.JobsAdded(batch=None, first_job=17, count=1)
 
     def _apply(self, query: dict[str, str], body: Any) -> wire.ApplyAnswer:
         changes = [

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from herder.api.bodies import BODY_BYTES_MAX, read_body
-from herder.api.replies import bearer, decode, problem, refuse_nul, reply
+from herder.api.replies import bearer, decode, flag, problem, refuse_nul, refuse_unknown, reply
 from herder.control.access import OF_KIND, check
 from herder.control.commands import Commands
 from herder.control.core import Core
@@ -31,6 +31,9 @@ Needs = tuple[Action, Kind]
 SEE_FLEET: Needs = (Action.SEE, Kind.FLEET)
 CHANGE_FLEET: Needs = (Action.CHANGE, Kind.FLEET)
 
+#: Of routes that can say what they would do.
+DRY_RUN = ("dry_run",)
+
 #: Larger bodies than this take the event loop milliseconds, and the store tens of them: they are carried out one after the other,
 #: up to their commits, and smaller ones come in between.
 LARGE_BYTES = 256 * 2**10
@@ -47,6 +50,8 @@ class Write:
     body: Any
     changes: Changes
     now_ms: int
+    dry_run: bool = False
+    """Say what would happen, after every check, and change nothing. Only where the route's `query` names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +88,7 @@ class _Route:
     again: Again
     makes_batch: bool
     bytes_max: int
+    query: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +125,7 @@ class Front:
         async def endpoint(request: Request) -> Response:
             try:
                 who = self._caller(request, needs)
+                refuse_unknown(request, query)
                 value = await run(request, who)
             except Refused as refused:
                 return problem(refused)
@@ -160,6 +167,7 @@ class Front:
             again=again or _plain_again,
             makes_batch=makes_batch,
             bytes_max=bytes_max,
+            query=query,
         )
 
         async def endpoint(request: Request) -> Response:
@@ -186,6 +194,7 @@ class Front:
 
     async def _write(self, request: Request, route: _Route) -> Response:
         who = self._caller(request, route.needs)
+        refuse_unknown(request, route.query)
         self.core.take_in_work()
         if route.before is not None:
             await route.before(request, who)
@@ -195,6 +204,8 @@ class Front:
 
     async def _carry_out(self, request: Request, who: Principal, data: bytes, route: _Route) -> Response:
         body = decode(data, route.body) if route.body is not None else None
+        if request.scope["query_string"] and flag(request, "dry_run"):
+            return self._try(request, who, body, route)
         key, asked = request.headers.get("idempotency-key"), ""
         if key:
             asked = fingerprint_of(f"{request.method} {request.url.path}?{request.url.query}", data)
@@ -213,6 +224,13 @@ class Front:
             answer = reply(route.then(value) if route.then is not None else value)
         await self.core.commit(changes)
         return answer
+
+    def _try(self, request: Request, who: Principal, body: Any, route: _Route) -> Response:
+        """A dry run: no key is kept and nothing is committed."""
+        with self.core.no_change() as changes:
+            now_ms = self.core.clock.now_ms()
+            write = Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms, dry_run=True)
+            return reply(route.run(write))
 
     def _add(
         self,

@@ -7,6 +7,7 @@ from fastapi import Request, Response
 
 from herder.control.errors import Invalid, Refused
 from herder.wire.resources import Problem
+from herder.wire.wording import explained
 
 _encode = msgspec.json.Encoder().encode
 
@@ -47,8 +48,8 @@ def decode(body: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$")
-        raise Invalid(text, field=path.rstrip("`").lstrip("."), hint="see /api/v1/openapi.json") from None
+        text, path = explained(error)
+        raise Invalid(text, field=path, hint="see /api/v1/openapi.json") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(f"the body is not JSON: {error}") from None
     except RecursionError:
@@ -72,6 +73,16 @@ def refuse_nul(request: Request) -> None:
     """Nothing has a NUL in its name, and PostgreSQL takes none in a question. Raises Invalid."""
     if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
         raise Invalid("a NUL character cannot stand in an address", hint="leave %00 out")
+
+
+def refuse_unknown(request: Request, known: tuple[str, ...]) -> None:
+    """A word in the query that the route does not know is not passed over: `?dry_run=true` must never be carried out. Raises Invalid."""
+    if not request.scope["query_string"]:
+        return
+    for name in request.query_params:
+        if name not in known:
+            hint = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise Invalid(f"this call has no parameter {name[:50]!r}", field=name[:50], hint=hint)
 
 
 def bearer(request: Request) -> str:

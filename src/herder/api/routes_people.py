@@ -72,7 +72,7 @@ def _add_users(front: Front) -> None:
             write.changes,
             write.now_ms,
             cancel_jobs=flag(request, "cancel_jobs"),
-            dry_run=flag(request, "dry_run"),
+            dry_run=write.dry_run,
         )
 
     async def made_user(repeat: Repeat) -> UserView:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from herder.client.pages import pages
+from herder.client.pages import pages, whole
 from herder.client.transport import Transport
 from herder.client.work import message_body
 from herder.wire.resources import (
@@ -29,7 +29,7 @@ class Pools:
         self._http = http
 
     def list(self) -> Iterator[PoolView]:
-        return pages(self._http, "/pools", PoolView)
+        return whole(self._http, "/pools", PoolView)
 
     def get(self, pool: str) -> PoolView:
         return self._http.get(f"/pools/{segment(pool)}", PoolView)

@@ -213,6 +213,15 @@ class Core:
                 self._on_fatal(error)
             raise
 
+    @contextmanager
+    def no_change(self) -> Iterator[Changes]:
+        """A dry run. One that changed something ends the server, as any error does that leaves memory ahead of the store."""
+        with self.change(Changes()) as changes:
+            before = mark(self.state, changes)
+            yield changes
+            if mark(self.state, changes) != before:
+                raise RuntimeError("a dry run changed something")
+
     def gather(self, changes: Changes) -> None:
         """Let changes travel with the next commit; for what is of no use alone."""
         self._gathered.absorb(changes)

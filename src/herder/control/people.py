@@ -102,8 +102,11 @@ def delete_user(
     _not_declared(core, name)
     _not_the_last(core, name, "be deleted")
     live = [record for record in core.directory.tokens_of(name) if _usable(record, now_ms)]
-    text = f"user {name} is deleted, {counted(len(live), 'token')} revoked; jobs and batches stay"
-    if not dry_run:
+    tokens = counted(len(live), "token")
+    text = f"user {name} is deleted, {tokens} revoked; jobs and batches stay"
+    if dry_run:
+        text = f"user {name} would be deleted and {tokens} revoked; jobs and batches would stay"
+    else:
         for record in live:
             core.directory.put_token(changes, record._replace(revoked_at_ms=now_ms))
             _tell_token(core, changes, now_ms, "revoked", record, who.actor)

@@ -26,9 +26,10 @@ from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
 from herder.model.pool import PoolSpec, Template
 from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import PoolRecord
+from herder.model.words import counted
 from herder.model.worker import WorkerState
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
-from herder.settings.durations import LONGEST_S
+from herder.settings.durations import LONGEST_S, format_duration
 from herder.store.versions import stamped
 from herder.wire.resources import (
     ApplyAnswer,
@@ -181,7 +182,7 @@ def scale(
     check_word(request.template, "template")
     pool = pool_named(core, name)
     template = _offer(core, _template(pool, request.template), pool, now_ms)
-    ttl_s = request.ttl_hours * 3600 if request.ttl_hours is not None else pool.ttl_s
+    ttl_s = request.ttl_s if request.ttl_s is not None else pool.ttl_s
     _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
     number = PlanNumber(core.state.next_plan)
     text = request.reason or f"{who.user} asked for {request.workers} more"
@@ -247,13 +248,12 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
             "workers must be at least 1", field="workers", hint="to remove some: herder worker drain"
         )
     if ttl_s is not None and not 0 < ttl_s <= TTL_LONGEST_S:
-        hours = TTL_LONGEST_S // 3600
-        raise Invalid(f"ttl_hours must be above 0 and at most {hours}", field="ttl_hours")
+        raise Invalid(f"ttl_s must be above 0 and at most {TTL_LONGEST_S}", field="ttl_s")
     if ttl_s is not None and pool.ttl_max_s is not None and ttl_s > pool.ttl_max_s:
         raise Invalid(
-            f"{ttl_s / 3600:g} h is more than the pool's longest time to live",
-            field="ttl_hours",
-            hint=f"at most {pool.ttl_max_s / 3600:g}",
+            f"{format_duration(ttl_s)} is more than the pool's longest time to live",
+            field="ttl_s",
+            hint=f"at most {format_duration(pool.ttl_max_s)}",
         )
     if pool.frozen:
         raise Conflict(f"pool {pool.name} is frozen", hint=f"herder pool unfreeze {pool.name}")
@@ -303,8 +303,11 @@ def delete(
     check_message(message)
     pool = pool_named(core, name)
     workers = [worker for worker in core.state.workers.values() if worker.spec.pool == pool.name]
-    text = f"pool {pool.name} deleted; {len(workers)} workers drain and go"
-    if not dry_run:
+    leaving = counted(len(workers), "worker")
+    text = f"pool {pool.name} deleted; {leaving} are drained and removed"
+    if dry_run:
+        text = f"pool {pool.name} would be deleted, and {leaving} drained and removed"
+    else:
         reason = Reason(
             kind=ReasonKind.POOL_DELETED, text=message or f"pool {pool.name} was deleted by {who.user}"
         )

@@ -145,6 +145,8 @@ class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     env: dict[str, str] = {}
     stdin: str = ""
     inputs: dict[str, str] = {}
-    """Files to write into the scratch folder before the start: name → text (small ones)."""
+    """Files to write into the scratch folder before the start: name → text (small ones). One that begins with `#!` can be started."""
+    cwd: str = ""
+    """Where to run instead of the scratch folder."""
     sleep_ms: int = 0
     """For the `noop` runtime: how long to pretend to work."""

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from herder.cli.completion import PoolOption, WorkerArgument
-from herder.cli.options import DryRun, Limit, Message, Watch, Yes
+from herder.cli.options import UNCHANGED, DryRun, Limit, Message, Watch, Yes, seconds
 from herder.cli.output import describe
 from herder.cli.output.views import WORKERS
 from herder.cli.session import Session, session, suggesting
@@ -23,7 +23,7 @@ def build() -> typer.Typer:
     command(app, "cordon", example='herder worker cordon burst-7-1 --message "disk is slow"')(cordon)
     command(app, "uncordon", example="herder worker uncordon burst-7-1")(uncordon)
     command(app, "drain", example="herder worker drain burst-7-1 --dry-run")(drain)
-    command(app, "extend", example="herder worker extend burst-7-1 --hours 2")(extend)
+    command(app, "extend", example="herder worker extend burst-7-1 --by 2h")(extend)
     command(app, "remove", example="herder worker remove burst-7-1 --yes")(remove)
     command(app, "console", example="herder worker console burst-7-1")(console)
     return app
@@ -80,25 +80,30 @@ def drain(
     ctx: typer.Context,
     worker: WorkerArgument,
     message: Message = "",
-    force: _FORCE = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Let a worker end its jobs, then remove it."""
-    _destroy(session(ctx), worker, "drain", message=message, force=force, dry_run=dry_run, yes=yes)
+    """Let a worker end its jobs, then remove it.
+
+    They may run for the pool's drain_grace; to end them at once: herder worker remove WORKER --force
+    """
+    _destroy(session(ctx), worker, "drain", message=message, force=False, dry_run=dry_run, yes=yes)
 
 
 def extend(
     ctx: typer.Context,
     worker: WorkerArgument,
-    hours: Annotated[
-        float | None, typer.Option("--hours", help="By how much; the pool's own step if not given.")
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by", metavar="TIME", help="How much longer: 2h, 30m; the pool's own step if not given."
+        ),
     ] = None,
     message: Message = "",
     dry_run: DryRun = False,
 ) -> None:
     """Let a worker live longer, up to its pool's maximum."""
-    _act(session(ctx), worker, "extend", message=message, hours=hours, dry_run=dry_run)
+    _act(session(ctx), worker, "extend", message=message, extend_s=seconds(by, "--by"), dry_run=dry_run)
 
 
 def remove(
@@ -144,11 +149,11 @@ def _act(
     message: str,
     dry_run: bool,
     force: bool = False,
-    hours: float | None = None,
+    extend_s: float | None = None,
 ) -> None:
     from herder.wire.resources import WorkerAction
 
-    action = WorkerAction(message=message, force=force, hours=hours)
+    action = WorkerAction(message=message, force=force, extend_s=extend_s)
     with suggesting(say, "worker", worker):
         done = say.client.workers.act(worker, verb, action, dry_run=dry_run)
-    say.done(done.text, done, worker)
+    say.done(done.text + (UNCHANGED if dry_run else ""), done, worker)

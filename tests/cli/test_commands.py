@@ -120,6 +120,10 @@ def test_status(herder: Herder) -> None:
         (["pool", "scale", "burst", "2", "--ttl", "90m"], "makes burst-9-1, burst-9-2"),
         (["pool", "delete", "burst", "--yes"], "drains 2 workers"),
         (["worker", "cordon", "burst-7-1"], "cordon of burst-7-1"),
+        (["worker", "add", "burst"], "HERDER_JOIN_TOKEN=j0in herder agent --server http://127.0.0.1:8765"),
+        (["job", "retry", "17"], "job 17 submitted again as job 99"),
+        (["job", "retry", "17", "--dry-run"], "1 job would be submitted (dry run"),
+        (["job", "wait", "--name", "n"], "job 17 succeeded"),
         (["worker", "uncordon", "burst-7-1"], "uncordon of burst-7-1"),
         (["worker", "extend", "burst-7-1", "--by", "2h"], "extend of burst-7-1"),
         (["worker", "drain", "burst-7-1", "--yes"], "drain of burst-7-1"),
@@ -350,3 +354,71 @@ def test_what_is_created_for_whom_and_how_long(herder: Herder, api: FakeApi) -> 
 def test_names_in_proposed_commands_are_quoted(herder: Herder) -> None:
     found = herder("user", "create", "b; rm -rf ~")
     assert "herder token create 'b; rm -rf ~' --save 'b; rm -rf ~.token'" in found.err
+
+
+def test_worker_add_prints_one_command_and_what_the_token_is(api: FakeApi, herder: Herder) -> None:
+    found = herder("worker", "add", "burst", "--uses", "10", "--expires", "1d", "--template", "small")
+    assert api.bodies("/api/v1/pools/burst/join-tokens") == [
+        {"template": "small", "uses": 10, "expires_in_s": 86_400}
+    ]
+    assert len(found.out.splitlines()) == 1
+    assert "herder token revoke 3f9a1c02be47" in found.err
+    assert "its own machine only" in found.err, "nobody else can call a loopback address"
+    assert json.loads(herder("worker", "add", "burst", "-o", "json").out)["token"] == "j0in"
+    assert herder("worker", "add", "burst", "--expires", "4").code == Code.USAGE
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["pool", "scale", "burst", "1", "--ttl", "4"],
+        ["worker", "extend", "burst-7-1", "--by", "2"],
+        ["job", "wait", "17", "--timeout", "90"],
+        ["job", "submit", "--timeout", "90", "x"],
+        ["batch", "wait", "3", "--timeout", "5"],
+        ["token", "create", "--expires", "30"],
+    ],
+    ids=" ".join,
+)
+def test_a_duration_without_a_unit_is_refused_with_the_remedy(
+    api: FakeApi, herder: Herder, words: list[str]
+) -> None:
+    found = herder(*words)
+    assert (found.code, api.calls) == (Code.USAGE, [])
+    assert f"{words[-2 if words[-1] == 'x' else -1]}m" in found.err
+
+
+def test_several_jobs_at_once(api: FakeApi, herder: Herder) -> None:
+    api.jobs |= {18: job(18, state="failed", cause="exit_code"), 19: job(19)}
+    found = herder("job", "wait", "19", "18", "17", "19")
+    assert (found.code, found.out.splitlines()) == (
+        Code.PARTLY_DONE,
+        ["job 19 succeeded", "job 18 failed (exit_code)", "job 17 succeeded"],
+    )
+    items = json.loads(herder("job", "wait", "17", "19", "-o", "json").out)["items"]
+    assert [each["id"] for each in items] == [17, 19]
+    found = herder("job", "logs", "17", "99", "19")
+    assert found.code == Code.PARTLY_DONE
+    assert found.out.count("wörld") == 2
+    assert ["==> job 17 <==" in found.out, "there is no job 99" in found.err] == [True, True]
+    assert herder("job", "logs", "98", "99").code == Code.NOT_FOUND
+    found = herder("job", "cancel", "17", "18", "--dry-run")
+    assert found.out.splitlines()[0] == "job 17 would be cancelled (dry run, nothing was changed)"
+    assert "job 18 would be cancelled" in herder("job", "cancel", "17", "18").err, (
+        "it asks with what would be"
+    )
+    assert herder("job", "cancel", "17", "18", "--yes").out == "job 17 cancelled\njob 18 cancelled\n"
+    assert herder("job", "retry", "17", "19", "-o", "name").out == "99\n99\n"
+
+
+def test_which_jobs_must_be_said_once(api: FakeApi, herder: Herder) -> None:
+    for verb in ("wait", "cancel", "logs", "retry"):
+        assert "which jobs?" in herder("job", verb).err
+        found = herder("job", verb, "17", "--batch", "3")
+        assert (found.code, "either numbers" in found.err) == (Code.USAGE, True)
+    assert api.calls == []
+    api.jobs = {}
+    found = herder("job", "cancel", "--name", "n", "--yes")
+    assert (found.code, "there are no" in found.err) == (Code.NOT_FOUND, True)
+    assert {call[2]["state"] for call in api.calls} == {"pending", "blocked", "ready", "running"}
+    assert {call[2]["name"] for call in api.calls} == {"n"}

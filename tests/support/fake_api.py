@@ -178,17 +178,22 @@ class FakeApi:
         if verb == ["why"]:
             fact = wire.ReasonView(kind="queued_jobs", text="5 jobs wait", evidence={"jobs": 5})
             return 200, wire.Explanation(subject=f"pool/{name}", summary="2 workers, 3 wanted", facts=[fact])
+        if verb == ["join-tokens"]:
+            return 200, _join_token(name, body)
         if verb == ["scale"]:
-            if body["workers"] > 5:
-                return _problem(409, "pool burst is at its maximum", hint="Raise max_workers.")
-            if body.get("template") == "huge":
-                return _problem(422, "there is no template 'huge'", field="template")
-            names = [f"{name}-9-{n + 1}" for n in range(body["workers"])]
-            reason = wire.ReasonView(kind="requested", text="asked for by alice")
-            return 200, wire.ScaleAnswer(pool=name, workers=names, plan=9, dry_run=dry, reasons=[reason])
+            return self._scale(name, body, dry)
         if verb:
             return 200, wire.Done(object=f"pool/{name}", text=f"pool {name}: {verb[0]} done")
         return 200, self.pools[name]
+
+    def _scale(self, name: str, body: Any, dry: bool) -> tuple[int, Any]:
+        if body["workers"] > 5:
+            return _problem(409, "pool burst is at its maximum", hint="Raise max_workers.")
+        if body.get("template") == "huge":
+            return _problem(422, "there is no template 'huge'", field="template")
+        names = [f"{name}-9-{n + 1}" for n in range(body["workers"])]
+        reason = wire.ReasonView(kind="requested", text="asked for by alice")
+        return 200, wire.ScaleAnswer(pool=name, workers=names, plan=9, dry_run=dry, reasons=[reason])
 
     def _worker(self, name: str, verb: list[str], query: dict[str, str]) -> tuple[int, Any]:
         if name not in self.workers:
@@ -243,8 +248,6 @@ class FakeApi:
         if rest[1:] == ["explain"]:
             fact = wire.ReasonView(kind="nothing_fits", text="it asks for 64 GiB, the largest worker has 8")
             return 200, wire.Explanation(subject=f"job/{number}", summary="waits for capacity", facts=[fact])
-        if rest[1:] == ["logs"]:
-            return 200, self.logs
         if rest[1:] == ["retry"]:
             return 200, wire.JobsAdded(batch=None, first_job=99, count=1)
         if rest[1:] == ["cancel"]:
@@ -276,6 +279,13 @@ class FakeApi:
         )
 
 
+def _join_token(pool: str, body: Any) -> people.JoinTokenCreated:
+    return people.JoinTokenCreated(
+        token="j0in", id="3f9a1c02be47", pool=pool, template="small", uses=body.get("uses", 1),
+        expires_at=T0, server_url="http://127.0.0.1:8765",
+    )  # fmt: skip
+
+
 def _problem(status: int, detail: str, hint: str = "", field: str = "") -> tuple[int, wire.Problem]:
     return status, wire.Problem(title=detail, status=status, detail=detail, hint=hint, field=field)
 
@@ -303,7 +313,7 @@ class Handler(BaseHTTPRequestHandler):
         if parts.path == "/api/v1/events/stream":
             self._stream()
             return
-        if parts.path.endswith("/logs"):
+        if parts.path.endswith("/logs") and int(parts.path.split("/")[-2]) in self.api.jobs:
             self._logs(int(query.get("offset", 0)))
             return
         key = self.headers.get("Idempotency-Key")

@@ -4,7 +4,7 @@ Each method takes who asks, checks access inside, fills `changes` and answers; i
 it replies. Those that are `async` look something up or commit by themselves. No face looks past it into `Core`.
 """
 
-from herder.control import driver_admin, fleet, people, pools, sessions, submission
+from herder.control import driver_admin, fleet, joining, people, pools, sessions, submission
 from herder.control.access import OF_KIND, check
 from herder.control.clock import derived_token
 from herder.control.core import Core
@@ -18,6 +18,8 @@ from herder.model.principal import Action, Kind, Principal
 from herder.model.words import counted
 from herder.wire.drivers import DriverAction
 from herder.wire.people import (
+    JoinTokenCreate,
+    JoinTokenCreated,
     TokenCreate,
     TokenCreated,
     UserCreate,
@@ -109,6 +111,22 @@ class Commands:
     def made_token(self, who: Principal, body: TokenCreate, key: str) -> TokenCreated:
         """For a repeated request. The token is derived anew; it is stored nowhere."""
         return people.made_token(self._core, who, body, key)
+
+    def create_join_token(
+        self,
+        who: Principal,
+        pool: str,
+        body: JoinTokenCreate,
+        changes: Changes,
+        now_ms: int,
+        *,
+        key: str | None,
+    ) -> JoinTokenCreated:
+        return joining.create_join_token(self._core, who, pool, body, changes, now_ms, key=key)
+
+    def made_join_token(self, who: Principal, pool: str, body: JoinTokenCreate, key: str) -> JoinTokenCreated:
+        """For a repeated request."""
+        return joining.made_join_token(self._core, who, pool, body, key)
 
     def revoke_token(self, who: Principal, token: str, changes: Changes, now_ms: int) -> Done:
         return people.revoke_token(self._core, who, token, changes, now_ms)

@@ -332,11 +332,16 @@ def _created(token: str, record: TokenRecord) -> TokenCreated:
 
 def _token_view(core: Core, record: TokenRecord, now_ms: int) -> TokenView:
     state = "active" if _usable(record, now_ms) else "expired" if record.revoked_at_ms is None else "revoked"
+    if state == "active" and record.join_uses_left == 0:
+        state = "used"
+    joins = record.join_pool or ""
+    left = f"pool {joins}: {counted(record.join_uses_left or 0, 'machine')} of template {record.join_template} may join"
     return TokenView(
         id=token_id(record.hash),
         user=record.user,
-        role=record.role,
-        note=record.note,
+        role="join" if joins else record.role,
+        note="; ".join(filter(None, (record.note, left))) if joins else record.note,
+        joins=joins,
         state=state,
         created_at=iso(record.created_at_ms),
         expires_at=iso_or_none(record.expires_at_ms),

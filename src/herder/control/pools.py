@@ -181,7 +181,7 @@ def scale(
     check_message(request.reason, "reason")
     check_word(request.template, "template")
     pool = pool_named(core, name)
-    template = _offer(core, _template(pool, request.template), pool, now_ms)
+    template = _offer(core, template_named(pool, request.template), pool, now_ms)
     ttl_s = request.ttl_s if request.ttl_s is not None else pool.ttl_s
     _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
     number = PlanNumber(core.state.next_plan)
@@ -228,7 +228,7 @@ def _offer(core: Core, template: Template, pool: PoolSpec, now_ms: int) -> Offer
     return min(offers, key=lambda offer: ranked.index(offer.id) if offer.id in ranked else len(ranked))
 
 
-def _template(pool: PoolSpec, wanted: str | None) -> Template:
+def template_named(pool: PoolSpec, wanted: str | None) -> Template:
     if wanted is None:
         if not pool.templates:
             raise Conflict(f"pool {pool.name} has no template")
@@ -255,17 +255,22 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
             field="ttl_s",
             hint=f"at most {format_duration(pool.ttl_max_s)}",
         )
-    if pool.frozen:
-        raise Conflict(f"pool {pool.name} is frozen", hint=f"herder pool unfreeze {pool.name}")
     driver_frozen = core.state.frozen_drivers.get(pool.driver)
     if driver_frozen is not None:
         raise Conflict(driver_frozen.reason, hint="herder driver list shows the state of each driver")
+    check_growth(core, pool, request.workers, "workers")
+
+
+def check_growth(core: Core, pool: PoolSpec, more: int, field: str) -> None:
+    """Whether there may be so many more workers. Raises Conflict."""
+    if pool.frozen:
+        raise Conflict(f"pool {pool.name} is frozen", hint=f"herder pool unfreeze {pool.name}")
     actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
     room = pool.max_workers - actual
-    if request.workers > room:
+    if more > room:
         raise Conflict(
             f"pool {pool.name} has {actual} of at most {pool.max_workers} workers: room for {max(0, room)} more",
-            field="workers",
+            field=field,
             hint="raise max_workers with herder apply, or ask for fewer",
         )
     live = pool.max_live_workers
@@ -273,10 +278,10 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
     staying = sum(
         worker.spec.pool == pool.name and worker.state not in leave for worker in core.state.workers.values()
     )
-    if live is not None and staying + request.workers > live:
+    if live is not None and staying + more > live:
         raise Conflict(
             f"pool {pool.name} has {staying} workers that stay, of at most {live}: room for {max(0, live - staying)} more",
-            field="workers",
+            field=field,
             hint="raise max_live_workers with herder apply, or ask for fewer",
         )
 

@@ -24,6 +24,7 @@ from herder.settings.sections import DriverSettings, ServerSettings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from herder.agent.settings import AgentSettings
     from herder.server.runtime import Running
 
 DataDir = Annotated[
@@ -48,7 +49,8 @@ Insecure = Annotated[bool, typer.Option("--insecure", help="Serve a public addre
 PublicUrl = Annotated[str | None, typer.Option(help="The address that workers are told to call.")]
 
 _SERVER_EXAMPLE = "herder server -c herder.yaml --host 10.0.0.5 --tls-cert server.pem --tls-key server.key"
-_AGENT_EXAMPLE = "herder agent --server https://herder.example:8765 --worker burst-12-1 --token-file token"
+_AGENT_EXAMPLE = "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765"
+_NEW_TOKEN = "Make a new token with: herder worker add POOL"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -112,9 +114,10 @@ def agent(
         Path | None, typer.Option(help="Where attempts get their scratch folders.")
     ] = None,
 ) -> None:
-    """Run attempts on this machine for a server.
+    """Run attempts on this machine for a server, until the server lets it go or Ctrl-C.
 
-    Drivers start it on the workers they make.
+    Drivers start it on the workers they make. To add a machine by hand, run on it what `herder worker add POOL` prints; the token
+    stands in the environment, so that other users of the machine cannot read it from the list of processes.
     """
     from herder.agent.main import run
     from herder.agent.settings import SettingsError, from_environment
@@ -131,10 +134,33 @@ def agent(
             environment[name] = str(value)
     try:
         settings = from_environment(environment)
+        settings = _joined(settings) if settings.joins else settings
     except SettingsError as error:
         raise CommandError(str(error), code=Code.USAGE) from None
-    os.environ.pop(startup.ACTIVATION_TOKEN, None)
+    for name in (startup.ACTIVATION_TOKEN, startup.JOIN_TOKEN):
+        os.environ.pop(name, None)
     raise typer.Exit(run(settings))
+
+
+def _joined(settings: "AgentSettings") -> "AgentSettings":
+    """As the worker that a machine of a join token is. Raises CommandError and SettingsError."""
+    from herder.agent.joining import Refused, Rejected, Unreachable, join
+
+    try:
+        found = join(settings)
+    except Refused as error:
+        raise CommandError(
+            f"this machine is not let in: {error}", hint=_NEW_TOKEN, code=Code.NOT_ALLOWED
+        ) from None
+    except Rejected as error:
+        raise CommandError(f"this machine cannot join: {error}", code=Code.CONFLICT) from None
+    except Unreachable as error:
+        hint = "Is the address right, and does the server listen at it for other machines (--host)?"
+        raise CommandError(
+            f"{settings.server_url} does not answer: {error}", hint=hint, code=Code.UNREACHABLE
+        ) from None
+    _tell(f"This machine is worker {found.worker} of {found.server_url}. Ctrl-C ends it.")
+    return found
 
 
 def invariants(data_dir: DataDir = None, store: Store = None) -> None:

@@ -10,9 +10,13 @@ if TYPE_CHECKING:
 
 
 def print_logs(say: "Session", job: int, attempt: int | None, *, follow: bool) -> None:
+    printed = False
     for piece in say.client.jobs.logs(job, attempt=attempt, follow=follow):
         say.out.write(piece)
         say.out.flush()
+        printed = printed or bool(piece)
+    if not printed:
+        say.say(f"job {job} printed nothing")
 
 
 def tell_end(say: "Session", view: "JobView", *, quiet: bool = False) -> None:

@@ -3,6 +3,7 @@
 from herder.control.core import Core
 from herder.control.driver_notes import DriverNotes
 from herder.control.errors import NotKnown
+from herder.model.driver import JOINED
 from herder.model.driver_capabilities import capabilities
 from herder.model.times import iso
 from herder.wire.drivers import DriverCallView, DriverView
@@ -25,7 +26,8 @@ def troubles(core: Core) -> list[str]:
 
 
 def _names(core: Core) -> list[str]:
-    return sorted({*core.drivers, *core.state.frozen_drivers})
+    unused = {JOINED} - {worker.spec.driver for worker in core.state.workers.values()}
+    return sorted({*core.drivers, *core.state.frozen_drivers} - unused)
 
 
 def _view(core: Core, name: str) -> DriverView:

@@ -422,3 +422,20 @@ def test_which_jobs_must_be_said_once(api: FakeApi, herder: Herder) -> None:
     assert (found.code, "there are no" in found.err) == (Code.NOT_FOUND, True)
     assert {call[2]["state"] for call in api.calls} == {"pending", "blocked", "ready", "running"}
     assert {call[2]["name"] for call in api.calls} == {"n"}
+
+
+def test_apply_says_what_it_does_not_apply(api: FakeApi, herder: Herder, tmp_path: Path) -> None:
+    (tmp_path / "herder.yaml").write_text(
+        "server: {listen: '127.0.0.1:1'}\ndrivers: {local: {}}\nusers: {ann: {role: viewer, quota: {jobs: 5}}}\n"
+        "pools: {burst: {preset: burst}}\n"
+    )
+    found = herder("apply", "-f", "herder.yaml", "--dry-run")
+    assert found.code == 0, found.err
+    (line,) = [each for each in found.err.splitlines() if each.startswith("Not applied")]
+    assert line.startswith(
+        "Not applied: server, drivers, roles and weights of users (their quotas are applied)."
+    )
+    (tmp_path / "herder.yaml").write_text(
+        "users: {ann: {quota: {jobs: 5}}}\npools: {burst: {preset: burst}}\n"
+    )
+    assert "Not applied" not in herder("apply", "-f", "herder.yaml", "--dry-run").err

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from herder.cli.exits import Code, CommandError
+from herder.cli.machine import this_machine
 from herder.cli.shape import command, noun
 from herder.client.connection import state_dir
-from herder.model.resources import Resources
 from herder.server.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings import Settings, load, local_defaults, sharing_to_plain
@@ -249,16 +249,6 @@ def _http_limits(said: ServerSettings) -> HttpLimits:
         strangers_per_address_max=said.max_connections_per_address or usual.strangers_per_address_max,
         per_owner_max=said.max_connections_per_user or usual.per_owner_max,
     )
-
-
-def this_machine() -> Resources:
-    """What this machine has: cores this process may use, memory, free disk."""
-    import psutil
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    memory = psutil.virtual_memory().total // 2**20
-    disk = psutil.disk_usage("/").free // 2**20
-    return Resources(cores * 1000, memory, disk)
 
 
 def _serve(options: ServerOptions, *, hint: bool) -> None:

@@ -55,7 +55,9 @@ jobs:
   - {command: [echo, hello], cpu: 500m, memory: 64Mi, name: a, env: {A: b}}
   - {command: [echo, there], timeout: 5s, retries: 2, parents: [a], priority: 3}
 """
-JOBS_JSON = b'[{"command": ["echo"], "cpu": 1, "memory": "64Mi", "select": {"a": "b"}, "gpu": 0.5, "timeout": "5m"}]'
+JOBS_JSON = (
+    b'[{"command": ["echo"], "cpu": 1, "memory": "64Mi", "select": {"a": "b"}, "gpu": 0.5, "timeout": "5m"}]'
+)
 JOBS_LINES = b'{"command": ["echo"]}\n\n{"command": ["true"], "name": "b", "sleep_ms": 5}\n'
 ITEMS = b'id,cpu_milli,memory_mib,disk_mib,gpu,count\nweb,500,1024,,,40\n"d,b",2000,16384,0,0,3\n'
 TEMPLATES = b"""

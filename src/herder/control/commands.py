@@ -171,6 +171,7 @@ class Commands:
         """One that has ended, to be submitted again. Raises Refused."""
         check(who, Action.CREATE, OF_KIND[Kind.JOB])
         row = await job_row(self._core, who, job)
+        check(who, Action.CHANGE, submission.job_thing(row.id, row.user, row.project))
         return submission_of(self._core, row, effective_state(self._core, row))
 
     async def find_job(self, who: Principal, job: int) -> tuple[JobId, ClassId, BatchId | None]:

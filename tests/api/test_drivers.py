@@ -27,7 +27,7 @@ def apply(server: Server, *pools: dict[str, Any]) -> None:
 
 
 def scale(server: Server, name: str, workers: int) -> list[str]:
-    answer = server.http.post(f"/pools/{name}/scale", json={"workers": workers, "ttl_hours": 1})
+    answer = server.http.post(f"/pools/{name}/scale", json={"workers": workers, "ttl_s": 3600})
     return list(answer.raise_for_status().json()["workers"])
 
 
@@ -161,7 +161,7 @@ def test_refused_credentials_freeze_the_driver_until_somebody_unfreezes_it(
             "Driver pretend is frozen: its credentials were refused (token expired). Renew them, then run "
             "herder driver unfreeze pretend."
         )
-        answer = server.http.post("/pools/a/scale", json={"workers": 1, "ttl_hours": 1})
+        answer = server.http.post("/pools/a/scale", json={"workers": 1, "ttl_s": 3600})
         assert (answer.status_code, answer.json()["detail"]) == (409, trouble)
         assert any(trouble in each for each in server.http.get("/status").json()["recent_failures"])
         server.restart()

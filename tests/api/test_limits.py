@@ -88,7 +88,7 @@ def test_parents_of_one_call_are_counted_before_they_are_checked(refused: Refusa
 def test_words_for_events_are_bounded(api: httpx.Client, refused: Refusal) -> None:
     job = api.post("/jobs", json=NOOP).json()["first_job"]
     batch = api.post("/batches", json={}).json()["id"]
-    worker = api.post("/pools/big/scale", json={"workers": 1, "ttl_hours": 1}).json()["workers"][0]
+    worker = api.post("/pools/big/scale", json={"workers": 1, "ttl_s": 3600}).json()["workers"][0]
     for path in (
         f"/jobs/{job}/cancel",
         f"/batches/{batch}/cancel",

@@ -199,7 +199,7 @@ def test_a_deleted_user_leaves_jobs_behind_and_no_way_in(
     job = ada.post("/jobs", json=NOOP).json()["first_job"]
     batch = ada.post("/batches", json={"jobs": [NOOP], "commit": True}).json()["id"]
     dry = api.delete(f"/users/{name}", params={"dry_run": True, "cancel_jobs": True}).json()
-    assert "1 batch and 1 single job cancelled" in dry["text"]
+    assert "1 batch and 1 single job would be cancelled" in dry["text"]
     assert ada.get("/status").status_code == 200, "a dry run changes nothing"
     api.delete(f"/users/{name}").raise_for_status()
     refused(401, "GET", "/status", ada)

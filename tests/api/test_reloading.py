@@ -62,7 +62,7 @@ def test_what_a_reload_changes_is_recorded_as_events(server: Server) -> None:
     ],
 )
 def test_what_a_reload_refuses_changes_nothing(server: Server, read: dict[str, Any], words: str) -> None:
-    server.http.post("/pools/std/scale", json={"workers": 1, "ttl_hours": 1}).raise_for_status()
+    server.http.post("/pools/std/scale", json={"workers": 1, "ttl_s": 3600}).raise_for_status()
     before = dict(server.running.core.state.pools)
     bob = UserSettings(name="bob", role=Role.VIEWER)
     text = reloaded(server, users=(bob,), **read)

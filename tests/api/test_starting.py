@@ -98,7 +98,7 @@ def test_a_start_refuses_what_apply_refuses(tmp_path: Path, wrong: dict[str, str
     server = Server(tmp_path).start()
     try:
         server.http.post("/apply", json={"pools": [POOLS[0]]}).raise_for_status()
-        server.http.post("/pools/std/scale", json={"workers": 1, "ttl_hours": 1}).raise_for_status()
+        server.http.post("/pools/std/scale", json={"workers": 1, "ttl_s": 3600}).raise_for_status()
     finally:
         server.stop()
     options = replace(options_for(tmp_path), pools=(pool_from_plain({**POOLS[0], **wrong}),))

@@ -33,10 +33,10 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "config show", "config lint", "config schema", "config view",
         "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",
         "driver list", "driver get", "driver freeze", "driver unfreeze", "driver forget",
-        "worker list", "worker get", "worker cordon", "worker uncordon", "worker drain", "worker extend",
+        "worker list", "worker get", "worker add", "worker cordon", "worker uncordon", "worker drain", "worker extend",
         "worker remove", "worker console",
         "batch submit", "batch list", "batch get", "batch wait", "batch cancel",
-        "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel",
+        "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel", "job retry",
         "plan list", "plan get", "why worker", "why pool", "why job",
         "whoami", "token create", "token list", "token revoke", "user list", "user create", "user set", "user delete",
     }  # fmt: skip

@@ -54,7 +54,7 @@ pools:
     templates: [tiny, {name: medium, price_per_hour: "0.30"}]
     max_workers: 3
     ttl: 4h
-    ttl_max: 43200
+    ttl_max: 43200s
     idle_timeout: null
     labels: {team: blue, answer: 42, on: yes}
     taints: [{key: a, value: b, schedule_type: NoExecute}]

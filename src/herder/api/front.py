@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from herder.api.bodies import BODY_BYTES_MAX, read_body
 from herder.api.in_flight import InFlight, weight_of
-from herder.api.replies import bearer, decode, problem, refuse_nul, refuse_unknown, reply
+from herder.api.replies import bearer, decode, flag, problem, refuse_nul, refuse_unknown, reply
 from herder.control.access import OF_KIND, check
 from herder.control.commands import Commands
 from herder.control.core import Core
@@ -32,6 +32,8 @@ CHANGE_FLEET: Needs = (Action.CHANGE, Kind.FLEET)
 
 #: What the client asks of every list, also of those that are always whole.
 PAGE_QUERY = ("after", "limit")
+#: Of routes that can say what they would do.
+DRY_RUN = ("dry_run",)
 
 Reading = Callable[[Request, Principal], Awaitable[Any]]
 
@@ -45,6 +47,8 @@ class Write:
     body: Any
     changes: Changes
     now_ms: int
+    dry_run: bool = False
+    """Say what would happen, after every check, and change nothing. Only where the route's `query` names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +216,8 @@ class Front:
             return await self._carry_out(request, who, sent, route)
 
     async def _carry_out(self, request: Request, who: Principal, sent: _Sent, route: _Route) -> Response:
+        if request.scope["query_string"] and flag(request, "dry_run"):
+            return self._try(request, who, sent.decoded(route.body), route)
         key, asked = request.headers.get("idempotency-key"), ""
         if key:
             asked = fingerprint_of(f"{request.method} {request.url.path}?{request.url.query}", sent.data)
@@ -233,6 +239,13 @@ class Front:
         body = None  # the rows that were made of it are in memory now
         await self.core.commit(changes)
         return answer
+
+    def _try(self, request: Request, who: Principal, body: Any, route: _Route) -> Response:
+        """A dry run: no key is kept and nothing is committed."""
+        with self.core.no_change() as changes:
+            now_ms = self.core.clock.now_ms()
+            write = Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms, dry_run=True)
+            return reply(route.run(write))
 
     def _add(
         self,

@@ -8,6 +8,7 @@ from fastapi import Request, Response
 
 from herder.control.errors import Invalid, Refused
 from herder.wire.resources import Problem
+from herder.wire.wording import explained
 
 _encode = msgspec.json.Encoder().encode
 
@@ -48,8 +49,8 @@ def decode(body: bytes | bytearray, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$")
-        raise Invalid(text, field=path.rstrip("`").lstrip("."), hint="see /api/v1/openapi.json") from None
+        text, path = explained(error)
+        raise Invalid(text, field=path, hint="see /api/v1/openapi.json") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(f"the body is not JSON: {error}") from None
     except RecursionError:

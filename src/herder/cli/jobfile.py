@@ -1,6 +1,7 @@
-"""Files of jobs for `herder batch submit`: YAML, JSON or one JSON object a line. Everything is checked before it is sent.
+"""Files of jobs for `herder batch submit`: YAML, JSON or one JSON object a line. The whole file is read before anything is sent.
 
-A list is the jobs of a batch; a mapping is a batch with `jobs` and its own settings.
+A list is the jobs of a batch; a mapping is a batch with `jobs`, `defaults` and its own settings. Jobs are written with the names of the
+options of `herder job submit` (`jobrows.py`); whether they can be taken, the server says. `docs/how-to/submit-jobs.md` shows it.
 """
 
 import re
@@ -12,30 +13,46 @@ from typing import Any
 import msgspec
 
 from herder.cli.exits import Code, CommandError
-from herder.model.resources import parse_cpu, parse_mib
+from herder.cli.inputs import Inputs
+from herder.cli.jobrows import RowFault, job_of, merged, written
+from herder.client.errors import InvalidError
 from herder.settings.problems import did_you_mean
 from herder.settings.yaml_text import too_deep
 from herder.wire.resources import BatchCreate, JobSubmission
+from herder.wire.wording import explained, unknown_field
 
 PROBLEMS_MAX = 20
 """Most faults shown at once; a file with one wrong column has one on each line."""
-_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
-_JOB_KEYS = tuple(JobSubmission.__struct_fields__)
-_BATCH_KEYS = tuple(key for key in BatchCreate.__struct_fields__ if key != "commit")
+#: Of a batch, what only programs say.
+_NOT_WRITTEN = ("commit", "earlier_jobs", "earlier_keys")
+_BATCH_KEYS = (*(key for key in BatchCreate.__struct_fields__ if key not in _NOT_WRITTEN), "defaults")
+_OF_CALL = re.compile(r"jobs\[([0-9]+)\]\.?(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """JSON lines that came without a name that says so."""
+
+    rows: list[tuple[int, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFile:
+    name: str
     batch: BatchCreate
     jobs: list[JobSubmission]
+    places: list[str]
+    """Of each job: where it stands."""
 
 
 def read_jobs(path: str) -> JobFile:
     """The batch that a file describes; `-` is stdin. Raises CommandError that names every fault with its job."""
     text, file = _read(path)
     if path.endswith((".jsonl", ".ndjson")):
-        return _assemble(file, {}, _lines(file, text), "line")
+        return _of_lines(file, _lines(file, text))
     data = _parse(file, text)
+    if isinstance(data, _Lines):
+        return _of_lines(file, data.rows)
     if isinstance(data, list):
         return _assemble(file, {}, list(enumerate(data)), "job")
     if not isinstance(data, dict) or not isinstance(data.get("jobs"), list):
@@ -44,6 +61,14 @@ def read_jobs(path: str) -> JobFile:
         )
     head = {key: value for key, value in data.items() if key != "jobs"}
     return _assemble(file, head, list(enumerate(data["jobs"])), "job")
+
+
+def _of_lines(file: str, rows: list[tuple[int, Any]]) -> JobFile:
+    """The first line may be `{"defaults": {…}}`, with settings of the batch beside it."""
+    first = rows[0][1] if rows else None
+    if isinstance(first, dict) and "defaults" in first:
+        return _assemble(file, first, rows[1:], "line")
+    return _assemble(file, {}, rows, "line")
 
 
 def _read(path: str) -> tuple[str, str]:
@@ -68,7 +93,7 @@ def _parse(file: str, text: str) -> Any:
     if too_deep(text):
         raise _too_deep(file)
     if text.lstrip().startswith("{"):
-        return [value for _, value in _lines(file, text)]
+        return _Lines(_lines(file, text))
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -109,55 +134,61 @@ def _lines(file: str, text: str) -> list[tuple[int, Any]]:
 def _assemble(file: str, head: dict[str, Any], rows: list[tuple[int, Any]], word: str) -> JobFile:
     problems: list[str] = []
     jobs: list[JobSubmission] = []
-    try:
-        batch = msgspec.convert(head, BatchCreate)
-    except msgspec.ValidationError as error:
-        batch = BatchCreate()
-        problems.append(_explain(error, _BATCH_KEYS))
+    places: list[str] = []
+    head, defaults = _head(file, head)
+    batch, fault = _batch(head)
+    problems += fault
+    inputs = Inputs(Path(file).parent if file != "stdin" else Path())
     for number, row in rows:
         try:
-            job = msgspec.convert(row, JobSubmission)
-            _amounts(job)
-        except (msgspec.ValidationError, ValueError) as error:
-            problems.append(f"{word} {number}: {_explain(error, _JOB_KEYS)}")
+            job = job_of(merged(defaults, row), inputs)
+        except RowFault as error:
+            problems.append(f"{word} {number}: {error}")
+            continue
+        except CommandError as error:
+            problems.append(f"{word} {number}: {error.message}. {error.hint}")
             continue
         jobs.append(job)
+        places.append(f"{word} {number}")
     if problems:
         raise _wrong(file, problems, "Nothing was submitted.")
     if not jobs:
         raise _wrong(file, ["it has no jobs"], "Write at least one: `- command: [echo, hello]`.")
     batch.commit = False
-    return JobFile(batch=batch, jobs=jobs)
+    return JobFile(name=file, batch=batch, jobs=jobs, places=places)
 
 
-def _amounts(job: JobSubmission) -> None:
-    parse_cpu(job.cpu)
-    parse_mib(job.memory)
-    parse_mib(job.disk)
-    if not job.command and job.runtime == "process":
-        raise ValueError("it has no command; write for example command: [echo, hello]")
+def _head(file: str, head: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is said of the batch, and what is said of each job."""
+    defaults = head.get("defaults")
+    if defaults is None:
+        return {key: value for key, value in head.items() if key != "defaults"}, {}
+    if not isinstance(defaults, dict) or not all(isinstance(name, str) for name in defaults):
+        raise _wrong(file, ["defaults: it must be a mapping"], "Write for example `defaults: {cpu: 2}`.")
+    return {key: value for key, value in head.items() if key != "defaults"}, defaults
 
 
-def priority_of(text: str) -> int | str:
-    """A number as a number; anything else is the name of a priority class, which the server knows."""
-    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,9}", text) else text
-
-
-def checked(job: JobSubmission, what: str) -> JobSubmission:
-    """A job made from options. Raises CommandError."""
+def _batch(head: dict[str, Any]) -> tuple[BatchCreate, list[str]]:
     try:
-        _amounts(job)
-    except ValueError as error:
-        raise CommandError(f"{what}: {error}", hint="Nothing was submitted.", code=Code.USAGE) from None
-    return job
+        batch = msgspec.convert(head, BatchCreate)
+    except msgspec.ValidationError as error:
+        unknown = unknown_field(error)
+        if unknown is not None:
+            return BatchCreate(), [f"there is no setting {unknown!r}. {did_you_mean(unknown, _BATCH_KEYS)}"]
+        text, where = explained(error)
+        return BatchCreate(), [f"{where}: {text}" if where else text]
+    return batch, [f"there is no setting {name!r}" for name in head if name in _NOT_WRITTEN]
 
 
-def _explain(error: Exception, known: tuple[str, ...]) -> str:
-    text = str(error)
-    unknown = _UNKNOWN.search(text)
-    if unknown:
-        return f"there is no setting {unknown.group(1)!r}. {did_you_mean(unknown.group(1), known)}"
-    return text.replace(" - at `$.", " in `").replace(" - at `$`", "")
+def told_by_place(file: JobFile, error: InvalidError, offset: int) -> InvalidError:
+    """A refusal that names a job of a call (`jobs[3].cpu`) with its place in the file instead."""
+    named = _OF_CALL.fullmatch(error.field)
+    if named is None or offset + int(named[1]) >= len(file.places):
+        return error
+    place = f"{file.name}: {file.places[offset + int(named[1])]}"
+    field = written(named[2])
+    message = f"{place}: {field + ': ' if field else ''}{error.message}"
+    return InvalidError(message, hint=error.hint, code=error.code, status=error.status)
 
 
 def _wrong(file: str, problems: list[str], hint: str) -> CommandError:

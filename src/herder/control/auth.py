@@ -65,7 +65,7 @@ class Directory:
         """Whom the token with this hash speaks for. Raises Unauthenticated that says why it is worth nothing."""
         record = self.tokens.get(digest)
         user = None if record is None else self.users.get(UserName(record.user))
-        if record is None:
+        if record is None or record.join_pool is not None:
             raise _unauthenticated("no valid token")
         if record.revoked_at_ms is not None:
             raise _unauthenticated(f"this token was revoked at {iso(record.revoked_at_ms)}")

@@ -155,6 +155,15 @@ class Core:
                 break
         return future.done() and not future.cancelled() and future.exception() is None
 
+    @contextmanager
+    def no_change(self) -> Iterator[Changes]:
+        """A dry run. One that changed something ends the server, as any error does that leaves memory ahead of the store."""
+        with self.change(Changes()) as changes:
+            before = mark(self.state, changes)
+            yield changes
+            if mark(self.state, changes) != before:
+                raise RuntimeError("a dry run changed something")
+
     def gather(self, changes: Changes) -> None:
         """Let changes travel with the next commit; for what is of no use alone."""
         self._gathered.absorb(changes)

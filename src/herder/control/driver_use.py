@@ -15,6 +15,7 @@ from herder.engine import drivers
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.driver import (
+    JOINED,
     Driver,
     DriverError,
     DriverFault,
@@ -62,7 +63,8 @@ def notes_of(core: Core, name: str) -> DriverNotes:
 
 def driver_names(core: Core) -> list[str]:
     """With those that rows name and this server does not have."""
-    return sorted({*core.drivers, *core.state.frozen_drivers})
+    unused = {JOINED} - {worker.spec.driver for worker in core.state.workers.values()}
+    return sorted({*core.drivers, *core.state.frozen_drivers} - unused)
 
 
 def check_known(core: Core, name: str) -> None:

@@ -27,9 +27,10 @@ from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
 from herder.model.pool import PoolSpec, Template
 from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import PoolRecord
+from herder.model.words import counted
 from herder.model.worker import WorkerState
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
-from herder.settings.durations import LONGEST_S
+from herder.settings.durations import LONGEST_S, format_duration
 from herder.store.versions import stamped
 from herder.wire.resources import (
     ApplyAnswer,
@@ -184,8 +185,8 @@ def scale(
     check_message(request.reason, "reason")
     check_word(request.template, "template")
     pool = pool_named(core, name)
-    template = _offer(core, _template(pool, request.template), pool, now_ms)
-    ttl_s = request.ttl_hours * 3600 if request.ttl_hours is not None else pool.ttl_s
+    template = _offer(core, template_named(pool, request.template), pool, now_ms)
+    ttl_s = request.ttl_s if request.ttl_s is not None else pool.ttl_s
     _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
     number = PlanNumber(core.state.next_plan)
     text = request.reason or f"{who.user} asked for {request.workers} more"
@@ -231,7 +232,7 @@ def _offer(core: Core, template: Template, pool: PoolSpec, now_ms: int) -> Offer
     return min(offers, key=lambda offer: ranked.index(offer.id) if offer.id in ranked else len(ranked))
 
 
-def _template(pool: PoolSpec, wanted: str | None) -> Template:
+def template_named(pool: PoolSpec, wanted: str | None) -> Template:
     if wanted is None:
         if not pool.templates:
             raise Conflict(f"pool {pool.name} has no template")
@@ -251,25 +252,29 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
             "workers must be at least 1", field="workers", hint="to remove some: herder worker drain"
         )
     if ttl_s is not None and not 0 < ttl_s <= TTL_LONGEST_S:
-        hours = TTL_LONGEST_S // 3600
-        raise Invalid(f"ttl_hours must be above 0 and at most {hours}", field="ttl_hours")
+        raise Invalid(f"ttl_s must be above 0 and at most {TTL_LONGEST_S}", field="ttl_s")
     if ttl_s is not None and pool.ttl_max_s is not None and ttl_s > pool.ttl_max_s:
         raise Invalid(
-            f"{ttl_s / 3600:g} h is more than the pool's longest time to live",
-            field="ttl_hours",
-            hint=f"at most {pool.ttl_max_s / 3600:g}",
+            f"{format_duration(ttl_s)} is more than the pool's longest time to live",
+            field="ttl_s",
+            hint=f"at most {format_duration(pool.ttl_max_s)}",
         )
-    if pool.frozen:
-        raise Conflict(f"pool {pool.name} is frozen", hint=f"herder pool unfreeze {pool.name}")
     driver_frozen = core.state.frozen_drivers.get(pool.driver)
     if driver_frozen is not None:
         raise Conflict(driver_frozen.reason, hint="herder driver list shows the state of each driver")
+    check_growth(core, pool, request.workers, "workers")
+
+
+def check_growth(core: Core, pool: PoolSpec, more: int, field: str) -> None:
+    """Whether there may be so many more workers. Raises Conflict."""
+    if pool.frozen:
+        raise Conflict(f"pool {pool.name} is frozen", hint=f"herder pool unfreeze {pool.name}")
     actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
     room = pool.max_workers - actual
-    if request.workers > room:
+    if more > room:
         raise Conflict(
             f"pool {pool.name} has {actual} of at most {pool.max_workers} workers: room for {max(0, room)} more",
-            field="workers",
+            field=field,
             hint="raise max_workers with herder apply, or ask for fewer",
         )
     live = pool.max_live_workers
@@ -277,10 +282,10 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
     staying = sum(
         worker.spec.pool == pool.name and worker.state not in leave for worker in core.state.workers.values()
     )
-    if live is not None and staying + request.workers > live:
+    if live is not None and staying + more > live:
         raise Conflict(
             f"pool {pool.name} has {staying} workers that stay, of at most {live}: room for {max(0, live - staying)} more",
-            field="workers",
+            field=field,
             hint="raise max_live_workers with herder apply, or ask for fewer",
         )
 
@@ -307,8 +312,11 @@ def delete(
     check_message(message)
     pool = pool_named(core, name)
     workers = [worker for worker in core.state.workers.values() if worker.spec.pool == pool.name]
-    text = f"pool {pool.name} deleted; {len(workers)} workers drain and go"
-    if not dry_run:
+    leaving = counted(len(workers), "worker")
+    text = f"pool {pool.name} deleted; {leaving} are drained and removed"
+    if dry_run:
+        text = f"pool {pool.name} would be deleted, and {leaving} drained and removed"
+    else:
         reason = Reason(
             kind=ReasonKind.POOL_DELETED, text=message or f"pool {pool.name} was deleted by {who.user}"
         )

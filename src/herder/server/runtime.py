@@ -18,13 +18,14 @@ from herder.control.clock import SystemClock
 from herder.control.core import Core
 from herder.control.core_settings import CoreSettings
 from herder.control.errors import Refused
+from herder.control.joining import JoinedMachines
 from herder.control.limits import QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
 from herder.control.pools import change_pools, check_pools, keep_frozen
 from herder.control.supervise import supervise
 from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
 from herder.model.changes import Changes
-from herder.model.driver import Driver, DriverContext
+from herder.model.driver import JOINED, Driver, DriverContext
 from herder.ports.store import StoreDown
 from herder.server.http_server import HttpServer, listen, url_of
 from herder.server.opening import Opened, ensure_admin, open_data, write_server_file
@@ -241,8 +242,12 @@ async def _watch_lock(opened: Opened, core: Core) -> None:
 
 def _drivers(options: ServerOptions, opened: Opened) -> dict[str, Driver]:
     """Opened, and not called yet: a provider that does not answer must not hold up the start."""
-    drivers: dict[str, Driver] = {}
+    drivers: dict[str, Driver] = {JOINED: JoinedMachines()}
     for each in options.drivers:
+        if each.name == JOINED:
+            raise StartError(
+                f"a driver cannot be called {JOINED}", "machines that are added by hand are of it"
+            )
         context = DriverContext(
             installation=opened.installation,
             name=each.name,

@@ -14,9 +14,12 @@ from herder.model.resources import ZERO, Resources
 from herder.settings.builtin import TEMPLATES
 from herder.settings.durations import format_duration
 from herder.settings.load import Settings
+from herder.settings.pools import template_to_plain
 from herder.settings.problems import Problem, Severity
 
 HOURS_PER_MONTH = 730
+#: What a template takes from the built-in one of its name, and is worth a word.
+INHERITED = ("cpu", "memory", "disk", "gpu", "price_per_hour", "slots")
 _LOCAL_KINDS = frozenset({"local"})
 #: A server has these without their being declared.
 ALWAYS_THERE = frozenset({"local"})
@@ -50,7 +53,7 @@ def lint(
         doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
-    doubts.extend(("", doubt) for doubt in (*_unused(settings), *_server(settings)))
+    doubts.extend(("", doubt) for doubt in (*_unused(settings), *_inherited(settings), *_server(settings)))
     if driver_faults is not None:
         doubts.extend(("", doubt) for doubt in _drivers(settings, driver_faults))
     order = list(Severity)
@@ -153,10 +156,6 @@ def _costs(pool: PoolSpec) -> Iterator[_Doubt]:
             "min_workers",
             f"{pool.min_workers} standing workers cost at least {format_usd(standing, 2)} a month",
             "Lower min_workers if that is more than you want to spend.",
-        )
-    if cheapest == 0 and pool.driver not in _FREE:
-        yield _warning(
-            "templates", "a template without a price: its cost will show as $0", "Write price_per_hour."
         )
 
 
@@ -334,6 +333,22 @@ def _unused(settings: Settings) -> Iterator[_Doubt]:
                 key,
                 f"no pool uses template {template.name!r}",
                 "Name it in a pool's templates, or remove it.",
+            )
+
+
+def _inherited(settings: Settings) -> Iterator[_Doubt]:
+    """A template named like a built-in one begins as that one: easily overlooked when somebody means a new one."""
+    for name, said in (settings.written.get("templates") or {}).items():
+        base = TEMPLATES.get(name)
+        if base is None or not isinstance(said, dict) or not {"cpu", "memory"} & said.keys():
+            continue
+        plain = template_to_plain(base)
+        taken = [f"{key} {plain[key]}" for key in INHERITED if key not in said and plain[key] not in (0, "0")]
+        if taken:
+            yield _warning(
+                f"templates.{name}",
+                f"template {name!r} is named like a built-in one and takes from it what is not written here: {', '.join(taken)}",
+                "Write these settings, or give the template another name.",
             )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from herder.cli.exits import Code
+from herder.cli.machine import this_machine
 from herder.cli.output.formats import Format
 from herder.cli.session import session
 from herder.cli.shape import command, noun
@@ -60,14 +61,14 @@ def _check(driver_faults: "DriverFaults | None") -> Callable[..., None]:
     ) -> None:
         """Look for faults and contradictions in settings files.
 
-        Exit code 1 when there are faults; with --strict also when there are warnings. Changes nothing, needs no server.
+        Pools of the local driver are compared with this machine, unless the driver's settings name another. Exit code 1 when there are faults; with --strict also when there are warnings. Changes nothing, needs no server.
         """
         from herder.cli.output.findings import show_findings
         from herder.settings import SettingsError, Severity, lint, load
 
         say = session(ctx)
         try:
-            found = lint(load(file or _DEFAULT), driver_faults=driver_faults)
+            found = lint(load(file or _DEFAULT), this_machine(), driver_faults)
         except SettingsError as error:
             found = error.problems
         show_findings(say, found)

@@ -261,7 +261,8 @@ class Reads:
         return await explain.explain_job(self._core, who, number)
 
     async def log(self, who: Principal, number: int, attempt: int | None, offset: int) -> str:
-        text, _, _ = await jobs.log_text(self._core, who, number, attempt, offset)
+        """What it has printed. Raises Refused, also for one that has not started."""
+        text, _, _ = await jobs.log_text(self._core, who, number, attempt, offset, follow=False)
         return text
 
     async def follow_log(

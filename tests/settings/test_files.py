@@ -152,11 +152,11 @@ def test_folders_are_read_by_name_and_a_double_name_is_refused(tmp_path: Path) -
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "binary.yaml").write_bytes(b"pools: {\n  \xe9: {}}")
     with pytest.raises(SettingsError) as caught:
         load([tmp_path / "missing.yaml", tmp_path / "binary.yaml"])
     assert "there is no such file" in str(caught.value)
-    assert "not UTF-8" in str(caught.value)
+    assert "binary.yaml:2:3: the byte 0xe9 is no text in UTF-8" in str(caught.value)
 
 
 def test_as_written_has_no_defaults() -> None:

@@ -4,9 +4,7 @@ A list is the jobs of a batch; a mapping is a batch with `jobs` and its own sett
 """
 
 import re
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,7 +12,10 @@ import msgspec
 from herder.cli.exits import Code, CommandError
 from herder.model.resources import parse_cpu, parse_mib
 from herder.settings.problems import did_you_mean
-from herder.settings.yaml_text import too_deep
+from herder.settings.syntax.files import STDIN, Unreadable, read_text
+from herder.settings.syntax.json_text import json_lines, read_json
+from herder.settings.syntax.numbers import NUMBER_MAX
+from herder.settings.syntax.plain import read_plain_yaml
 from herder.wire.resources import BatchCreate, JobSubmission
 
 PROBLEMS_MAX = 20
@@ -35,88 +36,88 @@ def read_jobs(path: str) -> JobFile:
     text, file = _read(path)
     if path.endswith((".jsonl", ".ndjson")):
         return _assemble(file, {}, _lines(file, text), "line")
-    data = _parse(file, text)
+    data, lax = _parse(file, text)
     if isinstance(data, list):
-        return _assemble(file, {}, list(enumerate(data)), "job")
+        return _assemble(file, {}, list(enumerate(data)), "job", lax=lax)
     if not isinstance(data, dict) or not isinstance(data.get("jobs"), list):
         raise _wrong(
             file, ["it has no list of jobs"], "Write `jobs:` and below it `- command: [echo, hello]`."
         )
     head = {key: value for key, value in data.items() if key != "jobs"}
-    return _assemble(file, head, list(enumerate(data["jobs"])), "job")
+    return _assemble(file, head, list(enumerate(data["jobs"])), "job", lax=lax)
 
 
 def _read(path: str) -> tuple[str, str]:
-    if path == "-":
-        return sys.stdin.read(), "stdin"
+    file = "stdin" if path == STDIN else path
     try:
-        return Path(path).read_text(encoding="utf-8"), path
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise CommandError(f"{path}: {reason}", hint="Look at the path.", code=Code.USAGE) from None
-
-
-def _parse(file: str, text: str) -> Any:
-    """JSON first, which is quick also for a million jobs; then lines of JSON (stdin has no name); then YAML."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        if file.endswith(".json"):
-            raise _wrong(file, [str(error)], "Correct the JSON.") from None
-    except RecursionError:
-        raise _too_deep(file) from None
-    if too_deep(text):
-        raise _too_deep(file)
-    if text.lstrip().startswith("{"):
-        return [value for _, value in _lines(file, text)]
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise _wrong(
-            file, [" ".join(str(error).split())], "Look at indentation, colons and quotes."
+        return read_text(path), file
+    except Unreadable as error:
+        raise _unreadable(file, error) from None
+    except OSError as error:
+        raise CommandError(
+            f"{path}: {error.strerror or error}", hint="Look at the path.", code=Code.USAGE
         ) from None
-    except RecursionError:
-        raise _too_deep(file) from None
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        ArithmeticError,
-    ) as error:  # a number, a date, a version that is none
-        raise _wrong(file, [f"a value cannot be read: {error}"], "Put it in quotes.") from None
 
 
-def _too_deep(file: str, where: str = "it") -> CommandError:
-    return _wrong(file, [f"{where} is nested too deeply"], "Write it flatter.")
+def _parse(file: str, text: str) -> tuple[Any, bool]:
+    """The value, and whether numbers may stand in it as text: in YAML `1.10` is what a field takes it for.
+
+    JSON first, which is quick also for a million jobs; then lines of JSON (stdin has no name); then YAML."""
+    try:
+        if file.endswith(".json") or text.lstrip()[:1] in ("{", "["):
+            try:
+                return read_json(text), False
+            except Unreadable as error:
+                if file.endswith(".json"):
+                    raise
+                return _other(file, text, error)
+        return read_plain_yaml(text, file), True
+    except Unreadable as error:
+        raise _unreadable(file, error) from None
+
+
+def _other(file: str, text: str, error: Unreadable) -> tuple[Any, bool]:
+    """What begins like JSON and is none: several lines of it, or YAML. The first fault is told when it is neither."""
+    if text.lstrip().startswith("{") and "\n" in text.strip():
+        try:
+            return [value for _, value in json_lines(text)], False
+        except Unreadable as other:
+            error = other
+    try:
+        return read_plain_yaml(text, file), True
+    except Unreadable:
+        raise error from None
+
+
+def _unreadable(file: str, error: Unreadable) -> CommandError:
+    return CommandError(
+        f"{file}:{error.line}:{error.column}: {error.message}",
+        hint=f"{error.remedy}.",
+        code=Code.USAGE,
+        word="bad_jobs",
+    )
 
 
 def _lines(file: str, text: str) -> list[tuple[int, Any]]:
-    out: list[tuple[int, Any]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                out.append((number, msgspec.json.decode(line)))
-            except msgspec.DecodeError as error:
-                raise _wrong(file, [f"line {number}: {error}"], "Each line is one JSON object.") from None
-            except RecursionError:
-                raise _too_deep(file, f"line {number}") from None
-    return out
+    try:
+        return list(json_lines(text))
+    except Unreadable as error:
+        raise _unreadable(file, error) from None
 
 
-def _assemble(file: str, head: dict[str, Any], rows: list[tuple[int, Any]], word: str) -> JobFile:
+def _assemble(
+    file: str, head: dict[str, Any], rows: list[tuple[int, Any]], word: str, *, lax: bool = False
+) -> JobFile:
     problems: list[str] = []
     jobs: list[JobSubmission] = []
     try:
-        batch = msgspec.convert(head, BatchCreate)
+        batch = msgspec.convert(head, BatchCreate, strict=not lax)
     except msgspec.ValidationError as error:
         batch = BatchCreate()
         problems.append(_explain(error, _BATCH_KEYS))
     for number, row in rows:
         try:
-            job = msgspec.convert(row, JobSubmission)
+            job = msgspec.convert(row, JobSubmission, strict=not lax)
             _amounts(job)
         except (msgspec.ValidationError, ValueError) as error:
             problems.append(f"{word} {number}: {_explain(error, _JOB_KEYS)}")
@@ -134,6 +135,9 @@ def _amounts(job: JobSubmission) -> None:
     parse_cpu(job.cpu)
     parse_mib(job.memory)
     parse_mib(job.disk)
+    for name, value in (("timeout_s", job.timeout_s), ("gpu", job.gpu)):
+        if value is not None and not abs(value) <= NUMBER_MAX:
+            raise ValueError(f"{name} is {value:g}; write a number up to {NUMBER_MAX:g}")
     if not job.command and job.runtime == "process":
         raise ValueError("it has no command; write for example command: [echo, hello]")
 

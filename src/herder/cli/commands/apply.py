@@ -1,7 +1,6 @@
 """`herder apply`: make the pools as the files say, after showing the difference and its price."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -27,7 +26,9 @@ def add_to(app: typer.Typer) -> None:
         files replaces the one before it. A file with a fault changes nothing.
         """
         say = session(ctx)
-        settings = _load(file)
+        from herder.settings import load
+
+        settings = load(file)
         _doubts(say, settings)
         sharing = _sharing(settings)
         if not settings.pools and not sharing:
@@ -48,14 +49,6 @@ def _sharing(settings: "Settings") -> dict[str, Any]:
 
     plain = sharing_to_plain(settings.sharing)
     return {section: plain[section] for section in settings.sharing_sections}
-
-
-def _load(paths: list[str]) -> "Settings":
-    from herder.settings import load, load_texts
-
-    if paths == ["-"]:
-        return load_texts([("stdin", sys.stdin.read())])
-    return load([Path(path) for path in paths])
 
 
 def _doubts(say: Session, settings: "Settings") -> None:

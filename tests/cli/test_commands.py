@@ -27,8 +27,11 @@ def test_a_list_as_table_name_csv_json_and_yaml(herder: Herder) -> None:
         == "burst\npermanent\n"
     )
     csv = herder("pool", "list", "-o", "csv").out.splitlines()
-    assert csv[0] == "name,status,ready,min,max,queued,cpu_used,cost,driver,actual,coming,draining,templates"
-    assert csv[1] == "burst,ok,2/2,0,5,0,25%,0.5,local,2,0,0,small"
+    assert csv[0] == (
+        "name,status,ready,min_workers,max_workers,queued_jobs,cpu_used_percent,cost_usd,driver,desired,actual,in_flight,"
+        "draining,template_names"
+    )
+    assert csv[1] == "burst,ok,2,0,5,0,25,0.5,local,2,2,0,0,small"
     data = json.loads(herder("pool", "list", "-o", "json").out)
     assert list(data) == ["api_version", "items"]
     assert data["api_version"] == "v1"

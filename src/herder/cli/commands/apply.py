@@ -8,6 +8,7 @@ import typer
 from herder.cli.options import DryRun, Files, Yes
 from herder.cli.output.formats import Format
 from herder.cli.output.plans import apply_lines
+from herder.cli.output.views import CHANGES
 from herder.cli.session import Session, session
 from herder.cli.shape import command
 
@@ -62,11 +63,13 @@ def _doubts(say: Session, settings: "Settings") -> None:
 def _show(say: Session, answer: "ApplyAnswer") -> None:
     if say.format in (Format.JSON, Format.YAML):
         say.printer.data(answer)
+    elif say.format is Format.CSV:
+        say.printer.items(CHANGES, answer.changes)
     elif say.format is Format.NAME:
         for change in answer.changes:
             say.printer.line(change.pool)
     else:
         for line in apply_lines(answer):
-            say.printer.line(line)
+            say.printer.prose(line)
         if answer.dry_run:
             say.say("Nothing was changed (dry run).")

@@ -9,8 +9,8 @@ from herder.cli.completion import JobArgument, PoolOption, complete_batches, com
 from herder.cli.exits import Code
 from herder.cli.options import DryRun, Limit, Message, Timeout, Watch, Yes, pair, seconds, usage
 from herder.cli.output import describe
+from herder.cli.output.answers import show_explanation, show_list
 from herder.cli.output.formats import Format
-from herder.cli.output.plans import explanation_lines
 from herder.cli.output.views import JOBS
 from herder.cli.session import Session, detaching, session
 from herder.cli.shape import PassOnCommand, command, noun
@@ -161,20 +161,15 @@ def show_all(
     """List jobs, 100 if --limit does not say otherwise."""
     say = session(ctx)
 
-    def fetch() -> list["JobView"]:
-        return list(say.client.jobs.list(batch=batch, state=state, user=user, pool=pool, limit=limit))
+    def fetch(most: int | None) -> list["JobView"]:
+        return list(say.client.jobs.list(batch=batch, state=state, user=user, pool=pool, limit=most))
 
     if watch:
         from herder.cli.output.changes import watch as go_on
 
-        go_on(say, JOBS, fetch)
+        go_on(say, JOBS, lambda: fetch(limit))
         return
-    found = fetch()
-    say.printer.items(JOBS, found)
-    if not found:
-        say.say(JOBS.empty)
-    elif len(found) == limit:
-        say.say(f"These are {limit}; --limit shows more.")
+    show_list(say, JOBS, fetch, limit)
 
 
 def get(ctx: typer.Context, job: JobArgument) -> None:
@@ -231,7 +226,7 @@ def explain(ctx: typer.Context, job: JobArgument) -> None:
     """Say why a job is where it is: waiting, running, failed."""
     say = session(ctx)
     found = say.client.jobs.explain(job)
-    say.done("\n".join(explanation_lines(found)), found, job)
+    show_explanation(say, found, job)
 
 
 def cancel(

@@ -61,4 +61,4 @@ def _column(header: str, number: int) -> Column:
     def raw(row: Any) -> str:
         return str(row[number])
 
-    return Column(header=header, show=lambda row, now_s: raw(row), raw=raw)
+    return Column(header=header, show=lambda row, now_s: raw(row), raw=raw, wrap=header == "VALUE")

@@ -51,11 +51,10 @@ def _total(widths: Sequence[int], kept: Sequence[int]) -> int:
 
 def _narrowed(columns: Sequence[Column], widths: list[int], room: int) -> list[int]:
     over = sum(widths) + len(GAP) * (len(widths) - 1) - room
-    for place, column in reversed(list(enumerate(columns))):
-        if over > 0 and _free(column):
-            narrow = max(min(_least(column), widths[place]), widths[place] - over)
-            over -= widths[place] - narrow
-            widths[place] = narrow
+    least = [min(width, _least(column)) for column, width in zip(columns, widths, strict=True)]
+    while over > 0 and (wide := [place for place, width in enumerate(widths) if width > least[place]]):
+        widths[max(wide, key=widths.__getitem__)] -= 1
+        over -= 1
     # What is left over: texts, then names, and numbers last.
     for kind in (_free, lambda column: not column.right, lambda column: True):
         cuttable = [place for place, column in enumerate(columns) if kind(column)]

@@ -90,7 +90,9 @@ def plan_lines(plan: PlanView) -> Iterator[str]:
 def explanation_lines(found: Explanation) -> Iterator[str]:
     yield f"{found.subject}: {found.summary}"
     for fact in found.facts:
-        evidence = ", ".join(f"{key} {value}" for key, value in fact.evidence.items() if key != "flips")
+        evidence = ", ".join(
+            f"{key} {value}" for key, value in fact.evidence.items() if key != "flips" and value is not None
+        )
         flips = fact.evidence.get("flips")
         yield (
             f"  - {fact.text}"

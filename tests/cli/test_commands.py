@@ -336,3 +336,15 @@ def test_what_is_created_for_whom_and_how_long(herder: Herder, api: FakeApi) -> 
 def test_names_in_proposed_commands_are_quoted(herder: Herder) -> None:
     found = herder("user", "create", "b; rm -rf ~")
     assert "herder token create 'b; rm -rf ~' --save 'b; rm -rf ~.token'" in found.err
+
+
+def test_logs_that_are_not_there_are_said_to_be_not_there(api: FakeApi, herder: Herder) -> None:
+    api.logs = ""
+    found = herder("job", "logs", "17", "--attempt", "9")
+    assert (found.code, found.out) == (3, "")
+    assert "job 17 has no attempt 9: it has had 1 attempt" in found.err
+    assert "It has printed nothing." in herder("job", "logs", "17").err
+    api.jobs = {17: job(17, state="skipped", attempts=0)}
+    found = herder("job", "logs", "17")
+    assert (found.code, found.out) == (0, "")
+    assert "Job 17 is skipped and has not run, so there is no output." in found.err

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from herder.cli.completion import JobArgument, PoolOption, complete_batches, complete_pools
-from herder.cli.exits import Code
+from herder.cli.exits import Code, CommandError
 from herder.cli.options import DryRun, Limit, Message, Timeout, Watch, Yes, pair, seconds, usage
 from herder.cli.output import describe
 from herder.cli.output.answers import show_explanation, show_list
@@ -15,6 +15,7 @@ from herder.cli.output.views import JOBS
 from herder.cli.session import Session, detaching, session
 from herder.cli.shape import PassOnCommand, command, noun
 from herder.model.pool import CpuLimit
+from herder.model.words import counted
 
 if TYPE_CHECKING:
     from herder.wire.resources import JobSubmission, JobView
@@ -185,7 +186,9 @@ def logs(
     attempt: Annotated[
         int | None, typer.Option("--attempt", min=1, help="Which; the last if not given.")
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until the job has ended.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until the job has ended, also over later attempts.")
+    ] = False,
 ) -> None:
     """Print what a job wrote."""
     say = session(ctx)
@@ -194,9 +197,40 @@ def logs(
 
 
 def _print_logs(say: Session, job: int, attempt: int | None, *, follow: bool) -> None:
+    if follow and attempt is None:
+        last = 0
+        for number, piece in say.client.jobs.follow(job):
+            if last and number != last:
+                say.say(f"Attempt {number} of job {job}:")
+            last = number
+            _write(say, piece)
+        return
+    printed = False
     for piece in say.client.jobs.logs(job, attempt=attempt, follow=follow):
-        say.out.write(piece)
-        say.out.flush()
+        printed = printed or bool(piece)
+        _write(say, piece)
+    if not printed:
+        _say_why_none(say, job, attempt)
+
+
+def _write(say: Session, piece: str) -> None:
+    say.out.write(piece)
+    say.out.flush()
+
+
+def _say_why_none(say: Session, job: int, attempt: int | None) -> None:
+    """Raises CommandError for an attempt that there is not."""
+    view = say.client.jobs.get(job)
+    if attempt is not None and attempt > view.attempts:
+        raise CommandError(
+            f"job {job} has no attempt {attempt}: it has had {counted(view.attempts, 'attempt')}",
+            hint=f"herder job get {job} shows them.",
+            code=Code.NOT_FOUND,
+        )
+    if not view.attempts:
+        say.say(f"Job {job} is {view.state} and has not run, so there is no output.")
+    else:
+        say.say("It has printed nothing.")
 
 
 def wait(ctx: typer.Context, job: JobArgument, timeout: Timeout = None) -> None:

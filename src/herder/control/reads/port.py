@@ -259,13 +259,12 @@ class Reads:
         return await explain.explain_job(self._core, who, number)
 
     async def log(self, who: Principal, number: int, attempt: int | None, offset: int) -> str:
-        text, _, _ = await jobs.log_text(self._core, who, number, attempt, offset)
-        return text
+        return (await jobs.output_of(self._core, who, number, attempt, offset)).text
 
     async def follow_log(
         self, again: Again, number: int, attempt: int | None, offset: int
     ) -> AsyncIterator[str]:
-        """The output until its attempt has ended. Raises Refused, also when too many are followed; later, it ends the stream."""
+        """The output until its attempt, or without one the job, has ended. Raises Refused, also when too many are followed; later, it ends the stream."""
         return await self._followers.follow(self._core, again, number, attempt, offset)
 
     # --- events

@@ -180,3 +180,13 @@ def test_a_worker_cannot_send_output_without_a_bound(
     kept = len(api.get(f"/jobs/{job}/logs").text)
     assert 4000 < kept <= 4 * 1000 + 64 * 1024
     worker.end(job, given.attempt)
+
+
+def test_a_worker_is_told_how_much_output_is_kept(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    core = server.running.core
+    monkeypatch.setattr(core, "settings", dataclasses.replace(core.settings, log_bytes_per_attempt=3 * 2**20))
+    worker = server.worker()
+    with server.client(worker.activation_token) as client:
+        again = client.post("/worker/activate", json={"nonce": "n"}).raise_for_status()
+    assert again.json()["log_bytes"] == 3 * 2**20
+    worker.close()

@@ -11,6 +11,7 @@ from herder.settings import (
     SettingsError,
     Severity,
     as_written,
+    expanded,
     json_schema,
     lint,
     load,
@@ -210,3 +211,12 @@ def test_the_schema_knows_every_key_that_the_reader_knows() -> None:
     assert set(schema["$defs"]["pool"]["properties"]) == set(POOL_KEYS)
     assert set(schema["$defs"]["template"]["properties"]) == set(TEMPLATE_KEYS)
     assert set(schema["properties"]) == set(TOP_KEYS)
+
+
+def test_how_much_output_is_kept_is_a_setting_of_the_server() -> None:
+    settings = load_texts([("herder.yaml", "server: {log_bytes_per_attempt: 2Mi}")])
+    assert settings.server.log_mib_per_attempt == 2
+    assert expanded(settings)["server"]["log_bytes_per_attempt"] == "2Mi"
+    for wrong in ("0", "100Mi", "many"):
+        with pytest.raises(SettingsError, match=r"server\.log_bytes_per_attempt"):
+            load_texts([("herder.yaml", f"server: {{log_bytes_per_attempt: {wrong}}}")])

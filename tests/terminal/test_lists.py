@@ -24,6 +24,7 @@ from herder.app import whole_app
 from herder.cli.main import run
 from herder.cli.output.fitting import width_of
 from tests.api.conftest import POOLS, Server
+from tests.simulate.small import EXCERPTS
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 LONG = "a-rather-long-name-of-a-piece-of-work-that-somebody-gave-to-a-job"
@@ -273,3 +274,11 @@ def test_a_write_is_a_row_in_csv(shell: Shell) -> None:
 def test_there_is_more_only_when_there_is(shell: Shell, words: str, limit: int, said: bool) -> None:
     shell.piped(f"{words} --limit {limit}")
     assert ("--limit shows more" in shell.talk) is said
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_the_table_of_policies_fits(shell: Shell, columns: int) -> None:
+    words = f"simulate compare --trace {EXCERPTS / 'surf.csv.gz'} --limit 30 --policy first_fit --policy fixed(200)"
+    lines = shell.on_terminal(words, columns)
+    assert all(width_of(line) <= columns for line in lines)
+    assert not any("…" in line for line in lines), "no number is cut"

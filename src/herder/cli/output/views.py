@@ -313,9 +313,10 @@ TEMPLATES = View(
             "SIZE",
             lambda each: shape(each.cpu_milli, each.memory_mib, each.disk_mib, 0, each.resources),
             key="size",
+            long=True,
         ),
-        made("GPUS", lambda each: gpus(each.gpu, each.gpu_model, each.gpu_parts), key="gpus"),
-        field("SLOTS", "slots", right=True),
+        made("GPUS", lambda each: gpus(each.gpu, each.gpu_model, each.gpu_parts), key="gpus", drop=2),
+        field("SLOTS", "slots", right=True, drop=3),
         money("PRICE/H", "price_per_hour_usd"),
         made(
             "SOLD AS",

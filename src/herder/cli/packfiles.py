@@ -13,7 +13,7 @@ from herder.model.money import PICO_PER_USD
 from herder.model.resources import AMOUNT_MAX, Resources
 from herder.settings.problems import Place, SettingsError
 from herder.settings.syntax.csv_text import CsvText
-from herder.settings.syntax.files import DAMAGED, STDIN, Unreadable, lines_of, opened, read_text
+from herder.settings.syntax.files import DAMAGED, STDIN, Unreadable, opened, read_text
 from herder.settings.syntax.numbers import decimal, whole
 from herder.settings.values import Listing, Scalar, Table, Value
 from herder.settings.yaml_text import read_yaml
@@ -90,7 +90,7 @@ def _csv(path: Path, columns: Sequence[str], defaults: dict[str, int]) -> list[R
     rows: list[Row] = []
     try:
         with opened(path) as file:
-            rows = _csv_rows(CsvText(lines_of(file)), columns, defaults, faults)
+            rows = _csv_rows(CsvText(file), columns, defaults, faults)
     except Unreadable as error:
         faults.found(error)
     except DAMAGED as error:

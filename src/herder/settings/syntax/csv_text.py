@@ -8,7 +8,7 @@ import csv
 from collections import deque
 from collections.abc import Iterator
 
-from herder.settings.syntax.files import Unreadable
+from herder.settings.syntax.files import Opened, Unreadable, fault_of, text_stream
 
 SEPARATORS = (",", ";", "\t", "|")
 #: Lines of one row that are kept to tell the place of a cell.
@@ -32,8 +32,8 @@ _FAULTS = (
 class CsvText:
     """`rows` may be read once. `header` is there after `begin`."""
 
-    def __init__(self, lines: "Iterator[str | Unreadable]") -> None:
-        self._lines = lines
+    def __init__(self, file: Opened) -> None:
+        self._file = file
         self._line = 0
         self._recent: deque[str] = deque(maxlen=_LINES_KEPT)
         self._unread: list[Unreadable] = []
@@ -51,7 +51,6 @@ class CsvText:
         if first is None:
             return []
         self.separator = separator_of(first)
-        self._recent.append(first)
         self._reader = csv.reader(
             _again(first, source), delimiter=self.separator, strict=True, skipinitialspace=True
         )
@@ -69,13 +68,12 @@ class CsvText:
         return names
 
     def _source(self) -> Iterator[str]:
-        recent = self._recent
-        for line in self._lines:
-            self._line += 1
-            if isinstance(line, Unreadable):
-                self._unread.append(line)
+        keep = self._recent.append
+        for self._line, line in enumerate(text_stream(self._file), start=1):  # noqa: B020 - where the reader is
+            if not line.isascii() and (fault := fault_of(line, self._line)) is not None:
+                self._unread.append(fault)
                 continue
-            recent.append(line)
+            keep(line)
             yield line
 
     def rows(self) -> "Iterator[tuple[int, list[str]] | Unreadable]":

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TextIO, cast
 
 STDIN = "-"
 #: Read at once to find out what a file is. Headers of the Standard Workload Format have some hundred lines.
@@ -161,14 +161,23 @@ def _place(data: bytes, at: int, codec: str) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
-def lines_of(file: Opened) -> "Iterator[str | Unreadable]":
-    """Each line with its end; lines end at a newline and nowhere else. A line that is no text is told in its place."""
+def text_stream(file: Opened) -> TextIO:
+    """Lines that end at a newline and nowhere else. A byte that is no text stands in them as a lone surrogate: see `fault_of`."""
     if file.codec != "utf-8":
-        yield from io.StringIO(file.text(), newline="\n")
-        return
-    for number, raw in enumerate(file.stream(), start=1):
-        try:
-            yield raw.decode()
-        except UnicodeDecodeError as error:
-            column = len(raw[: error.start].decode("utf-8", "ignore")) + 1
-            yield no_text(number, column, raw[error.start : error.start + 1], "utf-8")
+        return io.StringIO(file.text(), newline="\n")
+    return io.TextIOWrapper(file.stream(), encoding="utf-8", errors="surrogateescape", newline="\n")
+
+
+def fault_of(line: str, number: int) -> Unreadable | None:
+    """What is no text in a line of `text_stream`. Quick for lines in ASCII; callers ask for the others only."""
+    try:
+        line.encode()
+    except UnicodeEncodeError as error:
+        return no_text(number, error.start + 1, bytes([ord(line[error.start]) & 0xFF]), "utf-8")
+    return None
+
+
+def lines_of(file: Opened) -> Iterator[str | Unreadable]:
+    """Each line with its end. A line that is no text is told in its place."""
+    for number, line in enumerate(text_stream(file), start=1):
+        yield line if line.isascii() else fault_of(line, number) or line

@@ -12,19 +12,21 @@ NUMBER_MAX = 10**12
 
 def number(text: str) -> float | None:
     """None when it is no number. An amount that is too large for a float is infinite, and the caller's bound refuses it."""
-    if "_" in text or not text.isascii():
-        return None
     try:
         value = float(text)
     except ValueError:
         return None
-    return None if math.isnan(value) or "n" in text.lower() else value
+    if "_" in text or not text.isascii():
+        return None
+    # What is spelled out ends in a letter; what is too large for a float ends in a digit or a point.
+    return value if math.isfinite(value) or not text.strip()[-1:].isalpha() else None
 
 
 def whole(text: str) -> int | float | None:
     """A whole number exactly, also as `4.0` or `1e9`; a float when it is a number that is not whole."""
-    digits = text[1:] if text[:1] in ("+", "-") else text
-    if digits.isascii() and digits.isdigit() and len(digits) <= 20:
+    if text.isdigit() and text.isascii() and len(text) <= 20:
+        return int(text)
+    if text[:1] == "-" and text[1:].isdigit() and text.isascii() and len(text) <= 20:
         return int(text)
     value = number(text)
     return int(value) if value is not None and value.is_integer() else value

@@ -103,7 +103,7 @@ class Rows:
             self.skipped[-1] = f"and more than {LISTED_MAX - 1} others"
 
     def rows(self, columns: Sequence[str]) -> "Iterator[Row]":
-        table = CsvText(lines_of(self.file))
+        table = CsvText(self.file)
         try:
             header = table.begin()
         except Unreadable as error:
@@ -116,11 +116,12 @@ class Rows:
                 f"{self.path}:1:1: there is no column {missing[0]!r}. The header should name {', '.join(columns)}."
             )
         places = {name: place for place, name in enumerate(header)}
+        path, place = self.path, table.place
         for row in table.rows():
             if isinstance(row, Unreadable):
                 self.bad(row)
             else:
-                yield Row(self.path, row[0], places, row[1], table.place)
+                yield Row(path, row[0], places, row[1], place)
 
 
 @contextmanager
@@ -178,10 +179,13 @@ class Row:
         text = self.text(column, None if default is None else "")
         if not text and default is not None:
             return default
-        value = number(text)
-        if value is None or not least <= value <= most:
-            raise self._out_of_bounds(column, text, value, least, most)
-        return value
+        try:
+            value = float(text)
+            if least <= value <= most and text.isascii() and "_" not in text:
+                return value
+        except ValueError:
+            pass
+        raise self._out_of_bounds(column, text, number(text), least, most)
 
     def whole(
         self, column: str, *, least: int = 0, most: int = NUMBER_MAX, default: int | None = None
@@ -189,6 +193,8 @@ class Row:
         text = self.text(column, None if default is None else "")
         if not text and default is not None:
             return default
+        if text.isdigit() and text.isascii() and len(text) < 16 and least <= (quick := int(text)) <= most:
+            return quick
         value = whole(text)
         if value is None or not least <= value <= most:
             raise self._out_of_bounds(column, text, value, least, most)

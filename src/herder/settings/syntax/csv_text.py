@@ -82,8 +82,9 @@ class CsvText:
         while True:
             try:
                 for cells in reader:
-                    self._size = reader.line_num - self._taken
-                    self._taken = reader.line_num
+                    taken = reader.line_num
+                    self._size = size = taken - self._taken
+                    self._taken = taken
                     if self._unread:
                         yield from self._told()
                     if not cells or (not cells[0] and not any(map(str.strip, cells))):
@@ -91,7 +92,7 @@ class CsvText:
                     if len(cells) > width:
                         yield self._too_many(cells)
                     else:
-                        yield self._line - self._size + 1, cells
+                        yield self._line - size + 1, cells
                 yield from self._told()
                 return
             except csv.Error as error:

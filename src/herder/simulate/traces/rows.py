@@ -161,12 +161,13 @@ class Row:
         self._place = place
 
     def text(self, column: str, default: str | None = None) -> str:
-        place = self._places.get(column)
-        if place is None and default is not None:
-            return default
-        if place is None or place >= len(self._cells):
-            raise self.wrong(column, "", "the row is too short", f"Give it {len(self._places)} cells.")
-        return self._cells[place].strip()
+        try:
+            return self._cells[self._places[column]].strip()
+        except LookupError:
+            if column not in self._places and default is not None:
+                return default
+            remedy = f"Give it {len(self._places)} cells."
+            raise self.wrong(column, "", "the row is too short", remedy) from None
 
     def cell(self, column: str) -> str:
         """Empty when there is none."""
@@ -176,15 +177,16 @@ class Row:
     def number(
         self, column: str, *, least: float = 0.0, most: float = NUMBER_MAX, default: float | None = None
     ) -> float:
-        text = self.text(column, None if default is None else "")
-        if not text and default is not None:
-            return default
         try:
+            text = self._cells[self._places[column]]
             value = float(text)
             if least <= value <= most and text.isascii() and "_" not in text:
                 return value
-        except ValueError:
+        except (LookupError, ValueError):
             pass
+        text = self.text(column, None if default is None else "")
+        if not text and default is not None:
+            return default
         raise self._out_of_bounds(column, text, number(text), least, most)
 
     def whole(

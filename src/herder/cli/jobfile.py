@@ -5,6 +5,7 @@ A list is the jobs of a batch; a mapping is a batch with `jobs` and its own sett
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -131,13 +132,19 @@ def _assemble(
     return JobFile(batch=batch, jobs=jobs)
 
 
+#: Jobs of one file ask for few different amounts.
+_cpu = lru_cache(maxsize=1024)(parse_cpu)
+_mib = lru_cache(maxsize=1024)(parse_mib)
+
+
 def _amounts(job: JobSubmission) -> None:
-    parse_cpu(job.cpu)
-    parse_mib(job.memory)
-    parse_mib(job.disk)
-    for name, value in (("timeout_s", job.timeout_s), ("gpu", job.gpu)):
-        if value is not None and not abs(value) <= NUMBER_MAX:
-            raise ValueError(f"{name} is {value:g}; write a number up to {NUMBER_MAX:g}")
+    _cpu(job.cpu)
+    _mib(job.memory)
+    _mib(job.disk)
+    if job.gpu and not abs(job.gpu) <= NUMBER_MAX:
+        raise ValueError(f"gpu is {job.gpu:g}; write a number up to {NUMBER_MAX:g}")
+    if job.timeout_s is not None and not abs(job.timeout_s) <= NUMBER_MAX:
+        raise ValueError(f"timeout_s is {job.timeout_s:g}; write a number up to {NUMBER_MAX:g}")
     if not job.command and job.runtime == "process":
         raise ValueError("it has no command; write for example command: [echo, hello]")
 

@@ -31,7 +31,7 @@ def read_yaml(text: str, file: str, *, values_max: int = VALUES_MAX) -> list[Val
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    yaml = YAML(typ="rt", pure=True)
+    yaml = YAML(typ="safe", pure=True)
     if too_deep(text):
         raise SettingsError([_syntax(Place(file=file), "this is nested too deeply")])
     try:

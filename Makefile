@@ -77,9 +77,11 @@ check-tidy: $(STAMP)
 check-docs: $(STAMP)
 	@echo "== generated documents"; $(BIN)/python docs/generate.py --check
 
-# ONLY=decisions measures only that; ONLY="noop-jobs decisions" two.
+# ONLY="noop-jobs decisions" measures only these, STORE=postgres (or "sqlite postgres") on that store, RUNS=5 takes medians of five,
+# OUTPUT=json or markdown prints them so, QUICK=1 takes small sizes: a minute, and rough figures.
 bench: $(STAMP) ## measure speed and print the numbers
-	@$(BIN)/python -m herder.bench $(ONLY)
+	@$(BIN)/python -m herder.bench $(ONLY) $(foreach each,$(STORE),--store $(each)) $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(OUTPUT),--output $(OUTPUT)) $(if $(QUICK),--quick)
 
 # TRACES=folder takes the full traces instead of the shipped excerpts; ONLY=surf runs one; MISSING=1 goes on with a stopped run.
 tables: $(STAMP) ## replay all traces with all policies, write the tables of docs/performance.md

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
 
+from herder.decide.scaling import failures
 from herder.testing import postgres
 
 # No deadline: on a busy machine it measures the machine. pytest-timeout bounds a test as a whole.
@@ -20,12 +21,15 @@ settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 
-def pytest_sessionstart() -> None:
-    """Say that there is no current event loop.
+@pytest.fixture(autouse=True)
+def no_trigger_fails(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planner that goes on without a trigger that fails would hide faults from tests: there the error goes on."""
+    if request.node.get_closest_marker("failing_trigger") is None:
+        monkeypatch.setattr(failures, "trigger_failed", _raise)
 
-    The plugin of looptime asks for it before every test, and asyncio would make one that nobody closes.
-    """
-    asyncio.set_event_loop(None)
+
+def _raise(pool: str, trigger: str, error: Exception) -> NoReturn:
+    raise error
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 
 import typer
 
@@ -14,17 +15,21 @@ def main() -> None:
 
 def whole_app() -> typer.Typer:
     """Every command."""
-    from herder.bench import command as bench
     from herder.demo import command as demo
     from herder.server import commands
     from herder.simulate import command as simulate
 
-    app = build_app()
+    app = build_app(_driver_faults)
     commands.add_to(app)
     demo.add_to(app)
-    bench.add_to(app)
     simulate.add_to(app)
     return app
+
+
+def _driver_faults(kind: str, settings: Mapping[str, str]) -> Sequence[tuple[str, str, str]]:
+    from herder.drivers.registry import settings_faults
+
+    return settings_faults(kind, settings)
 
 
 def cli_reference() -> str:

@@ -100,6 +100,11 @@ class Installation:
         mine = {process.pid for process in self.agents()}
         return [process for process in self.agents() if process.ppid() not in mine]
 
+    def left(self) -> list[str]:
+        """Agents and jobs of this installation that run, as a failed test shows them."""
+        found = {process.pid: process for process in (*self.agents(), *self._attempts())}
+        return [str(process) for process in found.values()]
+
     def until(self, done: Callable[[], bool], limit_s: float, what: str) -> None:
         give_up_at = time.monotonic() + limit_s
         while not done():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import herder
 from herder.api import bodies
-from herder.control import plans, starts, waiting
+from herder.control import observation, starts, waiting
 from herder.control.limits import TABLE
 from herder.decide import report
 from herder.decide.scaling import grouping
@@ -92,7 +92,7 @@ def test_the_page_shows_the_figures_of_the_front_and_of_the_planner() -> None:
         "between two calls": f"{http.idle_s:g} s; {http.stranger_idle_s:g} s before a good token came",
         "TLS handshake": f"{http.tls_handshake_s:g} s",
         "distinct shapes of waiting jobs in one plan": f"{grouping.SHAPES_MAX}",
-        "classes of waiting jobs that one plan sees": f"{plans.OBSERVED_CLASSES_MAX:,}",
+        "classes of waiting jobs that one plan sees": f"{observation.OBSERVED_CLASSES_MAX:,}",
         "classes that one placement pass looks at": f"{waiting.LOOK_MAX}",
         "classes up to which the start of a waiting job is foretold": f"{starts.CLASSES_MAX:,}",
         "demand without a place listed in one plan": f"{report.UNPLACED_MAX:,}",

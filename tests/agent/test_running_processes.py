@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,27 @@ async def test_inputs_cannot_leave_scratch(server: FakeServer, agent: RunningAge
     end = await server.end_of(server.shell(1, "true", inputs={name: "evil"}))
     assert (end.state, end.cause) == ("failed", "start_failed")
     assert os.listdir(agent.settings.folder) == []
+
+
+async def test_a_script_among_the_inputs_can_be_started_and_other_files_cannot(server: FakeServer) -> None:
+    script = '#!/bin/sh\necho "$1 $(cat data)"\ntest ! -x data'
+    key = server.assign(1, command=["./sub/run.sh", "a b"], inputs={"sub/run.sh": script, "data": "text"})
+    end = await server.end_of(key)
+    assert (end.state, server.logs[key]) == ("succeeded", "a b text\n")
+
+
+async def test_a_job_runs_in_the_folder_that_it_names(server: FakeServer, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    key = server.shell(
+        1, "pwd; echo x > left; cat $HERDER_SCRATCH/in", cwd=str(folder), inputs={"in": "given"}
+    )
+    await server.end_of(key)
+    assert server.logs[key] == f"{folder}\ngiven"
+    assert (folder / "left").read_text() == "x\n", "a folder of somebody else is not cleared"
+    end = await server.end_of(server.shell(2, "true", cwd=str(tmp_path / "gone")))
+    assert (end.state, end.cause) == ("failed", "start_failed")
+    assert f"the folder {tmp_path}/gone to run in is not on this worker's machine" in end.message
 
 
 async def test_result_is_the_json_that_was_written(server: FakeServer) -> None:

@@ -121,9 +121,7 @@ class Server:
     # --- workers
 
     def worker(self, pool: str = "std") -> "PlayedWorker":
-        answer = self.http.post(
-            f"/pools/{pool}/scale", json={"workers": 1, "ttl_hours": 1}
-        ).raise_for_status()
+        answer = self.http.post(f"/pools/{pool}/scale", json={"workers": 1, "ttl_s": 3600}).raise_for_status()
         (name,) = answer.json()["workers"]
         world = self.running.core.drivers["pretend"].world  # type: ignore[attr-defined]
         for _ in range(500):

@@ -45,12 +45,14 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/jobs/{job}/explain"): ("viewer", SEE),
     ("get", "/jobs/{job}/logs"): ("viewer", SEE),
     ("post", "/jobs/{job}/cancel"): ("user", CHANGE),
+    ("post", "/jobs/{job}/retry"): ("user", CHANGE),
     ("get", "/status"): ("viewer", ALL),
     ("get", "/pools"): ("viewer", ALL),
     ("get", "/pools/{pool}"): ("viewer", ALL),
     ("get", "/pools/{pool}/why"): ("viewer", ALL),
     ("post", "/apply"): ("operator", OPERATORS),
     ("post", "/pools/{pool}/scale"): ("operator", OPERATORS),
+    ("post", "/pools/{pool}/join-tokens"): ("operator", OPERATORS),
     ("post", "/pools/{pool}/freeze"): ("operator", OPERATORS),
     ("post", "/pools/{pool}/unfreeze"): ("operator", OPERATORS),
     ("delete", "/pools/{pool}"): ("administrator", ADMINISTRATORS),
@@ -174,6 +176,7 @@ def test_each_route_answers_each_caller_as_the_table_says(
                 or "nobody" in url
                 or body is not None
                 or "777" in url
+                or "has no output yet" in answer.text
             ), (
                 name,
                 answer.text,
@@ -365,7 +368,11 @@ def test_a_key_makes_a_write_happen_once_also_after_a_restart(tmp_path: Path) ->
         assert send("k1").content == first.content
         assert [batch["name"] for batch in server.http.get("/batches").json()["items"]] == ["once"]
         assert send("k1", {**body, "name": "other"}).status_code == 409
-        assert send("k1", path="/batches?x=1").status_code == 409
+        pools = {"pools": POOLS[:1]}
+        assert send("k3", pools, "/apply?dry_run=true").status_code == 200
+        assert send("k4", pools, "/apply").status_code == 200
+        assert send("k1", pools, "/apply").status_code == 409
+        assert send("k1", path="/batches?dry_run=false").status_code == 409
         assert send("k2").json()["id"] != first.json()["id"]
         assert send("k" * 201).status_code == 422
         assert send("refused", {"jobs": [{}]}).status_code == 422

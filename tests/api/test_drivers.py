@@ -27,7 +27,7 @@ def apply(server: Server, *pools: dict[str, Any]) -> None:
 
 
 def scale(server: Server, name: str, workers: int) -> list[str]:
-    answer = server.http.post(f"/pools/{name}/scale", json={"workers": workers, "ttl_hours": 1})
+    answer = server.http.post(f"/pools/{name}/scale", json={"workers": workers, "ttl_s": 3600})
     return list(answer.raise_for_status().json()["workers"])
 
 
@@ -92,7 +92,9 @@ def test_a_provider_that_hangs_is_unavailable_and_recovers_and_nothing_else_noti
     until(lambda: len(world(server, "brief").machines) == 10)
     until(lambda: shown(server, "brief")["state"] == "ready")
     assert shown(server, "brief")["abandoned_total"] >= 8
-    assert server.http.get("/status").json()["drivers"] == []
+    status = server.http.get("/status").json()
+    assert status["drivers"] == []
+    assert not any("cannot be used" in each for each in status["recent_failures"])
 
 
 def test_a_console_that_hangs_is_given_up(server: Server, refused: Refusal) -> None:
@@ -159,12 +161,14 @@ def test_refused_credentials_freeze_the_driver_until_somebody_unfreezes_it(
             "Driver pretend is frozen: its credentials were refused (token expired). Renew them, then run "
             "herder driver unfreeze pretend."
         )
-        answer = server.http.post("/pools/a/scale", json={"workers": 1, "ttl_hours": 1})
+        answer = server.http.post("/pools/a/scale", json={"workers": 1, "ttl_s": 3600})
         assert (answer.status_code, answer.json()["detail"]) == (409, trouble)
+        assert any(trouble in each for each in server.http.get("/status").json()["recent_failures"])
         server.restart()
     refused(409, "POST", "/drivers/pretend/freeze", server.http, json={})
     server.http.post("/drivers/pretend/unfreeze", json={}).raise_for_status()
     until(lambda: shown(server, "pretend")["state"] == "ready")
+    assert not any(trouble in each for each in server.http.get("/status").json()["recent_failures"])
     (name,) = scale(server, "a", 1)
     until(lambda: server.http.get(f"/workers/{name}").json()["state"] == "joining")
     refused(409, "POST", "/drivers/pretend/unfreeze", server.http, json={})

@@ -69,14 +69,23 @@ def test_a_worker_seen_from_all_sides(api: httpx.Client, worker: PlayedWorker) -
         assert api.get(f"/workers/{name}").json()["cordoned"] is not cordoned
         api.post(f"/workers/{name}/{verb}", json={"message": "a\x00b ü"}).raise_for_status()
         assert api.get(f"/workers/{name}").json()["cordoned"] is cordoned
+    assert view["health"] == "healthy"
+    worker.exchange(troubles=["no file descriptors are left"])
+    (sick,) = [each for each in api.get("/workers").json()["items"] if each["name"] == name]
+    assert sick["health"] == "troubled"
+    assert "no file descriptors are left" in sick["health_reason"]
+    worker.exchange()
     before = api.get(f"/workers/{name}").json()["expires_at"]
-    api.post(f"/workers/{name}/extend", json={"hours": 1}).raise_for_status()
+    api.post(f"/workers/{name}/extend", json={"extend_s": 3600}).raise_for_status()
     assert api.get(f"/workers/{name}").json()["expires_at"] > before
 
 
-@pytest.mark.parametrize("hours", [0, -1, 1e300, 1e9])
-def test_an_extension_that_cannot_be(refused: Refusal, worker: PlayedWorker, hours: float) -> None:
-    assert refused(422, "POST", f"/workers/{worker.name}/extend", json={"hours": hours})["field"] == "hours"
+@pytest.mark.parametrize("seconds", [0, -1, 1e300, 4e11])
+def test_an_extension_that_cannot_be(refused: Refusal, worker: PlayedWorker, seconds: float) -> None:
+    assert (
+        refused(422, "POST", f"/workers/{worker.name}/extend", json={"extend_s": seconds})["field"]
+        == "extend_s"
+    )
 
 
 def test_extensions_have_a_bound(api: httpx.Client, refused: Refusal, worker: PlayedWorker) -> None:
@@ -90,7 +99,7 @@ def test_a_worker_with_work_is_removed_only_by_force(
 ) -> None:
     job = api.post("/jobs", json={"runtime": "noop"}).json()["first_job"]
     worker.take()
-    assert "1 live attempts" in refused(409, "POST", f"/workers/{worker.name}/remove", json={})["detail"]
+    assert "1 live attempt" in refused(409, "POST", f"/workers/{worker.name}/remove", json={})["detail"]
     api.post(f"/workers/{worker.name}/drain", json={"message": "maintenance"}).raise_for_status()
     assert worker.exchange().drain
     worker.end(job)
@@ -113,9 +122,9 @@ def worker_gone(worker: PlayedWorker) -> bool:
         ({"workers": 0}, 422, "workers"),
         ({"workers": 10**30}, 409, "workers"),
         ({"workers": 1, "template": "none"}, 422, "template"),
-        ({"workers": 1, "ttl_hours": 0}, 422, "ttl_hours"),
-        ({"workers": 1, "ttl_hours": 1e300}, 422, "ttl_hours"),
-        ({"workers": 1, "ttl_hours": 1e8}, 422, "ttl_hours"),
+        ({"workers": 1, "ttl_s": 0}, 422, "ttl_s"),
+        ({"workers": 1, "ttl_s": 1e300}, 422, "ttl_s"),
+        ({"workers": 1, "ttl_s": 4e11}, 422, "ttl_s"),
         ({"workers": "1"}, 422, "workers"),
     ],
 )

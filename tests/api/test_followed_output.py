@@ -1,10 +1,13 @@
 """Output that is followed, and plans that people ask for: neither looks again and again, and neither holds up the others."""
 
+import asyncio
 import dataclasses
+import gc
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -12,7 +15,12 @@ import pytest
 
 from herder.client import HerderClient
 from herder.control import planning
+from herder.control.errors import Overloaded
 from herder.control.reads import following
+from herder.control.reads.following import Followers
+from herder.control.reads.jobs import Output
+from herder.model.ids import UserName
+from herder.model.principal import Principal, Role
 from herder.wire.exchange import Finished, LogChunk
 from tests.api.conftest import PlayedWorker, Server
 
@@ -83,6 +91,26 @@ def test_so_many_follow_at_a_time_and_who_leaves_makes_room(
         except httpx.HTTPStatusError:
             assert time.monotonic() < deadline, "nobody follows any more, and there is no room"
             time.sleep(0.02)
+
+
+async def test_calls_that_come_together_do_not_pass_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also not when all of them have read the first piece before any of them sends it; and who never reads on gives the place back."""
+
+    async def first_piece(*_: object) -> Output:
+        await asyncio.sleep(0)
+        return Output(text="one", at=3, attempt=1, attempt_ended=False, job_ended=False, attempts=1)
+
+    monkeypatch.setattr(following, "output_of", first_piece)
+    monkeypatch.setattr(following, "FOLLOWERS_EACH_MAX", 2)
+    followers, ann = Followers(), Principal(UserName("ann"), Role.USER)
+    core: Any = SimpleNamespace()
+    calls = [followers.follow(core, lambda: ann, 1, None, 0) for _ in range(5)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [isinstance(each, Overloaded) for each in answers] == [False, False, True, True, True]
+    answers.clear()
+    gc.collect()
+    while followers._of:
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("path", ["/plans/next", "/pools/std/why"])

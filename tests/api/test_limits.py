@@ -27,6 +27,10 @@ def nested(depth: int) -> Any:
     ("job", "status", "field"),
     [
         ({"env": {"": "x"}}, 422, "env"),
+        ({"env": {"A": "x\0"}}, 422, "env"),
+        ({"stdin": "\0"}, 422, "stdin"),
+        ({"sleep_ms": -1}, 422, "sleep_ms"),
+        ({"sleep_ms": limits.SLEEP_MS_MAX + 1}, 422, "sleep_ms"),
         ({"env": {"A=B": "x"}}, 422, "env"),
         ({"env": {"A" * 257: "x"}}, 422, "env"),
         ({"env": {f"A{n}": "" for n in range(limits.ENV_COUNT + 1)}}, 422, "env"),
@@ -84,7 +88,7 @@ def test_parents_of_one_call_are_counted_before_they_are_checked(refused: Refusa
 def test_words_for_events_are_bounded(api: httpx.Client, refused: Refusal) -> None:
     job = api.post("/jobs", json=NOOP).json()["first_job"]
     batch = api.post("/batches", json={}).json()["id"]
-    worker = api.post("/pools/big/scale", json={"workers": 1, "ttl_hours": 1}).json()["workers"][0]
+    worker = api.post("/pools/big/scale", json={"workers": 1, "ttl_s": 3600}).json()["workers"][0]
     for path in (
         f"/jobs/{job}/cancel",
         f"/batches/{batch}/cancel",
@@ -132,6 +136,41 @@ def test_a_filter_that_can_match_nothing_is_refused_with_the_choices(
     said = refused(422, "GET", path)
     assert said["field"] == field
     assert choice in said["hint"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("GET", "/jobs?project=alpha", "project"),
+        ("GET", "/jobs?state=ready&statee=x", "statee"),
+        ("GET", "/status?pool=big", "pool"),
+        ("POST", "/jobs?wait=true", "wait"),
+        ("POST", "/pools/big/freeze?dryrun=true", "dryrun"),
+        ("POST", "/workers/none/remove?dry-run=true", "dry-run"),
+        ("DELETE", "/pools/big?dry=true", "dry"),
+        ("DELETE", "/tokens/0123456789ab?force=true", "force"),
+    ],
+)
+def test_what_an_address_asks_for_is_never_passed_over(
+    api: httpx.Client, refused: Refusal, method: str, path: str, field: str
+) -> None:
+    """A dry run that is misspelt would be a real one."""
+    body = {"json": NOOP if path.startswith("/jobs") else {}} if method == "POST" else {}
+    assert refused(422, method, path, **body)["field"] == field
+    assert not api.get("/pools/big").json()["frozen"]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        *((f"{path}?limit={size}", "limit") for path in ("/jobs", "/batches", "/events", "/plans", "/workers") for size in (0, -1)),
+        ("/jobs?after=-1", "after"),
+        ("/jobs?batch=-3", "batch"),
+        ("/events?newest=maybe", "newest"),
+    ],
+)  # fmt: skip
+def test_numbers_and_flags_of_an_address_are_in_their_bounds(refused: Refusal, path: str, field: str) -> None:
+    assert refused(422, "GET", path)["field"] == field
 
 
 def test_filters_of_events_by_noun(api: httpx.Client) -> None:

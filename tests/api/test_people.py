@@ -170,6 +170,28 @@ def test_the_last_administrator_stays(tmp_path: Path, refused: Refusal) -> None:
         server.stop()
 
 
+def test_an_administrator_without_a_token_is_none_to_be_left_alone(tmp_path: Path, refused: Refusal) -> None:
+    server = Server(tmp_path).start()
+    try:
+        server.http.post("/users", json={"name": "bob", "role": "administrator"}).raise_for_status()
+        server.http.post("/tokens", json={"user": "bob", "role": "operator"}).raise_for_status()
+        for method, body in (("POST", {"role": "viewer"}), ("DELETE", None)):
+            said = refused(409, method, "/users/admin", server.http, json=body)
+            assert "herder token create bob" in said["hint"]
+        made = server.http.post("/tokens", json={"user": "bob"}).json()
+        server.http.delete("/users/admin").raise_for_status()
+        with server.client(made["token"]) as bob:
+            bob.delete(f"/tokens/{made['id']}").raise_for_status()
+        server.restart()
+        who = server.http.get("/whoami").json()
+        assert (who["user"], who["role"]) == ("bob", "administrator"), (
+            "whoever reads the data folder can get in"
+        )
+        assert {each["name"] for each in server.http.get("/users").json()["items"]} == {"bob"}
+    finally:
+        server.stop()
+
+
 def test_a_deleted_user_leaves_jobs_behind_and_no_way_in(
     api: httpx.Client, ada: httpx.Client, server: Server, refused: Refusal
 ) -> None:
@@ -177,7 +199,7 @@ def test_a_deleted_user_leaves_jobs_behind_and_no_way_in(
     job = ada.post("/jobs", json=NOOP).json()["first_job"]
     batch = ada.post("/batches", json={"jobs": [NOOP], "commit": True}).json()["id"]
     dry = api.delete(f"/users/{name}", params={"dry_run": True, "cancel_jobs": True}).json()
-    assert "1 batch and 1 single job cancelled" in dry["text"]
+    assert "1 batch and 1 single job would be cancelled" in dry["text"]
     assert ada.get("/status").status_code == 200, "a dry run changes nothing"
     api.delete(f"/users/{name}").raise_for_status()
     refused(401, "GET", "/status", ada)

@@ -57,12 +57,12 @@ def test_what_a_reload_changes_is_recorded_as_events(server: Server) -> None:
         ),
         (
             {"pools": (pool_from_plain({**POOLS[0], "driver": "other"}),)},
-            "restart the server to add a driver",
+            "declare the driver in the server's herder.yaml and restart",
         ),
     ],
 )
 def test_what_a_reload_refuses_changes_nothing(server: Server, read: dict[str, Any], words: str) -> None:
-    server.http.post("/pools/std/scale", json={"workers": 1, "ttl_hours": 1}).raise_for_status()
+    server.http.post("/pools/std/scale", json={"workers": 1, "ttl_s": 3600}).raise_for_status()
     before = dict(server.running.core.state.pools)
     bob = UserSettings(name="bob", role=Role.VIEWER)
     text = reloaded(server, users=(bob,), **read)

@@ -125,7 +125,7 @@ def test_users_and_projects_say_what_they_hold_and_a_held_back_job_names_its_quo
 
 def test_a_quota_is_not_set_by_making_a_user(refused: Refusal) -> None:
     user = {"name": "x", "role": "user", "weight": 1, "quota": {"jobs": 1}}
-    assert "`quota`" in refused(422, "POST", "/users", json=user)["detail"]
+    assert "'quota'" in refused(422, "POST", "/users", json=user)["detail"]
 
 
 def test_preemption_is_told_to_both_sides_and_the_one_that_gave_way_runs_again(

@@ -1,6 +1,7 @@
 """What a start does to what is there: pools of files, pools that were frozen by hand, pools for a store that never had one."""
 
 import asyncio
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from herder.server.commands import _say
-from herder.server.options import ServerOptions
+from herder.server.options import ServerOptions, StartError
 from herder.server.runtime import Running, serve
 from herder.settings import pool_from_plain
 from herder.settings.sections import DriverSettings
@@ -62,6 +63,48 @@ def test_a_file_does_not_thaw_what_was_frozen_by_hand(tmp_path: Path) -> None:
     finally:
         server.stop()
     assert pools_after_start(options) == {"std": True}
+
+
+def test_pools_and_sharing_of_the_files_are_recorded_as_events(tmp_path: Path) -> None:
+    std = pool_from_plain(POOLS[0])
+    options = replace(options_for(tmp_path), pools=(std,), sharing={"projects": {"research": {}}})
+    pools_after_start(options)
+    pools_after_start(options)
+    pools_after_start(replace(options, pools=(replace(std, max_workers=5),), sharing={"projects": {}}))
+    server = Server(tmp_path).start()
+    try:
+        found = server.http.get("/events").json()["items"]
+    finally:
+        server.stop()
+    told = [(each["kind"], each["actor"]) for each in found if each["kind"].startswith(("pool.", "sharing."))]
+    assert sorted(told) == [
+        ("pool.created", "herder"),
+        ("pool.updated", "herder"),
+        ("sharing.updated", "herder"),
+        ("sharing.updated", "herder"),
+    ]
+    (updated,) = [each for each in found if each["kind"] == "pool.updated"]
+    assert list(updated["data"]["fields"]) == ["max_workers"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"membership": "none"}, "pool std has 1 workers that joined exchange"),
+        ({"driver": "other"}, "pool std wants driver 'other', which this server does not have"),
+    ],
+)
+def test_a_start_refuses_what_apply_refuses(tmp_path: Path, wrong: dict[str, str], words: str) -> None:
+    server = Server(tmp_path).start()
+    try:
+        server.http.post("/apply", json={"pools": [POOLS[0]]}).raise_for_status()
+        server.http.post("/pools/std/scale", json={"workers": 1, "ttl_s": 3600}).raise_for_status()
+    finally:
+        server.stop()
+    options = replace(options_for(tmp_path), pools=(pool_from_plain({**POOLS[0], **wrong}),))
+    with pytest.raises(StartError, match=re.escape(words)) as said:
+        asyncio.run(serve(options))
+    assert said.value.hint
 
 
 def test_cancelling_a_batch_wakes_who_waits_for_one_of_its_jobs(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What a server says and does whose store is full, away or damaged: a sentence with a remedy, and no traceback."""
 
+import asyncio
+import sqlite3
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +11,7 @@ from sqlalchemy import text
 
 from herder.server.opening import ensure_admin, open_data
 from herder.server.options import ServerOptions, StartError
+from herder.server.runtime import serve
 from herder.store.database import open_engine, sqlite_url
 from herder.store.faults import AWAY
 from herder.store.sql_store import SqlStore
@@ -156,8 +159,30 @@ def test_a_disk_that_is_full_at_the_start(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 40) as disk:
         used(disk / "data")
         fill(disk)
-        assert "full" in refusal(disk / "data")
+        assert "is full: free space on its disk, then start again" in refusal(disk / "data")
         assert "space" in refusal(disk / "new")
+
+
+@pytest.mark.timeout(60)
+def test_a_store_that_cannot_take_the_first_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could be opened: SQLite still had pages of its log to write to."""
+    monkeypatch.setattr("herder.server.runtime.STUCK_S", 0.1)
+    monkeypatch.setattr("herder.server.runtime.FIRST_WRITES_S", 1_000.0)
+
+    def full(store: SqlStore, connection: object, changes: object) -> None:
+        raise sqlite3_full()
+
+    monkeypatch.setattr(SqlStore, "_execute", full)
+    with pytest.raises(StartError) as refused:
+        asyncio.run(serve(ServerOptions(data_dir=tmp_path, port=0)))
+    assert str(refused.value) == "The store is full."
+    assert refused.value.hint.startswith("free space on the disk or in the database, then start again")
+
+
+def sqlite3_full() -> sqlite3.Error:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return error
 
 
 def test_a_folder_that_is_read_only(tmp_path: Path) -> None:

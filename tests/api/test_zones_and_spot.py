@@ -121,7 +121,7 @@ def test_what_cannot_be_sold_is_refused(server: Server) -> None:
 def test_a_scale_by_hand_takes_the_cheapest_offer(server: Server, world: PretendWorld) -> None:
     pool = {"name": "byhand", "driver": "pretend", "templates": [TEMPLATE], "max_workers": 3}
     server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
-    answer = server.http.post("/pools/byhand/scale", json={"workers": 1, "ttl_hours": 1}).raise_for_status()
+    answer = server.http.post("/pools/byhand/scale", json={"workers": 1, "ttl_s": 3600}).raise_for_status()
     (name,) = answer.json()["workers"]
     assert server.http.get(f"/workers/{name}").json()["spot"] is True
 

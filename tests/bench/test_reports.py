@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import typing
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,12 +14,13 @@ import pytest
 from herder.app import whole_app
 from herder.bench import report
 from herder.bench.bench import MEASUREMENTS
-from herder.bench.command import main
+from herder.bench.command import NAME, main
 from herder.bench.figures import TARGETS, Figure, Reached, Target, median_of, percentile
 from herder.bench.machine import Machine
 from herder.bench.usage import Cpu, cpu_now
 from herder.cli.main import run
 
+ROOT = Path(__file__).resolve().parents[2]
 QUIET = Machine(
     date="2026-01-31", herder="1.0", python="3.11.7", sqlite="3.40.1", system="Linux 6", processor="a CPU",
     cores=2, memory_gib=24.0, file_system="ext4", sync_ms=0.2, load=(0.1, 0.1, 0.1), others_percent=1.0,
@@ -105,6 +107,31 @@ def test_an_unknown_measurement_is_wrong_usage(capsys: pytest.CaptureFixture[str
     assert "noop-jobs" in capsys.readouterr().err
 
 
-def test_it_is_a_command_of_herder(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(whole_app(), ["bench", "--help"]) == 0
-    assert "$ herder bench --quick" in capsys.readouterr().out
+def test_its_help_names_the_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Usage: {NAME} [OPTIONS]" in shown
+    assert f"$ {NAME} --quick" in shown
+
+
+def test_the_product_has_no_such_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(whole_app(), ["bench"]) == 2
+    assert "bench" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["ONLY=noop-jobs process-jobs", "STORE=postgres", "RUNS=3", "OUTPUT=json"],
+         "noop-jobs process-jobs --store postgres --runs 3 --output json"),
+        (["STORE=sqlite postgres", "QUICK=1"], "--store sqlite --store postgres --quick"),
+        ([], ""),
+    ],
+)  # fmt: skip
+def test_make_bench_hands_its_settings_on(settings: list[str], words: str) -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", "--assume-old", ".venv/.installed", "bench", *settings],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    call = " ".join(done.stdout.replace("\\\n", " ").split())
+    assert call.endswith(f"{NAME} {words}".rstrip())

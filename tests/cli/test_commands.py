@@ -123,8 +123,12 @@ def test_status(herder: Herder) -> None:
         (["pool", "scale", "burst", "2", "--ttl", "90m"], "makes burst-9-1, burst-9-2"),
         (["pool", "delete", "burst", "--yes"], "drains 2 workers"),
         (["worker", "cordon", "burst-7-1"], "cordon of burst-7-1"),
+        (["worker", "add", "burst"], "HERDER_JOIN_TOKEN=j0in herder agent --server http://127.0.0.1:8765"),
+        (["job", "retry", "17"], "job 17 submitted again as job 99"),
+        (["job", "retry", "17", "--dry-run"], "1 job would be submitted (dry run"),
+        (["job", "wait", "--name", "n"], "job 17 succeeded"),
         (["worker", "uncordon", "burst-7-1"], "uncordon of burst-7-1"),
-        (["worker", "extend", "burst-7-1", "--hours", "2"], "extend of burst-7-1"),
+        (["worker", "extend", "burst-7-1", "--by", "2h"], "extend of burst-7-1"),
         (["worker", "drain", "burst-7-1", "--yes"], "drain of burst-7-1"),
         (["worker", "remove", "burst-7-1", "--yes", "--force"], "remove of burst-7-1"),
         (["job", "cancel", "17", "--yes"], "job 17 cancelled"),
@@ -136,7 +140,7 @@ def test_status(herder: Herder) -> None:
         (["user", "create", "bob", "--role", "viewer"], "user bob added as viewer"),
         (["user", "set", "bob", "--role", "operator", "--weight", "2"], "user bob is operator with weight 2"),
         (["user", "delete", "bob", "--yes"], "user bob is deleted"),
-        (["user", "delete", "bob", "--dry-run"], "would be done: user bob is deleted"),
+        (["user", "delete", "bob", "--dry-run"], "user bob would be deleted (dry run"),
         (["token", "create", "bob"], "s3cret"),
         (["token", "create", "--expires", "30d", "--note", "laptop"], "s3cret"),
         (["token", "list"], "3f9a1c02be47"),
@@ -156,7 +160,7 @@ def test_scale_sends_hours_and_the_message(api: FakeApi, herder: Herder) -> None
     herder("pool", "scale", "burst", "2", "--ttl", "90m", "--template", "small", "-m", "demo", "--dry-run")
     assert api.calls[-1][2:] == (
         {"dry_run": "true"},
-        {"workers": 2, "template": "small", "ttl_hours": 1.5, "reason": "demo"},
+        {"workers": 2, "template": "small", "ttl_s": 5400.0, "reason": "demo"},
     )
 
 
@@ -223,9 +227,9 @@ def test_batch_submit_reads_three_forms(
             "- {command: [a]}\n- {comand: [b]}\n- {command: [c], cpu: x}",
             "job 1: there is no setting 'comand'",
         ),
-        ("j.yaml", "- {command: [a]}\n- {command: [c], cpu: x}", "job 1: 'x' is not an amount of CPU"),
-        ("j.yaml", "- {cpu: 1}", "job 0: it has no command"),
-        ("j.yaml", "- {command: notalist}", "job 0: Expected `array`, got `str` in `command`"),
+        ("j.yaml", "- {command: [a]}\n- {command: [c], cpu: x}", "job 1: cpu: 'x' is not an amount of CPU"),
+        ("j.yaml", "- {cpu: 1}", "job 0: command: it has none"),
+        ("j.yaml", "- {command: notalist}", "job 0: command: it must be a list, not text"),
         ("j.jsonl", '{"command": ["a"]}\n{"x"}', "j.jsonl:2:5: "),
         ("j.jsonl", '{"command": ["a"]}\n\n{"x": 1}', "line 3: there is no setting 'x'"),
         ("j.json", "{", "j.json:1:2: "),
@@ -246,10 +250,27 @@ def test_a_fault_in_a_job_file_submits_nothing(
     assert text in found.err
 
 
-def test_batch_submit_dry_run_checks_and_sends_nothing(api: FakeApi, herder: Herder, tmp_path: Path) -> None:
+def test_dry_runs_of_submissions_ask_the_server(api: FakeApi, herder: Herder, tmp_path: Path) -> None:
     (tmp_path / "j.yaml").write_text("- command: [a]")
-    assert herder("batch", "submit", "j.yaml", "--dry-run").code == 0
-    assert api.calls == []
+    for words in (("batch", "submit", "--dry-run", "j.yaml"), ("job", "submit", "--dry-run", "a")):
+        found = herder(*words)
+        assert (found.code, found.err) == (0, "")
+        assert "would be submitted (dry run" in found.out
+        assert json.loads(herder("-o", "json", *words).out)["dry_run"] is True
+        api.fail = [422]
+        found = herder(*words)
+        assert (found.code, "told to fail" in found.err) == (2, True)
+    assert all(query == {"dry_run": "true"} for _, _, query, _ in api.calls)
+
+
+def test_a_refused_job_of_a_file_is_told_by_its_place(api: FakeApi, herder: Herder, tmp_path: Path) -> None:
+    (tmp_path / "j.jsonl").write_text('{"command": ["a"]}\n\n{"command": ["b"], "timeout": "5s"}\n')
+    api.refuse = ("jobs[1].timeout_s", "too long")
+    for words in ([], ["--dry-run"]):
+        found = herder("batch", "submit", "j.jsonl", *words)
+        assert (found.code, found.err.splitlines()[0]) == (2, "error: j.jsonl: line 3: timeout: too long")
+    api.refuse = ("timeout_s", "too long")
+    assert herder("job", "submit", "--timeout", "5s", "--", "a").err.startswith("error: --timeout: too long")
 
 
 def test_apply_shows_the_difference_and_sends_the_expanded_pools(
@@ -338,13 +359,86 @@ def test_names_in_proposed_commands_are_quoted(herder: Herder) -> None:
     assert "herder token create 'b; rm -rf ~' --save 'b; rm -rf ~.token'" in found.err
 
 
-def test_logs_that_are_not_there_are_said_to_be_not_there(api: FakeApi, herder: Herder) -> None:
-    api.logs = ""
-    found = herder("job", "logs", "17", "--attempt", "9")
-    assert (found.code, found.out) == (3, "")
-    assert "job 17 has no attempt 9: it has had 1 attempt" in found.err
-    assert "It has printed nothing." in herder("job", "logs", "17").err
-    api.jobs = {17: job(17, state="skipped", attempts=0)}
-    found = herder("job", "logs", "17")
-    assert (found.code, found.out) == (0, "")
-    assert "Job 17 is skipped and has not run, so there is no output." in found.err
+def test_worker_add_prints_one_command_and_what_the_token_is(api: FakeApi, herder: Herder) -> None:
+    found = herder("worker", "add", "burst", "--uses", "10", "--expires", "1d", "--template", "small")
+    assert api.bodies("/api/v1/pools/burst/join-tokens") == [
+        {"template": "small", "uses": 10, "expires_in_s": 86_400}
+    ]
+    assert len(found.out.splitlines()) == 1
+    assert "herder token revoke 3f9a1c02be47" in found.err
+    assert "its own machine only" in found.err, "nobody else can call a loopback address"
+    assert json.loads(herder("worker", "add", "burst", "-o", "json").out)["token"] == "j0in"
+    assert herder("worker", "add", "burst", "--expires", "4").code == Code.USAGE
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["pool", "scale", "burst", "1", "--ttl", "4"],
+        ["worker", "extend", "burst-7-1", "--by", "2"],
+        ["job", "wait", "17", "--timeout", "90"],
+        ["job", "submit", "--timeout", "90", "x"],
+        ["batch", "wait", "3", "--timeout", "5"],
+        ["token", "create", "--expires", "30"],
+    ],
+    ids=" ".join,
+)
+def test_a_duration_without_a_unit_is_refused_with_the_remedy(
+    api: FakeApi, herder: Herder, words: list[str]
+) -> None:
+    found = herder(*words)
+    assert (found.code, api.calls) == (Code.USAGE, [])
+    assert f"{words[-2 if words[-1] == 'x' else -1]}m" in found.err
+
+
+def test_several_jobs_at_once(api: FakeApi, herder: Herder) -> None:
+    api.jobs |= {18: job(18, state="failed", cause="exit_code"), 19: job(19)}
+    found = herder("job", "wait", "19", "18", "17", "19")
+    assert (found.code, found.out.splitlines()) == (
+        Code.PARTLY_DONE,
+        ["job 19 succeeded", "job 18 failed (exit_code)", "job 17 succeeded"],
+    )
+    items = json.loads(herder("job", "wait", "17", "19", "-o", "json").out)["items"]
+    assert [each["id"] for each in items] == [17, 19]
+    found = herder("job", "logs", "17", "99", "19")
+    assert found.code == Code.PARTLY_DONE
+    assert found.out.count("wörld") == 2
+    assert ["==> job 17 <==" in found.out, "there is no job 99" in found.err] == [True, True]
+    assert herder("job", "logs", "98", "99").code == Code.NOT_FOUND
+    found = herder("job", "cancel", "17", "18", "--dry-run")
+    assert found.out.splitlines()[0] == "job 17 would be cancelled (dry run, nothing was changed)"
+    assert "job 18 would be cancelled" in herder("job", "cancel", "17", "18").err, (
+        "it asks with what would be"
+    )
+    assert herder("job", "cancel", "17", "18", "--yes").out == "job 17 cancelled\njob 18 cancelled\n"
+    assert herder("job", "retry", "17", "19", "-o", "name").out == "99\n99\n"
+
+
+def test_which_jobs_must_be_said_once(api: FakeApi, herder: Herder) -> None:
+    for verb in ("wait", "cancel", "logs", "retry"):
+        assert "which jobs?" in herder("job", verb).err
+        found = herder("job", verb, "17", "--batch", "3")
+        assert (found.code, "either numbers" in found.err) == (Code.USAGE, True)
+    assert api.calls == []
+    api.jobs = {}
+    found = herder("job", "cancel", "--name", "n", "--yes")
+    assert (found.code, "there are no" in found.err) == (Code.NOT_FOUND, True)
+    assert {call[2]["state"] for call in api.calls} == {"pending", "blocked", "ready", "running"}
+    assert {call[2]["name"] for call in api.calls} == {"n"}
+
+
+def test_apply_says_what_it_does_not_apply(api: FakeApi, herder: Herder, tmp_path: Path) -> None:
+    (tmp_path / "herder.yaml").write_text(
+        "server: {listen: '127.0.0.1:1'}\ndrivers: {local: {}}\nusers: {ann: {role: viewer, quota: {jobs: 5}}}\n"
+        "pools: {burst: {preset: burst}}\n"
+    )
+    found = herder("apply", "-f", "herder.yaml", "--dry-run")
+    assert found.code == 0, found.err
+    (line,) = [each for each in found.err.splitlines() if each.startswith("Not applied")]
+    assert line.startswith(
+        "Not applied: server, drivers, roles and weights of users (their quotas are applied)."
+    )
+    (tmp_path / "herder.yaml").write_text(
+        "users: {ann: {quota: {jobs: 5}}}\npools: {burst: {preset: burst}}\n"
+    )
+    assert "Not applied" not in herder("apply", "-f", "herder.yaml", "--dry-run").err

@@ -52,7 +52,7 @@ def test_list_and_get_show_who_is_doing_what(server: Server, herder: Callable[..
     pool = {"name": "a", "driver": "pretend", "templates": [TEMPLATE], "max_workers": 3}
     server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
     gate = server.running.core.drivers["pretend"].world.hang("create")  # type: ignore[attr-defined]
-    (name,) = server.http.post("/pools/a/scale", json={"workers": 1, "ttl_hours": 1}).json()["workers"]
+    (name,) = server.http.post("/pools/a/scale", json={"workers": 1, "ttl_s": 3600}).json()["workers"]
     assert gate.reached.wait(20)
     table = herder("driver", "list")
     (row,) = [line for line in table.out.splitlines() if line.startswith("pretend")]
@@ -80,7 +80,7 @@ def test_freeze_and_unfreeze_say_what_happens(herder: Callable[..., Result]) -> 
 def test_forget_asks_and_closes(server: Server, herder: Callable[..., Result]) -> None:
     pool = {"name": "b", "driver": "old", "templates": [TEMPLATE], "max_workers": 3}
     server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
-    (name,) = server.http.post("/pools/b/scale", json={"workers": 1, "ttl_hours": 1}).json()["workers"]
+    (name,) = server.http.post("/pools/b/scale", json={"workers": 1, "ttl_s": 3600}).json()["workers"]
     until(lambda: server.http.get(f"/workers/{name}").json()["state"] == "joining")
     assert "in this server's settings" in herder("driver", "forget", "old", "--yes").err
     server.drivers = (PRETEND,)

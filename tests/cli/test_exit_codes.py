@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
-from herder.cli.output.changes import watch
+from herder.cli.output.changes import watch, watch_whole
+from herder.cli.output.formats import Format
+from herder.cli.output.overview import same_as, show_status
 from herder.cli.output.views import WORKERS
 from herder.cli.session import Session
 from tests.cli.conftest import PROGRAM, Herder
@@ -212,3 +214,40 @@ def _until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not happen within 15 s"
         time.sleep(0.02)
+
+
+def test_a_watched_status_is_the_status(
+    api: FakeApi,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The whole of it, again when it says something else: not when only the time has gone on."""
+    monkeypatch.setattr("herder.client.clock.sleep_s", lambda seconds: None)
+    looks = 0
+    usual = api._status
+
+    def status() -> object:
+        nonlocal looks
+        looks += 1
+        found = usual()
+        found.now, found.spend_usd = f"2026-01-01T00:00:0{looks}Z", str(looks)
+        if looks >= 3:
+            found.recent_failures = ["another"]
+        return found
+
+    monkeypatch.setattr(api, "_status", status)
+    for form, parts in ((Format.TABLE, 2), (Format.JSON, 2)):
+        looks = 0
+        say = Session(output=form)
+        watch_whole(say, say.client.status, show_status, same_as, rounds=4)
+        say.close()
+        out = capsys.readouterr().out
+        if form is Format.TABLE:
+            assert out.count("Spending") == parts, out
+            assert out.index("no capacity") < out.index("another")
+            assert "$1.0000" in out
+        else:
+            assert [json.loads(line)["recent_failures"][0][-7:] for line in out.splitlines()][1:] == [
+                "another"
+            ]

@@ -39,3 +39,18 @@ def test_an_explanation_says_what_would_change_it_after_the_other_evidence() -> 
     fact = ReasonView(kind="requested", text="why", evidence={"wanted": 3, "flips": "team-size below 3"})
     lines = explanation_lines(Explanation(subject="pool/p", summary="3 workers", facts=[fact]))
     assert [*lines][1] == "  - why (wanted 3) [would change with: team-size below 3]"
+
+
+def test_what_the_summary_says_is_not_said_again() -> None:
+    frozen = "nothing is made in pool p: Driver gcp is frozen."
+    facts = [
+        ReasonView(kind="frozen", text=frozen, evidence={"jobs": 5, "flips": "herder driver unfreeze gcp"}),
+        ReasonView(kind="fair_share", text="shared with 2 others", evidence={}),
+        ReasonView(kind="frozen", text=frozen, evidence={}),
+    ]
+    found = Explanation(subject="job/7", summary=f"job 7 waits: {frozen}", facts=facts)
+    assert [*explanation_lines(found)] == [
+        f"job/7: job 7 waits: {frozen}",
+        "  - frozen (jobs 5) [would change with: herder driver unfreeze gcp]",
+        "  - shared with 2 others",
+    ]

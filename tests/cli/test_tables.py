@@ -2,13 +2,18 @@
 
 import dataclasses
 import io
+import json
 
 import pytest
 
+from herder.cli.output import describe
 from herder.cli.output.formats import Format
 from herder.cli.output.printer import Printer
 from herder.cli.output.view import Column, View
-from herder.cli.output.words import age, between, span, usd
+from herder.cli.output.views import WORKERS
+from herder.cli.output.words import age, between, style_of, usd
+from herder.model.times import brief
+from tests.support import wire_samples
 
 
 class Terminal(io.StringIO):
@@ -109,7 +114,7 @@ def test_wide_characters_take_two_places(monkeypatch: pytest.MonkeyPatch) -> Non
     [(0, "0s"), (119, "119s"), (120, "2m"), (3599, "59m"), (3660, "1h01m"), (10_800, "3h"), (172_800, "2d")],
 )
 def test_spans(seconds: int, text: str) -> None:
-    assert span(seconds) == text
+    assert brief(seconds * 1000) == text
 
 
 def test_ages_look_back_and_forward() -> None:
@@ -124,3 +129,18 @@ def test_ages_look_back_and_forward() -> None:
 def test_money_is_shown_with_four_places_and_never_lost() -> None:
     assert usd("0.12") == "$0.1200"
     assert usd("unknown") == "unknown"
+
+
+def test_a_sick_worker_is_seen_in_every_form() -> None:
+    why = "Worker burst-1 takes no work: 3 attempts in a row failed on it. It is tested in 12 s."
+    sick = wire_samples.worker("burst-1", health="quarantined", health_reason=why)
+    shown = {}
+    for form in (Format.TABLE, Format.WIDE, Format.JSON):
+        out = io.StringIO()
+        Printer(format=form, headers=True, pretty=False, out=out, now_s=0).items(WORKERS, [sick])
+        shown[form] = out.getvalue()
+    assert "ready    quarantined" in shown[Format.TABLE]
+    assert why in shown[Format.WIDE]
+    assert json.loads(shown[Format.JSON])["items"][0]["health_reason"] == why
+    assert ("Health", why) in describe.worker(sick, 0).rows
+    assert style_of("quarantined") == style_of("unhealthy")

@@ -54,8 +54,13 @@ def test_every_writing_route_sends_what_it_was_given(api: FakeApi, client: Herde
     client.pools.freeze("burst", "look at it")
     assert api.calls[-1][3] == {"message": "look at it"}
     client.pools.unfreeze("burst")
-    client.workers.act("burst-7-1", "extend", WorkerAction(hours=2))
-    assert api.calls[-1] == ("POST", "/api/v1/workers/burst-7-1/extend", {"dry_run": "false"}, {"hours": 2})
+    client.workers.act("burst-7-1", "extend", WorkerAction(extend_s=7200))
+    assert api.calls[-1] == (
+        "POST",
+        "/api/v1/workers/burst-7-1/extend",
+        {"dry_run": "false"},
+        {"extend_s": 7200},
+    )
     client.jobs.cancel(17)
     client.batches.cancel(3)
     assert client.create_user(UserCreate(name="bob")).name == "bob"

@@ -1,8 +1,16 @@
 """The example of the configuration page is a valid file without findings that matter."""
 
+import dataclasses
 import re
 from pathlib import Path
 
+import pytest
+
+from herder.control.driver_calls import PLACES
+from herder.control.driver_use import DEADLINE_LONGEST_S, DEADLINES_S
+from herder.drivers.local.settings import LocalSettings
+from herder.drivers.pretend.settings import PretendSettings
+from herder.drivers.registry import settings_faults
 from herder.settings import Severity, lint, load_texts
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
@@ -17,7 +25,33 @@ def test_the_examples_load_and_have_no_faults() -> None:
     assert [pool.name for pool in first.pools] == ["steady", "rush"]
     assert [user.name for user in first.users] == ["analytics", "research"]
     for settings in (first, *others):
-        assert all(problem.severity is not Severity.ERROR for problem in lint(settings))
+        found = lint(settings, driver_faults=settings_faults)
+        assert all(problem.severity is not Severity.ERROR for problem in found)
+
+
+@pytest.mark.parametrize("settings_type", [LocalSettings, PretendSettings])
+def test_the_page_has_every_setting_of_a_driver_with_its_default(settings_type: type) -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    for field in dataclasses.fields(settings_type):
+        (row,) = [row for row in rows if f"`{field.name}`" in row.split("|")[1]]
+        told = row.rsplit("|", 2)[1].strip()
+        if isinstance(field.default, bool):
+            assert told == str(field.default).lower()
+        elif isinstance(field.default, int | float):
+            assert told == f"{field.default:g}"
+
+
+def test_the_page_has_the_limits_of_drivers() -> None:
+    page = PAGE.read_text()
+    times = {verb: f"{seconds:g} s" for verb, seconds in DEADLINES_S.items()}
+    assert (
+        f"{times['create']} (create, delete), {times['list']} (list), {times['get']} (get, console) or {times['health']}"
+        in page
+    )
+    assert times["create"] == times["delete"]
+    assert times["get"] == times["console"]
+    assert f"has {PLACES} calls at a time" in page
+    assert f"{DEADLINE_LONGEST_S:g} s at the most" in page
 
 
 def test_the_example_of_scaling_says_what_the_page_says() -> None:

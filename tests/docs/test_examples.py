@@ -1,10 +1,11 @@
-"""Every herder.yaml in the documentation can be read, and built-in drivers have the settings that it gives them."""
+"""Every herder.yaml and every file of jobs in the documentation can be read, and built-in drivers have the settings that it gives them."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from herder.cli.jobfile import read_jobs
 from herder.drivers.registry import driver_kinds, load, read_settings
 from herder.settings import load_texts
 from tests.docs.page import DOCS
@@ -17,7 +18,13 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("page", "number", "text"), EXAMPLES)
-def test_an_example_can_be_read(page: Path, number: int, text: str) -> None:
+def test_an_example_can_be_read(page: Path, number: int, text: str, tmp_path: Path) -> None:
+    if re.search(r"^jobs:", text, re.MULTILINE):
+        for name in re.findall(r"[a-z]+\.(?:sh|py)", text):
+            (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / "jobs.yaml").write_text(text)
+        assert read_jobs(str(tmp_path / "jobs.yaml")).jobs
+        return
     for driver in load_texts([(f"{page.name}, example {number}", text)]).drivers:
         if driver.kind in driver_kinds():  # one page writes its own
             read_settings(driver.kind, load(driver.kind).settings_type, dict(driver.settings))

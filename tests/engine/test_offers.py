@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.control.plans import observe
+from herder.control.observation import observe
 from herder.decide.run_times import RunTimes, kinds_of
 from herder.engine import offers
 from herder.engine import worker as life

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from herder.control.plans import queued
+from herder.control.observation import queued
 from herder.engine.attempt import lose
 from herder.engine.backoff import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, pause_ms
-from herder.engine.health import FAULTS_MOST, REPLACE_EVERY_MS, TROUBLED_MAX_MS
+from herder.engine.health import FAULTS_MOST, REPLACE_EVERY_MS, TROUBLED_MAX_MS, health_of
 from herder.engine.state import WorkerLife
 from herder.model.job import AttemptState, Cause, JobState
 from herder.model.resources import Resources
 from herder.model.sharing import Limits, Sharing, UserQuota
-from herder.model.worker import WorkerState
+from herder.model.worker import Health, WorkerState
 from tests.support.engine_world import POOL, Agent, World, job_class
 
 TINY = job_class(request=Resources(250, 256, 0))
@@ -295,6 +295,34 @@ def test_troubles_that_the_agent_tells_keep_work_away_and_replace_it_after_minut
     world.talk(agent)
     world.seconds(0.5)
     assert worker.state is WorkerState.TERMINATING
+
+
+def test_how_a_worker_does_is_told_whatever_its_state(world: World) -> None:
+    """A sick worker may be ready for a moment, and one on test is."""
+    worker, agent = world.ready_worker(1)
+
+    def told() -> tuple[Health | None, str]:
+        return health_of(worker, world.now_ms)
+
+    assert told() == (Health.HEALTHY, "")
+    agent.troubles = worker.troubles = ("no file descriptors are left",)
+    assert (worker.state, told()[0]) == (WorkerState.READY, Health.TROUBLED)
+    assert told()[1].endswith("takes no work: its agent says no file descriptors are left.")
+    agent.troubles = worker.troubles = ()
+    world.submit(8, TINY)
+    world.commit()
+    world.talk(agent)
+    fail_all(world, agent)
+    assert told()[0] is Health.QUARANTINED
+    assert told()[1].endswith("8 attempts in a row failed on it. It is tested in 30 s.")
+    world.seconds(31, agent)
+    assert (worker.state, told()[0]) == (WorkerState.READY, Health.ON_TEST)
+    world.seconds(31, agent)
+    assert told() == (Health.HEALTHY, "")
+    world.seconds(POOL.dead_after_s / 2)
+    assert (worker.state, told()[0]) == (WorkerState.UNHEALTHY, Health.SILENT)
+    world.seconds(POOL.dead_after_s)
+    assert told() == (None, "")
 
 
 def test_a_frozen_pool_keeps_its_sick_workers(world: World) -> None:

@@ -65,11 +65,11 @@ def test_lines_of_json_end_at_a_newline_and_nowhere_else(tmp_path: Path, char: s
         ("j.jsonl", '{"command": ["a"]}\n{"env": {"A": "1", "A": "2"}}', "j.jsonl:2:20: the name 'A' stands twice"),
         ("j.json", '{"jobs": [], "jobs": [{"command": ["a"]}]}', "j.json:1:14: the name 'jobs' stands twice"),
         ("j.yaml", "- command: [a]\n  cpu: 1\n  cpu: 2\n", "j.yaml:3:3: [0].cpu: the name stands here twice"),
-        ("j.yaml", "- command: [a]\n  timeout_s: .nan\n", "j.yaml:2:14: [0].timeout_s: .nan is no number"),
-        ("j.yaml", "- command: [a]\n  timeout_s: -.inf\n", "j.yaml:2:14: [0].timeout_s: -.inf is no number"),
-        ("j.yaml", "- command: [a]\n  timeout_s: 1e300\n", "j.yaml: job 0: timeout_s is 1e+300"),
+        ("j.yaml", "- command: [a]\n  timeout: .nan\n", "j.yaml:2:12: [0].timeout: .nan is no number"),
+        ("j.yaml", "- command: [a]\n  timeout: -.inf\n", "j.yaml:2:12: [0].timeout: -.inf is no number"),
+        ("j.yaml", "- command: [a]\n  gpu: 1e300\n", "j.yaml: job 0: gpu: 1e+300 is too large"),
         ("j.json", '[{"command": ["a"], "timeout_s": NaN}]', "j.json:1:34: NaN is no number"),
-        ("j.json", '[{"command": ["a"], "timeout_s": 1e300}]', "j.json: job 0: timeout_s is 1e+300"),
+        ("j.json", '[{"command": ["a"], "gpu": 1e300}]', "j.json: job 0: gpu: 1e+300 is too large"),
         ("j.yaml", "jobs: []\n---\njobs: []\n", "j.yaml:3:1: a second document begins"),
         ("j.json", '[{"command": ["a"]}', "j.json:1:20: this is no JSON"),
     ],
@@ -81,10 +81,10 @@ def test_jobs_that_could_mean_something_else_are_refused(
 
 
 def test_ids_of_jobs_are_text(tmp_path: Path) -> None:
-    text = "- {key: 010, command: [a]}\n- {key: 1.10, command: [a], parents: [010, 0], env: {V: 1.10}, cpu: 1.50, timeout_s: 1.50}\n"
+    text = "- {name: 010, command: [a]}\n- {name: 1.10, command: [a], parents: [010, 0], env: {V: 1.10}, cpu: 1.50, gpu: 0.50}\n"
     first, second = jobs(tmp_path, "j.yaml", text).jobs
     assert (first.key, second.key, second.parents, second.env) == ("010", "1.10", ["010", 0], {"V": "1.10"})
-    assert (second.cpu, second.timeout_s) == ("1.50", 1.5)
+    assert (second.cpu, second.gpu) == ("1.50", 0.5)
 
 
 def test_a_name_that_stands_twice_is_found_anywhere_in_a_large_file() -> None:

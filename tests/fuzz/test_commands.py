@@ -27,7 +27,7 @@ from tests.support.fake_api import TOKEN, FakeApi, _problem
 
 HERDER = str(Path(sys.executable).with_name("herder"))
 #: These run until they are stopped; they are tried as processes.
-RUN_FOR_LONG = frozenset({"up", "server", "agent", "demo", "bench"})
+RUN_FOR_LONG = frozenset({"up", "server", "agent", "demo"})
 #: A command that waits is interrupted, as people do, after so many pauses.
 PAUSES = 3
 FILES = {
@@ -195,7 +195,6 @@ PROCESSES = (
     ("up --tls-cert items.csv --tls-key items.csv --host 127.0.0.1", ""),
     ("server -c binary", ""),
     ("agent --server :// --worker w --token-file nowhere", ""),
-    ("bench nothing", ""),
 )
 
 

@@ -52,11 +52,13 @@ JOBS_YAML = b"""
 name: nightly
 attributes: {a: 1}
 jobs:
-  - {command: [echo, hello], cpu: 500m, memory: 64Mi, key: a, env: {A: b}}
-  - {command: [echo, there], timeout_s: 5, retries: 2, parents: [a], priority: 3}
+  - {command: [echo, hello], cpu: 500m, memory: 64Mi, name: a, env: {A: b}}
+  - {command: [echo, there], timeout: 5s, retries: 2, parents: [a], priority: 3}
 """
-JOBS_JSON = b'[{"command": ["echo"], "cpu": 1, "memory": "64Mi", "selector": {"a": "b"}, "gpu": 0.5}]'
-JOBS_LINES = b'{"command": ["echo"]}\n\n{"command": ["true"], "key": "b", "sleep_ms": 5}\n'
+JOBS_JSON = (
+    b'[{"command": ["echo"], "cpu": 1, "memory": "64Mi", "select": {"a": "b"}, "gpu": 0.5, "timeout": "5m"}]'
+)
+JOBS_LINES = b'{"command": ["echo"]}\n\n{"command": ["true"], "name": "b", "sleep_ms": 5}\n'
 ITEMS = b'id,cpu_milli,memory_mib,disk_mib,gpu,count\nweb,500,1024,,,40\n"d,b",2000,16384,0,0,3\n'
 TEMPLATES = b"""
 - {name: small, cpu_milli: 8000, memory_mib: 32768, disk_mib: 0, gpu: 0, pods: 110, price_per_hour: 0.38}

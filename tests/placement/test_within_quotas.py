@@ -1,6 +1,6 @@
 """Quotas in the engine: what starts, what no worker is made for, and what a freed quota starts elsewhere."""
 
-from herder.control.plans import observe
+from herder.control.observation import observe
 from herder.decide.checks import check_plan
 from herder.decide.explain import why_waiting
 from herder.decide.planner import decide

@@ -146,6 +146,7 @@ def test_jobs_for_a_pool_that_is_not_there_make_nothing() -> None:
     assert plan.empty
     assert "did you mean 'std'" in plan.unplaced[0].reason.text
     assert kinds(plan) == [ReasonKind.NO_DEMAND]
+    assert plan.pools[0].reasons[0].text.startswith("no queued job is eligible for pool")
 
 
 def test_a_tainted_pool_is_for_those_who_tolerate_it_or_name_it() -> None:

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herder.control.flight_recorder import Recorder, play
-from herder.control.job_classes import decode_class, encode_class
 from herder.decide.admission import refusal
 from herder.decide.matching import Kinds, kind_of_template, may_use_kind
 from herder.decide.planner import decide
@@ -17,6 +16,7 @@ from herder.model.membership import LivesBy, Membership
 from herder.model.plan import CreateWorker
 from herder.model.pool import Taint, Toleration
 from herder.model.resources import Resources
+from herder.store.json_forms import decode_class, encode_class
 from tests.planning.world import NOW, cores, observed, pool, queued, template
 
 KEYS = st.sampled_from(["zone", "gpus", "disk"])

@@ -126,3 +126,22 @@ def test_a_pool_whose_fitting_template_rests_may_make_none_of_it() -> None:
     assert first.kind is last.kind is ReasonKind.OFFER_RESTING
     assert dict(last.evidence)["may_make"] == 0
     assert "flips" in dict(last.evidence)
+
+
+def test_why_a_driver_is_frozen_is_said_once_whatever_pools_use_it() -> None:
+    """Once in all that a job is told, however many pools could take it."""
+    sentence = (
+        "Driver gcp is frozen: its credentials were refused. Renew them, then run herder driver unfreeze gcp."
+    )
+    pools = [
+        replace(pool(name), driver="gcp", frozen=True, driver_frozen=sentence) for name in ("a", "b", "c")
+    ]
+    reasons = why(observed([*pools, pool("d", max_workers=0)], [], [queued(1, 5)]))
+    told = "\n".join(reason.text for reason in reasons)
+    assert told.count("credentials were refused") == 1
+    assert "pool b has the same driver; pool c has the same driver" in told
+    assert (
+        "pool b could take it: 0 workers ready, 0 coming, 0 more may be made now (driver gcp is frozen)"
+        in told
+    )
+    assert ".;" not in told

@@ -1,13 +1,22 @@
-"""Fleets on virtual time, closed at the end of each test."""
+"""Fleets in the simulated world, closed at the end of each test. Tests of real threads run on a real loop."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import pytest
 
 from tests.providers.fleet import Fleet
+from tests.simulation.world.loop import VirtualLoop
 
 MakeFleet = Callable[..., Fleet]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Of pytest-asyncio: which event loop a test runs on."""
+    if item.get_closest_marker("virtual_time") is not None:
+        return {"virtual": VirtualLoop}
+    return {"real": asyncio.new_event_loop}
 
 
 @pytest.fixture
@@ -22,4 +31,4 @@ async def make_fleet() -> AsyncIterator[MakeFleet]:
     for fleet in made:
         await fleet.close()
         fleet.check()
-        fleet.store.engine.dispose()
+        fleet.engine.dispose()

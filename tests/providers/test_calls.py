@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from herder.control.driver_calls import DriverCalls
-from herder.model.driver import NotFound, OutcomeUnknown, Unavailable
+from herder.control.machines import Pauses
+from herder.model.driver import NotFound, OutcomeUnknown, RateLimited, Unavailable
 
 SOON_S = 0.02
 LONG_S = 30.0
@@ -186,3 +187,12 @@ asyncio.run(main())
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout == "abandoned\n"
+
+
+async def test_what_changes_while_a_driver_is_asked_ends_the_next_wait() -> None:
+    """A worker that is told to go while its creation fails does not wait for the next try."""
+    pauses = Pauses()
+    pauses.wake.set()
+    await asyncio.wait_for(pauses.retry(RateLimited("later", retry_after_s=60)), 5)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pauses.retry(RateLimited("later", retry_after_s=60)), SOON_S)

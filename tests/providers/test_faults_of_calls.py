@@ -1,6 +1,7 @@
 """Whatever goes wrong with one call to a provider: workers are made and removed exactly once, and people are told what matters."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -20,28 +21,29 @@ from herder.model.driver import (
 )
 from herder.model.ids import WorkerName
 from tests.providers.conftest import MakeFleet
-from tests.providers.fleet import Fleet, Trouble
+from tests.providers.fleet import Fleet
+from tests.simulation.world.calls import Order
+from tests.simulation.world.plan import Fault
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.virtual_time
 
 SLOW = PretendSettings(create_s=5, delete_s=5)
 VERBS = ["create", "get", "delete", "list", "health"]
 #: After these, the same action is tried again and comes to its end.
 PASSING = {
-    "unavailable": Trouble(verb="", how="refused", error=Unavailable("503")),
-    "rate limited": Trouble(verb="", how="refused", error=RateLimited("slower", 20)),
-    "unknown": Trouble(verb="", how="refused", error=OutcomeUnknown("cut off")),
-    "hung": Trouble(verb="", how="hung"),
-    "lost": Trouble(verb="", how="lost"),
-    "doubled": Trouble(verb="", how="doubled"),
-    "late": Trouble(verb="", how="late"),
-    "down for a while": Trouble(verb="", how="refused", error=Unavailable("503"), times=6),
+    "unavailable": Order(fault=Fault.REFUSED, error=Unavailable("503")),
+    "rate limited": Order(fault=Fault.REFUSED, error=RateLimited("slower", 20)),
+    "unknown": Order(fault=Fault.REFUSED, error=OutcomeUnknown("cut off")),
+    "hung": Order(fault=Fault.REQUEST_LOST),
+    "lost": Order(fault=Fault.ANSWER_LOST),
+    "doubled": Order(fault=Fault.DOUBLED),
+    "late": Order(fault=Fault.ACTS_LATE),
+    "down for a while": Order(fault=Fault.REFUSED, error=Unavailable("503"), times=6),
 }
 
 
-def meet(fleet: Fleet, verb: str, trouble: Trouble, driver: str = "cloud") -> None:
-    met = Trouble(verb=verb, how=trouble.how, error=trouble.error, times=trouble.times)
-    fleet.calls.trouble(driver, met)
+def meet(fleet: Fleet, verb: str, order: Order, driver: str = "cloud") -> None:
+    fleet.calls.order(replace(order, driver=driver, verb=verb))
 
 
 @pytest.mark.parametrize("settings", [PretendSettings(), SLOW], ids=["at once", "in phases"])
@@ -52,11 +54,11 @@ async def test_a_worker_is_made_once_and_removed_once(
 ) -> None:
     fleet = make_fleet(settings=settings)
     meet(fleet, verb, PASSING[trouble])
-    fleet.want("w-1", "w-2")
+    await fleet.want("w-1", "w-2")
     await fleet.until(lambda: list(fleet.states().values()) == ["joining", "joining"])
     assert fleet.machines() == ["w-1", "w-2"]
     meet(fleet, verb, PASSING[trouble])
-    fleet.end("w-1", "w-2")
+    await fleet.end("w-1", "w-2")
     await fleet.until(lambda: list(fleet.states().values()) == ["terminated", "terminated"])
     await asyncio.sleep(300)  # what acted late is found and removed
     assert fleet.machines() == []
@@ -78,11 +80,11 @@ async def test_a_creation_that_cannot_be_ends_with_its_reason(
     make_fleet: MakeFleet, error: Exception, says: str
 ) -> None:
     fleet = make_fleet()
-    meet(fleet, "create", Trouble(verb="", how="refused", error=error))
-    fleet.want("w-1")
+    meet(fleet, "create", Order(fault=Fault.REFUSED, error=error))
+    await fleet.want("w-1")
     await fleet.until(lambda: fleet.states()["w-1"] in ("failed", "terminated"))
     assert any(says in text for text in fleet.events("worker."))
-    fleet.want("w-2")
+    await fleet.want("w-2")
     await fleet.until(lambda: fleet.states()["w-2"] == "joining")
     assert fleet.machines() == ["w-2"]
 
@@ -90,8 +92,8 @@ async def test_a_creation_that_cannot_be_ends_with_its_reason(
 async def test_what_fails_while_it_is_made_is_removed(make_fleet: MakeFleet) -> None:
     """The provider answers the creation, and only later says that there is no capacity."""
     fleet = make_fleet(settings=SLOW)
-    meet(fleet, "get", Trouble(verb="", how="refused", error=OutOfCapacity("zone a is full")))
-    fleet.want("w-1")
+    meet(fleet, "get", Order(fault=Fault.REFUSED, error=OutOfCapacity("zone a is full")))
+    await fleet.want("w-1")
     await fleet.until(lambda: fleet.states()["w-1"] == "terminated")
     assert fleet.machines() == []
     assert any("zone a is full" in text for text in fleet.events("worker.trouble"))
@@ -104,34 +106,34 @@ async def test_after_an_open_outcome_it_is_looked_at_first(
 ) -> None:
     fleet = make_fleet()
     if verb == "delete":
-        fleet.want("w-1")
+        await fleet.want("w-1")
         await fleet.until(lambda: fleet.states()["w-1"] == "joining")
-        fleet.calls.log.clear()
+        fleet.calls.made.clear()
     meet(fleet, verb, PASSING[trouble])
     if verb == "create":
-        fleet.want("w-1")
+        await fleet.want("w-1")
     else:
-        fleet.end("w-1")
+        await fleet.end("w-1")
     over = "joining" if verb == "create" else "terminated"
     await fleet.until(lambda: fleet.states()["w-1"] == over)
-    verbs = [called for _, called, worker in fleet.calls.log if worker == "w-1"]
+    verbs = [called for _, called, worker in fleet.calls.made if worker == "w-1"]
     assert verbs[:2] == [verb, "get"]
 
 
 async def test_a_name_that_is_taken_is_adopted_when_it_is_ours(make_fleet: MakeFleet) -> None:
     fleet = make_fleet()
-    meet(fleet, "create", Trouble(verb="", how="lost"))
-    meet(fleet, "get", Trouble(verb="", how="refused", error=NotFound("not yet")))
-    meet(fleet, "create", Trouble(verb="", how="refused", error=AlreadyExists("w-1")))
-    fleet.want("w-1")
+    meet(fleet, "create", Order(fault=Fault.ANSWER_LOST))
+    meet(fleet, "get", Order(fault=Fault.REFUSED, error=NotFound("not yet")))
+    meet(fleet, "create", Order(fault=Fault.REFUSED, error=AlreadyExists("w-1")))
+    await fleet.want("w-1")
     await fleet.until(lambda: fleet.states()["w-1"] == "joining")
     assert fleet.world.made == 1
 
 
 async def test_a_name_that_somebody_else_has_fails_the_action(make_fleet: MakeFleet) -> None:
     fleet = make_fleet()
-    meet(fleet, "create", Trouble(verb="", how="refused", error=AlreadyExists("w-1"), times=9))
-    fleet.want("w-1")
+    meet(fleet, "create", Order(fault=Fault.REFUSED, error=AlreadyExists("w-1"), times=9))
+    await fleet.want("w-1")
     await fleet.until(lambda: fleet.states()["w-1"] == "failed")
     assert any("the name w-1 is taken" in text for text in fleet.events("worker.failed"))
 
@@ -153,12 +155,12 @@ async def test_answers_that_cannot_be_are_faults_of_the_driver(
 ) -> None:
     fleet = make_fleet("cloud", "other", settings=SLOW)
     fleet.world.lie(verb, answer, times=3)
-    fleet.want("o-1", driver="other")
-    fleet.want("w-1")
+    await fleet.want("o-1", driver="other")
+    await fleet.want("w-1")
     await fleet.until(lambda: fleet.states()["o-1"] == "joining")
     await fleet.until(lambda: fleet.states()["w-1"] in ("joining", "terminated", "failed"))
     if fleet.states()["w-1"] == "joining":
-        fleet.end("w-1")
+        await fleet.end("w-1")
     await fleet.until(lambda: fleet.states()["w-1"] in ("terminated", "failed"))
     await asyncio.sleep(120)
     assert fleet.machines() == []
@@ -168,19 +170,19 @@ async def test_answers_that_cannot_be_are_faults_of_the_driver(
 
 async def test_a_fault_is_told_once_a_minute(make_fleet: MakeFleet) -> None:
     fleet = make_fleet()
-    meet(fleet, "list", Trouble(verb="", how="refused", error=ValueError("bad page"), times=1000))
+    meet(fleet, "list", Order(fault=Fault.REFUSED, error=ValueError("bad page"), times=1000))
     await asyncio.sleep(600)
     assert 1 < len(fleet.events("driver.fault")) <= 11
 
 
-@pytest.mark.parametrize("how", ["hung", "refused"])
-async def test_one_provider_holds_up_no_other(make_fleet: MakeFleet, how: str) -> None:
+@pytest.mark.parametrize("fault", [Fault.REQUEST_LOST, Fault.REFUSED])
+async def test_one_provider_holds_up_no_other(make_fleet: MakeFleet, fault: Fault) -> None:
     """For as long as it likes, with every verb, and with many workers to make."""
     fleet = make_fleet("bad", "good")
-    bad = Trouble(verb="", how=how, error=ValueError("boom"), times=100_000)
+    bad = Order(fault=fault, error=ValueError("boom"), times=100_000)
     meet(fleet, "*", bad, "bad")
-    fleet.want(*[f"b-{number}" for number in range(30)], driver="bad")
-    fleet.want(*[f"g-{number}" for number in range(20)], driver="good")
+    await fleet.want(*[f"b-{number}" for number in range(30)], driver="bad")
+    await fleet.want(*[f"g-{number}" for number in range(20)], driver="good")
     good = {f"g-{number}" for number in range(20)}
     await fleet.until(lambda: all(fleet.states()[name] == "joining" for name in good), limit_s=5)
     fleet.worlds["good"].lose("g-7")
@@ -189,20 +191,20 @@ async def test_one_provider_holds_up_no_other(make_fleet: MakeFleet, how: str) -
 
 async def test_a_rate_limit_is_kept(make_fleet: MakeFleet) -> None:
     fleet = make_fleet()
-    meet(fleet, "create", Trouble(verb="", how="refused", error=RateLimited("slower", 120)))
-    fleet.want("w-1")
+    meet(fleet, "create", Order(fault=Fault.REFUSED, error=RateLimited("slower", 120)))
+    await fleet.want("w-1")
     await asyncio.sleep(100)
-    assert fleet.calls.log.count(("cloud", "create", "w-1")) == 1
+    assert fleet.calls.made.count(("cloud", "create", "w-1")) == 1
     await fleet.until(lambda: fleet.states()["w-1"] == "joining", limit_s=30)
 
 
 async def test_a_worker_that_is_not_wanted_any_more_is_not_made(make_fleet: MakeFleet) -> None:
     """It is told to go while its creation waits for its next try."""
     fleet = make_fleet()
-    meet(fleet, "create", Trouble(verb="", how="refused", error=RateLimited("slower", 250)))
-    fleet.want("w-1")
+    meet(fleet, "create", Order(fault=Fault.REFUSED, error=RateLimited("slower", 250)))
+    await fleet.want("w-1")
     await asyncio.sleep(10)
-    fleet.end("w-1")
+    await fleet.end("w-1")
     await fleet.until(lambda: fleet.states()["w-1"] == "terminated", limit_s=10)
     assert fleet.world.made == 0
 
@@ -210,19 +212,19 @@ async def test_a_worker_that_is_not_wanted_any_more_is_not_made(make_fleet: Make
 async def test_a_restart_goes_on_where_the_provider_is(make_fleet: MakeFleet) -> None:
     """The operation is asked for, not begun anew: creations, and removals."""
     fleet = make_fleet(settings=PretendSettings(create_s=60, delete_s=60))
-    fleet.want("w-1")
-    await fleet.until(lambda: ("cloud", "get", "w-1") in fleet.calls.log)
+    await fleet.want("w-1")
+    await fleet.until(lambda: ("cloud", "get", "w-1") in fleet.calls.made)
     await fleet.crash()
-    fleet.calls.log.clear()
+    fleet.calls.made.clear()
     await fleet.until(lambda: fleet.states()["w-1"] == "joining")
-    assert ("cloud", "create", "w-1") not in fleet.calls.log
-    fleet.calls.log.clear()
-    fleet.end("w-1")
-    await fleet.until(lambda: ("cloud", "get", "w-1") in fleet.calls.log)
+    assert ("cloud", "create", "w-1") not in fleet.calls.made
+    fleet.calls.made.clear()
+    await fleet.end("w-1")
+    await fleet.until(lambda: ("cloud", "get", "w-1") in fleet.calls.made)
     await fleet.crash()
-    fleet.calls.log.clear()
+    fleet.calls.made.clear()
     await fleet.until(lambda: fleet.states()["w-1"] == "terminated")
-    assert ("cloud", "delete", "w-1") not in fleet.calls.log
+    assert ("cloud", "delete", "w-1") not in fleet.calls.made
     assert fleet.machines() == []
 
 
@@ -231,12 +233,12 @@ async def test_a_server_that_is_cut_off_anywhere_makes_one_and_leaves_none(
     make_fleet: MakeFleet, after_s: float
 ) -> None:
     fleet = make_fleet(settings=SLOW)
-    fleet.want("w-1")
+    await fleet.want("w-1")
     await asyncio.sleep(after_s)
     await fleet.crash()
     await fleet.until(lambda: fleet.states()["w-1"] == "joining")
     assert (fleet.world.made, fleet.machines()) == (1, ["w-1"])
-    fleet.end("w-1")
+    await fleet.end("w-1")
     await asyncio.sleep(after_s)
     await fleet.crash()
     await fleet.until(lambda: fleet.states()["w-1"] == "terminated")

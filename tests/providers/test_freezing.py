@@ -5,39 +5,40 @@ import asyncio
 import pytest
 
 from herder.control.errors import Conflict
-from herder.control.plans import observe, still_right
+from herder.control.observation import observe
+from herder.control.plans import still_right
 from herder.decide.planner import decide
 from herder.model.changes import Changes
 from herder.model.driver import Unauthorised
 from herder.model.records import PoolRecord
 from herder.settings import pool_from_plain
 from tests.providers.conftest import MakeFleet
-from tests.providers.fleet import Fleet, Trouble
+from tests.providers.fleet import Fleet
+from tests.simulation.world.calls import Order
+from tests.simulation.world.plan import Fault
 
-pytestmark = pytest.mark.looptime
-
-REFUSED = Trouble(verb="", how="refused", error=Unauthorised("token expired"))
+pytestmark = pytest.mark.virtual_time
 
 
 def refuse(fleet: Fleet, verb: str) -> None:
-    fleet.calls.trouble("cloud", Trouble(verb=verb, how="refused", error=REFUSED.error))
+    fleet.calls.order(Order(verb=verb, fault=Fault.REFUSED, error=Unauthorised("token expired")))
 
 
 def calls_of(fleet: Fleet, driver: str = "cloud") -> set[str]:
-    return {verb for name, verb, _ in fleet.calls.log if name == driver}
+    return {verb for name, verb, _ in fleet.calls.made if name == driver}
 
 
 @pytest.mark.parametrize("verb", ["create", "get", "delete", "list", "health"])
 async def test_refused_credentials_freeze_the_driver_over_restarts(make_fleet: MakeFleet, verb: str) -> None:
     fleet = make_fleet("cloud", "other")
-    fleet.want("w-1")
+    await fleet.want("w-1")
     await fleet.until(lambda: fleet.states()["w-1"] == "joining")
     refuse(fleet, verb)
     await fleet.crash()  # so that health is asked again, too
     if verb == "get":
         fleet.world.concealed = {"w-1"}  # the sweep asks for it
-    fleet.want("w-2")
-    fleet.end(*(["w-1"] if verb == "delete" else []))
+    await fleet.want("w-2")
+    await fleet.end(*(["w-1"] if verb == "delete" else []))
     await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=120)
     fleet.world.concealed = set()
     (told,) = fleet.events("driver.frozen")
@@ -45,10 +46,10 @@ async def test_refused_credentials_freeze_the_driver_over_restarts(make_fleet: M
     assert "herder driver unfreeze cloud" in told
 
     await fleet.crash()
-    fleet.calls.log.clear()
+    fleet.calls.made.clear()
     before, machines = fleet.states(), fleet.machines()
-    fleet.want("w-3")
-    fleet.want("o-1", driver="other")
+    await fleet.want("w-3")
+    await fleet.want("o-1", driver="other")
     await fleet.until(lambda: fleet.states()["o-1"] == "joining", limit_s=10)
     await asyncio.sleep(300)
     assert calls_of(fleet) == {"health"}
@@ -57,7 +58,7 @@ async def test_refused_credentials_freeze_the_driver_over_restarts(make_fleet: M
     assert fleet.states()["w-3"] == "failed", "a claim that nothing was done for makes way for other offers"
 
     await fleet.decide("unfreeze", "cloud")
-    fleet.want("w-4")
+    await fleet.want("w-4")
     await fleet.until(lambda: fleet.states()["w-4"] == "joining", limit_s=60)
     if verb == "delete":
         await fleet.until(lambda: fleet.states()["w-1"] == "terminated", limit_s=60)
@@ -95,12 +96,12 @@ async def test_a_driver_that_was_taken_out_keeps_its_workers_until_somebody_deci
     make_fleet: MakeFleet,
 ) -> None:
     fleet = make_fleet("cloud", "other")
-    fleet.want("w-1", "w-2", "w-3")
+    await fleet.want("w-1", "w-2", "w-3")
     await fleet.until(lambda: set(fleet.states().values()) == {"joining"})
-    fleet.join("w-1", "w-2")
+    await fleet.join("w-1", "w-2")
     await fleet.crash(without=["cloud"])
     assert "it still has 3 workers" in fleet.events("driver.missing")[-1]
-    fleet.end("w-3")
+    await fleet.end("w-3")
     await asyncio.sleep(600)
     assert [fleet.states()[name] for name in ("w-1", "w-2", "w-3")] == ["ready", "ready", "terminating"]
     assert fleet.machines("cloud") == ["w-1", "w-2", "w-3"]

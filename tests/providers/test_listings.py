@@ -9,9 +9,11 @@ from herder.drivers.pretend import PretendSettings
 from herder.model.driver import Listing, StartData
 from herder.model.ids import WorkerName
 from tests.providers.conftest import MakeFleet
-from tests.providers.fleet import Fleet, Trouble
+from tests.providers.fleet import Fleet
+from tests.simulation.world.calls import Order
+from tests.simulation.world.plan import Fault
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.virtual_time
 
 #: More than two sweeps, and the time that a new machine may stay unlisted.
 SWEEPS_S = 60
@@ -19,10 +21,10 @@ SWEEPS_S = 60
 
 async def made(fleet: Fleet, count: int, *, join: bool = True) -> list[str]:
     names = [f"w-{number}" for number in range(count)]
-    fleet.want(*names)
+    await fleet.want(*names)
     await fleet.until(lambda: all(fleet.states()[name] == "joining" for name in names))
     if join:
-        fleet.join(*names)
+        await fleet.join(*names)
     await asyncio.sleep(20)
     return names
 
@@ -82,13 +84,13 @@ async def test_incomplete_listings_prove_nothing(make_fleet: MakeFleet) -> None:
     assert alive(fleet) == names
 
 
-@pytest.mark.parametrize("how", ["refused", "hung"])
-async def test_no_answer_proves_nothing(make_fleet: MakeFleet, how: str) -> None:
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.REQUEST_LOST])
+async def test_no_answer_proves_nothing(make_fleet: MakeFleet, fault: Fault) -> None:
     """Neither to the listing nor to the question for the one that a listing lacks."""
     fleet = make_fleet()
     names = await made(fleet, 3)
     fleet.world.lose("w-0")
-    fleet.calls.trouble("cloud", Trouble(verb="get", how=how, error=ValueError("no"), times=20))
+    fleet.calls.order(Order(verb="get", fault=fault, error=ValueError("no"), times=20))
     await asyncio.sleep(SWEEPS_S)
     assert alive(fleet) == names
 
@@ -117,7 +119,7 @@ async def test_many_at_once_freeze_the_driver_and_end_nobody(make_fleet: MakeFle
     assert "4 or more of its 10 workers are gone" in told
     assert "at most 3 may be closed or removed in a minute" in told
     assert "herder driver unfreeze cloud --allow-removals" in told
-    assert not [call for call in fleet.calls.log if call[1] == "delete"]
+    assert not [call for call in fleet.calls.made if call[1] == "delete"]
 
     fleet.world.concealed = set()  # it was a lie
     await fleet.decide("unfreeze", "cloud")
@@ -180,7 +182,7 @@ async def test_one_listing_makes_no_orphan(make_fleet: MakeFleet) -> None:
     stranger = replace(shown.machines[0], worker=WorkerName("x-1"))
     fleet.world.lie("list", Listing(machines=(*shown.machines, stranger)))
     await asyncio.sleep(SWEEPS_S)
-    assert ("cloud", "delete", "x-1") not in fleet.calls.log
+    assert ("cloud", "delete", "x-1") not in fleet.calls.made
 
 
 async def test_many_machines_that_no_row_knows_are_left_to_a_person(make_fleet: MakeFleet) -> None:
@@ -204,7 +206,7 @@ async def test_listings_that_lag_end_nobody_and_tell_of_no_orphans(make_fleet: M
     assert [fleet.states()[name] for name in names] == ["joining"] * 6
     shown = fleet.core.drivers["cloud"].list()
     fleet.world.lie("list", shown, times=8)
-    fleet.end(*names)
+    await fleet.end(*names)
     await asyncio.sleep(SWEEPS_S)
     assert fleet.events("worker.orphan") == []
     assert fleet.core.state.frozen_drivers == {}

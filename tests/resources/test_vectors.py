@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.control.job_classes import decode_class, encode_class
 from herder.decide.dominant_share import WHOLE, share_of
 from herder.model.ids import UserName
 from herder.model.job import JobClass
@@ -22,6 +21,7 @@ from herder.model.resources import (
 )
 from herder.model.sharing import Amounts, amount_names, amounts_from, amounts_of, limits_of
 from herder.model.vectors import NO_LIMIT, least_of, most_of, total_of
+from herder.store.json_forms import decode_class, encode_class
 
 TABLE = Dimensions((declare("licence/abaqus"), declare("scratch", Unit.MIB, quota=False), declare("pods")))
 AMOUNT = st.integers(-50, 50)

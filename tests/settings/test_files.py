@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from herder.app import whole_app
+from herder.cli.main import run
+from herder.drivers.registry import settings_faults
 from herder.model.money import parse_usd
 from herder.model.pool import Taint, TaintEffect
 from herder.model.resources import Resources
@@ -52,7 +55,7 @@ pools:
     templates: [tiny, {name: medium, price_per_hour: "0.30"}]
     max_workers: 3
     ttl: 4h
-    ttl_max: 43200
+    ttl_max: 43200s
     idle_timeout: null
     labels: {team: blue, answer: 42, on: yes}
     taints: [{key: a, value: b, schedule_type: NoExecute}]
@@ -183,6 +186,58 @@ def test_as_written_has_no_defaults() -> None:
 )
 def test_lint_finds(text: str, key: str, severity: Severity) -> None:
     assert _doubts(text).get(key) == severity
+
+
+WRONG_DRIVERS = """
+drivers:
+  gcloud: {kind: gpc}
+  pretend:
+    settings:
+      boot: 3
+      machines_most: many
+      create_s: 2s
+  here: {kind: local, settings: {workers_most: 8, cgroups: perhaps}}
+  local: {settings: {workers_most: 3}}
+"""
+
+
+def test_lint_names_each_fault_of_drivers_with_its_place() -> None:
+    found = lint(load_texts([("h.yaml", WRONG_DRIVERS)]), driver_faults=settings_faults)
+    faults = [(problem.key, problem.place.line) for problem in found if problem.severity is Severity.ERROR]
+    assert faults == [
+        ("drivers.gcloud.kind", 3),
+        ("drivers.pretend.settings.boot", 6),
+        ("drivers.pretend.settings.machines_most", 7),
+        ("drivers.pretend.settings.create_s", 8),
+        ("drivers.here.settings.cgroups", 9),
+    ]
+    assert "there is no driver 'gpc'" in str(found[0])
+    assert "Did you mean 'boot_s'?" in str(found[1])
+    assert all(problem.place.column > 1 for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(["config", "lint", "-f"], 1), (["apply", "-f"], 2), (["server", "--config"], 2)]
+)
+def test_lint_apply_and_the_start_find_the_same_faults_of_drivers(
+    words: list[str], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, folder = tmp_path / "herder.yaml", tmp_path / "data"
+    file.write_text(WRONG_DRIVERS + "pools: {a: {templates: [small]}}")
+    more = ["--data-dir", str(folder)] if words[0] == "server" else []
+    assert run(whole_app(), [*words, str(file), *more]) == code
+    said = "".join(capsys.readouterr())
+    assert f"{file}:3:12: drivers.gcloud.kind: there is no driver 'gpc'" in said
+    assert f"{file}:9:51: drivers.here.settings.cgroups: 'perhaps' cannot be used" in said
+    assert said.count("error: ") == 5
+    assert not folder.exists()
+
+
+def test_a_driver_that_is_not_declared_is_one_that_a_server_does_not_have() -> None:
+    assert _doubts("pools: {a: {templates: [small], driver: pretend}}")["pools.a.driver"] is Severity.WARNING
+    declared = "drivers: {pretend: {}}\npools: {a: {templates: [small], driver: pretend}}"
+    assert "pools.a.driver" not in _doubts(declared)
+    assert "pools.a.driver" not in _doubts("pools: {a: {templates: [small]}}")
 
 
 def test_lint_compares_templates_with_the_machine() -> None:

@@ -189,7 +189,7 @@ def test_a_duration_comes_back_exactly(value: float) -> None:
         ("300s", 300),
         ("1h30m", 5400),
         ("250ms", 0.25),
-        ("90", 90),
+        ("0", 0),
         ("1.5h", 5400),
     ],
 )
@@ -197,9 +197,11 @@ def test_durations_as_people_write_them(text: str, expected: float) -> None:
     assert parse_duration(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "-5s", "4 hours", "h", "1h-2m", "inf", "nan", "1e9999"])
+@pytest.mark.parametrize(
+    "text", ["", "-5s", "4 hours", "h", "1h-2m", "90", "4", "1e3", "inf", "nan", "1e9999"]
+)
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a duration"):
+    with pytest.raises(ValueError, match=r"is not a duration|has no unit; write for example"):
         parse_duration(text)
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from herder.control import flight_recorder
 from herder.control.flight_recorder import BrokenRecord, Recorder, play
-from herder.control.plans import plain_plan
 from herder.decide.planner import decide
 from herder.model.ids import ClassId, PlanNumber, UserName
 from herder.model.job import JobClass
@@ -23,6 +22,7 @@ from herder.model.worker import WorkerState
 from herder.simulate.generated import generated_month
 from herder.simulate.offers import parse_template
 from herder.simulate.policies.herder import Herder
+from herder.store.json_forms import plain_plan
 from tests.planning.world import pool, template, worker
 from tests.simulate.small import ran
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from herder.app import whole_app
 from herder.cli.main import run
 from herder.simulate import bounds
-from herder.simulate.beside import POLICIES_MAX, Ran, check_wishes
+from herder.simulate.beside import POLICIES_MAX, check_wishes
+from herder.simulate.finished import Ran
 from herder.simulate.offers import SimTemplate
 from herder.simulate.outcome import cost_of, outcome_of
 from herder.simulate.policies.first_fit import FirstFit

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from herder.simulate.beside import Ran
 from herder.simulate.bounds import no_wait
+from herder.simulate.finished import Ran
 from herder.simulate.outcome import outcome_of
 from herder.simulate.policies.catalogue import find_policy
 from herder.simulate.report.page import report

@@ -13,8 +13,8 @@ import pytest
 from herder.control.core import Core
 from herder.control.flight_recorder import Recorder, play
 from herder.control.loops import scale
+from herder.control.observation import observe
 from herder.control.planning import Planning
-from herder.control.plans import observe, plain_plan
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.engine.invariants import violations
@@ -28,6 +28,7 @@ from herder.simulate.policies.first_fit import FirstFit
 from herder.simulate.policies.herder import BEGIN_MS, Herder
 from herder.simulate.traces import read_trace
 from herder.simulate.world import World
+from herder.store.json_forms import plain_plan
 from tests.simulate.small import BOOT, EXCERPTS, ran
 
 

@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with LiveServer(made) as live:
         live.run(*[noop(100, "200m") for _ in range(12)], noop(400, "900m", key="p"), noop(50, parents=["p"]))
         live.until(lambda: not list(live.client.workers.list()))  # the idle ones go
-        live.client.pools.scale("std", ScaleRequest(workers=1, ttl_hours=1))
+        live.client.pools.scale("std", ScaleRequest(workers=1, ttl_s=3600))
     with LiveServer(made) as live:
         live.run(*[noop(50, f"{100 * size}m") for size in (1, 2, 3, 9)])
     return made

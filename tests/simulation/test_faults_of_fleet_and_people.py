@@ -73,7 +73,7 @@ def test_refused_credentials(verb: str, fault: Fault) -> None:
         assert _frozen(world)
         world.calls.made.clear()
         await asyncio.sleep(90)
-        assert {verb for verb, _ in world.calls.made} <= {"health"}
+        assert {verb for _, verb, _ in world.calls.made} <= {"health"}
         world.dice.order("POST /drivers/pretend/unfreeze", fault)
         try:
             await world.people.call("root", "POST", "/drivers/pretend/unfreeze", {})

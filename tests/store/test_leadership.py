@@ -147,10 +147,10 @@ def test_one_server_on_a_sqlite_file_by_whatever_path(tmp_path: Path, way: str) 
             other.symlink_to(path)
         elif way == "a hard link":
             other.hardlink_to(path)
-        second = open_engine(f"sqlite:///{path if way == 'the same path' else other}")
+        said = "has 2 names" if way == "a hard link" else "another Herder server already uses the store"
         with (
-            pytest.raises(StoreError, match="another Herder server already uses the store"),
-            sqlite_file(second),
+            pytest.raises(StoreError, match=said),
+            sqlite_file(open_engine(f"sqlite:///{path if way == 'the same path' else other}")),
         ):
             pass
         pid = os.fork()  # another process has no table of ours to look into
@@ -161,6 +161,7 @@ def test_one_server_on_a_sqlite_file_by_whatever_path(tmp_path: Path, way: str) 
         with first.begin() as connection:  # SQLite's own locks are as they were
             connection.execute(text("INSERT INTO meta (key, value) VALUES ('a', 'b')"))
         first.dispose()
+    other.unlink(missing_ok=True)
     with sqlite_file(open_engine(f"sqlite:///{path}")):
         pass
 

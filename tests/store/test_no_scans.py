@@ -17,9 +17,10 @@ from herder.control.requests import find_stored
 from herder.engine.state import EngineState
 from herder.ledger.totals import Totals
 from herder.model.job import JobState
+from herder.model.retention import Retention
 from herder.store import tables
 from herder.store.database import migrate, open_engine, sqlite_url
-from herder.store.retention import Retention, steps
+from herder.store.retention import steps
 from tests.support.engine_world import ADMIN
 
 #: Tables of the history.

@@ -111,6 +111,21 @@ def test_a_sqlite_file_that_cannot_be_opened(tmp_path: Path) -> None:
         migrate(open_engine(f"sqlite:///{tmp_path}/no/such/folder/herder.db"))
 
 
+def test_a_sqlite_file_with_two_names_is_refused_by_either(tmp_path: Path) -> None:
+    """SQLite's log lies beside the name that was used: what was written by one name is not there by the other."""
+    one, other = tmp_path / "herder.db", tmp_path / "other.db"
+    engine = open_engine(f"sqlite:///{one}")
+    migrate(engine)
+    engine.dispose()
+    other.hardlink_to(one)
+    (tmp_path / "link.db").symlink_to(other)
+    for name in (one, other, tmp_path / "link.db"):
+        with pytest.raises(StoreError, match="has 2 names"):
+            open_engine(f"sqlite:///{name}")
+    other.unlink()
+    migrate(open_engine(f"sqlite:///{one}"))
+
+
 def test_sqlite_survives_a_power_cut(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/herder.db")
     with engine.connect() as connection:

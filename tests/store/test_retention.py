@@ -12,10 +12,11 @@ from herder.engine.worker import terminate, terminated
 from herder.model.changes import Changes
 from herder.model.plan import Reason, ReasonKind
 from herder.model.records import EventRecord, LogRecord, PlanRecord
+from herder.model.retention import Retention
 from herder.store import retention, tables
 from herder.store.database import migrate, open_engine, sqlite_url
 from herder.store.invariants import violations
-from herder.store.retention import Retention, steps
+from herder.store.retention import steps
 from tests.support.engine_world import World, job_class, write
 
 DAY_MS = 24 * 3_600_000

@@ -1,16 +1,20 @@
 """Every record type goes in and comes out as it was, on both databases; what is written twice is there once."""
 
+import asyncio
+import gc
+import time
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Engine, Integer, insert, select
+from sqlalchemy import BigInteger, Engine, Integer, event, func, insert, select
 
 from herder.model.changes import Changes
 from herder.model.job import JobState
 from herder.model.records import KEYS, JobClassRecord, JobNew, JobStatus, LogRecord, MetaRecord
 from herder.store import tables
+from herder.store.statements import BLOCKS
 from herder.store.sweep import PIECE, sweep_batch
-from herder.store.writer import Writer
+from herder.store.writer import STATEMENT_BYTES, Writer
 
 RECORDS = sorted(tables.TABLE_OF, key=lambda kind: kind.__name__)
 BIG = 2**63 - 1
@@ -112,6 +116,39 @@ async def test_a_nul_stops_nobody(writer: Writer, engine: Engine, fatal: list[Ba
     assert not fatal
 
 
+@pytest.mark.parametrize("kind", RECORDS)
+@pytest.mark.parametrize("null", [True, False])
+async def test_many_rows_go_in_and_change(writer: Writer, engine: Engine, kind: type, null: bool) -> None:
+    """So many that both sizes of blocks and single rows are needed; a row in each has a NUL."""
+    several = [_numbered(example(kind, null=null), number) for number in range(sum(BLOCKS) + 70)]
+    await writer.commit(changes_of(*several))
+    clean = [type(row)(*(_text(value) for value in row)) for row in several]
+    assert sorted(rows_of(engine, kind)) == sorted(clean)
+
+    later = [_numbered(example(kind, null=False, variant=1), number) for number in range(len(several))]
+    await writer.commit(changes_of(*later))
+    clean_later = [type(row)(*(_text(value) for value in row)) for row in later]
+    assert sorted(rows_of(engine, kind)) == sorted(clean if kind is JobNew else clean_later)
+
+
+def _numbered(record: Any, number: int) -> Any:
+    """Another row of the same kind: another key, and each text of its own."""
+    keys, end = KEYS[type(record)], "\x00" if number % 61 == 0 else ""
+    values = [
+        f"{value}{number}{end}"
+        if isinstance(value, str)
+        else (value or 0) + number
+        if index < keys
+        else value
+        for index, value in enumerate(record)
+    ]
+    return type(record)(*values)
+
+
+def _text(value: object) -> object:
+    return value.replace("\x00", "\x1a") if isinstance(value, str) else value
+
+
 async def test_many_rows_are_cut_into_statements(
     writer: Writer, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +156,44 @@ async def test_many_rows_are_cut_into_statements(
     await writer.commit(changes_of(*(job(number) for number in range(1, 1002))))
     assert len(rows_of(engine, JobNew)) == 1001
     assert writer.commits == 1
+
+
+@pytest.mark.parametrize(
+    "sizes", [[3_000] * 3_000, [10] * 1_500 + [30_000] * 300, [30_000] * 300 + [10] * 1_500, [9_000_000] * 2]
+)
+async def test_large_rows_are_cut_into_statements_by_bytes(
+    writer: Writer, engine: Engine, sizes: list[int]
+) -> None:
+    sent: list[int] = []
+
+    def saw(_c: object, _cursor: object, _text: str, parameters: tuple[object, ...], *_: object) -> None:
+        sent.append(sum(len(each) for each in parameters if isinstance(each, str)))
+
+    event.listen(engine, "before_cursor_execute", saw)
+    try:
+        await writer.commit(
+            changes_of(*(job(number)._replace(payload="x" * size) for number, size in enumerate(sizes, 1)))
+        )
+    finally:
+        event.remove(engine, "before_cursor_execute", saw)
+    with engine.connect() as connection:
+        found = connection.execute(
+            select(func.length(tables.jobs.c.payload)).order_by(tables.jobs.c.id)
+        ).scalars()
+        assert list(found) == sizes
+    assert max(sent) <= max(STATEMENT_BYTES, max(sizes) + 1_000)
+    blocks = len(sizes) // BLOCKS[0] + BLOCKS[0] // BLOCKS[-1]
+    assert len(sent) <= 4 + 4 * sum(sizes) // STATEMENT_BYTES + blocks
+
+
+async def test_what_was_written_is_let_go(writer: Writer) -> None:
+    """A submission of 29 MB, say, when nothing comes after it."""
+    await writer.commit(changes_of(job(1), job(2)))
+    give_up_at = time.monotonic() + 10
+    while left := [each for each in gc.get_objects() if isinstance(each, Changes) and each.jobs_new]:
+        assert time.monotonic() < give_up_at, left
+        del left
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,14 @@ def keys(engine: Engine) -> list[str]:
 
 
 async def until(done: "asyncio.Future[object] | None", store: SqlStore, code: str | None) -> None:
-    """Waits until the store says so."""
+    """Waits until the store says so; `done`: a commit that cannot be written meanwhile."""
     async with asyncio.timeout(30):
-        while (store.trouble.code if store.trouble is not None else None) != code:
+        while True:
+            trouble = store.trouble
+            if (trouble.code if trouble is not None else None) == code and (
+                done is None or (trouble is not None and trouble.stuck)
+            ):
+                return
             assert done is None or not done.done()
             await asyncio.sleep(0.01)
 
@@ -107,8 +112,51 @@ async def test_a_server_that_stops_does_not_wait_for_a_full_disk_without_end(
         waiting = store.commit(put("b", "x" * 400_000))
         await until(waiting, store, "store_full")
         await store.close()
-        with pytest.raises(StoreDown, match="not written"):
+        with pytest.raises(StoreDown, match="not written") as told:
             await waiting
+        assert "Free space on the disk or in the database, then start the server again" in str(told.value)
+        assert "by itself" not in str(told.value)
+
+
+async def test_trouble_that_lasts_already_is_not_waited_for_once_more(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts from its beginning; one more try is made, and that is all."""
+    with opened(disk) as (engine, file):
+        store = SqlStore(engine, lambda error: None, file=file)
+        await store.commit(put("a"))
+        fill(disk)
+        waiting = store.commit(put("b", "x" * 400_000))
+        await until(waiting, store, "store_full")
+        store._stuck_since -= 1_000
+        monkeypatch.setattr("herder.store.writer.CLOSE_S", 1_000.0)
+        await asyncio.wait_for(store.close(), 60)
+        with pytest.raises(StoreDown):
+            await waiting
+
+
+async def test_a_disk_that_is_freed_as_the_server_stops_loses_nothing(disk: Path) -> None:
+    with opened(disk) as (engine, file):
+        store = SqlStore(engine, lambda error: None, file=file)
+        await store.commit(put("a"))
+        filling = fill(disk)
+        waiting = store.commit(put("b", "x" * 400_000))
+        await until(waiting, store, "store_full")
+        store._stuck_since -= 1_000
+        filling.unlink()
+        await store.close()
+        await waiting
+        assert keys(engine) == ["a", "b"]
+
+
+async def test_little_space_is_said_once(disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with opened(disk) as (engine, file):
+        fill(disk, leave_bytes=10 * 2**20)
+        store = SqlStore(engine, lambda error: None, file=file)
+        await until(None, store, "store_full")
+        await store.commit(put("a"))
+        await store.close()
+    assert caplog.text.count("The store is almost full. New work is refused: free space on the disk") == 1
 
 
 @pytest.mark.parametrize("what", ["herder.db", "herder.db-wal"])
@@ -208,3 +256,31 @@ async def test_connections_that_an_administrator_ends_cost_nothing(postgres_url:
     await store.close()
     engine.dispose()
     other.dispose()
+
+
+async def test_a_postgresql_that_stands_still_is_told_and_a_slow_one_is_waited_for(
+    database: Restartable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("herder.store.sql_store.READ_LOOK_S", 0.2)
+    monkeypatch.setattr("herder.store.sql_store.GREETING_S", 2.0)
+    fatal: list[BaseException] = []
+    engine = open_engine(database.url)
+    migrate(engine)
+    store = SqlStore(engine, fatal.append)
+    await store.commit(put("a"))
+    slow = store.read(lambda connection: connection.execute(text("SELECT 7 FROM pg_sleep(1)")).scalar_one())
+    assert await slow == 7
+    database.stand_still()
+    written = store.commit(put("b"))
+    try:
+        async with asyncio.timeout(20):
+            with pytest.raises(StoreDown, match="does not answer"):
+                await store.read(lambda connection: connection.execute(select(meta.c.key)).all())
+        assert not written.done()
+    finally:
+        database.go_on()
+    await asyncio.wait_for(written, 30)
+    assert keys(engine) == ["a", "b"]
+    assert not fatal
+    await store.close()
+    engine.dispose()

@@ -43,6 +43,8 @@ class FakeApi:
         self.break_streams = 0
         """So many of the next streams break off in the middle."""
         self.role_needed = ""
+        self.refuse = ("", "")
+        """Field and text of what submissions are refused with."""
 
     def __enter__(self) -> "FakeApi":
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"api": self}))
@@ -89,8 +91,8 @@ class FakeApi:
             "events": lambda: (200, self._events(query)),
             "pools": lambda: self._pool(method, rest[0], rest[1:], query, body),
             "workers": lambda: self._worker(rest[0], rest[1:], query),
-            "batches": lambda: self._batch(rest, body),
-            "jobs": lambda: self._job(rest),
+            "batches": lambda: self._batch(rest, body, query),
+            "jobs": lambda: self._job(rest, query),
             "apply": lambda: (200, self._apply(query, body)),
             "whoami": lambda: (
                 200,
@@ -110,8 +112,9 @@ class FakeApi:
 
     def _user(self, method: str, rest: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
         if method == "DELETE":
-            done = wire.Done(object=f"user/{rest[0]}", text=f"user {rest[0]} is deleted")
-            return 200, msgspec.structs.replace(done, dry_run=query.get("dry_run") == "true")
+            dry = query.get("dry_run") == "true"
+            text = f"user {rest[0]} {'would be' if dry else 'is'} deleted"
+            return 200, wire.Done(object=f"user/{rest[0]}", text=text, dry_run=dry)
         role, weight = body.get("role", "user"), body.get("weight", 1)
         return 200, wire.UserView(name=rest[0] if rest else body["name"], role=role, weight=weight)
 
@@ -175,17 +178,22 @@ class FakeApi:
         if verb == ["why"]:
             fact = wire.ReasonView(kind="queued_jobs", text="5 jobs wait", evidence={"jobs": 5})
             return 200, wire.Explanation(subject=f"pool/{name}", summary="2 workers, 3 wanted", facts=[fact])
+        if verb == ["join-tokens"]:
+            return 200, _join_token(name, body)
         if verb == ["scale"]:
-            if body["workers"] > 5:
-                return _problem(409, "pool burst is at its maximum", hint="Raise max_workers.")
-            if body.get("template") == "huge":
-                return _problem(422, "there is no template 'huge'", field="template")
-            names = [f"{name}-9-{n + 1}" for n in range(body["workers"])]
-            reason = wire.ReasonView(kind="requested", text="asked for by alice")
-            return 200, wire.ScaleAnswer(pool=name, workers=names, plan=9, dry_run=dry, reasons=[reason])
+            return self._scale(name, body, dry)
         if verb:
             return 200, wire.Done(object=f"pool/{name}", text=f"pool {name}: {verb[0]} done")
         return 200, self.pools[name]
+
+    def _scale(self, name: str, body: Any, dry: bool) -> tuple[int, Any]:
+        if body["workers"] > 5:
+            return _problem(409, "pool burst is at its maximum", hint="Raise max_workers.")
+        if body.get("template") == "huge":
+            return _problem(422, "there is no template 'huge'", field="template")
+        names = [f"{name}-9-{n + 1}" for n in range(body["workers"])]
+        reason = wire.ReasonView(kind="requested", text="asked for by alice")
+        return 200, wire.ScaleAnswer(pool=name, workers=names, plan=9, dry_run=dry, reasons=[reason])
 
     def _worker(self, name: str, verb: list[str], query: dict[str, str]) -> tuple[int, Any]:
         if name not in self.workers:
@@ -202,7 +210,12 @@ class FakeApi:
             )
         return 200, self.workers[name]
 
-    def _batch(self, rest: list[str], body: Any) -> tuple[int, Any]:
+    def _batch(self, rest: list[str], body: Any, query: dict[str, str]) -> tuple[int, Any]:
+        dry = query.get("dry_run") == "true"
+        if not rest and self.refuse[1]:
+            return _problem(422, self.refuse[1], field=self.refuse[0])
+        if not rest and dry:
+            return 200, wire.Done(object="batch", text="a batch would be submitted", dry_run=True)
         if not rest:
             new = batch(4, name=body.get("name", ""), jobs=len(body.get("jobs", [])), counts={})
             if not body.get("commit"):
@@ -219,23 +232,35 @@ class FakeApi:
         if rest[1:] == ["commit"]:
             found.state = "running"
         if rest[1:] == ["cancel"]:
-            return 200, wire.Done(object=f"batch/{number}", text=f"batch {number} cancelled")
+            text = f"batch {number} would be cancelled" if dry else f"batch {number} cancelled"
+            return 200, wire.Done(object=f"batch/{number}", text=text, dry_run=dry)
         return 200, found
 
-    def _job(self, rest: list[str]) -> tuple[int, Any]:
+    def _job(self, rest: list[str], query: dict[str, str]) -> tuple[int, Any]:
+        dry = query.get("dry_run") == "true"
         if not rest:
-            return 200, wire.JobsAdded(batch=None, first_job=17, count=1)
+            return self._submitted(dry)
+        if dry and rest[1:] == ["retry"]:
+            return self._submitted(dry)
         number = int(rest[0])
         if number not in self.jobs:
             return _problem(404, f"there is no job {number}")
         if rest[1:] == ["explain"]:
             fact = wire.ReasonView(kind="nothing_fits", text="it asks for 64 GiB, the largest worker has 8")
             return 200, wire.Explanation(subject=f"job/{number}", summary="waits for capacity", facts=[fact])
-        if rest[1:] == ["logs"]:
-            return 200, self.logs
+        if rest[1:] == ["retry"]:
+            return 200, wire.JobsAdded(batch=None, first_job=99, count=1)
         if rest[1:] == ["cancel"]:
-            return 200, wire.Done(object=f"job/{number}", text=f"job {number} cancelled")
+            text = f"job {number} would be cancelled" if dry else f"job {number} cancelled"
+            return 200, wire.Done(object=f"job/{number}", text=text, dry_run=dry)
         return 200, self.jobs[number]
+
+    def _submitted(self, dry: bool) -> tuple[int, Any]:
+        if self.refuse[1]:
+            return _problem(422, self.refuse[1], field=self.refuse[0])
+        if dry:
+            return 200, wire.Done(object="job", text="1 job would be submitted", dry_run=True)
+        return 200, wire.JobsAdded(batch=None, first_job=17, count=1)
 
     def _apply(self, query: dict[str, str], body: Any) -> wire.ApplyAnswer:
         changes = [
@@ -252,6 +277,13 @@ class FakeApi:
             price_per_hour_min_usd="0",
             price_per_hour_max_usd="2.4",
         )
+
+
+def _join_token(pool: str, body: Any) -> people.JoinTokenCreated:
+    return people.JoinTokenCreated(
+        token="j0in", id="3f9a1c02be47", pool=pool, template="small", uses=body.get("uses", 1),
+        expires_at=T0, server_url="http://127.0.0.1:8765",
+    )  # fmt: skip
 
 
 def _problem(status: int, detail: str, hint: str = "", field: str = "") -> tuple[int, wire.Problem]:
@@ -281,7 +313,7 @@ class Handler(BaseHTTPRequestHandler):
         if parts.path == "/api/v1/events/stream":
             self._stream()
             return
-        if parts.path.endswith("/logs"):
+        if parts.path.endswith("/logs") and int(parts.path.split("/")[-2]) in self.api.jobs:
             self._logs(int(query.get("offset", 0)))
             return
         key = self.headers.get("Idempotency-Key")

@@ -1,8 +1,9 @@
-"""A PostgreSQL that a test stops and starts; the data stays."""
+"""A PostgreSQL that a test stops and starts, or lets stand still; the data stays."""
 
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -25,6 +26,7 @@ class Restartable:
         process = psutil.Process(self._pid)
         self._words, self._user, self._group = process.cmdline(), process.uids().real, process.gids().real
         self._again: subprocess.Popen[bytes] | None = None
+        self._still: list[psutil.Process] = []
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         os.kill(self._pid, number)
@@ -44,3 +46,15 @@ class Restartable:
             stderr=subprocess.DEVNULL,
         )
         self._pid = self._again.pid
+
+    def stand_still(self) -> None:
+        """All of its processes: connections stay open, and nothing is said on them. New ones are not greeted."""
+        server = psutil.Process(self._pid)
+        self._still = [server, *server.children(recursive=True)]
+        for process in self._still:
+            process.suspend()
+
+    def go_on(self) -> None:
+        for process in self._still:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()

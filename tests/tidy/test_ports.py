@@ -9,7 +9,7 @@ import herder
 SOURCE = Path(herder.__file__).parent
 #: What the front of the API may use of it, around each write: is anything taken in now, the step that is all or nothing, its time, and
 #: the commit that the answer waits for.
-AROUND_A_WRITE = {"take_in_work", "change", "clock", "commit", "settle"}
+AROUND_A_WRITE = {"no_change", "take_in_work", "change", "clock", "commit", "settle"}
 FRONT = "api/front.py"
 
 

@@ -9,6 +9,7 @@ import ast
 import hashlib
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,28 @@ def test_no_package_is_empty() -> None:
         and len(ast.parse(init.read_text()).body) < 2
     ]
     assert not empty, f"a folder appears when it has something in it: {empty}"
+
+
+def test_a_migration_depends_on_no_code_that_changes() -> None:
+    """It does next year what it did when it was written: standard library, SQLAlchemy, Alembic, and what lies beside it."""
+    folder = ".".join(MIGRATIONS.relative_to(SOURCE).parts)
+    found = [
+        f"{name(path)}: {module}"
+        for path in sorted(MIGRATIONS.glob("*.py"))
+        for module in imported(path)
+        if not module.startswith(f"{folder}.")
+        and module.partition(".")[0] not in {"sqlalchemy", "alembic", *sys.stdlib_module_names}
+    ]
+    assert not found, f"copy into the migration what it needs of today's code: {found}"
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Modules, wherever in the file they are imported."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield f"{'.' * node.level}{node.module or ''}"
 
 
 def test_nothing_is_left_for_later() -> None:

@@ -18,7 +18,8 @@ from fastapi import FastAPI
 from herder.control.auth import Principal, Role
 from herder.control.booking import read_ledger
 from herder.control.clock import new_token, now_ms
-from herder.control.core import Core, CoreSettings
+from herder.control.core import Core
+from herder.control.core_settings import CoreSettings
 from herder.control.loops.scale import cycle
 from herder.control.pools import store_pool
 from herder.control.recover import recover

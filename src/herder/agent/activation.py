@@ -46,15 +46,22 @@ async def activate(ports: AgentPorts, settings: AgentSettings) -> ActivateAnswer
             return answer
 
 
-def _introduction(folder: Path, nonce: str) -> ActivateRequest:
+def machine_size(folder: Path) -> tuple[int, int, int]:
+    """CPU in thousandths, memory and disk in MiB, the disk where this folder is."""
     page_bytes, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
     disk = os.statvfs(folder)
+    cpu_milli = len(os.sched_getaffinity(0)) * 1000 if hasattr(os, "sched_getaffinity") else 1000
+    return cpu_milli, page_bytes * pages // 2**20, disk.f_bavail * disk.f_frsize // 2**20
+
+
+def _introduction(folder: Path, nonce: str) -> ActivateRequest:
+    cpu_milli, memory_mib, disk_mib = machine_size(folder)
     return ActivateRequest(
         nonce=nonce,
         pid=os.getpid(),
         hostname=socket.gethostname(),
         version=herder.__version__,
-        cpu_milli=len(os.sched_getaffinity(0)) * 1000 if hasattr(os, "sched_getaffinity") else 1000,
-        memory_mib=page_bytes * pages // 2**20,
-        disk_mib=disk.f_bavail * disk.f_frsize // 2**20,
+        cpu_milli=cpu_milli,
+        memory_mib=memory_mib,
+        disk_mib=disk_mib,
     )

@@ -77,6 +77,8 @@ class Scratch:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with path.open("x", encoding="utf-8", errors="surrogatepass", newline="") as file:
                 file.write(text)
+            if text.startswith("#!"):
+                path.chmod(0o700)
 
     def result(self) -> tuple[msgspec.Raw, str]:
         """The result that the attempt left, and what is wrong with it (then there is none)."""

@@ -25,6 +25,8 @@ class AgentSettings:
     worker: str
     activation_token: str = field(repr=False)
     """Works once. Never logged; not part of `repr`."""
+    joins: bool = False
+    """The token is a join token: which worker this is, the server says (`joining`)."""
     installation: str = "default"
     """Marks this worker's processes; several installations may share a machine."""
     work_folder: Path | None = None
@@ -95,15 +97,18 @@ class AgentSettings:
 
 def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
     """Raises SettingsError. Removes the activation token from `environ`."""
-    token = environ.pop(startup.ACTIVATION_TOKEN, "") or _token_from_file(environ)
+    joins = environ.pop(startup.JOIN_TOKEN, "").strip()
+    token = environ.pop(startup.ACTIVATION_TOKEN, "") or joins or _token_from_file(environ)
     if not token:
         raise SettingsError(
-            f"no activation token: set {startup.ACTIVATION_TOKEN}, or {startup.ACTIVATION_TOKEN_FILE} to a file of mode 0600"
+            "there is no token to join with; run the command that `herder worker add POOL` prints "
+            f"(drivers set {startup.ACTIVATION_TOKEN} or {startup.ACTIVATION_TOKEN_FILE})"
         )
     folder = environ.get(startup.WORK_FOLDER)
     return AgentSettings(
         server_url=_required(environ, startup.SERVER).rstrip("/"),
-        worker=_required(environ, startup.WORKER),
+        worker="" if joins else _required(environ, startup.WORKER),
+        joins=bool(joins),
         activation_token=token,
         installation=environ.get(startup.INSTALLATION) or "default",
         work_folder=Path(folder) if folder else None,

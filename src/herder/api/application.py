@@ -49,7 +49,9 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     # A path with one slash too many is not there: a redirect would go to whatever host the request names.
     app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     worker_routes = routes_worker.routes(core, PREFIX)
-    app.router.routes.extend([*worker_routes, routes_worker.inputs_route(core, PREFIX)])
+    app.router.routes.extend(
+        [*worker_routes, routes_worker.inputs_route(core, PREFIX), routes_worker.join_route(core, PREFIX)]
+    )
     front = front_of(core)
     front.mount(app, PREFIX)
     openapi = document(front.operations, PREFIX)

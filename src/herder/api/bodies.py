@@ -96,15 +96,17 @@ def _overloaded(what: str, most: int) -> Overloaded:
     )
 
 
-async def read_body(request: Request, most: int = BODY_BYTES_MAX, person: str | None = None) -> bytes:
-    """The body, refused before it fills the memory. `person` who calls; None for a worker."""
+async def read_body(
+    request: Request, most: int = BODY_BYTES_MAX, person: str | None = None
+) -> bytes | bytearray:
+    """The body, refused before it fills the memory, and never there twice. `person` who calls; None for a worker."""
     said = request.headers.get("content-length", "")
     if is_number(said) and int(said) > most:
         raise _too_large(most)
     share: Share | None = request.scope.get(SCOPE_KEY)
     if share is not None:
         share.person = person
-    pieces: list[bytes] = []
+    body: bytes | bytearray = b""
     size = 0
     async for piece in request.stream():
         size += len(piece)
@@ -112,8 +114,13 @@ async def read_body(request: Request, most: int = BODY_BYTES_MAX, person: str | 
             raise _too_large(most)
         if share is not None and size > SMALL_BYTES:
             share.take(size - share.taken)
-        pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if not body:
+            body = piece
+        elif piece:
+            if isinstance(body, bytes):
+                body = bytearray(body)
+            body += piece
+    return body
 
 
 def _too_large(most: int) -> TooLarge:

@@ -3,16 +3,15 @@
 Routes are plain functions; `read` and `write` turn them into endpoints and remember what OpenAPI needs to know of them.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from herder.api.bodies import BODY_BYTES_MAX, read_body
-from herder.api.replies import bearer, decode, problem, refuse_nul, reply
+from herder.api.in_flight import InFlight, weight_of
+from herder.api.replies import bearer, decode, flag, problem, refuse_nul, refuse_unknown, reply
 from herder.control.access import OF_KIND, check
 from herder.control.commands import Commands
 from herder.control.core import Core
@@ -24,16 +23,17 @@ from herder.control.standing import trust
 from herder.model.changes import Changes
 from herder.model.principal import LEAST, Action, Kind, Principal
 from herder.ports.store import StoreDown
-from herder.wire.resources import Done, JobsAdded
+from herder.wire.resources import Done, JobsAdded, Page
 
 #: What a route does to what kind of object; whose it is, the command or read asks itself.
 Needs = tuple[Action, Kind]
 SEE_FLEET: Needs = (Action.SEE, Kind.FLEET)
 CHANGE_FLEET: Needs = (Action.CHANGE, Kind.FLEET)
 
-#: Larger bodies than this take the event loop milliseconds, and the store tens of them: they are carried out one after the other,
-#: up to their commits, and smaller ones come in between.
-LARGE_BYTES = 256 * 2**10
+#: What the client asks of every list, also of those that are always whole.
+PAGE_QUERY = ("after", "limit")
+#: Of routes that can say what they would do.
+DRY_RUN = ("dry_run",)
 
 Reading = Callable[[Request, Principal], Awaitable[Any]]
 
@@ -47,6 +47,8 @@ class Write:
     body: Any
     changes: Changes
     now_ms: int
+    dry_run: bool = False
+    """Say what would happen, after every check, and change nothing. Only where the route's `query` names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class _Route:
     run: Writing
     body: Any
     needs: Needs
+    query: frozenset[str]
     before: Callable[[Request, Principal], Awaitable[None]] | None
     then: Callable[[Any], Any] | None
     again: Again
@@ -100,6 +103,17 @@ class Operation:
 
 
 @dataclass(slots=True)
+class _Sent:
+    """A body. It is let go once it is decoded: of a large submission its rows are enough."""
+
+    data: bytes | bytearray
+
+    def decoded(self, kind: Any) -> Any:
+        data, self.data = self.data, b""
+        return decode(data, kind) if kind is not None else None
+
+
+@dataclass(slots=True)
 class Front:
     core: Core
     commands: Commands
@@ -109,16 +123,17 @@ class Front:
     operations: list[Operation] = field(default_factory=list)
     endpoints: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = field(default_factory=dict)
     """By (method, path)."""
-    _large: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _in_flight: InFlight = field(default_factory=InFlight)
 
     def read(
         self, path: str, run: Reading, answer: Any, needs: Needs = SEE_FLEET, *, query: tuple[str, ...] = ()
     ) -> None:
         """A GET. `run` answers a struct, or a Response of its own."""
+        known = frozenset((*query, *PAGE_QUERY) if answer is Page else query)
 
         async def endpoint(request: Request) -> Response:
             try:
-                who = self._caller(request, needs)
+                who = self._caller(request, needs, known)
                 value = await run(request, who)
             except Refused as refused:
                 return problem(refused)
@@ -155,6 +170,7 @@ class Front:
             run=run,
             body=body,
             needs=needs,
+            query=frozenset(query),
             before=before,
             then=then,
             again=again or _plain_again,
@@ -172,12 +188,15 @@ class Front:
 
         self._add(method, path, endpoint, run, body, answer, query, needs, writes=True)
 
-    def _caller(self, request: Request, needs: Needs) -> Principal:
-        """Who calls; refused here when the role alone is too low, before a body is read."""
+    def _caller(self, request: Request, needs: Needs, query: frozenset[str]) -> Principal:
+        """Who calls; refused here when the role alone is too low, before a body is read, and when something is asked in the address that
+        this route does not know: a dry run or a filter that is passed over would be something else."""
         who = self.commands.principal(bearer(request))
         trust(request.scope, who.actor)
         refuse_nul(request)
         check(who, needs[0], OF_KIND[needs[1]])
+        if request.scope["query_string"]:
+            refuse_unknown(request, query)
         return who
 
     def again(self, request: Request) -> Callable[[], Principal]:
@@ -185,19 +204,25 @@ class Front:
         return lambda: self.commands.principal(bearer(request))
 
     async def _write(self, request: Request, route: _Route) -> Response:
-        who = self._caller(request, route.needs)
+        who = self._caller(request, route.needs, route.query)
         self.core.take_in_work()
         if route.before is not None:
             await route.before(request, who)
-        data = await read_body(request, route.bytes_max, who.actor)
-        async with self._large if len(data) > LARGE_BYTES else nullcontext():
-            return await self._carry_out(request, who, data, route)
+        sent = _Sent(await read_body(request, route.bytes_max, who.actor))
+        weight = weight_of(sent.data)
+        if not weight:
+            return await self._carry_out(request, who, sent, route)
+        async with self._in_flight.admit(weight):
+            return await self._carry_out(request, who, sent, route)
 
-    async def _carry_out(self, request: Request, who: Principal, data: bytes, route: _Route) -> Response:
-        body = decode(data, route.body) if route.body is not None else None
+    async def _carry_out(self, request: Request, who: Principal, sent: _Sent, route: _Route) -> Response:
+        if request.scope["query_string"] and flag(request, "dry_run"):
+            return self._try(request, who, sent.decoded(route.body), route)
         key, asked = request.headers.get("idempotency-key"), ""
         if key:
-            asked = fingerprint_of(f"{request.method} {request.url.path}?{request.url.query}", data)
+            asked = fingerprint_of(f"{request.method} {request.url.path}?{request.url.query}", sent.data)
+        body = sent.decoded(route.body)
+        if key:
             made = await self.requests.find(self.core, who.user, key, asked)
             if made is not None:
                 await self.core.settle()  # the first may still be on its way to the disk
@@ -211,8 +236,16 @@ class Front:
                 subject = value.object if isinstance(value, Done) else ""
                 self.requests.keep(changes, who.user, key, asked, now_ms, batch, subject)
             answer = reply(route.then(value) if route.then is not None else value)
+        body = None  # the rows that were made of it are in memory now
         await self.core.commit(changes)
         return answer
+
+    def _try(self, request: Request, who: Principal, body: Any, route: _Route) -> Response:
+        """A dry run: no key is kept and nothing is committed."""
+        with self.core.no_change() as changes:
+            now_ms = self.core.clock.now_ms()
+            write = Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms, dry_run=True)
+            return reply(route.run(write))
 
     def _add(
         self,

@@ -1,5 +1,6 @@
 """Answers as bytes: JSON by msgspec, problems by RFC 9457. Used by all routes."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ from fastapi import Request, Response
 
 from herder.control.errors import Invalid, Refused
 from herder.wire.resources import Problem
+from herder.wire.wording import explained
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,13 +44,13 @@ def problem(refused: Refused) -> Response:
     )
 
 
-def decode(body: bytes, kind: Any) -> Any:
+def decode(body: bytes | bytearray, kind: Any) -> Any:
     """Raises Invalid, which names the field as a path (`jobs[3].cpu`)."""
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$")
-        raise Invalid(text, field=path.rstrip("`").lstrip("."), hint="see /api/v1/openapi.json") from None
+        text, path = explained(error)
+        raise Invalid(text, field=path, hint="see /api/v1/openapi.json") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(f"the body is not JSON: {error}") from None
     except RecursionError:
@@ -74,19 +76,39 @@ def refuse_nul(request: Request) -> None:
         raise Invalid("a NUL character cannot stand in an address", hint="leave %00 out")
 
 
+def refuse_unknown(request: Request, known: Collection[str]) -> None:
+    """Raises Invalid for a parameter of the address that is not known."""
+    for name in request.query_params:
+        if name not in known:
+            names = ", ".join(sorted(known))
+            raise Invalid(
+                f"there is no parameter {name[:50]!r} here",
+                field=name[:50],
+                hint=f"this address knows {names}" if names else "this address knows none",
+            )
+
+
 def bearer(request: Request) -> str:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
 
 
 def number(request: Request, name: str, default: int | None = None) -> int | None:
-    """A whole number of the query string. Raises Invalid."""
+    """A whole number of the query string, 0 or more. Raises Invalid."""
     text = request.query_params.get(name)
     if text is None or text == "":
         return default
-    if not is_number(text.removeprefix("-")):
-        raise Invalid(f"{text!r} is not a whole number", field=name)
+    if not is_number(text):
+        raise Invalid(f"{text[:50]!r} is not a whole number of 0 or more", field=name)
     return int(text)
+
+
+def page_size(request: Request, default: int = 100) -> int:
+    """How many items a page may have. Raises Invalid."""
+    size = number(request, "limit", default) or 0
+    if size < 1:
+        raise Invalid("a page has at least 1 item", field="limit")
+    return size
 
 
 def flag(request: Request, name: str) -> bool:

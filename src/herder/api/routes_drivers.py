@@ -2,8 +2,7 @@
 
 from fastapi import Request
 
-from herder.api.front import CHANGE_FLEET, Front, Write
-from herder.api.replies import flag
+from herder.api.front import CHANGE_FLEET, DRY_RUN, Front, Write
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.drivers import DriverAction, DriverView
 from herder.wire.resources import Done, Page
@@ -32,7 +31,7 @@ def add(front: Front) -> None:
 
     def forget(write: Write) -> Done:
         """Give up the workers of a driver that this server does not have any more."""
-        name, dry = write.request.path_params["driver"], flag(write.request, "dry_run")
+        name, dry = write.request.path_params["driver"], write.dry_run
         return commands.forget_driver(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
 
     front.read("/drivers", list_drivers, Page)
@@ -46,5 +45,5 @@ def add(front: Front) -> None:
         DriverAction,
         Done,
         (Action.REMOVE, Kind.DRIVER),
-        query=("dry_run",),
+        query=DRY_RUN,
     )

@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from herder.api.front import Front
-from herder.api.replies import bearer, is_number, number, problem, reply
+from herder.api.replies import bearer, flag, is_number, number, page_size, problem, reply
 from herder.control.errors import NotReady, Refused
 from herder.control.reads.port import Reads
 from herder.model.principal import Action, Kind, Principal
@@ -30,8 +30,8 @@ def add(front: Front) -> None:
             after=number(request, "after"),
             kind=query.get("kind"),
             subject=query.get("object"),
-            limit=number(request, "limit", 100) or 100,
-            newest=query.get("newest", "") in ("1", "true"),
+            limit=page_size(request),
+            newest=flag(request, "newest"),
         )
 
     async def stream(request: Request, who: Principal) -> Response:

@@ -4,8 +4,8 @@ from fastapi import Request
 from fastapi.responses import PlainTextResponse
 
 from herder.api.bodies import APPLY_BYTES_MAX
-from herder.api.front import CHANGE_FLEET, Front, Repeat, Write
-from herder.api.replies import flag, is_number, number
+from herder.api.front import CHANGE_FLEET, DRY_RUN, Front, Repeat, Write
+from herder.api.replies import flag, is_number, number, page_size
 from herder.control.commands import WORKER_VERBS
 from herder.control.errors import NotKnown
 from herder.model.principal import Action, Kind, Principal
@@ -64,12 +64,12 @@ def _add_pool_writes(front: Front) -> None:
 
     def apply(write: Write) -> ApplyAnswer:
         """Create or update pools, all or none."""
-        dry = flag(write.request, "dry_run")
+        dry = write.dry_run
         return commands.apply(write.who, write.body, write.changes, write.now_ms, dry_run=dry)
 
     def scale(write: Write) -> ScaleAnswer:
         """Make more workers in a pool, for a time."""
-        name, dry = write.request.path_params["pool"], flag(write.request, "dry_run")
+        name, dry = write.request.path_params["pool"], write.dry_run
         return commands.scale_pool(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
 
     async def applied(repeat: Repeat) -> ApplyAnswer:
@@ -79,7 +79,6 @@ def _add_pool_writes(front: Front) -> None:
     async def scaled(repeat: Repeat) -> ScaleAnswer:
         return await front.reads.scaled(repeat.who, repeat.made.object.partition("/")[2])
 
-    dry_run = ("dry_run",)
     front.write(
         "POST",
         "/apply",
@@ -87,7 +86,7 @@ def _add_pool_writes(front: Front) -> None:
         ApplyRequest,
         ApplyAnswer,
         CHANGE_FLEET,
-        query=dry_run,
+        query=DRY_RUN,
         again=applied,
         bytes_max=APPLY_BYTES_MAX,
     )
@@ -98,7 +97,7 @@ def _add_pool_writes(front: Front) -> None:
         ScaleRequest,
         ScaleAnswer,
         CHANGE_FLEET,
-        query=dry_run,
+        query=DRY_RUN,
         again=scaled,
     )
 
@@ -121,7 +120,7 @@ def _add_pool_states(front: Front) -> None:
 
     def delete(write: Write) -> Done:
         """Drain all workers of a pool and forget it."""
-        name, dry = write.request.path_params["pool"], flag(write.request, "dry_run")
+        name, dry = write.request.path_params["pool"], write.dry_run
         said = write.request.query_params.get("message", "")
         return commands.delete_pool(write.who, name, write.changes, write.now_ms, dry_run=dry, message=said)
 
@@ -150,7 +149,7 @@ def _add_workers(front: Front) -> None:
             state=query.get("state"),
             ended=flag(request, "ended"),
             after=query.get("after"),
-            limit=number(request, "limit", 100) or 100,
+            limit=page_size(request),
         )
 
     async def get_worker(request: Request, who: Principal) -> WorkerView:
@@ -167,7 +166,7 @@ def _add_workers(front: Front) -> None:
 
     def act(verb: str):  # type: ignore[no-untyped-def]
         def run(write: Write) -> Done:
-            name, dry = write.request.path_params["worker"], flag(write.request, "dry_run")
+            name, dry = write.request.path_params["worker"], write.dry_run
             return commands.act_on_worker(
                 write.who, name, verb, write.body, write.changes, write.now_ms, dry_run=dry
             )
@@ -182,7 +181,7 @@ def _add_workers(front: Front) -> None:
     front.read("/workers/{worker}/console", console, "text/plain", (Action.SEE, Kind.CONSOLE))
     for verb in WORKER_VERBS:
         path = "/workers/{worker}/" + verb
-        front.write("POST", path, act(verb), WorkerAction, Done, CHANGE_FLEET, query=("dry_run",))
+        front.write("POST", path, act(verb), WorkerAction, Done, CHANGE_FLEET, query=DRY_RUN)
 
 
 def _add_plans(front: Front) -> None:
@@ -193,7 +192,7 @@ def _add_plans(front: Front) -> None:
         return await reads.plans(
             who,
             after=number(request, "after"),
-            limit=number(request, "limit", 50) or 50,
+            limit=page_size(request, 50),
             empty=not flag(request, "actions"),
         )
 

@@ -2,10 +2,12 @@
 
 from fastapi import Request
 
-from herder.api.front import Front, Repeat, Write
+from herder.api.front import CHANGE_FLEET, Front, Repeat, Write
 from herder.api.replies import flag
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.people import (
+    JoinTokenCreate,
+    JoinTokenCreated,
     TokenCreate,
     TokenCreated,
     UserCreate,
@@ -72,7 +74,7 @@ def _add_users(front: Front) -> None:
             write.changes,
             write.now_ms,
             cancel_jobs=flag(request, "cancel_jobs"),
-            dry_run=flag(request, "dry_run"),
+            dry_run=write.dry_run,
         )
 
     async def made_user(repeat: Repeat) -> UserView:
@@ -101,6 +103,15 @@ def _add_tokens(front: Front) -> None:
     async def made_token(repeat: Repeat) -> TokenCreated:
         return commands.made_token(repeat.who, repeat.body, repeat.request.headers["idempotency-key"])
 
+    def create_join_token(write: Write) -> JoinTokenCreated:
+        """Make a token by which machines join a pool; it is shown once."""
+        pool, key = write.request.path_params["pool"], write.request.headers.get("idempotency-key")
+        return commands.create_join_token(write.who, pool, write.body, write.changes, write.now_ms, key=key)
+
+    async def made_join_token(repeat: Repeat) -> JoinTokenCreated:
+        pool, key = repeat.request.path_params["pool"], repeat.request.headers["idempotency-key"]
+        return commands.made_join_token(repeat.who, pool, repeat.body, key)
+
     def revoke_token(write: Write) -> Done:
         """Revoke a token, by its id."""
         token = write.request.path_params["token"]
@@ -114,5 +125,14 @@ def _add_tokens(front: Front) -> None:
         TokenCreated,
         (Action.CREATE, Kind.TOKEN),
         again=made_token,
+    )
+    front.write(
+        "POST",
+        "/pools/{pool}/join-tokens",
+        create_join_token,
+        JoinTokenCreate,
+        JoinTokenCreated,
+        CHANGE_FLEET,
+        again=made_join_token,
     )
     front.write("DELETE", "/tokens/{token}", revoke_token, None, Done, (Action.REMOVE, Kind.TOKEN))

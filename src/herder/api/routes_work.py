@@ -7,8 +7,8 @@ from fastapi import Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from herder.api.bodies import SUBMISSION_BYTES_MAX
-from herder.api.front import Front, Repeat, Write
-from herder.api.replies import bearer, flag, is_number, number
+from herder.api.front import DRY_RUN, Front, Repeat, Write
+from herder.api.replies import bearer, flag, is_number, number, page_size
 from herder.control.errors import Invalid
 from herder.control.reads.jobs import PAGE, JobFilter
 from herder.model.principal import Action, Kind, Principal
@@ -32,6 +32,7 @@ WAIT_LONGEST_S = 30
 _SEE_BATCH, _SEE_JOB = (Action.SEE, Kind.BATCH), (Action.SEE, Kind.JOB)
 _CHANGE_BATCH, _CHANGE_JOB = (Action.CHANGE, Kind.BATCH), (Action.CHANGE, Kind.JOB)
 _PAGES = ("after", "limit")
+_JOB_FILTER = ("batch", "state", "user", "pool", "name", *_PAGES)
 
 
 def add(front: Front) -> None:
@@ -55,11 +56,15 @@ def _add_batch_writes(front: Front) -> None:
 
     def create_batch(write: Write) -> Any:
         """Make a batch, with up to 10,000 jobs along, and commit it if asked for."""
+        if write.dry_run:
+            return commands.try_batch(write.who, write.body)
         return commands.create_batch(write.who, write.body, write.changes, write.now_ms)
 
-    def add_jobs(write: Write) -> JobsAdded:
+    def add_jobs(write: Write) -> JobsAdded | Done:
         """Add up to 10,000 jobs to an open batch."""
         batch = _id(write.request, "batch")
+        if write.dry_run:
+            return commands.try_jobs(write.who, batch, write.body)
         return commands.add_jobs(write.who, batch, write.body, write.changes, write.now_ms)
 
     async def made_batch(repeat: Repeat) -> BatchView:
@@ -75,6 +80,7 @@ def _add_batch_writes(front: Front) -> None:
         creates,
         then=front.reads.live_batch,
         again=made_batch,
+        query=DRY_RUN,
         makes_batch=True,
         bytes_max=SUBMISSION_BYTES_MAX,
     )
@@ -86,6 +92,7 @@ def _add_batch_writes(front: Front) -> None:
         JobsAdded,
         _CHANGE_BATCH,
         before=find,
+        query=DRY_RUN,
         bytes_max=SUBMISSION_BYTES_MAX,
     )
 
@@ -100,9 +107,8 @@ def _add_batch_states(front: Front) -> None:
     def cancel_batch(write: Write) -> Done:
         """Cancel what has not ended."""
         batch = _id(write.request, "batch")
-        return commands.cancel_batch(
-            write.who, batch, write.changes, write.now_ms, message=write.body.message
-        )
+        said, dry = write.body.message, write.dry_run
+        return commands.cancel_batch(write.who, batch, write.changes, write.now_ms, message=said, dry_run=dry)
 
     async def same_batch(repeat: Repeat) -> BatchView:
         return await front.reads.batch(repeat.who, _id(repeat.request, "batch"))
@@ -118,7 +124,16 @@ def _add_batch_states(front: Front) -> None:
         then=front.reads.live_batch,
         again=same_batch,
     )
-    front.write("POST", "/batches/{batch}/cancel", cancel_batch, Said, Done, _CHANGE_BATCH, before=find)
+    front.write(
+        "POST",
+        "/batches/{batch}/cancel",
+        cancel_batch,
+        Said,
+        Done,
+        _CHANGE_BATCH,
+        before=find,
+        query=DRY_RUN,
+    )
 
 
 def _add_batch_reads(front: Front) -> None:
@@ -132,7 +147,7 @@ def _add_batch_reads(front: Front) -> None:
             user=query.get("user"),
             state=query.get("state"),
             after=number(request, "after"),
-            limit=number(request, "limit", PAGE) or PAGE,
+            limit=page_size(request, PAGE),
         )
 
     async def get_batch(request: Request, who: Principal) -> BatchView:
@@ -151,8 +166,10 @@ def _add_batch_reads(front: Front) -> None:
 def _add_job_writes(front: Front) -> None:
     commands = front.commands
 
-    def submit_job(write: Write) -> JobsAdded:
+    def submit_job(write: Write) -> JobsAdded | Done:
         """Submit one job."""
+        if write.dry_run:
+            return commands.try_job(write.who, write.body)
         return commands.submit_job(write.who, write.body, write.changes, write.now_ms)
 
     async def find(request: Request, who: Principal) -> None:
@@ -160,11 +177,27 @@ def _add_job_writes(front: Front) -> None:
 
     def cancel(write: Write) -> Done:
         """Cancel one job."""
-        found = write.request.state.job
-        return commands.cancel_job(write.who, found, write.changes, write.now_ms, message=write.body.message)
+        found, said = write.request.state.job, write.body.message
+        return commands.cancel_job(
+            write.who, found, write.changes, write.now_ms, message=said, dry_run=write.dry_run
+        )
 
-    front.write("POST", "/jobs", submit_job, JobSubmission, JobsAdded, (Action.CREATE, Kind.JOB))
-    front.write("POST", "/jobs/{job}/cancel", cancel, Said, Done, _CHANGE_JOB, before=find)
+    async def find_again(request: Request, who: Principal) -> None:
+        request.state.again = await commands.job_again(who, _id(request, "job"))
+
+    def retry(write: Write) -> JobsAdded | Done:
+        """Submit a job that has ended again, as a new one."""
+        again = write.request.state.again
+        if write.dry_run:
+            return commands.try_job(write.who, again)
+        return commands.submit_job(write.who, again, write.changes, write.now_ms)
+
+    creates = (Action.CREATE, Kind.JOB)
+    front.write(
+        "POST", "/jobs/{job}/retry", retry, None, JobsAdded, creates, before=find_again, query=DRY_RUN
+    )
+    front.write("POST", "/jobs", submit_job, JobSubmission, JobsAdded, creates, query=DRY_RUN)
+    front.write("POST", "/jobs/{job}/cancel", cancel, Said, Done, _CHANGE_JOB, before=find, query=DRY_RUN)
 
 
 def _add_job_reads(front: Front) -> None:
@@ -178,8 +211,9 @@ def _add_job_reads(front: Front) -> None:
             state=query.get("state"),
             user=query.get("user"),
             pool=query.get("pool"),
+            name=query.get("name"),
             after=number(request, "after"),
-            limit=number(request, "limit", PAGE) or PAGE,
+            limit=page_size(request, PAGE),
         )
         return await reads.jobs(who, wanted)
 
@@ -191,7 +225,7 @@ def _add_job_reads(front: Front) -> None:
         """One job, when it has ended or the time is up."""
         return await reads.wait_job(front.again(request), _id(request, "job"), _seconds(request))
 
-    front.read("/jobs", list_jobs, Page, _SEE_JOB, query=("batch", "state", "user", "pool", *_PAGES))
+    front.read("/jobs", list_jobs, Page, _SEE_JOB, query=_JOB_FILTER)
     front.read("/jobs/{job}", get_job, JobDetail, _SEE_JOB)
     front.read("/jobs/{job}/wait", wait_job, JobView, _SEE_JOB, query=("timeout_s",))
 
@@ -206,7 +240,7 @@ def _add_job_questions(front: Front) -> None:
     async def logs(request: Request, who: Principal) -> PlainTextResponse | StreamingResponse:
         """What a job printed; with follow=true until it has ended."""
         job, attempt = _id(request, "job"), number(request, "attempt")
-        offset = max(0, number(request, "offset", 0) or 0)
+        offset = number(request, "offset", 0) or 0
         if not flag(request, "follow"):
             return PlainTextResponse(await reads.log(who, job, attempt, offset))
         pieces = await reads.follow_log(

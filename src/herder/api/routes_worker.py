@@ -13,9 +13,10 @@ from herder.api.replies import bearer, decode, path_number, problem
 from herder.control.core import Core
 from herder.control.errors import NotReady, Refused
 from herder.control.exchange import activate, exchange, inputs_of, invited, worker_of
+from herder.control.joining import guest, join
 from herder.control.standing import trust
 from herder.ports.store import StoreDown
-from herder.wire.exchange import ActivateRequest, ExchangeRequest
+from herder.wire.exchange import ActivateRequest, ExchangeRequest, JoinRequest
 from herder.wire.reporting import read_report
 
 _encode = msgspec.json.Encoder().encode
@@ -57,6 +58,24 @@ def routes(core: Core, prefix: str) -> list[Route]:
     ]
 
 
+def join_route(core: Core, prefix: str) -> Route:
+    """Called once by a machine that people added by hand."""
+
+    async def joining(request: Request) -> Response:
+        try:
+            token = bearer(request)
+            guest(core, token)
+            body = decode(await read_body(request, ACTIVATION_BYTES_MAX), JoinRequest)
+            answer = await join(core, token, body)
+        except Refused as refused:
+            return problem(refused)
+        except StoreDown as error:
+            return problem(NotReady(str(error)))
+        return Response(_encode(answer), media_type="application/json")
+
+    return Route(f"{prefix}/worker/join", joining, methods=["POST"])
+
+
 def inputs_route(core: Core, prefix: str) -> Route:
     """What is too large for an exchange: streamed from the store in pieces."""
 
@@ -72,7 +91,7 @@ def inputs_route(core: Core, prefix: str) -> Route:
     return Route(f"{prefix}/worker/attempts/{{job}}/{{attempt}}/inputs", inputs, methods=["GET"])
 
 
-def _report(body: bytes) -> tuple[ExchangeRequest, Any]:
+def _report(body: bytes | bytearray) -> tuple[ExchangeRequest, Any]:
     """Raises Invalid."""
     try:
         return read_report(body)

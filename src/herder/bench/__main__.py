@@ -1,4 +1,4 @@
-"""`python -m herder.bench`: the same as `herder bench`."""
+"""`python -m herder.bench`, which `make bench` calls."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command `herder bench`: options in, figures out. Added to the CLI by `app.py`; `python -m herder.bench` runs it alone."""
+"""The command line of the bench: options in, figures out. Run by `python -m herder.bench`, which is what `make bench` calls."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,10 +21,7 @@ class Form(StrEnum):
     MARKDOWN = "markdown"
 
 
-def add_to(app: typer.Typer) -> None:
-    command(app, "bench", example="herder bench --quick\nherder bench noop-jobs --store postgres -o json")(
-        bench
-    )
+NAME = "python -m herder.bench"
 
 
 def bench(
@@ -111,8 +108,8 @@ def _run(
 
 
 def main(words: Sequence[str]) -> int:
-    from herder.cli.main import build_app, run
+    from herder.cli.main import run
 
-    app = build_app()
-    add_to(app)
-    return run(app, ["bench", *words])
+    app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+    command(app, "bench", example=f"{NAME} --quick\n{NAME} noop-jobs --store postgres -o json")(bench)
+    return run(app, words, name=NAME)

@@ -1,43 +1,59 @@
-"""Files of jobs for `herder batch submit`: YAML, JSON or one JSON object a line. Everything is checked before it is sent.
+"""Files of jobs for `herder batch submit`: YAML, JSON or one JSON object a line. The whole file is read before anything is sent.
 
-A list is the jobs of a batch; a mapping is a batch with `jobs` and its own settings.
+A list is the jobs of a batch; a mapping is a batch with `jobs`, `defaults` and its own settings. Jobs are written with the names of the
+options of `herder job submit` (`jobrows.py`); whether they can be taken, the server says. `docs/how-to/submit-jobs.md` shows it.
 """
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from herder.cli.exits import Code, CommandError
-from herder.model.resources import parse_cpu, parse_mib
+from herder.cli.inputs import Inputs
+from herder.cli.jobrows import RowFault, job_of, merged, written
+from herder.client.errors import InvalidError
 from herder.settings.problems import did_you_mean
 from herder.settings.syntax.files import STDIN, Unreadable, read_text
 from herder.settings.syntax.json_text import json_lines, read_json
-from herder.settings.syntax.numbers import NUMBER_MAX
 from herder.settings.syntax.plain import read_plain_yaml
 from herder.wire.resources import BatchCreate, JobSubmission
+from herder.wire.wording import explained, unknown_field
 
 PROBLEMS_MAX = 20
 """Most faults shown at once; a file with one wrong column has one on each line."""
-_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
-_JOB_KEYS = tuple(JobSubmission.__struct_fields__)
-_BATCH_KEYS = tuple(key for key in BatchCreate.__struct_fields__ if key != "commit")
+#: Of a batch, what only programs say.
+_NOT_WRITTEN = ("commit", "earlier_jobs", "earlier_keys")
+_BATCH_KEYS = (*(key for key in BatchCreate.__struct_fields__ if key not in _NOT_WRITTEN), "defaults")
+_OF_CALL = re.compile(r"jobs\[([0-9]+)\]\.?(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """JSON lines that came without a name that says so."""
+
+    rows: list[tuple[int, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFile:
+    name: str
     batch: BatchCreate
     jobs: list[JobSubmission]
+    places: list[str]
+    """Of each job: where it stands."""
 
 
 def read_jobs(path: str) -> JobFile:
     """The batch that a file describes; `-` is stdin. Raises CommandError that names every fault with its job."""
     text, file = _read(path)
     if path.endswith((".jsonl", ".ndjson")):
-        return _assemble(file, {}, _lines(file, text), "line")
+        return _of_lines(file, _lines(file, text))
     data, lax = _parse(file, text)
+    if isinstance(data, _Lines):
+        return _of_lines(file, data.rows)
     if isinstance(data, list):
         return _assemble(file, {}, list(enumerate(data)), "job", lax=lax)
     if not isinstance(data, dict) or not isinstance(data.get("jobs"), list):
@@ -46,6 +62,14 @@ def read_jobs(path: str) -> JobFile:
         )
     head = {key: value for key, value in data.items() if key != "jobs"}
     return _assemble(file, head, list(enumerate(data["jobs"])), "job", lax=lax)
+
+
+def _of_lines(file: str, rows: list[tuple[int, Any]]) -> JobFile:
+    """The first line may be `{"defaults": {…}}`, with settings of the batch beside it."""
+    first = rows[0][1] if rows else None
+    if isinstance(first, dict) and "defaults" in first:
+        return _assemble(file, first, rows[1:], "line")
+    return _assemble(file, {}, rows, "line")
 
 
 def _read(path: str) -> tuple[str, str]:
@@ -81,7 +105,7 @@ def _other(file: str, text: str, error: Unreadable) -> tuple[Any, bool]:
     """What begins like JSON and is none: several lines of it, or YAML. The first fault is told when it is neither."""
     if text.lstrip().startswith("{") and "\n" in text.strip():
         try:
-            return [value for _, value in json_lines(text)], False
+            return _Lines(list(json_lines(text))), False
         except Unreadable as other:
             error = other
     try:
@@ -111,64 +135,61 @@ def _assemble(
 ) -> JobFile:
     problems: list[str] = []
     jobs: list[JobSubmission] = []
-    try:
-        batch = msgspec.convert(head, BatchCreate, strict=not lax)
-    except msgspec.ValidationError as error:
-        batch = BatchCreate()
-        problems.append(_explain(error, _BATCH_KEYS))
+    places: list[str] = []
+    head, defaults = _head(file, head)
+    batch, fault = _batch(head, lax=lax)
+    problems += fault
+    inputs = Inputs(Path(file).parent if file != "stdin" else Path())
     for number, row in rows:
         try:
-            job = msgspec.convert(row, JobSubmission, strict=not lax)
-            _amounts(job)
-        except (msgspec.ValidationError, ValueError) as error:
-            problems.append(f"{word} {number}: {_explain(error, _JOB_KEYS)}")
+            job = job_of(merged(defaults, row), inputs, lax=lax)
+        except RowFault as error:
+            problems.append(f"{word} {number}: {error}")
+            continue
+        except CommandError as error:
+            problems.append(f"{word} {number}: {error.message}. {error.hint}")
             continue
         jobs.append(job)
+        places.append(f"{word} {number}")
     if problems:
         raise _wrong(file, problems, "Nothing was submitted.")
     if not jobs:
         raise _wrong(file, ["it has no jobs"], "Write at least one: `- command: [echo, hello]`.")
     batch.commit = False
-    return JobFile(batch=batch, jobs=jobs)
+    return JobFile(name=file, batch=batch, jobs=jobs, places=places)
 
 
-#: Jobs of one file ask for few different amounts.
-_cpu = lru_cache(maxsize=1024)(parse_cpu)
-_mib = lru_cache(maxsize=1024)(parse_mib)
+def _head(file: str, head: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is said of the batch, and what is said of each job."""
+    defaults = head.get("defaults")
+    if defaults is None:
+        return {key: value for key, value in head.items() if key != "defaults"}, {}
+    if not isinstance(defaults, dict) or not all(isinstance(name, str) for name in defaults):
+        raise _wrong(file, ["defaults: it must be a mapping"], "Write for example `defaults: {cpu: 2}`.")
+    return {key: value for key, value in head.items() if key != "defaults"}, defaults
 
 
-def _amounts(job: JobSubmission) -> None:
-    _cpu(job.cpu)
-    _mib(job.memory)
-    _mib(job.disk)
-    if job.gpu and not abs(job.gpu) <= NUMBER_MAX:
-        raise ValueError(f"gpu is {job.gpu:g}; write a number up to {NUMBER_MAX:g}")
-    if job.timeout_s is not None and not abs(job.timeout_s) <= NUMBER_MAX:
-        raise ValueError(f"timeout_s is {job.timeout_s:g}; write a number up to {NUMBER_MAX:g}")
-    if not job.command and job.runtime == "process":
-        raise ValueError("it has no command; write for example command: [echo, hello]")
-
-
-def priority_of(text: str) -> int | str:
-    """A number as a number; anything else is the name of a priority class, which the server knows."""
-    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,9}", text) else text
-
-
-def checked(job: JobSubmission, what: str) -> JobSubmission:
-    """A job made from options. Raises CommandError."""
+def _batch(head: dict[str, Any], *, lax: bool) -> tuple[BatchCreate, list[str]]:
     try:
-        _amounts(job)
-    except ValueError as error:
-        raise CommandError(f"{what}: {error}", hint="Nothing was submitted.", code=Code.USAGE) from None
-    return job
+        batch = msgspec.convert(head, BatchCreate, strict=not lax)
+    except msgspec.ValidationError as error:
+        unknown = unknown_field(error)
+        if unknown is not None:
+            return BatchCreate(), [f"there is no setting {unknown!r}. {did_you_mean(unknown, _BATCH_KEYS)}"]
+        text, where = explained(error)
+        return BatchCreate(), [f"{where}: {text}" if where else text]
+    return batch, [f"there is no setting {name!r}" for name in head if name in _NOT_WRITTEN]
 
 
-def _explain(error: Exception, known: tuple[str, ...]) -> str:
-    text = str(error)
-    unknown = _UNKNOWN.search(text)
-    if unknown:
-        return f"there is no setting {unknown.group(1)!r}. {did_you_mean(unknown.group(1), known)}"
-    return text.replace(" - at `$.", " in `").replace(" - at `$`", "")
+def told_by_place(file: JobFile, error: InvalidError, offset: int) -> InvalidError:
+    """A refusal that names a job of a call (`jobs[3].cpu`) with its place in the file instead."""
+    named = _OF_CALL.fullmatch(error.field)
+    if named is None or offset + int(named[1]) >= len(file.places):
+        return error
+    place = f"{file.name}: {file.places[offset + int(named[1])]}"
+    field = written(named[2])
+    message = f"{place}: {field + ': ' if field else ''}{error.message}"
+    return InvalidError(message, hint=error.hint, code=error.code, status=error.status)
 
 
 def _wrong(file: str, problems: list[str], hint: str) -> CommandError:

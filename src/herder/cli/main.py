@@ -6,6 +6,8 @@ Called by `herder.app`, which adds the commands of other layers (`up`, `server`,
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import typer
 from typer.main import get_command
@@ -19,13 +21,17 @@ from herder.cli.shape import RootGroup
 from herder.client.errors import ClientError
 from herder.settings.problems import SettingsError
 
+if TYPE_CHECKING:
+    from herder.settings import DriverFaults
+
 #: Errors that say themselves what to do.
 EXPECTED = (typer.TyperException, CommandError, ClientError, SettingsError)
 _ABOUT = "Herder keeps exactly the workers that your work needs, and says why."
 
 
-def build_app() -> typer.Typer:
-    """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`."""
+def build_app(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
+    """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`. `driver_faults`: what is wrong
+    with the kind and settings of a driver, from whoever knows drivers."""
     from herder.cli.commands import (
         apply,
         batch,
@@ -53,22 +59,23 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_version)
-    for module in (apply, events, pack, status, whoami):
+    apply.add_to(app, driver_faults)
+    for module in (events, pack, status, whoami):
         module.add_to(app)
-    for name, group in (
-        ("batch", batch),
-        ("config", config),
-        ("driver", driver),
-        ("job", job),
-        ("plan", plan),
-        ("pool", pool),
-        ("project", project),
-        ("token", token),
-        ("user", user),
-        ("why", why),
-        ("worker", worker),
+    for name, build in (
+        ("batch", batch.build),
+        ("config", partial(config.build, driver_faults)),
+        ("driver", driver.build),
+        ("job", job.build),
+        ("plan", plan.build),
+        ("pool", pool.build),
+        ("project", project.build),
+        ("token", token.build),
+        ("user", user.build),
+        ("why", why.build),
+        ("worker", worker.build),
     ):
-        app.add_typer(group.build(), name=name)
+        app.add_typer(build(), name=name)
     return app
 
 
@@ -88,21 +95,21 @@ def _version(
     """Holds the option --version."""
 
 
-def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
-    """Runs one command line; the answer is the exit code. Nothing gets out of here, whatever the input and the streams are."""
+def run(app: typer.Typer, argv: Sequence[str] | None = None, *, name: str = "herder") -> int:
+    """Runs one command line of the program `name`; the answer is the exit code. Nothing gets out of here, whatever the input and the streams are."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     streams.prepare()
     session = Session()
     try:
-        return _run(app, arguments, session)
+        return _run(app, arguments, session, name)
     finally:
         session.close()
         streams.let_go()
 
 
-def _run(app: typer.Typer, arguments: list[str], session: Session) -> int:
+def _run(app: typer.Typer, arguments: list[str], session: Session, name: str) -> int:
     try:
-        code = get_command(app).main(args=arguments, prog_name="herder", standalone_mode=False, obj=session)
+        code = get_command(app).main(args=arguments, prog_name=name, standalone_mode=False, obj=session)
         session.out.flush()
         return code if isinstance(code, int) else Code.OK
     except BrokenPipeError:

@@ -7,6 +7,8 @@ import typer
 from herder.cli.exits import Code, CommandError
 from herder.settings.durations import parse_duration
 
+#: After the answer of a dry run.
+UNCHANGED = " (dry run, nothing was changed)"
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed when there is no terminal.")]
 Message = Annotated[str, typer.Option("--message", "-m", metavar="TEXT", help="Why; kept in the event.")]

@@ -5,23 +5,35 @@ Commands take theirs with `session(ctx)`. Opens the connection when it is first 
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 import typer
 
 from herder.cli.exits import Code, CommandError
 from herder.cli.output.formats import ColorWhen, Format
 from herder.cli.output.printer import Printer
+from herder.cli.output.view import View
 from herder.cli.output.words import visible
 from herder.client import clock
 from herder.client.errors import NotFoundError
 
 if TYPE_CHECKING:
     from herder.client import HerderClient, Target
+
+
+#: Answers to writes, which are shown as data only.
+ANSWERS = View(noun="answer", name=lambda answer: str(answer.object), columns=(), empty="")
+
+
+class Told(Protocol):
+    """An answer to a write."""
+
+    @property
+    def text(self) -> str: ...
 
 
 @dataclass
@@ -90,6 +102,14 @@ class Session:
         else:
             self.printer.data(struct)
 
+    def all_done(self, told: Sequence[tuple[str | int, Told]], note: str = "") -> None:
+        """The outcomes of one write for each of several things, by name: sentences, or with -o the answers as data. `note`: after each."""
+        if len(told) != 1 and self.format in (Format.JSON, Format.YAML):
+            self.printer.items(ANSWERS, [struct for _, struct in told])
+            return
+        for name, struct in told:
+            self.done(struct.text + note, struct, name)
+
     def confirm(self, effect: str, *, yes: bool) -> None:
         """Asks on a terminal before something is destroyed; elsewhere --yes must have been given."""
         if yes:
@@ -100,7 +120,7 @@ class Session:
                 hint="Look at it with --dry-run, then add --yes.",
                 code=Code.USAGE,
             )
-        self.err.write(f"{visible(effect)}\nGo on? [y/N] ")
+        self.err.write(f"{visible(effect)}\nContinue? [y/N] ")
         self.err.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise CommandError("nothing was done", hint="You answered no.", word="declined")

@@ -3,7 +3,7 @@
 `noun` and `command` are Typer with these habits; `herder up` and others outside may use them too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -60,10 +60,12 @@ def _options(*, hidden: bool) -> list[Any]:
     return options
 
 
-def _take(ctx: Any) -> None:
-    """Moves the global options from the command's parameters to the session."""
+def _take(ctx: Any, own: Set[str | None] = frozenset()) -> None:
+    """Moves the global options from the command's parameters to the session. `own`: options of the command that are called like one."""
     found = ctx.find_root().obj
     for name in _GLOBAL_NAMES:
+        if name in own:
+            continue
         value = ctx.params.pop(name, None)
         if isinstance(found, Session) and value not in (None, False):
             setattr(found, name, value)
@@ -76,10 +78,11 @@ class HerderCommand(TyperCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         own = {name for param in self.params for name in param.opts}
+        self._own = frozenset(param.name for param in self.params)
         self.params.extend(option for option in _options(hidden=True) if not own & set(option.opts))
 
     def invoke(self, ctx: Any) -> Any:
-        _take(ctx)
+        _take(ctx, self._own)
         return super().invoke(ctx)
 
 

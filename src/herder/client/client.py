@@ -9,7 +9,7 @@ import httpx
 from herder.client.drivers import Drivers
 from herder.client.events import Events
 from herder.client.fleet import Plans, Pools, Workers, segment
-from herder.client.pages import pages
+from herder.client.pages import whole
 from herder.client.transport import RETRIES, TIMEOUT_S, Transport
 from herder.client.work import Batches, Jobs
 from herder.model.pool import PoolSpec
@@ -78,10 +78,10 @@ class HerderClient:
         return self.http.write("POST", "/apply", ApplyAnswer, request, {"dry_run": dry_run})
 
     def users(self) -> Iterator[UserView]:
-        return pages(self.http, "/users", UserView)
+        return whole(self.http, "/users", UserView)
 
     def projects(self) -> Iterator[ProjectView]:
-        return pages(self.http, "/projects", ProjectView)
+        return whole(self.http, "/projects", ProjectView)
 
     def who_am_i(self) -> WhoAmI:
         return self.http.get("/whoami", WhoAmI)
@@ -98,7 +98,7 @@ class HerderClient:
 
     def tokens(self, *, user: str | None = None, ended: bool = False) -> Iterator[TokenView]:
         """Newest first; `ended`: also those that are revoked or over."""
-        return pages(self.http, "/tokens", TokenView, {"user": user, "all": ended})
+        return whole(self.http, "/tokens", TokenView, {"user": user, "all": ended})
 
     def create_token(self, request: TokenCreate) -> TokenCreated:
         """The answer holds the token, and nothing will ever show it again."""

@@ -10,6 +10,8 @@ import time
 now_s = time.time
 monotonic_s = time.monotonic
 sleep_s = time.sleep
+#: CPU seconds that this process has used, all threads.
+cpu_s = time.process_time
 
 
 def spread(seconds: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from herder.client.pages import pages
+from herder.client.pages import whole
 from herder.client.transport import Transport
 from herder.wire.drivers import DriverAction, DriverView
 from herder.wire.resources import Done
@@ -14,7 +14,7 @@ class Drivers:
         self._http = http
 
     def list(self) -> Iterator[DriverView]:
-        return pages(self._http, "/drivers", DriverView)
+        return whole(self._http, "/drivers", DriverView)
 
     def get(self, driver: str) -> DriverView:
         return self._http.get(_path(driver), DriverView)

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from herder.client.pages import pages
+from herder.client.pages import pages, whole
 from herder.client.transport import Transport
 from herder.client.work import message_body
+from herder.wire.people import JoinTokenCreate, JoinTokenCreated
 from herder.wire.resources import (
     Done,
     Explanation,
@@ -29,7 +30,7 @@ class Pools:
         self._http = http
 
     def list(self) -> Iterator[PoolView]:
-        return pages(self._http, "/pools", PoolView)
+        return whole(self._http, "/pools", PoolView)
 
     def get(self, pool: str) -> PoolView:
         return self._http.get(f"/pools/{segment(pool)}", PoolView)
@@ -37,6 +38,10 @@ class Pools:
     def why(self, pool: str) -> Explanation:
         """What the planner says of the pool now."""
         return self._http.get(f"/pools/{segment(pool)}/why", Explanation)
+
+    def create_join_token(self, pool: str, request: JoinTokenCreate) -> JoinTokenCreated:
+        """The answer holds the token, and nothing will ever show it again."""
+        return self._http.write("POST", f"/pools/{segment(pool)}/join-tokens", JoinTokenCreated, request)
 
     def scale(self, pool: str, request: ScaleRequest, *, dry_run: bool = False) -> ScaleAnswer:
         path = f"/pools/{segment(pool)}/scale"

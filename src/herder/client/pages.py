@@ -38,6 +38,11 @@ def pages(
         after = page.next
 
 
+def whole(http: Transport, path: str, kind: type[T], query: Query | None = None) -> Iterator[T]:
+    """A list that always comes in one piece."""
+    yield from convert(http.get(path, Page, query).items, kind, path)
+
+
 def convert(items: list[Any], kind: type[T], path: str) -> list[T]:
     try:
         return msgspec.convert(items, list[kind])  # type: ignore[valid-type]

@@ -12,13 +12,19 @@ POLL_S = 20.0
 
 
 def wait_until(
-    what: str, poll: Callable[[float], T], ended: Callable[[T], bool], timeout_s: float | None, hint: str
+    what: str,
+    poll: Callable[[float], T],
+    ended: Callable[[T], bool],
+    timeout_s: float | None,
+    hint: str,
+    look_s: float | None = None,
 ) -> T:
-    """Polls until `ended`; TimedOutError after `timeout_s` (None: without limit)."""
+    """Polls until `ended`; TimedOutError after `timeout_s` (None: without limit). `look_s`: asks at least so often."""
+    longest = min(POLL_S, look_s or POLL_S)
     start = clock.monotonic_s()
     while True:
         spent = clock.monotonic_s() - start
-        left = POLL_S if timeout_s is None else min(POLL_S, timeout_s - spent)
+        left = longest if timeout_s is None else min(longest, timeout_s - spent)
         before = clock.monotonic_s()
         view = poll(max(0.0, left))
         if ended(view):

@@ -1,10 +1,13 @@
 """Batches and jobs: the part of the client for people who want work done."""
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import msgspec
 
 from herder.client import clock
-from herder.client.errors import UnreachableError
+from herder.client.errors import InvalidError, UnreachableError
 from herder.client.pages import pages
 from herder.client.transport import RETRIES, Transport
 from herder.client.waiting import wait_until
@@ -20,10 +23,12 @@ from herder.wire.resources import (
     JobView,
 )
 
+V = TypeVar("V", BatchView, JobView)
 BUNCH_MAX = 10_000
 """Most jobs of one call, as the API allows."""
 BATCH_ENDED = frozenset({"succeeded", "failed", "cancelled"})
 JOB_ENDED = frozenset({"succeeded", "failed", "cancelled", "skipped"})
+DRY_RUN = {"dry_run": True}
 LOG_IDLE_S = 300.0
 """A job that prints nothing for this long is looked at again with a new call."""
 ATTEMPT_ENDED = frozenset({"succeeded", "failed", "cancelled", "lost"})
@@ -57,9 +62,25 @@ class Batches:
         yield 0, view
         for start in range(0, len(jobs), BUNCH_MAX):
             bunch = jobs[start : start + BUNCH_MAX]
-            self.add_jobs(view.id, bunch)
+            try:
+                self.add_jobs(view.id, bunch)
+            except InvalidError:
+                self.cancel(view.id, "some of its jobs were refused")
+                raise
             yield start + len(bunch), view
         yield len(jobs), self.commit(view.id)
+
+    def try_submit(self, batch: BatchCreate, jobs: Sequence[JobSubmission]) -> Iterator[tuple[int, Done]]:
+        """What the server would say to `submit`; yields (jobs checked so far, its answer). Nothing is kept there, so each call names what
+        it needs of the ones before it."""
+        places: dict[str, int] = {}
+        for start in range(0, max(1, len(jobs)), BUNCH_MAX):
+            bunch = list(jobs[start : start + BUNCH_MAX])
+            names = {key for job in bunch for key in (job.key, *job.parents) if isinstance(key, str)}
+            earlier = {key: places[key] for key in names if key in places}
+            body = msgspec.structs.replace(batch, jobs=bunch, earlier_jobs=start, earlier_keys=earlier)
+            yield start + len(bunch), self._http.write("POST", "/batches", Done, body, DRY_RUN)
+            places.update((job.key, start + place) for place, job in enumerate(bunch) if job.key is not None)
 
     def get(self, batch: int) -> BatchView:
         return self._http.get(f"/batches/{batch}", BatchView)
@@ -69,18 +90,26 @@ class Batches:
     ) -> Iterator[BatchView]:
         return pages(self._http, "/batches", BatchView, {"user": user, "state": state}, limit=limit)
 
-    def cancel(self, batch: int, message: str = "") -> Done:
-        return self._http.write("POST", f"/batches/{batch}/cancel", Done, message_body(message))
+    def cancel(self, batch: int, message: str = "", *, dry_run: bool = False) -> Done:
+        path = f"/batches/{batch}/cancel"
+        return self._http.write("POST", path, Done, message_body(message), DRY_RUN if dry_run else None)
 
-    def wait(self, batch: int, timeout_s: float | None = None) -> BatchView:
-        """The batch when it has ended. Raises TimedOutError."""
+    def wait(
+        self,
+        batch: int,
+        timeout_s: float | None = None,
+        *,
+        seen: Callable[[BatchView], None] | None = None,
+        look_s: float | None = None,
+    ) -> BatchView:
+        """The batch when it has ended; `seen` is called with it every `look_s` until then. Raises TimedOutError."""
 
         def poll(seconds: float) -> BatchView:
             query = {"timeout_s": round(seconds, 3)}
             return self._http.get(f"/batches/{batch}/wait", BatchView, query, timeout_s=seconds + 30)
 
         hint = f"Go on waiting with: herder batch wait {batch}"
-        return wait_until(f"batch {batch}", poll, lambda view: view.state in BATCH_ENDED, timeout_s, hint)
+        return wait_until(f"batch {batch}", poll, _ended(BATCH_ENDED, seen), timeout_s, hint, look_s)
 
 
 class Jobs:
@@ -89,6 +118,10 @@ class Jobs:
 
     def submit(self, job: JobSubmission) -> JobsAdded:
         return self._http.write("POST", "/jobs", JobsAdded, job)
+
+    def try_submit(self, job: JobSubmission) -> Done:
+        """What the server would say to `submit`."""
+        return self._http.write("POST", "/jobs", Done, job, DRY_RUN)
 
     def get(self, job: int) -> JobDetail:
         return self._http.get(f"/jobs/{job}", JobDetail)
@@ -100,26 +133,43 @@ class Jobs:
         state: str | None = None,
         user: str | None = None,
         pool: str | None = None,
+        name: str | None = None,
         limit: int | None = None,
     ) -> Iterator[JobView]:
-        query = {"batch": batch, "state": state, "user": user, "pool": pool}
+        query = {"batch": batch, "state": state, "user": user, "pool": pool, "name": name}
         return pages(self._http, "/jobs", JobView, query, limit=limit)
 
-    def cancel(self, job: int, message: str = "") -> Done:
-        return self._http.write("POST", f"/jobs/{job}/cancel", Done, message_body(message))
+    def cancel(self, job: int, message: str = "", *, dry_run: bool = False) -> Done:
+        path = f"/jobs/{job}/cancel"
+        return self._http.write("POST", path, Done, message_body(message), DRY_RUN if dry_run else None)
+
+    def retry(self, job: int) -> JobsAdded:
+        """Submits one that has ended again, as a new job."""
+        return self._http.write("POST", f"/jobs/{job}/retry", JobsAdded)
+
+    def try_retry(self, job: int) -> Done:
+        """What the server would say to `retry`."""
+        return self._http.write("POST", f"/jobs/{job}/retry", Done, None, DRY_RUN)
 
     def explain(self, job: int) -> Explanation:
         return self._http.get(f"/jobs/{job}/explain", Explanation)
 
-    def wait(self, job: int, timeout_s: float | None = None) -> JobView:
-        """The job when it has ended. Raises TimedOutError."""
+    def wait(
+        self,
+        job: int,
+        timeout_s: float | None = None,
+        *,
+        seen: Callable[[JobView], None] | None = None,
+        look_s: float | None = None,
+    ) -> JobView:
+        """The job when it has ended; `seen` is called with it every `look_s` until then. Raises TimedOutError."""
 
         def poll(seconds: float) -> JobView:
             query = {"timeout_s": round(seconds, 3)}
             return self._http.get(f"/jobs/{job}/wait", JobView, query, timeout_s=seconds + 30)
 
         hint = f"Go on waiting with: herder job wait {job}"
-        return wait_until(f"job {job}", poll, lambda view: view.state in JOB_ENDED, timeout_s, hint)
+        return wait_until(f"job {job}", poll, _ended(JOB_ENDED, seen), timeout_s, hint, look_s)
 
     def follow(self, job: int) -> Iterator[tuple[int, str]]:
         """(attempt, piece of its output) from the last attempt on until the job has ended, over all attempts that come."""
@@ -160,6 +210,16 @@ class Jobs:
                 if failures > RETRIES:
                     raise
                 clock.sleep_s(clock.spread(0.25 * 2**failures))
+
+
+def _ended(states: frozenset[str], seen: Callable[[V], None] | None) -> Callable[[V], bool]:
+    def ended(view: V) -> bool:
+        over = view.state in states
+        if seen is not None and not over:
+            seen(view)
+        return over
+
+    return ended
 
 
 def message_body(message: str) -> dict[str, str] | None:

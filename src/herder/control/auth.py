@@ -65,7 +65,7 @@ class Directory:
         """Whom the token with this hash speaks for. Raises Unauthenticated that says why it is worth nothing."""
         record = self.tokens.get(digest)
         user = None if record is None else self.users.get(UserName(record.user))
-        if record is None:
+        if record is None or record.join_pool is not None:
             raise _unauthenticated("no valid token")
         if record.revoked_at_ms is not None:
             raise _unauthenticated(f"this token was revoked at {iso(record.revoked_at_ms)}")
@@ -127,6 +127,16 @@ class Directory:
                 self.made.pop(digest, None)
             elif at_ms - (record.last_used_at_ms or 0) >= USE_WRITTEN_MS:
                 self.put_token(changes, record._replace(last_used_at_ms=at_ms))
+
+    def keys_of(self, user: str, now_ms: int) -> list[TokenRecord]:
+        """Tokens with which an administrator can do everything; without one, being an administrator is of no use."""
+        return [
+            record
+            for record in self.tokens_of(user)
+            if ROLES[record.role] is Role.ADMINISTRATOR
+            and record.revoked_at_ms is None
+            and now_ms < (record.expires_at_ms or 2**62)
+        ]
 
     @property
     def administrators(self) -> list[str]:

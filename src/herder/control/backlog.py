@@ -41,6 +41,13 @@ class Backlog:
 
     def add(self, state: EngineState, user: UserName, jobs: int, size: int, monotonic_ms: int) -> None:
         """Count a call's jobs. Raises Overloaded, with nothing counted."""
+        waits = self.check(state, user, jobs, size, monotonic_ms)
+        waits.jobs += jobs
+        waits.bytes += size
+        self.by_user[user] = waits
+
+    def check(self, state: EngineState, user: UserName, jobs: int, size: int, monotonic_ms: int) -> Waiting:
+        """What waits of this user. Raises Overloaded when so much more would be too much."""
         waits = self.by_user.get(user)
         if waits is None:
             waits = Waiting()
@@ -54,9 +61,7 @@ class Backlog:
                 f"{user} would have {over} waiting",
                 hint="wait for some to start, or cancel some; then try again",
             )
-        waits.jobs += jobs
-        waits.bytes += size
-        self.by_user[user] = waits
+        return waits
 
     def _over(self, waits: Waiting, jobs: int, size: int) -> str:
         if waits.jobs + jobs > self.jobs_max:

@@ -58,11 +58,6 @@ class SteadyClock:
         self._ahead_ms += apart_ms
 
 
-def cpu_s() -> float:
-    """CPU seconds that this process has used, all threads."""
-    return time.process_time()
-
-
 def new_token() -> str:
     """A secret of 256 bits, as text that is safe in a header."""
     return secrets.token_urlsafe(32)

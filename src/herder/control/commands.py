@@ -4,11 +4,12 @@ Each method takes who asks, checks access inside, fills `changes` and answers; i
 it replies. Those that are `async` look something up or commit by themselves. No face looks past it into `Core`.
 """
 
-from herder.control import driver_admin, fleet, people, pools, sessions, submission
+from herder.control import driver_admin, fleet, joining, people, pools, sessions, submission
 from herder.control.access import OF_KIND, check
 from herder.control.clock import derived_token
 from herder.control.core import Core
-from herder.control.reads.jobs import batch_view, job_row
+from herder.control.reads.jobs import batch_view, effective_state, job_row
+from herder.control.resubmit import submission_of
 from herder.engine.batch_end import cancel_batch
 from herder.engine.state import BatchLife
 from herder.model.changes import Changes
@@ -17,6 +18,8 @@ from herder.model.principal import Action, Kind, Principal
 from herder.model.words import counted
 from herder.wire.drivers import DriverAction
 from herder.wire.people import (
+    JoinTokenCreate,
+    JoinTokenCreated,
     TokenCreate,
     TokenCreated,
     UserCreate,
@@ -97,7 +100,7 @@ class Commands:
                 cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=why)
         single = fleet.cancel_single_jobs(core, who, name, changes, now_ms, dry_run=dry_run)
         cancelled = f"{counted(len(batches), 'batch')} and {counted(single, 'single job')}"
-        text = f"{done.text}; {cancelled} cancelled"
+        text = f"{done.text}; {cancelled} {'would be ' if dry_run else ''}cancelled"
         return Done(object=done.object, text=text, dry_run=dry_run)
 
     def create_token(
@@ -108,6 +111,22 @@ class Commands:
     def made_token(self, who: Principal, body: TokenCreate, key: str) -> TokenCreated:
         """For a repeated request. The token is derived anew; it is stored nowhere."""
         return people.made_token(self._core, who, body, key)
+
+    def create_join_token(
+        self,
+        who: Principal,
+        pool: str,
+        body: JoinTokenCreate,
+        changes: Changes,
+        now_ms: int,
+        *,
+        key: str | None,
+    ) -> JoinTokenCreated:
+        return joining.create_join_token(self._core, who, pool, body, changes, now_ms, key=key)
+
+    def made_join_token(self, who: Principal, pool: str, body: JoinTokenCreate, key: str) -> JoinTokenCreated:
+        """For a repeated request."""
+        return joining.made_join_token(self._core, who, pool, body, key)
 
     def revoke_token(self, who: Principal, token: str, changes: Changes, now_ms: int) -> Done:
         return people.revoke_token(self._core, who, token, changes, now_ms)
@@ -130,13 +149,30 @@ class Commands:
         return submission.commit(self._core, who, batch, changes, now_ms)
 
     def cancel_batch(
-        self, who: Principal, batch: int, changes: Changes, now_ms: int, *, message: str
+        self, who: Principal, batch: int, changes: Changes, now_ms: int, *, message: str, dry_run: bool
     ) -> Done:
-        text = submission.cancel(self._core, who, batch, changes, now_ms, message=message)
-        return Done(object=f"batch/{batch}", text=text)
+        text = submission.cancel(self._core, who, batch, changes, now_ms, message=message, dry_run=dry_run)
+        return Done(object=f"batch/{batch}", text=text, dry_run=dry_run)
+
+    def try_batch(self, who: Principal, body: BatchCreate) -> Done:
+        """The dry run of `create_batch`: the same refusals, and nothing is kept. So are the two below."""
+        return submission.try_create(self._core, who, body)
+
+    def try_jobs(self, who: Principal, batch: int, body: JobsAdd) -> Done:
+        return submission.try_add(self._core, who, batch, body.jobs)
+
+    def try_job(self, who: Principal, body: JobSubmission) -> Done:
+        return submission.try_submit(self._core, who, body)
 
     def submit_job(self, who: Principal, body: JobSubmission, changes: Changes, now_ms: int) -> JobsAdded:
         return submission.submit(self._core, who, body, changes, now_ms)
+
+    async def job_again(self, who: Principal, job: int) -> JobSubmission:
+        """One that has ended, to be submitted again. Raises Refused."""
+        check(who, Action.CREATE, OF_KIND[Kind.JOB])
+        row = await job_row(self._core, who, job)
+        check(who, Action.CHANGE, submission.job_thing(row.id, row.user, row.project))
+        return submission_of(self._core, row, effective_state(self._core, row))
 
     async def find_job(self, who: Principal, job: int) -> tuple[JobId, ClassId, BatchId | None]:
         """Before a job is cancelled: its class and batch, which never change. Raises NotKnown."""
@@ -153,9 +189,10 @@ class Commands:
         now_ms: int,
         *,
         message: str,
+        dry_run: bool,
     ) -> Done:
-        text = fleet.cancel_job(self._core, who, *found, changes, now_ms, message=message)
-        return Done(object=f"job/{found[0]}", text=text)
+        text = fleet.cancel_job(self._core, who, *found, changes, now_ms, message=message, dry_run=dry_run)
+        return Done(object=f"job/{found[0]}", text=text, dry_run=dry_run)
 
     # --- the fleet
 

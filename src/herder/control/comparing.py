@@ -57,16 +57,17 @@ class Comparison:
 
     async def once(self) -> None:
         """One listing and what follows from it. Raises DriverError when there was none."""
-        core, began_ms = self.core, self.core.clock.now_ms()
-        ahead_ms = began_ms - core.clock.monotonic_ms()
-        if abs(ahead_ms - self._ahead_ms) > CLOCK_SET_MS:
-            self._ahead_ms = ahead_ms
-            self.absent.clear()  # the clock was set: what was noted is of another time
+        core = self.core
         if self.notes.usable is None or not driver_use.may_be_called(core, self.driver):
             await driver_use.health(core, self.driver)
             await self.heard(None)
             if not driver_use.may_be_called(core, self.driver):
                 return
+        began_ms = core.clock.now_ms()  # not before the question above: what was made during it is new
+        ahead_ms = began_ms - core.clock.monotonic_ms()
+        if abs(ahead_ms - self._ahead_ms) > CLOCK_SET_MS:
+            self._ahead_ms = ahead_ms
+            self.absent.clear()  # the clock was set: what was noted is of another time
         before = {worker.spec.name for worker in self._expected()}
         listing = await driver_use.listing(core, self.driver)
         await self.heard(None)

@@ -1,4 +1,4 @@
-"""The kernel of a running server: engine state, the hand-over to the store, and who waits for what.
+"""The kernel of a running server: engine state, the hand-over to the store, and whom to tell.
 
 Everything here runs on one event loop. A use case changes `state` by calling `engine/` functions with a `Changes`, then awaits
 `commit(changes)`. While the store is busy, changes of many callers gather and are handed over together, after one placement
@@ -9,29 +9,27 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from herder.control.auth import Directory
 from herder.control.backlog import Backlog
 from herder.control.booking import book
 from herder.control.clock import SteadyClock, SystemClock
-from herder.control.driver_calls import PLACES, DriverCalls
+from herder.control.core_settings import CoreSettings
+from herder.control.driver_calls import DriverCalls
 from herder.control.driver_notes import DriverNotes
 from herder.control.errors import StoreTroubled
 from herder.control.event_bus import EventBus
 from herder.control.flight_recorder import Recorder
-from herder.control.limits import LOG_BYTES_PER_ATTEMPT, QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.control.payloads import Payloads
 from herder.control.placing import Placer
 from herder.control.planning import Planning
 from herder.control.preempting import Preemptor
 from herder.control.touched import mark
-from herder.decide.ageing import Ageing
+from herder.control.waiters import Waiters
 from herder.engine.flush import flush
 from herder.engine.state import EngineState
 from herder.ledger.totals import Totals
@@ -43,9 +41,10 @@ from herder.ports.calls import Calls
 from herder.ports.clock import Clock
 from herder.ports.store import Store, StoreDown
 from herder.settings import SharingSettings
-from herder.settings.sections import MetricSource
-from herder.store.retention import Retention
 from herder.store.sweep import sweep_batch
+
+if TYPE_CHECKING:
+    from herder.control.auth import Directory
 
 log = logging.getLogger(__name__)
 
@@ -55,83 +54,10 @@ SWEEP_RETRY_LONGEST_S = 30.0
 #: Between two placement passes that look at different classes, when very many wait.
 LOOK_AGAIN_S = 0.02
 
-#: How long a server that stops waits until what it gathered is handed over.
+#: How long a server that stops waits until what it gathered is handed over; less when the store cannot be written anyway.
 CLOSE_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoreSettings:
-    """Bounds of a server. Seconds."""
-
-    server_url: str
-    installation: str
-    secret: str
-    poll_s: float = 20.0
-    """How long an exchange is held open when there is nothing to say: below the usual idle limits of proxies (30–60 s)."""
-    self_delete_after_s: float = 600.0
-    """How long a worker that cannot reach the server lives on."""
-    scale_period_s: float = 1.0
-    """The planner runs at least this often, and at once when the demand changes."""
-    scale_settle_s: float = 0.05
-    """It waits this long after a change, so that jobs submitted together are seen together."""
-    farewell_s: float = 0.2
-    """Between telling a worker to go and having the driver remove it."""
-    sweep_period_s: float = 5.0
-    """How often the drivers' machines are compared with our workers."""
-    driver_calls: int = PLACES
-    """Calls at a time of each driver; more wait. Providers throttle clients that send many more at once."""
-    removals_least: int = 3
-    """When one sweep or one minute would close or remove more of a driver's machines than this, and more than the next part of them,
-    nothing is removed, the driver is frozen, and a person is asked: a wrong listing looks the same as a lost zone."""
-    removals_part: float = 0.2
-    """The other half of that bound: for a driver with many machines."""
-    observations_kept_s: float = 7 * 86_400.0
-    """How long what plans were made from is kept, so that they can be made again (`herder simulate verify`): a week of questions."""
-    observations_bytes_max: int = 256 * 2**20
-    """And at most so much of it, the newest: as much as the log of a few busy days. 0: none is recorded."""
-    retention: Retention = field(default_factory=Retention)
-    """How long what has ended is kept."""
-    jobs_queued_max: int = 20_000_000
-    """Above so many jobs that have not ended, submissions are refused: 8 bytes each stay in memory, more of those with parents."""
-    queued_jobs_per_user: int = QUEUED_JOBS_PER_USER
-    queued_bytes_per_user: int = QUEUED_BYTES_PER_USER
-    """Above these a user's submissions are refused until some of the jobs have started."""
-    log_bytes_per_attempt: int = LOG_BYTES_PER_ATTEMPT
-    """Output that is kept of an attempt, head and tail together."""
-    ageing: Ageing = field(default_factory=Ageing)
-    """Where `fair_share` of herder.yaml says nothing of it; each bound says why it is so."""
-    metric_sources: tuple[MetricSource, ...] = ()
-    """Where custom metrics are asked for. Only the server's own files name them: they hold addresses and secrets."""
-
-
-@dataclass(slots=True)
-class Waiters:
-    """Futures to end when a thing has happened. Bounded by the number of open requests."""
-
-    by_key: dict[int, list["asyncio.Future[None]"]] = field(default_factory=dict)
-
-    @contextmanager
-    def wait(self, key: int) -> Iterator["asyncio.Future[None]"]:
-        """A future that ends with the next ring of `key`; forgotten with the block that waits for it."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.by_key.setdefault(key, []).append(future)
-        try:
-            yield future
-        finally:
-            mine = self.by_key.get(key)
-            if mine is not None and future in mine:
-                mine.remove(future)
-                if not mine:
-                    del self.by_key[key]
-
-    def ring(self, key: int) -> None:
-        for future in self.by_key.pop(key, ()):
-            if not future.done():
-                future.set_result(None)
-
-    def ring_all(self) -> None:
-        for key in list(self.by_key):
-            self.ring(key)
+CLOSE_STUCK_S = 1.5
+STUCK_LOOK_S = 0.1
 
 
 class Core:
@@ -142,7 +68,7 @@ class Core:
         state: EngineState,
         ledger: Totals,
         store: Store,
-        directory: Directory,
+        directory: "Directory",
         drivers: dict[str, Driver],
         on_fatal: Callable[[BaseException], None],
         clock: Clock | None = None,
@@ -214,6 +140,29 @@ class Core:
                 self._over = error
                 self._on_fatal(error)
             raise
+
+    async def durable_within(self, future: "asyncio.Future[None]", limit_s: float, stuck_s: float) -> bool:
+        """Whether a commit held in time. A store that cannot be written is waited for `stuck_s` at most. Raises nothing."""
+        loop = asyncio.get_running_loop()
+        give_up_at, sound_at = loop.time() + limit_s, loop.time()
+        future.add_done_callback(_heard)
+        while not future.done() and loop.time() < give_up_at:
+            await asyncio.wait({future}, timeout=STUCK_LOOK_S)
+            trouble = self.store.trouble
+            if trouble is None or not trouble.stuck:
+                sound_at = loop.time()
+            elif loop.time() - sound_at >= stuck_s:
+                break
+        return future.done() and not future.cancelled() and future.exception() is None
+
+    @contextmanager
+    def no_change(self) -> Iterator[Changes]:
+        """A dry run. One that changed something ends the server, as any error does that leaves memory ahead of the store."""
+        with self.change(Changes()) as changes:
+            before = mark(self.state, changes)
+            yield changes
+            if mark(self.state, changes) != before:
+                raise RuntimeError("a dry run changed something")
 
     def gather(self, changes: Changes) -> None:
         """Let changes travel with the next commit; for what is of no use alone."""
@@ -347,9 +296,13 @@ class Core:
         """Everything gathered is written, then the store is let go; one that is in trouble is not waited for without end. After a fault
         of ours only what was handed over before it is."""
         if self._over is None:
-            done, _ = await asyncio.wait({self.settle()}, timeout=CLOSE_S)
-            for each in done:
-                each.exception()  # whoever waits for it has heard it
+            await self.durable_within(self.settle(), CLOSE_S, CLOSE_STUCK_S)
         self.planning.close()
         self.calls.close()
         await self.store.close()
+
+
+def _heard(future: "asyncio.Future[None]") -> None:
+    """Nobody waits for it any more: its error is not to be told as one that nobody has heard."""
+    if not future.cancelled():
+        future.exception()

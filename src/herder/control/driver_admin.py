@@ -5,8 +5,8 @@ Nothing here calls a provider. A worker that is forgotten is not said to be term
 
 from herder.control.access import FLEET, check
 from herder.control.core import Core
-from herder.control.driver_use import notes_of
-from herder.control.errors import Conflict, NotKnown
+from herder.control.driver_use import check_known, notes_of
+from herder.control.errors import Conflict
 from herder.control.exchange import forget_worker
 from herder.control.limits import check_message
 from herder.engine import drivers
@@ -33,7 +33,7 @@ def note_missing(core: Core, changes: Changes, now_ms: int) -> None:
 def freeze(core: Core, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int) -> Done:
     check(who, Action.CHANGE, FLEET)
     check_message(body.message)
-    _known(core, name)
+    check_known(core, name)
     if name in core.state.frozen_drivers:
         raise Conflict(f"driver {name} is frozen already: {core.state.frozen_drivers[name].reason}")
     because = f": {body.message.rstrip('.')}" if body.message else ""
@@ -52,7 +52,7 @@ def unfreeze(
 ) -> Done:
     check(who, Action.CHANGE, FLEET)
     check_message(body.message)
-    _known(core, name)
+    check_known(core, name)
     frozen = core.state.frozen_drivers.get(name)
     if frozen is None:
         raise Conflict(f"driver {name} is not frozen")
@@ -91,7 +91,7 @@ def forget(
     """Close the rows of its workers. Only of a missing driver: of any other, workers are removed, not forgotten."""
     check(who, Action.REMOVE, Thing(kind=Kind.DRIVER, name=name))
     check_message(body.message)
-    _known(core, name)
+    check_known(core, name)
     if name in core.drivers:
         raise Conflict(
             f"driver {name} is in this server's settings, so its workers can be removed",
@@ -118,9 +118,3 @@ def forget(
         record_event(core.state, changes, now_ms, "driver.forgotten", f"driver/{name}", text, actor=who.actor)
         core.workers_changed.set()
     return Done(object=f"driver/{name}", text=text, dry_run=dry_run)
-
-
-def _known(core: Core, name: str) -> None:
-    names = sorted({*core.drivers, *core.state.frozen_drivers})
-    if name not in names:
-        raise NotKnown(f"there is no driver {name!r}", hint=f"drivers: {', '.join(names) or 'none'}")

@@ -10,10 +10,12 @@ from typing import TypeVar
 
 from herder.control.core import Core
 from herder.control.driver_notes import DriverNotes, LastError
+from herder.control.errors import NotKnown
 from herder.engine import drivers
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.driver import (
+    JOINED,
     Driver,
     DriverError,
     DriverFault,
@@ -57,6 +59,19 @@ class DriverFrozenError(DriverError):
 
 def notes_of(core: Core, name: str) -> DriverNotes:
     return core.driver_notes.setdefault(name, DriverNotes())
+
+
+def driver_names(core: Core) -> list[str]:
+    """With those that rows name and this server does not have."""
+    unused = {JOINED} - {worker.spec.driver for worker in core.state.workers.values()}
+    return sorted({*core.drivers, *core.state.frozen_drivers} - unused)
+
+
+def check_known(core: Core, name: str) -> None:
+    """Raises NotKnown."""
+    names = driver_names(core)
+    if name not in names:
+        raise NotKnown(f"there is no driver {name!r}", hint=f"drivers: {', '.join(names) or 'none'}")
 
 
 def may_be_called(core: Core, name: str) -> bool:

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, select
 
 from herder.control.core import Core
 from herder.control.errors import NotKnown
+from herder.control.observation import look
 from herder.control.planning import Answer
-from herder.control.plans import look
 from herder.control.pools import pool_named
 from herder.control.reads.jobs import effective_state, job_row
 from herder.control.retrying import AWAY_MAX_MS

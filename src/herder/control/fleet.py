@@ -22,6 +22,7 @@ from herder.model.job import Cause, JobState
 from herder.model.plan import Reason, ReasonKind
 from herder.model.principal import Action, Kind, Principal
 from herder.model.times import iso
+from herder.model.words import counted
 from herder.model.worker import WorkerState
 from herder.wire.resources import Done, WorkerAction
 
@@ -45,13 +46,20 @@ def act(
     check(who, Action.CHANGE, FLEET)
     check_message(request.message)
     worker = worker_named(core, name)
+    for name_of, given, of_verb in (
+        ("force", request.force, "remove"),
+        ("extend_s", request.extend_s, "extend"),
+    ):
+        if given and verb != of_verb:
+            hint = f"to end attempts now: herder worker remove {name} --force" if name_of == "force" else ""
+            raise Invalid(f"{name_of} is not for {verb}", field=name_of, hint=hint)
     if worker.state is WorkerState.TERMINATING:
         raise Conflict(f"worker {name} is going already")
     step = _STEPS[verb](core, worker, request, now_ms)
     if not dry_run:
         step.do(changes, who.actor)
         core.workers_changed.set()
-    return Done(object=f"worker/{name}", text=step.text, dry_run=dry_run)
+    return Done(object=f"worker/{name}", text=step.would if dry_run else step.text, dry_run=dry_run)
 
 
 def worker_named(core: Core, name: str) -> WorkerLife:
@@ -61,21 +69,22 @@ def worker_named(core: Core, name: str) -> WorkerLife:
     return worker
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """What would happen, in a sentence, and how to make it happen."""
+    """What happens, what would happen in a dry run, and how to make it happen."""
 
     text: str
+    would: str
     do: Callable[[Changes, str], None]
 
 
 def _set_cordon(cordoned: bool) -> Callable[[Core, WorkerLife, WorkerAction, int], _Step]:
     def step(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
-        name = worker.spec.name
-        says = "takes no new work" if cordoned else "takes new work again"
+        name, runs = worker.spec.name, counted(len(worker.live), "attempt")
         return _Step(
-            f"worker {name} {says}; {len(worker.live)} attempts go on",
-            lambda changes, actor: life.set_cordon(
+            text=f"worker {name} takes {'no new work' if cordoned else 'new work again'}; {runs} on it continue",
+            would=f"worker {name} would take {'no new work' if cordoned else 'new work again'}; {runs} on it would continue",
+            do=lambda changes, actor: life.set_cordon(
                 core.state, changes, worker, cordoned, now_ms, actor=actor, message=request.message
             ),
         )
@@ -87,22 +96,28 @@ def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -
     reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or "drained by hand")
     pool = core.state.pools.get(worker.spec.pool)
     grace = f"{pool.drain_grace_s:g} s" if pool else "the grace"
+    name, runs = worker.spec.name, counted(len(worker.live), "attempt")
     return _Step(
-        f"worker {worker.spec.name} drains: {len(worker.live)} attempts may go on for {grace}, then it is removed",
-        lambda changes, actor: life.drain(core.state, changes, worker, reason, now_ms, actor=actor),
+        text=f"worker {name} drains: {runs} may go on for {grace}, then it is removed",
+        would=f"worker {name} would drain: {runs} could go on for {grace}, then it would be removed",
+        do=lambda changes, actor: life.drain(core.state, changes, worker, reason, now_ms, actor=actor),
     )
 
 
 def _remove(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
+    name, runs = worker.spec.name, counted(len(worker.live), "live attempt")
     if worker.live and not request.force:
         raise Conflict(
-            f"worker {worker.spec.name} has {len(worker.live)} live attempts",
+            f"worker {name} has {runs}",
             hint="drain it, or remove it with --force: its attempts are then tried again elsewhere",
         )
     reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or "removed by hand")
+    again = f"; {runs} are tried again elsewhere" if worker.live else ""
+    would = f"; {runs} would be tried again elsewhere" if worker.live else ""
     return _Step(
-        f"worker {worker.spec.name} is removed now; {len(worker.live)} attempts are tried again elsewhere",
-        lambda changes, actor: life.terminate(
+        text=f"worker {name} is removed now{again}",
+        would=f"worker {name} would be removed at once{would}",
+        do=lambda changes, actor: life.terminate(
             core.state, changes, worker, reason, now_ms, actor=actor, cause=Cause.DRAINED
         ),
     )
@@ -116,9 +131,9 @@ def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
         raise Conflict(
             f"worker {name} was extended {worker.extensions} times, the pool allows {pool.extensions_max}"
         )
-    seconds = request.hours * 3600 if request.hours is not None else (pool.extension_s if pool else 7200)
+    seconds = request.extend_s if request.extend_s is not None else (pool.extension_s if pool else 7200)
     if not 0 < seconds <= TTL_LONGEST_S:
-        raise Invalid(f"hours must be above 0 and at most {TTL_LONGEST_S // 3600}", field="hours")
+        raise Invalid(f"extend_s must be above 0 and at most {TTL_LONGEST_S}", field="extend_s")
     until_ms = worker.expires_at_ms + int(seconds * 1000)
     born_ms = worker.ready_at_ms or worker.requested_at_ms
     if pool is not None and pool.ttl_max_s is not None and until_ms - born_ms > pool.ttl_max_s * 1000:
@@ -127,8 +142,9 @@ def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
             hint=f"pool {pool.name} allows {pool.ttl_max_s / 3600:g} h",
         )
     return _Step(
-        f"worker {name} now expires at {iso(until_ms)}",
-        lambda changes, actor: life.extend(
+        text=f"worker {name} now expires at {iso(until_ms)}",
+        would=f"worker {name} would expire at {iso(until_ms)}",
+        do=lambda changes, actor: life.extend(
             core.state, changes, worker, until_ms, now_ms, actor=actor, message=request.message
         ),
     )
@@ -153,6 +169,7 @@ def cancel_job(
     now_ms: int,
     *,
     message: str = "",
+    dry_run: bool = False,
 ) -> str:
     """Cancel one job wherever it is. `class_id` and `batch_id` are from its row; they never change."""
     check(who, Action.CHANGE, OF_KIND[Kind.JOB])
@@ -161,36 +178,68 @@ def cancel_job(
     if job_class is None:  # forgotten: no job of it is left that has not ended
         return f"job {job} has ended already"
     check(who, Action.CHANGE, job_thing(job, job_class.user, job_class.project))
-    attempt = core.state.live.get(job)
     batch = core.state.batches.get(batch_id) if batch_id is not None else None
-    if attempt is not None:
-        cancel_attempt(core.state, changes, attempt)
-        text = f"job {job} is being stopped on {attempt.worker}"
-    elif withdraw_delayed(core.state, job) or core.state.queue(class_id).withdraw(job):
-        attempts, failures = core.state.tried_of(batch.id if batch else None).pop(job, (0, 0))
-        core.state.preempted_of(batch.id if batch else None).pop(job, None)
-        _end(core, changes, job, batch, JobState.READY, attempts, failures, now_ms)
-        text = f"job {job} cancelled before it started"
-    elif batch is not None and batch.state == "open":
-        # Jobs that are added later may still name it as their parent, and would wait for an end that has been.
-        raise Conflict(f"batch {batch.id} is not committed yet", hint=f"herder batch cancel {batch.id}")
-    elif batch is not None and batch.waiting.pop(job, None) is not None:
-        _end(core, changes, job, batch, JobState.BLOCKED, 0, 0, now_ms)
-        text = f"job {job} cancelled while it waited for its parents"
-    else:
+    step = _cancellation(core, job, class_id, batch, now_ms)
+    if step is None:
         return f"job {job} has ended already"
+    if dry_run:
+        return step.would
+    step.do(changes, who.actor)
     record_event(
         core.state,
         changes,
         now_ms,
         "job.cancelled",
         f"job/{job}",
-        f"{text}: {message}" if message else text,
+        f"{step.text}: {message}" if message else step.text,
         actor=who.actor,
         owner=job_class.user,
         project=job_class.project,
     )
-    return text
+    return step.text
+
+
+def _cancellation(
+    core: Core, job: JobId, class_id: ClassId, batch: BatchLife | None, now_ms: int
+) -> _Step | None:
+    """How a job is cancelled where it is now; None when it has ended. Raises Conflict."""
+    state = core.state
+    attempt = state.live.get(job)
+    if attempt is not None:
+        return _Step(
+            text=f"job {job} is being stopped on {attempt.worker}",
+            would=f"job {job} would be stopped on {attempt.worker}",
+            do=lambda changes, actor: cancel_attempt(state, changes, attempt),
+        )
+    if job in state.delayed or job in state.queue(class_id):
+
+        def withdraw(changes: Changes, actor: str) -> None:
+            if not withdraw_delayed(state, job):
+                state.queue(class_id).withdraw(job)
+            attempts, failures = state.tried_of(batch.id if batch else None).pop(job, (0, 0))
+            state.preempted_of(batch.id if batch else None).pop(job, None)
+            _end(core, changes, job, batch, JobState.READY, attempts, failures, now_ms)
+
+        return _Step(
+            text=f"job {job} cancelled before it started",
+            would=f"job {job} would be cancelled before it starts",
+            do=withdraw,
+        )
+    if batch is not None and batch.state == "open":
+        # Jobs that are added later may still name it as their parent, and would wait for an end that has been.
+        raise Conflict(f"batch {batch.id} is not committed yet", hint=f"herder batch cancel {batch.id}")
+    if batch is None or job not in batch.waiting:
+        return None
+
+    def leave(changes: Changes, actor: str) -> None:
+        del batch.waiting[job]
+        _end(core, changes, job, batch, JobState.BLOCKED, 0, 0, now_ms)
+
+    return _Step(
+        text=f"job {job} cancelled while it waited for its parents",
+        would=f"job {job} would be cancelled while it waits for its parents",
+        do=leave,
+    )
 
 
 def cancel_single_jobs(

@@ -4,9 +4,8 @@ A class is what scheduling sees (`model.job.JobClass`). One look-up stands befor
 same few classes, so the cost per job is one tuple and one dictionary access.
 """
 
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
 
 from herder.control.access import check
 from herder.control.errors import Invalid, Overloaded
@@ -20,7 +19,9 @@ from herder.model.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
 from herder.model.pool import CpuLimit, TaintEffect, Toleration
 from herder.model.principal import Action, Kind, Principal, Role, Thing
 from herder.model.records import JobClassRecord
-from herder.model.resources import BUILT_IN, PLAIN, Dimensions, Resources, parse_cpu, parse_mib
+from herder.model.resources import BUILT_IN, Dimensions, Resources, parse_cpu, parse_mib
+from herder.model.sharing import PRIORITY_MAX
+from herder.store.json_forms import encode_class
 from herder.wire.resources import JobSubmission
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 RAW_MAX = 10_000
 #: Classes of one server: each stays in memory, a kilobyte or two.
 CLASSES_MAX = 200_000
-PRIORITY_MAX = 1_000_000
 #: Of a job's affinity, and values in each.
 EXPRESSIONS_MAX = 64
 #: Names of projects that one user may have jobs in, beside those with quotas: totals are kept for each for ever.
@@ -41,13 +41,47 @@ GPUS_MAX = 1024
 
 def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> ClassId:
     """The class of a job; a new one is checked against the pools. Raises Invalid that names the field."""
+    raw = _raw(user, project, job, where)
+    found = core.raw_classes.get(raw)
+    if found is not None:
+        return found
+    job_class = _checked(core, user, project, job, where)
+    class_id = core.state.class_ids.get(job_class)
+    if class_id is None:
+        _refuse_classes_more(core, 1)
+        class_id = _remember(core, job_class)
+    if len(core.raw_classes) >= RAW_MAX:
+        core.raw_classes.clear()
+    core.raw_classes[raw] = class_id
+    return class_id
+
+
+def try_class(
+    core: "Core",
+    user: UserName,
+    project: str,
+    job: JobSubmission,
+    where: str,
+    tried: dict[Hashable, JobClass],
+) -> None:
+    """The checks of `class_of` for a dry run, which keeps nothing. `tried`: the call's own. Raises Refused."""
+    raw = _raw(user, project, job, where)
+    if raw in tried or raw in core.raw_classes:
+        return
+    tried[raw] = job_class = _checked(core, user, project, job, where)
+    if job_class not in core.state.class_ids:
+        _refuse_classes_more(core, len(set(tried.values()) - core.state.class_ids.keys()))
+
+
+def _raw(user: UserName, project: str, job: JobSubmission, where: str) -> Hashable:
+    """The form in which the job names its class."""
     if job.project is not None and job.project != project:
         raise Invalid(
             f"the job names project {job.project!r} and its batch is of {project!r}",
             field=f"{where}project",
             hint="leave it out, or submit it in a batch of its own",
         )
-    raw = (
+    return (
         user,
         project,
         job.cpu,
@@ -69,19 +103,13 @@ def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, whe
         tuple(tuple(sorted(each.items())) for each in job.tolerations) if job.tolerations else (),
         tuple((each.key, each.operator, *each.values) for each in job.affinity) if job.affinity else (),
     )
-    found = core.raw_classes.get(raw)
-    if found is not None:
-        return found
+
+
+def _checked(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
     job_class = _parse(core, user, project, job, where)
     _refuse_one_project_more(core, user, project, where)
     _refuse_impossible(core, job_class, where)
-    class_id = core.state.class_ids.get(job_class)
-    if class_id is None:
-        class_id = _remember(core, job_class)
-    if len(core.raw_classes) >= RAW_MAX:
-        core.raw_classes.clear()
-    core.raw_classes[raw] = class_id
-    return class_id
+    return job_class
 
 
 def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
@@ -285,13 +313,16 @@ def _refuse_one_project_more(core: "Core", user: UserName, project: str, where: 
         )
 
 
-def _remember(core: "Core", job_class: JobClass) -> ClassId:
-    state = core.state
-    if len(state.classes) >= CLASSES_MAX:
+def _refuse_classes_more(core: "Core", number: int) -> None:
+    if len(core.state.classes) + number > CLASSES_MAX:
         raise Overloaded(
             f"there are {CLASSES_MAX:,} classes of jobs already, and this job would be one more",
             hint="submit jobs of the same user, project, size and policy instead of each with its own",
         )
+
+
+def _remember(core: "Core", job_class: JobClass) -> ClassId:
+    state = core.state
     state.projects.setdefault(job_class.user, set()).add(job_class.project)
     class_id = ClassId(state.next_class)
     state.next_class += 1
@@ -309,20 +340,3 @@ def _remember(core: "Core", job_class: JobClass) -> ClassId:
     )
     core.gather(changes)
     return class_id
-
-
-def encode_class(job_class: JobClass) -> str:
-    """The stored form."""
-    plain = {**msgspec.to_builtins(job_class), "request": job_class.request.stored()}
-    return msgspec.json.encode(plain).decode()
-
-
-def decode_class(text: str, table: Dimensions = PLAIN) -> JobClass:
-    """The stored form back. Raises KeyError for a resource that the table does not know."""
-
-    def read(kind: type, plain: Any) -> Any:
-        if issubclass(kind, Resources):
-            return table.read(plain)
-        raise NotImplementedError(kind.__name__)
-
-    return msgspec.json.decode(text, type=JobClass, dec_hook=read)

@@ -16,6 +16,8 @@ JOBS_PER_CALL = 10_000
 PARENTS_PER_CALL = 200_000
 #: One job's command, environment, input and small files together, as JSON.
 PAYLOAD_BYTES = 256 * 1024
+#: What a job that only pretends to work may pretend: a year.
+SLEEP_MS_MAX = 366 * 86_400_000
 WORDS = 10_000
 ENV_COUNT = 1_000
 ENV_NAME_BYTES = 256

@@ -7,6 +7,7 @@ answers stands in the worker's row, so that a restart goes on from there. Betwee
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from herder.control import driver_use
@@ -74,11 +75,10 @@ class Pauses:
         await self._wait(wait)
 
     async def _wait(self, seconds: float) -> None:
-        self.wake.clear()
-        try:
+        """What changed while the driver was asked ends it at once."""
+        with suppress(TimeoutError):
             await asyncio.wait_for(self.wake.wait(), seconds)
-        except TimeoutError:
-            return
+        self.wake.clear()
 
 
 @dataclass(slots=True)

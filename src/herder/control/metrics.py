@@ -82,6 +82,12 @@ class _Collector:
             spent.add_metric([user, project, pool], usage.cost_pico / PICO_PER_USD)
         yield used
         yield spent
+        failed = CounterMetricFamily(
+            "herder_trigger_failures", "Plans in which a trigger failed.", labels=["pool", "trigger"]
+        )
+        for (name, trigger), times in core.planning.faults.counts.items():
+            failed.add_metric([name, trigger], times)
+        yield failed
         yield CounterMetricFamily("herder_store_commits", "Transactions written.", value=core.store.commits)
         yield CounterMetricFamily("herder_store_rows", "Rows written.", value=core.store.rows)
 

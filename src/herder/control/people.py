@@ -79,7 +79,7 @@ def set_user(core: Core, who: Principal, name: str, body: UserSet, changes: Chan
     weight = old.weight if body.weight is None else body.weight
     _check_weight(weight)
     if role is not Role.ADMINISTRATOR:
-        _not_the_last(core, name, "become less")
+        _not_the_last(core, name, "become less", now_ms)
     user = core.directory.add_user(changes, name, role, weight, now_ms)
     core.state.weights[UserName(name)] = weight
     differences = [
@@ -100,10 +100,13 @@ def delete_user(
     check(who, Action.REMOVE, OF_KIND[Kind.USER])
     user = _known(core, name)
     _not_declared(core, name)
-    _not_the_last(core, name, "be deleted")
+    _not_the_last(core, name, "be deleted", now_ms)
     live = [record for record in core.directory.tokens_of(name) if _usable(record, now_ms)]
-    text = f"user {name} is deleted, {counted(len(live), 'token')} revoked; jobs and batches stay"
-    if not dry_run:
+    tokens = counted(len(live), "token")
+    text = f"user {name} is deleted, {tokens} revoked; jobs and batches stay"
+    if dry_run:
+        text = f"user {name} would be deleted and {tokens} revoked; jobs and batches would stay"
+    else:
         for record in live:
             core.directory.put_token(changes, record._replace(revoked_at_ms=now_ms))
             _tell_token(core, changes, now_ms, "revoked", record, who.actor)
@@ -245,11 +248,21 @@ def _not_declared(core: Core, name: str) -> None:
         )
 
 
-def _not_the_last(core: Core, name: str, what: str) -> None:
-    if core.directory.administrators == [name]:
+def _not_the_last(core: Core, name: str, what: str, now_ms: int) -> None:
+    """One administrator stays, and one who has a token: without it nobody could make one."""
+    directory = core.directory
+    others = [each for each in directory.administrators if each != name]
+    if name not in directory.administrators:
+        return
+    if not others:
         raise Conflict(
             f"{name} is the only administrator and cannot {what}",
             hint="make another one first: herder user set NAME --role administrator",
+        )
+    if not any(directory.keys_of(each, now_ms) for each in others):
+        raise Conflict(
+            f"{name} is the only administrator with a token and cannot {what}",
+            hint=f"make one for another administrator first: herder token create {others[0]}",
         )
 
 
@@ -329,11 +342,16 @@ def _created(token: str, record: TokenRecord) -> TokenCreated:
 
 def _token_view(core: Core, record: TokenRecord, now_ms: int) -> TokenView:
     state = "active" if _usable(record, now_ms) else "expired" if record.revoked_at_ms is None else "revoked"
+    if state == "active" and record.join_uses_left == 0:
+        state = "used"
+    joins = record.join_pool or ""
+    left = f"pool {joins}: {counted(record.join_uses_left or 0, 'machine')} of template {record.join_template} may join"
     return TokenView(
         id=token_id(record.hash),
         user=record.user,
-        role=record.role,
-        note=record.note,
+        role="join" if joins else record.role,
+        note="; ".join(filter(None, (record.note, left))) if joins else record.note,
+        joins=joins,
         state=state,
         created_at=iso(record.created_at_ms),
         expires_at=iso_or_none(record.expires_at_ms),

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from herder.control.trigger_faults import TriggerFaults
 from herder.decide.planner import Thoughts, decide, think
 from herder.decide.report import unseen_sections
 from herder.model.observed import Observed
@@ -41,6 +42,7 @@ class Planning:
         self._next: asyncio.Task[Answer] | None = None
         self.turn = asyncio.Lock()
         """Held by whoever works out an answer on the event loop, so that many such do not follow one another at once."""
+        self.faults = TriggerFaults()
 
     async def run(self, observed: Observed, work: Callable[[], _T]) -> _T:
         """For the loop: `work` uses `observed` and nothing that lives."""

@@ -10,7 +10,8 @@ from herder.control.access import FLEET, check
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, NotKnown
 from herder.control.limits import check_message, check_settings, check_word
-from herder.control.plans import apply_plan, observe, record_plan
+from herder.control.observation import observe
+from herder.control.plans import apply_plan, record_plan
 from herder.control.schedules import pool_in_force
 from herder.decide.scaling.offers import cheapest_first, offer_rooms
 from herder.decide.scaling.scene import survey
@@ -26,9 +27,10 @@ from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
 from herder.model.pool import PoolSpec, Template
 from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import PoolRecord
+from herder.model.words import counted
 from herder.model.worker import WorkerState
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
-from herder.settings.durations import LONGEST_S
+from herder.settings.durations import LONGEST_S, format_duration
 from herder.store.versions import stamped
 from herder.wire.resources import (
     ApplyAnswer,
@@ -76,6 +78,7 @@ def check_pools(core: Core, wanted: Sequence[PoolSpec]) -> None:
     if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
         raise Invalid(f"more than {POOLS_MAX} pools", field="pools")
     for index, pool in enumerate(wanted):
+        _has_driver(core, pool)
         _keep_membership(core, pool, index)
 
 
@@ -103,17 +106,19 @@ def keep_frozen(core: Core, pool: PoolSpec) -> PoolSpec:
 def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:
     name = plain.get("name") or index
     try:
-        pool = pool_from_plain(plain, f"pools[{name}]", core.state.resources)
+        return pool_from_plain(plain, f"pools[{name}]", core.state.resources)
     except SettingsError as error:
         raise Invalid(str(error), field=f"pools[{name}]", hint="nothing was applied") from None
+
+
+def _has_driver(core: Core, pool: PoolSpec) -> None:
     if pool.driver not in core.drivers:
-        known = ", ".join(sorted(core.drivers))
+        known = ", ".join(sorted(core.drivers)) or "none"
         raise Invalid(
             f"pool {pool.name} wants driver {pool.driver!r}, which this server does not have",
-            field=f"pools[{name}].driver",
-            hint=f"it has {known}; drivers are declared in the server's herder.yaml",
+            field=f"pools[{pool.name}].driver",
+            hint=f"it has {known}; declare the driver in the server's herder.yaml and restart the server",
         )
-    return pool
 
 
 def _keep_membership(core: Core, pool: PoolSpec, index: int) -> None:
@@ -180,8 +185,8 @@ def scale(
     check_message(request.reason, "reason")
     check_word(request.template, "template")
     pool = pool_named(core, name)
-    template = _offer(core, _template(pool, request.template), pool, now_ms)
-    ttl_s = request.ttl_hours * 3600 if request.ttl_hours is not None else pool.ttl_s
+    template = _offer(core, template_named(pool, request.template), pool, now_ms)
+    ttl_s = request.ttl_s if request.ttl_s is not None else pool.ttl_s
     _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
     number = PlanNumber(core.state.next_plan)
     text = request.reason or f"{who.user} asked for {request.workers} more"
@@ -227,7 +232,7 @@ def _offer(core: Core, template: Template, pool: PoolSpec, now_ms: int) -> Offer
     return min(offers, key=lambda offer: ranked.index(offer.id) if offer.id in ranked else len(ranked))
 
 
-def _template(pool: PoolSpec, wanted: str | None) -> Template:
+def template_named(pool: PoolSpec, wanted: str | None) -> Template:
     if wanted is None:
         if not pool.templates:
             raise Conflict(f"pool {pool.name} has no template")
@@ -247,25 +252,29 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
             "workers must be at least 1", field="workers", hint="to remove some: herder worker drain"
         )
     if ttl_s is not None and not 0 < ttl_s <= TTL_LONGEST_S:
-        hours = TTL_LONGEST_S // 3600
-        raise Invalid(f"ttl_hours must be above 0 and at most {hours}", field="ttl_hours")
+        raise Invalid(f"ttl_s must be above 0 and at most {TTL_LONGEST_S}", field="ttl_s")
     if ttl_s is not None and pool.ttl_max_s is not None and ttl_s > pool.ttl_max_s:
         raise Invalid(
-            f"{ttl_s / 3600:g} h is more than the pool's longest time to live",
-            field="ttl_hours",
-            hint=f"at most {pool.ttl_max_s / 3600:g}",
+            f"{format_duration(ttl_s)} is more than the pool's longest time to live",
+            field="ttl_s",
+            hint=f"at most {format_duration(pool.ttl_max_s)}",
         )
-    if pool.frozen:
-        raise Conflict(f"pool {pool.name} is frozen", hint=f"herder pool unfreeze {pool.name}")
     driver_frozen = core.state.frozen_drivers.get(pool.driver)
     if driver_frozen is not None:
         raise Conflict(driver_frozen.reason, hint="herder driver list shows the state of each driver")
+    check_growth(core, pool, request.workers, "workers")
+
+
+def check_growth(core: Core, pool: PoolSpec, more: int, field: str) -> None:
+    """Whether there may be so many more workers. Raises Conflict."""
+    if pool.frozen:
+        raise Conflict(f"pool {pool.name} is frozen", hint=f"herder pool unfreeze {pool.name}")
     actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
     room = pool.max_workers - actual
-    if request.workers > room:
+    if more > room:
         raise Conflict(
             f"pool {pool.name} has {actual} of at most {pool.max_workers} workers: room for {max(0, room)} more",
-            field="workers",
+            field=field,
             hint="raise max_workers with herder apply, or ask for fewer",
         )
     live = pool.max_live_workers
@@ -273,10 +282,10 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
     staying = sum(
         worker.spec.pool == pool.name and worker.state not in leave for worker in core.state.workers.values()
     )
-    if live is not None and staying + request.workers > live:
+    if live is not None and staying + more > live:
         raise Conflict(
             f"pool {pool.name} has {staying} workers that stay, of at most {live}: room for {max(0, live - staying)} more",
-            field="workers",
+            field=field,
             hint="raise max_live_workers with herder apply, or ask for fewer",
         )
 
@@ -303,8 +312,11 @@ def delete(
     check_message(message)
     pool = pool_named(core, name)
     workers = [worker for worker in core.state.workers.values() if worker.spec.pool == pool.name]
-    text = f"pool {pool.name} deleted; {len(workers)} workers drain and go"
-    if not dry_run:
+    leaving = counted(len(workers), "worker")
+    text = f"pool {pool.name} deleted; {leaving} are drained and removed"
+    if dry_run:
+        text = f"pool {pool.name} would be deleted, and {leaving} drained and removed"
+    else:
         reason = Reason(
             kind=ReasonKind.POOL_DELETED, text=message or f"pool {pool.name} was deleted by {who.user}"
         )

@@ -11,7 +11,6 @@ import msgspec
 from sqlalchemy import Connection, Row, func, select, text
 
 from herder.control.auth import Directory
-from herder.control.job_classes import decode_class
 from herder.control.recover_batches import recover_held, recover_parents
 from herder.control.recover_history import (
     UNENDED,
@@ -49,6 +48,7 @@ from herder.model.resources import PLAIN, ZERO, Dimensions
 from herder.model.worker import WorkerSpec, WorkerState
 from herder.settings import pool_from_plain
 from herder.store import tables as t
+from herder.store.json_forms import decode_class
 from herder.store.retention import numbers_reached
 from herder.store.versions import opened
 

@@ -1,8 +1,7 @@
 """Which resources there are, from the store: what the server of before had declared, and something still speaks of.
 
-Called by `recover` before anything that holds amounts is read, and by simulations that read another server's store. A resource that
-is declared no longer stays known as long as a pool, a worker or a job names it: a job that waits for a licence must not start without
-one because a line was taken out of a file.
+Called by `recover` before anything that holds amounts is read. A resource that is declared no longer stays known as long as a pool,
+a worker or a job names it: a job that waits for a licence must not start without one because a line was taken out of a file.
 """
 
 import json
@@ -11,17 +10,9 @@ from sqlalchemy import Connection, select
 
 from herder.model.records import MetaRecord
 from herder.model.resources import DECLARED_MAX, Dimension, Dimensions
-from herder.settings import resources_from_plain, resources_to_plain
+from herder.settings import resources_from_text, resources_to_plain
 from herder.store import tables as t
-
-#: The row of `meta` that holds them, in the plain form of herder.yaml.
-META_KEY = "resources"
-
-
-def stored_resources(connection: Connection) -> Dimensions:
-    """As the last server had them."""
-    text = connection.execute(select(t.meta.c.value).where(t.meta.c.key == META_KEY)).scalar()
-    return resources_from_plain(json.loads(text)) if text else Dimensions()
+from herder.store.meta import RESOURCES, resources_text
 
 
 def known_resources(connection: Connection, declared: Dimensions) -> Dimensions:
@@ -29,7 +20,7 @@ def known_resources(connection: Connection, declared: Dimensions) -> Dimensions:
     names = set(declared.names)
     kept = tuple(
         each
-        for each in stored_resources(connection).declared
+        for each in resources_from_text(resources_text(connection)).declared
         if each.name not in names and _named(connection, each)
     )
     if len(declared.declared) + len(kept) > DECLARED_MAX:
@@ -53,4 +44,4 @@ def _named(connection: Connection, dimension: Dimension) -> bool:
 
 
 def resources_record(table: Dimensions) -> MetaRecord:
-    return MetaRecord(META_KEY, json.dumps(resources_to_plain(table), separators=(",", ":")))
+    return MetaRecord(RESOURCES, json.dumps(resources_to_plain(table), separators=(",", ":")))

@@ -194,9 +194,11 @@ def find_stored(connection: Connection, names: Sequence[str]) -> dict[str, Made]
     return found
 
 
-def fingerprint_of(route: str, body: bytes) -> str:
+def fingerprint_of(route: str, body: bytes | bytearray) -> str:
     """What was asked for, so that a key is not taken for another request's."""
-    return hashlib.sha256(route.encode() + b"\n" + body).hexdigest()[:32]
+    seen = hashlib.sha256(route.encode() + b"\n")
+    seen.update(body)
+    return seen.hexdigest()[:32]
 
 
 class _Filter:

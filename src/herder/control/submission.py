@@ -4,27 +4,20 @@ Called by the API's routes. Every function is synchronous, fills `changes` and a
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-
-import msgspec
 
 from herder.control.access import OF_KIND, check, not_known
 from herder.control.backlog import BATCH_COUNTS_AS
 from herder.control.core import Core
 from herder.control.errors import Conflict, Invalid, Overloaded, TooLarge
-from herder.control.job_classes import check_priority, class_of
+from herder.control.job_classes import check_priority, class_of, try_class
+from herder.control.job_payload import payload_of
 from herder.control.limits import (
     FAILURES_MAX,
-    INPUT_NAME_BYTES,
-    INPUTS_COUNT,
     JOBS_PER_CALL,
     PARENTS_PER_CALL,
-    PAYLOAD_BYTES,
-    WORDS,
     check_attributes,
-    check_count,
-    check_env,
     check_message,
     check_name,
 )
@@ -34,17 +27,16 @@ from herder.engine.classes import forget_classes
 from herder.engine.state import BatchLife
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, UserName
-from herder.model.job import JobState
+from herder.model.job import JobClass, JobState
 from herder.model.principal import Action, Kind, Principal, Thing
+from herder.model.words import counted
 from herder.store.tables import DEFAULT_PROJECT
-from herder.wire.exchange import JobPayload
-from herder.wire.resources import BatchCreate, JobsAdded, JobSubmission
+from herder.wire.resources import BatchCreate, Done, JobsAdded, JobSubmission
 
 #: In a refusal.
 PROJECTS_SHOWN = 10
 #: Each of them is kept in memory.
 NOT_ENDED = tuple(each for each in JobState if not each.ended)
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
@@ -59,26 +51,17 @@ class _Accepted:
     size: int = 0
     """Bytes of the payloads."""
 
+    def name(self, key: str, place: int, where: str) -> None:
+        """Raises Invalid."""
+        check_name(key, f"{where}key")
+        if self.places.setdefault(key, place) != place:
+            raise Invalid(f"two jobs of the call are called {key!r}", field=f"{where}key")
+
 
 def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, now_ms: int) -> BatchLife:
     """A batch, with the jobs that travel along, committed if asked for."""
-    _may_submit(core, who, Kind.BATCH, request.project)
-    check_name(request.name, "name")
-    check_attributes(request.attributes)
-    if request.cancel_after_failures is not None and not 1 <= request.cancel_after_failures <= FAILURES_MAX:
-        raise Invalid(f"cancel_after_failures must be 1 to {FAILURES_MAX:,}", field="cancel_after_failures")
-    accepted = _check_jobs(core, who, who.user, request.project, request.jobs)
-    draft = BatchLife(
-        id=BatchId(0),
-        user=who.user,
-        project=request.project,
-        name="",
-        state="open",
-        attributes="",
-        created_at_ms=0,
-    )
-    parents = _parents(core, draft, accepted)  # refused before anything is made
-    attributes = json.dumps(request.attributes, separators=(",", ":"))
+    accepted, parents = _check_batch(core, who, request, dry_run=False)
+    attributes = _attributes(request)
     _count(core, who.user, BATCH_COUNTS_AS + len(request.jobs), accepted.size + len(attributes))
     batch = create_batch(
         core.state,
@@ -95,37 +78,118 @@ def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, n
     return batch
 
 
+def try_create(core: Core, who: Principal, request: BatchCreate) -> Done:
+    """What `create` would say, with the same checks; nothing is kept."""
+    accepted, _ = _check_batch(core, who, request, dry_run=True)
+    jobs = request.earlier_jobs + len(request.jobs)
+    _count(core, who.user, BATCH_COUNTS_AS + jobs, accepted.size + len(_attributes(request)), dry_run=True)
+    return Done(object="batch", text=f"a batch of {counted(jobs, 'job')} would be submitted", dry_run=True)
+
+
+def _check_batch(
+    core: Core, who: Principal, request: BatchCreate, *, dry_run: bool
+) -> tuple[_Accepted, dict[int, list[JobId]]]:
+    """All that is refused before anything is made."""
+    _may_submit(core, who, Kind.BATCH, request.project)
+    check_name(request.name, "name")
+    check_attributes(request.attributes)
+    if request.cancel_after_failures is not None and not 1 <= request.cancel_after_failures <= FAILURES_MAX:
+        raise Invalid(f"cancel_after_failures must be 1 to {FAILURES_MAX:,}", field="cancel_after_failures")
+    if (request.earlier_jobs or request.earlier_keys) and not dry_run:
+        raise Invalid("earlier jobs are only for a dry run", field="earlier_jobs")
+    draft = _draft(core, who, request)
+    return _check_into(core, who, draft, request.jobs, dry_run=dry_run)
+
+
+def _draft(core: Core, who: Principal, request: BatchCreate) -> BatchLife:
+    """The batch as it would be before these jobs."""
+    draft = BatchLife(
+        id=BatchId(0),
+        user=who.user,
+        project=request.project,
+        name="",
+        state="open",
+        attributes="",
+        created_at_ms=0,
+    )
+    if not 0 <= request.earlier_jobs <= core.settings.jobs_queued_max:
+        raise Invalid(f"{request.earlier_jobs} is not a number of earlier jobs", field="earlier_jobs")
+    if request.earlier_jobs:
+        start = JobId(core.state.next_job - request.earlier_jobs)
+        draft.jobs = request.earlier_jobs
+        draft.bunches.append((0, start, request.earlier_jobs))
+        draft.keys.update({key: JobId(start + place) for key, place in request.earlier_keys.items()})
+    return draft
+
+
+def _attributes(request: BatchCreate) -> str:
+    return json.dumps(request.attributes, separators=(",", ":"))
+
+
+def _check_into(
+    core: Core, who: Principal, batch: BatchLife, jobs: Sequence[JobSubmission], *, dry_run: bool
+) -> tuple[_Accepted, dict[int, list[JobId]]]:
+    """Jobs for a batch that is open, or would be."""
+    earlier = 0 if batch.id else batch.jobs  # of a draft nothing is counted yet
+    accepted = _check_jobs(core, who, batch.user, batch.project, jobs, earlier=earlier, dry_run=dry_run)
+    for key, place in accepted.places.items():
+        if key in batch.keys:
+            raise Invalid(f"the batch has a job {key!r} already", field=f"jobs[{place}].key")
+    return accepted, _parents(core, batch, accepted)
+
+
 def add(
     core: Core, who: Principal, batch_id: int, jobs: Sequence[JobSubmission], changes: Changes, now_ms: int
 ) -> JobsAdded:
     """More jobs for an open batch."""
-    batch = own_batch(core, who, batch_id)
-    if batch.state != "open":
-        raise Conflict(
-            f"batch {batch_id} is committed; jobs can only be added before", hint="make a new batch"
-        )
-    accepted = _check_jobs(core, who, batch.user, batch.project, jobs)
-    for key, place in accepted.places.items():
-        if key in batch.keys:
-            raise Invalid(f"the batch has a job {key!r} already", field=f"jobs[{place}].key")
-    parents = _parents(core, batch, accepted)
+    batch = _open_batch(core, who, batch_id)
+    accepted, parents = _check_into(core, who, batch, jobs, dry_run=False)
     _count(core, batch.user, len(jobs), accepted.size)
     first = _take(core, changes, batch, accepted, parents, now_ms)
     return JobsAdded(batch=batch.id, first_job=first, count=len(jobs))
 
 
+def try_add(core: Core, who: Principal, batch_id: int, jobs: Sequence[JobSubmission]) -> Done:
+    """What `add` would say."""
+    batch = _open_batch(core, who, batch_id)
+    accepted, _ = _check_into(core, who, batch, jobs, dry_run=True)
+    _count(core, batch.user, len(jobs), accepted.size, dry_run=True)
+    text = f"{counted(len(jobs), 'job')} would be added to batch {batch_id}"
+    return Done(object=f"batch/{batch_id}", text=text, dry_run=True)
+
+
+def _open_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
+    batch = own_batch(core, who, batch_id)
+    if batch.state != "open":
+        raise Conflict(
+            f"batch {batch_id} is committed; jobs can only be added before", hint="make a new batch"
+        )
+    return batch
+
+
 def submit(core: Core, who: Principal, job: JobSubmission, changes: Changes, now_ms: int) -> JobsAdded:
     """One job of no batch; it is ready at once."""
+    accepted = _check_single(core, who, job, dry_run=False)
+    _count(core, who.user, 1, accepted.size)
+    first = _take(core, changes, None, accepted, {}, now_ms)
+    return JobsAdded(batch=None, first_job=first, count=1)
+
+
+def try_submit(core: Core, who: Principal, job: JobSubmission) -> Done:
+    """What `submit` would say."""
+    accepted = _check_single(core, who, job, dry_run=True)
+    _count(core, who.user, 1, accepted.size, dry_run=True)
+    return Done(object="job", text="1 job would be submitted", dry_run=True)
+
+
+def _check_single(core: Core, who: Principal, job: JobSubmission, *, dry_run: bool) -> _Accepted:
     project = DEFAULT_PROJECT if job.project is None else job.project
     _may_submit(core, who, Kind.JOB, project)
     if job.parents:
         raise Invalid(
             "a single job cannot have parents", field="parents", hint="submit them together as a batch"
         )
-    accepted = _check_jobs(core, who, who.user, project, (job,), path="")
-    _count(core, who.user, 1, accepted.size)
-    first = _take(core, changes, None, accepted, {}, now_ms)
-    return JobsAdded(batch=None, first_job=first, count=1)
+    return _check_jobs(core, who, who.user, project, (job,), path="", dry_run=dry_run)
 
 
 def commit(core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: int) -> BatchLife:
@@ -135,13 +199,23 @@ def commit(core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: 
 
 
 def cancel(
-    core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: int, *, message: str = ""
+    core: Core,
+    who: Principal,
+    batch_id: int,
+    changes: Changes,
+    now_ms: int,
+    *,
+    message: str = "",
+    dry_run: bool = False,
 ) -> str:
     batch = own_batch(core, who, batch_id)
     check_message(message)
     if batch.cancelled:
         return f"batch {batch_id} is being cancelled already"
     left = sum(batch.counts.get(s, 0) for s in JobState if not s.ended)
+    if dry_run:
+        running = batch.counts.get(JobState.RUNNING, 0)
+        return f"{left:,} of {counted(batch.jobs, 'job')} of batch {batch_id} would be cancelled, {running:,} of them running"
     cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=message or f"by {who.user}")
     return f"batch {batch_id} cancelled: {left} of {batch.jobs} jobs had not ended"
 
@@ -186,9 +260,10 @@ def _may_submit(core: Core, who: Principal, kind: Kind, project: str) -> None:
     check(who, Action.CREATE, Thing(kind=kind, owner=who.user, project=project, members_only=members_only))
 
 
-def _count(core: Core, user: UserName, jobs: int, size: int) -> None:
+def _count(core: Core, user: UserName, jobs: int, size: int, *, dry_run: bool = False) -> None:
     """Against the limits for one user: the last check, since it counts."""
-    core.backlog.add(core.state, user, jobs, size, core.clock.monotonic_ms())
+    count = core.backlog.check if dry_run else core.backlog.add
+    count(core.state, user, jobs, size, core.clock.monotonic_ms())
 
 
 def _check_jobs(
@@ -198,36 +273,31 @@ def _check_jobs(
     project: str,
     jobs: Sequence[JobSubmission],
     path: str = "jobs[{}].",
+    *,
+    earlier: int = 0,
+    dry_run: bool,
 ) -> _Accepted:
-    if len(jobs) > JOBS_PER_CALL:
-        raise TooLarge(
-            f"{len(jobs)} jobs in one call, at most {JOBS_PER_CALL} are taken",
-            field="jobs",
-            hint="send them in several calls before the commit",
-        )
-    most, there = core.settings.jobs_queued_max, sum(core.state.counts[each] for each in NOT_ENDED)
-    if there + len(jobs) > most:
-        raise Overloaded(
-            f"{there:,} jobs have not ended and {len(jobs):,} more were sent, at most {most:,} are kept",
-            hint="try again when some have ended",
-        )
+    """`earlier`: jobs of a batch that was checked and not made."""
+    _check_number(core, len(jobs), earlier)
     if forget_classes(core.state):
         core.raw_classes.clear()
     accepted = _Accepted()
     edges = 0
+    tried: dict[Hashable, JobClass] = {}
     for place, job in enumerate(jobs):
         where = path.format(place)
         if job.priority != 0:
             check_priority(core, who, job.priority, where)
-        accepted.class_ids.append(class_of(core, user, project, job, where))
-        payload = _payload(job, where)
+        if dry_run:
+            try_class(core, user, project, job, where, tried)
+        else:
+            accepted.class_ids.append(class_of(core, user, project, job, where))
+        payload = payload_of(job, where)
         accepted.payloads.append(payload)
         accepted.size += len(payload)
         accepted.keys.append(job.key)
         if job.key is not None:
-            check_name(job.key, f"{where}key")
-            if accepted.places.setdefault(job.key, place) != place:
-                raise Invalid(f"two jobs of the call are called {job.key!r}", field=f"{where}key")
+            accepted.name(job.key, place, where)
         if job.parents:
             edges += len(job.parents)
             accepted.references[place] = job.parents
@@ -240,48 +310,20 @@ def _check_jobs(
     return accepted
 
 
-def _payload(job: JobSubmission, where: str) -> str:
-    if job.runtime == "process" and not (job.command and job.command[0]):
-        raise Invalid(
-            "the job has no command", field=f"{where}command", hint='write for example ["echo", "hello"]'
-        )
-    if job.env:
-        check_env(job.env, len(job.env), f"{where}env")
-    if job.inputs or len(job.command) > WORDS:
-        _check_files(job, where)
-    payload = JobPayload(
-        command=job.command, env=job.env, stdin=job.stdin, inputs=job.inputs, sleep_ms=job.sleep_ms
-    )
-    data = _encode(payload)
-    if len(data) > PAYLOAD_BYTES:
+def _check_number(core: Core, jobs: int, earlier: int) -> None:
+    if jobs > JOBS_PER_CALL:
         raise TooLarge(
-            f"the job's command, environment and inputs take {len(data)} bytes, at most {PAYLOAD_BYTES} are taken",
-            field=f"{where}command",
-            hint="put large input where the job can fetch it",
+            f"{jobs} jobs in one call, at most {JOBS_PER_CALL} are taken",
+            field="jobs",
+            hint="send them in several calls before the commit",
         )
-    text = data.decode()
-    if "\\u0000" in text and _has_nul(job):
-        raise Invalid(
-            "the job contains a NUL character", field=f"{where}command", hint="no program can be given one"
+    most, there = core.settings.jobs_queued_max, sum(core.state.counts[each] for each in NOT_ENDED)
+    there += earlier
+    if there + jobs > most:
+        raise Overloaded(
+            f"{there:,} jobs have not ended and {jobs:,} more were sent, at most {most:,} are kept",
+            hint="try again when some have ended",
         )
-    return text
-
-
-def _has_nul(job: JobSubmission) -> bool:
-    texts = (*job.command, job.stdin, *job.env, *job.env.values(), *job.inputs, *job.inputs.values())
-    return any("\x00" in text for text in texts)
-
-
-def _check_files(job: JobSubmission, where: str) -> None:
-    check_count(len(job.command), WORDS, f"{where}command")
-    check_count(len(job.inputs), INPUTS_COUNT, f"{where}inputs")
-    for name in job.inputs:
-        if not name or len(name.encode(errors="replace")) > INPUT_NAME_BYTES:
-            raise Invalid(
-                f"{name[:50]!r} cannot be a file's name",
-                field=f"{where}inputs",
-                hint=f"1 to {INPUT_NAME_BYTES} bytes",
-            )
 
 
 def _parents(core: Core, batch: BatchLife, accepted: _Accepted) -> dict[int, list[JobId]]:

@@ -11,6 +11,7 @@ from herder.decide import report
 from herder.decide.admission import Refusal, refusal
 from herder.decide.planner import Thoughts, think
 from herder.decide.scaling.limits import binding_for, may_make
+from herder.decide.scaling.triggers import queued_jobs
 from herder.decide.scaling.triggers.queued_jobs import Homes
 from herder.model.demand import Asks, DemandGroup
 from herder.model.ids import ClassId, UserName
@@ -61,6 +62,8 @@ def why_waiting(
     if thoughts is None or queued is None:
         return (_not_in_queue(class_id, job_class, observed, unseen),)
     homes = thoughts.queue.homes[planned_as]
+    if not thoughts.queue.known:
+        return (*quota, *_failed(thoughts))
     return (
         *quota,
         *_nowhere(thoughts, queued, homes),
@@ -83,21 +86,43 @@ def _not_in_queue(class_id: ClassId, job_class: Asks, observed: Observed, unseen
     return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=(("queued", 0),))
 
 
+def _failed(thoughts: Thoughts) -> tuple[Reason, ...]:
+    """Why it is not known where queued jobs will go: the same sentence for each pool, so the first will do."""
+    notes = (note for each in thoughts.notes.values() for note in each)
+    return tuple(
+        note
+        for note in notes
+        if note.kind is ReasonKind.TRIGGER_FAILED and ("trigger", queued_jobs.NAME) in note.evidence
+    )[:1]
+
+
 def _nowhere(thoughts: Thoughts, queued: DemandGroup, homes: Homes) -> list[Reason]:
     """What binds, and after it what binds each other pool that could take the job: raising any one limit would do."""
     if not homes.nowhere:
         return []
     binding = report.binding_reason(thoughts.scene, thoughts.rooms, queued, homes)
     text = f"{homes.nowhere} of {queued.count} such jobs have no place: {binding.text}"
-    others = [
-        thoughts.rooms[view.spec.name].binding.text
-        for view in thoughts.scene.fits_in(queued)
-        if thoughts.rooms[view.spec.name].binding.text != binding.text
-    ]
+    others = _other_limits(thoughts, queued, homes, binding)
     if others:
-        text = f"{text}; {'; '.join(others)}"
+        text = f"{text.rstrip('.')}; {'; '.join(others)}"
     evidence = (*binding.evidence, ("jobs", homes.nowhere), ("binding_pools", len(others) + 1))
     return [Reason(kind=binding.kind, text=text, evidence=evidence)]
+
+
+def _other_limits(thoughts: Thoughts, queued: DemandGroup, homes: Homes, binding: Reason) -> list[str]:
+    """Of each other pool that could take the job. Why a driver is frozen is said once, whatever pools use it."""
+    told = {view.spec.driver for view in thoughts.scene.pools if view.spec.name == homes.held_by}
+    others = []
+    for view in thoughts.scene.fits_in(queued):
+        text = thoughts.rooms[view.spec.name].binding.text
+        if text == binding.text:
+            continue
+        if view.spec.driver_frozen:
+            if view.spec.driver in told:
+                text = f"pool {view.spec.name} has the same driver"
+            told.add(view.spec.driver)
+        others.append(text.rstrip("."))
+    return others
 
 
 def _place(thoughts: Thoughts, queued: DemandGroup, homes: Homes) -> list[Reason]:
@@ -190,9 +215,10 @@ def _pools(thoughts: Thoughts, queued: DemandGroup) -> list[Reason]:
         room, templates = thoughts.rooms[name], thoughts.scene.templates_for(queued, view)
         most, binding = may_make(room, templates), binding_for(room, templates)
         ready = sum(worker.state is WorkerState.READY and not worker.cordoned for worker in view.workers)
+        limit = f"driver {view.spec.driver} is frozen" if view.spec.driver_frozen else binding.text
         text = (
             f"pool {name} could take it: {ready} workers ready, {view.in_flight} coming, "
-            f"{most} more may be made now ({binding.text})"
+            f"{most} more may be made now ({limit})"
         )
         flips = [pair for pair in binding.evidence if pair[0] == "flips"]
         evidence = (("ready", ready), ("in_flight", view.in_flight), ("may_make", most), *flips)

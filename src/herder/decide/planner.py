@@ -7,11 +7,13 @@ other plan. It must never act on a section of the observation that was never see
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from herder.decide import report
 from herder.decide.scaling import consolidate, limits, preempt_spot, scale_down, zones
 from herder.decide.scaling import stock as stocks
 from herder.decide.scaling.combine import Settled, combine
+from herder.decide.scaling.failures import Failures
 from herder.decide.scaling.limits import Room
 from herder.decide.scaling.load import load_of
 from herder.decide.scaling.offers import cheapest_first
@@ -20,11 +22,12 @@ from herder.decide.scaling.scale_down import IdleAnswer
 from herder.decide.scaling.scene import PoolView, Scene, survey
 from herder.decide.scaling.specs import worker_spec
 from herder.decide.scaling.stock import Stock
-from herder.decide.scaling.triggers import concerned, minimum, queued_jobs, stock
+from herder.decide.scaling.triggers import any_concerned, ask_all, minimum, queued_jobs, stock
 from herder.decide.scaling.triggers.queued_jobs import QueueAnswer
 from herder.decide.scaling.wish import Answer, Wish, workers_by_offer
 from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.observed import Observed
+from herder.model.offer import OfferName
 from herder.model.plan import Action, CreateWorker, DrainWorker, Plan, Reason
 from herder.model.pool import Consolidation
 
@@ -82,12 +85,12 @@ class Thoughts:
 def think(observed: Observed, now_ms: int) -> Thoughts:
     """The steps of a plan, in order. Every section must have been seen."""
     scene = survey(observed, now_ms)
+    failures = Failures()
 
     # 1. Who leaves whatever the demand: what leaves is no capacity any more.
     must_leave = tuple(drain for view in scene.pools for drain in scale_down.must_leave(view, now_ms))
     leaving = frozenset(drain.worker for drain in must_leave)
-    short = preempt_spot.needs(scene, leaving, now_ms)
-    preempted = preempt_spot.ask(scene, short, leaving, now_ms)
+    short, preempted = _preempted(scene, leaving, failures, now_ms)
     must_leave = (*must_leave, *preempted.drains)
     leaving = leaving | {drain.worker for drain in preempted.drains}
 
@@ -95,32 +98,30 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
     rooms = _rooms(scene, short, leaving, now_ms)
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
-    queue = queued_jobs.ask(scene, rooms, leaving)
+    queue = _queue(scene, rooms, leaving, failures)
     wants = {
-        view.spec.name: _wants(view, rooms[view.spec.name], leaving, queue, now_ms) for view in scene.pools
+        view.spec.name: _wants(view, rooms[view.spec.name], leaving, queue, failures, now_ms)
+        for view in scene.pools
     }
     asks = tuple(ask for answer in wants.values() for ask in answer.asks)
     settled = combine(queue.wishes, asks, scene.pools, rooms)
-    needed = _needed(scene, leaving, queue)
-    wanted = {
-        view.spec.name: stocks.stocks_of(view, needed.get(view.spec.name, {}), now_ms) for view in scene.pools
-    }
-    settled = _with_stock(scene, rooms, leaving, queue, settled, wanted)
+    needed = _needed(scene, leaving, queue, failures)
+    wanted = _stocks(scene, needed, failures, now_ms)
+    settled = _with_stock(scene, rooms, leaving, queue, settled, wanted, failures)
     settled = replace(settled, wishes=zones.spread(settled.wishes, scene, rooms))
 
-    # 4. Which workers nobody needs.
+    # 4. Which workers nobody needs; where that is not known, none goes.
     idle = {
-        view.spec.name: scale_down.idle(
-            view, leaving, queue.used, now_ms, queue.taken[view.spec.name], wanted[view.spec.name]
-        )
+        view.spec.name: _idle(view, leaving, queue, wanted[view.spec.name], failures, now_ms)
         for view in scene.pools
     }
 
     # 5. In quiet pools: which work could be moved together.
     for view in scene.pools:
         name = view.spec.name
-        if _quiet(view, queue, settled, idle[name], now_ms):
-            moved = consolidate.ask(scene, view, rooms[name], leaving, now_ms)
+        if _quiet(view, queue, settled, idle[name], now_ms) and not failures.of(name):
+            ask = partial(consolidate.ask, scene, view, rooms[name], leaving, now_ms)
+            moved = failures.attempt((name,), "consolidation", ask, consolidate.Answer)
             settled = replace(settled, wishes=(*settled.wishes, *moved.wishes))
             held_back = (*idle[name].held_back, *moved.held_back)
             idle[name] = IdleAnswer(drains=moved.drains, held_back=held_back)
@@ -131,11 +132,52 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
         queue=queue,
         settled=settled,
         idle=idle,
-        notes={name: (*preempted.of(name), *answer.notes) for name, answer in wants.items()},
+        notes={
+            name: tuple(dict.fromkeys((*preempted.of(name), *answer.notes, *failures.of(name))))
+            for name, answer in wants.items()
+        },
         needs=tuple(
             (pool, template, count) for pool, each in needed.items() for template, count in each.items()
         ),
     )
+
+
+def _preempted(
+    scene: Scene, leaving: Set[WorkerName], failures: Failures, now_ms: int
+) -> tuple[tuple[Need, ...], preempt_spot.Answer]:
+    """Which pools wait for capacity, and which spot workers give theirs."""
+    concerned = [view.spec.name for view in scene.pools if view.spec.preempts_spot]
+
+    def ask() -> tuple[tuple[Need, ...], preempt_spot.Answer]:
+        short = preempt_spot.needs(scene, leaving, now_ms)
+        return short, preempt_spot.ask(scene, short, leaving, now_ms)
+
+    if not concerned:
+        return (), preempt_spot.Answer()
+    return failures.attempt(concerned, "preempts_spot", ask, lambda: ((), preempt_spot.Answer()))
+
+
+def _queue(
+    scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName], failures: Failures
+) -> QueueAnswer:
+    ask = partial(queued_jobs.ask, scene, rooms, leaving)
+    pools = tuple(view.spec.name for view in scene.pools)
+    return failures.attempt(pools, queued_jobs.NAME, ask, partial(queued_jobs.unknown, scene))
+
+
+def _idle(
+    view: PoolView,
+    leaving: Set[WorkerName],
+    queue: QueueAnswer,
+    wanted: Mapping[str, Stock],
+    failures: Failures,
+    now_ms: int,
+) -> IdleAnswer:
+    name = view.spec.name
+    if failures.of(name):
+        return IdleAnswer()
+    ask = partial(scale_down.idle, view, leaving, queue.used, now_ms, queue.taken[name], wanted)
+    return failures.attempt((name,), "scale_down", ask, IdleAnswer)
 
 
 def _rooms(
@@ -149,13 +191,27 @@ def _rooms(
     return rooms
 
 
-def _needed(scene: Scene, leaving: Set[WorkerName], queue: QueueAnswer) -> dict[PoolName, dict[str, int]]:
+def _needed(
+    scene: Scene, leaving: Set[WorkerName], queue: QueueAnswer, failures: Failures
+) -> dict[PoolName, dict[str, int]]:
     """Workers by template that have something to do, in pools that learn from it how suddenly that rises."""
-    return {
-        view.spec.name: stock.needs_of(view, leaving, queue.used, queue.wishes)
-        for view in scene.pools
-        if view.spec.wait_worth is not None
-    }
+    found: dict[PoolName, dict[str, int]] = {}
+    for view in scene.pools:
+        if view.spec.wait_worth is not None and queue.known:
+            needs = partial(stock.needs_of, view, leaving, queue.used, queue.wishes)
+            found[view.spec.name] = failures.attempt((view.spec.name,), "stock", needs, dict[str, int])
+    return found
+
+
+def _stocks(
+    scene: Scene, needed: Mapping[PoolName, Mapping[str, int]], failures: Failures, now_ms: int
+) -> dict[PoolName, dict[str, Stock]]:
+    found: dict[PoolName, dict[str, Stock]] = {}
+    for view in scene.pools:
+        name = view.spec.name
+        stocks_of = partial(stocks.stocks_of, view, needed.get(name, {}), now_ms)
+        found[name] = failures.attempt((name,), "stock", stocks_of, dict[str, Stock])
+    return found
 
 
 def _with_stock(
@@ -165,6 +221,7 @@ def _with_stock(
     queue: QueueAnswer,
     settled: Settled,
     wanted: Mapping[PoolName, Mapping[str, Stock]],
+    failures: Failures,
 ) -> Settled:
     """What was settled, and the idle workers that are worth their price beyond it."""
     others = settled.wishes[len(queue.wishes) :]
@@ -172,7 +229,8 @@ def _with_stock(
         name = view.spec.name
         if wanted[name] and not view.spec.frozen:
             empties = stock.empties_of(view, leaving, queue.used)
-            answer = stock.ask(view, rooms[name], wanted[name], empties, queue.wishes, others)
+            ask = partial(stock.ask, view, rooms[name], wanted[name], empties, queue.wishes, others)
+            answer = failures.attempt((name,), "stock", ask, stock.Answer)
             cut = {**settled.cut, name: (*settled.cut.get(name, ()), *answer.cut)}
             settled = Settled(
                 wishes=(*settled.wishes, *answer.wishes), cut=cut if answer.cut else settled.cut
@@ -180,27 +238,45 @@ def _with_stock(
     return settled
 
 
-def _wants(view: PoolView, room: Room, leaving: Set[WorkerName], queue: QueueAnswer, now_ms: int) -> Answer:
+def _wants(
+    view: PoolView,
+    room: Room,
+    leaving: Set[WorkerName],
+    queue: QueueAnswer,
+    failures: Failures,
+    now_ms: int,
+) -> Answer:
     """What a pool wants beyond the workers that the queue needs."""
     name = view.spec.name
     mine = workers_by_offer(queue.wishes, name)
     gone = sum(worker.name in leaving for worker in view.staying)
-    below = minimum.ask(view, gone, sum(mine.values()))
+    least = partial(minimum.ask, view, gone, sum(mine.values()))
+    below = failures.attempt((name,), "minimum", least, lambda: None)
     asks = () if below is None else (below,)
-    triggers = concerned(view.spec)
-    if view.spec.frozen or not view.templates or not triggers:
+    if view.spec.frozen or not view.templates or not any_concerned(view.spec):
         return Answer(asks=asks)
+    answer = failures.attempt(
+        (name,), "load", partial(_asked, view, room, leaving, queue, mine, now_ms), Answer
+    )
+    failures.add(name, answer.notes)
+    return Answer(asks=(*asks, *answer.asks), notes=answer.notes)
+
+
+def _asked(
+    view: PoolView,
+    room: Room,
+    leaving: Set[WorkerName],
+    queue: QueueAnswer,
+    mine: dict[OfferName, int],
+    now_ms: int,
+) -> Answer:
+    """What the triggers of a pool say of it. `mine`: workers that the queue makes of each of its offers."""
     sizes = {offer.id: offer.allocatable for offer in view.templates}
-    load = load_of(view, leaving, queue.used, queue.taken[name], in_flight=True)
+    load = load_of(view, leaving, queue.used, queue.taken[view.spec.name], in_flight=True)
     for offer, count in mine.items():
         load = load.with_more(sizes[offer], count)
     offers = cheapest_first(view, room.offers, mine) or sorted(room.offers, key=lambda offer: offer.price)
-    size = sizes[offers[0].offer]
-    answers = [trigger.ask(view, load, size, now_ms) for trigger in triggers]
-    return Answer(
-        asks=(*asks, *(ask for answer in answers for ask in answer.asks)),
-        notes=tuple(note for answer in answers for note in answer.notes),
-    )
+    return ask_all(view, load, sizes[offers[0].offer], now_ms)
 
 
 def _quiet(view: PoolView, queue: QueueAnswer, settled: Settled, idle: IdleAnswer, now_ms: int) -> bool:

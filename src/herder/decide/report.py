@@ -206,10 +206,10 @@ def _gone(drains: Iterable[DrainWorker]) -> list[Reason]:
 
 
 def _unsaid(notes: Sequence[Reason], said: Sequence[Reason]) -> list[Reason]:
-    """That something is not known is said once."""
-    kinds = {reason.kind for reason in said}
+    """That something is not known is said once, and so is what failed."""
     waiting = ReasonKind.WAITING_ON_OBSERVATION
-    return [note for note in notes if note.kind is not waiting or waiting not in kinds]
+    unknown = any(reason.kind is waiting for reason in said)
+    return [note for note in notes if note not in said and not (unknown and note.kind is waiting)]
 
 
 def _frozen_expired(view: PoolView, now_ms: int) -> list[Reason]:
@@ -232,12 +232,12 @@ def _nothing_to_do(scene: Scene, view: PoolView, queue: QueueAnswer, jobs: int) 
         text = f"{waiting} queued jobs are held back by quotas, so no worker is made for them; no other waits for pool {name}"
         return Reason(kind=ReasonKind.QUOTA, text=text, evidence=(*seen, ("held_back", waiting)))
     if not jobs:
-        text = f"no queued job may use pool {name}; it has {there} workers and {coming} coming"
+        text = f"no queued job is eligible for pool {name}; it has {there} workers and {coming} coming"
         return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=seen)
     classes = (queued for queued in scene.queue if view in tuple(scene.may_use(queued)))
     nowhere = sum(queue.homes[queued.class_id].nowhere for queued in classes)
     if nowhere:
-        text = f"{nowhere} of {jobs} queued jobs that may use pool {name} are too large for its templates"
+        text = f"{nowhere} of {jobs} queued jobs eligible for pool {name} are too large for its templates"
         return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=(*seen, ("too_large", nowhere)))
-    text = f"all {jobs} queued jobs that may use pool {name} have a place on workers that are there, coming or planned"
+    text = f"all {jobs} queued jobs eligible for pool {name} have a place on workers that are there, coming or planned"
     return Reason(kind=ReasonKind.ENOUGH_CAPACITY, text=text, evidence=seen)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, get_type_hints
 
 import msgspec
 
@@ -55,6 +55,59 @@ def open_driver(kind: str, settings: Mapping[str, object], context: DriverContex
         raise
     except Exception as error:  # somebody else's code, before the server has begun
         raise BadSettings(f"driver {kind!r} cannot be opened: {type(error).__name__}: {error}") from error
+
+
+class SettingFault(NamedTuple):
+    """`setting` is empty when it is the kind itself that is wrong."""
+
+    setting: str
+    message: str
+    remedy: str
+
+
+_REMEDIES: Mapping[object, str] = {
+    bool: "Write true or false.",
+    int: "Write a whole number, without a unit.",
+    float: "Write a number, without a unit.",
+    float | None: "Write a number, without a unit.",
+}
+
+
+def settings_faults(kind: str, settings: Mapping[str, object]) -> list[SettingFault]:
+    """All that is wrong with a driver's kind and settings. Opens nothing: what a driver looks at itself is found by `open_driver`."""
+    try:
+        settings_type = load(kind).settings_type
+    except UnknownDriver as error:
+        remedy = "Write another kind, or install the package of this driver where Herder runs."
+        return [SettingFault("", str(error).rstrip("."), remedy)]
+    fields = {field.name: field for field in dataclasses.fields(settings_type)}
+    hints = get_type_hints(settings_type, include_extras=True)
+    found = []
+    for name, value in settings.items():
+        if name not in fields:
+            near = _instead(name, list(fields)).removeprefix("; ").removeprefix(". ")
+            remedy = f"{near[:1].upper()}{near[1:]}."
+            found.append(SettingFault(name, f"driver {kind!r} has no setting {name!r}", remedy))
+            continue
+        try:
+            msgspec.convert(value, hints[name], strict=False, dec_hook=_decode)
+        except msgspec.ValidationError as error:
+            remedy = _REMEDIES.get(hints[name], "Write another value.")
+            found.append(SettingFault(name, f"{value!r} cannot be used: {error}", remedy))
+    for name, field in fields.items():
+        if name not in settings and field.default is field.default_factory is dataclasses.MISSING:
+            message = f"driver {kind!r} needs the setting {name!r}, which is not there"
+            found.append(SettingFault("", message, f"Write `settings: {{{name}: …}}`."))
+    return found or _as_a_whole(kind, settings_type, settings)
+
+
+def _as_a_whole(kind: str, settings_type: type, settings: Mapping[str, object]) -> list[SettingFault]:
+    """What its own `__post_init__` says of settings that are each right."""
+    try:
+        read_settings(kind, settings_type, settings)
+    except BadSettings as error:
+        return [SettingFault(error.field, str(error), "Change one of them.")]
+    return []
 
 
 def load(kind: str) -> DriverKind:

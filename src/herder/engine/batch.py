@@ -190,7 +190,7 @@ def resolve(
         above = dict.fromkeys(_parent(batch, first, count, keys, index, ref) for ref in wanted)
         resolved[index] = list(above)
         inside[index] = [parent - first for parent in above if parent >= first]
-    _refuse_cycle(inside)
+    _refuse_cycle(inside, {place: key for key, place in keys.items()})
     return resolved
 
 
@@ -214,7 +214,7 @@ def _parent(
     )
 
 
-def _refuse_cycle(inside: Mapping[int, Sequence[int]]) -> None:
+def _refuse_cycle(inside: Mapping[int, Sequence[int]], names: Mapping[int, str]) -> None:
     """Kahn's algorithm over the call's own jobs; whatever cannot be sorted lies on or behind a cycle."""
     left = {index: sum(1 for p in above if p in inside) for index, above in inside.items()}
     children: dict[int, list[int]] = {}
@@ -232,17 +232,20 @@ def _refuse_cycle(inside: Mapping[int, Sequence[int]]) -> None:
     if sorted_count == len(inside):
         return
     at = min(index for index, count in left.items() if count > 0)
-    raise DependencyError(at, f"jobs depend on one another in a circle: {_circle(inside, left, at)}")
+    raise DependencyError(at, f"jobs depend on one another in a circle: {_circle(inside, left, at, names)}")
 
 
-def _circle(inside: Mapping[int, Sequence[int]], left: Mapping[int, int], at: int) -> str:
+def _circle(
+    inside: Mapping[int, Sequence[int]], left: Mapping[int, int], at: int, names: Mapping[int, str]
+) -> str:
+    """By their keys; those without by their places."""
     path = {at: 0}
     while True:
         at = next(p for p in inside[at] if left.get(p, 0) > 0)
         if at in path:
             break
         path[at] = len(path)
-    circle = [*list(path)[path[at] :], at]
+    circle = [names.get(place, str(place)) for place in (*list(path)[path[at] :], at)]
     if len(circle) > CIRCLE_SHOWN:
-        return " ← ".join(str(i) for i in circle[:CIRCLE_SHOWN]) + f" ← … ({len(circle) - 1} jobs)"
-    return " ← ".join(str(i) for i in circle)
+        return " ← ".join(circle[:CIRCLE_SHOWN]) + f" ← … ({len(circle) - 1} jobs)"
+    return " ← ".join(circle)

@@ -12,7 +12,7 @@ from herder.engine.events import record_event
 from herder.engine.state import EngineState, LiveAttempt, WorkerLife
 from herder.model.changes import Changes
 from herder.model.plan import Reason, ReasonKind
-from herder.model.worker import WorkerState
+from herder.model.worker import Health, WorkerState
 
 #: Attempts that fail in a row until a worker takes no more.
 FAULTS_MOST = 3
@@ -83,6 +83,34 @@ def look(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) 
     ):
         _clear(state, changes, worker, now_ms)
     return reason if reason is not None and _may_replace(state, worker, now_ms) else None
+
+
+def health_of(worker: WorkerLife, now_ms: int) -> tuple[Health | None, str]:
+    """How it is, and a sentence why it is not well; None before it has joined and after it has gone."""
+    name = worker.spec.name
+    if worker.state not in _OPEN and worker.state is not WorkerState.DRAINING:
+        return None, ""
+    if worker.troubles:
+        said = "; ".join(worker.troubles)[:SAID_MAX]
+        return Health.TROUBLED, f"Worker {name} takes no work: its agent says {said}."
+    if worker.probe_at_ms is not None:
+        wait_s = max(0, -(-(worker.probe_at_ms - now_ms) // 1000))
+        return (
+            Health.QUARANTINED,
+            f"Worker {name} takes no work: {worker.faults} attempts in a row failed on it. It is tested in {wait_s} s.",
+        )
+    if worker.state is WorkerState.UNHEALTHY:
+        silent_s = (now_ms - (worker.last_seen_at_ms or now_ms)) // 1000
+        return Health.SILENT, f"Worker {name} takes no work: it was last heard of {silent_s} s ago."
+    if worker.probing:
+        failed = f"{worker.faults} attempts in a row failed on it"
+        return Health.ON_TEST, f"Worker {name} takes one attempt as a test: {failed}."
+    if worker.alone_for is not None:
+        return (
+            Health.ALONE,
+            f"Worker {name} is kept for job {worker.alone_for} alone: workers died with that job.",
+        )
+    return Health.HEALTHY, ""
 
 
 def _troubled(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> Reason | None:

@@ -10,7 +10,7 @@ from herder.engine.events import reason_data, record_event
 from herder.engine.state import REMOVALS_MOST, CreateHistory, EngineState, WorkerLife
 from herder.engine.usage import machine_usage
 from herder.model.changes import Changes
-from herder.model.driver import Machine, Phase
+from herder.model.driver import JOINED, Machine, Phase
 from herder.model.ids import PoolName, WorkerName
 from herder.model.job import Cause
 from herder.model.membership import LivesBy
@@ -159,6 +159,9 @@ def _ready(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int
     offers.booted(state, changes, worker.spec, now_ms)
     _changed(state, worker)
     seconds = (now_ms - worker.requested_at_ms) / 1000
+    if worker.spec.driver == JOINED:
+        _tell(state, changes, worker, now_ms, "worker.ready", "ready: its agent has activated")
+        return  # how long a machine of this pool takes to boot, it does not say
     history = history_of(state, worker.spec.pool)
     history.boot_s = (
         seconds if history.boot_s is None else (1 - BOOT_WEIGHT) * history.boot_s + BOOT_WEIGHT * seconds

@@ -29,6 +29,9 @@ from herder.model.ids import WorkerName
 from herder.model.offer import FailureCause
 from herder.model.worker import WorkerSpec
 
+#: The driver of workers whose machines people added by hand (`control/joining.py`).
+JOINED = "joined"
+
 
 class DriverError(Exception):
     """Base of everything a driver may raise."""

@@ -33,6 +33,7 @@ EVENT_KINDS = frozenset(
         "sharing.updated",
         "token.created",
         "token.revoked",
+        "trigger.failed",
         "user.created",
         "user.deleted",
         "user.updated",

@@ -50,6 +50,7 @@ class ReasonKind(StrEnum):
     DISRUPTION_BUDGET = "disruption_budget"
     NOT_WORTH_MOVING = "not_worth_moving"
     SHAPES_GROUPED = "shapes_grouped"
+    TRIGGER_FAILED = "trigger_failed"
     # why a job still waits
     QUOTA = "quota"
     AHEAD_IN_QUEUE = "ahead_in_queue"

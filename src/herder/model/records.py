@@ -217,6 +217,10 @@ class TokenRecord(NamedTuple):
     expires_at_ms: int | None = None
     last_used_at_ms: int | None = None
     """Written down at most once an hour."""
+    join_pool: str | None = None
+    """Of a token by which machines join this pool; it opens nothing else."""
+    join_template: str | None = None
+    join_uses_left: int | None = None
 
 
 class SessionRecord(NamedTuple):

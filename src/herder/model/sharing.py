@@ -178,6 +178,10 @@ class UserQuota:
     limits: Limits
 
 
+#: Priorities lie between its negative and it.
+PRIORITY_MAX = 1_000_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorityClass:
     """A name for a priority. Jobs carry the number, so no two classes have the same."""

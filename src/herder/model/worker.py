@@ -39,6 +39,19 @@ class WorkerState(StrEnum):
 _IN_FLIGHT = frozenset({WorkerState.REQUESTED, WorkerState.PROVISIONING, WorkerState.JOINING})
 
 
+class Health(StrEnum):
+    """How a worker that is there does, beside its state: what keeps it from taking any work."""
+
+    HEALTHY = "healthy"
+    TROUBLED = "troubled"
+    """Its agent says that something is wrong with it."""
+    QUARANTINED = "quarantined"
+    ON_TEST = "on_test"
+    SILENT = "silent"
+    ALONE = "alone"
+    """Kept for one suspect job."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSpec:
     """Everything fixed when the claim is made. `generation` grows with each intent for this worker."""

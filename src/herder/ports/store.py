@@ -26,6 +26,11 @@ class Trouble:
     stuck: bool = True
     """Commits wait. False: they still hold, and what is left is kept for the work that was accepted."""
 
+    @property
+    def remedy(self) -> str:
+        """What to do, without what follows by itself as long as the server runs."""
+        return self.hint.partition(";")[0]
+
 
 class StoreDown(Exception):
     """The store did not answer a read, or can be written no more. The text is for people."""

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from herder.cli.exits import Code, CommandError
+from herder.cli.machine import this_machine
 from herder.cli.shape import command, noun
 from herder.client.connection import state_dir
-from herder.model.resources import Resources
+from herder.drivers.registry import settings_faults
 from herder.server.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
-from herder.settings import Settings, load, local_defaults, sharing_to_plain
+from herder.settings import Settings, SettingsError, Severity, lint, load, local_defaults, sharing_to_plain
 from herder.settings.sections import DriverSettings, ServerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from herder.agent.settings import AgentSettings
     from herder.server.runtime import Running
 
 DataDir = Annotated[
@@ -48,7 +50,8 @@ Insecure = Annotated[bool, typer.Option("--insecure", help="Serve a public addre
 PublicUrl = Annotated[str | None, typer.Option(help="The address that workers are told to call.")]
 
 _SERVER_EXAMPLE = "herder server -c herder.yaml --host 10.0.0.5 --tls-cert server.pem --tls-key server.key"
-_AGENT_EXAMPLE = "herder agent --server https://herder.example:8765 --worker burst-12-1 --token-file token"
+_AGENT_EXAMPLE = "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765"
+_NEW_TOKEN = "Make a new token with: herder worker add POOL"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -112,9 +115,10 @@ def agent(
         Path | None, typer.Option(help="Where attempts get their scratch folders.")
     ] = None,
 ) -> None:
-    """Run attempts on this machine for a server.
+    """Run attempts on this machine for a server, until the server lets it go or Ctrl-C.
 
-    Drivers start it on the workers they make.
+    Drivers start it on the workers they make. To add a machine by hand, run on it what `herder worker add POOL` prints; the token
+    stands in the environment, so that other users of the machine cannot read it from the list of processes.
     """
     from herder.agent.main import run
     from herder.agent.settings import SettingsError, from_environment
@@ -131,10 +135,33 @@ def agent(
             environment[name] = str(value)
     try:
         settings = from_environment(environment)
+        settings = _joined(settings) if settings.joins else settings
     except SettingsError as error:
         raise CommandError(str(error), code=Code.USAGE) from None
-    os.environ.pop(startup.ACTIVATION_TOKEN, None)
+    for name in (startup.ACTIVATION_TOKEN, startup.JOIN_TOKEN):
+        os.environ.pop(name, None)
     raise typer.Exit(run(settings))
+
+
+def _joined(settings: "AgentSettings") -> "AgentSettings":
+    """As the worker that a machine of a join token is. Raises CommandError and SettingsError."""
+    from herder.agent.joining import Refused, Rejected, Unreachable, join
+
+    try:
+        found = join(settings)
+    except Refused as error:
+        raise CommandError(
+            f"this machine is not let in: {error}", hint=_NEW_TOKEN, code=Code.NOT_ALLOWED
+        ) from None
+    except Rejected as error:
+        raise CommandError(f"this machine cannot join: {error}", code=Code.CONFLICT) from None
+    except Unreachable as error:
+        hint = "Is the address right, and does the server listen at it for other machines (--host)?"
+        raise CommandError(
+            f"{settings.server_url} does not answer: {error}", hint=hint, code=Code.UNREACHABLE
+        ) from None
+    _tell(f"This machine is worker {found.worker} of {found.server_url}. Ctrl-C ends it.")
+    return found
 
 
 def invariants(data_dir: DataDir = None, store: Store = None) -> None:
@@ -182,7 +209,7 @@ def _options(
     public_url: str | None,
 ) -> ServerOptions:
     """Flags win over the file, the file over the defaults."""
-    settings = load(config) if config else Settings()
+    settings = _read(config) if config else Settings()
     said = settings.server
     folder = data_dir or (Path(said.data_dir).expanduser() if said.data_dir else state_dir())
     drivers = settings.drivers
@@ -216,6 +243,16 @@ def _options(
     )
 
 
+def _read(files: list[Path]) -> Settings:
+    """Raises SettingsError with every fault, those of drivers too."""
+    settings = load(files)
+    found = lint(settings, driver_faults=settings_faults)
+    faults = [problem for problem in found if problem.severity is Severity.ERROR]
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
 def _http_limits(said: ServerSettings) -> HttpLimits:
     usual = HttpLimits()
     return replace(
@@ -224,16 +261,6 @@ def _http_limits(said: ServerSettings) -> HttpLimits:
         strangers_per_address_max=said.max_connections_per_address or usual.strangers_per_address_max,
         per_owner_max=said.max_connections_per_user or usual.per_owner_max,
     )
-
-
-def this_machine() -> Resources:
-    """What this machine has: cores this process may use, memory, free disk."""
-    import psutil
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    memory = psutil.virtual_memory().total // 2**20
-    disk = psutil.disk_usage("/").free // 2**20
-    return Resources(cores * 1000, memory, disk)
 
 
 def _serve(options: ServerOptions, *, hint: bool) -> None:

@@ -167,13 +167,19 @@ def ensure_admin(options: ServerOptions, opened: Opened) -> str:
     """The users of the files, and the administrator's token, in a file that only its owner can read.
 
     A token that no longer works is replaced: whoever can read the data folder is an administrator anyhow. When `admin` was deleted
-    and somebody else is an administrator, it stays deleted.
+    and somebody else is an administrator, it stays deleted; the file then gets a token of theirs if they have none.
     """
     path, now = options.data_dir / ADMIN_TOKEN, now_ms()
     directory = opened.directory
     if not directory.administrators:
         when = "at the server's start"
         _put_user(directory, opened.state, opened.changes, ADMIN_USER, Role.ADMINISTRATOR, 1, now, when)
+    put_declared(options.users, directory, opened.state, opened.changes, now, when="at the server's start")
+    if not directory.administrators:
+        raise StartError(
+            "no administrator would be left: herder.yaml gives every one of them another role",
+            "make one of its users administrator",
+        )
     try:
         token = path.read_text().strip() if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
@@ -181,18 +187,24 @@ def ensure_admin(options: ServerOptions, opened: Opened) -> str:
         raise StartError(
             f"cannot read {path}: {why}", "look at its rights, or delete it: then a new one is made"
         ) from None
-    if UserName(ADMIN_USER) in directory.users and not _works(directory, token, now):
+    whose = _without_token(directory, token, now)
+    if whose is not None:
         token = _secret_file(path, fresh=True)
         directory.add_token(
-            opened.changes, ADMIN_USER, Role.ADMINISTRATOR, "made at the first start", now, token=token
-        )
-    put_declared(options.users, directory, opened.state, opened.changes, now, when="at the server's start")
-    if not directory.administrators:
-        raise StartError(
-            "no administrator would be left: herder.yaml gives every one of them another role",
-            "make one of its users administrator",
+            opened.changes, whose, Role.ADMINISTRATOR, "made at the server's start", now, token=token
         )
     return token
+
+
+def _without_token(directory: Directory, token: str, now: int) -> str | None:
+    """Whose administrator's token is to be made: that of `admin`, or when no administrator can get in, that of the first."""
+    keys = {name: directory.keys_of(name, now) for name in directory.administrators}
+    if ADMIN_USER in keys:
+        shown = hash_token(token)
+        return (
+            None if any(record.hash == shown for found in keys.values() for record in found) else ADMIN_USER
+        )
+    return None if any(keys.values()) else min(keys)
 
 
 def put_declared(
@@ -214,11 +226,6 @@ def put_declared(
             changed += 1
     directory.declared = frozenset(UserName(user.name) for user in users)
     return changed
-
-
-def _works(directory: Directory, token: str, now: int) -> bool:
-    record = directory.tokens.get(hash_token(token)) if token else None
-    return record is not None and record.revoked_at_ms is None and now < (record.expires_at_ms or 2**62)
 
 
 def _put_user(

@@ -8,9 +8,9 @@ from typing import Any
 
 from herder.model.pool import PoolSpec
 from herder.model.resources import PLAIN, Dimensions
+from herder.model.retention import Retention
 from herder.server.connections import HttpLimits
 from herder.settings.sections import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
-from herder.store.retention import Retention
 
 #: The file in the data folder that holds the administrator's token.
 ADMIN_TOKEN = "admin.token"

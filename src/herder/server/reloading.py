@@ -18,8 +18,8 @@ from herder.server.opening import put_declared
 from herder.server.options import ServerOptions
 from herder.settings import SettingsError
 
-#: Who changed things, as events say it.
-ACTOR = "herder"
+#: Who changed things, as events say it, when the server's own files did.
+FILES = "herder"
 
 
 async def reload(core: Core, again: Callable[[], ServerOptions] | None) -> str:
@@ -36,7 +36,7 @@ async def reload(core: Core, again: Callable[[], ServerOptions] | None) -> str:
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
         return f"Not reloaded, nothing was changed: {first}{more}".replace("\n", " ")
     except Refused as refused:
-        return f"Not reloaded, nothing was changed: {refused.detail}"
+        return f"Not reloaded, nothing was changed: {'; '.join(filter(None, (refused.detail, refused.hint)))}"
     await core.commit(changes)
     return text
 
@@ -46,19 +46,14 @@ def put_in_force(core: Core, changes: Changes, options: ServerOptions) -> str:
     now = core.clock.now_ms()
     shared = sharing.wanted(core, options.sharing)
     pools = [keep_frozen(core, pool) for pool in options.pools or ()]
-    for pool in pools:
-        if pool.driver not in core.drivers:
-            raise Refused(
-                f"pool {pool.name} wants driver {pool.driver!r}; restart the server to add a driver"
-            )
     check_pools(core, pools)
     _check_resources(core, options)
     _check_administrators(core, options)
-    sharing.change(core, changes, shared, now, actor=ACTOR)
+    sharing.change(core, changes, shared, now, actor=FILES)
     users = put_declared(
         options.users, core.directory, core.state, changes, now, when="by a reload of the files"
     )
-    changed = change_pools(core, changes, pools, now, actor=ACTOR)
+    changed = change_pools(core, changes, pools, now, actor=FILES)
     text = f"Reloaded: {changed} of {len(pools)} pools and {users} of {len(options.users)} users changed."
     record_event(core.state, changes, now, "server.reloaded", "server/settings", text)
     core.demand_changed.set()

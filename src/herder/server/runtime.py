@@ -15,18 +15,22 @@ from functools import partial
 from herder.api.application import application
 from herder.control import driver_admin, sharing
 from herder.control.clock import SystemClock
-from herder.control.core import Core, CoreSettings
+from herder.control.core import Core
+from herder.control.core_settings import CoreSettings
+from herder.control.errors import Refused
+from herder.control.joining import JoinedMachines
 from herder.control.limits import LOG_BYTES_PER_ATTEMPT, QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
-from herder.control.pools import keep_frozen, store_pool
+from herder.control.pools import change_pools, check_pools, keep_frozen
 from herder.control.supervise import supervise
 from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
-from herder.model.driver import Driver, DriverContext
+from herder.model.changes import Changes
+from herder.model.driver import JOINED, Driver, DriverContext
 from herder.ports.store import StoreDown
 from herder.server.http_server import HttpServer, listen, url_of
 from herder.server.opening import Opened, ensure_admin, open_data, write_server_file
 from herder.server.options import ServerOptions, StartError
-from herder.server.reloading import reload
+from herder.server.reloading import FILES, reload
 from herder.server.stopping import stop_workers, stopping_text
 from herder.store.sql_store import SqlStore
 from herder.web.routes import router
@@ -44,6 +48,8 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0
+#: And how long a store that is known not to be writable is waited for.
+STUCK_S = 3.0
 #: Exit code of a process that a third signal ends.
 INTERRUPTED = 130
 #: How often the lock of a PostgreSQL store is looked at.
@@ -188,32 +194,42 @@ def _listen_to_signals(
 
 
 async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> None:
-    """What opening decided, and the pools of the files, before anybody can ask."""
+    """What opening decided, and the sharing and pools of the files, before anybody can ask. Raises StartError."""
     changes = opened.changes
-    if opened.sharing is not None:
-        sharing.take(core, sharing.wanted(core, opened.sharing))
-    shared = sharing.wanted(core, options.sharing)
-    if shared != core.sharing:
-        sharing.put_in_force(core, changes, shared)
-    wanted = (
-        options.pools if options.pools is not None or not opened.never_had_pools else options.default_pools
-    )
-    for each in wanted or ():
-        pool = keep_frozen(core, each)
-        if core.state.pools.get(pool.name) != pool:
-            store_pool(core, changes, pool, core.clock.now_ms())
-    driver_admin.note_missing(core, changes, core.clock.now_ms())
+    try:
+        _take_files(core, options, opened, changes)
+    except Refused as refused:
+        raise StartError(refused.detail, refused.hint) from None
     first = core.commit(changes)
-    await asyncio.wait({first}, timeout=FIRST_WRITES_S)
+    await core.durable_within(first, FIRST_WRITES_S, STUCK_S)
     try:
         if first.done():
             first.result()
     except StoreDown as error:
         raise StartError(str(error)) from None
-    if core.store.trouble is not None and core.store.trouble.stuck:
-        raise StartError(core.store.trouble.text, core.store.trouble.hint)
+    trouble = core.store.trouble
+    if not first.done() and trouble is not None and trouble.stuck:
+        raise StartError(
+            trouble.text, f"{trouble.remedy}, then start again; nothing that was accepted is lost"
+        )
     for batch in opened.unswept:
         core.sweep(batch, core.clock.now_ms())
+
+
+def _take_files(core: Core, options: ServerOptions, opened: Opened, changes: Changes) -> None:
+    """With the checks and the events of `apply`. Raises Refused before anything of the files is in force."""
+    now = core.clock.now_ms()
+    if opened.sharing is not None:
+        sharing.take(core, sharing.wanted(core, opened.sharing))
+    shared = sharing.wanted(core, options.sharing)
+    given = (
+        options.pools if options.pools is not None or not opened.never_had_pools else options.default_pools
+    )
+    pools = [keep_frozen(core, pool) for pool in given or ()]
+    check_pools(core, pools)
+    sharing.change(core, changes, shared, now, actor=FILES)
+    change_pools(core, changes, pools, now, actor=FILES)
+    driver_admin.note_missing(core, changes, now)
 
 
 async def _watch_lock(opened: Opened, core: Core) -> None:
@@ -227,8 +243,12 @@ async def _watch_lock(opened: Opened, core: Core) -> None:
 
 def _drivers(options: ServerOptions, opened: Opened) -> dict[str, Driver]:
     """Opened, and not called yet: a provider that does not answer must not hold up the start."""
-    drivers: dict[str, Driver] = {}
+    drivers: dict[str, Driver] = {JOINED: JoinedMachines()}
     for each in options.drivers:
+        if each.name == JOINED:
+            raise StartError(
+                f"a driver cannot be called {JOINED}", "machines that are added by hand are of it"
+            )
         context = DriverContext(
             installation=opened.installation,
             name=each.name,

@@ -19,6 +19,8 @@ from herder.model.words import counted
 END_JOBS_S = 15.0
 #: And then, how long the machines may take to go.
 REMOVE_WORKERS_S = 15.0
+#: How long a store that cannot be written is waited for, before jobs are stopped whose ends it could not take anyway.
+STORE_S = 2.0
 LOOK_S = 0.02
 _REASON = Reason(kind=ReasonKind.BY_HAND, text="the server was stopped")
 
@@ -42,14 +44,20 @@ async def stop_workers(core: Core, hastened: asyncio.Event, say: Callable[[str],
         for attempt in list(worker.live.values()):
             preempt(core.state, changes, attempt, _REASON.text)
     core.workers_changed.set()
-    await asyncio.wait({core.commit(changes)}, timeout=END_JOBS_S)  # a store in trouble is not waited for
-    await _until_gone(core, END_JOBS_S, hastened)
+    if await core.durable_within(core.commit(changes), END_JOBS_S, STORE_S):
+        await _until_gone(core, END_JOBS_S, hastened)
+    elif core.state.workers:
+        trouble = core.store.trouble
+        say(
+            f"{trouble.text if trouble else 'The store does not write.'} How jobs end cannot be recorded now: "
+            "the workers are stopped at once, and their jobs run again after the next start."
+        )
     if core.state.workers:
         changes, now = Changes(), core.clock.now_ms()
         for worker in list(core.state.workers.values()):
             terminate(core.state, changes, worker, _REASON, now, cause=Cause.DRAINED)
         core.workers_changed.set()
-        await asyncio.wait({core.commit(changes)}, timeout=REMOVE_WORKERS_S)
+        await core.durable_within(core.commit(changes), REMOVE_WORKERS_S, 0.0)
         await _until_gone(core, REMOVE_WORKERS_S, None)
     if left := len(core.state.workers):
         say(f"{counted(left, 'worker')} could not be removed in time; the next start removes them.")

@@ -3,10 +3,10 @@
 Reads files, answers with frozen values or with every fault at once; never changes anything.
 """
 
-from herder.settings.amounts import resources_from_plain, resources_to_plain
+from herder.settings.amounts import resources_from_plain, resources_from_text, resources_to_plain
 from herder.settings.builtin import PRESETS, TEMPLATES, local_defaults
 from herder.settings.durations import format_duration, parse_duration
-from herder.settings.lint import lint
+from herder.settings.lint import DriverFaults, lint
 from herder.settings.load import Settings, load, load_texts
 from herder.settings.pools import pool_from_plain, pool_to_plain, template_to_plain
 from herder.settings.problems import Place, Problem, SettingsError, Severity
@@ -18,6 +18,7 @@ from herder.settings.show import as_written, expanded, without_passwords
 __all__ = [
     "PRESETS",
     "TEMPLATES",
+    "DriverFaults",
     "DriverSettings",
     "Place",
     "Problem",
@@ -40,6 +41,7 @@ __all__ = [
     "pool_from_plain",
     "pool_to_plain",
     "resources_from_plain",
+    "resources_from_text",
     "resources_to_plain",
     "sharing_from_plain",
     "sharing_to_plain",

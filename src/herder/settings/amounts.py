@@ -5,6 +5,7 @@ machines and quotas name it like the others. Used by the readers of those settin
 started anew.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,6 +89,11 @@ def resources_from_plain(plain: Mapping[str, Any], where: str = SECTION) -> Dime
     if found.problems:
         raise SettingsError(found.problems)
     return table
+
+
+def resources_from_text(text: str | None) -> Dimensions:
+    """From the plain form as JSON, as the store keeps it; None and "": none is declared."""
+    return resources_from_plain(json.loads(text)) if text else Dimensions()
 
 
 def read_amounts(found: Reading, given: Mapping[str, Value]) -> Resources:

@@ -1,6 +1,7 @@
-"""Durations as people write them (`30m`, `4h`, `1h30m`, `300s`, `250ms`, or plain seconds) to seconds and back, exactly.
+"""Durations as people write them (`30m`, `4h`, `1h30m`, `300s`, `250ms`) to seconds and back, exactly.
 
-Also used by the command line for `--timeout` and the like. Pure.
+Also used by the command line for `--timeout` and the like, and by files of jobs. Pure. A number without a unit is refused: in one place it
+was taken for seconds, in another for hours. Only 0 needs none.
 """
 
 import re
@@ -17,7 +18,11 @@ def parse_duration(text: str | float) -> float:
     """To seconds. Raises ValueError that says what is wrong."""
     raw = str(text).strip()
     if _NUMBER.fullmatch(raw):
-        return _bounded(Decimal(raw), raw)
+        if Decimal(raw) == 0:
+            return 0.0
+        raise ValueError(
+            f"{raw[:50]!r} has no unit; write for example {raw[:20]}s, {raw[:20]}m or {raw[:20]}h"
+        )
     total, position = Decimal(0), 0
     while match := _PART.match(raw, position):
         unit = match.group(2)

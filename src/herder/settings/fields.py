@@ -10,11 +10,12 @@ from typing import Any
 from herder.memberships.registry import UnknownMembership, load, memberships
 from herder.model.membership import EXCHANGE, Membership
 from herder.model.money import usd_text
-from herder.model.pool import Consolidation, CpuLimit, SpotUse, Taint, TaintEffect
+from herder.model.pool import Consolidation, CpuLimit, SpotUse
 from herder.model.resources import plain_cpu, plain_mib
 from herder.settings import amounts, markets, reading, schedules, triggers
 from herder.settings.durations import format_duration
 from herder.settings.reading import Reading
+from herder.settings.taints import read_taints, write_taints
 from herder.settings.values import Value
 
 Schema = dict[str, Any]
@@ -51,35 +52,6 @@ def _read_membership(found: Reading, value: Value) -> Membership:
         )
         found.wrong(value, message, others[:1].upper() + others[1:] + ".")
         return EXCHANGE
-
-
-TAINT_KEYS = ("key", "value", "effect", "schedule_type")
-
-
-def read_taints(found: Reading, value: Value) -> tuple[Taint, ...]:
-    return tuple(_read_taint(found, item) for item in reading.listing(found, value))
-
-
-def _read_taint(found: Reading, value: Value) -> Taint:
-    row = reading.table(found, value)
-    given = {entry.name: entry.value for entry in reading.known_only(found, row, TAINT_KEYS)}
-    if "key" not in given:
-        found.wrong(value, "the taint has no key", "Write `key:`, and `value:` and `effect:` beside it.")
-    effect = given.get("effect", given.get("schedule_type"))
-    kind = TaintEffect.NO_SCHEDULE
-    return Taint(
-        key=reading.text(found, given["key"]) if "key" in given else "",
-        value=_text_or_empty(found, given.get("value")),
-        effect=reading.choice(found, effect, TaintEffect, kind) if effect else kind,
-    )
-
-
-def _text_or_empty(found: Reading, value: Value | None) -> str:
-    return "" if value is None or getattr(value, "text", "") in (None, "") else reading.text(found, value)
-
-
-def write_taints(taints: tuple[Taint, ...]) -> list[dict[str, str]]:
-    return [{"key": taint.key, "value": taint.value, "effect": taint.effect.value} for taint in taints]
 
 
 _DURATION: Schema = {

@@ -4,7 +4,7 @@ Pure rules over `Settings`, one function each, called by `herder config lint` an
 is refused by the readers already.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from herder.model.money import format_usd
@@ -14,12 +14,22 @@ from herder.model.resources import ZERO, Resources
 from herder.settings.builtin import TEMPLATES
 from herder.settings.durations import format_duration
 from herder.settings.load import Settings
+from herder.settings.pools import template_to_plain
 from herder.settings.problems import Problem, Severity
 
 HOURS_PER_MONTH = 730
+#: What a template takes from the built-in one of its name, and is worth a word.
+INHERITED = ("cpu", "memory", "disk", "gpu", "price_per_hour", "slots")
 _LOCAL_KINDS = frozenset({"local"})
-KNOWN_DRIVERS = frozenset({"local", "pretend"})
+#: A server has these without their being declared.
+ALWAYS_THERE = frozenset({"local"})
+#: Drivers that make nothing that costs.
+_FREE = frozenset({"local", "pretend"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+#: From a driver's kind and settings to what is wrong with them: setting (empty: the kind), message and remedy.
+DriverFaults = Callable[[str, Mapping[str, str]], Sequence[tuple[str, str, str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +40,11 @@ class _Doubt:
     remedy: str
 
 
-def lint(settings: Settings, machine: Resources | None = None) -> tuple[Problem, ...]:
-    """Every doubt, faults first. `machine`: what this computer has, for pools of the local driver; None = unknown."""
+def lint(
+    settings: Settings, machine: Resources | None = None, driver_faults: DriverFaults | None = None
+) -> tuple[Problem, ...]:
+    """Every doubt, faults first. `machine`: what this computer has, for pools of the local driver; None = unknown.
+    `driver_faults`: what is known of the drivers; None = nothing, and their kinds and settings are not looked at."""
     doubts: list[tuple[str, _Doubt]] = []
     for pool in settings.pools:
         prefix = f"pools.{pool.name}"
@@ -40,7 +53,9 @@ def lint(settings: Settings, machine: Resources | None = None) -> tuple[Problem,
         doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
-    doubts.extend(("", doubt) for doubt in (*_unused(settings), *_server(settings)))
+    doubts.extend(("", doubt) for doubt in (*_unused(settings), *_inherited(settings), *_server(settings)))
+    if driver_faults is not None:
+        doubts.extend(("", doubt) for doubt in _drivers(settings, driver_faults))
     order = list(Severity)
     doubts.sort(key=lambda each: order.index(each[1].severity))
     return tuple(_problem(settings, prefix, doubt) for prefix, doubt in doubts)
@@ -141,10 +156,6 @@ def _costs(pool: PoolSpec) -> Iterator[_Doubt]:
             "min_workers",
             f"{pool.min_workers} standing workers cost at least {format_usd(standing, 2)} a month",
             "Lower min_workers if that is more than you want to spend.",
-        )
-    if cheapest == 0 and pool.driver not in KNOWN_DRIVERS:
-        yield _warning(
-            "templates", "a template without a price: its cost will show as $0", "Write price_per_hour."
         )
 
 
@@ -263,13 +274,21 @@ def _metrics(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
 
 
 def _driver(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
-    known = {driver.name for driver in settings.drivers} | KNOWN_DRIVERS
+    known = {driver.name for driver in settings.drivers} | ALWAYS_THERE
     if pool.driver not in known:
         yield _warning(
             "driver",
-            f"driver {pool.driver!r} is neither built in nor defined under `drivers`",
-            f"Write drivers: {{{pool.driver}: {{…}}}}, or one of {', '.join(sorted(known))}.",
+            f"driver {pool.driver!r} is not defined under `drivers`",
+            f"Write drivers: {{{pool.driver}: {{…}}}} in the server's file, or one of {', '.join(sorted(known))}.",
         )
+
+
+def _drivers(settings: Settings, faults: DriverFaults) -> Iterator[_Doubt]:
+    """Such a file starts no server."""
+    for driver in settings.drivers:
+        for setting, message, remedy in faults(driver.kind, dict(driver.settings)):
+            key = f"drivers.{driver.name}.{f'settings.{setting}' if setting else 'kind'}"
+            yield _Doubt(severity=Severity.ERROR, key=key, message=message, remedy=remedy)
 
 
 def _machine(settings: Settings, pool: PoolSpec, machine: Resources | None) -> Iterator[_Doubt]:
@@ -314,6 +333,22 @@ def _unused(settings: Settings) -> Iterator[_Doubt]:
                 key,
                 f"no pool uses template {template.name!r}",
                 "Name it in a pool's templates, or remove it.",
+            )
+
+
+def _inherited(settings: Settings) -> Iterator[_Doubt]:
+    """A template named like a built-in one begins as that one: easily overlooked when somebody means a new one."""
+    for name, said in (settings.written.get("templates") or {}).items():
+        base = TEMPLATES.get(name)
+        if base is None or not isinstance(said, dict) or not {"cpu", "memory"} & said.keys():
+            continue
+        plain = template_to_plain(base)
+        taken = [f"{key} {plain[key]}" for key in INHERITED if key not in said and plain[key] not in (0, "0")]
+        if taken:
+            yield _warning(
+                f"templates.{name}",
+                f"template {name!r} is named like a built-in one and takes from it what is not written here: {', '.join(taken)}",
+                "Write these settings, or give the template another name.",
             )
 
 

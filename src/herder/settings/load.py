@@ -170,6 +170,8 @@ def _places(
             places[f"{section}.{entry.name}"] = entry.place
             for inner in table.entries:
                 places[f"{section}.{entry.name}.{inner.name}"] = inner.place
+                for each in inner.value.entries if isinstance(inner.value, Table) else ():
+                    places[f"{section}.{entry.name}.{inner.name}.{each.name}"] = each.place
     for key, value in singles.items():
         for inner in value.entries if isinstance(value, Table) else ():
             places[f"{key}.{inner.name}"] = inner.place

@@ -129,7 +129,7 @@ def _taint() -> dict[str, Any]:
 def _of_scaling() -> dict[str, Any]:
     """Settings of a pool that are mappings themselves."""
     count = {"type": "integer", "minimum": 0}
-    duration = {"type": ["string", "number", "null"]}
+    duration = {"anyOf": [{"type": ["string", "null"]}, {"const": 0}]}
     schedule = _object(
         {
             "cron": {"type": "string", "examples": ["0 8 * * 1-5"]},

@@ -6,7 +6,7 @@ From these tables come the reader and the writer (`sharing`), the JSON schema an
 from typing import Any
 
 from herder.model.principal import ROLES, Role
-from herder.model.sharing import JOBS, NO_LIMITS, Limits, Reclaim, limits_of
+from herder.model.sharing import JOBS, NO_LIMITS, PRIORITY_MAX, Limits, Reclaim, limits_of
 from herder.settings import reading
 from herder.settings.amounts import amount
 from herder.settings.durations import format_duration
@@ -16,7 +16,6 @@ from herder.settings.values import Scalar, Value
 
 #: In `Ageing`, a time that never comes.
 NEVER_MS = 2**62
-PRIORITY_MAX = 1_000_000
 
 _TIMES: list[Schema] = [
     {"type": "string", "pattern": "^[0-9.]+\\s*(ms|s|m|h|d)?"},

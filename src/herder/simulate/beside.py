@@ -4,12 +4,12 @@ What these need is imported when it is asked for: the solver is optional, and ne
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from herder.cli.exits import CommandError
+from herder.simulate.finished import Ran
 
 if TYPE_CHECKING:
     from herder.simulate.outcome import Outcome
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 
 #: More policies than this in one report are no picture any more.
 POLICIES_MAX = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """A simulation that has run. `bounds`: as `bounds_beside` gives them; empty without."""
-
-    title: str
-    outcome: "Outcome"
-    world: "World"
-    bounds: Mapping[str, float]
 
 
 def check_wishes(*, with_bounds: bool, report: Path | None, policies: int = 1) -> None:

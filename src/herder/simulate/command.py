@@ -19,8 +19,8 @@ from herder.simulate.showing import show_many, show_one, tell_left_out
 from herder.simulate.source import Source, from_file, from_store, usage
 
 if TYPE_CHECKING:
-    from herder.simulate.beside import Ran
     from herder.simulate.boots import Boot
+    from herder.simulate.finished import Ran
     from herder.simulate.offers import SimTemplate
     from herder.simulate.outcome import Outcome
     from herder.simulate.policies.catalogue import PolicyChoice
@@ -140,7 +140,8 @@ def simulate_one(
 ) -> None:
     if ctx.invoked_subcommand is not None:
         return
-    from herder.simulate.beside import Ran, bounds_beside, check_wishes
+    from herder.simulate.beside import bounds_beside, check_wishes
+    from herder.simulate.finished import Ran
 
     say = session(ctx)
     usage(lambda: check_wishes(with_bounds=with_bounds, report=report))
@@ -174,7 +175,8 @@ def compare(
     report: ReportFile = None,
 ) -> None:
     """Replay the same work against several policies, and show them side by side."""
-    from herder.simulate.beside import Ran, bounds_beside, check_wishes
+    from herder.simulate.beside import bounds_beside, check_wishes
+    from herder.simulate.finished import Ran
 
     say = session(ctx)
     choices = [usage(partial(_policy, text)) for text in policy or COMPARED]

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from herder.control.recover_resources import stored_resources
 from herder.model.addresses import shown_address
 from herder.model.money import PICO_PER_USD
 from herder.model.pool import PoolSpec, Template
 from herder.model.resources import Dimensions
-from herder.settings import pool_from_plain
+from herder.settings import pool_from_plain, resources_from_text
 from herder.simulate.offers import SimTemplate
 from herder.simulate.traces.own_log import OwnLog, read_own_log
 from herder.simulate.traces.rows import TraceError
 from herder.store import tables as t
 from herder.store.database import StoreError
+from herder.store.meta import resources_text
 from herder.store.reading import reading
 from herder.store.versions import opened
 
@@ -50,7 +50,7 @@ def pools_of(connection: Connection) -> list[PoolSpec]:
         select(t.pools.c.name, t.pools.c.spec, t.pools.c.deleted).order_by(t.pools.c.name)
     ).all()
     chosen = [row for row in rows if not row.deleted] or rows
-    resources = stored_resources(connection)
+    resources = resources_from_text(resources_text(connection))
     return [_pool(row.name, row.spec, resources) for row in chosen]
 
 

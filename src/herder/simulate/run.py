@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from herder.control.clock import cpu_s
+from herder.client.clock import cpu_s
 from herder.simulate import bounds
 from herder.simulate.boots import Boot
 from herder.simulate.offers import SimTemplate, cores, distinct, parse_template

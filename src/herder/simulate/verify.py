@@ -15,9 +15,8 @@ from itertools import islice
 import msgspec
 from sqlalchemy import ColumnElement, Connection, func, inspect, select
 
-from herder.control.clock import cpu_s
+from herder.client.clock import cpu_s
 from herder.control.flight_recorder import BrokenRecord, Played, play
-from herder.control.plans import plain_plan
 from herder.control.schedules import windows
 from herder.decide.planner import decide
 from herder.model.addresses import shown_address
@@ -27,6 +26,7 @@ from herder.model.records import ObservationRecord
 from herder.simulate.traces.rows import TraceError
 from herder.store import tables as t
 from herder.store.database import StoreError
+from herder.store.json_forms import plain_plan
 from herder.store.reading import reading
 from herder.store.versions import READ, WRITTEN
 

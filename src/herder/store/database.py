@@ -16,13 +16,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from herder.model.addresses import shown_address
 from herder.store.faults import FULL, passing, reason, sqlite_path
-from herder.store.file import InUse, StoreFile
+from herder.store.file import InUse, StoreFile, disk_is_full
 
 #: A number of our own for PostgreSQL's advisory lock ("herder" in ASCII).
 ADVISORY_LOCK = 0x686572646572
@@ -44,8 +44,16 @@ def sqlite_url(data_dir: Path) -> str:
     return f"sqlite:///{data_dir / 'herder.db'}"
 
 
+def greet(engine: Engine) -> None:
+    """A new connection and nothing more. Raises SQLAlchemyError when a PostgreSQL does not answer."""
+    alone = create_engine(engine.url, poolclass=NullPool, connect_args=_ANSWER_SOON)
+    with alone.connect():
+        pass
+
+
 def open_engine(url: str) -> Engine:
-    """A SQLAlchemy engine with our settings. Raises StoreError for a URL that is not SQLite's or PostgreSQL's."""
+    """A SQLAlchemy engine with our settings. Raises StoreError for a URL that is not SQLite's or PostgreSQL's, and for a file with
+    several names."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # the latter for a port that is no number
@@ -67,11 +75,26 @@ def open_engine(url: str) -> Engine:
         raise StoreError(
             f"{shown_address(url)!r} names no file: write sqlite:////path/herder.db, without options and without file:"
         )
+    _has_one_name(sqlite_path(parsed.database))
     engine = create_engine(
         parsed.set(drivername="sqlite"), connect_args={"check_same_thread": False, "timeout": 10}, pool_size=6
     )
     event.listen(engine, "connect", _sqlite_settings)
     return engine
+
+
+def _has_one_name(path: Path | None) -> None:
+    """SQLite's log lies beside the name by which the file was opened: by another name, what stands in the log is missing.
+    Raises StoreError."""
+    try:
+        names = 1 if path is None else path.stat().st_nlink
+    except OSError:  # it is not there yet, or SQLite says what is wrong
+        return
+    if names > 1:
+        raise StoreError(
+            f"the store {path} has {names} names (hard links), and SQLite keeps a log for each: remove the other names (find them "
+            f"with find / -xdev -samefile {path}), and keep the one beside which a file -wal lies"
+        )
 
 
 def _sqlite_settings(connection: DBAPIConnection, _record: object) -> None:
@@ -107,8 +130,13 @@ def unusable(engine: Engine, error: DBAPIError) -> StoreError:
     """For people: what is wrong with the store, and what to do."""
     where = _shown(engine)
     trouble = passing(error)
-    if trouble is not None and trouble.code == FULL.code:
-        return StoreError(f"the store at {where} is full: free space there, then start again")
+    path = sqlite_path(engine.url.database) if engine.dialect.name == "sqlite" else None
+    # With no space at all SQLite cannot even make its log, and says only that reading or writing failed.
+    no_space = trouble is not None and path is not None and disk_is_full(path)
+    if no_space or (trouble is not None and trouble.code == FULL.code):
+        return StoreError(
+            f"the store at {where} is full: free space on its disk, then start again; nothing that was accepted is lost"
+        )
     if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StoreError(
             f"the store at {where} is damaged or no store of Herder ({reason(error)}): put back a backup, "

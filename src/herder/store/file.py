@@ -1,7 +1,8 @@
 """The file of a SQLite store: one server on it by whatever path, seen when it is gone, and some space kept for work under way.
 
-Called by the opening of a store and by the writer. The lock is on the file itself, so symbolic links, hard links and mounts
-lead to the same one. The file must not be closed while SQLite has it open: closing any handle drops SQLite's own locks.
+Called by the opening of a store and by the writer. The lock is on the file itself, so symbolic links and mounts lead
+to the same one; a file with hard links is refused before (`database.py`). The file must not be closed while SQLite has it open:
+closing any handle drops SQLite's own locks.
 """
 
 import errno
@@ -86,14 +87,23 @@ class StoreFile(AbstractContextManager["StoreFile"]):
         return _LOW if self.free_bytes() < SPACE_KEPT_BYTES else None
 
     def full(self) -> bool:
-        return self.free_bytes() < SPACE_NONE_BYTES
+        return disk_is_full(self.path)
 
     def free_bytes(self) -> int:
-        try:
-            found = os.statvfs(self.path.parent)
-        except OSError:
-            return SPACE_KEPT_BYTES  # unknown is not nothing
-        return found.f_bavail * found.f_frsize
+        return _free_bytes(self.path)
+
+
+def disk_is_full(path: Path) -> bool:
+    """The one of this file."""
+    return _free_bytes(path) < SPACE_NONE_BYTES
+
+
+def _free_bytes(path: Path) -> int:
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return SPACE_KEPT_BYTES  # unknown is not nothing
+    return found.f_bavail * found.f_frsize
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -8,7 +8,6 @@ nothing, but noted there (`forgotten…`), so that `invariants` can still recomp
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,10 +16,10 @@ from sqlalchemy import Column, Connection, Table, delete, func, insert, select, 
 from herder.ledger.prices import cost
 from herder.ledger.totals import Account
 from herder.model.job import JobState
+from herder.model.retention import Retention
 from herder.store import tables as t
 from herder.store.usage_rows import ended_attempts, ended_worker_cost
 
-_DAY_MS = 24 * 3_600_000
 #: Rows looked at in one transaction: a few tens of milliseconds of the writer's time.
 PIECE = 2_000
 
@@ -35,25 +34,6 @@ REACHED = "reached"
 CLASSES_KEPT = 200_000
 
 _NUMBERED = (t.jobs.c.id, t.batches.c.id, t.job_classes.c.id, t.events.c.sequence, t.plans.c.number)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
-    """How long rows are kept, in milliseconds. None is below a day: requests are recognised for as long (`Idempotency-Key`)."""
-
-    jobs_ms: int = 30 * _DAY_MS
-    """After the end of the job, and of its batch: with its attempts, its result, its parents; and the batch."""
-    logs_ms: int = 7 * _DAY_MS
-    """After the end of the job: what it printed."""
-    events_ms: int = 30 * _DAY_MS
-    plans_ms: int = 30 * _DAY_MS
-    workers_ms: int = 90 * _DAY_MS
-    """After the end of the worker; longer when a job is kept that is older than its end."""
-
-    def __post_init__(self) -> None:
-        shortest = min(self.jobs_ms, self.logs_ms, self.events_ms, self.plans_ms, self.workers_ms)
-        if shortest < _DAY_MS:
-            raise ValueError(f"nothing may be kept for less than a day, and one is kept for {shortest} ms")
 
 
 class Step(Protocol):

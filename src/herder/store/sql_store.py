@@ -2,18 +2,24 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from herder.ports.store import StoreDown
-from herder.store.faults import passing
+from herder.store.database import greet
+from herder.store.faults import AWAY, passing
 from herder.store.file import StoreFile
 from herder.store.leadership import Leader
 from herder.store.writer import Writer
 
 _T = TypeVar("_T")
+
+#: A read that takes longer is not given up, but the database is asked whether it is alive, each time that this has passed again.
+READ_LOOK_S = 10.0
+#: It has so long to greet a new connection.
+GREETING_S = 10.0
 
 
 class SqlStore(Writer):
@@ -40,4 +46,25 @@ class SqlStore(Writer):
                     raise
                 raise StoreDown(trouble.text) from error
 
+        if self.engine.dialect.name == "postgresql":
+            return self._answered(asyncio.ensure_future(asyncio.to_thread(run)))
         return asyncio.to_thread(run)
+
+    async def _answered(self, reading: "asyncio.Future[_T]") -> _T:
+        """What is read, however long it takes while the database is alive. One that is stopped, or whose host stands still, keeps its
+        connections open and says nothing: nobody waits for that."""
+        reading.add_done_callback(_taken_note_of)
+        while True:
+            done, _ = await asyncio.wait((reading,), timeout=READ_LOOK_S)
+            if done:
+                return reading.result()
+            try:
+                await asyncio.wait_for(asyncio.to_thread(greet, self.engine), GREETING_S)
+            except (SQLAlchemyError, TimeoutError) as error:
+                raise StoreDown(AWAY.text) from error
+
+
+def _taken_note_of(reading: "asyncio.Future[Any]") -> None:
+    """A read that nobody waits for any more may fail, and that is no fault of the loop."""
+    if not reading.cancelled():
+        reading.exception()

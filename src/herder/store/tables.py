@@ -79,6 +79,14 @@ Index(
     sqlite_where=jobs.c.project != DEFAULT_PROJECT,
     postgresql_where=jobs.c.project != DEFAULT_PROJECT,
 )
+# `job list --name`; most jobs have no name.
+Index(
+    "jobs_by_name",
+    jobs.c.key,
+    jobs.c.id,
+    sqlite_where=jobs.c.key.is_not(None),
+    postgresql_where=jobs.c.key.is_not(None),
+)
 Index("jobs_by_batch", jobs.c.batch_id, jobs.c.position)
 
 #: Said in words in a query, or SQLite does not see that `jobs_not_succeeded` will do: it compares the texts of conditions.
@@ -312,6 +320,10 @@ tokens = Table(
     _int("revoked_at_ms", null=True),
     _int("expires_at_ms", null=True),
     _int("last_used_at_ms", null=True),
+    # Of tokens by which machines join a pool, and which do nothing else.
+    _text("join_pool", null=True),
+    _text("join_template", null=True),
+    _int("join_uses_left", null=True),
 )
 
 sessions = Table(

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,15 +32,20 @@ from herder.store.statements import statements_for
 
 log = logging.getLogger(__name__)
 
-#: Rows in one statement: bounds the memory of the JSON parameter (about 10 MB of jobs).
+#: Rows in one statement, and in the first of a commit, which shows how large they are.
 ROWS_PER_STATEMENT = 20_000
+ROWS_FIRST = 1_000
+#: Bytes in one statement, if it has more than one row: encoder, SQLAlchemy, SQLite's copy and its parser each have the text once.
+STATEMENT_BYTES = 8 * 2**20
+#: Of text in a block of VALUES: the driver keeps the statement, and with it what was bound to it last.
+BLOCK_CHARACTERS = 2**20
 #: Rows after which a transaction takes no further changes along, so that no caller waits behind a huge commit.
 ROWS_PER_COMMIT = 50_000
 #: Between two tries of a transaction whose error passes; doubled up to the longest.
 RETRY_S = 0.05
 RETRY_LONGEST_S = 1.0
-#: How long a server that stops goes on trying.
-CLOSE_S = 10.0
+#: How long a server that stops goes on trying, from when the trouble began.
+CLOSE_S = 5.0
 #: How often the file and its disk are looked at.
 LOOK_S = 1.0
 
@@ -75,16 +82,18 @@ class Writer:
         self._leader = take_over(engine, 0) if leader is None else leader
         self._file = file
         self._postgres = engine.dialect.name == "postgresql"
-        self._statements = statements_for(engine.dialect.name).by_record
+        self._statements = statements_for(engine.dialect.name)
         self._on_fatal = on_fatal
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[Changes, asyncio.Future[None]] | _Call] = deque()
+        self._under_way: list[asyncio.Future[Any]] = []
         self._bell = threading.Condition()
         self._pause = threading.Event()
         self._closing = False
         self._give_up_at = float("inf")
         self._dead: BaseException | None = None
         self._stuck: Trouble | None = None
+        self._stuck_since = 0.0
         self._space: Trouble | None = None
         self._looked_at = 0.0
         self.commits = 0
@@ -122,12 +131,13 @@ class Writer:
     async def close(self) -> None:
         with self._bell:
             self._closing = True
-            self._give_up_at = self._loop.time() + CLOSE_S
+            now = self._loop.time()
+            self._give_up_at = (now if self._stuck is None else self._stuck_since) + CLOSE_S
             self._bell.notify()
+        self._pause.set()  # one more try, at once
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        futures: list[asyncio.Future[Any]] = []
         try:
             while True:
                 with self._bell:
@@ -136,19 +146,24 @@ class Writer:
                     if self._closing and not self._waiting:
                         return
                     item = self._take() if self._waiting else None
-                if isinstance(item, _Call):
-                    futures = [item.future]
-                    self._work(item)
-                elif item is not None:
-                    merged, futures = item
-                    self._write(merged)
-                    self._loop.call_soon_threadsafe(self._settle, merged, futures)
-                futures = []
+                if item is not None:
+                    self._carry_out(item)
+                    item = None  # what was written is not kept until something else comes
                 self._look()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the loop must hear of it
-            self._die(futures, error)
+            self._die(error)
 
-    def _die(self, futures: "list[asyncio.Future[Any]]", error: BaseException) -> None:
+    def _carry_out(self, item: "_Call | tuple[Changes, list[asyncio.Future[Any]]]") -> None:
+        if isinstance(item, _Call):
+            self._under_way = [item.future]
+            self._work(item)
+        else:
+            merged, self._under_way = item
+            self._write(merged)
+            self._loop.call_soon_threadsafe(self._settle, merged, self._under_way)
+        self._under_way = []
+
+    def _die(self, error: BaseException) -> None:
         """Nothing more is written; everybody who waits hears why."""
         with self._bell:
             self._dead = error
@@ -157,7 +172,7 @@ class Writer:
         with suppress(
             RuntimeError
         ):  # the loop is closed: the server ended for another reason, and nobody waits any more
-            self._loop.call_soon_threadsafe(self._fail, [*futures, *left], error)
+            self._loop.call_soon_threadsafe(self._fail, [*self._under_way, *left], error)
 
     def _take(self) -> "_Call | tuple[Changes, list[asyncio.Future[Any]]]":
         """What to do next: one piece of work, or all changes that stand before the next one."""
@@ -212,8 +227,9 @@ class Writer:
                     raise
                 self._told(trouble, again=pause > RETRY_S)
                 if self._loop.time() >= self._give_up_at:
-                    raise StoreDown(f"{trouble.text} The last changes were not written.") from error
-                self._pause.wait(pause)
+                    raise StoreDown(_given_up(trouble)) from error
+                if self._pause.wait(pause):
+                    self._pause.clear()
                 pause = min(pause * 2, RETRY_LONGEST_S)
             else:
                 if self._stuck is not None:
@@ -230,6 +246,7 @@ class Writer:
         if trouble.code == FULL.code or again:
             if self._stuck is None:
                 log.warning("%s New work is refused until it can be written: %s.", trouble.text, trouble.hint)
+                self._stuck_since = self._loop.time()
             self._stuck = trouble
 
     def _look(self) -> None:
@@ -238,7 +255,9 @@ class Writer:
         if self._file is not None and now >= self._looked_at + LOOK_S:
             self._looked_at = now
             self._file.check()
-            self._space = self._file.space()
+            before, self._space = self._space, self._file.space()
+            if self._space is not None and before is None:
+                log.warning("%s New work is refused: %s.", self._space.text, self._space.hint)
 
     def _execute(self, connection: Connection, changes: Changes) -> None:
         if self._postgres:
@@ -250,13 +269,36 @@ class Writer:
             self._rows(connection, kind, list(table.values()))
 
     def _rows(self, connection: Connection, kind: type, rows: list) -> None:  # type: ignore[type-arg]
-        for start in range(0, len(rows), ROWS_PER_STATEMENT):
-            some = rows[start : start + ROWS_PER_STATEMENT]
+        start, count = self._blocks(connection, kind, rows), min(ROWS_FIRST, ROWS_PER_STATEMENT)
+        while start < len(rows):
+            some = rows[start : start + count]
             text = _encode(some).decode()
+            count = min(ROWS_PER_STATEMENT, max(1, len(some) * STATEMENT_BYTES // (2 * len(text))))
+            if len(text) > STATEMENT_BYTES and len(some) > 1:
+                continue
             if "\\u0000" in text:
                 text = _encode([_without_nul(row) for row in some]).decode()
-            connection.exec_driver_sql(self._statements[kind], (text,))
+            connection.exec_driver_sql(self._statements.by_record[kind], (text,))
+            start += len(some)
         self.rows += len(rows)
+
+    def _blocks(self, connection: Connection, kind: type, rows: list) -> int:  # type: ignore[type-arg]
+        """Write those in front that fill blocks, unless their texts are large; how many these were."""
+        done, blocks = 0, self._statements.blocks.get(kind)
+        if blocks is None:
+            return done
+        for size, statement in blocks.by_size.items():
+            while len(rows) - done >= size:
+                some = rows[done : done + size]
+                columns = (map(itemgetter(index), some) for index in blocks.texts)
+                texts = list(filter(None, chain.from_iterable(columns)))
+                if sum(map(len, texts)) > BLOCK_CHARACTERS:
+                    return done
+                if "\x00" in "".join(texts):
+                    some = [_without_nul(row) for row in some]
+                connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
+                done += size
+        return done
 
     def _settle(self, changes: Changes, futures: "list[asyncio.Future[Any]]") -> None:
         for call in changes.after:
@@ -270,6 +312,13 @@ class Writer:
             if not future.done():
                 future.set_exception(error)
         self._on_fatal(error)
+
+
+def _given_up(trouble: Trouble) -> str:
+    return (
+        f"{trouble.text} The last changes were not written. {trouble.remedy[:1].upper()}{trouble.remedy[1:]}, then start the server again; "
+        "nothing that was accepted is lost."
+    )
 
 
 def _end(future: "asyncio.Future[Any]", result: object, error: Exception | None) -> None:

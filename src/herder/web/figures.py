@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+from herder.model.times import span
 
 
 def milliseconds(iso: str) -> int:
@@ -12,23 +12,12 @@ def milliseconds(iso: str) -> int:
     return int(moment.timestamp()) * 1000 + moment.microsecond // 1000
 
 
-def span(seconds: int) -> str:
-    """A duration in its largest whole unit: `42 s`, `3 min`, `5 h`, `2 d`."""
-    if seconds < _MINUTE:
-        return f"{seconds} s"
-    if seconds < _HOUR:
-        return f"{seconds // _MINUTE} min"
-    if seconds < 2 * _DAY:
-        return f"{seconds // _HOUR} h"
-    return f"{seconds // _DAY} d"
-
-
 def ago(iso: str, now_ms: int) -> str:
     """`3 min ago`, `in 2 h`, `just now`."""
     seconds = (now_ms - milliseconds(iso)) // 1000
     if seconds <= -2:
-        return f"in {span(-seconds)}"
-    return "just now" if seconds < 2 else f"{span(seconds)} ago"
+        return f"in {span(-seconds * 1000)}"
+    return "just now" if seconds < 2 else f"{span(seconds * 1000)} ago"
 
 
 def absolute(iso: str) -> str:
@@ -73,8 +62,8 @@ def change(values: Sequence[int], seconds: int) -> str:
         return "no trend yet"
     difference = values[-1] - values[0]
     if difference == 0:
-        return f"as {span(seconds)} ago"
-    return f"{'up' if difference > 0 else 'down'} {abs(difference):,} in {span(seconds)}"
+        return f"as {span(seconds * 1000)} ago"
+    return f"{'up' if difference > 0 else 'down'} {abs(difference):,} in {span(seconds * 1000)}"
 
 
 def change_of_rate(values: Sequence[int], seconds: int) -> str:
@@ -82,8 +71,8 @@ def change_of_rate(values: Sequence[int], seconds: int) -> str:
     if len(values) < 2 or seconds < 1:
         return "no trend yet"
     if values[-1] == values[0]:
-        return f"rate as {span(seconds)} ago"
-    return f"rate {'up' if values[-1] > values[0] else 'down'} in {span(seconds)}"
+        return f"rate as {span(seconds * 1000)} ago"
+    return f"rate {'up' if values[-1] > values[0] else 'down'} in {span(seconds * 1000)}"
 
 
 def sparkline(values: Sequence[int], width: int = 120, height: int = 28, points: int = 60) -> str:

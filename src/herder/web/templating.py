@@ -28,7 +28,6 @@ def _environment() -> Environment:
         figures.gib,
         figures.count,
         figures.words,
-        figures.span,
         figures.sparkline,
     )
     environment.filters.update({each.__name__: each for each in filters})

@@ -14,7 +14,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-VENDOR = Path(__file__).parent / "static" / "vendor"
+import herder.web
+
+VENDOR = Path(herder.web.__file__).parent / "static" / "vendor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,23 @@ class ActivateRequest(msgspec.Struct, kw_only=True):
     disk_mib: int = 0
 
 
+class JoinRequest(msgspec.Struct, kw_only=True):
+    """Sent with a join token as bearer by a machine that people added by hand. The same `nonce` gives the same answer."""
+
+    nonce: str
+    hostname: str = ""
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    disk_mib: int = 0
+
+
+class JoinAnswer(msgspec.Struct, kw_only=True):
+    """Which worker the machine is from now on; it activates as that one."""
+
+    worker: str
+    activation_token: str
+
+
 class ActivateAnswer(msgspec.Struct, kw_only=True):
     worker: str
     token: str
@@ -147,6 +164,8 @@ class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):
     env: dict[str, str] = {}
     stdin: str = ""
     inputs: dict[str, str] = {}
-    """Files to write into the scratch folder before the start: name → text (small ones)."""
+    """Files to write into the scratch folder before the start: name → text (small ones). One that begins with `#!` can be started."""
+    cwd: str = ""
+    """Where to run instead of the scratch folder."""
     sleep_ms: int = 0
     """For the `noop` runtime: how long to pretend to work."""

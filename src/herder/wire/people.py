@@ -43,6 +43,30 @@ class TokenCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     expires_in_s: float | None = None
 
 
+class JoinTokenCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A token by which machines join a pool, as workers of one of its templates; the cheapest if none is named."""
+
+    template: str | None = None
+    uses: int = 1
+    """So many machines."""
+    expires_in_s: float | None = None
+    """An hour if not given."""
+    note: str = ""
+
+
+class JoinTokenCreated(msgspec.Struct, kw_only=True):
+    """The token is shown once."""
+
+    token: str
+    id: str
+    pool: str
+    template: str
+    uses: int
+    expires_at: str
+    server_url: str
+    """Where machines call."""
+
+
 class TokenView(msgspec.Struct, kw_only=True):
     id: str
     user: str
@@ -55,6 +79,8 @@ class TokenView(msgspec.Struct, kw_only=True):
     last_used_at: str | None
     """To the hour."""
     revoked_at: str | None
+    joins: str = ""
+    """Of a join token: the pool that machines join with it."""
 
 
 class TokenCreated(msgspec.Struct, kw_only=True):

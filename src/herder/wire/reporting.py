@@ -38,7 +38,7 @@ _LOGS = msgspec.json.Decoder(LogChunk)
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def read_report(body: bytes) -> tuple[ExchangeRequest, list[Refusal]]:
+def read_report(body: bytes | bytearray) -> tuple[ExchangeRequest, list[Refusal]]:
     """Raises what msgspec raises when not even the frame can be read."""
     try:
         return _REQUEST.decode(body), []

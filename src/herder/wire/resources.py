@@ -26,6 +26,9 @@ class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     env: dict[str, str] = {}
     stdin: str = ""
     inputs: dict[str, str] = {}
+    """Files that it finds where it runs: name → text. One that begins with `#!` can be started."""
+    cwd: str = ""
+    """An absolute path of a folder that is there on its worker's machine, to run in; its scratch folder if empty."""
     cpu: str | int | float = "100m"
     cpu_limit: Literal["", "weight", "hard"] = ""
     """weight: a share of the CPU when it is short, more when it is idle. hard: never more than `cpu`. Empty: as the pool says."""
@@ -64,6 +67,10 @@ class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     jobs: list[JobSubmission] = []
     """Up to 10,000 jobs may travel along; with `commit` the whole batch is one call."""
     commit: bool = False
+    earlier_jobs: int = 0
+    """Only in a dry run of a batch of several calls: how many jobs the calls before this one had."""
+    earlier_keys: dict[str, int] = {}
+    """And where those of them stand that this call names."""
 
 
 class JobsAdd(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -232,6 +239,10 @@ class WorkerView(msgspec.Struct, kw_only=True):
     resources: dict[str, int] = {}
     phase: str = ""
     """How far the provider is with its machine, as its driver said last."""
+    health: str = ""
+    """healthy, troubled, quarantined, on_test, silent or alone; empty before it has joined and after it has gone."""
+    health_reason: str = ""
+    """Why it takes no work, or not any."""
 
 
 class PlanView(msgspec.Struct, kw_only=True):
@@ -258,11 +269,11 @@ class EventView(msgspec.Struct, kw_only=True):
 
 
 class ScaleRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """`workers`: how many more to make (the documented form). They live for `ttl_hours` or the pool's own TTL."""
+    """`workers`: how many more to make (the documented form). They live for `ttl_s` seconds or the pool's own TTL."""
 
     workers: int
     template: str | None = None
-    ttl_hours: float | None = None
+    ttl_s: float | None = None
     reason: str = ""
 
 
@@ -302,7 +313,9 @@ class WorkerAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkn
 
     message: str = ""
     force: bool = False
-    hours: float | None = None
+    """Of remove: also with attempts that run; they are tried again elsewhere."""
+    extend_s: float | None = None
+    """Of extend: by how much; the pool's own step if not given."""
 
 
 class Said(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -198,6 +198,38 @@ async def test_deleting_a_working_worker_leaves_nothing_at_all(driver: LocalDriv
     assert os.listdir(driver._settings.data_folder / "workers" / "w") == ["agent.log"]
 
 
+def test_a_worker_goes_although_the_clock_was_set(
+    driver: LocalDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour ahead, as after a virtual machine's pause: its processes are still the ones that were started."""
+    machine = driver.create(CONTRACT.spec("w"), CONTRACT.start_data())
+    assert driver.list().machines == (machine,)
+    real = psutil._pslinux.boot_time
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: real() + 3600)
+    assert driver.list().machines == (machine,)
+    driver.delete(machine.worker)
+    assert [each for each in processes(_installation()) if each.worker == machine.worker] == []
+
+
+def test_one_look_that_misses_a_process_is_no_proof_that_it_is_gone(
+    driver: LocalDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = driver.create(CONTRACT.spec("w"), CONTRACT.start_data())
+    monkeypatch.setattr("herder.drivers.local.processes.processes", _missing_once())
+    driver.delete(machine.worker)
+    assert [each for each in processes(_installation()) if each.worker == machine.worker] == []
+
+
+def _missing_once() -> Callable[[str], list[Found]]:
+    looks = []
+
+    def look(installation: str) -> list[Found]:
+        looks.append(installation)
+        return [] if len(looks) == 1 else processes(installation)
+
+    return look
+
+
 def test_a_family_is_marks_sessions_and_descent_and_no_more() -> None:
     def process(pid: int, parent: int, session: int, worker: str = "", agent: bool = False) -> Found:
         return Found(pid, 1.0, parent, session, worker, agent)

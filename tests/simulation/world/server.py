@@ -12,7 +12,8 @@ from herder.api.application import application
 from herder.control import driver_admin, sharing
 from herder.control.booking import read_ledger
 from herder.control.clock import hash_token
-from herder.control.core import Core, CoreSettings
+from herder.control.core import Core
+from herder.control.core_settings import CoreSettings
 from herder.control.pools import keep_frozen, store_pool
 from herder.control.recover import recover
 from herder.control.supervise import supervise

@@ -187,7 +187,7 @@ class ProcessRuntime:
             return spawn(
                 payload.command,
                 environment=environment,
-                folder=scratch.folder,
+                folder=_folder(payload, scratch),
                 stdin=stdin,
                 output=scratch.output,
                 cores=cores,
@@ -197,6 +197,13 @@ class ProcessRuntime:
         finally:
             if stdin != self._nothing:
                 os.close(stdin)
+
+
+def _folder(payload: JobPayload, scratch: Scratch) -> str:
+    """Raises ValueError."""
+    if payload.cwd and not os.path.isdir(payload.cwd):
+        raise ValueError(f"the folder {payload.cwd} to run in is not on this worker's machine")
+    return payload.cwd or scratch.folder
 
 
 def _start_failed(assignment: Assignment, error: Exception, *, had_started: bool) -> Finished:

@@ -17,8 +17,8 @@ from herder.bench.figures import Figure
 from herder.bench.packing import Draw
 from herder.bench.waiting_world import NOW_MS, fill, waiting_world
 from herder.control.holds import open_worker
+from herder.control.observation import observe, queued
 from herder.control.placing import Placer
-from herder.control.plans import observe, queued
 from herder.control.starts import Starts
 from herder.decide.explain import why_waiting
 from herder.decide.fair_share import Claim, water_fill

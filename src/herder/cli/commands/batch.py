@@ -1,12 +1,14 @@
 """`herder batch`: submit many jobs at once, watch over them, cancel them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from herder.cli.completion import BatchArgument
 from herder.cli.exits import Code
-from herder.cli.options import DryRun, Limit, Message, Timeout, Watch, Yes, seconds
+from herder.cli.options import UNCHANGED, DryRun, Limit, Message, Timeout, Watch, Yes, seconds
 from herder.cli.output import describe
 from herder.cli.output.answers import show_list
 from herder.cli.output.views import BATCHES
@@ -16,7 +18,7 @@ from herder.model.words import counted
 
 if TYPE_CHECKING:
     from herder.cli.jobfile import JobFile
-    from herder.wire.resources import BatchView
+    from herder.wire.resources import BatchView, Done
 
 
 def build() -> typer.Typer:
@@ -54,7 +56,7 @@ def submit(
     found.batch.name = name or found.batch.name
     found.batch.project = project or found.batch.project
     if dry_run:
-        say.say(f"{counted(len(found.jobs), 'job')}, all well formed. Nothing was submitted (dry run).")
+        _try(say, found)
         return
     view = _send(say, found)
     if not follow:
@@ -69,12 +71,40 @@ def _send(say: Session, found: "JobFile") -> "BatchView":
     from herder.cli.output.progress import progress
 
     view: BatchView | None = None
-    with progress(say, "submitting", len(found.jobs)) as advance:
+    with progress(say, "submitting", len(found.jobs)) as advance, _told_by_place(found) as sent_before:
         for sent, latest in say.client.batches.submit(found.batch, found.jobs):
             view = latest
             advance(sent)
+            sent_before[0] = sent
     assert view is not None, "submit yields at least once"
     return view
+
+
+def _try(say: Session, found: "JobFile") -> None:
+    """The same calls as `_send`, as dry runs."""
+    from herder.cli.output.progress import progress
+
+    said: Done | None = None
+    with progress(say, "checking", len(found.jobs)) as advance, _told_by_place(found) as checked:
+        for sent, latest in say.client.batches.try_submit(found.batch, found.jobs):
+            said = latest
+            advance(sent)
+            checked[0] = sent
+    assert said is not None, "try_submit yields at least once"
+    say.done(said.text + UNCHANGED, said, said.object)
+
+
+@contextmanager
+def _told_by_place(found: "JobFile") -> Iterator[list[int]]:
+    """What the server refuses, told with its place in the file. Gives where to put how many jobs were in the calls before."""
+    from herder.cli.jobfile import told_by_place
+    from herder.client.errors import InvalidError
+
+    before = [0]
+    try:
+        yield before
+    except InvalidError as error:
+        raise told_by_place(found, error, before[0]) from None
 
 
 def show_all(
@@ -114,8 +144,10 @@ def wait(ctx: typer.Context, batch: BatchArgument, timeout: Timeout = None) -> N
 
 
 def _wait(say: Session, batch: int, timeout_s: float | None) -> None:
+    from herder.cli.output.waits import wait_for_batch
+
     with detaching(f"batch {batch}", f"herder batch wait {batch}"):
-        view = say.client.batches.wait(batch, timeout_s)
+        view = wait_for_batch(say, batch, timeout_s)
     counts = ", ".join(f"{count:,} {state}" for state, count in view.counts.items() if count)
     say.done(f"batch {view.id} {view.state}: {counts or 'no jobs'}", view, view.id)
     code = _outcome(view)
@@ -136,12 +168,10 @@ def cancel(
     """Cancel what is left of a batch; running attempts are stopped."""
     say = session(ctx)
     if dry_run or not yes:
-        view = say.client.batches.get(batch)
-        open_jobs = sum(view.counts.get(state, 0) for state in ("pending", "blocked", "ready", "running"))
-        effect = f"cancels {counted(open_jobs, 'job')} of batch {batch}, {view.counts.get('running', 0)} of them running"
+        would = say.client.batches.cancel(batch, message, dry_run=True)
         if dry_run:
-            say.done(f"{effect} (dry run, nothing was changed)", view, batch)
+            say.done(would.text + UNCHANGED, would, batch)
             return
-        say.confirm(effect, yes=False)
+        say.confirm(would.text, yes=False)
     done = say.client.batches.cancel(batch, message)
     say.done(done.text, done, batch)

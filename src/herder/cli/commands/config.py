@@ -1,16 +1,21 @@
 """`herder config`: look at settings files and at where this command gets its own settings from."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from herder.cli.exits import Code
+from herder.cli.machine import this_machine
 from herder.cli.options import usage
 from herder.cli.output.formats import Format
 from herder.cli.session import session
 from herder.cli.shape import command, noun
+
+if TYPE_CHECKING:
+    from herder.settings import DriverFaults
 
 _FILES = Annotated[
     list[str] | None,
@@ -19,10 +24,11 @@ _FILES = Annotated[
 _DEFAULT = ["herder.yaml"]
 
 
-def build() -> typer.Typer:
+def build(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
+    """`driver_faults`: what is known of drivers; the command line itself knows none."""
     app = noun("Look at settings.", example="herder config lint -f herder.yaml")
     command(app, "show", example="herder config show -f herder.yaml --expanded")(show)
-    command(app, "lint", example="herder config lint -f herder.yaml")(check)
+    command(app, "lint", example="herder config lint -f herder.yaml")(_check(driver_faults))
     command(app, "schema", example="herder config schema > herder.schema.json")(schema)
     command(app, "view", example="herder config view --origin")(view)
     return app
@@ -50,27 +56,30 @@ def show(
         say.printer.yaml(plain)
 
 
-def check(
-    ctx: typer.Context,
-    file: _FILES = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
-) -> None:
-    """Look for faults and contradictions in settings files.
+def _check(driver_faults: "DriverFaults | None") -> Callable[..., None]:
+    def check(
+        ctx: typer.Context,
+        file: _FILES = None,
+        strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
+    ) -> None:
+        """Look for faults and contradictions in settings files.
 
-    Exit code 1 when there are faults; with --strict also when there are warnings. Changes nothing, needs no server.
-    """
-    from herder.cli.output.findings import show_findings
-    from herder.settings import SettingsError, Severity, lint, load
+        Pools of the local driver are compared with this machine, unless the driver's settings name another. Exit code 1 when there are faults; with --strict also when there are warnings. Changes nothing, needs no server.
+        """
+        from herder.cli.output.findings import show_findings
+        from herder.settings import SettingsError, Severity, lint, load
 
-    say = session(ctx)
-    try:
-        found = lint(load(file or _DEFAULT))
-    except SettingsError as error:
-        found = error.problems
-    show_findings(say, found)
-    bad = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
-    if any(problem.severity in bad for problem in found):
-        raise typer.Exit(Code.FAILURE)
+        say = session(ctx)
+        try:
+            found = lint(load(file or _DEFAULT), this_machine(), driver_faults)
+        except SettingsError as error:
+            found = error.problems
+        show_findings(say, found)
+        bad = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
+        if any(problem.severity in bad for problem in found):
+            raise typer.Exit(Code.FAILURE)
+
+    return check
 
 
 def schema(ctx: typer.Context) -> None:

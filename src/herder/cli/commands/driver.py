@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from herder.cli.completion import DriverArgument
-from herder.cli.options import DryRun, Message, Watch, Yes
+from herder.cli.options import UNCHANGED, DryRun, Message, Watch, Yes
 from herder.cli.output.drivers import DRIVERS, details
 from herder.cli.session import session, suggesting
 from herder.cli.shape import command, noun
@@ -87,4 +87,4 @@ def forget(
         if not (yes or dry_run):
             say.confirm(say.client.drivers.forget(driver, dry_run=True).text, yes=False)
         done = say.client.drivers.forget(driver, message, dry_run=dry_run)
-    say.done(done.text, done, driver)
+    say.done(done.text + (UNCHANGED if dry_run else ""), done, driver)

@@ -1,161 +1,65 @@
-"""`herder job`: submit single jobs, follow them, and ask why one waits."""
+"""`herder job`: look at jobs, follow and end them, and ask why one waits. Submitting one is in `cli/submitting.py`."""
 
-from math import isfinite
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from herder.cli.completion import JobArgument, PoolOption, complete_batches, complete_pools
-from herder.cli.exits import Code, CommandError
-from herder.cli.options import DryRun, Limit, Message, Timeout, Watch, Yes, pair, seconds, usage
+from herder.cli.completion import JobArgument
+from herder.cli.exits import Code
+from herder.cli.options import UNCHANGED, DryRun, Limit, Message, Timeout, Watch, Yes, seconds
 from herder.cli.output import describe
 from herder.cli.output.answers import show_explanation, show_list
 from herder.cli.output.formats import Format
+from herder.cli.output.job_ends import print_logs, tell_end
 from herder.cli.output.views import JOBS
-from herder.cli.session import Session, detaching, session
+from herder.cli.selection import (
+    OPEN_STATES,
+    Failures,
+    Filter,
+    InState,
+    Jobs,
+    OfBatch,
+    OfPool,
+    OfUser,
+    WithName,
+    selected,
+)
+from herder.cli.session import Told, detaching, session
 from herder.cli.shape import PassOnCommand, command, noun
-from herder.model.pool import CpuLimit
+from herder.cli.submitting import EXAMPLE, submit
 from herder.model.words import counted
 
 if TYPE_CHECKING:
-    from herder.wire.resources import JobSubmission, JobView
+    from herder.wire.resources import JobView
 
-_SUBMIT = "herder job submit -- echo hello\nherder job submit --cpu 2 --memory 4Gi --timeout 1h --wait -- make report"
+#: Of several jobs, so many are named in a question.
+SHOWN_MAX = 10
 
 
 def build() -> typer.Typer:
     app = noun("Jobs: single pieces of work.", example="herder job submit -- echo hello")
-    command(app, "submit", example=_SUBMIT, cls=PassOnCommand)(submit)
-    command(app, "list", example="herder job list --state failed")(show_all)
+    command(app, "submit", example=EXAMPLE, cls=PassOnCommand)(submit)
+    command(app, "list", example="herder job list --state failed\nherder job list --name report")(show_all)
     command(app, "get", example="herder job get 17")(get)
-    command(app, "logs", example="herder job logs 17 --follow")(logs)
-    command(app, "wait", example="herder job wait 17 --timeout 10m")(wait)
-    command(app, "explain", example="herder job explain 17")(explain)
-    command(app, "cancel", example="herder job cancel 17 --yes")(cancel)
-    return app
-
-
-_WORDS = Annotated[list[str], typer.Argument(metavar="COMMAND", help="What to run, after two dashes.")]
-_NAME = Annotated[str | None, typer.Option("--name", help="A name to find the job by.")]
-_CPU = Annotated[str, typer.Option("--cpu", help="Cores: 2, 0.5 or 500m.")]
-_MEMORY = Annotated[str, typer.Option("--memory", help="As in 512Mi or 4Gi.")]
-_DISK = Annotated[str, typer.Option("--disk", help="As in 10Gi.")]
-_CPU_LIMIT = Annotated[
-    CpuLimit | None,
-    typer.Option("--cpu-limit", help="weight: may use idle CPU beyond --cpu; hard: never more than --cpu."),
-]
-_GPU = Annotated[float, typer.Option("--gpu", min=0, help="GPUs: 1, 2, or a share of one as in 0.25.")]
-_GPU_MODEL = Annotated[
-    str, typer.Option("--gpu-model", metavar="MODEL", help="Of this model; a100|h100 for either.")
-]
-_RESOURCE = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--resource", metavar="NAME=N", help="Something else that the server declares: licence/abaqus=1."
-    ),
-]
-_POOL = Annotated[
-    str, typer.Option("--pool", autocompletion=complete_pools, help="auto: the cheapest that fits.")
-]
-_ENV = Annotated[list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="Repeat for more.")]
-_SELECT = Annotated[
-    list[str] | None, typer.Option("--select", metavar="LABEL=V", help="Only on workers with this label.")
-]
-_TOLERATE = Annotated[
-    list[str] | None, typer.Option("--tolerate", metavar="TAINT=V", help="Also on workers with this taint.")
-]
-_PRIORITY = Annotated[
-    str, typer.Option("--priority", help="A number, higher is more urgent, or a priority class.")
-]
-_PROJECT = Annotated[str | None, typer.Option("--project", help="Whose quota it counts against.")]
-_LIMIT = Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="Stop an attempt after: 10m.")]
-_RETRIES = Annotated[int, typer.Option("--retries", min=0, help="More tries after failures of its own.")]
-_WAIT = Annotated[bool, typer.Option("--wait", help="Stay until it has ended; exit 0 when it succeeded.")]
-_FOLLOW = Annotated[bool, typer.Option("--follow", help="Print its output while it runs; then as --wait.")]
-
-
-def submit(
-    ctx: typer.Context,
-    *,
-    words: _WORDS,
-    name: _NAME = None,
-    cpu: _CPU = "100m",
-    cpu_limit: _CPU_LIMIT = None,
-    memory: _MEMORY = "128Mi",
-    disk: _DISK = "0",
-    gpu: _GPU = 0,
-    gpu_model: _GPU_MODEL = "",
-    resource: _RESOURCE = None,
-    pool: _POOL = "auto",
-    env: _ENV = None,
-    select: _SELECT = None,
-    tolerate: _TOLERATE = None,
-    project: _PROJECT = None,
-    priority: _PRIORITY = "0",
-    timeout: _LIMIT = None,
-    retries: _RETRIES = 0,
-    wait: _WAIT = False,
-    follow: _FOLLOW = False,
-    dry_run: DryRun = False,
-) -> None:
-    """Submit one job.
-
-    Answers at once with the job's number; --wait or --follow stay with it, and Ctrl-C leaves it running.
-    """
-    from herder.cli.jobfile import checked, priority_of
-    from herder.wire.resources import JobSubmission
-
-    say = session(ctx)
-    if timeout is not None and not seconds(timeout):
-        raise usage("--timeout: a job needs some time", hint="Write for example --timeout 10m.")
-    job = JobSubmission(
-        command=words,
-        key=name,
-        env=dict(pair(each, "--env") for each in env or ()),
-        cpu=cpu,
-        cpu_limit=cpu_limit.value if cpu_limit else "",
-        memory=memory,
-        disk=disk,
-        gpu=_gpus(gpu),
-        gpu_model=gpu_model,
-        resources=dict(pair(each, "--resource") for each in resource or ()),
-        pool=pool,
-        project=project,
-        priority=priority_of(priority),
-        timeout_s=seconds(timeout),
-        retries=retries,
-        selector=dict(pair(each, "--select") for each in select or ()),
-        tolerations=[_toleration(each) for each in tolerate or ()],
+    command(app, "logs", example="herder job logs 17 --follow\nherder job logs --batch 3 --state failed")(
+        logs
     )
-    checked(job, "this job")
-    if dry_run:
-        say.say("The job is well formed. Nothing was submitted (dry run).")
-        return
-    _send(say, job, wait=wait, follow=follow)
-
-
-def _send(say: Session, job: "JobSubmission", *, wait: bool, follow: bool) -> None:
-    number = say.client.jobs.submit(job)
-    if not (wait or follow):
-        say.done(f"job {number.first_job} submitted", number, number.first_job)
-        say.say(f"Follow it with: herder job logs {number.first_job} --follow")
-        return
-    say.say(f"job {number.first_job} submitted")
-    with detaching(f"job {number.first_job}", f"herder job wait {number.first_job}"):
-        if follow:
-            _print_logs(say, number.first_job, None, follow=True)
-        view = say.client.jobs.wait(number.first_job)
-    _outcome(say, view, quiet=follow)
+    command(app, "wait", example="herder job wait 17 18 --timeout 10m")(wait)
+    command(app, "explain", example="herder job explain 17")(explain)
+    command(app, "cancel", example="herder job cancel 17 --yes\nherder job cancel --name report --dry-run")(
+        cancel
+    )
+    command(app, "retry", example="herder job retry 17\nherder job retry --batch 3 --state failed")(retry)
+    return app
 
 
 def show_all(
     ctx: typer.Context,
-    batch: Annotated[
-        int | None, typer.Option("--batch", autocompletion=complete_batches, help="Only of this batch.")
-    ] = None,
-    state: Annotated[str | None, typer.Option("--state", help="Only in this state, as in failed.")] = None,
-    user: Annotated[str | None, typer.Option("--user", help="Only of this user.")] = None,
-    pool: PoolOption = None,
+    batch: OfBatch = None,
+    state: InState = None,
+    user: OfUser = None,
+    pool: OfPool = None,
+    name: WithName = None,
     limit: Limit = 100,
     watch: Watch = False,
 ) -> None:
@@ -163,7 +67,9 @@ def show_all(
     say = session(ctx)
 
     def fetch(most: int | None) -> list["JobView"]:
-        return list(say.client.jobs.list(batch=batch, state=state, user=user, pool=pool, limit=most))
+        return list(
+            say.client.jobs.list(batch=batch, state=state, user=user, pool=pool, name=name, limit=most)
+        )
 
     if watch:
         from herder.cli.output.changes import watch as go_on
@@ -182,78 +88,73 @@ def get(ctx: typer.Context, job: JobArgument) -> None:
 
 def logs(
     ctx: typer.Context,
-    job: JobArgument,
+    jobs: Jobs = None,
     attempt: Annotated[
         int | None, typer.Option("--attempt", min=1, help="Which; the last if not given.")
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on until the job has ended, also over later attempts.")
     ] = False,
+    batch: OfBatch = None,
+    state: InState = None,
+    user: OfUser = None,
+    pool: OfPool = None,
+    name: WithName = None,
 ) -> None:
-    """Print what a job wrote."""
-    say = session(ctx)
-    with detaching(f"job {job}", f"herder job logs {job} --follow"):
-        _print_logs(say, job, attempt, follow=follow)
+    """Print what a job wrote; of several jobs one after the other.
 
-
-def _print_logs(say: Session, job: int, attempt: int | None, *, follow: bool) -> None:
-    if follow and attempt is None:
-        last = 0
-        for number, piece in say.client.jobs.follow(job):
-            if last and number != last:
-                say.say(f"Attempt {number} of job {job}:")
-            last = number
-            _write(say, piece)
-        return
-    printed = False
-    for piece in say.client.jobs.logs(job, attempt=attempt, follow=follow):
-        printed = printed or bool(piece)
-        _write(say, piece)
-    if not printed:
-        _say_why_none(say, job, attempt)
-
-
-def _write(say: Session, piece: str) -> None:
-    say.out.write(piece)
-    say.out.flush()
-
-
-def _say_why_none(say: Session, job: int, attempt: int | None) -> None:
-    """Raises CommandError for an attempt that there is not."""
-    view = say.client.jobs.get(job)
-    if attempt is not None and attempt > view.attempts:
-        raise CommandError(
-            f"job {job} has no attempt {attempt}: it has had {counted(view.attempts, 'attempt')}",
-            hint=f"herder job get {job} shows them.",
-            code=Code.NOT_FOUND,
-        )
-    if not view.attempts:
-        say.say(f"Job {job} is {view.state} and has not run, so there is no output.")
-    else:
-        say.say("It has printed nothing.")
-
-
-def wait(ctx: typer.Context, job: JobArgument, timeout: Timeout = None) -> None:
-    """Wait until a job has ended.
-
-    Exit code 0 when it succeeded, 1 when not, 7 when the time was over first.
+    A job that has not started has no output, and neither has one that never ran: that is an error.
     """
     say = session(ctx)
+    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
+    chosen = selected(say, jobs, wanted)
+    if len(chosen) == 1:
+        with detaching(f"job {chosen[0]}", f"herder job logs {chosen[0]} --follow"):
+            print_logs(say, chosen[0], attempt, follow=follow)
+        return
+    failures = Failures(say, len(chosen))
+    for number in chosen:
+        say.printer.line(f"==> job {number} <==")
+        with detaching(f"job {number}", f"herder job logs {number} --follow"), failures.each():
+            print_logs(say, number, attempt, follow=follow)
+    failures.exit()
+
+
+def wait(
+    ctx: typer.Context,
+    jobs: Jobs = None,
+    timeout: Timeout = None,
+    batch: OfBatch = None,
+    state: InState = None,
+    user: OfUser = None,
+    pool: OfPool = None,
+    name: WithName = None,
+) -> None:
+    """Wait until jobs have ended: those of the numbers, or those that a filter finds now.
+
+    Exit code 0 when all succeeded, 8 when some did, 1 when none did, 7 when the time was over first.
+    """
+    from herder.cli.output.waits import wait_for_jobs
+
+    say = session(ctx)
     limit = seconds(timeout)
-    with detaching(f"job {job}", f"herder job wait {job}"):
-        view = say.client.jobs.wait(job, limit)
-    _outcome(say, view)
+    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
+    chosen = selected(say, jobs, wanted)
+    ended: list[JobView] = []
 
+    def each(view: "JobView") -> None:
+        ended.append(view)
+        if len(chosen) == 1 or say.format not in (Format.JSON, Format.YAML):
+            tell_end(say, view)
 
-def _outcome(say: Session, view: "JobView", *, quiet: bool = False) -> None:
-    because = f" ({view.cause}: {view.message})".replace(": )", ")") if view.cause else ""
-    text = f"job {view.id} {view.state}{because}"
-    if quiet and say.format is Format.TABLE:
-        say.say(text)
-    else:
-        say.done(text, view, view.id)
-    if view.state != "succeeded":
-        raise typer.Exit(Code.FAILURE)
+    what = f"job {chosen[0]}" if len(chosen) == 1 else counted(len(chosen), "job")
+    with detaching(what, "the same command"):
+        wait_for_jobs(say, chosen, limit, each)
+    if len(chosen) > 1 and say.format in (Format.JSON, Format.YAML):
+        say.printer.items(JOBS, ended)
+    succeeded = sum(view.state == "succeeded" for view in ended)
+    if succeeded < len(ended):
+        raise typer.Exit(Code.PARTLY_DONE if succeeded else Code.FAILURE)
 
 
 def explain(ctx: typer.Context, job: JobArgument) -> None:
@@ -264,27 +165,69 @@ def explain(ctx: typer.Context, job: JobArgument) -> None:
 
 
 def cancel(
-    ctx: typer.Context, job: JobArgument, message: Message = "", dry_run: DryRun = False, yes: Yes = False
+    ctx: typer.Context,
+    jobs: Jobs = None,
+    *,
+    batch: OfBatch = None,
+    state: InState = None,
+    user: OfUser = None,
+    pool: OfPool = None,
+    name: WithName = None,
+    message: Message = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
-    """Cancel a job; a running attempt is stopped."""
+    """Cancel jobs; running attempts are stopped. A filter without --state means those that have not ended."""
     say = session(ctx)
+    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
+    chosen = selected(say, jobs, wanted, OPEN_STATES)
     if dry_run or not yes:
-        view = say.client.jobs.get(job)
-        effect = f"cancels job {job}, which is {view.state}"
+        asked = chosen if dry_run else chosen[:SHOWN_MAX]
+        would = [(job, say.client.jobs.cancel(job, message, dry_run=True)) for job in asked]
         if dry_run:
-            say.done(f"{effect} (dry run, nothing was changed)", view, job)
+            say.all_done(would, note=UNCHANGED)
             return
-        say.confirm(effect, yes=False)
-    done = say.client.jobs.cancel(job, message)
-    say.done(done.text, done, job)
+        more = f"\nand {counted(len(chosen) - SHOWN_MAX, 'more job')}" if len(chosen) > SHOWN_MAX else ""
+        say.confirm("\n".join(each.text for _, each in would) + more, yes=False)
+    failures = Failures(say, len(chosen))
+    done = []
+    for job in chosen:
+        with failures.each():
+            done.append((job, say.client.jobs.cancel(job, message)))
+    say.all_done(done)
+    failures.exit()
 
 
-def _gpus(number: float) -> int | float:
-    if not isfinite(number):
-        raise usage(f"--gpu: {number} is no number of GPUs", hint="Write for example --gpu 1 or --gpu 0.25.")
-    return int(number) if number == int(number) else number
+def retry(
+    ctx: typer.Context,
+    jobs: Jobs = None,
+    batch: OfBatch = None,
+    state: InState = None,
+    user: OfUser = None,
+    pool: OfPool = None,
+    name: WithName = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Submit jobs that have ended again, each as a new job of its own.
 
+    A filter without --state means failed jobs. The new job has the command, environment, files and limits of the old one; it belongs to no
+    batch, and is yours.
+    """
+    from herder.wire.resources import Done
 
-def _toleration(text: str) -> dict[str, str]:
-    key, equals, value = text.partition("=")
-    return {"key": key, "value": value} if equals else {"key": key}
+    say = session(ctx)
+    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
+    chosen = selected(say, jobs, wanted, ("failed",))
+    failures = Failures(say, len(chosen))
+    done: list[tuple[str | int, Told]] = []
+    for job in chosen:
+        with failures.each():
+            if dry_run:
+                done.append((job, say.client.jobs.try_retry(job)))
+            else:
+                made = say.client.jobs.retry(job).first_job
+                done.append(
+                    (made, Done(object=f"job/{made}", text=f"job {job} submitted again as job {made}"))
+                )
+    say.all_done(done, note=UNCHANGED if dry_run else "")
+    failures.exit()

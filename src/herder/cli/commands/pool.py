@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from herder.cli.completion import PoolArgument
-from herder.cli.options import DryRun, Message, Watch, Yes, seconds
+from herder.cli.options import UNCHANGED, DryRun, Message, Watch, Yes, seconds
 from herder.cli.output import describe
 from herder.cli.output.views import POOLS
 from herder.cli.session import session, suggesting
@@ -66,14 +66,12 @@ def scale(
 
     say = session(ctx)
     life = seconds(ttl, "--ttl")
-    request = ScaleRequest(
-        workers=workers, template=template, ttl_hours=None if life is None else life / 3600, reason=message
-    )
+    request = ScaleRequest(workers=workers, template=template, ttl_s=life, reason=message)
     with suggesting(say, "pool", pool):
         answer = say.client.pools.scale(pool, request, dry_run=dry_run)
     names = ", ".join(answer.workers) or "no workers"
-    verb = "would make" if answer.dry_run else "makes"
-    say.done(f"pool {pool} {verb} {names}", answer, "\n".join(answer.workers))
+    verb, note = ("would make", UNCHANGED) if answer.dry_run else ("makes", "")
+    say.done(f"pool {pool} {verb} {names}{note}", answer, "\n".join(answer.workers))
     for reason in answer.reasons:
         say.say(f"  {reason.text}")
 
@@ -103,4 +101,4 @@ def delete(
         if not (yes or dry_run):
             say.confirm(say.client.pools.delete(pool, dry_run=True).text, yes=False)
         done = say.client.pools.delete(pool, message=message, dry_run=dry_run)
-    say.done(done.text, done, pool)
+    say.done(done.text + (UNCHANGED if dry_run else ""), done, pool)

@@ -4,9 +4,9 @@ import typer
 
 from herder.cli.options import Watch
 from herder.cli.output.formats import Format
-from herder.cli.output.overview import show_status
+from herder.cli.output.overview import same_as, show_status
 from herder.cli.output.views import POOLS
-from herder.cli.session import session
+from herder.cli.session import Session, session
 from herder.cli.shape import command
 
 
@@ -16,9 +16,7 @@ def add_to(app: typer.Typer) -> None:
         """Show pools, waiting jobs, recent failures and spending."""
         say = session(ctx)
         if watch:
-            from herder.cli.output.changes import watch as go_on
-
-            go_on(say, POOLS, lambda: say.client.status().pools)
+            _watch(say)
             return
         status = say.client.status()
         if say.format is Format.TABLE:
@@ -27,3 +25,13 @@ def add_to(app: typer.Typer) -> None:
             say.printer.data(status)
         else:
             say.printer.items(POOLS, status.pools)
+
+
+def _watch(say: Session) -> None:
+    """The same view again and again; with -o name, wide or csv the pools, as without --watch."""
+    from herder.cli.output.changes import watch, watch_whole
+
+    if say.format in (Format.TABLE, Format.JSON, Format.YAML):
+        watch_whole(say, say.client.status, show_status, same_as)
+    else:
+        watch(say, POOLS, lambda: say.client.status().pools)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from herder.cli.options import DryRun, Yes, usage
+from herder.cli.options import UNCHANGED, DryRun, Yes, usage
 from herder.cli.output.views import USERS
 from herder.cli.session import session
 from herder.cli.shape import command, noun
@@ -92,8 +92,8 @@ def delete(
     if dry_run or not yes:
         would = say.client.delete_user(name, cancel_jobs=cancel_jobs, dry_run=True)
         if dry_run:
-            say.done(f"would be done: {would.text}", would, name)
+            say.done(would.text + UNCHANGED, would, name)
             return
-        say.confirm(f"Would be done: {would.text}.", yes=False)
+        say.confirm(would.text, yes=False)
     done = say.client.delete_user(name, cancel_jobs=cancel_jobs)
     say.done(done.text, done, name)

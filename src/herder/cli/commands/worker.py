@@ -1,17 +1,21 @@
 """`herder worker`: look at workers and act on single ones."""
 
+import shlex
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
-from herder.cli.completion import PoolOption, WorkerArgument
-from herder.cli.options import DryRun, Limit, Message, Watch, Yes
+from herder.cli.completion import PoolArgument, PoolOption, WorkerArgument
+from herder.cli.options import UNCHANGED, DryRun, Limit, Message, Watch, Yes, seconds
 from herder.cli.output import describe
 from herder.cli.output.answers import show_list
+from herder.cli.output.formats import Format
 from herder.cli.output.views import WORKERS
 from herder.cli.session import Session, session, suggesting
 from herder.cli.shape import command, noun
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _FORCE = Annotated[
     bool, typer.Option("--force", help="Do not wait for running jobs; they are retried elsewhere.")
 ]
@@ -21,10 +25,15 @@ def build() -> typer.Typer:
     app = noun("Workers: the machines that run jobs.", example="herder worker list --pool burst")
     command(app, "list", example="herder worker list\nherder worker list --pool burst -o wide")(show_all)
     command(app, "get", example="herder worker get burst-7-1")(get)
+    command(
+        app,
+        "add",
+        example="herder worker add burst\nherder worker add burst --template large --uses 10 --expires 1d",
+    )(add)
     command(app, "cordon", example='herder worker cordon burst-7-1 --message "disk is slow"')(cordon)
     command(app, "uncordon", example="herder worker uncordon burst-7-1")(uncordon)
     command(app, "drain", example="herder worker drain burst-7-1 --dry-run")(drain)
-    command(app, "extend", example="herder worker extend burst-7-1 --hours 2")(extend)
+    command(app, "extend", example="herder worker extend burst-7-1 --by 2h")(extend)
     command(app, "remove", example="herder worker remove burst-7-1 --yes")(remove)
     command(app, "console", example="herder worker console burst-7-1")(console)
     return app
@@ -60,6 +69,45 @@ def get(ctx: typer.Context, worker: WorkerArgument) -> None:
     say.printer.one(WORKERS, found, describe.worker(found, say.printer.now_s))
 
 
+def add(
+    ctx: typer.Context,
+    pool: PoolArgument,
+    template: Annotated[
+        str | None, typer.Option("--template", help="What the machine counts as; the cheapest if not given.")
+    ] = None,
+    uses: Annotated[int, typer.Option("--uses", min=1, help="How many machines may join with it.")] = 1,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="TIME", help="It works until then; 1h if not given.")
+    ] = None,
+    note: Annotated[str, typer.Option("--note", help="What it is for; shown in lists.")] = "",
+) -> None:
+    """Print the command that makes another machine a worker of a pool.
+
+    Herder must be installed on that machine; any user and folder will do. Its worker counts in the pool's limits and stays until it is
+    drained, removed or ended. `herder token list` shows the token in the command, `herder token revoke ID` ends it.
+    """
+    from herder.wire.people import JoinTokenCreate
+
+    say = session(ctx)
+    request = JoinTokenCreate(
+        template=template, uses=uses, expires_in_s=seconds(expires, "--expires"), note=note
+    )
+    with suggesting(say, "pool", pool):
+        made = say.client.pools.create_join_token(pool, request)
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data(made)
+        return
+    say.printer.line(f"HERDER_JOIN_TOKEN={made.token} herder agent --server {shlex.quote(made.server_url)}")
+    say.say(
+        f"Run this on {'the machine' if made.uses == 1 else f'up to {made.uses:,} machines'} to add, before {made.expires_at}. "
+        f"Whoever has it can add a machine to pool {made.pool} (template {made.template}); to end it: herder token revoke {made.id}"
+    )
+    if urlsplit(made.server_url).hostname in LOOPBACK:
+        say.say(
+            "This server can be called from its own machine only. For others, start it with --host and --tls-cert, or with --public-url."
+        )
+
+
 def cordon(
     ctx: typer.Context, worker: WorkerArgument, message: Message = "", dry_run: DryRun = False
 ) -> None:
@@ -78,25 +126,30 @@ def drain(
     ctx: typer.Context,
     worker: WorkerArgument,
     message: Message = "",
-    force: _FORCE = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Let a worker end its jobs, then remove it."""
-    _destroy(session(ctx), worker, "drain", message=message, force=force, dry_run=dry_run, yes=yes)
+    """Let a worker end its jobs, then remove it.
+
+    They may run for the pool's drain_grace; to end them at once: herder worker remove WORKER --force
+    """
+    _destroy(session(ctx), worker, "drain", message=message, force=False, dry_run=dry_run, yes=yes)
 
 
 def extend(
     ctx: typer.Context,
     worker: WorkerArgument,
-    hours: Annotated[
-        float | None, typer.Option("--hours", help="By how much; the pool's own step if not given.")
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by", metavar="TIME", help="How much longer: 2h, 30m; the pool's own step if not given."
+        ),
     ] = None,
     message: Message = "",
     dry_run: DryRun = False,
 ) -> None:
     """Let a worker live longer, up to its pool's maximum."""
-    _act(session(ctx), worker, "extend", message=message, hours=hours, dry_run=dry_run)
+    _act(session(ctx), worker, "extend", message=message, extend_s=seconds(by, "--by"), dry_run=dry_run)
 
 
 def remove(
@@ -142,11 +195,11 @@ def _act(
     message: str,
     dry_run: bool,
     force: bool = False,
-    hours: float | None = None,
+    extend_s: float | None = None,
 ) -> None:
     from herder.wire.resources import WorkerAction
 
-    action = WorkerAction(message=message, force=force, hours=hours)
+    action = WorkerAction(message=message, force=force, extend_s=extend_s)
     with suggesting(say, "worker", worker):
         done = say.client.workers.act(worker, verb, action, dry_run=dry_run)
-    say.done(done.text, done, worker)
+    say.done(done.text + (UNCHANGED if dry_run else ""), done, worker)

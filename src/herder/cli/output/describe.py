@@ -34,6 +34,7 @@ def worker(view: WorkerView, now_s: float) -> Details:
     rows = [
         ("Name", view.name),
         ("Status", worker_status(view)),
+        *([("Health", view.health_reason or view.health)] if view.health else []),
         ("Pool", view.pool),
         (
             "Template",

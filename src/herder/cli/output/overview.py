@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from herder.cli.output.printer import Printer
 from herder.cli.output.views import POOLS
 from herder.cli.output.words import age, usd
@@ -22,6 +24,12 @@ def show_status(printer: Printer, status: Status) -> None:
     printer.line("")
     for line in (*_demands(status), "", *_drivers(status), *_failures(status), "", *_spending(status)):
         printer.prose(line)
+
+
+def same_as(status: Status) -> Status:
+    """Without what changes with the clock alone: two statuses of which only that differs say the same."""
+    pools = [msgspec.structs.replace(pool, cost_usd="") for pool in status.pools]
+    return msgspec.structs.replace(status, now="", spend_usd="", spend_by_user={}, pools=pools)
 
 
 def _head(status: Status, now_s: float) -> Iterator[str]:

@@ -88,14 +88,18 @@ def plan_lines(plan: PlanView) -> Iterator[str]:
 
 
 def explanation_lines(found: Explanation) -> Iterator[str]:
+    """What the summary says is not said again: its fact has the figures alone."""
     yield f"{found.subject}: {found.summary}"
     for fact in found.facts:
+        said = fact.text in found.summary
+        if said and not fact.evidence:
+            continue
         evidence = ", ".join(
             f"{key} {value}" for key, value in fact.evidence.items() if key != "flips" and value is not None
         )
         flips = fact.evidence.get("flips")
         yield (
-            f"  - {fact.text}"
+            f"  - {fact.kind.replace('_', ' ') if said else fact.text}"
             + (f" ({evidence})" if evidence else "")
             + (_would_change(flips) if flips else "")
         )

@@ -93,6 +93,7 @@ WORKERS = View(
     columns=(
         field("NAME", "name"),
         made("STATUS", worker_status, key="status", state=True),
+        words("HEALTH", "health", str, state=True, drop=2),
         field("POOL", "pool", drop=7),
         field("TEMPLATE", "template", drop=8),
         field("JOBS", "attempts", right=True),
@@ -113,6 +114,7 @@ WORKERS = View(
         money("PRICE/H", "price_per_hour_usd", wide=True, drop=15),
         since("LAST SEEN", "last_seen_at", wide=True, drop=16),
         field("HANDLE", "handle", wide=True, long=True, drop=20),
+        field("HEALTH REASON", "health_reason", wide=True, long=True, drop=18),
         field("WHY MADE", "why_made", wide=True, long=True, drop=10),
         field("WHY REMOVED", "why_removed", wide=True, long=True, drop=19),
     ),

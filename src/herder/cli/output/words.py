@@ -7,6 +7,7 @@ from unicodedata import category
 
 from herder.model.money import format_usd, parse_usd
 from herder.model.resources import Resources, format_cpu, format_mib
+from herder.model.times import brief
 from herder.model.words import counted
 
 #: States and the terminal codes of their colours.
@@ -15,9 +16,15 @@ _STYLES = {
     "running": "32",
     "succeeded": "32",
     "ok": "32",
+    "healthy": "32",
     "created": "32",
     "failed": "1;31",
     "unhealthy": "1;31",
+    "troubled": "1;31",
+    "quarantined": "1;31",
+    "silent": "1;31",
+    "on_test": "33",
+    "alone": "33",
     "lost": "1;31",
     "error": "1;31",
     "draining": "33",
@@ -66,7 +73,7 @@ def age(at: str | None, now_s: float) -> str:
         seconds = now_s - datetime.fromisoformat(at).timestamp()
     except ValueError:
         return at
-    return span(seconds) if seconds > -1 else f"in {span(-seconds)}"
+    return brief(int(seconds * 1000)) if seconds > -1 else f"in {brief(int(-seconds * 1000))}"
 
 
 def between(start: str | None, end: str | None, now_s: float) -> str:
@@ -76,18 +83,7 @@ def between(start: str | None, end: str | None, now_s: float) -> str:
     if end is None:
         return age(start, now_s)
     seconds = datetime.fromisoformat(end).timestamp() - datetime.fromisoformat(start).timestamp()
-    return f"{max(0.0, seconds):.1f}s" if seconds < 10 else span(seconds)
-
-
-def span(seconds: float) -> str:
-    whole = max(0, int(seconds))
-    if whole < 120:
-        return f"{whole}s"
-    if whole < 3 * 3600:
-        return f"{whole // 60}m" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
-    if whole < 2 * 86_400:
-        return f"{whole // 3600}h"
-    return f"{whole // 86_400}d"
+    return f"{max(0.0, seconds):.1f}s" if seconds < 10 else brief(int(seconds * 1000))
 
 
 def usd(text: str) -> str:

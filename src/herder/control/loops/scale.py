@@ -7,25 +7,20 @@ meanwhile is not overwritten, and no limit is passed.
 import asyncio
 import logging
 from functools import partial
+from typing import Any
 
 import msgspec
 
 from herder.control.core import Core
-from herder.control.plans import (
-    apply_plan,
-    note_pressure,
-    picture,
-    plain_plan,
-    record_plan,
-    remember_needs,
-    still_right,
-)
+from herder.control.observation import note_pressure, picture
+from herder.control.plans import apply_plan, record_plan, remember_needs, still_right
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.observed import Observed
 from herder.model.plan import Plan
+from herder.store.json_forms import plain_plan
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +46,7 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     observed = picture(core, now)
     note_pressure(core.state, observed, now)
     plan, findings = await core.planning.run(observed, partial(_plan, observed, now))
+    await _tell_failed(core, plan, now)
     checked = still_right(core.state, observed, plan, core.clock.now_ms())
     if checked is None:
         core.demand_changed.set()  # somebody changed the pools, or asked for workers: it is made anew
@@ -88,6 +84,19 @@ def _reasons(plan: Plan) -> bytes:
     """What the plan says, without figures that change with every cycle: kinds of reasons by pool and of unplaced demand."""
     pools = [(report.pool, [reason.kind for reason in report.reasons]) for report in plan.pools]
     return msgspec.json.encode((pools, [(each.class_id, each.reason.kind) for each in plan.unplaced]))
+
+
+async def _tell_failed(core: Core, plan: Plan, now: int) -> None:
+    """Triggers that failed in this plan: the plan does without them, and somebody is told once."""
+    fresh = core.planning.faults.note(plan, core.state.pools.keys())
+    if not fresh:
+        return
+    changes = Changes()
+    for pool, reason in fresh:
+        log.error("plan %s: %s (at %s)", plan.number, reason.text, dict(reason.evidence)["at"])
+        data: dict[str, Any] = dict(reason.evidence)
+        record_event(core.state, changes, now, "trigger.failed", f"pool/{pool}", reason.text, data=data)
+    await core.commit(changes)
 
 
 def _refuse(core: Core, changes: Changes, plan: Plan, findings: tuple[str, ...], now: int) -> None:

@@ -2,30 +2,25 @@
 
 from herder.control.core import Core
 from herder.control.driver_notes import DriverNotes
-from herder.control.errors import NotKnown
+from herder.control.driver_use import check_known, driver_names
 from herder.model.driver_capabilities import capabilities
 from herder.model.times import iso
 from herder.wire.drivers import DriverCallView, DriverView
 
 
 def driver_views(core: Core) -> list[DriverView]:
-    return [_view(core, name) for name in _names(core)]
+    return [_view(core, name) for name in driver_names(core)]
 
 
 def driver_view(core: Core, name: str) -> DriverView:
     """Raises NotKnown."""
-    if name not in _names(core):
-        raise NotKnown(f"there is no driver {name!r}", hint=f"drivers: {', '.join(_names(core)) or 'none'}")
+    check_known(core, name)
     return _view(core, name)
 
 
 def troubles(core: Core) -> list[str]:
     """A sentence for each driver that cannot be used."""
     return [view.reason for view in driver_views(core) if view.reason]
-
-
-def _names(core: Core) -> list[str]:
-    return sorted({*core.drivers, *core.state.frozen_drivers})
 
 
 def _view(core: Core, name: str) -> DriverView:

@@ -11,9 +11,10 @@ from herder.control.booking import worker_cost
 from herder.control.core import Core
 from herder.control.errors import Invalid, NotKnown
 from herder.control.pools import pool_named
-from herder.control.reads import drivers
+from herder.control.reads import drivers, failures
 from herder.control.reads.scopes import PAGE_MAX
 from herder.engine.flush import worker_record
+from herder.engine.health import health_of
 from herder.engine.state import WorkerLife
 from herder.model.ids import PoolName, WorkerName
 from herder.model.job import FAULTS_OF_WORKERS, Cause, JobState
@@ -24,7 +25,7 @@ from herder.model.principal import Principal, scope_of
 from herder.model.resources import ZERO, stored_amounts
 from herder.model.times import iso, iso_or_none
 from herder.model.words import counted
-from herder.model.worker import WorkerState
+from herder.model.worker import Health, WorkerState
 from herder.settings import pool_to_plain
 from herder.store import tables as t
 from herder.store.usage_rows import worker_row_cost
@@ -99,6 +100,7 @@ def live_worker(core: Core, worker: WorkerLife) -> WorkerView:
         free=worker.free.amounts(),
         attempts=len(worker.live),
         cost_pico=worker_cost(worker, core.clock.now_ms()),
+        health=health_of(worker, core.clock.now_ms()),
     )
 
 
@@ -112,7 +114,14 @@ def _row_view(row: Row[Any]) -> WorkerView:
     return _view(row, free=ZERO.amounts(), attempts=0, cost_pico=worker_row_cost(row, until_ms))
 
 
-def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> WorkerView:
+def _view(
+    row: Any,
+    *,
+    free: dict[str, int],
+    attempts: int,
+    cost_pico: int,
+    health: tuple[Health | None, str] = (None, ""),
+) -> WorkerView:
     spec = json.loads(row.spec)
     shape = stored_amounts(spec["allocatable"])
     return WorkerView(
@@ -144,6 +153,8 @@ def _view(row: Any, *, free: dict[str, int], attempts: int, cost_pico: int) -> W
         zone=spec.get("zone", ""),
         spot=spec.get("spot", False),
         phase=row.phase,
+        health=health[0] or "",
+        health_reason=health[1],
     )
 
 
@@ -253,10 +264,7 @@ async def status(core: Core, who: Principal) -> Status:
         if scope is None or user == scope.user:
             users[user] += used.cost_pico
     workers = core.state.workers.values()
-    failures = (
-        select(t.events).where(t.events.c.kind.in_(FAULTS)).order_by(t.events.c.sequence.desc()).limit(5)
-    )
-    recent = await core.read(lambda connection: connection.execute(failures).all())
+    recent = await failures.recent(core)
     return Status(
         version=__version__,
         now=iso(core.clock.now_ms()),
@@ -272,7 +280,7 @@ async def status(core: Core, who: Principal) -> Status:
         recent_failures=[
             *_trouble(core),
             *(f"{iso(now)} jobs: {text}" for text in failed_jobs(core.state.failed_lately.by_cause(now))),
-            *(f"{iso(row.at_ms)} {row.object}: {row.text}" for row in recent),
+            *recent,
         ],
         drivers=drivers.troubles(core),
     )
@@ -292,22 +300,6 @@ def failed_jobs(causes: Counter[str]) -> list[str]:
 def _trouble(core: Core) -> list[str]:
     trouble = core.store.trouble
     return [] if trouble is None else [f"{trouble.text} To do: {trouble.hint}."]
-
-
-#: Kinds of events that a person should look at.
-FAULTS = (
-    "worker.failed",
-    "worker.trouble",
-    "worker.unhealthy",
-    "worker.quarantined",
-    "worker.orphan",
-    "plan.refused",
-    "loop.failed",
-    "driver.frozen",
-    "driver.missing",
-    "driver.fault",
-    "driver.unavailable",
-)
 
 
 async def plan_page(core: Core, *, after: int | None, limit: int = 50, empty: bool = True) -> Page:

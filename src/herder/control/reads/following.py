@@ -39,7 +39,11 @@ class Followers:
                 f"{FOLLOWERS_MAX} in all are possible",
                 hint="end some of them, or read it without following",
             )
-        return self._pieces(core, again, who.user, job, attempt, first)
+        pieces = self._pieces(core, again, who.user, job, attempt, first)
+        await anext(
+            pieces
+        )  # without a pause since the limit was looked at: from here on it counts, until it ends or is let go
+        return pieces
 
     async def _pieces(
         self, core: Core, again: Again, user: str, job: int, attempt: int | None, first: Output
@@ -47,6 +51,7 @@ class Followers:
         found, number = first, max(1, first.attempt)
         self._of[user] += 1
         try:
+            yield ""  # kept by `follow`
             while True:
                 with core.output_came.wait(job) as came:  # before looking, so that nothing is missed
                     if found.text:

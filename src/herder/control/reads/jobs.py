@@ -10,8 +10,7 @@ from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from herder.control.access import check, not_known
 from herder.control.core import Core
-from herder.control.errors import Invalid
-from herder.control.job_classes import decode_class
+from herder.control.errors import Conflict, Invalid, NotKnown
 from herder.control.reads.scopes import PAGE_MAX, in_view, newest_jobs
 from herder.control.submission import batch_thing, job_thing
 from herder.engine.state import BatchLife
@@ -20,7 +19,9 @@ from herder.model.job import AttemptState, JobClass, JobState
 from herder.model.money import usd_text
 from herder.model.principal import Action, Kind, Principal, scope_of
 from herder.model.times import iso, iso_or_none
+from herder.model.words import counted
 from herder.store import tables as t
+from herder.store.json_forms import decode_class
 from herder.store.usage_rows import attempt_row_cost
 from herder.wire.resources import AttemptView, BatchView, JobDetail, JobView, Page
 
@@ -36,6 +37,8 @@ class JobFilter:
     state: str | None = None
     user: str | None = None
     pool: str | None = None
+    name: str | None = None
+    """As `JobSubmission.key` has it."""
     after: int | None = None
     limit: int = PAGE
 
@@ -78,6 +81,8 @@ def _filtered(who: Principal, wanted: JobFilter, limit: int) -> Select[Any]:
     if wanted.pool is not None:
         of_pool = select(t.job_classes.c.id).where(t.job_classes.c.pool == wanted.pool)
         where.append(t.jobs.c.class_id.in_(of_pool))
+    if wanted.name is not None:
+        where.append(t.jobs.c.key == wanted.name)
     query = _with_attempt(*_COLUMNS)
     if wanted.batch is not None:
         if wanted.user is not None:
@@ -312,9 +317,12 @@ class Output:
     """How many the job has had."""
 
 
-async def output_of(core: Core, who: Principal, job: int, attempt: int | None, offset: int) -> Output:
+async def output_of(
+    core: Core, who: Principal, job: int, attempt: int | None, offset: int, *, follow: bool = True
+) -> Output:
     """From byte `offset` on. The last attempt unless named."""
     row = await job_row(core, who, job)
+    _check_output(core, row, attempt, follow=follow)
     number = attempt or row.attempts
 
     def read(connection: Connection) -> tuple[list[tuple[int, str]], int | None]:
@@ -341,6 +349,28 @@ async def output_of(core: Core, who: Principal, job: int, attempt: int | None, o
         job_ended=job_ended,
         attempts=row.attempts,
     )
+
+
+def _check_output(core: Core, row: Row[Any], attempt: int | None, *, follow: bool) -> None:
+    """Nothing was printed, or nothing was left out: which of them it is must be told. Raises Refused."""
+    if attempt is not None and not (0 < attempt <= row.attempts or (follow and attempt == row.attempts + 1)):
+        had = counted(row.attempts, "attempt") if row.attempts else "none"
+        raise NotKnown(
+            f"job {row.id} has no attempt {attempt}; it has {had}", hint=f"see herder job get {row.id}"
+        )
+    state = effective_state(core, row)
+    if row.attempts:
+        return
+    if state.ended:
+        raise Conflict(
+            f"job {row.id} has no output: it was {state.label} before it started",
+            hint=f"herder job explain {row.id} says why",
+        )
+    if not follow:
+        raise Conflict(
+            f"job {row.id} has no output yet: it is {state.label}",
+            hint=f"herder job logs {row.id} --follow waits for it; herder job explain {row.id} says why it waits",
+        )
 
 
 def _from(chunks: Sequence[tuple[int, str]], offset: int) -> Iterator[bytes]:

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from herder.control import driver_use, explain, people
 from herder.control.access import FLEET, OF_KIND, check
-from herder.control.core import Core, Waiters
+from herder.control.core import Core
 from herder.control.errors import NotKnown, NotReady, Refused
 from herder.control.metrics import metrics_text
-from herder.control.plans import look, plain_plan
+from herder.control.observation import look
 from herder.control.reads import drivers, events, fleet, jobs, repeats, sharing
 from herder.control.reads.following import Again, Followers
+from herder.control.waiters import Waiters
 from herder.engine.invariants import violations
 from herder.engine.state import BatchLife
 from herder.model.driver import DriverError
@@ -26,6 +27,7 @@ from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import EventRecord
 from herder.model.worker import WorkerState
 from herder.store.invariants import violations as stored_violations
+from herder.store.json_forms import plain_plan
 from herder.wire.drivers import DriverView
 from herder.wire.people import WhoAmI
 from herder.wire.resources import (
@@ -259,7 +261,8 @@ class Reads:
         return await explain.explain_job(self._core, who, number)
 
     async def log(self, who: Principal, number: int, attempt: int | None, offset: int) -> str:
-        return (await jobs.output_of(self._core, who, number, attempt, offset)).text
+        """What it has printed. Raises Refused, also for one that has not started."""
+        return (await jobs.output_of(self._core, who, number, attempt, offset, follow=False)).text
 
     async def follow_log(
         self, again: Again, number: int, attempt: int | None, offset: int

@@ -167,7 +167,7 @@ def _budget(view: PoolView, leaving: Set[WorkerName], now_ms: int) -> int:
 
 def _kept(view: PoolView, leaving: Set[WorkerName], going: Sequence[ObservedWorker]) -> bool:
     """Whether headroom or target utilisation would then be missed."""
-    if not triggers.concerned(view.spec):
+    if not triggers.any_concerned(view.spec):
         return False
     load = load_of(view, leaving, frozenset(), ZERO, in_flight=False)
     for worker in going:

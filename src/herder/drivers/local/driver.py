@@ -275,7 +275,7 @@ def _handle(pid: int, started: float) -> str:
 
 
 def _handle_of(agent: processes.Found, recorded: str | None) -> str:
-    """The recorded one where it is of this process: start times shift by a little when the machine's clock is set."""
+    """The recorded one where it is of this process."""
     same = recorded is not None and recorded.startswith(f"{agent.pid}@")
     return recorded if recorded and same else _handle(agent.pid, agent.started)
 

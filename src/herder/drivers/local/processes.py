@@ -10,14 +10,17 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-import psutil
-
 from herder.model.driver import Unavailable
 from herder.wire import startup
 
+_PROC = "/proc"
 _LOOK_AGAIN_S = 0.02
+#: Looks in a row that must find nothing: one alone may come in the instant in which a process is born of one that dies.
+_LOOKS_EMPTY = 2
 _STARTING_LOOKS = 50
 _STARTING_LOOK_S = 0.002
+_OVER = frozenset("ZXx")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class Found(NamedTuple):
@@ -25,43 +28,63 @@ class Found(NamedTuple):
 
     pid: int
     started: float
+    """Seconds since the machine was started: no clock that is set can change it."""
     parent: int
     session: int
     worker: str
     is_agent: bool
 
 
+class _Stat(NamedTuple):
+    state: str
+    parent: int
+    session: int
+    started: float
+
+
 def processes(installation: str) -> list[Found]:
     """All live processes, with marks where they are ours. Raises Unavailable when they cannot be listed."""
-    found = []
     try:
-        for process in psutil.process_iter():
-            with suppress(psutil.NoSuchProcess):
-                entry = _look(process, installation)
-                if entry is not None:
-                    found.append(entry)
-    except (OSError, psutil.Error) as error:
+        pids = [int(name) for name in os.listdir(_PROC) if name.isdigit()]
+        return [found for pid in pids if (found := _look(pid, installation)) is not None]
+    except (OSError, ValueError, IndexError) as error:
         raise Unavailable(f"cannot list the processes of this machine: {error}") from error
-    return found
 
 
-def _look(process: psutil.Process, installation: str) -> Found | None:
-    with process.oneshot():
-        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-            return None
-        marks = _marks(process)
-        ours = marks.get(startup.INSTALLATION) == installation
-        return Found(
-            pid=process.pid,
-            started=process.create_time(),
-            parent=process.ppid(),
-            session=_session(process.pid),
-            worker=marks.get(startup.WORKER, "") if ours else "",
-            is_agent=startup.JOB_ID not in marks,
-        )
+def _look(pid: int, installation: str) -> Found | None:
+    stat = _stat(pid)
+    if stat is None:
+        return None
+    marks = _marks(pid, stat)
+    ours = marks.get(startup.INSTALLATION) == installation
+    return Found(
+        pid=pid,
+        started=stat.started,
+        parent=stat.parent,
+        session=stat.session,
+        worker=marks.get(startup.WORKER, "") if ours else "",
+        is_agent=startup.JOB_ID not in marks,
+    )
 
 
-def _marks(process: psutil.Process) -> dict[str, str]:
+def _stat(pid: int) -> _Stat | None:
+    """None when it has ended. Its name stands in brackets and may hold anything."""
+    try:
+        text = _read(pid, "stat")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text.rpartition(") ")[2].split()
+    if fields[0] in _OVER:
+        return None
+    return _Stat(fields[0], int(fields[1]), int(fields[3]), int(fields[19]) / _TICKS_PER_S)
+
+
+def _read(pid: int, name: str) -> str:
+    with open(f"{_PROC}/{pid}/{name}", encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def _marks(pid: int, stat: _Stat) -> dict[str, str]:
     """Other people's processes do not let us look: then they are not ours.
 
     For an instant within its start a process shows neither environment nor arguments; taken for a stranger's then, a worker would
@@ -69,20 +92,14 @@ def _marks(process: psutil.Process) -> dict[str, str]:
     """
     for _ in range(_STARTING_LOOKS):
         try:
-            environment = process.environ()
-            if environment or process.ppid() in (0, 2) or process.cmdline():
-                return environment
-        except (psutil.AccessDenied, psutil.ZombieProcess, OSError):
+            environment = _read(pid, "environ")
+            if environment or stat.parent in (0, 2) or _read(pid, "cmdline") or _stat(pid) is None:
+                pairs = (each.partition("=") for each in environment.split("\0"))
+                return {name: value for name, _, value in pairs}
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             return {}
         time.sleep(_STARTING_LOOK_S)
     return {}
-
-
-def _session(pid: int) -> int:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return 0
 
 
 def agents(installation: str) -> dict[str, Found]:
@@ -93,10 +110,8 @@ def agents(installation: str) -> dict[str, Found]:
 
 def start_time(pid: int) -> float | None:
     """None when there is no such process any more."""
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
-        return None
+    found = _stat(pid)
+    return None if found is None else found.started
 
 
 def family(found: list[Found], worker: str) -> list[Found]:
@@ -120,13 +135,15 @@ def kill_family(installation: str, worker: str, wait_s: float) -> bool:
     """Until none is left; whether there was any. Raises Unavailable when some do not die in time."""
     known: dict[tuple[int, float], Found] = {}
     left: list[Found] = []
-    for look in range(max(1, int(wait_s / _LOOK_AGAIN_S))):
+    empty = 0
+    for _ in range(max(_LOOKS_EMPTY, int(wait_s / _LOOK_AGAIN_S))):
         found = processes(installation)
         live = {(each.pid, each.started) for each in found}
         known |= {(each.pid, each.started): each for each in family(found, worker)}
         left = [each for identity, each in known.items() if identity in live]
-        if not left:
-            return look > 0
+        empty = 0 if left else empty + 1
+        if empty == _LOOKS_EMPTY:
+            return bool(known)
         for each in left:
             _kill(each)
         time.sleep(_LOOK_AGAIN_S)
@@ -140,8 +157,6 @@ def _pids(found: list[Found]) -> str:
 def _kill(found: Found) -> None:
     if found.pid == os.getpid():
         return
-    with suppress(psutil.Error, ProcessLookupError, PermissionError):
-        process = psutil.Process(found.pid)
-        # psutil compares the start time again, so a number that was given to another process is not hit.
-        if process.create_time() == found.started:
-            process.send_signal(signal.SIGKILL)
+    with suppress(ProcessLookupError, PermissionError):
+        if start_time(found.pid) == found.started:  # or its number was given to another process
+            os.kill(found.pid, signal.SIGKILL)

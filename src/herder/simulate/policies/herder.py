@@ -8,8 +8,9 @@ for the driver and the agents. The scale loop's pace is kept: at once when somet
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from herder.control.observation import observe
 from herder.control.placing import Placer
-from herder.control.plans import observe, record_plan, remember_needs
+from herder.control.plans import record_plan, remember_needs
 from herder.decide.checks import check_plan
 from herder.decide.planner import decide
 from herder.engine.attempt import ended

@@ -12,8 +12,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from herder.simulate.beside import Ran
 from herder.simulate.bounds import volume
+from herder.simulate.finished import Ran
 from herder.simulate.report.chart import (
     Axis,
     Chart,

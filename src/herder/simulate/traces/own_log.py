@@ -13,14 +13,15 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from herder.control.job_classes import decode_class
-from herder.control.recover_resources import stored_resources
 from herder.model.job import NOT_THE_JOBS_FAULT, AttemptState, JobClass, JobState
 from herder.model.resources import Resources
+from herder.settings import resources_from_text
 from herder.simulate.traces.form import Trace, TraceJob, trace_of
 from herder.simulate.traces.graph import check_parents
 from herder.simulate.traces.rows import TraceError
 from herder.store import tables as t
+from herder.store.json_forms import decode_class
+from herder.store.meta import resources_text
 
 FORMAT = "events"
 #: Rows fetched at a time.
@@ -111,7 +112,7 @@ def _asks_for_more(job_class: JobClass) -> bool:
 
 def _classes(connection: Connection) -> dict[int, JobClass]:
     query = select(t.job_classes.c.id, t.job_classes.c.spec)
-    resources = stored_resources(connection)
+    resources = resources_from_text(resources_text(connection))
     return {row.id: decode_class(row.spec, resources) for row in connection.execute(query)}
 
 

@@ -50,10 +50,9 @@
   });
 
   function span(seconds) {
-    if (seconds < 60) return `${seconds} s`;
-    if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-    if (seconds < 2 * 86400) return `${Math.floor(seconds / 3600)} h`;
-    return `${Math.floor(seconds / 86400)} d`;
+    for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]])
+      if (seconds >= 2 * size) return `${Math.floor(seconds / size + 0.5)} ${unit}`;
+    return `${seconds} s`;
   }
 
   function ago(iso) {

@@ -8,10 +8,11 @@ three are steps of the planner's own.
 
 from typing import Protocol
 
+from herder.decide.scaling import failures
 from herder.decide.scaling.load import Load
 from herder.decide.scaling.scene import PoolView
 from herder.decide.scaling.triggers import cpu, memory, metric, spare
-from herder.decide.scaling.wish import Answer
+from herder.decide.scaling.wish import Answer, Ask
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
@@ -34,11 +35,57 @@ class PoolTrigger(Protocol):
 POOL_TRIGGERS: tuple[PoolTrigger, ...] = (spare, cpu, memory, metric)
 
 
-def concerned(spec: PoolSpec) -> list[PoolTrigger]:
-    return [trigger for trigger in POOL_TRIGGERS if trigger.concerns(spec)]
+def any_concerned(spec: PoolSpec) -> bool:
+    """Whether any has something to say of such a pool, or fails when it is asked that."""
+    try:
+        return any(trigger.concerns(spec) for trigger in POOL_TRIGGERS)
+    except Exception:  # noqa: BLE001 - its own answer says which it was
+        return True
+
+
+def ask_all(view: PoolView, load: Load, size: Resources, now_ms: int) -> Answer:
+    """What all of them want. One that fails wants nothing and has a note that says so."""
+    asks: list[Ask] = []
+    notes: list[Reason] = []
+    for trigger in POOL_TRIGGERS:
+        try:
+            if trigger.concerns(view.spec):
+                answer = _sound(view, trigger.ask(view, load, size, now_ms))
+                asks += answer.asks
+                notes += answer.notes
+        except Exception as error:  # noqa: BLE001 - whatever it is, the plan says so
+            notes.append(failures.trigger_failed(view.spec.name, _name(trigger), error))
+    return Answer(asks=tuple(asks), notes=tuple(notes))
 
 
 def kept_for(view: PoolView, load: Load) -> Reason | None:
-    """The first reason of any."""
-    reasons = (trigger.keeps(view, load) for trigger in concerned(view.spec))
-    return next((reason for reason in reasons if reason is not None), None)
+    """The first reason of any; that a trigger fails is one, because what it would have said is not known."""
+    for trigger in POOL_TRIGGERS:
+        try:
+            reason = trigger.keeps(view, load) if trigger.concerns(view.spec) else None
+            if not isinstance(reason, Reason | None):
+                raise TypeError(f"keeps() answers {type(reason).__name__}, not a Reason or None")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the plan says so
+            reason = failures.trigger_failed(view.spec.name, _name(trigger), error)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _sound(view: PoolView, answer: Answer) -> Answer:
+    """Raises TypeError and ValueError for what would stop the planner later."""
+    for ask in answer.asks:
+        count: object = ask.count
+        if not isinstance(count, int):
+            raise TypeError(f"it wants {count!r} workers, which is no whole number")
+        if ask.pool != view.spec.name:
+            raise ValueError(f"it was asked about this pool and wants workers of pool {ask.pool!r}")
+    said: list[object] = [*answer.notes, *(ask.reason for ask in answer.asks)]
+    if not all(isinstance(reason, Reason) for reason in said):
+        raise TypeError("each note, and the reason of each Ask, has to be a Reason")
+    return answer
+
+
+def _name(trigger: PoolTrigger) -> str:
+    """Of its module."""
+    return getattr(trigger, "__name__", type(trigger).__name__).rpartition(".")[2]

@@ -46,8 +46,11 @@ class QueueAnswer:
     cost_pico_per_hour: int = 0
     bound_pico_per_hour: int = 0
     """Of the wishes: what they cost, and the least that could do (0: not known)."""
+    known: bool = True
+    """False: the demand could not be packed, and the pools' notes say why."""
 
 
+NAME = "queued_jobs"
 #: Fewer new workers than this, or a gap to the bound below this part, are not worth a search for cheaper ones.
 IMPROVE_FROM_WORKERS = 8
 IMPROVE_FROM_GAP = 0.02
@@ -78,6 +81,18 @@ def ask(scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName]) 
         taken=_taken(scene, workers, packing),
         cost_pico_per_hour=cost,
         bound_pico_per_hour=bound,
+    )
+
+
+def unknown(scene: Scene) -> QueueAnswer:
+    """When it could not be packed: nothing is known of where the jobs go."""
+    return QueueAnswer(
+        wishes=(),
+        homes={queued.class_id: Homes() for queued in scene.queue},
+        used=frozenset(),
+        beyond_limits={},
+        taken={view.spec.name: ZERO for view in scene.pools},
+        known=False,
     )
 
 

@@ -1,19 +1,14 @@
 """attempts and workers no longer carry money: what they cost is computed from their intervals, and the sums are made anew
 
-Sums are made with the ledger as it is now, not as it was when this was written: they have to be what `invariants` computes.
+The ledger's arithmetic stands here a second time, as it was when this was written, so that no later change of it changes what this does.
 """
 
 import json
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from alembic import op
-
-from herder.ledger.prices import cost
-from herder.model.ids import BatchId, JobId, PoolName, UserName, WorkerName
-from herder.model.resources import Resources, stored_amounts
-from herder.model.usage import AttemptUsage, Machine, MachineUsage
 
 revision = "0007"
 down_revision = "0006"
@@ -29,6 +24,23 @@ _batches = sa.table("batches", sa.column("id"), sa.column("cost_pico"), sa.colum
 _usage = sa.table("usage", sa.column("user"), sa.column("project"), sa.column("pool"), sa.column("cost_pico"))
 _totals = sa.table("totals", sa.column("name"), sa.column("value"))
 
+#: Pico-dollars for an hour of a core, of a GiB, of a GPU.
+_CORE_HOUR, _GIB_HOUR, _GPU_HOUR = 50_000_000_000, 5_000_000_000, 500_000_000_000
+_MS_PER_HOUR = 3_600_000
+
+
+class _Size(NamedTuple):
+    cpu_milli: int
+    memory_mib: int
+    gpu: int
+
+
+class _Machine(NamedTuple):
+    pool: str
+    size: _Size
+    gpu_parts: int
+    price: int
+
 
 def upgrade() -> None:
     connection = op.get_bind()
@@ -38,24 +50,18 @@ def upgrade() -> None:
     op.drop_column("workers", "cost_pico")
 
 
-def _machines(connection: sa.Connection) -> dict[str, Machine]:
+def _machines(connection: sa.Connection) -> dict[str, _Machine]:
     """Of all workers; and the totals of their pools."""
     columns = ("name", "pool", "spec", "provisioned_at_ms", "ended_at_ms")
     workers = sa.table("workers", *(sa.column(name) for name in columns))
-    machines: dict[str, Machine] = {}
+    machines: dict[str, _Machine] = {}
     costs: Counter[str] = Counter()
     for row in connection.execute(sa.select(workers)):
         spec = json.loads(row.spec)
-        machine = Machine(
-            WorkerName(row.name),
-            PoolName(row.pool),
-            _size(spec["allocatable"]),
-            spec.get("gpu_parts", 1),
-            spec["price"],
-        )
+        machine = _Machine(row.pool, _size(spec["allocatable"]), spec.get("gpu_parts", 1), spec["price"])
         machines[row.name] = machine
         if row.ended_at_ms is not None and row.provisioned_at_ms is not None:
-            costs[row.pool] += cost(MachineUsage(machine, row.provisioned_at_ms, row.ended_at_ms))
+            costs[row.pool] += _cost(machine.price, 1, 1, row.ended_at_ms - row.provisioned_at_ms)
     for name, value in _forgotten(connection, "forgotten.cost").items():
         costs[name] += value[0]
     connection.execute(sa.delete(_totals).where(_totals.c.name.startswith("cost/")))
@@ -65,7 +71,7 @@ def _machines(connection: sa.Connection) -> dict[str, Machine]:
     return machines
 
 
-def _book_attempts(connection: sa.Connection, machines: dict[str, Machine]) -> None:
+def _book_attempts(connection: sa.Connection, machines: dict[str, _Machine]) -> None:
     classes = _classes(connection)
     accounts: Counter[tuple[str, str, str]] = Counter()
     batches: Counter[int] = Counter()
@@ -74,16 +80,11 @@ def _book_attempts(connection: sa.Connection, machines: dict[str, Machine]) -> N
         if machine is None:
             continue
         user, project, request = classes[row.class_id]
-        batch = None if row.batch_id is None else BatchId(row.batch_id)
-        pico = cost(
-            AttemptUsage(
-                machine, UserName(user), project, batch, JobId(row.job_id), row.attempt, request,
-                row.assigned_at_ms, row.ended_at_ms,
-            )
-        )  # fmt: skip
+        part, whole = _share(machine, request)
+        pico = _cost(machine.price, part, whole, row.ended_at_ms - row.assigned_at_ms)
         accounts[user, project, machine.pool] += pico
-        if batch is not None:
-            batches[batch] += pico
+        if row.batch_id is not None:
+            batches[row.batch_id] += pico
     for text, value in _forgotten(connection, "forgotten.usage").items():
         user, project, pool = json.loads(text)
         accounts[user, project, pool] += value[1]
@@ -94,8 +95,8 @@ def _book_attempts(connection: sa.Connection, machines: dict[str, Machine]) -> N
     before = connection.execute(
         sa.select(_totals.c.value).where(_totals.c.name == "forgotten.before")
     ).scalar()
-    whole = b.ended_at_ms.is_(None) | (b.ended_at_ms >= int(before or 0))
-    kept = set(connection.execute(sa.select(b.id).where(whole)).scalars())
+    unpruned = b.ended_at_ms.is_(None) | (b.ended_at_ms >= int(before or 0))
+    kept = set(connection.execute(sa.select(b.id).where(unpruned)).scalars())
     changed = [{"batch": batch, "pico": str(pico)} for batch, pico in batches.items() if batch in kept]
     if changed:
         one = sa.update(_batches).where(b.id == sa.bindparam("batch"))
@@ -113,7 +114,7 @@ def _ended_attempts() -> sa.Select[Any]:
     )
 
 
-def _classes(connection: sa.Connection) -> dict[int, tuple[str, str, Resources]]:
+def _classes(connection: sa.Connection) -> dict[int, tuple[str, str, _Size]]:
     classes = sa.table("job_classes", *(sa.column(name) for name in ("id", "user", "project", "spec")))
     return {
         row.id: (row.user, row.project, _size(json.loads(row.spec)["request"]))
@@ -121,9 +122,33 @@ def _classes(connection: sa.Connection) -> dict[int, tuple[str, str, Resources]]
     }
 
 
-def _size(stored: Any) -> Resources:
-    amounts = stored_amounts(stored)
-    return Resources(amounts["cpu_milli"], amounts["memory_mib"], amounts["disk_mib"], amounts["gpu"])
+def _size(stored: Any) -> _Size:
+    """Stored by name, or as [cpu_milli, memory_mib, disk_mib, gpu]."""
+    if isinstance(stored, dict):
+        return _Size(stored.get("cpu_milli", 0), stored.get("memory_mib", 0), stored.get("gpu", 0))
+    cpu_milli, memory_mib, _, gpu = stored
+    return _Size(cpu_milli, memory_mib, gpu)
+
+
+def _share(machine: _Machine, request: _Size) -> tuple[int, int]:
+    """(part, whole): the share of the machine's price that the request pays, in OpenCost's way."""
+    there = machine.size
+    cores, gib = there.cpu_milli * _CORE_HOUR // 1000, there.memory_mib * _GIB_HOUR // 1024
+    gpus = there.gpu and max(machine.price - cores - gib, _GPU_HOUR * there.gpu // machine.gpu_parts)
+    part, whole = 0, 1
+    for weight, asked, had in zip((cores, gib, gpus), request, there, strict=True):
+        if had > 0 and weight > 0:
+            part, whole = part * had + weight * min(asked, had) * whole, whole * had
+    return part, max(1, whole * (cores + gib + gpus))
+
+
+def _cost(price: int, part: int, whole: int, duration_ms: int) -> int:
+    """Of that share of an hourly price, rounded half-even."""
+    if duration_ms <= 0:
+        return 0
+    divisor = whole * _MS_PER_HOUR
+    pico, rest = divmod(price * part * duration_ms, divisor)
+    return pico + (2 * rest > divisor or (2 * rest == divisor and pico % 2 == 1))
 
 
 def _forgotten(connection: sa.Connection, kind: str) -> dict[str, list[int]]:

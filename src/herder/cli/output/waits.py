@@ -1,0 +1,113 @@
+"""Waiting for jobs and batches with a word on how far they are, on stderr: a line that changes on a terminal, elsewhere one when something
+changed, and not more often than every few seconds."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from herder.cli.output.words import visible
+from herder.client import clock
+from herder.model.words import counted
+
+if TYPE_CHECKING:
+    from herder.cli.session import Session
+    from herder.wire.resources import BatchView, JobView
+
+#: How often it is asked on a terminal, and told elsewhere.
+LOOK_S = 1.0
+TELL_S = 10.0
+_ENDED = ("succeeded", "failed", "cancelled", "skipped")
+_ORDER = ("running", "ready", "blocked", "pending", *_ENDED)
+
+
+def wait_for_batch(say: "Session", batch: int, timeout_s: float | None) -> "BatchView":
+    """Raises TimedOutError."""
+    with _telling(say) as tell:
+        return say.client.batches.wait(
+            batch, timeout_s, seen=lambda view: tell(_of_batch(view)), look_s=_look_s(say)
+        )
+
+
+def wait_for_job(say: "Session", job: int, timeout_s: float | None) -> "JobView":
+    """Raises TimedOutError."""
+    with _telling(say) as tell:
+        return say.client.jobs.wait(
+            job, timeout_s, seen=lambda view: tell(_of_job(view)), look_s=_look_s(say)
+        )
+
+
+def wait_for_jobs(
+    say: "Session", jobs: Sequence[int], timeout_s: float | None, each: "Callable[[JobView], None]"
+) -> None:
+    """All of them, in their order; `each` is called with every one that has ended. Raises TimedOutError."""
+    began = clock.monotonic_s()
+    with _telling(say) as tell:
+        for place, job in enumerate(jobs):
+            left = None if timeout_s is None else max(0.0, timeout_s - (clock.monotonic_s() - began))
+            so_far = f"{place:,} of {counted(len(jobs), 'job')} ended; "
+
+            def seen(view: "JobView", so_far: str = so_far) -> None:
+                tell(so_far + _of_job(view))
+
+            view = say.client.jobs.wait(job, left, seen=seen, look_s=_look_s(say))
+            tell("")
+            each(view)
+
+
+def _look_s(say: "Session") -> float | None:
+    return None if say.quiet else LOOK_S
+
+
+def _of_batch(view: "BatchView") -> str:
+    ended = sum(view.counts.get(state, 0) for state in _ENDED)
+    states = [f"{view.counts[state]:,} {state}" for state in _ORDER if view.counts.get(state)]
+    return f"batch {view.id}: {ended:,} of {counted(view.jobs, 'job')} ended ({', '.join(states) or 'none'})"
+
+
+def _of_job(view: "JobView") -> str:
+    return f"job {view.id} is {view.state}" + (f", attempt {view.attempts}" if view.attempts > 1 else "")
+
+
+@contextmanager
+def _telling(say: "Session") -> "Iterator[Callable[[str], None]]":
+    """A function that shows a sentence instead of the one before it."""
+    if say.quiet:
+        yield lambda text: None
+    elif say.err.isatty():
+        line = _Line(say)
+        try:
+            yield line.show
+        finally:
+            line.show("")
+    else:
+        yield _now_and_then(say)
+
+
+class _Line:
+    """One line of a terminal that is written over; rows that others print begin where it was."""
+
+    def __init__(self, say: "Session") -> None:
+        self._say = say
+        self._shown = False
+
+    def show(self, text: str) -> None:
+        import shutil
+
+        if not text and not self._shown:
+            return
+        width = shutil.get_terminal_size().columns - 1
+        self._say.err.write("\r\x1b[K" + visible(text)[:width])
+        self._say.err.flush()
+        self._shown = bool(text)
+
+
+def _now_and_then(say: "Session") -> "Callable[[str], None]":
+    told, next_s = "", clock.monotonic_s() + TELL_S
+
+    def tell(text: str) -> None:
+        nonlocal told, next_s
+        if text and text != told and clock.monotonic_s() >= next_s:
+            told, next_s = text, clock.monotonic_s() + TELL_S
+            say.say(text)
+
+    return tell

@@ -1,0 +1,62 @@
+"""A trigger that raises, seen by users: jobs of other pools run, `herder plan` answers, and it is told once and counted."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from herder.control.metrics import metrics_text
+from herder.decide.scaling import triggers
+from herder.model.ids import UserName
+from herder.model.job import JobState
+from herder.model.pool import PoolSpec
+from herder.model.principal import Principal, Role
+from herder.store import tables as t
+from tests.simulation.fleet import states_of
+from tests.simulation.world import POOLS, World
+
+TWO = (replace(POOLS[0], max_workers=1), replace(POOLS[0], name="broken"))
+ROOT = Principal(user=UserName("root"), role=Role.ADMINISTRATOR)
+
+
+class Fails:
+    """One that is wrong about the pool `broken`."""
+
+    def concerns(self, spec: PoolSpec) -> bool:
+        return spec.name == "broken"
+
+    def ask(self, *_: object) -> Any:
+        raise ZeroDivisionError("division by zero")
+
+    def keeps(self, *_: object) -> None:
+        return None
+
+
+@pytest.mark.failing_trigger
+def test_other_pools_go_on_and_it_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(triggers, "POOL_TRIGGERS", (*triggers.POOL_TRIGGERS, Fails()))
+
+    async def story(world: World) -> None:
+        job = await world.people.submit(cpu=1, memory="1Gi", sleep_ms=2000, pool=POOLS[0].name)
+        await world.until(lambda: states_of(world).get(job) is JobState.SUCCEEDED, 200, "it ran")
+        plan = await world.people.call("root", "GET", "/plans/next")
+        (reasons,) = [each["reasons"] for each in plan["pools"] if each["pool"] == "broken"]
+        assert [each["kind"] for each in reasons] == ["trigger_failed"]
+        assert "ZeroDivisionError: division by zero" in reasons[0]["text"]
+        await asyncio.sleep(30)
+        with world.engine.connect() as connection:
+            kinds = connection.execute(select(t.events.c.kind, func.count()).group_by(t.events.c.kind)).all()
+        told = {row[0]: row[1] for row in kinds}
+        assert told["trigger.failed"] == 1
+        assert "loop.failed" not in told
+        assert world.core.planning.faults.counts["broken", "Fails"] > 20
+        assert b'herder_trigger_failures_total{pool="broken",trigger="Fails"}' in metrics_text(
+            world.core, ROOT
+        )
+
+    World(pools=TWO).run(story)
+    assert sum("trigger Fails of pool broken failed" in each.getMessage() for each in caplog.records) == 1

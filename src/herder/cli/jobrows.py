@@ -83,7 +83,7 @@ def _amounts(job: JobSubmission) -> None:
             read(getattr(job, name))
         except ValueError as error:
             raise RowFault(f"{name}: {error}") from None
-    for name in ("timeout_s", "gpu"):
+    for name in ("timeout_s", "gpu", "retries", "attempts_max", "sleep_ms"):
         value = getattr(job, name)
         if value and not abs(value) <= NUMBER_MAX:
             raise RowFault(f"{written(name)}: {value:g} is too large; write a number up to {NUMBER_MAX:g}")

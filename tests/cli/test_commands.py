@@ -27,8 +27,11 @@ def test_a_list_as_table_name_csv_json_and_yaml(herder: Herder) -> None:
         == "burst\npermanent\n"
     )
     csv = herder("pool", "list", "-o", "csv").out.splitlines()
-    assert csv[0] == "name,status,ready,min,max,queued,cpu_used,cost,driver,actual,coming,draining,templates"
-    assert csv[1] == "burst,ok,2/2,0,5,0,25%,0.5,local,2,0,0,small"
+    assert csv[0] == (
+        "name,status,ready,min_workers,max_workers,queued_jobs,cpu_used_percent,cost_usd,driver,desired,actual,in_flight,"
+        "draining,template_names"
+    )
+    assert csv[1] == "burst,ok,2,0,5,0,25,0.5,local,2,2,0,0,small"
     data = json.loads(herder("pool", "list", "-o", "json").out)
     assert list(data) == ["api_version", "items"]
     assert data["api_version"] == "v1"
@@ -227,9 +230,9 @@ def test_batch_submit_reads_three_forms(
         ("j.yaml", "- {command: [a]}\n- {command: [c], cpu: x}", "job 1: cpu: 'x' is not an amount of CPU"),
         ("j.yaml", "- {cpu: 1}", "job 0: command: it has none"),
         ("j.yaml", "- {command: notalist}", "job 0: command: it must be a list, not text"),
-        ("j.jsonl", '{"command": ["a"]}\n{"x"}', "line 2: "),
+        ("j.jsonl", '{"command": ["a"]}\n{"x"}', "j.jsonl:2:5: "),
         ("j.jsonl", '{"command": ["a"]}\n\n{"x": 1}', "line 3: there is no setting 'x'"),
-        ("j.json", "{", "j.json: "),
+        ("j.json", "{", "j.json:1:2: "),
         ("j.yaml", "jobs: {a: b}", "no list of jobs"),
         ("j.yaml", "jobs: []", "no jobs"),
         ("j.yaml", "nam: x\njobs: [{command: [a]}]", "Did you mean 'name'?"),

@@ -11,6 +11,15 @@ if TYPE_CHECKING:
 
 def print_logs(say: "Session", job: int, attempt: int | None, *, follow: bool) -> None:
     printed = False
+    if follow and attempt is None:
+        last = 0
+        for number, piece in say.client.jobs.follow(job):
+            if last and number != last:
+                say.say(f"Attempt {number} of job {job}:")
+            last = number
+            say.out.write(piece)
+            say.out.flush()
+        return
     for piece in say.client.jobs.logs(job, attempt=attempt, follow=follow):
         say.out.write(piece)
         say.out.flush()

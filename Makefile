@@ -80,12 +80,12 @@ check-docs: $(STAMP)
 # ONLY="noop-jobs decisions" measures only these, STORE=postgres (or "sqlite postgres") on that store, RUNS=5 takes medians of five,
 # OUTPUT=json or markdown prints them so, QUICK=1 takes small sizes: a minute, and rough figures.
 bench: $(STAMP) ## measure speed and print the numbers
-	@$(BIN)/python -m herder.bench $(ONLY) $(foreach each,$(STORE),--store $(each)) $(if $(RUNS),--runs $(RUNS)) \
+	@$(BIN)/python -m bench $(ONLY) $(foreach each,$(STORE),--store $(each)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(OUTPUT),--output $(OUTPUT)) $(if $(QUICK),--quick)
 
 # TRACES=folder takes the full traces instead of the shipped excerpts; ONLY=surf runs one; MISSING=1 goes on with a stopped run.
 tables: $(STAMP) ## replay all traces with all policies, write the tables of docs/performance.md
-	@$(BIN)/python -m herder.bench.traces $(if $(TRACES),--traces $(TRACES)) $(foreach each,$(ONLY),--only $(each)) $(if $(MISSING),--missing)
+	@$(BIN)/python -m bench.traces.write $(if $(TRACES),--traces $(TRACES)) $(foreach each,$(ONLY),--only $(each)) $(if $(MISSING),--missing)
 
 ##@ Maintain
 .PHONY: docs lock clean
@@ -105,7 +105,7 @@ lock: | $(LOCK_ENV) ## resolve the dependencies and write requirements/*.lock (U
 
 clean: ## remove .venv, caches and build output
 	@rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
-	@find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src bench tools tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------------------------------------------------------------
 $(STAMP): requirements/dev.lock pyproject.toml

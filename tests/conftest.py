@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 
 from herder.decide.scaling import failures
-from herder.testing import postgres
+from tests.support import postgres
 
 # No deadline: on a busy machine it measures the machine. pytest-timeout bounds a test as a whole.
 settings.register_profile("repeat", deadline=None, derandomize=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import typer
 
-from herder.cli.main import build_app, run
+from herder.cli.shell.main import build_app, run
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def whole_app() -> typer.Typer:
     """Every command."""
     from herder.demo import command as demo
     from herder.server import commands
-    from herder.simulate import command as simulate
+    from herder.simulate.commands import simulate
 
     app = build_app(_driver_faults)
     commands.add_to(app)
@@ -34,7 +34,7 @@ def _driver_faults(kind: str, settings: Mapping[str, str]) -> Sequence[tuple[str
 
 def cli_reference() -> str:
     """docs/reference/cli.md"""
-    from herder.cli.reference import reference
+    from herder.cli.shell.reference import reference
 
     return reference(whole_app())
 

@@ -1,4 +1,4 @@
-"""`docs/limits.md` shows the table of `control/limits.py` and the figures of other modules; the list of event kinds is that of the source."""
+"""`docs/limits.md` shows the table of `control/kernel/limits.py` and the figures of other modules; the list of event kinds is that of the source."""
 
 import ast
 import re
@@ -7,15 +7,16 @@ from pathlib import Path
 
 import herder
 from herder.api import bodies
-from herder.control import observation, starts, waiting
-from herder.control.limits import TABLE
-from herder.decide import report
+from herder.control.kernel.limits import TABLE
+from herder.control.planning import observation
+from herder.decide.plan import report
 from herder.decide.scaling import grouping
 from herder.model.event_kinds import EVENT_KINDS
+from herder.scheduler import queue_index, start_times
 from herder.server import http_protocol
 from herder.server.connections import HttpLimits
-from herder.settings import values, yaml_text
 from herder.settings.load import FILE_BYTES_MAX, FILES_MAX
+from herder.settings.syntax import values, yaml_text
 
 #: Functions that are given the kind of an event.
 TELLERS = {"record_event", "_tell", "_event", "_told"}
@@ -51,7 +52,11 @@ def test_the_page_shows_every_limit() -> None:
 
 
 def _files() -> list[Path]:
-    return [path for part in ("engine", "control", "server") for path in (SOURCE / part).rglob("*.py")]
+    return [
+        path
+        for part in ("engine", "scheduler", "control", "server")
+        for path in (SOURCE / part).rglob("*.py")
+    ]
 
 
 def _said_at(call: ast.Call) -> Iterator[str]:
@@ -93,8 +98,8 @@ def test_the_page_shows_the_figures_of_the_front_and_of_the_planner() -> None:
         "TLS handshake": f"{http.tls_handshake_s:g} s",
         "distinct shapes of waiting jobs in one plan": f"{grouping.SHAPES_MAX}",
         "classes of waiting jobs that one plan sees": f"{observation.OBSERVED_CLASSES_MAX:,}",
-        "classes that one placement pass looks at": f"{waiting.LOOK_MAX}",
-        "classes up to which the start of a waiting job is foretold": f"{starts.CLASSES_MAX:,}",
+        "classes that one placement pass looks at": f"{queue_index.LOOK_MAX}",
+        "classes up to which the start of a waiting job is foretold": f"{start_times.CLASSES_MAX:,}",
         "demand without a place listed in one plan": f"{report.UNPLACED_MAX:,}",
         "settings: brackets open at a time in YAML": f"{yaml_text.BRACKETS_MAX}",
         "settings: values": f"{values.VALUES_MAX:,}",

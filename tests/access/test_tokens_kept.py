@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from herder.control.clock import now_ms
 from herder.control.commands import Commands
+from herder.control.kernel.clock import now_ms
 from herder.control.loops.housekeeping import TOKENS_KEPT_MS, look_after_tokens
 from herder.model.changes import Changes
 from herder.model.principal import Role

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from herder.agent import cgroup_place
-from herder.agent.cgroup import Cgroup, CgroupV2, Limits, quota_us, shares_of, weight_of
-from herder.agent.cgroup_place import CgroupPlace, find_place
+from herder.agent.processes import cgroup_place
+from herder.agent.processes.cgroup import Cgroup, CgroupV2, Limits, quota_us, shares_of, weight_of
+from herder.agent.processes.cgroup_place import CgroupPlace, find_place
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer
 

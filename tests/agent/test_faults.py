@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from herder.agent import census
-from herder.agent.judging import judge, own_peak_kib
 from herder.agent.outbox import MESSAGE_MAX, Outbox
-from herder.agent.process_attempt import ProcessAttempt
-from herder.agent.scratch import Scratch
+from herder.agent.processes import census
+from herder.agent.processes.attempt import ProcessAttempt
+from herder.agent.processes.outcome import judge, own_peak_kib
+from herder.agent.processes.scratch import Scratch
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
 from herder.wire import startup

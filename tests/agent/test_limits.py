@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from herder.agent.cores import Cores
+from herder.agent.processes.cores import Cores
 from tests.agent.conftest import RunningAgent, processes_with
 from tests.agent.fake_server import FakeServer
 

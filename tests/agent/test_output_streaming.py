@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.agent.output import Output
+from herder.agent.processes.output import Output
 from tests.agent.conftest import RunningAgent, StartAgent
 from tests.agent.fake_server import FakeServer, Fault
 

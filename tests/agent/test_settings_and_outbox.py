@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from herder.agent import census
-from herder.agent.census import Process, owners
 from herder.agent.clock import BackOff
 from herder.agent.outbox import Outbox
+from herder.agent.processes import census
+from herder.agent.processes.census import Process, owners
 from herder.agent.settings import AgentSettings, SettingsError, from_environment
 from herder.wire.exchange import Finished, LogChunk
 

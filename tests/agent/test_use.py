@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from herder.agent import census
+from herder.agent.processes import census
 from herder.agent.use import UseMeter
 
 #: Uses half a second of CPU and holds 64 MiB, in a child of a child, and ends.

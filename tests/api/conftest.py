@@ -15,7 +15,7 @@ from herder.model.resources import PLAIN, Dimensions
 from herder.server.connections import HttpLimits
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
-from herder.settings.sections import DriverSettings, MetricSource, UserSettings
+from herder.settings.sections.server import DriverSettings, MetricSource, UserSettings
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest, Finished
 
 T = TypeVar("T")

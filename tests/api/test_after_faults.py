@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from herder.control import job_classes, submission
+from herder.control.jobs import classes as job_classes
+from herder.control.jobs import submission
 from herder.engine import classes
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 

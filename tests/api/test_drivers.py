@@ -10,7 +10,7 @@ import pytest
 from herder.drivers import registry
 from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld
 from herder.model.driver import DriverContext, RateLimited, Unauthorised
-from herder.settings.sections import DriverSettings
+from herder.settings.sections.server import DriverSettings
 from tests.api.conftest import Refusal, Server
 
 TEMPLATE = {"name": "two", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.10"}

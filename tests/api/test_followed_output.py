@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from herder.client import HerderClient
-from herder.control import planning
-from herder.control.errors import Overloaded
-from herder.control.reads import following
-from herder.control.reads.following import Followers
+from herder.control.kernel import planning_thread
+from herder.control.kernel.errors import Overloaded
+from herder.control.reads import followed_output
+from herder.control.reads.followed_output import Followers
 from herder.control.reads.jobs import Output
 from herder.model.ids import UserName
 from herder.model.principal import Principal, Role
@@ -47,7 +47,7 @@ def followed(api: httpx.Client, job: int) -> Iterator[Iterator[str]]:
 def test_output_and_the_end_come_without_waiting_for_the_next_look(
     api: httpx.Client, worker: PlayedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "FOLLOW_S", 3600.0)
+    monkeypatch.setattr(followed_output, "FOLLOW_S", 3600.0)
     job = int(api.post("/jobs", json={"runtime": "noop"}).raise_for_status().json()["first_job"])
     (given,) = worker.take()
     worker.exchange(logs=[LogChunk(job=job, attempt=given.attempt, offset=0, text="one\n")])
@@ -62,8 +62,8 @@ def test_output_and_the_end_come_without_waiting_for_the_next_look(
 def test_so_many_follow_at_a_time_and_who_leaves_makes_room(
     api: httpx.Client, server: Server, running: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "FOLLOWERS_EACH_MAX", 2)
-    monkeypatch.setattr(following, "FOLLOWERS_MAX", 3)
+    monkeypatch.setattr(followed_output, "FOLLOWERS_EACH_MAX", 2)
+    monkeypatch.setattr(followed_output, "FOLLOWERS_MAX", 3)
     with ExitStack() as streams:
         kept = [streams.enter_context(followed(api, running)) for _ in range(2)]
         assert [next(lines) for lines in kept] == ["one"] * 2
@@ -81,7 +81,9 @@ def test_so_many_follow_at_a_time_and_who_leaves_makes_room(
         with pytest.raises(httpx.HTTPStatusError) as refused, followed(others[1], running):
             pass
         assert refused.value.response.status_code == 429
-    monkeypatch.setattr(following, "FOLLOW_S", 0.05)  # a client that has gone is seen at the latest then
+    monkeypatch.setattr(
+        followed_output, "FOLLOW_S", 0.05
+    )  # a client that has gone is seen at the latest then
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -100,8 +102,8 @@ async def test_calls_that_come_together_do_not_pass_the_limit(monkeypatch: pytes
         await asyncio.sleep(0)
         return Output(text="one", at=3, attempt=1, attempt_ended=False, job_ended=False, attempts=1)
 
-    monkeypatch.setattr(following, "output_of", first_piece)
-    monkeypatch.setattr(following, "FOLLOWERS_EACH_MAX", 2)
+    monkeypatch.setattr(followed_output, "output_of", first_piece)
+    monkeypatch.setattr(followed_output, "FOLLOWERS_EACH_MAX", 2)
     followers, ann = Followers(), Principal(UserName("ann"), Role.USER)
     core: Any = SimpleNamespace()
     calls = [followers.follow(core, lambda: ann, 1, None, 0) for _ in range(5)]
@@ -118,14 +120,14 @@ def test_a_plan_that_is_asked_for_is_made_beside_the_event_loop(
     api: httpx.Client, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_in: list[str] = []
-    work_out = planning._work_out
+    work_out = planning_thread._work_out
 
-    def noted(*given: Any) -> planning.Answer:
+    def noted(*given: Any) -> planning_thread.Answer:
         made_in.append(threading.current_thread().name)
         return work_out(*given)
 
-    monkeypatch.setattr(planning, "_small", lambda _: False)
-    monkeypatch.setattr(planning, "_work_out", noted)
+    monkeypatch.setattr(planning_thread, "_small", lambda _: False)
+    monkeypatch.setattr(planning_thread, "_work_out", noted)
     assert api.get(path).status_code == 200
     assert made_in
     assert all(name.startswith("questions") for name in made_in)

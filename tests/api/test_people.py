@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from herder.control.clock import hash_token
+from herder.control.kernel.clock import hash_token
 from herder.server.options import ServerOptions, StartError
 from herder.server.runtime import serve
-from herder.settings.sections import Role, UserSettings
+from herder.settings.sections.server import Role, UserSettings
 from tests.api.conftest import Refusal, Server
 
 NOOP = {"runtime": "noop", "cpu": 8, "pool": "big"}
@@ -129,8 +129,8 @@ def test_a_token_ends_when_it_was_made_to(
 def test_one_user_has_so_many_tokens_and_no_more(
     ada: httpx.Client, refused: Refusal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("herder.control.people.TOKENS_LIVE", 3)
-    monkeypatch.setattr("herder.control.people.TOKENS_KEPT", 5)
+    monkeypatch.setattr("herder.control.access.users.TOKENS_LIVE", 3)
+    monkeypatch.setattr("herder.control.access.users.TOKENS_KEPT", 5)
     ids = [token_of(ada)["id"] for _ in range(2)]
     assert "herder token revoke" in refused(429, "POST", "/tokens", ada, json={})["hint"]
     for number in ids:

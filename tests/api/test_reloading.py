@@ -10,7 +10,7 @@ from herder.model.resources import Dimension, Dimensions, Unit
 from herder.server.options import ServerOptions
 from herder.server.reloading import reload
 from herder.settings import pool_from_plain
-from herder.settings.sections import Role, UserSettings
+from herder.settings.sections.server import Role, UserSettings
 from tests.api.conftest import POOLS, Server
 
 

@@ -12,13 +12,13 @@ import pytest
 
 from herder.api.application import front_of
 from herder.client.clock import new_key
-from herder.control import requests
-from herder.control.errors import Conflict
-from herder.control.requests import Kind, Made, Requests, fingerprint_of
+from herder.control.access import idempotency
+from herder.control.access.idempotency import Kind, Made, Requests, fingerprint_of
+from herder.control.kernel.errors import Conflict
 from herder.model.changes import Changes
 from herder.model.ids import UserName
 from herder.model.records import JobNew
-from herder.settings.sections import DriverSettings
+from herder.settings.sections.server import DriverSettings
 from tests.api.conftest import POOLS, Server
 
 JOB = {"runtime": "noop", "pool": "std"}
@@ -277,7 +277,7 @@ def test_the_same_request_twice_at_once(server: Server) -> None:
 def test_what_is_not_remembered_any_more_is_found_in_the_store(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "RECENT_MAX", 1)
+    monkeypatch.setattr(idempotency, "RECENT_MAX", 1)
     keys = [f"k{number}" for number in range(5)] + [new_key() for _ in range(5)]
     made = [send(server, "POST", "/jobs", JOB, key).json()["first_job"] for key in keys]
     assert [send(server, "POST", "/jobs", JOB, key).json()["first_job"] for key in keys] == made
@@ -321,35 +321,35 @@ def test_only_keys_that_may_be_older_than_the_memory_are_looked_up() -> None:
     start = 1_700_000_000_000
     known, core = Requests(), Reads(start)
     assert looks(known, core, timed(start)) == 1, "it may have been sent to the server before"
-    core.now = start + 5 * requests.SKEW_MS
+    core.now = start + 5 * idempotency.SKEW_MS
     assert looks(known, core, timed(core.now)) == 0
-    assert looks(known, core, timed(core.now - 2 * requests.SKEW_MS)) == 1, (
+    assert looks(known, core, timed(core.now - 2 * idempotency.SKEW_MS)) == 1, (
         "an old key, or a clock that is off"
     )
-    assert looks(known, core, timed(core.now + 2 * requests.SKEW_MS)) == 1, "a clock that is off"
+    assert looks(known, core, timed(core.now + 2 * idempotency.SKEW_MS)) == 1, "a clock that is off"
     assert looks(known, core, "somebody's own") == 1
     assert looks(known, core, f"t-{core.now:x}-short") == 1
 
 
 def test_our_clients_keys_are_such() -> None:
-    assert requests._TIMED.fullmatch(new_key())
+    assert idempotency._TIMED.fullmatch(new_key())
     assert new_key() != new_key()
 
 
 def test_the_filter_never_denies_what_it_has_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "FILTER_KEYS", 1000)
-    monkeypatch.setattr(requests, "FILTER_BITS", 10_000)
-    monkeypatch.setattr(requests, "RECENT_MAX", 1)
+    monkeypatch.setattr(idempotency, "FILTER_KEYS", 1000)
+    monkeypatch.setattr(idempotency, "FILTER_BITS", 10_000)
+    monkeypatch.setattr(idempotency, "RECENT_MAX", 1)
     start = 1_700_000_000_000
     known, core = Requests(), Reads(start)
-    at = start + 10 * requests.SKEW_MS
+    at = start + 10 * idempotency.SKEW_MS
     looks(known, core, timed(start))
     for number in range(2900):
         keep(known, timed(at + number, number), at + number)
     core.now = at + 2900
     missed = [n for n in range(2899) if known._is_new(f"ann/{timed(at + n, n)}", timed(at + n, n), core.now)]
     assert missed == []
-    later = core.now + 10 * requests.SKEW_MS
+    later = core.now + 10 * idempotency.SKEW_MS
     core.now = later
     alarms = sum(looks(known, core, timed(later, number)) for number in range(10_000, 11_000))
     assert alarms < 50

@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import pytest
 
-from herder.control import gathering
+from herder.control.jobs import inputs as gathering
 from herder.wire.exchange import ExchangeAnswer
 from herder.wire.nesting import LEVELS_MAX
 from tests.api.conftest import POOLS, PlayedWorker, Server

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from herder.control.recover import recover
+from herder.control.recovery.recover import recover
 from herder.engine.invariants import violations as engine_violations
 from herder.model.ids import WorkerName
 from herder.model.resources import PLAIN, Dimensions, declare
-from herder.simulate.verify import verify
+from herder.simulate.history.verify import verify
 from herder.store.database import open_engine, sqlite_url
 from herder.store.invariants import violations
 from tests.api.conftest import PlayedWorker, Server

@@ -12,7 +12,7 @@ from herder.server.commands import _say
 from herder.server.options import ServerOptions, StartError
 from herder.server.runtime import Running, serve
 from herder.settings import pool_from_plain
-from herder.settings.sections import DriverSettings
+from herder.settings.sections.server import DriverSettings
 from tests.api.conftest import POOLS, Server
 
 

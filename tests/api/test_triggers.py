@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from herder.settings.sections import DriverSettings, MetricSource
-from herder.simulate.verify import verify
+from herder.settings.sections.server import DriverSettings, MetricSource
+from herder.simulate.history.verify import verify
 from tests.api.conftest import Server
 
 #: A tenth of a core: one loop that never rests passes any threshold of it, however busy the machine of the test is.

@@ -270,7 +270,7 @@ def test_pages_are_complete_and_do_not_repeat(api: httpx.Client) -> None:
 
 
 def test_classes_are_bounded(api: httpx.Client, refused: Refusal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herder.control.job_classes.CLASSES_MAX", 0)
+    monkeypatch.setattr("herder.control.jobs.classes.CLASSES_MAX", 0)
     body = {"runtime": "noop", "pool": "std", "project": "one-more-class"}
     assert "classes of jobs already" in refused(429, "POST", "/jobs", json=body)["detail"]
     monkeypatch.undo()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from herder.drivers.pretend import PretendWorld
-from herder.settings.sections import DriverSettings
-from herder.simulate.verify import verify
+from herder.settings.sections.server import DriverSettings
+from herder.simulate.history.verify import verify
 from tests.api.conftest import PlayedWorker, Server
 
 TEMPLATE = {

@@ -2,11 +2,11 @@
 
 import pytest
 
-from herder.bench.expected_starts import ask_all, score
-from herder.decide.eta import Eta
-from herder.simulate.boots import parse_boot
-from herder.simulate.offers import cores
+from bench.expected_starts import ask_all, score
+from herder.decide.forecast.start_time import Eta
 from herder.simulate.traces import read_trace
+from herder.simulate.world.boot_times import parse_boot
+from herder.simulate.world.offers import cores
 from tests.simulate.small import EXCERPTS
 
 TOLD = Eta(p10_ms=10_000, p50_ms=20_000, p90_ms=40_000)

@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from herder.bench.bench import MEASUREMENTS, Bench, run
-from herder.bench.figures import TARGETS, Figure
-from herder.bench.sizes import Sizes
-from herder.bench.stores import Store, open_store
-from herder.testing import postgres
+from bench.bench import MEASUREMENTS, Bench, run
+from bench.figures import TARGETS, Figure
+from bench.server.stores import Store, open_store
+from bench.sizes import Sizes
+from tests.support import postgres
 
 TINY = Sizes(
     runs=2,

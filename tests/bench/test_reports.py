@@ -11,14 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench import report
+from bench.bench import MEASUREMENTS
+from bench.command import NAME, main
+from bench.figures import TARGETS, Figure, Reached, Target, median_of, percentile
+from bench.machine import Machine
+from bench.server.usage import Cpu, cpu_now
 from herder.app import whole_app
-from herder.bench import report
-from herder.bench.bench import MEASUREMENTS
-from herder.bench.command import NAME, main
-from herder.bench.figures import TARGETS, Figure, Reached, Target, median_of, percentile
-from herder.bench.machine import Machine
-from herder.bench.usage import Cpu, cpu_now
-from herder.cli.main import run
+from herder.cli.shell.main import run
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = Machine(

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from herder.bench import trace_tables, traces
-from herder.bench.trace_cases import CASES, FIXED, POLICIES, SOURCES, chosen_cases
-from herder.bench.trace_tables import Files, section
-from herder.bench.traces import BEGIN, END, PageError, sections_of, with_sections
-from herder.simulate.relaxation import Limits
+from bench.traces import tables, write
+from bench.traces.cases import CASES, FIXED, POLICIES, SOURCES, chosen_cases
+from bench.traces.tables import Files, section
+from bench.traces.write import BEGIN, END, PageError, sections_of, with_sections
+from herder.simulate.bounds.relaxation import Limits
 
 EMPTY = f"# Page\n\n{BEGIN}\n{END}\n\nAfter.\n"
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ def run(*words: str) -> tuple[int, str]:
     import typer
 
     app = typer.Typer()
-    app.command()(traces.tables)
+    app.command()(write.tables)
     found = CliRunner().invoke(app, list(words), env={"HERDER_TRACES": ""})
     return found.exit_code, found.stderr
 
@@ -34,8 +34,8 @@ def page(tmp_path: Path) -> Path:
 
 
 def test_every_case_of_the_excerpts_has_its_table(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace_tables, "BOUND_LIMITS", Limits(columns=500))
-    monkeypatch.setattr(trace_tables, "POLICIES", ("first_fit",))
+    monkeypatch.setattr(tables, "BOUND_LIMITS", Limits(columns=500))
+    monkeypatch.setattr(tables, "POLICIES", ("first_fit",))
     status, said = run("--page", str(page), "--limit", "15")
     assert status == 0, said
     found = sections_of(page.read_text())
@@ -69,9 +69,7 @@ def test_one_case_leaves_the_others_as_they_are(page: Path) -> None:
 def test_a_stopped_run_is_gone_on_with(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("--page", str(page), "--only", "genome", "--limit", "10")[0] == 0
     asked: list[str] = []
-    monkeypatch.setattr(
-        trace_tables, "section", lambda case, *_: asked.append(case.name) or f"### {case.name}"
-    )
+    monkeypatch.setattr(tables, "section", lambda case, *_: asked.append(case.name) or f"### {case.name}")
     assert run("--page", str(page), "--missing")[0] == 0
     assert "genome" not in asked
     assert len(asked) == len(CASES) - 1

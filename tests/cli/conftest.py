@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from herder.cli.main import build_app, run
+from herder.cli.shell.main import build_app, run
 from tests.support.fake_api import TOKEN, FakeApi
 
 #: Whoever runs the tests in the background may have had them ignore SIGINT, and children inherit that.
-PROGRAM = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from herder.cli.main import build_app, run; sys.exit(run(build_app()))"
+PROGRAM = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from herder.cli.shell.main import build_app, run; sys.exit(run(build_app()))"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from herder.cli.exits import Code
+from herder.cli.shell.exit_codes import Code
 from tests.cli.conftest import Herder
 from tests.support.fake_api import FakeApi
 from tests.support.wire_samples import batch, job, pool

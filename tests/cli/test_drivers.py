@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from herder.cli.main import build_app, run
-from herder.settings.sections import DriverSettings
+from herder.cli.shell.main import build_app, run
+from herder.settings.sections.server import DriverSettings
 from tests.api.conftest import Server
 from tests.cli.conftest import Result
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import pytest
 
-from herder.cli.output.changes import watch, watch_whole
 from herder.cli.output.formats import Format
-from herder.cli.output.overview import same_as, show_status
-from herder.cli.output.views import WORKERS
-from herder.cli.session import Session
+from herder.cli.output.watch import watch, watch_whole
+from herder.cli.shell.session import Session
+from herder.cli.views.status import same_as, show_status
+from herder.cli.views.tables import WORKERS
 from tests.cli.conftest import PROGRAM, Herder
 from tests.support.fake_api import FakeApi
 from tests.support.wire_samples import batch, job, worker

@@ -9,9 +9,9 @@ import pytest
 import typer
 from typer.main import get_command
 
-from herder.cli.exits import MEANING, Code
-from herder.cli.main import build_app, run
-from herder.cli.shape import HerderCommand
+from herder.cli.shell.commands import HerderCommand
+from herder.cli.shell.exit_codes import MEANING, Code
+from herder.cli.shell.main import build_app, run
 
 
 def _all(group: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
@@ -104,7 +104,7 @@ def test_others_can_add_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_is_quick_and_imports_no_http_library() -> None:
     program = (
-        "import sys, resource; from herder.cli.main import build_app, run; run(build_app(), ['--help']);"
+        "import sys, resource; from herder.cli.shell.main import build_app, run; run(build_app(), ['--help']);"
         "used = resource.getrusage(resource.RUSAGE_SELF);"
         "heavy = {'httpx', 'pydantic', 'rich', 'ruamel.yaml', 'fastapi'} & set(sys.modules);"
         "print(used.ru_utime + used.ru_stime, sorted(heavy), file=sys.stderr)"

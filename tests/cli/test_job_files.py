@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from herder.cli.exits import Code
-from herder.cli.jobrows import API_NAMES, NAMES
-from herder.cli.main import build_app
+from herder.cli.input.job_rows import API_NAMES, NAMES
+from herder.cli.shell.exit_codes import Code
+from herder.cli.shell.main import build_app
 from herder.wire.resources import JobSubmission
 from tests.cli.conftest import Herder
 from tests.support.fake_api import FakeApi
@@ -66,7 +66,7 @@ def test_every_option_that_describes_a_job_is_a_name_of_files() -> None:
     submit = get_command(build_app()).commands["job"].commands["submit"]  # type: ignore[attr-defined]
     options = {name for each in submit.params for name in each.opts if name.startswith("--")}
     about_the_call = {"--wait", "--follow", "--dry-run"}
-    from herder.cli.shape import _GLOBAL_NAMES
+    from herder.cli.shell.commands import _GLOBAL_NAMES
 
     everywhere = {"--" + name.replace("_", "-") for name in _GLOBAL_NAMES}
     named = {option.removeprefix("--").replace("-", "_") for option in options - about_the_call - everywhere}

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from herder.model.addresses import shown_address
-from herder.simulate import own_store, verify
+from herder.simulate.history import store, verify
 from herder.simulate.traces.rows import TraceError
 from herder.store.database import StoreError, migrate, open_engine
 from tests.cli.conftest import Herder
@@ -67,7 +67,7 @@ def test_nor_when_a_store_can_be_read_and_nothing_is_in_it(
         def __exit__(self, *_: object) -> None:
             self.connection.close()
 
-    for module, read in ((verify, verify.verify), (own_store, own_store.read_own_store)):
+    for module, read in ((verify, verify.verify), (store, store.read_own_store)):
         monkeypatch.setattr(module, "reading", Opened)
         with pytest.raises(TraceError) as refused:
             read(NOBODY)

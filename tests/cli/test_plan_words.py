@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from herder.cli.output.plans import action_line, explanation_lines, with_flip
+from herder.cli.views.plans import action_line, explanation_lines, with_flip
 from herder.wire.resources import Explanation, ReasonView
 
 

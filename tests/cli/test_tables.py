@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from herder.cli.output import describe
 from herder.cli.output.formats import Format
 from herder.cli.output.printer import Printer
-from herder.cli.output.view import Column, View
-from herder.cli.output.views import WORKERS
+from herder.cli.output.rows import Column, View
 from herder.cli.output.words import age, between, style_of, usd
+from herder.cli.views import details
+from herder.cli.views.tables import WORKERS
 from herder.model.times import brief
 from tests.support import wire_samples
 
@@ -142,5 +142,5 @@ def test_a_sick_worker_is_seen_in_every_form() -> None:
     assert "ready    quarantined" in shown[Format.TABLE]
     assert why in shown[Format.WIDE]
     assert json.loads(shown[Format.JSON])["items"][0]["health_reason"] == why
-    assert ("Health", why) in describe.worker(sick, 0).rows
+    assert ("Health", why) in details.worker(sick, 0).rows
     assert style_of("quarantined") == style_of("unhealthy")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from herder.cli.exits import Code, CommandError
+from herder.cli.shell.exit_codes import Code, CommandError
 from herder.demo.count import count_file
 from herder.demo.lexer import count_tokens
 from herder.demo.merge import merge

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from herder.control.driver_calls import PLACES
-from herder.control.driver_use import DEADLINE_LONGEST_S, DEADLINES_S
+from herder.control.drivers.calling import DEADLINE_LONGEST_S, DEADLINES_S
+from herder.control.kernel.driver_calls import PLACES
 from herder.drivers.local.settings import LocalSettings
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.registry import settings_faults

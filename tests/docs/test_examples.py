@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from herder.cli.jobfile import read_jobs
+from herder.cli.input.job_files import read_jobs
 from herder.drivers.registry import driver_kinds, load, read_settings
 from herder.settings import load_texts
 from tests.docs.page import DOCS

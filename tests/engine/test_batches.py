@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from herder.control.errors import Conflict
+from herder.control.kernel.errors import Conflict
 from herder.engine.batch import CIRCLE_SHOWN, DependencyError
 from herder.engine.worker import set_cordon
 from herder.model.changes import Changes

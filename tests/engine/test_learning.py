@@ -1,7 +1,7 @@
 """Run times are learned from attempts that ended by themselves, and learned anew from the store after a restart."""
 
-from herder.decide.run_times import kinds_of
-from herder.decide.work_left import LEAST_ENDS
+from herder.decide.forecast.remaining_work import LEAST_ENDS
+from herder.decide.forecast.run_times import kinds_of
 from herder.engine.attempt import ended, lose
 from herder.model.ids import ClassId
 from herder.model.job import Cause

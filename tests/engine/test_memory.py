@@ -2,13 +2,13 @@
 
 import pytest
 
-from herder.control import waiting
-from herder.control.pools import store_pool
+from herder.control.pools.pool_actions import store_pool
 from herder.engine import classes
 from herder.engine.failed_lately import MINUTE_MS, MINUTES, FailedLately
 from herder.engine.worker import create_failed
 from herder.model.job import JobState
 from herder.model.resources import Resources
+from herder.scheduler import queue_index
 from tests.support.engine_world import POOL, SMALL, World, job_class
 
 
@@ -20,7 +20,7 @@ def test_classes_that_no_job_needs_are_forgotten_the_oldest_first(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(classes, "CLASSES_MAX", 100)
-    monkeypatch.setattr("herder.control.recover.CLASSES_MAX", 100)
+    monkeypatch.setattr("herder.control.recovery.recover.CLASSES_MAX", 100)
     _, agent = world.ready_worker()
     (live,) = world.submit(1, kind(0))
     world.commit()
@@ -66,7 +66,7 @@ def test_classes_in_use_are_kept_and_not_looked_at_again_each_time(
 
 
 def test_shapes_that_nothing_waits_in_are_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "SHAPES_MAX", 20)
+    monkeypatch.setattr(queue_index, "SHAPES_MAX", 20)
     world.placer.waiting._shapes_max = 20
     _, agent = world.ready_worker()
     (kept,) = world.submit(1, job_class("bob", Resources(2000, 4096, 8192)))

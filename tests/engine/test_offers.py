@@ -6,8 +6,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.control.observation import observe
-from herder.decide.run_times import RunTimes, kinds_of
+from herder.control.planning.observation import observe
+from herder.decide.forecast.run_times import RunTimes, kinds_of
 from herder.engine import offers
 from herder.engine import worker as life
 from herder.model.changes import Changes

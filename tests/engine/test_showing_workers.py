@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from herder.control.observation import observe
+from herder.control.planning.observation import observe
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import JobId, WorkerName
 from herder.model.observed import ObservedWorker

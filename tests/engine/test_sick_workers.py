@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from herder.control.observation import queued
+from herder.control.planning.observation import queued
 from herder.engine.attempt import lose
 from herder.engine.backoff import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, pause_ms
 from herder.engine.health import FAULTS_MOST, REPLACE_EVERY_MS, TROUBLED_MAX_MS, health_of

@@ -5,9 +5,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.decide.quota import Allowance, Books, allow
-from herder.decide.quota_reasons import lent_out, reason_of
-from herder.decide.quota_rooms import open_rooms
+from herder.decide.quotas.allowed_starts import Allowance, Books, allow
+from herder.decide.quotas.reasons import lent_out, reason_of
+from herder.decide.quotas.usage import open_rooms
 from herder.model.ids import ClassId, UserName
 from herder.model.job import JobClass
 from herder.model.observed import QueuedClass

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from herder.simulate.inventory import templates_of
 from herder.simulate.traces import read_trace
-from herder.simulate.traces.form import Trace
 from herder.simulate.traces.rows import TraceError
+from herder.simulate.traces.trace import Trace
+from herder.simulate.world.inventory import templates_of
 from tests.simulate.small import EXCERPTS
 
 HEAD = "id,arrival_s,run_s,cpu,user,parents\n"

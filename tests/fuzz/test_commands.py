@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from typer.main import get_command
 
 from herder.app import whole_app
-from herder.cli.exits import Code
-from herder.cli.main import run
+from herder.cli.shell.exit_codes import Code
+from herder.cli.shell.main import run
 from herder.client import clock
 from tests.fuzz.cases import Hang, cases, no_longer, words
 from tests.fuzz.test_files import CSV, ITEMS, JOBS_JSON, JOBS_YAML, SETTINGS, TEMPLATES
@@ -151,7 +151,7 @@ def outcome(argv: list[str], out: Any, stdin: bytes) -> tuple[int, str]:
     try:
         with pytest.MonkeyPatch.context() as patch, no_longer():
             patch.setattr(clock, "sleep_s", pause)
-            patch.setattr("herder.cli.main.get_command", lambda app: WHOLE)  # made anew it takes 40 ms
+            patch.setattr("herder.cli.shell.main.get_command", lambda app: WHOLE)  # made anew it takes 40 ms
             return run(APP, argv), err.getvalue()
     finally:
         sys.stdin, sys.stdout, sys.stderr = before

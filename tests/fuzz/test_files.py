@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import herder.simulate
-from herder.agent.scratch import Scratch
-from herder.cli import packfiles
-from herder.cli.exits import CommandError
-from herder.cli.jobfile import read_jobs
+from herder.agent.processes.scratch import Scratch
+from herder.cli.input import pack_files
+from herder.cli.input.job_files import read_jobs
+from herder.cli.shell.exit_codes import CommandError
 from herder.settings import SettingsError, load
-from herder.simulate.inventory import templates_of
 from herder.simulate.traces import FORMATS, read_trace
 from herder.simulate.traces.rows import TraceError
+from herder.simulate.world.inventory import templates_of
 from tests.fuzz.cases import cases, files, no_longer
 
 EXCERPTS = Path(herder.simulate.__file__).parent / "excerpts"
@@ -131,9 +131,9 @@ def test_jobs(folder: Path, data: bytes, name: str) -> None:
 @given(items=files(ITEMS), templates=files(TEMPLATES))
 def test_packing(folder: Path, items: bytes, templates: bytes) -> None:
     for name, data, read in (
-        ("items.csv", items, packfiles.read_items),
-        ("workers.csv", items, packfiles.read_workers),
-        ("templates.yaml", templates, packfiles.read_templates),
+        ("items.csv", items, pack_files.read_items),
+        ("workers.csv", items, pack_files.read_workers),
+        ("templates.yaml", templates, pack_files.read_templates),
     ):
         path = folder / name
         path.write_bytes(data)

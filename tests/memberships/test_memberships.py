@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from herder.decide.admission import RefusalKind, refusal
-from herder.decide.planner import decide
+from herder.decide.eligibility.admission import RefusalKind, refusal
+from herder.decide.plan.planner import decide
 from herder.engine import worker as life
 from herder.memberships import registry
 from herder.model.demand import DemandSource, Shape, ShapeGroup

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
-from herder.decide.packing.bound import certify, lower_bound
-from herder.decide.packing.configurations import mix_of_contents
-from herder.decide.packing.cover import Need, cheapest_cover
-from herder.decide.packing.knapsack import Amounts, most_worth
+from herder.decide.packing.bounds.cover import Need, cheapest_cover
+from herder.decide.packing.bounds.knapsack import Amounts, most_worth
+from herder.decide.packing.bounds.lower_bound import certify, lower_bound
+from herder.decide.packing.bounds.prices import question
 from herder.decide.packing.optimise import optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup
-from herder.decide.packing.prices import question
+from herder.decide.packing.search.configurations import mix_of_contents
 from herder.decide.packing.shapes import ShapeTable
 from herder.model.resources import Resources
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.bench.packing import Draw, anti_correlated_items, many_templates, mixed_items, one_template
-from herder.bench.packing_sets import SETS
-from herder.decide.packing.incremental import Standing
+from bench.packing.incremental import Standing
+from bench.packing.quality import Draw, anti_correlated_items, many_templates, mixed_items, one_template
+from bench.packing.sets import SETS
 from herder.decide.packing.optimise import Optimised, optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.packing.unplaced import Obstacle, misfit

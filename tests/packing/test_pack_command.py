@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from herder.cli.main import build_app, run
+from herder.cli.shell.main import build_app, run
 
 ITEMS = "id,cpu_milli,memory_mib,disk_mib,gpu,count\nweb,500,1024,,,40\ndb,2000,16384,0,0,3\n"
 TEMPLATES = """

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.decide.ageing import NEVER, Ageing
-from herder.decide.placement import OpenWorker, PendingClass, Placement, place
-from herder.decide.reservation import BusyWorker, Hold, renew, reserve
+from herder.decide.placement.ageing import NEVER, Ageing
+from herder.decide.placement.place import OpenWorker, PendingClass, Placement, place
+from herder.decide.placement.reservations import BusyWorker, Hold, renew, reserve
 from herder.model.ids import ClassId, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
 from herder.model.pool import PoolSpec

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.control.starts import Starts
-from herder.decide.eta import Coming, Ending, Eta, Held, Scene, expected_start
-from herder.decide.eta_order import Order
-from herder.decide.eta_record import End, EtaRecord
-from herder.decide.run_times import ENDS_MAX, KINDS_MAX, RunTime, RunTimes, kinds_of
+from herder.decide.forecast.calibration import End, EtaRecord
+from herder.decide.forecast.queue_order import Order
+from herder.decide.forecast.run_times import ENDS_MAX, KINDS_MAX, RunTime, RunTimes, kinds_of
+from herder.decide.forecast.start_time import Coming, Ending, Eta, Held, Scene, expected_start
 from herder.engine.job import make_ready
 from herder.engine.queue import ReadyQueue
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, JobId, UserName
 from herder.model.job import JobClass, JobState
 from herder.model.observed import QueuedClass
+from herder.scheduler.start_times import Starts
 from tests.support.fleet_in_time import START_MS, FleetInTime, TimedJob, cores, fleet, timed
 
 MINUTE = RunTime(mean=math.log(60_000), spread=0.5, ends=30)

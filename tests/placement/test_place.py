@@ -5,8 +5,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.decide.dominant_share import WHOLE
-from herder.decide.placement import OpenWorker, PendingClass, Placement, UserShare, place
+from herder.decide.placement.drf import WHOLE
+from herder.decide.placement.place import OpenWorker, PendingClass, Placement, UserShare, place
 from herder.model.ids import ClassId, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
 from herder.model.pool import PoolSpec, Taint, Toleration

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.control import preempting
-from herder.decide.board import OpenWorker
-from herder.decide.preemption import Candidate, Choice, Claimant, Stage, choose, may_be_taken, taken
+from herder.decide.placement.free_capacity import OpenWorker
+from herder.decide.placement.preemption import Candidate, Choice, Claimant, Stage, choose, may_be_taken, taken
 from herder.model.ids import JobId, WorkerName
 from herder.model.job import AttemptState, Cause, JobState, RetryPolicy
 from herder.model.records import EventRecord
@@ -23,6 +22,7 @@ from herder.model.sharing import (
     Reclaim,
     Sharing,
 )
+from herder.scheduler import preemption
 from tests.support.engine_world import POOL, Agent, World, job_class
 
 POOLS = {POOL.name: POOL}
@@ -367,7 +367,7 @@ def test_a_lender_gets_back_what_was_borrowed_when_reclaiming_is_on() -> None:
 
 
 def test_in_a_large_fleet_the_workers_are_looked_at_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preempting, "WORKERS_MAX", 2)
+    monkeypatch.setattr(preemption, "WORKERS_MAX", 2)
     world = World(POOL)
     world.state.sharing = Sharing(priority_classes=(URGENT,), preemption=RULES)
     agents = [world.ready_worker(number)[1] for number in range(1, 7)]

@@ -1,9 +1,9 @@
 """Quotas in the engine: what starts, what no worker is made for, and what a freed quota starts elsewhere."""
 
-from herder.control.observation import observe
-from herder.decide.checks import check_plan
-from herder.decide.explain import why_waiting
-from herder.decide.planner import decide
+from herder.control.planning.observation import observe
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.explain import why_waiting
+from herder.decide.plan.planner import decide
 from herder.engine.invariants import violations
 from herder.model.ids import UserName
 from herder.model.plan import CreateWorker, ReasonKind

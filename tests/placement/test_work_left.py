@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.control.lasting import (
+from herder.decide.forecast.remaining_work import CLASSES_MAX, LEAST_ENDS, SIBLINGS_MAX, WorkLeft
+from herder.decide.placement.place import OpenWorker, PendingClass, place
+from herder.engine.state import EngineState, LiveAttempt, WorkerLife
+from herder.model.ids import ClassId, JobId, PoolName, UserName, WorkerName
+from herder.model.job import AttemptState, JobClass
+from herder.model.pool import PoolSpec
+from herder.model.resources import Resources
+from herder.scheduler.fill_order import (
     BELIEVED_LEAST_MS,
     BELIEVED_PART,
     CHANGED_MS,
@@ -14,13 +21,6 @@ from herder.control.lasting import (
     LOOKS_MAX,
     Lasting,
 )
-from herder.decide.placement import OpenWorker, PendingClass, place
-from herder.decide.work_left import CLASSES_MAX, LEAST_ENDS, SIBLINGS_MAX, WorkLeft
-from herder.engine.state import EngineState, LiveAttempt, WorkerLife
-from herder.model.ids import ClassId, JobId, PoolName, UserName, WorkerName
-from herder.model.job import AttemptState, JobClass
-from herder.model.pool import PoolSpec
-from herder.model.resources import Resources
 from tests.support.fleet_in_time import POOL, START_MS, FleetInTime, cores, fleet, ready_worker, timed
 
 A, B = ClassId(1), ClassId(2)

@@ -1,7 +1,7 @@
 """What is refused before it is queued, in words that help; and where a job may go."""
 
-from herder.decide.admission import Refusal, RefusalKind, refusal
-from herder.decide.matching import job_may_use, job_may_use_template
+from herder.decide.eligibility.admission import Refusal, RefusalKind, refusal
+from herder.decide.eligibility.matching import job_may_use, job_may_use_template
 from herder.model.ids import UserName
 from herder.model.job import JobClass
 from herder.model.pool import PoolSpec, Taint, TaintEffect, Toleration

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
 from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.observed import Observed, PoolHistory
 from herder.model.offer import FailureCause, OfferKey, OfferMemory

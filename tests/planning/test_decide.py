@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
-from herder.decide.scaling.scene import in_force
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
+from herder.decide.scaling.snapshot import in_force
 from herder.model.ids import PlanNumber
 from herder.model.observed import Observed
 from herder.model.plan import Plan, ReasonKind

@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.control.flight_recorder import Recorder, play
-from herder.decide.admission import refusal
-from herder.decide.matching import Kinds, kind_of_template, may_use_kind
-from herder.decide.planner import decide
-from herder.decide.requirements import fault, holds, preference, text
+from herder.decide.eligibility.admission import refusal
+from herder.decide.eligibility.affinity import fault, holds, preference, text
+from herder.decide.eligibility.matching import Kinds, kind_of_template, may_use_kind
+from herder.decide.plan.planner import decide
 from herder.model.demand import Affinity, DemandSource, Expression, Operator, Shape, ShapeGroup, Term
 from herder.model.ids import ClassId, UserName
 from herder.model.job import JobClass
@@ -16,6 +15,7 @@ from herder.model.membership import LivesBy, Membership
 from herder.model.plan import CreateWorker
 from herder.model.pool import Taint, Toleration
 from herder.model.resources import Resources
+from herder.store.flight_recorder import Recorder, play
 from herder.store.json_forms import decode_class, encode_class
 from tests.planning.world import NOW, cores, observed, pool, queued, template
 

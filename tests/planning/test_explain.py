@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 
-from herder.decide.explain import Standing, why_not_feasible, why_waiting
-from herder.decide.planner import decide
+from herder.decide.plan.explain import Standing, why_not_feasible, why_waiting
+from herder.decide.plan.planner import decide
 from herder.model.ids import ClassId, UserName
 from herder.model.observed import Observed, PoolHistory
 from herder.model.offer import FailureCause, OfferKey, OfferMemory

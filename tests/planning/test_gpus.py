@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from herder.decide.admission import RefusalKind, refusal
-from herder.decide.matching import job_may_use_template, template_labels
-from herder.decide.placement import OpenWorker, place
-from herder.decide.planner import decide
+from herder.decide.eligibility.admission import RefusalKind, refusal
+from herder.decide.eligibility.matching import job_may_use_template, template_labels
+from herder.decide.placement.place import OpenWorker, place
+from herder.decide.plan.planner import decide
 from herder.model.ids import UserName, WorkerName
 from herder.model.job import JobClass
 from herder.model.pool import PoolSpec, Template

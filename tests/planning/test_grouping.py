@@ -6,10 +6,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.control.planning import Planning
-from herder.control.plans import still_right
-from herder.decide.explain import why_waiting
-from herder.decide.planner import decide
+from herder.control.kernel.planning_thread import Planning
+from herder.control.planning.plans import still_right
+from herder.decide.plan.explain import why_waiting
+from herder.decide.plan.planner import decide
 from herder.decide.scaling.grouping import SHAPES_MAX
 from herder.engine.state import EngineState
 from herder.model.ids import ClassId, PlanNumber, PoolName, UserName

@@ -12,13 +12,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from herder.control import driver_admin
-from herder.control.auth import Directory, Principal, Role
-from herder.control.booking import read_ledger
-from herder.control.core import Core
-from herder.control.core_settings import CoreSettings
-from herder.control.recover import recover
-from herder.control.supervise import supervise
+from herder.control.access.tokens import Directory, Principal, Role
+from herder.control.drivers import driver_actions
+from herder.control.kernel.core import Core
+from herder.control.kernel.settings import CoreSettings
+from herder.control.kernel.usage_ledger import read_ledger
+from herder.control.recovery.recover import recover
+from herder.control.recovery.supervision import supervise
 from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld
 from herder.engine.invariants import violations
 from herder.engine.worker import activated, claim, seen, terminate
@@ -92,7 +92,7 @@ class Fleet:
             calls=self.calls,
         )
         changes = Changes()
-        driver_admin.note_missing(self.core, changes, self.clock.now_ms())
+        driver_actions.note_missing(self.core, changes, self.clock.now_ms())
         self.core.commit(changes)
         self._tasks = [
             asyncio.create_task(supervise(self.core, name, LOOPS[name])) for name in ("launch", "sweep")
@@ -153,7 +153,7 @@ class Fleet:
 
     async def decide(self, verb: str, driver: str, **body: Any) -> str:
         """freeze, unfreeze or forget, by ann."""
-        changes, act = Changes(), getattr(driver_admin, verb)
+        changes, act = Changes(), getattr(driver_actions, verb)
         more = {"dry_run": False} if verb == "forget" else {}
         done = act(self.core, ANN, driver, DriverAction(**body), changes, self.clock.now_ms(), **more)
         await self.core.commit(changes)

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from herder.control.driver_calls import DriverCalls
-from herder.control.machines import Pauses
+from herder.control.drivers.machines import Pauses
+from herder.control.kernel.driver_calls import DriverCalls
 from herder.model.driver import NotFound, OutcomeUnknown, RateLimited, Unavailable
 
 SOON_S = 0.02
@@ -170,7 +170,7 @@ async def test_a_caller_that_goes_away_leaves_its_place_to_the_next(calls: Drive
 def test_a_call_that_never_returns_keeps_no_process_from_ending() -> None:
     program = """
 import asyncio, threading
-from herder.control.driver_calls import DriverCalls
+from herder.control.kernel.driver_calls import DriverCalls
 from herder.model.driver import OutcomeUnknown
 
 async def main():

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from herder.control.errors import Conflict
-from herder.control.observation import observe
-from herder.control.plans import still_right
-from herder.decide.planner import decide
+from herder.control.kernel.errors import Conflict
+from herder.control.planning.observation import observe
+from herder.control.planning.plans import still_right
+from herder.decide.plan.planner import decide
 from herder.model.changes import Changes
 from herder.model.driver import Unauthorised
 from herder.model.records import PoolRecord

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.decide.dominant_share import WHOLE, share_of
+from herder.decide.placement.drf import WHOLE, share_of
 from herder.model.ids import UserName
 from herder.model.job import JobClass
 from herder.model.resources import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from herder.decide.planner import decide
+from herder.decide.plan.planner import decide
 from herder.decide.scaling import triggers
 from herder.model.plan import CreateWorker, DrainWorker, ReasonKind
 from tests.planning.world import MINUTE, NOW, applied, observed, pool, worker

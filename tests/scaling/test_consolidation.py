@@ -5,10 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
-from herder.decide.scaling.consolidate import judge
-from herder.decide.scaling.scene import survey
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
+from herder.decide.scaling.scale_down.consolidation import judge
+from herder.decide.scaling.snapshot import survey
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, RunningClass
 from herder.model.plan import Plan, ReasonKind
 from herder.model.pool import Consolidation, PoolSpec, Template

@@ -1,7 +1,7 @@
 """Starts of schedules on the days when clocks change, in every zone that does it in a way of its own.
 
 What is compared with walks through real time minute by minute and reads the clock on the wall, as cron itself does; it shares
-nothing with `settings/cron.py`, neither the reading of an expression nor the arithmetic of days.
+nothing with `settings/syntax/cron.py`, neither the reading of an expression nor the arithmetic of days.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.settings.cron import around, fault
+from herder.settings.syntax.cron import around, fault
 
 #: Each with a day on which its clocks change, by an hour or less, at an hour of their own, forwards and backwards.
 CHANGES = [

@@ -2,11 +2,12 @@
 
 from collections.abc import Set
 
-from herder.decide.scaling import limits, scale_down
+from herder.decide.scaling import limits
 from herder.decide.scaling.combine import combine
-from herder.decide.scaling.scene import PoolView, survey
+from herder.decide.scaling.proposals import Ask, Wish
+from herder.decide.scaling.scale_down import idle as scale_down
+from herder.decide.scaling.snapshot import PoolView, survey
 from herder.decide.scaling.triggers import minimum
-from herder.decide.scaling.wish import Ask, Wish
 from herder.model.ids import PoolName
 from herder.model.observed import ObservedWorker, PoolHistory
 from herder.model.plan import Reason, ReasonKind

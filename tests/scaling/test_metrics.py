@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
-from herder.decide.scaling.metrics import whole
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
+from herder.decide.scaling.custom_metrics import whole
 from herder.model.ids import PoolName
 from herder.model.metric import Metric, MetricReading, ValueIs
 from herder.model.observed import Observed, ObservedWorker, PoolHistory

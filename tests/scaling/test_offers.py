@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
 from herder.model.ids import WorkerName
 from herder.model.observed import Observed
 from herder.model.offer import HALF_LIFE_MS, FailureCause, OfferKey, OfferMemory

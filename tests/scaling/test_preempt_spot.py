@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
 from herder.model.observed import Observed, ObservedWorker
 from herder.model.offer import FailureCause, OfferMemory, OfferName, offers_of
 from herder.model.plan import DrainWorker, Plan, Reason, ReasonKind

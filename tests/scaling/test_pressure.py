@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
 from herder.decide.scaling.pressure import pressed_since
 from herder.model.ids import PoolName
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass

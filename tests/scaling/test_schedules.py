@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.control.schedules import pool_in_force, windows
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
 from herder.model.observed import Observed
 from herder.model.plan import ReasonKind
 from herder.model.pool import PoolSpec
 from herder.model.schedule import Schedule
-from herder.settings.cron import around, fault
+from herder.settings.calendar import pool_in_force, windows
+from herder.settings.syntax.cron import around, fault
 from tests.planning.world import creations, drains, idle, observed, pool, worker
 
 BERLIN = ZoneInfo("Europe/Berlin")

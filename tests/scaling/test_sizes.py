@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from herder.decide.packing.groups import BinOffer, ItemGroup
 from herder.decide.packing.optimise import optimise
-from herder.decide.planner import decide
+from herder.decide.plan.planner import decide
 from herder.model.observed import ObservedWorker, QueuedClass
 from herder.model.pool import PoolSpec, Template
 from herder.model.resources import Resources

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from hypothesis import given
 
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
 from herder.model.observed import Observed, ObservedWorker, QueuedClass
 from herder.model.plan import Plan, ReasonKind
 from herder.model.pool import Headroom, PoolSpec

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.control.plans import remember_needs
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
-from herder.decide.scaling.stock import HORIZON_MS, PRIOR_CHANCE, Stock, learn, wanted
+from herder.control.planning.plans import remember_needs
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
+from herder.decide.scaling.warm_workers import HORIZON_MS, PRIOR_CHANCE, Stock, learn, wanted
 from herder.engine.state import EngineState
 from herder.engine.worker import history_of
 from herder.model.ids import PoolName

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
 from herder.model.money import PicoUsd
 from herder.model.observed import Observed, ObservedWorker
 from herder.model.offer import FailureCause, OfferMemory, OfferName, offers_of

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from herder.app import whole_app
-from herder.cli.main import run
+from herder.cli.shell.main import run
 from herder.drivers.registry import settings_faults
 from herder.model.money import parse_usd
 from herder.model.pool import Taint, TaintEffect
@@ -21,8 +21,8 @@ from herder.settings import (
     load_texts,
     pool_from_plain,
 )
-from herder.settings.fields import POOL_KEYS, TEMPLATE_KEYS
 from herder.settings.load import TOP_KEYS
+from herder.settings.sections.fields import POOL_KEYS, TEMPLATE_KEYS
 
 
 def _faults(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.decide.ageing import Ageing
+from herder.decide.placement.ageing import Ageing
 from herder.model.ids import UserName
 from herder.model.sharing import Limits, Preemption, PriorityClass, ProjectQuota, Reclaim, Sharing, UserQuota
 from herder.settings import (
@@ -18,7 +18,7 @@ from herder.settings import (
     sharing_from_plain,
     sharing_to_plain,
 )
-from herder.settings.sharing_fields import NEVER_MS
+from herder.settings.sections.sharing_fields import NEVER_MS
 
 amounts = st.one_of(st.none(), st.integers(0, 10**9))
 limits = st.builds(Limits, amounts, amounts, amounts, amounts)

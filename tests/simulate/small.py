@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 import herder.simulate
 from herder.model.resources import Resources
-from herder.simulate.boots import Boot
-from herder.simulate.offers import SimTemplate, cores, parse_template
-from herder.simulate.traces.form import Trace, TraceJob, trace_of
-from herder.simulate.world import Policy, Worker, World
+from herder.simulate.traces.trace import Trace, TraceJob, trace_of
+from herder.simulate.world.boot_times import Boot
+from herder.simulate.world.offers import SimTemplate, cores, parse_template
+from herder.simulate.world.world import Policy, Worker, World
 
 EXCERPTS = Path(herder.simulate.__file__).parent / "excerpts"
 BOOT = Boot(low_s=120, high_s=120)

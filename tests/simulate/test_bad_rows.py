@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from herder.app import whole_app
-from herder.cli.main import run
+from herder.cli.shell.main import run
 from tests.simulate.small import EXCERPTS
 
 #: By excerpt, a column that its reader needs.

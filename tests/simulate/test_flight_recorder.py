@@ -8,9 +8,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from herder.control import flight_recorder
-from herder.control.flight_recorder import BrokenRecord, Recorder, play
-from herder.decide.planner import decide
+from herder.decide.plan.planner import decide
 from herder.model.ids import ClassId, PlanNumber, UserName
 from herder.model.job import JobClass
 from herder.model.observed import Observed, ObservedWorker, QueuedClass, RunningClass
@@ -19,9 +17,11 @@ from herder.model.pool import Taint, Toleration
 from herder.model.records import ObservationRecord
 from herder.model.resources import Resources
 from herder.model.worker import WorkerState
-from herder.simulate.generated import generated_month
-from herder.simulate.offers import parse_template
-from herder.simulate.policies.herder import Herder
+from herder.simulate.world.generated import generated_month
+from herder.simulate.world.herder import Herder
+from herder.simulate.world.offers import parse_template
+from herder.store import flight_recorder
+from herder.store.flight_recorder import BrokenRecord, Recorder, play
 from herder.store.json_forms import plain_plan
 from tests.planning.world import pool, template, worker
 from tests.simulate.small import ran

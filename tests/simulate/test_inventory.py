@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from herder.app import whole_app
-from herder.cli.main import run
-from herder.simulate.inventory import KINDS_MAX, templates_of
+from herder.cli.shell.main import run
 from herder.simulate.traces import read_trace
 from herder.simulate.traces.rows import TraceError
+from herder.simulate.world.inventory import KINDS_MAX, templates_of
 
 HEAD = "sn,cpu_milli,memory_mib,gpu,model\n"
 

@@ -14,13 +14,13 @@ import pytest
 from sqlalchemy import Engine, insert, text
 
 from herder.app import whole_app
-from herder.cli.main import run
+from herder.cli.shell.main import run
 from herder.model.ids import UserName
 from herder.model.job import AttemptState, Cause, JobClass, JobState
 from herder.model.records import AttemptRecord, BatchRecord, JobClassRecord, JobParent
 from herder.model.resources import Resources
-from herder.simulate.own_store import read_own_store
-from herder.simulate.traces.own_log import OwnLog
+from herder.simulate.history.log import OwnLog
+from herder.simulate.history.store import read_own_store
 from herder.simulate.traces.rows import TraceError
 from herder.store import tables as t
 from herder.store.database import migrate, open_engine, sqlite_url

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from herder.simulate.offers import SimTemplate, cores, parse_template
 from herder.simulate.policies.catalogue import find_policy
-from herder.simulate.run import simulate
+from herder.simulate.runs.run import simulate
 from herder.simulate.traces import read_trace
-from herder.simulate.traces.form import Trace
+from herder.simulate.traces.trace import Trace
+from herder.simulate.world.offers import SimTemplate, cores, parse_template
 from tests.simulate.small import BOOT, NO_BOOT
 
 FULL = os.environ.get("HERDER_TRACES", "")

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herder.model.resources import Resources
-from herder.simulate import bounds
-from herder.simulate.boots import Boot
-from herder.simulate.offers import SimTemplate, cores
-from herder.simulate.outcome import cost_of, outcome_of
+from herder.simulate.bounds import no_wait
+from herder.simulate.bounds.relaxation import Least, Limits, SolverMissing, highs, least_cost
+from herder.simulate.bounds.relaxation.time_windows import curves, jobs_of
 from herder.simulate.policies.catalogue import find_policy
-from herder.simulate.policies.first_fit import FirstFit
-from herder.simulate.relaxation import Least, Limits, SolverMissing, highs, least_cost
-from herder.simulate.relaxation.windows import curves, jobs_of
-from herder.simulate.traces.form import Trace, TraceJob, trace_of
-from herder.simulate.world import World
+from herder.simulate.policies.simple.first_fit import FirstFit
+from herder.simulate.runs.outcome import cost_of, outcome_of
+from herder.simulate.traces.trace import Trace, TraceJob, trace_of
+from herder.simulate.world.boot_times import Boot
+from herder.simulate.world.offers import SimTemplate, cores
+from herder.simulate.world.world import World
 from tests.simulate.small import BOOT, NO_BOOT, REAL_POLICIES, TEMPLATES, ran, trace, traces
 
 CLOSE = 1 + 1e-7
@@ -36,7 +36,7 @@ def test_no_policy_is_cheaper_than_the_bounds_for_its_longest_wait(
 ) -> None:
     world = ran(work, templates, find_policy(name).make())
     least = least_cost(world, outcome_of(world, 1.0, 0.0).wait_max_s, Limits(slot_s=slot_s))
-    assert bounds.volume(world) <= least.waiting * CLOSE
+    assert no_wait.volume(world) <= least.waiting * CLOSE
     assert least.waiting <= least.starting
     assert least.starting <= cost_of(world) * CLOSE + 1e-9
 
@@ -48,7 +48,7 @@ def test_who_may_not_wait_has_the_no_wait_bound_and_who_may_wait_longer_less(
 ) -> None:
     world = ran(work, templates, FirstFit(), boot=NO_BOOT)
     found = [least_cost(world, wait_s, SHORT) for wait_s in (0.0, 60.0, 500.0, 7200.0)]
-    assert found[0].waiting == pytest.approx(bounds.no_wait(world), rel=1e-6, abs=1e-6)
+    assert found[0].waiting == pytest.approx(no_wait.no_wait(world), rel=1e-6, abs=1e-6)
     for shorter, longer in pairwise(found):
         assert longer.waiting <= shorter.waiting * CLOSE + 1e-6
 
@@ -155,7 +155,7 @@ def test_a_long_trace_gets_longer_slots_and_a_failed_solver_still_a_bound(
     monkeypatch.setattr(highs, "METHODS", ())
     failed = least_cost(world, 600.0, SHORT)
     assert not failed.complete
-    assert failed.starting == bounds.volume(world)
+    assert failed.starting == no_wait.volume(world)
 
 
 def test_the_same_question_has_the_same_answer() -> None:

@@ -10,20 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herder.app import whole_app
-from herder.cli.main import run
-from herder.simulate import bounds
-from herder.simulate.beside import POLICIES_MAX, check_wishes
-from herder.simulate.finished import Ran
-from herder.simulate.offers import SimTemplate
-from herder.simulate.outcome import cost_of, outcome_of
-from herder.simulate.policies.first_fit import FirstFit
+from herder.cli.shell.main import run
+from herder.simulate.bounds import no_wait
+from herder.simulate.commands.comparison import POLICIES_MAX, check_wishes
+from herder.simulate.policies.simple.first_fit import FirstFit
 from herder.simulate.report.chart import Line, duration, make, nice, number, time_axis
 from herder.simulate.report.origins import ORIGINS
 from herder.simulate.report.page import report
 from herder.simulate.report.series import BUCKETS, KINDS_MAX, Grid, grid_of, no_wait_cost, series_of
-from herder.simulate.run import USUAL
-from herder.simulate.traces.form import Trace
-from herder.simulate.world import World
+from herder.simulate.runs.finished import Ran
+from herder.simulate.runs.outcome import cost_of, outcome_of
+from herder.simulate.runs.run import USUAL
+from herder.simulate.traces.trace import Trace
+from herder.simulate.world.offers import SimTemplate
+from herder.simulate.world.world import World
 from tests.simulate.small import EXCERPTS, TEMPLATES, cores, ran, trace, traces
 
 SURF = str(EXCERPTS / "surf.csv.gz")
@@ -31,7 +31,7 @@ SURF = str(EXCERPTS / "surf.csv.gz")
 
 def shown(world: World, title: str = "first_fit", **bounds_found: float) -> Ran:
     return Ran(
-        title=title, outcome=outcome_of(world, bounds.no_wait(world), 0.0), world=world, bounds=bounds_found
+        title=title, outcome=outcome_of(world, no_wait.no_wait(world), 0.0), world=world, bounds=bounds_found
     )
 
 
@@ -51,7 +51,7 @@ def test_the_charts_end_at_the_figures(work: Trace, templates: tuple[SimTemplate
     assert series.cost[-1] == pytest.approx(cost_of(world))
     assert sum(series.all_workers) * hours == pytest.approx(outcome.vm_hours, abs=1e-6)
     assert sum(series.queue) * grid.width_s == pytest.approx(waited_s, abs=1e-3)
-    assert no_wait_cost(world, grid)[-1] == pytest.approx(bounds.no_wait(world))
+    assert no_wait_cost(world, grid)[-1] == pytest.approx(no_wait.no_wait(world))
     assert max((wait for wait in series.wait_max_s if wait is not None), default=0.0) == outcome.wait_max_s
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from herder.simulate.bounds import no_wait
-from herder.simulate.finished import Ran
-from herder.simulate.outcome import outcome_of
+from herder.simulate.bounds.no_wait import no_wait
 from herder.simulate.policies.catalogue import find_policy
 from herder.simulate.report.page import report
+from herder.simulate.runs.finished import Ran
+from herder.simulate.runs.outcome import outcome_of
 from tests.simulate.small import cores, ran, trace
 from tests.web.test_in_browser import FAINT, FINDER, OVERFLOW
 

@@ -10,24 +10,24 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from herder.control.core import Core
-from herder.control.flight_recorder import Recorder, play
+from herder.control.kernel.core import Core
+from herder.control.kernel.planning_thread import Planning
 from herder.control.loops import scale
-from herder.control.observation import observe
-from herder.control.planning import Planning
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
+from herder.control.planning.observation import observe
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
 from herder.engine.invariants import violations
 from herder.model.changes import Changes
 from herder.model.observed import Observed
 from herder.model.plan import Plan, ReasonKind
 from herder.model.records import ObservationRecord, PlanRecord
-from herder.simulate.offers import cores
-from herder.simulate.outcome import outcome_of
-from herder.simulate.policies.first_fit import FirstFit
-from herder.simulate.policies.herder import BEGIN_MS, Herder
+from herder.simulate.policies.simple.first_fit import FirstFit
+from herder.simulate.runs.outcome import outcome_of
 from herder.simulate.traces import read_trace
-from herder.simulate.world import World
+from herder.simulate.world.herder import BEGIN_MS, Herder
+from herder.simulate.world.offers import cores
+from herder.simulate.world.world import World
+from herder.store.flight_recorder import Recorder, play
 from herder.store.json_forms import plain_plan
 from tests.simulate.small import BOOT, EXCERPTS, ran
 

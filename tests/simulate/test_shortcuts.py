@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.control.placing import Placer
-from herder.decide import placement
 from herder.decide.packing.pack import Bin, ItemGroup, pack
+from herder.decide.placement import place
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.changes import Changes
 from herder.model.observed import Observed, QueuedClass
 from herder.model.plan import Plan
 from herder.model.resources import Resources
-from herder.simulate.generated import generated_month
-from herder.simulate.offers import SimTemplate, cores, parse_template
-from herder.simulate.policies.herder import Herder
+from herder.scheduler.placement import Placer
 from herder.simulate.traces import read_trace
-from herder.simulate.traces.form import Trace
+from herder.simulate.traces.trace import Trace
+from herder.simulate.world.generated import generated_month
+from herder.simulate.world.herder import Herder
+from herder.simulate.world.offers import SimTemplate, cores, parse_template
 from tests.simulate.small import EXCERPTS, WatchedWorld, ran
 
 WIDE = (parse_template("cpu=32,memory=128,price=1.6"),)
@@ -112,7 +112,7 @@ def test_a_job_that_waits_alone_gets_the_same_worker_by_the_long_way(
             self._nothing_fits(state, pending)
 
     monkeypatch.setattr(Placer, "_fill_with", the_long_way)
-    monkeypatch.setattr(placement, "_all_of_one", lambda queued, workers, pools: None)
+    monkeypatch.setattr(place, "_all_of_one", lambda queued, workers, pools: None)
     assert outcome(ran(trace, templates, Herder())) == short
     assert taken > 100
 

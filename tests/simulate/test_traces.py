@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from herder.simulate.bounds import earliest_starts
-from herder.simulate.offers import cores
-from herder.simulate.policies.first_fit import FirstFit
+from herder.simulate.bounds.no_wait import earliest_starts
+from herder.simulate.policies.simple.first_fit import FirstFit
 from herder.simulate.traces import FORMATS, read_trace
 from herder.simulate.traces.rows import TraceError
+from herder.simulate.world.offers import cores
 from tests.simulate.small import EXCERPTS, NO_BOOT, ran
 
 

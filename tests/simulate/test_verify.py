@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Row, delete, func, insert, select, text, update
 
 from herder.app import whole_app
-from herder.cli.main import run
+from herder.cli.shell.main import run
 from herder.control.loops.housekeeping import first_kept, forget_observations
 from herder.model.records import ObservationRecord
-from herder.simulate.verify import verify
+from herder.simulate.history.verify import verify
 from herder.store import tables as t
 from herder.store.database import migrate, open_engine, sqlite_url
 from herder.store.invariants import violations

@@ -7,16 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herder.model.resources import Resources
-from herder.simulate import bounds
-from herder.simulate.boots import Boot, parse_boot
-from herder.simulate.draws import Draws
-from herder.simulate.offers import SimTemplate, cores, parse_template
-from herder.simulate.outcome import cost_of, outcome_of, quantile
+from herder.simulate.bounds import no_wait
 from herder.simulate.policies.catalogue import find_policy
-from herder.simulate.policies.first_fit import FirstFit
-from herder.simulate.spot import spot_series
-from herder.simulate.traces.form import Trace, TraceJob, trace_of
-from herder.simulate.world import EndlessWork, PolicyFault, World
+from herder.simulate.policies.simple.first_fit import FirstFit
+from herder.simulate.runs.outcome import cost_of, outcome_of, quantile
+from herder.simulate.traces.trace import Trace, TraceJob, trace_of
+from herder.simulate.world.boot_times import Boot, parse_boot
+from herder.simulate.world.offers import SimTemplate, cores, parse_template
+from herder.simulate.world.rng import Draws
+from herder.simulate.world.spot import spot_series
+from herder.simulate.world.world import EndlessWork, PolicyFault, World
 from tests.simulate.small import BOOT, NO_BOOT, REAL_POLICIES, TEMPLATES, ran, trace, traces
 
 CLOSE = 1 + 1e-9
@@ -32,8 +32,8 @@ def test_every_job_runs_once_and_no_bound_is_beaten(
     started = [job for job, _ in world.starts]
     assert sorted(started + world.unplaced) == list(range(len(work)))
     assert not world.workers
-    assert bounds.volume(world) <= cost_of(world) * CLOSE + 1e-12
-    assert bounds.running_cost(world) <= cost_of(world) * CLOSE + 1e-12
+    assert no_wait.volume(world) <= cost_of(world) * CLOSE + 1e-12
+    assert no_wait.running_cost(world) <= cost_of(world) * CLOSE + 1e-12
     assert all(s >= a for s, a in zip(world.started_s, world.waits_from_s, strict=True) if s >= 0)
 
 
@@ -44,8 +44,8 @@ def test_who_starts_at_once_pays_at_least_the_no_wait_bound(
 ) -> None:
     world = ran(work, templates, FirstFit(), boot=NO_BOOT)
     assert outcome_of(world, 1.0, 0.0).wait_max_s == 0
-    assert bounds.no_wait(world) <= cost_of(world) * CLOSE + 1e-12
-    assert bounds.volume(world) <= bounds.no_wait(world) * CLOSE + 1e-12
+    assert no_wait.no_wait(world) <= cost_of(world) * CLOSE + 1e-12
+    assert no_wait.volume(world) <= no_wait.no_wait(world) * CLOSE + 1e-12
 
 
 @given(work=traces(), seed=st.integers(0, 2**64))
@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same_life(work: Trace, seed: int) -> None:
 
 def test_one_job_pays_from_request_to_release() -> None:
     world = ran(trace((10, 3480, 1)), (cores(1, 2.0),), FirstFit())
-    outcome = outcome_of(world, bounds.no_wait(world), 0.0)
+    outcome = outcome_of(world, no_wait.no_wait(world), 0.0)
     assert outcome.cost == pytest.approx(2.0)
     assert outcome.bound == pytest.approx(3480 / 3600 * 2)
     assert (outcome.wait_mean_s, outcome.workers_started, outcome.jobs) == (120, 1, 1)
@@ -92,7 +92,7 @@ def test_children_start_after_their_parents() -> None:
     )
     assert world.started_s == [0, 50, 100]
     assert outcome_of(world, 1, 0).wait_max_s == 0
-    assert bounds.no_wait(world) == pytest.approx(150 / 3600)
+    assert no_wait.no_wait(world) == pytest.approx(150 / 3600)
 
 
 def test_a_quota_makes_jobs_wait_and_not_vanish() -> None:
@@ -139,7 +139,7 @@ def test_a_policy_cannot_oversubscribe_or_forget() -> None:
 
 @pytest.mark.parametrize("name", ["first_fit", "herder", "fixed(1)", "ray_like"])
 def test_a_simulation_that_can_never_end_is_stopped(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herder.simulate.world.STALLED_S", 3600.0)
+    monkeypatch.setattr("herder.simulate.world.world.STALLED_S", 3600.0)
     with pytest.raises(EndlessWork, match="nothing has run or booted"):
         ran(trace((0, 5, 1)), (cores(1, most=0),), find_policy(name).make())
 
@@ -154,7 +154,7 @@ def test_the_mixed_bound_is_the_linear_programmes() -> None:
         parse_template("cpu=6,memory=2,price=99"),
     )
     world = ran(work, templates, FirstFit(), NO_BOOT)
-    assert bounds.no_wait(world) == pytest.approx(14 / 3)
+    assert no_wait.no_wait(world) == pytest.approx(14 / 3)
 
 
 @pytest.mark.parametrize(

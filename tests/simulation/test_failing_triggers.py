@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from herder.control.metrics import metrics_text
+from herder.control.reads.metrics import metrics_text
 from herder.decide.scaling import triggers
 from herder.model.ids import UserName
 from herder.model.job import JobState

@@ -19,7 +19,7 @@ from herder.model.ids import PoolName
 from herder.model.job import JobState
 from herder.model.metric import Metric
 from herder.model.worker import WorkerState
-from herder.settings.sections import MetricSource
+from herder.settings.sections.server import MetricSource
 from herder.store import tables as t
 from tests.simulation.fleet import check_rest, event_kinds, states_of
 from tests.simulation.world import POOLS, Fault, World

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from herder.control.errors import Conflict
-from herder.control.submission import own_batch
+from herder.control.jobs.submission import own_batch
+from herder.control.kernel.errors import Conflict
 from herder.model.driver import Unauthorised
 from herder.model.ids import UserName
 from herder.model.job import JobState

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from herder.control import supervise as supervision
-from herder.control.core import Core
-from herder.control.supervise import PAUSE_S, supervise
+from herder.control.kernel.core import Core
+from herder.control.recovery import supervision
+from herder.control.recovery.supervision import PAUSE_S, supervise
 from herder.model.ids import JobId
 from herder.model.job import JobState
 from herder.model.pool import PoolSpec

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from herder.store.database import migrate, open_engine, sqlite_url
 from herder.store.tables import metadata
 from herder.store.writer import Writer
-from herder.testing import postgres
+from tests.support import postgres
 
 BOTH = ["sqlite", "postgresql"]
 

@@ -10,7 +10,7 @@ from alembic.config import Config
 from sqlalchemy import Engine, select, text
 
 import herder.store
-from herder.control.recover import recover
+from herder.control.recovery.recover import recover
 from herder.store.database import migrate, open_engine, sqlite_url
 from herder.store.tables import workers
 

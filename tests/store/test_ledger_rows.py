@@ -10,8 +10,8 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, Engine, MetaData, Table, select, text
 
-from herder.control.booking import read_ledger
-from herder.decide.scaling.specs import worker_spec
+from herder.control.kernel.usage_ledger import read_ledger
+from herder.decide.scaling.worker_specs import worker_spec
 from herder.engine.worker import claim, terminate, terminated
 from herder.ledger.prices import cost
 from herder.ledger.totals import Spent

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event, insert
 
-from herder.control.explain import why_worker
+from herder.control.access.idempotency import find_stored
 from herder.control.reads import fleet, jobs
-from herder.control.recover import recover
-from herder.control.requests import find_stored
+from herder.control.reads.explain import why_worker
+from herder.control.recovery.recover import recover
 from herder.engine.state import EngineState
 from herder.ledger.totals import Totals
 from herder.model.job import JobState

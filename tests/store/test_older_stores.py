@@ -9,8 +9,8 @@ import pytest
 from alembic import command
 from sqlalchemy import Engine, MetaData, Table, inspect, select, text
 
-from herder.control.booking import read_ledger
-from herder.control.recover import recover
+from herder.control.kernel.usage_ledger import read_ledger
+from herder.control.recovery.recover import recover
 from herder.engine.invariants import violations as memory_violations
 from herder.ledger.totals import Spent
 from herder.model.ids import BatchId, PoolName
@@ -18,7 +18,7 @@ from herder.model.job import JobClass, JobState
 from herder.model.records import EventRecord
 from herder.model.resources import Resources
 from herder.settings import pool_from_plain, pool_to_plain
-from herder.simulate.verify import verify
+from herder.simulate.history.verify import verify
 from herder.store import database, tables
 from herder.store.database import migrate, open_engine, sqlite_url
 from herder.store.invariants import violations

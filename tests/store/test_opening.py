@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
 from herder.app import whole_app
-from herder.cli.main import run
+from herder.cli.shell.main import run
 from herder.store.database import AdvisoryLock, FileLock, StoreError, _migrations, migrate, open_engine
 from herder.store.tables import metadata
 

@@ -6,7 +6,7 @@ import pytest
 from alembic import command
 from sqlalchemy import Engine, text
 
-from herder.control.recover import recover
+from herder.control.recovery.recover import recover
 from herder.store.database import _migrations, migrate, open_engine, sqlite_url
 
 ROWS = (

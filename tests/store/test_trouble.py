@@ -16,7 +16,7 @@ from herder.store.database import migrate, open_engine, sqlite_file, sqlite_url
 from herder.store.file import StoreFile
 from herder.store.sql_store import SqlStore
 from herder.store.tables import meta
-from herder.testing import postgres
+from tests.support import postgres
 from tests.support.restartable import Restartable
 from tests.support.small_disk import fill, small_disk
 

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection, Engine, Table, insert, select, text
 
-from herder.control.booking import book
+from herder.control.kernel.usage_ledger import book
 from herder.engine.flush import flush
 from herder.model.changes import Changes
 from herder.model.records import MetaRecord

@@ -13,8 +13,8 @@ import msgspec
 import psutil
 import pytest
 
-from herder.bench.calls import Caller
-from herder.bench.calls import connect as call
+from bench.server.calls import Caller
+from bench.server.calls import connect as call
 from herder.wire.exchange import (
     ActivateAnswer,
     Assignment,

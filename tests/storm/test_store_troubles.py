@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from herder.client import HerderClient
-from herder.testing import postgres
 from tests.acceptance.conftest import Installation
 from tests.acceptance.test_two_servers import Served, end_connections, until
 from tests.storm.load import Load
 from tests.storm.proxy import Proxy
 from tests.storm.test_storm import CONFIG, SEED, check
+from tests.support import postgres
 from tests.support.restartable import Restartable
 from tests.support.small_disk import fill, small_disk
 

@@ -15,13 +15,11 @@ import msgspec
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import StaticPool
 
-from herder.control.auth import Principal, Role
-from herder.control.booking import book, read_ledger
-from herder.control.fleet import cancel_job
-from herder.control.placing import Placer
-from herder.control.pools import store_pool
-from herder.control.preempting import Preemptor
-from herder.control.recover import recover
+from herder.control.access.tokens import Principal, Role
+from herder.control.kernel.usage_ledger import book, read_ledger
+from herder.control.pools.pool_actions import store_pool
+from herder.control.recovery.recover import recover
+from herder.control.workers.worker_actions import cancel_job
 from herder.engine.attempt import ended
 from herder.engine.batch import add_jobs, commit_batch, create_batch, resolve
 from herder.engine.batch_end import cancel_batch
@@ -41,6 +39,8 @@ from herder.model.pool import PoolSpec, Template
 from herder.model.records import AttemptRecord, JobClassRecord, JobNew, JobStatus
 from herder.model.resources import Resources
 from herder.model.worker import WorkerSpec
+from herder.scheduler.placement import Placer
+from herder.scheduler.preemption import Preemptor
 from herder.store import tables
 from herder.store.invariants import violations as stored_violations
 from herder.store.statements import statements_for

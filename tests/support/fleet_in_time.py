@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from types import SimpleNamespace
 
-from herder.control.placing import Placer
-from herder.decide.ageing import Ageing
+from herder.decide.placement.ageing import Ageing
 from herder.engine.attempt import ended
 from herder.engine.job import make_ready
 from herder.engine.state import EngineState, WorkerLife
@@ -21,6 +20,7 @@ from herder.model.plan import Reason, ReasonKind
 from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
 from herder.model.worker import WorkerSpec, WorkerState
+from herder.scheduler.placement import Placer
 
 POOL = PoolName("std")
 #: Wall clocks do not begin at nought.

@@ -10,7 +10,7 @@ import psutil
 from sqlalchemy import text
 
 from herder.store.database import open_engine
-from herder.testing import postgres
+from tests.support import postgres
 
 
 class Restartable:

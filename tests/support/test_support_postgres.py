@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from herder.testing import postgres
+from tests.support import postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 

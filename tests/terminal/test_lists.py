@@ -21,8 +21,8 @@ from typing import Any, TextIO
 import pytest
 
 from herder.app import whole_app
-from herder.cli.main import run
 from herder.cli.output.fitting import width_of
+from herder.cli.shell.main import run
 from tests.api.conftest import POOLS, Server
 from tests.simulate.small import EXCERPTS
 

@@ -18,6 +18,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src"
+BENCH = ROOT / "bench"
+TOOLS = ROOT / "tools"
 MIGRATIONS = SOURCE / "herder" / "store" / "migrations" / "versions"
 VENDOR = SOURCE / "herder" / "web" / "static" / "vendor"
 
@@ -37,7 +39,7 @@ GENERATED_FOLDERS = {".git", ".venv", ".cache", "__pycache__", "build", "dist", 
 
 
 def python_files() -> list[Path]:
-    return sorted(SOURCE.rglob("*.py"))
+    return sorted(path for folder in (SOURCE, BENCH, TOOLS) for path in folder.rglob("*.py"))
 
 
 def name(path: Path) -> str:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from herder.control.core import Core
+from herder.control.kernel.core import Core
 from herder.web.routes import router
 from herder.web.trend import Trend
 from tests.web.world import open_core

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 import herder.web
-from herder.control.clock import now_ms
-from herder.control.core import Core
+from herder.control.kernel.clock import now_ms
+from herder.control.kernel.core import Core
 from herder.control.loops.scale import cycle
 from herder.control.reads.port import Reads
 from herder.engine.events import record_event

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from herder.control import clock
 from herder.control.commands import Commands
-from herder.control.core import Core
-from herder.control.limits import SESSIONS_PER_TOKEN
+from herder.control.kernel import clock
+from herder.control.kernel.core import Core
+from herder.control.kernel.limits import SESSIONS_PER_TOKEN
 from herder.model.changes import Changes
 from herder.model.ids import UserName
 from herder.model.principal import Role

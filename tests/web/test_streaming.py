@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from herder.control.clock import now_ms
-from herder.control.core import Core
+from herder.control.kernel.clock import now_ms
+from herder.control.kernel.core import Core
 from herder.control.reads.port import Reads
 from herder.web import live as live_module
 from herder.web.live import Live, message

@@ -15,15 +15,15 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from herder.control.auth import Principal, Role
-from herder.control.booking import read_ledger
-from herder.control.clock import new_token, now_ms
-from herder.control.core import Core
-from herder.control.core_settings import CoreSettings
+from herder.control.access.tokens import Principal, Role
+from herder.control.jobs.submission import submit
+from herder.control.kernel.clock import new_token, now_ms
+from herder.control.kernel.core import Core
+from herder.control.kernel.settings import CoreSettings
+from herder.control.kernel.usage_ledger import read_ledger
 from herder.control.loops.scale import cycle
-from herder.control.pools import store_pool
-from herder.control.recover import recover
-from herder.control.submission import submit
+from herder.control.pools.pool_actions import store_pool
+from herder.control.recovery.recover import recover
 from herder.engine.attempt import ended
 from herder.engine.events import record_event
 from herder.engine.worker import activated, drain, provisioned, provisioning

@@ -14,8 +14,8 @@ from contextlib import suppress
 from herder.agent.clock import BackOff
 from herder.agent.connection import Rejected, Unreachable
 from herder.agent.ports import AgentPorts
+from herder.agent.processes.scratch import make_work_folder
 from herder.agent.runtimes import Verdict, fault
-from herder.agent.scratch import make_work_folder
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
 from herder.wire.exchange import Assignment

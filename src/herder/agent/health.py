@@ -7,7 +7,7 @@ import logging
 import os
 from contextlib import suppress
 
-from herder.agent.scratch import make_work_folder
+from herder.agent.processes.scratch import make_work_folder
 from herder.agent.settings import AgentSettings
 
 _LOG = logging.getLogger(__name__)

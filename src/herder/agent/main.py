@@ -16,11 +16,11 @@ from herder.agent.activation import activate
 from herder.agent.attempts import Attempts
 from herder.agent.connection import Connection, Refused, Unreachable
 from herder.agent.exchange import Exchange, Leave
-from herder.agent.identity import identity_of
 from herder.agent.outbox import Outbox
 from herder.agent.ports import AgentPorts
+from herder.agent.processes.identity import identity_of
+from herder.agent.processes.scratch import make_work_folder
 from herder.agent.runtimes import Verdict
-from herder.agent.scratch import make_work_folder
 from herder.agent.settings import AgentSettings, SettingsError
 from herder.model.job import Cause
 from herder.model.resources import Resources

@@ -7,7 +7,7 @@ The agent and everything that descends from it count, and nothing else of the ma
 import os
 from collections.abc import Callable
 
-from herder.agent import census
+from herder.agent.processes import census
 
 
 class UseMeter:

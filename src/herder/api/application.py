@@ -20,8 +20,8 @@ from herder.api.front import Front
 from herder.api.openapi import document
 from herder.api.replies import problem, reply
 from herder.control.commands import Commands
-from herder.control.core import Core
-from herder.control.errors import NotKnown, NotReady, Refused
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import NotKnown, NotReady, Refused
 from herder.control.reads.port import Reads
 from herder.ports.store import StoreDown
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from herder.api.replies import is_number
-from herder.control.errors import Overloaded, TooLarge
+from herder.control.kernel.errors import Overloaded, TooLarge
 
 #: Activation says a nonce and nothing else.
 ACTIVATION_BYTES_MAX = 64 * 2**10

@@ -12,14 +12,14 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from herder.api.bodies import BODY_BYTES_MAX, read_body
 from herder.api.in_flight import InFlight, weight_of
 from herder.api.replies import bearer, decode, flag, problem, refuse_nul, refuse_unknown, reply
-from herder.control.access import OF_KIND, check
+from herder.control.access.authorization import OF_KIND, check
+from herder.control.access.idempotency import Kind as MadeKind
+from herder.control.access.idempotency import Made, Requests, fingerprint_of
+from herder.control.access.known_caller import trust
 from herder.control.commands import Commands
-from herder.control.core import Core
-from herder.control.errors import NotReady, Refused
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import NotReady, Refused
 from herder.control.reads.port import Reads
-from herder.control.requests import Kind as MadeKind
-from herder.control.requests import Made, Requests, fingerprint_of
-from herder.control.standing import trust
 from herder.model.changes import Changes
 from herder.model.principal import LEAST, Action, Kind, Principal
 from herder.ports.store import StoreDown

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from fastapi import Request, Response
 
-from herder.control.errors import Invalid, Refused
+from herder.control.kernel.errors import Invalid, Refused
 from herder.wire.resources import Problem
 from herder.wire.wording import explained
 

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from herder.api.front import Front
 from herder.api.replies import bearer, flag, is_number, number, page_size, problem, reply
-from herder.control.errors import NotReady, Refused
+from herder.control.kernel.errors import NotReady, Refused
 from herder.control.reads.port import Reads
 from herder.model.principal import Action, Kind, Principal
 from herder.ports.store import StoreDown

@@ -7,7 +7,7 @@ from herder.api.bodies import APPLY_BYTES_MAX
 from herder.api.front import CHANGE_FLEET, DRY_RUN, Front, Repeat, Write
 from herder.api.replies import flag, is_number, number, page_size
 from herder.control.commands import WORKER_VERBS
-from herder.control.errors import NotKnown
+from herder.control.kernel.errors import NotKnown
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (
     ApplyAnswer,

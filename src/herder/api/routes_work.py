@@ -9,7 +9,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from herder.api.bodies import SUBMISSION_BYTES_MAX
 from herder.api.front import DRY_RUN, Front, Repeat, Write
 from herder.api.replies import bearer, flag, is_number, number, page_size
-from herder.control.errors import Invalid
+from herder.control.kernel.errors import Invalid
 from herder.control.reads.jobs import PAGE, JobFilter
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (

@@ -10,11 +10,11 @@ from starlette.routing import Route
 
 from herder.api.bodies import ACTIVATION_BYTES_MAX, EXCHANGE_BYTES_MAX, give_back, read_body
 from herder.api.replies import bearer, decode, path_number, problem
-from herder.control.core import Core
-from herder.control.errors import NotReady, Refused
-from herder.control.exchange import activate, exchange, inputs_of, invited, worker_of
-from herder.control.joining import guest, join
-from herder.control.standing import trust
+from herder.control.access.known_caller import trust
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import NotReady, Refused
+from herder.control.workers.exchange import activate, exchange, inputs_of, invited, worker_of
+from herder.control.workers.joining import guest, join
 from herder.ports.store import StoreDown
 from herder.wire.exchange import ActivateRequest, ExchangeRequest, JoinRequest
 from herder.wire.reporting import read_report

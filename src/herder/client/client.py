@@ -13,7 +13,7 @@ from herder.client.pages import whole
 from herder.client.transport import RETRIES, TIMEOUT_S, Transport
 from herder.client.work import Batches, Jobs
 from herder.model.pool import PoolSpec
-from herder.settings.pools import pool_to_plain
+from herder.settings.sections.pools import pool_to_plain
 from herder.wire.people import (
     TokenCreate,
     TokenCreated,

@@ -4,12 +4,16 @@ Each method takes who asks, checks access inside, fills `changes` and answers; i
 it replies. Those that are `async` look something up or commit by themselves. No face looks past it into `Core`.
 """
 
-from herder.control import driver_admin, fleet, joining, people, pools, sessions, submission
-from herder.control.access import OF_KIND, check
-from herder.control.clock import derived_token
-from herder.control.core import Core
+from herder.control.access import sessions, users
+from herder.control.access.authorization import OF_KIND, check
+from herder.control.drivers import driver_actions
+from herder.control.jobs import submission
+from herder.control.jobs.resubmission import submission_of
+from herder.control.kernel.clock import derived_token
+from herder.control.kernel.core import Core
+from herder.control.pools import pool_actions
 from herder.control.reads.jobs import batch_view, effective_state, job_row
-from herder.control.resubmit import submission_of
+from herder.control.workers import joining, worker_actions
 from herder.engine.batch_end import cancel_batch
 from herder.engine.state import BatchLife
 from herder.model.changes import Changes
@@ -40,7 +44,7 @@ from herder.wire.resources import (
 )
 
 #: What can be done to a worker.
-WORKER_VERBS = fleet.VERBS
+WORKER_VERBS = worker_actions.VERBS
 #: How long a browser stays signed in.
 SESSION_S = sessions.SESSION_S
 
@@ -79,15 +83,15 @@ class Commands:
     # --- people
 
     def create_user(self, who: Principal, body: UserCreate, changes: Changes, now_ms: int) -> UserView:
-        return people.create_user(self._core, who, body, changes, now_ms)
+        return users.create_user(self._core, who, body, changes, now_ms)
 
     def set_user(self, who: Principal, name: str, body: UserSet, changes: Changes, now_ms: int) -> UserView:
-        return people.set_user(self._core, who, name, body, changes, now_ms)
+        return users.set_user(self._core, who, name, body, changes, now_ms)
 
     def delete_user(
         self, who: Principal, name: str, changes: Changes, now_ms: int, *, cancel_jobs: bool, dry_run: bool
     ) -> Done:
-        done = people.delete_user(self._core, who, name, changes, now_ms, dry_run=dry_run)
+        done = users.delete_user(self._core, who, name, changes, now_ms, dry_run=dry_run)
         if not cancel_jobs:
             return done
         core = self._core
@@ -98,7 +102,7 @@ class Commands:
             for batch in batches:
                 why = f"user {name} was deleted by {who.user}"
                 cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=why)
-        single = fleet.cancel_single_jobs(core, who, name, changes, now_ms, dry_run=dry_run)
+        single = worker_actions.cancel_single_jobs(core, who, name, changes, now_ms, dry_run=dry_run)
         cancelled = f"{counted(len(batches), 'batch')} and {counted(single, 'single job')}"
         text = f"{done.text}; {cancelled} {'would be ' if dry_run else ''}cancelled"
         return Done(object=done.object, text=text, dry_run=dry_run)
@@ -106,11 +110,11 @@ class Commands:
     def create_token(
         self, who: Principal, body: TokenCreate, changes: Changes, now_ms: int, *, key: str | None
     ) -> TokenCreated:
-        return people.create_token(self._core, who, body, changes, now_ms, key=key)
+        return users.create_token(self._core, who, body, changes, now_ms, key=key)
 
     def made_token(self, who: Principal, body: TokenCreate, key: str) -> TokenCreated:
         """For a repeated request. The token is derived anew; it is stored nowhere."""
-        return people.made_token(self._core, who, body, key)
+        return users.made_token(self._core, who, body, key)
 
     def create_join_token(
         self,
@@ -129,7 +133,7 @@ class Commands:
         return joining.made_join_token(self._core, who, pool, body, key)
 
     def revoke_token(self, who: Principal, token: str, changes: Changes, now_ms: int) -> Done:
-        return people.revoke_token(self._core, who, token, changes, now_ms)
+        return users.revoke_token(self._core, who, token, changes, now_ms)
 
     # --- work
 
@@ -191,7 +195,9 @@ class Commands:
         message: str,
         dry_run: bool,
     ) -> Done:
-        text = fleet.cancel_job(self._core, who, *found, changes, now_ms, message=message, dry_run=dry_run)
+        text = worker_actions.cancel_job(
+            self._core, who, *found, changes, now_ms, message=message, dry_run=dry_run
+        )
         return Done(object=f"job/{found[0]}", text=text, dry_run=dry_run)
 
     # --- the fleet
@@ -199,37 +205,37 @@ class Commands:
     def apply(
         self, who: Principal, body: ApplyRequest, changes: Changes, now_ms: int, *, dry_run: bool
     ) -> ApplyAnswer:
-        return pools.apply(self._core, who, body, changes, now_ms, dry_run=dry_run)
+        return pool_actions.apply(self._core, who, body, changes, now_ms, dry_run=dry_run)
 
     def scale_pool(
         self, who: Principal, name: str, body: ScaleRequest, changes: Changes, now_ms: int, *, dry_run: bool
     ) -> ScaleAnswer:
-        return pools.scale(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
+        return pool_actions.scale(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
 
     def set_frozen(
         self, who: Principal, name: str, frozen: bool, changes: Changes, now_ms: int, *, message: str
     ) -> Done:
-        return pools.set_frozen(self._core, who, name, frozen, changes, now_ms, message=message)
+        return pool_actions.set_frozen(self._core, who, name, frozen, changes, now_ms, message=message)
 
     def delete_pool(
         self, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool, message: str
     ) -> Done:
-        return pools.delete(self._core, who, name, changes, now_ms, dry_run=dry_run, message=message)
+        return pool_actions.delete(self._core, who, name, changes, now_ms, dry_run=dry_run, message=message)
 
     def freeze_driver(
         self, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int
     ) -> Done:
-        return driver_admin.freeze(self._core, who, name, body, changes, now_ms)
+        return driver_actions.freeze(self._core, who, name, body, changes, now_ms)
 
     def unfreeze_driver(
         self, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int
     ) -> Done:
-        return driver_admin.unfreeze(self._core, who, name, body, changes, now_ms)
+        return driver_actions.unfreeze(self._core, who, name, body, changes, now_ms)
 
     def forget_driver(
         self, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int, *, dry_run: bool
     ) -> Done:
-        return driver_admin.forget(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
+        return driver_actions.forget(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
 
     def act_on_worker(
         self,
@@ -243,4 +249,4 @@ class Commands:
         dry_run: bool,
     ) -> Done:
         """`verb`: one of `fleet.VERBS`."""
-        return fleet.act(self._core, who, name, verb, body, changes, now_ms, dry_run=dry_run)
+        return worker_actions.act(self._core, who, name, verb, body, changes, now_ms, dry_run=dry_run)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from herder.cli.exits import Code
-from herder.cli.session import Session, session
+from herder.cli.shell.exit_codes import Code
+from herder.cli.shell.session import Session, session
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from herder.cli.exits import Code, CommandError
+from herder.cli.shell.exit_codes import Code, CommandError
 
 FILES_MAX = 10_000
 """Most files of one demo: the merge job is handed every file's figures in one piece (about 150 bytes each)."""

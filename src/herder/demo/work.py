@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from herder.cli.exits import Code, CommandError
+from herder.cli.shell.exit_codes import Code, CommandError
 from herder.client import ClientError, HerderClient, clock
 from herder.client.work import BATCH_ENDED
 from herder.demo.source import Group, Source

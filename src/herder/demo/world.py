@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from herder.cli.exits import Code, CommandError
+from herder.cli.shell.exit_codes import Code, CommandError
 from herder.client import HerderClient, clock
 from herder.wire import startup
 from herder.wire.people import TokenCreate

@@ -1,6 +1,6 @@
 """Jobs that a worker failed: they wait before they are tried again, longer each time, and then go to another worker if there is one.
 
-Used by `attempt.py`, and by `control/retrying.py`, which places them. Such a job is ready and in no queue: it is in
+Used by `attempt.py`, and by `scheduler/retries.py`, which places them. Such a job is ready and in no queue: it is in
 `EngineState.delayed` until its time has come, then also in `due`, until it is given to a worker or put back into the queue of its
 class. There are no timers: each hand-over looks at the first of a heap. A job may also be the one that fails its workers:
 `docs/decisions/0021-jobs-that-kill-their-workers.md` says when it is told from its neighbours.

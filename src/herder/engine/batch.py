@@ -1,6 +1,6 @@
 """Accepting work: batches, their jobs and dependencies, the commit that starts them; jobs of no batch.
 
-Called by `control/submission.py` with what it has validated. A refused call raises `DependencyError` before anything changed.
+Called by `control/jobs/submission.py` with what it has validated. A refused call raises `DependencyError` before anything changed.
 """
 
 from collections import deque

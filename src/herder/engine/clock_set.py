@@ -1,6 +1,6 @@
 """What is to be done about time itself: the wall clock was set, or the server was away for a while.
 
-Called by `control/time_shift.py`, and at a start by `control/recover.py`. Everything that lives remembers when things happened, and its age is what decides over it and
+Called by `control/recovery/clock_steps.py`, and at a start by `control/recovery/recover.py`. Everything that lives remembers when things happened, and its age is what decides over it and
 what it costs; so when the wall clock is set, every such time moves with it, and all ages stay what they were. What has ended is
 history and stays as it was written.
 """

@@ -2,7 +2,7 @@
 
 Jobs of one class are one source (`observed.QueuedClass`); pending pods, requests and floors of schedules are others (`ShapeGroup`).
 The planner's triggers work on groups and on what each `Asks`, never on a source. Requirements are Kubernetes' own: labels, node
-affinity with operators, tolerations; a job's selector is its simple form. Data only: `decide/requirements.py` says what fulfils them.
+affinity with operators, tolerations; a job's selector is its simple form. Data only: `decide/eligibility/affinity.py` says what fulfils them.
 """
 
 from dataclasses import dataclass

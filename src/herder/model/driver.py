@@ -29,7 +29,7 @@ from herder.model.ids import WorkerName
 from herder.model.offer import FailureCause
 from herder.model.worker import WorkerSpec
 
-#: The driver of workers whose machines people added by hand (`control/joining.py`).
+#: The driver of workers whose machines people added by hand (`control/workers/joining.py`).
 JOINED = "joined"
 
 
@@ -191,7 +191,7 @@ class DriverContext:
 class Driver(Protocol):
     """All verbs raise only `DriverError`s, and are called from several threads at once, also for the same worker.
 
-    None waits for the provider longer than for its answer. Deadlines: `control/driver_use.py`; a driver puts them, or shorter ones, on
+    None waits for the provider longer than for its answer. Deadlines: `control/drivers/calling.py`; a driver puts them, or shorter ones, on
     its sockets, since a thread cannot be stopped.
     """
 

@@ -1,6 +1,6 @@
 """Custom metrics: a figure of another system, and how much of it one worker takes. Data only.
 
-A `Metric` is what people write; a `MetricReading` is what the metric's source answered last. `decide/scaling/metrics.py` draws
+A `Metric` is what people write; a `MetricReading` is what the metric's source answered last. `decide/scaling/custom_metrics.py` draws
 the conclusions, after the manner of Kubernetes' HPA and of KEDA.
 """
 

@@ -121,7 +121,7 @@ class Plan:
     cost_pico_per_hour: int = 0
     """Of the workers that are made for queued jobs, within the limits of now."""
     bound_pico_per_hour: int = 0
-    """No other workers could take these jobs for less: proved, see `decide/packing/bound.py`."""
+    """No other workers could take these jobs for less: proved, see `decide/packing/bounds/lower_bound.py`."""
     needs: tuple[tuple[PoolName, str, int], ...] = ()
     """(pool, template, how many workers work or are needed by the queue), in pools that learn from it (`wait_worth`)."""
 

@@ -2,7 +2,7 @@
 
 Asked by every command and every read of `control/`, so API, dashboard, event streams and metrics answer alike. What somebody may
 not see does not exist for them (404); what they may see but not change is refused (403). It looks nothing up: a caller brings
-the principal, made anew for each call from the records of token and user (`control/auth.py`), and what the object is.
+the principal, made anew for each call from the records of token and user (`control/access/tokens.py`), and what the object is.
 """
 
 from collections.abc import Mapping

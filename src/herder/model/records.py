@@ -80,7 +80,7 @@ class BatchRecord(NamedTuple):
     counts: str
     jobs: int
     cost_pico: str
-    """Filled in by the kernel, from the ledger (`control/booking.py`)."""
+    """Filled in by the kernel, from the ledger (`control/kernel/usage_ledger.py`)."""
     created_at_ms: int
     committed_at_ms: int | None
     ended_at_ms: int | None
@@ -109,7 +109,7 @@ class UsageRecord(NamedTuple):
 
 
 class TotalRecord(NamedTuple):
-    """A counter that outlives the rows that it counts (see `engine/totals.py`, `control/booking.py` and `store/retention.py`)."""
+    """A counter that outlives the rows that it counts (see `engine/totals.py`, `control/kernel/usage_ledger.py` and `store/retention.py`)."""
 
     name: str
     value: str
@@ -165,7 +165,7 @@ class PlanRecord(NamedTuple):
 
 
 class ObservationRecord(NamedTuple):
-    """What a plan was made from (see `control/flight_recorder.py`). `follows`: the plan whose observation this one builds on; None: it
+    """What a plan was made from (see `store/flight_recorder.py`). `follows`: the plan whose observation this one builds on; None: it
     stands alone. `size`: of the body."""
 
     plan: int

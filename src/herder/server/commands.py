@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from herder.cli.exits import Code, CommandError
-from herder.cli.machine import this_machine
-from herder.cli.shape import command, noun
+from herder.cli.shell.commands import command, noun
+from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.shell.machine import this_machine
 from herder.client.connection import state_dir
 from herder.drivers.registry import settings_faults
 from herder.server.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings import Settings, SettingsError, Severity, lint, load, local_defaults, sharing_to_plain
-from herder.settings.sections import DriverSettings, ServerSettings
+from herder.settings.sections.server import DriverSettings, ServerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

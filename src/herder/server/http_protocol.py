@@ -10,7 +10,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from herder.control.standing import STATE_KEY, Standing
+from herder.control.access.known_caller import STATE_KEY, Standing
 from herder.server.connections import Connections, HttpLimits
 
 _BAD = (b"400 Bad Request", b"this is not an HTTP request that this server understands")

@@ -13,12 +13,12 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 
-from herder.control.auth import Directory
-from herder.control.booking import read_ledger
-from herder.control.clock import hash_token, new_token, now_ms
-from herder.control.recover import recover
-from herder.control.recover_resources import resources_record
-from herder.control.sharing import META_KEY
+from herder.control.access.tokens import Directory
+from herder.control.kernel.clock import hash_token, new_token, now_ms
+from herder.control.kernel.usage_ledger import read_ledger
+from herder.control.pools.sharing import META_KEY
+from herder.control.recovery.recover import recover
+from herder.control.recovery.resources import resources_record
 from herder.engine.events import record_event
 from herder.engine.state import EngineState
 from herder.ledger.totals import Totals
@@ -30,7 +30,7 @@ from herder.model.records import MetaRecord
 from herder.model.resources import Dimensions
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings import SettingsError
-from herder.settings.sections import UserSettings
+from herder.settings.sections.server import UserSettings
 from herder.store.database import (
     AdvisoryLock,
     FileLock,
@@ -70,7 +70,7 @@ class Opened:
     changes: Changes
     never_had_pools: bool
     sharing: dict[str, Any] | None
-    """How the fleet is shared, as `control/sharing.py` wrote it."""
+    """How the fleet is shared, as `control/pools/sharing.py` wrote it."""
 
 
 def open_data(options: ServerOptions, stack: ExitStack) -> Opened:

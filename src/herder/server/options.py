@@ -10,7 +10,7 @@ from herder.model.pool import PoolSpec
 from herder.model.resources import PLAIN, Dimensions
 from herder.model.retention import Retention
 from herder.server.connections import HttpLimits
-from herder.settings.sections import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
+from herder.settings.sections.server import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 
 #: The file in the data folder that holds the administrator's token.
 ADMIN_TOKEN = "admin.token"
@@ -52,7 +52,7 @@ class ServerOptions:
     queued_jobs_per_user: int | None = None
     queued_bytes_per_user: int | None = None
     log_bytes_per_attempt: int | None = None
-    """None: the defaults of `control/limits.py`."""
+    """None: the defaults of `control/kernel/limits.py`."""
     stop_workers: bool = False
     """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""
     again: "Callable[[], ServerOptions] | None" = None

@@ -7,10 +7,10 @@ start can change (address, store, drivers) is not touched.
 import asyncio
 from collections.abc import Callable
 
-from herder.control import sharing
-from herder.control.core import Core
-from herder.control.errors import Refused
-from herder.control.pools import change_pools, check_pools, keep_frozen
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import Refused
+from herder.control.pools import sharing
+from herder.control.pools.pool_actions import change_pools, check_pools, keep_frozen
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.principal import ROLES, Role

@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from functools import partial
 
 from herder.api.application import application
-from herder.control import driver_admin, sharing
-from herder.control.clock import SystemClock
-from herder.control.core import Core
-from herder.control.core_settings import CoreSettings
-from herder.control.errors import Refused
-from herder.control.joining import JoinedMachines
-from herder.control.limits import LOG_BYTES_PER_ATTEMPT, QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
+from herder.control.drivers import driver_actions
+from herder.control.kernel.clock import SystemClock
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import Refused
+from herder.control.kernel.limits import LOG_BYTES_PER_ATTEMPT, QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
+from herder.control.kernel.settings import CoreSettings
 from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
-from herder.control.pools import change_pools, check_pools, keep_frozen
-from herder.control.supervise import supervise
+from herder.control.pools import sharing
+from herder.control.pools.pool_actions import change_pools, check_pools, keep_frozen
+from herder.control.recovery.supervision import supervise
+from herder.control.workers.joining import JoinedMachines
 from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
 from herder.model.changes import Changes
 from herder.model.driver import JOINED, Driver, DriverContext
@@ -229,7 +230,7 @@ def _take_files(core: Core, options: ServerOptions, opened: Opened, changes: Cha
     check_pools(core, pools)
     sharing.change(core, changes, shared, now, actor=FILES)
     change_pools(core, changes, pools, now, actor=FILES)
-    driver_admin.note_missing(core, changes, now)
+    driver_actions.note_missing(core, changes, now)
 
 
 async def _watch_lock(opened: Opened, core: Core) -> None:

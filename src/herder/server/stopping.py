@@ -7,7 +7,7 @@ others are queued again for the next start. It must say what it waits for, and n
 import asyncio
 from collections.abc import Callable
 
-from herder.control.core import Core
+from herder.control.kernel.core import Core
 from herder.engine.attempt import preempt
 from herder.engine.worker import drain, terminate
 from herder.model.changes import Changes

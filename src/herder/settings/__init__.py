@@ -3,17 +3,17 @@
 Reads files, answers with frozen values or with every fault at once; never changes anything.
 """
 
-from herder.settings.amounts import resources_from_plain, resources_from_text, resources_to_plain
-from herder.settings.builtin import PRESETS, TEMPLATES, local_defaults
-from herder.settings.durations import format_duration, parse_duration
 from herder.settings.lint import DriverFaults, lint
 from herder.settings.load import Settings, load, load_texts
-from herder.settings.pools import pool_from_plain, pool_to_plain, template_to_plain
-from herder.settings.problems import Place, Problem, SettingsError, Severity
 from herder.settings.schema import json_schema
-from herder.settings.sections import DriverSettings, Role, ServerSettings, UserSettings
-from herder.settings.sharing import SharingSettings, sharing_from_plain, sharing_to_plain
+from herder.settings.sections.pools import pool_from_plain, pool_to_plain, template_to_plain
+from herder.settings.sections.presets import PRESETS, TEMPLATES, local_defaults
+from herder.settings.sections.server import DriverSettings, Role, ServerSettings, UserSettings
+from herder.settings.sections.sharing import SharingSettings, sharing_from_plain, sharing_to_plain
 from herder.settings.show import as_written, expanded, without_passwords
+from herder.settings.syntax.amounts import resources_from_plain, resources_from_text, resources_to_plain
+from herder.settings.syntax.durations import format_duration, parse_duration
+from herder.settings.syntax.problems import Place, Problem, SettingsError, Severity
 
 __all__ = [
     "PRESETS",

@@ -3,14 +3,14 @@
 import json
 from typing import Any
 
-from herder.decide.ageing import Ageing
+from herder.decide.placement.ageing import Ageing
 from herder.model.ids import PoolName
 from herder.model.pool import PoolSpec
 from herder.model.sharing import Preemption
-from herder.settings.builtin import PRESETS, TEMPLATES
-from herder.settings.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
-from herder.settings.pools import template_to_plain
-from herder.settings.sharing_fields import (
+from herder.settings.sections.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
+from herder.settings.sections.pools import template_to_plain
+from herder.settings.sections.presets import PRESETS, TEMPLATES
+from herder.settings.sections.sharing_fields import (
     AGEING_FIELDS,
     PREEMPTION_FIELDS,
     PRIORITY_FIELDS,

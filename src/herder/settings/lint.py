@@ -11,11 +11,11 @@ from herder.model.money import format_usd
 from herder.model.offer import offers_of
 from herder.model.pool import Consolidation, PoolSpec, SpotUse, TaintEffect
 from herder.model.resources import ZERO, Resources
-from herder.settings.builtin import TEMPLATES
-from herder.settings.durations import format_duration
 from herder.settings.load import Settings
-from herder.settings.pools import template_to_plain
-from herder.settings.problems import Problem, Severity
+from herder.settings.sections.pools import template_to_plain
+from herder.settings.sections.presets import TEMPLATES
+from herder.settings.syntax.durations import format_duration
+from herder.settings.syntax.problems import Problem, Severity
 
 HOURS_PER_MONTH = 730
 #: What a template takes from the built-in one of its name, and is worth a word.

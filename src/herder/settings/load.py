@@ -10,13 +10,9 @@ from typing import Any
 
 from herder.model.pool import PoolSpec, Template
 from herder.model.resources import PLAIN, Dimensions
-from herder.settings import reading
-from herder.settings.amounts import SECTION, read_declared
-from herder.settings.builtin import TEMPLATES
-from herder.settings.pools import read_pool, read_template
-from herder.settings.problems import Place, Problem, SettingsError
-from herder.settings.reading import Reading
-from herder.settings.sections import (
+from herder.settings.sections.pools import read_pool, read_template
+from herder.settings.sections.presets import TEMPLATES
+from herder.settings.sections.server import (
     DriverSettings,
     MetricSource,
     ServerSettings,
@@ -26,10 +22,14 @@ from herder.settings.sections import (
     read_source,
     read_user,
 )
-from herder.settings.sharing import SECTIONS, SharingSettings, read_sharing
+from herder.settings.sections.sharing import SECTIONS, SharingSettings, read_sharing
+from herder.settings.syntax import reading
+from herder.settings.syntax.amounts import SECTION, read_declared
 from herder.settings.syntax.files import STDIN, Unreadable, read_text
-from herder.settings.values import Entry, Table, Value, to_plain
-from herder.settings.yaml_text import read_yaml
+from herder.settings.syntax.problems import Place, Problem, SettingsError
+from herder.settings.syntax.reading import Reading
+from herder.settings.syntax.values import Entry, Table, Value, to_plain
+from herder.settings.syntax.yaml_text import read_yaml
 
 TOP_KEYS = (
     SECTION,

@@ -5,11 +5,10 @@ from typing import Any
 from herder.model.metric import ValueIs
 from herder.model.pool import TaintEffect
 from herder.model.resources import Unit
-from herder.settings.amounts import BUILT_IN_KEYS, SECTION
-from herder.settings.builtin import PRESETS
-from herder.settings.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
-from herder.settings.sections import CONNECTION_KEYS, Role
-from herder.settings.sharing_fields import (
+from herder.settings.sections.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
+from herder.settings.sections.presets import PRESETS
+from herder.settings.sections.server import CONNECTION_KEYS, Role
+from herder.settings.sections.sharing_fields import (
     AGEING_FIELDS,
     PREEMPTION_FIELDS,
     PRIORITY_FIELDS,
@@ -17,6 +16,7 @@ from herder.settings.sharing_fields import (
     USER_QUOTA_FIELD,
     quota_schema,
 )
+from herder.settings.syntax.amounts import BUILT_IN_KEYS, SECTION
 
 
 def json_schema() -> dict[str, Any]:

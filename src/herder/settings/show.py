@@ -3,12 +3,12 @@
 from typing import Any
 
 from herder.model.addresses import shown_address
-from herder.settings.amounts import SECTION, resources_to_plain, write_amounts
-from herder.settings.durations import format_duration
 from herder.settings.load import Settings, without_name
-from herder.settings.pools import pool_to_plain, template_to_plain
-from herder.settings.sections import CONNECTION_KEYS, DriverSettings, MetricSource
-from herder.settings.sharing import sharing_to_plain
+from herder.settings.sections.pools import pool_to_plain, template_to_plain
+from herder.settings.sections.server import CONNECTION_KEYS, DriverSettings, MetricSource
+from herder.settings.sections.sharing import sharing_to_plain
+from herder.settings.syntax.amounts import SECTION, resources_to_plain, write_amounts
+from herder.settings.syntax.durations import format_duration
 
 
 def as_written(settings: Settings) -> dict[str, Any]:

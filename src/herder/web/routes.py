@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from herder import __version__
+from herder.control.access.known_caller import trust
 from herder.control.commands import Commands
-from herder.control.core import Core
-from herder.control.errors import Unauthenticated
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import Unauthenticated
 from herder.control.reads.port import Reads
-from herder.control.standing import trust
 from herder.web.live import STREAMS_MAX, Live
 from herder.web.session import (
     FORM_COOKIE,

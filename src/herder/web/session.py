@@ -1,7 +1,7 @@
 """Who looks at the dashboard: a cookie that names a session which the server keeps, and the secrets of the forms.
 
 The cookie is no API token: whoever reads it (cookies are shared by all ports of a host) cannot call the API with it. Which
-sessions there are, and when they end, is `control/sessions.py`'s. Called by `routes.py`.
+sessions there are, and when they end, is `control/access/sessions.py`'s. Called by `routes.py`.
 """
 
 import hmac
@@ -9,8 +9,8 @@ import hmac
 from starlette.requests import Request
 from starlette.responses import Response
 
-from herder.control.clock import new_token
 from herder.control.commands import SESSION_S, Commands
+from herder.control.kernel.clock import new_token
 from herder.model.principal import Principal
 
 SESSION_COOKIE = "herder_session"

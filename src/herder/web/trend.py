@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from typing import NamedTuple
 
-from herder.control.core import Core
+from herder.control.kernel.core import Core
 from herder.control.reads.port import Reads
 
 #: Between two samples: fine enough to see a scale-up, coarse enough to cost nothing.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from herder.control.driver_calls import PLACES
+from herder.control.kernel.driver_calls import PLACES
 from herder.model.driver import DriverError, OutcomeUnknown, Unavailable
 from herder.ports.calls import CallsReport
 from tests.simulation.world.plan import CALL_FAULTS, Dice, Fault

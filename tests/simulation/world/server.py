@@ -9,14 +9,15 @@ from sqlalchemy import Engine, select
 from starlette.types import ASGIApp
 
 from herder.api.application import application
-from herder.control import driver_admin, sharing
-from herder.control.booking import read_ledger
-from herder.control.clock import hash_token
-from herder.control.core import Core
-from herder.control.core_settings import CoreSettings
-from herder.control.pools import keep_frozen, store_pool
-from herder.control.recover import recover
-from herder.control.supervise import supervise
+from herder.control.drivers import driver_actions
+from herder.control.kernel.clock import hash_token
+from herder.control.kernel.core import Core
+from herder.control.kernel.settings import CoreSettings
+from herder.control.kernel.usage_ledger import read_ledger
+from herder.control.pools import sharing
+from herder.control.pools.pool_actions import keep_frozen, store_pool
+from herder.control.recovery.recover import recover
+from herder.control.recovery.supervision import supervise
 from herder.drivers.pretend.driver import PretendDriver
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.pretend.world import PretendWorld
@@ -27,7 +28,7 @@ from herder.model.pool import PoolSpec
 from herder.model.principal import Role
 from herder.ports.calls import Calls
 from herder.server.runtime import LOOPS
-from herder.settings.sections import MetricSource
+from herder.settings.sections.server import MetricSource
 from herder.store.tables import meta
 from herder.store.versions import opened
 from tests.simulation.world.clock import VirtualClock
@@ -113,7 +114,7 @@ class Server:
             pool = keep_frozen(core, each)
             if core.state.pools.get(pool.name) != pool:
                 store_pool(core, changes, pool, now_ms)
-        driver_admin.note_missing(core, changes, now_ms)
+        driver_actions.note_missing(core, changes, now_ms)
         await core.commit(changes)
         for batch in self._unswept:
             core.sweep(batch, now_ms)

@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 
 import httpx
 
-from herder.control.core import Core
+from herder.control.kernel.core import Core
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.pretend.world import PretendWorld
 from herder.engine.invariants import violations
 from herder.engine.state import WorkerLife
 from herder.model.job import JobState
 from herder.model.pool import PoolSpec
-from herder.settings.sections import MetricSource
+from herder.settings.sections.server import MetricSource
 from tests.simulation.world.agents import Machines
 from tests.simulation.world.calls import VirtualCalls
 from tests.simulation.world.clock import VirtualClock

@@ -1,6 +1,6 @@
 """The runtime that starts a process per attempt on this machine: own session, own scratch folder, limits, output.
 
-What belongs to a running attempt is in `agent.process_attempt`. Whatever is missing on the machine to start one (space,
+What belongs to a running attempt is in `agent.processes.attempt`. Whatever is missing on the machine to start one (space,
 descriptors, processes, memory) is the machine's fault and is told as that. Linux 5.3 or newer.
 """
 
@@ -15,16 +15,16 @@ from contextlib import suppress
 import msgspec
 
 from herder.agent import clock
-from herder.agent.cgroup import Cgroup, Limits
-from herder.agent.cgroup_place import find_place
-from herder.agent.cores import Cores
-from herder.agent.identity import identity_of
-from herder.agent.process_attempt import ProcessAttempt
+from herder.agent.processes.attempt import ProcessAttempt
+from herder.agent.processes.cgroup import Cgroup, Limits
+from herder.agent.processes.cgroup_place import find_place
+from herder.agent.processes.cores import Cores
+from herder.agent.processes.identity import identity_of
+from herder.agent.processes.scratch import Scratch, make_work_folder
+from herder.agent.processes.spawn import base_environment, spawn, text_as_file
+from herder.agent.processes.watch import Watch
 from herder.agent.runtimes import Report, Running, Verdict, ended_now
-from herder.agent.scratch import Scratch, make_work_folder
 from herder.agent.settings import AgentSettings
-from herder.agent.spawn import base_environment, spawn, text_as_file
-from herder.agent.watch import Watch
 from herder.model.job import Cause
 from herder.wire import startup
 from herder.wire.exchange import Assignment, Finished, JobPayload

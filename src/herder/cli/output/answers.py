@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from herder.cli.output.formats import Format
-from herder.cli.output.plans import explanation_lines, plan_lines
-from herder.cli.output.view import View
-from herder.cli.output.views import ACTIONS, FACTS
+from herder.cli.output.rows import View
+from herder.cli.views.plans import explanation_lines, plan_lines
+from herder.cli.views.tables import ACTIONS, FACTS
 
 if TYPE_CHECKING:
-    from herder.cli.session import Session
+    from herder.cli.shell.session import Session
     from herder.wire.resources import Explanation, PlanView
 
 

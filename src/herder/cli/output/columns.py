@@ -1,10 +1,10 @@
-"""How columns are made: from a field, a time, money, or what a function makes of a thing. Used by `views` and by views of single nouns."""
+"""How columns are made: from a field, a time, money, or what a function makes of a thing. Used by `cli/views/tables` and by views of single nouns."""
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
-from herder.cli.output.view import Column
+from herder.cli.output.rows import Column
 from herder.cli.output.words import age, between, usd
 
 

@@ -3,14 +3,14 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from herder.cli.exits import Code, CommandError, code_of
 from herder.cli.output.formats import Format
 from herder.cli.output.words import visible
+from herder.cli.shell.exit_codes import Code, CommandError, code_of
 from herder.client.errors import ClientError
-from herder.settings.problems import SettingsError
+from herder.settings.syntax.problems import SettingsError
 
 if TYPE_CHECKING:
-    from herder.cli.session import Session
+    from herder.cli.shell.session import Session
 
 
 def show_error(session: "Session", error: Exception) -> int:

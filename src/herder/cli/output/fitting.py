@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
-from herder.cli.output.view import Column
+from herder.cli.output.rows import Column
 
 GAP = "   "
 LONG_LEAST = 20

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from herder.client import clock
 
 if TYPE_CHECKING:
-    from herder.cli.session import Session
+    from herder.cli.shell.session import Session
 
 QUIET_S = 2.0
 """What is done sooner needs no progress."""

@@ -10,7 +10,7 @@ from herder.client import clock
 from herder.model.words import counted
 
 if TYPE_CHECKING:
-    from herder.cli.session import Session
+    from herder.cli.shell.session import Session
     from herder.wire.resources import BatchView, JobView
 
 #: How often it is asked on a terminal, and told elsewhere.

@@ -9,7 +9,7 @@ from functools import partial
 
 from sqlalchemy import Connection, delete, select
 
-from herder.control.core import Core
+from herder.control.kernel.core import Core
 from herder.model.changes import Changes
 from herder.store.retention import forget_classes, steps, unused_classes
 from herder.store.tables import observations, sessions, tokens

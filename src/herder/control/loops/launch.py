@@ -1,7 +1,7 @@
 """The launch loop: claims become machines, and machines that are to go are removed; one task for each worker under way.
 
 What is about to be done stands in the store before: a crash in the middle is taken up again with the same worker name, which makes
-both calls safe to repeat. The steps of one worker are in `control/machines.py`. Workers of a frozen driver are left as they are.
+both calls safe to repeat. The steps of one worker are in `control/drivers/machines.py`. Workers of a frozen driver are left as they are.
 """
 
 import asyncio
@@ -9,10 +9,10 @@ import logging
 from dataclasses import dataclass, field
 from functools import partial
 
-from herder.control import machines
-from herder.control.clock import derived_token, hash_token
-from herder.control.core import Core
-from herder.control.driver_use import may_be_called
+from herder.control.drivers import machines
+from herder.control.drivers.calling import may_be_called
+from herder.control.kernel.clock import derived_token, hash_token
+from herder.control.kernel.core import Core
 from herder.engine import worker as life
 from herder.engine.state import WorkerLife
 from herder.model.changes import Changes

@@ -5,8 +5,8 @@ It looks after the clocks first: nobody is judged by time in which the server it
 
 import asyncio
 
-from herder.control.core import Core
-from herder.control.time_shift import Rounds
+from herder.control.kernel.core import Core
+from herder.control.recovery.clock_steps import Rounds
 from herder.engine.backoff import any_due
 from herder.engine.worker import tick
 from herder.model.changes import Changes

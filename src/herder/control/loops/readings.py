@@ -9,8 +9,8 @@ from functools import partial
 
 import httpx
 
-from herder.control.core import Core
-from herder.control.prometheus import NoValue, query
+from herder.control.kernel.core import Core
+from herder.control.sensors.prometheus import NoValue, query
 from herder.model.ids import PoolName
 from herder.model.metric import Metric, MetricReading
 

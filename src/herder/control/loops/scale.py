@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from herder.control.core import Core
-from herder.control.observation import note_pressure, picture
-from herder.control.plans import apply_plan, record_plan, remember_needs, still_right
-from herder.decide.checks import check_plan
-from herder.decide.planner import decide
+from herder.control.kernel.core import Core
+from herder.control.planning.observation import note_pressure, picture
+from herder.control.planning.plans import apply_plan, record_plan, remember_needs, still_right
+from herder.decide.plan.checks import check_plan
+from herder.decide.plan.planner import decide
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.observed import Observed

@@ -1,6 +1,6 @@
 """The sweep loop: what each provider holds under our tag against our rows. One task for each driver, so that none waits for another.
 
-What follows from a listing is in `control/comparing.py`. A driver that cannot be listed proves nothing; it is asked again, less and
+What follows from a listing is in `control/drivers/reconciliation.py`. A driver that cannot be listed proves nothing; it is asked again, less and
 less often. A frozen one is only asked for its health. It never blocks the start: the first thing that each driver is asked runs here.
 """
 
@@ -8,10 +8,10 @@ import asyncio
 import logging
 from functools import partial
 
-from herder.control.comparing import Comparison
-from herder.control.core import Core
-from herder.control.driver_use import DriverFrozenError
-from herder.control.supervise import supervise
+from herder.control.drivers.calling import DriverFrozenError
+from herder.control.drivers.reconciliation import Comparison
+from herder.control.kernel.core import Core
+from herder.control.recovery.supervision import supervise
 from herder.model.driver import DriverError, RateLimited
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,8 @@
 """Views of drivers: whether each can be used, why not, and what it is doing now. From memory only; asks no provider."""
 
-from herder.control.core import Core
-from herder.control.driver_notes import DriverNotes
-from herder.control.driver_use import check_known, driver_names
+from herder.control.drivers.calling import check_known, driver_names
+from herder.control.kernel.core import Core
+from herder.control.kernel.driver_notes import DriverNotes
 from herder.model.driver_capabilities import capabilities
 from herder.model.times import iso
 from herder.wire.drivers import DriverCallView, DriverView

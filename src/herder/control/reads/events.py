@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from herder.control.core import Core
-from herder.control.errors import Invalid
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import Invalid
 from herder.control.reads.scopes import PAGE_MAX, events_in_view
 from herder.model.event_kinds import EVENT_KINDS, is_filter
 from herder.model.principal import Action, Kind, Principal, Thing, Verdict, may, scope_of

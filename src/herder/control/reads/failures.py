@@ -1,13 +1,13 @@
 """The failures of late that a person should look at, for the one-look status: events, without those that are over.
 
-Used by `fleet.py`. A sentence such as "Driver gcp is frozen: … run herder driver unfreeze gcp" must not stand there when it is used again.
+Used by `control/workers/worker_actions.py`. A sentence such as "Driver gcp is frozen: … run herder driver unfreeze gcp" must not stand there when it is used again.
 """
 
 from typing import Any
 
 from sqlalchemy import Row, select
 
-from herder.control.core import Core
+from herder.control.kernel.core import Core
 from herder.engine.health import health_of
 from herder.model.ids import WorkerName
 from herder.model.times import iso

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from herder import __version__
-from herder.control.booking import worker_cost
-from herder.control.core import Core
-from herder.control.errors import Invalid, NotKnown
-from herder.control.pools import pool_named
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import Invalid, NotKnown
+from herder.control.kernel.usage_ledger import worker_cost
+from herder.control.pools.pool_actions import pool_named
 from herder.control.reads import drivers, failures
 from herder.control.reads.scopes import PAGE_MAX
 from herder.engine.flush import worker_record

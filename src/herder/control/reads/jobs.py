@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
-from herder.control.access import check, not_known
-from herder.control.core import Core
-from herder.control.errors import Conflict, Invalid, NotKnown
+from herder.control.access.authorization import check, not_known
+from herder.control.jobs.submission import batch_thing, job_thing
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import Conflict, Invalid, NotKnown
 from herder.control.reads.scopes import PAGE_MAX, in_view, newest_jobs
-from herder.control.submission import batch_thing, job_thing
 from herder.engine.state import BatchLife
 from herder.model.ids import BatchId, ClassId
 from herder.model.job import AttemptState, JobClass, JobState

@@ -9,15 +9,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from herder.control import driver_use, explain, people
-from herder.control.access import FLEET, OF_KIND, check
-from herder.control.core import Core
-from herder.control.errors import NotKnown, NotReady, Refused
-from herder.control.metrics import metrics_text
-from herder.control.observation import look
-from herder.control.reads import drivers, events, fleet, jobs, repeats, sharing
-from herder.control.reads.following import Again, Followers
-from herder.control.waiters import Waiters
+from herder.control.access import users as people
+from herder.control.access.authorization import FLEET, OF_KIND, check
+from herder.control.drivers import calling
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import NotKnown, NotReady, Refused
+from herder.control.kernel.waiters import Waiters
+from herder.control.planning.observation import look
+from herder.control.reads import drivers, events, explain, fleet, jobs, repeated_requests, sharing
+from herder.control.reads.followed_output import Again, Followers
+from herder.control.reads.metrics import metrics_text
 from herder.engine.invariants import violations
 from herder.engine.state import BatchLife
 from herder.model.driver import DriverError
@@ -148,7 +149,7 @@ class Reads:
         check(who, Action.SEE, Thing(kind=Kind.CONSOLE, name=name))
         view = await fleet.worker_view(self._core, name)
         try:
-            return await driver_use.console(self._core, view.driver, WorkerName(name))
+            return await calling.console(self._core, view.driver, WorkerName(name))
         except DriverError as error:
             raise NotKnown(f"no console of worker {name}: {error}") from None
 
@@ -164,12 +165,12 @@ class Reads:
     async def scaled(self, who: Principal, worker: str) -> ScaleAnswer:
         """What the request that made this worker, among others, was answered."""
         check(who, Action.SEE, FLEET)
-        return await repeats.scaled(self._core, worker)
+        return await repeated_requests.scaled(self._core, worker)
 
     async def applied(self, who: Principal, first: int, pools: Sequence[str]) -> ApplyAnswer:
         """What the request that named these pools, and whose first event that is, was answered."""
         check(who, Action.SEE, FLEET)
-        return await repeats.applied(self._core, first, pools)
+        return await repeated_requests.applied(self._core, first, pools)
 
     async def plans(
         self, who: Principal, *, after: int | None = None, limit: int = 50, empty: bool = True
@@ -207,7 +208,7 @@ class Reads:
 
     def made_user(self, who: Principal, name: str) -> UserView:
         check(who, Action.SEE, Thing(kind=Kind.USER, owner=name))
-        return repeats.made_user(self._core, name)
+        return repeated_requests.made_user(self._core, name)
 
     def projects(self, who: Principal) -> Page:
         check(who, Action.SEE, OF_KIND[Kind.PROJECT])

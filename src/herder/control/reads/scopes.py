@@ -1,6 +1,6 @@
 """`model.principal.Scope` as conditions of queries: lists hold what somebody may see, found by index and not by looking at all.
 
-Called by the reads of this folder. What is asked of single objects goes through `control/access.py`; a test holds the two together.
+Called by the reads of this folder. What is asked of single objects goes through `control/access/authorization.py`; a test holds the two together.
 """
 
 from collections.abc import Sequence

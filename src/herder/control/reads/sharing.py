@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from herder.control.core import Core
-from herder.decide.quota_rooms import Rooms, open_rooms
+from herder.control.kernel.core import Core
+from herder.decide.quotas.usage import Rooms, open_rooms
 from herder.model.ids import UserName
 from herder.model.money import usd_text
 from herder.model.principal import Action, Kind, Principal, Thing, Verdict, may, scope_of

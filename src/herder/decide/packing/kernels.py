@@ -1,6 +1,6 @@
 """The innermost loops of packing, over many vectors at once: written out for four dimensions, and the same for any number.
 
-Used by `shapes`, `fill`, `combine`, `knapsack` and `prices`; a `ShapeTable` says which of the two its shapes need. Both give the
+Used by `shapes`, `fill`, `decide/packing/search/flush_bins`, `knapsack` and `prices`; a `ShapeTable` says which of the two its shapes need. Both give the
 same answer to the same question (tests/packing/test_kernels.py): nothing here decides, and nothing else in packing may write the
 dimensions out.
 """

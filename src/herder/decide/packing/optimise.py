@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 
-from herder.decide.packing.answer import Answer, Task, cost_of, score_of
-from herder.decide.packing.bound import lower_bound
-from herder.decide.packing.configurations import Mix, mix_of_contents
+from herder.decide.packing.bounds.lower_bound import lower_bound
 from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Packing, in_asked_dimensions
 from herder.decide.packing.opening import Known
 from herder.decide.packing.pack import fill_bins, first_runs, priced_worth, put_runs
-from herder.decide.packing.search import improve_answer
+from herder.decide.packing.search.configurations import Mix, mix_of_contents
+from herder.decide.packing.search.local_search import improve_answer
+from herder.decide.packing.search.solution import Answer, Task, cost_of, score_of
 from herder.decide.packing.shapes import Shape, ShapeTable
 
 

@@ -10,6 +10,7 @@ bins and a certified bound; what it opens is filled by placement with this funct
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
+from herder.decide.packing.bounds.prices import best_prices, places_of, question, worths
 from herder.decide.packing.fill import Pattern
 from herder.decide.packing.groups import (
     Bin,
@@ -22,7 +23,6 @@ from herder.decide.packing.groups import (
 )
 from herder.decide.packing.opening import Known, Run, copies_of, known_fill, plain_worth, room_of
 from herder.decide.packing.opening import open_bins as open_new
-from herder.decide.packing.prices import best_prices, places_of, question, worths
 from herder.decide.packing.shapes import WINDOW, ShapeTable
 
 __all__ = [

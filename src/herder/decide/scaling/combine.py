@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from herder.decide.scaling.limits import Room
-from herder.decide.scaling.offers import OfferRoom, cheapest_first
-from herder.decide.scaling.scene import PoolView
-from herder.decide.scaling.wish import Ask, Wish, workers_by_offer, workers_by_pool
+from herder.decide.scaling.offer_backoff import OfferRoom, cheapest_first
+from herder.decide.scaling.proposals import Ask, Wish, workers_by_offer, workers_by_pool
+from herder.decide.scaling.snapshot import PoolView
 from herder.model.ids import PoolName
 from herder.model.offer import OfferName
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import log
 
-from herder.decide.matching import Kinds
+from herder.decide.eligibility.matching import Kinds
 from herder.model.demand import DemandGroup, ShapeGroup
 from herder.model.ids import ClassId
 from herder.model.observed import QueuedClass

@@ -7,8 +7,8 @@ A limit of a pool is never exceeded for any reason; which one binds is always na
 from collections.abc import Set
 from dataclasses import dataclass, replace
 
-from herder.decide.scaling.offers import OfferRoom, all_resting, offer_rooms, pool_circuit, soonest
-from herder.decide.scaling.scene import PoolView
+from herder.decide.scaling.offer_backoff import OfferRoom, all_resting, offer_rooms, pool_circuit, soonest
+from herder.decide.scaling.snapshot import PoolView
 from herder.model.ids import WorkerName
 from herder.model.plan import Reason, ReasonKind
 from herder.model.times import iso

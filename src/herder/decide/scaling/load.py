@@ -8,7 +8,7 @@ from collections.abc import Set
 from dataclasses import dataclass, replace
 
 from herder.decide.scaling.pressure import Gauge, rules
-from herder.decide.scaling.scene import PoolView
+from herder.decide.scaling.snapshot import PoolView
 from herder.model.ids import WorkerName
 from herder.model.observed import ObservedWorker
 from herder.model.pool import PoolSpec

@@ -9,8 +9,8 @@ whose workers are unknown.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from herder.decide.scaling.scene import PoolView, survey
-from herder.decide.scaling.wish import Answer, Ask
+from herder.decide.scaling.proposals import Answer, Ask
+from herder.decide.scaling.snapshot import PoolView, survey
 from herder.model.ids import PoolName
 from herder.model.observed import Observed, ObservedWorker
 from herder.model.plan import Reason, ReasonKind

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from herder.decide.requirements import looks_at
+from herder.decide.eligibility.affinity import looks_at
 from herder.decide.scaling.limits import Room
-from herder.decide.scaling.offers import OfferRoom, soonest
-from herder.decide.scaling.scene import PoolView, Scene
-from herder.decide.scaling.wish import Wish, workers_by_offer
+from herder.decide.scaling.offer_backoff import OfferRoom, soonest
+from herder.decide.scaling.proposals import Wish, workers_by_offer
+from herder.decide.scaling.snapshot import PoolView, Scene
 from herder.model.ids import PoolName
 from herder.model.plan import Reason
 

@@ -6,11 +6,11 @@ Called by the reader of jobs. `010`, `1.10`, `0x1f` and dates stay text, because
 import re
 from typing import Any
 
-from herder.settings.problems import SettingsError
 from herder.settings.syntax.files import Unreadable
 from herder.settings.syntax.numbers import NUMBER_MAX
-from herder.settings.values import Listing, Scalar, Value
-from herder.settings.yaml_text import read_yaml
+from herder.settings.syntax.problems import SettingsError
+from herder.settings.syntax.values import Listing, Scalar, Value
+from herder.settings.syntax.yaml_text import read_yaml
 
 #: Most values of one file of jobs: half a million jobs with ten fields.
 VALUES_MAX = 5_000_000

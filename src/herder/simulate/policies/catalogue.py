@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from herder.settings.problems import did_you_mean
-from herder.simulate.policies.best_fit import BestFit
-from herder.simulate.policies.cluster_autoscaler_like import ClusterAutoscalerLike
-from herder.simulate.policies.first_fit import FirstFit
-from herder.simulate.policies.fixed import Fixed
-from herder.simulate.policies.hail_like import HailLike
-from herder.simulate.policies.herder import Herder
-from herder.simulate.policies.karpenter_like import KarpenterLike
-from herder.simulate.policies.ray_like import RayLike
-from herder.simulate.world import Policy
+from herder.settings.syntax.problems import did_you_mean
+from herder.simulate.policies.peers.cluster_autoscaler_like import ClusterAutoscalerLike
+from herder.simulate.policies.peers.hail_like import HailLike
+from herder.simulate.policies.peers.karpenter_like import KarpenterLike
+from herder.simulate.policies.peers.ray_like import RayLike
+from herder.simulate.policies.simple.best_fit import BestFit
+from herder.simulate.policies.simple.first_fit import FirstFit
+from herder.simulate.policies.simple.fixed import Fixed
+from herder.simulate.world.herder import Herder
+from herder.simulate.world.world import Policy
 
 POLICIES: dict[str, Callable[..., Policy]] = {
     "first_fit": FirstFit,

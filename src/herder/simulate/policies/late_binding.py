@@ -4,11 +4,11 @@ A policy says where a job goes (`choose`), when the fleet is looked at (`period_
 worker may idle. Used by the peers' policies.
 """
 
-from herder.simulate.offers_order import largeness
-from herder.simulate.policies.idle import IdleClock
-from herder.simulate.policies.rooms import Rooms
-from herder.simulate.policies.waiting import Waiting
-from herder.simulate.world import Worker, World
+from herder.simulate.policies.free_capacity import Rooms
+from herder.simulate.policies.idle_timeout import IdleClock
+from herder.simulate.policies.queue import Waiting
+from herder.simulate.policies.template_order import largeness
+from herder.simulate.world.world import Worker, World
 
 
 class LateBinding:

@@ -12,8 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from herder.simulate.bounds import volume
-from herder.simulate.finished import Ran
+from herder.simulate.bounds.no_wait import volume
 from herder.simulate.report.chart import (
     Axis,
     Chart,
@@ -27,7 +26,8 @@ from herder.simulate.report.chart import (
 )
 from herder.simulate.report.origins import ORIGINS, UNKNOWN
 from herder.simulate.report.series import WAIT_BUCKETS, Grid, Series, grid_of, no_wait_cost, series_of
-from herder.simulate.world import World
+from herder.simulate.runs.finished import Ran
+from herder.simulate.world.world import World
 from herder.web.static_files import static_files
 
 

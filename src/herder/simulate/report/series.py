@@ -7,9 +7,9 @@ when each job could have started and did. Of work that was killed and done again
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from herder.simulate.bounds import Pricer, counted_jobs, earliest_starts
-from herder.simulate.outcome import quantile
-from herder.simulate.world import Worker, World
+from herder.simulate.bounds.no_wait import Pricer, counted_jobs, earliest_starts
+from herder.simulate.runs.outcome import quantile
+from herder.simulate.world.world import Worker, World
 
 #: Buckets of a chart: more would be finer than a screen shows.
 BUCKETS = 240

@@ -6,8 +6,8 @@ Each module has `COLUMNS` or its like in its docstring, `looks_like(head)` and `
 from pathlib import Path
 from types import ModuleType
 
-from herder.settings.problems import did_you_mean
-from herder.simulate.traces import (
+from herder.settings.syntax.problems import did_you_mean
+from herder.simulate.traces.formats import (
     azure_llm,
     bitbrains,
     csv_jobs,
@@ -20,8 +20,8 @@ from herder.simulate.traces import (
     swf,
     wfformat,
 )
-from herder.simulate.traces.form import Trace
 from herder.simulate.traces.rows import Rows, TraceError, has_columns, open_rows
+from herder.simulate.traces.trace import Trace
 
 #: By name, in the order in which they are tried on a file.
 FORMATS: dict[str, ModuleType] = {

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from herder.simulate.traces.form import TraceJob
 from herder.simulate.traces.rows import Rows, TraceError
+from herder.simulate.traces.trace import TraceJob
 
 
 def check_parents(

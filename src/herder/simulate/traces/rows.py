@@ -12,7 +12,7 @@ from pathlib import Path
 from herder.settings.syntax.csv_text import CsvText, header_of
 from herder.settings.syntax.files import DAMAGED, STDIN, Opened, Unreadable, lines_of, opened
 from herder.settings.syntax.numbers import NUMBER_MAX, number, whole
-from herder.simulate.traces.form import TraceJob
+from herder.simulate.traces.trace import TraceJob
 
 #: Bad rows that are kept with their reason; the rest is only counted.
 LISTED_MAX = 1000

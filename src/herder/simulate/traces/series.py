@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from herder.model.resources import Resources
-from herder.simulate.traces.form import TraceJob
+from herder.simulate.traces.trace import TraceJob
 
 #: The highest level: each unit of it is a job.
 LEVEL_MAX = 1_000_000

@@ -2,7 +2,7 @@
 
 A new one is a module here and a name in that list; nothing else knows the triggers of a pool (docs/how-to/add-a-trigger.md). The
 planner asks each of them after the queue was packed, and scale-down whether it could do with a worker less, so that nothing is made
-that would go again at once. `queued_jobs` packs demand, `minimum` waits for no cooldown and `stock` looks at what was settled: these
+that would go again at once. `queued_jobs` packs demand, `minimum` waits for no cooldown and `warm_workers` looks at what was settled: these
 three are steps of the planner's own.
 """
 
@@ -10,9 +10,9 @@ from typing import Protocol
 
 from herder.decide.scaling import failures
 from herder.decide.scaling.load import Load
-from herder.decide.scaling.scene import PoolView
-from herder.decide.scaling.triggers import cpu, memory, metric, spare
-from herder.decide.scaling.wish import Answer, Ask
+from herder.decide.scaling.proposals import Answer, Ask
+from herder.decide.scaling.snapshot import PoolView
+from herder.decide.scaling.triggers import cpu, headroom, memory, metric
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
@@ -32,7 +32,7 @@ class PoolTrigger(Protocol):
 
 
 #: In the order in which they are asked, and in which their reasons count.
-POOL_TRIGGERS: tuple[PoolTrigger, ...] = (spare, cpu, memory, metric)
+POOL_TRIGGERS: tuple[PoolTrigger, ...] = (headroom, cpu, memory, metric)
 
 
 def any_concerned(spec: PoolSpec) -> bool:

@@ -5,8 +5,8 @@ Called by the planner for pools with `memory_pressure`. `scaling/pressure.py` ha
 
 from herder.decide.scaling import pressure
 from herder.decide.scaling.load import Load
-from herder.decide.scaling.scene import PoolView
-from herder.decide.scaling.wish import Answer
+from herder.decide.scaling.proposals import Answer
+from herder.decide.scaling.snapshot import PoolView
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured

@@ -1,12 +1,12 @@
 """The custom metric trigger: as many workers as a figure of another system needs, so much of it for each.
 
-Called by the planner for pools with `metrics`. `scaling/metrics.py` has the arithmetic, which scale-down shares.
+Called by the planner for pools with `metrics`. `decide/scaling/custom_metrics.py` has the arithmetic, which scale-down shares.
 """
 
-from herder.decide.scaling import metrics
+from herder.decide.scaling import custom_metrics
 from herder.decide.scaling.load import Load
-from herder.decide.scaling.scene import PoolView
-from herder.decide.scaling.wish import Answer
+from herder.decide.scaling.proposals import Answer
+from herder.decide.scaling.snapshot import PoolView
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
@@ -18,8 +18,8 @@ def concerns(spec: PoolSpec) -> bool:
 
 def ask(view: PoolView, load: Load, _size: Resources, _now_ms: int) -> Answer:
     """`load` with what this plan makes for the queue."""
-    return metrics.ask(view, load.workers)
+    return custom_metrics.ask(view, load.workers)
 
 
 def keeps(view: PoolView, load: Load) -> Reason | None:
-    return metrics.kept_for(view, load.workers)
+    return custom_metrics.kept_for(view, load.workers)

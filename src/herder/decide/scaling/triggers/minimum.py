@@ -3,8 +3,8 @@
 Called by the planner. Workers in flight count, workers that leave do not, and those made for the queue count too.
 """
 
-from herder.decide.scaling.scene import PoolView
-from herder.decide.scaling.wish import Ask
+from herder.decide.scaling.proposals import Ask
+from herder.decide.scaling.snapshot import PoolView
 from herder.model.plan import Reason, ReasonKind
 from herder.model.times import iso
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from herder.decide.packing.optimise import Optimised, optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.scaling.limits import Room
-from herder.decide.scaling.scene import PoolView, Scene, oldest_first
-from herder.decide.scaling.wish import Wish
+from herder.decide.scaling.proposals import Wish
+from herder.decide.scaling.snapshot import PoolView, Scene, oldest_first
 from herder.model.demand import DemandGroup
 from herder.model.ids import ClassId, PoolName, WorkerName
 from herder.model.observed import ObservedWorker

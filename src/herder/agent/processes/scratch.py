@@ -1,0 +1,179 @@
+"""The folder of one attempt and the files beside it: made before the start, removed after the end, by the process runtime.
+
+The folder is the attempt's own; its output and result lie beside it so that no file of a job can get in their way. Everything an
+attempt may have put there is read with care: a result may be a pipe or a link to anything, or nested without an end. With another
+identity the folder belongs to that one, and the result lies in a second folder of its own.
+"""
+
+import errno
+import os
+import shutil
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from herder.agent.processes.identity import Identity
+from herder.agent.settings import AgentSettings
+from herder.wire.exchange import PARENTS_FILE
+from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
+
+_NO_RESULT = msgspec.Raw(b"null")
+
+
+class BadInput(ValueError):
+    """An input file's name leads out of the scratch folder, or cannot be a name."""
+
+
+def make_work_folder(settings: AgentSettings) -> None:
+    """Also when somebody has removed it. Others may pass through it only if attempts run as somebody else. Raises OSError."""
+    folder = settings.folder
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if settings.run_as:
+        found = folder.lstat()
+        if found.st_uid != os.geteuid() or stat.S_ISLNK(found.st_mode):
+            raise PermissionError(errno.EPERM, "it belongs to somebody else", str(folder))
+        folder.chmod(0o711)
+
+
+class Scratch:
+    __slots__ = ("_identity", "_result_folder", "_result_most", "folder", "output", "result_path")
+
+    def __init__(
+        self, root: Path, job: int, attempt: int, result_most_bytes: int, identity: Identity | None = None
+    ) -> None:
+        """Raises OSError. `output` is open for reading and appending until `close`."""
+        base = f"{root}/{job}-{attempt}"
+        self.folder = base
+        self._identity = identity
+        self._result_folder = base + ".d" if identity is not None else None
+        self.result_path = f"{self._result_folder}/result.json" if self._result_folder else base + ".json"
+        self._result_most = result_most_bytes
+        os.mkdir(base, 0o700)
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+            self.output = os.open(base + ".out", flags, 0o600)
+        except OSError:
+            os.rmdir(base)
+            raise
+
+    def prepare(self, inputs: dict[str, str], parents_path: str | None) -> None:
+        """Everything that the attempt finds there. Raises BadInput or OSError."""
+        self._write_inputs(inputs)
+        if parents_path is not None:
+            os.rename(parents_path, os.path.join(self.folder, PARENTS_FILE))
+        if self._identity is None or self._result_folder is None:
+            return
+        os.mkdir(self._result_folder, 0o700)
+        os.chown(self._result_folder, self._identity.uid, self._identity.gid)
+        for folder, names, files in os.walk(self.folder):
+            for path in (folder, *(os.path.join(folder, name) for name in (*names, *files))):
+                os.chown(path, self._identity.uid, self._identity.gid, follow_symlinks=False)
+
+    def _write_inputs(self, inputs: dict[str, str]) -> None:
+        for name, text in inputs.items():
+            path = Path(self.folder, *_parts_of(name))
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8", errors="surrogatepass", newline="") as file:
+                file.write(text)
+            if text.startswith("#!"):
+                path.chmod(0o700)
+
+    def result(self) -> tuple[msgspec.Raw, str]:
+        """The result that the attempt left, and what is wrong with it (then there is none)."""
+        try:
+            owner = self._identity.uid if self._identity is not None else None
+            content = _read_regular(self.result_path, self._result_most + 1, owner)
+        except FileNotFoundError:
+            return _NO_RESULT, ""
+        except OSError as error:
+            return _NO_RESULT, f"the result cannot be read: {error.strerror}"
+        if content is None:
+            return _NO_RESULT, "the result is not a regular file of this job"
+        if len(content) > self._result_most:
+            return _NO_RESULT, f"the result is larger than {self._result_most} bytes and was left out"
+        if nested_too_deeply(content):
+            return (
+                _NO_RESULT,
+                f"the result is nested too deeply (more than {LEVELS_MAX} levels) and was left out",
+            )
+        try:
+            msgspec.json.decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return _NO_RESULT, f"the result is not JSON and was left out: {error}"
+        return msgspec.Raw(content), ""
+
+    def size_bytes(self, entries_most: int) -> int:
+        """What the attempt occupies on disk, output included; looks at no more than `entries_most` files."""
+        total = os.fstat(self.output).st_blocks * 512
+        folders = [self.folder, self._result_folder] if self._result_folder else [self.folder]
+        while folders and entries_most > 0:
+            with suppress(OSError), os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    entries_most -= 1
+                    with suppress(OSError):
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(entry.path)
+        return total
+
+    def close(self) -> None:
+        os.close(self.output)
+
+    def remove(self) -> bool:
+        """Whether it is gone: a process that dies at this moment may still write. May be called again."""
+        for path in (self.folder + ".out", self._result_folder or self.result_path):
+            with suppress(OSError):
+                _unlink(path)
+        try:
+            os.rmdir(self.folder)  # nearly always empty
+        except FileNotFoundError:
+            return True
+        except OSError:
+            shutil.rmtree(self.folder, onerror=_make_writable)
+            return not os.path.lexists(self.folder)
+        return True
+
+
+def _read_regular(path: str, most_bytes: int, owner: int | None) -> bytes | None:
+    """None when it is no regular file, or one of somebody else. Never waits: a pipe without a writer would hold up the whole agent."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or (owner is not None and found.st_uid != owner):
+            return None
+        pieces: list[bytes] = []
+        while most_bytes > 0 and (piece := os.read(descriptor, most_bytes)):
+            pieces.append(piece)
+            most_bytes -= len(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except IsADirectoryError:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_writable(function: object, path: str, _: object) -> None:
+    """A job may have taken its own rights to a folder away; take them back and go on."""
+    with suppress(OSError):
+        os.chmod(os.path.dirname(path), 0o700)
+        os.chmod(path, 0o700, follow_symlinks=False) if os.path.islink(path) else os.chmod(path, 0o700)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)
+
+
+def _parts_of(name: str) -> list[str]:
+    parts = name.split("/")
+    if not name or "\0" in name or any(part in ("", ".", "..") for part in parts):
+        raise BadInput(
+            f"{name!r} is not a valid name of an input file; give a relative path without '..', such as data/in.txt"
+        )
+    return parts

@@ -1,8 +1,0 @@
-"""`python -m herder.bench`, which `make bench` calls."""
-
-import sys
-
-from herder.bench.command import main
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,99 @@
+"""`herder apply`: make the pools as the files say, after showing the difference and its price."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from herder.cli.output.formats import Format
+from herder.cli.shell.commands import command
+from herder.cli.shell.options import DryRun, Files, Yes
+from herder.cli.shell.session import Session, session
+from herder.cli.views.plans import apply_lines
+from herder.cli.views.tables import CHANGES
+
+#: Sections that only the files of the server itself are read for.
+SERVERS_OWN = ("server", "drivers", "resources", "metric_sources")
+
+if TYPE_CHECKING:
+    from herder.settings import DriverFaults, Settings
+    from herder.wire.resources import ApplyAnswer
+
+
+def add_to(app: typer.Typer, driver_faults: "DriverFaults | None" = None) -> None:
+    @command(app, "apply", example="herder apply -f herder.yaml --dry-run\nherder apply -f herder.yaml")
+    def apply(ctx: typer.Context, file: Files, dry_run: DryRun = False, yes: Yes = False) -> None:
+        """Make the pools, and how the fleet is shared, as the files say.
+
+        Shows what changes and what it may cost, and on a terminal asks before it acts. Pools that the files do not name
+        are left alone. Of fair_share, priority_classes, projects and the quotas of users, each section that stands in the
+        files replaces the one before it. Drivers, server, resources, metric_sources and the roles of users are read from the server's
+        own file; they are named and left out. A file with a fault changes nothing.
+        """
+        say = session(ctx)
+        from herder.settings import load
+
+        settings = load(file)
+        _doubts(say, settings, driver_faults)
+        sharing = _sharing(settings)
+        _left_out(say, settings)
+        if not settings.pools and not sharing:
+            say.say("The files have no pools and nothing on sharing, so there is nothing to apply.")
+            return
+        expected = say.client.apply(settings.pools, sharing=sharing, dry_run=True)
+        if dry_run:
+            _show(say, expected)
+            return
+        changed = [change for change in expected.changes if change.change != "unchanged"]
+        if (changed or expected.sharing) and sys.stdin.isatty() and not yes:
+            say.confirm("\n".join(apply_lines(expected)), yes=False)
+        _show(say, say.client.apply(settings.pools, sharing=sharing))
+
+
+def _sharing(settings: "Settings") -> dict[str, Any]:
+    from herder.settings import sharing_to_plain
+
+    plain = sharing_to_plain(settings.sharing)
+    return {section: plain[section] for section in settings.sharing_sections}
+
+
+def _left_out(say: Session, settings: "Settings") -> None:
+    """What stands in the files and is not applied: it is the server's own, which reads it when it starts."""
+    left = [section for section in SERVERS_OWN if section in settings.written]
+    users = settings.written.get("users")
+    if isinstance(users, dict) and any(
+        isinstance(each, dict) and set(each) - {"quota"} for each in users.values()
+    ):
+        left.append("roles and weights of users (their quotas are applied)")
+    if left:
+        say.say(
+            f"Not applied: {', '.join(left)}. The server reads them from its own file (herder server -c FILE)."
+        )
+
+
+def _doubts(say: Session, settings: "Settings", driver_faults: "DriverFaults | None") -> None:
+    """Raises SettingsError with every fault; warnings are shown."""
+    from herder.settings import SettingsError, Severity, lint
+
+    found = lint(settings, driver_faults=driver_faults)
+    faults = [problem for problem in found if problem.severity is Severity.ERROR]
+    if faults:
+        raise SettingsError(faults)
+    for doubt in found:
+        if doubt.severity is not Severity.NOTE:
+            say.say(f"{doubt.severity}: {doubt}")
+
+
+def _show(say: Session, answer: "ApplyAnswer") -> None:
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data(answer)
+    elif say.format is Format.CSV:
+        say.printer.items(CHANGES, answer.changes)
+    elif say.format is Format.NAME:
+        for change in answer.changes:
+            say.printer.line(change.pool)
+    else:
+        for line in apply_lines(answer):
+            say.printer.prose(line)
+        if answer.dry_run:
+            say.say("Nothing was changed (dry run).")

@@ -1,0 +1,123 @@
+"""`herder config`: look at settings files and at where this command gets its own settings from."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from herder.cli.output.formats import Format
+from herder.cli.shell.commands import command, noun
+from herder.cli.shell.exit_codes import Code
+from herder.cli.shell.machine import this_machine
+from herder.cli.shell.options import usage
+from herder.cli.shell.session import session
+
+if TYPE_CHECKING:
+    from herder.settings import DriverFaults
+
+_FILES = Annotated[
+    list[str] | None,
+    typer.Option("--file", "-f", metavar="PATH", help="A file or folder; herder.yaml here when not given."),
+]
+_DEFAULT = ["herder.yaml"]
+
+
+def build(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
+    """`driver_faults`: what is known of drivers; the command line itself knows none."""
+    app = noun("Look at settings.", example="herder config lint -f herder.yaml")
+    command(app, "show", example="herder config show -f herder.yaml --expanded")(show)
+    command(app, "lint", example="herder config lint -f herder.yaml")(_check(driver_faults))
+    command(app, "schema", example="herder config schema > herder.schema.json")(schema)
+    command(app, "view", example="herder config view --origin")(view)
+    return app
+
+
+def show(
+    ctx: typer.Context,
+    file: _FILES = None,
+    expanded: Annotated[
+        bool, typer.Option("--expanded", help="With presets and defaults filled in.")
+    ] = False,
+) -> None:
+    """Show settings files as one, in YAML or with -o json."""
+    from herder.settings import as_written, load, without_passwords
+    from herder.settings import expanded as expand
+
+    say = session(ctx)
+    settings = load(file or _DEFAULT)
+    if say.format in (Format.CSV, Format.NAME):
+        raise usage("settings are no list", hint="Use -o yaml or -o json.")
+    plain = without_passwords(expand(settings) if expanded else as_written(settings))
+    if say.format is Format.JSON:
+        say.printer.data(plain)
+    else:
+        say.printer.yaml(plain)
+
+
+def _check(driver_faults: "DriverFaults | None") -> Callable[..., None]:
+    def check(
+        ctx: typer.Context,
+        file: _FILES = None,
+        strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
+    ) -> None:
+        """Look for faults and contradictions in settings files.
+
+        Pools of the local driver are compared with this machine, unless the driver's settings name another. Exit code 1 when there are faults; with --strict also when there are warnings. Changes nothing, needs no server.
+        """
+        from herder.cli.views.findings import show_findings
+        from herder.settings import SettingsError, Severity, lint, load
+
+        say = session(ctx)
+        try:
+            found = lint(load(file or _DEFAULT), this_machine(), driver_faults)
+        except SettingsError as error:
+            found = error.problems
+        show_findings(say, found)
+        bad = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
+        if any(problem.severity in bad for problem in found):
+            raise typer.Exit(Code.FAILURE)
+
+    return check
+
+
+def schema(ctx: typer.Context) -> None:
+    """Print the JSON schema of herder.yaml, for editors."""
+    import json
+
+    from herder.settings import json_schema
+
+    session(ctx).printer.line(json.dumps(json_schema(), indent=2))
+
+
+def view(
+    ctx: typer.Context,
+    origin: Annotated[bool, typer.Option("--origin", help="Also show where each value comes from.")] = False,
+) -> None:
+    """Show which server this command talks to, and with which profile. Tokens are never shown."""
+    from herder.cli.views.findings import show_view
+    from herder.client.connection import config_file, state_dir
+
+    say = session(ctx)
+    target = say.target
+    rows = [
+        ("server", target.url, target.url_from),
+        ("token", "set" if target.token else "not set", target.token_from),
+        (
+            "profile",
+            target.profile or "none",
+            "--profile" if say.profile else _env("HERDER_PROFILE", "config.toml"),
+        ),
+        ("config file", _path(config_file()), _env("XDG_CONFIG_HOME", "default")),
+        ("data folder", _path(state_dir()), _env("HERDER_DATA_DIR", "default")),
+    ]
+    show_view(say, rows, origin=origin)
+
+
+def _env(name: str, otherwise: str) -> str:
+    return name if os.environ.get(name) else otherwise
+
+
+def _path(path: Path) -> str:
+    return f"{path}" if path.exists() else f"{path} (does not exist)"

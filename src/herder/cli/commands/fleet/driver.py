@@ -1,0 +1,90 @@
+"""`herder driver`: what the drivers are doing, and the decisions that only a person can take about them."""
+
+from typing import Annotated
+
+import typer
+
+from herder.cli.shell.commands import command, noun
+from herder.cli.shell.completion import DriverArgument
+from herder.cli.shell.options import UNCHANGED, DryRun, Message, Watch, Yes
+from herder.cli.shell.session import session, suggesting
+from herder.cli.views.drivers import DRIVERS, details
+
+
+def build() -> typer.Typer:
+    app = noun("Drivers: the providers that make workers.", example="herder driver list")
+    command(app, "list", example="herder driver list\nherder driver list -o wide")(show_all)
+    command(app, "get", example="herder driver get local")(get)
+    command(app, "freeze", example='herder driver freeze local --message "maintenance"')(freeze)
+    command(app, "unfreeze", example="herder driver unfreeze local")(unfreeze)
+    command(app, "forget", example="herder driver forget old --dry-run")(forget)
+    return app
+
+
+def show_all(ctx: typer.Context, watch: Watch = False) -> None:
+    """List drivers, whether they can be used, and what they are doing."""
+    say = session(ctx)
+    if watch:
+        from herder.cli.output.watch import watch as go_on
+
+        go_on(say, DRIVERS, lambda: list(say.client.drivers.list()))
+        return
+    found = list(say.client.drivers.list())
+    say.printer.items(DRIVERS, found)
+    for each in found:
+        if each.reason:
+            say.say(each.reason)
+
+
+def get(ctx: typer.Context, driver: DriverArgument) -> None:
+    """Show one driver with its calls under way."""
+    say = session(ctx)
+    with suggesting(say, "driver", driver):
+        found = say.client.drivers.get(driver)
+    say.printer.one(DRIVERS, found, details(found, say.printer.now_s))
+
+
+def freeze(ctx: typer.Context, driver: DriverArgument, message: Message = "") -> None:
+    """Make and remove nothing through a driver until it is unfrozen."""
+    say = session(ctx)
+    with suggesting(say, "driver", driver):
+        done = say.client.drivers.freeze(driver, message)
+    say.done(done.text, done, driver)
+
+
+def unfreeze(
+    ctx: typer.Context,
+    driver: DriverArgument,
+    allow_removals: Annotated[
+        bool,
+        typer.Option(
+            "--allow-removals",
+            help="The provider is right: for ten minutes, close lost workers and remove unknown machines without a bound.",
+        ),
+    ] = False,
+    message: Message = "",
+) -> None:
+    """Use a frozen driver again."""
+    say = session(ctx)
+    with suggesting(say, "driver", driver):
+        done = say.client.drivers.unfreeze(driver, message, allow_removals=allow_removals)
+    say.done(done.text, done, driver)
+
+
+def forget(
+    ctx: typer.Context,
+    driver: DriverArgument,
+    message: Message = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Give up the workers of a driver that is no longer in herder.yaml.
+
+    Machines that still run at the provider are left there.
+    """
+    say = session(ctx)
+    with suggesting(say, "driver", driver):
+        if not (yes or dry_run):
+            say.confirm(say.client.drivers.forget(driver, dry_run=True).text, yes=False)
+        done = say.client.drivers.forget(driver, message, dry_run=dry_run)
+    say.done(done.text + (UNCHANGED if dry_run else ""), done, driver)

@@ -1,0 +1,104 @@
+"""`herder pool`: look at pools, make workers by hand, freeze, delete."""
+
+from typing import Annotated
+
+import typer
+
+from herder.cli.shell.commands import command, noun
+from herder.cli.shell.completion import PoolArgument
+from herder.cli.shell.options import UNCHANGED, DryRun, Message, Watch, Yes, seconds
+from herder.cli.shell.session import session, suggesting
+from herder.cli.views import details
+from herder.cli.views.tables import POOLS
+
+
+def build() -> typer.Typer:
+    app = noun("Pools: kinds of workers and their limits.", example="herder pool list")
+    command(app, "list", example="herder pool list\nherder pool list -o wide")(show_all)
+    command(app, "get", example="herder pool get burst")(get)
+    command(app, "scale", example="herder pool scale burst 5 --template medium --ttl 4h")(scale)
+    command(app, "freeze", example='herder pool freeze burst --message "provider is down"')(freeze)
+    command(app, "unfreeze", example="herder pool unfreeze burst")(unfreeze)
+    command(app, "delete", example="herder pool delete burst --dry-run")(delete)
+    return app
+
+
+def show_all(ctx: typer.Context, watch: Watch = False) -> None:
+    """List pools and how full they are."""
+    say = session(ctx)
+    if watch:
+        from herder.cli.output.watch import watch as go_on
+
+        go_on(say, POOLS, lambda: list(say.client.pools.list()))
+        return
+    found = list(say.client.pools.list())
+    say.printer.items(POOLS, found)
+    if not found:
+        say.say(POOLS.empty)
+
+
+def get(ctx: typer.Context, pool: PoolArgument) -> None:
+    """Show one pool with its settings and templates."""
+    say = session(ctx)
+    with suggesting(say, "pool", pool):
+        found = say.client.pools.get(pool)
+    say.printer.one(POOLS, found, details.pool(found, say.printer.now_s))
+
+
+def scale(
+    ctx: typer.Context,
+    pool: PoolArgument,
+    workers: Annotated[int, typer.Argument(metavar="WORKERS", min=1, help="How many more to make.")],
+    template: Annotated[
+        str | None, typer.Option("--template", help="Which template; the cheapest if not given.")
+    ] = None,
+    ttl: Annotated[
+        str | None, typer.Option("--ttl", metavar="TIME", help="How long they live: 4h, 90m.")
+    ] = None,
+    message: Message = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Make more workers in a pool, within its limits.
+
+    They stay until their time is over, also without work.
+    """
+    from herder.wire.resources import ScaleRequest
+
+    say = session(ctx)
+    life = seconds(ttl, "--ttl")
+    request = ScaleRequest(workers=workers, template=template, ttl_s=life, reason=message)
+    with suggesting(say, "pool", pool):
+        answer = say.client.pools.scale(pool, request, dry_run=dry_run)
+    names = ", ".join(answer.workers) or "no workers"
+    verb, note = ("would make", UNCHANGED) if answer.dry_run else ("makes", "")
+    say.done(f"pool {pool} {verb} {names}{note}", answer, "\n".join(answer.workers))
+    for reason in answer.reasons:
+        say.say(f"  {reason.text}")
+
+
+def freeze(ctx: typer.Context, pool: PoolArgument, message: Message = "") -> None:
+    """Make and remove nothing in a pool until it is unfrozen."""
+    say = session(ctx)
+    with suggesting(say, "pool", pool):
+        done = say.client.pools.freeze(pool, message)
+    say.done(done.text, done, pool)
+
+
+def unfreeze(ctx: typer.Context, pool: PoolArgument, message: Message = "") -> None:
+    """Let a frozen pool grow and shrink again."""
+    say = session(ctx)
+    with suggesting(say, "pool", pool):
+        done = say.client.pools.unfreeze(pool, message)
+    say.done(done.text, done, pool)
+
+
+def delete(
+    ctx: typer.Context, pool: PoolArgument, message: Message = "", dry_run: DryRun = False, yes: Yes = False
+) -> None:
+    """Drain all workers of a pool and forget it."""
+    say = session(ctx)
+    with suggesting(say, "pool", pool):
+        if not (yes or dry_run):
+            say.confirm(say.client.pools.delete(pool, dry_run=True).text, yes=False)
+        done = say.client.pools.delete(pool, message=message, dry_run=dry_run)
+    say.done(done.text + (UNCHANGED if dry_run else ""), done, pool)

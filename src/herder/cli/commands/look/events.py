@@ -1,0 +1,68 @@
+"""`herder events`: what happened, and what happens."""
+
+from typing import Annotated
+
+import typer
+
+from herder.cli.output.answers import show_list
+from herder.cli.output.formats import Format
+from herder.cli.output.printer import whole
+from herder.cli.shell.commands import command
+from herder.cli.shell.options import Limit
+from herder.cli.shell.session import Session, detaching, session
+from herder.cli.views.tables import EVENTS
+
+
+def add_to(app: typer.Typer) -> None:
+    @command(app, "events", example="herder events --limit 20\nherder events --follow --kind worker.ready")
+    def events(
+        ctx: typer.Context,
+        follow: Annotated[
+            bool, typer.Option("--follow", help="Go on with what happens, until Ctrl-C.")
+        ] = False,
+        kind: Annotated[str | None, typer.Option("--kind", help="Only of this kind.")] = None,
+        about: Annotated[
+            str | None, typer.Option("--object", help="Only about this, as in pool/burst.")
+        ] = None,
+        after: Annotated[int | None, typer.Option("--after", min=0, help="Only after this number.")] = None,
+        limit: Limit = None,
+    ) -> None:
+        """Show events: who did what to which object, and when."""
+        say = session(ctx)
+        if follow:
+            with detaching("the server", "herder events --follow"):
+                _follow(say, kind, about, after, limit)
+            return
+        _show_past(say, kind, about, after, limit or 100)
+
+
+def _show_past(say: Session, kind: str | None, about: str | None, after: int | None, limit: int) -> None:
+    """The latest ones, or with --after those that follow; oldest first."""
+    if after is not None:
+        show_list(
+            say,
+            EVENTS,
+            lambda most: list(say.client.events.list(after=after, kind=kind, object=about, limit=most)),
+            limit,
+        )
+        return
+    latest = list(say.client.events.latest(kind=kind, object=about, limit=limit + 1))
+    show_list(say, EVENTS, lambda most: latest[:limit][::-1])
+    if len(latest) > limit:
+        say.say(f"There are more before these {limit}; --limit shows more.")
+
+
+def _follow(say: Session, kind: str | None, about: str | None, after: int | None, limit: int | None) -> None:
+    shown = 0
+    say.printer.steady = True
+    for event in say.client.events.stream(after=after):
+        if (kind and event.kind != kind) or (about and event.object != about):
+            continue
+        if say.format in (Format.JSON, Format.YAML):
+            say.printer.record(whole(EVENTS, event))
+        else:
+            say.printer.items(EVENTS, [event])
+            say.printer.headers = False
+        shown += 1
+        if limit is not None and shown >= limit:
+            return

@@ -1,0 +1,22 @@
+"""`herder project`: what projects may have, hold and borrow."""
+
+import typer
+
+from herder.cli.shell.commands import command, noun
+from herder.cli.shell.session import session
+from herder.cli.views.tables import PROJECTS
+
+
+def build() -> typer.Typer:
+    app = noun("Projects: whose quota jobs count against.", example="herder project list")
+    command(app, "list", example="herder project list -o wide")(show_all)
+    return app
+
+
+def show_all(ctx: typer.Context) -> None:
+    """List projects with their quotas, what they hold and what they have borrowed."""
+    say = session(ctx)
+    found = list(say.client.projects())
+    say.printer.items(PROJECTS, found)
+    if not found:
+        say.say(PROJECTS.empty)

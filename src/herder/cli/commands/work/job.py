@@ -1,0 +1,233 @@
+"""`herder job`: look at jobs, follow and end them, and ask why one waits. Submitting one is in `cli/input/job_submit.py`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from herder.cli.input.job_submit import EXAMPLE, submit
+from herder.cli.input.selection import (
+    OPEN_STATES,
+    Failures,
+    Filter,
+    InState,
+    Jobs,
+    OfBatch,
+    OfPool,
+    OfUser,
+    WithName,
+    selected,
+)
+from herder.cli.output.answers import show_explanation, show_list
+from herder.cli.output.formats import Format
+from herder.cli.shell.commands import PassOnCommand, command, noun
+from herder.cli.shell.completion import JobArgument
+from herder.cli.shell.exit_codes import Code
+from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Timeout, Watch, Yes, seconds
+from herder.cli.shell.session import Told, detaching, session
+from herder.cli.views import details
+from herder.cli.views.job_ends import print_logs, tell_end
+from herder.cli.views.tables import JOBS
+from herder.model.words import counted
+
+if TYPE_CHECKING:
+    from herder.wire.resources import JobView
+
+#: Of several jobs, so many are named in a question.
+SHOWN_MAX = 10
+
+
+def build() -> typer.Typer:
+    app = noun("Jobs: single pieces of work.", example="herder job submit -- echo hello")
+    command(app, "submit", example=EXAMPLE, cls=PassOnCommand)(submit)
+    command(app, "list", example="herder job list --state failed\nherder job list --name report")(show_all)
+    command(app, "get", example="herder job get 17")(get)
+    command(app, "logs", example="herder job logs 17 --follow\nherder job logs --batch 3 --state failed")(
+        logs
+    )
+    command(app, "wait", example="herder job wait 17 18 --timeout 10m")(wait)
+    command(app, "explain", example="herder job explain 17")(explain)
+    command(app, "cancel", example="herder job cancel 17 --yes\nherder job cancel --name report --dry-run")(
+        cancel
+    )
+    command(app, "retry", example="herder job retry 17\nherder job retry --batch 3 --state failed")(retry)
+    return app
+
+
+def show_all(
+    ctx: typer.Context,
+    batch: OfBatch = None,
+    state: InState = None,
+    user: OfUser = None,
+    pool: OfPool = None,
+    name: WithName = None,
+    limit: Limit = 100,
+    watch: Watch = False,
+) -> None:
+    """List jobs, 100 if --limit does not say otherwise."""
+    say = session(ctx)
+
+    def fetch(most: int | None) -> list["JobView"]:
+        return list(
+            say.client.jobs.list(batch=batch, state=state, user=user, pool=pool, name=name, limit=most)
+        )
+
+    if watch:
+        from herder.cli.output.watch import watch as go_on
+
+        go_on(say, JOBS, lambda: fetch(limit))
+        return
+    show_list(say, JOBS, fetch, limit)
+
+
+def get(ctx: typer.Context, job: JobArgument) -> None:
+    """Show one job with all its attempts."""
+    say = session(ctx)
+    found = say.client.jobs.get(job)
+    say.printer.one(JOBS, found, details.job(found, say.printer.now_s))
+
+
+def logs(
+    ctx: typer.Context,
+    jobs: Jobs = None,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", min=1, help="Which; the last if not given.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until the job has ended, also over later attempts.")
+    ] = False,
+    batch: OfBatch = None,
+    state: InState = None,
+    user: OfUser = None,
+    pool: OfPool = None,
+    name: WithName = None,
+) -> None:
+    """Print what a job wrote; of several jobs one after the other.
+
+    A job that has not started has no output, and neither has one that never ran: that is an error.
+    """
+    say = session(ctx)
+    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
+    chosen = selected(say, jobs, wanted)
+    if len(chosen) == 1:
+        with detaching(f"job {chosen[0]}", f"herder job logs {chosen[0]} --follow"):
+            print_logs(say, chosen[0], attempt, follow=follow)
+        return
+    failures = Failures(say, len(chosen))
+    for number in chosen:
+        say.printer.line(f"==> job {number} <==")
+        with detaching(f"job {number}", f"herder job logs {number} --follow"), failures.each():
+            print_logs(say, number, attempt, follow=follow)
+    failures.exit()
+
+
+def wait(
+    ctx: typer.Context,
+    jobs: Jobs = None,
+    timeout: Timeout = None,
+    batch: OfBatch = None,
+    state: InState = None,
+    user: OfUser = None,
+    pool: OfPool = None,
+    name: WithName = None,
+) -> None:
+    """Wait until jobs have ended: those of the numbers, or those that a filter finds now.
+
+    Exit code 0 when all succeeded, 8 when some did, 1 when none did, 7 when the time was over first.
+    """
+    from herder.cli.output.waits import wait_for_jobs
+
+    say = session(ctx)
+    limit = seconds(timeout)
+    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
+    chosen = selected(say, jobs, wanted)
+    ended: list[JobView] = []
+
+    def each(view: "JobView") -> None:
+        ended.append(view)
+        if len(chosen) == 1 or say.format not in (Format.JSON, Format.YAML):
+            tell_end(say, view)
+
+    what = f"job {chosen[0]}" if len(chosen) == 1 else counted(len(chosen), "job")
+    with detaching(what, "the same command"):
+        wait_for_jobs(say, chosen, limit, each)
+    if len(chosen) > 1 and say.format in (Format.JSON, Format.YAML):
+        say.printer.items(JOBS, ended)
+    succeeded = sum(view.state == "succeeded" for view in ended)
+    if succeeded < len(ended):
+        raise typer.Exit(Code.PARTLY_DONE if succeeded else Code.FAILURE)
+
+
+def explain(ctx: typer.Context, job: JobArgument) -> None:
+    """Say why a job is where it is: waiting, running, failed."""
+    say = session(ctx)
+    found = say.client.jobs.explain(job)
+    show_explanation(say, found, job)
+
+
+def cancel(
+    ctx: typer.Context,
+    jobs: Jobs = None,
+    *,
+    batch: OfBatch = None,
+    state: InState = None,
+    user: OfUser = None,
+    pool: OfPool = None,
+    name: WithName = None,
+    message: Message = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Cancel jobs; running attempts are stopped. A filter without --state means those that have not ended."""
+    say = session(ctx)
+    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
+    chosen = selected(say, jobs, wanted, OPEN_STATES)
+    if dry_run or not yes:
+        asked = chosen if dry_run else chosen[:SHOWN_MAX]
+        would = [(job, say.client.jobs.cancel(job, message, dry_run=True)) for job in asked]
+        if dry_run:
+            say.all_done(would, note=UNCHANGED)
+            return
+        more = f"\nand {counted(len(chosen) - SHOWN_MAX, 'more job')}" if len(chosen) > SHOWN_MAX else ""
+        say.confirm("\n".join(each.text for _, each in would) + more, yes=False)
+    failures = Failures(say, len(chosen))
+    done = []
+    for job in chosen:
+        with failures.each():
+            done.append((job, say.client.jobs.cancel(job, message)))
+    say.all_done(done)
+    failures.exit()
+
+
+def retry(
+    ctx: typer.Context,
+    jobs: Jobs = None,
+    batch: OfBatch = None,
+    state: InState = None,
+    user: OfUser = None,
+    pool: OfPool = None,
+    name: WithName = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Submit jobs that have ended again, each as a new job of its own.
+
+    A filter without --state means failed jobs. The new job has the command, environment, files and limits of the old one; it belongs to no
+    batch, and is yours.
+    """
+    from herder.wire.resources import Done
+
+    say = session(ctx)
+    wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
+    chosen = selected(say, jobs, wanted, ("failed",))
+    failures = Failures(say, len(chosen))
+    done: list[tuple[str | int, Told]] = []
+    for job in chosen:
+        with failures.each():
+            if dry_run:
+                done.append((job, say.client.jobs.try_retry(job)))
+            else:
+                made = say.client.jobs.retry(job).first_job
+                done.append(
+                    (made, Done(object=f"job/{made}", text=f"job {job} submitted again as job {made}"))
+                )
+    say.all_done(done, note=UNCHANGED if dry_run else "")
+    failures.exit()

@@ -1,0 +1,170 @@
+"""A job as people write it – as options, or in a file under the same names – made into what the server takes.
+
+Used by `job submit` and by the reader of job files. Only what is written is read here: whether a job can be taken, the server says,
+also in a dry run.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from herder.cli.input.attached_files import Inputs, local_program
+from herder.model.resources import parse_cpu, parse_mib
+from herder.settings.syntax.durations import parse_duration
+from herder.settings.syntax.numbers import NUMBER_MAX
+from herder.settings.syntax.problems import did_you_mean
+from herder.wire.resources import JobSubmission
+from herder.wire.wording import explained, unknown_field
+
+#: As people write it, and as the API has it.
+API_NAMES = {
+    "name": "key",
+    "timeout": "timeout_s",
+    "select": "selector",
+    "tolerate": "tolerations",
+    "resource": "resources",
+    "input": "inputs",
+}
+_WRITTEN = {api: name for name, api in API_NAMES.items()}
+#: Of these a job adds to what `defaults` says, name by name.
+MERGED = ("env", "select", "resource")
+NAMES = tuple(_WRITTEN.get(name, name) for name in JobSubmission.__struct_fields__)
+_TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, "stdin", "cwd"})
+#: Above this a whole number is no count of anything.
+_WHOLE_MAX = 2**63
+
+
+class RowFault(ValueError):
+    """`name` of what is wrong, as people write it; the text has it too."""
+
+
+def merged(defaults: Mapping[str, Any], row: Any) -> Any:
+    """A job with what it does not say itself."""
+    if not defaults or not isinstance(row, dict):
+        return row
+    both = {**defaults, **row}
+    for name in MERGED:
+        if isinstance(row.get(name), dict) and isinstance(defaults.get(name), dict):
+            both[name] = {**defaults[name], **row[name]}
+    return both
+
+
+def job_of(row: Any, inputs: Inputs, *, lax: bool = False) -> JobSubmission:
+    """`lax`: numbers may stand in it as text. Raises RowFault; CommandError for a file that cannot be read."""
+    plain = row
+    if isinstance(row, dict):
+        _refuse_numbers(row)
+        if not _TRANSLATED.isdisjoint(row):
+            plain = _translated(row, inputs)
+    try:
+        job = msgspec.convert(plain, JobSubmission, strict=not lax)
+    except msgspec.ValidationError as error:
+        raise RowFault(_explain(error)) from None
+    _amounts(job)
+    if job.command and "/" in job.command[0]:
+        job.command, more = local_program(job.command, job.inputs, job.cwd, inputs)
+        job.inputs = {**job.inputs, **more}
+    return job
+
+
+#: Jobs of one file ask for few different amounts.
+_cpu = lru_cache(maxsize=1024)(parse_cpu)
+_mib = lru_cache(maxsize=1024)(parse_mib)
+
+
+def _amounts(job: JobSubmission) -> None:
+    """Read as the server reads them, so that of a file of many calls nothing is sent when one cannot be read."""
+    for name, read in (("cpu", _cpu), ("memory", _mib), ("disk", _mib)):
+        try:
+            read(getattr(job, name))
+        except ValueError as error:
+            raise RowFault(f"{name}: {error}") from None
+    for name in ("timeout_s", "gpu", "retries", "attempts_max", "sleep_ms"):
+        value = getattr(job, name)
+        if value and not abs(value) <= NUMBER_MAX:
+            raise RowFault(f"{written(name)}: {value:g} is too large; write a number up to {NUMBER_MAX:g}")
+    if not job.command and job.runtime == "process":
+        raise RowFault("command: it has none; write for example command: [echo, hello]")
+
+
+def priority_of(text: str) -> int | str:
+    """A number as a number; anything else is the name of a priority class, which the server knows."""
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,9}", text) else text
+
+
+def written(field: str) -> str:
+    """The server's name of a field, as people write it."""
+    first, dot, rest = field.partition(".")
+    return _WRITTEN.get(first, first) + dot + rest
+
+
+def _translated(row: dict[str, Any], inputs: Inputs) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in _WRITTEN:
+            raise RowFault(
+                f"there is no setting {name!r}. Write {_WRITTEN[name]} instead, as the options are called"
+            )
+        plain[API_NAMES.get(name, name)] = _value(name, value, inputs)
+    return plain
+
+
+def _value(name: str, value: Any, inputs: Inputs) -> Any:
+    if value is None or value == "":
+        return value
+    if name == "timeout":
+        return _seconds(value)
+    if name == "tolerate":
+        return [_toleration(each) for each in value] if isinstance(value, list) else value
+    if name == "input":
+        return inputs.read(value) if isinstance(value, list | str) else value
+    if name == "stdin":
+        return inputs.stdin(value)
+    if name == "cwd":
+        return inputs.folder(value) if isinstance(value, str) else value
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise RowFault("timeout: it must be a duration, as in 10m")
+    try:
+        seconds = parse_duration(value)
+    except ValueError as error:
+        raise RowFault(f"timeout: {error}") from None
+    if not seconds:
+        raise RowFault("timeout: a job needs some time; write for example 10m")
+    return seconds
+
+
+def _toleration(given: Any) -> Any:
+    """`KEY=VALUE` or `KEY`; a mapping as it is."""
+    if not isinstance(given, str):
+        return given
+    key, equals, value = given.partition("=")
+    return {"key": key, "value": value} if equals else {"key": key}
+
+
+def _refuse_numbers(row: dict[str, Any]) -> None:
+    """Not a number, infinite, or larger than anything there is: JSON would carry them as null, or as something else."""
+    for name, value in row.items():
+        if type(value) is float and not math.isfinite(value):
+            raise RowFault(
+                f"{written(name)}: {value} is not a number that can be used; leave {written(name)} out for no limit"
+            )
+        if type(value) is int and not -_WHOLE_MAX < value < _WHOLE_MAX:
+            raise RowFault(f"{written(name)}: a number of {len(str(value))} digits is too large")
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    unknown = unknown_field(error)
+    if unknown is not None and " - at" not in str(error):
+        return f"there is no setting {unknown!r}. {did_you_mean(unknown, NAMES)}"
+    text, where = explained(error)
+    if where == "command" and "not text" in text:
+        text += "; write it as a list of words: [make, report]"
+    return f"{written(where)}: {text}" if where else text

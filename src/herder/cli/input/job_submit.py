@@ -1,0 +1,212 @@
+"""`herder job submit`: one job from a command line, with the person's own files when they are named. Added by `job.py`."""
+
+from collections.abc import Callable
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from herder.cli.shell.completion import complete_pools
+from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.shell.options import UNCHANGED, DryRun, pair, usage
+from herder.cli.shell.session import Session, detaching, session
+from herder.model.pool import CpuLimit
+
+if TYPE_CHECKING:
+    from herder.cli.input.attached_files import Inputs
+    from herder.wire.resources import JobSubmission
+
+T = TypeVar("T")
+EXAMPLE = """herder job submit -- echo hello
+herder job submit --cpu 2 --memory 4Gi --timeout 1h --wait -- make report
+herder job submit ./report.sh 2026
+herder job submit --input data.csv -- sort data.csv
+herder job submit --cwd . -- make"""
+
+_WORDS = Annotated[
+    list[str],
+    typer.Argument(metavar="COMMAND", help="What to run, after two dashes. ./FILE is taken along."),
+]
+_NAME = Annotated[str | None, typer.Option("--name", help="A name to find the job by: job list --name.")]
+_CPU = Annotated[str, typer.Option("--cpu", help="Cores: 2, 0.5 or 500m.")]
+_MEMORY = Annotated[str, typer.Option("--memory", help="As in 512Mi or 4Gi.")]
+_DISK = Annotated[str, typer.Option("--disk", help="As in 10Gi.")]
+_CPU_LIMIT = Annotated[
+    CpuLimit | None,
+    typer.Option("--cpu-limit", help="weight: may use idle CPU beyond --cpu; hard: never more than --cpu."),
+]
+_GPU = Annotated[float, typer.Option("--gpu", min=0, help="GPUs: 1, 2, or a share of one as in 0.25.")]
+_GPU_MODEL = Annotated[
+    str, typer.Option("--gpu-model", metavar="MODEL", help="Of this model; a100|h100 for either.")
+]
+_RESOURCE = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--resource", metavar="NAME=N", help="Something else that the server declares: licence/abaqus=1."
+    ),
+]
+_POOL = Annotated[
+    str, typer.Option("--pool", autocompletion=complete_pools, help="auto: the cheapest that fits.")
+]
+_ENV = Annotated[list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="Repeat for more.")]
+_SELECT = Annotated[
+    list[str] | None, typer.Option("--select", metavar="LABEL=V", help="Only on workers with this label.")
+]
+_TOLERATE = Annotated[
+    list[str] | None, typer.Option("--tolerate", metavar="TAINT=V", help="Also on workers with this taint.")
+]
+_PRIORITY = Annotated[
+    str, typer.Option("--priority", help="A number, higher is more urgent, or a priority class.")
+]
+_PROJECT = Annotated[str | None, typer.Option("--project", help="Whose quota it counts against.")]
+_LIMIT = Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="Stop an attempt after: 10m.")]
+_RETRIES = Annotated[int, typer.Option("--retries", min=0, help="More tries after failures of its own.")]
+_CWD = Annotated[
+    str | None,
+    typer.Option("--cwd", metavar="FOLDER", help="Run in this folder, which the worker's machine must have."),
+]
+_INPUT = Annotated[
+    list[str] | None,
+    typer.Option("--input", "-i", metavar="PATH", help="A file or folder to take along. Repeat for more."),
+]
+_STDIN = Annotated[
+    str | None,
+    typer.Option("--stdin", metavar="FILE", help="What it reads from stdin; - is this command's own."),
+]
+_WAIT = Annotated[bool, typer.Option("--wait", help="Stay until it has ended; exit 0 when it succeeded.")]
+_FOLLOW = Annotated[bool, typer.Option("--follow", help="Print its output while it runs; then as --wait.")]
+
+
+def submit(
+    ctx: typer.Context,
+    *,
+    words: _WORDS,
+    name: _NAME = None,
+    cpu: _CPU = "100m",
+    cpu_limit: _CPU_LIMIT = None,
+    memory: _MEMORY = "128Mi",
+    disk: _DISK = "0",
+    gpu: _GPU = 0,
+    gpu_model: _GPU_MODEL = "",
+    resource: _RESOURCE = None,
+    pool: _POOL = "auto",
+    env: _ENV = None,
+    select: _SELECT = None,
+    tolerate: _TOLERATE = None,
+    project: _PROJECT = None,
+    priority: _PRIORITY = "0",
+    timeout: _LIMIT = None,
+    retries: _RETRIES = 0,
+    cwd: _CWD = None,
+    files: _INPUT = None,
+    stdin: _STDIN = None,
+    wait: _WAIT = False,
+    follow: _FOLLOW = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Submit one job.
+
+    Answers at once with its number; --wait or --follow stay with it, and Ctrl-C leaves it running. It runs in an empty folder of its own.
+    A program named by a relative path (./report.sh) is read here and taken along, and so is what --input names (PATH or NAME=PATH).
+    --cwd runs it in a folder that its worker's machine has, as local workers have yours.
+    """
+    from herder.cli.input.job_rows import priority_of
+
+    given: dict[str, Any] = {
+        "command": words,
+        "name": name,
+        "env": _pairs(env, "--env"),
+        "cpu": cpu,
+        "cpu_limit": cpu_limit.value if cpu_limit else "",
+        "memory": memory,
+        "disk": disk,
+        "gpu": _gpus(gpu),
+        "gpu_model": gpu_model,
+        "resource": _pairs(resource, "--resource"),
+        "pool": pool,
+        "project": project,
+        "priority": priority_of(priority),
+        "timeout": timeout,
+        "retries": retries,
+        "select": _pairs(select, "--select"),
+        "tolerate": list(tolerate or ()),
+        "cwd": cwd or "",
+        "input": list(files or ()),
+        "stdin": stdin or "",
+    }
+    _send(session(ctx), given, wait=wait, follow=follow, dry_run=dry_run)
+
+
+def _read(say: Session, given: dict[str, Any]) -> "JobSubmission":
+    """Raises CommandError."""
+    from herder.cli.input.attached_files import Inputs
+    from herder.cli.input.job_rows import RowFault, job_of
+
+    inputs = Inputs(Path())
+    try:
+        job = job_of(given, inputs)
+    except RowFault as error:
+        raise CommandError(f"--{error}", hint="Nothing was submitted.", code=Code.USAGE) from None
+    _note_left_behind(say, job, inputs)
+    return job
+
+
+def _send(say: Session, given: dict[str, Any], *, wait: bool, follow: bool, dry_run: bool) -> None:
+    from herder.cli.output.waits import wait_for_job
+    from herder.cli.views.job_ends import print_logs, tell_end
+
+    job = _read(say, given)
+    if dry_run:
+        said = _told_by_option(lambda: say.client.jobs.try_submit(job))
+        say.done(said.text + UNCHANGED, said, said.object)
+        return
+    number = _told_by_option(lambda: say.client.jobs.submit(job)).first_job
+    if not (wait or follow):
+        say.done(f"job {number} submitted", number, number)
+        say.say(f"Follow it with: herder job logs {number} --follow")
+        return
+    say.say(f"job {number} submitted")
+    with detaching(f"job {number}", f"herder job wait {number}"):
+        if follow:
+            print_logs(say, number, None, follow=True)
+        view = wait_for_job(say, number, None)
+    tell_end(say, view, quiet=follow)
+    if view.state != "succeeded":
+        raise typer.Exit(Code.FAILURE)
+
+
+def _told_by_option(call: "Callable[[], T]") -> T:
+    """What the server refuses, told with the name of the option."""
+    from herder.cli.input.job_rows import written
+    from herder.client.errors import InvalidError
+
+    try:
+        return call()
+    except InvalidError as error:
+        if error.field and error.field != "command":
+            error.field = "--" + written(error.field).replace("_", "-")
+        raise
+
+
+def _note_left_behind(say: Session, job: "JobSubmission", inputs: "Inputs") -> None:
+    """A word that is the path of a file here, which the job will not find."""
+    if job.cwd:
+        return
+    left = [
+        word
+        for word in job.command[1:]
+        if word.startswith("./") and word[2:] not in job.inputs and (inputs.base / word).is_file()
+    ]
+    for word in left[:1]:
+        say.say(f"{word} is not taken along; add --input {word[2:]} if the job reads it")
+
+
+def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
+    return dict(pair(each, option) for each in given or ())
+
+
+def _gpus(number: float) -> int | float:
+    if not isfinite(number):
+        raise usage(f"--gpu: {number} is no number of GPUs", hint="Write for example --gpu 1 or --gpu 0.25.")
+    return int(number) if number == int(number) else number

@@ -1,0 +1,102 @@
+"""Which jobs a command is about: numbers, or a filter. Used by `job wait`, `job cancel`, `job retry` and `job logs`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from herder.cli.output.errors import show_error
+from herder.cli.shell.completion import PoolOption, complete_batches
+from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.shell.options import usage
+from herder.cli.shell.session import Session
+from herder.client.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
+from herder.model.words import counted
+
+if TYPE_CHECKING:
+    from herder.wire.resources import JobView
+
+#: Jobs of one call that a filter names: each is asked for by itself.
+SELECTED_MAX = 10_000
+OPEN_STATES = ("pending", "blocked", "ready", "running")
+
+Jobs = Annotated[list[int] | None, typer.Argument(metavar="[JOB]...", help="Numbers of jobs.")]
+OfBatch = Annotated[
+    int | None, typer.Option("--batch", autocompletion=complete_batches, help="Only of this batch.")
+]
+InState = Annotated[str | None, typer.Option("--state", help="Only in this state, as in failed.")]
+OfUser = Annotated[str | None, typer.Option("--user", help="Only of this user.")]
+WithName = Annotated[str | None, typer.Option("--name", help="Only with this name.")]
+OfPool = PoolOption
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    batch: int | None = None
+    state: str | None = None
+    user: str | None = None
+    pool: str | None = None
+    name: str | None = None
+
+    @property
+    def empty(self) -> bool:
+        return not any(
+            value is not None for value in (self.batch, self.state, self.user, self.pool, self.name)
+        )
+
+
+def selected(
+    say: Session, jobs: Sequence[int] | None, wanted: Filter, states: Sequence[str] = ()
+) -> list[int]:
+    """The numbers, each once and as they were given, or those that the filter finds, oldest first. `states`: which of them are meant
+    when the filter names no state. Raises CommandError."""
+    if jobs and not wanted.empty:
+        raise usage("either numbers of jobs or a filter", hint="Leave one of them out.")
+    if jobs:
+        return list(dict.fromkeys(jobs))
+    if wanted.empty:
+        raise usage("which jobs?", hint="Give numbers, or a filter as in --batch 3 or --name NAME.")
+    found: list[JobView] = []
+    for state in (wanted.state,) if wanted.state is not None or not states else states:
+        found += say.client.jobs.list(
+            batch=wanted.batch,
+            state=state,
+            user=wanted.user,
+            pool=wanted.pool,
+            name=wanted.name,
+            limit=SELECTED_MAX + 1,
+        )
+    if len(found) > SELECTED_MAX:
+        raise usage(f"these are more than {counted(SELECTED_MAX, 'job')}", hint="Narrow the filter.")
+    if not found:
+        what = f"{' or '.join(states)} jobs" if states and wanted.state is None else "jobs"
+        raise CommandError(
+            f"there are no {what} of this filter",
+            hint="`herder job list` takes the same filter.",
+            code=Code.NOT_FOUND,
+        )
+    return sorted(job.id for job in found)
+
+
+class Failures:
+    """What could not be done, of several things that are tried one after the other. Of one alone it is the command's own error."""
+
+    def __init__(self, say: Session, number: int) -> None:
+        self._say, self._number = say, number
+        self._codes: list[int] = []
+
+    @contextmanager
+    def each(self) -> Iterator[None]:
+        try:
+            yield
+        except (NotFoundError, ConflictError, InvalidError, NotAllowedError) as error:
+            if self._number == 1:
+                raise
+            self._codes.append(show_error(self._say, error))
+
+    def exit(self) -> None:
+        """Raises Exit when something failed: some of it with one code, all of it with that of the last."""
+        if self._codes:
+            raise typer.Exit(Code.PARTLY_DONE if len(self._codes) < self._number else self._codes[-1])

@@ -1,0 +1,163 @@
+"""The shape that every command shares: global options anywhere on the line, help that begins with an example.
+
+`noun` and `command` are Typer with these habits; `herder up` and others outside may use them too.
+"""
+
+from collections.abc import Callable, Set
+from typing import Annotated, Any, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from herder.cli.output.formats import ColorWhen, Format
+from herder.cli.shell.exit_codes import MEANING
+from herder.cli.shell.session import Session
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Sections of `herder --help`; commands that are in none stand under "Operate".
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Look": ("status", "plan", "why", "events", "pack"),
+    "Work": ("batch", "job"),
+    "Fleet": ("pool", "worker", "driver", "apply", "config"),
+    "People": ("whoami", "user", "project", "token"),
+}
+_OTHER = "Operate"
+
+
+def _global_options(
+    *,
+    output: Annotated[
+        Format | None,
+        typer.Option("--output", "-o", metavar="FORMAT", help="table, wide, json, yaml, name or csv."),
+    ] = None,
+    no_headers: Annotated[
+        bool, typer.Option("--no-headers", help="Tables and CSV without the first line.")
+    ] = False,
+    server: Annotated[
+        str | None, typer.Option("--server", metavar="URL", help="The server to talk to.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="NAME", help="A profile of config.toml.")
+    ] = None,
+    token_file: Annotated[
+        str | None, typer.Option("--token-file", metavar="FILE", help="A file that holds the token.")
+    ] = None,
+    color: Annotated[ColorWhen | None, typer.Option("--color", help="When to use colour.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk on stderr, errors only.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+) -> None:
+    """Never called: typer makes the options from the signature."""
+
+
+def _options(*, hidden: bool) -> list[Any]:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(_global_options)
+    options = list(get_command(app).params)
+    for option in options:
+        option.hidden = hidden and option.name != "output"  # type: ignore[attr-defined]
+    return options
+
+
+def _take(ctx: Any, own: Set[str | None] = frozenset()) -> None:
+    """Moves the global options from the command's parameters to the session. `own`: options of the command that are called like one."""
+    found = ctx.find_root().obj
+    for name in _GLOBAL_NAMES:
+        if name in own:
+            continue
+        value = ctx.params.pop(name, None)
+        if isinstance(found, Session) and value not in (None, False):
+            setattr(found, name, value)
+
+
+_GLOBAL_NAMES = ("output", "no_headers", "server", "profile", "token_file", "color", "quiet", "debug")
+
+
+class HerderCommand(TyperCommand):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        own = {name for param in self.params for name in param.opts}
+        self._own = frozenset(param.name for param in self.params)
+        self.params.extend(option for option in _options(hidden=True) if not own & set(option.opts))
+
+    def invoke(self, ctx: Any) -> Any:
+        _take(ctx, self._own)
+        return super().invoke(ctx)
+
+
+class PassOnCommand(HerderCommand):
+    """Everything from the first plain word on belongs to the command that is passed on."""
+
+    allow_interspersed_args = False
+
+
+class HerderGroup(TyperGroup):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(_options(hidden=True))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args and self.no_args_is_help and not ctx.resilient_parsing:
+            typer.echo(ctx.get_help())
+            raise typer.Exit
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        _take(ctx)
+        return super().invoke(ctx)
+
+
+class RootGroup(HerderGroup):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for param in self.params:
+            param.hidden = False  # type: ignore[attr-defined]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        placed = {name for names in SECTIONS.values() for name in names}
+        rest = tuple(name for name in self.commands if name not in placed)
+        for title, names in ({**SECTIONS, _OTHER: rest}).items():
+            found = [(name, self.commands[name]) for name in names if name in self.commands]
+            rows = [(name, each.get_short_help_str(80)) for name, each in found if not each.hidden]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), text) for code, text in MEANING.items()])
+
+
+def noun(text: str, *, example: str, alone: bool = False) -> typer.Typer:
+    """A group of commands. `alone`: it does something without a verb too."""
+    return typer.Typer(
+        cls=HerderGroup,
+        help=_help(example, text),
+        short_help=text,
+        rich_markup_mode=None,
+        add_completion=False,
+        no_args_is_help=not alone,
+        invoke_without_command=alone,
+    )
+
+
+def command(
+    app: typer.Typer, name: str, *, example: str, cls: type[TyperCommand] = HerderCommand
+) -> Callable[[F], F]:
+    """Registers a command; its docstring is the help below the examples (one per line)."""
+
+    def register(function: F) -> F:
+        text = (function.__doc__ or "").strip()
+        short = text.partition("\n")[0]
+        return app.command(name, cls=cls, help=_help(example, text), short_help=short)(function)
+
+    return register
+
+
+def _help(example: str, text: str) -> str:
+    lines = "\n".join(f"  $ {line.strip()}" for line in example.strip().splitlines())
+    paragraphs = "\n\n".join(
+        "\n".join(line.strip() for line in part.splitlines()) for part in text.split("\n\n")
+    )
+    return f"\b\n{lines}\n\n{paragraphs}"

@@ -1,0 +1,157 @@
+"""The command line as a whole: `build_app` puts the commands together, `run` runs one and turns errors into exit codes.
+
+Called by `herder.app`, which adds the commands of other layers (`up`, `server`, `agent`, `demo` …) before `run`.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import typer
+from typer.main import get_command
+
+from herder.cli.output.errors import code_for, show_error
+from herder.cli.output.formats import Format
+from herder.cli.shell import streams
+from herder.cli.shell.commands import RootGroup
+from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.shell.session import Session
+from herder.client.errors import ClientError
+from herder.settings.syntax.problems import SettingsError
+
+if TYPE_CHECKING:
+    from herder.settings import DriverFaults
+
+#: Errors that say themselves what to do.
+EXPECTED = (typer.TyperException, CommandError, ClientError, SettingsError)
+_ABOUT = "Herder keeps exactly the workers that your work needs, and says why."
+
+
+def build_app(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
+    """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`. `driver_faults`: what is wrong
+    with the kind and settings of a driver, from whoever knows drivers."""
+    from herder.cli.commands.fleet import apply, config, driver, pool, worker
+    from herder.cli.commands.look import events, pack, plan, status, why
+    from herder.cli.commands.people import project, token, user, whoami
+    from herder.cli.commands.work import batch, job
+
+    app = typer.Typer(
+        cls=RootGroup,
+        help=f"\b\n  $ herder up\n  $ herder job submit -- echo hello\n  $ herder status\n\n{_ABOUT}",
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_version)
+    apply.add_to(app, driver_faults)
+    for module in (events, pack, status, whoami):
+        module.add_to(app)
+    for name, build in (
+        ("batch", batch.build),
+        ("config", partial(config.build, driver_faults)),
+        ("driver", driver.build),
+        ("job", job.build),
+        ("plan", plan.build),
+        ("pool", pool.build),
+        ("project", project.build),
+        ("token", token.build),
+        ("user", user.build),
+        ("why", why.build),
+        ("worker", worker.build),
+    ):
+        app.add_typer(build(), name=name)
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from herder import __version__
+
+        typer.echo(f"herder {__version__}")
+        raise typer.Exit
+
+
+def _version(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Holds the option --version."""
+
+
+def run(app: typer.Typer, argv: Sequence[str] | None = None, *, name: str = "herder") -> int:
+    """Runs one command line of the program `name`; the answer is the exit code. Nothing gets out of here, whatever the input and the streams are."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    streams.prepare()
+    session = Session()
+    try:
+        return _run(app, arguments, session, name)
+    finally:
+        session.close()
+        streams.let_go()
+
+
+def _run(app: typer.Typer, arguments: list[str], session: Session, name: str) -> int:
+    try:
+        code = get_command(app).main(args=arguments, prog_name=name, standalone_mode=False, obj=session)
+        session.out.flush()
+        return code if isinstance(code, int) else Code.OK
+    except BrokenPipeError:
+        return Code.OK  # the reader of our output has gone (`| head`): that is its right
+    except SystemExit as end:  # typer's own answer to a broken pipe, and programs that end themselves
+        if isinstance(end.__context__, BrokenPipeError):
+            return Code.OK
+        return end.code if isinstance(end.code, int) else Code.FAILURE
+    except (KeyboardInterrupt, typer.Abort):
+        return Code.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - each has an answer: at worst it is called a fault of ours, by name
+        return _told(session, arguments, error)
+
+
+def _told(session: Session, arguments: list[str], error: Exception) -> int:
+    if session.output is None and _wants_json(arguments):
+        session.output = Format.JSON
+    known = error if isinstance(error, EXPECTED) else _unexpected(error)
+    try:
+        if session.debug or "--debug" in arguments:
+            traceback.print_exception(error, file=session.err)
+        return show_error(session, known)
+    except OSError:
+        return code_for(known)  # there is nobody to tell
+
+
+def _unexpected(error: Exception) -> CommandError:
+    """What no command has an answer for itself."""
+    if isinstance(error, RecursionError):
+        return CommandError(
+            "the input is nested too deeply",
+            hint="Use fewer levels of nesting.",
+            code=Code.USAGE,
+            word="too_deep",
+        )
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error) or type(error).__name__
+        if streams.cannot_write(error):
+            return CommandError(
+                f"the output cannot be written: {reason}", hint=_LOOK_AT_OUTPUT, word="output"
+            )
+        what = f"{error.filename}: " if error.filename is not None else ""
+        return CommandError(f"{what}{reason}", hint="Look at the path and its rights.", word="system")
+    return CommandError(
+        f"this is a fault of Herder: {type(error).__name__}: {error}",
+        hint="Please report it, with what --debug shows.",
+        code=Code.FAULT,
+    )
+
+
+_LOOK_AT_OUTPUT = (
+    "Look at where it goes: a closed stream, or a full disk. What was asked for may have been done."
+)
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Whether data was asked for on a line that could not be parsed to its end."""
+    joined = " ".join(arguments)
+    return any(form in joined for form in ("-o json", "-ojson", "--output json", "--output=json"))

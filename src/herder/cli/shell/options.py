@@ -1,0 +1,46 @@
+"""Options that several commands have, with one wording, and the reading of their small languages."""
+
+from typing import Annotated
+
+import typer
+
+from herder.cli.shell.exit_codes import Code, CommandError
+from herder.settings.syntax.durations import parse_duration
+
+#: After the answer of a dry run.
+UNCHANGED = " (dry run, nothing was changed)"
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed when there is no terminal.")]
+Message = Annotated[str, typer.Option("--message", "-m", metavar="TEXT", help="Why; kept in the event.")]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on showing changes until Ctrl-C.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most this many.")]
+Timeout = Annotated[
+    str | None, typer.Option("--timeout", metavar="TIME", help="Give up after: 90s, 10m, 2h.")
+]
+Files = Annotated[
+    list[str],
+    typer.Option(
+        "--file", "-f", metavar="PATH", help="A file or folder of settings; - is stdin. Repeat for more."
+    ),
+]
+
+
+def seconds(text: str | None, option: str = "--timeout") -> float | None:
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise usage(f"{option}: {error}") from None
+
+
+def pair(text: str, option: str) -> tuple[str, str]:
+    """`K=V`."""
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise usage(f"{option}: {text!r} is no NAME=VALUE", hint=f"Write for example {option} COLOUR=blue.")
+    return key, value
+
+
+def usage(message: str, hint: str = "Add --help to see what the command takes.") -> CommandError:
+    return CommandError(message, hint=hint, code=Code.USAGE)

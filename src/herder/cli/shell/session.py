@@ -1,0 +1,169 @@
+"""One run of the command: the options that hold everywhere, the connection, and the printer. Made by `main.run`.
+
+Commands take theirs with `session(ctx)`. Opens the connection when it is first used.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+import typer
+
+from herder.cli.output.formats import ColorWhen, Format
+from herder.cli.output.printer import Printer
+from herder.cli.output.rows import View
+from herder.cli.output.words import visible
+from herder.cli.shell.exit_codes import Code, CommandError
+from herder.client import clock
+from herder.client.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from herder.client import HerderClient, Target
+
+
+#: Answers to writes, which are shown as data only.
+ANSWERS = View(noun="answer", name=lambda answer: str(answer.object), columns=(), empty="")
+
+
+class Told(Protocol):
+    """An answer to a write."""
+
+    @property
+    def text(self) -> str: ...
+
+
+@dataclass
+class Session:
+    output: Format | None = None
+    no_headers: bool = False
+    server: str | None = None
+    profile: str | None = None
+    token_file: str | None = None
+    color: ColorWhen = ColorWhen.AUTO
+    quiet: bool = False
+    debug: bool = False
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    err: TextIO = field(default_factory=lambda: sys.stderr)
+
+    @property
+    def format(self) -> Format:
+        return self.output or Format.TABLE
+
+    @cached_property
+    def printer(self) -> Printer:
+        return Printer(
+            format=self.format,
+            headers=not self.no_headers,
+            pretty=self.colored(self.out),
+            out=self.out,
+            now_s=clock.now_s(),
+        )
+
+    def colored(self, stream: TextIO) -> bool:
+        if self.color is not ColorWhen.AUTO:
+            return self.color is ColorWhen.ALWAYS
+        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    @property
+    def target(self) -> "Target":
+        from herder.client import find_target
+
+        return find_target(url=self.server, token_file=self.token_file, profile=self.profile)
+
+    @cached_property
+    def client(self) -> "HerderClient":
+        from herder.client import HerderClient
+
+        target = self.target
+        return HerderClient(target.url, target.token)
+
+    def close(self) -> None:
+        if "client" in self.__dict__:
+            self.client.close()
+
+    def say(self, text: str) -> None:
+        """Talk for people: on stderr, and not with --quiet."""
+        if not self.quiet:
+            self.err.write(visible(text) + "\n")
+            self.err.flush()
+
+    def done(self, text: str, struct: object, name: str | int) -> None:
+        """The outcome of a write: a sentence, or with -o the answer as data (in CSV a row)."""
+        if self.format is Format.NAME:
+            self.printer.line(str(name))
+        elif self.format in (Format.TABLE, Format.WIDE):
+            self.printer.prose(text)
+        elif self.format is Format.CSV:
+            self.printer.fields(struct)
+        else:
+            self.printer.data(struct)
+
+    def all_done(self, told: Sequence[tuple[str | int, Told]], note: str = "") -> None:
+        """The outcomes of one write for each of several things, by name: sentences, or with -o the answers as data. `note`: after each."""
+        if len(told) != 1 and self.format in (Format.JSON, Format.YAML):
+            self.printer.items(ANSWERS, [struct for _, struct in told])
+            return
+        for name, struct in told:
+            self.done(struct.text + note, struct, name)
+
+    def confirm(self, effect: str, *, yes: bool) -> None:
+        """Asks on a terminal before something is destroyed; elsewhere --yes must have been given."""
+        if yes:
+            return
+        if not (sys.stdin.isatty() and self.err.isatty()):
+            raise CommandError(
+                f"this needs a confirmation, and there is no terminal to ask on: {effect}",
+                hint="Look at it with --dry-run, then add --yes.",
+                code=Code.USAGE,
+            )
+        self.err.write(f"{visible(effect)}\nContinue? [y/N] ")
+        self.err.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise CommandError("nothing was done", hint="You answered no.", word="declined")
+
+
+def session(ctx: typer.Context) -> Session:
+    found = ctx.find_root().obj
+    assert isinstance(found, Session), "commands run through herder.cli.shell.main.run"
+    return found
+
+
+@contextmanager
+def suggesting(say: Session, noun: str, name: str) -> Iterator[None]:
+    """Adds names that are near to a NotFoundError for a pool or a worker."""
+    try:
+        yield
+    except NotFoundError as error:
+        from herder.settings.syntax.problems import did_you_mean
+
+        known = [pool.name for pool in say.client.pools.list()] if noun == "pool" else []
+        if noun == "driver":
+            known = [driver.name for driver in say.client.drivers.list()]
+        if noun == "worker":
+            known = [worker.name for worker in say.client.workers.list(limit=1000)]
+        if known:
+            error.hint = did_you_mean(name, known[:1000]) if len(known) <= 20 else near_only(name, known)
+        error.hint = error.hint or f"`herder {noun} list` shows what there is."
+        raise
+
+
+def near_only(name: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=3)
+    return "Did you mean " + " or ".join(repr(each) for each in near) + "?" if near else ""
+
+
+@contextmanager
+def detaching(what: str, resume: str) -> Iterator[None]:
+    """Ctrl-C leaves what was waited for alone, and says how to come back to it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CommandError(
+            f"not waiting any more; {what} goes on", hint=f"Come back with: {resume}", code=Code.INTERRUPTED
+        ) from None

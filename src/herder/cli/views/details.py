@@ -1,0 +1,126 @@
+"""One thing in full for people: `pool get`, `worker get`, `batch get`, `job get`."""
+
+import shlex
+from typing import Any
+
+from herder.cli.output.printer import Details
+from herder.cli.output.words import age, between, shape, usd
+from herder.cli.views.tables import ATTEMPTS, TEMPLATES, pool_status, worker_status
+from herder.model.resources import BUILT_IN
+from herder.model.words import counted
+from herder.wire.resources import BatchView, JobDetail, PoolView, WorkerView
+
+
+def pool(view: PoolView, now_s: float) -> Details:
+    capacity, used = _amounts(view.capacity), _amounts(view.used)
+    rows = [
+        ("Name", view.name),
+        ("Status", pool_status(view)),
+        ("Driver", view.driver),
+        (
+            "Workers",
+            f"{view.ready} ready, {view.in_flight} coming, {view.draining} draining; {view.desired} wanted",
+        ),
+        ("Limits", f"{view.min_workers} to {view.max_workers}"),
+        ("Queued jobs", f"{view.queued_jobs:,}"),
+        ("Used", f"{used} of {capacity}"),
+        ("Cost", usd(view.cost_usd)),
+        ("Settings", _settings(view.settings)),
+    ]
+    return Details(rows=rows, tables=[("Templates", TEMPLATES, view.templates)] if view.templates else [])
+
+
+def worker(view: WorkerView, now_s: float) -> Details:
+    rows = [
+        ("Name", view.name),
+        ("Status", worker_status(view)),
+        *([("Health", view.health_reason or view.health)] if view.health else []),
+        ("Pool", view.pool),
+        (
+            "Template",
+            f"{view.template}: {shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu, view.resources)}",
+        ),
+        *(
+            [("Sold as", f"zone {view.zone or 'any'}, {'spot' if view.spot else 'on-demand'}")]
+            if view.zone or view.spot
+            else []
+        ),
+        ("Driver", f"{view.driver} ({view.handle or 'no handle yet'})"),
+        ("Free", _amounts(view.free)),
+        ("Jobs", f"{view.attempts} now, {view.attempts_done} done"),
+        ("Cost", f"{usd(view.cost_usd)} so far, {usd(view.price_per_hour_usd)}/h"),
+        ("Requested", f"{view.requested_at} ({age(view.requested_at, now_s)})"),
+        ("Ready", view.ready_at or "not yet"),
+        ("Last seen", f"{view.last_seen_at or 'never'} ({age(view.last_seen_at, now_s)})"),
+        ("Expires", f"{view.expires_at} ({age(view.expires_at, now_s)})" if view.expires_at else "never"),
+        ("Ended", view.ended_at or "no"),
+        ("Why made", f"{view.why_made} (plan {view.plan})"),
+    ]
+    if view.why_removed:
+        rows.append(("Why removed", view.why_removed))
+    return Details(rows=rows, tables=[])
+
+
+def batch(view: BatchView, now_s: float) -> Details:
+    counts = ", ".join(f"{count:,} {state}" for state, count in view.counts.items() if count)
+    rows = [
+        ("Batch", str(view.id)),
+        ("Name", view.name or "-"),
+        ("Status", view.state),
+        ("Jobs", f"{view.jobs:,}" + (f": {counts}" if counts else "")),
+        ("User", f"{view.user} (project {view.project})"),
+        ("Created", f"{view.created_at} ({age(view.created_at, now_s)})"),
+        ("Took", between(view.committed_at, view.ended_at, now_s)),
+        ("Cost", usd(view.cost_usd)),
+    ]
+    rows.extend((f"  {key}", value) for key, value in view.attributes.items())
+    return Details(rows=rows, tables=[])
+
+
+def job(view: JobDetail, now_s: float) -> Details:
+    rows = [
+        ("Job", str(view.id) + (f" ({view.key})" if view.key else "")),
+        ("Status", view.state + (f", exit code {view.exit_code}" if view.exit_code is not None else "")),
+        ("Batch", "-" if view.batch is None else str(view.batch)),
+        ("User", f"{view.user} (project {view.project})"),
+        ("Pool", view.pool),
+        ("Asks for", shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu, view.resources)),
+        ("Command", shlex.join(str(word) for word in view.payload.get("command", ())) or view.runtime),
+        ("Created", f"{view.created_at} ({age(view.created_at, now_s)})"),
+        ("Took", between(view.started_at, view.ended_at, now_s)),
+        ("Attempts", counted(view.attempts, "attempt")),
+    ]
+    if view.retry_at is not None:
+        rows.append(("Tried again", f"from {view.retry_at} on"))
+    if view.cause or view.message:
+        rows.append(("Because", f"{view.cause}: {view.message}".strip(": ")))
+    if view.parents:
+        rows.append(("Parents", ", ".join(str(parent) for parent in view.parents)))
+    if view.result is not None:
+        rows.append(("Result", str(view.result)[:2000]))
+    return Details(rows=rows, tables=[("Attempts", ATTEMPTS, view.history)] if view.history else [])
+
+
+def _amounts(amounts: dict[str, int]) -> str:
+    left = dict(amounts)
+    cpu, memory, disk, gpu = (int(left.pop(each.name, 0)) for each in BUILT_IN)
+    return shape(cpu, memory, disk, gpu, {name: amount for name, amount in left.items() if amount})
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    shown = {
+        key: value
+        for key, value in settings.items()
+        if key not in ("name", "templates") and value not in ({}, [], "")
+    }
+    return "\n".join(f"{key}: {_setting(value)}" for key, value in shown.items()) or "-"
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "none"}[value]
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={inner}" for key, inner in value.items())
+    if isinstance(value, list):
+        return "; ".join(_setting(inner) for inner in value)
+    return str(value)

@@ -1,0 +1,72 @@
+"""`herder status`: pools, what waits, recent failures, spending; calm when all is well."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from herder.cli.output.printer import Printer
+from herder.cli.output.words import age, usd
+from herder.cli.views.tables import POOLS
+from herder.model.words import counted
+from herder.wire.resources import Status
+
+_OPEN_STATES = ("ready", "running", "blocked", "pending")
+
+
+def show_status(printer: Printer, status: Status) -> None:
+    for line in _head(status, printer.now_s):
+        printer.prose(line)
+    printer.line("")
+    if status.pools:
+        printer.table(POOLS, status.pools)
+    else:
+        printer.prose(POOLS.empty)
+    printer.line("")
+    for line in (*_demands(status), "", *_drivers(status), *_failures(status), "", *_spending(status)):
+        printer.prose(line)
+
+
+def same_as(status: Status) -> Status:
+    """Without what changes with the clock alone: two statuses of which only that differs say the same."""
+    pools = [msgspec.structs.replace(pool, cost_usd="") for pool in status.pools]
+    return msgspec.structs.replace(status, now="", spend_usd="", spend_by_user={}, pools=pools)
+
+
+def _head(status: Status, now_s: float) -> Iterator[str]:
+    live = sum(count for state, count in status.workers.items() if state not in ("terminated", "failed"))
+    running = status.jobs.get("running", 0)
+    yield f"Herder {status.version}, up {age(status.started_at, now_s)}: {counted(live, 'worker')}, {running:,} jobs running"
+
+
+def _demands(status: Status) -> Iterator[str]:
+    yield "Jobs"
+    open_jobs = [(state, status.jobs.get(state, 0)) for state in _OPEN_STATES]
+    waiting = [f"{count:,} {state}" for state, count in open_jobs if count]
+    yield "  " + (", ".join(waiting) or "none open")
+    ended = [
+        f"{count:,} {state}" for state, count in status.jobs.items() if state not in _OPEN_STATES and count
+    ]
+    if ended:
+        yield "  " + ", ".join(ended) + " so far"
+
+
+def _drivers(status: Status) -> Iterator[str]:
+    """Nothing when all can be used."""
+    if status.drivers:
+        yield "Drivers"
+        yield from (f"  {trouble}" for trouble in status.drivers)
+        yield ""
+
+
+def _failures(status: Status) -> Iterator[str]:
+    yield "Recent failures"
+    if not status.recent_failures:
+        yield "  none"
+    yield from (f"  {failure}" for failure in status.recent_failures)
+
+
+def _spending(status: Status) -> Iterator[str]:
+    yield "Spending"
+    yield f"  {usd(status.spend_usd)} so far, {usd(status.price_per_hour_usd)}/h now"
+    for user, amount in status.spend_by_user.items():
+        yield f"  {user}: {usd(amount)}"

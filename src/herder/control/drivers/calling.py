@@ -1,0 +1,199 @@
+"""Asking a driver: the one way from `control/` to a provider. With a deadline, never for a frozen driver, and only errors of the family.
+
+Used by the loops and by reads. Whatever a driver does wrong becomes a `DriverFault` here, and is told in an event: it never ends a loop.
+Refused credentials freeze the driver here, so that no caller can forget it.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from herder.control.kernel.core import Core
+from herder.control.kernel.driver_notes import DriverNotes, LastError
+from herder.control.kernel.errors import NotKnown
+from herder.engine import drivers
+from herder.engine.events import record_event
+from herder.model.changes import Changes
+from herder.model.driver import (
+    JOINED,
+    Driver,
+    DriverError,
+    DriverFault,
+    Listing,
+    Machine,
+    NotFound,
+    Phase,
+    StartData,
+    Unauthorised,
+)
+from herder.model.driver_capabilities import Console, Deadlines
+from herder.model.ids import WorkerName
+from herder.model.worker import WorkerSpec
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+#: How long an answer is waited for, by verb. No verb waits for a machine, so these are times of answers: generous for a busy provider.
+DEADLINES_S: Mapping[str, float] = {
+    "create": 60.0,
+    "delete": 60.0,
+    "get": 20.0,
+    "list": 30.0,
+    "health": 10.0,
+    "console": 20.0,
+}
+#: Refused credentials freeze the driver in these; a right that only something optional needs does not.
+_VERBS = frozenset({"create", "delete", "get", "list", "health"})
+#: For everything else that a driver may be able to do.
+DEADLINE_S = 30.0
+#: The longest that a driver may ask for: above it, one that hangs would hold its places for too long.
+DEADLINE_LONGEST_S = 600.0
+#: The same fault of a driver is told again after this long.
+FAULT_AGAIN_MS = 60_000
+
+
+class DriverFrozenError(DriverError):
+    """It may not be called now; the text says why, and what to do."""
+
+
+def notes_of(core: Core, name: str) -> DriverNotes:
+    return core.driver_notes.setdefault(name, DriverNotes())
+
+
+def driver_names(core: Core) -> list[str]:
+    """With those that rows name and this server does not have."""
+    unused = {JOINED} - {worker.spec.driver for worker in core.state.workers.values()}
+    return sorted({*core.drivers, *core.state.frozen_drivers} - unused)
+
+
+def check_known(core: Core, name: str) -> None:
+    """Raises NotKnown."""
+    names = driver_names(core)
+    if name not in names:
+        raise NotKnown(f"there is no driver {name!r}", hint=f"drivers: {', '.join(names) or 'none'}")
+
+
+def may_be_called(core: Core, name: str) -> bool:
+    return name in core.drivers and name not in core.state.frozen_drivers
+
+
+async def create(core: Core, spec: WorkerSpec, start: StartData) -> Machine:
+    return _machine(
+        core,
+        spec.driver,
+        spec.name,
+        await ask(core, spec.driver, "create", lambda driver: driver.create(spec, start), spec.name),
+    )
+
+
+async def get(core: Core, name: str, worker: WorkerName, operation: str = "") -> Machine:
+    found = await ask(core, name, "get", lambda driver: driver.get(worker, operation), worker)
+    return _machine(core, name, worker, found)
+
+
+async def delete(core: Core, name: str, worker: WorkerName) -> Machine:
+    found = await ask(core, name, "delete", lambda driver: driver.delete(worker), worker)
+    return _machine(core, name, worker, found)
+
+
+async def listing(core: Core, name: str) -> Listing:
+    found: object = await ask(core, name, "list", lambda driver: driver.list())
+    if not isinstance(found, Listing) or not all(isinstance(each, Machine) for each in found.machines):
+        raise _fault(core, name, "list", "", f"it answered {_short(found)}, which is no listing")
+    return found
+
+
+async def health(core: Core, name: str) -> None:
+    await ask(core, name, "health", lambda driver: driver.health())
+
+
+async def console(core: Core, name: str, worker: WorkerName) -> str:
+    """Raises DriverError, also when the driver has no such thing."""
+    driver = core.drivers.get(name)
+    if driver is not None and not isinstance(driver, Console):
+        raise DriverError(f"driver {name} cannot show what a machine printed")
+
+    def read(driver: Driver) -> str:
+        assert isinstance(driver, Console)
+        return driver.console(worker)
+
+    return str(await ask(core, name, "console", read, worker))
+
+
+async def ask(core: Core, name: str, verb: str, work: Callable[[Driver], _T], worker: str = "") -> _T:
+    """Raises DriverError and nothing else."""
+    driver, frozen = core.drivers.get(name), core.state.frozen_drivers.get(name)
+    if driver is None or (frozen is not None and verb != "health"):
+        raise DriverFrozenError(frozen.reason if frozen else f"This server has no driver {name}.")
+    try:
+        return await core.calls.run(
+            name, verb, lambda: work(driver), deadline_s=deadline_s(driver, verb), worker=worker
+        )
+    except Unauthorised as error:
+        _note(core, name, verb, worker, error)
+        if verb in _VERBS:
+            await freeze(
+                core,
+                name,
+                f"Driver {name} is frozen: its credentials were refused ({_short(error)}). Renew them, then run "
+                f"herder driver unfreeze {name}.",
+            )
+        raise
+    except NotFound:
+        raise  # an answer, and no trouble
+    except DriverError as error:
+        _note(core, name, verb, worker, error)
+        raise
+    except Exception as error:
+        log.error("driver %s failed in %s: %s", name, verb, error, exc_info=error)
+        raise _fault(core, name, verb, worker, f"{type(error).__name__}: {_short(error)}") from error
+
+
+def deadline_s(driver: Driver, verb: str) -> float:
+    own = driver.deadlines_s if isinstance(driver, Deadlines) else {}
+    return min(own.get(verb, DEADLINES_S.get(verb, DEADLINE_S)), DEADLINE_LONGEST_S)
+
+
+async def freeze(core: Core, name: str, reason: str, *, actor: str = "herder") -> None:
+    """Once; whoever comes second finds it frozen. Durable when this returns."""
+    if name not in core.state.frozen_drivers:
+        log.error("%s", reason)
+        changes = Changes()
+        drivers.freeze(core.state, changes, name, reason, core.clock.now_ms(), actor=actor)
+        core.workers_changed.set()
+        await core.commit(changes)
+
+
+def _machine(core: Core, name: str, worker: WorkerName, found: object) -> Machine:
+    if isinstance(found, Machine) and found.worker == worker and isinstance(found.phase, Phase):
+        return found
+    raise _fault(core, name, "", worker, f"asked for worker {worker} it answered {_short(found)}")
+
+
+def _fault(core: Core, name: str, verb: str, worker: str, text: str) -> DriverFault:
+    """Told once a minute for the same text: a driver that is broken is asked again and again."""
+    where = f" in {verb}" if verb else ""
+    said = f"Driver {name} has a fault{where}: {text}. The action is tried again later. Report this to the driver's author."
+    error = DriverFault(said)
+    _note(core, name, verb, worker, error)
+    notes, now = notes_of(core, name), core.clock.monotonic_ms()
+    if notes.fault_told is None or notes.fault_told[0] != said or now - notes.fault_told[1] >= FAULT_AGAIN_MS:
+        notes.fault_told = (said, now)
+        changes = Changes()
+        record_event(core.state, changes, core.clock.now_ms(), "driver.fault", f"driver/{name}", said)
+        core.gather(changes)
+        core.settle()
+    return error
+
+
+def _note(core: Core, name: str, verb: str, worker: str, error: DriverError) -> None:
+    notes_of(core, name).last_error = LastError(
+        at_ms=core.clock.now_ms(), verb=verb, worker=worker, text=f"{type(error).__name__}: {_short(error)}"
+    )
+
+
+def _short(what: object) -> str:
+    """Foreign text in a sentence of ours: one line, and bounded."""
+    text = " ".join((str(what) if isinstance(what, BaseException) else repr(what)).split()).rstrip(".")
+    return text if len(text) <= 300 else text[:299] + "…"

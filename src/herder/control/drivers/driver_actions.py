@@ -1,0 +1,120 @@
+"""What people decide about drivers: freeze, unfreeze, forget. Called by the API, and at start for drivers that are missing.
+
+Nothing here calls a provider. A worker that is forgotten is not said to be terminated: nobody has asked for that.
+"""
+
+from herder.control.access.authorization import FLEET, check
+from herder.control.drivers.calling import check_known, notes_of
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import Conflict
+from herder.control.kernel.limits import check_message
+from herder.control.workers.exchange import forget_worker
+from herder.engine import drivers
+from herder.engine import worker as life
+from herder.engine.events import record_event
+from herder.model.changes import Changes
+from herder.model.principal import Action, Kind, Principal, Thing
+from herder.model.words import counted
+from herder.wire.drivers import DriverAction
+from herder.wire.resources import Done
+
+#: How long `unfreeze --allow-removals` lets the sweep work without its brake.
+REMOVALS_ALLOWED_MS = 600_000
+
+
+def note_missing(core: Core, changes: Changes, now_ms: int) -> None:
+    """Drivers that rows name and this server does not have. Their workers and machines stay as they are."""
+    used = {worker.spec.driver for worker in core.state.workers.values()}
+    used |= {pool.driver for pool in core.state.pools.values()}
+    for name in sorted(used - set(core.drivers)):
+        drivers.note_missing(core.state, changes, name, now_ms)
+
+
+def freeze(core: Core, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int) -> Done:
+    check(who, Action.CHANGE, FLEET)
+    check_message(body.message)
+    check_known(core, name)
+    if name in core.state.frozen_drivers:
+        raise Conflict(f"driver {name} is frozen already: {core.state.frozen_drivers[name].reason}")
+    because = f": {body.message.rstrip('.')}" if body.message else ""
+    reason = (
+        f"Driver {name} is frozen by {who.user}{because}. To use it again, run herder driver unfreeze {name}."
+    )
+    drivers.freeze(core.state, changes, name, reason, now_ms, actor=who.actor)
+    core.workers_changed.set()
+    return Done(
+        object=f"driver/{name}", text=f"driver {name} is frozen: nothing is made or removed through it"
+    )
+
+
+def unfreeze(
+    core: Core, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int
+) -> Done:
+    check(who, Action.CHANGE, FLEET)
+    check_message(body.message)
+    check_known(core, name)
+    frozen = core.state.frozen_drivers.get(name)
+    if frozen is None:
+        raise Conflict(f"driver {name} is not frozen")
+    if frozen.missing:
+        raise Conflict(
+            f"driver {name} is not in this server's settings",
+            hint=f"put it back into drivers of herder.yaml and restart, or: herder driver forget {name}",
+        )
+    notes, extra = notes_of(core, name), ""
+    if body.allow_removals:
+        notes.removals_allowed_until_ms = core.clock.monotonic_ms() + REMOVALS_ALLOWED_MS
+        extra = "; for ten minutes, lost workers are closed and unknown machines removed without a bound"
+    drivers.unfreeze(
+        core.state,
+        changes,
+        name,
+        body.message or f"driver {name} is unfrozen{extra}",
+        now_ms,
+        actor=who.actor,
+    )
+    notes.usable = None
+    core.workers_changed.set()
+    return Done(object=f"driver/{name}", text=f"driver {name} is used again{extra}")
+
+
+def forget(
+    core: Core,
+    who: Principal,
+    name: str,
+    body: DriverAction,
+    changes: Changes,
+    now_ms: int,
+    *,
+    dry_run: bool,
+) -> Done:
+    """Close the rows of its workers. Only of a missing driver: of any other, workers are removed, not forgotten."""
+    check(who, Action.REMOVE, Thing(kind=Kind.DRIVER, name=name))
+    check_message(body.message)
+    check_known(core, name)
+    if name in core.drivers:
+        raise Conflict(
+            f"driver {name} is in this server's settings, so its workers can be removed",
+            hint="herder worker remove, or take the driver out of herder.yaml and restart",
+        )
+    workers = [worker for worker in core.state.workers.values() if worker.spec.driver == name]
+    live = sum(len(worker.live) for worker in workers)
+    will = "would be" if dry_run else "is" if len(workers) == 1 else "are"
+    text = (
+        f"{counted(len(workers), 'worker')} of driver {name} {will} given up, and {counted(live, 'attempt')} tried again elsewhere; "
+        "machines that still run at the provider are left there"
+    )
+    if not dry_run:
+        for worker in workers:
+            handle = f" ({worker.handle})" if worker.handle else ""
+            said = (
+                body.message
+                or f"driver {name} was forgotten; its machine{handle} may still run at the provider"
+            )
+            life.forgotten(core.state, changes, worker, said, now_ms, actor=who.actor)
+            forget_worker(core, worker.spec.name)
+        if not any(pool.driver == name for pool in core.state.pools.values()):
+            del core.state.frozen_drivers[name]
+        record_event(core.state, changes, now_ms, "driver.forgotten", f"driver/{name}", text, actor=who.actor)
+        core.workers_changed.set()
+    return Done(object=f"driver/{name}", text=text, dry_run=dry_run)

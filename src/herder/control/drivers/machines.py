@@ -1,0 +1,236 @@
+"""One worker's machine, made or removed: the steps, what each error is answered with, and how long is waited between two steps.
+
+Called by the launch loop, one task for each worker. No step waits for a machine: the provider is asked how far it is, and what it
+answers stands in the worker's row, so that a restart goes on from there. Between two steps nothing of the driver is occupied.
+`model/driver.py` has the table of errors. It never makes a second machine: after an open outcome it looks first.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from herder.control.drivers import calling
+from herder.control.drivers.calling import DriverFrozenError
+from herder.control.kernel.core import Core
+from herder.control.workers.exchange import forget_worker
+from herder.engine import worker as life
+from herder.engine.events import record_event
+from herder.engine.state import WorkerLife
+from herder.model.changes import Changes
+from herder.model.driver import (
+    AlreadyExists,
+    DriverError,
+    DriverFault,
+    InvalidRequest,
+    Machine,
+    NotFound,
+    OutcomeUnknown,
+    OutOfCapacity,
+    Phase,
+    QuotaExceeded,
+    RateLimited,
+    StartData,
+    Unauthorised,
+    failure_cause,
+)
+from herder.model.offer import FailureCause
+from herder.model.worker import WorkerState
+
+log = logging.getLogger(__name__)
+
+#: Between two tries of a call that failed, doubled up to the longest.
+RETRY_S = 0.5
+RETRY_LONGEST_S = 30.0
+#: Between two looks at something that takes its time, growing by half up to the longest.
+LOOK_S = 0.5
+LOOK_LONGEST_S = 10.0
+#: The longest that a provider may tell us to wait: beyond it, it is asked again.
+RATE_LIMIT_LONGEST_S = 300.0
+#: These end a creation: trying it again would not help, the planner decides anew.
+FINAL = (InvalidRequest, OutOfCapacity, QuotaExceeded, Unauthorised, DriverFault)
+_MAKING = (WorkerState.PROVISIONING, WorkerState.READY)
+
+
+@dataclass(slots=True)
+class Pauses:
+    """Waits of one worker's task. `wake` ends the one that is under way: something has changed."""
+
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _retry_s: float = RETRY_S
+    _look_s: float = LOOK_S
+
+    async def retry(self, error: DriverError | None) -> float:
+        """After an error; answers how long it was to be."""
+        wait = self._retry_s
+        if isinstance(error, RateLimited):
+            wait = min(max(wait, error.retry_after_s), RATE_LIMIT_LONGEST_S)
+        self._retry_s = min(self._retry_s * 2, RETRY_LONGEST_S)
+        await self._wait(wait)
+        return wait
+
+    async def look(self) -> None:
+        wait, self._look_s = self._look_s, min(self._look_s * 1.5, LOOK_LONGEST_S)
+        self._retry_s = RETRY_S
+        await self._wait(wait)
+
+    async def _wait(self, seconds: float) -> None:
+        """What changed while the driver was asked ends it at once."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.wake.wait(), seconds)
+        self.wake.clear()
+
+
+@dataclass(slots=True)
+class _Making:
+    """Where the creation of one machine is."""
+
+    look: bool
+    """Whether to ask for it before making it."""
+    unsure: bool
+    """Something of it may be there."""
+    taken: bool = False
+    """The provider said that the name is taken."""
+
+
+async def make(core: Core, worker: WorkerLife, start: StartData, pauses: Pauses, *, resumed: bool) -> None:
+    """Until the machine runs, or will not. `resumed`: an earlier process may have begun it."""
+    making = _Making(look=resumed, unsure=resumed)
+    while worker.state in _MAKING:
+        try:
+            if making.look or worker.state is not WorkerState.PROVISIONING:
+                machine = await calling.get(core, worker.spec.driver, worker.spec.name, worker.operation)
+            else:
+                machine = await calling.create(core, worker.spec, start)
+        except DriverFrozenError:
+            return  # begun anew when a person has unfrozen the driver
+        except DriverError as error:
+            if await _creation_failed(core, worker, making, error, pauses):
+                return
+            continue
+        if await _made(core, worker, machine):
+            return
+        making.look = making.unsure = True
+        await pauses.look()
+
+
+async def _made(core: Core, worker: WorkerLife, machine: Machine) -> bool:
+    """Whether there is nothing more to do for its creation."""
+    if worker.state not in _MAKING:
+        return True
+    if machine.phase is Phase.RUNNING:
+        with core.change(Changes()) as changes:
+            life.in_phase(core.state, worker, machine)
+            life.provisioned(core.state, changes, worker, machine.handle, core.clock.now_ms())
+        await core.commit(changes)
+        return True
+    if machine.phase is not Phase.CREATING:
+        detail = f": {machine.detail}" if machine.detail else ""
+        await _broke(core, worker, f"its machine is {machine.phase.value}{detail}", FailureCause.OTHER)
+        return True
+    if life.in_phase(core.state, worker, machine):
+        await core.commit(Changes())
+    return False
+
+
+async def _creation_failed(
+    core: Core, worker: WorkerLife, making: _Making, error: DriverError, pauses: Pauses
+) -> bool:
+    """The answer to an error; whether the creation is over with it."""
+    if isinstance(error, NotFound):
+        if making.taken:
+            text = f"{worker.spec.driver} says that the name {worker.spec.name} is taken, and has no such machine of ours"
+            await _failed(core, worker, text, FailureCause.OTHER)
+            return True
+        first, making.look = making.look, False
+        if not first:
+            await pauses.retry(error)
+        return False
+    if isinstance(error, AlreadyExists) and not making.taken:
+        making.look = making.taken = True
+        return False
+    if isinstance(error, FINAL) and worker.state.in_flight:
+        text = str(error) if isinstance(error, DriverFault) else f"{type(error).__name__}: {error}"
+        # A fault says nothing of what was done: whatever is left of it goes through the driver's deletion.
+        end = _broke if making.unsure or isinstance(error, DriverFault) else _failed
+        await end(core, worker, text, failure_cause(error))
+        return True
+    if isinstance(error, OutcomeUnknown):
+        making.look = making.unsure = True
+    wait = await pauses.retry(error)
+    log.warning("worker %s: %s; tried again after %.1f s", worker.spec.name, error, wait)
+    return False
+
+
+async def refuse(core: Core, worker: WorkerLife, text: str) -> None:
+    """A claim whose driver may not be called: nothing was made, and the planner decides anew."""
+    await _failed(core, worker, text, FailureCause.OTHER)
+
+
+async def _failed(core: Core, worker: WorkerLife, text: str, cause: FailureCause) -> None:
+    """Nothing was made."""
+    if worker.state.in_flight:
+        with core.change(Changes()) as changes:
+            life.create_failed(core.state, changes, worker, text, core.clock.now_ms(), cause)
+        forget_worker(core, worker.spec.name)
+        await core.commit(changes)
+
+
+async def _broke(core: Core, worker: WorkerLife, text: str, cause: FailureCause) -> None:
+    """Something of it may be left."""
+    if worker.state.in_flight:
+        with core.change(Changes()) as changes:
+            life.create_broke(core.state, changes, worker, text, core.clock.now_ms(), cause)
+        await core.commit(changes)
+
+
+async def remove(core: Core, worker: WorkerLife, pauses: Pauses) -> None:
+    """Until the driver says that it is gone: a worker that may still exist still counts and still costs."""
+    name, driver = worker.spec.name, worker.spec.driver
+    look, told = worker.phase == Phase.STOPPING.value, False
+    await asyncio.sleep(core.settings.farewell_s)  # the worker hears "stop" and leaves by itself, if it can
+    while worker.state is WorkerState.TERMINATING:
+        try:
+            if look:
+                machine = await calling.get(core, driver, name, worker.operation)
+            else:
+                machine = await calling.delete(core, driver, name)
+        except NotFound:
+            break
+        except (DriverFrozenError, Unauthorised):
+            return  # begun anew when a person has unfrozen the driver
+        except DriverError as error:
+            look = isinstance(error, OutcomeUnknown)
+            if not told:
+                told = True
+                await _tell_trouble(core, worker, f"cannot be removed yet: {error}")
+            wait = await pauses.retry(error)
+            log.warning("worker %s cannot be removed yet: %s; tried again after %.1f s", name, error, wait)
+            continue
+        if machine.phase is Phase.GONE:
+            break
+        if life.in_phase(core.state, worker, machine):
+            await core.commit(Changes())
+        look = machine.phase is Phase.STOPPING
+        if look:
+            await pauses.look()
+        else:
+            await pauses.retry(None)
+    await _gone(core, worker)
+
+
+async def _gone(core: Core, worker: WorkerLife) -> None:
+    if worker.state is not WorkerState.TERMINATING:
+        return
+    with core.change(Changes()) as changes:
+        life.terminated(core.state, changes, worker, core.clock.now_ms())
+    forget_worker(core, worker.spec.name)
+    calling.notes_of(core, worker.spec.driver).note_ended(worker.spec.name, core.clock.monotonic_ms())
+    await core.commit(changes)
+
+
+async def _tell_trouble(core: Core, worker: WorkerLife, text: str) -> None:
+    changes = Changes()
+    subject = f"worker/{worker.spec.name}"
+    record_event(core.state, changes, core.clock.now_ms(), "worker.trouble", subject, text)
+    await core.commit(changes)

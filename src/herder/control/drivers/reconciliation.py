@@ -1,0 +1,264 @@
+"""One driver's machines against our rows, both ways: what is lost is closed, what nobody knows is removed, both within bounds.
+
+Called by the sweep loop, one `Comparison` for each driver. Unknown is not gone: a worker is closed only when two complete listings
+lacked it (or one showed it as stopped), the provider says the same when asked for it alone, and its agent was not heard of
+meanwhile. When more than a bound would go, nothing goes: the driver is frozen and a person is asked.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+from herder.control.drivers import calling
+from herder.control.drivers.calling import DriverFrozenError
+from herder.control.kernel.core import Core
+from herder.control.kernel.driver_notes import DriverNotes
+from herder.engine import worker as life
+from herder.engine.events import record_event
+from herder.engine.state import WorkerLife
+from herder.model.changes import Changes
+from herder.model.driver import DriverError, Listing, Machine, NotFound, Phase
+from herder.model.driver_capabilities import FirstHand
+from herder.model.ids import WorkerName
+from herder.model.worker import WorkerState
+
+log = logging.getLogger(__name__)
+
+#: States in which a machine must be there. Before, it may not have been made yet; after, it may have gone.
+EXPECTED = frozenset({WorkerState.JOINING, WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
+#: So long a new machine may be absent from listings that have never shown it: providers' listings lag behind their creations.
+NEW_MACHINE_MS = 15_000
+#: So long a removed machine may still be listed before it counts as unknown.
+LATE_LISTING_MS = 60_000
+#: The brake looks back this far.
+BRAKE_MS = 60_000
+#: Most machines that one sweep closes or removes, also where a person has allowed it.
+AT_A_TIME = 100
+#: The clock counts as set when it has gone apart from the monotonic one by more than this.
+CLOCK_SET_MS = 500
+_OVER = frozenset({Phase.STOPPED, Phase.FAILED, Phase.GONE})
+
+
+@dataclass(slots=True)
+class Comparison:
+    core: Core
+    driver: str
+    listed: set[WorkerName] = field(default_factory=set)
+    """Workers that a listing has shown."""
+    absent: dict[WorkerName, int] = field(default_factory=dict)
+    """Workers that complete listings lacked, and when (wall clock) the first of them was asked for."""
+    unknown: set[WorkerName] = field(default_factory=set)
+    """Machines without a row that the last listing showed."""
+
+    _ahead_ms: int = 0
+
+    @property
+    def notes(self) -> DriverNotes:
+        return calling.notes_of(self.core, self.driver)
+
+    async def once(self) -> None:
+        """One listing and what follows from it. Raises DriverError when there was none."""
+        core = self.core
+        if self.notes.usable is None or not calling.may_be_called(core, self.driver):
+            await calling.health(core, self.driver)
+            await self.heard(None)
+            if not calling.may_be_called(core, self.driver):
+                return
+        began_ms = core.clock.now_ms()  # not before the question above: what was made during it is new
+        ahead_ms = began_ms - core.clock.monotonic_ms()
+        if abs(ahead_ms - self._ahead_ms) > CLOCK_SET_MS:
+            self._ahead_ms = ahead_ms
+            self.absent.clear()  # the clock was set: what was noted is of another time
+        before = {worker.spec.name for worker in self._expected()}
+        listing = await calling.listing(core, self.driver)
+        await self.heard(None)
+        room = self._room(len(before))
+        lost = await self._lost(before, listing, began_ms, room)
+        orphans = self._orphans(listing)
+        if (len(lost) > room or len(orphans) > self._bound(len(before))) and not self._allowed():
+            await self._brake(lost, orphans, len(before))
+            return
+        await self._close(lost)
+        await self._remove(orphans[: max(0, min(room - len(lost), AT_A_TIME))])
+
+    async def heard(self, error: DriverError | None) -> None:
+        """Whether the driver can be used, told when it changes."""
+        usable, name = error is None, self.driver
+        if self.notes.usable is usable:
+            return
+        changes, first = Changes(), self.notes.usable is None
+        self.notes.usable = usable
+        if error is not None:
+            text = (
+                f"Driver {name} cannot be used now: {error}. Its workers stay as they are; it is asked again."
+            )
+            record_event(
+                self.core.state,
+                changes,
+                self.core.clock.now_ms(),
+                "driver.unavailable",
+                f"driver/{name}",
+                text,
+            )
+        elif not first:
+            text = f"Driver {name} can be used again."
+            record_event(
+                self.core.state, changes, self.core.clock.now_ms(), "driver.recovered", f"driver/{name}", text
+            )
+        if not changes.empty:
+            await self.core.commit(changes)
+
+    # --- what is lost
+
+    def _expected(self) -> list[WorkerLife]:
+        return [
+            worker
+            for worker in self.core.state.workers.values()
+            if worker.spec.driver == self.driver and worker.state in EXPECTED
+        ]
+
+    async def _lost(
+        self, before: set[WorkerName], listing: Listing, began_ms: int, room: int
+    ) -> list[WorkerLife]:
+        """At most one more than there is room for: then nothing is closed anyway. What a first-hand driver saw stop is closed here."""
+        found = {machine.worker: machine for machine in listing.machines}
+        self.listed = {name for name in self.listed | set(found) if name in before or name in found}
+        # Only workers that were expected before the listing began, and still are, can be missed by it.
+        now = [worker for worker in self._expected() if worker.spec.name in before]
+        self.absent = {
+            worker.spec.name: self.absent[worker.spec.name]
+            for worker in now
+            if worker.spec.name in self.absent and worker.spec.name not in found
+        }
+        lost: list[WorkerLife] = []
+        for worker in now:
+            machine = found.get(worker.spec.name)
+            if not self._missed(worker, machine, listing.complete, began_ms) or not await self._confirmed(
+                worker
+            ):
+                continue
+            if machine is not None and self._first_hand():
+                await self._close([worker], counted=False)
+                continue
+            lost.append(worker)
+            if len(lost) > room:
+                break
+        return lost
+
+    def _missed(self, worker: WorkerLife, machine: Machine | None, complete: bool, began_ms: int) -> bool:
+        name = worker.spec.name
+        if machine is not None:
+            return machine.phase in _OVER and (worker.last_seen_at_ms or 0) <= began_ms
+        since_ms = self.absent.get(name)
+        if since_ms is None:
+            made_ms = worker.provisioned_at_ms or worker.requested_at_ms
+            known = name in self.listed or not 0 <= began_ms - made_ms < NEW_MACHINE_MS
+            if complete and known:
+                self.absent[name] = began_ms
+            return False
+        return complete and not self._heard_since(worker, since_ms)
+
+    def _heard_since(self, worker: WorkerLife, since_ms: int) -> bool:
+        """Whoever calls us is there, whatever its provider says."""
+        if worker.last_seen_at_ms is None or worker.last_seen_at_ms <= since_ms:
+            return False
+        self.absent[worker.spec.name] = worker.last_seen_at_ms
+        return True
+
+    async def _confirmed(self, worker: WorkerLife) -> bool:
+        """Whether the provider, asked for this one, says the same. No answer is no confirmation."""
+        name = worker.spec.name
+        try:
+            machine = await calling.get(self.core, self.driver, name)
+        except NotFound:
+            return worker.state in EXPECTED
+        except DriverError as error:
+            log.warning("driver %s cannot say whether worker %s is gone: %s", self.driver, name, error)
+            return False
+        self.absent.pop(name, None)
+        return machine.phase in _OVER and worker.state in EXPECTED
+
+    def _first_hand(self) -> bool:
+        driver = self.core.drivers[self.driver]
+        return isinstance(driver, FirstHand) and driver.first_hand
+
+    async def _close(self, lost: list[WorkerLife], *, counted: bool = True) -> None:
+        now_ms = self.core.clock.now_ms()
+        with self.core.change(Changes()) as changes:
+            for worker in lost:
+                if worker.state in EXPECTED:
+                    self.absent.pop(worker.spec.name, None)
+                    life.machine_gone(self.core.state, changes, worker, now_ms)
+                    if counted:
+                        self.notes.removed_ms.append(self.core.clock.monotonic_ms())
+        if not changes.empty:
+            self.core.workers_changed.set()
+            await self.core.commit(changes)
+
+    # --- what nobody knows
+
+    def _orphans(self, listing: Listing) -> list[WorkerName]:
+        """Machines that two listings showed and no row knows. One that was removed a moment ago may be listed for a while yet."""
+        late_ms = self.core.clock.monotonic_ms() - LATE_LISTING_MS
+        unknown = {
+            machine.worker
+            for machine in listing.machines
+            if machine.worker not in self.core.state.workers
+            and machine.phase not in (Phase.STOPPING, Phase.GONE)
+            and self.notes.ended.get(machine.worker, late_ms) <= late_ms
+        }
+        seen, self.unknown = unknown & self.unknown, unknown
+        return sorted(seen)
+
+    async def _remove(self, orphans: list[WorkerName]) -> None:
+        for worker in orphans:
+            if worker in self.core.state.workers:
+                continue
+            try:
+                await calling.delete(self.core, self.driver, worker)
+            except NotFound:
+                continue  # the listing was late
+            except DriverFrozenError:
+                return
+            except DriverError as error:
+                log.warning("driver %s cannot remove the orphan %s: %s", self.driver, worker, error)
+                continue
+            self.notes.removed_ms.append(self.core.clock.monotonic_ms())
+            self.notes.note_ended(worker, self.core.clock.monotonic_ms())
+            changes = Changes()
+            text = f"driver {self.driver} held machine {worker}, which belongs to no worker; removed"
+            record_event(
+                self.core.state, changes, self.core.clock.now_ms(), "worker.orphan", f"worker/{worker}", text
+            )
+            await self.core.commit(changes)
+
+    # --- the brake
+
+    def _allowed(self) -> bool:
+        return self.core.clock.monotonic_ms() < self.notes.removals_allowed_until_ms
+
+    def _bound(self, fleet: int) -> int:
+        settings = self.core.settings
+        return max(settings.removals_least, int(fleet * settings.removals_part))
+
+    def _room(self, fleet: int) -> int:
+        """How many more may go now."""
+        if self._allowed():
+            return AT_A_TIME
+        now_ms = self.core.clock.monotonic_ms()
+        recent = sum(now_ms - at_ms < BRAKE_MS for at_ms in self.notes.removed_ms)
+        return max(0, self._bound(fleet) - recent)
+
+    async def _brake(self, lost: list[WorkerLife], orphans: list[WorkerName], fleet: int) -> None:
+        name, bound = self.driver, self._bound(fleet)
+        what = (
+            f"its provider says that {len(lost)} or more of its {fleet} workers are gone"
+            if lost
+            else f"its provider holds {len(orphans)} machines that no row knows"
+        )
+        await calling.freeze(
+            self.core,
+            name,
+            f"Driver {name} is frozen: {what}, and at most {bound} may be closed or removed in a minute. Nothing was removed. "
+            f"Look at the provider. If it is right, run herder driver unfreeze {name} --allow-removals; if it was wrong, herder "
+            f"driver unfreeze {name}.",
+        )

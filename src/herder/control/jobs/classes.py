@@ -1,0 +1,348 @@
+"""From a submitted job to its class: parsed, checked for feasibility once per class, and remembered.
+
+A class is what scheduling sees (`model.job.JobClass`). One look-up stands before the parsing: jobs of one call usually repeat the
+same few classes, so the cost per job is one tuple and one dictionary access.
+"""
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+from herder.control.access.authorization import check
+from herder.control.kernel.errors import Invalid, Overloaded
+from herder.control.kernel.limits import (
+    SELECTOR_COUNT,
+    TOLERATIONS_COUNT,
+    check_count,
+    check_word,
+    check_words,
+)
+from herder.decide.eligibility.admission import refusal
+from herder.decide.eligibility.affinity import fault
+from herder.model.changes import Changes
+from herder.model.demand import NO_AFFINITY, Affinity, Expression, Operator
+from herder.model.ids import ClassId, UserName
+from herder.model.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
+from herder.model.pool import CpuLimit, TaintEffect, Toleration
+from herder.model.principal import Action, Kind, Principal, Role, Thing
+from herder.model.records import JobClassRecord
+from herder.model.resources import BUILT_IN, Dimensions, Resources, parse_cpu, parse_mib
+from herder.model.sharing import PRIORITY_MAX
+from herder.store.json_forms import encode_class
+from herder.wire.resources import JobSubmission
+
+if TYPE_CHECKING:
+    from herder.control.kernel.core import Core
+
+#: Classes remembered by their raw form; cleared when full (they are found again by the parsed form).
+RAW_MAX = 10_000
+#: Classes of one server: each stays in memory, a kilobyte or two.
+CLASSES_MAX = 200_000
+#: Of a job's affinity, and values in each.
+EXPRESSIONS_MAX = 64
+#: Names of projects that one user may have jobs in, beside those with quotas: totals are kept for each for ever.
+PROJECTS_MAX = 1_000
+#: In one job.
+GPUS_MAX = 1024
+
+
+def class_of(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> ClassId:
+    """The class of a job; a new one is checked against the pools. Raises Invalid that names the field."""
+    raw = _raw(user, project, job, where)
+    found = core.raw_classes.get(raw)
+    if found is not None:
+        return found
+    job_class = _checked(core, user, project, job, where)
+    class_id = core.state.class_ids.get(job_class)
+    if class_id is None:
+        _refuse_classes_more(core, 1)
+        class_id = _remember(core, job_class)
+    if len(core.raw_classes) >= RAW_MAX:
+        core.raw_classes.clear()
+    core.raw_classes[raw] = class_id
+    return class_id
+
+
+def try_class(
+    core: "Core",
+    user: UserName,
+    project: str,
+    job: JobSubmission,
+    where: str,
+    tried: dict[Hashable, JobClass],
+) -> None:
+    """The checks of `class_of` for a dry run, which keeps nothing. `tried`: the call's own. Raises Refused."""
+    raw = _raw(user, project, job, where)
+    if raw in tried or raw in core.raw_classes:
+        return
+    tried[raw] = job_class = _checked(core, user, project, job, where)
+    if job_class not in core.state.class_ids:
+        _refuse_classes_more(core, len(set(tried.values()) - core.state.class_ids.keys()))
+
+
+def _raw(user: UserName, project: str, job: JobSubmission, where: str) -> Hashable:
+    """The form in which the job names its class."""
+    if job.project is not None and job.project != project:
+        raise Invalid(
+            f"the job names project {job.project!r} and its batch is of {project!r}",
+            field=f"{where}project",
+            hint="leave it out, or submit it in a batch of its own",
+        )
+    return (
+        user,
+        project,
+        job.cpu,
+        job.memory,
+        job.disk,
+        job.gpu,
+        job.gpu_model,
+        tuple(sorted(job.resources.items())) if job.resources else (),
+        job.pool,
+        job.priority,
+        job.runtime,
+        job.timeout_s,
+        job.retries,
+        job.attempts_max,
+        job.always_run,
+        job.parents_results,
+        job.cpu_limit,
+        tuple(sorted(job.selector.items())) if job.selector else (),
+        tuple(tuple(sorted(each.items())) for each in job.tolerations) if job.tolerations else (),
+        tuple((each.key, each.operator, *each.values) for each in job.affinity) if job.affinity else (),
+    )
+
+
+def _checked(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
+    job_class = _parse(core, user, project, job, where)
+    _refuse_one_project_more(core, user, project, where)
+    _refuse_impossible(core, job_class, where)
+    return job_class
+
+
+def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where: str) -> JobClass:
+    _check_lengths(job, where)
+    if job.runtime not in RUNTIMES:
+        names = ", ".join(sorted(RUNTIMES))
+        raise Invalid(
+            f"there is no runtime {job.runtime!r}", field=f"{where}runtime", hint=f"choose one of {names}"
+        )
+    priority = _priority(core, job.priority, f"{where}priority")
+    _between(job.retries, 0, 1000, f"{where}retries")
+    _between(job.attempts_max, 1, 1000, f"{where}attempts_max")
+    if job.timeout_s is not None and not 0 < job.timeout_s <= 366 * 86400:
+        raise Invalid("the timeout must be above 0 s and at most a year", field=f"{where}timeout_s")
+    return JobClass(
+        user=user,
+        project=project,
+        pool=job.pool,
+        request=_request(core.state.resources, job, where),
+        priority=priority,
+        runtime=job.runtime,
+        timeout_s=job.timeout_s,
+        retry=RetryPolicy(retries=job.retries, attempts_max=job.attempts_max),
+        selector=tuple(sorted(job.selector.items())),
+        tolerations=tuple(_toleration(each, f"{where}tolerations") for each in job.tolerations),
+        affinity=_affinity(job, where) if job.affinity else NO_AFFINITY,
+        gpu_share_milli=_gpu_share_milli(job, where),
+        gpu_models=_gpu_models(job, where),
+        always_run=job.always_run,
+        parents_results=job.parents_results,
+        cpu_limit=CpuLimit(job.cpu_limit) if job.cpu_limit else None,
+    )
+
+
+def check_priority(core: "Core", who: Principal, given: int | str, where: str) -> None:
+    """Whether `who` may ask for it; asked for each job, since what was remembered of a class may be another's right.
+
+    Up to 0 everybody, above that the value of a class that is for the role of `who`, and operators all.
+    """
+    value = _priority(core, given, f"{where}priority")
+    if isinstance(given, int) and value <= 0:
+        return
+    known = next((each for each in core.state.sharing.priority_classes if each.value == value), None)
+    least = known.role if known is not None else Role.OPERATOR
+    check(who, Action.CREATE, Thing(kind=Kind.PRIORITY, least=least), f"priority {given}")
+
+
+def _check_lengths(job: JobSubmission, where: str) -> None:
+    for name in ("cpu", "memory", "disk", "gpu_model", "pool", "runtime"):
+        check_word(getattr(job, name), f"{where}{name}")
+    check_words(job.selector, SELECTOR_COUNT, f"{where}selector")
+    check_count(len(job.tolerations), TOLERATIONS_COUNT, f"{where}tolerations")
+    for each in job.tolerations:
+        check_words(each, 4, f"{where}tolerations")
+
+
+def _priority(core: "Core", given: int | str, path: str) -> int:
+    if isinstance(given, int):
+        _between(given, -PRIORITY_MAX, PRIORITY_MAX, path)
+        return given
+    classes = core.state.sharing.priority_classes
+    for each in classes:
+        if each.name == given:
+            return each.value
+    known = ", ".join(f"{each.name} ({each.value})" for each in classes)
+    raise Invalid(
+        f"there is no priority class {given[:50]!r}",
+        field=path,
+        hint=f"known are {known}; a number is taken as well"
+        if known
+        else "none is defined in priority_classes of herder.yaml; write a number, higher is more urgent",
+    )
+
+
+def _request(table: Dimensions, job: JobSubmission, where: str) -> Resources:
+    amounts = {}
+    for field, parse, value in (
+        ("cpu", parse_cpu, job.cpu),
+        ("memory", parse_mib, job.memory),
+        ("disk", parse_mib, job.disk),
+    ):
+        try:
+            amounts[field] = parse(value)
+        except ValueError as error:
+            raise Invalid(str(error), field=f"{where}{field}") from None
+    if amounts["cpu"] == 0 or amounts["memory"] == 0:
+        field = "cpu" if amounts["cpu"] == 0 else "memory"
+        raise Invalid(
+            "a job needs some CPU and memory", field=f"{where}{field}", hint="the least is 1m and 1Mi"
+        )
+    # A share is one part of a GPU that is split, whatever the number of parts.
+    gpu = 1 if 0 < job.gpu < 1 else int(job.gpu)
+    asked = {each.name: amounts[each.key] for each in BUILT_IN if each.key in amounts}
+    return table.vector({**asked, "gpu": gpu, **_declared(table, job, where)})
+
+
+def _declared(table: Dimensions, job: JobSubmission, where: str) -> dict[str, int]:
+    """What it asks for of the resources that the server declares."""
+    found: dict[str, int] = {}
+    known = {each.name: each for each in table.declared}
+    for name, amount in job.resources.items():
+        path = f"{where}resources.{name[:100]}"
+        if name not in known:
+            names = ", ".join(sorted(known))
+            raise Invalid(
+                f"there is no resource {name[:100]!r}",
+                field=path,
+                hint=f"this server has {names}"
+                if names
+                else "this server declares none: see `resources:` in its herder.yaml",
+            )
+        try:
+            found[name] = known[name].parse(amount)
+        except ValueError as error:
+            raise Invalid(str(error), field=path) from None
+    return found
+
+
+def _gpu_share_milli(job: JobSubmission, where: str) -> int:
+    if not 0 <= job.gpu <= GPUS_MAX or (job.gpu > 1 and job.gpu != int(job.gpu)):
+        raise Invalid(
+            f"{job.gpu} GPUs cannot be had",
+            field=f"{where}gpu",
+            hint=f"ask for a whole number up to {GPUS_MAX}, or for a share of one, as in 0.25",
+        )
+    return max(1, round(job.gpu * WHOLE_GPU)) if 0 < job.gpu < 1 else WHOLE_GPU
+
+
+def _gpu_models(job: JobSubmission, where: str) -> tuple[str, ...]:
+    models = tuple(sorted({each.strip() for each in job.gpu_model.split("|")} - {""}))
+    if models and not job.gpu:
+        raise Invalid(
+            f"the job wants a GPU of model {' or '.join(models)}, but no GPU",
+            field=f"{where}gpu",
+            hint="ask for gpu: 1",
+        )
+    return models
+
+
+def _toleration(given: dict[str, str], path: str) -> Toleration:
+    unknown = set(given) - {"key", "value", "effect", "operator"}
+    if unknown:
+        raise Invalid(
+            f"a toleration has no {min(unknown)!r}", field=path, hint="key, value and effect are known"
+        )
+    effect = given.get("effect")
+    try:
+        return Toleration(
+            key=given.get("key", ""), value=given.get("value"), effect=TaintEffect(effect) if effect else None
+        )
+    except ValueError:
+        names = ", ".join(each.value for each in TaintEffect)
+        raise Invalid(
+            f"{effect!r} is not a taint's effect", field=path, hint=f"choose one of {names}"
+        ) from None
+
+
+def _affinity(job: JobSubmission, where: str) -> Affinity:
+    """One term: all that is given must hold."""
+    if max(len(job.affinity), *(len(each.values) for each in job.affinity)) > EXPRESSIONS_MAX:
+        raise Invalid(f"more than {EXPRESSIONS_MAX} expressions, or values in one", field=f"{where}affinity")
+    term = []
+    for number, given in enumerate(job.affinity):
+        made = Expression(key=given.key, operator=Operator(given.operator), values=tuple(given.values))
+        wrong = fault(made)
+        if wrong is not None:
+            raise Invalid(
+                wrong, field=f"{where}affinity[{number}]", hint="write it as in Kubernetes' node affinity"
+            )
+        term.append(made)
+    return Affinity(required=(tuple(term),))
+
+
+def _between(value: int, low: int, high: int, path: str) -> None:
+    if not low <= value <= high:
+        raise Invalid(f"{value} is not between {low} and {high}", field=path)
+
+
+def _refuse_impossible(core: "Core", job_class: JobClass, where: str) -> None:
+    refused = refusal(job_class, core.state.pools)
+    if refused is not None:
+        field = {"unknown_pool": "pool", "selector": "selector", "taints": "tolerations", "gpu": "gpu"}.get(
+            refused.kind, "cpu"
+        )
+        if refused.kind == "too_large":
+            short = refused.evidence[0][0].removeprefix("short_")
+            keys = {each.name: each.key for each in BUILT_IN}
+            field = keys.get(short, f"resources.{short}")
+        raise Invalid(refused.text, field=f"{where}{field}", hint=refused.remedy)
+
+
+def _refuse_one_project_more(core: "Core", user: UserName, project: str, where: str) -> None:
+    known = core.state.projects.get(user, set())
+    if len(known) < PROJECTS_MAX or project in known:
+        return
+    if all(each.name != project for each in core.state.sharing.projects):
+        raise Invalid(
+            f"user {user} has jobs in {len(known):,} projects, which is the limit",
+            field=f"{where}project",
+            hint="use one of them again; attributes of a batch are the place for what is different each time",
+        )
+
+
+def _refuse_classes_more(core: "Core", number: int) -> None:
+    if len(core.state.classes) + number > CLASSES_MAX:
+        raise Overloaded(
+            f"there are {CLASSES_MAX:,} classes of jobs already, and this job would be one more",
+            hint="submit jobs of the same user, project, size and policy instead of each with its own",
+        )
+
+
+def _remember(core: "Core", job_class: JobClass) -> ClassId:
+    state = core.state
+    state.projects.setdefault(job_class.user, set()).add(job_class.project)
+    class_id = ClassId(state.next_class)
+    state.next_class += 1
+    state.classes[class_id] = job_class
+    state.class_ids[job_class] = class_id
+    changes = Changes()
+    changes.put(
+        JobClassRecord(
+            class_id,
+            job_class.user,
+            job_class.project,
+            job_class.pool,
+            encode_class(job_class),
+        )
+    )
+    core.gather(changes)
+    return class_id

@@ -1,0 +1,88 @@
+"""What a job's worker is given: command, environment, stdin and input files, checked and put into their stored form.
+
+Called by `submission.py` for each job, also in dry runs. Nothing here is kept.
+"""
+
+import msgspec
+
+from herder.control.kernel.errors import Invalid, TooLarge
+from herder.control.kernel.limits import (
+    INPUT_NAME_BYTES,
+    INPUTS_COUNT,
+    PAYLOAD_BYTES,
+    WORDS,
+    check_count,
+    check_env,
+)
+from herder.wire.exchange import JobPayload
+from herder.wire.resources import JobSubmission
+
+#: Of a folder's path, as Linux has it.
+PATH_BYTES = 4_095
+SLEEP_MAX_MS = 366 * 86_400_000
+_encode = msgspec.json.Encoder().encode
+
+
+def payload_of(job: JobSubmission, where: str) -> str:
+    if job.runtime == "process" and not (job.command and job.command[0]):
+        raise Invalid(
+            "the job has no command", field=f"{where}command", hint='write for example ["echo", "hello"]'
+        )
+    if job.env:
+        check_env(job.env, len(job.env), f"{where}env")
+    if job.inputs or job.cwd or job.sleep_ms or len(job.command) > WORDS:
+        _check_rare(job, where)
+    payload = JobPayload(
+        command=job.command,
+        env=job.env,
+        stdin=job.stdin,
+        inputs=job.inputs,
+        cwd=job.cwd,
+        sleep_ms=job.sleep_ms,
+    )
+    data = _encode(payload)
+    if len(data) > PAYLOAD_BYTES:
+        raise TooLarge(
+            f"the job's command, environment and inputs take {len(data)} bytes, at most {PAYLOAD_BYTES} are taken",
+            field=f"{where}command",
+            hint="put large input where the job can fetch it",
+        )
+    text = data.decode()
+    if "\\u0000" in text and (field := _with_nul(job)):
+        raise Invalid(
+            f"{field} contains a NUL character", field=where + field, hint="no program can be given one"
+        )
+    return text
+
+
+def _with_nul(job: JobSubmission) -> str:
+    """The field that holds a NUL; empty when it was only the text of one."""
+    texts = {
+        "command": job.command,
+        "env": (*job.env, *job.env.values()),
+        "stdin": (job.stdin,),
+        "inputs": (*job.inputs, *job.inputs.values()),
+        "cwd": (job.cwd,),
+    }
+    return next((field for field, some in texts.items() if any("\x00" in text for text in some)), "")
+
+
+def _check_rare(job: JobSubmission, where: str) -> None:
+    """What few jobs have."""
+    if not 0 <= job.sleep_ms <= SLEEP_MAX_MS:
+        raise Invalid(f"sleep_ms must be 0 to {SLEEP_MAX_MS:,}", field=f"{where}sleep_ms")
+    if job.cwd and (not job.cwd.startswith("/") or len(job.cwd.encode(errors="replace")) > PATH_BYTES):
+        raise Invalid(
+            f"{job.cwd[:50]!r} is not the absolute path of a folder",
+            field=f"{where}cwd",
+            hint=f"it begins with / and has at most {PATH_BYTES:,} bytes",
+        )
+    check_count(len(job.command), WORDS, f"{where}command")
+    check_count(len(job.inputs), INPUTS_COUNT, f"{where}inputs")
+    for name in job.inputs:
+        if not name or len(name.encode(errors="replace")) > INPUT_NAME_BYTES:
+            raise Invalid(
+                f"{name[:50]!r} cannot be a file's name",
+                field=f"{where}inputs",
+                hint=f"1 to {INPUT_NAME_BYTES} bytes",
+            )

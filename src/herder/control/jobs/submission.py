@@ -1,0 +1,350 @@
+"""Taking in work: batches and jobs are checked, put into classes, and given to the engine. Nothing is half accepted.
+
+Called by the API's routes. Every function is synchronous, fills `changes` and answers; the route commits and then replies.
+"""
+
+import json
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+from herder.control.access.authorization import OF_KIND, check, not_known
+from herder.control.jobs.classes import check_priority, class_of, try_class
+from herder.control.jobs.payload import payload_of
+from herder.control.kernel.backlog import BATCH_COUNTS_AS
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import Conflict, Invalid, Overloaded, TooLarge
+from herder.control.kernel.limits import (
+    FAILURES_MAX,
+    JOBS_PER_CALL,
+    PARENTS_PER_CALL,
+    check_attributes,
+    check_message,
+    check_name,
+)
+from herder.engine.batch import DependencyError, add_jobs, commit_batch, create_batch, resolve
+from herder.engine.batch_end import cancel_batch
+from herder.engine.classes import forget_classes
+from herder.engine.state import BatchLife
+from herder.model.changes import Changes
+from herder.model.ids import BatchId, ClassId, JobId, UserName
+from herder.model.job import JobClass, JobState
+from herder.model.principal import Action, Kind, Principal, Thing
+from herder.model.words import counted
+from herder.store.tables import DEFAULT_PROJECT
+from herder.wire.resources import BatchCreate, Done, JobsAdded, JobSubmission
+
+#: In a refusal.
+PROJECTS_SHOWN = 10
+#: Each of them is kept in memory.
+NOT_ENDED = tuple(each for each in JobState if not each.ended)
+
+
+@dataclass(slots=True)
+class _Accepted:
+    """A call's jobs as columns, the form in which the engine takes them."""
+
+    class_ids: list[ClassId] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+    payloads: list[str] = field(default_factory=list)
+    places: dict[str, int] = field(default_factory=dict)
+    references: dict[int, Sequence[str | int]] = field(default_factory=dict)
+    size: int = 0
+    """Bytes of the payloads."""
+
+    def name(self, key: str, place: int, where: str) -> None:
+        """Raises Invalid."""
+        check_name(key, f"{where}key")
+        if self.places.setdefault(key, place) != place:
+            raise Invalid(f"two jobs of the call are called {key!r}", field=f"{where}key")
+
+
+def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, now_ms: int) -> BatchLife:
+    """A batch, with the jobs that travel along, committed if asked for."""
+    accepted, parents = _check_batch(core, who, request, dry_run=False)
+    attributes = _attributes(request)
+    _count(core, who.user, BATCH_COUNTS_AS + len(request.jobs), accepted.size + len(attributes))
+    batch = create_batch(
+        core.state,
+        user=who.user,
+        project=request.project,
+        name=request.name,
+        attributes=attributes,
+        cancel_after_failures=request.cancel_after_failures,
+        now_ms=now_ms,
+    )
+    _take(core, changes, batch, accepted, parents, now_ms)
+    if request.commit:
+        commit_batch(core.state, changes, batch, now_ms)
+    return batch
+
+
+def try_create(core: Core, who: Principal, request: BatchCreate) -> Done:
+    """What `create` would say, with the same checks; nothing is kept."""
+    accepted, _ = _check_batch(core, who, request, dry_run=True)
+    jobs = request.earlier_jobs + len(request.jobs)
+    _count(core, who.user, BATCH_COUNTS_AS + jobs, accepted.size + len(_attributes(request)), dry_run=True)
+    return Done(object="batch", text=f"a batch of {counted(jobs, 'job')} would be submitted", dry_run=True)
+
+
+def _check_batch(
+    core: Core, who: Principal, request: BatchCreate, *, dry_run: bool
+) -> tuple[_Accepted, dict[int, list[JobId]]]:
+    """All that is refused before anything is made."""
+    _may_submit(core, who, Kind.BATCH, request.project)
+    check_name(request.name, "name")
+    check_attributes(request.attributes)
+    if request.cancel_after_failures is not None and not 1 <= request.cancel_after_failures <= FAILURES_MAX:
+        raise Invalid(f"cancel_after_failures must be 1 to {FAILURES_MAX:,}", field="cancel_after_failures")
+    if (request.earlier_jobs or request.earlier_keys) and not dry_run:
+        raise Invalid("earlier jobs are only for a dry run", field="earlier_jobs")
+    draft = _draft(core, who, request)
+    return _check_into(core, who, draft, request.jobs, dry_run=dry_run)
+
+
+def _draft(core: Core, who: Principal, request: BatchCreate) -> BatchLife:
+    """The batch as it would be before these jobs."""
+    draft = BatchLife(
+        id=BatchId(0),
+        user=who.user,
+        project=request.project,
+        name="",
+        state="open",
+        attributes="",
+        created_at_ms=0,
+    )
+    if not 0 <= request.earlier_jobs <= core.settings.jobs_queued_max:
+        raise Invalid(f"{request.earlier_jobs} is not a number of earlier jobs", field="earlier_jobs")
+    if request.earlier_jobs:
+        start = JobId(core.state.next_job - request.earlier_jobs)
+        draft.jobs = request.earlier_jobs
+        draft.bunches.append((0, start, request.earlier_jobs))
+        draft.keys.update({key: JobId(start + place) for key, place in request.earlier_keys.items()})
+    return draft
+
+
+def _attributes(request: BatchCreate) -> str:
+    return json.dumps(request.attributes, separators=(",", ":"))
+
+
+def _check_into(
+    core: Core, who: Principal, batch: BatchLife, jobs: Sequence[JobSubmission], *, dry_run: bool
+) -> tuple[_Accepted, dict[int, list[JobId]]]:
+    """Jobs for a batch that is open, or would be."""
+    earlier = 0 if batch.id else batch.jobs  # of a draft nothing is counted yet
+    accepted = _check_jobs(core, who, batch.user, batch.project, jobs, earlier=earlier, dry_run=dry_run)
+    for key, place in accepted.places.items():
+        if key in batch.keys:
+            raise Invalid(f"the batch has a job {key!r} already", field=f"jobs[{place}].key")
+    return accepted, _parents(core, batch, accepted)
+
+
+def add(
+    core: Core, who: Principal, batch_id: int, jobs: Sequence[JobSubmission], changes: Changes, now_ms: int
+) -> JobsAdded:
+    """More jobs for an open batch."""
+    batch = _open_batch(core, who, batch_id)
+    accepted, parents = _check_into(core, who, batch, jobs, dry_run=False)
+    _count(core, batch.user, len(jobs), accepted.size)
+    first = _take(core, changes, batch, accepted, parents, now_ms)
+    return JobsAdded(batch=batch.id, first_job=first, count=len(jobs))
+
+
+def try_add(core: Core, who: Principal, batch_id: int, jobs: Sequence[JobSubmission]) -> Done:
+    """What `add` would say."""
+    batch = _open_batch(core, who, batch_id)
+    accepted, _ = _check_into(core, who, batch, jobs, dry_run=True)
+    _count(core, batch.user, len(jobs), accepted.size, dry_run=True)
+    text = f"{counted(len(jobs), 'job')} would be added to batch {batch_id}"
+    return Done(object=f"batch/{batch_id}", text=text, dry_run=True)
+
+
+def _open_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
+    batch = own_batch(core, who, batch_id)
+    if batch.state != "open":
+        raise Conflict(
+            f"batch {batch_id} is committed; jobs can only be added before", hint="make a new batch"
+        )
+    return batch
+
+
+def submit(core: Core, who: Principal, job: JobSubmission, changes: Changes, now_ms: int) -> JobsAdded:
+    """One job of no batch; it is ready at once."""
+    accepted = _check_single(core, who, job, dry_run=False)
+    _count(core, who.user, 1, accepted.size)
+    first = _take(core, changes, None, accepted, {}, now_ms)
+    return JobsAdded(batch=None, first_job=first, count=1)
+
+
+def try_submit(core: Core, who: Principal, job: JobSubmission) -> Done:
+    """What `submit` would say."""
+    accepted = _check_single(core, who, job, dry_run=True)
+    _count(core, who.user, 1, accepted.size, dry_run=True)
+    return Done(object="job", text="1 job would be submitted", dry_run=True)
+
+
+def _check_single(core: Core, who: Principal, job: JobSubmission, *, dry_run: bool) -> _Accepted:
+    project = DEFAULT_PROJECT if job.project is None else job.project
+    _may_submit(core, who, Kind.JOB, project)
+    if job.parents:
+        raise Invalid(
+            "a single job cannot have parents", field="parents", hint="submit them together as a batch"
+        )
+    return _check_jobs(core, who, who.user, project, (job,), path="", dry_run=dry_run)
+
+
+def commit(core: Core, who: Principal, batch_id: int, changes: Changes, now_ms: int) -> BatchLife:
+    batch = own_batch(core, who, batch_id)
+    commit_batch(core.state, changes, batch, now_ms, actor=who.actor)
+    return batch
+
+
+def cancel(
+    core: Core,
+    who: Principal,
+    batch_id: int,
+    changes: Changes,
+    now_ms: int,
+    *,
+    message: str = "",
+    dry_run: bool = False,
+) -> str:
+    batch = own_batch(core, who, batch_id)
+    check_message(message)
+    if batch.cancelled:
+        return f"batch {batch_id} is being cancelled already"
+    left = sum(batch.counts.get(s, 0) for s in JobState if not s.ended)
+    if dry_run:
+        running = batch.counts.get(JobState.RUNNING, 0)
+        return f"{left:,} of {counted(batch.jobs, 'job')} of batch {batch_id} would be cancelled, {running:,} of them running"
+    cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=message or f"by {who.user}")
+    return f"batch {batch_id} cancelled: {left} of {batch.jobs} jobs had not ended"
+
+
+def own_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
+    """A batch that has not ended and that `who` may change. Raises Refused. `Commands.find_batch` was asked before: what is not here
+    any more has ended since."""
+    batch = core.state.batches.get(BatchId(batch_id))
+    if batch is None:
+        check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
+        if 0 < batch_id < core.state.next_batch:
+            raise Conflict(f"batch {batch_id} has ended", hint=f"see herder batch get {batch_id}")
+        raise not_known(Kind.BATCH, batch_id)
+    check(who, Action.CHANGE, batch_thing(batch.id, batch.user, batch.project))
+    return batch
+
+
+def batch_thing(number: int, owner: str, project: str) -> Thing:
+    return Thing(kind=Kind.BATCH, name=str(number), owner=owner, project=project)
+
+
+def job_thing(number: int, owner: str, project: str) -> Thing:
+    return Thing(kind=Kind.JOB, name=str(number), owner=owner, project=project)
+
+
+def _may_submit(core: Core, who: Principal, kind: Kind, project: str) -> None:
+    """Where projects are defined, work is of one of them, or of `default`, which is there anyhow."""
+    check(who, Action.CREATE, OF_KIND[kind])
+    check_name(project, "project")
+    defined = {each.name: each for each in core.state.sharing.projects}
+    found = defined.get(project)
+    if found is None:
+        if defined and project != DEFAULT_PROJECT:
+            some = sorted(defined)[:PROJECTS_SHOWN]
+            raise Invalid(
+                f"there is no project {project!r}",
+                field="project",
+                hint=f"projects: {', '.join(some)}{' …' if len(defined) > len(some) else ''}; herder project list shows them",
+            )
+        return
+    members_only = bool(found.members)
+    check(who, Action.CREATE, Thing(kind=kind, owner=who.user, project=project, members_only=members_only))
+
+
+def _count(core: Core, user: UserName, jobs: int, size: int, *, dry_run: bool = False) -> None:
+    """Against the limits for one user: the last check, since it counts."""
+    count = core.backlog.check if dry_run else core.backlog.add
+    count(core.state, user, jobs, size, core.clock.monotonic_ms())
+
+
+def _check_jobs(
+    core: Core,
+    who: Principal,
+    user: UserName,
+    project: str,
+    jobs: Sequence[JobSubmission],
+    path: str = "jobs[{}].",
+    *,
+    earlier: int = 0,
+    dry_run: bool,
+) -> _Accepted:
+    """`earlier`: jobs of a batch that was checked and not made."""
+    _check_number(core, len(jobs), earlier)
+    if forget_classes(core.state):
+        core.raw_classes.clear()
+    accepted = _Accepted()
+    edges = 0
+    tried: dict[Hashable, JobClass] = {}
+    for place, job in enumerate(jobs):
+        where = path.format(place)
+        if job.priority != 0:
+            check_priority(core, who, job.priority, where)
+        if dry_run:
+            try_class(core, user, project, job, where, tried)
+        else:
+            accepted.class_ids.append(class_of(core, user, project, job, where))
+        payload = payload_of(job, where)
+        accepted.payloads.append(payload)
+        accepted.size += len(payload)
+        accepted.keys.append(job.key)
+        if job.key is not None:
+            accepted.name(job.key, place, where)
+        if job.parents:
+            edges += len(job.parents)
+            accepted.references[place] = job.parents
+    if edges > PARENTS_PER_CALL:
+        raise TooLarge(
+            f"{edges:,} parents in one call, at most {PARENTS_PER_CALL:,} are taken",
+            field="jobs",
+            hint="send the jobs in several calls, or put one job between: it waits for many, and many wait for it",
+        )
+    return accepted
+
+
+def _check_number(core: Core, jobs: int, earlier: int) -> None:
+    if jobs > JOBS_PER_CALL:
+        raise TooLarge(
+            f"{jobs} jobs in one call, at most {JOBS_PER_CALL} are taken",
+            field="jobs",
+            hint="send them in several calls before the commit",
+        )
+    most, there = core.settings.jobs_queued_max, sum(core.state.counts[each] for each in NOT_ENDED)
+    there += earlier
+    if there + jobs > most:
+        raise Overloaded(
+            f"{there:,} jobs have not ended and {jobs:,} more were sent, at most {most:,} are kept",
+            hint="try again when some have ended",
+        )
+
+
+def _parents(core: Core, batch: BatchLife, accepted: _Accepted) -> dict[int, list[JobId]]:
+    if not accepted.references:
+        return {}
+    try:
+        return resolve(batch, core.state.next_job, len(accepted.keys), accepted.places, accepted.references)
+    except DependencyError as error:
+        raise Invalid(str(error), field=f"jobs[{error.index}].parents") from None
+
+
+def _take(
+    core: Core,
+    changes: Changes,
+    batch: BatchLife | None,
+    accepted: _Accepted,
+    parents: dict[int, list[JobId]],
+    now_ms: int,
+) -> JobId:
+    first = add_jobs(
+        core.state, changes, batch, accepted.class_ids, accepted.keys, accepted.payloads, parents, now_ms
+    )
+    core.payloads.offer(first, accepted.payloads, None if batch is None else batch.id)
+    return first

@@ -1,0 +1,4 @@
+"""One event loop, one engine state, one writer: the hand-over of changes to the store, and whom to tell.
+
+Everything else in `control` is built on it. It must never know a use case.
+"""

@@ -1,0 +1,308 @@
+"""The kernel of a running server: engine state, the hand-over to the store, and whom to tell.
+
+Everything here runs on one event loop. A use case changes `state` by calling `engine/` functions with a `Changes`, then awaits
+`commit(changes)`. While the store is busy, changes of many callers gather and are handed over together, after one placement
+pass; answers and wake-ups leave only when the commit holds.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from herder.control.kernel.backlog import Backlog
+from herder.control.kernel.clock import SteadyClock, SystemClock
+from herder.control.kernel.driver_calls import DriverCalls
+from herder.control.kernel.driver_notes import DriverNotes
+from herder.control.kernel.errors import StoreTroubled
+from herder.control.kernel.event_bus import EventBus
+from herder.control.kernel.half_changes import mark
+from herder.control.kernel.payload_cache import Payloads
+from herder.control.kernel.planning_thread import Planning
+from herder.control.kernel.settings import CoreSettings
+from herder.control.kernel.usage_ledger import book
+from herder.control.kernel.waiters import Waiters
+from herder.engine.flush import flush
+from herder.engine.state import EngineState
+from herder.ledger.totals import Totals
+from herder.model.changes import Changes
+from herder.model.driver import Driver
+from herder.model.ids import ClassId
+from herder.model.records import EventRecord
+from herder.ports.calls import Calls
+from herder.ports.clock import Clock
+from herder.ports.store import Store, StoreDown
+from herder.scheduler.placement import Placer
+from herder.scheduler.preemption import Preemptor
+from herder.settings import SharingSettings
+from herder.store.flight_recorder import Recorder
+from herder.store.sweep import sweep_batch
+
+if TYPE_CHECKING:
+    from herder.control.access.tokens import Directory
+
+log = logging.getLogger(__name__)
+
+#: Between two tries to mark the jobs of a cancelled batch, when the database does not answer; doubled up to the longest.
+SWEEP_RETRY_S = 0.5
+SWEEP_RETRY_LONGEST_S = 30.0
+#: Between two placement passes that look at different classes, when very many wait.
+LOOK_AGAIN_S = 0.02
+
+#: How long a server that stops waits until what it gathered is handed over; less when the store cannot be written anyway.
+CLOSE_S = 5.0
+CLOSE_STUCK_S = 1.5
+STUCK_LOOK_S = 0.1
+
+
+class Core:
+    def __init__(
+        self,
+        *,
+        settings: CoreSettings,
+        state: EngineState,
+        ledger: Totals,
+        store: Store,
+        directory: "Directory",
+        drivers: dict[str, Driver],
+        on_fatal: Callable[[BaseException], None],
+        clock: Clock | None = None,
+        calls: Calls | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.clock = SteadyClock(SystemClock() if clock is None else clock)
+        self.calls: Calls = DriverCalls(self.clock, places=settings.driver_calls) if calls is None else calls
+        """The only way to a driver; everything but tests goes through `control/drivers/calling.py`."""
+        self.driver_kinds: dict[str, str] = {}
+        """By driver: which one it is; for people."""
+        self.driver_notes: dict[str, DriverNotes] = {}
+        """By driver: what was heard of it last; in memory only."""
+        self.transport = transport
+        """How sources of metrics are asked; None: through sockets."""
+        self.settings = settings
+        self.state, self.ledger = state, ledger
+        self.store = store
+        self.directory = directory
+        self.drivers = drivers
+        self.started_at_ms = self.clock.now_ms()
+        self.payloads = Payloads()
+        self.raw_classes: dict[Hashable, ClassId] = {}
+        """Classes by the form in which jobs name them; cleared when a pool changes, since each was checked against the pools."""
+        self.placer = Placer(ageing=settings.ageing)
+        self.preemptor = Preemptor()
+        self.planning = Planning()
+        self.sharing = SharingSettings(ageing=settings.ageing)
+        """As it is in force; `control/pools/sharing.py` changes it."""
+        self.backlog = Backlog.starting(
+            state, jobs_max=settings.queued_jobs_per_user, bytes_max=settings.queued_bytes_per_user
+        )
+        self.recorder = Recorder() if settings.observations_bytes_max else None
+        self.events = EventBus()
+        self.demand_changed, self.workers_changed = asyncio.Event(), asyncio.Event()
+        self.jobs_ended, self.batches_ended = Waiters(), Waiters()
+        self.output_came = Waiters()
+        """By job."""
+        self.closing = False
+        self.bells: dict[str, asyncio.Event] = {}
+        """By worker: rung when it is to be told something."""
+        self._on_fatal = on_fatal
+        self._gathered = Changes()
+        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._busy = self._scheduled = self._asked = False
+        self._over: BaseException | None = None
+        """Why nothing of this memory becomes durable any more."""
+        self._sweeps: set[asyncio.Task[None]] = set()
+
+    def commit(self, changes: Changes) -> "asyncio.Future[None]":
+        """Hand over; the answer is a future shared with others that ends when the changes are durable."""
+        if self._over is None:
+            self._gathered.absorb(changes)
+            self._asked = True
+            if not self._busy and not self._scheduled:
+                self._scheduled = True
+                asyncio.get_running_loop().call_soon(self._hand_over)
+        return asyncio.shield(self._future)
+
+    @contextmanager
+    def change(self, changes: Changes) -> Iterator[Changes]:
+        """A synchronous step that fills `changes`. Refusals, and errors in checks, come before anything is changed; an error after that
+        leaves memory ahead of what will ever be written, and ends the server as one in the hand-over does."""
+        before = mark(self.state, changes)
+        try:
+            yield changes
+        except Exception as error:
+            if mark(self.state, changes) != before:
+                self._over = error
+                self._on_fatal(error)
+            raise
+
+    async def durable_within(self, future: "asyncio.Future[None]", limit_s: float, stuck_s: float) -> bool:
+        """Whether a commit held in time. A store that cannot be written is waited for `stuck_s` at most. Raises nothing."""
+        loop = asyncio.get_running_loop()
+        give_up_at, sound_at = loop.time() + limit_s, loop.time()
+        future.add_done_callback(_heard)
+        while not future.done() and loop.time() < give_up_at:
+            await asyncio.wait({future}, timeout=STUCK_LOOK_S)
+            trouble = self.store.trouble
+            if trouble is None or not trouble.stuck:
+                sound_at = loop.time()
+            elif loop.time() - sound_at >= stuck_s:
+                break
+        return future.done() and not future.cancelled() and future.exception() is None
+
+    @contextmanager
+    def no_change(self) -> Iterator[Changes]:
+        """A dry run. One that changed something ends the server, as any error does that leaves memory ahead of the store."""
+        with self.change(Changes()) as changes:
+            before = mark(self.state, changes)
+            yield changes
+            if mark(self.state, changes) != before:
+                raise RuntimeError("a dry run changed something")
+
+    def gather(self, changes: Changes) -> None:
+        """Let changes travel with the next commit; for what is of no use alone."""
+        self._gathered.absorb(changes)
+
+    def settle(self) -> "asyncio.Future[None]":
+        """Durable once everything handed over so far is."""
+        return self.commit(Changes())
+
+    def take_in_work(self) -> None:
+        """Asked before anything new is accepted. Raises StoreTroubled."""
+        trouble = self.store.trouble
+        if trouble is not None:
+            raise StoreTroubled(trouble)
+
+    async def read(self, query: Callable[[Connection], Any]) -> Any:
+        """Run a query beside the writer, on a connection of its own."""
+        return await self.store.read(query)
+
+    def _hand_over(self) -> None:
+        self._scheduled = self._asked = False
+        changes, self._gathered = self._gathered, Changes()
+        future, self._future = self._future, asyncio.get_running_loop().create_future()
+        if self._over is not None:
+            future.set_exception(RuntimeError(f"the server is ending: {self._over}"))
+            return
+        try:
+            self.placer.run(self.state, changes, self.clock.now_ms())
+            if self.placer.more:
+                asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.settle)
+            flush(self.state, changes)
+            book(self.ledger, changes)
+        except Exception as error:
+            self._over = error
+            self._on_fatal(error)  # memory is wrong from here on, and no call may be answered from it
+            future.set_exception(error)
+            raise
+        number, self.state.hand_over = self.state.hand_over, self.state.hand_over + 1
+        if changes.empty:
+            self._done(changes, future, number)
+            return
+        self._busy = True
+        self.store.commit(changes).add_done_callback(
+            lambda done: self._committed(done, changes, future, number)
+        )
+
+    def _committed(
+        self, done: "asyncio.Future[None]", changes: Changes, future: "asyncio.Future[None]", number: int
+    ) -> None:
+        self._busy = False
+        error = done.exception()
+        if error is not None:
+            self._over = error
+            for waiting in (future, self._future):  # also those who came meanwhile
+                if not waiting.done():
+                    waiting.set_exception(error)
+                    waiting.exception()  # not everybody waits for an answer
+            return
+        self._done(changes, future, number)
+        if self._asked:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._hand_over)
+
+    def _done(self, changes: Changes, future: "asyncio.Future[None]", number: int) -> None:
+        self.state.durable = number
+        if not future.done():
+            future.set_result(None)
+        for call in changes.after:
+            call()
+        for name in sorted(changes.wake):  # the same order in every process: a run can be repeated
+            bell = self.bells.get(name)
+            if bell is not None:
+                bell.set()
+        for job in changes.ended_jobs:
+            self.payloads.take(job)  # of one that never started
+            self.jobs_ended.ring(job)
+        events = changes.rows.get(EventRecord)
+        if events:
+            self._announce(list(events.values()))
+        if self.state.fresh_demand or changes.jobs_new or events:
+            self.demand_changed.set()
+        for batch, at_ms in changes.sweeps.items():
+            self.sweep(batch, at_ms)
+
+    def _announce(self, records: list[Any]) -> None:
+        for record in records:
+            self.events.publish(record)
+            if record.kind == "batch.ended":
+                batch = int(record.object.partition("/")[2])
+                self.payloads.forget(batch)
+                self.batches_ended.ring(batch)
+            elif record.kind == "batch.cancelled":
+                self.jobs_ended.ring_all()  # some of its jobs have ended without a word of their own
+            elif record.kind.startswith("worker."):
+                self.workers_changed.set()
+
+    def sweep(self, batch: int, at_ms: int) -> None:
+        """Mark the queued jobs of a cancelled batch one bounded piece at a time, between other commits."""
+        self.payloads.drop(batch)
+        keep = [class_id for class_id, job_class in self.state.classes.items() if job_class.always_run]
+
+        async def run() -> None:
+            more, pause = True, SWEEP_RETRY_S
+            while more:
+                try:
+                    more = await self.store.call(
+                        lambda connection: sweep_batch(connection, batch, at_ms, keep)
+                    )
+                except StoreDown:
+                    return  # the server ends, and the next start looks after them
+                except DBAPIError as error:  # its rows can wait, and the next start would look after them
+                    log.warning("batch %s: its jobs are not all marked yet: %s", batch, error)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, SWEEP_RETRY_LONGEST_S)
+
+        task = asyncio.get_running_loop().create_task(run(), name=f"sweep-{batch}")
+        self._sweeps.add(task)
+        task.add_done_callback(self._sweeps.discard)
+
+    def let_go(self) -> None:
+        """The server is about to stop: whoever waits is answered now."""
+        self.closing = True
+        self.events.close()
+        for bell in self.bells.values():
+            bell.set()
+        self.jobs_ended.ring_all()
+        self.batches_ended.ring_all()
+        self.output_came.ring_all()
+
+    async def close(self) -> None:
+        """Everything gathered is written, then the store is let go; one that is in trouble is not waited for without end. After a fault
+        of ours only what was handed over before it is."""
+        if self._over is None:
+            await self.durable_within(self.settle(), CLOSE_S, CLOSE_STUCK_S)
+        self.planning.close()
+        self.calls.close()
+        await self.store.close()
+
+
+def _heard(future: "asyncio.Future[None]") -> None:
+    """Nobody waits for it any more: its error is not to be told as one that nobody has heard."""
+    if not future.cancelled():
+        future.exception()

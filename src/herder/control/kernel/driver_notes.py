@@ -1,0 +1,40 @@
+"""What was heard of a driver last: its last error, whether it can be used, what was removed lately. In memory, one for each driver.
+
+Written by `control/drivers/calling.py` and the loops, read by people (`control/reads/drivers.py`). It decides nothing.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from herder.model.ids import WorkerName
+
+#: Removals that are remembered, for the brake of the sweep and for late listings.
+REMOVALS_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastError:
+    at_ms: int
+    verb: str
+    worker: str
+    text: str
+
+
+@dataclass(slots=True, kw_only=True)
+class DriverNotes:
+    usable: bool | None = None
+    """As the last health probe or listing said; None: not asked yet."""
+    last_error: LastError | None = None
+    fault_told: tuple[str, int] | None = None
+    """The last fault of the driver itself that became an event, and when (monotonic)."""
+    removals_allowed_until_ms: int = 0
+    """A person has looked: until then (monotonic) the sweep removes without its brake."""
+    removed_ms: "deque[int]" = field(default_factory=lambda: deque(maxlen=REMOVALS_KEPT))
+    """When (monotonic) the sweep closed or removed something."""
+    ended: dict[WorkerName, int] = field(default_factory=dict)
+    """Workers whose machine was removed, and when (monotonic): listings show some of them for a while yet."""
+
+    def note_ended(self, worker: WorkerName, now_ms: int) -> None:
+        self.ended[worker] = now_ms
+        if len(self.ended) > REMOVALS_KEPT:
+            del self.ended[next(iter(self.ended))]

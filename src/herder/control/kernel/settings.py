@@ -1,0 +1,54 @@
+"""The bounds of a running server, made by `server/runtime.py` from flags, environment and herder.yaml. Data only."""
+
+from dataclasses import dataclass, field
+
+from herder.control.kernel.driver_calls import PLACES
+from herder.control.kernel.limits import LOG_BYTES_PER_ATTEMPT, QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
+from herder.decide.placement.ageing import Ageing
+from herder.model.retention import Retention
+from herder.settings.sections.server import MetricSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreSettings:
+    """Bounds of a server. Seconds."""
+
+    server_url: str
+    installation: str
+    secret: str
+    poll_s: float = 20.0
+    """How long an exchange is held open when there is nothing to say: below the usual idle limits of proxies (30–60 s)."""
+    self_delete_after_s: float = 600.0
+    """How long a worker that cannot reach the server lives on."""
+    scale_period_s: float = 1.0
+    """The planner runs at least this often, and at once when the demand changes."""
+    scale_settle_s: float = 0.05
+    """It waits this long after a change, so that jobs submitted together are seen together."""
+    farewell_s: float = 0.2
+    """Between telling a worker to go and having the driver remove it."""
+    sweep_period_s: float = 5.0
+    """How often the drivers' machines are compared with our workers."""
+    driver_calls: int = PLACES
+    """Calls at a time of each driver; more wait. Providers throttle clients that send many more at once."""
+    removals_least: int = 3
+    """When one sweep or one minute would close or remove more of a driver's machines than this, and more than the next part of them,
+    nothing is removed, the driver is frozen, and a person is asked: a wrong listing looks the same as a lost zone."""
+    removals_part: float = 0.2
+    """The other half of that bound: for a driver with many machines."""
+    observations_kept_s: float = 7 * 86_400.0
+    """How long what plans were made from is kept, so that they can be made again (`herder simulate verify`): a week of questions."""
+    observations_bytes_max: int = 256 * 2**20
+    """And at most so much of it, the newest: as much as the log of a few busy days. 0: none is recorded."""
+    retention: Retention = field(default_factory=Retention)
+    """How long what has ended is kept."""
+    jobs_queued_max: int = 20_000_000
+    """Above so many jobs that have not ended, submissions are refused: 8 bytes each stay in memory, more of those with parents."""
+    queued_jobs_per_user: int = QUEUED_JOBS_PER_USER
+    queued_bytes_per_user: int = QUEUED_BYTES_PER_USER
+    """Above these a user's submissions are refused until some of the jobs have started."""
+    log_bytes_per_attempt: int = LOG_BYTES_PER_ATTEMPT
+    """Output that is kept of an attempt, head and tail together."""
+    ageing: Ageing = field(default_factory=Ageing)
+    """Where `fair_share` of herder.yaml says nothing of it; each bound says why it is so."""
+    metric_sources: tuple[MetricSource, ...] = ()
+    """Where custom metrics are asked for. Only the server's own files name them: they hold addresses and secrets."""

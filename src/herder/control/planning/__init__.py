@@ -1,0 +1,4 @@
+"""The planner in a running server: its input from the engine, the plan as a row, its effect on the engine.
+
+Called by the scale loop, by dry runs and by explanations. It must never change a plan.
+"""

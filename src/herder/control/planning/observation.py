@@ -1,0 +1,197 @@
+"""The planner's input: what the engine knows at one moment, as `Observed`. Made for the scale loop, dry runs and `why` alike.
+
+Never changes a decision by itself; only `note_pressure` remembers something, for the next one.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+
+from herder.control.kernel.core import Core
+from herder.decide.forecast.run_times import Kind, RunTime, kinds_of
+from herder.decide.scaling.pressure import pressed_since
+from herder.engine.state import EngineState, WorkerLife
+from herder.engine.worker import history_of
+from herder.model.ids import ClassId, PlanNumber
+from herder.model.job import JobClass
+from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
+from herder.model.pool import Consolidation, PoolSpec
+from herder.model.pressure import WorkerUse
+from herder.model.resources import ZERO
+from herder.settings.calendar import windows
+
+#: From the kinds of a job class to what was learned of their run times.
+Guess = Callable[[tuple[Kind, ...]], RunTime]
+#: An expected end is one that this part of such jobs keeps: a drain that counts on it should seldom lose work.
+PROBABLY = 0.9
+#: Ended jobs of the same user and shape, before their run times say when a running one ends.
+ENDS_TO_TRUST = 8
+
+
+#: Classes that wait and are looked at in one plan, those that came first: a snapshot is made on the event loop, 1.5 ms a thousand.
+OBSERVED_CLASSES_MAX = 20_000
+
+
+def look(core: Core) -> tuple[Observed, int]:
+    """The picture of this moment, for questions."""
+    now = core.clock.now_ms()
+    return picture(core, now), now
+
+
+def picture(core: Core, now_ms: int) -> Observed:
+    """What the loop, dry runs and `why` plan from."""
+    aged_ms = now_ms - core.placer.ageing_at(now_ms).reserve_after_ms
+    return observe(core.state, now_ms, core.placer.run_times.guess, aged_ms)
+
+
+def observe(
+    state: EngineState, now_ms: int, guess: Guess | None = None, aged_ms: int | None = None
+) -> Observed:
+    """What the engine knows now. It is the one writer, so its sections are never stale."""
+    quotas = state.sharing.has_quotas
+    return Observed(
+        sharing=state.sharing,
+        held=tuple((*whose, held) for whose, held in sorted(state.held.items())) if quotas else (),
+        weights=tuple(sorted((u, w) for u, w in state.weights.items() if w != 1)) if quotas else (),
+        aged_ms=aged_ms if quotas else None,
+        plan_number=PlanNumber(state.next_plan),
+        declared=state.resources.declared,
+        pools=pools_shown(state),
+        workers=tuple(_observed(state, worker, now_ms, guess) for worker in state.workers.values()),
+        workers_as_of_ms=now_ms,
+        demand=queued(state),
+        demand_as_of_ms=now_ms,
+        demand_left_out=max(0, len(state.queues) - OBSERVED_CLASSES_MAX),
+        history=tuple(
+            (
+                pool,
+                PoolHistory(
+                    last_grown_at_ms=history.last_grown_at_ms,
+                    last_shrunk_at_ms=history.last_shrunk_at_ms,
+                    removals_ms=_recent(history.removals_ms, state.pools.get(pool), now_ms),
+                    boot_s=history.boot_s,
+                    pressed_since_ms=tuple(sorted(history.pressed_since_ms.items())),
+                    rises=tuple(sorted(history.rises.items())),
+                ),
+            )
+            for pool, history in sorted(state.history.items())
+        ),
+        offers=tuple(state.offers[key] for key in sorted(state.offers)),
+        windows=tuple(
+            (name, windows(pool, now_ms)) for name, pool in sorted(state.pools.items()) if pool.schedules
+        ),
+        metrics=tuple(reading for _, reading in sorted(state.readings.items())),
+    )
+
+
+def pools_shown(state: EngineState) -> tuple[PoolSpec, ...]:
+    return tuple(_shown(state, state.pools[name]) for name in sorted(state.pools))
+
+
+def _shown(state: EngineState, pool: PoolSpec) -> PoolSpec:
+    """A pool whose driver may not be called is planned for as a frozen one."""
+    frozen = state.frozen_drivers.get(pool.driver)
+    return pool if frozen is None else replace(pool, frozen=True, driver_frozen=frozen.reason)
+
+
+def queued(state: EngineState) -> tuple[QueuedClass, ...]:
+    waiting = {
+        class_id: (queue.count, queue.oldest_ready_at_ms)
+        for class_id, queue in state.queues.items()
+        if queue.count
+    }
+    for (
+        job
+    ) in state.delayed.values():  # they are tried again within minutes: workers are wanted for them, too
+        count, oldest_ms = waiting.get(job.class_id, (0, job.ready_at_ms))
+        waiting[job.class_id] = (count + 1, min(oldest_ms, job.ready_at_ms))
+    return tuple(
+        QueuedClass(
+            class_id=ClassId(class_id),
+            job_class=state.classes[class_id],
+            count=count,
+            oldest_ready_at_ms=oldest_ms,
+        )
+        for class_id, (count, oldest_ms) in sorted(islice(waiting.items(), OBSERVED_CLASSES_MAX))
+    )
+
+
+def _recent(removals_ms: list[int], pool: PoolSpec | None, now_ms: int) -> tuple[int, ...]:
+    if pool is None or pool.scale_down_fraction is None:
+        return ()
+    since = now_ms - int(pool.scale_down_period_s * 1000)
+    return tuple(at for at in removals_ms if at > since)
+
+
+def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess | None) -> ObservedWorker:
+    """The same object as last time when nothing about it has changed: a plan looks at all workers, and few of them change.
+    Whatever is shown of a worker and may change in its life must stand in `looks`."""
+    on_it, use = running(state, worker, now_ms, guess), _use(state, worker)
+    apart = worker.alone_for is not None or worker.probing
+    free, free_slots = (ZERO, 0) if apart else (worker.free, worker.free_slots)
+    looks = (
+        worker.state, free, free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
+        worker.cordoned, worker.standing, on_it, use,
+    )  # fmt: skip
+    if worker.seen is not None and worker.seen[0] == looks:
+        return worker.seen[1]
+    observed = ObservedWorker(
+        spec=worker.spec,
+        state=worker.state,
+        cordoned=worker.cordoned,
+        free=free,
+        free_slots=free_slots,
+        live_attempts=len(worker.live),
+        requested_at_ms=worker.requested_at_ms,
+        idle_since_ms=worker.idle_since_ms,
+        expires_at_ms=worker.expires_at_ms,
+        standing=worker.standing,
+        running=on_it,
+        use=use,
+    )
+    worker.seen = (looks, observed)
+    return observed
+
+
+def _use(state: EngineState, worker: WorkerLife) -> WorkerUse | None:
+    pool = state.pools.get(worker.spec.pool)
+    return worker.use if pool is not None and pool.measured else None
+
+
+def note_pressure(state: EngineState, observed: Observed, now_ms: int) -> None:
+    """Remember since when the pools are under pressure: part of the next picture."""
+    since = pressed_since(observed, now_ms)
+    for pool in observed.pools:
+        if pool.measured:
+            history_of(state, pool.name).pressed_since_ms = since.get(pool.name, {})
+
+
+def running(
+    state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess | None = None
+) -> tuple[RunningClass, ...] | None:
+    """What runs on it, by class; None in pools whose settings look at no such thing, because it costs a little."""
+    pool = state.pools.get(worker.spec.pool)
+    if pool is None or (pool.scale_down_fraction is None and pool.consolidation is Consolidation.OFF):
+        return None
+    by_class: dict[ClassId, list[int]] = {}
+    for attempt in worker.live.values():
+        by_class.setdefault(attempt.class_id, []).append(attempt.started_at_ms or attempt.assigned_at_ms)
+    return tuple(
+        RunningClass(
+            job_class=state.classes[class_id],
+            count=len(starts),
+            started_sum_ms=sum(starts),
+            last_start_ms=max(starts),
+            ends_at_ms=None if guess is None else _last_end(guess, state.classes[class_id], starts, now_ms),
+        )
+        for class_id, starts in sorted(by_class.items())
+    )
+
+
+def _last_end(guess: Guess, job_class: JobClass, starts: list[int], now_ms: int) -> int | None:
+    """When the last of them has probably ended; None when too little was learned of such jobs."""
+    known = guess(kinds_of(job_class))
+    if known.ends < ENDS_TO_TRUST:
+        return None
+    oldest, newest = min(starts), max(starts)
+    return now_ms + max(known.residual_ms(PROBABLY, now_ms - start) for start in (oldest, newest))

@@ -1,0 +1,349 @@
+"""What people do to pools: apply, scale by hand, freeze, delete. Called by the API; dry runs answer without changing anything."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from herder.control.access.authorization import FLEET, check
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import Conflict, Invalid, NotKnown
+from herder.control.kernel.limits import check_message, check_settings, check_word
+from herder.control.planning.observation import observe
+from herder.control.planning.plans import apply_plan, record_plan
+from herder.control.pools import sharing
+from herder.decide.scaling.offer_backoff import cheapest_first, offer_rooms
+from herder.decide.scaling.snapshot import survey
+from herder.decide.scaling.worker_specs import worker_spec
+from herder.engine.events import record_event
+from herder.engine.offers import forget_changed
+from herder.engine.worker import drain
+from herder.model.changes import Changes
+from herder.model.ids import PlanNumber, PoolName
+from herder.model.money import usd_text
+from herder.model.offer import Offer, offers_of
+from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
+from herder.model.pool import PoolSpec, Template
+from herder.model.principal import Action, Kind, Principal, Thing
+from herder.model.records import PoolRecord
+from herder.model.words import counted
+from herder.model.worker import WorkerState
+from herder.settings import SettingsError, pool_from_plain, pool_to_plain
+from herder.settings.calendar import pool_in_force
+from herder.settings.syntax.durations import LONGEST_S, format_duration
+from herder.store.versions import stamped
+from herder.wire.resources import (
+    ApplyAnswer,
+    ApplyChange,
+    ApplyRequest,
+    Done,
+    ReasonView,
+    ScaleAnswer,
+    ScaleRequest,
+)
+
+#: Pools of one server: each costs a little in every cycle.
+POOLS_MAX = 1_000
+TTL_LONGEST_S = LONGEST_S
+
+
+def apply(
+    core: Core, who: Principal, request: ApplyRequest, changes: Changes, now_ms: int, *, dry_run: bool
+) -> ApplyAnswer:
+    """Create or update pools, and how the fleet is shared. All of it or nothing."""
+    check(who, Action.CHANGE, FLEET)
+    for path, plain in (("pools", request.pools), ("sharing", request.sharing)):
+        check_settings(plain, path)
+    shared = sharing.wanted(core, request.sharing)
+    sharing_changes = sharing.differences(core.sharing, shared)
+    wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
+    check_pools(core, wanted)
+    answers = [_difference(core.state.pools.get(pool.name), pool) for pool in wanted]
+    after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
+    if not dry_run:
+        sharing.change(core, changes, shared, now_ms, actor=who.actor)
+        change_pools(core, changes, wanted, now_ms, actor=who.actor)
+    least, most = fleet_prices(after.values())
+    return ApplyAnswer(
+        changes=answers,
+        dry_run=dry_run,
+        price_per_hour_min_usd=least,
+        price_per_hour_max_usd=most,
+        sharing=sharing_changes,
+    )
+
+
+def check_pools(core: Core, wanted: Sequence[PoolSpec]) -> None:
+    """Raises Refused when they cannot be put in force; nothing is changed."""
+    if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
+        raise Invalid(f"more than {POOLS_MAX} pools", field="pools")
+    for index, pool in enumerate(wanted):
+        _has_driver(core, pool)
+        _keep_membership(core, pool, index)
+
+
+def change_pools(core: Core, changes: Changes, wanted: Sequence[PoolSpec], now_ms: int, *, actor: str) -> int:
+    """Put in force those that differ, each with its event; answers how many. They were checked by `check_pools`."""
+    changed = 0
+    for pool in wanted:
+        found = _difference(core.state.pools.get(pool.name), pool)
+        if found.change == "unchanged":
+            continue
+        changed += 1
+        store_pool(core, changes, pool, now_ms)
+        text = f"pool {pool.name} {found.change}"
+        fields: dict[str, object] = {"fields": found.fields}
+        _event(core, changes, now_ms, f"pool.{found.change}", pool.name, text, actor, fields)
+    return changed
+
+
+def keep_frozen(core: Core, pool: PoolSpec) -> PoolSpec:
+    """A pool that was frozen by hand stays so until it is unfrozen by hand; a file that says nothing of it does not thaw it."""
+    known = core.state.pools.get(pool.name)
+    return dataclasses.replace(pool, frozen=True) if known is not None and known.frozen else pool
+
+
+def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:
+    name = plain.get("name") or index
+    try:
+        return pool_from_plain(plain, f"pools[{name}]", core.state.resources)
+    except SettingsError as error:
+        raise Invalid(str(error), field=f"pools[{name}]", hint="nothing was applied") from None
+
+
+def _has_driver(core: Core, pool: PoolSpec) -> None:
+    if pool.driver not in core.drivers:
+        known = ", ".join(sorted(core.drivers)) or "none"
+        raise Invalid(
+            f"pool {pool.name} wants driver {pool.driver!r}, which this server does not have",
+            field=f"pools[{pool.name}].driver",
+            hint=f"it has {known}; declare the driver in the server's herder.yaml and restart the server",
+        )
+
+
+def _keep_membership(core: Core, pool: PoolSpec, index: int) -> None:
+    """Workers keep what they joined, so a pool with workers does."""
+    known = core.state.pools.get(pool.name)
+    if known is None or known.membership == pool.membership:
+        return
+    live = sum(worker.spec.pool == pool.name for worker in core.state.workers.values())
+    if live:
+        raise Conflict(
+            f"pool {pool.name} has {live} workers that joined {known.membership.name}",
+            field=f"pools[{index}].membership",
+            hint="set max_workers: 0 and wait until they have gone, or make a new pool",
+        )
+
+
+def _difference(old: PoolSpec | None, new: PoolSpec) -> ApplyChange:
+    if old is None:
+        return ApplyChange(pool=new.name, change="created")
+    before, after = pool_to_plain(old), pool_to_plain(new)
+    fields = {key: (before.get(key), after[key]) for key in after if before.get(key) != after[key]}
+    return ApplyChange(pool=new.name, change="updated" if fields else "unchanged", fields=fields)
+
+
+def fleet_prices(pools: Iterable[PoolSpec]) -> tuple[str, str]:
+    """USD per hour, least and most, as many workers as the pools allow."""
+    least = most = 0
+    for pool in pools:
+        least += pool.min_workers * _price(pool, min)
+        most += pool.max_workers * _price(pool, max)
+    return usd_text(least), usd_text(most)
+
+
+def _price(pool: PoolSpec, pick: Any) -> int:
+    prices = (offer.price_pico_per_hour for template in pool.templates for offer in offers_of(template))
+    return int(pick(prices, default=0))
+
+
+def store_pool(core: Core, changes: Changes, pool: PoolSpec, now_ms: int, *, deleted: bool = False) -> None:
+    text = json.dumps(stamped("pool", pool_to_plain(pool)), separators=(",", ":"))
+    forget_changed(core.state, changes, pool.name, None if deleted else pool)
+    changes.put(PoolRecord(pool.name, text, int(pool.frozen), int(deleted), now_ms))
+    if deleted:
+        del core.state.pools[pool.name]
+        core.state.history.pop(pool.name, None)
+    else:
+        core.state.pools[pool.name] = pool
+    core.raw_classes.clear()
+    core.state.fresh_demand = True
+
+
+def scale(
+    core: Core,
+    who: Principal,
+    name: str,
+    request: ScaleRequest,
+    changes: Changes,
+    now_ms: int,
+    *,
+    dry_run: bool,
+) -> ScaleAnswer:
+    """Make `workers` more, that live for the given time and are not taken away for being idle."""
+    check(who, Action.CHANGE, FLEET)
+    check_message(request.reason, "reason")
+    check_word(request.template, "template")
+    pool = pool_named(core, name)
+    template = _offer(core, template_named(pool, request.template), pool, now_ms)
+    ttl_s = request.ttl_s if request.ttl_s is not None else pool.ttl_s
+    _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
+    number = PlanNumber(core.state.next_plan)
+    text = request.reason or f"{who.user} asked for {request.workers} more"
+    reason = Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("workers", request.workers),))
+    actions = tuple(
+        CreateWorker(
+            spec=worker_spec(pool, template, number, ordinal, text),
+            expires_at_ms=None if ttl_s is None else now_ms + int(ttl_s * 1000),
+            reason=reason,
+        )
+        for ordinal in range(1, request.workers + 1)
+    )
+    if not dry_run:
+        actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
+        report = PoolReport(
+            pool=pool.name,
+            actual=actual,
+            in_flight=0,
+            desired=actual + request.workers,
+            queued_jobs=0,
+            reasons=(reason,),
+        )
+        plan = Plan(number=number, made_at_ms=now_ms, actions=actions, pools=(report,))
+        record_plan(core.state, changes, plan)
+        apply_plan(core, changes, plan, now_ms, standing=True, actor=who.actor)
+        core.workers_changed.set()
+    return ScaleAnswer(
+        pool=pool.name,
+        workers=[action.spec.name for action in actions],
+        plan=None if dry_run else number,
+        dry_run=dry_run,
+        reasons=[ReasonView(kind=reason.kind, text=reason.text, evidence=dict(reason.evidence))],
+    )
+
+
+def _offer(core: Core, template: Template, pool: PoolSpec, now_ms: int) -> Offer:
+    """The cheapest that nothing is held against, as the planner would take it; the cheapest at all if there is none."""
+    view = next(
+        view for view in survey(observe(core.state, now_ms), now_ms).pools if view.spec.name == pool.name
+    )
+    ranked = [room.offer for room in cheapest_first(view, offer_rooms(view, now_ms), {})]
+    offers = sorted(offers_of(template), key=lambda offer: (offer.price_pico_per_hour, offer.id))
+    return min(offers, key=lambda offer: ranked.index(offer.id) if offer.id in ranked else len(ranked))
+
+
+def template_named(pool: PoolSpec, wanted: str | None) -> Template:
+    if wanted is None:
+        if not pool.templates:
+            raise Conflict(f"pool {pool.name} has no template")
+        return min(pool.templates, key=lambda template: (template.price_pico_per_hour, template.name))
+    for template in pool.templates:
+        if template.name == wanted:
+            return template
+    names = ", ".join(template.name for template in pool.templates)
+    raise Invalid(
+        f"pool {pool.name} has no template {wanted!r}", field="template", hint=f"it has {names or 'none'}"
+    )
+
+
+def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float | None) -> None:
+    if request.workers < 1:
+        raise Invalid(
+            "workers must be at least 1", field="workers", hint="to remove some: herder worker drain"
+        )
+    if ttl_s is not None and not 0 < ttl_s <= TTL_LONGEST_S:
+        raise Invalid(f"ttl_s must be above 0 and at most {TTL_LONGEST_S}", field="ttl_s")
+    if ttl_s is not None and pool.ttl_max_s is not None and ttl_s > pool.ttl_max_s:
+        raise Invalid(
+            f"{format_duration(ttl_s)} is more than the pool's longest time to live",
+            field="ttl_s",
+            hint=f"at most {format_duration(pool.ttl_max_s)}",
+        )
+    driver_frozen = core.state.frozen_drivers.get(pool.driver)
+    if driver_frozen is not None:
+        raise Conflict(driver_frozen.reason, hint="herder driver list shows the state of each driver")
+    check_growth(core, pool, request.workers, "workers")
+
+
+def check_growth(core: Core, pool: PoolSpec, more: int, field: str) -> None:
+    """Whether there may be so many more workers. Raises Conflict."""
+    if pool.frozen:
+        raise Conflict(f"pool {pool.name} is frozen", hint=f"herder pool unfreeze {pool.name}")
+    actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
+    room = pool.max_workers - actual
+    if more > room:
+        raise Conflict(
+            f"pool {pool.name} has {actual} of at most {pool.max_workers} workers: room for {max(0, room)} more",
+            field=field,
+            hint="raise max_workers with herder apply, or ask for fewer",
+        )
+    live = pool.max_live_workers
+    leave = (WorkerState.DRAINING, WorkerState.TERMINATING)
+    staying = sum(
+        worker.spec.pool == pool.name and worker.state not in leave for worker in core.state.workers.values()
+    )
+    if live is not None and staying + more > live:
+        raise Conflict(
+            f"pool {pool.name} has {staying} workers that stay, of at most {live}: room for {max(0, live - staying)} more",
+            field=field,
+            hint="raise max_live_workers with herder apply, or ask for fewer",
+        )
+
+
+def set_frozen(
+    core: Core, who: Principal, name: str, frozen: bool, changes: Changes, now_ms: int, *, message: str = ""
+) -> Done:
+    check(who, Action.CHANGE, FLEET)
+    check_message(message)
+    pool = pool_named(core, name)
+    verb = "frozen" if frozen else "unfrozen"
+    store_pool(core, changes, dataclasses.replace(pool, frozen=frozen), now_ms)
+    _event(
+        core, changes, now_ms, f"pool.{verb}", pool.name, message or f"pool {pool.name} {verb}", who.actor, {}
+    )
+    return Done(object=f"pool/{pool.name}", text=f"pool {pool.name} {verb}")
+
+
+def delete(
+    core: Core, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool, message: str = ""
+) -> Done:
+    """Drain all its workers and forget it. Jobs that name it keep waiting until a pool of that name is back."""
+    check(who, Action.REMOVE, Thing(kind=Kind.POOL, name=name))
+    check_message(message)
+    pool = pool_named(core, name)
+    workers = [worker for worker in core.state.workers.values() if worker.spec.pool == pool.name]
+    leaving = counted(len(workers), "worker")
+    text = f"pool {pool.name} deleted; {leaving} are drained and removed"
+    if dry_run:
+        text = f"pool {pool.name} would be deleted, and {leaving} drained and removed"
+    else:
+        reason = Reason(
+            kind=ReasonKind.POOL_DELETED, text=message or f"pool {pool.name} was deleted by {who.user}"
+        )
+        for worker in workers:
+            drain(core.state, changes, worker, reason, now_ms, actor=who.actor)
+        store_pool(core, changes, pool, now_ms, deleted=True)
+        _event(core, changes, now_ms, "pool.deleted", pool.name, text, who.actor, {})
+        core.workers_changed.set()
+    return Done(object=f"pool/{pool.name}", text=text, dry_run=dry_run)
+
+
+def pool_named(core: Core, name: str) -> PoolSpec:
+    pool = core.state.pools.get(PoolName(name))
+    if pool is None:
+        known = ", ".join(sorted(core.state.pools)) or "none yet (herder apply -f herder.yaml)"
+        raise NotKnown(f"there is no pool {name!r}", hint=f"pools: {known}")
+    return pool
+
+
+def _event(
+    core: Core,
+    changes: Changes,
+    now_ms: int,
+    kind: str,
+    pool: str,
+    text: str,
+    actor: str,
+    data: dict[str, object],
+) -> None:
+    record_event(core.state, changes, now_ms, kind, f"pool/{pool}", text, actor=actor, data=data)

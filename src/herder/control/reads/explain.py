@@ -1,0 +1,291 @@
+"""Why: answers from recorded facts, for a worker (dead or alive), a pool, and a job in any state."""
+
+import asyncio
+import json
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import NotKnown
+from herder.control.kernel.planning_thread import Answer
+from herder.control.planning.observation import look
+from herder.control.pools.pool_actions import pool_named
+from herder.control.reads.jobs import effective_state, job_row
+from herder.decide.forecast.start_time import LEAST_MS, Eta
+from herder.decide.placement.drf import WHOLE, share_of
+from herder.decide.plan.explain import Standing, why_waiting
+from herder.decide.plan.planner import creations
+from herder.engine.backoff import is_suspect
+from herder.model.ids import BatchId, ClassId, JobId, UserName
+from herder.model.job import AttemptState, JobState
+from herder.model.money import format_usd
+from herder.model.plan import Reason, ReasonKind
+from herder.model.principal import Principal
+from herder.model.times import iso, span
+from herder.model.words import counted
+from herder.scheduler.retries import AWAY_MAX_MS
+from herder.scheduler.start_times import Starts
+from herder.store import tables as t
+from herder.store.usage_rows import worker_row_cost
+from herder.wire.resources import Explanation, ReasonView
+
+EVENTS_MAX = 200
+
+
+async def why_worker(core: Core, name: str) -> Explanation:
+    """What it was made for, what happened to it, why it went."""
+
+    def read(connection: Connection) -> tuple[Row[Any] | None, list[Row[Any]]]:
+        row = connection.execute(select(t.workers).where(t.workers.c.name == name)).first()
+        events = (
+            select(t.events)
+            .where(t.events.c.object == f"worker/{name}")
+            .order_by(t.events.c.sequence)
+            .limit(EVENTS_MAX)
+        )
+        return row, list(connection.execute(events))
+
+    row, events = await core.read(read)
+    if row is None:
+        raise NotKnown(
+            f"there is no worker {name!r}", hint="herder worker list --ended shows also those of the past"
+        )
+    made, removed = json.loads(row.reason_made), json.loads(row.reason_removed)
+    facts = [_fact("made", f"plan {row.plan} made it: {made.get('text', '')}", made.get("evidence", {}))]
+    facts += [
+        _fact(event.kind, f"{iso(event.at_ms)} {event.text}", _evidence(event))
+        for event in _news(events, made)
+    ]
+    summary = f"{name} was made because {made.get('text', 'nobody recorded why')}"
+    if removed:
+        summary += f"; it {'went' if row.ended_at_ms else 'goes'} because {removed.get('text')}"
+    elif row.state == "failed":
+        summary += "; its creation failed"
+    until_ms = core.clock.now_ms() if row.ended_at_ms is None else row.ended_at_ms
+    cost_pico = worker_row_cost(row, until_ms)
+    facts.append(
+        _fact(
+            "work",
+            f"it ended {counted(row.attempts_done, 'attempt')} and cost {format_usd(cost_pico, 6)}",
+            {},
+        )
+    )
+    return Explanation(subject=f"worker/{name}", summary=summary, facts=facts)
+
+
+def _news(events: list[Row[Any]], made: dict[str, Any]) -> list[Row[Any]]:
+    """Events without those that only say again what the one before, or the plan, has said."""
+    told, kept = made.get("text"), []
+    for event in events:
+        if event.text != told:
+            kept.append(event)
+        told = event.text
+    return kept
+
+
+def _evidence(event: Row[Any]) -> dict[str, Any]:
+    reason = json.loads(event.data).get("reason") or {}
+    evidence = reason.get("evidence", {})
+    return evidence if isinstance(evidence, dict) else {}
+
+
+def _fact(kind: str, text: str, evidence: dict[str, Any]) -> ReasonView:
+    return ReasonView(kind=kind, text=text, evidence=evidence)
+
+
+def _reasons(reasons: tuple[Reason, ...]) -> list[ReasonView]:
+    return [_fact(each.kind, each.text, dict(each.evidence)) for each in reasons]
+
+
+async def why_pool(core: Core, name: str) -> Explanation:
+    """What the planner would say of it now."""
+    pool = pool_named(core, name)
+    plan = (await core.planning.ask(partial(look, core))).plan
+    report = next((report for report in plan.pools if report.pool == pool.name), None)
+    if report is None:
+        raise NotKnown(f"pool {name!r} has just been deleted")
+    facts = _reasons(report.reasons)
+    facts += [
+        _fact("action", f"would {type(action).__name__}: {action.reason.text}", dict(action.reason.evidence))
+        for action in plan.actions
+        if (action.pool if hasattr(action, "pool") else action.spec.pool) == pool.name
+    ]
+    summary = (
+        f"{counted(report.actual, 'worker')}, {report.in_flight} more on their way, {report.desired} wanted"
+    )
+    return Explanation(subject=f"pool/{name}", summary=summary, facts=facts)
+
+
+async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
+    """Why it is in the state it is in, and what it waits for."""
+    row = await job_row(core, who, job)
+    state = effective_state(core, row)
+    if state is JobState.READY and JobId(job) not in core.state.live:
+        found = _delayed(core, JobId(job))
+        if found is None:
+            answer = await core.planning.ask(partial(look, core))
+            async with core.planning.turn:
+                await asyncio.sleep(0)  # others come first who have waited meanwhile
+                found = _waiting(core, row, answer)
+        found.facts += await _preemptions(core, job)
+        return found
+    if state is JobState.BLOCKED:
+        return await _blocked(core, row)
+    if state is JobState.PENDING:
+        text = f"batch {row.batch_id} is still open; nothing of it starts before herder batch commit"
+        return Explanation(subject=f"job/{job}", summary=text, facts=[_fact("batch_open", text, {})])
+    found = await _history(core, row, state)
+    found.facts += await _preemptions(core, job)
+    return found
+
+
+async def _preemptions(core: Core, job: int) -> list[ReasonView]:
+    """When it gave way to another, and when another did to it."""
+    events = (
+        select(t.events)
+        .where(t.events.c.object == f"job/{job}", t.events.c.kind.in_(("job.preempted", "job.preempts")))
+        .order_by(t.events.c.sequence)
+        .limit(EVENTS_MAX)
+    )
+    rows = await core.read(lambda connection: connection.execute(events).all())
+    return [
+        _fact(row.kind.removeprefix("job."), f"{iso(row.at_ms)} {row.text}", json.loads(row.data))
+        for row in rows
+    ]
+
+
+def _delayed(core: Core, job: JobId) -> Explanation | None:
+    """Of a job that a worker failed: what it waits for. None when it waits like any other."""
+    waits, faults = core.state.delayed.get(job), core.state.faults.get(job)
+    if waits is None or faults is None:
+        return None
+    fails, workers = counted(faults.count, "failure"), counted(len(faults.workers), "worker")
+    past = f"{fails} on {workers} that were not its own fault; the last: {faults.last}"
+    left_ms = waits.not_before_ms - core.clock.now_ms()
+    if left_ms > 0:
+        text = f"Job {job} is tried again in {span(left_ms)}, after {past}"
+    elif is_suspect(faults):
+        kept = f", until {waits.kept_on} is empty" if waits.kept_on else ""
+        text = f"Job {job} waits for a worker to itself{kept}: {counted(faults.deaths, 'worker')} died while it ran. {fails} in all; the last: {faults.last}"
+    else:
+        names = ", ".join(name for name in faults.workers if name in core.state.workers)
+        text = f"Job {job} waits for another worker than {names}, for {AWAY_MAX_MS // 1000} s at most, after {past}"
+    evidence = {
+        "failures": faults.count,
+        "deaths": faults.deaths,
+        "workers": list(faults.workers),
+        "not_before": iso(waits.not_before_ms),
+    }
+    return Explanation(subject=f"job/{job}", summary=text, facts=[_fact("delayed", text, evidence)])
+
+
+def _waiting(core: Core, row: Row[Any], answer: Answer) -> Explanation:
+    now = core.clock.now_ms()
+    class_id, state = ClassId(row.class_id), core.state
+    observed, thoughts = answer.observed, answer.thoughts
+    reasons = why_waiting(
+        class_id, state.classes[class_id], observed, now, holding=_holding(core), thoughts=thoughts
+    )
+    queue = state.queues.get(class_id)
+    before = queue.before(row.id) if queue is not None else None
+    reasons, bound = _quota_where_it_binds(reasons, 0 if queue is None else queue.count, before)
+    facts = _reasons(reasons)
+    since = (now - (row.ready_at_ms or row.committed_at_ms or row.created_at_ms)) / 1000
+    summary = (
+        f"job {row.id} has been ready for {since:.0f} s and waits: {facts[0].text if facts else 'it is next'}"
+    )
+    planned = () if thoughts is None else creations(thoughts, observed.plan_number, now)
+    starts = Starts(state, core.placer.run_times, now, planned, core.placer.samples.record)
+    eta = None if before is None or bound else starts.of(class_id, before)
+    if eta is not None:
+        summary += f"; {eta_text(eta)}"
+        facts.append(
+            _fact("eta", eta_text(eta), {"p10_ms": eta.p10_ms, "p50_ms": eta.p50_ms, "p90_ms": eta.p90_ms})
+        )
+    kept = [hold for hold in core.placer.holds.by_worker.values() if hold.class_id == class_id]
+    if kept and before is not None and before < len(kept):
+        hold = kept[before]
+        why = "attempts stop there for it" if hold.preempts else "it has waited long"
+        text = f"a place on {hold.worker} is kept for it, because {why}; others run there only beside it"
+        facts.append(_fact("reserved", text, {"worker": hold.worker, "since": iso(hold.made_at_ms)}))
+    refused = core.preemptor.refused.get(class_id)
+    if refused is not None:
+        facts.append(_fact("preemption", refused, {}))
+    return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
+
+
+def _quota_where_it_binds(
+    reasons: tuple[Reason, ...], count: int, before: int | None
+) -> tuple[tuple[Reason, ...], bool]:
+    """Of the jobs of a class a quota holds back those at its end: for the others it is said last. Whether it binds this one."""
+    quota = next((each for each in reasons if each.kind is ReasonKind.QUOTA), None)
+    if quota is None:
+        return reasons, False
+    others = tuple(each for each in reasons if each is not quota)
+    held_back = dict(quota.evidence).get("held_back", 0)
+    bound = before is None or before >= count - int(held_back)
+    return ((quota, *others) if bound else (*others, quota)), bound
+
+
+def _holding(core: Core) -> dict[UserName, Standing]:
+    state, total = core.state, core.placer.waiting.total
+    return {
+        user: Standing(
+            weight=state.weights.get(user, 1),
+            share=share_of(used, total) / WHOLE,
+        )
+        for user, used in state.in_use.items()
+    }
+
+
+def eta_text(eta: Eta) -> str:
+    if eta.p90_ms <= LEAST_MS:
+        return "expected to start at once"
+    return f"expected to start in about {span(eta.p50_ms)} (80 %: {span(eta.p10_ms)} – {span(eta.p90_ms)})"
+
+
+async def _blocked(core: Core, row: Row[Any]) -> Explanation:
+    def read(connection: Connection) -> list[tuple[int, str | None, int]]:
+        query = (
+            select(t.jobs.c.id, t.jobs.c.key, t.jobs.c.state)
+            .join(t.job_parents, t.job_parents.c.parent_id == t.jobs.c.id)
+            .where(t.job_parents.c.child_id == row.id)
+            .order_by(t.jobs.c.id)
+        )
+        return [(parent, key, state) for parent, key, state in connection.execute(query)]
+
+    parents = await core.read(read)
+    left = [(parent, key, state) for parent, key, state in parents if state < JobState.SUCCEEDED]
+    summary = f"job {row.id} waits for {len(left)} of its {len(parents)} parents"
+    facts = [
+        _fact(
+            "parent", f"job {parent}{f' ({key})' if key else ''} is {JobState(state).label}", {"job": parent}
+        )
+        for parent, key, state in left[:20]
+    ]
+    if len(left) > 20:
+        facts.append(_fact("parent", f"and {len(left) - 20} more", {"count": len(left) - 20}))
+    return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
+
+
+async def _history(core: Core, row: Row[Any], state: JobState) -> Explanation:
+    query = select(t.attempts).where(t.attempts.c.job_id == row.id).order_by(t.attempts.c.attempt)
+    tries = await core.read(lambda connection: connection.execute(query).all())
+    facts = [
+        _fact(
+            "attempt",
+            f"attempt {each.attempt} on {each.worker}: {AttemptState(each.state).label}"
+            + (f" ({each.cause}{': ' + each.message if each.message else ''})" if each.cause else ""),
+            {"worker": each.worker, "assigned_at": iso(each.assigned_at_ms), "exit_code": each.exit_code},
+        )
+        for each in tries
+    ]
+    batch = core.state.batches.get(BatchId(row.batch_id)) if row.batch_id is not None else None
+    if state is JobState.SKIPPED:
+        facts.append(_fact("parent_failed", "a parent did not succeed and the job is not always_run", {}))
+    if state is JobState.CANCELLED and batch is not None and batch.cancelled:
+        facts.append(_fact("batch_cancelled", f"batch {row.batch_id} was cancelled", {}))
+    summary = f"job {row.id} is {state.label}" + (f": {row.cause}" if row.cause else "")
+    return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)

@@ -1,0 +1,84 @@
+"""Output of jobs that is followed while they run: sent as it comes, by the waiters of `Core`, to a bounded number of followers.
+
+Used by `port.py`. Each follower costs a task and a look into the store for each piece of output.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import Overloaded, Refused
+from herder.control.kernel.limits import FOLLOWERS_EACH_MAX, FOLLOWERS_MAX
+from herder.control.reads.jobs import Output, output_of
+from herder.model.principal import Principal
+
+#: The longest between two looks at the output of a running job, and at the rights of who follows it; new output is sent at once.
+FOLLOW_S = 2.0
+
+#: Who asks, looked up anew for each piece of a stream: rights that were taken back end it. Raises Refused.
+Again = Callable[[], Principal]
+
+
+class Followers:
+    def __init__(self) -> None:
+        self._of: Counter[str] = Counter()
+        """By user."""
+
+    async def follow(
+        self, core: Core, again: Again, job: int, attempt: int | None, offset: int
+    ) -> AsyncIterator[str]:
+        """What it has printed from `offset` on, and what it prints until its attempt has ended; without an attempt the last one
+        and those that come after it, until the job has ended. Raises Refused."""
+        who = again()
+        first = await output_of(core, who, job, attempt, offset)
+        mine, all_ = self._of[who.user], self._of.total()
+        if mine >= FOLLOWERS_EACH_MAX or all_ >= FOLLOWERS_MAX:
+            raise Overloaded(
+                f"{mine} outputs are followed by {who.user}, {all_} in all; at most {FOLLOWERS_EACH_MAX} by one user and "
+                f"{FOLLOWERS_MAX} in all are possible",
+                hint="end some of them, or read it without following",
+            )
+        pieces = self._pieces(core, again, who.user, job, attempt, first)
+        await anext(
+            pieces
+        )  # without a pause since the limit was looked at: from here on it counts, until it ends or is let go
+        return pieces
+
+    async def _pieces(
+        self, core: Core, again: Again, user: str, job: int, attempt: int | None, first: Output
+    ) -> AsyncIterator[str]:
+        found, number = first, max(1, first.attempt)
+        self._of[user] += 1
+        try:
+            yield ""  # kept by `follow`
+            while True:
+                with core.output_came.wait(job) as came:  # before looking, so that nothing is missed
+                    if found.text:
+                        yield found.text
+                    if core.closing or _over(found, attempt):
+                        return
+                    at = found.at
+                    if _goes_on(found, number):
+                        number, at = number + 1, 0
+                        yield f"\n[herder: attempt {number}]\n"
+                    found = await output_of(core, again(), job, number, at)
+                    if not (found.text or _over(found, attempt) or _goes_on(found, number)):
+                        await asyncio.wait({came}, timeout=FOLLOW_S)
+        except Refused:
+            return
+        finally:
+            self._of[user] -= 1
+            if not self._of[user]:
+                del self._of[user]
+
+
+def _over(found: Output, attempt: int | None) -> bool:
+    """Nothing comes any more: of the attempt that was named, else of the job."""
+    if attempt is not None:
+        return found.attempt_ended
+    return found.job_ended and found.attempt_ended and found.attempts <= found.attempt
+
+
+def _goes_on(found: Output, number: int) -> bool:
+    return found.attempt_ended and found.attempts > number

@@ -1,0 +1,99 @@
+"""Prometheus metrics, read from the engine's memory when they are asked for: nothing is counted twice."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from herder.control.kernel.core import Core
+from herder.control.kernel.usage_ledger import worker_cost
+from herder.control.reads.drivers import driver_views
+from herder.model.job import JobState
+from herder.model.money import PICO_PER_USD
+from herder.model.principal import Principal, scope_of
+
+
+class _Collector:
+    def __init__(self, core: Core, who: Principal) -> None:
+        self._core = core
+        self._scope = scope_of(who)
+
+    def collect(self) -> Iterator[Metric]:
+        state, now = self._core.state, self._core.clock.now_ms()
+        jobs = GaugeMetricFamily("herder_jobs", "Jobs by state.", labels=["state"])
+        for number, count in state.counts.items():
+            jobs.add_metric([JobState(number).label], count)
+        yield jobs
+        workers = GaugeMetricFamily(
+            "herder_workers", "Live workers by pool and state.", labels=["pool", "state"]
+        )
+        for (pool, status), count in Counter(
+            (w.spec.pool, w.state.value) for w in state.workers.values()
+        ).items():
+            workers.add_metric([pool, status], count)
+        yield workers
+        late = sum(1 for w in state.workers.values() if w.expires_at_ms is not None and w.expires_at_ms < now)
+        yield GaugeMetricFamily(
+            "herder_workers_past_ttl", "Live workers past their time to live.", value=late
+        )
+        cost = GaugeMetricFamily(
+            "herder_live_workers_cost_usd", "What the live workers cost so far.", labels=["pool"]
+        )
+        costs: Counter[str] = Counter()
+        for worker in state.workers.values():
+            costs[worker.spec.pool] += worker_cost(worker, now)
+        for name, pico in costs.items():
+            cost.add_metric([name], pico / PICO_PER_USD)
+        yield cost
+        yield from self._drivers()
+        yield from self._totals()
+
+    def _drivers(self) -> Iterator[Metric]:
+        core = self._core
+        calls = GaugeMetricFamily(
+            "herder_driver_calls", "Calls to providers that have not come back.", labels=["driver", "state"]
+        )
+        usable = GaugeMetricFamily(
+            "herder_driver_usable", "1 when the driver may be called and answers.", labels=["driver"]
+        )
+        for view in driver_views(core):
+            counts = {
+                "under_way": len(view.calls) - view.abandoned,
+                "abandoned": view.abandoned,
+                "waiting": view.waiting,
+            }
+            for state, count in counts.items():
+                calls.add_metric([view.name, state], count)
+            usable.add_metric([view.name], int(view.state == "ready"))
+        yield calls
+        yield usable
+
+    def _totals(self) -> Iterator[Metric]:
+        core = self._core
+        used = CounterMetricFamily("herder_attempts", "Ended attempts.", labels=["user", "project", "pool"])
+        spent = CounterMetricFamily(
+            "herder_attempts_cost_usd", "Their cost.", labels=["user", "project", "pool"]
+        )
+        for (user, project, pool), usage in core.ledger.accounts.items():
+            if self._scope is not None and not self._scope.covers(user, project):
+                continue
+            used.add_metric([user, project, pool], usage.attempts)
+            spent.add_metric([user, project, pool], usage.cost_pico / PICO_PER_USD)
+        yield used
+        yield spent
+        failed = CounterMetricFamily(
+            "herder_trigger_failures", "Plans in which a trigger failed.", labels=["pool", "trigger"]
+        )
+        for (name, trigger), times in core.planning.faults.counts.items():
+            failed.add_metric([name, trigger], times)
+        yield failed
+        yield CounterMetricFamily("herder_store_commits", "Transactions written.", value=core.store.commits)
+        yield CounterMetricFamily("herder_store_rows", "Rows written.", value=core.store.rows)
+
+
+def metrics_text(core: Core, who: Principal) -> bytes:
+    """In Prometheus' text format. What each user and project used is told to operators; others hear of their own."""
+    registry = CollectorRegistry()
+    registry.register(_Collector(core, who))
+    return generate_latest(registry)

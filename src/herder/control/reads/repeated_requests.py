@@ -1,0 +1,80 @@
+"""What a request with an Idempotency-Key is answered when it comes again: made anew from the rows that the first one made.
+
+Called by `port.py`, given what `control/access/idempotency.py` found. States and prices are those of now; numbers and names are the first answer's.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from herder.control.access import users
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import NotKnown
+from herder.control.pools.pool_actions import fleet_prices
+from herder.model.ids import UserName
+from herder.store import tables as t
+from herder.wire.resources import ApplyAnswer, ApplyChange, ReasonView, ScaleAnswer, UserView
+
+_OF_APPLY = ("pool.created", "pool.updated", "sharing.updated")
+
+
+async def scaled(core: Core, worker: str) -> ScaleAnswer:
+    """What the request that made this worker, among others, was answered."""
+
+    def read(connection: Connection) -> tuple[Row[Any] | None, list[str]]:
+        one = connection.execute(select(t.workers).where(t.workers.c.name == worker)).first()
+        w = t.workers.c
+        all_ = select(w.name).where(w.pool == (one.pool if one else ""), w.plan == (one.plan if one else 0))
+        return one, list(connection.execute(all_).scalars())
+
+    row, names = await core.read(read)
+    if row is None:
+        raise NotKnown(f"worker {worker}, which that request made, is not kept any more")
+    why = json.loads(row.reason_made)
+    reason = ReasonView(kind=why["kind"], text=why["text"], evidence=why["evidence"])
+    names.sort(key=lambda name: (len(name), name))
+    return ScaleAnswer(pool=row.pool, workers=names, plan=row.plan, dry_run=False, reasons=[reason])
+
+
+async def applied(core: Core, first: int, pools: Sequence[str]) -> ApplyAnswer:
+    """`first`: the first event of that request; the others follow it at once. `pools`: those that it named."""
+
+    def read(connection: Connection) -> list[Row[Any]]:
+        e = t.events.c
+        rows = connection.execute(
+            select(t.events).where(e.sequence >= first).order_by(e.sequence).limit(len(pools) + 1)
+        ).all()
+        found: list[Row[Any]] = []
+        for row in rows:
+            another = bool(found and row.request) or (row.actor, row.at_ms) != (rows[0].actor, rows[0].at_ms)
+            if another or row.kind not in _OF_APPLY:
+                break
+            found.append(row)
+        return found
+
+    changes = {name: ApplyChange(pool=name, change="unchanged") for name in pools}
+    sharing: dict[str, Any] = {}
+    for row in await core.read(read):
+        fields = json.loads(row.data)["fields"]
+        if row.kind == "sharing.updated":
+            sharing = fields
+        else:
+            name = row.object.partition("/")[2]
+            changes[name] = ApplyChange(pool=name, change=row.kind.removeprefix("pool."), fields=fields)
+    least, most = fleet_prices(core.state.pools.values())
+    return ApplyAnswer(
+        changes=list(changes.values()),
+        dry_run=False,
+        price_per_hour_min_usd=least,
+        price_per_hour_max_usd=most,
+        sharing=sharing,
+    )
+
+
+def made_user(core: Core, name: str) -> UserView:
+    user = core.directory.users.get(UserName(name))
+    if user is None:
+        raise NotKnown(f"user {name}, which that request made or changed, was deleted since")
+    return users.view_of(user)

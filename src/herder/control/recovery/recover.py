@@ -1,0 +1,374 @@
+"""The engine's memory from the store, at start: everything that is not over, and the running totals.
+
+Called once by `server/opening.py` before anything else runs. Live attempts are kept: their workers may still be at work, and say so with
+their next exchange; whoever does not within the pool's `dead_after_s` counts as dead.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, func, select, text
+
+from herder.control.access.tokens import Directory
+from herder.control.recovery.batches import recover_held, recover_parents
+from herder.control.recovery.history import (
+    UNENDED,
+    read_totals,
+    recover_failed_lately,
+    recover_faults,
+    recover_history,
+    recover_preemptions,
+)
+from herder.control.recovery.resources import known_resources
+from herder.engine import backoff
+from herder.engine.attempt import ENDED_BY_ITSELF, hold
+from herder.engine.classes import CLASSES_MAX
+from herder.engine.clock_set import begin_anew, latest_ms, went_back
+from herder.engine.job import make_ready
+from herder.engine.queue import Taken
+from herder.engine.state import (
+    ENDED_RUNS_MAX,
+    BatchLife,
+    DelayedJob,
+    EngineState,
+    LiveAttempt,
+    WaitingJob,
+    WorkerLife,
+)
+from herder.model.changes import Changes
+from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
+from herder.model.job import AttemptState, Cause, JobState
+from herder.model.membership import EXCHANGE, Membership
+from herder.model.money import PicoUsd
+from herder.model.plan import Reason, ReasonKind
+from herder.model.pool import Taint, TaintEffect
+from herder.model.records import SessionRecord, TokenRecord, UserRecord
+from herder.model.resources import PLAIN, ZERO, Dimensions
+from herder.model.worker import WorkerSpec, WorkerState
+from herder.settings import pool_from_plain
+from herder.store import tables as t
+from herder.store.json_forms import decode_class
+from herder.store.retention import numbers_reached
+from herder.store.versions import opened
+
+#: Rows fetched at a time.
+FETCH = 10_000
+
+#: States of jobs that have not started.
+_WAITING = [int(state) for state in JobState if state < JobState.RUNNING]
+
+
+def recover(
+    connection: Connection, now_ms: int, declared: Dimensions = PLAIN, changes: Changes | None = None
+) -> tuple[EngineState, Directory, list[int]]:
+    """(state, users and tokens, cancelled batches whose jobs are not all marked yet). `declared`: in the server's settings. `changes`:
+    filled with what is to be written because of the clock; without them the next change of each row says it."""
+    last_ms = _last_event_ms(connection)
+    state = EngineState(answer_base=max(now_ms, last_ms + 1), resources=known_resources(connection, declared))
+    directory = _directory(connection, state)
+    _pools(connection, state)
+    _classes(connection, state)
+    _projects(connection, state)
+    _batches(connection, state)
+    _workers(connection, state, directory)
+    recover_history(connection, state, now_ms)
+    read_totals(connection, state)
+    unswept = _jobs(connection, state)
+    for queue in state.queues.values():
+        queue.none_after(now_ms)
+    _attempts(connection, state)
+    recover_preemptions(connection, state)
+    recover_faults(connection, state)
+    recover_failed_lately(connection, state, now_ms)
+    recover_parents(connection, state)
+    _ended_runs(connection, state)
+    _waiting(connection, state)
+    _numbers(connection, state)
+    state.fresh_demand = True
+    back_ms = max(last_ms, latest_ms(state)) - now_ms
+    if back_ms > 0:
+        went_back(state, Changes() if changes is None else changes, back_ms, now_ms)
+    backoff.none_after(state, now_ms)
+    begin_anew(state, now_ms)
+    return state, directory, unswept
+
+
+def _last_event_ms(connection: Connection) -> int:
+    """The clock has shown this once."""
+    query = select(t.events.c.at_ms).order_by(t.events.c.sequence.desc()).limit(1)
+    return int(connection.execute(query).scalar() or 0)
+
+
+def _directory(connection: Connection, state: EngineState) -> Directory:
+    directory = Directory()
+    for row in connection.execute(select(t.users).where(t.users.c.deleted_at_ms.is_(None))):
+        directory.users[UserName(row.name)] = UserRecord(*row)
+        state.weights[UserName(row.name)] = row.weight
+    for row in connection.execute(select(t.tokens)):
+        directory.tokens[row.hash] = TokenRecord(*row)
+    for row in connection.execute(select(t.sessions).where(t.sessions.c.hash != "")):
+        directory.sessions[row.hash] = SessionRecord(*row)
+    return directory
+
+
+def _pools(connection: Connection, state: EngineState) -> None:
+    for row in connection.execute(select(t.pools).where(t.pools.c.deleted == 0)):
+        where = f"stored pool {row.name}"
+        plain = opened("pool", json.loads(row.spec), where)
+        spec = pool_from_plain({**plain, "frozen": bool(row.frozen)}, where=where, resources=state.resources)
+        state.pools[spec.name] = spec
+
+
+def _classes(connection: Connection, state: EngineState) -> None:
+    """Those of jobs that have not ended, and the newest: they are likely to come again."""
+    newest = select(func.max(t.job_classes.c.id)).scalar_subquery() - CLASSES_MAX // 2
+    used = select(t.jobs.c.class_id).where(t.jobs.c.state.in_(UNENDED), t.NOT_SUCCEEDED)
+    query = (
+        select(t.job_classes.c.id, t.job_classes.c.spec)
+        .where((t.job_classes.c.id > newest) | t.job_classes.c.id.in_(used))
+        .order_by(t.job_classes.c.id)
+    )
+    for row in connection.execute(query):
+        job_class = decode_class(row.spec, state.resources)
+        state.classes[ClassId(row.id)] = job_class
+        state.class_ids[job_class] = ClassId(row.id)
+        state.projects.setdefault(job_class.user, set()).add(job_class.project)
+
+
+def _projects(connection: Connection, state: EngineState) -> None:
+    for row in connection.execute(select(t.usage.c.user, t.usage.c.project)):
+        state.projects.setdefault(UserName(row.user), set()).add(row.project)
+
+
+def _batches(connection: Connection, state: EngineState) -> None:
+    query = select(t.batches).where(t.batches.c.ended_at_ms.is_(None))
+    labels = {each.label: each for each in JobState}
+    for row in connection.execute(query):
+        cancelled = row.state == "cancelled"
+        state.batches[BatchId(row.id)] = BatchLife(
+            id=BatchId(row.id),
+            user=UserName(row.user),
+            project=row.project,
+            name=row.name,
+            state="running" if cancelled else row.state,
+            attributes=row.attributes,
+            created_at_ms=row.created_at_ms,
+            cancel_after_failures=row.cancel_after_failures,
+            committed_at_ms=row.committed_at_ms,
+            cancelled=cancelled,
+            jobs=row.jobs,
+            counts={int(labels[name]): count for name, count in json.loads(row.counts).items()},
+            request=row.request,
+            fingerprint=row.fingerprint,
+        )
+
+
+def _workers(connection: Connection, state: EngineState, directory: Directory) -> None:
+    query = select(t.workers).where(t.workers.c.ended_at_ms.is_(None)).order_by(t.workers.c.requested_at_ms)
+    for row in connection.execute(query):
+        worker = _worker(row, state.resources)
+        worker.answer_number = state.answer_base
+        state.workers[worker.spec.name] = worker
+        if row.token_hash:
+            directory.workers[row.token_hash] = worker.spec.name
+        if row.activation_hash:
+            directory.activations[row.activation_hash] = worker.spec.name
+
+
+def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
+    plain = json.loads(row.spec)
+    spec = WorkerSpec(
+        name=WorkerName(row.name),
+        pool=PoolName(row.pool),
+        template=row.template,
+        driver=row.driver,
+        allocatable=resources.read(plain["allocatable"]),
+        slots=plain["slots"],
+        price_pico_per_hour=PicoUsd(plain["price"]),
+        gpu_parts=plain.get("gpu_parts", 1),
+        labels=tuple((key, value) for key, value in plain["labels"]),
+        taints=tuple(Taint(key=k, value=v, effect=TaintEffect(e)) for k, v, e in plain["taints"]),
+        plan=PlanNumber(row.plan),
+        reason=plain["reason"],
+        zone=plain.get("zone", ""),
+        spot=plain.get("spot", False),
+        membership=msgspec.convert(plain["membership"], Membership) if "membership" in plain else EXCHANGE,
+        driver_options=tuple((key, value) for key, value in plain.get("options", ())),
+    )
+    return WorkerLife(
+        spec=spec,
+        state=WorkerState(row.state),
+        requested_at_ms=row.requested_at_ms,
+        reason_made=_reason(row.reason_made) or Reason(kind=ReasonKind.REQUESTED, text=spec.reason),
+        standing=bool(row.standing),
+        cordoned=bool(row.cordoned),
+        generation=row.generation,
+        handle=row.handle,
+        phase=row.phase,
+        operation=row.operation,
+        provisioned_at_ms=row.provisioned_at_ms,
+        ready_at_ms=row.ready_at_ms,
+        draining_at_ms=row.draining_at_ms,
+        last_seen_at_ms=row.last_seen_at_ms,
+        expires_at_ms=row.expires_at_ms,
+        extensions=row.extensions,
+        attempts_done=row.attempts_done,
+        reason_removed=_reason(row.reason_removed),
+        token_hash=row.token_hash,
+        activation_hash=row.activation_hash,
+        activation_nonce=row.activation_nonce,
+        free=spec.allocatable,
+        free_slots=spec.slots,
+        idle_since_ms=None
+        if row.ready_at_ms is None or not spec.membership.work_is_known
+        else row.last_seen_at_ms,  # written when its last attempt ended
+    )
+
+
+def _reason(text: str) -> Reason | None:
+    plain = json.loads(text)
+    if not plain:
+        return None
+    return Reason(
+        kind=ReasonKind(plain["kind"]), text=plain["text"], evidence=tuple(plain["evidence"].items())
+    )
+
+
+def _jobs(connection: Connection, state: EngineState) -> list[int]:
+    """Queue what is ready. Rows of batches that are over, or cancelled, only wait to be marked."""
+    query = (
+        select(t.jobs.c.id, t.jobs.c.batch_id, t.jobs.c.class_id, t.jobs.c.state, t.jobs.c.attempts,
+               t.jobs.c.failures, t.jobs.c.key, t.jobs.c.position, t.jobs.c.ready_at_ms, t.jobs.c.created_at_ms,
+               t.jobs.c.not_before_ms)
+        .where(t.jobs.c.state.in_(UNENDED), t.NOT_SUCCEEDED)
+        .order_by(text("+jobs.id"))  # as it stands SQLite would go through all jobs, just for the order
+    )  # fmt: skip
+    unswept: set[int] = set()
+    late: dict[ClassId, list[Taken]] = {}
+    result = connection.execution_options(stream_results=True).execute(query)
+    while rows := result.fetchmany(FETCH):
+        for row in rows:
+            batch = state.batches.get(BatchId(row.batch_id)) if row.batch_id is not None else None
+            dropped = row.batch_id is not None and (batch is None or batch.cancelled)
+            if dropped and row.state != JobState.RUNNING:
+                kept = batch is not None and state.classes[ClassId(row.class_id)].always_run
+                if not kept:
+                    unswept.add(row.batch_id)  # counted as cancelled already
+                    continue
+            _job(state, batch, row, late)
+    for class_id, jobs in late.items():
+        state.queue(class_id).merge(jobs)
+    return sorted(unswept)
+
+
+def _job(state: EngineState, batch: BatchLife | None, row: Any, late: dict[ClassId, list[Taken]]) -> None:
+    """`late` takes those that became ready before another that was read before them."""
+    job, class_id = JobId(row.id), ClassId(row.class_id)
+    if batch is not None and batch.state == "open":
+        recover_held(batch, job, class_id, row)
+        state.counts[JobState.PENDING if row.state == JobState.READY else JobState.BLOCKED] += 1
+        return
+    state.counts[row.state] += 1
+    if row.state == JobState.READY:
+        if row.attempts:
+            state.tried_of(batch.id if batch else None)[job] = (row.attempts, row.failures)
+        batch_id, ready_at_ms = batch.id if batch else None, _ready_at_ms(batch, row)
+        queue = state.queue(class_id)
+        if row.not_before_ms is not None:
+            waiting = DelayedJob(
+                class_id=class_id, batch=batch_id, ready_at_ms=ready_at_ms, not_before_ms=row.not_before_ms
+            )
+            backoff.delay(state, job, waiting)
+        elif queue.count and ready_at_ms < queue.newest_ready_at_ms:
+            late.setdefault(class_id, []).append((batch_id, job, ready_at_ms))
+        else:
+            make_ready(state, batch_id, class_id, range(job, job + 1), ready_at_ms)
+    elif row.state == JobState.BLOCKED and batch is not None:
+        batch.waiting[job] = WaitingJob(class_id=class_id, parents_left=0)
+
+
+def _ready_at_ms(batch: BatchLife | None, row: Any) -> int:
+    """Of jobs that became ready with their batch the row does not say it."""
+    return int(row.ready_at_ms or (batch.committed_at_ms if batch else None) or row.created_at_ms)
+
+
+def _attempts(connection: Connection, state: EngineState) -> None:
+    query = (
+        select(t.attempts, t.jobs.c.batch_id, t.jobs.c.class_id, t.jobs.c.failures,
+               t.jobs.c.ready_at_ms, t.jobs.c.created_at_ms)
+        .join(t.jobs, t.jobs.c.id == t.attempts.c.job_id)
+        .where(t.attempts.c.state < int(AttemptState.SUCCEEDED))
+    )  # fmt: skip
+    for row in connection.execute(query):
+        job_class = state.classes[ClassId(row.class_id)]
+        worker = state.workers[WorkerName(row.worker)]
+        batch = state.batches.get(BatchId(row.batch_id)) if row.batch_id is not None else None
+        attempt = LiveAttempt(
+            job=JobId(row.job_id),
+            number=row.attempt,
+            failures=row.failures,
+            class_id=ClassId(row.class_id),
+            batch=batch.id if batch else None,
+            worker=worker.spec.name,
+            state=AttemptState(row.state),
+            assigned_at_ms=row.assigned_at_ms,
+            ready_at_ms=_ready_at_ms(batch, row),
+            started_at_ms=row.started_at_ms,
+            preempted_for=row.message if row.cause == Cause.PREEMPTED else "",
+            cancelling=row.cause == Cause.CANCELLED
+            or (batch is not None and batch.cancelled and not job_class.always_run),
+        )
+        state.live[attempt.job] = worker.live[attempt.job] = attempt
+        worker.unacked[attempt.job] = 0
+        worker.idle_since_ms = None
+        worker.free = worker.free.minus(job_class.request)
+        worker.free_slots -= 1
+        if attempt.cancelling or attempt.preempted_for:
+            worker.cancels.add((attempt.job, attempt.number))
+        state.in_use[job_class.user] = state.in_use.get(job_class.user, ZERO).plus(job_class.request)
+        hold(state, job_class, 1)
+
+
+def _ended_runs(connection: Connection, state: EngineState) -> None:
+    """How long the attempts of the latest jobs took, oldest first: run times are learned from them anew."""
+    by_itself = t.attempts.c.cause.in_(sorted(ENDED_BY_ITSELF))
+    query = (
+        select(t.jobs.c.class_id, t.attempts.c.assigned_at_ms, t.attempts.c.ended_at_ms)
+        .join(t.jobs, t.jobs.c.id == t.attempts.c.job_id)
+        .where((t.attempts.c.state == int(AttemptState.SUCCEEDED)) | by_itself)
+        .where(t.attempts.c.ended_at_ms.is_not(None))
+        .order_by(t.attempts.c.job_id.desc(), t.attempts.c.attempt.desc())
+        .limit(ENDED_RUNS_MAX)
+    )
+    rows = connection.execute(query).all()
+    for class_id, assigned_at_ms, ended_at_ms in reversed(rows):
+        if class_id not in state.classes:
+            continue
+        run_ms = max(0, ended_at_ms - assigned_at_ms)
+        state.ended_runs.append((ClassId(class_id), assigned_at_ms, run_ms))
+
+
+def _waiting(connection: Connection, state: EngineState) -> None:
+    """How much of each user has not started: the limits for one user count from there on."""
+    query = (
+        select(t.jobs.c.user, func.count(), func.sum(func.length(t.jobs.c.payload)))
+        .where(t.jobs.c.state.in_(_WAITING), t.NOT_SUCCEEDED)
+        .group_by(t.jobs.c.user)
+    )
+    state.waited = {user: (jobs, int(size)) for user, jobs, size in connection.execute(query)}
+
+
+def _numbers(connection: Connection, state: EngineState) -> None:
+    """Counters go on where they were, also when the rows with the highest numbers are not kept any more."""
+    kept = numbers_reached(connection)
+
+    def following(column: Any) -> int:
+        reached = int(connection.execute(select(func.max(column))).scalar() or 0)
+        return max(reached, kept.get(str(column), 0)) + 1
+
+    state.next_job = following(t.jobs.c.id)
+    state.next_batch = following(t.batches.c.id)
+    state.next_class = following(t.job_classes.c.id)
+    state.next_event = following(t.events.c.sequence)
+    state.next_plan = max(following(t.plans.c.number), following(t.workers.c.plan))

@@ -1,0 +1,332 @@
+"""The server's side of the worker protocol: activation, and the one call by which a worker reports and is told.
+
+Called by the API. An answer leaves only when everything in the report, and everything it says itself, is durable. A call is held
+open while there is nothing to say; a newer one of the same worker ends it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+
+import msgspec
+
+from herder.control.jobs.inputs import Gathered, parents_file, payloads_for
+from herder.control.kernel.clock import derived_token, hash_token
+from herder.control.kernel.core import Core
+from herder.control.kernel.errors import NotKnown, StoreTroubled, Unauthenticated
+from herder.control.kernel.limits import LOG_NOTES_BYTES, LOG_TIMES_MAX
+from herder.engine.attempt import ended
+from herder.engine.exchange import gather, has_news, leave, not_carried, take_in
+from herder.engine.state import LiveAttempt, WorkerLife
+from herder.engine.worker import activated, seen, suspect
+from herder.model.changes import Changes
+from herder.model.ids import JobId, WorkerName
+from herder.model.job import Cause
+from herder.model.pool import CpuLimit
+from herder.model.records import LogRecord
+from herder.model.worker import WorkerState
+from herder.wire.exchange import (
+    ActivateAnswer,
+    ActivateRequest,
+    Assignment,
+    ExchangeAnswer,
+    ExchangeRequest,
+    Finished,
+    Refusal,
+)
+from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
+
+#: A larger result is left out: results travel through the store to whoever asks for them.
+RESULT_BYTES_MAX = 2**20
+#: Characters kept of what a worker says of an attempt.
+MESSAGE_MAX = 4000
+#: Troubles of a worker that are kept, and characters of each.
+TROUBLES_MAX = 8
+TROUBLE_TEXT_MAX = 300
+
+
+def beat_s(core: Core, worker: WorkerLife) -> float:
+    """How often a worker must be heard of: often enough to miss two within the pool's `dead_after_s`."""
+    pool = core.state.pools.get(worker.spec.pool)
+    return min(10.0, (pool.dead_after_s if pool else 45.0) / 3)
+
+
+def invited(core: Core, token: str) -> WorkerLife:
+    """The worker that an activation token was made for. Raises Unauthenticated."""
+    name = core.directory.activations.get(hash_token(token)) if token else None
+    worker = core.state.workers.get(name) if name is not None else None
+    if worker is None:
+        raise Unauthenticated("this activation token opens nothing", hint="the worker is not wanted any more")
+    return worker
+
+
+async def activate(core: Core, token: str, request: ActivateRequest) -> ActivateAnswer:
+    """The one-time token for the worker's own. The same nonce again gets the same answer (the first may have been lost)."""
+    worker = invited(core, token)
+    if not request.nonce:
+        raise Unauthenticated("this activation token opens nothing", hint="the worker is not wanted any more")
+    own = derived_token(core.settings.secret, f"worker/{worker.spec.name}/{request.nonce}")
+    changes = Changes()
+    if not activated(core.state, changes, worker, hash_token(own), request.nonce, core.clock.now_ms()):
+        raise Unauthenticated("this activation token was used by another process")
+    core.directory.workers[hash_token(own)] = worker.spec.name
+    await core.commit(changes)
+    beat = beat_s(core, worker)
+    shape = worker.spec.allocatable
+    return ActivateAnswer(
+        worker=worker.spec.name,
+        token=own,
+        poll_s=min(core.settings.poll_s, beat),
+        beat_s=beat,
+        self_delete_after_s=core.settings.self_delete_after_s,
+        cpu_milli=shape.cpu_milli,
+        memory_mib=shape.memory_mib,
+        disk_mib=shape.disk_mib,
+        gpu=shape.gpu,
+        slots=worker.spec.slots,
+        log_bytes=core.settings.log_bytes_per_attempt,
+    )
+
+
+def worker_of(core: Core, token: str) -> WorkerLife:
+    """The worker that a token belongs to. Raises Unauthenticated: that worker is to stop and leave."""
+    name = core.directory.workers.get(hash_token(token)) if token else None
+    worker = core.state.workers.get(name) if name is not None else None
+    if worker is None:
+        raise Unauthenticated("this worker is not wanted any more", hint="stop everything and leave")
+    return worker
+
+
+async def exchange(
+    core: Core,
+    worker: WorkerLife,
+    request: ExchangeRequest,
+    gone: Callable[[], Awaitable[object]],
+    refused: Sequence[Refusal] = (),
+) -> ExchangeAnswer:
+    """`gone` ends when the connection does: a worker whose held-open call breaks gets no new work until it is heard of again.
+
+    `refused`: items of the report that could not be read; the answer names them.
+    """
+    _wait_for_store(core, worker)
+    await _take_in(core, worker, request)
+    if request.wait and not refused and not has_news(core.state, worker):
+        await _hold(core, worker, request.number, gone)
+        if worker.exchange_number > request.number:
+            # A newer call is the one that is answered.
+            return ExchangeAnswer(number=0, use=_asks_for_use(core, worker))
+    answer = await _answer(core, worker)
+    answer.refused = list(refused)
+    return answer
+
+
+def _wait_for_store(core: Core, worker: WorkerLife) -> None:
+    """What cannot be written down is not taken in: the worker keeps it and comes again. It lives all the same. Raises StoreTroubled."""
+    trouble = core.store.trouble
+    if trouble is not None and trouble.stuck:
+        changes = Changes()
+        seen(core.state, changes, worker, core.clock.now_ms())
+        core.gather(changes)
+        raise StoreTroubled(trouble)
+
+
+async def _take_in(core: Core, worker: WorkerLife, request: ExchangeRequest) -> None:
+    changes = Changes()
+    with core.change(changes):
+        _report(core, worker, request, changes, core.clock.now_ms())
+    if not changes.empty or core.state.open_workers or core.state.dirty_workers:
+        await core.commit(changes)
+
+
+def _report(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: Changes, now: int) -> None:
+    superseded = request.number > worker.exchange_number
+    take_in(
+        core.state,
+        changes,
+        worker,
+        number=request.number,
+        ack=request.ack,
+        begun=request.started,
+        held=request.held,
+        finished=frozenset((each.job, each.attempt) for each in request.finished),
+        use=request.use,
+        troubles=tuple(each[:TROUBLE_TEXT_MAX] for each in request.troubles[:TROUBLES_MAX]),
+        now_ms=now,
+    )
+    _take_output(core, worker, request, changes)
+    for each in request.finished:
+        result = _result(each)
+        if len(each.message) > MESSAGE_MAX:
+            each.message = each.message[:MESSAGE_MAX]
+        ended(core.state, changes, worker, each, result, now)
+        if each.job in core.output_came.by_key:
+            changes.after.append(partial(core.output_came.ring, each.job))
+    if request.leaving:
+        leave(core.state, changes, worker, now)
+    if superseded:
+        bell = core.bells.get(worker.spec.name)
+        if bell is not None:
+            bell.set()
+
+
+def _take_output(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: Changes) -> None:
+    """A worker writes nobody else's output, and of an attempt no more than is kept, repeats included."""
+    most = LOG_TIMES_MAX * core.settings.log_bytes_per_attempt + LOG_NOTES_BYTES
+    for chunk in request.logs:
+        own = worker.live.get(JobId(chunk.job))
+        if own is None or own.number != chunk.attempt:
+            continue
+        own.log_bytes += len(chunk.text.encode())
+        if own.log_bytes > most:
+            continue
+        changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text))
+        if chunk.job in core.output_came.by_key:
+            changes.after.append(partial(core.output_came.ring, chunk.job))
+
+
+def _result(finished: Finished) -> str | None:
+    """A result that cannot be kept is left out, and the attempt's message says so."""
+    content = bytes(finished.result or b"")
+    if content in (b"", b"null"):
+        return None
+    if len(content) > RESULT_BYTES_MAX:
+        why = f"is larger than {RESULT_BYTES_MAX} bytes"
+    elif nested_too_deeply(content):
+        why = f"is nested too deeply (more than {LEVELS_MAX} levels)"
+    else:
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            why = "is not UTF-8"
+    finished.message = "; ".join(filter(None, (finished.message, f"the result {why} and was left out")))
+    return None
+
+
+async def _hold(core: Core, worker: WorkerLife, number: int, gone: Callable[[], Awaitable[object]]) -> None:
+    name = worker.spec.name
+    bell = core.bells.get(name)
+    if bell is None:
+        bell = core.bells[name] = asyncio.Event()
+    deadline = asyncio.get_running_loop().time() + min(core.settings.poll_s, beat_s(core, worker))
+    watch = asyncio.ensure_future(gone())
+    try:
+        while not (core.closing or has_news(core.state, worker)) and worker.exchange_number <= number:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return
+            bell.clear()
+            ring = asyncio.ensure_future(bell.wait())
+            done, _ = await asyncio.wait({ring, watch}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            ring.cancel()
+            if watch in done:
+                await _broken(core, worker, number)
+                return
+    finally:
+        watch.cancel()
+
+
+async def _broken(core: Core, worker: WorkerLife, number: int) -> None:
+    if worker.exchange_number == number and worker.state is WorkerState.READY:
+        changes = Changes()
+        suspect(
+            core.state,
+            changes,
+            worker,
+            "its connection broke: no new work until it is heard of",
+            core.clock.now_ms(),
+        )
+        await core.commit(changes)
+
+
+async def _answer(core: Core, worker: WorkerLife) -> ExchangeAnswer:
+    if worker.state.ended or worker.state is WorkerState.TERMINATING:
+        return ExchangeAnswer(number=0, stop=True)
+    number, attempts, cancels = gather(core.state, worker)
+    assign: list[Assignment] = []
+    if attempts:
+        gathered = await payloads_for(core, attempts)
+        await _fail_missing(core, worker, attempts, gathered)
+        pool = core.state.pools.get(worker.spec.pool)
+        pool_limit = pool.cpu_limit if pool else CpuLimit.WEIGHT
+        for attempt in attempts:
+            payload = gathered.payloads.get(attempt.job)
+            if payload is None:
+                not_carried(worker, attempt, number)
+            else:
+                fetch = attempt.job in gathered.fetch
+                assign.append(_assignment(core, attempt, payload, pool_limit, fetch=fetch))
+    return ExchangeAnswer(
+        number=number,
+        assign=assign,
+        cancel=[(int(job), attempt) for job, attempt in cancels],
+        drain=worker.state is WorkerState.DRAINING,
+        use=_asks_for_use(core, worker),
+    )
+
+
+def _assignment(
+    core: Core, attempt: LiveAttempt, payload: bytes, pool_limit: CpuLimit, *, fetch: bool
+) -> Assignment:
+    job_class = core.state.classes[attempt.class_id]
+    request = job_class.request
+    return Assignment(
+        job=attempt.job,
+        attempt=attempt.number,
+        runtime=job_class.runtime,
+        cpu_milli=request.cpu_milli,
+        memory_mib=request.memory_mib,
+        disk_mib=request.disk_mib,
+        gpu=request.gpu,
+        timeout_ms=None if job_class.timeout_s is None else int(job_class.timeout_s * 1000),
+        payload=msgspec.Raw(payload),
+        cpu_hard=(job_class.cpu_limit or pool_limit) is CpuLimit.HARD,
+        fetch=fetch,
+    )
+
+
+async def _fail_missing(
+    core: Core, worker: WorkerLife, attempts: Sequence[LiveAttempt], gathered: Gathered
+) -> None:
+    """What can never be delivered ends here, so that it does not stand in the way of the others for ever."""
+    if not gathered.missing:
+        return
+    now, changes = core.clock.now_ms(), Changes()
+    for attempt in attempts:
+        why = gathered.missing.get(attempt.job)
+        if why is not None:
+            end = Finished(
+                job=attempt.job,
+                attempt=attempt.number,
+                state="failed",
+                started_at_ms=now,
+                ended_at_ms=now,
+                cause=Cause.START_FAILED.value,
+                message=f"could not be started: {why}",
+            )
+            ended(core.state, changes, worker, end, None, now)
+    await core.commit(changes)
+
+
+def inputs_of(core: Core, worker: WorkerLife, job: int, number: int) -> AsyncIterator[bytes]:
+    """The results of the parents of an attempt that this worker holds, in pieces. Raises NotKnown for any other."""
+    attempt = worker.live.get(JobId(job))
+    if attempt is None or attempt.number != number:
+        raise NotKnown(
+            f"worker {worker.spec.name} does not hold attempt {number} of job {job}", hint="do not start it"
+        )
+    return parents_file(core, attempt.job)
+
+
+def _asks_for_use(core: Core, worker: WorkerLife) -> bool:
+    pool = core.state.pools.get(worker.spec.pool)
+    return pool is not None and pool.measured
+
+
+def forget_worker(core: Core, name: WorkerName) -> None:
+    """Its tokens open nothing any more, its held call is answered."""
+    for table in (core.directory.workers, core.directory.activations):
+        for key in [key for key, owner in table.items() if owner == name]:
+            del table[key]
+    bell = core.bells.pop(name, None)
+    if bell is not None:
+        bell.set()

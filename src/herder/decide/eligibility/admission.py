@@ -1,0 +1,217 @@
+"""Whether a job could ever run here, and if not, what to change. Asked before a job is accepted, and by `why`.
+
+Only what is impossible whatever the load is refused: a job that merely has to wait is let in. Sizes are compared with
+templates, not with the workers there happen to be.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+
+from herder.decide.eligibility.affinity import labels_fulfil, text
+from herder.decide.eligibility.matching import (
+    AUTO,
+    GPU_MODEL,
+    gpus_fit,
+    job_may_use,
+    job_may_use_template,
+    template_labels,
+    untolerated,
+    work_of,
+)
+from herder.model.demand import Asks
+from herder.model.ids import PoolName
+from herder.model.job import WHOLE_GPU
+from herder.model.offer import offers_of
+from herder.model.pool import PoolSpec, Template
+from herder.model.resources import Resources
+from herder.model.vectors import pairs
+
+
+class RefusalKind(StrEnum):
+    UNKNOWN_POOL = "unknown_pool"
+    NO_POOL = "no_pool"
+    NO_WORKERS_WANTED = "no_workers_wanted"
+    SELECTOR = "selector"
+    TAINTS = "taints"
+    GPU = "gpu"
+    TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """`text` says what is wrong with which object, `remedy` what to do next."""
+
+    kind: RefusalKind
+    text: str
+    remedy: str
+    evidence: tuple[tuple[str, int | float | str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.text}; {self.remedy}"
+
+
+def refusal(job_class: Asks, pools: Mapping[PoolName, PoolSpec]) -> Refusal | None:
+    """None when some pool could run the job, be it after making a worker."""
+    if job_class.pool != AUTO and job_class.pool not in pools:
+        return _unknown_pool(job_class.pool, pools)
+    asked = [pools[name] for name in sorted(pools) if job_class.pool in (name, AUTO)]
+    if job_class.pool == AUTO:
+        asked = [pool for pool in asked if pool.accepts_auto]
+    if not asked:
+        return _no_pool(pools)
+    willing = [pool for pool in asked if job_class.work in work_of(pool.membership)]
+    if not willing:
+        return _takes_none(job_class, asked)
+    asked = willing
+    usable = [pool for pool in asked if job_may_use(job_class, pool)]
+    if not usable:
+        return _kept_out(job_class, asked)
+    growing = [pool for pool in usable if pool.max_workers > 0 and pool.templates]
+    if not growing:
+        return _no_workers(usable)
+    return _too_large(job_class, growing)
+
+
+def _unknown_pool(name: str, pools: Mapping[PoolName, PoolSpec]) -> Refusal:
+    near = get_close_matches(name, sorted(pools), n=1)
+    if near:
+        remedy = f"did you mean {near[0]!r}?"
+    elif pools:
+        remedy = f"use one of {', '.join(sorted(pools))}, or {AUTO!r} for the cheapest that fits"
+    else:
+        remedy = "no pools are defined yet: declare one and apply it"
+    return Refusal(
+        kind=RefusalKind.UNKNOWN_POOL,
+        text=f"there is no pool {name!r}",
+        remedy=remedy,
+        evidence=(("pool", name),),
+    )
+
+
+def _no_pool(pools: Mapping[PoolName, PoolSpec]) -> Refusal:
+    remedy = f"name one of {', '.join(sorted(pools))}" if pools else "declare a pool and apply it"
+    return Refusal(
+        kind=RefusalKind.NO_POOL,
+        text="no pool takes jobs that name no pool",
+        remedy=remedy,
+        evidence=(("pools", len(pools)),),
+    )
+
+
+def _takes_none(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
+    """Their workers join something that does not take such work."""
+    names = ", ".join(f"{pool.name} ({pool.membership.name})" for pool in asked)
+    return Refusal(
+        kind=RefusalKind.NO_POOL,
+        text=f"no worker of {names} takes {job_class.work}",
+        remedy="ask for another pool, or give the pool another membership",
+        evidence=tuple((f"{pool.name}.membership", pool.membership.name) for pool in asked),
+    )
+
+
+def _no_workers(pools: list[PoolSpec]) -> Refusal:
+    names = ", ".join(pool.name for pool in pools)
+    return Refusal(
+        kind=RefusalKind.NO_WORKERS_WANTED,
+        text=f"{names} cannot have workers: max_workers is 0, or there is no template",
+        remedy="raise max_workers of the pool above 0 and give it a template",
+        evidence=tuple((f"{pool.name}.max_workers", pool.max_workers) for pool in pools),
+    )
+
+
+def _kept_out(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
+    """Every pool that was asked for has the wrong labels or a taint that the job does not tolerate."""
+    gpus = _no_such_gpus(job_class, asked)
+    if gpus is not None:
+        return gpus
+    tainted = [(pool, untolerated(job_class, pool.taints)) for pool in asked]
+    labelled = [pool for pool in asked if _labels_fit(job_class, pool)]
+    if labelled and job_class.pool == AUTO:
+        pool, taints = next((pool, taints) for pool, taints in tainted if pool in labelled)
+        shown = ", ".join(f"{taint.key}={taint.value}:{taint.effect}" for taint in taints)
+        return Refusal(
+            kind=RefusalKind.TAINTS,
+            text=f"the job does not tolerate the taint {shown} of pool {pool.name!r}",
+            remedy=f"add a toleration for it, or ask for pool {pool.name!r} by name",
+            evidence=tuple((pool.name, len(taints)) for pool, taints in tainted),
+        )
+    terms = (" and ".join(map(text, term)) for term in job_class.affinity.required)
+    wanted = ", ".join(
+        [*(f"{key}={value}" for key, value in job_class.selector), *filter(None, [" or ".join(terms)])]
+    )
+    return Refusal(
+        kind=RefusalKind.SELECTOR,
+        text=f"no template of {', '.join(pool.name for pool in asked)} has the labels {wanted}",
+        remedy="change the job's selector or affinity, or add the labels to the pool or the template",
+        evidence=(("selector", wanted), ("pools", len(asked))),
+    )
+
+
+def _no_such_gpus(job_class: Asks, asked: list[PoolSpec]) -> Refusal | None:
+    """None unless it is the GPUs, and not only labels or taints, that keep the job out."""
+    templates = [template_labels(pool, template) for pool in asked for template in pool.templates]
+    if not job_class.request.gpu or not templates or any(gpus_fit(job_class, labels) for labels in templates):
+        return None
+    wanted = f"{job_class.gpus_asked:g} GPU"
+    if job_class.gpu_models:
+        wanted += f" of model {' or '.join(job_class.gpu_models)}"
+    models = {dict(labels).get(GPU_MODEL, "") for labels in templates} - {""}
+    if job_class.gpu_models and not models & set(job_class.gpu_models):
+        known = (
+            f"ask for one of {', '.join(sorted(models))}" if models else "no template says which GPUs it has"
+        )
+        remedy = f"{known}, or add a template with that gpu_model"
+    elif job_class.gpu_share_milli < WHOLE_GPU:
+        most = WHOLE_GPU // job_class.gpu_share_milli
+        remedy = f"ask for whole GPUs, or split those of a template into at most {most} parts (gpu_parts)"
+        if most == 1:
+            remedy = "ask for 1 GPU, or for at most half of one"
+    else:
+        remedy = "ask for a share of one, or add a template with such GPUs that is not split (gpu_parts: 1)"
+    return Refusal(
+        kind=RefusalKind.GPU,
+        text=f"no template of {', '.join(pool.name for pool in asked)} has {wanted} to give",
+        remedy=remedy,
+        evidence=(
+            ("gpu_share_milli", job_class.gpu_share_milli),
+            ("gpu_models", "|".join(job_class.gpu_models)),
+        ),
+    )
+
+
+def _labels_fit(job_class: Asks, pool: PoolSpec) -> bool:
+    sets = [template_labels(pool, offer) for template in pool.templates for offer in offers_of(template)] or [
+        pool.labels
+    ]
+    return any(labels_fulfil(job_class, labels) for labels in sets)
+
+
+def _too_large(job_class: Asks, pools: list[PoolSpec]) -> Refusal | None:
+    """None when a template is large enough. Else the one that lacks least, judged by its worst dimension."""
+    request = job_class.request
+    candidates: list[tuple[float, PoolSpec, Template]] = []
+    for pool in pools:
+        for template in pool.templates:
+            if template.slots > 0 and job_may_use_template(job_class, pool, template):
+                if request.fits_in(template.allocatable):
+                    return None
+                candidates.append((_excess(request, template.allocatable), pool, template))
+    if not candidates:
+        return _no_workers(pools)
+    _, pool, template = min(candidates, key=lambda found: (found[0], found[1].name, found[2].name))
+    lacking = request.lacking_in(template.allocatable)
+    shown = ", ".join(request.table.named(name).text(amount) for name, amount in lacking.items())
+    return Refusal(
+        kind=RefusalKind.TOO_LARGE,
+        text=f"the job asks for {request}, more than any worker has: the nearest, template {template.name!r} of pool "
+        f"{pool.name!r} ({template.allocatable}), is short of {shown}",
+        remedy="ask for less, or add a larger template to the pool",
+        evidence=tuple((f"short_{name}", amount) for name, amount in lacking.items()),
+    )
+
+
+def _excess(request: Resources, have: Resources) -> float:
+    """How many times too large, in the worst dimension; something that is not there at all counts as a millionfold."""
+    return max(ask / there if there else 1e6 for ask, there in pairs(request, have) if ask > there)

@@ -1,0 +1,228 @@
+"""The linter of plans: what must hold of every plan, checked anew from the observation before it is recorded.
+
+Called by the scaling loop and by simulations. It repeats no step of the planner on purpose: it knows only the rules. It
+never changes a plan; a plan with a finding is not applied.
+"""
+
+from collections import Counter
+
+from herder.decide.scaling.snapshot import in_force
+from herder.model.ids import PlanNumber, PoolName, worker_name
+from herder.model.observed import Observed, PoolHistory
+from herder.model.offer import OfferMemory, OfferName, offers_of
+from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
+from herder.model.pool import PoolSpec
+from herder.model.worker import WorkerSpec, WorkerState
+
+_LEAVING = (WorkerState.DRAINING, WorkerState.TERMINATING)
+_LESS_NEEDED = (ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED)
+
+
+def check_plan(observed: Observed, plan: Plan) -> tuple[str, ...]:
+    """Findings in words; empty when the plan is clean."""
+    windows = dict(observed.windows)
+    pools = {
+        pool.name: in_force(pool, windows.get(pool.name, ()), plan.made_at_ms)[0] for pool in observed.pools
+    }
+    creates = [action for action in plan.actions if isinstance(action, CreateWorker)]
+    drains = [action for action in plan.actions if isinstance(action, DrainWorker)]
+    return (
+        *_unseen(observed, plan),
+        *_names(observed, plan.number, creates),
+        *(finding for create in creates for finding in _creation(pools, create)),
+        *_limits(observed, pools, creates),
+        *_drains(observed, pools, creates, drains),
+        *(
+            finding
+            for pool in pools.values()
+            for finding in _gentleness(observed, pool, drains, plan.made_at_ms)
+        ),
+        *(
+            finding
+            for memory in observed.offers
+            for finding in _trial(pools, memory, creates, plan.made_at_ms)
+        ),
+        *_reasons(observed, plan),
+    )
+
+
+def _unseen(observed: Observed, plan: Plan) -> list[str]:
+    found = []
+    if plan.number != observed.plan_number:
+        found.append(f"plan {plan.number} was made for observation {observed.plan_number}")
+    if plan.actions and None in (observed.workers_as_of_ms, observed.demand_as_of_ms):
+        found.append("acts although a section was never observed")
+    return found
+
+
+def _names(observed: Observed, plan: PlanNumber, creates: list[CreateWorker]) -> list[str]:
+    taken = {worker.name for worker in observed.workers}
+    found = []
+    for name, count in Counter(create.spec.name for create in creates).items():
+        if count > 1:
+            found.append(f"worker {name} is made {count} times")
+        if name in taken:
+            found.append(f"worker {name} is made and exists")
+    for create in creates:
+        ordinal = create.spec.name.rpartition("-")[2]
+        derived = ordinal.isdecimal() and create.spec.name == worker_name(
+            create.spec.pool, plan, int(ordinal)
+        )
+        if not derived or create.spec.plan != plan:
+            found.append(f"the name of worker {create.spec.name} is not derived from plan {plan}")
+    return found
+
+
+def _creation(pools: dict[PoolName, PoolSpec], create: CreateWorker) -> list[str]:
+    spec = create.spec
+    pool = pools.get(spec.pool)
+    if pool is None:
+        return [f"worker {spec.name} is made in pool {spec.pool}, which does not exist"]
+    found = []
+    if pool.frozen:
+        found.append(f"worker {spec.name} is made in pool {pool.name}, which is frozen")
+    sold = [offer for template in pool.templates for offer in offers_of(template)]
+    template = next((offer for offer in sold if offer.name == spec.template), None)
+    if template is None:
+        found.append(
+            f"worker {spec.name} is made of template {spec.template}, which pool {pool.name} has not"
+        )
+    elif (template.allocatable, template.slots) != (spec.allocatable, spec.slots):
+        found.append(f"worker {spec.name} differs from its template {template.name}")
+    elif all(
+        (offer.id, offer.price_pico_per_hour) != (_offer(spec), spec.price_pico_per_hour) for offer in sold
+    ):
+        found.append(
+            f"worker {spec.name} is made of {_offer(spec)} at a price or in a zone that nobody sells"
+        )
+    return found
+
+
+def _offer(spec: WorkerSpec) -> OfferName:
+    return OfferName(spec.template, spec.zone, spec.spot)
+
+
+def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[CreateWorker]) -> list[str]:
+    live = Counter(worker.spec.pool for worker in observed.workers if worker.state.live)
+    staying = Counter(
+        worker.spec.pool for worker in observed.workers if worker.state.live and worker.state not in _LEAVING
+    )
+    found = []
+    for name, made in sorted(Counter(create.spec.pool for create in creates).items()):
+        pool = pools.get(name)
+        if pool is None:
+            continue
+        if live[name] + made > pool.max_workers:
+            found.append(f"pool {name} would have {live[name] + made} workers of at most {pool.max_workers}")
+        if pool.max_live_workers is not None and staying[name] + made > pool.max_live_workers:
+            found.append(
+                f"pool {name} would have {staying[name] + made} workers that stay of at most {pool.max_live_workers}"
+            )
+        found += _quotas(observed, pool, creates)
+        if made > pool.new_workers_per_cycle:
+            found.append(
+                f"pool {name} would make {made} workers, {pool.new_workers_per_cycle} are allowed per cycle"
+            )
+    return found
+
+
+def _quotas(observed: Observed, pool: PoolSpec, creates: list[CreateWorker]) -> list[str]:
+    """What is written down for a zone."""
+    made = Counter(_offer(create.spec) for create in creates if create.spec.pool == pool.name)
+    there = Counter(_offer(each.spec) for each in observed.workers if each.spec.pool == pool.name)
+    return [
+        f"pool {pool.name} would have {there[offer.id] + made[offer.id]} workers of {offer.id}, of at most {offer.most}"
+        for template in pool.templates
+        for offer in offers_of(template)
+        if offer.most is not None and made[offer.id] and there[offer.id] + made[offer.id] > offer.most
+    ]
+
+
+def _drains(
+    observed: Observed,
+    pools: dict[PoolName, PoolSpec],
+    creates: list[CreateWorker],
+    drains: list[DrainWorker],
+) -> list[str]:
+    """Every drain names another live worker, of its own pool, that is not on its way out: so drains are bounded too."""
+    workers = {worker.name: worker for worker in observed.workers}
+    made = {create.spec.name for create in creates}
+    found = [
+        f"worker {name} is drained {count} times"
+        for name, count in Counter(drain.worker for drain in drains).items()
+        if count > 1
+    ]
+    for drain in drains:
+        worker = workers.get(drain.worker)
+        if drain.worker in made:
+            found.append(f"worker {drain.worker} is both made and drained")
+        if worker is None or worker.state.ended:
+            found.append(f"worker {drain.worker} is drained and does not live")
+        elif worker.state in (WorkerState.DRAINING, WorkerState.TERMINATING):
+            found.append(f"worker {drain.worker} is drained and leaves already")
+        elif worker.spec.pool != drain.pool:
+            found.append(
+                f"worker {drain.worker} is drained as of pool {drain.pool}, it is in {worker.spec.pool}"
+            )
+        if drain.pool not in pools:
+            found.append(f"worker {drain.worker} is drained in pool {drain.pool}, which does not exist")
+        elif pools[drain.pool].frozen:
+            found.append(f"worker {drain.worker} is drained in pool {drain.pool}, which is frozen")
+    return found
+
+
+def _gentleness(observed: Observed, pool: PoolSpec, drains: list[DrainWorker], now_ms: int) -> list[str]:
+    """What is given up to save money: no more workers that work than the budget, no more in all than the degree."""
+    workers = [worker for worker in observed.workers if worker.spec.pool == pool.name]
+    busy = {worker.name for worker in workers if worker.live_attempts}
+    mine = [drain for drain in drains if drain.pool == pool.name and drain.reason.kind in _LESS_NEEDED]
+    draining = sum(worker.state is WorkerState.DRAINING for worker in workers)
+    disturbed = sum(drain.worker in busy for drain in mine)
+    found = []
+    if disturbed and disturbed + draining > pool.disruption_budget:
+        found.append(
+            f"pool {pool.name} would drain {disturbed + draining} workers at a time, its budget is {pool.disruption_budget}"
+        )
+    if pool.scale_down_fraction is not None and mine:
+        past = dict(observed.history).get(pool.name, PoolHistory()).removals_ms
+        since = now_ms - int(pool.scale_down_period_s * 1000)
+        before = sum(at > since for at in past)
+        staying = sum(worker.state.live and worker.state not in _LEAVING for worker in workers)
+        degree = max(1, int(pool.scale_down_fraction * (staying + before)))
+        if before + len(mine) > degree:
+            found.append(
+                f"pool {pool.name} would give up {before + len(mine)} workers in a period, {degree} are allowed"
+            )
+    return found
+
+
+def _trial(
+    pools: dict[PoolName, PoolSpec], memory: OfferMemory, creates: list[CreateWorker], now_ms: int
+) -> list[str]:
+    """Of an offer that failed none is made while it rests, and one when it is tried."""
+    key, pool = memory.key, pools.get(memory.key.pool)
+    if pool is None or key.driver != pool.driver:
+        return []
+    until = memory.rests_until_ms(pool.offer_rest_s, pool.offer_rest_max_s)
+    made = sum((create.spec.pool, _offer(create.spec)) == (key.pool, key.name) for create in creates)
+    if until is None or made <= (now_ms >= until):
+        return []
+    return [f"{made} workers are made of template {key.name} of pool {key.pool}, which failed lately"]
+
+
+def _reasons(observed: Observed, plan: Plan) -> list[str]:
+    reported = Counter(report.pool for report in plan.pools)
+    found = [
+        f"pool {pool.name} has {reported[pool.name]} reports"
+        for pool in observed.pools
+        if reported[pool.name] != 1
+    ]
+    found += [
+        f"the report on pool {report.pool} gives no reason" for report in plan.pools if not report.reasons
+    ]
+    reasons = [action.reason for action in plan.actions]
+    reasons += [reason for report in plan.pools for reason in report.reasons]
+    reasons += [demand.reason for demand in plan.unplaced]
+    found += [f"a reason of kind {reason.kind} says nothing" for reason in reasons if not reason.text]
+    found += [f"a reason of kind {reason.kind} has no evidence" for reason in reasons if not reason.evidence]
+    return found

@@ -1,0 +1,226 @@
+"""Why a job waits, in the planner's own terms. Called by `herder why` and its equals in API, dashboard and MCP.
+
+It runs the same steps as the planner on the same observation, so that it can never tell another story than the plan.
+It changes nothing and predicts no times it does not know.
+"""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+
+from herder.decide.eligibility.admission import Refusal, refusal
+from herder.decide.plan import report
+from herder.decide.plan.planner import Thoughts, think
+from herder.decide.scaling.limits import binding_for, may_make
+from herder.decide.scaling.triggers import queued_jobs
+from herder.decide.scaling.triggers.queued_jobs import Homes
+from herder.model.demand import Asks, DemandGroup
+from herder.model.ids import ClassId, UserName
+from herder.model.observed import Observed
+from herder.model.plan import Reason, ReasonKind
+from herder.model.worker import WorkerState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Of a user: `share` is the largest part of the fleet that its live attempts hold, in any resource."""
+
+    weight: int
+    share: float
+
+    @property
+    def level(self) -> float:
+        return self.share / max(1, self.weight)
+
+
+def why_not_feasible(job_class: Asks, observed: Observed) -> Refusal | None:
+    """Why such a job could never run, or None."""
+    return refusal(job_class, {pool.name: pool for pool in observed.pools})
+
+
+def why_waiting(
+    class_id: ClassId,
+    job_class: Asks,
+    observed: Observed,
+    now_ms: int,
+    *,
+    holding: Mapping[UserName, Standing] | None = None,
+    thoughts: Thoughts | None = None,
+) -> tuple[Reason, ...]:
+    """Never empty; the first reason is the one that binds, the others say what stands around it. `holding`: what users
+    hold now; who is not named holds nothing. `thoughts`: the planner's on this observation, where the caller has them."""
+    unseen = report.unseen_sections(observed)
+    thoughts = None if unseen else thoughts or think(observed, now_ms)
+    waiting = thoughts.scene.queue if thoughts else ()
+    planned_as = thoughts.scene.lead.get(class_id, class_id) if thoughts else class_id
+    queued = next((queued for queued in waiting if queued.class_id == planned_as), None)
+    held_back = thoughts.scene.held_back if thoughts else ()
+    quota = tuple(each.reason for each in held_back if each.queued.class_id == class_id)
+    if quota and queued is None:
+        return quota
+    if thoughts is not None and queued is None and thoughts.scene.note is not None:
+        return (thoughts.scene.note,)
+    if thoughts is None or queued is None:
+        return (_not_in_queue(class_id, job_class, observed, unseen),)
+    homes = thoughts.queue.homes[planned_as]
+    if not thoughts.queue.known:
+        return (*quota, *_failed(thoughts))
+    return (
+        *quota,
+        *_nowhere(thoughts, queued, homes),
+        *_place(thoughts, queued, homes),
+        *_ahead(thoughts, queued),
+        *_shared(thoughts, queued, holding),
+        *_pools(thoughts, queued),
+        *((thoughts.scene.note,) if thoughts.scene.note is not None else ()),
+    )
+
+
+def _not_in_queue(class_id: ClassId, job_class: Asks, observed: Observed, unseen: tuple[str, ...]) -> Reason:
+    refused = why_not_feasible(job_class, observed)
+    if refused is not None:
+        evidence = refused.evidence or (("class_id", class_id),)
+        return Reason(kind=ReasonKind.NOTHING_FITS, text=str(refused), evidence=evidence)
+    if unseen:
+        return report.waiting_reason(unseen)
+    text = "no job of this class was waiting when the queue was last read; it has started or ended since"
+    return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=(("queued", 0),))
+
+
+def _failed(thoughts: Thoughts) -> tuple[Reason, ...]:
+    """Why it is not known where queued jobs will go: the same sentence for each pool, so the first will do."""
+    notes = (note for each in thoughts.notes.values() for note in each)
+    return tuple(
+        note
+        for note in notes
+        if note.kind is ReasonKind.TRIGGER_FAILED and ("trigger", queued_jobs.NAME) in note.evidence
+    )[:1]
+
+
+def _nowhere(thoughts: Thoughts, queued: DemandGroup, homes: Homes) -> list[Reason]:
+    """What binds, and after it what binds each other pool that could take the job: raising any one limit would do."""
+    if not homes.nowhere:
+        return []
+    binding = report.binding_reason(thoughts.scene, thoughts.rooms, queued, homes)
+    text = f"{homes.nowhere} of {queued.count} such jobs have no place: {binding.text}"
+    others = _other_limits(thoughts, queued, homes, binding)
+    if others:
+        text = f"{text.rstrip('.')}; {'; '.join(others)}"
+    evidence = (*binding.evidence, ("jobs", homes.nowhere), ("binding_pools", len(others) + 1))
+    return [Reason(kind=binding.kind, text=text, evidence=evidence)]
+
+
+def _other_limits(thoughts: Thoughts, queued: DemandGroup, homes: Homes, binding: Reason) -> list[str]:
+    """Of each other pool that could take the job. Why a driver is frozen is said once, whatever pools use it."""
+    told = {view.spec.driver for view in thoughts.scene.pools if view.spec.name == homes.held_by}
+    others = []
+    for view in thoughts.scene.fits_in(queued):
+        text = thoughts.rooms[view.spec.name].binding.text
+        if text == binding.text:
+            continue
+        if view.spec.driver_frozen:
+            if view.spec.driver in told:
+                text = f"pool {view.spec.name} has the same driver"
+            told.add(view.spec.driver)
+        others.append(text.rstrip("."))
+    return others
+
+
+def _place(thoughts: Thoughts, queued: DemandGroup, homes: Homes) -> list[Reason]:
+    """Where those go that have a place."""
+    found = []
+    if homes.new:
+        text = f"{homes.new} of {queued.count} such jobs wait for workers that the next plan makes"
+        found.append(Reason(kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", homes.new),)))
+    if homes.in_flight:
+        coming = [
+            worker for view in thoughts.scene.pools for worker in view.workers if worker.state.in_flight
+        ]
+        oldest = min(worker.requested_at_ms for worker in coming)
+        text = f"{homes.in_flight} of {queued.count} such jobs wait for workers that are on their way ({len(coming)} are)"
+        evidence = (("jobs", homes.in_flight), ("in_flight", len(coming)), ("oldest_requested_at_ms", oldest))
+        found.append(Reason(kind=ReasonKind.IN_FLIGHT, text=text, evidence=evidence))
+    if homes.ready:
+        text = f"{homes.ready} of {queued.count} such jobs fit on workers that are ready and start when their turn comes"
+        found.append(Reason(kind=ReasonKind.ENOUGH_CAPACITY, text=text, evidence=(("jobs", homes.ready),)))
+    return found
+
+
+def _ahead(thoughts: Thoughts, queued: DemandGroup) -> list[Reason]:
+    """More urgent jobs of anybody that compete for the same places, and older ones of the same user."""
+    mine = queued.asks
+    urgent = older = 0
+    for other in _rivals(thoughts, queued):
+        if other.asks.priority > mine.priority:
+            urgent += other.count
+        elif other.asks.priority == mine.priority and other.asks.user == mine.user:
+            theirs = (other.oldest_ready_at_ms, other.class_id)
+            older += other.count if theirs < (queued.oldest_ready_at_ms, queued.class_id) else 0
+    if not urgent and not older:
+        return []
+    text = f"ahead of it are {urgent} more urgent jobs and {older} older ones of the same user"
+    evidence = (("more_urgent", urgent), ("older_of_user", older))
+    return [Reason(kind=ReasonKind.AHEAD_IN_QUEUE, text=text, evidence=evidence)]
+
+
+def _shared(
+    thoughts: Thoughts, queued: DemandGroup, holding: Mapping[UserName, Standing] | None
+) -> list[Reason]:
+    mine = queued.asks
+    rivals = [
+        other
+        for other in _rivals(thoughts, queued)
+        if other.asks.priority == mine.priority and other.asks.user != mine.user
+    ]
+    if not rivals:
+        return []
+    users, jobs = len({other.asks.user for other in rivals}), sum(other.count for other in rivals)
+    text = f"free places are shared by weight with {users} other users, who have {jobs} jobs of the same priority waiting"
+    evidence: tuple[tuple[str, int | float | str], ...] = (("users", users), ("jobs", jobs))
+    if holding:
+        told, more = _standing(mine.user, {other.asks.user for other in rivals}, holding)
+        text, evidence = f"{text}; {told}", (*evidence, *more)
+    return [Reason(kind=ReasonKind.FAIR_SHARE, text=text, evidence=evidence)]
+
+
+def _standing(
+    user: UserName, others: Set[UserName], holding: Mapping[UserName, Standing]
+) -> tuple[str, tuple[tuple[str, int | float | str], ...]]:
+    """Whose turn it is by what everybody holds already."""
+    nobody = Standing(weight=1, share=0.0)
+    mine = holding.get(user, nobody)
+    before = sum(holding.get(other, nobody).level < mine.level for other in others)
+    text = (
+        f"{user} holds {mine.share:.0%} of the fleet with weight {mine.weight}, "
+        f"and {before} of them hold less for their weight and go first"
+    )
+    return text, (("held_share", round(mine.share, 4)), ("weight", mine.weight), ("users_before", before))
+
+
+def _rivals(thoughts: Thoughts, queued: DemandGroup) -> list[DemandGroup]:
+    """Other classes that may use some of the same places."""
+    kinds = thoughts.scene.kinds
+    mine = kinds.allowed(queued.asks)
+    return [
+        other
+        for other in thoughts.scene.queue
+        if other.class_id != queued.class_id and not mine.isdisjoint(kinds.allowed(other.asks))
+    ]
+
+
+def _pools(thoughts: Thoughts, queued: DemandGroup) -> list[Reason]:
+    """Each pool that could take it: what it has, and the limit that bounds it next."""
+    found = []
+    for view in thoughts.scene.fits_in(queued):
+        name = view.spec.name
+        room, templates = thoughts.rooms[name], thoughts.scene.templates_for(queued, view)
+        most, binding = may_make(room, templates), binding_for(room, templates)
+        ready = sum(worker.state is WorkerState.READY and not worker.cordoned for worker in view.workers)
+        limit = f"driver {view.spec.driver} is frozen" if view.spec.driver_frozen else binding.text
+        text = (
+            f"pool {name} could take it: {ready} workers ready, {view.in_flight} coming, "
+            f"{most} more may be made now ({limit})"
+        )
+        flips = [pair for pair in binding.evidence if pair[0] == "flips"]
+        evidence = (("ready", ready), ("in_flight", view.in_flight), ("may_make", most), *flips)
+        found.append(Reason(kind=binding.kind, text=text, evidence=evidence))
+    return found

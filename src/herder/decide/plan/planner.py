@@ -1,0 +1,314 @@
+"""The planner: what is seen and wanted, and the time, become a plan. Read `decide` top-down; each step is one file.
+
+Called by the scaling loop, by dry runs, by `herder plan` and by simulations, all with the same answer. It is pure: the
+same input gives the same plan, byte for byte, whatever the order of its parts. A plan that has been applied needs no
+other plan. It must never act on a section of the observation that was never seen, nor take unknown for zero.
+"""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from herder.decide.plan import report
+from herder.decide.scaling import limits, zones
+from herder.decide.scaling import warm_workers as stocks
+from herder.decide.scaling.combine import Settled, combine
+from herder.decide.scaling.failures import Failures
+from herder.decide.scaling.limits import Room
+from herder.decide.scaling.load import load_of
+from herder.decide.scaling.offer_backoff import cheapest_first
+from herder.decide.scaling.proposals import Answer, Wish, workers_by_offer
+from herder.decide.scaling.scale_down import consolidation, spot
+from herder.decide.scaling.scale_down import idle as scale_down
+from herder.decide.scaling.scale_down.idle import IdleAnswer
+from herder.decide.scaling.scale_down.spot import Need
+from herder.decide.scaling.snapshot import PoolView, Scene, survey
+from herder.decide.scaling.triggers import any_concerned, ask_all, minimum, queued_jobs, warm_workers
+from herder.decide.scaling.triggers.queued_jobs import QueueAnswer
+from herder.decide.scaling.warm_workers import Stock
+from herder.decide.scaling.worker_specs import worker_spec
+from herder.model.ids import PlanNumber, PoolName, WorkerName
+from herder.model.observed import Observed
+from herder.model.offer import OfferName
+from herder.model.plan import Action, CreateWorker, DrainWorker, Plan, Reason
+from herder.model.pool import Consolidation
+
+
+def decide(observed: Observed, now_ms: int, thoughts: "Thoughts | None" = None) -> Plan:
+    """What should be made and drained now, and why; also why not. `thoughts` on this observation, where the caller has them."""
+    unseen = report.unseen_sections(observed)
+    if unseen:
+        return report.waiting_plan(survey(observed, now_ms), observed.plan_number, now_ms, unseen)
+    thoughts = thoughts or think(observed, now_ms)
+    actions: tuple[Action, ...] = (
+        *creations(thoughts, observed.plan_number, now_ms),
+        *thoughts.drains,
+    )
+    return Plan(
+        number=observed.plan_number,
+        made_at_ms=now_ms,
+        actions=actions,
+        pools=report.pool_reports(
+            thoughts.scene,
+            thoughts.rooms,
+            thoughts.queue,
+            thoughts.settled,
+            thoughts.idle,
+            thoughts.notes,
+            actions,
+            now_ms,
+        ),
+        unplaced=report.unplaced(thoughts.scene, thoughts.rooms, thoughts.queue),
+        cost_pico_per_hour=thoughts.queue.cost_pico_per_hour,
+        bound_pico_per_hour=thoughts.queue.bound_pico_per_hour,
+        needs=thoughts.needs,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thoughts:
+    """What each step concluded: the plan is written from it, and `explain` answers from it."""
+
+    scene: Scene
+    rooms: Mapping[PoolName, Room]
+    must_leave: tuple[DrainWorker, ...]
+    queue: QueueAnswer
+    settled: Settled
+    idle: Mapping[PoolName, IdleAnswer]
+    notes: Mapping[PoolName, tuple[Reason, ...]] = field(default_factory=dict)
+    """What triggers have to say that want nothing now."""
+    needs: tuple[tuple[PoolName, str, int], ...] = ()
+
+    @property
+    def drains(self) -> tuple[DrainWorker, ...]:
+        return (*self.must_leave, *(drain for answer in self.idle.values() for drain in answer.drains))
+
+
+def think(observed: Observed, now_ms: int) -> Thoughts:
+    """The steps of a plan, in order. Every section must have been seen."""
+    scene = survey(observed, now_ms)
+    failures = Failures()
+
+    # 1. Who leaves whatever the demand: what leaves is no capacity any more.
+    must_leave = tuple(drain for view in scene.pools for drain in scale_down.must_leave(view, now_ms))
+    leaving = frozenset(drain.worker for drain in must_leave)
+    short, preempted = _preempted(scene, leaving, failures, now_ms)
+    must_leave = (*must_leave, *preempted.drains)
+    leaving = leaving | {drain.worker for drain in preempted.drains}
+
+    # 2. How many workers each pool may make now.
+    rooms = _rooms(scene, short, leaving, now_ms)
+
+    # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
+    queue = _queue(scene, rooms, leaving, failures)
+    wants = {
+        view.spec.name: _wants(view, rooms[view.spec.name], leaving, queue, failures, now_ms)
+        for view in scene.pools
+    }
+    asks = tuple(ask for answer in wants.values() for ask in answer.asks)
+    settled = combine(queue.wishes, asks, scene.pools, rooms)
+    needed = _needed(scene, leaving, queue, failures)
+    wanted = _stocks(scene, needed, failures, now_ms)
+    settled = _with_stock(scene, rooms, leaving, queue, settled, wanted, failures)
+    settled = replace(settled, wishes=zones.spread(settled.wishes, scene, rooms))
+
+    # 4. Which workers nobody needs; where that is not known, none goes.
+    idle = {
+        view.spec.name: _idle(view, leaving, queue, wanted[view.spec.name], failures, now_ms)
+        for view in scene.pools
+    }
+
+    # 5. In quiet pools: which work could be moved together.
+    for view in scene.pools:
+        name = view.spec.name
+        if _quiet(view, queue, settled, idle[name], now_ms) and not failures.of(name):
+            ask = partial(consolidation.ask, scene, view, rooms[name], leaving, now_ms)
+            moved = failures.attempt((name,), "consolidation", ask, consolidation.Answer)
+            settled = replace(settled, wishes=(*settled.wishes, *moved.wishes))
+            held_back = (*idle[name].held_back, *moved.held_back)
+            idle[name] = IdleAnswer(drains=moved.drains, held_back=held_back)
+    return Thoughts(
+        scene=scene,
+        rooms=rooms,
+        must_leave=must_leave,
+        queue=queue,
+        settled=settled,
+        idle=idle,
+        notes={
+            name: tuple(dict.fromkeys((*preempted.of(name), *answer.notes, *failures.of(name))))
+            for name, answer in wants.items()
+        },
+        needs=tuple(
+            (pool, template, count) for pool, each in needed.items() for template, count in each.items()
+        ),
+    )
+
+
+def _preempted(
+    scene: Scene, leaving: Set[WorkerName], failures: Failures, now_ms: int
+) -> tuple[tuple[Need, ...], spot.Answer]:
+    """Which pools wait for capacity, and which spot workers give theirs."""
+    concerned = [view.spec.name for view in scene.pools if view.spec.preempts_spot]
+
+    def ask() -> tuple[tuple[Need, ...], spot.Answer]:
+        short = spot.needs(scene, leaving, now_ms)
+        return short, spot.ask(scene, short, leaving, now_ms)
+
+    if not concerned:
+        return (), spot.Answer()
+    return failures.attempt(concerned, "preempts_spot", ask, lambda: ((), spot.Answer()))
+
+
+def _queue(
+    scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName], failures: Failures
+) -> QueueAnswer:
+    ask = partial(queued_jobs.ask, scene, rooms, leaving)
+    pools = tuple(view.spec.name for view in scene.pools)
+    return failures.attempt(pools, queued_jobs.NAME, ask, partial(queued_jobs.unknown, scene))
+
+
+def _idle(
+    view: PoolView,
+    leaving: Set[WorkerName],
+    queue: QueueAnswer,
+    wanted: Mapping[str, Stock],
+    failures: Failures,
+    now_ms: int,
+) -> IdleAnswer:
+    name = view.spec.name
+    if failures.of(name):
+        return IdleAnswer()
+    ask = partial(scale_down.idle, view, leaving, queue.used, now_ms, queue.taken[name], wanted)
+    return failures.attempt((name,), "scale_down", ask, IdleAnswer)
+
+
+def _rooms(
+    scene: Scene, short: tuple[Need, ...], leaving: Set[WorkerName], now_ms: int
+) -> dict[PoolName, Room]:
+    """By pool; nobody makes spot where a pool waits for capacity."""
+    rooms = {view.spec.name: limits.room(view, now_ms, leaving) for view in scene.pools}
+    for view in scene.pools if short else ():
+        refused = tuple(spot.yields_to(short, view, offer) for offer in view.templates)
+        rooms[view.spec.name] = limits.without(rooms[view.spec.name], refused)
+    return rooms
+
+
+def _needed(
+    scene: Scene, leaving: Set[WorkerName], queue: QueueAnswer, failures: Failures
+) -> dict[PoolName, dict[str, int]]:
+    """Workers by template that have something to do, in pools that learn from it how suddenly that rises."""
+    found: dict[PoolName, dict[str, int]] = {}
+    for view in scene.pools:
+        if view.spec.wait_worth is not None and queue.known:
+            needs = partial(warm_workers.needs_of, view, leaving, queue.used, queue.wishes)
+            found[view.spec.name] = failures.attempt((view.spec.name,), "stock", needs, dict[str, int])
+    return found
+
+
+def _stocks(
+    scene: Scene, needed: Mapping[PoolName, Mapping[str, int]], failures: Failures, now_ms: int
+) -> dict[PoolName, dict[str, Stock]]:
+    found: dict[PoolName, dict[str, Stock]] = {}
+    for view in scene.pools:
+        name = view.spec.name
+        stocks_of = partial(stocks.stocks_of, view, needed.get(name, {}), now_ms)
+        found[name] = failures.attempt((name,), "stock", stocks_of, dict[str, Stock])
+    return found
+
+
+def _with_stock(
+    scene: Scene,
+    rooms: Mapping[PoolName, Room],
+    leaving: Set[WorkerName],
+    queue: QueueAnswer,
+    settled: Settled,
+    wanted: Mapping[PoolName, Mapping[str, Stock]],
+    failures: Failures,
+) -> Settled:
+    """What was settled, and the idle workers that are worth their price beyond it."""
+    others = settled.wishes[len(queue.wishes) :]
+    for view in scene.pools:
+        name = view.spec.name
+        if wanted[name] and not view.spec.frozen:
+            empties = warm_workers.empties_of(view, leaving, queue.used)
+            ask = partial(warm_workers.ask, view, rooms[name], wanted[name], empties, queue.wishes, others)
+            answer = failures.attempt((name,), "stock", ask, warm_workers.Answer)
+            cut = {**settled.cut, name: (*settled.cut.get(name, ()), *answer.cut)}
+            settled = Settled(
+                wishes=(*settled.wishes, *answer.wishes), cut=cut if answer.cut else settled.cut
+            )
+    return settled
+
+
+def _wants(
+    view: PoolView,
+    room: Room,
+    leaving: Set[WorkerName],
+    queue: QueueAnswer,
+    failures: Failures,
+    now_ms: int,
+) -> Answer:
+    """What a pool wants beyond the workers that the queue needs."""
+    name = view.spec.name
+    mine = workers_by_offer(queue.wishes, name)
+    gone = sum(worker.name in leaving for worker in view.staying)
+    least = partial(minimum.ask, view, gone, sum(mine.values()))
+    below = failures.attempt((name,), "minimum", least, lambda: None)
+    asks = () if below is None else (below,)
+    if view.spec.frozen or not view.templates or not any_concerned(view.spec):
+        return Answer(asks=asks)
+    answer = failures.attempt(
+        (name,), "load", partial(_asked, view, room, leaving, queue, mine, now_ms), Answer
+    )
+    failures.add(name, answer.notes)
+    return Answer(asks=(*asks, *answer.asks), notes=answer.notes)
+
+
+def _asked(
+    view: PoolView,
+    room: Room,
+    leaving: Set[WorkerName],
+    queue: QueueAnswer,
+    mine: dict[OfferName, int],
+    now_ms: int,
+) -> Answer:
+    """What the triggers of a pool say of it. `mine`: workers that the queue makes of each of its offers."""
+    sizes = {offer.id: offer.allocatable for offer in view.templates}
+    load = load_of(view, leaving, queue.used, queue.taken[view.spec.name], in_flight=True)
+    for offer, count in mine.items():
+        load = load.with_more(sizes[offer], count)
+    offers = cheapest_first(view, room.offers, mine) or sorted(room.offers, key=lambda offer: offer.price)
+    return ask_all(view, load, sizes[offers[0].offer], now_ms)
+
+
+def _quiet(view: PoolView, queue: QueueAnswer, settled: Settled, idle: IdleAnswer, now_ms: int) -> bool:
+    """Nothing is made or drained here, nothing queued wants its room, and no cooldown runs."""
+    name = view.spec.name
+    until = scale_down.cooldown_until(view)
+    return (
+        view.spec.consolidation is Consolidation.BREAK_EVEN
+        and not view.spec.frozen
+        and not idle.drains
+        and not any(queue.taken[name])
+        and name not in queue.beyond_limits
+        and all(wish.pool != name for wish in settled.wishes)
+        and (until is None or now_ms >= until)
+    )
+
+
+def creations(thoughts: Thoughts, plan: PlanNumber, now_ms: int) -> tuple[CreateWorker, ...]:
+    """Ordinals run through the whole plan, in the order in which the packing opened the workers."""
+    each = [wish for wish in thoughts.settled.wishes for _ in range(wish.count)]
+    return tuple(
+        _creation(thoughts.scene, wish, plan, ordinal, now_ms) for ordinal, wish in enumerate(each, start=1)
+    )
+
+
+def _creation(scene: Scene, wish: Wish, plan: PlanNumber, ordinal: int, now_ms: int) -> CreateWorker:
+    view = scene.pool(wish.pool)
+    pool, offer = view.spec, next(offer for offer in view.templates if offer.id == wish.offer)
+    return CreateWorker(
+        spec=worker_spec(pool, offer, plan, ordinal, wish.reason.text),
+        expires_at_ms=None if pool.ttl_s is None else now_ms + int(pool.ttl_s * 1000),
+        reason=wish.reason,
+    )

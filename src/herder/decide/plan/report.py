@@ -1,0 +1,243 @@
+"""The words of a plan: for each pool what was seen and concluded, for jobs without a place what binds.
+
+Called by the planner when all is decided. It decides nothing; every pool gets at least one reason, with numbers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from herder.decide.eligibility.admission import refusal
+from herder.decide.scaling.combine import Settled
+from herder.decide.scaling.limits import Room, binding_for
+from herder.decide.scaling.proposals import Ask
+from herder.decide.scaling.scale_down.idle import IdleAnswer, expired_count
+from herder.decide.scaling.snapshot import PoolView, Scene
+from herder.decide.scaling.triggers.queued_jobs import Homes, QueueAnswer
+from herder.model.demand import DemandGroup
+from herder.model.ids import PlanNumber, PoolName
+from herder.model.observed import Observed
+from herder.model.plan import (
+    Action,
+    CreateWorker,
+    DrainWorker,
+    Plan,
+    PoolReport,
+    Reason,
+    ReasonKind,
+    UnplacedDemand,
+)
+
+#: Demand without a place that a plan lists, class by class.
+UNPLACED_MAX = 1_000
+
+
+def unseen_sections(observed: Observed) -> tuple[str, ...]:
+    sections = (("workers", observed.workers_as_of_ms), ("queued jobs", observed.demand_as_of_ms))
+    return tuple(name for name, as_of_ms in sections if as_of_ms is None)
+
+
+def waiting_plan(scene: Scene, number: PlanNumber, now_ms: int, unseen: Sequence[str]) -> Plan:
+    """No action: what was never seen is unknown, not zero."""
+    reason = waiting_reason(unseen)
+    jobs = _jobs_by_pool(scene)
+    return Plan(
+        number=number,
+        made_at_ms=now_ms,
+        actions=(),
+        pools=tuple(
+            PoolReport(
+                pool=view.spec.name,
+                actual=view.actual,
+                in_flight=view.in_flight,
+                desired=view.actual + view.in_flight,
+                queued_jobs=jobs[view.spec.name],
+                reasons=(reason,),
+            )
+            for view in scene.pools
+        ),
+    )
+
+
+def waiting_reason(unseen: Sequence[str]) -> Reason:
+    return Reason(
+        kind=ReasonKind.WAITING_ON_OBSERVATION,
+        text=f"not seen yet since the server began: {' and '.join(unseen)}; nothing is decided until then",
+        evidence=tuple((f"{section} as of", "never") for section in unseen),
+    )
+
+
+def pool_reports(
+    scene: Scene,
+    rooms: Mapping[PoolName, Room],
+    queue: QueueAnswer,
+    settled: Settled,
+    idle: Mapping[PoolName, IdleAnswer],
+    notes: Mapping[PoolName, tuple[Reason, ...]],
+    actions: Sequence[Action],
+    now_ms: int,
+) -> tuple[PoolReport, ...]:
+    jobs, held = _jobs_by_pool(scene), _held_by_pool(scene, rooms, queue)
+    reports = []
+    for view in scene.pools:
+        name = view.spec.name
+        creates = [
+            action for action in actions if isinstance(action, CreateWorker) and action.spec.pool == name
+        ]
+        drains = [action for action in actions if isinstance(action, DrainWorker) and action.pool == name]
+        short = queue.beyond_limits.get(name, 0) + settled.short(name)
+        reasons = [
+            *_made(creates),
+            *_held_back(held[name]),
+            *_cut(view, rooms[name], settled.cut.get(name, ())),
+            *_gone(drains),
+            *idle[name].held_back,
+            *_unsaid(notes.get(name, ()), idle[name].held_back),
+            *_frozen_expired(view, now_ms),
+        ]
+        reports.append(
+            PoolReport(
+                pool=name,
+                actual=view.actual,
+                in_flight=view.in_flight,
+                desired=len(view.staying) + len(creates) + short - len(drains),
+                queued_jobs=jobs[name],
+                reasons=(
+                    *(reasons or (_nothing_to_do(scene, view, queue, jobs[name]),)),
+                    *((scene.note,) if scene.note is not None and jobs[name] else ()),
+                ),
+            )
+        )
+    return tuple(reports)
+
+
+def unplaced(scene: Scene, rooms: Mapping[PoolName, Room], queue: QueueAnswer) -> tuple[UnplacedDemand, ...]:
+    result = []
+    for queued in scene.queue:
+        homes = queue.homes[queued.class_id]
+        if homes.nowhere:
+            reason = binding_reason(scene, rooms, queued, homes)
+            result.append(UnplacedDemand(class_id=queued.class_id, count=homes.nowhere, reason=reason))
+    result += [
+        UnplacedDemand(class_id=each.queued.class_id, count=each.count, reason=each.reason)
+        for each in scene.held_back
+    ]
+    return tuple(result[:UNPLACED_MAX])
+
+
+def binding_reason(scene: Scene, rooms: Mapping[PoolName, Room], queued: DemandGroup, homes: Homes) -> Reason:
+    """Why jobs of this class have no place: the limit of the pool that would take them, or that nothing fits them."""
+    if homes.held_by is not None:
+        return _binding(scene, rooms[homes.held_by], scene.pool(homes.held_by), queued)
+    request = queued.asks.request
+    refused = refusal(queued.asks, {view.spec.name: view.spec for view in scene.pools})
+    text = str(refused) if refused else f"no template that the job may use has room for {request}"
+    evidence = refused.evidence if refused else tuple(request.amounts().items())
+    return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=evidence)
+
+
+def _jobs_by_pool(scene: Scene) -> dict[PoolName, int]:
+    """How many queued jobs each pool could take, size aside. A job that may use several pools counts in each."""
+    jobs = {view.spec.name: 0 for view in scene.pools}
+    for queued in scene.queue:
+        for view in scene.may_use(queued):
+            jobs[view.spec.name] += queued.count
+    return jobs
+
+
+def _binding(scene: Scene, room: Room, view: PoolView, queued: DemandGroup) -> Reason:
+    """The limit of the pool, or that of the templates that would fit."""
+    return binding_for(room, scene.templates_for(queued, view))
+
+
+def _held_by_pool(
+    scene: Scene, rooms: Mapping[PoolName, Room], queue: QueueAnswer
+) -> dict[PoolName, dict[Reason, int]]:
+    """How many jobs without a place each pool could take if its limits let it, by the limit that binds."""
+    held: dict[PoolName, dict[Reason, int]] = {view.spec.name: {} for view in scene.pools}
+    for queued in scene.queue:
+        nowhere = queue.homes[queued.class_id].nowhere
+        if nowhere:
+            for view in scene.fits_in(queued):
+                reason = _binding(scene, rooms[view.spec.name], view, queued)
+                mine = held[view.spec.name]
+                mine[reason] = mine.get(reason, 0) + nowhere
+    return held
+
+
+def _made(creates: Iterable[CreateWorker]) -> list[Reason]:
+    """The distinct reasons, in order."""
+    return list(dict.fromkeys(create.reason for create in creates))
+
+
+def _held_back(held: Mapping[Reason, int]) -> list[Reason]:
+    return [
+        Reason(
+            kind=binding.kind,
+            text=f"{binding.text}; {jobs} queued jobs that it could take have no place",
+            evidence=(*binding.evidence, ("jobs_without_place", jobs)),
+        )
+        for binding, jobs in held.items()
+    ]
+
+
+def _cut(view: PoolView, room: Room, cut: Sequence[tuple[Ask, int]]) -> list[Reason]:
+    """What the pool itself wants and a limit keeps from it."""
+    found: list[Reason] = []
+    for ask, missing in cut if view.spec.templates else ():
+        binding = room.binding_minimum if ask.minimum else room.binding
+        what = "minimum" if ask.minimum else str(ask.reason.kind).replace("_", " ")
+        text = f"{binding.text}; it is {missing} workers short of its {what}"
+        evidence = (*binding.evidence, ("missing", missing))
+        found.append(Reason(kind=binding.kind, text=text, evidence=evidence))
+    return found
+
+
+def _gone(drains: Iterable[DrainWorker]) -> list[Reason]:
+    by_kind: dict[ReasonKind, list[DrainWorker]] = {}
+    for drain in drains:
+        by_kind.setdefault(drain.reason.kind, []).append(drain)
+    found = []
+    for kind, group in by_kind.items():
+        if len(group) == 1:
+            found.append(group[0].reason)
+        else:
+            text = f"{len(group)} workers go; the first: {group[0].reason.text}"
+            found.append(Reason(kind=kind, text=text, evidence=(("workers", len(group)),)))
+    return found
+
+
+def _unsaid(notes: Sequence[Reason], said: Sequence[Reason]) -> list[Reason]:
+    """That something is not known is said once, and so is what failed."""
+    waiting = ReasonKind.WAITING_ON_OBSERVATION
+    unknown = any(reason.kind is waiting for reason in said)
+    return [note for note in notes if note not in said and not (unknown and note.kind is waiting)]
+
+
+def _frozen_expired(view: PoolView, now_ms: int) -> list[Reason]:
+    expired = expired_count(view, now_ms) if view.spec.frozen else 0
+    if not expired:
+        return []
+    text = f"{expired} workers of pool {view.spec.name} are past their time to live and stay, because it is frozen"
+    return [Reason(kind=ReasonKind.FROZEN, text=text, evidence=(("expired", expired),))]
+
+
+def _nothing_to_do(scene: Scene, view: PoolView, queue: QueueAnswer, jobs: int) -> Reason:
+    name, there, coming = view.spec.name, view.actual, view.in_flight
+    seen = (("workers", there), ("in_flight", coming), ("queued_jobs", jobs))
+    if view.spec.frozen:
+        return Reason(
+            kind=ReasonKind.FROZEN, text=f"pool {name} is frozen, and nothing had to be done", evidence=seen
+        )
+    if not jobs and scene.held_back:
+        waiting = sum(each.count for each in scene.held_back)
+        text = f"{waiting} queued jobs are held back by quotas, so no worker is made for them; no other waits for pool {name}"
+        return Reason(kind=ReasonKind.QUOTA, text=text, evidence=(*seen, ("held_back", waiting)))
+    if not jobs:
+        text = f"no queued job is eligible for pool {name}; it has {there} workers and {coming} coming"
+        return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=seen)
+    classes = (queued for queued in scene.queue if view in tuple(scene.may_use(queued)))
+    nowhere = sum(queue.homes[queued.class_id].nowhere for queued in classes)
+    if nowhere:
+        text = f"{nowhere} of {jobs} queued jobs eligible for pool {name} are too large for its templates"
+        return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=(*seen, ("too_large", nowhere)))
+    text = f"all {jobs} queued jobs eligible for pool {name} have a place on workers that are there, coming or planned"
+    return Reason(kind=ReasonKind.ENOUGH_CAPACITY, text=text, evidence=seen)

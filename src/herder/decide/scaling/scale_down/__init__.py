@@ -1,0 +1,5 @@
+"""Which workers go: expired and surplus ones, idle ones, those whose work fits elsewhere.
+
+Called by the planner. It only names workers; draining and removing them is done elsewhere, and a worker that
+somebody needs must never be named.
+"""

@@ -1,0 +1,174 @@
+"""Shrinking by degrees: a part of the pool in a stretch of time, first the workers whose last job ends soonest.
+
+Called by `idle` for each pool. Pools that do not set `scale_down_fraction` keep the plain rule (idle workers go when
+their time is over), but what headroom and target utilisation need stays in every pool. It never takes a pool below its
+minimum, nor more workers that work than the disruption budget allows.
+"""
+
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+
+from herder.decide.scaling import triggers
+from herder.decide.scaling.load import Load, is_empty
+from herder.decide.scaling.snapshot import PoolView, age
+from herder.decide.scaling.triggers.headroom import utilisation
+from herder.model.ids import WorkerName
+from herder.model.observed import ObservedWorker
+from herder.model.plan import Reason, ReasonKind
+from herder.model.times import iso
+from herder.model.worker import WorkerState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    going: tuple[ObservedWorker, ...]
+    held_back: tuple[Reason, ...]
+
+
+def is_gradual(view: PoolView) -> bool:
+    return view.spec.scale_down_fraction is not None
+
+
+def under_used(
+    view: PoolView, leaving: Set[WorkerName], used: Set[WorkerName], now_ms: int
+) -> list[ObservedWorker]:
+    """Workers that may go before they are idle for long: in gradual pools with a target utilisation. One whose last job is
+    expected to outlast the grace stays: its drain would lose work."""
+    if not is_gradual(view) or view.spec.target_utilisation is None:
+        return []
+    grace_end = now_ms + int(view.spec.drain_grace_s * 1000)
+    return [
+        worker
+        for worker in view.staying
+        if worker.state is WorkerState.READY
+        and not worker.standing
+        and not worker.cordoned
+        and worker.name not in leaving
+        and worker.name not in used
+        and (_ends_ms(worker) or 0) <= grace_end
+    ]
+
+
+def soonest_empty(view: PoolView, now_ms: int) -> Callable[[ObservedWorker], tuple[object, ...]]:
+    """Idle ones first, then by the expected end of the last job, then (ends unknown) by the oldest last start."""
+
+    def key(worker: ObservedWorker) -> tuple[object, ...]:
+        requested, plan, ordinal, name = age(worker)
+        rest = (-worker.spec.price_pico_per_hour, -requested, -plan, -ordinal, name)
+        if not worker.live_attempts:
+            return (0, 0, *rest)
+        ends = _ends_ms(worker)
+        if ends is not None:
+            return (1, ends, *rest)
+        starts = [group.last_start_ms for group in worker.running or ()]
+        return (2, max(starts, default=now_ms), *rest)
+
+    return key
+
+
+def choose(
+    view: PoolView,
+    candidates: list[ObservedWorker],
+    used: Set[WorkerName],
+    load: Load,
+    spare: int,
+    now_ms: int,
+) -> Chosen:
+    """As many as the minimum, the degree, the budget and what must be kept free allow, in the order given."""
+    degree = allowance(view, now_ms)
+    budget = disruptions_left(view)
+    going: list[ObservedWorker] = []
+    held: dict[ReasonKind, Reason] = {}
+    for worker in candidates:
+        if len(going) >= spare:
+            break
+        if degree is not None and len(going) >= degree:
+            held.setdefault(ReasonKind.GRADUAL_LIMIT, _degree_reason(view, now_ms))
+            break
+        if worker.live_attempts and budget <= 0:
+            held.setdefault(ReasonKind.DISRUPTION_BUDGET, budget_reason(view))
+            continue
+        less = load.without(worker, empty=is_empty(worker, used)) if worker.usable else load
+        kept = triggers.kept_for(view, less)
+        if kept is not None:
+            held.setdefault(kept.kind, kept)
+            continue
+        load = less
+        budget -= bool(worker.live_attempts)
+        going.append(worker)
+    return Chosen(going=tuple(going), held_back=tuple(held.values()))
+
+
+def allowance(view: PoolView, now_ms: int) -> int | None:
+    """How many may go now by the pool's degree; None where there is none. Of the pool as it was when the period began."""
+    fraction = view.spec.scale_down_fraction
+    if fraction is None:
+        return None
+    gone = len(_removals(view, now_ms))
+    return max(0, max(1, int(fraction * (len(view.staying) + gone))) - gone)
+
+
+def disruptions_left(view: PoolView) -> int:
+    draining = sum(worker.state is WorkerState.DRAINING for worker in view.workers)
+    return max(0, view.spec.disruption_budget - draining)
+
+
+def budget_reason(view: PoolView) -> Reason:
+    most = view.spec.disruption_budget
+    draining = sum(worker.state is WorkerState.DRAINING for worker in view.workers)
+    text = f"pool {view.spec.name} drains at most {most} workers that work at a time, and {draining} drain already"
+    flips = f"the end of a drain, or disruption_budget above {most}"
+    evidence = (("draining", draining), ("disruption_budget", most), ("flips", flips))
+    return Reason(kind=ReasonKind.DISRUPTION_BUDGET, text=text, evidence=evidence)
+
+
+def reason(view: PoolView, worker: ObservedWorker, load: Load, now_ms: int) -> Reason:
+    use, target = utilisation(load), view.spec.target_utilisation or 1.0
+    ends = _ends_ms(worker)
+    if not worker.live_attempts:
+        when = "it has nothing to do"
+    elif ends is None:
+        when = f"nobody knows when its {worker.live_attempts} attempts end, and they began first"
+    else:
+        when = f"its last job is expected to end in {max(0, ends - now_ms) // 1000} s"
+    text = (
+        f"pool {view.spec.name} is used to {use:.0%} and may be to {target:.0%}; {worker.name} goes, {when}"
+    )
+    evidence = (
+        ("utilisation", round(use, 3)),
+        ("target_utilisation", target),
+        ("live_attempts", worker.live_attempts),
+        ("ends_at_ms", "unknown" if ends is None else ends),
+        ("flips", f"target_utilisation below {use:.2f}"),
+    )
+    return Reason(kind=ReasonKind.UNDER_USED, text=text, evidence=evidence)
+
+
+def _removals(view: PoolView, now_ms: int) -> list[int]:
+    since = now_ms - int(view.spec.scale_down_period_s * 1000)
+    return sorted(at for at in view.history.removals_ms if at > since)
+
+
+def _degree_reason(view: PoolView, now_ms: int) -> Reason:
+    gone = _removals(view, now_ms)
+    period = view.spec.scale_down_period_s
+    fraction = view.spec.scale_down_fraction or 0.0
+    until = gone[0] + int(period * 1000) if gone else now_ms + int(period * 1000)
+    text = (
+        f"pool {view.spec.name} gives up at most {fraction:.0%} of its workers (at least one) in {period:g} s, "
+        f"and has given up {len(gone)}"
+    )
+    evidence = (
+        ("removed_in_period", len(gone)),
+        ("scale_down_fraction", fraction),
+        ("until_ms", until),
+        ("flips", f"at {iso(until)}"),
+    )
+    return Reason(kind=ReasonKind.GRADUAL_LIMIT, text=text, evidence=evidence)
+
+
+def _ends_ms(worker: ObservedWorker) -> int | None:
+    """When its last job is expected to end; None when it has none or that is unknown of any."""
+    ends = [group.ends_at_ms for group in worker.running or ()]
+    known = [end for end in ends if end is not None]
+    return max(known) if known and len(known) == len(ends) else None

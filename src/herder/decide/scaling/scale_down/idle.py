@@ -1,0 +1,187 @@
+"""Which workers go: the expired and the surplus first, then the idle ones that nobody needs.
+
+Called by the planner, in two steps: `must_leave` before demand is packed (what leaves is no capacity), `idle` after it
+(what the queue would use stays). Workers that drain already are not looked at. Idleness and a lowered maximum never take a
+pool below its minimum; a time to live does, and the minimum trigger then asks for a successor.
+"""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+
+from herder.decide.scaling.load import load_of
+from herder.decide.scaling.scale_down import gradual
+from herder.decide.scaling.snapshot import PoolView, age
+from herder.decide.scaling.triggers import warm_workers as stock_words
+from herder.decide.scaling.warm_workers import Stock, idle_timeout_s
+from herder.model.ids import WorkerName
+from herder.model.observed import ObservedWorker
+from herder.model.plan import DrainWorker, Reason, ReasonKind
+from herder.model.resources import ZERO, Resources
+from herder.model.times import iso
+from herder.model.worker import WorkerState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleAnswer:
+    """`held_back`: why idle workers stay although their time is over."""
+
+    drains: tuple[DrainWorker, ...] = ()
+    held_back: tuple[Reason, ...] = ()
+
+
+def must_leave(view: PoolView, now_ms: int) -> tuple[DrainWorker, ...]:
+    """A frozen pool keeps even these, and its report says so."""
+    if view.spec.frozen:
+        return ()
+    expired = [worker for worker in view.staying if _expired(worker, now_ms)]
+    remaining = [worker for worker in view.staying if worker not in expired] if expired else view.staying
+    too_many = len(remaining) - max(view.spec.most_workers, view.spec.min_workers)
+    surplus = sorted(remaining, key=_cheapest_loss)[:too_many] if too_many > 0 else []
+    return (
+        *(_drain(view, worker, _expiry_reason(worker, now_ms)) for worker in expired),
+        *(_drain(view, worker, _surplus_reason(view)) for worker in sorted(surplus, key=age)),
+    )
+
+
+def expired_count(view: PoolView, now_ms: int) -> int:
+    return sum(_expired(worker, now_ms) for worker in view.staying)
+
+
+def idle(
+    view: PoolView,
+    leaving: Set[WorkerName],
+    used: Set[WorkerName],
+    now_ms: int,
+    taken: Resources = ZERO,
+    stocks: Mapping[str, Stock] | None = None,
+) -> IdleAnswer:
+    """`used`: workers that queued demand of now would use; `taken`: how much of the pool it takes; `stocks`: by template, the
+    idle workers that are worth their price."""
+    if view.spec.frozen:
+        return IdleAnswer()
+    overdue = [
+        worker for worker in view.staying if _overdue(view, worker, now_ms) and worker.name not in leaving
+    ]
+    free_to_go = [worker for worker in overdue if worker.name not in used]
+    busy = gradual.under_used(view, leaving, used, now_ms)
+    candidates = [*free_to_go, *(worker for worker in busy if worker not in free_to_go)]
+    candidates, in_stock = _beyond_stock(view, leaving, used, candidates, stocks or {})
+    if not candidates:
+        return IdleAnswer(held_back=in_stock)
+    until = cooldown_until(view)
+    if until is not None and now_ms < until:
+        count, word = len(free_to_go) or len(candidates), "idle" if free_to_go else "under-used"
+        text = f"{count} {word} workers of pool {view.spec.name} wait for the cooldown after the last removal"
+        evidence = ((word, count), ("until_ms", until), ("flips", f"at {iso(until)}"))
+        return IdleAnswer(held_back=(Reason(kind=ReasonKind.COOLDOWN, text=text, evidence=evidence),))
+    # Workers in flight do not count here: one that works is not given up for one that may fail to boot.
+    there = sum(not worker.state.in_flight and worker.name not in leaving for worker in view.staying)
+    spare = max(0, there - view.spec.min_workers)
+    order = gradual.soonest_empty(view, now_ms) if gradual.is_gradual(view) else _dearest_youngest
+    load = load_of(view, leaving, used, taken, in_flight=False)
+    chosen = gradual.choose(view, sorted(candidates, key=order), used, load, spare, now_ms)
+    late = {worker.name for worker in free_to_go}
+    return IdleAnswer(
+        drains=tuple(
+            _drain(
+                view,
+                worker,
+                _idle_reason(view, worker, now_ms)
+                if worker.name in late
+                else gradual.reason(view, worker, load, now_ms),
+            )
+            for worker in sorted(chosen.going, key=age)
+        ),
+        held_back=(*in_stock, *chosen.held_back),
+    )
+
+
+def _beyond_stock(
+    view: PoolView,
+    leaving: Set[WorkerName],
+    used: Set[WorkerName],
+    candidates: list[ObservedWorker],
+    stocks: Mapping[str, Stock],
+) -> tuple[list[ObservedWorker], tuple[Reason, ...]]:
+    """The candidates that may go, dearest and youngest first, without those that are worth their price idle; and why they stay."""
+    held: set[WorkerName] = set()
+    reasons = []
+    empties = stock_words.empties_of(view, leaving, used) if stocks else {}
+    for template, stock in stocks.items():
+        idle_now = [worker for worker in empties.get(template, ()) if worker.state is WorkerState.READY]
+        names = {worker.name for worker in idle_now}
+        mine = sorted((each for each in candidates if each.name in names), key=_dearest_youngest)
+        staying = mine[max(0, len(idle_now) - stock.count) :]
+        if staying:
+            held |= {worker.name for worker in staying}
+            reasons.append(stock_words.kept(view, template, stock, len(idle_now)))
+    return [worker for worker in candidates if worker.name not in held], tuple(reasons)
+
+
+def _most(view: PoolView) -> int:
+    return view.spec.most_workers
+
+
+def _expired(worker: ObservedWorker, now_ms: int) -> bool:
+    return worker.expires_at_ms is not None and now_ms >= worker.expires_at_ms
+
+
+def _overdue(view: PoolView, worker: ObservedWorker, now_ms: int) -> bool:
+    """Idle for the pool's timeout. Standing workers stay until they expire, cordoned ones until a person decides."""
+    if worker.state is not WorkerState.READY or worker.standing or worker.cordoned:
+        return False
+    timeout_s = _timeout_s(view, worker)
+    if worker.idle_since_ms is None or worker.live_attempts > 0 or timeout_s is None:
+        return False
+    return now_ms - worker.idle_since_ms >= int(timeout_s * 1000)
+
+
+def _timeout_s(view: PoolView, worker: ObservedWorker) -> float | None:
+    return idle_timeout_s(view.spec, view.history.boot_s, worker.spec.price_pico_per_hour)
+
+
+def cooldown_until(view: PoolView) -> int | None:
+    last = view.history.last_shrunk_at_ms
+    return None if last is None else last + int(view.spec.scale_down_cooldown_s * 1000)
+
+
+def _cheapest_loss(worker: ObservedWorker) -> tuple[object, ...]:
+    """What is lost least goes first: broken, in flight, idle, little to do; of equals the dearest, then the youngest."""
+    health = 0 if worker.state is WorkerState.UNHEALTHY else 1
+    return (
+        worker.standing,
+        health,
+        worker.live_attempts,
+        not worker.state.in_flight,
+        *_dearest_youngest(worker),
+    )
+
+
+def _dearest_youngest(worker: ObservedWorker) -> tuple[object, ...]:
+    requested, plan, ordinal, name = age(worker)
+    return (-worker.spec.price_pico_per_hour, -requested, -plan, -ordinal, name)
+
+
+def _drain(view: PoolView, worker: ObservedWorker, reason: Reason) -> DrainWorker:
+    return DrainWorker(worker=worker.name, pool=view.spec.name, reason=reason)
+
+
+def _expiry_reason(worker: ObservedWorker, now_ms: int) -> Reason:
+    at = worker.expires_at_ms or 0
+    text = f"the time to live of {worker.name} ended {(now_ms - at) // 1000} s ago"
+    return Reason(kind=ReasonKind.EXPIRED, text=text, evidence=(("expires_at_ms", at),))
+
+
+def _surplus_reason(view: PoolView) -> Reason:
+    workers, most = len(view.staying), _most(view)
+    text = f"pool {view.spec.name} has {workers} workers and may have {most}"
+    return Reason(
+        kind=ReasonKind.ABOVE_MAXIMUM, text=text, evidence=(("workers", workers), ("max_workers", most))
+    )
+
+
+def _idle_reason(view: PoolView, worker: ObservedWorker, now_ms: int) -> Reason:
+    idle_s = (now_ms - (worker.idle_since_ms or now_ms)) // 1000
+    limit = _timeout_s(view, worker) or 0.0
+    text = f"{worker.name} has had nothing to do for {idle_s} s, the limit is {limit:g} s, and nothing queued needs it"
+    return Reason(kind=ReasonKind.IDLE, text=text, evidence=(("idle_s", idle_s), ("idle_timeout_s", limit)))

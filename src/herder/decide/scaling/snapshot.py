@@ -1,0 +1,224 @@
+"""The observation, put in order for planning: pools by name, workers oldest first, kinds numbered.
+
+Made once per plan by the planner and by `explain`. Everything that could depend on the order of the input is sorted here,
+so that the steps need not care. It draws no conclusions.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+
+from herder.decide.eligibility.matching import Kinds, kind_of_template, kind_of_worker
+from herder.decide.quotas.reasons import HeldBack, within_quotas
+from herder.decide.scaling.grouping import Grouped, grouped
+from herder.model.demand import DemandGroup
+from herder.model.ids import ClassId, PoolName, WorkerName
+from herder.model.metric import Metric, MetricReading
+from herder.model.observed import Observed, ObservedWorker, PoolHistory
+from herder.model.offer import Offer, OfferKey, OfferMemory, offers_of
+from herder.model.plan import Reason
+from herder.model.pool import PoolSpec
+from herder.model.pressure import FRESH_MS
+from herder.model.schedule import Window, limits_in_force
+from herder.model.worker import WorkerState
+
+_LEAVING = frozenset({WorkerState.DRAINING, WorkerState.TERMINATING})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolView:
+    """One pool and its workers that have not ended, oldest first."""
+
+    spec: PoolSpec
+    """With the minimum and maximum that are in force now."""
+    history: PoolHistory
+    workers: tuple[ObservedWorker, ...]
+    templates: tuple[Offer, ...]
+    """As they are sold, each in each zone, spot and on-demand: by name."""
+    memories: tuple[OfferMemory | None, ...] = ()
+    """Beside `templates`."""
+    window: Window | None = None
+    """The scheduled window that sets the minimum now."""
+    metrics: tuple[tuple[Metric, MetricReading | None], ...] = ()
+    """With what was read last; a value that is too old is none."""
+
+    @cached_property
+    def staying(self) -> tuple[ObservedWorker, ...]:
+        """Not on their way out. A worker that drains counts against the maximum and for nothing else."""
+        return tuple(worker for worker in self.workers if worker.state not in _LEAVING)
+
+    @cached_property
+    def in_flight(self) -> int:
+        return sum(worker.state.in_flight for worker in self.workers)
+
+    @property
+    def actual(self) -> int:
+        return len(self.staying) - self.in_flight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """`template_kinds` goes beside `PoolView.templates`."""
+
+    pools: tuple[PoolView, ...]
+    queue: tuple[DemandGroup, ...]
+    """Groups of which something may start, quotas permitting."""
+    kinds: Kinds
+    template_kinds: Mapping[PoolName, tuple[int, ...]]
+    worker_kinds: Mapping[WorkerName, int]
+    held_back: tuple[HeldBack, ...] = ()
+    lead: Mapping[ClassId, ClassId] = field(default_factory=dict)
+    """The class in `queue` that stands for a class, where very many wait."""
+    note: Reason | None = None
+    """What is to be said of that."""
+
+    def pool(self, name: PoolName) -> PoolView:
+        return next(view for view in self.pools if view.spec.name == name)
+
+    def may_use(self, queued: DemandGroup) -> Iterator[PoolView]:
+        """The pools that have a template this class may use, be it large enough or not."""
+        allowed = self.kinds.allowed(queued.asks)
+        for view in self.pools:
+            if not allowed.isdisjoint(self.template_kinds[view.spec.name]):
+                yield view
+
+    def fits_in(self, queued: DemandGroup) -> Iterator[PoolView]:
+        """The pools with a template that could take a job of this class."""
+        return (view for view in self.pools if self.templates_for(queued, view))
+
+    def templates_for(self, queued: DemandGroup, view: PoolView) -> frozenset[int]:
+        """The places of the pool's templates that could take a job of this class."""
+        allowed = self.kinds.allowed(queued.asks)
+        kinds = self.template_kinds[view.spec.name]
+        return frozenset(
+            place
+            for place, (kind, template) in enumerate(zip(kinds, view.templates, strict=True))
+            if kind in allowed and template.slots > 0 and queued.asks.request.fits_in(template.allocatable)
+        )
+
+
+def survey(observed: Observed, now_ms: int) -> Scene:
+    pools = _views(observed, now_ms)
+    kinds = Kinds()
+    # All kinds are numbered before anything is packed, also those of workers that leave: the numbers must not change
+    # when a plan has been applied.
+    template_kinds = {
+        view.spec.name: tuple(
+            kinds.number(kind_of_template(view.spec, template)) for template in view.templates
+        )
+        for view in pools
+    }
+    worker_kinds = {worker.name: number for view in pools for worker, number in _numbered(view, kinds)}
+    waiting, held_back = within_quotas(observed)
+    found = _grouped(waiting, pools, kinds, template_kinds, observed.demand_left_out)
+    return Scene(
+        pools=pools,
+        queue=found.queue,
+        held_back=held_back,
+        lead=found.lead,
+        note=found.note,
+        kinds=kinds,
+        template_kinds=template_kinds,
+        worker_kinds=worker_kinds,
+    )
+
+
+def _grouped(
+    waiting: Iterable[DemandGroup],
+    pools: Iterable[PoolView],
+    kinds: Kinds,
+    template_kinds: Mapping[PoolName, tuple[int, ...]],
+    left_out: int,
+) -> Grouped:
+    sizes = (
+        (kind, template.allocatable)
+        for view in pools
+        for kind, template in zip(template_kinds[view.spec.name], view.templates, strict=True)
+    )
+    return grouped(sorted(waiting, key=lambda queued: queued.class_id), kinds, sizes, left_out)
+
+
+def _numbered(view: PoolView, kinds: Kinds) -> Iterator[tuple[ObservedWorker, int]]:
+    """The workers of a pool with their kinds: most look alike, so each look is worked out once."""
+    numbers: dict[object, int] = {}
+    for worker in view.workers:
+        looks = (worker.spec.labels, worker.spec.taints)
+        number = numbers.get(looks)
+        if number is None:
+            number = numbers[looks] = kinds.number(kind_of_worker(view.spec, *looks))
+        yield worker, number
+
+
+def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
+    by_pool: dict[PoolName, list[ObservedWorker]] = {}
+    for worker in sorted(observed.workers, key=age):
+        if not worker.state.ended:
+            by_pool.setdefault(worker.spec.pool, []).append(_fresh(worker, now_ms))
+    history, windows = dict(observed.history), dict(observed.windows)
+    memories = {memory.key: memory for memory in observed.offers}
+    read = {(reading.pool, reading.metric): reading for reading in observed.metrics}
+    views = []
+    for wanted in sorted(observed.pools, key=lambda spec: spec.name):
+        spec, window = in_force(wanted, windows.get(wanted.name, ()), now_ms)
+        sold = (offer for template in spec.templates for offer in offers_of(template))
+        templates = tuple(sorted(sold, key=lambda offer: (offer.name, not offer.spot, offer.zone)))
+        views.append(
+            PoolView(
+                spec=spec,
+                history=history.get(spec.name, PoolHistory()),
+                workers=tuple(by_pool.get(spec.name, ())),
+                templates=templates,
+                memories=tuple(memories.get(_key(spec, each)) for each in templates),
+                window=window,
+                metrics=tuple(
+                    (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
+                    for metric in spec.metrics
+                ),
+            )
+        )
+    return tuple(views)
+
+
+def _fresh(worker: ObservedWorker, now_ms: int) -> ObservedWorker:
+    """An old sample is no sample."""
+    if worker.use is None or now_ms - worker.use.at_ms <= FRESH_MS:
+        return worker
+    return replace(worker, use=None)
+
+
+def _key(spec: PoolSpec, offer: Offer) -> OfferKey:
+    return OfferKey(pool=spec.name, template=offer.name, driver=spec.driver, zone=offer.zone, spot=offer.spot)
+
+
+def _not_older(keep_s: float, reading: MetricReading | None, now_ms: int) -> MetricReading | None:
+    if reading is None or reading.at_ms is None or now_ms - reading.at_ms <= keep_s * 1000:
+        return reading
+    return replace(reading, value=None)
+
+
+def in_force(spec: PoolSpec, windows: tuple[Window, ...], now_ms: int) -> tuple[PoolSpec, Window | None]:
+    """The pool with the limits of the moment, and the window that sets them."""
+    if not windows:
+        return spec, None
+    least, most, window = limits_in_force(spec.min_workers, spec.max_workers, windows, now_ms)
+    return replace(spec, min_workers=least, max_workers=most), window
+
+
+def age(worker: ObservedWorker) -> tuple[int, int, int, str]:
+    """Sorts the oldest first, and the workers of one plan in the order in which it made them: they are filled in the
+    order in which they were planned, and so what was planned to fit does fit."""
+    return worker.requested_at_ms, worker.spec.plan, _ordinal(worker.spec.name), worker.spec.name
+
+
+@lru_cache(maxsize=20_000)
+def _ordinal(name: WorkerName) -> int:
+    """The number at its end; 0 when there is none."""
+    ordinal = name.rpartition("-")[2]
+    return int(ordinal) if ordinal.isdecimal() else 0
+
+
+def oldest_first(views: Iterable[PoolView]) -> list[ObservedWorker]:
+    several = list(views)
+    if len(several) == 1:
+        return list(several[0].staying)
+    return sorted((worker for view in several for worker in view.staying), key=age)

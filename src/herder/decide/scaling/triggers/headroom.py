@@ -1,0 +1,98 @@
+"""The triggers that want more than the queue needs: headroom for work that has not come yet, and a target utilisation.
+
+Called by the planner after the queue has been packed. They ask for whole workers of the cheapest template that may be made;
+what they ask for together is settled in `combine`.
+"""
+
+from herder.decide.scaling.load import Load, headroom_lack, target_lack
+from herder.decide.scaling.proposals import Answer, Ask
+from herder.decide.scaling.snapshot import PoolView
+from herder.model.plan import Reason, ReasonKind
+from herder.model.pool import PoolSpec
+from herder.model.resources import Resources
+from herder.model.vectors import pairs
+
+
+def concerns(spec: PoolSpec) -> bool:
+    return spec.headroom.wanted or spec.target_utilisation is not None
+
+
+def ask(view: PoolView, load: Load, size: Resources, _now_ms: int) -> Answer:
+    """`load` with what this plan makes for the queue; `size` of the workers that would be made."""
+    found = []
+    count = headroom_lack(view.spec, load).in_workers(size, view.spec.max_workers)
+    if count:
+        found.append(Ask(pool=view.spec.name, count=count, reason=_headroom_reason(view, load)))
+    count = target_lack(view.spec, load).in_workers(size, view.spec.max_workers)
+    if count:
+        found.append(Ask(pool=view.spec.name, count=count, reason=_target_reason(view, load)))
+    return Answer(asks=tuple(found))
+
+
+def keeps(view: PoolView, load: Load) -> Reason | None:
+    """Why the pool cannot do with this load."""
+    spec = view.spec
+    if headroom_lack(spec, load).any:
+        return Reason(
+            kind=ReasonKind.HEADROOM,
+            text=f"workers of pool {spec.name} stay, although nothing needs them now: they are its headroom",
+            evidence=(
+                ("empty_workers", load.empty),
+                ("headroom_workers", spec.headroom.workers),
+                ("headroom_cpu_milli", spec.headroom.free.cpu_milli),
+                ("headroom_memory_mib", spec.headroom.free.memory_mib),
+                ("flips", "a smaller headroom"),
+            ),
+        )
+    if target_lack(spec, load).any:
+        target, use = spec.target_utilisation or 1.0, utilisation(load)
+        return Reason(
+            kind=ReasonKind.TARGET_UTILISATION,
+            text=f"workers of pool {spec.name} stay: with one less it would be used to {use:.0%}, above {target:.0%}",
+            evidence=(
+                ("utilisation", round(use, 3)),
+                ("target_utilisation", target),
+                ("flips", f"target_utilisation of {use:.2f} or more"),
+            ),
+        )
+    return None
+
+
+def _headroom_reason(view: PoolView, load: Load) -> Reason:
+    wanted = view.spec.headroom
+    free = load.capacity.minus(load.used)
+    have, want = free.amounts(), wanted.free.amounts()
+    shown = [name for name in have if name in ("cpu_milli", "memory_mib") or want.get(name)]
+    text = (
+        f"pool {view.spec.name} would have {load.empty} workers with nothing to do and {free} free; its headroom is "
+        f"{wanted.workers} workers and {wanted.free}"
+    )
+    evidence: tuple[tuple[str, int | float | str], ...] = (
+        ("empty_workers", load.empty),
+        ("headroom_workers", wanted.workers),
+        *(
+            pair
+            for name in shown
+            for pair in ((f"free_{name}", have[name]), (f"headroom_{name}", want.get(name, 0)))
+        ),
+        ("flips", "less headroom, or work that ends"),
+    )
+    return Reason(kind=ReasonKind.HEADROOM, text=text, evidence=evidence)
+
+
+def _target_reason(view: PoolView, load: Load) -> Reason:
+    target = view.spec.target_utilisation or 1.0
+    use = utilisation(load)
+    text = f"pool {view.spec.name} would be used to {use:.0%}, and should be to {target:.0%} at most"
+    evidence = (
+        ("utilisation", round(use, 3)),
+        ("target_utilisation", target),
+        ("flips", f"target_utilisation of {use:.2f} or more"),
+    )
+    return Reason(kind=ReasonKind.TARGET_UTILISATION, text=text, evidence=evidence)
+
+
+def utilisation(load: Load) -> float:
+    """Of the scarcest dimension; 1 where there is use and no capacity."""
+    parts = [busy / have if have > 0 else 1.0 for have, busy in pairs(load.capacity, load.used) if busy > 0]
+    return max(parts, default=0.0)

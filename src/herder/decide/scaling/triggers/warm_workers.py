@@ -1,0 +1,114 @@
+"""The stock trigger: idle workers that are worth their price, because the demand has lately risen faster than workers boot.
+
+Called by the planner after everything else is settled: what is made for other reasons and has nothing to do counts. It asks
+for the template whose demand rose, never for more than the limits leave. Scale-down keeps what it wants, for the same reason.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from herder.decide.scaling.combine import over_offers
+from herder.decide.scaling.limits import Room
+from herder.decide.scaling.load import is_empty
+from herder.decide.scaling.offer_backoff import cheapest_first
+from herder.decide.scaling.proposals import Ask, Wish, workers_by_offer
+from herder.decide.scaling.snapshot import PoolView
+from herder.decide.scaling.warm_workers import Stock
+from herder.model.ids import WorkerName
+from herder.model.observed import ObservedWorker
+from herder.model.plan import Reason, ReasonKind
+from herder.model.times import iso
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`cut`: what a limit keeps from it, with how many workers are missing."""
+
+    wishes: tuple[Wish, ...] = ()
+    cut: tuple[tuple[Ask, int], ...] = ()
+
+
+def needs_of(
+    view: PoolView, leaving: Set[WorkerName], used: Set[WorkerName], queue: tuple[Wish, ...]
+) -> dict[str, int]:
+    """By template: workers that work, and those that the queue needs, there or coming or wished for."""
+    needs = {template.name: 0 for template in view.templates}
+    for worker in view.staying:
+        if worker.spec.template in needs and worker.name not in leaving:
+            needs[worker.spec.template] += not is_empty(worker, used)
+    for wish in queue:
+        if wish.pool == view.spec.name:
+            needs[wish.template] += wish.count
+    return needs
+
+
+def empties_of(
+    view: PoolView, leaving: Set[WorkerName], used: Set[WorkerName]
+) -> dict[str, list[ObservedWorker]]:
+    """By template: workers that may take work, now or when they have booted, and that nothing needs."""
+    found: dict[str, list[ObservedWorker]] = {}
+    for worker in view.staying:
+        if worker.usable and worker.name not in leaving and is_empty(worker, used):
+            found.setdefault(worker.spec.template, []).append(worker)
+    return found
+
+
+def ask(
+    view: PoolView,
+    room: Room,
+    stocks: Mapping[str, Stock],
+    empties: Mapping[str, Sequence[ObservedWorker]],
+    queue: tuple[Wish, ...],
+    others: tuple[Wish, ...],
+) -> Answer:
+    """`queue`: wishes whose workers will be filled at once; `others`: those whose workers will have nothing to do."""
+    name = view.spec.name
+    used = workers_by_offer((*queue, *others), name)
+    left = room.workers - sum(used.values())
+    empty: Counter[str] = Counter()
+    for wish in others:
+        if wish.pool == name:
+            empty[wish.template] += wish.count
+    wishes: list[Wish] = []
+    cut: list[tuple[Ask, int]] = []
+    for template, stock in stocks.items():
+        there = len(empties.get(template, ())) + empty[template]
+        lack = stock.count - there
+        if lack <= 0:
+            continue
+        wanted = Ask(pool=name, count=lack, reason=_reason(view, template, stock, there))
+        offers = [
+            offer for offer in cheapest_first(view, room.offers, used) if offer.offer.template == template
+        ]
+        made = over_offers(wanted, max(0, min(lack, left)), offers, used)
+        count = sum(wish.count for wish in made)
+        wishes += made
+        left -= count
+        if lack > count:
+            cut.append((wanted, lack - count))
+    return Answer(wishes=tuple(wishes), cut=tuple(cut))
+
+
+def kept(view: PoolView, template: str, stock: Stock, there: int) -> Reason:
+    """Why workers stay although they have had nothing to do for long."""
+    return _reason(view, template, stock, there)
+
+
+def _reason(view: PoolView, template: str, stock: Stock, there: int) -> Reason:
+    boot_s, worth = view.history.boot_s or 0.0, view.spec.wait_worth or 0
+    text = (
+        f"the demand for {template} of pool {view.spec.name} rose by {stock.count} within the {boot_s:.0f} s of a boot, last at "
+        f"{iso(stock.last_ms)}; until {iso(stock.until_ms)} so many idle workers are worth it, and it has {there}"
+    )
+    evidence = (
+        ("template", template),
+        ("rise", stock.count),
+        ("rose_at_ms", stock.last_ms),
+        ("idle_workers", there),
+        ("boot_s", round(boot_s, 1)),
+        ("chance", round(stock.chance, 3)),
+        ("wait_worth", worth),
+        ("flips", f"at {iso(stock.until_ms)}, or a lower wait_worth"),
+    )
+    return Reason(kind=ReasonKind.STOCK, text=text, evidence=evidence)

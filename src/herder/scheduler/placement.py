@@ -1,0 +1,292 @@
+"""Placement of ready jobs on free workers: the engine's state as `decide.placement.place` wants it, and its answer back.
+
+Called once per hand-over to the store. Looks only at what may have changed: workers whose capacity was freed, or, when a
+class of jobs has newly come to wait, all workers with room, a bounded number at a time: first those that will have work
+for longest anyway (`Lasting`), of equals the oldest, so that the others fall empty and can go. For a few freed workers
+`Waiting` says which of the waiting classes can get anything at all.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from herder.decide.forecast.run_times import ALL_JOBS, RunTimes, kinds_of
+from herder.decide.placement.ageing import Ageing
+from herder.decide.placement.place import PendingClass, Placement, UserShare, place
+from herder.engine.attempt import assign
+from herder.engine.state import EngineState, WorkerLife
+from herder.model.changes import Changes
+from herder.model.ids import ClassId, UserName, WorkerName
+from herder.model.resources import ZERO
+from herder.model.vectors import most_of, with_room
+from herder.scheduler.calibration import Samples
+from herder.scheduler.fill_order import Lasting
+from herder.scheduler.queue_index import LOOK_MAX, Waiting
+from herder.scheduler.quota_usage import QuotaKeeper
+from herder.scheduler.reservations import Holds, backfill_ms, open_worker
+from herder.scheduler.retries import Retries
+
+#: Times that the same workers are asked again, because a quota was granted to jobs that found no room.
+QUOTA_ROUNDS_MAX = 4
+#: Workers looked at in the first go of a pass; doubled while jobs are left. Small, because most passes place little.
+FIRST_WORKERS = 32
+#: Up to so many freed workers, only the classes are looked at that can get something of them.
+FEW_WORKERS = 4
+#: So often the limits of waiting are fitted anew to the run times.
+RESCALE_MS = 60_000
+#: By the run time that so many of all jobs keep.
+MOST_JOBS = 0.8
+
+
+@dataclass(slots=True)
+class Placer:
+    """Keeps what must be remembered from one pass to the next: shares owed, run times, reservations."""
+
+    ageing: Ageing = field(default_factory=Ageing)
+    deficits: dict[UserName, int] = field(default_factory=dict)
+    run_times: RunTimes = field(default_factory=RunTimes)
+    waiting: Waiting = field(default_factory=Waiting)
+    holds: Holds = field(default_factory=Holds)
+    samples: Samples = field(default_factory=Samples)
+    lasting: Lasting = field(default_factory=Lasting)
+    within: QuotaKeeper = field(default_factory=QuotaKeeper)
+    retries: Retries = field(default_factory=Retries)
+    sampling: bool = True
+    """Whether expectations are noted and compared. Nothing is decided by them: a simulation that nobody asks for them goes without."""
+    _placed: dict[ClassId, None] = field(default_factory=dict)
+    """Classes of which jobs have started in this pass."""
+    more: bool = False
+    """Very many classes wait, there is room, and others of them are to be looked at: there should be another pass soon."""
+    _started: bool = False
+    _looked: int = 0
+    """Classes that were looked at in vain, one pass after the other."""
+    _scaled: Ageing | None = None
+    _scaled_until_ms: int = 0
+
+    def run(self, state: EngineState, changes: Changes, now_ms: int) -> None:
+        """Assign what can be assigned now."""
+        self._learn(state)
+        if not self.sampling:
+            self._pass(state, changes, now_ms)
+            return
+        self.samples.came(state.stirred_queues)
+        self._pass(state, changes, now_ms)
+        self.samples.placed(state, self._placed, now_ms)
+        self._placed.clear()
+
+    def planned(self, state: EngineState, now_ms: int) -> None:
+        """After a plan was applied: what is expected of those that still wait may now be noted."""
+        if self.sampling:
+            self.samples.watch(state, self.run_times, now_ms)
+
+    def _pass(self, state: EngineState, changes: Changes, now_ms: int) -> None:
+        self.more = False
+        if state.delayed:
+            self.retries.run(state, changes, self.waiting, self.holds.by_worker, now_ms)
+        fresh, state.fresh_demand = state.fresh_demand, False
+        everywhere = fresh or self.within.stirred(state)
+        known = state.workers
+        if not (known if everywhere else state.open_workers):
+            return
+        changed = (
+            known.values()
+            if everywhere
+            else [known[name] for name in sorted(state.open_workers) if name in known]
+        )
+        state.open_workers.clear()
+        waiting = self.waiting
+        waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
+        if waiting.empty:
+            self.deficits.clear()
+            return
+        workers = _open(changed, waiting)
+        if not workers:
+            return
+        holds = self.holds.prepare(
+            state,
+            waiting,
+            self.run_times,
+            self.ageing_at(now_ms),
+            {worker.spec.name for worker in workers} if self.holds.by_worker else (),
+            now_ms,
+        )
+        self._started = False
+        if (
+            len(workers) > FEW_WORKERS
+            and not holds
+            and self.waiting.size <= LOOK_MAX
+            and len(pending := self.waiting.all(state)) == 1
+        ):
+            self._fill_with(state, changes, pending, workers, now_ms)
+        else:
+            workers = list(self.lasting.longest_first(state, workers, now_ms))
+            if holds:
+                workers = _with_kept(state, workers, holds)
+            fill = self._fill_few if len(workers) <= FEW_WORKERS else self._fill
+            fill(state, changes, workers, now_ms)
+            if self.waiting.size > LOOK_MAX:
+                self._go_on(state, workers)
+
+    def _go_on(self, state: EngineState, workers: Iterable[WorkerLife]) -> None:
+        """The next pass looks at other classes, until all have been looked at and nothing fits."""
+        self._looked = 0 if self._started else self._looked + LOOK_MAX // 2
+        if self._looked >= self.waiting.size:
+            self._looked = 0
+            return
+        roomy = [each.spec.name for each in workers if each.takes_work and self.waiting.has_room(each)]
+        state.open_workers.update(roomy)
+        self.more = bool(roomy)
+
+    def clock_set(self) -> None:
+        """Nothing that is kept from pass to pass may hold a time of the clock before: it is made anew."""
+        self.waiting, self.holds, self._scaled = Waiting(), Holds(), None
+        self.samples = Samples(record=self.samples.record)
+        self.lasting = Lasting(work_left=self.lasting.work_left)
+
+    def set_ageing(self, ageing: Ageing) -> None:
+        """Other settings, from now on."""
+        self.ageing, self._scaled = ageing, None
+
+    def ageing_at(self, now_ms: int) -> Ageing:
+        """The settings, scaled to the jobs that were seen."""
+        if self._scaled is None or now_ms >= self._scaled_until_ms:
+            self._scaled = self.ageing.scaled(self.run_times.guess(ALL_JOBS).quantile_ms(MOST_JOBS))
+            self._scaled_until_ms = now_ms + RESCALE_MS
+        return self._scaled
+
+    def _learn(self, state: EngineState) -> None:
+        ended = state.ended_runs
+        while ended:
+            class_id, assigned_at_ms, run_ms = ended.popleft()
+            self.run_times.learn(kinds_of(state.classes[class_id]), run_ms)
+            self.lasting.learn(class_id, assigned_at_ms, run_ms)
+
+    def _fill_few(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
+        """Until nothing that waits fits any more: who would get nothing at first may get what others could not use."""
+        held = any(worker.spec.name in self.holds.by_worker for worker in workers)
+        while workers:
+            # Beside a reservation or a quota it is not the level alone that says who may start.
+            every = held or state.sharing.has_quotas
+            pending = self._look(state) if every else self.waiting.select(state, workers)
+            if not pending or not self._place(state, changes, pending, workers, now_ms).assignments:
+                return
+            self.waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
+            workers = [worker for worker in workers if worker.takes_work and self.waiting.has_room(worker)]
+
+    def _fill_with(
+        self,
+        state: EngineState,
+        changes: Changes,
+        pending: list[PendingClass],
+        workers: list[WorkerLife],
+        now_ms: int,
+    ) -> None:
+        """One class waits alone, as most jobs do that are submitted singly: the first workers with room take it, as many as it
+        takes, and `place` is spared the sight of the others."""
+        (item,) = pending
+        request, left = item.job_class.request, item.count
+        chosen = []
+        for worker in self.lasting.longest_first(state, with_room(workers, request), now_ms):
+            if self.waiting.may_use(state, item.class_id, worker):
+                chosen.append(worker)
+                left -= min(worker.free_slots, request.how_many_in(worker.free))
+                if left <= 0:
+                    break
+        if chosen:
+            self._place(state, changes, pending, chosen, now_ms)
+            self.waiting.all(state)  # forgets what is empty now
+        else:
+            self._nothing_fits(state, pending)
+
+    def _nothing_fits(self, state: EngineState, pending: list[PendingClass]) -> None:
+        """What `place` would come to: nobody gets anything, and who is owed something still is."""
+        state.stirred_users.update(user for item in pending if self.deficits.get(user := item.job_class.user))
+
+    def _fill(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
+        look, start = FIRST_WORKERS, 0
+        pending = self._look(state)
+        while pending and start < len(workers):
+            some = list(islice(workers, start, start + look))
+            for _ in range(QUOTA_ROUNDS_MAX):
+                if not self.holds.by_worker and not _might_fit(pending, some):
+                    self._nothing_fits(state, pending)
+                    break
+                placed = self._place(state, changes, pending, some, now_ms).assignments
+                pending = self._look(state)
+                if not (placed and pending and self.within.held_back):
+                    break
+                some = [worker for worker in some if worker.takes_work]
+            start, look = start + look, look * 2
+
+    def _look(self, state: EngineState) -> list[PendingClass]:
+        return self.waiting.look(state, (hold.class_id for hold in self.holds.by_worker.values()))
+
+    def _place(
+        self,
+        state: EngineState,
+        changes: Changes,
+        pending: list[PendingClass],
+        workers: list[WorkerLife],
+        now_ms: int,
+    ) -> Placement:
+        run_times = self.run_times
+        holds = self.holds.by_worker
+        if state.sharing.has_quotas:
+            aged_ms = now_ms - self.ageing_at(now_ms).reserve_after_ms
+            pending = self.within.capped(state, self.waiting, pending, workers, holds.values(), aged_ms)
+        users = dict.fromkeys(item.job_class.user for item in pending)
+        placement = place(
+            pending,
+            [open_worker(worker, self.lasting.left_ms(worker.spec.name)) for worker in workers],
+            _shares(state, users),
+            total=self.waiting.total,
+            deficits={user: owed for user in users if (owed := self.deficits.get(user))},
+            pools=state.pools,
+            now_ms=now_ms,
+            ageing=self.ageing_at(now_ms),
+            holds=holds,
+            expected_ms=lambda job_class: backfill_ms(run_times, job_class),
+        )
+        for user in users:
+            self.deficits.pop(user, None)
+        self.deficits.update(placement.deficits)
+        state.stirred_users.update(placement.deficits)
+        self._started = self._started or bool(placement.assignments)
+        for item in placement.assignments:
+            if self.sampling:
+                self._placed[item.class_id] = None
+            self.waiting.served(state.classes[item.class_id])
+            self.within.served(item.class_id)
+            assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)
+        for name in placement.kept:
+            self.holds.release(name)
+        return placement
+
+
+def _open(workers: Iterable[WorkerLife], waiting: Waiting) -> list[WorkerLife]:
+    """Those of them that take work and have room for something."""
+    if waiting.least is None:
+        return []
+    return [worker for worker in with_room(workers, waiting.least) if worker.takes_work]
+
+
+def _might_fit(pending: list[PendingClass], workers: list[WorkerLife]) -> bool:
+    """False when `place` would see at its first look that there is no room for any of them on any of these."""
+    most = most_of([worker.free for worker in workers])
+    return any(item.job_class.request.fits_in(most) for item in pending)
+
+
+def _with_kept(
+    state: EngineState, workers: list[WorkerLife], holds: Mapping[WorkerName, object]
+) -> list[WorkerLife]:
+    """And those kept for a job that could start there now."""
+    there = {worker.spec.name for worker in workers}
+    kept = [state.workers[name] for name in holds if name not in there]
+    return [*workers, *(worker for worker in kept if worker.takes_work)]
+
+
+def _shares(state: EngineState, users: Mapping[UserName, None]) -> list[UserShare]:
+    return [
+        UserShare(user=user, weight=state.weights.get(user, 1), used=state.in_use.get(user, ZERO))
+        for user in users
+    ]

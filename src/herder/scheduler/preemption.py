@@ -1,0 +1,342 @@
+"""Preemption in a running server: who may take whose place, looked at once a second beside placement.
+
+Called by the lifecycle loop and by simulations. It finds the jobs that may preempt and fit nowhere, now or soon, shows
+`decide.placement.preemption` the workers, asks the victims to stop through the same exchange as any cancellation, and keeps the place.
+Nothing happens unless a priority class preempts or reclaiming is on. What has been asked to stop counts as free from then on,
+so that nobody is asked twice for one need, also not after a restart, when the kept places are forgotten.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from heapq import nlargest
+from itertools import islice
+
+from herder.decide.eligibility.matching import kind_of_worker, may_use_kind
+from herder.decide.placement.preemption import (
+    Candidate,
+    Choice,
+    Claimant,
+    Stage,
+    loss,
+    may_be_taken,
+    option,
+    taken,
+)
+from herder.decide.placement.reservations import Hold
+from herder.decide.quotas.allowed_starts import Allowance, Books, allow
+from herder.decide.quotas.reasons import lent_out
+from herder.engine.attempt import preempt
+from herder.engine.events import record_event
+from herder.engine.state import EngineState, LiveAttempt, WorkerLife
+from herder.model.changes import Changes
+from herder.model.ids import ClassId, UserName, WorkerName
+from herder.model.observed import QueuedClass
+from herder.model.sharing import NOTHING, Amounts, Reclaim, amounts_of
+from herder.scheduler.reservations import Holds, open_worker
+from herder.scheduler.start_times import BOOT_MS
+
+#: So often is it looked at: often enough beside the seconds that a job waits first.
+LOOK_EVERY_MS = 1_000
+#: Workers looked at in one look, beside those where attempts are stopping; in a larger fleet they take turns.
+WORKERS_MAX = 128
+#: Jobs, and classes of them, that get a place by preemption in one look; each asks a few attempts to stop, and the next look
+#: is soon.
+JOBS_MAX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    head: QueuedClass
+    count: int
+    claimant: Claimant
+
+
+@dataclass(slots=True)
+class Preemptor:
+    refused: dict[ClassId, str] = field(default_factory=dict)
+    """Of the last look: why a job that may preempt took nobody's place."""
+    _look_at_ms: int = 0
+    _turn: int = 0
+
+    def clock_set(self) -> None:
+        self._look_at_ms = 0
+
+    def look(self, state: EngineState, changes: Changes, holds: Holds, now_ms: int) -> None:
+        """Ask attempts to stop for jobs that may have their place."""
+        rules = state.sharing.preemption
+        if not state.sharing.preempting and rules.reclaim is Reclaim.NEVER:
+            self.refused.clear()
+            return
+        if now_ms < self._look_at_ms:
+            return
+        self._look_at_ms = now_ms + LOOK_EVERY_MS
+        self.refused.clear()
+        wishes = _wishes(state, now_ms)
+        if not wishes:
+            return
+        workers = _usable(state, holds)
+        some, self._turn = _some(workers, self._turn)
+        stages = {worker.spec.name: _stage(state, worker, now_ms) for worker in some}
+        for stage in _coming(state, int(rules.soon_s * 1000), now_ms):
+            stages[stage.worker.name] = stage
+        left = JOBS_MAX
+        for wish in wishes[:JOBS_MAX]:
+            left -= self._serve(state, changes, holds, wish, stages, min(wish.count, left), now_ms)
+            if left <= 0:
+                return
+
+    def _serve(
+        self,
+        state: EngineState,
+        changes: Changes,
+        holds: Holds,
+        wish: _Wish,
+        stages: dict[WorkerName, Stage],
+        count: int,
+        now_ms: int,
+    ) -> int:
+        """Answers how many got a place that others leave for them. Each worker is looked at once, and again when changed."""
+        rules, served = state.sharing.preemption, 0
+        options: dict[WorkerName, Choice] = {}
+        for name, stage in stages.items():
+            found = option(wish.claimant, stage, state.pools, rules)
+            if found is not None:
+                options[name] = found
+        for place in range(count):
+            choice = min(options.values(), key=loss, default=None)
+            if choice is None:
+                self.refused[wish.head.class_id] = _why_not(state, wish.claimant, stages.values())
+                break
+            if choice.victims:
+                served += 1
+                _carry_out(state, changes, holds, wish, choice, place, now_ms)
+            name = choice.stage.worker.name
+            stages[name] = taken(choice, wish.head.job_class.request)
+            again = option(wish.claimant, stages[name], state.pools, rules)
+            if again is None:
+                del options[name]
+            else:
+                options[name] = again
+        return served
+
+
+def _wishes(state: EngineState, now_ms: int) -> list[_Wish]:
+    """The classes that may preempt and have waited first, the most urgent and then the oldest first."""
+    rules, preempting = state.sharing.preemption, state.sharing.preempting
+    since_ms = now_ms - int(rules.wait_first_s * 1000)
+    waiting = [
+        QueuedClass(
+            class_id=class_id,
+            job_class=state.classes[class_id],
+            count=queue.count,
+            oldest_ready_at_ms=queue.oldest_ready_at_ms,
+        )
+        for class_id, queue in sorted(state.queues.items())
+        if queue.count and queue.oldest_ready_at_ms <= since_ms
+    ]
+    reclaims = rules.reclaim is not Reclaim.NEVER
+    if not any(reclaims or each.job_class.priority in preempting for each in waiting):
+        return []
+    leaving: dict[tuple[UserName, str], Amounts] = {}
+    for attempt in state.live.values():
+        if _leaves(attempt):
+            job_class = state.classes[attempt.class_id]
+            whose = (job_class.user, job_class.project)
+            leaving[whose] = leaving.get(whose, NOTHING).plus(amounts_of(job_class.request))
+    held = {whose: has.minus(leaving.get(whose, NOTHING)) for whose, has in state.held.items()}
+    allowance = allow(waiting, Books(sharing=state.sharing, held=held, weights=state.weights))
+    found = [
+        _Wish(line.queued, line.granted, Claimant(job_class=line.queued.job_class))
+        for line in allowance.lines
+        if line.granted and line.queued.job_class.priority in preempting
+    ]
+    found += _reclaims(allowance) if reclaims else []
+    found.sort(
+        key=lambda wish: (
+            -wish.head.job_class.priority,
+            wish.head.oldest_ready_at_ms,
+            wish.head.class_id,
+        )
+    )
+    return found
+
+
+def _reclaims(allowance: Allowance[QueuedClass]) -> list[_Wish]:
+    """One job of each class whose project has lent what it now lacks."""
+    projects = allowance.rooms.projects
+    found = []
+    for line in allowance.held_back:
+        missing = lent_out(line, allowance.rooms)
+        if missing is not None:
+            cohort = projects[line.project].quota.cohort
+            borrowed = {
+                name: each.borrowed.where(missing)
+                for name, each in projects.items()
+                if each.quota.cohort == cohort and name != line.project
+            }
+            claimant = Claimant(job_class=line.queued.job_class, missing=missing, borrowed=borrowed)
+            found.append(_Wish(line.queued, 1, claimant))
+    return found
+
+
+def _leaves(attempt: LiveAttempt) -> bool:
+    return attempt.cancelling or bool(attempt.preempted_for)
+
+
+def _usable(state: EngineState, holds: Holds) -> list[WorkerLife]:
+    """Workers that take work, but for those where a place is kept for a job that has waited long."""
+    return [
+        worker
+        for name, worker in sorted(state.workers.items())
+        if worker.serves
+        and not worker.probing
+        and ((hold := holds.by_worker.get(name)) is None or hold.preempts)
+    ]
+
+
+def _some(workers: list[WorkerLife], turn: int) -> tuple[list[WorkerLife], int]:
+    """The next so many, and those that have room or will: where that is, nobody need be taken."""
+    if len(workers) <= WORKERS_MAX:
+        return workers, 0
+    start = turn % len(workers)
+    chosen = {worker.spec.name for worker in (workers[start:] + workers[:start])[:WORKERS_MAX]}
+    roomy = nlargest(WORKERS_MAX, workers, key=lambda worker: (worker.free, worker.spec.name))
+    chosen.update(worker.spec.name for worker in roomy if worker.free.cpu_milli)
+    stopping = (worker for worker in workers if any(map(_leaves, worker.live.values())))
+    chosen.update(worker.spec.name for worker in islice(stopping, WORKERS_MAX))
+    return [worker for worker in workers if worker.spec.name in chosen], start + WORKERS_MAX
+
+
+def _stage(state: EngineState, worker: WorkerLife, now_ms: int) -> Stage:
+    rules, pool = state.sharing.preemption, state.pools.get(worker.spec.pool)
+    own = None if pool is None else pool.minimum_run_s
+    minimum_ms = int((rules.minimum_run_s if own is None else own) * 1000)
+    room = open_worker(worker)
+    free, slots = room.free, room.free_slots
+    candidates = []
+    for attempt in worker.live.values():
+        job_class = state.classes[attempt.class_id]
+        if _leaves(attempt):
+            free, slots = free.plus(job_class.request), slots + 1
+            continue
+        candidate = Candidate(
+            job=attempt.job,
+            project=job_class.project,
+            priority=job_class.priority,
+            request=job_class.request,
+            ran_ms=_ran_ms(attempt, now_ms),
+            minimum_ms=minimum_ms,
+            preempted=attempt.preempted,
+        )
+        candidates.append(candidate)
+    return Stage(worker=replace(room, free=free, free_slots=slots), candidates=tuple(candidates))
+
+
+def _ran_ms(attempt: LiveAttempt, now_ms: int) -> int:
+    """Never more than since it was assigned: the start is told by the worker's clock."""
+    if attempt.started_at_ms is None:
+        return 0
+    return max(0, now_ms - max(attempt.started_at_ms, attempt.assigned_at_ms))
+
+
+def _coming(state: EngineState, soon_ms: int, now_ms: int) -> list[Stage]:
+    """Workers that are expected to be ready soon, empty."""
+    found = []
+    for _, worker in sorted(state.workers.items()):
+        if worker.state.in_flight:
+            history = state.history.get(worker.spec.pool)
+            seen_s = None if history is None else history.boot_s
+            boot_ms = BOOT_MS if seen_s is None else int(seen_s * 1000)
+            left_ms = max(boot_ms - (now_ms - worker.requested_at_ms), boot_ms // 4)
+            if left_ms <= soon_ms:
+                found.append(Stage(worker=open_worker(worker), candidates=()))
+    return found
+
+
+def _carry_out(
+    state: EngineState, changes: Changes, holds: Holds, wish: _Wish, choice: Choice, place: int, now_ms: int
+) -> None:
+    """Ask the victims to stop, keep the place, and tell both sides."""
+    name, job_class = choice.stage.worker.name, wish.head.job_class
+    job = state.queues[wish.head.class_id].at(place)
+    whom = f"job {job}" if job is not None else f"a job of {job_class.user}"
+    by = _named(state, job_class.priority)
+    for victim in choice.victims:
+        attempt = state.live[victim.job]
+        if wish.claimant.borrowed is None:
+            why = f"made room for {whom}, which has {by} against {_named(state, victim.priority)}"
+        else:
+            why = (
+                f"gave back what project {job_class.project} had lent to project {victim.project}, for {whom}"
+            )
+        preempt(state, changes, attempt, why)
+        text = f"asked to stop on {name} after {victim.ran_ms // 1000} s: it {why}"
+        data: dict[str, object] = {
+            "worker": name,
+            "for": job,
+            "ran_ms": victim.ran_ms,
+            "attempt": attempt.number,
+        }
+        theirs = state.classes[attempt.class_id]
+        record_event(
+            state, changes, now_ms, "job.preempted", f"job/{victim.job}", text,
+            data=data, owner=theirs.user, project=theirs.project,
+        )  # fmt: skip
+    victims = [victim.job for victim in choice.victims]
+    text = f"takes the place of {', '.join(f'job {each}' for each in victims)} on {name}, as soon as they have stopped"
+    if job is not None:
+        told: dict[str, object] = {"worker": name, "victims": victims}
+        record_event(
+            state, changes, now_ms, "job.preempts", f"job/{job}", text,
+            data=told, owner=job_class.user, project=job_class.project,
+        )  # fmt: skip
+    _keep(state, holds, wish.head, choice, now_ms)
+
+
+def _keep(state: EngineState, holds: Holds, head: QueuedClass, choice: Choice, now_ms: int) -> None:
+    """What the victims leave comes free piece by piece: others may only have what the job does not need of it."""
+    name = choice.stage.worker.name
+    if name in holds.by_worker:
+        return  # for another job that preempts, whose class goes first anyhow
+    worker, request = state.workers[name], head.job_class.request
+    holds.by_worker[name] = Hold(
+        class_id=head.class_id,
+        worker=name,
+        request=request,
+        made_at_ms=now_ms,
+        starts_at_ms=now_ms,
+        promised_ms=now_ms,
+        spare=worker.free.beyond(request),
+        spare_slots=max(0, worker.free_slots - 1),
+        preempts=True,
+    )
+
+
+def _named(state: EngineState, priority: int) -> str:
+    names = [each.name for each in state.sharing.priority_classes if each.value == priority]
+    return f"priority {priority} ({names[0]})" if names else f"priority {priority}"
+
+
+def _why_not(state: EngineState, claimant: Claimant, stages: Iterable[Stage]) -> str:
+    """In numbers: who could have been taken, and why not."""
+    rules = state.sharing.preemption
+    usable = list(_on_usable(state, claimant, stages))
+    others = [each for stage in usable for each in stage.candidates]
+    lower = [each for each in others if each.priority < claimant.job_class.priority]
+    young = sum(each.ran_ms < each.minimum_ms for each in lower)
+    spared = sum(each.preempted >= rules.protected_after for each in lower)
+    able = sum(may_be_taken(claimant, each, rules) for each in others)
+    return (
+        f"it may take the place of others, but of {len(others)} attempts where it may run {able} may be taken and do not make "
+        f"enough room: {len(lower)} have a lower priority, of these {young} have not run for their minimum time and {spared} "
+        f"were preempted {rules.protected_after} times"
+    )
+
+
+def _on_usable(state: EngineState, claimant: Claimant, stages: Iterable[Stage]) -> Iterable[Stage]:
+    for stage in stages:
+        pool = state.pools.get(stage.worker.pool)
+        if pool is not None and may_use_kind(
+            claimant.job_class, kind_of_worker(pool, stage.worker.labels, stage.worker.taints)
+        ):
+            yield stage

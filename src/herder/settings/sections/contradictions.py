@@ -1,0 +1,98 @@
+"""Limits of one pool that contradict each other: each finding names both. Called by the reader of pools; pure."""
+
+from collections.abc import Iterator
+
+from herder.model.pool import PoolSpec
+from herder.settings.syntax.durations import format_duration
+
+Contradiction = tuple[str, str, str]
+"""(setting, what is wrong, remedy)."""
+
+
+def contradictions(pool: PoolSpec) -> tuple[Contradiction, ...]:
+    return (*_live(pool), *_schedules(pool), *_spare(pool), *_times(pool), *_unreported(pool))
+
+
+def _live(pool: PoolSpec) -> Iterator[Contradiction]:
+    live = pool.max_live_workers
+    if live is None:
+        return
+    if live > pool.max_workers:
+        yield (
+            "max_live_workers",
+            f"max_live_workers {live} is above max_workers {pool.max_workers}, so it never binds",
+            "Lower max_live_workers, or raise max_workers.",
+        )
+    if live < pool.min_workers:
+        yield (
+            "max_live_workers",
+            f"max_live_workers {live} is below min_workers {pool.min_workers}",
+            "Raise max_live_workers, or lower min_workers.",
+        )
+
+
+def _schedules(pool: PoolSpec) -> Iterator[Contradiction]:
+    for schedule in pool.schedules:
+        own = schedule.max_workers is not None
+        most = schedule.max_workers if schedule.max_workers is not None else pool.max_workers
+        whose = f"its max_workers {most}" if own else f"the pool's max_workers {most}"
+        if schedule.min_workers > most:
+            yield (
+                "schedules",
+                f"schedule {schedule.cron!r} has min_workers {schedule.min_workers}, above {whose}",
+                f"Give the schedule max_workers of at least {schedule.min_workers}, or a lower min_workers.",
+            )
+        elif pool.max_live_workers is not None and schedule.min_workers > pool.max_live_workers:
+            yield (
+                "schedules",
+                f"schedule {schedule.cron!r} has min_workers {schedule.min_workers}, above max_live_workers "
+                f"{pool.max_live_workers}",
+                "Raise max_live_workers, or lower the schedule's min_workers.",
+            )
+
+
+def _spare(pool: PoolSpec) -> Iterator[Contradiction]:
+    most = pool.max_workers if pool.max_live_workers is None else min(pool.max_workers, pool.max_live_workers)
+    name = "max_workers" if most == pool.max_workers else "max_live_workers"
+    if pool.headroom.workers > most:
+        yield (
+            "headroom",
+            f"a headroom of {pool.headroom.workers} workers is above {name} {most}",
+            f"Lower headroom, or raise {name}.",
+        )
+    for field, wanted in pool.headroom.free.amounts().items():
+        largest = max(
+            (template.allocatable.amounts().get(field, 0) for template in pool.templates), default=0
+        )
+        if pool.templates and wanted > largest * most:
+            yield (
+                "headroom",
+                f"a headroom of {field} {wanted} is above what {name} {most} of the largest template hold ({largest * most})",
+                f"Lower headroom, or raise {name}.",
+            )
+
+
+def _unreported(pool: PoolSpec) -> Iterator[Contradiction]:
+    if pool.measured and not pool.membership.reports_use:
+        name = "cpu_pressure" if pool.cpu_pressure is not None else "memory_pressure"
+        yield (
+            name,
+            f"workers of membership {pool.membership.name} do not say what they use, so {name} never acts",
+            f"Leave out {name}, or choose membership: exchange.",
+        )
+
+
+def _times(pool: PoolSpec) -> Iterator[Contradiction]:
+    if pool.offer_rest_s > pool.offer_rest_max_s:
+        first, most = format_duration(pool.offer_rest_s), format_duration(pool.offer_rest_max_s)
+        yield (
+            "offer_rest",
+            f"offer_rest {first} is above offer_rest_max {most}",
+            "Lower offer_rest, or raise offer_rest_max.",
+        )
+    if pool.scale_down_fraction is not None and pool.scale_down_period_s <= 0:
+        yield (
+            "scale_down_period",
+            "scale_down_fraction counts in a scale_down_period of nothing",
+            "Write scale_down_period: 30m.",
+        )

@@ -1,0 +1,191 @@
+"""The other sections of herder.yaml: drivers, users, server. Read by `load`, kept by nobody else.
+
+Secrets do not belong in these files: a token or password is named by a file or an environment variable.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from herder.model.resources import Resources
+from herder.settings.syntax import amounts, reading
+from herder.settings.syntax.reading import Reading
+from herder.settings.syntax.values import Entry, Table, Value
+
+DEFAULT_PORT = 8765
+
+
+class Role(StrEnum):
+    VIEWER = "viewer"
+    USER = "user"
+    OPERATOR = "operator"
+    ADMINISTRATOR = "administrator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverSettings:
+    """`kind` is which driver; `machine` what a local one may use of its machine, None = all of it."""
+
+    name: str
+    kind: str
+    machine: Resources | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserSettings:
+    """`weight` is the user's share against others when work queues."""
+
+    name: str
+    role: Role = Role.USER
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """None means: the server's own default (state folder of the system, SQLite in it, the listening address)."""
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    data_dir: str | None = None
+    store_url: str | None = None
+    public_url: str | None = None
+    queued_jobs_per_user: int | None = None
+    queued_mib_per_user: int | None = None
+    log_mib_per_attempt: int | None = None
+    max_connections: int | None = None
+    """Open at a time, of everybody."""
+    max_connections_per_address: int | None = None
+    """From one address, as long as nobody has shown a token on them."""
+    max_connections_per_user: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSource:
+    """A Prometheus HTTP API. The token is what the file or the variable holds when it is asked."""
+
+    name: str
+    url: str
+    timeout_s: float = 5.0
+    """For a whole answer; well under the pace of the fastest metric."""
+    token_file: str | None = None
+    token_env: str | None = None
+
+
+DRIVER_KEYS = ("name", "kind", "machine", "settings")
+USER_KEYS = ("name", "role", "weight", "quota")
+SOURCE_KEYS = ("name", "url", "timeout", "token_file", "token_env")
+CONNECTION_KEYS = ("max_connections", "max_connections_per_address", "max_connections_per_user")
+LOG_MIB_MAX = 64
+SERVER_KEYS = (
+    "listen",
+    "data_dir",
+    "store_url",
+    "public_url",
+    "queued_jobs_per_user",
+    "queued_bytes_per_user",
+    "log_bytes_per_attempt",
+    *CONNECTION_KEYS,
+)
+
+
+def read_driver(found: Reading, entry: Entry, table: Table) -> DriverSettings:
+    known = [each for each in table.entries if each.name in DRIVER_KEYS]
+    for each in table.entries:
+        if each not in known:
+            remedy = f"What a driver itself takes stands under `settings`: `settings: {{{each.name}: …}}`."
+            found.problem(each.place, each.value.key, "there is no such setting", remedy)
+    given = {each.name: each.value for each in known}
+    return DriverSettings(
+        name=entry.name,
+        kind=reading.name(found, given["kind"]) if "kind" in given else entry.name,
+        machine=_machine(found, given["machine"]) if "machine" in given else None,
+        settings=reading.pairs(found, given["settings"]) if "settings" in given else (),
+    )
+
+
+def _machine(found: Reading, value: Value) -> Resources:
+    rows = reading.known_only(found, reading.table(found, value), amounts.amount_keys(found))
+    return amounts.read_amounts(found, {each.name: each.value for each in rows})
+
+
+def read_source(found: Reading, entry: Entry, table: Table) -> MetricSource:
+    given = {each.name: each.value for each in reading.known_only(found, table, SOURCE_KEYS)}
+    if "url" not in given:
+        found.wrong(table, f"metric source {entry.name!r} has no url", "Write `url: http://127.0.0.1:9090`.")
+    if "token_file" in given and "token_env" in given:
+        found.wrong(given["token_env"], "the token is named twice", "Keep one of token_file and token_env.")
+    timeout = reading.duration(found, given["timeout"]) if "timeout" in given else 5.0
+    if not 0 < timeout <= 60:
+        found.wrong(given["timeout"], "no answer is waited for like this", "Write 1s to 60s.")
+    return MetricSource(
+        name=entry.name,
+        url=_http_address(found, given["url"]) if "url" in given else "",
+        timeout_s=timeout,
+        token_file=reading.text(found, given["token_file"]) or None if "token_file" in given else None,
+        token_env=reading.text(found, given["token_env"]) or None if "token_env" in given else None,
+    )
+
+
+def _http_address(found: Reading, value: Value) -> str:
+    raw = reading.text(found, value)
+    try:
+        parts = urlsplit(raw)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        secret = parts.username is not None or parts.password is not None
+    except ValueError:
+        good = secret = False
+    if secret:
+        found.wrong(
+            value, "the address has a name or password in it", "Name a token by token_file or token_env."
+        )
+    elif raw and not good:
+        found.wrong(value, f"{raw!r} is no address", "Write for example http://127.0.0.1:9090.")
+    return raw
+
+
+def read_user(found: Reading, entry: Entry, table: Table) -> UserSettings:
+    given = {each.name: each.value for each in reading.known_only(found, table, USER_KEYS)}
+    return UserSettings(
+        name=entry.name,
+        role=reading.choice(found, given["role"], Role, Role.USER) if "role" in given else Role.USER,
+        weight=reading.positive(found, given["weight"]) if "weight" in given else 1,
+    )
+
+
+def read_server(found: Reading, value: Value) -> ServerSettings:
+    values: dict[str, Any] = {}
+    for entry in reading.known_only(found, reading.table(found, value), SERVER_KEYS):
+        if entry.name == "listen":
+            values["host"], values["port"] = _listen(found, entry.value)
+        elif entry.name == "queued_jobs_per_user":
+            values[entry.name] = reading.positive(found, entry.value)
+        elif entry.name == "queued_bytes_per_user":
+            values["queued_mib_per_user"] = reading.size(found, entry.value)
+        elif entry.name == "log_bytes_per_attempt":
+            values["log_mib_per_attempt"] = _log_mib(found, entry.value)
+        elif entry.name in CONNECTION_KEYS:
+            values[entry.name] = reading.positive(found, entry.value)
+        else:
+            values[entry.name] = reading.text(found, entry.value) or None
+    return ServerSettings(**values)
+
+
+def _log_mib(found: Reading, value: Value) -> int:
+    mib = reading.size(found, value)
+    if not 1 <= mib <= LOG_MIB_MAX:
+        found.wrong(value, "an attempt keeps another amount of output", f"Write 1Mi to {LOG_MIB_MAX}Mi.")
+    return mib
+
+
+def _listen(found: Reading, value: Value) -> tuple[str, int]:
+    raw = reading.text(found, value)
+    host, _, port = raw.rpartition(":")
+    if not (port.isascii() and port.isdigit() and len(port) < 6) or int(port) > 65535:
+        if raw:
+            found.wrong(
+                value, f"{raw!r} is no address to listen on", "Write host:port, as in 127.0.0.1:8765."
+            )
+        return "127.0.0.1", DEFAULT_PORT
+    return host.strip("[]") or "127.0.0.1", int(port)

@@ -1,0 +1,162 @@
+"""The sections of herder.yaml that say how the fleet is shared: fair_share, priority_classes, projects, quotas of users.
+
+`sharing_from_plain` and `sharing_to_plain` are inverse to each other; the plain form travels in an ApplyRequest and is what
+the server stores. Called by `load`, the client and the server; reads no file. `sharing_fields` has the single settings.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from herder.decide.placement.ageing import Ageing
+from herder.model.ids import UserName
+from herder.model.resources import PLAIN, Dimensions
+from herder.model.sharing import (
+    NO_SHARING,
+    Preemption,
+    PriorityClass,
+    ProjectQuota,
+    Sharing,
+    UserQuota,
+)
+from herder.settings.sections.fields import Field
+from herder.settings.sections.sharing_fields import (
+    AGEING_FIELDS,
+    PREEMPTION_FIELDS,
+    PRIORITY_FIELDS,
+    PROJECT_FIELDS,
+    USER_QUOTA_FIELD,
+)
+from herder.settings.syntax import reading
+from herder.settings.syntax.problems import SettingsError
+from herder.settings.syntax.reading import Reading
+from herder.settings.syntax.values import Entry, Table, Value, from_plain
+
+#: The sections, in the order in which they are shown. What else stands in `users` is read elsewhere.
+SECTIONS = ("fair_share", "priority_classes", "projects", "users")
+_Named = Iterable[tuple[Entry, Table]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharingSettings:
+    ageing: Ageing = field(default_factory=Ageing)
+    sharing: Sharing = NO_SHARING
+
+
+def sharing_to_plain(settings: SharingSettings) -> dict[str, Any]:
+    """All sections, as JSON can hold them and `herder.yaml` would write them."""
+    sharing = settings.sharing
+    return {
+        "fair_share": {
+            "ageing": _write(AGEING_FIELDS, settings.ageing),
+            "preemption": _write(PREEMPTION_FIELDS, sharing.preemption),
+        },
+        "priority_classes": {each.name: _write(PRIORITY_FIELDS, each) for each in sharing.priority_classes},
+        "projects": {each.name: _write(PROJECT_FIELDS, each) for each in sharing.projects},
+        "users": {each.user: {"quota": USER_QUOTA_FIELD.write(each.limits)} for each in sharing.users},
+    }
+
+
+def sharing_from_plain(
+    plain: Mapping[str, Any], where: str = "sharing", resources: Dimensions = PLAIN
+) -> SharingSettings:
+    """From a plain form, also an incomplete one (defaults fill it up). Raises SettingsError with every fault."""
+    found = Reading(resources=resources)
+    sections: dict[str, Value] = {}
+    for entry in reading.known_only(found, reading.table(found, from_plain(plain, where)), SECTIONS):
+        sections[entry.name] = entry.value
+    named = {
+        key: reading.named_tables(found, sections[key]) if key in sections else []
+        for key in ("priority_classes", "projects", "users")
+    }
+    settings = read_sharing(
+        found, sections.get("fair_share"), named["priority_classes"], named["projects"], named["users"]
+    )
+    if found.problems:
+        raise SettingsError(found.problems)
+    return settings
+
+
+def read_sharing(
+    found: Reading, fair_share: Value | None, classes: _Named, projects: _Named, users: _Named
+) -> SharingSettings:
+    ageing, preemption = _read_fair_share(found, fair_share)
+    return SharingSettings(
+        ageing=ageing,
+        sharing=Sharing(
+            priority_classes=_read_classes(found, classes),
+            projects=tuple(_read_project(found, entry, table) for entry, table in projects),
+            users=tuple(_read_users(found, users)),
+            preemption=preemption,
+        ),
+    )
+
+
+def _write(fields: tuple[Field, ...], item: object) -> dict[str, Any]:
+    return {each.key: each.write(getattr(item, each.attribute)) for each in fields}
+
+
+def _read(found: Reading, fields: tuple[Field, ...], table: Table) -> dict[str, Any]:
+    by_key = {each.key: each for each in fields}
+    return {
+        by_key[entry.name].attribute: by_key[entry.name].read(found, entry.value)
+        for entry in reading.known_only(found, table, ("name", *by_key))
+        if entry.name != "name"
+    }
+
+
+def _read_fair_share(found: Reading, value: Value | None) -> tuple[Ageing, Preemption]:
+    parts: dict[str, dict[str, Any]] = {"ageing": {}, "preemption": {}}
+    fields = {"ageing": AGEING_FIELDS, "preemption": PREEMPTION_FIELDS}
+    if value is not None:
+        for entry in reading.known_only(found, reading.table(found, value), tuple(parts)):
+            parts[entry.name] = _read(found, fields[entry.name], reading.table(found, entry.value))
+    return Ageing(**parts["ageing"]), Preemption(**parts["preemption"])
+
+
+def _read_classes(found: Reading, named: _Named) -> tuple[PriorityClass, ...]:
+    classes: dict[int, PriorityClass] = {}
+    for entry, table in named:
+        values = _read(found, PRIORITY_FIELDS, table)
+        if "value" not in values:
+            found.problem(entry.place, table.key, "the class has no value", "Write for example `value: 100`.")
+            continue
+        made = PriorityClass(name=entry.name, **values)
+        same = classes.setdefault(made.value, made)
+        if same is not made:
+            message = f"classes {same.name!r} and {made.name!r} both have the value {made.value}"
+            found.problem(entry.place, table.key, message, "Give each its own: jobs carry only the number.")
+    return tuple(classes.values())
+
+
+def _read_project(found: Reading, entry: Entry, table: Table) -> ProjectQuota:
+    project = ProjectQuota(name=entry.name, **_read(found, PROJECT_FIELDS, table))
+    for key, limits in (
+        ("borrowing_limit", project.borrowing_limit),
+        ("lending_limit", project.lending_limit),
+    ):
+        own = project.nominal.named()
+        for amount, limit in limits.named().items():
+            nominal = own.get(amount)
+            if nominal is None:
+                message = f"{key} names {amount}, of which the project has no nominal_quota"
+                _wrong(found, entry, table, key, message, "Write it in nominal_quota too, or leave it out.")
+            elif key == "lending_limit" and limit > nominal:
+                message = f"lending_limit {amount} {limit} is above nominal_quota {nominal}"
+                _wrong(found, entry, table, key, message, "Lower it: what is lent is part of the quota.")
+    return project
+
+
+def _wrong(found: Reading, entry: Entry, table: Table, key: str, message: str, remedy: str) -> None:
+    value = table.get(key)
+    place = entry.place if value is None or value.place.line <= 0 else value.place
+    found.problem(place, f"{table.key}.{key}", message, remedy)
+
+
+def _read_users(found: Reading, named: _Named) -> Iterable[UserQuota]:
+    for entry, table in named:
+        value = table.get(USER_QUOTA_FIELD.key)
+        if value is not None:
+            limits = USER_QUOTA_FIELD.read(found, value)
+            if limits.any:
+                yield UserQuota(user=UserName(entry.name), limits=limits)

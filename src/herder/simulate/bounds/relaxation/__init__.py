@@ -1,0 +1,15 @@
+"""Bounds for policies that let jobs wait: a linear programme over time slots, as large as the settings allow and no larger.
+
+`least_cost` is called by the command and by tables. Nothing here is imported unless a bound with waiting is asked for,
+because the solver is an optional package.
+"""
+
+from herder.simulate.bounds.relaxation.least_cost import (
+    Least,
+    Limits,
+    SolverMissing,
+    check_solver,
+    least_cost,
+)
+
+__all__ = ["Least", "Limits", "SolverMissing", "check_solver", "least_cost"]

@@ -1,0 +1,100 @@
+"""Where the work of `herder simulate` comes from: a trace, or Herder's own store; and what people must be told of it.
+
+Called by the command. What is wrong with the source is an error of the command.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.shell.session import Session
+
+if TYPE_CHECKING:
+    from herder.simulate.traces.trace import Trace
+    from herder.simulate.world.offers import SimTemplate
+
+T = TypeVar("T")
+#: Bad rows that are listed; the others are counted.
+SKIPPED_SHOWN = 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """Where the work comes from: a file, or a store."""
+
+    path: Path | None
+    events: str | None
+    format_name: str | None
+    limit: int | None
+    skip_bad: bool
+
+
+def from_file(
+    say: Session, source: Source, parsed: "tuple[SimTemplate, ...]"
+) -> "tuple[Trace, tuple[SimTemplate, ...]]":
+    from herder.simulate.runs.run import usual_templates
+    from herder.simulate.traces import read_trace
+
+    path = source.path
+    if path is None:
+        raise CommandError(
+            "there is nothing to simulate",
+            hint="Name a trace with --trace FILE, or Herder's own store with --from-events DB.",
+            code=Code.USAGE,
+        )
+    trace = usage(lambda: read_trace(path, source.format_name, limit=source.limit, skip_bad=source.skip_bad))
+    if trace.skipped:
+        say.say(f"{len(trace.skipped)} bad rows were left out:")
+        for text in trace.skipped[:SKIPPED_SHOWN]:
+            say.say(f"  {text}")
+        if len(trace.skipped) > SKIPPED_SHOWN:
+            say.say(f"  and {len(trace.skipped) - SKIPPED_SHOWN} more")
+    if parsed:
+        return trace, parsed
+    chosen = usual_templates(trace)
+    names = ", ".join(each.name for each in chosen)
+    say.say(f"no --template was given: the usual one for {trace.format} is {names} at a price of 1 per hour")
+    return trace, chosen
+
+
+def from_store(
+    say: Session, source: Source, parsed: "tuple[SimTemplate, ...]"
+) -> "tuple[Trace, tuple[SimTemplate, ...]]":
+    from herder.simulate.history.store import described, read_own_store
+    from herder.simulate.runs.run import usual_templates
+
+    if source.path is not None or source.format_name is not None:
+        raise CommandError(
+            "--from-events is given beside --trace or --format",
+            hint="Keep one source of work.",
+            code=Code.USAGE,
+        )
+    found = usage(lambda: read_own_store(source.events or "", limit=source.limit))
+    for note in found.log.notes():
+        say.say(note)
+    trace = found.log.trace
+    if parsed:
+        return trace, parsed
+    if found.templates:
+        named = "; ".join(described(each) for each in found.templates)
+        say.say(f"no --template was given: workers are those of the store's pools, {named}")
+        return trace, found.templates
+    chosen = usual_templates(trace)
+    names = ", ".join(each.name for each in chosen)
+    say.say(
+        f"no --template was given, and the store has no pool: workers are {names} at a price of 1 per hour"
+    )
+    return trace, chosen
+
+
+def usage(make: Callable[[], T]) -> T:
+    """What people got wrong, as an error of the command."""
+
+    try:
+        return make()
+    except ValueError as error:
+        raise CommandError(
+            str(error), hint="Add --help to see what the command takes.", code=Code.USAGE
+        ) from None

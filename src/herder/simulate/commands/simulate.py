@@ -1,0 +1,293 @@
+"""The commands `herder simulate` and `herder simulate compare`. Added to the CLI by `app.py`; parses, runs, shows.
+
+Data goes to stdout and nothing else does; what was left out, and progress, go to stderr.
+"""
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from herder.cli.output.progress import progress
+from herder.cli.shell.commands import command, noun
+from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.shell.session import Session, session
+from herder.simulate.commands import verify
+from herder.simulate.commands.inputs import Source, from_file, from_store, usage
+from herder.simulate.commands.output import show_many, show_one, tell_left_out
+
+if TYPE_CHECKING:
+    from herder.simulate.policies.catalogue import PolicyChoice
+    from herder.simulate.runs.finished import Ran
+    from herder.simulate.runs.outcome import Outcome
+    from herder.simulate.traces.trace import Trace
+    from herder.simulate.world.boot_times import Boot
+    from herder.simulate.world.offers import SimTemplate
+    from herder.simulate.world.spot import SpotSeries
+    from herder.simulate.world.world import World
+
+DEFAULT_POLICY = "herder"
+#: What `compare` runs when no policy is named.
+COMPARED = (
+    "herder", "first_fit", "best_fit", "karpenter_like", "cluster_autoscaler_like", "ray_like", "hail_like",
+)  # fmt: skip
+
+TraceFile = Annotated[
+    Path | None,
+    typer.Option("--trace", metavar="FILE", help="The work: a trace, plain or gzip; - is stdin. Needed."),
+]
+FromEvents = Annotated[
+    str | None,
+    typer.Option(
+        "--from-events",
+        metavar="DB",
+        help="Instead of a trace: what ran here, from Herder's own store. A data folder, its herder.db, or a store's URL; it is only read, "
+        "also beside a running server. Without --template, the pools' own sizes and prices.",
+    ),
+]
+FormatName = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="surf, metacentrum, openb, bitbrains, helios, azure_llm, spot_events, spot_count, wfformat, swf or csv "
+        "(default: found out from the file).",
+    ),
+]
+Templates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template",
+        metavar="cpu=N,memory=N,price=N",
+        help="What workers there are: cores, GiB and price per hour; also gpu, disk (GiB), name, max (workers), spot=yes, "
+        "billed=SECONDS (at least) and out=START-END (seconds without stock). What is not named is not limited. Or a CSV file of machines: cpu_milli, memory_mib, gpu, price. Repeat for more.",
+    ),
+]
+BootTime = Annotated[
+    str,
+    typer.Option(
+        "--boot", metavar="TIME", help="From request to ready: 120, 60..180 or 120~0.3 (log-normal)."
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", help="For boots and interruptions.")]
+First = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many jobs of the file.")]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave bad rows out; they are counted and listed on stderr.")
+]
+SpotFile = Annotated[
+    Path | None,
+    typer.Option("--spot", metavar="FILE", help="A spot record that interrupts workers of spot templates."),
+]
+WithBounds = Annotated[
+    bool,
+    typer.Option(
+        "--bounds",
+        help="Also the least costs of everybody who lets jobs wait no longer; needs herder[optimise].",
+    ),
+]
+BoundWait = Annotated[
+    float | None,
+    typer.Option(
+        "--bound-wait",
+        metavar="SECONDS",
+        min=0,
+        help="How long jobs may wait in these bounds (default: as long as they did).",
+    ),
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE.html", help="Also write charts and figures as one page of HTML."),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    group = noun(
+        "Replay work against a policy in virtual time, and compare it with the least possible cost.",
+        example="herder simulate --trace jobs.csv --template cpu=16,memory=64,price=0.8\n"
+        "herder simulate --from-events /var/lib/herder --policy first_fit\n"
+        "herder simulate compare --trace jobs.csv --policy herder --policy 'fixed(20)'",
+        alone=True,
+    )
+    group.callback()(simulate_one)
+    command(group, "compare", example="herder simulate compare --trace jobs.csv.gz -o json")(compare)
+    verify.add_to(group)
+    app.add_typer(group, name="simulate")
+
+
+def simulate_one(
+    ctx: typer.Context,
+    *,
+    trace: TraceFile = None,
+    from_events: FromEvents = None,
+    format_name: FormatName = None,
+    policy: Annotated[
+        str,
+        typer.Option(
+            "--policy", metavar="FILE|NAME", help="What decides: a name, name(parameter=value) or a file."
+        ),
+    ] = DEFAULT_POLICY,
+    template: Templates = None,
+    boot: BootTime = "120",
+    seed: Seed = 0,
+    limit: First = None,
+    skip_bad: SkipBad = False,
+    spot: SpotFile = None,
+    with_bounds: WithBounds = False,
+    bound_wait: BoundWait = None,
+    report: ReportFile = None,
+) -> None:
+    if ctx.invoked_subcommand is not None:
+        return
+    from herder.simulate.commands.comparison import bounds_beside, check_wishes
+    from herder.simulate.runs.finished import Ran
+
+    say = session(ctx)
+    usage(lambda: check_wishes(with_bounds=with_bounds, report=report))
+    scene = _scene(say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
+    outcome, world = _run(say, scene, usage(lambda: _policy(policy)))
+    tell_left_out(say, world)
+    bounds = bounds_beside(world, outcome, bound_wait) if with_bounds else {}
+    if report is not None:
+        _write_report(say, scene, report, [Ran(title=policy, outcome=outcome, world=world, bounds=bounds)])
+    show_one(say, outcome, bounds)
+
+
+def compare(
+    ctx: typer.Context,
+    *,
+    trace: TraceFile = None,
+    from_events: FromEvents = None,
+    format_name: FormatName = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option("--policy", metavar="FILE|NAME", help="Repeat for more (default: all but fixed)."),
+    ] = None,
+    template: Templates = None,
+    boot: BootTime = "120",
+    seed: Seed = 0,
+    limit: First = None,
+    skip_bad: SkipBad = False,
+    spot: SpotFile = None,
+    with_bounds: WithBounds = False,
+    bound_wait: BoundWait = None,
+    report: ReportFile = None,
+) -> None:
+    """Replay the same work against several policies, and show them side by side."""
+    from herder.simulate.commands.comparison import bounds_beside, check_wishes
+    from herder.simulate.runs.finished import Ran
+
+    say = session(ctx)
+    choices = [usage(partial(_policy, text)) for text in policy or COMPARED]
+    usage(lambda: check_wishes(with_bounds=with_bounds, report=report, policies=len(choices)))
+    scene = _scene(say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
+    rows: list[tuple[str, Outcome, dict[str, Any]]] = []
+    runs: list[Ran] = []
+    for place, choice in enumerate(choices):
+        outcome, world = _run(say, scene, choice)
+        if place == 0:
+            tell_left_out(say, world)
+        bounds = bounds_beside(world, outcome, bound_wait) if with_bounds else {}
+        rows.append((choice.title, outcome, bounds))
+        if report is not None:
+            runs.append(Ran(title=choice.title, outcome=outcome, world=world, bounds=bounds))
+    if report is not None:
+        _write_report(say, scene, report, runs)
+    show_many(say, rows, with_bounds)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    trace: "Trace"
+    templates: "tuple[SimTemplate, ...]"
+    boot: "Boot"
+    seed: int
+    spot: "SpotSeries | None"
+    name: str
+    spot_name: str | None
+
+
+def _scene(
+    say: Session, source: Source, templates: list[str] | None, boot: str, seed: int, spot: Path | None
+) -> _Scene:
+    from herder.simulate.world.boot_times import parse_boot
+
+    parsed = tuple(each for text in templates or () for each in usage(partial(_offered, text)))
+    boot_time = usage(lambda: parse_boot(boot))
+    trace, chosen = from_store(say, source, parsed) if source.events else from_file(say, source, parsed)
+    return _Scene(
+        trace=trace,
+        templates=chosen,
+        boot=boot_time,
+        seed=seed,
+        spot=_spot(spot, source.skip_bad),
+        name=_named(source.path),
+        spot_name=spot.name if spot else None,
+    )
+
+
+def _named(path: Path | None) -> str:
+    if path is None:
+        return "Herder's own store"
+    return "stdin" if str(path) == "-" else path.name
+
+
+def _offered(text: str) -> "tuple[SimTemplate, ...]":
+    """A template in its short form, or a file of machines."""
+    from herder.simulate.world.inventory import templates_of
+    from herder.simulate.world.offers import parse_template
+
+    return (parse_template(text),) if "=" in text else templates_of(Path(text))
+
+
+def _spot(path: Path | None, skip_bad: bool) -> "SpotSeries | None":
+    from herder.simulate.traces import read_trace
+    from herder.simulate.world.spot import spot_series
+
+    if path is None:
+        return None
+    record = usage(lambda: read_trace(path, skip_bad=skip_bad))
+    series = spot_series(record.levels)
+    if series is None:
+        raise CommandError(
+            f"{path} holds no interruption of spot machines",
+            hint="Give a spot_events or spot_count file.",
+            code=Code.USAGE,
+        )
+    return series
+
+
+def _policy(text: str) -> "PolicyChoice":
+    from herder.simulate.policies.catalogue import find_policy
+
+    choice = find_policy(text)
+    choice.make()
+    return choice
+
+
+def _run(say: Session, scene: _Scene, choice: "PolicyChoice") -> "tuple[Outcome, World]":
+    from herder.simulate.runs.run import simulate
+
+    with progress(say, choice.title, len(scene.trace)) as advance:
+        return usage(
+            lambda: simulate(
+                scene.trace,
+                scene.templates,
+                choice.make(),
+                boot=scene.boot,
+                seed=scene.seed,
+                spot=scene.spot,
+                on_progress=advance,
+            )
+        )
+
+
+def _write_report(say: Session, scene: _Scene, path: Path, runs: "list[Ran]") -> None:
+    from herder.simulate.commands.comparison import write_report
+
+    facts = [("Seed", str(scene.seed))]
+    if scene.spot_name is not None:
+        facts.append(("Interruptions as in", scene.spot_name))
+    write_report(path, runs, scene.name, facts)
+    say.say(f"the report is in {path}")

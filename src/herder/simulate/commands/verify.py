@@ -1,0 +1,90 @@
+"""The command `herder simulate verify`. Added to the group by `simulate.py`; shows, and ends with 1 when a plan comes out otherwise."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from herder.cli.output.formats import Format
+from herder.cli.shell.commands import command
+from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.shell.session import Session, session
+
+if TYPE_CHECKING:
+    from herder.simulate.history.verify import Verified
+
+_EXAMPLE = "herder simulate verify --from-events /var/lib/herder\nherder simulate verify --from-events herder.db -c herder.yaml"
+
+
+def add_to(group: typer.Typer) -> None:
+    command(group, "verify", example=_EXAMPLE)(verify)
+
+
+def verify(
+    ctx: typer.Context,
+    *,
+    from_events: Annotated[
+        str,
+        typer.Option(
+            "--from-events",
+            metavar="DB",
+            help="A server's data folder, its herder.db, or a store's URL. It is only read.",
+        ),
+    ],
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--config", "-c", help="Decide as if the pools had been set as in this herder.yaml. Repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Make a server's recorded plans again, and compare them byte for byte.
+
+    Each recorded plan is decided anew by this version's planner from what it was made from. Exit code 1 when one comes out
+    otherwise. With --config: what would have been decided otherwise under other settings; differences are then no failure.
+    """
+    from herder.settings import load
+    from herder.simulate.history.verify import verify as verified
+
+    say = session(ctx)
+    pools = (load(config).pools or ()) if config else ()
+    if config and not pools:
+        raise CommandError("there is no pool in these files", code=Code.USAGE)
+    try:
+        found = verified(from_events, pools)
+    except ValueError as error:
+        raise CommandError(
+            str(error), hint="Add --help to see what the command takes.", code=Code.USAGE
+        ) from None
+    _show(say, found)
+    if found.different and not config:
+        raise CommandError(
+            f"{found.different} of {found.compared} plans come out otherwise than they were recorded",
+            hint="Were they made by another version? If not, please report this as a fault.",
+        )
+
+
+def _show(say: Session, found: "Verified") -> None:
+    from herder.simulate.history.verify import older_text
+
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data({**dataclasses.asdict(found), "seconds": round(found.seconds, 6)})
+        return
+    if say.format is Format.CSV:
+        say.printer.fields({**dataclasses.asdict(found), "seconds": round(found.seconds, 6)})
+        return
+    say.printer.line(f"{'plans':<16} {found.plans:,}")
+    say.printer.line(f"{'compared':<16} {found.compared:,}  ({found.acting:,} of them do something)")
+    say.printer.line(f"{'equal':<16} {found.equal:,}")
+    say.printer.line(f"{'different':<16} {found.different:,}")
+    say.printer.line(f"{'not observed':<16} {found.unobserved:,}  (made by hand, or no longer kept)")
+    if found.older:
+        say.printer.line(f"{'older':<16} {sum(found.older.values()):,}  ({older_text(found)})")
+    for difference in found.differences:
+        say.printer.line("")
+        for line in difference.lines:
+            say.printer.line(line)
+    more = found.different - len(found.differences)
+    if found.differences and more:
+        say.printer.line(f"… and {more:,} more plans")

@@ -1,0 +1,60 @@
+"""A pool of a fixed size, made at the start and kept to the end; strictly first come, first served.
+
+Of several templates it takes the one with the least price for its size on which every job fits.
+"""
+
+from herder.simulate.policies.free_capacity import Rooms
+from herder.simulate.policies.queue import Waiting
+from herder.simulate.policies.template_order import by_price_for_size
+from herder.simulate.world.world import World
+
+
+class Fixed:
+    """`workers`: how many. `strict`: nobody overtakes the oldest job."""
+
+    def __init__(self, *, workers: int = 10, strict: bool = True) -> None:
+        if workers < 1:
+            raise ValueError(f"workers={workers}: a fixed pool has at least one")
+        self.workers = workers
+        self.strict = strict
+        self.rooms = Rooms()
+        self.waiting = Waiting()
+        self._made = 0
+        self._template: int | None = None
+
+    def decide_now(self, world: World) -> float | None:
+        self._made -= len(world.lost)
+        if self._made < self.workers:
+            self._make(world)
+        self.rooms.take_in(world)
+        for worker in world.readied:
+            self.rooms.back(world, worker)
+        self.waiting.take_in(world)
+        if self.waiting.count:
+            self.waiting.place_on(world, self.rooms.first, self.rooms.put, strict=self.strict)
+        return world.now_s + 60.0 if self._made < self.workers else None
+
+    def _make(self, world: World) -> None:
+        if self._template is None:
+            fits = [
+                set(by_price_for_size(world, r))
+                for r, out in zip(world.shape_requests, world.homeless, strict=True)
+                if not out
+            ]
+            common = set.intersection(*fits) if fits else set()
+            if not common:
+                raise ValueError(
+                    "no template takes every job, and a fixed pool has one; give a larger template"
+                )
+            largest = max(range(len(fits)), key=lambda k: -len(fits[k]))
+            request = [r for r, out in zip(world.shape_requests, world.homeless, strict=True) if not out][
+                largest
+            ]
+            self._template = next(t for t in by_price_for_size(world, request) if t in common)
+        while self._made < self.workers:
+            worker = world.open(self._template)
+            if worker is None:
+                return
+            self._made += 1
+            if worker.ready:
+                self.rooms.add(worker)

@@ -1,0 +1,4 @@
+"""One simulation from start to figures.
+
+Called by the commands, the bench and tests. It must never print.
+"""

@@ -1,0 +1,17 @@
+"""A simulation that has run, with what is shown of it. Made by the command, read by the report. Data only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from herder.simulate.runs.outcome import Outcome
+from herder.simulate.world.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A simulation that has run. `bounds`: as the command gives them; empty without."""
+
+    title: str
+    outcome: Outcome
+    world: World
+    bounds: Mapping[str, float]

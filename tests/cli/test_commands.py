@@ -113,7 +113,7 @@ def test_status(herder: Herder) -> None:
         (["why", "worker", "burst-7-1"], "5 jobs wait (jobs 5)"),
         (["why", "pool", "burst"], "pool/burst: 2 workers, 3 wanted"),
         (["plan"], "create worker burst-9-1 in burst (small, $0.1200/h): 5 jobs wait"),
-        (["plan", "get", "9"], "2 of 3 wanted workers, 5 jobs queued"),
+        (["plan", "get", "9"], "2 of 3 wanted workers, 5 queued jobs may run here"),
         (["plan", "list"], "create worker burst-9-1"),
         (["events", "--limit", "2"], "event 5"),
         (["events", "--follow", "--limit", "3"], "event 3"),

@@ -15,6 +15,8 @@ from herder.control.loops.scale import cycle
 from herder.control.reads.port import Reads
 from herder.engine.events import record_event
 from herder.model.changes import Changes
+from herder.model.ids import UserName
+from herder.model.principal import Principal, Role
 from herder.web.live import Live
 from herder.web.picture import look
 from herder.web.static_files import static_files
@@ -23,6 +25,7 @@ from herder.web.trend import Trend, measure
 from tests.web.world import add_jobs, add_pool, busy, trouble
 
 WEB = Path(herder.web.__file__).parent
+OPERATOR = Principal(UserName("ann"), Role.OPERATOR)
 HOSTILE = "<img src=x onerror=alert(1)>\"'&"
 
 
@@ -117,9 +120,32 @@ async def test_decisions_come_with_their_reasons(core: Core) -> None:
 async def test_what_needs_attention_is_on_top(core: Core) -> None:
     await busy(core)
     said = words(await section(core, "faults"))
-    assert "pool spot is frozen" in said
+    assert "Pool spot is frozen" in said
     assert "3 queued jobs have no place" in said
     assert "worker/burst-2-1: the driver local could not start it" in said
+
+
+async def test_a_full_pool_is_ordinary(core: Core) -> None:
+    """Jobs that wait for a pool at its limit are told at the pools, and nobody is called."""
+    await add_pool(core, "full", max_workers=2)
+    await add_jobs(core, 72, cpu="2", memory="4Gi", pool="full")
+    await cycle(core, b"")
+    faults, pools = await section(core, "faults"), words(await section(core, "pools"))
+    assert " hidden>" in faults.partition("\n")[0], words(faults)
+    assert re.search(r"\d+ queued jobs have no place: pool full", pools, re.IGNORECASE)
+    assert "full at limit" in pools
+    status = await Reads(core).status(OPERATOR)
+    assert (status.attention, len(status.waiting)) == ([], 1)
+    assert [each.queued_jobs for each in status.pools] == [status.jobs["ready"]]
+
+
+async def test_figures_and_the_ends_of_the_charts_are_of_one_moment(core: Core) -> None:
+    await add_pool(core, "burst")
+    await add_jobs(core, 5, pool="burst")
+    reads, trend = Reads(core), Trend()
+    trend.add(measure(reads, now_ms()))
+    await add_jobs(core, 4, pool="burst")
+    assert "Queued jobs 5 " in words(render_section("numbers", await look(reads, trend)))
 
 
 async def test_old_faults_are_history(core: Core) -> None:

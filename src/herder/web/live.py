@@ -36,6 +36,8 @@ class Rendered:
     html: dict[str, str]
     fixed: dict[str, str]
     """The same without the ages, which the browser counts by itself: for telling whether a section changed."""
+    sampled_ms: int
+    """Of the last sample in it."""
 
 
 class Live:
@@ -53,7 +55,8 @@ class Live:
             picture = await look(self.reads, self.trend)
             html = {name: render_section(name, picture) for name in SECTIONS}
             fixed = {name: _MOVING.sub(r"\1", text) for name, text in html.items()}
-            rendered = Rendered(sequence=picture.sequence, html=html, fixed=fixed)
+            sampled_ms = picture.samples[-1].at_ms if picture.samples else 0
+            rendered = Rendered(sequence=picture.sequence, html=html, fixed=fixed, sampled_ms=sampled_ms)
             self._last = (self.reads.monotonic_ms(), rendered)
             return rendered
 
@@ -65,8 +68,10 @@ class Live:
         last_point, spoken_ms = 0, self.reads.monotonic_ms()
         try:
             while allowed():
-                points = self.trend.since(last_point)
-                text = _points(points, reset=last_point == 0) + self._changed(await self.sections(), sent)
+                now = await self.sections()
+                # The figures and the ends of the charts are of the same moment.
+                points = [each for each in self.trend.since(last_point) if each.at_ms <= now.sampled_ms]
+                text = _points(points, reset=last_point == 0) + self._changed(now, sent)
                 if points:
                     last_point = points[-1].at_ms
                 if text:

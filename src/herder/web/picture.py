@@ -82,6 +82,15 @@ class Picture:
         """How long the trend is."""
         return (self.samples[-1].at_ms - self.samples[0].at_ms) // 1000 if self.samples else 0
 
+    @property
+    def queued_jobs(self) -> int:
+        """Of the moment of the last sample, as the chart has it."""
+        return self.samples[-1].queued if self.samples else self.status.jobs.get("ready", 0)
+
+    @property
+    def running_jobs(self) -> int:
+        return self.samples[-1].running if self.samples else self.status.jobs.get("running", 0)
+
     def values(self, figure: str) -> list[int]:
         return [getattr(sample, figure) for sample in self.samples]
 
@@ -93,18 +102,12 @@ class Picture:
     @property
     def faults(self) -> list[Fault]:
         """What a person should look at now."""
-        found = [Fault(at=None, text=f"pool {pool.name} is frozen") for pool in self.pools if pool.frozen]
-        if self.decisions:
-            found += [
-                Fault(
-                    at=None,
-                    text=f"{count:,} queued {'job has' if count == 1 else 'jobs have'} no place: {why}",
-                )
-                for count, why in self.decisions[0].unplaced
-            ]
+        now = (*self.status.attention, *self.status.drivers)
+        found = [Fault(at=None, text=sentence) for sentence in now]
         for line in self.status.recent_failures:
             at, _, text = line.partition(" ")
-            if self.now_ms - milliseconds(at) < FAULT_AGE_MS:
+            said = any(sentence in text for sentence in now)
+            if not said and self.now_ms - milliseconds(at) < FAULT_AGE_MS:
                 found.append(Fault(at=at, text=text))
         return found
 

@@ -201,6 +201,7 @@ class PoolView(msgspec.Struct, kw_only=True):
     capacity: dict[str, int]
     used: dict[str, int]
     queued_jobs: int
+    """That name it, or name none and find their cheapest template here: each job counts once."""
     frozen: bool
     cost_usd: str
     templates: list[TemplateView]
@@ -367,6 +368,10 @@ class Status(msgspec.Struct, kw_only=True):
     recent_failures: list[str]
     drivers: list[str] = []
     """Those that cannot be used, each in a sentence with the remedy."""
+    attention: list[str] = []
+    """What else a person must act on: frozen pools, jobs that no pool can take."""
+    waiting: list[str] = []
+    """Jobs that wait for pools at their limits: ordinary."""
 
 
 class UserView(msgspec.Struct, kw_only=True):

@@ -77,7 +77,7 @@ def plan_lines(plan: PlanView) -> Iterator[str]:
         yield ""
         yield (
             f"{pool.get('pool', '?')}: {pool.get('actual', '?')} of {pool.get('desired', '?')} wanted workers, "
-            f"{pool.get('queued_jobs', 0)} jobs queued"
+            f"{counted(int(pool.get('queued_jobs', 0)), 'queued job')} may run here"
         )
         yield from (f"  {with_flip(reason)}" for reason in pool.get("reasons", ()))
     if plan.unplaced:

@@ -22,7 +22,15 @@ def show_status(printer: Printer, status: Status) -> None:
     else:
         printer.prose(POOLS.empty)
     printer.line("")
-    for line in (*_demands(status), "", *_drivers(status), *_failures(status), "", *_spending(status)):
+    for line in (
+        *_attention(status),
+        *_demands(status),
+        "",
+        *_drivers(status),
+        *_failures(status),
+        "",
+        *_spending(status),
+    ):
         printer.prose(line)
 
 
@@ -48,6 +56,15 @@ def _demands(status: Status) -> Iterator[str]:
     ]
     if ended:
         yield "  " + ", ".join(ended) + " so far"
+    yield from (f"  {sentence}" for sentence in status.waiting)
+
+
+def _attention(status: Status) -> Iterator[str]:
+    """Nothing when nobody has to do anything."""
+    if status.attention:
+        yield "Needs attention"
+        yield from (f"  {sentence}" for sentence in status.attention)
+        yield ""
 
 
 def _drivers(status: Status) -> Iterator[str]:

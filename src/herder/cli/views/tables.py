@@ -19,7 +19,7 @@ def pool_status(pool: Any) -> str:
         return "growing"
     if pool.draining:
         return "shrinking"
-    return "full" if pool.queued_jobs and pool.actual >= pool.max_workers else "ok"
+    return "at limit" if pool.actual >= pool.max_workers else "ok"
 
 
 def worker_status(worker: Any) -> str:

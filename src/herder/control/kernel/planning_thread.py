@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from herder.control.kernel.trigger_faults import TriggerFaults
+from herder.decide.eligibility.first_pools import FirstPools
 from herder.decide.plan.planner import Thoughts, decide, think
 from herder.decide.plan.report import unseen_sections
 from herder.model.observed import Observed
@@ -43,6 +44,9 @@ class Planning:
         self.turn = asyncio.Lock()
         """Held by whoever works out an answer on the event loop, so that many such do not follow one another at once."""
         self.faults = TriggerFaults()
+        self.first_pools = FirstPools()
+        self.last: Plan | None = None
+        """Of the loop, also where it said nothing new and was not recorded."""
 
     async def run(self, observed: Observed, work: Callable[[], _T]) -> _T:
         """For the loop: `work` uses `observed` and nothing that lives."""

@@ -51,7 +51,7 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     if checked is None:
         core.demand_changed.set()  # somebody changed the pools, or asked for workers: it is made anew
         return last_report
-    plan = checked
+    plan = core.planning.last = checked
     remember_needs(core.state, plan)
     changes = Changes()
     if findings:

@@ -11,7 +11,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.errors import Invalid, NotKnown
 from herder.control.kernel.usage_ledger import worker_cost
 from herder.control.pools.pool_actions import pool_named
-from herder.control.reads import drivers, failures
+from herder.control.reads import attention, drivers, failures
 from herder.control.reads.scopes import PAGE_MAX
 from herder.engine.flush import worker_record
 from herder.engine.health import health_of
@@ -174,7 +174,7 @@ async def pool_views(core: Core) -> list[PoolView]:
 async def pool_view(core: Core, name: str) -> PoolView:
     pool = pool_named(core, name)
     workers = [worker for worker in core.state.workers.values() if worker.spec.pool == name]
-    return _pool(pool, workers, _queued_by_pool(core)[pool.name], pool_costs(core).get(name, 0))
+    return _pool(pool, workers, attention.queued_by_pool(core)[pool.name], pool_costs(core).get(name, 0))
 
 
 def _pools(core: Core, costs: dict[str, int]) -> list[PoolView]:
@@ -182,7 +182,7 @@ def _pools(core: Core, costs: dict[str, int]) -> list[PoolView]:
     workers: dict[PoolName, list[WorkerLife]] = {}
     for worker in core.state.workers.values():
         workers.setdefault(worker.spec.pool, []).append(worker)
-    queued = _queued_by_pool(core)
+    queued = attention.queued_by_pool(core)
     return [
         _pool(pool, workers.get(name, []), queued[name], costs.get(name, 0))
         for name, pool in sorted(core.state.pools.items())
@@ -246,15 +246,6 @@ def _offers(template: Template) -> list[OfferView]:
     ]
 
 
-def _queued_by_pool(core: Core) -> Counter[str]:
-    """Queued jobs by the pool that they name."""
-    queued: Counter[str] = Counter()
-    for class_id, queue in core.state.queues.items():
-        if queue.count:
-            queued[core.state.classes[class_id].pool] += queue.count
-    return queued
-
-
 async def status(core: Core, who: Principal) -> Status:
     """What each user has spent is told to operators; others hear what they have spent themselves."""
     scope = scope_of(who)
@@ -283,6 +274,8 @@ async def status(core: Core, who: Principal) -> Status:
             *recent,
         ],
         drivers=drivers.troubles(core),
+        attention=attention.attention(core),
+        waiting=attention.waiting(core),
     )
 
 

@@ -44,25 +44,49 @@ async def test_output_is_complete_and_in_order_although_answers_are_lost(
         assert server.logs[key] == expected
 
 
-async def test_output_beyond_the_limit_is_counted(server: FakeServer, start_agent: StartAgent) -> None:
+async def test_of_output_beyond_the_limit_head_and_tail_are_kept(
+    server: FakeServer, start_agent: StartAgent
+) -> None:
     start_agent(log_most_bytes=1000)
     key = server.shell(
-        1, "head -c 5000 /dev/zero | tr '\\0' x; sleep 0.3; head -c 500 /dev/zero | tr '\\0' y"
+        1,
+        "head -c 5000 /dev/zero | tr '\\0' x; sleep 0.3; head -c 500 /dev/zero | tr '\\0' y; printf '\\nthe error\\n'",
     )
     await server.end_of(key)
-    text = server.logs[key]
-    assert text.startswith("x" * 1000 + "\n[herder: output beyond 1000 bytes is left out]\n")
-    assert text.endswith("[herder: 4500 more bytes of output were left out]\n")
-    assert "y" not in text.split("[herder")[0]
+    head, notice, rest = server.logs[key].split("\n", 2)
+    assert head == "x" * 750
+    assert notice == (
+        "[herder: output beyond 1000 bytes: of what follows the last 250 bytes are kept, and shown when the attempt has ended]"
+    )
+    told, tail = rest.split("\n", 1)
+    assert tail == "the error\n", "the tail begins with a whole line"
+    assert told == f"[herder: {5000 + 500 + 11 - 750 - len(tail)} bytes of output were left out here]"
+
+
+async def test_output_up_to_the_limit_is_whole(server: FakeServer, start_agent: StartAgent) -> None:
+    start_agent(log_most_bytes=1000)
+    key = server.shell(1, "head -c 900 /dev/zero | tr '\\0' x; sleep 0.3; printf '%0100d' 7")
+    await server.end_of(key)
+    assert server.logs[key] == "x" * 900 + "7".rjust(100, "0")
+
+
+async def test_the_server_says_how_much_is_kept(server: FakeServer, start_agent: StartAgent) -> None:
+    server.limits["log_bytes"] = 400
+    start_agent(log_most_bytes=1000)
+    key = server.shell(1, "head -c 900 /dev/zero | tr '\\0' x")
+    await server.end_of(key)
+    assert server.logs[key].count("x") == 400
+    assert "[herder: 500 bytes of output were left out here]" in server.logs[key]
 
 
 async def test_a_flood_of_output_does_not_fill_the_disk(server: FakeServer, start_agent: StartAgent) -> None:
     agent = start_agent(log_most_bytes=1000)
     shrunk = "while [ $(stat -c %s ../1-1.out) -gt 20000000 ]; do sleep 0.05; done"
-    key = server.shell(1, f"head -c 30000000 /dev/zero | tr '\\0' x; {shrunk}; echo")
+    key = server.shell(1, f"head -c 30000000 /dev/zero | tr '\\0' x; {shrunk}; echo; echo the end")
     assert (await server.end_of(key)).state == "succeeded"
     left_out = int(server.logs[key].rsplit("[herder: about ", 1)[1].split()[0])
     assert 15_000_000 < left_out <= 30_000_000
+    assert server.logs[key].endswith("were left out here]\nthe end\n")
     await server.until(lambda: os.listdir(agent.settings.folder) == [])
 
 
@@ -116,6 +140,16 @@ def test_the_limit_holds_and_never_splits_a_character(
     text.encode()
     assert "\0" not in text
     assert ("left out" in text) == (len(content) > most)
+    if len(content) > most:
+        head, rest = text.split("\n[herder: output beyond", 1)
+        told, tail = rest.split("left out here]\n", 1)
+        left_out = int(told.rsplit("[herder: ", 1)[1].split()[0])
+        kept = len(content) - left_out
+        assert 0 <= kept <= most
+        clean = content.replace(b"\0", b"")
+        if clean.isascii():
+            assert clean.startswith(head.encode())
+            assert clean.endswith(tail.encode())
 
 
 def test_what_was_counted_before_its_space_is_given_back_is_not_counted_again(tmp_path: Path) -> None:
@@ -124,8 +158,24 @@ def test_what_was_counted_before_its_space_is_given_back_is_not_counted_again(tm
         output = Output(1, 1, descriptor, 1000)
         for _ in range(3):
             os.write(descriptor, b"x" * 5_000_000)
-            said = output.news()
-        said = output.news(final=True)
-        assert said[-1].text == f"\n[herder: about {15_000_000 - 1000} more bytes of output were left out]\n"
+            output.news()
+        assert os.fstat(descriptor).st_size < 8 * 2**20, "space is given back"
+        os.write(descriptor, b"\nthe end\n")
+        told, tail = output.news(final=True)
+    finally:
+        os.close(descriptor)
+    assert tail.text == "the end\n"
+    left_out = 15_000_000 + 9 - 750 - len("the end\n")
+    assert told.text == f"[herder: about {left_out} bytes of output were left out here]\n"
+
+
+def test_the_tail_is_there_although_it_was_written_before_space_was_given_back(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "out", os.O_CREAT | os.O_RDWR | os.O_APPEND)
+    try:
+        output = Output(1, 1, descriptor, 1000)
+        os.write(descriptor, b"x" * 9_000_000 + b"\nthe end\n")
+        output.news()
+        assert os.fstat(descriptor).st_size == 0
+        assert output.news(final=True)[-1].text == "the end\n"
     finally:
         os.close(descriptor)

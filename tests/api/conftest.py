@@ -161,7 +161,7 @@ class PlayedWorker:
         raise AssertionError(f"{len(got)} of {count} jobs came")
 
     def end(self, job: int, attempt: int = 1, state: Any = "succeeded", **more: Any) -> None:
-        done = Finished(job=job, attempt=attempt, state=state, started_at_ms=1, ended_at_ms=2, **more)
+        done = Finished(job=job, attempt=attempt, state=state, started_at_ms=1, ended_at_ms=2**53, **more)
         self.exchange(finished=[done])
 
     def close(self) -> None:

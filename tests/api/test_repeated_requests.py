@@ -145,6 +145,10 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a changed user": ("POST /users/{user}", lambda s: (f"/users/{user(s)}", {"weight": 5})),
     "a user less": ("DELETE /users/{user}", lambda s: ("/users/eve", None) if token_id(s) else ("", None)),
     "a token": ("POST /tokens", lambda s: ("/tokens", {"user": user(s), "note": "n", "expires_in_s": 7200})),
+    "a token to join": (
+        "POST /pools/{pool}/join-tokens",
+        lambda s: ("/pools/big/join-tokens", {"uses": 2, "note": "n", "expires_in_s": 7200}),
+    ),
     "a token less": ("DELETE /tokens/{token}", lambda s: (f"/tokens/{token_id(s)}", None)),
     "a frozen driver": ("POST /drivers/{driver}/freeze", lambda s: ("/drivers/pretend/freeze", {})),
     "a driver again": ("POST /drivers/{driver}/unfreeze", lambda s: (frozen(s, "drivers/pretend"), {})),

@@ -163,7 +163,7 @@ def test_preemption_is_told_to_both_sides_and_the_one_that_gave_way_runs_again(
 
 def ended(worker: PlayedWorker, job: int, state: Any = "succeeded", **more: Any) -> list[Any]:
     """Report the end of a first attempt; answers what there is to do next."""
-    done = Finished(job=job, attempt=1, state=state, started_at_ms=1, ended_at_ms=2, **more)
+    done = Finished(job=job, attempt=1, state=state, started_at_ms=1, ended_at_ms=2**53, **more)
     found = list(worker.exchange(finished=[done]).assign)
     return found or worker.take(1)
 

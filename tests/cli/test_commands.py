@@ -27,8 +27,11 @@ def test_a_list_as_table_name_csv_json_and_yaml(herder: Herder) -> None:
         == "burst\npermanent\n"
     )
     csv = herder("pool", "list", "-o", "csv").out.splitlines()
-    assert csv[0] == "name,status,ready,min,max,queued,cpu_used,cost,driver,actual,coming,draining,templates"
-    assert csv[1] == "burst,ok,2/2,0,5,0,25%,0.5,local,2,0,0,small"
+    assert csv[0] == (
+        "name,status,ready,min_workers,max_workers,queued_jobs,cpu_used_percent,cost_usd,driver,desired,actual,in_flight,"
+        "draining,template_names"
+    )
+    assert csv[1] == "burst,ok,2,0,5,0,25,0.5,local,2,2,0,0,small"
     data = json.loads(herder("pool", "list", "-o", "json").out)
     assert list(data) == ["api_version", "items"]
     assert data["api_version"] == "v1"
@@ -227,9 +230,9 @@ def test_batch_submit_reads_three_forms(
         ("j.yaml", "- {command: [a]}\n- {command: [c], cpu: x}", "job 1: cpu: 'x' is not an amount of CPU"),
         ("j.yaml", "- {cpu: 1}", "job 0: command: it has none"),
         ("j.yaml", "- {command: notalist}", "job 0: command: it must be a list, not text"),
-        ("j.jsonl", '{"command": ["a"]}\n{"x"}', "line 2: "),
+        ("j.jsonl", '{"command": ["a"]}\n{"x"}', "j.jsonl:2:5: "),
         ("j.jsonl", '{"command": ["a"]}\n\n{"x": 1}', "line 3: there is no setting 'x'"),
-        ("j.json", "{", "j.json: "),
+        ("j.json", "{", "j.json:1:2: "),
         ("j.yaml", "jobs: {a: b}", "no list of jobs"),
         ("j.yaml", "jobs: []", "no jobs"),
         ("j.yaml", "nam: x\njobs: [{command: [a]}]", "Did you mean 'name'?"),
@@ -439,3 +442,16 @@ def test_apply_says_what_it_does_not_apply(api: FakeApi, herder: Herder, tmp_pat
         "users: {ann: {quota: {jobs: 5}}}\npools: {burst: {preset: burst}}\n"
     )
     assert "Not applied" not in herder("apply", "-f", "herder.yaml", "--dry-run").err
+
+
+def test_logs_that_are_not_there_are_said_to_be_not_there(api: FakeApi, herder: Herder) -> None:
+    """Of a job that never ran, or has no such attempt, the server says so (tests/api); it is an error here too."""
+    api.logs = ""
+    found = herder("job", "logs", "17")
+    assert (found.code, found.out) == (0, "")
+    assert "job 17 printed nothing" in found.err
+    api.jobs = {17: job(17, state="skipped", attempts=0)}
+    for words in ([], ["--follow"]):
+        found = herder("job", "logs", "17", *words)
+        assert (found.code, found.out) == (Code.CONFLICT, "")
+        assert "job 17 has no output" in found.err

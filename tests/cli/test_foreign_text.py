@@ -55,8 +55,8 @@ def test_json_still_says_what_was_written(herder: Herder, evil: FakeApi) -> None
 def test_a_cell_that_a_spreadsheet_would_run_is_quoted(herder: Herder, api: FakeApi, text: str) -> None:
     api.jobs = {17: msgspec.structs.replace(api.jobs[17], key=text, exit_code=-15)}
     rows = list(csv.DictReader(io.StringIO(herder("job", "list", "-o", "csv").out, newline="")))
-    assert rows[0]["name"] == f"'{text}"
-    assert rows[0]["exit"] == "-15", "a number stays one"
+    assert rows[0]["key"] == f"'{text}"
+    assert rows[0]["exit_code"] == "-15", "a number stays one"
 
 
 @pytest.mark.parametrize(

@@ -77,10 +77,10 @@ def test_every_option_that_describes_a_job_is_a_name_of_files() -> None:
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("{command: [a], timeout: .nan}", "job 0: timeout: nan is not a number that can be used"),
-        ("{command: [a], timeout: .inf}", "job 0: timeout: inf is not a number"),
-        ("{command: [a], gpu: .inf}", "job 0: gpu: inf is not a number"),
-        ("{command: [a], cpu: .nan}", "job 0: cpu: nan is not a number"),
+        ("{command: [a], timeout: .nan}", "j.yaml:1:27: [0].timeout: .nan is no number"),
+        ("{command: [a], timeout: .inf}", "j.yaml:1:27: [0].timeout: .inf is no number"),
+        ("{command: [a], gpu: .inf}", "j.yaml:1:23: [0].gpu: .inf is no number"),
+        ("{command: [a], cpu: .nan}", "j.yaml:1:23: [0].cpu: .nan is no number"),
         (
             "{command: [a], retries: 10000000000000000000000}",
             "job 0: retries: a number of 23 digits is too large",

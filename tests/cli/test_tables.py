@@ -1,5 +1,6 @@
 """Tables on a terminal: what must stay whole stays whole, free text gives way."""
 
+import dataclasses
 import io
 import json
 
@@ -46,15 +47,66 @@ def test_free_text_is_shortened_to_the_width_of_a_terminal(monkeypatch: pytest.M
     assert header == "\x1b[1mNAME     TEXT" + " " * 43 + "END\x1b[0m"
     assert len(line) == 60
     assert line.startswith("a-name   word ")
-    assert line.endswith("…   done")
+    assert line.endswith("word…       done"), "between two words"
     assert "…" not in _printed(io.StringIO(), rows)[1], "not in a pipe"
 
 
-def test_names_are_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "20")
+def test_text_is_cut_between_words_and_names_only_when_nothing_else_can_give(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
     (line,) = _printed(Terminal(), [("n" * 50, "word " * 40, "done")])[1:]
-    assert line.startswith("n" * 50)
-    assert line.endswith("done")
+    assert line == f"{'n' * 50}   word word…   done"
+    monkeypatch.setenv("COLUMNS", "40")
+    (line,) = _printed(Terminal(), [("n" * 50, "word " * 40, "done")])[1:]
+    assert (len(line), line[:27]) == (40, "n" * 25 + "… ")
+
+
+def _ranked(number: int, header: str, drop: int, *, wide: bool = False, wrap: bool = False) -> Column:
+    return dataclasses.replace(_column(number, header), drop=drop, wide=wide, wrap=wrap)
+
+
+RANKED = View(
+    noun="thing",
+    name=lambda row: row[0],
+    columns=(
+        _ranked(0, "NAME", 0),
+        _ranked(1, "SECOND", 2),
+        _ranked(2, "FIRST", 1),
+        _ranked(3, "TEXT", 0, wrap=True),
+    ),
+    empty="",
+)
+
+
+@pytest.mark.parametrize(
+    ("columns", "headers"),
+    [(80, ["NAME", "SECOND", "FIRST", "TEXT"]), (60, ["NAME", "FIRST", "TEXT"]), (45, ["NAME", "TEXT"])],
+)
+def test_columns_are_left_out_by_their_rank(
+    columns: int, headers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = Terminal()
+    Printer(format=Format.TABLE, headers=True, pretty=False, out=out, now_s=0).items(
+        RANKED, [("name", "s" * 20, "f" * 10, "some words that do not fit on one line of a narrow terminal")]
+    )
+    head, *lines = out.getvalue().splitlines()
+    assert head.split() == headers
+    assert max(map(len, (head, *lines))) <= columns
+    place = head.index("TEXT")
+    assert {line[:place].strip() for line in lines[1:]} == {""}, "the text goes on below itself"
+    assert (
+        " ".join(line[place:] for line in lines)
+        == "some words that do not fit on one line of a narrow terminal"
+    )
+
+
+def test_wide_characters_take_two_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    head, line = _printed(Terminal(), [("日本", "語" * 60, "end")])
+    assert head.index("TEXT") - head.index("NAME") == 7
+    assert sum(2 if char > "\u3000" else 1 for char in line) == 40
 
 
 @pytest.mark.parametrize(

@@ -59,3 +59,35 @@ def test_how_long_workers_will_have_work_is_learned_anew_too(world: World) -> No
     model = world.placer.lasting.work_left
     assert model.knows
     assert [model.left_ms(running[:count], now_ms) for count in range(3)] == before
+
+
+def test_an_end_that_is_told_late_is_no_longer_run(world: World) -> None:
+    """Its server was away for 20 s when it had ended: nobody is shown that as its run, learns from it, or pays for it."""
+    worker, _ = world.ready_worker()
+    (job,) = world.submit(1)
+    world.commit()
+    begun = world.state.live[job].assigned_at_ms
+    world.now_ms += 25_000
+    report = finished(job, 1, started_at_ms=begun, ended_at_ms=begun + 5_000)
+    assert ended(world.state, world.changes, worker, report, None, world.now_ms)
+    (record,) = world.changes.attempts.values()
+    assert (record.started_at_ms, record.ended_at_ms) == (begun, begun + 5_000)
+    assert world.changes.job_status[job].ended_at_ms == begun + 5_000
+    assert [each.to_ms for each in world.changes.usage] == [begun + 5_000]
+    assert [run_ms for _, _, run_ms in world.state.ended_runs] == [5_000]
+    world.commit()
+
+
+def test_no_clock_of_a_worker_makes_a_run_longer_than_was_seen_of_it(world: World) -> None:
+    worker, _ = world.ready_worker()
+    jobs = world.submit(2)
+    world.commit()
+    begun = world.state.live[jobs[0]].assigned_at_ms
+    world.now_ms += 1_000
+    hour = 3_600_000
+    cases = ((begun, begun + hour), (begun - hour, begun - hour + 500))
+    for job, times in zip(jobs, cases, strict=True):
+        report = finished(job, 1, started_at_ms=times[0], ended_at_ms=times[1])
+        assert ended(world.state, world.changes, worker, report, None, world.now_ms)
+    found = [world.changes.attempts[job, 1].ended_at_ms for job in jobs]
+    assert found == [begun + 1_000, begun + 500]

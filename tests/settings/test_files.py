@@ -14,6 +14,7 @@ from herder.settings import (
     SettingsError,
     Severity,
     as_written,
+    expanded,
     json_schema,
     lint,
     load,
@@ -155,11 +156,11 @@ def test_folders_are_read_by_name_and_a_double_name_is_refused(tmp_path: Path) -
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "binary.yaml").write_bytes(b"pools: {\n  \xe9: {}}")
     with pytest.raises(SettingsError) as caught:
         load([tmp_path / "missing.yaml", tmp_path / "binary.yaml"])
     assert "there is no such file" in str(caught.value)
-    assert "not UTF-8" in str(caught.value)
+    assert "binary.yaml:2:3: the byte 0xe9 is no text in UTF-8" in str(caught.value)
 
 
 def test_as_written_has_no_defaults() -> None:
@@ -265,3 +266,12 @@ def test_the_schema_knows_every_key_that_the_reader_knows() -> None:
     assert set(schema["$defs"]["pool"]["properties"]) == set(POOL_KEYS)
     assert set(schema["$defs"]["template"]["properties"]) == set(TEMPLATE_KEYS)
     assert set(schema["properties"]) == set(TOP_KEYS)
+
+
+def test_how_much_output_is_kept_is_a_setting_of_the_server() -> None:
+    settings = load_texts([("herder.yaml", "server: {log_bytes_per_attempt: 2Mi}")])
+    assert settings.server.log_mib_per_attempt == 2
+    assert expanded(settings)["server"]["log_bytes_per_attempt"] == "2Mi"
+    for wrong in ("0", "100Mi", "many"):
+        with pytest.raises(SettingsError, match=r"server\.log_bytes_per_attempt"):
+            load_texts([("herder.yaml", f"server: {{log_bytes_per_attempt: {wrong}}}")])

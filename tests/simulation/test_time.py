@@ -255,3 +255,16 @@ def test_a_loop_that_was_sound_for_long_is_started_again_at_once(
 
     assert supervision.SOUND_S < 120
     World(odds=CALM, pools=ONE).run(story)
+
+
+def test_a_job_that_ended_while_the_server_was_away_did_not_run_until_it_was_back() -> None:
+    async def story(world: World) -> None:
+        job = await _running(world, 10)
+        await _stop_server(world, 40)
+        await world.until(lambda: states_of(world)[job] is JobState.SUCCEEDED)
+        await world.core.settle()
+        ((assigned, started, ended),) = _attempts(world, job)
+        assert 9_000 <= ended - started <= 12_000
+        assert ended - assigned <= 14_000
+
+    World(pools=ONE).run(story)

@@ -148,7 +148,7 @@ class Agent:
     def end(self, key: tuple[int, int], now_ms: int, state: str = "succeeded", **more: Any) -> None:
         self.held.pop(key)
         self.over.add(key)
-        self.outbox[key] = finished(*key, state, started_at_ms=now_ms, ended_at_ms=now_ms, **more)
+        self.outbox[key] = finished(*key, state, started_at_ms=0, ended_at_ms=now_ms, **more)
 
     def hear(self, answer: Answer, now_ms: int) -> None:
         if self.gone:
@@ -177,7 +177,7 @@ class Agent:
 
 
 def finished(job: int, attempt: int, state: str = "succeeded", **more: Any) -> Finished:
-    more = {"started_at_ms": T0, "ended_at_ms": T0, **more}
+    more = {"started_at_ms": T0, "ended_at_ms": 2 * T0, **more}  # it ended just now
     return Finished(job=job, attempt=attempt, state=state, **more)  # type: ignore[arg-type]
 
 

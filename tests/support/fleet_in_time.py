@@ -130,7 +130,8 @@ class FleetInTime:
     def _end(self, changes: Changes, job: int) -> None:
         attempt = self.state.live[JobId(job)]
         ending = SimpleNamespace(
-            job=job, attempt=attempt.number, state="succeeded", started_at_ms=attempt.assigned_at_ms, exit_code=0,
+            job=job, attempt=attempt.number, state="succeeded", started_at_ms=attempt.assigned_at_ms,
+            ended_at_ms=self.now_ms, exit_code=0,
             cause="", message="", cpu_ms=0, memory_peak_mib=0,
         )  # fmt: skip
         worker = self.state.workers[attempt.worker]

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from enum import IntEnum
 
 from herder.agent.activation import activate
@@ -116,6 +117,7 @@ async def _work(
     settings: AgentSettings, ports: AgentPorts, limits: ActivateAnswer, leave: asyncio.Event
 ) -> ExitCode:
     _LOG.info("worker %s is active at %s", limits.worker, settings.server_url)
+    settings = replace(settings, log_most_bytes=limits.log_bytes or settings.log_most_bytes)
     outbox = Outbox(settings)
     allocatable = Resources(limits.cpu_milli, limits.memory_mib, limits.disk_mib, limits.gpu)
     health = ports.open_health(settings)

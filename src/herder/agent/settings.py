@@ -86,7 +86,7 @@ class AgentSettings:
     """USER or UID:GID that attempts run as, so that they cannot read what belongs to the agent's user. Only root can do this."""
     log_every_s: float = 1.0
     log_most_bytes: int = 2**20
-    """Output kept per attempt; the rest is counted and left out."""
+    """Output kept per attempt, head and tail together; the rest is counted and left out. The server's answer to activation says another."""
     result_most_bytes: int = 2**20
 
     @property

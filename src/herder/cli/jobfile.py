@@ -5,7 +5,6 @@ options of `herder job submit` (`jobrows.py`); whether they can be taken, the se
 """
 
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ from herder.cli.inputs import Inputs
 from herder.cli.jobrows import RowFault, job_of, merged, written
 from herder.client.errors import InvalidError
 from herder.settings.problems import did_you_mean
-from herder.settings.yaml_text import too_deep
+from herder.settings.syntax.files import STDIN, Unreadable, read_text
+from herder.settings.syntax.json_text import json_lines, read_json
+from herder.settings.syntax.plain import read_plain_yaml
 from herder.wire.resources import BatchCreate, JobSubmission
 from herder.wire.wording import explained, unknown_field
 
@@ -50,17 +51,17 @@ def read_jobs(path: str) -> JobFile:
     text, file = _read(path)
     if path.endswith((".jsonl", ".ndjson")):
         return _of_lines(file, _lines(file, text))
-    data = _parse(file, text)
+    data, lax = _parse(file, text)
     if isinstance(data, _Lines):
         return _of_lines(file, data.rows)
     if isinstance(data, list):
-        return _assemble(file, {}, list(enumerate(data)), "job")
+        return _assemble(file, {}, list(enumerate(data)), "job", lax=lax)
     if not isinstance(data, dict) or not isinstance(data.get("jobs"), list):
         raise _wrong(
             file, ["it has no list of jobs"], "Write `jobs:` and below it `- command: [echo, hello]`."
         )
     head = {key: value for key, value in data.items() if key != "jobs"}
-    return _assemble(file, head, list(enumerate(data["jobs"])), "job")
+    return _assemble(file, head, list(enumerate(data["jobs"])), "job", lax=lax)
 
 
 def _of_lines(file: str, rows: list[tuple[int, Any]]) -> JobFile:
@@ -72,76 +73,76 @@ def _of_lines(file: str, rows: list[tuple[int, Any]]) -> JobFile:
 
 
 def _read(path: str) -> tuple[str, str]:
-    if path == "-":
-        return sys.stdin.read(), "stdin"
+    file = "stdin" if path == STDIN else path
     try:
-        return Path(path).read_text(encoding="utf-8"), path
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise CommandError(f"{path}: {reason}", hint="Look at the path.", code=Code.USAGE) from None
-
-
-def _parse(file: str, text: str) -> Any:
-    """JSON first, which is quick also for a million jobs; then lines of JSON (stdin has no name); then YAML."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        if file.endswith(".json"):
-            raise _wrong(file, [str(error)], "Correct the JSON.") from None
-    except RecursionError:
-        raise _too_deep(file) from None
-    if too_deep(text):
-        raise _too_deep(file)
-    if text.lstrip().startswith("{"):
-        return _Lines(_lines(file, text))
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise _wrong(
-            file, [" ".join(str(error).split())], "Look at indentation, colons and quotes."
+        return read_text(path), file
+    except Unreadable as error:
+        raise _unreadable(file, error) from None
+    except OSError as error:
+        raise CommandError(
+            f"{path}: {error.strerror or error}", hint="Look at the path.", code=Code.USAGE
         ) from None
-    except RecursionError:
-        raise _too_deep(file) from None
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        ArithmeticError,
-    ) as error:  # a number, a date, a version that is none
-        raise _wrong(file, [f"a value cannot be read: {error}"], "Put it in quotes.") from None
 
 
-def _too_deep(file: str, where: str = "it") -> CommandError:
-    return _wrong(file, [f"{where} is nested too deeply"], "Write it flatter.")
+def _parse(file: str, text: str) -> tuple[Any, bool]:
+    """The value, and whether numbers may stand in it as text: in YAML `1.10` is what a field takes it for.
+
+    JSON first, which is quick also for a million jobs; then lines of JSON (stdin has no name); then YAML."""
+    try:
+        if file.endswith(".json") or text.lstrip()[:1] in ("{", "["):
+            try:
+                return read_json(text), False
+            except Unreadable as error:
+                if file.endswith(".json"):
+                    raise
+                return _other(file, text, error)
+        return read_plain_yaml(text, file), True
+    except Unreadable as error:
+        raise _unreadable(file, error) from None
+
+
+def _other(file: str, text: str, error: Unreadable) -> tuple[Any, bool]:
+    """What begins like JSON and is none: several lines of it, or YAML. The first fault is told when it is neither."""
+    if text.lstrip().startswith("{") and "\n" in text.strip():
+        try:
+            return _Lines(list(json_lines(text))), False
+        except Unreadable as other:
+            error = other
+    try:
+        return read_plain_yaml(text, file), True
+    except Unreadable:
+        raise error from None
+
+
+def _unreadable(file: str, error: Unreadable) -> CommandError:
+    return CommandError(
+        f"{file}:{error.line}:{error.column}: {error.message}",
+        hint=f"{error.remedy}.",
+        code=Code.USAGE,
+        word="bad_jobs",
+    )
 
 
 def _lines(file: str, text: str) -> list[tuple[int, Any]]:
-    out: list[tuple[int, Any]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                out.append((number, msgspec.json.decode(line)))
-            except msgspec.DecodeError as error:
-                raise _wrong(file, [f"line {number}: {error}"], "Each line is one JSON object.") from None
-            except RecursionError:
-                raise _too_deep(file, f"line {number}") from None
-    return out
+    try:
+        return list(json_lines(text))
+    except Unreadable as error:
+        raise _unreadable(file, error) from None
 
 
-def _assemble(file: str, head: dict[str, Any], rows: list[tuple[int, Any]], word: str) -> JobFile:
+def _assemble(
+    file: str, head: dict[str, Any], rows: list[tuple[int, Any]], word: str, *, lax: bool = False
+) -> JobFile:
     problems: list[str] = []
     jobs: list[JobSubmission] = []
     places: list[str] = []
     head, defaults = _head(file, head)
-    batch, fault = _batch(head)
+    batch, fault = _batch(head, lax=lax)
     problems += fault
     inputs = Inputs(Path(file).parent if file != "stdin" else Path())
     for number, row in rows:
         try:
-            job = job_of(merged(defaults, row), inputs)
+            job = job_of(merged(defaults, row), inputs, lax=lax)
         except RowFault as error:
             problems.append(f"{word} {number}: {error}")
             continue
@@ -168,9 +169,9 @@ def _head(file: str, head: dict[str, Any]) -> tuple[dict[str, Any], dict[str, An
     return {key: value for key, value in head.items() if key != "defaults"}, defaults
 
 
-def _batch(head: dict[str, Any]) -> tuple[BatchCreate, list[str]]:
+def _batch(head: dict[str, Any], *, lax: bool) -> tuple[BatchCreate, list[str]]:
     try:
-        batch = msgspec.convert(head, BatchCreate)
+        batch = msgspec.convert(head, BatchCreate, strict=not lax)
     except msgspec.ValidationError as error:
         unknown = unknown_field(error)
         if unknown is not None:

@@ -7,6 +7,7 @@ also in a dry run.
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from herder.cli.inputs import Inputs, local_program
 from herder.model.resources import parse_cpu, parse_mib
 from herder.settings.durations import parse_duration
 from herder.settings.problems import did_you_mean
+from herder.settings.syntax.numbers import NUMBER_MAX
 from herder.wire.resources import JobSubmission
 from herder.wire.wording import explained, unknown_field
 
@@ -34,6 +36,7 @@ NAMES = tuple(_WRITTEN.get(name, name) for name in JobSubmission.__struct_fields
 _TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, "stdin", "cwd"})
 #: Above this a whole number is no count of anything.
 _WHOLE_MAX = 2**63
+_COUNTS = ("retries", "attempts_max", "sleep_ms")
 
 
 class RowFault(ValueError):
@@ -51,31 +54,40 @@ def merged(defaults: Mapping[str, Any], row: Any) -> Any:
     return both
 
 
-def job_of(row: Any, inputs: Inputs) -> JobSubmission:
-    """Raises RowFault; CommandError for a file that cannot be read."""
+def job_of(row: Any, inputs: Inputs, *, lax: bool = False) -> JobSubmission:
+    """`lax`: numbers may stand in it as text, as YAML gives `1.10`. Raises RowFault; CommandError for a file that cannot be read."""
     plain = row
     if isinstance(row, dict):
         _refuse_numbers(row)
         if not _TRANSLATED.isdisjoint(row):
             plain = _translated(row, inputs)
     try:
-        job = msgspec.convert(plain, JobSubmission)
+        job = msgspec.convert(plain, JobSubmission, strict=not lax)
     except msgspec.ValidationError as error:
         raise RowFault(_explain(error)) from None
     _amounts(job)
+    if lax:
+        _refuse_numbers({name: getattr(job, name) for name in _COUNTS})
     if job.command and "/" in job.command[0]:
         job.command, more = local_program(job.command, job.inputs, job.cwd, inputs)
         job.inputs = {**job.inputs, **more}
     return job
 
 
+#: Jobs of one file ask for few different amounts.
+_cpu = lru_cache(maxsize=1024)(parse_cpu)
+_mib = lru_cache(maxsize=1024)(parse_mib)
+
+
 def _amounts(job: JobSubmission) -> None:
     """Read as the server reads them, so that of a file of many calls nothing is sent when one cannot be read."""
-    for name, read in (("cpu", parse_cpu), ("memory", parse_mib), ("disk", parse_mib)):
+    for name, read in (("cpu", _cpu), ("memory", _mib), ("disk", _mib)):
         try:
             read(getattr(job, name))
         except ValueError as error:
             raise RowFault(f"{name}: {error}") from None
+    if not abs(job.gpu) <= NUMBER_MAX:
+        raise RowFault(f"gpu: {job.gpu:g} is not a number of GPUs; write for example 1 or 0.25")
     if not job.command and job.runtime == "process":
         raise RowFault("command: it has none; write for example command: [echo, hello]")
 

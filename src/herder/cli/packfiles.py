@@ -3,17 +3,20 @@
 Every fault is reported with file, line, column and what to write instead; nothing is guessed. It packs nothing.
 """
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from herder.cli.exits import Code, CommandError
 from herder.model.money import PICO_PER_USD
 from herder.model.resources import AMOUNT_MAX, Resources
-from herder.settings.yaml_text import too_deep
+from herder.settings.problems import Place, SettingsError
+from herder.settings.syntax.csv_text import CsvText
+from herder.settings.syntax.files import DAMAGED, STDIN, Unreadable, opened, read_text
+from herder.settings.syntax.numbers import decimal, whole
+from herder.settings.values import Listing, Scalar, Table, Value
+from herder.settings.yaml_text import read_yaml
 
 #: Faults that are shown at a time.
 FAULTS_MAX = 10
@@ -51,11 +54,17 @@ class _Faults:
     """Collected over a whole file."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.name = "stdin" if str(path) == STDIN else str(path)
         self.lines: list[str] = []
 
     def add(self, line: int, column: int, message: str, remedy: str) -> None:
-        self.lines.append(f"{self.path}:{line}:{column}: {message}; {remedy}")
+        self.lines.append(f"{self.name}:{line}:{column}: {message}; {remedy}")
+
+    def found(self, error: Unreadable) -> None:
+        self.add(error.line, error.column, error.message, error.remedy)
+
+    def at(self, place: Place, message: str, remedy: str) -> None:
+        self.add(place.line, place.column, message, remedy)
 
     def check(self) -> None:
         if self.lines:
@@ -76,87 +85,70 @@ def read_workers(path: Path) -> list[Row]:
     return _csv(path, _WORKER_COLUMNS, {"disk_mib": 0, "gpu": 0, "pods": PODS, "count": 1})
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise CommandError(
-            f"{path} cannot be read: {error.strerror}", hint="Give the path of a file.", code=Code.USAGE
-        ) from None
-    except UnicodeDecodeError as error:
-        raise CommandError(
-            f"{path} is no text in UTF-8 (byte {error.start})", hint="Save it as UTF-8.", code=Code.USAGE
-        ) from None
-
-
 def _csv(path: Path, columns: Sequence[str], defaults: dict[str, int]) -> list[Row]:
     faults = _Faults(path)
-    reader = csv.reader(_text(path).splitlines(keepends=True))
+    rows: list[Row] = []
     try:
-        rows = _csv_rows(reader, columns, defaults, faults)
-    except csv.Error as error:
-        faults.add(max(1, reader.line_num), 1, f"this is no CSV ({error})", "separate the values with commas")
-        rows = []
+        with opened(path) as file:
+            rows = _csv_rows(CsvText(file), columns, defaults, faults)
+    except Unreadable as error:
+        faults.found(error)
+    except DAMAGED as error:
+        raise _unopened(faults.name, error) from None
     faults.check()
     return rows
 
 
-def _csv_rows(reader: Any, columns: Sequence[str], defaults: dict[str, int], faults: _Faults) -> list[Row]:
-    head = [name.strip() for name in next(reader, [])]
-    required = [name for name in columns if name not in defaults]
-    missing = [name for name in required if name not in head]
+def _unopened(name: str, error: Exception) -> CommandError:
+    reason = getattr(error, "strerror", None) or f"it is damaged ({error})"
+    return CommandError(f"{name} cannot be read: {reason}", hint="Give the path of a file.", code=Code.USAGE)
+
+
+def _csv_rows(table: CsvText, columns: Sequence[str], defaults: dict[str, int], faults: _Faults) -> list[Row]:
+    head = table.begin()
+    missing = [name for name in columns if name not in defaults and name not in head]
     if missing:
-        faults.add(
-            1,
-            1,
-            f"the first line lacks {', '.join(missing)}",
-            f"it must name the columns: {','.join(columns)}",
-        )
+        remedy = f"it must name the columns: {','.join(columns)}"
+        faults.add(1, 1, f"the first line lacks {', '.join(missing)}", remedy)
         return []
     for place, name in enumerate(head):
-        if name not in columns or name in head[:place]:
-            what = "is there twice" if name in head[:place] else "is no column of this file"
-            faults.add(1, place + 1, f"{name!r} {what}", f"the columns are {', '.join(columns)}")
+        if name not in columns:
+            remedy = f"the columns are {', '.join(columns)}"
+            faults.add(*table.place(place), f"{name!r} is no column of this file", remedy)
     rows: list[Row] = []
     seen: dict[str, int] = {}
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            row = _csv_row(head, cells, defaults, reader.line_num, faults)
-            if row is not None and row.id in seen:
-                at = head.index("id") + 1
-                faults.add(
-                    reader.line_num,
-                    at,
-                    f"{row.id!r} is on line {seen[row.id]} too",
-                    "add it to that line's count",
-                )
-            elif row is not None:
-                seen[row.id] = reader.line_num
-                rows.append(row)
+    for found in table.rows():
+        if isinstance(found, Unreadable):
+            faults.found(found)
+            continue
+        line, cells = found
+        row = _csv_row(table, cells, defaults, faults)
+        if row is not None and row.id in seen:
+            faults.add(
+                *table.place(head.index("id")),
+                f"{row.id!r} is on line {seen[row.id]} too",
+                "add it to that line's count",
+            )
+        elif row is not None:
+            seen[row.id] = line
+            rows.append(row)
     return rows
 
 
-def _csv_row(
-    head: Sequence[str], cells: Sequence[str], defaults: dict[str, int], line: int, faults: _Faults
-) -> Row | None:
-    if len(cells) > len(head):
-        faults.add(
-            line, len(head) + 1, f"{len(cells)} values under {len(head)} columns", "remove what is too much"
-        )
-        return None
+def _csv_row(table: CsvText, cells: Sequence[str], defaults: dict[str, int], faults: _Faults) -> Row | None:
     values: dict[str, int] = {"pods": 0, **defaults}
     name = ""
     before = len(faults.lines)
-    for place, column in enumerate(head):
+    for place, column in enumerate(table.header):
         text = cells[place].strip() if place < len(cells) else ""
         if column == "id":
             name = text
             if not text:
-                faults.add(line, place + 1, "the id is empty", "give every line a name of its own")
+                faults.add(*table.place(place), "the id is empty", "give every line a name of its own")
         elif text.isascii() and text.isdigit() and len(text) <= 13 and int(text) <= AMOUNT_MAX:
             values[column] = int(text)
         elif text or column not in defaults:
-            faults.add(line, place + 1, f"{column} is {text[:50]!r}", _WHOLE)
+            faults.add(*table.place(place), f"{column} is {text[:50]!r}", _WHOLE)
     if len(faults.lines) > before:
         return None
     size = Resources(*(values[key] for key in _RESOURCES))
@@ -168,82 +160,60 @@ def _csv_row(
 
 def read_templates(path: Path) -> list[TemplateRow]:
     faults = _Faults(path)
-    loaded = _yaml(_text(path), faults)
+    documents: list[Value] = []
+    try:
+        documents = read_yaml(read_text(path), faults.name)
+    except SettingsError as error:
+        for problem in error.problems:
+            faults.at(problem.place, problem.message, problem.remedy)
+    except Unreadable as error:
+        faults.found(error)
+    except OSError as error:
+        raise _unopened(faults.name, error) from None
     faults.check()
-    if not isinstance(loaded, list) or not loaded:
+    listing = documents[0] if len(documents) == 1 else None
+    if not isinstance(listing, Listing) or not listing.items:
         faults.add(1, 1, "there is no list of templates", "begin each template with '- name: …'")
+        faults.check()
+        return []
     rows: list[TemplateRow] = []
-    each: Any
-    for place, each in enumerate(loaded if isinstance(loaded, list) else ()):
-        if not _is_mapping(each):
-            line, column = loaded.lc.item(place)
-            faults.add(
-                line + 1, column + 1, "this is no template", f"it has the keys {', '.join(_TEMPLATE_KEYS)}"
-            )
-            continue
+    for each in listing.items:
         row = _template(each, faults)
         if row is not None and any(row.name == other.name for other in rows):
-            line, column = each.lc.value("name")
-            faults.add(
-                line + 1, column + 1, f"there is another template {row.name!r}", "give it its own name"
-            )
+            faults.at(each.place, f"there is another template {row.name!r}", "give it its own name")
         elif row is not None:
             rows.append(row)
     faults.check()
     return rows
 
 
-def _yaml(text: str, faults: _Faults) -> Any:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        if too_deep(text):
-            raise RecursionError
-        return YAML(typ="rt", pure=True).load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        faults.add(
-            line, column, f"this is no YAML ({error.problem})", "look at the indentation and the dashes"
-        )
-    except YAMLError:
-        faults.add(1, 1, "this is no YAML", "write a list of templates")
-    except RecursionError:
-        faults.add(1, 1, "this is nested too deeply", "write a list of templates")
-    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-        faults.add(1, 1, f"a value cannot be read ({error})", "put it in quotes")
-    return None
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
 _T = TypeVar("_T")
 
 
-def _template(each: Any, faults: _Faults) -> TemplateRow | None:
+def _template(each: Value, faults: _Faults) -> TemplateRow | None:
+    if not isinstance(each, Table):
+        faults.at(each.place, "this is no template", f"it has the keys {', '.join(_TEMPLATE_KEYS)}")
+        return None
     before = len(faults.lines)
-    for key in each:
-        if key not in _TEMPLATE_KEYS:
-            line, column = each.lc.key(key)
-            faults.add(
-                line + 1, column + 1, f"{key!r} is unknown here", f"keys are {', '.join(_TEMPLATE_KEYS)}"
-            )
+    for entry in each.entries:
+        if entry.name not in _TEMPLATE_KEYS:
+            remedy = f"keys are {', '.join(_TEMPLATE_KEYS)}"
+            faults.at(entry.place, f"{entry.name!r} is unknown here", remedy)
 
-    def take(key: str, read: Callable[[Any], _T | None], remedy: str, default: _T | None = None) -> _T | None:
-        if key not in each:
-            if default is None:
-                faults.add(each.lc.line + 1, each.lc.col + 1, f"{key} is missing", remedy)
-            return default
-        value = read(each[key])
+    def take(key: str, read: Callable[[str], _T | None], remedy: str, default: _T | None = None) -> _T | None:
+        value = each.get(key)
         if value is None:
-            line, column = each.lc.value(key)
-            faults.add(line + 1, column + 1, f"{key} is {str(each[key])[:50]!r}", remedy)
-        return value
+            if default is None:
+                faults.at(each.place, f"{key} is missing", remedy)
+            return default
+        text = value.text if isinstance(value, Scalar) else None
+        found = read(text) if text is not None else None
+        if found is None:
+            shown = "no single value" if text is None else repr(text[:50])
+            faults.at(value.place, f"{key} is {shown}", remedy)
+        return found
 
-    name = take("name", _name, "write a short text")
+    name = take("name", lambda text: text if text.strip() else None, "write a short text")
     amounts = [
         take(key, _whole, _WHOLE, None if key in ("cpu_milli", "memory_mib") else 0) for key in _RESOURCES
     ]
@@ -261,25 +231,13 @@ def _template(each: Any, faults: _Faults) -> TemplateRow | None:
     )
 
 
-def _name(value: Any) -> str | None:
-    return str(value) if isinstance(value, (str, int)) and str(value).strip() else None
+def _whole(text: str) -> int | None:
+    value = whole(text)
+    return value if isinstance(value, int) and 0 <= value <= AMOUNT_MAX else None
 
 
-def _whole(value: Any) -> int | None:
-    fine = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= AMOUNT_MAX
-    return int(value) if fine else None
-
-
-def _price(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        # The shortest text of a YAML float is what was written.
-        amount = Decimal(
-            repr(float(value)) if isinstance(value, float) else str(value).strip().removeprefix("$")
-        )
-    except InvalidOperation:
-        return None
-    if not amount.is_finite() or not 0 <= amount <= PRICE_MAX:
+def _price(text: str) -> int | None:
+    amount = decimal(text.strip().removeprefix("$"))
+    if amount is None or not 0 <= amount <= PRICE_MAX:
         return None
     return int((amount * PICO_PER_USD).to_integral_value())

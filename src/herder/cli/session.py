@@ -92,11 +92,13 @@ class Session:
             self.err.flush()
 
     def done(self, text: str, struct: object, name: str | int) -> None:
-        """The outcome of a write: a sentence, or with -o the answer as data."""
+        """The outcome of a write: a sentence, or with -o the answer as data (in CSV a row)."""
         if self.format is Format.NAME:
             self.printer.line(str(name))
-        elif self.format in (Format.TABLE, Format.WIDE, Format.CSV):
-            self.printer.line(text)
+        elif self.format in (Format.TABLE, Format.WIDE):
+            self.printer.prose(text)
+        elif self.format is Format.CSV:
+            self.printer.fields(struct)
         else:
             self.printer.data(struct)
 

@@ -31,6 +31,9 @@ JOB_ENDED = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 DRY_RUN = {"dry_run": True}
 LOG_IDLE_S = 300.0
 """A job that prints nothing for this long is looked at again with a new call."""
+ATTEMPT_ENDED = frozenset({"succeeded", "failed", "cancelled", "lost"})
+LOG_AGAIN_S = 0.5
+"""Before a stream is asked for again that the server ended on its own."""
 LOG_LIVED_S = 5.0
 """A log stream that lasted longer than this did not fail to start: its end is no failure in a row."""
 
@@ -168,9 +171,29 @@ class Jobs:
         hint = f"Go on waiting with: herder job wait {job}"
         return wait_until(f"job {job}", poll, _ended(JOB_ENDED, seen), timeout_s, hint, look_s)
 
-    def logs(self, job: int, *, attempt: int | None = None, follow: bool = False) -> Iterator[str]:
+    def follow(self, job: int) -> Iterator[tuple[int, str]]:
+        """(attempt, piece of its output) from the last attempt on until the job has ended, over all attempts that come."""
+        view = self.get(job)
+        number, offset = max(1, view.attempts), 0
+        while True:
+            for piece in self.logs(job, attempt=number, follow=True, offset=offset):
+                offset += len(piece.encode())
+                yield number, piece
+            view = self.get(job)
+            states = {each.attempt: each.state for each in view.history}
+            job_ended = view.state in JOB_ENDED
+            if states.get(number) in ATTEMPT_ENDED and (view.attempts > number or not job_ended):
+                number, offset = number + 1, 0  # the stream of one that has not begun waits for it
+            elif job_ended:
+                return
+            else:
+                clock.sleep_s(LOG_AGAIN_S)  # the server ended the stream because it stops
+
+    def logs(
+        self, job: int, *, attempt: int | None = None, follow: bool = False, offset: int = 0
+    ) -> Iterator[str]:
         """The output in pieces; with `follow` until the job ends. A broken stream goes on where it broke off."""
-        offset, failures = 0, 0
+        failures = 0
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         while True:
             query = {"attempt": attempt, "offset": offset, "follow": follow}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from herder.control.driver_calls import PLACES
-from herder.control.limits import QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
+from herder.control.limits import LOG_BYTES_PER_ATTEMPT, QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.decide.ageing import Ageing
 from herder.model.retention import Retention
 from herder.settings.sections import MetricSource
@@ -46,6 +46,8 @@ class CoreSettings:
     queued_jobs_per_user: int = QUEUED_JOBS_PER_USER
     queued_bytes_per_user: int = QUEUED_BYTES_PER_USER
     """Above these a user's submissions are refused until some of the jobs have started."""
+    log_bytes_per_attempt: int = LOG_BYTES_PER_ATTEMPT
+    """Output that is kept of an attempt, head and tail together."""
     ageing: Ageing = field(default_factory=Ageing)
     """Where `fair_share` of herder.yaml says nothing of it; each bound says why it is so."""
     metric_sources: tuple[MetricSource, ...] = ()

@@ -14,6 +14,7 @@ from herder.control.clock import derived_token, hash_token
 from herder.control.core import Core
 from herder.control.errors import NotKnown, StoreTroubled, Unauthenticated
 from herder.control.gathering import Gathered, parents_file, payloads_for
+from herder.control.limits import LOG_NOTES_BYTES, LOG_TIMES_MAX
 from herder.engine.attempt import ended
 from herder.engine.exchange import gather, has_news, leave, not_carried, take_in
 from herder.engine.state import LiveAttempt, WorkerLife
@@ -83,6 +84,7 @@ async def activate(core: Core, token: str, request: ActivateRequest) -> Activate
         disk_mib=shape.disk_mib,
         gpu=shape.gpu,
         slots=worker.spec.slots,
+        log_bytes=core.settings.log_bytes_per_attempt,
     )
 
 
@@ -151,12 +153,7 @@ def _report(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: C
         troubles=tuple(each[:TROUBLE_TEXT_MAX] for each in request.troubles[:TROUBLES_MAX]),
         now_ms=now,
     )
-    for chunk in request.logs:
-        own = worker.live.get(JobId(chunk.job))
-        if own is not None and own.number == chunk.attempt:  # a worker writes nobody else's output
-            changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text))
-            if chunk.job in core.output_came.by_key:
-                changes.after.append(partial(core.output_came.ring, chunk.job))
+    _take_output(core, worker, request, changes)
     for each in request.finished:
         result = _result(each)
         if len(each.message) > MESSAGE_MAX:
@@ -170,6 +167,21 @@ def _report(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: C
         bell = core.bells.get(worker.spec.name)
         if bell is not None:
             bell.set()
+
+
+def _take_output(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: Changes) -> None:
+    """A worker writes nobody else's output, and of an attempt no more than is kept, repeats included."""
+    most = LOG_TIMES_MAX * core.settings.log_bytes_per_attempt + LOG_NOTES_BYTES
+    for chunk in request.logs:
+        own = worker.live.get(JobId(chunk.job))
+        if own is None or own.number != chunk.attempt:
+            continue
+        own.log_bytes += len(chunk.text.encode())
+        if own.log_bytes > most:
+            continue
+        changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text))
+        if chunk.job in core.output_came.by_key:
+            changes.after.append(partial(core.output_came.ring, chunk.job))
 
 
 def _result(finished: Finished) -> str | None:

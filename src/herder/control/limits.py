@@ -49,6 +49,11 @@ SESSIONS_PER_TOKEN = 20
 #: Outputs of jobs that are followed at a time, in all and by one user.
 FOLLOWERS_MAX = 500
 FOLLOWERS_EACH_MAX = 50
+#: Default of the server's setting `log_bytes_per_attempt`.
+LOG_BYTES_PER_ATTEMPT = 2**20
+#: A worker repeats what it was not told the receipt of: so many times the limit is taken from it, and room for what it says of itself.
+LOG_TIMES_MAX = 4
+LOG_NOTES_BYTES = 64 * 1024
 #: Defaults of the server's settings `queued_jobs_per_user` and `queued_bytes_per_user`.
 QUEUED_JOBS_PER_USER = 5_000_000
 QUEUED_BYTES_PER_USER = 4 * 2**30

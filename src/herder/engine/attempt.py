@@ -133,7 +133,10 @@ def ended(
     final, cause = _verdict(attempt, ending)
     # By the worker's own clock, which may be set to anything: no start lies outside of what we saw of the attempt.
     attempt.started_at_ms = min(max(ending.started_at_ms, attempt.assigned_at_ms), now_ms)
-    _close(state, changes, worker, attempt, final, cause, now_ms, ending=ending, result=result)
+    # And no end: while its server was away it had ended, and waited to be told.
+    ran_ms = max(0, ending.ended_at_ms - ending.started_at_ms)
+    end_ms = min(now_ms, attempt.started_at_ms + ran_ms)
+    _close(state, changes, worker, attempt, final, cause, now_ms, end_ms=end_ms, ending=ending, result=result)
     if cause is Cause.INFRASTRUCTURE and final is AttemptState.FAILED:
         health.count_fault(state, changes, worker, ending.message, now_ms)
     elif worker.faults and (final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF):
@@ -215,11 +218,14 @@ def _close(
     cause: Cause,
     now_ms: int,
     *,
+    end_ms: int | None = None,
     ending: Ending | None = None,
     result: str | None = None,
     message: str = "",
     alone: bool = False,
 ) -> None:
+    """`end_ms`: when it had ended, where its worker says so; what follows from it happens now."""
+    ended_at_ms = now_ms if end_ms is None else end_ms
     job_class = state.classes[attempt.class_id]
     stopped = ""
     if final is not AttemptState.SUCCEEDED and cause in FAULTS_OF_WORKERS and not attempt.cancelling:
@@ -228,13 +234,13 @@ def _close(
         if alone and cause is Cause.WORKER_LOST and faults.deaths >= backoff.WORKERS_KILLED_MAX:
             message = stopped = _killed(faults)
     changes.attempts[attempt.job, attempt.number] = attempt_record(
-        attempt, final, now_ms, cause=cause, ending=ending, result=result, message=message
+        attempt, final, ended_at_ms, cause=cause, ending=ending, result=result, message=message
     )
     del state.live[attempt.job], worker.live[attempt.job]
     worker.unacked.pop(attempt.job, None)
     worker.attempts_done += 1
     if final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF:
-        run_ms = max(0, now_ms - attempt.assigned_at_ms)
+        run_ms = max(0, ended_at_ms - attempt.assigned_at_ms)
         state.ended_runs.append((attempt.class_id, attempt.assigned_at_ms, run_ms))
     if worker.alone_for is not None and worker.alone_for == attempt.job:
         worker.alone_for = None
@@ -249,12 +255,12 @@ def _close(
             attempt.number,
             job_class.request,
             attempt.assigned_at_ms,
-            now_ms,
+            ended_at_ms,
         )
     )
     if stopped:
         cause = Cause.KILLED_WORKERS
-    _next_for_job(state, changes, attempt, job_class, final, cause, now_ms)
+    _next_for_job(state, changes, attempt, job_class, final, cause, now_ms, ended_at_ms)
 
 
 def _killed(faults: JobFaults) -> str:
@@ -290,6 +296,7 @@ def _next_for_job(
     final: AttemptState,
     cause: Cause,
     now_ms: int,
+    ended_at_ms: int,
 ) -> None:
     """The job ends with its attempt, or is tried again under its policy."""
     batch = _batch(state, attempt)
@@ -322,6 +329,7 @@ def _next_for_job(
         attempts=attempt.number,
         failures=failures,
         now_ms=now_ms,
+        ended_at_ms=ended_at_ms,
     )
     if batch is not None:
         after_job_end(state, changes, batch, new, now_ms)

@@ -47,9 +47,11 @@ def end_job(
     attempts: int,
     failures: int,
     now_ms: int,
+    ended_at_ms: int | None = None,
 ) -> None:
-    """A job is over: record it, and let its children go on."""
-    changes.job_status[job] = JobStatus(job, new, attempts, failures, cause, None, now_ms)
+    """A job is over: record it, and let its children go on. `ended_at_ms`: when its last attempt had ended, if that is told late."""
+    at_ms = now_ms if ended_at_ms is None else ended_at_ms
+    changes.job_status[job] = JobStatus(job, new, attempts, failures, cause, None, at_ms)
     changes.ended_jobs.append(job)
     if state.faults:
         state.faults.pop(job, None)

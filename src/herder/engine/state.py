@@ -47,6 +47,8 @@ class LiveAttempt:
     """How many earlier attempts of the job were preempted."""
     hand_over: int = 0
     """Which hand-over to the store carries it: told to the worker only once that one is durable."""
+    log_bytes: int = 0
+    """Output that came from its worker, repeats included, since the server started."""
 
 
 @dataclass(slots=True, kw_only=True)

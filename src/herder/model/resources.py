@@ -262,6 +262,8 @@ def parse_cpu(text: str | float) -> int:
     """Cores (`2`, `0.5`, `"500m"`) to milli-cores. Raises ValueError that says what is wrong."""
     raw = str(text).strip()
     try:
+        if "_" in raw or not raw.isascii():  # Decimal takes them for digits
+            raise InvalidOperation
         milli = Decimal(raw[:-1]) if raw.endswith("m") else Decimal(raw) * 1000
     except (InvalidOperation, Overflow):
         raise ValueError(

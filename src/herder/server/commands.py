@@ -238,6 +238,7 @@ def _options(
         metric_sources=settings.metric_sources,
         queued_jobs_per_user=said.queued_jobs_per_user,
         queued_bytes_per_user=None if said.queued_mib_per_user is None else said.queued_mib_per_user * 2**20,
+        log_bytes_per_attempt=None if said.log_mib_per_attempt is None else said.log_mib_per_attempt * 2**20,
         http=_http_limits(said),
     )
 

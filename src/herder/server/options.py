@@ -51,6 +51,7 @@ class ServerOptions:
     metric_sources: tuple[MetricSource, ...] = ()
     queued_jobs_per_user: int | None = None
     queued_bytes_per_user: int | None = None
+    log_bytes_per_attempt: int | None = None
     """None: the defaults of `control/limits.py`."""
     stop_workers: bool = False
     """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""

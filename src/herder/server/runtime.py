@@ -19,7 +19,7 @@ from herder.control.core import Core
 from herder.control.core_settings import CoreSettings
 from herder.control.errors import Refused
 from herder.control.joining import JoinedMachines
-from herder.control.limits import QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
+from herder.control.limits import LOG_BYTES_PER_ATTEMPT, QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
 from herder.control.pools import change_pools, check_pools, keep_frozen
 from herder.control.supervise import supervise
@@ -96,6 +96,7 @@ async def serve(
                 metric_sources=options.metric_sources,
                 queued_jobs_per_user=options.queued_jobs_per_user or QUEUED_JOBS_PER_USER,
                 queued_bytes_per_user=options.queued_bytes_per_user or QUEUED_BYTES_PER_USER,
+                log_bytes_per_attempt=options.log_bytes_per_attempt or LOG_BYTES_PER_ATTEMPT,
                 retention=options.retention,
             ),
             state=opened.state,

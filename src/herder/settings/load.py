@@ -27,6 +27,7 @@ from herder.settings.sections import (
     read_user,
 )
 from herder.settings.sharing import SECTIONS, SharingSettings, read_sharing
+from herder.settings.syntax.files import STDIN, Unreadable, read_text
 from herder.settings.values import Entry, Table, Value, to_plain
 from herder.settings.yaml_text import read_yaml
 
@@ -79,7 +80,7 @@ class Settings:
 
 
 def load(paths: Sequence[str | Path]) -> Settings:
-    """The settings of these files and folders (`*.yaml`, `*.yml`, `*.json` in them, by name). Raises SettingsError."""
+    """The settings of these files and folders (`*.yaml`, `*.yml`, `*.json` in them, by name); `-` is stdin. Raises SettingsError."""
     found = Reading()
     texts = list(_read_files(found, paths))
     if found.problems:
@@ -196,25 +197,35 @@ def without_name(plain: dict[str, Any]) -> dict[str, Any]:
 
 def _read_files(found: Reading, paths: Sequence[str | Path]) -> Iterable[tuple[str, str]]:
     for path in _files(found, paths):
+        name = "stdin" if str(path) == STDIN else str(path)
         try:
-            if path.stat().st_size > FILE_BYTES_MAX:
-                message = f"the file is larger than {FILE_BYTES_MAX // 2**20} MiB"
-                found.problem(Place(file=str(path)), "", message, "Is this the right file?")
+            if (text := _bounded(path)) is not None:
+                yield name, text
                 continue
-            yield str(path), path.read_text(encoding="utf-8")
+            message = f"the file is larger than {FILE_BYTES_MAX // 2**20} MiB"
+            found.problem(Place(file=name), "", message, "Is this the right file?")
         except OSError as error:
-            found.problem(
-                Place(file=str(path)), "", error.strerror or str(error), "Look at the path and its rights."
-            )
-        except UnicodeDecodeError:
-            found.problem(Place(file=str(path)), "", "the file is not UTF-8 text", "Is this the right file?")
+            remedy = "Look at the path and its rights."
+            found.problem(Place(file=name), "", error.strerror or str(error), remedy)
+        except Unreadable as error:
+            place = Place(file=name, line=error.line, column=error.column)
+            found.problem(place, "", error.message, f"{error.remedy}.")
+
+
+def _bounded(path: Path) -> str | None:
+    if str(path) != STDIN and path.stat().st_size > FILE_BYTES_MAX:
+        return None
+    text = read_text(path)
+    return text if len(text) <= FILE_BYTES_MAX else None
 
 
 def _files(found: Reading, paths: Sequence[str | Path]) -> list[Path]:
     out: list[Path] = []
     for each in paths:
         path = Path(each)
-        if path.is_dir():
+        if str(each) == STDIN:
+            out.append(path)
+        elif path.is_dir():
             inside = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
             if not inside:
                 remedy = "Put a herder.yaml there, or name another folder."

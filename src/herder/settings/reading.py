@@ -20,7 +20,7 @@ from herder.settings.values import Entry, Listing, Scalar, Table, Value
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
-_WHOLE = re.compile(r"[+-]?[0-9][0-9_]{0,17}")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from herder.settings import amounts, reading
 from herder.settings.cron import fault
 from herder.settings.durations import format_duration
 from herder.settings.reading import Reading
+from herder.settings.syntax.numbers import number
 from herder.settings.values import Scalar, Table, Value
 
 SCHEDULE_KEYS = ("cron", "timezone", "min_workers", "max_workers", "lead_time", "duration")
@@ -88,10 +89,7 @@ def read_fraction(found: Reading, value: Value) -> float | None:
         return None
     raw = reading.text(found, value)
     percent = raw.endswith("%")
-    try:
-        fraction = float(raw.removesuffix("%")) / (100 if percent else 1)
-    except ValueError:
-        fraction = float("nan")
+    fraction = (number(raw.removesuffix("%")) or 0.0) / (100 if percent else 1)
     if not 0 < fraction <= 1:
         found.wrong(value, f"{raw!r} is no part of a whole", "Write for example 0.7 or 70%.")
         return None

@@ -80,6 +80,10 @@ def _server() -> dict[str, Any]:
                 "type": ["string", "number"],
                 "description": "And above so many bytes of their commands, environments and inputs, as in 4Gi.",
             },
+            "log_bytes_per_attempt": {
+                "type": ["string", "number"],
+                "description": "Output kept of an attempt, its head and its tail, in whole MiB: 1Mi to 64Mi.",
+            },
             **dict.fromkeys(CONNECTION_KEYS, number),
         }
     )

@@ -53,6 +53,7 @@ class ServerSettings:
     public_url: str | None = None
     queued_jobs_per_user: int | None = None
     queued_mib_per_user: int | None = None
+    log_mib_per_attempt: int | None = None
     max_connections: int | None = None
     """Open at a time, of everybody."""
     max_connections_per_address: int | None = None
@@ -76,6 +77,7 @@ DRIVER_KEYS = ("name", "kind", "machine", "settings")
 USER_KEYS = ("name", "role", "weight", "quota")
 SOURCE_KEYS = ("name", "url", "timeout", "token_file", "token_env")
 CONNECTION_KEYS = ("max_connections", "max_connections_per_address", "max_connections_per_user")
+LOG_MIB_MAX = 64
 SERVER_KEYS = (
     "listen",
     "data_dir",
@@ -83,6 +85,7 @@ SERVER_KEYS = (
     "public_url",
     "queued_jobs_per_user",
     "queued_bytes_per_user",
+    "log_bytes_per_attempt",
     *CONNECTION_KEYS,
 )
 
@@ -160,11 +163,20 @@ def read_server(found: Reading, value: Value) -> ServerSettings:
             values[entry.name] = reading.positive(found, entry.value)
         elif entry.name == "queued_bytes_per_user":
             values["queued_mib_per_user"] = reading.size(found, entry.value)
+        elif entry.name == "log_bytes_per_attempt":
+            values["log_mib_per_attempt"] = _log_mib(found, entry.value)
         elif entry.name in CONNECTION_KEYS:
             values[entry.name] = reading.positive(found, entry.value)
         else:
             values[entry.name] = reading.text(found, entry.value) or None
     return ServerSettings(**values)
+
+
+def _log_mib(found: Reading, value: Value) -> int:
+    mib = reading.size(found, value)
+    if not 1 <= mib <= LOG_MIB_MAX:
+        found.wrong(value, "an attempt keeps another amount of output", f"Write 1Mi to {LOG_MIB_MAX}Mi.")
+    return mib
 
 
 def _listen(found: Reading, value: Value) -> tuple[str, int]:

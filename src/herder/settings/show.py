@@ -51,6 +51,11 @@ def expanded(settings: Settings) -> dict[str, Any]:
                 if server.queued_mib_per_user is not None
                 else {}
             ),
+            **(
+                {"log_bytes_per_attempt": f"{server.log_mib_per_attempt}Mi"}
+                if server.log_mib_per_attempt is not None
+                else {}
+            ),
         },
     }
 

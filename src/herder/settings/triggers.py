@@ -9,6 +9,7 @@ from herder.settings import reading
 from herder.settings.durations import format_duration
 from herder.settings.reading import Reading
 from herder.settings.schedules import read_fraction
+from herder.settings.syntax.numbers import number
 from herder.settings.values import Scalar, Table, Value
 
 PRESSURE_KEYS = ("above", "for", "target")
@@ -105,15 +106,12 @@ def _read_metric(found: Reading, value: Value) -> Metric:
 
 def _number(found: Reading, value: Value, above: float | None = None) -> float:
     raw = reading.text(found, value)
-    try:
-        number = float(raw)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or (above is not None and number <= above):
+    amount = number(raw)
+    if amount is None or not math.isfinite(amount) or (above is not None and amount <= above):
         wanted = "a number" if above is None else f"a number above {above:g}"
         found.wrong(value, f"{wanted} is wanted here, not {raw!r}", "Write for example 100.")
         return 1.0
-    return number
+    return amount
 
 
 def _part(found: Reading, value: Value) -> float:

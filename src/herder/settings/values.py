@@ -23,6 +23,8 @@ class Scalar:
     key: str
     text: str | None
     """None for null."""
+    bare: bool = False
+    """Written without quotes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

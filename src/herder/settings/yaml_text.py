@@ -26,12 +26,12 @@ def too_deep(text: str) -> bool:
     return False
 
 
-def read_yaml(text: str, file: str) -> list[Value]:
+def read_yaml(text: str, file: str, *, values_max: int = VALUES_MAX) -> list[Value]:
     """Every document of the text that is not empty. Raises SettingsError with all problems."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    yaml = YAML(typ="rt", pure=True)
+    yaml = YAML(typ="safe", pure=True)
     if too_deep(text):
         raise SettingsError([_syntax(Place(file=file), "this is nested too deeply")])
     try:
@@ -46,7 +46,7 @@ def read_yaml(text: str, file: str) -> list[Value]:
     except (YAMLError, ValueError, LookupError, ArithmeticError, TypeError) as error:
         message = f"this is not YAML: {(str(error).splitlines() or ['it cannot be read'])[0]}"
         raise SettingsError([_syntax(Place(file=file), message)]) from None
-    reader = _Reader(file)
+    reader = _Reader(file, values_max)
     values = [reader.value(node, "", 0) for node in nodes]
     if reader.problems:
         raise SettingsError(reader.problems)
@@ -61,16 +61,17 @@ def _syntax(place: Place, message: str) -> Problem:
 
 
 class _Reader:
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, values_max: int) -> None:
         self.file = file
+        self._most = values_max
         self.problems: list[Problem] = []
         self._count = 0
 
     def value(self, node: Any, key: str, depth: int) -> Value:
         place = self._place(node)
         self._count += 1
-        if self._count > VALUES_MAX or depth > DEPTH_MAX:
-            limit = f"{VALUES_MAX:,} values" if depth <= DEPTH_MAX else f"{DEPTH_MAX} levels of nesting"
+        if self._count > self._most or depth > DEPTH_MAX:
+            limit = f"{self._most:,} values" if depth <= DEPTH_MAX else f"{DEPTH_MAX} levels of nesting"
             problem = Problem(
                 place=place,
                 key="",
@@ -84,7 +85,9 @@ class _Reader:
             items = tuple(self.value(item, join(key, n), depth + 1) for n, item in enumerate(node.value))
             return Listing(place=place, key=key, items=items)
         plain = node.style is None or node.style == ""
-        return Scalar(place=place, key=key, text=None if plain and node.value in _NULLS else node.value)
+        return Scalar(
+            place=place, key=key, text=None if plain and node.value in _NULLS else node.value, bare=plain
+        )
 
     def _entries(self, node: Any, key: str, depth: int) -> tuple[Entry, ...]:
         own: dict[str, Entry] = {}

@@ -35,7 +35,8 @@ COMPARED = (
 )  # fmt: skip
 
 TraceFile = Annotated[
-    Path | None, typer.Option("--trace", metavar="FILE", help="The work: a trace, plain or gzip. Needed.")
+    Path | None,
+    typer.Option("--trace", metavar="FILE", help="The work: a trace, plain or gzip; - is stdin. Needed."),
 ]
 FromEvents = Annotated[
     str | None,
@@ -221,9 +222,15 @@ def _scene(
         boot=boot_time,
         seed=seed,
         spot=_spot(spot, source.skip_bad),
-        name=source.path.name if source.path else "Herder's own store",
+        name=_named(source.path),
         spot_name=spot.name if spot else None,
     )
+
+
+def _named(path: Path | None) -> str:
+    if path is None:
+        return "Herder's own store"
+    return "stdin" if str(path) == "-" else path.name
 
 
 def _offered(text: str) -> "tuple[SimTemplate, ...]":

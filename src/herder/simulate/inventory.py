@@ -8,7 +8,7 @@ a price a machine costs round figures: `PRICE_CORE` a core, `PRICE_GIB` a GiB an
 from pathlib import Path
 
 from herder.simulate.offers import SimTemplate
-from herder.simulate.traces.rows import Row, Rows, TraceError, has_columns
+from herder.simulate.traces.rows import Row, TraceError, has_columns, open_rows
 
 COLUMNS = ("cpu_milli", "memory_mib", "gpu")
 PRICE_CORE = 0.04
@@ -25,14 +25,15 @@ def looks_like(head: str) -> bool:
 def templates_of(path: Path) -> tuple[SimTemplate, ...]:
     """In the order in which the kinds first stand in the file. Raises TraceError with the place of what is wrong."""
     counts: dict[tuple[int, int, int, str, float], int] = {}
-    for row in Rows(path).rows(COLUMNS):
-        kind = _kind(row)
-        counts[kind] = counts.get(kind, 0) + 1
-        if len(counts) > KINDS_MAX:
-            raise TraceError(
-                f"{path}:{row.line}:1: this is the {len(counts)}th kind of machine. "
-                f"List at most {KINDS_MAX} kinds, one row for each machine."
-            )
+    with open_rows(path) as rows:
+        for row in rows.rows(COLUMNS):
+            kind = _kind(row)
+            counts[kind] = counts.get(kind, 0) + 1
+            if len(counts) > KINDS_MAX:
+                raise TraceError(
+                    f"{rows.path}:{row.line}:1: this is the {len(counts)}th kind of machine. "
+                    f"List at most {KINDS_MAX} kinds, one row for each machine."
+                )
     if not counts:
         raise TraceError(f"{path}: there is no machine in it. Give one row for each.")
     return tuple(_template(kind, count) for kind, count in counts.items())

@@ -52,6 +52,9 @@ def show_one(say: Session, outcome: "Outcome", bounds: dict[str, Any]) -> None:
     if say.format in (Format.JSON, Format.YAML):
         say.printer.data({**plain, "bounds": bounds} if bounds else plain)
         return
+    if say.format is Format.CSV:
+        say.printer.fields({**plain, **{f"bounds.{key}": value for key, value in bounds.items()}})
+        return
     for key, value in plain.items():
         say.printer.line(f"{key:<16} {_figure(value)}")
     for key, value in bounds.items():

@@ -71,6 +71,9 @@ def _show(say: Session, found: "Verified") -> None:
     if say.format in (Format.JSON, Format.YAML):
         say.printer.data({**dataclasses.asdict(found), "seconds": round(found.seconds, 6)})
         return
+    if say.format is Format.CSV:
+        say.printer.fields({**dataclasses.asdict(found), "seconds": round(found.seconds, 6)})
+        return
     say.printer.line(f"{'plans':<16} {found.plans:,}")
     say.printer.line(f"{'compared':<16} {found.compared:,}  ({found.acting:,} of them do something)")
     say.printer.line(f"{'equal':<16} {found.equal:,}")

@@ -56,6 +56,8 @@ class ActivateAnswer(msgspec.Struct, kw_only=True):
     disk_mib: int
     gpu: int
     slots: int
+    log_bytes: int = 0
+    """Output that is kept of an attempt, head and tail together; 0: as much as the agent would."""
 
 
 class Finished(msgspec.Struct, kw_only=True, array_like=True):

@@ -60,12 +60,13 @@ class NoopRuntime:
 class _Sleep:
     """A timer that stands for work."""
 
-    __slots__ = ("_assignment", "_report", "_timer", "started_at_ms")
+    __slots__ = ("_assignment", "_began_ms", "_report", "_timer", "started_at_ms")
 
     def __init__(self, report: Report, assignment: Assignment, now_ms: int, sleep_ms: int) -> None:
         self._report = report
         self._assignment = assignment
         self.started_at_ms = now_ms
+        self._began_ms = clock.CLOCK.monotonic_ms()
         timeout_ms = assignment.timeout_ms
         loop = asyncio.get_running_loop()
         if timeout_ms is not None and timeout_ms < sleep_ms:
@@ -86,7 +87,7 @@ class _Sleep:
                 attempt=self._assignment.attempt,
                 state=verdict.state if verdict else "succeeded",
                 started_at_ms=self.started_at_ms,
-                ended_at_ms=clock.now_ms(),
+                ended_at_ms=self.started_at_ms + clock.CLOCK.monotonic_ms() - self._began_ms,
                 exit_code=None if verdict else 0,
                 cause=verdict.cause.value if verdict else "",
                 message=verdict.message if verdict else "",

@@ -1,7 +1,6 @@
 """`herder apply`: make the pools as the files say, after showing the difference and its price."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -9,6 +8,7 @@ import typer
 from herder.cli.options import DryRun, Files, Yes
 from herder.cli.output.formats import Format
 from herder.cli.output.plans import apply_lines
+from herder.cli.output.views import CHANGES
 from herder.cli.session import Session, session
 from herder.cli.shape import command
 
@@ -30,8 +30,10 @@ def add_to(app: typer.Typer, driver_faults: "DriverFaults | None" = None) -> Non
         files replaces the one before it. Drivers, server, resources, metric_sources and the roles of users are read from the server's
         own file; they are named and left out. A file with a fault changes nothing.
         """
+        from herder.settings import load
+
         say = session(ctx)
-        settings = _load(file)
+        settings = load(file)
         _doubts(say, settings, driver_faults)
         sharing = _sharing(settings)
         _left_out(say, settings)
@@ -69,14 +71,6 @@ def _left_out(say: Session, settings: "Settings") -> None:
         )
 
 
-def _load(paths: list[str]) -> "Settings":
-    from herder.settings import load, load_texts
-
-    if paths == ["-"]:
-        return load_texts([("stdin", sys.stdin.read())])
-    return load([Path(path) for path in paths])
-
-
 def _doubts(say: Session, settings: "Settings", driver_faults: "DriverFaults | None") -> None:
     """Raises SettingsError with every fault; warnings are shown."""
     from herder.settings import SettingsError, Severity, lint
@@ -93,11 +87,13 @@ def _doubts(say: Session, settings: "Settings", driver_faults: "DriverFaults | N
 def _show(say: Session, answer: "ApplyAnswer") -> None:
     if say.format in (Format.JSON, Format.YAML):
         say.printer.data(answer)
+    elif say.format is Format.CSV:
+        say.printer.items(CHANGES, answer.changes)
     elif say.format is Format.NAME:
         for change in answer.changes:
             say.printer.line(change.pool)
     else:
         for line in apply_lines(answer):
-            say.printer.line(line)
+            say.printer.prose(line)
         if answer.dry_run:
             say.say("Nothing was changed (dry run).")

@@ -10,6 +10,7 @@ from herder.cli.completion import BatchArgument
 from herder.cli.exits import Code
 from herder.cli.options import UNCHANGED, DryRun, Limit, Message, Timeout, Watch, Yes, seconds
 from herder.cli.output import describe
+from herder.cli.output.answers import show_list
 from herder.cli.output.views import BATCHES
 from herder.cli.session import Session, detaching, session
 from herder.cli.shape import command, noun
@@ -116,20 +117,15 @@ def show_all(
     """List batches, 100 if --limit does not say otherwise."""
     say = session(ctx)
 
-    def fetch() -> list["BatchView"]:
-        return list(say.client.batches.list(state=state, user=user, limit=limit))
+    def fetch(most: int | None) -> list["BatchView"]:
+        return list(say.client.batches.list(state=state, user=user, limit=most))
 
     if watch:
         from herder.cli.output.changes import watch as go_on
 
-        go_on(say, BATCHES, fetch)
+        go_on(say, BATCHES, lambda: fetch(limit))
         return
-    found = fetch()
-    say.printer.items(BATCHES, found)
-    if not found:
-        say.say(BATCHES.empty)
-    elif len(found) == limit:
-        say.say(f"These are the first {limit:,}. If there are more, --limit shows them.")
+    show_list(say, BATCHES, fetch, limit)
 
 
 def get(ctx: typer.Context, batch: BatchArgument) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from herder.cli.exits import Code
 from herder.cli.machine import this_machine
+from herder.cli.options import usage
 from herder.cli.output.formats import Format
 from herder.cli.session import session
 from herder.cli.shape import command, noun
@@ -46,6 +47,8 @@ def show(
 
     say = session(ctx)
     settings = load(file or _DEFAULT)
+    if say.format in (Format.CSV, Format.NAME):
+        raise usage("settings are no list", hint="Use -o yaml or -o json.")
     plain = without_passwords(expand(settings) if expanded else as_written(settings))
     if say.format is Format.JSON:
         say.printer.data(plain)

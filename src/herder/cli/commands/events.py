@@ -1,17 +1,16 @@
 """`herder events`: what happened, and what happens."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from herder.cli.options import Limit
+from herder.cli.output.answers import show_list
 from herder.cli.output.formats import Format
+from herder.cli.output.printer import whole
 from herder.cli.output.views import EVENTS
 from herder.cli.session import Session, detaching, session
 from herder.cli.shape import command
-
-if TYPE_CHECKING:
-    from herder.wire.resources import EventView
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,28 +33,33 @@ def add_to(app: typer.Typer) -> None:
             with detaching("the server", "herder events --follow"):
                 _follow(say, kind, about, after, limit)
             return
-        found = _past(say, kind, about, after, limit or 100)
-        say.printer.items(EVENTS, found)
-        if not found:
-            say.say(EVENTS.empty)
+        _show_past(say, kind, about, after, limit or 100)
 
 
-def _past(
-    say: Session, kind: str | None, about: str | None, after: int | None, limit: int
-) -> list["EventView"]:
+def _show_past(say: Session, kind: str | None, about: str | None, after: int | None, limit: int) -> None:
     """The latest ones, or with --after those that follow; oldest first."""
     if after is not None:
-        return list(say.client.events.list(after=after, kind=kind, object=about, limit=limit))
-    return list(say.client.events.latest(kind=kind, object=about, limit=limit))[::-1]
+        show_list(
+            say,
+            EVENTS,
+            lambda most: list(say.client.events.list(after=after, kind=kind, object=about, limit=most)),
+            limit,
+        )
+        return
+    latest = list(say.client.events.latest(kind=kind, object=about, limit=limit + 1))
+    show_list(say, EVENTS, lambda most: latest[:limit][::-1])
+    if len(latest) > limit:
+        say.say(f"There are more before these {limit}; --limit shows more.")
 
 
 def _follow(say: Session, kind: str | None, about: str | None, after: int | None, limit: int | None) -> None:
     shown = 0
+    say.printer.steady = True
     for event in say.client.events.stream(after=after):
         if (kind and event.kind != kind) or (about and event.object != about):
             continue
         if say.format in (Format.JSON, Format.YAML):
-            say.printer.record(event)
+            say.printer.record(whole(EVENTS, event))
         else:
             say.printer.items(EVENTS, [event])
             say.printer.headers = False

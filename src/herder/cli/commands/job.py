@@ -8,9 +8,9 @@ from herder.cli.completion import JobArgument
 from herder.cli.exits import Code
 from herder.cli.options import UNCHANGED, DryRun, Limit, Message, Timeout, Watch, Yes, seconds
 from herder.cli.output import describe
+from herder.cli.output.answers import show_explanation, show_list
 from herder.cli.output.formats import Format
 from herder.cli.output.job_ends import print_logs, tell_end
-from herder.cli.output.plans import explanation_lines
 from herder.cli.output.views import JOBS
 from herder.cli.selection import (
     OPEN_STATES,
@@ -66,22 +66,17 @@ def show_all(
     """List jobs, 100 if --limit does not say otherwise."""
     say = session(ctx)
 
-    def fetch() -> list["JobView"]:
+    def fetch(most: int | None) -> list["JobView"]:
         return list(
-            say.client.jobs.list(batch=batch, state=state, user=user, pool=pool, name=name, limit=limit)
+            say.client.jobs.list(batch=batch, state=state, user=user, pool=pool, name=name, limit=most)
         )
 
     if watch:
         from herder.cli.output.changes import watch as go_on
 
-        go_on(say, JOBS, fetch)
+        go_on(say, JOBS, lambda: fetch(limit))
         return
-    found = fetch()
-    say.printer.items(JOBS, found)
-    if not found:
-        say.say(JOBS.empty)
-    elif len(found) == limit:
-        say.say(f"These are the first {limit:,}. If there are more, --limit shows them.")
+    show_list(say, JOBS, fetch, limit)
 
 
 def get(ctx: typer.Context, job: JobArgument) -> None:
@@ -97,7 +92,9 @@ def logs(
     attempt: Annotated[
         int | None, typer.Option("--attempt", min=1, help="Which; the last if not given.")
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until the job has ended.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until the job has ended, also over later attempts.")
+    ] = False,
     batch: OfBatch = None,
     state: InState = None,
     user: OfUser = None,
@@ -164,7 +161,7 @@ def explain(ctx: typer.Context, job: JobArgument) -> None:
     """Say why a job is where it is: waiting, running, failed."""
     say = session(ctx)
     found = say.client.jobs.explain(job)
-    say.done("\n".join(explanation_lines(found)), found, job)
+    show_explanation(say, found, job)
 
 
 def cancel(

@@ -1,18 +1,15 @@
 """`herder plan`: what would be done now, and what was decided before."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from herder.cli.exits import Code
 from herder.cli.options import Limit
-from herder.cli.output.plans import plan_lines
+from herder.cli.output.answers import show_list, show_plan
 from herder.cli.output.views import PLANS
-from herder.cli.session import Session, session
+from herder.cli.session import session
 from herder.cli.shape import command, noun
-
-if TYPE_CHECKING:
-    from herder.wire.resources import PlanView
 
 
 def build() -> typer.Typer:
@@ -38,7 +35,7 @@ def now(
         return
     say = session(ctx)
     plan = say.client.plans.next()
-    _show(say, plan)
+    show_plan(say, plan)
     if exit_code and not plan.empty:
         raise typer.Exit(Code.CHANGES_PENDING)
 
@@ -52,10 +49,7 @@ def show_all(
 ) -> None:
     """List the plans that did something."""
     say = session(ctx)
-    found = list(say.client.plans.list(actions=not everything, limit=limit))
-    say.printer.items(PLANS, found)
-    if not found:
-        say.say(PLANS.empty)
+    show_list(say, PLANS, lambda most: list(say.client.plans.list(actions=not everything, limit=most)), limit)
 
 
 def get(
@@ -63,8 +57,4 @@ def get(
 ) -> None:
     """Show one plan: its actions, and what the planner saw and why."""
     say = session(ctx)
-    _show(say, say.client.plans.get(number))
-
-
-def _show(say: Session, plan: "PlanView") -> None:
-    say.done("\n".join(plan_lines(plan)), plan, plan.number)
+    show_plan(say, say.client.plans.get(number))

@@ -70,6 +70,8 @@ def create(
         )
     elif say.format in (Format.JSON, Format.YAML):
         say.printer.data(made)
+    elif say.format is Format.CSV:
+        say.printer.fields(made)
     else:
         say.printer.line(made.token)
         say.say(

@@ -20,6 +20,9 @@ def whoami(ctx: typer.Context) -> None:
     if say.format in (Format.JSON, Format.YAML):
         say.printer.data(found)
         return
+    if say.format is Format.CSV:
+        say.printer.fields(found)
+        return
     if say.format is not Format.TABLE:
         say.printer.line(found.user)
         return

@@ -1,16 +1,11 @@
 """`herder why`: why a worker, a pool or a job is as it is, from recorded facts."""
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from herder.cli.completion import JobArgument, PoolArgument, WorkerArgument
-from herder.cli.output.plans import explanation_lines
-from herder.cli.session import Session, session, suggesting
+from herder.cli.output.answers import show_explanation
+from herder.cli.session import session, suggesting
 from herder.cli.shape import command, noun
-
-if TYPE_CHECKING:
-    from herder.wire.resources import Explanation
 
 
 def build() -> typer.Typer:
@@ -26,7 +21,7 @@ def worker(ctx: typer.Context, name: WorkerArgument) -> None:
     say = session(ctx)
     with suggesting(say, "worker", name):
         found = say.client.workers.why(name)
-    _show(say, found)
+    show_explanation(say, found, found.subject)
 
 
 def pool(ctx: typer.Context, name: PoolArgument) -> None:
@@ -34,14 +29,11 @@ def pool(ctx: typer.Context, name: PoolArgument) -> None:
     say = session(ctx)
     with suggesting(say, "pool", name):
         found = say.client.pools.why(name)
-    _show(say, found)
+    show_explanation(say, found, found.subject)
 
 
 def job(ctx: typer.Context, number: JobArgument) -> None:
     """Say why a job waits, or how it ended."""
     say = session(ctx)
-    _show(say, say.client.jobs.explain(number))
-
-
-def _show(say: Session, found: "Explanation") -> None:
-    say.done("\n".join(explanation_lines(found)), found, found.subject)
+    found = say.client.jobs.explain(number)
+    show_explanation(say, found, found.subject)

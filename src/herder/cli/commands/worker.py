@@ -9,6 +9,7 @@ import typer
 from herder.cli.completion import PoolArgument, PoolOption, WorkerArgument
 from herder.cli.options import UNCHANGED, DryRun, Limit, Message, Watch, Yes, seconds
 from herder.cli.output import describe
+from herder.cli.output.answers import show_list
 from herder.cli.output.formats import Format
 from herder.cli.output.views import WORKERS
 from herder.cli.session import Session, session, suggesting
@@ -49,18 +50,15 @@ def show_all(
     """List workers, what they do and what they cost."""
     say = session(ctx)
 
-    def fetch() -> list[object]:
-        return list(say.client.workers.list(pool=pool, state=state, ended=ended, limit=limit))
+    def fetch(most: int | None) -> list[object]:
+        return list(say.client.workers.list(pool=pool, state=state, ended=ended, limit=most))
 
     if watch:
         from herder.cli.output.changes import watch as go_on
 
-        go_on(say, WORKERS, fetch)
+        go_on(say, WORKERS, lambda: fetch(limit))
         return
-    found = fetch()
-    say.printer.items(WORKERS, found)
-    if not found:
-        say.say(WORKERS.empty)
+    show_list(say, WORKERS, fetch, limit)
 
 
 def get(ctx: typer.Context, worker: WorkerArgument) -> None:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from herder.cli.output.formats import Format
-from herder.cli.output.printer import Printer
+from herder.cli.output.printer import Printer, whole
 from herder.cli.output.view import View
 from herder.client import clock
 
@@ -95,13 +95,14 @@ def _changes(session: "Session", view: View, snapshots: Iterator[Sequence[Any]])
     printer = session.printer
     seen: dict[str, Any] = {}
     headers = printer.headers
+    printer.steady = True
     for items in snapshots:
         printer.now_s = clock.now_s()
         changed = [item for item in items if seen.get(view.name(item)) != item]
         gone = seen.keys() - {view.name(item) for item in items}
         if session.format in (Format.JSON, Format.YAML):
             for item in changed:
-                printer.record(item)
+                printer.record(whole(view, item))
             for name in sorted(gone):
                 printer.record({"gone": name})
         elif changed:

@@ -2,17 +2,10 @@
 
 from typing import Any
 
+from herder.cli.output.columns import field, made, words
 from herder.cli.output.printer import Details
 from herder.cli.output.view import Column, View
 from herder.cli.output.words import age
-
-
-def _column(header: str, make: Any, *, wide: bool = False, **more: bool) -> Column:
-    def show(item: Any, now_s: float) -> str:
-        value = make(item)
-        return "-" if value is None or value == "" else str(value)
-
-    return Column(header=header, show=show, raw=make, wide=wide, **more)
 
 
 def _doing(driver: Any) -> str:
@@ -31,16 +24,29 @@ DRIVERS = View(
     noun="driver",
     name=lambda driver: str(driver.name),
     columns=(
-        _column("NAME", lambda driver: driver.name),
-        _column("KIND", lambda driver: driver.kind),
-        _column("STATUS", lambda driver: driver.state, state=True),
-        _column("WORKERS", lambda driver: driver.workers, right=True),
-        _column("CALLS", lambda driver: f"{len(driver.calls)}/{driver.places}", right=True),
-        _column("WAITING", lambda driver: driver.waiting, right=True),
-        _column("ABANDONED", lambda driver: driver.abandoned, right=True),
-        _column("DOING", _doing, long=True),
-        _column("LAST ERROR", lambda driver: driver.last_error, wide=True, long=True),
-        _column("CAN ALSO", lambda driver: ",".join(driver.capabilities), wide=True),
+        field("NAME", "name"),
+        field("KIND", "kind", drop=4),
+        field("STATUS", "state", state=True),
+        field("WORKERS", "workers", right=True),
+        Column(
+            header="CALLS",
+            key="call_count",
+            show=lambda driver, now_s: f"{len(driver.calls)}/{driver.places}",
+            raw=lambda driver: len(driver.calls),
+            right=True,
+        ),
+        field("WAITING", "waiting", right=True, drop=1),
+        field("ABANDONED", "abandoned", right=True, drop=3),
+        made(
+            "CAN ALSO",
+            lambda driver: ",".join(driver.capabilities),
+            key="can_also",
+            wide=True,
+            long=True,
+            drop=6,
+        ),
+        made("DOING", _doing, key="doing", long=True, drop=2),
+        field("LAST ERROR", "last_error", wide=True, wrap=True, drop=5),
     ),
     empty="No drivers.",
 )
@@ -49,10 +55,10 @@ CALLS = View(
     noun="call",
     name=lambda call: str(call.verb),
     columns=(
-        _column("VERB", lambda call: call.verb),
-        _column("WORKER", lambda call: call.worker),
-        _column("SECONDS", lambda call: f"{call.seconds:.1f}", right=True),
-        _column("ABANDONED", lambda call: "yes" if call.abandoned else "no"),
+        field("VERB", "verb"),
+        field("WORKER", "worker"),
+        words("SECONDS", "seconds", lambda seconds: f"{seconds:.1f}", right=True),
+        words("ABANDONED", "abandoned", lambda abandoned: "yes" if abandoned else "no"),
     ),
     empty="",
 )

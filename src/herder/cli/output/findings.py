@@ -12,25 +12,40 @@ if TYPE_CHECKING:
     from herder.settings import Problem
 
 
+_KEYS = ("severity", "file", "line", "column", "key", "message", "remedy")
+
+
+def _finding(key: str) -> Column:
+    return Column(
+        header=key.upper(),
+        show=lambda row, now_s: str(row[key]),
+        raw=lambda row: row[key],
+        state=key == "severity",
+        wrap=key in ("message", "remedy"),
+    )
+
+
+_FINDINGS = View(
+    noun="finding",
+    name=lambda row: f"{row['file']}:{row['line']}:{row['column']}",
+    columns=tuple(map(_finding, _KEYS)),
+    empty="",
+)
+
+
+def _row(each: "Problem") -> dict[str, Any]:
+    place = each.place
+    values = (each.severity.value, place.file, place.line, place.column, each.key, each.message, each.remedy)
+    return dict(zip(_KEYS, values, strict=True))
+
+
 def show_findings(session: "Session", found: Sequence["Problem"]) -> None:
     """Faults and doubts on stdout: they are the result of `config lint`."""
-    if session.format in (Format.JSON, Format.YAML):
-        rows = [
-            {
-                "severity": each.severity.value,
-                "file": each.place.file,
-                "line": each.place.line,
-                "column": each.place.column,
-                "key": each.key,
-                "message": each.message,
-                "remedy": each.remedy,
-            }
-            for each in found
-        ]
-        session.printer.data({"items": rows})
+    if session.format is not Format.TABLE:
+        session.printer.items(_FINDINGS, [_row(each) for each in found])
         return
     for each in found:
-        session.printer.line(f"{each.severity}: {each}")
+        session.printer.prose(f"{each.severity}: {each}")
     session.say(f"{counted(len(found), 'finding')}." if found else "No faults, no doubts.")
 
 
@@ -46,4 +61,4 @@ def _column(header: str, number: int) -> Column:
     def raw(row: Any) -> str:
         return str(row[number])
 
-    return Column(header=header, show=lambda row, now_s: raw(row), raw=raw)
+    return Column(header=header, show=lambda row, now_s: raw(row), raw=raw, wrap=header == "VALUE")

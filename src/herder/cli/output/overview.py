@@ -15,15 +15,15 @@ _OPEN_STATES = ("ready", "running", "blocked", "pending")
 
 def show_status(printer: Printer, status: Status) -> None:
     for line in _head(status, printer.now_s):
-        printer.line(line)
+        printer.prose(line)
     printer.line("")
     if status.pools:
         printer.table(POOLS, status.pools)
     else:
-        printer.line(POOLS.empty)
+        printer.prose(POOLS.empty)
     printer.line("")
     for line in (*_demands(status), "", *_drivers(status), *_failures(status), "", *_spending(status)):
-        printer.line(line)
+        printer.prose(line)
 
 
 def same_as(status: Status) -> Status:

@@ -149,7 +149,7 @@ _VIEW = View(
         Column(
             header="COUNT", show=lambda row, _: str(row["count"]), raw=lambda row: row["count"], right=True
         ),
-        Column(header="ITEMS", show=lambda row, _: _cells(row), raw=_cells, long=True),
+        Column(header="ITEMS", show=lambda row, _: _cells(row), raw=lambda row: row["items"], wrap=True),
     ),
     empty="Nothing to buy.",
 )

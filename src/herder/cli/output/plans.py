@@ -4,18 +4,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from herder.cli.output.words import usd
-from herder.model.money import format_usd
+from herder.model.money import format_usd, usd_text
 from herder.model.words import counted
 from herder.wire.resources import ApplyAnswer, Explanation, PlanView
 
 
-def action_line(action: dict[str, Any]) -> str:
-    """`create worker burst-7-1 in burst (small, $0.12/h): 5 jobs wait`."""
+def action_row(action: dict[str, Any]) -> dict[str, Any]:
+    """An action's fields flat, with the price in dollars."""
     spec = action.get("spec") if isinstance(action.get("spec"), dict) else {}
     row = {**(spec or {}), **action}
-    verb = str(row.get("action") or row.get("kind") or ("create" if spec else "drain"))
-    worker = str(row.get("worker") or row.get("name") or "?")
-    line = f"{verb} worker {worker}"
+    row["action"] = str(row.get("action") or row.get("kind") or ("create" if spec else "drain"))
+    row["worker"] = str(row.get("worker") or row.get("name") or "?")
+    price = row.get("price_pico_per_hour")
+    row["price_per_hour_usd"] = usd_text(price) if isinstance(price, int) else None
+    return row
+
+
+def action_line(action: dict[str, Any]) -> str:
+    """`create worker burst-7-1 in burst (small, $0.12/h): 5 jobs wait`."""
+    row = action_row(action)
+    line = f"{row['action']} worker {row['worker']}"
     if row.get("pool"):
         line += f" in {row['pool']}"
     inside = [str(row["template"])] if row.get("template") else []
@@ -86,7 +94,9 @@ def explanation_lines(found: Explanation) -> Iterator[str]:
         said = fact.text in found.summary
         if said and not fact.evidence:
             continue
-        evidence = ", ".join(f"{key} {value}" for key, value in fact.evidence.items() if key != "flips")
+        evidence = ", ".join(
+            f"{key} {value}" for key, value in fact.evidence.items() if key != "flips" and value is not None
+        )
         flips = fact.evidence.get("flips")
         yield (
             f"  - {fact.kind.replace('_', ' ') if said else fact.text}"

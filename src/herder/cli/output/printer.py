@@ -9,17 +9,16 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, TextIO
 
+from herder.cli.output.fitting import GAP, WRAP_LEAST, cut, fitted, width_of, wrapped
 from herder.cli.output.formats import Format
 from herder.cli.output.view import Column, View
 from herder.cli.output.words import style_of, visible
 
 API_VERSION = "v1"
-LONG_LEAST = 20
-"""Free text is never shortened to less than this; then the terminal breaks the line."""
-_GAP = "   "
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,6 +28,9 @@ class Printer:
     pretty: bool
     out: TextIO
     now_s: float
+    steady: bool = False
+    """Rows come one at a time: columns keep the widths that they have had."""
+    _last: list[int] = field(default_factory=list)
 
     def line(self, text: str) -> None:
         """Text that may hold what others wrote."""
@@ -41,12 +43,15 @@ class Printer:
     def items(self, view: View, items: Sequence[Any]) -> None:
         """A list of things of one kind."""
         if self.format in (Format.JSON, Format.YAML):
-            self.data({"items": [_plain(item) for item in items]})
+            self.data({"items": [whole(view, item) for item in items]})
         elif self.format is Format.NAME:
             for item in items:
                 self.out.write(visible(view.name(item), keep="") + "\n")
         elif self.format is Format.CSV:
-            self._csv(view, items)
+            self._csv(
+                [column.name for column in view.columns],
+                [[column.raw(item) for column in view.columns] for item in items],
+            )
         elif items:
             self.table(view, items)
         self.out.flush()
@@ -57,36 +62,39 @@ class Printer:
         self.out.flush()
 
     def lines(self, view: View, items: Sequence[Any], *, headers: bool | None = None) -> list[str]:
-        """The table as lines; on a terminal with colour, and with free text shortened to its width."""
+        """The table as lines; on a terminal with colour, and no line wider than it."""
         columns = [each for each in view.columns if self.format is Format.WIDE or not each.wide]
         rows = [[_one_line(column.show(item, self.now_s)) for column in columns] for item in items]
-        shown = (
-            [[column.header for column in columns]] if (self.headers if headers is None else headers) else []
-        )
-        widths = [max(map(len, cells)) for cells in zip(*shown, *rows, strict=True)]
-        if self.pretty and self.out.isatty():
-            widths = _fitted(widths, columns, shutil.get_terminal_size().columns)
-        head = [self._bold(self._line(columns, cells, widths)) for cells in shown]
-        return head + [self._line(columns, cells, widths, colored=self.pretty) for cells in rows]
+        head = [column.header for column in columns]
+        with_head = self.headers if headers is None else headers
+        widths = [
+            max(map(width_of, cells)) for cells in zip(*([head] if with_head else []), *rows, strict=True)
+        ]
+        if self.steady:
+            widths = [max(pair) for pair in zip_longest(widths, self._last, fillvalue=0)]
+            self._last = widths
+        if self.out.isatty():
+            kept, widths = fitted(columns, widths, shutil.get_terminal_size().columns)
+            columns = [columns[place] for place in kept]
+            head = [head[place] for place in kept]
+            rows = [[cells[place] for place in kept] for cells in rows]
+        lines = [self._bold(line) for line in _lines(columns, head, widths, wrap=False)] if with_head else []
+        for cells in rows:
+            lines += _lines(columns, cells, widths, wrap=self.out.isatty(), colored=self.pretty)
+        return lines
 
-    def _line(
-        self, columns: Sequence[Column], cells: list[str], widths: list[int], *, colored: bool = False
-    ) -> str:
-        out: list[str] = []
-        for column, cell, width in zip(columns, cells, widths, strict=True):
-            text = cell if len(cell) <= width else cell[: width - 1] + "…"
-            padded = text.rjust(width) if column.right else text.ljust(width)
-            style = style_of(cell) if colored and column.state else ""
-            out.append(f"\x1b[{style}m{padded}\x1b[0m" if style else padded)
-        return _GAP.join(out).rstrip()
-
-    def _csv(self, view: View, items: Sequence[Any]) -> None:
+    def _csv(self, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         writer = csv.writer(self.out, lineterminator="\n")
         if self.headers:
-            writer.writerow([column.header.lower().replace(" ", "_") for column in view.columns])
-        for item in items:
-            values = [column.raw(item) for column in view.columns]
-            writer.writerow([_csv_cell(value) for value in values])
+            writer.writerow(names)
+        for row in rows:
+            writer.writerow([_csv_cell(value) for value in row])
+
+    def fields(self, struct: Any) -> None:
+        """One thing without a view as a row of CSV: its fields."""
+        plain = _plain(struct)
+        self._csv(list(plain), [list(plain.values())])
+        self.out.flush()
 
     def data(self, struct: Any) -> None:
         """JSON or YAML with the version of its form as the first key."""
@@ -124,14 +132,14 @@ class Printer:
         if self.format is Format.TABLE:
             self.details(details)
         elif self.format in (Format.JSON, Format.YAML):
-            self.data(item)
+            self.data(whole(view, item))
         else:
             self.items(view, [item])
 
     def details(self, details: "Details") -> None:
         width = max((len(label) for label, _ in details.rows), default=0) + 1
         for label, value in details.rows:
-            lines = visible(value).split("\n")
+            lines = self._broken(visible(value), width + 2)
             self._raw(
                 f"{self._bold(visible(label, keep='') + ':')}{' ' * (width - len(label))} {lines[0]}".rstrip()
             )
@@ -141,6 +149,24 @@ class Printer:
             self.line("")
             self._raw(self._bold(title))
             self.table(view, items)
+
+    def _broken(self, text: str, indent: int) -> list[str]:
+        """On a terminal between words, so that the rest can stand below the beginning."""
+        lines = text.split("\n")
+        if not self.out.isatty():
+            return lines
+        room = max(WRAP_LEAST, shutil.get_terminal_size().columns - indent)
+        return [part for line in lines for part in wrapped(line, room)]
+
+    def prose(self, text: str) -> None:
+        """Sentences: on a terminal broken between words, what goes on stands below its beginning."""
+        for line in visible(text).split("\n"):
+            rest = line.lstrip(" -")
+            indent = line[: len(line) - len(rest)]
+            first, *more = self._broken(rest, len(indent))
+            self._raw(indent + first)
+            for part in more:
+                self._raw(" " * len(indent) + part)
 
     def _bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self.pretty else text
@@ -154,15 +180,35 @@ class Details:
     tables: list[tuple[str, View, Sequence[Any]]]
 
 
-def _fitted(widths: list[int], columns: Sequence[Column], room: int) -> list[int]:
-    """Narrower columns of free text, so that a line fits; names, states and numbers are never cut."""
-    over = sum(widths) + len(_GAP) * (len(widths) - 1) - room
-    fitted = list(widths)
-    for place, column in reversed(list(enumerate(columns))):
-        if column.long and over > 0:
-            fitted[place] = max(min(LONG_LEAST, widths[place]), widths[place] - over)
-            over -= widths[place] - fitted[place]
-    return fitted
+def _lines(
+    columns: Sequence[Column],
+    cells: Sequence[str],
+    widths: Sequence[int],
+    *,
+    wrap: bool,
+    colored: bool = False,
+) -> list[str]:
+    """One row: a line, or several where text goes on below itself."""
+    parts = [
+        wrapped(cell, width) if wrap and column.wrap else [cut(cell, width, words=column.long or column.wrap)]
+        for column, cell, width in zip(columns, cells, widths, strict=True)
+    ]
+    lines: list[str] = []
+    for number in range(max(map(len, parts), default=0)):
+        out: list[str] = []
+        for column, cell, part, width in zip(columns, cells, parts, widths, strict=True):
+            text = part[number] if number < len(part) else ""
+            space = " " * (width - width_of(text))
+            padded = space + text if column.right else text + space
+            style = style_of(cell) if colored and column.state else ""
+            out.append(f"\x1b[{style}m{padded}\x1b[0m" if style and text else padded)
+        lines.append(GAP.join(out).rstrip())
+    return lines
+
+
+def whole(view: View, item: Any) -> dict[str, Any]:
+    """A thing as data, with what its columns say beside its fields."""
+    return view.more(item, _plain(item))
 
 
 def _one_line(text: str) -> str:
@@ -175,6 +221,10 @@ _FORMULA = ("=", "+", "-", "@", "\t")
 
 def _csv_cell(value: Any) -> Any:
     """Text that a spreadsheet would run is quoted with an apostrophe; numbers stay numbers."""
+    if isinstance(value, dict | list | tuple):
+        value = _json(_plain(value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if not isinstance(value, str):
         return "" if value is None else value
     text = visible(value, keep="\n\t")

@@ -1,54 +1,15 @@
-"""The columns of every kind of thing. NAME STATUS … AGE; what is only for experts is `wide`."""
+"""The columns of every kind of thing, from which tables, CSV, JSON and YAML are made. NAME STATUS … AGE; what is for experts is `wide`.
+
+`key` is a column's name for programs: the field of the API where it is one, else a name with its unit.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
-from herder.cli.output.plans import action_line
+from herder.cli.output.columns import field, made, money, since, took, words
+from herder.cli.output.plans import action_line, action_row, reason_text
 from herder.cli.output.view import Column, View
-from herder.cli.output.words import age, amounts, between, gpus, offer_words, percent, shape, usd
-
-
-def _text(
-    header: str, attribute: str, *, wide: bool = False, right: bool = False, long: bool = False
-) -> Column:
-    def raw(item: Any) -> Any:
-        return getattr(item, attribute)
-
-    def show(item: Any, now_s: float) -> str:
-        value = getattr(item, attribute)
-        return "-" if value is None or value == "" else str(value)
-
-    return Column(header=header, show=show, raw=raw, wide=wide, right=right, long=long)
-
-
-def _age(header: str, attribute: str, *, wide: bool = False) -> Column:
-    def show(item: Any, now_s: float) -> str:
-        return age(getattr(item, attribute), now_s)
-
-    return Column(header=header, show=show, raw=lambda item: getattr(item, attribute), wide=wide, right=True)
-
-
-def _money(header: str, attribute: str, *, wide: bool = False) -> Column:
-    def show(item: Any, now_s: float) -> str:
-        return usd(getattr(item, attribute))
-
-    return Column(header=header, show=show, raw=lambda item: getattr(item, attribute), wide=wide, right=True)
-
-
-def _made(
-    header: str,
-    make: Callable[[Any], Any],
-    *,
-    wide: bool = False,
-    right: bool = False,
-    state: bool = False,
-    long: bool = False,
-) -> Column:
-    def show(item: Any, now_s: float) -> str:
-        value = make(item)
-        return "-" if value is None or value == "" else str(value)
-
-    return Column(header=header, show=show, raw=make, wide=wide, right=right, state=state, long=long)
+from herder.cli.output.words import amounts, gpus, offer_words, shape
 
 
 def pool_status(pool: Any) -> str:
@@ -65,8 +26,19 @@ def worker_status(worker: Any) -> str:
     return f"{worker.state},cordoned" if worker.cordoned else str(worker.state)
 
 
-def _used(pool: Any) -> str:
-    return percent(pool.used.get("cpu_milli", 0), pool.capacity.get("cpu_milli", 0))
+def _of_action(key: str) -> Callable[[Any], Any]:
+    return lambda action: action_row(action).get(key)
+
+
+def _whole_seconds(at: str) -> str:
+    """A time without parts of a second."""
+    head, dot, rest = at.partition(".")
+    return f"{head}{rest.lstrip('0123456789')}" if dot else at
+
+
+def _used_percent(pool: Any) -> int | None:
+    capacity = pool.capacity.get("cpu_milli", 0)
+    return int(100 * pool.used.get("cpu_milli", 0) // capacity) if capacity else None
 
 
 def _ended(batch: Any) -> int:
@@ -77,19 +49,40 @@ POOLS = View(
     noun="pool",
     name=lambda pool: str(pool.name),
     columns=(
-        _text("NAME", "name"),
-        _made("STATUS", pool_status, state=True),
-        _made("READY", lambda pool: f"{pool.ready}/{pool.desired}", right=True),
-        _text("MIN", "min_workers", right=True),
-        _text("MAX", "max_workers", right=True),
-        _text("QUEUED", "queued_jobs", right=True),
-        _made("CPU USED", _used, right=True),
-        _money("COST", "cost_usd"),
-        _text("DRIVER", "driver", wide=True),
-        _text("ACTUAL", "actual", wide=True, right=True),
-        _text("COMING", "in_flight", wide=True, right=True),
-        _text("DRAINING", "draining", wide=True, right=True),
-        _made("TEMPLATES", lambda pool: ",".join(each.name for each in pool.templates), wide=True),
+        field("NAME", "name"),
+        made("STATUS", pool_status, key="status", state=True),
+        Column(
+            header="READY",
+            key="ready",
+            show=lambda pool, now_s: f"{pool.ready}/{pool.desired}",
+            raw=lambda pool: pool.ready,
+            right=True,
+        ),
+        field("MIN", "min_workers", right=True, drop=2),
+        field("MAX", "max_workers", right=True, drop=1),
+        field("QUEUED", "queued_jobs", right=True),
+        Column(
+            header="CPU USED",
+            key="cpu_used_percent",
+            show=lambda pool, now_s: "-" if (used := _used_percent(pool)) is None else f"{used}%",
+            raw=_used_percent,
+            right=True,
+            drop=4,
+        ),
+        money("COST", "cost_usd", drop=3),
+        field("DRIVER", "driver", wide=True, drop=10),
+        field("DESIRED", "desired", wide=True, right=True, drop=14),
+        field("ACTUAL", "actual", wide=True, right=True, drop=11),
+        field("COMING", "in_flight", wide=True, right=True, drop=12),
+        field("DRAINING", "draining", wide=True, right=True, drop=13),
+        made(
+            "TEMPLATES",
+            lambda pool: ",".join(each.name for each in pool.templates),
+            key="template_names",
+            wide=True,
+            long=True,
+            drop=15,
+        ),
     ),
     empty="No pools. Write a herder.yaml and type: herder apply -f herder.yaml",
 )
@@ -98,30 +91,32 @@ WORKERS = View(
     noun="worker",
     name=lambda worker: str(worker.name),
     columns=(
-        _text("NAME", "name"),
-        _made("STATUS", worker_status, state=True),
-        _made("HEALTH", lambda worker: worker.health or "-", state=True),
-        _text("POOL", "pool"),
-        _text("TEMPLATE", "template"),
-        _text("JOBS", "attempts", right=True),
-        _text("DONE", "attempts_done", right=True),
-        _age("EXPIRES", "expires_at"),
-        _money("COST", "cost_usd"),
-        _age("AGE", "requested_at"),
-        _text("DRIVER", "driver", wide=True),
-        _made("ZONE", lambda worker: worker.zone or "-", wide=True),
-        _made("SPOT", lambda worker: "spot" if worker.spot else "-", wide=True),
-        _made(
+        field("NAME", "name"),
+        made("STATUS", worker_status, key="status", state=True),
+        field("HEALTH", "health", state=True, drop=4),
+        field("POOL", "pool", drop=7),
+        field("TEMPLATE", "template", drop=8),
+        field("JOBS", "attempts", right=True),
+        field("DONE", "attempts_done", right=True, drop=9),
+        since("EXPIRES", "expires_at", drop=6),
+        money("COST", "cost_usd", drop=5),
+        since("AGE", "requested_at", drop=1),
+        field("DRIVER", "driver", wide=True, drop=12),
+        field("ZONE", "zone", wide=True, drop=13),
+        words("SPOT", "spot", lambda spot: "spot" if spot else "-", wide=True, drop=14),
+        made(
             "SIZE",
             lambda worker: shape(worker.cpu_milli, worker.memory_mib, 0, worker.gpu, worker.resources),
+            key="size",
             wide=True,
+            drop=11,
         ),
-        _money("PRICE/H", "price_per_hour_usd", wide=True),
-        _age("LAST SEEN", "last_seen_at", wide=True),
-        _text("HANDLE", "handle", wide=True),
-        _made("HEALTH REASON", lambda worker: worker.health_reason or "-", wide=True, long=True),
-        _text("WHY MADE", "why_made", wide=True, long=True),
-        _text("WHY REMOVED", "why_removed", wide=True, long=True),
+        money("PRICE/H", "price_per_hour_usd", wide=True, drop=15),
+        since("LAST SEEN", "last_seen_at", wide=True, drop=16),
+        field("HANDLE", "handle", wide=True, long=True, drop=20),
+        field("HEALTH REASON", "health_reason", wide=True, long=True, drop=18),
+        field("WHY MADE", "why_made", wide=True, long=True, drop=10),
+        field("WHY REMOVED", "why_removed", wide=True, long=True, drop=19),
     ),
     empty="No workers. They come when jobs wait; to make some by hand type: herder pool scale POOL 1",
 )
@@ -130,23 +125,17 @@ BATCHES = View(
     noun="batch",
     name=lambda batch: str(batch.id),
     columns=(
-        _text("ID", "id", right=True),
-        _text("NAME", "name"),
-        _made("STATUS", lambda batch: batch.state, state=True),
-        _text("JOBS", "jobs", right=True),
-        _made("ENDED", _ended, right=True),
-        _made("FAILED", lambda batch: batch.counts.get("failed", 0), right=True),
-        _text("USER", "user"),
-        _money("COST", "cost_usd"),
-        _age("AGE", "created_at"),
-        _text("PROJECT", "project", wide=True),
-        Column(
-            header="TOOK",
-            show=lambda batch, now_s: between(batch.committed_at, batch.ended_at, now_s),
-            raw=lambda batch: batch.ended_at,
-            wide=True,
-            right=True,
-        ),
+        field("ID", "id", right=True),
+        field("NAME", "name", long=True),
+        field("STATUS", "state", state=True),
+        field("JOBS", "jobs", right=True),
+        made("ENDED", _ended, key="jobs_ended", right=True, drop=1),
+        made("FAILED", lambda batch: batch.counts.get("failed", 0), key="jobs_failed", right=True),
+        field("USER", "user", drop=4),
+        money("COST", "cost_usd", drop=3),
+        since("AGE", "created_at", drop=2),
+        field("PROJECT", "project", wide=True, drop=10),
+        took("committed_at", wide=True, drop=9),
     ),
     empty="No batches. Submit one with: herder batch submit FILE",
 )
@@ -155,29 +144,26 @@ JOBS = View(
     noun="job",
     name=lambda job: str(job.id),
     columns=(
-        _text("ID", "id", right=True),
-        _text("NAME", "key"),
-        _made("STATUS", lambda job: job.state, state=True),
-        _text("POOL", "pool"),
-        _text("ATTEMPTS", "attempts", right=True),
-        _text("EXIT", "exit_code", right=True),
-        _text("CAUSE", "cause"),
-        Column(
-            header="TOOK",
-            show=lambda job, now_s: between(job.started_at, job.ended_at, now_s),
-            raw=lambda job: job.started_at,
-            right=True,
-        ),
-        _age("AGE", "created_at"),
-        _text("BATCH", "batch", wide=True, right=True),
-        _text("USER", "user", wide=True),
-        _text("PRIORITY", "priority", wide=True, right=True),
-        _made(
+        field("ID", "id", right=True),
+        field("NAME", "key", long=True, drop=2),
+        field("STATUS", "state", state=True),
+        field("POOL", "pool", drop=6),
+        field("ATTEMPTS", "attempts", right=True, drop=5),
+        field("EXIT", "exit_code", right=True, drop=4),
+        field("CAUSE", "cause", long=True, drop=3),
+        took("started_at", drop=1),
+        since("AGE", "created_at"),
+        field("BATCH", "batch", wide=True, right=True, drop=11),
+        field("USER", "user", wide=True, drop=12),
+        field("PRIORITY", "priority", wide=True, right=True, drop=14),
+        made(
             "ASKS FOR",
             lambda job: shape(job.cpu_milli, job.memory_mib, job.disk_mib, job.gpu, job.resources),
+            key="asks_for",
             wide=True,
+            drop=13,
         ),
-        _text("MESSAGE", "message", wide=True, long=True),
+        field("MESSAGE", "message", wide=True, long=True, drop=10),
     ),
     empty="No jobs. Submit one with: herder job submit -- echo hello",
 )
@@ -186,24 +172,21 @@ ATTEMPTS = View(
     noun="attempt",
     name=lambda attempt: str(attempt.attempt),
     columns=(
-        _text("ATTEMPT", "attempt", right=True),
-        _made("STATUS", lambda attempt: attempt.state, state=True),
-        _text("WORKER", "worker"),
-        _text("EXIT", "exit_code", right=True),
-        _text("CAUSE", "cause"),
-        Column(
-            header="TOOK",
-            show=lambda attempt, now_s: between(attempt.started_at, attempt.ended_at, now_s),
-            raw=lambda attempt: attempt.ended_at,
-            right=True,
-        ),
-        _made(
+        field("ATTEMPT", "attempt", right=True),
+        field("STATUS", "state", state=True),
+        field("WORKER", "worker"),
+        field("EXIT", "exit_code", right=True, drop=1),
+        field("CAUSE", "cause", long=True, drop=2),
+        took("started_at", drop=4),
+        words(
             "MEMORY",
-            lambda attempt: f"{attempt.memory_peak_mib} MiB" if attempt.memory_peak_mib is not None else "-",
+            "memory_peak_mib",
+            lambda peak: f"{peak} MiB" if peak is not None else "-",
             right=True,
+            drop=5,
         ),
-        _money("COST", "cost_usd"),
-        _text("MESSAGE", "message", long=True),
+        money("COST", "cost_usd", drop=6),
+        field("MESSAGE", "message", wrap=True),
     ),
     empty="",
 )
@@ -212,12 +195,12 @@ EVENTS = View(
     noun="event",
     name=lambda event: str(event.sequence),
     columns=(
-        _text("NUMBER", "sequence", right=True),
-        _text("AT", "at"),
-        _text("KIND", "kind"),
-        _text("OBJECT", "object"),
-        _text("TEXT", "text", long=True),
-        _text("ACTOR", "actor", wide=True),
+        field("NUMBER", "sequence", right=True, drop=2),
+        words("AT", "at", _whole_seconds),
+        field("KIND", "kind", drop=3),
+        field("OBJECT", "object", long=True),
+        field("ACTOR", "actor", wide=True, drop=4),
+        field("TEXT", "text", wrap=True),
     ),
     empty="No events.",
 )
@@ -226,26 +209,64 @@ PLANS = View(
     noun="plan",
     name=lambda plan: str(plan.number),
     columns=(
-        _text("NUMBER", "number", right=True),
-        _made("ACTIONS", lambda plan: len(plan.actions), right=True),
-        _made(
-            "WHAT", lambda plan: "; ".join(action_line(each) for each in plan.actions[:3]) or "nothing to do"
+        field("NUMBER", "number", right=True),
+        made("ACTIONS", lambda plan: len(plan.actions), key="action_count", right=True),
+        since("AGE", "made_at"),
+        made(
+            "WHAT",
+            lambda plan: "; ".join(action_line(each) for each in plan.actions[:3]) or "nothing to do",
+            key="what",
+            long=True,
         ),
-        _age("AGE", "made_at"),
     ),
     empty="No plans yet. What would be done now shows: herder plan",
+)
+
+ACTIONS = View(
+    noun="action",
+    name=lambda action: str(action_row(action).get("worker", "")),
+    columns=(
+        *(
+            made(header, _of_action(header.lower()), key=header.lower())
+            for header in ("ACTION", "WORKER", "POOL", "TEMPLATE", "ZONE", "SPOT", "PRICE_PER_HOUR_USD")
+        ),
+        made("REASON", lambda action: reason_text(action.get("reason")), key="reason", wrap=True),
+    ),
+    empty="Nothing to do.",
+)
+
+FACTS = View(
+    noun="fact",
+    name=lambda fact: str(fact.kind),
+    columns=(
+        field("KIND", "kind"),
+        field("TEXT", "text", wrap=True),
+        field("EVIDENCE", "evidence", long=True),
+    ),
+    empty="",
+)
+
+CHANGES = View(
+    noun="pool",
+    name=lambda change: str(change.pool),
+    columns=(
+        field("POOL", "pool"),
+        field("CHANGE", "change", state=True),
+        field("FIELDS", "fields", long=True),
+    ),
+    empty="",
 )
 
 USERS = View(
     noun="user",
     name=lambda user: str(user.name),
     columns=(
-        _text("NAME", "name"),
-        _text("ROLE", "role"),
-        _text("WEIGHT", "weight", right=True),
-        _made("USED", lambda user: amounts(user.used)),
-        _made("QUOTA", lambda user: amounts(user.quota)),
-        _money("COST", "cost_usd"),
+        field("NAME", "name"),
+        field("ROLE", "role"),
+        field("WEIGHT", "weight", right=True, drop=2),
+        words("USED", "used", amounts, long=True),
+        words("QUOTA", "quota", amounts, long=True),
+        money("COST", "cost_usd", drop=1),
     ),
     empty="No users. Add one with: herder user create NAME",
 )
@@ -254,15 +275,15 @@ TOKENS = View(
     noun="token",
     name=lambda token: str(token.id),
     columns=(
-        _text("ID", "id"),
-        _text("USER", "user"),
-        _text("ROLE", "role"),
-        _made("STATUS", lambda token: token.state, state=True),
-        _age("EXPIRES", "expires_at"),
-        _age("LAST USED", "last_used_at"),
-        _age("AGE", "created_at"),
-        _text("NOTE", "note", long=True),
-        _age("REVOKED", "revoked_at", wide=True),
+        field("ID", "id"),
+        field("USER", "user"),
+        field("ROLE", "role"),
+        field("STATUS", "state", state=True),
+        since("EXPIRES", "expires_at"),
+        since("LAST USED", "last_used_at", drop=4),
+        since("AGE", "created_at", drop=3),
+        since("REVOKED", "revoked_at", wide=True, drop=5),
+        field("NOTE", "note", long=True, drop=2),
     ),
     empty="No tokens. Make one with: herder token create --save FILE",
 )
@@ -271,16 +292,16 @@ PROJECTS = View(
     noun="project",
     name=lambda project: str(project.name),
     columns=(
-        _text("NAME", "name"),
-        _made("USED", lambda project: amounts(project.used)),
-        _made("NOMINAL QUOTA", lambda project: amounts(project.nominal_quota)),
-        _made("BORROWED", lambda project: amounts(project.borrowed)),
-        _text("QUEUED", "queued_jobs", right=True),
-        _made("MAY START", lambda project: amounts(project.may_start), wide=True),
-        _made("BORROWING LIMIT", lambda project: amounts(project.borrowing_limit), wide=True),
-        _made("LENDING LIMIT", lambda project: amounts(project.lending_limit), wide=True),
-        _text("COHORT", "cohort", wide=True),
-        _money("COST", "cost_usd"),
+        field("NAME", "name"),
+        words("USED", "used", amounts, long=True),
+        words("NOMINAL QUOTA", "nominal_quota", amounts, long=True),
+        words("BORROWED", "borrowed", amounts, long=True, drop=2),
+        field("QUEUED", "queued_jobs", right=True),
+        words("MAY START", "may_start", amounts, long=True, wide=True, drop=4),
+        words("BORROWING LIMIT", "borrowing_limit", amounts, long=True, wide=True, drop=5),
+        words("LENDING LIMIT", "lending_limit", amounts, long=True, wide=True, drop=6),
+        field("COHORT", "cohort", wide=True, drop=3),
+        money("COST", "cost_usd", drop=1),
     ),
     empty="No project has a quota, or jobs that run or wait. Quotas stand in projects of herder.yaml.",
 )
@@ -289,13 +310,21 @@ TEMPLATES = View(
     noun="template",
     name=lambda template: str(template.name),
     columns=(
-        _text("TEMPLATE", "name"),
-        _made("SIZE", lambda each: shape(each.cpu_milli, each.memory_mib, each.disk_mib, 0, each.resources)),
-        _made("GPUS", lambda each: gpus(each.gpu, each.gpu_model, each.gpu_parts)),
-        _text("SLOTS", "slots", right=True),
-        _money("PRICE/H", "price_per_hour_usd"),
-        _made(
-            "SOLD AS", lambda each: ", ".join(offer_words(offer) for offer in each.offers) or "-", long=True
+        field("TEMPLATE", "name"),
+        made(
+            "SIZE",
+            lambda each: shape(each.cpu_milli, each.memory_mib, each.disk_mib, 0, each.resources),
+            key="size",
+            long=True,
+        ),
+        made("GPUS", lambda each: gpus(each.gpu, each.gpu_model, each.gpu_parts), key="gpus", drop=2),
+        field("SLOTS", "slots", right=True, drop=3),
+        money("PRICE/H", "price_per_hour_usd"),
+        made(
+            "SOLD AS",
+            lambda each: ", ".join(offer_words(offer) for offer in each.offers) or "-",
+            key="sold_as",
+            wrap=True,
         ),
     ),
     empty="",

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from herder.control.core import Core
 from herder.control.errors import Overloaded, Refused
 from herder.control.limits import FOLLOWERS_EACH_MAX, FOLLOWERS_MAX
-from herder.control.reads.jobs import log_text
+from herder.control.reads.jobs import Output, output_of
 from herder.model.principal import Principal
 
 #: The longest between two looks at the output of a running job, and at the rights of who follows it; new output is sent at once.
@@ -28,9 +28,10 @@ class Followers:
     async def follow(
         self, core: Core, again: Again, job: int, attempt: int | None, offset: int
     ) -> AsyncIterator[str]:
-        """What it has printed from `offset` on, and what it prints until its attempt has ended. Raises Refused."""
+        """What it has printed from `offset` on, and what it prints until its attempt has ended; without an attempt the last one
+        and those that come after it, until the job has ended. Raises Refused."""
         who = again()
-        first = await log_text(core, who, job, attempt, offset)
+        first = await output_of(core, who, job, attempt, offset)
         mine, all_ = self._of[who.user], self._of.total()
         if mine >= FOLLOWERS_EACH_MAX or all_ >= FOLLOWERS_MAX:
             raise Overloaded(
@@ -45,20 +46,24 @@ class Followers:
         return pieces
 
     async def _pieces(
-        self, core: Core, again: Again, user: str, job: int, attempt: int | None, first: tuple[str, int, bool]
+        self, core: Core, again: Again, user: str, job: int, attempt: int | None, first: Output
     ) -> AsyncIterator[str]:
-        text, at, ended = first
+        found, number = first, max(1, first.attempt)
         self._of[user] += 1
         try:
             yield ""  # kept by `follow`
             while True:
                 with core.output_came.wait(job) as came:  # before looking, so that nothing is missed
-                    if text:
-                        yield text
-                    if ended or core.closing:
+                    if found.text:
+                        yield found.text
+                    if core.closing or _over(found, attempt):
                         return
-                    text, at, ended = await log_text(core, again(), job, attempt, at)
-                    if not text and not ended:
+                    at = found.at
+                    if _goes_on(found, number):
+                        number, at = number + 1, 0
+                        yield f"\n[herder: attempt {number}]\n"
+                    found = await output_of(core, again(), job, number, at)
+                    if not (found.text or _over(found, attempt) or _goes_on(found, number)):
                         await asyncio.wait({came}, timeout=FOLLOW_S)
         except Refused:
             return
@@ -66,3 +71,14 @@ class Followers:
             self._of[user] -= 1
             if not self._of[user]:
                 del self._of[user]
+
+
+def _over(found: Output, attempt: int | None) -> bool:
+    """Nothing comes any more: of the attempt that was named, else of the job."""
+    if attempt is not None:
+        return found.attempt_ended
+    return found.job_ended and found.attempt_ended and found.attempts <= found.attempt
+
+
+def _goes_on(found: Output, number: int) -> bool:
+    return found.attempt_ended and found.attempts > number

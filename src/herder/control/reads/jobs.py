@@ -303,10 +303,24 @@ def _batch_row(row: Row[Any]) -> BatchView:
     )
 
 
-async def log_text(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What an attempt printed from some byte on; `at`: where it goes on."""
+
+    text: str
+    at: int
+    attempt: int
+    """0: none has begun."""
+    attempt_ended: bool
+    job_ended: bool
+    attempts: int
+    """How many the job has had."""
+
+
+async def output_of(
     core: Core, who: Principal, job: int, attempt: int | None, offset: int, *, follow: bool = True
-) -> tuple[str, int, bool]:
-    """(text from byte `offset` on, the next offset, whether the attempt has ended). The last attempt unless named."""
+) -> Output:
+    """From byte `offset` on. The last attempt unless named. Raises Refused."""
     row = await job_row(core, who, job)
     _check_output(core, row, attempt, follow=follow)
     number = attempt or row.attempts
@@ -326,8 +340,15 @@ async def log_text(
 
     chunks, state = await core.read(read)
     data = b"".join(_from(chunks, offset))
-    over = JobState(row.state).ended if state is None else state >= AttemptState.SUCCEEDED
-    return data.decode(errors="replace"), offset + len(data), over
+    job_ended = JobState(row.state).ended
+    return Output(
+        text=data.decode(errors="replace"),
+        at=offset + len(data),
+        attempt=number,
+        attempt_ended=job_ended if state is None else state >= AttemptState.SUCCEEDED,
+        job_ended=job_ended,
+        attempts=row.attempts,
+    )
 
 
 def _check_output(core: Core, row: Row[Any], attempt: int | None, *, follow: bool) -> None:

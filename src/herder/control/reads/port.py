@@ -262,13 +262,12 @@ class Reads:
 
     async def log(self, who: Principal, number: int, attempt: int | None, offset: int) -> str:
         """What it has printed. Raises Refused, also for one that has not started."""
-        text, _, _ = await jobs.log_text(self._core, who, number, attempt, offset, follow=False)
-        return text
+        return (await jobs.output_of(self._core, who, number, attempt, offset, follow=False)).text
 
     async def follow_log(
         self, again: Again, number: int, attempt: int | None, offset: int
     ) -> AsyncIterator[str]:
-        """The output until its attempt has ended. Raises Refused, also when too many are followed; later, it ends the stream."""
+        """The output until its attempt, or without one the job, has ended. Raises Refused, also when too many are followed; later, it ends the stream."""
         return await self._followers.follow(self._core, again, number, attempt, offset)
 
     # --- events

@@ -50,6 +50,7 @@ class _End:
     job: int
     attempt: int
     started_at_ms: int
+    ended_at_ms: int
     state: str = "succeeded"
     exit_code: int | None = 0
     cause: str = ""
@@ -132,7 +133,12 @@ class Herder:
                 attempt for attempt in life.live.values() if self.indexes[attempt.job] not in worker.running
             ]
             for attempt in over:
-                report = _End(job=attempt.job, attempt=attempt.number, started_at_ms=attempt.assigned_at_ms)
+                report = _End(
+                    job=attempt.job,
+                    attempt=attempt.number,
+                    started_at_ms=attempt.assigned_at_ms,
+                    ended_at_ms=now_ms,
+                )
                 ended(state, changes, life, report, None, now_ms)
                 del self.job_ids[self.indexes.pop(attempt.job)]
             if not life.live:

@@ -21,7 +21,7 @@ from herder.simulate.traces import (
     wfformat,
 )
 from herder.simulate.traces.form import Trace
-from herder.simulate.traces.rows import Rows, TraceError, has_columns
+from herder.simulate.traces.rows import Rows, TraceError, has_columns, open_rows
 
 #: By name, in the order in which they are tried on a file.
 FORMATS: dict[str, ModuleType] = {
@@ -54,17 +54,17 @@ NO_JOBS = {
 def read_trace(
     path: Path, format_name: str | None = None, *, limit: int | None = None, skip_bad: bool = False
 ) -> Trace:
-    """The first `limit` jobs of a file. Raises TraceError for what cannot be read, with the place and a remedy."""
-    rows = Rows(path, skip_bad=skip_bad, limit=limit)
+    """The first `limit` jobs of a file, or of stdin when it is `-`. Raises TraceError for what cannot be read, with the place and a remedy."""
     if format_name is not None and format_name not in FORMATS:
         raise TraceError(
             f"there is no trace format {format_name!r}. {did_you_mean(format_name, list(FORMATS))}"
         )
-    reader = FORMATS[format_name] if format_name is not None else _detect(rows)
-    trace: Trace = reader.read(rows)
-    if not len(trace):
-        raise TraceError(f"{path}: there is no job in it. A trace needs at least one.")
-    return trace
+    with open_rows(path, skip_bad=skip_bad, limit=limit) as rows:
+        reader = FORMATS[format_name] if format_name is not None else _detect(rows)
+        trace: Trace = reader.read(rows)
+        if not len(trace):
+            raise TraceError(f"{rows.path}: there is no job in it. A trace needs at least one.")
+        return trace
 
 
 def _detect(rows: Rows) -> ModuleType:

@@ -12,12 +12,15 @@
 | `id`, `parents` | a job's name, and those of the jobs that must end before it, separated by spaces | |
 """
 
-from herder.model.resources import Resources
+from herder.model.resources import AMOUNT_MAX, Resources
+from herder.settings.syntax.numbers import NUMBER_MAX
 from herder.simulate.traces.form import Trace, TraceJob, trace_of
-from herder.simulate.traces.graph import check_parents
+from herder.simulate.traces.graph import check_rows
 from herder.simulate.traces.rows import Row, Rows, has_columns
 
 COLUMNS = ("arrival_s", "run_s")
+#: Most cores, and most GPUs.
+WHOLE_MAX = AMOUNT_MAX // 1000
 
 
 def looks_like(head: str) -> bool:
@@ -27,20 +30,20 @@ def looks_like(head: str) -> bool:
 def read(rows: Rows) -> Trace:
     columns = (*COLUMNS, "gpu" if has_columns(rows.head(), ("gpu",)) else "cpu")
     jobs = rows.jobs(columns, _job)
-    check_parents(jobs, str(rows.path), whole=rows.limit is None and not rows.skipped)
+    check_rows(jobs, rows)
     return trace_of("csv", jobs, skipped=rows.skipped)
 
 
 def _job(row: Row) -> TraceJob:
     limit_s = row.number("limit_s", default=0.0)
     return TraceJob(
-        arrival_s=row.number("arrival_s", least=float("-inf")),
+        arrival_s=row.number("arrival_s", least=-NUMBER_MAX),
         run_s=row.number("run_s"),
         request=Resources(
-            round(1000 * row.number("cpu", default=0.0)),
+            round(1000 * row.number("cpu", most=WHOLE_MAX, default=0.0)),
             row.whole("memory_mib", default=0),
             row.whole("disk_mib", default=0),
-            round(1000 * row.number("gpu", default=0.0)),
+            round(1000 * row.number("gpu", most=WHOLE_MAX, default=0.0)),
         ),
         user=row.text("user", ""),
         kind=row.text("name", ""),

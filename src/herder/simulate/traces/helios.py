@@ -8,7 +8,7 @@ from herder.model.resources import Resources
 from herder.simulate.traces.form import Trace, trace_of
 from herder.simulate.traces.moments import seconds_of
 from herder.simulate.traces.rows import Row, Rows, TraceError, has_columns
-from herder.simulate.traces.series import jobs_of_levels
+from herder.simulate.traces.series import LEVEL_MAX, jobs_of_levels
 
 COLUMNS = ("time", "running_gpu_num", "pending_gpu_num")
 
@@ -32,6 +32,5 @@ def read(rows: Rows) -> Trace:
 
 
 def _level(row: Row) -> tuple[float, int]:
-    return seconds_of(row, "time", row.text("time")), row.whole("running_gpu_num") + row.whole(
-        "pending_gpu_num"
-    )
+    gpus = (row.whole(name, most=LEVEL_MAX) for name in ("running_gpu_num", "pending_gpu_num"))
+    return seconds_of(row, "time", row.text("time")), sum(gpus)

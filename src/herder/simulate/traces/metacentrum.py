@@ -4,7 +4,7 @@ CSV columns: `job_id`, `submit_s`, `run_s`, `cores`, `req_wall_s` (the user's li
 name is the class of wall times); `wait_s` and `nodespec` are left alone.
 """
 
-from herder.model.resources import Resources
+from herder.model.resources import AMOUNT_MAX, Resources
 from herder.simulate.traces.form import Trace, TraceJob, trace_of
 from herder.simulate.traces.rows import Row, Rows, has_columns
 
@@ -25,7 +25,8 @@ def _job(row: Row) -> TraceJob:
         arrival_s=row.number("submit_s"),
         run_s=row.number("run_s"),
         request=Resources(
-            1000 * row.whole("cores", least=1), -(-row.whole("req_mem_kib", default=0) // 1024)
+            1000 * row.whole("cores", least=1, most=AMOUNT_MAX // 1000),
+            -(-row.whole("req_mem_kib", default=0) // 1024),
         ),
         user=row.text("user"),
         kind=row.text("queue"),

@@ -9,6 +9,8 @@ def seconds_of(row: Row, column: str, text: str) -> float:
     """Fractions of a second may have any number of digits."""
     whole, _, fraction = text.partition(".")
     try:
+        if not (text.isascii() and (fraction or "0").isdigit()):
+            raise ValueError
         moment = datetime.strptime(whole, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
         return moment.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
     except ValueError:

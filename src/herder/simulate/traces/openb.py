@@ -35,7 +35,7 @@ def _job(row: Row) -> TraceJob | None:
         request=Resources(
             cpu_milli=row.whole("cpu_milli"),
             memory_mib=row.whole("memory_mib"),
-            gpu=row.whole("num_gpu") * row.whole("gpu_milli"),
+            gpu=row.whole("num_gpu", most=10**6) * row.whole("gpu_milli", most=1000),
         ),
         kind=row.text("qos"),
         id=row.text("name"),

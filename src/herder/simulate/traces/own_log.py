@@ -85,7 +85,7 @@ def read_own_log(connection: Connection, where: str, *, limit: int | None = None
         jobs.append(_job(row, run, job_class, parents.get(row.id, ())))
     if not jobs:
         raise TraceError(f"{where}: no job has run there yet, so there is nothing to replay")
-    check_parents(jobs, where, whole=False)
+    check_parents(jobs, where, cut_off=lambda ids: ids)
     log.trace = trace_of(FORMAT, jobs)
     return log
 

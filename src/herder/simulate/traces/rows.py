@@ -1,24 +1,22 @@
-"""Opening a trace and reading its rows: plain or gzip, with the place of everything that is wrong.
+"""Opening a trace and reading its rows: a file, a pipe or stdin, plain or gzip, with the place of everything that is wrong.
 
 Used by every reader. A bad row raises `TraceError` with file, line, column, value and remedy, or with `skip_bad` is left
-out and listed. Nothing is guessed.
+out and listed. Nothing is guessed. The file is opened once and read forwards only.
 """
 
-import csv
-import gzip
-import io
-import math
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
+from herder.settings.syntax.csv_text import CsvText, header_of
+from herder.settings.syntax.files import DAMAGED, STDIN, Opened, Unreadable, lines_of, opened
+from herder.settings.syntax.numbers import NUMBER_MAX, number, whole
 from herder.simulate.traces.form import TraceJob
 
 #: Bad rows that are kept with their reason; the rest is only counted.
 LISTED_MAX = 1000
+_SKIP = "Correct it, or read on with --skip-bad."
 
 
 class TraceError(ValueError):
@@ -29,44 +27,33 @@ class TraceError(ValueError):
 class Rows:
     """An open trace: its first lines for detection, and rows by name of column."""
 
-    path: Path
+    path: str
+    file: Opened
     skip_bad: bool = False
     limit: int | None = None
     skipped: list[str] = field(default_factory=list)
+    cut: set[str] = field(default_factory=set)
+    """Ids of rows that were left out because they are bad."""
+    rest: "Iterator[Row] | None" = None
+    """What comes after the limit."""
 
-    @contextmanager
-    def text(self) -> Iterator[TextIO]:
-        """The whole file from the start. Gzip is known by its first two bytes, whatever the name."""
-        try:
-            raw = self.path.open("rb")
-        except OSError as error:
-            raise TraceError(f"{self.path}: cannot be opened: {error.strerror}. Check the path.") from None
-        with raw:
-            packed = raw.peek(2)[:2] == b"\x1f\x8b"
-            stream = gzip.GzipFile(fileobj=raw) if packed else raw
-            with io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="") as text:
-                yield text
-
-    def head(self, characters: int = 4096) -> str:
-        with self.text() as stream:
-            return self._guarded(lambda: stream.read(characters))
-
-    def _guarded(self, read: Callable[[], str]) -> str:
-        try:
-            return read()
-        except (OSError, EOFError, zlib.error) as error:
-            raise TraceError(f"{self.path}: the file is damaged: {error}. Fetch it again.") from None
+    def head(self) -> str:
+        return self.file.head_text()
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """(line number from 1, line)."""
-        with self.text() as stream:
-            number = 0
-            while True:
-                line = self._guarded(stream.readline)
-                if not line:
-                    return
-                number += 1
-                yield number, line.rstrip("\r\n")
+        for at, line in enumerate(lines_of(self.file), start=1):
+            if isinstance(line, Unreadable):
+                self.bad(line)
+            else:
+                yield at, line.rstrip("\r\n")
+
+    def text(self) -> str:
+        """The whole file."""
+        try:
+            return self.file.text()
+        except Unreadable as error:
+            raise TraceError(error.within(self.path)) from None
 
     def jobs(self, columns: Sequence[str], make: "Callable[[Row], TraceJob | None]") -> list[TraceJob]:
         """One job for each row of a CSV file with (at least) these columns; None from `make` leaves a row out on purpose."""
@@ -80,93 +67,158 @@ class Rows:
             except TraceError as error:
                 if not self.skip_bad:
                     raise
-                self.skip(str(error))
+                self.skip(str(error), row.cell("id"))
                 continue
             if job is not None:
                 found.append(job)
                 if self.limit is not None and len(found) >= self.limit:
+                    self.rest = rows
                     break
         return found
 
-    def skip(self, text: str) -> None:
+    def after_limit(self, wanted: set[str]) -> set[str]:
+        """Those of the ids that stand on rows after the limit."""
+        found: set[str] = set()
+        for row in self.rest or ():
+            name = row.cell("id")
+            if name in wanted:
+                found.add(name)
+                if len(found) == len(wanted):
+                    break
+        return found
+
+    def bad(self, error: Unreadable) -> None:
+        """A row that cannot be split into cells. Raises TraceError, or lists it."""
+        text = error.within(self.path)
+        if not self.skip_bad:
+            raise TraceError(f"{text}, or read on with --skip-bad.")
+        self.skip(f"{text}.")
+
+    def skip(self, text: str, name: str = "") -> None:
+        if name:
+            self.cut.add(name)
         if len(self.skipped) < LISTED_MAX:
             self.skipped.append(text)
         else:
             self.skipped[-1] = f"and more than {LISTED_MAX - 1} others"
 
     def rows(self, columns: Sequence[str]) -> "Iterator[Row]":
-        numbered = self.lines()
-        first = next(numbered, None)
-        if first is None:
+        table = CsvText(self.file)
+        try:
+            header = table.begin()
+        except Unreadable as error:
+            raise TraceError(f"{error.within(self.path)}.") from None
+        if not header:
             raise TraceError(f"{self.path}: the file is empty. It should begin with {','.join(columns)}.")
-        header = [name.strip() for name in self._cells(1, first[1].lstrip("\ufeff"))]
         missing = [name for name in columns if name not in header]
         if missing:
             raise TraceError(
                 f"{self.path}:1:1: there is no column {missing[0]!r}. The header should name {', '.join(columns)}."
             )
         places = {name: place for place, name in enumerate(header)}
-        for line, text in numbered:
-            if text.strip():
-                cells = text.split(",") if '"' not in text else self._cells(line, text)
-                yield Row(self.path, line, places, cells)
+        path, place = self.path, table.place
+        for row in table.rows():
+            if isinstance(row, Unreadable):
+                self.bad(row)
+            else:
+                yield Row(path, row[0], places, row[1], place)
 
-    def _cells(self, line: int, text: str) -> list[str]:
-        try:
-            return next(csv.reader([text]), [])
-        except csv.Error as error:
-            raise TraceError(f"{self.path}:{line}:1: this is no row of a CSV: {error}. Correct it.") from None
+
+@contextmanager
+def open_rows(path: Path | str, *, skip_bad: bool = False, limit: int | None = None) -> Iterator[Rows]:
+    """`-` is stdin. Raises TraceError for a file that cannot be opened, is damaged, or is no text."""
+    name = "stdin" if str(path) == STDIN else str(path)
+    try:
+        with opened(path) as file:
+            yield Rows(name, file, skip_bad=skip_bad, limit=limit)
+    except Unreadable as error:
+        raise TraceError(f"{error.within(name)}.") from None
+    except FileNotFoundError:
+        raise TraceError(f"{name}: there is no such file. Check the path.") from None
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise TraceError(f"{name}: cannot be read: {error.strerror}. Check the path.") from None
+        raise TraceError(f"{name}: the file is damaged: {error}. Fetch it again.") from None
 
 
 class Row:
     """One row; cells by column, converted, or a `TraceError` that says which one is wrong."""
 
-    __slots__ = ("_cells", "_places", "line", "path")
+    __slots__ = ("_cells", "_place", "_places", "line", "path")
 
-    def __init__(self, path: Path, line: int, places: dict[str, int], cells: list[str]) -> None:
+    def __init__(
+        self,
+        path: str,
+        line: int,
+        places: dict[str, int],
+        cells: list[str],
+        place: Callable[[int], tuple[int, int]],
+    ) -> None:
         self.path = path
         self.line = line
         self._places = places
         self._cells = cells
+        self._place = place
 
     def text(self, column: str, default: str | None = None) -> str:
-        place = self._places.get(column)
-        if place is None and default is not None:
-            return default
-        if place is None or place >= len(self._cells):
-            raise self.wrong(column, "", "the row is too short", f"Give it {len(self._places)} cells.")
-        return self._cells[place].strip()
+        try:
+            return self._cells[self._places[column]].strip()
+        except LookupError:
+            if column not in self._places and default is not None:
+                return default
+            remedy = f"Give it {len(self._places)} cells."
+            raise self.wrong(column, "", "the row is too short", remedy) from None
 
-    def number(self, column: str, *, least: float = 0.0, default: float | None = None) -> float:
+    def cell(self, column: str) -> str:
+        """Empty when there is none."""
+        place = self._places.get(column, len(self._cells))
+        return self._cells[place].strip() if place < len(self._cells) else ""
+
+    def number(
+        self, column: str, *, least: float = 0.0, most: float = NUMBER_MAX, default: float | None = None
+    ) -> float:
+        try:
+            text = self._cells[self._places[column]]
+            value = float(text)
+            if least <= value <= most and text.isascii() and "_" not in text:
+                return value
+        except (LookupError, ValueError):
+            pass
         text = self.text(column, None if default is None else "")
         if not text and default is not None:
             return default
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise self.wrong(column, text, "is not a number", "Correct it, or read on with --skip-bad.")
-        if value < least:
-            raise self.wrong(column, text, f"is below {least:g}", "Correct it, or read on with --skip-bad.")
+        raise self._out_of_bounds(column, text, number(text), least, most)
+
+    def whole(
+        self, column: str, *, least: int = 0, most: int = NUMBER_MAX, default: int | None = None
+    ) -> int:
+        text = self.text(column, None if default is None else "")
+        if not text and default is not None:
+            return default
+        if text.isdigit() and text.isascii() and len(text) < 16 and least <= (quick := int(text)) <= most:
+            return quick
+        value = whole(text)
+        if value is None or not least <= value <= most:
+            raise self._out_of_bounds(column, text, value, least, most)
+        if isinstance(value, float):
+            raise self.wrong(column, text, "is not a whole number", _SKIP)
         return value
 
-    def whole(self, column: str, *, least: int = 0, default: int | None = None) -> int:
-        value = self.number(column, least=least, default=default)
-        if value != int(value):
-            raise self.wrong(
-                column, self.text(column), "is not a whole number", "Correct it, or read on with --skip-bad."
-            )
-        return int(value)
+    def _out_of_bounds(
+        self, column: str, text: str, value: float | None, least: float, most: float
+    ) -> TraceError:
+        if value is None:
+            what = "is not a number"
+        else:
+            what = f"is below {least:g}" if value < least else f"is above {most:g}"
+        return self.wrong(column, text, what, _SKIP)
 
     def wrong(self, column: str, value: str, what: str, remedy: str) -> TraceError:
-        place = self._places.get(column, len(self._cells))
-        at = sum(len(cell) + 1 for cell in self._cells[:place]) + 1
+        line, at = self._place(self._places.get(column, len(self._cells)))
         shown = f" {value[:60]!r}" if value else ""
-        return TraceError(f"{self.path}:{self.line}:{at}: {column}{shown} {what}. {remedy}")
+        return TraceError(f"{self.path}:{line}:{at}: {column}{shown} {what}. {remedy}")
 
 
 def has_columns(head: str, columns: Sequence[str]) -> bool:
-    """Whether the first line names all of these."""
-    names = {name.strip() for name in head.partition("\n")[0].lstrip("\ufeff").strip().split(",")}
-    return names.issuperset(columns)
+    """Whether the first row names all of these."""
+    return set(header_of(head)).issuperset(columns)

@@ -10,6 +10,9 @@ from itertools import pairwise
 from herder.model.resources import Resources
 from herder.simulate.traces.form import TraceJob
 
+#: The highest level: each unit of it is a job.
+LEVEL_MAX = 1_000_000
+
 
 def jobs_of_levels(
     levels: Sequence[tuple[float, int]], unit: Resources, *, limit: int | None = None

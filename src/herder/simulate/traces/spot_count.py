@@ -8,7 +8,7 @@ from herder.model.resources import Resources
 from herder.simulate.traces.form import Trace, trace_of
 from herder.simulate.traces.moments import seconds_of
 from herder.simulate.traces.rows import Rows, TraceError, has_columns
-from herder.simulate.traces.series import jobs_of_levels
+from herder.simulate.traces.series import LEVEL_MAX, jobs_of_levels
 
 COLUMNS = ("date", "time", "count")
 
@@ -22,7 +22,7 @@ def read(rows: Rows) -> Trace:
     for row in rows.rows(COLUMNS):
         try:
             at_s = seconds_of(row, "time", f"{row.text('date')} {row.text('time')}")
-            levels[at_s] = row.whole("count")
+            levels[at_s] = row.whole("count", most=LEVEL_MAX)
         except TraceError as error:
             if not rows.skip_bad:
                 raise

@@ -3,7 +3,7 @@
 CSV columns: `job_id`, `submit_s` (unix seconds), `duration_s`, `cores`. There is no user and no program.
 """
 
-from herder.model.resources import Resources
+from herder.model.resources import AMOUNT_MAX, Resources
 from herder.simulate.traces.form import Trace, TraceJob, trace_of
 from herder.simulate.traces.rows import Row, Rows, has_columns
 
@@ -22,6 +22,6 @@ def _job(row: Row) -> TraceJob:
     return TraceJob(
         arrival_s=row.number("submit_s"),
         run_s=row.number("duration_s"),
-        request=Resources(cpu_milli=1000 * row.whole("cores", least=1)),
+        request=Resources(cpu_milli=1000 * row.whole("cores", least=1, most=AMOUNT_MAX // 1000)),
         id=row.text("job_id"),
     )

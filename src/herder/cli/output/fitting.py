@@ -1,0 +1,88 @@
+"""How wide the columns of a table are on a terminal, so that no row is broken by it. Used by the printer; prints nothing.
+
+Free text gives way first, then whole columns by their rank, and only when nothing else is left a name is cut.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from unicodedata import combining, east_asian_width
+
+from herder.cli.output.view import Column
+
+GAP = "   "
+LONG_LEAST = 20
+"""Free text is not shortened to less than this while a column can be dropped instead."""
+WRAP_LEAST = 30
+CUT_LEAST = 4
+"""What stays of anything."""
+
+
+def width_of(text: str) -> int:
+    """Places that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if east_asian_width(char) in "WF" else 0 if combining(char) else 1 for char in text)
+
+
+def fitted(columns: Sequence[Column], widths: Sequence[int], room: int) -> tuple[list[int], list[int]]:
+    """Which columns stay, by their places, and how wide each of these is."""
+    least = [min(width, _least(column)) for column, width in zip(columns, widths, strict=True)]
+    kept = list(range(len(columns)))
+    ranked = sorted((each for each in kept if columns[each].drop), key=lambda each: -columns[each].drop)
+    dropped: list[int] = []
+    for each in ranked:
+        if _total(least, kept) <= room:
+            break
+        kept.remove(each)
+        dropped.append(each)
+    for each in reversed(dropped):
+        if _total(least, [*kept, each]) <= room:
+            kept = sorted([*kept, each])
+    return kept, _narrowed([columns[each] for each in kept], [widths[each] for each in kept], room)
+
+
+def _least(column: Column) -> int:
+    return WRAP_LEAST if column.wrap else LONG_LEAST if column.long else 10**9
+
+
+def _total(widths: Sequence[int], kept: Sequence[int]) -> int:
+    return sum(widths[each] for each in kept) + len(GAP) * (len(kept) - 1)
+
+
+def _narrowed(columns: Sequence[Column], widths: list[int], room: int) -> list[int]:
+    over = sum(widths) + len(GAP) * (len(widths) - 1) - room
+    least = [min(width, _least(column)) for column, width in zip(columns, widths, strict=True)]
+    while over > 0 and (wide := [place for place, width in enumerate(widths) if width > least[place]]):
+        widths[max(wide, key=widths.__getitem__)] -= 1
+        over -= 1
+    # What is left over: texts, then names, and numbers last.
+    for kind in (_free, lambda column: not column.right, lambda column: True):
+        cuttable = [place for place, column in enumerate(columns) if kind(column)]
+        while over > 0 and any(widths[place] > CUT_LEAST for place in cuttable):
+            widths[max(cuttable, key=widths.__getitem__)] -= 1
+            over -= 1
+    return widths
+
+
+def _free(column: Column) -> bool:
+    return column.long or column.wrap
+
+
+def cut(text: str, width: int, *, words: bool) -> str:
+    """At most so wide; with `words` the cut is between two of them where that leaves most of the text."""
+    if width_of(text) <= width:
+        return text
+    taken, used = 0, 0
+    for char in text:
+        used += width_of(char)
+        if used > width - 1:
+            break
+        taken += 1
+    short = text[:taken]
+    space = short.rstrip().rfind(" ") if words and not text[taken : taken + 1].isspace() else -1
+    return (short[:space] if space > taken // 2 else short).rstrip() + "…"
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines between words; a word that is longer than a line is broken."""
+    return textwrap.wrap(text, max(1, width), break_on_hyphens=False) or [""]

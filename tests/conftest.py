@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from typing import NoReturn
@@ -19,6 +20,14 @@ from herder.testing import postgres
 settings.register_profile("repeat", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
+
+
+def pytest_sessionstart() -> None:
+    """Say that there is no current event loop.
+
+    Plugins ask for it before tests, and asyncio would make one that nobody closes; some later test would be blamed for it.
+    """
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(autouse=True)

@@ -115,7 +115,7 @@ def test_a_failure_ends_the_server_when_something_was_changed_before(
     server = Server(tmp_path).start()
     server.http.post("/apply", json={"pools": POOLS}).raise_for_status()
     with monkeypatch.context() as patch:
-        patch.setattr(submission, "commit_batch" if after_a_change else "_payload", fails)
+        patch.setattr(submission, "commit_batch" if after_a_change else "payload_of", fails)
         answer = None
         try:
             answer = server.http.post("/batches", json={"jobs": [NOOP], "commit": True})

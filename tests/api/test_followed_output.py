@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -107,6 +108,7 @@ async def test_calls_that_come_together_do_not_pass_the_limit(monkeypatch: pytes
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [isinstance(each, Overloaded) for each in answers] == [False, False, True, True, True]
     answers.clear()
+    gc.collect()
     while followers._of:
         await asyncio.sleep(0)
 

@@ -36,7 +36,6 @@ NAMES = tuple(_WRITTEN.get(name, name) for name in JobSubmission.__struct_fields
 _TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, "stdin", "cwd"})
 #: Above this a whole number is no count of anything.
 _WHOLE_MAX = 2**63
-_COUNTS = ("retries", "attempts_max", "sleep_ms")
 
 
 class RowFault(ValueError):
@@ -55,7 +54,7 @@ def merged(defaults: Mapping[str, Any], row: Any) -> Any:
 
 
 def job_of(row: Any, inputs: Inputs, *, lax: bool = False) -> JobSubmission:
-    """`lax`: numbers may stand in it as text, as YAML gives `1.10`. Raises RowFault; CommandError for a file that cannot be read."""
+    """`lax`: numbers may stand in it as text. Raises RowFault; CommandError for a file that cannot be read."""
     plain = row
     if isinstance(row, dict):
         _refuse_numbers(row)
@@ -66,8 +65,6 @@ def job_of(row: Any, inputs: Inputs, *, lax: bool = False) -> JobSubmission:
     except msgspec.ValidationError as error:
         raise RowFault(_explain(error)) from None
     _amounts(job)
-    if lax:
-        _refuse_numbers({name: getattr(job, name) for name in _COUNTS})
     if job.command and "/" in job.command[0]:
         job.command, more = local_program(job.command, job.inputs, job.cwd, inputs)
         job.inputs = {**job.inputs, **more}
@@ -86,8 +83,10 @@ def _amounts(job: JobSubmission) -> None:
             read(getattr(job, name))
         except ValueError as error:
             raise RowFault(f"{name}: {error}") from None
-    if not abs(job.gpu) <= NUMBER_MAX:
-        raise RowFault(f"gpu: {job.gpu:g} is not a number of GPUs; write for example 1 or 0.25")
+    for name in ("timeout_s", "gpu", "retries", "attempts_max", "sleep_ms"):
+        value = getattr(job, name)
+        if value and not abs(value) <= NUMBER_MAX:
+            raise RowFault(f"{written(name)}: {value:g} is too large; write a number up to {NUMBER_MAX:g}")
     if not job.command and job.runtime == "process":
         raise RowFault("command: it has none; write for example command: [echo, hello]")
 

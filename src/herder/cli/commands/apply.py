@@ -30,9 +30,9 @@ def add_to(app: typer.Typer, driver_faults: "DriverFaults | None" = None) -> Non
         files replaces the one before it. Drivers, server, resources, metric_sources and the roles of users are read from the server's
         own file; they are named and left out. A file with a fault changes nothing.
         """
+        say = session(ctx)
         from herder.settings import load
 
-        say = session(ctx)
         settings = load(file)
         _doubts(say, settings, driver_faults)
         sharing = _sharing(settings)

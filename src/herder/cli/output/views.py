@@ -93,7 +93,7 @@ WORKERS = View(
     columns=(
         field("NAME", "name"),
         made("STATUS", worker_status, key="status", state=True),
-        field("HEALTH", "health", state=True, drop=4),
+        words("HEALTH", "health", str, state=True, drop=2),
         field("POOL", "pool", drop=7),
         field("TEMPLATE", "template", drop=8),
         field("JOBS", "attempts", right=True),

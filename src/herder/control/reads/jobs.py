@@ -320,7 +320,7 @@ class Output:
 async def output_of(
     core: Core, who: Principal, job: int, attempt: int | None, offset: int, *, follow: bool = True
 ) -> Output:
-    """From byte `offset` on. The last attempt unless named. Raises Refused."""
+    """From byte `offset` on. The last attempt unless named."""
     row = await job_row(core, who, job)
     _check_output(core, row, attempt, follow=follow)
     number = attempt or row.attempts

@@ -14,6 +14,8 @@ from herder.settings.yaml_text import read_yaml
 
 #: Most values of one file of jobs: half a million jobs with ten fields.
 VALUES_MAX = 5_000_000
+#: Of a whole number; what is longer stays text.
+DIGITS_MAX = 1000
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
 _NO_NUMBER = re.compile(r"[+-]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -49,7 +51,7 @@ def _scalar(value: Scalar) -> Any:
         return text
     if text in _WORDS:
         return _WORDS[text]
-    if _WHOLE.fullmatch(text) and abs(int(text[:20])) <= NUMBER_MAX:
+    if _WHOLE.fullmatch(text) and len(text) <= DIGITS_MAX:
         return int(text)
     if _NO_NUMBER.fullmatch(text):
         place = value.place

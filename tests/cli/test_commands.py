@@ -442,3 +442,16 @@ def test_apply_says_what_it_does_not_apply(api: FakeApi, herder: Herder, tmp_pat
         "users: {ann: {quota: {jobs: 5}}}\npools: {burst: {preset: burst}}\n"
     )
     assert "Not applied" not in herder("apply", "-f", "herder.yaml", "--dry-run").err
+
+
+def test_logs_that_are_not_there_are_said_to_be_not_there(api: FakeApi, herder: Herder) -> None:
+    """Of a job that never ran, or has no such attempt, the server says so (tests/api); it is an error here too."""
+    api.logs = ""
+    found = herder("job", "logs", "17")
+    assert (found.code, found.out) == (0, "")
+    assert "job 17 printed nothing" in found.err
+    api.jobs = {17: job(17, state="skipped", attempts=0)}
+    for words in ([], ["--follow"]):
+        found = herder("job", "logs", "17", *words)
+        assert (found.code, found.out) == (Code.CONFLICT, "")
+        assert "job 17 has no output" in found.err

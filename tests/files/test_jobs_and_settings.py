@@ -70,6 +70,8 @@ def test_lines_of_json_end_at_a_newline_and_nowhere_else(tmp_path: Path, char: s
         ("j.yaml", "- command: [a]\n  gpu: 1e300\n", "j.yaml: job 0: gpu: 1e+300 is too large"),
         ("j.json", '[{"command": ["a"], "timeout_s": NaN}]', "j.json:1:34: NaN is no number"),
         ("j.json", '[{"command": ["a"], "gpu": 1e300}]', "j.json: job 0: gpu: 1e+300 is too large"),
+        ("j.json", '[{"command": ["a"], "gpu": 1e999}]', "j.json: job 0: gpu: inf is not a number"),
+        ("j.yaml", "- {command: [a], timeout: 1e300s}\n", "j.yaml: job 0: timeout: '1e300s' is longer"),
         ("j.yaml", "jobs: []\n---\njobs: []\n", "j.yaml:3:1: a second document begins"),
         ("j.json", '[{"command": ["a"]}', "j.json:1:20: this is no JSON"),
     ],

@@ -314,6 +314,12 @@ class Handler(BaseHTTPRequestHandler):
             self._stream()
             return
         if parts.path.endswith("/logs") and int(parts.path.split("/")[-2]) in self.api.jobs:
+            found = self.api.jobs[int(parts.path.split("/")[-2])]
+            if not found.attempts:
+                self._send(
+                    *_problem(409, f"job {found.id} has no output: it was {found.state} before it started")
+                )
+                return
             self._logs(int(query.get("offset", 0)))
             return
         key = self.headers.get("Idempotency-Key")

@@ -1,5 +1,6 @@
 """What a job printed and how it ended, for the commands that follow one."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from herder.cli.output.formats import Format
@@ -10,22 +11,25 @@ if TYPE_CHECKING:
 
 
 def print_logs(say: "Session", job: int, attempt: int | None, *, follow: bool) -> None:
-    printed = False
-    if follow and attempt is None:
-        last = 0
-        for number, piece in say.client.jobs.follow(job):
-            if last and number != last:
-                say.say(f"Attempt {number} of job {job}:")
-            last = number
-            say.out.write(piece)
-            say.out.flush()
-        return
-    for piece in say.client.jobs.logs(job, attempt=attempt, follow=follow):
+    """Followed without an attempt: the last one and those that come after it. Raises what the server refuses, as of one that never ran."""
+    printed, last = False, 0
+    for number, piece in _pieces(say, job, attempt, follow=follow):
+        if printed and number != last:
+            say.say(f"Attempt {number} of job {job}:")
+        last = number
         say.out.write(piece)
         say.out.flush()
         printed = printed or bool(piece)
     if not printed:
         say.say(f"job {job} printed nothing")
+
+
+def _pieces(say: "Session", job: int, attempt: int | None, *, follow: bool) -> Iterator[tuple[int, str]]:
+    if follow and attempt is None:
+        yield from say.client.jobs.follow(job)
+        return
+    for piece in say.client.jobs.logs(job, attempt=attempt, follow=follow):
+        yield attempt or 0, piece
 
 
 def tell_end(say: "Session", view: "JobView", *, quiet: bool = False) -> None:

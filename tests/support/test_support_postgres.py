@@ -66,7 +66,7 @@ def test_no_server_is_a_failure_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -
 def test_the_server_stops_when_its_owner_is_killed() -> None:
     code = (
         "import time\n"
-        "from herder.testing import postgres\n"
+        "from tests.support import postgres\n"
         "with postgres.running_server(fsync=False) as server:\n"
         "    print(server.admin, flush=True)\n"
         "    time.sleep(50)\n"

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, insert
 
 from herder.control.access.idempotency import find_stored
+from herder.control.kernel.planning_thread import Planning
 from herder.control.reads import fleet, jobs
 from herder.control.reads.explain import why_worker
 from herder.control.recovery.recover import recover
@@ -71,7 +72,14 @@ def core_on(engine: Engine) -> Any:
     store = SimpleNamespace(trouble=None)
     clock = SimpleNamespace(now_ms=lambda: 5)
     return SimpleNamespace(
-        read=read, drivers={}, state=EngineState(), ledger=Totals(), store=store, clock=clock, started_at_ms=1
+        read=read,
+        drivers={},
+        state=EngineState(),
+        ledger=Totals(),
+        store=store,
+        clock=clock,
+        started_at_ms=1,
+        planning=Planning(),
     )
 
 

@@ -94,6 +94,21 @@ def test_a_token_is_for_so_many_machines_and_a_repeat_is_no_other_machine(server
         remove(server, each["worker"])
 
 
+def test_a_worker_is_told_only_to_who_asked_for_it(server: Server) -> None:
+    """Neither by another join token with the same nonce, nor by what everybody sees of the worker."""
+    mine, other = invite(server.http, uses=2), invite(server.http, uses=2, note="other")
+    first = join(server, mine["token"]).json()
+    handle = server.http.get(f"/workers/{first['worker']}").json()["handle"]
+    assert handle.startswith("lab-7/")
+    assert "n1" not in handle.partition("/")[2]
+    second = join(server, other["token"]).json()
+    third = join(server, other["token"], nonce=handle.partition("/")[2]).json()
+    assert len({each["worker"] for each in (first, second, third)}) == 3
+    assert len({each["activation_token"] for each in (first, second, third)}) == 3
+    for each in (first, second, third):
+        remove(server, each["worker"])
+
+
 def test_a_join_token_opens_nothing_else_and_can_be_revoked(server: Server, api: httpx.Client) -> None:
     made = invite(api)
     with server.client(made["token"]) as guest:

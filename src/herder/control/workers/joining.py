@@ -40,6 +40,8 @@ EXPIRES_S = 3_600.0
 EXPIRES_SHORTEST_S, EXPIRES_LONGEST_S = 60, 30 * 86_400
 #: Of a machine's name, what is kept.
 HOST_LENGTH = 100
+#: Hexadecimal digits of what marks a machine in its worker's handle.
+MARK_LENGTH = 32
 
 
 class JoinedMachines:
@@ -163,10 +165,12 @@ def _refused(text: str) -> Unauthenticated:
 
 
 async def join(core: Core, token: str, request: JoinRequest) -> JoinAnswer:
-    """The machine becomes a worker, which then activates like any other. The same nonce again gets the same answer."""
+    """The machine becomes a worker, which then activates like any other. The same token and nonce again get the same answer."""
     if not request.nonce or len(request.nonce) > HOST_LENGTH:
         raise Invalid("a nonce is needed", field="nonce")
-    handle = f"{request.hostname[:HOST_LENGTH]}/{request.nonce}"
+    # Everybody who sees the worker sees its handle: it must not say what a repeat has to show.
+    mark = hash_token(json.dumps([token, request.nonce]))[:MARK_LENGTH]
+    handle = f"{request.hostname[:HOST_LENGTH]}/{mark}"
     known = next(
         (each for each in core.state.workers.values() if (each.spec.driver, each.handle) == (JOINED, handle)),
         None,

@@ -20,7 +20,7 @@ from herder.control.planning.observation import observe, queued
 from herder.decide.placement.max_min import Claim, water_fill
 from herder.decide.placement.place import place
 from herder.decide.plan.explain import why_waiting
-from herder.decide.plan.planner import creations, decide, think
+from herder.decide.plan.planner import creations, decide, plan_steps
 from herder.engine.state import EngineState
 from herder.model.ids import ClassId, UserName
 from herder.model.resources import ZERO
@@ -110,9 +110,9 @@ def _why_job(state: EngineState, placer: Placer) -> None:
     """As `herder why job/N` makes it, without reading the job's row."""
     class_id = ClassId(max(state.queues))
     observed = observe(state, ASKED_AT_MS)
-    thoughts = think(observed, ASKED_AT_MS)
-    why_waiting(class_id, state.classes[class_id], observed, ASKED_AT_MS, thoughts=thoughts)
-    planned = creations(thoughts, observed.plan_number, ASKED_AT_MS)
+    steps = plan_steps(observed, ASKED_AT_MS)
+    why_waiting(class_id, state.classes[class_id], observed, ASKED_AT_MS, steps=steps)
+    planned = creations(steps, observed.plan_number, ASKED_AT_MS)
     Starts(state, placer.run_times, ASKED_AT_MS, planned, placer.samples.record).of(class_id, 0)
 
 

@@ -122,7 +122,7 @@ def test_a_plan_that_is_asked_for_is_made_beside_the_event_loop(
     made_in: list[str] = []
     work_out = planning_thread._work_out
 
-    def noted(*given: Any) -> planning_thread.Answer:
+    def noted(*given: Any) -> planning_thread.PlanAnswer:
         made_in.append(threading.current_thread().name)
         return work_out(*given)
 

@@ -44,11 +44,11 @@ def test_how_long_workers_will_have_work_is_learned_anew_too(world: World) -> No
     for number in range(LEAST_ENDS):
         (job,) = world.submit(1)
         world.commit()
-        assert not world.placer.lasting.work_left.knows
+        assert not world.placer.fill_order.work_left.knows
         world.now_ms += 40_000 + 1_000 * number
         assert ended(world.state, world.changes, worker, finished(job, 1), None, world.now_ms)
         world.commit()
-    now_ms, model = world.now_ms, world.placer.lasting.work_left
+    now_ms, model = world.now_ms, world.placer.fill_order.work_left
     running = [(ClassId(1), now_ms - 45_000), (ClassId(1), now_ms - 1_000)]
     before = [model.left_ms(running[:count], now_ms) for count in range(3)]
     assert before[0] == 0
@@ -56,7 +56,7 @@ def test_how_long_workers_will_have_work_is_learned_anew_too(world: World) -> No
     world.crash()
     world.state.open_workers.clear()
     world.commit()
-    model = world.placer.lasting.work_left
+    model = world.placer.fill_order.work_left
     assert model.knows
     assert [model.left_ms(running[:count], now_ms) for count in range(3)] == before
 

@@ -67,7 +67,7 @@ def test_classes_in_use_are_kept_and_not_looked_at_again_each_time(
 
 def test_shapes_that_nothing_waits_in_are_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_index, "SHAPES_MAX", 20)
-    world.placer.waiting._shapes_max = 20
+    world.placer.queue_index._shapes_max = 20
     _, agent = world.ready_worker()
     (kept,) = world.submit(1, job_class("bob", Resources(2000, 4096, 8192)))
     blocker = world.submit(2, job_class("cyd", SMALL, priority=9))
@@ -79,7 +79,7 @@ def test_shapes_that_nothing_waits_in_are_forgotten(world: World, monkeypatch: p
         for key in list(agent.held):
             agent.end(key, world.now_ms)
         world.talk(agent)
-        assert len(world.placer.waiting._like) <= 41
+        assert len(world.placer.queue_index._like) <= 41
     assert set(world.state.live) == {kept} or world.job_state(kept) is JobState.SUCCEEDED
     assert all(world.job_state(job) is JobState.SUCCEEDED for job in blocker)
 

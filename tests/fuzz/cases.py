@@ -95,10 +95,10 @@ class Hang(BaseException):
 def no_longer(limit_s: float = HANG_S, error: type[BaseException] = Hang) -> Iterator[None]:
     """Raises in the main thread when the time is over."""
 
-    def ring(number: int, frame: object) -> None:
+    def notify(number: int, frame: object) -> None:
         raise error
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGALRM, notify)
     signal.setitimer(signal.ITIMER_REAL, limit_s)
     try:
         yield

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from herder.decide.placement.ageing import NEVER, Ageing
 from herder.decide.placement.place import OpenWorker, PendingClass, Placement, place
-from herder.decide.placement.reservations import BusyWorker, Hold, renew, reserve
+from herder.decide.placement.reservations import BusyWorker, Reservation, renew, reserve
 from herder.model.ids import ClassId, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
 from herder.model.pool import PoolSpec
@@ -114,30 +114,30 @@ def busy(number: int, free: int, *endings: tuple[int, int], size: int = 16) -> B
     )  # fmt: skip
 
 
-def held(head: PendingClass, *workers: BusyWorker, now: int = 0, patience: int = 10_000) -> Hold:
-    hold = reserve(head, workers, POOLS, now, patience_ms=patience)
-    assert hold is not None
-    return hold
+def held(head: PendingClass, *workers: BusyWorker, now: int = 0, patience: int = 10_000) -> Reservation:
+    reservation = reserve(head, workers, POOLS, now, patience_ms=patience)
+    assert reservation is not None
+    return reservation
 
 
 def test_the_worker_is_taken_where_it_starts_soonest() -> None:
     slow, soon = busy(1, 8, (900, 4), (2000, 4)), busy(2, 0, (300, 8), (500, 8))
-    hold = held(pending(1, 1, 16), slow, soon)
-    assert (hold.worker, hold.starts_at_ms, hold.spare) == ("w2", 500, ZERO)
+    reservation = held(pending(1, 1, 16), slow, soon)
+    assert (reservation.worker, reservation.starts_at_ms, reservation.spare) == ("w2", 500, ZERO)
     assert reserve(pending(1, 1, 17), [slow, soon], POOLS, 0, patience_ms=1) is None
 
 
 def test_others_may_have_what_is_over_when_it_starts() -> None:
-    hold = held(pending(1, 1, 12), busy(1, 6, (100, 10)))
-    assert hold.spare == cores(4)
-    late = renew(hold, busy(1, 6, (20_000, 10)), 10_000)
+    reservation = held(pending(1, 1, 12), busy(1, 6, (100, 10)))
+    assert reservation.spare == cores(4)
+    late = renew(reservation, busy(1, 6, (20_000, 10)), 10_000)
     assert (late.room_until(10_000), late.spare) == (0, ZERO)
 
 
 def test_backfill_only_where_it_does_not_delay() -> None:
     head, long, short = pending(1, 1, 16), pending(2, 9, user="bob"), pending(3, 9, user="cid", priority=0)
     worker = busy(1, 4, (1000, 12))
-    holds = {WorkerName("w1"): held(head, worker)}
+    reservations = {WorkerName("w1"): held(head, worker)}
     run_ms = {"bob": 5000, "cid": 900}
 
     def expected_ms(job_class: JobClass) -> int:
@@ -146,7 +146,7 @@ def test_backfill_only_where_it_does_not_delay() -> None:
     def go(now: int, free: int) -> Placement:
         return place(
             [head, long, short], [open_worker(1, free)], total=cores(16), pools=POOLS, now_ms=now,
-            holds=holds, expected_ms=expected_ms,
+            reservations=reservations, expected_ms=expected_ms,
         )  # fmt: skip
 
     assert started(go(50, 4)) == {3: 4}
@@ -155,7 +155,12 @@ def test_backfill_only_where_it_does_not_delay() -> None:
     assert started(free) == {1: 1}
     assert free.kept == ("w1",)
     elsewhere = place(
-        [head, long], [open_worker(2, 16)], total=cores(32), pools=POOLS, holds=holds, expected_ms=expected_ms
+        [head, long],
+        [open_worker(2, 16)],
+        total=cores(32),
+        pools=POOLS,
+        reservations=reservations,
+        expected_ms=expected_ms,
     )
     assert started(elsewhere) == {1: 1}
 
@@ -210,8 +215,8 @@ def test_resources_are_vectors_in_reservations_too() -> None:
         worker=OpenWorker(name=WorkerName("g"), pool=STD, free=Resources(4000, 4000, 0, 0), free_slots=4),
         size=Resources(8000, 16_000, 0, 1), slots=8, endings=((700, Resources(1000, 8000, 0, 1)),),
     )  # fmt: skip
-    hold = held(head, worker)
-    assert (hold.starts_at_ms, hold.spare) == (700, Resources(4000, 3000, 0, 0))
+    reservation = held(head, worker)
+    assert (reservation.starts_at_ms, reservation.spare) == (700, Resources(4000, 3000, 0, 0))
 
 
 def test_one_freed_place_looks_at_few_of_many_users() -> None:
@@ -222,7 +227,7 @@ def test_one_freed_place_looks_at_few_of_many_users() -> None:
         for kind in range(4)
     ]
     world = FleetInTime(state=fleet([8]), jobs=jobs).run(until_ms=1000)
-    state, waiting = world.state, world.placer.waiting
+    state, waiting = world.state, world.placer.queue_index
     assert len(waiting.all(state)) == 2000 - 8
     worker = next(iter(state.workers.values()))
     worker.free, worker.free_slots = cores(1), 1

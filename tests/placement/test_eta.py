@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from herder.decide.forecast.calibration import End, EtaRecord
 from herder.decide.forecast.queue_order import Order
 from herder.decide.forecast.run_times import ENDS_MAX, KINDS_MAX, RunTime, RunTimes, kinds_of
-from herder.decide.forecast.start_time import Coming, Ending, Eta, Held, Scene, expected_start
+from herder.decide.forecast.start_time import Coming, Ending, Eta, ForecastInput, Held, expected_start
 from herder.engine.job import make_ready
 from herder.engine.queue import ReadyQueue
 from herder.model.changes import Changes
@@ -30,10 +30,10 @@ def queued(class_id: int, count: int, user: str = "ann", *, at: int = 0, priorit
     return QueuedClass(class_id=ClassId(class_id), job_class=job_class, count=count, oldest_ready_at_ms=at)
 
 
-def scene(*rivals: QueuedClass, free: int = 0, live: int = 16, **more: object) -> Scene:
+def forecast_input(*rivals: QueuedClass, free: int = 0, live: int = 16, **more: object) -> ForecastInput:
     endings = (Ending(amount=cores(1), run_time=MINUTE, elapsed_ms=30_000, count=live),) if live else ()
     given_: dict[str, object] = {"users": {}, "coming": (), **more}
-    return Scene(
+    return ForecastInput(
         total=cores(16),
         free=((cores(free), 1),),
         endings=endings,
@@ -43,7 +43,7 @@ def scene(*rivals: QueuedClass, free: int = 0, live: int = 16, **more: object) -
     )  # type: ignore[arg-type]
 
 
-def start(target: QueuedClass, before: int, where: Scene) -> Eta:
+def start(target: QueuedClass, before: int, where: ForecastInput) -> Eta:
     eta = expected_start(target, before, where)
     assert eta is not None
     assert 0 <= eta.p10_ms <= eta.p50_ms <= eta.p90_ms
@@ -52,26 +52,26 @@ def start(target: QueuedClass, before: int, where: Scene) -> Eta:
 
 def test_what_fits_starts_at_once_and_what_nothing_frees_is_not_known() -> None:
     mine = queued(1, 4)
-    assert start(mine, 0, scene(mine, free=4)).p50_ms == 0
-    assert expected_start(mine, 0, scene(mine, live=0)) is None
+    assert start(mine, 0, forecast_input(mine, free=4)).p50_ms == 0
+    assert expected_start(mine, 0, forecast_input(mine, live=0)) is None
 
 
 def test_further_back_and_behind_others_is_later() -> None:
     mine, urgent, other = queued(1, 200, at=5), queued(2, 50, "bob", priority=1), queued(3, 50, "cid")
-    alone = [start(mine, before, scene(mine)).p50_ms for before in (0, 10, 40, 160)]
+    alone = [start(mine, before, forecast_input(mine)).p50_ms for before in (0, 10, 40, 160)]
     assert alone == sorted(alone)
     assert len(set(alone)) == 4
-    assert start(mine, 10, scene(mine, urgent)).p50_ms > alone[1]
-    shared = start(mine, 10, scene(mine, other)).p50_ms
-    assert alone[1] < shared < start(mine, 10, scene(mine, urgent)).p50_ms
+    assert start(mine, 10, forecast_input(mine, urgent)).p50_ms > alone[1]
+    shared = start(mine, 10, forecast_input(mine, other)).p50_ms
+    assert alone[1] < shared < start(mine, 10, forecast_input(mine, urgent)).p50_ms
     rich = {UserName("ann"): Held(used=cores(12))}
-    assert start(mine, 10, scene(mine, other, users=rich)).p50_ms > shared
+    assert start(mine, 10, forecast_input(mine, other, users=rich)).p50_ms > shared
 
 
 def test_what_is_coming_counts() -> None:
     mine = queued(1, 100)
-    soon = scene(mine, coming=(Coming(amount=cores(64), in_ms=5_000),))
-    assert start(mine, 60, soon).p50_ms < start(mine, 60, scene(mine)).p50_ms
+    soon = forecast_input(mine, coming=(Coming(amount=cores(64), in_ms=5_000),))
+    assert start(mine, 60, soon).p50_ms < start(mine, 60, forecast_input(mine)).p50_ms
 
 
 def fleet_jobs(seed: int) -> list[TimedJob]:
@@ -200,7 +200,7 @@ def test_free_room_on_many_workers_is_no_room_for_a_wide_job() -> None:
         count=1,
         oldest_ready_at_ms=0,
     )
-    here = replace(scene(mine), free=((cores(2), 10),))
+    here = replace(forecast_input(mine), free=((cores(2), 10),))
     assert start(mine, 0, here).p50_ms > 0
     assert start(mine, 0, replace(here, free=((cores(8), 1),))).p50_ms == 0
 

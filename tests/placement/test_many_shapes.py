@@ -27,10 +27,10 @@ def test_a_pass_looks_at_no_more_than_its_bound() -> None:
     state = fleet([0] * 3)
     waiting(state, 5 * LOOK_MAX)
     placer = Placer()
-    placer.waiting.update(state, {}, placer.ageing, START_MS)
+    placer.queue_index.update(state, {}, placer.ageing, START_MS)
     seen: set[int] = set()
     for _ in range(20):
-        looked = placer.waiting.look(state)
+        looked = placer.queue_index.look(state)
         assert len(looked) <= LOOK_MAX
         seen |= {each.class_id for each in looked}
     assert len(seen) == 5 * LOOK_MAX, "each comes in its turn"
@@ -41,8 +41,8 @@ def test_users_of_one_class_are_looked_at_beside_one_with_thousands() -> None:
     waiting(state, 10 * LOOK_MAX)
     waiting(state, 1, user="bob")
     placer = Placer()
-    placer.waiting.update(state, {}, placer.ageing, START_MS)
-    assert any(each.job_class.user == "bob" for each in placer.waiting.look(state))
+    placer.queue_index.update(state, {}, placer.ageing, START_MS)
+    assert any(each.job_class.user == "bob" for each in placer.queue_index.look(state))
 
 
 def test_the_one_that_fits_is_found_among_thousands_that_do_not() -> None:

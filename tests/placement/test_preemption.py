@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herder.decide.placement.free_capacity import OpenWorker
-from herder.decide.placement.preemption import Candidate, Choice, Claimant, Stage, choose, may_be_taken, taken
+from herder.decide.placement.preemption import (
+    Candidate,
+    CandidateWorker,
+    Choice,
+    PreemptingJob,
+    choose,
+    may_be_victim,
+    with_victims_gone,
+)
 from herder.model.ids import JobId, WorkerName
 from herder.model.job import AttemptState, Cause, JobState, RetryPolicy
 from herder.model.records import EventRecord
@@ -41,35 +49,40 @@ def candidate(job: int, cpu: int = 1000, **more: Any) -> Candidate:
     return Candidate(job=JobId(job), request=Resources(cpu, 100, 0), **{**given, **more})
 
 
-def stage(name: str, *candidates: Candidate, free: int = 0, slots: int = 4) -> Stage:
+def candidate_worker(name: str, *candidates: Candidate, free: int = 0, slots: int = 4) -> CandidateWorker:
     worker = OpenWorker(
         name=WorkerName(name), pool=POOL.name, free=Resources(free, 4096, 0), free_slots=slots
     )
-    return Stage(worker=worker, candidates=candidates)
+    return CandidateWorker(worker=worker, candidates=candidates)
 
 
 def chosen(found: Choice | None) -> tuple[str, list[int]]:
     assert found is not None
-    return found.stage.worker.name, [int(each.job) for each in found.victims]
+    return found.candidate_worker.worker.name, [int(each.job) for each in found.victims]
 
 
-def claimant(cpu: int = 1000, **more: Any) -> Claimant:
-    return Claimant(job_class=job_class(request=Resources(cpu, 100, 0), priority=100), **more)
+def preempting_job(cpu: int = 1000, **more: Any) -> PreemptingJob:
+    return PreemptingJob(job_class=job_class(request=Resources(cpu, 100, 0), priority=100), **more)
 
 
 def test_the_lowest_priority_goes_first_then_the_least_work_lost_then_the_fewest() -> None:
-    mixed = stage("a", candidate(1, priority=5, ran_ms=600_000), candidate(2, priority=0, ran_ms=9_000_000))
-    assert chosen(choose(claimant(), [mixed], POOLS, RULES)) == ("a", [2])
-    newer = stage("b", candidate(3, ran_ms=650_000), candidate(4, ran_ms=800_000))
-    assert chosen(choose(claimant(), [mixed, newer], POOLS, RULES)) == ("b", [3])
-    wide = stage("c", candidate(5, 2000, ran_ms=1_300_000))
-    two = stage("d", candidate(6, ran_ms=650_000), candidate(7, ran_ms=650_000))
-    assert chosen(choose(claimant(2000), [wide, two], POOLS, RULES)) == ("c", [5])
+    mixed = candidate_worker(
+        "a", candidate(1, priority=5, ran_ms=600_000), candidate(2, priority=0, ran_ms=9_000_000)
+    )
+    assert chosen(choose(preempting_job(), [mixed], POOLS, RULES)) == ("a", [2])
+    newer = candidate_worker("b", candidate(3, ran_ms=650_000), candidate(4, ran_ms=800_000))
+    assert chosen(choose(preempting_job(), [mixed, newer], POOLS, RULES)) == ("b", [3])
+    wide = candidate_worker("c", candidate(5, 2000, ran_ms=1_300_000))
+    two = candidate_worker("d", candidate(6, ran_ms=650_000), candidate(7, ran_ms=650_000))
+    assert chosen(choose(preempting_job(2000), [wide, two], POOLS, RULES)) == ("c", [5])
 
 
 def test_who_is_not_needed_in_the_end_is_given_back() -> None:
     found = choose(
-        claimant(2000), [stage("a", candidate(1, ran_ms=600_000), candidate(2, 2000))], POOLS, RULES
+        preempting_job(2000),
+        [candidate_worker("a", candidate(1, ran_ms=600_000), candidate(2, 2000))],
+        POOLS,
+        RULES,
     )
     assert chosen(found) == ("a", [2])
 
@@ -81,25 +94,27 @@ def test_nobody_is_taken_who_is_young_equal_or_protected() -> None:
         candidate(3, preempted=3),
         candidate(4, cpu=500),
     ):
-        assert choose(claimant(), [stage("a", other)], POOLS, RULES) is None
-    elsewhere = Claimant(job_class=job_class(request=SMALL, priority=100, pool="other"))
-    assert choose(elsewhere, [stage("a", candidate(1, 4000))], POOLS, RULES) is None
+        assert choose(preempting_job(), [candidate_worker("a", other)], POOLS, RULES) is None
+    elsewhere = PreemptingJob(job_class=job_class(request=SMALL, priority=100, pool="other"))
+    assert choose(elsewhere, [candidate_worker("a", candidate(1, 4000))], POOLS, RULES) is None
 
 
 def test_free_room_is_taken_before_anybody_is() -> None:
-    stages = [stage("a", candidate(1)), stage("b", free=1000)]
-    assert chosen(choose(claimant(), stages, POOLS, RULES)) == ("b", [])
+    candidate_workers = [candidate_worker("a", candidate(1)), candidate_worker("b", free=1000)]
+    assert chosen(choose(preempting_job(), candidate_workers, POOLS, RULES)) == ("b", [])
 
 
 def test_reclaiming_takes_what_was_borrowed_and_no_more() -> None:
     rules = replace(RULES, reclaim=Reclaim.ANY)
-    owed = claimant(missing=Amounts(cpu_milli=1000), borrowed={"lent": Amounts(cpu_milli=1000)})
+    owed = preempting_job(missing=Amounts(cpu_milli=1000), borrowed={"lent": Amounts(cpu_milli=1000)})
     lent = [candidate(n, project="lent", priority=200, ran_ms=700_000 + n) for n in (1, 2)]
-    assert chosen(choose(owed, [stage("a", candidate(9), *lent)], POOLS, rules)) == ("a", [1])
-    wide = claimant(2000, missing=Amounts(cpu_milli=2000), borrowed={"lent": Amounts(cpu_milli=1000)})
-    assert choose(wide, [stage("a", *lent)], POOLS, rules) is None, "one of the two runs within its own quota"
+    assert chosen(choose(owed, [candidate_worker("a", candidate(9), *lent)], POOLS, rules)) == ("a", [1])
+    wide = preempting_job(2000, missing=Amounts(cpu_milli=2000), borrowed={"lent": Amounts(cpu_milli=1000)})
+    assert choose(wide, [candidate_worker("a", *lent)], POOLS, rules) is None, (
+        "one of the two runs within its own quota"
+    )
     lower = replace(RULES, reclaim=Reclaim.LOWER_PRIORITY)
-    assert choose(owed, [stage("a", *lent)], POOLS, lower) is None
+    assert choose(owed, [candidate_worker("a", *lent)], POOLS, lower) is None
 
 
 candidates = st.lists(
@@ -122,8 +137,8 @@ candidates = st.lists(
 def test_a_choice_is_enough_and_nobody_in_it_could_be_spared(
     given_stages: list[tuple[list[Candidate], int, int]], cores: int
 ) -> None:
-    stages = [
-        stage(
+    candidate_workers = [
+        candidate_worker(
             f"w{number}",
             *(replace(each, job=JobId(number * 100 + n)) for n, each in enumerate(some)),
             free=free,
@@ -131,28 +146,28 @@ def test_a_choice_is_enough_and_nobody_in_it_could_be_spared(
         )
         for number, (some, free, slots) in enumerate(given_stages)
     ]
-    wanted = claimant(cores * 500)
+    wanted = preempting_job(cores * 500)
     request = wanted.job_class.request
 
-    def fits(on: Stage, gone: tuple[Candidate, ...]) -> bool:
+    def fits(on: CandidateWorker, gone: tuple[Candidate, ...]) -> bool:
         free, slots = on.worker.free, on.worker.free_slots + len(gone)
         for each in gone:
             free = free.plus(each.request)
         return request.fits_in(free) and slots > 0
 
-    found = choose(wanted, stages, POOLS, RULES)
+    found = choose(wanted, candidate_workers, POOLS, RULES)
     able = {
-        each.worker.name: tuple(c for c in each.candidates if may_be_taken(wanted, c, RULES))
-        for each in stages
+        each.worker.name: tuple(c for c in each.candidates if may_be_victim(wanted, c, RULES))
+        for each in candidate_workers
     }
     if found is None:
-        assert not any(fits(each, able[each.worker.name]) for each in stages)
+        assert not any(fits(each, able[each.worker.name]) for each in candidate_workers)
         return
-    assert set(found.victims) <= set(able[found.stage.worker.name])
-    assert fits(found.stage, found.victims)
+    assert set(found.victims) <= set(able[found.candidate_worker.worker.name])
+    assert fits(found.candidate_worker, found.victims)
     for victim in found.victims:
-        assert not fits(found.stage, tuple(each for each in found.victims if each is not victim))
-    assert min(taken(found, request).worker.free) >= 0
+        assert not fits(found.candidate_worker, tuple(each for each in found.victims if each is not victim))
+    assert min(with_victims_gone(found, request).worker.free) >= 0
 
 
 # --- the engine

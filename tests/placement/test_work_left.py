@@ -19,7 +19,7 @@ from herder.scheduler.fill_order import (
     CHANGED_MS,
     LOOKS_EVERY_MS,
     LOOKS_MAX,
-    Lasting,
+    FillOrder,
 )
 from tests.support.fleet_in_time import POOL, START_MS, FleetInTime, cores, fleet, ready_worker, timed
 
@@ -148,14 +148,14 @@ def busy_worker(
     return life
 
 
-def lasting() -> Lasting:
-    found = Lasting()
+def lasting() -> FillOrder:
+    found = FillOrder()
     for number, run_ms in enumerate(heavy_tail()):
         found.learn(A, START_MS - HOUR * (number + 100), run_ms)
     return found
 
 
-def ordered(found: Lasting, state: EngineState, workers: Sequence[WorkerLife], now_ms: int) -> list[str]:
+def ordered(found: FillOrder, state: EngineState, workers: Sequence[WorkerLife], now_ms: int) -> list[str]:
     return [str(each.spec.name) for each in found.longest_first(state, workers, now_ms)]
 
 
@@ -237,7 +237,7 @@ def test_a_pass_puts_a_job_beside_the_old_one_and_not_on_the_oldest_worker() -> 
     """The first job fills the oldest worker for a while, so the long one goes to the other; after two hours that is where to go."""
     jobs = [timed(0, 10, size=4), timed(1, 36_000), timed(7_200, 60), timed(7_201, 60, size=4)]
     world = FleetInTime(state=fleet([4, 4]), jobs=jobs)
-    world.placer.lasting = lasting()
+    world.placer.fill_order = lasting()
     world.run(until_ms=7_201_000)
     live = world.state.live
     assert [live[JobId(job)].worker for job in (2, 3, 4)] == ["w0001", "w0001", "w0000"]

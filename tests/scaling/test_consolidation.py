@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
 from herder.decide.scaling.scale_down.consolidation import judge
-from herder.decide.scaling.snapshot import survey
+from herder.decide.scaling.snapshot import snapshot_of
 from herder.model.observed import Observed, ObservedWorker, PoolHistory, RunningClass
 from herder.model.plan import Plan, ReasonKind
 from herder.model.pool import Consolidation, PoolSpec, Template
@@ -103,7 +103,7 @@ def test_what_would_lose_more_than_it_saves_stays_and_is_told() -> None:
 
 def test_work_that_ends_within_the_grace_is_not_lost() -> None:
     one = busy(1, STD, 8, ago=20 * HOUR, ends=2 * MINUTE)
-    view = survey(observed([STD], [one]), NOW).pools[0]
+    view = snapshot_of(observed([STD], [one]), NOW).pools[0]
     assert judge(view, one, NOW).lost_work == 0
     assert judge(view, busy(1, STD, 8, ago=20 * HOUR), NOW).lost_work > 0
 
@@ -182,7 +182,7 @@ def test_only_workers_whose_work_fits_elsewhere_are_moved_within_the_budget(worl
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_the_longer_the_work_has_run_the_dearer_a_move(shorter: int, longer: int) -> None:
     low, high = sorted((shorter, longer))
-    view = survey(observed([STD], [busy(1, STD, 8)]), NOW).pools[0]
+    view = snapshot_of(observed([STD], [busy(1, STD, 8)]), NOW).pools[0]
     costs = [judge(view, busy(1, STD, 8, ago=hours * HOUR), NOW) for hours in (low, high)]
     assert costs[0].cost <= costs[1].cost
     assert costs[0].saving == costs[1].saving

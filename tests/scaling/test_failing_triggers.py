@@ -12,7 +12,7 @@ from herder.decide.plan.checks import check_plan
 from herder.decide.plan.explain import why_waiting
 from herder.decide.plan.planner import decide
 from herder.decide.scaling import triggers
-from herder.decide.scaling.proposals import Answer, Ask
+from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
 from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.triggers import minimum, queued_jobs
 from herder.model.ids import ClassId, PoolName
@@ -41,7 +41,7 @@ def trigger(**parts: Callable[..., Any]) -> SimpleNamespace:
     """One that looks at the pool `broken` alone."""
     usual = {
         "concerns": lambda spec: spec.name == BROKEN,
-        "ask": lambda *_: Answer(),
+        "ask": lambda *_: TriggerResult(),
         "keeps": lambda *_: None,
     }
     return SimpleNamespace(__name__="toys.toy", **{**usual, **parts})
@@ -58,11 +58,19 @@ def trigger(**parts: Callable[..., Any]) -> SimpleNamespace:
         pytest.param({"ask": lambda *_: None}, id="ask answers None"),
         pytest.param({"keeps": lambda *_: True}, id="keeps answers True"),
         pytest.param(
-            {"ask": lambda *_: Answer(asks=(Ask(pool=PoolName(BROKEN), count=1.5, reason=WHY),))},  # type: ignore[arg-type]
+            {
+                "ask": lambda *_: TriggerResult(
+                    asks=(WorkerRequest(pool=PoolName(BROKEN), count=1.5, reason=WHY),)
+                )
+            },  # type: ignore[arg-type]
             id="half a worker",
         ),
         pytest.param(
-            {"ask": lambda *_: Answer(asks=(Ask(pool=PoolName("other"), count=1, reason=WHY),))},
+            {
+                "ask": lambda *_: TriggerResult(
+                    asks=(WorkerRequest(pool=PoolName("other"), count=1, reason=WHY),)
+                )
+            },
             id="another pool",
         ),
     ],
@@ -84,7 +92,9 @@ def test_only_its_own_pool_goes_without_it(parts: dict[str, Any], monkeypatch: p
 
 
 def test_other_triggers_of_the_same_pool_still_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    more = trigger(ask=lambda *_: Answer(asks=(Ask(pool=PoolName(BROKEN), count=2, reason=WHY),)))
+    more = trigger(
+        ask=lambda *_: TriggerResult(asks=(WorkerRequest(pool=PoolName(BROKEN), count=2, reason=WHY),))
+    )
     monkeypatch.setattr(triggers, "POOL_TRIGGERS", (trigger(ask=fails), more))
     plan = decide(observed([pool(BROKEN)]), NOW)
     assert len(creations(plan)) == 2

@@ -4,9 +4,9 @@ from collections.abc import Set
 
 from herder.decide.scaling import limits
 from herder.decide.scaling.combine import combine
-from herder.decide.scaling.proposals import Ask, Wish
+from herder.decide.scaling.proposals import Proposal, WorkerRequest
 from herder.decide.scaling.scale_down import idle as scale_down
-from herder.decide.scaling.snapshot import PoolView, survey
+from herder.decide.scaling.snapshot import PoolView, snapshot_of
 from herder.decide.scaling.triggers import minimum
 from herder.model.ids import PoolName
 from herder.model.observed import ObservedWorker, PoolHistory
@@ -21,7 +21,9 @@ STD = PoolName("std")
 def view(
     spec: PoolSpec, workers: list[ObservedWorker] | None = None, history: PoolHistory | None = None
 ) -> PoolView:
-    return survey(observed([spec], workers, history={spec.name: history} if history else None), NOW).pools[0]
+    return snapshot_of(
+        observed([spec], workers, history={spec.name: history} if history else None), NOW
+    ).pools[0]
 
 
 def names(drains: tuple[object, ...]) -> list[str]:
@@ -38,29 +40,35 @@ def test_everything_that_has_not_ended_counts_against_the_maximum() -> None:
         worker(2, std, state=WorkerState.TERMINATING),
         worker(3, std, state=WorkerState.FAILED),
     ]
-    room = limits.room(view(std, workers), NOW)
-    assert (room.workers, room.binding.kind) == (2, ReasonKind.AT_MAXIMUM)
+    growth_limit = limits.growth_limit(view(std, workers), NOW)
+    assert (growth_limit.workers, growth_limit.binding.kind) == (2, ReasonKind.AT_MAXIMUM)
 
 
 def test_the_smallest_limit_is_the_one_that_is_named() -> None:
     assert (
-        limits.room(view(pool(max_workers=9, new_workers_per_cycle=2)), NOW).binding.kind
+        limits.growth_limit(view(pool(max_workers=9, new_workers_per_cycle=2)), NOW).binding.kind
         is ReasonKind.PER_CYCLE_LIMIT
     )
-    assert limits.room(view(pool(max_workers=1)), NOW).binding.kind is ReasonKind.AT_MAXIMUM
-    assert limits.room(view(pool(max_workers=1, frozen=True)), NOW).binding.kind is ReasonKind.FROZEN
+    assert limits.growth_limit(view(pool(max_workers=1)), NOW).binding.kind is ReasonKind.AT_MAXIMUM
+    assert limits.growth_limit(view(pool(max_workers=1, frozen=True)), NOW).binding.kind is ReasonKind.FROZEN
 
 
 def test_a_cooldown_holds_up_demand_but_not_the_minimum() -> None:
     std = pool(scale_up_cooldown_s=60.0)
-    room = limits.room(view(std, history=PoolHistory(last_grown_at_ms=NOW - 59_999)), NOW)
-    assert (room.workers, room.binding.kind, room.for_minimum) == (0, ReasonKind.COOLDOWN, 10)
-    assert limits.room(view(std, history=PoolHistory(last_grown_at_ms=NOW - 60_000)), NOW).workers == 10
+    growth_limit = limits.growth_limit(view(std, history=PoolHistory(last_grown_at_ms=NOW - 59_999)), NOW)
+    assert (growth_limit.workers, growth_limit.binding.kind, growth_limit.for_minimum) == (
+        0,
+        ReasonKind.COOLDOWN,
+        10,
+    )
+    assert (
+        limits.growth_limit(view(std, history=PoolHistory(last_grown_at_ms=NOW - 60_000)), NOW).workers == 10
+    )
 
 
 def test_a_maximum_below_what_there_is_gives_no_room() -> None:
     std = pool(max_workers=1)
-    assert limits.room(view(std, [worker(n, std) for n in range(3)]), NOW).workers == 0
+    assert limits.growth_limit(view(std, [worker(n, std) for n in range(3)]), NOW).workers == 0
 
 
 # --- minimum and combine ----------------------------------------------------------------------------------------------
@@ -81,46 +89,48 @@ def test_what_is_coming_counts_for_the_minimum_what_leaves_does_not() -> None:
     assert minimum.ask(view(pool(min_workers=3), workers), leaving=0, for_queue=0) is None
 
 
-def wish(count: int, name: PoolName = STD) -> Wish:
+def proposal(count: int, name: PoolName = STD) -> Proposal:
     reason = Reason(kind=ReasonKind.QUEUED_JOBS, text="x", evidence=(("x", 1),))
-    return Wish(pool=name, template="medium", count=count, reason=reason)
+    return Proposal(pool=name, template="medium", count=count, reason=reason)
 
 
-def ask(count: int, *, least: bool = False) -> Ask:
+def ask(count: int, *, least: bool = False) -> WorkerRequest:
     kind = ReasonKind.BELOW_MINIMUM if least else ReasonKind.HEADROOM
-    return Ask(pool=STD, count=count, minimum=least, reason=Reason(kind=kind, text="x", evidence=(("x", 1),)))
+    return WorkerRequest(
+        pool=STD, count=count, minimum=least, reason=Reason(kind=kind, text="x", evidence=(("x", 1),))
+    )
 
 
 def test_what_the_triggers_want_on_top_overlaps() -> None:
     std = view(pool())
-    rooms = {STD: limits.room(std, NOW)}
-    settled = combine((wish(2),), (ask(3, least=True), ask(5), ask(4)), (std,), rooms)
-    assert [w.count for w in settled.wishes] == [2, 3, 2]
-    assert [w.reason.kind for w in settled.wishes[1:]] == [ReasonKind.BELOW_MINIMUM, ReasonKind.HEADROOM]
+    growth_limits = {STD: limits.growth_limit(std, NOW)}
+    settled = combine((proposal(2),), (ask(3, least=True), ask(5), ask(4)), (std,), growth_limits)
+    assert [w.count for w in settled.proposals] == [2, 3, 2]
+    assert [w.reason.kind for w in settled.proposals[1:]] == [ReasonKind.BELOW_MINIMUM, ReasonKind.HEADROOM]
     assert not settled.cut
 
 
 def test_what_the_minimum_wants_beyond_the_room_is_cut_and_told() -> None:
     std = view(pool(max_workers=4))
-    settled = combine((wish(3),), (ask(3, least=True),), (std,), {STD: limits.room(std, NOW)})
-    assert [w.count for w in settled.wishes] == [3, 1]
+    settled = combine((proposal(3),), (ask(3, least=True),), (std,), {STD: limits.growth_limit(std, NOW)})
+    assert [w.count for w in settled.proposals] == [3, 1]
     assert settled.short(STD) == 2
 
 
 def test_a_cooldown_holds_up_headroom_but_not_the_minimum() -> None:
     std = view(pool(scale_up_cooldown_s=60.0), history=PoolHistory(last_grown_at_ms=NOW - 1))
-    settled = combine((), (ask(1, least=True), ask(3)), (std,), {STD: limits.room(std, NOW)})
-    assert [w.count for w in settled.wishes] == [1]
+    settled = combine((), (ask(1, least=True), ask(3)), (std,), {STD: limits.growth_limit(std, NOW)})
+    assert [w.count for w in settled.proposals] == [1]
     assert settled.short(STD) == 2
 
 
 def test_the_ones_that_stay_have_a_maximum_of_their_own() -> None:
     std = pool(max_workers=6, max_live_workers=3)
     workers = [worker(1, std), worker(2, std), worker(3, std, state=WorkerState.DRAINING)]
-    room = limits.room(view(std, workers), NOW)
-    assert (room.workers, room.binding.kind) == (1, ReasonKind.AT_LIVE_MAXIMUM)
+    growth_limit = limits.growth_limit(view(std, workers), NOW)
+    assert (growth_limit.workers, growth_limit.binding.kind) == (1, ReasonKind.AT_LIVE_MAXIMUM)
     workers += [worker(n, std, state=WorkerState.DRAINING) for n in (4, 5)]
-    assert limits.room(view(std, workers), NOW).binding.kind in (
+    assert limits.growth_limit(view(std, workers), NOW).binding.kind in (
         ReasonKind.AT_MAXIMUM,
         ReasonKind.AT_LIVE_MAXIMUM,
     )

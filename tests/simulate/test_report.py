@@ -18,7 +18,7 @@ from herder.simulate.report.chart import Line, duration, make, nice, number, tim
 from herder.simulate.report.origins import ORIGINS
 from herder.simulate.report.page import report
 from herder.simulate.report.series import BUCKETS, KINDS_MAX, Grid, grid_of, no_wait_cost, series_of
-from herder.simulate.runs.finished import Ran
+from herder.simulate.runs.finished import FinishedRun
 from herder.simulate.runs.outcome import cost_of, outcome_of
 from herder.simulate.runs.run import USUAL
 from herder.simulate.traces.trace import Trace
@@ -29,8 +29,8 @@ from tests.simulate.small import EXCERPTS, TEMPLATES, cores, ran, trace, traces
 SURF = str(EXCERPTS / "surf.csv.gz")
 
 
-def shown(world: World, title: str = "first_fit", **bounds_found: float) -> Ran:
-    return Ran(
+def shown(world: World, title: str = "first_fit", **bounds_found: float) -> FinishedRun:
+    return FinishedRun(
         title=title, outcome=outcome_of(world, no_wait.no_wait(world), 0.0), world=world, bounds=bounds_found
     )
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from herder.simulate.bounds.no_wait import no_wait
 from herder.simulate.policies.catalogue import find_policy
 from herder.simulate.report.page import report
-from herder.simulate.runs.finished import Ran
+from herder.simulate.runs.finished import FinishedRun
 from herder.simulate.runs.outcome import outcome_of
 from tests.simulate.small import cores, ran, trace
 from tests.web.test_in_browser import FAINT, FINDER, OVERFLOW
@@ -57,7 +57,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         world = ran(work, (cores(4), cores(16, 4)), find_policy(name).make())
         outcome = outcome_of(world, no_wait(world), 0.0)
         found = {"wait_s": outcome.wait_max_s, "waiting": 1.0, "starting": 2.0}
-        runs.append(Ran(title=name, outcome=outcome, world=world, bounds=found))
+        runs.append(FinishedRun(title=name, outcome=outcome, world=world, bounds=found))
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(report(runs, "waves-of-jobs-with-a-rather-long-name-2026-01.csv.gz", [("Seed", "0")]))
     return path

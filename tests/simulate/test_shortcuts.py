@@ -101,7 +101,7 @@ def test_a_job_that_waits_alone_gets_the_same_worker_by_the_long_way(
         (item,) = pending
         request, left, first = item.job_class.request, item.count, []
         roomy = [worker for worker in workers if request.fits_in(worker.free)]
-        for worker in self.lasting.longest_first(state, roomy, now_ms):
+        for worker in self.fill_order.longest_first(state, roomy, now_ms):
             first.append(worker)
             left -= min(worker.free_slots, request.how_many_in(worker.free))
             if left <= 0:

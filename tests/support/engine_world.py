@@ -367,7 +367,7 @@ class World:
 
     def preempt(self) -> None:
         """What the lifecycle loop does about preemption."""
-        self.preemptor.look(self.state, self.changes, self.placer.holds, self.now_ms)
+        self.preemptor.look(self.state, self.changes, self.placer.reservations, self.now_ms)
 
     # --- the store
 

@@ -97,7 +97,7 @@ class Exchange:
         """Stop talking although not everything is reported."""
         self._end(Leave.CUT_OFF, detail)
 
-    async def farewell(self) -> None:
+    async def send_last_report(self) -> None:
         """Tell the server that nothing is left here. It matters little if it does not arrive: silence says the same."""
         for _ in range(_LEAVE_TRIES):
             try:

@@ -128,7 +128,7 @@ async def _work(
         reason = await exchange.run()
         await _abandon(attempts)
         if reason in (Leave.DONE, Leave.STOPPED):
-            await exchange.farewell()
+            await exchange.send_last_report()
         return _EXIT_CODES[reason]
     finally:
         leaving.cancel()

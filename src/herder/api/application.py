@@ -15,8 +15,8 @@ from herder.api import (
     routes_work,
     routes_worker,
 )
-from herder.api.fast_lane import FastLane
-from herder.api.front import Front
+from herder.api.fast_lane import HotRoutes
+from herder.api.front import RouteTable
 from herder.api.openapi import document
 from herder.api.replies import problem, reply
 from herder.control.commands import Commands
@@ -28,9 +28,9 @@ from herder.ports.store import StoreDown
 PREFIX = "/api/v1"
 
 
-def front_of(core: Core) -> Front:
+def front_of(core: Core) -> RouteTable:
     """All routes of the API, and what OpenAPI needs to know of them. Nothing of `core` is used before a call comes."""
-    front = Front(core, Commands(core), Reads(core))
+    front = RouteTable(core, Commands(core), Reads(core))
     routes_work.add(front)
     routes_fleet.add(front)
     routes_people.add(front)
@@ -68,7 +68,7 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     app.add_exception_handler(StoreDown, _store_down)
     hot = {("POST", route.path): route.endpoint for route in worker_routes}
     hot["POST", f"{PREFIX}/jobs"] = front.endpoints["POST", "/jobs"]
-    return FastLane(app, hot)
+    return HotRoutes(app, hot)
 
 
 async def _not_routed(request: Request, error: Exception) -> Response:
@@ -83,5 +83,5 @@ async def _not_routed(request: Request, error: Exception) -> Response:
 
 
 async def _store_down(request: Request, error: Exception) -> Response:
-    """Of routes that are not `Front`'s."""
+    """Of routes that are not `RouteTable`'s."""
     return problem(NotReady(str(error)))

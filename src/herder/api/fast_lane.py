@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from herder.api.bodies import SCOPE_KEY, Bodies, Share
 
 
-class FastLane:
+class HotRoutes:
     """ASGI. `endpoints` by (method, path); each takes a Request and answers a Response."""
 
     def __init__(self, application: ASGIApp, endpoints: Mapping[tuple[str, str], Any]) -> None:

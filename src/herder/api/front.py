@@ -75,7 +75,7 @@ async def _plain_again(repeat: Repeat) -> Done | JobsAdded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Route:
-    """How one write is carried out; see `Front.write`."""
+    """How one write is carried out; see `RouteTable.write`."""
 
     run: Writing
     body: Any
@@ -114,7 +114,7 @@ class _Sent:
 
 
 @dataclass(slots=True)
-class Front:
+class RouteTable:
     core: Core
     commands: Commands
     reads: Reads

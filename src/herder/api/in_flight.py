@@ -1,6 +1,6 @@
 """How much of large requests is carried out at a time, between decoding a body and the commit of what it made.
 
-Used by `Front` around each write. The event loop does nothing else while it decodes and checks a body, and its rows are in memory until
+Used by `RouteTable` around each write. The event loop does nothing else while it decodes and checks a body, and its rows are in memory until
 they are committed: so requests share a bound in bytes and in objects, in the order in which they came. What is larger than the bound
 is carried out alone; what is tiny does not wait. It must never be asked before the body is whole: a slow sender would hold up the others.
 """

@@ -2,13 +2,13 @@
 
 from fastapi import Request
 
-from herder.api.front import CHANGE_FLEET, DRY_RUN, Front, Write
+from herder.api.front import CHANGE_FLEET, DRY_RUN, RouteTable, Write
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.drivers import DriverAction, DriverView
 from herder.wire.resources import Done, Page
 
 
-def add(front: Front) -> None:
+def add(front: RouteTable) -> None:
     commands, reads = front.commands, front.reads
 
     async def list_drivers(request: Request, who: Principal) -> Page:

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from herder.api.front import Front
+from herder.api.front import RouteTable
 from herder.api.replies import bearer, flag, is_number, number, page_size, problem, reply
 from herder.control.kernel.errors import NotReady, Refused
 from herder.control.reads.port import Reads
@@ -19,7 +19,7 @@ _SEE = (Action.SEE, Kind.EVENT)
 _encode = msgspec.json.Encoder().encode
 
 
-def add(front: Front) -> None:
+def add(front: RouteTable) -> None:
     reads = front.reads
 
     async def list_events(request: Request, who: Principal) -> Page:
@@ -81,7 +81,7 @@ def ready(reads: Reads):  # type: ignore[no-untyped-def]
     return endpoint
 
 
-def metrics(front: Front):  # type: ignore[no-untyped-def]
+def metrics(front: RouteTable):  # type: ignore[no-untyped-def]
     async def endpoint(request: Request) -> Response:
         """Prometheus' text format."""
         try:

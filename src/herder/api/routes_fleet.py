@@ -4,7 +4,7 @@ from fastapi import Request
 from fastapi.responses import PlainTextResponse
 
 from herder.api.bodies import APPLY_BYTES_MAX
-from herder.api.front import CHANGE_FLEET, DRY_RUN, Front, Repeat, Write
+from herder.api.front import CHANGE_FLEET, DRY_RUN, Repeat, RouteTable, Write
 from herder.api.replies import flag, is_number, number, page_size
 from herder.control.commands import WORKER_VERBS
 from herder.control.kernel.errors import NotKnown
@@ -26,7 +26,7 @@ from herder.wire.resources import (
 )
 
 
-def add(front: Front) -> None:
+def add(front: RouteTable) -> None:
     _add_pools(front)
     _add_pool_writes(front)
     _add_pool_states(front)
@@ -34,7 +34,7 @@ def add(front: Front) -> None:
     _add_plans(front)
 
 
-def _add_pools(front: Front) -> None:
+def _add_pools(front: RouteTable) -> None:
     reads = front.reads
 
     async def status(request: Request, who: Principal) -> Status:
@@ -59,7 +59,7 @@ def _add_pools(front: Front) -> None:
     front.read("/pools/{pool}/why", why, Explanation)
 
 
-def _add_pool_writes(front: Front) -> None:
+def _add_pool_writes(front: RouteTable) -> None:
     commands = front.commands
 
     def apply(write: Write) -> ApplyAnswer:
@@ -102,7 +102,7 @@ def _add_pool_writes(front: Front) -> None:
     )
 
 
-def _add_pool_states(front: Front) -> None:
+def _add_pool_states(front: RouteTable) -> None:
     commands = front.commands
 
     def _set_frozen(write: Write, frozen: bool) -> Done:
@@ -137,7 +137,7 @@ def _add_pool_states(front: Front) -> None:
     )
 
 
-def _add_workers(front: Front) -> None:
+def _add_workers(front: RouteTable) -> None:
     reads, commands = front.reads, front.commands
 
     async def list_workers(request: Request, who: Principal) -> Page:
@@ -184,7 +184,7 @@ def _add_workers(front: Front) -> None:
         front.write("POST", path, act(verb), WorkerAction, Done, CHANGE_FLEET, query=DRY_RUN)
 
 
-def _add_plans(front: Front) -> None:
+def _add_plans(front: RouteTable) -> None:
     reads = front.reads
 
     async def list_plans(request: Request, who: Principal) -> Page:

@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from herder.api.front import CHANGE_FLEET, Front, Repeat, Write
+from herder.api.front import CHANGE_FLEET, Repeat, RouteTable, Write
 from herder.api.replies import flag
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.people import (
@@ -21,13 +21,13 @@ from herder.wire.resources import (
 )
 
 
-def add(front: Front) -> None:
+def add(front: RouteTable) -> None:
     _add_reads(front)
     _add_users(front)
     _add_tokens(front)
 
 
-def _add_reads(front: Front) -> None:
+def _add_reads(front: RouteTable) -> None:
     reads = front.reads
 
     async def who_am_i(request: Request, who: Principal) -> WhoAmI:
@@ -53,7 +53,7 @@ def _add_reads(front: Front) -> None:
     front.read("/tokens", list_tokens, Page, (Action.SEE, Kind.TOKEN), query=("user", "all"))
 
 
-def _add_users(front: Front) -> None:
+def _add_users(front: RouteTable) -> None:
     commands = front.commands
 
     def create_user(write: Write) -> UserView:
@@ -92,7 +92,7 @@ def _add_users(front: Front) -> None:
     )  # fmt: skip
 
 
-def _add_tokens(front: Front) -> None:
+def _add_tokens(front: RouteTable) -> None:
     commands = front.commands
 
     def create_token(write: Write) -> TokenCreated:

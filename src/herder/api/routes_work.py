@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from herder.api.bodies import SUBMISSION_BYTES_MAX
-from herder.api.front import DRY_RUN, Front, Repeat, Write
+from herder.api.front import DRY_RUN, Repeat, RouteTable, Write
 from herder.api.replies import bearer, flag, is_number, number, page_size
 from herder.control.kernel.errors import Invalid
 from herder.control.reads.jobs import PAGE, JobFilter
@@ -35,7 +35,7 @@ _PAGES = ("after", "limit")
 _JOB_FILTER = ("batch", "state", "user", "pool", "name", *_PAGES)
 
 
-def add(front: Front) -> None:
+def add(front: RouteTable) -> None:
     _add_batch_writes(front)
     _add_batch_states(front)
     _add_batch_reads(front)
@@ -44,14 +44,14 @@ def add(front: Front) -> None:
     _add_job_questions(front)
 
 
-def _finds_batch(front: Front) -> Callable[[Request, Principal], Awaitable[None]]:
+def _finds_batch(front: RouteTable) -> Callable[[Request, Principal], Awaitable[None]]:
     async def find(request: Request, who: Principal) -> None:
         await front.commands.find_batch(who, _id(request, "batch"))
 
     return find
 
 
-def _add_batch_writes(front: Front) -> None:
+def _add_batch_writes(front: RouteTable) -> None:
     commands, find = front.commands, _finds_batch(front)
 
     def create_batch(write: Write) -> Any:
@@ -97,7 +97,7 @@ def _add_batch_writes(front: Front) -> None:
     )
 
 
-def _add_batch_states(front: Front) -> None:
+def _add_batch_states(front: RouteTable) -> None:
     commands, find = front.commands, _finds_batch(front)
 
     def commit_batch(write: Write) -> Any:
@@ -136,7 +136,7 @@ def _add_batch_states(front: Front) -> None:
     )
 
 
-def _add_batch_reads(front: Front) -> None:
+def _add_batch_reads(front: RouteTable) -> None:
     reads = front.reads
 
     async def list_batches(request: Request, who: Principal) -> Page:
@@ -163,7 +163,7 @@ def _add_batch_reads(front: Front) -> None:
     front.read("/batches/{batch}/wait", wait_batch, BatchView, _SEE_BATCH, query=("timeout_s",))
 
 
-def _add_job_writes(front: Front) -> None:
+def _add_job_writes(front: RouteTable) -> None:
     commands = front.commands
 
     def submit_job(write: Write) -> JobsAdded | Done:
@@ -200,7 +200,7 @@ def _add_job_writes(front: Front) -> None:
     front.write("POST", "/jobs/{job}/cancel", cancel, Said, Done, _CHANGE_JOB, before=find, query=DRY_RUN)
 
 
-def _add_job_reads(front: Front) -> None:
+def _add_job_reads(front: RouteTable) -> None:
     reads = front.reads
 
     async def list_jobs(request: Request, who: Principal) -> Page:
@@ -230,7 +230,7 @@ def _add_job_reads(front: Front) -> None:
     front.read("/jobs/{job}/wait", wait_job, JobView, _SEE_JOB, query=("timeout_s",))
 
 
-def _add_job_questions(front: Front) -> None:
+def _add_job_questions(front: RouteTable) -> None:
     reads = front.reads
 
     async def explain(request: Request, who: Principal) -> Explanation:

@@ -45,7 +45,7 @@ class _Watched:
 
 
 @dataclass(slots=True)
-class Samples:
+class CalibrationSamples:
     record: EtaRecord = field(default_factory=EtaRecord)
     _open: dict[ClassId, dict[JobId, _Watched]] = field(default_factory=dict)
     _count: int = 0

@@ -41,7 +41,7 @@ _NEVER = _Look(at_ms=0, until_ms=0, ended=0, left_ms=0)
 
 
 @dataclass(slots=True)
-class Lasting:
+class FillOrder:
     work_left: WorkLeft = field(default_factory=WorkLeft)
     _looks: dict[WorkerName, _Look] = field(default_factory=dict)
     _left: int = 0

@@ -2,8 +2,8 @@
 
 Called once per hand-over to the store. Looks only at what may have changed: workers whose capacity was freed, or, when a
 class of jobs has newly come to wait, all workers with room, a bounded number at a time: first those that will have work
-for longest anyway (`Lasting`), of equals the oldest, so that the others fall empty and can go. For a few freed workers
-`Waiting` says which of the waiting classes can get anything at all.
+for longest anyway (`FillOrder`), of equals the oldest, so that the others fall empty and can go. For a few freed workers
+`QueueIndex` says which of the waiting classes can get anything at all.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,11 +19,11 @@ from herder.model.changes import Changes
 from herder.model.ids import ClassId, UserName, WorkerName
 from herder.model.resources import ZERO
 from herder.model.vectors import most_of, with_room
-from herder.scheduler.calibration import Samples
-from herder.scheduler.fill_order import Lasting
-from herder.scheduler.queue_index import LOOK_MAX, Waiting
-from herder.scheduler.quota_usage import QuotaKeeper
-from herder.scheduler.reservations import Holds, backfill_ms, open_worker
+from herder.scheduler.calibration import CalibrationSamples
+from herder.scheduler.fill_order import FillOrder
+from herder.scheduler.queue_index import LOOK_MAX, QueueIndex
+from herder.scheduler.quota_usage import QuotaUsage
+from herder.scheduler.reservations import Reservations, backfill_ms, open_worker
 from herder.scheduler.retries import Retries
 
 #: Times that the same workers are asked again, because a quota was granted to jobs that found no room.
@@ -45,11 +45,11 @@ class Placer:
     ageing: Ageing = field(default_factory=Ageing)
     deficits: dict[UserName, int] = field(default_factory=dict)
     run_times: RunTimes = field(default_factory=RunTimes)
-    waiting: Waiting = field(default_factory=Waiting)
-    holds: Holds = field(default_factory=Holds)
-    samples: Samples = field(default_factory=Samples)
-    lasting: Lasting = field(default_factory=Lasting)
-    within: QuotaKeeper = field(default_factory=QuotaKeeper)
+    queue_index: QueueIndex = field(default_factory=QueueIndex)
+    reservations: Reservations = field(default_factory=Reservations)
+    samples: CalibrationSamples = field(default_factory=CalibrationSamples)
+    fill_order: FillOrder = field(default_factory=FillOrder)
+    within: QuotaUsage = field(default_factory=QuotaUsage)
     retries: Retries = field(default_factory=Retries)
     sampling: bool = True
     """Whether expectations are noted and compared. Nothing is decided by them: a simulation that nobody asks for them goes without."""
@@ -82,7 +82,7 @@ class Placer:
     def _pass(self, state: EngineState, changes: Changes, now_ms: int) -> None:
         self.more = False
         if state.delayed:
-            self.retries.run(state, changes, self.waiting, self.holds.by_worker, now_ms)
+            self.retries.run(state, changes, self.queue_index, self.reservations.by_worker, now_ms)
         fresh, state.fresh_demand = state.fresh_demand, False
         everywhere = fresh or self.within.stirred(state)
         known = state.workers
@@ -94,54 +94,54 @@ class Placer:
             else [known[name] for name in sorted(state.open_workers) if name in known]
         )
         state.open_workers.clear()
-        waiting = self.waiting
-        waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
-        if waiting.empty:
+        queue_index = self.queue_index
+        queue_index.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
+        if queue_index.empty:
             self.deficits.clear()
             return
-        workers = _open(changed, waiting)
+        workers = _open(changed, queue_index)
         if not workers:
             return
-        holds = self.holds.prepare(
+        reservations = self.reservations.prepare(
             state,
-            waiting,
+            queue_index,
             self.run_times,
             self.ageing_at(now_ms),
-            {worker.spec.name for worker in workers} if self.holds.by_worker else (),
+            {worker.spec.name for worker in workers} if self.reservations.by_worker else (),
             now_ms,
         )
         self._started = False
         if (
             len(workers) > FEW_WORKERS
-            and not holds
-            and self.waiting.size <= LOOK_MAX
-            and len(pending := self.waiting.all(state)) == 1
+            and not reservations
+            and self.queue_index.size <= LOOK_MAX
+            and len(pending := self.queue_index.all(state)) == 1
         ):
             self._fill_with(state, changes, pending, workers, now_ms)
         else:
-            workers = list(self.lasting.longest_first(state, workers, now_ms))
-            if holds:
-                workers = _with_kept(state, workers, holds)
+            workers = list(self.fill_order.longest_first(state, workers, now_ms))
+            if reservations:
+                workers = _with_kept(state, workers, reservations)
             fill = self._fill_few if len(workers) <= FEW_WORKERS else self._fill
             fill(state, changes, workers, now_ms)
-            if self.waiting.size > LOOK_MAX:
+            if self.queue_index.size > LOOK_MAX:
                 self._go_on(state, workers)
 
     def _go_on(self, state: EngineState, workers: Iterable[WorkerLife]) -> None:
         """The next pass looks at other classes, until all have been looked at and nothing fits."""
         self._looked = 0 if self._started else self._looked + LOOK_MAX // 2
-        if self._looked >= self.waiting.size:
+        if self._looked >= self.queue_index.size:
             self._looked = 0
             return
-        roomy = [each.spec.name for each in workers if each.takes_work and self.waiting.has_room(each)]
+        roomy = [each.spec.name for each in workers if each.takes_work and self.queue_index.has_room(each)]
         state.open_workers.update(roomy)
         self.more = bool(roomy)
 
     def clock_set(self) -> None:
         """Nothing that is kept from pass to pass may hold a time of the clock before: it is made anew."""
-        self.waiting, self.holds, self._scaled = Waiting(), Holds(), None
-        self.samples = Samples(record=self.samples.record)
-        self.lasting = Lasting(work_left=self.lasting.work_left)
+        self.queue_index, self.reservations, self._scaled = QueueIndex(), Reservations(), None
+        self.samples = CalibrationSamples(record=self.samples.record)
+        self.fill_order = FillOrder(work_left=self.fill_order.work_left)
 
     def set_ageing(self, ageing: Ageing) -> None:
         """Other settings, from now on."""
@@ -159,19 +159,21 @@ class Placer:
         while ended:
             class_id, assigned_at_ms, run_ms = ended.popleft()
             self.run_times.learn(kinds_of(state.classes[class_id]), run_ms)
-            self.lasting.learn(class_id, assigned_at_ms, run_ms)
+            self.fill_order.learn(class_id, assigned_at_ms, run_ms)
 
     def _fill_few(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
         """Until nothing that waits fits any more: who would get nothing at first may get what others could not use."""
-        held = any(worker.spec.name in self.holds.by_worker for worker in workers)
+        held = any(worker.spec.name in self.reservations.by_worker for worker in workers)
         while workers:
             # Beside a reservation or a quota it is not the level alone that says who may start.
             every = held or state.sharing.has_quotas
-            pending = self._look(state) if every else self.waiting.select(state, workers)
+            pending = self._look(state) if every else self.queue_index.select(state, workers)
             if not pending or not self._place(state, changes, pending, workers, now_ms).assignments:
                 return
-            self.waiting.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
-            workers = [worker for worker in workers if worker.takes_work and self.waiting.has_room(worker)]
+            self.queue_index.update(state, self.deficits, self.ageing_at(now_ms), now_ms)
+            workers = [
+                worker for worker in workers if worker.takes_work and self.queue_index.has_room(worker)
+            ]
 
     def _fill_with(
         self,
@@ -186,15 +188,15 @@ class Placer:
         (item,) = pending
         request, left = item.job_class.request, item.count
         chosen = []
-        for worker in self.lasting.longest_first(state, with_room(workers, request), now_ms):
-            if self.waiting.may_use(state, item.class_id, worker):
+        for worker in self.fill_order.longest_first(state, with_room(workers, request), now_ms):
+            if self.queue_index.may_use(state, item.class_id, worker):
                 chosen.append(worker)
                 left -= min(worker.free_slots, request.how_many_in(worker.free))
                 if left <= 0:
                     break
         if chosen:
             self._place(state, changes, pending, chosen, now_ms)
-            self.waiting.all(state)  # forgets what is empty now
+            self.queue_index.all(state)  # forgets what is empty now
         else:
             self._nothing_fits(state, pending)
 
@@ -208,7 +210,7 @@ class Placer:
         while pending and start < len(workers):
             some = list(islice(workers, start, start + look))
             for _ in range(QUOTA_ROUNDS_MAX):
-                if not self.holds.by_worker and not _might_fit(pending, some):
+                if not self.reservations.by_worker and not _might_fit(pending, some):
                     self._nothing_fits(state, pending)
                     break
                 placed = self._place(state, changes, pending, some, now_ms).assignments
@@ -219,7 +221,9 @@ class Placer:
             start, look = start + look, look * 2
 
     def _look(self, state: EngineState) -> list[PendingClass]:
-        return self.waiting.look(state, (hold.class_id for hold in self.holds.by_worker.values()))
+        return self.queue_index.look(
+            state, (reservation.class_id for reservation in self.reservations.by_worker.values())
+        )
 
     def _place(
         self,
@@ -230,21 +234,23 @@ class Placer:
         now_ms: int,
     ) -> Placement:
         run_times = self.run_times
-        holds = self.holds.by_worker
+        reservations = self.reservations.by_worker
         if state.sharing.has_quotas:
             aged_ms = now_ms - self.ageing_at(now_ms).reserve_after_ms
-            pending = self.within.capped(state, self.waiting, pending, workers, holds.values(), aged_ms)
+            pending = self.within.capped(
+                state, self.queue_index, pending, workers, reservations.values(), aged_ms
+            )
         users = dict.fromkeys(item.job_class.user for item in pending)
         placement = place(
             pending,
-            [open_worker(worker, self.lasting.left_ms(worker.spec.name)) for worker in workers],
+            [open_worker(worker, self.fill_order.left_ms(worker.spec.name)) for worker in workers],
             _shares(state, users),
-            total=self.waiting.total,
+            total=self.queue_index.total,
             deficits={user: owed for user in users if (owed := self.deficits.get(user))},
             pools=state.pools,
             now_ms=now_ms,
             ageing=self.ageing_at(now_ms),
-            holds=holds,
+            reservations=reservations,
             expected_ms=lambda job_class: backfill_ms(run_times, job_class),
         )
         for user in users:
@@ -255,19 +261,19 @@ class Placer:
         for item in placement.assignments:
             if self.sampling:
                 self._placed[item.class_id] = None
-            self.waiting.served(state.classes[item.class_id])
+            self.queue_index.served(state.classes[item.class_id])
             self.within.served(item.class_id)
             assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)
         for name in placement.kept:
-            self.holds.release(name)
+            self.reservations.release(name)
         return placement
 
 
-def _open(workers: Iterable[WorkerLife], waiting: Waiting) -> list[WorkerLife]:
+def _open(workers: Iterable[WorkerLife], queue_index: QueueIndex) -> list[WorkerLife]:
     """Those of them that take work and have room for something."""
-    if waiting.least is None:
+    if queue_index.least is None:
         return []
-    return [worker for worker in with_room(workers, waiting.least) if worker.takes_work]
+    return [worker for worker in with_room(workers, queue_index.least) if worker.takes_work]
 
 
 def _might_fit(pending: list[PendingClass], workers: list[WorkerLife]) -> bool:
@@ -277,11 +283,11 @@ def _might_fit(pending: list[PendingClass], workers: list[WorkerLife]) -> bool:
 
 
 def _with_kept(
-    state: EngineState, workers: list[WorkerLife], holds: Mapping[WorkerName, object]
+    state: EngineState, workers: list[WorkerLife], reservations: Mapping[WorkerName, object]
 ) -> list[WorkerLife]:
     """And those kept for a job that could start there now."""
     there = {worker.spec.name for worker in workers}
-    kept = [state.workers[name] for name in holds if name not in there]
+    kept = [state.workers[name] for name in reservations if name not in there]
     return [*workers, *(worker for worker in kept if worker.takes_work)]
 
 

@@ -14,16 +14,16 @@ from itertools import islice
 from herder.decide.eligibility.matching import kind_of_worker, may_use_kind
 from herder.decide.placement.preemption import (
     Candidate,
+    CandidateWorker,
     Choice,
-    Claimant,
-    Stage,
+    PreemptingJob,
     loss,
-    may_be_taken,
+    may_be_victim,
     option,
-    taken,
+    with_victims_gone,
 )
-from herder.decide.placement.reservations import Hold
-from herder.decide.quotas.allowed_starts import Allowance, Books, allow
+from herder.decide.placement.reservations import Reservation
+from herder.decide.quotas.allowed_starts import Allowance, QuotaInput, allow
 from herder.decide.quotas.reasons import lent_out
 from herder.engine.attempt import preempt
 from herder.engine.events import record_event
@@ -32,7 +32,7 @@ from herder.model.changes import Changes
 from herder.model.ids import ClassId, UserName, WorkerName
 from herder.model.observed import QueuedClass
 from herder.model.sharing import NOTHING, Amounts, Reclaim, amounts_of
-from herder.scheduler.reservations import Holds, open_worker
+from herder.scheduler.reservations import Reservations, open_worker
 from herder.scheduler.start_times import BOOT_MS
 
 #: So often is it looked at: often enough beside the seconds that a job waits first.
@@ -45,10 +45,10 @@ JOBS_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _Demand:
     head: QueuedClass
     count: int
-    claimant: Claimant
+    preempting_job: PreemptingJob
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Preemptor:
     def clock_set(self) -> None:
         self._look_at_ms = 0
 
-    def look(self, state: EngineState, changes: Changes, holds: Holds, now_ms: int) -> None:
+    def look(self, state: EngineState, changes: Changes, reservations: Reservations, now_ms: int) -> None:
         """Ask attempts to stop for jobs that may have their place."""
         rules = state.sharing.preemption
         if not state.sharing.preempting and rules.reclaim is Reclaim.NEVER:
@@ -71,17 +71,19 @@ class Preemptor:
             return
         self._look_at_ms = now_ms + LOOK_EVERY_MS
         self.refused.clear()
-        wishes = _wishes(state, now_ms)
-        if not wishes:
+        demands = _wishes(state, now_ms)
+        if not demands:
             return
-        workers = _usable(state, holds)
+        workers = _usable(state, reservations)
         some, self._turn = _some(workers, self._turn)
-        stages = {worker.spec.name: _stage(state, worker, now_ms) for worker in some}
-        for stage in _coming(state, int(rules.soon_s * 1000), now_ms):
-            stages[stage.worker.name] = stage
+        candidate_workers = {worker.spec.name: _candidate_worker(state, worker, now_ms) for worker in some}
+        for candidate_worker in _coming(state, int(rules.soon_s * 1000), now_ms):
+            candidate_workers[candidate_worker.worker.name] = candidate_worker
         left = JOBS_MAX
-        for wish in wishes[:JOBS_MAX]:
-            left -= self._serve(state, changes, holds, wish, stages, min(wish.count, left), now_ms)
+        for demand in demands[:JOBS_MAX]:
+            left -= self._serve(
+                state, changes, reservations, demand, candidate_workers, min(demand.count, left), now_ms
+            )
             if left <= 0:
                 return
 
@@ -89,30 +91,32 @@ class Preemptor:
         self,
         state: EngineState,
         changes: Changes,
-        holds: Holds,
-        wish: _Wish,
-        stages: dict[WorkerName, Stage],
+        reservations: Reservations,
+        demand: _Demand,
+        candidate_workers: dict[WorkerName, CandidateWorker],
         count: int,
         now_ms: int,
     ) -> int:
         """Answers how many got a place that others leave for them. Each worker is looked at once, and again when changed."""
         rules, served = state.sharing.preemption, 0
         options: dict[WorkerName, Choice] = {}
-        for name, stage in stages.items():
-            found = option(wish.claimant, stage, state.pools, rules)
+        for name, candidate_worker in candidate_workers.items():
+            found = option(demand.preempting_job, candidate_worker, state.pools, rules)
             if found is not None:
                 options[name] = found
         for place in range(count):
             choice = min(options.values(), key=loss, default=None)
             if choice is None:
-                self.refused[wish.head.class_id] = _why_not(state, wish.claimant, stages.values())
+                self.refused[demand.head.class_id] = _why_not(
+                    state, demand.preempting_job, candidate_workers.values()
+                )
                 break
             if choice.victims:
                 served += 1
-                _carry_out(state, changes, holds, wish, choice, place, now_ms)
-            name = choice.stage.worker.name
-            stages[name] = taken(choice, wish.head.job_class.request)
-            again = option(wish.claimant, stages[name], state.pools, rules)
+                _carry_out(state, changes, reservations, demand, choice, place, now_ms)
+            name = choice.candidate_worker.worker.name
+            candidate_workers[name] = with_victims_gone(choice, demand.head.job_class.request)
+            again = option(demand.preempting_job, candidate_workers[name], state.pools, rules)
             if again is None:
                 del options[name]
             else:
@@ -120,7 +124,7 @@ class Preemptor:
         return served
 
 
-def _wishes(state: EngineState, now_ms: int) -> list[_Wish]:
+def _wishes(state: EngineState, now_ms: int) -> list[_Demand]:
     """The classes that may preempt and have waited first, the most urgent and then the oldest first."""
     rules, preempting = state.sharing.preemption, state.sharing.preempting
     since_ms = now_ms - int(rules.wait_first_s * 1000)
@@ -144,38 +148,40 @@ def _wishes(state: EngineState, now_ms: int) -> list[_Wish]:
             whose = (job_class.user, job_class.project)
             leaving[whose] = leaving.get(whose, NOTHING).plus(amounts_of(job_class.request))
     held = {whose: has.minus(leaving.get(whose, NOTHING)) for whose, has in state.held.items()}
-    allowance = allow(waiting, Books(sharing=state.sharing, held=held, weights=state.weights))
+    allowance = allow(waiting, QuotaInput(sharing=state.sharing, held=held, weights=state.weights))
     found = [
-        _Wish(line.queued, line.granted, Claimant(job_class=line.queued.job_class))
-        for line in allowance.lines
-        if line.granted and line.queued.job_class.priority in preempting
+        _Demand(entry.queued, entry.granted, PreemptingJob(job_class=entry.queued.job_class))
+        for entry in allowance.entries
+        if entry.granted and entry.queued.job_class.priority in preempting
     ]
     found += _reclaims(allowance) if reclaims else []
     found.sort(
-        key=lambda wish: (
-            -wish.head.job_class.priority,
-            wish.head.oldest_ready_at_ms,
-            wish.head.class_id,
+        key=lambda demand: (
+            -demand.head.job_class.priority,
+            demand.head.oldest_ready_at_ms,
+            demand.head.class_id,
         )
     )
     return found
 
 
-def _reclaims(allowance: Allowance[QueuedClass]) -> list[_Wish]:
+def _reclaims(allowance: Allowance[QueuedClass]) -> list[_Demand]:
     """One job of each class whose project has lent what it now lacks."""
-    projects = allowance.rooms.projects
+    projects = allowance.remaining.projects
     found = []
-    for line in allowance.held_back:
-        missing = lent_out(line, allowance.rooms)
+    for entry in allowance.held_back:
+        missing = lent_out(entry, allowance.remaining)
         if missing is not None:
-            cohort = projects[line.project].quota.cohort
+            cohort = projects[entry.project].quota.cohort
             borrowed = {
                 name: each.borrowed.where(missing)
                 for name, each in projects.items()
-                if each.quota.cohort == cohort and name != line.project
+                if each.quota.cohort == cohort and name != entry.project
             }
-            claimant = Claimant(job_class=line.queued.job_class, missing=missing, borrowed=borrowed)
-            found.append(_Wish(line.queued, 1, claimant))
+            preempting_job = PreemptingJob(
+                job_class=entry.queued.job_class, missing=missing, borrowed=borrowed
+            )
+            found.append(_Demand(entry.queued, 1, preempting_job))
     return found
 
 
@@ -183,14 +189,14 @@ def _leaves(attempt: LiveAttempt) -> bool:
     return attempt.cancelling or bool(attempt.preempted_for)
 
 
-def _usable(state: EngineState, holds: Holds) -> list[WorkerLife]:
+def _usable(state: EngineState, reservations: Reservations) -> list[WorkerLife]:
     """Workers that take work, but for those where a place is kept for a job that has waited long."""
     return [
         worker
         for name, worker in sorted(state.workers.items())
         if worker.serves
         and not worker.probing
-        and ((hold := holds.by_worker.get(name)) is None or hold.preempts)
+        and ((reservation := reservations.by_worker.get(name)) is None or reservation.preempts)
     ]
 
 
@@ -207,7 +213,7 @@ def _some(workers: list[WorkerLife], turn: int) -> tuple[list[WorkerLife], int]:
     return [worker for worker in workers if worker.spec.name in chosen], start + WORKERS_MAX
 
 
-def _stage(state: EngineState, worker: WorkerLife, now_ms: int) -> Stage:
+def _candidate_worker(state: EngineState, worker: WorkerLife, now_ms: int) -> CandidateWorker:
     rules, pool = state.sharing.preemption, state.pools.get(worker.spec.pool)
     own = None if pool is None else pool.minimum_run_s
     minimum_ms = int((rules.minimum_run_s if own is None else own) * 1000)
@@ -229,7 +235,7 @@ def _stage(state: EngineState, worker: WorkerLife, now_ms: int) -> Stage:
             preempted=attempt.preempted,
         )
         candidates.append(candidate)
-    return Stage(worker=replace(room, free=free, free_slots=slots), candidates=tuple(candidates))
+    return CandidateWorker(worker=replace(room, free=free, free_slots=slots), candidates=tuple(candidates))
 
 
 def _ran_ms(attempt: LiveAttempt, now_ms: int) -> int:
@@ -239,7 +245,7 @@ def _ran_ms(attempt: LiveAttempt, now_ms: int) -> int:
     return max(0, now_ms - max(attempt.started_at_ms, attempt.assigned_at_ms))
 
 
-def _coming(state: EngineState, soon_ms: int, now_ms: int) -> list[Stage]:
+def _coming(state: EngineState, soon_ms: int, now_ms: int) -> list[CandidateWorker]:
     """Workers that are expected to be ready soon, empty."""
     found = []
     for _, worker in sorted(state.workers.items()):
@@ -249,21 +255,27 @@ def _coming(state: EngineState, soon_ms: int, now_ms: int) -> list[Stage]:
             boot_ms = BOOT_MS if seen_s is None else int(seen_s * 1000)
             left_ms = max(boot_ms - (now_ms - worker.requested_at_ms), boot_ms // 4)
             if left_ms <= soon_ms:
-                found.append(Stage(worker=open_worker(worker), candidates=()))
+                found.append(CandidateWorker(worker=open_worker(worker), candidates=()))
     return found
 
 
 def _carry_out(
-    state: EngineState, changes: Changes, holds: Holds, wish: _Wish, choice: Choice, place: int, now_ms: int
+    state: EngineState,
+    changes: Changes,
+    reservations: Reservations,
+    demand: _Demand,
+    choice: Choice,
+    place: int,
+    now_ms: int,
 ) -> None:
     """Ask the victims to stop, keep the place, and tell both sides."""
-    name, job_class = choice.stage.worker.name, wish.head.job_class
-    job = state.queues[wish.head.class_id].at(place)
+    name, job_class = choice.candidate_worker.worker.name, demand.head.job_class
+    job = state.queues[demand.head.class_id].at(place)
     whom = f"job {job}" if job is not None else f"a job of {job_class.user}"
     by = _named(state, job_class.priority)
     for victim in choice.victims:
         attempt = state.live[victim.job]
-        if wish.claimant.borrowed is None:
+        if demand.preempting_job.borrowed is None:
             why = f"made room for {whom}, which has {by} against {_named(state, victim.priority)}"
         else:
             why = (
@@ -290,16 +302,18 @@ def _carry_out(
             state, changes, now_ms, "job.preempts", f"job/{job}", text,
             data=told, owner=job_class.user, project=job_class.project,
         )  # fmt: skip
-    _keep(state, holds, wish.head, choice, now_ms)
+    _keep(state, reservations, demand.head, choice, now_ms)
 
 
-def _keep(state: EngineState, holds: Holds, head: QueuedClass, choice: Choice, now_ms: int) -> None:
+def _keep(
+    state: EngineState, reservations: Reservations, head: QueuedClass, choice: Choice, now_ms: int
+) -> None:
     """What the victims leave comes free piece by piece: others may only have what the job does not need of it."""
-    name = choice.stage.worker.name
-    if name in holds.by_worker:
+    name = choice.candidate_worker.worker.name
+    if name in reservations.by_worker:
         return  # for another job that preempts, whose class goes first anyhow
     worker, request = state.workers[name], head.job_class.request
-    holds.by_worker[name] = Hold(
+    reservations.by_worker[name] = Reservation(
         class_id=head.class_id,
         worker=name,
         request=request,
@@ -317,15 +331,17 @@ def _named(state: EngineState, priority: int) -> str:
     return f"priority {priority} ({names[0]})" if names else f"priority {priority}"
 
 
-def _why_not(state: EngineState, claimant: Claimant, stages: Iterable[Stage]) -> str:
+def _why_not(
+    state: EngineState, preempting_job: PreemptingJob, candidate_workers: Iterable[CandidateWorker]
+) -> str:
     """In numbers: who could have been taken, and why not."""
     rules = state.sharing.preemption
-    usable = list(_on_usable(state, claimant, stages))
-    others = [each for stage in usable for each in stage.candidates]
-    lower = [each for each in others if each.priority < claimant.job_class.priority]
+    usable = list(_on_usable(state, preempting_job, candidate_workers))
+    others = [each for candidate_worker in usable for each in candidate_worker.candidates]
+    lower = [each for each in others if each.priority < preempting_job.job_class.priority]
     young = sum(each.ran_ms < each.minimum_ms for each in lower)
     spared = sum(each.preempted >= rules.protected_after for each in lower)
-    able = sum(may_be_taken(claimant, each, rules) for each in others)
+    able = sum(may_be_victim(preempting_job, each, rules) for each in others)
     return (
         f"it may take the place of others, but of {len(others)} attempts where it may run {able} may be taken and do not make "
         f"enough room: {len(lower)} have a lower priority, of these {young} have not run for their minimum time and {spared} "
@@ -333,10 +349,13 @@ def _why_not(state: EngineState, claimant: Claimant, stages: Iterable[Stage]) ->
     )
 
 
-def _on_usable(state: EngineState, claimant: Claimant, stages: Iterable[Stage]) -> Iterable[Stage]:
-    for stage in stages:
-        pool = state.pools.get(stage.worker.pool)
+def _on_usable(
+    state: EngineState, preempting_job: PreemptingJob, candidate_workers: Iterable[CandidateWorker]
+) -> Iterable[CandidateWorker]:
+    for candidate_worker in candidate_workers:
+        pool = state.pools.get(candidate_worker.worker.pool)
         if pool is not None and may_use_kind(
-            claimant.job_class, kind_of_worker(pool, stage.worker.labels, stage.worker.taints)
+            preempting_job.job_class,
+            kind_of_worker(pool, candidate_worker.worker.labels, candidate_worker.worker.taints),
         ):
-            yield stage
+            yield candidate_worker

@@ -40,7 +40,7 @@ _Rank = tuple[int, int]
 
 
 @dataclass(slots=True)
-class Waiting:
+class QueueIndex:
     total: Resources = ZERO
     """What all workers together have."""
     _classes: dict[_Place, dict[ClassId, int]] = field(default_factory=dict)
@@ -332,7 +332,7 @@ class Waiting:
                 found.append(queued.class_id)
         return frozenset(found)
 
-    def turns(self, users: Iterable[UserName]) -> dict[UserName, int]:
+    def last_served(self, users: Iterable[UserName]) -> dict[UserName, int]:
         """When each was last served, or came to wait, at any priority."""
         wanted = dict.fromkeys(users, -1)
         for (_, user), turn in self._served.items():

@@ -7,18 +7,18 @@ waited long is remembered in memory only: after a restart it is kept anew.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from herder.decide.placement.reservations import Hold
-from herder.decide.quotas.allowed_starts import Books, allow
-from herder.decide.quotas.usage import open_rooms
+from herder.decide.placement.reservations import Reservation
+from herder.decide.quotas.allowed_starts import QuotaInput, allow
+from herder.decide.quotas.usage import remaining_quota
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId
 from herder.model.observed import QueuedClass
 from herder.model.sharing import amounts_of
-from herder.scheduler.queue_index import Waiting
+from herder.scheduler.queue_index import QueueIndex
 
 
 @dataclass(slots=True)
-class QuotaKeeper:
+class QuotaUsage:
     held_back: bool = False
     """Whether quotas kept anything back in the last placement."""
     kept: set[ClassId] = field(default_factory=set)
@@ -31,28 +31,28 @@ class QuotaKeeper:
     def capped(
         self,
         state: EngineState,
-        waiting: Waiting,
+        waiting: QueueIndex,
         pending: Sequence[QueuedClass],
         workers: Iterable[WorkerLife],
-        holds: Iterable[Hold],
+        reservations: Iterable[Reservation],
         aged_ms: int,
     ) -> list[QueuedClass]:
         """What of it may start on these workers."""
         firsts: dict[ClassId, int] = {}
-        for hold in holds:
-            firsts[hold.class_id] = firsts.get(hold.class_id, 0) + 1
+        for reservation in reservations:
+            firsts[reservation.class_id] = firsts.get(reservation.class_id, 0) + 1
         for class_id in sorted(self.kept):
             firsts.setdefault(class_id, 1)
-        books = Books(
+        quota_input = QuotaInput(
             sharing=state.sharing,
             held=state.held,
             weights=state.weights,
-            turns=waiting.turns(item.job_class.user for item in pending),
+            last_served=waiting.last_served(item.job_class.user for item in pending),
             firsts=firsts,
             aged_ms=aged_ms,
             unfit=waiting.unfit(state, pending, workers),
         )
-        allowance = allow(pending, books)
+        allowance = allow(pending, quota_input)
         there = {item.class_id for item in pending}
         self.kept = {class_id for class_id in self.kept if class_id in there} | set(allowance.kept)
         self.held_back = allowance.short
@@ -67,10 +67,10 @@ def may_start(state: EngineState, heads: Iterable[QueuedClass]) -> list[QueuedCl
     """Those of which one job is within the quotas now: for others no place is to be kept."""
     if not state.sharing.has_quotas:
         return list(heads)
-    rooms = open_rooms(state.sharing, state.held, state.resources)
+    remaining = remaining_quota(state.sharing, state.held, state.resources)
     return [
         head
         for head in heads
-        if (asked := amounts_of(head.job_class.request)).fits_in(rooms.of_project(head.job_class.project))
-        and asked.fits_in(rooms.of_user(head.job_class.user))
+        if (asked := amounts_of(head.job_class.request)).fits_in(remaining.of_project(head.job_class.project))
+        and asked.fits_in(remaining.of_user(head.job_class.user))
     ]

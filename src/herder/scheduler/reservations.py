@@ -11,12 +11,12 @@ from heapq import nlargest
 from herder.decide.forecast.run_times import RunTimes, kinds_of
 from herder.decide.placement.ageing import Ageing
 from herder.decide.placement.free_capacity import OpenWorker
-from herder.decide.placement.reservations import BusyWorker, Hold, renew, reserve
+from herder.decide.placement.reservations import BusyWorker, Reservation, renew, reserve
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, WorkerName
 from herder.model.job import JobClass
 from herder.model.observed import QueuedClass
-from herder.scheduler.queue_index import Waiting
+from herder.scheduler.queue_index import QueueIndex
 from herder.scheduler.quota_usage import may_start
 
 #: Workers that a reservation is chosen from: those with most free CPU.
@@ -33,34 +33,34 @@ BACKFILL_ENDS_BY = 0.8
 
 
 @dataclass(slots=True)
-class Holds:
-    by_worker: dict[WorkerName, Hold] = field(default_factory=dict)
+class Reservations:
+    by_worker: dict[WorkerName, Reservation] = field(default_factory=dict)
     _look_at_ms: int = 0
 
     def prepare(
         self,
         state: EngineState,
-        waiting: Waiting,
+        waiting: QueueIndex,
         run_times: RunTimes,
         ageing: Ageing,
         open_names: Collection[WorkerName],
         now_ms: int,
-    ) -> dict[WorkerName, Hold]:
+    ) -> dict[WorkerName, Reservation]:
         """The reservations, those on the open workers renewed for now. Those whose job or worker is gone are given up."""
         aged_ms = now_ms - ageing.reserve_after_ms
-        for name, hold in list(self.by_worker.items()):
-            queue, worker = state.queues.get(hold.class_id), state.workers.get(name)
-            due = now_ms < hold.made_at_ms + PREEMPTOR_MS if hold.preempts else False
+        for name, reservation in list(self.by_worker.items()):
+            queue, worker = state.queues.get(reservation.class_id), state.workers.get(name)
+            due = now_ms < reservation.made_at_ms + PREEMPTOR_MS if reservation.preempts else False
             waits = queue is not None and queue.count and (due or queue.oldest_ready_at_ms <= aged_ms)
             if not waits or worker is None or not _stays(worker):
                 self.release(name)
         if now_ms >= self._look_at_ms:
             self._look_at_ms = now_ms + LOOK_EVERY_MS
             self._make(state, waiting, run_times, ageing, now_ms)
-        for name, hold in self.by_worker.items():
-            if name in open_names and hold.made_at_ms < now_ms:
+        for name, reservation in self.by_worker.items():
+            if name in open_names and reservation.made_at_ms < now_ms:
                 busy = _busy(state, state.workers[name], run_times, now_ms)
-                self.by_worker[name] = renew(hold, busy, now_ms)
+                self.by_worker[name] = renew(reservation, busy, now_ms)
         return self.by_worker
 
     def release(self, name: WorkerName) -> None:
@@ -69,7 +69,7 @@ class Holds:
             self._look_at_ms = 0
 
     def _make(
-        self, state: EngineState, waiting: Waiting, run_times: RunTimes, ageing: Ageing, now_ms: int
+        self, state: EngineState, waiting: QueueIndex, run_times: RunTimes, ageing: Ageing, now_ms: int
     ) -> None:
         most = ageing.reservations(len(state.workers))
         if self._aged >= most:
@@ -78,18 +78,20 @@ class Holds:
         heads.sort(
             key=lambda head: waiting.turn(head, now_ms - ageing.overdue_times * ageing.reserve_after_ms)
         )
-        for head in _each_in_turn(heads, [hold.class_id for hold in self.by_worker.values()], most):
+        for head in _each_in_turn(
+            heads, [reservation.class_id for reservation in self.by_worker.values()], most
+        ):
             if self._aged >= most:
                 return
             workers = _candidates(state, head, self.by_worker)
             busy = [_busy(state, worker, run_times, now_ms) for worker in workers]
-            hold = reserve(head, busy, state.pools, now_ms, patience_ms=ageing.reserve_after_ms)
-            if hold is not None:
-                self.by_worker[hold.worker] = hold
+            reservation = reserve(head, busy, state.pools, now_ms, patience_ms=ageing.reserve_after_ms)
+            if reservation is not None:
+                self.by_worker[reservation.worker] = reservation
 
     @property
     def _aged(self) -> int:
-        return sum(not hold.preempts for hold in self.by_worker.values())
+        return sum(not reservation.preempts for reservation in self.by_worker.values())
 
 
 def _each_in_turn(heads: Iterable[QueuedClass], held: Collection[ClassId], most: int) -> list[QueuedClass]:

@@ -19,7 +19,7 @@ from herder.model.ids import ClassId, JobId, WorkerName
 from herder.model.job import JobClass
 from herder.model.observed import QueuedClass
 from herder.model.worker import WorkerState
-from herder.scheduler.queue_index import Waiting
+from herder.scheduler.queue_index import QueueIndex
 from herder.scheduler.quota_usage import may_start
 from herder.scheduler.reservations import open_worker
 
@@ -42,7 +42,7 @@ class Retries:
         self,
         state: EngineState,
         changes: Changes,
-        waiting: Waiting,
+        waiting: QueueIndex,
         held: Collection[WorkerName],
         now_ms: int,
     ) -> None:
@@ -78,7 +78,7 @@ class Retries:
 def _start(
     state: EngineState,
     changes: Changes,
-    waiting: Waiting,
+    waiting: QueueIndex,
     job: JobId,
     waits: DelayedJob,
     worker: WorkerLife,
@@ -90,7 +90,9 @@ def _start(
     assign_delayed(state, changes, job, worker, now_ms, alone=alone)
 
 
-def _any_other(state: EngineState, waiting: Waiting, waits: DelayedJob, away: Collection[WorkerName]) -> bool:
+def _any_other(
+    state: EngineState, waiting: QueueIndex, waits: DelayedJob, away: Collection[WorkerName]
+) -> bool:
     """Whether a worker that is there, or is on its way, could run it at some time."""
     job_class = state.classes[waits.class_id]
     return any(
@@ -102,7 +104,7 @@ def _any_other(state: EngineState, waiting: Waiting, waits: DelayedJob, away: Co
 
 
 def _could_run(
-    state: EngineState, waiting: Waiting, waits: DelayedJob, job_class: JobClass, worker: WorkerLife
+    state: EngineState, waiting: QueueIndex, waits: DelayedJob, job_class: JobClass, worker: WorkerLife
 ) -> bool:
     return job_class.request.fits_in(worker.spec.allocatable) and waiting.may_use(
         state, waits.class_id, worker
@@ -111,7 +113,7 @@ def _could_run(
 
 def _choose(
     state: EngineState,
-    waiting: Waiting,
+    waiting: QueueIndex,
     waits: DelayedJob,
     not_on: Collection[WorkerName],
     now_ms: int,
@@ -148,7 +150,7 @@ def _head(state: EngineState, waits: DelayedJob) -> QueuedClass:
 def _place_alone(
     state: EngineState,
     changes: Changes,
-    waiting: Waiting,
+    waiting: QueueIndex,
     held: Collection[WorkerName],
     job: JobId,
     waits: DelayedJob,
@@ -187,7 +189,7 @@ def _place_alone(
 
 def _for_one_alone(
     state: EngineState,
-    waiting: Waiting,
+    waiting: QueueIndex,
     held: Collection[WorkerName],
     job: JobId,
     waits: DelayedJob,

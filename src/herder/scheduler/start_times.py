@@ -11,7 +11,7 @@ from statistics import median_low
 from herder.decide.eligibility.matching import Kind, asked_of_places, kind_of_worker, may_use_kind
 from herder.decide.forecast.calibration import EtaRecord
 from herder.decide.forecast.run_times import RunTime, RunTimes, kinds_of
-from herder.decide.forecast.start_time import Coming, Ending, Eta, Held, Outlook, Scene
+from herder.decide.forecast.start_time import Coming, Ending, Eta, ForecastInput, Held, Outlook
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, PoolName
 from herder.model.job import JobClass
@@ -77,10 +77,10 @@ class Starts:
         places = asked_of_places(job_class)
         outlook = self._outlooks.get(places)
         if outlook is None:
-            outlook = self._outlooks[places] = Outlook(scene=self._look(job_class))
+            outlook = self._outlooks[places] = Outlook(forecast_input=self._look(job_class))
         return outlook
 
-    def _look(self, job_class: JobClass) -> Scene:
+    def _look(self, job_class: JobClass) -> ForecastInput:
         state = self.state
         total = largest = ZERO
         free: dict[Resources, int] = {}
@@ -112,7 +112,7 @@ class Starts:
             for class_id, queue in state.queues.items()
             if queue.count and self._meet(job_class, state.classes[class_id])
         ]
-        return Scene(
+        return ForecastInput(
             total=total,
             free=tuple(free.items()),
             endings=_endings(state, live, self._guess),

@@ -10,7 +10,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from herder.control.access.known_caller import STATE_KEY, Standing
+from herder.control.access.known_caller import STATE_KEY, KnownCaller
 from herder.server.connections import Connections, HttpLimits
 
 _BAD = (b"400 Bad Request", b"this is not an HTTP request that this server understands")
@@ -41,7 +41,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.access_log = False
         self.address = ""
-        self.standing = Standing(told=self._owned)
+        self.standing = KnownCaller(told=self._owned)
         self._fresh = True
         """No call has come yet."""
         self._in_body = False

@@ -150,7 +150,7 @@ async def _run(
     for loop in loops:
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
-    core.let_go()
+    core.shut_down()
     server.should_exit = True
     await serving
     await core.close()

@@ -11,7 +11,7 @@ STATE_KEY = "standing"
 
 
 @dataclass(slots=True)
-class Standing:
+class KnownCaller:
     """One for each connection. `owner` is whoever's token came over it, as `user/ann` or `worker/w-1`."""
 
     owner: str | None = None

@@ -188,7 +188,7 @@ async def remove(core: Core, worker: WorkerLife, pauses: Pauses) -> None:
     """Until the driver says that it is gone: a worker that may still exist still counts and still costs."""
     name, driver = worker.spec.name, worker.spec.driver
     look, told = worker.phase == Phase.STOPPING.value, False
-    await asyncio.sleep(core.settings.farewell_s)  # the worker hears "stop" and leaves by itself, if it can
+    await asyncio.sleep(core.settings.stop_grace_s)  # the worker hears "stop" and leaves by itself, if it can
     while worker.state is WorkerState.TERMINATING:
         try:
             if look:

@@ -108,7 +108,7 @@ class Core:
         self.output_came = Waiters()
         """By job."""
         self.closing = False
-        self.bells: dict[str, asyncio.Event] = {}
+        self.wake_ups: dict[str, asyncio.Event] = {}
         """By worker: rung when it is to be told something."""
         self._on_fatal = on_fatal
         self._gathered = Changes()
@@ -233,12 +233,12 @@ class Core:
         for call in changes.after:
             call()
         for name in sorted(changes.wake):  # the same order in every process: a run can be repeated
-            bell = self.bells.get(name)
-            if bell is not None:
-                bell.set()
+            wake_up = self.wake_ups.get(name)
+            if wake_up is not None:
+                wake_up.set()
         for job in changes.ended_jobs:
             self.payloads.take(job)  # of one that never started
-            self.jobs_ended.ring(job)
+            self.jobs_ended.notify(job)
         events = changes.rows.get(EventRecord)
         if events:
             self._announce(list(events.values()))
@@ -253,9 +253,9 @@ class Core:
             if record.kind == "batch.ended":
                 batch = int(record.object.partition("/")[2])
                 self.payloads.forget(batch)
-                self.batches_ended.ring(batch)
+                self.batches_ended.notify(batch)
             elif record.kind == "batch.cancelled":
-                self.jobs_ended.ring_all()  # some of its jobs have ended without a word of their own
+                self.jobs_ended.notify_all()  # some of its jobs have ended without a word of their own
             elif record.kind.startswith("worker."):
                 self.workers_changed.set()
 
@@ -282,15 +282,15 @@ class Core:
         self._sweeps.add(task)
         task.add_done_callback(self._sweeps.discard)
 
-    def let_go(self) -> None:
+    def shut_down(self) -> None:
         """The server is about to stop: whoever waits is answered now."""
         self.closing = True
         self.events.close()
-        for bell in self.bells.values():
-            bell.set()
-        self.jobs_ended.ring_all()
-        self.batches_ended.ring_all()
-        self.output_came.ring_all()
+        for wake_up in self.wake_ups.values():
+            wake_up.set()
+        self.jobs_ended.notify_all()
+        self.batches_ended.notify_all()
+        self.output_came.notify_all()
 
     async def close(self) -> None:
         """Everything gathered is written, then the store is let go; one that is in trouble is not waited for without end. After a fault

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from herder.control.kernel.trigger_faults import TriggerFaults
 from herder.decide.eligibility.first_pools import FirstPools
-from herder.decide.plan.planner import Thoughts, decide, think
+from herder.decide.plan.planner import PlanSteps, decide, plan_steps
 from herder.decide.plan.report import unseen_sections
 from herder.model.observed import Observed
 from herder.model.plan import Plan
@@ -26,13 +26,13 @@ FEW_WORKERS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the planner makes of one moment. `thoughts` None: something was never seen."""
+class PlanAnswer:
+    """What the planner makes of one moment. `steps` None: something was never seen."""
 
     observed: Observed
     now_ms: int
     plan: Plan
-    thoughts: Thoughts | None
+    steps: PlanSteps | None
 
 
 class Planning:
@@ -40,7 +40,7 @@ class Planning:
         self._loop_thread = ThreadPoolExecutor(1, "planner")
         self._question_thread = ThreadPoolExecutor(1, "questions")
         self._asking = asyncio.Lock()
-        self._next: asyncio.Task[Answer] | None = None
+        self._next: asyncio.Task[PlanAnswer] | None = None
         self.turn = asyncio.Lock()
         """Held by whoever works out an answer on the event loop, so that many such do not follow one another at once."""
         self.faults = TriggerFaults()
@@ -54,14 +54,14 @@ class Planning:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._loop_thread, work)
 
-    async def ask(self, look: Callable[[], tuple[Observed, int]]) -> Answer:
+    async def ask(self, look: Callable[[], tuple[Observed, int]]) -> PlanAnswer:
         """What would be done now. `look` is called after this call began; those who ask while one answer is being worked out wait
         for the next and share it."""
         if self._next is None:
             self._next = asyncio.get_running_loop().create_task(self._answer(look), name="question")
         return await asyncio.shield(self._next)
 
-    async def _answer(self, look: Callable[[], tuple[Observed, int]]) -> Answer:
+    async def _answer(self, look: Callable[[], tuple[Observed, int]]) -> PlanAnswer:
         async with self._asking:
             self._next = None
             observed, now = look()
@@ -75,10 +75,10 @@ class Planning:
         self._question_thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _work_out(observed: Observed, now_ms: int) -> Answer:
-    thoughts = None if unseen_sections(observed) else think(observed, now_ms)
-    plan = decide(observed, now_ms, thoughts)
-    return Answer(observed=observed, now_ms=now_ms, plan=plan, thoughts=thoughts)
+def _work_out(observed: Observed, now_ms: int) -> PlanAnswer:
+    steps = None if unseen_sections(observed) else plan_steps(observed, now_ms)
+    plan = decide(observed, now_ms, steps)
+    return PlanAnswer(observed=observed, now_ms=now_ms, plan=plan, steps=steps)
 
 
 def _small(observed: Observed) -> bool:

@@ -24,7 +24,7 @@ class CoreSettings:
     """The planner runs at least this often, and at once when the demand changes."""
     scale_settle_s: float = 0.05
     """It waits this long after a change, so that jobs submitted together are seen together."""
-    farewell_s: float = 0.2
+    stop_grace_s: float = 0.2
     """Between telling a worker to go and having the driver remove it."""
     sweep_period_s: float = 5.0
     """How often the drivers' machines are compared with our workers."""

@@ -29,11 +29,11 @@ class Waiters:
                 if not mine:
                     del self.by_key[key]
 
-    def ring(self, key: int) -> None:
+    def notify(self, key: int) -> None:
         for future in self.by_key.pop(key, ()):
             if not future.done():
                 future.set_result(None)
 
-    def ring_all(self) -> None:
+    def notify_all(self) -> None:
         for key in list(self.by_key):
-            self.ring(key)
+            self.notify(key)

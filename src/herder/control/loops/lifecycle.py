@@ -21,7 +21,7 @@ async def run(core: Core) -> None:
         with core.change(Changes()) as changes:
             rounds.begin(changes)
             tick(core.state, changes, core.clock.now_ms(), beats)
-            core.preemptor.look(core.state, changes, core.placer.holds, core.clock.now_ms())
+            core.preemptor.look(core.state, changes, core.placer.reservations, core.clock.now_ms())
         if not changes.empty or changes.wake or any_due(core.state, core.clock.now_ms()):
             core.workers_changed.set()
             await core.commit(changes)

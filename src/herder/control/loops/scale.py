@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from herder.control.kernel.core import Core
-from herder.control.planning.observation import note_pressure, picture
+from herder.control.planning.observation import note_pressure, observation_at
 from herder.control.planning.plans import apply_plan, record_plan, remember_needs, still_right
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
@@ -43,7 +43,7 @@ async def run(core: Core) -> None:
 async def cycle(core: Core, last_report: bytes) -> bytes:
     """One plan. An empty one is recorded only when its report says something new; answers what it said."""
     now = core.clock.now_ms()
-    observed = picture(core, now)
+    observed = observation_at(core, now)
     note_pressure(core.state, observed, now)
     plan, findings = await core.planning.run(observed, partial(_plan, observed, now))
     await _tell_failed(core, plan, now)

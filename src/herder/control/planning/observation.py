@@ -32,13 +32,13 @@ ENDS_TO_TRUST = 8
 OBSERVED_CLASSES_MAX = 20_000
 
 
-def look(core: Core) -> tuple[Observed, int]:
+def observe_now(core: Core) -> tuple[Observed, int]:
     """The picture of this moment, for questions."""
     now = core.clock.now_ms()
-    return picture(core, now), now
+    return observation_at(core, now), now
 
 
-def picture(core: Core, now_ms: int) -> Observed:
+def observation_at(core: Core, now_ms: int) -> Observed:
     """What the loop, dry runs and `why` plan from."""
     aged_ms = now_ms - core.placer.ageing_at(now_ms).reserve_after_ms
     return observe(core.state, now_ms, core.placer.run_times.guess, aged_ms)

@@ -12,8 +12,8 @@ from herder.control.kernel.limits import check_message, check_settings, check_wo
 from herder.control.planning.observation import observe
 from herder.control.planning.plans import apply_plan, record_plan
 from herder.control.pools import sharing
-from herder.decide.scaling.offer_backoff import cheapest_first, offer_rooms
-from herder.decide.scaling.snapshot import survey
+from herder.decide.scaling.offer_backoff import cheapest_first, offer_limits
+from herder.decide.scaling.snapshot import snapshot_of
 from herder.decide.scaling.worker_specs import worker_spec
 from herder.engine.events import record_event
 from herder.engine.offers import forget_changed
@@ -225,9 +225,9 @@ def scale(
 def _offer(core: Core, template: Template, pool: PoolSpec, now_ms: int) -> Offer:
     """The cheapest that nothing is held against, as the planner would take it; the cheapest at all if there is none."""
     view = next(
-        view for view in survey(observe(core.state, now_ms), now_ms).pools if view.spec.name == pool.name
+        view for view in snapshot_of(observe(core.state, now_ms), now_ms).pools if view.spec.name == pool.name
     )
-    ranked = [room.offer for room in cheapest_first(view, offer_rooms(view, now_ms), {})]
+    ranked = [room.offer for room in cheapest_first(view, offer_limits(view, now_ms), {})]
     offers = sorted(offers_of(template), key=lambda offer: (offer.price_pico_per_hour, offer.id))
     return min(offers, key=lambda offer: ranked.index(offer.id) if offer.id in ranked else len(ranked))
 

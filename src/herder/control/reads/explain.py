@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, select
 
 from herder.control.kernel.core import Core
 from herder.control.kernel.errors import NotKnown
-from herder.control.kernel.planning_thread import Answer
-from herder.control.planning.observation import look
+from herder.control.kernel.planning_thread import PlanAnswer
+from herder.control.planning.observation import observe_now
 from herder.control.pools.pool_actions import pool_named
 from herder.control.reads.jobs import effective_state, job_row
 from herder.decide.forecast.start_time import LEAST_MS, Eta
@@ -102,7 +102,7 @@ def _reasons(reasons: tuple[Reason, ...]) -> list[ReasonView]:
 async def why_pool(core: Core, name: str) -> Explanation:
     """What the planner would say of it now."""
     pool = pool_named(core, name)
-    plan = (await core.planning.ask(partial(look, core))).plan
+    plan = (await core.planning.ask(partial(observe_now, core))).plan
     report = next((report for report in plan.pools if report.pool == pool.name), None)
     if report is None:
         raise NotKnown(f"pool {name!r} has just been deleted")
@@ -125,7 +125,7 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
     if state is JobState.READY and JobId(job) not in core.state.live:
         found = _delayed(core, JobId(job))
         if found is None:
-            answer = await core.planning.ask(partial(look, core))
+            answer = await core.planning.ask(partial(observe_now, core))
             async with core.planning.turn:
                 await asyncio.sleep(0)  # others come first who have waited meanwhile
                 found = _waiting(core, row, answer)
@@ -181,12 +181,12 @@ def _delayed(core: Core, job: JobId) -> Explanation | None:
     return Explanation(subject=f"job/{job}", summary=text, facts=[_fact("delayed", text, evidence)])
 
 
-def _waiting(core: Core, row: Row[Any], answer: Answer) -> Explanation:
+def _waiting(core: Core, row: Row[Any], answer: PlanAnswer) -> Explanation:
     now = core.clock.now_ms()
     class_id, state = ClassId(row.class_id), core.state
-    observed, thoughts = answer.observed, answer.thoughts
+    observed, steps = answer.observed, answer.steps
     reasons = why_waiting(
-        class_id, state.classes[class_id], observed, now, holding=_holding(core), thoughts=thoughts
+        class_id, state.classes[class_id], observed, now, holding=_holding(core), steps=steps
     )
     queue = state.queues.get(class_id)
     before = queue.before(row.id) if queue is not None else None
@@ -196,7 +196,7 @@ def _waiting(core: Core, row: Row[Any], answer: Answer) -> Explanation:
     summary = (
         f"job {row.id} has been ready for {since:.0f} s and waits: {facts[0].text if facts else 'it is next'}"
     )
-    planned = () if thoughts is None else creations(thoughts, observed.plan_number, now)
+    planned = () if steps is None else creations(steps, observed.plan_number, now)
     starts = Starts(state, core.placer.run_times, now, planned, core.placer.samples.record)
     eta = None if before is None or bound else starts.of(class_id, before)
     if eta is not None:
@@ -204,12 +204,20 @@ def _waiting(core: Core, row: Row[Any], answer: Answer) -> Explanation:
         facts.append(
             _fact("eta", eta_text(eta), {"p10_ms": eta.p10_ms, "p50_ms": eta.p50_ms, "p90_ms": eta.p90_ms})
         )
-    kept = [hold for hold in core.placer.holds.by_worker.values() if hold.class_id == class_id]
+    kept = [
+        reservation
+        for reservation in core.placer.reservations.by_worker.values()
+        if reservation.class_id == class_id
+    ]
     if kept and before is not None and before < len(kept):
-        hold = kept[before]
-        why = "attempts stop there for it" if hold.preempts else "it has waited long"
-        text = f"a place on {hold.worker} is kept for it, because {why}; others run there only beside it"
-        facts.append(_fact("reserved", text, {"worker": hold.worker, "since": iso(hold.made_at_ms)}))
+        reservation = kept[before]
+        why = "attempts stop there for it" if reservation.preempts else "it has waited long"
+        text = (
+            f"a place on {reservation.worker} is kept for it, because {why}; others run there only beside it"
+        )
+        facts.append(
+            _fact("reserved", text, {"worker": reservation.worker, "since": iso(reservation.made_at_ms)})
+        )
     refused = core.preemptor.refused.get(class_id)
     if refused is not None:
         facts.append(_fact("preemption", refused, {}))
@@ -230,7 +238,7 @@ def _quota_where_it_binds(
 
 
 def _holding(core: Core) -> dict[UserName, Standing]:
-    state, total = core.state, core.placer.waiting.total
+    state, total = core.state, core.placer.queue_index.total
     return {
         user: Standing(
             weight=state.weights.get(user, 1),

@@ -15,7 +15,7 @@ from herder.control.drivers import calling
 from herder.control.kernel.core import Core
 from herder.control.kernel.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.waiters import Waiters
-from herder.control.planning.observation import look
+from herder.control.planning.observation import observe_now
 from herder.control.reads import drivers, events, explain, fleet, jobs, repeated_requests, sharing
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
@@ -180,7 +180,7 @@ class Reads:
 
     async def next_plan(self, who: Principal) -> PlanView:
         check(who, Action.SEE, FLEET)
-        answer = await self._core.planning.ask(partial(look, self._core))
+        answer = await self._core.planning.ask(partial(observe_now, self._core))
         return fleet.plan_view(plain_plan(answer.plan))
 
     async def plan(self, who: Principal, number: int) -> PlanView:

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from herder.control.kernel.core import Core
-from herder.decide.quotas.usage import Rooms, open_rooms
+from herder.decide.quotas.usage import RemainingQuota, remaining_quota
 from herder.model.ids import UserName
 from herder.model.money import usd_text
 from herder.model.principal import Action, Kind, Principal, Thing, Verdict, may, scope_of
@@ -37,7 +37,7 @@ def user_views(core: Core, who: Principal) -> list[UserView]:
 def project_views(core: Core, who: Principal) -> list[ProjectView]:
     """Those with a quota, and those with jobs that run or wait, by name. Costs are of what `who` may see of them."""
     state, scope = core.state, scope_of(who)
-    rooms = open_rooms(state.sharing, state.held, state.resources)
+    remaining = remaining_quota(state.sharing, state.held, state.resources)
     used: dict[str, Amounts] = {}
     for (_, name), amounts in state.held.items():
         used[name] = used.get(name, NOTHING).plus(amounts)
@@ -49,14 +49,16 @@ def project_views(core: Core, who: Principal) -> list[ProjectView]:
     for (user, name, _), usage in core.ledger.accounts.items():
         if scope is None or scope.covers(user, name):
             costs[name] += usage.cost_pico
-    names = sorted({*rooms.projects, *used, *waiting})
-    return [_project(name, rooms, used.get(name, NOTHING), waiting[name], costs[name]) for name in names]
+    names = sorted({*remaining.projects, *used, *waiting})
+    return [_project(name, remaining, used.get(name, NOTHING), waiting[name], costs[name]) for name in names]
 
 
-def _project(name: str, rooms: Rooms, used: Amounts, waiting: int, cost_pico: int) -> ProjectView:
-    project = rooms.projects.get(name)
+def _project(
+    name: str, remaining: RemainingQuota, used: Amounts, waiting: int, cost_pico: int
+) -> ProjectView:
+    project = remaining.projects.get(name)
     quota = project.quota if project is not None else ProjectQuota(name=name)
-    room = rooms.of_project(name)
+    room = remaining.of_project(name)
     return ProjectView(
         name=name,
         cohort=quota.cohort,

@@ -160,13 +160,13 @@ def _report(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: C
             each.message = each.message[:MESSAGE_MAX]
         ended(core.state, changes, worker, each, result, now)
         if each.job in core.output_came.by_key:
-            changes.after.append(partial(core.output_came.ring, each.job))
+            changes.after.append(partial(core.output_came.notify, each.job))
     if request.leaving:
         leave(core.state, changes, worker, now)
     if superseded:
-        bell = core.bells.get(worker.spec.name)
-        if bell is not None:
-            bell.set()
+        wake_up = core.wake_ups.get(worker.spec.name)
+        if wake_up is not None:
+            wake_up.set()
 
 
 def _take_output(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: Changes) -> None:
@@ -181,7 +181,7 @@ def _take_output(core: Core, worker: WorkerLife, request: ExchangeRequest, chang
             continue
         changes.put(LogRecord(chunk.job, chunk.attempt, chunk.offset, chunk.text))
         if chunk.job in core.output_came.by_key:
-            changes.after.append(partial(core.output_came.ring, chunk.job))
+            changes.after.append(partial(core.output_came.notify, chunk.job))
 
 
 def _result(finished: Finished) -> str | None:
@@ -204,9 +204,9 @@ def _result(finished: Finished) -> str | None:
 
 async def _hold(core: Core, worker: WorkerLife, number: int, gone: Callable[[], Awaitable[object]]) -> None:
     name = worker.spec.name
-    bell = core.bells.get(name)
-    if bell is None:
-        bell = core.bells[name] = asyncio.Event()
+    wake_up = core.wake_ups.get(name)
+    if wake_up is None:
+        wake_up = core.wake_ups[name] = asyncio.Event()
     deadline = asyncio.get_running_loop().time() + min(core.settings.poll_s, beat_s(core, worker))
     watch = asyncio.ensure_future(gone())
     try:
@@ -214,10 +214,10 @@ async def _hold(core: Core, worker: WorkerLife, number: int, gone: Callable[[], 
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return
-            bell.clear()
-            ring = asyncio.ensure_future(bell.wait())
-            done, _ = await asyncio.wait({ring, watch}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            ring.cancel()
+            wake_up.clear()
+            notify = asyncio.ensure_future(wake_up.wait())
+            done, _ = await asyncio.wait({notify, watch}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            notify.cancel()
             if watch in done:
                 await _broken(core, worker, number)
                 return
@@ -327,6 +327,6 @@ def forget_worker(core: Core, name: WorkerName) -> None:
     for table in (core.directory.workers, core.directory.activations):
         for key in [key for key, owner in table.items() if owner == name]:
             del table[key]
-    bell = core.bells.pop(name, None)
-    if bell is not None:
-        bell.set()
+    wake_up = core.wake_ups.pop(name, None)
+    if wake_up is not None:
+        wake_up.set()

@@ -20,7 +20,7 @@ from herder.model.observed import QueuedClass
 from herder.model.resources import ZERO, Resources
 from herder.model.vectors import total_of
 
-__all__ = ["LEAST_MS", "Coming", "Ending", "Eta", "Held", "Outlook", "Scene", "expected_start"]
+__all__ = ["LEAST_MS", "Coming", "Ending", "Eta", "ForecastInput", "Held", "Outlook", "expected_start"]
 
 #: Doubt that no run time knows of: jobs yet to come, failures, rooms too narrow. A spread of the logarithm of the time,
 #: set so that simulated fleets start 75 to 85 of 100 jobs in the interval of 80 (`tests/placement/test_eta.py`).
@@ -32,7 +32,7 @@ _Z90 = 1.2815515655446004
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class ForecastInput:
     """What the jobs may use, and who wants it. `rivals` has the class that is asked for too. `free`: amounts with how many
     workers have just so much free, and slots for it."""
 
@@ -60,16 +60,16 @@ class Eta:
     """and beside what waits on the average: the small slip through where the large must wait."""
 
 
-def expected_start(target: QueuedClass, before: int, scene: Scene) -> Eta | None:
+def expected_start(target: QueuedClass, before: int, forecast_input: ForecastInput) -> Eta | None:
     """Of the job that has `before` others of its class in front of it. None: nothing is known that would free room."""
-    return Outlook(scene=scene).start(target, before)
+    return Outlook(forecast_input=forecast_input).start(target, before)
 
 
 @dataclass(slots=True, kw_only=True)
 class Outlook:
     """Answers for all classes of one scene. What they have in common is worked out when it is first needed."""
 
-    scene: Scene
+    forecast_input: ForecastInput
     _order: Order | None = None
     _curves: dict[int, tuple[float, Curve]] = field(default_factory=dict)
     """By resource, and how much of the queue it is followed through: for one job no further than its place."""
@@ -80,10 +80,10 @@ class Outlook:
 
     def start(self, target: QueuedClass, before: int) -> Eta | None:
         """As `expected_start`. `target` is one of the scene's rivals."""
-        scene = self.scene
+        forecast_input = self.forecast_input
         order = self._order
         if order is None:
-            order = self._order = Order(scene.rivals, scene.users, scene.total)
+            order = self._order = Order(forecast_input.rivals, forecast_input.users, forecast_input.total)
         request = target.job_class.request
         there = self._there()
         if not request.fits_in(there):
@@ -98,14 +98,16 @@ class Outlook:
         short = max(late, key=lambda dimension: late[dimension] / there[dimension], default=None)
         if short is None or late[short] <= 0:
             return Eta(p10_ms=0, p50_ms=0, p90_ms=LEAST_MS)
-        if not scene.endings and not scene.coming:
+        if not forecast_input.endings and not forecast_input.coming:
             return None
         return self._read(short, late[short], request[short])
 
     def _there(self) -> Resources:
         """What will be there when all that is coming has come."""
         if self._all is None:
-            self._all = total_of((coming.amount for coming in self.scene.coming), self.scene.total)
+            self._all = total_of(
+                (coming.amount for coming in self.forecast_input.coming), self.forecast_input.total
+            )
         return self._all
 
     def _places(self, request: Resources) -> int:
@@ -113,7 +115,7 @@ class Outlook:
         found = self._free.get(request)
         if found is None:
             found = self._free[request] = sum(
-                request.how_many_in(free) * workers for free, workers in self.scene.free
+                request.how_many_in(free) * workers for free, workers in self.forecast_input.free
             )
         return found
 
@@ -122,7 +124,7 @@ class Outlook:
         if middle == inf:
             return None
         eta = _with_doubt(low, middle, middle if high == inf else high, self._doubts())
-        largest, order = self.scene.largest.at(dimension), self._order
+        largest, order = self.forecast_input.largest.at(dimension), self._order
         assert order is not None
         usual = order.all[dimension] / max(1, order.jobs)
         return replace(
@@ -134,15 +136,15 @@ class Outlook:
     def _curve(self, dimension: int, needed: float) -> Curve:
         known = self._curves.get(dimension)
         if known is None or needed > known[0]:
-            scene, order = self.scene, self._order
+            forecast_input, order = self.forecast_input, self._order
             assert order is not None
             enough = needed if known is None else max(needed, order.all[dimension])
             stands = few_kinds(self._weights(dimension))
             curve = curve_of(
                 dimension,
-                scene.endings,
-                scene.coming,
-                order.mixes(dimension, lambda job_class: stands[scene.guess(job_class)]),
+                forecast_input.endings,
+                forecast_input.coming,
+                order.mixes(dimension, lambda job_class: stands[forecast_input.guess(job_class)]),
                 grain=max(1.0, order.all[dimension] / max(1, order.jobs)),
                 enough=enough,
             )
@@ -151,16 +153,19 @@ class Outlook:
 
     def _weights(self, dimension: int) -> dict[RunTime, float]:
         found: dict[RunTime, float] = {}
-        for queued in self.scene.rivals:
-            run = self.scene.guess(queued.job_class)
+        for queued in self.forecast_input.rivals:
+            run = self.forecast_input.guess(queued.job_class)
             found[run] = found.get(run, 0.0) + queued.job_class.request[dimension] * queued.count
         return found
 
     def _doubts(self) -> float:
         """How unsure the run times are that it stands on, and what no run time knows."""
         if self._doubt is None:
-            known = [(ending.count, ending.run_time) for ending in self.scene.endings]
-            known += [(queued.count, self.scene.guess(queued.job_class)) for queued in self.scene.rivals]
+            known = [(ending.count, ending.run_time) for ending in self.forecast_input.endings]
+            known += [
+                (queued.count, self.forecast_input.guess(queued.job_class))
+                for queued in self.forecast_input.rivals
+            ]
             unsure = sum(count * run.spread / sqrt(2.0 + run.ends) for count, run in known)
             self._doubt = sqrt((unsure / max(1, sum(count for count, _ in known))) ** 2 + DOUBT**2)
         return self._doubt

@@ -41,7 +41,7 @@ def copies_of(pattern: Pattern) -> int:
 
 
 @dataclass(slots=True)
-class Room:
+class OfferLimits:
     """How many more of each offer may be opened."""
 
     offers: Mapping[tuple[int, int], int]
@@ -62,8 +62,8 @@ class Room:
             self.group_used[offer.limit_group] = self.group_used.get(offer.limit_group, 0) + copies
 
 
-def room_of(offers: Sequence[BinOffer], group_limits: Mapping[int, int]) -> Room:
-    return Room({(offer.kind, offer.key): offer.limit for offer in offers}, group_limits)
+def offer_limits_of(offers: Sequence[BinOffer], group_limits: Mapping[int, int]) -> OfferLimits:
+    return OfferLimits({(offer.kind, offer.key): offer.limit for offer in offers}, group_limits)
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ Run = tuple[BinOffer, Pattern, int]
 def open_bins(
     table: ShapeTable,
     offers: Sequence[BinOffer],
-    room: Room,
+    room: OfferLimits,
     known: Known,
     *,
     worth: Mapping[int, int],
@@ -186,7 +186,12 @@ def _sorted(choices: list[Choice]) -> list[Choice]:
 
 
 def look(
-    table: ShapeTable, offer: BinOffer, room: Room, known: Known, worth: Mapping[int, int], style: Style
+    table: ShapeTable,
+    offer: BinOffer,
+    room: OfferLimits,
+    known: Known,
+    worth: Mapping[int, int],
+    style: Style,
 ) -> Choice | None:
     if room.of(offer) <= 0:
         return None

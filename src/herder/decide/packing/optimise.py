@@ -15,7 +15,7 @@ from herder.decide.packing.opening import Known
 from herder.decide.packing.pack import fill_bins, first_runs, priced_worth, put_runs
 from herder.decide.packing.search.configurations import Mix, mix_of_contents
 from herder.decide.packing.search.local_search import improve_answer
-from herder.decide.packing.search.solution import Answer, Task, cost_of, score_of
+from herder.decide.packing.search.solution import Solution, Task, cost_of, score_of
 from herder.decide.packing.shapes import Shape, ShapeTable
 
 
@@ -56,7 +56,7 @@ def optimise(
     fill_bins(table, bins, known)
     limits = dict(group_limits or {})
     left = [shape.left for shape in table.shapes]
-    best, bound = Answer((), (sum(left), 0, 0)), 0
+    best, bound = Solution((), (sum(left), 0, 0)), 0
     if any(left):
         best = _first(table, open_bins, limits, known, finer)
         bound = _bound(table, demand, left, best, bins, open_bins, limits)
@@ -67,7 +67,7 @@ def optimise(
             worth = priced_worth(table, open_bins, limits)
             proved: list[tuple[list[tuple[Shape, int]], int]] = []
 
-            def mixed(answer: Answer) -> Mix:
+            def mixed(answer: Solution) -> Mix:
                 rows = _placed(table, demand, left, answer)
                 mix = mix_of_contents(
                     rows,
@@ -102,16 +102,16 @@ def _first(
     group_limits: Mapping[int, int],
     known: Known,
     finer: Set[int],
-) -> Answer:
+) -> Solution:
     runs = first_runs(table, offers, group_limits, known, finer)
-    return Answer(tuple(runs), score_of(runs, sum(shape.left for shape in table.shapes)))
+    return Solution(tuple(runs), score_of(runs, sum(shape.left for shape in table.shapes)))
 
 
 def _bound(
     table: ShapeTable,
     demand: Sequence[int],
     left: Sequence[int],
-    answer: Answer,
+    answer: Solution,
     bins: Sequence[Bin],
     offers: Sequence[BinOffer],
     group_limits: Mapping[int, int],
@@ -120,7 +120,7 @@ def _bound(
 
 
 def _placed(
-    table: ShapeTable, demand: Sequence[int], left: Sequence[int], answer: Answer
+    table: ShapeTable, demand: Sequence[int], left: Sequence[int], answer: Solution
 ) -> list[tuple[Shape, int]]:
     """What this answer places, on bins and offers together."""
     placed = {id(shape): all_ - new for shape, all_, new in zip(table.shapes, demand, left, strict=True)}
@@ -130,7 +130,7 @@ def _placed(
     return [(shape, placed[id(shape)]) for shape in table.shapes]
 
 
-def _written(table: ShapeTable, left: Sequence[int], answer: Answer, bound: int) -> Optimised:
+def _written(table: ShapeTable, left: Sequence[int], answer: Solution, bound: int) -> Optimised:
     for shape, count in zip(table.shapes, left, strict=True):
         shape.left = count
     for _, pattern, copies in answer.runs:

@@ -21,7 +21,7 @@ from herder.decide.packing.groups import (
     Packing,
     in_asked_dimensions,
 )
-from herder.decide.packing.opening import Known, Run, copies_of, known_fill, plain_worth, room_of
+from herder.decide.packing.opening import Known, Run, copies_of, known_fill, offer_limits_of, plain_worth
 from herder.decide.packing.opening import open_bins as open_new
 from herder.decide.packing.shapes import WINDOW, ShapeTable
 
@@ -94,7 +94,7 @@ def first_runs(
         worth = plain_worth(table.shapes, offers)
     else:
         worth = priced_worth(table, offers, group_limits)
-    return open_new(table, offers, room_of(offers, group_limits), known, worth=worth, finer=finer)
+    return open_new(table, offers, offer_limits_of(offers, group_limits), known, worth=worth, finer=finer)
 
 
 def priced_worth(

@@ -1,6 +1,6 @@
 """What is free on the workers of one placement, and what has been put there: the rounds of granting and packing.
 
-Used by `place` only. Read `Board.fill_priority`: `drf` says how many jobs each user may start and `pack`
+Used by `place` only. Read `FreeCapacity.fill_priority`: `drf` says how many jobs each user may start and `pack`
 finds the places; what `pack` could not place goes back and is offered to the others, so that no usable room stays empty.
 It must never put more on a worker than is free there, in any resource or in slots.
 """
@@ -53,7 +53,7 @@ class Assignment:
 _Put = tuple[int, int, int]
 
 
-class Board:
+class FreeCapacity:
     """What is free on the workers, and what has been put there in this call."""
 
     def __init__(self, workers: Iterable[OpenWorker], pools: Mapping[PoolName, PoolSpec]) -> None:

@@ -1,7 +1,7 @@
 """Which waiting jobs go on which free worker now.
 
 Called by the engine on every exchange that freed capacity, usually with one worker or a few, and by simulations. Read
-`_place`, then `Board.fill_priority`: the more urgent priority first; within it users by their shares and by how long they
+`_place`, then `FreeCapacity.fill_priority`: the more urgent priority first; within it users by their shares and by how long they
 wait. `_Around` does the same beside reservations: the job a place is kept for goes first, others take what they
 can have without delaying it. It must never put more on a worker than is free there, in any resource or in slots.
 """
@@ -13,8 +13,8 @@ from herder.decide.eligibility.matching import kind_of_worker, may_use_kind
 from herder.decide.packing.pack import Bin, ItemGroup, pack
 from herder.decide.placement.ageing import NEVER, Ageing
 from herder.decide.placement.drf import Contender, Queue, share_of
-from herder.decide.placement.free_capacity import Assignment, Board, OpenWorker
-from herder.decide.placement.reservations import Hold
+from herder.decide.placement.free_capacity import Assignment, FreeCapacity, OpenWorker
+from herder.decide.placement.reservations import Reservation
 from herder.model.ids import ClassId, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
 from herder.model.observed import QueuedClass
@@ -57,16 +57,16 @@ def place(
     pools: Mapping[PoolName, PoolSpec],
     now_ms: int = 0,
     ageing: Ageing = NEVER,
-    holds: Mapping[WorkerName, Hold] | None = None,
+    reservations: Mapping[WorkerName, Reservation] | None = None,
     expected_ms: Callable[[JobClass], int] | None = None,
 ) -> Placement:
-    """`total`: what all workers together have, free or not; shares are parts of it. `holds`: reservations, renewed for
+    """`total`: what all workers together have, free or not; shares are parts of it. `reservations`: reservations, renewed for
     now. `expected_ms`: how long jobs of a class surely do not exceed by much; without it nothing runs before a hold."""
     waiting = [queued for queued in pending if queued.count > 0]
     known = {share.user: share for share in shares}
     call = _Call(total=total, pools=pools, now_ms=now_ms, ageing=ageing)
-    if holds:
-        around = _Around(call, waiting, list(workers), known, dict(deficits or {}), dict(holds))
+    if reservations:
+        around = _Around(call, waiting, list(workers), known, dict(deficits or {}), dict(reservations))
         return around.place(expected_ms)
     if len(waiting) == 1:
         there = list(workers)
@@ -77,7 +77,7 @@ def place(
 def _all_of_one(
     queued: PendingClass, workers: Sequence[OpenWorker], pools: Mapping[PoolName, PoolSpec]
 ) -> Placement | None:
-    """One class alone, and room for all of it: nobody's share is touched by that, so it is only packed, as `Board` would.
+    """One class alone, and room for all of it: nobody's share is touched by that, so it is only packed, as `FreeCapacity` would.
     None when something would be left."""
     ordered = sorted(workers, key=lambda worker: worker.rank)
     usable: dict[tuple[object, ...], bool] = {}
@@ -122,15 +122,15 @@ def _place(
     deficits: Mapping[UserName, int],
 ) -> Placement:
     """Adds to `known` what each user has got."""
-    board = Board(workers, call.pools)
+    free_capacity = FreeCapacity(workers, call.pools)
     left = {queued.class_id: queued.count for queued in waiting}
-    hopeful = board.hopeful(waiting)
+    hopeful = free_capacity.hopeful(waiting)
     owed = dict(deficits)
-    if hopeful and not board.take_all([queue for _, queue in hopeful]):
+    if hopeful and not free_capacity.take_all([queue for _, queue in hopeful]):
         for priority in sorted({queued.job_class.priority for queued, _ in hopeful}, reverse=True):
             mine = [(queued, queue) for queued, queue in hopeful if queued.job_class.priority == priority]
             contenders = _contenders(mine, known, owed, call)
-            owed.update(board.fill_priority(contenders, call.total))
+            owed.update(free_capacity.fill_priority(contenders, call.total))
             for contender in contenders:
                 user = contender.user
                 weight = known[user].weight if user in known else 1
@@ -138,7 +138,9 @@ def _place(
     left.update((queue.class_id, queue.left) for _, queue in hopeful)
     left = {class_id: count for class_id, count in left.items() if count > 0}
     return Placement(
-        assignments=board.assignments(), left=left, deficits=_still_owed(owed, waiting, left) if owed else {}
+        assignments=free_capacity.assignments(),
+        left=left,
+        deficits=_still_owed(owed, waiting, left) if owed else {},
     )
 
 
@@ -189,25 +191,27 @@ class _Around:
         workers: list[OpenWorker],
         known: dict[UserName, UserShare],
         deficits: dict[UserName, int],
-        holds: dict[WorkerName, Hold],
+        reservations: dict[WorkerName, Reservation],
     ) -> None:
         self._call = call
         self._waiting = {queued.class_id: queued for queued in waiting}
         self._workers = {worker.name: worker for worker in sorted(workers, key=lambda worker: worker.rank)}
         self._known = known
         self._deficits = deficits
-        self._holds = holds
+        self._holds = reservations
         self._put: dict[tuple[ClassId, WorkerName], int] = {}
         self._kept: list[WorkerName] = []
 
     def place(self, expected_ms: Callable[[JobClass], int] | None) -> Placement:
-        for hold in sorted(self._holds.values(), key=lambda hold: (hold.made_at_ms, hold.worker)):
-            self._start_head(hold)
+        for reservation in sorted(
+            self._holds.values(), key=lambda reservation: (reservation.made_at_ms, reservation.worker)
+        ):
+            self._start_head(reservation)
         self._step([self._beside(worker) for worker in self._workers.values()], self._waiting.values())
         owed = self._deficits
         if expected_ms is not None:
-            for name, hold in self._holds.items():
-                room_ms = hold.room_until(self._call.now_ms)
+            for name, reservation in self._holds.items():
+                room_ms = reservation.room_until(self._call.now_ms)
                 if room_ms > 0 and name in self._workers:
                     short = [q for q in self._waiting.values() if expected_ms(q.job_class) <= room_ms]
                     self._step([self._workers[name]], short)
@@ -222,21 +226,21 @@ class _Around:
             kept=tuple(self._kept),
         )
 
-    def _start_head(self, hold: Hold) -> None:
+    def _start_head(self, reservation: Reservation) -> None:
         """On its own worker, or on any other where nobody else has a reservation."""
-        head = self._waiting.get(hold.class_id)
+        head = self._waiting.get(reservation.class_id)
         if head is None:
             return
-        mine = self._workers.get(hold.worker)
+        mine = self._workers.get(reservation.worker)
         others = (worker for worker in self._workers.values() if worker.name not in self._holds)
         for worker in (*([mine] if mine else ()), *others):
             if self._takes(worker, head.job_class):
-                del self._holds[hold.worker]
-                self._kept.append(hold.worker)
-                self._take(hold.class_id, worker.name, 1)
+                del self._holds[reservation.worker]
+                self._kept.append(reservation.worker)
+                self._take(reservation.class_id, worker.name, 1)
                 user = head.job_class.user
                 share = self._known.get(user, UserShare(user=user))
-                self._known[user] = replace(share, used=share.used.plus(hold.request))
+                self._known[user] = replace(share, used=share.used.plus(reservation.request))
                 return
 
     def _takes(self, worker: OpenWorker, job_class: JobClass) -> bool:
@@ -247,11 +251,11 @@ class _Around:
 
     def _beside(self, worker: OpenWorker) -> OpenWorker:
         """What of it anybody may use for any time."""
-        hold = self._holds.get(worker.name)
-        if hold is None:
+        reservation = self._holds.get(worker.name)
+        if reservation is None:
             return worker
-        spare = worker.free.least(hold.spare)
-        return replace(worker, free=spare, free_slots=min(worker.free_slots, hold.spare_slots))
+        spare = worker.free.least(reservation.spare)
+        return replace(worker, free=spare, free_slots=min(worker.free_slots, reservation.spare_slots))
 
     def _step(self, workers: list[OpenWorker], waiting: Iterable[PendingClass]) -> None:
         placement = _place(self._call, list(waiting), workers, self._known, self._deficits)

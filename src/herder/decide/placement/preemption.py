@@ -1,6 +1,6 @@
 """Whose place a waiting job takes: the attempts whose stop costs least, all on one worker, so that the job fits there.
 
-Called by `scheduler/preemption.py` for a job that fits nowhere now. Who may be taken at all is `may_be_taken`; among those the
+Called by `scheduler/preemption.py` for a job that fits nowhere now. Who may be taken at all is `may_be_victim`; among those the
 lowest priority goes first, then the least work lost, then the fewest attempts. It looks at classes of resources that are
 short only, and gives back whom it turns out not to need. What has been asked to stop already counts as free.
 """
@@ -32,7 +32,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class CandidateWorker:
     """A worker with the attempts on it. `worker.free`: also what those leave that have been asked to stop."""
 
     worker: OpenWorker
@@ -43,12 +43,12 @@ class Stage:
 class Choice:
     """No victims: the job fits on the worker as it is, or as soon as those have gone that were asked to."""
 
-    stage: Stage
+    candidate_worker: CandidateWorker
     victims: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claimant:
+class PreemptingJob:
     """The job that wants a place. `missing`: what it lacks of a quota that others have borrowed; then their attempts are
     taken, as far as they have borrowed (`borrowed`, by project) and the rule for reclaiming allows."""
 
@@ -57,63 +57,75 @@ class Claimant:
     borrowed: Mapping[str, Amounts] | None = None
 
 
-def may_be_taken(claimant: Claimant, candidate: Candidate, rules: Preemption) -> bool:
+def may_be_victim(preempting_job: PreemptingJob, candidate: Candidate, rules: Preemption) -> bool:
     """Whether the claimant may have its place, were it the only one needed."""
     if candidate.ran_ms < candidate.minimum_ms or candidate.preempted >= rules.protected_after:
         return False
-    lower = candidate.priority < claimant.job_class.priority
-    if claimant.borrowed is None:
+    lower = candidate.priority < preempting_job.job_class.priority
+    if preempting_job.borrowed is None:
         return lower
     if rules.reclaim is Reclaim.NEVER or (rules.reclaim is Reclaim.LOWER_PRIORITY and not lower):
         return False
-    return any(claimant.borrowed.get(candidate.project, NOTHING))
+    return any(preempting_job.borrowed.get(candidate.project, NOTHING))
 
 
 def choose(
-    claimant: Claimant, stages: Iterable[Stage], pools: Mapping[PoolName, PoolSpec], rules: Preemption
+    preempting_job: PreemptingJob,
+    candidate_workers: Iterable[CandidateWorker],
+    pools: Mapping[PoolName, PoolSpec],
+    rules: Preemption,
 ) -> Choice | None:
     """None when nobody may be taken from whom it would help."""
-    found = (option(claimant, stage, pools, rules) for stage in stages)
+    found = (option(preempting_job, candidate_worker, pools, rules) for candidate_worker in candidate_workers)
     return min((choice for choice in found if choice is not None), key=loss, default=None)
 
 
 def option(
-    claimant: Claimant, stage: Stage, pools: Mapping[PoolName, PoolSpec], rules: Preemption
+    preempting_job: PreemptingJob,
+    candidate_worker: CandidateWorker,
+    pools: Mapping[PoolName, PoolSpec],
+    rules: Preemption,
 ) -> Choice | None:
     """What the job could have on this worker."""
-    worker = stage.worker
+    worker = candidate_worker.worker
     pool = pools.get(worker.pool)
     if pool is None:
         return None
-    if not may_use_kind(claimant.job_class, kind_of_worker(pool, worker.labels, worker.taints)):
+    if not may_use_kind(preempting_job.job_class, kind_of_worker(pool, worker.labels, worker.taints)):
         return None
-    victims = _victims(claimant, stage, rules)
-    return None if victims is None else Choice(stage=stage, victims=victims)
+    victims = _victims(preempting_job, candidate_worker, rules)
+    return None if victims is None else Choice(candidate_worker=candidate_worker, victims=victims)
 
 
 def loss(choice: Choice) -> tuple[int, int, int, int, str]:
     """The less the better: the highest priority among the victims, the work lost, how many; then the oldest worker."""
-    victims, worker = choice.victims, choice.stage.worker
+    victims, worker = choice.victims, choice.candidate_worker.worker
     highest = max((each.priority for each in victims), default=-(2**40))
     lost = sum(each.ran_ms for each in victims)
     return highest, lost, len(victims), worker.requested_at_ms, worker.name
 
 
-def taken(choice: Choice, request: Resources) -> Stage:
+def with_victims_gone(choice: Choice, request: Resources) -> CandidateWorker:
     """The worker when the victims have gone and the job is there."""
-    stage, worker, gone = choice.stage, choice.stage.worker, {each.job for each in choice.victims}
+    candidate_worker, worker, gone = (
+        choice.candidate_worker,
+        choice.candidate_worker.worker,
+        {each.job for each in choice.victims},
+    )
     free = worker.free.minus(request)
     for victim in choice.victims:
         free = free.plus(victim.request)
-    return Stage(
+    return CandidateWorker(
         worker=replace(worker, free=free, free_slots=worker.free_slots + len(gone) - 1),
-        candidates=tuple(each for each in stage.candidates if each.job not in gone),
+        candidates=tuple(each for each in candidate_worker.candidates if each.job not in gone),
     )
 
 
-def _victims(claimant: Claimant, stage: Stage, rules: Preemption) -> tuple[Candidate, ...] | None:
-    need = _Need(claimant, stage.worker)
-    able = [each for each in stage.candidates if may_be_taken(claimant, each, rules)]
+def _victims(
+    preempting_job: PreemptingJob, candidate_worker: CandidateWorker, rules: Preemption
+) -> tuple[Candidate, ...] | None:
+    need = _Need(preempting_job, candidate_worker.worker)
+    able = [each for each in candidate_worker.candidates if may_be_victim(preempting_job, each, rules)]
     able.sort(key=lambda each: (each.priority, each.ran_ms, each.job))
     chosen: list[Candidate] = []
     for candidate in able:
@@ -133,9 +145,9 @@ def _victims(claimant: Claimant, stage: Stage, rules: Preemption) -> tuple[Candi
 class _Need:
     """What must come free on one worker, and of the quota."""
 
-    def __init__(self, claimant: Claimant, worker: OpenWorker) -> None:
-        self._claimant = claimant
-        self._request = claimant.job_class.request
+    def __init__(self, preempting_job: PreemptingJob, worker: OpenWorker) -> None:
+        self._claimant = preempting_job
+        self._request = preempting_job.job_class.request
         self._worker = worker
 
     def met(self, victims: Sequence[Candidate]) -> bool:

@@ -29,7 +29,7 @@ class BusyWorker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Reservation:
     """One job of the class may start on the worker before anything else does."""
 
     class_id: ClassId
@@ -57,7 +57,7 @@ def reserve(
     now_ms: int,
     *,
     patience_ms: int,
-) -> Hold | None:
+) -> Reservation | None:
     """None when no worker is large enough. `patience_ms`: no later than this after now does backfill end."""
     best: tuple[int, int, WorkerName] | None = None
     chosen: BusyWorker | None = None
@@ -77,7 +77,7 @@ def reserve(
             best, chosen = rank, busy
     if best is None or chosen is None:
         return None
-    hold = Hold(
+    reservation = Reservation(
         class_id=head.class_id,
         worker=chosen.worker.name,
         request=head.job_class.request,
@@ -87,27 +87,27 @@ def reserve(
         spare=chosen.worker.free,
         spare_slots=chosen.worker.free_slots,
     )
-    return renew(hold, chosen, now_ms)
+    return renew(reservation, chosen, now_ms)
 
 
-def renew(hold: Hold, busy: BusyWorker, now_ms: int) -> Hold:
+def renew(reservation: Reservation, busy: BusyWorker, now_ms: int) -> Reservation:
     """The same reservation as things stand now."""
     free, slots = busy.worker.free, busy.worker.free_slots
-    starts = _starts_at(hold.request, busy, now_ms)
-    if starts is None or now_ms >= hold.promised_ms:
+    starts = _starts_at(reservation.request, busy, now_ms)
+    if starts is None or now_ms >= reservation.promised_ms:
         return replace(
-            hold,
+            reservation,
             starts_at_ms=now_ms if starts is None else starts,
-            spare=free.beyond(hold.request),
+            spare=free.beyond(reservation.request),
             spare_slots=max(0, slots - 1),
         )
     then, then_slots = free, slots
     for at_ms, amount in busy.endings:
         if at_ms <= starts:
             then, then_slots = then.plus(amount), then_slots + 1
-    beside = then.beyond(hold.request)
+    beside = then.beyond(reservation.request)
     return replace(
-        hold,
+        reservation,
         starts_at_ms=starts,
         spare=beside.least(free),
         spare_slots=max(0, min(slots, then_slots - 1)),

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from herder.decide.eligibility.admission import Refusal, refusal
 from herder.decide.plan import report
-from herder.decide.plan.planner import Thoughts, think
+from herder.decide.plan.planner import PlanSteps, plan_steps
 from herder.decide.scaling.limits import binding_for, may_make
 from herder.decide.scaling.triggers import queued_jobs
-from herder.decide.scaling.triggers.queued_jobs import Homes
+from herder.decide.scaling.triggers.queued_jobs import DemandOutcome
 from herder.model.demand import Asks, DemandGroup
 from herder.model.ids import ClassId, UserName
 from herder.model.observed import Observed
@@ -44,34 +44,34 @@ def why_waiting(
     now_ms: int,
     *,
     holding: Mapping[UserName, Standing] | None = None,
-    thoughts: Thoughts | None = None,
+    steps: PlanSteps | None = None,
 ) -> tuple[Reason, ...]:
     """Never empty; the first reason is the one that binds, the others say what stands around it. `holding`: what users
-    hold now; who is not named holds nothing. `thoughts`: the planner's on this observation, where the caller has them."""
+    hold now; who is not named holds nothing. `steps`: the planner's on this observation, where the caller has them."""
     unseen = report.unseen_sections(observed)
-    thoughts = None if unseen else thoughts or think(observed, now_ms)
-    waiting = thoughts.scene.queue if thoughts else ()
-    planned_as = thoughts.scene.lead.get(class_id, class_id) if thoughts else class_id
+    steps = None if unseen else steps or plan_steps(observed, now_ms)
+    waiting = steps.snapshot.queue if steps else ()
+    planned_as = steps.snapshot.lead.get(class_id, class_id) if steps else class_id
     queued = next((queued for queued in waiting if queued.class_id == planned_as), None)
-    held_back = thoughts.scene.held_back if thoughts else ()
+    held_back = steps.snapshot.held_back if steps else ()
     quota = tuple(each.reason for each in held_back if each.queued.class_id == class_id)
     if quota and queued is None:
         return quota
-    if thoughts is not None and queued is None and thoughts.scene.note is not None:
-        return (thoughts.scene.note,)
-    if thoughts is None or queued is None:
+    if steps is not None and queued is None and steps.snapshot.note is not None:
+        return (steps.snapshot.note,)
+    if steps is None or queued is None:
         return (_not_in_queue(class_id, job_class, observed, unseen),)
-    homes = thoughts.queue.homes[planned_as]
-    if not thoughts.queue.known:
-        return (*quota, *_failed(thoughts))
+    outcome = steps.queue.outcome[planned_as]
+    if not steps.queue.known:
+        return (*quota, *_failed(steps))
     return (
         *quota,
-        *_nowhere(thoughts, queued, homes),
-        *_place(thoughts, queued, homes),
-        *_ahead(thoughts, queued),
-        *_shared(thoughts, queued, holding),
-        *_pools(thoughts, queued),
-        *((thoughts.scene.note,) if thoughts.scene.note is not None else ()),
+        *_nowhere(steps, queued, outcome),
+        *_place(steps, queued, outcome),
+        *_ahead(steps, queued),
+        *_shared(steps, queued, holding),
+        *_pools(steps, queued),
+        *((steps.snapshot.note,) if steps.snapshot.note is not None else ()),
     )
 
 
@@ -86,9 +86,9 @@ def _not_in_queue(class_id: ClassId, job_class: Asks, observed: Observed, unseen
     return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=(("queued", 0),))
 
 
-def _failed(thoughts: Thoughts) -> tuple[Reason, ...]:
+def _failed(steps: PlanSteps) -> tuple[Reason, ...]:
     """Why it is not known where queued jobs will go: the same sentence for each pool, so the first will do."""
-    notes = (note for each in thoughts.notes.values() for note in each)
+    notes = (note for each in steps.notes.values() for note in each)
     return tuple(
         note
         for note in notes
@@ -96,25 +96,27 @@ def _failed(thoughts: Thoughts) -> tuple[Reason, ...]:
     )[:1]
 
 
-def _nowhere(thoughts: Thoughts, queued: DemandGroup, homes: Homes) -> list[Reason]:
+def _nowhere(steps: PlanSteps, queued: DemandGroup, outcome: DemandOutcome) -> list[Reason]:
     """What binds, and after it what binds each other pool that could take the job: raising any one limit would do."""
-    if not homes.nowhere:
+    if not outcome.nowhere:
         return []
-    binding = report.binding_reason(thoughts.scene, thoughts.rooms, queued, homes)
-    text = f"{homes.nowhere} of {queued.count} such jobs have no place: {binding.text}"
-    others = _other_limits(thoughts, queued, homes, binding)
+    binding = report.binding_reason(steps.snapshot, steps.growth_limits, queued, outcome)
+    text = f"{outcome.nowhere} of {queued.count} such jobs have no place: {binding.text}"
+    others = _other_limits(steps, queued, outcome, binding)
     if others:
         text = f"{text.rstrip('.')}; {'; '.join(others)}"
-    evidence = (*binding.evidence, ("jobs", homes.nowhere), ("binding_pools", len(others) + 1))
+    evidence = (*binding.evidence, ("jobs", outcome.nowhere), ("binding_pools", len(others) + 1))
     return [Reason(kind=binding.kind, text=text, evidence=evidence)]
 
 
-def _other_limits(thoughts: Thoughts, queued: DemandGroup, homes: Homes, binding: Reason) -> list[str]:
+def _other_limits(
+    steps: PlanSteps, queued: DemandGroup, outcome: DemandOutcome, binding: Reason
+) -> list[str]:
     """Of each other pool that could take the job. Why a driver is frozen is said once, whatever pools use it."""
-    told = {view.spec.driver for view in thoughts.scene.pools if view.spec.name == homes.held_by}
+    told = {view.spec.driver for view in steps.snapshot.pools if view.spec.name == outcome.held_by}
     others = []
-    for view in thoughts.scene.fits_in(queued):
-        text = thoughts.rooms[view.spec.name].binding.text
+    for view in steps.snapshot.fits_in(queued):
+        text = steps.growth_limits[view.spec.name].binding.text
         if text == binding.text:
             continue
         if view.spec.driver_frozen:
@@ -125,31 +127,35 @@ def _other_limits(thoughts: Thoughts, queued: DemandGroup, homes: Homes, binding
     return others
 
 
-def _place(thoughts: Thoughts, queued: DemandGroup, homes: Homes) -> list[Reason]:
+def _place(steps: PlanSteps, queued: DemandGroup, outcome: DemandOutcome) -> list[Reason]:
     """Where those go that have a place."""
     found = []
-    if homes.new:
-        text = f"{homes.new} of {queued.count} such jobs wait for workers that the next plan makes"
-        found.append(Reason(kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", homes.new),)))
-    if homes.in_flight:
+    if outcome.new:
+        text = f"{outcome.new} of {queued.count} such jobs wait for workers that the next plan makes"
+        found.append(Reason(kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", outcome.new),)))
+    if outcome.in_flight:
         coming = [
-            worker for view in thoughts.scene.pools for worker in view.workers if worker.state.in_flight
+            worker for view in steps.snapshot.pools for worker in view.workers if worker.state.in_flight
         ]
         oldest = min(worker.requested_at_ms for worker in coming)
-        text = f"{homes.in_flight} of {queued.count} such jobs wait for workers that are on their way ({len(coming)} are)"
-        evidence = (("jobs", homes.in_flight), ("in_flight", len(coming)), ("oldest_requested_at_ms", oldest))
+        text = f"{outcome.in_flight} of {queued.count} such jobs wait for workers that are on their way ({len(coming)} are)"
+        evidence = (
+            ("jobs", outcome.in_flight),
+            ("in_flight", len(coming)),
+            ("oldest_requested_at_ms", oldest),
+        )
         found.append(Reason(kind=ReasonKind.IN_FLIGHT, text=text, evidence=evidence))
-    if homes.ready:
-        text = f"{homes.ready} of {queued.count} such jobs fit on workers that are ready and start when their turn comes"
-        found.append(Reason(kind=ReasonKind.ENOUGH_CAPACITY, text=text, evidence=(("jobs", homes.ready),)))
+    if outcome.ready:
+        text = f"{outcome.ready} of {queued.count} such jobs fit on workers that are ready and start when their turn comes"
+        found.append(Reason(kind=ReasonKind.ENOUGH_CAPACITY, text=text, evidence=(("jobs", outcome.ready),)))
     return found
 
 
-def _ahead(thoughts: Thoughts, queued: DemandGroup) -> list[Reason]:
+def _ahead(steps: PlanSteps, queued: DemandGroup) -> list[Reason]:
     """More urgent jobs of anybody that compete for the same places, and older ones of the same user."""
     mine = queued.asks
     urgent = older = 0
-    for other in _rivals(thoughts, queued):
+    for other in _rivals(steps, queued):
         if other.asks.priority > mine.priority:
             urgent += other.count
         elif other.asks.priority == mine.priority and other.asks.user == mine.user:
@@ -163,12 +169,12 @@ def _ahead(thoughts: Thoughts, queued: DemandGroup) -> list[Reason]:
 
 
 def _shared(
-    thoughts: Thoughts, queued: DemandGroup, holding: Mapping[UserName, Standing] | None
+    steps: PlanSteps, queued: DemandGroup, holding: Mapping[UserName, Standing] | None
 ) -> list[Reason]:
     mine = queued.asks
     rivals = [
         other
-        for other in _rivals(thoughts, queued)
+        for other in _rivals(steps, queued)
         if other.asks.priority == mine.priority and other.asks.user != mine.user
     ]
     if not rivals:
@@ -196,24 +202,24 @@ def _standing(
     return text, (("held_share", round(mine.share, 4)), ("weight", mine.weight), ("users_before", before))
 
 
-def _rivals(thoughts: Thoughts, queued: DemandGroup) -> list[DemandGroup]:
+def _rivals(steps: PlanSteps, queued: DemandGroup) -> list[DemandGroup]:
     """Other classes that may use some of the same places."""
-    kinds = thoughts.scene.kinds
+    kinds = steps.snapshot.kinds
     mine = kinds.allowed(queued.asks)
     return [
         other
-        for other in thoughts.scene.queue
+        for other in steps.snapshot.queue
         if other.class_id != queued.class_id and not mine.isdisjoint(kinds.allowed(other.asks))
     ]
 
 
-def _pools(thoughts: Thoughts, queued: DemandGroup) -> list[Reason]:
+def _pools(steps: PlanSteps, queued: DemandGroup) -> list[Reason]:
     """Each pool that could take it: what it has, and the limit that bounds it next."""
     found = []
-    for view in thoughts.scene.fits_in(queued):
+    for view in steps.snapshot.fits_in(queued):
         name = view.spec.name
-        room, templates = thoughts.rooms[name], thoughts.scene.templates_for(queued, view)
-        most, binding = may_make(room, templates), binding_for(room, templates)
+        growth_limit, templates = steps.growth_limits[name], steps.snapshot.templates_for(queued, view)
+        most, binding = may_make(growth_limit, templates), binding_for(growth_limit, templates)
         ready = sum(worker.state is WorkerState.READY and not worker.cordoned for worker in view.workers)
         limit = f"driver {view.spec.driver} is frozen" if view.spec.driver_frozen else binding.text
         text = (

@@ -12,19 +12,19 @@ from functools import partial
 from herder.decide.plan import report
 from herder.decide.scaling import limits, zones
 from herder.decide.scaling import warm_workers as stocks
-from herder.decide.scaling.combine import Settled, combine
+from herder.decide.scaling.combine import Combined, combine
 from herder.decide.scaling.failures import Failures
-from herder.decide.scaling.limits import Room
+from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.load import load_of
 from herder.decide.scaling.offer_backoff import cheapest_first
-from herder.decide.scaling.proposals import Answer, Wish, workers_by_offer
+from herder.decide.scaling.proposals import Proposal, TriggerResult, workers_by_offer
 from herder.decide.scaling.scale_down import consolidation, spot
 from herder.decide.scaling.scale_down import idle as scale_down
-from herder.decide.scaling.scale_down.idle import IdleAnswer
+from herder.decide.scaling.scale_down.idle import IdleResult
 from herder.decide.scaling.scale_down.spot import Need
-from herder.decide.scaling.snapshot import PoolView, Scene, survey
+from herder.decide.scaling.snapshot import PoolView, Snapshot, snapshot_of
 from herder.decide.scaling.triggers import any_concerned, ask_all, minimum, queued_jobs, warm_workers
-from herder.decide.scaling.triggers.queued_jobs import QueueAnswer
+from herder.decide.scaling.triggers.queued_jobs import QueueResult
 from herder.decide.scaling.warm_workers import Stock
 from herder.decide.scaling.worker_specs import worker_spec
 from herder.model.ids import PlanNumber, PoolName, WorkerName
@@ -34,47 +34,47 @@ from herder.model.plan import Action, CreateWorker, DrainWorker, Plan, Reason
 from herder.model.pool import Consolidation
 
 
-def decide(observed: Observed, now_ms: int, thoughts: "Thoughts | None" = None) -> Plan:
-    """What should be made and drained now, and why; also why not. `thoughts` on this observation, where the caller has them."""
+def decide(observed: Observed, now_ms: int, steps: "PlanSteps | None" = None) -> Plan:
+    """What should be made and drained now, and why; also why not. `steps` on this observation, where the caller has them."""
     unseen = report.unseen_sections(observed)
     if unseen:
-        return report.waiting_plan(survey(observed, now_ms), observed.plan_number, now_ms, unseen)
-    thoughts = thoughts or think(observed, now_ms)
+        return report.waiting_plan(snapshot_of(observed, now_ms), observed.plan_number, now_ms, unseen)
+    steps = steps or plan_steps(observed, now_ms)
     actions: tuple[Action, ...] = (
-        *creations(thoughts, observed.plan_number, now_ms),
-        *thoughts.drains,
+        *creations(steps, observed.plan_number, now_ms),
+        *steps.drains,
     )
     return Plan(
         number=observed.plan_number,
         made_at_ms=now_ms,
         actions=actions,
         pools=report.pool_reports(
-            thoughts.scene,
-            thoughts.rooms,
-            thoughts.queue,
-            thoughts.settled,
-            thoughts.idle,
-            thoughts.notes,
+            steps.snapshot,
+            steps.growth_limits,
+            steps.queue,
+            steps.combined,
+            steps.idle,
+            steps.notes,
             actions,
             now_ms,
         ),
-        unplaced=report.unplaced(thoughts.scene, thoughts.rooms, thoughts.queue),
-        cost_pico_per_hour=thoughts.queue.cost_pico_per_hour,
-        bound_pico_per_hour=thoughts.queue.bound_pico_per_hour,
-        needs=thoughts.needs,
+        unplaced=report.unplaced(steps.snapshot, steps.growth_limits, steps.queue),
+        cost_pico_per_hour=steps.queue.cost_pico_per_hour,
+        bound_pico_per_hour=steps.queue.bound_pico_per_hour,
+        needs=steps.needs,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thoughts:
+class PlanSteps:
     """What each step concluded: the plan is written from it, and `explain` answers from it."""
 
-    scene: Scene
-    rooms: Mapping[PoolName, Room]
+    snapshot: Snapshot
+    growth_limits: Mapping[PoolName, GrowthLimit]
     must_leave: tuple[DrainWorker, ...]
-    queue: QueueAnswer
-    settled: Settled
-    idle: Mapping[PoolName, IdleAnswer]
+    queue: QueueResult
+    combined: Combined
+    idle: Mapping[PoolName, IdleResult]
     notes: Mapping[PoolName, tuple[Reason, ...]] = field(default_factory=dict)
     """What triggers have to say that want nothing now."""
     needs: tuple[tuple[PoolName, str, int], ...] = ()
@@ -84,55 +84,55 @@ class Thoughts:
         return (*self.must_leave, *(drain for answer in self.idle.values() for drain in answer.drains))
 
 
-def think(observed: Observed, now_ms: int) -> Thoughts:
+def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     """The steps of a plan, in order. Every section must have been seen."""
-    scene = survey(observed, now_ms)
+    snapshot = snapshot_of(observed, now_ms)
     failures = Failures()
 
     # 1. Who leaves whatever the demand: what leaves is no capacity any more.
-    must_leave = tuple(drain for view in scene.pools for drain in scale_down.must_leave(view, now_ms))
+    must_leave = tuple(drain for view in snapshot.pools for drain in scale_down.must_leave(view, now_ms))
     leaving = frozenset(drain.worker for drain in must_leave)
-    short, preempted = _preempted(scene, leaving, failures, now_ms)
+    short, preempted = _preempted(snapshot, leaving, failures, now_ms)
     must_leave = (*must_leave, *preempted.drains)
     leaving = leaving | {drain.worker for drain in preempted.drains}
 
     # 2. How many workers each pool may make now.
-    rooms = _rooms(scene, short, leaving, now_ms)
+    growth_limits = _growth_limits(snapshot, short, leaving, now_ms)
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
-    queue = _queue(scene, rooms, leaving, failures)
+    queue = _queue(snapshot, growth_limits, leaving, failures)
     wants = {
-        view.spec.name: _wants(view, rooms[view.spec.name], leaving, queue, failures, now_ms)
-        for view in scene.pools
+        view.spec.name: _wants(view, growth_limits[view.spec.name], leaving, queue, failures, now_ms)
+        for view in snapshot.pools
     }
     asks = tuple(ask for answer in wants.values() for ask in answer.asks)
-    settled = combine(queue.wishes, asks, scene.pools, rooms)
-    needed = _needed(scene, leaving, queue, failures)
-    wanted = _stocks(scene, needed, failures, now_ms)
-    settled = _with_stock(scene, rooms, leaving, queue, settled, wanted, failures)
-    settled = replace(settled, wishes=zones.spread(settled.wishes, scene, rooms))
+    combined = combine(queue.proposals, asks, snapshot.pools, growth_limits)
+    needed = _needed(snapshot, leaving, queue, failures)
+    wanted = _stocks(snapshot, needed, failures, now_ms)
+    combined = _with_stock(snapshot, growth_limits, leaving, queue, combined, wanted, failures)
+    combined = replace(combined, proposals=zones.spread(combined.proposals, snapshot, growth_limits))
 
     # 4. Which workers nobody needs; where that is not known, none goes.
     idle = {
         view.spec.name: _idle(view, leaving, queue, wanted[view.spec.name], failures, now_ms)
-        for view in scene.pools
+        for view in snapshot.pools
     }
 
     # 5. In quiet pools: which work could be moved together.
-    for view in scene.pools:
+    for view in snapshot.pools:
         name = view.spec.name
-        if _quiet(view, queue, settled, idle[name], now_ms) and not failures.of(name):
-            ask = partial(consolidation.ask, scene, view, rooms[name], leaving, now_ms)
-            moved = failures.attempt((name,), "consolidation", ask, consolidation.Answer)
-            settled = replace(settled, wishes=(*settled.wishes, *moved.wishes))
+        if _quiet(view, queue, combined, idle[name], now_ms) and not failures.of(name):
+            ask = partial(consolidation.ask, snapshot, view, growth_limits[name], leaving, now_ms)
+            moved = failures.attempt((name,), "consolidation", ask, consolidation.ConsolidationResult)
+            combined = replace(combined, proposals=(*combined.proposals, *moved.proposals))
             held_back = (*idle[name].held_back, *moved.held_back)
-            idle[name] = IdleAnswer(drains=moved.drains, held_back=held_back)
-    return Thoughts(
-        scene=scene,
-        rooms=rooms,
+            idle[name] = IdleResult(drains=moved.drains, held_back=held_back)
+    return PlanSteps(
+        snapshot=snapshot,
+        growth_limits=growth_limits,
         must_leave=must_leave,
         queue=queue,
-        settled=settled,
+        combined=combined,
         idle=idle,
         notes={
             name: tuple(dict.fromkeys((*preempted.of(name), *answer.notes, *failures.of(name))))
@@ -145,71 +145,74 @@ def think(observed: Observed, now_ms: int) -> Thoughts:
 
 
 def _preempted(
-    scene: Scene, leaving: Set[WorkerName], failures: Failures, now_ms: int
-) -> tuple[tuple[Need, ...], spot.Answer]:
+    snapshot: Snapshot, leaving: Set[WorkerName], failures: Failures, now_ms: int
+) -> tuple[tuple[Need, ...], spot.SpotResult]:
     """Which pools wait for capacity, and which spot workers give theirs."""
-    concerned = [view.spec.name for view in scene.pools if view.spec.preempts_spot]
+    concerned = [view.spec.name for view in snapshot.pools if view.spec.preempts_spot]
 
-    def ask() -> tuple[tuple[Need, ...], spot.Answer]:
-        short = spot.needs(scene, leaving, now_ms)
-        return short, spot.ask(scene, short, leaving, now_ms)
+    def ask() -> tuple[tuple[Need, ...], spot.SpotResult]:
+        short = spot.needs(snapshot, leaving, now_ms)
+        return short, spot.ask(snapshot, short, leaving, now_ms)
 
     if not concerned:
-        return (), spot.Answer()
-    return failures.attempt(concerned, "preempts_spot", ask, lambda: ((), spot.Answer()))
+        return (), spot.SpotResult()
+    return failures.attempt(concerned, "preempts_spot", ask, lambda: ((), spot.SpotResult()))
 
 
 def _queue(
-    scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName], failures: Failures
-) -> QueueAnswer:
-    ask = partial(queued_jobs.ask, scene, rooms, leaving)
-    pools = tuple(view.spec.name for view in scene.pools)
-    return failures.attempt(pools, queued_jobs.NAME, ask, partial(queued_jobs.unknown, scene))
+    snapshot: Snapshot,
+    growth_limits: Mapping[PoolName, GrowthLimit],
+    leaving: Set[WorkerName],
+    failures: Failures,
+) -> QueueResult:
+    ask = partial(queued_jobs.ask, snapshot, growth_limits, leaving)
+    pools = tuple(view.spec.name for view in snapshot.pools)
+    return failures.attempt(pools, queued_jobs.NAME, ask, partial(queued_jobs.unknown, snapshot))
 
 
 def _idle(
     view: PoolView,
     leaving: Set[WorkerName],
-    queue: QueueAnswer,
+    queue: QueueResult,
     wanted: Mapping[str, Stock],
     failures: Failures,
     now_ms: int,
-) -> IdleAnswer:
+) -> IdleResult:
     name = view.spec.name
     if failures.of(name):
-        return IdleAnswer()
+        return IdleResult()
     ask = partial(scale_down.idle, view, leaving, queue.used, now_ms, queue.taken[name], wanted)
-    return failures.attempt((name,), "scale_down", ask, IdleAnswer)
+    return failures.attempt((name,), "scale_down", ask, IdleResult)
 
 
-def _rooms(
-    scene: Scene, short: tuple[Need, ...], leaving: Set[WorkerName], now_ms: int
-) -> dict[PoolName, Room]:
+def _growth_limits(
+    snapshot: Snapshot, short: tuple[Need, ...], leaving: Set[WorkerName], now_ms: int
+) -> dict[PoolName, GrowthLimit]:
     """By pool; nobody makes spot where a pool waits for capacity."""
-    rooms = {view.spec.name: limits.room(view, now_ms, leaving) for view in scene.pools}
-    for view in scene.pools if short else ():
+    growth_limits = {view.spec.name: limits.growth_limit(view, now_ms, leaving) for view in snapshot.pools}
+    for view in snapshot.pools if short else ():
         refused = tuple(spot.yields_to(short, view, offer) for offer in view.templates)
-        rooms[view.spec.name] = limits.without(rooms[view.spec.name], refused)
-    return rooms
+        growth_limits[view.spec.name] = limits.without(growth_limits[view.spec.name], refused)
+    return growth_limits
 
 
 def _needed(
-    scene: Scene, leaving: Set[WorkerName], queue: QueueAnswer, failures: Failures
+    snapshot: Snapshot, leaving: Set[WorkerName], queue: QueueResult, failures: Failures
 ) -> dict[PoolName, dict[str, int]]:
     """Workers by template that have something to do, in pools that learn from it how suddenly that rises."""
     found: dict[PoolName, dict[str, int]] = {}
-    for view in scene.pools:
+    for view in snapshot.pools:
         if view.spec.wait_worth is not None and queue.known:
-            needs = partial(warm_workers.needs_of, view, leaving, queue.used, queue.wishes)
+            needs = partial(warm_workers.needs_of, view, leaving, queue.used, queue.proposals)
             found[view.spec.name] = failures.attempt((view.spec.name,), "stock", needs, dict[str, int])
     return found
 
 
 def _stocks(
-    scene: Scene, needed: Mapping[PoolName, Mapping[str, int]], failures: Failures, now_ms: int
+    snapshot: Snapshot, needed: Mapping[PoolName, Mapping[str, int]], failures: Failures, now_ms: int
 ) -> dict[PoolName, dict[str, Stock]]:
     found: dict[PoolName, dict[str, Stock]] = {}
-    for view in scene.pools:
+    for view in snapshot.pools:
         name = view.spec.name
         stocks_of = partial(stocks.stocks_of, view, needed.get(name, {}), now_ms)
         found[name] = failures.attempt((name,), "stock", stocks_of, dict[str, Stock])
@@ -217,71 +220,75 @@ def _stocks(
 
 
 def _with_stock(
-    scene: Scene,
-    rooms: Mapping[PoolName, Room],
+    snapshot: Snapshot,
+    growth_limits: Mapping[PoolName, GrowthLimit],
     leaving: Set[WorkerName],
-    queue: QueueAnswer,
-    settled: Settled,
+    queue: QueueResult,
+    combined: Combined,
     wanted: Mapping[PoolName, Mapping[str, Stock]],
     failures: Failures,
-) -> Settled:
+) -> Combined:
     """What was settled, and the idle workers that are worth their price beyond it."""
-    others = settled.wishes[len(queue.wishes) :]
-    for view in scene.pools:
+    others = combined.proposals[len(queue.proposals) :]
+    for view in snapshot.pools:
         name = view.spec.name
         if wanted[name] and not view.spec.frozen:
             empties = warm_workers.empties_of(view, leaving, queue.used)
-            ask = partial(warm_workers.ask, view, rooms[name], wanted[name], empties, queue.wishes, others)
-            answer = failures.attempt((name,), "stock", ask, warm_workers.Answer)
-            cut = {**settled.cut, name: (*settled.cut.get(name, ()), *answer.cut)}
-            settled = Settled(
-                wishes=(*settled.wishes, *answer.wishes), cut=cut if answer.cut else settled.cut
+            ask = partial(
+                warm_workers.ask, view, growth_limits[name], wanted[name], empties, queue.proposals, others
             )
-    return settled
+            answer = failures.attempt((name,), "stock", ask, warm_workers.WarmWorkersResult)
+            cut = {**combined.cut, name: (*combined.cut.get(name, ()), *answer.cut)}
+            combined = Combined(
+                proposals=(*combined.proposals, *answer.proposals), cut=cut if answer.cut else combined.cut
+            )
+    return combined
 
 
 def _wants(
     view: PoolView,
-    room: Room,
+    growth_limit: GrowthLimit,
     leaving: Set[WorkerName],
-    queue: QueueAnswer,
+    queue: QueueResult,
     failures: Failures,
     now_ms: int,
-) -> Answer:
+) -> TriggerResult:
     """What a pool wants beyond the workers that the queue needs."""
     name = view.spec.name
-    mine = workers_by_offer(queue.wishes, name)
+    mine = workers_by_offer(queue.proposals, name)
     gone = sum(worker.name in leaving for worker in view.staying)
     least = partial(minimum.ask, view, gone, sum(mine.values()))
     below = failures.attempt((name,), "minimum", least, lambda: None)
     asks = () if below is None else (below,)
     if view.spec.frozen or not view.templates or not any_concerned(view.spec):
-        return Answer(asks=asks)
+        return TriggerResult(asks=asks)
     answer = failures.attempt(
-        (name,), "load", partial(_asked, view, room, leaving, queue, mine, now_ms), Answer
+        (name,), "load", partial(_asked, view, growth_limit, leaving, queue, mine, now_ms), TriggerResult
     )
     failures.add(name, answer.notes)
-    return Answer(asks=(*asks, *answer.asks), notes=answer.notes)
+    return TriggerResult(asks=(*asks, *answer.asks), notes=answer.notes)
 
 
 def _asked(
     view: PoolView,
-    room: Room,
+    growth_limit: GrowthLimit,
     leaving: Set[WorkerName],
-    queue: QueueAnswer,
+    queue: QueueResult,
     mine: dict[OfferName, int],
     now_ms: int,
-) -> Answer:
+) -> TriggerResult:
     """What the triggers of a pool say of it. `mine`: workers that the queue makes of each of its offers."""
     sizes = {offer.id: offer.allocatable for offer in view.templates}
     load = load_of(view, leaving, queue.used, queue.taken[view.spec.name], in_flight=True)
     for offer, count in mine.items():
         load = load.with_more(sizes[offer], count)
-    offers = cheapest_first(view, room.offers, mine) or sorted(room.offers, key=lambda offer: offer.price)
+    offers = cheapest_first(view, growth_limit.offers, mine) or sorted(
+        growth_limit.offers, key=lambda offer: offer.price
+    )
     return ask_all(view, load, sizes[offers[0].offer], now_ms)
 
 
-def _quiet(view: PoolView, queue: QueueAnswer, settled: Settled, idle: IdleAnswer, now_ms: int) -> bool:
+def _quiet(view: PoolView, queue: QueueResult, combined: Combined, idle: IdleResult, now_ms: int) -> bool:
     """Nothing is made or drained here, nothing queued wants its room, and no cooldown runs."""
     name = view.spec.name
     until = scale_down.cooldown_until(view)
@@ -291,24 +298,27 @@ def _quiet(view: PoolView, queue: QueueAnswer, settled: Settled, idle: IdleAnswe
         and not idle.drains
         and not any(queue.taken[name])
         and name not in queue.beyond_limits
-        and all(wish.pool != name for wish in settled.wishes)
+        and all(proposal.pool != name for proposal in combined.proposals)
         and (until is None or now_ms >= until)
     )
 
 
-def creations(thoughts: Thoughts, plan: PlanNumber, now_ms: int) -> tuple[CreateWorker, ...]:
+def creations(steps: PlanSteps, plan: PlanNumber, now_ms: int) -> tuple[CreateWorker, ...]:
     """Ordinals run through the whole plan, in the order in which the packing opened the workers."""
-    each = [wish for wish in thoughts.settled.wishes for _ in range(wish.count)]
+    each = [proposal for proposal in steps.combined.proposals for _ in range(proposal.count)]
     return tuple(
-        _creation(thoughts.scene, wish, plan, ordinal, now_ms) for ordinal, wish in enumerate(each, start=1)
+        _creation(steps.snapshot, proposal, plan, ordinal, now_ms)
+        for ordinal, proposal in enumerate(each, start=1)
     )
 
 
-def _creation(scene: Scene, wish: Wish, plan: PlanNumber, ordinal: int, now_ms: int) -> CreateWorker:
-    view = scene.pool(wish.pool)
-    pool, offer = view.spec, next(offer for offer in view.templates if offer.id == wish.offer)
+def _creation(
+    snapshot: Snapshot, proposal: Proposal, plan: PlanNumber, ordinal: int, now_ms: int
+) -> CreateWorker:
+    view = snapshot.pool(proposal.pool)
+    pool, offer = view.spec, next(offer for offer in view.templates if offer.id == proposal.offer)
     return CreateWorker(
-        spec=worker_spec(pool, offer, plan, ordinal, wish.reason.text),
+        spec=worker_spec(pool, offer, plan, ordinal, proposal.reason.text),
         expires_at_ms=None if pool.ttl_s is None else now_ms + int(pool.ttl_s * 1000),
-        reason=wish.reason,
+        reason=proposal.reason,
     )

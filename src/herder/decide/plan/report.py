@@ -6,12 +6,12 @@ Called by the planner when all is decided. It decides nothing; every pool gets a
 from collections.abc import Iterable, Mapping, Sequence
 
 from herder.decide.eligibility.admission import refusal
-from herder.decide.scaling.combine import Settled
-from herder.decide.scaling.limits import Room, binding_for
-from herder.decide.scaling.proposals import Ask
-from herder.decide.scaling.scale_down.idle import IdleAnswer, expired_count
-from herder.decide.scaling.snapshot import PoolView, Scene
-from herder.decide.scaling.triggers.queued_jobs import Homes, QueueAnswer
+from herder.decide.scaling.combine import Combined
+from herder.decide.scaling.limits import GrowthLimit, binding_for
+from herder.decide.scaling.proposals import WorkerRequest
+from herder.decide.scaling.scale_down.idle import IdleResult, expired_count
+from herder.decide.scaling.snapshot import PoolView, Snapshot
+from herder.decide.scaling.triggers.queued_jobs import DemandOutcome, QueueResult
 from herder.model.demand import DemandGroup
 from herder.model.ids import PlanNumber, PoolName
 from herder.model.observed import Observed
@@ -35,10 +35,10 @@ def unseen_sections(observed: Observed) -> tuple[str, ...]:
     return tuple(name for name, as_of_ms in sections if as_of_ms is None)
 
 
-def waiting_plan(scene: Scene, number: PlanNumber, now_ms: int, unseen: Sequence[str]) -> Plan:
+def waiting_plan(snapshot: Snapshot, number: PlanNumber, now_ms: int, unseen: Sequence[str]) -> Plan:
     """No action: what was never seen is unknown, not zero."""
     reason = waiting_reason(unseen)
-    jobs = _jobs_by_pool(scene)
+    jobs = _jobs_by_pool(snapshot)
     return Plan(
         number=number,
         made_at_ms=now_ms,
@@ -52,7 +52,7 @@ def waiting_plan(scene: Scene, number: PlanNumber, now_ms: int, unseen: Sequence
                 queued_jobs=jobs[view.spec.name],
                 reasons=(reason,),
             )
-            for view in scene.pools
+            for view in snapshot.pools
         ),
     )
 
@@ -66,28 +66,28 @@ def waiting_reason(unseen: Sequence[str]) -> Reason:
 
 
 def pool_reports(
-    scene: Scene,
-    rooms: Mapping[PoolName, Room],
-    queue: QueueAnswer,
-    settled: Settled,
-    idle: Mapping[PoolName, IdleAnswer],
+    snapshot: Snapshot,
+    growth_limits: Mapping[PoolName, GrowthLimit],
+    queue: QueueResult,
+    combined: Combined,
+    idle: Mapping[PoolName, IdleResult],
     notes: Mapping[PoolName, tuple[Reason, ...]],
     actions: Sequence[Action],
     now_ms: int,
 ) -> tuple[PoolReport, ...]:
-    jobs, held = _jobs_by_pool(scene), _held_by_pool(scene, rooms, queue)
+    jobs, held = _jobs_by_pool(snapshot), _held_by_pool(snapshot, growth_limits, queue)
     reports = []
-    for view in scene.pools:
+    for view in snapshot.pools:
         name = view.spec.name
         creates = [
             action for action in actions if isinstance(action, CreateWorker) and action.spec.pool == name
         ]
         drains = [action for action in actions if isinstance(action, DrainWorker) and action.pool == name]
-        short = queue.beyond_limits.get(name, 0) + settled.short(name)
+        short = queue.beyond_limits.get(name, 0) + combined.short(name)
         reasons = [
             *_made(creates),
             *_held_back(held[name]),
-            *_cut(view, rooms[name], settled.cut.get(name, ())),
+            *_cut(view, growth_limits[name], combined.cut.get(name, ())),
             *_gone(drains),
             *idle[name].held_back,
             *_unsaid(notes.get(name, ()), idle[name].held_back),
@@ -101,63 +101,70 @@ def pool_reports(
                 desired=len(view.staying) + len(creates) + short - len(drains),
                 queued_jobs=jobs[name],
                 reasons=(
-                    *(reasons or (_nothing_to_do(scene, view, queue, jobs[name]),)),
-                    *((scene.note,) if scene.note is not None and jobs[name] else ()),
+                    *(reasons or (_nothing_to_do(snapshot, view, queue, jobs[name]),)),
+                    *((snapshot.note,) if snapshot.note is not None and jobs[name] else ()),
                 ),
             )
         )
     return tuple(reports)
 
 
-def unplaced(scene: Scene, rooms: Mapping[PoolName, Room], queue: QueueAnswer) -> tuple[UnplacedDemand, ...]:
+def unplaced(
+    snapshot: Snapshot, growth_limits: Mapping[PoolName, GrowthLimit], queue: QueueResult
+) -> tuple[UnplacedDemand, ...]:
     result = []
-    for queued in scene.queue:
-        homes = queue.homes[queued.class_id]
-        if homes.nowhere:
-            reason = binding_reason(scene, rooms, queued, homes)
-            result.append(UnplacedDemand(class_id=queued.class_id, count=homes.nowhere, reason=reason))
+    for queued in snapshot.queue:
+        outcome = queue.outcome[queued.class_id]
+        if outcome.nowhere:
+            reason = binding_reason(snapshot, growth_limits, queued, outcome)
+            result.append(UnplacedDemand(class_id=queued.class_id, count=outcome.nowhere, reason=reason))
     result += [
         UnplacedDemand(class_id=each.queued.class_id, count=each.count, reason=each.reason)
-        for each in scene.held_back
+        for each in snapshot.held_back
     ]
     return tuple(result[:UNPLACED_MAX])
 
 
-def binding_reason(scene: Scene, rooms: Mapping[PoolName, Room], queued: DemandGroup, homes: Homes) -> Reason:
+def binding_reason(
+    snapshot: Snapshot,
+    growth_limits: Mapping[PoolName, GrowthLimit],
+    queued: DemandGroup,
+    outcome: DemandOutcome,
+) -> Reason:
     """Why jobs of this class have no place: the limit of the pool that would take them, or that nothing fits them."""
-    if homes.held_by is not None:
-        return _binding(scene, rooms[homes.held_by], scene.pool(homes.held_by), queued)
+    if outcome.held_by is not None:
+        return _binding(snapshot, growth_limits[outcome.held_by], snapshot.pool(outcome.held_by), queued)
     request = queued.asks.request
-    refused = refusal(queued.asks, {view.spec.name: view.spec for view in scene.pools})
+    refused = refusal(queued.asks, {view.spec.name: view.spec for view in snapshot.pools})
     text = str(refused) if refused else f"no template that the job may use has room for {request}"
     evidence = refused.evidence if refused else tuple(request.amounts().items())
     return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=evidence)
 
 
-def _jobs_by_pool(scene: Scene) -> dict[PoolName, int]:
+def _jobs_by_pool(snapshot: Snapshot) -> dict[PoolName, int]:
     """How many queued jobs each pool could take, size aside. A job that may use several pools counts in each."""
-    jobs = {view.spec.name: 0 for view in scene.pools}
-    for queued in scene.queue:
-        for view in scene.may_use(queued):
+    jobs = {view.spec.name: 0 for view in snapshot.pools}
+    for queued in snapshot.queue:
+        for view in snapshot.may_use(queued):
             jobs[view.spec.name] += queued.count
     return jobs
 
 
-def _binding(scene: Scene, room: Room, view: PoolView, queued: DemandGroup) -> Reason:
+def _binding(snapshot: Snapshot, growth_limit: GrowthLimit, view: PoolView, queued: DemandGroup) -> Reason:
     """The limit of the pool, or that of the templates that would fit."""
-    return binding_for(room, scene.templates_for(queued, view))
+    return binding_for(growth_limit, snapshot.templates_for(queued, view))
 
 
 def _held_by_pool(
-    scene: Scene, rooms: Mapping[PoolName, Room], queue: QueueAnswer
+    snapshot: Snapshot, growth_limits: Mapping[PoolName, GrowthLimit], queue: QueueResult
 ) -> dict[PoolName, dict[Reason, int]]:
     """How many jobs without a place each pool could take if its limits let it, by the limit that binds."""
-    held: dict[PoolName, dict[Reason, int]] = {view.spec.name: {} for view in scene.pools}
-    for queued in scene.queue:
-        nowhere = queue.homes[queued.class_id].nowhere
+    held: dict[PoolName, dict[Reason, int]] = {view.spec.name: {} for view in snapshot.pools}
+    for queued in snapshot.queue:
+        nowhere = queue.outcome[queued.class_id].nowhere
         if nowhere:
-            for view in scene.fits_in(queued):
-                reason = _binding(scene, rooms[view.spec.name], view, queued)
+            for view in snapshot.fits_in(queued):
+                reason = _binding(snapshot, growth_limits[view.spec.name], view, queued)
                 mine = held[view.spec.name]
                 mine[reason] = mine.get(reason, 0) + nowhere
     return held
@@ -179,11 +186,11 @@ def _held_back(held: Mapping[Reason, int]) -> list[Reason]:
     ]
 
 
-def _cut(view: PoolView, room: Room, cut: Sequence[tuple[Ask, int]]) -> list[Reason]:
+def _cut(view: PoolView, growth_limit: GrowthLimit, cut: Sequence[tuple[WorkerRequest, int]]) -> list[Reason]:
     """What the pool itself wants and a limit keeps from it."""
     found: list[Reason] = []
     for ask, missing in cut if view.spec.templates else ():
-        binding = room.binding_minimum if ask.minimum else room.binding
+        binding = growth_limit.binding_minimum if ask.minimum else growth_limit.binding
         what = "minimum" if ask.minimum else str(ask.reason.kind).replace("_", " ")
         text = f"{binding.text}; it is {missing} workers short of its {what}"
         evidence = (*binding.evidence, ("missing", missing))
@@ -220,22 +227,22 @@ def _frozen_expired(view: PoolView, now_ms: int) -> list[Reason]:
     return [Reason(kind=ReasonKind.FROZEN, text=text, evidence=(("expired", expired),))]
 
 
-def _nothing_to_do(scene: Scene, view: PoolView, queue: QueueAnswer, jobs: int) -> Reason:
+def _nothing_to_do(snapshot: Snapshot, view: PoolView, queue: QueueResult, jobs: int) -> Reason:
     name, there, coming = view.spec.name, view.actual, view.in_flight
     seen = (("workers", there), ("in_flight", coming), ("queued_jobs", jobs))
     if view.spec.frozen:
         return Reason(
             kind=ReasonKind.FROZEN, text=f"pool {name} is frozen, and nothing had to be done", evidence=seen
         )
-    if not jobs and scene.held_back:
-        waiting = sum(each.count for each in scene.held_back)
+    if not jobs and snapshot.held_back:
+        waiting = sum(each.count for each in snapshot.held_back)
         text = f"{waiting} queued jobs are held back by quotas, so no worker is made for them; no other waits for pool {name}"
         return Reason(kind=ReasonKind.QUOTA, text=text, evidence=(*seen, ("held_back", waiting)))
     if not jobs:
         text = f"no queued job is eligible for pool {name}; it has {there} workers and {coming} coming"
         return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=seen)
-    classes = (queued for queued in scene.queue if view in tuple(scene.may_use(queued)))
-    nowhere = sum(queue.homes[queued.class_id].nowhere for queued in classes)
+    classes = (queued for queued in snapshot.queue if view in tuple(snapshot.may_use(queued)))
+    nowhere = sum(queue.outcome[queued.class_id].nowhere for queued in classes)
     if nowhere:
         text = f"{nowhere} of {jobs} queued jobs eligible for pool {name} are too large for its templates"
         return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=(*seen, ("too_large", nowhere)))

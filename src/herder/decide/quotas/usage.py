@@ -62,7 +62,7 @@ def _project(quota: ProjectQuota, table: Dimensions) -> Project:
 
 
 @dataclass(slots=True)
-class Rooms:
+class RemainingQuota:
     """`pools`: by cohort, what is lent and not used; below zero after a quota was lowered."""
 
     everything: Amounts
@@ -127,7 +127,7 @@ class Rooms:
             self.pools[cohort] = self.pools[cohort].plus(before.beyond(kept)).minus(after.beyond(kept))
 
 
-def open_rooms(sharing: Sharing, held: Held, table: Dimensions = PLAIN) -> Rooms:
+def remaining_quota(sharing: Sharing, held: Held, table: Dimensions = PLAIN) -> RemainingQuota:
     """What live attempts leave of the quotas. `table`: of the jobs that wait, if they may ask for more than quotas and what runs."""
     limits: list[Limits] = [each.limits for each in sharing.users]
     for each in sharing.projects:
@@ -135,20 +135,20 @@ def open_rooms(sharing: Sharing, held: Held, table: Dimensions = PLAIN) -> Rooms
     tables = (*(amounts.table for amounts in held.values()), *(limit.table for limit in limits))
     table = max((table, *tables), key=lambda each: len(each.declared))
     nothing = amounts_from(table, NOTHING)
-    rooms = Rooms(
+    remaining = RemainingQuota(
         everything=nothing.filled(UNLIMITED),
         projects={each.name: _project(each, table) for each in sharing.projects},
         users={each.user: limits_from(table, each.limits).amounts(UNLIMITED) for each in sharing.users},
     )
-    rooms.user_held = dict.fromkeys(rooms.users, nothing)
-    for project in rooms.projects.values():
+    remaining.user_held = dict.fromkeys(remaining.users, nothing)
+    for project in remaining.projects.values():
         quota = project.quota
         lend = project.nominal.minus(project.kept)
-        rooms.lendable[quota.cohort] = rooms.lendable.get(quota.cohort, nothing).plus(lend)
-    rooms.pools = dict(rooms.lendable)
+        remaining.lendable[quota.cohort] = remaining.lendable.get(quota.cohort, nothing).plus(lend)
+    remaining.pools = dict(remaining.lendable)
     for (user, name), amounts in held.items():
-        rooms.take(name, user, amounts)
-    return rooms
+        remaining.take(name, user, amounts)
+    return remaining
 
 
 def _left(limit: Amounts, held: Amounts) -> Amounts:

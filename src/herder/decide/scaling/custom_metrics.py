@@ -6,7 +6,7 @@ value that is missing or too old is unknown: then the pool neither grows for it 
 
 from dataclasses import replace
 
-from herder.decide.scaling.proposals import Answer, Ask
+from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.metric import Metric, MetricReading, ValueIs
 from herder.model.plan import Reason, ReasonKind
@@ -28,7 +28,7 @@ def whole(workers: float) -> int:
     return max(0, -int(-(workers - 1e-9) // 1))
 
 
-def ask(view: PoolView, workers: int) -> Answer:
+def ask(view: PoolView, workers: int) -> TriggerResult:
     """`workers`: there, coming and made by this plan, without those that leave."""
     asks, notes = [], []
     for metric, reading in view.metrics:
@@ -39,10 +39,10 @@ def ask(view: PoolView, workers: int) -> Answer:
         reason = _reason(view, metric, reading, workers, want)
         if want > workers * (1 + metric.tolerance):
             count = min(view.spec.max_workers, whole(want) - workers)
-            asks.append(Ask(pool=view.spec.name, count=count, reason=reason))
+            asks.append(WorkerRequest(pool=view.spec.name, count=count, reason=reason))
         elif reading.fault:
             notes.append(replace(reason, kind=ReasonKind.WAITING_ON_OBSERVATION))
-    return Answer(asks=tuple(asks), notes=tuple(notes))
+    return TriggerResult(asks=tuple(asks), notes=tuple(notes))
 
 
 def kept_for(view: PoolView, workers: int) -> Reason | None:

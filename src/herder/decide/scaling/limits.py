@@ -7,7 +7,7 @@ A limit of a pool is never exceeded for any reason; which one binds is always na
 from collections.abc import Set
 from dataclasses import dataclass, replace
 
-from herder.decide.scaling.offer_backoff import OfferRoom, all_resting, offer_rooms, pool_circuit, soonest
+from herder.decide.scaling.offer_backoff import OfferLimit, all_resting, offer_limits, pool_circuit, soonest
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.ids import WorkerName
 from herder.model.plan import Reason, ReasonKind
@@ -15,7 +15,7 @@ from herder.model.times import iso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class GrowthLimit:
     """`workers` may be made for demand and `for_minimum` to restore the minimum, which a cooldown does not hold up; both
     together never more than the larger. `binding` and `binding_minimum` are the limits that say so. `offers` stands beside
     the templates of the pool and may hold further limits."""
@@ -24,12 +24,12 @@ class Room:
     binding: Reason
     for_minimum: int
     binding_minimum: Reason
-    offers: tuple[OfferRoom, ...] = ()
+    offers: tuple[OfferLimit, ...] = ()
 
 
-def room(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozenset()) -> Room:
+def growth_limit(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozenset()) -> GrowthLimit:
     """`leaving`: workers that this plan drains whatever the demand."""
-    offers = offer_rooms(view, now_ms, leaving)
+    offers = offer_limits(view, now_ms, leaving)
     hard = [
         *_frozen(view),
         *_circuit(view, offers, now_ms, leaving),
@@ -38,7 +38,7 @@ def room(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozenset()) ->
     ]
     for_minimum, binding_minimum = min(hard, key=lambda limit: limit[0])
     workers, binding = min([*hard, *_cooldown(view, now_ms)], key=lambda limit: limit[0])
-    return Room(
+    return GrowthLimit(
         workers=workers,
         binding=binding,
         for_minimum=for_minimum,
@@ -47,34 +47,40 @@ def room(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozenset()) ->
     )
 
 
-def without(room: Room, refused: tuple[Reason | None, ...]) -> Room:
+def without(growth_limit: GrowthLimit, refused: tuple[Reason | None, ...]) -> GrowthLimit:
     """With no room for the offers (by place) that have a reason against them."""
     offers = tuple(
         offer if reason is None else replace(offer, limit=0, reason=reason)
-        for offer, reason in zip(room.offers, refused, strict=True)
+        for offer, reason in zip(growth_limit.offers, refused, strict=True)
     )
     limit = all_resting(offers)
     if limit is None:
-        return replace(room, offers=offers)
+        return replace(growth_limit, offers=offers)
     most, binding = limit
-    if most < room.workers:
-        room = replace(room, workers=most, binding=binding)
-    if most < room.for_minimum:
-        room = replace(room, for_minimum=most, binding_minimum=binding)
-    return replace(room, offers=offers)
+    if most < growth_limit.workers:
+        growth_limit = replace(growth_limit, workers=most, binding=binding)
+    if most < growth_limit.for_minimum:
+        growth_limit = replace(growth_limit, for_minimum=most, binding_minimum=binding)
+    return replace(growth_limit, offers=offers)
 
 
-def binding_for(room: Room, templates: Set[int]) -> Reason:
+def binding_for(growth_limit: GrowthLimit, templates: Set[int]) -> Reason:
     """What binds demand that only these templates (by place) can take: their own rests, if the pool itself has room."""
-    own = [room.offers[place].reason for place in sorted(templates) if place < len(room.offers)]
+    own = [
+        growth_limit.offers[place].reason for place in sorted(templates) if place < len(growth_limit.offers)
+    ]
     rests = [reason for reason in own if reason is not None]
-    return soonest(rests) if room.workers > 0 and rests and len(rests) == len(own) else room.binding
+    return (
+        soonest(rests)
+        if growth_limit.workers > 0 and rests and len(rests) == len(own)
+        else growth_limit.binding
+    )
 
 
-def may_make(room: Room, templates: Set[int]) -> int:
+def may_make(growth_limit: GrowthLimit, templates: Set[int]) -> int:
     """How many workers of these templates may be made now."""
-    offers = [offer for place, offer in enumerate(room.offers) if place in templates]
-    return min(room.workers, sum(offer.at_most(room.workers) for offer in offers))
+    offers = [offer for place, offer in enumerate(growth_limit.offers) if place in templates]
+    return min(growth_limit.workers, sum(offer.at_most(growth_limit.workers) for offer in offers))
 
 
 _Limit = tuple[int, Reason]
@@ -103,7 +109,7 @@ def _frozen(view: PoolView) -> list[_Limit]:
 
 
 def _circuit(
-    view: PoolView, offers: tuple[OfferRoom, ...], now_ms: int, leaving: Set[WorkerName]
+    view: PoolView, offers: tuple[OfferLimit, ...], now_ms: int, leaving: Set[WorkerName]
 ) -> list[_Limit]:
     return [
         limit for limit in (pool_circuit(view, now_ms, leaving), all_resting(offers)) if limit is not None

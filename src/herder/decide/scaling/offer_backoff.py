@@ -19,7 +19,7 @@ from herder.model.worker import WorkerSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfferRoom:
+class OfferLimit:
     """`limit`: workers of this offer that may be made now, None for no limit of its own; `reason` says why there is one.
     `price`: what counts when offers are compared."""
 
@@ -36,7 +36,9 @@ class OfferRoom:
 Bound = tuple[int, Reason]
 
 
-def offer_rooms(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozenset()) -> tuple[OfferRoom, ...]:
+def offer_limits(
+    view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozenset()
+) -> tuple[OfferLimit, ...]:
     """Beside the templates of the pool. `leaving`: workers that this plan drains, which are no trial any more."""
     markets = _markets(view, now_ms, leaving)
     return tuple(
@@ -78,11 +80,11 @@ def _markets(
     return found
 
 
-def all_resting(rooms: tuple[OfferRoom, ...]) -> tuple[int, Reason] | None:
+def all_resting(growth_limits: tuple[OfferLimit, ...]) -> tuple[int, Reason] | None:
     """The limit of a pool all whose offers have one: their sum, for the reason of the one that may be tried soonest."""
-    limits = [room.limit for room in rooms if room.limit is not None]
-    reasons = [room.reason for room in rooms if room.reason is not None]
-    if not rooms or len(limits) < len(rooms) or not reasons:
+    limits = [growth_limit.limit for growth_limit in growth_limits if growth_limit.limit is not None]
+    reasons = [growth_limit.reason for growth_limit in growth_limits if growth_limit.reason is not None]
+    if not growth_limits or len(limits) < len(growth_limits) or not reasons:
         return None
     return sum(limits), soonest(reasons)
 
@@ -98,11 +100,15 @@ def soonest(reasons: list[Reason]) -> Reason:
 
 
 def cheapest_first(
-    view: PoolView, rooms: tuple[OfferRoom, ...], used: Mapping[OfferName, int]
-) -> list[OfferRoom]:
+    view: PoolView, growth_limits: tuple[OfferLimit, ...], used: Mapping[OfferName, int]
+) -> list[OfferLimit]:
     """The offers that may still be used, after so many workers of each."""
-    left = [room for room in rooms if room.limit is None or room.limit > used.get(room.offer, 0)]
-    return sorted(left, key=lambda room: (room.price, room.offer))
+    left = [
+        growth_limit
+        for growth_limit in growth_limits
+        if growth_limit.limit is None or growth_limit.limit > used.get(growth_limit.offer, 0)
+    ]
+    return sorted(left, key=lambda growth_limit: (growth_limit.price, growth_limit.offer))
 
 
 def _room(
@@ -112,7 +118,7 @@ def _room(
     now_ms: int,
     leaving: Set[WorkerName],
     market: tuple[Bound, ...],
-) -> OfferRoom:
+) -> OfferLimit:
     bounds = [*market, *_quota(view, offer)]
     price = int(offer.price_pico_per_hour)
     if memory is not None:
@@ -121,7 +127,7 @@ def _room(
         if limit is not None:
             bounds.append((limit, _reason(view, memory, limit, now_ms)))
     least, reason = min(bounds, key=lambda bound: bound[0], default=(None, None))
-    return OfferRoom(offer=offer.id, limit=least, price=price, reason=reason)
+    return OfferLimit(offer=offer.id, limit=least, price=price, reason=reason)
 
 
 def _sold_in(market: tuple[str, bool], spec: WorkerSpec) -> bool:

@@ -9,8 +9,8 @@ whose workers are unknown.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from herder.decide.scaling.proposals import Answer, Ask
-from herder.decide.scaling.snapshot import PoolView, survey
+from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
+from herder.decide.scaling.snapshot import PoolView, snapshot_of
 from herder.model.ids import PoolName
 from herder.model.observed import Observed, ObservedWorker
 from herder.model.plan import Reason, ReasonKind
@@ -100,7 +100,7 @@ def pressed_since(observed: Observed, now_ms: int) -> dict[PoolName, dict[Measur
     found: dict[PoolName, dict[Measured, int]] = {}
     if not any(True for spec in observed.pools for _ in rules(spec)):
         return found
-    for view in survey(observed, now_ms).pools:
+    for view in snapshot_of(observed, now_ms).pools:
         before = dict(view.history.pressed_since_ms)
         since = {gauge.measured: before.get(gauge.measured, now_ms) for gauge in _all_in(view) if gauge.above}
         if since:
@@ -120,22 +120,26 @@ def gauge_of(gauges: Iterable[Gauge], measured: Measured) -> Gauge | None:
     return next((gauge for gauge in gauges if gauge.measured is measured), None)
 
 
-def ask(view: PoolView, gauge: Gauge, size: Resources, now_ms: int) -> Answer:
+def ask(view: PoolView, gauge: Gauge, size: Resources, now_ms: int) -> TriggerResult:
     """`gauge` with what this plan makes for the queue; `size` of the workers that would be made."""
     if not gauge.known:
-        return Answer(notes=(_unknown(view, gauge),)) if gauge.unseen else Answer()
+        return TriggerResult(notes=(_unknown(view, gauge),)) if gauge.unseen else TriggerResult()
     since = dict(view.history.pressed_since_ms).get(gauge.measured)
     if not gauge.above or since is None:
-        return Answer()
+        return TriggerResult()
     due = since + int(gauge.rule.for_s * 1000)
     if now_ms < due:
-        return Answer(notes=(_reason(view, gauge, since, f"it grows at {iso(due)} if that lasts"),))
+        return TriggerResult(notes=(_reason(view, gauge, since, f"it grows at {iso(due)} if that lasts"),))
     amount = _amount(size, gauge.measured)
     if gauge.lacking <= 0 or amount <= 0:
-        return Answer(notes=(_reason(view, gauge, since, "what is coming is enough to bring it down"),))
+        return TriggerResult(
+            notes=(_reason(view, gauge, since, "what is coming is enough to bring it down"),)
+        )
     count = min(view.spec.max_workers, -(-gauge.lacking // amount))
     what = f"{count} more bring it to {gauge.rule.leads_to:.0%} or less"
-    return Answer(asks=(Ask(pool=view.spec.name, count=count, reason=_reason(view, gauge, since, what)),))
+    return TriggerResult(
+        asks=(WorkerRequest(pool=view.spec.name, count=count, reason=_reason(view, gauge, since, what)),)
+    )
 
 
 def kept_for(view: PoolView, gauge: Gauge) -> Reason | None:

@@ -8,7 +8,7 @@ from herder.model.plan import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Proposal:
     pool: PoolName
     template: str
     count: int
@@ -22,7 +22,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class WorkerRequest:
     """`count` workers more than the queue needs, of whatever template is cheapest. A `minimum` waits for no cooldown."""
 
     pool: PoolName
@@ -32,23 +32,23 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class TriggerResult:
     """What a trigger asks for, and what it has to say although it asks for nothing."""
 
-    asks: tuple[Ask, ...] = ()
+    asks: tuple[WorkerRequest, ...] = ()
     notes: tuple[Reason, ...] = ()
 
 
-def workers_by_pool(wishes: tuple[Wish, ...]) -> dict[PoolName, int]:
+def workers_by_pool(proposals: tuple[Proposal, ...]) -> dict[PoolName, int]:
     result: dict[PoolName, int] = {}
-    for wish in wishes:
-        result[wish.pool] = result.get(wish.pool, 0) + wish.count
+    for proposal in proposals:
+        result[proposal.pool] = result.get(proposal.pool, 0) + proposal.count
     return result
 
 
-def workers_by_offer(wishes: tuple[Wish, ...], pool: PoolName) -> dict[OfferName, int]:
+def workers_by_offer(proposals: tuple[Proposal, ...], pool: PoolName) -> dict[OfferName, int]:
     result: dict[OfferName, int] = {}
-    for wish in wishes:
-        if wish.pool == pool:
-            result[wish.offer] = result.get(wish.offer, 0) + wish.count
+    for proposal in proposals:
+        if proposal.pool == pool:
+            result[proposal.offer] = result.get(proposal.offer, 0) + proposal.count
     return result

@@ -57,7 +57,7 @@ class PoolView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Snapshot:
     """`template_kinds` goes beside `PoolView.templates`."""
 
     pools: tuple[PoolView, ...]
@@ -97,7 +97,7 @@ class Scene:
         )
 
 
-def survey(observed: Observed, now_ms: int) -> Scene:
+def snapshot_of(observed: Observed, now_ms: int) -> Snapshot:
     pools = _views(observed, now_ms)
     kinds = Kinds()
     # All kinds are numbered before anything is packed, also those of workers that leave: the numbers must not change
@@ -111,7 +111,7 @@ def survey(observed: Observed, now_ms: int) -> Scene:
     worker_kinds = {worker.name: number for view in pools for worker, number in _numbered(view, kinds)}
     waiting, held_back = within_quotas(observed)
     found = _grouped(waiting, pools, kinds, template_kinds, observed.demand_left_out)
-    return Scene(
+    return Snapshot(
         pools=pools,
         queue=found.queue,
         held_back=held_back,

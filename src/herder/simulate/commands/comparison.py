@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from herder.cli.shell.exit_codes import CommandError
-from herder.simulate.runs.finished import Ran
+from herder.simulate.runs.finished import FinishedRun
 
 if TYPE_CHECKING:
     from herder.simulate.runs.outcome import Outcome
@@ -40,7 +40,9 @@ def bounds_beside(world: "World", outcome: "Outcome", wait_s: float | None) -> d
     return {"volume": volume(world), "no_wait": outcome.bound, **dataclasses.asdict(found)}
 
 
-def write_report(path: Path, runs: Sequence[Ran], trace: str, facts: Sequence[tuple[str, str]]) -> None:
+def write_report(
+    path: Path, runs: Sequence[FinishedRun], trace: str, facts: Sequence[tuple[str, str]]
+) -> None:
     """Replaces the file."""
     from herder.simulate.report.page import report
 

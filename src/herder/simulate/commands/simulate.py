@@ -20,7 +20,7 @@ from herder.simulate.commands.output import show_many, show_one, tell_left_out
 
 if TYPE_CHECKING:
     from herder.simulate.policies.catalogue import PolicyChoice
-    from herder.simulate.runs.finished import Ran
+    from herder.simulate.runs.finished import FinishedRun
     from herder.simulate.runs.outcome import Outcome
     from herder.simulate.traces.trace import Trace
     from herder.simulate.world.boot_times import Boot
@@ -141,16 +141,20 @@ def simulate_one(
     if ctx.invoked_subcommand is not None:
         return
     from herder.simulate.commands.comparison import bounds_beside, check_wishes
-    from herder.simulate.runs.finished import Ran
+    from herder.simulate.runs.finished import FinishedRun
 
     say = session(ctx)
     usage(lambda: check_wishes(with_bounds=with_bounds, report=report))
-    scene = _scene(say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
-    outcome, world = _run(say, scene, usage(lambda: _policy(policy)))
+    inputs = _inputs(
+        say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot
+    )
+    outcome, world = _run(say, inputs, usage(lambda: _policy(policy)))
     tell_left_out(say, world)
     bounds = bounds_beside(world, outcome, bound_wait) if with_bounds else {}
     if report is not None:
-        _write_report(say, scene, report, [Ran(title=policy, outcome=outcome, world=world, bounds=bounds)])
+        _write_report(
+            say, inputs, report, [FinishedRun(title=policy, outcome=outcome, world=world, bounds=bounds)]
+        )
     show_one(say, outcome, bounds)
 
 
@@ -176,29 +180,31 @@ def compare(
 ) -> None:
     """Replay the same work against several policies, and show them side by side."""
     from herder.simulate.commands.comparison import bounds_beside, check_wishes
-    from herder.simulate.runs.finished import Ran
+    from herder.simulate.runs.finished import FinishedRun
 
     say = session(ctx)
     choices = [usage(partial(_policy, text)) for text in policy or COMPARED]
     usage(lambda: check_wishes(with_bounds=with_bounds, report=report, policies=len(choices)))
-    scene = _scene(say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot)
+    inputs = _inputs(
+        say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot
+    )
     rows: list[tuple[str, Outcome, dict[str, Any]]] = []
-    runs: list[Ran] = []
+    runs: list[FinishedRun] = []
     for place, choice in enumerate(choices):
-        outcome, world = _run(say, scene, choice)
+        outcome, world = _run(say, inputs, choice)
         if place == 0:
             tell_left_out(say, world)
         bounds = bounds_beside(world, outcome, bound_wait) if with_bounds else {}
         rows.append((choice.title, outcome, bounds))
         if report is not None:
-            runs.append(Ran(title=choice.title, outcome=outcome, world=world, bounds=bounds))
+            runs.append(FinishedRun(title=choice.title, outcome=outcome, world=world, bounds=bounds))
     if report is not None:
-        _write_report(say, scene, report, runs)
+        _write_report(say, inputs, report, runs)
     show_many(say, rows, with_bounds)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
+class _Inputs:
     trace: "Trace"
     templates: "tuple[SimTemplate, ...]"
     boot: "Boot"
@@ -208,15 +214,15 @@ class _Scene:
     spot_name: str | None
 
 
-def _scene(
+def _inputs(
     say: Session, source: Source, templates: list[str] | None, boot: str, seed: int, spot: Path | None
-) -> _Scene:
+) -> _Inputs:
     from herder.simulate.world.boot_times import parse_boot
 
     parsed = tuple(each for text in templates or () for each in usage(partial(_offered, text)))
     boot_time = usage(lambda: parse_boot(boot))
     trace, chosen = from_store(say, source, parsed) if source.events else from_file(say, source, parsed)
-    return _Scene(
+    return _Inputs(
         trace=trace,
         templates=chosen,
         boot=boot_time,
@@ -266,28 +272,28 @@ def _policy(text: str) -> "PolicyChoice":
     return choice
 
 
-def _run(say: Session, scene: _Scene, choice: "PolicyChoice") -> "tuple[Outcome, World]":
+def _run(say: Session, inputs: _Inputs, choice: "PolicyChoice") -> "tuple[Outcome, World]":
     from herder.simulate.runs.run import simulate
 
-    with progress(say, choice.title, len(scene.trace)) as advance:
+    with progress(say, choice.title, len(inputs.trace)) as advance:
         return usage(
             lambda: simulate(
-                scene.trace,
-                scene.templates,
+                inputs.trace,
+                inputs.templates,
                 choice.make(),
-                boot=scene.boot,
-                seed=scene.seed,
-                spot=scene.spot,
+                boot=inputs.boot,
+                seed=inputs.seed,
+                spot=inputs.spot,
                 on_progress=advance,
             )
         )
 
 
-def _write_report(say: Session, scene: _Scene, path: Path, runs: "list[Ran]") -> None:
+def _write_report(say: Session, inputs: _Inputs, path: Path, runs: "list[FinishedRun]") -> None:
     from herder.simulate.commands.comparison import write_report
 
-    facts = [("Seed", str(scene.seed))]
-    if scene.spot_name is not None:
-        facts.append(("Interruptions as in", scene.spot_name))
-    write_report(path, runs, scene.name, facts)
+    facts = [("Seed", str(inputs.seed))]
+    if inputs.spot_name is not None:
+        facts.append(("Interruptions as in", inputs.spot_name))
+    write_report(path, runs, inputs.name, facts)
     say.say(f"the report is in {path}")

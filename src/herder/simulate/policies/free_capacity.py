@@ -9,7 +9,7 @@ from bisect import bisect_left
 from herder.simulate.world.world import Worker, World
 
 
-class Rooms:
+class FreeCapacity:
     __slots__ = ("_numbers", "workers")
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ A policy says where a job goes (`choose`), when the fleet is looked at (`period_
 worker may idle. Used by the peers' policies.
 """
 
-from herder.simulate.policies.free_capacity import Rooms
+from herder.simulate.policies.free_capacity import FreeCapacity
 from herder.simulate.policies.idle_timeout import IdleClock
 from herder.simulate.policies.queue import Waiting
 from herder.simulate.policies.template_order import largeness
@@ -14,26 +14,26 @@ from herder.simulate.world.world import Worker, World
 class LateBinding:
     def __init__(self, *, period_s: float, idle_s: float) -> None:
         self.period_s = period_s
-        self.rooms = Rooms()
+        self.free_capacity = FreeCapacity()
         self.waiting = Waiting()
         self.idle = IdleClock(idle_s)
         self.booting: dict[int, Worker] = {}
         self.look_s = 0.0
 
     def choose(self, world: World, request: int) -> Worker | None:
-        return self.rooms.first(world, request)
+        return self.free_capacity.first(world, request)
 
     def grow(self, world: World) -> None:
         """Open what the queue needs beyond what boots already."""
         raise NotImplementedError
 
     def decide_now(self, world: World) -> float | None:
-        self.rooms.take_in(world)
+        self.free_capacity.take_in(world)
         for worker in world.lost:
             self.booting.pop(worker.number, None)
         for worker in world.readied:
             if self.booting.pop(worker.number, None) is not None:
-                self.rooms.back(world, worker)
+                self.free_capacity.back(world, worker)
         self.waiting.take_in(world)
         if self.waiting.count:
             self.waiting.place_on(world, self.choose, self._put)
@@ -44,7 +44,7 @@ class LateBinding:
                 self.waiting.place_on(world, self.choose, self._put)
         self.idle.take_in(world)
         for worker in self.idle.overdue(world):
-            self.rooms.close(world, worker)
+            self.free_capacity.close(world, worker)
         return self._wake_s(world)
 
     def _wake_s(self, world: World) -> float | None:
@@ -57,30 +57,30 @@ class LateBinding:
 
     def _put(self, world: World, job: int, worker: Worker) -> None:
         self.idle.busy(worker)
-        self.rooms.put(world, job, worker)
+        self.free_capacity.put(world, job, worker)
 
     def make(self, world: World, template: int) -> Worker | None:
         worker = world.open(template)
         if worker is None:
             return None
         if worker.ready:
-            self.rooms.add(worker)
+            self.free_capacity.add(worker)
         else:
             self.booting[worker.number] = worker
         return worker
 
     def beyond_booting(self, world: World) -> list[int]:
         """Shapes of waiting jobs, one entry each, that the workers that boot cannot take: largest first, first fit."""
-        rooms = [worker.size for worker in self.booting.values()]
+        free_capacity = [worker.size for worker in self.booting.values()]
         guards = world.guards
         rest: list[int] = []
         for shape, count in sorted(
             self.waiting.counts().items(), key=lambda each: -largeness(world, each[0])
         ):
             request, left = world.shape_requests[shape], count
-            for place in range(len(rooms)):
-                while left and (rooms[place] - request) & guards == guards:
-                    rooms[place] -= request
+            for place in range(len(free_capacity)):
+                while left and (free_capacity[place] - request) & guards == guards:
+                    free_capacity[place] -= request
                     left -= 1
             rest += [shape] * left
         return rest

@@ -26,7 +26,7 @@ from herder.simulate.report.chart import (
 )
 from herder.simulate.report.origins import ORIGINS, UNKNOWN
 from herder.simulate.report.series import WAIT_BUCKETS, Grid, Series, grid_of, no_wait_cost, series_of
-from herder.simulate.runs.finished import Ran
+from herder.simulate.runs.finished import FinishedRun
 from herder.simulate.world.world import World
 from herder.web.static_files import static_files
 
@@ -39,7 +39,7 @@ class _Part:
     charts: tuple[Chart, ...]
 
 
-def report(runs: Sequence[Ran], trace: str, facts: Sequence[tuple[str, str]]) -> str:
+def report(runs: Sequence[FinishedRun], trace: str, facts: Sequence[tuple[str, str]]) -> str:
     """`trace`: how the file is called. `facts`: further parameters, each with its name."""
     world = runs[0].world
     grid = grid_of([run.world for run in runs])
@@ -82,7 +82,7 @@ def _facts(world: World) -> Sequence[tuple[str, str]]:
     )
 
 
-def _bounds(runs: Sequence[Ran]) -> Sequence[tuple[str, str, float]]:
+def _bounds(runs: Sequence[FinishedRun]) -> Sequence[tuple[str, str, float]]:
     """(name, for whom it holds, cost)."""
     rows = [
         ("volume", "everybody, however long jobs wait", volume(runs[0].world)),
@@ -96,7 +96,9 @@ def _bounds(runs: Sequence[Ran]) -> Sequence[tuple[str, str, float]]:
     return rows
 
 
-def _shared(runs: Sequence[Ran], series: Sequence[Series], grid: Grid, axis: Axis) -> tuple[Chart, ...]:
+def _shared(
+    runs: Sequence[FinishedRun], series: Sequence[Series], grid: Grid, axis: Axis
+) -> tuple[Chart, ...]:
     """Charts with a line for each policy."""
     titles = [run.title for run in runs]
     count = grid.count

@@ -8,7 +8,7 @@ from herder.simulate.world.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
+class FinishedRun:
     """A simulation that has run. `bounds`: as the command gives them; empty without."""
 
     title: str

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from herder.decide.packing.groups import BinOffer
 from herder.decide.packing.kernels import fits, less
-from herder.decide.packing.opening import Room, Run, price_of
+from herder.decide.packing.opening import OfferLimits, Run, price_of
 from herder.decide.packing.shapes import Shape
 
 #: Items beyond which one by one takes too long.
@@ -40,7 +40,7 @@ _Free = tuple[int, ...]
 def combine(
     rows: Sequence[tuple[Shape, int]],
     offers: Sequence[BinOffer],
-    room: Room,
+    room: OfferLimits,
     *,
     worth: Mapping[int, int],
     tries: int,

@@ -10,11 +10,11 @@ from itertools import chain, islice
 
 from herder.decide.packing.fill import Pattern, Style
 from herder.decide.packing.groups import BinOffer
-from herder.decide.packing.opening import Known, Room, Run, look, open_bins, price_of, room_of
+from herder.decide.packing.opening import Known, OfferLimits, Run, look, offer_limits_of, open_bins, price_of
 from herder.decide.packing.search.configurations import Mix
 from herder.decide.packing.search.flush_bins import ITEMS_A_BIN, ITEMS_MAX, combine
 from herder.decide.packing.search.rebuild import rebuild
-from herder.decide.packing.search.solution import Answer, Task, cheaper, is_enough, score_of
+from herder.decide.packing.search.solution import Solution, Task, cheaper, is_enough, score_of
 from herder.decide.packing.shapes import WINDOW
 
 #: The styles of a whole packing, good ones first.
@@ -52,11 +52,11 @@ _TRIES = 8
 
 def improve_answer(
     task: Task,
-    first: Answer,
+    first: Solution,
     worth: Mapping[int, int],
     enough: int,
-    mixed: Callable[[Answer], Mix],
-) -> Answer:
+    mixed: Callable[[Solution], Mix],
+) -> Solution:
     """`enough`: a cost that cannot be undercut; who reaches it may stop. `mixed`: the contents of new bins that would be best if
     there were parts of bins, beginning with those of an answer, and a bound."""
     best = first
@@ -79,7 +79,7 @@ def improve_answer(
 
 def _rounded(
     task: Task, worth: Mapping[int, int], mix: Sequence[tuple[BinOffer, Pattern, float]]
-) -> Iterator[Callable[[], Answer]]:
+) -> Iterator[Callable[[], Solution]]:
     """The whole bins of a mix, without and with the larger parts, and the rest by several styles."""
     for style in STYLES[:4]:
         for part in (1.0, 0.7, 0.5):
@@ -92,9 +92,9 @@ def _of_mix(
     mix: Sequence[tuple[BinOffer, Pattern, float]],
     style: Style,
     part: float,
-) -> Answer:
+) -> Solution:
     task.restore()
-    room = room_of(task.offers, task.group_limits)
+    room = offer_limits_of(task.offers, task.group_limits)
     runs: list[Run] = []
     for offer, pattern, count in sorted(mix, key=lambda row: (-(row[2] % 1), row[0].kind, row[0].key)):
         most = min((shape.left // each for shape, each in pattern), default=0)
@@ -108,12 +108,14 @@ def _of_mix(
     return _finished(task, worth, style, runs, room)
 
 
-def _ways_of_distinct(task: Task, first: Answer, worth: Mapping[int, int]) -> Iterator[Callable[[], Answer]]:
+def _ways_of_distinct(
+    task: Task, first: Solution, worth: Mapping[int, int]
+) -> Iterator[Callable[[], Solution]]:
     """Items that are hardly ever alike have no mix that could be kept; and the whole is dear to pack: parts of it pay more."""
     used = _used(first)
-    found: list[Answer] = []
+    found: list[Solution] = []
 
-    def combined(offers: Sequence[BinOffer]) -> Answer:
+    def combined(offers: Sequence[BinOffer]) -> Solution:
         found.append(_combined(task, worth, offers, _TRIES))
         return found[-1]
 
@@ -126,7 +128,7 @@ def _ways_of_distinct(task: Task, first: Answer, worth: Mapping[int, int]) -> It
     yield partial(_aligned, task, worth, STYLES[1], used)
 
 
-def _ways(task: Task, first: Answer, worth: Mapping[int, int]) -> Iterator[Callable[[], Answer]]:
+def _ways(task: Task, first: Solution, worth: Mapping[int, int]) -> Iterator[Callable[[], Solution]]:
     """To open all bins anew, good ones first."""
     paying = _paying(task, worth)
     for style in STYLES[:3]:
@@ -144,7 +146,7 @@ def _bins_worth(task: Task, worth: Mapping[int, int], offer: BinOffer) -> float:
     return whole / price_of(offer)
 
 
-def _used(answer: Answer) -> list[BinOffer]:
+def _used(answer: Solution) -> list[BinOffer]:
     """The offers for which most is paid, the largest first."""
     paid: dict[tuple[int, int], int] = {}
     offers: dict[tuple[int, int], BinOffer] = {}
@@ -164,7 +166,7 @@ def _largest(offer: BinOffer) -> tuple[int, int, int]:
 def _paying(task: Task, worth: Mapping[int, int]) -> list[BinOffer]:
     """The offers that are good now, the largest first."""
     task.restore()
-    room = room_of(task.offers, task.group_limits)
+    room = offer_limits_of(task.offers, task.group_limits)
     known: Known = {}
     looks = [look(task.table, offer, room, known, worth, STYLES[0]) for offer in task.offers]
     found = [(each.worth / each.price, each.offer) for each in looks if each is not None]
@@ -174,16 +176,16 @@ def _paying(task: Task, worth: Mapping[int, int]) -> list[BinOffer]:
     return good[:_PAYING_MAX]
 
 
-def _aligned(task: Task, worth: Mapping[int, int], style: Style, offers: Sequence[BinOffer]) -> Answer:
+def _aligned(task: Task, worth: Mapping[int, int], style: Style, offers: Sequence[BinOffer]) -> Solution:
     task.restore()
-    room = room_of(task.offers, task.group_limits)
+    room = offer_limits_of(task.offers, task.group_limits)
     runs = open_bins(task.table, offers, room, {}, worth=worth, style=style, keep_going=task.keep_going)
     return _finished(task, worth, style, runs, room)
 
 
-def _combined(task: Task, worth: Mapping[int, int], offers: Sequence[BinOffer], tries: int) -> Answer:
+def _combined(task: Task, worth: Mapping[int, int], offers: Sequence[BinOffer], tries: int) -> Solution:
     task.restore()
-    room = room_of(task.offers, task.group_limits)
+    room = offer_limits_of(task.offers, task.group_limits)
     rows = list(zip(task.table.shapes, task.left, strict=True))
     runs = combine(rows, offers, room, worth=worth, tries=tries, keep_going=task.keep_going)
     for _, pattern, copies in runs:
@@ -193,11 +195,13 @@ def _combined(task: Task, worth: Mapping[int, int], offers: Sequence[BinOffer], 
     return _finished(task, worth, STYLES[0], runs, room)
 
 
-def _finished(task: Task, worth: Mapping[int, int], style: Style, runs: list[Run], room: Room) -> Answer:
+def _finished(
+    task: Task, worth: Mapping[int, int], style: Style, runs: list[Run], room: OfferLimits
+) -> Solution:
     """What the chosen offers would not do, in any."""
     if any(shape.left for shape in task.table.shapes):
         runs += open_bins(
             task.table, task.offers, room, {}, worth=worth, style=style, keep_going=task.keep_going
         )
     runs = cheaper(runs, task.offers, room)
-    return Answer(tuple(runs), score_of(runs, sum(shape.left for shape in task.table.shapes)))
+    return Solution(tuple(runs), score_of(runs, sum(shape.left for shape in task.table.shapes)))

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from herder.decide.packing.fill import Pattern, Style
 from herder.decide.packing.groups import BinOffer
-from herder.decide.packing.opening import Room, Run, open_bins, price_of, room_of
+from herder.decide.packing.opening import OfferLimits, Run, offer_limits_of, open_bins, price_of
 from herder.decide.packing.search.flush_bins import ITEMS_A_BIN, combine
-from herder.decide.packing.search.solution import Answer, Task, cheaper, cost_of, score_of
+from herder.decide.packing.search.solution import Solution, Task, cheaper, cost_of, score_of
 from herder.decide.packing.shapes import Shape, ShapeTable
 
 #: How many bins are taken apart at a time, in turn: to fill by alignment, and to fill item by item.
@@ -33,8 +33,8 @@ _Row = tuple[int, int, BinOffer, Pattern, int]
 
 
 def rebuild(
-    task: Task, first: Answer, worth: Mapping[int, int], enough: int, styles: Sequence[Style]
-) -> Answer:
+    task: Task, first: Solution, worth: Mapping[int, int], enough: int, styles: Sequence[Style]
+) -> Solution:
     for shape in task.table.shapes:
         shape.left = 0
     bins = _Bins(task, first, worth)
@@ -54,9 +54,9 @@ def rebuild(
 class _Bins:
     """The worst-filled first."""
 
-    def __init__(self, task: Task, answer: Answer, worth: Mapping[int, int]) -> None:
+    def __init__(self, task: Task, answer: Solution, worth: Mapping[int, int]) -> None:
         self.worth = worth
-        self.room: Room = room_of(task.offers, task.group_limits)
+        self.room: OfferLimits = offer_limits_of(task.offers, task.group_limits)
         self.rows: list[_Row] = []
         self.unplaced, self.cost, self.count = answer.score
         self.dearest = max((offer.price_pico_per_hour for offer in task.offers), default=0) or 1
@@ -64,9 +64,9 @@ class _Bins:
         for run in answer.runs:
             self.add(run)
 
-    def answer(self) -> Answer:
+    def answer(self) -> Solution:
         runs = tuple((offer, pattern, copies) for _, _, offer, pattern, copies in self.rows)
-        return Answer(runs, (self.unplaced, self.cost, self.count))
+        return Solution(runs, (self.unplaced, self.cost, self.count))
 
     def is_enough(self, enough: int) -> bool:
         return self.unplaced == 0 and self.cost <= enough

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from herder.decide.packing.groups import BinOffer
-from herder.decide.packing.opening import Room, Run
+from herder.decide.packing.opening import OfferLimits, Run
 from herder.decide.packing.shapes import ShapeTable
 from herder.model.resources import ZERO
 
@@ -30,7 +30,7 @@ Score = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Solution:
     runs: tuple[Run, ...]
     score: Score
 
@@ -43,12 +43,12 @@ def cost_of(runs: Sequence[Run]) -> int:
     return sum(offer.price_pico_per_hour * copies for offer, _, copies in runs)
 
 
-def is_enough(answer: Answer, enough: int) -> bool:
+def is_enough(answer: Solution, enough: int) -> bool:
     """All is placed, at no more than that."""
     return answer.score[0] == 0 and answer.score[1] <= enough
 
 
-def cheaper(runs: Sequence[Run], offers: Sequence[BinOffer], room: Room) -> list[Run]:
+def cheaper(runs: Sequence[Run], offers: Sequence[BinOffer], room: OfferLimits) -> list[Run]:
     """Each content in the cheapest offer that holds it, as far as the limits go."""
     by_price = sorted(
         offers, key=lambda offer: (offer.price_pico_per_hour, offer.size, offer.kind, offer.key)

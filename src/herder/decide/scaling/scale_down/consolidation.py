@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.scaling import triggers
-from herder.decide.scaling.limits import Room
+from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.load import load_of
-from herder.decide.scaling.proposals import Wish
+from herder.decide.scaling.proposals import Proposal
 from herder.decide.scaling.scale_down.gradual import allowance, budget_reason, disruptions_left
-from herder.decide.scaling.snapshot import PoolView, Scene, age
+from herder.decide.scaling.snapshot import PoolView, Snapshot, age
 from herder.model.ids import WorkerName
 from herder.model.money import format_usd
 from herder.model.observed import ObservedWorker, RunningClass
@@ -35,8 +35,8 @@ LEAST_IDLE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    wishes: tuple[Wish, ...] = ()
+class ConsolidationResult:
+    proposals: tuple[Proposal, ...] = ()
     drains: tuple[DrainWorker, ...] = ()
     held_back: tuple[Reason, ...] = ()
 
@@ -68,7 +68,9 @@ class Move:
         )
 
 
-def ask(scene: Scene, view: PoolView, room: Room, leaving: Set[WorkerName], now_ms: int) -> Answer:
+def ask(
+    snapshot: Snapshot, view: PoolView, growth_limit: GrowthLimit, leaving: Set[WorkerName], now_ms: int
+) -> ConsolidationResult:
     """`leaving`: workers that this plan drains already."""
     ready = [
         worker
@@ -81,10 +83,10 @@ def ask(scene: Scene, view: PoolView, room: Room, leaving: Set[WorkerName], now_
         now_ms,
     )
     if not movable:
-        return Answer()
+        return ConsolidationResult()
     budget = _budget(view, leaving, now_ms)
     if budget <= 0:
-        return Answer(held_back=(budget_reason(view),))
+        return ConsolidationResult(held_back=(budget_reason(view),))
     going: list[tuple[ObservedWorker, Move]] = []
     refused: Reason | None = None
     # What drains now will need a place too.
@@ -96,7 +98,7 @@ def ask(scene: Scene, view: PoolView, room: Room, leaving: Set[WorkerName], now_
     ]
     for worker in movable:
         others = [each for each in ready if each is not worker and all(each is not gone for gone, _ in going)]
-        if not _place(scene, [*load, *(worker.running or ())], others).unplaced:
+        if not _place(snapshot, [*load, *(worker.running or ())], others).unplaced:
             move = judge(view, worker, now_ms)
             if move.pays and not _kept(view, leaving, [*(gone for gone, _ in going), worker]):
                 going.append((worker, move))
@@ -106,10 +108,10 @@ def ask(scene: Scene, view: PoolView, room: Room, leaving: Set[WorkerName], now_
             elif not move.pays:
                 refused = refused or _refusal(worker, move)
     if going:
-        return Answer(drains=tuple(_drain(view, worker, move) for worker, move in going))
-    wishes, why_not = _replacement(scene, view, room, movable, ready, now_ms)
+        return ConsolidationResult(drains=tuple(_drain(view, worker, move) for worker, move in going))
+    proposals, why_not = _replacement(snapshot, view, growth_limit, movable, ready, now_ms)
     held = [reason for reason in (refused, why_not) if reason is not None]
-    return Answer(wishes=wishes, held_back=() if wishes else tuple(held[:1]))
+    return ConsolidationResult(proposals=proposals, held_back=() if proposals else tuple(held[:1]))
 
 
 def judge(
@@ -176,7 +178,7 @@ def _kept(view: PoolView, leaving: Set[WorkerName], going: Sequence[ObservedWork
 
 
 def _place(
-    scene: Scene,
+    snapshot: Snapshot,
     load: Sequence[RunningClass],
     workers: Sequence[ObservedWorker],
     offers: Sequence[BinOffer] = (),
@@ -187,36 +189,36 @@ def _place(
             key=key,
             size=group.job_class.request,
             count=group.count,
-            allowed=scene.kinds.allowed(group.job_class),
+            allowed=snapshot.kinds.allowed(group.job_class),
         )
         for key, group in enumerate(load)
     ]
     bins = [
-        Bin(key=key, kind=scene.worker_kinds[worker.name], free=worker.free, slots=worker.free_slots)
+        Bin(key=key, kind=snapshot.worker_kinds[worker.name], free=worker.free, slots=worker.free_slots)
         for key, worker in enumerate(workers)
     ]
     return pack(items, bins, open_bins=offers, group_limits={0: most})
 
 
 def _replacement(
-    scene: Scene,
+    snapshot: Snapshot,
     view: PoolView,
-    room: Room,
+    growth_limit: GrowthLimit,
     movable: Sequence[ObservedWorker],
     ready: Sequence[ObservedWorker],
     now_ms: int,
-) -> tuple[tuple[Wish, ...], Reason | None]:
+) -> tuple[tuple[Proposal, ...], Reason | None]:
     """New workers, cheaper than the old one, for the first whose work fits nowhere else; it drains once they are ready."""
     idle_s = view.spec.idle_timeout_s
     coming = any(worker.state.in_flight for worker in view.staying)
-    if room.workers <= 0 or coming or (idle_s is not None and idle_s < LEAST_IDLE_S):
+    if growth_limit.workers <= 0 or coming or (idle_s is not None and idle_s < LEAST_IDLE_S):
         return (), None
-    offers = _offers(scene, view, room)
+    offers = _offers(snapshot, view, growth_limit)
     boot_s = view.spec.boot_timeout_s if view.history.boot_s is None else view.history.boot_s
     refused: Reason | None = None
     for worker in movable:
         others = [each for each in ready if each is not worker]
-        packing = _place(scene, worker.running or (), others, offers, room.workers)
+        packing = _place(snapshot, worker.running or (), others, offers, growth_limit.workers)
         prices = [
             opened.copies * int(view.templates[opened.offer_key].price_pico_per_hour)
             for opened in packing.opened
@@ -225,28 +227,30 @@ def _replacement(
             continue
         move = judge(view, worker, now_ms, new_price=sum(prices), boot_s=boot_s)
         if move.pays:
-            return _wishes(view, worker, move, packing), None
+            return _proposals(view, worker, move, packing), None
         refused = refused or _refusal(worker, move)
     return (), refused
 
 
-def _offers(scene: Scene, view: PoolView, room: Room) -> list[BinOffer]:
-    kinds = scene.template_kinds[view.spec.name]
+def _offers(snapshot: Snapshot, view: PoolView, growth_limit: GrowthLimit) -> list[BinOffer]:
+    kinds = snapshot.template_kinds[view.spec.name]
     return [
         BinOffer(
             kind=kind,
             size=template.allocatable,
             slots=template.slots,
             price_pico_per_hour=offer.price,
-            limit=offer.at_most(room.workers),
+            limit=offer.at_most(growth_limit.workers),
             key=key,
             limit_group=0,
         )
-        for key, (kind, template, offer) in enumerate(zip(kinds, view.templates, room.offers, strict=True))
+        for key, (kind, template, offer) in enumerate(
+            zip(kinds, view.templates, growth_limit.offers, strict=True)
+        )
     ]
 
 
-def _wishes(view: PoolView, worker: ObservedWorker, move: Move, packing: Packing) -> tuple[Wish, ...]:
+def _proposals(view: PoolView, worker: ObservedWorker, move: Move, packing: Packing) -> tuple[Proposal, ...]:
     text = (
         f"the work of {worker.name} fits on cheaper workers: moving it costs {format_usd(move.cost, 6)} and saves "
         f"{format_usd(move.saving, 6)}"
@@ -254,7 +258,7 @@ def _wishes(view: PoolView, worker: ObservedWorker, move: Move, packing: Packing
     evidence = (*move.evidence, ("flips", "consolidation: off"))
     reason = Reason(kind=ReasonKind.CONSOLIDATED, text=text, evidence=evidence)
     return tuple(
-        Wish(
+        Proposal(
             pool=view.spec.name,
             template=view.templates[opened.offer_key].name,
             zone=view.templates[opened.offer_key].zone,

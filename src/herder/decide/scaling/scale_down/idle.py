@@ -22,7 +22,7 @@ from herder.model.worker import WorkerState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IdleAnswer:
+class IdleResult:
     """`held_back`: why idle workers stay although their time is over."""
 
     drains: tuple[DrainWorker, ...] = ()
@@ -54,11 +54,11 @@ def idle(
     now_ms: int,
     taken: Resources = ZERO,
     stocks: Mapping[str, Stock] | None = None,
-) -> IdleAnswer:
+) -> IdleResult:
     """`used`: workers that queued demand of now would use; `taken`: how much of the pool it takes; `stocks`: by template, the
     idle workers that are worth their price."""
     if view.spec.frozen:
-        return IdleAnswer()
+        return IdleResult()
     overdue = [
         worker for worker in view.staying if _overdue(view, worker, now_ms) and worker.name not in leaving
     ]
@@ -67,13 +67,13 @@ def idle(
     candidates = [*free_to_go, *(worker for worker in busy if worker not in free_to_go)]
     candidates, in_stock = _beyond_stock(view, leaving, used, candidates, stocks or {})
     if not candidates:
-        return IdleAnswer(held_back=in_stock)
+        return IdleResult(held_back=in_stock)
     until = cooldown_until(view)
     if until is not None and now_ms < until:
         count, word = len(free_to_go) or len(candidates), "idle" if free_to_go else "under-used"
         text = f"{count} {word} workers of pool {view.spec.name} wait for the cooldown after the last removal"
         evidence = ((word, count), ("until_ms", until), ("flips", f"at {iso(until)}"))
-        return IdleAnswer(held_back=(Reason(kind=ReasonKind.COOLDOWN, text=text, evidence=evidence),))
+        return IdleResult(held_back=(Reason(kind=ReasonKind.COOLDOWN, text=text, evidence=evidence),))
     # Workers in flight do not count here: one that works is not given up for one that may fail to boot.
     there = sum(not worker.state.in_flight and worker.name not in leaving for worker in view.staying)
     spare = max(0, there - view.spec.min_workers)
@@ -81,7 +81,7 @@ def idle(
     load = load_of(view, leaving, used, taken, in_flight=False)
     chosen = gradual.choose(view, sorted(candidates, key=order), used, load, spare, now_ms)
     late = {worker.name for worker in free_to_go}
-    return IdleAnswer(
+    return IdleResult(
         drains=tuple(
             _drain(
                 view,

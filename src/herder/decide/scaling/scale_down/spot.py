@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from herder.decide.scaling.scale_down.consolidation import judge
 from herder.decide.scaling.scale_down.gradual import disruptions_left
-from herder.decide.scaling.snapshot import PoolView, Scene, age
+from herder.decide.scaling.snapshot import PoolView, Snapshot, age
 from herder.model.ids import PoolName, WorkerName
 from herder.model.observed import ObservedWorker
 from herder.model.offer import FailureCause, Offer
@@ -45,7 +45,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class SpotResult:
     drains: tuple[DrainWorker, ...] = ()
     notes: tuple[tuple[Need, Reason], ...] = ()
 
@@ -54,10 +54,10 @@ class Answer:
         return tuple(note for need, note in self.notes if need.view.spec.name == pool)
 
 
-def needs(scene: Scene, leaving: Set[WorkerName], now_ms: int) -> tuple[Need, ...]:
+def needs(snapshot: Snapshot, leaving: Set[WorkerName], now_ms: int) -> tuple[Need, ...]:
     """Of pools all whose offers were out of capacity at the last try."""
     found = []
-    for view in scene.pools:
+    for view in snapshot.pools:
         spec = view.spec
         on_demand = [offer for offer in view.templates if not offer.spot]
         staying = [worker for worker in view.staying if worker.name not in leaving]
@@ -84,14 +84,14 @@ def needs(scene: Scene, leaving: Set[WorkerName], now_ms: int) -> tuple[Need, ..
     return tuple(found)
 
 
-def ask(scene: Scene, found: tuple[Need, ...], leaving: Set[WorkerName], now_ms: int) -> Answer:
+def ask(snapshot: Snapshot, found: tuple[Need, ...], leaving: Set[WorkerName], now_ms: int) -> SpotResult:
     drains: list[DrainWorker] = []
     notes: list[tuple[Need, Reason]] = []
     gone = set(leaving)
     for need in found:
         if not need.missing or not need.resting:
             continue  # first it is seen what comes of those that are tried
-        chosen, freed = _choose(scene, need, gone, now_ms)
+        chosen, freed = _choose(snapshot, need, gone, now_ms)
         reason = _reason(need, len(chosen), freed)
         drains += [
             DrainWorker(worker=worker.name, pool=worker.spec.pool, reason=_loss_reason(need, worker, lost))
@@ -99,18 +99,18 @@ def ask(scene: Scene, found: tuple[Need, ...], leaving: Set[WorkerName], now_ms:
         ]
         gone |= {worker.name for worker, _ in chosen}
         notes.append((need, reason))
-    return Answer(drains=tuple(drains), notes=tuple(notes))
+    return SpotResult(drains=tuple(drains), notes=tuple(notes))
 
 
 def _choose(
-    scene: Scene, need: Need, gone: Set[WorkerName], now_ms: int
+    snapshot: Snapshot, need: Need, gone: Set[WorkerName], now_ms: int
 ) -> tuple[list[tuple[ObservedWorker, int]], Resources]:
     """The workers with what they lose in pico-USD, and what is free once they and those that drain already have gone."""
     wanted = need.offer.allocatable.times(need.missing)
-    freed, candidates = _near(scene, need, gone, now_ms)
+    freed, candidates = _near(snapshot, need, gone, now_ms)
     if need.tries > ROUNDS_MOST:
         return [], freed
-    left = {view.spec.name: disruptions_left(view) for view in scene.pools}
+    left = {view.spec.name: disruptions_left(view) for view in snapshot.pools}
     chosen: list[tuple[ObservedWorker, int]] = []
     for lost, worker in sorted(candidates, key=lambda each: (each[0], *age(each[1]))):
         if wanted.fits_in(freed):
@@ -126,11 +126,11 @@ def _choose(
 
 
 def _near(
-    scene: Scene, need: Need, gone: Set[WorkerName], now_ms: int
+    snapshot: Snapshot, need: Need, gone: Set[WorkerName], now_ms: int
 ) -> tuple[Resources, list[tuple[int, ObservedWorker]]]:
     """Of the spot workers of other pools that hold such capacity: what leaves already, and who may go, with the loss."""
     freed, candidates = ZERO, []
-    for view in scene.pools:
+    for view in snapshot.pools:
         if view.spec.name == need.view.spec.name:
             continue
         for worker in view.workers:

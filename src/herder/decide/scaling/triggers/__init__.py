@@ -10,7 +10,7 @@ from typing import Protocol
 
 from herder.decide.scaling import failures
 from herder.decide.scaling.load import Load
-from herder.decide.scaling.proposals import Answer, Ask
+from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
 from herder.decide.scaling.snapshot import PoolView
 from herder.decide.scaling.triggers import cpu, headroom, memory, metric
 from herder.model.plan import Reason
@@ -24,7 +24,7 @@ class PoolTrigger(Protocol):
     def concerns(self, spec: PoolSpec, /) -> bool:
         """Whether the pool's settings ask for it; else it is asked nothing more."""
 
-    def ask(self, view: PoolView, load: Load, size: Resources, now_ms: int, /) -> Answer:
+    def ask(self, view: PoolView, load: Load, size: Resources, now_ms: int, /) -> TriggerResult:
         """`load` with what this plan makes for the queue; `size` of the workers that would be made."""
 
     def keeps(self, view: PoolView, load: Load, /) -> Reason | None:
@@ -43,9 +43,9 @@ def any_concerned(spec: PoolSpec) -> bool:
         return True
 
 
-def ask_all(view: PoolView, load: Load, size: Resources, now_ms: int) -> Answer:
+def ask_all(view: PoolView, load: Load, size: Resources, now_ms: int) -> TriggerResult:
     """What all of them want. One that fails wants nothing and has a note that says so."""
-    asks: list[Ask] = []
+    asks: list[WorkerRequest] = []
     notes: list[Reason] = []
     for trigger in POOL_TRIGGERS:
         try:
@@ -55,7 +55,7 @@ def ask_all(view: PoolView, load: Load, size: Resources, now_ms: int) -> Answer:
                 notes += answer.notes
         except Exception as error:  # noqa: BLE001 - whatever it is, the plan says so
             notes.append(failures.trigger_failed(view.spec.name, _name(trigger), error))
-    return Answer(asks=tuple(asks), notes=tuple(notes))
+    return TriggerResult(asks=tuple(asks), notes=tuple(notes))
 
 
 def kept_for(view: PoolView, load: Load) -> Reason | None:
@@ -72,7 +72,7 @@ def kept_for(view: PoolView, load: Load) -> Reason | None:
     return None
 
 
-def _sound(view: PoolView, answer: Answer) -> Answer:
+def _sound(view: PoolView, answer: TriggerResult) -> TriggerResult:
     """Raises TypeError and ValueError for what would stop the planner later."""
     for ask in answer.asks:
         count: object = ask.count
@@ -82,7 +82,7 @@ def _sound(view: PoolView, answer: Answer) -> Answer:
             raise ValueError(f"it was asked about this pool and wants workers of pool {ask.pool!r}")
     said: list[object] = [*answer.notes, *(ask.reason for ask in answer.asks)]
     if not all(isinstance(reason, Reason) for reason in said):
-        raise TypeError("each note, and the reason of each Ask, has to be a Reason")
+        raise TypeError("each note, and the reason of each WorkerRequest, has to be a Reason")
     return answer
 
 

@@ -5,7 +5,7 @@ Called by the planner for pools with `cpu_pressure`. `scaling/pressure.py` has t
 
 from herder.decide.scaling import pressure
 from herder.decide.scaling.load import Load
-from herder.decide.scaling.proposals import Answer
+from herder.decide.scaling.proposals import TriggerResult
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
@@ -17,10 +17,10 @@ def concerns(spec: PoolSpec) -> bool:
     return spec.cpu_pressure is not None
 
 
-def ask(view: PoolView, load: Load, size: Resources, now_ms: int) -> Answer:
+def ask(view: PoolView, load: Load, size: Resources, now_ms: int) -> TriggerResult:
     """`load` with what this plan makes for the queue; `size` of the workers that would be made."""
     gauge = pressure.gauge_of(load.gauges, Measured.CPU)
-    return Answer() if gauge is None else pressure.ask(view, gauge, size, now_ms)
+    return TriggerResult() if gauge is None else pressure.ask(view, gauge, size, now_ms)
 
 
 def keeps(view: PoolView, load: Load) -> Reason | None:

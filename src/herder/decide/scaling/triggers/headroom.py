@@ -5,7 +5,7 @@ what they ask for together is settled in `combine`.
 """
 
 from herder.decide.scaling.load import Load, headroom_lack, target_lack
-from herder.decide.scaling.proposals import Answer, Ask
+from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.plan import Reason, ReasonKind
 from herder.model.pool import PoolSpec
@@ -17,16 +17,16 @@ def concerns(spec: PoolSpec) -> bool:
     return spec.headroom.wanted or spec.target_utilisation is not None
 
 
-def ask(view: PoolView, load: Load, size: Resources, _now_ms: int) -> Answer:
+def ask(view: PoolView, load: Load, size: Resources, _now_ms: int) -> TriggerResult:
     """`load` with what this plan makes for the queue; `size` of the workers that would be made."""
     found = []
     count = headroom_lack(view.spec, load).in_workers(size, view.spec.max_workers)
     if count:
-        found.append(Ask(pool=view.spec.name, count=count, reason=_headroom_reason(view, load)))
+        found.append(WorkerRequest(pool=view.spec.name, count=count, reason=_headroom_reason(view, load)))
     count = target_lack(view.spec, load).in_workers(size, view.spec.max_workers)
     if count:
-        found.append(Ask(pool=view.spec.name, count=count, reason=_target_reason(view, load)))
-    return Answer(asks=tuple(found))
+        found.append(WorkerRequest(pool=view.spec.name, count=count, reason=_target_reason(view, load)))
+    return TriggerResult(asks=tuple(found))
 
 
 def keeps(view: PoolView, load: Load) -> Reason | None:

@@ -5,7 +5,7 @@ Called by the planner for pools with `metrics`. `decide/scaling/custom_metrics.p
 
 from herder.decide.scaling import custom_metrics
 from herder.decide.scaling.load import Load
-from herder.decide.scaling.proposals import Answer
+from herder.decide.scaling.proposals import TriggerResult
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
@@ -16,7 +16,7 @@ def concerns(spec: PoolSpec) -> bool:
     return bool(spec.metrics)
 
 
-def ask(view: PoolView, load: Load, _size: Resources, _now_ms: int) -> Answer:
+def ask(view: PoolView, load: Load, _size: Resources, _now_ms: int) -> TriggerResult:
     """`load` with what this plan makes for the queue."""
     return custom_metrics.ask(view, load.workers)
 

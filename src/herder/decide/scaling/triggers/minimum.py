@@ -3,19 +3,19 @@
 Called by the planner. Workers in flight count, workers that leave do not, and those made for the queue count too.
 """
 
-from herder.decide.scaling.proposals import Ask
+from herder.decide.scaling.proposals import WorkerRequest
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.plan import Reason, ReasonKind
 from herder.model.times import iso
 
 
-def ask(view: PoolView, leaving: int, for_queue: int) -> Ask | None:
+def ask(view: PoolView, leaving: int, for_queue: int) -> WorkerRequest | None:
     """`leaving`: how many more workers this plan lets go; `for_queue`: how many it makes for queued jobs."""
     remain = len(view.staying) - leaving
     missing = view.spec.min_workers - remain - for_queue
     if missing <= 0 or not view.spec.templates:
         return None
-    return Ask(pool=view.spec.name, count=missing, reason=_reason(view, remain), minimum=True)
+    return WorkerRequest(pool=view.spec.name, count=missing, reason=_reason(view, remain), minimum=True)
 
 
 def _reason(view: PoolView, remain: int) -> Reason:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from herder.decide.packing.optimise import Optimised, optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
-from herder.decide.scaling.limits import Room
-from herder.decide.scaling.proposals import Wish
-from herder.decide.scaling.snapshot import PoolView, Scene, oldest_first
+from herder.decide.scaling.limits import GrowthLimit
+from herder.decide.scaling.proposals import Proposal
+from herder.decide.scaling.snapshot import PoolView, Snapshot, oldest_first
 from herder.model.demand import DemandGroup
 from herder.model.ids import ClassId, PoolName, WorkerName
 from herder.model.observed import ObservedWorker
@@ -21,7 +21,7 @@ from herder.model.resources import ZERO, Resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Homes:
+class DemandOutcome:
     """Where the jobs of one class go: on workers that are ready, in flight or to be made now, or nowhere yet.
     `held_by`: the pool whose limit keeps the rest waiting; None when no template is large enough."""
 
@@ -33,11 +33,11 @@ class Homes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueAnswer:
-    """`wishes` in the order in which the workers are to be made. `used`: workers the queue needs as they are."""
+class QueueResult:
+    """`proposals` in the order in which the workers are to be made. `used`: workers the queue needs as they are."""
 
-    wishes: tuple[Wish, ...]
-    homes: Mapping[ClassId, Homes]
+    proposals: tuple[Proposal, ...]
+    outcome: Mapping[ClassId, DemandOutcome]
     used: Set[WorkerName]
     beyond_limits: Mapping[PoolName, int]
     """Workers that the rest of the demand would need beyond what the limits allow."""
@@ -59,44 +59,50 @@ IMPROVE_WORK = 60_000
 IMPROVE_STEPS_MAX = 400
 
 
-def ask(scene: Scene, rooms: Mapping[PoolName, Room], leaving: Set[WorkerName]) -> QueueAnswer:
-    if not scene.queue:
-        nothing = {view.spec.name: ZERO for view in scene.pools}
-        return QueueAnswer(wishes=(), homes={}, used=frozenset(), beyond_limits={}, taken=nothing)
-    workers = [worker for worker in oldest_first(scene.pools) if worker.usable and worker.name not in leaving]
-    items = _items(scene, {index: queued.count for index, queued in enumerate(scene.queue)})
-    bins = [_bin(scene, key, worker) for key, worker in enumerate(workers)]
-    offers = _offers(scene, rooms)
-    limits = {number: rooms[view.spec.name].workers for number, view in enumerate(scene.pools)}
-    finer = small_workers_preferred(scene.pools, rooms)
+def ask(
+    snapshot: Snapshot, growth_limits: Mapping[PoolName, GrowthLimit], leaving: Set[WorkerName]
+) -> QueueResult:
+    if not snapshot.queue:
+        nothing = {view.spec.name: ZERO for view in snapshot.pools}
+        return QueueResult(proposals=(), outcome={}, used=frozenset(), beyond_limits={}, taken=nothing)
+    workers = [
+        worker for worker in oldest_first(snapshot.pools) if worker.usable and worker.name not in leaving
+    ]
+    items = _items(snapshot, {index: queued.count for index, queued in enumerate(snapshot.queue)})
+    bins = [_bin(snapshot, key, worker) for key, worker in enumerate(workers)]
+    offers = _offers(snapshot, growth_limits)
+    limits = {number: growth_limits[view.spec.name].workers for number, view in enumerate(snapshot.pools)}
+    finer = small_workers_preferred(snapshot.pools, growth_limits)
     found = _cheapest(items, bins, offers, limits, finer)
-    cost, bound = _in_money(scene, found, items, bins, offers, limits)
+    cost, bound = _in_money(snapshot, found, items, bins, offers, limits)
     packing = found.packing
-    held, beyond = _without_limits(scene, dict(packing.unplaced))
-    return QueueAnswer(
-        wishes=_wishes(scene, packing),
-        homes=_homes(scene, workers, packing, held),
+    held, beyond = _without_limits(snapshot, dict(packing.unplaced))
+    return QueueResult(
+        proposals=_proposals(snapshot, packing),
+        outcome=_homes(snapshot, workers, packing, held),
         used=frozenset(workers[packed.bin_key].name for packed in packing.placed if packed.bin_key >= 0),
         beyond_limits=beyond,
-        taken=_taken(scene, workers, packing),
+        taken=_taken(snapshot, workers, packing),
         cost_pico_per_hour=cost,
         bound_pico_per_hour=bound,
     )
 
 
-def unknown(scene: Scene) -> QueueAnswer:
+def unknown(snapshot: Snapshot) -> QueueResult:
     """When it could not be packed: nothing is known of where the jobs go."""
-    return QueueAnswer(
-        wishes=(),
-        homes={queued.class_id: Homes() for queued in scene.queue},
+    return QueueResult(
+        proposals=(),
+        outcome={queued.class_id: DemandOutcome() for queued in snapshot.queue},
         used=frozenset(),
         beyond_limits={},
-        taken={view.spec.name: ZERO for view in scene.pools},
+        taken={view.spec.name: ZERO for view in snapshot.pools},
         known=False,
     )
 
 
-def small_workers_preferred(views: Sequence[PoolView], rooms: Mapping[PoolName, Room]) -> frozenset[int]:
+def small_workers_preferred(
+    views: Sequence[PoolView], growth_limits: Mapping[PoolName, GrowthLimit]
+) -> frozenset[int]:
     """The places of the pools that take many small workers rather than few large ones of the same price. A small one is empty
     and gone as soon as its few jobs have ended; a large one lives as long as its longest. But where workers are counted, large
     ones hold more: it is done only as long as half of the maximum stays free whatever this plan makes."""
@@ -104,12 +110,12 @@ def small_workers_preferred(views: Sequence[PoolView], rooms: Mapping[PoolName, 
         place
         for place, view in enumerate(views)
         if len(view.templates) > 1
-        and 2 * (len(view.workers) + rooms[view.spec.name].workers) <= view.spec.most_workers
+        and 2 * (len(view.workers) + growth_limits[view.spec.name].workers) <= view.spec.most_workers
     )
 
 
 def _in_money(
-    scene: Scene,
+    snapshot: Snapshot,
     found: Optimised,
     items: Sequence[ItemGroup],
     bins: Sequence[Bin],
@@ -119,8 +125,8 @@ def _in_money(
     """Cost and bound at the templates' own prices. Offers are ranked by price over success rate, which nobody pays; where the
     two differ, the bound is proved anew, and is left out when it would speak of other jobs."""
     prices = {
-        (scene.template_kinds[view.spec.name][key], key): template.price_pico_per_hour
-        for view in scene.pools
+        (snapshot.template_kinds[view.spec.name][key], key): template.price_pico_per_hour
+        for view in snapshot.pools
         for key, template in enumerate(view.templates)
     }
     paid = [replace(offer, price_pico_per_hour=prices[offer.kind, offer.key]) for offer in offers]
@@ -157,87 +163,87 @@ def _cheapest(
     return plain
 
 
-def _items(scene: Scene, counts: Mapping[int, int]) -> list[ItemGroup]:
+def _items(snapshot: Snapshot, counts: Mapping[int, int]) -> list[ItemGroup]:
     """Keys are places in the scene's queue."""
     return [
         ItemGroup(
             key=index,
-            size=scene.queue[index].asks.request,
+            size=snapshot.queue[index].asks.request,
             count=count,
-            allowed=scene.kinds.allowed(scene.queue[index].asks),
+            allowed=snapshot.kinds.allowed(snapshot.queue[index].asks),
         )
         for index, count in counts.items()
     ]
 
 
-def _bin(scene: Scene, key: int, worker: ObservedWorker) -> Bin:
+def _bin(snapshot: Snapshot, key: int, worker: ObservedWorker) -> Bin:
     if worker.state.in_flight:
         return Bin(
             key=key,
-            kind=scene.worker_kinds[worker.name],
+            kind=snapshot.worker_kinds[worker.name],
             free=worker.spec.allocatable,
             slots=worker.spec.slots,
         )
-    return Bin(key=key, kind=scene.worker_kinds[worker.name], free=worker.free, slots=worker.free_slots)
+    return Bin(key=key, kind=snapshot.worker_kinds[worker.name], free=worker.free, slots=worker.free_slots)
 
 
-def _offers(scene: Scene, rooms: Mapping[PoolName, Room]) -> list[BinOffer]:
+def _offers(snapshot: Snapshot, growth_limits: Mapping[PoolName, GrowthLimit]) -> list[BinOffer]:
     """One for each template; its key is the template's place in the sorted list of its pool's."""
     return [
         BinOffer(
-            kind=scene.template_kinds[view.spec.name][key],
+            kind=snapshot.template_kinds[view.spec.name][key],
             size=template.allocatable,
             slots=template.slots,
             price_pico_per_hour=offer.price,
-            limit=offer.at_most(rooms[view.spec.name].workers),
+            limit=offer.at_most(growth_limits[view.spec.name].workers),
             key=key,
             limit_group=group,
         )
-        for group, view in enumerate(scene.pools)
-        if rooms[view.spec.name].workers > 0
+        for group, view in enumerate(snapshot.pools)
+        if growth_limits[view.spec.name].workers > 0
         for key, (template, offer) in enumerate(
-            zip(view.templates, rooms[view.spec.name].offers, strict=True)
+            zip(view.templates, growth_limits[view.spec.name].offers, strict=True)
         )
     ]
 
 
-def _offers_without_limits(scene: Scene, most: int) -> list[BinOffer]:
+def _offers_without_limits(snapshot: Snapshot, most: int) -> list[BinOffer]:
     """As if every pool had room for `most` workers and nothing were held against any template."""
     return [
         BinOffer(
-            kind=scene.template_kinds[view.spec.name][key],
+            kind=snapshot.template_kinds[view.spec.name][key],
             size=template.allocatable,
             slots=template.slots,
             price_pico_per_hour=template.price_pico_per_hour,
             limit=most,
             key=key,
         )
-        for view in scene.pools
+        for view in snapshot.pools
         for key, template in enumerate(view.templates)
     ]
 
 
-def _pool_of_kind(scene: Scene) -> dict[int, PoolName]:
-    return {number: kind.pool for kind, number in scene.kinds.known.items()}
+def _pool_of_kind(snapshot: Snapshot) -> dict[int, PoolName]:
+    return {number: kind.pool for kind, number in snapshot.kinds.known.items()}
 
 
-def _wishes(scene: Scene, packing: Packing) -> tuple[Wish, ...]:
-    pools = _pool_of_kind(scene)
+def _proposals(snapshot: Snapshot, packing: Packing) -> tuple[Proposal, ...]:
+    pools = _pool_of_kind(snapshot)
     jobs: dict[int, int] = {}
     for packed in packing.placed:
         jobs[packed.bin_key] = jobs.get(packed.bin_key, 0) + packed.total
-    wishes = []
+    proposals = []
     for opened in packing.opened:
         pool = pools[opened.kind]
-        template = scene.pool(pool).templates[opened.offer_key]
+        template = snapshot.pool(pool).templates[opened.offer_key]
         served = jobs[opened.key]
         fit, take = ("job fits", "takes it") if served == 1 else ("jobs fit", "take them")
         text = f"{served} queued {fit} on no worker that is there or coming; {opened.copies} of {template.name} {take}"
         reason = Reason(
             kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", served), ("workers", opened.copies))
         )
-        wishes.append(
-            Wish(
+        proposals.append(
+            Proposal(
                 pool=pool,
                 template=template.name,
                 zone=template.zone,
@@ -246,33 +252,35 @@ def _wishes(scene: Scene, packing: Packing) -> tuple[Wish, ...]:
                 reason=reason,
             )
         )
-    return tuple(wishes)
+    return tuple(proposals)
 
 
-def _taken(scene: Scene, workers: Sequence[ObservedWorker], packing: Packing) -> dict[PoolName, Resources]:
-    pools = _pool_of_kind(scene)
+def _taken(
+    snapshot: Snapshot, workers: Sequence[ObservedWorker], packing: Packing
+) -> dict[PoolName, Resources]:
+    pools = _pool_of_kind(snapshot)
     opened = {opened.key: pools[opened.kind] for opened in packing.opened}
-    taken = {view.spec.name: ZERO for view in scene.pools}
+    taken = {view.spec.name: ZERO for view in snapshot.pools}
     for packed in packing.placed:
         key = packed.bin_key
         pool = opened[key] if key < 0 else workers[key].spec.pool
-        request = scene.queue[packed.item_key].asks.request
+        request = snapshot.queue[packed.item_key].asks.request
         taken[pool] = taken[pool].plus(request.times(packed.total))
     return taken
 
 
 def _without_limits(
-    scene: Scene, unplaced: Mapping[int, int]
+    snapshot: Snapshot, unplaced: Mapping[int, int]
 ) -> tuple[dict[int, PoolName], dict[PoolName, int]]:
     """Pack the rest as if no limit held: which pool would take each class, and how many workers that would be."""
     if not unplaced:
         return {}, {}
     most = sum(unplaced.values())
     packing = pack(
-        _items(scene, unplaced),
-        open_bins=_offers_without_limits(scene, most),
+        _items(snapshot, unplaced),
+        open_bins=_offers_without_limits(snapshot, most),
     )
-    pools = _pool_of_kind(scene)
+    pools = _pool_of_kind(snapshot)
     opened = {opened.key: pools[opened.kind] for opened in packing.opened}
     held: dict[int, PoolName] = {}
     for packed in packing.placed:
@@ -284,8 +292,8 @@ def _without_limits(
 
 
 def _homes(
-    scene: Scene, workers: Sequence[ObservedWorker], packing: Packing, held: Mapping[int, PoolName]
-) -> dict[ClassId, Homes]:
+    snapshot: Snapshot, workers: Sequence[ObservedWorker], packing: Packing, held: Mapping[int, PoolName]
+) -> dict[ClassId, DemandOutcome]:
     ready: dict[int, int] = {}
     in_flight: dict[int, int] = {}
     new: dict[int, int] = {}
@@ -297,8 +305,8 @@ def _homes(
         tally[packed.item_key] = tally.get(packed.item_key, 0) + packed.total
     nowhere = dict(packing.unplaced)
 
-    def home(index: int, queued: DemandGroup) -> tuple[ClassId, Homes]:
-        return queued.class_id, Homes(
+    def home(index: int, queued: DemandGroup) -> tuple[ClassId, DemandOutcome]:
+        return queued.class_id, DemandOutcome(
             ready=ready.get(index, 0),
             in_flight=in_flight.get(index, 0),
             new=new.get(index, 0),
@@ -306,4 +314,4 @@ def _homes(
             held_by=held.get(index),
         )
 
-    return dict(home(index, queued) for index, queued in enumerate(scene.queue))
+    return dict(home(index, queued) for index, queued in enumerate(snapshot.queue))

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from herder.decide.scaling.combine import over_offers
-from herder.decide.scaling.limits import Room
+from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.load import is_empty
 from herder.decide.scaling.offer_backoff import cheapest_first
-from herder.decide.scaling.proposals import Ask, Wish, workers_by_offer
+from herder.decide.scaling.proposals import Proposal, WorkerRequest, workers_by_offer
 from herder.decide.scaling.snapshot import PoolView
 from herder.decide.scaling.warm_workers import Stock
 from herder.model.ids import WorkerName
@@ -22,24 +22,24 @@ from herder.model.times import iso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class WarmWorkersResult:
     """`cut`: what a limit keeps from it, with how many workers are missing."""
 
-    wishes: tuple[Wish, ...] = ()
-    cut: tuple[tuple[Ask, int], ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    cut: tuple[tuple[WorkerRequest, int], ...] = ()
 
 
 def needs_of(
-    view: PoolView, leaving: Set[WorkerName], used: Set[WorkerName], queue: tuple[Wish, ...]
+    view: PoolView, leaving: Set[WorkerName], used: Set[WorkerName], queue: tuple[Proposal, ...]
 ) -> dict[str, int]:
     """By template: workers that work, and those that the queue needs, there or coming or wished for."""
     needs = {template.name: 0 for template in view.templates}
     for worker in view.staying:
         if worker.spec.template in needs and worker.name not in leaving:
             needs[worker.spec.template] += not is_empty(worker, used)
-    for wish in queue:
-        if wish.pool == view.spec.name:
-            needs[wish.template] += wish.count
+    for proposal in queue:
+        if proposal.pool == view.spec.name:
+            needs[proposal.template] += proposal.count
     return needs
 
 
@@ -56,38 +56,40 @@ def empties_of(
 
 def ask(
     view: PoolView,
-    room: Room,
+    growth_limit: GrowthLimit,
     stocks: Mapping[str, Stock],
     empties: Mapping[str, Sequence[ObservedWorker]],
-    queue: tuple[Wish, ...],
-    others: tuple[Wish, ...],
-) -> Answer:
+    queue: tuple[Proposal, ...],
+    others: tuple[Proposal, ...],
+) -> WarmWorkersResult:
     """`queue`: wishes whose workers will be filled at once; `others`: those whose workers will have nothing to do."""
     name = view.spec.name
     used = workers_by_offer((*queue, *others), name)
-    left = room.workers - sum(used.values())
+    left = growth_limit.workers - sum(used.values())
     empty: Counter[str] = Counter()
-    for wish in others:
-        if wish.pool == name:
-            empty[wish.template] += wish.count
-    wishes: list[Wish] = []
-    cut: list[tuple[Ask, int]] = []
+    for proposal in others:
+        if proposal.pool == name:
+            empty[proposal.template] += proposal.count
+    proposals: list[Proposal] = []
+    cut: list[tuple[WorkerRequest, int]] = []
     for template, stock in stocks.items():
         there = len(empties.get(template, ())) + empty[template]
         lack = stock.count - there
         if lack <= 0:
             continue
-        wanted = Ask(pool=name, count=lack, reason=_reason(view, template, stock, there))
+        wanted = WorkerRequest(pool=name, count=lack, reason=_reason(view, template, stock, there))
         offers = [
-            offer for offer in cheapest_first(view, room.offers, used) if offer.offer.template == template
+            offer
+            for offer in cheapest_first(view, growth_limit.offers, used)
+            if offer.offer.template == template
         ]
         made = over_offers(wanted, max(0, min(lack, left)), offers, used)
-        count = sum(wish.count for wish in made)
-        wishes += made
+        count = sum(proposal.count for proposal in made)
+        proposals += made
         left -= count
         if lack > count:
             cut.append((wanted, lack - count))
-    return Answer(wishes=tuple(wishes), cut=tuple(cut))
+    return WarmWorkersResult(proposals=tuple(proposals), cut=tuple(cut))
 
 
 def kept(view: PoolView, template: str, stock: Stock, there: int) -> Reason:

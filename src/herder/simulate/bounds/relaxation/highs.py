@@ -25,7 +25,7 @@ METHODS = ("ipm", "simplex")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SolverResult:
     bound: float
     complete: bool
     """Whether the bound is the programme's optimum; else the solver was stopped, or its answer is inexact."""
@@ -40,7 +40,7 @@ class _Columns:
     value: Floats
 
 
-def solve(programme: "Programme", seconds: float) -> Answer:
+def solve(programme: "Programme", seconds: float) -> SolverResult:
     import highspy
 
     cost, low, high, floor = (
@@ -54,13 +54,13 @@ def solve(programme: "Programme", seconds: float) -> Answer:
     solver.setOptionValue("run_crossover", "off")
     solver.setOptionValue("time_limit", float(seconds))
     solver.passModel(_model(cost, low, high, floor, matrix))
-    best = Answer(certified(cost, low, high, floor, matrix, np.zeros(len(floor))), False)
+    best = SolverResult(certified(cost, low, high, floor, matrix, np.zeros(len(floor))), False)
     for method in METHODS:
         solver.setOptionValue("solver", method)
         solver.run()
         bound = certified(cost, low, high, floor, matrix, _multipliers(solver, len(floor)))
         far = abs(solver.getInfo().objective_function_value - bound) > CLOSE * max(abs(bound), 1.0)
-        best = Answer(max(best.bound, bound), not far)
+        best = SolverResult(max(best.bound, bound), not far)
         if best.complete:
             break
     return best

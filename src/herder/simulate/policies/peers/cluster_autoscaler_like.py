@@ -17,7 +17,7 @@ class ClusterAutoscalerLike(LateBinding):
     def choose(self, world: World, request: int) -> Worker | None:
         guards = world.guards
         best: Worker | None = None
-        for worker in self.rooms.workers:
+        for worker in self.free_capacity.workers:
             if (worker.room - request) & guards == guards and (best is None or worker.room > best.room):
                 best = worker
         return best
@@ -41,17 +41,17 @@ class ClusterAutoscalerLike(LateBinding):
     def _estimate(world: World, template: int, pending: list[int]) -> tuple[list[int], int]:
         """Which pods this template would take, and on how many nodes."""
         guards, size = world.guards, world.sizes[template]
-        rooms: list[int] = []
+        free_capacity: list[int] = []
         taken: list[int] = []
         for shape in pending:
             request = world.shape_requests[shape]
             if (size - request) & guards != guards:
                 continue
             taken.append(shape)
-            for place, room in enumerate(rooms):
+            for place, room in enumerate(free_capacity):
                 if (room - request) & guards == guards:
-                    rooms[place] = room - request
+                    free_capacity[place] = room - request
                     break
             else:
-                rooms.append(size - request)
-        return taken, len(rooms)
+                free_capacity.append(size - request)
+        return taken, len(free_capacity)

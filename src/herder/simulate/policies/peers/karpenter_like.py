@@ -6,7 +6,7 @@ template that could still take all its pods, and becomes the cheapest of these. 
 move running jobs: batch jobs carry "do not disrupt".
 """
 
-from herder.simulate.policies.free_capacity import Rooms
+from herder.simulate.policies.free_capacity import FreeCapacity
 from herder.simulate.policies.idle_timeout import IdleClock
 from herder.simulate.world.world import Worker, World
 
@@ -36,13 +36,13 @@ class KarpenterLike:
             )
         self.batch_idle_s = batch_idle_s
         self.batch_max_s = batch_max_s
-        self.rooms = Rooms()
+        self.free_capacity = FreeCapacity()
         self.idle = IdleClock(consolidate_after_s)
         self.batch: list[int] = []
         self._first_s = self._last_s = 0.0
 
     def decide_now(self, world: World) -> float | None:
-        self.rooms.take_in(world)
+        self.free_capacity.take_in(world)
         for job in world.arrived:
             self._schedule_or_batch(world, job)
         if self.batch and world.now_s >= self._closes_s():
@@ -50,7 +50,7 @@ class KarpenterLike:
             self._provision(world, batch)
         self.idle.take_in(world)
         for worker in self.idle.overdue(world):
-            self.rooms.close(world, worker)
+            self.free_capacity.close(world, worker)
         times = [
             each
             for each in (self.idle.next_s(), self._closes_s() if self.batch else None)
@@ -63,7 +63,7 @@ class KarpenterLike:
 
     def _schedule_or_batch(self, world: World, job: int) -> None:
         """The cluster's scheduler takes what fits at once; the rest is pending."""
-        worker = self.rooms.first(world, world.requests[job])
+        worker = self.free_capacity.first(world, world.requests[job])
         if worker is not None:
             self._put(world, job, worker)
             return
@@ -74,13 +74,13 @@ class KarpenterLike:
 
     def _put(self, world: World, job: int, worker: Worker) -> None:
         self.idle.busy(worker)
-        self.rooms.put(world, job, worker)
+        self.free_capacity.put(world, job, worker)
 
     def _provision(self, world: World, batch: list[int]) -> None:
         trace = world.trace
         claims: list[_Claim] = []
         for job in sorted(batch, key=lambda j: (*(-part for part in trace.shapes[trace.shape_of[j]]), j)):
-            worker = self.rooms.first(world, world.requests[job])
+            worker = self.free_capacity.first(world, world.requests[job])
             if worker is not None:
                 self._put(world, job, worker)
             elif not self._join(world, claims, job):
@@ -106,9 +106,9 @@ class KarpenterLike:
         for template in sorted(claim.templates, key=lambda t: (world.templates[t].price, t)):
             worker = world.open(template)
             if worker is not None:
-                self.rooms.add(worker)
+                self.free_capacity.add(worker)
                 for job in claim.jobs:
-                    self.rooms.put(world, job, worker)
+                    self.free_capacity.put(world, job, worker)
                 return
         if not self.batch:
             self._first_s = world.now_s + _RETRY_S

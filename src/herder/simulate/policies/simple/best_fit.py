@@ -9,7 +9,7 @@ class BestFit(FirstFit):
     def choose(self, world: World, request: int) -> Worker | None:
         guards = world.guards
         best: Worker | None = None
-        for worker in self.rooms.workers:
+        for worker in self.free_capacity.workers:
             if (worker.room - request) & guards == guards and (best is None or worker.room < best.room):
                 best = worker
         return best

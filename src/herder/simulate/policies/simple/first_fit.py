@@ -5,7 +5,7 @@ The baseline of all comparisons. Of several templates it takes the one with the 
 
 from collections import deque
 
-from herder.simulate.policies.free_capacity import Rooms
+from herder.simulate.policies.free_capacity import FreeCapacity
 from herder.simulate.policies.idle_timeout import IdleClock
 from herder.simulate.policies.template_order import by_price_for_size
 from herder.simulate.world.world import Worker, World
@@ -18,13 +18,13 @@ class FirstFit:
     """`idle_s`: how long a worker may have nothing to do before it is closed."""
 
     def __init__(self, *, idle_s: float = 0.0) -> None:
-        self.rooms = Rooms()
+        self.free_capacity = FreeCapacity()
         self.idle = IdleClock(idle_s)
         self.waiting: deque[int] = deque()
         self._order: dict[int, list[int]] = {}
 
     def decide_now(self, world: World) -> float | None:
-        self.rooms.take_in(world)
+        self.free_capacity.take_in(world)
         if self.waiting:
             self.waiting.extend(world.arrived)
             for _ in range(len(self.waiting)):
@@ -34,7 +34,7 @@ class FirstFit:
                 self._settle(world, job)
         self.idle.take_in(world)
         for worker in self.idle.overdue(world):
-            self.rooms.close(world, worker)
+            self.free_capacity.close(world, worker)
         return self._wake_s(world)
 
     def _wake_s(self, world: World) -> float | None:
@@ -45,7 +45,7 @@ class FirstFit:
         return next_s
 
     def choose(self, world: World, request: int) -> Worker | None:
-        return self.rooms.first(world, request)
+        return self.free_capacity.first(world, request)
 
     def _settle(self, world: World, job: int) -> None:
         request = world.requests[job]
@@ -56,7 +56,7 @@ class FirstFit:
                 self.waiting.append(job)
                 return
         self.idle.busy(worker)
-        self.rooms.put(world, job, worker)
+        self.free_capacity.put(world, job, worker)
 
     def _make(self, world: World, request: int) -> Worker | None:
         order = self._order.get(request)
@@ -65,6 +65,6 @@ class FirstFit:
         for template in order:
             worker = world.open(template)
             if worker is not None:
-                self.rooms.add(worker)
+                self.free_capacity.add(worker)
                 return worker
         return None

@@ -3,7 +3,7 @@
 Of several templates it takes the one with the least price for its size on which every job fits.
 """
 
-from herder.simulate.policies.free_capacity import Rooms
+from herder.simulate.policies.free_capacity import FreeCapacity
 from herder.simulate.policies.queue import Waiting
 from herder.simulate.policies.template_order import by_price_for_size
 from herder.simulate.world.world import World
@@ -17,7 +17,7 @@ class Fixed:
             raise ValueError(f"workers={workers}: a fixed pool has at least one")
         self.workers = workers
         self.strict = strict
-        self.rooms = Rooms()
+        self.free_capacity = FreeCapacity()
         self.waiting = Waiting()
         self._made = 0
         self._template: int | None = None
@@ -26,12 +26,12 @@ class Fixed:
         self._made -= len(world.lost)
         if self._made < self.workers:
             self._make(world)
-        self.rooms.take_in(world)
+        self.free_capacity.take_in(world)
         for worker in world.readied:
-            self.rooms.back(world, worker)
+            self.free_capacity.back(world, worker)
         self.waiting.take_in(world)
         if self.waiting.count:
-            self.waiting.place_on(world, self.rooms.first, self.rooms.put, strict=self.strict)
+            self.waiting.place_on(world, self.free_capacity.first, self.free_capacity.put, strict=self.strict)
         return world.now_s + 60.0 if self._made < self.workers else None
 
     def _make(self, world: World) -> None:
@@ -57,4 +57,4 @@ class Fixed:
                 return
             self._made += 1
             if worker.ready:
-                self.rooms.add(worker)
+                self.free_capacity.add(worker)

@@ -30,7 +30,7 @@ SETTINGS = """
     max_workers: {workers}
     new_workers_per_cycle: {workers}
     idle_timeout: null
-    accepts_auto: false
+    default_eligible: false
 drivers:
   pretend:
     kind: pretend

@@ -38,11 +38,11 @@ pools:
     min_workers: {agents}
     max_workers: {agents}
     idle_timeout: null
-    accepts_auto: false
+    default_eligible: false
   later:
     templates: [{{name: bench, cpu: 2, memory: 2Gi, price_per_hour: "0", slots: 1000}}]
     max_workers: 1
-    accepts_auto: false
+    default_eligible: false
     frozen: true
 """
 

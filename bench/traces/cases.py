@@ -118,7 +118,7 @@ CASES: tuple[Case, ...] = (
         title="templates of 16, 32, 64 and 128 cores",
         templates=_cores(16, 32, 64, 128),
         fixed=False,
-        more=("herder(wait_worth=40)", "herder(wait_worth=100)"),
+        more=("herder(wait_cost=40)", "herder(wait_cost=100)"),
     ),
     Case(name="metacentrum", source="metacentrum", title="one template of 64 cores", templates=_cores(64)),
     Case(
@@ -127,7 +127,7 @@ CASES: tuple[Case, ...] = (
         title="templates of 4, 8, 16, 32 and 64 cores",
         templates=_cores(4, 8, 16, 32, 64),
         fixed=False,
-        more=("herder(wait_worth=10)",),
+        more=("herder(wait_cost=10)",),
     ),
     Case(
         name="metacentrum-memory",

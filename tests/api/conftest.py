@@ -32,7 +32,7 @@ POOLS: list[dict[str, Any]] = [
         "driver": "pretend",
         "templates": [{"name": "eight", "cpu": 8, "memory": "8Gi", "disk": "10Gi", "price_per_hour": "1"}],
         "max_workers": 2,
-        "accepts_auto": False,
+        "default_eligible": False,
     },
 ]
 

@@ -198,7 +198,7 @@ def test_a_driver_that_was_taken_out_is_named_and_its_workers_stay(server: Serve
 
 def test_the_settings_of_a_pool_reach_its_driver_also_after_a_restart(server: Server) -> None:
     options = {"image": "debian-12", "network": "blue"}
-    apply(server, pool("a", "pretend", driver_settings=options))
+    apply(server, pool("a", "pretend", driver_options=options))
     (name,) = scale(server, "a", 1)
     until(lambda: server.http.get(f"/workers/{name}").json()["state"] == "joining")
     (machine,) = world(server, "pretend").machines.values()

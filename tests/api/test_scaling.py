@@ -54,7 +54,7 @@ def test_a_template_without_capacity_is_passed_over_and_remembered_over_a_restar
     server: Server, world: PretendWorld, applied: Any
 ) -> None:
     world.fail("create", OutOfCapacity("zone a is full"), times=1)
-    applied(name="short", min_workers=1, offer_rest="10m")
+    applied(name="short", min_workers=1, offer_backoff="10m")
     for _ in range(500):
         found = workers(server.http, "short", 1)
         if (found[0]["template"], found[0]["state"]) == (

@@ -70,7 +70,7 @@ def join(server: Server, world: PretendWorld) -> None:
 
 def test_spot_goes_zone_by_zone_to_on_demand_and_comes_back(server: Server, world: PretendWorld) -> None:
     pool = {"name": "mixed", "driver": "pretend", "templates": [TEMPLATE], "max_workers": 6, "min_workers": 2}
-    pool |= {"offer_rest": "2s", "offer_rest_max": "2s", "dead_after": "60s"}
+    pool |= {"offer_backoff": "2s", "offer_backoff_max": "2s", "dead_after": "60s"}
     server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
     becomes(server, {("a", True): 1, ("b", True): 1})
     join(server, world)
@@ -129,7 +129,7 @@ def test_a_scale_by_hand_takes_the_cheapest_offer(server: Server, world: Pretend
 def test_a_minimum_takes_its_room_from_spot_and_keeps_it(server: Server) -> None:
     """The driver holds two machines. The rest of ten minutes shows that the end of the spot worker is what ends it."""
     template = {"name": "two", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.10"}
-    common = {"driver": "small", "max_workers": 2, "offer_rest": "10m", "dead_after": "60s"}
+    common = {"driver": "small", "max_workers": 2, "offer_backoff": "10m", "dead_after": "60s"}
     cheap = {**common, "name": "cheap", "templates": [{**template, "spot": "yes"}], "min_workers": 2}
     server.http.post("/apply", json={"pools": [cheap]}).raise_for_status()
     small: PretendWorld = server.running.core.drivers["small"].world  # type: ignore[attr-defined]

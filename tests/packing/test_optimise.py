@@ -200,15 +200,15 @@ def test_other_sets_stay_within_a_tenth_of_the_bound(name: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(item_lists.filter(bool), bin_lists, st.integers(0, 30))
 def test_one_changed_item_moves_alone_and_fits(items: list[ItemGroup], bins: list[Bin], count: int) -> None:
-    standing = Standing.of(items, bins, pack(items, bins))
-    before = {item.key: standing.places(item.key) for item in items}
+    manual = Standing.of(items, bins, pack(items, bins))
+    before = {item.key: manual.places(item.key) for item in items}
     old = items[0]
-    left = standing.change(ItemGroup(key=old.key, size=old.size, count=count, allowed=old.allowed))
-    assert left + sum(n for _, _, n in standing.places(old.key)) == count
-    assert {item.key: standing.places(item.key) for item in items[1:]} == {
+    left = manual.change(ItemGroup(key=old.key, size=old.size, count=count, allowed=old.allowed))
+    assert left + sum(n for _, _, n in manual.places(old.key)) == count
+    assert {item.key: manual.places(item.key) for item in items[1:]} == {
         k: before[k] for k in before if k != old.key
     }
-    assert all(min(*free, slots) >= 0 for free, slots in standing.room())
+    assert all(min(*free, slots) >= 0 for free, slots in manual.room())
 
 
 def test_what_found_no_place_says_what_would_help() -> None:

@@ -15,7 +15,7 @@ from herder.model.resources import ZERO, Resources
 STD, GPU = PoolName("std"), PoolName("gpu")
 POOLS = {
     STD: PoolSpec(name=STD),
-    GPU: PoolSpec(name=GPU, taints=(Taint(key="nvidia.com/gpu"),), accepts_auto=False),
+    GPU: PoolSpec(name=GPU, taints=(Taint(key="nvidia.com/gpu"),), default_eligible=False),
 }
 ONE_CORE = Resources(1000, 0, 0, 0)
 FOUR_CORES = Resources(4000, 0, 0, 0)

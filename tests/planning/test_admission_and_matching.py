@@ -23,8 +23,8 @@ def test_a_job_names_its_pool_or_takes_any_that_accepts_it() -> None:
     assert job_may_use(job(), pool("std"))
     assert job_may_use(job(pool="std"), pool("std"))
     assert not job_may_use(job(pool="other"), pool("std"))
-    assert not job_may_use(job(), pool("std", accepts_auto=False))
-    assert job_may_use(job(pool="std"), pool("std", accepts_auto=False))
+    assert not job_may_use(job(), pool("std", default_eligible=False))
+    assert job_may_use(job(pool="std"), pool("std", default_eligible=False))
 
 
 def test_every_wanted_label_must_be_there_and_the_template_wins() -> None:
@@ -70,7 +70,7 @@ def test_a_job_that_is_too_large_hears_of_the_nearest_template_and_what_is_missi
 
 
 def test_no_size_is_taken_from_a_pool_that_the_job_may_not_use() -> None:
-    refused = refuse(job(cores(20)), pool("std"), pool("big", template("b", 64), accepts_auto=False))
+    refused = refuse(job(cores(20)), pool("std"), pool("big", template("b", 64), default_eligible=False))
     assert "'std'" in refused.text
 
 

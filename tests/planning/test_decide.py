@@ -256,7 +256,7 @@ def test_idleness_never_takes_a_pool_below_its_minimum(world: Observed) -> None:
         least = in_force(spec, dict(world.windows).get(spec.name, ()), NOW)[0].min_workers
         if idle_drains:
             assert len([w for w in (*ready, *unhealthy) if w.name not in gone]) >= least
-        assert not any(w.standing or w.cordoned for w in ready if w.name in {d.worker for d in idle_drains})
+        assert not any(w.manual or w.cordoned for w in ready if w.name in {d.worker for d in idle_drains})
 
 
 @settings(max_examples=40)

@@ -80,7 +80,7 @@ def test_what_was_not_seen_or_waits_no_more() -> None:
 
 def test_every_pool_that_binds_is_named() -> None:
     """Raising either maximum would help, so both are told."""
-    other = pool("big", max_workers=1, accepts_auto=True)
+    other = pool("big", max_workers=1, default_eligible=True)
     full = [*FULL, worker(9, other, free=cores(0), live_attempts=1)]
     first = why(observed([STD, other], full, [queued(1, 5)]))[0]
     assert "std" in first.text

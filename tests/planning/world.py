@@ -184,7 +184,7 @@ def pools_of(draw: st.DrawFn, name: str) -> PoolSpec:
         ttl_s=draw(st.sampled_from([None, 3600.0])),
         labels=(("disk", "ssd"),) if ssd else (),
         taints=(_TAINT,) if draw(st.integers(0, 3)) == 0 else (),
-        accepts_auto=draw(st.booleans()),
+        default_eligible=draw(st.booleans()),
         frozen=draw(st.integers(0, 7)) == 0,
         **draw(refinements()),
     )
@@ -289,7 +289,7 @@ def workers_of(draw: st.DrawFn, number: int, of: PoolSpec) -> ObservedWorker:
         cordoned=draw(st.integers(0, 7)) == 0,
         idle_since_ms=NOW - draw(st.integers(0, 20)) * MINUTE if waits else None,
         expires_at_ms=draw(st.sampled_from([None, None, NOW + MINUTE, NOW - 1])),
-        standing=draw(st.integers(0, 7)) == 0,
+        manual=draw(st.integers(0, 7)) == 0,
         use=draw(uses(made.allocatable)),
     )
 

@@ -158,7 +158,7 @@ def test_who_is_busy_standing_cordoned_or_not_ready_is_not_idle() -> None:
     std = pool()
     workers = [
         worker(1, std),
-        idle(2, std, standing=True),
+        idle(2, std, manual=True),
         idle(3, std, cordoned=True),
         idle(4, std, state=WorkerState.UNHEALTHY),
         idle(5, std, state=WorkerState.DRAINING),
@@ -200,7 +200,7 @@ def test_the_expired_leave_even_below_the_minimum_but_not_twice() -> None:
         worker(1, std, expires_at_ms=NOW),
         worker(2, std, expires_at_ms=NOW + 1),
         worker(3, std, expires_at_ms=NOW - MINUTE, state=WorkerState.DRAINING),
-        worker(4, std, expires_at_ms=NOW - MINUTE, standing=True, live_attempts=1),
+        worker(4, std, expires_at_ms=NOW - MINUTE, manual=True, live_attempts=1),
     ]
     assert names(scale_down.must_leave(view(std, workers), NOW)) == ["std-0-1", "std-0-4"]
 

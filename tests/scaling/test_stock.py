@@ -37,7 +37,7 @@ from tests.planning.world import (
 
 BOOT_MS = 120_000
 WORTH = 30
-WEIGHED = pool("std", template(), wait_worth=WORTH, max_workers=100, new_workers_per_cycle=50)
+WEIGHED = pool("std", template(), wait_cost=WORTH, max_workers=100, new_workers_per_cycle=50)
 
 
 def rose(by: int, minutes_ago: float) -> Rises:
@@ -161,7 +161,7 @@ def test_what_is_worth_it_is_made_and_says_why_and_until_when() -> None:
     assert reason.kind is ReasonKind.STOCK
     evidence = dict(reason.evidence)
     assert evidence["rise"] == 3
-    assert evidence["wait_worth"] == WORTH
+    assert evidence["wait_cost"] == WORTH
     assert "at " in str(evidence["flips"])
 
 
@@ -192,9 +192,9 @@ def test_a_worker_beyond_the_stock_goes_when_it_has_cost_a_boot() -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        replace(WEIGHED, wait_worth=None),
+        replace(WEIGHED, wait_cost=None),
         replace(WEIGHED, frozen=True),
-        pool("std", template(price=0), wait_worth=WORTH, max_workers=100),
+        pool("std", template(price=0), wait_cost=WORTH, max_workers=100),
     ],
 )
 def test_nothing_is_kept_where_it_is_not_asked_for_or_means_nothing(spec: PoolSpec) -> None:
@@ -232,7 +232,7 @@ def test_plans_teach_the_engine_and_dry_runs_do_not() -> None:
 
 @given(worlds(), st.integers(1, 5), st.integers(0, 60), st.integers(1, 60))
 def test_plans_stay_clean_and_need_no_other(before: Observed, by: int, minutes: int, worth: int) -> None:
-    pools = tuple(replace(spec, wait_worth=worth) for spec in before.pools)
+    pools = tuple(replace(spec, wait_cost=worth) for spec in before.pools)
     known = dict(before.history)
     history = tuple(
         (

@@ -138,8 +138,8 @@ def pools(draw: st.DrawFn) -> PoolSpec:
         driver=draw(names),
         templates=kinds,
         max_live_workers=live,
-        offer_rest_s=rest,
-        offer_rest_max_s=longest_rest,
+        offer_backoff_s=rest,
+        offer_backoff_max_s=longest_rest,
         schedules=tuple(draw(st.lists(schedules(most), max_size=2))),
         headroom=Headroom(
             workers=draw(st.integers(0, most)),
@@ -169,10 +169,10 @@ def pools(draw: st.DrawFn) -> PoolSpec:
         dead_after_s=draw(lasting),
         labels=draw(pairs),
         taints=tuple(draw(st.lists(taints, max_size=3))),
-        accepts_auto=draw(st.booleans()),
+        default_eligible=draw(st.booleans()),
         frozen=draw(st.booleans()),
         description=draw(words),
-        extra=draw(pairs),
+        driver_options=draw(pairs),
     )
 
 

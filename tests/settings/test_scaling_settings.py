@@ -34,7 +34,7 @@ pools:
     scale_down_fraction: 0.2
     consolidation: break_even
     disruption_budget: 2
-    offer_rest: 30s
+    offer_backoff: 30s
     schedules:
       - {cron: "0 8 * * 1-5", timezone: Europe/Berlin, min_workers: 3, lead_time: 10m, duration: 10h}
       - {cron: "0 23 * 11 4", min_workers: 0, max_workers: 2}
@@ -43,7 +43,7 @@ pools:
     assert spec.headroom == Headroom(workers=1, free=Resources(2000, 4096, 0, 0))
     assert (spec.target_utilisation, spec.scale_down_fraction) == (0.7, 0.2)
     assert (spec.consolidation, spec.disruption_budget) == (Consolidation.BREAK_EVEN, 2)
-    assert (spec.max_live_workers, spec.offer_rest_s) == (5, 30.0)
+    assert (spec.max_live_workers, spec.offer_backoff_s) == (5, 30.0)
     day, november = spec.schedules
     assert (day.timezone, day.lead_time_s, day.duration_s, day.max_workers) == (
         "Europe/Berlin",
@@ -79,7 +79,7 @@ def test_all_that_is_new_is_off_by_default() -> None:
         ({"headroom": 4, "max_live_workers": 3}, ("headroom of 4", "max_live_workers 3")),
         ({"headroom": {"cpu": 1000}}, ("headroom of cpu_milli 1000000", "max_workers 6")),
         ({"headroom": {"gpu": 1}}, ("headroom of gpu 1", "max_workers 6")),
-        ({"offer_rest": "2h"}, ("offer_rest 2h", "offer_rest_max 30m")),
+        ({"offer_backoff": "2h"}, ("offer_backoff 2h", "offer_backoff_max 30m")),
         ({"scale_down_fraction": 0.2, "scale_down_period": 0}, ("scale_down_fraction", "scale_down_period")),
         ({"schedules": [{"cron": "0 8 * * *", "min_workers": 7}]}, ("min_workers 7", "max_workers 6")),
         (

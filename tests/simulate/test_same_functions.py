@@ -101,7 +101,7 @@ def test_sizes_that_jobs_fill_and_a_learned_stock_beat_first_fit_in_cost_and_in_
     trace = read_trace(EXCERPTS / "surf.csv.gz", limit=300)
     templates = (cores(16), cores(32, 2.0), cores(128, 8.0))
     seen: list[tuple[Observed, Plan]] = []
-    policy = Herder(wait_worth=30)
+    policy = Herder(wait_cost=30)
     policy.on_plan = lambda observed, plan: seen.append((observed, plan))
     weighed = outcome_of(ran(trace, templates, policy), 1.0, 0.0)
     first_fit = outcome_of(ran(trace, templates, FirstFit()), 1.0, 0.0)

@@ -26,6 +26,14 @@ from tests.api.conftest import POOLS
 
 NOW_MS = 1_700_000_000_000
 BEFORE = "0002"
+#: Settings of pools that had other names, and what they are called now.
+RENAMED = {
+    "accepts_auto": "default_eligible",
+    "driver_settings": "driver_options",
+    "offer_rest": "offer_backoff",
+    "offer_rest_max": "offer_backoff_max",
+    "wait_worth": "wait_cost",
+}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -50,7 +58,14 @@ def class_spec(**more: Any) -> str:
 
 def fill(engine: Engine) -> None:
     """As the version before left it: no versions, no totals, answers to requests in a table of their own."""
-    pool = pool_to_plain(pool_from_plain(POOLS[0]))
+    now = pool_to_plain(
+        pool_from_plain(
+            {**POOLS[0], "default_eligible": False, "offer_backoff": "30s", "offer_backoff_max": "2h"}
+        )
+    )
+    before = {new: old for old, new in RENAMED.items()}
+    pool = {before.get(key, key): value for key, value in now.items()}
+    assert {"accepts_auto", "offer_rest", "offer_rest_max"} <= pool.keys()
     worker = {
         "allocatable": [2000, 4096, 8192, 0],
         "slots": 8,
@@ -170,7 +185,9 @@ def test_a_store_of_the_version_before_opens_and_holds_together(old: Engine) -> 
     # Each attempt had 1 of 2 cores and 1 of 4 GiB for 5 ms at 1000 a ms: 0.055 of 0.12 by list rates, and 0.375 in the version before.
     assert ledger.accounts == {("ann", "default", "std"): Spent(attempts=4, cost_pico=4 * 2292)}
     assert batch_cost == "2292"
-    assert state.pools[PoolName("std")].frozen
+    pool = state.pools[PoolName("std")]
+    assert (pool.frozen, pool.default_eligible) == (True, False)
+    assert (pool.offer_backoff_s, pool.offer_backoff_max_s) == (30.0, 7200.0)
     assert state.batches[BatchId(2)].keys == {"k": 7}
     assert (state.next_job, state.next_batch, state.next_event, state.next_plan) == (13, 5, 9, 4)
     assert directory.users["ann"].weight == 3  # type: ignore[index]

@@ -114,13 +114,13 @@ class FakeApi:
         if method == "DELETE":
             dry = query.get("dry_run") == "true"
             text = f"user {rest[0]} {'would be' if dry else 'is'} deleted"
-            return 200, wire.Done(object=f"user/{rest[0]}", text=text, dry_run=dry)
+            return 200, wire.Result(object=f"user/{rest[0]}", text=text, dry_run=dry)
         role, weight = body.get("role", "user"), body.get("weight", 1)
         return 200, wire.UserView(name=rest[0] if rest else body["name"], role=role, weight=weight)
 
     def _token(self, method: str, rest: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
         if method == "DELETE":
-            return 200, wire.Done(object=f"token/{rest[0]}", text=f"token {rest[0]} of alice is revoked")
+            return 200, wire.Result(object=f"token/{rest[0]}", text=f"token {rest[0]} of alice is revoked")
         if method == "GET":
             token = people.TokenView(
                 id="3f9a1c02be47", user="alice", role="user", note="\x1b]0;laptop\x07", state="active", created_at=T0,
@@ -174,7 +174,7 @@ class FakeApi:
         if method == "DELETE":
             if not dry:
                 del self.pools[name]
-            return 200, wire.Done(object=f"pool/{name}", text=f"drains 2 workers of {name}", dry_run=dry)
+            return 200, wire.Result(object=f"pool/{name}", text=f"drains 2 workers of {name}", dry_run=dry)
         if verb == ["why"]:
             fact = wire.ReasonView(kind="queued_jobs", text="5 jobs wait", evidence={"jobs": 5})
             return 200, wire.Explanation(subject=f"pool/{name}", summary="2 workers, 3 wanted", facts=[fact])
@@ -183,7 +183,7 @@ class FakeApi:
         if verb == ["scale"]:
             return self._scale(name, body, dry)
         if verb:
-            return 200, wire.Done(object=f"pool/{name}", text=f"pool {name}: {verb[0]} done")
+            return 200, wire.Result(object=f"pool/{name}", text=f"pool {name}: {verb[0]} done")
         return 200, self.pools[name]
 
     def _scale(self, name: str, body: Any, dry: bool) -> tuple[int, Any]:
@@ -205,7 +205,7 @@ class FakeApi:
             return 200, "boot ok\n"
         if verb:
             dry = query.get("dry_run") == "true"
-            return 200, wire.Done(
+            return 200, wire.Result(
                 object=f"worker/{name}", text=f"{verb[0]} of {name}: 1 job runs", dry_run=dry
             )
         return 200, self.workers[name]
@@ -215,7 +215,7 @@ class FakeApi:
         if not rest and self.refuse[1]:
             return _problem(422, self.refuse[1], field=self.refuse[0])
         if not rest and dry:
-            return 200, wire.Done(object="batch", text="a batch would be submitted", dry_run=True)
+            return 200, wire.Result(object="batch", text="a batch would be submitted", dry_run=True)
         if not rest:
             new = batch(4, name=body.get("name", ""), jobs=len(body.get("jobs", [])), counts={})
             if not body.get("commit"):
@@ -233,7 +233,7 @@ class FakeApi:
             found.state = "running"
         if rest[1:] == ["cancel"]:
             text = f"batch {number} would be cancelled" if dry else f"batch {number} cancelled"
-            return 200, wire.Done(object=f"batch/{number}", text=text, dry_run=dry)
+            return 200, wire.Result(object=f"batch/{number}", text=text, dry_run=dry)
         return 200, found
 
     def _job(self, rest: list[str], query: dict[str, str]) -> tuple[int, Any]:
@@ -252,14 +252,14 @@ class FakeApi:
             return 200, wire.JobsAdded(batch=None, first_job=99, count=1)
         if rest[1:] == ["cancel"]:
             text = f"job {number} would be cancelled" if dry else f"job {number} cancelled"
-            return 200, wire.Done(object=f"job/{number}", text=text, dry_run=dry)
+            return 200, wire.Result(object=f"job/{number}", text=text, dry_run=dry)
         return 200, self.jobs[number]
 
     def _submitted(self, dry: bool) -> tuple[int, Any]:
         if self.refuse[1]:
             return _problem(422, self.refuse[1], field=self.refuse[0])
         if dry:
-            return 200, wire.Done(object="job", text="1 job would be submitted", dry_run=True)
+            return 200, wire.Result(object="job", text="1 job would be submitted", dry_run=True)
         return 200, wire.JobsAdded(batch=None, first_job=17, count=1)
 
     def _apply(self, query: dict[str, str], body: Any) -> wire.ApplyAnswer:

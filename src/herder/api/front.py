@@ -23,7 +23,7 @@ from herder.control.reads.port import Reads
 from herder.model.changes import Changes
 from herder.model.principal import LEAST, Action, Kind, Principal
 from herder.ports.store import StoreDown
-from herder.wire.resources import Done, JobsAdded, Page
+from herder.wire.resources import JobsAdded, Page, Result
 
 #: What a route does to what kind of object; whose it is, the command or read asks itself.
 Needs = tuple[Action, Kind]
@@ -65,12 +65,12 @@ Writing = Callable[[Write], Any]
 Again = Callable[[Repeat], Awaitable[Any]]
 
 
-async def _plain_again(repeat: Repeat) -> Done | JobsAdded:
+async def _plain_again(repeat: Repeat) -> Result | JobsAdded:
     """Of writes that answer in one of these two forms."""
     made = repeat.made
     if made.kind in (MadeKind.JOB, MadeKind.BUNCH):
         return JobsAdded(batch=made.batch, first_job=made.number, count=made.count)
-    return Done(object=made.object, text=made.text)
+    return Result(object=made.object, text=made.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +162,9 @@ class RouteTable:
         """A change. `run` is synchronous and all or nothing; the answer leaves when the commit holds.
 
         `before` may look things up that never change; `then` turns what `run` answered into the body. `again` answers a request that
-        is repeated, from what it made the first time; only writes that answer `Done` or `JobsAdded` can do without.
+        is repeated, from what it made the first time; only writes that answer `Result` or `JobsAdded` can do without.
         """
-        if again is None and answer not in (Done, JobsAdded):
+        if again is None and answer not in (Result, JobsAdded):
             raise TypeError(f"{method} {path} needs `again`, to answer a repeated request")
         route = _Route(
             run=run,
@@ -233,7 +233,7 @@ class RouteTable:
             value = route.run(Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms))
             if key:
                 batch = value if route.makes_batch else None
-                subject = value.object if isinstance(value, Done) else ""
+                subject = value.object if isinstance(value, Result) else ""
                 self.requests.keep(changes, who.user, key, asked, now_ms, batch, subject)
             answer = reply(route.then(value) if route.then is not None else value)
         body = None  # the rows that were made of it are in memory now

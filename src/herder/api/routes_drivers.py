@@ -5,7 +5,7 @@ from fastapi import Request
 from herder.api.front import CHANGE_FLEET, DRY_RUN, RouteTable, Write
 from herder.model.principal import Action, Kind, Principal
 from herder.wire.drivers import DriverAction, DriverView
-from herder.wire.resources import Done, Page
+from herder.wire.resources import Page, Result
 
 
 def add(front: RouteTable) -> None:
@@ -19,31 +19,31 @@ def add(front: RouteTable) -> None:
         """One driver."""
         return reads.driver(who, request.path_params["driver"])
 
-    def freeze(write: Write) -> Done:
+    def freeze(write: Write) -> Result:
         """Make and remove nothing through a driver."""
         name = write.request.path_params["driver"]
         return commands.freeze_driver(write.who, name, write.body, write.changes, write.now_ms)
 
-    def unfreeze(write: Write) -> Done:
+    def unfreeze(write: Write) -> Result:
         """Use a driver again."""
         name = write.request.path_params["driver"]
         return commands.unfreeze_driver(write.who, name, write.body, write.changes, write.now_ms)
 
-    def forget(write: Write) -> Done:
+    def forget(write: Write) -> Result:
         """Give up the workers of a driver that this server does not have any more."""
         name, dry = write.request.path_params["driver"], write.dry_run
         return commands.forget_driver(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
 
     front.read("/drivers", list_drivers, Page)
     front.read("/drivers/{driver}", get_driver, DriverView)
-    front.write("POST", "/drivers/{driver}/freeze", freeze, DriverAction, Done, CHANGE_FLEET)
-    front.write("POST", "/drivers/{driver}/unfreeze", unfreeze, DriverAction, Done, CHANGE_FLEET)
+    front.write("POST", "/drivers/{driver}/freeze", freeze, DriverAction, Result, CHANGE_FLEET)
+    front.write("POST", "/drivers/{driver}/unfreeze", unfreeze, DriverAction, Result, CHANGE_FLEET)
     front.write(
         "POST",
         "/drivers/{driver}/forget",
         forget,
         DriverAction,
-        Done,
+        Result,
         (Action.REMOVE, Kind.DRIVER),
         query=DRY_RUN,
     )

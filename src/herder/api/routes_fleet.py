@@ -12,12 +12,12 @@ from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (
     ApplyAnswer,
     ApplyRequest,
-    Done,
     Explanation,
+    Message,
     Page,
     PlanView,
     PoolView,
-    Said,
+    Result,
     ScaleAnswer,
     ScaleRequest,
     Status,
@@ -105,33 +105,33 @@ def _add_pool_writes(front: RouteTable) -> None:
 def _add_pool_states(front: RouteTable) -> None:
     commands = front.commands
 
-    def _set_frozen(write: Write, frozen: bool) -> Done:
+    def _set_frozen(write: Write, frozen: bool) -> Result:
         name = write.request.path_params["pool"]
         said = write.body.message
         return commands.set_frozen(write.who, name, frozen, write.changes, write.now_ms, message=said)
 
-    def freeze(write: Write) -> Done:
+    def freeze(write: Write) -> Result:
         """Stop acting on a pool; keep observing it."""
         return _set_frozen(write, True)
 
-    def unfreeze(write: Write) -> Done:
+    def unfreeze(write: Write) -> Result:
         """Act on a pool again."""
         return _set_frozen(write, False)
 
-    def delete(write: Write) -> Done:
+    def delete(write: Write) -> Result:
         """Drain all workers of a pool and forget it."""
         name, dry = write.request.path_params["pool"], write.dry_run
         said = write.request.query_params.get("message", "")
         return commands.delete_pool(write.who, name, write.changes, write.now_ms, dry_run=dry, message=said)
 
-    front.write("POST", "/pools/{pool}/freeze", freeze, Said, Done, CHANGE_FLEET)
-    front.write("POST", "/pools/{pool}/unfreeze", unfreeze, Said, Done, CHANGE_FLEET)
+    front.write("POST", "/pools/{pool}/freeze", freeze, Message, Result, CHANGE_FLEET)
+    front.write("POST", "/pools/{pool}/unfreeze", unfreeze, Message, Result, CHANGE_FLEET)
     front.write(
         "DELETE",
         "/pools/{pool}",
         delete,
         None,
-        Done,
+        Result,
         (Action.REMOVE, Kind.POOL),
         query=("dry_run", "message"),
     )
@@ -165,7 +165,7 @@ def _add_workers(front: RouteTable) -> None:
         return PlainTextResponse(await reads.console(who, request.path_params["worker"]))
 
     def act(verb: str):  # type: ignore[no-untyped-def]
-        def run(write: Write) -> Done:
+        def run(write: Write) -> Result:
             name, dry = write.request.path_params["worker"], write.dry_run
             return commands.act_on_worker(
                 write.who, name, verb, write.body, write.changes, write.now_ms, dry_run=dry
@@ -181,7 +181,7 @@ def _add_workers(front: RouteTable) -> None:
     front.read("/workers/{worker}/console", console, "text/plain", (Action.SEE, Kind.CONSOLE))
     for verb in WORKER_VERBS:
         path = "/workers/{worker}/" + verb
-        front.write("POST", path, act(verb), WorkerAction, Done, CHANGE_FLEET, query=DRY_RUN)
+        front.write("POST", path, act(verb), WorkerAction, Result, CHANGE_FLEET, query=DRY_RUN)
 
 
 def _add_plans(front: RouteTable) -> None:

@@ -15,8 +15,8 @@ from herder.wire.people import (
     WhoAmI,
 )
 from herder.wire.resources import (
-    Done,
     Page,
+    Result,
     UserView,
 )
 
@@ -65,7 +65,7 @@ def _add_users(front: RouteTable) -> None:
         name = write.request.path_params["user"]
         return commands.set_user(write.who, name, write.body, write.changes, write.now_ms)
 
-    def delete_user(write: Write) -> Done:
+    def delete_user(write: Write) -> Result:
         """Delete a user: their tokens end, their jobs stay; with cancel_jobs=true they are cancelled."""
         request = write.request
         return commands.delete_user(
@@ -87,7 +87,7 @@ def _add_users(front: RouteTable) -> None:
         "POST", "/users/{user}", set_user, UserSet, UserView, (Action.CHANGE, Kind.USER), again=made_user
     )
     front.write(
-        "DELETE", "/users/{user}", delete_user, None, Done, (Action.REMOVE, Kind.USER),
+        "DELETE", "/users/{user}", delete_user, None, Result, (Action.REMOVE, Kind.USER),
         query=("cancel_jobs", "dry_run"),
     )  # fmt: skip
 
@@ -112,7 +112,7 @@ def _add_tokens(front: RouteTable) -> None:
         pool, key = repeat.request.path_params["pool"], repeat.request.headers["idempotency-key"]
         return commands.made_join_token(repeat.who, pool, repeat.body, key)
 
-    def revoke_token(write: Write) -> Done:
+    def revoke_token(write: Write) -> Result:
         """Revoke a token, by its id."""
         token = write.request.path_params["token"]
         return commands.revoke_token(write.who, token, write.changes, write.now_ms)
@@ -135,4 +135,4 @@ def _add_tokens(front: RouteTable) -> None:
         CHANGE_FLEET,
         again=made_join_token,
     )
-    front.write("DELETE", "/tokens/{token}", revoke_token, None, Done, (Action.REMOVE, Kind.TOKEN))
+    front.write("DELETE", "/tokens/{token}", revoke_token, None, Result, (Action.REMOVE, Kind.TOKEN))

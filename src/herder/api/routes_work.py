@@ -15,15 +15,15 @@ from herder.model.principal import Action, Kind, Principal
 from herder.wire.resources import (
     BatchCreate,
     BatchView,
-    Done,
     Explanation,
     JobDetail,
     JobsAdd,
     JobsAdded,
     JobSubmission,
     JobView,
+    Message,
     Page,
-    Said,
+    Result,
 )
 
 #: Longest that a wait call is held open; clients ask again.
@@ -60,7 +60,7 @@ def _add_batch_writes(front: RouteTable) -> None:
             return commands.try_batch(write.who, write.body)
         return commands.create_batch(write.who, write.body, write.changes, write.now_ms)
 
-    def add_jobs(write: Write) -> JobsAdded | Done:
+    def add_jobs(write: Write) -> JobsAdded | Result:
         """Add up to 10,000 jobs to an open batch."""
         batch = _id(write.request, "batch")
         if write.dry_run:
@@ -104,7 +104,7 @@ def _add_batch_states(front: RouteTable) -> None:
         """Start a batch."""
         return commands.commit_batch(write.who, _id(write.request, "batch"), write.changes, write.now_ms)
 
-    def cancel_batch(write: Write) -> Done:
+    def cancel_batch(write: Write) -> Result:
         """Cancel what has not ended."""
         batch = _id(write.request, "batch")
         said, dry = write.body.message, write.dry_run
@@ -128,8 +128,8 @@ def _add_batch_states(front: RouteTable) -> None:
         "POST",
         "/batches/{batch}/cancel",
         cancel_batch,
-        Said,
-        Done,
+        Message,
+        Result,
         _CHANGE_BATCH,
         before=find,
         query=DRY_RUN,
@@ -166,7 +166,7 @@ def _add_batch_reads(front: RouteTable) -> None:
 def _add_job_writes(front: RouteTable) -> None:
     commands = front.commands
 
-    def submit_job(write: Write) -> JobsAdded | Done:
+    def submit_job(write: Write) -> JobsAdded | Result:
         """Submit one job."""
         if write.dry_run:
             return commands.try_job(write.who, write.body)
@@ -175,7 +175,7 @@ def _add_job_writes(front: RouteTable) -> None:
     async def find(request: Request, who: Principal) -> None:
         request.state.job = await commands.find_job(who, _id(request, "job"))
 
-    def cancel(write: Write) -> Done:
+    def cancel(write: Write) -> Result:
         """Cancel one job."""
         found, said = write.request.state.job, write.body.message
         return commands.cancel_job(
@@ -185,7 +185,7 @@ def _add_job_writes(front: RouteTable) -> None:
     async def find_again(request: Request, who: Principal) -> None:
         request.state.again = await commands.job_again(who, _id(request, "job"))
 
-    def retry(write: Write) -> JobsAdded | Done:
+    def retry(write: Write) -> JobsAdded | Result:
         """Submit a job that has ended again, as a new one."""
         again = write.request.state.again
         if write.dry_run:
@@ -197,7 +197,9 @@ def _add_job_writes(front: RouteTable) -> None:
         "POST", "/jobs/{job}/retry", retry, None, JobsAdded, creates, before=find_again, query=DRY_RUN
     )
     front.write("POST", "/jobs", submit_job, JobSubmission, JobsAdded, creates, query=DRY_RUN)
-    front.write("POST", "/jobs/{job}/cancel", cancel, Said, Done, _CHANGE_JOB, before=find, query=DRY_RUN)
+    front.write(
+        "POST", "/jobs/{job}/cancel", cancel, Message, Result, _CHANGE_JOB, before=find, query=DRY_RUN
+    )
 
 
 def _add_job_reads(front: RouteTable) -> None:

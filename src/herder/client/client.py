@@ -25,8 +25,8 @@ from herder.wire.people import (
 from herder.wire.resources import (
     ApplyAnswer,
     ApplyRequest,
-    Done,
     ProjectView,
+    Result,
     Status,
     UserView,
 )
@@ -92,9 +92,9 @@ class HerderClient:
     def set_user(self, name: str, changes: UserSet) -> UserView:
         return self.http.write("POST", f"/users/{segment(name)}", UserView, changes)
 
-    def delete_user(self, name: str, *, cancel_jobs: bool = False, dry_run: bool = False) -> Done:
+    def delete_user(self, name: str, *, cancel_jobs: bool = False, dry_run: bool = False) -> Result:
         query = {"cancel_jobs": cancel_jobs, "dry_run": dry_run}
-        return self.http.write("DELETE", f"/users/{segment(name)}", Done, None, query)
+        return self.http.write("DELETE", f"/users/{segment(name)}", Result, None, query)
 
     def tokens(self, *, user: str | None = None, ended: bool = False) -> Iterator[TokenView]:
         """Newest first; `ended`: also those that are revoked or over."""
@@ -104,9 +104,9 @@ class HerderClient:
         """The answer holds the token, and nothing will ever show it again."""
         return self.http.write("POST", "/tokens", TokenCreated, request)
 
-    def revoke_token(self, token: str) -> Done:
+    def revoke_token(self, token: str) -> Result:
         """By its id, which is no secret."""
-        return self.http.write("DELETE", f"/tokens/{segment(token)}", Done)
+        return self.http.write("DELETE", f"/tokens/{segment(token)}", Result)
 
     def health(self) -> dict[str, Any]:
         return self.http.get("/health", dict[str, Any])

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from herder.client.pages import whole
 from herder.client.transport import Transport
 from herder.wire.drivers import DriverAction, DriverView
-from herder.wire.resources import Done
+from herder.wire.resources import Result
 
 
 class Drivers:
@@ -19,16 +19,18 @@ class Drivers:
     def get(self, driver: str) -> DriverView:
         return self._http.get(_path(driver), DriverView)
 
-    def freeze(self, driver: str, message: str = "") -> Done:
-        return self._http.write("POST", f"{_path(driver)}/freeze", Done, DriverAction(message=message))
+    def freeze(self, driver: str, message: str = "") -> Result:
+        return self._http.write("POST", f"{_path(driver)}/freeze", Result, DriverAction(message=message))
 
-    def unfreeze(self, driver: str, message: str = "", *, allow_removals: bool = False) -> Done:
+    def unfreeze(self, driver: str, message: str = "", *, allow_removals: bool = False) -> Result:
         action = DriverAction(message=message, allow_removals=allow_removals)
-        return self._http.write("POST", f"{_path(driver)}/unfreeze", Done, action)
+        return self._http.write("POST", f"{_path(driver)}/unfreeze", Result, action)
 
-    def forget(self, driver: str, message: str = "", *, dry_run: bool = False) -> Done:
+    def forget(self, driver: str, message: str = "", *, dry_run: bool = False) -> Result:
         query = {"dry_run": dry_run}
-        return self._http.write("POST", f"{_path(driver)}/forget", Done, DriverAction(message=message), query)
+        return self._http.write(
+            "POST", f"{_path(driver)}/forget", Result, DriverAction(message=message), query
+        )
 
 
 def _path(driver: str) -> str:

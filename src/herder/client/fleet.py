@@ -9,10 +9,10 @@ from herder.client.transport import Transport
 from herder.client.work import message_body
 from herder.wire.people import JoinTokenCreate, JoinTokenCreated
 from herder.wire.resources import (
-    Done,
     Explanation,
     PlanView,
     PoolView,
+    Result,
     ScaleAnswer,
     ScaleRequest,
     WorkerAction,
@@ -47,15 +47,15 @@ class Pools:
         path = f"/pools/{segment(pool)}/scale"
         return self._http.write("POST", path, ScaleAnswer, request, {"dry_run": dry_run})
 
-    def freeze(self, pool: str, message: str = "") -> Done:
-        return self._http.write("POST", f"/pools/{segment(pool)}/freeze", Done, message_body(message))
+    def freeze(self, pool: str, message: str = "") -> Result:
+        return self._http.write("POST", f"/pools/{segment(pool)}/freeze", Result, message_body(message))
 
-    def unfreeze(self, pool: str, message: str = "") -> Done:
-        return self._http.write("POST", f"/pools/{segment(pool)}/unfreeze", Done, message_body(message))
+    def unfreeze(self, pool: str, message: str = "") -> Result:
+        return self._http.write("POST", f"/pools/{segment(pool)}/unfreeze", Result, message_body(message))
 
-    def delete(self, pool: str, *, message: str = "", dry_run: bool = False) -> Done:
+    def delete(self, pool: str, *, message: str = "", dry_run: bool = False) -> Result:
         query = {"dry_run": dry_run, "message": message or None}
-        return self._http.write("DELETE", f"/pools/{segment(pool)}", Done, None, query)
+        return self._http.write("DELETE", f"/pools/{segment(pool)}", Result, None, query)
 
 
 class Workers:
@@ -82,10 +82,10 @@ class Workers:
     def console(self, worker: str) -> str:
         return self._http.get_text(f"/workers/{segment(worker)}/console")
 
-    def act(self, worker: str, verb: str, action: WorkerAction, *, dry_run: bool = False) -> Done:
+    def act(self, worker: str, verb: str, action: WorkerAction, *, dry_run: bool = False) -> Result:
         """`verb`: cordon, uncordon, drain, extend or remove."""
         path = f"/workers/{segment(worker)}/{verb}"
-        return self._http.write("POST", path, Done, action, {"dry_run": dry_run})
+        return self._http.write("POST", path, Result, action, {"dry_run": dry_run})
 
 
 class Plans:

@@ -14,13 +14,13 @@ from herder.client.waiting import wait_until
 from herder.wire.resources import (
     BatchCreate,
     BatchView,
-    Done,
     Explanation,
     JobDetail,
     JobsAdd,
     JobsAdded,
     JobSubmission,
     JobView,
+    Result,
 )
 
 V = TypeVar("V", BatchView, JobView)
@@ -70,7 +70,7 @@ class Batches:
             yield start + len(bunch), view
         yield len(jobs), self.commit(view.id)
 
-    def try_submit(self, batch: BatchCreate, jobs: Sequence[JobSubmission]) -> Iterator[tuple[int, Done]]:
+    def try_submit(self, batch: BatchCreate, jobs: Sequence[JobSubmission]) -> Iterator[tuple[int, Result]]:
         """What the server would say to `submit`; yields (jobs checked so far, its answer). Nothing is kept there, so each call names what
         it needs of the ones before it."""
         places: dict[str, int] = {}
@@ -79,7 +79,7 @@ class Batches:
             names = {key for job in bunch for key in (job.key, *job.parents) if isinstance(key, str)}
             earlier = {key: places[key] for key in names if key in places}
             body = msgspec.structs.replace(batch, jobs=bunch, earlier_jobs=start, earlier_keys=earlier)
-            yield start + len(bunch), self._http.write("POST", "/batches", Done, body, DRY_RUN)
+            yield start + len(bunch), self._http.write("POST", "/batches", Result, body, DRY_RUN)
             places.update((job.key, start + place) for place, job in enumerate(bunch) if job.key is not None)
 
     def get(self, batch: int) -> BatchView:
@@ -90,9 +90,9 @@ class Batches:
     ) -> Iterator[BatchView]:
         return pages(self._http, "/batches", BatchView, {"user": user, "state": state}, limit=limit)
 
-    def cancel(self, batch: int, message: str = "", *, dry_run: bool = False) -> Done:
+    def cancel(self, batch: int, message: str = "", *, dry_run: bool = False) -> Result:
         path = f"/batches/{batch}/cancel"
-        return self._http.write("POST", path, Done, message_body(message), DRY_RUN if dry_run else None)
+        return self._http.write("POST", path, Result, message_body(message), DRY_RUN if dry_run else None)
 
     def wait(
         self,
@@ -119,9 +119,9 @@ class Jobs:
     def submit(self, job: JobSubmission) -> JobsAdded:
         return self._http.write("POST", "/jobs", JobsAdded, job)
 
-    def try_submit(self, job: JobSubmission) -> Done:
+    def try_submit(self, job: JobSubmission) -> Result:
         """What the server would say to `submit`."""
-        return self._http.write("POST", "/jobs", Done, job, DRY_RUN)
+        return self._http.write("POST", "/jobs", Result, job, DRY_RUN)
 
     def get(self, job: int) -> JobDetail:
         return self._http.get(f"/jobs/{job}", JobDetail)
@@ -139,17 +139,17 @@ class Jobs:
         query = {"batch": batch, "state": state, "user": user, "pool": pool, "name": name}
         return pages(self._http, "/jobs", JobView, query, limit=limit)
 
-    def cancel(self, job: int, message: str = "", *, dry_run: bool = False) -> Done:
+    def cancel(self, job: int, message: str = "", *, dry_run: bool = False) -> Result:
         path = f"/jobs/{job}/cancel"
-        return self._http.write("POST", path, Done, message_body(message), DRY_RUN if dry_run else None)
+        return self._http.write("POST", path, Result, message_body(message), DRY_RUN if dry_run else None)
 
     def retry(self, job: int) -> JobsAdded:
         """Submits one that has ended again, as a new job."""
         return self._http.write("POST", f"/jobs/{job}/retry", JobsAdded)
 
-    def try_retry(self, job: int) -> Done:
+    def try_retry(self, job: int) -> Result:
         """What the server would say to `retry`."""
-        return self._http.write("POST", f"/jobs/{job}/retry", Done, None, DRY_RUN)
+        return self._http.write("POST", f"/jobs/{job}/retry", Result, None, DRY_RUN)
 
     def explain(self, job: int) -> Explanation:
         return self._http.get(f"/jobs/{job}/explain", Explanation)

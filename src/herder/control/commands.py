@@ -33,10 +33,10 @@ from herder.wire.resources import (
     ApplyAnswer,
     ApplyRequest,
     BatchCreate,
-    Done,
     JobsAdd,
     JobsAdded,
     JobSubmission,
+    Result,
     ScaleAnswer,
     ScaleRequest,
     UserView,
@@ -90,7 +90,7 @@ class Commands:
 
     def delete_user(
         self, who: Principal, name: str, changes: Changes, now_ms: int, *, cancel_jobs: bool, dry_run: bool
-    ) -> Done:
+    ) -> Result:
         done = users.delete_user(self._core, who, name, changes, now_ms, dry_run=dry_run)
         if not cancel_jobs:
             return done
@@ -105,7 +105,7 @@ class Commands:
         single = worker_actions.cancel_single_jobs(core, who, name, changes, now_ms, dry_run=dry_run)
         cancelled = f"{counted(len(batches), 'batch')} and {counted(single, 'single job')}"
         text = f"{done.text}; {cancelled} {'would be ' if dry_run else ''}cancelled"
-        return Done(object=done.object, text=text, dry_run=dry_run)
+        return Result(object=done.object, text=text, dry_run=dry_run)
 
     def create_token(
         self, who: Principal, body: TokenCreate, changes: Changes, now_ms: int, *, key: str | None
@@ -132,7 +132,7 @@ class Commands:
         """For a repeated request."""
         return joining.made_join_token(self._core, who, pool, body, key)
 
-    def revoke_token(self, who: Principal, token: str, changes: Changes, now_ms: int) -> Done:
+    def revoke_token(self, who: Principal, token: str, changes: Changes, now_ms: int) -> Result:
         return users.revoke_token(self._core, who, token, changes, now_ms)
 
     # --- work
@@ -154,18 +154,18 @@ class Commands:
 
     def cancel_batch(
         self, who: Principal, batch: int, changes: Changes, now_ms: int, *, message: str, dry_run: bool
-    ) -> Done:
+    ) -> Result:
         text = submission.cancel(self._core, who, batch, changes, now_ms, message=message, dry_run=dry_run)
-        return Done(object=f"batch/{batch}", text=text, dry_run=dry_run)
+        return Result(object=f"batch/{batch}", text=text, dry_run=dry_run)
 
-    def try_batch(self, who: Principal, body: BatchCreate) -> Done:
+    def try_batch(self, who: Principal, body: BatchCreate) -> Result:
         """The dry run of `create_batch`: the same refusals, and nothing is kept. So are the two below."""
         return submission.try_create(self._core, who, body)
 
-    def try_jobs(self, who: Principal, batch: int, body: JobsAdd) -> Done:
+    def try_jobs(self, who: Principal, batch: int, body: JobsAdd) -> Result:
         return submission.try_add(self._core, who, batch, body.jobs)
 
-    def try_job(self, who: Principal, body: JobSubmission) -> Done:
+    def try_job(self, who: Principal, body: JobSubmission) -> Result:
         return submission.try_submit(self._core, who, body)
 
     def submit_job(self, who: Principal, body: JobSubmission, changes: Changes, now_ms: int) -> JobsAdded:
@@ -194,11 +194,11 @@ class Commands:
         *,
         message: str,
         dry_run: bool,
-    ) -> Done:
+    ) -> Result:
         text = worker_actions.cancel_job(
             self._core, who, *found, changes, now_ms, message=message, dry_run=dry_run
         )
-        return Done(object=f"job/{found[0]}", text=text, dry_run=dry_run)
+        return Result(object=f"job/{found[0]}", text=text, dry_run=dry_run)
 
     # --- the fleet
 
@@ -214,27 +214,27 @@ class Commands:
 
     def set_frozen(
         self, who: Principal, name: str, frozen: bool, changes: Changes, now_ms: int, *, message: str
-    ) -> Done:
+    ) -> Result:
         return pool_actions.set_frozen(self._core, who, name, frozen, changes, now_ms, message=message)
 
     def delete_pool(
         self, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool, message: str
-    ) -> Done:
+    ) -> Result:
         return pool_actions.delete(self._core, who, name, changes, now_ms, dry_run=dry_run, message=message)
 
     def freeze_driver(
         self, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int
-    ) -> Done:
+    ) -> Result:
         return driver_actions.freeze(self._core, who, name, body, changes, now_ms)
 
     def unfreeze_driver(
         self, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int
-    ) -> Done:
+    ) -> Result:
         return driver_actions.unfreeze(self._core, who, name, body, changes, now_ms)
 
     def forget_driver(
         self, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int, *, dry_run: bool
-    ) -> Done:
+    ) -> Result:
         return driver_actions.forget(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
 
     def act_on_worker(
@@ -247,6 +247,6 @@ class Commands:
         now_ms: int,
         *,
         dry_run: bool,
-    ) -> Done:
+    ) -> Result:
         """`verb`: one of `fleet.VERBS`."""
         return worker_actions.act(self._core, who, name, verb, body, changes, now_ms, dry_run=dry_run)

@@ -63,7 +63,7 @@ pools:
     templates: [roomy]
     max_workers: 2
     idle_timeout: 6s
-    accepts_auto: false
+    default_eligible: false
     drain_grace: 30s
     dead_after: 30s
     boot_timeout: 60s

@@ -55,7 +55,7 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
         driver=spec.driver,
         state=worker.state.value,
         cordoned=int(worker.cordoned),
-        standing=int(worker.standing),
+        manual=int(worker.manual),
         generation=worker.generation,
         spec=json.dumps(_plain_spec(worker), separators=(",", ":")),
         handle=worker.handle,

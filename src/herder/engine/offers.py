@@ -87,7 +87,10 @@ def forget_changed(state: EngineState, changes: Changes, pool: PoolName, spec: P
     old = state.pools.get(pool)
     kept = (
         set()
-        if spec is None or old is None or spec.driver != old.driver or spec.extra != old.extra
+        if spec is None
+        or old is None
+        or spec.driver != old.driver
+        or spec.driver_options != old.driver_options
         else set(old.templates) & set(spec.templates)
     )
     names = {template.name for template in kept}

@@ -124,7 +124,7 @@ class WorkerLife:
     state: WorkerState
     requested_at_ms: int
     reason_made: Reason
-    standing: bool = False
+    manual: bool = False
     cordoned: bool = False
     generation: int = 1
     handle: str = ""

@@ -40,7 +40,7 @@ def claim(
     action: CreateWorker,
     now_ms: int,
     *,
-    standing: bool = False,
+    manual: bool = False,
     actor: str = "herder",
 ) -> WorkerLife:
     """Record the wish for a worker; it is a row before it is a machine."""
@@ -53,7 +53,7 @@ def claim(
         requested_at_ms=now_ms,
         expires_at_ms=action.expires_at_ms,
         reason_made=action.reason,
-        standing=standing,
+        manual=manual,
         free=spec.allocatable,
         free_slots=spec.slots,
         answer_number=state.answer_base,

@@ -42,7 +42,7 @@ class ObservedWorker:
     idle_since_ms: int | None = None
     """Since when it has had nothing to do; None while it works or is not ready."""
     expires_at_ms: int | None = None
-    standing: bool = False
+    manual: bool = False
     """Made by hand (a scale request): not removed for being idle before it expires."""
     running: tuple[RunningClass, ...] | None = None
     """What runs on it; None where the pool's settings do not ask for it."""

@@ -123,7 +123,7 @@ class Plan:
     bound_pico_per_hour: int = 0
     """No other workers could take these jobs for less: proved, see `decide/packing/bounds/lower_bound.py`."""
     needs: tuple[tuple[PoolName, str, int], ...] = ()
-    """(pool, template, how many workers work or are needed by the queue), in pools that learn from it (`wait_worth`)."""
+    """(pool, template, how many workers work or are needed by the queue), in pools that learn from it (`wait_cost`)."""
 
     @property
     def empty(self) -> bool:

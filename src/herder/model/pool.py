@@ -130,12 +130,12 @@ class PoolSpec:
     scale_up_cooldown_s: float = 0.0
     scale_down_cooldown_s: float = 0.0
     idle_timeout_s: float | None = 1800.0
-    wait_worth: int | None = None
+    wait_cost: int | None = None
     """How many seconds of an idle worker one second of a job's waiting is worth; None: idle workers are not weighed. Off, because
     only people know what waiting costs them, and because it makes workers that nothing queued asks for."""
-    offer_rest_s: float = 15.0
+    offer_backoff_s: float = 15.0
     """Rest of an offer after a failed creation, doubled by each further one. Short: most shortages last minutes."""
-    offer_rest_max_s: float = 1800.0
+    offer_backoff_max_s: float = 1800.0
     """The longest rest, as in cluster-autoscaler."""
     schedules: tuple[Schedule, ...] = ()
     headroom: Headroom = Headroom()
@@ -171,13 +171,13 @@ class PoolSpec:
     """Of jobs that do not say it themselves. A weight, because idle CPU that nobody may use is paid for all the same."""
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
-    accepts_auto: bool = True
+    default_eligible: bool = True
     """Whether jobs that name no pool may run here."""
     frozen: bool = False
     driver_frozen: str = ""
     """Why its driver is frozen. Not a setting: only the picture that plans are made from says it, of a pool that is shown as frozen."""
     description: str = ""
-    extra: tuple[tuple[str, str], ...] = field(default=())
+    driver_options: tuple[tuple[str, str], ...] = field(default=())
     """Settings of the pool's driver, passed on to it unread."""
 
     @property

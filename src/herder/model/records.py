@@ -122,7 +122,7 @@ class WorkerRecord(NamedTuple):
     driver: str
     state: str
     cordoned: int
-    standing: int
+    manual: int
     generation: int
     spec: str
     handle: str

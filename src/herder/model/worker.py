@@ -74,6 +74,6 @@ class WorkerSpec:
     spot: bool = False
     """Whether the provider may take it back."""
     driver_options: tuple[tuple[str, str], ...] = ()
-    """The pool's `driver_settings`, for the driver to read."""
+    """The pool's `driver_options`, for the driver to read."""
     reason: str = ""
     """Why it was made, in a sentence; the evidence is in the plan."""

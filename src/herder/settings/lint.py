@@ -120,7 +120,7 @@ def _counts(pool: PoolSpec) -> Iterator[_Doubt]:
 
 def _taints(pool: PoolSpec) -> Iterator[_Doubt]:
     hard = [taint for taint in pool.taints if taint.effect is not TaintEffect.PREFER_NO_SCHEDULE]
-    if hard and pool.accepts_auto:
+    if hard and pool.default_eligible:
         names = ", ".join(f"{taint.key}={taint.value}" for taint in hard)
         yield _note(
             "taints",

@@ -209,7 +209,7 @@ workers = Table(
     _text("driver"),
     _text("state"),
     _int("cordoned"),
-    _int("standing"),
+    _int("manual"),
     _int("generation"),
     _text("spec"),
     _text("handle"),

@@ -12,7 +12,7 @@ KEY: Final = "version"
 
 #: By kind: the version that is written.
 WRITTEN: Final[Mapping[str, int]] = {
-    "pool": 1,  # pools.spec
+    "pool": 2,  # pools.spec
     "sharing": 1,  # meta, key "sharing"
     "plan": 3,  # plans.body, the version in a column; words of reasons count, for plans are made again byte for byte
     "observation": 2,  # observations.body, the version in a column

@@ -319,13 +319,13 @@ class WorkerAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkn
     """Of extend: by how much; the pool's own step if not given."""
 
 
-class Said(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Message(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Body of writes that need nothing else: why it is done, for the event."""
 
     message: str = ""
 
 
-class Done(msgspec.Struct, kw_only=True):
+class Result(msgspec.Struct, kw_only=True):
     """The plain answer to a write: what changed, in a sentence."""
 
     object: str

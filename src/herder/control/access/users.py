@@ -36,7 +36,7 @@ from herder.wire.people import (
     WhoAmI,
 )
 from herder.wire.resources import (
-    Done,
+    Result,
     UserView,
 )
 
@@ -95,7 +95,7 @@ def set_user(core: Core, who: Principal, name: str, body: UserSet, changes: Chan
 
 def delete_user(
     core: Core, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool
-) -> Done:
+) -> Result:
     """Their tokens are worth nothing from now on. Jobs, batches and what they cost stay under their name; what runs goes on."""
     check(who, Action.REMOVE, OF_KIND[Kind.USER])
     user = _known(core, name)
@@ -114,7 +114,7 @@ def delete_user(
         core.state.weights.pop(UserName(name), None)
         changes.put(user._replace(deleted_at_ms=now_ms))
         tell_user(core, changes, now_ms, "deleted", user, f"user {name} deleted", who.actor)
-    return Done(object=f"user/{name}", text=text, dry_run=dry_run)
+    return Result(object=f"user/{name}", text=text, dry_run=dry_run)
 
 
 def create_token(
@@ -165,7 +165,7 @@ def _derived(core: Core, who: Principal, body: TokenCreate, key: str) -> str:
     return derived_token(core.settings.secret, asked)
 
 
-def revoke_token(core: Core, who: Principal, wanted: str, changes: Changes, now_ms: int) -> Done:
+def revoke_token(core: Core, who: Principal, wanted: str, changes: Changes, now_ms: int) -> Result:
     """By its id. One's own, as far as it may no more than the token that is shown; by an administrator any."""
     record = next((each for each in core.directory.tokens.values() if token_id(each.hash) == wanted), None)
     if record is None:
@@ -173,12 +173,12 @@ def revoke_token(core: Core, who: Principal, wanted: str, changes: Changes, now_
     thing = Thing(kind=Kind.TOKEN, name=wanted, owner=record.user, least=_least_to_revoke(core, who, record))
     check(who, Action.REMOVE, thing, f"revoking token {wanted}")
     if record.revoked_at_ms is not None:
-        return Done(
+        return Result(
             object=f"token/{wanted}", text=f"token {wanted} was revoked at {iso(record.revoked_at_ms)}"
         )
     core.directory.put_token(changes, record._replace(revoked_at_ms=now_ms))
     _tell_token(core, changes, now_ms, "revoked", record, who.actor)
-    return Done(object=f"token/{wanted}", text=f"token {wanted} of {record.user} is revoked")
+    return Result(object=f"token/{wanted}", text=f"token {wanted} of {record.user} is revoked")
 
 
 def token_views(core: Core, who: Principal, *, user: str | None, revoked: bool) -> list[TokenView]:

@@ -16,7 +16,7 @@ from herder.model.changes import Changes
 from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.words import counted
 from herder.wire.drivers import DriverAction
-from herder.wire.resources import Done
+from herder.wire.resources import Result
 
 #: How long `unfreeze --allow-removals` lets the sweep work without its brake.
 REMOVALS_ALLOWED_MS = 600_000
@@ -30,7 +30,9 @@ def note_missing(core: Core, changes: Changes, now_ms: int) -> None:
         drivers.note_missing(core.state, changes, name, now_ms)
 
 
-def freeze(core: Core, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int) -> Done:
+def freeze(
+    core: Core, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int
+) -> Result:
     check(who, Action.CHANGE, FLEET)
     check_message(body.message)
     check_known(core, name)
@@ -42,14 +44,14 @@ def freeze(core: Core, who: Principal, name: str, body: DriverAction, changes: C
     )
     drivers.freeze(core.state, changes, name, reason, now_ms, actor=who.actor)
     core.workers_changed.set()
-    return Done(
+    return Result(
         object=f"driver/{name}", text=f"driver {name} is frozen: nothing is made or removed through it"
     )
 
 
 def unfreeze(
     core: Core, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int
-) -> Done:
+) -> Result:
     check(who, Action.CHANGE, FLEET)
     check_message(body.message)
     check_known(core, name)
@@ -75,7 +77,7 @@ def unfreeze(
     )
     notes.usable = None
     core.workers_changed.set()
-    return Done(object=f"driver/{name}", text=f"driver {name} is used again{extra}")
+    return Result(object=f"driver/{name}", text=f"driver {name} is used again{extra}")
 
 
 def forget(
@@ -87,7 +89,7 @@ def forget(
     now_ms: int,
     *,
     dry_run: bool,
-) -> Done:
+) -> Result:
     """Close the rows of its workers. Only of a missing driver: of any other, workers are removed, not forgotten."""
     check(who, Action.REMOVE, Thing(kind=Kind.DRIVER, name=name))
     check_message(body.message)
@@ -117,4 +119,4 @@ def forget(
             del core.state.frozen_drivers[name]
         record_event(core.state, changes, now_ms, "driver.forgotten", f"driver/{name}", text, actor=who.actor)
         core.workers_changed.set()
-    return Done(object=f"driver/{name}", text=text, dry_run=dry_run)
+    return Result(object=f"driver/{name}", text=text, dry_run=dry_run)

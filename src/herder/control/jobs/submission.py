@@ -31,7 +31,7 @@ from herder.model.job import JobClass, JobState
 from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.words import counted
 from herder.store.tables import DEFAULT_PROJECT
-from herder.wire.resources import BatchCreate, Done, JobsAdded, JobSubmission
+from herder.wire.resources import BatchCreate, JobsAdded, JobSubmission, Result
 
 #: In a refusal.
 PROJECTS_SHOWN = 10
@@ -78,12 +78,12 @@ def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, n
     return batch
 
 
-def try_create(core: Core, who: Principal, request: BatchCreate) -> Done:
+def try_create(core: Core, who: Principal, request: BatchCreate) -> Result:
     """What `create` would say, with the same checks; nothing is kept."""
     accepted, _ = _check_batch(core, who, request, dry_run=True)
     jobs = request.earlier_jobs + len(request.jobs)
     _count(core, who.user, BATCH_COUNTS_AS + jobs, accepted.size + len(_attributes(request)), dry_run=True)
-    return Done(object="batch", text=f"a batch of {counted(jobs, 'job')} would be submitted", dry_run=True)
+    return Result(object="batch", text=f"a batch of {counted(jobs, 'job')} would be submitted", dry_run=True)
 
 
 def _check_batch(
@@ -149,13 +149,13 @@ def add(
     return JobsAdded(batch=batch.id, first_job=first, count=len(jobs))
 
 
-def try_add(core: Core, who: Principal, batch_id: int, jobs: Sequence[JobSubmission]) -> Done:
+def try_add(core: Core, who: Principal, batch_id: int, jobs: Sequence[JobSubmission]) -> Result:
     """What `add` would say."""
     batch = _open_batch(core, who, batch_id)
     accepted, _ = _check_into(core, who, batch, jobs, dry_run=True)
     _count(core, batch.user, len(jobs), accepted.size, dry_run=True)
     text = f"{counted(len(jobs), 'job')} would be added to batch {batch_id}"
-    return Done(object=f"batch/{batch_id}", text=text, dry_run=True)
+    return Result(object=f"batch/{batch_id}", text=text, dry_run=True)
 
 
 def _open_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
@@ -175,11 +175,11 @@ def submit(core: Core, who: Principal, job: JobSubmission, changes: Changes, now
     return JobsAdded(batch=None, first_job=first, count=1)
 
 
-def try_submit(core: Core, who: Principal, job: JobSubmission) -> Done:
+def try_submit(core: Core, who: Principal, job: JobSubmission) -> Result:
     """What `submit` would say."""
     accepted = _check_single(core, who, job, dry_run=True)
     _count(core, who.user, 1, accepted.size, dry_run=True)
-    return Done(object="job", text="1 job would be submitted", dry_run=True)
+    return Result(object="job", text="1 job would be submitted", dry_run=True)
 
 
 def _check_single(core: Core, who: Principal, job: JobSubmission, *, dry_run: bool) -> _Accepted:

@@ -131,7 +131,7 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
     free, free_slots = (ZERO, 0) if apart else (worker.free, worker.free_slots)
     looks = (
         worker.state, free, free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
-        worker.cordoned, worker.standing, on_it, use,
+        worker.cordoned, worker.manual, on_it, use,
     )  # fmt: skip
     if worker.seen is not None and worker.seen[0] == looks:
         return worker.seen[1]
@@ -145,7 +145,7 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
         requested_at_ms=worker.requested_at_ms,
         idle_since_ms=worker.idle_since_ms,
         expires_at_ms=worker.expires_at_ms,
-        standing=worker.standing,
+        manual=worker.manual,
         running=on_it,
         use=use,
     )

@@ -90,12 +90,12 @@ def record_plan(state: EngineState, changes: Changes, plan: Plan) -> None:
 
 
 def apply_plan(
-    core: Core, changes: Changes, plan: Plan, now_ms: int, *, standing: bool = False, actor: str = "herder"
+    core: Core, changes: Changes, plan: Plan, now_ms: int, *, manual: bool = False, actor: str = "herder"
 ) -> None:
     """Intents only: claims and drains become rows in the same commit as the plan; the loops carry them out afterwards."""
     for action in plan.actions:
         if isinstance(action, CreateWorker):
-            claim(core.state, changes, action, now_ms, standing=standing, actor=actor)
+            claim(core.state, changes, action, now_ms, manual=manual, actor=actor)
         else:
             worker = core.state.workers.get(action.worker)
             if worker is not None:

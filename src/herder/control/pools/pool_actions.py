@@ -36,8 +36,8 @@ from herder.wire.resources import (
     ApplyAnswer,
     ApplyChange,
     ApplyRequest,
-    Done,
     ReasonView,
+    Result,
     ScaleAnswer,
     ScaleRequest,
 )
@@ -211,7 +211,7 @@ def scale(
         )
         plan = Plan(number=number, made_at_ms=now_ms, actions=actions, pools=(report,))
         record_plan(core.state, changes, plan)
-        apply_plan(core, changes, plan, now_ms, standing=True, actor=who.actor)
+        apply_plan(core, changes, plan, now_ms, manual=True, actor=who.actor)
         core.workers_changed.set()
     return ScaleAnswer(
         pool=pool.name,
@@ -292,7 +292,7 @@ def check_growth(core: Core, pool: PoolSpec, more: int, field: str) -> None:
 
 def set_frozen(
     core: Core, who: Principal, name: str, frozen: bool, changes: Changes, now_ms: int, *, message: str = ""
-) -> Done:
+) -> Result:
     check(who, Action.CHANGE, FLEET)
     check_message(message)
     pool = pool_named(core, name)
@@ -301,12 +301,12 @@ def set_frozen(
     _event(
         core, changes, now_ms, f"pool.{verb}", pool.name, message or f"pool {pool.name} {verb}", who.actor, {}
     )
-    return Done(object=f"pool/{pool.name}", text=f"pool {pool.name} {verb}")
+    return Result(object=f"pool/{pool.name}", text=f"pool {pool.name} {verb}")
 
 
 def delete(
     core: Core, who: Principal, name: str, changes: Changes, now_ms: int, *, dry_run: bool, message: str = ""
-) -> Done:
+) -> Result:
     """Drain all its workers and forget it. Jobs that name it keep waiting until a pool of that name is back."""
     check(who, Action.REMOVE, Thing(kind=Kind.POOL, name=name))
     check_message(message)
@@ -325,7 +325,7 @@ def delete(
         store_pool(core, changes, pool, now_ms, deleted=True)
         _event(core, changes, now_ms, "pool.deleted", pool.name, text, who.actor, {})
         core.workers_changed.set()
-    return Done(object=f"pool/{pool.name}", text=text, dry_run=dry_run)
+    return Result(object=f"pool/{pool.name}", text=text, dry_run=dry_run)
 
 
 def pool_named(core: Core, name: str) -> PoolSpec:

@@ -201,7 +201,7 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         state=WorkerState(row.state),
         requested_at_ms=row.requested_at_ms,
         reason_made=_reason(row.reason_made) or Reason(kind=ReasonKind.REQUESTED, text=spec.reason),
-        standing=bool(row.standing),
+        manual=bool(row.manual),
         cordoned=bool(row.cordoned),
         generation=row.generation,
         handle=row.handle,

@@ -209,7 +209,7 @@ def _joined(
         pool=pool.name, actual=actual, in_flight=0, desired=actual + 1, queued_jobs=0, reasons=(reason,)
     )
     record_plan(state, changes, Plan(number=number, made_at_ms=now_ms, actions=(action,), pools=(report,)))
-    worker = life.claim(state, changes, action, now_ms, standing=True, actor=f"user/{record.user}")
+    worker = life.claim(state, changes, action, now_ms, manual=True, actor=f"user/{record.user}")
     activation = hash_token(_activation(core, spec.name))
     life.provisioning(state, worker, activation)
     life.provisioned(state, changes, worker, handle, now_ms)

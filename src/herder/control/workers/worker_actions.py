@@ -24,7 +24,7 @@ from herder.model.principal import Action, Kind, Principal
 from herder.model.times import iso
 from herder.model.words import counted
 from herder.model.worker import WorkerState
-from herder.wire.resources import Done, WorkerAction
+from herder.wire.resources import Result, WorkerAction
 
 #: Single jobs that go in one call with their user: each is found in its queue by going through it.
 SINGLE_JOBS_MAX = 1_000
@@ -41,7 +41,7 @@ def act(
     now_ms: int,
     *,
     dry_run: bool,
-) -> Done:
+) -> Result:
     """One of VERBS on one worker. Raises Refused."""
     check(who, Action.CHANGE, FLEET)
     check_message(request.message)
@@ -59,7 +59,7 @@ def act(
     if not dry_run:
         step.do(changes, who.actor)
         core.workers_changed.set()
-    return Done(object=f"worker/{name}", text=step.would if dry_run else step.text, dry_run=dry_run)
+    return Result(object=f"worker/{name}", text=step.would if dry_run else step.text, dry_run=dry_run)
 
 
 def worker_named(core: Core, name: str) -> WorkerLife:

@@ -58,7 +58,7 @@ def refusal(job_class: Asks, pools: Mapping[PoolName, PoolSpec]) -> Refusal | No
         return _unknown_pool(job_class.pool, pools)
     asked = [pools[name] for name in sorted(pools) if job_class.pool in (name, AUTO)]
     if job_class.pool == AUTO:
-        asked = [pool for pool in asked if pool.accepts_auto]
+        asked = [pool for pool in asked if pool.default_eligible]
     if not asked:
         return _no_pool(pools)
     willing = [pool for pool in asked if job_class.work in work_of(pool.membership)]

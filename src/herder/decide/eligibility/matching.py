@@ -28,7 +28,7 @@ class Kind:
     """Everything of a worker, or of a worker to be, that decides which jobs may use it."""
 
     pool: PoolName
-    accepts_auto: bool
+    default_eligible: bool
     takes: tuple[Work, ...]
     labels: Labels
     taints: tuple[Taint, ...]
@@ -64,7 +64,7 @@ def kind_of_worker(pool: PoolSpec, labels: Labels, taints: tuple[Taint, ...]) ->
     """A worker keeps the labels and taints it was made with, also when its pool has changed since."""
     return Kind(
         pool=pool.name,
-        accepts_auto=pool.accepts_auto,
+        default_eligible=pool.default_eligible,
         takes=work_of(pool.membership),
         labels=tuple(sorted(labels)),
         taints=tuple(sorted(taints)),
@@ -87,7 +87,7 @@ def may_use_kind(job_class: Asks, kind: Kind) -> bool:
     if job_class.work not in kind.takes:
         return False
     named = job_class.pool == kind.pool
-    if not named and not (kind.accepts_auto and job_class.pool == AUTO):
+    if not named and not (kind.default_eligible and job_class.pool == AUTO):
         return False
     if (job_class.selector or job_class.affinity.required) and not labels_fulfil(job_class, kind.labels):
         return False

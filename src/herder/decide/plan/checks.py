@@ -203,7 +203,7 @@ def _trial(
     key, pool = memory.key, pools.get(memory.key.pool)
     if pool is None or key.driver != pool.driver:
         return []
-    until = memory.rests_until_ms(pool.offer_rest_s, pool.offer_rest_max_s)
+    until = memory.rests_until_ms(pool.offer_backoff_s, pool.offer_backoff_max_s)
     made = sum((create.spec.pool, _offer(create.spec)) == (key.pool, key.name) for create in creates)
     if until is None or made <= (now_ms >= until):
         return []

@@ -202,7 +202,7 @@ def _needed(
     """Workers by template that have something to do, in pools that learn from it how suddenly that rises."""
     found: dict[PoolName, dict[str, int]] = {}
     for view in snapshot.pools:
-        if view.spec.wait_worth is not None and queue.known:
+        if view.spec.wait_cost is not None and queue.known:
             needs = partial(warm_workers.needs_of, view, leaving, queue.used, queue.proposals)
             found[view.spec.name] = failures.attempt((view.spec.name,), "stock", needs, dict[str, int])
     return found

@@ -6,8 +6,8 @@ chance falls about as one over that time (at 3 to 300 minutes, on two traces of 
 small and large rises apart. So the k-th idle worker is wanted for a time after each rise by k, which is a figure that can be told:
 
     chance of a rise by k in the next second = learned / seconds since the last one
-    worth of the worker in that second       = chance x wait spared x wait_worth, in seconds of a worker
-    wanted while that is at least 1          = until `learned x wait spared x wait_worth` after the last rise by k
+    worth of the worker in that second       = chance x wait spared x wait_cost, in seconds of a worker
+    wanted while that is at least 1          = until `learned x wait spared x wait_cost` after the last rise by k
 
 It is the rule of ski rental, too, that an idle worker beyond those is kept for as long as a boot takes. A template that costs
 nothing keeps its workers for as long as the pool says. Nothing is decided here while no boot was seen.
@@ -49,7 +49,7 @@ class Stock:
 def boot_ms_of(view: PoolView, offer: Offer) -> int | None:
     """None where no stock is kept: not asked for, free of charge, or no boot was seen."""
     seconds = view.history.boot_s
-    if view.spec.wait_worth is None or offer.price_pico_per_hour <= 0 or seconds is None:
+    if view.spec.wait_cost is None or offer.price_pico_per_hour <= 0 or seconds is None:
         return None
     return boot_ms(seconds)
 
@@ -60,7 +60,7 @@ def boot_ms(boot_s: float) -> int:
 
 def idle_timeout_s(spec: PoolSpec, boot_s: float | None, price_pico_per_hour: int) -> float | None:
     """Where idle workers are weighed, one that is not in stock goes when it has cost as much as a boot."""
-    if spec.wait_worth is None or spec.idle_timeout_s is None or boot_s is None or price_pico_per_hour <= 0:
+    if spec.wait_cost is None or spec.idle_timeout_s is None or boot_s is None or price_pico_per_hour <= 0:
         return spec.idle_timeout_s
     return min(spec.idle_timeout_s, boot_s)
 
@@ -101,7 +101,7 @@ def _lows(
     return tuple(found)
 
 
-def wanted(known: Rises, boot_ms: int, wait_worth: int, now_ms: int) -> Stock | None:
+def wanted(known: Rises, boot_ms: int, wait_cost: int, now_ms: int) -> Stock | None:
     """The largest number of idle workers that are worth it; None when not even one is."""
     chances = [
         (hits + PRIOR_CHANCE * PRIOR_WEIGHT) / (waits + PRIOR_WEIGHT)
@@ -110,7 +110,7 @@ def wanted(known: Rises, boot_ms: int, wait_worth: int, now_ms: int) -> Stock | 
     for size in range(len(known.last_ms), 0, -1):
         chance, last_ms = chances[group_of(size)], known.last_ms[size - 1]
         spared_ms = boot_ms * sqrt(WHOLE_WAIT_TO / size)
-        until_ms = last_ms + min(HORIZON_MS, int(chance * wait_worth * spared_ms))
+        until_ms = last_ms + min(HORIZON_MS, int(chance * wait_cost * spared_ms))
         if now_ms < until_ms:
             return Stock(count=size, last_ms=last_ms, until_ms=until_ms, chance=chance)
     return None
@@ -118,7 +118,7 @@ def wanted(known: Rises, boot_ms: int, wait_worth: int, now_ms: int) -> Stock | 
 
 def stocks_of(view: PoolView, needs: Mapping[str, int], now_ms: int) -> dict[str, Stock]:
     """By template, with what is needed now; nothing for a template that was never needed."""
-    before, worth = dict(view.history.rises), view.spec.wait_worth
+    before, worth = dict(view.history.rises), view.spec.wait_cost
     found = {}
     for offer in view.templates:
         boot, need = boot_ms_of(view, offer), needs.get(offer.name, 0)

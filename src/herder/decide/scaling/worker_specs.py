@@ -23,7 +23,7 @@ def worker_spec(pool: PoolSpec, template: Offer, plan: PlanNumber, ordinal: int,
         taints=pool.taints,
         zone=template.zone,
         spot=template.spot,
-        driver_options=pool.extra,
+        driver_options=pool.driver_options,
         plan=plan,
         reason=reason,
     )

@@ -83,12 +83,12 @@ def _unreported(pool: PoolSpec) -> Iterator[Contradiction]:
 
 
 def _times(pool: PoolSpec) -> Iterator[Contradiction]:
-    if pool.offer_rest_s > pool.offer_rest_max_s:
-        first, most = format_duration(pool.offer_rest_s), format_duration(pool.offer_rest_max_s)
+    if pool.offer_backoff_s > pool.offer_backoff_max_s:
+        first, most = format_duration(pool.offer_backoff_s), format_duration(pool.offer_backoff_max_s)
         yield (
-            "offer_rest",
-            f"offer_rest {first} is above offer_rest_max {most}",
-            "Lower offer_rest, or raise offer_rest_max.",
+            "offer_backoff",
+            f"offer_backoff {first} is above offer_backoff_max {most}",
+            "Lower offer_backoff, or raise offer_backoff_max.",
         )
     if pool.scale_down_fraction is not None and pool.scale_down_period_s <= 0:
         yield (

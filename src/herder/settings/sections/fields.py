@@ -169,7 +169,7 @@ POOL_FIELDS: tuple[Field, ...] = (
     _duration("scale_down_cooldown", "Least time between two shrinkages."),
     _limit("idle_timeout", "A worker without work goes after this long; null: never for idleness."),
     _plain(
-        "wait_worth",
+        "wait_cost",
         schedules.read_optional_count,
         _MAYBE_COUNT,
         "How many seconds of an idle worker one second of a job's waiting is worth, 30 for example: as many idle workers are made "
@@ -177,11 +177,11 @@ POOL_FIELDS: tuple[Field, ...] = (
         "boot, at idle_timeout at the latest. null or a template without a price: idle workers are not weighed.",
     ),
     _duration(
-        "offer_rest",
+        "offer_backoff",
         "A template whose creation failed is passed over for this long, doubled by each further failure; then one worker "
         "of it is tried. 4 times as long for the whole pool after a quota, 40 times after a request that is invalid.",
     ),
-    _duration("offer_rest_max", "The longest rest of a template, before those factors."),
+    _duration("offer_backoff_max", "The longest rest of a template, before those factors."),
     Field(
         key="schedules",
         attribute="schedules",
@@ -276,9 +276,9 @@ POOL_FIELDS: tuple[Field, ...] = (
         schema={"enum": [each.value for each in CpuLimit]},
         doc="weight: jobs share CPU by what they asked for, and may use what is idle; hard: none uses more than it asked for.",
     ),
-    _plain("accepts_auto", reading.flag, _FLAG, "Whether jobs that name no pool may run here."),
+    _plain("default_eligible", reading.flag, _FLAG, "Whether jobs that name no pool may run here."),
     _plain("frozen", reading.flag, _FLAG, "Nothing is made or removed while this is true."),
-    _pairs("driver_settings", "extra", "Settings of the pool's driver, passed on to it unread."),
+    _pairs("driver_options", "driver_options", "Settings of the pool's driver, passed on to it unread."),
 )
 
 #: Everything of a template but its name. The first five make up `Template.allocatable`.

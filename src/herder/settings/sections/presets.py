@@ -78,7 +78,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "gpu.nvidia.com/memory": "16384",
         },
         "taints": [{"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}],
-        "accepts_auto": False,
+        "default_eligible": False,
     },
 }
 

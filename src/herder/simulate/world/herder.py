@@ -62,7 +62,7 @@ class _End:
 class Herder:
     """The parameters are the pool's settings; their defaults are the product's, but for `max_workers`, of which a trace may need many, and
     `idle_s`: a pool's default of half an hour spares people a wait, here cost is compared, so an idle worker goes at once. Where idle
-    workers are weighed (`wait_worth`) the default is the product's."""
+    workers are weighed (`wait_cost`) the default is the product's."""
 
     on_plan: Callable[[Observed, Plan], None] | None = None
     """Called with every observation and its plan: for tests and recordings."""
@@ -74,18 +74,18 @@ class Herder:
         max_workers: int = 100_000,
         new_per_cycle: int = 10,
         min_workers: int = 0,
-        wait_worth: int | None = None,
+        wait_cost: int | None = None,
     ) -> None:
         if min_workers > max_workers:
             raise ValueError(
                 f"min_workers={min_workers} is above max_workers={max_workers}; lower one or raise the other"
             )
-        at_once = idle_s is None and wait_worth is None
+        at_once = idle_s is None and wait_cost is None
         self.idle_s = 0.0 if at_once else IDLE_S if idle_s is None else idle_s
         self.max_workers = max_workers
         self.new_per_cycle = new_per_cycle
         self.min_workers = min_workers
-        self.wait_worth = wait_worth
+        self.wait_cost = wait_cost
         self.state = EngineState()
         self.placer = Placer(sampling=False)
         self.machines: dict[WorkerName, Worker] = {}
@@ -204,7 +204,7 @@ class Herder:
         )
         if not self.state.workers or (waits and not settled):
             return True
-        if self.wait_worth is not None and (world.arrived or now_ms >= self._look_ms):
+        if self.wait_cost is not None and (world.arrived or now_ms >= self._look_ms):
             return True
         return self._next_idle_ms() <= now_ms
 
@@ -249,7 +249,7 @@ class Herder:
             for name in self._idle_names
             if (life := self.state.workers.get(name)) is not None and life.idle_since_ms is not None
         ]
-        if not since or self.wait_worth is not None:
+        if not since or self.wait_cost is not None:
             return self._look_ms if since else 2**62
         if not self.plans_always and self._kept == (self.state.fleet_version, self._idle_names):
             return 2**62
@@ -340,7 +340,7 @@ class Herder:
             max_workers=self._most(world),
             new_workers_per_cycle=self.new_per_cycle,
             idle_timeout_s=float(self.idle_s),
-            wait_worth=self.wait_worth,
+            wait_cost=self.wait_cost,
         )
 
     def _most(self, world: World) -> int:

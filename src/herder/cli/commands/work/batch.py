@@ -18,7 +18,7 @@ from herder.model.words import counted
 
 if TYPE_CHECKING:
     from herder.cli.input.job_files import JobFile
-    from herder.wire.resources import BatchView, Done
+    from herder.wire.resources import BatchView, Result
 
 
 def build() -> typer.Typer:
@@ -84,7 +84,7 @@ def _try(say: Session, found: "JobFile") -> None:
     """The same calls as `_send`, as dry runs."""
     from herder.cli.output.progress import progress
 
-    said: Done | None = None
+    said: Result | None = None
     with progress(say, "checking", len(found.jobs)) as advance, _told_by_place(found) as checked:
         for sent, latest in say.client.batches.try_submit(found.batch, found.jobs):
             said = latest

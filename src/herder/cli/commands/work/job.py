@@ -213,7 +213,7 @@ def retry(
     A filter without --state means failed jobs. The new job has the command, environment, files and limits of the old one; it belongs to no
     batch, and is yours.
     """
-    from herder.wire.resources import Done
+    from herder.wire.resources import Result
 
     say = session(ctx)
     wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
@@ -227,7 +227,7 @@ def retry(
             else:
                 made = say.client.jobs.retry(job).first_job
                 done.append(
-                    (made, Done(object=f"job/{made}", text=f"job {job} submitted again as job {made}"))
+                    (made, Result(object=f"job/{made}", text=f"job {job} submitted again as job {made}"))
                 )
     say.all_done(done, note=UNCHANGED if dry_run else "")
     failures.exit()

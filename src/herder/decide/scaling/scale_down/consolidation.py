@@ -78,7 +78,7 @@ def ask(
         if worker.state is WorkerState.READY and worker.usable and worker.name not in leaving
     ]
     movable = _in_turn(
-        [worker for worker in ready if worker.live_attempts and worker.running and not worker.standing],
+        [worker for worker in ready if worker.live_attempts and worker.running and not worker.manual],
         view,
         now_ms,
     )

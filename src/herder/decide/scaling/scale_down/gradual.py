@@ -41,7 +41,7 @@ def under_used(
         worker
         for worker in view.staying
         if worker.state is WorkerState.READY
-        and not worker.standing
+        and not worker.manual
         and not worker.cordoned
         and worker.name not in leaving
         and worker.name not in used

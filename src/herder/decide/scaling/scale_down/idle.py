@@ -128,7 +128,7 @@ def _expired(worker: ObservedWorker, now_ms: int) -> bool:
 
 def _overdue(view: PoolView, worker: ObservedWorker, now_ms: int) -> bool:
     """Idle for the pool's timeout. Standing workers stay until they expire, cordoned ones until a person decides."""
-    if worker.state is not WorkerState.READY or worker.standing or worker.cordoned:
+    if worker.state is not WorkerState.READY or worker.manual or worker.cordoned:
         return False
     timeout_s = _timeout_s(view, worker)
     if worker.idle_since_ms is None or worker.live_attempts > 0 or timeout_s is None:
@@ -149,7 +149,7 @@ def _cheapest_loss(worker: ObservedWorker) -> tuple[object, ...]:
     """What is lost least goes first: broken, in flight, idle, little to do; of equals the dearest, then the youngest."""
     health = 0 if worker.state is WorkerState.UNHEALTHY else 1
     return (
-        worker.standing,
+        worker.manual,
         health,
         worker.live_attempts,
         not worker.state.in_flight,

@@ -70,7 +70,9 @@ def needs(snapshot: Snapshot, leaving: Set[WorkerName], now_ms: int) -> tuple[Ne
         if all(memory.cause is FailureCause.OUT_OF_CAPACITY for memory in short if not memory.key.spot):
             offer = min(on_demand, key=lambda each: (each.price_pico_per_hour, each.id))
             tries = min(memory.failed_in_row for memory in short if not memory.key.spot)
-            rests = [memory.rests_until_ms(spec.offer_rest_s, spec.offer_rest_max_s) for memory in short]
+            rests = [
+                memory.rests_until_ms(spec.offer_backoff_s, spec.offer_backoff_max_s) for memory in short
+            ]
             found.append(
                 Need(
                     view=view,
@@ -139,7 +141,7 @@ def _near(
                 continue
             if worker.state in (WorkerState.DRAINING, WorkerState.TERMINATING) or worker.name in gone:
                 freed = freed.plus(spec.allocatable)
-            elif not view.spec.frozen and not worker.standing:
+            elif not view.spec.frozen and not worker.manual:
                 candidates.append((_loss(view, worker, now_ms), worker))
     return freed, candidates
 

@@ -98,7 +98,7 @@ def kept(view: PoolView, template: str, stock: Stock, there: int) -> Reason:
 
 
 def _reason(view: PoolView, template: str, stock: Stock, there: int) -> Reason:
-    boot_s, worth = view.history.boot_s or 0.0, view.spec.wait_worth or 0
+    boot_s, worth = view.history.boot_s or 0.0, view.spec.wait_cost or 0
     text = (
         f"the demand for {template} of pool {view.spec.name} rose by {stock.count} within the {boot_s:.0f} s of a boot, last at "
         f"{iso(stock.last_ms)}; until {iso(stock.until_ms)} so many idle workers are worth it, and it has {there}"
@@ -110,7 +110,7 @@ def _reason(view: PoolView, template: str, stock: Stock, there: int) -> Reason:
         ("idle_workers", there),
         ("boot_s", round(boot_s, 1)),
         ("chance", round(stock.chance, 3)),
-        ("wait_worth", worth),
-        ("flips", f"at {iso(stock.until_ms)}, or a lower wait_worth"),
+        ("wait_cost", worth),
+        ("flips", f"at {iso(stock.until_ms)}, or a lower wait_cost"),
     )
     return Reason(kind=ReasonKind.STOCK, text=text, evidence=evidence)

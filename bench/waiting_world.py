@@ -12,7 +12,7 @@ from herder.model.ids import ClassId, PoolName, UserName, WorkerName
 from herder.model.job import JobClass, JobState
 from herder.model.money import PICO_PER_USD, PicoUsd
 from herder.model.plan import Reason, ReasonKind
-from herder.model.pool import PoolSpec, Template
+from herder.model.pool import PoolSize, PoolSpec, Template
 from herder.model.resources import Resources
 from herder.model.worker import WorkerSpec, WorkerState
 from herder.scheduler.placement import Placer
@@ -31,7 +31,7 @@ def waiting_world(seed: int, *, jobs: int, users: int, workers: int) -> tuple[En
     template = Template(
         name="large", allocatable=SIZE, price_pico_per_hour=PicoUsd(3 * PICO_PER_USD), slots=110
     )
-    state.pools[POOL] = PoolSpec(name=POOL, templates=(template,), max_workers=2 * workers)
+    state.pools[POOL] = PoolSpec(name=POOL, templates=(template,), size=PoolSize(max_workers=2 * workers))
     for number in range(workers):
         _add_worker(state, template, number)
     each = max(1, jobs // users)

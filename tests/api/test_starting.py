@@ -70,7 +70,11 @@ def test_pools_and_sharing_of_the_files_are_recorded_as_events(tmp_path: Path) -
     options = replace(options_for(tmp_path), pools=(std,), sharing={"projects": {"research": {}}})
     pools_after_start(options)
     pools_after_start(options)
-    pools_after_start(replace(options, pools=(replace(std, max_workers=5),), sharing={"projects": {}}))
+    pools_after_start(
+        replace(
+            options, pools=(replace(std, size=replace(std.size, max_workers=5)),), sharing={"projects": {}}
+        )
+    )
     server = Server(tmp_path).start()
     try:
         found = server.http.get("/events").json()["items"]

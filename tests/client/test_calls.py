@@ -14,8 +14,6 @@ from herder.client import (
     UnreachableError,
 )
 from herder.client.events import parse_stream
-from herder.model.ids import PoolName
-from herder.model.pool import PoolSpec
 from herder.settings import TEMPLATES, pool_from_plain
 from herder.wire.people import TokenCreate, UserCreate, UserSet
 from herder.wire.resources import (
@@ -25,6 +23,7 @@ from herder.wire.resources import (
     WorkerAction,
 )
 from tests.support.fake_api import TOKEN, FakeApi
+from tests.support.pools import pool_spec
 from tests.support.wire_samples import batch, event, job, worker
 
 
@@ -74,7 +73,7 @@ def test_every_writing_route_sends_what_it_was_given(api: FakeApi, client: Herde
 
 
 def test_apply_carries_the_plain_form_of_pools(api: FakeApi, client: HerderClient) -> None:
-    pool = PoolSpec(name=PoolName("new"), templates=(TEMPLATES["small"],), max_workers=3)
+    pool = pool_spec("new", templates=(TEMPLATES["small"],), max_workers=3)
     assert client.apply([pool], dry_run=True).changes[0].change == "created"
     (body,) = api.bodies("/api/v1/apply")
     assert pool_from_plain(body["pools"][0], "test") == pool

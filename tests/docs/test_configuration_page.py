@@ -56,5 +56,9 @@ def test_the_page_has_the_limits_of_drivers() -> None:
 
 def test_the_example_of_scaling_says_what_the_page_says() -> None:
     (pool,) = load_texts([("herder.yaml", examples()[1])]).pools
-    assert (pool.headroom.workers, pool.target_utilisation, pool.scale_down_fraction) == (1, 0.7, 0.2)
-    assert [schedule.timezone for schedule in pool.schedules] == ["Europe/Berlin", "America/New_York"]
+    assert (pool.scale_up.headroom.workers, pool.scale_up.target_utilisation, pool.scale_down.fraction) == (
+        1,
+        0.7,
+        0.2,
+    )
+    assert [schedule.timezone for schedule in pool.size.schedules] == ["Europe/Berlin", "America/New_York"]

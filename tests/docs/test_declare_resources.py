@@ -17,6 +17,6 @@ def test_the_example_loads() -> None:
         "licence/abaqus": 2,
         "ephemeral-storage": 100 * 1024,
     }
-    assert pool.headroom.free.declared() == {"licence/abaqus": 1}
+    assert pool.scale_up.headroom.free.declared() == {"licence/abaqus": 1}
     assert settings.sharing.sharing.projects[0].nominal.named()["licence/abaqus"] == 5
     assert {each.name: each.cap for each in settings.resources.declared}["pods"]

@@ -64,7 +64,9 @@ def test_a_wrong_template_is_told_once_for_a_series(world: World) -> None:
 
 def test_nothing_is_held_against_a_changed_template_or_kept_of_a_pool_that_goes(world: World) -> None:
     fail(world, 1, FailureCause.INVALID_REQUEST)
-    offers.forget_changed(world.state, Changes(), POOL.name, replace(POOL, max_workers=99))
+    offers.forget_changed(
+        world.state, Changes(), POOL.name, replace(POOL, size=replace(POOL.size, max_workers=99))
+    )
     assert len(world.state.offers) == 1
     changed = tuple(replace(each, labels=(("image", "right"),)) for each in POOL.templates)
     changes = Changes()
@@ -95,7 +97,12 @@ def test_a_memory_comes_back_from_its_row(
     assert len(json.dumps(row)) < 600
 
 
-GRADUAL = replace(POOL, name=PoolName("gradual"), scale_down_fraction=0.5, target_utilisation=0.5)
+GRADUAL = replace(
+    POOL,
+    name=PoolName("gradual"),
+    scale_down=replace(POOL.scale_down, fraction=0.5),
+    scale_up=replace(POOL.scale_up, target_utilisation=0.5),
+)
 
 
 def test_after_a_crash_offers_removals_and_boot_times_are_known_again() -> None:

@@ -25,7 +25,7 @@ CHANGES: dict[str, Callable[[WorkerLife], object]] = {
     "live_attempts": lambda life: life.live.update({JobId(1): None}),  # type: ignore[dict-item]
     "idle_since_ms": lambda life: setattr(life, "idle_since_ms", 77),
     "expires_at_ms": lambda life: setattr(life, "expires_at_ms", 78),
-    "standing": lambda life: setattr(life, "standing", True),
+    "manual": lambda life: setattr(life, "manual", True),
 }
 FIXED = {"spec", "requested_at_ms"}
 #: Shown only where the settings of the pool ask for it: what runs, made anew for each plan, and what agents measured.

@@ -319,9 +319,9 @@ def test_how_a_worker_does_is_told_whatever_its_state(world: World) -> None:
     assert (worker.state, told()[0]) == (WorkerState.READY, Health.ON_TEST)
     world.seconds(31, agent)
     assert told() == (Health.HEALTHY, "")
-    world.seconds(POOL.dead_after_s / 2)
+    world.seconds(POOL.lifetime.dead_after_s / 2)
     assert (worker.state, told()[0]) == (WorkerState.UNHEALTHY, Health.SILENT)
-    world.seconds(POOL.dead_after_s)
+    world.seconds(POOL.lifetime.dead_after_s)
     assert told() == (None, "")
 
 

@@ -110,7 +110,7 @@ def test_a_failed_creation_costs_nothing_and_is_remembered(world: World) -> None
 
 def test_a_boot_that_takes_too_long(world: World) -> None:
     worker = world.claim(1)
-    tick(world, POOL.boot_timeout_s)
+    tick(world, POOL.lifetime.boot_timeout_s)
     assert worker.state is WorkerState.REQUESTED
     tick(world, 1)
     assert worker.state is WorkerState.TERMINATING
@@ -168,7 +168,7 @@ def test_drain_waits_for_what_runs_then_for_the_grace(world: World) -> None:
     assert len(worker.live) == 2
     agent.end((job, 1), world.now_ms)
     world.talk(agent)
-    for _ in range(int(POOL.drain_grace_s) // 10):
+    for _ in range(int(POOL.lifetime.drain_grace_s) // 10):
         tick(world, 10)
         world.talk(agent)
     assert worker.state is WorkerState.DRAINING

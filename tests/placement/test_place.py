@@ -11,11 +11,12 @@ from herder.model.ids import ClassId, PoolName, UserName, WorkerName
 from herder.model.job import JobClass
 from herder.model.pool import PoolSpec, Taint, Toleration
 from herder.model.resources import ZERO, Resources
+from tests.support.pools import pool_spec
 
 STD, GPU = PoolName("std"), PoolName("gpu")
 POOLS = {
     STD: PoolSpec(name=STD),
-    GPU: PoolSpec(name=GPU, taints=(Taint(key="nvidia.com/gpu"),), default_eligible=False),
+    GPU: pool_spec(GPU, taints=(Taint(key="nvidia.com/gpu"),), default_eligible=False),
 }
 ONE_CORE = Resources(1000, 0, 0, 0)
 FOUR_CORES = Resources(4000, 0, 0, 0)

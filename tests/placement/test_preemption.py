@@ -264,7 +264,7 @@ def test_nobody_is_preempted_before_its_minimum_run_time_of_settings_or_pool() -
     world.commit()
     assert look(world) == []
     assert "2 have not run for their minimum time" in next(iter(world.preemptor.refused.values()))
-    world.state.pools[POOL.name] = replace(POOL, minimum_run_s=3600.0)
+    world.state.pools[POOL.name] = replace(POOL, jobs=replace(POOL.jobs, minimum_run_s=3600.0))
     assert look(world, 120) == []
     world.state.pools[POOL.name] = POOL
     assert len(look(world, 2)) == 2

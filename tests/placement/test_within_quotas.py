@@ -7,10 +7,10 @@ from herder.decide.plan.planner import decide
 from herder.engine.invariants import violations
 from herder.model.ids import UserName
 from herder.model.plan import CreateWorker, ReasonKind
-from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
 from herder.model.sharing import Amounts, Limits, ProjectQuota, Sharing, UserQuota
 from tests.support.engine_world import POOL, TEMPLATE, World, job_class
+from tests.support.pools import pool_spec
 
 RESEARCH = ProjectQuota(name="research", nominal=Limits(cpu_milli=3000), borrowing_limit=Limits(cpu_milli=0))
 
@@ -44,8 +44,8 @@ def test_what_ends_lets_a_job_start_on_another_worker() -> None:
     world.submit(1, job_class(project="research"))
     world.commit()
     world.talk(agent)
-    large = PoolSpec(
-        name=POOL.name,
+    large = pool_spec(
+        POOL.name,
         driver="pretend",
         templates=(TEMPLATE,),
         max_workers=100,

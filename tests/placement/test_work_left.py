@@ -22,6 +22,7 @@ from herder.scheduler.fill_order import (
     FillOrder,
 )
 from tests.support.fleet_in_time import POOL, START_MS, FleetInTime, cores, fleet, ready_worker, timed
+from tests.support.pools import pool_spec
 
 A, B = ClassId(1), ClassId(2)
 HOUR = 3_600_000
@@ -166,7 +167,7 @@ def test_an_old_job_keeps_its_worker_and_so_that_is_filled_first() -> None:
 
 
 def test_where_no_worker_ever_goes_the_oldest_stays_the_first() -> None:
-    for spec in (PoolSpec(name=POOL, idle_timeout_s=None), PoolSpec(name=POOL, min_workers=3, max_workers=3)):
+    for spec in (pool_spec(POOL, idle_timeout_s=None), pool_spec(POOL, min_workers=3, max_workers=3)):
         state = EngineState(pools={POOL: spec})
         workers = [busy_worker(2, [START_MS - 5 * HOUR]), busy_worker(1, [START_MS])]
         assert ordered(lasting(), state, workers, START_MS) == ["w0001", "w0002"]

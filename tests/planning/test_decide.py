@@ -253,7 +253,7 @@ def test_idleness_never_takes_a_pool_below_its_minimum(world: Observed) -> None:
         unhealthy = [
             w for w in world.workers if w.spec.pool == spec.name and w.state is WorkerState.UNHEALTHY
         ]
-        least = in_force(spec, dict(world.windows).get(spec.name, ()), NOW)[0].min_workers
+        least = in_force(spec, dict(world.windows).get(spec.name, ()), NOW)[0].size.min_workers
         if idle_drains:
             assert len([w for w in (*ready, *unhealthy) if w.name not in gone]) >= least
         assert not any(w.manual or w.cordoned for w in ready if w.name in {d.worker for d in idle_drains})
@@ -264,7 +264,13 @@ def test_idleness_never_takes_a_pool_below_its_minimum(world: Observed) -> None:
 def test_cycle_after_cycle_all_that_can_be_placed_gets_a_worker(world: Observed) -> None:
     """With the brakes off, a few cycles end in a state where what waits is held by a maximum or fits nowhere."""
     pools = tuple(
-        replace(p, frozen=False, scale_up_cooldown_s=0.0, idle_timeout_s=None, ttl_s=None)
+        replace(
+            p,
+            frozen=False,
+            scale_up=replace(p.scale_up, cooldown_s=0.0),
+            scale_down=replace(p.scale_down, idle_timeout_s=None),
+            lifetime=replace(p.lifetime, ttl_s=None),
+        )
         for p in world.pools
     )
     world = replace(world, pools=pools, history=(), offers=())

@@ -44,7 +44,7 @@ def test_the_next_plan_makes_a_worker() -> None:
 
 
 def test_a_cooldown_holds_it() -> None:
-    std = replace(STD, scale_up_cooldown_s=60.0)
+    std = replace(STD, scale_up=replace(STD.scale_up, cooldown_s=60.0))
     world = observed([std], [], [queued(1, 5)], {"std": PoolHistory(last_grown_at_ms=NOW - 1)})
     assert kinds(why(world))[0] is ReasonKind.COOLDOWN
 

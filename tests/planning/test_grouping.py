@@ -12,15 +12,16 @@ from herder.decide.plan.explain import why_waiting
 from herder.decide.plan.planner import decide
 from herder.decide.scaling.grouping import SHAPES_MAX
 from herder.engine.state import EngineState
-from herder.model.ids import ClassId, PlanNumber, PoolName, UserName
+from herder.model.ids import ClassId, PlanNumber, UserName
 from herder.model.job import JobClass
 from herder.model.observed import Observed, QueuedClass
 from herder.model.plan import CreateWorker, ReasonKind
-from herder.model.pool import PoolSpec, Template
+from herder.model.pool import Template
 from herder.model.resources import Resources
+from tests.support.pools import pool_spec
 
-POOL = PoolSpec(
-    name=PoolName("std"),
+POOL = pool_spec(
+    "std",
     templates=(
         Template(name="small", allocatable=Resources(2000, 4096, 10_000, 0), slots=1000, price_pico_per_hour=10**11),
         Template(name="large", allocatable=Resources(16_000, 65_536, 10_000, 0), slots=1000, price_pico_per_hour=9 * 10**11),
@@ -122,7 +123,7 @@ def test_a_plan_is_not_applied_when_the_pools_or_the_numbers_have_changed() -> N
 
 
 def test_no_limit_is_passed_by_a_plan_that_is_late() -> None:
-    pool = replace(POOL, max_workers=1)
+    pool = replace(POOL, size=replace(POOL.size, max_workers=1))
     seen = replace(observed(many(3)), pools=(pool,))
     plan = decide(replace(seen, pools=(POOL,)), 0)
     assert len(plan.actions) >= 1

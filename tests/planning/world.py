@@ -25,6 +25,7 @@ from herder.model.pressure import Measured, Pressure, WorkerUse
 from herder.model.resources import ZERO, Resources
 from herder.model.schedule import Schedule, Window
 from herder.model.worker import WorkerSpec, WorkerState
+from tests.support.pools import pool_spec
 
 NOW = 1_000_000_000
 MINUTE = 60_000
@@ -43,7 +44,7 @@ def template(name: str = "medium", size: int = 16, price: int = 480, **more: obj
 
 
 def pool(name: str = "std", *templates: Template, **more: object) -> PoolSpec:
-    return PoolSpec(name=PoolName(name), templates=templates or (template(),), **more)  # type: ignore[arg-type]
+    return pool_spec(name, templates=templates or (template(),), **more)  # type: ignore[arg-type]
 
 
 def worker(
@@ -340,6 +341,6 @@ def worlds(draw: st.DrawFn) -> Observed:
         if draw(st.integers(0, 3)) == 0
     ]
     times = tuple((p.name, draw(windows())) for p in pools if draw(st.integers(0, 3)) == 0)
-    read = tuple(draw(readings(p)) for p in pools if p.metrics and draw(st.integers(0, 3)))
+    read = tuple(draw(readings(p)) for p in pools if p.scale_up.metrics and draw(st.integers(0, 3)))
     seen = observed(pools, workers, queue, history)  # type: ignore[arg-type]
     return replace(seen, offers=tuple(offers), windows=times, metrics=read)

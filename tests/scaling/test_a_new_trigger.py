@@ -24,7 +24,12 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(triggers, "POOL_TRIGGERS", (*triggers.POOL_TRIGGERS, team))
 
 
-SPEC = replace(pool(), labels=((LABEL, "3"),), max_workers=10, idle_timeout_s=60.0)
+SPEC = replace(
+    pool(),
+    labels=((LABEL, "3"),),
+    size=replace(pool().size, max_workers=10),
+    scale_down=replace(pool().scale_down, idle_timeout_s=60.0),
+)
 
 
 def test_it_makes_workers_once() -> None:
@@ -58,5 +63,5 @@ def test_a_label_that_is_no_number_is_told_and_stops_nothing() -> None:
 def test_the_planner_heeds_maximum_and_freeze() -> None:
     many = replace(SPEC, labels=((LABEL, "30"),))
     made = decide(observed([many]), NOW).actions
-    assert len(made) <= many.max_workers
+    assert len(made) <= many.size.max_workers
     assert decide(observed([replace(many, frozen=True)]), NOW).actions == ()

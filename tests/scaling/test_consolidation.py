@@ -82,7 +82,7 @@ def test_of_two_half_empty_workers_the_emptier_goes() -> None:
 
 
 def test_it_is_off_unless_asked_for() -> None:
-    spec = replace(STD, consolidation=Consolidation.OFF)
+    spec = replace(STD, scale_down=replace(STD.scale_down, consolidation=Consolidation.OFF))
     assert plan_of(spec, [busy(1, spec, 8), busy(2, spec, 4)]).empty
 
 
@@ -94,7 +94,7 @@ def test_work_that_has_no_other_place_stays() -> None:
 
 def test_what_would_lose_more_than_it_saves_stays_and_is_told() -> None:
     """Twenty hours of work lost, to save a worker that would have gone in ten minutes."""
-    spec = replace(STD, idle_timeout_s=60.0)
+    spec = replace(STD, scale_down=replace(STD.scale_down, idle_timeout_s=60.0))
     plan = plan_of(spec, [busy(n, spec, 8, ago=20 * HOUR, ends=10 * MINUTE) for n in (1, 2)])
     assert plan.empty
     assert kinds(plan) == [ReasonKind.NOT_WORTH_MOVING]
@@ -111,7 +111,10 @@ def test_work_that_ends_within_the_grace_is_not_lost() -> None:
 def test_no_more_are_drained_at_a_time_than_the_budget_allows() -> None:
     workers = [busy(n, STD, 2) for n in range(6)]
     assert len(names(plan_of(STD, workers))) == 1
-    assert len(names(plan_of(replace(STD, disruption_budget=3), workers))) == 3
+    assert (
+        len(names(plan_of(replace(STD, scale_down=replace(STD.scale_down, disruption_budget=3)), workers)))
+        == 3
+    )
     leaving = [*workers, busy(7, STD, 2, state=WorkerState.DRAINING)]
     plan = plan_of(STD, leaving)
     assert names(plan) == []
@@ -119,17 +122,19 @@ def test_no_more_are_drained_at_a_time_than_the_budget_allows() -> None:
 
 
 def test_the_minimum_stays() -> None:
-    assert plan_of(replace(STD, min_workers=2), [busy(1, STD, 4), busy(2, STD, 4)]).empty
+    assert plan_of(
+        replace(STD, size=replace(STD.size, min_workers=2)), [busy(1, STD, 4), busy(2, STD, 4)]
+    ).empty
 
 
 def test_workers_that_are_moved_do_not_count_as_room_for_one_another() -> None:
-    spec = replace(STD, disruption_budget=10)
+    spec = replace(STD, scale_down=replace(STD.scale_down, disruption_budget=10))
     plan = plan_of(spec, [busy(n, spec, 8) for n in range(4)])
     assert len(names(plan)) == 2
 
 
 def test_the_work_of_what_drains_already_keeps_its_place() -> None:
-    spec = replace(STD, disruption_budget=2)
+    spec = replace(STD, scale_down=replace(STD.scale_down, disruption_budget=2))
     workers = [busy(1, spec, 8), busy(2, spec, 8, state=WorkerState.DRAINING), busy(3, spec, 10)]
     assert names(plan_of(spec, workers)) == []
 
@@ -151,7 +156,12 @@ def test_a_cheaper_template_is_made_first_and_the_old_worker_drained_when_it_is_
 
 
 def test_a_cheaper_template_must_pay_for_its_boot() -> None:
-    spec = replace(STD, templates=(LARGE, SMALL), idle_timeout_s=60.0, drain_grace_s=0.0)
+    spec = replace(
+        STD,
+        templates=(LARGE, SMALL),
+        scale_down=replace(STD.scale_down, idle_timeout_s=60.0),
+        lifetime=replace(STD.lifetime, drain_grace_s=0.0),
+    )
     old = busy(1, spec, 4, made=LARGE, ago=0, ends=5 * MINUTE)
     slow = plan_of(spec, [old], history=(("std", PoolHistory(boot_s=3600.0)),))
     assert creations(slow) == []
@@ -164,8 +174,8 @@ def test_only_workers_whose_work_fits_elsewhere_are_moved_within_the_budget(worl
     plan = decide(world, NOW)
     for spec in world.pools:
         moved = [d for d in drains(plan) if d.pool == spec.name and d.reason.kind is ReasonKind.CONSOLIDATED]
-        assert len(moved) <= spec.disruption_budget
-        assert not moved or spec.consolidation is Consolidation.BREAK_EVEN
+        assert len(moved) <= spec.scale_down.disruption_budget
+        assert not moved or spec.scale_down.consolidation is Consolidation.BREAK_EVEN
         going = {drain.worker for drain in drains(plan)}
         free = cores(0)
         for each in world.workers:

@@ -110,10 +110,14 @@ def test_nobody_goes_when_the_rest_would_be_used_above_the_target() -> None:
 
 
 def test_no_more_that_work_are_drained_than_the_budget_allows() -> None:
-    spec = replace(TRACKING, scale_down_fraction=1.0, max_workers=20)
+    spec = replace(
+        TRACKING,
+        scale_down=replace(TRACKING.scale_down, fraction=1.0),
+        size=replace(TRACKING.size, max_workers=20),
+    )
     workers = [busy(n, spec, ends=1) for n in range(10)]
     for budget in (0, 1, 3):
-        plan = plan_of(replace(spec, disruption_budget=budget), workers)
+        plan = plan_of(replace(spec, scale_down=replace(spec.scale_down, disruption_budget=budget)), workers)
         assert len(names(plan)) == budget
         assert ReasonKind.DISRUPTION_BUDGET in [reason.kind for reason in plan.pools[0].reasons]
 

@@ -142,7 +142,7 @@ def test_at_most_one_worker_of_an_offer_that_failed_is_on_trial(seen: Observed, 
             == (memory.key.pool, memory.key.template, memory.key.zone, memory.key.spot)
         ]
         of = next(each for each in seen.pools if each.name == memory.key.pool)
-        until = memory.rests_until_ms(of.offer_backoff_s, of.offer_backoff_max_s)
+        until = memory.rests_until_ms(of.scale_up.offer_backoff_s, of.scale_up.offer_backoff_max_s)
         if until is not None:
             assert len(made) <= (NOW + later >= until)
 

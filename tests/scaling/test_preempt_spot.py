@@ -86,8 +86,26 @@ def test_the_cheapest_losses_go_as_many_as_the_missing_worker_needs() -> None:
 def test_nothing_is_preempted_without_need() -> None:
     workers = [busy(1, 10), busy(2, 10)]
     assert gone(plan_of(seen_of(workers))) == []  # nothing has failed
-    assert gone(plan_of(seen_of(workers, short(), of=replace(PERMANENT, preempts_spot=False)))) == []
-    assert gone(plan_of(seen_of(workers, short(), of=replace(PERMANENT, min_workers=0)))) == []
+    assert (
+        gone(
+            plan_of(
+                seen_of(
+                    workers,
+                    short(),
+                    of=replace(PERMANENT, scale_up=replace(PERMANENT.scale_up, preempts_spot=False)),
+                )
+            )
+        )
+        == []
+    )
+    assert (
+        gone(
+            plan_of(
+                seen_of(workers, short(), of=replace(PERMANENT, size=replace(PERMANENT.size, min_workers=0)))
+            )
+        )
+        == []
+    )
     assert gone(plan_of(seen_of([*workers, worker(9, PERMANENT)], short()))) == []
     assert gone(plan_of(seen_of(workers, short(cause=FailureCause.INVALID_REQUEST)))) == []
     assert gone(plan_of(seen_of(workers, short(), spot=replace(SPOT, frozen=True)))) == []
@@ -122,7 +140,7 @@ def test_what_makes_no_room_for_one_is_left_alone_and_that_is_said() -> None:
 
 
 def test_budgets_of_the_spot_pool_hold_for_those_that_work() -> None:
-    spot = replace(SPOT, disruption_budget=1)
+    spot = replace(SPOT, scale_down=replace(SPOT.scale_down, disruption_budget=1))
     workers = [busy(1, 10), busy(2, 20), idle(3, spot, 1)]
     assert sorted(gone(plan_of(seen_of(workers, short(), spot=spot)))) == ["cheap-0-1", "cheap-0-3"]
     assert gone(plan_of(seen_of(workers[:2], short(), spot=spot))) == []

@@ -141,7 +141,7 @@ def test_the_limits_of_the_pool_hold_and_are_named() -> None:
     assert len(creations(plan)) == 1
     assert "short of its cpu pressure" in said(plan, ReasonKind.AT_MAXIMUM).text
     cooling = replace(pressed(5)["std"], last_grown_at_ms=NOW - 1000)
-    plan = plan_of(replace(spec, scale_up_cooldown_s=60.0), workers, {"std": cooling})
+    plan = plan_of(replace(spec, scale_up=replace(spec.scale_up, cooldown_s=60.0)), workers, {"std": cooling})
     assert creations(plan) == []
     assert said(plan, ReasonKind.COOLDOWN)
 

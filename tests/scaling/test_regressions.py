@@ -27,6 +27,7 @@ from tests.planning.world import (
     worker,
     worlds,
 )
+from tests.support.pools import changed
 
 
 def checked(seen: Observed, now: int = NOW) -> Plan:
@@ -90,7 +91,18 @@ def test_limits_of_one() -> None:
     assert checked(observed([one], full, [queued(1, 100)])).empty
     leaving = [worker(1, one, state=WorkerState.DRAINING)]
     assert checked(observed([one], leaving, [queued(1, 100)])).empty
-    assert len(drains(checked(observed([replace(one, headroom=Headroom())], [idle(1, one)])))) == 1
+    assert (
+        len(
+            drains(
+                checked(
+                    observed(
+                        [replace(one, scale_up=replace(one.scale_up, headroom=Headroom()))], [idle(1, one)]
+                    )
+                )
+            )
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
@@ -127,8 +139,11 @@ def test_more_room_never_leaves_more_jobs_without_a_place(seen: Observed, more: 
     wider = replace(
         seen,
         pools=tuple(
-            replace(
-                each, max_workers=each.max_workers + more, max_live_workers=None, new_workers_per_cycle=100
+            changed(
+                each,
+                max_workers=each.size.max_workers + more,
+                max_live_workers=None,
+                new_workers_per_cycle=100,
             )
             for each in seen.pools
         ),

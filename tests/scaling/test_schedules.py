@@ -37,7 +37,7 @@ OFFICE = pool(min_workers=1, max_workers=6, schedules=(DAY,))
 
 
 def minimum(spec: PoolSpec, when: str) -> int:
-    return pool_in_force(spec, at(when)).min_workers
+    return pool_in_force(spec, at(when)).size.min_workers
 
 
 def test_a_window_begins_at_its_start_and_its_minimum_a_lead_before() -> None:
@@ -55,15 +55,15 @@ def test_without_a_duration_a_schedule_holds_until_the_next_one_starts() -> None
     spec = pool(min_workers=1, max_workers=6, schedules=(day, night))
     for when, limits in (("08:00", (4, 8)), ("19:59", (4, 8)), ("20:00", (0, 2)), ("07:59", (0, 2))):
         seen = pool_in_force(spec, at(f"2026-03-04T{when}:00"))
-        assert (seen.min_workers, seen.max_workers) == limits
+        assert (seen.size.min_workers, seen.size.max_workers) == limits
 
 
 def test_in_the_lead_the_maximum_gives_way_to_the_coming_minimum() -> None:
     rush = replace(DAY, min_workers=9, max_workers=12)
-    spec = replace(OFFICE, schedules=(rush,))
+    spec = replace(OFFICE, size=replace(OFFICE.size, schedules=(rush,)))
     seen = pool_in_force(spec, at("2026-03-04T07:55:00"))
-    assert (seen.min_workers, seen.max_workers) == (9, 9)
-    assert pool_in_force(spec, at("2026-03-04T08:00:00")).max_workers == 12
+    assert (seen.size.min_workers, seen.size.max_workers) == (9, 9)
+    assert pool_in_force(spec, at("2026-03-04T08:00:00")).size.max_workers == 12
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_the_planner_makes_the_workers_of_a_schedule_and_says_which() -> None:
 
 
 def test_idle_workers_stay_for_the_window_and_go_after_it() -> None:
-    spec = replace(OFFICE, idle_timeout_s=0.0)
+    spec = replace(OFFICE, scale_down=replace(OFFICE.scale_down, idle_timeout_s=0.0))
     for when, gone in (("2026-03-04T12:00:00", 0), ("2026-03-04T18:00:00", 3)):
         now = at(when)
         workers = [

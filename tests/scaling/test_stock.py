@@ -192,7 +192,7 @@ def test_a_worker_beyond_the_stock_goes_when_it_has_cost_a_boot() -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        replace(WEIGHED, wait_cost=None),
+        replace(WEIGHED, scale_up=replace(WEIGHED.scale_up, wait_cost=None)),
         replace(WEIGHED, frozen=True),
         pool("std", template(price=0), wait_cost=WORTH, max_workers=100),
     ],
@@ -208,14 +208,16 @@ def test_without_a_boot_that_was_seen_nothing_is_decided() -> None:
 
 
 def test_a_limit_that_cuts_it_is_named() -> None:
-    plan = plan_of(replace(WEIGHED, max_workers=2), rose(5, 5))
+    plan = plan_of(replace(WEIGHED, size=replace(WEIGHED.size, max_workers=2)), rose(5, 5))
     assert len(creations(plan)) == 2
     texts = [reason.text for report in plan.pools for reason in report.reasons]
     assert any("3 workers short of its stock" in text for text in texts)
 
 
 def test_headroom_and_stock_are_the_same_workers() -> None:
-    plan = plan_of(replace(WEIGHED, headroom=Headroom(workers=2)), rose(3, 5))
+    plan = plan_of(
+        replace(WEIGHED, scale_up=replace(WEIGHED.scale_up, headroom=Headroom(workers=2))), rose(3, 5)
+    )
     assert len(creations(plan)) == 3
 
 
@@ -232,7 +234,7 @@ def test_plans_teach_the_engine_and_dry_runs_do_not() -> None:
 
 @given(worlds(), st.integers(1, 5), st.integers(0, 60), st.integers(1, 60))
 def test_plans_stay_clean_and_need_no_other(before: Observed, by: int, minutes: int, worth: int) -> None:
-    pools = tuple(replace(spec, wait_cost=worth) for spec in before.pools)
+    pools = tuple(replace(spec, scale_up=replace(spec.scale_up, wait_cost=worth)) for spec in before.pools)
     known = dict(before.history)
     history = tuple(
         (

@@ -178,7 +178,7 @@ def test_the_minimum_is_spread_too() -> None:
 
 def test_of_idle_workers_the_dearer_goes_first() -> None:
     on_demand = [offer for offer in offers_of(MIXED) if not offer.spot]
-    of = replace(STD, min_workers=1)
+    of = replace(STD, size=replace(STD.size, min_workers=1))
     workers = [idle(1, of, made=on_demand[0]), idle(2, of, made=offers_of(MIXED)[0])]
     (gone,) = decide(observed([of], workers), NOW).actions
     assert gone.worker == workers[0].name  # type: ignore[union-attr]

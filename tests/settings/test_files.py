@@ -72,7 +72,11 @@ server: {listen: "0.0.0.0:9000", data_dir: /var/lib/herder}
         "the rest comes from the built-in one"
     )
     assert pool.templates[1].price_pico_per_hour == parse_usd("0.3")
-    assert (pool.ttl_s, pool.ttl_max_s, pool.idle_timeout_s) == (14400, 43200, None)
+    assert (pool.lifetime.ttl_s, pool.lifetime.ttl_max_s, pool.scale_down.idle_timeout_s) == (
+        14400,
+        43200,
+        None,
+    )
     assert pool.labels == (("team", "blue"), ("answer", "42"), ("on", "yes"))
     assert pool.taints == (Taint(key="a", value="b", effect=TaintEffect.NO_EXECUTE),)
     assert settings.users[0].weight == 2
@@ -142,7 +146,7 @@ def test_single_faults(text: str, start: str, word: str) -> None:
 def test_merge_keys_and_several_documents_work() -> None:
     text = "pools: {a: &base {preset: burst, max_workers: 7}}\n---\npools: {c: {preset: gpu}}\n"
     settings = load_texts([("h.yaml", text), ("i.yaml", "pools: {b: {<<: {preset: spot}, max_workers: 2}}")])
-    assert [(pool.name, pool.max_workers) for pool in settings.pools] == [("a", 7), ("c", 5), ("b", 2)]
+    assert [(pool.name, pool.size.max_workers) for pool in settings.pools] == [("a", 7), ("c", 5), ("b", 2)]
 
 
 def test_folders_are_read_by_name_and_a_double_name_is_refused(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_everything_that_is_declared_is_read_where_it_is_named() -> None:
     assert cae.allocatable.declared() == {"licence/abaqus": 2, "ephemeral-storage": 10 * 1024}
     assert small.allocatable.declared() == {}
     assert len(small.allocatable) == len(settings.resources.names)
-    assert pool.headroom.free.declared() == {"licence/abaqus": 1}
+    assert pool.scale_up.headroom.free.declared() == {"licence/abaqus": 1}
     sharing = settings.sharing.sharing
     assert sharing.projects[0].nominal.named() == {"cpu_milli": 100_000, "licence/abaqus": 5}
     assert sharing.users[0].limits.named() == {"nvidia.com/mig-1g.5gb": 4}

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.model.ids import PoolName
 from herder.model.metric import Metric, ValueIs
 from herder.model.money import PicoUsd
 from herder.model.offer import offers_of
@@ -36,6 +35,7 @@ from herder.settings import (
     pool_from_plain,
     pool_to_plain,
 )
+from tests.support.pools import pool_spec
 
 names = st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True).filter(
     lambda name: name not in ("auto", "next", "all")
@@ -133,8 +133,8 @@ def pools(draw: st.DrawFn) -> PoolSpec:
     most = high if live is None else live
     kinds = tuple(draw(st.lists(templates, min_size=1, max_size=3, unique_by=lambda each: each.name)))
     rest, longest_rest = sorted((draw(seconds), draw(seconds)))
-    return PoolSpec(
-        name=PoolName(draw(names)),
+    return pool_spec(
+        draw(names),
         driver=draw(names),
         templates=kinds,
         max_live_workers=live,
@@ -233,7 +233,7 @@ def test_local_defaults_fit_the_machine(cpu_milli: int, memory_mib: int, disk_mi
         assert pool_from_plain(pool_to_plain(pool), "test") == pool
         assert all(template.allocatable.cpu_milli <= max(100, cpu_milli) for template in pool.templates)
     if memory_mib >= 1024:
-        full = sum(pool.max_workers * pool.templates[0].allocatable.memory_mib for pool in found)
+        full = sum(pool.size.max_workers * pool.templates[0].allocatable.memory_mib for pool in found)
         assert full <= memory_mib
 
 

@@ -40,11 +40,11 @@ pools:
       - {cron: "0 23 * 11 4", min_workers: 0, max_workers: 2}
 """
     (spec,) = load_texts([("herder.yaml", text)]).pools
-    assert spec.headroom == Headroom(workers=1, free=Resources(2000, 4096, 0, 0))
-    assert (spec.target_utilisation, spec.scale_down_fraction) == (0.7, 0.2)
-    assert (spec.consolidation, spec.disruption_budget) == (Consolidation.BREAK_EVEN, 2)
-    assert (spec.max_live_workers, spec.offer_backoff_s) == (5, 30.0)
-    day, november = spec.schedules
+    assert spec.scale_up.headroom == Headroom(workers=1, free=Resources(2000, 4096, 0, 0))
+    assert (spec.scale_up.target_utilisation, spec.scale_down.fraction) == (0.7, 0.2)
+    assert (spec.scale_down.consolidation, spec.scale_down.disruption_budget) == (Consolidation.BREAK_EVEN, 2)
+    assert (spec.size.max_live_workers, spec.scale_up.offer_backoff_s) == (5, 30.0)
+    day, november = spec.size.schedules
     assert (day.timezone, day.lead_time_s, day.duration_s, day.max_workers) == (
         "Europe/Berlin",
         600.0,
@@ -55,19 +55,23 @@ pools:
 
 
 def test_short_forms() -> None:
-    assert pool(headroom=2).headroom == Headroom(workers=2)
-    assert pool(headroom=None).headroom == Headroom()
-    assert pool(target_utilisation=None).target_utilisation is None
+    assert pool(headroom=2).scale_up.headroom == Headroom(workers=2)
+    assert pool(headroom=None).scale_up.headroom == Headroom()
+    assert pool(target_utilisation=None).scale_up.target_utilisation is None
     (spec,) = load_texts([("a.yaml", "pools: {std: {templates: [small], consolidation: off}}")]).pools
-    assert spec.consolidation is Consolidation.OFF
+    assert spec.scale_down.consolidation is Consolidation.OFF
 
 
 def test_all_that_is_new_is_off_by_default() -> None:
     spec = pool()
-    assert not spec.schedules
-    assert not spec.headroom.wanted
-    assert (spec.target_utilisation, spec.scale_down_fraction, spec.max_live_workers) == (None, None, None)
-    assert spec.consolidation is Consolidation.OFF
+    assert not spec.size.schedules
+    assert not spec.scale_up.headroom.wanted
+    assert (spec.scale_up.target_utilisation, spec.scale_down.fraction, spec.size.max_live_workers) == (
+        None,
+        None,
+        None,
+    )
+    assert spec.scale_down.consolidation is Consolidation.OFF
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,10 @@ def refusal(**more: Any) -> str:
 def test_all_of_it_from_a_file() -> None:
     settings = load_texts([("herder.yaml", TEXT)])
     (pool,) = settings.pools
-    assert pool.cpu_pressure == Pressure(above=0.8, for_s=300.0)
-    assert pool.cpu_pressure.leads_to == pytest.approx(0.7)
-    assert pool.memory_pressure == Pressure(above=0.85, for_s=600.0, target=0.75)
-    backlog, busy = pool.metrics
+    assert pool.scale_up.cpu_pressure == Pressure(above=0.8, for_s=300.0)
+    assert pool.scale_up.cpu_pressure.leads_to == pytest.approx(0.7)
+    assert pool.scale_up.memory_pressure == Pressure(above=0.85, for_s=600.0, target=0.75)
+    backlog, busy = pool.scale_up.metrics
     assert backlog == Metric(name="backlog", query="sum(messages)", per_worker=100.0)
     assert (busy.value, busy.tolerance, busy.keep_s) == (ValueIs.AVERAGE, 0.0, 600.0)
     (source,) = settings.metric_sources

@@ -112,7 +112,7 @@ def random_observations(seed: int) -> list[Observed]:
         found.append(
             Observed(
                 plan_number=PlanNumber(step),
-                pools=(replace(spec, max_workers=step // 10),),
+                pools=(replace(spec, size=replace(spec.size, max_workers=step // 10)),),
                 workers=tuple(workers.values()),
                 workers_as_of_ms=step,
                 demand=queued,

@@ -17,7 +17,7 @@ from herder.store import tables as t
 from tests.simulation.fleet import states_of
 from tests.simulation.world import POOLS, World
 
-TWO = (replace(POOLS[0], max_workers=1), replace(POOLS[0], name="broken"))
+TWO = (replace(POOLS[0], size=replace(POOLS[0].size, max_workers=1)), replace(POOLS[0], name="broken"))
 ROOT = Principal(user=UserName("root"), role=Role.ADMINISTRATOR)
 
 

@@ -24,7 +24,7 @@ from herder.store import tables as t
 from tests.simulation.fleet import check_rest, event_kinds, states_of
 from tests.simulation.world import POOLS, Fault, World
 
-ONE = (replace(POOLS[0], max_workers=1),)
+ONE = (replace(POOLS[0], size=replace(POOLS[0].size, max_workers=1)),)
 
 #: After this, whatever went wrong has been mended, and everybody has left.
 WITHIN_S = 400.0
@@ -288,7 +288,7 @@ def test_an_agent_that_stood_still_and_comes_back_is_told_to_leave() -> None:
         await _succeeds(world, job)
         await _comes_to_rest(world)
 
-    World(pools=(replace(POOLS[0], max_workers=2),)).run(story)
+    World(pools=(replace(POOLS[0], size=replace(POOLS[0].size, max_workers=2)),)).run(story)
 
 
 def test_a_cancel_whose_telling_is_lost_stops_the_job_all_the_same() -> None:
@@ -352,7 +352,7 @@ class _Source(httpx.AsyncBaseTransport):
 def test_a_reading(fault: Fault) -> None:
     """The last value stays, people are told why there is no newer one, and the next good one counts."""
     metric = Metric(name="depth", source="prom", query="depth", every_s=5.0, per_worker=1000.0)
-    pool = replace(POOLS[0], metrics=(metric,))
+    pool = replace(POOLS[0], scale_up=replace(POOLS[0].scale_up, metrics=(metric,)))
     source = _Source()
     key = (PoolName("std"), "depth")
 

@@ -22,7 +22,7 @@ from tests.simulation.world import POOLS, Fault, World
 from tests.simulation.world.people import NotTaken
 from tests.simulation.world.plan import CALL_FAULTS, NETWORK_FAULTS
 
-ONE = (replace(POOLS[0], max_workers=1),)
+ONE = (replace(POOLS[0], size=replace(POOLS[0].size, max_workers=1)),)
 WITHIN_S = 400.0
 HOUR_S = 3600.0
 

@@ -20,7 +20,7 @@ from tests.simulation.fleet import event_kinds, states_of
 from tests.simulation.world import CALM, POOLS, World
 
 #: One worker at a time, so that a story can speak of *the* worker.
-ONE: tuple[PoolSpec, ...] = (replace(POOLS[0], max_workers=1),)
+ONE: tuple[PoolSpec, ...] = (replace(POOLS[0], size=replace(POOLS[0].size, max_workers=1)),)
 HOUR_S = 3600.0
 
 

@@ -19,22 +19,22 @@ from herder.model.ids import PlanNumber, PoolName
 from herder.model.money import PICO_PER_USD, PicoUsd
 from herder.model.offer import offers_of
 from herder.model.plan import CreateWorker, Reason, ReasonKind
-from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
 from herder.store import tables
 from herder.store.database import _migrations, migrate, open_engine, sqlite_url
 from herder.store.invariants import violations
 from herder.store.usage_rows import ended_attempts
 from tests.support.engine_world import TEMPLATE, Agent, World, job_class
+from tests.support.pools import pool_spec
 
-PLAIN = PoolSpec(
-    name=PoolName("std"),
+PLAIN = pool_spec(
+    "std",
     driver="pretend",
     max_workers=10,
     templates=(replace(TEMPLATE, price_pico_per_hour=PicoUsd(PICO_PER_USD // 7)),),
 )
-SPLIT = PoolSpec(
-    name=PoolName("gpu"),
+SPLIT = pool_spec(
+    "gpu",
     driver="pretend",
     max_workers=10,
     templates=(

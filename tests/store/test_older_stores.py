@@ -186,8 +186,8 @@ def test_a_store_of_the_version_before_opens_and_holds_together(old: Engine) -> 
     assert ledger.accounts == {("ann", "default", "std"): Spent(attempts=4, cost_pico=4 * 2292)}
     assert batch_cost == "2292"
     pool = state.pools[PoolName("std")]
-    assert (pool.frozen, pool.default_eligible) == (True, False)
-    assert (pool.offer_backoff_s, pool.offer_backoff_max_s) == (30.0, 7200.0)
+    assert (pool.frozen, pool.jobs.default_eligible) == (True, False)
+    assert (pool.scale_up.offer_backoff_s, pool.scale_up.offer_backoff_max_s) == (30.0, 7200.0)
     assert state.batches[BatchId(2)].keys == {"k": 7}
     assert (state.next_job, state.next_batch, state.next_event, state.next_plan) == (13, 5, 9, 4)
     assert directory.users["ann"].weight == 3  # type: ignore[index]

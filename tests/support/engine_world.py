@@ -31,7 +31,7 @@ from herder.engine.state import BatchLife, EngineState, WorkerLife
 from herder.engine.worker import activated, claim, provisioned, provisioning, tick
 from herder.ledger.totals import Totals
 from herder.model.changes import Changes
-from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
+from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, UserName, WorkerName
 from herder.model.job import JobClass, JobState
 from herder.model.money import PicoUsd
 from herder.model.plan import CreateWorker, Reason, ReasonKind
@@ -46,13 +46,14 @@ from herder.store.invariants import violations as stored_violations
 from herder.store.statements import statements_for
 from herder.store.sweep import sweep_batch
 from herder.wire.exchange import Finished
+from tests.support.pools import pool_spec
 
 T0 = 1_700_000_000_000
 SMALL = Resources(1000, 1024, 1024)
 TEMPLATE = Template(
     name="two", allocatable=Resources(2000, 4096, 8192), price_pico_per_hour=PicoUsd(360), slots=8
 )
-POOL = PoolSpec(name=PoolName("std"), driver="pretend", templates=(TEMPLATE,), max_workers=100)
+POOL = pool_spec("std", driver="pretend", templates=(TEMPLATE,), max_workers=100)
 ADMIN = Principal(UserName("root"), Role.ADMINISTRATOR)
 
 

@@ -71,7 +71,7 @@ def capacity_freed(state: EngineState, changes: Changes, spec: WorkerSpec) -> No
         pool = state.pools.get(key.pool)
         near = not key.zone or not spec.zone or key.zone == spec.zone
         short = memory.cause is FailureCause.OUT_OF_CAPACITY and not key.spot
-        if pool is not None and pool.preempts_spot and key.driver == spec.driver and near and short:
+        if pool is not None and pool.scale_up.preempts_spot and key.driver == spec.driver and near and short:
             _keep(state, changes, memory.due())
 
 

@@ -293,14 +293,16 @@ def tick(state: EngineState, changes: Changes, now_ms: int, beat_s: dict[PoolNam
         # The workers of a deleted pool still have to go: the usual times hold for them.
         pool = state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
         if worker.state.in_flight:
-            _check_boot(state, changes, worker, pool.boot_timeout_s, now_ms)
+            _check_boot(state, changes, worker, pool.lifetime.boot_timeout_s, now_ms)
         elif worker.state in _JOINED and worker.spec.membership.lives_by is LivesBy.EXCHANGE:
-            _check_silence(state, changes, worker, pool.dead_after_s, beat_s.get(pool.name, 10.0), now_ms)
+            _check_silence(
+                state, changes, worker, pool.lifetime.dead_after_s, beat_s.get(pool.name, 10.0), now_ms
+            )
         sick = health.look(state, changes, worker, now_ms)
         if sick is not None:
             drain(state, changes, worker, sick, now_ms)
         if worker.state is WorkerState.DRAINING:
-            _check_drain(state, changes, worker, pool.drain_grace_s, now_ms)
+            _check_drain(state, changes, worker, pool.lifetime.drain_grace_s, now_ms)
 
 
 def _check_boot(

@@ -1,6 +1,6 @@
 """Pools and templates: what people want to have, as they wrote it down."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from herder.model.ids import PoolName
@@ -112,32 +112,33 @@ class Headroom:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolSpec:
-    """One pool as it is wanted. Times in seconds; a limit of None means there is none."""
+class PoolSize:
+    """How many workers there may be."""
 
-    name: PoolName
-    driver: str = "local"
-    membership: Membership = EXCHANGE
-    """What its workers join: what work they take and how one knows that they live."""
-    templates: tuple[Template, ...] = ()
     min_workers: int = 0
     max_workers: int = 10
     """Everything that has not ended counts, also what drains: it still costs."""
     max_live_workers: int | None = None
-    """Of these, the ones that do not leave; below `max_workers` it keeps room for successors of what drains."""
+    """Of these, the ones that are not draining; below `max_workers` it keeps room for successors of what drains."""
     new_workers_per_cycle: int = 10
     """Most workers made by one plan: bounds the damage of a wrong demand figure. 10 as in Hail Batch."""
-    scale_up_cooldown_s: float = 0.0
-    scale_down_cooldown_s: float = 0.0
-    idle_timeout_s: float | None = 1800.0
-    wait_cost: int | None = None
-    """How many seconds of an idle worker one second of a job's waiting is worth; None: idle workers are not weighed. Off, because
-    only people know what waiting costs them, and because it makes workers that nothing queued asks for."""
-    offer_backoff_s: float = 15.0
-    """Rest of an offer after a failed creation, doubled by each further one. Short: most shortages last minutes."""
-    offer_backoff_max_s: float = 1800.0
-    """The longest rest, as in cluster-autoscaler."""
     schedules: tuple[Schedule, ...] = ()
+
+    @property
+    def most_workers(self) -> int:
+        """The lower of the two maxima."""
+        return (
+            self.max_workers
+            if self.max_live_workers is None
+            else min(self.max_workers, self.max_live_workers)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleUp:
+    """When more workers are made, besides what queued jobs need, and how often."""
+
+    cooldown_s: float = 0.0
     headroom: Headroom = Headroom()
     target_utilisation: float | None = None
     """Part of the capacity that should be in use; more workers are made above it. None: only queued work counts."""
@@ -146,15 +147,41 @@ class PoolSpec:
     memory_pressure: Pressure | None = None
     metrics: tuple[Metric, ...] = ()
     """Figures of other systems that say how many workers are wanted; the one that wants most counts."""
-    scale_down_fraction: float | None = None
-    """At most this part of the pool goes in `scale_down_period_s`, at least one. None: idle workers go at once."""
-    scale_down_period_s: float = 1800.0
-    consolidation: Consolidation = Consolidation.OFF
-    """Off, because a moved job begins anew unless it can continue from a checkpoint, and Herder cannot know."""
+    wait_cost: int | None = None
+    """How many seconds of an idle worker one second of a job's waiting is worth; None: idle workers are not weighed. Off, because
+    only people know what waiting costs them, and because it makes workers that nothing queued asks for."""
     preempts_spot: bool = False
     """Whether spot workers of the same driver are drained when the minimum finds no capacity."""
+    offer_backoff_s: float = 15.0
+    """How long an offer is passed over after a failed creation, doubled by each further one. Short: most shortages last minutes."""
+    offer_backoff_max_s: float = 1800.0
+    """The longest, as in cluster-autoscaler."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether workers are asked what they really use."""
+        return self.cpu_pressure is not None or self.memory_pressure is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleDown:
+    """When workers are removed, and how many at a time."""
+
+    cooldown_s: float = 0.0
+    idle_timeout_s: float | None = 1800.0
+    fraction: float | None = None
+    """At most this part of the pool is removed in `period_s`, at least one. None: idle workers are removed at once."""
+    period_s: float = 1800.0
+    consolidation: Consolidation = Consolidation.OFF
+    """Off, because a moved job begins anew unless it can continue from a checkpoint, and Herder cannot know."""
     disruption_budget: int = 1
     """Most workers at a time that are drained although they work; 1 as in cluster-autoscaler."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLifetime:
+    """How long a worker may take for each part of its life. None: without limit."""
+
     ttl_s: float | None = None
     ttl_max_s: float | None = None
     extension_s: float = 7200.0
@@ -165,29 +192,39 @@ class PoolSpec:
     """From request to ready; then the claim has failed. The sum of the documented provisioning steps."""
     dead_after_s: float = 45.0
     """Silence after which a worker counts as dead and its attempts are retried."""
-    minimum_run_s: float | None = None
-    """No attempt is preempted here before it has run so long; None: as `Preemption` says."""
-    cpu_limit: CpuLimit = CpuLimit.WEIGHT
-    """Of jobs that do not say it themselves. A weight, because idle CPU that nobody may use is paid for all the same."""
-    labels: tuple[tuple[str, str], ...] = ()
-    taints: tuple[Taint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRules:
+    """What holds for the jobs of a pool."""
+
     default_eligible: bool = True
     """Whether jobs that name no pool may run here."""
+    cpu_limit: CpuLimit = CpuLimit.WEIGHT
+    """Of jobs that do not say it themselves. A weight, because idle CPU that nobody may use is paid for all the same."""
+    minimum_run_s: float | None = None
+    """No attempt is preempted here before it has run so long; None: as `Preemption` says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSpec:
+    """One pool as it is wanted. Times in seconds; a limit of None means there is none."""
+
+    name: PoolName
+    description: str = ""
+    driver: str = "local"
+    driver_options: tuple[tuple[str, str], ...] = ()
+    """Settings of the pool's driver, passed on to it unread."""
+    membership: Membership = EXCHANGE
+    """What its workers join: what work they take and how one knows that they live."""
+    templates: tuple[Template, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    taints: tuple[Taint, ...] = ()
+    size: PoolSize = PoolSize()
+    scale_up: ScaleUp = ScaleUp()
+    scale_down: ScaleDown = ScaleDown()
+    lifetime: WorkerLifetime = WorkerLifetime()
+    jobs: JobRules = JobRules()
     frozen: bool = False
     driver_frozen: str = ""
-    """Why its driver is frozen. Not a setting: only the picture that plans are made from says it, of a pool that is shown as frozen."""
-    description: str = ""
-    driver_options: tuple[tuple[str, str], ...] = field(default=())
-    """Settings of the pool's driver, passed on to it unread."""
-
-    @property
-    def measured(self) -> bool:
-        """Whether workers are asked what they really use."""
-        return self.cpu_pressure is not None or self.memory_pressure is not None
-
-    @property
-    def most_workers(self) -> int:
-        """The lower of the two maxima."""
-        return min(
-            self.max_workers, self.max_workers if self.max_live_workers is None else self.max_live_workers
-        )
+    """Why its driver is frozen. Not a setting: only the snapshot that plans are made from says it, of a pool that is shown as frozen."""

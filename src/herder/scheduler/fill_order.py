@@ -130,4 +130,4 @@ def _shortened(worker: WorkerLife, look: _Look, now_ms: int) -> bool:
 
 def _shrinks(pool: PoolSpec) -> bool:
     """In a pool that keeps its workers anyway, nothing is gained by emptying one."""
-    return pool.idle_timeout_s is not None and pool.min_workers < pool.max_workers
+    return pool.scale_down.idle_timeout_s is not None and pool.size.min_workers < pool.size.max_workers

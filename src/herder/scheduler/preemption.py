@@ -215,7 +215,7 @@ def _some(workers: list[WorkerLife], turn: int) -> tuple[list[WorkerLife], int]:
 
 def _candidate_worker(state: EngineState, worker: WorkerLife, now_ms: int) -> CandidateWorker:
     rules, pool = state.sharing.preemption, state.pools.get(worker.spec.pool)
-    own = None if pool is None else pool.minimum_run_s
+    own = None if pool is None else pool.jobs.minimum_run_s
     minimum_ms = int((rules.minimum_run_s if own is None else own) * 1000)
     room = open_worker(worker)
     free, slots = room.free, room.free_slots

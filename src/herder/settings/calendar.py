@@ -13,10 +13,10 @@ _MINUTE_MS = 60_000
 
 
 def windows(pool: PoolSpec, now_ms: int) -> tuple[Window, ...]:
-    if not pool.schedules:
+    if not pool.size.schedules:
         return ()
     at_minute = now_ms // _MINUTE_MS
-    times = [(each, *around(each.cron, each.timezone, at_minute)) for each in pool.schedules]
+    times = [(each, *around(each.cron, each.timezone, at_minute)) for each in pool.size.schedules]
     open_starts = [
         start for each, *pair in times if each.duration_s is None for start in pair if start is not None
     ]

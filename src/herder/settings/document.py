@@ -27,7 +27,7 @@ def reference() -> str:
         "Made from the reader's own table by `make docs`; do not edit. The page to read first is "
         "[Configuration](../configuration.md).",
         "## A pool",
-        _table(POOL_FIELDS, lambda field: _default(getattr(pool, field.attribute), field)),
+        _table(POOL_FIELDS, lambda field: _default(field.of(pool), field)),
         "`templates` lists the templates it may use, by name or written out; `preset` starts from one of those below.",
         "## A template",
         _table(TEMPLATE_FIELDS, lambda field: ""),

@@ -81,17 +81,21 @@ def _note(key: str, message: str, remedy: str) -> _Doubt:
 
 
 def _times(pool: PoolSpec) -> Iterator[_Doubt]:
-    ttl, idle, longest = pool.ttl_s, pool.idle_timeout_s, pool.ttl_max_s
+    ttl, idle, longest = pool.lifetime.ttl_s, pool.scale_down.idle_timeout_s, pool.lifetime.ttl_max_s
     if ttl is not None and idle is not None and idle > ttl:
         yield _warning(
             "idle_timeout",
             f"an idle timeout of {format_duration(idle)} never takes effect: workers end after {format_duration(ttl)}",
             "Make it shorter than ttl.",
         )
-    if ttl is not None and longest is not None and ttl + pool.extension_s * pool.extensions_max > longest:
+    if (
+        ttl is not None
+        and longest is not None
+        and ttl + pool.lifetime.extension_s * pool.lifetime.extensions_max > longest
+    ):
         yield _warning(
             "extensions_max",
-            f"{pool.extensions_max} extensions of {format_duration(pool.extension_s)} would pass ttl_max "
+            f"{pool.lifetime.extensions_max} extensions of {format_duration(pool.lifetime.extension_s)} would pass ttl_max "
             f"({format_duration(longest)})",
             "Allow fewer or shorter extensions, or raise ttl_max.",
         )
@@ -101,26 +105,26 @@ def _times(pool: PoolSpec) -> Iterator[_Doubt]:
             "ttl_max without ttl binds only workers that are made with a time to live",
             "Write ttl.",
         )
-    if pool.drain_grace_s > 24 * 3600:
+    if pool.lifetime.drain_grace_s > 24 * 3600:
         yield _warning("drain_grace", "a drain may take longer than a day", "Write for example 5m.")
 
 
 def _counts(pool: PoolSpec) -> Iterator[_Doubt]:
-    if pool.max_workers == 0:
+    if pool.size.max_workers == 0:
         yield _warning("max_workers", "no worker can ever be made", "Raise max_workers, or remove the pool.")
-    if pool.frozen and pool.min_workers:
+    if pool.frozen and pool.size.min_workers:
         yield _warning("frozen", "the pool is frozen, so its minimum is not kept", "Write frozen: false.")
-    if pool.min_workers and pool.ttl_s is not None:
+    if pool.size.min_workers and pool.lifetime.ttl_s is not None:
         yield _note(
             "ttl",
-            f"the {pool.min_workers} standing workers are replaced every {format_duration(pool.ttl_s)}",
+            f"the {pool.size.min_workers} standing workers are replaced every {format_duration(pool.lifetime.ttl_s)}",
             "Write min_workers: 0, or no ttl.",
         )
 
 
 def _taints(pool: PoolSpec) -> Iterator[_Doubt]:
     hard = [taint for taint in pool.taints if taint.effect is not TaintEffect.PREFER_NO_SCHEDULE]
-    if hard and pool.default_eligible:
+    if hard and pool.jobs.default_eligible:
         names = ", ".join(f"{taint.key}={taint.value}" for taint in hard)
         yield _note(
             "taints",
@@ -130,17 +134,17 @@ def _taints(pool: PoolSpec) -> Iterator[_Doubt]:
 
 
 def _silence(pool: PoolSpec) -> Iterator[_Doubt]:
-    if pool.dead_after_s < 10:
+    if pool.lifetime.dead_after_s < 10:
         yield _warning(
             "dead_after",
-            f"{format_duration(pool.dead_after_s)} of silence is a hiccup of the network, not a death",
+            f"{format_duration(pool.lifetime.dead_after_s)} of silence is a hiccup of the network, not a death",
             "30s to 60s are usual.",
         )
-    if pool.dead_after_s > pool.boot_timeout_s:
+    if pool.lifetime.dead_after_s > pool.lifetime.boot_timeout_s:
         yield _warning(
             "dead_after", "a dead worker is noticed later than one that never booted", "Write 45s."
         )
-    if pool.boot_timeout_s < 5:
+    if pool.lifetime.boot_timeout_s < 5:
         yield _warning(
             "boot_timeout", "nothing boots that fast, so every worker would fail", "Write 60s or more."
         )
@@ -150,35 +154,35 @@ def _costs(pool: PoolSpec) -> Iterator[_Doubt]:
     if not pool.templates:
         return
     cheapest = min(template.price_pico_per_hour for template in pool.templates)
-    standing = cheapest * pool.min_workers * HOURS_PER_MONTH
+    standing = cheapest * pool.size.min_workers * HOURS_PER_MONTH
     if standing:
         yield _note(
             "min_workers",
-            f"{pool.min_workers} standing workers cost at least {format_usd(standing, 2)} a month",
+            f"{pool.size.min_workers} standing workers cost at least {format_usd(standing, 2)} a month",
             "Lower min_workers if that is more than you want to spend.",
         )
 
 
 def _moves(pool: PoolSpec) -> Iterator[_Doubt]:
     """What shrinks a pool more than somebody may expect, or never does."""
-    if pool.consolidation is not Consolidation.OFF:
+    if pool.scale_down.consolidation is not Consolidation.OFF:
         yield _note(
             "consolidation",
             "moved jobs begin anew unless they continue from a checkpoint",
             "Write consolidation: off if that hurts.",
         )
-        if pool.disruption_budget == 0:
+        if pool.scale_down.disruption_budget == 0:
             yield _warning(
                 "disruption_budget", "a budget of 0 means that nothing is ever moved", "Write 1 or more."
             )
-    headroom = max(pool.headroom.workers, int(pool.headroom.wanted))
+    headroom = max(pool.scale_up.headroom.workers, int(pool.scale_up.headroom.wanted))
     if headroom and pool.templates:
         cheapest = min(template.price_pico_per_hour for template in pool.templates)
         cost = format_usd(cheapest * headroom * HOURS_PER_MONTH, 2)
         yield _note(
             "headroom", f"the headroom costs at least {cost} a month", "Lower it if that is too much."
         )
-    for schedule in pool.schedules:
+    for schedule in pool.size.schedules:
         if schedule.duration_s is not None and schedule.lead_time_s >= schedule.duration_s:
             yield _warning(
                 "schedules",
@@ -188,9 +192,9 @@ def _moves(pool: PoolSpec) -> Iterator[_Doubt]:
 
 
 def _preempts(pool: PoolSpec) -> Iterator[_Doubt]:
-    if not pool.preempts_spot:
+    if not pool.scale_up.preempts_spot:
         return
-    if not pool.min_workers and not pool.schedules:
+    if not pool.size.min_workers and not pool.size.schedules:
         yield _warning("preempts_spot", "it speaks of the minimum, and there is none", "Write min_workers.")
     if pool.templates and all(template.spot is SpotUse.YES for template in pool.templates):
         yield _warning(
@@ -216,23 +220,26 @@ def _spot(pool: PoolSpec) -> Iterator[_Doubt]:
                 f"template {template.name!r} has a price for spot and spot: no",
                 "Write spot: prefer.",
             )
-        if template.spot is SpotUse.YES and pool.min_workers:
+        if template.spot is SpotUse.YES and pool.size.min_workers:
             yield _note(
                 "templates",
-                f"the {pool.min_workers} standing workers of template {template.name!r} are spot alone: without spot there are none",
+                f"the {pool.size.min_workers} standing workers of template {template.name!r} are spot alone: without spot there are none",
                 "Write spot: prefer.",
             )
 
 
 def _pressures(pool: PoolSpec) -> Iterator[_Doubt]:
     """Rules on real use that cannot take effect, or soon would all the time."""
-    for name, pressure in (("cpu_pressure", pool.cpu_pressure), ("memory_pressure", pool.memory_pressure)):
+    for name, pressure in (
+        ("cpu_pressure", pool.scale_up.cpu_pressure),
+        ("memory_pressure", pool.scale_up.memory_pressure),
+    ):
         if pressure is None:
             continue
-        if pool.max_workers <= max(pool.min_workers, 1):
+        if pool.size.max_workers <= max(pool.size.min_workers, 1):
             yield _warning(
                 name,
-                f"it never makes a worker: the pool has at most {pool.max_workers}",
+                f"it never makes a worker: the pool has at most {pool.size.max_workers}",
                 "Raise max_workers, or remove it.",
             )
         if pressure.above < 0.2:
@@ -241,17 +248,17 @@ def _pressures(pool: PoolSpec) -> Iterator[_Doubt]:
                 f"{pressure.above:.0%} is hardly pressure: idle workers may pass it",
                 "Write for example 80%.",
             )
-        if pressure.for_s < pool.dead_after_s / 3:
+        if pressure.for_s < pool.lifetime.dead_after_s / 3:
             yield _note(
                 name,
-                f"workers say what they use every {format_duration(min(10.0, pool.dead_after_s / 3))}, so one sample decides",
+                f"workers say what they use every {format_duration(min(10.0, pool.lifetime.dead_after_s / 3))}, so one sample decides",
                 "Write a longer `for`.",
             )
 
 
 def _metrics(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
     sources = {source.name: source for source in settings.metric_sources}
-    for metric in pool.metrics:
+    for metric in pool.scale_up.metrics:
         source = sources.get(metric.source)
         if source is None:
             yield _warning(
@@ -265,10 +272,10 @@ def _metrics(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
                 f"metric {metric.name!r} is asked for more often than its source may take to answer",
                 "Write a longer every, or a shorter timeout.",
             )
-    if pool.metrics and pool.max_workers <= pool.min_workers:
+    if pool.scale_up.metrics and pool.size.max_workers <= pool.size.min_workers:
         yield _warning(
             "metrics",
-            f"they never make a worker: the pool has {pool.min_workers} to {pool.max_workers}",
+            f"they never make a worker: the pool has {pool.size.min_workers} to {pool.size.max_workers}",
             "Raise max_workers, or remove them.",
         )
 
@@ -315,10 +322,10 @@ def _machine(settings: Settings, pool: PoolSpec, machine: Resources | None) -> I
                 "Use a smaller template, or another driver.",
             )
     smallest = min((template.allocatable for template in pool.templates), default=ZERO)
-    if pool.min_workers > 1 and smallest.times(pool.min_workers).lacking_in(limit):
+    if pool.size.min_workers > 1 and smallest.times(pool.size.min_workers).lacking_in(limit):
         yield _warning(
             "min_workers",
-            f"{pool.min_workers} standing workers are more than the machine holds ({limit})",
+            f"{pool.size.min_workers} standing workers are more than the machine holds ({limit})",
             "Lower min_workers, or use smaller templates.",
         )
 

@@ -8,10 +8,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from herder.model.ids import PoolName
 from herder.model.money import PicoUsd
-from herder.model.pool import PoolSpec, Template
+from herder.model.pool import Template
 from herder.model.resources import Resources
+from tests.support.pools import pool_spec
 
 SMALL = Template(
     name="small", allocatable=Resources(2000, 4096, 8192), price_pico_per_hour=PicoUsd(3_600_000), slots=6
@@ -21,9 +21,9 @@ LARGE = Template(
 )
 TIMES = {"dead_after_s": 15.0, "boot_timeout_s": 60.0, "drain_grace_s": 20.0, "idle_timeout_s": 20.0}
 POOLS = (
-    PoolSpec(name=PoolName("std"), driver="pretend", templates=(SMALL, LARGE), max_workers=6, **TIMES),  # type: ignore[arg-type]
-    PoolSpec(
-        name=PoolName("brief"),
+    pool_spec("std", driver="pretend", templates=(SMALL, LARGE), max_workers=6, **TIMES),  # type: ignore[arg-type]
+    pool_spec(
+        "brief",
         driver="pretend",
         templates=(SMALL,),
         max_workers=3,

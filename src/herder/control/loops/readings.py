@@ -55,7 +55,7 @@ def _wanted(core: Core) -> dict[_Key, Metric]:
     return {
         (name, metric.name): metric
         for name, pool in sorted(core.state.pools.items())
-        for metric in pool.metrics
+        for metric in pool.scale_up.metrics
     }
 
 
@@ -83,7 +83,7 @@ async def _read(
     except NoValue as error:
         fault = str(error)
     now_wanted = core.state.pools.get(pool)
-    if now_wanted is None or metric not in now_wanted.metrics:
+    if now_wanted is None or metric not in now_wanted.scale_up.metrics:
         return  # it was changed or removed meanwhile
     before = core.state.readings.get(key, MetricReading(pool=pool, metric=name))
     after = (

@@ -78,7 +78,7 @@ def observe(
         ),
         offers=tuple(state.offers[key] for key in sorted(state.offers)),
         windows=tuple(
-            (name, windows(pool, now_ms)) for name, pool in sorted(state.pools.items()) if pool.schedules
+            (name, windows(pool, now_ms)) for name, pool in sorted(state.pools.items()) if pool.size.schedules
         ),
         metrics=tuple(reading for _, reading in sorted(state.readings.items())),
     )
@@ -117,9 +117,9 @@ def queued(state: EngineState) -> tuple[QueuedClass, ...]:
 
 
 def _recent(removals_ms: list[int], pool: PoolSpec | None, now_ms: int) -> tuple[int, ...]:
-    if pool is None or pool.scale_down_fraction is None:
+    if pool is None or pool.scale_down.fraction is None:
         return ()
-    since = now_ms - int(pool.scale_down_period_s * 1000)
+    since = now_ms - int(pool.scale_down.period_s * 1000)
     return tuple(at for at in removals_ms if at > since)
 
 
@@ -155,14 +155,14 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
 
 def _use(state: EngineState, worker: WorkerLife) -> WorkerUse | None:
     pool = state.pools.get(worker.spec.pool)
-    return worker.use if pool is not None and pool.measured else None
+    return worker.use if pool is not None and pool.scale_up.measured else None
 
 
 def note_pressure(state: EngineState, observed: Observed, now_ms: int) -> None:
     """Remember since when the pools are under pressure: part of the next picture."""
     since = pressed_since(observed, now_ms)
     for pool in observed.pools:
-        if pool.measured:
+        if pool.scale_up.measured:
             history_of(state, pool.name).pressed_since_ms = since.get(pool.name, {})
 
 
@@ -171,7 +171,9 @@ def running(
 ) -> tuple[RunningClass, ...] | None:
     """What runs on it, by class; None in pools whose settings look at no such thing, because it costs a little."""
     pool = state.pools.get(worker.spec.pool)
-    if pool is None or (pool.scale_down_fraction is None and pool.consolidation is Consolidation.OFF):
+    if pool is None or (
+        pool.scale_down.fraction is None and pool.scale_down.consolidation is Consolidation.OFF
+    ):
         return None
     by_class: dict[ClassId, list[int]] = {}
     for attempt in worker.live.values():

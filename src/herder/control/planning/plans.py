@@ -76,8 +76,8 @@ def _more_workers(state: EngineState, now_ms: int) -> dict[PoolName, int]:
     more = {}
     for name, spec in state.pools.items():
         pool = pool_in_force(spec, now_ms)
-        live = pool.max_live_workers
-        room = pool.max_workers - there[name]
+        live = pool.size.max_live_workers
+        room = pool.size.max_workers - there[name]
         more[name] = room if live is None else min(room, live - staying[name])
     return more
 

@@ -147,8 +147,8 @@ def fleet_prices(pools: Iterable[PoolSpec]) -> tuple[str, str]:
     """USD per hour, least and most, as many workers as the pools allow."""
     least = most = 0
     for pool in pools:
-        least += pool.min_workers * _price(pool, min)
-        most += pool.max_workers * _price(pool, max)
+        least += pool.size.min_workers * _price(pool, min)
+        most += pool.size.max_workers * _price(pool, max)
     return usd_text(least), usd_text(most)
 
 
@@ -186,7 +186,7 @@ def scale(
     check_word(request.template, "template")
     pool = pool_named(core, name)
     template = _offer(core, template_named(pool, request.template), pool, now_ms)
-    ttl_s = request.ttl_s if request.ttl_s is not None else pool.ttl_s
+    ttl_s = request.ttl_s if request.ttl_s is not None else pool.lifetime.ttl_s
     _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
     number = PlanNumber(core.state.next_plan)
     text = request.reason or f"{who.user} asked for {request.workers} more"
@@ -253,11 +253,11 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
         )
     if ttl_s is not None and not 0 < ttl_s <= TTL_LONGEST_S:
         raise Invalid(f"ttl_s must be above 0 and at most {TTL_LONGEST_S}", field="ttl_s")
-    if ttl_s is not None and pool.ttl_max_s is not None and ttl_s > pool.ttl_max_s:
+    if ttl_s is not None and pool.lifetime.ttl_max_s is not None and ttl_s > pool.lifetime.ttl_max_s:
         raise Invalid(
             f"{format_duration(ttl_s)} is more than the pool's longest time to live",
             field="ttl_s",
-            hint=f"at most {format_duration(pool.ttl_max_s)}",
+            hint=f"at most {format_duration(pool.lifetime.ttl_max_s)}",
         )
     driver_frozen = core.state.frozen_drivers.get(pool.driver)
     if driver_frozen is not None:
@@ -270,14 +270,14 @@ def check_growth(core: Core, pool: PoolSpec, more: int, field: str) -> None:
     if pool.frozen:
         raise Conflict(f"pool {pool.name} is frozen", hint=f"herder pool unfreeze {pool.name}")
     actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
-    room = pool.max_workers - actual
+    room = pool.size.max_workers - actual
     if more > room:
         raise Conflict(
-            f"pool {pool.name} has {actual} of at most {pool.max_workers} workers: room for {max(0, room)} more",
+            f"pool {pool.name} has {actual} of at most {pool.size.max_workers} workers: room for {max(0, room)} more",
             field=field,
             hint="raise max_workers with herder apply, or ask for fewer",
         )
-    live = pool.max_live_workers
+    live = pool.size.max_live_workers
     leave = (WorkerState.DRAINING, WorkerState.TERMINATING)
     staying = sum(
         worker.spec.pool == pool.name and worker.state not in leave for worker in core.state.workers.values()

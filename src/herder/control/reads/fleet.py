@@ -200,8 +200,8 @@ def _pool(pool: PoolSpec, workers: list[WorkerLife], queued_jobs: int, cost_pico
     return PoolView(
         name=pool.name,
         driver=pool.driver,
-        min_workers=pool.min_workers,
-        max_workers=pool.max_workers,
+        min_workers=pool.size.min_workers,
+        max_workers=pool.size.max_workers,
         desired=len(workers) - going,
         actual=len(workers),
         ready=states[WorkerState.READY],

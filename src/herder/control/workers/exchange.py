@@ -48,7 +48,7 @@ TROUBLE_TEXT_MAX = 300
 def beat_s(core: Core, worker: WorkerLife) -> float:
     """How often a worker must be heard of: often enough to miss two within the pool's `dead_after_s`."""
     pool = core.state.pools.get(worker.spec.pool)
-    return min(10.0, (pool.dead_after_s if pool else 45.0) / 3)
+    return min(10.0, (pool.lifetime.dead_after_s if pool else 45.0) / 3)
 
 
 def invited(core: Core, token: str) -> WorkerLife:
@@ -247,7 +247,7 @@ async def _answer(core: Core, worker: WorkerLife) -> ExchangeAnswer:
         gathered = await payloads_for(core, attempts)
         await _fail_missing(core, worker, attempts, gathered)
         pool = core.state.pools.get(worker.spec.pool)
-        pool_limit = pool.cpu_limit if pool else CpuLimit.WEIGHT
+        pool_limit = pool.jobs.cpu_limit if pool else CpuLimit.WEIGHT
         for attempt in attempts:
             payload = gathered.payloads.get(attempt.job)
             if payload is None:
@@ -319,7 +319,7 @@ def inputs_of(core: Core, worker: WorkerLife, job: int, number: int) -> AsyncIte
 
 def _asks_for_use(core: Core, worker: WorkerLife) -> bool:
     pool = core.state.pools.get(worker.spec.pool)
-    return pool is not None and pool.measured
+    return pool is not None and pool.scale_up.measured
 
 
 def forget_worker(core: Core, name: WorkerName) -> None:

@@ -95,7 +95,7 @@ def _set_cordon(cordoned: bool) -> Callable[[Core, WorkerLife, WorkerAction, int
 def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
     reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or "drained by hand")
     pool = core.state.pools.get(worker.spec.pool)
-    grace = f"{pool.drain_grace_s:g} s" if pool else "the grace"
+    grace = f"{pool.lifetime.drain_grace_s:g} s" if pool else "the grace"
     name, runs = worker.spec.name, counted(len(worker.live), "attempt")
     return _Step(
         text=f"worker {name} drains: {runs} may go on for {grace}, then it is removed",
@@ -127,19 +127,25 @@ def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
     name, pool = worker.spec.name, core.state.pools.get(worker.spec.pool)
     if worker.expires_at_ms is None:
         raise Conflict(f"worker {name} has no end to extend")
-    if pool is not None and worker.extensions >= pool.extensions_max:
+    if pool is not None and worker.extensions >= pool.lifetime.extensions_max:
         raise Conflict(
-            f"worker {name} was extended {worker.extensions} times, the pool allows {pool.extensions_max}"
+            f"worker {name} was extended {worker.extensions} times, the pool allows {pool.lifetime.extensions_max}"
         )
-    seconds = request.extend_s if request.extend_s is not None else (pool.extension_s if pool else 7200)
+    seconds = (
+        request.extend_s if request.extend_s is not None else (pool.lifetime.extension_s if pool else 7200)
+    )
     if not 0 < seconds <= TTL_LONGEST_S:
         raise Invalid(f"extend_s must be above 0 and at most {TTL_LONGEST_S}", field="extend_s")
     until_ms = worker.expires_at_ms + int(seconds * 1000)
     born_ms = worker.ready_at_ms or worker.requested_at_ms
-    if pool is not None and pool.ttl_max_s is not None and until_ms - born_ms > pool.ttl_max_s * 1000:
+    if (
+        pool is not None
+        and pool.lifetime.ttl_max_s is not None
+        and until_ms - born_ms > pool.lifetime.ttl_max_s * 1000
+    ):
         raise Conflict(
             f"that would let worker {name} live for {(until_ms - born_ms) / 3_600_000:.1f} h",
-            hint=f"pool {pool.name} allows {pool.ttl_max_s / 3600:g} h",
+            hint=f"pool {pool.name} allows {pool.lifetime.ttl_max_s / 3600:g} h",
         )
     return _Step(
         text=f"worker {name} now expires at {iso(until_ms)}",

@@ -58,7 +58,7 @@ def refusal(job_class: Asks, pools: Mapping[PoolName, PoolSpec]) -> Refusal | No
         return _unknown_pool(job_class.pool, pools)
     asked = [pools[name] for name in sorted(pools) if job_class.pool in (name, AUTO)]
     if job_class.pool == AUTO:
-        asked = [pool for pool in asked if pool.default_eligible]
+        asked = [pool for pool in asked if pool.jobs.default_eligible]
     if not asked:
         return _no_pool(pools)
     willing = [pool for pool in asked if job_class.work in work_of(pool.membership)]
@@ -68,7 +68,7 @@ def refusal(job_class: Asks, pools: Mapping[PoolName, PoolSpec]) -> Refusal | No
     usable = [pool for pool in asked if job_may_use(job_class, pool)]
     if not usable:
         return _kept_out(job_class, asked)
-    growing = [pool for pool in usable if pool.max_workers > 0 and pool.templates]
+    growing = [pool for pool in usable if pool.size.max_workers > 0 and pool.templates]
     if not growing:
         return _no_workers(usable)
     return _too_large(job_class, growing)
@@ -117,7 +117,7 @@ def _no_workers(pools: list[PoolSpec]) -> Refusal:
         kind=RefusalKind.NO_WORKERS_WANTED,
         text=f"{names} cannot have workers: max_workers is 0, or there is no template",
         remedy="raise max_workers of the pool above 0 and give it a template",
-        evidence=tuple((f"{pool.name}.max_workers", pool.max_workers) for pool in pools),
+        evidence=tuple((f"{pool.name}.max_workers", pool.size.max_workers) for pool in pools),
     )
 
 

@@ -39,7 +39,7 @@ class FirstPools:
         found = [
             (offer, self._kinds.number(kind_of_template(pool, offer)), name)
             for name, pool in pools.items()
-            if pool.max_workers > 0
+            if pool.size.max_workers > 0
             for template in pool.templates
             if template.slots > 0
             for offer in offers_of(template)

@@ -64,7 +64,7 @@ def kind_of_worker(pool: PoolSpec, labels: Labels, taints: tuple[Taint, ...]) ->
     """A worker keeps the labels and taints it was made with, also when its pool has changed since."""
     return Kind(
         pool=pool.name,
-        default_eligible=pool.default_eligible,
+        default_eligible=pool.jobs.default_eligible,
         takes=work_of(pool.membership),
         labels=tuple(sorted(labels)),
         taints=tuple(sorted(taints)),

@@ -112,16 +112,18 @@ def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[C
         pool = pools.get(name)
         if pool is None:
             continue
-        if live[name] + made > pool.max_workers:
-            found.append(f"pool {name} would have {live[name] + made} workers of at most {pool.max_workers}")
-        if pool.max_live_workers is not None and staying[name] + made > pool.max_live_workers:
+        if live[name] + made > pool.size.max_workers:
             found.append(
-                f"pool {name} would have {staying[name] + made} workers that stay of at most {pool.max_live_workers}"
+                f"pool {name} would have {live[name] + made} workers of at most {pool.size.max_workers}"
+            )
+        if pool.size.max_live_workers is not None and staying[name] + made > pool.size.max_live_workers:
+            found.append(
+                f"pool {name} would have {staying[name] + made} workers that stay of at most {pool.size.max_live_workers}"
             )
         found += _quotas(observed, pool, creates)
-        if made > pool.new_workers_per_cycle:
+        if made > pool.size.new_workers_per_cycle:
             found.append(
-                f"pool {name} would make {made} workers, {pool.new_workers_per_cycle} are allowed per cycle"
+                f"pool {name} would make {made} workers, {pool.size.new_workers_per_cycle} are allowed per cycle"
             )
     return found
 
@@ -179,16 +181,16 @@ def _gentleness(observed: Observed, pool: PoolSpec, drains: list[DrainWorker], n
     draining = sum(worker.state is WorkerState.DRAINING for worker in workers)
     disturbed = sum(drain.worker in busy for drain in mine)
     found = []
-    if disturbed and disturbed + draining > pool.disruption_budget:
+    if disturbed and disturbed + draining > pool.scale_down.disruption_budget:
         found.append(
-            f"pool {pool.name} would drain {disturbed + draining} workers at a time, its budget is {pool.disruption_budget}"
+            f"pool {pool.name} would drain {disturbed + draining} workers at a time, its budget is {pool.scale_down.disruption_budget}"
         )
-    if pool.scale_down_fraction is not None and mine:
+    if pool.scale_down.fraction is not None and mine:
         past = dict(observed.history).get(pool.name, PoolHistory()).removals_ms
-        since = now_ms - int(pool.scale_down_period_s * 1000)
+        since = now_ms - int(pool.scale_down.period_s * 1000)
         before = sum(at > since for at in past)
         staying = sum(worker.state.live and worker.state not in _LEAVING for worker in workers)
-        degree = max(1, int(pool.scale_down_fraction * (staying + before)))
+        degree = max(1, int(pool.scale_down.fraction * (staying + before)))
         if before + len(mine) > degree:
             found.append(
                 f"pool {pool.name} would give up {before + len(mine)} workers in a period, {degree} are allowed"
@@ -203,7 +205,7 @@ def _trial(
     key, pool = memory.key, pools.get(memory.key.pool)
     if pool is None or key.driver != pool.driver:
         return []
-    until = memory.rests_until_ms(pool.offer_backoff_s, pool.offer_backoff_max_s)
+    until = memory.rests_until_ms(pool.scale_up.offer_backoff_s, pool.scale_up.offer_backoff_max_s)
     made = sum((create.spec.pool, _offer(create.spec)) == (key.pool, key.name) for create in creates)
     if until is None or made <= (now_ms >= until):
         return []

@@ -148,7 +148,7 @@ def _preempted(
     snapshot: Snapshot, leaving: Set[WorkerName], failures: Failures, now_ms: int
 ) -> tuple[tuple[Need, ...], spot.SpotResult]:
     """Which pools wait for capacity, and which spot workers give theirs."""
-    concerned = [view.spec.name for view in snapshot.pools if view.spec.preempts_spot]
+    concerned = [view.spec.name for view in snapshot.pools if view.spec.scale_up.preempts_spot]
 
     def ask() -> tuple[tuple[Need, ...], spot.SpotResult]:
         short = spot.needs(snapshot, leaving, now_ms)
@@ -202,7 +202,7 @@ def _needed(
     """Workers by template that have something to do, in pools that learn from it how suddenly that rises."""
     found: dict[PoolName, dict[str, int]] = {}
     for view in snapshot.pools:
-        if view.spec.wait_cost is not None and queue.known:
+        if view.spec.scale_up.wait_cost is not None and queue.known:
             needs = partial(warm_workers.needs_of, view, leaving, queue.used, queue.proposals)
             found[view.spec.name] = failures.attempt((view.spec.name,), "stock", needs, dict[str, int])
     return found
@@ -293,7 +293,7 @@ def _quiet(view: PoolView, queue: QueueResult, combined: Combined, idle: IdleRes
     name = view.spec.name
     until = scale_down.cooldown_until(view)
     return (
-        view.spec.consolidation is Consolidation.BREAK_EVEN
+        view.spec.scale_down.consolidation is Consolidation.BREAK_EVEN
         and not view.spec.frozen
         and not idle.drains
         and not any(queue.taken[name])
@@ -319,6 +319,6 @@ def _creation(
     pool, offer = view.spec, next(offer for offer in view.templates if offer.id == proposal.offer)
     return CreateWorker(
         spec=worker_spec(pool, offer, plan, ordinal, proposal.reason.text),
-        expires_at_ms=None if pool.ttl_s is None else now_ms + int(pool.ttl_s * 1000),
+        expires_at_ms=None if pool.lifetime.ttl_s is None else now_ms + int(pool.lifetime.ttl_s * 1000),
         reason=proposal.reason,
     )

@@ -38,7 +38,7 @@ def ask(view: PoolView, workers: int) -> TriggerResult:
         want = wanted(view, metric, reading.value)
         reason = _reason(view, metric, reading, workers, want)
         if want > workers * (1 + metric.tolerance):
-            count = min(view.spec.max_workers, whole(want) - workers)
+            count = min(view.spec.size.max_workers, whole(want) - workers)
             asks.append(WorkerRequest(pool=view.spec.name, count=count, reason=reason))
         elif reading.fault:
             notes.append(replace(reason, kind=ReasonKind.WAITING_ON_OBSERVATION))
@@ -51,7 +51,7 @@ def kept_for(view: PoolView, workers: int) -> Reason | None:
         if reading is None or reading.value is None:
             return _unknown(view, metric, reading)
         want = whole(wanted(view, metric, reading.value))
-        if workers < min(want, view.spec.max_workers):
+        if workers < min(want, view.spec.size.max_workers):
             return _reason(view, metric, reading, workers + 1, want, " workers stay")
     return None
 

@@ -120,7 +120,7 @@ def _cooldown(view: PoolView, now_ms: int) -> list[_Limit]:
     last = view.history.last_grown_at_ms
     if last is None:
         return []
-    until = last + int(view.spec.scale_up_cooldown_s * 1000)
+    until = last + int(view.spec.scale_up.cooldown_s * 1000)
     if now_ms >= until:
         return []
     text = f"pool {view.spec.name} grew a moment ago; it may grow again in {_seconds(until - now_ms)} s"
@@ -137,7 +137,7 @@ def _cooldown(view: PoolView, now_ms: int) -> list[_Limit]:
 
 
 def _maximum(view: PoolView, now_ms: int) -> list[_Limit]:
-    total, most, live = len(view.workers), view.spec.max_workers, view.spec.max_live_workers
+    total, most, live = len(view.workers), view.spec.size.max_workers, view.spec.size.max_live_workers
     text = f"pool {view.spec.name} has {total} workers that have not ended, of at most {most}"
     leave = total - len(view.staying)
     flips = f"max_workers above {most}" + (f", or the end of one of the {leave} that leave" if leave else "")
@@ -161,7 +161,7 @@ def _maximum(view: PoolView, now_ms: int) -> list[_Limit]:
 
 def _per_cycle(view: PoolView, now_ms: int) -> _Limit:
     """A plan of the same millisecond as the last growth belongs to the same cycle, which has had its workers."""
-    most = view.spec.new_workers_per_cycle
+    most = view.spec.size.new_workers_per_cycle
     now_made = view.history.last_grown_at_ms == now_ms
     text = f"pool {view.spec.name} makes at most {most} workers per cycle; the next cycle makes more"
     evidence = (

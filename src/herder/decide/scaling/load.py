@@ -84,14 +84,16 @@ def is_empty(worker: ObservedWorker, used: Set[WorkerName]) -> bool:
 
 def headroom_lack(spec: PoolSpec, load: Load) -> Lack:
     return Lack(
-        workers=max(0, spec.headroom.workers - load.empty),
-        room=spec.headroom.free.beyond(load.capacity.minus(load.used)).where(spec.headroom.free),
+        workers=max(0, spec.scale_up.headroom.workers - load.empty),
+        room=spec.scale_up.headroom.free.beyond(load.capacity.minus(load.used)).where(
+            spec.scale_up.headroom.free
+        ),
     )
 
 
 def target_lack(spec: PoolSpec, load: Load) -> Lack:
     """What brings the use of the scarcest dimension down to the target."""
-    if spec.target_utilisation is None:
+    if spec.scale_up.target_utilisation is None:
         return Lack()
-    permille = max(1, round(spec.target_utilisation * 1000))
+    permille = max(1, round(spec.scale_up.target_utilisation * 1000))
     return Lack(room=load.used.scaled_up(1000, permille).beyond(load.capacity))

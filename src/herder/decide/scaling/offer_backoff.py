@@ -157,7 +157,7 @@ def _limit(
     alike: Callable[[WorkerSpec], bool],
 ) -> int | None:
     """None: nothing is held against it. `alike`: whose success or failure would tell about it."""
-    until = memory.rests_until_ms(view.spec.offer_backoff_s, view.spec.offer_backoff_max_s)
+    until = memory.rests_until_ms(view.spec.scale_up.offer_backoff_s, view.spec.scale_up.offer_backoff_max_s)
     if until is None or memory.failed_at_ms is None:
         return None
     if now_ms < until:
@@ -184,7 +184,10 @@ _WORDS = {
 
 
 def _reason(view: PoolView, memory: OfferMemory, limit: int, now_ms: int) -> Reason:
-    until = memory.rests_until_ms(view.spec.offer_backoff_s, view.spec.offer_backoff_max_s) or now_ms
+    until = (
+        memory.rests_until_ms(view.spec.scale_up.offer_backoff_s, view.spec.scale_up.offer_backoff_max_s)
+        or now_ms
+    )
     cause = memory.cause or FailureCause.OTHER
     what = f"template {memory.key.name} of pool {view.spec.name} {_WORDS[cause]} {memory.failed_in_row} times in a row"
     if now_ms < until:

@@ -89,10 +89,10 @@ class Gauge:
 
 def rules(spec: PoolSpec) -> Iterator[Gauge]:
     """An empty gauge for each rule of the pool."""
-    if spec.cpu_pressure is not None:
-        yield Gauge(measured=Measured.CPU, rule=spec.cpu_pressure)
-    if spec.memory_pressure is not None:
-        yield Gauge(measured=Measured.MEMORY, rule=spec.memory_pressure)
+    if spec.scale_up.cpu_pressure is not None:
+        yield Gauge(measured=Measured.CPU, rule=spec.scale_up.cpu_pressure)
+    if spec.scale_up.memory_pressure is not None:
+        yield Gauge(measured=Measured.MEMORY, rule=spec.scale_up.memory_pressure)
 
 
 def pressed_since(observed: Observed, now_ms: int) -> dict[PoolName, dict[Measured, int]]:
@@ -135,7 +135,7 @@ def ask(view: PoolView, gauge: Gauge, size: Resources, now_ms: int) -> TriggerRe
         return TriggerResult(
             notes=(_reason(view, gauge, since, "what is coming is enough to bring it down"),)
         )
-    count = min(view.spec.max_workers, -(-gauge.lacking // amount))
+    count = min(view.spec.size.max_workers, -(-gauge.lacking // amount))
     what = f"{count} more bring it to {gauge.rule.leads_to:.0%} or less"
     return TriggerResult(
         asks=(WorkerRequest(pool=view.spec.name, count=count, reason=_reason(view, gauge, since, what)),)

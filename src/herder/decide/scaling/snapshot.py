@@ -172,7 +172,7 @@ def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
                 window=window,
                 metrics=tuple(
                     (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
-                    for metric in spec.metrics
+                    for metric in spec.scale_up.metrics
                 ),
             )
         )
@@ -200,8 +200,8 @@ def in_force(spec: PoolSpec, windows: tuple[Window, ...], now_ms: int) -> tuple[
     """The pool with the limits of the moment, and the window that sets them."""
     if not windows:
         return spec, None
-    least, most, window = limits_in_force(spec.min_workers, spec.max_workers, windows, now_ms)
-    return replace(spec, min_workers=least, max_workers=most), window
+    least, most, window = limits_in_force(spec.size.min_workers, spec.size.max_workers, windows, now_ms)
+    return replace(spec, size=replace(spec.size, min_workers=least, max_workers=most)), window
 
 
 def age(worker: ObservedWorker) -> tuple[int, int, int, str]:

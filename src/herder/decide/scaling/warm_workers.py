@@ -49,7 +49,7 @@ class Stock:
 def boot_ms_of(view: PoolView, offer: Offer) -> int | None:
     """None where no stock is kept: not asked for, free of charge, or no boot was seen."""
     seconds = view.history.boot_s
-    if view.spec.wait_cost is None or offer.price_pico_per_hour <= 0 or seconds is None:
+    if view.spec.scale_up.wait_cost is None or offer.price_pico_per_hour <= 0 or seconds is None:
         return None
     return boot_ms(seconds)
 
@@ -60,9 +60,14 @@ def boot_ms(boot_s: float) -> int:
 
 def idle_timeout_s(spec: PoolSpec, boot_s: float | None, price_pico_per_hour: int) -> float | None:
     """Where idle workers are weighed, one that is not in stock goes when it has cost as much as a boot."""
-    if spec.wait_cost is None or spec.idle_timeout_s is None or boot_s is None or price_pico_per_hour <= 0:
-        return spec.idle_timeout_s
-    return min(spec.idle_timeout_s, boot_s)
+    if (
+        spec.scale_up.wait_cost is None
+        or spec.scale_down.idle_timeout_s is None
+        or boot_s is None
+        or price_pico_per_hour <= 0
+    ):
+        return spec.scale_down.idle_timeout_s
+    return min(spec.scale_down.idle_timeout_s, boot_s)
 
 
 def learn(known: Rises, need: int, boot_ms: int, now_ms: int) -> Rises:
@@ -118,7 +123,7 @@ def wanted(known: Rises, boot_ms: int, wait_cost: int, now_ms: int) -> Stock | N
 
 def stocks_of(view: PoolView, needs: Mapping[str, int], now_ms: int) -> dict[str, Stock]:
     """By template, with what is needed now; nothing for a template that was never needed."""
-    before, worth = dict(view.history.rises), view.spec.wait_cost
+    before, worth = dict(view.history.rises), view.spec.scale_up.wait_cost
     found = {}
     for offer in view.templates:
         boot, need = boot_ms_of(view, offer), needs.get(offer.name, 0)

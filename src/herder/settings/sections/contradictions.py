@@ -14,27 +14,27 @@ def contradictions(pool: PoolSpec) -> tuple[Contradiction, ...]:
 
 
 def _live(pool: PoolSpec) -> Iterator[Contradiction]:
-    live = pool.max_live_workers
+    live = pool.size.max_live_workers
     if live is None:
         return
-    if live > pool.max_workers:
+    if live > pool.size.max_workers:
         yield (
             "max_live_workers",
-            f"max_live_workers {live} is above max_workers {pool.max_workers}, so it never binds",
+            f"max_live_workers {live} is above max_workers {pool.size.max_workers}, so it never binds",
             "Lower max_live_workers, or raise max_workers.",
         )
-    if live < pool.min_workers:
+    if live < pool.size.min_workers:
         yield (
             "max_live_workers",
-            f"max_live_workers {live} is below min_workers {pool.min_workers}",
+            f"max_live_workers {live} is below min_workers {pool.size.min_workers}",
             "Raise max_live_workers, or lower min_workers.",
         )
 
 
 def _schedules(pool: PoolSpec) -> Iterator[Contradiction]:
-    for schedule in pool.schedules:
+    for schedule in pool.size.schedules:
         own = schedule.max_workers is not None
-        most = schedule.max_workers if schedule.max_workers is not None else pool.max_workers
+        most = schedule.max_workers if schedule.max_workers is not None else pool.size.max_workers
         whose = f"its max_workers {most}" if own else f"the pool's max_workers {most}"
         if schedule.min_workers > most:
             yield (
@@ -42,25 +42,29 @@ def _schedules(pool: PoolSpec) -> Iterator[Contradiction]:
                 f"schedule {schedule.cron!r} has min_workers {schedule.min_workers}, above {whose}",
                 f"Give the schedule max_workers of at least {schedule.min_workers}, or a lower min_workers.",
             )
-        elif pool.max_live_workers is not None and schedule.min_workers > pool.max_live_workers:
+        elif pool.size.max_live_workers is not None and schedule.min_workers > pool.size.max_live_workers:
             yield (
                 "schedules",
                 f"schedule {schedule.cron!r} has min_workers {schedule.min_workers}, above max_live_workers "
-                f"{pool.max_live_workers}",
+                f"{pool.size.max_live_workers}",
                 "Raise max_live_workers, or lower the schedule's min_workers.",
             )
 
 
 def _spare(pool: PoolSpec) -> Iterator[Contradiction]:
-    most = pool.max_workers if pool.max_live_workers is None else min(pool.max_workers, pool.max_live_workers)
-    name = "max_workers" if most == pool.max_workers else "max_live_workers"
-    if pool.headroom.workers > most:
+    most = (
+        pool.size.max_workers
+        if pool.size.max_live_workers is None
+        else min(pool.size.max_workers, pool.size.max_live_workers)
+    )
+    name = "max_workers" if most == pool.size.max_workers else "max_live_workers"
+    if pool.scale_up.headroom.workers > most:
         yield (
             "headroom",
-            f"a headroom of {pool.headroom.workers} workers is above {name} {most}",
+            f"a headroom of {pool.scale_up.headroom.workers} workers is above {name} {most}",
             f"Lower headroom, or raise {name}.",
         )
-    for field, wanted in pool.headroom.free.amounts().items():
+    for field, wanted in pool.scale_up.headroom.free.amounts().items():
         largest = max(
             (template.allocatable.amounts().get(field, 0) for template in pool.templates), default=0
         )
@@ -73,8 +77,8 @@ def _spare(pool: PoolSpec) -> Iterator[Contradiction]:
 
 
 def _unreported(pool: PoolSpec) -> Iterator[Contradiction]:
-    if pool.measured and not pool.membership.reports_use:
-        name = "cpu_pressure" if pool.cpu_pressure is not None else "memory_pressure"
+    if pool.scale_up.measured and not pool.membership.reports_use:
+        name = "cpu_pressure" if pool.scale_up.cpu_pressure is not None else "memory_pressure"
         yield (
             name,
             f"workers of membership {pool.membership.name} do not say what they use, so {name} never acts",
@@ -83,14 +87,17 @@ def _unreported(pool: PoolSpec) -> Iterator[Contradiction]:
 
 
 def _times(pool: PoolSpec) -> Iterator[Contradiction]:
-    if pool.offer_backoff_s > pool.offer_backoff_max_s:
-        first, most = format_duration(pool.offer_backoff_s), format_duration(pool.offer_backoff_max_s)
+    if pool.scale_up.offer_backoff_s > pool.scale_up.offer_backoff_max_s:
+        first, most = (
+            format_duration(pool.scale_up.offer_backoff_s),
+            format_duration(pool.scale_up.offer_backoff_max_s),
+        )
         yield (
             "offer_backoff",
             f"offer_backoff {first} is above offer_backoff_max {most}",
             "Lower offer_backoff, or raise offer_backoff_max.",
         )
-    if pool.scale_down_fraction is not None and pool.scale_down_period_s <= 0:
+    if pool.scale_down.fraction is not None and pool.scale_down.period_s <= 0:
         yield (
             "scale_down_period",
             "scale_down_fraction counts in a scale_down_period of nothing",

@@ -5,6 +5,7 @@ This table makes the reader, the writer (`pools`) and the JSON schema (`schema`)
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from herder.memberships.registry import UnknownMembership, load, memberships
@@ -24,7 +25,7 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One setting: `key` in the file, `attribute` of the dataclass."""
+    """One setting: `key` in the file, `attribute` of the dataclass, as in `size.max_workers` when it is one of a group."""
 
     key: str
     attribute: str
@@ -32,6 +33,10 @@ class Field:
     write: Callable[[Any], Any]
     schema: Schema
     doc: str
+
+    def of(self, spec: object) -> Any:
+        """Its value there."""
+        return attrgetter(self.attribute)(spec)
 
 
 def _same(value: Any) -> Any:
@@ -67,10 +72,10 @@ _PAIRS: Schema = {"type": "object", "additionalProperties": {"type": ["string", 
 _FLAG: Schema = {"type": "boolean"}
 
 
-def _duration(key: str, doc: str) -> Field:
+def _duration(key: str, doc: str, attribute: str) -> Field:
     return Field(
         key=key,
-        attribute=key + "_s",
+        attribute=attribute,
         read=reading.duration,
         write=format_duration,
         schema=_DURATION,
@@ -78,10 +83,10 @@ def _duration(key: str, doc: str) -> Field:
     )
 
 
-def _limit(key: str, doc: str) -> Field:
+def _limit(key: str, doc: str, attribute: str) -> Field:
     return Field(
         key=key,
-        attribute=key + "_s",
+        attribute=attribute,
         read=reading.limit_duration,
         write=_limit_text,
         schema=_LIMIT,
@@ -89,8 +94,10 @@ def _limit(key: str, doc: str) -> Field:
     )
 
 
-def _plain(key: str, read: Callable[[Reading, Value], Any], schema: Schema, doc: str) -> Field:
-    return Field(key=key, attribute=key, read=read, write=_same, schema=schema, doc=doc)
+def _plain(
+    key: str, read: Callable[[Reading, Value], Any], schema: Schema, doc: str, group: str = ""
+) -> Field:
+    return Field(key=key, attribute=group + key, read=read, write=_same, schema=schema, doc=doc)
 
 
 def _pairs(key: str, attribute: str, doc: str) -> Field:
@@ -101,7 +108,7 @@ def _pairs(key: str, attribute: str, doc: str) -> Field:
 def _pressure(key: str, what: str, usual: str) -> Field:
     return Field(
         key=key,
-        attribute=key,
+        attribute="scale_up." + key,
         read=triggers.read_pressure,
         write=triggers.write_pressure,
         schema={"anyOf": [_FRACTION, {"$ref": "#/$defs/pressure"}]},
@@ -146,28 +153,35 @@ POOL_FIELDS: tuple[Field, ...] = (
     ),
     _plain("description", reading.text, {"type": "string"}, "For people: what the pool is for."),
     _plain("driver", reading.name, {"type": "string"}, "The driver that makes its workers."),
-    _plain("min_workers", reading.whole, _COUNT, "Kept ready always."),
+    _plain("min_workers", reading.whole, _COUNT, "Kept ready always.", "size."),
     _plain(
         "max_workers",
         reading.whole,
         _COUNT,
         "Never more than this many at a time; those that drain count until they have ended.",
+        "size.",
     ),
     _plain(
         "max_live_workers",
         schedules.read_optional_count,
         _MAYBE_COUNT,
         "Never more than this many that do not leave; below max_workers it keeps room for successors. null: none.",
+        "size.",
     ),
     _plain(
         "new_workers_per_cycle",
         reading.positive,
         {"type": "integer", "minimum": 1},
         "Most workers made by one plan: bounds the damage of a wrong demand figure.",
+        "size.",
     ),
-    _duration("scale_up_cooldown", "Least time between two growths."),
-    _duration("scale_down_cooldown", "Least time between two shrinkages."),
-    _limit("idle_timeout", "A worker without work goes after this long; null: never for idleness."),
+    _duration("scale_up_cooldown", "Least time between two growths.", "scale_up.cooldown_s"),
+    _duration("scale_down_cooldown", "Least time between two shrinkages.", "scale_down.cooldown_s"),
+    _limit(
+        "idle_timeout",
+        "A worker without work goes after this long; null: never for idleness.",
+        "scale_down.idle_timeout_s",
+    ),
     _plain(
         "wait_cost",
         schedules.read_optional_count,
@@ -175,16 +189,22 @@ POOL_FIELDS: tuple[Field, ...] = (
         "How many seconds of an idle worker one second of a job's waiting is worth, 30 for example: as many idle workers are made "
         "and kept as are worth it by how suddenly the demand has risen lately, and the others go when they have cost as much as a "
         "boot, at idle_timeout at the latest. null or a template without a price: idle workers are not weighed.",
+        "scale_up.",
     ),
     _duration(
         "offer_backoff",
         "A template whose creation failed is passed over for this long, doubled by each further failure; then one worker "
         "of it is tried. 4 times as long for the whole pool after a quota, 40 times after a request that is invalid.",
+        "scale_up.offer_backoff_s",
     ),
-    _duration("offer_backoff_max", "The longest rest of a template, before those factors."),
+    _duration(
+        "offer_backoff_max",
+        "The longest rest of a template, before those factors.",
+        "scale_up.offer_backoff_max_s",
+    ),
     Field(
         key="schedules",
-        attribute="schedules",
+        attribute="size.schedules",
         read=schedules.read_schedules,
         write=schedules.write_schedules,
         schema={"type": "array", "items": {"$ref": "#/$defs/schedule"}},
@@ -192,7 +212,7 @@ POOL_FIELDS: tuple[Field, ...] = (
     ),
     Field(
         key="headroom",
-        attribute="headroom",
+        attribute="scale_up.headroom",
         read=schedules.read_headroom,
         write=schedules.write_headroom,
         schema={"anyOf": [_COUNT, {"$ref": "#/$defs/headroom"}, {"type": "null"}]},
@@ -203,28 +223,33 @@ POOL_FIELDS: tuple[Field, ...] = (
         schedules.read_fraction,
         _FRACTION,
         "More workers are made when more than this part of the pool's capacity is in use or asked for; null: never.",
+        "scale_up.",
     ),
     _pressure("cpu_pressure", "CPU", "80%"),
     _pressure("memory_pressure", "memory", "85%"),
     Field(
         key="metrics",
-        attribute="metrics",
+        attribute="scale_up.metrics",
         read=triggers.read_metrics,
         write=triggers.write_metrics,
         schema={"type": "array", "items": {"$ref": "#/$defs/metric"}},
         doc="Figures of other systems that want workers: name, query (PromQL), per_worker, and source, value (total or average), "
         "activation, tolerance, every, keep.",
     ),
-    _plain(
-        "scale_down_fraction",
-        schedules.read_fraction,
-        _FRACTION,
-        "At most this part of the pool goes in scale_down_period, at least one; null: idle workers go at once.",
+    Field(
+        key="scale_down_fraction",
+        attribute="scale_down.fraction",
+        read=schedules.read_fraction,
+        write=_same,
+        schema=_FRACTION,
+        doc="At most this part of the pool goes in scale_down_period, at least one; null: idle workers go at once.",
     ),
-    _duration("scale_down_period", "The stretch of time that scale_down_fraction counts in."),
+    _duration(
+        "scale_down_period", "The stretch of time that scale_down_fraction counts in.", "scale_down.period_s"
+    ),
     Field(
         key="consolidation",
-        attribute="consolidation",
+        attribute="scale_down.consolidation",
         read=_read_consolidation,
         write=str,
         schema={"enum": [each.value for each in Consolidation]},
@@ -237,23 +262,27 @@ POOL_FIELDS: tuple[Field, ...] = (
         _FLAG,
         "When the minimum finds no capacity, spot workers of other pools of the same driver (and zone) are drained for it, the cheapest "
         "loss first, within their drain_grace and disruption_budget; until it is met they get no new spot there.",
+        "scale_up.",
     ),
     _plain(
         "disruption_budget",
         reading.whole,
         _COUNT,
         "Most workers that work and drain at a time to save money.",
+        "scale_down.",
     ),
-    _limit("ttl", "How long a worker lives; null: without limit."),
-    _limit("ttl_max", "How long a worker lives at most, extensions included."),
-    _duration("extension", "How much one extension adds."),
-    _plain("extensions_max", reading.whole, _COUNT, "How often a worker may be extended."),
-    _duration("drain_grace", "How long running attempts may go on after a drain began."),
-    _duration("boot_timeout", "From request to ready; then the claim has failed."),
-    _duration("dead_after", "Silence after which a worker counts as dead."),
+    _limit("ttl", "How long a worker lives; null: without limit.", "lifetime.ttl_s"),
+    _limit("ttl_max", "How long a worker lives at most, extensions included.", "lifetime.ttl_max_s"),
+    _duration("extension", "How much one extension adds.", "lifetime.extension_s"),
+    _plain("extensions_max", reading.whole, _COUNT, "How often a worker may be extended.", "lifetime."),
+    _duration(
+        "drain_grace", "How long running attempts may go on after a drain began.", "lifetime.drain_grace_s"
+    ),
+    _duration("boot_timeout", "From request to ready; then the claim has failed.", "lifetime.boot_timeout_s"),
+    _duration("dead_after", "Silence after which a worker counts as dead.", "lifetime.dead_after_s"),
     Field(
         key="minimum_run_time",
-        attribute="minimum_run_s",
+        attribute="jobs.minimum_run_s",
         read=reading.limit_duration,
         write=_limit_text,
         schema=_LIMIT,
@@ -270,13 +299,13 @@ POOL_FIELDS: tuple[Field, ...] = (
     ),
     Field(
         key="cpu_limit",
-        attribute="cpu_limit",
+        attribute="jobs.cpu_limit",
         read=_read_cpu_limit,
         write=str,
         schema={"enum": [each.value for each in CpuLimit]},
         doc="weight: jobs share CPU by what they asked for, and may use what is idle; hard: none uses more than it asked for.",
     ),
-    _plain("default_eligible", reading.flag, _FLAG, "Whether jobs that name no pool may run here."),
+    _plain("default_eligible", reading.flag, _FLAG, "Whether jobs that name no pool may run here.", "jobs."),
     _plain("frozen", reading.flag, _FLAG, "Nothing is made or removed while this is true."),
     _pairs("driver_options", "driver_options", "Settings of the pool's driver, passed on to it unread."),
 )

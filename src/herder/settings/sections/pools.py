@@ -52,7 +52,7 @@ def pool_to_plain(pool: PoolSpec) -> dict[str, Any]:
     plain: dict[str, Any] = {"name": pool.name}
     plain["templates"] = [template_to_plain(template) for template in pool.templates]
     for field in POOL_FIELDS:
-        plain[field.key] = field.write(getattr(pool, field.attribute))
+        plain[field.key] = field.write(field.of(pool))
     return plain
 
 
@@ -132,9 +132,23 @@ def read_pool(found: Reading, entry: Entry, table: Table, catalogue: Mapping[str
         elif name in _POOL_FIELD:
             field = _POOL_FIELD[name]
             values[field.attribute] = field.read(found, value)
-    pool = PoolSpec(name=PoolName(entry.name), **values)
+    pool = _grouped(PoolSpec(name=PoolName(entry.name)), values)
     _contradictions(found, pool, settings, entry.place, table.key)
     return pool
+
+
+def _grouped(spec: PoolSpec, values: Mapping[str, Any]) -> PoolSpec:
+    """`spec` with these values, whose names are `attribute` or `group.attribute`."""
+    own: dict[str, Any] = {}
+    groups: dict[str, dict[str, Any]] = {}
+    for path, value in values.items():
+        group, dot, attribute = path.partition(".")
+        if dot:
+            groups.setdefault(group, {})[attribute] = value
+        else:
+            own[path] = value
+    own |= {group: replace(getattr(spec, group), **some) for group, some in groups.items()}
+    return replace(spec, **own)
 
 
 def _with_preset(found: Reading, table: Table) -> dict[str, Value]:
@@ -201,26 +215,33 @@ def _contradictions(
         where = value.place if value is not None and own else place
         found.problem(where, f"{key}.{name}" if key else name, message, remedy)
 
-    if pool.min_workers > pool.max_workers:
+    if pool.size.min_workers > pool.size.max_workers:
         wrong(
             "min_workers",
-            f"the minimum of {pool.min_workers} workers is above the maximum of {pool.max_workers}",
-            f"Lower min_workers or raise max_workers to at least {pool.min_workers}.",
+            f"the minimum of {pool.size.min_workers} workers is above the maximum of {pool.size.max_workers}",
+            f"Lower min_workers or raise max_workers to at least {pool.size.min_workers}.",
         )
-    if pool.ttl_s is not None and pool.ttl_max_s is not None and pool.ttl_s > pool.ttl_max_s:
-        ttl, longest = format_duration(pool.ttl_s), format_duration(pool.ttl_max_s)
+    if (
+        pool.lifetime.ttl_s is not None
+        and pool.lifetime.ttl_max_s is not None
+        and pool.lifetime.ttl_s > pool.lifetime.ttl_max_s
+    ):
+        ttl, longest = format_duration(pool.lifetime.ttl_s), format_duration(pool.lifetime.ttl_max_s)
         wrong(
             "ttl", f"the ttl {ttl} is above the ttl_max {longest}", f"Lower ttl, or raise ttl_max to {ttl}."
         )
     sources = (join(key, "templates"), join(key, "preset"))
     misread = any(each.key.startswith(sources) for each in found.problems)
-    if not pool.templates and pool.max_workers > 0 and not misread:
+    if not pool.templates and pool.size.max_workers > 0 and not misread:
         wrong(
             "templates",
             "the pool has no templates, so no worker can be made",
             "Write `templates: [small]`, or max_workers: 0.",
         )
-    for name, seconds in (("boot_timeout", pool.boot_timeout_s), ("dead_after", pool.dead_after_s)):
+    for name, seconds in (
+        ("boot_timeout", pool.lifetime.boot_timeout_s),
+        ("dead_after", pool.lifetime.dead_after_s),
+    ):
         if seconds <= 0:
             wrong(name, "this must be longer than nothing", "Write for example 60s.")
     for contradiction in contradictions(pool):

@@ -8,7 +8,7 @@ from typing import Any
 
 from herder.model.ids import PoolName
 from herder.model.money import PicoUsd, parse_usd
-from herder.model.pool import PoolSpec, Template
+from herder.model.pool import PoolSize, PoolSpec, ScaleDown, Template, WorkerLifetime
 from herder.model.resources import Resources
 
 
@@ -97,32 +97,30 @@ def local_defaults(machine: Resources) -> tuple[PoolSpec, ...]:
             name=PoolName("permanent"),
             description="One worker that stays for half an hour after its last job.",
             templates=(_local("local-small", machine, 1000, memory * 25 // 100),),
-            max_workers=1,
-            dead_after_s=30.0,
-            boot_timeout_s=60.0,
-            drain_grace_s=30.0,
+            size=PoolSize(max_workers=1),
+            lifetime=WorkerLifetime(dead_after_s=30.0, boot_timeout_s=60.0, drain_grace_s=30.0),
         ),
         PoolSpec(
             name=PoolName("burst"),
             description="One worker for each core, gone soon after the rush.",
             templates=(_local("local-core", machine, 1000, memory * 35 // 100 // burst),),
-            max_workers=burst,
-            idle_timeout_s=120.0,
-            ttl_s=4 * 3600.0,
-            ttl_max_s=12 * 3600.0,
-            dead_after_s=30.0,
-            boot_timeout_s=60.0,
-            drain_grace_s=30.0,
+            size=PoolSize(max_workers=burst),
+            scale_down=ScaleDown(idle_timeout_s=120.0),
+            lifetime=WorkerLifetime(
+                ttl_s=4 * 3600.0,
+                ttl_max_s=12 * 3600.0,
+                dead_after_s=30.0,
+                boot_timeout_s=60.0,
+                drain_grace_s=30.0,
+            ),
         ),
         PoolSpec(
             name=PoolName("highmem"),
             description="One worker with much memory.",
             templates=(_local("local-highmem", machine, 1000, memory * 40 // 100),),
-            max_workers=1,
-            idle_timeout_s=300.0,
-            dead_after_s=30.0,
-            boot_timeout_s=60.0,
-            drain_grace_s=30.0,
+            size=PoolSize(max_workers=1),
+            scale_down=ScaleDown(idle_timeout_s=300.0),
+            lifetime=WorkerLifetime(dead_after_s=30.0, boot_timeout_s=60.0, drain_grace_s=30.0),
         ),
     )
 

@@ -65,7 +65,7 @@ def _sold(pool: PoolSpec, template: Template) -> SimTemplate:
         name=f"{pool.name}/{template.name}",
         amounts=(size.cpu_milli, size.memory_mib, size.disk_mib, size.gpu * 1000),
         price=template.price_pico_per_hour / PICO_PER_USD,
-        most=pool.max_workers,
+        most=pool.size.max_workers,
     )
 
 

@@ -155,7 +155,7 @@ def _with_pools(observed: Observed, pools: dict[str, PoolSpec], now_ms: int) -> 
     return replace(
         observed,
         pools=wanted,
-        windows=tuple((pool.name, windows(pool, now_ms)) for pool in wanted if pool.schedules),
+        windows=tuple((pool.name, windows(pool, now_ms)) for pool in wanted if pool.size.schedules),
     )
 
 

@@ -23,7 +23,7 @@ from herder.model.money import PICO_PER_USD, PicoUsd
 from herder.model.observed import Observed
 from herder.model.offer import FailureCause
 from herder.model.plan import CreateWorker, Plan, Reason, ReasonKind
-from herder.model.pool import PoolSpec, SpotUse, Template
+from herder.model.pool import PoolSize, PoolSpec, ScaleDown, ScaleUp, SpotUse, Template
 from herder.model.resources import ZERO, Resources
 from herder.model.worker import WorkerState
 from herder.scheduler.placement import Placer
@@ -336,11 +336,13 @@ class Herder:
         self.state.pools[POOL] = PoolSpec(
             name=POOL,
             templates=templates,
-            min_workers=self.min_workers,
-            max_workers=self._most(world),
-            new_workers_per_cycle=self.new_per_cycle,
-            idle_timeout_s=float(self.idle_s),
-            wait_cost=self.wait_cost,
+            size=PoolSize(
+                min_workers=self.min_workers,
+                max_workers=self._most(world),
+                new_workers_per_cycle=self.new_per_cycle,
+            ),
+            scale_down=ScaleDown(idle_timeout_s=float(self.idle_s)),
+            scale_up=ScaleUp(wait_cost=self.wait_cost),
         )
 
     def _most(self, world: World) -> int:

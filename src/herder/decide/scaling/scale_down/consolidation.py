@@ -118,11 +118,15 @@ def judge(
     view: PoolView, worker: ObservedWorker, now_ms: int, *, new_price: int = 0, boot_s: float = 0.0
 ) -> Move:
     """`new_price`: per hour, of the workers that would be made for its work."""
-    grace_ms = int(view.spec.drain_grace_s * 1000)
+    grace_ms = int(view.spec.lifetime.drain_grace_s * 1000)
     price = int(worker.spec.price_pico_per_hour)
     groups = worker.running or ()
     left = max((remaining_ms(group, now_ms) for group in groups), default=0)
-    life = HORIZON_MS if view.spec.idle_timeout_s is None else left + int(view.spec.idle_timeout_s * 1000)
+    life = (
+        HORIZON_MS
+        if view.spec.scale_down.idle_timeout_s is None
+        else left + int(view.spec.scale_down.idle_timeout_s * 1000)
+    )
     if worker.expires_at_ms is not None:
         life = min(life, max(0, worker.expires_at_ms - now_ms))
     life = min(life, HORIZON_MS)
@@ -162,7 +166,7 @@ def _in_turn(workers: list[ObservedWorker], view: PoolView, now_ms: int) -> list
 
 def _budget(view: PoolView, leaving: Set[WorkerName], now_ms: int) -> int:
     there = sum(not worker.state.in_flight and worker.name not in leaving for worker in view.staying)
-    budget = min(disruptions_left(view), there - view.spec.min_workers)
+    budget = min(disruptions_left(view), there - view.spec.size.min_workers)
     degree = allowance(view, now_ms)
     return budget if degree is None else min(budget, degree)
 
@@ -209,12 +213,12 @@ def _replacement(
     now_ms: int,
 ) -> tuple[tuple[Proposal, ...], Reason | None]:
     """New workers, cheaper than the old one, for the first whose work fits nowhere else; it drains once they are ready."""
-    idle_s = view.spec.idle_timeout_s
+    idle_s = view.spec.scale_down.idle_timeout_s
     coming = any(worker.state.in_flight for worker in view.staying)
     if growth_limit.workers <= 0 or coming or (idle_s is not None and idle_s < LEAST_IDLE_S):
         return (), None
     offers = _offers(snapshot, view, growth_limit)
-    boot_s = view.spec.boot_timeout_s if view.history.boot_s is None else view.history.boot_s
+    boot_s = view.spec.lifetime.boot_timeout_s if view.history.boot_s is None else view.history.boot_s
     refused: Reason | None = None
     for worker in movable:
         others = [each for each in ready if each is not worker]

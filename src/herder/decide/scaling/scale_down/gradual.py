@@ -26,7 +26,7 @@ class Chosen:
 
 
 def is_gradual(view: PoolView) -> bool:
-    return view.spec.scale_down_fraction is not None
+    return view.spec.scale_down.fraction is not None
 
 
 def under_used(
@@ -34,9 +34,9 @@ def under_used(
 ) -> list[ObservedWorker]:
     """Workers that may go before they are idle for long: in gradual pools with a target utilisation. One whose last job is
     expected to outlast the grace stays: its drain would lose work."""
-    if not is_gradual(view) or view.spec.target_utilisation is None:
+    if not is_gradual(view) or view.spec.scale_up.target_utilisation is None:
         return []
-    grace_end = now_ms + int(view.spec.drain_grace_s * 1000)
+    grace_end = now_ms + int(view.spec.lifetime.drain_grace_s * 1000)
     return [
         worker
         for worker in view.staying
@@ -101,7 +101,7 @@ def choose(
 
 def allowance(view: PoolView, now_ms: int) -> int | None:
     """How many may go now by the pool's degree; None where there is none. Of the pool as it was when the period began."""
-    fraction = view.spec.scale_down_fraction
+    fraction = view.spec.scale_down.fraction
     if fraction is None:
         return None
     gone = len(_removals(view, now_ms))
@@ -110,11 +110,11 @@ def allowance(view: PoolView, now_ms: int) -> int | None:
 
 def disruptions_left(view: PoolView) -> int:
     draining = sum(worker.state is WorkerState.DRAINING for worker in view.workers)
-    return max(0, view.spec.disruption_budget - draining)
+    return max(0, view.spec.scale_down.disruption_budget - draining)
 
 
 def budget_reason(view: PoolView) -> Reason:
-    most = view.spec.disruption_budget
+    most = view.spec.scale_down.disruption_budget
     draining = sum(worker.state is WorkerState.DRAINING for worker in view.workers)
     text = f"pool {view.spec.name} drains at most {most} workers that work at a time, and {draining} drain already"
     flips = f"the end of a drain, or disruption_budget above {most}"
@@ -123,7 +123,7 @@ def budget_reason(view: PoolView) -> Reason:
 
 
 def reason(view: PoolView, worker: ObservedWorker, load: Load, now_ms: int) -> Reason:
-    use, target = utilisation(load), view.spec.target_utilisation or 1.0
+    use, target = utilisation(load), view.spec.scale_up.target_utilisation or 1.0
     ends = _ends_ms(worker)
     if not worker.live_attempts:
         when = "it has nothing to do"
@@ -145,14 +145,14 @@ def reason(view: PoolView, worker: ObservedWorker, load: Load, now_ms: int) -> R
 
 
 def _removals(view: PoolView, now_ms: int) -> list[int]:
-    since = now_ms - int(view.spec.scale_down_period_s * 1000)
+    since = now_ms - int(view.spec.scale_down.period_s * 1000)
     return sorted(at for at in view.history.removals_ms if at > since)
 
 
 def _degree_reason(view: PoolView, now_ms: int) -> Reason:
     gone = _removals(view, now_ms)
-    period = view.spec.scale_down_period_s
-    fraction = view.spec.scale_down_fraction or 0.0
+    period = view.spec.scale_down.period_s
+    fraction = view.spec.scale_down.fraction or 0.0
     until = gone[0] + int(period * 1000) if gone else now_ms + int(period * 1000)
     text = (
         f"pool {view.spec.name} gives up at most {fraction:.0%} of its workers (at least one) in {period:g} s, "

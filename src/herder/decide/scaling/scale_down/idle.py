@@ -35,7 +35,7 @@ def must_leave(view: PoolView, now_ms: int) -> tuple[DrainWorker, ...]:
         return ()
     expired = [worker for worker in view.staying if _expired(worker, now_ms)]
     remaining = [worker for worker in view.staying if worker not in expired] if expired else view.staying
-    too_many = len(remaining) - max(view.spec.most_workers, view.spec.min_workers)
+    too_many = len(remaining) - max(view.spec.size.most_workers, view.spec.size.min_workers)
     surplus = sorted(remaining, key=_cheapest_loss)[:too_many] if too_many > 0 else []
     return (
         *(_drain(view, worker, _expiry_reason(worker, now_ms)) for worker in expired),
@@ -76,7 +76,7 @@ def idle(
         return IdleResult(held_back=(Reason(kind=ReasonKind.COOLDOWN, text=text, evidence=evidence),))
     # Workers in flight do not count here: one that works is not given up for one that may fail to boot.
     there = sum(not worker.state.in_flight and worker.name not in leaving for worker in view.staying)
-    spare = max(0, there - view.spec.min_workers)
+    spare = max(0, there - view.spec.size.min_workers)
     order = gradual.soonest_empty(view, now_ms) if gradual.is_gradual(view) else _dearest_youngest
     load = load_of(view, leaving, used, taken, in_flight=False)
     chosen = gradual.choose(view, sorted(candidates, key=order), used, load, spare, now_ms)
@@ -119,7 +119,7 @@ def _beyond_stock(
 
 
 def _most(view: PoolView) -> int:
-    return view.spec.most_workers
+    return view.spec.size.most_workers
 
 
 def _expired(worker: ObservedWorker, now_ms: int) -> bool:
@@ -142,7 +142,7 @@ def _timeout_s(view: PoolView, worker: ObservedWorker) -> float | None:
 
 def cooldown_until(view: PoolView) -> int | None:
     last = view.history.last_shrunk_at_ms
-    return None if last is None else last + int(view.spec.scale_down_cooldown_s * 1000)
+    return None if last is None else last + int(view.spec.scale_down.cooldown_s * 1000)
 
 
 def _cheapest_loss(worker: ObservedWorker) -> tuple[object, ...]:

@@ -61,8 +61,8 @@ def needs(snapshot: Snapshot, leaving: Set[WorkerName], now_ms: int) -> tuple[Ne
         spec = view.spec
         on_demand = [offer for offer in view.templates if not offer.spot]
         staying = [worker for worker in view.staying if worker.name not in leaving]
-        awaited = spec.min_workers - sum(worker.state not in _ASKED for worker in staying)
-        if not spec.preempts_spot or spec.frozen or not on_demand or awaited <= 0:
+        awaited = spec.size.min_workers - sum(worker.state not in _ASKED for worker in staying)
+        if not spec.scale_up.preempts_spot or spec.frozen or not on_demand or awaited <= 0:
             continue
         short = [memory for memory in view.memories if memory is not None and memory.failed_at_ms is not None]
         if len(short) < len(view.templates):
@@ -71,13 +71,14 @@ def needs(snapshot: Snapshot, leaving: Set[WorkerName], now_ms: int) -> tuple[Ne
             offer = min(on_demand, key=lambda each: (each.price_pico_per_hour, each.id))
             tries = min(memory.failed_in_row for memory in short if not memory.key.spot)
             rests = [
-                memory.rests_until_ms(spec.offer_backoff_s, spec.offer_backoff_max_s) for memory in short
+                memory.rests_until_ms(spec.scale_up.offer_backoff_s, spec.scale_up.offer_backoff_max_s)
+                for memory in short
             ]
             found.append(
                 Need(
                     view=view,
                     offer=offer,
-                    missing=max(0, spec.min_workers - len(staying)),
+                    missing=max(0, spec.size.min_workers - len(staying)),
                     awaited=awaited,
                     resting=all(until is not None and now_ms < until for until in rests),
                     tries=tries,

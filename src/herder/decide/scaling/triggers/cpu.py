@@ -14,7 +14,7 @@ from herder.model.resources import Resources
 
 
 def concerns(spec: PoolSpec) -> bool:
-    return spec.cpu_pressure is not None
+    return spec.scale_up.cpu_pressure is not None
 
 
 def ask(view: PoolView, load: Load, size: Resources, now_ms: int) -> TriggerResult:

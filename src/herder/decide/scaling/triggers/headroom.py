@@ -14,16 +14,16 @@ from herder.model.vectors import pairs
 
 
 def concerns(spec: PoolSpec) -> bool:
-    return spec.headroom.wanted or spec.target_utilisation is not None
+    return spec.scale_up.headroom.wanted or spec.scale_up.target_utilisation is not None
 
 
 def ask(view: PoolView, load: Load, size: Resources, _now_ms: int) -> TriggerResult:
     """`load` with what this plan makes for the queue; `size` of the workers that would be made."""
     found = []
-    count = headroom_lack(view.spec, load).in_workers(size, view.spec.max_workers)
+    count = headroom_lack(view.spec, load).in_workers(size, view.spec.size.max_workers)
     if count:
         found.append(WorkerRequest(pool=view.spec.name, count=count, reason=_headroom_reason(view, load)))
-    count = target_lack(view.spec, load).in_workers(size, view.spec.max_workers)
+    count = target_lack(view.spec, load).in_workers(size, view.spec.size.max_workers)
     if count:
         found.append(WorkerRequest(pool=view.spec.name, count=count, reason=_target_reason(view, load)))
     return TriggerResult(asks=tuple(found))
@@ -38,14 +38,14 @@ def keeps(view: PoolView, load: Load) -> Reason | None:
             text=f"workers of pool {spec.name} stay, although nothing needs them now: they are its headroom",
             evidence=(
                 ("empty_workers", load.empty),
-                ("headroom_workers", spec.headroom.workers),
-                ("headroom_cpu_milli", spec.headroom.free.cpu_milli),
-                ("headroom_memory_mib", spec.headroom.free.memory_mib),
+                ("headroom_workers", spec.scale_up.headroom.workers),
+                ("headroom_cpu_milli", spec.scale_up.headroom.free.cpu_milli),
+                ("headroom_memory_mib", spec.scale_up.headroom.free.memory_mib),
                 ("flips", "a smaller headroom"),
             ),
         )
     if target_lack(spec, load).any:
-        target, use = spec.target_utilisation or 1.0, utilisation(load)
+        target, use = spec.scale_up.target_utilisation or 1.0, utilisation(load)
         return Reason(
             kind=ReasonKind.TARGET_UTILISATION,
             text=f"workers of pool {spec.name} stay: with one less it would be used to {use:.0%}, above {target:.0%}",
@@ -59,7 +59,7 @@ def keeps(view: PoolView, load: Load) -> Reason | None:
 
 
 def _headroom_reason(view: PoolView, load: Load) -> Reason:
-    wanted = view.spec.headroom
+    wanted = view.spec.scale_up.headroom
     free = load.capacity.minus(load.used)
     have, want = free.amounts(), wanted.free.amounts()
     shown = [name for name in have if name in ("cpu_milli", "memory_mib") or want.get(name)]
@@ -81,7 +81,7 @@ def _headroom_reason(view: PoolView, load: Load) -> Reason:
 
 
 def _target_reason(view: PoolView, load: Load) -> Reason:
-    target = view.spec.target_utilisation or 1.0
+    target = view.spec.scale_up.target_utilisation or 1.0
     use = utilisation(load)
     text = f"pool {view.spec.name} would be used to {use:.0%}, and should be to {target:.0%} at most"
     evidence = (

@@ -13,7 +13,7 @@ from herder.model.resources import Resources
 
 
 def concerns(spec: PoolSpec) -> bool:
-    return bool(spec.metrics)
+    return bool(spec.scale_up.metrics)
 
 
 def ask(view: PoolView, load: Load, _size: Resources, _now_ms: int) -> TriggerResult:

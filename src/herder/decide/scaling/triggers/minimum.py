@@ -12,14 +12,14 @@ from herder.model.times import iso
 def ask(view: PoolView, leaving: int, for_queue: int) -> WorkerRequest | None:
     """`leaving`: how many more workers this plan lets go; `for_queue`: how many it makes for queued jobs."""
     remain = len(view.staying) - leaving
-    missing = view.spec.min_workers - remain - for_queue
+    missing = view.spec.size.min_workers - remain - for_queue
     if missing <= 0 or not view.spec.templates:
         return None
     return WorkerRequest(pool=view.spec.name, count=missing, reason=_reason(view, remain), minimum=True)
 
 
 def _reason(view: PoolView, remain: int) -> Reason:
-    name, least, window = view.spec.name, view.spec.min_workers, view.window
+    name, least, window = view.spec.name, view.spec.size.min_workers, view.window
     text = f"pool {name} has {remain} workers, there or coming, and wants at least {least}"
     evidence: tuple[tuple[str, int | float | str], ...] = (("workers", remain), ("min_workers", least))
     if window is None:

@@ -110,7 +110,7 @@ def small_workers_preferred(
         place
         for place, view in enumerate(views)
         if len(view.templates) > 1
-        and 2 * (len(view.workers) + growth_limits[view.spec.name].workers) <= view.spec.most_workers
+        and 2 * (len(view.workers) + growth_limits[view.spec.name].workers) <= view.spec.size.most_workers
     )
 
 

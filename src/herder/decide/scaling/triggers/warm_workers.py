@@ -98,7 +98,7 @@ def kept(view: PoolView, template: str, stock: Stock, there: int) -> Reason:
 
 
 def _reason(view: PoolView, template: str, stock: Stock, there: int) -> Reason:
-    boot_s, worth = view.history.boot_s or 0.0, view.spec.wait_cost or 0
+    boot_s, worth = view.history.boot_s or 0.0, view.spec.scale_up.wait_cost or 0
     text = (
         f"the demand for {template} of pool {view.spec.name} rose by {stock.count} within the {boot_s:.0f} s of a boot, last at "
         f"{iso(stock.last_ms)}; until {iso(stock.until_ms)} so many idle workers are worth it, and it has {there}"

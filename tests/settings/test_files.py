@@ -22,7 +22,8 @@ from herder.settings import (
     pool_from_plain,
 )
 from herder.settings.load import TOP_KEYS
-from herder.settings.sections.fields import POOL_KEYS, TEMPLATE_KEYS
+from herder.settings.sections.pool_fields import POOL_KEYS
+from herder.settings.sections.template_fields import TEMPLATE_KEYS
 
 
 def _faults(text: str) -> list[str]:

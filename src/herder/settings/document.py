@@ -7,7 +7,8 @@ from herder.decide.placement.ageing import Ageing
 from herder.model.ids import PoolName
 from herder.model.pool import PoolSpec
 from herder.model.sharing import Preemption
-from herder.settings.sections.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
+from herder.settings.sections.fields import Field
+from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.pools import template_to_plain
 from herder.settings.sections.presets import PRESETS, TEMPLATES
 from herder.settings.sections.sharing_fields import (
@@ -17,6 +18,7 @@ from herder.settings.sections.sharing_fields import (
     PROJECT_FIELDS,
     USER_QUOTA_FIELD,
 )
+from herder.settings.sections.template_fields import TEMPLATE_FIELDS
 
 
 def reference() -> str:

@@ -5,7 +5,8 @@ from typing import Any
 from herder.model.metric import ValueIs
 from herder.model.pool import TaintEffect
 from herder.model.resources import Unit
-from herder.settings.sections.fields import POOL_FIELDS, TEMPLATE_FIELDS, Field
+from herder.settings.sections.fields import Field
+from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.presets import PRESETS
 from herder.settings.sections.server import CONNECTION_KEYS, Role
 from herder.settings.sections.sharing_fields import (
@@ -16,6 +17,7 @@ from herder.settings.sections.sharing_fields import (
     USER_QUOTA_FIELD,
     quota_schema,
 )
+from herder.settings.sections.template_fields import TEMPLATE_FIELDS
 from herder.settings.syntax.amounts import BUILT_IN_KEYS, SECTION
 
 

@@ -13,8 +13,9 @@ from herder.model.offer import offers_of
 from herder.model.pool import PoolSpec, SpotUse, Template
 from herder.model.resources import PLAIN, ZERO, Dimensions, Resources
 from herder.settings.sections.contradictions import contradictions
-from herder.settings.sections.fields import POOL_FIELDS, POOL_KEYS, TEMPLATE_FIELDS, TEMPLATE_KEYS
+from herder.settings.sections.pool_fields import POOL_FIELDS, POOL_KEYS
 from herder.settings.sections.presets import PRESETS, TEMPLATES
+from herder.settings.sections.template_fields import TEMPLATE_FIELDS, TEMPLATE_KEYS
 from herder.settings.syntax import amounts, reading
 from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.problems import Place, SettingsError, did_you_mean

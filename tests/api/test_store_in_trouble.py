@@ -152,7 +152,7 @@ def test_a_stored_pool_of_a_version_to_come(tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO pools VALUES ('std', '{\"version\": 9}', 0, 0, 1)"))
     engine.dispose()
-    assert "stored pool std is of version 9, and this Herder reads version 1" in refusal(tmp_path)
+    assert "stored pool std is of version 9, and this Herder reads version 2" in refusal(tmp_path)
 
 
 def test_a_disk_that_is_full_at_the_start(tmp_path: Path) -> None:

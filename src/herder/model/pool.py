@@ -111,6 +111,10 @@ class Headroom:
         return self.workers > 0 or any(self.free)
 
 
+#: Workers are heard of at least this often, however long a pool waits before it counts one as dead.
+HEARTBEAT_MOST_S = 10.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSpec:
     """One pool as it is wanted. Times in seconds; a limit of None means there is none."""
@@ -179,6 +183,11 @@ class PoolSpec:
     description: str = ""
     driver_options: tuple[tuple[str, str], ...] = field(default=())
     """Settings of the pool's driver, passed on to it unread."""
+
+    @property
+    def heartbeat_s(self) -> float:
+        """How often a worker must be heard of: often enough to miss two within `dead_after_s`."""
+        return min(HEARTBEAT_MOST_S, self.dead_after_s / 3)
 
     @property
     def measured(self) -> bool:

@@ -27,6 +27,11 @@ class WorkerState(StrEnum):
         return self in _IN_FLIGHT
 
     @property
+    def leaving(self) -> bool:
+        """Its end is decided: it takes no new work, and counts as no capacity."""
+        return self in _LEAVING
+
+    @property
     def ended(self) -> bool:
         return self in (WorkerState.TERMINATED, WorkerState.FAILED)
 
@@ -37,6 +42,7 @@ class WorkerState(StrEnum):
 
 
 _IN_FLIGHT = frozenset({WorkerState.REQUESTED, WorkerState.PROVISIONING, WorkerState.JOINING})
+_LEAVING = frozenset({WorkerState.DRAINING, WorkerState.TERMINATING})
 
 
 class Health(StrEnum):

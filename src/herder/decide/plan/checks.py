@@ -14,7 +14,6 @@ from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
 from herder.model.pool import PoolSpec
 from herder.model.worker import WorkerSpec, WorkerState
 
-_LEAVING = (WorkerState.DRAINING, WorkerState.TERMINATING)
 _LESS_NEEDED = (ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED)
 
 
@@ -105,7 +104,7 @@ def _offer(spec: WorkerSpec) -> OfferName:
 def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[CreateWorker]) -> list[str]:
     live = Counter(worker.spec.pool for worker in observed.workers if worker.state.live)
     staying = Counter(
-        worker.spec.pool for worker in observed.workers if worker.state.live and worker.state not in _LEAVING
+        worker.spec.pool for worker in observed.workers if worker.state.live and not worker.state.leaving
     )
     found = []
     for name, made in sorted(Counter(create.spec.pool for create in creates).items()):
@@ -158,7 +157,7 @@ def _drains(
             found.append(f"worker {drain.worker} is both made and drained")
         if worker is None or worker.state.ended:
             found.append(f"worker {drain.worker} is drained and does not live")
-        elif worker.state in (WorkerState.DRAINING, WorkerState.TERMINATING):
+        elif worker.state.leaving:
             found.append(f"worker {drain.worker} is drained and leaves already")
         elif worker.spec.pool != drain.pool:
             found.append(
@@ -187,7 +186,7 @@ def _gentleness(observed: Observed, pool: PoolSpec, drains: list[DrainWorker], n
         past = dict(observed.history).get(pool.name, PoolHistory()).removals_ms
         since = now_ms - int(pool.scale_down_period_s * 1000)
         before = sum(at > since for at in past)
-        staying = sum(worker.state.live and worker.state not in _LEAVING for worker in workers)
+        staying = sum(worker.state.live and not worker.state.leaving for worker in workers)
         degree = max(1, int(pool.scale_down_fraction * (staying + before)))
         if before + len(mine) > degree:
             found.append(

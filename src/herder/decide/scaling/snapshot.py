@@ -20,9 +20,6 @@ from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.pressure import FRESH_MS
 from herder.model.schedule import Window, limits_in_force
-from herder.model.worker import WorkerState
-
-_LEAVING = frozenset({WorkerState.DRAINING, WorkerState.TERMINATING})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +42,7 @@ class PoolView:
     @cached_property
     def staying(self) -> tuple[ObservedWorker, ...]:
         """Not on their way out. A worker that drains counts against the maximum and for nothing else."""
-        return tuple(worker for worker in self.workers if worker.state not in _LEAVING)
+        return tuple(worker for worker in self.workers if not worker.state.leaving)
 
     @cached_property
     def in_flight(self) -> int:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.generated import generated_month
 from herder.decide.packing.pack import Bin, ItemGroup, pack
 from herder.decide.placement import place
 from herder.engine.state import EngineState, WorkerLife
@@ -16,7 +17,6 @@ from herder.model.resources import Resources
 from herder.scheduler.placement import Placer
 from herder.simulate.traces import read_trace
 from herder.simulate.traces.trace import Trace
-from herder.simulate.world.generated import generated_month
 from herder.simulate.world.herder import Herder
 from herder.simulate.world.offers import SimTemplate, cores, parse_template
 from tests.simulate.small import EXCERPTS, WatchedWorld, ran

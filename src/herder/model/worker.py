@@ -6,6 +6,7 @@ from enum import StrEnum
 from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.membership import EXCHANGE, Membership
 from herder.model.money import PicoUsd
+from herder.model.offer import OfferKey, OfferName
 from herder.model.pool import Taint
 from herder.model.resources import Resources
 
@@ -83,3 +84,12 @@ class WorkerSpec:
     """The pool's `driver_options`, for the driver to read."""
     reason: str = ""
     """Why it was made, in a sentence; the evidence is in the plan."""
+
+    @property
+    def offer(self) -> OfferName:
+        """What it was bought as."""
+        return OfferName(self.template, self.zone, self.spot)
+
+    @property
+    def offer_key(self) -> OfferKey:
+        return self.offer.key(self.pool, self.driver)

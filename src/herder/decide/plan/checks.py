@@ -9,10 +9,10 @@ from collections import Counter
 from herder.decide.scaling.snapshot import in_force
 from herder.model.ids import PlanNumber, PoolName, worker_name
 from herder.model.observed import Observed, PoolHistory
-from herder.model.offer import OfferMemory, OfferName, offers_of
+from herder.model.offer import OfferMemory, offers_of
 from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
 from herder.model.pool import PoolSpec
-from herder.model.worker import WorkerSpec, WorkerState
+from herder.model.worker import WorkerState
 
 _LESS_NEEDED = (ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED)
 
@@ -89,16 +89,10 @@ def _creation(pools: dict[PoolName, PoolSpec], create: CreateWorker) -> list[str
     elif (template.allocatable, template.slots) != (spec.allocatable, spec.slots):
         found.append(f"worker {spec.name} differs from its template {template.name}")
     elif all(
-        (offer.id, offer.price_pico_per_hour) != (_offer(spec), spec.price_pico_per_hour) for offer in sold
+        (offer.id, offer.price_pico_per_hour) != (spec.offer, spec.price_pico_per_hour) for offer in sold
     ):
-        found.append(
-            f"worker {spec.name} is made of {_offer(spec)} at a price or in a zone that nobody sells"
-        )
+        found.append(f"worker {spec.name} is made of {spec.offer} at a price or in a zone that nobody sells")
     return found
-
-
-def _offer(spec: WorkerSpec) -> OfferName:
-    return OfferName(spec.template, spec.zone, spec.spot)
 
 
 def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[CreateWorker]) -> list[str]:
@@ -127,8 +121,8 @@ def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[C
 
 def _quotas(observed: Observed, pool: PoolSpec, creates: list[CreateWorker]) -> list[str]:
     """What is written down for a zone."""
-    made = Counter(_offer(create.spec) for create in creates if create.spec.pool == pool.name)
-    there = Counter(_offer(each.spec) for each in observed.workers if each.spec.pool == pool.name)
+    made = Counter(create.spec.offer for create in creates if create.spec.pool == pool.name)
+    there = Counter(each.spec.offer for each in observed.workers if each.spec.pool == pool.name)
     return [
         f"pool {pool.name} would have {there[offer.id] + made[offer.id]} workers of {offer.id}, of at most {offer.most}"
         for template in pool.templates
@@ -203,7 +197,7 @@ def _trial(
     if pool is None or key.driver != pool.driver:
         return []
     until = memory.rests_until_ms(pool.offer_backoff_s, pool.offer_backoff_max_s)
-    made = sum((create.spec.pool, _offer(create.spec)) == (key.pool, key.name) for create in creates)
+    made = sum((create.spec.pool, create.spec.offer) == (key.pool, key.name) for create in creates)
     if until is None or made <= (now_ms >= until):
         return []
     return [f"{made} workers are made of template {key.name} of pool {key.pool}, which failed lately"]

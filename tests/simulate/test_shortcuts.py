@@ -39,7 +39,7 @@ class Plans:
 
     def __init__(self, *, everything: bool, policy: Herder | None = None) -> None:
         self.policy, self.made, self.asked = policy or Herder(idle_s=300), list[Plan](), 0
-        self.policy.plans_always = self.policy.placer.sampling = everything
+        self.policy.plans_always = self.policy.calibrates = everything
         self.policy.on_plan = self.note
 
     def note(self, observed: Observed, plan: Plan) -> None:

@@ -52,7 +52,7 @@ class Asking:
     """The policy, and a question for every `stride`th job that came to wait."""
 
     def __init__(self, inner: Herder, stride: int = 1) -> None:
-        inner.placer.sampling = True
+        inner.calibrates = True
         self.inner = inner
         self.stride = stride
         self.answers: list[Answer] = []

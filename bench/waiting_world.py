@@ -27,7 +27,7 @@ PASSES = 20
 def waiting_world(seed: int, *, jobs: int, users: int, workers: int) -> tuple[EngineState, Placer]:
     """One class for each user. Workers are empty; `fill` puts work on them."""
     draw = Draw(seed)
-    state, placer = EngineState(), Placer(sampling=False)
+    state, placer = EngineState(), Placer()
     template = Template(
         name="large", allocatable=SIZE, price_pico_per_hour=PicoUsd(3 * PICO_PER_USD), slots=110
     )

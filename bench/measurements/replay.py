@@ -8,8 +8,8 @@ import time
 
 from bench.bench import Bench
 from bench.figures import Figure, median_of
+from bench.generated import generated_month
 from herder.simulate.world.boot_times import Boot
-from herder.simulate.world.generated import generated_month
 from herder.simulate.world.herder import IDLE_S, Herder
 from herder.simulate.world.offers import parse_template
 from herder.simulate.world.world import World

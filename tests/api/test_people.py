@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from herder.control.kernel.clock import hash_token
+from herder.model.principal import Role
 from herder.server.options import ServerOptions, StartError
 from herder.server.runtime import serve
-from herder.settings.sections.server import Role, UserSettings
+from herder.settings.sections.server import UserSettings
 from tests.api.conftest import Refusal, Server
 
 NOOP = {"runtime": "noop", "cpu": 8, "pool": "big"}

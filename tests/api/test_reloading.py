@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from herder.model.principal import Role
 from herder.model.resources import Dimension, Dimensions, Unit
 from herder.server.options import ServerOptions
 from herder.server.reloading import reload
 from herder.settings import pool_from_plain
-from herder.settings.sections.server import Role, UserSettings
+from herder.settings.sections.server import UserSettings
 from tests.api.conftest import POOLS, Server
 
 

@@ -15,7 +15,7 @@ from herder.model.job import Cause, JobClass, RetryPolicy
 from herder.model.plan import Reason, ReasonKind
 from herder.model.resources import Resources
 from herder.model.worker import WorkerState
-from tests.support.engine_world import POOL, Agent, Answer, Message, World, job_class
+from tests.support.engine_world import Agent, Answer, Message, World, job_class
 
 CLASSES = [
     job_class(),
@@ -139,7 +139,7 @@ class Engine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0, 1, 9, 21, 46, 301]))
     def time_passes(self, seconds: int) -> None:
         self.world.now_ms += seconds * 1000
-        life.tick(self.world.state, self.world.changes, self.world.now_ms, {POOL.name: 10.0})
+        life.tick(self.world.state, self.world.changes, self.world.now_ms)
 
     # --- messages
 

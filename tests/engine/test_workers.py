@@ -19,7 +19,7 @@ REASON = Reason(kind=ReasonKind.IDLE, text="idle", evidence=(("idle_s", 3),))
 
 def tick(world: World, seconds: float) -> None:
     world.now_ms += int(seconds * 1000)
-    life.tick(world.state, world.changes, world.now_ms, {POOL.name: 10.0})
+    life.tick(world.state, world.changes, world.now_ms)
 
 
 def kinds(changes: Changes) -> list[str]:

@@ -90,7 +90,7 @@ def test_a_machine_that_joins_nothing_is_ready_when_it_is_made_and_lives_by_its_
     assert not made.takes_work
     assert not world.state.open_workers
     world.now_ms += 3_600_000
-    life.tick(world.state, world.changes, world.now_ms, {POOL.name: 10.0})
+    life.tick(world.state, world.changes, world.now_ms)
     assert made.state is WorkerState.READY
     world.commit()
     recovered, _ = world.recovered()

@@ -219,6 +219,6 @@ def test_what_found_no_place_says_what_would_help() -> None:
     large = misfit(Resources(6000, 20_480, 0, 0), None, offers)
     assert (large.obstacle, large.nearest, large.lacking) == (Obstacle.TOO_LARGE, 1, (("memory_mib", 4096),))
     limited = misfit(Resources(1000, 1, 0, 0), frozenset({0}), offers)
-    assert (limited.obstacle, limited.nearest, limited.more_bins) == (Obstacle.AT_LIMIT, 0, 1)
+    assert (limited.obstacle, limited.nearest) == (Obstacle.AT_LIMIT, 0)
     assert misfit(Resources(1, 1, 0, 0), frozenset({7}), offers).obstacle is Obstacle.NOT_ALLOWED
     assert misfit(Resources(1, 1, 0, 0), None, []).obstacle is Obstacle.NO_OFFERS

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herder.decide.eligibility.admission import refusal
-from herder.decide.eligibility.affinity import fault, holds, preference, text
+from herder.decide.eligibility.affinity import fault, holds, text
 from herder.decide.eligibility.matching import Kinds, kind_of_template, may_use_kind
 from herder.decide.plan.planner import decide
 from herder.model.demand import Affinity, DemandSource, Expression, Operator, Shape, ShapeGroup, Term
@@ -117,14 +117,6 @@ def test_classes_with_different_affinity_are_told_apart() -> None:
     number = kinds.number(kind_of_template(spec, spec.templates[0]))
     assert kinds.allowed(job((expression("zone", Operator.IN, "a"),))) == {number}
     assert kinds.allowed(job((expression("zone", Operator.IN, "b"),))) == frozenset()
-
-
-def test_weights_of_preferred_terms_that_hold_are_added_up() -> None:
-    wanted = Affinity(
-        preferred=((5, (expression("zone", Operator.IN, "a"),)), (3, (expression("gpus", Operator.EXISTS),)))
-    )
-    assert preference(wanted, (("gpus", "2"), ("zone", "a"))) == 8
-    assert preference(wanted, (("zone", "b"),)) == 0
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,9 @@ async def test_a_driver_that_was_taken_out_keeps_its_workers_until_somebody_deci
 async def test_a_missing_driver_that_a_pool_names_stays_listed(make_fleet: MakeFleet) -> None:
     fleet = make_fleet("cloud", "other")
     changes = Changes()
-    changes.put(PoolRecord("p", '{"version": 2, "name": "p", "driver": "cloud", "templates": ["small"]}', 0, 0, 1))
+    changes.put(
+        PoolRecord("p", '{"version": 2, "name": "p", "driver": "cloud", "templates": ["small"]}', 0, 0, 1)
+    )
     await fleet.core.commit(changes)
     await fleet.crash(without=["cloud"])
     assert "is named by pool p" in fleet.events("driver.missing")[-1]

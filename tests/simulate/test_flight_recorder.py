@@ -8,6 +8,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from bench.generated import generated_month
 from herder.decide.plan.planner import decide
 from herder.model.ids import ClassId, PlanNumber, UserName
 from herder.model.job import JobClass
@@ -17,7 +18,6 @@ from herder.model.pool import Taint, Toleration
 from herder.model.records import ObservationRecord
 from herder.model.resources import Resources
 from herder.model.worker import WorkerState
-from herder.simulate.world.generated import generated_month
 from herder.simulate.world.herder import Herder
 from herder.simulate.world.offers import parse_template
 from herder.store import flight_recorder

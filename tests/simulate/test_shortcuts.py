@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.generated import generated_month
 from herder.decide.packing.pack import Bin, ItemGroup, pack
 from herder.decide.placement import place
 from herder.engine.state import EngineState, WorkerLife
@@ -16,7 +17,6 @@ from herder.model.resources import Resources
 from herder.scheduler.placement import Placer
 from herder.simulate.traces import read_trace
 from herder.simulate.traces.trace import Trace
-from herder.simulate.world.generated import generated_month
 from herder.simulate.world.herder import Herder
 from herder.simulate.world.offers import SimTemplate, cores, parse_template
 from tests.simulate.small import EXCERPTS, WatchedWorld, ran
@@ -39,7 +39,7 @@ class Plans:
 
     def __init__(self, *, everything: bool, policy: Herder | None = None) -> None:
         self.policy, self.made, self.asked = policy or Herder(idle_s=300), list[Plan](), 0
-        self.policy.plans_always = self.policy.placer.sampling = everything
+        self.policy.plans_always = self.policy.calibrates = everything
         self.policy.on_plan = self.note
 
     def note(self, observed: Observed, plan: Plan) -> None:

@@ -353,7 +353,7 @@ class World:
         """Time passes half a second at a time, as the lifecycle loop looks; these agents are heard of."""
         for _ in range(round(count * 2)):
             self.now_ms += 500
-            tick(self.state, self.changes, self.now_ms, {POOL.name: 10.0})
+            tick(self.state, self.changes, self.now_ms)
             self.commit()
             for agent in agents:
                 self.talk(agent)

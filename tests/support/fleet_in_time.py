@@ -105,7 +105,7 @@ class FleetInTime:
             self.placer.run(state, changes, self.now_ms)
             while self.placer.more:
                 self.placer.run(state, changes, self.now_ms)
-            self.placer.planned(state, self.now_ms)
+            self.placer.samples.look(state, self.placer.run_times, self.now_ms)
             for job, _ in changes.attempts:
                 if JobId(job) in state.live and job - 1 not in self.started_ms:
                     self.started_ms[job - 1] = self.now_ms - START_MS

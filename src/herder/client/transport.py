@@ -47,7 +47,6 @@ class Transport:
     ) -> None:
         self.url = url.rstrip("/")
         self.retries = retries
-        self.has_token = token is not None
         headers = {"User-Agent": "herder-client", "Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from herder.cli.output.words import style_of
+from herder.cli.output.words import style_of, usd
 from herder.demo.recount import Recount
 from herder.demo.source import Source
 from herder.demo.work import Outcome
@@ -189,7 +189,7 @@ def _workers(alike: Sequence[WorkerView]) -> Table:
                 (f"{worker.name:<16}", "bold"),
                 (f"{lived:<12}", "" if ended else style_of(worker.state)),
                 f"{counted(worker.attempts_done, 'job'):<9}",
-                _usd(worker.cost_usd),
+                usd(worker.cost_usd, PLACES),
             )
         )
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -221,10 +221,6 @@ def _costs(outcome: Outcome) -> Table:
         "together", format_usd(total, PLACES), "   together", format_usd(total, PLACES), style="bold"
     )
     return table
-
-
-def _usd(text: str) -> str:
-    return format_usd(parse_usd(text), PLACES)
 
 
 def _explained(console: Console, found: Explanation | None, command: str) -> None:

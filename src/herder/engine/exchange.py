@@ -13,9 +13,6 @@ from herder.model.changes import Changes
 from herder.model.job import Cause
 from herder.model.plan import Reason, ReasonKind
 from herder.model.pressure import WorkerUse
-from herder.model.worker import WorkerState
-
-_TOLD_AT_ONCE = frozenset({WorkerState.DRAINING, WorkerState.TERMINATING})
 
 
 def take_in(
@@ -77,7 +74,7 @@ def leave(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int)
 
 def has_news(state: EngineState, worker: WorkerLife) -> bool:
     """Whether a held-back answer should leave now. Assignments already sent once wait for the next exchange."""
-    if worker.cancels or (worker.state in _TOLD_AT_ONCE and worker.told is not worker.state):
+    if worker.cancels or (worker.state.leaving and worker.told is not worker.state):
         return True
     durable = state.durable
     return any(

@@ -111,7 +111,7 @@ def from_meta(key: str, value: str) -> OfferMemory | None:
 
 
 def _of(state: EngineState, spec: WorkerSpec) -> OfferMemory:
-    key = OfferKey(pool=spec.pool, template=spec.template, driver=spec.driver, zone=spec.zone, spot=spec.spot)
+    key = spec.offer_key
     return state.offers.get(key) or OfferMemory(key=key)
 
 

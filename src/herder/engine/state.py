@@ -13,7 +13,7 @@ from herder.model.driver import FrozenDriver
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.job import AttemptState, JobClass, JobState
 from herder.model.metric import MetricReading
-from herder.model.observed import ObservedWorker
+from herder.model.observed import ObservedWorker, QueuedClass
 from herder.model.offer import OfferKey, OfferMemory
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
@@ -310,6 +310,16 @@ class EngineState:
 
     def preempted_of(self, batch: BatchId | None) -> dict[JobId, int]:
         return self.preempted if batch is None else self.batches[batch].preempted
+
+    def queued(self, class_id: ClassId) -> QueuedClass:
+        """What waits of a class that has a queue, as decisions see it."""
+        queue = self.queues[class_id]
+        return QueuedClass(
+            class_id=class_id,
+            job_class=self.classes[class_id],
+            count=queue.count,
+            oldest_ready_at_ms=queue.oldest_ready_at_ms,
+        )
 
     def queue(self, class_id: ClassId) -> ReadyQueue:
         self.stirred_queues.add(class_id)

@@ -223,7 +223,7 @@ def drain(
     actor: str = "herder",
 ) -> None:
     """Nothing new; it goes when what runs has ended, or when the pool's grace is over. In flight it goes at once."""
-    if worker.state in (WorkerState.DRAINING, WorkerState.TERMINATING) or worker.state.ended:
+    if worker.state.leaving or worker.state.ended:
         return
     worker.reason_removed = reason
     history = history_of(state, worker.spec.pool)
@@ -287,7 +287,7 @@ def terminated(state: EngineState, changes: Changes, worker: WorkerLife, now_ms:
 _JOINED = frozenset({WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
 
 
-def tick(state: EngineState, changes: Changes, now_ms: int, beat_s: dict[PoolName, float]) -> None:
+def tick(state: EngineState, changes: Changes, now_ms: int) -> None:
     """What time alone brings: boots that take too long, silence, drains whose grace is over."""
     for worker in list(state.workers.values()):
         # The workers of a deleted pool still have to go: the usual times hold for them.
@@ -295,9 +295,7 @@ def tick(state: EngineState, changes: Changes, now_ms: int, beat_s: dict[PoolNam
         if worker.state.in_flight:
             _check_boot(state, changes, worker, pool.lifetime.boot_timeout_s, now_ms)
         elif worker.state in _JOINED and worker.spec.membership.lives_by is LivesBy.EXCHANGE:
-            _check_silence(
-                state, changes, worker, pool.lifetime.dead_after_s, beat_s.get(pool.name, 10.0), now_ms
-            )
+            _check_silence(state, changes, worker, pool, now_ms)
         sick = health.look(state, changes, worker, now_ms)
         if sick is not None:
             drain(state, changes, worker, sick, now_ms)
@@ -319,8 +317,9 @@ def _check_boot(
 
 
 def _check_silence(
-    state: EngineState, changes: Changes, worker: WorkerLife, dead_after_s: float, beat_s: float, now_ms: int
+    state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpec, now_ms: int
 ) -> None:
+    dead_after_s = pool.lifetime.dead_after_s
     silent_s = (now_ms - (worker.last_seen_at_ms or now_ms)) / 1000
     if silent_s > dead_after_s:
         reason = Reason(
@@ -329,7 +328,7 @@ def _check_silence(
             evidence=(("silent_s", round(silent_s, 1)), ("dead_after_s", dead_after_s)),
         )
         terminate(state, changes, worker, reason, now_ms)
-    elif silent_s > SUSPECT_AFTER_BEATS * beat_s and worker.state is WorkerState.READY:
+    elif silent_s > SUSPECT_AFTER_BEATS * pool.lifetime.heartbeat_s and worker.state is WorkerState.READY:
         suspect(state, changes, worker, f"silent for {silent_s:.0f} s: no new work", now_ms)
 
 

@@ -35,6 +35,9 @@ class OfferName(NamedTuple):
     zone: str = ""
     spot: bool = False
 
+    def key(self, pool: PoolName, driver: str) -> "OfferKey":
+        return OfferKey(pool=pool, template=self.template, driver=driver, zone=self.zone, spot=self.spot)
+
     def __str__(self) -> str:
         zone = f" in zone {self.zone}" if self.zone else ""
         return f"{self.template}{zone}{' (spot)' if self.spot else ''}"

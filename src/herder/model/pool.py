@@ -111,6 +111,10 @@ class Headroom:
         return self.workers > 0 or any(self.free)
 
 
+#: Workers are heard of at least this often, however long a pool waits before it counts one as dead.
+HEARTBEAT_MOST_S = 10.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSize:
     """How many workers there may be."""
@@ -192,6 +196,11 @@ class WorkerLifetime:
     """From request to ready; then the claim has failed. The sum of the documented provisioning steps."""
     dead_after_s: float = 45.0
     """Silence after which a worker counts as dead and its attempts are retried."""
+
+    @property
+    def heartbeat_s(self) -> float:
+        """How often a worker must be heard of: often enough to miss two within `dead_after_s`."""
+        return min(HEARTBEAT_MOST_S, self.dead_after_s / 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

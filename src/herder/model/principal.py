@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
+from typing import Literal
 
 from herder.model.ids import UserName
 
@@ -26,6 +27,8 @@ class Role(IntEnum):
         return self.name.lower()
 
 
+#: The labels, for what checks types.
+RoleName = Literal["viewer", "user", "operator", "administrator"]
 ROLES: Mapping[str, Role] = MappingProxyType({role.label: role for role in Role})
 NO_PROJECTS: Mapping[str, Role] = MappingProxyType({})
 

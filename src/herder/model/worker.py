@@ -6,6 +6,7 @@ from enum import StrEnum
 from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.membership import EXCHANGE, Membership
 from herder.model.money import PicoUsd
+from herder.model.offer import OfferKey, OfferName
 from herder.model.pool import Taint
 from herder.model.resources import Resources
 
@@ -27,6 +28,11 @@ class WorkerState(StrEnum):
         return self in _IN_FLIGHT
 
     @property
+    def leaving(self) -> bool:
+        """Its end is decided: it takes no new work, and counts as no capacity."""
+        return self in _LEAVING
+
+    @property
     def ended(self) -> bool:
         return self in (WorkerState.TERMINATED, WorkerState.FAILED)
 
@@ -37,6 +43,7 @@ class WorkerState(StrEnum):
 
 
 _IN_FLIGHT = frozenset({WorkerState.REQUESTED, WorkerState.PROVISIONING, WorkerState.JOINING})
+_LEAVING = frozenset({WorkerState.DRAINING, WorkerState.TERMINATING})
 
 
 class Health(StrEnum):
@@ -77,3 +84,12 @@ class WorkerSpec:
     """The pool's `driver_options`, for the driver to read."""
     reason: str = ""
     """Why it was made, in a sentence; the evidence is in the plan."""
+
+    @property
+    def offer(self) -> OfferName:
+        """What it was bought as."""
+        return OfferName(self.template, self.zone, self.spot)
+
+    @property
+    def offer_key(self) -> OfferKey:
+        return self.offer.key(self.pool, self.driver)

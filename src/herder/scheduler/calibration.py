@@ -1,12 +1,11 @@
 """What was expected of a few waiting jobs, until they start: `decide.forecast.calibration` learns from it.
 
-Used by `placement.py`: each pass says which classes have new jobs and which were placed; when a plan has been made and applied
-(it may have asked for workers), one of the new jobs that still wait is perhaps watched. New ones, since that is when most
-people ask. Which of them follows from counters, not from chance, so that a replay watches the same. It must cost next to
-nothing: one answer every `EVERY_MS` at most, and a look at those watched in classes that were just placed.
+Called after each plan, never by a placement pass: it looks which of the watched jobs have started meanwhile, and watches perhaps one
+more, the last of a class that has got jobs since the plan before. New ones, since that is when most people ask, and after the
+plan, which may have asked for workers. Which class it is follows from counters, not from chance, so that a replay watches the
+same. It decides nothing; one answer every `EVERY_MS` at most is worked out. A job that starts and ends between two plans teaches nothing.
 """
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from herder.decide.forecast.calibration import End, EtaRecord
@@ -47,78 +46,53 @@ class _Watched:
 @dataclass(slots=True)
 class CalibrationSamples:
     record: EtaRecord = field(default_factory=EtaRecord)
-    _open: dict[ClassId, dict[JobId, _Watched]] = field(default_factory=dict)
-    _count: int = 0
+    _open: dict[JobId, tuple[ClassId, _Watched]] = field(default_factory=dict)
+    _looked_ms: int = 0
     _next_ms: int = 0
     _number: int = 0
-    _came: dict[ClassId, None] = field(default_factory=dict)
-    """Classes that got jobs since the last one was watched."""
 
-    def came(self, stirred: Collection[ClassId]) -> None:
-        """These classes have new jobs; before the pass that may place them."""
-        for class_id in sorted(stirred):
-            self._came[class_id] = None
-
-    def placed(self, state: EngineState, classes: Iterable[ClassId], now_ms: int) -> None:
-        """Jobs of these classes have just started."""
-        for class_id in classes:
-            if class_id in self._open:
-                self._learn(state, class_id, now_ms)
-
-    def watch(self, state: EngineState, run_times: RunTimes, now_ms: int) -> None:
-        """After a plan: perhaps one more to watch."""
+    def look(self, state: EngineState, run_times: RunTimes, now_ms: int) -> None:
+        """After a plan."""
+        before_ms, self._looked_ms = self._looked_ms, now_ms
+        for job in [job for job in self._open if job in state.live]:
+            _, watched = self._open.pop(job)
+            waited_ms = state.live[job].assigned_at_ms - watched.at_ms
+            watched.settle(self.record, waited_ms, started=True)
+            self.record.learn(watched.model, waited_ms)
         if now_ms < self._next_ms:
-            self._came.clear()
-        elif self._came:
+            return
+        new = [
+            class_id
+            for class_id, queue in sorted(state.queues.items())
+            if queue.count and queue.newest_ready_at_ms > before_ms
+        ]
+        if new:
             self._next_ms = now_ms + EVERY_MS
             self._settle(state, now_ms)
-            self._note(state, run_times, now_ms)
-
-    def _learn(self, state: EngineState, class_id: ClassId, now_ms: int) -> None:
-        watched = self._open[class_id]
-        for job in [job for job in watched if job in state.live]:
-            one = watched[job]
-            self._drop(class_id, job)
-            one.settle(self.record, now_ms - one.at_ms, started=True)
-            self.record.learn(one.model, now_ms - one.at_ms)
-
-    def _drop(self, class_id: ClassId, job: JobId) -> None:
-        del self._open[class_id][job]
-        self._count -= 1
-        if not self._open[class_id]:
-            del self._open[class_id]
+            if len(self._open) < OPEN_MAX:
+                self._number += 1
+                self._watch(state, run_times, new[self._number % len(new)], now_ms)
 
     def _settle(self, state: EngineState, now_ms: int) -> None:
         """What time alone says of those who wait."""
         late: list[tuple[Eta, int]] = []
-        for class_id, watched in list(self._open.items()):
+        for job, (class_id, watched) in list(self._open.items()):
             queue = state.queues.get(class_id)
-            for job, one in list(watched.items()):
-                waited_ms = now_ms - one.at_ms
-                if queue is None or job not in queue or waited_ms > LATE_TIMES * one.model.p90_ms:
-                    self._drop(class_id, job)
-                    continue
-                one.settle(self.record, waited_ms, started=False)
-                if waited_ms > one.model.p50_ms:
-                    late.append((one.model, waited_ms))
+            waited_ms = now_ms - watched.at_ms
+            if queue is None or job not in queue or waited_ms > LATE_TIMES * watched.model.p90_ms:
+                del self._open[job]
+                continue
+            watched.settle(self.record, waited_ms, started=False)
+            if waited_ms > watched.model.p50_ms:
+                late.append((watched.model, waited_ms))
         self.record.still_waiting(late)
 
-    def _note(self, state: EngineState, run_times: RunTimes, now_ms: int) -> None:
-        came, self._came = self._came, {}
-        waiting = [class_id for class_id in came if (q := state.queues.get(class_id)) is not None and q.count]
-        if not waiting or self._count >= OPEN_MAX:
-            return
-        self._number += 1
-        class_id = waiting[self._number % len(waiting)]
+    def _watch(self, state: EngineState, run_times: RunTimes, class_id: ClassId, now_ms: int) -> None:
         queue = state.queues[class_id]
         newest = queue.at(queue.count - 1)
         model = Starts(state, run_times, now_ms).model(class_id, queue.count - 1)
-        watched = self._open.setdefault(class_id, {})
-        if newest is not None and newest not in watched and model is not None and model.p50_ms > 0:
-            self._next_ms = now_ms + max(EVERY_MS, model.p50_ms // PART_OF_WAIT)
-            watched[JobId(newest)] = _Watched(
-                at_ms=now_ms, model=model, told=self.record.correct(model), open=set(End)
-            )
-            self._count += 1
-        elif not watched:
-            del self._open[class_id]
+        if newest is None or newest in self._open or model is None or model.p50_ms <= 0:
+            return
+        self._next_ms = now_ms + max(EVERY_MS, model.p50_ms // PART_OF_WAIT)
+        watched = _Watched(at_ms=now_ms, model=model, told=self.record.correct(model), open=set(End))
+        self._open[JobId(newest)] = class_id, watched

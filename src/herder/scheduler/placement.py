@@ -16,7 +16,7 @@ from herder.decide.placement.place import PendingClass, Placement, UserShare, pl
 from herder.engine.attempt import assign
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.changes import Changes
-from herder.model.ids import ClassId, UserName, WorkerName
+from herder.model.ids import UserName, WorkerName
 from herder.model.resources import ZERO
 from herder.model.vectors import most_of, with_room
 from herder.scheduler.calibration import CalibrationSamples
@@ -51,10 +51,6 @@ class Placer:
     fill_order: FillOrder = field(default_factory=FillOrder)
     within: QuotaUsage = field(default_factory=QuotaUsage)
     retries: Retries = field(default_factory=Retries)
-    sampling: bool = True
-    """Whether expectations are noted and compared. Nothing is decided by them: a simulation that nobody asks for them goes without."""
-    _placed: dict[ClassId, None] = field(default_factory=dict)
-    """Classes of which jobs have started in this pass."""
     more: bool = False
     """Very many classes wait, there is room, and others of them are to be looked at: there should be another pass soon."""
     _started: bool = False
@@ -66,20 +62,6 @@ class Placer:
     def run(self, state: EngineState, changes: Changes, now_ms: int) -> None:
         """Assign what can be assigned now."""
         self._learn(state)
-        if not self.sampling:
-            self._pass(state, changes, now_ms)
-            return
-        self.samples.came(state.stirred_queues)
-        self._pass(state, changes, now_ms)
-        self.samples.placed(state, self._placed, now_ms)
-        self._placed.clear()
-
-    def planned(self, state: EngineState, now_ms: int) -> None:
-        """After a plan was applied: what is expected of those that still wait may now be noted."""
-        if self.sampling:
-            self.samples.watch(state, self.run_times, now_ms)
-
-    def _pass(self, state: EngineState, changes: Changes, now_ms: int) -> None:
         self.more = False
         if state.delayed:
             self.retries.run(state, changes, self.queue_index, self.reservations.by_worker, now_ms)
@@ -259,8 +241,6 @@ class Placer:
         state.stirred_users.update(placement.deficits)
         self._started = self._started or bool(placement.assignments)
         for item in placement.assignments:
-            if self.sampling:
-                self._placed[item.class_id] = None
             self.queue_index.served(state.classes[item.class_id])
             self.within.served(item.class_id)
             assign(state, changes, item.class_id, state.workers[item.worker], item.count, now_ms)

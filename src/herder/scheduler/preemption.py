@@ -129,12 +129,7 @@ def _wishes(state: EngineState, now_ms: int) -> list[_Demand]:
     rules, preempting = state.sharing.preemption, state.sharing.preempting
     since_ms = now_ms - int(rules.wait_first_s * 1000)
     waiting = [
-        QueuedClass(
-            class_id=class_id,
-            job_class=state.classes[class_id],
-            count=queue.count,
-            oldest_ready_at_ms=queue.oldest_ready_at_ms,
-        )
+        state.queued(class_id)
         for class_id, queue in sorted(state.queues.items())
         if queue.count and queue.oldest_ready_at_ms <= since_ms
     ]

@@ -200,7 +200,7 @@ class QueueIndex:
         """Everything that waits."""
         found = []
         for place in list(self._classes):
-            found += [_queued(state, class_id) for class_id in self._live(state, place)]
+            found += [state.queued(class_id) for class_id in self._live(state, place)]
         return found
 
     def look(self, state: EngineState, kept: Iterable[ClassId] = ()) -> list[QueuedClass]:
@@ -222,9 +222,9 @@ class QueueIndex:
             each = max(EACH_LEAST, half // len(users))
             for user in users:
                 if len(found) >= LOOK_MAX:
-                    return [_queued(state, class_id) for class_id in found]
+                    return [state.queued(class_id) for class_id in found]
                 found.update(dict.fromkeys(self._take(state, (priority, user), each)))
-        return [_queued(state, class_id) for class_id in found]
+        return [state.queued(class_id) for class_id in found]
 
     def _take(
         self, state: EngineState, place: _Place, most: int, *, in_turn: bool = False
@@ -286,7 +286,7 @@ class QueueIndex:
                     if fit is None:
                         fit = fits[shape] = self._fits(shape, kinds)
                     if fit and len(mine) < LOOK_MAX:
-                        mine.append(_queued(state, class_id))
+                        mine.append(state.queued(class_id))
                 found += mine
                 users += bool(mine)
         return found
@@ -358,19 +358,7 @@ class QueueIndex:
 
     def oldest(self, state: EngineState, before_ms: int, most: int) -> list[QueuedClass]:
         """Up to so many classes with a job that became ready before that, the oldest first."""
-        return [
-            _queued(state, class_id) for class_id in self._heads.oldest(state, before_ms, most, self.size)
-        ]
-
-
-def _queued(state: EngineState, class_id: ClassId) -> QueuedClass:
-    queue = state.queues[class_id]
-    return QueuedClass(
-        class_id=class_id,
-        job_class=state.classes[class_id],
-        count=queue.count,
-        oldest_ready_at_ms=queue.oldest_ready_at_ms,
-    )
+        return [state.queued(class_id) for class_id in self._heads.oldest(state, before_ms, most, self.size)]
 
 
 def _kind(state: EngineState, worker: WorkerLife) -> Kind | None:

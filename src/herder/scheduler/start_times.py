@@ -15,7 +15,6 @@ from herder.decide.forecast.start_time import Coming, Ending, Eta, ForecastInput
 from herder.engine.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, PoolName
 from herder.model.job import JobClass
-from herder.model.observed import QueuedClass
 from herder.model.plan import Action, CreateWorker
 from herder.model.resources import ZERO, Resources
 from herder.model.worker import WorkerSpec, WorkerState
@@ -61,17 +60,8 @@ class Starts:
         queue = self.state.queues.get(class_id)
         if queue is None or not queue.count or len(self.state.queues) > CLASSES_MAX:
             return None
-        target = self._queued(class_id)
+        target = self.state.queued(class_id)
         return self._outlook(target.job_class).start(target, min(before, queue.count - 1))
-
-    def _queued(self, class_id: ClassId) -> QueuedClass:
-        queue = self.state.queues[class_id]
-        return QueuedClass(
-            class_id=class_id,
-            job_class=self.state.classes[class_id],
-            count=queue.count,
-            oldest_ready_at_ms=queue.oldest_ready_at_ms,
-        )
 
     def _outlook(self, job_class: JobClass) -> Outlook:
         places = asked_of_places(job_class)
@@ -108,7 +98,7 @@ class Starts:
             for boot in (self._boot(action.spec.pool),)
         ]
         rivals = [
-            self._queued(class_id)
+            self.state.queued(class_id)
             for class_id, queue in state.queues.items()
             if queue.count and self._meet(job_class, state.classes[class_id])
         ]

@@ -25,7 +25,7 @@ from herder.ledger.totals import Totals
 from herder.model.addresses import shown_address
 from herder.model.changes import Changes
 from herder.model.ids import UserName
-from herder.model.principal import ROLES, Role
+from herder.model.principal import Role
 from herder.model.records import MetaRecord
 from herder.model.resources import Dimensions
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
@@ -220,9 +220,8 @@ def put_declared(
     changed = 0
     for user in users:
         known = directory.users.get(UserName(user.name))
-        if known is None or (known.role, known.weight) != (user.role.value, user.weight):
-            role = ROLES[user.role.value]
-            _put_user(directory, state, changes, user.name, role, user.weight, now, when)
+        if known is None or (known.role, known.weight) != (user.role.label, user.weight):
+            _put_user(directory, state, changes, user.name, user.role, user.weight, now, when)
             changed += 1
     directory.declared = frozenset(UserName(user.name) for user in users)
     return changed

@@ -13,7 +13,7 @@ from herder.control.pools import sharing
 from herder.control.pools.pool_actions import change_pools, check_pools, keep_frozen
 from herder.engine.events import record_event
 from herder.model.changes import Changes
-from herder.model.principal import ROLES, Role
+from herder.model.principal import Role
 from herder.server.opening import put_declared
 from herder.server.options import ServerOptions
 from herder.settings import SettingsError
@@ -69,7 +69,7 @@ def _check_resources(core: Core, options: ServerOptions) -> None:
 
 def _check_administrators(core: Core, options: ServerOptions) -> None:
     """Raises Refused when nobody would be left to administer the server."""
-    role_of = {user.name: ROLES[user.role.value] for user in options.users}
+    role_of = {user.name: user.role for user in options.users}
     left = {
         name
         for name in core.directory.administrators

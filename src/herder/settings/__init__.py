@@ -8,7 +8,7 @@ from herder.settings.load import Settings, load, load_texts
 from herder.settings.schema import json_schema
 from herder.settings.sections.pools import pool_from_plain, pool_to_plain, template_to_plain
 from herder.settings.sections.presets import PRESETS, TEMPLATES, local_defaults
-from herder.settings.sections.server import DriverSettings, Role, ServerSettings, UserSettings
+from herder.settings.sections.server import DriverSettings, ServerSettings, UserSettings
 from herder.settings.sections.sharing import SharingSettings, sharing_from_plain, sharing_to_plain
 from herder.settings.show import as_written, expanded, without_passwords
 from herder.settings.syntax.amounts import resources_from_plain, resources_from_text, resources_to_plain
@@ -22,7 +22,6 @@ __all__ = [
     "DriverSettings",
     "Place",
     "Problem",
-    "Role",
     "ServerSettings",
     "Settings",
     "SettingsError",

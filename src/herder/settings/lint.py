@@ -248,10 +248,10 @@ def _pressures(pool: PoolSpec) -> Iterator[_Doubt]:
                 f"{pressure.above:.0%} is hardly pressure: idle workers may pass it",
                 "Write for example 80%.",
             )
-        if pressure.for_s < pool.lifetime.dead_after_s / 3:
+        if pressure.for_s < pool.lifetime.heartbeat_s:
             yield _note(
                 name,
-                f"workers say what they use every {format_duration(min(10.0, pool.lifetime.dead_after_s / 3))}, so one sample decides",
+                f"workers say what they use every {format_duration(pool.lifetime.heartbeat_s)}, so one sample decides",
                 "Write a longer `for`.",
             )
 

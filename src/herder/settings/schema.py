@@ -4,11 +4,12 @@ from typing import Any
 
 from herder.model.metric import ValueIs
 from herder.model.pool import TaintEffect
+from herder.model.principal import ROLES
 from herder.model.resources import Unit
 from herder.settings.sections.fields import Field
 from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.presets import PRESETS
-from herder.settings.sections.server import CONNECTION_KEYS, Role
+from herder.settings.sections.server import CONNECTION_KEYS
 from herder.settings.sections.sharing_fields import (
     AGEING_FIELDS,
     PREEMPTION_FIELDS,
@@ -29,7 +30,7 @@ def json_schema() -> dict[str, Any]:
     driver = _object({"kind": text, "machine": machine, "settings": pairs})
     user = _object(
         {
-            "role": {"enum": [role.value for role in Role]},
+            "role": {"enum": list(ROLES)},
             "weight": {"type": "integer", "minimum": 1},
             "quota": {**USER_QUOTA_FIELD.schema, "description": USER_QUOTA_FIELD.doc},
         }

@@ -34,7 +34,7 @@ def expanded(settings: Settings) -> dict[str, Any]:
         "templates": {each.name: without_name(template_to_plain(each)) for each in settings.templates},
         "pools": {pool.name: without_name(pool_to_plain(pool)) for pool in settings.pools},
         "users": {
-            user.name: {"role": user.role.value, "weight": user.weight, **quotas.get(user.name, {})}
+            user.name: {"role": user.role.label, "weight": user.weight, **quotas.get(user.name, {})}
             for user in settings.users
         },
         "metric_sources": {each.name: _source(each) for each in settings.metric_sources},

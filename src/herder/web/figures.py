@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
+from herder.model.money import PICO_PER_USD, format_usd
 from herder.model.times import span
 
 
@@ -29,8 +30,8 @@ def usd(text: str) -> str:
     """Two places from ten cents on, four below, so that a small sum is not shown as nothing."""
     amount = Decimal(text)
     places = 2 if amount == 0 or abs(amount) >= Decimal("0.1") else 4
-    shown = amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
-    return "<$0.0001" if amount > 0 and shown == 0 else f"${shown:,}"
+    shown = format_usd(int(amount * PICO_PER_USD), places)
+    return "<$0.0001" if amount > 0 and shown == "$0.0000" else shown
 
 
 def cores(milli: int) -> str:

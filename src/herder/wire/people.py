@@ -1,10 +1,8 @@
 """What the REST API takes and gives about people: users that are made and changed, tokens, and who the caller is."""
 
-from typing import Literal
-
 import msgspec
 
-RoleName = Literal["viewer", "user", "operator", "administrator"]
+from herder.model.principal import RoleName
 
 
 class UserCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

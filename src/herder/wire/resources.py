@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from herder.model.principal import RoleName
+
 
 class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Of one label, as in Kubernetes' node affinity."""
@@ -376,7 +378,7 @@ class Status(msgspec.Struct, kw_only=True):
 
 class UserView(msgspec.Struct, kw_only=True):
     name: str
-    role: Literal["viewer", "user", "operator", "administrator"]
+    role: RoleName
     weight: int
     cost_usd: str = "0"
     quota: dict[str, int] = {}

@@ -10,6 +10,7 @@ from herder.control.kernel.limits import (
     INPUT_NAME_BYTES,
     INPUTS_COUNT,
     PAYLOAD_BYTES,
+    SLEEP_MS_MAX,
     WORDS,
     check_count,
     check_env,
@@ -19,7 +20,6 @@ from herder.wire.resources import JobSubmission
 
 #: Of a folder's path, as Linux has it.
 PATH_BYTES = 4_095
-SLEEP_MAX_MS = 366 * 86_400_000
 _encode = msgspec.json.Encoder().encode
 
 
@@ -69,8 +69,8 @@ def _with_nul(job: JobSubmission) -> str:
 
 def _check_rare(job: JobSubmission, where: str) -> None:
     """What few jobs have."""
-    if not 0 <= job.sleep_ms <= SLEEP_MAX_MS:
-        raise Invalid(f"sleep_ms must be 0 to {SLEEP_MAX_MS:,}", field=f"{where}sleep_ms")
+    if not 0 <= job.sleep_ms <= SLEEP_MS_MAX:
+        raise Invalid(f"sleep_ms must be 0 to {SLEEP_MS_MAX:,}", field=f"{where}sleep_ms")
     if job.cwd and (not job.cwd.startswith("/") or len(job.cwd.encode(errors="replace")) > PATH_BYTES):
         raise Invalid(
             f"{job.cwd[:50]!r} is not the absolute path of a folder",

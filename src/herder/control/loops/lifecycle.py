@@ -17,10 +17,9 @@ PERIOD_S = 0.5
 async def run(core: Core) -> None:
     rounds = Rounds(core, PERIOD_S)
     while True:
-        beats = {name: min(10.0, pool.lifetime.dead_after_s / 3) for name, pool in core.state.pools.items()}
         with core.change(Changes()) as changes:
             rounds.begin(changes)
-            tick(core.state, changes, core.clock.now_ms(), beats)
+            tick(core.state, changes, core.clock.now_ms())
             core.preemptor.look(core.state, changes, core.placer.reservations, core.clock.now_ms())
         if not changes.empty or changes.wake or any_due(core.state, core.clock.now_ms()):
             core.workers_changed.set()

@@ -29,7 +29,7 @@ async def run(core: Core) -> None:
     last_report = b""
     while True:
         last_report = await cycle(core, last_report)
-        core.placer.planned(core.state, core.clock.now_ms())
+        core.placer.samples.look(core.state, core.placer.run_times, core.clock.now_ms())
         try:
             # Not `wait_for`: before Python 3.12 it forgets a cancellation that comes together with what it waits for.
             async with asyncio.timeout(core.settings.scale_period_s):

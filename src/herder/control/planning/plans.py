@@ -19,7 +19,6 @@ from herder.model.observed import Observed
 from herder.model.plan import Action, CreateWorker, Plan, ReasonKind
 from herder.model.records import PlanRecord
 from herder.model.stock import Rises
-from herder.model.worker import WorkerState
 from herder.settings.calendar import pool_in_force
 from herder.store.json_forms import plain_plan
 from herder.store.versions import WRITTEN
@@ -72,7 +71,7 @@ def _more_workers(state: EngineState, now_ms: int) -> dict[PoolName, int]:
     staying: Counter[PoolName] = Counter()
     for worker in state.workers.values():
         there[worker.spec.pool] += 1
-        staying[worker.spec.pool] += worker.state not in (WorkerState.DRAINING, WorkerState.TERMINATING)
+        staying[worker.spec.pool] += not worker.state.leaving
     more = {}
     for name, spec in state.pools.items():
         pool = pool_in_force(spec, now_ms)

@@ -27,7 +27,6 @@ from herder.model.pool import PoolSpec, Template
 from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import PoolRecord
 from herder.model.words import counted
-from herder.model.worker import WorkerState
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
 from herder.settings.calendar import pool_in_force
 from herder.settings.syntax.durations import LONGEST_S, format_duration
@@ -278,9 +277,8 @@ def check_growth(core: Core, pool: PoolSpec, more: int, field: str) -> None:
             hint="raise max_workers with herder apply, or ask for fewer",
         )
     live = pool.size.max_live_workers
-    leave = (WorkerState.DRAINING, WorkerState.TERMINATING)
     staying = sum(
-        worker.spec.pool == pool.name and worker.state not in leave for worker in core.state.workers.values()
+        worker.spec.pool == pool.name and not worker.state.leaving for worker in core.state.workers.values()
     )
     if live is not None and staying + more > live:
         raise Conflict(

@@ -196,7 +196,7 @@ def _pool(pool: PoolSpec, workers: list[WorkerLife], queued_jobs: int, cost_pico
         if worker.state in (WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING):
             capacity = capacity.plus(worker.spec.allocatable)
             used = used.plus(worker.spec.allocatable.minus(worker.free))
-    going = states[WorkerState.DRAINING] + states[WorkerState.TERMINATING]
+    going = sum(count for state, count in states.items() if state.leaving)
     return PoolView(
         name=pool.name,
         driver=pool.driver,

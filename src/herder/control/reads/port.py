@@ -54,8 +54,6 @@ SILENCE_S = 15.0
 #: Events read at a time when a stream catches up.
 CATCH_UP = 500
 
-_GOING = (WorkerState.DRAINING, WorkerState.TERMINATING)
-
 
 class Figures(NamedTuple):
     """What the dashboard draws."""
@@ -97,7 +95,7 @@ class Reads:
         """Asked by the server itself, for everybody who may see the fleet."""
         state = self._core.state
         workers = state.workers.values()
-        going = sum(worker.state in _GOING for worker in workers)
+        going = sum(worker.state.leaving for worker in workers)
         return Figures(
             desired=len(workers) - going,
             actual=len(workers),

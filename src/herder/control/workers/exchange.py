@@ -22,7 +22,7 @@ from herder.engine.worker import activated, seen, suspect
 from herder.model.changes import Changes
 from herder.model.ids import JobId, WorkerName
 from herder.model.job import Cause
-from herder.model.pool import CpuLimit
+from herder.model.pool import CpuLimit, PoolSpec
 from herder.model.records import LogRecord
 from herder.model.worker import WorkerState
 from herder.wire.exchange import (
@@ -46,9 +46,7 @@ TROUBLE_TEXT_MAX = 300
 
 
 def beat_s(core: Core, worker: WorkerLife) -> float:
-    """How often a worker must be heard of: often enough to miss two within the pool's `dead_after_s`."""
-    pool = core.state.pools.get(worker.spec.pool)
-    return min(10.0, (pool.lifetime.dead_after_s if pool else 45.0) / 3)
+    return (core.state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)).lifetime.heartbeat_s
 
 
 def invited(core: Core, token: str) -> WorkerLife:

@@ -6,7 +6,7 @@ and GPUs are `matching`'s.
 
 from collections.abc import Callable, Mapping
 
-from herder.model.demand import Affinity, Asks, Expression, Operator, Term
+from herder.model.demand import Asks, Expression, Operator, Term
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -36,12 +36,6 @@ def looks_at(asks: Asks, key: str) -> bool:
     """Whether anything that is required says something about this label."""
     named = any(key == name for name, _ in asks.selector)
     return named or any(key == each.key for term in asks.affinity.required for each in term)
-
-
-def preference(affinity: Affinity, labels: Labels) -> int:
-    """The sum of the weights of the preferred terms that hold."""
-    have = dict(labels)
-    return sum(weight for weight, term in affinity.preferred if term_holds(term, have))
 
 
 def fault(expression: Expression) -> str | None:

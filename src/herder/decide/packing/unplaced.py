@@ -24,13 +24,11 @@ class Obstacle(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misfit:
-    """`nearest`: the offer to change, by place in the list. `lacking`: what it is short of, by dimension, when too small;
-    when it is at its limit, `more_bins` of it would do for one item."""
+    """`nearest`: the offer to change, by place in the list. `lacking`: what it is short of, by dimension, when too small."""
 
     obstacle: Obstacle
     nearest: int | None = None
     lacking: tuple[tuple[str, int], ...] = ()
-    more_bins: int = 0
 
 
 def misfit(size: Resources, allowed: frozenset[int] | None, offers: Sequence[BinOffer]) -> Misfit:
@@ -42,7 +40,7 @@ def misfit(size: Resources, allowed: frozenset[int] | None, offers: Sequence[Bin
     fitting = [number for number in may if not _lacking(size, offers[number])]
     if fitting:
         cheapest = min(fitting, key=lambda number: (offers[number].price_pico_per_hour, offers[number].size))
-        return Misfit(obstacle=Obstacle.AT_LIMIT, nearest=cheapest, more_bins=1)
+        return Misfit(obstacle=Obstacle.AT_LIMIT, nearest=cheapest)
     nearest = min(may, key=lambda number: _distance(size, offers[number]))
     lacking = _lacking(size, offers[nearest])
     return Misfit(obstacle=Obstacle.TOO_LARGE, nearest=nearest, lacking=tuple(lacking.items()))

@@ -9,12 +9,11 @@ from collections import Counter
 from herder.decide.scaling.snapshot import in_force
 from herder.model.ids import PlanNumber, PoolName, worker_name
 from herder.model.observed import Observed, PoolHistory
-from herder.model.offer import OfferMemory, OfferName, offers_of
+from herder.model.offer import OfferMemory, offers_of
 from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
 from herder.model.pool import PoolSpec
-from herder.model.worker import WorkerSpec, WorkerState
+from herder.model.worker import WorkerState
 
-_LEAVING = (WorkerState.DRAINING, WorkerState.TERMINATING)
 _LESS_NEEDED = (ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED)
 
 
@@ -90,22 +89,16 @@ def _creation(pools: dict[PoolName, PoolSpec], create: CreateWorker) -> list[str
     elif (template.allocatable, template.slots) != (spec.allocatable, spec.slots):
         found.append(f"worker {spec.name} differs from its template {template.name}")
     elif all(
-        (offer.id, offer.price_pico_per_hour) != (_offer(spec), spec.price_pico_per_hour) for offer in sold
+        (offer.id, offer.price_pico_per_hour) != (spec.offer, spec.price_pico_per_hour) for offer in sold
     ):
-        found.append(
-            f"worker {spec.name} is made of {_offer(spec)} at a price or in a zone that nobody sells"
-        )
+        found.append(f"worker {spec.name} is made of {spec.offer} at a price or in a zone that nobody sells")
     return found
-
-
-def _offer(spec: WorkerSpec) -> OfferName:
-    return OfferName(spec.template, spec.zone, spec.spot)
 
 
 def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[CreateWorker]) -> list[str]:
     live = Counter(worker.spec.pool for worker in observed.workers if worker.state.live)
     staying = Counter(
-        worker.spec.pool for worker in observed.workers if worker.state.live and worker.state not in _LEAVING
+        worker.spec.pool for worker in observed.workers if worker.state.live and not worker.state.leaving
     )
     found = []
     for name, made in sorted(Counter(create.spec.pool for create in creates).items()):
@@ -130,8 +123,8 @@ def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[C
 
 def _quotas(observed: Observed, pool: PoolSpec, creates: list[CreateWorker]) -> list[str]:
     """What is written down for a zone."""
-    made = Counter(_offer(create.spec) for create in creates if create.spec.pool == pool.name)
-    there = Counter(_offer(each.spec) for each in observed.workers if each.spec.pool == pool.name)
+    made = Counter(create.spec.offer for create in creates if create.spec.pool == pool.name)
+    there = Counter(each.spec.offer for each in observed.workers if each.spec.pool == pool.name)
     return [
         f"pool {pool.name} would have {there[offer.id] + made[offer.id]} workers of {offer.id}, of at most {offer.most}"
         for template in pool.templates
@@ -160,7 +153,7 @@ def _drains(
             found.append(f"worker {drain.worker} is both made and drained")
         if worker is None or worker.state.ended:
             found.append(f"worker {drain.worker} is drained and does not live")
-        elif worker.state in (WorkerState.DRAINING, WorkerState.TERMINATING):
+        elif worker.state.leaving:
             found.append(f"worker {drain.worker} is drained and leaves already")
         elif worker.spec.pool != drain.pool:
             found.append(
@@ -189,7 +182,7 @@ def _gentleness(observed: Observed, pool: PoolSpec, drains: list[DrainWorker], n
         past = dict(observed.history).get(pool.name, PoolHistory()).removals_ms
         since = now_ms - int(pool.scale_down.period_s * 1000)
         before = sum(at > since for at in past)
-        staying = sum(worker.state.live and worker.state not in _LEAVING for worker in workers)
+        staying = sum(worker.state.live and not worker.state.leaving for worker in workers)
         degree = max(1, int(pool.scale_down.fraction * (staying + before)))
         if before + len(mine) > degree:
             found.append(
@@ -206,7 +199,7 @@ def _trial(
     if pool is None or key.driver != pool.driver:
         return []
     until = memory.rests_until_ms(pool.scale_up.offer_backoff_s, pool.scale_up.offer_backoff_max_s)
-    made = sum((create.spec.pool, _offer(create.spec)) == (key.pool, key.name) for create in creates)
+    made = sum((create.spec.pool, create.spec.offer) == (key.pool, key.name) for create in creates)
     if until is None or made <= (now_ms >= until):
         return []
     return [f"{made} workers are made of template {key.name} of pool {key.pool}, which failed lately"]

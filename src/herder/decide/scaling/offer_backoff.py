@@ -123,7 +123,7 @@ def _room(
     price = int(offer.price_pico_per_hour)
     if memory is not None:
         price = int(price / memory.success_rate(now_ms))
-        limit = _limit(view, memory, now_ms, leaving, lambda spec: _of(spec) == offer.id)
+        limit = _limit(view, memory, now_ms, leaving, lambda spec: spec.offer == offer.id)
         if limit is not None:
             bounds.append((limit, _reason(view, memory, limit, now_ms)))
     least, reason = min(bounds, key=lambda bound: bound[0], default=(None, None))
@@ -134,15 +134,11 @@ def _sold_in(market: tuple[str, bool], spec: WorkerSpec) -> bool:
     return (spec.zone, spec.spot) == market
 
 
-def _of(spec: WorkerSpec) -> OfferName:
-    return OfferName(spec.template, spec.zone, spec.spot)
-
-
 def _quota(view: PoolView, offer: Offer) -> list[Bound]:
     """What is written down for the zone: everything that has not ended counts."""
     if offer.most is None:
         return []
-    there = sum(_of(worker.spec) == offer.id for worker in view.workers)
+    there = sum(worker.spec.offer == offer.id for worker in view.workers)
     text = f"pool {view.spec.name} has {there} workers of template {offer.id}, of at most {offer.most}"
     flips = f"max_workers of the zone above {offer.most}"
     evidence = (("workers", there), ("zone_max_workers", offer.most), ("flips", flips))

@@ -15,14 +15,11 @@ from herder.model.demand import DemandGroup
 from herder.model.ids import ClassId, PoolName, WorkerName
 from herder.model.metric import Metric, MetricReading
 from herder.model.observed import Observed, ObservedWorker, PoolHistory
-from herder.model.offer import Offer, OfferKey, OfferMemory, offers_of
+from herder.model.offer import Offer, OfferMemory, offers_of
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.pressure import FRESH_MS
 from herder.model.schedule import Window, limits_in_force
-from herder.model.worker import WorkerState
-
-_LEAVING = frozenset({WorkerState.DRAINING, WorkerState.TERMINATING})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +42,7 @@ class PoolView:
     @cached_property
     def staying(self) -> tuple[ObservedWorker, ...]:
         """Not on their way out. A worker that drains counts against the maximum and for nothing else."""
-        return tuple(worker for worker in self.workers if worker.state not in _LEAVING)
+        return tuple(worker for worker in self.workers if not worker.state.leaving)
 
     @cached_property
     def in_flight(self) -> int:
@@ -168,7 +165,7 @@ def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
                 history=history.get(spec.name, PoolHistory()),
                 workers=tuple(by_pool.get(spec.name, ())),
                 templates=templates,
-                memories=tuple(memories.get(_key(spec, each)) for each in templates),
+                memories=tuple(memories.get(each.id.key(spec.name, spec.driver)) for each in templates),
                 window=window,
                 metrics=tuple(
                     (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
@@ -184,10 +181,6 @@ def _fresh(worker: ObservedWorker, now_ms: int) -> ObservedWorker:
     if worker.use is None or now_ms - worker.use.at_ms <= FRESH_MS:
         return worker
     return replace(worker, use=None)
-
-
-def _key(spec: PoolSpec, offer: Offer) -> OfferKey:
-    return OfferKey(pool=spec.name, template=offer.name, driver=spec.driver, zone=offer.zone, spot=offer.spot)
 
 
 def _not_older(keep_s: float, reading: MetricReading | None, now_ms: int) -> MetricReading | None:

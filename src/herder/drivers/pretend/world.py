@@ -177,13 +177,6 @@ class PretendWorld:
         booted.sort(key=lambda machine: (machine.booted_at_ms, machine.spec.name))
         return [Booted(machine.spec, machine.start, machine.booted_at_ms) for machine in booted]
 
-    def next_boot_ms(self) -> int | None:
-        """When the next machine will have booted; None when none is booting. For a simulator that jumps through time."""
-        return min(
-            (each.booted_at_ms for each in self.machines.values() if each.running and not each.told),
-            default=None,
-        )
-
     def due_fault(self, verb: str, worker: str) -> Fault | None:
         """The fault that this call meets; it is used up."""
         self.calls.append((self.now_ms(), verb, worker))

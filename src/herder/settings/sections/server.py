@@ -4,23 +4,16 @@ Secrets do not belong in these files: a token or password is named by a file or 
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
+from herder.model.principal import Role
 from herder.model.resources import Resources
 from herder.settings.syntax import amounts, reading
 from herder.settings.syntax.reading import Reading
 from herder.settings.syntax.values import Entry, Table, Value
 
 DEFAULT_PORT = 8765
-
-
-class Role(StrEnum):
-    VIEWER = "viewer"
-    USER = "user"
-    OPERATOR = "operator"
-    ADMINISTRATOR = "administrator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +142,7 @@ def read_user(found: Reading, entry: Entry, table: Table) -> UserSettings:
     given = {each.name: each.value for each in reading.known_only(found, table, USER_KEYS)}
     return UserSettings(
         name=entry.name,
-        role=reading.choice(found, given["role"], Role, Role.USER) if "role" in given else Role.USER,
+        role=reading.role(found, given["role"]) if "role" in given else Role.USER,
         weight=reading.positive(found, given["weight"]) if "weight" in given else 1,
     )
 

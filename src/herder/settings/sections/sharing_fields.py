@@ -62,19 +62,6 @@ def _read_preempts(found: Reading, value: Value) -> bool:
     return not (isinstance(value, Scalar) and value.text == "never") and reading.flag(found, value)
 
 
-def _read_role(found: Reading, value: Value) -> Role:
-    return _one_of(found, value, tuple(ROLES), Role.USER)
-
-
-def _one_of(found: Reading, value: Value, known: tuple[str, ...], default: Role) -> Role:
-    raw = reading.text(found, value)
-    if raw in known:
-        return ROLES[raw]
-    if raw:
-        found.wrong(value, f"{raw[:50]!r} is not a role here", f"Write {' or '.join(known)}.")
-    return default
-
-
 #: What somebody can be in a project.
 MEMBER_ROLES = (Role.VIEWER.label, Role.USER.label)
 
@@ -82,7 +69,7 @@ MEMBER_ROLES = (Role.VIEWER.label, Role.USER.label)
 def _read_members(found: Reading, value: Value) -> tuple[tuple[str, Role], ...]:
     """By user: the role in the project."""
     return tuple(
-        (entry.name, _one_of(found, entry.value, MEMBER_ROLES, Role.VIEWER))
+        (entry.name, reading.role(found, entry.value, MEMBER_ROLES, Role.VIEWER))
         for entry in reading.table(found, value).entries
     )
 
@@ -228,7 +215,7 @@ PRIORITY_FIELDS: tuple[Field, ...] = (
     _field(
         "role",
         "role",
-        _read_role,
+        reading.role,
         _role_label,
         {"enum": list(ROLES)},
         "The least role that may use the class. Without a class, users may set no priority above 0.",

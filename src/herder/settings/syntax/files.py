@@ -139,11 +139,6 @@ def damaged(error: Exception) -> Unreadable:
     return Unreadable(1, 1, f"the file is damaged: {error}", "Fetch it again")
 
 
-def text_of(data: bytes) -> str:
-    codec, mark = encoding_of(data)
-    return decoded(data[mark:], codec)
-
-
 def decoded(data: bytes, codec: str) -> str:
     try:
         return data.decode(codec)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from herder.decide.eligibility.matching import RESERVED
 from herder.model.money import PicoUsd, parse_usd
+from herder.model.principal import ROLES, Role
 from herder.model.resources import PLAIN, Dimensions, parse_cpu, parse_mib
 from herder.settings.syntax.durations import parse_duration
 from herder.settings.syntax.problems import Place, Problem, did_you_mean
@@ -175,6 +176,18 @@ def labels(reading: Reading, value: Value) -> tuple[tuple[str, str], ...]:
                 f"Rename {name!r}; GPUs have gpu_model and gpu_parts.",
             )
     return own
+
+
+def role(
+    reading: Reading, value: Value, known: Sequence[str] = tuple(ROLES), default: Role = Role.USER
+) -> Role:
+    """`known`: those that can be written here."""
+    raw = text(reading, value)
+    if raw in known:
+        return ROLES[raw]
+    if raw:
+        reading.wrong(value, f"{raw[:50]!r} is not a role here", f"Write {' or '.join(known)}.")
+    return default
 
 
 def choice(reading: Reading, value: Value, kind: type[E], default: E) -> E:

@@ -33,11 +33,6 @@ def no_wait(world: World) -> float:
     return load_cost(world, ((starts[job], job) for job in counted_jobs(world)))
 
 
-def running_cost(world: World) -> float:
-    """The least that the load as it ran can have cost: a bound for this very simulation."""
-    return load_cost(world, ((world.started_s[job], job) for job in counted_jobs(world)))
-
-
 def counted_jobs(world: World) -> Iterator[int]:
     left_out = set(world.unplaced)
     return (job for job in range(len(world.trace)) if job not in left_out)

@@ -32,10 +32,6 @@ class Grid:
     def middles_s(self) -> list[float]:
         return [(place + 0.5) * self.width_s for place in range(self.count)]
 
-    @property
-    def ends_s(self) -> list[float]:
-        return [(place + 1) * self.width_s for place in range(self.count)]
-
     def sums(self, spans: Iterable[tuple[float, float, float]]) -> list[float]:
         """Of (start, end, weight): weight × seconds that lie before the end of each bucket."""
         turns = [0.0] * (self.count + 2)

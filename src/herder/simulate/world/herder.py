@@ -87,7 +87,7 @@ class Herder:
         self.min_workers = min_workers
         self.wait_cost = wait_cost
         self.state = EngineState()
-        self.placer = Placer(sampling=False)
+        self.placer = Placer()
         self.machines: dict[WorkerName, Worker] = {}
         self.names: dict[int, WorkerName] = {}
         """By the world's number."""
@@ -103,6 +103,8 @@ class Herder:
         """The fleet with which the last plan found every place taken and nothing to do."""
         self._kept: tuple[int, set[WorkerName]] | None = None
         """The fleet and its idle workers that the last plan kept although their time was over: they are the least there must be."""
+        self.calibrates = False
+        """Compare expected starts with what came, as a server does. Nothing is decided by it: only who asks for them needs it."""
         self.plans_always = False
         """Plan also where nothing can come of it: for the test that nothing does."""
         self._look_ms = 0
@@ -116,7 +118,8 @@ class Herder:
         self._submit(world, changes, now_ms)
         self._place(world, now_ms)
         plan = self._plan(world, now_ms) if self._worth_planning(world, now_ms) else None
-        self.placer.planned(self.state, now_ms)
+        if self.calibrates:
+            self.placer.samples.look(self.state, self.placer.run_times, now_ms)
         self.state.dirty_workers.clear()
         return self._wake_s(world, plan)
 

@@ -2,7 +2,7 @@
 
 A policy looks at the `World` and acts through `place`, `open` and `close`; everything else happens by itself. The world
 refuses what no real fleet could do (more on a worker than it has room for, a job twice), so that a policy's figures can be
-trusted. It knows when jobs end; a policy must never ask it (`oracle_end_s` is for bounds on what knowing would bring).
+trusted. It knows when jobs end; a policy must never ask it.
 """
 
 from collections.abc import Callable
@@ -188,10 +188,6 @@ class World:
             self.arrived.append(job)
         worker.running.clear()
         worker.booked.clear()
-
-    def oracle_end_s(self, job: int) -> float:
-        """When a started job ends: not for policies that claim to be real."""
-        return self.started_s[job] + self.trace.run_s[job]
 
     # --- what happens by itself ---------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from herder.cli.shell.exit_codes import CommandError
 from herder.cli.shell.options import Yes, seconds
 from herder.cli.shell.session import session
 from herder.cli.views.tables import TOKENS
-from herder.settings.sections.server import Role
+from herder.model.principal import RoleName
 
 
 def build() -> typer.Typer:
@@ -33,7 +33,7 @@ def create(
     user: Annotated[
         str | None, typer.Argument(metavar="[USER]", help="Whose token; your own if not given.")
     ] = None,
-    role: Annotated[Role | None, typer.Option("--role", help="A lower role than the user's own.")] = None,
+    role: Annotated[RoleName | None, typer.Option("--role", help="A lower role than the user's own.")] = None,
     note: Annotated[str, typer.Option("--note", help="What it is for; shown in lists.")] = "",
     expires: Annotated[
         str | None, typer.Option("--expires", metavar="TIME", help="Ends after: 12h, 30d.")
@@ -56,7 +56,7 @@ def create(
     made = say.client.create_token(
         TokenCreate(
             user=user,
-            role=role.value if role else None,
+            role=role,
             note=note,
             expires_in_s=seconds(expires, "--expires"),
         )

@@ -9,7 +9,7 @@ from herder.cli.shell.commands import command, noun
 from herder.cli.shell.options import UNCHANGED, DryRun, Yes, usage
 from herder.cli.shell.session import session
 from herder.cli.views.tables import USERS
-from herder.settings.sections.server import Role
+from herder.model.principal import RoleName
 
 _NAME = Annotated[str, typer.Argument(metavar="NAME", help="The user's name.")]
 
@@ -38,7 +38,7 @@ def show_all(ctx: typer.Context) -> None:
 def create(
     ctx: typer.Context,
     name: _NAME,
-    role: Annotated[Role, typer.Option("--role", help="What the user may do.")] = Role.USER,
+    role: Annotated[RoleName, typer.Option("--role", help="What the user may do.")] = "user",
     weight: Annotated[int, typer.Option("--weight", min=1, help="Share against others when jobs wait.")] = 1,
 ) -> None:
     """Add a user.
@@ -48,7 +48,7 @@ def create(
     from herder.wire.people import UserCreate
 
     say = session(ctx)
-    made = say.client.create_user(UserCreate(name=name, role=role.value, weight=weight))
+    made = say.client.create_user(UserCreate(name=name, role=role, weight=weight))
     say.done(f"user {made.name} added as {made.role}", made, made.name)
     quoted = shlex.quote(made.name)
     say.say(f"Make a token with: herder token create {quoted} --save {shlex.quote(made.name + '.token')}")
@@ -57,7 +57,7 @@ def create(
 def change(
     ctx: typer.Context,
     name: _NAME,
-    role: Annotated[Role | None, typer.Option("--role", help="What the user may do from now on.")] = None,
+    role: Annotated[RoleName | None, typer.Option("--role", help="What the user may do from now on.")] = None,
     weight: Annotated[
         int | None, typer.Option("--weight", min=1, help="Share against others when jobs wait.")
     ] = None,
@@ -71,7 +71,7 @@ def change(
     if role is None and weight is None:
         raise usage("there is nothing to change", hint="Give --role or --weight.")
     say = session(ctx)
-    made = say.client.set_user(name, UserSet(role=role.value if role else None, weight=weight))
+    made = say.client.set_user(name, UserSet(role=role, weight=weight))
     say.done(f"user {made.name} is {made.role} with weight {made.weight}", made, made.name)
 
 

@@ -25,7 +25,7 @@ class Master:
 
     def __init__(self, room: Sequence[float], demand: int, dear: float) -> None:
         height = len(room)
-        self._height, self._demand = height, demand
+        self._height = height
         self._basis = [Column(((i, 1.0),), dear if i < demand else 0.0) for i in range(height)]
         self._own = [Column(((i, -1.0 if i < demand else 1.0),), 0.0) for i in range(height)]
         self._inverse = [[1.0 if i == j else 0.0 for j in range(height)] for i in range(height)]

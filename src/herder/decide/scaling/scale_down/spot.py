@@ -140,7 +140,7 @@ def _near(
             spec = worker.spec
             if not spec.spot or not need.shares_with(spec.driver, spec.zone):
                 continue
-            if worker.state in (WorkerState.DRAINING, WorkerState.TERMINATING) or worker.name in gone:
+            if worker.state.leaving or worker.name in gone:
                 freed = freed.plus(spec.allocatable)
             elif not view.spec.frozen and not worker.manual:
                 candidates.append((_loss(view, worker, now_ms), worker))

@@ -29,6 +29,7 @@ from herder.model.worker import WorkerState
 
 #: Causes of failure after which the run time says something about the next try.
 ENDED_BY_ITSELF = frozenset({Cause.EXIT_CODE, Cause.TIMEOUT, Cause.OUT_OF_MEMORY, Cause.OUT_OF_DISK})
+_RUNNING = int(JobState.RUNNING)
 
 
 def assign(
@@ -89,7 +90,7 @@ def _give(
         # What became ready, or gave way, in this same commit: since when it waits is said by its row.
         before = changes.job_status.get(job)
         ready = None if before is None else before.ready_at_ms
-        changes.job_status[job] = JobStatus(job, JobState.RUNNING, attempts + 1, failures, "", ready, None)
+        changes.job_status[job] = JobStatus(job, _RUNNING, attempts + 1, failures, "", ready, None)
         changes.attempts[job, attempts + 1] = attempt_record(attempt, AttemptState.ASSIGNED, None)
         count_move(state, _batch(state, attempt), JobState.READY, JobState.RUNNING)
     worker.free = worker.free.minus(used)
@@ -351,7 +352,7 @@ def _again(
     ready_at_ms = now_ms if cause is Cause.PREEMPTED else None
     not_before_ms = None if faults is None else now_ms + backoff.pause_ms(faults.count)
     changes.job_status[job] = JobStatus(
-        job, JobState.READY, attempt.number, failures, "", ready_at_ms, None, not_before_ms
+        job, int(JobState.READY), attempt.number, failures, "", ready_at_ms, None, not_before_ms
     )
     count_move(state, _batch(state, attempt), JobState.RUNNING, JobState.READY)
     state.tried_of(attempt.batch)[job] = (attempt.number, failures)

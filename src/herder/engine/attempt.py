@@ -294,14 +294,14 @@ def _next_for_job(
 ) -> None:
     """The job ends with its attempt, or is tried again under its policy."""
     batch = _batch(state, attempt)
-    failures = attempt.failures
-    preempted = attempt.preempted + (final is AttemptState.CANCELLED and cause is Cause.PREEMPTED)
+    failures, preempted = attempt.failures, attempt.preempted
     if final is AttemptState.SUCCEEDED:
         new = JobState.SUCCEEDED
     elif attempt.cancelling or (batch is not None and batch.cancelled and not job_class.always_run):
         new, cause = JobState.CANCELLED, Cause.CANCELLED
     else:
         failures += 0 if cause in NOT_THE_JOBS_FAULT else 1
+        preempted += final is AttemptState.CANCELLED and cause is Cause.PREEMPTED
         tries = attempt.number - preempted
         again = (
             cause is not Cause.KILLED_WORKERS

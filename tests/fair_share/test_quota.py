@@ -224,7 +224,7 @@ def sums(queue: list[QueuedClass], found: dict[ClassId, int]) -> dict[tuple[User
     for item in queue:
         if found[item.class_id]:
             whose = (item.job_class.user, item.job_class.project)
-            amounts = amounts_of(item.job_class.request, found[item.class_id])
+            amounts = amounts_of(item.job_class.request).times(found[item.class_id])
             held[whose] = held.get(whose, NOTHING).plus(amounts)
     return held
 

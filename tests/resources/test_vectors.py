@@ -125,10 +125,10 @@ def test_a_job_class_comes_back_from_the_store() -> None:
 def test_quotas_count_what_the_table_says() -> None:
     assert amount_names(TABLE) == ("cpu_milli", "memory_mib", "gpu", "jobs", "licence/abaqus")
     request = TABLE.vector({"cpu_milli": 100, "memory_mib": 1, "licence/abaqus": 2, "scratch": 9})
-    taken = amounts_of(request, 3)
+    taken = amounts_of(request).times(3)
     assert taken.named() == {"cpu_milli": 300, "memory_mib": 3, "gpu": 0, "jobs": 3, "licence/abaqus": 6}
     assert taken.jobs == 3
-    assert amounts_of(Resources(100, 1, 7, 2), -2) == Amounts(-200, -2, -4, -2)
+    assert amounts_of(Resources(100, 1, 7, 2)).times(-2) == Amounts(-200, -2, -4, -2)
     assert amounts_from(TABLE, Amounts(1, 2, 3, 4)).named()["licence/abaqus"] == 0
     limits = limits_of(TABLE, {"licence/abaqus": 5})
     assert limits.named() == {"licence/abaqus": 5}

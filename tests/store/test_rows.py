@@ -14,7 +14,7 @@ from herder.model.records import KEYS, JobClassRecord, JobNew, JobStatus, LogRec
 from herder.store import tables
 from herder.store.statements import BLOCKS
 from herder.store.sweep import PIECE, sweep_batch
-from herder.store.writer import STATEMENT_BYTES, Writer
+from herder.store.writer import ALIKE_LEAST, STATEMENT_BYTES, Writer
 
 RECORDS = sorted(tables.TABLE_OF, key=lambda kind: kind.__name__)
 BIG = 2**63 - 1
@@ -101,6 +101,38 @@ async def test_a_status_keeps_when_the_job_became_ready(writer: Writer, engine: 
         JobStatus(1, JobState.RUNNING, 3, 2, "x", 7, None),
         JobStatus(2, JobState.READY, 1, 0, "", 99, None),
     ]
+
+
+async def test_jobs_that_follow_one_another_and_change_alike_are_changed_together(
+    writer: Writer, engine: Engine
+) -> None:
+    long = ALIKE_LEAST + 1
+    await writer.commit(changes_of(*(job(number) for number in range(1, 6 * long))))
+    running = [JobStatus(number, JobState.RUNNING, 1, 0, "", None, None) for number in range(1, 3 * long)]
+    left_out = running.pop(long)  # neither it nor what follows the runs is to change
+    ready = [
+        JobStatus(number, JobState.READY, 2, 1, "", 9 + number // 3, None)
+        for number in range(3 * long, 4 * long)
+    ]
+    ended = [
+        JobStatus(number, JobState.SUCCEEDED, 1, 0, HARD, None, 10, 11)
+        for number in range(4 * long, 5 * long)
+    ]
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    await writer.commit(changes_of(*running, *ready, *ended))
+    assert sum("BETWEEN" in statement for statement in statements) == 3
+    with engine.connect() as connection:
+        columns = [tables.jobs.c[name] for name in JobStatus._fields]
+        rows = {row.id: JobStatus(*row) for row in connection.execute(select(*columns))}
+    expected = {
+        number: JobStatus(number, JobState.READY, 0, 0, "", 7, None)
+        for number in (left_out.id, *range(5 * long, 6 * long))
+    }
+    expected.update(
+        (each.id, each._replace(ready_at_ms=each.ready_at_ms or 7)) for each in (*running, *ready, *ended)
+    )
+    assert rows == expected
 
 
 async def test_accepted_and_ended_in_one_commit(writer: Writer, engine: Engine) -> None:

@@ -75,6 +75,10 @@ def _statements(dialect: str) -> Any:
     return statements_for(dialect).by_record
 
 
+#: What a database driver takes as it is.
+PLAIN = {int, str, type(None)}
+
+
 def write(engine: Engine, changes: Changes) -> None:
     """One transaction with the writer's own statements, in its order."""
     by_record = _statements(engine.dialect.name)
@@ -87,6 +91,7 @@ def write(engine: Engine, changes: Changes) -> None:
     with engine.begin() as connection:
         for kind, rows in lots:
             if rows:
+                assert {type(value) for row in rows for value in row} <= PLAIN, kind
                 connection.exec_driver_sql(by_record[kind], (msgspec.json.encode(rows).decode(),))
 
 

@@ -73,11 +73,12 @@ class Attempts(Report):
             key = (assignment.job, assignment.attempt)
             if key in self._held or self._outbox.knows_end_of(key):
                 continue
+            ask = _ask(assignment)
             if self.draining:
                 self._report_unstarted(assignment, _DRAINED)
-            elif not _ask(assignment).fits_in(self._allocatable):
+            elif not ask.fits_in(self._allocatable):
                 self._report_unstarted(assignment, self._too_big(assignment))
-            elif self._queue or not self._has_room_for(assignment):
+            elif self._queue or not self._has_room_for(ask):
                 self._held[key] = held = _Held(assignment)
                 self._queue.append(held)
             else:
@@ -164,11 +165,11 @@ class Attempts(Report):
                     ended_now(held.assignment, fault("stopping it", error), self._ports.clock.now_ms())
                 )
 
-    def _has_room_for(self, assignment: Assignment) -> bool:
-        return self._slots_free > 0 and _ask(assignment).fits_in(self._free)
+    def _has_room_for(self, ask: Resources) -> bool:
+        return self._slots_free > 0 and ask.fits_in(self._free)
 
     def _start_waiting(self) -> None:
-        while self._queue and self._has_room_for(self._queue[0].assignment):
+        while self._queue and self._has_room_for(_ask(self._queue[0].assignment)):
             held = self._queue.popleft()
             self._start((held.assignment.job, held.assignment.attempt), held)
 

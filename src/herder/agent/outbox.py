@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
-from herder.wire.exchange import Finished, LogChunk
+from herder.wire.exchange import NO_RESULT, Finished, LogChunk
 
 Key = tuple[int, int]
 """(job, attempt)."""
@@ -117,7 +117,9 @@ class Outbox:
         for key, end in self.finished.items():
             if key in late:
                 continue
-            budget -= 100 + len(memoryview(end.result))
+            budget -= 100
+            if end.result != NO_RESULT:
+                budget -= len(memoryview(end.result))
             if (budget < 0 or len(finished) >= self._settings.finished_per_exchange) and finished:
                 break
             finished.append(end)

@@ -4,10 +4,12 @@ Called by `control/` for placement's decisions and for what workers report. An a
 """
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from herder.engine import backoff, health
 from herder.engine.batch_end import after_job_end
-from herder.engine.ending import Ending, attempt_record
+from herder.engine.ending import Ending, assigned_record, attempt_record
 from herder.engine.job import count_move, end_job
 from herder.engine.queue import Taken
 from herder.engine.state import BatchLife, DelayedJob, EngineState, JobFaults, LiveAttempt, WorkerLife
@@ -22,13 +24,14 @@ from herder.model.job import (
     JobState,
 )
 from herder.model.records import JobStatus
-from herder.model.resources import ZERO
-from herder.model.sharing import NOTHING, amounts_of
 from herder.model.usage import AttemptUsage
 from herder.model.worker import WorkerState
 
 #: Causes of failure after which the run time says something about the next try.
 ENDED_BY_ITSELF = frozenset({Cause.EXIT_CODE, Cause.TIMEOUT, Cause.OUT_OF_MEMORY, Cause.OUT_OF_DISK})
+_RUNNING = int(JobState.RUNNING)
+#: Tries and failures of a job that was not tried yet.
+_NEW = (0, 0)
 
 
 def assign(
@@ -68,47 +71,41 @@ def _give(
             f"placement put more on {worker.spec.name} than is free: {used} into {worker.free}"
         )
     name = worker.spec.name
-    for batch_id, number, ready_at_ms in taken:
-        job = JobId(number)
-        attempts, failures = state.tried_of(batch_id).pop(job, (0, 0))
-        attempt = LiveAttempt(
-            job=job,
-            number=attempts + 1,
-            failures=failures,
-            class_id=class_id,
-            batch=batch_id,
-            worker=name,
-            state=AttemptState.ASSIGNED,
-            assigned_at_ms=now_ms,
-            ready_at_ms=ready_at_ms,
-            preempted=state.preempted_of(batch_id).pop(job, 0),
-            hand_over=state.hand_over,
-        )
-        state.live[job] = worker.live[job] = attempt
-        worker.unacked[job] = 0
-        # What became ready, or gave way, in this same commit: since when it waits is said by its row.
-        before = changes.job_status.get(job)
-        ready = None if before is None else before.ready_at_ms
-        changes.job_status[job] = JobStatus(job, JobState.RUNNING, attempts + 1, failures, "", ready, None)
-        changes.attempts[job, attempts + 1] = attempt_record(attempt, AttemptState.ASSIGNED, None)
-        count_move(state, _batch(state, attempt), JobState.READY, JobState.RUNNING)
+    for batch_id, of_batch in groupby(taken, itemgetter(0)):
+        tried, preempted = state.tried_of(batch_id), state.preempted_of(batch_id)
+        batch = None if batch_id is None else state.batches[batch_id]
+        given = 0
+        for _, number, ready_at_ms in of_batch:
+            job = JobId(number)
+            attempts, failures = tried.pop(job, _NEW) if tried else _NEW
+            attempt = LiveAttempt(
+                job=job,
+                number=attempts + 1,
+                failures=failures,
+                class_id=class_id,
+                batch=batch_id,
+                worker=name,
+                state=AttemptState.ASSIGNED,
+                assigned_at_ms=now_ms,
+                ready_at_ms=ready_at_ms,
+                preempted=preempted.pop(job, 0),
+                hand_over=state.hand_over,
+            )
+            state.live[job] = worker.live[job] = attempt
+            worker.unacked[job] = 0
+            # What became ready, or gave way, in this same commit: since when it waits is said by its row.
+            before = changes.job_status.get(job)
+            ready = None if before is None else before.ready_at_ms
+            changes.job_status[job] = JobStatus(job, _RUNNING, attempts + 1, failures, "", ready, None)
+            changes.attempts[job, attempts + 1] = assigned_record(attempt)
+            given += 1
+        count_move(state, batch, JobState.READY, JobState.RUNNING, given)
     worker.free = worker.free.minus(used)
     worker.free_slots -= len(taken)
     worker.idle_since_ms = None
-    state.in_use[job_class.user] = state.in_use.get(job_class.user, ZERO).plus(used)
-    hold(state, job_class, len(taken))
+    state.live_usage.count(class_id, job_class, len(taken))
     state.stirred_users.add(job_class.user)
     changes.wake.add(name)
-
-
-def hold(state: EngineState, job_class: JobClass, count: int) -> None:
-    """Count live attempts against quotas; a negative count gives back."""
-    key = job_class.user, job_class.project
-    held = state.held.get(key, NOTHING).plus(amounts_of(job_class.request, count))
-    if held.jobs:
-        state.held[key] = held
-    else:
-        del state.held[key]
 
 
 def started(changes: Changes, worker: WorkerLife, job: int, number: int, started_at_ms: int) -> bool:
@@ -244,7 +241,7 @@ def _close(
         state.ended_runs.append((attempt.class_id, attempt.assigned_at_ms, run_ms))
     if worker.alone_for is not None and worker.alone_for == attempt.job:
         worker.alone_for = None
-    _free(state, worker, job_class, now_ms)
+    _free(state, worker, attempt.class_id, job_class, now_ms)
     changes.usage.append(
         AttemptUsage(
             worker.machine,
@@ -271,7 +268,9 @@ def _killed(faults: JobFaults) -> str:
     )
 
 
-def _free(state: EngineState, worker: WorkerLife, job_class: JobClass, now_ms: int) -> None:
+def _free(
+    state: EngineState, worker: WorkerLife, class_id: ClassId, job_class: JobClass, now_ms: int
+) -> None:
     worker.free = worker.free.plus(job_class.request)
     worker.free_slots += 1
     if not worker.live:
@@ -279,12 +278,7 @@ def _free(state: EngineState, worker: WorkerLife, job_class: JobClass, now_ms: i
     if worker.state is WorkerState.READY:
         state.open_workers.add(worker.spec.name)
     state.stirred_users.add(job_class.user)
-    left = state.in_use[job_class.user].minus(job_class.request)
-    if any(left):
-        state.in_use[job_class.user] = left
-    else:
-        del state.in_use[job_class.user]
-    hold(state, job_class, -1)
+    state.live_usage.count(class_id, job_class, -1)
     state.dirty_workers[worker.spec.name] = worker
 
 
@@ -300,14 +294,14 @@ def _next_for_job(
 ) -> None:
     """The job ends with its attempt, or is tried again under its policy."""
     batch = _batch(state, attempt)
-    failures = attempt.failures
-    preempted = attempt.preempted + (final is AttemptState.CANCELLED and cause is Cause.PREEMPTED)
+    failures, preempted = attempt.failures, attempt.preempted
     if final is AttemptState.SUCCEEDED:
         new = JobState.SUCCEEDED
     elif attempt.cancelling or (batch is not None and batch.cancelled and not job_class.always_run):
         new, cause = JobState.CANCELLED, Cause.CANCELLED
     else:
         failures += 0 if cause in NOT_THE_JOBS_FAULT else 1
+        preempted += final is AttemptState.CANCELLED and cause is Cause.PREEMPTED
         tries = attempt.number - preempted
         again = (
             cause is not Cause.KILLED_WORKERS
@@ -351,7 +345,7 @@ def _again(
     ready_at_ms = now_ms if cause is Cause.PREEMPTED else None
     not_before_ms = None if faults is None else now_ms + backoff.pause_ms(faults.count)
     changes.job_status[job] = JobStatus(
-        job, JobState.READY, attempt.number, failures, "", ready_at_ms, None, not_before_ms
+        job, int(JobState.READY), attempt.number, failures, "", ready_at_ms, None, not_before_ms
     )
     count_move(state, _batch(state, attempt), JobState.RUNNING, JobState.READY)
     state.tried_of(attempt.batch)[job] = (attempt.number, failures)

@@ -76,7 +76,7 @@ def clock_set(state: EngineState, changes: Changes, by_ms: int) -> None:
         waiting.not_before_ms += by_ms
         attempts, failures = state.tried_of(waiting.batch).get(job, (0, 0))
         changes.job_status[job] = JobStatus(
-            job, JobState.READY, attempts, failures, "", waiting.ready_at_ms, None, waiting.not_before_ms
+            job, int(JobState.READY), attempts, failures, "", waiting.ready_at_ms, None, waiting.not_before_ms
         )
     state.delays = [(at_ms + by_ms, job) for at_ms, job in state.delays]
 

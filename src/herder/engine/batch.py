@@ -17,6 +17,7 @@ from herder.model.records import JobNew, JobParent
 
 #: Jobs of a circle that an error names.
 CIRCLE_SHOWN = 20
+_BLOCKED, _READY = int(JobState.BLOCKED), int(JobState.READY)
 
 
 class DependencyError(ValueError):
@@ -72,7 +73,7 @@ def add_jobs(
     user, project = _owner(state, batch, class_ids)
     new = changes.jobs_new
     for index, class_id in enumerate(class_ids):
-        job_state = JobState.BLOCKED if index in parents else JobState.READY
+        job_state = _BLOCKED if index in parents else _READY
         new.append(
             JobNew(
                 first + index,

@@ -6,6 +6,8 @@ from herder.engine.state import LiveAttempt
 from herder.model.job import AttemptState, Cause
 from herder.model.records import AttemptRecord
 
+_ASSIGNED = int(AttemptState.ASSIGNED)
+
 
 class Ending(Protocol):
     """How an attempt ended, as its worker reports it (`wire.exchange.Finished` is one)."""
@@ -32,6 +34,25 @@ class Ending(Protocol):
     def memory_peak_mib(self) -> int: ...
 
 
+def assigned_record(attempt: LiveAttempt) -> AttemptRecord:
+    """The same as `attempt_record` says of one that has just been given to its worker."""
+    return AttemptRecord(
+        attempt.job,
+        attempt.number,
+        attempt.worker,
+        _ASSIGNED,
+        "",
+        "",
+        None,
+        attempt.assigned_at_ms,
+        None,
+        None,
+        0,
+        0,
+        None,
+    )
+
+
 def attempt_record(
     attempt: LiveAttempt,
     final: AttemptState,
@@ -43,15 +64,15 @@ def attempt_record(
     message: str = "",
 ) -> AttemptRecord:
     said = message if ending is None else ending.message
-    if not final.ended:
+    if ended_at_ms is None:
         cause = Cause.PREEMPTED if attempt.preempted_for else cause
         cause = Cause.CANCELLED if attempt.cancelling else cause
     return AttemptRecord(
         attempt.job,
         attempt.number,
         attempt.worker,
-        final,
-        cause,
+        int(final),
+        str(cause),
         attempt.preempted_for if cause is Cause.PREEMPTED else said,
         None if ending is None else ending.exit_code,
         attempt.assigned_at_ms,

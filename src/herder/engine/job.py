@@ -51,7 +51,7 @@ def end_job(
 ) -> None:
     """A job is over: record it, and let its children go on. `ended_at_ms`: when its last attempt had ended, if that is told late."""
     at_ms = now_ms if ended_at_ms is None else ended_at_ms
-    changes.job_status[job] = JobStatus(job, new, attempts, failures, cause, None, at_ms)
+    changes.job_status[job] = JobStatus(job, int(new), attempts, failures, str(cause), None, at_ms)
     changes.ended_jobs.append(job)
     if state.faults:
         state.faults.pop(job, None)
@@ -82,12 +82,12 @@ def tell_children(
                 _skip(state, changes, batch, child, now_ms)
                 ended.append((child, False))
             else:
-                changes.job_status[child] = JobStatus(child, JobState.READY, 0, 0, Cause.NONE, now_ms, None)
+                changes.job_status[child] = JobStatus(child, int(JobState.READY), 0, 0, "", now_ms, None)
                 count_move(state, batch, JobState.BLOCKED, JobState.READY)
                 make_ready(state, batch.id, waiting.class_id, [child], now_ms)
 
 
 def _skip(state: EngineState, changes: Changes, batch: BatchLife, job: JobId, now_ms: int) -> None:
-    changes.job_status[job] = JobStatus(job, JobState.SKIPPED, 0, 0, Cause.NONE, None, now_ms)
+    changes.job_status[job] = JobStatus(job, int(JobState.SKIPPED), 0, 0, "", None, now_ms)
     changes.ended_jobs.append(job)
     count_move(state, batch, JobState.BLOCKED, JobState.SKIPPED)

@@ -5,9 +5,11 @@ that wait for parents and jobs that were tried before have an entry of their own
 """
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from herder.engine.failed_lately import FailedLately
+from herder.engine.live_usage import LiveUsage
 from herder.engine.queue import ReadyQueue
 from herder.model.driver import FrozenDriver
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
@@ -261,9 +263,7 @@ class EngineState:
     due: dict[JobId, None] = field(default_factory=dict)
     """Those of `delayed` whose time has come, in the order in which they are looked at."""
     failed_lately: FailedLately = field(default_factory=FailedLately)
-    in_use: dict[UserName, Resources] = field(default_factory=dict)
-    held: dict[tuple[UserName, str], Amounts] = field(default_factory=dict)
-    """What live attempts have, by user and project, as quotas count it."""
+    live_usage: LiveUsage = field(default_factory=LiveUsage)
     history: dict[PoolName, CreateHistory] = field(default_factory=dict)
     """Of the pools that there are, and of deleted ones until their last worker has gone."""
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
@@ -304,6 +304,16 @@ class EngineState:
     dirty_workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)
     counts_written: dict[int, int] = field(default_factory=dict)
     """Of `counts` what the store has been given of those that have ended."""
+
+    @property
+    def in_use(self) -> Mapping[UserName, Resources]:
+        """What live attempts have, by user."""
+        return self.live_usage.in_use
+
+    @property
+    def held(self) -> Mapping[tuple[UserName, str], Amounts]:
+        """The same by user and project, as quotas count it."""
+        return self.live_usage.held
 
     def tried_of(self, batch: BatchId | None) -> dict[JobId, tuple[int, int]]:
         return self.tried if batch is None else self.batches[batch].tried

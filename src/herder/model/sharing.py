@@ -71,22 +71,22 @@ _pick = itemgetter(*_OF_BUILT_IN)
 
 
 @lru_cache(maxsize=4096)
-def _of_built_in(request: Resources, count: int) -> Amounts:
-    """Asked twice for each attempt, of few requests."""
-    return new_vector(Amounts, (*_pick(request), 1)).times(count)
+def _of_built_in(request: Resources) -> Amounts:
+    """Asked often, of few requests."""
+    return new_vector(Amounts, (*_pick(request), 1))
 
 
-def amounts_of(request: Resources, count: int = 1) -> Amounts:
-    """What `count` jobs with this request take of a quota."""
+def amounts_of(request: Resources) -> Amounts:
+    """What a job with this request takes of a quota."""
     if len(request) == len(BUILT_IN):
-        return _of_built_in(request, count)
+        return _of_built_in(request)
     table = request.table
     more = (
         amount
         for each, amount in zip(table.all, request, strict=True)
         if each in table.declared and each.quota
     )
-    return new_vector(_kind(table), (*_pick(request), 1, *more)).times(count)
+    return new_vector(_kind(table), (*_pick(request), 1, *more))
 
 
 def dimension_at(table: Dimensions, place: int) -> Dimension | None:

@@ -39,6 +39,8 @@ ROWS_FIRST = 1_000
 STATEMENT_BYTES = 8 * 2**20
 #: Of text in a block of VALUES: the driver keeps the statement, and with it what was bound to it last.
 BLOCK_CHARACTERS = 2**20
+#: Jobs that are changed by one statement: as many as a small block has, for the lock is given up once a statement.
+ALIKE_LEAST = 64
 #: Rows after which a transaction takes no further changes along, so that no caller waits behind a huge commit.
 ROWS_PER_COMMIT = 50_000
 #: Between two tries of a transaction whose error passes; doubled up to the longest.
@@ -263,7 +265,7 @@ class Writer:
         if self._postgres:
             connection.exec_driver_sql(BY_KEY_ONLY)
         self._rows(connection, JobNew, changes.jobs_new)
-        self._rows(connection, JobStatus, list(changes.job_status.values()))
+        self._rows(connection, JobStatus, self._alike(connection, list(changes.job_status.values())))
         self._rows(connection, AttemptRecord, list(changes.attempts.values()))
         for kind, table in changes.rows.items():
             self._rows(connection, kind, list(table.values()))
@@ -281,6 +283,24 @@ class Writer:
             connection.exec_driver_sql(self._statements.by_record[kind], (text,))
             start += len(some)
         self.rows += len(rows)
+
+    def _alike(self, connection: Connection, rows: list[JobStatus]) -> list[JobStatus]:
+        """Write long runs of jobs that follow one another and change alike; the others."""
+        others: list[JobStatus] = []
+        start = 0
+        while len(rows) - start >= ALIKE_LEAST:
+            first, change = rows[start].id, rows[start][1:]
+            stop = start + 1
+            while stop < len(rows) and rows[stop].id == first + stop - start and rows[stop][1:] == change:
+                stop += 1
+            if stop - start < ALIKE_LEAST:
+                others += rows[start:stop]
+            else:
+                values = (*_without_nul(change), first, rows[stop - 1].id)
+                connection.exec_driver_sql(self._statements.alike, values)
+                self.rows += stop - start
+            start = stop
+        return others + rows[start:]
 
     def _blocks(self, connection: Connection, kind: type, rows: list) -> int:  # type: ignore[type-arg]
         """Write those in front that fill blocks, unless their texts are large; how many these were."""

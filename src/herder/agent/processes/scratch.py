@@ -16,10 +16,8 @@ import msgspec
 
 from herder.agent.processes.identity import Identity
 from herder.agent.settings import AgentSettings
-from herder.wire.exchange import PARENTS_FILE
+from herder.wire.exchange import NO_RESULT, PARENTS_FILE
 from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
-
-_NO_RESULT = msgspec.Raw(b"null")
 
 
 class BadInput(ValueError):
@@ -86,22 +84,22 @@ class Scratch:
             owner = self._identity.uid if self._identity is not None else None
             content = _read_regular(self.result_path, self._result_most + 1, owner)
         except FileNotFoundError:
-            return _NO_RESULT, ""
+            return NO_RESULT, ""
         except OSError as error:
-            return _NO_RESULT, f"the result cannot be read: {error.strerror}"
+            return NO_RESULT, f"the result cannot be read: {error.strerror}"
         if content is None:
-            return _NO_RESULT, "the result is not a regular file of this job"
+            return NO_RESULT, "the result is not a regular file of this job"
         if len(content) > self._result_most:
-            return _NO_RESULT, f"the result is larger than {self._result_most} bytes and was left out"
+            return NO_RESULT, f"the result is larger than {self._result_most} bytes and was left out"
         if nested_too_deeply(content):
             return (
-                _NO_RESULT,
+                NO_RESULT,
                 f"the result is nested too deeply (more than {LEVELS_MAX} levels) and was left out",
             )
         try:
             msgspec.json.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return _NO_RESULT, f"the result is not JSON and was left out: {error}"
+            return NO_RESULT, f"the result is not JSON and was left out: {error}"
         return msgspec.Raw(content), ""
 
     def size_bytes(self, entries_most: int) -> int:

@@ -22,7 +22,7 @@ from herder.control.recovery.history import (
 )
 from herder.control.recovery.resources import known_resources
 from herder.engine import backoff
-from herder.engine.attempt import ENDED_BY_ITSELF, hold
+from herder.engine.attempt import ENDED_BY_ITSELF
 from herder.engine.classes import CLASSES_MAX
 from herder.engine.clock_set import begin_anew, latest_ms, went_back
 from herder.engine.job import make_ready
@@ -44,7 +44,7 @@ from herder.model.money import PicoUsd
 from herder.model.plan import Reason, ReasonKind
 from herder.model.pool import Taint, TaintEffect
 from herder.model.records import SessionRecord, TokenRecord, UserRecord
-from herder.model.resources import PLAIN, ZERO, Dimensions
+from herder.model.resources import PLAIN, Dimensions
 from herder.model.worker import WorkerSpec, WorkerState
 from herder.settings import pool_from_plain
 from herder.store import tables as t
@@ -326,8 +326,7 @@ def _attempts(connection: Connection, state: EngineState) -> None:
         worker.free_slots -= 1
         if attempt.cancelling or attempt.preempted_for:
             worker.cancels.add((attempt.job, attempt.number))
-        state.in_use[job_class.user] = state.in_use.get(job_class.user, ZERO).plus(job_class.request)
-        hold(state, job_class, 1)
+        state.live_usage.count(attempt.class_id, job_class, 1)
 
 
 def _ended_runs(connection: Connection, state: EngineState) -> None:

@@ -26,6 +26,7 @@ from herder.model.pool import CpuLimit, PoolSpec
 from herder.model.records import LogRecord
 from herder.model.worker import WorkerState
 from herder.wire.exchange import (
+    NO_RESULT,
     ActivateAnswer,
     ActivateRequest,
     Assignment,
@@ -184,8 +185,10 @@ def _take_output(core: Core, worker: WorkerLife, request: ExchangeRequest, chang
 
 def _result(finished: Finished) -> str | None:
     """A result that cannot be kept is left out, and the attempt's message says so."""
+    if finished.result == NO_RESULT:
+        return None
     content = bytes(finished.result or b"")
-    if content in (b"", b"null"):
+    if not content:
         return None
     if len(content) > RESULT_BYTES_MAX:
         why = f"is larger than {RESULT_BYTES_MAX} bytes"

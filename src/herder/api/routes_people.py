@@ -12,13 +12,10 @@ from herder.wire.people import (
     TokenCreated,
     UserCreate,
     UserSet,
+    UserView,
     WhoAmI,
 )
-from herder.wire.resources import (
-    Page,
-    Result,
-    UserView,
-)
+from herder.wire.resources import Page, Result
 
 
 def add(front: RouteTable) -> None:

@@ -15,21 +15,16 @@ from herder.client.work import Batches, Jobs
 from herder.model.pool import PoolSpec
 from herder.settings.sections.pools import pool_to_plain
 from herder.wire.people import (
+    ProjectView,
     TokenCreate,
     TokenCreated,
     TokenView,
     UserCreate,
     UserSet,
+    UserView,
     WhoAmI,
 )
-from herder.wire.resources import (
-    ApplyAnswer,
-    ApplyRequest,
-    ProjectView,
-    Result,
-    Status,
-    UserView,
-)
+from herder.wire.resources import ApplyAnswer, ApplyRequest, Result, Status
 
 
 class HerderClient:

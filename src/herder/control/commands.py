@@ -28,6 +28,7 @@ from herder.wire.people import (
     TokenCreated,
     UserCreate,
     UserSet,
+    UserView,
 )
 from herder.wire.resources import (
     ApplyAnswer,
@@ -39,7 +40,6 @@ from herder.wire.resources import (
     Result,
     ScaleAnswer,
     ScaleRequest,
-    UserView,
     WorkerAction,
 )
 

@@ -1,4 +1,4 @@
-"""What the REST API takes and gives about people: users that are made and changed, tokens, and who the caller is."""
+"""What the REST API takes and gives about people: users, projects, tokens, and who the caller is."""
 
 import msgspec
 
@@ -89,3 +89,29 @@ class TokenCreated(msgspec.Struct, kw_only=True):
     role: str
     id: str = ""
     expires_at: str | None = None
+
+
+class UserView(msgspec.Struct, kw_only=True):
+    name: str
+    role: RoleName
+    weight: int
+    cost_usd: str = "0"
+    quota: dict[str, int] = {}
+    """Of cpu_milli, memory_mib, gpu and jobs, those that are limited. Set in herder.yaml."""
+    used: dict[str, int] = {}
+
+
+class ProjectView(msgspec.Struct, kw_only=True):
+    """Amounts by cpu_milli, memory_mib, gpu and jobs (live attempts); what is not limited is left out, but for `used`."""
+
+    name: str
+    cohort: str
+    nominal_quota: dict[str, int]
+    borrowing_limit: dict[str, int]
+    lending_limit: dict[str, int]
+    used: dict[str, int]
+    borrowed: dict[str, int]
+    may_start: dict[str, int]
+    """What is left, with what may be borrowed now."""
+    queued_jobs: int
+    cost_usd: str

@@ -4,8 +4,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from herder.model.principal import RoleName
-
 
 class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Of one label, as in Kubernetes' node affinity."""
@@ -374,29 +372,3 @@ class Status(msgspec.Struct, kw_only=True):
     """What else a person must act on: frozen pools, jobs that no pool can take."""
     waiting: list[str] = []
     """Jobs that wait for pools at their limits: ordinary."""
-
-
-class UserView(msgspec.Struct, kw_only=True):
-    name: str
-    role: RoleName
-    weight: int
-    cost_usd: str = "0"
-    quota: dict[str, int] = {}
-    """Of cpu_milli, memory_mib, gpu and jobs, those that are limited. Set in herder.yaml."""
-    used: dict[str, int] = {}
-
-
-class ProjectView(msgspec.Struct, kw_only=True):
-    """Amounts by cpu_milli, memory_mib, gpu and jobs (live attempts); what is not limited is left out, but for `used`."""
-
-    name: str
-    cohort: str
-    nominal_quota: dict[str, int]
-    borrowing_limit: dict[str, int]
-    lending_limit: dict[str, int]
-    used: dict[str, int]
-    borrowed: dict[str, int]
-    may_start: dict[str, int]
-    """What is left, with what may be borrowed now."""
-    queued_jobs: int
-    cost_usd: str

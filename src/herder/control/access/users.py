@@ -33,12 +33,10 @@ from herder.wire.people import (
     TokenView,
     UserCreate,
     UserSet,
+    UserView,
     WhoAmI,
 )
-from herder.wire.resources import (
-    Result,
-    UserView,
-)
+from herder.wire.resources import Result
 
 #: No spaces, quotes, slashes or signs that a shell knows; also addresses of mail.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")

@@ -30,7 +30,7 @@ from herder.model.worker import WorkerState
 from herder.store.invariants import violations as stored_violations
 from herder.store.json_forms import plain_plan
 from herder.wire.drivers import DriverView
-from herder.wire.people import WhoAmI
+from herder.wire.people import UserView, WhoAmI
 from herder.wire.resources import (
     ApplyAnswer,
     BatchView,
@@ -43,7 +43,6 @@ from herder.wire.resources import (
     PoolView,
     ScaleAnswer,
     Status,
-    UserView,
     WorkerView,
 )
 

@@ -15,7 +15,8 @@ from herder.control.kernel.errors import NotKnown
 from herder.control.pools.pool_actions import fleet_prices
 from herder.model.ids import UserName
 from herder.store import tables as t
-from herder.wire.resources import ApplyAnswer, ApplyChange, ReasonView, ScaleAnswer, UserView
+from herder.wire.people import UserView
+from herder.wire.resources import ApplyAnswer, ApplyChange, ReasonView, ScaleAnswer
 
 _OF_APPLY = ("pool.created", "pool.updated", "sharing.updated")
 

@@ -8,7 +8,7 @@ from herder.model.ids import UserName
 from herder.model.money import usd_text
 from herder.model.principal import Action, Kind, Principal, Thing, Verdict, may, scope_of
 from herder.model.sharing import NO_LIMITS, NOTHING, Amounts, Limits, ProjectQuota
-from herder.wire.resources import ProjectView, UserView
+from herder.wire.people import ProjectView, UserView
 
 
 def user_views(core: Core, who: Principal) -> list[UserView]:

@@ -73,7 +73,7 @@ class FakeApi:
             "batches": self.batches,
             "jobs": self.jobs,
             "plans": {9: self.plan},
-            "users": {"alice": wire.UserView(name="alice", role="operator", weight=1)},
+            "users": {"alice": people.UserView(name="alice", role="operator", weight=1)},
         }
         if method == "GET" and not rest and noun in lists:
             rows = [
@@ -116,7 +116,7 @@ class FakeApi:
             text = f"user {rest[0]} {'would be' if dry else 'is'} deleted"
             return 200, wire.Result(object=f"user/{rest[0]}", text=text, dry_run=dry)
         role, weight = body.get("role", "user"), body.get("weight", 1)
-        return 200, wire.UserView(name=rest[0] if rest else body["name"], role=role, weight=weight)
+        return 200, people.UserView(name=rest[0] if rest else body["name"], role=role, weight=weight)
 
     def _token(self, method: str, rest: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
         if method == "DELETE":

@@ -15,8 +15,10 @@ from herder.model.ids import PoolName, WorkerName
 from herder.model.job import Cause
 from herder.model.membership import LivesBy
 from herder.model.offer import FailureCause
+from herder.model.phrases import sentences
 from herder.model.plan import CreateWorker, Reason, ReasonKind
 from herder.model.pool import PoolSpec
+from herder.model.times import iso
 from herder.model.worker import WorkerState
 
 #: Weight of the newest boot in the time that the next one is expected to take.
@@ -43,7 +45,7 @@ def claim(
     manual: bool = False,
     actor: str = "herder",
 ) -> WorkerLife:
-    """Record the wish for a worker; it is a row before it is a machine."""
+    """Record the intent to make a worker; it is a row before it is a machine."""
     spec = action.spec
     if spec.name in state.workers:
         return state.workers[spec.name]
@@ -84,7 +86,14 @@ def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle
         worker.state = WorkerState.JOINING
     offers.made(state, changes, worker.spec, now_ms)
     _changed(state, worker)
-    _tell(state, changes, worker, now_ms, "worker.provisioned", f"{worker.spec.driver} made it as {handle}")
+    _tell(
+        state,
+        changes,
+        worker,
+        now_ms,
+        "worker.provisioned",
+        f"Driver {worker.spec.driver} created machine {handle}.",
+    )
     if worker.state is WorkerState.JOINING and worker.spec.membership.lives_by is LivesBy.PROVIDER:
         _ready(state, changes, worker, now_ms)  # it joins nothing that would say so
 
@@ -160,13 +169,27 @@ def _ready(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int
     _changed(state, worker)
     seconds = (now_ms - worker.requested_at_ms) / 1000
     if worker.spec.driver == JOINED:
-        _tell(state, changes, worker, now_ms, "worker.ready", "ready: its agent has activated")
+        _tell(
+            state,
+            changes,
+            worker,
+            now_ms,
+            "worker.ready",
+            f"{worker.spec.name} is ready: its agent has activated.",
+        )
         return  # how long a machine of this pool takes to boot, it does not say
     history = history_of(state, worker.spec.pool)
     history.boot_s = (
         seconds if history.boot_s is None else (1 - BOOT_WEIGHT) * history.boot_s + BOOT_WEIGHT * seconds
     )
-    _tell(state, changes, worker, now_ms, "worker.ready", f"ready {seconds:.1f} s after it was requested")
+    _tell(
+        state,
+        changes,
+        worker,
+        now_ms,
+        "worker.ready",
+        f"{worker.spec.name} was ready {seconds:.1f} s after it was requested.",
+    )
 
 
 def seen(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
@@ -176,7 +199,7 @@ def seen(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) 
         worker.state = WorkerState.READY
         state.open_workers.add(worker.spec.name)
         _changed(state, worker)
-        _tell(state, changes, worker, now_ms, "worker.recovered", "heard of again")
+        _tell(state, changes, worker, now_ms, "worker.recovered", f"{worker.spec.name} is heard from again.")
 
 
 def set_cordon(
@@ -194,7 +217,9 @@ def set_cordon(
         state.open_workers.add(worker.spec.name)
     _changed(state, worker)
     verb = "cordoned" if cordoned else "uncordoned"
-    _tell(state, changes, worker, now_ms, f"worker.{verb}", message or verb, actor)
+    _tell(
+        state, changes, worker, now_ms, f"worker.{verb}", message or f"{worker.spec.name} was {verb}.", actor
+    )
 
 
 def extend(
@@ -210,7 +235,8 @@ def extend(
     worker.expires_at_ms = until_ms
     worker.extensions += 1
     _changed(state, worker)
-    _tell(state, changes, worker, now_ms, "worker.extended", message or "time to live extended", actor)
+    text = message or f"The ttl of {worker.spec.name} was extended to {iso(until_ms)}."
+    _tell(state, changes, worker, now_ms, "worker.extended", text, actor)
 
 
 def drain(
@@ -258,7 +284,7 @@ def terminate(
     if worker.state is WorkerState.TERMINATING or worker.state.ended:
         return
     worker.reason_removed = worker.reason_removed or reason
-    alone, message = len(worker.live) == 1, f"worker {worker.spec.name} removed: {reason.text}"
+    alone, message = len(worker.live) == 1, sentences(f"Worker {worker.spec.name} was removed", reason.text)
     for attempt in list(worker.live.values()):
         lose(state, changes, attempt, cause, message, now_ms, alone=alone)
     worker.state = WorkerState.TERMINATING
@@ -270,17 +296,19 @@ def terminate(
 
 def machine_gone(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     """The provider holds its machine no more. Of a spot machine that says that there is little spot there now."""
-    text, cause = "its machine is gone", Cause.WORKER_LOST
+    text, cause = f"The machine of {worker.spec.name} no longer exists.", Cause.WORKER_LOST
     if worker.spec.spot:
         cause = Cause.PREEMPTED
-        text = "its machine is gone; it was spot, so the provider will have taken it back"
+        text = f"{text} It was a spot machine, so the provider has probably taken it back."
         offers.failed(state, changes, worker, FailureCause.INTERRUPTED, text, now_ms)
     terminate(state, changes, worker, Reason(kind=ReasonKind.DEAD, text=text), now_ms, cause=cause)
 
 
 def terminated(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     """The driver says the machine is gone."""
-    reason = worker.reason_removed or Reason(kind=ReasonKind.DEAD, text="its machine is gone")
+    reason = worker.reason_removed or Reason(
+        kind=ReasonKind.DEAD, text=f"The machine of {worker.spec.name} no longer exists."
+    )
     _end(state, changes, worker, WorkerState.TERMINATED, reason, now_ms)
 
 
@@ -311,7 +339,7 @@ def _check_boot(
     if now_ms - worker.requested_at_ms - worker.excused_ms > boot_timeout_s * 1000:
         reason = Reason(
             kind=ReasonKind.BOOT_TIMEOUT,
-            text=f"not ready {boot_timeout_s:g} s after it was requested",
+            text=f"{worker.spec.name} was not ready within {boot_timeout_s:g} s (boot_timeout).",
             evidence=(("boot_timeout_s", boot_timeout_s),),
         )
         offers.failed(state, changes, worker, FailureCause.BOOT_TIMEOUT, reason.text, now_ms)
@@ -325,12 +353,18 @@ def _check_silence(
     if silent_s > dead_after_s:
         reason = Reason(
             kind=ReasonKind.DEAD,
-            text=f"silent for {silent_s:.0f} s (dead after {dead_after_s:g} s)",
+            text=f"{worker.spec.name} has been silent for {silent_s:.0f} s (dead_after {dead_after_s:g} s).",
             evidence=(("silent_s", round(silent_s, 1)), ("dead_after_s", dead_after_s)),
         )
         terminate(state, changes, worker, reason, now_ms)
     elif silent_s > SUSPECT_AFTER_BEATS * beat_s and worker.state is WorkerState.READY:
-        suspect(state, changes, worker, f"silent for {silent_s:.0f} s: no new work", now_ms)
+        suspect(
+            state,
+            changes,
+            worker,
+            f"{worker.spec.name} has been silent for {silent_s:.0f} s and takes no new work.",
+            now_ms,
+        )
 
 
 def suspect(state: EngineState, changes: Changes, worker: WorkerLife, text: str, now_ms: int) -> None:
@@ -344,7 +378,7 @@ def suspect(state: EngineState, changes: Changes, worker: WorkerLife, text: str,
 def _check_drain(
     state: EngineState, changes: Changes, worker: WorkerLife, grace_s: float, now_ms: int
 ) -> None:
-    reason = worker.reason_removed or Reason(kind=ReasonKind.BY_HAND, text="drained")
+    reason = worker.reason_removed or Reason(kind=ReasonKind.BY_HAND, text=f"{worker.spec.name} was drained.")
     drains_ms = now_ms - (worker.draining_at_ms or now_ms) - worker.excused_ms
     overdue = drains_ms > grace_s * 1000
     if not worker.live or overdue:
@@ -355,7 +389,9 @@ def _end(
     state: EngineState, changes: Changes, worker: WorkerLife, final: WorkerState, reason: Reason, now_ms: int
 ) -> None:
     for attempt in list(worker.live.values()):
-        lose(state, changes, attempt, Cause.WORKER_LOST, f"worker {worker.spec.name} is gone", now_ms)
+        lose(
+            state, changes, attempt, Cause.WORKER_LOST, f"Worker {worker.spec.name} no longer exists.", now_ms
+        )
     worker.state = final
     worker.ended_at_ms = now_ms
     worker.reason_removed = reason

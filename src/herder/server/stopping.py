@@ -12,8 +12,8 @@ from herder.engine.attempt import preempt
 from herder.engine.worker import drain, terminate
 from herder.model.changes import Changes
 from herder.model.job import Cause
+from herder.model.phrases import counted
 from herder.model.plan import Reason, ReasonKind
-from herder.model.words import counted
 
 #: How long what runs may take to end by itself: an agent kills after 5 s, and then has to report it.
 END_JOBS_S = 15.0

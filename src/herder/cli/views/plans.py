@@ -5,7 +5,7 @@ from typing import Any
 
 from herder.cli.output.words import usd
 from herder.model.money import format_usd, usd_text
-from herder.model.words import counted
+from herder.model.phrases import counted
 from herder.wire.resources import ApplyAnswer, Explanation, PlanView
 
 

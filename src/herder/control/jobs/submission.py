@@ -28,8 +28,8 @@ from herder.engine.state import BatchLife
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import JobClass, JobState
+from herder.model.phrases import counted
 from herder.model.principal import Action, Kind, Principal, Thing
-from herder.model.words import counted
 from herder.store.tables import DEFAULT_PROJECT
 from herder.wire.resources import BatchCreate, JobsAdded, JobSubmission, Result
 

@@ -19,6 +19,7 @@ from herder.decide.plan.planner import decide
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.observed import Observed
+from herder.model.phrases import counted, sentence
 from herder.model.plan import Plan
 from herder.store.json_forms import plain_plan
 
@@ -93,7 +94,7 @@ async def _tell_failed(core: Core, plan: Plan, now: int) -> None:
         return
     changes = Changes()
     for pool, reason in fresh:
-        log.error("plan %s: %s (at %s)", plan.number, reason.text, dict(reason.evidence)["at"])
+        log.error("Plan %s: %s (at %s)", plan.number, reason.text, dict(reason.evidence)["at"])
         data: dict[str, Any] = dict(reason.evidence)
         record_event(core.state, changes, now, "trigger.failed", f"pool/{pool}", reason.text, data=data)
     await core.commit(changes)
@@ -102,7 +103,10 @@ async def _tell_failed(core: Core, plan: Plan, now: int) -> None:
 def _refuse(core: Core, changes: Changes, plan: Plan, findings: tuple[str, ...], now: int) -> None:
     """A plan that breaks a rule is a fault of ours: it is not applied, and somebody is told."""
     log.error(
-        "plan %s breaks %d rules and was not applied: %s", plan.number, len(findings), "; ".join(findings)
+        "Plan %s was not applied, because it breaks %s: %s",
+        plan.number,
+        counted(len(findings), "rule"),
+        "; ".join(findings),
     )
     record_event(
         core.state,
@@ -110,7 +114,7 @@ def _refuse(core: Core, changes: Changes, plan: Plan, findings: tuple[str, ...],
         now,
         "plan.refused",
         f"plan/{plan.number}",
-        f"not applied, it breaks a rule: {findings[0]}",
+        sentence(f"Plan {plan.number} was not applied, because it breaks a rule: {findings[0]}"),
         data={"findings": list(findings), "plan": plain_plan(plan)},
     )
     core.state.next_plan += 1

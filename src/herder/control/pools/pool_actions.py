@@ -22,11 +22,11 @@ from herder.model.changes import Changes
 from herder.model.ids import PlanNumber, PoolName
 from herder.model.money import usd_text
 from herder.model.offer import Offer, offers_of
+from herder.model.phrases import counted
 from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
 from herder.model.pool import PoolSpec, Template
 from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import PoolRecord
-from herder.model.words import counted
 from herder.model.worker import WorkerState
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
 from herder.settings.calendar import pool_in_force

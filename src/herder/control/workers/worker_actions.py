@@ -19,10 +19,10 @@ from herder.engine.state import BatchLife, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, WorkerName
 from herder.model.job import Cause, JobState
+from herder.model.phrases import counted
 from herder.model.plan import Reason, ReasonKind
 from herder.model.principal import Action, Kind, Principal
 from herder.model.times import iso
-from herder.model.words import counted
 from herder.model.worker import WorkerState
 from herder.wire.resources import Result, WorkerAction
 

@@ -47,8 +47,8 @@ class Failures:
 def trigger_failed(pool: PoolName, trigger: str, error: Exception) -> Reason:
     told = f"{type(error).__name__}: {error}"[:ERROR_TEXT_MAX].removesuffix(": ")
     text = (
-        f"trigger {trigger} of pool {pool} failed ({told}): it makes no proposal in this plan, and the pool gives up no idle worker; "
-        "report the error, or take the settings for this trigger out of the pool"
+        f"Trigger {trigger} of pool {pool} failed ({told}). It proposes nothing in this plan, and the pool keeps its idle workers. "
+        "Report this error, or remove the settings of this trigger from the pool."
     )
     evidence = (
         ("trigger", trigger),

@@ -166,7 +166,7 @@ def test_waiting_leaves_nothing_behind(api: httpx.Client, server: Server, refuse
         ({"stdin": "x" * 300_000}, "command", "at most"),
         ({"parents": ["nobody"]}, "parents", "not a job of this batch"),
         ({"parents": [7]}, "parents", "outside the batch"),
-        ({"parents": [0]}, "parents", "circle"),
+        ({"parents": [0]}, "parents", "cycle"),
         ({"key": "a\nb"}, "key", "not a name"),
         ({"cpus": 1}, "", "no field 'cpus'"),
         ({"env": {"A": 1}}, "env", "must be text"),

@@ -19,7 +19,7 @@ def test_every_command_of_the_page_works_and_shows_what_it_says(tmp_path: Path) 
         "known are urgent (100), nightly (-10)",
         "fair_share.ageing.age_after",
         "takes the place of job ",
-        "it made room for job 9, which has priority 100 (urgent) against priority -10 (nightly)",
+        "Preempted by job 9, which has priority 100 (urgent) against priority -10 (nightly)",
         "all invariants hold",
     ):
         assert said in output, (said, output)

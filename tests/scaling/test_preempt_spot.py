@@ -137,7 +137,7 @@ def test_what_makes_no_room_for_one_is_left_alone_and_that_is_said() -> None:
     plan = plan_of(seen_of([busy(1, 10)], short()))
     assert gone(plan) == []
     assert (
-        "No spot workers that may be drained free enough capacity"
+        "The spot workers that may be drained would not free enough capacity"
         in of(plan, "fixed", ReasonKind.PREEMPTED).text
     )
 

@@ -97,7 +97,7 @@ def test_workers_on_their_way_and_those_made_for_the_queue_count() -> None:
     workers = [busy(1, SPEC, used(16)), worker(2, SPEC, state=WorkerState.JOINING)]
     plan = plan_of(SPEC, workers, pressed(9))
     assert creations(plan) == []
-    assert "The workers that are starting are enough" in said(plan, ReasonKind.CPU_PRESSURE).text
+    assert "is starting or not yet measured is enough" in said(plan, ReasonKind.CPU_PRESSURE).text
     plan = plan_of(SPEC, [busy(1, SPEC, used(16))], pressed(9), queued(1, 1, cores(4)))
     assert [each.reason.kind for each in creations(plan)] == [ReasonKind.QUEUED_JOBS]
 

@@ -93,7 +93,7 @@ def health_of(worker: WorkerLife, now_ms: int) -> tuple[Health | None, str]:
         return None, ""
     if worker.troubles:
         reported = unstopped("; ".join(worker.troubles)[:SAID_MAX])
-        return Health.TROUBLED, f"Worker {name} takes no work: its agent reports {reported}."
+        return Health.TROUBLED, f"Worker {name} takes no work: its agent reports: {reported}."
     if worker.probe_at_ms is not None:
         wait_s = max(0, -(-(worker.probe_at_ms - now_ms) // 1000))
         return (
@@ -128,7 +128,7 @@ def _troubled(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: 
             worker,
             now_ms,
             "worker.unhealthy",
-            f"The agent of {worker.spec.name} reports {reported}. It takes no work.",
+            f"The agent of {worker.spec.name} reports: {reported}. It takes no work.",
         )
     if now_ms - worker.troubled_since_ms < TROUBLED_MAX_MS:
         return None

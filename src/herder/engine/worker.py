@@ -15,7 +15,7 @@ from herder.model.ids import PoolName, WorkerName
 from herder.model.job import Cause
 from herder.model.membership import LivesBy
 from herder.model.offer import FailureCause
-from herder.model.phrases import sentences
+from herder.model.phrases import sentence, sentences
 from herder.model.plan import CreateWorker, Reason, ReasonKind
 from herder.model.pool import PoolSpec
 from herder.model.times import iso
@@ -108,7 +108,7 @@ def create_failed(
 ) -> None:
     """Nothing was made; it costs nothing and frees its place at once. The planner passes the offer over for a while."""
     offers.failed(state, changes, worker, cause, text, now_ms)
-    reason = Reason(kind=ReasonKind.CREATE_FAILED, text=text, evidence=(("cause", cause.value),))
+    reason = Reason(kind=ReasonKind.CREATE_FAILED, text=sentence(text), evidence=(("cause", cause.value),))
     _end(state, changes, worker, WorkerState.FAILED, reason, now_ms)
 
 
@@ -127,6 +127,7 @@ def create_broke(
 ) -> None:
     """Its creation has failed, and something of it may be left: it goes through the driver's deletion."""
     offers.failed(state, changes, worker, cause, text, now_ms)
+    text = sentence(text)
     _tell(state, changes, worker, now_ms, "worker.trouble", text)
     reason = Reason(kind=ReasonKind.CREATE_FAILED, text=text, evidence=(("cause", cause.value),))
     terminate(state, changes, worker, reason, now_ms)

@@ -37,8 +37,9 @@ def at_limit(subject: str, there: int, limit: int, noun: str = "worker") -> str:
     if there < limit:
         exist = agree(there, "exists", "exist")
         return f"{subject} may have at most {counted(limit, noun)}, and {there:,} {exist}"
-    where = "at" if there == limit else "above"
-    return f"{subject} is {where} its limit: {there:,} of {limit:,} {noun}s exist"
+    if there > limit:
+        return f"{subject} is above its limit: {counted(there, noun)} exist, and at most {limit:,} may"
+    return f"{subject} is at its limit: {there:,} of {limit:,} {noun}s exist"
 
 
 def sentence(text: str) -> str:

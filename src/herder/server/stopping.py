@@ -22,7 +22,7 @@ REMOVE_WORKERS_S = 15.0
 #: How long a store that cannot be written is waited for, before jobs are stopped whose ends it could not take anyway.
 STORE_S = 2.0
 LOOK_S = 0.02
-_REASON = Reason(kind=ReasonKind.BY_HAND, text="the server was stopped")
+_REASON = Reason(kind=ReasonKind.BY_HAND, text="The server was stopped.")
 
 
 def stopping_text(core: Core, *, workers_go: bool) -> str:

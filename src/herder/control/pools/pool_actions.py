@@ -189,7 +189,7 @@ def scale(
     ttl_s = request.ttl_s if request.ttl_s is not None else pool.lifetime.ttl_s
     _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
     number = PlanNumber(core.state.next_plan)
-    text = request.reason or f"{who.user} asked for {request.workers} more"
+    text = request.reason or f"{who.user} requested {counted(request.workers, 'worker')}."
     reason = Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("workers", request.workers),))
     actions = tuple(
         CreateWorker(
@@ -318,7 +318,7 @@ def delete(
         text = f"pool {pool.name} would be deleted, and {leaving} drained and removed"
     else:
         reason = Reason(
-            kind=ReasonKind.POOL_DELETED, text=message or f"pool {pool.name} was deleted by {who.user}"
+            kind=ReasonKind.POOL_DELETED, text=message or f"Pool {pool.name} was deleted by {who.user}."
         )
         for worker in workers:
             drain(core.state, changes, worker, reason, now_ms, actor=who.actor)

@@ -209,8 +209,9 @@ def _standing(
     mine = holding.get(user, nobody)
     before = sum(holding.get(other, nobody).level < mine.level for other in others)
     text = (
-        f"{user} uses {mine.share:.0%} of the fleet with weight {mine.weight}; {before} of them "
-        f"{agree(before, 'uses', 'use')} less for their weight and {agree(before, 'is', 'are')} served first."
+        f"{user} uses {mine.share:.0%} of the fleet with weight {mine.weight}; {before or 'none'} of them "
+        + agree(max(1, before), "uses less for its weight", "use less for their weight")
+        + (f" and {agree(before, 'is', 'are')} served first." if before else ".")
     )
     return text, (("held_share", round(mine.share, 4)), ("weight", mine.weight), ("users_before", before))
 

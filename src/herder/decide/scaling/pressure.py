@@ -134,7 +134,14 @@ def ask(view: PoolView, gauge: Gauge, size: Resources, now_ms: int) -> TriggerRe
     amount = _amount(size, gauge.measured)
     if gauge.lacking <= 0 or amount <= 0:
         return TriggerResult(
-            notes=(_reason(view, gauge, since, "The workers that are starting are enough to bring it down"),)
+            notes=(
+                _reason(
+                    view,
+                    gauge,
+                    since,
+                    "Capacity that is starting or not yet measured is enough to bring it down",
+                ),
+            )
         )
     count = min(view.spec.size.max_workers, -(-gauge.lacking // amount))
     what = f"Adding {counted(count, 'worker')} brings it to {gauge.rule.leads_to:.0%} or less"

@@ -209,7 +209,7 @@ def _reason(need: Need, drained: int, freed: Resources) -> Reason:
         text, flips = f"Spot workers being drained free {freed}", "their end"
     else:
         text, flips = (
-            "No spot workers that may be drained free enough capacity",
+            "The spot workers that may be drained would not free enough capacity",
             "a larger disruption_budget of theirs",
         )
     evidence = (

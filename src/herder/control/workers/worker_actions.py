@@ -111,7 +111,8 @@ def _remove(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
             f"worker {name} has {runs}",
             hint="drain it, or remove it with --force: its attempts are then tried again elsewhere",
         )
-    reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or "Removed by hand.")
+    by_hand = "Removed by hand with --force." if request.force else "Removed by hand."
+    reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or by_hand)
     again = f"; {runs} are tried again elsewhere" if worker.live else ""
     would = f"; {runs} would be tried again elsewhere" if worker.live else ""
     return _Step(

@@ -77,7 +77,7 @@ def test_a_cancelled_job_says_who_cancelled_it_and_why(api: httpx.Client) -> Non
 
 
 def test_a_job_of_a_cancelled_batch_says_who_cancelled_the_batch(api: httpx.Client) -> None:
-    batch = api.post("/batches", json={"jobs": [{**NOOP, "pool": "big"}] * 2}).json()
+    batch = api.post("/batches", json={"jobs": [{**NOOP, "pool": "big"}] * 2, "commit": True}).json()
     first = api.get("/jobs", params={"batch": batch["id"]}).json()["items"][0]["id"]
     api.post(f"/batches/{batch['id']}/cancel", json={"message": "new data"}).raise_for_status()
     found = api.get(f"/jobs/{first}/explain").json()
@@ -91,7 +91,7 @@ def test_a_skipped_job_names_the_parent_that_failed(api: httpx.Client, worker: P
         {**NOOP, "key": "clean", "parents": ["load"]},
         {**NOOP, "key": "report", "parents": ["clean"]},
     ]
-    batch = api.post("/batches", json={"jobs": jobs}).json()
+    batch = api.post("/batches", json={"jobs": jobs, "commit": True}).json()
     load, clean, report = (
         each["id"] for each in api.get("/jobs", params={"batch": batch["id"]}).json()["items"]
     )

@@ -107,7 +107,7 @@ def test_users_and_projects_say_what_they_hold_and_a_held_back_job_names_its_quo
     (admin,) = (each for each in api.get("/users").json()["items"] if each["name"] == "admin")
     assert (admin["used"]["cpu_milli"], admin["quota"]) == (500, {})
     said = api.get(f"/jobs/{made[2]}/explain").json()
-    assert "project research has 500m CPU running" in said["summary"]
+    assert "project research uses 500m CPU" in said["summary"]
     fact = next(each for each in said["facts"] if each["kind"] == "quota")
     assert fact["evidence"]["quota"] == "project research"
     assert (fact["evidence"]["nominal"], fact["evidence"]["borrowed"]) == (400, 100)
@@ -145,7 +145,7 @@ def test_preemption_is_told_to_both_sides_and_the_one_that_gave_way_runs_again(
         time.sleep(0.02)
     assert stopped == [(gives, 1)]
     said = api.get(f"/jobs/{takes}/explain").json()
-    assert "attempts stop there for it" in next(
+    assert "attempts are being stopped there for it" in next(
         each["text"] for each in said["facts"] if each["kind"] == "reserved"
     )
     assert f"takes the place of job {gives}" in said["facts"][-1]["text"]

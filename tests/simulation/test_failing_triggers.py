@@ -59,4 +59,4 @@ def test_other_pools_go_on_and_it_is_told_once(
         )
 
     World(pools=TWO).run(story)
-    assert sum("trigger Fails of pool broken failed" in each.getMessage() for each in caplog.records) == 1
+    assert sum("Trigger Fails of pool broken failed" in each.getMessage() for each in caplog.records) == 1

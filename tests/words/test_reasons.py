@@ -11,7 +11,6 @@ from herder.model.plan import ReasonKind
 from tests.words.reasons import GOLDEN, Stories, made, page
 from tests.words.rules import broken
 
-
 pytestmark = pytest.mark.failing_trigger
 
 

@@ -35,8 +35,7 @@ def at_limit(subject: str, there: int, limit: int, noun: str = "worker") -> str:
     if limit <= 0:
         return f"{subject} may have no {noun}s: its limit is 0"
     if there < limit:
-        exist = agree(there, "exists", "exist")
-        return f"{subject} may have at most {counted(limit, noun)}, and {there:,} {exist}"
+        return f"{subject} may have at most {counted(limit, noun)} ({there:,} {agree(there, 'exists', 'exist')} now)"
     if there > limit:
         return f"{subject} is above its limit: {counted(there, noun)} exist, and at most {limit:,} may"
     return f"{subject} is at its limit: {there:,} of {limit:,} {noun}s exist"

@@ -16,6 +16,7 @@ from herder.control.planning.observation import note_pressure, observation_at
 from herder.control.planning.plans import apply_plan, record_plan, remember_needs, still_right
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
+from herder.decide.scaling.failures import Failures
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.observed import Observed
@@ -45,9 +46,9 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     """One plan. An empty one is recorded only when its report says something new; answers what it said."""
     now = core.clock.now_ms()
     observed = observation_at(core, now)
-    note_pressure(core.state, observed, now)
+    failures = note_pressure(core.state, observed, now)
     plan, findings = await core.planning.run(observed, partial(_plan, observed, now))
-    await _tell_failed(core, plan, now)
+    await _tell_failed(core, plan, failures, now)
     checked = still_right(core.state, observed, plan, core.clock.now_ms())
     if checked is None:
         core.demand_changed.set()  # somebody changed the pools, or asked for workers: it is made anew
@@ -87,9 +88,9 @@ def _reasons(plan: Plan) -> bytes:
     return msgspec.json.encode((pools, [(each.class_id, each.reason.kind) for each in plan.unplaced]))
 
 
-async def _tell_failed(core: Core, plan: Plan, now: int) -> None:
-    """Triggers that failed in this plan: the plan does without them, and somebody is told once."""
-    fresh = core.planning.faults.note(plan, core.state.pools.keys())
+async def _tell_failed(core: Core, plan: Plan, failures: Failures, now: int) -> None:
+    """Triggers and steps that failed in this plan: the plan does without them, and each is logged and recorded once."""
+    fresh = core.planning.faults.note(plan, core.state.pools.keys(), failures.all())
     if not fresh:
         return
     changes = Changes()

@@ -4,10 +4,12 @@ Called by the planner when all is decided. It decides nothing; every pool gets a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from herder.decide.eligibility.admission import refusal
 from herder.decide.plan.kept import why_kept
 from herder.decide.scaling.combine import Combined
+from herder.decide.scaling.failures import Failures
 from herder.decide.scaling.limits import GrowthLimit, binding_for
 from herder.decide.scaling.proposals import WorkerRequest
 from herder.decide.scaling.scale_down.idle import IdleResult, expired_count
@@ -81,13 +83,12 @@ def pool_reports(
     now_ms: int,
 ) -> tuple[PoolReport, ...]:
     jobs, held = _jobs_by_pool(snapshot), _held_by_pool(snapshot, growth_limits, queue)
-    reports = []
-    for view in snapshot.pools:
+    failures = Failures()
+
+    def report_of(view: PoolView) -> PoolReport:
         name = view.spec.name
-        creates = [
-            action for action in actions if isinstance(action, CreateWorker) and action.spec.pool == name
-        ]
-        drains = [action for action in actions if isinstance(action, DrainWorker) and action.pool == name]
+        creates = [each for each in actions if isinstance(each, CreateWorker) and each.spec.pool == name]
+        drains = [each for each in actions if isinstance(each, DrainWorker) and each.pool == name]
         short = queue.beyond_limits.get(name, 0) + combined.short(name)
         reasons = [
             *_made(creates),
@@ -98,20 +99,34 @@ def pool_reports(
             *_unsaid(notes.get(name, ()), idle[name].held_back),
             *_frozen_expired(view, now_ms),
         ]
-        reports.append(
-            PoolReport(
-                pool=name,
-                actual=view.actual,
-                in_flight=view.in_flight,
-                desired=len(view.staying) + len(creates) + short - len(drains),
-                queued_jobs=jobs[name],
-                reasons=(
-                    *(reasons or (_nothing_to_do(snapshot, view, queue, jobs[name], now_ms),)),
-                    *((snapshot.note,) if snapshot.note is not None and jobs[name] else ()),
-                ),
-            )
+        return PoolReport(
+            pool=name,
+            actual=view.actual,
+            in_flight=view.in_flight,
+            desired=len(view.staying) + len(creates) + short - len(drains),
+            queued_jobs=jobs[name],
+            reasons=(
+                *(reasons or (_nothing_to_do(snapshot, view, queue, jobs[name], now_ms),)),
+                *((snapshot.note,) if snapshot.note is not None and jobs[name] else ()),
+            ),
         )
-    return tuple(reports)
+
+    def without_reasons(view: PoolView) -> PoolReport:
+        return PoolReport(
+            pool=view.spec.name,
+            actual=view.actual,
+            in_flight=view.in_flight,
+            desired=len(view.staying),
+            queued_jobs=jobs[view.spec.name],
+            reasons=failures.of(view.spec.name),
+        )
+
+    return tuple(
+        failures.attempt(
+            (view.spec.name,), "report", partial(report_of, view), partial(without_reasons, view)
+        )
+        for view in snapshot.pools
+    )
 
 
 def unplaced(

@@ -48,6 +48,15 @@ def growth_limit(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozens
     )
 
 
+def none(view: PoolView, reason: Reason) -> GrowthLimit:
+    """Of a pool in which nothing may be made, for this reason."""
+    offers = tuple(
+        OfferLimit(offer=offer.id, limit=0, price=int(offer.price_pico_per_hour), reason=reason)
+        for offer in view.templates
+    )
+    return GrowthLimit(workers=0, binding=reason, for_minimum=0, binding_minimum=reason, offers=offers)
+
+
 def without(growth_limit: GrowthLimit, refused: tuple[Reason | None, ...]) -> GrowthLimit:
     """With no room for the offers (by place) that have a reason against them."""
     offers = tuple(

@@ -8,7 +8,9 @@ whose workers are unknown.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
+from herder.decide.scaling.failures import Failures
 from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
 from herder.decide.scaling.snapshot import PoolView, snapshot_of
 from herder.model.ids import PoolName
@@ -96,17 +98,26 @@ def rules(spec: PoolSpec) -> Iterator[Gauge]:
         yield Gauge(measured=Measured.MEMORY, rule=spec.scale_up.memory_pressure)
 
 
-def pressed_since(observed: Observed, now_ms: int) -> dict[PoolName, dict[Measured, int]]:
+def pressed_since(
+    observed: Observed, now_ms: int, failures: Failures | None = None
+) -> dict[PoolName, dict[Measured, int]]:
     """Since when each rule's threshold is passed without a break; to be part of the next observation. Not known is a break."""
     found: dict[PoolName, dict[Measured, int]] = {}
+    failures = Failures() if failures is None else failures
     if not any(True for spec in observed.pools for _ in rules(spec)):
         return found
     for view in snapshot_of(observed, now_ms).pools:
-        before = dict(view.history.pressed_since_ms)
-        since = {gauge.measured: before.get(gauge.measured, now_ms) for gauge in _all_in(view) if gauge.above}
+        since = failures.attempt(
+            (view.spec.name,), "pressure", partial(_since, view, now_ms), dict[Measured, int]
+        )
         if since:
             found[view.spec.name] = since
     return found
+
+
+def _since(view: PoolView, now_ms: int) -> dict[Measured, int]:
+    before = dict(view.history.pressed_since_ms)
+    return {gauge.measured: before.get(gauge.measured, now_ms) for gauge in _all_in(view) if gauge.above}
 
 
 def _all_in(view: PoolView) -> list[Gauge]:

@@ -143,7 +143,7 @@ def test_the_command_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "surf.csv.gz, first_fit" in page
     assert "SURF Lisa cluster" in page
     assert "bound with its waits, boots and billing" in page
-    assert "the report is in" in capsys.readouterr().err
+    assert "The report is in" in capsys.readouterr().err
     assert run(whole_app(), [*words, "--report", str(tmp_path / "none" / "report.html")]) == 1
     assert "cannot be written" in capsys.readouterr().err
 

@@ -151,9 +151,7 @@ def _maximum(view: PoolView, now_ms: int) -> list[_Limit]:
     leave = total - len(view.staying)
     drained = ", including those being drained" if leave and total >= most > 0 else ""
     text = f"{at_limit(f'Pool {view.spec.name}', total, most)}{drained}.{_scheduled_maximum(view)}"
-    flips = f"max_workers above {most}" + (
-        f", or the end of one of {counted(leave, 'worker')} being drained" if leave else ""
-    )
+    flips = f"max_workers above {most}" + (", or the end of a worker that is being drained" if leave else "")
     evidence = (("live", total), ("max_workers", most), ("flips", flips))
     found: list[_Limit] = [
         (max(0, most - total), Reason(kind=ReasonKind.AT_MAXIMUM, text=text, evidence=evidence))

@@ -257,7 +257,7 @@ def _spot(path: Path | None, skip_bad: bool) -> "SpotSeries | None":
     series = spot_series(record.levels)
     if series is None:
         raise CommandError(
-            f"{path} holds no interruption of spot machines",
+            f"{path} has no interruption of a spot machine.",
             hint="Give a spot_events or spot_count file.",
             code=Code.USAGE,
         )
@@ -296,4 +296,4 @@ def _write_report(say: Session, inputs: _Inputs, path: Path, runs: "list[Finishe
     if inputs.spot_name is not None:
         facts.append(("Interruptions as in", inputs.spot_name))
     write_report(path, runs, inputs.name, facts)
-    say.say(f"the report is in {path}")
+    say.say(f"The report is in {path}.")

@@ -75,7 +75,7 @@ def _facts(world: World) -> Sequence[tuple[str, str]]:
     return (
         ("Format", world.trace.format),
         ("Jobs", f"{len(world.trace) - len(world.unplaced):,}"),
-        ("Left out, as they fit nowhere", f"{len(world.unplaced):,}"),
+        ("Left out, because no template fits", f"{len(world.unplaced):,}"),
         ("Bad rows left out", f"{len(world.trace.skipped):,}"),
         ("Templates", templates),
         ("Boot", booting),
@@ -85,12 +85,12 @@ def _facts(world: World) -> Sequence[tuple[str, str]]:
 def _bounds(runs: Sequence[FinishedRun]) -> Sequence[tuple[str, str, float]]:
     """(name, for whom it holds, cost)."""
     rows = [
-        ("volume", "everybody, however long jobs wait", volume(runs[0].world)),
-        ("no wait", "who starts each job when it can", runs[0].outcome.bound),
+        ("volume", "all policies, however long jobs wait", volume(runs[0].world)),
+        ("no wait", "policies that start each job when it can", runs[0].outcome.bound),
     ]
     for run in runs:
         if run.bounds:
-            who = f"who lets jobs wait {duration(run.bounds['wait_s'])} at most, as {run.title}"
+            who = f"policies under which jobs wait at most {duration(run.bounds['wait_s'])}, as {run.title}"
             rows.append(("waiting", who, run.bounds["waiting"]))
             rows.append(("waiting, boot, billing", who, run.bounds["starting"]))
     return rows

@@ -199,18 +199,18 @@ def _shortage(need: Need) -> str:
 def _reason(need: Need, drained: int, freed: Resources) -> Reason:
     if drained:
         text = f"{counted(drained, 'spot worker')} {agree(drained, 'is', 'are')} drained for it"
-        flips = "their end"
+        flips = "the end of these workers"
     elif need.tries > ROUNDS_MOST:
         text, flips = (
             f"{need.tries} tries have failed, so no more spot workers are drained for it",
             "a success",
         )
     elif any(freed):
-        text, flips = f"Spot workers being drained free {freed}", "their end"
+        text, flips = f"Spot workers being drained free {freed}", "the end of these workers"
     else:
         text, flips = (
             "The spot workers that may be drained would not free enough capacity",
-            "a larger disruption_budget of theirs",
+            "a larger disruption_budget of their pools",
         )
     evidence = (
         ("missing", need.missing),

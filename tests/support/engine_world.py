@@ -249,7 +249,7 @@ class World:
         commit_batch(self.state, self.changes, batch, self.now_ms)
 
     def cancel_batch(self, batch: BatchLife) -> None:
-        cancel_batch(self.state, self.changes, batch, self.now_ms, actor="user/ann", why="by ann")
+        cancel_batch(self.state, self.changes, batch, self.now_ms, actor="user/ann", why="")
 
     def cancel_job(self, job: int) -> str:
         row = self.job(job)

@@ -1,10 +1,11 @@
-"""All examples of reasons and worker events as one page of text. Run as a module it prints the page that `test_reasons.py` holds."""
+"""All examples of reasons, refusals and events as one page of text. Run as a module it prints the page that `test_reasons.py` holds."""
 
 import asyncio
 import re
 from pathlib import Path
 
 from tests.words.engine import of_people, of_the_engine
+from tests.words.jobs import batches, dependencies, preemption, refusals
 from tests.words.plans import of_a_failing_trigger, of_planner
 
 GOLDEN = Path(__file__).with_name("reasons.txt")
@@ -23,6 +24,12 @@ async def made() -> Stories:
         stories.append((name, lines + [("event", text) for text in events if text != "jobs wait"]))
     for name, reasons in await of_people():
         stories.append((name, [(str(each.kind), each.text) for each in reasons]))
+    stories += [
+        ("refusals", refusals()),
+        ("parents", dependencies()),
+        ("batches", batches()),
+        ("preemption", preemption()),
+    ]
     return [(name, _distinct(lines)) for name, lines in stories]
 
 

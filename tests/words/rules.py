@@ -20,8 +20,9 @@ _SINGULAR = re.compile(rf"(?<![\d,.:])\b(0|[2-9]|[1-9][\d,]+) {_NOUNS}\b(?!-| sh
 
 
 def broken(text: str) -> Iterator[str]:
-    if not text.endswith("."):
+    if not text.endswith((".", "?")):
         yield "ends without a full stop"
+    text = re.sub(r"'[^']*'", "'x'", text)
     for sentence in re.split(r"(?<=[a-z0-9)'%])\. (?=\S)", text.rstrip(".")):
         if not (sentence[:1].isupper() or _ID.match(sentence) or sentence[:1].isdecimal()):
             yield f"a sentence begins in small letters: {sentence[:30]!r}"

@@ -59,6 +59,7 @@ def cancel_batch(
     Queued jobs go in one step a queue, and `changes.sweeps` asks the store to write their rows out in the background.
     """
     batch.cancelled = True
+    by = "" if actor == "herder" else f" by {actor.removeprefix('user/')}"
     withdrawn = withdraw_delayed_batch(state, batch.id)
     for class_id, queue in state.queues.items():
         if not state.classes[class_id].always_run:
@@ -78,7 +79,7 @@ def cancel_batch(
         now_ms,
         "batch.cancelled",
         f"batch/{batch.id}",
-        sentence(f"Batch {batch.id} was cancelled: {why}"),
+        sentence(f"Batch {batch.id} was cancelled{by}" + (f": {why}" if why else "")),
         actor=actor,
         owner=batch.user,
         project=batch.project,

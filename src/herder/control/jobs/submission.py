@@ -216,7 +216,7 @@ def cancel(
     if dry_run:
         running = batch.counts.get(JobState.RUNNING, 0)
         return f"{left:,} of {counted(batch.jobs, 'job')} of batch {batch_id} would be cancelled, {running:,} of them running"
-    cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=message or f"by {who.user}")
+    cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=message)
     return f"batch {batch_id} cancelled: {left} of {batch.jobs} jobs had not ended"
 
 

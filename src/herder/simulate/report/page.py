@@ -115,10 +115,10 @@ def _shared(
         for title, each in zip(titles, series, strict=True)
     ]
     return (
-        make("cost", "Cost so far", "in the price's unit; a level is a bound for the whole", axis, cost, number),
+        make("cost", "Cost so far", "in the unit of the price; a level line is a bound for the whole run", axis, cost, number),
         make(
             "workers",
-            "Workers that are paid for",
+            "Paid workers",
             "average of each interval",
             axis,
             [
@@ -129,7 +129,7 @@ def _shared(
         ),
         make(
             "queue",
-            "Jobs that wait",
+            "Queued jobs",
             "average of each interval",
             axis,
             [Line(label=title, values=each.queue) for title, each in zip(titles, series, strict=True)],
@@ -154,7 +154,7 @@ def _share(waits_s: Sequence[float], at_s: float) -> float:
 def _own(place: int, series: Series, axis: Axis, end_s: float) -> tuple[Chart, ...]:
     wait_times = time_axis(Grid(end_s / WAIT_BUCKETS, WAIT_BUCKETS).middles_s, end_s)
     kinds = [Line(label=label, values=values) for label, values in series.workers]
-    waits = (("half of the jobs", series.wait_p50_s), ("95 %", series.wait_p95_s), ("the longest", series.wait_max_s))  # fmt: skip
+    waits = (("median", series.wait_p50_s), ("95th percentile", series.wait_p95_s), ("longest", series.wait_max_s))  # fmt: skip
     return (
         make(
             f"kinds-{place}",
@@ -167,7 +167,7 @@ def _own(place: int, series: Series, axis: Axis, end_s: float) -> tuple[Chart, .
         ),
         make(
             f"quantiles-{place}",
-            "Waits of the jobs that came then",
+            "Waits by time of arrival",
             "at most",
             wait_times,
             [Line(label=label, values=values) for label, values in waits],

@@ -250,7 +250,7 @@ def test_what_is_no_store_with_jobs(
         (("--from-events", "postgresql://me:s3cret@127.0.0.1:1/db"), "cannot read the store"),
         (("--from-events", "mysql://u@h/d"), "not supported"),
         (("--from-events", "::://"), "not a database URL"),
-        (("--from-events", "x.db", "--trace", "y.csv"), "Keep one source of work"),
+        (("--from-events", "x.db", "--trace", "y.csv"), "Give one source of work"),
     ],
 )
 def test_addresses_that_are_none(

@@ -158,7 +158,7 @@ def test_compare_writes_all_policies_into_one(tmp_path: Path) -> None:
 
 
 def test_too_many_policies_are_refused_before_anything_is_run() -> None:
-    with pytest.raises(ValueError, match="at most 8 policies and there are 9"):
+    with pytest.raises(ValueError, match="at most 8 policies, and there are 9"):
         check_wishes(with_bounds=False, report=Path("r.html"), policies=POLICIES_MAX + 1)
 
 

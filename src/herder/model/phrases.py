@@ -5,6 +5,7 @@ stand side by side and are never nested. Pure; it must never decide anything.
 """
 
 from collections.abc import Sequence
+from signal import Signals
 
 
 def counted(count: int, noun: str) -> str:
@@ -39,6 +40,16 @@ def at_limit(subject: str, there: int, limit: int, noun: str = "worker") -> str:
     if there > limit:
         return f"{subject} is above its limit: {counted(there, noun)} exist, and at most {limit:,} may"
     return f"{subject} is at its limit: {there:,} of {limit:,} {noun}s exist"
+
+
+def ended_with(exit_code: int) -> str:
+    """`exit code 3`; a negative one is the signal that ended the process: `signal SIGTERM`."""
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    try:
+        return f"signal {Signals(-exit_code).name}"
+    except ValueError:
+        return f"signal {-exit_code}"
 
 
 def sentence(text: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from herder.cli.output.words import usd
 from herder.model.money import format_usd, usd_text
-from herder.model.phrases import counted
+from herder.model.phrases import counted, ended_with
 from herder.model.times import iso, span
 from herder.wire.resources import ApplyAnswer, Explanation, PlanView
 
@@ -112,6 +112,8 @@ def explanation_lines(found: Explanation) -> Iterator[str]:
 def figure(key: str, value: Any) -> str:
     """`until_ms`, `idle_s` and the like with their units; settings by the names that they have."""
     name, _, unit = key.rpartition("_")
+    if key == "exit_code" and isinstance(value, int):
+        return ended_with(value)
     if unit == "ms" and isinstance(value, int | float):
         return f"{name} {iso(int(value)) if value >= _EPOCH_FROM_MS else span(int(value))}"
     if unit == "s" and isinstance(value, int | float):

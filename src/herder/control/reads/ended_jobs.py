@@ -27,7 +27,7 @@ async def history_of(core: Core, row: Row[Any], state: JobState) -> Explanation:
         return facts
 
     facts = await core.read(read)
-    summary = sentence(f"Job {row.id} is {state.label}" + (f" ({row.cause})" if row.cause else ""))
+    summary = sentence(f"Job {row.id} is {_because(state.label, row.cause)}")
     if state in (JobState.SKIPPED, JobState.CANCELLED) and facts:
         summary = sentences(summary, facts[-1].text)
     return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
@@ -58,10 +58,13 @@ def _attempt(row: Row[Any]) -> str:
     state = AttemptState(row.state).label
     if row.cause == Cause.PREEMPTED:
         return sentences(f"Attempt {row.attempt} on {row.worker} was stopped", row.message)
-    told = sentences(
-        f"Attempt {row.attempt} on {row.worker} is {state}" + (f" ({row.cause})" if row.cause else "")
+    return sentences(
+        f"Attempt {row.attempt} on {row.worker} is {_because(state, row.cause)}", row.message or ""
     )
-    return sentences(told, row.message or "")
+
+
+def _because(state: str, cause: str | None) -> str:
+    return state if cause in (None, "", state) else f"{state} ({cause})"
 
 
 def _parents_that_failed(connection: Connection, job: int) -> list[ReasonView]:

@@ -188,10 +188,10 @@ def kinds(server: Server, pool: str) -> list[str]:
     [
         (vector(), "no data"),
         (vector(1, 2), "2 series; write sum"),
-        (vector("NaN"), "gives NaN"),
+        (vector("NaN"), "returned NaN"),
         ((200, {"status": "success", "data": {"resultType": "matrix", "result": []}}), "a matrix"),
-        ((200, "<html>"), "not that of a Prometheus"),
-        ((401, {"status": "error", "error": "no"}), "look at the source's token"),
+        ((200, "<html>"), "does not come from Prometheus"),
+        ((401, {"status": "error", "error": "no"}), "check the token of the source"),
         ((302, {}), "status 302"),
         ((200, "x" * (2**20 + 1)), "longer than"),
     ],

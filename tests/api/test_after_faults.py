@@ -44,7 +44,7 @@ def test_status_tells_failed_jobs_and_workers_that_take_no_work(
     worker.end(jobs[1], given[jobs[1]], "failed", cause="exit_code", exit_code=3)
     (line,) = [line for line in api.get("/status").json()["recent_failures"] if " jobs: " in line]
     assert line != before
-    assert "2 jobs failed in the last hour, 1 of them for infrastructure (" in line
+    assert "2 jobs failed in the last hour, 1 of them because of infrastructure (" in line
     third = [submitted(api, attempts_max=1) for _ in range(2)]
     for each in worker.take(2):
         worker.end(each.job, each.attempt, "failed", cause="infrastructure", message="No space left")

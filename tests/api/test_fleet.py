@@ -58,7 +58,7 @@ def test_a_worker_seen_from_all_sides(api: httpx.Client, worker: PlayedWorker) -
     assert (view["state"], view["pool"], view["cordoned"]) == ("ready", "std", False)
     assert name in [each["name"] for each in api.get("/workers", params={"pool": "std"}).json()["items"]]
     assert name in [each["name"] for each in api.get("/workers", params={"ended": "true"}).json()["items"]]
-    assert "asked for 1 more" in api.get(f"/workers/{name}/why").json()["summary"]
+    assert "requested 1 worker." in api.get(f"/workers/{name}/why").json()["summary"]
     assert "power on" in api.get(f"/workers/{name}/console").text
     assert api.get("/pools/std").json()["ready"] == 1
     assert api.get("/pools/std/why").json()["facts"]

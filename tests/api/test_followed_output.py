@@ -71,7 +71,9 @@ def test_so_many_follow_at_a_time_and_who_leaves_makes_room(
             pass
         told = refused.value.response
         assert (told.status_code, told.json()["code"]) == (429, "overloaded")
-        assert "2 outputs are followed by admin, 2 in all" in told.json()["detail"]
+        assert (
+            "admin follows 2 outputs of at most 2, and all users follow 2 of at most" in told.json()["detail"]
+        )
         assert api.get(f"/jobs/{running}/logs").text == "one\n", "without following it can be read"
         others = [
             streams.enter_context(server.client(server.person(name, "operator"))) for name in ("bob", "eve")

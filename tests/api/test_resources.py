@@ -96,7 +96,7 @@ def test_what_the_server_does_not_know_is_refused_with_a_remedy(server: Server) 
     answer = server.http.post("/jobs", json={"command": ["true"], "resources": {ABAQUS: "half"}})
     assert "write a whole number" in answer.text
     answer = server.http.post("/jobs", json={"command": ["true"], "resources": {ABAQUS: 3}})
-    assert "short of 1 licence/abaqus" in answer.text
+    assert "which lacks 1 licence/abaqus" in answer.text
     pool = {**POOL, "templates": [{**POOL["templates"][0], "resources": {"licence/ansys": 1}}]}
     answer = server.http.post("/apply", json={"pools": [pool]})
     assert "there is no resource 'licence/ansys'" in answer.text

@@ -107,7 +107,7 @@ def test_users_and_projects_say_what_they_hold_and_a_held_back_job_names_its_quo
     (admin,) = (each for each in api.get("/users").json()["items"] if each["name"] == "admin")
     assert (admin["used"]["cpu_milli"], admin["quota"]) == (500, {})
     said = api.get(f"/jobs/{made[2]}/explain").json()
-    assert "project research has 500m CPU running" in said["summary"]
+    assert "project research uses 500m CPU" in said["summary"]
     fact = next(each for each in said["facts"] if each["kind"] == "quota")
     assert fact["evidence"]["quota"] == "project research"
     assert (fact["evidence"]["nominal"], fact["evidence"]["borrowed"]) == (400, 100)
@@ -116,7 +116,7 @@ def test_users_and_projects_say_what_they_hold_and_a_held_back_job_names_its_quo
     assert [each["reason"]["kind"] for each in plan["unplaced"]] == ["quota"]
     apply(api, users={"admin": {"quota": {"jobs": 2}}})
     said = api.get(f"/jobs/{made[2]}/explain").json()
-    assert "user admin has 2 live attempts" in said["summary"]
+    assert "user admin uses 2 running jobs" in said["summary"]
     apply(api, users={}, projects={})
     assert [each.job for each in worker.take(1)] == [made[2]], "it starts when the quota is gone"
     for job in made:
@@ -145,14 +145,14 @@ def test_preemption_is_told_to_both_sides_and_the_one_that_gave_way_runs_again(
         time.sleep(0.02)
     assert stopped == [(gives, 1)]
     said = api.get(f"/jobs/{takes}/explain").json()
-    assert "attempts stop there for it" in next(
+    assert "attempts are being stopped there for it" in next(
         each["text"] for each in said["facts"] if each["kind"] == "reserved"
     )
     assert f"takes the place of job {gives}" in said["facts"][-1]["text"]
     assert [each.job for each in ended(worker, gives, state="cancelled", cause="cancelled")] == [takes]
     said = api.get(f"/jobs/{gives}/explain").json()
     assert said["facts"][-1]["kind"] == "preempted"
-    assert f"made room for job {takes}, which has priority 100 (urgent)" in said["facts"][-1]["text"]
+    assert f"Preempted by job {takes}, which has priority 100 (urgent)" in said["facts"][-1]["text"]
     (again,) = ended(worker, takes)
     assert (again.job, again.attempt) == (gives, 2)
     first, second = api.get(f"/jobs/{gives}").json()["history"]

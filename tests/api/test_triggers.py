@@ -125,7 +125,7 @@ def test_a_real_load_on_a_real_worker_makes_another(local: Server) -> None:
     until(lambda: len(workers(local.http, "loaded")) == 2, "the second worker")
     first, second = sorted(workers(local.http, "loaded"), key=lambda each: str(each["requested_at"]))
     why = local.http.get(f"/workers/{second['name']}/why").json()
-    assert "CPU, above 50%" in why["summary"]
+    assert "of the CPU of 1 worker, above 50%" in why["summary"]
     use = local.running.core.state.workers[first["name"]].use
     assert use is not None
     assert use.cpu_milli > 50
@@ -157,7 +157,7 @@ def test_a_pool_grows_by_what_a_prometheus_says_and_holds_still_when_it_is_silen
     until(lambda: len(workers(local.http, "fed")) == 3, "three workers")
     assert ("sum(messages{queue='fed'})", f"Bearer {TOKEN}") in prometheus.asked
     why = local.http.get(f"/workers/{workers(local.http, 'fed')[0]['name']}/why").json()
-    assert "metric backlog of pool fed is 250" in why["summary"]
+    assert "Metric backlog of pool fed is 250" in why["summary"]
 
     prometheus.answer = vector(900)
     until(lambda: len(workers(local.http, "fed")) == 5, "the pool's maximum")
@@ -188,10 +188,10 @@ def kinds(server: Server, pool: str) -> list[str]:
     [
         (vector(), "no data"),
         (vector(1, 2), "2 series; write sum"),
-        (vector("NaN"), "gives NaN"),
+        (vector("NaN"), "returned NaN"),
         ((200, {"status": "success", "data": {"resultType": "matrix", "result": []}}), "a matrix"),
-        ((200, "<html>"), "not that of a Prometheus"),
-        ((401, {"status": "error", "error": "no"}), "look at the source's token"),
+        ((200, "<html>"), "does not come from Prometheus"),
+        ((401, {"status": "error", "error": "no"}), "check the token of the source"),
         ((302, {}), "status 302"),
         ((200, "x" * (2**20 + 1)), "longer than"),
     ],

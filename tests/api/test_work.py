@@ -42,7 +42,7 @@ def test_a_job_from_submission_to_its_result_and_output(api: httpx.Client, worke
     assert [each["worker"] for each in detail["history"]] == [worker.name]
     assert api.get(f"/jobs/{job}/logs").text == "grü\x1aß\nnext\n"
     assert api.get(f"/jobs/{job}/logs", params={"offset": 8, "follow": "true"}).text == "next\n"
-    assert "attempt 1" in api.get(f"/jobs/{job}/explain").json()["facts"][0]["text"]
+    assert "Attempt 1" in api.get(f"/jobs/{job}/explain").json()["facts"][0]["text"]
     assert api.get(f"/jobs/{job}/wait").json()["state"] == "succeeded"
 
 
@@ -141,9 +141,9 @@ def test_waiting_leaves_nothing_behind(api: httpx.Client, server: Server, refuse
 @pytest.mark.parametrize(
     ("job", "field", "says"),
     [
-        ({"pool": "st"}, "pool", "did you mean 'std'"),
+        ({"pool": "st"}, "pool", "Did you mean 'std'"),
         ({"cpu": 9}, "cpu", "template"),
-        ({"memory": "90Gi"}, "memory", "is short of"),
+        ({"memory": "90Gi"}, "memory", "which lacks"),
         ({"disk": "1Ti"}, "disk", "disk"),
         ({"gpu": 1}, "gpu", "GPU"),
         ({"cpu": "1e999999999"}, "cpu", "not an amount"),
@@ -166,7 +166,7 @@ def test_waiting_leaves_nothing_behind(api: httpx.Client, server: Server, refuse
         ({"stdin": "x" * 300_000}, "command", "at most"),
         ({"parents": ["nobody"]}, "parents", "not a job of this batch"),
         ({"parents": [7]}, "parents", "outside the batch"),
-        ({"parents": [0]}, "parents", "circle"),
+        ({"parents": [0]}, "parents", "cycle"),
         ({"key": "a\nb"}, "key", "not a name"),
         ({"cpus": 1}, "", "no field 'cpus'"),
         ({"env": {"A": 1}}, "env", "must be text"),
@@ -262,7 +262,7 @@ def test_pages_are_complete_and_do_not_repeat(api: httpx.Client) -> None:
     assert len(api.get("/batches", params={"limit": 1}).json()["items"]) == 1
     first = jobs_of(api, batch["id"])[0]["id"]
     told = api.get(f"/jobs/{first}/explain").json()
-    assert "waits" in told["summary"]
+    assert "has been queued for" in told["summary"]
     eta = next(fact for fact in told["facts"] if fact["kind"] == "eta")
     assert "expected to start" in told["summary"]
     assert 0 <= eta["evidence"]["p10_ms"] <= eta["evidence"]["p50_ms"] <= eta["evidence"]["p90_ms"]

@@ -88,13 +88,13 @@ def test_spot_goes_zone_by_zone_to_on_demand_and_comes_back(server: Server, worl
     assert world.interrupt("a") == [lost]
     becomes(server, {("b", True): 2})
     why = server.http.get(f"/workers/{lost}").json()["why_removed"]
-    assert "it was spot" in why
+    assert "It was a spot machine" in why
     join(server, world)
 
     assert len(world.interrupt("b")) == 2
     becomes(server, {("a", False): 1, ("b", False): 1})
     made = live(server)
-    assert all("on-demand, since spot is short" in each["why_made"] for each in made)
+    assert all("no spot worker can be made" in each["why_made"] for each in made)
     join(server, world)
 
     world.sold_out.clear()
@@ -147,9 +147,9 @@ def test_a_minimum_takes_its_room_from_spot_and_keeps_it(server: Server) -> None
         time.sleep(0.05)
     assert len(made) == 1
     ended = server.http.get("/workers", params={"pool": "cheap", "ended": True}).json()["items"]
-    (preempted,) = [each for each in ended if "finds no capacity" in each["why_removed"]]
+    (preempted,) = [each for each in ended if "is out of capacity" in each["why_removed"]]
     why = server.http.get(f"/workers/{preempted['name']}/why").json()
-    assert "pool fixed lacks 1 workers of its minimum" in str(why)
+    assert "Pool fixed is missing 1 worker of its minimum" in str(why)
     assert len(small.machines) == 2
 
 

@@ -13,13 +13,13 @@ def test_every_command_of_the_page_works_and_shows_what_it_says(tmp_path: Path) 
     done = run(command_lines((DOCS / "how-to" / "share-a-fleet.md").read_text()), tmp_path)
     output = done.stdout + done.stderr
     for said in (
-        "project research has 2 live attempts running or about to",
-        "nobody has enough to lend",
+        "project research uses 2 running jobs",
+        "no project of its cohort has enough to lend",
         "projects.research.nominal_quota: {",
         "known are urgent (100), nightly (-10)",
         "fair_share.ageing.age_after",
         "takes the place of job ",
-        "it made room for job 9, which has priority 100 (urgent) against priority -10 (nightly)",
+        "Preempted by job 9, which has priority 100 (urgent) against priority -10 (nightly)",
         "all invariants hold",
     ):
         assert said in output, (said, output)

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from herder.engine import worker as life
 from herder.engine.attempt import preempt
 from herder.engine.invariants import violations
+from herder.engine.worker_deadlines import tick
 from herder.model.job import Cause, JobClass, RetryPolicy
 from herder.model.plan import Reason, ReasonKind
 from herder.model.resources import Resources
@@ -139,7 +140,7 @@ class Engine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0, 1, 9, 21, 46, 301]))
     def time_passes(self, seconds: int) -> None:
         self.world.now_ms += seconds * 1000
-        life.tick(self.world.state, self.world.changes, self.world.now_ms)
+        tick(self.world.state, self.world.changes, self.world.now_ms)
 
     # --- messages
 

@@ -109,10 +109,10 @@ def test_dependencies_come_back_after_a_crash_of_an_open_batch(world: World) -> 
 @pytest.mark.parametrize(
     ("references", "at", "circle"),
     [
-        ({0: [0]}, 0, "0 ← 0"),
-        ({0: [1], 1: [0]}, 0, "0 ← 1 ← 0"),
-        ({1: [2], 2: [3], 3: [1]}, 1, "1 ← 2 ← 3 ← 1"),
-        ({0: [1], 1: [2], 2: [1]}, 0, "1 ← 2 ← 1"),
+        ({0: [0]}, 0, "job 0 ← job 0"),
+        ({0: [1], 1: [0]}, 0, "job 0 ← job 1 ← job 0"),
+        ({1: [2], 2: [3], 3: [1]}, 1, "job 1 ← job 2 ← job 3 ← job 1"),
+        ({0: [1], 1: [2], 2: [1]}, 0, "job 1 ← job 2 ← job 1"),
     ],
 )
 def test_a_circle_is_refused_and_shown(references: dict[int, list[int]], at: int, circle: str) -> None:

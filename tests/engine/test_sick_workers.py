@@ -307,7 +307,7 @@ def test_how_a_worker_does_is_told_whatever_its_state(world: World) -> None:
     assert told() == (Health.HEALTHY, "")
     agent.troubles = worker.troubles = ("no file descriptors are left",)
     assert (worker.state, told()[0]) == (WorkerState.READY, Health.TROUBLED)
-    assert told()[1].endswith("takes no work: its agent says no file descriptors are left.")
+    assert told()[1].endswith("takes no work: its agent reports: no file descriptors are left.")
     agent.troubles = worker.troubles = ()
     world.submit(8, TINY)
     world.commit()

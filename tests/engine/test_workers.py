@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from herder.engine import worker as life
+from herder.engine import worker_deadlines
 from herder.engine.state import WorkerLife
 from herder.model.changes import Changes
 from herder.model.job import AttemptState, JobState
@@ -19,7 +20,7 @@ REASON = Reason(kind=ReasonKind.IDLE, text="idle", evidence=(("idle_s", 3),))
 
 def tick(world: World, seconds: float) -> None:
     world.now_ms += int(seconds * 1000)
-    life.tick(world.state, world.changes, world.now_ms)
+    worker_deadlines.tick(world.state, world.changes, world.now_ms)
 
 
 def kinds(changes: Changes) -> list[str]:

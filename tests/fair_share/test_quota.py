@@ -86,7 +86,7 @@ def test_a_lender_waits_until_the_borrowed_ends_and_is_told_so() -> None:
     ann, bob = allowance.entries
     assert lent_out(bob, allowance.remaining) == Amounts(cpu_milli=1000)
     assert lent_out(ann, allowance.remaining) is None, "it has borrowed itself"
-    assert "others have borrowed of it" in reason_of(bob, allowance.remaining).text
+    assert "other projects have borrowed a part" in reason_of(bob, allowance.remaining).text
     held = {(UserName("ann"), "a"): Amounts(8_000, 8, 0, 8)}
     assert granted(allow(wanted, QuotaInput(sharing=TWO, held=held))) == {1: 0, 2: 2}, "the lender goes first"
 
@@ -105,8 +105,8 @@ def test_the_binding_quota_is_named_with_the_smallest_change() -> None:
     ann, bob, cyd = (reason_of(entry, allowance.remaining) for entry in allowance.entries)
     assert ("quota", "project a") in ann.evidence
     assert ("flips", "nominal_quota or borrowing_limit cpu of project a up by 3 CPU") in ann.evidence
-    assert ("flips", "quota jobs of user bob at least 5 live attempts") in bob.evidence
-    assert "never allow more than 6 CPU" in cyd.text
+    assert ("flips", "quota jobs of user bob at least 5 running jobs") in bob.evidence
+    assert "allow at most 6 CPU" in cyd.text
 
 
 def test_users_of_a_project_share_its_quota_by_weight_and_the_more_urgent_go_first() -> None:

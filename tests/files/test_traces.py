@@ -148,7 +148,7 @@ CHAIN = HEAD + "a,0,10,1,u,\nb,0,10,1,u,a d\nc,0,10,1,u,b\nd,0,10,1,u,\n"
 def test_with_a_limit_only_parents_that_were_cut_off_are_forgotten(tmp_path: Path) -> None:
     assert read(tmp_path, CHAIN, limit=2).parents == [(), (0,)]
     said = refused(tmp_path, CHAIN.replace("a d", "a nobody"), limit=2)
-    assert "job 'b' waits for 'nobody', which is not there" in said
+    assert "job 'b' waits for 'nobody', which does not exist" in said
 
 
 def test_without_bad_rows_only_their_children_forget_them(tmp_path: Path) -> None:
@@ -257,8 +257,8 @@ def test_an_edge_that_only_the_parent_names_is_an_edge(tmp_path: Path) -> None:
             json.dumps({"tasks": [_task("1", name="a"), _task("2", name="a"), _task("3", parents=["a"])]}),
             "tasks[3].parents: several tasks have the name 'a'. Write an id.",
         ),
-        (json.dumps({"tasks": [_task("a", parents=[1.10])]}), "tasks[a].parents is no list of names"),
-        (json.dumps({"tasks": [_task("a", children=["z"])]}), "'a' has the child 'z', which is not there"),
+        (json.dumps({"tasks": [_task("a", parents=[1.10])]}), "tasks[a].parents is not a list of names"),
+        (json.dumps({"tasks": [_task("a", children=["z"])]}), "'a' has the child 'z', which does not exist"),
         (
             json.dumps({"tasks": [_task("a", runtimeInSeconds=1e300)]}),
             "tasks[a].runtimeInSeconds: 1e+300 is no",
@@ -302,7 +302,9 @@ def test_a_trace_through_a_pipe_and_through_stdin(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     assert read_trace(Path("-")).arrival_s == whole.arrival_s
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"colour\nred\n")))
-    with pytest.raises(TraceError, match=r"^stdin:1:1: 'colour' begins no known trace"):
+    with pytest.raises(
+        TraceError, match=r"^stdin:1:1: 'colour' is not the first line of a known trace format"
+    ):
         read_trace(Path("-"))
 
 

@@ -9,6 +9,7 @@ import pytest
 from herder.decide.eligibility.admission import RefusalKind, refusal
 from herder.decide.plan.planner import decide
 from herder.engine import worker as life
+from herder.engine.worker_deadlines import tick
 from herder.memberships import registry
 from herder.model.demand import DemandSource, Shape, ShapeGroup
 from herder.model.ids import ClassId, UserName
@@ -90,7 +91,7 @@ def test_a_machine_that_joins_nothing_is_ready_when_it_is_made_and_lives_by_its_
     assert not made.takes_work
     assert not world.state.open_workers
     world.now_ms += 3_600_000
-    life.tick(world.state, world.changes, world.now_ms)
+    tick(world.state, world.changes, world.now_ms)
     assert made.state is WorkerState.READY
     world.commit()
     recovered, _ = world.recovered()
@@ -104,7 +105,7 @@ def test_jobs_are_neither_let_in_nor_given_workers_where_none_takes_them() -> No
     refused = refusal(asked.job_class, {spec.name: spec})
     assert refused is not None
     assert refused.kind is RefusalKind.NO_POOL
-    assert "no worker of std (none) takes jobs" in refused.text
+    assert "No worker of pool std (none) runs jobs" in refused.text
     assert decide(observed([spec], [], [asked]), NOW).actions == ()
 
 

@@ -214,7 +214,7 @@ def test_an_urgent_job_takes_a_place_and_nothing_is_counted_against_who_gave_it(
     assert sorted(each.kind for each in told) == ["job.preempted", "job.preempted", "job.preempts"]
     (mine,) = (each for each in told if each.kind == "job.preempts")
     assert mine.object == f"job/{urgent}"
-    assert "job 1, job 2" in mine.text
+    assert "job 1 and job 2" in mine.text
     assert look(world, 2) == [], "nobody else is asked while they stop"
     talk(world, agent)
     talk(world, agent)
@@ -223,7 +223,7 @@ def test_an_urgent_job_takes_a_place_and_nothing_is_counted_against_who_gave_it(
     assert {world.job_state(job) for job in (1, 2)} == {JobState.READY}
     (first,) = world.attempts(1)
     assert (AttemptState(first.state), first.cause) == (AttemptState.CANCELLED, Cause.PREEMPTED)
-    assert f"made room for job {urgent}, which has priority 100 (urgent) against priority 0" in first.message
+    assert f"Preempted by job {urgent}, which has priority 100 (urgent) against priority 0" in first.message
     agent.end((urgent, 1), world.now_ms)
     for _ in range(12):
         talk(world, agent)
@@ -263,7 +263,7 @@ def test_nobody_is_preempted_before_its_minimum_run_time_of_settings_or_pool() -
     world.submit(1, job_class("bob", SMALL, priority=100))
     world.commit()
     assert look(world) == []
-    assert "2 have not run for their minimum time" in next(iter(world.preemptor.refused.values()))
+    assert "2 have not run for the minimum time" in next(iter(world.preemptor.refused.values()))
     world.state.pools[POOL.name] = replace(POOL, jobs=replace(POOL.jobs, minimum_run_s=3600.0))
     assert look(world, 120) == []
     world.state.pools[POOL.name] = POOL
@@ -293,7 +293,7 @@ def test_a_job_that_was_preempted_so_often_is_left_alone() -> None:
         told = look(world, 120)
         if count == 3:
             assert told == []
-            assert "1 were preempted 2 times" in next(iter(world.preemptor.refused.values()))
+            assert "1 was preempted 2 times" in next(iter(world.preemptor.refused.values()))
             return
         world.crash()
         agent.ack = 0
@@ -372,7 +372,7 @@ def test_a_lender_gets_back_what_was_borrowed_when_reclaiming_is_on() -> None:
     assert look(world) == [], "off by default"
     world.state.sharing = replace(sharing, preemption=replace(RULES, reclaim=Reclaim.ANY))
     told = look(world)
-    assert "gave back what project owed had lent to project lent" in told[0].text
+    assert "to return quota that project owed lent to project lent" in told[0].text
     assert look(world, 2) == []
     for _ in range(3):
         talk(world, agent)

@@ -56,7 +56,7 @@ def test_an_unknown_pool_is_answered_with_the_nearest_name() -> None:
     assert refused.kind is RefusalKind.UNKNOWN_POOL
     assert "standrad" in refused.text
     assert "'standard'" in refused.remedy
-    assert "no pools" in refuse(job(pool="x")).remedy
+    assert "No pools" in refuse(job(pool="x")).remedy
     assert refuse(job()).kind is RefusalKind.NO_POOL
 
 

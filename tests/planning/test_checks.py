@@ -44,12 +44,12 @@ def test_the_plan_these_tests_spoil_is_clean() -> None:
         (lambda p: replace(p, actions=(made(name="std-0-1"),)), "is made and exists"),
         (lambda p: replace(p, actions=(made(name="std-x"),)), "is not derived"),
         (lambda p: replace(p, actions=(made(pool="gone", name="gone-7-1"),)), "does not exist"),
-        (lambda p: replace(p, actions=(made(template="huge"),)), "has not"),
+        (lambda p: replace(p, actions=(made(template="huge"),)), "does not have"),
         (lambda p: replace(p, actions=(made(allocatable=cores(99)),)), "differs from its template"),
         (lambda p: replace(p, actions=(FIRST, SECOND, made(name="std-7-3"))), "would have 5 workers"),
-        (lambda p: replace(p, actions=(FIRST, SECOND, made(name="std-7-3"))), "allowed per cycle"),
-        (lambda p: replace(p, actions=(drain("std-0-9"),)), "does not live"),
-        (lambda p: replace(p, actions=(drain("std-0-2"),)), "leaves already"),
+        (lambda p: replace(p, actions=(FIRST, SECOND, made(name="std-7-3"))), "per cycle"),
+        (lambda p: replace(p, actions=(drain("std-0-9"),)), "is drained and does not exist"),
+        (lambda p: replace(p, actions=(drain("std-0-2"),)), "is being removed already"),
         (lambda p: replace(p, actions=(drain("std-0-1"), drain("std-0-1"))), "drained 2 times"),
         (lambda p: replace(p, actions=(drain("std-0-1", "gone"),)), "which does not exist"),
         (lambda p: replace(p, actions=(FIRST, drain("std-7-1"))), "both made and drained"),
@@ -57,7 +57,7 @@ def test_the_plan_these_tests_spoil_is_clean() -> None:
         (lambda p: replace(p, pools=(replace(p.pools[0], reasons=()),)), "gives no reason"),
         (
             lambda p: replace(p, actions=(replace(FIRST, reason=replace(FIRST.reason, text="")),)),
-            "says nothing",
+            "has no text",
         ),
         (
             lambda p: replace(p, actions=(replace(FIRST, reason=replace(FIRST.reason, evidence=())),)),
@@ -92,10 +92,10 @@ def test_what_is_given_up_to_save_money_is_bounded() -> None:
         return replace(plan, actions=gone)
 
     assert check_plan(world, draining(1)) == ()
-    assert any("at a time, its budget is 1" in said for said in check_plan(world, draining(2)))
+    assert any("at a time, and its disruption_budget is 1" in said for said in check_plan(world, draining(2)))
     assert not any("in a period" in said for said in check_plan(world, draining(1)))
     assert any(
-        "would give up 3 workers in a period, 2 are allowed" in said
+        "would remove 3 workers in a period, and may remove at most 2" in said
         for said in check_plan(world, draining(2))
     )
 
@@ -116,5 +116,5 @@ def test_the_limits_of_a_window_are_the_ones_that_count() -> None:
     schedule = Schedule(cron="0 8 * * *", min_workers=0, max_workers=2)
     window = Window(schedule=schedule, lead_from_ms=NOW - 1, start_ms=NOW - 1, end_ms=NOW + 1)
     world = replace(WORLD, windows=((STD.name, (window,)),))
-    assert any("would have 4 workers of at most 2" in said for said in check_plan(world, PLAN))
+    assert any("would have 4 workers, and may have at most 2" in said for said in check_plan(world, PLAN))
     assert check_plan(world, decide(world, NOW)) == ()

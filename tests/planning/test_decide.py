@@ -144,9 +144,9 @@ def test_a_job_that_nothing_can_hold_is_named_with_what_is_missing() -> None:
 def test_jobs_for_a_pool_that_is_not_there_make_nothing() -> None:
     plan = plan_for(observed([pool()], [], [queued(1, 2, pool="sdt")]))
     assert plan.empty
-    assert "did you mean 'std'" in plan.unplaced[0].reason.text
+    assert "Did you mean 'std'" in plan.unplaced[0].reason.text
     assert kinds(plan) == [ReasonKind.NO_DEMAND]
-    assert plan.pools[0].reasons[0].text.startswith("no queued job is eligible for pool")
+    assert plan.pools[0].reasons[0].text.startswith("No queued job may use pool")
 
 
 def test_a_tainted_pool_is_for_those_who_tolerate_it_or_name_it() -> None:

@@ -67,7 +67,7 @@ def test_what_is_ahead_and_who_shares() -> None:
 def test_what_can_never_run_is_told_so() -> None:
     world = observed([STD], FULL, [queued(1, 5, cores(99))])
     assert kinds(why(world))[0] is ReasonKind.NOTHING_FITS
-    assert "short of" in why(world)[0].text
+    assert "which lacks" in why(world)[0].text
     assert why_not_feasible(world.demand[0].job_class, world) is not None
 
 
@@ -100,7 +100,7 @@ def test_what_users_hold_says_whose_turn_it_is() -> None:
     reasons = why_waiting(ClassId(1), queue[0].job_class, world, NOW, holding=holding)
     shared = next(reason for reason in reasons if reason.kind is ReasonKind.FAIR_SHARE)
     assert dict(shared.evidence)["users_before"] == 1
-    assert "ann holds 50% of the fleet with weight 2" in shared.text
+    assert "ann uses 50% of the fleet with weight 2" in shared.text
 
 
 @settings(max_examples=50)
@@ -139,9 +139,9 @@ def test_why_a_driver_is_frozen_is_said_once_whatever_pools_use_it() -> None:
     reasons = why(observed([*pools, pool("d", max_workers=0)], [], [queued(1, 5)]))
     told = "\n".join(reason.text for reason in reasons)
     assert told.count("credentials were refused") == 1
-    assert "pool b has the same driver; pool c has the same driver" in told
+    assert "Pool b has the same driver. Pool c has the same driver." in told
     assert (
-        "pool b could take it: 0 workers ready, 0 coming, 0 more may be made now (driver gcp is frozen)"
+        "Pool b can run it: 0 workers are ready, 0 are starting, and 0 more may be made now. Driver gcp is frozen."
         in told
     )
     assert ".;" not in told

@@ -96,8 +96,8 @@ def test_placement_heeds_parts_and_models() -> None:
     [
         (job(gpu_share_milli=300), "0.3 GPU", "at most 3 parts"),
         (job(gpu_share_milli=600), "0.6 GPU", "at most half"),
-        (job(gpu_models=("h100",)), "1 GPU of model h100", "ask for one of a100"),
-        (job(gpu_share_milli=250, gpu_models=("h100",)), "0.25 GPU of model h100", "ask for one of a100"),
+        (job(gpu_models=("h100",)), "1 GPU of model h100", "Request one of a100"),
+        (job(gpu_share_milli=250, gpu_models=("h100",)), "0.25 GPU of model h100", "Request one of a100"),
     ],
 )
 def test_gpus_that_nobody_has_are_named_with_a_remedy(asked: JobClass, text: str, remedy: str) -> None:

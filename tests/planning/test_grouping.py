@@ -63,7 +63,7 @@ def test_many_shapes_are_planned_as_few_groups_and_all_jobs_get_a_place() -> Non
     assert pool.queued_jobs == 4_000
     assert plan.unplaced == ()
     (note,) = [reason for reason in pool.reasons if reason.kind is ReasonKind.SHAPES_GROUPED]
-    assert note.text.startswith("4,000 distinct shapes of jobs wait; they are planned as ")
+    assert note.text.startswith("4,000 distinct job shapes are queued. They are planned as ")
     made = [action.spec.allocatable for action in plan.actions if isinstance(action, CreateWorker)]
     wanted = sum(each.job_class.request.cpu_milli for each in seen.demand)
     assert wanted <= sum(size.cpu_milli for size in made) <= 1.5 * wanted
@@ -97,7 +97,7 @@ def test_shapes_that_no_group_can_hold_come_later_and_it_is_said() -> None:
 def test_left_out_classes_are_told() -> None:
     plan = decide(observed(many(10), demand_left_out=1_200), 0)
     (note,) = [reason for reason in plan.pools[0].reasons if reason.kind is ReasonKind.SHAPES_GROUPED]
-    assert "1,210 distinct shapes" in note.text
+    assert "1,210 distinct job shapes" in note.text
     assert "1,200 when those have started" in note.text
 
 

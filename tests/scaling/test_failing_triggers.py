@@ -86,7 +86,7 @@ def test_only_its_own_pool_goes_without_it(parts: dict[str, Any], monkeypatch: p
     assert [each.spec.pool for each in creations(plan)] == ["other", "other"]
     assert not drains(plan), "what the trigger would have kept is not known, so nothing idle goes"
     (reason,) = failed(plan, BROKEN)
-    assert "trigger toy of pool broken failed" in reason.text
+    assert "Trigger toy of pool broken failed" in reason.text
     assert not failed(plan, "other")
     assert decide(seen, NOW) == plan
 
@@ -121,7 +121,7 @@ def test_demand_that_cannot_be_packed_is_unknown_and_not_zero(monkeypatch: pytes
     assert [each.spec.pool for each in creations(plan)] == ["other"]
     assert failed(plan, "busy")
     (why,) = why_waiting(ClassId(1), job.job_class, seen, NOW)
-    assert "trigger queued_jobs" in why.text
+    assert "Trigger queued_jobs" in why.text
 
 
 def test_scale_down_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ def test_a_job_that_only_a_resting_template_fits_is_told_so() -> None:
     plan = decide(seen, NOW + 1)
     assert creations(plan) == []
     assert plan.unplaced[0].reason.kind is ReasonKind.OFFER_RESTING
-    assert "template large" in plan.unplaced[0].reason.text
+    assert "Template large" in plan.unplaced[0].reason.text
     assert plan.pools[0].reasons[0].kind is ReasonKind.OFFER_RESTING
 
 

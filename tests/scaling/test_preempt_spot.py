@@ -136,7 +136,10 @@ def test_only_spot_of_the_same_driver_and_zone_goes() -> None:
 def test_what_makes_no_room_for_one_is_left_alone_and_that_is_said() -> None:
     plan = plan_of(seen_of([busy(1, 10)], short()))
     assert gone(plan) == []
-    assert "no spot workers may go" in of(plan, "fixed", ReasonKind.PREEMPTED).text
+    assert (
+        "The spot workers that may be drained would not free enough capacity"
+        in of(plan, "fixed", ReasonKind.PREEMPTED).text
+    )
 
 
 def test_budgets_of_the_spot_pool_hold_for_those_that_work() -> None:
@@ -150,7 +153,7 @@ def test_what_drains_already_counts() -> None:
     workers = [busy(1, 10, state=WorkerState.DRAINING), busy(2, 10, state=WorkerState.DRAINING), busy(3, 10)]
     plan = plan_of(seen_of(workers, short()))
     assert gone(plan) == []
-    assert "that drain leave 16 CPU" in of(plan, "fixed", ReasonKind.PREEMPTED).text
+    assert "Spot workers being drained free 16 CPU" in of(plan, "fixed", ReasonKind.PREEMPTED).text
 
 
 def test_the_spot_pool_does_not_take_the_room_back_until_the_minimum_is_there() -> None:

@@ -93,7 +93,7 @@ def test_a_limit_that_cuts_the_headroom_is_named() -> None:
     plan = plan_of(spec)
     assert len(creations(plan)) == 2
     (limit,) = [reason for reason in plan.pools[0].reasons if reason.kind is ReasonKind.PER_CYCLE_LIMIT]
-    assert "3 workers short of its headroom" in limit.text
+    assert "short of 3 workers for its headroom" in limit.text
     assert plan.pools[0].desired == 5
 
 

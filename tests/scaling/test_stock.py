@@ -211,7 +211,7 @@ def test_a_limit_that_cuts_it_is_named() -> None:
     plan = plan_of(replace(WEIGHED, size=replace(WEIGHED.size, max_workers=2)), rose(5, 5))
     assert len(creations(plan)) == 2
     texts = [reason.text for report in plan.pools for reason in report.reasons]
-    assert any("3 workers short of its stock" in text for text in texts)
+    assert any("short of 3 workers for its warm workers" in text for text in texts)
 
 
 def test_headroom_and_stock_are_the_same_workers() -> None:

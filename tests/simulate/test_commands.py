@@ -66,8 +66,8 @@ def test_jobs_that_fit_nowhere_are_told(capsys: pytest.CaptureFixture[str]) -> N
         == 0
     )
     told = capsys.readouterr().err
-    assert "8 GPU) fit on no template" in told
-    assert "ask for nothing that a template limits" in told
+    assert "8 GPU), because they fit on no template." in told
+    assert "request nothing that a template limits" in told
 
 
 def test_bad_rows_are_refused_or_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_bad_rows_are_refused_or_listed(capsys: pytest.CaptureFixture[str], tmp_
     assert ":3:3: run_s 'abc' is not a number" in capsys.readouterr().err
     assert herder("--trace", str(file), "--skip-bad", "-o", "json") == 0
     said = capsys.readouterr()
-    assert "1 bad rows were left out" in said.err
+    assert "1 bad row was left out" in said.err
     assert json.loads(said.out)["jobs"] == 1
 
 
@@ -110,7 +110,7 @@ def test_work_that_no_spot_worker_lasts_for_is_told(capsys: pytest.CaptureFixtur
     ("words", "said"),
     [
         ((), "--trace FILE"),
-        (("--trace", "/nowhere"), "there is no such file"),
+        (("--trace", "/nowhere"), "the file does not exist"),
         (("--trace", SURF, "--policy", "first_fitt"), "Did you mean 'first_fit'"),
         (("--trace", SURF, "--policy", "first_fit(idle=3)"), "has no parameter 'idle'"),
         (

@@ -44,8 +44,8 @@ def test_a_price_in_the_file_counts(tmp_path: Path) -> None:
     [
         (HEAD + "a,64000,131072,2,T4\nb,many,8192,0,\n", ":3:3: cpu_milli 'many' is not a number"),
         (HEAD + "a,64000,0,2,T4\n", "memory_mib '0' is below 1"),
-        (HEAD, "there is no machine in it"),
-        ("sn,cpu\n", "there is no column 'cpu_milli'"),
+        (HEAD, "the file has no machine"),
+        ("sn,cpu\n", "column 'cpu_milli' is missing"),
         (HEAD + "".join(f"{n},{n + 1},1,0,\n" for n in range(KINDS_MAX + 1)), "List at most 64 kinds"),
     ],
 )

@@ -86,10 +86,10 @@ def test_csv_with_everything(tmp_path: Path) -> None:
         ("ms,event,node\n0,add,a\n5,explode,a\n", r":3:3: event 'explode' is neither"),
         ("ms,event,node\n0,remove,a\n", r":2:10: node 'a' is not there"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\nnoon,1,2\n", r":2:1: TIMESTAMP 'noon' is no time"),
-        ("colour,shape\nred,round\n", r":1:1: 'colour,shape' begins no known trace"),
+        ("colour,shape\nred,round\n", r":1:1: 'colour,shape' is not the first line of a known trace format"),
         ('{"tasks": [{"id": "a", "runtimeInSeconds": "x"}]}', r"tasks\[a\].runtimeInSeconds: 'x'"),
         ('{"tasks": [', r":1:\d+: this is no JSON"),
-        ("arrival_s,run_s,cpu\n", "there is no job"),
+        ("arrival_s,run_s,cpu\n", "the file has no job"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
@@ -113,9 +113,9 @@ def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path) -> None:
 
 def test_circles_and_missing_parents_are_refused(tmp_path: Path) -> None:
     head = "id,arrival_s,run_s,cpu,parents\n"
-    with pytest.raises(TraceError, match="waits, through others, for itself"):
+    with pytest.raises(TraceError, match="depends on itself through other jobs"):
         read_trace(_file(tmp_path, head + "a,0,1,1,b\nb,0,1,1,a\n"))
-    with pytest.raises(TraceError, match="'c', which is not there"):
+    with pytest.raises(TraceError, match="'c', which does not exist"):
         read_trace(_file(tmp_path, head + "a,0,1,1,c\n"))
 
 

@@ -85,7 +85,7 @@ def test_other_settings_on_the_same_observations(
     assert '-   "action": "drain",' in said
     config.write_text(config.read_text().replace("std", "other"))
     assert herder("verify", "--from-events", str(folder), "--config", str(config)) == 2
-    assert "there was no pool 'other'; it had std" in capsys.readouterr().err
+    assert "pool 'other' did not exist. Its pools were std." in capsys.readouterr().err
 
 
 def changed(folder: Path, tmp_path: Path, *statements: object) -> str:
@@ -112,7 +112,7 @@ def test_a_plan_that_comes_out_otherwise_is_shown(
     said = capsys.readouterr()
     assert '-   "desired": 7,' in said.out
     assert '+   "desired": 0,' in said.out
-    assert "come out otherwise than they were recorded" in said.err
+    assert "differ from what was recorded." in said.err
 
 
 def test_records_with_a_gap_or_none_are_told(

@@ -134,7 +134,7 @@ def test_a_policy_cannot_oversubscribe_or_forget() -> None:
         def decide_now(self, world: World) -> None:
             return None
 
-    with pytest.raises(PolicyFault, match="wait for ever"):
+    with pytest.raises(PolicyFault, match="never start"):
         ran(trace((0, 1, 3)), (cores(4),), Idler())
 
 

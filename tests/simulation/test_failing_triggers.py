@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import func, select
 
 from herder.control.reads.metrics import metrics_text
-from herder.decide.scaling import triggers
+from herder.decide.scaling import limits, triggers
+from herder.decide.scaling.snapshot import PoolView
 from herder.model.ids import UserName
 from herder.model.job import JobState
 from herder.model.pool import PoolSpec
@@ -59,4 +60,34 @@ def test_other_pools_go_on_and_it_is_told_once(
         )
 
     World(pools=TWO).run(story)
-    assert sum("trigger Fails of pool broken failed" in each.getMessage() for each in caplog.records) == 1
+    assert sum("Trigger Fails of pool broken failed" in each.getMessage() for each in caplog.records) == 1
+
+
+@pytest.mark.failing_trigger
+def test_a_pool_whose_planning_raises_stops_no_other_pool(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    usual = limits.growth_limit
+
+    def growth_limit(view: PoolView, *rest: Any) -> Any:
+        if view.spec.name == "broken":
+            raise ZeroDivisionError("division by zero")
+        return usual(view, *rest)
+
+    monkeypatch.setattr(limits, "growth_limit", growth_limit)
+
+    async def story(world: World) -> None:
+        job = await world.people.submit(cpu=1, memory="1Gi", sleep_ms=2000, pool=POOLS[0].name)
+        await world.until(lambda: states_of(world).get(job) is JobState.SUCCEEDED, 200, "it ran")
+        await asyncio.sleep(30)
+        why = await world.people.call("root", "GET", "/pools/broken/why")
+        assert "Planning step limits of pool broken failed" in why["facts"][0]["text"]
+        with world.engine.connect() as connection:
+            kinds = connection.execute(select(t.events.c.kind, func.count()).group_by(t.events.c.kind)).all()
+        told = {row[0]: row[1] for row in kinds}
+        assert told["trigger.failed"] == 1
+        assert "loop.failed" not in told
+        assert world.core.planning.faults.counts["broken", "limits"] > 20
+
+    World(pools=TWO).run(story)
+    assert sum("Planning step limits of pool broken" in each.getMessage() for each in caplog.records) == 1

@@ -35,7 +35,7 @@ def _deaths(world: World) -> list[str]:
     """What was told of workers that ended for a reason that time gave."""
     with world.engine.connect() as connection:
         rows = connection.execute(select(t.events.c.kind, t.events.c.text)).all()
-    bad = ("silent", "not ready", "machine is gone")
+    bad = ("silent", "not ready", "no longer exists")
     return [text for _, text in rows if any(each in text for each in bad)]
 
 

@@ -212,6 +212,7 @@ def test_verifying_names_the_plans_of_older_versions_that_it_skips(old: Engine) 
         connection.execute(text("UPDATE plans SET version = 0"))
     url = old.url.render_as_string(hide_password=False)
     with pytest.raises(
-        ValueError, match=r"1 of its 1 plans are of version 0, and this Herder makes version 3"
+        ValueError,
+        match=r"1 of its 1 plans are of version 0 and are skipped, because this Herder makes version 3",
     ):
         verify(url)

@@ -28,7 +28,8 @@ from herder.engine.flush import flush
 from herder.engine.invariants import violations
 from herder.engine.queue import ReadyQueue
 from herder.engine.state import BatchLife, EngineState, WorkerLife
-from herder.engine.worker import activated, claim, provisioned, provisioning, tick
+from herder.engine.worker import activated, claim, provisioned, provisioning
+from herder.engine.worker_deadlines import tick
 from herder.ledger.totals import Totals
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, UserName, WorkerName
@@ -254,7 +255,7 @@ class World:
         commit_batch(self.state, self.changes, batch, self.now_ms)
 
     def cancel_batch(self, batch: BatchLife) -> None:
-        cancel_batch(self.state, self.changes, batch, self.now_ms, actor="user/ann", why="by ann")
+        cancel_batch(self.state, self.changes, batch, self.now_ms, actor="user/ann", why="")
 
     def cancel_job(self, job: int) -> str:
         row = self.job(job)

@@ -132,7 +132,7 @@ async def test_a_full_pool_is_ordinary(core: Core) -> None:
     await cycle(core, b"")
     faults, pools = await section(core, "faults"), words(await section(core, "pools"))
     assert " hidden>" in faults.partition("\n")[0], words(faults)
-    assert re.search(r"\d+ queued jobs have no place: pool full", pools, re.IGNORECASE)
+    assert re.search(r"\d+ queued jobs have no place\. Pool full", pools, re.IGNORECASE)
     assert "full at limit" in pools
     status = await Reads(core).status(OPERATOR)
     assert (status.attention, len(status.waiting)) == ([], 1)

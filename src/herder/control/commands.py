@@ -18,8 +18,8 @@ from herder.engine.batch_end import cancel_batch
 from herder.engine.state import BatchLife
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId
+from herder.model.phrases import counted
 from herder.model.principal import Action, Kind, Principal
-from herder.model.words import counted
 from herder.wire.drivers import DriverAction
 from herder.wire.people import (
     JoinTokenCreate,

@@ -18,7 +18,7 @@ from herder.demo.recount import Recount
 from herder.demo.source import Source
 from herder.demo.work import Outcome
 from herder.model.money import format_usd, parse_usd
-from herder.model.words import counted
+from herder.model.phrases import counted
 from herder.wire.resources import Explanation, JobView, WorkerView
 
 PLACES = 5

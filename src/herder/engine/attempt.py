@@ -23,6 +23,7 @@ from herder.model.job import (
     JobClass,
     JobState,
 )
+from herder.model.phrases import listed
 from herder.model.records import JobStatus
 from herder.model.usage import AttemptUsage
 from herder.model.worker import WorkerState
@@ -263,8 +264,8 @@ def _close(
 def _killed(faults: JobFaults) -> str:
     *others, last = faults.workers
     return (
-        f"Stopped: {faults.deaths} workers died while it ran on them ({', '.join([*others, last])}), and on {last} nothing else ran. "
-        "Look for what it does to its machine (memory, processes, signals) before it is submitted again"
+        f"Stopped, because {faults.deaths} workers died while this job ran on them ({listed([*others, last])}), and nothing else ran on "
+        f"{last}. Find out what the job does to its machine (memory, processes, signals) before you submit it again."
     )
 
 

@@ -13,6 +13,7 @@ from herder.engine.state import BatchLife, EngineState, WaitingJob
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import JobState
+from herder.model.phrases import counted
 from herder.model.records import JobNew, JobParent
 
 #: Jobs of a circle that an error names.
@@ -166,7 +167,7 @@ def commit_batch(
         now_ms,
         "batch.committed",
         f"batch/{batch.id}",
-        f"batch {batch.id} of {batch.user} committed with {batch.jobs} jobs",
+        f"Batch {batch.id} of {batch.user} was committed with {counted(batch.jobs, 'job')}.",
         actor=f"user/{batch.user}" if actor is None else actor,
         owner=batch.user,
         project=batch.project,
@@ -203,7 +204,7 @@ def _parent(
             return JobId(first + keys[reference])
         if reference in batch.keys:
             return batch.keys[reference]
-        raise DependencyError(index, f"parent {reference!r} is not a job of this batch")
+        raise DependencyError(index, f"Parent {reference!r} is not a job of this batch.")
     place = reference - batch.jobs
     if 0 <= place < count:
         return JobId(first + place)
@@ -211,7 +212,7 @@ def _parent(
         if position <= reference < position + length:
             return JobId(start + reference - position)
     raise DependencyError(
-        index, f"parent {reference} is outside the batch, whose jobs are 0 to {batch.jobs + count - 1}"
+        index, f"Parent {reference} is outside the batch, whose jobs are 0 to {batch.jobs + count - 1}."
     )
 
 
@@ -233,20 +234,20 @@ def _refuse_cycle(inside: Mapping[int, Sequence[int]], names: Mapping[int, str])
     if sorted_count == len(inside):
         return
     at = min(index for index, count in left.items() if count > 0)
-    raise DependencyError(at, f"jobs depend on one another in a circle: {_circle(inside, left, at, names)}")
+    raise DependencyError(at, f"Jobs depend on each other in a cycle: {_circle(inside, left, at, names)}.")
 
 
 def _circle(
     inside: Mapping[int, Sequence[int]], left: Mapping[int, int], at: int, names: Mapping[int, str]
 ) -> str:
-    """By their keys; those without by their places."""
+    """By their keys; those without by their places in the call."""
     path = {at: 0}
     while True:
         at = next(p for p in inside[at] if left.get(p, 0) > 0)
         if at in path:
             break
         path[at] = len(path)
-    circle = [names.get(place, str(place)) for place in (*list(path)[path[at] :], at)]
+    circle = [names.get(place, f"job {place}") for place in (*list(path)[path[at] :], at)]
     if len(circle) > CIRCLE_SHOWN:
         return " ← ".join(circle[:CIRCLE_SHOWN]) + f" ← … ({len(circle) - 1} jobs)"
     return " ← ".join(circle)

@@ -6,6 +6,9 @@ from herder.engine.job import count_move, tell_children
 from herder.engine.state import BatchLife, EngineState
 from herder.model.changes import Changes
 from herder.model.job import JobState
+from herder.model.phrases import counted, sentence
+
+_ENDED = {"succeeded": "succeeded", "failed": "failed", "cancelled": "was cancelled"}
 
 
 def after_job_end(state: EngineState, changes: Changes, batch: BatchLife, new: JobState, now_ms: int) -> None:
@@ -13,7 +16,14 @@ def after_job_end(state: EngineState, changes: Changes, batch: BatchLife, new: J
     limit = batch.cancel_after_failures
     failed = limit is not None and new is JobState.FAILED and batch.counts.get(JobState.FAILED, 0) >= limit
     if failed and not batch.cancelled:
-        cancel_batch(state, changes, batch, now_ms, actor="herder", why=f"{limit} jobs failed")
+        cancel_batch(
+            state,
+            changes,
+            batch,
+            now_ms,
+            actor="herder",
+            why=f"{counted(limit or 0, 'job')} failed (cancel_after_failures)",
+        )
         return
     close_if_done(state, changes, batch, now_ms)
 
@@ -35,7 +45,7 @@ def close_if_done(state: EngineState, changes: Changes, batch: BatchLife, now_ms
         now_ms,
         "batch.ended",
         f"batch/{batch.id}",
-        f"batch {batch.id} {batch.state}: {counts.get(JobState.SUCCEEDED, 0)} of {batch.jobs} jobs succeeded",
+        f"Batch {batch.id} {_ENDED[batch.state]}: {counts.get(JobState.SUCCEEDED, 0)} of {batch.jobs} jobs succeeded.",
         owner=batch.user,
         project=batch.project,
     )
@@ -49,6 +59,7 @@ def cancel_batch(
     Queued jobs go in one step a queue, and `changes.sweeps` asks the store to write their rows out in the background.
     """
     batch.cancelled = True
+    by = "" if actor == "herder" else f" by {actor.removeprefix('user/')}"
     withdrawn = withdraw_delayed_batch(state, batch.id)
     for class_id, queue in state.queues.items():
         if not state.classes[class_id].always_run:
@@ -68,7 +79,7 @@ def cancel_batch(
         now_ms,
         "batch.cancelled",
         f"batch/{batch.id}",
-        f"batch {batch.id} cancelled: {why}",
+        sentence(f"Batch {batch.id} was cancelled{by}" + (f": {why}" if why else "")),
         actor=actor,
         owner=batch.user,
         project=batch.project,

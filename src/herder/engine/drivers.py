@@ -11,8 +11,8 @@ from herder.engine.offers import credentials_renewed
 from herder.engine.state import EngineState
 from herder.model.changes import Changes
 from herder.model.driver import FrozenDriver
+from herder.model.phrases import counted
 from herder.model.records import MetaRecord
-from herder.model.words import counted
 
 #: Rows of `meta` whose keys begin so hold one frozen driver each; an empty value: it is not frozen any more.
 META_PREFIX = "driver/"

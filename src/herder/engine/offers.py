@@ -11,6 +11,7 @@ from herder.engine.state import EngineState, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import PoolName
 from herder.model.offer import FailureCause, OfferKey, OfferMemory, offers_of
+from herder.model.phrases import sentences
 from herder.model.pool import PoolSpec
 from herder.model.records import MetaRecord
 from herder.model.worker import WorkerSpec
@@ -19,8 +20,8 @@ from herder.model.worker import WorkerSpec
 META_PREFIX = "offer/"
 #: Causes that no waiting mends: somebody is told.
 _ALERTS = {
-    FailureCause.INVALID_REQUEST: ("offer.invalid", "correct the template"),
-    FailureCause.QUOTA_EXCEEDED: ("pool.quota_exceeded", "raise the quota or lower max_workers"),
+    FailureCause.INVALID_REQUEST: ("offer.invalid", "Correct the template"),
+    FailureCause.QUOTA_EXCEEDED: ("pool.quota_exceeded", "Raise the quota or lower max_workers"),
 }
 
 
@@ -46,7 +47,11 @@ def failed(
     if alert is not None and before.cause is not cause:  # once for each series
         kind, remedy = alert
         pool, template = worker.spec.pool, before.key.name
-        said = f"template {template} of pool {pool}: {text}; {remedy}. It is tried again later, less and less often"
+        told = sentences(
+            f"Template {template} of pool {pool}: {text}",
+            remedy,
+            "It is tried again later, at growing intervals",
+        )
         data: dict[str, object] = {
             "template": template.template,
             "zone": template.zone,
@@ -54,7 +59,7 @@ def failed(
             "driver": worker.spec.driver,
             "cause": cause.value,
         }
-        record_event(state, changes, now_ms, kind, f"pool/{pool}", said, data=data)
+        record_event(state, changes, now_ms, kind, f"pool/{pool}", told, data=data)
 
 
 def clock_set(state: EngineState, changes: Changes, by_ms: int) -> None:

@@ -4,7 +4,7 @@ Called by `control/` for what planner, drivers, workers and the clock say. `mode
 loses its attempts first, so nothing is ever assigned to a worker that is gone.
 """
 
-from herder.engine import health, offers
+from herder.engine import offers
 from herder.engine.attempt import lose
 from herder.engine.events import reason_data, record_event
 from herder.engine.state import REMOVALS_MOST, CreateHistory, EngineState, WorkerLife
@@ -15,16 +15,15 @@ from herder.model.ids import PoolName, WorkerName
 from herder.model.job import Cause
 from herder.model.membership import LivesBy
 from herder.model.offer import FailureCause
+from herder.model.phrases import sentence, sentences
 from herder.model.plan import CreateWorker, Reason, ReasonKind
-from herder.model.pool import PoolSpec
+from herder.model.times import iso
 from herder.model.worker import WorkerState
 
 #: Weight of the newest boot in the time that the next one is expected to take.
 BOOT_WEIGHT = 0.3
 #: Why workers are drained because less is needed: these count towards the pool's gradual limit.
 LESS_NEEDED = frozenset({ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED})
-#: Exchanges missed before a worker gets no new work.
-SUSPECT_AFTER_BEATS = 2
 
 
 def history_of(state: EngineState, pool: PoolName) -> CreateHistory:
@@ -43,7 +42,7 @@ def claim(
     manual: bool = False,
     actor: str = "herder",
 ) -> WorkerLife:
-    """Record the wish for a worker; it is a row before it is a machine."""
+    """Record the intent to make a worker; it is a row before it is a machine."""
     spec = action.spec
     if spec.name in state.workers:
         return state.workers[spec.name]
@@ -84,7 +83,14 @@ def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle
         worker.state = WorkerState.JOINING
     offers.made(state, changes, worker.spec, now_ms)
     _changed(state, worker)
-    _tell(state, changes, worker, now_ms, "worker.provisioned", f"{worker.spec.driver} made it as {handle}")
+    _tell(
+        state,
+        changes,
+        worker,
+        now_ms,
+        "worker.provisioned",
+        f"Driver {worker.spec.driver} created machine {handle}.",
+    )
     if worker.state is WorkerState.JOINING and worker.spec.membership.lives_by is LivesBy.PROVIDER:
         _ready(state, changes, worker, now_ms)  # it joins nothing that would say so
 
@@ -99,7 +105,7 @@ def create_failed(
 ) -> None:
     """Nothing was made; it costs nothing and frees its place at once. The planner passes the offer over for a while."""
     offers.failed(state, changes, worker, cause, text, now_ms)
-    reason = Reason(kind=ReasonKind.CREATE_FAILED, text=text, evidence=(("cause", cause.value),))
+    reason = Reason(kind=ReasonKind.CREATE_FAILED, text=sentence(text), evidence=(("cause", cause.value),))
     _end(state, changes, worker, WorkerState.FAILED, reason, now_ms)
 
 
@@ -118,6 +124,7 @@ def create_broke(
 ) -> None:
     """Its creation has failed, and something of it may be left: it goes through the driver's deletion."""
     offers.failed(state, changes, worker, cause, text, now_ms)
+    text = sentence(text)
     _tell(state, changes, worker, now_ms, "worker.trouble", text)
     reason = Reason(kind=ReasonKind.CREATE_FAILED, text=text, evidence=(("cause", cause.value),))
     terminate(state, changes, worker, reason, now_ms)
@@ -160,13 +167,27 @@ def _ready(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int
     _changed(state, worker)
     seconds = (now_ms - worker.requested_at_ms) / 1000
     if worker.spec.driver == JOINED:
-        _tell(state, changes, worker, now_ms, "worker.ready", "ready: its agent has activated")
+        _tell(
+            state,
+            changes,
+            worker,
+            now_ms,
+            "worker.ready",
+            f"{worker.spec.name} is ready: its agent has activated.",
+        )
         return  # how long a machine of this pool takes to boot, it does not say
     history = history_of(state, worker.spec.pool)
     history.boot_s = (
         seconds if history.boot_s is None else (1 - BOOT_WEIGHT) * history.boot_s + BOOT_WEIGHT * seconds
     )
-    _tell(state, changes, worker, now_ms, "worker.ready", f"ready {seconds:.1f} s after it was requested")
+    _tell(
+        state,
+        changes,
+        worker,
+        now_ms,
+        "worker.ready",
+        f"{worker.spec.name} was ready {seconds:.1f} s after it was requested.",
+    )
 
 
 def seen(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
@@ -176,7 +197,7 @@ def seen(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) 
         worker.state = WorkerState.READY
         state.open_workers.add(worker.spec.name)
         _changed(state, worker)
-        _tell(state, changes, worker, now_ms, "worker.recovered", "heard of again")
+        _tell(state, changes, worker, now_ms, "worker.recovered", f"{worker.spec.name} is heard from again.")
 
 
 def set_cordon(
@@ -194,7 +215,9 @@ def set_cordon(
         state.open_workers.add(worker.spec.name)
     _changed(state, worker)
     verb = "cordoned" if cordoned else "uncordoned"
-    _tell(state, changes, worker, now_ms, f"worker.{verb}", message or verb, actor)
+    _tell(
+        state, changes, worker, now_ms, f"worker.{verb}", message or f"{worker.spec.name} was {verb}.", actor
+    )
 
 
 def extend(
@@ -210,7 +233,8 @@ def extend(
     worker.expires_at_ms = until_ms
     worker.extensions += 1
     _changed(state, worker)
-    _tell(state, changes, worker, now_ms, "worker.extended", message or "time to live extended", actor)
+    text = message or f"The ttl of {worker.spec.name} was extended to {iso(until_ms)}."
+    _tell(state, changes, worker, now_ms, "worker.extended", text, actor)
 
 
 def drain(
@@ -258,7 +282,7 @@ def terminate(
     if worker.state is WorkerState.TERMINATING or worker.state.ended:
         return
     worker.reason_removed = worker.reason_removed or reason
-    alone, message = len(worker.live) == 1, f"worker {worker.spec.name} removed: {reason.text}"
+    alone, message = len(worker.live) == 1, sentences(f"Worker {worker.spec.name} was removed", reason.text)
     for attempt in list(worker.live.values()):
         lose(state, changes, attempt, cause, message, now_ms, alone=alone)
     worker.state = WorkerState.TERMINATING
@@ -270,66 +294,20 @@ def terminate(
 
 def machine_gone(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     """The provider holds its machine no more. Of a spot machine that says that there is little spot there now."""
-    text, cause = "its machine is gone", Cause.WORKER_LOST
+    text, cause = f"The machine of {worker.spec.name} no longer exists.", Cause.WORKER_LOST
     if worker.spec.spot:
         cause = Cause.PREEMPTED
-        text = "its machine is gone; it was spot, so the provider will have taken it back"
+        text = f"{text} It was a spot machine, so the provider has probably taken it back."
         offers.failed(state, changes, worker, FailureCause.INTERRUPTED, text, now_ms)
     terminate(state, changes, worker, Reason(kind=ReasonKind.DEAD, text=text), now_ms, cause=cause)
 
 
 def terminated(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     """The driver says the machine is gone."""
-    reason = worker.reason_removed or Reason(kind=ReasonKind.DEAD, text="its machine is gone")
+    reason = worker.reason_removed or Reason(
+        kind=ReasonKind.DEAD, text=f"The machine of {worker.spec.name} no longer exists."
+    )
     _end(state, changes, worker, WorkerState.TERMINATED, reason, now_ms)
-
-
-_JOINED = frozenset({WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
-
-
-def tick(state: EngineState, changes: Changes, now_ms: int) -> None:
-    """What time alone brings: boots that take too long, silence, drains whose grace is over."""
-    for worker in list(state.workers.values()):
-        # The workers of a deleted pool still have to go: the usual times hold for them.
-        pool = state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
-        if worker.state.in_flight:
-            _check_boot(state, changes, worker, pool.lifetime.boot_timeout_s, now_ms)
-        elif worker.state in _JOINED and worker.spec.membership.lives_by is LivesBy.EXCHANGE:
-            _check_silence(state, changes, worker, pool, now_ms)
-        sick = health.look(state, changes, worker, now_ms)
-        if sick is not None:
-            drain(state, changes, worker, sick, now_ms)
-        if worker.state is WorkerState.DRAINING:
-            _check_drain(state, changes, worker, pool.lifetime.drain_grace_s, now_ms)
-
-
-def _check_boot(
-    state: EngineState, changes: Changes, worker: WorkerLife, boot_timeout_s: float, now_ms: int
-) -> None:
-    if now_ms - worker.requested_at_ms - worker.excused_ms > boot_timeout_s * 1000:
-        reason = Reason(
-            kind=ReasonKind.BOOT_TIMEOUT,
-            text=f"not ready {boot_timeout_s:g} s after it was requested",
-            evidence=(("boot_timeout_s", boot_timeout_s),),
-        )
-        offers.failed(state, changes, worker, FailureCause.BOOT_TIMEOUT, reason.text, now_ms)
-        terminate(state, changes, worker, reason, now_ms)
-
-
-def _check_silence(
-    state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpec, now_ms: int
-) -> None:
-    dead_after_s = pool.lifetime.dead_after_s
-    silent_s = (now_ms - (worker.last_seen_at_ms or now_ms)) / 1000
-    if silent_s > dead_after_s:
-        reason = Reason(
-            kind=ReasonKind.DEAD,
-            text=f"silent for {silent_s:.0f} s (dead after {dead_after_s:g} s)",
-            evidence=(("silent_s", round(silent_s, 1)), ("dead_after_s", dead_after_s)),
-        )
-        terminate(state, changes, worker, reason, now_ms)
-    elif silent_s > SUSPECT_AFTER_BEATS * pool.lifetime.heartbeat_s and worker.state is WorkerState.READY:
-        suspect(state, changes, worker, f"silent for {silent_s:.0f} s: no new work", now_ms)
 
 
 def suspect(state: EngineState, changes: Changes, worker: WorkerLife, text: str, now_ms: int) -> None:
@@ -340,21 +318,13 @@ def suspect(state: EngineState, changes: Changes, worker: WorkerLife, text: str,
         _tell(state, changes, worker, now_ms, "worker.unhealthy", text)
 
 
-def _check_drain(
-    state: EngineState, changes: Changes, worker: WorkerLife, grace_s: float, now_ms: int
-) -> None:
-    reason = worker.reason_removed or Reason(kind=ReasonKind.BY_HAND, text="drained")
-    drains_ms = now_ms - (worker.draining_at_ms or now_ms) - worker.excused_ms
-    overdue = drains_ms > grace_s * 1000
-    if not worker.live or overdue:
-        terminate(state, changes, worker, reason, now_ms, cause=Cause.DRAINED)
-
-
 def _end(
     state: EngineState, changes: Changes, worker: WorkerLife, final: WorkerState, reason: Reason, now_ms: int
 ) -> None:
     for attempt in list(worker.live.values()):
-        lose(state, changes, attempt, Cause.WORKER_LOST, f"worker {worker.spec.name} is gone", now_ms)
+        lose(
+            state, changes, attempt, Cause.WORKER_LOST, f"Worker {worker.spec.name} no longer exists.", now_ms
+        )
     worker.state = final
     worker.ended_at_ms = now_ms
     worker.reason_removed = reason

@@ -31,6 +31,7 @@ from herder.engine.state import EngineState, LiveAttempt, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import ClassId, UserName, WorkerName
 from herder.model.observed import QueuedClass
+from herder.model.phrases import agree, counted, listed
 from herder.model.sharing import NOTHING, Amounts, Reclaim, amounts_of
 from herder.scheduler.reservations import Reservations, open_worker
 from herder.scheduler.start_times import BOOT_MS
@@ -271,13 +272,11 @@ def _carry_out(
     for victim in choice.victims:
         attempt = state.live[victim.job]
         if demand.preempting_job.borrowed is None:
-            why = f"made room for {whom}, which has {by} against {_named(state, victim.priority)}"
+            why = f"Preempted by {whom}, which has {by} against {_named(state, victim.priority)}."
         else:
-            why = (
-                f"gave back what project {job_class.project} had lent to project {victim.project}, for {whom}"
-            )
+            why = f"Preempted by {whom}, to return quota that project {job_class.project} lent to project {victim.project}."
         preempt(state, changes, attempt, why)
-        text = f"asked to stop on {name} after {victim.ran_ms // 1000} s: it {why}"
+        text = f"Job {victim.job} was asked to stop on {name} after {victim.ran_ms // 1000:,} s. {why}"
         data: dict[str, object] = {
             "worker": name,
             "for": job,
@@ -290,7 +289,8 @@ def _carry_out(
             data=data, owner=theirs.user, project=theirs.project,
         )  # fmt: skip
     victims = [victim.job for victim in choice.victims]
-    text = f"takes the place of {', '.join(f'job {each}' for each in victims)} on {name}, as soon as they have stopped"
+    stopped = agree(len(victims), "it has", "they have")
+    text = f"The job takes the place of {listed([f'job {each}' for each in victims])} on {name} as soon as {stopped} stopped."
     if job is not None:
         told: dict[str, object] = {"worker": name, "victims": victims}
         record_event(
@@ -338,9 +338,10 @@ def _why_not(
     spared = sum(each.preempted >= rules.protected_after for each in lower)
     able = sum(may_be_victim(preempting_job, each, rules) for each in others)
     return (
-        f"it may take the place of others, but of {len(others)} attempts where it may run {able} may be taken and do not make "
-        f"enough room: {len(lower)} have a lower priority, of these {young} have not run for their minimum time and {spared} "
-        f"were preempted {rules.protected_after} times"
+        f"The job may preempt others, but not enough of them: of {counted(len(others), 'attempt')} on workers that it may use, {able} "
+        f"may be preempted. {len(lower)} {agree(len(lower), 'has', 'have')} a lower priority; of these, {young} "
+        f"{agree(young, 'has', 'have')} not run for the minimum time, and {spared} {agree(spared, 'was', 'were')} preempted "
+        f"{counted(rules.protected_after, 'time')} already."
     )
 
 

@@ -12,8 +12,8 @@ from herder.engine.attempt import preempt
 from herder.engine.worker import drain, terminate
 from herder.model.changes import Changes
 from herder.model.job import Cause
+from herder.model.phrases import counted
 from herder.model.plan import Reason, ReasonKind
-from herder.model.words import counted
 
 #: How long what runs may take to end by itself: an agent kills after 5 s, and then has to report it.
 END_JOBS_S = 15.0
@@ -22,7 +22,7 @@ REMOVE_WORKERS_S = 15.0
 #: How long a store that cannot be written is waited for, before jobs are stopped whose ends it could not take anyway.
 STORE_S = 2.0
 LOOK_S = 0.02
-_REASON = Reason(kind=ReasonKind.BY_HAND, text="the server was stopped")
+_REASON = Reason(kind=ReasonKind.BY_HAND, text="The server was stopped.")
 
 
 def stopping_text(core: Core, *, workers_go: bool) -> str:

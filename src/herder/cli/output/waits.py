@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from herder.cli.output.words import visible
 from herder.client import clock
-from herder.model.words import counted
+from herder.model.phrases import counted
 
 if TYPE_CHECKING:
     from herder.cli.shell.session import Session

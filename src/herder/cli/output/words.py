@@ -6,9 +6,9 @@ from typing import Any
 from unicodedata import category
 
 from herder.model.money import format_usd, parse_usd
+from herder.model.phrases import counted
 from herder.model.resources import Resources, format_cpu, format_mib
 from herder.model.times import brief
-from herder.model.words import counted
 
 #: States and the terminal codes of their colours.
 _STYLES = {

@@ -6,8 +6,8 @@ from typing import Any
 from herder.cli.output.printer import Details
 from herder.cli.output.words import age, between, shape, usd
 from herder.cli.views.tables import ATTEMPTS, TEMPLATES, pool_status, worker_status
+from herder.model.phrases import counted
 from herder.model.resources import BUILT_IN
-from herder.model.words import counted
 from herder.wire.resources import BatchView, JobDetail, PoolView, WorkerView
 
 

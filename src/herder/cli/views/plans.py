@@ -5,8 +5,12 @@ from typing import Any
 
 from herder.cli.output.words import usd
 from herder.model.money import format_usd, usd_text
-from herder.model.words import counted
+from herder.model.phrases import counted, ended_with
+from herder.model.times import iso, span
 from herder.wire.resources import ApplyAnswer, Explanation, PlanView
+
+#: Milliseconds from here on are a time; below they are a duration.
+_EPOCH_FROM_MS = 10**11
 
 
 def action_row(action: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +99,7 @@ def explanation_lines(found: Explanation) -> Iterator[str]:
         if said and not fact.evidence:
             continue
         evidence = ", ".join(
-            f"{key} {value}" for key, value in fact.evidence.items() if key != "flips" and value is not None
+            figure(key, value) for key, value in fact.evidence.items() if key != "flips" and value is not None
         )
         flips = fact.evidence.get("flips")
         yield (
@@ -103,6 +107,22 @@ def explanation_lines(found: Explanation) -> Iterator[str]:
             + (f" ({evidence})" if evidence else "")
             + (_would_change(flips) if flips else "")
         )
+
+
+def figure(key: str, value: Any) -> str:
+    """`until_ms`, `idle_s` and the like with their units; settings by the names that they have."""
+    name, _, unit = key.rpartition("_")
+    if key == "exit_code" and isinstance(value, int):
+        return ended_with(value)
+    if unit == "ms" and isinstance(value, int | float):
+        return f"{name} {iso(int(value)) if value >= _EPOCH_FROM_MS else span(int(value))}"
+    if unit == "s" and isinstance(value, int | float):
+        return f"{name} {value:g} s"
+    if unit == "pico" and isinstance(value, int):
+        return f"{name} {format_usd(value, 6)}"
+    if isinstance(value, list):
+        value = ", ".join(str(each) for each in value)
+    return f"{key} {value}"
 
 
 def apply_lines(answer: ApplyAnswer) -> Iterator[str]:

@@ -23,10 +23,10 @@ from herder.control.kernel.limits import (
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.ids import UserName
+from herder.model.phrases import counted
 from herder.model.principal import ROLES, Action, Kind, Principal, Role, Thing, Verdict, may
 from herder.model.records import TokenRecord, UserRecord
 from herder.model.times import iso, iso_or_none
-from herder.model.words import counted
 from herder.wire.people import (
     TokenCreate,
     TokenCreated,

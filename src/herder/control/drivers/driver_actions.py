@@ -13,8 +13,8 @@ from herder.engine import drivers
 from herder.engine import worker as life
 from herder.engine.events import record_event
 from herder.model.changes import Changes
+from herder.model.phrases import counted
 from herder.model.principal import Action, Kind, Principal, Thing
-from herder.model.words import counted
 from herder.wire.drivers import DriverAction
 from herder.wire.resources import Result
 

@@ -28,8 +28,8 @@ from herder.engine.state import BatchLife
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import JobClass, JobState
+from herder.model.phrases import counted
 from herder.model.principal import Action, Kind, Principal, Thing
-from herder.model.words import counted
 from herder.store.tables import DEFAULT_PROJECT
 from herder.wire.resources import BatchCreate, JobsAdded, JobSubmission, Result
 
@@ -216,7 +216,7 @@ def cancel(
     if dry_run:
         running = batch.counts.get(JobState.RUNNING, 0)
         return f"{left:,} of {counted(batch.jobs, 'job')} of batch {batch_id} would be cancelled, {running:,} of them running"
-    cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=message or f"by {who.user}")
+    cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=message)
     return f"batch {batch_id} cancelled: {left} of {batch.jobs} jobs had not ended"
 
 

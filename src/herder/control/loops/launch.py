@@ -58,7 +58,7 @@ class _UnderWay:
         if task.cancelled() or (error := task.exception()) is None:
             self._release(name)
             return
-        log.error("worker %s: %s; begun again in %g s", name, error, FAILED_PAUSE_S, exc_info=error)
+        log.error("Worker %s: %s. It is tried again in %g s.", name, error, FAILED_PAUSE_S, exc_info=error)
         asyncio.get_running_loop().call_later(FAILED_PAUSE_S, self._release, name)
 
     def _release(self, name: WorkerName) -> None:

@@ -8,7 +8,7 @@ import asyncio
 from herder.control.kernel.core import Core
 from herder.control.recovery.clock_steps import Rounds
 from herder.engine.backoff import any_due
-from herder.engine.worker import tick
+from herder.engine.worker_deadlines import tick
 from herder.model.changes import Changes
 
 PERIOD_S = 0.5

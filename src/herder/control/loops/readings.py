@@ -76,7 +76,7 @@ async def _read(
     try:
         if source is None:
             raise NoValue(
-                f"this server has no metric source {metric.source!r}; write it under metric_sources"
+                f"this server has no metric source {metric.source!r}; define it under metric_sources"
             )
         async with places:
             value = await query(client, source, metric.query)

@@ -16,9 +16,11 @@ from herder.control.planning.observation import note_pressure, observation_at
 from herder.control.planning.plans import apply_plan, record_plan, remember_needs, still_right
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
+from herder.decide.scaling.failures import Failures
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.observed import Observed
+from herder.model.phrases import counted, sentence
 from herder.model.plan import Plan
 from herder.store.json_forms import plain_plan
 
@@ -44,9 +46,9 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     """One plan. An empty one is recorded only when its report says something new; answers what it said."""
     now = core.clock.now_ms()
     observed = observation_at(core, now)
-    note_pressure(core.state, observed, now)
+    failures = note_pressure(core.state, observed, now)
     plan, findings = await core.planning.run(observed, partial(_plan, observed, now))
-    await _tell_failed(core, plan, now)
+    await _tell_failed(core, plan, failures, now)
     checked = still_right(core.state, observed, plan, core.clock.now_ms())
     if checked is None:
         core.demand_changed.set()  # somebody changed the pools, or asked for workers: it is made anew
@@ -86,14 +88,14 @@ def _reasons(plan: Plan) -> bytes:
     return msgspec.json.encode((pools, [(each.class_id, each.reason.kind) for each in plan.unplaced]))
 
 
-async def _tell_failed(core: Core, plan: Plan, now: int) -> None:
-    """Triggers that failed in this plan: the plan does without them, and somebody is told once."""
-    fresh = core.planning.faults.note(plan, core.state.pools.keys())
+async def _tell_failed(core: Core, plan: Plan, failures: Failures, now: int) -> None:
+    """Triggers and steps that failed in this plan: the plan does without them, and each is logged and recorded once."""
+    fresh = core.planning.faults.note(plan, core.state.pools.keys(), failures.all())
     if not fresh:
         return
     changes = Changes()
     for pool, reason in fresh:
-        log.error("plan %s: %s (at %s)", plan.number, reason.text, dict(reason.evidence)["at"])
+        log.error("Plan %s: %s (at %s)", plan.number, reason.text, dict(reason.evidence)["at"])
         data: dict[str, Any] = dict(reason.evidence)
         record_event(core.state, changes, now, "trigger.failed", f"pool/{pool}", reason.text, data=data)
     await core.commit(changes)
@@ -102,7 +104,10 @@ async def _tell_failed(core: Core, plan: Plan, now: int) -> None:
 def _refuse(core: Core, changes: Changes, plan: Plan, findings: tuple[str, ...], now: int) -> None:
     """A plan that breaks a rule is a fault of ours: it is not applied, and somebody is told."""
     log.error(
-        "plan %s breaks %d rules and was not applied: %s", plan.number, len(findings), "; ".join(findings)
+        "Plan %s was not applied, because it breaks %s: %s",
+        plan.number,
+        counted(len(findings), "rule"),
+        "; ".join(findings),
     )
     record_event(
         core.state,
@@ -110,7 +115,7 @@ def _refuse(core: Core, changes: Changes, plan: Plan, findings: tuple[str, ...],
         now,
         "plan.refused",
         f"plan/{plan.number}",
-        f"not applied, it breaks a rule: {findings[0]}",
+        sentence(f"Plan {plan.number} was not applied, because it breaks a rule: {findings[0]}"),
         data={"findings": list(findings), "plan": plain_plan(plan)},
     )
     core.state.next_plan += 1

@@ -45,7 +45,7 @@ async def _sweep(core: Core, name: str) -> None:
         except DriverFrozenError:
             pause_s = period_s
         except DriverError as error:
-            log.warning("driver %s cannot be looked at: %s", name, error)
+            log.warning("The machines of driver %s cannot be listed: %s", name, error)
             await comparison.heard(error)
             wait_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
             pause_s = min(max(pause_s * 2, wait_s), max(PAUSE_LONGEST_S, period_s))

@@ -9,6 +9,7 @@ from itertools import islice
 
 from herder.control.kernel.core import Core
 from herder.decide.forecast.run_times import Kind, RunTime, kinds_of
+from herder.decide.scaling.failures import Failures
 from herder.decide.scaling.pressure import pressed_since
 from herder.engine.state import EngineState, WorkerLife
 from herder.engine.worker import history_of
@@ -158,12 +159,14 @@ def _use(state: EngineState, worker: WorkerLife) -> WorkerUse | None:
     return worker.use if pool is not None and pool.scale_up.measured else None
 
 
-def note_pressure(state: EngineState, observed: Observed, now_ms: int) -> None:
-    """Remember since when the pools are under pressure: part of the next picture."""
-    since = pressed_since(observed, now_ms)
+def note_pressure(state: EngineState, observed: Observed, now_ms: int) -> Failures:
+    """Remember since when the pools are under pressure: part of the next observation. Answers what failed."""
+    failures = Failures()
+    since = pressed_since(observed, now_ms, failures)
     for pool in observed.pools:
         if pool.scale_up.measured:
             history_of(state, pool.name).pressed_since_ms = since.get(pool.name, {})
+    return failures
 
 
 def running(

@@ -22,11 +22,11 @@ from herder.model.changes import Changes
 from herder.model.ids import PlanNumber, PoolName
 from herder.model.money import usd_text
 from herder.model.offer import Offer, offers_of
+from herder.model.phrases import counted
 from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
 from herder.model.pool import PoolSpec, Template
 from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import PoolRecord
-from herder.model.words import counted
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
 from herder.settings.calendar import pool_in_force
 from herder.settings.syntax.durations import LONGEST_S, format_duration
@@ -188,7 +188,7 @@ def scale(
     ttl_s = request.ttl_s if request.ttl_s is not None else pool.lifetime.ttl_s
     _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
     number = PlanNumber(core.state.next_plan)
-    text = request.reason or f"{who.user} asked for {request.workers} more"
+    text = request.reason or f"{who.user} requested {counted(request.workers, 'worker')}."
     reason = Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("workers", request.workers),))
     actions = tuple(
         CreateWorker(
@@ -316,7 +316,7 @@ def delete(
         text = f"pool {pool.name} would be deleted, and {leaving} drained and removed"
     else:
         reason = Reason(
-            kind=ReasonKind.POOL_DELETED, text=message or f"pool {pool.name} was deleted by {who.user}"
+            kind=ReasonKind.POOL_DELETED, text=message or f"Pool {pool.name} was deleted by {who.user}."
         )
         for worker in workers:
             drain(core.state, changes, worker, reason, now_ms, actor=who.actor)

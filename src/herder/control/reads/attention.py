@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from herder.control.kernel.core import Core
 from herder.model.ids import PoolName
+from herder.model.phrases import agree, counted, sentences
 from herder.model.plan import ReasonKind, UnplacedDemand
-from herder.model.words import counted
 
 #: Reasons for which jobs have no place that pass only when a person does something.
 _ACT_ON = frozenset(
@@ -28,7 +28,7 @@ SHOWN = 5
 def attention(core: Core) -> list[str]:
     """What a person must act on now."""
     frozen = [
-        f"Pool {name} is frozen: no worker is made or removed. To thaw it, run herder pool unfreeze {name}."
+        f"Pool {name} is frozen: no worker is made or removed. To unfreeze it, run herder pool unfreeze {name}."
         for name, pool in sorted(core.state.pools.items())
         if pool.frozen
     ]
@@ -68,13 +68,17 @@ def _without_place(demands: Iterable[UnplacedDemand]) -> list[str]:
     """One sentence for each reason, that of most jobs first."""
     jobs: Counter[str] = Counter()
     for each in demands:
-        jobs[each.reason.text.rstrip(".")] += each.count
+        jobs[each.reason.text] += each.count
     return [
-        f"{counted(count, 'queued job')} {'has' if count == 1 else 'have'} no place: {why}"
+        sentences(f"{counted(count, 'queued job')} {agree(count, 'has', 'have')} no place", why)
         for why, count in jobs.most_common()
     ]
 
 
 def _some(sentences: list[str]) -> list[str]:
     more = len(sentences) - SHOWN
-    return sentences if more <= 0 else [*sentences[:SHOWN], f"And {more} more: herder plan shows them."]
+    return (
+        sentences
+        if more <= 0
+        else [*sentences[:SHOWN], f"{more} more are not shown; herder plan shows them."]
+    )

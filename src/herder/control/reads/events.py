@@ -45,9 +45,9 @@ async def event_page(
     limit = max(1, min(limit, PAGE_MAX))
     if kind is not None and not is_filter(kind):
         raise Invalid(
-            f"{kind[:50]!r} is not a kind of event",
+            f"{kind[:50]!r} is not a kind of event.",
             field="kind",
-            hint=f"choose one of {', '.join(sorted(EVENT_KINDS))}",
+            hint=f"Choose one of {', '.join(sorted(EVENT_KINDS))}.",
         )
     query = select(t.events).where(*events_in_view(scope_of(who, Kind.EVENT))).limit(limit + 1)
     query = query.order_by(t.events.c.sequence.desc() if newest else t.events.c.sequence)

@@ -12,19 +12,20 @@ from herder.control.kernel.errors import NotKnown
 from herder.control.kernel.planning_thread import PlanAnswer
 from herder.control.planning.observation import observe_now
 from herder.control.pools.pool_actions import pool_named
+from herder.control.reads.ended_jobs import by_whom, history_of
 from herder.control.reads.jobs import effective_state, job_row
 from herder.decide.forecast.start_time import LEAST_MS, Eta
 from herder.decide.placement.drf import WHOLE, share_of
 from herder.decide.plan.explain import Standing, why_waiting
 from herder.decide.plan.planner import creations
 from herder.engine.backoff import is_suspect
-from herder.model.ids import BatchId, ClassId, JobId, UserName
-from herder.model.job import AttemptState, JobState
+from herder.model.ids import ClassId, JobId, UserName
+from herder.model.job import JobState
 from herder.model.money import format_usd
-from herder.model.plan import Reason, ReasonKind
+from herder.model.phrases import agree, counted, listed, sentence, unstopped
+from herder.model.plan import Action, CreateWorker, Reason, ReasonKind
 from herder.model.principal import Principal
 from herder.model.times import iso, span
-from herder.model.words import counted
 from herder.scheduler.retries import AWAY_MAX_MS
 from herder.scheduler.start_times import Starts
 from herder.store import tables as t
@@ -32,6 +33,13 @@ from herder.store.usage_rows import worker_row_cost
 from herder.wire.resources import Explanation, ReasonView
 
 EVENTS_MAX = 200
+_HERDER = "herder"
+#: Events that repeat the reason of the one before them.
+_FOLLOWS = {
+    "worker.trouble": ("worker.terminating", "worker.terminated"),
+    "worker.draining": ("worker.terminating", "worker.terminated"),
+    "worker.terminating": ("worker.terminated", "worker.failed"),
+}
 
 
 async def why_worker(core: Core, name: str) -> Explanation:
@@ -50,25 +58,28 @@ async def why_worker(core: Core, name: str) -> Explanation:
     row, events = await core.read(read)
     if row is None:
         raise NotKnown(
-            f"there is no worker {name!r}", hint="herder worker list --ended shows also those of the past"
+            f"Worker {name!r} does not exist.",
+            hint="herder worker list --ended also shows workers that have ended.",
         )
     made, removed = json.loads(row.reason_made), json.loads(row.reason_removed)
-    facts = [_fact("made", f"plan {row.plan} made it: {made.get('text', '')}", made.get("evidence", {}))]
+    why_made = sentence(made.get("text") or "the reason was not recorded")
+    facts = [_fact("made", f"Plan {row.plan} made it: {why_made}", made.get("evidence", {}))]
     facts += [
-        _fact(event.kind, f"{iso(event.at_ms)} {event.text}", _evidence(event))
+        _fact(event.kind, f"{iso(event.at_ms)} {_happened(event)}", _evidence(event))
         for event in _news(events, made)
     ]
-    summary = f"{name} was made because {made.get('text', 'nobody recorded why')}"
+    summary = f"Why it was made: {why_made}"
     if removed:
-        summary += f"; it {'went' if row.ended_at_ms else 'goes'} because {removed.get('text')}"
+        went = "was removed" if row.ended_at_ms else "is being removed"
+        summary += f" Why it {went}: {sentence(removed.get('text', ''))}"
     elif row.state == "failed":
-        summary += "; its creation failed"
+        summary += " Its creation failed."
     until_ms = core.clock.now_ms() if row.ended_at_ms is None else row.ended_at_ms
     cost_pico = worker_row_cost(row, until_ms)
     facts.append(
         _fact(
             "work",
-            f"it ended {counted(row.attempts_done, 'attempt')} and cost {format_usd(cost_pico, 6)}",
+            f"{counted(row.attempts_done, 'attempt')} ended on it, and it cost {format_usd(cost_pico, 6)}.",
             {},
         )
     )
@@ -76,13 +87,30 @@ async def why_worker(core: Core, name: str) -> Explanation:
 
 
 def _news(events: list[Row[Any]], made: dict[str, Any]) -> list[Row[Any]]:
-    """Events without those that only say again what the one before, or the plan, has said."""
-    told, kept = made.get("text"), []
+    """Events without those of the same move that only repeat the reason: the request after its plan, the end after its drain. What a
+    person did is never left out, nor anything that happened again."""
+    kept: list[Row[Any]] = []
+    reason, since = made.get("text"), "worker.requested"
     for event in events:
-        if event.text != told:
+        follows = event.kind in _FOLLOWS.get(since, ()) or event.kind == since == "worker.requested"
+        by_person = event.actor != _HERDER and not (kept and _same_moment(kept[-1], event))
+        if not (follows and event.text == reason and not by_person):
             kept.append(event)
-        told = event.text
+        reason, since = event.text, event.kind
     return kept
+
+
+def _same_moment(before: Row[Any], event: Row[Any]) -> bool:
+    return bool(before.at_ms == event.at_ms and before.actor == event.actor)
+
+
+def _happened(event: Row[Any]) -> str:
+    """With the person who did it."""
+    return (
+        sentence(event.text)
+        if event.actor == _HERDER
+        else f"{sentence(event.text)} By {by_whom(event.actor)}."
+    )
 
 
 def _evidence(event: Row[Any]) -> dict[str, Any]:
@@ -105,17 +133,24 @@ async def why_pool(core: Core, name: str) -> Explanation:
     plan = (await core.planning.ask(partial(observe_now, core))).plan
     report = next((report for report in plan.pools if report.pool == pool.name), None)
     if report is None:
-        raise NotKnown(f"pool {name!r} has just been deleted")
+        raise NotKnown(f"Pool {name!r} was deleted just now.")
     facts = _reasons(report.reasons)
     facts += [
-        _fact("action", f"would {type(action).__name__}: {action.reason.text}", dict(action.reason.evidence))
+        _fact("action", f"{_would(action)} {action.reason.text}", dict(action.reason.evidence))
         for action in plan.actions
         if (action.pool if hasattr(action, "pool") else action.spec.pool) == pool.name
     ]
     summary = (
-        f"{counted(report.actual, 'worker')}, {report.in_flight} more on their way, {report.desired} wanted"
+        f"Pool {name} has {counted(report.actual, 'worker')}, {report.in_flight} "
+        f"{agree(report.in_flight, 'is', 'are')} starting, and {report.desired} {agree(report.desired, 'is', 'are')} wanted."
     )
     return Explanation(subject=f"pool/{name}", summary=summary, facts=facts)
+
+
+def _would(action: Action) -> str:
+    if isinstance(action, CreateWorker):
+        return f"It would make {action.spec.name} ({action.spec.template})."
+    return f"It would drain {action.worker}."
 
 
 async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
@@ -134,9 +169,9 @@ async def explain_job(core: Core, who: Principal, job: int) -> Explanation:
     if state is JobState.BLOCKED:
         return await _blocked(core, row)
     if state is JobState.PENDING:
-        text = f"batch {row.batch_id} is still open; nothing of it starts before herder batch commit"
+        text = f"Batch {row.batch_id} is open. Its jobs start after herder batch commit {row.batch_id}."
         return Explanation(subject=f"job/{job}", summary=text, facts=[_fact("batch_open", text, {})])
-    found = await _history(core, row, state)
+    found = await history_of(core, row, state)
     found.facts += await _preemptions(core, job)
     return found
 
@@ -162,16 +197,21 @@ def _delayed(core: Core, job: JobId) -> Explanation | None:
     if waits is None or faults is None:
         return None
     fails, workers = counted(faults.count, "failure"), counted(len(faults.workers), "worker")
-    past = f"{fails} on {workers} that were not its own fault; the last: {faults.last}"
+    past = f"{fails} on {workers} through no fault of its own (the last: {unstopped(faults.last)})"
     left_ms = waits.not_before_ms - core.clock.now_ms()
     if left_ms > 0:
-        text = f"Job {job} is tried again in {span(left_ms)}, after {past}"
+        text = f"Job {job} is tried again in {span(left_ms)}, after {past}."
     elif is_suspect(faults):
         kept = f", until {waits.kept_on} is empty" if waits.kept_on else ""
-        text = f"Job {job} waits for a worker to itself{kept}: {counted(faults.deaths, 'worker')} died while it ran. {fails} in all; the last: {faults.last}"
+        text = (
+            f"Job {job} waits for a worker to itself{kept}, because {counted(faults.deaths, 'worker')} died while it ran. "
+            f"It had {fails} (the last: {unstopped(faults.last)})."
+        )
     else:
-        names = ", ".join(name for name in faults.workers if name in core.state.workers)
-        text = f"Job {job} waits for another worker than {names}, for {AWAY_MAX_MS // 1000} s at most, after {past}"
+        names = listed([name for name in faults.workers if name in core.state.workers], "or")
+        text = (
+            f"Job {job} waits at most {AWAY_MAX_MS // 1000} s for another worker than {names}, after {past}."
+        )
     evidence = {
         "failures": faults.count,
         "deaths": faults.deaths,
@@ -193,14 +233,12 @@ def _waiting(core: Core, row: Row[Any], answer: PlanAnswer) -> Explanation:
     reasons, bound = _quota_where_it_binds(reasons, 0 if queue is None else queue.count, before)
     facts = _reasons(reasons)
     since = (now - (row.ready_at_ms or row.committed_at_ms or row.created_at_ms)) / 1000
-    summary = (
-        f"job {row.id} has been ready for {since:.0f} s and waits: {facts[0].text if facts else 'it is next'}"
-    )
+    summary = f"Job {row.id} has been queued for {since:.0f} s. {facts[0].text if facts else 'It is next.'}"
     planned = () if steps is None else creations(steps, observed.plan_number, now)
     starts = Starts(state, core.placer.run_times, now, planned, core.placer.samples.record)
     eta = None if before is None or bound else starts.of(class_id, before)
     if eta is not None:
-        summary += f"; {eta_text(eta)}"
+        summary += f" {eta_text(eta)}"
         facts.append(
             _fact("eta", eta_text(eta), {"p10_ms": eta.p10_ms, "p50_ms": eta.p50_ms, "p90_ms": eta.p90_ms})
         )
@@ -211,10 +249,8 @@ def _waiting(core: Core, row: Row[Any], answer: PlanAnswer) -> Explanation:
     ]
     if kept and before is not None and before < len(kept):
         reservation = kept[before]
-        why = "attempts stop there for it" if reservation.preempts else "it has waited long"
-        text = (
-            f"a place on {reservation.worker} is kept for it, because {why}; others run there only beside it"
-        )
+        why = "attempts are being stopped there for it" if reservation.preempts else "it has waited long"
+        text = f"A place on {reservation.worker} is reserved for it, because {why}. Other jobs run there only beside it."
         facts.append(
             _fact("reserved", text, {"worker": reservation.worker, "since": iso(reservation.made_at_ms)})
         )
@@ -250,8 +286,8 @@ def _holding(core: Core) -> dict[UserName, Standing]:
 
 def eta_text(eta: Eta) -> str:
     if eta.p90_ms <= LEAST_MS:
-        return "expected to start at once"
-    return f"expected to start in about {span(eta.p50_ms)} (80 %: {span(eta.p10_ms)} – {span(eta.p90_ms)})"
+        return "It is expected to start at once."
+    return f"It is expected to start in {span(eta.p50_ms)} (80 % interval: {span(eta.p10_ms)} – {span(eta.p90_ms)})."
 
 
 async def _blocked(core: Core, row: Row[Any]) -> Explanation:
@@ -266,34 +302,19 @@ async def _blocked(core: Core, row: Row[Any]) -> Explanation:
 
     parents = await core.read(read)
     left = [(parent, key, state) for parent, key, state in parents if state < JobState.SUCCEEDED]
-    summary = f"job {row.id} waits for {len(left)} of its {len(parents)} parents"
+    summary = f"Job {row.id} waits for {len(left)} of its {counted(len(parents), 'parent')}."
     facts = [
         _fact(
-            "parent", f"job {parent}{f' ({key})' if key else ''} is {JobState(state).label}", {"job": parent}
+            "parent", f"Job {parent}{f' ({key})' if key else ''} is {JobState(state).label}.", {"job": parent}
         )
         for parent, key, state in left[:20]
     ]
     if len(left) > 20:
-        facts.append(_fact("parent", f"and {len(left) - 20} more", {"count": len(left) - 20}))
-    return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
-
-
-async def _history(core: Core, row: Row[Any], state: JobState) -> Explanation:
-    query = select(t.attempts).where(t.attempts.c.job_id == row.id).order_by(t.attempts.c.attempt)
-    tries = await core.read(lambda connection: connection.execute(query).all())
-    facts = [
-        _fact(
-            "attempt",
-            f"attempt {each.attempt} on {each.worker}: {AttemptState(each.state).label}"
-            + (f" ({each.cause}{': ' + each.message if each.message else ''})" if each.cause else ""),
-            {"worker": each.worker, "assigned_at": iso(each.assigned_at_ms), "exit_code": each.exit_code},
+        facts.append(
+            _fact(
+                "parent",
+                f"{counted(len(left) - 20, 'more parent')} {agree(len(left) - 20, 'has', 'have')} not ended.",
+                {"count": len(left) - 20},
+            )
         )
-        for each in tries
-    ]
-    batch = core.state.batches.get(BatchId(row.batch_id)) if row.batch_id is not None else None
-    if state is JobState.SKIPPED:
-        facts.append(_fact("parent_failed", "a parent did not succeed and the job is not always_run", {}))
-    if state is JobState.CANCELLED and batch is not None and batch.cancelled:
-        facts.append(_fact("batch_cancelled", f"batch {row.batch_id} was cancelled", {}))
-    summary = f"job {row.id} is {state.label}" + (f": {row.cause}" if row.cause else "")
     return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)

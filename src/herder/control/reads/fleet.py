@@ -20,11 +20,11 @@ from herder.model.ids import PoolName, WorkerName
 from herder.model.job import FAULTS_OF_WORKERS, Cause, JobState
 from herder.model.money import usd_text
 from herder.model.offer import offers_of
+from herder.model.phrases import counted, sentences
 from herder.model.pool import PoolSpec, Template
 from herder.model.principal import Principal, scope_of
 from herder.model.resources import ZERO, stored_amounts
 from herder.model.times import iso, iso_or_none
-from herder.model.words import counted
 from herder.model.worker import Health, WorkerState
 from herder.settings import pool_to_plain
 from herder.store import tables as t
@@ -48,9 +48,9 @@ async def worker_page(
     states = [each.value for each in WorkerState]
     if state is not None and state not in states:
         raise Invalid(
-            f"{state[:50]!r} is not a worker's state",
+            f"{state[:50]!r} is not a state of a worker.",
             field="state",
-            hint=f"choose one of {', '.join(states)}",
+            hint=f"Choose one of {', '.join(states)}.",
         )
     start = int(after) if after is not None and after.isdecimal() and len(after) <= 18 else 0
     if not ended and state not in (WorkerState.TERMINATED, WorkerState.FAILED):
@@ -88,7 +88,8 @@ async def worker_view(core: Core, name: str) -> WorkerView:
     row = await core.read(lambda connection: connection.execute(query).first())
     if row is None:
         raise NotKnown(
-            f"there is no worker {name!r}", hint="herder worker list --ended shows also those of the past"
+            f"Worker {name!r} does not exist.",
+            hint="herder worker list --ended also shows workers that have ended.",
         )
     return _row_view(row)
 
@@ -144,7 +145,7 @@ def _view(
         requested_at=iso(row.requested_at_ms),
         ready_at=iso_or_none(row.ready_at_ms),
         last_seen_at=iso_or_none(row.last_seen_at_ms),
-        expires_at=iso_or_none(row.expires_at_ms),
+        expires_at=iso_or_none(row.expires_at_ms if row.ended_at_ms is None else None),
         ended_at=iso_or_none(row.ended_at_ms),
         why_made=json.loads(row.reason_made).get("text", ""),
         why_removed=json.loads(row.reason_removed).get("text", ""),
@@ -286,13 +287,13 @@ def failed_jobs(causes: Counter[str]) -> list[str]:
         return []
     by_workers = sum(causes[cause] for cause in (*FAULTS_OF_WORKERS, Cause.KILLED_WORKERS))
     counts = ", ".join(f"{count:,} {cause or 'unknown'}" for cause, count in causes.most_common())
-    told = f", {by_workers:,} of them for infrastructure" if by_workers else ""
-    return [f"{counted(failed, 'job')} failed in the last hour{told} ({counts})"]
+    which = f", {by_workers:,} of them because of infrastructure" if by_workers else ""
+    return [f"{counted(failed, 'job')} failed in the last hour{which} ({counts})."]
 
 
 def _trouble(core: Core) -> list[str]:
     trouble = core.store.trouble
-    return [] if trouble is None else [f"{trouble.text} To do: {trouble.hint}."]
+    return [] if trouble is None else [sentences(trouble.text, trouble.hint)]
 
 
 async def plan_page(core: Core, *, after: int | None, limit: int = 50, empty: bool = True) -> Page:
@@ -313,7 +314,8 @@ async def plan_of(core: Core, number: int) -> PlanView:
     row = await core.read(lambda connection: connection.execute(query).first())
     if row is None:
         raise NotKnown(
-            f"there is no plan {number}", hint="herder plan list shows them; plans that repeat are not kept"
+            f"Plan {number} does not exist.",
+            hint="herder plan list shows all plans; plans that repeat the one before are not kept.",
         )
     return plan_view(json.loads(row.body))
 

@@ -11,6 +11,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.errors import Overloaded, Refused
 from herder.control.kernel.limits import FOLLOWERS_EACH_MAX, FOLLOWERS_MAX
 from herder.control.reads.jobs import Output, output_of
+from herder.model.phrases import counted
 from herder.model.principal import Principal
 
 #: The longest between two looks at the output of a running job, and at the rights of who follows it; new output is sent at once.
@@ -35,9 +36,9 @@ class Followers:
         mine, all_ = self._of[who.user], self._of.total()
         if mine >= FOLLOWERS_EACH_MAX or all_ >= FOLLOWERS_MAX:
             raise Overloaded(
-                f"{mine} outputs are followed by {who.user}, {all_} in all; at most {FOLLOWERS_EACH_MAX} by one user and "
-                f"{FOLLOWERS_MAX} in all are possible",
-                hint="end some of them, or read it without following",
+                f"{who.user} follows {counted(mine, 'output')} of at most {FOLLOWERS_EACH_MAX}, and all users follow {all_} of at most "
+                f"{FOLLOWERS_MAX}.",
+                hint="Stop following some of them, or read the output without --follow.",
             )
         pieces = self._pieces(core, again, who.user, job, attempt, first)
         await anext(

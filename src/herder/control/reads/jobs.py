@@ -17,9 +17,9 @@ from herder.engine.state import BatchLife
 from herder.model.ids import BatchId, ClassId
 from herder.model.job import AttemptState, JobClass, JobState
 from herder.model.money import usd_text
+from herder.model.phrases import counted
 from herder.model.principal import Action, Kind, Principal, scope_of
 from herder.model.times import iso, iso_or_none
-from herder.model.words import counted
 from herder.store import tables as t
 from herder.store.json_forms import decode_class
 from herder.store.usage_rows import attempt_row_cost
@@ -100,7 +100,9 @@ def _state_is(label: str) -> list[Any]:
     state = _LABELS.get(label)
     if state is None:
         raise Invalid(
-            f"{label[:50]!r} is not a job's state", field="state", hint=f"choose one of {', '.join(_LABELS)}"
+            f"{label[:50]!r} is not a state of a job.",
+            field="state",
+            hint=f"Choose one of {', '.join(_LABELS)}.",
         )
     opened = t.batches.c.state == "open"
     if state is JobState.PENDING:
@@ -238,9 +240,9 @@ async def batch_page(
     limit = max(1, min(limit, PAGE_MAX))
     if state is not None and state not in BATCH_STATES:
         raise Invalid(
-            f"{state[:50]!r} is not a batch's state",
+            f"{state[:50]!r} is not a state of a batch.",
             field="state",
-            hint=f"choose one of {', '.join(BATCH_STATES)}",
+            hint=f"Choose one of {', '.join(BATCH_STATES)}.",
         )
     query = select(t.batches).order_by(t.batches.c.id.desc()).limit(limit + 1)
     query = query.where(*in_view(scope_of(who), t.batches))
@@ -356,20 +358,21 @@ def _check_output(core: Core, row: Row[Any], attempt: int | None, *, follow: boo
     if attempt is not None and not (0 < attempt <= row.attempts or (follow and attempt == row.attempts + 1)):
         had = counted(row.attempts, "attempt") if row.attempts else "none"
         raise NotKnown(
-            f"job {row.id} has no attempt {attempt}; it has {had}", hint=f"see herder job get {row.id}"
+            f"Job {row.id} has no attempt {attempt}; it has {had}.",
+            hint=f"herder job get {row.id} lists its attempts.",
         )
     state = effective_state(core, row)
     if row.attempts:
         return
     if state.ended:
         raise Conflict(
-            f"job {row.id} has no output: it was {state.label} before it started",
-            hint=f"herder job explain {row.id} says why",
+            f"Job {row.id} has no output: it was {state.label} before it started.",
+            hint=f"herder job explain {row.id} explains why.",
         )
     if not follow:
         raise Conflict(
-            f"job {row.id} has no output yet: it is {state.label}",
-            hint=f"herder job logs {row.id} --follow waits for it; herder job explain {row.id} says why it waits",
+            f"Job {row.id} has no output yet: it is {state.label}.",
+            hint=f"herder job logs {row.id} --follow waits for it; herder job explain {row.id} explains why it waits.",
         )
 
 

@@ -34,11 +34,9 @@ class _Collector:
             workers.add_metric([pool, status], count)
         yield workers
         late = sum(1 for w in state.workers.values() if w.expires_at_ms is not None and w.expires_at_ms < now)
-        yield GaugeMetricFamily(
-            "herder_workers_past_ttl", "Live workers past their time to live.", value=late
-        )
+        yield GaugeMetricFamily("herder_workers_past_ttl", "Live workers past their ttl.", value=late)
         cost = GaugeMetricFamily(
-            "herder_live_workers_cost_usd", "What the live workers cost so far.", labels=["pool"]
+            "herder_live_workers_cost_usd", "Cost of the live workers so far.", labels=["pool"]
         )
         costs: Counter[str] = Counter()
         for worker in state.workers.values():
@@ -52,10 +50,10 @@ class _Collector:
     def _drivers(self) -> Iterator[Metric]:
         core = self._core
         calls = GaugeMetricFamily(
-            "herder_driver_calls", "Calls to providers that have not come back.", labels=["driver", "state"]
+            "herder_driver_calls", "Calls to providers that have not returned.", labels=["driver", "state"]
         )
         usable = GaugeMetricFamily(
-            "herder_driver_usable", "1 when the driver may be called and answers.", labels=["driver"]
+            "herder_driver_usable", "1 if the driver may be called and answers.", labels=["driver"]
         )
         for view in driver_views(core):
             counts = {
@@ -73,7 +71,7 @@ class _Collector:
         core = self._core
         used = CounterMetricFamily("herder_attempts", "Ended attempts.", labels=["user", "project", "pool"])
         spent = CounterMetricFamily(
-            "herder_attempts_cost_usd", "Their cost.", labels=["user", "project", "pool"]
+            "herder_attempts_cost_usd", "Cost of the ended attempts.", labels=["user", "project", "pool"]
         )
         for (user, project, pool), usage in core.ledger.accounts.items():
             if self._scope is not None and not self._scope.covers(user, project):
@@ -83,7 +81,9 @@ class _Collector:
         yield used
         yield spent
         failed = CounterMetricFamily(
-            "herder_trigger_failures", "Plans in which a trigger failed.", labels=["pool", "trigger"]
+            "herder_trigger_failures",
+            "Plans in which a trigger or a planning step failed.",
+            labels=["pool", "trigger"],
         )
         for (name, trigger), times in core.planning.faults.counts.items():
             failed.add_metric([name, trigger], times)

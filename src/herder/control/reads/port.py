@@ -24,6 +24,7 @@ from herder.engine.state import BatchLife
 from herder.model.driver import DriverError
 from herder.model.ids import BatchId, WorkerName
 from herder.model.job import JobState
+from herder.model.phrases import sentence
 from herder.model.principal import Action, Kind, Principal, Thing
 from herder.model.records import EventRecord
 from herder.model.worker import WorkerState
@@ -84,7 +85,7 @@ class Reads:
         try:
             await asyncio.wait_for(self._core.settle(), READY_S)
         except TimeoutError:
-            raise NotReady(f"the store has not taken a write within {READY_S:g} s") from None
+            raise NotReady(f"The store did not take a write within {READY_S:g} s.") from None
 
     async def status(self, who: Principal) -> Status:
         check(who, Action.SEE, FLEET)
@@ -148,7 +149,7 @@ class Reads:
         try:
             return await calling.console(self._core, view.driver, WorkerName(name))
         except DriverError as error:
-            raise NotKnown(f"no console of worker {name}: {error}") from None
+            raise NotKnown(sentence(f"Worker {name} has no console: {error}")) from None
 
     def drivers(self, who: Principal) -> Page:
         check(who, Action.SEE, FLEET)

@@ -61,7 +61,7 @@ async def _ask(client: httpx.AsyncClient, source: MetricSource, promql: str) -> 
             size += len(piece)
             if size > ANSWER_BYTES_MAX:
                 raise NoValue(
-                    f"the answer is longer than {ANSWER_BYTES_MAX} bytes; let the query give one number"
+                    f"the answer is longer than {ANSWER_BYTES_MAX} bytes; write a query that returns one number"
                 )
         return b"".join(pieces), answer.status_code
 
@@ -73,9 +73,9 @@ def value_of(body: bytes, status: int) -> float:
         if answer.status == "success" and answer.data is not None and status == 200:
             return _number(answer.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise NoValue(f"status {status}, and the answer is not that of a Prometheus: {error}") from None
+        raise NoValue(f"status {status}, and the answer does not come from Prometheus: {error}") from None
     if status in (401, 403):
-        raise NoValue(f"status {status}: refused; look at the source's token")
+        raise NoValue(f"status {status}: the request was refused; check the token of the source")
     raise NoValue(f"status {status}: {answer.error[:300] or 'no reason given'}")
 
 
@@ -87,16 +87,18 @@ def _number(data: _Data) -> float:
         if not series:
             raise NoValue("the query gives no data")
         if len(series) > 1:
-            raise NoValue(f"the query gives {len(series)} series; write sum(…) or max(…) around it")
+            raise NoValue(f"the query returned {len(series)} series; write sum(…) or max(…) around it")
         text = series[0].value[1]
     else:
-        raise NoValue(f"the query gives a {data.resultType}; a vector of one element or a scalar is wanted")
+        raise NoValue(
+            f"the query returned a {data.resultType} instead of a scalar or a vector with one element"
+        )
     try:
         number = float(text)
     except ValueError:
-        raise NoValue(f"{text[:50]!r} is no number") from None
+        raise NoValue(f"{text[:50]!r} is not a number") from None
     if not math.isfinite(number):
-        raise NoValue(f"the query gives {text}")
+        raise NoValue(f"the query returned {text}")
     return number
 
 
@@ -106,7 +108,7 @@ def _headers(source: MetricSource) -> dict[str, str]:
     if source.token_env is not None:
         token = os.environ.get(source.token_env)
         if not token:
-            raise NoValue(f"the environment has no {source.token_env}")
+            raise NoValue(f"the environment variable {source.token_env} is not set")
     elif source.token_file is not None:
         with Path(source.token_file).open(encoding="ascii", errors="replace") as file:
             token = file.read(_TOKEN_BYTES_MAX).strip()

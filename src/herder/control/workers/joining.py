@@ -198,7 +198,7 @@ def _joined(
     check_growth(core, pool_in_force(pool, now_ms), 1, "uses")
     _check_size(pool, template.name, template.allocatable, request)
     number = PlanNumber(state.next_plan)
-    text = f"{request.hostname[:HOST_LENGTH] or 'a machine'} joined with token {token_id(record.hash)} of {record.user}"
+    text = f"{request.hostname[:HOST_LENGTH] or 'A machine'} joined with token {token_id(record.hash)} of {record.user}."
     reason = Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("workers", 1),))
     offer = min(offers_of(template), key=lambda each: (each.price_pico_per_hour, each.id))
     spec = worker_spec(pool, offer, number, 1, text)

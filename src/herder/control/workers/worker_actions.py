@@ -19,10 +19,10 @@ from herder.engine.state import BatchLife, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, WorkerName
 from herder.model.job import Cause, JobState
+from herder.model.phrases import counted
 from herder.model.plan import Reason, ReasonKind
 from herder.model.principal import Action, Kind, Principal
 from herder.model.times import iso
-from herder.model.words import counted
 from herder.model.worker import WorkerState
 from herder.wire.resources import Result, WorkerAction
 
@@ -93,7 +93,7 @@ def _set_cordon(cordoned: bool) -> Callable[[Core, WorkerLife, WorkerAction, int
 
 
 def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
-    reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or "drained by hand")
+    reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or "Drained by hand.")
     pool = core.state.pools.get(worker.spec.pool)
     grace = f"{pool.lifetime.drain_grace_s:g} s" if pool else "the grace"
     name, runs = worker.spec.name, counted(len(worker.live), "attempt")
@@ -111,7 +111,8 @@ def _remove(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
             f"worker {name} has {runs}",
             hint="drain it, or remove it with --force: its attempts are then tried again elsewhere",
         )
-    reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or "removed by hand")
+    by_hand = "Removed by hand with --force." if request.force else "Removed by hand."
+    reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or by_hand)
     again = f"; {runs} are tried again elsewhere" if worker.live else ""
     would = f"; {runs} would be tried again elsewhere" if worker.live else ""
     return _Step(

@@ -24,6 +24,7 @@ from herder.model.demand import Asks
 from herder.model.ids import PoolName
 from herder.model.job import WHOLE_GPU
 from herder.model.offer import offers_of
+from herder.model.phrases import listed
 from herder.model.pool import PoolSpec, Template
 from herder.model.resources import Resources
 from herder.model.vectors import pairs
@@ -41,7 +42,7 @@ class RefusalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """`text` says what is wrong with which object, `remedy` what to do next."""
+    """`text` says what is wrong with which object, `remedy` what to do next: a sentence each."""
 
     kind: RefusalKind
     text: str
@@ -49,7 +50,7 @@ class Refusal:
     evidence: tuple[tuple[str, int | float | str], ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.text}; {self.remedy}"
+        return f"{self.text} {self.remedy}"
 
 
 def refusal(job_class: Asks, pools: Mapping[PoolName, PoolSpec]) -> Refusal | None:
@@ -77,24 +78,24 @@ def refusal(job_class: Asks, pools: Mapping[PoolName, PoolSpec]) -> Refusal | No
 def _unknown_pool(name: str, pools: Mapping[PoolName, PoolSpec]) -> Refusal:
     near = get_close_matches(name, sorted(pools), n=1)
     if near:
-        remedy = f"did you mean {near[0]!r}?"
+        remedy = f"Did you mean {near[0]!r}?"
     elif pools:
-        remedy = f"use one of {', '.join(sorted(pools))}, or {AUTO!r} for the cheapest that fits"
+        remedy = f"Use one of {', '.join(sorted(pools))}, or {AUTO!r} for the cheapest pool that fits."
     else:
-        remedy = "no pools are defined yet: declare one and apply it"
+        remedy = "No pools exist yet: define one and apply it."
     return Refusal(
         kind=RefusalKind.UNKNOWN_POOL,
-        text=f"there is no pool {name!r}",
+        text=f"Pool {name!r} does not exist.",
         remedy=remedy,
         evidence=(("pool", name),),
     )
 
 
 def _no_pool(pools: Mapping[PoolName, PoolSpec]) -> Refusal:
-    remedy = f"name one of {', '.join(sorted(pools))}" if pools else "declare a pool and apply it"
+    remedy = f"Name one of {', '.join(sorted(pools))}." if pools else "Define a pool and apply it."
     return Refusal(
         kind=RefusalKind.NO_POOL,
-        text="no pool takes jobs that name no pool",
+        text="No pool runs jobs that do not name a pool.",
         remedy=remedy,
         evidence=(("pools", len(pools)),),
     )
@@ -102,21 +103,21 @@ def _no_pool(pools: Mapping[PoolName, PoolSpec]) -> Refusal:
 
 def _takes_none(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
     """Their workers join something that does not take such work."""
-    names = ", ".join(f"{pool.name} ({pool.membership.name})" for pool in asked)
+    names = listed([f"{pool.name} ({pool.membership.name})" for pool in asked], "or")
     return Refusal(
         kind=RefusalKind.NO_POOL,
-        text=f"no worker of {names} takes {job_class.work}",
-        remedy="ask for another pool, or give the pool another membership",
+        text=f"No worker of {_pools(asked)} {names} runs {job_class.work}.",
+        remedy="Use another pool, or give the pool another membership.",
         evidence=tuple((f"{pool.name}.membership", pool.membership.name) for pool in asked),
     )
 
 
 def _no_workers(pools: list[PoolSpec]) -> Refusal:
-    names = ", ".join(pool.name for pool in pools)
+    names = listed([pool.name for pool in pools])
     return Refusal(
         kind=RefusalKind.NO_WORKERS_WANTED,
-        text=f"{names} cannot have workers: max_workers is 0, or there is no template",
-        remedy="raise max_workers of the pool above 0 and give it a template",
+        text=f"{_pools(pools).capitalize()} {names} cannot have workers: max_workers is 0, or there is no template.",
+        remedy="Set max_workers above 0 and add a template.",
         evidence=tuple((f"{pool.name}.max_workers", pool.size.max_workers) for pool in pools),
     )
 
@@ -133,8 +134,8 @@ def _kept_out(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
         shown = ", ".join(f"{taint.key}={taint.value}:{taint.effect}" for taint in taints)
         return Refusal(
             kind=RefusalKind.TAINTS,
-            text=f"the job does not tolerate the taint {shown} of pool {pool.name!r}",
-            remedy=f"add a toleration for it, or ask for pool {pool.name!r} by name",
+            text=f"The job does not tolerate the taint {shown} of pool {pool.name!r}.",
+            remedy=f"Add a toleration for it, or name pool {pool.name!r} in the job.",
             evidence=tuple((pool.name, len(taints)) for pool, taints in tainted),
         )
     terms = (" and ".join(map(text, term)) for term in job_class.affinity.required)
@@ -143,8 +144,8 @@ def _kept_out(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
     )
     return Refusal(
         kind=RefusalKind.SELECTOR,
-        text=f"no template of {', '.join(pool.name for pool in asked)} has the labels {wanted}",
-        remedy="change the job's selector or affinity, or add the labels to the pool or the template",
+        text=f"No template of {_named(asked)} has the labels {wanted}.",
+        remedy="Change the selector or affinity of the job, or add the labels to the pool or the template.",
         evidence=(("selector", wanted), ("pools", len(asked))),
     )
 
@@ -160,25 +161,37 @@ def _no_such_gpus(job_class: Asks, asked: list[PoolSpec]) -> Refusal | None:
     models = {dict(labels).get(GPU_MODEL, "") for labels in templates} - {""}
     if job_class.gpu_models and not models & set(job_class.gpu_models):
         known = (
-            f"ask for one of {', '.join(sorted(models))}" if models else "no template says which GPUs it has"
+            f"Request one of {', '.join(sorted(models))}"
+            if models
+            else "No template names its gpu_model: add it"
         )
-        remedy = f"{known}, or add a template with that gpu_model"
+        remedy = f"{known}, or add a template with that gpu_model."
     elif job_class.gpu_share_milli < WHOLE_GPU:
         most = WHOLE_GPU // job_class.gpu_share_milli
-        remedy = f"ask for whole GPUs, or split those of a template into at most {most} parts (gpu_parts)"
+        remedy = f"Request whole GPUs, or split those of a template into at most {most} parts (gpu_parts)."
         if most == 1:
-            remedy = "ask for 1 GPU, or for at most half of one"
+            remedy = "Request 1 GPU, or at most half of one."
     else:
-        remedy = "ask for a share of one, or add a template with such GPUs that is not split (gpu_parts: 1)"
+        remedy = (
+            "Request a share of a GPU, or add a template with such GPUs that are not split (gpu_parts: 1)."
+        )
     return Refusal(
         kind=RefusalKind.GPU,
-        text=f"no template of {', '.join(pool.name for pool in asked)} has {wanted} to give",
+        text=f"No template of {_named(asked)} offers {wanted}.",
         remedy=remedy,
         evidence=(
             ("gpu_share_milli", job_class.gpu_share_milli),
             ("gpu_models", "|".join(job_class.gpu_models)),
         ),
     )
+
+
+def _pools(pools: list[PoolSpec]) -> str:
+    return "pool" if len(pools) == 1 else "pools"
+
+
+def _named(pools: list[PoolSpec]) -> str:
+    return f"{_pools(pools)} {listed([pool.name for pool in pools], 'or')}"
 
 
 def _labels_fit(job_class: Asks, pool: PoolSpec) -> bool:
@@ -205,9 +218,9 @@ def _too_large(job_class: Asks, pools: list[PoolSpec]) -> Refusal | None:
     shown = ", ".join(request.table.named(name).text(amount) for name, amount in lacking.items())
     return Refusal(
         kind=RefusalKind.TOO_LARGE,
-        text=f"the job asks for {request}, more than any worker has: the nearest, template {template.name!r} of pool "
-        f"{pool.name!r} ({template.allocatable}), is short of {shown}",
-        remedy="ask for less, or add a larger template to the pool",
+        text=f"The job requests {request}, more than any worker has. The nearest is template {template.name!r} of pool "
+        f"{pool.name!r} ({template.allocatable}), which lacks {shown}.",
+        remedy="Request less, or add a larger template to the pool.",
         evidence=tuple((f"short_{name}", amount) for name, amount in lacking.items()),
     )
 

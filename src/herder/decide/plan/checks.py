@@ -50,7 +50,7 @@ def _unseen(observed: Observed, plan: Plan) -> list[str]:
     if plan.number != observed.plan_number:
         found.append(f"plan {plan.number} was made for observation {observed.plan_number}")
     if plan.actions and None in (observed.workers_as_of_ms, observed.demand_as_of_ms):
-        found.append("acts although a section was never observed")
+        found.append("it acts although a section was never observed")
     return found
 
 
@@ -84,14 +84,16 @@ def _creation(pools: dict[PoolName, PoolSpec], create: CreateWorker) -> list[str
     template = next((offer for offer in sold if offer.name == spec.template), None)
     if template is None:
         found.append(
-            f"worker {spec.name} is made of template {spec.template}, which pool {pool.name} has not"
+            f"worker {spec.name} is made of template {spec.template}, which pool {pool.name} does not have"
         )
     elif (template.allocatable, template.slots) != (spec.allocatable, spec.slots):
         found.append(f"worker {spec.name} differs from its template {template.name}")
     elif all(
         (offer.id, offer.price_pico_per_hour) != (spec.offer, spec.price_pico_per_hour) for offer in sold
     ):
-        found.append(f"worker {spec.name} is made of {spec.offer} at a price or in a zone that nobody sells")
+        found.append(
+            f"worker {spec.name} is made of {spec.offer} at a price or in a zone that its template is not sold at"
+        )
     return found
 
 
@@ -107,16 +109,16 @@ def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[C
             continue
         if live[name] + made > pool.size.max_workers:
             found.append(
-                f"pool {name} would have {live[name] + made} workers of at most {pool.size.max_workers}"
+                f"pool {name} would have {live[name] + made} workers, and may have at most {pool.size.max_workers}"
             )
         if pool.size.max_live_workers is not None and staying[name] + made > pool.size.max_live_workers:
             found.append(
-                f"pool {name} would have {staying[name] + made} workers that stay of at most {pool.size.max_live_workers}"
+                f"pool {name} would have {staying[name] + made} workers that are not being drained, and may have at most {pool.size.max_live_workers}"
             )
         found += _quotas(observed, pool, creates)
         if made > pool.size.new_workers_per_cycle:
             found.append(
-                f"pool {name} would make {made} workers, {pool.size.new_workers_per_cycle} are allowed per cycle"
+                f"pool {name} would make {made} workers, and may make at most {pool.size.new_workers_per_cycle} per cycle"
             )
     return found
 
@@ -126,7 +128,7 @@ def _quotas(observed: Observed, pool: PoolSpec, creates: list[CreateWorker]) -> 
     made = Counter(create.spec.offer for create in creates if create.spec.pool == pool.name)
     there = Counter(each.spec.offer for each in observed.workers if each.spec.pool == pool.name)
     return [
-        f"pool {pool.name} would have {there[offer.id] + made[offer.id]} workers of {offer.id}, of at most {offer.most}"
+        f"pool {pool.name} would have {there[offer.id] + made[offer.id]} workers of {offer.id}, and may have at most {offer.most}"
         for template in pool.templates
         for offer in offers_of(template)
         if offer.most is not None and made[offer.id] and there[offer.id] + made[offer.id] > offer.most
@@ -152,12 +154,12 @@ def _drains(
         if drain.worker in made:
             found.append(f"worker {drain.worker} is both made and drained")
         if worker is None or worker.state.ended:
-            found.append(f"worker {drain.worker} is drained and does not live")
+            found.append(f"worker {drain.worker} is drained and does not exist")
         elif worker.state.leaving:
-            found.append(f"worker {drain.worker} is drained and leaves already")
+            found.append(f"worker {drain.worker} is drained and is being removed already")
         elif worker.spec.pool != drain.pool:
             found.append(
-                f"worker {drain.worker} is drained as of pool {drain.pool}, it is in {worker.spec.pool}"
+                f"worker {drain.worker} is drained in pool {drain.pool}, and it is in pool {worker.spec.pool}"
             )
         if drain.pool not in pools:
             found.append(f"worker {drain.worker} is drained in pool {drain.pool}, which does not exist")
@@ -176,7 +178,7 @@ def _gentleness(observed: Observed, pool: PoolSpec, drains: list[DrainWorker], n
     found = []
     if disturbed and disturbed + draining > pool.scale_down.disruption_budget:
         found.append(
-            f"pool {pool.name} would drain {disturbed + draining} workers at a time, its budget is {pool.scale_down.disruption_budget}"
+            f"pool {pool.name} would drain {disturbed + draining} workers at a time, and its disruption_budget is {pool.scale_down.disruption_budget}"
         )
     if pool.scale_down.fraction is not None and mine:
         past = dict(observed.history).get(pool.name, PoolHistory()).removals_ms
@@ -186,7 +188,7 @@ def _gentleness(observed: Observed, pool: PoolSpec, drains: list[DrainWorker], n
         degree = max(1, int(pool.scale_down.fraction * (staying + before)))
         if before + len(mine) > degree:
             found.append(
-                f"pool {pool.name} would give up {before + len(mine)} workers in a period, {degree} are allowed"
+                f"pool {pool.name} would remove {before + len(mine)} workers in a period, and may remove at most {degree}"
             )
     return found
 
@@ -202,7 +204,7 @@ def _trial(
     made = sum((create.spec.pool, create.spec.offer) == (key.pool, key.name) for create in creates)
     if until is None or made <= (now_ms >= until):
         return []
-    return [f"{made} workers are made of template {key.name} of pool {key.pool}, which failed lately"]
+    return [f"{made} workers are made of template {key.name} of pool {key.pool}, which has failed recently"]
 
 
 def _reasons(observed: Observed, plan: Plan) -> list[str]:
@@ -218,6 +220,6 @@ def _reasons(observed: Observed, plan: Plan) -> list[str]:
     reasons = [action.reason for action in plan.actions]
     reasons += [reason for report in plan.pools for reason in report.reasons]
     reasons += [demand.reason for demand in plan.unplaced]
-    found += [f"a reason of kind {reason.kind} says nothing" for reason in reasons if not reason.text]
+    found += [f"a reason of kind {reason.kind} has no text" for reason in reasons if not reason.text]
     found += [f"a reason of kind {reason.kind} has no evidence" for reason in reasons if not reason.evidence]
     return found

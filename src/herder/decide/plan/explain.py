@@ -16,6 +16,7 @@ from herder.decide.scaling.triggers.queued_jobs import DemandOutcome
 from herder.model.demand import Asks, DemandGroup
 from herder.model.ids import ClassId, UserName
 from herder.model.observed import Observed
+from herder.model.phrases import agree, counted, listed, sentences
 from herder.model.plan import Reason, ReasonKind
 from herder.model.worker import WorkerState
 
@@ -82,7 +83,7 @@ def _not_in_queue(class_id: ClassId, job_class: Asks, observed: Observed, unseen
         return Reason(kind=ReasonKind.NOTHING_FITS, text=str(refused), evidence=evidence)
     if unseen:
         return report.waiting_reason(unseen)
-    text = "no job of this class was waiting when the queue was last read; it has started or ended since"
+    text = "No job of this class was queued when the queue was last read; it has started or ended since."
     return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=(("queued", 0),))
 
 
@@ -101,12 +102,15 @@ def _nowhere(steps: PlanSteps, queued: DemandGroup, outcome: DemandOutcome) -> l
     if not outcome.nowhere:
         return []
     binding = report.binding_reason(steps.snapshot, steps.growth_limits, queued, outcome)
-    text = f"{outcome.nowhere} of {queued.count} such jobs have no place: {binding.text}"
     others = _other_limits(steps, queued, outcome, binding)
-    if others:
-        text = f"{text.rstrip('.')}; {'; '.join(others)}"
+    have = agree(outcome.nowhere, "has", "have")
+    text = sentences(f"{_of(outcome.nowhere, queued)} {have} no place", binding.text, *others)
     evidence = (*binding.evidence, ("jobs", outcome.nowhere), ("binding_pools", len(others) + 1))
     return [Reason(kind=binding.kind, text=text, evidence=evidence)]
+
+
+def _of(count: int, queued: DemandGroup) -> str:
+    return f"{count:,} of {queued.count:,} such jobs"
 
 
 def _other_limits(
@@ -121,9 +125,9 @@ def _other_limits(
             continue
         if view.spec.driver_frozen:
             if view.spec.driver in told:
-                text = f"pool {view.spec.name} has the same driver"
+                text = f"Pool {view.spec.name} has the same driver."
             told.add(view.spec.driver)
-        others.append(text.rstrip("."))
+        others.append(text)
     return others
 
 
@@ -131,14 +135,16 @@ def _place(steps: PlanSteps, queued: DemandGroup, outcome: DemandOutcome) -> lis
     """Where those go that have a place."""
     found = []
     if outcome.new:
-        text = f"{outcome.new} of {queued.count} such jobs wait for workers that the next plan makes"
+        wait = agree(outcome.new, "waits", "wait")
+        text = f"{_of(outcome.new, queued)} {wait} for workers that the next plan makes."
         found.append(Reason(kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", outcome.new),)))
     if outcome.in_flight:
         coming = [
             worker for view in steps.snapshot.pools for worker in view.workers if worker.state.in_flight
         ]
         oldest = min(worker.requested_at_ms for worker in coming)
-        text = f"{outcome.in_flight} of {queued.count} such jobs wait for workers that are on their way ({len(coming)} are)"
+        wait = agree(outcome.in_flight, "waits", "wait")
+        text = f"{_of(outcome.in_flight, queued)} {wait} for {counted(len(coming), 'starting worker')}."
         evidence = (
             ("jobs", outcome.in_flight),
             ("in_flight", len(coming)),
@@ -146,7 +152,8 @@ def _place(steps: PlanSteps, queued: DemandGroup, outcome: DemandOutcome) -> lis
         )
         found.append(Reason(kind=ReasonKind.IN_FLIGHT, text=text, evidence=evidence))
     if outcome.ready:
-        text = f"{outcome.ready} of {queued.count} such jobs fit on workers that are ready and start when their turn comes"
+        fit = agree(outcome.ready, "fits on a ready worker and starts", "fit on ready workers and start")
+        text = f"{_of(outcome.ready, queued)} {fit} in the order of the queue."
         found.append(Reason(kind=ReasonKind.ENOUGH_CAPACITY, text=text, evidence=(("jobs", outcome.ready),)))
     return found
 
@@ -163,7 +170,9 @@ def _ahead(steps: PlanSteps, queued: DemandGroup) -> list[Reason]:
             older += other.count if theirs < (queued.oldest_ready_at_ms, queued.class_id) else 0
     if not urgent and not older:
         return []
-    text = f"ahead of it are {urgent} more urgent jobs and {older} older ones of the same user"
+    ahead = [counted(urgent, "queued job") + " of a higher priority"] if urgent else []
+    ahead += [counted(older, "older job") + " of the same user"] if older else []
+    text = f"{listed(ahead)} {agree(urgent + older, 'is', 'are')} ahead in the queue."
     evidence = (("more_urgent", urgent), ("older_of_user", older))
     return [Reason(kind=ReasonKind.AHEAD_IN_QUEUE, text=text, evidence=evidence)]
 
@@ -180,11 +189,15 @@ def _shared(
     if not rivals:
         return []
     users, jobs = len({other.asks.user for other in rivals}), sum(other.count for other in rivals)
-    text = f"free places are shared by weight with {users} other users, who have {jobs} jobs of the same priority waiting"
+    have = agree(users, "has", "have")
+    text = (
+        f"Free capacity is shared by weight with {counted(users, 'other user')}, who {have} "
+        f"{counted(jobs, 'queued job')} of the same priority."
+    )
     evidence: tuple[tuple[str, int | float | str], ...] = (("users", users), ("jobs", jobs))
     if holding:
         told, more = _standing(mine.user, {other.asks.user for other in rivals}, holding)
-        text, evidence = f"{text}; {told}", (*evidence, *more)
+        text, evidence = sentences(text, told), (*evidence, *more)
     return [Reason(kind=ReasonKind.FAIR_SHARE, text=text, evidence=evidence)]
 
 
@@ -196,8 +209,9 @@ def _standing(
     mine = holding.get(user, nobody)
     before = sum(holding.get(other, nobody).level < mine.level for other in others)
     text = (
-        f"{user} holds {mine.share:.0%} of the fleet with weight {mine.weight}, "
-        f"and {before} of them hold less for their weight and go first"
+        f"{user} uses {mine.share:.0%} of the fleet with weight {mine.weight}; {before or 'none'} of them "
+        + agree(max(1, before), "uses less for its weight", "use less for their weight")
+        + (f" and {agree(before, 'is', 'are')} served first." if before else ".")
     )
     return text, (("held_share", round(mine.share, 4)), ("weight", mine.weight), ("users_before", before))
 
@@ -221,10 +235,11 @@ def _pools(steps: PlanSteps, queued: DemandGroup) -> list[Reason]:
         growth_limit, templates = steps.growth_limits[name], steps.snapshot.templates_for(queued, view)
         most, binding = may_make(growth_limit, templates), binding_for(growth_limit, templates)
         ready = sum(worker.state is WorkerState.READY and not worker.cordoned for worker in view.workers)
-        limit = f"driver {view.spec.driver} is frozen" if view.spec.driver_frozen else binding.text
-        text = (
-            f"pool {name} could take it: {ready} workers ready, {view.in_flight} coming, "
-            f"{most} more may be made now ({limit})"
+        limit = f"Driver {view.spec.driver} is frozen." if view.spec.driver_frozen else binding.text
+        text = sentences(
+            f"Pool {name} can run it: {counted(ready, 'worker')} {agree(ready, 'is', 'are')} ready, {view.in_flight} "
+            f"{agree(view.in_flight, 'is', 'are')} starting, and {most} more may be made now",
+            limit,
         )
         flips = [pair for pair in binding.evidence if pair[0] == "flips"]
         evidence = (("ready", ready), ("in_flight", view.in_flight), ("may_make", most), *flips)

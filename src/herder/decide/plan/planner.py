@@ -17,7 +17,7 @@ from herder.decide.scaling.failures import Failures
 from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.load import load_of
 from herder.decide.scaling.offer_backoff import cheapest_first
-from herder.decide.scaling.proposals import Proposal, TriggerResult, workers_by_offer
+from herder.decide.scaling.proposals import Proposal, TriggerResult, WorkerRequest, workers_by_offer
 from herder.decide.scaling.scale_down import consolidation, spot
 from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.scale_down.idle import IdleResult
@@ -86,18 +86,18 @@ class PlanSteps:
 
 def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     """The steps of a plan, in order. Every section must have been seen."""
-    snapshot = snapshot_of(observed, now_ms)
     failures = Failures()
+    snapshot = snapshot_of(observed, now_ms, failures)
 
     # 1. Who leaves whatever the demand: what leaves is no capacity any more.
-    must_leave = tuple(drain for view in snapshot.pools for drain in scale_down.must_leave(view, now_ms))
+    must_leave = tuple(drain for view in snapshot.pools for drain in _removals(view, failures, now_ms))
     leaving = frozenset(drain.worker for drain in must_leave)
     short, preempted = _preempted(snapshot, leaving, failures, now_ms)
     must_leave = (*must_leave, *preempted.drains)
     leaving = leaving | {drain.worker for drain in preempted.drains}
 
     # 2. How many workers each pool may make now.
-    growth_limits = _growth_limits(snapshot, short, leaving, now_ms)
+    growth_limits = _growth_limits(snapshot, short, leaving, failures, now_ms)
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
     queue = _queue(snapshot, growth_limits, leaving, failures)
@@ -106,11 +106,11 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
         for view in snapshot.pools
     }
     asks = tuple(ask for answer in wants.values() for ask in answer.asks)
-    combined = combine(queue.proposals, asks, snapshot.pools, growth_limits)
+    combined = _combined(snapshot, growth_limits, queue, asks, failures)
     needed = _needed(snapshot, leaving, queue, failures)
     wanted = _stocks(snapshot, needed, failures, now_ms)
     combined = _with_stock(snapshot, growth_limits, leaving, queue, combined, wanted, failures)
-    combined = replace(combined, proposals=zones.spread(combined.proposals, snapshot, growth_limits))
+    combined = _spread(snapshot, growth_limits, combined, failures)
 
     # 4. Which workers nobody needs; where that is not known, none goes.
     idle = {
@@ -130,7 +130,7 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     return PlanSteps(
         snapshot=snapshot,
         growth_limits=growth_limits,
-        must_leave=must_leave,
+        must_leave=tuple(drain for drain in must_leave if drain.pool not in failures.unplanned),
         queue=queue,
         combined=combined,
         idle=idle,
@@ -186,14 +186,58 @@ def _idle(
 
 
 def _growth_limits(
-    snapshot: Snapshot, short: tuple[Need, ...], leaving: Set[WorkerName], now_ms: int
+    snapshot: Snapshot, short: tuple[Need, ...], leaving: Set[WorkerName], failures: Failures, now_ms: int
 ) -> dict[PoolName, GrowthLimit]:
-    """By pool; nobody makes spot where a pool waits for capacity."""
-    growth_limits = {view.spec.name: limits.growth_limit(view, now_ms, leaving) for view in snapshot.pools}
-    for view in snapshot.pools if short else ():
-        refused = tuple(spot.yields_to(short, view, offer) for offer in view.templates)
-        growth_limits[view.spec.name] = limits.without(growth_limits[view.spec.name], refused)
-    return growth_limits
+    """By pool; no spot is made where a pool waits for capacity. A pool whose limits are not known makes nothing."""
+
+    def limit_of(view: PoolView) -> GrowthLimit:
+        found = limits.growth_limit(view, now_ms, leaving)
+        if not short:
+            return found
+        return limits.without(found, tuple(spot.yields_to(short, view, offer) for offer in view.templates))
+
+    return {
+        view.spec.name: failures.attempt(
+            (view.spec.name,), "limits", partial(limit_of, view), partial(_no_growth, view, failures)
+        )
+        if view.spec.name not in failures.unplanned
+        else _no_growth(view, failures)
+        for view in snapshot.pools
+    }
+
+
+def _no_growth(view: PoolView, failures: Failures) -> GrowthLimit:
+    return limits.none(view, failures.of(view.spec.name)[-1])
+
+
+def _removals(view: PoolView, failures: Failures, now_ms: int) -> tuple[DrainWorker, ...]:
+    ask = partial(scale_down.must_leave, view, now_ms)
+    return failures.attempt((view.spec.name,), "removals", ask, tuple[DrainWorker, ...])
+
+
+def _combined(
+    snapshot: Snapshot,
+    growth_limits: Mapping[PoolName, GrowthLimit],
+    queue: QueueResult,
+    asks: tuple[WorkerRequest, ...],
+    failures: Failures,
+) -> Combined:
+    """Without it, what the queue needs is made and nothing beyond it."""
+    ask = partial(combine, queue.proposals, asks, snapshot.pools, growth_limits)
+    pools = dict.fromkeys(each.pool for each in asks)
+    return failures.attempt(pools, "combine", ask, partial(Combined, proposals=queue.proposals, cut={}))
+
+
+def _spread(
+    snapshot: Snapshot,
+    growth_limits: Mapping[PoolName, GrowthLimit],
+    combined: Combined,
+    failures: Failures,
+) -> Combined:
+    """Without it, workers are made where they are cheapest."""
+    ask = partial(zones.spread, combined.proposals, snapshot, growth_limits)
+    pools = dict.fromkeys(each.pool for each in combined.proposals)
+    return replace(combined, proposals=failures.attempt(pools, "zones", ask, lambda: combined.proposals))
 
 
 def _needed(
@@ -255,6 +299,8 @@ def _wants(
 ) -> TriggerResult:
     """What a pool wants beyond the workers that the queue needs."""
     name = view.spec.name
+    if name in failures.unplanned:
+        return TriggerResult()
     mine = workers_by_offer(queue.proposals, name)
     gone = sum(worker.name in leaving for worker in view.staying)
     least = partial(minimum.ask, view, gone, sum(mine.values()))

@@ -4,9 +4,12 @@ Called by the planner when all is decided. It decides nothing; every pool gets a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from herder.decide.eligibility.admission import refusal
+from herder.decide.plan.kept import why_kept
 from herder.decide.scaling.combine import Combined
+from herder.decide.scaling.failures import Failures
 from herder.decide.scaling.limits import GrowthLimit, binding_for
 from herder.decide.scaling.proposals import WorkerRequest
 from herder.decide.scaling.scale_down.idle import IdleResult, expired_count
@@ -15,6 +18,7 @@ from herder.decide.scaling.triggers.queued_jobs import DemandOutcome, QueueResul
 from herder.model.demand import DemandGroup
 from herder.model.ids import PlanNumber, PoolName
 from herder.model.observed import Observed
+from herder.model.phrases import agree, counted, listed, sentences
 from herder.model.plan import (
     Action,
     CreateWorker,
@@ -60,7 +64,10 @@ def waiting_plan(snapshot: Snapshot, number: PlanNumber, now_ms: int, unseen: Se
 def waiting_reason(unseen: Sequence[str]) -> Reason:
     return Reason(
         kind=ReasonKind.WAITING_ON_OBSERVATION,
-        text=f"not seen yet since the server began: {' and '.join(unseen)}; nothing is decided until then",
+        text=(
+            f"The {listed(unseen)} have not been observed since the server started. "
+            "No worker is made or removed until they have."
+        ),
         evidence=tuple((f"{section} as of", "never") for section in unseen),
     )
 
@@ -76,13 +83,12 @@ def pool_reports(
     now_ms: int,
 ) -> tuple[PoolReport, ...]:
     jobs, held = _jobs_by_pool(snapshot), _held_by_pool(snapshot, growth_limits, queue)
-    reports = []
-    for view in snapshot.pools:
+    failures = Failures()
+
+    def report_of(view: PoolView) -> PoolReport:
         name = view.spec.name
-        creates = [
-            action for action in actions if isinstance(action, CreateWorker) and action.spec.pool == name
-        ]
-        drains = [action for action in actions if isinstance(action, DrainWorker) and action.pool == name]
+        creates = [each for each in actions if isinstance(each, CreateWorker) and each.spec.pool == name]
+        drains = [each for each in actions if isinstance(each, DrainWorker) and each.pool == name]
         short = queue.beyond_limits.get(name, 0) + combined.short(name)
         reasons = [
             *_made(creates),
@@ -93,20 +99,34 @@ def pool_reports(
             *_unsaid(notes.get(name, ()), idle[name].held_back),
             *_frozen_expired(view, now_ms),
         ]
-        reports.append(
-            PoolReport(
-                pool=name,
-                actual=view.actual,
-                in_flight=view.in_flight,
-                desired=len(view.staying) + len(creates) + short - len(drains),
-                queued_jobs=jobs[name],
-                reasons=(
-                    *(reasons or (_nothing_to_do(snapshot, view, queue, jobs[name]),)),
-                    *((snapshot.note,) if snapshot.note is not None and jobs[name] else ()),
-                ),
-            )
+        return PoolReport(
+            pool=name,
+            actual=view.actual,
+            in_flight=view.in_flight,
+            desired=len(view.staying) + len(creates) + short - len(drains),
+            queued_jobs=jobs[name],
+            reasons=(
+                *(reasons or (_nothing_to_do(snapshot, view, queue, jobs[name], now_ms),)),
+                *((snapshot.note,) if snapshot.note is not None and jobs[name] else ()),
+            ),
         )
-    return tuple(reports)
+
+    def without_reasons(view: PoolView) -> PoolReport:
+        return PoolReport(
+            pool=view.spec.name,
+            actual=view.actual,
+            in_flight=view.in_flight,
+            desired=len(view.staying),
+            queued_jobs=jobs[view.spec.name],
+            reasons=failures.of(view.spec.name),
+        )
+
+    return tuple(
+        failures.attempt(
+            (view.spec.name,), "report", partial(report_of, view), partial(without_reasons, view)
+        )
+        for view in snapshot.pools
+    )
 
 
 def unplaced(
@@ -136,7 +156,7 @@ def binding_reason(
         return _binding(snapshot, growth_limits[outcome.held_by], snapshot.pool(outcome.held_by), queued)
     request = queued.asks.request
     refused = refusal(queued.asks, {view.spec.name: view.spec for view in snapshot.pools})
-    text = str(refused) if refused else f"no template that the job may use has room for {request}"
+    text = str(refused) if refused else f"No template that the job may use is large enough for {request}."
     evidence = refused.evidence if refused else tuple(request.amounts().items())
     return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=evidence)
 
@@ -179,7 +199,10 @@ def _held_back(held: Mapping[Reason, int]) -> list[Reason]:
     return [
         Reason(
             kind=binding.kind,
-            text=f"{binding.text}; {jobs} queued jobs that it could take have no place",
+            text=sentences(
+                binding.text,
+                f"{counted(jobs, 'queued job')} that it can run {agree(jobs, 'has', 'have')} no place",
+            ),
             evidence=(*binding.evidence, ("jobs_without_place", jobs)),
         )
         for binding, jobs in held.items()
@@ -191,11 +214,21 @@ def _cut(view: PoolView, growth_limit: GrowthLimit, cut: Sequence[tuple[WorkerRe
     found: list[Reason] = []
     for ask, missing in cut if view.spec.templates else ():
         binding = growth_limit.binding_minimum if ask.minimum else growth_limit.binding
-        what = "minimum" if ask.minimum else str(ask.reason.kind).replace("_", " ")
-        text = f"{binding.text}; it is {missing} workers short of its {what}"
+        what = "its minimum" if ask.minimum else _WANTED.get(ask.reason.kind, "what it wants")
+        text = sentences(binding.text, f"It is short of {counted(missing, 'worker')} for {what}")
         evidence = (*binding.evidence, ("missing", missing))
         found.append(Reason(kind=binding.kind, text=text, evidence=evidence))
     return found
+
+
+_WANTED = {
+    ReasonKind.HEADROOM: "its headroom",
+    ReasonKind.TARGET_UTILISATION: "its target_utilisation",
+    ReasonKind.CPU_PRESSURE: "its cpu_pressure",
+    ReasonKind.MEMORY_PRESSURE: "its memory_pressure",
+    ReasonKind.CUSTOM_METRIC: "its metrics",
+    ReasonKind.STOCK: "its warm workers (wait_cost)",
+}
 
 
 def _gone(drains: Iterable[DrainWorker]) -> list[Reason]:
@@ -207,7 +240,7 @@ def _gone(drains: Iterable[DrainWorker]) -> list[Reason]:
         if len(group) == 1:
             found.append(group[0].reason)
         else:
-            text = f"{len(group)} workers go; the first: {group[0].reason.text}"
+            text = f"{len(group)} workers are removed; the first is {group[0].worker}. {group[0].reason.text}"
             found.append(Reason(kind=kind, text=text, evidence=(("workers", len(group)),)))
     return found
 
@@ -223,28 +256,44 @@ def _frozen_expired(view: PoolView, now_ms: int) -> list[Reason]:
     expired = expired_count(view, now_ms) if view.spec.frozen else 0
     if not expired:
         return []
-    text = f"{expired} workers of pool {view.spec.name} are past their time to live and stay, because it is frozen"
+    past = agree(expired, "is past its ttl and stays", "are past their ttl and stay")
+    text = f"{counted(expired, 'worker')} of pool {view.spec.name} {past}, because the pool is frozen."
     return [Reason(kind=ReasonKind.FROZEN, text=text, evidence=(("expired", expired),))]
 
 
-def _nothing_to_do(snapshot: Snapshot, view: PoolView, queue: QueueResult, jobs: int) -> Reason:
-    name, there, coming = view.spec.name, view.actual, view.in_flight
-    seen = (("workers", there), ("in_flight", coming), ("queued_jobs", jobs))
+def _nothing_to_do(snapshot: Snapshot, view: PoolView, queue: QueueResult, jobs: int, now_ms: int) -> Reason:
+    """That the demand is met, or what keeps it from being met, and which rules keep the workers that exist."""
+    seen = (("workers", view.actual), ("in_flight", view.in_flight), ("queued_jobs", jobs))
+    met = _demand_met(snapshot, view, queue, jobs)
+    kept = why_kept(view, now_ms)
+    evidence = (*seen, *met.evidence, *(pair for rule in kept for pair in rule.evidence))
+    return Reason(kind=met.kind, text=sentences(met.text, *(rule.text for rule in kept)), evidence=evidence)
+
+
+def _demand_met(snapshot: Snapshot, view: PoolView, queue: QueueResult, jobs: int) -> Reason:
+    name = view.spec.name
     if view.spec.frozen:
-        return Reason(
-            kind=ReasonKind.FROZEN, text=f"pool {name} is frozen, and nothing had to be done", evidence=seen
-        )
+        text = f"Pool {name} is frozen, and there is nothing to do."
+        return Reason(kind=ReasonKind.FROZEN, text=text, evidence=(("frozen", 1),))
     if not jobs and snapshot.held_back:
         waiting = sum(each.count for each in snapshot.held_back)
-        text = f"{waiting} queued jobs are held back by quotas, so no worker is made for them; no other waits for pool {name}"
-        return Reason(kind=ReasonKind.QUOTA, text=text, evidence=(*seen, ("held_back", waiting)))
+        text = (
+            f"{counted(waiting, 'queued job')} {agree(waiting, 'waits', 'wait')} for quota, so no worker is made for "
+            f"{agree(waiting, 'it', 'them')}. No other job is queued for pool {name}."
+        )
+        return Reason(kind=ReasonKind.QUOTA, text=text, evidence=(("held_back", waiting),))
     if not jobs:
-        text = f"no queued job is eligible for pool {name}; it has {there} workers and {coming} coming"
-        return Reason(kind=ReasonKind.NO_DEMAND, text=text, evidence=seen)
+        have = f"{counted(view.actual, 'worker')} {agree(view.actual, 'exists', 'exist')}"
+        text = f"No queued job may use pool {name}; {have} and {view.in_flight} {agree(view.in_flight, 'is', 'are')} starting."
+        return Reason(kind=ReasonKind.NO_DEMAND, text=text)
     classes = (queued for queued in snapshot.queue if view in tuple(snapshot.may_use(queued)))
     nowhere = sum(queue.outcome[queued.class_id].nowhere for queued in classes)
     if nowhere:
-        text = f"{nowhere} of {jobs} queued jobs eligible for pool {name} are too large for its templates"
-        return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=(*seen, ("too_large", nowhere)))
-    text = f"all {jobs} queued jobs eligible for pool {name} have a place on workers that are there, coming or planned"
-    return Reason(kind=ReasonKind.ENOUGH_CAPACITY, text=text, evidence=seen)
+        large = agree(nowhere, "is too large for its templates", "are too large for its templates")
+        text = f"{nowhere:,} of {jobs:,} queued jobs that may use pool {name} {large}."
+        return Reason(kind=ReasonKind.NOTHING_FITS, text=text, evidence=(("too_large", nowhere),))
+    have = "The queued job that may use" if jobs == 1 else f"All {jobs:,} queued jobs that may use"
+    text = (
+        f"{have} pool {name} {agree(jobs, 'has', 'have')} a place on existing, starting or planned workers."
+    )
+    return Reason(kind=ReasonKind.ENOUGH_CAPACITY, text=text)

@@ -11,6 +11,7 @@ from herder.decide.quotas.allowed_starts import QuotaEntry, QuotaInput, allow
 from herder.decide.quotas.usage import UNLIMITED, Project, RemainingQuota
 from herder.model.demand import DemandGroup
 from herder.model.observed import Observed
+from herder.model.phrases import agree, counted
 from herder.model.plan import Reason, ReasonKind
 from herder.model.sharing import Amounts, dimension_at
 
@@ -51,7 +52,7 @@ def _name(entry: QuotaEntry[Any], place: int) -> str:
 def _text(entry: QuotaEntry[Any], place: int, amount: int) -> str:
     """An amount with its unit, by its place in `Amounts`."""
     dimension = dimension_at(entry.amount.table, place)
-    return f"{amount} live attempts" if dimension is None else dimension.text(amount)
+    return counted(amount, "running job") if dimension is None else dimension.text(amount)
 
 
 def reason_of(entry: QuotaEntry[Any], remaining: RemainingQuota) -> Reason:
@@ -67,7 +68,7 @@ def reason_of(entry: QuotaEntry[Any], remaining: RemainingQuota) -> Reason:
     project = remaining.projects.get(entry.project)
     if project is not None and short is not None:
         return _project(entry, remaining, project, short)
-    text = f"{_jobs(entry)} wait for an older job of project {entry.project}, for which its quota is kept"
+    text = f"{_jobs(entry)} {_wait(entry)} for an older job of project {entry.project}, for which its quota is reserved."
     evidence = (
         ("quota", f"project {entry.project}"),
         ("held_back", entry.left),
@@ -94,14 +95,18 @@ def _first_short(amount: Amounts, room: Amounts) -> int | None:
 
 
 def _jobs(entry: QuotaEntry[Any]) -> str:
-    return f"{entry.left} of {entry.left + entry.granted} such jobs"
+    return f"{entry.left:,} of {entry.left + entry.granted:,} such jobs"
+
+
+def _wait(entry: QuotaEntry[Any]) -> str:
+    return agree(entry.left, "waits", "wait")
 
 
 def _never(entry: QuotaEntry[Any], number: int, ceiling: Amounts) -> Reason:
     most = _text(entry, number, ceiling[number])
     text = (
-        f"{_jobs(entry)} ask for {_text(entry, number, entry.amount[number])} each, and the quotas of project "
-        f"{entry.project} and user {entry.user} never allow more than {most}"
+        f"{_jobs(entry)} can never start: each requests {_text(entry, number, entry.amount[number])}, and the quotas of project "
+        f"{entry.project} and user {entry.user} allow at most {most}."
     )
     evidence: tuple[tuple[str, int | float | str], ...] = (
         ("quota", f"project {entry.project}, user {entry.user}"),
@@ -118,8 +123,8 @@ def _user(entry: QuotaEntry[Any], remaining: RemainingQuota, number: int) -> Rea
     wanted = held + entry.amount[number] * entry.left
     name = _name(entry, number)
     text = (
-        f"{_jobs(entry)} are held back: user {entry.user} has {_text(entry, number, held)} running or about to, "
-        f"of a quota of {_text(entry, number, limit)}"
+        f"{_jobs(entry)} {_wait(entry)} for quota: user {entry.user} uses {_text(entry, number, held)} "
+        f"of a quota of {_text(entry, number, limit)}."
     )
     evidence: tuple[tuple[str, int | float | str], ...] = (
         ("quota", f"user {entry.user}"),
@@ -144,18 +149,17 @@ def _project(entry: QuotaEntry[Any], remaining: RemainingQuota, project: Project
         )
         flips = f"nominal_quota or borrowing_limit {name} of project {entry.project} up by {_text(entry, number, wanted - most)}"
     elif held + entry.amount[number] > nominal:
-        bound = f"its nominal quota is {_text(entry, number, nominal)}, and nobody has enough to lend"
+        bound = f"its nominal quota is {_text(entry, number, nominal)}, and no project of its cohort has enough to lend"
         flips = (
             f"nominal_quota {name} of project {entry.project} at least {_text(entry, number, wanted)}, or the end of "
             "other attempts of its cohort"
         )
     else:
-        bound = f"its nominal quota is {_text(entry, number, nominal)}, but others have borrowed of it"
+        bound = (
+            f"its nominal quota is {_text(entry, number, nominal)}, but other projects have borrowed a part"
+        )
         flips = "the end of borrowed attempts, or fair_share: {preemption: {reclaim: any}}"
-    text = (
-        f"{_jobs(entry)} are held back: project {entry.project} has {_text(entry, number, held)} running or about to; "
-        f"{bound}"
-    )
+    text = f"{_jobs(entry)} {_wait(entry)} for quota: project {entry.project} uses {_text(entry, number, held)}; {bound}."
     evidence: tuple[tuple[str, int | float | str], ...] = (
         ("quota", f"project {entry.project}"),
         ("resource", name),

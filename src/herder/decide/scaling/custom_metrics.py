@@ -9,6 +9,7 @@ from dataclasses import replace
 from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.metric import Metric, MetricReading, ValueIs
+from herder.model.phrases import agree, counted, unstopped
 from herder.model.plan import Reason, ReasonKind
 from herder.model.worker import WorkerState
 
@@ -52,7 +53,7 @@ def kept_for(view: PoolView, workers: int) -> Reason | None:
             return _unknown(view, metric, reading)
         want = whole(wanted(view, metric, reading.value))
         if workers < min(want, view.spec.size.max_workers):
-            return _reason(view, metric, reading, workers + 1, want, " workers stay")
+            return _reason(view, metric, reading, workers + 1, want, " Idle workers are kept.")
     return None
 
 
@@ -60,13 +61,14 @@ def _reason(
     view: PoolView, metric: Metric, reading: MetricReading, workers: int, want: float, so: str = ""
 ) -> Reason:
     value = reading.value or 0.0
-    kind = "in all" if metric.value is ValueIs.TOTAL else "on average"
+    kind = "in total" if metric.value is ValueIs.TOTAL else "on average"
     text = (
-        f"metric {metric.name} of pool {view.spec.name} is {value:g} {kind}, and one worker takes {metric.per_worker:g}: "
-        f"{whole(want)} are wanted, {workers} are there or coming{so and ';' + so}"
+        f"Metric {metric.name} of pool {view.spec.name} is {value:g} {kind}, and one worker takes {metric.per_worker:g}: "
+        f"{counted(whole(want), 'worker')} {agree(whole(want), 'is', 'are')} wanted, {workers} "
+        f"{agree(workers, 'exists or is', 'exist or are')} starting.{so}"
     )
     if reading.fault:
-        text += f"; the value is an older one, for the last try failed: {reading.fault}"
+        text += f" The last query failed ({unstopped(reading.fault)}), so an older value is used."
     evidence = (
         ("metric", metric.name),
         ("value", value),
@@ -84,10 +86,10 @@ def _reason(
 
 
 def _unknown(view: PoolView, metric: Metric, reading: MetricReading | None) -> Reason:
-    fault = reading.fault if reading is not None and reading.fault else "it has not been read yet"
+    fault = unstopped(reading.fault) if reading is not None and reading.fault else "it has not been read yet"
     text = (
-        f"metric {metric.name} of pool {view.spec.name} is not known ({fault}): until it is, the pool makes no workers for it and "
-        "gives up none that are idle"
+        f"Metric {metric.name} of pool {view.spec.name} is unknown ({fault}). Until it is known, the pool makes no workers for it and "
+        "keeps its idle workers."
     )
     evidence = (
         ("metric", metric.name),

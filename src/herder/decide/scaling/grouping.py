@@ -13,6 +13,7 @@ from herder.decide.eligibility.matching import Kinds
 from herder.model.demand import DemandGroup, ShapeGroup
 from herder.model.ids import ClassId
 from herder.model.observed import QueuedClass
+from herder.model.phrases import counted
 from herder.model.plan import Reason, ReasonKind
 from herder.model.resources import Resources
 from herder.model.vectors import new_vector
@@ -99,9 +100,10 @@ def _merged(group: Sequence[DemandGroup]) -> DemandGroup:
 
 
 def _note(shapes: int, groups: int, later: int) -> Reason:
-    text = f"{shapes:,} distinct shapes of jobs wait; they are planned as {groups:,} groups, each as large as its largest member"
+    what, grouped_as = f"{counted(shapes, 'distinct job shape')} are queued", counted(groups, "group")
+    text = f"{what}. They are planned as {grouped_as}, each as large as its largest member."
     if later:
-        text = f"{shapes:,} distinct shapes of jobs wait; {shapes - later:,} are planned now, as {groups:,} groups, and {later:,} when those have started"
+        text = f"{what}. {shapes - later:,} are planned now, as {grouped_as}, and {later:,} when those have started."
     return Reason(
         kind=ReasonKind.SHAPES_GROUPED,
         text=text,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from herder.decide.scaling.offer_backoff import OfferLimit, all_resting, offer_limits, pool_circuit, soonest
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.ids import WorkerName
+from herder.model.phrases import at_limit, counted, seconds_until, sentences
 from herder.model.plan import Reason, ReasonKind
 from herder.model.times import iso
 
@@ -45,6 +46,15 @@ def growth_limit(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozens
         binding_minimum=binding_minimum,
         offers=offers,
     )
+
+
+def none(view: PoolView, reason: Reason) -> GrowthLimit:
+    """Of a pool in which nothing may be made, for this reason."""
+    offers = tuple(
+        OfferLimit(offer=offer.id, limit=0, price=int(offer.price_pico_per_hour), reason=reason)
+        for offer in view.templates
+    )
+    return GrowthLimit(workers=0, binding=reason, for_minimum=0, binding_minimum=reason, offers=offers)
 
 
 def without(growth_limit: GrowthLimit, refused: tuple[Reason | None, ...]) -> GrowthLimit:
@@ -90,11 +100,11 @@ def _frozen(view: PoolView) -> list[_Limit]:
     if not view.spec.frozen:
         return []
     text, flips = (
-        f"pool {view.spec.name} is frozen: nothing is made or removed until it is thawed",
+        f"Pool {view.spec.name} is frozen: no worker is made or removed.",
         f"herder pool unfreeze {view.spec.name}",
     )
     if view.spec.driver_frozen:
-        text = f"nothing is made or removed in pool {view.spec.name}: {view.spec.driver_frozen}"
+        text = sentences(f"Pool {view.spec.name} makes and removes no workers", view.spec.driver_frozen)
         flips = f"herder driver unfreeze {view.spec.driver}"
     return [
         (
@@ -123,7 +133,7 @@ def _cooldown(view: PoolView, now_ms: int) -> list[_Limit]:
     until = last + int(view.spec.scale_up.cooldown_s * 1000)
     if now_ms >= until:
         return []
-    text = f"pool {view.spec.name} grew a moment ago; it may grow again in {_seconds(until - now_ms)} s"
+    text = f"Pool {view.spec.name} is in its scale-up cooldown for another {seconds_until(until, now_ms)}."
     return [
         (
             0,
@@ -138,17 +148,18 @@ def _cooldown(view: PoolView, now_ms: int) -> list[_Limit]:
 
 def _maximum(view: PoolView, now_ms: int) -> list[_Limit]:
     total, most, live = len(view.workers), view.spec.size.max_workers, view.spec.size.max_live_workers
-    text = f"pool {view.spec.name} has {total} workers that have not ended, of at most {most}"
     leave = total - len(view.staying)
-    flips = f"max_workers above {most}" + (f", or the end of one of the {leave} that leave" if leave else "")
+    drained = ", including those being drained" if leave and total >= most > 0 else ""
+    text = f"{at_limit(f'Pool {view.spec.name}', total, most)}{drained}.{_scheduled_maximum(view)}"
+    flips = f"max_workers above {most}" + (", or the end of a worker that is being drained" if leave else "")
     evidence = (("live", total), ("max_workers", most), ("flips", flips))
     found: list[_Limit] = [
         (max(0, most - total), Reason(kind=ReasonKind.AT_MAXIMUM, text=text, evidence=evidence))
     ]
     if live is not None:
-        # What this very cycle drains makes room in the next one: a plan that was applied needs no other.
+        # What this very cycle drains frees a place in the next one: a plan that was applied needs no other.
         staying = max(len(view.staying), live if view.history.last_shrunk_at_ms == now_ms else 0)
-        text = f"pool {view.spec.name} has {staying} workers that stay, of at most {live}"
+        text = f"{at_limit(f'Pool {view.spec.name}', staying, live)}, not counting those being drained (max_live_workers)."
         staying_evidence = (
             ("staying", staying),
             ("max_live_workers", live),
@@ -159,11 +170,21 @@ def _maximum(view: PoolView, now_ms: int) -> list[_Limit]:
     return found
 
 
+def _scheduled_maximum(view: PoolView) -> str:
+    window = view.window
+    if window is None or window.schedule.max_workers is None:
+        return ""
+    return f" The limit is that of the schedule {window.schedule.cron!r} ({window.schedule.timezone})."
+
+
 def _per_cycle(view: PoolView, now_ms: int) -> _Limit:
     """A plan of the same millisecond as the last growth belongs to the same cycle, which has had its workers."""
     most = view.spec.size.new_workers_per_cycle
     now_made = view.history.last_grown_at_ms == now_ms
-    text = f"pool {view.spec.name} makes at most {most} workers per cycle; the next cycle makes more"
+    text = (
+        f"Pool {view.spec.name} makes at most {counted(most, 'worker')} per cycle (new_workers_per_cycle). "
+        "The next cycle makes more."
+    )
     evidence = (
         ("new_workers_per_cycle", most),
         ("made_this_cycle", int(now_made)),
@@ -172,7 +193,3 @@ def _per_cycle(view: PoolView, now_ms: int) -> _Limit:
     return 0 if now_made else max(0, most), Reason(
         kind=ReasonKind.PER_CYCLE_LIMIT, text=text, evidence=evidence
     )
-
-
-def _seconds(duration_ms: int) -> int:
-    return -(-duration_ms // 1000)

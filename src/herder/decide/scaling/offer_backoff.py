@@ -13,6 +13,7 @@ from math import inf
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.ids import WorkerName
 from herder.model.offer import FailureCause, Offer, OfferMemory, OfferName
+from herder.model.phrases import at_limit, counted, seconds_until, sentences
 from herder.model.plan import Reason, ReasonKind
 from herder.model.times import iso
 from herder.model.worker import WorkerSpec
@@ -139,7 +140,7 @@ def _quota(view: PoolView, offer: Offer) -> list[Bound]:
     if offer.most is None:
         return []
     there = sum(worker.spec.offer == offer.id for worker in view.workers)
-    text = f"pool {view.spec.name} has {there} workers of template {offer.id}, of at most {offer.most}"
+    text = f"{at_limit(f'Template {offer.id} of pool {view.spec.name}', there, offer.most)}."
     flips = f"max_workers of the zone above {offer.most}"
     evidence = (("workers", there), ("zone_max_workers", offer.most), ("flips", flips))
     return [(max(0, offer.most - there), Reason(kind=ReasonKind.AT_MAXIMUM, text=text, evidence=evidence))]
@@ -169,13 +170,13 @@ def _limit(
 
 
 _WORDS = {
-    FailureCause.OUT_OF_CAPACITY: "was out of capacity",
-    FailureCause.INTERRUPTED: "was taken back by the provider",
-    FailureCause.QUOTA_EXCEEDED: "met a quota of the provider",
-    FailureCause.UNAUTHORISED: "was refused for its credentials",
-    FailureCause.INVALID_REQUEST: "was refused as invalid",
-    FailureCause.BOOT_TIMEOUT: "did not boot in time",
-    FailureCause.OTHER: "failed",
+    FailureCause.OUT_OF_CAPACITY: "out of capacity",
+    FailureCause.INTERRUPTED: "taken back by the provider",
+    FailureCause.QUOTA_EXCEEDED: "provider quota exceeded",
+    FailureCause.UNAUTHORISED: "credentials refused",
+    FailureCause.INVALID_REQUEST: "request refused as invalid",
+    FailureCause.BOOT_TIMEOUT: "boot timed out",
+    FailureCause.OTHER: "creation failed",
 }
 
 
@@ -185,14 +186,15 @@ def _reason(view: PoolView, memory: OfferMemory, limit: int, now_ms: int) -> Rea
         or now_ms
     )
     cause = memory.cause or FailureCause.OTHER
-    what = f"template {memory.key.name} of pool {view.spec.name} {_WORDS[cause]} {memory.failed_in_row} times in a row"
+    times = "once" if memory.failed_in_row == 1 else f"{counted(memory.failed_in_row, 'time')} in a row"
+    what = f"Template {memory.key.name} of pool {view.spec.name} failed {times} ({_WORDS[cause]})"
     if now_ms < until:
-        text = f"{what}; the next try is in {-(-(until - now_ms) // 1000)} s"
+        text = sentences(what, f"The next try is in {seconds_until(until, now_ms)}")
         flips = f"at {iso(until)}, or when the template is changed"
     elif limit:
-        text, flips = f"{what}; one worker is tried", "its success"
+        text, flips = sentences(what, "One worker may be tried now"), "its success"
     else:
-        text, flips = f"{what}; one worker is being tried", "the success of that one"
+        text, flips = sentences(what, "One worker is being tried now"), "the success of that one"
     return Reason(
         kind=ReasonKind.QUOTA_EXCEEDED if cause is FailureCause.QUOTA_EXCEEDED else ReasonKind.OFFER_RESTING,
         text=text,

@@ -8,11 +8,14 @@ whose workers are unknown.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
+from herder.decide.scaling.failures import Failures
 from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
 from herder.decide.scaling.snapshot import PoolView, snapshot_of
 from herder.model.ids import PoolName
 from herder.model.observed import Observed, ObservedWorker
+from herder.model.phrases import agree, counted, sentences
 from herder.model.plan import Reason, ReasonKind
 from herder.model.pool import PoolSpec
 from herder.model.pressure import Measured, Pressure
@@ -95,17 +98,26 @@ def rules(spec: PoolSpec) -> Iterator[Gauge]:
         yield Gauge(measured=Measured.MEMORY, rule=spec.scale_up.memory_pressure)
 
 
-def pressed_since(observed: Observed, now_ms: int) -> dict[PoolName, dict[Measured, int]]:
+def pressed_since(
+    observed: Observed, now_ms: int, failures: Failures | None = None
+) -> dict[PoolName, dict[Measured, int]]:
     """Since when each rule's threshold is passed without a break; to be part of the next observation. Not known is a break."""
     found: dict[PoolName, dict[Measured, int]] = {}
+    failures = Failures() if failures is None else failures
     if not any(True for spec in observed.pools for _ in rules(spec)):
         return found
     for view in snapshot_of(observed, now_ms).pools:
-        before = dict(view.history.pressed_since_ms)
-        since = {gauge.measured: before.get(gauge.measured, now_ms) for gauge in _all_in(view) if gauge.above}
+        since = failures.attempt(
+            (view.spec.name,), "pressure", partial(_since, view, now_ms), dict[Measured, int]
+        )
         if since:
             found[view.spec.name] = since
     return found
+
+
+def _since(view: PoolView, now_ms: int) -> dict[Measured, int]:
+    before = dict(view.history.pressed_since_ms)
+    return {gauge.measured: before.get(gauge.measured, now_ms) for gauge in _all_in(view) if gauge.above}
 
 
 def _all_in(view: PoolView) -> list[Gauge]:
@@ -129,14 +141,21 @@ def ask(view: PoolView, gauge: Gauge, size: Resources, now_ms: int) -> TriggerRe
         return TriggerResult()
     due = since + int(gauge.rule.for_s * 1000)
     if now_ms < due:
-        return TriggerResult(notes=(_reason(view, gauge, since, f"it grows at {iso(due)} if that lasts"),))
+        return TriggerResult(notes=(_reason(view, gauge, since, f"It grows at {iso(due)} if this lasts"),))
     amount = _amount(size, gauge.measured)
     if gauge.lacking <= 0 or amount <= 0:
         return TriggerResult(
-            notes=(_reason(view, gauge, since, "what is coming is enough to bring it down"),)
+            notes=(
+                _reason(
+                    view,
+                    gauge,
+                    since,
+                    "Capacity that is starting or not yet measured is enough to bring it down",
+                ),
+            )
         )
     count = min(view.spec.size.max_workers, -(-gauge.lacking // amount))
-    what = f"{count} more bring it to {gauge.rule.leads_to:.0%} or less"
+    what = f"Adding {counted(count, 'worker')} brings it to {gauge.rule.leads_to:.0%} or less"
     return TriggerResult(
         asks=(WorkerRequest(pool=view.spec.name, count=count, reason=_reason(view, gauge, since, what)),)
     )
@@ -150,8 +169,8 @@ def kept_for(view: PoolView, gauge: Gauge) -> Reason | None:
         return None
     word, target = _WORDS[gauge.measured], gauge.rule.leads_to
     text = (
-        f"workers of pool {view.spec.name} stay: with one less its {word} would be used to {_percent(gauge)}, above "
-        f"{target:.0%}"
+        f"Idle workers of pool {view.spec.name} are kept: with one less, its {word} use would be {_percent(gauge)}, above "
+        f"{target:.0%}."
     )
     evidence = (*_figures(gauge), ("flips", f"{word} use of {target:.0%} or less"))
     return Reason(kind=_KINDS[gauge.measured], text=text, evidence=evidence)
@@ -162,7 +181,7 @@ def _amount(resources: Resources, measured: Measured) -> int:
 
 
 def _percent(gauge: Gauge) -> str:
-    return f"{gauge.use:.0%}" if gauge.capacity else "more than there is"
+    return f"{gauge.use:.0%}" if gauge.capacity else "more than its capacity"
 
 
 def _figures(gauge: Gauge) -> tuple[tuple[str, int | float | str], ...]:
@@ -177,10 +196,11 @@ def _figures(gauge: Gauge) -> tuple[tuple[str, int | float | str], ...]:
 
 def _reason(view: PoolView, gauge: Gauge, since_ms: int, what: str) -> Reason:
     word, rule = _WORDS[gauge.measured], gauge.rule
-    unseen = f" ({gauge.unseen} more have not said)" if gauge.unseen else ""
-    text = (
-        f"the {gauge.seen} workers of pool {view.spec.name} that were seen{unseen} use {gauge.use:.0%} of their {word}, "
-        f"above {rule.above:.0%} since {iso(since_ms)}; {what}"
+    unseen = f" ({gauge.unseen} more {agree(gauge.unseen, 'is', 'are')} not measured)" if gauge.unseen else ""
+    text = sentences(
+        f"Pool {view.spec.name} uses {gauge.use:.0%} of the {word} of {counted(gauge.seen, 'worker')}{unseen}, "
+        f"above {rule.above:.0%} since {iso(since_ms)}",
+        what,
     )
     flips = f"{word} use of {rule.above:.0%} or less, or {word.lower()}_pressure above {gauge.use:.0%}"
     evidence = (*_figures(gauge), ("since_ms", since_ms), ("for_s", rule.for_s), ("flips", flips))
@@ -190,8 +210,9 @@ def _reason(view: PoolView, gauge: Gauge, since_ms: int, what: str) -> Reason:
 def _unknown(view: PoolView, gauge: Gauge) -> Reason:
     word = _WORDS[gauge.measured]
     text = (
-        f"the {word} use of pool {view.spec.name} is not known: {gauge.seen} of {gauge.seen + gauge.unseen} ready workers have "
-        "said lately; until half have, it makes no workers for it, and with none it keeps those that are there"
+        f"The {word} use of pool {view.spec.name} is unknown: {gauge.seen} of {counted(gauge.seen + gauge.unseen, 'ready worker')} "
+        "sent a recent sample. Until at least half of them do, the pool makes no workers for it; while none does, it keeps its idle "
+        "workers."
     )
     flips = f"samples of {max(1, gauge.unseen - gauge.seen)} more workers"
     return Reason(

@@ -6,10 +6,11 @@ so that the steps need not care. It draws no conclusions.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 from herder.decide.eligibility.matching import Kinds, kind_of_template, kind_of_worker
 from herder.decide.quotas.reasons import HeldBack, within_quotas
+from herder.decide.scaling.failures import Failures
 from herder.decide.scaling.grouping import Grouped, grouped
 from herder.model.demand import DemandGroup
 from herder.model.ids import ClassId, PoolName, WorkerName
@@ -94,8 +95,9 @@ class Snapshot:
         )
 
 
-def snapshot_of(observed: Observed, now_ms: int) -> Snapshot:
-    pools = _views(observed, now_ms)
+def snapshot_of(observed: Observed, now_ms: int, failures: Failures | None = None) -> Snapshot:
+    """A pool that cannot be read is shown as a frozen one without templates, and `failures` has the error."""
+    pools = _views(observed, now_ms, Failures() if failures is None else failures)
     kinds = Kinds()
     # All kinds are numbered before anything is packed, also those of workers that leave: the numbers must not change
     # when a plan has been applied.
@@ -146,7 +148,7 @@ def _numbered(view: PoolView, kinds: Kinds) -> Iterator[tuple[ObservedWorker, in
         yield worker, number
 
 
-def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
+def _views(observed: Observed, now_ms: int, failures: Failures) -> tuple[PoolView, ...]:
     by_pool: dict[PoolName, list[ObservedWorker]] = {}
     for worker in sorted(observed.workers, key=age):
         if not worker.state.ended:
@@ -154,26 +156,34 @@ def _views(observed: Observed, now_ms: int) -> tuple[PoolView, ...]:
     history, windows = dict(observed.history), dict(observed.windows)
     memories = {memory.key: memory for memory in observed.offers}
     read = {(reading.pool, reading.metric): reading for reading in observed.metrics}
-    views = []
-    for wanted in sorted(observed.pools, key=lambda spec: spec.name):
+
+    def view_of(wanted: PoolSpec) -> PoolView:
         spec, window = in_force(wanted, windows.get(wanted.name, ()), now_ms)
         sold = (offer for template in spec.templates for offer in offers_of(template))
         templates = tuple(sorted(sold, key=lambda offer: (offer.name, not offer.spot, offer.zone)))
-        views.append(
-            PoolView(
-                spec=spec,
-                history=history.get(spec.name, PoolHistory()),
-                workers=tuple(by_pool.get(spec.name, ())),
-                templates=templates,
-                memories=tuple(memories.get(each.id.key(spec.name, spec.driver)) for each in templates),
-                window=window,
-                metrics=tuple(
-                    (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
-                    for metric in spec.scale_up.metrics
-                ),
-            )
+        return PoolView(
+            spec=spec,
+            history=history.get(spec.name, PoolHistory()),
+            workers=tuple(by_pool.get(spec.name, ())),
+            templates=templates,
+            memories=tuple(memories.get(each.id.key(spec.name, spec.driver)) for each in templates),
+            window=window,
+            metrics=tuple(
+                (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
+                for metric in spec.scale_up.metrics
+            ),
         )
-    return tuple(views)
+
+    def untouched(wanted: PoolSpec) -> PoolView:
+        spec = replace(wanted, frozen=True, templates=())
+        return PoolView(
+            spec=spec, history=PoolHistory(), workers=tuple(by_pool.get(spec.name, ())), templates=()
+        )
+
+    return tuple(
+        failures.attempt((spec.name,), "snapshot", partial(view_of, spec), partial(untouched, spec))
+        for spec in sorted(observed.pools, key=lambda spec: spec.name)
+    )
 
 
 def _fresh(worker: ObservedWorker, now_ms: int) -> ObservedWorker:

@@ -14,6 +14,7 @@ from herder.decide.scaling.offer_backoff import OfferLimit, soonest
 from herder.decide.scaling.proposals import Proposal, workers_by_offer
 from herder.decide.scaling.snapshot import PoolView, Snapshot
 from herder.model.ids import PoolName
+from herder.model.phrases import sentences
 from herder.model.plan import Reason
 
 
@@ -62,7 +63,7 @@ def _evenly(
 
 
 def _alike(proposal: Proposal, view: PoolView, growth_limits: tuple[OfferLimit, ...]) -> list[OfferLimit]:
-    """Offers that differ from the wished one in the zone alone, it among them."""
+    """Offers that differ from the proposed one in the zone alone, it among them."""
     prices = {offer.id: offer.price_pico_per_hour for offer in view.templates}
     own = next(growth_limit for growth_limit in growth_limits if growth_limit.offer == proposal.offer)
     return [
@@ -85,13 +86,13 @@ def _told(proposal: Proposal, view: PoolView, growth_limits: tuple[OfferLimit, .
     ]
     short = [growth_limit.reason for growth_limit in spots if growth_limit.reason is not None]
     if spots and len(short) == len(spots):
-        why = f"on-demand, since spot is short: {soonest(short).text}"
+        why = sentences("On-demand is used, because no spot worker can be made", soonest(short).text)
+    elif spots:
+        why = "On-demand is used, because spot costs the same or more."
     else:
-        why = (
-            "on-demand, since spot costs no less"
-            if spots
-            else "on-demand, since spot is above max_spot_price"
-        )
+        why = "On-demand is used, because spot costs more than max_spot_price."
     reason = proposal.reason
     evidence = (*reason.evidence, ("spot_offers_short", len(short)), ("spot_offers", len(spots)))
-    return replace(proposal, reason=Reason(kind=reason.kind, text=f"{reason.text}; {why}", evidence=evidence))
+    return replace(
+        proposal, reason=Reason(kind=reason.kind, text=sentences(reason.text, why), evidence=evidence)
+    )

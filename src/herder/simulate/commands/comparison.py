@@ -27,7 +27,7 @@ def check_wishes(*, with_bounds: bool, report: Path | None, policies: int = 1) -
         check_solver()
     if report is not None and policies > POLICIES_MAX:
         raise ValueError(
-            f"a report shows at most {POLICIES_MAX} policies and there are {policies}; name fewer with --policy"
+            f"A report shows at most {POLICIES_MAX} policies, and there are {policies}. Name fewer with --policy."
         )
 
 
@@ -51,6 +51,6 @@ def write_report(
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise CommandError(
-            f"the report cannot be written to {path}: {error.strerror}",
-            hint="Name a file in a folder that exists and that you may write to.",
+            f"The report cannot be written to {path}: {error.strerror}.",
+            hint="Name a file in a folder that exists and that you can write to.",
         ) from None

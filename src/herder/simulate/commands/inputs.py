@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session
+from herder.model.phrases import agree, counted
 
 if TYPE_CHECKING:
     from herder.simulate.traces.trace import Trace
@@ -40,13 +41,15 @@ def from_file(
     path = source.path
     if path is None:
         raise CommandError(
-            "there is nothing to simulate",
+            "There is nothing to simulate.",
             hint="Name a trace with --trace FILE, or Herder's own store with --from-events DB.",
             code=Code.USAGE,
         )
     trace = usage(lambda: read_trace(path, source.format_name, limit=source.limit, skip_bad=source.skip_bad))
     if trace.skipped:
-        say.say(f"{len(trace.skipped)} bad rows were left out:")
+        say.say(
+            f"{counted(len(trace.skipped), 'bad row')} {agree(len(trace.skipped), 'was', 'were')} left out:"
+        )
         for text in trace.skipped[:SKIPPED_SHOWN]:
             say.say(f"  {text}")
         if len(trace.skipped) > SKIPPED_SHOWN:
@@ -55,7 +58,9 @@ def from_file(
         return trace, parsed
     chosen = usual_templates(trace)
     names = ", ".join(each.name for each in chosen)
-    say.say(f"no --template was given: the usual one for {trace.format} is {names} at a price of 1 per hour")
+    say.say(
+        f"Without --template, workers are the usual ones for {trace.format}: {names}, at a price of 1 per hour."
+    )
     return trace, chosen
 
 
@@ -67,8 +72,8 @@ def from_store(
 
     if source.path is not None or source.format_name is not None:
         raise CommandError(
-            "--from-events is given beside --trace or --format",
-            hint="Keep one source of work.",
+            "--from-events cannot be used with --trace or --format.",
+            hint="Give one source of work.",
             code=Code.USAGE,
         )
     found = usage(lambda: read_own_store(source.events or "", limit=source.limit))
@@ -79,12 +84,12 @@ def from_store(
         return trace, parsed
     if found.templates:
         named = "; ".join(described(each) for each in found.templates)
-        say.say(f"no --template was given: workers are those of the store's pools, {named}")
+        say.say(f"Without --template, workers are those of the pools in the store: {named}.")
         return trace, found.templates
     chosen = usual_templates(trace)
     names = ", ".join(each.name for each in chosen)
     say.say(
-        f"no --template was given, and the store has no pool: workers are {names} at a price of 1 per hour"
+        f"Without --template, and without a pool in the store, workers are {names}, at a price of 1 per hour."
     )
     return trace, chosen
 
@@ -95,6 +100,4 @@ def usage(make: Callable[[], T]) -> T:
     try:
         return make()
     except ValueError as error:
-        raise CommandError(
-            str(error), hint="Add --help to see what the command takes.", code=Code.USAGE
-        ) from None
+        raise CommandError(str(error), hint="--help shows what the command takes.", code=Code.USAGE) from None

@@ -36,15 +36,15 @@ COMPARED = (
 
 TraceFile = Annotated[
     Path | None,
-    typer.Option("--trace", metavar="FILE", help="The work: a trace, plain or gzip; - is stdin. Needed."),
+    typer.Option("--trace", metavar="FILE", help="The trace with the work, plain or gzip; - is stdin."),
 ]
 FromEvents = Annotated[
     str | None,
     typer.Option(
         "--from-events",
         metavar="DB",
-        help="Instead of a trace: what ran here, from Herder's own store. A data folder, its herder.db, or a store's URL; it is only read, "
-        "also beside a running server. Without --template, the pools' own sizes and prices.",
+        help="Instead of a trace: the jobs in Herder's own store. A data folder, its herder.db, or the URL of a store; it is only read, "
+        "also while a server runs. Without --template, sizes and prices are those of its pools.",
     ),
 ]
 FormatName = Annotated[
@@ -53,7 +53,7 @@ FormatName = Annotated[
         "--format",
         metavar="NAME",
         help="surf, metacentrum, openb, bitbrains, helios, azure_llm, spot_events, spot_count, wfformat, swf or csv "
-        "(default: found out from the file).",
+        "(default: detected from the file).",
     ),
 ]
 Templates = Annotated[
@@ -61,8 +61,9 @@ Templates = Annotated[
     typer.Option(
         "--template",
         metavar="cpu=N,memory=N,price=N",
-        help="What workers there are: cores, GiB and price per hour; also gpu, disk (GiB), name, max (workers), spot=yes, "
-        "billed=SECONDS (at least) and out=START-END (seconds without stock). What is not named is not limited. Or a CSV file of machines: cpu_milli, memory_mib, gpu, price. Repeat for more.",
+        help="A kind of worker: cores, GiB and price per hour; also gpu, disk (GiB), name, max (workers), spot=yes, "
+        "billed=SECONDS (billed at least) and out=START-END (seconds out of stock). A resource that is not given is not limited. "
+        "Or a CSV file of machines: cpu_milli, memory_mib, gpu, price. Repeatable.",
     ),
 ]
 BootTime = Annotated[
@@ -71,20 +72,22 @@ BootTime = Annotated[
         "--boot", metavar="TIME", help="From request to ready: 120, 60..180 or 120~0.3 (log-normal)."
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="For boots and interruptions.")]
-First = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many jobs of the file.")]
+Seed = Annotated[int, typer.Option("--seed", help="The seed of boot times and interruptions.")]
+First = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N jobs of the file.")]
 SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave bad rows out; they are counted and listed on stderr.")
+    bool, typer.Option("--skip-bad", help="Leave out bad rows; they are counted and listed on stderr.")
 ]
 SpotFile = Annotated[
     Path | None,
-    typer.Option("--spot", metavar="FILE", help="A spot record that interrupts workers of spot templates."),
+    typer.Option(
+        "--spot", metavar="FILE", help="A record of spot interruptions, applied to workers of spot templates."
+    ),
 ]
 WithBounds = Annotated[
     bool,
     typer.Option(
         "--bounds",
-        help="Also the least costs of everybody who lets jobs wait no longer; needs herder[optimise].",
+        help="Also lower bounds of the cost for every policy under which jobs wait no longer; needs herder[optimise].",
     ),
 ]
 BoundWait = Annotated[
@@ -93,7 +96,7 @@ BoundWait = Annotated[
         "--bound-wait",
         metavar="SECONDS",
         min=0,
-        help="How long jobs may wait in these bounds (default: as long as they did).",
+        help="How long jobs may wait in these bounds (default: as long as they waited here).",
     ),
 ]
 ReportFile = Annotated[
@@ -104,7 +107,7 @@ ReportFile = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     group = noun(
-        "Replay work against a policy in virtual time, and compare it with the least possible cost.",
+        "Replay work against a policy in virtual time, and compare its cost with a lower bound.",
         example="herder simulate --trace jobs.csv --template cpu=16,memory=64,price=0.8\n"
         "herder simulate --from-events /var/lib/herder --policy first_fit\n"
         "herder simulate compare --trace jobs.csv --policy herder --policy 'fixed(20)'",
@@ -125,7 +128,7 @@ def simulate_one(
     policy: Annotated[
         str,
         typer.Option(
-            "--policy", metavar="FILE|NAME", help="What decides: a name, name(parameter=value) or a file."
+            "--policy", metavar="FILE|NAME", help="The policy: a name, name(parameter=value) or a file."
         ),
     ] = DEFAULT_POLICY,
     template: Templates = None,
@@ -178,7 +181,7 @@ def compare(
     bound_wait: BoundWait = None,
     report: ReportFile = None,
 ) -> None:
-    """Replay the same work against several policies, and show them side by side."""
+    """Replay the same work against several policies, and compare them."""
     from herder.simulate.commands.comparison import bounds_beside, check_wishes
     from herder.simulate.runs.finished import FinishedRun
 
@@ -257,7 +260,7 @@ def _spot(path: Path | None, skip_bad: bool) -> "SpotSeries | None":
     series = spot_series(record.levels)
     if series is None:
         raise CommandError(
-            f"{path} holds no interruption of spot machines",
+            f"{path} has no interruption of a spot machine.",
             hint="Give a spot_events or spot_count file.",
             code=Code.USAGE,
         )
@@ -296,4 +299,4 @@ def _write_report(say: Session, inputs: _Inputs, path: Path, runs: "list[Finishe
     if inputs.spot_name is not None:
         facts.append(("Interruptions as in", inputs.spot_name))
     write_report(path, runs, inputs.name, facts)
-    say.say(f"the report is in {path}")
+    say.say(f"The report is in {path}.")

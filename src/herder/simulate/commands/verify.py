@@ -10,6 +10,7 @@ from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session, session
+from herder.model.phrases import counted
 
 if TYPE_CHECKING:
     from herder.simulate.history.verify import Verified
@@ -34,15 +35,13 @@ def verify(
     ],
     config: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--config", "-c", help="Decide as if the pools had been set as in this herder.yaml. Repeatable."
-        ),
+        typer.Option("--config", "-c", help="Plan as if the pools had these settings. Repeatable."),
     ] = None,
 ) -> None:
-    """Make a server's recorded plans again, and compare them byte for byte.
+    """Make the recorded plans of a server again, and compare them byte for byte.
 
-    Each recorded plan is decided anew by this version's planner from what it was made from. Exit code 1 when one comes out
-    otherwise. With --config: what would have been decided otherwise under other settings; differences are then no failure.
+    This version's planner makes each recorded plan again from the same observation. The exit code is 1 when one differs. With
+    --config, the plans are made with other settings, and differences are no failure.
     """
     from herder.settings import load
     from herder.simulate.history.verify import verify as verified
@@ -50,18 +49,16 @@ def verify(
     say = session(ctx)
     pools = (load(config).pools or ()) if config else ()
     if config and not pools:
-        raise CommandError("there is no pool in these files", code=Code.USAGE)
+        raise CommandError("These files define no pool.", code=Code.USAGE)
     try:
         found = verified(from_events, pools)
     except ValueError as error:
-        raise CommandError(
-            str(error), hint="Add --help to see what the command takes.", code=Code.USAGE
-        ) from None
+        raise CommandError(str(error), hint="--help shows what the command takes.", code=Code.USAGE) from None
     _show(say, found)
     if found.different and not config:
         raise CommandError(
-            f"{found.different} of {found.compared} plans come out otherwise than they were recorded",
-            hint="Were they made by another version? If not, please report this as a fault.",
+            f"{found.different} of {found.compared} plans differ from what was recorded.",
+            hint="If they were made by this version, report this as a fault.",
         )
 
 
@@ -75,10 +72,12 @@ def _show(say: Session, found: "Verified") -> None:
         say.printer.fields({**dataclasses.asdict(found), "seconds": round(found.seconds, 6)})
         return
     say.printer.line(f"{'plans':<16} {found.plans:,}")
-    say.printer.line(f"{'compared':<16} {found.compared:,}  ({found.acting:,} of them do something)")
+    say.printer.line(f"{'compared':<16} {found.compared:,}  ({found.acting:,} of them with actions)")
     say.printer.line(f"{'equal':<16} {found.equal:,}")
     say.printer.line(f"{'different':<16} {found.different:,}")
-    say.printer.line(f"{'not observed':<16} {found.unobserved:,}  (made by hand, or no longer kept)")
+    say.printer.line(
+        f"{'not observed':<16} {found.unobserved:,}  (made by hand, or the observation is no longer kept)"
+    )
     if found.older:
         say.printer.line(f"{'older':<16} {sum(found.older.values()):,}  ({older_text(found)})")
     for difference in found.differences:
@@ -87,4 +86,6 @@ def _show(say: Session, found: "Verified") -> None:
             say.printer.line(line)
     more = found.different - len(found.differences)
     if found.differences and more:
-        say.printer.line(f"… and {more:,} more plans")
+        say.printer.line(f"… and {counted(more, 'more plan')}")
+    if not found.different:
+        say.say("No problems found.")

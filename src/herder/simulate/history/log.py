@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from herder.model.job import NOT_THE_JOBS_FAULT, AttemptState, JobClass, JobState
+from herder.model.phrases import agree, counted
 from herder.model.resources import Resources
 from herder.settings import resources_from_text
 from herder.simulate.traces.graph import check_parents
@@ -55,15 +56,19 @@ class OwnLog:
 
     def notes(self) -> Iterator[str]:
         if self.running:
-            yield f"{self.running} jobs had not ended: each counts with the time that it had run, at the least"
+            yield f"{counted(self.running, 'job')} had not ended; each counts with the time that it had run."
         for label, count in sorted(self.never_ran.items()):
-            yield f"{count} jobs ({label}) never ran, so nobody knows how long they take, and were left out"
+            yield (
+                f"{counted(count, 'job')} ({label}) never ran and {agree(count, 'was', 'were')} left out, because the run time is unknown."
+            )
         if self.lost:
-            yield f"{self.lost} attempts were lost with their workers: that time is not counted as work"
+            yield (
+                f"{counted(self.lost, 'attempt')} {agree(self.lost, 'was', 'were')} lost with a worker; that time is not counted as work."
+            )
         if self.bound:
             yield (
-                f"{self.bound} jobs name a pool, labels, tolerations, a declared resource or a priority: the simulation has one pool of all templates, "
-                "and looks at room alone"
+                f"{counted(self.bound, 'job')} {agree(self.bound, 'names', 'name')} a pool, labels, tolerations, a declared resource or a "
+                "priority. The simulation ignores them: it has one pool of all templates and looks only at CPU, memory, disk and GPUs."
             )
 
 
@@ -84,7 +89,7 @@ def read_own_log(connection: Connection, where: str, *, limit: int | None = None
         log.bound += _asks_for_more(job_class)
         jobs.append(_job(row, run, job_class, parents.get(row.id, ())))
     if not jobs:
-        raise TraceError(f"{where}: no job has run there yet, so there is nothing to replay")
+        raise TraceError(f"{where}: no job has run there yet, so there is nothing to replay.")
     check_parents(jobs, where, cut_off=lambda ids: ids)
     log.trace = trace_of(FORMAT, jobs)
     return log

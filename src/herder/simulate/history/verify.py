@@ -80,7 +80,7 @@ def _verified(connection: Connection, where: str, pools: dict[str, PoolSpec]) ->
         column["name"] for column in there.get_columns(t.observations.name)
     }:
         raise TraceError(
-            f"{where}: its schema is older than the recorder of observations; a server of this version makes it when it starts"
+            f"{where}: its schema is older than the recorder of observations. A server of this version migrates it when it starts."
         )
     found = Verified(plans=connection.execute(select(func.count()).select_from(t.plans)).scalar() or 0)
     found.older = _older(connection)
@@ -93,15 +93,15 @@ def _verified(connection: Connection, where: str, pools: dict[str, PoolSpec]) ->
             seen = played.observed
             _compare(found, body, played, _with_pools(seen, pools, played.now_ms) if pools else seen)
     if not found.compared and found.older:
-        raise TraceError(f"{where}: {older_text(found)}; there is nothing to compare")
+        raise TraceError(f"{where}: {older_text(found)}. There is nothing to compare.")
     if not found.compared:
         raise TraceError(
-            f"{where}: none of its {found.plans} plans has an observation, so there is nothing to compare"
+            f"{where}: none of its {found.plans} plans has an observation, so there is nothing to compare."
         )
     strange = sorted(set(pools) - known)
     if strange:
         raise TraceError(
-            f"{where}: there was no pool {strange[0]!r}; it had {', '.join(sorted(known)) or 'none'}"
+            f"{where}: pool {strange[0]!r} did not exist. Its pools were {', '.join(sorted(known)) or 'none'}."
         )
     found.unobserved = found.plans - found.compared - sum(found.older.values())
     return found
@@ -111,8 +111,8 @@ def older_text(found: Verified) -> str:
     """For people: which plans are skipped."""
     number, count = ", ".join(str(each) for each in sorted(found.older)), sum(found.older.values())
     return (
-        f"{count:,} of its {found.plans:,} plans are of version {number}, and this Herder makes version {WRITTEN['plan']}: "
-        "they are skipped"
+        f"{count:,} of its {found.plans:,} plans are of version {number} and are skipped, because this Herder makes version "
+        f"{WRITTEN['plan']}"
     )
 
 

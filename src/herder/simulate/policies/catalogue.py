@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from herder.model.phrases import sentence
 from herder.settings.syntax.problems import did_you_mean
 from herder.simulate.policies.peers.cluster_autoscaler_like import ClusterAutoscalerLike
 from herder.simulate.policies.peers.hail_like import HailLike
@@ -52,7 +53,7 @@ class PolicyChoice:
         try:
             return POLICIES[self.kind](**self.parameters)
         except (TypeError, ValueError) as error:
-            raise PolicyError(f"policy {self.title}: {error}") from None
+            raise PolicyError(f"Policy {self.title}: {error}") from None
 
 
 def find_policy(text: str) -> PolicyChoice:
@@ -62,7 +63,7 @@ def find_policy(text: str) -> PolicyChoice:
         return _from_file(path)
     match = _CALL.match(text.replace(" ", ""))
     if match is None:
-        raise PolicyError(f"{text!r} is no policy; write a name, name(parameter=value) or a file")
+        raise PolicyError(f"{text!r} is not a policy. Write a name, name(parameter=value) or a file.")
     kind = match.group(1)
     given = [part for part in (match.group(2) or "").split(",") if part]
     names = _parameters(kind)
@@ -82,17 +83,19 @@ def _from_file(path: Path) -> PolicyChoice:
     try:
         body = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise PolicyError(f"{path}: no policy can be read from it: {error}") from None
+        raise PolicyError(sentence(f"{path}: no policy can be read from it: {error}")) from None
     if not isinstance(body, dict) or not isinstance(body.get("policy"), str):
-        raise PolicyError(f"{path}: a policy file names one with `policy: {next(iter(POLICIES))}`")
+        raise PolicyError(
+            f"{path}: a policy file names a policy, for example `policy: {next(iter(POLICIES))}`."
+        )
     unknown = set(body) - {"policy", "name", "parameters"}
     if unknown:
         raise PolicyError(
-            f"{path}: {min(unknown)!r} is unknown; a policy file has policy, name and parameters"
+            f"{path}: {min(unknown)!r} is unknown. A policy file has policy, name and parameters."
         )
     parameters = body.get("parameters") or {}
     if not isinstance(parameters, dict):
-        raise PolicyError(f"{path}: parameters must be names with values")
+        raise PolicyError(f"{path}: parameters must be names with values.")
     return _choice(str(body.get("name") or path.stem), body["policy"], dict(parameters), str(path))
 
 
@@ -101,24 +104,24 @@ def _choice(title: str, kind: str, parameters: dict[str, Any], where: str) -> Po
     for key, value in parameters.items():
         if key not in known:
             takes = ", ".join(known) or "none"
-            raise PolicyError(f"{where}: policy {kind} has no parameter {key!r}; it has {takes}")
+            raise PolicyError(f"{where}: policy {kind} has no parameter {key!r}. Its parameters are {takes}.")
         _check(where, key, value, known[key])
     return PolicyChoice(title=title, kind=kind, parameters=parameters)
 
 
 def _check(where: str, key: str, value: object, default: object) -> None:
     if isinstance(default, bool) is not isinstance(value, bool) or not isinstance(value, int | float):
-        raise PolicyError(f"{where}: {key}={value!r} should be like {default!r}")
+        raise PolicyError(f"{where}: {key}={value!r} must be of the kind of {default!r}.")
     if isinstance(default, int) and not isinstance(value, int):
-        raise PolicyError(f"{where}: {key}={value!r} should be a whole number")
+        raise PolicyError(f"{where}: {key}={value!r} must be a whole number.")
     if not (0 <= value < float("inf")):
-        raise PolicyError(f"{where}: {key}={value!r} should be finite and at least 0")
+        raise PolicyError(f"{where}: {key}={value!r} must be finite and at least 0.")
 
 
 def _parameters(kind: str) -> dict[str, object]:
     """Name and default of each."""
     if kind not in POLICIES:
-        raise PolicyError(f"there is no policy {kind!r}. {did_you_mean(kind, list(POLICIES))}")
+        raise PolicyError(f"Policy {kind!r} does not exist. {did_you_mean(kind, list(POLICIES))}")
     signature = inspect.signature(POLICIES[kind])
     return {name: parameter.default for name, parameter in signature.parameters.items()}
 

@@ -75,7 +75,7 @@ def _facts(world: World) -> Sequence[tuple[str, str]]:
     return (
         ("Format", world.trace.format),
         ("Jobs", f"{len(world.trace) - len(world.unplaced):,}"),
-        ("Left out, as they fit nowhere", f"{len(world.unplaced):,}"),
+        ("Left out, because no template fits", f"{len(world.unplaced):,}"),
         ("Bad rows left out", f"{len(world.trace.skipped):,}"),
         ("Templates", templates),
         ("Boot", booting),
@@ -85,12 +85,12 @@ def _facts(world: World) -> Sequence[tuple[str, str]]:
 def _bounds(runs: Sequence[FinishedRun]) -> Sequence[tuple[str, str, float]]:
     """(name, for whom it holds, cost)."""
     rows = [
-        ("volume", "everybody, however long jobs wait", volume(runs[0].world)),
-        ("no wait", "who starts each job when it can", runs[0].outcome.bound),
+        ("volume", "all policies, however long jobs wait", volume(runs[0].world)),
+        ("no wait", "policies that start each job when it can", runs[0].outcome.bound),
     ]
     for run in runs:
         if run.bounds:
-            who = f"who lets jobs wait {duration(run.bounds['wait_s'])} at most, as {run.title}"
+            who = f"policies under which jobs wait at most {duration(run.bounds['wait_s'])}, as {run.title}"
             rows.append(("waiting", who, run.bounds["waiting"]))
             rows.append(("waiting, boot, billing", who, run.bounds["starting"]))
     return rows
@@ -115,10 +115,10 @@ def _shared(
         for title, each in zip(titles, series, strict=True)
     ]
     return (
-        make("cost", "Cost so far", "in the price's unit; a level is a bound for the whole", axis, cost, number),
+        make("cost", "Cost so far", "in the unit of the price; a level line is a bound for the whole run", axis, cost, number),
         make(
             "workers",
-            "Workers that are paid for",
+            "Paid workers",
             "average of each interval",
             axis,
             [
@@ -129,7 +129,7 @@ def _shared(
         ),
         make(
             "queue",
-            "Jobs that wait",
+            "Queued jobs",
             "average of each interval",
             axis,
             [Line(label=title, values=each.queue) for title, each in zip(titles, series, strict=True)],
@@ -154,7 +154,7 @@ def _share(waits_s: Sequence[float], at_s: float) -> float:
 def _own(place: int, series: Series, axis: Axis, end_s: float) -> tuple[Chart, ...]:
     wait_times = time_axis(Grid(end_s / WAIT_BUCKETS, WAIT_BUCKETS).middles_s, end_s)
     kinds = [Line(label=label, values=values) for label, values in series.workers]
-    waits = (("half of the jobs", series.wait_p50_s), ("95 %", series.wait_p95_s), ("the longest", series.wait_max_s))  # fmt: skip
+    waits = (("median", series.wait_p50_s), ("95th percentile", series.wait_p95_s), ("longest", series.wait_max_s))  # fmt: skip
     return (
         make(
             f"kinds-{place}",
@@ -167,7 +167,7 @@ def _own(place: int, series: Series, axis: Axis, end_s: float) -> tuple[Chart, .
         ),
         make(
             f"quantiles-{place}",
-            "Waits of the jobs that came then",
+            "Waits by time of arrival",
             "at most",
             wait_times,
             [Line(label=label, values=values) for label, values in waits],

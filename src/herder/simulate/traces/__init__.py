@@ -57,13 +57,13 @@ def read_trace(
     """The first `limit` jobs of a file, or of stdin when it is `-`. Raises TraceError for what cannot be read, with the place and a remedy."""
     if format_name is not None and format_name not in FORMATS:
         raise TraceError(
-            f"there is no trace format {format_name!r}. {did_you_mean(format_name, list(FORMATS))}"
+            f"Trace format {format_name!r} does not exist. {did_you_mean(format_name, list(FORMATS))}"
         )
     with open_rows(path, skip_bad=skip_bad, limit=limit) as rows:
         reader = FORMATS[format_name] if format_name is not None else _detect(rows)
         trace: Trace = reader.read(rows)
         if not len(trace):
-            raise TraceError(f"{rows.path}: there is no job in it. A trace needs at least one.")
+            raise TraceError(f"{rows.path}: the file has no job. A trace needs at least one.")
         return trace
 
 
@@ -77,6 +77,6 @@ def _detect(rows: Rows) -> ModuleType:
             raise TraceError(f"{rows.path}:1:1: {what}")
     first = head.partition("\n")[0].strip()[:80]
     raise TraceError(
-        f"{rows.path}:1:1: {first!r} begins no known trace of jobs. "
-        f"Name its format with --format ({', '.join(FORMATS)}), or turn it into a csv with arrival_s, run_s and cpu."
+        f"{rows.path}:1:1: {first!r} is not the first line of a known trace format. "
+        f"Name its format with --format ({', '.join(FORMATS)}), or convert it to a CSV file with arrival_s, run_s and cpu."
     )

@@ -42,9 +42,7 @@ def _leave_out(
     for job in list(jobs) if nowhere else ():
         lost = next((parent for parent in job.parents if parent in nowhere), None)
         if lost is not None:
-            text = (
-                f"{where}: job {job.id!r} waits for {lost!r}, which is not there. Add it or drop the parent."
-            )
+            text = f"{where}: job {job.id!r} waits for {lost!r}, which does not exist. Add it or remove the parent."
             if leave_out is None:
                 raise TraceError(text)
             leave_out(text, job.id)
@@ -77,4 +75,6 @@ def _refuse_circles(jobs: Sequence[TraceJob], places: dict[str, int], where: str
                 free.append(child)
     if done < len(jobs):
         stuck = next(job.id for job, count in zip(jobs, left, strict=True) if count > 0)
-        raise TraceError(f"{where}: job {stuck!r} waits, through others, for itself. Break the circle.")
+        raise TraceError(
+            f"{where}: job {stuck!r} depends on itself through other jobs. Remove one of the dependencies."
+        )

@@ -109,11 +109,11 @@ class Rows:
         except Unreadable as error:
             raise TraceError(f"{error.within(self.path)}.") from None
         if not header:
-            raise TraceError(f"{self.path}: the file is empty. It should begin with {','.join(columns)}.")
+            raise TraceError(f"{self.path}: the file is empty. It must begin with {','.join(columns)}.")
         missing = [name for name in columns if name not in header]
         if missing:
             raise TraceError(
-                f"{self.path}:1:1: there is no column {missing[0]!r}. The header should name {', '.join(columns)}."
+                f"{self.path}:1:1: column {missing[0]!r} is missing. The header must name {', '.join(columns)}."
             )
         places = {name: place for place, name in enumerate(header)}
         path, place = self.path, table.place
@@ -134,11 +134,11 @@ def open_rows(path: Path | str, *, skip_bad: bool = False, limit: int | None = N
     except Unreadable as error:
         raise TraceError(f"{error.within(name)}.") from None
     except FileNotFoundError:
-        raise TraceError(f"{name}: there is no such file. Check the path.") from None
+        raise TraceError(f"{name}: the file does not exist. Check the path.") from None
     except DAMAGED as error:
         if isinstance(error, OSError) and error.strerror:
             raise TraceError(f"{name}: cannot be read: {error.strerror}. Check the path.") from None
-        raise TraceError(f"{name}: the file is damaged: {error}. Fetch it again.") from None
+        raise TraceError(f"{name}: the file is damaged: {error}. Download it again.") from None
 
 
 class Row:

@@ -42,10 +42,10 @@ def parse_boot(text: str) -> Boot:
         else:
             boot = Boot(low_s=float(text), high_s=float(text))
     except ValueError:
-        raise ValueError(f"{text!r} is no boot time; {_FORMS}") from None
+        raise ValueError(f"{text!r} is not a boot time. {_FORMS}") from None
     if not (0 <= boot.low_s <= boot.high_s < math.inf and 0 <= boot.spread < math.inf):
-        raise ValueError(f"{text!r} is no boot time: it must be finite and not negative; {_FORMS}")
+        raise ValueError(f"{text!r} is not a boot time: it must be finite and not negative. {_FORMS}")
     return boot
 
 
-_FORMS = "write seconds (120), a range (60..180) or a median with a log-normal spread (120~0.3)"
+_FORMS = "Write seconds (120), a range (60..180) or a median with a log-normal spread (120~0.3)."

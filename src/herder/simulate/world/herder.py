@@ -78,7 +78,7 @@ class Herder:
     ) -> None:
         if min_workers > max_workers:
             raise ValueError(
-                f"min_workers={min_workers} is above max_workers={max_workers}; lower one or raise the other"
+                f"min_workers={min_workers} is above max_workers={max_workers}. Lower one or raise the other."
             )
         at_once = idle_s is None and wait_cost is None
         self.idle_s = 0.0 if at_once else IDLE_S if idle_s is None else idle_s
@@ -276,7 +276,7 @@ class Herder:
             return plan
         findings = check_plan(observed, plan)
         if findings:
-            raise PolicyFault(f"plan {plan.number} breaks a rule: {findings[0]}")
+            raise PolicyFault(f"Plan {plan.number} breaks a rule: {findings[0]}")
         changes = Changes()
         record_plan(self.state, changes, plan)
         for action in plan.actions:
@@ -310,7 +310,13 @@ class Herder:
         if worker.closed_s is None:
             world.close(worker)
         if life.state is not WorkerState.TERMINATING:
-            terminate(self.state, changes, life, Reason(kind=ReasonKind.IDLE, text="drained"), now_ms)
+            terminate(
+                self.state,
+                changes,
+                life,
+                Reason(kind=ReasonKind.IDLE, text=f"{life.spec.name} was drained."),
+                now_ms,
+            )
         terminated(self.state, changes, life, now_ms)
 
     def _wake_s(self, world: World, plan: Plan | None) -> float | None:

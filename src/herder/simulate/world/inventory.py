@@ -35,7 +35,7 @@ def templates_of(path: Path) -> tuple[SimTemplate, ...]:
                     f"List at most {KINDS_MAX} kinds, one row for each machine."
                 )
     if not counts:
-        raise TraceError(f"{path}: there is no machine in it. Give one row for each.")
+        raise TraceError(f"{path}: the file has no machine. Give one row for each machine.")
     return tuple(_template(kind, count) for kind, count in counts.items())
 
 

@@ -59,21 +59,21 @@ def parse_template(text: str) -> SimTemplate:
             "out",
         ):
             raise ValueError(
-                f"{part.strip()!r} in template {text!r} is not KEY=VALUE with a known key; known are {_KEYS}"
+                f"{part.strip()!r} in template {text!r} is not KEY=VALUE with a known key. Known keys: {_KEYS}."
             )
         if key in given:
-            raise ValueError(f"template {text!r} has {key} twice; keep one")
+            raise ValueError(f"Template {text!r} has {key} twice. Keep one.")
         given[key] = value.strip()
     missing = "price" if "price" not in given else "cpu or gpu" if not {"cpu", "gpu"} & set(given) else ""
     if missing:
-        raise ValueError(f"template {text!r} lacks {missing}; write for example cpu=16,memory=64,price=0.8")
+        raise ValueError(f"Template {text!r} lacks {missing}. Write for example cpu=16,memory=64,price=0.8.")
     scale = {"cpu": 1000, "memory": 1024, "disk": 1024, "gpu": 1000}
     amounts = [
         round(_number(given[key], key, text) * scale[key]) if key in given else None
         for key in ("cpu", "memory", "disk", "gpu")
     ]
     if any(amount is not None and not 0 < amount <= AMOUNT_MAX for amount in amounts):
-        raise ValueError(f"template {text!r} has an amount that is not above 0 and below a billion")
+        raise ValueError(f"Template {text!r} has an amount that is not above 0 and below a billion.")
     return SimTemplate(
         name=given.get("name") or "-".join(f"{given[k]}{k}" for k in ("cpu", "memory", "gpu") if k in given),
         amounts=(amounts[0], amounts[1], amounts[2], amounts[3]),
@@ -91,13 +91,17 @@ def _number(value: str, key: str, text: str) -> float:
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number >= 0):
-        raise ValueError(f"{key}={value!r} in template {text!r} is no amount; write a number, for example 16")
+        raise ValueError(
+            f"{key}={value!r} in template {text!r} is not an amount. Write a number, for example 16."
+        )
     return number
 
 
 def _whole(value: str, text: str) -> int:
     if not value.isdigit():
-        raise ValueError(f"max={value!r} in template {text!r} is no count of workers; write for example 50")
+        raise ValueError(
+            f"max={value!r} in template {text!r} is not a number of workers. Write for example 50."
+        )
     return int(value)
 
 
@@ -107,7 +111,9 @@ def _windows(value: str, text: str) -> tuple[tuple[float, float], ...]:
         start, _, end = part.partition("-")
         window = (_number(start, "out", text), _number(end, "out", text))
         if window[0] >= window[1]:
-            raise ValueError(f"out={value!r} in template {text!r}: write START-END in seconds, joined with +")
+            raise ValueError(
+                f"out={value!r} in template {text!r}: write START-END in seconds, joined with +."
+            )
         windows.append(window)
     return tuple(windows)
 

@@ -60,7 +60,7 @@ class Dimensions:
 
 def _checked(amount: int) -> int:
     if not 0 <= amount <= AMOUNT_MAX:
-        raise ValueError(f"{amount} is no amount of a resource: it must be between 0 and {AMOUNT_MAX}")
+        raise ValueError(f"{amount} is not an amount of a resource: it must be between 0 and {AMOUNT_MAX}.")
     return amount
 
 

@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from math import inf
 from typing import Protocol
 
+from herder.model.phrases import agree
 from herder.simulate.traces.trace import Trace
 from herder.simulate.world.boot_times import Boot
 from herder.simulate.world.offers import SimTemplate
@@ -150,10 +151,10 @@ class World:
         room = worker.room - self.requests[job]
         if room & self.guards != self.guards or worker.closed_s is not None:
             raise PolicyFault(
-                f"job {self.trace.names[job]} was placed on worker {worker.number}, which cannot take it"
+                f"Job {self.trace.names[job]} was placed on worker {worker.number}, which cannot take it."
             )
         if self.started_s[job] >= 0:
-            raise PolicyFault(f"job {self.trace.names[job]} was placed although it has started")
+            raise PolicyFault(f"Job {self.trace.names[job]} was placed although it has started.")
         worker.room = room
         if worker.ready:
             self._start(job, worker)
@@ -166,14 +167,14 @@ class World:
         if kills > KILLS_MOST:
             run_h = self.trace.run_s[job] / 3600
             raise EndlessWork(
-                f"job {self.trace.names[job] or job} was killed {KILLS_MOST} times: it runs for {run_h:.1f} h, and no worker lasts so "
-                "long; add a template that is not spot, or leave such jobs out"
+                f"Job {self.trace.names[job] or job} was killed {KILLS_MOST} times: it runs for {run_h:.1f} h, and no worker lasts that "
+                "long. Add a template that is not spot, or leave such jobs out."
             )
 
     def close(self, worker: Worker) -> None:
         """Give a worker back. What runs on it is killed, and arrives again."""
         if worker.closed_s is not None:
-            raise PolicyFault(f"worker {worker.number} was closed twice")
+            raise PolicyFault(f"Worker {worker.number} was closed twice.")
         worker.closed_s = self.now_s
         del self.workers[worker.number]
         self.counts[worker.template] -= 1
@@ -212,7 +213,7 @@ class World:
             if now_s == inf:
                 waiting = total - self.ended - len(self.unplaced)
                 raise PolicyFault(
-                    f"{waiting} jobs wait for ever: the policy neither places them nor asks to be called again"
+                    f"{waiting:,} {agree(waiting, 'job never starts', 'jobs never start')}: the policy neither places them nor asks to be called again."
                 )
             self.now_s = now_s
             while heap and heap[0][0] == now_s:
@@ -235,8 +236,8 @@ class World:
         if all(event[2] == _DROP for event in self._heap):
             waiting = len(self.trace) - self.ended - len(self.unplaced)
             raise EndlessWork(
-                f"{waiting} jobs wait, and for {STALLED_S / 86_400:g} days nothing has run or booted: raise the templates' max "
-                "or the policy's limit of workers"
+                f"{waiting:,} {agree(waiting, 'job waits', 'jobs wait')}, and nothing has run or booted for {STALLED_S / 86_400:g} days. "
+                "Raise max of the templates, or the policy's limit of workers."
             )
 
     def _ask(self, policy: Policy) -> None:
@@ -248,7 +249,9 @@ class World:
         if self.lost:
             self.lost.clear()
         if wake_s is not None and wake_s <= self.now_s:
-            raise PolicyFault(f"asked to be called again at {wake_s}, and it is {self.now_s} already")
+            raise PolicyFault(
+                f"The policy asked to be called again at {wake_s} s, which is not after the current {self.now_s} s."
+            )
         self._wake_s = inf if wake_s is None else wake_s
 
     def _happen(self, event: tuple[float, int, int, Worker | None]) -> None:

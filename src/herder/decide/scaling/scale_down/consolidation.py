@@ -256,8 +256,8 @@ def _offers(snapshot: Snapshot, view: PoolView, growth_limit: GrowthLimit) -> li
 
 def _proposals(view: PoolView, worker: ObservedWorker, move: Move, packing: Packing) -> tuple[Proposal, ...]:
     text = (
-        f"the work of {worker.name} fits on cheaper workers: moving it costs {format_usd(move.cost, 6)} and saves "
-        f"{format_usd(move.saving, 6)}"
+        f"The work of {worker.name} fits on cheaper workers: moving it costs {format_usd(move.cost, 6)} and saves "
+        f"{format_usd(move.saving, 6)}."
     )
     evidence = (*move.evidence, ("flips", "consolidation: off"))
     reason = Reason(kind=ReasonKind.CONSOLIDATED, text=text, evidence=evidence)
@@ -276,8 +276,8 @@ def _proposals(view: PoolView, worker: ObservedWorker, move: Move, packing: Pack
 
 def _refusal(worker: ObservedWorker, move: Move) -> Reason:
     text = (
-        f"the work of {worker.name} would fit elsewhere, but moving it costs {format_usd(move.cost, 6)} and saves "
-        f"{format_usd(move.saving, 6)}"
+        f"The work of {worker.name} fits on other workers, but moving it costs {format_usd(move.cost, 6)} and saves only "
+        f"{format_usd(move.saving, 6)}."
     )
     flips = f"a saving that is {format_usd(move.cost - move.saving, 6)} larger, or less work to lose"
     return Reason(kind=ReasonKind.NOT_WORTH_MOVING, text=text, evidence=(*move.evidence, ("flips", flips)))
@@ -285,8 +285,8 @@ def _refusal(worker: ObservedWorker, move: Move) -> Reason:
 
 def _drain(view: PoolView, worker: ObservedWorker, move: Move) -> DrainWorker:
     text = (
-        f"the work of {worker.name} fits on the other workers: moving it costs {format_usd(move.cost, 6)} and saves "
-        f"{format_usd(move.saving, 6)}"
+        f"The work of {worker.name} fits on the other workers: moving it costs {format_usd(move.cost, 6)} and saves "
+        f"{format_usd(move.saving, 6)}."
     )
     flips = f"work to lose above {format_usd(move.saving - move.draining, 6)}"
     reason = Reason(kind=ReasonKind.CONSOLIDATED, text=text, evidence=(*move.evidence, ("flips", flips)))

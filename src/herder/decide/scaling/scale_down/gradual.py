@@ -14,6 +14,7 @@ from herder.decide.scaling.snapshot import PoolView, age
 from herder.decide.scaling.triggers.headroom import utilisation
 from herder.model.ids import WorkerName
 from herder.model.observed import ObservedWorker
+from herder.model.phrases import agree, counted
 from herder.model.plan import Reason, ReasonKind
 from herder.model.times import iso
 from herder.model.worker import WorkerState
@@ -116,7 +117,10 @@ def disruptions_left(view: PoolView) -> int:
 def budget_reason(view: PoolView) -> Reason:
     most = view.spec.scale_down.disruption_budget
     draining = sum(worker.state is WorkerState.DRAINING for worker in view.workers)
-    text = f"pool {view.spec.name} drains at most {most} workers that work at a time, and {draining} drain already"
+    text = (
+        f"Pool {view.spec.name} drains at most {counted(most, 'busy worker')} at a time (disruption_budget), and {draining} "
+        f"{agree(draining, 'is', 'are')} being drained."
+    )
     flips = f"the end of a drain, or disruption_budget above {most}"
     evidence = (("draining", draining), ("disruption_budget", most), ("flips", flips))
     return Reason(kind=ReasonKind.DISRUPTION_BUDGET, text=text, evidence=evidence)
@@ -126,13 +130,17 @@ def reason(view: PoolView, worker: ObservedWorker, load: Load, now_ms: int) -> R
     use, target = utilisation(load), view.spec.scale_up.target_utilisation or 1.0
     ends = _ends_ms(worker)
     if not worker.live_attempts:
-        when = "it has nothing to do"
+        when = "it is idle"
     elif ends is None:
-        when = f"nobody knows when its {worker.live_attempts} attempts end, and they began first"
+        runs = counted(worker.live_attempts, "attempt")
+        when = (
+            f"the end of its {runs} is unknown, and {agree(worker.live_attempts, 'it', 'they')} began first"
+        )
     else:
         when = f"its last job is expected to end in {max(0, ends - now_ms) // 1000} s"
     text = (
-        f"pool {view.spec.name} is used to {use:.0%} and may be to {target:.0%}; {worker.name} goes, {when}"
+        f"The utilisation of pool {view.spec.name} is {use:.0%}, below its target_utilisation of {target:.0%}. "
+        f"{worker.name} is removed because {when}."
     )
     evidence = (
         ("utilisation", round(use, 3)),
@@ -155,8 +163,8 @@ def _degree_reason(view: PoolView, now_ms: int) -> Reason:
     fraction = view.spec.scale_down.fraction or 0.0
     until = gone[0] + int(period * 1000) if gone else now_ms + int(period * 1000)
     text = (
-        f"pool {view.spec.name} gives up at most {fraction:.0%} of its workers (at least one) in {period:g} s, "
-        f"and has given up {len(gone)}"
+        f"Pool {view.spec.name} removes at most {fraction:.0%} of its workers (at least one) in {period:g} s "
+        f"(scale_down_fraction), and has removed {len(gone)}."
     )
     evidence = (
         ("removed_in_period", len(gone)),

@@ -15,6 +15,7 @@ from herder.decide.scaling.triggers import warm_workers as stock_words
 from herder.decide.scaling.warm_workers import Stock, idle_timeout_s
 from herder.model.ids import WorkerName
 from herder.model.observed import ObservedWorker
+from herder.model.phrases import agree, at_limit, counted, seconds_until
 from herder.model.plan import DrainWorker, Reason, ReasonKind
 from herder.model.resources import ZERO, Resources
 from herder.model.times import iso
@@ -71,7 +72,10 @@ def idle(
     until = cooldown_until(view)
     if until is not None and now_ms < until:
         count, word = len(free_to_go) or len(candidates), "idle" if free_to_go else "under-used"
-        text = f"{count} {word} workers of pool {view.spec.name} wait for the cooldown after the last removal"
+        text = (
+            f"Pool {view.spec.name} is in its scale-down cooldown for another {seconds_until(until, now_ms)}; until then "
+            f"{counted(count, f'{word} worker')} {agree(count, 'is', 'are')} kept."
+        )
         evidence = ((word, count), ("until_ms", until), ("flips", f"at {iso(until)}"))
         return IdleResult(held_back=(Reason(kind=ReasonKind.COOLDOWN, text=text, evidence=evidence),))
     # Workers in flight do not count here: one that works is not given up for one that may fail to boot.
@@ -168,13 +172,17 @@ def _drain(view: PoolView, worker: ObservedWorker, reason: Reason) -> DrainWorke
 
 def _expiry_reason(worker: ObservedWorker, now_ms: int) -> Reason:
     at = worker.expires_at_ms or 0
-    text = f"the time to live of {worker.name} ended {(now_ms - at) // 1000} s ago"
+    text = f"{worker.name} reached the end of its ttl {(now_ms - at) // 1000:,} s ago."
     return Reason(kind=ReasonKind.EXPIRED, text=text, evidence=(("expires_at_ms", at),))
 
 
 def _surplus_reason(view: PoolView) -> Reason:
     workers, most = len(view.staying), _most(view)
-    text = f"pool {view.spec.name} has {workers} workers and may have {most}"
+    text = f"{at_limit(f'Pool {view.spec.name}', workers, most)}, not counting those being drained."
+    if most <= 0:
+        text = (
+            f"Pool {view.spec.name} may have no workers, and {workers} {agree(workers, 'exists', 'exist')}."
+        )
     return Reason(
         kind=ReasonKind.ABOVE_MAXIMUM, text=text, evidence=(("workers", workers), ("max_workers", most))
     )
@@ -183,5 +191,5 @@ def _surplus_reason(view: PoolView) -> Reason:
 def _idle_reason(view: PoolView, worker: ObservedWorker, now_ms: int) -> Reason:
     idle_s = (now_ms - (worker.idle_since_ms or now_ms)) // 1000
     limit = _timeout_s(view, worker) or 0.0
-    text = f"{worker.name} has had nothing to do for {idle_s} s, the limit is {limit:g} s, and nothing queued needs it"
+    text = f"{worker.name} has been idle for {idle_s:,} s (idle_timeout {limit:g} s)."
     return Reason(kind=ReasonKind.IDLE, text=text, evidence=(("idle_s", idle_s), ("idle_timeout_s", limit)))

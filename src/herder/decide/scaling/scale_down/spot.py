@@ -14,6 +14,7 @@ from herder.decide.scaling.snapshot import PoolView, Snapshot, age
 from herder.model.ids import PoolName, WorkerName
 from herder.model.observed import ObservedWorker
 from herder.model.offer import FailureCause, Offer
+from herder.model.phrases import agree, counted, sentences
 from herder.model.plan import DrainWorker, Reason, ReasonKind
 from herder.model.resources import ZERO, Resources
 from herder.model.worker import WorkerState
@@ -162,7 +163,10 @@ def yields_to(found: tuple[Need, ...], view: PoolView, offer: Offer) -> Reason |
         may_be_spot = offer.spot or offer.spot_preferred
         if may_be_spot and need.view is not view and need.shares_with(view.spec.driver, offer.zone):
             name = need.view.spec.name
-            text = f"pool {view.spec.name} makes no worker of template {offer.id}: pool {name} waits for {need.awaited} and comes first"
+            text = (
+                f"Pool {view.spec.name} makes no workers of template {offer.id}, because pool {name} waits for "
+                f"{counted(need.awaited, 'worker')} and comes first (preempts_spot)."
+            )
             evidence = (
                 ("pool", name),
                 ("awaited", need.awaited),
@@ -175,8 +179,8 @@ def yields_to(found: tuple[Need, ...], view: PoolView, offer: Offer) -> Reason |
 def _loss_reason(need: Need, worker: ObservedWorker, lost: int) -> Reason:
     name = need.view.spec.name
     text = (
-        f"pool {name} lacks {need.missing} workers of its minimum and finds no capacity; {worker.name} is spot and the cheapest "
-        f"to lose ({worker.live_attempts} attempts run on it)"
+        f"{_shortage(need)} {worker.name} is a spot worker and the cheapest to lose: "
+        f"{counted(worker.live_attempts, 'attempt')} {agree(worker.live_attempts, 'runs', 'run')} there."
     )
     evidence = (
         ("pool", name),
@@ -188,19 +192,26 @@ def _loss_reason(need: Need, worker: ObservedWorker, lost: int) -> Reason:
     return Reason(kind=ReasonKind.PREEMPTED, text=text, evidence=evidence)
 
 
+def _shortage(need: Need) -> str:
+    return f"Pool {need.view.spec.name} is missing {counted(need.missing, 'worker')} of its minimum and is out of capacity."
+
+
 def _reason(need: Need, drained: int, freed: Resources) -> Reason:
-    name = need.view.spec.name
     if drained:
-        text, flips = f"{drained} spot workers are drained for it", "their end"
+        text = f"{counted(drained, 'spot worker')} {agree(drained, 'is', 'are')} drained for it"
+        flips = "the end of these workers"
     elif need.tries > ROUNDS_MOST:
         text, flips = (
-            f"{need.tries} tries have failed, so spot workers are drained for it no more",
+            f"{need.tries} tries have failed, so no more spot workers are drained for it",
             "a success",
         )
     elif any(freed):
-        text, flips = f"spot workers that drain leave {freed}", "their end"
+        text, flips = f"Spot workers being drained free {freed}", "the end of these workers"
     else:
-        text, flips = "no spot workers may go that would make room", "a larger disruption_budget of theirs"
+        text, flips = (
+            "The spot workers that may be drained would not free enough capacity",
+            "a larger disruption_budget of their pools",
+        )
     evidence = (
         ("missing", need.missing),
         ("drained", drained),
@@ -209,6 +220,6 @@ def _reason(need: Need, drained: int, freed: Resources) -> Reason:
     )
     return Reason(
         kind=ReasonKind.PREEMPTED,
-        text=f"pool {name} lacks {need.missing} workers of its minimum and finds no capacity; {text}",
+        text=sentences(_shortage(need), text),
         evidence=evidence,
     )

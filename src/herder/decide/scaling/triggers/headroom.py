@@ -7,6 +7,7 @@ what they ask for together is settled in `combine`.
 from herder.decide.scaling.load import Load, headroom_lack, target_lack
 from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
 from herder.decide.scaling.snapshot import PoolView
+from herder.model.phrases import counted
 from herder.model.plan import Reason, ReasonKind
 from herder.model.pool import PoolSpec
 from herder.model.resources import Resources
@@ -35,7 +36,7 @@ def keeps(view: PoolView, load: Load) -> Reason | None:
     if headroom_lack(spec, load).any:
         return Reason(
             kind=ReasonKind.HEADROOM,
-            text=f"workers of pool {spec.name} stay, although nothing needs them now: they are its headroom",
+            text=f"Idle workers of pool {spec.name} are kept as its headroom: {_wanted(spec)}.",
             evidence=(
                 ("empty_workers", load.empty),
                 ("headroom_workers", spec.scale_up.headroom.workers),
@@ -48,7 +49,10 @@ def keeps(view: PoolView, load: Load) -> Reason | None:
         target, use = spec.scale_up.target_utilisation or 1.0, utilisation(load)
         return Reason(
             kind=ReasonKind.TARGET_UTILISATION,
-            text=f"workers of pool {spec.name} stay: with one less it would be used to {use:.0%}, above {target:.0%}",
+            text=(
+                f"Idle workers of pool {spec.name} are kept: with one less, its utilisation would be {use:.0%}, above its "
+                f"target_utilisation of {target:.0%}."
+            ),
             evidence=(
                 ("utilisation", round(use, 3)),
                 ("target_utilisation", target),
@@ -58,14 +62,20 @@ def keeps(view: PoolView, load: Load) -> Reason | None:
     return None
 
 
+def _wanted(spec: PoolSpec) -> str:
+    headroom = spec.scale_up.headroom
+    parts = [counted(headroom.workers, "idle worker")] if headroom.workers else []
+    return " and ".join([*parts, *([str(headroom.free)] if any(headroom.free) else [])])
+
+
 def _headroom_reason(view: PoolView, load: Load) -> Reason:
     wanted = view.spec.scale_up.headroom
     free = load.capacity.minus(load.used)
     have, want = free.amounts(), wanted.free.amounts()
     shown = [name for name in have if name in ("cpu_milli", "memory_mib") or want.get(name)]
     text = (
-        f"pool {view.spec.name} would have {load.empty} workers with nothing to do and {free} free; its headroom is "
-        f"{wanted.workers} workers and {wanted.free}"
+        f"Pool {view.spec.name} is below its headroom: {counted(load.empty, 'idle worker')} and {free} would be free, and "
+        f"{_wanted(view.spec)} must be."
     )
     evidence: tuple[tuple[str, int | float | str], ...] = (
         ("empty_workers", load.empty),
@@ -83,7 +93,7 @@ def _headroom_reason(view: PoolView, load: Load) -> Reason:
 def _target_reason(view: PoolView, load: Load) -> Reason:
     target = view.spec.scale_up.target_utilisation or 1.0
     use = utilisation(load)
-    text = f"pool {view.spec.name} would be used to {use:.0%}, and should be to {target:.0%} at most"
+    text = f"The utilisation of pool {view.spec.name} would be {use:.0%}, above its target_utilisation of {target:.0%}."
     evidence = (
         ("utilisation", round(use, 3)),
         ("target_utilisation", target),

@@ -10,7 +10,7 @@ from herder.model.times import iso
 
 
 def ask(view: PoolView, leaving: int, for_queue: int) -> WorkerRequest | None:
-    """`leaving`: how many more workers this plan lets go; `for_queue`: how many it makes for queued jobs."""
+    """`leaving`: how many more workers this plan drains; `for_queue`: how many it makes for queued jobs."""
     remain = len(view.staying) - leaving
     missing = view.spec.size.min_workers - remain - for_queue
     if missing <= 0 or not view.spec.templates:
@@ -20,13 +20,17 @@ def ask(view: PoolView, leaving: int, for_queue: int) -> WorkerRequest | None:
 
 def _reason(view: PoolView, remain: int) -> Reason:
     name, least, window = view.spec.name, view.spec.size.min_workers, view.window
-    text = f"pool {name} has {remain} workers, there or coming, and wants at least {least}"
+    have = f"{remain} of {least} workers exist or are starting"
+    text = f"Pool {name} is below its minimum: {have}."
     evidence: tuple[tuple[str, int | float | str], ...] = (("workers", remain), ("min_workers", least))
     if window is None:
         flips = f"min_workers below {least}"
         return Reason(kind=ReasonKind.BELOW_MINIMUM, text=text, evidence=(*evidence, ("flips", flips)))
     schedule = window.schedule
-    said = f"{text} from {iso(window.start_ms)} on (schedule {schedule.cron!r}, {schedule.timezone})"
+    said = (
+        f"Pool {name} is below its scheduled minimum: {have} (schedule {schedule.cron!r}, {schedule.timezone}, "
+        f"from {iso(window.start_ms)})."
+    )
     ends = "the next start of a schedule" if window.end_ms is None else iso(window.end_ms)
     return Reason(
         kind=ReasonKind.SCHEDULED,

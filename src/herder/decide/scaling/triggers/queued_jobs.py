@@ -16,6 +16,7 @@ from herder.decide.scaling.snapshot import PoolView, Snapshot, oldest_first
 from herder.model.demand import DemandGroup
 from herder.model.ids import ClassId, PoolName, WorkerName
 from herder.model.observed import ObservedWorker
+from herder.model.phrases import agree, counted
 from herder.model.plan import Reason, ReasonKind
 from herder.model.resources import ZERO, Resources
 
@@ -237,8 +238,10 @@ def _proposals(snapshot: Snapshot, packing: Packing) -> tuple[Proposal, ...]:
         pool = pools[opened.kind]
         template = snapshot.pool(pool).templates[opened.offer_key]
         served = jobs[opened.key]
-        fit, take = ("job fits", "takes it") if served == 1 else ("jobs fit", "take them")
-        text = f"{served} queued {fit} on no worker that is there or coming; {opened.copies} of {template.name} {take}"
+        text = (
+            f"{counted(served, 'queued job')} {agree(served, 'does', 'do')} not fit on existing or starting workers; "
+            f"adding {opened.copies} × {template.name}."
+        )
         reason = Reason(
             kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", served), ("workers", opened.copies))
         )

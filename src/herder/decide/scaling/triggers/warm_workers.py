@@ -17,6 +17,7 @@ from herder.decide.scaling.snapshot import PoolView
 from herder.decide.scaling.warm_workers import Stock
 from herder.model.ids import WorkerName
 from herder.model.observed import ObservedWorker
+from herder.model.phrases import agree, counted
 from herder.model.plan import Reason, ReasonKind
 from herder.model.times import iso
 
@@ -32,7 +33,7 @@ class WarmWorkersResult:
 def needs_of(
     view: PoolView, leaving: Set[WorkerName], used: Set[WorkerName], queue: tuple[Proposal, ...]
 ) -> dict[str, int]:
-    """By template: workers that work, and those that the queue needs, there or coming or wished for."""
+    """By template: workers that work, and those that the queue needs, existing, starting or proposed."""
     needs = {template.name: 0 for template in view.templates}
     for worker in view.staying:
         if worker.spec.template in needs and worker.name not in leaving:
@@ -100,8 +101,9 @@ def kept(view: PoolView, template: str, stock: Stock, there: int) -> Reason:
 def _reason(view: PoolView, template: str, stock: Stock, there: int) -> Reason:
     boot_s, worth = view.history.boot_s or 0.0, view.spec.scale_up.wait_cost or 0
     text = (
-        f"the demand for {template} of pool {view.spec.name} rose by {stock.count} within the {boot_s:.0f} s of a boot, last at "
-        f"{iso(stock.last_ms)}; until {iso(stock.until_ms)} so many idle workers are worth it, and it has {there}"
+        f"The demand for {template} of pool {view.spec.name} rose by {counted(stock.count, 'worker')} within the {boot_s:.0f} s of a "
+        f"boot, last at {iso(stock.last_ms)}. Until {iso(stock.until_ms)}, {counted(stock.count, 'idle worker')} "
+        f"{agree(stock.count, 'costs', 'cost')} less than waiting for a boot (wait_cost); {there} {agree(there, 'is', 'are')} idle."
     )
     evidence = (
         ("template", template),

@@ -32,7 +32,7 @@ class KarpenterLike:
     ) -> None:
         if batch_idle_s > batch_max_s:
             raise ValueError(
-                f"batch_idle_s={batch_idle_s:g} is above batch_max_s={batch_max_s:g}; lower one or raise the other"
+                f"batch_idle_s={batch_idle_s:g} is above batch_max_s={batch_max_s:g}. Lower one or raise the other."
             )
         self.batch_idle_s = batch_idle_s
         self.batch_max_s = batch_max_s

@@ -14,7 +14,7 @@ class Fixed:
 
     def __init__(self, *, workers: int = 10, strict: bool = True) -> None:
         if workers < 1:
-            raise ValueError(f"workers={workers}: a fixed pool has at least one")
+            raise ValueError(f"workers={workers}: a fixed pool has at least one worker.")
         self.workers = workers
         self.strict = strict
         self.free_capacity = FreeCapacity()
@@ -44,7 +44,7 @@ class Fixed:
             common = set.intersection(*fits) if fits else set()
             if not common:
                 raise ValueError(
-                    "no template takes every job, and a fixed pool has one; give a larger template"
+                    "No template fits every job, and a fixed pool has one template. Give a larger template."
                 )
             largest = max(range(len(fits)), key=lambda k: -len(fits[k]))
             request = [r for r, out in zip(world.shape_requests, world.homeless, strict=True) if not out][

@@ -73,7 +73,7 @@ def _tasks(whole: Any, file: str) -> list[Any]:
         return list(flow["tasks"] if "tasks" in flow else flow["jobs"])
     except (KeyError, TypeError):
         raise TraceError(
-            f"{file}: there are no tasks in it. Give them under `tasks`, or as WfFormat 1.0 to 1.6 does."
+            f"{file}: the file has no tasks. Give them under `tasks`, or as WfFormat 1.0 to 1.6 does."
         ) from None
 
 
@@ -98,7 +98,7 @@ def _ids(tasks: list[Any], file: str) -> list[str]:
 
 
 def _edges(tasks: list[Any], names: list[str], rows: Rows) -> dict[str, dict[str, None]]:
-    """Who waits for whom, by id. Raises TraceError for a name that several tasks have, and for what is no list of names."""
+    """Who waits for whom, by id. Raises TraceError for a name that several tasks have, and for what is not a list of names."""
     titles: dict[str, list[str]] = {}
     for name, task in zip(names, tasks, strict=True):
         titles.setdefault(_text(task, "name"), []).append(name)
@@ -115,7 +115,7 @@ def _edges(tasks: list[Any], names: list[str], rows: Rows) -> dict[str, dict[str
                 child, parent = (name, known[0]) if key == "parents" else (known[0], name)
                 found.setdefault(child, {})[parent] = None
     for child in found.keys() - set(names):
-        text = f"{rows.path}: {next(iter(found[child]))!r} has the child {child!r}, which is not there. Add it or drop it."
+        text = f"{rows.path}: {next(iter(found[child]))!r} has the child {child!r}, which does not exist. Add it or remove it."
         if not rows.skip_bad:
             raise TraceError(text)
         rows.skip(text)
@@ -125,7 +125,7 @@ def _edges(tasks: list[Any], names: list[str], rows: Rows) -> dict[str, dict[str
 def _named(task: Any, key: str, name: str, file: str) -> list[str]:
     found = (task.get(key) if isinstance(task, dict) else None) or []
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-        raise TraceError(f"{file}: tasks[{name}].{key} is no list of names. Write [] or names in quotes.")
+        raise TraceError(f"{file}: tasks[{name}].{key} is not a list of names. Write [] or names in quotes.")
     return found
 
 
@@ -161,7 +161,7 @@ def _amount(
     value = task.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         raise TraceError(
-            f"{where}.{key}: {_shown(value)} is no amount. Write a number from 0 to {most:g}, or use --skip-bad."
+            f"{where}.{key}: {_shown(value)} is not an amount. Write a number from 0 to {most:g}, or use --skip-bad."
         )
     return float(value)
 

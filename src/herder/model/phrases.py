@@ -1,0 +1,68 @@
+"""Phrases for sentences that people read: counts with their nouns, lists, durations, limits, and how sentences are joined.
+
+Used wherever a sentence is made. A sentence begins with a capital or an id and ends with a full stop; sentences that belong together
+stand side by side and are never nested. Pure; it must never decide anything.
+"""
+
+from collections.abc import Sequence
+from signal import Signals
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 worker`, `2 batches`, `1,200 jobs`."""
+    plural = noun + ("es" if noun.endswith(("ch", "s")) else "s")
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
+def agree(count: int, one: str, several: str) -> str:
+    """The verb beside a count: `agree(count, "is", "are")`."""
+    return one if count == 1 else several
+
+
+def listed(items: Sequence[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {last} {items[-1]}"
+
+
+def seconds_until(until_ms: int, now_ms: int) -> str:
+    """`9 s`, rounded up, never below zero."""
+    return f"{max(0, -(-(until_ms - now_ms) // 1000)):,} s"
+
+
+def at_limit(subject: str, there: int, limit: int, noun: str = "worker") -> str:
+    """`Pool p is at its limit: 4 of 4 workers exist`, without a full stop, so that a detail can follow."""
+    if limit <= 0:
+        return f"{subject} may have no {noun}s: its limit is 0"
+    if there < limit:
+        return f"{subject} may have at most {counted(limit, noun)} ({there:,} {agree(there, 'exists', 'exist')} now)"
+    if there > limit:
+        return f"{subject} is above its limit: {counted(there, noun)} exist, and at most {limit:,} may"
+    return f"{subject} is at its limit: {there:,} of {limit:,} {noun}s exist"
+
+
+def ended_with(exit_code: int) -> str:
+    """`exit code 3`; a negative one is the signal that ended the process: `signal SIGTERM`."""
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    try:
+        return f"signal {Signals(-exit_code).name}"
+    except ValueError:
+        return f"signal {-exit_code}"
+
+
+def sentence(text: str) -> str:
+    """What somebody else wrote (a provider, a person), as a sentence of its own."""
+    text = text.strip()
+    return text if not text or text[-1] in ".?!" else f"{text}."
+
+
+def sentences(*parts: str) -> str:
+    """Side by side, each with its full stop; empty ones are left out."""
+    return " ".join(sentence(part) for part in parts if part)
+
+
+def unstopped(text: str) -> str:
+    """Without its full stop, to be quoted within another sentence."""
+    return text.rstrip(". ")

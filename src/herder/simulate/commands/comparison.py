@@ -27,7 +27,7 @@ def check_wishes(*, with_bounds: bool, report: Path | None, policies: int = 1) -
         check_solver()
     if report is not None and policies > POLICIES_MAX:
         raise ValueError(
-            f"a report shows at most {POLICIES_MAX} policies and there are {policies}; name fewer with --policy"
+            f"a report shows at most {POLICIES_MAX} policies, and {policies} are given; give fewer with --policy"
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session
+from herder.model.words import counted
 
 if TYPE_CHECKING:
     from herder.simulate.traces.trace import Trace
@@ -40,13 +41,13 @@ def from_file(
     path = source.path
     if path is None:
         raise CommandError(
-            "there is nothing to simulate",
-            hint="Name a trace with --trace FILE, or Herder's own store with --from-events DB.",
+            "no jobs are given",
+            hint="Give a trace with --trace FILE, or Herder's own store with --from-events DB.",
             code=Code.USAGE,
         )
     trace = usage(lambda: read_trace(path, source.format_name, limit=source.limit, skip_bad=source.skip_bad))
     if trace.skipped:
-        say.say(f"{len(trace.skipped)} bad rows were left out:")
+        say.say(f"{counted(len(trace.skipped), 'bad row')} skipped:")
         for text in trace.skipped[:SKIPPED_SHOWN]:
             say.say(f"  {text}")
         if len(trace.skipped) > SKIPPED_SHOWN:
@@ -55,7 +56,9 @@ def from_file(
         return trace, parsed
     chosen = usual_templates(trace)
     names = ", ".join(each.name for each in chosen)
-    say.say(f"no --template was given: the usual one for {trace.format} is {names} at a price of 1 per hour")
+    say.say(
+        f"No --template is given: using {names} at a price of 1 per hour, the default for {trace.format}."
+    )
     return trace, chosen
 
 
@@ -67,8 +70,8 @@ def from_store(
 
     if source.path is not None or source.format_name is not None:
         raise CommandError(
-            "--from-events is given beside --trace or --format",
-            hint="Keep one source of work.",
+            "--from-events cannot be combined with --trace or --format",
+            hint="Give one source of jobs.",
             code=Code.USAGE,
         )
     found = usage(lambda: read_own_store(source.events or "", limit=source.limit))
@@ -79,13 +82,11 @@ def from_store(
         return trace, parsed
     if found.templates:
         named = "; ".join(described(each) for each in found.templates)
-        say.say(f"no --template was given: workers are those of the store's pools, {named}")
+        say.say(f"No --template is given: using the templates of the store's pools, {named}.")
         return trace, found.templates
     chosen = usual_templates(trace)
     names = ", ".join(each.name for each in chosen)
-    say.say(
-        f"no --template was given, and the store has no pool: workers are {names} at a price of 1 per hour"
-    )
+    say.say(f"No --template is given, and the store has no pool: using {names} at a price of 1 per hour.")
     return trace, chosen
 
 
@@ -96,5 +97,5 @@ def usage(make: Callable[[], T]) -> T:
         return make()
     except ValueError as error:
         raise CommandError(
-            str(error), hint="Add --help to see what the command takes.", code=Code.USAGE
+            str(error), hint="Add --help to see the options of this command.", code=Code.USAGE
         ) from None

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from herder.cli.output.formats import Format
 from herder.cli.shell.session import Session
+from herder.model.words import counted
 
 if TYPE_CHECKING:
     from herder.simulate.runs.outcome import Outcome
@@ -21,12 +22,12 @@ def tell_left_out(say: Session, world: "World") -> None:
         counts[shape] = counts.get(shape, 0) + 1
     for shape, count in sorted(counts.items(), key=lambda each: -each[1])[:SKIPPED_SHOWN]:
         if world.shape_requests[shape] == 0:
-            why = "ask for nothing that a template limits"
+            why = "request nothing that a template limits"
         elif world.homeless[shape]:
             why = "fit on no template"
         else:
             why = "wait for jobs that fit on no template"
-        say.say(f"{count} jobs ({_shape(world, shape)}) {why}, and were left out")
+        say.say(f"{counted(count, 'job')} ({_shape(world, shape)}) left out: they {why}.")
 
 
 def _shape(world: "World", shape: int) -> str:

@@ -29,20 +29,18 @@ def verify(
         typer.Option(
             "--from-events",
             metavar="DB",
-            help="A server's data folder, its herder.db, or a store's URL. It is only read.",
+            help="Data folder of a server, its herder.db, or a database URL. It is only read.",
         ),
     ],
     config: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--config", "-c", help="Decide as if the pools had been set as in this herder.yaml. Repeatable."
-        ),
+        typer.Option("--config", "-c", help="Decide with the pools of this herder.yaml. Repeatable."),
     ] = None,
 ) -> None:
-    """Make a server's recorded plans again, and compare them byte for byte.
+    """Recompute a server's recorded plans, and compare them byte for byte.
 
-    Each recorded plan is decided anew by this version's planner from what it was made from. Exit code 1 when one comes out
-    otherwise. With --config: what would have been decided otherwise under other settings; differences are then no failure.
+    The planner of this version decides each recorded plan again from its recorded observation. The exit code is 1 when a plan differs. With
+    --config the pools of other settings are used; differences are then shown, and the exit code is 0.
     """
     from herder.settings import load
     from herder.simulate.history.verify import verify as verified
@@ -50,18 +48,18 @@ def verify(
     say = session(ctx)
     pools = (load(config).pools or ()) if config else ()
     if config and not pools:
-        raise CommandError("there is no pool in these files", code=Code.USAGE)
+        raise CommandError("the files contain no pools", code=Code.USAGE)
     try:
         found = verified(from_events, pools)
     except ValueError as error:
         raise CommandError(
-            str(error), hint="Add --help to see what the command takes.", code=Code.USAGE
+            str(error), hint="Add --help to see the options of this command.", code=Code.USAGE
         ) from None
     _show(say, found)
     if found.different and not config:
         raise CommandError(
-            f"{found.different} of {found.compared} plans come out otherwise than they were recorded",
-            hint="Were they made by another version? If not, please report this as a fault.",
+            f"{found.different} of {found.compared} plans differ from their record",
+            hint="If they were not recorded by another version, please report this as a bug.",
         )
 
 
@@ -75,10 +73,12 @@ def _show(say: Session, found: "Verified") -> None:
         say.printer.fields({**dataclasses.asdict(found), "seconds": round(found.seconds, 6)})
         return
     say.printer.line(f"{'plans':<16} {found.plans:,}")
-    say.printer.line(f"{'compared':<16} {found.compared:,}  ({found.acting:,} of them do something)")
+    say.printer.line(f"{'compared':<16} {found.compared:,}  ({found.acting:,} of them with actions)")
     say.printer.line(f"{'equal':<16} {found.equal:,}")
     say.printer.line(f"{'different':<16} {found.different:,}")
-    say.printer.line(f"{'not observed':<16} {found.unobserved:,}  (made by hand, or no longer kept)")
+    say.printer.line(
+        f"{'not observed':<16} {found.unobserved:,}  (added by hand, or the observation is no longer stored)"
+    )
     if found.older:
         say.printer.line(f"{'older':<16} {sum(found.older.values()):,}  ({older_text(found)})")
     for difference in found.differences:

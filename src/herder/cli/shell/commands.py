@@ -4,6 +4,8 @@
 """
 
 from collections.abc import Callable, Set
+from copy import copy
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -53,12 +55,18 @@ def _global_options(
     """Never called: typer makes the options from the signature."""
 
 
-def _options(*, hidden: bool) -> list[Any]:
+@cache
+def _made_options() -> tuple[Any, ...]:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(_global_options)
-    options = list(get_command(app).params)
+    return tuple(get_command(app).params)
+
+
+def _options(*, hidden: bool) -> list[Any]:
+    """Copies: each command shows or hides its own."""
+    options = [copy(option) for option in _made_options()]
     for option in options:
-        option.hidden = hidden and option.name != "output"  # type: ignore[attr-defined]
+        option.hidden = hidden and option.name != "output"
     return options
 
 

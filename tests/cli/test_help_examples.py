@@ -36,8 +36,8 @@ pools:
 FILES = {
     "herder.yaml": HERDER_YAML,
     "items.csv": "id,cpu_milli,memory_mib,count\nweb,500,1024,40\n",
-    "templates.yaml": "- {name: small, cpu_milli: 8000, memory_mib: 32768, price_per_hour: 0.38}\n",
-    "workers.csv": "id,cpu_milli,memory_mib\nold,4000,8192\n",
+    "sizes.yaml": "- {name: small, cpu_milli: 8000, memory_mib: 32768, price_per_hour: 0.38}\n",
+    "free.csv": "id,cpu_milli,memory_mib\nold,4000,8192\n",
     "jobs.yaml": "jobs:\n  - command: [echo, hello]\n",
     "jobs.jsonl": '{"command": ["echo", "hello"]}\n' * 2,
     "jobs.csv": "arrival_s,run_s,cpu,memory_mib\n" + "".join(f"{n * 60},300,2,2048\n" for n in range(20)),
@@ -47,7 +47,7 @@ FILES = {
 }
 #: Examples that are only parsed, and why.
 PARSED_ONLY = {
-    "herder server -c herder.yaml --host 10.0.0.5 --tls-cert server.pem --tls-key server.key": "needs the address 10.0.0.5 and a certificate",
+    "herder server --host 10.0.0.5 --tls-cert server.pem --tls-key server.key": "needs the address 10.0.0.5 and a certificate",
     "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765": "needs a server on another machine",
     "herder demo": "takes half a minute; tests/demo runs it",
     "herder demo --input src --keep": "takes half a minute; tests/demo runs it",
@@ -55,6 +55,7 @@ PARSED_ONLY = {
 #: What is added to an example so that it ends, or so that it starts fewer processes.
 ADDED = {
     "herder up": ["--port", "0"],
+    "herder server -c herder.yaml": ["--port", "0"],
     "herder events --follow --kind worker.ready": ["--after", "0", "--limit", "1"],
     "herder pool scale burst 5 --template medium --ttl 4h": ["--dry-run"],
 }
@@ -194,7 +195,9 @@ def _prepare(installation: Installation, example: str) -> Callable[[], object]:
 @pytest.mark.parametrize(
     "example",
     [
-        pytest.param(each, marks=pytest.mark.slow) if each.startswith("herder up") else each
+        pytest.param(each, marks=pytest.mark.slow)
+        if each.startswith(("herder up", "herder server"))
+        else each
         for each in EXAMPLES
     ],
 )
@@ -219,7 +222,7 @@ def test_an_example_works(
         monkeypatch.setenv(name, value)
     names = _names(installation, example)
     words = [names.get(word, word) for word in words] + ADDED.get(example, [])
-    if words[0] == "up":
+    if words[0] in ("up", "server"):
         _start_and_stop(installation, words, tmp_path)
         return
     if piped:

@@ -56,7 +56,9 @@ PublicUrl = Annotated[
     str | None, typer.Option(metavar="URL", help="Address at which workers reach this server.")
 ]
 
-_SERVER_EXAMPLE = "herder server -c herder.yaml --host 10.0.0.5 --tls-cert server.pem --tls-key server.key"
+_SERVER_EXAMPLE = (
+    "herder server -c herder.yaml\nherder server --host 10.0.0.5 --tls-cert server.pem --tls-key server.key"
+)
 _AGENT_EXAMPLE = "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765"
 _NEW_TOKEN = "Make a new token with: herder worker add POOL"
 

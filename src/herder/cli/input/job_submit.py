@@ -21,7 +21,7 @@ T = TypeVar("T")
 EXAMPLE = """herder job submit -- echo hello
 herder job submit ./report.sh 2026
 herder job submit --input data.csv -- sort data.csv
-herder job submit --cpu 2 --memory 4Gi --timeout 1h --cwd . --wait -- make report"""
+herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report"""
 
 _WORDS = Annotated[
     list[str],

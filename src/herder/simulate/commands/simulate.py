@@ -114,7 +114,7 @@ def add_to(app: typer.Typer) -> None:
         "Replay jobs against a policy in virtual time, and compare the cost with a lower bound.",
         example="herder simulate --trace jobs.csv --template cpu=16,memory=64,price=0.8\n"
         "herder simulate --from-events /var/lib/herder --policy first_fit\n"
-        "herder simulate compare --trace jobs.csv --policy herder --policy 'fixed(20)'",
+        "herder simulate compare --trace jobs.csv --policy herder --policy best_fit",
         alone=True,
     )
     group.callback()(simulate_one)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from herder.decide.packing.optimise import Optimised
 
 _EXAMPLE = """
-herder pack --items items.csv --templates templates.yaml
-herder pack --items items.csv --templates templates.yaml --existing workers.csv --seconds 10 -o json
+herder pack --items items.csv --templates sizes.yaml --seconds 10
+herder pack --items items.csv --templates sizes.yaml --existing free.csv
 """
 
 
@@ -65,9 +65,9 @@ def pack(
       id,cpu_milli,memory_mib,count
       web,500,1024,40
       db,2000,16384,3
-    templates.yaml, for example:
-      - {name: small, cpu_milli: 8000, memory_mib: 32768, price_per_hour: 0.38}
-      - {name: spot, cpu_milli: 8000, memory_mib: 32768, price_per_hour: 0.11, limit: 2}
+    sizes.yaml, for example:
+      - {name: a, cpu_milli: 8000, memory_mib: 32768, price_per_hour: 0.38}
+      - {name: b, cpu_milli: 8000, memory_mib: 8192, price_per_hour: 0.1, limit: 2}
     """
     from herder.cli.input.pack_files import read_items, read_templates, read_workers
     from herder.cli.views.packing import show_packing

@@ -34,7 +34,9 @@ DataDir = Annotated[
         metavar="DIR", help="Data folder, which is kept (default: a temporary folder that is removed)."
     ),
 ]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the server; 0: any free port.")]
+Port = Annotated[
+    int, typer.Option(metavar="N", min=0, max=65535, help="Port of the server; 0: any free port.")
+]
 Keep = Annotated[
     bool, typer.Option("--keep", help="Keep the server running, and print how to reach and stop it.")
 ]

@@ -126,8 +126,8 @@ def agent(
 ) -> None:
     """Run the agent of a worker on this machine, until the server removes the worker or Ctrl-C.
 
-    Drivers start the agent on the workers they create. To add a machine by hand, run the command that `herder worker add POOL` prints on it. The
-    token is in the environment, so that other users of the machine cannot read it from the list of processes.
+    Drivers start the agent on the workers they create. To add a machine by hand, call `herder worker add POOL` and run the printed command on
+    the machine. The token is in the environment, so that other users of the machine cannot read it from the list of processes.
     """
     from herder.agent.main import run
     from herder.agent.settings import SettingsError, from_environment

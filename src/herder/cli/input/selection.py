@@ -26,7 +26,7 @@ KNOWN_SHOWN_MAX = 20
 #: What jobs have in the place of a pool when any may take them.
 ANY_POOL = "auto"
 
-Jobs = Annotated[list[int] | None, typer.Argument(metavar="[JOB]...", help="Numbers of jobs.")]
+Jobs = Annotated[list[int] | None, typer.Argument(metavar="JOB", help="Numbers of jobs.")]
 OfBatch = Annotated[
     int | None, typer.Option("--batch", autocompletion=complete_batches, help="Only in this batch.")
 ]

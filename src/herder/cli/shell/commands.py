@@ -72,6 +72,8 @@ def _options(*, hidden: bool) -> list[Any]:
 
 def _name_value(param: Any) -> None:
     """What stands for the value in the help, in place of the type in Python's words."""
+    if param.param_type_name == "argument":
+        param.display_type_rich = lambda ctx: None  # its help says what it is
     kind = getattr(param, "type_descriptor", None)
     if (
         param.param_type_name != "option"
@@ -82,7 +84,7 @@ def _name_value(param: Any) -> None:
     ):
         return
     written = str(param.bare_type())
-    name = str(param.name).upper().replace("_", "-")
+    name = max(param.opts, key=len).lstrip("-").upper()
     param.metavar = "PATH" if "Path" in written else name if "str" in written else "N"
 
 

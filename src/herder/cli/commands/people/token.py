@@ -32,7 +32,7 @@ def build() -> typer.Typer:
 def create(
     ctx: typer.Context,
     user: Annotated[
-        str | None, typer.Argument(metavar="[USER]", help="Owner of the token; default: you.")
+        str | None, typer.Argument(metavar="USER", help="Owner of the token; default: you.")
     ] = None,
     role: Annotated[
         Role | None, typer.Option("--role", help="Role of the token; at most the user's own.")

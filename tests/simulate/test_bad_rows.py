@@ -48,7 +48,7 @@ def test_a_wrong_cell(name: str, column: str, tmp_path: Path, capsys: pytest.Cap
 
     assert run(whole_app(), [*words, "--skip-bad"]) == 0
     said = capsys.readouterr().err
-    assert "1 bad rows were left out:" in said
+    assert "1 bad row skipped:" in said
     assert f"{file}:{LINE}:{at}: {column}" in said
 
 

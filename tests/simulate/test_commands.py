@@ -66,7 +66,7 @@ def test_jobs_that_fit_nowhere_are_told(capsys: pytest.CaptureFixture[str]) -> N
         == 0
     )
     told = capsys.readouterr().err
-    assert "8 GPU) fit on no template" in told
+    assert "8 GPU) left out: they do not fit any template" in told
     assert "ask for nothing that a template limits" in told
 
 
@@ -77,7 +77,7 @@ def test_bad_rows_are_refused_or_listed(capsys: pytest.CaptureFixture[str], tmp_
     assert ":3:3: run_s 'abc' is not a number" in capsys.readouterr().err
     assert herder("--trace", str(file), "--skip-bad", "-o", "json") == 0
     said = capsys.readouterr()
-    assert "1 bad rows were left out" in said.err
+    assert "1 bad row skipped" in said.err
     assert json.loads(said.out)["jobs"] == 1
 
 

@@ -55,7 +55,7 @@ def test_a_real_server_is_replayed_beside_it_and_after_it(
         beside = read_own_store(where)
     said = capsys.readouterr()
     assert json.loads(said.out)["jobs"] == 4
-    assert "1 jobs had not ended" in said.err
+    assert "1 job still running" in said.err
     assert "std/half (0.5 cores, 0.25 GiB, 0.01 per hour, at most 3)" in said.err
     before = bytes_of(tmp_path)
     after = read_own_store(where)
@@ -155,8 +155,8 @@ def test_what_counts_as_a_jobs_work(store: Engine, tmp_path: Path) -> None:
     assert (log.running, log.lost, log.bound) == (1, 3, 2)
     assert log.never_ran == {"ready": 1, "cancelled": 1, "blocked": 1}
     notes = " ".join(log.notes())
-    assert "1 jobs (blocked) never ran, so nobody knows how long they take, and were left out" in notes
-    assert "2 jobs name a pool" in notes
+    assert "1 job (blocked) left out: without an attempt the run time is unknown." in notes
+    assert "2 jobs with a pool" in notes
 
 
 def test_a_parent_that_never_ran_holds_nobody_up(store: Engine, tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_what_is_no_store_with_jobs(
         (("--from-events", "postgresql://me:s3cret@127.0.0.1:1/db"), "cannot read the store"),
         (("--from-events", "mysql://u@h/d"), "not supported"),
         (("--from-events", "::://"), "not a database URL"),
-        (("--from-events", "x.db", "--trace", "y.csv"), "Keep one source of work"),
+        (("--from-events", "x.db", "--trace", "y.csv"), "Give one source of jobs"),
     ],
 )
 def test_addresses_that_are_none(

@@ -143,7 +143,7 @@ def test_the_command_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "surf.csv.gz, first_fit" in page
     assert "SURF Lisa cluster" in page
     assert "bound with its waits, boots and billing" in page
-    assert "the report is in" in capsys.readouterr().err
+    assert "The report is in" in capsys.readouterr().err
     assert run(whole_app(), [*words, "--report", str(tmp_path / "none" / "report.html")]) == 1
     assert "cannot be written" in capsys.readouterr().err
 
@@ -158,7 +158,7 @@ def test_compare_writes_all_policies_into_one(tmp_path: Path) -> None:
 
 
 def test_too_many_policies_are_refused_before_anything_is_run() -> None:
-    with pytest.raises(ValueError, match="at most 8 policies and there are 9"):
+    with pytest.raises(ValueError, match="at most 8 policies, and 9 are given"):
         check_wishes(with_bounds=False, report=Path("r.html"), policies=POLICIES_MAX + 1)
 
 

@@ -112,7 +112,7 @@ def test_a_plan_that_comes_out_otherwise_is_shown(
     said = capsys.readouterr()
     assert '-   "desired": 7,' in said.out
     assert '+   "desired": 0,' in said.out
-    assert "come out otherwise than they were recorded" in said.err
+    assert "differ from their record" in said.err
 
 
 def test_records_with_a_gap_or_none_are_told(

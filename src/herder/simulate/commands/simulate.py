@@ -305,4 +305,4 @@ def _write_report(say: Session, inputs: _Inputs, path: Path, runs: "list[Finishe
     if inputs.spot_name is not None:
         facts.append(("Interruptions as in", inputs.spot_name))
     write_report(path, runs, inputs.name, facts)
-    say.say(f"the report is in {path}")
+    say.say(f"The report is in {path}.")

@@ -15,6 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from herder.model.job import NOT_THE_JOBS_FAULT, AttemptState, JobClass, JobState
 from herder.model.resources import Resources
+from herder.model.words import counted
 from herder.settings import resources_from_text
 from herder.simulate.traces.graph import check_parents
 from herder.simulate.traces.rows import TraceError
@@ -55,15 +56,15 @@ class OwnLog:
 
     def notes(self) -> Iterator[str]:
         if self.running:
-            yield f"{self.running} jobs had not ended: each counts with the time that it had run, at the least"
+            yield f"{counted(self.running, 'job')} still running: the time so far counts."
         for label, count in sorted(self.never_ran.items()):
-            yield f"{count} jobs ({label}) never ran, so nobody knows how long they take, and were left out"
+            yield f"{counted(count, 'job')} ({label}) left out: without an attempt the run time is unknown."
         if self.lost:
-            yield f"{self.lost} attempts were lost with their workers: that time is not counted as work"
+            yield f"{counted(self.lost, 'attempt')} lost with a worker: their time does not count."
         if self.bound:
             yield (
-                f"{self.bound} jobs name a pool, labels, tolerations, a declared resource or a priority: the simulation has one pool of all templates, "
-                "and looks at room alone"
+                f"{counted(self.bound, 'job')} with a pool, labels, tolerations, a declared resource or a priority: the simulation has one pool with all "
+                "templates, and uses CPU, memory, disk and GPUs only."
             )
 
 

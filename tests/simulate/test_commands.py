@@ -67,7 +67,7 @@ def test_jobs_that_fit_nowhere_are_told(capsys: pytest.CaptureFixture[str]) -> N
     )
     told = capsys.readouterr().err
     assert "8 GPU) left out: they do not fit any template" in told
-    assert "ask for nothing that a template limits" in told
+    assert "request nothing that a template limits" in told
 
 
 def test_bad_rows_are_refused_or_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

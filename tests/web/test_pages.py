@@ -100,7 +100,7 @@ async def test_a_busy_world_in_figures(core: Core) -> None:
     assert numbers.startswith("Workers 11 5 ready, 5 starting, 1 draining")
     jobs = words(await section(core, "jobs"))
     assert "succeeded ended with success 7" in jobs
-    assert "failed ended, out of tries 2" in jobs
+    assert "failed ended, no attempts left 2" in jobs
     workers = words(await section(core, "workers"))
     assert "burst-2-1 medium draining" in workers
     assert "permanent-1-1 medium ready cordoned" in workers

@@ -33,7 +33,7 @@ from herder.wire.resources import Explanation, ReasonView
 
 EVENTS_MAX = 200
 #: An expected start is told when it is in any case within this time,
-ETA_SHORT_MS = 30_000
+ETA_SHORT_MS = 15_000
 #: or when the late end of the range is at most this many times the middle.
 ETA_FACTOR_MAX = 4
 

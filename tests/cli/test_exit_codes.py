@@ -65,7 +65,7 @@ def test_unreachable_is_6(herder: Herder, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("herder.client.clock.sleep_s", lambda seconds: None)
     found = herder("--server", "http://127.0.0.1:9", "status")
     assert found.code == 6
-    assert found.err.splitlines()[1].startswith("Is it running? `herder up` starts one here")
+    assert found.err.splitlines()[1].startswith("Is it running? `herder up` starts one on this machine")
     monkeypatch.delenv("HERDER_URL")
     assert herder("status").code == 6
 

@@ -34,7 +34,8 @@ pools:
   burst: {driver: local, templates: [medium, large], max_workers: 20, default_eligible: false, ttl: 4h, ttl_max: 12h}
 """
 FILES = {
-    "herder.yaml": HERDER_YAML,
+    # Without a minimum: the workers of `herder server` outlive it.
+    "herder.yaml": HERDER_YAML.replace("min_workers: 1, ", ""),
     "items.csv": "id,cpu_milli,memory_mib,count\nweb,500,1024,40\n",
     "sizes.yaml": "- {name: small, cpu_milli: 8000, memory_mib: 32768, price_per_hour: 0.38}\n",
     "free.csv": "id,cpu_milli,memory_mib\nold,4000,8192\n",

@@ -244,7 +244,7 @@ def test_a_wrong_query(refused: Refusal, query: str) -> None:
     assert refused(422, "GET", f"/jobs?{query}")["field"] == query.partition("=")[0]
 
 
-def test_pages_are_complete_and_do_not_repeat(api: httpx.Client) -> None:
+def test_pages_are_complete_and_do_not_repeat(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = batch_of(api, *[{"cpu": 8, "pool": "big"}] * 25)
     for query in ({"batch": batch["id"]}, {"pool": "big", "state": "ready"}):
         seen: list[int] = []
@@ -263,6 +263,10 @@ def test_pages_are_complete_and_do_not_repeat(api: httpx.Client) -> None:
     first = jobs_of(api, batch["id"])[0]["id"]
     told = api.get(f"/jobs/{first}/explain").json()
     assert "has been queued for" in told["summary"]
+    assert "expected to start" not in told["summary"], "from seconds to a quarter of an hour: no use"
+    assert "eta" not in {fact["kind"] for fact in told["facts"]}
+    monkeypatch.setattr("herder.control.reads.explain.ETA_FACTOR_MAX", 100)
+    told = api.get(f"/jobs/{first}/explain").json()
     eta = next(fact for fact in told["facts"] if fact["kind"] == "eta")
     assert "expected to start" in told["summary"]
     assert 0 <= eta["evidence"]["p10_ms"] <= eta["evidence"]["p50_ms"] <= eta["evidence"]["p90_ms"]

@@ -85,7 +85,7 @@ def test_empty_lists_say_which_command_to_type(api: FakeApi, herder: Herder, nou
 def test_status(herder: Herder) -> None:
     out = herder("status").out
     for text in (
-        "2 workers, 2 jobs running",
+        "2 workers, 2 running jobs",
         "burst",
         "5 ready, 2 running",
         "no capacity",
@@ -99,7 +99,7 @@ def test_status(herder: Herder) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["pool", "get", "burst"], "2 ready, 0 coming, 0 draining; 2 wanted"),
+        (["pool", "get", "burst"], "2 ready, 0 starting, 0 draining; 2 desired"),
         (["worker", "get", "burst-7-1"], "5 jobs wait (plan 7)"),
         (["worker", "list", "--pool", "burst"], "ready,cordoned"),
         (["worker", "console", "burst-7-1"], "boot ok"),
@@ -110,42 +110,45 @@ def test_status(herder: Herder) -> None:
         (["job", "logs", "17"], "wörld"),
         (["job", "explain", "17"], "64 GiB"),
         (["why", "job", "17"], "64 GiB"),
-        (["why", "worker", "burst-7-1"], "5 jobs wait (jobs 5)"),
+        (["why", "worker", "burst-7-1"], "- 5 jobs wait"),
         (["why", "pool", "burst"], "pool/burst: 2 workers, 3 wanted"),
         (["plan"], "create worker burst-9-1 in burst (small, $0.1200/h): 5 jobs wait"),
-        (["plan", "get", "9"], "2 of 3 wanted workers, 5 queued jobs may run here"),
+        (["plan", "get", "9"], "2 workers, 3 desired, 5 eligible queued jobs"),
         (["plan", "list"], "create worker burst-9-1"),
         (["events", "--limit", "2"], "event 5"),
         (["events", "--follow", "--limit", "3"], "event 3"),
         (["user", "list"], "operator"),
         (["pool", "freeze", "burst", "-m", "look"], "freeze done"),
         (["pool", "unfreeze", "burst"], "unfreeze done"),
-        (["pool", "scale", "burst", "2", "--ttl", "90m"], "makes burst-9-1, burst-9-2"),
+        (["pool", "scale", "burst", "2", "--ttl", "90m"], "Pool burst adds burst-9-1, burst-9-2."),
         (["pool", "delete", "burst", "--yes"], "drains 2 workers"),
         (["worker", "cordon", "burst-7-1"], "cordon of burst-7-1"),
         (["worker", "add", "burst"], "HERDER_JOIN_TOKEN=j0in herder agent --server http://127.0.0.1:8765"),
-        (["job", "retry", "17"], "job 17 submitted again as job 99"),
+        (["job", "retry", "17"], "Job 17 was submitted again as job 99."),
         (["job", "retry", "17", "--dry-run"], "1 job would be submitted (dry run"),
-        (["job", "wait", "--name", "n"], "job 17 succeeded"),
+        (["job", "wait", "--name", "n"], "Job 17 succeeded."),
         (["worker", "uncordon", "burst-7-1"], "uncordon of burst-7-1"),
         (["worker", "extend", "burst-7-1", "--by", "2h"], "extend of burst-7-1"),
         (["worker", "drain", "burst-7-1", "--yes"], "drain of burst-7-1"),
         (["worker", "remove", "burst-7-1", "--yes", "--force"], "remove of burst-7-1"),
         (["job", "cancel", "17", "--yes"], "job 17 cancelled"),
         (["batch", "cancel", "3", "--yes"], "batch 3 cancelled"),
-        (["job", "submit", "--", "echo", "hello"], "job 17 submitted"),
-        (["job", "submit", "--wait", "--", "echo", "hello"], "job 17 succeeded"),
+        (["job", "submit", "--", "echo", "hello"], "Job 17 was submitted."),
+        (["job", "submit", "--wait", "--", "echo", "hello"], "Job 17 succeeded."),
         (["job", "submit", "--follow", "--", "echo", "hello"], "wörld"),
-        (["job", "wait", "17"], "job 17 succeeded"),
-        (["user", "create", "bob", "--role", "viewer"], "user bob added as viewer"),
-        (["user", "set", "bob", "--role", "operator", "--weight", "2"], "user bob is operator with weight 2"),
+        (["job", "wait", "17"], "Job 17 succeeded."),
+        (["user", "create", "bob", "--role", "viewer"], "User bob was added with role viewer."),
+        (
+            ["user", "set", "bob", "--role", "operator", "--weight", "2"],
+            "User bob has role operator and weight 2.",
+        ),
         (["user", "delete", "bob", "--yes"], "user bob is deleted"),
         (["user", "delete", "bob", "--dry-run"], "user bob would be deleted (dry run"),
         (["token", "create", "bob"], "s3cret"),
         (["token", "create", "--expires", "30d", "--note", "laptop"], "s3cret"),
         (["token", "list"], "3f9a1c02be47"),
         (["token", "revoke", "3f9a1c02be47", "--yes"], "is revoked"),
-        (["whoami"], "user (the user is operator)"),
+        (["whoami"], "user (the user has role operator)"),
         (["config", "view", "--origin"], "HERDER_URL"),
         (["config", "schema"], "json-schema.org"),
     ],
@@ -209,7 +212,7 @@ def test_batch_submit_reads_three_forms(
 ) -> None:
     (tmp_path / name).write_text(content)
     found = herder("batch", "submit", name, "--name", "mine")
-    assert found.out == "batch 4 with 2 jobs submitted\n"
+    assert found.out == "Batch 4 with 2 jobs was submitted.\n"
     assert "herder batch wait 4" in found.err
     (body,) = api.bodies("/api/v1/batches")
     assert body == {
@@ -228,7 +231,7 @@ def test_batch_submit_reads_three_forms(
             "job 1: there is no setting 'comand'",
         ),
         ("j.yaml", "- {command: [a]}\n- {command: [c], cpu: x}", "job 1: cpu: 'x' is not an amount of CPU"),
-        ("j.yaml", "- {cpu: 1}", "job 0: command: it has none"),
+        ("j.yaml", "- {cpu: 1}", "job 0: command: it is missing"),
         ("j.yaml", "- {command: notalist}", "job 0: command: it must be a list, not text"),
         ("j.jsonl", '{"command": ["a"]}\n{"x"}', "j.jsonl:2:5: "),
         ("j.jsonl", '{"command": ["a"]}\n\n{"x": 1}', "line 3: there is no setting 'x'"),
@@ -282,7 +285,7 @@ def test_apply_shows_the_difference_and_sends_the_expanded_pools(
         "~ pool burst updated",
         "    max_workers: 5 → 20",
         "+ pool new created",
-        "With these pools the fleet costs $0.0000/h at its minimum and $2.4000/h at its maximum.",
+        "With these pools the fleet costs at least $0.0000/h and at most $2.4000/h.",
     ]
     assert [call[2]["dry_run"] for call in api.calls] == ["true"]
     assert herder("apply", "-f", ".").code == 0
@@ -338,12 +341,12 @@ def test_batches_and_jobs_end_with_their_exit_code(api: FakeApi, herder: Herder)
     assert herder("batch", "wait", "3").code == 0
     api.batches[3] = batch(3, state="failed", counts={"succeeded": 1, "failed": 2})
     found = herder("batch", "wait", "3")
-    assert (found.code, found.out) == (8, "batch 3 failed: 1 succeeded, 2 failed\n")
+    assert (found.code, found.out) == (8, "Batch 3 failed: 1 succeeded, 2 failed.\n")
     api.batches[3] = batch(3, state="failed", counts={"failed": 3})
     assert herder("batch", "wait", "3").code == 1
     api.jobs[17] = job(17, state="failed", cause="exit_code", message="exit code 3", exit_code=3)
     found = herder("job", "wait", "17")
-    assert (found.code, found.out) == (1, "job 17 failed (exit_code: exit code 3)\n")
+    assert (found.code, found.out) == (1, "Job 17 failed (exit_code: exit code 3).\n")
 
 
 def test_what_is_created_for_whom_and_how_long(herder: Herder, api: FakeApi) -> None:
@@ -366,7 +369,7 @@ def test_worker_add_prints_one_command_and_what_the_token_is(api: FakeApi, herde
     ]
     assert len(found.out.splitlines()) == 1
     assert "herder token revoke 3f9a1c02be47" in found.err
-    assert "its own machine only" in found.err, "nobody else can call a loopback address"
+    assert "listens on loopback only" in found.err, "nobody else can call a loopback address"
     assert json.loads(herder("worker", "add", "burst", "-o", "json").out)["token"] == "j0in"
     assert herder("worker", "add", "burst", "--expires", "4").code == Code.USAGE
 
@@ -396,7 +399,7 @@ def test_several_jobs_at_once(api: FakeApi, herder: Herder) -> None:
     found = herder("job", "wait", "19", "18", "17", "19")
     assert (found.code, found.out.splitlines()) == (
         Code.PARTLY_DONE,
-        ["job 19 succeeded", "job 18 failed (exit_code)", "job 17 succeeded"],
+        ["Job 19 succeeded.", "Job 18 failed (exit_code).", "Job 17 succeeded."],
     )
     items = json.loads(herder("job", "wait", "17", "19", "-o", "json").out)["items"]
     assert [each["id"] for each in items] == [17, 19]
@@ -416,13 +419,13 @@ def test_several_jobs_at_once(api: FakeApi, herder: Herder) -> None:
 
 def test_which_jobs_must_be_said_once(api: FakeApi, herder: Herder) -> None:
     for verb in ("wait", "cancel", "logs", "retry"):
-        assert "which jobs?" in herder("job", verb).err
+        assert "no jobs are named" in herder("job", verb).err
         found = herder("job", verb, "17", "--batch", "3")
-        assert (found.code, "either numbers" in found.err) == (Code.USAGE, True)
+        assert (found.code, "both numbers of jobs and a filter" in found.err) == (Code.USAGE, True)
     assert api.calls == []
     api.jobs = {}
     found = herder("job", "cancel", "--name", "n", "--yes")
-    assert (found.code, "there are no" in found.err) == (Code.NOT_FOUND, True)
+    assert (found.code, "match this filter" in found.err) == (Code.NOT_FOUND, True)
     assert {call[2]["state"] for call in api.calls} == {"pending", "blocked", "ready", "running"}
     assert {call[2]["name"] for call in api.calls} == {"n"}
 
@@ -449,7 +452,7 @@ def test_logs_that_are_not_there_are_said_to_be_not_there(api: FakeApi, herder: 
     api.logs = ""
     found = herder("job", "logs", "17")
     assert (found.code, found.out) == (0, "")
-    assert "job 17 printed nothing" in found.err
+    assert "Job 17 has printed nothing." in found.err
     api.jobs = {17: job(17, state="skipped", attempts=0)}
     for words in ([], ["--follow"]):
         found = herder("job", "logs", "17", *words)

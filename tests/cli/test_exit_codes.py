@@ -65,7 +65,7 @@ def test_unreachable_is_6(herder: Herder, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("herder.client.clock.sleep_s", lambda seconds: None)
     found = herder("--server", "http://127.0.0.1:9", "status")
     assert found.code == 6
-    assert found.err.splitlines()[1].startswith("Is it running? `herder up` starts one here")
+    assert found.err.splitlines()[1].startswith("Is it running? `herder up` starts one on this machine")
     monkeypatch.delenv("HERDER_URL")
     assert herder("status").code == 6
 
@@ -76,7 +76,7 @@ def test_errors_are_one_line_what_and_one_line_what_to_do(herder: Herder) -> Non
     found = herder("pool", "lst")
     assert found.err.splitlines() == [
         "error: no such command 'lst'. Did you mean 'list'?",
-        "`herder pool --help` says how it is used.",
+        "See `herder pool --help`.",
     ]
 
 
@@ -138,8 +138,8 @@ def test_ctrl_c_detaches_from_a_wait_and_says_how_to_come_back(api: FakeApi, spa
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (130, "")
     assert err.splitlines() == [
-        "error: not waiting any more; batch 3 goes on",
-        "Come back with: herder batch wait 3",
+        "error: stopped waiting; batch 3 continues",
+        "Wait again with: herder batch wait 3",
     ]
 
 
@@ -169,7 +169,7 @@ def test_watch_prints_changes_only(api: FakeApi, herder: Herder, capsys: pytest.
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["NAME", "a", "b", "b", "b"]
     assert "draining" in lines[3]
-    assert lines[4] == "b   gone"
+    assert lines[4] == "b   no longer listed"
 
 
 def test_events_follow_as_json_is_one_object_a_line(herder: Herder) -> None:
@@ -244,7 +244,7 @@ def test_a_watched_status_is_the_status(
         say.close()
         out = capsys.readouterr().out
         if form is Format.TABLE:
-            assert out.count("Spending") == parts, out
+            assert out.count("\nCost\n") == parts, out
             assert out.index("no capacity") < out.index("another")
             assert "$1.0000" in out
         else:

@@ -43,11 +43,13 @@ def test_the_commands_are_those_of_the_specification() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path, _ in COMMANDS], ids=" ".join)
-def test_help_begins_with_an_example_of_this_command(
-    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+def test_help_begins_with_an_example_of_this_command_and_fits_a_terminal(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert run(build_app(), [*path, "--help"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert [line for line in lines if len(line) > 80] == []
     assert lines[0].startswith(f"Usage: herder {' '.join(path)}")
     assert lines[1].strip().startswith("$ ")
     assert f"herder {' '.join(path)}" in lines[1]

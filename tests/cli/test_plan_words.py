@@ -35,10 +35,10 @@ def test_an_action_names_zone_and_market_where_there_are_any() -> None:
     )
 
 
-def test_an_explanation_says_what_would_change_it_after_the_other_evidence() -> None:
+def test_an_explanation_is_sentences_and_what_would_change_it() -> None:
     fact = ReasonView(kind="requested", text="why", evidence={"wanted": 3, "flips": "team-size below 3"})
     lines = explanation_lines(Explanation(subject="pool/p", summary="3 workers", facts=[fact]))
-    assert [*lines][1] == "  - why (wanted 3) [would change with: team-size below 3]"
+    assert [*lines][1] == "  - why [would change with: team-size below 3]"
 
 
 def test_what_the_summary_says_is_not_said_again() -> None:
@@ -51,7 +51,7 @@ def test_what_the_summary_says_is_not_said_again() -> None:
     found = Explanation(subject="job/7", summary=f"job 7 waits: {frozen}", facts=facts)
     assert [*explanation_lines(found)] == [
         f"job/7: job 7 waits: {frozen}",
-        "  - frozen (jobs 5) [would change with: herder driver unfreeze gcp]",
+        "  - frozen [would change with: herder driver unfreeze gcp]",
         "  - shared with 2 others",
     ]
 

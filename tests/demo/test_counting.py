@@ -111,13 +111,13 @@ def test_every_difference_and_every_failed_job_is_named() -> None:
     assert judge(outcome_with("succeeded", good), {"analytics": own}).good
     wrong = judge(outcome_with("succeeded", {**good, "tokens": good["tokens"] + 1}), {"analytics": own})
     assert wrong.problems == (
-        f"analytics: the merge has {good['tokens'] + 1:,} tokens, the recount {good['tokens']:,}",
+        f"analytics: the merge has {good['tokens'] + 1:,} tokens, the recount has {good['tokens']:,}",
     )
     failed = judge(outcome_with("failed", None), {"analytics": own})
     assert failed.problems == (
         "batch 1 of analytics failed: 1 job did not succeed",
         "job 7 (merge) failed: exit_code exit code 1",
-        "the merge of analytics left no result",
+        "the merge of analytics has no result",
     )
 
 

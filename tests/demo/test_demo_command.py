@@ -61,7 +61,7 @@ def test_a_tiny_tree_is_counted_and_everything_is_explained(start: Start, tree: 
             )  # fmt: skip
             assert words[-1] in answer.stdout
     for part in (
-        "agrees",
+        "is equal",
         "made",
         "removed",
         "analytics",
@@ -113,7 +113,7 @@ def test_a_folder_of_another_server_is_refused(start: Start, tree: Path, tmp_pat
     demo = start("--input", str(tree), "--data-dir", str(data))
     said = demo.communicate(timeout=30)[0]
     assert demo.returncode == 4
-    assert "holds a server's data already" in said
+    assert "already holds the data of a server" in said
 
 
 def test_a_port_in_use_is_said_as_the_server_says_it(start: Start, tree: Path, tmp_path: Path) -> None:

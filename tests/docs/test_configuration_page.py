@@ -50,8 +50,8 @@ def test_the_page_has_the_limits_of_drivers() -> None:
     )
     assert times["create"] == times["delete"]
     assert times["get"] == times["console"]
-    assert f"has {PLACES} calls at a time" in page
-    assert f"{DEADLINE_LONGEST_S:g} s at the most" in page
+    assert f"has at most {PLACES} calls at a time" in page
+    assert f"at most {DEADLINE_LONGEST_S:g} s." in page
 
 
 def test_the_example_of_scaling_says_what_the_page_says() -> None:

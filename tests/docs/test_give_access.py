@@ -14,10 +14,10 @@ def test_every_command_of_the_page_works_and_shows_what_it_says(tmp_path: Path) 
     output = done.stdout + done.stderr
     for said in (
         "administrator",
-        "user bob is viewer with weight 1",
+        "User bob has role viewer and weight 1.",
         "this needs the role user, and alice is viewer here",
         "this token was revoked at",
-        "job 1 succeeded",
+        "Job 1 succeeded.",
         "hello",
         "there is no project 'reserch'",
         "priority 5 needs the role operator",

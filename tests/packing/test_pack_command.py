@@ -87,7 +87,7 @@ def test_a_limit_that_binds_is_named(folder: Path, capsys: pytest.CaptureFixture
     found = answer(capsys)
     assert [(row["id"], row["count"]) for row in found["unplaced"]] == [("web", 2)]
     assert "limit" in found["unplaced"][0]["reason"]
-    assert "2 more of t take what is left" in found["unplaced"][0]["reason"]
+    assert "2 more of t would be enough" in found["unplaced"][0]["reason"]
     assert found["cost_per_hour"] == found["lower_bound_per_hour"] == 7
 
 
@@ -122,7 +122,7 @@ def test_people_get_a_table_and_the_gap(folder: Path, capsys: pytest.CaptureFixt
     assert pack() == 0
     out = capsys.readouterr().out
     assert "TEMPLATE" in out
-    assert "cost $1.2400/h, which is the least that is possible" in out
+    assert "cost $1.2400/h, equal to the lower bound" in out
 
 
 def test_csv_is_nothing_but_csv(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,19 +138,19 @@ def test_csv_is_nothing_but_csv(folder: Path, capsys: pytest.CaptureFixture[str]
         ("items.csv", "id,cpu_milli,memory_mib\nweb,1,-2\n", "items.csv:2:7: memory_mib is '-2'"),
         ("items.csv", "id,cpu_milli,memory_mib\nweb,1\n", "items.csv:2:6: memory_mib is ''"),
         ("items.csv", "id,cpu_milli,memory_mib\n,1,2\n", "items.csv:2:1: the id is empty"),
-        ("items.csv", "id,cpu_milli,memory_mib\na,1,2\na,1,2\n", "items.csv:3:1: 'a' is on line 2 too"),
+        ("items.csv", "id,cpu_milli,memory_mib\na,1,2\na,1,2\n", "items.csv:3:1: 'a' is also on line 2"),
         ("items.csv", "id,cpu_milli,memory_mib\na,1,2,3\n", "items.csv:2:7: 4 cells stand under 3 columns"),
-        ("items.csv", "id,cpu_milli\na,1\n", "items.csv:1:1: the first line lacks memory_mib"),
-        ("items.csv", "id,cpu_milli,memory_mib,gpus\na,1,1,1\n", "items.csv:1:25: 'gpus' is no column"),
+        ("items.csv", "id,cpu_milli\na,1\n", "items.csv:1:1: the header line lacks memory_mib"),
+        ("items.csv", "id,cpu_milli,memory_mib,gpus\na,1,1,1\n", "items.csv:1:25: there is no column 'gpus'"),
         ("items.csv", "id,cpu_milli,memory_mib\na,99999999999999,1\n", "items.csv:2:3: cpu_milli is"),
-        ("items.csv", "", "items.csv:1:1: the first line lacks"),
+        ("items.csv", "", "items.csv:1:1: the header line lacks"),
         ("templates.yaml", "[]", "templates.yaml:1:1: there is no list of templates"),
         ("templates.yaml", "- {name: a", "templates.yaml:"),
-        ("templates.yaml", "- 5\n", "templates.yaml:1:3: this is no template"),
+        ("templates.yaml", "- 5\n", "templates.yaml:1:3: this is not a template"),
         ("templates.yaml", "- name: a\n  cpu_milli: 1.5\n  memory_mib: 1\n  price_per_hour: 1\n", "templates.yaml:2:14: cpu_milli is '1.5'"),
         ("templates.yaml", "- name: a\n  cpu_milli: 1\n  memory_mib: 1\n  price_per_hour: -1\n", "templates.yaml:4:19: price_per_hour is '-1'"),
         ("templates.yaml", "- name: a\n  cpu_milli: 1\n  memory_mib: 1\n", "templates.yaml:1:3: price_per_hour is missing"),
-        ("templates.yaml", "- name: a\n  cpus: 1\n", "templates.yaml:2:3: 'cpus' is unknown"),
+        ("templates.yaml", "- name: a\n  cpus: 1\n", "templates.yaml:2:3: there is no key 'cpus'"),
     ],
 )  # fmt: skip
 def test_bad_files_are_refused_with_the_place_and_the_remedy(

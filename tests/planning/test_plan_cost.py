@@ -38,7 +38,7 @@ def test_people_read_the_gap() -> None:
     world = observed([pool()], [], [queued(1, 3, cores(3))])
     view = plan_view(plain_plan(decide(world, NOW)))
     lines = "\n".join(plan_lines(view))
-    assert "/h, at least $" in lines or "the least that is possible" in lines
+    assert "/h, lower bound $" in lines or "equal to the lower bound" in lines
 
 
 @pytest.mark.parametrize("jobs", [0, 1])

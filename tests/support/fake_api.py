@@ -42,6 +42,7 @@ class FakeApi:
         self.page_size: int | None = None
         self.break_streams = 0
         """So many of the next streams break off in the middle."""
+        self.attention: list[str] = []
         self.role_needed = ""
         self.refuse = ("", "")
         """Field and text of what submissions are refused with."""
@@ -163,6 +164,7 @@ class FakeApi:
             spend_by_user={"alice": "1.25"},
             price_per_hour_usd="0.24",
             recent_failures=["worker burst-6-1: the provider had no capacity"],
+            attention=self.attention,
         )
 
     def _pool(

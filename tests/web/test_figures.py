@@ -62,7 +62,7 @@ def test_a_share_of_nothing_is_nothing() -> None:
 def test_changes_say_over_which_time() -> None:
     assert change([3, 9], 840) == "up 6 in 14 min"
     assert change([9, 3], 40) == "down 6 in 40 s"
-    assert change([4, 9, 4], 840) == "as 14 min ago"
+    assert change([4, 9, 4], 840) == "unchanged in 14 min"
     assert change([4], 0) == "no trend yet"
 
 

@@ -240,7 +240,7 @@ def test_a_wrong_token_is_told_beside_the_field(browser: Browser, empty_world: W
         expect(field).to_be_focused()
         field.fill("guess")
         field.press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text("not a valid token")
+        expect(page.get_by_role("alert")).to_contain_text("Invalid token")
         expect(page.get_by_label("Your token")).to_have_attribute("aria-describedby", "refusal")
 
 
@@ -249,7 +249,7 @@ def test_it_is_complete_without_javascript(visit: Opener, busy_world: World) -> 
     expect(page.locator("#workers tbody tr")).to_have_count(11)
     expect(page.locator("#decisions")).to_contain_text("create 3 × medium in permanent")
     expect(page.locator(".spark").first).to_be_visible()
-    expect(page.locator("#connection")).to_contain_text("not live: reload to refresh")
+    expect(page.locator("#connection")).to_contain_text("not live: reload the page to refresh")
     expect(page.locator("#charts")).to_be_hidden()
 
 
@@ -263,7 +263,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit: Opener, bu
         reached.append(
             page.evaluate("() => document.activeElement.textContent.trim().split('\\n')[0].slice(0, 20)")
         )
-    assert reached[:3] == ["Skip to the figures", "Theme: auto", "Sign out"]
+    assert reached[:3] == ["Skip to content", "Theme: auto", "Sign out"]
     assert page.evaluate("() => document.activeElement.getAttribute('aria-labelledby')") == "workers-title"
 
 

@@ -94,13 +94,13 @@ async def test_empty_states_show_what_to_type(core: Core) -> None:
 async def test_a_busy_world_in_figures(core: Core) -> None:
     await busy(core)
     pools = words(await section(core, "pools"))
-    assert "burst local 7 8 2 ready 5 coming 1 going 0–12 21.6 of 23.4" in pools
+    assert "burst local 7 8 2 ready 5 starting 1 draining 0–12 21.6 of 23.4" in pools
     assert "spot frozen" in pools
     numbers = words(await section(core, "numbers"))
-    assert numbers.startswith("Workers 11 5 ready, 5 coming, 1 going")
+    assert numbers.startswith("Workers 11 5 ready, 5 starting, 1 draining")
     jobs = words(await section(core, "jobs"))
-    assert "succeeded ended well 7" in jobs
-    assert "failed ended, out of tries 2" in jobs
+    assert "succeeded ended with success 7" in jobs
+    assert "failed ended, no attempts left 2" in jobs
     workers = words(await section(core, "workers"))
     assert "burst-2-1 medium draining" in workers
     assert "permanent-1-1 medium ready cordoned" in workers
@@ -114,7 +114,7 @@ async def test_decisions_come_with_their_reasons(core: Core) -> None:
     assert "permanent-1-1, permanent-1-2, permanent-1-3" in said
     await cycle(core, report)
     said = words(await section(core, "decisions"))
-    assert re.search(r"^Last decisions Plan 2 .* permanent (no demand|enough capacity) \w+ .*Plan 1", said)
+    assert re.search(r"^Latest plans Plan 2 .* permanent (no demand|enough capacity) \w+ .*Plan 1", said)
 
 
 async def test_what_needs_attention_is_on_top(core: Core) -> None:
@@ -211,7 +211,7 @@ async def test_the_page_shows_every_section_without_javascript(core: Core, ann: 
     for name in SECTIONS:
         assert html.count(f'<section id="{name}"') == 1
     assert html.count("<h1") == 1
-    assert "not live: reload to refresh" in html
+    assert "not live: reload the page to refresh" in html
 
 
 async def test_rendering_is_shared(core: Core) -> None:

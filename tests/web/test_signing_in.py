@@ -49,7 +49,7 @@ async def test_the_cookie_is_kept_from_scripts_and_other_sites_and_is_no_token(
 async def test_a_wrong_token_is_refused_in_words(stranger: httpx.AsyncClient) -> None:
     answer = await sign_in(stranger, "guess")
     assert answer.status_code == 401
-    assert "not a valid token" in answer.text
+    assert "Invalid token" in answer.text
     assert session.SESSION_COOKIE not in answer.cookies
 
 

@@ -81,7 +81,7 @@ def find_target(
     if chosen is None or chosen.url is None:
         raise UnreachableError(
             "no server is known",
-            hint="`herder up` starts one on this machine; --server or HERDER_URL names one elsewhere.",
+            hint="`herder up` starts one on this machine; --server or HERDER_URL gives the address of one elsewhere.",
         )
     token, origin = _token(chosen.url, token_file, given, sources)
     return Target(
@@ -133,8 +133,8 @@ def _read_token(path: Path, origin: str) -> str:
             f"the token file {path} ({origin}) cannot be read: {reason}", hint=hint
         ) from None
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        hint = "It must hold the token and nothing else."
-        raise ConnectionSettingsError(f"the token file {path} ({origin}) holds no token", hint=hint)
+        hint = "It must contain the token and nothing else."
+        raise ConnectionSettingsError(f"the token file {path} ({origin}) contains no token", hint=hint)
     return token
 
 
@@ -146,7 +146,7 @@ def _from_profile(name: str | None, path: Path) -> _Source:
         config = {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConnectionSettingsError(
-            f"{path} cannot be read: {error}", hint="Correct it, or move it away."
+            f"{path} cannot be read: {error}", hint="Correct or remove it."
         ) from None
     profiles: Any = config.get("profiles", {})
     chosen = name or config.get("default_profile")

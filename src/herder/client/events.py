@@ -64,8 +64,8 @@ class Events:
                 failures += 1
                 if failures > FAILURES_MAX:
                     raise UnreachableError(
-                        f"the event stream of {self._http.url} ends again and again",
-                        hint="Look at the server's log.",
+                        f"the event stream of {self._http.url} ends repeatedly",
+                        hint="Check the server's log.",
                     )
                 clock.sleep_s(clock.spread(0.5))
 

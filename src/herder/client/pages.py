@@ -33,7 +33,7 @@ def pages(
             return
         if page.next == after:
             raise ServerError(
-                f"the list {path} repeats its page {after}", hint="Report this: it is a fault of Herder."
+                f"the list {path} repeats its page {after}", hint="Please report this: it is a bug of Herder."
             )
         after = page.next
 

@@ -61,10 +61,12 @@ class Transport:
                 trust_env=host not in _LOOPBACK,
             )
         except (httpx.InvalidURL, ValueError) as error:
-            raise UnreachableError(f"{url!r} is no address of a server: {error}", hint=_URL_HINT) from None
+            raise UnreachableError(
+                f"{url!r} is not the address of a server: {error}", hint=_URL_HINT
+            ) from None
         if not self.url.startswith(("http://", "https://")):
             self._http.close()
-            raise UnreachableError(f"{url!r} is no address of a server", hint=_URL_HINT)
+            raise UnreachableError(f"{url!r} is not the address of a server", hint=_URL_HINT)
 
     def __repr__(self) -> str:
         return f"Transport({self.url!r})"
@@ -148,7 +150,7 @@ class Transport:
 
     def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
         detail = str(error) or type(error).__name__
-        hint = "Is it running? `herder up` starts one here; --server or HERDER_URL names another."
+        hint = "Is it running? `herder up` starts one on this machine; --server or HERDER_URL gives the address of another."
         return UnreachableError(f"the server at {self.url} does not answer ({detail})", hint=hint)
 
     def _error(self, response: httpx.Response) -> ClientError:

@@ -26,20 +26,24 @@ _ASKED_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Input = Annotated[
     Path | None,
-    typer.Option("--input", metavar="DIR", help="Count this folder instead of Python's own library."),
+    typer.Option("--input", metavar="DIR", help="Folder to count, instead of Python's standard library."),
 ]
 DataDir = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Keep the data here (default: a temporary folder that is removed)."),
+    typer.Option(
+        metavar="DIR", help="Data folder, which is kept (default: a temporary folder that is removed)."
+    ),
 ]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="The server's port; 0 takes any free one.")]
+Port = Annotated[
+    int, typer.Option(metavar="N", min=0, max=65535, help="Port of the server; 0: any free port.")
+]
 Keep = Annotated[
-    bool, typer.Option("--keep", help="Leave the server running, and say how to reach and stop it.")
+    bool, typer.Option("--keep", help="Keep the server running, and print how to reach and stop it.")
 ]
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command("demo", short_help="Show it all on this machine, in less than a minute.")(demo)
+    app.command("demo", short_help="Run a small installation on this machine for half a minute.")(demo)
 
 
 def demo(
@@ -53,8 +57,8 @@ def demo(
       $ herder demo
       $ herder demo --input src --keep
 
-    Show it all on this machine: a server, three pools whose workers are real processes, and two users' real work. Takes less
-    than a minute and leaves nothing behind.
+    Run a small installation on this machine for half a minute: a server, three pools whose workers are real processes, and two
+    users who submit real work. Checks the results, prints the figures and removes everything.
     """
     from herder.demo.play import play
     from herder.demo.source import survey
@@ -87,7 +91,7 @@ def _say_kept(console: "Console", world: "World") -> None:
     clean = f"   (then remove its data: rm -r {folder})" if world.temporary else ""
     lines = [
         "",
-        f"The server still runs at {world.url}  (process {number}, data in {folder})",
+        f"The server keeps running at {world.url}  (process {number}, data in {folder})",
         f"  Command line   export HERDER_DATA_DIR={folder}",
         "                 herder status",
         f"  Dashboard      {world.url}",

@@ -24,7 +24,7 @@ def play(console: Console, source: Source, world: World, *, quiet: bool) -> bool
     with open_screen(console, quiet=quiet) as screen, ExitStack() as stack:
         screen.say(f"Starting a server with its data in {world.folder} …")
         wait_until_it_answers(world)
-        screen.say(f"The server listens at {world.url}")
+        screen.say(f"The server listens on {world.url}")
         watching = Watching(
             clients={user: stack.enter_context(world.client(user)) for user in dealt},
             jobs_total=sum(len(groups) + 1 for groups in dealt.values()),
@@ -49,7 +49,7 @@ def _recounts(watching: Watching, source: Source, dealt: dict[str, list[Group]])
 
     found = {}
     for user, groups in dealt.items():
-        watching.phase = f"counted again here: the files of {user}"
+        watching.phase = f"the files of {user} are counted again in this process"
         files = [name for group in groups for name in group.files]
         found[user] = recount(source.root, files, between)
     return found

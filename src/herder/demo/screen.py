@@ -192,8 +192,8 @@ def _pool_words(pool: PoolView) -> str:
     other = pool.actual - pool.ready - pool.in_flight - pool.draining
     counts = (
         (pool.ready, "ready"),
-        (pool.in_flight, "coming"),
-        (pool.draining, "going"),
+        (pool.in_flight, "starting"),
+        (pool.draining, "draining"),
         (other, "unhealthy"),
     )
     return ", ".join(f"{count} {word}" for count, word in counts if count > 0)
@@ -219,7 +219,7 @@ def _events(picture: Picture, width: int) -> RenderableType:
 
 def _event_cells(event: EventView | None) -> tuple[str, str, str]:
     if event is None:
-        return ("nothing yet", "", "")
+        return ("no events yet", "", "")
     return event.at[11:19], event.object.partition("/")[2], event.text
 
 

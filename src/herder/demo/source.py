@@ -52,10 +52,10 @@ def survey(folder: Path | None) -> Source:
     if folder is None:
         root = Path(sysconfig.get_path("stdlib"))
         title, skipped = "Python's standard library", {"test"}
-        left_out = "left out: its package test, installed packages"
+        left_out = "Left out: its package test, installed packages."
     else:
         root, title, skipped = folder.expanduser().resolve(), "your folder", set[str]()
-        left_out = "left out: installed packages, what is not Python"
+        left_out = "Left out: installed packages, files that are not Python."
     if not root.is_dir():
         raise CommandError(
             f"there is no folder {root}", hint="Give another --input DIR.", code=Code.NOT_FOUND

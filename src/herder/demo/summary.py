@@ -52,11 +52,11 @@ def judge(outcome: Outcome, recounts: Mapping[str, Recount]) -> Verdict:
         problems += [_bad_job(job) for job in bad if job.state == "failed"]
         merged = outcome.merged[user]
         if merged is None:
-            problems.append(f"the merge of {user} left no result")
+            problems.append(f"the merge of {user} has no result")
             continue
         again = recounts[user].totals()
         problems += [
-            f"{user}: the merge has {_cell(merged.get(name))} {name}, the recount {_cell(again[name])}"
+            f"{user}: the merge has {_cell(merged.get(name))} {name}, the recount has {_cell(again[name])}"
             for name in again
             if merged.get(name) != again[name]
         ]
@@ -76,26 +76,26 @@ def tell(
     took_s: float,
 ) -> None:
     jobs = sum(len(rows) for rows in outcome.jobs.values())
-    _heading(console, "What was counted", source.title)
+    _heading(console, "Result", source.title)
     console.print(
         f"  {source.root}: {source.files:,} files, {_size(source.size_bytes)}, {len(source.groups)} groups\n"
         f"  {source.left_out}",
         highlight=False, markup=False, soft_wrap=True, style="dim",
     )  # fmt: skip
     _print(console, _results(outcome, recounts))
-    _heading(console, "Jobs", "how long they waited and ran: median, longest")
+    _heading(console, "Jobs", "wait and run time: median, longest")
     _print(console, _jobs(outcome))
     _heading(console, "Workers")
     for alike in _alike(outcome.workers):
         _print(console, _workers(alike))
     _heading(console, "Cost")
     _print(console, _costs(outcome))
-    _heading(console, "Ask why", "a worker that has gone; a job, while it waited")
+    _heading(console, "Explanations", "a worker that was removed; a job while it waited")
     _explained(console, outcome.why_worker, "herder why worker")
     _explained(console, outcome.why_waited, "herder job explain")
     console.print()
     if verdict.good:
-        words = f"All {jobs} jobs succeeded, and the recount in this process agrees. It took {took_s:.0f} s."
+        words = f"All {jobs} jobs succeeded, and the recount in this process is equal. The demo took {took_s:.0f} s."
         console.print(Text("✓ " + words, style="bold green"))
     for problem in verdict.problems:
         console.print(Text("✗ " + problem, style="bold red"), soft_wrap=True)
@@ -142,7 +142,7 @@ def _cell(value: object) -> str:
 
 
 def _jobs(outcome: Outcome) -> Table:
-    headers = ("JOBS", "SUCCEEDED", "ATTEMPTS", "WAITED", "LONGEST", "RAN", "LONGEST ")
+    headers = ("JOBS", "SUCCEEDED", "ATTEMPTS", "WAITED", "LONGEST", "RUN", "LONGEST ")
     table = _table("USER", *headers, left=("USER",))
     for user, jobs in outcome.jobs.items():
         waits = [_seconds(job.ready_at, job.started_at) for job in jobs if job.ready_at and job.started_at]
@@ -175,7 +175,7 @@ def _alike(workers: Sequence[WorkerView]) -> Iterator[list[WorkerView]]:
 def _why_removed(worker: WorkerView) -> str:
     if worker.why_removed:
         return worker.why_removed.removeprefix(f"{worker.name} ")
-    return f"it {worker.state}" if worker.ended_at else ""
+    return worker.state if worker.ended_at else ""
 
 
 def _workers(alike: Sequence[WorkerView]) -> Table:
@@ -183,7 +183,7 @@ def _workers(alike: Sequence[WorkerView]) -> Table:
     whole = Table.grid()
     for worker in alike:
         ended = worker.ended_at is not None
-        lived = f"lived {_seconds(worker.requested_at, worker.ended_at):.0f} s" if ended else worker.state
+        lived = f"ran {_seconds(worker.requested_at, worker.ended_at):.0f} s" if ended else worker.state
         whole.add_row(
             Text.assemble(
                 (f"{worker.name:<16}", "bold"),
@@ -195,9 +195,9 @@ def _workers(alike: Sequence[WorkerView]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row("made", alike[0].why_made)
+    grid.add_row("created", alike[0].why_made)
     removed = _why_removed(alike[0])
-    grid.add_row("removed" if removed else "stays", removed or "was there when the demo ended")
+    grid.add_row("removed" if removed else "kept", removed or "still running at the end of the demo")
     whole.add_row(Padding(grid, (0, 0, 0, 2)))
     return whole
 
@@ -217,9 +217,7 @@ def _costs(outcome: Outcome) -> Table:
         pool = left[row] if row < len(left) else ("", "")
         user = right[row] if row < len(right) else ("", "")
         table.add_row(*pool, f"   {user[0]}", user[1])
-    table.add_row(
-        "together", format_usd(total, PLACES), "   together", format_usd(total, PLACES), style="bold"
-    )
+    table.add_row("total", format_usd(total, PLACES), "   total", format_usd(total, PLACES), style="bold")
     return table
 
 

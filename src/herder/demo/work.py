@@ -187,7 +187,7 @@ def _follow(watching: Watching, batches: Mapping[str, int], most_s: float) -> No
             for user, batch in list(left.items()):
                 if watching.clients[user].batches.get(batch).state in BATCH_ENDED:
                     del left[user]
-            watching.phase = "the jobs run"
+            watching.phase = "jobs are running"
         if batches and not left:
             return
         clock.sleep_s(0.05)
@@ -201,7 +201,7 @@ def _follow(watching: Watching, batches: Mapping[str, int], most_s: float) -> No
 
 def wait_for_shrinking(watching: Watching) -> bool:
     """Whether the burst pool is empty again within SHRINK_MAX_S."""
-    watching.phase = "idle burst workers go"
+    watching.phase = "idle workers of pool burst are removed"
     deadline = clock.monotonic_s() + SHRINK_MAX_S
     while clock.monotonic_s() < deadline:
         status = watching.look()

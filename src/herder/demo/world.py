@@ -42,14 +42,14 @@ templates:
   roomy: {cpu: 250m, memory: 2Gi, price_per_hour: "0.48"}
 pools:
   permanent:
-    description: One worker always, a second one when there is work.
+    description: One worker at all times, a second one when jobs wait.
     templates: [steady]
     min_workers: 1
     max_workers: 2
     dead_after: 30s
     boot_timeout: 60s
   burst:
-    description: Workers for the rush. A real pool would give them minutes and hours, a demo has seconds.
+    description: Workers for peaks. The times are seconds here; in a real pool they are minutes and hours.
     templates: [quick]
     max_workers: 6
     idle_timeout: 4s
@@ -59,7 +59,7 @@ pools:
     dead_after: 30s
     boot_timeout: 60s
   highmem:
-    description: Much memory, only for jobs that name this pool.
+    description: Large memory, only for jobs that name this pool.
     templates: [roomy]
     max_workers: 2
     idle_timeout: 6s
@@ -97,7 +97,7 @@ class World:
             if line.startswith("error: "):
                 return line.removeprefix("error: "), " ".join(lines[number + 1 : number + 2])
         return "the server ended: " + (
-            lines[-1] if lines else "it said nothing"
+            lines[-1] if lines else "its log is empty"
         ), f"Its log is {self.folder / LOG}."
 
     def stop(self) -> None:
@@ -165,8 +165,8 @@ def _own_folder(data_dir: Path) -> Path:
     folder = data_dir.expanduser().resolve()
     if (folder / "herder.db").exists():
         raise CommandError(
-            f"{folder} holds a server's data already",
-            hint="Give a new or empty --data-dir, or none: then a temporary folder is used.",
+            f"{folder} already holds the data of a server",
+            hint="Give a new or empty --data-dir, or leave it out to use a temporary folder.",
             code=Code.CONFLICT,
         )
     try:

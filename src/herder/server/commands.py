@@ -30,26 +30,35 @@ if TYPE_CHECKING:
 
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", envvar="HERDER_DATA_DIR", help="Folder for the store, secrets and workers."),
+    typer.Option("--data-dir", envvar="HERDER_DATA_DIR", help="Data folder: store, secrets and workers."),
 ]
 ConfigFiles = Annotated[
     list[Path] | None,
     typer.Option("--config", "-c", help="herder.yaml, or a folder of such files. Repeatable."),
 ]
-Host = Annotated[str | None, typer.Option(help="Address to listen at (default: loopback only).")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on (default: loopback only).")]
 Port = Annotated[
-    int | None, typer.Option(min=0, max=65535, help="Port; 0 takes any free one (default: 8765).")
+    int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port (default: 8765).")
 ]
 Store = Annotated[
     str | None,
-    typer.Option("--store", envvar="HERDER_STORE", help="Database URL (default: SQLite in the data folder)."),
+    typer.Option(
+        "--store",
+        metavar="URL",
+        envvar="HERDER_STORE",
+        help="Database URL (default: SQLite in the data folder).",
+    ),
 ]
 TlsCert = Annotated[Path | None, typer.Option(help="Certificate file (PEM).")]
-TlsKey = Annotated[Path | None, typer.Option(help="Its key file (PEM).")]
-Insecure = Annotated[bool, typer.Option("--insecure", help="Serve a public address without TLS.")]
-PublicUrl = Annotated[str | None, typer.Option(help="The address that workers are told to call.")]
+TlsKey = Annotated[Path | None, typer.Option(help="Key file of the certificate (PEM).")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Listen on a public address without TLS.")]
+PublicUrl = Annotated[
+    str | None, typer.Option(metavar="URL", help="Address at which workers reach this server.")
+]
 
-_SERVER_EXAMPLE = "herder server -c herder.yaml --host 10.0.0.5 --tls-cert server.pem --tls-key server.key"
+_SERVER_EXAMPLE = (
+    "herder server -c herder.yaml\nherder server --host 10.0.0.5 --tls-cert server.pem --tls-key server.key"
+)
 _AGENT_EXAMPLE = "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765"
 _NEW_TOKEN = "Make a new token with: herder worker add POOL"
 
@@ -58,7 +67,7 @@ def add_to(app: typer.Typer) -> None:
     command(app, "up", example="herder up\nherder up -c herder.yaml --port 9000")(up)
     command(app, "server", example=_SERVER_EXAMPLE)(server)
     command(app, "agent", example=_AGENT_EXAMPLE)(agent)
-    admin = noun("Look after a server's data.", example="herder admin invariants")
+    admin = noun("Check the data of a server.", example="herder admin invariants")
     command(admin, "invariants", example="herder admin invariants")(invariants)
     app.add_typer(admin, name="admin")
 
@@ -76,8 +85,8 @@ def up(
 ) -> None:
     """Run a server on this machine, with workers as local processes.
 
-    Ctrl-C, SIGTERM and SIGHUP stop it and them; accepted jobs are kept. What runs gets SIGTERM and a few seconds to end; Ctrl-C
-    again ends it at once. Without a file it makes pools that suit the machine.
+    Ctrl-C, SIGTERM and SIGHUP stop the server and its workers; accepted jobs are kept. Running jobs get SIGTERM and a few seconds to end;
+    a second Ctrl-C stops them at once. Without --config, pools that fit this machine are created.
     """
     options = _options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url)
     options = replace(options, default_pools=local_defaults(this_machine()))
@@ -97,28 +106,28 @@ def server(
 ) -> None:
     """Run a server for workers on other machines.
 
-    Stopping it leaves them at work for the next one. SIGHUP reads the files of --config again: pools, users and sharing are put
-    in force, or nothing is changed when something is wrong in them.
+    Workers keep running when the server is stopped, and rejoin when it is started again. SIGHUP reads the files of --config again and applies
+    pools, users and sharing; if a file has an error, nothing is changed.
     """
     _serve(_options(data_dir, config, host, port, store, tls_cert, tls_key, insecure, public_url), hint=False)
 
 
 def agent(
     server: Annotated[
-        str | None, typer.Option(help="The server's address (default: $HERDER_SERVER).")
+        str | None, typer.Option(metavar="URL", help="Address of the server (default: $HERDER_SERVER).")
     ] = None,
-    worker: Annotated[str | None, typer.Option(help="This worker's name (default: $HERDER_WORKER).")] = None,
+    worker: Annotated[str | None, typer.Option(help="Name of this worker (default: $HERDER_WORKER).")] = None,
     token_file: Annotated[
         Path | None, typer.Option(help="File (mode 0600) with the one-time activation token.")
     ] = None,
     work_folder: Annotated[
-        Path | None, typer.Option(help="Where attempts get their scratch folders.")
+        Path | None, typer.Option(help="Folder for the scratch folders of attempts.")
     ] = None,
 ) -> None:
-    """Run attempts on this machine for a server, until the server lets it go or Ctrl-C.
+    """Run the agent of a worker on this machine, until the server removes the worker or Ctrl-C.
 
-    Drivers start it on the workers they make. To add a machine by hand, run on it what `herder worker add POOL` prints; the token
-    stands in the environment, so that other users of the machine cannot read it from the list of processes.
+    Drivers start the agent on the workers they create. To add a machine by hand, call `herder worker add POOL` and run the printed command on
+    the machine. The token is in the environment, so that other users of the machine cannot read it from the list of processes.
     """
     from herder.agent.main import run
     from herder.agent.settings import SettingsError, from_environment
@@ -165,9 +174,9 @@ def _joined(settings: "AgentSettings") -> "AgentSettings":
 
 
 def invariants(data_dir: DataDir = None, store: Store = None) -> None:
-    """Recompute every count and total from the rows, and name what does not hold.
+    """Recompute every count and total from the rows, and report differences.
 
-    Reads the store itself, beside a running server or without one.
+    Reads the store directly; the server may be running or not.
     """
     from sqlalchemy.exc import DBAPIError
 

@@ -41,7 +41,7 @@ class Verdict:
 
     pool: str
     before: int
-    """Workers that were there or coming."""
+    """Workers that existed or were starting."""
     desired: int
     reasons: list[tuple[str, str]]
 

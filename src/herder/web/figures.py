@@ -63,7 +63,7 @@ def change(values: Sequence[int], seconds: int) -> str:
         return "no trend yet"
     difference = values[-1] - values[0]
     if difference == 0:
-        return f"as {span(seconds * 1000)} ago"
+        return f"unchanged in {span(seconds * 1000)}"
     return f"{'up' if difference > 0 else 'down'} {abs(difference):,} in {span(seconds * 1000)}"
 
 
@@ -72,7 +72,7 @@ def change_of_rate(values: Sequence[int], seconds: int) -> str:
     if len(values) < 2 or seconds < 1:
         return "no trend yet"
     if values[-1] == values[0]:
-        return f"rate as {span(seconds * 1000)} ago"
+        return f"rate unchanged in {span(seconds * 1000)}"
     return f"rate {'up' if values[-1] > values[0] else 'down'} in {span(seconds * 1000)}"
 
 

@@ -19,28 +19,28 @@ PLANS_MAX = 10
 #: A fault older than this is history and no longer at the top of the page.
 FAULT_AGE_MS = 3_600_000
 
-_ROLE_ORDER = ("ready", "coming", "going", "unhealthy")
+_ROLE_ORDER = ("ready", "starting", "draining", "unhealthy")
 _ROLES = {
-    WorkerState.REQUESTED: "coming",
-    WorkerState.PROVISIONING: "coming",
-    WorkerState.JOINING: "coming",
+    WorkerState.REQUESTED: "starting",
+    WorkerState.PROVISIONING: "starting",
+    WorkerState.JOINING: "starting",
     WorkerState.READY: "ready",
     WorkerState.UNHEALTHY: "unhealthy",
-    WorkerState.DRAINING: "going",
-    WorkerState.TERMINATING: "going",
-    WorkerState.TERMINATED: "going",
-    WorkerState.FAILED: "going",
+    WorkerState.DRAINING: "draining",
+    WorkerState.TERMINATING: "draining",
+    WorkerState.TERMINATED: "draining",
+    WorkerState.FAILED: "draining",
 }
 
 JOB_STATES = ("running", "ready", "blocked", "pending", "succeeded", "failed", "cancelled", "skipped")
 JOB_MEANINGS = {
-    "running": "an attempt is under way",
-    "ready": "queued: may start now",
-    "blocked": "waits for parents",
-    "pending": "its batch is not committed",
-    "succeeded": "ended well",
-    "failed": "ended, out of tries",
-    "cancelled": "stopped by hand",
+    "running": "an attempt is running",
+    "ready": "queued, can start",
+    "blocked": "waiting for parents",
+    "pending": "batch not committed",
+    "succeeded": "ended with success",
+    "failed": "ended, no attempts left",
+    "cancelled": "cancelled by a user",
     "skipped": "a parent did not succeed",
 }
 
@@ -71,7 +71,7 @@ class Picture:
 
     @property
     def workers_in_words(self) -> str:
-        """`5 ready, 2 coming, 1 going`; only what there is."""
+        """`5 ready, 2 starting, 1 draining`; only what there is."""
         parts: Counter[str] = Counter()
         for state, number in self.status.workers.items():
             parts[_ROLES[WorkerState(state)]] += number

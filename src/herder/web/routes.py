@@ -88,10 +88,14 @@ class Pages:
         cookie = request.cookies.get(SESSION_COOKIE, "")
         who = self.commands.visitor(cookie)
         if who is None:
-            return secured(PlainTextResponse("Your session has ended; sign in again at /login.\n", 401))
+            return secured(PlainTextResponse("Your session has ended. Sign in again at /login.\n", 401))
         trust(request.scope, who.actor)
         if self.live.open >= STREAMS_MAX:
-            return secured(PlainTextResponse(f"{STREAMS_MAX} dashboards are open; close some.\n", 503))
+            return secured(
+                PlainTextResponse(
+                    f"The limit of {STREAMS_MAX} open dashboards is reached. Close one and try again.\n", 503
+                )
+            )
         messages = self.live.stream(lambda: self.commands.visitor(cookie) is not None)
         headers = {"X-Accel-Buffering": "no"}  # a proxy that buffers would hold the stream back
         return secured(StreamingResponse(messages, media_type="text/event-stream", headers=headers))
@@ -106,14 +110,12 @@ class Pages:
         if form is None or not form_is_ours(
             self.commands, request.cookies.get(FORM_COOKIE), form.get("secret", "")
         ):
-            return self._login_page(
-                request, "This page had been open for too long. Please try once more.", 403
-            )
+            return self._login_page(request, "The sign-in page has expired. Please try again.", 403)
         response = RedirectResponse("/", 303)
         try:
             await start_session(self.commands, request, response, form.get("token", "").strip())
         except Unauthenticated:
-            text = "This is not a valid token: it is mistyped, incomplete or revoked. An administrator can make a new one."
+            text = "Invalid token: it is mistyped, incomplete, expired or revoked. An administrator can create a new one."
             return self._login_page(request, text, 401)
         return secured(response)
 
@@ -122,9 +124,7 @@ class Pages:
         if form is None or not form_is_ours(
             self.commands, request.cookies.get(SESSION_COOKIE), form.get("secret", "")
         ):
-            return secured(
-                PlainTextResponse("This form is not from your dashboard; open / and sign out there.\n", 403)
-            )
+            return secured(PlainTextResponse("Invalid form. Open / and sign out there.\n", 403))
         response = RedirectResponse("/login", 303)
         await end_session(self.commands, request, response)
         return secured(response)

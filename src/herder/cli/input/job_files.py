@@ -80,7 +80,7 @@ def _read(path: str) -> tuple[str, str]:
         raise _unreadable(file, error) from None
     except OSError as error:
         raise CommandError(
-            f"{path}: {error.strerror or error}", hint="Look at the path.", code=Code.USAGE
+            f"{path}: {error.strerror or error}", hint="Check the path.", code=Code.USAGE
         ) from None
 
 
@@ -154,7 +154,7 @@ def _assemble(
     if problems:
         raise _wrong(file, problems, "Nothing was submitted.")
     if not jobs:
-        raise _wrong(file, ["it has no jobs"], "Write at least one: `- command: [echo, hello]`.")
+        raise _wrong(file, ["the file has no jobs"], "Write at least one: `- command: [echo, hello]`.")
     batch.commit = False
     return JobFile(name=file, batch=batch, jobs=jobs, places=places)
 

@@ -34,6 +34,8 @@ _WRITTEN = {api: name for name, api in API_NAMES.items()}
 MERGED = ("env", "select", "resource")
 NAMES = tuple(_WRITTEN.get(name, name) for name in JobSubmission.__struct_fields__)
 _TRANSLATED = frozenset({*API_NAMES, *_WRITTEN, "stdin", "cwd"})
+#: Characters of a wrong value that are shown.
+VALUE_SHOWN_MAX = 50
 #: Above this a whole number is no count of anything.
 _WHOLE_MAX = 2**63
 
@@ -63,7 +65,7 @@ def job_of(row: Any, inputs: Inputs, *, lax: bool = False) -> JobSubmission:
     try:
         job = msgspec.convert(plain, JobSubmission, strict=not lax)
     except msgspec.ValidationError as error:
-        raise RowFault(_explain(error)) from None
+        raise RowFault(_explain(error, plain)) from None
     _amounts(job)
     if job.command and "/" in job.command[0]:
         job.command, more = local_program(job.command, job.inputs, job.cwd, inputs)
@@ -88,7 +90,7 @@ def _amounts(job: JobSubmission) -> None:
         if value and not abs(value) <= NUMBER_MAX:
             raise RowFault(f"{written(name)}: {value:g} is too large; write a number up to {NUMBER_MAX:g}")
     if not job.command and job.runtime == "process":
-        raise RowFault("command: it has none; write for example command: [echo, hello]")
+        raise RowFault("command: it is missing; write for example command: [echo, hello]")
 
 
 def priority_of(text: str) -> int | str:
@@ -107,7 +109,7 @@ def _translated(row: dict[str, Any], inputs: Inputs) -> dict[str, Any]:
     for name, value in row.items():
         if name in _WRITTEN:
             raise RowFault(
-                f"there is no setting {name!r}. Write {_WRITTEN[name]} instead, as the options are called"
+                f"there is no setting {name!r}. Write {_WRITTEN[name]} instead, the name of the option"
             )
         plain[API_NAMES.get(name, name)] = _value(name, value, inputs)
     return plain
@@ -131,13 +133,13 @@ def _value(name: str, value: Any, inputs: Inputs) -> Any:
 
 def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise RowFault("timeout: it must be a duration, as in 10m")
+        raise RowFault("timeout: it must be a duration, such as 10m")
     try:
         seconds = parse_duration(value)
     except ValueError as error:
         raise RowFault(f"timeout: {error}") from None
     if not seconds:
-        raise RowFault("timeout: a job needs some time; write for example 10m")
+        raise RowFault("timeout: it must be more than 0; write for example 10m")
     return seconds
 
 
@@ -154,17 +156,21 @@ def _refuse_numbers(row: dict[str, Any]) -> None:
     for name, value in row.items():
         if type(value) is float and not math.isfinite(value):
             raise RowFault(
-                f"{written(name)}: {value} is not a number that can be used; leave {written(name)} out for no limit"
+                f"{written(name)}: {value} is not a usable number; leave {written(name)} out for no limit"
             )
         if type(value) is int and not -_WHOLE_MAX < value < _WHOLE_MAX:
             raise RowFault(f"{written(name)}: a number of {len(str(value))} digits is too large")
 
 
-def _explain(error: msgspec.ValidationError) -> str:
+def _explain(error: msgspec.ValidationError, plain: Any) -> str:
     unknown = unknown_field(error)
     if unknown is not None and " - at" not in str(error):
         return f"there is no setting {unknown!r}. {did_you_mean(unknown, NAMES)}"
     text, where = explained(error)
+    value = plain.get(where) if isinstance(plain, dict) else None
+    wanted = text.partition(", not ")[0]
+    if "number" in wanted and isinstance(value, str | float):  # YAML has 1.10 as text until a field takes it
+        text = f"{wanted}, not {str(value)[:VALUE_SHOWN_MAX]}"
     if where == "command" and "not text" in text:
         text += "; write it as a list of words: [make, report]"
     return f"{written(where)}: {text}" if where else text

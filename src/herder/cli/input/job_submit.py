@@ -19,63 +19,76 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 EXAMPLE = """herder job submit -- echo hello
-herder job submit --cpu 2 --memory 4Gi --timeout 1h --wait -- make report
 herder job submit ./report.sh 2026
 herder job submit --input data.csv -- sort data.csv
-herder job submit --cwd . -- make"""
+herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report"""
 
 _WORDS = Annotated[
     list[str],
-    typer.Argument(metavar="COMMAND", help="What to run, after two dashes. ./FILE is taken along."),
+    typer.Argument(metavar="COMMAND", help="Command to run, after two dashes. ./FILE is sent along."),
 ]
-_NAME = Annotated[str | None, typer.Option("--name", help="A name to find the job by: job list --name.")]
-_CPU = Annotated[str, typer.Option("--cpu", help="Cores: 2, 0.5 or 500m.")]
-_MEMORY = Annotated[str, typer.Option("--memory", help="As in 512Mi or 4Gi.")]
-_DISK = Annotated[str, typer.Option("--disk", help="As in 10Gi.")]
+_NAME = Annotated[str | None, typer.Option("--name", help="Name of the job, for job list --name.")]
+_CPU = Annotated[str, typer.Option("--cpu", help="CPU in cores: 2, 0.5 or 500m.")]
+_MEMORY = Annotated[str, typer.Option("--memory", help="Memory: 512Mi or 4Gi.")]
+_DISK = Annotated[str, typer.Option("--disk", help="Disk: 10Gi.")]
 _CPU_LIMIT = Annotated[
     CpuLimit | None,
     typer.Option("--cpu-limit", help="weight: may use idle CPU beyond --cpu; hard: never more than --cpu."),
 ]
-_GPU = Annotated[float, typer.Option("--gpu", min=0, help="GPUs: 1, 2, or a share of one as in 0.25.")]
+_GPU = Annotated[float, typer.Option("--gpu", min=0, help="GPUs: 1, 2, or a share of one, such as 0.25.")]
 _GPU_MODEL = Annotated[
-    str, typer.Option("--gpu-model", metavar="MODEL", help="Of this model; a100|h100 for either.")
+    str, typer.Option("--gpu-model", metavar="MODEL", help="GPU model; a100|h100 for either.")
 ]
 _RESOURCE = Annotated[
     list[str] | None,
     typer.Option(
-        "--resource", metavar="NAME=N", help="Something else that the server declares: licence/abaqus=1."
+        "--resource",
+        metavar="NAME=N",
+        help="A resource that the server declares: licence/abaqus=1. Repeatable.",
     ),
 ]
 _POOL = Annotated[
-    str, typer.Option("--pool", autocompletion=complete_pools, help="auto: the cheapest that fits.")
+    str, typer.Option("--pool", autocompletion=complete_pools, help="Pool; auto: the cheapest that fits.")
 ]
-_ENV = Annotated[list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="Repeat for more.")]
+_ENV = Annotated[
+    list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="Environment variable. Repeatable.")
+]
 _SELECT = Annotated[
-    list[str] | None, typer.Option("--select", metavar="LABEL=V", help="Only on workers with this label.")
+    list[str] | None,
+    typer.Option("--select", metavar="LABEL=V", help="Only on workers with this label. Repeatable."),
 ]
 _TOLERATE = Annotated[
-    list[str] | None, typer.Option("--tolerate", metavar="TAINT=V", help="Also on workers with this taint.")
+    list[str] | None,
+    typer.Option("--tolerate", metavar="TAINT=V", help="Also on workers with this taint. Repeatable."),
 ]
-_PRIORITY = Annotated[
-    str, typer.Option("--priority", help="A number, higher is more urgent, or a priority class.")
+_PRIORITY = Annotated[str, typer.Option("--priority", help="Number (higher runs first) or priority class.")]
+_PROJECT = Annotated[
+    str | None, typer.Option("--project", help="Project whose quota the job counts against.")
 ]
-_PROJECT = Annotated[str | None, typer.Option("--project", help="Whose quota it counts against.")]
-_LIMIT = Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="Stop an attempt after: 10m.")]
-_RETRIES = Annotated[int, typer.Option("--retries", min=0, help="More tries after failures of its own.")]
+_LIMIT = Annotated[
+    str | None, typer.Option("--timeout", metavar="TIME", help="Stop an attempt after this time: 10m.")
+]
+_RETRIES = Annotated[
+    int, typer.Option("--retries", min=0, help="Further attempts after failures of the job itself.")
+]
 _CWD = Annotated[
     str | None,
-    typer.Option("--cwd", metavar="FOLDER", help="Run in this folder, which the worker's machine must have."),
+    typer.Option("--cwd", metavar="FOLDER", help="Run in this folder of the worker's machine."),
 ]
 _INPUT = Annotated[
     list[str] | None,
-    typer.Option("--input", "-i", metavar="PATH", help="A file or folder to take along. Repeat for more."),
+    typer.Option("--input", "-i", metavar="PATH", help="File or folder to send along. Repeatable."),
 ]
 _STDIN = Annotated[
     str | None,
-    typer.Option("--stdin", metavar="FILE", help="What it reads from stdin; - is this command's own."),
+    typer.Option("--stdin", metavar="FILE", help="File for the job's stdin; - is the stdin of this command."),
 ]
-_WAIT = Annotated[bool, typer.Option("--wait", help="Stay until it has ended; exit 0 when it succeeded.")]
-_FOLLOW = Annotated[bool, typer.Option("--follow", help="Print its output while it runs; then as --wait.")]
+_WAIT = Annotated[
+    bool, typer.Option("--wait", help="Wait until the job has ended; exit with 0 when it succeeded.")
+]
+_FOLLOW = Annotated[
+    bool, typer.Option("--follow", help="Print the output while the job runs, and wait as with --wait.")
+]
 
 
 def submit(
@@ -107,9 +120,9 @@ def submit(
 ) -> None:
     """Submit one job.
 
-    Answers at once with its number; --wait or --follow stay with it, and Ctrl-C leaves it running. It runs in an empty folder of its own.
-    A program named by a relative path (./report.sh) is read here and taken along, and so is what --input names (PATH or NAME=PATH).
-    --cwd runs it in a folder that its worker's machine has, as local workers have yours.
+    Prints the job's number at once. With --wait or --follow the command waits for the job; Ctrl-C stops the command, not the job.
+    The job runs in an empty folder of its own. A program given by a relative path (./report.sh) is read on this machine and sent along, as are the
+    files of --input (PATH or NAME=PATH). --cwd runs the job in an existing folder of the worker's machine; local workers have yours.
     """
     from herder.cli.input.job_rows import priority_of
 
@@ -163,10 +176,10 @@ def _send(say: Session, given: dict[str, Any], *, wait: bool, follow: bool, dry_
         return
     number = _told_by_option(lambda: say.client.jobs.submit(job)).first_job
     if not (wait or follow):
-        say.done(f"job {number} submitted", number, number)
-        say.say(f"Follow it with: herder job logs {number} --follow")
+        say.done(f"Job {number} was submitted.", number, number)
+        say.say(f"Follow its output with: herder job logs {number} --follow")
         return
-    say.say(f"job {number} submitted")
+    say.say(f"Job {number} was submitted.")
     with detaching(f"job {number}", f"herder job wait {number}"):
         if follow:
             print_logs(say, number, None, follow=True)
@@ -199,7 +212,7 @@ def _note_left_behind(say: Session, job: "JobSubmission", inputs: "Inputs") -> N
         if word.startswith("./") and word[2:] not in job.inputs and (inputs.base / word).is_file()
     ]
     for word in left[:1]:
-        say.say(f"{word} is not taken along; add --input {word[2:]} if the job reads it")
+        say.say(f"{word} is not sent along; add --input {word[2:]} if the job reads it.")
 
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
@@ -208,5 +221,7 @@ def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
 
 def _gpus(number: float) -> int | float:
     if not isfinite(number):
-        raise usage(f"--gpu: {number} is no number of GPUs", hint="Write for example --gpu 1 or --gpu 0.25.")
+        raise usage(
+            f"--gpu: {number} is not a number of GPUs", hint="Write for example --gpu 1 or --gpu 0.25."
+        )
     return int(number) if number == int(number) else number

@@ -108,13 +108,13 @@ def _csv_rows(table: CsvText, columns: Sequence[str], defaults: dict[str, int], 
     head = table.begin()
     missing = [name for name in columns if name not in defaults and name not in head]
     if missing:
-        remedy = f"it must name the columns: {','.join(columns)}"
-        faults.add(1, 1, f"the first line lacks {', '.join(missing)}", remedy)
+        remedy = f"it must name the columns {','.join(columns)}"
+        faults.add(1, 1, f"the header line lacks {', '.join(missing)}", remedy)
         return []
     for place, name in enumerate(head):
         if name not in columns:
             remedy = f"the columns are {', '.join(columns)}"
-            faults.add(*table.place(place), f"{name!r} is no column of this file", remedy)
+            faults.add(*table.place(place), f"there is no column {name!r}", remedy)
     rows: list[Row] = []
     seen: dict[str, int] = {}
     for found in table.rows():
@@ -126,7 +126,7 @@ def _csv_rows(table: CsvText, columns: Sequence[str], defaults: dict[str, int], 
         if row is not None and row.id in seen:
             faults.add(
                 *table.place(head.index("id")),
-                f"{row.id!r} is on line {seen[row.id]} too",
+                f"{row.id!r} is also on line {seen[row.id]}",
                 "add it to that line's count",
             )
         elif row is not None:
@@ -144,7 +144,7 @@ def _csv_row(table: CsvText, cells: Sequence[str], defaults: dict[str, int], fau
         if column == "id":
             name = text
             if not text:
-                faults.add(*table.place(place), "the id is empty", "give every line a name of its own")
+                faults.add(*table.place(place), "the id is empty", "give each line an id of its own")
         elif text.isascii() and text.isdigit() and len(text) <= 13 and int(text) <= AMOUNT_MAX:
             values[column] = int(text)
         elif text or column not in defaults:
@@ -180,7 +180,7 @@ def read_templates(path: Path) -> list[TemplateRow]:
     for each in listing.items:
         row = _template(each, faults)
         if row is not None and any(row.name == other.name for other in rows):
-            faults.at(each.place, f"there is another template {row.name!r}", "give it its own name")
+            faults.at(each.place, f"there is another template {row.name!r}", "give it a name of its own")
         elif row is not None:
             rows.append(row)
     faults.check()
@@ -192,13 +192,13 @@ _T = TypeVar("_T")
 
 def _template(each: Value, faults: _Faults) -> TemplateRow | None:
     if not isinstance(each, Table):
-        faults.at(each.place, "this is no template", f"it has the keys {', '.join(_TEMPLATE_KEYS)}")
+        faults.at(each.place, "this is not a template", f"it has the keys {', '.join(_TEMPLATE_KEYS)}")
         return None
     before = len(faults.lines)
     for entry in each.entries:
         if entry.name not in _TEMPLATE_KEYS:
-            remedy = f"keys are {', '.join(_TEMPLATE_KEYS)}"
-            faults.at(entry.place, f"{entry.name!r} is unknown here", remedy)
+            remedy = f"the keys are {', '.join(_TEMPLATE_KEYS)}"
+            faults.at(entry.place, f"there is no key {entry.name!r}", remedy)
 
     def take(key: str, read: Callable[[str], _T | None], remedy: str, default: _T | None = None) -> _T | None:
         value = each.get(key)
@@ -209,7 +209,7 @@ def _template(each: Value, faults: _Faults) -> TemplateRow | None:
         text = value.text if isinstance(value, Scalar) else None
         found = read(text) if text is not None else None
         if found is None:
-            shown = "no single value" if text is None else repr(text[:50])
+            shown = "not a single value" if text is None else repr(text[:50])
             faults.at(value.place, f"{key} is {shown}", remedy)
         return found
 

@@ -11,7 +11,7 @@ from herder.cli.output.errors import show_error
 from herder.cli.shell.completion import PoolOption, complete_batches
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.options import usage
-from herder.cli.shell.session import Session
+from herder.cli.shell.session import Session, near_only
 from herder.client.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from herder.model.phrases import counted
 
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 #: Jobs of one call that a filter names: each is asked for by itself.
 SELECTED_MAX = 10_000
 OPEN_STATES = ("pending", "blocked", "ready", "running")
+#: Names that the error about an unknown one lists.
+KNOWN_SHOWN_MAX = 20
+#: What jobs have in the place of a pool when any may take them.
+ANY_POOL = "auto"
 
-Jobs = Annotated[list[int] | None, typer.Argument(metavar="[JOB]...", help="Numbers of jobs.")]
+Jobs = Annotated[list[int] | None, typer.Argument(metavar="JOB", help="Numbers of jobs.")]
 OfBatch = Annotated[
-    int | None, typer.Option("--batch", autocompletion=complete_batches, help="Only of this batch.")
+    int | None, typer.Option("--batch", autocompletion=complete_batches, help="Only in this batch.")
 ]
-InState = Annotated[str | None, typer.Option("--state", help="Only in this state, as in failed.")]
+InState = Annotated[str | None, typer.Option("--state", help="Only in this state, such as failed.")]
 OfUser = Annotated[str | None, typer.Option("--user", help="Only of this user.")]
 WithName = Annotated[str | None, typer.Option("--name", help="Only with this name.")]
 OfPool = PoolOption
@@ -53,11 +57,13 @@ def selected(
     """The numbers, each once and as they were given, or those that the filter finds, oldest first. `states`: which of them are meant
     when the filter names no state. Raises CommandError."""
     if jobs and not wanted.empty:
-        raise usage("either numbers of jobs or a filter", hint="Leave one of them out.")
+        raise usage("both numbers of jobs and a filter are given", hint="Give one of them.")
     if jobs:
         return list(dict.fromkeys(jobs))
     if wanted.empty:
-        raise usage("which jobs?", hint="Give numbers, or a filter as in --batch 3 or --name NAME.")
+        raise usage(
+            "no jobs are named", hint="Give numbers of jobs, or a filter such as --batch 3 or --name NAME."
+        )
     found: list[JobView] = []
     for state in (wanted.state,) if wanted.state is not None or not states else states:
         found += say.client.jobs.list(
@@ -69,15 +75,41 @@ def selected(
             limit=SELECTED_MAX + 1,
         )
     if len(found) > SELECTED_MAX:
-        raise usage(f"these are more than {counted(SELECTED_MAX, 'job')}", hint="Narrow the filter.")
+        raise usage(f"more than {counted(SELECTED_MAX, 'job')} match this filter", hint="Narrow the filter.")
     if not found:
-        what = f"{' or '.join(states)} jobs" if states and wanted.state is None else "jobs"
+        refuse_unknown(say, pool=wanted.pool, user=wanted.user)
+        state = f" that are {_either(states)}" if states and wanted.state is None else ""
         raise CommandError(
-            f"there are no {what} of this filter",
+            f"no jobs{state} match this filter",
             hint="`herder job list` takes the same filter.",
             code=Code.NOT_FOUND,
         )
     return sorted(job.id for job in found)
+
+
+def refuse_unknown(say: Session, *, pool: str | None = None, user: str | None = None) -> None:
+    """Of a filter that found nothing: raises CommandError when it names a pool or a user that does not exist, and names the known ones. What a
+    deleted pool or user has left behind is found, so it does not come here."""
+    if pool is not None and pool != ANY_POOL:
+        _known("pool", pool, [each.name for each in say.client.pools.list()])
+    if user is not None:
+        _known("user", user, [each.name for each in say.client.users()])
+
+
+def _known(noun: str, given: str, known: Sequence[str]) -> None:
+    if given in known:
+        return
+    shown = ", ".join(sorted(known)[:KNOWN_SHOWN_MAX]) or "none"
+    more = f" and {len(known) - KNOWN_SHOWN_MAX:,} more" if len(known) > KNOWN_SHOWN_MAX else ""
+    near = near_only(given, list(known))
+    hint = f"{near} Known {noun}s: {shown}{more}.".strip()
+    raise usage(f"--{noun}: there is no {noun} {given!r}", hint=hint)
+
+
+def _either(states: Sequence[str]) -> str:
+    """`pending, blocked or ready`"""
+    *first, last = states
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 class Failures:

@@ -14,15 +14,23 @@ if TYPE_CHECKING:
 
 
 def show_list(
-    say: "Session", view: View, fetch: Callable[[int | None], Sequence[Any]], limit: int | None = None
+    say: "Session",
+    view: View,
+    fetch: Callable[[int | None], Sequence[Any]],
+    limit: int | None = None,
+    *,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
-    """The first `limit` of what there is. `fetch` gets how many to ask for: one more, so that it is known whether there are more."""
+    """The first `limit` of what there is. `fetch` gets how many to ask for: one more, so that it is known whether there are more. `check`: raises
+    when nothing was found because the filter names something unknown."""
     found = fetch(None if limit is None else limit + 1)
+    if not found:
+        check()
     say.printer.items(view, found if limit is None else found[:limit])
     if not found:
         say.say(view.empty)
     elif limit is not None and len(found) > limit:
-        say.say(f"There are more than these {limit}; --limit shows more.")
+        say.say(f"Only the first {limit:,} are shown; --limit shows more.")
 
 
 def show_plan(say: "Session", plan: "PlanView") -> None:

@@ -3,14 +3,26 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from herder.cli.output.fitting import sentences
 from herder.cli.output.formats import Format
 from herder.cli.output.words import visible
 from herder.cli.shell.exit_codes import Code, CommandError, code_of
 from herder.client.errors import ClientError
+from herder.model.phrases import counted
 from herder.settings.syntax.problems import SettingsError
 
 if TYPE_CHECKING:
     from herder.cli.shell.session import Session
+
+
+#: What the library that reads options says, and how it is said here.
+_WORDINGS = (
+    ("Input should be a valid integer, unable to parse string as an integer", "it must be a whole number"),
+    ("Input should be a valid number, unable to parse string as a number", "it must be a number"),
+    ("Input should be greater than or equal to", "it must be at least"),
+    ("Input should be less than or equal to", "it must be at most"),
+    ("Input should be ", "it must be "),
+)
 
 
 def show_error(session: "Session", error: Exception) -> int:
@@ -25,14 +37,17 @@ def show_error(session: "Session", error: Exception) -> int:
             row["problems"] = [_problem(problem) for problem in error.problems]
         session.err.write(json.dumps({"error": row}, ensure_ascii=False) + "\n")
         return code
+    told = (
+        [visible(str(problem)) for problem in error.problems]
+        if isinstance(error, SettingsError)
+        else [message]
+    )
     red, plain = ("\x1b[1;31m", "\x1b[0m") if session.colored(session.err) else ("", "")
-    if isinstance(error, SettingsError):
-        for problem in error.problems:
-            session.err.write(f"{red}error:{plain} {visible(str(problem))}\n")
-    else:
-        session.err.write(f"{red}error:{plain} {message}\n")
+    for text in told:
+        line = sentences(f"error: {text}", session.err)
+        session.err.write(line.replace("error:", f"{red}error:{plain}", 1) + "\n")
     if hint:
-        session.err.write(f"{hint}\n")
+        session.err.write(sentences(hint, session.err) + "\n")
     session.err.flush()
     return code
 
@@ -50,8 +65,12 @@ def _parts(error: Exception) -> tuple[int, str, str, str]:
         return code_of(error), error.code, message, error.hint
     if isinstance(error, SettingsError):
         count = len(error.problems)
-        what = f"{count} faults" if count > 1 else "1 fault"
-        return Code.USAGE, "bad_settings", f"the settings have {what}", "Nothing was changed."
+        return (
+            Code.USAGE,
+            "bad_settings",
+            f"the settings have {counted(count, 'error')}",
+            "Nothing was changed.",
+        )
     return _usage(error)
 
 
@@ -61,12 +80,14 @@ def _usage(error: Exception) -> tuple[int, str, str, str]:
     context = getattr(error, "ctx", None)
     describe = getattr(error, "format_message", None)
     message = str(describe() if callable(describe) else error).replace(": Value error, ", ": ")
+    for theirs, ours in _WORDINGS:
+        message = message.replace(theirs, ours)
     path = getattr(context, "command_path", "herder")
     return (
         code,
         "usage",
         message[:1].lower() + message[1:].rstrip("."),
-        f"`{path} --help` says how it is used.",
+        f"See `{path} --help`.",
     )
 
 

@@ -3,8 +3,11 @@
 Free text gives way first, then whole columns by their rank, and only when nothing else is left a name is cut.
 """
 
+import os
+import shutil
 import textwrap
 from collections.abc import Sequence
+from typing import TextIO
 from unicodedata import combining, east_asian_width
 
 from herder.cli.output.rows import Column
@@ -15,6 +18,33 @@ LONG_LEAST = 20
 WRAP_LEAST = 30
 CUT_LEAST = 4
 """What stays of anything."""
+
+
+def columns_of(stream: TextIO) -> int:
+    """Of the terminal that a stream is. The output may be in a pipe while errors are on a terminal."""
+    if os.environ.get("COLUMNS", "").isdecimal():
+        return shutil.get_terminal_size().columns
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or shutil.get_terminal_size().columns
+    except (OSError, ValueError):
+        return shutil.get_terminal_size().columns
+
+
+def sentences(text: str, stream: TextIO) -> str:
+    """For a terminal, text with no line wider than it where that can be; for anything else as it is. Words are never broken, so that an address
+    or a command can be copied."""
+    if not stream.isatty():
+        return text
+    room = max(WRAP_LEAST, columns_of(stream))
+    return "\n".join(_paragraph(line, room) for line in text.split("\n"))
+
+
+def _paragraph(line: str, room: int) -> str:
+    indent = line[: len(line) - len(line.lstrip(" -"))]
+    parts = textwrap.wrap(
+        line, room, subsequent_indent=" " * len(indent), break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(parts)
 
 
 def width_of(text: str) -> int:

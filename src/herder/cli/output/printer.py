@@ -8,12 +8,12 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, TextIO
 
-from herder.cli.output.fitting import GAP, WRAP_LEAST, cut, fitted, width_of, wrapped
+from herder.cli.output.fitting import GAP, WRAP_LEAST, columns_of, cut, fitted, width_of, wrapped
 from herder.cli.output.formats import Format
 from herder.cli.output.rows import Column, View
 from herder.cli.output.words import style_of, visible
@@ -28,9 +28,13 @@ class Printer:
     pretty: bool
     out: TextIO
     now_s: float
+    note: Callable[[str], None] = lambda text: None
+    """Says something to people beside the data."""
     steady: bool = False
     """Rows come one at a time: columns keep the widths that they have had."""
     _last: list[int] = field(default_factory=list)
+    _left_out: list[str] = field(default_factory=list)
+    """Columns of `-o wide` for which the terminal was too narrow."""
 
     def line(self, text: str) -> None:
         """Text that may hold what others wrote."""
@@ -57,9 +61,15 @@ class Printer:
         self.out.flush()
 
     def table(self, view: View, items: Sequence[Any], *, headers: bool | None = None) -> None:
+        told = bool(self._left_out)
         for line in self.lines(view, items, headers=headers):
             self.out.write(line + "\n")
         self.out.flush()
+        if self._left_out and not told:
+            names = ", ".join(self._left_out)
+            self.note(
+                f"Not shown at {columns_of(self.out)} columns: {names}. `-o csv` and `-o json` have all columns."
+            )
 
     def lines(self, view: View, items: Sequence[Any], *, headers: bool | None = None) -> list[str]:
         """The table as lines; on a terminal with colour, and no line wider than it."""
@@ -75,6 +85,8 @@ class Printer:
             self._last = widths
         if self.out.isatty():
             kept, widths = fitted(columns, widths, shutil.get_terminal_size().columns)
+            if self.format is Format.WIDE:
+                self._left_out = [each for place, each in enumerate(head) if place not in kept]
             columns = [columns[place] for place in kept]
             head = [head[place] for place in kept]
             rows = [[cells[place] for place in kept] for cells in rows]

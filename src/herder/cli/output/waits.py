@@ -44,7 +44,7 @@ def wait_for_jobs(
     with _telling(say) as tell:
         for place, job in enumerate(jobs):
             left = None if timeout_s is None else max(0.0, timeout_s - (clock.monotonic_s() - began))
-            so_far = f"{place:,} of {counted(len(jobs), 'job')} ended; "
+            so_far = f"{place:,} of {counted(len(jobs), 'job')} ended. "
 
             def seen(view: "JobView", so_far: str = so_far) -> None:
                 tell(so_far + _of_job(view))
@@ -61,11 +61,11 @@ def _look_s(say: "Session") -> float | None:
 def _of_batch(view: "BatchView") -> str:
     ended = sum(view.counts.get(state, 0) for state in _ENDED)
     states = [f"{view.counts[state]:,} {state}" for state in _ORDER if view.counts.get(state)]
-    return f"batch {view.id}: {ended:,} of {counted(view.jobs, 'job')} ended ({', '.join(states) or 'none'})"
+    return f"Batch {view.id}: {ended:,} of {counted(view.jobs, 'job')} ended ({', '.join(states) or 'none'})"
 
 
 def _of_job(view: "JobView") -> str:
-    return f"job {view.id} is {view.state}" + (f", attempt {view.attempts}" if view.attempts > 1 else "")
+    return f"Job {view.id} is {view.state}" + (f", attempt {view.attempts}" if view.attempts > 1 else "")
 
 
 @contextmanager

@@ -111,5 +111,5 @@ def _changes(session: "Session", view: View, snapshots: Iterator[Sequence[Any]])
             headers = False
         if gone and session.format in (Format.TABLE, Format.WIDE):
             for name in sorted(gone):
-                printer.line(f"{name}   gone")
+                printer.line(f"{name}   no longer listed")
         seen = {view.name(item): item for item in items}

@@ -128,6 +128,29 @@ def amounts(found: dict[str, int]) -> str:
     return ", ".join(texts[key](amount) if key in texts else f"{amount} {key}" for key, amount in some)
 
 
+def exit_cell(code: int | None) -> str:
+    """For tables: the exit code, or the name of the signal that ended the process."""
+    return "-" if code is None else _signal(code) or str(code)
+
+
+def exit_words(code: int) -> str:
+    """`exit code 1`, `signal SIGTERM`."""
+    name = _signal(code)
+    return f"signal {name}" if name else f"exit code {code}"
+
+
+def _signal(code: int) -> str:
+    """Of a process that a signal ended, whose exit code is the negative number of that signal; else nothing."""
+    import signal
+
+    if code >= 0:
+        return ""
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return ""
+
+
 def percent(used: int, capacity: int) -> str:
     return f"{100 * used // capacity}%" if capacity else "-"
 

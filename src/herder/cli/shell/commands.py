@@ -4,6 +4,8 @@
 """
 
 from collections.abc import Callable, Set
+from copy import copy
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -18,10 +20,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: Sections of `herder --help`; commands that are in none stand under "Operate".
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Look": ("status", "plan", "why", "events", "pack"),
-    "Work": ("batch", "job"),
+    "Inspect": ("status", "plan", "why", "events", "pack"),
+    "Jobs": ("batch", "job"),
     "Fleet": ("pool", "worker", "driver", "apply", "config"),
-    "People": ("whoami", "user", "project", "token"),
+    "Access": ("whoami", "user", "project", "token"),
 }
 _OTHER = "Operate"
 
@@ -30,34 +32,60 @@ def _global_options(
     *,
     output: Annotated[
         Format | None,
-        typer.Option("--output", "-o", metavar="FORMAT", help="table, wide, json, yaml, name or csv."),
+        typer.Option(
+            "--output", "-o", metavar="FORMAT", help="Output format: table, wide, json, yaml, name or csv."
+        ),
     ] = None,
     no_headers: Annotated[
-        bool, typer.Option("--no-headers", help="Tables and CSV without the first line.")
+        bool, typer.Option("--no-headers", help="Leave out the header line of tables and CSV.")
     ] = False,
     server: Annotated[
-        str | None, typer.Option("--server", metavar="URL", help="The server to talk to.")
+        str | None, typer.Option("--server", metavar="URL", help="Address of the server.")
     ] = None,
     profile: Annotated[
-        str | None, typer.Option("--profile", metavar="NAME", help="A profile of config.toml.")
+        str | None, typer.Option("--profile", metavar="NAME", help="Profile of config.toml.")
     ] = None,
     token_file: Annotated[
-        str | None, typer.Option("--token-file", metavar="FILE", help="A file that holds the token.")
+        str | None, typer.Option("--token-file", metavar="FILE", help="File that holds the token.")
     ] = None,
-    color: Annotated[ColorWhen | None, typer.Option("--color", help="When to use colour.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk on stderr, errors only.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    color: Annotated[ColorWhen | None, typer.Option("--color", help="When to colour the output.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on stderr but errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Never called: typer makes the options from the signature."""
 
 
-def _options(*, hidden: bool) -> list[Any]:
+@cache
+def _made_options() -> tuple[Any, ...]:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(_global_options)
-    options = list(get_command(app).params)
+    return tuple(get_command(app).params)
+
+
+def _options(*, hidden: bool) -> list[Any]:
+    """Copies: each command shows or hides its own."""
+    options = [copy(option) for option in _made_options()]
     for option in options:
-        option.hidden = hidden and option.name != "output"  # type: ignore[attr-defined]
+        option.hidden = hidden and option.name != "output"
     return options
+
+
+def _name_value(param: Any) -> None:
+    """What stands for the value in the help, in place of the type in Python's words."""
+    if param.param_type_name == "argument":
+        param.display_type_rich = lambda ctx: None  # its help says what it is
+    kind = getattr(param, "type_descriptor", None)
+    if (
+        param.param_type_name != "option"
+        or param.metavar is not None
+        or param.is_flag
+        or kind is None
+        or kind.is_choice
+    ):
+        return
+    written = str(param.bare_type())
+    name = max(param.opts, key=len).lstrip("-").upper()
+    param.metavar = "PATH" if "Path" in written else name if "str" in written else "N"
 
 
 def _take(ctx: Any, own: Set[str | None] = frozenset()) -> None:
@@ -77,6 +105,8 @@ _GLOBAL_NAMES = ("output", "no_headers", "server", "profile", "token_file", "col
 class HerderCommand(TyperCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for param in self.params:
+            _name_value(param)
         own = {name for param in self.params for name in param.opts}
         self._own = frozenset(param.name for param in self.params)
         self.params.extend(option for option in _options(hidden=True) if not own & set(option.opts))

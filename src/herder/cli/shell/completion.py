@@ -59,19 +59,19 @@ complete_workers = _completer(_workers)
 complete_batches = _completer(_batches)
 
 PoolArgument = Annotated[
-    str, typer.Argument(metavar="POOL", autocompletion=complete_pools, help="A pool's name.")
+    str, typer.Argument(metavar="POOL", autocompletion=complete_pools, help="Name of the pool.")
 ]
 DriverArgument = Annotated[
-    str, typer.Argument(metavar="DRIVER", autocompletion=complete_drivers, help="A driver's name.")
+    str, typer.Argument(metavar="DRIVER", autocompletion=complete_drivers, help="Name of the driver.")
 ]
 WorkerArgument = Annotated[
-    str, typer.Argument(metavar="WORKER", autocompletion=complete_workers, help="A worker's name.")
+    str, typer.Argument(metavar="WORKER", autocompletion=complete_workers, help="Name of the worker.")
 ]
 BatchArgument = Annotated[
-    int, typer.Argument(metavar="BATCH", autocompletion=complete_batches, help="A batch's number.")
+    int, typer.Argument(metavar="BATCH", autocompletion=complete_batches, help="Number of the batch.")
 ]
-JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="A job's number.")]
+JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="Number of the job.")]
 PoolOption = Annotated[
     str | None,
-    typer.Option("--pool", metavar="POOL", autocompletion=complete_pools, help="Only of this pool."),
+    typer.Option("--pool", metavar="POOL", autocompletion=complete_pools, help="Only in this pool."),
 ]

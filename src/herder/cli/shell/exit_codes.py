@@ -29,17 +29,17 @@ class Code(IntEnum):
 
 
 MEANING: dict[Code, str] = {
-    Code.OK: "done",
-    Code.FAILURE: "failed, or its output could not be written",
+    Code.OK: "success",
+    Code.FAILURE: "failed, or the output could not be written",
     Code.USAGE: "wrong usage: an option, an argument or a file",
-    Code.NOT_FOUND: "there is no such thing",
-    Code.CONFLICT: "conflict: it is not in the state for this",
+    Code.NOT_FOUND: "not found",
+    Code.CONFLICT: "conflict: the state of the object does not allow it",
     Code.NOT_ALLOWED: "not allowed: no token, or the role is too low",
     Code.UNREACHABLE: "the server does not answer",
-    Code.TIMED_OUT: "waited long enough",
-    Code.PARTLY_DONE: "some of it was done, some failed",
-    Code.CHANGES_PENDING: "there is something to do (plan --exit-code)",
-    Code.FAULT: "a fault of Herder itself: please report it",
+    Code.TIMED_OUT: "timed out while waiting",
+    Code.PARTLY_DONE: "partly done: some succeeded, some failed",
+    Code.CHANGES_PENDING: "changes are pending (plan --exit-code)",
+    Code.FAULT: "internal error of Herder: please report it",
     Code.INTERRUPTED: "interrupted with Ctrl-C",
 }
 

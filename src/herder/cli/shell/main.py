@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Errors that say themselves what to do.
 EXPECTED = (typer.TyperException, CommandError, ClientError, SettingsError)
-_ABOUT = "Herder keeps exactly the workers that your work needs, and says why."
+_ABOUT = "Herder is a control plane for elastic pools of workers."
 
 
 def build_app(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
@@ -75,7 +75,7 @@ def _show_version(wanted: bool) -> None:
 
 def _version(
     version: bool = typer.Option(
-        False, "--version", callback=_show_version, is_eager=True, help="Show the version."
+        False, "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
     ),
 ) -> None:
     """Holds the option --version."""
@@ -138,17 +138,15 @@ def _unexpected(error: Exception) -> CommandError:
                 f"the output cannot be written: {reason}", hint=_LOOK_AT_OUTPUT, word="output"
             )
         what = f"{error.filename}: " if error.filename is not None else ""
-        return CommandError(f"{what}{reason}", hint="Look at the path and its rights.", word="system")
+        return CommandError(f"{what}{reason}", hint="Check the path and its permissions.", word="system")
     return CommandError(
-        f"this is a fault of Herder: {type(error).__name__}: {error}",
-        hint="Please report it, with what --debug shows.",
+        f"internal error of Herder: {type(error).__name__}: {error}",
+        hint="Please report it with the output of --debug.",
         code=Code.FAULT,
     )
 
 
-_LOOK_AT_OUTPUT = (
-    "Look at where it goes: a closed stream, or a full disk. What was asked for may have been done."
-)
+_LOOK_AT_OUTPUT = "Check where it is written: the stream may be closed or the disk full. The command itself may have been carried out."
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

@@ -9,19 +9,21 @@ from herder.settings.syntax.durations import parse_duration
 
 #: After the answer of a dry run.
 UNCHANGED = " (dry run, nothing was changed)"
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed when there is no terminal.")]
-Message = Annotated[str, typer.Option("--message", "-m", metavar="TEXT", help="Why; kept in the event.")]
-Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on showing changes until Ctrl-C.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most this many.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask for confirmation. Required without a terminal.")
+]
+Message = Annotated[
+    str, typer.Option("--message", "-m", metavar="TEXT", help="Reason, recorded in the event.")
+]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Keep showing changes until Ctrl-C.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Show at most this many.")]
 Timeout = Annotated[
-    str | None, typer.Option("--timeout", metavar="TIME", help="Give up after: 90s, 10m, 2h.")
+    str | None, typer.Option("--timeout", metavar="TIME", help="Stop waiting after this time: 90s, 10m, 2h.")
 ]
 Files = Annotated[
     list[str],
-    typer.Option(
-        "--file", "-f", metavar="PATH", help="A file or folder of settings; - is stdin. Repeat for more."
-    ),
+    typer.Option("--file", "-f", metavar="PATH", help="File or folder of settings; - is stdin. Repeatable."),
 ]
 
 
@@ -38,9 +40,9 @@ def pair(text: str, option: str) -> tuple[str, str]:
     """`K=V`."""
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise usage(f"{option}: {text!r} is no NAME=VALUE", hint=f"Write for example {option} COLOUR=blue.")
+        raise usage(f"{option}: {text!r} is not NAME=VALUE", hint=f"Write for example {option} COLOUR=blue.")
     return key, value
 
 
-def usage(message: str, hint: str = "Add --help to see what the command takes.") -> CommandError:
+def usage(message: str, hint: str = "Add --help to see the options of this command.") -> CommandError:
     return CommandError(message, hint=hint, code=Code.USAGE)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 import typer
 
+from herder.cli.output.fitting import sentences
 from herder.cli.output.formats import ColorWhen, Format
 from herder.cli.output.printer import Printer
 from herder.cli.output.rows import View
@@ -61,6 +62,7 @@ class Session:
             pretty=self.colored(self.out),
             out=self.out,
             now_s=clock.now_s(),
+            note=self.say,
         )
 
     def colored(self, stream: TextIO) -> bool:
@@ -88,7 +90,7 @@ class Session:
     def say(self, text: str) -> None:
         """Talk for people: on stderr, and not with --quiet."""
         if not self.quiet:
-            self.err.write(visible(text) + "\n")
+            self.err.write(sentences(visible(text), self.err) + "\n")
             self.err.flush()
 
     def done(self, text: str, struct: object, name: str | int) -> None:
@@ -116,11 +118,11 @@ class Session:
             return
         if not (sys.stdin.isatty() and self.err.isatty()):
             raise CommandError(
-                f"this needs a confirmation, and there is no terminal to ask on: {effect}",
-                hint="Look at it with --dry-run, then add --yes.",
+                f"confirmation is required, and there is no terminal to ask on: {effect}",
+                hint="Check the effect with --dry-run, then add --yes.",
                 code=Code.USAGE,
             )
-        self.err.write(f"{visible(effect)}\nContinue? [y/N] ")
+        self.err.write(f"{sentences(visible(effect), self.err)}\nContinue? [y/N] ")
         self.err.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise CommandError("nothing was done", hint="You answered no.", word="declined")
@@ -147,7 +149,7 @@ def suggesting(say: Session, noun: str, name: str) -> Iterator[None]:
             known = [worker.name for worker in say.client.workers.list(limit=1000)]
         if known:
             error.hint = did_you_mean(name, known[:1000]) if len(known) <= 20 else near_only(name, known)
-        error.hint = error.hint or f"`herder {noun} list` shows what there is."
+        error.hint = error.hint or f"`herder {noun} list` shows all {noun}s."
         raise
 
 
@@ -165,5 +167,5 @@ def detaching(what: str, resume: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise CommandError(
-            f"not waiting any more; {what} goes on", hint=f"Come back with: {resume}", code=Code.INTERRUPTED
+            f"stopped waiting; {what} continues", hint=f"Wait again with: {resume}", code=Code.INTERRUPTED
         ) from None

@@ -18,7 +18,7 @@ class ClosedStream(io.TextIOBase):
     """In the place of an output that was closed before we began (`>&-`): whoever writes hears of it."""
 
     def write(self, text: str) -> int:
-        raise OSError(errno.EBADF, "it is closed")
+        raise OSError(errno.EBADF, "the stream is closed")
 
     def writable(self) -> bool:
         return True

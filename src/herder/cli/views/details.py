@@ -1,14 +1,18 @@
 """One thing in full for people: `pool get`, `worker get`, `batch get`, `job get`."""
 
+import json
 import shlex
 from typing import Any
 
 from herder.cli.output.printer import Details
-from herder.cli.output.words import age, between, shape, usd
+from herder.cli.output.words import age, between, exit_words, shape, usd
 from herder.cli.views.tables import ATTEMPTS, TEMPLATES, pool_status, worker_status
 from herder.model.phrases import counted
 from herder.model.resources import BUILT_IN
 from herder.wire.resources import BatchView, JobDetail, PoolView, WorkerView
+
+#: Characters of a job's result that are shown.
+RESULT_SHOWN_MAX = 2000
 
 
 def pool(view: PoolView, now_s: float) -> Details:
@@ -19,7 +23,7 @@ def pool(view: PoolView, now_s: float) -> Details:
         ("Driver", view.driver),
         (
             "Workers",
-            f"{view.ready} ready, {view.in_flight} coming, {view.draining} draining; {view.desired} wanted",
+            f"{view.ready} ready, {view.in_flight} starting, {view.draining} draining; {view.desired} desired",
         ),
         ("Limits", f"{view.min_workers} to {view.max_workers}"),
         ("Queued jobs", f"{view.queued_jobs:,}"),
@@ -41,23 +45,23 @@ def worker(view: WorkerView, now_s: float) -> Details:
             f"{view.template}: {shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu, view.resources)}",
         ),
         *(
-            [("Sold as", f"zone {view.zone or 'any'}, {'spot' if view.spot else 'on-demand'}")]
+            [("Offer", f"zone {view.zone or 'any'}, {'spot' if view.spot else 'on-demand'}")]
             if view.zone or view.spot
             else []
         ),
         ("Driver", f"{view.driver} ({view.handle or 'no handle yet'})"),
         ("Free", _amounts(view.free)),
-        ("Jobs", f"{view.attempts} now, {view.attempts_done} done"),
+        ("Jobs", f"{view.attempts} running, {view.attempts_done} ended"),
         ("Cost", f"{usd(view.cost_usd)} so far, {usd(view.price_per_hour_usd)}/h"),
         ("Requested", f"{view.requested_at} ({age(view.requested_at, now_s)})"),
         ("Ready", view.ready_at or "not yet"),
         ("Last seen", f"{view.last_seen_at or 'never'} ({age(view.last_seen_at, now_s)})"),
         ("Expires", f"{view.expires_at} ({age(view.expires_at, now_s)})" if view.expires_at else "never"),
         ("Ended", view.ended_at or "no"),
-        ("Why made", f"{view.why_made} (plan {view.plan})"),
+        ("Created because", f"{view.why_made} (plan {view.plan})"),
     ]
     if view.why_removed:
-        rows.append(("Why removed", view.why_removed))
+        rows.append(("Removed because", view.why_removed))
     return Details(rows=rows, tables=[])
 
 
@@ -80,25 +84,31 @@ def batch(view: BatchView, now_s: float) -> Details:
 def job(view: JobDetail, now_s: float) -> Details:
     rows = [
         ("Job", str(view.id) + (f" ({view.key})" if view.key else "")),
-        ("Status", view.state + (f", exit code {view.exit_code}" if view.exit_code is not None else "")),
+        ("Status", view.state + (f", {exit_words(view.exit_code)}" if view.exit_code is not None else "")),
         ("Batch", "-" if view.batch is None else str(view.batch)),
         ("User", f"{view.user} (project {view.project})"),
         ("Pool", view.pool),
-        ("Asks for", shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu, view.resources)),
+        ("Requests", shape(view.cpu_milli, view.memory_mib, view.disk_mib, view.gpu, view.resources)),
         ("Command", shlex.join(str(word) for word in view.payload.get("command", ())) or view.runtime),
         ("Created", f"{view.created_at} ({age(view.created_at, now_s)})"),
         ("Took", between(view.started_at, view.ended_at, now_s)),
         ("Attempts", counted(view.attempts, "attempt")),
     ]
     if view.retry_at is not None:
-        rows.append(("Tried again", f"from {view.retry_at} on"))
+        rows.append(("Next attempt", f"not before {view.retry_at}"))
     if view.cause or view.message:
-        rows.append(("Because", f"{view.cause}: {view.message}".strip(": ")))
+        rows.append(("Cause", f"{view.cause}: {view.message}".strip(": ")))
     if view.parents:
         rows.append(("Parents", ", ".join(str(parent) for parent in view.parents)))
     if view.result is not None:
-        rows.append(("Result", str(view.result)[:2000]))
+        rows.append(("Result", _cut(json.dumps(view.result, ensure_ascii=False))))
     return Details(rows=rows, tables=[("Attempts", ATTEMPTS, view.history)] if view.history else [])
+
+
+def _cut(text: str) -> str:
+    return (
+        text if len(text) <= RESULT_SHOWN_MAX else f"{text[:RESULT_SHOWN_MAX]}… (`-o json` shows all of it)"
+    )
 
 
 def _amounts(amounts: dict[str, int]) -> str:
@@ -120,7 +130,7 @@ def _setting(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "none"}[value]
     if isinstance(value, dict):
-        return ", ".join(f"{key}={inner}" for key, inner in value.items())
+        return ", ".join(f"{key} {_setting(inner)}" for key, inner in value.items() if inner is not None)
     if isinstance(value, list):
         return "; ".join(_setting(inner) for inner in value)
     return str(value)

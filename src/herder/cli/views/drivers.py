@@ -38,14 +38,14 @@ DRIVERS = View(
         field("WAITING", "waiting", right=True, drop=1),
         field("ABANDONED", "abandoned", right=True, drop=3),
         made(
-            "CAN ALSO",
+            "CAPABILITIES",
             lambda driver: ",".join(driver.capabilities),
             key="can_also",
             wide=True,
             long=True,
             drop=6,
         ),
-        made("DOING", _doing, key="doing", long=True, drop=2),
+        made("IN PROGRESS", _doing, key="doing", long=True, drop=2),
         field("LAST ERROR", "last_error", wide=True, wrap=True, drop=5),
     ),
     empty="No drivers.",
@@ -72,9 +72,9 @@ def details(driver: Any, now_s: float) -> Details:
         ("Reason", driver.reason or "-"),
         ("Frozen", f"{age(driver.since, now_s)} ago" if driver.since else "-"),
         ("Workers", str(driver.workers)),
-        ("Calls", f"{len(driver.calls)} of at most {driver.places}, {driver.waiting} wait"),
+        ("Calls", f"{len(driver.calls)} in progress of at most {driver.places}, {driver.waiting} waiting"),
         ("Abandoned", f"{driver.abandoned} now, {driver.abandoned_total} since the server started"),
         ("Last error", driver.last_error or "-"),
-        ("Can also", ", ".join(driver.capabilities) or "-"),
+        ("Capabilities", ", ".join(driver.capabilities) or "-"),
     ]
-    return Details(rows=rows, tables=[("Calls under way", CALLS, driver.calls)] if driver.calls else [])
+    return Details(rows=rows, tables=[("Calls in progress", CALLS, driver.calls)] if driver.calls else [])

@@ -46,7 +46,7 @@ def show_findings(session: "Session", found: Sequence["Problem"]) -> None:
         return
     for each in found:
         session.printer.prose(f"{each.severity}: {each}")
-    session.say(f"{counted(len(found), 'finding')}." if found else "No faults, no doubts.")
+    session.say(f"{counted(len(found), 'problem')} found." if found else "No problems found.")
 
 
 def show_view(session: "Session", rows: Sequence[tuple[str, str, str]], *, origin: bool) -> None:

@@ -21,7 +21,7 @@ def print_logs(say: "Session", job: int, attempt: int | None, *, follow: bool) -
         say.out.flush()
         printed = printed or bool(piece)
     if not printed:
-        say.say(f"job {job} printed nothing")
+        say.say(f"Job {job} has printed nothing.")
 
 
 def _pieces(say: "Session", job: int, attempt: int | None, *, follow: bool) -> Iterator[tuple[int, str]]:
@@ -33,8 +33,8 @@ def _pieces(say: "Session", job: int, attempt: int | None, *, follow: bool) -> I
 
 
 def tell_end(say: "Session", view: "JobView", *, quiet: bool = False) -> None:
-    because = f" ({view.cause}: {view.message})".replace(": )", ")") if view.cause else ""
-    text = f"job {view.id} {view.state}{because}"
+    because = f" ({view.cause}: {view.message.rstrip('.')})".replace(": )", ")") if view.cause else ""
+    text = f"Job {view.id} {view.state}{because}."
     if quiet and say.format is Format.TABLE:
         say.say(text)
     else:

@@ -65,7 +65,7 @@ def show_packing(
         return
     if existing:
         on = sum(sum(content.values()) * copies for (_, content, copies) in existing)
-        say.printer.line(f"{counted(on, 'item')} on workers that are there")
+        say.printer.line(f"{counted(on, 'item')} on existing workers")
     say.printer.line(
         f"{counted(sum(row['count'] for row in rows), 'new worker')}: "
         + cost_line(found.cost_pico_per_hour, found.bound_pico_per_hour)
@@ -124,17 +124,14 @@ def _reason(item: Row, left: int, templates: Sequence[TemplateRow]) -> str:
 
 def _words(found: Misfit, item: Row, left: int, templates: Sequence[TemplateRow]) -> str:
     if found.nearest is None:
-        return "no template may take it"
+        return "no template fits"
     nearest = templates[found.nearest]
     name = nearest.name
     if found.obstacle is Obstacle.AT_LIMIT:
         more = -(-left // min(item.size.how_many_in(nearest.size), nearest.pods))
-        return (
-            "the limit of every template that could take it is reached; "
-            f"{'one' if more == 1 else more} more of {name} {'takes' if more == 1 else 'take'} what is left"
-        )
+        return f"every template that fits is at its limit; {more} more of {name} would be enough"
     short = " and ".join(f"{amount}{_UNITS[what]}" for what, amount in found.lacking)
-    return f"it is too large for every template; nearest is {name}, which is short of {short}"
+    return f"too large for every template; the nearest, {name}, lacks {short}"
 
 
 def _cells(row: Mapping[str, Any]) -> str:
@@ -151,5 +148,5 @@ _VIEW = View(
         ),
         Column(header="ITEMS", show=lambda row, _: _cells(row), raw=lambda row: row["items"], wrap=True),
     ),
-    empty="Nothing to buy.",
+    empty="No new workers are needed.",
 )

@@ -3,14 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from herder.cli.output.words import usd
+from herder.cli.output.words import exit_words, usd
 from herder.model.money import format_usd, usd_text
-from herder.model.phrases import counted, ended_with
-from herder.model.times import iso, span
+from herder.model.phrases import counted
 from herder.wire.resources import ApplyAnswer, Explanation, PlanView
-
-#: Milliseconds from here on are a time; below they are a duration.
-_EPOCH_FROM_MS = 10**11
 
 
 def action_row(action: dict[str, Any]) -> dict[str, Any]:
@@ -42,11 +38,11 @@ def action_line(action: dict[str, Any]) -> str:
 
 
 def cost_line(cost_pico: int, bound_pico: int) -> str:
-    """`cost $12.34/h, at least $12.10/h is needed (gap 2.0 %)`."""
+    """`cost $12.34/h, lower bound $12.10/h (gap 2.0 %)`."""
     if cost_pico == bound_pico:
-        return f"cost {format_usd(cost_pico)}/h, which is the least that is possible"
+        return f"cost {format_usd(cost_pico)}/h, equal to the lower bound"
     gap = f" (gap {(cost_pico / bound_pico - 1) * 100:.1f} %)" if bound_pico > 0 else ""
-    return f"cost {format_usd(cost_pico)}/h, at least {format_usd(bound_pico)}/h is needed{gap}"
+    return f"cost {format_usd(cost_pico)}/h, lower bound {format_usd(bound_pico)}/h{gap}"
 
 
 def reason_text(reason: Any) -> str:
@@ -76,53 +72,40 @@ def plan_lines(plan: PlanView) -> Iterator[str]:
         yield f"{counted(len(plan.actions), 'action')}:"
         yield from (f"  {action_line(action)}" for action in plan.actions)
     if plan.cost_pico_per_hour:
-        yield f"New workers for queued jobs: {cost_line(plan.cost_pico_per_hour, plan.bound_pico_per_hour)}"
+        yield f"New workers for queued jobs: {cost_line(plan.cost_pico_per_hour, plan.bound_pico_per_hour)}."
     for pool in plan.pools:
         yield ""
         yield (
-            f"{pool.get('pool', '?')}: {pool.get('actual', '?')} of {pool.get('desired', '?')} wanted workers, "
-            f"{counted(int(pool.get('queued_jobs', 0)), 'queued job')} may run here"
+            f"{pool.get('pool', '?')}: {counted(int(pool.get('actual', 0)), 'worker')}, {pool.get('desired', '?')} desired, "
+            f"{counted(int(pool.get('queued_jobs', 0)), 'eligible queued job')}"
         )
         yield from (f"  {with_flip(reason)}" for reason in pool.get("reasons", ()))
     if plan.unplaced:
         yield ""
-        yield "Jobs that no pool can take now:"
+        yield "Jobs that no pool can take at the moment:"
         for row in plan.unplaced:
             yield f"  {counted(int(row.get('count', 0)), 'job')}: {with_flip(row.get('reason'))}"
 
 
 def explanation_lines(found: Explanation) -> Iterator[str]:
-    """What the summary says is not said again: its fact has the figures alone."""
+    """The sentences, without those that the summary repeats. The evidence as fields is in JSON, YAML and CSV."""
     yield f"{found.subject}: {found.summary}"
     for fact in found.facts:
-        said = fact.text in found.summary
-        if said and not fact.evidence:
-            continue
-        evidence = ", ".join(
-            figure(key, value) for key, value in fact.evidence.items() if key != "flips" and value is not None
-        )
         flips = fact.evidence.get("flips")
-        yield (
-            f"  - {fact.kind.replace('_', ' ') if said else fact.text}"
-            + (f" ({evidence})" if evidence else "")
-            + (_would_change(flips) if flips else "")
-        )
+        repeated = fact.text in found.summary
+        if repeated and not flips:
+            continue
+        text = fact.kind.replace("_", " ") if repeated else fact.text
+        more = _of_attempt(fact.evidence) if fact.kind == "attempt" else ""
+        yield f"  - {text}{more}{_would_change(flips) if flips else ''}"
 
 
-def figure(key: str, value: Any) -> str:
-    """`until_ms`, `idle_s` and the like with their units; settings by the names that they have."""
-    name, _, unit = key.rpartition("_")
-    if key == "exit_code" and isinstance(value, int):
-        return ended_with(value)
-    if unit == "ms" and isinstance(value, int | float):
-        return f"{name} {iso(int(value)) if value >= _EPOCH_FROM_MS else span(int(value))}"
-    if unit == "s" and isinstance(value, int | float):
-        return f"{name} {value:g} s"
-    if unit == "pico" and isinstance(value, int):
-        return f"{name} {format_usd(value, 6)}"
-    if isinstance(value, list):
-        value = ", ".join(str(each) for each in value)
-    return f"{key} {value}"
+def _of_attempt(evidence: dict[str, Any]) -> str:
+    """What the sentence about an attempt leaves out: when it was assigned, and its exit code."""
+    code, at = evidence.get("exit_code"), evidence.get("assigned_at")
+    parts = [f"assigned at {at}"] if at else []
+    parts += [exit_words(code)] if isinstance(code, int) else []
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def apply_lines(answer: ApplyAnswer) -> Iterator[str]:
@@ -136,7 +119,7 @@ def apply_lines(answer: ApplyAnswer) -> Iterator[str]:
     for path, (before, after) in answer.sharing.items():
         yield f"~ {path}: {_short(before)} → {_short(after)}"
     low, high = usd(answer.price_per_hour_min_usd), usd(answer.price_per_hour_max_usd)
-    yield f"With these pools the fleet costs {low}/h at its minimum and {high}/h at its maximum."
+    yield f"With these pools the fleet costs at least {low}/h and at most {high}/h."
 
 
 def _templates(rows: Any) -> str:

@@ -43,14 +43,14 @@ def same_as(status: Status) -> Status:
 def _head(status: Status, now_s: float) -> Iterator[str]:
     live = sum(count for state, count in status.workers.items() if state not in ("terminated", "failed"))
     running = status.jobs.get("running", 0)
-    yield f"Herder {status.version}, up {age(status.started_at, now_s)}: {counted(live, 'worker')}, {running:,} jobs running"
+    yield f"Herder {status.version}, up {age(status.started_at, now_s)}: {counted(live, 'worker')}, {counted(running, 'running job')}"
 
 
 def _demands(status: Status) -> Iterator[str]:
     yield "Jobs"
     open_jobs = [(state, status.jobs.get(state, 0)) for state in _OPEN_STATES]
     waiting = [f"{count:,} {state}" for state, count in open_jobs if count]
-    yield "  " + (", ".join(waiting) or "none open")
+    yield "  " + (", ".join(waiting) or "no open jobs")
     ended = [
         f"{count:,} {state}" for state, count in status.jobs.items() if state not in _OPEN_STATES and count
     ]
@@ -83,7 +83,7 @@ def _failures(status: Status) -> Iterator[str]:
 
 
 def _spending(status: Status) -> Iterator[str]:
-    yield "Spending"
+    yield "Cost"
     yield f"  {usd(status.spend_usd)} so far, {usd(status.price_per_hour_usd)}/h now"
     for user, amount in status.spend_by_user.items():
         yield f"  {user}: {usd(amount)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from herder.cli.output.columns import field, made, money, since, took, words
 from herder.cli.output.rows import Column, View
-from herder.cli.output.words import amounts, gpus, offer_words, shape
+from herder.cli.output.words import amounts, exit_cell, gpus, offer_words, shape
 from herder.cli.views.plans import action_line, action_row, reason_text
 
 
@@ -73,7 +73,7 @@ POOLS = View(
         field("DRIVER", "driver", wide=True, drop=10),
         field("DESIRED", "desired", wide=True, right=True, drop=14),
         field("ACTUAL", "actual", wide=True, right=True, drop=11),
-        field("COMING", "in_flight", wide=True, right=True, drop=12),
+        field("STARTING", "in_flight", wide=True, right=True, drop=12),
         field("DRAINING", "draining", wide=True, right=True, drop=13),
         made(
             "TEMPLATES",
@@ -84,7 +84,7 @@ POOLS = View(
             drop=15,
         ),
     ),
-    empty="No pools. Write a herder.yaml and type: herder apply -f herder.yaml",
+    empty="No pools. Write a herder.yaml, then run: herder apply -f herder.yaml",
 )
 
 WORKERS = View(
@@ -115,10 +115,10 @@ WORKERS = View(
         since("LAST SEEN", "last_seen_at", wide=True, drop=16),
         field("HANDLE", "handle", wide=True, long=True, drop=20),
         field("HEALTH REASON", "health_reason", wide=True, long=True, drop=18),
-        field("WHY MADE", "why_made", wide=True, long=True, drop=10),
-        field("WHY REMOVED", "why_removed", wide=True, long=True, drop=19),
+        field("CREATED BECAUSE", "why_made", wide=True, long=True, drop=10),
+        field("REMOVED BECAUSE", "why_removed", wide=True, long=True, drop=19),
     ),
-    empty="No workers. They come when jobs wait; to make some by hand type: herder pool scale POOL 1",
+    empty="No workers. Pools create them when jobs wait. To add one by hand: herder pool scale POOL 1",
 )
 
 BATCHES = View(
@@ -149,7 +149,7 @@ JOBS = View(
         field("STATUS", "state", state=True),
         field("POOL", "pool", drop=6),
         field("ATTEMPTS", "attempts", right=True, drop=5),
-        field("EXIT", "exit_code", right=True, drop=4),
+        words("EXIT", "exit_code", exit_cell, right=True, drop=4),
         field("CAUSE", "cause", long=True, drop=3),
         took("started_at", drop=1),
         since("AGE", "created_at"),
@@ -157,7 +157,7 @@ JOBS = View(
         field("USER", "user", wide=True, drop=12),
         field("PRIORITY", "priority", wide=True, right=True, drop=14),
         made(
-            "ASKS FOR",
+            "REQUESTS",
             lambda job: shape(job.cpu_milli, job.memory_mib, job.disk_mib, job.gpu, job.resources),
             key="asks_for",
             wide=True,
@@ -175,7 +175,7 @@ ATTEMPTS = View(
         field("ATTEMPT", "attempt", right=True),
         field("STATUS", "state", state=True),
         field("WORKER", "worker"),
-        field("EXIT", "exit_code", right=True, drop=1),
+        words("EXIT", "exit_code", exit_cell, right=True, drop=1),
         field("CAUSE", "cause", long=True, drop=2),
         took("started_at", drop=4),
         words(
@@ -213,13 +213,13 @@ PLANS = View(
         made("ACTIONS", lambda plan: len(plan.actions), key="action_count", right=True),
         since("AGE", "made_at"),
         made(
-            "WHAT",
+            "SUMMARY",
             lambda plan: "; ".join(action_line(each) for each in plan.actions[:3]) or "nothing to do",
             key="what",
             long=True,
         ),
     ),
-    empty="No plans yet. What would be done now shows: herder plan",
+    empty="No plans with actions. To see the next plan: herder plan",
 )
 
 ACTIONS = View(
@@ -285,7 +285,7 @@ TOKENS = View(
         since("REVOKED", "revoked_at", wide=True, drop=5),
         field("NOTE", "note", long=True, drop=2),
     ),
-    empty="No tokens. Make one with: herder token create --save FILE",
+    empty="No tokens. Create one with: herder token create --save FILE",
 )
 
 PROJECTS = View(
@@ -303,7 +303,7 @@ PROJECTS = View(
         field("COHORT", "cohort", wide=True, drop=3),
         money("COST", "cost_usd", drop=1),
     ),
-    empty="No project has a quota, or jobs that run or wait. Quotas stand in projects of herder.yaml.",
+    empty="No projects with a quota or with open jobs. Quotas are set under projects in herder.yaml.",
 )
 
 TEMPLATES = View(
@@ -321,7 +321,7 @@ TEMPLATES = View(
         field("SLOTS", "slots", right=True, drop=3),
         money("PRICE/H", "price_per_hour_usd"),
         made(
-            "SOLD AS",
+            "OFFERS",
             lambda each: ", ".join(offer_words(offer) for offer in each.offers) or "-",
             key="sold_as",
             wrap=True,

@@ -40,6 +40,10 @@ _FOLLOWS = {
     "worker.draining": ("worker.terminating", "worker.terminated"),
     "worker.terminating": ("worker.terminated", "worker.failed"),
 }
+#: An expected start is told when it is in any case within this time,
+ETA_SHORT_MS = 15_000
+#: or when the late end of the range is at most this many times the middle.
+ETA_FACTOR_MAX = 4
 
 
 async def why_worker(core: Core, name: str) -> Explanation:
@@ -237,10 +241,10 @@ def _waiting(core: Core, row: Row[Any], answer: PlanAnswer) -> Explanation:
     planned = () if steps is None else creations(steps, observed.plan_number, now)
     starts = Starts(state, core.placer.run_times, now, planned, core.placer.samples.record)
     eta = None if before is None or bound else starts.of(class_id, before)
-    if eta is not None:
-        summary += f" {eta_text(eta)}"
+    if eta is not None and (expected := eta_text(eta)):
+        summary += f" {expected}"
         facts.append(
-            _fact("eta", eta_text(eta), {"p10_ms": eta.p10_ms, "p50_ms": eta.p50_ms, "p90_ms": eta.p90_ms})
+            _fact("eta", expected, {"p10_ms": eta.p10_ms, "p50_ms": eta.p50_ms, "p90_ms": eta.p90_ms})
         )
     kept = [
         reservation
@@ -285,8 +289,11 @@ def _holding(core: Core) -> dict[UserName, Standing]:
 
 
 def eta_text(eta: Eta) -> str:
+    """Empty when the range is too wide to be of use, as in `5 s (0 s – 5 min)`."""
     if eta.p90_ms <= LEAST_MS:
         return "It is expected to start at once."
+    if eta.p90_ms > max(ETA_SHORT_MS, ETA_FACTOR_MAX * eta.p50_ms):
+        return ""
     return f"It is expected to start in {span(eta.p50_ms)} (80 % interval: {span(eta.p10_ms)} – {span(eta.p90_ms)})."
 
 

@@ -24,7 +24,7 @@ def tell_left_out(say: Session, world: "World") -> None:
         if world.shape_requests[shape] == 0:
             why = "request nothing that a template limits"
         elif world.homeless[shape]:
-            why = "fit on no template"
+            why = "do not fit any template"
         else:
             why = "wait for jobs that fit on no template"
         say.say(f"Left out: {counted(count, 'job')} ({_shape(world, shape)}), because they {why}.")
@@ -33,7 +33,7 @@ def tell_left_out(say: Session, world: "World") -> None:
 def _shape(world: "World", shape: int) -> str:
     amounts = world.trace.shapes[shape]
     parts = [
-        f"{amounts[0] / 1000:g} cores",
+        f"{amounts[0] / 1000:g} {'core' if amounts[0] == 1000 else 'cores'}",
         f"{amounts[1] / 1024:g} GiB",
         f"{amounts[2] / 1024:g} GiB disk",
         f"{amounts[3] / 1000:g} GPU",

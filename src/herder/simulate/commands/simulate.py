@@ -36,15 +36,19 @@ COMPARED = (
 
 TraceFile = Annotated[
     Path | None,
-    typer.Option("--trace", metavar="FILE", help="The trace with the work, plain or gzip; - is stdin."),
+    typer.Option(
+        "--trace",
+        metavar="FILE",
+        help="Trace of the jobs, plain or gzip; - is stdin. Required without --from-events.",
+    ),
 ]
 FromEvents = Annotated[
     str | None,
     typer.Option(
         "--from-events",
         metavar="DB",
-        help="Instead of a trace: the jobs in Herder's own store. A data folder, its herder.db, or the URL of a store; it is only read, "
-        "also while a server runs. Without --template, sizes and prices are those of its pools.",
+        help="Jobs of Herder's own store instead of a trace: a data folder, its herder.db, or a database URL. The store is only read; "
+        "its server may be running. Without --template, the templates of its pools are used.",
     ),
 ]
 FormatName = Annotated[
@@ -53,7 +57,7 @@ FormatName = Annotated[
         "--format",
         metavar="NAME",
         help="surf, metacentrum, openb, bitbrains, helios, azure_llm, spot_events, spot_count, wfformat, swf or csv "
-        "(default: detected from the file).",
+        "(default: recognised from the file).",
     ),
 ]
 Templates = Annotated[
@@ -61,33 +65,33 @@ Templates = Annotated[
     typer.Option(
         "--template",
         metavar="cpu=N,memory=N,price=N",
-        help="A kind of worker: cores, GiB and price per hour; also gpu, disk (GiB), name, max (workers), spot=yes, "
-        "billed=SECONDS (billed at least) and out=START-END (seconds out of stock). A resource that is not given is not limited. "
-        "Or a CSV file of machines: cpu_milli, memory_mib, gpu, price. Repeatable.",
+        help="Template of workers: cores, GiB and price per hour; also gpu, disk (GiB), name, max (workers), spot=yes, "
+        "billed=SECONDS (minimum) and out=START-END (seconds without capacity). Amounts that are not given are not limited. Or a CSV file of "
+        "machines: cpu_milli, memory_mib, gpu, price. Repeatable.",
     ),
 ]
 BootTime = Annotated[
     str,
     typer.Option(
-        "--boot", metavar="TIME", help="From request to ready: 120, 60..180 or 120~0.3 (log-normal)."
+        "--boot", metavar="TIME", help="Seconds from request to ready: 120, 60..180 or 120~0.3 (log-normal)."
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="The seed of boot times and interruptions.")]
-First = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N jobs of the file.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of boot times and interruptions.")]
+First = Annotated[int | None, typer.Option("--limit", min=1, help="Use only the first jobs of the file.")]
 SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out bad rows; they are counted and listed on stderr.")
+    bool, typer.Option("--skip-bad", help="Skip bad rows; they are counted and listed on stderr.")
 ]
 SpotFile = Annotated[
     Path | None,
     typer.Option(
-        "--spot", metavar="FILE", help="A record of spot interruptions, applied to workers of spot templates."
+        "--spot", metavar="FILE", help="Record of spot interruptions, for workers of spot templates."
     ),
 ]
 WithBounds = Annotated[
     bool,
     typer.Option(
         "--bounds",
-        help="Also lower bounds of the cost for every policy under which jobs wait no longer; needs herder[optimise].",
+        help="Also compute lower bounds of the cost with the same waits; needs herder[optimise].",
     ),
 ]
 BoundWait = Annotated[
@@ -96,21 +100,21 @@ BoundWait = Annotated[
         "--bound-wait",
         metavar="SECONDS",
         min=0,
-        help="How long jobs may wait in these bounds (default: as long as they waited here).",
+        help="Longest wait in these bounds (default: the longest of the run).",
     ),
 ]
 ReportFile = Annotated[
     Path | None,
-    typer.Option("--report", metavar="FILE.html", help="Also write charts and figures as one page of HTML."),
+    typer.Option("--report", metavar="FILE.html", help="Also write a page of HTML with charts and figures."),
 ]
 
 
 def add_to(app: typer.Typer) -> None:
     group = noun(
-        "Replay work against a policy in virtual time, and compare its cost with a lower bound.",
+        "Replay jobs against a policy in virtual time, and compare the cost with a lower bound.",
         example="herder simulate --trace jobs.csv --template cpu=16,memory=64,price=0.8\n"
         "herder simulate --from-events /var/lib/herder --policy first_fit\n"
-        "herder simulate compare --trace jobs.csv --policy herder --policy 'fixed(20)'",
+        "herder simulate compare --trace jobs.csv --policy herder --policy best_fit",
         alone=True,
     )
     group.callback()(simulate_one)
@@ -128,7 +132,7 @@ def simulate_one(
     policy: Annotated[
         str,
         typer.Option(
-            "--policy", metavar="FILE|NAME", help="The policy: a name, name(parameter=value) or a file."
+            "--policy", metavar="FILE|NAME", help="Policy: a name, name(parameter=value) or a file."
         ),
     ] = DEFAULT_POLICY,
     template: Templates = None,
@@ -169,7 +173,9 @@ def compare(
     format_name: FormatName = None,
     policy: Annotated[
         list[str] | None,
-        typer.Option("--policy", metavar="FILE|NAME", help="Repeat for more (default: all but fixed)."),
+        typer.Option(
+            "--policy", metavar="FILE|NAME", help="Policy to compare. Repeatable (default: all but fixed)."
+        ),
     ] = None,
     template: Templates = None,
     boot: BootTime = "120",
@@ -181,7 +187,7 @@ def compare(
     bound_wait: BoundWait = None,
     report: ReportFile = None,
 ) -> None:
-    """Replay the same work against several policies, and compare them."""
+    """Replay the same jobs against several policies, and show them side by side."""
     from herder.simulate.commands.comparison import bounds_beside, check_wishes
     from herder.simulate.runs.finished import FinishedRun
 

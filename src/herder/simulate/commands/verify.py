@@ -30,18 +30,18 @@ def verify(
         typer.Option(
             "--from-events",
             metavar="DB",
-            help="A server's data folder, its herder.db, or a store's URL. It is only read.",
+            help="Data folder of a server, its herder.db, or a database URL. It is only read.",
         ),
     ],
     config: Annotated[
         list[Path] | None,
-        typer.Option("--config", "-c", help="Plan as if the pools had these settings. Repeatable."),
+        typer.Option("--config", "-c", help="Decide with the pools of this herder.yaml. Repeatable."),
     ] = None,
 ) -> None:
-    """Make the recorded plans of a server again, and compare them byte for byte.
+    """Recompute a server's recorded plans, and compare them byte for byte.
 
-    This version's planner makes each recorded plan again from the same observation. The exit code is 1 when one differs. With
-    --config, the plans are made with other settings, and differences are no failure.
+    The planner of this version decides each recorded plan again from its recorded observation. The exit code is 1 when a plan differs. With
+    --config the pools of other settings are used; differences are then shown, and the exit code is 0.
     """
     from herder.settings import load
     from herder.simulate.history.verify import verify as verified

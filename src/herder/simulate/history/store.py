@@ -72,7 +72,7 @@ def _sold(pool: PoolSpec, template: Template) -> SimTemplate:
 def described(template: SimTemplate) -> str:
     """`std/two (2 cores, 4 GiB, 0.1 per hour, at most 3)`."""
     cpu, memory, _, gpu = (amount or 0 for amount in template.amounts)
-    parts = [f"{cpu / 1000:g} cores", f"{memory / 1024:g} GiB"]
+    parts = [f"{cpu / 1000:g} {'core' if cpu == 1000 else 'cores'}", f"{memory / 1024:.4g} GiB"]
     if gpu:
         parts.append(f"{gpu / 1000:g} GPU")
     return f"{template.name} ({', '.join(parts)}, {template.price:g} per hour, at most {template.most})"

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 def add_to(app: typer.Typer, driver_faults: "DriverFaults | None" = None) -> None:
     @command(app, "apply", example="herder apply -f herder.yaml --dry-run\nherder apply -f herder.yaml")
     def apply(ctx: typer.Context, file: Files, dry_run: DryRun = False, yes: Yes = False) -> None:
-        """Make the pools, and how the fleet is shared, as the files say.
+        """Apply the pools and the sharing settings of files.
 
-        Shows what changes and what it may cost, and on a terminal asks before it acts. Pools that the files do not name
-        are left alone. Of fair_share, priority_classes, projects and the quotas of users, each section that stands in the
-        files replaces the one before it. Drivers, server, resources, metric_sources and the roles of users are read from the server's
-        own file; they are named and left out. A file with a fault changes nothing.
+        Shows the changes and what the pools may cost; on a terminal it asks before it acts. Pools that the files do not
+        name are not changed. Each of fair_share, priority_classes, projects and the quotas of users replaces the current
+        section when the files contain it. The server reads drivers, server, resources, metric_sources and the roles of
+        users from its own file; they are listed and not applied. If a file has an error, nothing is changed.
         """
         say = session(ctx)
         from herder.settings import load
@@ -38,7 +38,7 @@ def add_to(app: typer.Typer, driver_faults: "DriverFaults | None" = None) -> Non
         sharing = _sharing(settings)
         _left_out(say, settings)
         if not settings.pools and not sharing:
-            say.say("The files have no pools and nothing on sharing, so there is nothing to apply.")
+            say.say("Nothing to apply: the files contain no pools and no sharing settings.")
             return
         expected = say.client.apply(settings.pools, sharing=sharing, dry_run=True)
         if dry_run:
@@ -96,4 +96,4 @@ def _show(say: Session, answer: "ApplyAnswer") -> None:
         for line in apply_lines(answer):
             say.printer.prose(line)
         if answer.dry_run:
-            say.say("Nothing was changed (dry run).")
+            say.say("Dry run: nothing was changed.")

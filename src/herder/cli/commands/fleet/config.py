@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 
 _FILES = Annotated[
     list[str] | None,
-    typer.Option("--file", "-f", metavar="PATH", help="A file or folder; herder.yaml here when not given."),
+    typer.Option(
+        "--file",
+        "-f",
+        metavar="PATH",
+        help="File or folder of settings. Repeatable. Default: herder.yaml in this folder.",
+    ),
 ]
 _DEFAULT = ["herder.yaml"]
 
 
 def build(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
     """`driver_faults`: what is known of drivers; the command line itself knows none."""
-    app = noun("Look at settings.", example="herder config lint -f herder.yaml")
+    app = noun("Show and check settings files.", example="herder config lint -f herder.yaml")
     command(app, "show", example="herder config show -f herder.yaml --expanded")(show)
     command(app, "lint", example="herder config lint -f herder.yaml")(_check(driver_faults))
     command(app, "schema", example="herder config schema > herder.schema.json")(schema)
@@ -37,18 +42,16 @@ def build(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
 def show(
     ctx: typer.Context,
     file: _FILES = None,
-    expanded: Annotated[
-        bool, typer.Option("--expanded", help="With presets and defaults filled in.")
-    ] = False,
+    expanded: Annotated[bool, typer.Option("--expanded", help="Fill in presets and defaults.")] = False,
 ) -> None:
-    """Show settings files as one, in YAML or with -o json."""
+    """Show settings files merged into one, as YAML or with -o json."""
     from herder.settings import as_written, load, without_passwords
     from herder.settings import expanded as expand
 
     say = session(ctx)
     settings = load(file or _DEFAULT)
     if say.format in (Format.CSV, Format.NAME):
-        raise usage("settings are no list", hint="Use -o yaml or -o json.")
+        raise usage("settings are not a list", hint="Use -o yaml or -o json.")
     plain = without_passwords(expand(settings) if expanded else as_written(settings))
     if say.format is Format.JSON:
         say.printer.data(plain)
@@ -60,11 +63,12 @@ def _check(driver_faults: "DriverFaults | None") -> Callable[..., None]:
     def check(
         ctx: typer.Context,
         file: _FILES = None,
-        strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
+        strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings too.")] = False,
     ) -> None:
-        """Look for faults and contradictions in settings files.
+        """Check settings files for errors and contradictions.
 
-        Pools of the local driver are compared with this machine, unless the driver's settings name another. Exit code 1 when there are faults; with --strict also when there are warnings. Changes nothing, needs no server.
+        Templates of the driver local are compared with this machine, unless the driver's settings name another machine. The exit code is 1 when
+        there are errors, and with --strict also when there are warnings. Needs no server and changes nothing.
         """
         from herder.cli.views.findings import show_findings
         from herder.settings import SettingsError, Severity, lint, load
@@ -95,7 +99,7 @@ def view(
     ctx: typer.Context,
     origin: Annotated[bool, typer.Option("--origin", help="Also show where each value comes from.")] = False,
 ) -> None:
-    """Show which server this command talks to, and with which profile. Tokens are never shown."""
+    """Show the server, profile and folders that this command uses. Tokens are never shown."""
     from herder.cli.views.findings import show_view
     from herder.client.connection import config_file, state_dir
 

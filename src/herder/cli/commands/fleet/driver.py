@@ -12,7 +12,7 @@ from herder.cli.views.drivers import DRIVERS, details
 
 
 def build() -> typer.Typer:
-    app = noun("Drivers: the providers that make workers.", example="herder driver list")
+    app = noun("Drivers, which create and remove workers at providers.", example="herder driver list")
     command(app, "list", example="herder driver list\nherder driver list -o wide")(show_all)
     command(app, "get", example="herder driver get local")(get)
     command(app, "freeze", example='herder driver freeze local --message "maintenance"')(freeze)
@@ -22,7 +22,7 @@ def build() -> typer.Typer:
 
 
 def show_all(ctx: typer.Context, watch: Watch = False) -> None:
-    """List drivers, whether they can be used, and what they are doing."""
+    """List drivers, their status and their calls in progress."""
     say = session(ctx)
     if watch:
         from herder.cli.output.watch import watch as go_on
@@ -37,7 +37,7 @@ def show_all(ctx: typer.Context, watch: Watch = False) -> None:
 
 
 def get(ctx: typer.Context, driver: DriverArgument) -> None:
-    """Show one driver with its calls under way."""
+    """Show one driver and its calls in progress."""
     say = session(ctx)
     with suggesting(say, "driver", driver):
         found = say.client.drivers.get(driver)
@@ -45,7 +45,7 @@ def get(ctx: typer.Context, driver: DriverArgument) -> None:
 
 
 def freeze(ctx: typer.Context, driver: DriverArgument, message: Message = "") -> None:
-    """Make and remove nothing through a driver until it is unfrozen."""
+    """Stop creating and removing workers through a driver."""
     say = session(ctx)
     with suggesting(say, "driver", driver):
         done = say.client.drivers.freeze(driver, message)
@@ -59,12 +59,12 @@ def unfreeze(
         bool,
         typer.Option(
             "--allow-removals",
-            help="The provider is right: for ten minutes, close lost workers and remove unknown machines without a bound.",
+            help="The provider is right: for 10 minutes, close lost workers and remove unknown machines without a bound.",
         ),
     ] = False,
     message: Message = "",
 ) -> None:
-    """Use a frozen driver again."""
+    """Resume creating and removing workers through a driver."""
     say = session(ctx)
     with suggesting(say, "driver", driver):
         done = say.client.drivers.unfreeze(driver, message, allow_removals=allow_removals)
@@ -78,9 +78,9 @@ def forget(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Give up the workers of a driver that is no longer in herder.yaml.
+    """Close the workers of a driver that is no longer in herder.yaml.
 
-    Machines that still run at the provider are left there.
+    Machines that still run at the provider are not removed.
     """
     say = session(ctx)
     with suggesting(say, "driver", driver):

@@ -13,7 +13,7 @@ from herder.cli.views.tables import POOLS
 
 
 def build() -> typer.Typer:
-    app = noun("Pools: kinds of workers and their limits.", example="herder pool list")
+    app = noun("Pools: groups of workers with templates and limits.", example="herder pool list")
     command(app, "list", example="herder pool list\nherder pool list -o wide")(show_all)
     command(app, "get", example="herder pool get burst")(get)
     command(app, "scale", example="herder pool scale burst 5 --template medium --ttl 4h")(scale)
@@ -24,7 +24,7 @@ def build() -> typer.Typer:
 
 
 def show_all(ctx: typer.Context, watch: Watch = False) -> None:
-    """List pools and how full they are."""
+    """List pools, their workers and their queues."""
     say = session(ctx)
     if watch:
         from herder.cli.output.watch import watch as go_on
@@ -48,19 +48,17 @@ def get(ctx: typer.Context, pool: PoolArgument) -> None:
 def scale(
     ctx: typer.Context,
     pool: PoolArgument,
-    workers: Annotated[int, typer.Argument(metavar="WORKERS", min=1, help="How many more to make.")],
+    workers: Annotated[int, typer.Argument(metavar="WORKERS", min=1, help="How many workers to add.")],
     template: Annotated[
-        str | None, typer.Option("--template", help="Which template; the cheapest if not given.")
+        str | None, typer.Option("--template", help="Template; default: the cheapest.")
     ] = None,
-    ttl: Annotated[
-        str | None, typer.Option("--ttl", metavar="TIME", help="How long they live: 4h, 90m.")
-    ] = None,
+    ttl: Annotated[str | None, typer.Option("--ttl", metavar="TIME", help="Time to live: 4h, 90m.")] = None,
     message: Message = "",
     dry_run: DryRun = False,
 ) -> None:
-    """Make more workers in a pool, within its limits.
+    """Add workers to a pool, within its limits.
 
-    They stay until their time is over, also without work.
+    They stay until their time to live ends, also when they are idle.
     """
     from herder.wire.resources import ScaleRequest
 
@@ -70,14 +68,14 @@ def scale(
     with suggesting(say, "pool", pool):
         answer = say.client.pools.scale(pool, request, dry_run=dry_run)
     names = ", ".join(answer.workers) or "no workers"
-    verb, note = ("would make", UNCHANGED) if answer.dry_run else ("makes", "")
-    say.done(f"pool {pool} {verb} {names}{note}", answer, "\n".join(answer.workers))
+    verb, note = ("would add", UNCHANGED) if answer.dry_run else ("adds", "")
+    say.done(f"Pool {pool} {verb} {names}.{note}", answer, "\n".join(answer.workers))
     for reason in answer.reasons:
         say.say(f"  {reason.text}")
 
 
 def freeze(ctx: typer.Context, pool: PoolArgument, message: Message = "") -> None:
-    """Make and remove nothing in a pool until it is unfrozen."""
+    """Stop creating and removing workers in a pool."""
     say = session(ctx)
     with suggesting(say, "pool", pool):
         done = say.client.pools.freeze(pool, message)
@@ -85,7 +83,7 @@ def freeze(ctx: typer.Context, pool: PoolArgument, message: Message = "") -> Non
 
 
 def unfreeze(ctx: typer.Context, pool: PoolArgument, message: Message = "") -> None:
-    """Let a frozen pool grow and shrink again."""
+    """Resume scaling of a frozen pool."""
     say = session(ctx)
     with suggesting(say, "pool", pool):
         done = say.client.pools.unfreeze(pool, message)
@@ -95,7 +93,7 @@ def unfreeze(ctx: typer.Context, pool: PoolArgument, message: Message = "") -> N
 def delete(
     ctx: typer.Context, pool: PoolArgument, message: Message = "", dry_run: DryRun = False, yes: Yes = False
 ) -> None:
-    """Drain all workers of a pool and forget it."""
+    """Drain all workers of a pool, then delete the pool."""
     say = session(ctx)
     with suggesting(say, "pool", pool):
         if not (yes or dry_run):

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from herder.cli.input.selection import refuse_unknown
 from herder.cli.output.answers import show_list
 from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
@@ -17,12 +18,12 @@ from herder.cli.views.tables import WORKERS
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _FORCE = Annotated[
-    bool, typer.Option("--force", help="Do not wait for running jobs; they are retried elsewhere.")
+    bool, typer.Option("--force", help="Stop running jobs at once; they are retried on other workers.")
 ]
 
 
 def build() -> typer.Typer:
-    app = noun("Workers: the machines that run jobs.", example="herder worker list --pool burst")
+    app = noun("Workers: machines that run jobs.", example="herder worker list --pool burst")
     command(app, "list", example="herder worker list\nherder worker list --pool burst -o wide")(show_all)
     command(app, "get", example="herder worker get burst-7-1")(get)
     command(
@@ -42,12 +43,14 @@ def build() -> typer.Typer:
 def show_all(
     ctx: typer.Context,
     pool: PoolOption = None,
-    state: Annotated[str | None, typer.Option("--state", help="Only in this state, as in ready.")] = None,
-    ended: Annotated[bool, typer.Option("--ended", help="Also those that are gone.")] = False,
+    state: Annotated[
+        str | None, typer.Option("--state", help="Only workers in this state, such as ready.")
+    ] = None,
+    ended: Annotated[bool, typer.Option("--ended", help="Include workers that have ended.")] = False,
     limit: Limit = None,
     watch: Watch = False,
 ) -> None:
-    """List workers, what they do and what they cost."""
+    """List workers with status, jobs and cost."""
     say = session(ctx)
 
     def fetch(most: int | None) -> list[object]:
@@ -58,11 +61,11 @@ def show_all(
 
         go_on(say, WORKERS, lambda: fetch(limit))
         return
-    show_list(say, WORKERS, fetch, limit)
+    show_list(say, WORKERS, fetch, limit, check=lambda: refuse_unknown(say, pool=pool))
 
 
 def get(ctx: typer.Context, worker: WorkerArgument) -> None:
-    """Show one worker in full."""
+    """Show one worker with all fields."""
     say = session(ctx)
     with suggesting(say, "worker", worker):
         found = say.client.workers.get(worker)
@@ -73,18 +76,22 @@ def add(
     ctx: typer.Context,
     pool: PoolArgument,
     template: Annotated[
-        str | None, typer.Option("--template", help="What the machine counts as; the cheapest if not given.")
+        str | None,
+        typer.Option("--template", help="Template that the machine counts as; default: the cheapest."),
     ] = None,
-    uses: Annotated[int, typer.Option("--uses", min=1, help="How many machines may join with it.")] = 1,
+    uses: Annotated[
+        int, typer.Option("--uses", min=1, help="How many machines may join with the token.")
+    ] = 1,
     expires: Annotated[
-        str | None, typer.Option("--expires", metavar="TIME", help="It works until then; 1h if not given.")
+        str | None,
+        typer.Option("--expires", metavar="TIME", help="How long the token is valid; default: 1h."),
     ] = None,
-    note: Annotated[str, typer.Option("--note", help="What it is for; shown in lists.")] = "",
+    note: Annotated[str, typer.Option("--note", help="Purpose, shown in lists.")] = "",
 ) -> None:
-    """Print the command that makes another machine a worker of a pool.
+    """Print the command that adds a machine to a pool.
 
-    Herder must be installed on that machine; any user and folder will do. Its worker counts in the pool's limits and stays until it is
-    drained, removed or ended. `herder token list` shows the token in the command, `herder token revoke ID` ends it.
+    Herder must be installed on that machine; any user and folder will do. The worker counts towards the pool's limits and stays until it is
+    drained or removed, or its agent is stopped. `herder token list` shows the token of the command, `herder token revoke ID` revokes it.
     """
     from herder.wire.people import JoinTokenCreate
 
@@ -100,25 +107,26 @@ def add(
     say.printer.line(f"HERDER_JOIN_TOKEN={made.token} herder agent --server {shlex.quote(made.server_url)}")
     say.say(
         f"Run this on {'the machine' if made.uses == 1 else f'up to {made.uses:,} machines'} to add, before {made.expires_at}. "
-        f"Whoever has it can add a machine to pool {made.pool} (template {made.template}); to end it: herder token revoke {made.id}"
+        f"Anyone with this command can add a machine to pool {made.pool} (template {made.template}). "
+        f"Revoke it with: herder token revoke {made.id}"
     )
     if urlsplit(made.server_url).hostname in LOOPBACK:
         say.say(
-            "This server can be called from its own machine only. For others, start it with --host and --tls-cert, or with --public-url."
+            "This server listens on loopback only. To add other machines, start it with --host and --tls-cert, or with --public-url."
         )
 
 
 def cordon(
     ctx: typer.Context, worker: WorkerArgument, message: Message = "", dry_run: DryRun = False
 ) -> None:
-    """Give a worker no new jobs; what runs goes on."""
+    """Assign no new jobs to a worker; running jobs continue."""
     _act(session(ctx), worker, "cordon", message=message, dry_run=dry_run)
 
 
 def uncordon(
     ctx: typer.Context, worker: WorkerArgument, message: Message = "", dry_run: DryRun = False
 ) -> None:
-    """Give a cordoned worker new jobs again."""
+    """Assign jobs to a cordoned worker again."""
     _act(session(ctx), worker, "uncordon", message=message, dry_run=dry_run)
 
 
@@ -129,9 +137,9 @@ def drain(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Let a worker end its jobs, then remove it.
+    """Let a worker finish its jobs, then remove it.
 
-    They may run for the pool's drain_grace; to end them at once: herder worker remove WORKER --force
+    Jobs may run for the pool's drain_grace. To stop them at once: herder worker remove WORKER --force
     """
     _destroy(session(ctx), worker, "drain", message=message, force=False, dry_run=dry_run, yes=yes)
 
@@ -141,14 +149,12 @@ def extend(
     worker: WorkerArgument,
     by: Annotated[
         str | None,
-        typer.Option(
-            "--by", metavar="TIME", help="How much longer: 2h, 30m; the pool's own step if not given."
-        ),
+        typer.Option("--by", metavar="TIME", help="How much longer: 2h, 30m; default: the pool's extension."),
     ] = None,
     message: Message = "",
     dry_run: DryRun = False,
 ) -> None:
-    """Let a worker live longer, up to its pool's maximum."""
+    """Extend a worker's time to live, up to its pool's ttl_max."""
     _act(session(ctx), worker, "extend", message=message, extend_s=seconds(by, "--by"), dry_run=dry_run)
 
 
@@ -165,14 +171,14 @@ def remove(
 
 
 def console(ctx: typer.Context, worker: WorkerArgument) -> None:
-    """Print the last of what a worker's machine wrote, to look for a fault."""
+    """Print the end of the console output of a worker's machine."""
     say = session(ctx)
     with suggesting(say, "worker", worker):
         text = say.client.workers.console(worker)
     if text:
         say.printer.line(text)
     else:
-        say.say("The machine has written nothing.")
+        say.say("The machine has written no output.")
 
 
 def _destroy(

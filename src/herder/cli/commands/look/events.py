@@ -18,16 +18,18 @@ def add_to(app: typer.Typer) -> None:
     def events(
         ctx: typer.Context,
         follow: Annotated[
-            bool, typer.Option("--follow", help="Go on with what happens, until Ctrl-C.")
+            bool, typer.Option("--follow", help="Keep showing new events until Ctrl-C.")
         ] = False,
-        kind: Annotated[str | None, typer.Option("--kind", help="Only of this kind.")] = None,
+        kind: Annotated[str | None, typer.Option("--kind", help="Only events of this kind.")] = None,
         about: Annotated[
-            str | None, typer.Option("--object", help="Only about this, as in pool/burst.")
+            str | None, typer.Option("--object", help="Only events about this object, such as pool/burst.")
         ] = None,
-        after: Annotated[int | None, typer.Option("--after", min=0, help="Only after this number.")] = None,
+        after: Annotated[
+            int | None, typer.Option("--after", min=0, help="Only events after this number.")
+        ] = None,
         limit: Limit = None,
     ) -> None:
-        """Show events: who did what to which object, and when."""
+        """Show recorded events with their time, object and text."""
         say = session(ctx)
         if follow:
             with detaching("the server", "herder events --follow"):
@@ -49,7 +51,7 @@ def _show_past(say: Session, kind: str | None, about: str | None, after: int | N
     latest = list(say.client.events.latest(kind=kind, object=about, limit=limit + 1))
     show_list(say, EVENTS, lambda most: latest[:limit][::-1])
     if len(latest) > limit:
-        say.say(f"There are more before these {limit}; --limit shows more.")
+        say.say(f"Only the latest {limit:,} are shown; --limit shows more.")
 
 
 def _follow(say: Session, kind: str | None, about: str | None, after: int | None, limit: int | None) -> None:

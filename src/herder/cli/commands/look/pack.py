@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from herder.decide.packing.optimise import Optimised
 
 _EXAMPLE = """
-herder pack --items items.csv --templates templates.yaml
-herder pack --items items.csv --templates templates.yaml --existing workers.csv --seconds 10 -o json
+herder pack --items items.csv --templates sizes.yaml --seconds 10
+herder pack --items items.csv --templates sizes.yaml --existing free.csv
 """
 
 
@@ -31,7 +31,7 @@ def pack(
         typer.Option(
             "--items",
             metavar="CSV",
-            help="id,cpu_milli,memory_mib,disk_mib,gpu,count; the last three may be missing.",
+            help="id,cpu_milli,memory_mib,disk_mib,gpu,count; the last three are optional.",
         ),
     ],
     templates: Annotated[
@@ -39,7 +39,7 @@ def pack(
         typer.Option(
             "--templates",
             metavar="YAML",
-            help="A list of {name, cpu_milli, memory_mib, disk_mib, gpu, pods, price_per_hour, limit}.",
+            help="List of {name, cpu_milli, memory_mib, disk_mib, gpu, pods, price_per_hour, limit}.",
         ),
     ],
     existing: Annotated[
@@ -47,27 +47,27 @@ def pack(
         typer.Option(
             "--existing",
             metavar="CSV",
-            help="What is free on workers that are there: id,cpu_milli,memory_mib,"
-            "disk_mib,gpu,pods,count. They are filled first and cost nothing more.",
+            help="Free capacity of existing workers: id,cpu_milli,memory_mib,"
+            "disk_mib,gpu,pods,count. They are filled first and add no cost.",
         ),
     ] = None,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0, max=3600, help="How long to look for something cheaper.")
+        float, typer.Option("--seconds", min=0, max=3600, help="How long to search for a lower cost.")
     ] = 2.0,
 ) -> None:
-    """Pack items onto as cheap a mix of workers as can be found, with a proof of how good it is.
+    """Find a cheap mix of workers for a list of items, with a proved lower bound. Needs no server.
 
-    Says what it costs, what it must cost at least (the lower bound is proved in exact arithmetic) and the gap between
-    the two, and why what was not placed was not. Stops as soon as the answer is proved optimal.
+    Prints the cost, the lower bound (proved in exact arithmetic), the gap between the two, and the reason for each item that is not placed.
+    The search ends early when the answer is proved optimal.
 
     \b
     items.csv, for example:
       id,cpu_milli,memory_mib,count
       web,500,1024,40
       db,2000,16384,3
-    templates.yaml, for example:
-      - {name: small, cpu_milli: 8000, memory_mib: 32768, price_per_hour: 0.38}
-      - {name: spot, cpu_milli: 8000, memory_mib: 32768, price_per_hour: 0.11, limit: 2}
+    sizes.yaml, for example:
+      - {name: a, cpu_milli: 8000, memory_mib: 32768, price_per_hour: 0.38}
+      - {name: b, cpu_milli: 8000, memory_mib: 8192, price_per_hour: 0.1, limit: 2}
     """
     from herder.cli.input.pack_files import read_items, read_templates, read_workers
     from herder.cli.views.packing import show_packing

@@ -14,7 +14,7 @@ from herder.cli.views.tables import PLANS
 
 def build() -> typer.Typer:
     app = noun(
-        "See what would be done now, and what was decided.",
+        "Show the next plan, and recorded plans with their reasons.",
         example="herder plan\nherder plan list",
         alone=True,
     )
@@ -27,10 +27,11 @@ def build() -> typer.Typer:
 def now(
     ctx: typer.Context,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit 9 when there is something to do, 0 when not.")
+        bool,
+        typer.Option("--exit-code", help="Exit with 9 when the plan has actions, with 0 when it has none."),
     ] = False,
 ) -> None:
-    """Asks the planner, and records and changes nothing. Only without a verb."""
+    """Asks the planner; records and changes nothing. Only without a subcommand."""
     if ctx.invoked_subcommand is not None:
         return
     say = session(ctx)
@@ -43,18 +44,16 @@ def now(
 def show_all(
     ctx: typer.Context,
     limit: Limit = 50,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also plans in which nothing was to be done.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include plans without actions.")] = False,
 ) -> None:
-    """List the plans that did something."""
+    """List recorded plans that had actions."""
     say = session(ctx)
     show_list(say, PLANS, lambda most: list(say.client.plans.list(actions=not everything, limit=most)), limit)
 
 
 def get(
-    ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="PLAN", help="A plan's number.")]
+    ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="PLAN", help="Number of the plan.")]
 ) -> None:
-    """Show one plan: its actions, and what the planner saw and why."""
+    """Show one recorded plan: its actions and the reasons."""
     say = session(ctx)
     show_plan(say, say.client.plans.get(number))

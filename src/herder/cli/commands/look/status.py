@@ -13,7 +13,7 @@ from herder.cli.views.tables import POOLS
 def add_to(app: typer.Typer) -> None:
     @command(app, "status", example="herder status\nherder status -o json")
     def show(ctx: typer.Context, watch: Watch = False) -> None:
-        """Show pools, waiting jobs, recent failures and spending."""
+        """Show pools, waiting jobs, recent failures and cost."""
         say = session(ctx)
         if watch:
             _watch(say)

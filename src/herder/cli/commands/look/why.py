@@ -9,7 +9,10 @@ from herder.cli.shell.session import session, suggesting
 
 
 def build() -> typer.Typer:
-    app = noun("Ask why something is as it is.", example="herder why pool burst\nherder why job 17")
+    app = noun(
+        "Explain a worker, a pool or a job from recorded facts.",
+        example="herder why pool burst\nherder why job 17",
+    )
     command(app, "worker", example="herder why worker burst-7-1")(worker)
     command(app, "pool", example="herder why pool burst")(pool)
     command(app, "job", example="herder why job 17")(job)
@@ -17,7 +20,7 @@ def build() -> typer.Typer:
 
 
 def worker(ctx: typer.Context, name: WorkerArgument) -> None:
-    """Say why a worker was made, and why it goes."""
+    """Explain why a worker was created, and why it was removed."""
     say = session(ctx)
     with suggesting(say, "worker", name):
         found = say.client.workers.why(name)
@@ -25,7 +28,7 @@ def worker(ctx: typer.Context, name: WorkerArgument) -> None:
 
 
 def pool(ctx: typer.Context, name: PoolArgument) -> None:
-    """Say why a pool has as many workers as it has."""
+    """Explain the number of workers in a pool."""
     say = session(ctx)
     with suggesting(say, "pool", name):
         found = say.client.pools.why(name)
@@ -33,7 +36,7 @@ def pool(ctx: typer.Context, name: PoolArgument) -> None:
 
 
 def job(ctx: typer.Context, number: JobArgument) -> None:
-    """Say why a job waits, or how it ended."""
+    """Explain why a job waits, or how it ended."""
     say = session(ctx)
     found = say.client.jobs.explain(number)
     show_explanation(say, found, found.subject)

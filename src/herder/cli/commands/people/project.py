@@ -8,13 +8,13 @@ from herder.cli.views.tables import PROJECTS
 
 
 def build() -> typer.Typer:
-    app = noun("Projects: whose quota jobs count against.", example="herder project list")
+    app = noun("Projects and their quotas.", example="herder project list")
     command(app, "list", example="herder project list -o wide")(show_all)
     return app
 
 
 def show_all(ctx: typer.Context) -> None:
-    """List projects with their quotas, what they hold and what they have borrowed."""
+    """List projects with quota, use and borrowed amounts."""
     say = session(ctx)
     found = list(say.client.projects())
     say.printer.items(PROJECTS, found)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from herder.cli.input.selection import refuse_unknown
 from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.exit_codes import CommandError
@@ -18,7 +19,7 @@ from herder.model.principal import RoleName
 
 def build() -> typer.Typer:
     app = noun(
-        "Tokens: how people and programs prove who they are.",
+        "Tokens of users and programs.",
         example="herder token create --save my.token",
     )
     example = "herder token create --note laptop --expires 30d --save my.token\nherder token create alice --save alice.token"
@@ -31,28 +32,30 @@ def build() -> typer.Typer:
 def create(
     ctx: typer.Context,
     user: Annotated[
-        str | None, typer.Argument(metavar="[USER]", help="Whose token; your own if not given.")
+        str | None, typer.Argument(metavar="USER", help="Owner of the token; default: you.")
     ] = None,
-    role: Annotated[RoleName | None, typer.Option("--role", help="A lower role than the user's own.")] = None,
-    note: Annotated[str, typer.Option("--note", help="What it is for; shown in lists.")] = "",
+    role: Annotated[
+        RoleName | None, typer.Option("--role", help="Role of the token; at most the user's own.")
+    ] = None,
+    note: Annotated[str, typer.Option("--note", help="Purpose, shown in lists.")] = "",
     expires: Annotated[
-        str | None, typer.Option("--expires", metavar="TIME", help="Ends after: 12h, 30d.")
+        str | None, typer.Option("--expires", metavar="TIME", help="How long the token is valid: 12h, 30d.")
     ] = None,
     save: Annotated[
         Path | None,
-        typer.Option("--save", metavar="FILE", help="Write it to a new file that only you can read."),
+        typer.Option("--save", metavar="FILE", help="Write the token to a new file that only you can read."),
     ] = None,
 ) -> None:
-    """Make a token, of yourself or (as an administrator) of another user.
+    """Create a token for yourself or, as an administrator, for another user.
 
-    It is shown this once, on stdout and alone; the server keeps only a hash. --save writes it to a file instead.
-    It may never do more than its user, nor more than the token with which it is made.
+    The token is printed once, alone on stdout; the server keeps only a hash. With --save it is written to a file instead.
+    A token has at most the rights of its user, and of the token that creates it.
     """
     from herder.wire.people import TokenCreate
 
     say = session(ctx)
     if save is not None and save.exists():
-        raise CommandError(f"{save} exists already", hint="Name another file, or remove it first.")
+        raise CommandError(f"{save} already exists", hint="Name another file, or remove this one first.")
     made = say.client.create_token(
         TokenCreate(
             user=user,
@@ -61,7 +64,7 @@ def create(
             expires_in_s=seconds(expires, "--expires"),
         )
     )
-    ends = f", ends at {made.expires_at}" if made.expires_at else ""
+    ends = f", expires at {made.expires_at}" if made.expires_at else ""
     if save is not None:
         _write(save, made.token)
         say.say(
@@ -75,20 +78,22 @@ def create(
     else:
         say.printer.line(made.token)
         say.say(
-            f"Token {made.id} of {made.user} ({made.role}{ends}). It is shown only now; keep it in a file that only you can read."
+            f"Token {made.id} of {made.user} ({made.role}{ends}). It is shown only once; store it in a file that only you can read."
         )
 
 
 def show_all(
     ctx: typer.Context,
-    user: Annotated[str | None, typer.Option("--user", help="Only of this user.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Only tokens of this user.")] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also those that were revoked or are over, for 30 days.")
+        bool, typer.Option("--all", help="Include tokens that expired or were revoked in the last 30 days.")
     ] = False,
 ) -> None:
-    """List your tokens; administrators see everybody's."""
+    """List your tokens; administrators see all tokens."""
     say = session(ctx)
     found = list(say.client.tokens(user=user, ended=everything))
+    if not found:
+        refuse_unknown(say, user=user)
     say.printer.items(TOKENS, found)
     if not found:
         say.say(TOKENS.empty)
@@ -96,12 +101,12 @@ def show_all(
 
 def revoke(
     ctx: typer.Context,
-    token: Annotated[str, typer.Argument(metavar="ID", help="Which; herder token list shows them.")],
+    token: Annotated[str, typer.Argument(metavar="ID", help="ID of the token; see herder token list.")],
     yes: Yes = False,
 ) -> None:
-    """Revoke a token. It stops working at once, and dashboards that were opened with it close."""
+    """Revoke a token at once, with the dashboard sessions that were opened with it."""
     say = session(ctx)
-    say.confirm(f"Token {token} ends, and whoever uses it is refused.", yes=yes)
+    say.confirm(f"Token {token} will be revoked; calls with it are refused from then on.", yes=yes)
     done = say.client.revoke_token(token)
     say.done(done.text, done, token)
 

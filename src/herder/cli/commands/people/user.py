@@ -11,11 +11,11 @@ from herder.cli.shell.session import session
 from herder.cli.views.tables import USERS
 from herder.model.principal import RoleName
 
-_NAME = Annotated[str, typer.Argument(metavar="NAME", help="The user's name.")]
+_NAME = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user.")]
 
 
 def build() -> typer.Typer:
-    app = noun("Users: who may do what.", example="herder user list")
+    app = noun("Users and their roles.", example="herder user list")
     command(app, "list", example="herder user list")(show_all)
     command(app, "create", example="herder user create alice --role operator")(create)
     command(app, "set", example="herder user set alice --role viewer")(change)
@@ -24,9 +24,9 @@ def build() -> typer.Typer:
 
 
 def show_all(ctx: typer.Context) -> None:
-    """List users, their roles, what they hold of their quotas and what they have spent.
+    """List users with role, quota, use and cost.
 
-    Operators and administrators see all, others themselves.
+    Operators and administrators see all users, others only themselves.
     """
     say = session(ctx)
     found = list(say.client.users())
@@ -38,55 +38,53 @@ def show_all(ctx: typer.Context) -> None:
 def create(
     ctx: typer.Context,
     name: _NAME,
-    role: Annotated[RoleName, typer.Option("--role", help="What the user may do.")] = "user",
-    weight: Annotated[int, typer.Option("--weight", min=1, help="Share against others when jobs wait.")] = 1,
+    role: Annotated[RoleName, typer.Option("--role", help="Role of the user.")] = "user",
+    weight: Annotated[int, typer.Option("--weight", min=1, help="Weight in fair share.")] = 1,
 ) -> None:
     """Add a user.
 
-    A name that was deleted before has its old jobs and batches again.
+    A user of a deleted name owns the earlier jobs and batches of that name.
     """
     from herder.wire.people import UserCreate
 
     say = session(ctx)
     made = say.client.create_user(UserCreate(name=name, role=role, weight=weight))
-    say.done(f"user {made.name} added as {made.role}", made, made.name)
+    say.done(f"User {made.name} was added with role {made.role}.", made, made.name)
     quoted = shlex.quote(made.name)
-    say.say(f"Make a token with: herder token create {quoted} --save {shlex.quote(made.name + '.token')}")
+    say.say(f"Create a token with: herder token create {quoted} --save {shlex.quote(made.name + '.token')}")
 
 
 def change(
     ctx: typer.Context,
     name: _NAME,
-    role: Annotated[RoleName | None, typer.Option("--role", help="What the user may do from now on.")] = None,
-    weight: Annotated[
-        int | None, typer.Option("--weight", min=1, help="Share against others when jobs wait.")
-    ] = None,
+    role: Annotated[RoleName | None, typer.Option("--role", help="New role of the user.")] = None,
+    weight: Annotated[int | None, typer.Option("--weight", min=1, help="Weight in fair share.")] = None,
 ) -> None:
     """Change a user's role or weight.
 
-    It holds from the user's next call on, for all tokens. Users that are defined in the server's herder.yaml are changed there.
+    The change applies from the user's next call on, for all tokens. Users that the server's herder.yaml defines are changed there.
     """
     from herder.wire.people import UserSet
 
     if role is None and weight is None:
-        raise usage("there is nothing to change", hint="Give --role or --weight.")
+        raise usage("no change is given", hint="Give --role or --weight.")
     say = session(ctx)
     made = say.client.set_user(name, UserSet(role=role, weight=weight))
-    say.done(f"user {made.name} is {made.role} with weight {made.weight}", made, made.name)
+    say.done(f"User {made.name} has role {made.role} and weight {made.weight}.", made, made.name)
 
 
 def delete(
     ctx: typer.Context,
     name: _NAME,
     cancel_jobs: Annotated[
-        bool, typer.Option("--cancel-jobs", help="Also cancel what waits or runs.")
+        bool, typer.Option("--cancel-jobs", help="Also cancel queued and running jobs.")
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Delete a user; all tokens of theirs end at once.
+    """Delete a user and revoke all tokens of that user.
 
-    Jobs, batches and what they cost stay, under the name. What waits or runs goes on unless --cancel-jobs is given.
+    Jobs, batches and their cost stay recorded under the name. Queued and running jobs continue unless --cancel-jobs is given.
     """
     say = session(ctx)
     if dry_run or not yes:

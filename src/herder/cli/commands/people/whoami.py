@@ -14,7 +14,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def whoami(ctx: typer.Context) -> None:
-    """Say whom the server takes you for: user, role, token, projects."""
+    """Show your user, role, token and projects."""
     say = session(ctx)
     found = say.client.who_am_i()
     if say.format in (Format.JSON, Format.YAML):
@@ -26,13 +26,13 @@ def whoami(ctx: typer.Context) -> None:
     if say.format is not Format.TABLE:
         say.printer.line(found.user)
         return
-    narrowed = f" (the user is {found.user_role})" if found.role != found.user_role else ""
-    ends = f"ends {age(found.expires_at, say.printer.now_s)}" if found.expires_at else "does not end"
+    narrowed = f" (the user has role {found.user_role})" if found.role != found.user_role else ""
+    ends = f"expires {age(found.expires_at, say.printer.now_s)}" if found.expires_at else "does not expire"
     projects = ", ".join(f"{name} ({role})" for name, role in found.projects.items())
     rows = [
         ("User", found.user),
         ("Role", found.role + narrowed),
         ("Token", f"{found.token}, {ends}"),
-        ("Member of", projects or "no project that names its members"),
+        ("Member of", projects or "no project with members"),
     ]
     say.printer.details(Details(rows=rows, tables=[]))

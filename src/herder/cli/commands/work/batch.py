@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from herder.cli.input.selection import refuse_unknown
 from herder.cli.output.answers import show_list
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.completion import BatchArgument
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 
 def build() -> typer.Typer:
-    app = noun("Batches: many jobs that belong together.", example="herder batch submit jobs.yaml --wait")
+    app = noun(
+        "Batches: groups of jobs that are submitted together.", example="herder batch submit jobs.yaml --wait"
+    )
     command(app, "submit", example="herder batch submit jobs.yaml\ncat jobs.jsonl | herder batch submit -")(
         submit
     )
@@ -35,18 +38,20 @@ def build() -> typer.Typer:
 
 def submit(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="YAML, JSON, or JSON lines; - is stdin.")],
-    name: Annotated[str | None, typer.Option("--name", help="Instead of the name in the file.")] = None,
-    project: Annotated[
-        str | None, typer.Option("--project", help="Instead of the project in the file.")
+    file: Annotated[str, typer.Argument(metavar="FILE", help="YAML, JSON or JSON lines; - is stdin.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the batch, instead of the one in the file.")
     ] = None,
-    follow: Annotated[bool, typer.Option("--wait", help="Stay until all jobs have ended.")] = False,
+    project: Annotated[
+        str | None, typer.Option("--project", help="Project of the batch, instead of the one in the file.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--wait", help="Wait until all jobs have ended.")] = False,
     timeout: Timeout = None,
     dry_run: DryRun = False,
 ) -> None:
     """Submit the jobs of a file as one batch.
 
-    The whole file is checked first; a fault in it submits nothing. Nothing runs before the last job has been sent.
+    The whole file is checked first; if it has an error, nothing is submitted. No job starts before the last one has been sent.
     """
     from herder.cli.input.job_files import read_jobs
 
@@ -60,10 +65,10 @@ def submit(
         return
     view = _send(say, found)
     if not follow:
-        say.done(f"batch {view.id} with {counted(view.jobs, 'job')} submitted", view, view.id)
+        say.done(f"Batch {view.id} with {counted(view.jobs, 'job')} was submitted.", view, view.id)
         say.say(f"Wait for it with: herder batch wait {view.id}")
         return
-    say.say(f"batch {view.id} with {counted(view.jobs, 'job')} submitted")
+    say.say(f"Batch {view.id} with {counted(view.jobs, 'job')} was submitted.")
     _wait(say, view.id, limit)
 
 
@@ -109,12 +114,14 @@ def _told_by_place(found: "JobFile") -> Iterator[list[int]]:
 
 def show_all(
     ctx: typer.Context,
-    state: Annotated[str | None, typer.Option("--state", help="Only in this state, as in running.")] = None,
-    user: Annotated[str | None, typer.Option("--user", help="Only of this user.")] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="Only batches in this state, such as running.")
+    ] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Only batches of this user.")] = None,
     limit: Limit = 100,
     watch: Watch = False,
 ) -> None:
-    """List batches, 100 if --limit does not say otherwise."""
+    """List batches, newest first."""
     say = session(ctx)
 
     def fetch(most: int | None) -> list["BatchView"]:
@@ -125,11 +132,11 @@ def show_all(
 
         go_on(say, BATCHES, lambda: fetch(limit))
         return
-    show_list(say, BATCHES, fetch, limit)
+    show_list(say, BATCHES, fetch, limit, check=lambda: refuse_unknown(say, user=user))
 
 
 def get(ctx: typer.Context, batch: BatchArgument) -> None:
-    """Show one batch and how far it is."""
+    """Show one batch and its progress."""
     say = session(ctx)
     found = say.client.batches.get(batch)
     say.printer.one(BATCHES, found, details.batch(found, say.printer.now_s))
@@ -138,7 +145,7 @@ def get(ctx: typer.Context, batch: BatchArgument) -> None:
 def wait(ctx: typer.Context, batch: BatchArgument, timeout: Timeout = None) -> None:
     """Wait until all jobs of a batch have ended.
 
-    Exit code 0 when all succeeded, 8 when some did, 1 when none did, 7 when the time was over first.
+    The exit code is 0 when all succeeded, 8 when some succeeded, 1 when none succeeded, and 7 after --timeout.
     """
     _wait(session(ctx), batch, seconds(timeout))
 
@@ -149,7 +156,7 @@ def _wait(say: Session, batch: int, timeout_s: float | None) -> None:
     with detaching(f"batch {batch}", f"herder batch wait {batch}"):
         view = wait_for_batch(say, batch, timeout_s)
     counts = ", ".join(f"{count:,} {state}" for state, count in view.counts.items() if count)
-    say.done(f"batch {view.id} {view.state}: {counts or 'no jobs'}", view, view.id)
+    say.done(f"Batch {view.id} {view.state}: {counts or 'no jobs'}.", view, view.id)
     code = _outcome(view)
     if code is not Code.OK:
         raise typer.Exit(code)
@@ -165,7 +172,7 @@ def _outcome(view: "BatchView") -> Code:
 def cancel(
     ctx: typer.Context, batch: BatchArgument, message: Message = "", dry_run: DryRun = False, yes: Yes = False
 ) -> None:
-    """Cancel what is left of a batch; running attempts are stopped."""
+    """Cancel the jobs of a batch that have not ended; running attempts are stopped."""
     say = session(ctx)
     if dry_run or not yes:
         would = say.client.batches.cancel(batch, message, dry_run=True)

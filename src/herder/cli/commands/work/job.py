@@ -15,6 +15,7 @@ from herder.cli.input.selection import (
     OfPool,
     OfUser,
     WithName,
+    refuse_unknown,
     selected,
 )
 from herder.cli.output.answers import show_explanation, show_list
@@ -37,7 +38,7 @@ SHOWN_MAX = 10
 
 
 def build() -> typer.Typer:
-    app = noun("Jobs: single pieces of work.", example="herder job submit -- echo hello")
+    app = noun("Jobs: commands that run on workers.", example="herder job submit -- echo hello")
     command(app, "submit", example=EXAMPLE, cls=PassOnCommand)(submit)
     command(app, "list", example="herder job list --state failed\nherder job list --name report")(show_all)
     command(app, "get", example="herder job get 17")(get)
@@ -63,7 +64,7 @@ def show_all(
     limit: Limit = 100,
     watch: Watch = False,
 ) -> None:
-    """List jobs, 100 if --limit does not say otherwise."""
+    """List jobs, newest first."""
     say = session(ctx)
 
     def fetch(most: int | None) -> list["JobView"]:
@@ -76,7 +77,7 @@ def show_all(
 
         go_on(say, JOBS, lambda: fetch(limit))
         return
-    show_list(say, JOBS, fetch, limit)
+    show_list(say, JOBS, fetch, limit, check=lambda: refuse_unknown(say, pool=pool, user=user))
 
 
 def get(ctx: typer.Context, job: JobArgument) -> None:
@@ -90,10 +91,10 @@ def logs(
     ctx: typer.Context,
     jobs: Jobs = None,
     attempt: Annotated[
-        int | None, typer.Option("--attempt", min=1, help="Which; the last if not given.")
+        int | None, typer.Option("--attempt", min=1, help="Number of the attempt; default: the last.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on until the job has ended, also over later attempts.")
+        bool, typer.Option("--follow", help="Keep printing until the job has ended, later attempts included.")
     ] = False,
     batch: OfBatch = None,
     state: InState = None,
@@ -101,9 +102,9 @@ def logs(
     pool: OfPool = None,
     name: WithName = None,
 ) -> None:
-    """Print what a job wrote; of several jobs one after the other.
+    """Print the output of a job; of several jobs one after the other.
 
-    A job that has not started has no output, and neither has one that never ran: that is an error.
+    It is an error if the job has not started yet or never ran: there is no output.
     """
     say = session(ctx)
     wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
@@ -130,9 +131,9 @@ def wait(
     pool: OfPool = None,
     name: WithName = None,
 ) -> None:
-    """Wait until jobs have ended: those of the numbers, or those that a filter finds now.
+    """Wait until jobs have ended: those given by number, or those that match a filter now.
 
-    Exit code 0 when all succeeded, 8 when some did, 1 when none did, 7 when the time was over first.
+    The exit code is 0 when all succeeded, 8 when some succeeded, 1 when none succeeded, and 7 after --timeout.
     """
     from herder.cli.output.waits import wait_for_jobs
 
@@ -158,7 +159,7 @@ def wait(
 
 
 def explain(ctx: typer.Context, job: JobArgument) -> None:
-    """Say why a job is where it is: waiting, running, failed."""
+    """Explain why a job waits, or how it ended."""
     say = session(ctx)
     found = say.client.jobs.explain(job)
     show_explanation(say, found, job)
@@ -177,7 +178,7 @@ def cancel(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Cancel jobs; running attempts are stopped. A filter without --state means those that have not ended."""
+    """Cancel jobs; running attempts are stopped. A filter without --state selects jobs that have not ended."""
     say = session(ctx)
     wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
     chosen = selected(say, jobs, wanted, OPEN_STATES)
@@ -208,10 +209,10 @@ def retry(
     name: WithName = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Submit jobs that have ended again, each as a new job of its own.
+    """Submit jobs that have ended again, each as a new job.
 
-    A filter without --state means failed jobs. The new job has the command, environment, files and limits of the old one; it belongs to no
-    batch, and is yours.
+    A filter without --state selects failed jobs. The new job has the command, environment, files and limits of the old one. It belongs to you,
+    and to no batch.
     """
     from herder.wire.resources import Result
 
@@ -227,7 +228,7 @@ def retry(
             else:
                 made = say.client.jobs.retry(job).first_job
                 done.append(
-                    (made, Result(object=f"job/{made}", text=f"job {job} submitted again as job {made}"))
+                    (made, Result(object=f"job/{made}", text=f"Job {job} was submitted again as job {made}."))
                 )
     say.all_done(done, note=UNCHANGED if dry_run else "")
     failures.exit()

@@ -1,0 +1,253 @@
+"""Every example of every `--help` is run against one real server that has had work: what the help shows, works.
+
+Names and numbers of an example stand for those of the server (`burst-7-1`, `17`), and are replaced by real ones. What cannot be run here
+is in `PARSED_ONLY`, with the reason.
+"""
+
+import gzip
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from herder.app import whole_app
+from herder.cli.shell.main import run
+
+HERDER_YAML = """
+templates:
+  medium: {cpu: 1, memory: 256Mi, price_per_hour: "0.05"}
+  large: {cpu: 4, memory: 16Gi, price_per_hour: "0.02"}
+pools:
+  std: {driver: local, templates: [large], min_workers: 1, max_workers: 1}
+  later: {driver: local, templates: [medium], max_workers: 1}
+  burst: {driver: local, templates: [medium, large], max_workers: 20, default_eligible: false, ttl: 4h, ttl_max: 12h}
+"""
+FILES = {
+    # Without a minimum: the workers of `herder server` outlive it.
+    "herder.yaml": HERDER_YAML.replace("min_workers: 1, ", ""),
+    "items.csv": "id,cpu_milli,memory_mib,count\nweb,500,1024,40\n",
+    "sizes.yaml": "- {name: small, cpu_milli: 8000, memory_mib: 32768, price_per_hour: 0.38}\n",
+    "free.csv": "id,cpu_milli,memory_mib\nold,4000,8192\n",
+    "jobs.yaml": "jobs:\n  - command: [echo, hello]\n",
+    "jobs.jsonl": '{"command": ["echo", "hello"]}\n' * 2,
+    "jobs.csv": "arrival_s,run_s,cpu,memory_mib\n" + "".join(f"{n * 60},300,2,2048\n" for n in range(20)),
+    "report.sh": '#!/bin/sh\necho "report of $1"\n',
+    "data.csv": "b\na\n",
+    "Makefile": "report:\n\techo report\n",
+}
+#: Examples that are only parsed, and why.
+PARSED_ONLY = {
+    "herder server --host 10.0.0.5 --tls-cert server.pem --tls-key server.key": "needs the address 10.0.0.5 and a certificate",
+    "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765": "needs a server on another machine",
+    "herder demo": "takes half a minute; tests/demo runs it",
+    "herder demo --input src --keep": "takes half a minute; tests/demo runs it",
+}
+#: What is added to an example so that it ends, or so that it starts fewer processes.
+ADDED = {
+    "herder up": ["--port", "0"],
+    "herder server -c herder.yaml": ["--port", "0"],
+    "herder events --follow --kind worker.ready": ["--after", "0", "--limit", "1"],
+    "herder pool scale burst 5 --template medium --ttl 4h": ["--dry-run"],
+}
+#: Exit codes other than 0, and why.
+CODES = {
+    "herder batch wait 3 --timeout 1h": (8, "one job of batch 3 fails, so that others can show failed jobs"),
+    "herder job logs --batch 3 --state failed": (0, "the failed job of batch 3 has written"),
+    "herder driver forget old --dry-run": (3, "the server has no driver that was taken out of its file"),
+}
+
+
+def _examples(group: Any) -> Iterator[tuple[str, Any]]:
+    for line in (group.help or "").splitlines():
+        if line.strip().startswith("$ "):
+            yield line.strip()[2:], group
+    for command in getattr(group, "commands", {}).values():
+        yield from _examples(command)
+
+
+APP = whole_app()
+EXAMPLES = [*dict(_examples(get_command(APP)))]
+
+
+def _split(example: str) -> tuple[list[str], str]:
+    """The words after `herder`, and the file that is piped into it."""
+    before, _, line = example.rpartition(" | ")
+    words = shlex.split(line.partition(" > ")[0])
+    return words[words.index("herder") + 1 :], before.removeprefix("cat ")
+
+
+class Installation:
+    """`herder up` with two pools, three batches and a user."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.data = folder, folder / "data"
+        (folder / "herder.yaml").write_text(HERDER_YAML)
+        self.environment = {
+            "HERDER_DATA_DIR": str(self.data),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        self.log = (folder / "server.log").open("wb")
+        self.process = self.started(["up", "-c", str(folder / "herder.yaml"), "--port", "0"])
+        self.until((self.data / "server.json").exists)
+        self.fill()
+
+    def started(self, words: list[str]) -> "subprocess.Popen[bytes]":
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("HERDER_")} | self.environment
+        command = [sys.executable, "-m", "herder.app", *words]
+        return subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)
+
+    def made(self, *words: str) -> str:
+        """What a command answers with `-o name`."""
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            assert run(APP, [*words, "-o", "name", "--quiet"]) == 0, words
+        return out.getvalue().strip()
+
+    def until(self, check: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not check():
+            assert time.monotonic() < deadline, (self.folder / "server.log").read_text()
+            time.sleep(0.1)
+
+    def fill(self) -> None:
+        """Jobs 1 to 20 in three batches; of the third, one fails."""
+        good: list[list[str]] = [["true"]] * 8
+        for commands in (good, good, [*good[:3], ["sh", "-c", "echo no; exit 1"]]):
+            self.batch([{"command": command} for command in commands])
+        self.until(lambda: not self.made("batch", "list", "--state", "running"))
+        self.worker = self.new_worker()
+        self.made("user", "create", "alice")
+        self.made("pool", "freeze", "later")  # what waits for it, stays open
+
+    def batch(self, jobs: list[dict[str, Any]]) -> str:
+        (self.folder / "batch.json").write_text(json.dumps({"jobs": jobs}))
+        return self.made("batch", "submit", str(self.folder / "batch.json"))
+
+    def new_worker(self) -> str:
+        name = self.made("pool", "scale", "burst", "1", "--template", "medium", "--ttl", "4h")
+        self.until(lambda: name in self.made("worker", "list", "--state", "ready"))
+        return name
+
+    def waiting_batch(self) -> str:
+        return self.batch([{"command": ["true"], "pool": "later"}])
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(30) == 0
+        self.log.close()
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    made = Installation(tmp_path_factory.mktemp("examples"))
+    yield made
+    made.stop()
+
+
+def _names(installation: Installation, example: str) -> dict[str, str]:
+    """What stands in an example, and what it is here."""
+    names = {
+        "burst-7-1": installation.worker,
+        "/var/lib/herder": str(installation.data),
+        "herder.db": str(installation.data / "herder.db"),
+        "9000": "0",
+    }
+    match example.split()[1:4]:
+        case ["worker", "remove", _]:
+            names["burst-7-1"] = installation.new_worker()
+        case ["plan", "get", _]:
+            names["42"] = installation.made("plan", "list", "--limit", "1")
+        case ["batch", "cancel", _]:
+            names["3"] = installation.waiting_batch()
+        case ["user", "create", _]:
+            names["alice"] = "dora"
+        case ["token", "revoke", _]:
+            installation.made("token", "create", "--note", "example")
+            names["3f9a1c02be47"] = installation.made("token", "list").splitlines()[0]
+    return names
+
+
+def _prepare(installation: Installation, example: str) -> Callable[[], object]:
+    """Before an example; what is answered is called after it."""
+    words = example.split()[1:]
+    match words[:2]:
+        case ["job", "cancel"] if "--name" in words:
+            installation.batch([{"command": ["true"], "pool": "later", "name": "report"}])
+        case ["driver" | "pool" as noun, "unfreeze"]:
+            installation.made(noun, "freeze", words[2])
+        case ["driver" | "pool" as noun, "freeze"]:
+            return lambda: installation.made(noun, "unfreeze", words[2])
+    return lambda: None
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(each, marks=pytest.mark.slow)
+        if each.startswith(("herder up", "herder server"))
+        else each
+        for each in EXAMPLES
+    ],
+)
+def test_an_example_works(
+    installation: Installation,
+    example: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    words, piped = _split(example)
+    if example in PARSED_ONLY:
+        _parse(words)
+        return
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "jobs.csv.gz").write_bytes(gzip.compress(FILES["jobs.csv"].encode()))
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("HERDER_")]:
+        monkeypatch.delenv(name)
+    for name, value in installation.environment.items():
+        monkeypatch.setenv(name, value)
+    names = _names(installation, example)
+    words = [names.get(word, word) for word in words] + ADDED.get(example, [])
+    if words[0] in ("up", "server"):
+        _start_and_stop(installation, words, tmp_path)
+        return
+    if piped:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / piped).read_bytes())))
+    after = _prepare(installation, example)
+    code = run(APP, words)
+    after()
+    captured = capfd.readouterr()
+    assert code == CODES.get(example, (0, ""))[0], captured.err + captured.out
+
+
+def _parse(words: list[str]) -> None:
+    context = get_command(APP).make_context("herder", list(words))
+    command: Any = context.command
+    name, found, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+    found.make_context(name, rest, parent=context)
+
+
+def _start_and_stop(installation: Installation, words: list[str], folder: Path) -> None:
+    process = installation.started([*words, "--data-dir", str(folder / "data")])
+    installation.until((folder / "data" / "server.json").exists)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def test_exceptions_are_of_examples_that_exist() -> None:
+    assert {*PARSED_ONLY, *ADDED, *CODES} <= set(EXAMPLES)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from herder.decide.forecast.calibration import End, EtaRecord
 from herder.decide.forecast.queue_order import Order
 from herder.decide.forecast.run_times import ENDS_MAX, KINDS_MAX, RunTime, RunTimes, kinds_of
-from herder.decide.forecast.start_time import Coming, Ending, Eta, ForecastInput, Held, expected_start
+from herder.decide.forecast.start_time import Coming, Ending, Eta, ForecastInput, Held, Outlook
 from herder.engine.job import make_ready
 from herder.engine.queue import ReadyQueue
 from herder.model.changes import Changes
@@ -45,7 +45,7 @@ def forecast_input(*rivals: QueuedClass, free: int = 0, live: int = 16, **more: 
 
 
 def start(target: QueuedClass, before: int, where: ForecastInput) -> Eta:
-    eta = expected_start(target, before, where)
+    eta = Outlook(forecast_input=where).start(target, before)
     assert eta is not None
     assert 0 <= eta.p10_ms <= eta.p50_ms <= eta.p90_ms
     return eta
@@ -54,7 +54,7 @@ def start(target: QueuedClass, before: int, where: ForecastInput) -> Eta:
 def test_what_fits_starts_at_once_and_what_nothing_frees_is_not_known() -> None:
     mine = queued(1, 4)
     assert start(mine, 0, forecast_input(mine, free=4)).p50_ms == 0
-    assert expected_start(mine, 0, forecast_input(mine, live=0)) is None
+    assert Outlook(forecast_input=forecast_input(mine, live=0)).start(mine, 0) is None
 
 
 def test_further_back_and_behind_others_is_later() -> None:

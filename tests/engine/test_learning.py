@@ -74,7 +74,7 @@ def test_an_end_that_is_told_late_is_no_longer_run(world: World) -> None:
     assert (record.started_at_ms, record.ended_at_ms) == (begun, begun + 5_000)
     assert world.changes.job_status[job].ended_at_ms == begun + 5_000
     assert [each.to_ms for each in world.changes.usage] == [begun + 5_000]
-    assert [run_ms for _, _, run_ms in world.state.ended_runs] == [5_000]
+    assert [run_ms for _, run_ms in world.state.ended_runs] == [5_000]
     world.commit()
 
 

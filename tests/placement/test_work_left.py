@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.decide.forecast.remaining_work import CLASSES_MAX, LEAST_ENDS, SIBLINGS_MAX, WorkLeft
+from herder.decide.forecast.remaining_work import ENDS_MAX, LEAST_ENDS, TOGETHER_MS, WorkLeft
 from herder.decide.placement.place import OpenWorker, PendingClass, place
 from herder.engine.state import EngineState, LiveAttempt, WorkerLife
 from herder.model.ids import ClassId, JobId, PoolName, UserName, WorkerName
@@ -28,11 +28,10 @@ A, B = ClassId(1), ClassId(2)
 HOUR = 3_600_000
 
 
-def learned(runs_ms: Sequence[int], class_id: ClassId = A) -> WorkLeft:
-    """Of jobs that were started long ago and far from each other."""
+def learned(runs_ms: Sequence[int]) -> WorkLeft:
     model = WorkLeft()
-    for number, run_ms in enumerate(runs_ms):
-        model.learn(class_id, -number * HOUR, run_ms)
+    for run_ms in runs_ms:
+        model.learn(run_ms)
     return model
 
 
@@ -48,7 +47,7 @@ def test_nothing_is_expected_before_enough_has_ended() -> None:
     model = learned([HOUR] * (LEAST_ENDS - 1))
     assert not model.knows
     assert model.left_ms([(A, 0)], 1000) == 0
-    model.learn(A, -9 * HOUR, HOUR)
+    model.learn(HOUR)
     assert model.knows
     assert model.left_ms([(A, HOUR)], HOUR + 1000) > 0
 
@@ -68,35 +67,23 @@ def test_more_jobs_leave_more_work() -> None:
     assert model.left_ms([], HOUR) == 0
 
 
-def test_the_end_of_a_sibling_says_when_the_others_end() -> None:
-    """Two of a class began at the same second; one ended after an hour, so the other is about to."""
-    model = learned(heavy_tail())
-    unknown = model.left_ms([(B, 0)], HOUR)
-    model.learn(B, 500, HOUR)
-    assert model.left_ms([(B, 0)], HOUR) < unknown / 2
-    # To another class, to one that was started later, and to one that has outlived it by far, that says nothing.
-    assert model.left_ms([(A, 0)], HOUR) == unknown
-    assert model.left_ms([(B, HOUR)], 2 * HOUR) == unknown
-    assert model.left_ms([(B, 0)], 9 * HOUR) > unknown
-
-
-def test_siblings_end_together_so_eight_of_them_leave_hardly_more_work_than_one() -> None:
+def test_jobs_started_together_leave_no_more_work_than_one() -> None:
     model = learned(heavy_tail())
     one = model.left_ms([(B, 0)], HOUR)
     alike = model.left_ms([(B, number * 100) for number in range(8)], HOUR)
     others = model.left_ms([(ClassId(number + 10), 0) for number in range(8)], HOUR)
     assert alike <= one * 1.01
     assert others > 3 * one
+    apart = model.left_ms([(B, 0), (B, TOGETHER_MS + 1)], HOUR)
+    assert apart > one * 1.1
 
 
-def test_memory_is_bounded() -> None:
-    model = WorkLeft()
-    for number in range(3 * CLASSES_MAX):
-        model.learn(ClassId(number), number, HOUR)
-    for number in range(3 * SIBLINGS_MAX):
-        model.learn(A, number, HOUR)
-    assert len(model._siblings) == CLASSES_MAX
-    assert len(model._siblings[A]._by_start) == len(model._siblings[A]._order) == SIBLINGS_MAX
+def test_a_change_of_habit_shows_and_memory_does_not_grow() -> None:
+    model = learned([60_000] * ENDS_MAX)
+    for _ in range(2 * ENDS_MAX):
+        model.learn(5 * HOUR)
+    assert model.left_ms([(A, 0)], HOUR // 2) > 3 * HOUR
+    assert model.count <= ENDS_MAX
 
 
 @settings(max_examples=40)
@@ -109,8 +96,8 @@ def test_an_expectation_is_a_time_whatever_was_seen(
     runs: list[int], running: list[tuple[int, int]], now: int
 ) -> None:
     model = WorkLeft()
-    for number, run_ms in enumerate(runs):
-        model.learn(ClassId(number % 3 + 1), number * 7_000, run_ms)
+    for run_ms in runs:
+        model.learn(run_ms)
     asked = [(ClassId(class_id), at_ms) for class_id, at_ms in sorted(running, key=lambda each: each[1])]
     left = model.left_ms(asked, now)
     assert 0 <= left < 10**10
@@ -151,8 +138,8 @@ def busy_worker(
 
 def lasting() -> FillOrder:
     found = FillOrder()
-    for number, run_ms in enumerate(heavy_tail()):
-        found.learn(A, START_MS - HOUR * (number + 100), run_ms)
+    for run_ms in heavy_tail():
+        found.work_left.learn(run_ms)
     return found
 
 
@@ -194,7 +181,8 @@ def test_a_worker_is_looked_at_anew_when_something_ended_and_else_after_a_part_o
     again = left_after(CHANGED_MS)
     believed_ms = again // BELIEVED_PART
     assert believed_ms > BELIEVED_LEAST_MS
-    found.learn(A, START_MS - HOUR, HOUR)
+    for _ in range(10 * LEAST_ENDS):
+        found.work_left.learn(HOUR)
     assert left_after(believed_ms - 1) == again
     assert left_after(1) != again
 

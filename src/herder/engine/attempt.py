@@ -239,7 +239,7 @@ def _close(
     worker.attempts_done += 1
     if final is AttemptState.SUCCEEDED or cause in ENDED_BY_ITSELF:
         run_ms = max(0, ended_at_ms - attempt.assigned_at_ms)
-        state.ended_runs.append((attempt.class_id, attempt.assigned_at_ms, run_ms))
+        state.ended_runs.append((attempt.class_id, run_ms))
     if worker.alone_for is not None and worker.alone_for == attempt.job:
         worker.alone_for = None
     _free(state, worker, attempt.class_id, job_class, now_ms)

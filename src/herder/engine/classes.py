@@ -32,7 +32,7 @@ def _used(state: EngineState) -> set[ClassId]:
     used.update(attempt.class_id for attempt in state.live.values())
     used.update(waiting.class_id for waiting in state.delayed.values())
     used.update(faults.class_id for faults in state.faults.values())
-    used.update(class_id for class_id, _, _ in state.ended_runs)
+    used.update(class_id for class_id, _ in state.ended_runs)
     for batch in state.batches.values():
         used.update(class_id for class_id, _ in batch.held)
         used.update(waiting.class_id for waiting in batch.waiting.values())

@@ -295,10 +295,8 @@ class EngineState:
     """Users that hold more or less than at the last pass."""
     fleet_version: int = 0
     """Changes whenever a worker comes or goes."""
-    ended_runs: "deque[tuple[ClassId, int, int]]" = field(
-        default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX)
-    )
-    """Attempts that ended by themselves: when they were assigned, and how many milliseconds they took from then on."""
+    ended_runs: "deque[tuple[ClassId, int]]" = field(default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX))
+    """Attempts that ended by themselves: how many milliseconds they took from their assignment on."""
     # rows to be written with the next hand-over (`flush.py`)
     dirty_batches: dict[BatchId, BatchLife] = field(default_factory=dict)
     dirty_workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)

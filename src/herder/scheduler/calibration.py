@@ -75,7 +75,6 @@ class CalibrationSamples:
 
     def _settle(self, state: EngineState, now_ms: int) -> None:
         """What time alone says of those who wait."""
-        late: list[tuple[Eta, int]] = []
         for job, (class_id, watched) in list(self._open.items()):
             queue = state.queues.get(class_id)
             waited_ms = now_ms - watched.at_ms
@@ -83,9 +82,6 @@ class CalibrationSamples:
                 del self._open[job]
                 continue
             watched.settle(self.record, waited_ms, started=False)
-            if waited_ms > watched.model.p50_ms:
-                late.append((watched.model, waited_ms))
-        self.record.still_waiting(late)
 
     def _watch(self, state: EngineState, run_times: RunTimes, class_id: ClassId, now_ms: int) -> None:
         queue = state.queues[class_id]

@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heapreplace, nsmallest
 
 from herder.decide.forecast.remaining_work import WorkLeft
 from herder.engine.state import EngineState, WorkerLife
-from herder.model.ids import ClassId, WorkerName
+from herder.model.ids import WorkerName
 from herder.model.pool import PoolSpec
 
 #: A worker on which nothing ended is believed for this part of the time that it was expected to have work for, and for a minute to an
@@ -47,9 +47,6 @@ class FillOrder:
     _left: int = 0
     """Looks left until `_until_ms`."""
     _until_ms: int = 0
-
-    def learn(self, class_id: ClassId, assigned_at_ms: int, run_ms: int) -> None:
-        self.work_left.learn(class_id, assigned_at_ms, run_ms)
 
     def left_ms(self, name: WorkerName) -> int:
         """As it was when the worker was last looked at; 0 if it never was."""

@@ -139,9 +139,9 @@ class Placer:
     def _learn(self, state: EngineState) -> None:
         ended = state.ended_runs
         while ended:
-            class_id, assigned_at_ms, run_ms = ended.popleft()
+            class_id, run_ms = ended.popleft()
             self.run_times.learn(kinds_of(state.classes[class_id]), run_ms)
-            self.fill_order.learn(class_id, assigned_at_ms, run_ms)
+            self.fill_order.work_left.learn(run_ms)
 
     def _fill_few(self, state: EngineState, changes: Changes, workers: list[WorkerLife], now_ms: int) -> None:
         """Until nothing that waits fits any more: who would get nothing at first may get what others could not use."""

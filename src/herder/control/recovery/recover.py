@@ -345,7 +345,7 @@ def _ended_runs(connection: Connection, state: EngineState) -> None:
         if class_id not in state.classes:
             continue
         run_ms = max(0, ended_at_ms - assigned_at_ms)
-        state.ended_runs.append((ClassId(class_id), assigned_at_ms, run_ms))
+        state.ended_runs.append((ClassId(class_id), run_ms))
 
 
 def _waiting(connection: Connection, state: EngineState) -> None:

@@ -8,11 +8,10 @@ conformal inference (Gibbs and Candès 2021), each end on its own. Bounded; the 
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from heapq import nsmallest
-from itertools import chain
 from math import exp, log
 from operator import itemgetter
 from statistics import NormalDist
@@ -61,7 +60,6 @@ class End(Enum):
 @dataclass(slots=True)
 class EtaRecord:
     _scores: deque[_Score] = field(default_factory=lambda: deque(maxlen=SCORES_MAX))
-    _late: tuple[_Score, ...] = ()
     _levels: dict[End, float] = field(default_factory=lambda: dict.fromkeys(End, MISSES))
     """The part of like cases that may start earlier than the interval, and later."""
     _settled: int = 0
@@ -70,12 +68,6 @@ class EtaRecord:
     def learn(self, expected: Eta, waited_ms: int) -> None:
         """`expected` as the model had it, before any correction; `waited_ms`: from then to the start."""
         self._scores.append((_likeness(expected), _score(expected, waited_ms)))
-        self._known.clear()
-
-    def still_waiting(self, late: Iterable[tuple[Eta, int]]) -> None:
-        """Those that should have started by now and have not, with their waits so far: were they left out until they
-        start, only the short waits would teach."""
-        self._late = tuple((_likeness(expected), _score(expected, waited_ms)) for expected, waited_ms in late)
         self._known.clear()
 
     def settle(self, end: End, missed: bool) -> None:
@@ -113,7 +105,7 @@ class EtaRecord:
             NEAREST,
             (
                 (sum(abs(a - b) for a, b in zip(like, other, strict=True)), score)
-                for other, score in chain(self._late, reversed(self._scores))
+                for other, score in reversed(self._scores)
             ),
             key=itemgetter(0),
         )

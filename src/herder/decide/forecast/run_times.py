@@ -7,7 +7,7 @@ worth something, and one strange job does not mislead for long. Sums are integer
 estimates on every machine; memory is bounded. It must never be asked whether a job *may* run, only how long it might.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import erfc, exp, log, log2, sqrt
@@ -111,10 +111,6 @@ class RunTimes:
         if len(self._ends) > KINDS_MAX:
             del self._ends[next(iter(self._ends))]
         self._known.clear()
-
-    def learn_all(self, ends: Iterable[tuple[Sequence[Kind], int]]) -> None:
-        for kinds, run_ms in ends:
-            self.learn(kinds, run_ms)
 
     def guess(self, kinds: tuple[Kind, ...]) -> RunTime:
         """Never fails: of what was never seen it knows only the general."""

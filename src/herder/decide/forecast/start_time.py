@@ -20,7 +20,7 @@ from herder.model.observed import QueuedClass
 from herder.model.resources import ZERO, Resources
 from herder.model.vectors import total_of
 
-__all__ = ["LEAST_MS", "Coming", "Ending", "Eta", "ForecastInput", "Held", "Outlook", "expected_start"]
+__all__ = ["LEAST_MS", "Coming", "Ending", "Eta", "ForecastInput", "Held", "Outlook"]
 
 #: Doubt that no run time knows of: jobs yet to come, failures, rooms too narrow. A spread of the logarithm of the time,
 #: set so that simulated fleets start 75 to 85 of 100 jobs in the interval of 80 (`tests/placement/test_eta.py`).
@@ -60,11 +60,6 @@ class Eta:
     """and beside what waits on the average: the small slip through where the large must wait."""
 
 
-def expected_start(target: QueuedClass, before: int, forecast_input: ForecastInput) -> Eta | None:
-    """Of the job that has `before` others of its class in front of it. None: nothing is known that would free room."""
-    return Outlook(forecast_input=forecast_input).start(target, before)
-
-
 @dataclass(slots=True, kw_only=True)
 class Outlook:
     """Answers for all classes of one scene. What they have in common is worked out when it is first needed."""
@@ -79,7 +74,8 @@ class Outlook:
     """By request: for how many of them there is room now."""
 
     def start(self, target: QueuedClass, before: int) -> Eta | None:
-        """As `expected_start`. `target` is one of the scene's rivals."""
+        """Of the job that has `before` others of its class in front of it; `target` is one of the rivals. None: nothing is known that would
+        free room."""
         forecast_input = self.forecast_input
         order = self._order
         if order is None:

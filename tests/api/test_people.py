@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from herder.control.kernel.clock import hash_token
+from herder.control.kernel.secret_tokens import hash_token
 from herder.model.principal import Role
 from herder.server.options import ServerOptions, StartError
 from herder.server.runtime import serve

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-from herder.control.kernel.clock import hash_token, now_ms
+from herder.control.kernel.clock import now_ms
 from herder.control.kernel.core import Core
+from herder.control.kernel.secret_tokens import hash_token
 from tests.web.world import World, add_jobs, add_pool, busy, trouble, wave
 
 pytestmark = pytest.mark.browser

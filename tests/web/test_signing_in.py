@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from herder.control.commands import Commands
-from herder.control.kernel import clock
 from herder.control.kernel.core import Core
 from herder.control.kernel.limits import SESSIONS_PER_TOKEN
+from herder.control.kernel.secret_tokens import hash_token
 from herder.model.changes import Changes
 from herder.model.ids import UserName
 from herder.model.principal import Role
@@ -43,7 +43,7 @@ async def test_the_cookie_is_kept_from_scripts_and_other_sites_and_is_no_token(
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
     assert TOKEN not in cookie
-    assert clock.hash_token(answer.cookies[session.SESSION_COOKIE]) not in core.directory.tokens
+    assert hash_token(answer.cookies[session.SESSION_COOKIE]) not in core.directory.tokens
 
 
 async def test_a_wrong_token_is_refused_in_words(stranger: httpx.AsyncClient) -> None:
@@ -83,7 +83,7 @@ async def test_signing_out_needs_the_page_and_ends_the_session(ann: httpx.AsyncC
 
 
 async def test_a_revoked_token_ends_its_sessions(core: Core, ann: httpx.AsyncClient) -> None:
-    digest = clock.hash_token(TOKEN)
+    digest = hash_token(TOKEN)
     core.directory.tokens[digest] = core.directory.tokens[digest]._replace(revoked_at_ms=1)
     assert (await ann.get("/")).status_code == 303
 
@@ -99,7 +99,7 @@ async def test_a_session_ends_by_itself(
 async def test_a_changed_cookie_is_worth_nothing(core: Core, ann: httpx.AsyncClient) -> None:
     commands, cookie = Commands(core), ann.cookies[session.SESSION_COOKIE]
     assert commands.visitor(cookie) is not None
-    for changed in (cookie[:-1], cookie + "x", cookie.swapcase(), TOKEN, clock.hash_token(TOKEN)):
+    for changed in (cookie[:-1], cookie + "x", cookie.swapcase(), TOKEN, hash_token(TOKEN)):
         assert commands.visitor(changed) is None
 
 

@@ -17,8 +17,9 @@ from fastapi import FastAPI
 
 from herder.control.access.tokens import Principal, Role
 from herder.control.jobs.submission import submit
-from herder.control.kernel.clock import new_token, now_ms
+from herder.control.kernel.clock import now_ms
 from herder.control.kernel.core import Core
+from herder.control.kernel.secret_tokens import new_token
 from herder.control.kernel.settings import CoreSettings
 from herder.control.kernel.usage_ledger import read_ledger
 from herder.control.loops.scale import cycle

@@ -9,8 +9,8 @@ from herder.control.access.authorization import OF_KIND, check
 from herder.control.drivers import driver_actions
 from herder.control.jobs import submission
 from herder.control.jobs.resubmission import submission_of
-from herder.control.kernel.clock import derived_token
 from herder.control.kernel.core import Core
+from herder.control.kernel.secret_tokens import derived_token
 from herder.control.pools import pool_actions
 from herder.control.reads.jobs import batch_view, effective_state, job_row
 from herder.control.workers import joining, worker_actions

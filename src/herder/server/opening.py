@@ -14,7 +14,8 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from herder.control.access.tokens import Directory
-from herder.control.kernel.clock import hash_token, new_token, now_ms
+from herder.control.kernel.clock import now_ms
+from herder.control.kernel.secret_tokens import hash_token, new_token
 from herder.control.kernel.usage_ledger import read_ledger
 from herder.control.pools.sharing import META_KEY
 from herder.control.recovery.recover import recover

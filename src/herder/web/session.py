@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from herder.control.commands import SESSION_S, Commands
-from herder.control.kernel.clock import new_token
+from herder.control.kernel.secret_tokens import new_token
 from herder.model.principal import Principal
 
 SESSION_COOKIE = "herder_session"

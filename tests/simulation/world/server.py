@@ -10,8 +10,8 @@ from starlette.types import ASGIApp
 
 from herder.api.application import application
 from herder.control.drivers import driver_actions
-from herder.control.kernel.clock import hash_token
 from herder.control.kernel.core import Core
+from herder.control.kernel.secret_tokens import hash_token
 from herder.control.kernel.settings import CoreSettings
 from herder.control.kernel.usage_ledger import read_ledger
 from herder.control.pools import sharing

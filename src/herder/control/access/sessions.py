@@ -6,9 +6,9 @@ places for sessions, so neither memory nor table can grow by signing in.
 """
 
 from herder.control.access.tokens import Directory
-from herder.control.kernel.clock import hash_token, new_token
 from herder.control.kernel.errors import Unauthenticated
 from herder.control.kernel.limits import SESSIONS_PER_TOKEN
+from herder.control.kernel.secret_tokens import hash_token, new_token
 from herder.model.changes import Changes
 from herder.model.principal import Principal
 from herder.model.records import SessionRecord

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import is_
 
-from herder.control.kernel.clock import hash_token, new_token
 from herder.control.kernel.errors import Invalid, Unauthenticated
+from herder.control.kernel.secret_tokens import hash_token, new_token
 from herder.model.changes import Changes
 from herder.model.ids import UserName, WorkerName
 from herder.model.principal import NO_PROJECTS, ROLES, Principal, Role

@@ -9,7 +9,6 @@ import re
 
 from herder.control.access.authorization import OF_KIND, check, not_known
 from herder.control.access.tokens import role_named, token_id
-from herder.control.kernel.clock import derived_token, hash_token
 from herder.control.kernel.core import Core
 from herder.control.kernel.errors import Conflict, Forbidden, Invalid, Overloaded
 from herder.control.kernel.limits import (
@@ -20,6 +19,7 @@ from herder.control.kernel.limits import (
     USERS_MAX,
     check_message,
 )
+from herder.control.kernel.secret_tokens import derived_token, hash_token
 from herder.engine.events import record_event
 from herder.model.changes import Changes
 from herder.model.ids import UserName

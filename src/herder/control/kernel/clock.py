@@ -1,8 +1,5 @@
-"""The only place that reads the clocks and entropy. Everything else is handed a `Clock`, `now` or a token."""
+"""The only place of a server that reads the clocks. Everything else is given a `Clock` or the time."""
 
-import hashlib
-import hmac
-import secrets
 import time
 
 from herder.ports.clock import Clock
@@ -56,18 +53,3 @@ class SteadyClock:
     def follow(self, apart_ms: int) -> None:
         """From now on our time is `apart_ms` later (earlier, if negative)."""
         self._ahead_ms += apart_ms
-
-
-def new_token() -> str:
-    """A secret of 256 bits, as text that is safe in a header."""
-    return secrets.token_urlsafe(32)
-
-
-def derived_token(secret: str, purpose: str) -> str:
-    """A token that this installation can make again and nobody else can guess."""
-    return hmac.new(secret.encode(), purpose.encode(), hashlib.sha256).hexdigest()
-
-
-def hash_token(token: str) -> str:
-    """How tokens are stored. They are random and long, so a plain hash is enough."""
-    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

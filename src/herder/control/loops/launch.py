@@ -11,8 +11,8 @@ from functools import partial
 
 from herder.control.drivers import machines
 from herder.control.drivers.calling import may_be_called
-from herder.control.kernel.clock import derived_token, hash_token
 from herder.control.kernel.core import Core
+from herder.control.kernel.secret_tokens import derived_token, hash_token
 from herder.engine import worker as life
 from herder.engine.state import WorkerLife
 from herder.model.changes import Changes

@@ -11,10 +11,10 @@ from functools import partial
 import msgspec
 
 from herder.control.jobs.inputs import Gathered, parents_file, payloads_for
-from herder.control.kernel.clock import derived_token, hash_token
 from herder.control.kernel.core import Core
 from herder.control.kernel.errors import NotKnown, StoreTroubled, Unauthenticated
 from herder.control.kernel.limits import LOG_NOTES_BYTES, LOG_TIMES_MAX
+from herder.control.kernel.secret_tokens import derived_token, hash_token
 from herder.engine.attempt import ended
 from herder.engine.exchange import gather, has_news, leave, not_carried, take_in
 from herder.engine.state import LiveAttempt, WorkerLife

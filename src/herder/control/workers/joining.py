@@ -10,10 +10,10 @@ import json
 
 from herder.control.access.authorization import FLEET, check
 from herder.control.access.tokens import token_id
-from herder.control.kernel.clock import derived_token, hash_token, new_token
 from herder.control.kernel.core import Core
 from herder.control.kernel.errors import Conflict, Invalid, Overloaded, Unauthenticated
 from herder.control.kernel.limits import NOTE_LENGTH, TOKENS_LIVE, check_message, check_word
+from herder.control.kernel.secret_tokens import derived_token, hash_token, new_token
 from herder.control.planning.plans import record_plan
 from herder.control.pools.pool_actions import check_growth, pool_named, template_named
 from herder.decide.scaling.worker_specs import worker_spec

@@ -12,6 +12,7 @@ from herder.decide.eligibility.matching import Kinds, kind_of_template, kind_of_
 from herder.decide.quotas.reasons import HeldBack, within_quotas
 from herder.decide.scaling.failures import Failures
 from herder.decide.scaling.grouping import Grouped, grouped
+from herder.decide.scaling.scheduled_limits import limits_in_force
 from herder.model.demand import DemandGroup
 from herder.model.ids import ClassId, PoolName, WorkerName
 from herder.model.metric import Metric, MetricReading
@@ -20,7 +21,7 @@ from herder.model.offer import Offer, OfferMemory, offers_of
 from herder.model.plan import Reason
 from herder.model.pool import PoolSpec
 from herder.model.pressure import FRESH_MS
-from herder.model.schedule import Window, limits_in_force
+from herder.model.schedule import Window
 
 
 @dataclass(frozen=True, kw_only=True)

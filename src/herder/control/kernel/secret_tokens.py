@@ -1,0 +1,23 @@
+"""Tokens: drawn, derived from a secret, and hashed for the store. The only place of a server that draws randomness for secrets.
+
+Called by everything that gives out or checks a token. It must never log or keep one.
+"""
+
+import hashlib
+import hmac
+import secrets
+
+
+def new_token() -> str:
+    """A secret of 256 bits, as text that is safe in a header."""
+    return secrets.token_urlsafe(32)
+
+
+def derived_token(secret: str, purpose: str) -> str:
+    """A token that this installation can make again and nobody else can guess."""
+    return hmac.new(secret.encode(), purpose.encode(), hashlib.sha256).hexdigest()
+
+
+def hash_token(token: str) -> str:
+    """How tokens are stored. They are random and long, so a plain hash is enough."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

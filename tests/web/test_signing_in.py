@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from herder.control.commands import Commands
+from herder.control.kernel import clock
 from herder.control.kernel.core import Core
 from herder.control.kernel.limits import SESSIONS_PER_TOKEN
 from herder.control.kernel.secret_tokens import hash_token

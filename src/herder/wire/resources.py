@@ -14,11 +14,8 @@ class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknow
 
 
 class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One job. CPU in cores ("500m", 2), memory and disk with a unit ("512Mi", "4Gi").
-
-    `parents` are the keys or zero-based positions (in the batch) of other jobs: any of earlier calls, and any of this
-    call, earlier or later.
-    """
+    """One job. CPU in cores ("500m", 2), memory and disk with a unit ("512Mi", "4Gi"). `parents` are the keys or zero-based positions (in the
+    batch) of other jobs: any of earlier calls, and any of this call, earlier or later."""
 
     command: list[str] = []
     key: str | None = None

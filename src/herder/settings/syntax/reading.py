@@ -186,7 +186,7 @@ def role(
     if raw in known:
         return ROLES[raw]
     if raw:
-        reading.wrong(value, f"{raw[:50]!r} is not a role here", did_you_mean(raw, list(known)))
+        reading.wrong(value, f"{raw[:50]!r} is not a role here", did_you_mean(raw, known))
     return default
 
 

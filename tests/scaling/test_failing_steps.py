@@ -9,7 +9,7 @@ from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
 from herder.decide.scaling import limits, pressure, snapshot, zones
 from herder.decide.scaling.failures import Failures
-from herder.decide.scaling.scale_down import idle as scale_down
+from herder.decide.scaling.scale_down import expired_and_surplus
 from herder.model.observed import Observed
 from herder.model.plan import Plan, Reason, ReasonKind
 from herder.model.pool import Zone
@@ -49,7 +49,7 @@ def failed(plan: Plan, name: str) -> list[Reason]:
     ("module", "name", "step"),
     [
         (limits, "growth_limit", "limits"),
-        (scale_down, "must_leave", "removals"),
+        (expired_and_surplus, "must_leave", "removals"),
         (snapshot, "in_force", "snapshot"),
     ],
 )

@@ -5,6 +5,7 @@ from collections.abc import Set
 from herder.decide.scaling import limits
 from herder.decide.scaling.combine import combine
 from herder.decide.scaling.proposals import Proposal, WorkerRequest
+from herder.decide.scaling.scale_down import expired_and_surplus
 from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.snapshot import PoolView, snapshot_of
 from herder.decide.scaling.triggers import minimum
@@ -135,7 +136,7 @@ def test_the_ones_that_stay_have_a_maximum_of_their_own() -> None:
         ReasonKind.AT_LIVE_MAXIMUM,
     )
     staying = [worker(n, std) for n in range(5)]
-    assert len(scale_down.must_leave(view(std, staying), NOW)) == 2
+    assert len(expired_and_surplus.must_leave(view(std, staying), NOW)) == 2
 
 
 # --- scale down -------------------------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ def test_the_expired_leave_even_below_the_minimum_but_not_twice() -> None:
         worker(3, std, expires_at_ms=NOW - MINUTE, state=WorkerState.DRAINING),
         worker(4, std, expires_at_ms=NOW - MINUTE, manual=True, live_attempts=1),
     ]
-    assert names(scale_down.must_leave(view(std, workers), NOW)) == ["std-0-1", "std-0-4"]
+    assert names(expired_and_surplus.must_leave(view(std, workers), NOW)) == ["std-0-1", "std-0-4"]
 
 
 def test_the_surplus_over_a_lowered_maximum_leaves_with_the_least_loss() -> None:
@@ -214,11 +215,11 @@ def test_the_surplus_over_a_lowered_maximum_leaves_with_the_least_loss() -> None
         worker(4, std, state=WorkerState.JOINING),
         worker(5, std, state=WorkerState.TERMINATING),
     ]
-    drains = scale_down.must_leave(view(std, workers), NOW)
+    drains = expired_and_surplus.must_leave(view(std, workers), NOW)
     assert names(drains) == ["std-0-3", "std-0-4"]
     assert {drain.reason.kind for drain in drains} == {ReasonKind.ABOVE_MAXIMUM}
-    assert scale_down.must_leave(view(pool(max_workers=0, min_workers=4), workers), NOW) == ()
-    assert scale_down.must_leave(view(pool(max_workers=0, frozen=True), workers), NOW) == ()
+    assert expired_and_surplus.must_leave(view(pool(max_workers=0, min_workers=4), workers), NOW) == ()
+    assert expired_and_surplus.must_leave(view(pool(max_workers=0, frozen=True), workers), NOW) == ()
 
 
 def test_workers_of_one_plan_are_filled_in_the_order_in_which_it_made_them() -> None:

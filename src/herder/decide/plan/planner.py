@@ -18,7 +18,7 @@ from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.load import load_of
 from herder.decide.scaling.offer_backoff import cheapest_first
 from herder.decide.scaling.proposals import Proposal, TriggerResult, WorkerRequest, workers_by_offer
-from herder.decide.scaling.scale_down import consolidation, spot
+from herder.decide.scaling.scale_down import consolidation, expired_and_surplus, spot
 from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.scale_down.idle import IdleResult
 from herder.decide.scaling.scale_down.spot import Need
@@ -211,7 +211,7 @@ def _no_growth(view: PoolView, failures: Failures) -> GrowthLimit:
 
 
 def _removals(view: PoolView, failures: Failures, now_ms: int) -> tuple[DrainWorker, ...]:
-    ask = partial(scale_down.must_leave, view, now_ms)
+    ask = partial(expired_and_surplus.must_leave, view, now_ms)
     return failures.attempt((view.spec.name,), "removals", ask, tuple[DrainWorker, ...])
 
 

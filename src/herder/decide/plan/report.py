@@ -12,7 +12,8 @@ from herder.decide.scaling.combine import Combined
 from herder.decide.scaling.failures import Failures
 from herder.decide.scaling.limits import GrowthLimit, binding_for
 from herder.decide.scaling.proposals import WorkerRequest
-from herder.decide.scaling.scale_down.idle import IdleResult, expired_count
+from herder.decide.scaling.scale_down.expired_and_surplus import expired_count
+from herder.decide.scaling.scale_down.idle import IdleResult
 from herder.decide.scaling.snapshot import PoolView, Snapshot
 from herder.decide.scaling.triggers.queued_jobs import DemandOutcome, QueueResult
 from herder.model.demand import DemandGroup

@@ -1,8 +1,7 @@
-"""Which workers go: the expired and the surplus first, then the idle ones that nobody needs.
+"""Which workers are removed because they are idle or under-used, and why others that are idle stay.
 
-Called by the planner, in two steps: `must_leave` before demand is packed (what leaves is no capacity), `idle` after it
-(what the queue would use stays). Workers that drain already are not looked at. Idleness and a lowered maximum never take a
-pool below its minimum; a time to live does, and the minimum trigger then asks for a successor.
+Called by the planner after demand is packed: what the queue would use stays. Workers that drain already are not looked at.
+Idleness never takes a pool below its minimum.
 """
 
 from collections.abc import Mapping, Set
@@ -10,12 +9,13 @@ from dataclasses import dataclass
 
 from herder.decide.scaling.load import load_of
 from herder.decide.scaling.scale_down import gradual
+from herder.decide.scaling.scale_down.order import dearest_youngest
 from herder.decide.scaling.snapshot import PoolView, age
 from herder.decide.scaling.triggers import warm_workers as stock_words
 from herder.decide.scaling.warm_workers import Stock, idle_timeout_s
 from herder.model.ids import WorkerName
 from herder.model.observed import ObservedWorker
-from herder.model.phrases import agree, at_limit, counted, seconds_until
+from herder.model.phrases import agree, counted, seconds_until
 from herder.model.plan import DrainWorker, Reason, ReasonKind
 from herder.model.resources import ZERO, Resources
 from herder.model.times import iso
@@ -28,24 +28,6 @@ class IdleResult:
 
     drains: tuple[DrainWorker, ...] = ()
     held_back: tuple[Reason, ...] = ()
-
-
-def must_leave(view: PoolView, now_ms: int) -> tuple[DrainWorker, ...]:
-    """A frozen pool keeps even these, and its report says so."""
-    if view.spec.frozen:
-        return ()
-    expired = [worker for worker in view.staying if _expired(worker, now_ms)]
-    remaining = [worker for worker in view.staying if worker not in expired] if expired else view.staying
-    too_many = len(remaining) - max(view.spec.size.most_workers, view.spec.size.min_workers)
-    surplus = sorted(remaining, key=_cheapest_loss)[:too_many] if too_many > 0 else []
-    return (
-        *(_drain(view, worker, _expiry_reason(worker, now_ms)) for worker in expired),
-        *(_drain(view, worker, _surplus_reason(view)) for worker in sorted(surplus, key=age)),
-    )
-
-
-def expired_count(view: PoolView, now_ms: int) -> int:
-    return sum(_expired(worker, now_ms) for worker in view.staying)
 
 
 def idle(
@@ -81,7 +63,7 @@ def idle(
     # Workers in flight do not count here: one that works is not given up for one that may fail to boot.
     there = sum(not worker.state.in_flight and worker.name not in leaving for worker in view.staying)
     spare = max(0, there - view.spec.size.min_workers)
-    order = gradual.soonest_empty(view, now_ms) if gradual.is_gradual(view) else _dearest_youngest
+    order = gradual.soonest_empty(view, now_ms) if gradual.is_gradual(view) else dearest_youngest
     load = load_of(view, leaving, used, taken, in_flight=False)
     chosen = gradual.choose(view, sorted(candidates, key=order), used, load, spare, now_ms)
     late = {worker.name for worker in free_to_go}
@@ -114,20 +96,12 @@ def _beyond_stock(
     for template, stock in stocks.items():
         idle_now = [worker for worker in empties.get(template, ()) if worker.state is WorkerState.READY]
         names = {worker.name for worker in idle_now}
-        mine = sorted((each for each in candidates if each.name in names), key=_dearest_youngest)
+        mine = sorted((each for each in candidates if each.name in names), key=dearest_youngest)
         staying = mine[max(0, len(idle_now) - stock.count) :]
         if staying:
             held |= {worker.name for worker in staying}
             reasons.append(stock_words.kept(view, template, stock, len(idle_now)))
     return [worker for worker in candidates if worker.name not in held], tuple(reasons)
-
-
-def _most(view: PoolView) -> int:
-    return view.spec.size.most_workers
-
-
-def _expired(worker: ObservedWorker, now_ms: int) -> bool:
-    return worker.expires_at_ms is not None and now_ms >= worker.expires_at_ms
 
 
 def _overdue(view: PoolView, worker: ObservedWorker, now_ms: int) -> bool:
@@ -149,43 +123,8 @@ def cooldown_until(view: PoolView) -> int | None:
     return None if last is None else last + int(view.spec.scale_down.cooldown_s * 1000)
 
 
-def _cheapest_loss(worker: ObservedWorker) -> tuple[object, ...]:
-    """What is lost least goes first: broken, in flight, idle, little to do; of equals the dearest, then the youngest."""
-    health = 0 if worker.state is WorkerState.UNHEALTHY else 1
-    return (
-        worker.manual,
-        health,
-        worker.live_attempts,
-        not worker.state.in_flight,
-        *_dearest_youngest(worker),
-    )
-
-
-def _dearest_youngest(worker: ObservedWorker) -> tuple[object, ...]:
-    requested, plan, ordinal, name = age(worker)
-    return (-worker.spec.price_pico_per_hour, -requested, -plan, -ordinal, name)
-
-
 def _drain(view: PoolView, worker: ObservedWorker, reason: Reason) -> DrainWorker:
     return DrainWorker(worker=worker.name, pool=view.spec.name, reason=reason)
-
-
-def _expiry_reason(worker: ObservedWorker, now_ms: int) -> Reason:
-    at = worker.expires_at_ms or 0
-    text = f"{worker.name} reached the end of its ttl {(now_ms - at) // 1000:,} s ago."
-    return Reason(kind=ReasonKind.EXPIRED, text=text, evidence=(("expires_at_ms", at),))
-
-
-def _surplus_reason(view: PoolView) -> Reason:
-    workers, most = len(view.staying), _most(view)
-    text = f"{at_limit(f'Pool {view.spec.name}', workers, most)}, not counting those being drained."
-    if most <= 0:
-        text = (
-            f"Pool {view.spec.name} may have no workers, and {workers} {agree(workers, 'exists', 'exist')}."
-        )
-    return Reason(
-        kind=ReasonKind.ABOVE_MAXIMUM, text=text, evidence=(("workers", workers), ("max_workers", most))
-    )
 
 
 def _idle_reason(view: PoolView, worker: ObservedWorker, now_ms: int) -> Reason:

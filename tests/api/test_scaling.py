@@ -88,7 +88,7 @@ def test_a_wrong_template_raises_an_alert_once_and_correcting_it_ends_its_rest(
             break
         time.sleep(0.02)
     assert len(found) == 1
-    assert "correct the template" in found[0]["text"]
+    assert "Correct the template." in found[0]["text"]
     (report,) = [each for each in server.http.get("/plans/next").json()["pools"] if each["pool"] == "wrong"]
     (reason,) = [each for each in report["reasons"] if each["kind"] == "offer_resting"]
     evidence = dict(reason["evidence"])
@@ -109,7 +109,7 @@ def test_a_quota_stops_the_pool_and_is_told(server: Server, world: PretendWorld,
         if found := events(server.http, "pool.quota_exceeded", "pool/capped"):
             break
         time.sleep(0.02)
-    assert "raise the quota" in found[0]["text"]
+    assert "Raise the quota" in found[0]["text"]
     (report,) = [each for each in server.http.get("/plans/next").json()["pools"] if each["pool"] == "capped"]
     assert report["reasons"][0]["kind"] == "quota_exceeded"
     assert server.http.get("/workers", params={"pool": "capped"}).json()["items"] == []

@@ -16,10 +16,10 @@ def test_every_command_of_the_page_works_and_shows_what_it_says(tmp_path: Path) 
         "project research has 2 live attempts running or about to",
         "nobody has enough to lend",
         "projects.research.nominal_quota: {",
-        "known are urgent (100), nightly (-10)",
+        "Use one of urgent (100), nightly (-10), or a number.",
         "fair_share.ageing.age_after",
         "takes the place of job ",
         "it made room for job 9, which has priority 100 (urgent) against priority -10 (nightly)",
-        "all invariants hold",
+        "All invariants hold.",
     ):
         assert said in output, (said, output)

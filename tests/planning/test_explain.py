@@ -141,7 +141,7 @@ def test_why_a_driver_is_frozen_is_said_once_whatever_pools_use_it() -> None:
     assert told.count("credentials were refused") == 1
     assert "pool b has the same driver; pool c has the same driver" in told
     assert (
-        "pool b could take it: 0 workers ready, 0 coming, 0 more may be made now (driver gcp is frozen)"
+        "Pool b could take it: 0 workers ready, 0 coming, 0 more may be made now (driver gcp is frozen)"
         in told
     )
     assert ".;" not in told

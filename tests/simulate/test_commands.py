@@ -110,7 +110,7 @@ def test_work_that_no_spot_worker_lasts_for_is_told(capsys: pytest.CaptureFixtur
     ("words", "said"),
     [
         ((), "--trace FILE"),
-        (("--trace", "/nowhere"), "there is no such file"),
+        (("--trace", "/nowhere"), "There is no such file."),
         (("--trace", SURF, "--policy", "first_fitt"), "Did you mean 'first_fit'"),
         (("--trace", SURF, "--policy", "first_fit(idle=3)"), "has no parameter 'idle'"),
         (

@@ -266,8 +266,8 @@ def _close(
 def _killed(faults: JobFaults) -> str:
     *others, last = faults.workers
     return (
-        f"Stopped: {faults.deaths} workers died while it ran on them ({', '.join([*others, last])}), and on {last} nothing else ran. "
-        "Look for what it does to its machine (memory, processes, signals) before it is submitted again"
+        f"Stopped: {faults.deaths} workers died while this job ran on them ({', '.join([*others, last])}); on {last} no other job ran. "
+        "Find out what the job does to its machine (memory, processes, signals) before you submit it again."
     )
 
 

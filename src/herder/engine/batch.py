@@ -14,6 +14,7 @@ from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, UserName
 from herder.model.job import JobState
 from herder.model.records import JobNew, JobParent
+from herder.model.words import counted
 
 #: Jobs of a circle that an error names.
 CIRCLE_SHOWN = 20
@@ -165,7 +166,7 @@ def commit_batch(
         now_ms,
         "batch.committed",
         f"batch/{batch.id}",
-        f"batch {batch.id} of {batch.user} committed with {batch.jobs} jobs",
+        f"Batch {batch.id} of {batch.user} was committed with {counted(batch.jobs, 'job')}.",
         actor=f"user/{batch.user}" if actor is None else actor,
         owner=batch.user,
         project=batch.project,
@@ -202,7 +203,7 @@ def _parent(
             return JobId(first + keys[reference])
         if reference in batch.keys:
             return batch.keys[reference]
-        raise DependencyError(index, f"parent {reference!r} is not a job of this batch")
+        raise DependencyError(index, f"The parent {reference!r} is not a job of this batch.")
     place = reference - batch.jobs
     if 0 <= place < count:
         return JobId(first + place)
@@ -210,7 +211,7 @@ def _parent(
         if position <= reference < position + length:
             return JobId(start + reference - position)
     raise DependencyError(
-        index, f"parent {reference} is outside the batch, whose jobs are 0 to {batch.jobs + count - 1}"
+        index, f"The parent {reference} is outside the batch, whose jobs are 0 to {batch.jobs + count - 1}."
     )
 
 
@@ -232,7 +233,7 @@ def _refuse_cycle(inside: Mapping[int, Sequence[int]], names: Mapping[int, str])
     if sorted_count == len(inside):
         return
     at = min(index for index, count in left.items() if count > 0)
-    raise DependencyError(at, f"jobs depend on one another in a circle: {_circle(inside, left, at, names)}")
+    raise DependencyError(at, f"The parents of the jobs form a cycle: {_circle(inside, left, at, names)}.")
 
 
 def _circle(

@@ -6,6 +6,10 @@ from herder.engine.job import count_move, tell_children
 from herder.engine.state import BatchLife, EngineState
 from herder.model.changes import Changes
 from herder.model.job import JobState
+from herder.model.sentence import sentence
+from herder.model.words import counted
+
+ENDED = {"cancelled": "was cancelled", "failed": "failed", "succeeded": "ended"}
 
 
 def after_job_end(state: EngineState, changes: Changes, batch: BatchLife, new: JobState, now_ms: int) -> None:
@@ -13,7 +17,9 @@ def after_job_end(state: EngineState, changes: Changes, batch: BatchLife, new: J
     limit = batch.cancel_after_failures
     failed = limit is not None and new is JobState.FAILED and batch.counts.get(JobState.FAILED, 0) >= limit
     if failed and not batch.cancelled:
-        cancel_batch(state, changes, batch, now_ms, actor="herder", why=f"{limit} jobs failed")
+        cancel_batch(
+            state, changes, batch, now_ms, actor="herder", why=f"{counted(limit or 0, 'job')} failed"
+        )
         return
     close_if_done(state, changes, batch, now_ms)
 
@@ -35,7 +41,7 @@ def close_if_done(state: EngineState, changes: Changes, batch: BatchLife, now_ms
         now_ms,
         "batch.ended",
         f"batch/{batch.id}",
-        f"batch {batch.id} {batch.state}: {counts.get(JobState.SUCCEEDED, 0)} of {batch.jobs} jobs succeeded",
+        f"Batch {batch.id} {ENDED[batch.state]}: {counts.get(JobState.SUCCEEDED, 0):,} of {counted(batch.jobs, 'job')} succeeded.",
         owner=batch.user,
         project=batch.project,
     )
@@ -68,7 +74,7 @@ def cancel_batch(
         now_ms,
         "batch.cancelled",
         f"batch/{batch.id}",
-        f"batch {batch.id} cancelled: {why}",
+        sentence(f"Batch {batch.id} was cancelled: {why}"),
         actor=actor,
         owner=batch.user,
         project=batch.project,

@@ -43,7 +43,7 @@ def clock_set(state: EngineState, changes: Changes, by_ms: int) -> None:
 def went_back(state: EngineState, changes: Changes, by_ms: int, now_ms: int) -> None:
     """While no server ran: what lives is as old as it was when we last saw it. The event is also what the next start compares with."""
     clock_set(state, changes, -by_ms)
-    text = f"the clock of this machine was set back by {by_ms / 1000:.0f} s while no server ran; ages and costs are not touched"
+    text = f"The clock of this machine was set back by {by_ms / 1000:.0f} s while no server ran. Ages and costs are not affected."
     record_event(state, changes, now_ms, "server.clock_set", "server", text)
 
 

@@ -65,13 +65,20 @@ def _compare(
             worker.cancels.add((attempt.job, attempt.number))  # the first asking may have been lost
         if attempt.job not in worker.unacked and (attempt.job, attempt.number) not in held:
             lose(
-                state, changes, attempt, Cause.INFRASTRUCTURE, "the worker does not hold it any more", now_ms
+                state,
+                changes,
+                attempt,
+                Cause.INFRASTRUCTURE,
+                "The worker no longer has this attempt.",
+                now_ms,
             )
 
 
 def leave(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     """The worker says it is about to go: drained, or asked to by its machine."""
-    reason = worker.reason_removed or Reason(kind=ReasonKind.DEAD, text="the worker left of its own accord")
+    reason = worker.reason_removed or Reason(
+        kind=ReasonKind.DEAD, text="The agent of the worker ended by itself."
+    )
     terminate(state, changes, worker, reason, now_ms, cause=Cause.DRAINED)
 
 

@@ -12,6 +12,7 @@ from herder.engine.events import record_event
 from herder.engine.state import EngineState, LiveAttempt, WorkerLife
 from herder.model.changes import Changes
 from herder.model.plan import Reason, ReasonKind
+from herder.model.sentence import clause, sentence
 from herder.model.worker import Health, WorkerState
 
 #: Attempts that fail in a row until a worker takes no more.
@@ -39,18 +40,18 @@ def count_fault(state: EngineState, changes: Changes, worker: WorkerLife, said: 
     worker.faults += 1
     if worker.state not in _OPEN or worker.probe_at_ms is not None:
         return
-    last = said[:SAID_MAX] or "no reason was given"
+    last = said[:SAID_MAX] or "No reason was given."
     if worker.probing:
         worker.probing = False
         worker.probes_failed += 1
-        text = f"its test failed as well: {last}"
+        text = f"The test attempt failed as well: {last}"
     elif worker.faults >= FAULTS_MOST:
-        text = f"{worker.faults} attempts in a row failed on it, the last: {last}"
+        text = f"{worker.faults} attempts in a row failed on this worker, the last: {last}"
     else:
         return
     worker.probe_at_ms = now_ms + PAUSE_MS
     worker.state = WorkerState.UNHEALTHY
-    text = f"{text}. It takes no work for {PAUSE_MS // 1000} s, then one attempt as a test"
+    text = f"{sentence(text)} It gets no work for {PAUSE_MS // 1000} s, then one attempt as a test."
     _tell(state, changes, worker, now_ms, "worker.quarantined", text)
 
 
@@ -73,7 +74,7 @@ def look(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) 
         if worker.probes_failed:
             reason = Reason(
                 kind=ReasonKind.UNHEALTHY,
-                text=f"{worker.faults} attempts in a row failed on it, the last as a test",
+                text=f"{worker.faults} attempts in a row failed on this worker, the last one as a test.",
                 evidence=(("faults", worker.faults), ("tests_failed", worker.probes_failed)),
             )
         if now_ms >= worker.probe_at_ms and not worker.troubles:
@@ -91,24 +92,24 @@ def health_of(worker: WorkerLife, now_ms: int) -> tuple[Health | None, str]:
     if worker.state not in _OPEN and worker.state is not WorkerState.DRAINING:
         return None, ""
     if worker.troubles:
-        said = "; ".join(worker.troubles)[:SAID_MAX]
-        return Health.TROUBLED, f"Worker {name} takes no work: its agent says {said}."
+        trouble = sentence("; ".join(clause(each) for each in worker.troubles)[:SAID_MAX])
+        return Health.TROUBLED, f"Worker {name} gets no work. {trouble}"
     if worker.probe_at_ms is not None:
         wait_s = max(0, -(-(worker.probe_at_ms - now_ms) // 1000))
         return (
             Health.QUARANTINED,
-            f"Worker {name} takes no work: {worker.faults} attempts in a row failed on it. It is tested in {wait_s} s.",
+            f"Worker {name} gets no work: {worker.faults} attempts in a row failed on it. It gets a test attempt in {wait_s} s.",
         )
     if worker.state is WorkerState.UNHEALTHY:
         silent_s = (now_ms - (worker.last_seen_at_ms or now_ms)) // 1000
-        return Health.SILENT, f"Worker {name} takes no work: it was last heard of {silent_s} s ago."
+        return Health.SILENT, f"Worker {name} gets no work: its last heartbeat was {silent_s} s ago."
     if worker.probing:
         failed = f"{worker.faults} attempts in a row failed on it"
-        return Health.ON_TEST, f"Worker {name} takes one attempt as a test: {failed}."
+        return Health.ON_TEST, f"Worker {name} runs one attempt as a test: {failed}."
     if worker.alone_for is not None:
         return (
             Health.ALONE,
-            f"Worker {name} is kept for job {worker.alone_for} alone: workers died with that job.",
+            f"Worker {name} runs only job {worker.alone_for}, because workers died while that job ran on them.",
         )
     return Health.HEALTHY, ""
 
@@ -117,22 +118,22 @@ def _troubled(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: 
     if not worker.troubles:
         worker.troubled_since_ms = None
         return None
-    said = "; ".join(worker.troubles)[:SAID_MAX]
+    trouble = sentence("; ".join(clause(each) for each in worker.troubles)[:SAID_MAX])
     if worker.troubled_since_ms is None:
         worker.troubled_since_ms = now_ms
         worker.state = WorkerState.UNHEALTHY
-        _tell(state, changes, worker, now_ms, "worker.unhealthy", f"its agent says: {said}. It takes no work")
+        _tell(state, changes, worker, now_ms, "worker.unhealthy", f"{trouble} The worker gets no work.")
     if now_ms - worker.troubled_since_ms < TROUBLED_MAX_MS:
         return None
     minutes = TROUBLED_MAX_MS // 60_000
-    return Reason(kind=ReasonKind.UNHEALTHY, text=f"its agent has said for {minutes} minutes: {said}")
+    return Reason(kind=ReasonKind.UNHEALTHY, text=f"{trouble} This has lasted for {minutes} minutes.")
 
 
 def _begin_test(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     worker.probe_at_ms, worker.probing = None, True
     worker.state = WorkerState.READY
     state.open_workers.add(worker.spec.name)
-    _tell(state, changes, worker, now_ms, "worker.tested", "takes one attempt as a test")
+    _tell(state, changes, worker, now_ms, "worker.tested", "The worker gets one attempt as a test.")
 
 
 def _clear(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
@@ -144,7 +145,7 @@ def _clear(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int
     if worker.state is WorkerState.READY:
         state.open_workers.add(worker.spec.name)
     if told:
-        _tell(state, changes, worker, now_ms, "worker.recovered", "attempts go well on it again")
+        _tell(state, changes, worker, now_ms, "worker.recovered", "Attempts succeed on the worker again.")
 
 
 def _may_replace(state: EngineState, worker: WorkerLife, now_ms: int) -> bool:

@@ -13,14 +13,15 @@ from herder.model.ids import PoolName
 from herder.model.offer import FailureCause, OfferKey, OfferMemory, offers_of
 from herder.model.pool import PoolSpec
 from herder.model.records import MetaRecord
+from herder.model.sentence import sentence
 from herder.model.worker import WorkerSpec
 
 #: Rows of `meta` whose keys begin so hold the memory of one offer each.
 META_PREFIX = "offer/"
 #: Causes that no waiting mends: somebody is told.
 _ALERTS = {
-    FailureCause.INVALID_REQUEST: ("offer.invalid", "correct the template"),
-    FailureCause.QUOTA_EXCEEDED: ("pool.quota_exceeded", "raise the quota or lower max_workers"),
+    FailureCause.INVALID_REQUEST: ("offer.invalid", "Correct the template."),
+    FailureCause.QUOTA_EXCEEDED: ("pool.quota_exceeded", "Raise the quota or lower max_workers."),
 }
 
 
@@ -46,7 +47,7 @@ def failed(
     if alert is not None and before.cause is not cause:  # once for each series
         kind, remedy = alert
         pool, template = worker.spec.pool, before.key.name
-        said = f"template {template} of pool {pool}: {text}; {remedy}. It is tried again later, less and less often"
+        said = f"Template {template} of pool {pool} cannot be created. {sentence(text)} {remedy} Herder tries again with growing pauses."
         data: dict[str, object] = {
             "template": template.template,
             "zone": template.zone,

@@ -17,6 +17,7 @@ from herder.model.membership import LivesBy
 from herder.model.offer import FailureCause
 from herder.model.plan import CreateWorker, Reason, ReasonKind
 from herder.model.pool import PoolSpec
+from herder.model.sentence import sentence
 from herder.model.worker import WorkerState
 
 #: Weight of the newest boot in the time that the next one is expected to take.
@@ -84,7 +85,8 @@ def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle
         worker.state = WorkerState.JOINING
     offers.made(state, changes, worker.spec, now_ms)
     _changed(state, worker)
-    _tell(state, changes, worker, now_ms, "worker.provisioned", f"{worker.spec.driver} made it as {handle}")
+    text = f"Driver {worker.spec.driver} created machine {handle}."
+    _tell(state, changes, worker, now_ms, "worker.provisioned", text)
     if worker.state is WorkerState.JOINING and worker.spec.membership.lives_by is LivesBy.PROVIDER:
         _ready(state, changes, worker, now_ms)  # it joins nothing that would say so
 
@@ -160,13 +162,13 @@ def _ready(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int
     _changed(state, worker)
     seconds = (now_ms - worker.requested_at_ms) / 1000
     if worker.spec.driver == JOINED:
-        _tell(state, changes, worker, now_ms, "worker.ready", "ready: its agent has activated")
+        _tell(state, changes, worker, now_ms, "worker.ready", "Ready: the agent has activated.")
         return  # how long a machine of this pool takes to boot, it does not say
     history = history_of(state, worker.spec.pool)
     history.boot_s = (
         seconds if history.boot_s is None else (1 - BOOT_WEIGHT) * history.boot_s + BOOT_WEIGHT * seconds
     )
-    _tell(state, changes, worker, now_ms, "worker.ready", f"ready {seconds:.1f} s after it was requested")
+    _tell(state, changes, worker, now_ms, "worker.ready", f"Ready {seconds:.1f} s after the request.")
 
 
 def seen(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
@@ -176,7 +178,7 @@ def seen(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) 
         worker.state = WorkerState.READY
         state.open_workers.add(worker.spec.name)
         _changed(state, worker)
-        _tell(state, changes, worker, now_ms, "worker.recovered", "heard of again")
+        _tell(state, changes, worker, now_ms, "worker.recovered", "The worker answers again.")
 
 
 def set_cordon(
@@ -194,7 +196,7 @@ def set_cordon(
         state.open_workers.add(worker.spec.name)
     _changed(state, worker)
     verb = "cordoned" if cordoned else "uncordoned"
-    _tell(state, changes, worker, now_ms, f"worker.{verb}", message or verb, actor)
+    _tell(state, changes, worker, now_ms, f"worker.{verb}", message or f"{verb.capitalize()}.", actor)
 
 
 def extend(
@@ -210,7 +212,7 @@ def extend(
     worker.expires_at_ms = until_ms
     worker.extensions += 1
     _changed(state, worker)
-    _tell(state, changes, worker, now_ms, "worker.extended", message or "time to live extended", actor)
+    _tell(state, changes, worker, now_ms, "worker.extended", message or "Time to live extended.", actor)
 
 
 def drain(
@@ -258,7 +260,7 @@ def terminate(
     if worker.state is WorkerState.TERMINATING or worker.state.ended:
         return
     worker.reason_removed = worker.reason_removed or reason
-    alone, message = len(worker.live) == 1, f"worker {worker.spec.name} removed: {reason.text}"
+    alone, message = len(worker.live) == 1, f"Worker {worker.spec.name} was removed. {sentence(reason.text)}"
     for attempt in list(worker.live.values()):
         lose(state, changes, attempt, cause, message, now_ms, alone=alone)
     worker.state = WorkerState.TERMINATING
@@ -270,17 +272,17 @@ def terminate(
 
 def machine_gone(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     """The provider holds its machine no more. Of a spot machine that says that there is little spot there now."""
-    text, cause = "its machine is gone", Cause.WORKER_LOST
+    text, cause = "The machine no longer exists.", Cause.WORKER_LOST
     if worker.spec.spot:
         cause = Cause.PREEMPTED
-        text = "its machine is gone; it was spot, so the provider will have taken it back"
+        text = "The machine no longer exists; it was a spot machine that the provider probably reclaimed."
         offers.failed(state, changes, worker, FailureCause.INTERRUPTED, text, now_ms)
     terminate(state, changes, worker, Reason(kind=ReasonKind.DEAD, text=text), now_ms, cause=cause)
 
 
 def terminated(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     """The driver says the machine is gone."""
-    reason = worker.reason_removed or Reason(kind=ReasonKind.DEAD, text="its machine is gone")
+    reason = worker.reason_removed or Reason(kind=ReasonKind.DEAD, text="The machine no longer exists.")
     _end(state, changes, worker, WorkerState.TERMINATED, reason, now_ms)
 
 
@@ -311,7 +313,7 @@ def _check_boot(
     if now_ms - worker.requested_at_ms - worker.excused_ms > boot_timeout_s * 1000:
         reason = Reason(
             kind=ReasonKind.BOOT_TIMEOUT,
-            text=f"not ready {boot_timeout_s:g} s after it was requested",
+            text=f"Not ready {boot_timeout_s:g} s after the request (boot_timeout).",
             evidence=(("boot_timeout_s", boot_timeout_s),),
         )
         offers.failed(state, changes, worker, FailureCause.BOOT_TIMEOUT, reason.text, now_ms)
@@ -325,12 +327,12 @@ def _check_silence(
     if silent_s > dead_after_s:
         reason = Reason(
             kind=ReasonKind.DEAD,
-            text=f"silent for {silent_s:.0f} s (dead after {dead_after_s:g} s)",
+            text=f"No heartbeat for {silent_s:.0f} s (dead_after {dead_after_s:g} s).",
             evidence=(("silent_s", round(silent_s, 1)), ("dead_after_s", dead_after_s)),
         )
         terminate(state, changes, worker, reason, now_ms)
     elif silent_s > SUSPECT_AFTER_BEATS * beat_s and worker.state is WorkerState.READY:
-        suspect(state, changes, worker, f"silent for {silent_s:.0f} s: no new work", now_ms)
+        suspect(state, changes, worker, f"No heartbeat for {silent_s:.0f} s: no new work.", now_ms)
 
 
 def suspect(state: EngineState, changes: Changes, worker: WorkerLife, text: str, now_ms: int) -> None:
@@ -344,7 +346,7 @@ def suspect(state: EngineState, changes: Changes, worker: WorkerLife, text: str,
 def _check_drain(
     state: EngineState, changes: Changes, worker: WorkerLife, grace_s: float, now_ms: int
 ) -> None:
-    reason = worker.reason_removed or Reason(kind=ReasonKind.BY_HAND, text="drained")
+    reason = worker.reason_removed or Reason(kind=ReasonKind.BY_HAND, text="Drained.")
     drains_ms = now_ms - (worker.draining_at_ms or now_ms) - worker.excused_ms
     overdue = drains_ms > grace_s * 1000
     if not worker.live or overdue:
@@ -354,8 +356,9 @@ def _check_drain(
 def _end(
     state: EngineState, changes: Changes, worker: WorkerLife, final: WorkerState, reason: Reason, now_ms: int
 ) -> None:
+    lost = f"Worker {worker.spec.name} no longer exists."
     for attempt in list(worker.live.values()):
-        lose(state, changes, attempt, Cause.WORKER_LOST, f"worker {worker.spec.name} is gone", now_ms)
+        lose(state, changes, attempt, Cause.WORKER_LOST, lost, now_ms)
     worker.state = final
     worker.ended_at_ms = now_ms
     worker.reason_removed = reason
@@ -381,20 +384,11 @@ def _changed(state: EngineState, worker: WorkerLife) -> None:
 
 
 def _tell(
-    state: EngineState,
-    changes: Changes,
-    worker: WorkerLife,
-    now_ms: int,
-    kind: str,
-    text: str,
-    actor: str = "herder",
-    reason: Reason | None = None,
-) -> None:
-    data: dict[str, object] = {
-        "pool": worker.spec.pool,
-        "plan": worker.spec.plan,
-        "state": worker.state.value,
-    }
+    state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int, kind: str, text: str,
+    actor: str = "herder", reason: Reason | None = None,
+) -> None:  # fmt: skip
+    data: dict[str, object] = {"pool": worker.spec.pool, "plan": worker.spec.plan}
+    data["state"] = worker.state.value
     if reason is not None:
         data["reason"] = reason_data(reason)
     record_event(state, changes, now_ms, kind, f"worker/{worker.spec.name}", text, actor=actor, data=data)

@@ -53,11 +53,11 @@ def selected(
     """The numbers, each once and as they were given, or those that the filter finds, oldest first. `states`: which of them are meant
     when the filter names no state. Raises CommandError."""
     if jobs and not wanted.empty:
-        raise usage("either numbers of jobs or a filter", hint="Leave one of them out.")
+        raise usage("Name either numbers of jobs or a filter, not both.", hint="Leave one of them out.")
     if jobs:
         return list(dict.fromkeys(jobs))
     if wanted.empty:
-        raise usage("which jobs?", hint="Give numbers, or a filter as in --batch 3 or --name NAME.")
+        raise usage("No jobs are named.", hint="Give numbers, or a filter as in --batch 3 or --name NAME.")
     found: list[JobView] = []
     for state in (wanted.state,) if wanted.state is not None or not states else states:
         found += say.client.jobs.list(
@@ -69,11 +69,13 @@ def selected(
             limit=SELECTED_MAX + 1,
         )
     if len(found) > SELECTED_MAX:
-        raise usage(f"these are more than {counted(SELECTED_MAX, 'job')}", hint="Narrow the filter.")
+        raise usage(
+            f"The filter selects more than {counted(SELECTED_MAX, 'job')}.", hint="Narrow the filter."
+        )
     if not found:
         what = f"{' or '.join(states)} jobs" if states and wanted.state is None else "jobs"
         raise CommandError(
-            f"there are no {what} of this filter",
+            f"No {what} match this filter.",
             hint="`herder job list` takes the same filter.",
             code=Code.NOT_FOUND,
         )

@@ -7,6 +7,8 @@ from herder.cli.output.formats import Format
 from herder.cli.output.words import visible
 from herder.cli.shell.exit_codes import Code, CommandError, code_of
 from herder.client.errors import ClientError
+from herder.model.sentence import sentence
+from herder.model.words import counted
 from herder.settings.syntax.problems import SettingsError
 
 if TYPE_CHECKING:
@@ -50,8 +52,8 @@ def _parts(error: Exception) -> tuple[int, str, str, str]:
         return code_of(error), error.code, message, error.hint
     if isinstance(error, SettingsError):
         count = len(error.problems)
-        what = f"{count} faults" if count > 1 else "1 fault"
-        return Code.USAGE, "bad_settings", f"the settings have {what}", "Nothing was changed."
+        what = counted(count, "problem")
+        return Code.USAGE, "bad_settings", f"The settings have {what}.", "Nothing was changed."
     return _usage(error)
 
 
@@ -65,8 +67,8 @@ def _usage(error: Exception) -> tuple[int, str, str, str]:
     return (
         code,
         "usage",
-        message[:1].lower() + message[1:].rstrip("."),
-        f"`{path} --help` says how it is used.",
+        sentence(message),
+        f"`{path} --help` shows how it is used.",
     )
 
 

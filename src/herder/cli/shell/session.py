@@ -20,6 +20,7 @@ from herder.cli.output.words import visible
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.client import clock
 from herder.client.errors import NotFoundError
+from herder.model.sentence import clause
 
 if TYPE_CHECKING:
     from herder.client import HerderClient, Target
@@ -116,14 +117,14 @@ class Session:
             return
         if not (sys.stdin.isatty() and self.err.isatty()):
             raise CommandError(
-                f"this needs a confirmation, and there is no terminal to ask on: {effect}",
+                f"This needs a confirmation, but there is no terminal to ask on: {clause(effect)}.",
                 hint="Look at it with --dry-run, then add --yes.",
                 code=Code.USAGE,
             )
         self.err.write(f"{visible(effect)}\nContinue? [y/N] ")
         self.err.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise CommandError("nothing was done", hint="You answered no.", word="declined")
+            raise CommandError("Nothing was done.", hint="You answered no.", word="declined")
 
 
 def session(ctx: typer.Context) -> Session:
@@ -165,5 +166,5 @@ def detaching(what: str, resume: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise CommandError(
-            f"not waiting any more; {what} goes on", hint=f"Come back with: {resume}", code=Code.INTERRUPTED
+            f"Stopped waiting; {what} continues.", hint=f"Continue with `{resume}`.", code=Code.INTERRUPTED
         ) from None

@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from herder.settings.sections.server import MetricSource
+from herder.wire.wording import explained
 
 #: An answer with one number has some hundred bytes; more than this is not read.
 ANSWER_BYTES_MAX = 2**20
@@ -61,7 +62,7 @@ async def _ask(client: httpx.AsyncClient, source: MetricSource, promql: str) -> 
             size += len(piece)
             if size > ANSWER_BYTES_MAX:
                 raise NoValue(
-                    f"the answer is longer than {ANSWER_BYTES_MAX} bytes; let the query give one number"
+                    f"the answer is longer than {ANSWER_BYTES_MAX:,} bytes; the query must return one number"
                 )
         return b"".join(pieces), answer.status_code
 
@@ -73,10 +74,12 @@ def value_of(body: bytes, status: int) -> float:
         if answer.status == "success" and answer.data is not None and status == 200:
             return _number(answer.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise NoValue(f"status {status}, and the answer is not that of a Prometheus: {error}") from None
+        raise NoValue(
+            f"HTTP status {status}, and the answer is not from Prometheus: {explained(error)[0]}"
+        ) from None
     if status in (401, 403):
-        raise NoValue(f"status {status}: refused; look at the source's token")
-    raise NoValue(f"status {status}: {answer.error[:300] or 'no reason given'}")
+        raise NoValue(f"HTTP status {status}: the token of the source was refused")
+    raise NoValue(f"HTTP status {status}: {answer.error[:300] or 'no reason given'}")
 
 
 def _number(data: _Data) -> float:
@@ -85,18 +88,20 @@ def _number(data: _Data) -> float:
     elif data.resultType == "vector":
         series = msgspec.json.decode(data.result, type=list[_Series])
         if not series:
-            raise NoValue("the query gives no data")
+            raise NoValue("the query returns no data")
         if len(series) > 1:
-            raise NoValue(f"the query gives {len(series)} series; write sum(…) or max(…) around it")
+            raise NoValue(f"the query returns {len(series)} series; wrap it in sum(…) or max(…)")
         text = series[0].value[1]
     else:
-        raise NoValue(f"the query gives a {data.resultType}; a vector of one element or a scalar is wanted")
+        raise NoValue(
+            f"the query returns a {data.resultType}, but must return a scalar or a vector with one element"
+        )
     try:
         number = float(text)
     except ValueError:
-        raise NoValue(f"{text[:50]!r} is no number") from None
+        raise NoValue(f"{text[:50]!r} is not a number") from None
     if not math.isfinite(number):
-        raise NoValue(f"the query gives {text}")
+        raise NoValue(f"the query returns {text}")
     return number
 
 
@@ -106,12 +111,12 @@ def _headers(source: MetricSource) -> dict[str, str]:
     if source.token_env is not None:
         token = os.environ.get(source.token_env)
         if not token:
-            raise NoValue(f"the environment has no {source.token_env}")
+            raise NoValue(f"the environment variable {source.token_env} is not set")
     elif source.token_file is not None:
         with Path(source.token_file).open(encoding="ascii", errors="replace") as file:
             token = file.read(_TOKEN_BYTES_MAX).strip()
         if not token:
             raise NoValue(f"{source.token_file} is empty")
     if token is not None and not (token.isascii() and token.isprintable()):
-        raise NoValue("the token holds characters that no header may have")
+        raise NoValue("the token has characters that are not allowed in an HTTP header")
     return {} if token is None else {"Authorization": f"Bearer {token}"}

@@ -69,7 +69,7 @@ def change(
     from herder.wire.people import UserSet
 
     if role is None and weight is None:
-        raise usage("there is nothing to change", hint="Give --role or --weight.")
+        raise usage("There is nothing to change.", hint="Give --role or --weight.")
     say = session(ctx)
     made = say.client.set_user(name, UserSet(role=role.value if role else None, weight=weight))
     say.done(f"user {made.name} is {made.role} with weight {made.weight}", made, made.name)

@@ -37,13 +37,13 @@ def finish(installation: Installation, batch: int, jobs: int, began: float) -> N
     installation.run("batch", "wait", str(batch), "--timeout", f"{left:.0f}s", limit_s=left + 60)
     assert counts(installation, batch) == {"succeeded": jobs}
     admin = ["admin", "invariants", "--data-dir", str(installation.data), *installation.store]
-    assert "all invariants hold" in installation.run(*admin)
+    assert "All invariants hold." in installation.run(*admin)
     with connect(env=installation.env) as client:
         assert client.invariants() == []
         tried = [job for job in client.jobs.list(batch=batch) if job.attempts > 1]
     assert installation.stop() == 0
     installation.until(lambda: not installation.agents(), 20, "the workers to go")
-    assert "all invariants hold" in installation.run(*admin)
+    assert "All invariants hold." in installation.run(*admin)
     assert tried, "nothing was lost: the kills came too late to prove anything"
     print(f"{jobs} jobs in {time.monotonic() - began:.1f} s; {len(tried)} were tried again")
 

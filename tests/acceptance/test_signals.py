@@ -46,7 +46,10 @@ def test_a_stop_says_what_it_waits_for_and_lets_a_tidy_job_end(installation: Ins
     assert installation.server is not None
     installation.server.send_signal(signal.SIGINT)
     assert ended(installation) == 0
-    assert "Stopping: 1 worker, 1 running job; Ctrl-C again stops them at once." in installation.said()
+    assert (
+        "Stopping 1 worker with 1 running job. Press Ctrl-C again to stop them immediately."
+        in installation.said()
+    )
     assert (installation.folder / "tidy").exists()
     assert installation.left() == []
     installation.start()
@@ -59,10 +62,10 @@ def test_a_second_signal_hastens(installation: Installation) -> None:
     running(installation, STUBBORN)
     assert installation.server is not None
     installation.server.send_signal(signal.SIGINT)
-    installation.until(lambda: "Stopping:" in installation.said(), 20, "the stop to begin")
+    installation.until(lambda: "Stopping 1 worker" in installation.said(), 20, "the stop to begin")
     installation.server.send_signal(signal.SIGINT)
     assert ended(installation) == 0
-    assert "Stopping at once." in installation.said()
+    assert "Stopping immediately." in installation.said()
     assert (installation.left(), installation.said().count("could not be removed")) == ([], 0)
 
 
@@ -70,7 +73,7 @@ def test_a_third_signal_ends_it_where_it_stands(installation: Installation) -> N
     installation.start()
     running(installation, STUBBORN)
     assert installation.server is not None
-    for word in ("Stopping:", "Stopping at once."):
+    for word in ("Stopping 1 worker", "Stopping immediately."):
         installation.server.send_signal(signal.SIGTERM)
         installation.until(lambda word=word: word in installation.said(), 20, word)  # type: ignore[misc]
     installation.server.send_signal(signal.SIGTERM)
@@ -85,7 +88,7 @@ def test_sighup_of_up_is_a_stop(installation: Installation) -> None:
     assert installation.server is not None
     installation.server.send_signal(signal.SIGHUP)
     assert ended(installation) == 0
-    assert "Stopping: 1 worker" in installation.said()
+    assert "Stopping 1 worker" in installation.said()
     assert installation.left() == []
 
 
@@ -108,7 +111,7 @@ class Server:
         self.news = threading.Condition()
         self.listener = threading.Thread(target=self._listen, daemon=True)
         self.listener.start()
-        self.hear("listens at")
+        self.hear("listens on")
 
     def _listen(self) -> None:
         assert self.process.stderr is not None
@@ -140,12 +143,12 @@ def test_sighup_of_a_server_reads_its_files_again_or_changes_nothing(tmp_path: P
             CONFIG.replace("max_workers: 3", "max_workers: 2") + "\nusers:\n  ann: {role: viewer}\n"
         )
         server.process.send_signal(signal.SIGHUP)
-        assert server.hear("eloaded") == "Reloaded: 1 of 1 pools and 1 of 1 users changed."
+        assert server.hear("eloaded") == "Reloaded: 1 of 1 pool and 1 of 1 user changed."
         assert json.loads(server.run("pool", "get", "std", "-o", "json"))["max_workers"] == 2
         server.config.write_text(CONFIG.replace("max_workers: 3", "max_workers: three"))
         server.process.send_signal(signal.SIGHUP)
         told = server.hear("eloaded")
-        assert told.startswith("Not reloaded, nothing was changed:")
+        assert told.startswith("Not reloaded; nothing was changed.")
         assert "herder.yaml:" in told
         assert "three" in told
         assert json.loads(server.run("pool", "get", "std", "-o", "json"))["max_workers"] == 2

@@ -122,7 +122,7 @@ def test_a_second_server_on_a_sqlite_store_is_refused_whatever_its_folder(
     (tmp_path / "elsewhere").symlink_to(tmp_path)
     second = serve("two", f"sqlite:///{tmp_path}/elsewhere/shared.db")
     assert second.ended() == 4
-    assert "another Herder server already uses the store" in second.said()
+    assert "Another Herder server already uses the store" in second.said()
     assert "Traceback" not in second.said()
     assert first.submit() == 1
 

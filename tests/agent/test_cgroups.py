@@ -91,7 +91,7 @@ async def test_a_job_that_reads_large_files_is_not_out_of_memory(
     start_agent()
     script = "head -c 90000000 /dev/zero > big; cat big > /dev/null; rm big; exit 3"
     end = await server.end_of(server.shell(1, script, memory_mib=48), 20)
-    assert (end.cause, end.exit_code, end.message) == ("exit_code", 3, "exit code 3")
+    assert (end.cause, end.exit_code, end.message) == ("exit_code", 3, "Exit code 3.")
     assert end.memory_peak_mib <= 48, (
         "files that it has removed may be counted in the peak, never beyond the limit"
     )

@@ -37,7 +37,7 @@ async def test_a_result_nested_too_deeply_is_left_out(
 ) -> None:
     end = await server.end_of(server.shell(1, NEST.format(depth=depth)))
     assert (end.state, bytes(end.result)) == ("succeeded", b"null")
-    assert "nested too deeply" in end.message
+    assert "nested more than 64 levels deep" in end.message
 
 
 async def test_a_result_at_the_bound_is_kept(server: FakeServer, agent: RunningAgent) -> None:
@@ -285,7 +285,7 @@ async def test_what_cannot_be_written_is_told_plainly(
     other = server.assign(2, "noop", sleep_ms=50)
     end = await server.end_of(server.shell(1, "exit 4"))
     assert (end.state, end.exit_code) == ("failed", 4)
-    assert "could not" in end.message or "did not take" in end.message
+    assert "could not" in end.message or "The server refused the report" in end.message
     assert (await server.end_of(other)).state == "succeeded"
 
 
@@ -348,7 +348,7 @@ async def test_a_full_disk_is_the_machines_fault_and_told(
         assert "No space left on device" in server.troubles[-1][0]
         end = await server.end_of(server.shell(3, "exit 7"))
         assert (end.cause, end.exit_code) == ("infrastructure", 7)
-        assert "exit code 7 on a worker in trouble: work folder" in end.message
+        assert "Exit code 7 on a worker that has a problem: The work folder" in end.message
         filler.unlink()
         await server.until(lambda: server.troubles[-1] == [], 5)
         assert (await server.end_of(server.shell(4, "exit 7"))).cause == "exit_code"
@@ -441,13 +441,43 @@ def test_a_peak_counts_only_where_it_is_clearly_above_the_agents_own() -> None:
 @pytest.mark.parametrize(
     ("code", "peak_mib", "killed", "cause", "words"),
     [
-        (3, 10, False, Cause.EXIT_CODE, "exit code 3"),
-        (3, 63, False, Cause.EXIT_CODE, "exit code 3; its memory came up to 63 of 64 MiB, more may help"),
-        (3, 64, False, Cause.EXIT_CODE, "exit code 3; its memory came up to 64 of 64 MiB, more may help"),
-        (3, 65, False, Cause.OUT_OF_MEMORY, "used 65 MiB of memory, its limit is 64 MiB; ask for more"),
-        (3, 20, True, Cause.OUT_OF_MEMORY, "used 64 MiB of memory, its limit is 64 MiB; ask for more"),
-        (-9, 64, True, Cause.OUT_OF_MEMORY, "used 64 MiB of memory, its limit is 64 MiB; ask for more"),
-        (-9, 10, False, Cause.EXIT_CODE, "ended by signal SIGKILL, which Herder did not send"),
+        (3, 10, False, Cause.EXIT_CODE, "Exit code 3."),
+        (
+            3,
+            63,
+            False,
+            Cause.EXIT_CODE,
+            "Exit code 3. Its memory use reached 63 of 64 MiB; a higher memory request may help.",
+        ),
+        (
+            3,
+            64,
+            False,
+            Cause.EXIT_CODE,
+            "Exit code 3. Its memory use reached 64 of 64 MiB; a higher memory request may help.",
+        ),
+        (
+            3,
+            65,
+            False,
+            Cause.OUT_OF_MEMORY,
+            "Used 65 MiB of memory; the limit is 64 MiB. Request more memory.",
+        ),
+        (
+            3,
+            20,
+            True,
+            Cause.OUT_OF_MEMORY,
+            "Used 64 MiB of memory; the limit is 64 MiB. Request more memory.",
+        ),
+        (
+            -9,
+            64,
+            True,
+            Cause.OUT_OF_MEMORY,
+            "Used 64 MiB of memory; the limit is 64 MiB. Request more memory.",
+        ),
+        (-9, 10, False, Cause.EXIT_CODE, "Ended by SIGKILL, which Herder did not send."),
         (0, 100, True, Cause.NONE, ""),
     ],
 )
@@ -467,4 +497,4 @@ async def test_small_failing_jobs_are_never_taken_for_out_of_memory(
     keys = [server.shell(job, "exit 3", memory_mib=16, cpu_milli=10) for job in range(60)]
     for key in keys:
         end = await server.end_of(key, 60)
-        assert (end.cause, end.exit_code, end.message) == ("exit_code", 3, "exit code 3")
+        assert (end.cause, end.exit_code, end.message) == ("exit_code", 3, "Exit code 3.")

@@ -56,11 +56,11 @@ async def test_of_output_beyond_the_limit_head_and_tail_are_kept(
     head, notice, rest = server.logs[key].split("\n", 2)
     assert head == "x" * 750
     assert notice == (
-        "[herder: output beyond 1000 bytes: of what follows the last 250 bytes are kept, and shown when the attempt has ended]"
+        "[herder: the output is longer than 1000 bytes: of what follows, the last 250 bytes are kept and shown when the attempt has ended]"
     )
     told, tail = rest.split("\n", 1)
     assert tail == "the error\n", "the tail begins with a whole line"
-    assert told == f"[herder: {5000 + 500 + 11 - 750 - len(tail)} bytes of output were left out here]"
+    assert told == f"[herder: {5000 + 500 + 11 - 750 - len(tail)} bytes of output were omitted here]"
 
 
 async def test_output_up_to_the_limit_is_whole(server: FakeServer, start_agent: StartAgent) -> None:
@@ -76,7 +76,7 @@ async def test_the_server_says_how_much_is_kept(server: FakeServer, start_agent:
     key = server.shell(1, "head -c 900 /dev/zero | tr '\\0' x")
     await server.end_of(key)
     assert server.logs[key].count("x") == 400
-    assert "[herder: 500 bytes of output were left out here]" in server.logs[key]
+    assert "[herder: 500 bytes of output were omitted here]" in server.logs[key]
 
 
 async def test_a_flood_of_output_does_not_fill_the_disk(server: FakeServer, start_agent: StartAgent) -> None:
@@ -86,7 +86,7 @@ async def test_a_flood_of_output_does_not_fill_the_disk(server: FakeServer, star
     assert (await server.end_of(key)).state == "succeeded"
     left_out = int(server.logs[key].rsplit("[herder: about ", 1)[1].split()[0])
     assert 15_000_000 < left_out <= 30_000_000
-    assert server.logs[key].endswith("were left out here]\nthe end\n")
+    assert server.logs[key].endswith("were omitted here]\nthe end\n")
     await server.until(lambda: os.listdir(agent.settings.folder) == [])
 
 
@@ -139,10 +139,10 @@ def test_the_limit_holds_and_never_splits_a_character(
         os.close(descriptor)
     text.encode()
     assert "\0" not in text
-    assert ("left out" in text) == (len(content) > most)
+    assert ("omitted" in text) == (len(content) > most)
     if len(content) > most:
-        head, rest = text.split("\n[herder: output beyond", 1)
-        told, tail = rest.split("left out here]\n", 1)
+        head, rest = text.split("\n[herder: the output is longer than", 1)
+        told, tail = rest.split("omitted here]\n", 1)
         left_out = int(told.rsplit("[herder: ", 1)[1].split()[0])
         kept = len(content) - left_out
         assert 0 <= kept <= most
@@ -166,7 +166,7 @@ def test_what_was_counted_before_its_space_is_given_back_is_not_counted_again(tm
         os.close(descriptor)
     assert tail.text == "the end\n"
     left_out = 15_000_000 + 9 - 750 - len("the end\n")
-    assert told.text == f"[herder: about {left_out} bytes of output were left out here]\n"
+    assert told.text == f"[herder: about {left_out} bytes of output were omitted here]\n"
 
 
 def test_the_tail_is_there_although_it_was_written_before_space_was_given_back(tmp_path: Path) -> None:

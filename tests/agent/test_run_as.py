@@ -119,7 +119,7 @@ async def test_what_cannot_work_is_said_at_the_start(
     assert "cannot reach the work folder" in said(NOBODY, closed / "work")
     assert await start_agent(run_as=NOBODY, work_folder=closed / "work").left() is ExitCode.USAGE
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert "only an agent that is root" in said(NOBODY, open_folder)
+    assert "only an agent that runs as root" in said(NOBODY, open_folder)
 
 
 @needs_root

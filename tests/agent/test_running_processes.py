@@ -22,7 +22,7 @@ async def test_a_job_succeeds_with_output_and_use(server: FakeServer) -> None:
 
 async def test_exit_code_is_the_cause(server: FakeServer) -> None:
     end = await server.end_of(server.shell(1, "exit 7"))
-    assert (end.state, end.exit_code, end.cause, end.message) == ("failed", 7, "exit_code", "exit code 7")
+    assert (end.state, end.exit_code, end.cause, end.message) == ("failed", 7, "exit_code", "Exit code 7.")
 
 
 async def test_a_foreign_signal_is_named(server: FakeServer) -> None:
@@ -92,7 +92,7 @@ async def test_a_job_runs_in_the_folder_that_it_names(server: FakeServer, tmp_pa
     assert (folder / "left").read_text() == "x\n", "a folder of somebody else is not cleared"
     end = await server.end_of(server.shell(2, "true", cwd=str(tmp_path / "gone")))
     assert (end.state, end.cause) == ("failed", "start_failed")
-    assert f"the folder {tmp_path}/gone to run in is not on this worker's machine" in end.message
+    assert f"its working folder {tmp_path}/gone does not exist on this worker" in end.message
 
 
 async def test_result_is_the_json_that_was_written(server: FakeServer) -> None:

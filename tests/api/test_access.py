@@ -286,7 +286,7 @@ def test_a_project_takes_work_of_its_members_and_only_projects_there_are(
         assert (said["field"], "alpha" in said["hint"]) == ("project", True)
         for name in ("other", "watch"):
             assert (
-                "only members of project alpha"
+                "is not a member of project alpha with the role user"
                 in refused(403, "POST", path, people[name], json={"project": "alpha"})["detail"]
             )
     for name in ("owner", "mate", "operator"):
@@ -408,15 +408,15 @@ def test_a_second_server_on_the_same_data_is_refused(server: Server) -> None:
     second = Server(server.folder)
     with pytest.raises(AssertionError) as refusal:
         second.start()
-    assert isinstance(refusal.value.args[0], StartError) or "another Herder server" in str(refusal.value)
+    assert isinstance(refusal.value.args[0], StartError) or "Another Herder server" in str(refusal.value)
 
 
 def test_exit_codes_of_a_server_that_cannot_start(server: Server, tmp_path: Path) -> None:
     port = server.running.url.rpartition(":")[2]
     env = {k: v for k, v in os.environ.items() if not k.startswith("HERDER_")}
     for words, says in (
-        (["--data-dir", str(tmp_path), "--port", port], "cannot listen"),
-        (["--data-dir", str(server.folder), "--port", "0"], "another Herder server"),
+        (["--data-dir", str(tmp_path), "--port", port], "Cannot listen"),
+        (["--data-dir", str(server.folder), "--port", "0"], "Another Herder server"),
     ):
         done = subprocess.run(
             [sys.executable, "-m", "herder.app", "up", *words],
@@ -429,7 +429,7 @@ def test_exit_codes_of_a_server_that_cannot_start(server: Server, tmp_path: Path
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"host": "0.0.0.0"}, "can be reached by others"),
+        ({"host": "0.0.0.0"}, "is reachable from other machines"),
         ({"tls_cert": Path("x.pem")}, "both a certificate and a key"),
         ({"store_url": "mysql://x/y"}, "not supported"),
         ({"store_url": "nonsense"}, "not a database URL"),

@@ -73,7 +73,7 @@ def test_jobs_of_forgotten_classes_are_shown_from_the_store(
     listed = api.get("/jobs", params={"user": user, "pool": "std", "limit": 1000}).json()["items"]
     assert job in [each["id"] for each in listed]
     assert not api.get("/jobs", params={"user": "nobody"}).json()["items"]
-    assert "has ended already" in api.post(f"/jobs/{job}/cancel", json={}).json()["text"]
+    assert "has already ended" in api.post(f"/jobs/{job}/cancel", json={}).json()["text"]
     assert submitted(api, cpu="110m", pool="big") > job
 
 

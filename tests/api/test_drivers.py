@@ -158,8 +158,8 @@ def test_refused_credentials_freeze_the_driver_until_somebody_unfreezes_it(
     for _ in range(2):
         (trouble,) = server.http.get("/status").json()["drivers"]
         assert trouble == (
-            "Driver pretend is frozen: its credentials were refused (token expired). Renew them, then run "
-            "herder driver unfreeze pretend."
+            "Driver pretend is frozen: the provider refused its credentials (token expired). Renew them, then run "
+            "`herder driver unfreeze pretend`."
         )
         answer = server.http.post("/pools/a/scale", json={"workers": 1, "ttl_s": 3600})
         assert (answer.status_code, answer.json()["detail"]) == (409, trouble)
@@ -192,7 +192,7 @@ def test_a_driver_that_was_taken_out_is_named_and_its_workers_stay(server: Serve
     server.http.post("/drivers/brief/forget", json={}).raise_for_status()
     worker = server.http.get(f"/workers/{names[0]}").json()
     assert worker["state"] == "failed"
-    assert "its machine (pretend-" in worker["why_removed"]
+    assert "the machine (pretend-" in worker["why_removed"]
     assert "may still run at the provider" in worker["why_removed"]
 
 

@@ -172,9 +172,9 @@ def test_a_batch_of_many_calls_is_checked_across_them(server: Server) -> None:
         jobs = [JobSubmission(runtime="noop", key=f"k{place}") for place in range(BUNCH_MAX + 2)]
         jobs[-1].parents = ["k0", BUNCH_MAX, 5]
         *_, (sent, said) = client.batches.try_submit(BatchCreate(), jobs)
-        assert (sent, said.text) == (BUNCH_MAX + 2, f"a batch of {BUNCH_MAX + 2:,} jobs would be submitted")
+        assert (sent, said.text) == (BUNCH_MAX + 2, f"A batch of {BUNCH_MAX + 2:,} jobs would be submitted.")
         for change, text in (
-            ({"key": "k0"}, "has a job 'k0' already"),
+            ({"key": "k0"}, "already has a job with the key 'k0'"),
             ({"parents": ["k99999"]}, "'k99999' is not a job of this batch"),
             ({"parents": [BUNCH_MAX + 2]}, "outside the batch"),
         ):

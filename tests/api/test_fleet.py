@@ -58,7 +58,7 @@ def test_a_worker_seen_from_all_sides(api: httpx.Client, worker: PlayedWorker) -
     assert (view["state"], view["pool"], view["cordoned"]) == ("ready", "std", False)
     assert name in [each["name"] for each in api.get("/workers", params={"pool": "std"}).json()["items"]]
     assert name in [each["name"] for each in api.get("/workers", params={"ended": "true"}).json()["items"]]
-    assert "requested 1 worker." in api.get(f"/workers/{name}/why").json()["summary"]
+    assert "requested 1 more worker" in api.get(f"/workers/{name}/why").json()["summary"]
     assert "power on" in api.get(f"/workers/{name}/console").text
     assert api.get("/pools/std").json()["ready"] == 1
     assert api.get("/pools/std/why").json()["facts"]
@@ -73,7 +73,7 @@ def test_a_worker_seen_from_all_sides(api: httpx.Client, worker: PlayedWorker) -
     worker.exchange(troubles=["no file descriptors are left"])
     (sick,) = [each for each in api.get("/workers").json()["items"] if each["name"] == name]
     assert sick["health"] == "troubled"
-    assert "no file descriptors are left" in sick["health_reason"]
+    assert "No file descriptors are left" in sick["health_reason"]
     worker.exchange()
     before = api.get(f"/workers/{name}").json()["expires_at"]
     api.post(f"/workers/{name}/extend", json={"extend_s": 3600}).raise_for_status()
@@ -143,7 +143,7 @@ def test_scaling_dry_frozen_and_unknown(api: httpx.Client, refused: Refusal) -> 
     assert api.get("/pools/big").json()["frozen"] is True
     refused(409, "POST", "/pools/big/scale", json={"workers": 1})
     api.post("/pools/big/unfreeze", json={}).raise_for_status()
-    assert "pools:" in refused(404, "POST", "/pools/bigg/scale", json={"workers": 1})["hint"]
+    assert "Pools are" in refused(404, "POST", "/pools/bigg/scale", json={"workers": 1})["hint"]
     refused(422, "POST", "/pools/big/scale", params={"dry_run": "perhaps"}, json={"workers": 1})
 
 

@@ -204,7 +204,7 @@ def test_a_user_can_have_so_many_jobs_waiting(few: Server, refused: Refusal) -> 
     with few.client(few.person("many")) as client, few.client(few.person("another")) as other:
         batch = client.post("/batches", json={"jobs": [NOOP] * (150 - BATCH_COUNTS_AS)}).json()["id"]
         said = refused(429, "POST", "/jobs", client, json=NOOP)
-        assert "151 jobs, more than the 150 for one user" in said["detail"]
+        assert "151 waiting jobs; the maximum for a user is 150 (queued_jobs_per_user)" in said["detail"]
         assert "cancel some" in said["hint"]
         refused(429, "POST", f"/batches/{batch}/jobs", client, json={"jobs": [NOOP]})
         refused(429, "POST", "/batches", client, json={})
@@ -219,7 +219,7 @@ def test_a_user_can_have_so_many_bytes_waiting_also_after_a_restart(few: Server,
     with few.client(token) as client:
         jobs = [client.post("/jobs", json=job).json()["first_job"] for _ in range(2)]
         said = refused(429, "POST", "/jobs", client, json=job)
-        assert "bytes of commands and inputs, more than the 20,000" in said["detail"]
+        assert "bytes of commands and inputs; the maximum for a user is 20,000" in said["detail"]
     few.restart()
     backlog = few.running.core.backlog
     backlog.jobs_max, backlog.bytes_max = 150, 20_000

@@ -46,7 +46,7 @@ def test_rights_are_looked_up_at_each_call(api: httpx.Client, ada: httpx.Client,
     assert ada.post(freeze, json={}).status_code == 200
     assert ada.post("/pools/big/unfreeze", json={}).status_code == 200
     api.post(f"/users/{name_of(ada)}", json={"role": "viewer"}).raise_for_status()
-    assert "is viewer here" in refused(403, "POST", freeze, ada, json={})["detail"]
+    assert "has the role viewer" in refused(403, "POST", freeze, ada, json={})["detail"]
     assert ada.get("/whoami").json() | {"token": ""} == {
         "user": name_of(ada), "role": "viewer", "user_role": "viewer", "token": "", "expires_at": None, "projects": {},
     }  # fmt: skip
@@ -70,7 +70,7 @@ def test_a_token_narrows_and_never_widens(
         assert screen.get("/whoami").json()["role"] == "viewer"
         refused(403, "POST", "/pools/big/freeze", screen, json={})
         said = refused(403, "POST", "/tokens", screen, json={"role": "operator"})
-        assert "the token that was shown is viewer" in said["detail"]
+        assert "the token of this request has the role viewer" in said["detail"]
         assert token_of(screen)["role"] == "viewer"
         wide = ada.get("/whoami").json()["token"]
         refused(403, "DELETE", f"/tokens/{wide}", screen)
@@ -122,7 +122,7 @@ def test_a_token_ends_when_it_was_made_to(
         directory = server.running.core.directory
         record = directory.tokens[hash_token(made["token"])]
         directory.tokens[record.hash] = record._replace(expires_at_ms=record.created_at_ms)
-        assert "this token expired at" in refused(401, "GET", "/status", short)["detail"]
+        assert "This token expired at" in refused(401, "GET", "/status", short)["detail"]
     states = {each["id"]: each["state"] for each in ada.get("/tokens?all=true").json()["items"]}
     assert states[made["id"]] == "expired"
 
@@ -255,7 +255,7 @@ async def test_files_win_over_commands_and_leave_an_administrator(tmp_path: Path
     finally:
         server.stop()
     alone = (UserSettings(name="admin", role=Role.VIEWER),)
-    with pytest.raises(StartError, match="no administrator would be left"):
+    with pytest.raises(StartError, match="There would be no administrator"):
         await serve(ServerOptions(data_dir=tmp_path, port=0, users=alone))
     server.users = ()
     server.start()

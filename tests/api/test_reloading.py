@@ -38,27 +38,27 @@ def test_what_a_reload_changes_is_recorded_as_events(server: Server) -> None:
     ann = UserSettings(name="ann", role=Role.VIEWER)
     shared = {"projects": {"research": {}}}
     text = reloaded(server, pools=(pool,), users=(ann,), sharing=shared)
-    assert text == "Reloaded: 1 of 1 pools and 1 of 1 users changed."
+    assert text == "Reloaded: 1 of 1 pool and 1 of 1 user changed."
     assert server.http.get("/pools/std").json()["max_workers"] == 5
     assert kinds(server, "pool/std")[-1] == "pool.updated"
     assert kinds(server, "user/ann") == ["user.created"]
     assert kinds(server, "sharing/fleet")[-1] == "sharing.updated"
     again = reloaded(server, pools=(pool,), users=(ann,), sharing=shared)
-    assert again == "Reloaded: 0 of 1 pools and 0 of 1 users changed."
+    assert again == "Reloaded: 0 of 1 pool and 0 of 1 user changed."
     assert kinds(server, "user/ann") == ["user.created"]
 
 
 @pytest.mark.parametrize(
     ("read", "words"),
     [
-        ({"pools": (pool_from_plain({**POOLS[0], "membership": "none"}),)}, "workers that joined exchange"),
+        ({"pools": (pool_from_plain({**POOLS[0], "membership": "none"}),)}, "with membership exchange"),
         (
             {"resources": Dimensions((Dimension(name="licence", key="licence", unit=Unit.COUNT),))},
-            "resources section has changed",
+            "The section `resources` has changed.",
         ),
         (
             {"pools": (pool_from_plain({**POOLS[0], "driver": "other"}),)},
-            "declare the driver in the server's herder.yaml and restart",
+            "Declare the driver in the server's herder.yaml and restart",
         ),
     ],
 )
@@ -67,7 +67,7 @@ def test_what_a_reload_refuses_changes_nothing(server: Server, read: dict[str, A
     before = dict(server.running.core.state.pools)
     bob = UserSettings(name="bob", role=Role.VIEWER)
     text = reloaded(server, users=(bob,), **read)
-    assert text.startswith("Not reloaded, nothing was changed: ")
+    assert text.startswith("Not reloaded; nothing was changed. ")
     assert words in text
     assert server.running.core.state.pools == before
     assert kinds(server, "user/bob") == []

@@ -80,7 +80,7 @@ def test_a_report_without_a_frame_is_refused_as_a_whole(worker: PlayedWorker) ->
 @pytest.mark.parametrize(
     ("result", "word"),
     [
-        (b"[" * (LEVELS_MAX + 1) + b"]" * (LEVELS_MAX + 1), "nested too deeply"),
+        (b"[" * (LEVELS_MAX + 1) + b"]" * (LEVELS_MAX + 1), "nested more than 64 levels deep"),
         (b'"\xff"', "not UTF-8"),
         (b'"' + b"x" * MIB + b'"', "larger than"),
     ],

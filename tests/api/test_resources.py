@@ -94,12 +94,12 @@ def test_what_the_server_does_not_know_is_refused_with_a_remedy(server: Server) 
     assert answer.json()["field"].endswith("resources.licence/ansys")
     assert ABAQUS in answer.text
     answer = server.http.post("/jobs", json={"command": ["true"], "resources": {ABAQUS: "half"}})
-    assert "write a whole number" in answer.text
+    assert "Write a whole number" in answer.text
     answer = server.http.post("/jobs", json={"command": ["true"], "resources": {ABAQUS: 3}})
     assert "which lacks 1 licence/abaqus" in answer.text
     pool = {**POOL, "templates": [{**POOL["templates"][0], "resources": {"licence/ansys": 1}}]}
     answer = server.http.post("/apply", json={"pools": [pool]})
-    assert "there is no resource 'licence/ansys'" in answer.text
+    assert "There is no resource 'licence/ansys'" in answer.text
 
 
 def test_a_resource_that_is_declared_no_longer_is_remembered_while_a_job_names_it(server: Server) -> None:

@@ -34,7 +34,7 @@ def test_a_priority_class_is_used_by_name_and_an_unknown_one_is_refused_with_the
     api: httpx.Client, refused: Refusal
 ) -> None:
     said = refused(422, "POST", "/jobs", json={"command": ["true"], "pool": "std", "priority": "urgent"})
-    assert "none is defined" in said["hint"]
+    assert "No class is defined" in said["hint"]
     assert set(apply(api, priority_classes=CLASSES)) == {
         f"priority_classes.{name}.{key}"
         for name in CLASSES

@@ -94,8 +94,8 @@ def test_pools_and_sharing_of_the_files_are_recorded_as_events(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"membership": "none"}, "pool std has 1 workers that joined exchange"),
-        ({"driver": "other"}, "pool std wants driver 'other', which this server does not have"),
+        ({"membership": "none"}, "Pool std has 1 worker with membership exchange"),
+        ({"driver": "other"}, "Pool std names driver 'other', which this server does not have."),
     ],
 )
 def test_a_start_refuses_what_apply_refuses(tmp_path: Path, wrong: dict[str, str], words: str) -> None:

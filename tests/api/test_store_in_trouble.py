@@ -42,7 +42,7 @@ def test_a_full_disk_refuses_new_work_in_words_serves_reads_and_ends_with_the_sp
             assert (refused.status_code, refused.headers["content-type"]) == (503, "application/problem+json")
             assert refused.json()["code"] == "store_full"
             assert "full" in refused.json()["detail"]
-            assert "free space" in refused.json()["hint"]
+            assert "Free space" in refused.json()["hint"]
             assert server.http.get("/health").status_code == 200
             assert server.http.get(f"/jobs/{before}").status_code == 200
             assert server.http.get("/status").json()["recent_failures"][0].startswith("The store is ")
@@ -130,7 +130,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
 
 def test_a_secret_that_is_no_text(tmp_path: Path) -> None:
     (used(tmp_path) / "secret.key").write_bytes(b"\xff\xfe")
-    assert "it is no text" in refusal(tmp_path)
+    assert "it is not a text file" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["no database", "a page in the middle"])
@@ -144,7 +144,7 @@ def test_a_damaged_store(tmp_path: Path, damage: str) -> None:
         path.write_bytes(content)
     for name in ("herder.db-wal", "herder.db-shm"):
         (tmp_path / name).unlink(missing_ok=True)
-    assert "is damaged or no store of Herder" in refusal(tmp_path)
+    assert "is damaged or is not a store of Herder" in refusal(tmp_path)
 
 
 def test_a_stored_pool_of_a_version_to_come(tmp_path: Path) -> None:
@@ -152,14 +152,16 @@ def test_a_stored_pool_of_a_version_to_come(tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO pools VALUES ('std', '{\"version\": 9}', 0, 0, 1)"))
     engine.dispose()
-    assert "stored pool std is of version 9, and this Herder reads version 2" in refusal(tmp_path)
+    assert "The stored pool std has version 9, but this version of Herder reads version 2" in refusal(
+        tmp_path
+    )
 
 
 def test_a_disk_that_is_full_at_the_start(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 40) as disk:
         used(disk / "data")
         fill(disk)
-        assert "is full: free space on its disk, then start again" in refusal(disk / "data")
+        assert "is full. Free space on its disk, then start the server again" in refusal(disk / "data")
         assert "space" in refusal(disk / "new")
 
 
@@ -176,7 +178,9 @@ def test_a_store_that_cannot_take_the_first_commit(tmp_path: Path, monkeypatch: 
     with pytest.raises(StartError) as refused:
         asyncio.run(serve(ServerOptions(data_dir=tmp_path, port=0)))
     assert str(refused.value) == "The store is full."
-    assert refused.value.hint.startswith("free space on the disk or in the database, then start again")
+    assert refused.value.hint.startswith(
+        "Free space on the disk or in the database, then start the server again"
+    )
 
 
 def sqlite3_full() -> sqlite3.Error:
@@ -194,7 +198,7 @@ def test_a_folder_that_is_read_only(tmp_path: Path) -> None:
 
 def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    assert "cannot use" in refusal(tmp_path / "data")
+    assert "Cannot use" in refusal(tmp_path / "data")
 
 
 def test_a_folder_that_others_could_read_is_made_private(
@@ -204,7 +208,7 @@ def test_a_folder_that_others_could_read_is_made_private(
     folder.mkdir(mode=0o755)
     used(folder)
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert "could be read by others" in caplog.text
+    assert "Other users could read the data folder" in caplog.text
     assert {
         path.name: path.stat().st_mode & 0o077 for path in folder.iterdir() if path.name != "server.lock"
     } == {

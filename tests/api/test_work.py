@@ -80,7 +80,7 @@ def test_a_batch_in_several_calls(api: httpx.Client, refused: Refusal) -> None:
     view = api.post(f"/batches/{batch['id']}/commit").json()
     assert view["counts"] == {"blocked": 1, "ready": 2}
     refused(409, "POST", f"/batches/{batch['id']}/jobs", json={"jobs": [NOOP]})
-    assert "3 of 3" in api.post(f"/batches/{batch['id']}/cancel", json={}).json()["text"]
+    assert "3 of its 3 jobs" in api.post(f"/batches/{batch['id']}/cancel", json={}).json()["text"]
     assert api.get(f"/batches/{batch['id']}/wait").json()["state"] == "cancelled"
     assert {job["state"] for job in jobs_of(api, batch["id"])} == {"cancelled"}
 
@@ -147,27 +147,27 @@ def test_waiting_leaves_nothing_behind(api: httpx.Client, server: Server, refuse
         ({"disk": "1Ti"}, "disk", "disk"),
         ({"gpu": 1}, "gpu", "GPU"),
         ({"cpu": "1e999999999"}, "cpu", "not an amount"),
-        ({"cpu": "1e5000"}, "cpu", "more CPU than there is"),
-        ({"cpu": "1e400000"}, "cpu", "more CPU than there is"),
-        ({"memory": "9" * 4000}, "memory", "at most 253"),
-        ({"cpu": "-1"}, "cpu", "finest step"),
-        ({"cpu": 0}, "cpu", "some CPU"),
+        ({"cpu": "1e5000"}, "cpu", "more than the largest possible amount of CPU"),
+        ({"cpu": "1e400000"}, "cpu", "more than the largest possible amount of CPU"),
+        ({"memory": "9" * 4000}, "memory", "the maximum is 253"),
+        ({"cpu": "-1"}, "cpu", "smallest step"),
+        ({"cpu": 0}, "cpu", "must request CPU"),
         ({"memory": "4 apples"}, "memory", "not a size"),
         ({"runtime": "docker"}, "runtime", "no runtime"),
-        ({"timeout_s": 0}, "timeout_s", "above 0"),
+        ({"timeout_s": 0}, "timeout_s", "more than 0 s"),
         ({"retries": 10**30}, "retries", "not between"),
         ({"priority": 10**30}, "priority", "not between"),
-        ({"gpu": -1}, "gpu", "cannot be had"),
+        ({"gpu": -1}, "gpu", "not a valid number of GPUs"),
         ({"selector": {"no": "such"}}, "selector", "labels"),
-        ({"tolerations": [{"kay": "x"}]}, "tolerations", "no 'kay'"),
-        ({"tolerations": [{"effect": "x"}]}, "tolerations", "taint's effect"),
+        ({"tolerations": [{"kay": "x"}]}, "tolerations", "no field 'kay'"),
+        ({"tolerations": [{"effect": "x"}]}, "tolerations", "taint effect"),
         ({"runtime": "process"}, "command", "no command"),
         ({"command": ["a\x00b"]}, "command", "NUL"),
-        ({"stdin": "x" * 300_000}, "command", "at most"),
+        ({"stdin": "x" * 300_000}, "command", "the maximum is 262,144"),
         ({"parents": ["nobody"]}, "parents", "not a job of this batch"),
         ({"parents": [7]}, "parents", "outside the batch"),
-        ({"parents": [0]}, "parents", "cycle"),
-        ({"key": "a\nb"}, "key", "not a name"),
+        ({"parents": [0]}, "parents", "form a cycle"),
+        ({"key": "a\nb"}, "key", "not a valid name"),
         ({"cpus": 1}, "", "no field 'cpus'"),
         ({"env": {"A": 1}}, "env", "must be text"),
     ],
@@ -202,8 +202,8 @@ def test_a_backslash_is_no_nul(api: httpx.Client) -> None:
         (b"[]", "must be a mapping"),
         (b'{"cancel_after_failures": 1' + b"0" * 30 + b"}", "cancel_after_failures must be"),
         (b'{"cancel_after_failures": 0}', "cancel_after_failures must be"),
-        (b'{"name": "a\\u0000"}', "not a name"),
-        (b'{"project": "' + b"x" * 201 + b'"}', "not a name"),
+        (b'{"name": "a\\u0000"}', "not a valid name"),
+        (b'{"project": "' + b"x" * 201 + b'"}', "not a valid name"),
     ],
 )
 def test_a_wrong_body_is_refused(refused: Refusal, api: httpx.Client, body: bytes, says: str) -> None:
@@ -276,7 +276,10 @@ def test_pages_are_complete_and_do_not_repeat(api: httpx.Client, monkeypatch: py
 def test_classes_are_bounded(api: httpx.Client, refused: Refusal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("herder.control.jobs.classes.CLASSES_MAX", 0)
     body = {"runtime": "noop", "pool": "std", "project": "one-more-class"}
-    assert "classes of jobs already" in refused(429, "POST", "/jobs", json=body)["detail"]
+    assert (
+        "job classes (user, project, size and policy), the maximum"
+        in refused(429, "POST", "/jobs", json=body)["detail"]
+    )
     monkeypatch.undo()
     assert api.post("/jobs", json=body).status_code == 200
 

@@ -124,9 +124,9 @@ def test_status(herder: Herder) -> None:
         (["pool", "delete", "burst", "--yes"], "drains 2 workers"),
         (["worker", "cordon", "burst-7-1"], "cordon of burst-7-1"),
         (["worker", "add", "burst"], "HERDER_JOIN_TOKEN=j0in herder agent --server http://127.0.0.1:8765"),
-        (["job", "retry", "17"], "Job 17 was submitted again as job 99."),
-        (["job", "retry", "17", "--dry-run"], "1 job would be submitted (dry run"),
-        (["job", "wait", "--name", "n"], "Job 17 succeeded."),
+        (["job", "retry", "17"], "job 17 submitted again as job 99"),
+        (["job", "retry", "17", "--dry-run"], "1 job would be submitted. (dry run"),
+        (["job", "wait", "--name", "n"], "job 17 succeeded"),
         (["worker", "uncordon", "burst-7-1"], "uncordon of burst-7-1"),
         (["worker", "extend", "burst-7-1", "--by", "2h"], "extend of burst-7-1"),
         (["worker", "drain", "burst-7-1", "--yes"], "drain of burst-7-1"),
@@ -136,19 +136,16 @@ def test_status(herder: Herder) -> None:
         (["job", "submit", "--", "echo", "hello"], "Job 17 was submitted."),
         (["job", "submit", "--wait", "--", "echo", "hello"], "Job 17 succeeded."),
         (["job", "submit", "--follow", "--", "echo", "hello"], "wörld"),
-        (["job", "wait", "17"], "Job 17 succeeded."),
-        (["user", "create", "bob", "--role", "viewer"], "User bob was added with role viewer."),
-        (
-            ["user", "set", "bob", "--role", "operator", "--weight", "2"],
-            "User bob has role operator and weight 2.",
-        ),
-        (["user", "delete", "bob", "--yes"], "user bob is deleted"),
-        (["user", "delete", "bob", "--dry-run"], "user bob would be deleted (dry run"),
+        (["job", "wait", "17"], "job 17 succeeded"),
+        (["user", "create", "bob", "--role", "viewer"], "user bob added as viewer"),
+        (["user", "set", "bob", "--role", "operator", "--weight", "2"], "user bob is operator with weight 2"),
+        (["user", "delete", "bob", "--yes"], "User bob was deleted."),
+        (["user", "delete", "bob", "--dry-run"], "User bob would be deleted. (dry run"),
         (["token", "create", "bob"], "s3cret"),
         (["token", "create", "--expires", "30d", "--note", "laptop"], "s3cret"),
         (["token", "list"], "3f9a1c02be47"),
-        (["token", "revoke", "3f9a1c02be47", "--yes"], "is revoked"),
-        (["whoami"], "user (the user has role operator)"),
+        (["token", "revoke", "3f9a1c02be47", "--yes"], "was revoked"),
+        (["whoami"], "user (the user is operator)"),
         (["config", "view", "--origin"], "HERDER_URL"),
         (["config", "schema"], "json-schema.org"),
     ],
@@ -258,7 +255,7 @@ def test_dry_runs_of_submissions_ask_the_server(api: FakeApi, herder: Herder, tm
     for words in (("batch", "submit", "--dry-run", "j.yaml"), ("job", "submit", "--dry-run", "a")):
         found = herder(*words)
         assert (found.code, found.err) == (0, "")
-        assert "would be submitted (dry run" in found.out
+        assert "would be submitted. (dry run" in found.out
         assert json.loads(herder("-o", "json", *words).out)["dry_run"] is True
         api.fail = [422]
         found = herder(*words)
@@ -300,7 +297,7 @@ def test_apply_of_a_wrong_file_changes_nothing_and_names_every_line(
     found = herder("apply", "-f", "herder.yaml")
     assert (found.code, found.out, api.calls) == (2, "", [])
     assert (
-        "error: herder.yaml:3:13: pools.burst.preset: there is no preset 'brust'. Did you mean 'burst'?"
+        "error: herder.yaml:3:13: pools.burst.preset: There is no preset 'brust'. Did you mean 'burst'?"
         in found.err
     )
     assert "error: herder.yaml:4:5: pools.burst.max_workrs" in found.err
@@ -419,13 +416,13 @@ def test_several_jobs_at_once(api: FakeApi, herder: Herder) -> None:
 
 def test_which_jobs_must_be_said_once(api: FakeApi, herder: Herder) -> None:
     for verb in ("wait", "cancel", "logs", "retry"):
-        assert "no jobs are named" in herder("job", verb).err
+        assert "No jobs are named." in herder("job", verb).err
         found = herder("job", verb, "17", "--batch", "3")
         assert (found.code, "both numbers of jobs and a filter" in found.err) == (Code.USAGE, True)
     assert api.calls == []
     api.jobs = {}
     found = herder("job", "cancel", "--name", "n", "--yes")
-    assert (found.code, "match this filter" in found.err) == (Code.NOT_FOUND, True)
+    assert (found.code, "jobs match this filter" in found.err) == (Code.NOT_FOUND, True)
     assert {call[2]["state"] for call in api.calls} == {"pending", "blocked", "ready", "running"}
     assert {call[2]["name"] for call in api.calls} == {"n"}
 

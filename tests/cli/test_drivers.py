@@ -66,11 +66,14 @@ def test_list_and_get_show_who_is_doing_what(server: Server, herder: Callable[..
 
 def test_freeze_and_unfreeze_say_what_happens(herder: Callable[..., Result]) -> None:
     done = herder("driver", "freeze", "pretend", "--message", "maintenance")
-    assert (done.code, done.out) == (0, "driver pretend is frozen: nothing is made or removed through it\n")
-    assert "Driver pretend is frozen by admin: maintenance." in herder("driver", "list").err
-    assert "Driver pretend is frozen by admin: maintenance." in herder("status").out
+    assert (done.code, done.out) == (
+        0,
+        "Driver pretend is frozen: Herder creates and removes no workers with it.\n",
+    )
+    assert "Driver pretend was frozen by admin: maintenance." in herder("driver", "list").err
+    assert "Driver pretend was frozen by admin: maintenance." in herder("status").out
     again = herder("driver", "unfreeze", "pretend", "--allow-removals")
-    assert "for ten minutes" in again.out
+    assert "For 10 minutes" in again.out
     assert "Drivers" not in herder("status").out
     wrong = herder("driver", "freeze", "pretned")
     assert wrong.code == 3
@@ -82,7 +85,7 @@ def test_forget_asks_and_closes(server: Server, herder: Callable[..., Result]) -
     server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
     (name,) = server.http.post("/pools/b/scale", json={"workers": 1, "ttl_s": 3600}).json()["workers"]
     until(lambda: server.http.get(f"/workers/{name}").json()["state"] == "joining")
-    assert "in this server's settings" in herder("driver", "forget", "old", "--yes").err
+    assert "in the server's settings" in herder("driver", "forget", "old", "--yes").err
     server.drivers = (PRETEND,)
     server.restart()
     asked = herder("driver", "forget", "old")

@@ -65,18 +65,20 @@ def test_unreachable_is_6(herder: Herder, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("herder.client.clock.sleep_s", lambda seconds: None)
     found = herder("--server", "http://127.0.0.1:9", "status")
     assert found.code == 6
-    assert found.err.splitlines()[1].startswith("Is it running? `herder up` starts one on this machine")
+    assert found.err.splitlines()[1].startswith(
+        "Check that it is running; `herder up` starts a server on this machine"
+    )
     monkeypatch.delenv("HERDER_URL")
     assert herder("status").code == 6
 
 
 def test_errors_are_one_line_what_and_one_line_what_to_do(herder: Herder) -> None:
     found = herder("pool", "get", "bursty")
-    assert found.err.splitlines() == ["error: there is no pool 'bursty'", "Did you mean 'burst'?"]
+    assert found.err.splitlines() == ["error: There is no pool 'bursty'.", "Did you mean 'burst'?"]
     found = herder("pool", "lst")
     assert found.err.splitlines() == [
-        "error: no such command 'lst'. Did you mean 'list'?",
-        "See `herder pool --help`.",
+        "error: No such command 'lst'. Did you mean 'list'?",
+        "`herder pool --help` shows how it is used.",
     ]
 
 
@@ -138,8 +140,8 @@ def test_ctrl_c_detaches_from_a_wait_and_says_how_to_come_back(api: FakeApi, spa
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (130, "")
     assert err.splitlines() == [
-        "error: stopped waiting; batch 3 continues",
-        "Wait again with: herder batch wait 3",
+        "error: Stopped waiting; batch 3 continues.",
+        "Continue with `herder batch wait 3`.",
     ]
 
 

@@ -132,7 +132,7 @@ def test_money_is_shown_with_four_places_and_never_lost() -> None:
 
 
 def test_a_sick_worker_is_seen_in_every_form() -> None:
-    why = "Worker burst-1 takes no work: 3 attempts in a row failed on it. It is tested in 12 s."
+    why = "Worker burst-1 gets no work: 3 attempts in a row failed on it. It gets a test attempt in 12 s."
     sick = wire_samples.worker("burst-1", health="quarantined", health_reason=why)
     shown = {}
     for form in (Format.TABLE, Format.WIDE, Format.JSON):

@@ -129,7 +129,7 @@ def test_nobody_there(pauses: list[float]) -> None:
 
 @pytest.mark.parametrize("url", ["", "localhost:8765", "ftp://x", "http://[bad"])
 def test_what_is_no_address_is_said_so(url: str) -> None:
-    with pytest.raises(UnreachableError, match="is not the address of a server"):
+    with pytest.raises(UnreachableError, match="not the address"):
         HerderClient(url)
 
 
@@ -187,9 +187,9 @@ def test_a_redirect_does_not_get_the_token() -> None:
 
 def test_waits_end_with_the_job_or_the_time(api: FakeApi, client: HerderClient) -> None:
     assert client.jobs.wait(17).state == "succeeded"
-    with pytest.raises(TimedOutError, match="batch 3 has not ended") as caught:
+    with pytest.raises(TimedOutError, match="Batch 3 has not ended") as caught:
         client.batches.wait(3, timeout_s=0.05)
-    assert caught.value.hint == "Go on waiting with: herder batch wait 3"
+    assert caught.value.hint == "Continue waiting with `herder batch wait 3`."
     api.batches[3] = batch(3, state="failed")
     assert client.batches.wait(3).state == "failed"
     api.jobs[18] = job(18, state="running")
@@ -229,7 +229,7 @@ def test_events_stream_resumes_without_repeating(api: FakeApi, client: HerderCli
 
 def test_an_event_stream_that_brings_nothing_ends(api: FakeApi, client: HerderClient) -> None:
     api.events = []
-    with pytest.raises(UnreachableError, match="ends repeatedly"):
+    with pytest.raises(UnreachableError, match="repeatedly"):
         list(client.events.stream())
     assert len(api.calls) == 9
 

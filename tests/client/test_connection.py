@@ -59,7 +59,7 @@ def test_tokens_are_not_shown(env: dict[str, str]) -> None:
 
 
 def test_nothing_known(tmp_path: Path) -> None:
-    with pytest.raises(UnreachableError, match="no server is known") as caught:
+    with pytest.raises(UnreachableError, match="No server is configured") as caught:
         find_target(env={"HERDER_DATA_DIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)})
     assert "herder up" in caught.value.hint
 
@@ -67,7 +67,7 @@ def test_nothing_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "[]", "{}", "not json"])
 def test_a_damaged_server_file_is_named(env: dict[str, str], content: str) -> None:
     Path(env["HERDER_DATA_DIR"], "server.json").write_text(content)
-    with pytest.raises(ConnectionSettingsError, match=r"server\.json is damaged"):
+    with pytest.raises(ConnectionSettingsError, match=r"server\.json is damaged."):
         find_target(env=env)
 
 

@@ -96,11 +96,11 @@ def test_groups_hold_every_file_once_and_are_dealt_evenly(tmp_path: Path) -> Non
 
 
 def test_an_empty_and_a_missing_folder_are_refused_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="there are no Python files in") as empty:
+    with pytest.raises(CommandError, match="There are no Python files in") as empty:
         survey(tmp_path)
     assert empty.value.code is Code.USAGE
     assert "--input" in empty.value.hint or "Give a folder" in empty.value.hint
-    with pytest.raises(CommandError, match="there is no folder"):
+    with pytest.raises(CommandError, match="There is no folder"):
         survey(tmp_path / "nowhere")
 
 

@@ -102,7 +102,7 @@ def test_an_input_without_python_is_a_clear_error_and_starts_nothing(start: Star
     demo = start("--input", str(empty))
     said = demo.communicate(timeout=30)[0]
     assert demo.returncode == 2
-    assert said.startswith(f"error: there are no Python files in {empty}\n")
+    assert said.startswith(f"error: There are no Python files in {empty}.\n")
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
@@ -113,7 +113,7 @@ def test_a_folder_of_another_server_is_refused(start: Start, tree: Path, tmp_pat
     demo = start("--input", str(tree), "--data-dir", str(data))
     said = demo.communicate(timeout=30)[0]
     assert demo.returncode == 4
-    assert "already holds the data of a server" in said
+    assert "already contains the data of a server" in said
 
 
 def test_a_port_in_use_is_said_as_the_server_says_it(start: Start, tree: Path, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_port_in_use_is_said_as_the_server_says_it(start: Start, tree: Path, t
         demo = start("--input", str(tree), "--port", str(taken.getsockname()[1]))
         said = demo.communicate(timeout=40)[0]
     assert demo.returncode == 4
-    assert "cannot listen on 127.0.0.1" in said
+    assert "Cannot listen on 127.0.0.1" in said
     assert list((tmp_path / "tmp").iterdir()) == []
 
 

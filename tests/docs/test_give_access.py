@@ -14,16 +14,16 @@ def test_every_command_of_the_page_works_and_shows_what_it_says(tmp_path: Path) 
     output = done.stdout + done.stderr
     for said in (
         "administrator",
-        "User bob has role viewer and weight 1.",
-        "this needs the role user, and alice is viewer here",
-        "this token was revoked at",
-        "Job 1 succeeded.",
+        "user bob is viewer with weight 1",
+        "This action needs the role user; alice has the role viewer.",
+        "This token was revoked at",
+        "job 1 succeeded",
         "hello",
-        "there is no project 'reserch'",
-        "priority 5 needs the role operator",
-        "this needs the role user, and bob is viewer here",
-        "user alice is deleted",
+        "There is no project 'reserch'",
+        "Priority 5 needs the role operator",
+        "This action needs the role user; bob has the role viewer.",
+        "User alice was deleted.",
         "role operator → viewer",
-        "all invariants hold",
+        "All invariants hold.",
     ):
         assert said in output, (said, output)

@@ -20,7 +20,7 @@ def test_every_command_of_the_tutorial_works(tmp_path: Path) -> None:
     assert "hello" in done.stdout, output
     assert "out_of_memory" in done.stdout, output
     assert '"words":' in done.stdout, output
-    assert "all invariants hold" in done.stdout, output
+    assert "All invariants hold." in done.stdout, output
 
 
 def _quoted(text: str) -> str:

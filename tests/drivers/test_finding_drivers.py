@@ -27,7 +27,7 @@ def test_drivers_open_with_plain_settings(tmp_path: object) -> None:
 
 
 def test_an_unknown_driver_is_answered_with_the_nearest() -> None:
-    with pytest.raises(registry.UnknownDriver, match="did you mean 'local'"):
+    with pytest.raises(registry.UnknownDriver, match="Did you mean 'local'"):
         registry.open_driver("locl", {}, HERE)
 
 
@@ -40,7 +40,7 @@ def test_a_package_that_is_no_driver_is_told_what_it_lacks(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("settings", "field", "words"),
     [
-        ({"boot": 1}, "boot", "did you mean 'boot_s'"),
+        ({"boot": 1}, "boot", "Did you mean 'boot_s'"),
         ({"boot_s": "soon"}, "boot_s", "boot_s"),
         ({"machines_most": 1.5}, "machines_most", "machines_most"),
     ],

@@ -285,7 +285,7 @@ def test_cancel_of_one_job_wherever_it_is(world: World, where: str) -> None:
             world.talk(agent)
         world.commit()
     if where == "ended":
-        assert "ended already" in text
+        assert "already ended" in text
         assert world.job_state(job) is JobState.SUCCEEDED
         return
     assert world.job_state(target) is JobState.CANCELLED
@@ -294,7 +294,7 @@ def test_cancel_of_one_job_wherever_it_is(world: World, where: str) -> None:
         assert row(world, batch.id).ended_at_ms is not None
     changed = Changes()
     world.changes = changed
-    assert "ended already" in world.cancel_job(target)
+    assert "already ended" in world.cancel_job(target)
     assert not changed.job_status
 
 

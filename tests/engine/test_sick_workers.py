@@ -314,7 +314,7 @@ def test_how_a_worker_does_is_told_whatever_its_state(world: World) -> None:
     world.talk(agent)
     fail_all(world, agent)
     assert told()[0] is Health.QUARANTINED
-    assert told()[1].endswith("8 attempts in a row failed on it. It is tested in 30 s.")
+    assert told()[1].endswith("8 attempts in a row failed on it. It gets a test attempt in 30 s.")
     world.seconds(31, agent)
     assert (worker.state, told()[0]) == (WorkerState.READY, Health.ON_TEST)
     world.seconds(31, agent)

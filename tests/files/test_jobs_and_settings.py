@@ -47,7 +47,7 @@ def test_jobs_in_every_encoding_with_a_mark(tmp_path: Path, codec: str, name: st
 
 def test_jobs_that_are_no_text_are_refused_at_their_place(tmp_path: Path) -> None:
     said = refused(tmp_path, "j.yaml", "jobs:\n- command: [é]\n".encode("latin-1"))
-    assert said == "j.yaml:2:13: the byte 0xe9 is no text in UTF-8"
+    assert said == "j.yaml:2:13: The byte 0xe9 is not valid UTF-8."
 
 
 @pytest.mark.parametrize("char", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
@@ -61,19 +61,19 @@ def test_lines_of_json_end_at_a_newline_and_nowhere_else(tmp_path: Path, char: s
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("j.json", '[{"command": ["a"],\n  "retries": 1, "retries": 2}]', "j.json:2:17: the name 'retries' stands"),
-        ("j.jsonl", '{"command": ["a"]}\n{"env": {"A": "1", "A": "2"}}', "j.jsonl:2:20: the name 'A' stands twice"),
-        ("j.json", '{"jobs": [], "jobs": [{"command": ["a"]}]}', "j.json:1:14: the name 'jobs' stands twice"),
-        ("j.yaml", "- command: [a]\n  cpu: 1\n  cpu: 2\n", "j.yaml:3:3: [0].cpu: the name stands here twice"),
-        ("j.yaml", "- command: [a]\n  timeout: .nan\n", "j.yaml:2:12: [0].timeout: .nan is no number"),
-        ("j.yaml", "- command: [a]\n  timeout: -.inf\n", "j.yaml:2:12: [0].timeout: -.inf is no number"),
+        ("j.json", '[{"command": ["a"],\n  "retries": 1, "retries": 2}]', "j.json:2:17: The name 'retries' occurs"),
+        ("j.jsonl", '{"command": ["a"]}\n{"env": {"A": "1", "A": "2"}}', "j.jsonl:2:20: The name 'A' occurs twice"),
+        ("j.json", '{"jobs": [], "jobs": [{"command": ["a"]}]}', "j.json:1:14: The name 'jobs' occurs twice"),
+        ("j.yaml", "- command: [a]\n  cpu: 1\n  cpu: 2\n", "j.yaml:3:3: [0].cpu: The name occurs twice"),
+        ("j.yaml", "- command: [a]\n  timeout: .nan\n", "j.yaml:2:12: [0].timeout: .nan is not a number"),
+        ("j.yaml", "- command: [a]\n  timeout: -.inf\n", "j.yaml:2:12: [0].timeout: -.inf is not a number"),
         ("j.yaml", "- command: [a]\n  gpu: 1e300\n", "j.yaml: job 0: gpu: 1e+300 is too large"),
-        ("j.json", '[{"command": ["a"], "timeout_s": NaN}]', "j.json:1:34: NaN is no number"),
+        ("j.json", '[{"command": ["a"], "timeout_s": NaN}]', "j.json:1:34: NaN is not a number"),
         ("j.json", '[{"command": ["a"], "gpu": 1e300}]', "j.json: job 0: gpu: 1e+300 is too large"),
         ("j.json", '[{"command": ["a"], "gpu": 1e999}]', "j.json: job 0: gpu: inf is not a number"),
         ("j.yaml", "- {command: [a], timeout: 1e300s}\n", "j.yaml: job 0: timeout: '1e300s' is longer"),
-        ("j.yaml", "jobs: []\n---\njobs: []\n", "j.yaml:3:1: a second document begins"),
-        ("j.json", '[{"command": ["a"]}', "j.json:1:20: this is no JSON"),
+        ("j.yaml", "jobs: []\n---\njobs: []\n", "j.yaml:3:1: A second YAML document begins here."),
+        ("j.json", '[{"command": ["a"]}', "j.json:1:20: This is not valid JSON"),
     ],
 )  # fmt: skip
 def test_jobs_that_could_mean_something_else_are_refused(
@@ -124,7 +124,7 @@ def test_items_with_other_separators_and_cells_over_several_lines(tmp_path: Path
     with pytest.raises(CommandError, match=r"items:6:3: cpu_milli is 'many'"):
         read_items(path)
     path.write_text("id,cpu_milli,memory_mib,id\na,1,1,b\n")
-    with pytest.raises(CommandError, match=r"items:1:25: the column 'id' is there twice"):
+    with pytest.raises(CommandError, match=r"items:1:25: The column 'id' occurs twice."):
         read_items(path)
 
 

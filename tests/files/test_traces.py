@@ -55,7 +55,7 @@ def test_a_mark_before_swf_and_json(tmp_path: Path, codec: str) -> None:
 
 def test_what_is_no_text_is_refused_at_its_place_or_left_out(tmp_path: Path) -> None:
     data = ROWS.encode("latin-1")
-    assert refused(tmp_path, data).startswith("/trace:3:15: the byte 0xe9 is no text in UTF-8. Save the file")
+    assert refused(tmp_path, data).startswith("/trace:3:15: The byte 0xe9 is not valid UTF-8. Save the file")
     trace = read(tmp_path, data, skip_bad=True)
     assert (len(trace), len(trace.skipped)) == (1, 1)
     said = refused(tmp_path, ROWS.encode("utf-16-le"))
@@ -92,12 +92,12 @@ def test_a_newline_in_a_quoted_cell_is_part_of_it_and_later_places_are_right(tmp
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (HEAD + "a,0,10,1,u,,x\n", ":2:13: 7 cells stand under 6 columns"),
-        (HEAD + "a,0,10,1,Ann, Bob,\n", ":2:19: 7 cells stand under 6 columns"),
-        ("id,arrival_s,run_s,cpu,run_s\na,0,1,1,2\n", ":1:24: the column 'run_s' is there twice"),
-        (HEAD + 'a,0,10,1,"u,\nb,0,10,1,u,\n', ":2:1: a quote in this row is not closed"),
-        (HEAD + 'a,0,10,1,"u" x,\n', ":2:1: there is text after a closing quote"),
-        (ROWS.replace("\n", "\r"), ":1:1: there is a carriage return inside the row"),
+        (HEAD + "a,0,10,1,u,,x\n", ":2:13: 7 cells are more than the 6 columns of the header."),
+        (HEAD + "a,0,10,1,Ann, Bob,\n", ":2:19: 7 cells are more than the 6 columns of the header."),
+        ("id,arrival_s,run_s,cpu,run_s\na,0,1,1,2\n", ":1:24: The column 'run_s' occurs twice."),
+        (HEAD + 'a,0,10,1,"u,\nb,0,10,1,u,\n', ":2:1: A quote in this row is not closed."),
+        (HEAD + 'a,0,10,1,"u" x,\n', ":2:1: There is text after a closing quote."),
+        (ROWS.replace("\n", "\r"), ":1:1: The row contains a carriage return."),
     ],
 )
 def test_rows_that_could_mean_something_else_are_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -108,7 +108,7 @@ def test_rows_that_could_mean_something_else_are_refused(tmp_path: Path, text: s
     ("text", "said"),
     [
         (HEAD + "a,0,10,1,Ann, Bob,\nb,1,2,3,u,\n", ":2:19: 7 cells"),
-        (HEAD + 'a,0,10,1,"u" x,\nb,1,2,3,u,\n', ":2:1: there is text"),
+        (HEAD + 'a,0,10,1,"u" x,\nb,1,2,3,u,\n', ":2:1: There is text"),
         (HEAD + "a,0,10\nb,1,2,3,u,\n", ":2:7: cpu the row is too short"),
     ],
 )
@@ -185,7 +185,7 @@ def test_swf_as_archives_have_it(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (SWF + "3 9 5 50 4\n", ":3:1: a line of SWF has 18 fields, this has 5"),
+        (SWF + "3 9 5 50 4\n", ":3:1: A line of SWF has 18 fields, but this line has 5"),
         (SWF.replace("9 5 50", "9 5 fifty"), ":2:7: run_s 'fifty' is not a number"),
         (SWF.replace("9 5 50", "1e300 5 50"), ":2:3: submit_s '1e300' is above 1e+12"),
         (
@@ -263,12 +263,12 @@ def test_an_edge_that_only_the_parent_names_is_an_edge(tmp_path: Path) -> None:
             json.dumps({"tasks": [_task("a", runtimeInSeconds=1e300)]}),
             "tasks[a].runtimeInSeconds: 1e+300 is no",
         ),
-        ('{"tasks": [{"id": "a", "runtimeInSeconds": NaN}]}', ":1:44: NaN is no number"),
+        ('{"tasks": [{"id": "a", "runtimeInSeconds": NaN}]}', ":1:44: NaN is not a number"),
         (
             '{"tasks": [{"id": "a",\n "runtimeInSeconds": 1, "x": {"id": 1}, "id": "b"}]}',
-            ":2:41: the name 'id' stands twice in one object",
+            ":2:41: The name 'id' occurs twice in one object.",
         ),
-        ('{"tasks": [],\n"tasks": []}', ":2:1: the name 'tasks' stands twice in one object"),
+        ('{"tasks": [],\n"tasks": []}', ":2:1: The name 'tasks' occurs twice in one object."),
     ],
 )
 def test_workflows_that_could_mean_something_else_are_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -35,7 +35,7 @@ def test_built_in_ones_are_found_and_a_wrong_name_is_answered_with_the_nearest()
     assert {"exchange", "none"} <= set(registry.memberships())
     assert registry.load("exchange") is EXCHANGE
     assert not NONE.work_is_known
-    with pytest.raises(registry.UnknownMembership, match="did you mean 'exchange'"):
+    with pytest.raises(registry.UnknownMembership, match="Did you mean 'exchange'"):
         registry.load("exchang")
 
 
@@ -53,7 +53,7 @@ def test_those_of_others_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_folder_that_defines_none_or_another_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for offered, words in (({}, "MEMBERSHIP"), ({"MEMBERSHIP": NODE}, "named 'node' there")):
+    for offered, words in (({}, "MEMBERSHIP"), ({"MEMBERSHIP": NODE}, "has the name 'node'")):
         monkeypatch.setattr(
             registry, "import_module", lambda name, offered=offered: types.SimpleNamespace(**offered)
         )
@@ -66,11 +66,14 @@ def test_a_pool_names_its_membership_and_it_comes_back() -> None:
     assert made.membership == NONE
     assert pool_to_plain(made)["membership"] == "none"
     assert pool_from_plain(pool_to_plain(made)) == made
-    with pytest.raises(SettingsError, match="there is no membership 'nope'"):
+    with pytest.raises(SettingsError, match="There is no membership 'nope'"):
         pool_from_plain({"name": "sized", "templates": ["small"], "membership": "nope"})
-    with pytest.raises(SettingsError, match="do not say what they use"):
+    with pytest.raises(SettingsError, match="do not report what they use"):
         pool_from_plain({"name": "s", "templates": ["small"], "membership": "none", "cpu_pressure": "80%"})
-    for wrong, words in (("non", "Did you mean 'none'\\? There are"), ("zzz", "There are exchange")):
+    for wrong, words in (
+        ("non", "Did you mean 'none'\\? Memberships are"),
+        ("zzz", "Memberships are exchange"),
+    ):
         with pytest.raises(SettingsError, match=words):
             pool_from_plain({"name": "s", "templates": ["small"], "membership": wrong})
 

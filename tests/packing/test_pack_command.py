@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -137,16 +138,16 @@ def test_csv_is_nothing_but_csv(folder: Path, capsys: pytest.CaptureFixture[str]
         ("items.csv", "id,cpu_milli,memory_mib\nweb,x,1\n", "items.csv:2:5: cpu_milli is 'x'"),
         ("items.csv", "id,cpu_milli,memory_mib\nweb,1,-2\n", "items.csv:2:7: memory_mib is '-2'"),
         ("items.csv", "id,cpu_milli,memory_mib\nweb,1\n", "items.csv:2:6: memory_mib is ''"),
-        ("items.csv", "id,cpu_milli,memory_mib\n,1,2\n", "items.csv:2:1: the id is empty"),
-        ("items.csv", "id,cpu_milli,memory_mib\na,1,2\na,1,2\n", "items.csv:3:1: 'a' is also on line 2"),
-        ("items.csv", "id,cpu_milli,memory_mib\na,1,2,3\n", "items.csv:2:7: 4 cells stand under 3 columns"),
-        ("items.csv", "id,cpu_milli\na,1\n", "items.csv:1:1: the header line lacks memory_mib"),
-        ("items.csv", "id,cpu_milli,memory_mib,gpus\na,1,1,1\n", "items.csv:1:25: there is no column 'gpus'"),
+        ("items.csv", "id,cpu_milli,memory_mib\n,1,2\n", "items.csv:2:1: The id is empty."),
+        ("items.csv", "id,cpu_milli,memory_mib\na,1,2\na,1,2\n", "items.csv:3:1: 'a' is on line 2 too"),
+        ("items.csv", "id,cpu_milli,memory_mib\na,1,2,3\n", "items.csv:2:7: 4 cells are more than the 3 columns of the header"),
+        ("items.csv", "id,cpu_milli\na,1\n", "items.csv:1:1: The first line lacks memory_mib"),
+        ("items.csv", "id,cpu_milli,memory_mib,gpus\na,1,1,1\n", "items.csv:1:25: 'gpus' is no column"),
         ("items.csv", "id,cpu_milli,memory_mib\na,99999999999999,1\n", "items.csv:2:3: cpu_milli is"),
-        ("items.csv", "", "items.csv:1:1: the header line lacks"),
-        ("templates.yaml", "[]", "templates.yaml:1:1: there is no list of templates"),
+        ("items.csv", "", "items.csv:1:1: The first line lacks"),
+        ("templates.yaml", "[]", "templates.yaml:1:1: There is no list of templates."),
         ("templates.yaml", "- {name: a", "templates.yaml:"),
-        ("templates.yaml", "- 5\n", "templates.yaml:1:3: this is not a template"),
+        ("templates.yaml", "- 5\n", "templates.yaml:1:3: This is no template."),
         ("templates.yaml", "- name: a\n  cpu_milli: 1.5\n  memory_mib: 1\n  price_per_hour: 1\n", "templates.yaml:2:14: cpu_milli is '1.5'"),
         ("templates.yaml", "- name: a\n  cpu_milli: 1\n  memory_mib: 1\n  price_per_hour: -1\n", "templates.yaml:4:19: price_per_hour is '-1'"),
         ("templates.yaml", "- name: a\n  cpu_milli: 1\n  memory_mib: 1\n", "templates.yaml:1:3: price_per_hour is missing"),
@@ -160,7 +161,7 @@ def test_bad_files_are_refused_with_the_place_and_the_remedy(
     assert pack() == 2
     captured = capsys.readouterr()
     assert said in captured.err
-    assert "; " in captured.err.splitlines()[0]
+    assert re.fullmatch(r".+\. [A-Z'].+\.", captured.err.splitlines()[0]), "a remedy follows"
     assert captured.out == ""
 
 

@@ -84,7 +84,7 @@ async def test_a_call_past_its_deadline_is_abandoned_and_its_late_answer_dropped
     calls: DriverCalls, hang: Hang
 ) -> None:
     with pytest.raises(
-        OutcomeUnknown, match=r"driver cloud did not answer create of worker w-1 within 0\.02 s"
+        OutcomeUnknown, match=r"Driver cloud did not answer create of worker w-1 within 0\.02 s."
     ):
         await calls.run("cloud", "create", hang, deadline_s=SOON_S, worker="w-1")
     (call,) = calls.report("cloud").under_way
@@ -101,7 +101,7 @@ async def test_abandoned_calls_that_fill_the_driver_make_it_unavailable_until_th
     for number in range(2):
         await abandon(calls, hang, worker=f"w-{number}")
     with pytest.raises(
-        Unavailable, match=r"all of its 2 calls are past their deadlines, the oldest \(create of worker w-0\)"
+        Unavailable, match=r"all 2 calls have passed their deadlines, the oldest \(create of worker w-0\)"
     ):
         await calls.run("cloud", "list", lambda: 7, deadline_s=LONG_S)
     assert await calls.run("other", "list", lambda: 7, deadline_s=LONG_S) == 7, (

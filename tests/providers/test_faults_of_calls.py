@@ -68,9 +68,9 @@ async def test_a_worker_is_made_once_and_removed_once(
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (OutOfCapacity("zone a is full", "a"), "OutOfCapacity: zone a is full"),
-        (QuotaExceeded("16 of 16 cores"), "QuotaExceeded: 16 of 16 cores"),
-        (InvalidRequest("no such image"), "InvalidRequest: no such image"),
+        (OutOfCapacity("zone a is full", "a"), "No capacity: zone a is full."),
+        (QuotaExceeded("16 of 16 cores"), "Quota exceeded: 16 of 16 cores."),
+        (InvalidRequest("no such image"), "Invalid request: no such image."),
         (KeyError("instance"), "Driver cloud has a fault in create: KeyError: 'instance'"),
         (StopIteration("end"), "Driver cloud has a fault in create"),
         (AssertionError("impossible"), "AssertionError: impossible"),
@@ -135,7 +135,7 @@ async def test_a_name_that_somebody_else_has_fails_the_action(make_fleet: MakeFl
     meet(fleet, "create", Order(fault=Fault.REFUSED, error=AlreadyExists("w-1"), times=9))
     await fleet.want("w-1")
     await fleet.until(lambda: fleet.states()["w-1"] == "failed")
-    assert any("the name w-1 is taken" in text for text in fleet.events("worker.failed"))
+    assert any("the name w-1 is in use" in text for text in fleet.events("worker.failed"))
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_label_that_is_no_number_is_told_and_stops_nothing() -> None:
     plan = decide(observed([wrong, other]), NOW)
     assert [action.spec.pool for action in plan.actions if isinstance(action, CreateWorker)] == ["other"]
     told = next(report for report in plan.pools if report.pool == wrong.name)
-    assert any("is no number" in reason.text for reason in told.reasons)
+    assert any("is not a number" in reason.text for reason in told.reasons)
 
 
 def test_the_planner_heeds_maximum_and_freeze() -> None:

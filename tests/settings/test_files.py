@@ -38,7 +38,7 @@ def _doubts(text: str, machine: Resources | None = None) -> dict[str, Severity]:
 
 def test_a_drivers_own_setting_in_the_wrong_place_is_told_the_right_one() -> None:
     (fault,) = _faults("drivers: {local: {run_as: jobs}}")
-    assert "stands under `settings`: `settings: {run_as: …}`" in fault
+    assert "are written under `settings`: `settings: {run_as: …}`" in fault
 
 
 def test_every_section_is_read() -> None:
@@ -100,13 +100,13 @@ pools:
     assert (
         faults
         == [
-            "h.yaml:1:1: pols: there is no such setting. Did you mean 'pools'?",
-            "h.yaml:4:13: pools.burst.preset: there is no preset 'brust'. Did you mean 'burst'?",
-            "h.yaml:5:17: pools.burst.templates[0]: there is no template 'smal'. Did you mean 'small'?",
-            "h.yaml:6:18: pools.burst.min_workers: the minimum of 5 workers is above the maximum of 2. "
+            "h.yaml:1:1: pols: There is no such setting. Did you mean 'pools'?",
+            "h.yaml:4:13: pools.burst.preset: There is no preset 'brust'. Did you mean 'burst'?",
+            "h.yaml:5:17: pools.burst.templates[0]: There is no template 'smal'. Did you mean 'small'?",
+            "h.yaml:6:18: pools.burst.min_workers: min_workers 5 is above max_workers 2. "
             "Lower min_workers or raise max_workers to at least 5.",
-            "h.yaml:8:10: pools.burst.ttl: '30 minutes' is not a duration. Write for example 300s, 30m, 4h or 1h30m.",
-            "h.yaml:9:5: pools.burst.idle_timout: there is no such setting. "
+            "h.yaml:8:10: pools.burst.ttl: '30 minutes' is not a duration. Write a duration such as 300s, 30m, 4h or 1h30m.",
+            "h.yaml:9:5: pools.burst.idle_timout: There is no such setting. "
             "Did you mean 'idle_timeout' or 'boot_timeout'?",
             "h.yaml:10:13: pools.burst.frozen: 'yes' is neither true nor false. Write true or false.",
         ]
@@ -117,22 +117,22 @@ pools:
 @pytest.mark.parametrize(
     ("text", "start", "word"),
     [
-        ("pools:\n\tx: 1", "h.yaml:2:1", "not YAML"),
-        ("pools: {a: [1", "h.yaml:", "not YAML"),
+        ("pools:\n\tx: 1", "h.yaml:2:1", "not valid YAML"),
+        ("pools: {a: [1", "h.yaml:", "not valid YAML"),
         ("pools:\n  a: {max_workers: 1, max_workers: 2}", "h.yaml:2:23", "twice"),
         ("pools: [{max_workers: 1}]", "h.yaml:1:9", "no name"),
-        ("pools: {Big_One: {preset: burst}}", "h.yaml:1:9", "cannot be a name"),
-        ("pools: {auto: {preset: burst}}", "h.yaml:1:9", "cannot be a pool's name"),
+        ("pools: {Big_One: {preset: burst}}", "h.yaml:1:9", "is not a valid name."),
+        ("pools: {auto: {preset: burst}}", "h.yaml:1:9", "is not allowed as the name of a pool."),
         ("pools: {a: {preset: burst, max_workers: -1}}", "h.yaml:1:41", "negative"),
         ("pools: {a: {preset: burst, max_workers: 1.5}}", "h.yaml:1:41", "not a whole number"),
-        ("pools: {a: {preset: burst, ttl: 20h}}", "h.yaml:1:33", "above the ttl_max"),
-        ("pools: {a: {preset: burst, templates: small}}", "h.yaml:1:39", "a list is wanted"),
+        ("pools: {a: {preset: burst, ttl: 20h}}", "h.yaml:1:33", "above ttl_max"),
+        ("pools: {a: {preset: burst, templates: small}}", "h.yaml:1:39", "Expected a list"),
         ("templates: {t: {cpu: 1, memory: 1Gi}}", "h.yaml:1:16", "no price"),
         ("templates: {t: {memory: 1Gi, price_per_hour: 0}}", "h.yaml:1:16", "no cpu"),
         ("templates: {t: {cpu: x, memory: 1Zi, price_per_hour: cheap}}", "h.yaml:1:22", "amount of CPU"),
         ("users: {alice: {role: operater}}", "h.yaml:1:23", "'operator'"),
         ("server: {listen: somewhere}", "h.yaml:1:18", "host:port"),
-        ("just text", "h.yaml:1:1", "a mapping is wanted"),
+        ("just text", "h.yaml:1:1", "Expected a mapping"),
         ("a: &a [*a, *a]", "h.yaml:1:4", "levels of nesting"),
         ("pools: &a {b: *a}", "h.yaml:", "levels of nesting"),
         ("[" * 400 + "]" * 400, "h.yaml", "nest"),
@@ -164,8 +164,8 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"pools: {\n  \xe9: {}}")
     with pytest.raises(SettingsError) as caught:
         load([tmp_path / "missing.yaml", tmp_path / "binary.yaml"])
-    assert "there is no such file" in str(caught.value)
-    assert "binary.yaml:2:3: the byte 0xe9 is no text in UTF-8" in str(caught.value)
+    assert "There is no such file." in str(caught.value)
+    assert "binary.yaml:2:3: The byte 0xe9 is not valid UTF-8" in str(caught.value)
 
 
 def test_as_written_has_no_defaults() -> None:
@@ -216,7 +216,7 @@ def test_lint_names_each_fault_of_drivers_with_its_place() -> None:
         ("drivers.pretend.settings.create_s", 8),
         ("drivers.here.settings.cgroups", 9),
     ]
-    assert "there is no driver 'gpc'" in str(found[0])
+    assert "There is no driver 'gpc'" in str(found[0])
     assert "Did you mean 'boot_s'?" in str(found[1])
     assert all(problem.place.column > 1 for problem in found)
 
@@ -232,8 +232,8 @@ def test_lint_apply_and_the_start_find_the_same_faults_of_drivers(
     more = ["--data-dir", str(folder)] if words[0] == "server" else []
     assert run(whole_app(), [*words, str(file), *more]) == code
     said = "".join(capsys.readouterr())
-    assert f"{file}:3:12: drivers.gcloud.kind: there is no driver 'gpc'" in said
-    assert f"{file}:9:51: drivers.here.settings.cgroups: 'perhaps' cannot be used" in said
+    assert f"{file}:3:12: drivers.gcloud.kind: There is no driver 'gpc'" in said
+    assert f"{file}:9:51: drivers.here.settings.cgroups: The value 'perhaps' is not possible" in said
     assert said.count("error: ") == 5
     assert not folder.exists()
 
@@ -260,9 +260,9 @@ def test_a_sound_file_raises_no_doubts() -> None:
 
 
 def test_plain_pools_name_where_they_came_from() -> None:
-    with pytest.raises(SettingsError, match=r"the request: max_workers: 'x' is not a whole number"):
+    with pytest.raises(SettingsError, match=r"the request: max_workers: 'x' is not a whole number."):
         pool_from_plain({"name": "a", "templates": ["small"], "max_workers": "x"}, "the request")
-    with pytest.raises(SettingsError, match="the pool has no name"):
+    with pytest.raises(SettingsError, match="The pool has no name"):
         pool_from_plain({}, "the request")
 
 

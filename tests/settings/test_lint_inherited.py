@@ -38,6 +38,6 @@ def test_a_changed_price_and_a_whole_template_are_no_doubt() -> None:
 
 def test_a_template_larger_than_this_machine_is_found() -> None:
     small = Resources(2000, 4096, 10_000)
-    assert [each for each in doubts(POOLS, small) if "larger than the machine" in each]
+    assert [each for each in doubts(POOLS, small) if "larger than this machine" in each]
     named = "drivers: {local: {machine: {cpu: 64, memory: 256Gi, disk: 4Ti}}}\n"
-    assert not [each for each in doubts(named + POOLS, small) if "larger than the machine" in each]
+    assert not [each for each in doubts(named + POOLS, small) if "larger than this machine" in each]

@@ -87,11 +87,11 @@ def test_a_server_that_declares_nothing_stores_what_it_always_did() -> None:
         ("resources: {cpu: {unit: count}}", "cpu is built in"),
         ("resources: {Licence: {}}", "cannot be a resource's name"),
         ("resources: {licence/abaqus: {unit: litres}}", "litres"),
-        ("resources: {licence/abaqus: {size: 1}}", "there is no such setting"),
-        ("resources: {" + ", ".join(f"r{n}: {{}}" for n in range(17)) + "}", "more than 16 resources"),
+        ("resources: {licence/abaqus: {size: 1}}", "There is no such setting."),
+        ("resources: {" + ", ".join(f"r{n}: {{}}" for n in range(17)) + "}", "More than 16 resources"),
         (
             "templates: {t: {cpu: 1, memory: 1Gi, price_per_hour: 1, resources: {licence/abaqus: 1}}}",
-            "there is no resource 'licence/abaqus'",
+            "There is no resource 'licence/abaqus'",
         ),
         (
             "resources: {licence/abaqus: {}}\n"
@@ -100,7 +100,7 @@ def test_a_server_that_declares_nothing_stores_what_it_always_did() -> None:
         ),
         (
             "resources: {licence/abaqus: {quota: false}}\nusers: {ann: {quota: {licence/abaqus: 1}}}",
-            "there is no such setting",
+            "There is no such setting.",
         ),
     ],
 )

@@ -79,10 +79,10 @@ def test_all_that_is_new_is_off_by_default() -> None:
     [
         ({"max_live_workers": 7}, ("max_live_workers 7", "max_workers 6")),
         ({"max_live_workers": 1, "min_workers": 2}, ("max_live_workers 1", "min_workers 2")),
-        ({"headroom": 7}, ("headroom of 7", "max_workers 6")),
-        ({"headroom": 4, "max_live_workers": 3}, ("headroom of 4", "max_live_workers 3")),
-        ({"headroom": {"cpu": 1000}}, ("headroom of cpu_milli 1000000", "max_workers 6")),
-        ({"headroom": {"gpu": 1}}, ("headroom of gpu 1", "max_workers 6")),
+        ({"headroom": 7}, ("headroom of 7 workers", "max_workers 6")),
+        ({"headroom": 4, "max_live_workers": 3}, ("headroom of 4 workers", "max_live_workers 3")),
+        ({"headroom": {"cpu": 1000}}, ("headroom of 1000 CPU", "6 workers (max_workers)")),
+        ({"headroom": {"gpu": 1}}, ("headroom of 1 GPU", "6 workers (max_workers)")),
         ({"offer_backoff": "2h"}, ("offer_backoff 2h", "offer_backoff_max 30m")),
         ({"scale_down_fraction": 0.2, "scale_down_period": 0}, ("scale_down_fraction", "scale_down_period")),
         ({"schedules": [{"cron": "0 8 * * *", "min_workers": 7}]}, ("min_workers 7", "max_workers 6")),
@@ -108,16 +108,16 @@ def test_contradictory_limits_are_refused_with_both_named(
     [
         ({"schedules": [{"min_workers": 1}]}, "no cron"),
         ({"schedules": [{"cron": "0 8 * * *"}]}, "no min_workers"),
-        ({"schedules": [{"cron": "0 25 * * *", "min_workers": 1}]}, "no cron expression"),
+        ({"schedules": [{"cron": "0 25 * * *", "min_workers": 1}]}, "not a cron expression"),
         ({"schedules": [{"cron": "0 8 * * *", "timezone": "Berlin", "min_workers": 1}]}, "Europe/Berlin"),
-        ({"schedules": [{"cron": "0 8 * * *", "min_workers": 1, "duration": 0}]}, "ends as it begins"),
+        ({"schedules": [{"cron": "0 8 * * *", "min_workers": 1, "duration": 0}]}, "longer than 0 s"),
         ({"schedules": [{"cron": "0 8 * * *", "min_worker": 1}]}, "min_workers"),
         ({"schedules": [{"cron": "0 8 * * *", "min_workers": 1}] * 51}, "at most 50"),
         ({"schedules": ["0 8 * * *"]}, "mapping"),
-        ({"target_utilisation": 0}, "no part of a whole"),
-        ({"target_utilisation": 1.5}, "no part of a whole"),
-        ({"scale_down_fraction": "much"}, "no part of a whole"),
-        ({"consolidation": "always"}, "not known"),
+        ({"target_utilisation": 0}, "is not a fraction"),
+        ({"target_utilisation": 1.5}, "is not a fraction"),
+        ({"scale_down_fraction": "much"}, "is not a fraction"),
+        ({"consolidation": "always"}, "not a possible value"),
         ({"headroom": -1}, "negative"),
     ],
 )
@@ -134,4 +134,4 @@ def test_split_gpus_are_written_as_devices_and_counted_as_parts() -> None:
 
 def test_nothing_to_split_and_labels_of_ours_are_refused() -> None:
     assert "has none" in refusal(templates=[{"name": "small", "gpu_parts": 4}])
-    assert "Herder's own" in refusal(labels={"herder/gpu-parts": "x"})
+    assert "reserved for Herder" in refusal(labels={"herder/gpu-parts": "x"})

@@ -107,7 +107,11 @@ def test_a_file_says_all_of_it_and_only_what_it_says_differs_from_the_defaults()
 @pytest.mark.parametrize(
     ("text", "key", "said"),
     [
-        ("projects: {a: {borrowing_limit: {gpu: 1}}}", "projects.a.borrowing_limit", "no nominal_quota"),
+        (
+            "projects: {a: {borrowing_limit: {gpu: 1}}}",
+            "projects.a.borrowing_limit",
+            "nominal_quota does not have",
+        ),
         (
             "projects: {a: {nominal_quota: {jobs: 2}, lending_limit: {jobs: 3}}}",
             "projects.a.lending_limit",

@@ -66,18 +66,18 @@ METRIC = {"name": "m", "query": "m", "per_worker": 1}
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"cpu_pressure": "120%"}, "no part of a whole"),
+        ({"cpu_pressure": "120%"}, "is not a fraction"),
         ({"cpu_pressure": {"for": "5m"}}, "above: 80%"),
         ({"cpu_pressure": {"above": "80%", "target": "80%"}}, "not below the threshold"),
         ({"memory_pressure": {"over": "80%"}}, "above"),
         ({"metrics": [{"query": "m"}]}, "has no name"),
-        ({"metrics": [METRIC, METRIC]}, "stands here twice"),
+        ({"metrics": [METRIC, METRIC]}, "is listed twice"),
         ({"metrics": [{**METRIC, "per_worker": 0}]}, "a number above 0"),
-        ({"metrics": [{**METRIC, "activation": "nan"}]}, "a number is wanted"),
-        ({"metrics": [{**METRIC, "value": "median"}]}, "not known"),
-        ({"metrics": [{**METRIC, "every": "10ms"}]}, "too often"),
-        ({"metrics": [{**METRIC, "every": "10m"}]}, "unknown in between"),
-        ({"metrics": [{**METRIC, "query": "m" * 4097}]}, "longer than 4096"),
+        ({"metrics": [{**METRIC, "activation": "nan"}]}, "Expected a number"),
+        ({"metrics": [{**METRIC, "value": "median"}]}, "not a possible value"),
+        ({"metrics": [{**METRIC, "every": "10ms"}]}, "every must be at least 1 s"),
+        ({"metrics": [{**METRIC, "every": "10m"}]}, "unknown between two queries"),
+        ({"metrics": [{**METRIC, "query": "m" * 4097}]}, "longer than 4,096"),
         ({"metrics": [{**METRIC, "name": f"m{n}"} for n in range(11)]}, "at most 10"),
     ],
 )
@@ -89,10 +89,10 @@ def test_what_cannot_be_meant_is_told(settings: dict[str, Any], words: str) -> N
     ("source", "words"),
     [
         ("{}", "has no url"),
-        ("{url: 'ftp://x'}", "is no address"),
-        ("{url: 'http://ann:secret@x'}", "name or password in it"),
+        ("{url: 'ftp://x'}", "is not a URL"),
+        ("{url: 'http://ann:secret@x'}", "user name or a password"),
         ("{url: 'http://x', timeout: 5m}", "1s to 60s"),
-        ("{url: 'http://x', token_file: a, token_env: B}", "named twice"),
+        ("{url: 'http://x', token_file: a, token_env: B}", "configured twice"),
     ],
 )
 def test_a_source_that_cannot_be_used_is_told_without_its_secret(source: str, words: str) -> None:
@@ -105,13 +105,13 @@ def test_a_source_that_cannot_be_used_is_told_without_its_secret(source: str, wo
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ("max_workers: 1, cpu_pressure: 80%", "never makes a worker"),
-        ("cpu_pressure: 5%", "hardly pressure"),
-        ("cpu_pressure: {above: 80%, for: 1s}", "one sample decides"),
+        ("max_workers: 1, cpu_pressure: 80%", "never creates a worker"),
+        ("cpu_pressure: 5%", "so low that idle workers can exceed it"),
+        ("cpu_pressure: {above: 80%, for: 1s}", "a single sample decides"),
         ("metrics: [{name: m, query: m, per_worker: 1}]", "do not define"),
         (
             "min_workers: 3, max_workers: 3, metrics: [{name: m, query: m, per_worker: 1}]",
-            "never make a worker",
+            "never create a worker",
         ),
     ],
 )
@@ -163,11 +163,11 @@ def test_where_a_template_is_sold() -> None:
 @pytest.mark.parametrize(
     ("words", "settings"),
     [
-        ("stands here twice", "zones: [a, a]"),
-        ("cannot be a name", "zones: [A b]"),
+        ("is listed twice", "zones: [a, a]"),
+        ("is not a valid name.", "zones: [A b]"),
         ("has no name", "zones: [{max_workers: 3}]"),
-        ("not known", "spot: maybe"),
-        ("costs more than its max_spot_price", 'spot: yes, max_spot_price: "0.01"'),
+        ("not a possible value", "spot: maybe"),
+        ("cost more than its max_spot_price", 'spot: yes, max_spot_price: "0.01"'),
         ("at most 30", f"zones: [{', '.join(f'z{n}' for n in range(31))}]"),
     ],
 )
@@ -181,11 +181,11 @@ def test_what_cannot_be_sold_is_told(words: str, settings: str) -> None:
 @pytest.mark.parametrize(
     ("words", "settings"),
     [
-        ("knows nothing", "zones: [a]"),
-        ("knows nothing", "spot: prefer"),
-        ("none is bought", 'spot: prefer, max_spot_price: "0.01"'),
-        ("a price for spot and spot: no", 'spot_price_per_hour: "0.01"'),
-        ("are spot alone", "spot: yes"),
+        ("has neither", "zones: [a]"),
+        ("has neither", "spot: prefer"),
+        ("no spot worker is created", 'spot: prefer, max_spot_price: "0.01"'),
+        ("a spot price but spot: no", 'spot_price_per_hour: "0.01"'),
+        ("are all spot", "spot: yes"),
     ],
 )
 def test_doubts_about_zones_and_spot(words: str, settings: str) -> None:

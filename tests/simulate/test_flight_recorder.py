@@ -60,7 +60,7 @@ def test_frames_hold_differences_and_begin_anew_at_times(monkeypatch: pytest.Mon
     middle = rows[whole[-1] :]
     assert [each.observed for each in play(middle)] == [observed for observed, _ in shown[whole[-1] :]]
     assert all(row.size == len(row.body) for row in rows)
-    with pytest.raises(BrokenRecord, match="builds on that of plan 1, which is not there"):
+    with pytest.raises(BrokenRecord, match="builds on that of plan 1, which is missing"):
         list(play(rows[1:]))
     with pytest.raises(BrokenRecord, match="cannot be read"):
         list(play([rows[0]._replace(body="AAAA")]))

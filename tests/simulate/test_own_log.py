@@ -224,10 +224,13 @@ def _empty(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda path: None, "there is no store at"),
-        (lambda path: path.write_bytes(b"arrival_s,run_s,cpu\n" * 500), "Is it a store of Herder?"),
+        (lambda path: None, "There is no store at"),
+        (
+            lambda path: path.write_bytes(b"arrival_s,run_s,cpu\n" * 500),
+            "Check that it is a store of Herder.",
+        ),
         (_tables, "is a database, but not a store of Herder"),
-        (_newer, "was written by a newer Herder (schema 9999)"),
+        (_newer, "was written by a newer version of Herder (schema 9999)"),
         (_empty, "no job has run there yet"),
     ],
 )
@@ -247,7 +250,7 @@ def test_what_is_no_store_with_jobs(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--from-events", "postgresql://me:s3cret@127.0.0.1:1/db"), "cannot read the store"),
+        (("--from-events", "postgresql://me:s3cret@127.0.0.1:1/db"), "Cannot read the store"),
         (("--from-events", "mysql://u@h/d"), "not supported"),
         (("--from-events", "::://"), "not a database URL"),
         (("--from-events", "x.db", "--trace", "y.csv"), "Give one source of work"),

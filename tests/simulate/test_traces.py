@@ -82,7 +82,7 @@ def test_csv_with_everything(tmp_path: Path) -> None:
         ("arrival_s,run_s,cpu\n0,10,1\n1,abc,1\n", r":3:3: run_s 'abc' is not a number"),
         ("arrival_s,run_s,cpu\n0,-10,1\n", r":2:3: run_s '-10' is below 0"),
         ("arrival_s,run_s,cpu\n0\n", r":2:\d+: run_s the row is too short"),
-        ("job_id,submit_s,duration_s,cores\n1,5,6,1.5\n", r":2:7: cores '1.5' is not a whole number"),
+        ("job_id,submit_s,duration_s,cores\n1,5,6,1.5\n", r":2:7: cores '1.5' is not a whole number."),
         ("ms,event,node\n0,add,a\n5,explode,a\n", r":3:3: event 'explode' is neither"),
         ("ms,event,node\n0,remove,a\n", r":2:10: node 'a' is not there"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\nnoon,1,2\n", r":2:1: TIMESTAMP 'noon' is no time"),

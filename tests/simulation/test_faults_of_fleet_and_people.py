@@ -261,7 +261,7 @@ def test_a_batch_that_ended_while_somebody_was_about_to_cancel_it_has_ended() ->
     async def story(world: World) -> None:
         batch = await world.people.batch("ann", [{"cpu": 1, "memory": "1Gi", "sleep_ms": 1000}])
         await world.until(lambda: batch not in world.core.state.batches)
-        with pytest.raises(Conflict, match=f"batch {batch} has ended"):
+        with pytest.raises(Conflict, match=f"Batch {batch} has already ended."):
             own_batch(world.core, Principal(UserName("ann"), Role.USER), batch)
 
     World(pools=ONE).run(story)

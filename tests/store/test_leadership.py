@@ -147,7 +147,7 @@ def test_one_server_on_a_sqlite_file_by_whatever_path(tmp_path: Path, way: str) 
             other.symlink_to(path)
         elif way == "a hard link":
             other.hardlink_to(path)
-        said = "has 2 names" if way == "a hard link" else "another Herder server already uses the store"
+        said = "has 2 names" if way == "a hard link" else "Another Herder server already uses the store"
         with (
             pytest.raises(StoreError, match=said),
             sqlite_file(open_engine(f"sqlite:///{path if way == 'the same path' else other}")),

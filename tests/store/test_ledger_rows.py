@@ -101,14 +101,14 @@ def test_sums_are_exact_over_a_crash(world: World) -> None:
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("UPDATE usage SET cost_pico = CAST(CAST(cost_pico AS BIGINT) + 1 AS TEXT) WHERE \"user\" = 'bob'", "usage of bob/default/std"),
-        ("UPDATE usage SET attempts = attempts + 1 WHERE \"user\" = 'ann'", "usage of ann/default/std"),
-        ("UPDATE batches SET cost_pico = ''", "batch 1 cost"),
-        ("UPDATE batches SET cost_pico = CAST(CAST(cost_pico AS BIGINT) - 1 AS TEXT)", "batch 1 cost"),
-        ("UPDATE totals SET value = '1' WHERE name = 'cost/std'", "the total cost/std"),
-        ("UPDATE workers SET ended_at_ms = ended_at_ms + 60000", "the total cost/std"),
-        ("UPDATE attempts SET ended_at_ms = ended_at_ms + 60000 WHERE job_id = 1", "batch 1 cost"),
-        ("DELETE FROM workers", "usage of"),
+        ("UPDATE usage SET cost_pico = CAST(CAST(cost_pico AS BIGINT) + 1 AS TEXT) WHERE \"user\" = 'bob'", "The usage of bob/default/std"),
+        ("UPDATE usage SET attempts = attempts + 1 WHERE \"user\" = 'ann'", "The usage of ann/default/std"),
+        ("UPDATE batches SET cost_pico = ''", "Batch 1 has the cost"),
+        ("UPDATE batches SET cost_pico = CAST(CAST(cost_pico AS BIGINT) - 1 AS TEXT)", "Batch 1 has the cost"),
+        ("UPDATE totals SET value = '1' WHERE name = 'cost/std'", "The total cost/std"),
+        ("UPDATE workers SET ended_at_ms = ended_at_ms + 60000", "The total cost/std"),
+        ("UPDATE attempts SET ended_at_ms = ended_at_ms + 60000 WHERE job_id = 1", "Batch 1 has the cost"),
+        ("DELETE FROM workers", "The usage of"),
     ],
 )  # fmt: skip
 def test_a_pico_dollar_that_is_missing_is_seen(world: World, statement: str, said: str) -> None:

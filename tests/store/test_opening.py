@@ -34,15 +34,15 @@ def test_migrating_again_changes_nothing(fresh_engine: Engine) -> None:
 def test_data_of_a_newer_version_is_refused_and_left_alone(fresh_engine: Engine) -> None:
     with fresh_engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StoreError, match=r"newer Herder \(schema 9999\)") as refused:
+    with pytest.raises(StoreError, match=r"newer version of Herder \(schema 9999\)") as refused:
         migrate(fresh_engine)
-    assert "nothing was changed" in str(refused.value)
+    assert "Nothing was changed." in refused.value.hint
     with fresh_engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
 
 
 def test_one_server_in_a_folder(tmp_path: Path) -> None:
-    with FileLock(tmp_path), pytest.raises(StoreError, match="another Herder server"), FileLock(tmp_path):
+    with FileLock(tmp_path), pytest.raises(StoreError, match="Another Herder server"), FileLock(tmp_path):
         pass
     with FileLock(tmp_path):
         pass
@@ -52,7 +52,7 @@ def test_one_server_on_a_postgres(postgres_url: str) -> None:
     one, two = open_engine(postgres_url), open_engine(postgres_url)
     with AdvisoryLock(one) as held:
         assert held.held()
-        with pytest.raises(StoreError, match="another Herder server"), AdvisoryLock(two):
+        with pytest.raises(StoreError, match="Another Herder server"), AdvisoryLock(two):
             pass
     with AdvisoryLock(two):
         pass
@@ -76,10 +76,10 @@ def test_a_lock_whose_connection_was_cut_is_taken_again(postgres_url: str) -> No
     [
         ("nonsense", "not a database URL"),
         ("mysql://u@h/d", "not supported"),
-        ("sqlite://", "names no file"),
-        ("sqlite:///:memory:", "names no file"),
-        ("sqlite:///file:/tmp/herder.db?uri=true", "names no file"),
-        ("sqlite:////tmp/herder.db?timeout=long", "names no file"),
+        ("sqlite://", "does not name a file"),
+        ("sqlite:///:memory:", "does not name a file"),
+        ("sqlite:///file:/tmp/herder.db?uri=true", "does not name a file"),
+        ("sqlite:////tmp/herder.db?timeout=long", "does not name a file"),
     ],
 )
 def test_an_address_that_is_none_of_ours(url: str, says: str) -> None:
@@ -89,7 +89,7 @@ def test_an_address_that_is_none_of_ours(url: str, says: str) -> None:
 
 def test_a_postgres_address_with_an_option_that_there_is_not() -> None:
     with (
-        pytest.raises(StoreError, match="cannot use the store"),
+        pytest.raises(StoreError, match="Cannot use the store"),
         AdvisoryLock(open_engine("postgresql://me@127.0.0.1:1/db?colour=red")),
     ):
         pytest.fail("opened")
@@ -101,13 +101,13 @@ def test_another_driver_for_sqlite_is_the_same_store(tmp_path: Path) -> None:
 
 def test_a_postgres_that_is_not_there_and_no_password_in_the_text() -> None:
     engine = open_engine("postgresql://me:s3cret@127.0.0.1:1/db")
-    with pytest.raises(StoreError, match="cannot reach the store") as refused, AdvisoryLock(engine):
+    with pytest.raises(StoreError, match="Cannot reach the store") as refused, AdvisoryLock(engine):
         pass
     assert "s3cret" not in str(refused.value)
 
 
 def test_a_sqlite_file_that_cannot_be_opened(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot open the store"):
+    with pytest.raises(StoreError, match="Cannot open the store"):
         migrate(open_engine(f"sqlite:///{tmp_path}/no/such/folder/herder.db"))
 
 

@@ -156,7 +156,7 @@ async def test_little_space_is_said_once(disk: Path, caplog: pytest.LogCaptureFi
         await until(None, store, "store_full")
         await store.commit(put("a"))
         await store.close()
-    assert caplog.text.count("The store is almost full. New work is refused: free space on the disk") == 1
+    assert caplog.text.count("The store is almost full. New work is refused. Free space on the disk") == 1
 
 
 @pytest.mark.parametrize("what", ["herder.db", "herder.db-wal"])

@@ -112,7 +112,7 @@ async def play(url: str, folder: Path, number: int) -> str:
             await line.call("POST", "/worker/exchange", msgspec.json.encode(request)), type=ExchangeAnswer
         )
         if heard.stop:
-            return "told to stop"
+            return "stop requested by the server"
         ack, assignments = heard.number or ack, heard.assign
 
 

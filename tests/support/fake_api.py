@@ -114,14 +114,14 @@ class FakeApi:
     def _user(self, method: str, rest: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
         if method == "DELETE":
             dry = query.get("dry_run") == "true"
-            text = f"user {rest[0]} {'would be' if dry else 'is'} deleted"
+            text = f"User {rest[0]} {'would be' if dry else 'was'} deleted."
             return 200, wire.Result(object=f"user/{rest[0]}", text=text, dry_run=dry)
         role, weight = body.get("role", "user"), body.get("weight", 1)
         return 200, people.UserView(name=rest[0] if rest else body["name"], role=role, weight=weight)
 
     def _token(self, method: str, rest: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
         if method == "DELETE":
-            return 200, wire.Result(object=f"token/{rest[0]}", text=f"token {rest[0]} of alice is revoked")
+            return 200, wire.Result(object=f"token/{rest[0]}", text=f"Token {rest[0]} of alice was revoked.")
         if method == "GET":
             token = people.TokenView(
                 id="3f9a1c02be47", user="alice", role="user", note="\x1b]0;laptop\x07", state="active", created_at=T0,
@@ -171,7 +171,7 @@ class FakeApi:
         self, method: str, name: str, verb: list[str], query: dict[str, str], body: Any
     ) -> tuple[int, Any]:
         if name not in self.pools:
-            return _problem(404, f"there is no pool {name!r}")
+            return _problem(404, f"There is no pool {name!r}.")
         dry = query.get("dry_run") == "true"
         if method == "DELETE":
             if not dry:
@@ -217,7 +217,7 @@ class FakeApi:
         if not rest and self.refuse[1]:
             return _problem(422, self.refuse[1], field=self.refuse[0])
         if not rest and dry:
-            return 200, wire.Result(object="batch", text="a batch would be submitted", dry_run=True)
+            return 200, wire.Result(object="batch", text="A batch would be submitted.", dry_run=True)
         if not rest:
             new = batch(4, name=body.get("name", ""), jobs=len(body.get("jobs", [])), counts={})
             if not body.get("commit"):
@@ -261,7 +261,7 @@ class FakeApi:
         if self.refuse[1]:
             return _problem(422, self.refuse[1], field=self.refuse[0])
         if dry:
-            return 200, wire.Result(object="job", text="1 job would be submitted", dry_run=True)
+            return 200, wire.Result(object="job", text="1 job would be submitted.", dry_run=True)
         return 200, wire.JobsAdded(batch=None, first_job=17, count=1)
 
     def _apply(self, query: dict[str, str], body: Any) -> wire.ApplyAnswer:

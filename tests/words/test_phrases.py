@@ -5,13 +5,14 @@ import pytest
 from herder.model.phrases import (
     agree,
     at_limit,
+    clause,
     counted,
     ended_with,
     listed,
     seconds_until,
     sentence,
     sentences,
-    unstopped,
+    stopped,
 )
 
 
@@ -55,10 +56,12 @@ def test_time_left_is_rounded_up_and_never_negative() -> None:
 
 
 def test_sentences_stand_side_by_side_each_with_one_full_stop() -> None:
-    assert sentence("it failed") == "it failed."
+    assert sentence("it failed") == "It failed."
+    assert sentence("max_workers is 3") == "max_workers is 3."
+    assert stopped("ann waits") == "ann waits."
     assert sentence("Why?") == "Why?"
     assert sentences("One", "", "Two.", "Three") == "One. Two. Three."
-    assert unstopped("no route. ") == "no route"
+    assert clause("no route. ") == "no route"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from herder.agent import clock
 from herder.agent.connection import Rejected, Unreachable
 from herder.agent.ports import AgentPorts
 from herder.agent.settings import AgentSettings
+from herder.model.phrases import clause
 from herder.wire.exchange import ActivateAnswer, ActivateRequest
 
 #: From the moment the server let it in, a worker that is not heard counts towards death: a lost answer must be noticed long before.
@@ -38,7 +39,7 @@ async def activate(ports: AgentPorts, settings: AgentSettings) -> ActivateAnswer
             wait_s = back_off.next_s()
             if loop.time() + wait_s > give_up_at:
                 raise Unreachable(
-                    f"not activated within {settings.self_delete_after_s:g} s: {error}"
+                    f"The worker was not activated within {settings.self_delete_after_s:g} s: {clause(error)}."
                 ) from error
             await asyncio.sleep(wait_s)
         else:

@@ -20,11 +20,12 @@ from herder.agent.ports import AgentPorts
 from herder.agent.runtimes import Report, Running, Runtime, UnknownRuntime, Verdict, ended_now, fault
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
+from herder.model.phrases import clause
 from herder.model.resources import Resources
 from herder.wire.exchange import Assignment, Finished, LogChunk
 
 _LOG = logging.getLogger(__name__)
-_DRAINED = Verdict("failed", Cause.DRAINED, "the worker was leaving before this attempt started")
+_DRAINED = Verdict("failed", Cause.DRAINED, "The worker was stopping before this attempt started.")
 _CANCELLED = Verdict("cancelled", Cause.CANCELLED, "")
 
 
@@ -119,7 +120,7 @@ class Attempts(Report):
             try:
                 await runtime.close()
             except Exception:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
-                _LOG.exception("runtime %s could not be closed", name)
+                _LOG.exception("Runtime %s could not be closed.", name)
 
     # --- from the runtimes
 
@@ -127,7 +128,7 @@ class Attempts(Report):
         key = (finished.job, finished.attempt)
         held = self._held.pop(key, None)
         if held is None:
-            _LOG.error("job %s, attempt %s ended twice; the first counts", *key)
+            _LOG.error("Job %s, attempt %s ended twice; the first end counts.", *key)
             return
         self._free = self._free.plus(_ask(held.assignment))
         self._slots_free += 1
@@ -151,14 +152,14 @@ class Attempts(Report):
         troubles = self._health.troubles_at_end(asyncio.get_running_loop().time())
         if not troubles:
             return finished
-        text = f"it failed with exit code {finished.exit_code} on a worker in trouble: {'; '.join(troubles)}"
+        text = f"Exit code {finished.exit_code} on a worker that has a problem: {'; '.join(clause(each) for each in troubles)}."
         return structs.replace(finished, cause=Cause.INFRASTRUCTURE.value, message=text)
 
     def _stop(self, held: _Held, running: Running, verdict: Verdict, *, at_once: bool = False) -> None:
         try:
             running.stop(verdict, at_once=at_once)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
-            _LOG.exception("job %s could not be stopped", held.assignment.job)
+            _LOG.exception("Job %s could not be stopped.", held.assignment.job)
             key = (held.assignment.job, held.assignment.attempt)
             if key in self._held:
                 self.ended(
@@ -230,7 +231,7 @@ class Attempts(Report):
                 self._ports.clock.now_ms(),
             )
         except Exception as error:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
-            _LOG.exception("job %s, attempt %s could not be started", assignment.job, assignment.attempt)
+            _LOG.exception("Job %s, attempt %s could not be started.", assignment.job, assignment.attempt)
             return ended_now(assignment, fault("starting it", error), self._ports.clock.now_ms())
 
     def _note_start(self, key: Key, running: Running) -> None:
@@ -254,7 +255,7 @@ class Attempts(Report):
 
     def _too_big(self, assignment: Assignment) -> Verdict:
         lacking = ", ".join(_ask(assignment).lacking_in(self._allocatable))
-        text = f"asks for more {lacking} than this worker has ({self._allocatable})"
+        text = f"Requests more {lacking} than this worker has ({self._allocatable})."
         return Verdict("failed", Cause.INFRASTRUCTURE, text)
 
 

@@ -16,6 +16,7 @@ import httptools
 import msgspec
 
 from herder.agent.settings import AgentSettings, SettingsError
+from herder.model.phrases import clause, sentence
 
 _API = "/api/v1/worker"
 _READ_BYTES = 256 * 1024
@@ -76,7 +77,7 @@ class Connection:
     def use_token(self, token: str) -> None:
         """Raises Refused when it cannot be sent in a header."""
         if not (token.isascii() and token.isprintable()):
-            raise Refused("the token holds characters that no token has")
+            raise Refused("The token has characters that are not allowed in a token.")
         self._token = token
 
     async def call(
@@ -107,7 +108,9 @@ class Connection:
                 stream = await self._stream()
                 status, body, reusable = await _converse(stream, request, answer)
         except (OSError, TimeoutError, EOFError, httptools.HttpParserError) as error:
-            raise Unreachable(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+            raise Unreachable(
+                f"The server cannot be reached: {clause(error) or type(error).__name__}."
+            ) from error
         else:
             if reusable and keep and len(self._idle) < _IDLE_KEPT:
                 self._idle.append(stream)
@@ -167,14 +170,14 @@ class _ToFile(_Answer):
 def _raise_for(status: int, body: bytes) -> None:
     if status == 200:
         return
-    text = f"the server answered {status}: {_detail(body)}"
+    text = sentence(f"The server answered with HTTP status {status}: {_detail(body)}")
     raise Rejected(text) if 400 <= status < 500 and status not in _LATER else Unreachable(text)
 
 
 def usable(status: int, answer: bytes) -> bytes:
     """The body of a 200 answer. Raises Refused, Rejected or Unreachable for all others; the simulated network asks it too."""
     if status in (401, 403):
-        raise Refused(f"the server answered {status}: {_detail(answer)}")
+        raise Refused(sentence(f"The server answered with HTTP status {status}: {_detail(answer)}"))
     _raise_for(status, answer)
     return answer
 
@@ -191,7 +194,7 @@ async def _converse(stream: _Stream, request: bytes, answer: _Answer) -> tuple[i
         if isinstance(answer, _ToFile) and answer.error is not None:
             break
         if answer.size > _ANSWER_MOST_BYTES:
-            raise EOFError(f"the answer is larger than {_ANSWER_MOST_BYTES} bytes")
+            raise EOFError(f"the answer is larger than {_ANSWER_MOST_BYTES:,} bytes")
     status = answer.parser.get_status_code()
     del answer.parser  # the two hold each other
     return status, b"".join(answer.pieces), answer.reusable
@@ -202,10 +205,12 @@ def _address(settings: AgentSettings) -> tuple[str, int, str, ssl.SSLContext | N
         url = urlsplit(settings.server_url)
         port = url.port
     except ValueError as error:
-        raise SettingsError(f"{settings.server_url!r} is no address of a server: {error}") from None
+        raise SettingsError(
+            f"{settings.server_url!r} is not the address of a server: {clause(error)}."
+        ) from None
     if url.scheme not in ("http", "https") or not url.hostname:
         raise SettingsError(
-            f"{settings.server_url!r} is no address of a server; give for example http://10.0.0.5:8080"
+            f"{settings.server_url!r} is not the address of a server. Write an address such as http://10.0.0.5:8080."
         )
     # Reading the trusted certificates costs 30 ms, so only when they are needed.
     tls = ssl.create_default_context(cafile=settings.ca_file) if url.scheme == "https" else None

@@ -21,6 +21,7 @@ from herder.agent.outbox import Outbox, Shipment
 from herder.agent.ports import AgentPorts
 from herder.agent.settings import AgentSettings
 from herder.agent.use import UseMeter
+from herder.model.phrases import clause
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest
 
 _LOG = logging.getLogger(__name__)
@@ -34,10 +35,10 @@ _ANSWER_LEAST_S = 3.0
 class Leave(Enum):
     """Why the conversation is over."""
 
-    DONE = "drained: everything is reported"
-    STOPPED = "the server does not want this worker any more"
-    REFUSED = "the server does not know this worker"
-    CUT_OFF = "the last results could not be delivered in time"
+    DONE = "Drained: all results are reported"
+    STOPPED = "The server removed this worker"
+    REFUSED = "The server does not know this worker"
+    CUT_OFF = "The last results could not be delivered in time"
 
 
 class Exchange:
@@ -119,13 +120,13 @@ class Exchange:
                 await self._exchange(wait=False)
             except Unreachable as error:
                 self._must_send = True
-                _LOG.warning("exchange failed, will try again: %s", error)
+                _LOG.warning("The exchange with the server failed and is repeated: %s.", clause(error))
                 await asyncio.sleep(back_off.next_s())
             except Refused as error:
                 self._end(Leave.REFUSED, str(error))
             except Exception:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
                 self._must_send = True
-                _LOG.exception("a fault of this agent in an exchange; it goes on")
+                _LOG.exception("A fault of this agent in an exchange. The agent continues.")
                 await asyncio.sleep(back_off.next_s())
             else:
                 back_off.reset()
@@ -138,13 +139,13 @@ class Exchange:
             try:
                 await self._exchange(wait=True)
             except Unreachable as error:
-                _LOG.warning("parked call failed: %s", error)
+                _LOG.warning("A held-open call failed: %s.", clause(error))
                 self._send_soon()
                 await asyncio.sleep(back_off.next_s())
             except Refused as error:
                 self._end(Leave.REFUSED, str(error))
             except Exception:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
-                _LOG.exception("a fault of this agent in a parked call; it goes on")
+                _LOG.exception("A fault of this agent in a held-open call. The agent continues.")
                 self._send_soon()
                 await asyncio.sleep(back_off.next_s())
             else:
@@ -213,7 +214,7 @@ class Exchange:
             raise
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             self._held_at = float("-inf")
-            raise Unreachable(f"the answer cannot be read: {error}") from error
+            raise Unreachable(f"The answer of the server cannot be read: {clause(error)}.") from error
         self._answered_at = self._loop.time()
         self._taken(shipment, answer)
         self._obey(number, answer)
@@ -264,7 +265,7 @@ class Exchange:
             if each.kind == "finished" and 0 <= each.index < len(shipment.finished):
                 self._outbox.refused_end(shipment.finished[each.index], each.reason)
             else:
-                _LOG.error("the server did not take an item of a report (%s): %s", each.kind, each.reason)
+                _LOG.error("The server refused an item of a report (%s): %s", each.kind, each.reason)
 
     def _obey(self, number: int, answer: ExchangeAnswer) -> None:
         if answer.number and number > self._ack_of:
@@ -272,10 +273,10 @@ class Exchange:
             self._ack, self._ack_of = answer.number, number
         self._measure(answer.use)
         if answer.stop:
-            self._end(Leave.STOPPED, "told to stop")
+            self._end(Leave.STOPPED, "stop requested by the server")
             return
         if answer.drain and not self._attempts.draining:
-            _LOG.info("told to drain")
+            _LOG.info("The server requested a drain.")
             self._attempts.drain()
         if answer.assign:
             self._attempts.take(answer.assign)
@@ -296,5 +297,5 @@ class Exchange:
 
     def _end(self, leave: Leave, detail: str) -> None:
         if not self._over.done():
-            _LOG.info("leaving: %s%s", leave.value, f" ({detail})" if detail else "")
+            _LOG.info("The agent ends. %s%s.", leave.value, f" ({detail})" if detail else "")
             self._over.set_result(leave)

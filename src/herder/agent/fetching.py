@@ -18,6 +18,7 @@ from herder.agent.processes.scratch import make_work_folder
 from herder.agent.runtimes import Verdict, fault
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
+from herder.model.phrases import clause
 from herder.wire.exchange import Assignment
 
 _LOG = logging.getLogger(__name__)
@@ -82,8 +83,8 @@ class FetchInputs:
             self.discard(path)
             raise
         except Exception as error:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
-            _LOG.exception("job %s: its inputs could not be fetched", assignment.job)
-            outcome = fault("fetching its inputs", error)
+            _LOG.exception("The inputs of job %s could not be downloaded.", assignment.job)
+            outcome = fault("downloading its inputs", error)
         if isinstance(outcome, Verdict):
             self.discard(path)
         if not fetching.end(outcome):
@@ -97,7 +98,9 @@ class FetchInputs:
             except Unreachable as error:
                 if not left:
                     return _not_fetched(str(error))
-                _LOG.warning("job %s: its inputs cannot be fetched yet: %s", assignment.job, error)
+                _LOG.warning(
+                    "The inputs of job %s cannot be downloaded yet: %s.", assignment.job, clause(error)
+                )
                 await asyncio.sleep(back_off.next_s())
             except Rejected as error:
                 return _not_fetched(str(error))
@@ -105,7 +108,7 @@ class FetchInputs:
                 return _not_fetched(f"{error.strerror or errno.errorcode.get(error.errno or 0, 'no file')}")
             else:
                 return path
-        return _not_fetched("no try was left")
+        return _not_fetched("all tries failed")
 
     async def _into_file(self, assignment: Assignment, path: str) -> None:
         make_work_folder(self._settings)
@@ -120,4 +123,6 @@ class FetchInputs:
 
 
 def _not_fetched(why: str) -> Verdict:
-    return Verdict("failed", Cause.INFRASTRUCTURE, f"the results of its parents could not be fetched: {why}")
+    return Verdict(
+        "failed", Cause.INFRASTRUCTURE, f"The results of the parents could not be downloaded: {clause(why)}."
+    )

@@ -45,7 +45,7 @@ class Health:
             self._next_at_s = now_s + self._settings.health_check_s
             found = self._look()
             if found != self._troubles:
-                _LOG.warning("this worker is %s", "; ".join(found) if found else "well again")
+                _LOG.warning("%s", " ".join(found) if found else "The worker can start attempts again.")
             self._troubles = found
         return self._troubles
 
@@ -54,11 +54,11 @@ class Health:
         try:
             self._try_scratch()
         except OSError as error:
-            found.append(f"work folder {self._settings.folder} cannot be written: {error.strerror}")
+            found.append(f"The work folder {self._settings.folder} cannot be written: {error.strerror}.")
         try:
             self._try_descriptors()
         except OSError as error:
-            found.append(f"no more files can be opened: {error.strerror}")
+            found.append(f"No more files can be opened: {error.strerror}.")
         return found
 
     def _try_scratch(self) -> None:

@@ -23,12 +23,13 @@ from herder.agent.processes.scratch import make_work_folder
 from herder.agent.runtimes import Verdict
 from herder.agent.settings import AgentSettings, SettingsError
 from herder.model.job import Cause
+from herder.model.phrases import clause
 from herder.model.resources import Resources
 from herder.wire.exchange import ActivateAnswer
 
 _LOG = logging.getLogger(__name__)
-_TERMINATED = Verdict("failed", Cause.DRAINED, "the worker was told to leave while this attempt ran")
-_UNWANTED = Verdict("failed", Cause.INFRASTRUCTURE, "the worker had to leave")
+_TERMINATED = Verdict("failed", Cause.DRAINED, "The worker was stopped while this attempt ran.")
+_UNWANTED = Verdict("failed", Cause.INFRASTRUCTURE, "The worker had to stop.")
 _KILL_LOOKS = 250
 _KILL_LOOK_S = 0.02
 
@@ -76,7 +77,7 @@ async def live(settings: AgentSettings, leave: asyncio.Event) -> ExitCode:
         _LOG.error("%s", error)
         return ExitCode.USAGE
     except OSError as error:
-        _LOG.error("cannot make the work folder %s: %s", settings.folder, error.strerror)
+        _LOG.error("Cannot create the work folder %s: %s.", settings.folder, error.strerror)
         return ExitCode.FAILURE
     try:
         return await converse(settings, AgentPorts(network=connection), leave)
@@ -92,10 +93,10 @@ async def converse(settings: AgentSettings, ports: AgentPorts, leave: asyncio.Ev
         limits = await _activate_unless(leave, ports, settings)
         return ExitCode.OK if limits is None else await _work(settings, ports, limits, leave)
     except Refused as error:
-        _LOG.error("worker %s is not let in: %s", settings.worker, error)
+        _LOG.error("The server refused worker %s: %s.", settings.worker, clause(error))
         return ExitCode.NOT_ALLOWED
     except Unreachable as error:
-        _LOG.error("worker %s gives up: %s", settings.worker, error)
+        _LOG.error("Worker %s gives up: %s.", settings.worker, clause(error))
         return ExitCode.UNREACHABLE
 
 
@@ -116,7 +117,7 @@ async def _activate_unless(
 async def _work(
     settings: AgentSettings, ports: AgentPorts, limits: ActivateAnswer, leave: asyncio.Event
 ) -> ExitCode:
-    _LOG.info("worker %s is active at %s", limits.worker, settings.server_url)
+    _LOG.info("Worker %s is activated at %s.", limits.worker, settings.server_url)
     settings = replace(settings, log_most_bytes=limits.log_bytes or settings.log_most_bytes)
     outbox = Outbox(settings)
     allocatable = Resources(limits.cpu_milli, limits.memory_mib, limits.disk_mib, limits.gpu)
@@ -140,11 +141,11 @@ async def _leave_when_told(
     leave: asyncio.Event, attempts: Attempts, exchange: Exchange, settings: AgentSettings
 ) -> None:
     await leave.wait()
-    _LOG.info("told to terminate: stopping attempts")
+    _LOG.info("Termination requested; the attempts are being stopped.")
     attempts.stop_all(_TERMINATED)
     exchange.wake()
     await asyncio.sleep(settings.leave_timeout_s)
-    exchange.give_up("the time to leave is over")
+    exchange.give_up("the time for stopping has passed")
 
 
 async def _abandon(attempts: Attempts) -> None:

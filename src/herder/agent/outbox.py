@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
+from herder.model.phrases import clause
 from herder.wire.exchange import NO_RESULT, Finished, LogChunk
 
 Key = tuple[int, int]
@@ -157,7 +158,7 @@ class Outbox:
         for chunk in shipment.logs:
             self._tell_output_plainly(chunk, reason)
         for job, attempt, _ in shipment.started:
-            _LOG.error("the start of job %s, attempt %s cannot be reported: %s", job, attempt, reason)
+            _LOG.error("The start of job %s, attempt %s cannot be reported: %s", job, attempt, reason)
             self._started.pop((job, attempt), None)
 
     def refused_end(self, end: Finished, reason: str) -> None:
@@ -169,7 +170,7 @@ class Outbox:
     def _tell_plainly(self, end: Finished, reason: str) -> None:
         """First without what may be at fault in it; refused once more, it is dropped, and its attempt counts as lost."""
         key = (end.job, end.attempt)
-        _LOG.error("the end of job %s, attempt %s is refused: %s", end.job, end.attempt, reason)
+        _LOG.error("The server refused the end of job %s, attempt %s: %s", end.job, end.attempt, reason)
         if key in self._plain:
             self.finished.pop(key, None)
             self._ended_now.add(key)
@@ -181,7 +182,7 @@ class Outbox:
 
     def _tell_output_plainly(self, chunk: LogChunk, reason: str) -> None:
         """In as many bytes, so that what follows joins without a gap."""
-        _LOG.error("output of job %s, attempt %s is refused: %s", chunk.job, chunk.attempt, reason)
+        _LOG.error("The server refused output of job %s, attempt %s: %s", chunk.job, chunk.attempt, reason)
         mark = (chunk.job, chunk.attempt, chunk.offset)
         self._logs.popleft()
         if mark in self._plain:
@@ -210,5 +211,5 @@ def plain_end(end: Finished, reason: str) -> Finished:
         ended_at_ms=max(0, end.ended_at_ms),
         exit_code=end.exit_code if end.exit_code is not None and abs(end.exit_code) < 2**31 else None,
         cause=end.cause if end.cause in causes else Cause.INFRASTRUCTURE.value,
-        message=f"the server did not take the report of this attempt, so its result and message were left out: {why}",
+        message=f"The server refused the report of this attempt, so its result and message are missing: {clause(why)}.",
     )

@@ -101,8 +101,8 @@ def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
     token = environ.pop(startup.ACTIVATION_TOKEN, "") or joins or _token_from_file(environ)
     if not token:
         raise SettingsError(
-            "there is no token to join with; run the command that `herder worker add POOL` prints "
-            f"(drivers set {startup.ACTIVATION_TOKEN} or {startup.ACTIVATION_TOKEN_FILE})"
+            "There is no token. Run the command that `herder worker add POOL` prints "
+            f"(drivers set {startup.ACTIVATION_TOKEN} or {startup.ACTIVATION_TOKEN_FILE})."
         )
     folder = environ.get(startup.WORK_FOLDER)
     return AgentSettings(
@@ -122,7 +122,7 @@ def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
 def _required(environ: MutableMapping[str, str], name: str) -> str:
     value = environ.get(name, "")
     if not value:
-        raise SettingsError(f"{name} is not set; the driver that made this worker should have set it")
+        raise SettingsError(f"{name} is not set. The driver that created this worker must set it.")
     return value
 
 
@@ -131,9 +131,9 @@ def _seconds(environ: MutableMapping[str, str], name: str, default: float) -> fl
     try:
         seconds = float(text) if text else default
     except ValueError:
-        raise SettingsError(f"{name} is {text!r}; give a number of seconds") from None
+        raise SettingsError(f"{name} is {text!r}, which is not a number of seconds.") from None
     if not 0 < seconds < float("inf"):
-        raise SettingsError(f"{name} is {text!r}; give a number of seconds above 0")
+        raise SettingsError(f"{name} is {text!r}, but must be a number of seconds above 0.")
     return seconds
 
 
@@ -145,7 +145,7 @@ def _token_from_file(environ: MutableMapping[str, str]) -> str:
         with open(path, encoding="utf-8") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if mode & 0o077:
-                raise SettingsError(f"{path} can be read by others (mode {mode:04o}); chmod 600 it")
+                raise SettingsError(f"{path} can be read by others (mode {mode:04o}). Run chmod 600 {path}.")
             return file.read(4096).strip()
     except OSError as error:
-        raise SettingsError(f"cannot read the activation token from {path}: {error.strerror}") from None
+        raise SettingsError(f"Cannot read the activation token from {path}: {error.strerror}.") from None

@@ -76,9 +76,16 @@ async def _not_routed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     what = f"{request.method} {request.url.path}"
     if error.status_code == 404:
-        return problem(NotKnown(f"there is no {what}", hint=f"see {PREFIX}/openapi.json"))
+        return problem(
+            NotKnown(f"There is no route {what}.", hint=f"{PREFIX}/openapi.json lists all routes.")
+        )
     if error.status_code == 405:
-        return problem(MethodNotAllowed(f"{what} is not possible", hint=f"see {PREFIX}/openapi.json"))
+        return problem(
+            MethodNotAllowed(
+                f"The route {request.url.path} does not accept the method {request.method}.",
+                hint=f"{PREFIX}/openapi.json lists all routes.",
+            )
+        )
     return problem(Refused(str(error.detail)))
 
 

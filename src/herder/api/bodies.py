@@ -92,7 +92,8 @@ def give_back(request: Request) -> None:
 
 def _overloaded(what: str, most: int) -> Overloaded:
     return Overloaded(
-        f"bodies of {what} take more than {most // 2**20} MiB of memory now", hint="try again in a moment"
+        f"Request bodies of {what} already take {most // 2**20} MiB of memory, the maximum.",
+        hint="Try again in a moment.",
     )
 
 
@@ -124,4 +125,6 @@ async def read_body(
 
 
 def _too_large(most: int) -> TooLarge:
-    return TooLarge(f"the body is larger than {most} bytes", hint="send it in several calls")
+    return TooLarge(
+        f"The request body is larger than {most:,} bytes.", hint="Send the data in several calls."
+    )

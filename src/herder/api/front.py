@@ -184,7 +184,9 @@ class RouteTable:
             except Refused as refused:
                 return problem(refused)
             except StoreDown as error:
-                return problem(NotReady(str(error), hint="send it again with the same Idempotency-Key"))
+                return problem(
+                    NotReady(str(error), hint="Send the request again with the same Idempotency-Key.")
+                )
 
         self._add(method, path, endpoint, run, body, answer, query, needs, writes=True)
 

@@ -10,9 +10,9 @@ from herder.api.front import Operation
 from herder.wire.resources import Problem
 
 KEY = (
-    "Up to 200 characters that you make anew for each write. The same request with the same key is carried out once, within a day at least, "
+    "At most 200 characters, new for each write. The same request with the same key is carried out once, within a day at least, "
     "and also after a restart: it is answered with what the first one made, as that is now. Another request with that key is refused "
-    "(409). A request that changed nothing, or was refused, leaves no key."
+    "(409). A request that changed nothing or was refused does not use up its key."
 )
 
 
@@ -50,7 +50,7 @@ def _operation(operation: Operation, named: dict[type, Any]) -> dict[str, Any]:
         "responses": {
             "200": {"description": "done", "content": _content(operation.answer, named)},
             "default": {
-                "description": "a problem: what is wrong, where, and what to do",
+                "description": "A problem: what is wrong, where, and what to do.",
                 "content": {"application/problem+json": {"schema": named[Problem]}},
             },
         },

@@ -7,8 +7,9 @@ import msgspec
 from fastapi import Request, Response
 
 from herder.control.kernel.errors import Invalid, Refused
+from herder.model.phrases import clause
 from herder.wire.resources import Problem
-from herder.wire.wording import explained
+from herder.wire.wording import explained, explained_sentence
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,12 +50,15 @@ def decode(body: bytes | bytearray, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        text, path = explained(error)
-        raise Invalid(text, field=path, hint="see /api/v1/openapi.json") from None
+        raise Invalid(
+            explained_sentence(error),
+            field=explained(error)[1],
+            hint="/api/v1/openapi.json describes the fields.",
+        ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Invalid(f"the body is not JSON: {error}") from None
+        raise Invalid(f"The request body is not JSON: {clause(error)}.") from None
     except RecursionError:
-        raise Invalid("the body is nested too deeply") from None
+        raise Invalid("The request body is nested too deeply.") from None
 
 
 def is_number(text: str) -> bool:
@@ -66,14 +70,14 @@ def path_number(request: Request, name: str) -> int:
     """The number of a thing in the path. Raises Invalid."""
     text = request.path_params[name]
     if not is_number(text):
-        raise Invalid(f"{text!r} is not a number of a {name}", field=name)
+        raise Invalid(f"{text!r} is not the number of a {name}.", field=name)
     return int(text)
 
 
 def refuse_nul(request: Request) -> None:
     """Nothing has a NUL in its name, and PostgreSQL takes none in a question. Raises Invalid."""
     if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
-        raise Invalid("a NUL character cannot stand in an address", hint="leave %00 out")
+        raise Invalid("The address contains a NUL character.", hint="Remove %00 from the address.")
 
 
 def refuse_unknown(request: Request, known: Collection[str]) -> None:
@@ -82,9 +86,9 @@ def refuse_unknown(request: Request, known: Collection[str]) -> None:
         if name not in known:
             names = ", ".join(sorted(known))
             raise Invalid(
-                f"there is no parameter {name[:50]!r} here",
+                f"This route has no parameter {name[:50]!r}.",
                 field=name[:50],
-                hint=f"this address knows {names}" if names else "this address knows none",
+                hint=f"The parameters are {names}." if names else "The route has no parameters.",
             )
 
 
@@ -99,7 +103,7 @@ def number(request: Request, name: str, default: int | None = None) -> int | Non
     if text is None or text == "":
         return default
     if not is_number(text):
-        raise Invalid(f"{text[:50]!r} is not a whole number of 0 or more", field=name)
+        raise Invalid(f"{text[:50]!r} is not a whole number of at least 0.", field=name)
     return int(text)
 
 
@@ -107,12 +111,12 @@ def page_size(request: Request, default: int = 100) -> int:
     """How many items a page may have. Raises Invalid."""
     size = number(request, "limit", default) or 0
     if size < 1:
-        raise Invalid("a page has at least 1 item", field="limit")
+        raise Invalid("The limit must be at least 1.", field="limit")
     return size
 
 
 def flag(request: Request, name: str) -> bool:
     text = request.query_params.get(name, "").lower()
     if text not in ("", "0", "1", "true", "false", "yes", "no"):
-        raise Invalid(f"{text!r} is neither true nor false", field=name)
+        raise Invalid(f"{text!r} is neither true nor false.", field=name)
     return text in ("1", "true", "yes")

@@ -12,7 +12,7 @@ def add(front: RouteTable) -> None:
     commands, reads = front.commands, front.reads
 
     async def list_drivers(request: Request, who: Principal) -> Page:
-        """All drivers: whether they can be used, and what they are doing."""
+        """All drivers with their state and their current calls."""
         return reads.drivers(who)
 
     async def get_driver(request: Request, who: Principal) -> DriverView:
@@ -20,17 +20,17 @@ def add(front: RouteTable) -> None:
         return reads.driver(who, request.path_params["driver"])
 
     def freeze(write: Write) -> Result:
-        """Make and remove nothing through a driver."""
+        """Freeze a driver: no workers are created or removed with it."""
         name = write.request.path_params["driver"]
         return commands.freeze_driver(write.who, name, write.body, write.changes, write.now_ms)
 
     def unfreeze(write: Write) -> Result:
-        """Use a driver again."""
+        """Unfreeze a driver."""
         name = write.request.path_params["driver"]
         return commands.unfreeze_driver(write.who, name, write.body, write.changes, write.now_ms)
 
     def forget(write: Write) -> Result:
-        """Give up the workers of a driver that this server does not have any more."""
+        """Give up the workers of a driver that is no longer in the server's settings."""
         name, dry = write.request.path_params["driver"], write.dry_run
         return commands.forget_driver(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
 

@@ -23,7 +23,7 @@ def add(front: RouteTable) -> None:
     reads = front.reads
 
     async def list_events(request: Request, who: Principal) -> Page:
-        """What happened, in order; newest=true turns it round."""
+        """Events, oldest first; with newest=true newest first."""
         query = request.query_params
         return await reads.events(
             who,
@@ -35,7 +35,7 @@ def add(front: RouteTable) -> None:
         )
 
     async def stream(request: Request, who: Principal) -> Response:
-        """Events as they happen (server-sent events); Last-Event-ID resumes."""
+        """Events as they happen, as server-sent events. Last-Event-ID resumes the stream."""
         text = request.headers.get("last-event-id", "")
         after = int(text) if is_number(text) else number(request, "after")
         events = reads.event_stream(lambda: front.commands.principal(bearer(request)), after)

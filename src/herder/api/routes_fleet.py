@@ -38,7 +38,7 @@ def _add_pools(front: RouteTable) -> None:
     reads = front.reads
 
     async def status(request: Request, who: Principal) -> Status:
-        """The one-look picture: jobs, pools, workers, spend."""
+        """A summary of the fleet: jobs, pools, workers, costs."""
         return await reads.status(who)
 
     async def list_pools(request: Request, who: Principal) -> Page:
@@ -50,7 +50,7 @@ def _add_pools(front: RouteTable) -> None:
         return await reads.pool(who, request.path_params["pool"])
 
     async def why(request: Request, who: Principal) -> Explanation:
-        """What the planner says of a pool now."""
+        """Why a pool has the size it has, from the plan of this moment."""
         return await reads.why_pool(who, request.path_params["pool"])
 
     front.read("/status", status, Status)
@@ -68,7 +68,7 @@ def _add_pool_writes(front: RouteTable) -> None:
         return commands.apply(write.who, write.body, write.changes, write.now_ms, dry_run=dry)
 
     def scale(write: Write) -> ScaleAnswer:
-        """Make more workers in a pool, for a time."""
+        """Create more workers in a pool, for a limited time."""
         name, dry = write.request.path_params["pool"], write.dry_run
         return commands.scale_pool(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
 
@@ -111,15 +111,15 @@ def _add_pool_states(front: RouteTable) -> None:
         return commands.set_frozen(write.who, name, frozen, write.changes, write.now_ms, message=said)
 
     def freeze(write: Write) -> Result:
-        """Stop acting on a pool; keep observing it."""
+        """Freeze a pool: it is observed, but no workers are created or removed."""
         return _set_frozen(write, True)
 
     def unfreeze(write: Write) -> Result:
-        """Act on a pool again."""
+        """Unfreeze a pool."""
         return _set_frozen(write, False)
 
     def delete(write: Write) -> Result:
-        """Drain all workers of a pool and forget it."""
+        """Drain all workers of a pool and delete the pool."""
         name, dry = write.request.path_params["pool"], write.dry_run
         said = write.request.query_params.get("message", "")
         return commands.delete_pool(write.who, name, write.changes, write.now_ms, dry_run=dry, message=said)
@@ -153,15 +153,15 @@ def _add_workers(front: RouteTable) -> None:
         )
 
     async def get_worker(request: Request, who: Principal) -> WorkerView:
-        """One worker, also one of the past."""
+        """One worker, also one that has ended."""
         return await reads.worker(who, request.path_params["worker"])
 
     async def why(request: Request, who: Principal) -> Explanation:
-        """Why a worker was made, what happened to it, why it went."""
+        """Why a worker was created, what happened to it, and why it was removed."""
         return await reads.why_worker(who, request.path_params["worker"])
 
     async def console(request: Request, who: Principal) -> PlainTextResponse:
-        """The last of what a worker's machine printed."""
+        """The end of the console output of a worker's machine."""
         return PlainTextResponse(await reads.console(who, request.path_params["worker"]))
 
     def act(verb: str):  # type: ignore[no-untyped-def]
@@ -188,7 +188,7 @@ def _add_plans(front: RouteTable) -> None:
     reads = front.reads
 
     async def list_plans(request: Request, who: Principal) -> Page:
-        """Plans, newest first; with actions=true only those that did something."""
+        """Plans, newest first; with actions=true only plans that have actions."""
         return await reads.plans(
             who,
             after=number(request, "after"),
@@ -197,14 +197,14 @@ def _add_plans(front: RouteTable) -> None:
         )
 
     async def next_plan(request: Request, who: Principal) -> PlanView:
-        """What would be done now. Nothing is recorded."""
+        """The plan of this moment. It is not recorded and not applied."""
         return await reads.next_plan(who)
 
     async def get_plan(request: Request, who: Principal) -> PlanView:
         """One plan with its report."""
         text = request.path_params["plan"]
         if not is_number(text):
-            raise NotKnown(f"there is no plan {text!r}")
+            raise NotKnown(f"There is no plan {text!r}.")
         return await reads.plan(who, int(text))
 
     front.read("/plans", list_plans, Page, query=("after", "limit", "actions"))

@@ -28,11 +28,11 @@ def _add_reads(front: RouteTable) -> None:
     reads = front.reads
 
     async def who_am_i(request: Request, who: Principal) -> WhoAmI:
-        """Whom the server takes the caller for: user, role, token, projects."""
+        """The caller as the server sees it: user, role, token, projects."""
         return reads.who_am_i(who)
 
     async def list_users(request: Request, who: Principal) -> Page:
-        """Users with their quotas, what they hold and what they have spent: oneself, or for operators all."""
+        """Users with their quotas, usage and costs: the caller, or all users for operators."""
         return reads.users(who)
 
     async def list_projects(request: Request, who: Principal) -> Page:
@@ -40,7 +40,7 @@ def _add_reads(front: RouteTable) -> None:
         return reads.projects(who)
 
     async def list_tokens(request: Request, who: Principal) -> Page:
-        """One's own tokens, newest first; of administrators everybody's. With all=true also those that are revoked or over."""
+        """The tokens of the caller, newest first; all tokens for administrators. With all=true also revoked and expired tokens."""
         user = request.query_params.get("user")
         return reads.tokens(who, user=user, revoked=flag(request, "all"))
 
@@ -54,7 +54,7 @@ def _add_users(front: RouteTable) -> None:
     commands = front.commands
 
     def create_user(write: Write) -> UserView:
-        """Make a user."""
+        """Create a user."""
         return commands.create_user(write.who, write.body, write.changes, write.now_ms)
 
     def set_user(write: Write) -> UserView:
@@ -63,7 +63,7 @@ def _add_users(front: RouteTable) -> None:
         return commands.set_user(write.who, name, write.body, write.changes, write.now_ms)
 
     def delete_user(write: Write) -> Result:
-        """Delete a user: their tokens end, their jobs stay; with cancel_jobs=true they are cancelled."""
+        """Delete a user and revoke the user's tokens. Jobs are kept; with cancel_jobs=true they are cancelled."""
         request = write.request
         return commands.delete_user(
             write.who,
@@ -93,7 +93,7 @@ def _add_tokens(front: RouteTable) -> None:
     commands = front.commands
 
     def create_token(write: Write) -> TokenCreated:
-        """Make a token; it is shown once."""
+        """Create a token. It is shown once."""
         key = write.request.headers.get("idempotency-key")
         return commands.create_token(write.who, write.body, write.changes, write.now_ms, key=key)
 
@@ -101,7 +101,7 @@ def _add_tokens(front: RouteTable) -> None:
         return commands.made_token(repeat.who, repeat.body, repeat.request.headers["idempotency-key"])
 
     def create_join_token(write: Write) -> JoinTokenCreated:
-        """Make a token by which machines join a pool; it is shown once."""
+        """Create a token with which machines join a pool. It is shown once."""
         pool, key = write.request.path_params["pool"], write.request.headers.get("idempotency-key")
         return commands.create_join_token(write.who, pool, write.body, write.changes, write.now_ms, key=key)
 

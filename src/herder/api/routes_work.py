@@ -55,7 +55,7 @@ def _add_batch_writes(front: RouteTable) -> None:
     commands, find = front.commands, _finds_batch(front)
 
     def create_batch(write: Write) -> Any:
-        """Make a batch, with up to 10,000 jobs along, and commit it if asked for."""
+        """Create a batch with up to 10,000 jobs, and commit it if requested."""
         if write.dry_run:
             return commands.try_batch(write.who, write.body)
         return commands.create_batch(write.who, write.body, write.changes, write.now_ms)
@@ -105,7 +105,7 @@ def _add_batch_states(front: RouteTable) -> None:
         return commands.commit_batch(write.who, _id(write.request, "batch"), write.changes, write.now_ms)
 
     def cancel_batch(write: Write) -> Result:
-        """Cancel what has not ended."""
+        """Cancel all jobs of a batch that have not ended."""
         batch = _id(write.request, "batch")
         said, dry = write.body.message, write.dry_run
         return commands.cancel_batch(write.who, batch, write.changes, write.now_ms, message=said, dry_run=dry)
@@ -155,7 +155,7 @@ def _add_batch_reads(front: RouteTable) -> None:
         return await reads.batch(who, _id(request, "batch"))
 
     async def wait_batch(request: Request, who: Principal) -> BatchView:
-        """One batch, when it has ended or the time is up."""
+        """One batch, as soon as it has ended or the time is over."""
         return await reads.wait_batch(front.again(request), _id(request, "batch"), _seconds(request))
 
     front.read("/batches", list_batches, Page, _SEE_BATCH, query=("user", "state", *_PAGES))
@@ -186,7 +186,7 @@ def _add_job_writes(front: RouteTable) -> None:
         request.state.again = await commands.job_again(who, _id(request, "job"))
 
     def retry(write: Write) -> JobsAdded | Result:
-        """Submit a job that has ended again, as a new one."""
+        """Submit a job that has ended again, as a new job."""
         again = write.request.state.again
         if write.dry_run:
             return commands.try_job(write.who, again)
@@ -206,7 +206,7 @@ def _add_job_reads(front: RouteTable) -> None:
     reads = front.reads
 
     async def list_jobs(request: Request, who: Principal) -> Page:
-        """Jobs, newest first; those of one batch in its order."""
+        """Jobs, newest first; with batch, the jobs of this batch in their order."""
         query = request.query_params
         wanted = JobFilter(
             batch=number(request, "batch"),
@@ -224,7 +224,7 @@ def _add_job_reads(front: RouteTable) -> None:
         return await reads.job(who, _id(request, "job"))
 
     async def wait_job(request: Request, who: Principal) -> JobView:
-        """One job, when it has ended or the time is up."""
+        """One job, as soon as it has ended or the time is over."""
         return await reads.wait_job(front.again(request), _id(request, "job"), _seconds(request))
 
     front.read("/jobs", list_jobs, Page, _SEE_JOB, query=_JOB_FILTER)
@@ -240,7 +240,7 @@ def _add_job_questions(front: RouteTable) -> None:
         return await reads.explain(who, _id(request, "job"))
 
     async def logs(request: Request, who: Principal) -> PlainTextResponse | StreamingResponse:
-        """What a job printed; with follow=true until it has ended."""
+        """The output of a job; with follow=true until the job has ended."""
         job, attempt = _id(request, "job"), number(request, "attempt")
         offset = number(request, "offset", 0) or 0
         if not flag(request, "follow"):
@@ -259,11 +259,11 @@ def _seconds(request: Request) -> float:
     try:
         return min(WAIT_LONGEST_S, max(0.0, float(text or WAIT_LONGEST_S)))
     except ValueError:
-        raise Invalid(f"{text!r} is not a number of seconds", field="timeout_s") from None
+        raise Invalid(f"{text!r} is not a number of seconds.", field="timeout_s") from None
 
 
 def _id(request: Request, name: str) -> int:
     text = request.path_params[name]
     if not is_number(text):
-        raise Invalid(f"{text!r} is not a {name}'s number", field=name)
+        raise Invalid(f"{text!r} is not the number of a {name}.", field=name)
     return int(text)

@@ -17,6 +17,7 @@ import platformdirs
 from herder.client.client import HerderClient
 from herder.client.errors import ClientError, UnreachableError
 from herder.client.transport import RETRIES, TIMEOUT_S
+from herder.model.phrases import clause
 
 SERVER_FILE = "server.json"
 
@@ -80,8 +81,8 @@ def find_target(
     chosen = next((source for source in sources if source.url), None)
     if chosen is None or chosen.url is None:
         raise UnreachableError(
-            "no server is known",
-            hint="`herder up` starts one on this machine; --server or HERDER_URL gives the address of one elsewhere.",
+            "No server is configured.",
+            hint="`herder up` starts a server on this machine; --server or HERDER_URL names another.",
         )
     token, origin = _token(chosen.url, token_file, given, sources)
     return Target(
@@ -127,14 +128,16 @@ def _read_token(path: Path, origin: str) -> str:
     try:
         token = path.expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        hint = "Look at the path and its rights; `herder token create --save FILE` writes such a file."
+        reason = getattr(error, "strerror", None) or "it is not a text file"
+        hint = "Check the path and its permissions; `herder token create --save FILE` writes such a file."
         raise ConnectionSettingsError(
-            f"the token file {path} ({origin}) cannot be read: {reason}", hint=hint
+            f"The token file {path} ({origin}) cannot be read: {reason}.", hint=hint
         ) from None
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        hint = "It must contain the token and nothing else."
-        raise ConnectionSettingsError(f"the token file {path} ({origin}) contains no token", hint=hint)
+        hint = "The file must contain the token and nothing else."
+        raise ConnectionSettingsError(
+            f"The token file {path} ({origin}) does not contain a token.", hint=hint
+        )
     return token
 
 
@@ -146,7 +149,7 @@ def _from_profile(name: str | None, path: Path) -> _Source:
         config = {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConnectionSettingsError(
-            f"{path} cannot be read: {error}", hint="Correct or remove it."
+            f"{path} cannot be read: {clause(error)}.", hint="Correct the file, or move it away."
         ) from None
     profiles: Any = config.get("profiles", {})
     chosen = name or config.get("default_profile")
@@ -156,7 +159,7 @@ def _from_profile(name: str | None, path: Path) -> _Source:
     if not isinstance(row, dict) or not isinstance(row.get("url"), str):
         known = ", ".join(sorted(profiles)) if isinstance(profiles, dict) and profiles else "none"
         raise ConnectionSettingsError(
-            f"there is no profile {chosen!r} with a url in {path}",
+            f"There is no profile {chosen!r} with a url in {path}.",
             hint=f'Known profiles: {known}. Write [profiles.{chosen}] with url = "https://…" and token_file = "…".',
         )
     return _Source(
@@ -177,6 +180,6 @@ def _from_server_file(path: Path) -> _Source:
         return _Source(name=str(path), url=None)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConnectionSettingsError(
-            f"{path} is damaged", hint="Remove it and start the server again with `herder up`."
+            f"{path} is damaged.", hint="Delete the file and start the server again with `herder up`."
         ) from None
     return _Source(name=str(path), url=url, token_file=token_file, folder=path.parent)

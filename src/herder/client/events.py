@@ -8,6 +8,7 @@ from herder.client import clock
 from herder.client.errors import ServerError, UnreachableError
 from herder.client.pages import pages
 from herder.client.transport import Transport
+from herder.model.phrases import clause
 from herder.wire.resources import EventView
 
 IDLE_S = 45.0
@@ -64,8 +65,8 @@ class Events:
                 failures += 1
                 if failures > FAILURES_MAX:
                     raise UnreachableError(
-                        f"the event stream of {self._http.url} ends repeatedly",
-                        hint="Check the server's log.",
+                        f"The event stream of {self._http.url} ends repeatedly.",
+                        hint="Check the log of the server.",
                     )
                 clock.sleep_s(clock.spread(0.5))
 
@@ -88,5 +89,7 @@ def parse_stream(lines: Iterable[str]) -> Iterator[EventView]:
             try:
                 yield msgspec.json.decode(text, type=EventView)
             except msgspec.MsgspecError as error:
-                message = f"an event of the stream cannot be read: {error}"
-                raise ServerError(message, hint="Client and server may be of different versions.") from None
+                message = f"An event of the stream cannot be read: {clause(error)}."
+                raise ServerError(
+                    message, hint="Check that client and server have the same version."
+                ) from None

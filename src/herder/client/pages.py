@@ -7,6 +7,7 @@ import msgspec
 
 from herder.client.errors import ServerError
 from herder.client.transport import Query, Transport
+from herder.model.phrases import clause
 from herder.wire.resources import Page
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -33,7 +34,7 @@ def pages(
             return
         if page.next == after:
             raise ServerError(
-                f"the list {path} repeats its page {after}", hint="Please report this: it is a bug of Herder."
+                f"The list {path} repeats its page {after}.", hint="Please report this as a fault of Herder."
             )
         after = page.next
 
@@ -47,5 +48,5 @@ def convert(items: list[Any], kind: type[T], path: str) -> list[T]:
     try:
         return msgspec.convert(items, list[kind])  # type: ignore[valid-type]
     except msgspec.ValidationError as error:
-        message = f"the list {path} cannot be read: {error}"
-        raise ServerError(message, hint="Client and server may be of different versions.") from None
+        message = f"The list {path} cannot be read: {clause(error)}."
+        raise ServerError(message, hint="Check that client and server have the same version.") from None

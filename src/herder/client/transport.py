@@ -14,6 +14,7 @@ import msgspec
 
 from herder.client import clock
 from herder.client.errors import BY_STATUS, ClientError, ServerError, UnreachableError
+from herder.model.phrases import clause
 from herder.wire.resources import Problem
 
 T = TypeVar("T")
@@ -62,11 +63,11 @@ class Transport:
             )
         except (httpx.InvalidURL, ValueError) as error:
             raise UnreachableError(
-                f"{url!r} is not the address of a server: {error}", hint=_URL_HINT
+                f"{url!r} is not the address of a server: {clause(error)}.", hint=_URL_HINT
             ) from None
         if not self.url.startswith(("http://", "https://")):
             self._http.close()
-            raise UnreachableError(f"{url!r} is not the address of a server", hint=_URL_HINT)
+            raise UnreachableError(f"{url!r} is not the address of a server.", hint=_URL_HINT)
 
     def __repr__(self) -> str:
         return f"Transport({self.url!r})"
@@ -150,16 +151,16 @@ class Transport:
 
     def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
         detail = str(error) or type(error).__name__
-        hint = "Is it running? `herder up` starts one on this machine; --server or HERDER_URL gives the address of another."
-        return UnreachableError(f"the server at {self.url} does not answer ({detail})", hint=hint)
+        hint = "Check that it is running; `herder up` starts a server on this machine, --server or HERDER_URL names another."
+        return UnreachableError(f"The server at {self.url} does not answer: {clause(detail)}.", hint=hint)
 
     def _error(self, response: httpx.Response) -> ClientError:
         status = response.status_code
         try:
             problem = msgspec.json.decode(response.content, type=Problem)
         except msgspec.MsgspecError:
-            what = f"the server at {self.url} answered with HTTP status {status} and no explanation"
-            hint = "Is this the address of a Herder server? Look at its log."
+            what = f"The server at {self.url} answered with HTTP status {status} and no explanation."
+            hint = "Check that this is the address of a Herder server, and read the log of the server."
             return BY_STATUS.get(status, ServerError)(what, hint=hint, status=status)
         kind = BY_STATUS.get(status, UnreachableError if status == 503 else ServerError)
         hint = problem.hint
@@ -169,7 +170,7 @@ class Transport:
         return kind(message, hint=hint, code=problem.code, field=problem.field, status=status)
 
 
-_URL_HINT = "Write it like http://127.0.0.1:8765, with --server or in HERDER_URL."
+_URL_HINT = "Write an address such as http://127.0.0.1:8765 with --server or in HERDER_URL."
 
 
 def _query(query: Query | None) -> dict[str, str]:
@@ -186,8 +187,8 @@ def _decode(response: httpx.Response, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(response.content, type=kind)
     except msgspec.MsgspecError as error:
-        message = f"the answer to {response.request.url.path} cannot be read: {error}"
-        raise ServerError(message, hint="Client and server may be of different versions.") from None
+        message = f"The answer to {response.request.url.path} cannot be read: {clause(error)}."
+        raise ServerError(message, hint="Check that client and server have the same version.") from None
 
 
 def _pause(number: int) -> float:

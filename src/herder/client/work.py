@@ -108,8 +108,8 @@ class Batches:
             query = {"timeout_s": round(seconds, 3)}
             return self._http.get(f"/batches/{batch}/wait", BatchView, query, timeout_s=seconds + 30)
 
-        hint = f"Go on waiting with: herder batch wait {batch}"
-        return wait_until(f"batch {batch}", poll, _ended(BATCH_ENDED, seen), timeout_s, hint, look_s)
+        hint = f"Continue waiting with `herder batch wait {batch}`."
+        return wait_until(f"Batch {batch}", poll, _ended(BATCH_ENDED, seen), timeout_s, hint, look_s)
 
 
 class Jobs:
@@ -168,8 +168,8 @@ class Jobs:
             query = {"timeout_s": round(seconds, 3)}
             return self._http.get(f"/jobs/{job}/wait", JobView, query, timeout_s=seconds + 30)
 
-        hint = f"Go on waiting with: herder job wait {job}"
-        return wait_until(f"job {job}", poll, _ended(JOB_ENDED, seen), timeout_s, hint, look_s)
+        hint = f"Continue waiting with `herder job wait {job}`."
+        return wait_until(f"Job {job}", poll, _ended(JOB_ENDED, seen), timeout_s, hint, look_s)
 
     def follow(self, job: int) -> Iterator[tuple[int, str]]:
         """(attempt, piece of its output) from the last attempt on until the job has ended, over all attempts that come."""

@@ -104,7 +104,7 @@ class Commands:
                 cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=why)
         single = worker_actions.cancel_single_jobs(core, who, name, changes, now_ms, dry_run=dry_run)
         cancelled = f"{counted(len(batches), 'batch')} and {counted(single, 'single job')}"
-        text = f"{done.text}; {cancelled} {'would be ' if dry_run else ''}cancelled"
+        text = f"{done.text} {cancelled} {'would be' if dry_run else 'were'} cancelled."
         return Result(object=done.object, text=text, dry_run=dry_run)
 
     def create_token(

@@ -58,12 +58,12 @@ def survey(folder: Path | None) -> Source:
         left_out = "Left out: installed packages, files that are not Python."
     if not root.is_dir():
         raise CommandError(
-            f"there is no folder {root}", hint="Give another --input DIR.", code=Code.NOT_FOUND
+            f"There is no folder {root}.", hint="Give another --input DIR.", code=Code.NOT_FOUND
         )
     sizes = _sizes(root, skipped)
     if not sizes:
         raise CommandError(
-            f"there are no Python files in {root}",
+            f"There are no Python files in {root}.",
             hint="Give a folder with .py files, or leave --input out: then Python's own library is counted.",
             code=Code.USAGE,
         )
@@ -96,7 +96,7 @@ def _sizes(root: Path, skipped: set[str]) -> dict[str, int]:
                 total += sizes[below_root]
         if len(sizes) > FILES_MAX or total > BYTES_MAX:
             raise CommandError(
-                f"{root} is too large for a demo (at most {FILES_MAX:,} Python files and {BYTES_MAX >> 20} MiB)",
+                f"{root} is too large for a demo (at most {FILES_MAX:,} Python files and {BYTES_MAX >> 20} MiB).",
                 hint="Give a smaller folder with --input.",
                 code=Code.USAGE,
             )

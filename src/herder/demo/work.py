@@ -84,7 +84,7 @@ class Watching:
         except ClientError as error:
             if self.alive():
                 raise
-            raise CommandError("the server ended before the work did", hint=error.message) from None
+            raise CommandError("The server ended before the work had ended.", hint=error.message) from None
         self._last_s = clock.monotonic_s()
         self.show(
             Picture(
@@ -193,7 +193,7 @@ def _follow(watching: Watching, batches: Mapping[str, int], most_s: float) -> No
         clock.sleep_s(0.05)
     if batches:
         raise CommandError(
-            f"the batches of {' and '.join(left)} have not ended after {most_s:g} s",
+            f"The batches of {' and '.join(left)} have not ended after {most_s:g} s.",
             hint="This machine is very busy, or the input is large; try a smaller --input.",
             code=Code.TIMED_OUT,
         )

@@ -137,7 +137,7 @@ def begin(data_dir: Path | None, port: int) -> World:
         if data_dir is None:
             shutil.rmtree(folder, ignore_errors=True)
         raise CommandError(
-            f"cannot use {folder} as data folder: {error.strerror}", hint="Give another --data-dir."
+            f"Cannot use {folder} as the data folder: {error.strerror}.", hint="Give another --data-dir."
         ) from None
     return World(folder=folder, temporary=data_dir is None, process=process)
 
@@ -151,7 +151,7 @@ def wait_until_it_answers(world: World) -> None:
             raise CommandError(message, hint=hint, code=Code.CONFLICT)
         if clock.monotonic_s() > deadline:
             raise CommandError(
-                f"the server did not start within {START_MAX_S:g} s", hint=world.complaint()[1]
+                f"The server did not start within {START_MAX_S:g} s.", hint=world.complaint()[1]
             )
         clock.sleep_s(LOOK_S)
     admin = (world.folder / "admin.token").read_text(encoding="utf-8").strip()
@@ -165,15 +165,15 @@ def _own_folder(data_dir: Path) -> Path:
     folder = data_dir.expanduser().resolve()
     if (folder / "herder.db").exists():
         raise CommandError(
-            f"{folder} already holds the data of a server",
-            hint="Give a new or empty --data-dir, or leave it out to use a temporary folder.",
+            f"{folder} already contains the data of a server.",
+            hint="Give a new or empty --data-dir, or none: then a temporary folder is used.",
             code=Code.CONFLICT,
         )
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise CommandError(
-            f"cannot use {folder} as data folder: {error.strerror}",
+            f"Cannot use {folder} as the data folder: {error.strerror}.",
             hint="Give another --data-dir.",
             code=Code.CONFLICT,
         ) from None

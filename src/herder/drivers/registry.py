@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Protocol, get_type_hints
 import msgspec
 
 from herder.model.driver import Driver, DriverContext
+from herder.model.phrases import clause
+from herder.wire.wording import explained
 
 GROUP = "herder.drivers"
 
@@ -54,7 +56,9 @@ def open_driver(kind: str, settings: Mapping[str, object], context: DriverContex
     except BadSettings:
         raise
     except Exception as error:  # somebody else's code, before the server has begun
-        raise BadSettings(f"driver {kind!r} cannot be opened: {type(error).__name__}: {error}") from error
+        raise BadSettings(
+            f"Driver {kind!r} cannot be opened: {type(error).__name__}: {clause(error)}."
+        ) from error
 
 
 class SettingFault(NamedTuple):
@@ -78,25 +82,26 @@ def settings_faults(kind: str, settings: Mapping[str, object]) -> list[SettingFa
     try:
         settings_type = load(kind).settings_type
     except UnknownDriver as error:
-        remedy = "Write another kind, or install the package of this driver where Herder runs."
-        return [SettingFault("", str(error).rstrip("."), remedy)]
+        remedy = "Set another kind, or install the package of this driver where Herder runs."
+        return [SettingFault("", str(error), remedy)]
     fields = {field.name: field for field in dataclasses.fields(settings_type)}
     hints = get_type_hints(settings_type, include_extras=True)
     found = []
     for name, value in settings.items():
         if name not in fields:
-            near = _instead(name, list(fields)).removeprefix("; ").removeprefix(". ")
-            remedy = f"{near[:1].upper()}{near[1:]}."
-            found.append(SettingFault(name, f"driver {kind!r} has no setting {name!r}", remedy))
+            message = f"Driver {kind!r} has no setting {name!r}."
+            found.append(SettingFault(name, message, _instead(name, list(fields))))
             continue
         try:
             msgspec.convert(value, hints[name], strict=False, dec_hook=_decode)
         except msgspec.ValidationError as error:
-            remedy = _REMEDIES.get(hints[name], "Write another value.")
-            found.append(SettingFault(name, f"{value!r} cannot be used: {error}", remedy))
+            remedy = _REMEDIES.get(hints[name], "Set another value.")
+            found.append(
+                SettingFault(name, f"The value {value!r} is not possible: {explained(error)[0]}.", remedy)
+            )
     for name, field in fields.items():
         if name not in settings and field.default is field.default_factory is dataclasses.MISSING:
-            message = f"driver {kind!r} needs the setting {name!r}, which is not there"
+            message = f"Driver {kind!r} needs the setting {name!r}."
             found.append(SettingFault("", message, f"Write `settings: {{{name}: …}}`."))
     return found or _as_a_whole(kind, settings_type, settings)
 
@@ -106,7 +111,7 @@ def _as_a_whole(kind: str, settings_type: type, settings: Mapping[str, object]) 
     try:
         read_settings(kind, settings_type, settings)
     except BadSettings as error:
-        return [SettingFault(error.field, str(error), "Change one of them.")]
+        return [SettingFault(error.field, str(error), "Change one of these settings.")]
     return []
 
 
@@ -119,15 +124,19 @@ def load(kind: str) -> DriverKind:
             try:
                 return _whole(kind, point.load())
             except ImportError as error:
-                raise UnknownDriver(f"driver {kind!r} ({point.value}) cannot be imported: {error}") from error
-    raise UnknownDriver(f"there is no driver {kind!r}{_instead(kind, driver_kinds())}")
+                raise UnknownDriver(
+                    f"Driver {kind!r} ({point.value}) cannot be imported: {clause(error)}."
+                ) from error
+    raise UnknownDriver(f"There is no driver {kind!r}. {_instead(kind, driver_kinds())}")
 
 
 def _whole(kind: str, offered: DriverKind) -> DriverKind:
     lacking = [name for name in ("settings_type", "make") if not hasattr(offered, name)]
     if lacking:
         where = getattr(offered, "__name__", repr(offered))
-        raise UnknownDriver(f"driver {kind!r} is not whole: {where} does not define {' and '.join(lacking)}")
+        raise UnknownDriver(
+            f"Driver {kind!r} cannot be used: {where} does not define {' and '.join(lacking)}."
+        )
     return offered
 
 
@@ -136,13 +145,12 @@ def read_settings(kind: str, settings_type: type, settings: Mapping[str, object]
     known = [field.name for field in dataclasses.fields(settings_type)]
     for name in settings:
         if name not in known:
-            raise BadSettings(f"driver {kind!r} has no setting {name!r}{_instead(name, known)}", name)
+            raise BadSettings(f"Driver {kind!r} has no setting {name!r}. {_instead(name, known)}", name)
     try:
         return msgspec.convert(dict(settings), settings_type, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$.")
-        field = path.rstrip("`")
-        raise BadSettings(f"driver {kind!r}: {field + ': ' if field else ''}{text}", field) from None
+        text, field = explained(error)
+        raise BadSettings(f"Driver {kind!r}: {field + ': ' if field else ''}{text}.", field) from None
 
 
 def _decode(wanted: type, value: object) -> object:
@@ -164,5 +172,5 @@ def _third_party() -> Iterable[EntryPoint]:
 
 def _instead(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
-    return f"{hint} There are: {', '.join(known)}"
+    near = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{near}Possible values are {', '.join(known)}."

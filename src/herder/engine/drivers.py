@@ -48,8 +48,8 @@ def note_missing(state: EngineState, changes: Changes, driver: str, now_ms: int)
     has = counted(workers, "worker")
     used = f" and is named by {'pool' if len(pools) == 1 else 'pools'} {', '.join(pools)}" if pools else ""
     reason = (
-        f"Driver {driver} is missing: the server's settings no longer have it, and it still has {has}{used}. Put it back into "
-        f"drivers of herder.yaml and restart, or give its workers up: herder driver forget {driver}."
+        f"Driver {driver} is missing from the server's settings, but it still has {has}{used}. Add it again under "
+        f"`drivers` in herder.yaml and restart the server, or give up its workers with `herder driver forget {driver}`."
     )
     state.frozen_drivers[driver] = FrozenDriver(at_ms=now_ms, reason=reason, missing=True)
     record_event(state, changes, now_ms, "driver.missing", f"driver/{driver}", reason)

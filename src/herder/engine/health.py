@@ -11,7 +11,7 @@ All this is in memory only: after a restart of the server a sick worker shows ag
 from herder.engine.events import record_event
 from herder.engine.state import EngineState, LiveAttempt, WorkerLife
 from herder.model.changes import Changes
-from herder.model.phrases import unstopped
+from herder.model.phrases import clause
 from herder.model.plan import Reason, ReasonKind
 from herder.model.worker import Health, WorkerState
 
@@ -40,7 +40,7 @@ def count_fault(state: EngineState, changes: Changes, worker: WorkerLife, said: 
     worker.faults += 1
     if worker.state not in _OPEN or worker.probe_at_ms is not None:
         return
-    last = unstopped(said[:SAID_MAX]) or "no reason was given"
+    last = clause(said[:SAID_MAX]) or "no reason was given"
     if worker.probing:
         worker.probing = False
         worker.probes_failed += 1
@@ -92,20 +92,20 @@ def health_of(worker: WorkerLife, now_ms: int) -> tuple[Health | None, str]:
     if worker.state not in _OPEN and worker.state is not WorkerState.DRAINING:
         return None, ""
     if worker.troubles:
-        reported = unstopped("; ".join(worker.troubles)[:SAID_MAX])
+        reported = clause("; ".join(worker.troubles)[:SAID_MAX])
         return Health.TROUBLED, f"Worker {name} takes no work: its agent reports: {reported}."
     if worker.probe_at_ms is not None:
         wait_s = max(0, -(-(worker.probe_at_ms - now_ms) // 1000))
         return (
             Health.QUARANTINED,
-            f"Worker {name} takes no work: {worker.faults} attempts in a row failed on it. It is tested in {wait_s} s.",
+            f"Worker {name} gets no work: {worker.faults} attempts in a row failed on it. It gets a test attempt in {wait_s} s.",
         )
     if worker.state is WorkerState.UNHEALTHY:
         silent_s = (now_ms - (worker.last_seen_at_ms or now_ms)) // 1000
         return Health.SILENT, f"Worker {name} takes no work: it was last heard from {silent_s} s ago."
     if worker.probing:
         failed = f"{worker.faults} attempts in a row failed on it"
-        return Health.ON_TEST, f"Worker {name} takes one attempt as a test: {failed}."
+        return Health.ON_TEST, f"Worker {name} runs one attempt as a test: {failed}."
     if worker.alone_for is not None:
         return (
             Health.ALONE,
@@ -118,7 +118,7 @@ def _troubled(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: 
     if not worker.troubles:
         worker.troubled_since_ms = None
         return None
-    reported = unstopped("; ".join(worker.troubles)[:SAID_MAX])
+    reported = clause("; ".join(worker.troubles)[:SAID_MAX])
     if worker.troubled_since_ms is None:
         worker.troubled_since_ms = now_ms
         worker.state = WorkerState.UNHEALTHY

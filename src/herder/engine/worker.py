@@ -350,20 +350,11 @@ def _changed(state: EngineState, worker: WorkerLife) -> None:
 
 
 def _tell(
-    state: EngineState,
-    changes: Changes,
-    worker: WorkerLife,
-    now_ms: int,
-    kind: str,
-    text: str,
-    actor: str = "herder",
-    reason: Reason | None = None,
-) -> None:
-    data: dict[str, object] = {
-        "pool": worker.spec.pool,
-        "plan": worker.spec.plan,
-        "state": worker.state.value,
-    }
+    state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int, kind: str, text: str,
+    actor: str = "herder", reason: Reason | None = None,
+) -> None:  # fmt: skip
+    data: dict[str, object] = {"pool": worker.spec.pool, "plan": worker.spec.plan}
+    data["state"] = worker.state.value
     if reason is not None:
         data["reason"] = reason_data(reason)
     record_event(state, changes, now_ms, kind, f"worker/{worker.spec.name}", text, actor=actor, data=data)

@@ -13,12 +13,19 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from herder.model.membership import Membership
+from herder.model.phrases import clause
 
 GROUP = "herder.memberships"
+_OTHERS = "Correct the package of the membership, or use another membership."
 
 
 class UnknownMembership(LookupError):
-    """There is none of this name; the text names the ones there are."""
+    """No membership of this name can be used."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message} {remedy}")
+        self.message = message
+        self.remedy = remedy
 
 
 @cache
@@ -37,18 +44,23 @@ def load(name: str) -> Membership:
         if point.name == name:
             return _offered(name, point.value, point.load)
     close = difflib.get_close_matches(name, memberships(), n=1)
-    hint = f"did you mean {close[0]!r}? There" if close else "there"
-    raise UnknownMembership(f"there is no membership {name[:50]!r}; {hint} are {', '.join(memberships())}")
+    near = f"Did you mean {close[0]!r}? " if close else ""
+    raise UnknownMembership(
+        f"There is no membership {name[:50]!r}.", f"{near}Memberships are {', '.join(memberships())}."
+    )
 
 
 def _offered(name: str, where: str, load_module: Callable[[], Any]) -> Membership:
     try:
         offered: Membership = load_module().MEMBERSHIP
     except (ImportError, AttributeError) as error:
-        raise UnknownMembership(f"membership {name!r} ({where}) cannot be used: {error}") from error
+        raise UnknownMembership(
+            f"Membership {name!r} ({where}) cannot be used: {clause(error)}.", _OTHERS
+        ) from error
     if offered.name != name:
         raise UnknownMembership(
-            f"membership {name!r} ({where}) cannot be used: it is named {offered.name!r} there; both names must be the same"
+            f"Membership {name!r} ({where}) cannot be used: its MEMBERSHIP has the name {offered.name!r}, which must be the same.",
+            _OTHERS,
         )
     return offered
 

@@ -16,13 +16,13 @@ def parse_usd(text: str | int | Decimal) -> PicoUsd:
         raise ValueError(f"{text!r} is a binary fraction; write the amount as text, for example '0.12'")
     match = _PRICE.match(str(text).strip())
     if match is None:
-        raise ValueError(f"{text!r} is not an amount of US dollars; write for example 0.12")
+        raise ValueError(f"{text!r} is not an amount of US dollars; write an amount such as 0.12")
     try:
         pico = Decimal(match.group(1)) * PICO_PER_USD
     except InvalidOperation:
         raise ValueError(f"{text!r} is not an amount of US dollars") from None
     if pico != int(pico):
-        raise ValueError(f"{text!r} is finer than a pico-dollar")
+        raise ValueError(f"{text!r} has more than 12 decimals; write at most 12")
     return PicoUsd(int(pico))
 
 

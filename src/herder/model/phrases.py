@@ -4,8 +4,12 @@ Used wherever a sentence is made. A sentence begins with a capital or an id and 
 stand side by side and are never nested. Pure; it must never decide anything.
 """
 
+import re
 from collections.abc import Sequence
 from signal import Signals
+
+_WORD = re.compile(r"[a-z]+(?=[ ,;:]|$)")
+_ENDS = (".", "!", "?", "…")
 
 
 def counted(count: int, noun: str) -> str:
@@ -53,16 +57,29 @@ def ended_with(exit_code: int) -> str:
 
 
 def sentence(text: str) -> str:
-    """What somebody else wrote (a provider, a person), as a sentence of its own."""
+    """What somebody else wrote (a provider, a person), as a sentence of its own: `it is full` → `It is full.` Names such as `max_workers`
+    or `burst-1` keep their first letter."""
     text = text.strip()
-    return text if not text or text[-1] in ".?!" else f"{text}."
+    return stopped(text[0].upper() + text[1:] if _WORD.match(text) else text)
+
+
+def stopped(text: str) -> str:
+    """With a full stop, and its first letter as it is: it may be a name."""
+    text = text.strip()
+    return text if not text or text.endswith(_ENDS) else f"{text}."
 
 
 def sentences(*parts: str) -> str:
     """Side by side, each with its full stop; empty ones are left out."""
-    return " ".join(sentence(part) for part in parts if part)
+    return " ".join(stopped(part) for part in parts if part)
 
 
-def unstopped(text: str) -> str:
-    """Without its full stop, to be quoted within another sentence."""
-    return text.rstrip(". ")
+def clause(words: object) -> str:
+    """To be quoted within another sentence: in one line, without its full stop."""
+    return " ".join(str(words).split()).rstrip(".")
+
+
+def parts(error: object) -> tuple[str, str]:
+    """What is wrong and the remedy, as sentences, of a text of the form `what is wrong; what to do`."""
+    message, _, remedy = str(error).partition("; ")
+    return sentence(message), sentence(remedy)

@@ -270,9 +270,9 @@ def parse_cpu(text: str | float) -> int:
             f"{raw!r} is not an amount of CPU; write cores (2, 0.5) or thousandths (500m)"
         ) from None
     if milli.is_finite() and milli > AMOUNT_MAX:
-        raise ValueError(f"{raw[:50]!r} is more CPU than there is anywhere")
+        raise ValueError(f"{raw[:50]!r} is more than the largest possible amount of CPU")
     if not milli.is_finite() or milli < 0 or milli != int(milli):
-        raise ValueError(f"{raw!r} is not an amount of CPU; the finest step is 1m (a thousandth of a core)")
+        raise ValueError(f"{raw!r} is not an amount of CPU; the smallest step is 1m (a thousandth of a core)")
     return int(milli)
 
 
@@ -282,10 +282,10 @@ def parse_mib(text: str | float) -> int:
     whole = raw.isascii() and raw.isdigit()
     match = _QUANTITY.match(raw)
     if match is None or (not whole and match.group(2) not in _BYTES) or bool(match.group(2)) is whole:
-        raise ValueError(f"{raw[:50]!r} is not a size; write for example 512Mi, 4Gi or 8GB")
+        raise ValueError(f"{raw[:50]!r} is not a size; write a size such as 512Mi, 4Gi or 8GB")
     size = Decimal(match.group(1)) * (_MIB if whole else _BYTES[match.group(2)])
     if size > AMOUNT_MAX * _MIB:
-        raise ValueError(f"{raw[:50]!r} is more than there is anywhere")
+        raise ValueError(f"{raw[:50]!r} is more than the largest possible size")
     # Not `-(-size // _MIB)`: a Decimal's division cuts off towards zero.
     return -(-int(size.to_integral_value(ROUND_CEILING)) // _MIB)
 
@@ -302,7 +302,7 @@ def parse_count(text: str | float) -> int:
     """A whole number of things. Raises ValueError."""
     raw = str(text).strip()
     if not (raw.isascii() and raw.isdigit()) or int(raw[:20]) > AMOUNT_MAX:
-        raise ValueError(f"{raw[:50]!r} is not a count; write a whole number, as in 2")
+        raise ValueError(f"{raw[:50]!r} is not a count; write a whole number such as 2")
     return int(raw)
 
 

@@ -29,7 +29,7 @@ class Trouble:
     @property
     def remedy(self) -> str:
         """What to do, without what follows by itself as long as the server runs."""
-        return self.hint.partition(";")[0]
+        return self.hint.partition(".")[0]
 
 
 class StoreDown(Exception):

@@ -17,6 +17,7 @@ from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.machine import this_machine
 from herder.client.connection import state_dir
 from herder.drivers.registry import settings_faults
+from herder.model.phrases import clause, counted
 from herder.server.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings import Settings, SettingsError, Severity, lint, load, local_defaults, sharing_to_plain
@@ -34,11 +35,11 @@ DataDir = Annotated[
 ]
 ConfigFiles = Annotated[
     list[Path] | None,
-    typer.Option("--config", "-c", help="herder.yaml, or a folder of such files. Repeatable."),
+    typer.Option("--config", "-c", help="herder.yaml or a folder with such files. Repeatable."),
 ]
 Host = Annotated[str | None, typer.Option(help="Address to listen on (default: loopback only).")]
 Port = Annotated[
-    int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port (default: 8765).")
+    int | None, typer.Option(min=0, max=65535, help="Port; 0 takes any free port (default: 8765).")
 ]
 Store = Annotated[
     str | None,
@@ -51,16 +52,14 @@ Store = Annotated[
 ]
 TlsCert = Annotated[Path | None, typer.Option(help="Certificate file (PEM).")]
 TlsKey = Annotated[Path | None, typer.Option(help="Key file of the certificate (PEM).")]
-Insecure = Annotated[bool, typer.Option("--insecure", help="Listen on a public address without TLS.")]
-PublicUrl = Annotated[
-    str | None, typer.Option(metavar="URL", help="Address at which workers reach this server.")
-]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Allow a public address without TLS.")]
+PublicUrl = Annotated[str | None, typer.Option(help="Address at which workers reach the server.")]
 
 _SERVER_EXAMPLE = (
     "herder server -c herder.yaml\nherder server --host 10.0.0.5 --tls-cert server.pem --tls-key server.key"
 )
 _AGENT_EXAMPLE = "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765"
-_NEW_TOKEN = "Make a new token with: herder worker add POOL"
+_NEW_TOKEN = "Create a new token with `herder worker add POOL`."
 
 
 def add_to(app: typer.Typer) -> None:
@@ -114,7 +113,7 @@ def server(
 
 def agent(
     server: Annotated[
-        str | None, typer.Option(metavar="URL", help="Address of the server (default: $HERDER_SERVER).")
+        str | None, typer.Option(help="Address of the server (default: $HERDER_SERVER).")
     ] = None,
     worker: Annotated[str | None, typer.Option(help="Name of this worker (default: $HERDER_WORKER).")] = None,
     token_file: Annotated[
@@ -160,16 +159,18 @@ def _joined(settings: "AgentSettings") -> "AgentSettings":
         found = join(settings)
     except Refused as error:
         raise CommandError(
-            f"this machine is not let in: {error}", hint=_NEW_TOKEN, code=Code.NOT_ALLOWED
+            f"The server refused this machine: {clause(error)}.", hint=_NEW_TOKEN, code=Code.NOT_ALLOWED
         ) from None
     except Rejected as error:
-        raise CommandError(f"this machine cannot join: {error}", code=Code.CONFLICT) from None
+        raise CommandError(f"This machine cannot join: {clause(error)}.", code=Code.CONFLICT) from None
     except Unreachable as error:
-        hint = "Is the address right, and does the server listen at it for other machines (--host)?"
+        hint = "Check the address, and that the server listens on it for other machines (--host)."
         raise CommandError(
-            f"{settings.server_url} does not answer: {error}", hint=hint, code=Code.UNREACHABLE
+            f"The server at {settings.server_url} does not answer: {clause(error)}.",
+            hint=hint,
+            code=Code.UNREACHABLE,
         ) from None
-    _tell(f"This machine is worker {found.worker} of {found.server_url}. Ctrl-C ends it.")
+    _tell(f"This machine is worker {found.worker} of {found.server_url}. Press Ctrl-C to stop it.")
     return found
 
 
@@ -186,24 +187,29 @@ def invariants(data_dir: DataDir = None, store: Store = None) -> None:
     folder = data_dir or state_dir()
     if store is None and not (folder / "herder.db").exists():
         raise CommandError(
-            f"there is no store in {folder}", hint="give --data-dir or --store", code=Code.NOT_FOUND
+            f"There is no store in {folder}.",
+            hint="Name a store with --data-dir or --store.",
+            code=Code.NOT_FOUND,
         )
     try:
         engine = open_engine(store or sqlite_url(folder))
         with engine.connect() as connection:
             found = violations(connection)
     except StoreError as error:
-        raise CommandError(str(error), code=Code.FAILURE) from None
+        raise CommandError(str(error), hint=error.hint, code=Code.FAILURE) from None
     except DBAPIError as error:
         raise CommandError(
-            f"cannot read the store: {str(error.orig).strip()}",
-            hint="is it a store of Herder, and of this version?",
+            f"Cannot read the store: {clause(error.orig)}.",
+            hint="Check that it is a store of this version of Herder.",
         ) from None
     for sentence in found:
         typer.echo(sentence)
     if found:
-        raise CommandError(f"{len(found)} invariants do not hold", hint="please report this as a fault")
-    typer.echo("all invariants hold")
+        raise CommandError(
+            f"{counted(len(found), 'violation')} of invariants.",
+            hint="Please report this as a fault of Herder.",
+        )
+    typer.echo("All invariants hold.")
 
 
 def _options(
@@ -310,9 +316,9 @@ def _say(options: ServerOptions, url: str, hint: bool) -> None:
     from rich.console import Console
 
     console = Console(stderr=True)
-    console.print(f"[bold]Herder[/] listens at {url}  (data in {options.data_dir})", highlight=False)
+    console.print(f"[bold]Herder[/] listens on {url}  (data in {options.data_dir})", highlight=False)
     if options.insecure:
-        console.print("[yellow]No TLS: tokens travel in clear to this address (--insecure).[/]")
+        console.print("[yellow]No TLS: tokens are sent unencrypted to this address (--insecure).[/]")
     token = options.data_dir / ADMIN_TOKEN
     console.print(
         f"  dashboard: {url}/  (sign in with the token in {token})", highlight=False, soft_wrap=True
@@ -321,11 +327,11 @@ def _say(options: ServerOptions, url: str, hint: bool) -> None:
         if options.data_dir.resolve() != state_dir().resolve():  # else the command line would look elsewhere
             where = shlex.quote(str(options.data_dir.resolve()))
             console.print(
-                f"  export HERDER_DATA_DIR={where}   first, in the shell of what follows",
+                f"  export HERDER_DATA_DIR={where}   first, in the shell of these commands",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,
             )
-        console.print("  herder status                   what there is", highlight=False)
+        console.print("  herder status                   the state of the fleet", highlight=False)
         console.print("  herder job submit -- echo hello  a first job", highlight=False)
-        console.print("Ctrl-C stops it and its workers.", highlight=False)
+        console.print("Press Ctrl-C to stop the server and its workers.", highlight=False)

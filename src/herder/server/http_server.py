@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from herder.model.phrases import clause
 from herder.server.connections import Connections, connections_for, raise_descriptors
 from herder.server.http_protocol import bounded
 from herder.server.options import ServerOptions, StartError
@@ -24,22 +25,24 @@ BACKLOG = 2048
 @contextmanager
 def listen(host: str, port: int) -> Iterator[socket.socket]:
     """The listening socket, taken first: a port in use must not cost anything."""
-    hint = "is another server running? give another --port, or --port 0 for any free one"
+    hint = (
+        "Check whether another server is running, or choose another port with --port (0 takes any free port)."
+    )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise StartError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        raise StartError(f"Cannot listen on {host}:{port}: {error.strerror or clause(error)}.") from None
     with listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))
             listener.listen(BACKLOG)
         except socket.gaierror as error:
-            text = f"cannot listen on {host}:{port}: {error.strerror}"
-            raise StartError(text, "give the address of this machine, as in --host 127.0.0.1") from None
+            text = f"Cannot listen on {host}:{port}: {error.strerror}."
+            raise StartError(text, "Name an address of this machine, such as --host 127.0.0.1.") from None
         except (OSError, UnicodeError, ValueError) as error:
-            text = f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}"
+            text = f"Cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or clause(error)}."
             raise StartError(text, hint) from None
         yield listener
 
@@ -60,7 +63,7 @@ def tls_of(options: ServerOptions) -> ssl.SSLContext | None:
             path.read_bytes()
         except OSError as error:
             raise StartError(
-                f"cannot read the {what} {path}: {error.strerror}", "look at the path and its rights"
+                f"Cannot read the {what} {path}: {error.strerror}.", "Check the path and its permissions."
             ) from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -68,8 +71,8 @@ def tls_of(options: ServerOptions) -> ssl.SSLContext | None:
     except (ssl.SSLError, ValueError, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise StartError(
-            f"cannot use the certificate {options.tls_cert} with the key {options.tls_key}: {reason}",
-            "both must be PEM files, the key without a password and made for this certificate",
+            f"Cannot use the certificate {options.tls_cert} with the key {options.tls_key}: {clause(reason)}.",
+            "Both must be PEM files; the key must belong to the certificate and have no password.",
         ) from None
     return context
 

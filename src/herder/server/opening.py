@@ -26,6 +26,7 @@ from herder.ledger.totals import Totals
 from herder.model.addresses import shown_address
 from herder.model.changes import Changes
 from herder.model.ids import UserName
+from herder.model.phrases import clause
 from herder.model.principal import Role
 from herder.model.records import MetaRecord
 from herder.model.resources import Dimensions
@@ -88,7 +89,7 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
         changes = Changes()
         leader, found, known, never_had_pools = _taken_over(database, options.resources, changes)
     except StoreError as error:
-        raise StartError(str(error)) from None
+        raise StartError(str(error), error.hint) from None
     state, directory, unswept, ledger = found
     kept = resources_record(state.resources)
     if known.get(kept.key, "{}") != kept.value:
@@ -117,9 +118,7 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
 def _sharing(text: str | None) -> dict[str, Any] | None:
     """Raises StartError."""
     try:
-        return (
-            None if text is None else opened("sharing", json.loads(text), "the stored sharing of the fleet")
-        )
+        return None if text is None else opened("sharing", json.loads(text), "The stored settings of sharing")
     except ValueError as error:
         raise StartError(str(error)) from None
 
@@ -143,8 +142,8 @@ def _taken_over(
         raise StoreError(str(error)) from None
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"the store at {shown_address(database.url.render_as_string())} holds what cannot be read ({type(error).__name__}: {error}): "
-            "put back a backup, and please report this"
+            f"The store at {shown_address(database.url.render_as_string())} has data that cannot be read ({type(error).__name__}: {clause(error)}).",
+            "Restore a backup, and please report this as a fault of Herder.",
         ) from None
     return leader, found, known, never_had_pools
 
@@ -157,10 +156,11 @@ def _private_folder(folder: Path) -> None:
         shared = found.st_mode & 0o077 and not found.st_mode & stat.S_ISVTX
         if shared and found.st_uid == os.geteuid():
             folder.chmod(0o700)
-            log.warning("Data folder %s could be read by others; it is private now (mode 0700).", folder)
+            log.warning("Other users could read the data folder %s; its mode is now 0700.", folder)
     except OSError as error:
         raise StartError(
-            f"cannot use {folder} as data folder: {error.strerror}", "give another --data-dir"
+            f"Cannot use {folder} as the data folder: {error.strerror}.",
+            "Name another folder with --data-dir.",
         ) from None
 
 
@@ -173,26 +173,29 @@ def ensure_admin(options: ServerOptions, opened: Opened) -> str:
     path, now = options.data_dir / ADMIN_TOKEN, now_ms()
     directory = opened.directory
     if not directory.administrators:
-        when = "at the server's start"
+        when = "at the start of the server"
         _put_user(directory, opened.state, opened.changes, ADMIN_USER, Role.ADMINISTRATOR, 1, now, when)
-    put_declared(options.users, directory, opened.state, opened.changes, now, when="at the server's start")
+    put_declared(
+        options.users, directory, opened.state, opened.changes, now, when="at the start of the server"
+    )
     if not directory.administrators:
         raise StartError(
-            "no administrator would be left: herder.yaml gives every one of them another role",
-            "make one of its users administrator",
+            "There would be no administrator: herder.yaml gives all administrators another role.",
+            "Give one of its users the role administrator.",
         )
     try:
         token = path.read_text().strip() if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        why = error.strerror if isinstance(error, OSError) else "it is not a text file"
         raise StartError(
-            f"cannot read {path}: {why}", "look at its rights, or delete it: then a new one is made"
+            f"Cannot read {path}: {why}.",
+            "Check its permissions, or delete the file; the server then creates a new one.",
         ) from None
     whose = _without_token(directory, token, now)
     if whose is not None:
         token = _secret_file(path, fresh=True)
         directory.add_token(
-            opened.changes, whose, Role.ADMINISTRATOR, "made at the server's start", now, token=token
+            opened.changes, whose, Role.ADMINISTRATOR, "created at the start of the server", now, token=token
         )
     return token
 
@@ -242,7 +245,7 @@ def _put_user(
     user = directory.add_user(changes, name, role, weight, now)
     state.weights[UserName(name)] = weight
     record_event(
-        state, changes, now, f"user.{verb}", f"user/{name}", f"user {name} {verb} {when} as {role.label}",
+        state, changes, now, f"user.{verb}", f"user/{name}", f"User {name} was {verb} {when} with the role {role.label}.",
         data={"role": user.role, "weight": weight}, owner=name,
     )  # fmt: skip
 
@@ -254,7 +257,9 @@ def write_server_file(options: ServerOptions, url: str) -> None:
     try:
         path.write_text(json.dumps(content) + "\n")
     except OSError as error:
-        log.warning("%s cannot be written (%s): commands here need --server %s.", path, error.strerror, url)
+        log.warning(
+            "Cannot write %s: %s. Commands on this machine need --server %s.", path, error.strerror, url
+        )
 
 
 def _secret_file(path: Path, *, fresh: bool = False) -> str:
@@ -262,9 +267,9 @@ def _secret_file(path: Path, *, fresh: bool = False) -> str:
     try:
         return _made_secret(path) if fresh or not path.exists() else _read_secret(path)
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        why = error.strerror if isinstance(error, OSError) else "it is not a text file"
         raise StartError(
-            f"cannot read or write {path}: {why}", "look at its rights and at the space on its disk"
+            f"Cannot read or write {path}: {why}.", "Check its permissions and the free space on its disk."
         ) from None
 
 
@@ -272,8 +277,8 @@ def _read_secret(path: Path) -> str:
     secret = path.read_text().strip()
     if not secret:
         raise StartError(
-            f"{path} is empty, and the tokens of all workers are derived from it",
-            "put back a copy; without one delete the file, and running workers are replaced",
+            f"{path} is empty, but the tokens of all workers are derived from it.",
+            "Restore a copy. If there is none, delete the file; running workers are then replaced.",
         )
     return secret
 

@@ -66,11 +66,11 @@ class ServerOptions:
     def check(self) -> None:
         """Raises StartError for a public address without protection."""
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise StartError("TLS needs both a certificate and a key", "give --tls-cert and --tls-key")
+            raise StartError("TLS needs both a certificate and a key.", "Set --tls-cert and --tls-key.")
         if not is_loopback(self.host) and self.tls_cert is None and not self.insecure:
             raise StartError(
-                f"{self.host} can be reached by others, and tokens would travel in clear",
-                "give --tls-cert and --tls-key, or say --insecure if something in front of it does TLS",
+                f"{self.host} is reachable from other machines, and tokens would be sent unencrypted.",
+                "Set --tls-cert and --tls-key, or set --insecure if a proxy in front of the server does TLS.",
             )
 
 

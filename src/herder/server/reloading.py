@@ -13,6 +13,7 @@ from herder.control.pools import sharing
 from herder.control.pools.pool_actions import change_pools, check_pools, keep_frozen
 from herder.engine.events import record_event
 from herder.model.changes import Changes
+from herder.model.phrases import counted
 from herder.model.principal import Role
 from herder.server.opening import put_declared
 from herder.server.options import ServerOptions
@@ -25,7 +26,7 @@ FILES = "herder"
 async def reload(core: Core, again: Callable[[], ServerOptions] | None) -> str:
     """What came of it, in one line."""
     if again is None:
-        return "Nothing to read again: the server was started without --config."
+        return "Nothing to reload: the server was started without --config."
     try:
         options = await asyncio.to_thread(again)
         changes = Changes()
@@ -33,10 +34,10 @@ async def reload(core: Core, again: Callable[[], ServerOptions] | None) -> str:
             text = put_in_force(core, changes, options)
     except SettingsError as error:
         first = error.problems[0]
-        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        return f"Not reloaded, nothing was changed: {first}{more}".replace("\n", " ")
+        more = f" {counted(len(error.problems) - 1, 'more problem')}." if len(error.problems) > 1 else ""
+        return f"Not reloaded; nothing was changed. {first}{more}".replace("\n", " ")
     except Refused as refused:
-        return f"Not reloaded, nothing was changed: {'; '.join(filter(None, (refused.detail, refused.hint)))}"
+        return f"Not reloaded; nothing was changed. {' '.join(filter(None, (refused.detail, refused.hint)))}"
     await core.commit(changes)
     return text
 
@@ -54,7 +55,7 @@ def put_in_force(core: Core, changes: Changes, options: ServerOptions) -> str:
         options.users, core.directory, core.state, changes, now, when="by a reload of the files"
     )
     changed = change_pools(core, changes, pools, now, actor=FILES)
-    text = f"Reloaded: {changed} of {len(pools)} pools and {users} of {len(options.users)} users changed."
+    text = f"Reloaded: {changed} of {counted(len(pools), 'pool')} and {users} of {counted(len(options.users), 'user')} changed."
     record_event(core.state, changes, now, "server.reloaded", "server/settings", text)
     core.demand_changed.set()
     return text
@@ -64,7 +65,7 @@ def _check_resources(core: Core, options: ServerOptions) -> None:
     """Amounts in pools are read by the order of the declared resources, which is fixed from the start on. Raises Refused."""
     declared = options.resources.declared
     if core.state.resources.declared[: len(declared)] != declared:
-        raise Refused("the resources section has changed; restart the server to change it")
+        raise Refused("The section `resources` has changed.", hint="Restart the server to change it.")
 
 
 def _check_administrators(core: Core, options: ServerOptions) -> None:
@@ -76,4 +77,4 @@ def _check_administrators(core: Core, options: ServerOptions) -> None:
         if role_of.get(name, Role.ADMINISTRATOR) is Role.ADMINISTRATOR
     }
     if not left and Role.ADMINISTRATOR not in role_of.values():
-        raise Refused("no administrator would be left: herder.yaml gives every one of them another role")
+        raise Refused("There would be no administrator: herder.yaml gives all administrators another role.")

@@ -175,9 +175,9 @@ def _listen_to_signals(
         if times == 1:
             say(stopping_text(core, workers_go=options.stop_workers))
         elif times == 2:
-            say("Stopping at once.")
+            say("Stopping immediately.")
         else:
-            say("Stopped without waiting. The next start cleans up what is left.")
+            say("Stopped without waiting. The next start removes what remains.")
             os._exit(INTERRUPTED)
 
     async def again() -> None:
@@ -211,7 +211,7 @@ async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> N
     trouble = core.store.trouble
     if not first.done() and trouble is not None and trouble.stuck:
         raise StartError(
-            trouble.text, f"{trouble.remedy}, then start again; nothing that was accepted is lost"
+            trouble.text, f"{trouble.remedy}, then start the server again. Nothing that was accepted is lost."
         )
     for batch in opened.unswept:
         core.sweep(batch, core.clock.now_ms())
@@ -248,7 +248,8 @@ def _drivers(options: ServerOptions, opened: Opened) -> dict[str, Driver]:
     for each in options.drivers:
         if each.name == JOINED:
             raise StartError(
-                f"a driver cannot be called {JOINED}", "machines that are added by hand are of it"
+                f"A driver cannot have the name {JOINED}.",
+                "The name is reserved for machines that are added by hand; choose another.",
             )
         context = DriverContext(
             installation=opened.installation,
@@ -260,6 +261,7 @@ def _drivers(options: ServerOptions, opened: Opened) -> dict[str, Driver]:
             drivers[each.name] = open_driver(each.kind, dict(each.settings), context)
         except (BadSettings, UnknownDriver) as error:
             raise StartError(
-                f"driver {each.name}: {error}", "see the drivers section of herder.yaml"
+                f"Driver {each.name} cannot be opened. {error}",
+                "Correct the section `drivers` of herder.yaml.",
             ) from None
     return drivers

@@ -28,12 +28,12 @@ _REASON = Reason(kind=ReasonKind.BY_HAND, text="The server was stopped.")
 def stopping_text(core: Core, *, workers_go: bool) -> str:
     """What is said when a stop begins."""
     workers, jobs = len(core.state.workers), len(core.state.live)
-    what = f"{counted(workers, 'worker')}, {counted(jobs, 'running job')}"
+    what = f"{counted(workers, 'worker')} with {counted(jobs, 'running job')}"
     if not workers_go:
-        return f"Stopping. {what} go on without the server." if workers else "Stopping."
+        return f"Stopping. {what} continue without the server." if workers else "Stopping."
     if not workers:
         return "Stopping."
-    return f"Stopping: {what}; Ctrl-C again stops them at once."
+    return f"Stopping {what}. Press Ctrl-C again to stop them immediately."
 
 
 async def stop_workers(core: Core, hastened: asyncio.Event, say: Callable[[str], None]) -> None:
@@ -49,8 +49,8 @@ async def stop_workers(core: Core, hastened: asyncio.Event, say: Callable[[str],
     elif core.state.workers:
         trouble = core.store.trouble
         say(
-            f"{trouble.text if trouble else 'The store does not write.'} How jobs end cannot be recorded now: "
-            "the workers are stopped at once, and their jobs run again after the next start."
+            f"{trouble.text if trouble else 'The store cannot be written.'} The ends of jobs cannot be recorded: "
+            "the workers are stopped immediately, and their jobs run again after the next start."
         )
     if core.state.workers:
         changes, now = Changes(), core.clock.now_ms()

@@ -26,15 +26,14 @@ def reference() -> str:
     pool = PoolSpec(name=PoolName("x"))
     parts = [
         "# Settings of herder.yaml",
-        "Made from the reader's own table by `make docs`; do not edit. The page to read first is "
-        "[Configuration](../configuration.md).",
+        "Generated from the tables of the reader by `make docs`; do not edit. Read [Configuration](../configuration.md) first.",
         "## A pool",
         _table(POOL_FIELDS, lambda field: _default(field.of(pool), field)),
-        "`templates` lists the templates it may use, by name or written out; `preset` starts from one of those below.",
+        "`templates` lists the templates of the pool, by name or written out. `preset` starts from one of the presets below.",
         "## A template",
         _table(TEMPLATE_FIELDS, lambda field: ""),
         "## How the fleet is shared",
-        "Sections of their own; [how to share a fleet](../how-to/share-a-fleet.md) shows them at work.",
+        "These are sections of their own; [how to share a fleet](../how-to/share-a-fleet.md) shows how to use them.",
         "### `fair_share: ageing:`",
         _table(AGEING_FIELDS, lambda field: _default(getattr(Ageing(), field.attribute), field)),
         "### `fair_share: preemption:`",

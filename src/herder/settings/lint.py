@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from herder.model.money import format_usd
 from herder.model.offer import offers_of
+from herder.model.phrases import counted
 from herder.model.pool import Consolidation, PoolSpec, SpotUse, TaintEffect
 from herder.model.resources import ZERO, Resources
 from herder.settings.load import Settings
@@ -85,8 +86,8 @@ def _times(pool: PoolSpec) -> Iterator[_Doubt]:
     if ttl is not None and idle is not None and idle > ttl:
         yield _warning(
             "idle_timeout",
-            f"an idle timeout of {format_duration(idle)} never takes effect: workers end after {format_duration(ttl)}",
-            "Make it shorter than ttl.",
+            f"idle_timeout {format_duration(idle)} never takes effect, because workers end after {format_duration(ttl)} (ttl).",
+            "Make idle_timeout shorter than ttl.",
         )
     if (
         ttl is not None
@@ -102,23 +103,27 @@ def _times(pool: PoolSpec) -> Iterator[_Doubt]:
     if ttl is None and longest is not None:
         yield _note(
             "ttl_max",
-            "ttl_max without ttl binds only workers that are made with a time to live",
-            "Write ttl.",
+            "ttl_max without ttl only applies to workers that are requested with a time to live.",
+            "Set ttl.",
         )
     if pool.lifetime.drain_grace_s > 24 * 3600:
-        yield _warning("drain_grace", "a drain may take longer than a day", "Write for example 5m.")
+        yield _warning("drain_grace", "drain_grace is longer than a day.", "Write for example 5m.")
 
 
 def _counts(pool: PoolSpec) -> Iterator[_Doubt]:
     if pool.size.max_workers == 0:
-        yield _warning("max_workers", "no worker can ever be made", "Raise max_workers, or remove the pool.")
+        yield _warning(
+            "max_workers",
+            "No worker can be created, because max_workers is 0.",
+            "Raise max_workers, or remove the pool.",
+        )
     if pool.frozen and pool.size.min_workers:
-        yield _warning("frozen", "the pool is frozen, so its minimum is not kept", "Write frozen: false.")
+        yield _warning("frozen", "The pool is frozen, so min_workers has no effect.", "Write frozen: false.")
     if pool.size.min_workers and pool.lifetime.ttl_s is not None:
         yield _note(
             "ttl",
-            f"the {pool.size.min_workers} standing workers are replaced every {format_duration(pool.lifetime.ttl_s)}",
-            "Write min_workers: 0, or no ttl.",
+            f"The {counted(pool.size.min_workers, 'worker')} of min_workers are replaced every {format_duration(pool.lifetime.ttl_s)} (ttl).",
+            "Set min_workers: 0, or remove ttl.",
         )
 
 
@@ -128,7 +133,7 @@ def _taints(pool: PoolSpec) -> Iterator[_Doubt]:
         names = ", ".join(f"{taint.key}={taint.value}" for taint in hard)
         yield _note(
             "taints",
-            f"only jobs that tolerate {names} run here, and nothing in these files does",
+            f"Only jobs that tolerate {names} run in this pool.",
             f"Submit with `herder job submit --tolerate {hard[0].key}={hard[0].value} -- …`, or remove the taint.",
         )
 
@@ -137,16 +142,16 @@ def _silence(pool: PoolSpec) -> Iterator[_Doubt]:
     if pool.lifetime.dead_after_s < 10:
         yield _warning(
             "dead_after",
-            f"{format_duration(pool.lifetime.dead_after_s)} of silence is a hiccup of the network, not a death",
-            "30s to 60s are usual.",
+            f"{format_duration(pool.lifetime.dead_after_s)} without a heartbeat can also be a network problem.",
+            "Set dead_after to 30s to 60s.",
         )
     if pool.lifetime.dead_after_s > pool.lifetime.boot_timeout_s:
-        yield _warning(
-            "dead_after", "a dead worker is noticed later than one that never booted", "Write 45s."
-        )
+        yield _warning("dead_after", "dead_after is longer than boot_timeout.", "Write 45s.")
     if pool.lifetime.boot_timeout_s < 5:
         yield _warning(
-            "boot_timeout", "nothing boots that fast, so every worker would fail", "Write 60s or more."
+            "boot_timeout",
+            "boot_timeout is shorter than any machine takes to boot, so every worker would fail.",
+            "Write 60s or more.",
         )
 
 
@@ -158,8 +163,8 @@ def _costs(pool: PoolSpec) -> Iterator[_Doubt]:
     if standing:
         yield _note(
             "min_workers",
-            f"{pool.size.min_workers} standing workers cost at least {format_usd(standing, 2)} a month",
-            "Lower min_workers if that is more than you want to spend.",
+            f"{pool.size.min_workers} permanent workers (min_workers) cost at least {format_usd(standing, 2)} a month.",
+            "Lower min_workers if this is too much.",
         )
 
 
@@ -168,26 +173,28 @@ def _moves(pool: PoolSpec) -> Iterator[_Doubt]:
     if pool.scale_down.consolidation is not Consolidation.OFF:
         yield _note(
             "consolidation",
-            "moved jobs begin anew unless they continue from a checkpoint",
-            "Write consolidation: off if that hurts.",
+            "With consolidation, jobs are moved and start again unless they continue from a checkpoint.",
+            "Set consolidation: off if jobs cannot be restarted cheaply.",
         )
         if pool.scale_down.disruption_budget == 0:
             yield _warning(
-                "disruption_budget", "a budget of 0 means that nothing is ever moved", "Write 1 or more."
+                "disruption_budget",
+                "disruption_budget 0 means that no worker is ever consolidated.",
+                "Set 1 or more.",
             )
     headroom = max(pool.scale_up.headroom.workers, int(pool.scale_up.headroom.wanted))
     if headroom and pool.templates:
         cheapest = min(template.price_pico_per_hour for template in pool.templates)
         cost = format_usd(cheapest * headroom * HOURS_PER_MONTH, 2)
         yield _note(
-            "headroom", f"the headroom costs at least {cost} a month", "Lower it if that is too much."
+            "headroom", f"The headroom costs at least {cost} a month.", "Lower headroom if this is too much."
         )
     for schedule in pool.size.schedules:
         if schedule.duration_s is not None and schedule.lead_time_s >= schedule.duration_s:
             yield _warning(
                 "schedules",
-                f"the lead of schedule {schedule.cron!r} is longer than its duration",
-                "Write a shorter lead_time.",
+                f"lead_time of schedule {schedule.cron!r} is longer than its duration.",
+                "Set a shorter lead_time.",
             )
 
 
@@ -195,12 +202,16 @@ def _preempts(pool: PoolSpec) -> Iterator[_Doubt]:
     if not pool.scale_up.preempts_spot:
         return
     if not pool.size.min_workers and not pool.size.schedules:
-        yield _warning("preempts_spot", "it speaks of the minimum, and there is none", "Write min_workers.")
+        yield _warning(
+            "preempts_spot",
+            "preempts_spot has no effect, because the pool has no min_workers.",
+            "Set min_workers.",
+        )
     if pool.templates and all(template.spot is SpotUse.YES for template in pool.templates):
         yield _warning(
             "preempts_spot",
-            "its own workers are spot alone, and it is done for on-demand",
-            "Write spot: prefer.",
+            "preempts_spot has no effect, because it makes room for on-demand workers and the pool only has spot workers.",
+            "Set spot: prefer.",
         )
 
 
@@ -211,20 +222,20 @@ def _spot(pool: PoolSpec) -> Iterator[_Doubt]:
         if template.spot is not SpotUse.NO and not prices:
             yield _warning(
                 "templates",
-                f"all spot of template {template.name!r} costs more than its max_spot_price, so none is bought",
-                "Raise max_spot_price, or write spot: no.",
+                f"All spot offers of template {template.name!r} cost more than its max_spot_price, so no spot worker is created.",
+                "Raise max_spot_price, or set spot: no.",
             )
         if template.spot is SpotUse.NO and (limit or template.spot_price_pico_per_hour):
             yield _note(
                 "templates",
-                f"template {template.name!r} has a price for spot and spot: no",
-                "Write spot: prefer.",
+                f"Template {template.name!r} has a spot price but spot: no.",
+                "Set spot: prefer.",
             )
         if template.spot is SpotUse.YES and pool.size.min_workers:
             yield _note(
                 "templates",
-                f"the {pool.size.min_workers} standing workers of template {template.name!r} are spot alone: without spot there are none",
-                "Write spot: prefer.",
+                f"The {counted(pool.size.min_workers, 'worker')} of min_workers from template {template.name!r} are all spot: without spot capacity there are none.",
+                "Set spot: prefer.",
             )
 
 
@@ -239,20 +250,20 @@ def _pressures(pool: PoolSpec) -> Iterator[_Doubt]:
         if pool.size.max_workers <= max(pool.size.min_workers, 1):
             yield _warning(
                 name,
-                f"it never makes a worker: the pool has at most {pool.size.max_workers}",
-                "Raise max_workers, or remove it.",
+                f"headroom never creates a worker, because the pool has at most {counted(pool.size.max_workers, 'worker')}.",
+                "Raise max_workers, or remove the setting.",
             )
         if pressure.above < 0.2:
             yield _warning(
                 name,
-                f"{pressure.above:.0%} is hardly pressure: idle workers may pass it",
-                "Write for example 80%.",
+                f"The threshold {pressure.above:.0%} is so low that idle workers can exceed it.",
+                "Set a value such as 80%.",
             )
         if pressure.for_s < pool.lifetime.heartbeat_s:
             yield _note(
                 name,
-                f"workers say what they use every {format_duration(pool.lifetime.heartbeat_s)}, so one sample decides",
-                "Write a longer `for`.",
+                f"Workers report their use every {format_duration(min(10.0, pool.lifetime.dead_after_s / 3))}, so a single sample decides.",
+                "Set a longer `for`.",
             )
 
 
@@ -263,20 +274,20 @@ def _metrics(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
         if source is None:
             yield _warning(
                 "metrics",
-                f"metric {metric.name!r} names source {metric.source!r}, which these files do not define",
-                f"Write metric_sources: {{{metric.source}: {{url: …}}}} in the server's file, or it is never known.",
+                f"Metric {metric.name!r} names source {metric.source!r}, which these files do not define.",
+                f"Define metric_sources: {{{metric.source}: {{url: …}}}} in the server's file; without it the metric has no value.",
             )
         elif source.timeout_s > metric.every_s:
             yield _warning(
                 "metrics",
-                f"metric {metric.name!r} is asked for more often than its source may take to answer",
-                "Write a longer every, or a shorter timeout.",
+                f"Metric {metric.name!r} is queried more often (every) than its source may take to answer (timeout).",
+                "Set a longer `every`, or a shorter `timeout`.",
             )
     if pool.scale_up.metrics and pool.size.max_workers <= pool.size.min_workers:
         yield _warning(
             "metrics",
-            f"they never make a worker: the pool has {pool.size.min_workers} to {pool.size.max_workers}",
-            "Raise max_workers, or remove them.",
+            f"The metrics never create a worker, because min_workers is {pool.size.min_workers} and max_workers is {pool.size.max_workers}.",
+            "Raise max_workers, or remove the metrics.",
         )
 
 
@@ -285,8 +296,8 @@ def _driver(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
     if pool.driver not in known:
         yield _warning(
             "driver",
-            f"driver {pool.driver!r} is not defined under `drivers`",
-            f"Write drivers: {{{pool.driver}: {{…}}}} in the server's file, or one of {', '.join(sorted(known))}.",
+            f"Driver {pool.driver!r} is not defined under `drivers`.",
+            f"Define drivers: {{{pool.driver}: {{…}}}} in the server's file, or use one of {', '.join(sorted(known))}.",
         )
 
 
@@ -306,8 +317,8 @@ def _machine(settings: Settings, pool: PoolSpec, machine: Resources | None) -> I
         if template.zones or template.spot is not SpotUse.NO:
             yield _warning(
                 "templates",
-                f"template {template.name!r} names zones or spot, of which driver {pool.driver!r} knows nothing: all its workers are "
-                "made on this machine",
+                f"Template {template.name!r} names zones or spot, but driver {pool.driver!r} has neither: it creates all workers on this "
+                "machine.",
                 "Remove zones and spot, or use another driver.",
             )
     limit = driver.machine if driver and driver.machine else machine
@@ -318,14 +329,14 @@ def _machine(settings: Settings, pool: PoolSpec, machine: Resources | None) -> I
         if lacking:
             yield _warning(
                 "templates",
-                f"template {template.name!r} ({template.allocatable}) is larger than the machine ({limit})",
+                f"Template {template.name!r} ({template.allocatable}) is larger than this machine ({limit}).",
                 "Use a smaller template, or another driver.",
             )
     smallest = min((template.allocatable for template in pool.templates), default=ZERO)
     if pool.size.min_workers > 1 and smallest.times(pool.size.min_workers).lacking_in(limit):
         yield _warning(
             "min_workers",
-            f"{pool.size.min_workers} standing workers are more than the machine holds ({limit})",
+            f"The {counted(pool.size.min_workers, 'worker')} of min_workers need more than this machine has ({limit}).",
             "Lower min_workers, or use smaller templates.",
         )
 
@@ -338,8 +349,8 @@ def _unused(settings: Settings) -> Iterator[_Doubt]:
             key = f"templates.{template.name}"
             yield _note(
                 key,
-                f"no pool uses template {template.name!r}",
-                "Name it in a pool's templates, or remove it.",
+                f"No pool uses template {template.name!r}.",
+                "Name the template in a pool, or remove it.",
             )
 
 
@@ -354,8 +365,8 @@ def _inherited(settings: Settings) -> Iterator[_Doubt]:
         if taken:
             yield _warning(
                 f"templates.{name}",
-                f"template {name!r} is named like a built-in one and takes from it what is not written here: {', '.join(taken)}",
-                "Write these settings, or give the template another name.",
+                f"Template {name!r} has the name of a built-in template and inherits from it: {', '.join(taken)}.",
+                "Set these values explicitly, or rename the template.",
             )
 
 
@@ -364,12 +375,12 @@ def _server(settings: Settings) -> Iterator[_Doubt]:
     if server.host not in _LOOPBACK:
         yield _warning(
             "server.listen",
-            f"{server.host} is reachable from other machines, and Herder speaks plain HTTP there",
-            "Put a TLS proxy in front, or listen on 127.0.0.1.",
+            f"{server.host} is reachable from other machines, and Herder uses plain HTTP there.",
+            "Set up a TLS proxy in front of the server, or listen on 127.0.0.1.",
         )
     if server.store_url and ":" in server.store_url.partition("://")[2].rpartition("@")[0]:
         yield _warning(
             "server.store_url",
-            "the address of the store has a password in it",
-            "Leave it out here and set HERDER_STORE or a pgpass file.",
+            "The URL of the store contains a password.",
+            "Remove the password here and use HERDER_STORE or a pgpass file.",
         )

@@ -141,7 +141,11 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
 def _single(found: Reading, key: str, values: Sequence[Value]) -> Value | None:
     if len(values) > 1:
         first = values[0].place
-        found.wrong(values[1], f"`{key}` stands twice, first in {first}", "Put all of it in one file.")
+        found.wrong(
+            values[1],
+            f"The section `{key}` is defined twice, first in {first}.",
+            "Write the whole section in one file.",
+        )
     return values[0] if values else None
 
 
@@ -153,7 +157,7 @@ def _unique(found: Reading, values: Sequence[Value]) -> list[tuple[Entry, Table]
         for entry, table in reading.named_tables(found, value):
             if entry.name in first:
                 where = first[entry.name].place
-                message = f"{entry.name!r} is defined twice, first in {where}"
+                message = f"{entry.name!r} is defined twice, first in {where}."
                 found.problem(entry.place, table.key, message, "Rename or remove one of the two.")
                 continue
             first[entry.name] = entry
@@ -202,14 +206,14 @@ def _read_files(found: Reading, paths: Sequence[str | Path]) -> Iterable[tuple[s
             if (text := _bounded(path)) is not None:
                 yield name, text
                 continue
-            message = f"the file is larger than {FILE_BYTES_MAX // 2**20} MiB"
-            found.problem(Place(file=name), "", message, "Is this the right file?")
+            message = f"The file is larger than {FILE_BYTES_MAX // 2**20} MiB."
+            found.problem(Place(file=name), "", message, "Check that this is the right file.")
         except OSError as error:
-            remedy = "Look at the path and its rights."
+            remedy = "Check the path and its permissions."
             found.problem(Place(file=name), "", error.strerror or str(error), remedy)
         except Unreadable as error:
             place = Place(file=name, line=error.line, column=error.column)
-            found.problem(place, "", error.message, f"{error.remedy}.")
+            found.problem(place, "", error.message, error.remedy)
 
 
 def _bounded(path: Path) -> str | None:
@@ -228,15 +232,17 @@ def _files(found: Reading, paths: Sequence[str | Path]) -> list[Path]:
         elif path.is_dir():
             inside = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
             if not inside:
-                remedy = "Put a herder.yaml there, or name another folder."
-                found.problem(Place(file=str(path)), "", "the folder has no YAML files", remedy)
+                remedy = "Create a herder.yaml in the folder, or name another folder."
+                found.problem(Place(file=str(path)), "", "The folder has no YAML files.", remedy)
             out.extend(inside)
         elif path.exists():
             out.append(path)
         else:
-            remedy = "Look at the path; `herder config schema` says what goes into such a file."
-            found.problem(Place(file=str(path)), "", "there is no such file", remedy)
+            remedy = "Check the path; `herder config schema` describes the content of such a file."
+            found.problem(Place(file=str(path)), "", "There is no such file.", remedy)
     if len(out) > FILES_MAX:
-        found.problem(Place(file=str(paths[0])), "", f"more than {FILES_MAX} files", "Name fewer of them.")
+        found.problem(
+            Place(file=str(paths[0])), "", f"There are more than {FILES_MAX} files.", "Name fewer files."
+        )
         return []
     return list(dict.fromkeys(out))

@@ -77,15 +77,15 @@ def _server() -> dict[str, Any]:
             "public_url": text,
             "queued_jobs_per_user": {
                 **number,
-                "description": "Above so many jobs that have not started a user's submissions are refused with 429.",
+                "description": "Most jobs of a user that have not started; further submissions are refused with HTTP status 429.",
             },
             "queued_bytes_per_user": {
                 "type": ["string", "number"],
-                "description": "And above so many bytes of their commands, environments and inputs, as in 4Gi.",
+                "description": "Most bytes of the commands, environments and inputs of these jobs, such as 4Gi.",
             },
             "log_bytes_per_attempt": {
                 "type": ["string", "number"],
-                "description": "Output kept of an attempt, its head and its tail, in whole MiB: 1Mi to 64Mi.",
+                "description": "Output that is kept of an attempt (its beginning and its end), in whole MiB from 1Mi to 64Mi.",
             },
             **dict.fromkeys(CONNECTION_KEYS, number),
         }
@@ -113,9 +113,13 @@ def _pool() -> dict[str, Any]:
     own = {
         "preset": {
             "enum": list(PRESETS),
-            "description": "Settings to start from; the pool's own stand above them.",
+            "description": "Settings to start from; the settings of the pool override them.",
         },
-        "templates": {"type": "array", "items": template, "description": "What its workers may look like."},
+        "templates": {
+            "type": "array",
+            "items": template,
+            "description": "The templates that its workers are created from.",
+        },
     }
     return _object({**own, **_properties(POOL_FIELDS)})
 

@@ -33,7 +33,11 @@ _ANSWER_SOON = {"connect_timeout": 10, "keepalives_idle": 10, "tcp_user_timeout"
 
 
 class StoreError(Exception):
-    """The store cannot be used; the text says why and what to do."""
+    """The store cannot be used. `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def _shown(engine: Engine) -> str:
@@ -58,7 +62,8 @@ def open_engine(url: str) -> Engine:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # the latter for a port that is no number
         raise StoreError(
-            f"{shown_address(url)!r} is not a database URL; write sqlite:////path/herder.db or postgresql://user@host/name"
+            f"{shown_address(url)!r} is not a database URL.",
+            "Write sqlite:////path/herder.db or postgresql://user@host/name.",
         ) from None
     backend = parsed.get_backend_name()
     if backend == "postgresql":
@@ -69,11 +74,12 @@ def open_engine(url: str) -> Engine:
             connect_args=_ANSWER_SOON,
         )
     if backend != "sqlite":
-        raise StoreError(f"{backend!r} is not supported as a store; use SQLite or PostgreSQL")
+        raise StoreError(f"{backend!r} is not supported as a store.", "Use SQLite or PostgreSQL.")
     # An address with options, SQLite's own `file:` or one in memory would pass by the lock on the file.
     if parsed.query or sqlite_path(parsed.database) is None:
         raise StoreError(
-            f"{shown_address(url)!r} names no file: write sqlite:////path/herder.db, without options and without file:"
+            f"{shown_address(url)!r} does not name a file.",
+            "Write sqlite:////path/herder.db, without options and without file:.",
         )
     _has_one_name(sqlite_path(parsed.database))
     engine = create_engine(
@@ -92,8 +98,9 @@ def _has_one_name(path: Path | None) -> None:
         return
     if names > 1:
         raise StoreError(
-            f"the store {path} has {names} names (hard links), and SQLite keeps a log for each: remove the other names (find them "
-            f"with find / -xdev -samefile {path}), and keep the one beside which a file -wal lies"
+            f"The store {path} has {names} names (hard links), and SQLite keeps a separate log for each.",
+            f"Remove the other names (find them "
+            f"with `find / -xdev -samefile {path}`) and keep the one that has a file -wal beside it.",
         )
 
 
@@ -116,8 +123,8 @@ def migrate(engine: Engine) -> None:
             current = MigrationContext.configure(connection).get_current_revision()
             if current is not None and current not in known:
                 raise StoreError(
-                    f"the data at {_shown(engine)} was written by a newer Herder (schema {current}); "
-                    "start that version or a newer one, nothing was changed"
+                    f"The store at {_shown(engine)} was written by a newer version of Herder (schema {current}).",
+                    "Start that version or a newer one. Nothing was changed.",
                 )
             if current != scripts.get_current_head():
                 config.attributes["connection"] = connection
@@ -135,14 +142,15 @@ def unusable(engine: Engine, error: DBAPIError) -> StoreError:
     no_space = trouble is not None and path is not None and disk_is_full(path)
     if no_space or (trouble is not None and trouble.code == FULL.code):
         return StoreError(
-            f"the store at {where} is full: free space on its disk, then start again; nothing that was accepted is lost"
+            f"The store at {where} is full.",
+            "Free space on its disk, then start the server again. Nothing that was accepted is lost.",
         )
     if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StoreError(
-            f"the store at {where} is damaged or no store of Herder ({reason(error)}): put back a backup, "
-            "or move the file away to begin anew"
+            f"The store at {where} is damaged or is not a store of Herder: {reason(error)}.",
+            "Restore a backup, or move the file away to begin with an empty store.",
         )
-    return StoreError(f"cannot open the store at {where}: {reason(error)}")
+    return StoreError(f"Cannot open the store at {where}: {reason(error)}.")
 
 
 @contextmanager
@@ -157,11 +165,13 @@ def sqlite_file(engine: Engine) -> Iterator[StoreFile | None]:
             file = stack.enter_context(StoreFile(path))
         except InUse:
             raise StoreError(
-                f"another Herder server already uses the store {path}; stop it first or give another --store"
+                f"Another Herder server already uses the store {path}.",
+                "Stop that server, or name another store with --store.",
             ) from None
         except OSError as error:
             raise StoreError(
-                f"cannot open the store {path}: {error.strerror}; look at the rights of the file and its folder"
+                f"Cannot open the store {path}: {error.strerror}.",
+                "Check the permissions of the file and its folder.",
             ) from None
         yield file
 
@@ -189,15 +199,16 @@ class FileLock(AbstractContextManager["FileLock"]):
             self._file = self._path.open("a")
         except OSError as error:
             raise StoreError(
-                f"cannot write to the data folder {self._path.parent}: {error.strerror}; "
-                "look at its rights and its disk, or give another --data-dir"
+                f"Cannot write to the data folder {self._path.parent}: {error.strerror}.",
+                "Check its permissions and its disk, or name another folder with --data-dir.",
             ) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
             raise StoreError(
-                f"another Herder server already uses {self._path.parent}; stop it first or give another --data-dir"
+                f"Another Herder server already uses {self._path.parent}.",
+                "Stop that server, or name another folder with --data-dir.",
             ) from None
         return self
 
@@ -220,12 +231,15 @@ class AdvisoryLock(AbstractContextManager["AdvisoryLock"]):
             held = self._take()
         except OperationalError as error:
             raise StoreError(
-                f"cannot reach the store at {_shown(self._engine)}: {reason(error)}; is the database running?"
+                f"Cannot reach the store at {_shown(self._engine)}: {reason(error)}.",
+                "Check that the database is running.",
             ) from None
         except DBAPIError as error:  # an option in the address that there is not
-            raise StoreError(f"cannot use the store at {_shown(self._engine)}: {reason(error)}") from None
+            raise StoreError(f"Cannot use the store at {_shown(self._engine)}: {reason(error)}.") from None
         if not held:
-            raise StoreError(f"another Herder server already uses {_shown(self._engine)}; stop it first")
+            raise StoreError(
+                f"Another Herder server already uses {_shown(self._engine)}.", "Stop that server first."
+            )
         return self
 
     def _take(self) -> bool:

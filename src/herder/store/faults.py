@@ -15,22 +15,22 @@ from herder.ports.store import Trouble
 FULL = Trouble(
     code="store_full",
     text="The store is full.",
-    hint="free space on the disk or in the database; nothing that was accepted is lost, and writing resumes by itself",
+    hint="Free space on the disk or in the database. Nothing that was accepted is lost; writing resumes by itself.",
 )
 BUSY = Trouble(
     code="store_busy",
-    text="The store is held by another process.",
-    hint="end whatever holds a transaction open on it; writing resumes by itself",
+    text="The store is locked by another process.",
+    hint="End the process that keeps a transaction open. Writing resumes by itself.",
 )
 AWAY = Trouble(
     code="store_away",
     text="The store does not answer.",
-    hint="start the database again or look at the network; nothing that was accepted is lost",
+    hint="Start the database again or check the network. Nothing that was accepted is lost.",
 )
 UNWRITABLE = Trouble(
     code="store_unwritable",
     text="The store cannot be written.",
-    hint="look at the disk and at the rights of the data folder; writing resumes by itself",
+    hint="Check the disk and the permissions of the data folder. Writing resumes by itself.",
 )
 
 #: By SQLite's primary result code.

@@ -75,7 +75,7 @@ class StoreFile(AbstractContextManager["StoreFile"]):
                 return
         raise StoreDown(
             f"The store's file {self.path} or its log was deleted or replaced under the running server. "
-            "Put back what was there, or a backup, and start the server again."
+            "Restore the file or a backup, then start the server again."
         )
 
     def log_was_closed(self) -> None:

@@ -18,6 +18,7 @@ from herder.model.demand import ShapeGroup
 from herder.model.ids import ClassId, PlanNumber, WorkerName
 from herder.model.job import JobClass
 from herder.model.observed import Observed, ObservedWorker, QueuedClass, RunningClass
+from herder.model.phrases import clause
 from herder.model.records import ObservationRecord
 from herder.model.resources import PLAIN, Dimension, Dimensions, Resources
 from herder.model.sharing import Amounts, Limits, amounts_from, limits_from
@@ -159,14 +160,16 @@ def play(rows: Iterable[ObservationRecord]) -> Iterator[Played]:
             state = _Shown()
         elif row.follows != last:
             raise BrokenRecord(
-                f"the observation of plan {row.plan} builds on that of plan {row.follows}, which is not there"
+                f"The observation of plan {row.plan} builds on that of plan {row.follows}, which is missing."
             )
         try:
             body = msgspec.msgpack.decode(zlib.decompress(b64decode(row.body)))
             seen = state.take_in(body)
             yield Played(plan=PlanNumber(row.plan), now_ms=body["now_ms"], observed=seen)
         except (msgspec.MsgspecError, zlib.error, ValueError, KeyError) as error:
-            raise BrokenRecord(f"the observation of plan {row.plan} cannot be read: {error}") from None
+            raise BrokenRecord(
+                f"The observation of plan {row.plan} cannot be read: {clause(error)}."
+            ) from None
         last = row.plan
 
 

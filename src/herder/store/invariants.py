@@ -41,7 +41,7 @@ def _named(rows: list[Row[tuple[object, ...]]], sentence: str) -> Iterator[str]:
     for row in rows[:NAMED]:
         yield sentence.format(*row)
     if len(rows) > NAMED:
-        yield f"… and {len(rows) - NAMED} more of the same"
+        yield f"… and {len(rows) - NAMED:,} more of the same kind."
 
 
 def _attempts(connection: Connection) -> Iterator[str]:
@@ -62,13 +62,13 @@ def _jobs_and_attempts(connection: Connection) -> Iterator[str]:
     live = select(a.job_id).where(a.state < int(AttemptState.SUCCEEDED))
     succeeded, running = j.state == int(JobState.SUCCEEDED), j.state == int(JobState.RUNNING)
     for where, sentence in (
-        (succeeded & j.id.not_in(success), "job {} succeeded without a successful attempt"),
-        (~succeeded & j.id.in_(success), "job {} has a successful attempt and has not succeeded"),
-        (running & j.id.not_in(live), "job {} is running without a live attempt"),
-        (~running & j.id.in_(live), "job {} has a live attempt and is not running"),
+        (succeeded & j.id.not_in(success), "Job {} succeeded without a successful attempt."),
+        (~succeeded & j.id.in_(success), "Job {} has a successful attempt but has not succeeded."),
+        (running & j.id.not_in(live), "Job {} is running without a live attempt."),
+        (~running & j.id.in_(live), "Job {} has a live attempt but is not running."),
         (
             (running | succeeded | (j.state == int(JobState.FAILED))) & j.not_before_ms.is_not(None),
-            "job {} is not waiting and has a time before which it is not tried again",
+            "Job {} is not waiting but has a time before which it is not retried.",
         ),
     ):
         yield from _named(list(connection.execute(select(j.id).where(where))), sentence)
@@ -88,13 +88,13 @@ def _workers(connection: Connection) -> Iterator[str]:
     capacity: dict[str, dict[str, int]] = {}
     for name, ended, spec, job_class in connection.execute(query):
         if spec is None or ended is not None:
-            yield f"a live attempt is on worker {name}, which {'is unknown' if spec is None else 'has ended'}"
+            yield f"A live attempt is on worker {name}, which {'is unknown' if spec is None else 'has ended'}."
             continue
         capacity[name] = stored_amounts(json.loads(spec)["allocatable"])
         used.setdefault(name, Counter()).update(stored_amounts(json.loads(job_class)["request"]))
     for name, sums in used.items():
         if any(amount > capacity[name].get(key, 0) for key, amount in sums.items()):
-            yield f"worker {name} is oversubscribed: {dict(sums)} of {capacity[name]}"
+            yield f"Worker {name} is oversubscribed: {dict(sums)} of {capacity[name]}."
 
 
 def _batches(connection: Connection) -> Iterator[str]:
@@ -118,13 +118,13 @@ def _batches(connection: Connection) -> Iterator[str]:
             found = Counter({"pending": found["ready"], **{k: v for k, v in found.items() if k != "ready"}})
         said = Counter(json.loads(batch.counts))
         if batch.state != "cancelled" and +said != +found:
-            yield f"batch {batch.id} counts {dict(said)}, its jobs are {dict(found)}"
+            yield f"Batch {batch.id} counts {dict(said)}, but its jobs are {dict(found)}."
         if sum(found.values()) != batch.jobs:
-            yield f"batch {batch.id} says {batch.jobs} jobs, there are {sum(found.values())}"
+            yield f"Batch {batch.id} counts {batch.jobs} jobs, but {sum(found.values())} exist."
         if batch.cost_pico != str(costs[batch.id]):
-            yield f"batch {batch.id} cost {batch.cost_pico} pico-USD, its attempts {costs[batch.id]}"
+            yield f"Batch {batch.id} has the cost {batch.cost_pico} pico-USD, but its attempts cost {costs[batch.id]}."
         if batch.ended_at_ms is not None and any(found[x] for x in ("running", "pending")):
-            yield f"batch {batch.id} has ended with {found['running']} jobs running"
+            yield f"Batch {batch.id} has ended, but {found['running']} of its jobs are running."
 
 
 def _usage(connection: Connection) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _usage(connection: Connection) -> Iterator[str]:
         row = said.get(key)
         booked = (row.attempts, int(row.cost_pico)) if row else (0, 0)
         if booked != (counts[key], costs[key]):
-            yield f"usage of {'/'.join(key)} says {booked}, the attempts say {(counts[key], costs[key])}"
+            yield f"The usage of {'/'.join(key)} is {booked}, but the attempts add up to {(counts[key], costs[key])}."
 
 
 def _observations(connection: Connection) -> Iterator[str]:
@@ -154,11 +154,11 @@ def _observations(connection: Connection) -> Iterator[str]:
     lost = select(o.plan, o.follows).where(o.follows.is_not(None), o.follows.not_in(select(base.c.plan)))
     yield from _named(
         list(connection.execute(lost)),
-        "the observation of plan {} builds on that of plan {}, which is not there",
+        "The observation of plan {} builds on that of plan {}, which is missing.",
     )
     strange = select(o.plan).where(o.plan.not_in(select(t.plans.c.number)))
     yield from _named(
-        list(connection.execute(strange)), "there is an observation of plan {}, and no such plan"
+        list(connection.execute(strange)), "There is an observation of plan {}, but no such plan."
     )
 
 
@@ -183,7 +183,7 @@ def _totals(connection: Connection) -> Iterator[str]:
     }
     for name in sorted({*said, *counts}):
         if said.get(name, 0) != counts[name]:
-            yield f"the total {name} says {said.get(name, 0)}, the rows say {counts[name]}"
+            yield f"The total {name} is {said.get(name, 0)}, but the rows add up to {counts[name]}."
 
 
 def _unmarked(connection: Connection) -> int:

@@ -73,7 +73,7 @@ def begin(connection: Connection, mine: Leader) -> None:
         return
     if row is None:
         raise Fenced(
-            "The store no longer says which server may write to it (its table leader is empty). Was it emptied or replaced?"
+            "The table `leader` of the store is empty, so no server may write to it. Check whether the store was emptied or replaced."
         )
     raise Fenced(
         f"The store was taken over by {row[1]} at {iso(row[2])} (epoch {row[0]}, this server's is {mine.epoch})."

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from herder.model.addresses import shown_address
 from herder.store.database import StoreError, known_revisions
+from herder.store.faults import reason
 
 #: The file of a data folder that holds the store.
 STORE_FILE = "herder.db"
@@ -30,7 +31,8 @@ def reading(where: str) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         raise StoreError(
-            f"cannot read the store at {shown_address(where)}: {str(error.orig).strip()}. Is it a store of Herder?"
+            f"Cannot read the store at {shown_address(where)}: {reason(error)}.",
+            "Check that it is a store of Herder.",
         ) from None
 
 
@@ -41,7 +43,8 @@ def _sqlite_file(where: str) -> Path | None:
             parsed = make_url(where)
         except (ArgumentError, ValueError):  # the latter for a port that is no number
             raise StoreError(
-                f"{shown_address(where)!r} is not a database URL; write a path or postgresql://user@host/name"
+                f"{shown_address(where)!r} is not a database URL.",
+                "Write a path or postgresql://user@host/name.",
             ) from None
         if parsed.get_backend_name() != "sqlite":
             return None
@@ -51,7 +54,9 @@ def _sqlite_file(where: str) -> Path | None:
     if path.is_dir():
         path = path / STORE_FILE
     if not path.is_file():
-        raise StoreError(f"there is no store at {path}; name a {STORE_FILE}, a data folder or a store's URL")
+        raise StoreError(
+            f"There is no store at {path}.", f"Name a {STORE_FILE}, a data folder or the URL of a store."
+        )
     return path
 
 
@@ -74,7 +79,7 @@ def _postgres(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "postgresql":
         raise StoreError(
-            f"{parsed.get_backend_name()!r} is not supported as a store; use SQLite or PostgreSQL"
+            f"{parsed.get_backend_name()!r} is not supported as a store.", "Use SQLite or PostgreSQL."
         )
     return create_engine(parsed.set(drivername="postgresql+psycopg"), poolclass=NullPool)
 
@@ -99,15 +104,15 @@ def _opened_file(path: Path) -> Iterator[Connection]:
         engine.dispose()
     after = path.stat()
     if still and (log.exists() or (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size)):
-        raise StoreError(f"a server began to use {path} while it was read; run the command again")
+        raise StoreError(f"A server began to use {path} while it was read.", "Run the command again.")
 
 
 def _check_schema(connection: Connection, where: str) -> None:
     revision = MigrationContext.configure(connection).get_current_revision()
     if revision is None:
-        raise StoreError(f"{shown_address(where)} is a database, but not a store of Herder")
+        raise StoreError(f"{shown_address(where)} is a database, but not a store of Herder.")
     if revision not in known_revisions():
         raise StoreError(
-            f"the store at {shown_address(where)} was written by a newer Herder (schema {revision}); "
-            "read it with that version or a newer one"
+            f"The store at {shown_address(where)} was written by a newer version of Herder (schema {revision}).",
+            "Read it with that version or a newer one.",
         )

@@ -37,6 +37,6 @@ def opened(kind: str, plain: Mapping[str, Any], where: str) -> dict[str, Any]:
     if found not in READ[kind]:
         reads = ", ".join(str(number) for number in sorted(READ[kind]))
         raise UnknownVersion(
-            f"{where} is of version {found}, and this Herder reads version {reads}; start the Herder that wrote it"
+            f"{where} has version {found}, but this version of Herder reads version {reads}. Use the version of Herder that wrote it."
         )
     return {key: value for key, value in plain.items() if key != KEY}

@@ -235,7 +235,7 @@ class Writer:
                 pause = min(pause * 2, RETRY_LONGEST_S)
             else:
                 if self._stuck is not None:
-                    log.warning("The store is written again, after %.1f s.", self._loop.time() - since)
+                    log.warning("The store can be written again after %.1f s.", self._loop.time() - since)
                     self._stuck = None
                 return result
 
@@ -247,7 +247,9 @@ class Writer:
                 trouble = FULL
         if trouble.code == FULL.code or again:
             if self._stuck is None:
-                log.warning("%s New work is refused until it can be written: %s.", trouble.text, trouble.hint)
+                log.warning(
+                    "%s New work is refused until the store can be written. %s", trouble.text, trouble.hint
+                )
                 self._stuck_since = self._loop.time()
             self._stuck = trouble
 
@@ -259,7 +261,7 @@ class Writer:
             self._file.check()
             before, self._space = self._space, self._file.space()
             if self._space is not None and before is None:
-                log.warning("%s New work is refused: %s.", self._space.text, self._space.hint)
+                log.warning("%s New work is refused. %s", self._space.text, self._space.hint)
 
     def _execute(self, connection: Connection, changes: Changes) -> None:
         if self._postgres:
@@ -336,8 +338,8 @@ class Writer:
 
 def _given_up(trouble: Trouble) -> str:
     return (
-        f"{trouble.text} The last changes were not written. {trouble.remedy[:1].upper()}{trouble.remedy[1:]}, then start the server again; "
-        "nothing that was accepted is lost."
+        f"{trouble.text} The last changes were not written. {trouble.remedy}, then start the server again. "
+        "Nothing that was accepted is lost."
     )
 
 

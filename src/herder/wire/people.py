@@ -19,7 +19,7 @@ class UserSet(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_f
 
 
 class WhoAmI(msgspec.Struct, kw_only=True):
-    """Whom the server takes the caller for. `role` is the lower one of the token's and the user's."""
+    """The caller as the server sees it. `role` is the lower one of the token's and the user's."""
 
     user: str
     role: str

@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from herder.model.phrases import counted
 from herder.wire.exchange import ExchangeRequest, Finished, LogChunk, Refusal, Whole
 
 #: A report with more bad items than this is refused as a whole: the worker then finds them by halves.
@@ -58,7 +59,7 @@ def read_report(body: bytes | bytearray) -> tuple[ExchangeRequest, list[Refusal]
         leaving=frame.leaving,
     )
     if len(refused) > REFUSALS_MAX:
-        raise msgspec.ValidationError(f"{len(refused)} items of the report cannot be read")
+        raise msgspec.ValidationError(f"{counted(len(refused), 'item')} of the report cannot be read.")
     return request, refused
 
 

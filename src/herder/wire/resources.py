@@ -351,7 +351,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Status(msgspec.Struct, kw_only=True):
-    """The one-look picture: `herder status` and the dashboard's head."""
+    """A summary of the fleet, for `herder status` and the head of the dashboard."""
 
     version: str
     now: str

@@ -314,7 +314,7 @@ def test_a_start_that_was_cut_off_leaves_no_scratch(settings: LocalSettings) -> 
     (folder / "w" / "work").mkdir()
     (folder / "w" / "work" / "scratch").write_text("47 MB")
     (listed,) = again.list()
-    assert (listed.phase, listed.detail) == (Phase.STOPPED, "its start was cut off")
+    assert (listed.phase, listed.detail) == (Phase.STOPPED, "its start was interrupted")
     made = again.create(CONTRACT.spec("w"), CONTRACT.start_data())
     assert made.phase is Phase.RUNNING
     again.delete(made.worker)

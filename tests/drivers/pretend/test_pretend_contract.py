@@ -176,7 +176,7 @@ def test_each_zone_sells_spot_for_itself_and_takes_it_back(world: PretendWorld) 
 
     make("a", "one", spot=True)
     make("a", "one", spot=True)  # it is there already
-    with pytest.raises(OutOfCapacity, match="no spot machines left in zone one"):
+    with pytest.raises(OutOfCapacity, match="no spot capacity in zone one"):
         make("b", "one", spot=True)
     make("b", "two", spot=True)
     make("c", "one", spot=False)
@@ -187,7 +187,7 @@ def test_each_zone_sells_spot_for_itself_and_takes_it_back(world: PretendWorld) 
     world.sold_out.clear()
     make("d", "one", spot=True)
     world.sold_out.add(("two", False))
-    with pytest.raises(OutOfCapacity, match="no on-demand machines left in zone two"):
+    with pytest.raises(OutOfCapacity, match="no on-demand capacity in zone two"):
         make("e", "two", spot=False)
 
 

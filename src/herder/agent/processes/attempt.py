@@ -72,7 +72,7 @@ class ProcessAttempt:
             raise
         runtime.watch.add(process.pid, self)
         if assignment.timeout_ms is not None:
-            text = f"ran longer than its timeout of {assignment.timeout_ms / 1000:g} s"
+            text = f"Ran longer than its timeout of {assignment.timeout_ms / 1000:g} s."
             verdict = Verdict("failed", Cause.TIMEOUT, text)
             self._timeout = runtime.loop.call_later(assignment.timeout_ms / 1000, self.stop, verdict)
 
@@ -109,7 +109,7 @@ class ProcessAttempt:
             return
         used_mib = self._scratch.size_bytes(self._runtime.settings.disk_entries_most) / 2**20
         if used_mib > most_mib:
-            text = f"its scratch folder held {used_mib:.0f} MiB, its limit is {most_mib} MiB"
+            text = f"The scratch folder holds {used_mib:.0f} MiB; the limit is {most_mib} MiB."
             self.stop(Verdict("failed", Cause.OUT_OF_DISK, text), at_once=True)
 
     def send_output(self) -> None:
@@ -118,7 +118,7 @@ class ProcessAttempt:
 
     def failed(self, error: Exception) -> None:
         """Looking after it failed by a fault of the agent: nobody would see its limits any more."""
-        self.stop(fault("looking after it", error), at_once=True)
+        self.stop(fault("supervising the attempt", error), at_once=True)
 
     # --- inside
 
@@ -136,7 +136,7 @@ class ProcessAttempt:
         except ProcessLookupError:
             pass
         except OSError as error:
-            _LOG.warning("job %s: process %s cannot be put into its cgroup: %s", self.job, pid, error)
+            _LOG.warning("Job %s: process %s cannot be moved into its cgroup: %s", self.job, pid, error)
 
     def _look_at_cgroup(self, cgroup: Cgroup, pids: list[int]) -> None:
         """A process that was started in the instant before its parent was put into the group is put there now."""
@@ -173,7 +173,7 @@ class ProcessAttempt:
         try:
             step()
         except Exception:  # noqa: BLE001 - the next kill follows, and the end is reported in any case
-            _LOG.exception("job %s, attempt %s: %s failed", self.job, self.attempt, step.__name__)
+            _LOG.exception("Job %s, attempt %s: %s failed.", self.job, self.attempt, step.__name__)
 
     def _ended(self) -> None:
         """Called by the event loop: nothing may leave it, and the end is reported whatever happens."""
@@ -189,8 +189,8 @@ class ProcessAttempt:
             code, use = self._reap()
             finished = self._finished(code, use, ended_at_ms)
         except Exception as error:  # noqa: BLE001 - it is told as the end of this attempt
-            _LOG.exception("job %s, attempt %s: its end could not be looked at", self.job, self.attempt)
-            finished = self._failed(fault("looking at its end", error), ended_at_ms)
+            _LOG.exception("Job %s, attempt %s: its end could not be examined.", self.job, self.attempt)
+            finished = self._failed(fault("examining its end", error), ended_at_ms)
         for step in (self._leave_watch, self._give_back, self._clean):
             self._try(step)
         self._runtime.report.ended(finished)
@@ -229,7 +229,7 @@ class ProcessAttempt:
         try:
             self._runtime.report.output(self._output.news(final=True))
         except OSError as error:
-            complaint += f"; its output cannot be read: {error.strerror}"
+            complaint += f" The output cannot be read: {error.strerror}."
         return Finished(
             job=self.job,
             attempt=self.attempt,

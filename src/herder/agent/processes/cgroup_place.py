@@ -81,9 +81,9 @@ def find_place(given: Path | None) -> CgroupPlace | None:
             place = _opened(version, *bases)
             place.take(Limits(100, 16, True)).remove()
         except OSError as error:
-            _LOG.info("no cgroups of version %s: %s", version, error)
+            _LOG.info("No cgroups of version %s: %s", version, error)
         else:
-            _LOG.info("limits of attempts are kept by cgroups in %s", place.memory)
+            _LOG.info("Limits of attempts are enforced by cgroups in %s.", place.memory)
             return place
     return None
 

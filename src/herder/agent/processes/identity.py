@@ -25,9 +25,11 @@ def identity_of(settings: AgentSettings) -> Identity | None:
         return None
     found = _looked_up(said)
     if found.uid == 0:
-        raise SettingsError(f"run_as is {said!r}, which is root; name a user without rights")
+        raise SettingsError(f"run_as is {said!r}, which is root. Name a user without privileges.")
     if os.geteuid() != 0:
-        raise SettingsError(f"run_as is {said!r}, and only an agent that is root can run attempts as others")
+        raise SettingsError(
+            f"run_as is {said!r}, but only an agent that runs as root can run attempts as another user."
+        )
     _check_way_to(settings.folder, found, said)
     return found
 
@@ -40,7 +42,7 @@ def _looked_up(said: str) -> Identity:
         entry = pwd.getpwnam(said)
     except (KeyError, ValueError):
         raise SettingsError(
-            f"run_as is {said!r}, and this machine has no such user; give a user or UID:GID"
+            f"run_as is {said!r}, but this machine has no such user. Name a user or UID:GID."
         ) from None
     return Identity(entry.pw_uid, entry.pw_gid, entry.pw_name)
 
@@ -58,6 +60,6 @@ def _check_way_to(folder: Path, who: Identity, said: str) -> None:
         )
         if not passes:
             raise SettingsError(
-                f"attempts run as {said} cannot reach the work folder {folder}: that user may not pass through {above}; "
-                "set the work folder to one below /var/tmp"
+                f"Attempts run as {said} cannot reach the work folder {folder}, because that user has no access to {above}. "
+                "Set the work folder to a folder below /var/tmp."
             )

@@ -36,18 +36,20 @@ def judge(code: int, peak_kib: int, limit_mib: int, *, killed_for_memory: bool) 
         return Judgement("succeeded", Cause.NONE, "")
     if limit_mib and (killed_for_memory or peak_kib > limit_mib * 1024):
         return Judgement("failed", Cause.OUT_OF_MEMORY, memory_text(peak_kib, limit_mib))
-    text = f"exit code {code}"
+    text = f"Exit code {code}."
     if code < 0:
-        text = f"ended by signal {_signal_name(-code)}, which Herder did not send"
+        text = f"Ended by {_signal_name(-code)}, which Herder did not send."
     if limit_mib and peak_kib * 100 >= limit_mib * 1024 * NEAR_PERCENT:
-        text += f"; its memory came up to {_mib(peak_kib)} of {limit_mib} MiB, more may help"
+        text += (
+            f" Its memory use reached {_mib(peak_kib)} of {limit_mib} MiB; a higher memory request may help."
+        )
     return Judgement("failed", Cause.EXIT_CODE, text)
 
 
 def memory_text(peak_kib: int, limit_mib: int) -> str:
     """The peak may be the limit itself: the kernel lets nobody above it."""
     used_mib = max(_mib(peak_kib), limit_mib)
-    return f"used {used_mib} MiB of memory, its limit is {limit_mib} MiB; ask for more"
+    return f"Used {used_mib} MiB of memory; the limit is {limit_mib} MiB. Request more memory."
 
 
 def _mib(kib: int) -> int:
@@ -55,4 +57,4 @@ def _mib(kib: int) -> int:
 
 
 def _signal_name(number: int) -> str:
-    return signal.Signals(number).name if number in set(signal.Signals) else str(number)
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"

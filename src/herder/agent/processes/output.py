@@ -74,8 +74,8 @@ class Output:
             self._over = True
             self._pending = len(self._decoder.getstate()[0])
             self._decoder.reset()
-            text = f"output beyond {self._head + self._tail} bytes: of what follows the last {self._tail} bytes are kept"
-            self._add(chunks, f"\n[herder: {text}, and shown when the attempt has ended]\n")
+            text = f"the output is longer than {self._head + self._tail} bytes: of what follows, the last {self._tail} bytes are kept"
+            self._add(chunks, f"\n[herder: {text} and shown when the attempt has ended]\n")
         if self._over and size > _SHORTEN_AT:
             # Writers append, so they go on at the new end. What comes between the two calls is not counted.
             self._kept = self._last(size)
@@ -98,7 +98,7 @@ class Output:
             tail = _from_a_beginning(tail)
             left_out = beyond + self._pending - len(tail)
             about = "about " if self._given_back else ""
-            self._add(chunks, f"[herder: {about}{left_out} bytes of output were left out here]\n")
+            self._add(chunks, f"[herder: {about}{left_out} bytes of output were omitted here]\n")
         for at in range(0, len(tail), _PIECE):
             self._add(chunks, self._decoder.decode(tail[at : at + _PIECE]))
         self._add(chunks, self._decoder.decode(b"", final=True))

@@ -16,6 +16,7 @@ import msgspec
 
 from herder.agent.processes.identity import Identity
 from herder.agent.settings import AgentSettings
+from herder.model.phrases import clause
 from herder.wire.exchange import NO_RESULT, PARENTS_FILE
 from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
 
@@ -31,7 +32,7 @@ def make_work_folder(settings: AgentSettings) -> None:
     if settings.run_as:
         found = folder.lstat()
         if found.st_uid != os.geteuid() or stat.S_ISLNK(found.st_mode):
-            raise PermissionError(errno.EPERM, "it belongs to somebody else", str(folder))
+            raise PermissionError(errno.EPERM, "it belongs to another user", str(folder))
         folder.chmod(0o711)
 
 
@@ -86,20 +87,20 @@ class Scratch:
         except FileNotFoundError:
             return NO_RESULT, ""
         except OSError as error:
-            return NO_RESULT, f"the result cannot be read: {error.strerror}"
+            return NO_RESULT, f"The result cannot be read: {error.strerror}."
         if content is None:
-            return NO_RESULT, "the result is not a regular file of this job"
+            return NO_RESULT, "The result is not a regular file of this job."
         if len(content) > self._result_most:
-            return NO_RESULT, f"the result is larger than {self._result_most} bytes and was left out"
+            return NO_RESULT, f"The result is larger than {self._result_most:,} bytes and was not kept."
         if nested_too_deeply(content):
             return (
                 NO_RESULT,
-                f"the result is nested too deeply (more than {LEVELS_MAX} levels) and was left out",
+                f"The result is nested more than {LEVELS_MAX} levels deep and was not kept.",
             )
         try:
             msgspec.json.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return NO_RESULT, f"the result is not JSON and was left out: {error}"
+            return NO_RESULT, f"The result is not JSON and was not kept: {clause(error)}."
         return msgspec.Raw(content), ""
 
     def size_bytes(self, entries_most: int) -> int:
@@ -172,6 +173,6 @@ def _parts_of(name: str) -> list[str]:
     parts = name.split("/")
     if not name or "\0" in name or any(part in ("", ".", "..") for part in parts):
         raise BadInput(
-            f"{name!r} is not a valid name of an input file; give a relative path without '..', such as data/in.txt"
+            f"{name!r} is not a valid name of an input file. Use a relative path without '..', such as data/in.txt."
         )
     return parts

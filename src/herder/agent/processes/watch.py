@@ -97,7 +97,7 @@ class Watch:
         try:
             go_on = self._look()
         except Exception:  # noqa: BLE001 - without the next look no limit would hold any more
-            _LOG.exception("the running attempts could not be looked at; will try again")
+            _LOG.exception("The running attempts could not be examined. The agent tries again.")
         if go_on:
             self._schedule(max(self._settings.sample_s, (self._loop.time() - began) / _MOST_OF_A_CORE))
 
@@ -181,7 +181,7 @@ def _guarded(watched: Watched, look: Callable[[], None]) -> None:
     try:
         look()
     except Exception as error:  # noqa: BLE001 - it ends in the report of this attempt
-        _LOG.exception("job %s, attempt %s could not be looked after", watched.job, watched.attempt)
+        _LOG.exception("Job %s, attempt %s could not be supervised.", watched.job, watched.attempt)
         watched.failed(error)
 
 

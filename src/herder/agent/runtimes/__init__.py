@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
+from herder.model.phrases import clause
 from herder.wire.exchange import Assignment, Finished, LogChunk
 
 
@@ -36,7 +37,7 @@ def ended_now(assignment: Assignment, verdict: Verdict, now_ms: int) -> Finished
 
 def fault(doing: str, error: Exception) -> Verdict:
     """A fault of the agent itself: it costs this attempt and no other, and the job is tried again."""
-    text = f"the worker's agent failed while {doing}: {type(error).__name__}: {error}"
+    text = f"The agent of the worker failed while {doing}: {type(error).__name__}: {clause(error)}."
     return Verdict("failed", Cause.INFRASTRUCTURE, text[:500])
 
 
@@ -81,7 +82,7 @@ class UnknownRuntime(LookupError):
 def open_runtime(name: str, settings: AgentSettings, report: Report) -> Runtime:
     """Raises UnknownRuntime or OSError (this machine lacks what it needs)."""
     if name not in RUNTIMES:
-        raise UnknownRuntime(f"this worker has no runtime {name!r}; it has {', '.join(sorted(RUNTIMES))}")
+        raise UnknownRuntime(f"This worker has no runtime {name!r}. It has {', '.join(sorted(RUNTIMES))}.")
     module, _, attribute = RUNTIMES[name].partition(":")
     make: Callable[[AgentSettings, Report], Runtime] = getattr(import_module(module), attribute)
     return make(settings, report)

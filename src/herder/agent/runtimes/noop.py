@@ -11,6 +11,7 @@ from herder.agent import clock
 from herder.agent.runtimes import Report, Running, Verdict
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
+from herder.model.phrases import clause
 from herder.wire.exchange import Assignment, Finished
 
 
@@ -19,7 +20,7 @@ class _Payload(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_Payload)
-_TIMED_OUT = Verdict("failed", Cause.TIMEOUT, "ran longer than its timeout")
+_TIMED_OUT = Verdict("failed", Cause.TIMEOUT, "Ran longer than its timeout.")
 
 
 class NoopRuntime:
@@ -40,7 +41,7 @@ class NoopRuntime:
                 started_at_ms=now_ms,
                 ended_at_ms=now_ms,
                 cause=Cause.START_FAILED.value,
-                message=f"the payload cannot be read: {error}",
+                message=f"The payload cannot be read: {clause(error)}.",
             )
         if sleep_ms > 0:
             return _Sleep(self._report, assignment, now_ms, sleep_ms)

@@ -26,6 +26,7 @@ from herder.agent.processes.watch import Watch
 from herder.agent.runtimes import Report, Running, Verdict, ended_now
 from herder.agent.settings import AgentSettings
 from herder.model.job import Cause
+from herder.model.phrases import clause
 from herder.wire import startup
 from herder.wire.exchange import Assignment, Finished, JobPayload
 
@@ -51,7 +52,7 @@ _MACHINES_FAULT = frozenset(
 class ProcessRuntime:
     def __init__(self, settings: AgentSettings, report: Report) -> None:
         if not hasattr(os, "pidfd_open"):
-            raise OSError("the process runtime needs Linux 5.3 or newer")
+            raise OSError("The process runtime needs Linux 5.3 or newer.")
         self.settings = settings
         self.report = report
         self.watch = Watch(settings)
@@ -75,7 +76,9 @@ class ProcessRuntime:
         try:
             scratch = self._scratch(assignment)
         except OSError as error:
-            return _not_started(assignment, Cause.INFRASTRUCTURE, f"no scratch folder: {_text_of(error)}")
+            return _not_started(
+                assignment, Cause.INFRASTRUCTURE, f"the scratch folder cannot be created: {_text_of(error)}"
+            )
         cgroup = self._cgroup(assignment)
         cores = self.cores.take(assignment.cpu_milli) if self.settings.pin_cpus and cgroup is None else ()
         process: subprocess.Popen[bytes] | None = None
@@ -141,7 +144,7 @@ class ProcessRuntime:
                 Limits(assignment.cpu_milli, assignment.memory_mib, assignment.cpu_hard)
             )
         except OSError as error:
-            _LOG.warning("job %s runs without a cgroup: %s", assignment.job, error)
+            _LOG.warning("Job %s runs without a cgroup: %s", assignment.job, error)
             return None
 
     def _give_back(self, cgroup: Cgroup) -> bool:
@@ -202,7 +205,7 @@ class ProcessRuntime:
 def _folder(payload: JobPayload, scratch: Scratch) -> str:
     """Raises ValueError."""
     if payload.cwd and not os.path.isdir(payload.cwd):
-        raise ValueError(f"the folder {payload.cwd} to run in is not on this worker's machine")
+        raise ValueError(f"its working folder {payload.cwd} does not exist on this worker")
     return payload.cwd or scratch.folder
 
 
@@ -213,12 +216,16 @@ def _start_failed(assignment: Assignment, error: Exception, *, had_started: bool
     if jobs_fault and not had_started:
         return _not_started(assignment, Cause.START_FAILED, _text_of(error))
     if not isinstance(error, OSError):
-        _LOG.error("job %s could not be started", assignment.job, exc_info=error)
+        _LOG.error("Job %s could not be started.", assignment.job, exc_info=error)
     return _not_started(assignment, Cause.INFRASTRUCTURE, f"this worker cannot run it: {_text_of(error)}")
 
 
 def _not_started(assignment: Assignment, cause: Cause, text: str) -> Finished:
-    return ended_now(assignment, Verdict("failed", cause, f"could not be started: {text}"), clock.now_ms())
+    return ended_now(
+        assignment,
+        Verdict("failed", cause, f"The attempt could not be started: {clause(text)}."),
+        clock.now_ms(),
+    )
 
 
 def _text_of(error: Exception) -> str:

@@ -31,13 +31,13 @@ class Inputs:
         found: dict[str, str] = {}
         for each in [given] if isinstance(given, str) else given:
             if not isinstance(each, str) or not each:
-                raise _wrong(f"{each!r} is not the path of a file", "Write PATH or NAME=PATH.")
+                raise _wrong(f"{each!r} is not the path of a file.", "Write PATH or NAME=PATH.")
             name, path = self._named(each)
             for inside, file in _files(name, path):
                 found[inside] = self.text(file)
                 if len(found) > FILES_MAX:
                     raise _wrong(
-                        f"{path} has more than {FILES_MAX} files", "Store them where the job can fetch them."
+                        f"{path} has more than {FILES_MAX} files.", "Keep them where the job can fetch them."
                     )
         return found
 
@@ -84,14 +84,14 @@ def local_program(
     path = inputs.base / program
     if path.is_dir():
         raise _wrong(
-            f"{command[0]} is a folder",
-            f"Send it along with --input {command[0]}, and name the program in it.",
+            f"{command[0]} is a folder.",
+            f"Take it along with --input {command[0]} and name the program in it.",
         )
     text = inputs.text(path)
     if not text.startswith("#!"):
         raise _wrong(
-            f"{command[0]} has no #! line, so its interpreter is unknown",
-            "Begin it with a line such as #!/bin/sh.",
+            f"{command[0]} does not begin with #!, so Herder does not know which program runs it.",
+            "Begin it with #!/bin/sh or the like.",
         )
     return [f"./{name}", *command[1:]], {name: text}
 
@@ -111,14 +111,12 @@ def _text(path: Path) -> str:
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
-            raise _wrong(f"{path} is not a file", "Name a file, or a folder with --input.")
+            raise _wrong(f"{path} is not a file.", "Name a file, or a folder with --input.")
         with path.open("rb") as file:
             data = file.read(BYTES_MAX + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a valid path"
-        raise _wrong(
-            f"{path}: {reason}", "Check the path: the file is read on this machine and sent along."
-        ) from None
+        reason = getattr(error, "strerror", None) or "this cannot be a path"
+        raise _wrong(f"{path}: {reason}.", "Look at the path; it is read here and taken along.") from None
     return _decoded(str(path), data)
 
 
@@ -129,12 +127,12 @@ def _own_stdin() -> str:
 
 def _decoded(what: str, data: bytes) -> str:
     if len(data) > BYTES_MAX:
-        raise _wrong(f"{what} is larger than {BYTES_MAX // 1024} KiB", "Store it where the job can fetch it.")
+        raise _wrong(f"{what} is larger than {BYTES_MAX // 1024} KiB.", "Keep it where the job can fetch it.")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         raise _wrong(
-            f"{what} is not UTF-8 text", "Store it where the job can read it, and give its path."
+            f"{what} is not UTF-8 text.", "Keep it where the job can read it, and name its path."
         ) from None
 
 

@@ -80,7 +80,7 @@ def _read(path: str) -> tuple[str, str]:
         raise _unreadable(file, error) from None
     except OSError as error:
         raise CommandError(
-            f"{path}: {error.strerror or error}", hint="Check the path.", code=Code.USAGE
+            f"{path}: {error.strerror or error}.", hint="Look at the path.", code=Code.USAGE
         ) from None
 
 
@@ -116,8 +116,8 @@ def _other(file: str, text: str, error: Unreadable) -> tuple[Any, bool]:
 
 def _unreadable(file: str, error: Unreadable) -> CommandError:
     return CommandError(
-        f"{file}:{error.line}:{error.column}: {error.message}",
-        hint=f"{error.remedy}.",
+        ": ".join((f"{file}:{error.line}:{error.column}", error.message)),
+        hint=error.remedy,
         code=Code.USAGE,
         word="bad_jobs",
     )

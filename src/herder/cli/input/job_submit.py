@@ -222,6 +222,6 @@ def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
 def _gpus(number: float) -> int | float:
     if not isfinite(number):
         raise usage(
-            f"--gpu: {number} is not a number of GPUs", hint="Write for example --gpu 1 or --gpu 0.25."
+            f"--gpu: {number} is not a number of GPUs.", hint="Write for example --gpu 1 or --gpu 0.25."
         )
     return int(number) if number == int(number) else number

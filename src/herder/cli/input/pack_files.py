@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.model.money import PICO_PER_USD
+from herder.model.phrases import sentence
 from herder.model.resources import AMOUNT_MAX, Resources
 from herder.settings.syntax.csv_text import CsvText
 from herder.settings.syntax.files import DAMAGED, STDIN, Unreadable, opened, read_text
@@ -58,7 +59,7 @@ class _Faults:
         self.lines: list[str] = []
 
     def add(self, line: int, column: int, message: str, remedy: str) -> None:
-        self.lines.append(f"{self.name}:{line}:{column}: {message}; {remedy}")
+        self.lines.append(f"{self.name}:{line}:{column}: {sentence(message)} {sentence(remedy)}")
 
     def found(self, error: Unreadable) -> None:
         self.add(error.line, error.column, error.message, error.remedy)
@@ -101,7 +102,7 @@ def _csv(path: Path, columns: Sequence[str], defaults: dict[str, int]) -> list[R
 
 def _unopened(name: str, error: Exception) -> CommandError:
     reason = getattr(error, "strerror", None) or f"it is damaged ({error})"
-    return CommandError(f"{name} cannot be read: {reason}", hint="Give the path of a file.", code=Code.USAGE)
+    return CommandError(f"{name} cannot be read: {reason}.", hint="Give the path of a file.", code=Code.USAGE)
 
 
 def _csv_rows(table: CsvText, columns: Sequence[str], defaults: dict[str, int], faults: _Faults) -> list[Row]:

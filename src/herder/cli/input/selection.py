@@ -57,13 +57,11 @@ def selected(
     """The numbers, each once and as they were given, or those that the filter finds, oldest first. `states`: which of them are meant
     when the filter names no state. Raises CommandError."""
     if jobs and not wanted.empty:
-        raise usage("both numbers of jobs and a filter are given", hint="Give one of them.")
+        raise usage("Name either numbers of jobs or a filter, not both.", hint="Leave one of them out.")
     if jobs:
         return list(dict.fromkeys(jobs))
     if wanted.empty:
-        raise usage(
-            "no jobs are named", hint="Give numbers of jobs, or a filter such as --batch 3 or --name NAME."
-        )
+        raise usage("No jobs are named.", hint="Give numbers, or a filter as in --batch 3 or --name NAME.")
     found: list[JobView] = []
     for state in (wanted.state,) if wanted.state is not None or not states else states:
         found += say.client.jobs.list(
@@ -75,12 +73,14 @@ def selected(
             limit=SELECTED_MAX + 1,
         )
     if len(found) > SELECTED_MAX:
-        raise usage(f"more than {counted(SELECTED_MAX, 'job')} match this filter", hint="Narrow the filter.")
+        raise usage(
+            f"The filter selects more than {counted(SELECTED_MAX, 'job')}.", hint="Narrow the filter."
+        )
     if not found:
         refuse_unknown(say, pool=wanted.pool, user=wanted.user)
         state = f" that are {_either(states)}" if states and wanted.state is None else ""
         raise CommandError(
-            f"no jobs{state} match this filter",
+            f"No job{state} matches this filter.",
             hint="`herder job list` takes the same filter.",
             code=Code.NOT_FOUND,
         )

@@ -8,7 +8,7 @@ from herder.cli.output.formats import Format
 from herder.cli.output.words import visible
 from herder.cli.shell.exit_codes import Code, CommandError, code_of
 from herder.client.errors import ClientError
-from herder.model.phrases import counted
+from herder.model.phrases import counted, sentence
 from herder.settings.syntax.problems import SettingsError
 
 if TYPE_CHECKING:
@@ -65,12 +65,8 @@ def _parts(error: Exception) -> tuple[int, str, str, str]:
         return code_of(error), error.code, message, error.hint
     if isinstance(error, SettingsError):
         count = len(error.problems)
-        return (
-            Code.USAGE,
-            "bad_settings",
-            f"the settings have {counted(count, 'error')}",
-            "Nothing was changed.",
-        )
+        what = counted(count, "problem")
+        return Code.USAGE, "bad_settings", f"The settings have {what}.", "Nothing was changed."
     return _usage(error)
 
 
@@ -86,8 +82,8 @@ def _usage(error: Exception) -> tuple[int, str, str, str]:
     return (
         code,
         "usage",
-        message[:1].lower() + message[1:].rstrip("."),
-        f"See `{path} --help`.",
+        sentence(message),
+        f"`{path} --help` shows how it is used.",
     )
 
 

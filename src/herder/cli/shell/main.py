@@ -19,6 +19,7 @@ from herder.cli.shell.commands import RootGroup
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session
 from herder.client.errors import ClientError
+from herder.model.phrases import clause
 from herder.settings.syntax.problems import SettingsError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _unexpected(error: Exception) -> CommandError:
     """What no command has an answer for itself."""
     if isinstance(error, RecursionError):
         return CommandError(
-            "the input is nested too deeply",
+            "The input is nested too deeply.",
             hint="Use fewer levels of nesting.",
             code=Code.USAGE,
             word="too_deep",
@@ -135,13 +136,13 @@ def _unexpected(error: Exception) -> CommandError:
         reason = error.strerror or str(error) or type(error).__name__
         if streams.cannot_write(error):
             return CommandError(
-                f"the output cannot be written: {reason}", hint=_LOOK_AT_OUTPUT, word="output"
+                f"The output cannot be written: {reason}.", hint=_LOOK_AT_OUTPUT, word="output"
             )
         what = f"{error.filename}: " if error.filename is not None else ""
         return CommandError(f"{what}{reason}", hint="Check the path and its permissions.", word="system")
     return CommandError(
-        f"internal error of Herder: {type(error).__name__}: {error}",
-        hint="Please report it with the output of --debug.",
+        f"This is a fault of Herder: {type(error).__name__}: {clause(error)}.",
+        hint="Please report it, with what --debug shows.",
         code=Code.FAULT,
     )
 

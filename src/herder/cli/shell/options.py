@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from herder.cli.shell.exit_codes import Code, CommandError
+from herder.model.phrases import clause
 from herder.settings.syntax.durations import parse_duration
 
 #: After the answer of a dry run.
@@ -33,14 +34,17 @@ def seconds(text: str | None, option: str = "--timeout") -> float | None:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise usage(f"{option}: {error}") from None
+        raise usage(f"{option}: {clause(error)}.") from None
 
 
 def pair(text: str, option: str) -> tuple[str, str]:
     """`K=V`."""
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise usage(f"{option}: {text!r} is not NAME=VALUE", hint=f"Write for example {option} COLOUR=blue.")
+        raise usage(
+            f"{option}: {text!r} is not of the form NAME=VALUE.",
+            hint=f"Write for example {option} COLOUR=blue.",
+        )
     return key, value
 
 

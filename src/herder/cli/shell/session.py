@@ -21,6 +21,7 @@ from herder.cli.output.words import visible
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.client import clock
 from herder.client.errors import NotFoundError
+from herder.model.phrases import clause
 
 if TYPE_CHECKING:
     from herder.client import HerderClient, Target
@@ -118,14 +119,14 @@ class Session:
             return
         if not (sys.stdin.isatty() and self.err.isatty()):
             raise CommandError(
-                f"confirmation is required, and there is no terminal to ask on: {effect}",
-                hint="Check the effect with --dry-run, then add --yes.",
+                f"This needs a confirmation, but there is no terminal to ask on: {clause(effect)}.",
+                hint="Look at it with --dry-run, then add --yes.",
                 code=Code.USAGE,
             )
         self.err.write(f"{sentences(visible(effect), self.err)}\nContinue? [y/N] ")
         self.err.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise CommandError("nothing was done", hint="You answered no.", word="declined")
+            raise CommandError("Nothing was done.", hint="You answered no.", word="declined")
 
 
 def session(ctx: typer.Context) -> Session:
@@ -167,5 +168,5 @@ def detaching(what: str, resume: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise CommandError(
-            f"stopped waiting; {what} continues", hint=f"Wait again with: {resume}", code=Code.INTERRUPTED
+            f"Stopped waiting; {what} continues.", hint=f"Continue with `{resume}`.", code=Code.INTERRUPTED
         ) from None

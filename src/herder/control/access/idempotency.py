@@ -74,7 +74,9 @@ class Requests:
         """What the first such request made. Raises Conflict when the key was used for something else."""
         if len(key) > KEY_LENGTH or not key.isprintable():
             raise Invalid(
-                "not a usable Idempotency-Key", field="Idempotency-Key", hint=f"up to {KEY_LENGTH} characters"
+                "The Idempotency-Key is too long or has characters that are not printable.",
+                field="Idempotency-Key",
+                hint=f"Send at most {KEY_LENGTH} printable characters.",
             )
         name = f"{user}/{key}"
         made = self._recent.get(name)
@@ -83,7 +85,7 @@ class Requests:
             made = self._recent.get(name, made)  # the same request may have come twice at once
         if made is not None and made.fingerprint != fingerprint:
             raise Conflict(
-                "this Idempotency-Key was used for another request", hint="use a new key for each write"
+                "This Idempotency-Key was used for another request.", hint="Use a new key for each write."
             )
         return made
 

@@ -27,7 +27,7 @@ def role_named(text: str, path: str = "role") -> Role:
         return ROLES[text.lower()]
     except KeyError:
         names = ", ".join(role.label for role in Role)
-        raise Invalid(f"{text[:50]!r} is not a role", field=path, hint=f"choose one of {names}") from None
+        raise Invalid(f"{text[:50]!r} is not a role.", field=path, hint=f"Choose one of {names}.") from None
 
 
 def token_id(digest: str) -> str:
@@ -58,7 +58,7 @@ class Directory:
     def principal(self, token: str, now_ms: int) -> Principal:
         """Raises Unauthenticated."""
         if not token:
-            raise _unauthenticated("a token is needed")
+            raise _unauthenticated("The request has no token.")
         return self.holder(hash_token(token), now_ms)
 
     def holder(self, digest: str, now_ms: int) -> Principal:
@@ -66,13 +66,13 @@ class Directory:
         record = self.tokens.get(digest)
         user = None if record is None else self.users.get(UserName(record.user))
         if record is None or record.join_pool is not None:
-            raise _unauthenticated("no valid token")
+            raise _unauthenticated("Unknown token.")
         if record.revoked_at_ms is not None:
-            raise _unauthenticated(f"this token was revoked at {iso(record.revoked_at_ms)}")
+            raise _unauthenticated(f"This token was revoked at {iso(record.revoked_at_ms)}.")
         if record.expires_at_ms is not None and now_ms >= record.expires_at_ms:
-            raise _unauthenticated(f"this token expired at {iso(record.expires_at_ms)}")
+            raise _unauthenticated(f"This token expired at {iso(record.expires_at_ms)}.")
         if user is None:
-            raise _unauthenticated(f"user {record.user} is deleted")
+            raise _unauthenticated(f"User {record.user} was deleted.")
         self.used[digest] = now_ms
         made_from = (record, user, self.members)
         known = self.made.get(digest)
@@ -146,6 +146,6 @@ class Directory:
 def _unauthenticated(text: str) -> Unauthenticated:
     return Unauthenticated(
         text,
-        hint="send Authorization: Bearer TOKEN. The command line takes --token-file FILE, HERDER_TOKEN_FILE, or admin.token of the "
-        "server's data folder: set HERDER_DATA_DIR where `herder up` was given --data-dir",
+        hint="Send Authorization: Bearer TOKEN. The command line takes --token-file FILE, HERDER_TOKEN_FILE, or admin.token of the "
+        "server's data folder: set HERDER_DATA_DIR where `herder up` was given --data-dir.",
     )

@@ -50,21 +50,34 @@ def create_user(core: Core, who: Principal, body: UserCreate, changes: Changes, 
     directory = core.directory
     if not NAME.fullmatch(body.name):
         raise Invalid(
-            f"{body.name[:70]!r} cannot be a user's name",
+            f"{body.name[:70]!r} is not a valid user name.",
             field="name",
-            hint="up to 64 letters, digits and . _ @ + -, beginning with a letter or digit",
+            hint="Use at most 64 letters, digits and . _ @ + -; the first must be a letter or digit.",
         )
     role = role_named(body.role)
     _check_weight(body.weight)
     if UserName(body.name) in directory.users:
         raise Conflict(
-            f"there is a user {body.name}", field="name", hint=f"to change it: herder user set {body.name}"
+            f"User {body.name} already exists.",
+            field="name",
+            hint=f"To change the user, run `herder user set {body.name}`.",
         )
     if len(directory.users) >= USERS_MAX:
-        raise Overloaded(f"there are {USERS_MAX:,} users", hint="delete some: herder user delete NAME")
+        raise Overloaded(
+            f"The server has {USERS_MAX:,} users, the maximum.",
+            hint="Delete users with `herder user delete NAME`.",
+        )
     user = directory.add_user(changes, body.name, role, body.weight, now_ms)
     core.state.weights[UserName(user.name)] = user.weight
-    tell_user(core, changes, now_ms, "created", user, f"user {user.name} made as {user.role}", who.actor)
+    tell_user(
+        core,
+        changes,
+        now_ms,
+        "created",
+        user,
+        f"User {user.name} was created with the role {user.role}.",
+        who.actor,
+    )
     return view_of(user)
 
 
@@ -77,7 +90,7 @@ def set_user(core: Core, who: Principal, name: str, body: UserSet, changes: Chan
     weight = old.weight if body.weight is None else body.weight
     _check_weight(weight)
     if role is not Role.ADMINISTRATOR:
-        _not_the_last(core, name, "become less", now_ms)
+        _not_the_last(core, name, "lose that role", now_ms)
     user = core.directory.add_user(changes, name, role, weight, now_ms)
     core.state.weights[UserName(name)] = weight
     differences = [
@@ -86,7 +99,7 @@ def set_user(core: Core, who: Principal, name: str, body: UserSet, changes: Chan
         if before != after
     ]
     if differences:
-        text = f"user {name} changed: {', '.join(differences)}"
+        text = f"User {name} was changed: {', '.join(differences)}."
         tell_user(core, changes, now_ms, "updated", user, text, who.actor)
     return view_of(user)
 
@@ -101,9 +114,9 @@ def delete_user(
     _not_the_last(core, name, "be deleted", now_ms)
     live = [record for record in core.directory.tokens_of(name) if _usable(record, now_ms)]
     tokens = counted(len(live), "token")
-    text = f"user {name} is deleted, {tokens} revoked; jobs and batches stay"
+    text = f"User {name} was deleted and {tokens} revoked. Jobs and batches are kept."
     if dry_run:
-        text = f"user {name} would be deleted and {tokens} revoked; jobs and batches would stay"
+        text = f"User {name} would be deleted and {tokens} revoked. Jobs and batches would be kept."
     else:
         for record in live:
             core.directory.put_token(changes, record._replace(revoked_at_ms=now_ms))
@@ -111,7 +124,7 @@ def delete_user(
         del core.directory.users[UserName(name)]
         core.state.weights.pop(UserName(name), None)
         changes.put(user._replace(deleted_at_ms=now_ms))
-        tell_user(core, changes, now_ms, "deleted", user, f"user {name} deleted", who.actor)
+        tell_user(core, changes, now_ms, "deleted", user, f"User {name} was deleted.", who.actor)
     return Result(object=f"user/{name}", text=text, dry_run=dry_run)
 
 
@@ -127,7 +140,9 @@ def create_token(
     check_message(body.note, "note", NOTE_LENGTH)
     user = core.directory.users.get(UserName(name))
     if user is None:
-        raise Invalid(f"there is no user {name[:70]!r}", field="user", hint="herder user list shows them")
+        raise Invalid(
+            f"There is no user {name[:70]!r}.", field="user", hint="`herder user list` shows the users."
+        )
     role = _token_role(who, user, body.role)
     expires_at_ms = _token_end(who, body.expires_in_s, now_ms)
     made = _derived(core, who, body, key) if key else None
@@ -148,8 +163,8 @@ def made_token(core: Core, who: Principal, body: TokenCreate, key: str) -> Token
     record = core.directory.tokens.get(hash_token(token))
     if record is None or not _usable(record, core.clock.now_ms()):
         raise Conflict(
-            "the token that this Idempotency-Key made has expired or was revoked",
-            hint="use a new key for a new token",
+            "The token that was created with this Idempotency-Key has expired or was revoked.",
+            hint="Use a new key for a new token.",
         )
     user = _known(core, record.user)
     check(who, Action.CREATE, Thing(kind=Kind.TOKEN, owner=record.user))
@@ -169,14 +184,15 @@ def revoke_token(core: Core, who: Principal, wanted: str, changes: Changes, now_
     if record is None:
         raise not_known(Kind.TOKEN, wanted[:50])
     thing = Thing(kind=Kind.TOKEN, name=wanted, owner=record.user, least=_least_to_revoke(core, who, record))
-    check(who, Action.REMOVE, thing, f"revoking token {wanted}")
+    check(who, Action.REMOVE, thing, f"Revoking token {wanted}")
     if record.revoked_at_ms is not None:
         return Result(
-            object=f"token/{wanted}", text=f"token {wanted} was revoked at {iso(record.revoked_at_ms)}"
+            object=f"token/{wanted}",
+            text=f"Token {wanted} was already revoked at {iso(record.revoked_at_ms)}.",
         )
     core.directory.put_token(changes, record._replace(revoked_at_ms=now_ms))
     _tell_token(core, changes, now_ms, "revoked", record, who.actor)
-    return Result(object=f"token/{wanted}", text=f"token {wanted} of {record.user} is revoked")
+    return Result(object=f"token/{wanted}", text=f"Token {wanted} of {record.user} was revoked.")
 
 
 def token_views(core: Core, who: Principal, *, user: str | None, revoked: bool) -> list[TokenView]:
@@ -224,7 +240,7 @@ def _tell_token(
     note = f" ({record.note})" if record.note else ""
     record_event(
         core.state, changes, now_ms, f"token.{verb}", f"token/{name}",
-        f"token {name} of {record.user} {'made' if verb == 'created' else 'revoked'}{note}",
+        f"Token {name} of {record.user} was {verb}{note}.",
         actor=actor,
         data={"role": record.role, "note": record.note, "expires_at": iso_or_none(record.expires_at_ms)},
         owner=record.user,
@@ -241,8 +257,8 @@ def _known(core: Core, name: str) -> UserRecord:
 def _not_declared(core: Core, name: str) -> None:
     if UserName(name) in core.directory.declared:
         raise Conflict(
-            f"user {name} is declared in the server's herder.yaml, which wins",
-            hint="change or remove the entry under users there, and start the server again",
+            f"User {name} is declared in the server's herder.yaml and can only be changed there.",
+            hint="Change the entry under `users` in that file, then restart the server.",
         )
 
 
@@ -254,19 +270,19 @@ def _not_the_last(core: Core, name: str, what: str, now_ms: int) -> None:
         return
     if not others:
         raise Conflict(
-            f"{name} is the only administrator and cannot {what}",
-            hint="make another one first: herder user set NAME --role administrator",
+            f"{name} is the only administrator and cannot {what}.",
+            hint="Make another user an administrator first: `herder user set NAME --role administrator`.",
         )
     if not any(directory.keys_of(each, now_ms) for each in others):
         raise Conflict(
-            f"{name} is the only administrator with a token and cannot {what}",
-            hint=f"make one for another administrator first: herder token create {others[0]}",
+            f"{name} is the only administrator with a token and cannot {what}.",
+            hint=f"Create a token for another administrator first: `herder token create {others[0]}`.",
         )
 
 
 def _check_weight(weight: int) -> None:
     if not 1 <= weight <= WEIGHT_MAX:
-        raise Invalid(f"weight {weight} is not between 1 and {WEIGHT_MAX:,}", field="weight")
+        raise Invalid(f"The weight {weight} is not between 1 and {WEIGHT_MAX:,}.", field="weight")
 
 
 def _token_role(who: Principal, user: UserRecord, wanted: str | None) -> Role:
@@ -278,14 +294,14 @@ def _token_role(who: Principal, user: UserRecord, wanted: str | None) -> Role:
     role = role_named(wanted)
     if role > most:
         whose = (
-            f"the token that was shown is {most.label}"
+            f"the token of this request has the role {most.label}"
             if most < ROLES[user.role]
-            else f"{user.name} is {most.label}"
+            else f"{user.name} has the role {most.label}"
         )
         raise Forbidden(
-            f"a token cannot be {role.label}: {whose}",
+            f"The token cannot have the role {role.label}: {whose}.",
             field="role",
-            hint=f"leave --role out, or an administrator raises the user first: herder user set {user.name} --role {role.label}",
+            hint=f"Omit --role, or ask an administrator to run `herder user set {user.name} --role {role.label}`.",
         )
     return role
 
@@ -296,7 +312,7 @@ def _token_end(who: Principal, seconds: float | None, now_ms: int) -> int | None
         return who.expires_at_ms
     if not TOKEN_SHORTEST_S <= seconds <= TOKEN_LONGEST_S:
         raise Invalid(
-            f"a token lives for {TOKEN_SHORTEST_S} s to {TOKEN_LONGEST_S // 86_400:,} days",
+            f"A token must expire after {TOKEN_SHORTEST_S} s to {TOKEN_LONGEST_S // 86_400:,} days.",
             field="expires_in_s",
         )
     end_ms = now_ms + int(seconds * 1000)
@@ -308,11 +324,13 @@ def _check_room(core: Core, name: str, now_ms: int) -> None:
     live = sum(_usable(record, now_ms) for record in records)
     if live >= TOKENS_LIVE:
         raise Overloaded(
-            f"{name} has {live} tokens, at most {TOKENS_LIVE} are possible", hint="herder token revoke ID"
+            f"{name} has {live} tokens; the maximum is {TOKENS_LIVE}.",
+            hint="Revoke tokens that are not in use: `herder token revoke ID`.",
         )
     if len(records) >= TOKENS_KEPT:
         raise Overloaded(
-            f"{len(records):,} tokens of {name} were made in the last 30 days", hint="use the ones there are"
+            f"{len(records):,} tokens of {name} were created in the last 30 days; the maximum is {TOKENS_KEPT:,}.",
+            hint="Use existing tokens.",
         )
 
 

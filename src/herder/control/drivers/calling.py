@@ -28,6 +28,7 @@ from herder.model.driver import (
 )
 from herder.model.driver_capabilities import Console, Deadlines
 from herder.model.ids import WorkerName
+from herder.model.phrases import clause
 from herder.model.worker import WorkerSpec
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,10 @@ def check_known(core: Core, name: str) -> None:
     """Raises NotKnown."""
     names = driver_names(core)
     if name not in names:
-        raise NotKnown(f"there is no driver {name!r}", hint=f"drivers: {', '.join(names) or 'none'}")
+        raise NotKnown(
+            f"There is no driver {name!r}.",
+            hint=f"Drivers are {', '.join(names)}." if names else "The server has no drivers.",
+        )
 
 
 def may_be_called(core: Core, name: str) -> bool:
@@ -100,7 +104,7 @@ async def delete(core: Core, name: str, worker: WorkerName) -> Machine:
 async def listing(core: Core, name: str) -> Listing:
     found: object = await ask(core, name, "list", lambda driver: driver.list())
     if not isinstance(found, Listing) or not all(isinstance(each, Machine) for each in found.machines):
-        raise _fault(core, name, "list", "", f"it answered {_short(found)}, which is no listing")
+        raise _fault(core, name, "list", "", f"it returned {_short(found)} instead of a Listing")
     return found
 
 
@@ -112,7 +116,7 @@ async def console(core: Core, name: str, worker: WorkerName) -> str:
     """Raises DriverError, also when the driver has no such thing."""
     driver = core.drivers.get(name)
     if driver is not None and not isinstance(driver, Console):
-        raise DriverError(f"driver {name} cannot show what a machine printed")
+        raise DriverError(f"Driver {name} cannot show the console output of a machine.")
 
     def read(driver: Driver) -> str:
         assert isinstance(driver, Console)
@@ -136,8 +140,8 @@ async def ask(core: Core, name: str, verb: str, work: Callable[[Driver], _T], wo
             await freeze(
                 core,
                 name,
-                f"Driver {name} is frozen: its credentials were refused ({_short(error)}). Renew them, then run "
-                f"herder driver unfreeze {name}.",
+                f"Driver {name} is frozen: the provider refused its credentials ({_short(error)}). Renew them, then run "
+                f"`herder driver unfreeze {name}`.",
             )
         raise
     except NotFound:
@@ -146,7 +150,7 @@ async def ask(core: Core, name: str, verb: str, work: Callable[[Driver], _T], wo
         _note(core, name, verb, worker, error)
         raise
     except Exception as error:
-        log.error("driver %s failed in %s: %s", name, verb, error, exc_info=error)
+        log.error("Driver %s failed in %s: %s.", name, verb, clause(error), exc_info=error)
         raise _fault(core, name, verb, worker, f"{type(error).__name__}: {_short(error)}") from error
 
 
@@ -168,13 +172,13 @@ async def freeze(core: Core, name: str, reason: str, *, actor: str = "herder") -
 def _machine(core: Core, name: str, worker: WorkerName, found: object) -> Machine:
     if isinstance(found, Machine) and found.worker == worker and isinstance(found.phase, Phase):
         return found
-    raise _fault(core, name, "", worker, f"asked for worker {worker} it answered {_short(found)}")
+    raise _fault(core, name, "", worker, f"asked for worker {worker} it returned {_short(found)}")
 
 
 def _fault(core: Core, name: str, verb: str, worker: str, text: str) -> DriverFault:
     """Told once a minute for the same text: a driver that is broken is asked again and again."""
     where = f" in {verb}" if verb else ""
-    said = f"Driver {name} has a fault{where}: {text}. The action is tried again later. Report this to the driver's author."
+    said = f"Driver {name} has a fault{where}: {text}. Herder tries again later. Report this to the author of the driver."
     error = DriverFault(said)
     _note(core, name, verb, worker, error)
     notes, now = notes_of(core, name), core.clock.monotonic_ms()

@@ -37,15 +37,14 @@ def freeze(
     check_message(body.message)
     check_known(core, name)
     if name in core.state.frozen_drivers:
-        raise Conflict(f"driver {name} is frozen already: {core.state.frozen_drivers[name].reason}")
+        raise Conflict(f"Driver {name} is already frozen. {core.state.frozen_drivers[name].reason}")
     because = f": {body.message.rstrip('.')}" if body.message else ""
-    reason = (
-        f"Driver {name} is frozen by {who.user}{because}. To use it again, run herder driver unfreeze {name}."
-    )
+    reason = f"Driver {name} was frozen by {who.user}{because}. To use it again, run `herder driver unfreeze {name}`."
     drivers.freeze(core.state, changes, name, reason, now_ms, actor=who.actor)
     core.workers_changed.set()
     return Result(
-        object=f"driver/{name}", text=f"driver {name} is frozen: nothing is made or removed through it"
+        object=f"driver/{name}",
+        text=f"Driver {name} is frozen: Herder creates and removes no workers with it.",
     )
 
 
@@ -57,27 +56,27 @@ def unfreeze(
     check_known(core, name)
     frozen = core.state.frozen_drivers.get(name)
     if frozen is None:
-        raise Conflict(f"driver {name} is not frozen")
+        raise Conflict(f"Driver {name} is not frozen.")
     if frozen.missing:
         raise Conflict(
-            f"driver {name} is not in this server's settings",
-            hint=f"put it back into drivers of herder.yaml and restart, or: herder driver forget {name}",
+            f"Driver {name} is not in the server's settings.",
+            hint=f"Add it again under `drivers` in herder.yaml and restart the server, or run `herder driver forget {name}`.",
         )
     notes, extra = notes_of(core, name), ""
     if body.allow_removals:
         notes.removals_allowed_until_ms = core.clock.monotonic_ms() + REMOVALS_ALLOWED_MS
-        extra = "; for ten minutes, lost workers are closed and unknown machines removed without a bound"
+        extra = " For 10 minutes, lost workers are closed and unknown machines are removed without the limit."
     drivers.unfreeze(
         core.state,
         changes,
         name,
-        body.message or f"driver {name} is unfrozen{extra}",
+        body.message or f"Driver {name} was unfrozen.{extra}",
         now_ms,
         actor=who.actor,
     )
     notes.usable = None
     core.workers_changed.set()
-    return Result(object=f"driver/{name}", text=f"driver {name} is used again{extra}")
+    return Result(object=f"driver/{name}", text=f"Driver {name} is unfrozen.{extra}")
 
 
 def forget(
@@ -96,22 +95,22 @@ def forget(
     check_known(core, name)
     if name in core.drivers:
         raise Conflict(
-            f"driver {name} is in this server's settings, so its workers can be removed",
-            hint="herder worker remove, or take the driver out of herder.yaml and restart",
+            f"Driver {name} is in the server's settings, so its workers can be removed but not forgotten.",
+            hint="Run `herder worker remove`, or remove the driver from herder.yaml and restart the server.",
         )
     workers = [worker for worker in core.state.workers.values() if worker.spec.driver == name]
     live = sum(len(worker.live) for worker in workers)
     will = "would be" if dry_run else "is" if len(workers) == 1 else "are"
     text = (
-        f"{counted(len(workers), 'worker')} of driver {name} {will} given up, and {counted(live, 'attempt')} tried again elsewhere; "
-        "machines that still run at the provider are left there"
+        f"{counted(len(workers), 'worker')} of driver {name} {will} given up and {counted(live, 'attempt')} retried on other workers. "
+        "Machines that still run at the provider are not removed."
     )
     if not dry_run:
         for worker in workers:
             handle = f" ({worker.handle})" if worker.handle else ""
             said = (
                 body.message
-                or f"driver {name} was forgotten; its machine{handle} may still run at the provider"
+                or f"Driver {name} was forgotten; the machine{handle} may still run at the provider."
             )
             life.forgotten(core.state, changes, worker, said, now_ms, actor=who.actor)
             forget_worker(core, worker.spec.name)

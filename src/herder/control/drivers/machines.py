@@ -35,6 +35,7 @@ from herder.model.driver import (
     failure_cause,
 )
 from herder.model.offer import FailureCause
+from herder.model.phrases import clause
 from herder.model.worker import WorkerState
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,12 @@ LOOK_LONGEST_S = 10.0
 RATE_LIMIT_LONGEST_S = 300.0
 #: These end a creation: trying it again would not help, the planner decides anew.
 FINAL = (InvalidRequest, OutOfCapacity, QuotaExceeded, Unauthorised, DriverFault)
+_REFUSED_AS = {
+    FailureCause.OUT_OF_CAPACITY: "No capacity",
+    FailureCause.QUOTA_EXCEEDED: "Quota exceeded",
+    FailureCause.INVALID_REQUEST: "Invalid request",
+    FailureCause.UNAUTHORISED: "Credentials refused",
+}
 _MAKING = (WorkerState.PROVISIONING, WorkerState.READY)
 
 
@@ -125,8 +132,8 @@ async def _made(core: Core, worker: WorkerLife, machine: Machine) -> bool:
         await core.commit(changes)
         return True
     if machine.phase is not Phase.CREATING:
-        detail = f": {machine.detail}" if machine.detail else ""
-        await _broke(core, worker, f"its machine is {machine.phase.value}{detail}", FailureCause.OTHER)
+        detail = f": {clause(machine.detail)}" if machine.detail else ""
+        await _broke(core, worker, f"The machine is {machine.phase.value}{detail}.", FailureCause.OTHER)
         return True
     if life.in_phase(core.state, worker, machine):
         await core.commit(Changes())
@@ -139,7 +146,7 @@ async def _creation_failed(
     """The answer to an error; whether the creation is over with it."""
     if isinstance(error, NotFound):
         if making.taken:
-            text = f"{worker.spec.driver} says that the name {worker.spec.name} is taken, and has no such machine of ours"
+            text = f"Driver {worker.spec.driver} reports that the name {worker.spec.name} is in use, but not by a machine of this installation."
             await _failed(core, worker, text, FailureCause.OTHER)
             return True
         first, making.look = making.look, False
@@ -150,7 +157,11 @@ async def _creation_failed(
         making.look = making.taken = True
         return False
     if isinstance(error, FINAL) and worker.state.in_flight:
-        text = str(error) if isinstance(error, DriverFault) else f"{type(error).__name__}: {error}"
+        text = (
+            str(error)
+            if isinstance(error, DriverFault)
+            else f"{_REFUSED_AS[failure_cause(error)]}: {clause(error)}."
+        )
         # A fault says nothing of what was done: whatever is left of it goes through the driver's deletion.
         end = _broke if making.unsure or isinstance(error, DriverFault) else _failed
         await end(core, worker, text, failure_cause(error))
@@ -158,7 +169,12 @@ async def _creation_failed(
     if isinstance(error, OutcomeUnknown):
         making.look = making.unsure = True
     wait = await pauses.retry(error)
-    log.warning("worker %s: %s; tried again after %.1f s", worker.spec.name, error, wait)
+    log.warning(
+        "Worker %s cannot be created yet: %s. Herder tries again in %.1f s.",
+        worker.spec.name,
+        clause(error),
+        wait,
+    )
     return False
 
 
@@ -203,9 +219,16 @@ async def remove(core: Core, worker: WorkerLife, pauses: Pauses) -> None:
             look = isinstance(error, OutcomeUnknown)
             if not told:
                 told = True
-                await _tell_trouble(core, worker, f"cannot be removed yet: {error}")
+                await _tell_trouble(
+                    core, worker, f"The worker cannot be removed yet: {clause(error)}. Herder tries again."
+                )
             wait = await pauses.retry(error)
-            log.warning("worker %s cannot be removed yet: %s; tried again after %.1f s", name, error, wait)
+            log.warning(
+                "Worker %s cannot be removed yet: %s. Herder tries again in %.1f s.",
+                name,
+                clause(error),
+                wait,
+            )
             continue
         if machine.phase is Phase.GONE:
             break

@@ -19,6 +19,7 @@ from herder.model.changes import Changes
 from herder.model.driver import DriverError, Listing, Machine, NotFound, Phase
 from herder.model.driver_capabilities import FirstHand
 from herder.model.ids import WorkerName
+from herder.model.phrases import clause, counted
 from herder.model.worker import WorkerState
 
 log = logging.getLogger(__name__)
@@ -88,9 +89,7 @@ class Comparison:
         changes, first = Changes(), self.notes.usable is None
         self.notes.usable = usable
         if error is not None:
-            text = (
-                f"Driver {name} cannot be used now: {error}. Its workers stay as they are; it is asked again."
-            )
+            text = f"Driver {name} cannot be used: {clause(error)}. Its workers are not changed; Herder tries again."
             record_event(
                 self.core.state,
                 changes,
@@ -172,7 +171,12 @@ class Comparison:
         except NotFound:
             return worker.state in EXPECTED
         except DriverError as error:
-            log.warning("driver %s cannot say whether worker %s is gone: %s", self.driver, name, error)
+            log.warning(
+                "Driver %s cannot report whether worker %s still exists: %s.",
+                self.driver,
+                name,
+                clause(error),
+            )
             return False
         self.absent.pop(name, None)
         return machine.phase in _OVER and worker.state in EXPECTED
@@ -220,12 +224,19 @@ class Comparison:
             except DriverFrozenError:
                 return
             except DriverError as error:
-                log.warning("driver %s cannot remove the orphan %s: %s", self.driver, worker, error)
+                log.warning(
+                    "Driver %s cannot remove the machine %s, which belongs to no worker: %s.",
+                    self.driver,
+                    worker,
+                    clause(error),
+                )
                 continue
             self.notes.removed_ms.append(self.core.clock.monotonic_ms())
             self.notes.note_ended(worker, self.core.clock.monotonic_ms())
             changes = Changes()
-            text = f"driver {self.driver} held machine {worker}, which belongs to no worker; removed"
+            text = (
+                f"Driver {self.driver} listed machine {worker}, which belongs to no worker. It was removed."
+            )
             record_event(
                 self.core.state, changes, self.core.clock.now_ms(), "worker.orphan", f"worker/{worker}", text
             )
@@ -251,14 +262,14 @@ class Comparison:
     async def _brake(self, lost: list[WorkerLife], orphans: list[WorkerName], fleet: int) -> None:
         name, bound = self.driver, self._bound(fleet)
         what = (
-            f"its provider says that {len(lost)} or more of its {fleet} workers are gone"
+            f"the provider reports that at least {len(lost)} of its {counted(fleet, 'worker')} no longer exist"
             if lost
-            else f"its provider holds {len(orphans)} machines that no row knows"
+            else f"the provider lists {counted(len(orphans), 'machine')} that belong to no worker"
         )
         await calling.freeze(
             self.core,
             name,
-            f"Driver {name} is frozen: {what}, and at most {bound} may be closed or removed in a minute. Nothing was removed. "
-            f"Look at the provider. If it is right, run herder driver unfreeze {name} --allow-removals; if it was wrong, herder "
-            f"driver unfreeze {name}.",
+            f"Driver {name} is frozen: {what}, more than the limit of {bound} in a minute. Nothing was removed. "
+            f"Check the provider. If the report is right, run `herder driver unfreeze {name} --allow-removals`; if it is wrong, run `herder "
+            f"driver unfreeze {name}`.",
         )

@@ -22,6 +22,7 @@ from herder.model.changes import Changes
 from herder.model.demand import NO_AFFINITY, Affinity, Expression, Operator
 from herder.model.ids import ClassId, UserName
 from herder.model.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
+from herder.model.phrases import parts
 from herder.model.pool import CpuLimit, TaintEffect, Toleration
 from herder.model.principal import Action, Kind, Principal, Role, Thing
 from herder.model.records import JobClassRecord
@@ -83,9 +84,9 @@ def _raw(user: UserName, project: str, job: JobSubmission, where: str) -> Hashab
     """The form in which the job names its class."""
     if job.project is not None and job.project != project:
         raise Invalid(
-            f"the job names project {job.project!r} and its batch is of {project!r}",
+            f"The job names project {job.project!r}, but its batch belongs to project {project!r}.",
             field=f"{where}project",
-            hint="leave it out, or submit it in a batch of its own",
+            hint="Omit the job's project, or submit the job in another batch.",
         )
     return (
         user,
@@ -123,13 +124,13 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
     if job.runtime not in RUNTIMES:
         names = ", ".join(sorted(RUNTIMES))
         raise Invalid(
-            f"there is no runtime {job.runtime!r}", field=f"{where}runtime", hint=f"choose one of {names}"
+            f"There is no runtime {job.runtime!r}.", field=f"{where}runtime", hint=f"Choose one of {names}."
         )
     priority = _priority(core, job.priority, f"{where}priority")
     _between(job.retries, 0, 1000, f"{where}retries")
     _between(job.attempts_max, 1, 1000, f"{where}attempts_max")
     if job.timeout_s is not None and not 0 < job.timeout_s <= 366 * 86400:
-        raise Invalid("the timeout must be above 0 s and at most a year", field=f"{where}timeout_s")
+        raise Invalid("The timeout must be more than 0 s and at most 366 days.", field=f"{where}timeout_s")
     return JobClass(
         user=user,
         project=project,
@@ -160,7 +161,7 @@ def check_priority(core: "Core", who: Principal, given: int | str, where: str) -
         return
     known = next((each for each in core.state.sharing.priority_classes if each.value == value), None)
     least = known.role if known is not None else Role.OPERATOR
-    check(who, Action.CREATE, Thing(kind=Kind.PRIORITY, least=least), f"priority {given}")
+    check(who, Action.CREATE, Thing(kind=Kind.PRIORITY, least=least), f"Priority {given}")
 
 
 def _check_lengths(job: JobSubmission, where: str) -> None:
@@ -182,11 +183,11 @@ def _priority(core: "Core", given: int | str, path: str) -> int:
             return each.value
     known = ", ".join(f"{each.name} ({each.value})" for each in classes)
     raise Invalid(
-        f"there is no priority class {given[:50]!r}",
+        f"There is no priority class {given[:50]!r}.",
         field=path,
-        hint=f"known are {known}; a number is taken as well"
+        hint=f"Use one of {known}, or a number."
         if known
-        else "none is defined in priority_classes of herder.yaml; write a number, higher is more urgent",
+        else "No class is defined under `priority_classes` in herder.yaml. Use a number; a higher number is more urgent.",
     )
 
 
@@ -200,11 +201,14 @@ def _request(table: Dimensions, job: JobSubmission, where: str) -> Resources:
         try:
             amounts[field] = parse(value)
         except ValueError as error:
-            raise Invalid(str(error), field=f"{where}{field}") from None
+            message, hint = parts(error)
+            raise Invalid(message, field=f"{where}{field}", hint=hint) from None
     if amounts["cpu"] == 0 or amounts["memory"] == 0:
         field = "cpu" if amounts["cpu"] == 0 else "memory"
         raise Invalid(
-            "a job needs some CPU and memory", field=f"{where}{field}", hint="the least is 1m and 1Mi"
+            "A job must request CPU and memory.",
+            field=f"{where}{field}",
+            hint="The minimum is 1m CPU and 1Mi memory.",
         )
     # A share is one part of a GPU that is split, whatever the number of parts.
     gpu = 1 if 0 < job.gpu < 1 else int(job.gpu)
@@ -221,25 +225,26 @@ def _declared(table: Dimensions, job: JobSubmission, where: str) -> dict[str, in
         if name not in known:
             names = ", ".join(sorted(known))
             raise Invalid(
-                f"there is no resource {name[:100]!r}",
+                f"There is no resource {name[:100]!r}.",
                 field=path,
-                hint=f"this server has {names}"
+                hint=f"The server declares {names}."
                 if names
-                else "this server declares none: see `resources:` in its herder.yaml",
+                else "The server declares no resources; they are declared under `resources` in its herder.yaml.",
             )
         try:
             found[name] = known[name].parse(amount)
         except ValueError as error:
-            raise Invalid(str(error), field=path) from None
+            message, hint = parts(error)
+            raise Invalid(message, field=path, hint=hint) from None
     return found
 
 
 def _gpu_share_milli(job: JobSubmission, where: str) -> int:
     if not 0 <= job.gpu <= GPUS_MAX or (job.gpu > 1 and job.gpu != int(job.gpu)):
         raise Invalid(
-            f"{job.gpu} GPUs cannot be had",
+            f"{job.gpu} is not a valid number of GPUs.",
             field=f"{where}gpu",
-            hint=f"ask for a whole number up to {GPUS_MAX}, or for a share of one, as in 0.25",
+            hint=f"Request a whole number up to {GPUS_MAX}, or a share of one GPU such as 0.25.",
         )
     return max(1, round(job.gpu * WHOLE_GPU)) if 0 < job.gpu < 1 else WHOLE_GPU
 
@@ -248,9 +253,9 @@ def _gpu_models(job: JobSubmission, where: str) -> tuple[str, ...]:
     models = tuple(sorted({each.strip() for each in job.gpu_model.split("|")} - {""}))
     if models and not job.gpu:
         raise Invalid(
-            f"the job wants a GPU of model {' or '.join(models)}, but no GPU",
+            f"The job names the GPU model {' or '.join(models)} but requests no GPU.",
             field=f"{where}gpu",
-            hint="ask for gpu: 1",
+            hint="Set gpu: 1.",
         )
     return models
 
@@ -259,7 +264,9 @@ def _toleration(given: dict[str, str], path: str) -> Toleration:
     unknown = set(given) - {"key", "value", "effect", "operator"}
     if unknown:
         raise Invalid(
-            f"a toleration has no {min(unknown)!r}", field=path, hint="key, value and effect are known"
+            f"A toleration has no field {min(unknown)!r}.",
+            field=path,
+            hint="The fields are key, operator, value and effect.",
         )
     effect = given.get("effect")
     try:
@@ -269,21 +276,26 @@ def _toleration(given: dict[str, str], path: str) -> Toleration:
     except ValueError:
         names = ", ".join(each.value for each in TaintEffect)
         raise Invalid(
-            f"{effect!r} is not a taint's effect", field=path, hint=f"choose one of {names}"
+            f"{effect!r} is not a taint effect.", field=path, hint=f"Choose one of {names}."
         ) from None
 
 
 def _affinity(job: JobSubmission, where: str) -> Affinity:
     """One term: all that is given must hold."""
     if max(len(job.affinity), *(len(each.values) for each in job.affinity)) > EXPRESSIONS_MAX:
-        raise Invalid(f"more than {EXPRESSIONS_MAX} expressions, or values in one", field=f"{where}affinity")
+        raise Invalid(
+            f"The affinity has more than {EXPRESSIONS_MAX} expressions, or an expression has more than {EXPRESSIONS_MAX} values.",
+            field=f"{where}affinity",
+        )
     term = []
     for number, given in enumerate(job.affinity):
         made = Expression(key=given.key, operator=Operator(given.operator), values=tuple(given.values))
         wrong = fault(made)
         if wrong is not None:
             raise Invalid(
-                wrong, field=f"{where}affinity[{number}]", hint="write it as in Kubernetes' node affinity"
+                wrong,
+                field=f"{where}affinity[{number}]",
+                hint="Expressions are written as in the node affinity of Kubernetes.",
             )
         term.append(made)
     return Affinity(required=(tuple(term),))
@@ -291,7 +303,7 @@ def _affinity(job: JobSubmission, where: str) -> Affinity:
 
 def _between(value: int, low: int, high: int, path: str) -> None:
     if not low <= value <= high:
-        raise Invalid(f"{value} is not between {low} and {high}", field=path)
+        raise Invalid(f"{value} is not between {low} and {high}.", field=path)
 
 
 def _refuse_impossible(core: "Core", job_class: JobClass, where: str) -> None:
@@ -313,17 +325,17 @@ def _refuse_one_project_more(core: "Core", user: UserName, project: str, where: 
         return
     if all(each.name != project for each in core.state.sharing.projects):
         raise Invalid(
-            f"user {user} has jobs in {len(known):,} projects, which is the limit",
+            f"User {user} has jobs in {len(known):,} projects, the maximum.",
             field=f"{where}project",
-            hint="use one of them again; attributes of a batch are the place for what is different each time",
+            hint="Use an existing project; put what differs between batches into their attributes.",
         )
 
 
 def _refuse_classes_more(core: "Core", number: int) -> None:
     if len(core.state.classes) + number > CLASSES_MAX:
         raise Overloaded(
-            f"there are {CLASSES_MAX:,} classes of jobs already, and this job would be one more",
-            hint="submit jobs of the same user, project, size and policy instead of each with its own",
+            f"The server has {CLASSES_MAX:,} job classes (user, project, size and policy), the maximum; this job needs a new one.",
+            hint="Submit jobs with the same project, size and policy instead of a different one for each.",
         )
 
 

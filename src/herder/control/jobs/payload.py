@@ -26,7 +26,7 @@ _encode = msgspec.json.Encoder().encode
 def payload_of(job: JobSubmission, where: str) -> str:
     if job.runtime == "process" and not (job.command and job.command[0]):
         raise Invalid(
-            "the job has no command", field=f"{where}command", hint='write for example ["echo", "hello"]'
+            "The job has no command.", field=f"{where}command", hint='Write a list such as ["echo", "hello"].'
         )
     if job.env:
         check_env(job.env, len(job.env), f"{where}env")
@@ -43,14 +43,16 @@ def payload_of(job: JobSubmission, where: str) -> str:
     data = _encode(payload)
     if len(data) > PAYLOAD_BYTES:
         raise TooLarge(
-            f"the job's command, environment and inputs take {len(data)} bytes, at most {PAYLOAD_BYTES} are taken",
+            f"The job's command, environment and inputs have {len(data):,} bytes; the maximum is {PAYLOAD_BYTES:,}.",
             field=f"{where}command",
-            hint="put large input where the job can fetch it",
+            hint="Store large input where the job can download it.",
         )
     text = data.decode()
     if "\\u0000" in text and (field := _with_nul(job)):
         raise Invalid(
-            f"{field} contains a NUL character", field=where + field, hint="no program can be given one"
+            f"{field} contains a NUL character.",
+            field=where + field,
+            hint="Remove it; programs cannot receive NUL characters.",
         )
     return text
 
@@ -70,19 +72,19 @@ def _with_nul(job: JobSubmission) -> str:
 def _check_rare(job: JobSubmission, where: str) -> None:
     """What few jobs have."""
     if not 0 <= job.sleep_ms <= SLEEP_MS_MAX:
-        raise Invalid(f"sleep_ms must be 0 to {SLEEP_MS_MAX:,}", field=f"{where}sleep_ms")
+        raise Invalid(f"sleep_ms must be between 0 and {SLEEP_MS_MAX:,}.", field=f"{where}sleep_ms")
     if job.cwd and (not job.cwd.startswith("/") or len(job.cwd.encode(errors="replace")) > PATH_BYTES):
         raise Invalid(
-            f"{job.cwd[:50]!r} is not the absolute path of a folder",
+            f"{job.cwd[:50]!r} is not an absolute path of a folder.",
             field=f"{where}cwd",
-            hint=f"it begins with / and has at most {PATH_BYTES:,} bytes",
+            hint=f"Write a path that begins with / and has at most {PATH_BYTES:,} bytes.",
         )
     check_count(len(job.command), WORDS, f"{where}command")
     check_count(len(job.inputs), INPUTS_COUNT, f"{where}inputs")
     for name in job.inputs:
         if not name or len(name.encode(errors="replace")) > INPUT_NAME_BYTES:
             raise Invalid(
-                f"{name[:50]!r} cannot be a file's name",
+                f"{name[:50]!r} is not a valid file name.",
                 field=f"{where}inputs",
-                hint=f"1 to {INPUT_NAME_BYTES} bytes",
+                hint=f"Use a relative path of 1 to {INPUT_NAME_BYTES} bytes.",
             )

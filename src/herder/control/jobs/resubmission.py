@@ -21,16 +21,16 @@ def submission_of(core: Core, row: Row[Any], state: JobState) -> JobSubmission:
     """`state`: the job's, as its readers see it. Raises Conflict."""
     if not state.ended:
         raise Conflict(
-            f"job {row.id} has not ended: it is {state.label}",
-            hint=f"herder job cancel {row.id} ends it; herder job explain {row.id} says why it waits",
+            f"Job {row.id} has not ended; it is {state.label}.",
+            hint=f"`herder job cancel {row.id}` ends it; `herder job explain {row.id}` shows why it waits.",
         )
     job_class = core.state.classes.get(ClassId(row.class_id)) or decode_class(
         row.class_spec, core.state.resources
     )
     if job_class.parents_results:
         raise Conflict(
-            f"job {row.id} reads the results of its parents, and a single job has none",
-            hint="submit the batch again",
+            f"Job {row.id} reads the results of its parents, and a single job has no parents.",
+            hint="Submit the batch again.",
         )
     payload = msgspec.json.decode(row.payload, type=JobPayload)
     return _submission(job_class, payload, row.key)

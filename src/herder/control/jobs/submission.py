@@ -55,7 +55,7 @@ class _Accepted:
         """Raises Invalid."""
         check_name(key, f"{where}key")
         if self.places.setdefault(key, place) != place:
-            raise Invalid(f"two jobs of the call are called {key!r}", field=f"{where}key")
+            raise Invalid(f"Two jobs of the call have the key {key!r}.", field=f"{where}key")
 
 
 def create(core: Core, who: Principal, request: BatchCreate, changes: Changes, now_ms: int) -> BatchLife:
@@ -83,7 +83,7 @@ def try_create(core: Core, who: Principal, request: BatchCreate) -> Result:
     accepted, _ = _check_batch(core, who, request, dry_run=True)
     jobs = request.earlier_jobs + len(request.jobs)
     _count(core, who.user, BATCH_COUNTS_AS + jobs, accepted.size + len(_attributes(request)), dry_run=True)
-    return Result(object="batch", text=f"a batch of {counted(jobs, 'job')} would be submitted", dry_run=True)
+    return Result(object="batch", text=f"A batch of {counted(jobs, 'job')} would be submitted.", dry_run=True)
 
 
 def _check_batch(
@@ -94,9 +94,11 @@ def _check_batch(
     check_name(request.name, "name")
     check_attributes(request.attributes)
     if request.cancel_after_failures is not None and not 1 <= request.cancel_after_failures <= FAILURES_MAX:
-        raise Invalid(f"cancel_after_failures must be 1 to {FAILURES_MAX:,}", field="cancel_after_failures")
+        raise Invalid(
+            f"cancel_after_failures must be between 1 and {FAILURES_MAX:,}.", field="cancel_after_failures"
+        )
     if (request.earlier_jobs or request.earlier_keys) and not dry_run:
-        raise Invalid("earlier jobs are only for a dry run", field="earlier_jobs")
+        raise Invalid("earlier_jobs and earlier_keys are only allowed in a dry run.", field="earlier_jobs")
     draft = _draft(core, who, request)
     return _check_into(core, who, draft, request.jobs, dry_run=dry_run)
 
@@ -113,7 +115,9 @@ def _draft(core: Core, who: Principal, request: BatchCreate) -> BatchLife:
         created_at_ms=0,
     )
     if not 0 <= request.earlier_jobs <= core.settings.jobs_queued_max:
-        raise Invalid(f"{request.earlier_jobs} is not a number of earlier jobs", field="earlier_jobs")
+        raise Invalid(
+            f"earlier_jobs is {request.earlier_jobs}, which is not a number of jobs.", field="earlier_jobs"
+        )
     if request.earlier_jobs:
         start = JobId(core.state.next_job - request.earlier_jobs)
         draft.jobs = request.earlier_jobs
@@ -134,7 +138,7 @@ def _check_into(
     accepted = _check_jobs(core, who, batch.user, batch.project, jobs, earlier=earlier, dry_run=dry_run)
     for key, place in accepted.places.items():
         if key in batch.keys:
-            raise Invalid(f"the batch has a job {key!r} already", field=f"jobs[{place}].key")
+            raise Invalid(f"The batch already has a job with the key {key!r}.", field=f"jobs[{place}].key")
     return accepted, _parents(core, batch, accepted)
 
 
@@ -154,7 +158,7 @@ def try_add(core: Core, who: Principal, batch_id: int, jobs: Sequence[JobSubmiss
     batch = _open_batch(core, who, batch_id)
     accepted, _ = _check_into(core, who, batch, jobs, dry_run=True)
     _count(core, batch.user, len(jobs), accepted.size, dry_run=True)
-    text = f"{counted(len(jobs), 'job')} would be added to batch {batch_id}"
+    text = f"{counted(len(jobs), 'job')} would be added to batch {batch_id}."
     return Result(object=f"batch/{batch_id}", text=text, dry_run=True)
 
 
@@ -162,7 +166,7 @@ def _open_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
     batch = own_batch(core, who, batch_id)
     if batch.state != "open":
         raise Conflict(
-            f"batch {batch_id} is committed; jobs can only be added before", hint="make a new batch"
+            f"Batch {batch_id} is committed; jobs can only be added before that.", hint="Submit a new batch."
         )
     return batch
 
@@ -179,7 +183,7 @@ def try_submit(core: Core, who: Principal, job: JobSubmission) -> Result:
     """What `submit` would say."""
     accepted = _check_single(core, who, job, dry_run=True)
     _count(core, who.user, 1, accepted.size, dry_run=True)
-    return Result(object="job", text="1 job would be submitted", dry_run=True)
+    return Result(object="job", text="1 job would be submitted.", dry_run=True)
 
 
 def _check_single(core: Core, who: Principal, job: JobSubmission, *, dry_run: bool) -> _Accepted:
@@ -187,7 +191,9 @@ def _check_single(core: Core, who: Principal, job: JobSubmission, *, dry_run: bo
     _may_submit(core, who, Kind.JOB, project)
     if job.parents:
         raise Invalid(
-            "a single job cannot have parents", field="parents", hint="submit them together as a batch"
+            "A single job cannot have parents.",
+            field="parents",
+            hint="Submit the job and its parents as one batch.",
         )
     return _check_jobs(core, who, who.user, project, (job,), path="", dry_run=dry_run)
 
@@ -211,13 +217,15 @@ def cancel(
     batch = own_batch(core, who, batch_id)
     check_message(message)
     if batch.cancelled:
-        return f"batch {batch_id} is being cancelled already"
+        return f"Batch {batch_id} is already being cancelled."
     left = sum(batch.counts.get(s, 0) for s in JobState if not s.ended)
     if dry_run:
         running = batch.counts.get(JobState.RUNNING, 0)
-        return f"{left:,} of {counted(batch.jobs, 'job')} of batch {batch_id} would be cancelled, {running:,} of them running"
-    cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=message)
-    return f"batch {batch_id} cancelled: {left} of {batch.jobs} jobs had not ended"
+        return f"{left:,} of {counted(batch.jobs, 'job')} of batch {batch_id} would be cancelled; {running:,} of them are running."
+    cancel_batch(
+        core.state, changes, batch, now_ms, actor=who.actor, why=message or f"requested by {who.user}"
+    )
+    return f"Batch {batch_id} was cancelled; {left:,} of its {counted(batch.jobs, 'job')} had not ended."
 
 
 def own_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
@@ -227,7 +235,9 @@ def own_batch(core: Core, who: Principal, batch_id: int) -> BatchLife:
     if batch is None:
         check(who, Action.CHANGE, OF_KIND[Kind.BATCH])
         if 0 < batch_id < core.state.next_batch:
-            raise Conflict(f"batch {batch_id} has ended", hint=f"see herder batch get {batch_id}")
+            raise Conflict(
+                f"Batch {batch_id} has already ended.", hint=f"`herder batch get {batch_id}` shows it."
+            )
         raise not_known(Kind.BATCH, batch_id)
     check(who, Action.CHANGE, batch_thing(batch.id, batch.user, batch.project))
     return batch
@@ -251,9 +261,9 @@ def _may_submit(core: Core, who: Principal, kind: Kind, project: str) -> None:
         if defined and project != DEFAULT_PROJECT:
             some = sorted(defined)[:PROJECTS_SHOWN]
             raise Invalid(
-                f"there is no project {project!r}",
+                f"There is no project {project!r}.",
                 field="project",
-                hint=f"projects: {', '.join(some)}{' …' if len(defined) > len(some) else ''}; herder project list shows them",
+                hint=f"Projects are {', '.join(some)}{' …' if len(defined) > len(some) else ''}; `herder project list` shows them.",
             )
         return
     members_only = bool(found.members)
@@ -303,9 +313,9 @@ def _check_jobs(
             accepted.references[place] = job.parents
     if edges > PARENTS_PER_CALL:
         raise TooLarge(
-            f"{edges:,} parents in one call, at most {PARENTS_PER_CALL:,} are taken",
+            f"The call names {edges:,} parents; the maximum is {PARENTS_PER_CALL:,}.",
             field="jobs",
-            hint="send the jobs in several calls, or put one job between: it waits for many, and many wait for it",
+            hint="Send the jobs in several calls, or insert a job that waits for all parents and is the one parent of the others.",
         )
     return accepted
 
@@ -313,16 +323,16 @@ def _check_jobs(
 def _check_number(core: Core, jobs: int, earlier: int) -> None:
     if jobs > JOBS_PER_CALL:
         raise TooLarge(
-            f"{jobs} jobs in one call, at most {JOBS_PER_CALL} are taken",
+            f"The call has {jobs:,} jobs; the maximum is {JOBS_PER_CALL:,}.",
             field="jobs",
-            hint="send them in several calls before the commit",
+            hint="Send the jobs in several calls, then commit the batch.",
         )
     most, there = core.settings.jobs_queued_max, sum(core.state.counts[each] for each in NOT_ENDED)
     there += earlier
     if there + jobs > most:
         raise Overloaded(
-            f"{there:,} jobs have not ended and {jobs:,} more were sent, at most {most:,} are kept",
-            hint="try again when some have ended",
+            f"{there:,} jobs have not ended and {jobs:,} more were sent; the maximum is {most:,}.",
+            hint="Try again when some jobs have ended.",
         )
 
 

@@ -58,16 +58,16 @@ class Backlog:
         over = self._over(waits, jobs, size)
         if over:
             raise Overloaded(
-                f"{user} would have {over} waiting",
-                hint="wait for some to start, or cancel some; then try again",
+                f"User {user} would have {over}.",
+                hint="Wait until some of the jobs have started, or cancel some, then try again.",
             )
         return waits
 
     def _over(self, waits: Waiting, jobs: int, size: int) -> str:
         if waits.jobs + jobs > self.jobs_max:
-            return f"{waits.jobs + jobs:,} jobs, more than the {self.jobs_max:,} for one user"
+            return f"{waits.jobs + jobs:,} waiting jobs; the maximum for a user is {self.jobs_max:,} (queued_jobs_per_user)"
         if waits.bytes + size > self.bytes_max:
-            return f"{waits.bytes + size:,} bytes of commands and inputs, more than the {self.bytes_max:,} for one user"
+            return f"waiting jobs with {waits.bytes + size:,} bytes of commands and inputs; the maximum for a user is {self.bytes_max:,} (queued_bytes_per_user)"
         return ""
 
     def _look(self, state: EngineState) -> None:

@@ -33,6 +33,7 @@ from herder.ledger.totals import Totals
 from herder.model.changes import Changes
 from herder.model.driver import Driver
 from herder.model.ids import ClassId
+from herder.model.phrases import clause
 from herder.model.records import EventRecord
 from herder.ports.calls import Calls
 from herder.ports.clock import Clock
@@ -187,7 +188,7 @@ class Core:
         changes, self._gathered = self._gathered, Changes()
         future, self._future = self._future, asyncio.get_running_loop().create_future()
         if self._over is not None:
-            future.set_exception(RuntimeError(f"the server is ending: {self._over}"))
+            future.set_exception(RuntimeError(f"The server is stopping: {self._over}"))
             return
         try:
             self.placer.run(self.state, changes, self.clock.now_ms())
@@ -274,7 +275,9 @@ class Core:
                 except StoreDown:
                     return  # the server ends, and the next start looks after them
                 except DBAPIError as error:  # its rows can wait, and the next start would look after them
-                    log.warning("batch %s: its jobs are not all marked yet: %s", batch, error)
+                    log.warning(
+                        "The jobs of batch %s are not all marked as cancelled yet: %s.", batch, clause(error)
+                    )
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, SWEEP_RETRY_LONGEST_S)
 

@@ -140,8 +140,8 @@ class DriverCalls:
         seconds = (self._clock.monotonic_ms() - oldest.began_ms) / 1000
         about = f" of worker {oldest.worker}" if oldest.worker else ""
         return Unavailable(
-            f"driver {driver} does not answer: all of its {self._places} calls are past their deadlines, the oldest "
-            f"({oldest.verb}{about}) began {seconds:.0f} s ago; it is used again when they return"
+            f"Driver {driver} does not answer: all {self._places} calls have passed their deadlines, the oldest "
+            f"({oldest.verb}{about}) began {seconds:.0f} s ago. The driver is used again when they return."
         )
 
     def _start(self, driver: str, mine: _Driver, number: int, call: _Call) -> None:
@@ -188,7 +188,7 @@ class DriverCalls:
         self._give_up(mine, number)
         about = f" of worker {call.worker}" if call.worker else ""
         call.future.set_exception(
-            OutcomeUnknown(f"driver {driver} did not answer {call.verb}{about} within {deadline_s:g} s")
+            OutcomeUnknown(f"Driver {driver} did not answer {call.verb}{about} within {deadline_s:g} s.")
         )
         if mine.abandoned >= self._places:
             while mine.waiting:

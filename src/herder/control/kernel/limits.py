@@ -82,7 +82,7 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("settings in herder apply: values in one call", f"{SETTINGS_VALUES:,}", 413),
     ("users", f"{USERS_MAX:,}", 429),
     ("tokens of a user that can be used", f"{TOKENS_LIVE}", 429),
-    ("tokens of a user, with those revoked or over in the last 30 days", f"{TOKENS_KEPT:,}", 429),
+    ("tokens of a user, including those revoked or expired in the last 30 days", f"{TOKENS_KEPT:,}", 429),
     ("outputs of jobs followed at a time: by one user, in all", f"{FOLLOWERS_EACH_MAX}, {FOLLOWERS_MAX}", 429),
     ("jobs of one user that have not started, each batch that has not ended as 100 (setting `queued_jobs_per_user`)", f"{QUEUED_JOBS_PER_USER:,}", 429),
     ("bytes of their commands, env and inputs (setting `queued_bytes_per_user`)", f"{QUEUED_BYTES_PER_USER // 2**30} GiB", 429),
@@ -92,24 +92,26 @@ TABLE: tuple[tuple[str, str, int], ...] = (
 def check_name(name: str, path: str) -> None:
     if len(name) > NAME_LENGTH or (name and not name.isprintable()):
         raise Invalid(
-            f"{name[:50]!r} is not a name", field=path, hint=f"up to {NAME_LENGTH} printable characters"
+            f"{name[:50]!r} is not a valid name.",
+            field=path,
+            hint=f"Use at most {NAME_LENGTH} printable characters.",
         )
 
 
 def check_word(text: object, path: str) -> None:
     """A short text that is shown, compared and stored."""
     if isinstance(text, str) and len(text) > WORD_LENGTH:
-        raise Invalid(f"{len(text):,} characters, at most {WORD_LENGTH} are taken", field=path)
+        raise Invalid(f"The text has {len(text):,} characters; the maximum is {WORD_LENGTH}.", field=path)
 
 
 def check_message(text: str, path: str = "message", most: int = MESSAGE_LENGTH) -> None:
     if len(text) > most:
-        raise Invalid(f"{len(text):,} characters, at most {most:,} are taken", field=path)
+        raise Invalid(f"The text has {len(text):,} characters; the maximum is {most:,}.", field=path)
 
 
 def check_count(count: int, most: int, path: str) -> None:
     if count > most:
-        raise Invalid(f"{count:,} entries, at most {most:,} are taken", field=path)
+        raise Invalid(f"There are {count:,} entries; the maximum is {most:,}.", field=path)
 
 
 def check_words(pairs: Mapping[str, object], most: int, path: str) -> None:
@@ -130,14 +132,14 @@ def check_attributes(attributes: Mapping[str, str]) -> None:
         ):
             if size > most:
                 raise Invalid(
-                    f"a {what} of {size:,} bytes, at most {most:,} are taken", field=f"attributes.{key[:50]}"
+                    f"The {what} has {size:,} bytes; the maximum is {most:,}.", field=f"attributes.{key[:50]}"
                 )
         total += sum(sizes)
     if total > ATTRIBUTES_BYTES:
         raise TooLarge(
-            f"the attributes take {total:,} bytes, at most {ATTRIBUTES_BYTES:,} are taken",
+            f"The attributes have {total:,} bytes together; the maximum is {ATTRIBUTES_BYTES:,}.",
             field="attributes",
-            hint="keep large things elsewhere, and their address here",
+            hint="Store large values elsewhere and put their address into an attribute.",
         )
 
 
@@ -146,10 +148,14 @@ def check_env(names: Iterable[str], count: int, path: str) -> None:
     for name in names:
         if not name or "=" in name:
             raise Invalid(
-                f"{name[:50]!r} cannot be a variable's name", field=path, hint="not empty, without ="
+                f"{name[:50]!r} is not a valid name of an environment variable.",
+                field=path,
+                hint="A name must not be empty and must not contain =.",
             )
         if len(name.encode(errors="replace")) > ENV_NAME_BYTES:
-            raise Invalid(f"a name of more than {ENV_NAME_BYTES} bytes", field=path)
+            raise Invalid(
+                f"The name of an environment variable has more than {ENV_NAME_BYTES} bytes.", field=path
+            )
 
 
 def check_settings(plain: Any, path: str) -> None:
@@ -164,8 +170,12 @@ def check_settings(plain: Any, path: str) -> None:
                 below += each
         seen += len(below)
         if seen > SETTINGS_VALUES:
-            raise TooLarge(f"more than {SETTINGS_VALUES:,} values", field=path, hint="apply in several calls")
+            raise TooLarge(
+                f"The settings have more than {SETTINGS_VALUES:,} values.",
+                field=path,
+                hint="Apply the settings in several calls.",
+            )
         if not below:
             return
         level = below
-    raise Invalid(f"nested more than {SETTINGS_DEPTH} levels deep", field=path)
+    raise Invalid(f"The settings are nested more than {SETTINGS_DEPTH} levels deep.", field=path)

@@ -75,7 +75,7 @@ def apply(
 def check_pools(core: Core, wanted: Sequence[PoolSpec]) -> None:
     """Raises Refused when they cannot be put in force; nothing is changed."""
     if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
-        raise Invalid(f"more than {POOLS_MAX} pools", field="pools")
+        raise Invalid(f"There would be more than {POOLS_MAX} pools, the maximum.", field="pools")
     for index, pool in enumerate(wanted):
         _has_driver(core, pool)
         _keep_membership(core, pool, index)
@@ -90,7 +90,7 @@ def change_pools(core: Core, changes: Changes, wanted: Sequence[PoolSpec], now_m
             continue
         changed += 1
         store_pool(core, changes, pool, now_ms)
-        text = f"pool {pool.name} {found.change}"
+        text = f"Pool {pool.name} was {found.change}."
         fields: dict[str, object] = {"fields": found.fields}
         _event(core, changes, now_ms, f"pool.{found.change}", pool.name, text, actor, fields)
     return changed
@@ -107,16 +107,16 @@ def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:
     try:
         return pool_from_plain(plain, f"pools[{name}]", core.state.resources)
     except SettingsError as error:
-        raise Invalid(str(error), field=f"pools[{name}]", hint="nothing was applied") from None
+        raise Invalid(str(error), field=f"pools[{name}]", hint="Nothing was applied.") from None
 
 
 def _has_driver(core: Core, pool: PoolSpec) -> None:
     if pool.driver not in core.drivers:
         known = ", ".join(sorted(core.drivers)) or "none"
         raise Invalid(
-            f"pool {pool.name} wants driver {pool.driver!r}, which this server does not have",
+            f"Pool {pool.name} names driver {pool.driver!r}, which this server does not have.",
             field=f"pools[{pool.name}].driver",
-            hint=f"it has {known}; declare the driver in the server's herder.yaml and restart the server",
+            hint=f"The server has {known}. Declare the driver in the server's herder.yaml and restart the server.",
         )
 
 
@@ -128,9 +128,9 @@ def _keep_membership(core: Core, pool: PoolSpec, index: int) -> None:
     live = sum(worker.spec.pool == pool.name for worker in core.state.workers.values())
     if live:
         raise Conflict(
-            f"pool {pool.name} has {live} workers that joined {known.membership.name}",
+            f"Pool {pool.name} has {counted(live, 'worker')} with membership {known.membership.name}, so its membership cannot change.",
             field=f"pools[{index}].membership",
-            hint="set max_workers: 0 and wait until they have gone, or make a new pool",
+            hint="Set max_workers: 0 and wait until the workers have ended, or create a new pool.",
         )
 
 
@@ -188,7 +188,7 @@ def scale(
     ttl_s = request.ttl_s if request.ttl_s is not None else pool.lifetime.ttl_s
     _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
     number = PlanNumber(core.state.next_plan)
-    text = request.reason or f"{who.user} requested {counted(request.workers, 'worker')}."
+    text = request.reason or f"{who.user} requested {counted(request.workers, 'more worker')}."
     reason = Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("workers", request.workers),))
     actions = tuple(
         CreateWorker(
@@ -234,47 +234,51 @@ def _offer(core: Core, template: Template, pool: PoolSpec, now_ms: int) -> Offer
 def template_named(pool: PoolSpec, wanted: str | None) -> Template:
     if wanted is None:
         if not pool.templates:
-            raise Conflict(f"pool {pool.name} has no template")
+            raise Conflict(f"Pool {pool.name} has no template.")
         return min(pool.templates, key=lambda template: (template.price_pico_per_hour, template.name))
     for template in pool.templates:
         if template.name == wanted:
             return template
     names = ", ".join(template.name for template in pool.templates)
     raise Invalid(
-        f"pool {pool.name} has no template {wanted!r}", field="template", hint=f"it has {names or 'none'}"
+        f"Pool {pool.name} has no template {wanted!r}.",
+        field="template",
+        hint=f"Its templates are {names}." if names else "It has no templates.",
     )
 
 
 def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float | None) -> None:
     if request.workers < 1:
         raise Invalid(
-            "workers must be at least 1", field="workers", hint="to remove some: herder worker drain"
+            "workers must be at least 1.",
+            field="workers",
+            hint="To remove workers, run `herder worker drain`.",
         )
     if ttl_s is not None and not 0 < ttl_s <= TTL_LONGEST_S:
-        raise Invalid(f"ttl_s must be above 0 and at most {TTL_LONGEST_S}", field="ttl_s")
+        raise Invalid(f"ttl_s must be more than 0 and at most {TTL_LONGEST_S}.", field="ttl_s")
     if ttl_s is not None and pool.lifetime.ttl_max_s is not None and ttl_s > pool.lifetime.ttl_max_s:
         raise Invalid(
-            f"{format_duration(ttl_s)} is more than the pool's longest time to live",
+            f"The time to live {format_duration(ttl_s)} is above ttl_max of pool {pool.name}.",
             field="ttl_s",
-            hint=f"at most {format_duration(pool.lifetime.ttl_max_s)}",
+            hint=f"Request at most {format_duration(pool.lifetime.ttl_max_s)}.",
         )
     driver_frozen = core.state.frozen_drivers.get(pool.driver)
     if driver_frozen is not None:
-        raise Conflict(driver_frozen.reason, hint="herder driver list shows the state of each driver")
+        raise Conflict(driver_frozen.reason, hint="`herder driver list` shows the state of each driver.")
     check_growth(core, pool, request.workers, "workers")
 
 
 def check_growth(core: Core, pool: PoolSpec, more: int, field: str) -> None:
     """Whether there may be so many more workers. Raises Conflict."""
     if pool.frozen:
-        raise Conflict(f"pool {pool.name} is frozen", hint=f"herder pool unfreeze {pool.name}")
+        raise Conflict(f"Pool {pool.name} is frozen.", hint=f"Run `herder pool unfreeze {pool.name}`.")
     actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
     room = pool.size.max_workers - actual
     if more > room:
         raise Conflict(
-            f"pool {pool.name} has {actual} of at most {pool.size.max_workers} workers: room for {max(0, room)} more",
+            f"Pool {pool.name} cannot get {counted(more, 'more worker')}: {actual} of {pool.size.max_workers} workers exist, including those being drained.",
             field=field,
-            hint="raise max_workers with herder apply, or ask for fewer",
+            hint="Raise max_workers with `herder apply`, or request fewer workers.",
         )
     live = pool.size.max_live_workers
     staying = sum(
@@ -282,9 +286,9 @@ def check_growth(core: Core, pool: PoolSpec, more: int, field: str) -> None:
     )
     if live is not None and staying + more > live:
         raise Conflict(
-            f"pool {pool.name} has {staying} workers that stay, of at most {live}: room for {max(0, live - staying)} more",
+            f"Pool {pool.name} cannot get {counted(more, 'more worker')}: {staying} of {live} live workers exist (max_live_workers).",
             field=field,
-            hint="raise max_live_workers with herder apply, or ask for fewer",
+            hint="Raise max_live_workers with `herder apply`, or request fewer workers.",
         )
 
 
@@ -297,9 +301,16 @@ def set_frozen(
     verb = "frozen" if frozen else "unfrozen"
     store_pool(core, changes, dataclasses.replace(pool, frozen=frozen), now_ms)
     _event(
-        core, changes, now_ms, f"pool.{verb}", pool.name, message or f"pool {pool.name} {verb}", who.actor, {}
+        core,
+        changes,
+        now_ms,
+        f"pool.{verb}",
+        pool.name,
+        message or f"Pool {pool.name} was {verb}.",
+        who.actor,
+        {},
     )
-    return Result(object=f"pool/{pool.name}", text=f"pool {pool.name} {verb}")
+    return Result(object=f"pool/{pool.name}", text=f"Pool {pool.name} is {verb}.")
 
 
 def delete(
@@ -311,9 +322,9 @@ def delete(
     pool = pool_named(core, name)
     workers = [worker for worker in core.state.workers.values() if worker.spec.pool == pool.name]
     leaving = counted(len(workers), "worker")
-    text = f"pool {pool.name} deleted; {leaving} are drained and removed"
+    text = f"Pool {pool.name} was deleted; {leaving} {'is' if len(workers) == 1 else 'are'} being drained and removed."
     if dry_run:
-        text = f"pool {pool.name} would be deleted, and {leaving} drained and removed"
+        text = f"Pool {pool.name} would be deleted, and {leaving} drained and removed."
     else:
         reason = Reason(
             kind=ReasonKind.POOL_DELETED, text=message or f"Pool {pool.name} was deleted by {who.user}."
@@ -329,8 +340,13 @@ def delete(
 def pool_named(core: Core, name: str) -> PoolSpec:
     pool = core.state.pools.get(PoolName(name))
     if pool is None:
-        known = ", ".join(sorted(core.state.pools)) or "none yet (herder apply -f herder.yaml)"
-        raise NotKnown(f"there is no pool {name!r}", hint=f"pools: {known}")
+        known = ", ".join(sorted(core.state.pools))
+        raise NotKnown(
+            f"There is no pool {name!r}.",
+            hint=f"Pools are {known}."
+            if known
+            else "There are no pools yet; `herder apply -f herder.yaml` creates them.",
+        )
     return pool
 
 

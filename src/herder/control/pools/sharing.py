@@ -34,10 +34,12 @@ def wanted(core: Core, given: Mapping[str, Any]) -> SharingSettings:
             {**sharing_to_plain(core.sharing), **given}, resources=core.state.resources
         )
     except SettingsError as error:
-        raise Invalid(str(error), field="sharing", hint="nothing was applied") from None
+        raise Invalid(str(error), field="sharing", hint="Nothing was applied.") from None
     sharing = found.sharing
     if max(len(sharing.projects), len(sharing.users), len(sharing.priority_classes)) > NAMED_MAX:
-        raise Invalid(f"more than {NAMED_MAX} projects, quotas or priority classes", field="sharing")
+        raise Invalid(
+            f"There are more than {NAMED_MAX} projects, quotas or priority classes.", field="sharing"
+        )
     return found
 
 
@@ -89,7 +91,7 @@ def _members(settings: SharingSettings) -> dict[UserName, dict[str, Role]]:
 
 def tell(core: Core, changes: Changes, found: Differences, now_ms: int, *, actor: str) -> None:
     """The change as an event."""
-    text = f"how the fleet is shared has changed: {', '.join(sorted(found))}"
+    text = f"The settings of sharing were changed: {', '.join(sorted(found))}."
     record_event(
         core.state,
         changes,

@@ -4,7 +4,7 @@ from herder.control.drivers.calling import check_known, driver_names
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes
 from herder.model.driver_capabilities import capabilities
-from herder.model.phrases import unstopped
+from herder.model.phrases import clause
 from herder.model.times import iso
 from herder.wire.drivers import DriverCallView, DriverView
 
@@ -68,5 +68,5 @@ def _state(core: Core, name: str, notes: DriverNotes) -> tuple[str, str]:
         return "unavailable", text
     if notes.usable is False:
         why = notes.last_error.text if notes.last_error is not None else "it does not answer"
-        return "unavailable", f"Driver {name} cannot be used now ({unstopped(why)}). It is tried again."
+        return "unavailable", f"Driver {name} cannot be used now ({clause(why)}). It is tried again."
     return ("unknown" if notes.usable is None else "ready"), ""

@@ -22,7 +22,7 @@ from herder.engine.backoff import is_suspect
 from herder.model.ids import ClassId, JobId, UserName
 from herder.model.job import JobState
 from herder.model.money import format_usd
-from herder.model.phrases import agree, counted, listed, sentence, unstopped
+from herder.model.phrases import agree, clause, counted, listed, sentence
 from herder.model.plan import Action, CreateWorker, Reason, ReasonKind
 from herder.model.principal import Principal
 from herder.model.times import iso, span
@@ -201,7 +201,7 @@ def _delayed(core: Core, job: JobId) -> Explanation | None:
     if waits is None or faults is None:
         return None
     fails, workers = counted(faults.count, "failure"), counted(len(faults.workers), "worker")
-    past = f"{fails} on {workers} through no fault of its own (the last: {unstopped(faults.last)})"
+    past = f"{fails} on {workers} through no fault of its own (the last: {clause(faults.last)})"
     left_ms = waits.not_before_ms - core.clock.now_ms()
     if left_ms > 0:
         text = f"Job {job} is tried again in {span(left_ms)}, after {past}."
@@ -209,7 +209,7 @@ def _delayed(core: Core, job: JobId) -> Explanation | None:
         kept = f", until {waits.kept_on} is empty" if waits.kept_on else ""
         text = (
             f"Job {job} waits for a worker to itself{kept}, because {counted(faults.deaths, 'worker')} died while it ran. "
-            f"It had {fails} (the last: {unstopped(faults.last)})."
+            f"It had {fails} (the last: {clause(faults.last)})."
         )
     else:
         names = listed([name for name in faults.workers if name in core.state.workers], "or")

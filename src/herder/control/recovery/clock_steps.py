@@ -34,7 +34,7 @@ class Rounds:
         if away_ms > MISSED_ROUNDS * self._period_ms:
             times.server_was_away(self._core.state, away_ms)
             if away_ms > TOLD_MS:
-                text = f"the server did nothing for {away_ms / 1000:.0f} s; no worker is judged by that time"
+                text = f"The server was suspended for {away_ms / 1000:.0f} s. This time does not count as silence of a worker."
                 _tell(self._core, changes, "server.away", text)
         apart_ms = self._core.clock.apart_ms()
         if abs(apart_ms) > APART_MAX_MS:
@@ -49,7 +49,7 @@ def follow_wall(core: Core, changes: Changes, apart_ms: int) -> None:
     core.preemptor.clock_set()
     core.demand_changed.set()
     way = "forward" if apart_ms > 0 else "back"
-    text = f"the clock of this machine was set {way} by {abs(apart_ms) / 1000:.0f} s; ages, costs and deadlines are not touched"
+    text = f"The clock of this machine was set {way} by {abs(apart_ms) / 1000:.0f} s. Ages, costs and deadlines are not affected."
     _tell(core, changes, "server.clock_set", text)
 
 

@@ -114,7 +114,7 @@ def _directory(connection: Connection, state: EngineState) -> Directory:
 
 def _pools(connection: Connection, state: EngineState) -> None:
     for row in connection.execute(select(t.pools).where(t.pools.c.deleted == 0)):
-        where = f"stored pool {row.name}"
+        where = f"The stored pool {row.name}"
         plain = opened("pool", json.loads(row.spec), where)
         spec = pool_from_plain({**plain, "frozen": bool(row.frozen)}, where=where, resources=state.resources)
         state.pools[spec.name] = spec

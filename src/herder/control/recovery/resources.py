@@ -25,7 +25,7 @@ def known_resources(connection: Connection, declared: Dimensions) -> Dimensions:
     )
     if len(declared.declared) + len(kept) > DECLARED_MAX:
         raise ValueError(
-            f"more than {DECLARED_MAX} resources: {', '.join(each.name for each in kept)} are declared no longer, but still used"
+            f"There are more than {DECLARED_MAX} resources: {', '.join(each.name for each in kept)} are no longer declared but still in use."
         )
     return Dimensions((*declared.declared, *kept)) if kept else declared
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from herder.control.kernel.core import Core
 from herder.engine.events import record_event
 from herder.model.changes import Changes
+from herder.model.phrases import clause
 from herder.ports.store import StoreDown
 
 log = logging.getLogger(__name__)
@@ -28,13 +29,13 @@ async def supervise(core: Core, name: str, loop: Callable[[Core], Awaitable[None
         except asyncio.CancelledError:
             raise
         except StoreDown as error:  # it passes, or the server ends; the store tells people
-            log.warning("the %s loop waits for the store: %s", name, error)
+            log.warning("The %s loop waits for the store: %s", name, error)
         except Exception as error:
             if core.clock.monotonic_ms() - began_ms >= SOUND_S * 1000:
                 pause = PAUSE_S
-            log.exception("the %s loop failed; starting it again in %.1f s", name, pause)
+            log.exception("The %s loop failed and is restarted in %.1f s.", name, pause)
             changes = Changes()
-            text = f"the {name} loop failed: {type(error).__name__}: {error}"
+            text = f"The {name} loop failed and is restarted: {type(error).__name__}: {clause(error)}."
             record_event(core.state, changes, core.clock.now_ms(), "loop.failed", f"loop/{name}", text)
             await core.commit(changes)
         await asyncio.sleep(pause)

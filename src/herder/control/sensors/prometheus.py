@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from herder.settings.sections.server import MetricSource
+from herder.wire.wording import explained
 
 #: An answer with one number has some hundred bytes; more than this is not read.
 ANSWER_BYTES_MAX = 2**20
@@ -61,7 +62,7 @@ async def _ask(client: httpx.AsyncClient, source: MetricSource, promql: str) -> 
             size += len(piece)
             if size > ANSWER_BYTES_MAX:
                 raise NoValue(
-                    f"the answer is longer than {ANSWER_BYTES_MAX} bytes; write a query that returns one number"
+                    f"the answer is longer than {ANSWER_BYTES_MAX:,} bytes; the query must return one number"
                 )
         return b"".join(pieces), answer.status_code
 
@@ -73,10 +74,12 @@ def value_of(body: bytes, status: int) -> float:
         if answer.status == "success" and answer.data is not None and status == 200:
             return _number(answer.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise NoValue(f"status {status}, and the answer does not come from Prometheus: {error}") from None
+        raise NoValue(
+            f"HTTP status {status}, and the answer is not from Prometheus: {explained(error)[0]}"
+        ) from None
     if status in (401, 403):
-        raise NoValue(f"status {status}: the request was refused; check the token of the source")
-    raise NoValue(f"status {status}: {answer.error[:300] or 'no reason given'}")
+        raise NoValue(f"HTTP status {status}: the token of the source was refused")
+    raise NoValue(f"HTTP status {status}: {answer.error[:300] or 'no reason given'}")
 
 
 def _number(data: _Data) -> float:
@@ -85,20 +88,20 @@ def _number(data: _Data) -> float:
     elif data.resultType == "vector":
         series = msgspec.json.decode(data.result, type=list[_Series])
         if not series:
-            raise NoValue("the query gives no data")
+            raise NoValue("the query returns no data")
         if len(series) > 1:
-            raise NoValue(f"the query returned {len(series)} series; write sum(…) or max(…) around it")
+            raise NoValue(f"the query returns {len(series)} series; wrap it in sum(…) or max(…)")
         text = series[0].value[1]
     else:
         raise NoValue(
-            f"the query returned a {data.resultType} instead of a scalar or a vector with one element"
+            f"the query returns a {data.resultType}, but must return a scalar or a vector with one element"
         )
     try:
         number = float(text)
     except ValueError:
         raise NoValue(f"{text[:50]!r} is not a number") from None
     if not math.isfinite(number):
-        raise NoValue(f"the query returned {text}")
+        raise NoValue(f"the query returns {text}")
     return number
 
 
@@ -115,5 +118,5 @@ def _headers(source: MetricSource) -> dict[str, str]:
         if not token:
             raise NoValue(f"{source.token_file} is empty")
     if token is not None and not (token.isascii() and token.isprintable()):
-        raise NoValue("the token holds characters that no header may have")
+        raise NoValue("the token has characters that are not allowed in an HTTP header")
     return {} if token is None else {"Authorization": f"Bearer {token}"}

@@ -55,7 +55,9 @@ def invited(core: Core, token: str) -> WorkerLife:
     name = core.directory.activations.get(hash_token(token)) if token else None
     worker = core.state.workers.get(name) if name is not None else None
     if worker is None:
-        raise Unauthenticated("this activation token opens nothing", hint="the worker is not wanted any more")
+        raise Unauthenticated(
+            "Unknown or expired activation token.", hint="The worker was removed; stop this agent."
+        )
     return worker
 
 
@@ -63,11 +65,13 @@ async def activate(core: Core, token: str, request: ActivateRequest) -> Activate
     """The one-time token for the worker's own. The same nonce again gets the same answer (the first may have been lost)."""
     worker = invited(core, token)
     if not request.nonce:
-        raise Unauthenticated("this activation token opens nothing", hint="the worker is not wanted any more")
+        raise Unauthenticated(
+            "Unknown or expired activation token.", hint="The worker was removed; stop this agent."
+        )
     own = derived_token(core.settings.secret, f"worker/{worker.spec.name}/{request.nonce}")
     changes = Changes()
     if not activated(core.state, changes, worker, hash_token(own), request.nonce, core.clock.now_ms()):
-        raise Unauthenticated("this activation token was used by another process")
+        raise Unauthenticated("This activation token was already used by another process.")
     core.directory.workers[hash_token(own)] = worker.spec.name
     await core.commit(changes)
     beat = beat_s(core, worker)
@@ -92,7 +96,9 @@ def worker_of(core: Core, token: str) -> WorkerLife:
     name = core.directory.workers.get(hash_token(token)) if token else None
     worker = core.state.workers.get(name) if name is not None else None
     if worker is None:
-        raise Unauthenticated("this worker is not wanted any more", hint="stop everything and leave")
+        raise Unauthenticated(
+            "Unknown worker token: the worker was removed.", hint="Stop all attempts and exit."
+        )
     return worker
 
 
@@ -191,15 +197,15 @@ def _result(finished: Finished) -> str | None:
     if not content:
         return None
     if len(content) > RESULT_BYTES_MAX:
-        why = f"is larger than {RESULT_BYTES_MAX} bytes"
+        why = f"is larger than {RESULT_BYTES_MAX:,} bytes"
     elif nested_too_deeply(content):
-        why = f"is nested too deeply (more than {LEVELS_MAX} levels)"
+        why = f"is nested more than {LEVELS_MAX} levels deep"
     else:
         try:
             return content.decode()
         except UnicodeDecodeError:
             why = "is not UTF-8"
-    finished.message = "; ".join(filter(None, (finished.message, f"the result {why} and was left out")))
+    finished.message = " ".join(filter(None, (finished.message, f"The result {why} and was not kept.")))
     return None
 
 
@@ -233,7 +239,7 @@ async def _broken(core: Core, worker: WorkerLife, number: int) -> None:
             core.state,
             changes,
             worker,
-            "its connection broke: no new work until it is heard of",
+            "The connection to the worker was lost. It gets no new work until it reconnects.",
             core.clock.now_ms(),
         )
         await core.commit(changes)
@@ -302,7 +308,7 @@ async def _fail_missing(
                 started_at_ms=now,
                 ended_at_ms=now,
                 cause=Cause.START_FAILED.value,
-                message=f"could not be started: {why}",
+                message=f"The attempt could not be started: {why}.",
             )
             ended(core.state, changes, worker, end, None, now)
     await core.commit(changes)
@@ -313,7 +319,8 @@ def inputs_of(core: Core, worker: WorkerLife, job: int, number: int) -> AsyncIte
     attempt = worker.live.get(JobId(job))
     if attempt is None or attempt.number != number:
         raise NotKnown(
-            f"worker {worker.spec.name} does not hold attempt {number} of job {job}", hint="do not start it"
+            f"Worker {worker.spec.name} does not have attempt {number} of job {job}.",
+            hint="Do not start the attempt.",
         )
     return parents_file(core, attempt.job)
 

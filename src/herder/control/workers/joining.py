@@ -50,7 +50,9 @@ class JoinedMachines:
     name = JOINED
 
     def create(self, spec: WorkerSpec, start: StartData) -> Machine:
-        raise InvalidRequest(f"machines are added by hand: herder worker add {spec.pool}")
+        raise InvalidRequest(
+            f"Machines of this driver are added by hand with `herder worker add {spec.pool}`."
+        )
 
     def get(self, worker: WorkerName, operation: str = "") -> Machine:
         return Machine(worker=worker, handle="", phase=Phase.RUNNING)
@@ -83,16 +85,18 @@ def create_join_token(
     template = template_named(pool, body.template)
     expires_s = EXPIRES_S if body.expires_in_s is None else body.expires_in_s
     if not 1 <= body.uses <= USES_MAX:
-        raise Invalid(f"a join token is for 1 to {USES_MAX:,} machines", field="uses")
+        raise Invalid(f"A join token must be for 1 to {USES_MAX:,} machines.", field="uses")
     if not EXPIRES_SHORTEST_S <= expires_s <= EXPIRES_LONGEST_S:
         days = EXPIRES_LONGEST_S // 86_400
-        raise Invalid(f"a join token lives for {EXPIRES_SHORTEST_S} s to {days} days", field="expires_in_s")
+        raise Invalid(
+            f"A join token must expire after {EXPIRES_SHORTEST_S} s to {days} days.", field="expires_in_s"
+        )
     check_growth(core, pool_in_force(pool, now_ms), body.uses, "uses")
     live = [each for each in core.directory.tokens_of(who.user) if _over(each, now_ms) is None]
     if len(live) >= TOKENS_LIVE:
         raise Overloaded(
-            f"{who.user} has {len(live)} tokens, at most {TOKENS_LIVE} are possible",
-            hint="herder token revoke ID",
+            f"{who.user} has {len(live)} tokens; the maximum is {TOKENS_LIVE}.",
+            hint="Revoke tokens that are not in use: `herder token revoke ID`.",
         )
     token = _derived(core, who, name, body, key) if key else new_token()
     record = TokenRecord(
@@ -114,7 +118,8 @@ def made_join_token(
     record = core.directory.tokens.get(hash_token(token))
     if record is None or _over(record, core.clock.now_ms()) is not None:
         raise Conflict(
-            "the join token that this Idempotency-Key made is over", hint="use a new key for a new token"
+            "The join token that was created with this Idempotency-Key has expired, was used up or was revoked.",
+            hint="Use a new key for a new token.",
         )
     return _created(core, token, record)
 
@@ -140,34 +145,34 @@ def guest(core: Core, token: str) -> TokenRecord:
     """The join token that a machine shows; whether it was used up, `join` says, since a repeat is answered. Raises Unauthenticated."""
     record = core.directory.tokens.get(hash_token(token)) if token else None
     if record is None or record.join_pool is None:
-        raise _refused("unknown join token")
+        raise _refused("Unknown join token.")
     over = _over(record._replace(join_uses_left=1), core.clock.now_ms())
     if over is not None:
         raise _refused(over)
     user = core.directory.users.get(UserName(record.user))
     if user is None or ROLES[user.role] < Role.OPERATOR:
-        raise _refused(f"{record.user}, who made this join token, may not add machines any more")
+        raise _refused(f"{record.user} created this join token but no longer has the role operator.")
     return record
 
 
 def _over(record: TokenRecord, now_ms: int) -> str | None:
     if record.revoked_at_ms is not None:
-        return "this join token was revoked"
+        return "This join token was revoked."
     if record.expires_at_ms is not None and now_ms >= record.expires_at_ms:
-        return f"this join token expired at {iso_or_none(record.expires_at_ms)}"
+        return f"This join token expired at {iso_or_none(record.expires_at_ms)}."
     if record.join_uses_left == 0:
-        return "this join token was used for as many machines as it was made for"
+        return "This join token was already used for the number of machines that it was created for."
     return None
 
 
 def _refused(text: str) -> Unauthenticated:
-    return Unauthenticated(text, hint="make a new one: herder worker add POOL")
+    return Unauthenticated(text, hint="Create a new join token with `herder worker add POOL`.")
 
 
 async def join(core: Core, token: str, request: JoinRequest) -> JoinAnswer:
     """The machine becomes a worker, which then activates like any other. The same token and nonce again get the same answer."""
     if not request.nonce or len(request.nonce) > HOST_LENGTH:
-        raise Invalid("a nonce is needed", field="nonce")
+        raise Invalid(f"The nonce must have 1 to {HOST_LENGTH} characters.", field="nonce")
     # Everybody who sees the worker sees its handle: it must not say what a repeat has to show.
     mark = hash_token(json.dumps([token, request.nonce]))[:MARK_LENGTH]
     handle = f"{request.hostname[:HOST_LENGTH]}/{mark}"
@@ -225,15 +230,15 @@ def _activation(core: Core, worker: WorkerName) -> str:
 
 def _check_size(pool: PoolSpec, template: str, needs: Resources, has: JoinRequest) -> None:
     """A worker is as large as its template says, so its machine is not smaller. Raises Conflict."""
-    for what, wanted, there, shown in (
-        ("CPU", needs.cpu_milli, has.cpu_milli, format_cpu),
-        ("memory", needs.memory_mib, has.memory_mib, format_mib),
-        ("disk", needs.disk_mib, has.disk_mib, format_mib),
+    for unit, wanted, there, shown in (
+        ("", needs.cpu_milli, has.cpu_milli, format_cpu),
+        (" of memory", needs.memory_mib, has.memory_mib, format_mib),
+        (" of disk", needs.disk_mib, has.disk_mib, format_mib),
     ):
         if wanted > there:
             raise Conflict(
-                f"this machine has {shown(there)} of {what}, and template {template} of pool {pool.name} needs {shown(wanted)}",
-                hint=f"name a smaller template of the pool: herder worker add {pool.name} --template NAME",
+                f"This machine has {shown(there)}{unit}, but template {template} of pool {pool.name} needs {shown(wanted)}{unit}.",
+                hint=f"Name a smaller template of the pool: `herder worker add {pool.name} --template NAME`.",
             )
 
 

@@ -19,11 +19,12 @@ from herder.engine.state import BatchLife, WorkerLife
 from herder.model.changes import Changes
 from herder.model.ids import BatchId, ClassId, JobId, WorkerName
 from herder.model.job import Cause, JobState
-from herder.model.phrases import counted
+from herder.model.phrases import clause, counted, sentence
 from herder.model.plan import Reason, ReasonKind
 from herder.model.principal import Action, Kind, Principal
 from herder.model.times import iso
 from herder.model.worker import WorkerState
+from herder.settings.syntax.durations import format_duration
 from herder.wire.resources import Result, WorkerAction
 
 #: Single jobs that go in one call with their user: each is found in its queue by going through it.
@@ -51,10 +52,14 @@ def act(
         ("extend_s", request.extend_s, "extend"),
     ):
         if given and verb != of_verb:
-            hint = f"to end attempts now: herder worker remove {name} --force" if name_of == "force" else ""
-            raise Invalid(f"{name_of} is not for {verb}", field=name_of, hint=hint)
+            hint = (
+                f"To end the attempts now, run `herder worker remove {name} --force`."
+                if name_of == "force"
+                else ""
+            )
+            raise Invalid(f"{name_of} cannot be used with {verb}.", field=name_of, hint=hint)
     if worker.state is WorkerState.TERMINATING:
-        raise Conflict(f"worker {name} is going already")
+        raise Conflict(f"Worker {name} is already being removed.")
     step = _STEPS[verb](core, worker, request, now_ms)
     if not dry_run:
         step.do(changes, who.actor)
@@ -65,7 +70,9 @@ def act(
 def worker_named(core: Core, name: str) -> WorkerLife:
     worker = core.state.workers.get(WorkerName(name))
     if worker is None:
-        raise NotKnown(f"there is no live worker {name!r}", hint="herder worker list shows them")
+        raise NotKnown(
+            f"There is no live worker {name!r}.", hint="`herder worker list` shows the live workers."
+        )
     return worker
 
 
@@ -80,10 +87,13 @@ class _Step:
 
 def _set_cordon(cordoned: bool) -> Callable[[Core, WorkerLife, WorkerAction, int], _Step]:
     def step(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
-        name, runs = worker.spec.name, counted(len(worker.live), "attempt")
+        name, running = worker.spec.name, len(worker.live)
+        on_it = (
+            f" {counted(running, 'attempt')} on it continue{'s' if running == 1 else ''}." if running else ""
+        )
         return _Step(
-            text=f"worker {name} takes {'no new work' if cordoned else 'new work again'}; {runs} on it continue",
-            would=f"worker {name} would take {'no new work' if cordoned else 'new work again'}; {runs} on it would continue",
+            text=f"Worker {name} is {'cordoned: it gets no new work' if cordoned else 'uncordoned: it gets new work again'}.{on_it}",
+            would=f"Worker {name} would be {'cordoned: it would get no new work' if cordoned else 'uncordoned: it would get new work again'}.",
             do=lambda changes, actor: life.set_cordon(
                 core.state, changes, worker, cordoned, now_ms, actor=actor, message=request.message
             ),
@@ -95,11 +105,12 @@ def _set_cordon(cordoned: bool) -> Callable[[Core, WorkerLife, WorkerAction, int
 def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
     reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or "Drained by hand.")
     pool = core.state.pools.get(worker.spec.pool)
-    grace = f"{pool.lifetime.drain_grace_s:g} s" if pool else "the grace"
-    name, runs = worker.spec.name, counted(len(worker.live), "attempt")
+    grace = f"{pool.lifetime.drain_grace_s:g} s" if pool else "the drain grace"
+    name, running = worker.spec.name, len(worker.live)
+    when = f"when its {counted(running, 'attempt')} {'has' if running == 1 else 'have'} ended, after {grace} at most"
     return _Step(
-        text=f"worker {name} drains: {runs} may go on for {grace}, then it is removed",
-        would=f"worker {name} would drain: {runs} could go on for {grace}, then it would be removed",
+        text=f"Worker {name} is draining; it is removed {when if running else 'now'}.",
+        would=f"Worker {name} would drain; it would be removed {when if running else 'at once'}.",
         do=lambda changes, actor: life.drain(core.state, changes, worker, reason, now_ms, actor=actor),
     )
 
@@ -108,16 +119,15 @@ def _remove(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
     name, runs = worker.spec.name, counted(len(worker.live), "live attempt")
     if worker.live and not request.force:
         raise Conflict(
-            f"worker {name} has {runs}",
-            hint="drain it, or remove it with --force: its attempts are then tried again elsewhere",
+            f"Worker {name} has {runs}.",
+            hint="Drain the worker, or remove it with --force; its attempts are then retried on other workers.",
         )
     by_hand = "Removed by hand with --force." if request.force else "Removed by hand."
     reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or by_hand)
-    again = f"; {runs} are tried again elsewhere" if worker.live else ""
-    would = f"; {runs} would be tried again elsewhere" if worker.live else ""
+    again = f" Retried on other workers: {runs}." if worker.live else ""
     return _Step(
-        text=f"worker {name} is removed now{again}",
-        would=f"worker {name} would be removed at once{would}",
+        text=f"Worker {name} is being removed.{again}",
+        would=f"Worker {name} would be removed.{again}",
         do=lambda changes, actor: life.terminate(
             core.state, changes, worker, reason, now_ms, actor=actor, cause=Cause.DRAINED
         ),
@@ -127,16 +137,16 @@ def _remove(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
 def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
     name, pool = worker.spec.name, core.state.pools.get(worker.spec.pool)
     if worker.expires_at_ms is None:
-        raise Conflict(f"worker {name} has no end to extend")
+        raise Conflict(f"Worker {name} has no time to live that could be extended.")
     if pool is not None and worker.extensions >= pool.lifetime.extensions_max:
         raise Conflict(
-            f"worker {name} was extended {worker.extensions} times, the pool allows {pool.lifetime.extensions_max}"
+            f"Worker {name} was extended {counted(worker.extensions, 'time')}, the maximum of pool {pool.name} (extensions_max)."
         )
     seconds = (
         request.extend_s if request.extend_s is not None else (pool.lifetime.extension_s if pool else 7200)
     )
     if not 0 < seconds <= TTL_LONGEST_S:
-        raise Invalid(f"extend_s must be above 0 and at most {TTL_LONGEST_S}", field="extend_s")
+        raise Invalid(f"extend_s must be more than 0 and at most {TTL_LONGEST_S}.", field="extend_s")
     until_ms = worker.expires_at_ms + int(seconds * 1000)
     born_ms = worker.ready_at_ms or worker.requested_at_ms
     if (
@@ -145,12 +155,12 @@ def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
         and until_ms - born_ms > pool.lifetime.ttl_max_s * 1000
     ):
         raise Conflict(
-            f"that would let worker {name} live for {(until_ms - born_ms) / 3_600_000:.1f} h",
-            hint=f"pool {pool.name} allows {pool.lifetime.ttl_max_s / 3600:g} h",
+            f"Worker {name} would live for {(until_ms - born_ms) / 3_600_000:.1f} h, longer than ttl_max of pool {pool.name}.",
+            hint=f"The pool allows {format_duration(pool.lifetime.ttl_max_s)}; extend the worker by less.",
         )
     return _Step(
-        text=f"worker {name} now expires at {iso(until_ms)}",
-        would=f"worker {name} would expire at {iso(until_ms)}",
+        text=f"Worker {name} expires at {iso(until_ms)}.",
+        would=f"Worker {name} would expire at {iso(until_ms)}.",
         do=lambda changes, actor: life.extend(
             core.state, changes, worker, until_ms, now_ms, actor=actor, message=request.message
         ),
@@ -183,12 +193,12 @@ def cancel_job(
     check_message(message)
     job_class = core.state.classes.get(class_id)
     if job_class is None:  # forgotten: no job of it is left that has not ended
-        return f"job {job} has ended already"
+        return f"Job {job} has already ended."
     check(who, Action.CHANGE, job_thing(job, job_class.user, job_class.project))
     batch = core.state.batches.get(batch_id) if batch_id is not None else None
     step = _cancellation(core, job, class_id, batch, now_ms)
     if step is None:
-        return f"job {job} has ended already"
+        return f"Job {job} has already ended."
     if dry_run:
         return step.would
     step.do(changes, who.actor)
@@ -198,7 +208,7 @@ def cancel_job(
         now_ms,
         "job.cancelled",
         f"job/{job}",
-        f"{step.text}: {message}" if message else step.text,
+        sentence(f"{clause(step.text)}: {message}") if message else step.text,
         actor=who.actor,
         owner=job_class.user,
         project=job_class.project,
@@ -214,8 +224,8 @@ def _cancellation(
     attempt = state.live.get(job)
     if attempt is not None:
         return _Step(
-            text=f"job {job} is being stopped on {attempt.worker}",
-            would=f"job {job} would be stopped on {attempt.worker}",
+            text=f"Job {job} is being stopped on {attempt.worker}.",
+            would=f"Job {job} would be stopped on {attempt.worker}.",
             do=lambda changes, actor: cancel_attempt(state, changes, attempt),
         )
     if job in state.delayed or job in state.queue(class_id):
@@ -228,13 +238,16 @@ def _cancellation(
             _end(core, changes, job, batch, JobState.READY, attempts, failures, now_ms)
 
         return _Step(
-            text=f"job {job} cancelled before it started",
-            would=f"job {job} would be cancelled before it starts",
+            text=f"Job {job} was cancelled before it started.",
+            would=f"Job {job} would be cancelled before it starts.",
             do=withdraw,
         )
     if batch is not None and batch.state == "open":
         # Jobs that are added later may still name it as their parent, and would wait for an end that has been.
-        raise Conflict(f"batch {batch.id} is not committed yet", hint=f"herder batch cancel {batch.id}")
+        raise Conflict(
+            f"Batch {batch.id} is not committed, so its jobs cannot be cancelled one by one.",
+            hint=f"Cancel the whole batch with `herder batch cancel {batch.id}`.",
+        )
     if batch is None or job not in batch.waiting:
         return None
 
@@ -243,8 +256,8 @@ def _cancellation(
         _end(core, changes, job, batch, JobState.BLOCKED, 0, 0, now_ms)
 
     return _Step(
-        text=f"job {job} cancelled while it waited for its parents",
-        would=f"job {job} would be cancelled while it waits for its parents",
+        text=f"Job {job} was cancelled while it waited for its parents.",
+        would=f"Job {job} would be cancelled while it waits for its parents.",
         do=leave,
     )
 

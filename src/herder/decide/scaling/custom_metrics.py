@@ -9,7 +9,7 @@ from dataclasses import replace
 from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.metric import Metric, MetricReading, ValueIs
-from herder.model.phrases import agree, counted, unstopped
+from herder.model.phrases import agree, clause, counted
 from herder.model.plan import Reason, ReasonKind
 from herder.model.worker import WorkerState
 
@@ -68,7 +68,7 @@ def _reason(
         f"{agree(workers, 'exists or is', 'exist or are')} starting.{so}"
     )
     if reading.fault:
-        text += f" The last query failed ({unstopped(reading.fault)}), so an older value is used."
+        text += f" The last query failed ({clause(reading.fault)}), so an older value is used."
     evidence = (
         ("metric", metric.name),
         ("value", value),
@@ -86,7 +86,7 @@ def _reason(
 
 
 def _unknown(view: PoolView, metric: Metric, reading: MetricReading | None) -> Reason:
-    fault = unstopped(reading.fault) if reading is not None and reading.fault else "it has not been read yet"
+    fault = clause(reading.fault) if reading is not None and reading.fault else "it has not been read yet"
     text = (
         f"Metric {metric.name} of pool {view.spec.name} is unknown ({fault}). Until it is known, the pool makes no workers for it and "
         "keeps its idle workers."

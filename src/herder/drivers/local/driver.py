@@ -28,6 +28,7 @@ from herder.model.driver import (
     Unavailable,
 )
 from herder.model.ids import WorkerName
+from herder.model.phrases import clause, counted
 from herder.model.worker import WorkerSpec
 from herder.wire import startup
 
@@ -67,7 +68,9 @@ class LocalDriver:
                 return known
             running = sum(machine.phase is Phase.RUNNING for machine in machines.values())
             if running >= self._settings.workers_most:
-                raise OutOfCapacity(f"{self.name}: {running} workers run here; workers_most allows no more")
+                raise OutOfCapacity(
+                    f"Driver {self.name} runs {counted(running, 'worker')}, the maximum (workers_most)."
+                )
             return self._start(spec.name, folder, start)
 
     def delete(self, worker: WorkerName) -> Machine:
@@ -82,7 +85,7 @@ class LocalDriver:
                     shutil.rmtree(self.work_folder(worker), ignore_errors=True)
                 self._forget_old_consoles()
         if not known and not killed:
-            raise NotFound(f"worker {worker} is not on this machine")
+            raise NotFound(f"Worker {worker} is not on this machine.")
         return Machine(worker=worker, handle="", phase=Phase.GONE)
 
     def get(self, worker: WorkerName, operation: str = "") -> Machine:
@@ -90,7 +93,7 @@ class LocalDriver:
         for machine in self.list():
             if machine.worker == worker:
                 return machine
-        raise NotFound(f"worker {worker} is not on this machine")
+        raise NotFound(f"Worker {worker} is not on this machine.")
 
     def list(self) -> Listing:
         self._reap()
@@ -113,7 +116,7 @@ class LocalDriver:
                 worker=worker,
                 handle=handle,
                 phase=Phase.STOPPED,
-                detail="its agent process has ended" if handle else "its start was cut off",
+                detail="the agent process has ended" if handle else "its start was interrupted",
             )
             for worker, handle in records.items()
             if worker not in live
@@ -128,32 +131,32 @@ class LocalDriver:
                 "utf-8", "replace"
             )
         except FileNotFoundError:
-            raise NotFound(f"worker {worker} has printed nothing on this machine") from None
+            raise NotFound(f"Worker {worker} has no log on this machine.") from None
         except OSError as error:
-            raise Unavailable(f"the log of worker {worker} cannot be read: {error}") from error
+            raise Unavailable(f"The log of worker {worker} cannot be read: {clause(error)}.") from error
 
     def health(self) -> None:
         try:
             self._workers.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise Unavailable(f"cannot use the data folder {self._workers}: {error.strerror}") from error
+            raise Unavailable(f"Cannot use the data folder {self._workers}: {error.strerror}.") from error
         if not os.access(self._workers, os.W_OK | os.X_OK):
-            raise Unavailable(f"cannot write to the data folder {self._workers}")
+            raise Unavailable(f"Cannot write to the data folder {self._workers}.")
         if self._settings.run_as and os.geteuid() != 0:
             raise InvalidRequest(
-                f"driver {self.name!r} has run_as {self._settings.run_as!r}, and only root can start jobs as others; "
-                "run the server as root or leave run_as out"
+                f"Driver {self.name!r} has run_as {self._settings.run_as!r}, but only root can run jobs as another user. "
+                "Run the server as root or remove run_as."
             )
         if shutil.which(self._settings.python) is None:
             raise InvalidRequest(
-                f"{self._settings.python} is no program; set `python` of driver {self.name!r}"
+                f"{self._settings.python} is not a program. Set `python` of driver {self.name!r}."
             )
 
     # --- inside
 
     def _folder(self, worker: str) -> Path:
         if not worker or worker.startswith(".") or "/" in worker or "\0" in worker:
-            raise InvalidRequest(f"{worker!r} is no name for a worker")
+            raise InvalidRequest(f"{worker!r} is not a valid name of a worker.")
         return self._workers / worker
 
     def _start(self, worker: WorkerName, folder: Path, start: StartData) -> Machine:
@@ -175,9 +178,9 @@ class LocalDriver:
             finally:
                 os.close(log)
         except FileNotFoundError as error:
-            raise InvalidRequest(f"cannot start an agent: {error.filename} does not exist") from error
+            raise InvalidRequest(f"Cannot start an agent: {error.filename} does not exist.") from error
         except OSError as error:
-            raise Unavailable(f"cannot start an agent: {error}") from error
+            raise Unavailable(f"Cannot start an agent: {clause(error)}.") from error
         self._children[worker] = process
         started = processes.start_time(process.pid)
         handle = _handle(process.pid, started or 0.0)
@@ -206,7 +209,7 @@ class LocalDriver:
             fresh.write_text(json.dumps({"handle": handle}), encoding="utf-8")
             fresh.replace(folder / _RECORD)
         except OSError as error:
-            raise Unavailable(f"cannot write {folder / _RECORD}: {error.strerror}") from error
+            raise Unavailable(f"Cannot write {folder / _RECORD}: {error.strerror}.") from error
 
     def _records(self) -> dict[WorkerName, str]:
         """Handles of the workers that were started and not deleted. Raises Unavailable rather than say there are none."""
@@ -216,9 +219,9 @@ class LocalDriver:
                 with suppress(FileNotFoundError):
                     records[WorkerName(path.parent.name)] = json.loads(path.read_bytes())["handle"]
             if not self._workers.exists() and not _could_be_made(self._workers):
-                raise Unavailable(f"cannot use the data folder {self._workers}")
+                raise Unavailable(f"Cannot use the data folder {self._workers}.")
         except (OSError, ValueError, KeyError) as error:
-            raise Unavailable(f"cannot read the records in {self._workers}: {error}") from error
+            raise Unavailable(f"Cannot read the records in {self._workers}: {clause(error)}.") from error
         return records
 
     def _clear(self, folder: Path) -> None:
@@ -235,7 +238,7 @@ class LocalDriver:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise Unavailable(f"cannot clear {folder}: {error}") from error
+            raise Unavailable(f"Cannot remove files in {folder}: {clause(error)}.") from error
 
     def _clear_unrecorded(self, known: set[WorkerName]) -> None:
         """What is left of workers without record and process. Not while one is being started or removed."""
@@ -249,7 +252,7 @@ class LocalDriver:
                 if not (folder / _RECORD).exists() and any(path.name != _LOG for path in folder.iterdir()):
                     self._clear(folder)
         except OSError as error:
-            raise Unavailable(f"cannot clear {self._workers}: {error}") from error
+            raise Unavailable(f"Cannot remove files in {self._workers}: {clause(error)}.") from error
         finally:
             self._lock.release()
 

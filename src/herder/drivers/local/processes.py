@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from herder.model.driver import Unavailable
+from herder.model.phrases import clause
 from herder.wire import startup
 
 _PROC = "/proc"
@@ -48,7 +49,7 @@ def processes(installation: str) -> list[Found]:
         pids = [int(name) for name in os.listdir(_PROC) if name.isdigit()]
         return [found for pid in pids if (found := _look(pid, installation)) is not None]
     except (OSError, ValueError, IndexError) as error:
-        raise Unavailable(f"cannot list the processes of this machine: {error}") from error
+        raise Unavailable(f"Cannot list the processes of this machine: {clause(error)}.") from error
 
 
 def _look(pid: int, installation: str) -> Found | None:
@@ -147,7 +148,9 @@ def kill_family(installation: str, worker: str, wait_s: float) -> bool:
         for each in left:
             _kill(each)
         time.sleep(_LOOK_AGAIN_S)
-    raise Unavailable(f"worker {worker}: {len(left)} of its processes do not end; their pids: {_pids(left)}")
+    raise Unavailable(
+        f"Worker {worker}: {len(left)} of its processes do not end. Their pids are {_pids(left)}."
+    )
 
 
 def _pids(found: list[Found]) -> str:

@@ -23,6 +23,7 @@ from herder.model.driver import (
     StartData,
 )
 from herder.model.ids import WorkerName
+from herder.model.phrases import counted
 from herder.model.worker import WorkerSpec
 
 _Answer = TypeVar("_Answer")
@@ -61,7 +62,7 @@ class PretendDriver:
         def find() -> Machine:
             machine = self._find(worker)
             if self.world.hidden(machine, self.world.get_lag_s):
-                raise NotFound(f"{self.name} has no machine for worker {worker}")
+                raise NotFound(f"Driver {self.name} has no machine for worker {worker}.")
             return self._view(machine)
 
         return self._call("get", worker, find)
@@ -103,18 +104,20 @@ class PretendDriver:
 
     def _create(self, spec: WorkerSpec, start: StartData) -> Machine:
         if not spec.name or "/" in spec.name:
-            raise InvalidRequest(f"{self.name}: {spec.name!r} is no name for a machine")
+            raise InvalidRequest(f"{spec.name!r} is not a valid name of a machine.")
         machines = self.world.machines
         key = (self._context.installation, spec.name)
         if key not in machines:
             if len(machines) >= self._settings.machines_most:
                 raise OutOfCapacity(
-                    f"{self.name} has no room for more than {len(machines)} machines", spec.zone
+                    f"Driver {self.name} has {counted(len(machines), 'machine')}, the maximum (machines_most).",
+                    spec.zone,
                 )
             if not self.world.sells(spec.zone, spec.spot, self._settings.spot_machines_most):
                 market = "spot" if spec.spot else "on-demand"
                 raise OutOfCapacity(
-                    f"{self.name} has no {market} machines left in zone {spec.zone or 'any'}", spec.zone
+                    f"Driver {self.name} has no {market} capacity in {'zone ' + spec.zone if spec.zone else 'any zone'}.",
+                    spec.zone,
                 )
             self.world.made += 1
             now_ms = self.world.now_ms()
@@ -160,7 +163,7 @@ class PretendDriver:
     def _find(self, worker: WorkerName) -> PretendMachine:
         machine = self.world.machines.get((self._context.installation, worker))
         if machine is None:
-            raise NotFound(f"{self.name} has no machine for worker {worker}")
+            raise NotFound(f"Driver {self.name} has no machine for worker {worker}.")
         return machine
 
     def _list(self) -> Listing:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from herder.model.phrases import counted
 from herder.model.pool import PoolSpec
+from herder.model.resources import BUILT_IN
 from herder.settings.syntax.durations import format_duration
 
 Contradiction = tuple[str, str, str]
@@ -20,7 +22,7 @@ def _live(pool: PoolSpec) -> Iterator[Contradiction]:
     if live > pool.size.max_workers:
         yield (
             "max_live_workers",
-            f"max_live_workers {live} is above max_workers {pool.size.max_workers}, so it never binds",
+            f"max_live_workers {live} is above max_workers {pool.size.max_workers}, so it has no effect.",
             "Lower max_live_workers, or raise max_workers.",
         )
     if live < pool.size.min_workers:
@@ -35,7 +37,7 @@ def _schedules(pool: PoolSpec) -> Iterator[Contradiction]:
     for schedule in pool.size.schedules:
         own = schedule.max_workers is not None
         most = schedule.max_workers if schedule.max_workers is not None else pool.size.max_workers
-        whose = f"its max_workers {most}" if own else f"the pool's max_workers {most}"
+        whose = f"its own max_workers {most}" if own else f"the pool's max_workers {most}"
         if schedule.min_workers > most:
             yield (
                 "schedules",
@@ -61,7 +63,7 @@ def _spare(pool: PoolSpec) -> Iterator[Contradiction]:
     if pool.scale_up.headroom.workers > most:
         yield (
             "headroom",
-            f"a headroom of {pool.scale_up.headroom.workers} workers is above {name} {most}",
+            f"headroom of {counted(pool.scale_up.headroom.workers, 'worker')} is above {name} {most}.",
             f"Lower headroom, or raise {name}.",
         )
     for field, wanted in pool.scale_up.headroom.free.amounts().items():
@@ -71,9 +73,15 @@ def _spare(pool: PoolSpec) -> Iterator[Contradiction]:
         if pool.templates and wanted > largest * most:
             yield (
                 "headroom",
-                f"a headroom of {field} {wanted} is above what {name} {most} of the largest template hold ({largest * most})",
+                f"headroom of {_shown(field, wanted)} is above the {_shown(field, largest * most)} of {counted(most, 'worker')} ({name}) "
+                "of the largest template.",
                 f"Lower headroom, or raise {name}.",
             )
+
+
+def _shown(resource: str, amount: int) -> str:
+    known = next((each for each in BUILT_IN if each.name == resource), None)
+    return f"{amount} {resource}" if known is None else known.text(amount)
 
 
 def _unreported(pool: PoolSpec) -> Iterator[Contradiction]:
@@ -81,8 +89,8 @@ def _unreported(pool: PoolSpec) -> Iterator[Contradiction]:
         name = "cpu_pressure" if pool.scale_up.cpu_pressure is not None else "memory_pressure"
         yield (
             name,
-            f"workers of membership {pool.membership.name} do not say what they use, so {name} never acts",
-            f"Leave out {name}, or choose membership: exchange.",
+            f"{name} has no effect, because workers with membership {pool.membership.name} do not report what they use.",
+            f"Remove {name}, or set membership: exchange.",
         )
 
 
@@ -100,6 +108,6 @@ def _times(pool: PoolSpec) -> Iterator[Contradiction]:
     if pool.scale_down.fraction is not None and pool.scale_down.period_s <= 0:
         yield (
             "scale_down_period",
-            "scale_down_fraction counts in a scale_down_period of nothing",
-            "Write scale_down_period: 30m.",
+            "scale_down_fraction has no effect, because scale_down_period is 0.",
+            "Set a value such as scale_down_period: 30m.",
         )

@@ -94,8 +94,8 @@ def pressure(key: str, what: str, usual: str) -> Field:
         read=triggers.read_pressure,
         write=triggers.write_pressure,
         schema={"anyOf": [FRACTION, {"$ref": "#/$defs/pressure"}]},
-        doc=f"More workers when their processes really use more {what} than `above` (usual: {usual}) for `for` (5m). They grow "
-        "to `target`, and never shrink above it (default: 7/8 of above). null: not asked for.",
+        doc=f"More workers are added when the processes of the workers use more {what} than `above` (usual: {usual}) for the time `for` "
+        "(5m), until the use is at most `target` (default: 7/8 of above). Above `target` no worker is removed. null: not measured.",
     )
 
 

@@ -18,12 +18,16 @@ def read_zones(found: Reading, value: Value) -> tuple[Zone, ...]:
     """Names, or mappings with prices and a quota of their own."""
     items = reading.listing(found, value)
     if len(items) > ZONES_MAX:
-        found.wrong(value, f"{len(items)} zones are too many", f"Write at most {ZONES_MAX}.")
+        found.wrong(
+            value,
+            f"The template has {len(items)} zones; the maximum is {ZONES_MAX}.",
+            f"Name at most {ZONES_MAX} zones.",
+        )
     zones: list[Zone] = []
     for item in items[:ZONES_MAX]:
         zone = Zone(name=reading.name(found, item)) if isinstance(item, Scalar) else _read_zone(found, item)
         if any(zone.name == other.name for other in zones):
-            found.wrong(item, f"zone {zone.name!r} stands here twice", "Remove one of the two.")
+            found.wrong(item, f"The zone {zone.name!r} is listed twice.", "Remove one of the two.")
         zones.append(zone)
     return tuple(zones)
 
@@ -32,7 +36,7 @@ def _read_zone(found: Reading, value: Value) -> Zone:
     row = reading.table(found, value)
     given = {entry.name: entry.value for entry in reading.known_only(found, row, ZONE_KEYS)}
     if "name" not in given:
-        found.wrong(value, "the zone has no name", "Write `name: us-west-2a`.")
+        found.wrong(value, "The zone has no name.", "Write `name: us-west-2a`.")
     return Zone(
         name=reading.name(found, given["name"]) if "name" in given else "",
         price_pico_per_hour=read_price(found, given["price_per_hour"]) if "price_per_hour" in given else None,

@@ -1,6 +1,6 @@
 """The settings of a pool, each described once. `pool_fields.POOL_FIELDS` is what reader, writer, schema and documents go through."""
 
-from herder.memberships.registry import UnknownMembership, load, memberships
+from herder.memberships.registry import UnknownMembership, load
 from herder.model.membership import EXCHANGE, Membership
 from herder.model.pool import Consolidation, CpuLimit
 from herder.settings.sections import schedules, triggers
@@ -30,11 +30,7 @@ def _read_membership(found: Reading, value: Value) -> Membership:
     try:
         return load(name) if name else EXCHANGE
     except UnknownMembership as error:
-        message, _, remedy = str(error).partition("; ")
-        others = (
-            remedy or f"correct it, or use one of {', '.join(each for each in memberships() if each != name)}"
-        )
-        found.wrong(value, message, others[:1].upper() + others[1:] + ".")
+        found.wrong(value, error.message, error.remedy)
         return EXCHANGE
 
 
@@ -57,58 +53,58 @@ POOL_FIELDS: tuple[Field, ...] = (
         read=_read_membership,
         write=lambda membership: membership.name,
         schema={"type": "string", "examples": ["exchange", "none"]},
-        doc="What its workers join: exchange (our agent, which takes jobs), or none (a pool that only has a size). A pool with workers "
-        "keeps it.",
+        doc="What the workers join: exchange (Herder's agent, which runs jobs), or none (the pool only has a size). It cannot change while the "
+        "pool has workers.",
     ),
-    plain("description", reading.text, {"type": "string"}, "For people: what the pool is for."),
-    plain("driver", reading.name, {"type": "string"}, "The driver that makes its workers."),
-    plain("min_workers", reading.whole, COUNT, "Kept ready always.", "size."),
+    plain("description", reading.text, {"type": "string"}, "What the pool is for; shown to people."),
+    plain("driver", reading.name, {"type": "string"}, "The driver that creates the workers."),
+    plain("min_workers", reading.whole, COUNT, "The number of workers that is always kept.", "size."),
     plain(
         "max_workers",
         reading.whole,
         COUNT,
-        "Never more than this many at a time; those that drain count until they have ended.",
+        "The largest number of workers at a time, including those being drained.",
         "size.",
     ),
     plain(
         "max_live_workers",
         schedules.read_optional_count,
         MAYBE_COUNT,
-        "Never more than this many that do not leave; below max_workers it keeps room for successors. null: none.",
+        "The largest number of workers that are not being drained. Below max_workers it leaves room for replacements. null: no limit.",
         "size.",
     ),
     plain(
         "new_workers_per_cycle",
         reading.positive,
         {"type": "integer", "minimum": 1},
-        "Most workers made by one plan: bounds the damage of a wrong demand figure.",
+        "The largest number of workers that one plan creates. It limits the damage of a wrong demand.",
         "size.",
     ),
-    duration("scale_up_cooldown", "Least time between two growths.", "scale_up.cooldown_s"),
-    duration("scale_down_cooldown", "Least time between two shrinkages.", "scale_down.cooldown_s"),
+    duration("scale_up_cooldown", "The minimum time between two scale-ups.", "scale_up.cooldown_s"),
+    duration("scale_down_cooldown", "The minimum time between two scale-downs.", "scale_down.cooldown_s"),
     limit(
         "idle_timeout",
-        "A worker without work goes after this long; null: never for idleness.",
+        "A worker is removed when it has been idle for this time. null: idle workers are not removed.",
         "scale_down.idle_timeout_s",
     ),
     plain(
         "wait_cost",
         schedules.read_optional_count,
         MAYBE_COUNT,
-        "How many seconds of an idle worker one second of a job's waiting is worth, 30 for example: as many idle workers are made "
-        "and kept as are worth it by how suddenly the demand has risen lately, and the others go when they have cost as much as a "
-        "boot, at idle_timeout at the latest. null or a template without a price: idle workers are not weighed.",
+        "How many seconds of an idle worker are worth one second of a job's waiting, for example 30. The pool then keeps idle workers according "
+        "to how suddenly the demand has risen recently, and removes the others when they have cost as much as a boot, after idle_timeout at "
+        "the latest. Without effect when it is null or the template has no price.",
         "scale_up.",
     ),
     duration(
         "offer_backoff",
-        "A template whose creation failed is passed over for this long, doubled by each further failure; then one worker "
-        "of it is tried. 4 times as long for the whole pool after a quota, 40 times after a request that is invalid.",
+        "How long a template is not used after a worker could not be created from it; doubled by each further failure, after which one worker "
+        "is tried. 4 times as long for the whole pool after an exceeded quota, 40 times after an invalid request.",
         "scale_up.offer_backoff_s",
     ),
     duration(
         "offer_backoff_max",
-        "The longest rest of a template, before those factors.",
+        "The longest pause of a template, before these factors.",
         "scale_up.offer_backoff_max_s",
     ),
     Field(
@@ -117,7 +113,7 @@ POOL_FIELDS: tuple[Field, ...] = (
         read=schedules.read_schedules,
         write=schedules.write_schedules,
         schema={"type": "array", "items": {"$ref": "#/$defs/schedule"}},
-        doc="Other numbers of workers at certain times: cron, timezone, min_workers, max_workers, lead_time, duration.",
+        doc="Other limits at certain times: cron, timezone, min_workers, max_workers, lead_time, duration.",
     ),
     Field(
         key="headroom",
@@ -125,13 +121,13 @@ POOL_FIELDS: tuple[Field, ...] = (
         read=schedules.read_headroom,
         write=schedules.write_headroom,
         schema={"anyOf": [COUNT, {"$ref": "#/$defs/headroom"}, {"type": "null"}]},
-        doc="Free capacity to keep beyond the queue: so many workers with nothing to do, or cpu, memory, disk, gpu in sum.",
+        doc="Free capacity to keep in addition to the queue: a number of idle workers, or cpu, memory, disk and gpu in total.",
     ),
     plain(
         "target_utilisation",
         schedules.read_fraction,
         FRACTION,
-        "More workers are made when more than this part of the pool's capacity is in use or asked for; null: never.",
+        "More workers are added when more than this part of the pool's capacity is in use or requested. null: never.",
         "scale_up.",
     ),
     pressure("cpu_pressure", "CPU", "80%"),
@@ -142,8 +138,8 @@ POOL_FIELDS: tuple[Field, ...] = (
         read=triggers.read_metrics,
         write=triggers.write_metrics,
         schema={"type": "array", "items": {"$ref": "#/$defs/metric"}},
-        doc="Figures of other systems that want workers: name, query (PromQL), per_worker, and source, value (total or average), "
-        "activation, tolerance, every, keep.",
+        doc="Metrics of other systems that request workers: name, query (PromQL), per_worker, source, value (total or average), "
+        "activation, tolerance, every and keep.",
     ),
     Field(
         key="scale_down_fraction",
@@ -151,51 +147,55 @@ POOL_FIELDS: tuple[Field, ...] = (
         read=schedules.read_fraction,
         write=same,
         schema=FRACTION,
-        doc="At most this part of the pool goes in scale_down_period, at least one; null: idle workers go at once.",
+        doc="The largest part of the pool that is removed in scale_down_period, and at least one worker. null: no limit.",
     ),
-    duration(
-        "scale_down_period", "The stretch of time that scale_down_fraction counts in.", "scale_down.period_s"
-    ),
+    duration("scale_down_period", "The period of scale_down_fraction.", "scale_down.period_s"),
     Field(
         key="consolidation",
         attribute="scale_down.consolidation",
         read=_read_consolidation,
         write=str,
         schema={"enum": [each.value for each in Consolidation]},
-        doc="break_even: drain a worker whose work fits elsewhere when that saves more than it loses. off, because a moved "
-        "job begins anew unless it continues from a checkpoint.",
+        doc="break_even: a worker is drained when its work fits on other workers and this saves more than it loses. off (the default), because "
+        "a moved job starts again unless it continues from a checkpoint.",
     ),
     plain(
         "preempts_spot",
         reading.flag,
         FLAG,
-        "When the minimum finds no capacity, spot workers of other pools of the same driver (and zone) are drained for it, the cheapest "
-        "loss first, within their drain_grace and disruption_budget; until it is met they get no new spot there.",
+        "When there is no capacity for min_workers, spot workers of other pools of the same driver (and zone) are drained, those with the "
+        "smallest loss first, within their drain_grace and disruption_budget. Those pools get no new spot workers there until min_workers is met.",
         "scale_up.",
     ),
     plain(
         "disruption_budget",
         reading.whole,
         COUNT,
-        "Most workers that work and drain at a time to save money.",
+        "The largest number of busy workers that are drained at a time to save money.",
         "scale_down.",
     ),
-    limit("ttl", "How long a worker lives; null: without limit.", "lifetime.ttl_s"),
-    limit("ttl_max", "How long a worker lives at most, extensions included.", "lifetime.ttl_max_s"),
-    duration("extension", "How much one extension adds.", "lifetime.extension_s"),
-    plain("extensions_max", reading.whole, COUNT, "How often a worker may be extended.", "lifetime."),
-    duration(
-        "drain_grace", "How long running attempts may go on after a drain began.", "lifetime.drain_grace_s"
+    limit("ttl", "How long a worker lives. null: no limit.", "lifetime.ttl_s"),
+    limit("ttl_max", "The longest life of a worker, including extensions.", "lifetime.ttl_max_s"),
+    duration("extension", "The length of one extension.", "lifetime.extension_s"),
+    plain(
+        "extensions_max", reading.whole, COUNT, "The largest number of extensions of a worker.", "lifetime."
     ),
-    duration("boot_timeout", "From request to ready; then the claim has failed.", "lifetime.boot_timeout_s"),
-    duration("dead_after", "Silence after which a worker counts as dead.", "lifetime.dead_after_s"),
+    duration(
+        "drain_grace", "How long running attempts may continue after a drain began.", "lifetime.drain_grace_s"
+    ),
+    duration(
+        "boot_timeout",
+        "The longest time from the request to a ready worker; after it the worker has failed.",
+        "lifetime.boot_timeout_s",
+    ),
+    duration("dead_after", "A worker without a heartbeat for this time is dead.", "lifetime.dead_after_s"),
     Field(
         key="minimum_run_time",
         attribute="jobs.minimum_run_s",
         read=reading.limit_duration,
         write=limit_text,
         schema=LIMIT,
-        doc="No attempt is preempted here before it has run so long; null: as fair_share says.",
+        doc="The time that an attempt runs in this pool before it can be preempted. null: the value of fair_share.",
     ),
     pairs("labels", "labels", "Labels of each worker, matched by the selectors of jobs."),
     Field(
@@ -204,7 +204,7 @@ POOL_FIELDS: tuple[Field, ...] = (
         read=read_taints,
         write=write_taints,
         schema={"type": "array", "items": {"$ref": "#/$defs/taint"}},
-        doc="Only jobs that tolerate these run here.",
+        doc="Only jobs that tolerate these taints run in the pool.",
     ),
     Field(
         key="cpu_limit",
@@ -212,11 +212,17 @@ POOL_FIELDS: tuple[Field, ...] = (
         read=_read_cpu_limit,
         write=str,
         schema={"enum": [each.value for each in CpuLimit]},
-        doc="weight: jobs share CPU by what they asked for, and may use what is idle; hard: none uses more than it asked for.",
+        doc="weight: jobs share the CPU in proportion to their requests and may use idle CPU. hard: no job uses more than it requested.",
     ),
-    plain("default_eligible", reading.flag, FLAG, "Whether jobs that name no pool may run here.", "jobs."),
-    plain("frozen", reading.flag, FLAG, "Nothing is made or removed while this is true."),
-    pairs("driver_options", "driver_options", "Settings of the pool's driver, passed on to it unread."),
+    plain(
+        "default_eligible",
+        reading.flag,
+        FLAG,
+        "Whether jobs that name no pool can run in this pool.",
+        "jobs.",
+    ),
+    plain("frozen", reading.flag, FLAG, "While this is true, no workers are created or removed."),
+    pairs("driver_options", "driver_options", "Settings that are passed to the driver unchanged."),
 )
 
 POOL_KEYS = ("name", "preset", "templates", *(field.key for field in POOL_FIELDS))

@@ -63,7 +63,7 @@ def pool_from_plain(plain: Mapping[str, Any], where: str = "pool", resources: Di
     table = reading.table(found, from_plain(plain, where))
     given = table.get("name")
     if given is None:
-        found.wrong(table, "the pool has no name", "Write `name:`.")
+        found.wrong(table, "The pool has no name.", "Write `name:`.")
         raise SettingsError(found.problems)
     entry = Entry(place=given.place, name=reading.name(found, given), value=table)
     pool = read_pool(found, entry, table, TEMPLATES)
@@ -86,19 +86,21 @@ def read_template(found: Reading, name: str, table: Table, base: Template | None
     parts = values.get("gpu_parts", base.gpu_parts if base else 1)
     if parts > 1 and shape.gpu == 0:
         found.wrong(
-            table, f"template {name!r} splits GPUs but has none", "Write `gpu: 1`, or drop gpu_parts."
+            table,
+            f"Template {name!r} splits GPUs (gpu_parts) but has none.",
+            "Set `gpu: 1`, or remove gpu_parts.",
         )
     shape = shape.replaced("gpu", shape.gpu * parts)
     if len(found.problems) == before and 0 in (shape.cpu_milli, shape.memory_mib):
         lacking = "cpu" if shape.cpu_milli == 0 else "memory"
         found.wrong(
-            table, f"template {name!r} has no {lacking}", f"Write `{lacking}:` with what jobs may use."
+            table, f"Template {name!r} has no {lacking}.", f"Set `{lacking}` to the amount that jobs may use."
         )
     if len(found.problems) == before and base is None and "price_pico_per_hour" not in values:
         found.wrong(
             table,
-            f"template {name!r} has no price",
-            'Write `price_per_hour: "0.12"`; "0" when it costs nothing.',
+            f"Template {name!r} has no price.",
+            'Set `price_per_hour`, for example "0.12"; set "0" for a machine that costs nothing.',
         )
     rest = {
         attribute: values.get(attribute, getattr(base, attribute, default))
@@ -108,8 +110,8 @@ def read_template(found: Reading, name: str, table: Table, base: Template | None
     if len(found.problems) == before and not offers_of(template):
         found.wrong(
             table,
-            f"all spot of template {name!r} costs more than its max_spot_price, so no worker can be made",
-            "Raise max_spot_price, or write spot: prefer.",
+            f"All spot offers of template {name!r} cost more than its max_spot_price, so no worker can be created.",
+            "Raise max_spot_price, or set spot: prefer.",
         )
     return template
 
@@ -123,7 +125,10 @@ def read_pool(found: Reading, entry: Entry, table: Table, catalogue: Mapping[str
     """One pool under the name of `entry`; the templates it names are looked up in `catalogue`."""
     if entry.name in RESERVED_NAMES:
         found.problem(
-            entry.place, table.key, f"{entry.name!r} cannot be a pool's name", "It means something."
+            entry.place,
+            table.key,
+            f"{entry.name!r} is not allowed as the name of a pool.",
+            "The word has a special meaning; use another name.",
         )
     settings = _with_preset(found, table)
     values: dict[str, Any] = {}
@@ -162,7 +167,7 @@ def _with_preset(found: Reading, table: Table) -> dict[str, Value]:
     name = reading.text(found, preset)
     if name not in PRESETS:
         if name:
-            found.wrong(preset, f"there is no preset {name!r}", did_you_mean(name, list(PRESETS)))
+            found.wrong(preset, f"There is no preset {name!r}.", did_you_mean(name, list(PRESETS)))
         return own
     base = from_plain(PRESETS[name], f"preset {name}", table.key)
     assert isinstance(base, Table)
@@ -176,9 +181,13 @@ def _templates(found: Reading, value: Value, catalogue: Mapping[str, Template]) 
         template = template or (_inline_template(found, item, catalogue) if isinstance(item, Table) else None)
         if template is None:
             if not isinstance(item, Scalar):
-                found.wrong(item, "a list is no template", "Write a template's name, or `name: …, cpu: …`.")
+                found.wrong(
+                    item, "A list is not a template.", "Write a template's name, or `name: …, cpu: …`."
+                )
         elif any(template.name == other.name for other in out):
-            found.wrong(item, f"template {template.name!r} stands here twice", "Remove one, or rename it.")
+            found.wrong(
+                item, f"Template {template.name!r} is listed twice.", "Remove or rename one of the two."
+            )
         else:
             out.append(template)
     return tuple(out)
@@ -187,7 +196,7 @@ def _templates(found: Reading, value: Value, catalogue: Mapping[str, Template]) 
 def _named_template(found: Reading, item: Scalar, catalogue: Mapping[str, Template]) -> Template | None:
     name = reading.text(found, item)
     if name and name not in catalogue:
-        found.wrong(item, f"there is no template {name!r}", did_you_mean(name, list(catalogue)))
+        found.wrong(item, f"There is no template {name!r}.", did_you_mean(name, list(catalogue)))
     template = catalogue.get(name)
     if template is None or len(template.allocatable) == len(found.resources.names):
         return template
@@ -197,7 +206,7 @@ def _named_template(found: Reading, item: Scalar, catalogue: Mapping[str, Templa
 def _inline_template(found: Reading, item: Table, catalogue: Mapping[str, Template]) -> Template:
     given = item.get("name")
     if given is None:
-        found.wrong(item, "the template has no name", "Write `name:` as its first line.")
+        found.wrong(item, "The template has no name.", "Write `name:` as its first line.")
         return Template(
             name="", allocatable=Resources(), price_pico_per_hour=TEMPLATES["small"].price_pico_per_hour
         )
@@ -219,7 +228,7 @@ def _contradictions(
     if pool.size.min_workers > pool.size.max_workers:
         wrong(
             "min_workers",
-            f"the minimum of {pool.size.min_workers} workers is above the maximum of {pool.size.max_workers}",
+            f"min_workers {pool.size.min_workers} is above max_workers {pool.size.max_workers}.",
             f"Lower min_workers or raise max_workers to at least {pool.size.min_workers}.",
         )
     if (
@@ -228,22 +237,20 @@ def _contradictions(
         and pool.lifetime.ttl_s > pool.lifetime.ttl_max_s
     ):
         ttl, longest = format_duration(pool.lifetime.ttl_s), format_duration(pool.lifetime.ttl_max_s)
-        wrong(
-            "ttl", f"the ttl {ttl} is above the ttl_max {longest}", f"Lower ttl, or raise ttl_max to {ttl}."
-        )
+        wrong("ttl", f"ttl {ttl} is above ttl_max {longest}.", f"Lower ttl, or raise ttl_max to {ttl}.")
     sources = (join(key, "templates"), join(key, "preset"))
     misread = any(each.key.startswith(sources) for each in found.problems)
     if not pool.templates and pool.size.max_workers > 0 and not misread:
         wrong(
             "templates",
-            "the pool has no templates, so no worker can be made",
-            "Write `templates: [small]`, or max_workers: 0.",
+            "The pool has no templates, so no worker can be created.",
+            "Set `templates: [small]`, or max_workers: 0.",
         )
     for name, seconds in (
         ("boot_timeout", pool.lifetime.boot_timeout_s),
         ("dead_after", pool.lifetime.dead_after_s),
     ):
         if seconds <= 0:
-            wrong(name, "this must be longer than nothing", "Write for example 60s.")
+            wrong(name, "The duration must be longer than 0 s.", "Write for example 60s.")
     for contradiction in contradictions(pool):
         wrong(*contradiction)

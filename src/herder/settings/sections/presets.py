@@ -32,7 +32,7 @@ TEMPLATES: dict[str, Template] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "permanent": {
-        "description": "Always there: 3 to 10 workers without an end.",
+        "description": "A permanent pool of 3 to 10 workers without a time to live.",
         "templates": ["medium"],
         "min_workers": 3,
         "max_workers": 10,
@@ -41,7 +41,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "labels": {"node-pool": "permanent", "worker-type": "permanent", "workload-priority": "high"},
     },
     "burst": {
-        "description": "Made for a rush, gone when it is over or after 4 hours.",
+        "description": "Workers for peaks; each is removed when it is idle or after 4 hours.",
         "templates": ["small", "medium", "large"],
         "min_workers": 0,
         "max_workers": 20,
@@ -54,7 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "taints": [{"key": "workload-type", "value": "burst", "effect": "NoSchedule"}],
     },
     "spot": {
-        "description": "Cheap workers that the provider may take back.",
+        "description": "Cheap spot workers that the provider can reclaim.",
         "templates": [{"name": "medium", "price_per_hour": "0.072"}],
         "min_workers": 0,
         "max_workers": 15,
@@ -66,7 +66,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         ],
     },
     "gpu": {
-        "description": "Workers with one GPU each, asked for by name.",
+        "description": "Workers with one GPU each, for jobs that name the pool.",
         "templates": ["gpu-nvidia"],
         "min_workers": 0,
         "max_workers": 5,
@@ -95,14 +95,14 @@ def local_defaults(machine: Resources) -> tuple[PoolSpec, ...]:
     return (
         PoolSpec(
             name=PoolName("permanent"),
-            description="One worker that stays for half an hour after its last job.",
+            description="One worker that is kept for 30 minutes after its last job.",
             templates=(_local("local-small", machine, 1000, memory * 25 // 100),),
             size=PoolSize(max_workers=1),
             lifetime=WorkerLifetime(dead_after_s=30.0, boot_timeout_s=60.0, drain_grace_s=30.0),
         ),
         PoolSpec(
             name=PoolName("burst"),
-            description="One worker for each core, gone soon after the rush.",
+            description="One worker for each core, removed soon after the last job.",
             templates=(_local("local-core", machine, 1000, memory * 35 // 100 // burst),),
             size=PoolSize(max_workers=burst),
             scale_down=ScaleDown(idle_timeout_s=120.0),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from herder.model.phrases import parts
 from herder.model.pool import Headroom
 from herder.model.schedule import Schedule
 from herder.settings.syntax import amounts, reading
@@ -20,7 +21,11 @@ SCHEDULES_MAX = 50
 def read_schedules(found: Reading, value: Value) -> tuple[Schedule, ...]:
     items = reading.listing(found, value)
     if len(items) > SCHEDULES_MAX:
-        found.wrong(value, f"{len(items)} schedules are too many", f"Write at most {SCHEDULES_MAX}.")
+        found.wrong(
+            value,
+            f"The pool has {len(items)} schedules; the maximum is {SCHEDULES_MAX}.",
+            f"Write at most {SCHEDULES_MAX}.",
+        )
     return tuple(_read_schedule(found, item) for item in items[:SCHEDULES_MAX])
 
 
@@ -30,7 +35,7 @@ def _read_schedule(found: Reading, value: Value) -> Schedule:
     given = {entry.name: entry.value for entry in reading.known_only(found, row, SCHEDULE_KEYS)}
     for name, example in (("cron", '"0 8 * * 1-5"'), ("min_workers", "5")):
         if name not in given and isinstance(value, Table):
-            found.wrong(value, f"the schedule has no {name}", f"Write `{name}: {example}`.")
+            found.wrong(value, f"The schedule has no {name}.", f"Write `{name}: {example}`.")
     cron = reading.text(found, given["cron"]) if "cron" in given else ""
     zone = reading.text(found, given["timezone"]) if "timezone" in given else "UTC"
     most = given.get("max_workers")
@@ -43,10 +48,13 @@ def _read_schedule(found: Reading, value: Value) -> Schedule:
         duration_s=reading.limit_duration(found, given["duration"]) if "duration" in given else None,
     )
     if len(found.problems) == before and (wrong := fault(cron, zone)) is not None:
-        message, _, remedy = wrong.partition("; ")
-        found.wrong(given.get("cron", value), message, f"{remedy[:1].upper()}{remedy[1:]}.")
+        found.wrong(given.get("cron", value), *parts(wrong))
     if schedule.duration_s == 0:
-        found.wrong(given["duration"], "the schedule ends as it begins", "Write for example 10h.")
+        found.wrong(
+            given["duration"],
+            "The duration of the schedule must be longer than 0 s.",
+            "Write for example 10h.",
+        )
     return schedule
 
 
@@ -91,7 +99,7 @@ def read_fraction(found: Reading, value: Value) -> float | None:
     percent = raw.endswith("%")
     fraction = (number(raw.removesuffix("%")) or 0.0) / (100 if percent else 1)
     if not 0 < fraction <= 1:
-        found.wrong(value, f"{raw!r} is no part of a whole", "Write for example 0.7 or 70%.")
+        found.wrong(value, f"{raw!r} is not a fraction.", "Write for example 0.7 or 70%.")
         return None
     return fraction
 

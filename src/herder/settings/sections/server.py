@@ -48,7 +48,7 @@ class ServerSettings:
     queued_mib_per_user: int | None = None
     log_mib_per_attempt: int | None = None
     max_connections: int | None = None
-    """Open at a time, of everybody."""
+    """Most open connections at a time."""
     max_connections_per_address: int | None = None
     """From one address, as long as nobody has shown a token on them."""
     max_connections_per_user: int | None = None
@@ -87,8 +87,10 @@ def read_driver(found: Reading, entry: Entry, table: Table) -> DriverSettings:
     known = [each for each in table.entries if each.name in DRIVER_KEYS]
     for each in table.entries:
         if each not in known:
-            remedy = f"What a driver itself takes stands under `settings`: `settings: {{{each.name}: …}}`."
-            found.problem(each.place, each.value.key, "there is no such setting", remedy)
+            remedy = (
+                f"Settings of the driver itself are written under `settings`: `settings: {{{each.name}: …}}`."
+            )
+            found.problem(each.place, each.value.key, "There is no such setting.", remedy)
     given = {each.name: each.value for each in known}
     return DriverSettings(
         name=entry.name,
@@ -106,12 +108,16 @@ def _machine(found: Reading, value: Value) -> Resources:
 def read_source(found: Reading, entry: Entry, table: Table) -> MetricSource:
     given = {each.name: each.value for each in reading.known_only(found, table, SOURCE_KEYS)}
     if "url" not in given:
-        found.wrong(table, f"metric source {entry.name!r} has no url", "Write `url: http://127.0.0.1:9090`.")
+        found.wrong(table, f"Metric source {entry.name!r} has no url.", "Write `url: http://127.0.0.1:9090`.")
     if "token_file" in given and "token_env" in given:
-        found.wrong(given["token_env"], "the token is named twice", "Keep one of token_file and token_env.")
+        found.wrong(
+            given["token_env"],
+            "The token is configured twice, by token_file and by token_env.",
+            "Remove one of the two.",
+        )
     timeout = reading.duration(found, given["timeout"]) if "timeout" in given else 5.0
     if not 0 < timeout <= 60:
-        found.wrong(given["timeout"], "no answer is waited for like this", "Write 1s to 60s.")
+        found.wrong(given["timeout"], "timeout must be 1 s to 60 s.", "Set a value from 1s to 60s.")
     return MetricSource(
         name=entry.name,
         url=_http_address(found, given["url"]) if "url" in given else "",
@@ -131,10 +137,12 @@ def _http_address(found: Reading, value: Value) -> str:
         good = secret = False
     if secret:
         found.wrong(
-            value, "the address has a name or password in it", "Name a token by token_file or token_env."
+            value,
+            "The URL contains a user name or a password.",
+            "Remove it, and configure a token with token_file or token_env.",
         )
     elif raw and not good:
-        found.wrong(value, f"{raw!r} is no address", "Write for example http://127.0.0.1:9090.")
+        found.wrong(value, f"{raw!r} is not a URL.", "Write for example http://127.0.0.1:9090.")
     return raw
 
 
@@ -168,7 +176,11 @@ def read_server(found: Reading, value: Value) -> ServerSettings:
 def _log_mib(found: Reading, value: Value) -> int:
     mib = reading.size(found, value)
     if not 1 <= mib <= LOG_MIB_MAX:
-        found.wrong(value, "an attempt keeps another amount of output", f"Write 1Mi to {LOG_MIB_MAX}Mi.")
+        found.wrong(
+            value,
+            "The output that is kept of an attempt must be 1Mi to {LOG_MIB_MAX}Mi.",
+            f"Write 1Mi to {LOG_MIB_MAX}Mi.",
+        )
     return mib
 
 
@@ -178,7 +190,7 @@ def _listen(found: Reading, value: Value) -> tuple[str, int]:
     if not (port.isascii() and port.isdigit() and len(port) < 6) or int(port) > 65535:
         if raw:
             found.wrong(
-                value, f"{raw!r} is no address to listen on", "Write host:port, as in 127.0.0.1:8765."
+                value, f"{raw!r} is not an address to listen on.", "Write host:port, as in 127.0.0.1:8765."
             )
         return "127.0.0.1", DEFAULT_PORT
     return host.strip("[]") or "127.0.0.1", int(port)

@@ -119,13 +119,19 @@ def _read_classes(found: Reading, named: _Named) -> tuple[PriorityClass, ...]:
     for entry, table in named:
         values = _read(found, PRIORITY_FIELDS, table)
         if "value" not in values:
-            found.problem(entry.place, table.key, "the class has no value", "Write for example `value: 100`.")
+            found.problem(
+                entry.place, table.key, "The priority class has no value.", "Write for example `value: 100`."
+            )
             continue
         made = PriorityClass(name=entry.name, **values)
         same = classes.setdefault(made.value, made)
         if same is not made:
-            message = f"classes {same.name!r} and {made.name!r} both have the value {made.value}"
-            found.problem(entry.place, table.key, message, "Give each its own: jobs carry only the number.")
+            message = (
+                f"The priority classes {same.name!r} and {made.name!r} both have the value {made.value}."
+            )
+            found.problem(
+                entry.place, table.key, message, "Give each class its own value; jobs only store the value."
+            )
     return tuple(classes.values())
 
 
@@ -139,11 +145,11 @@ def _read_project(found: Reading, entry: Entry, table: Table) -> ProjectQuota:
         for amount, limit in limits.named().items():
             nominal = own.get(amount)
             if nominal is None:
-                message = f"{key} names {amount}, of which the project has no nominal_quota"
-                _wrong(found, entry, table, key, message, "Write it in nominal_quota too, or leave it out.")
+                message = f"{key} names {amount}, which the project's nominal_quota does not have."
+                _wrong(found, entry, table, key, message, "Add it to nominal_quota, or remove it here.")
             elif key == "lending_limit" and limit > nominal:
-                message = f"lending_limit {amount} {limit} is above nominal_quota {nominal}"
-                _wrong(found, entry, table, key, message, "Lower it: what is lent is part of the quota.")
+                message = f"lending_limit {amount} {limit} is above nominal_quota {nominal}."
+                _wrong(found, entry, table, key, message, "Lower lending_limit; only quota can be lent.")
     return project
 
 

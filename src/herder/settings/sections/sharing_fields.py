@@ -62,6 +62,21 @@ def _read_preempts(found: Reading, value: Value) -> bool:
     return not (isinstance(value, Scalar) and value.text == "never") and reading.flag(found, value)
 
 
+def _read_role(found: Reading, value: Value) -> Role:
+    return _one_of(found, value, tuple(ROLES), Role.USER)
+
+
+def _one_of(found: Reading, value: Value, known: tuple[str, ...], default: Role) -> Role:
+    raw = reading.text(found, value)
+    if raw in known:
+        return ROLES[raw]
+    if raw:
+        found.wrong(
+            value, f"{raw[:50]!r} is not a role that is allowed here.", f"Write {' or '.join(known)}."
+        )
+    return default
+
+
 #: What somebody can be in a project.
 MEMBER_ROLES = (Role.VIEWER.label, Role.USER.label)
 
@@ -88,7 +103,9 @@ def _read_priority(found: Reading, value: Value) -> int:
     digits = raw.removeprefix("-").removeprefix("+")
     if not (digits.isascii() and digits.isdecimal() and len(digits) < 10) or abs(int(raw)) > PRIORITY_MAX:
         if raw:
-            found.wrong(value, f"{raw[:50]!r} is not a priority", f"Write -{PRIORITY_MAX} to {PRIORITY_MAX}.")
+            found.wrong(
+                value, f"{raw[:50]!r} is not a priority.", f"Write -{PRIORITY_MAX} to {PRIORITY_MAX}."
+            )
         return 0
     return int(raw)
 
@@ -148,25 +165,30 @@ AGEING_FIELDS: tuple[Field, ...] = (
         _ms,
         _ms_text,
         _DURATION,
-        "From here on a user's weight doubles with each doubling of the wait of its oldest job; 0s: weights do not age.",
+        "When a user's oldest job has waited for this time, the user's weight doubles, and again with each doubling of the wait. 0s: weights do not change.",
     ),
-    _count("age_after_runs", "And no sooner than so many times the run time that four of five jobs keep."),
-    _count("weight_doublings", "How often the weight doubles at most."),
+    _count(
+        "age_after_runs",
+        "The wait must also be this multiple of the run time that 80 % of the jobs do not exceed.",
+    ),
+    _count("weight_doublings", "The largest number of doublings."),
     _field(
         "reserve_after",
         "reserve_after_ms",
         _ms_or_never,
         _ms_or_never_text,
         _LIMIT,
-        "A job that has waited so long gets a place kept for it; null: never.",
+        "A place is reserved for a job that has waited for this time. null: never.",
     ),
-    _count("reserve_after_runs", "And no sooner than so many times that run time."),
+    _count("reserve_after_runs", "The wait must also be this multiple of that run time."),
     _positive(
         "overdue_times",
-        "After so many times reserve_after the oldest goes first; before that, the one whose user has least.",
+        "After this multiple of reserve_after the oldest job gets the next reservation; before that, the job whose user has the smallest share.",
     ),
-    _count("reservations_max", "Most places that are kept at one time."),
-    _positive("workers_for_one", "At most one kept place for each so many workers, but always one."),
+    _count("reservations_max", "The largest number of reservations at a time."),
+    _positive(
+        "workers_for_one", "At most one reservation for this number of workers, and at least one in total."
+    ),
 )
 
 PREEMPTION_FIELDS: tuple[Field, ...] = (
@@ -176,22 +198,22 @@ PREEMPTION_FIELDS: tuple[Field, ...] = (
         reading.duration,
         format_duration,
         _DURATION,
-        "No attempt is preempted before it has run so long; a pool's own minimum_run_time stands above this.",
+        "The time that an attempt runs before it can be preempted; minimum_run_time of a pool overrides it.",
     ),
     _duration(
         "wait_first",
-        "How long a job waits before it takes another's place: the planner may find a worker for it meanwhile.",
+        "How long a job waits before it preempts others; meanwhile the planner may find a worker for it.",
     ),
-    _duration("soon", "Workers on their way that are expected within this time are waited for."),
-    _positive("protected_after", "A job that was preempted so often is left alone from then on."),
+    _duration("soon", "No attempt is preempted when a starting worker is expected within this time."),
+    _positive("protected_after", "A job that was preempted this many times is not preempted again."),
     _field(
         "reclaim",
         "reclaim",
         _read_reclaim,
         str,
         {"enum": [each.value for each in Reclaim]},
-        "Whether a project below its nominal quota takes the place of attempts that run on what it has lent: never (it waits "
-        "until they end), lower_priority, or any.",
+        "Whether a project below its nominal quota preempts attempts that use the quota it has lent: never (it waits until they end), "
+        "lower_priority, or any.",
     ),
 )
 
@@ -202,7 +224,7 @@ PRIORITY_FIELDS: tuple[Field, ...] = (
         _read_priority,
         _same,
         {"type": "integer", "minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX},
-        "The priority; jobs without one have 0, higher is more urgent. No two classes have the same.",
+        "The priority; a higher value is more urgent, and jobs without a priority have 0. Each class needs its own value.",
     ),
     _field(
         "preempts",
@@ -210,7 +232,7 @@ PRIORITY_FIELDS: tuple[Field, ...] = (
         _read_preempts,
         _same,
         {"enum": [True, False, "never"]},
-        "true: its jobs take the place of running attempts of lower priority when they fit nowhere else. never is false.",
+        "true: jobs of the class preempt running attempts of lower priority when they do not fit elsewhere. never is the same as false.",
     ),
     _field(
         "role",
@@ -218,27 +240,29 @@ PRIORITY_FIELDS: tuple[Field, ...] = (
         reading.role,
         _role_label,
         {"enum": list(ROLES)},
-        "The least role that may use the class. Without a class, users may set no priority above 0.",
+        "The lowest role that can use the class. Without a class, users cannot set a priority above 0.",
     ),
-    _field("description", "description", reading.text, _same, _TEXT, "For people: what the class is for."),
+    _field(
+        "description", "description", reading.text, _same, _TEXT, "What the class is for; shown to people."
+    ),
 )
 
 PROJECT_FIELDS: tuple[Field, ...] = (
     _limits(
         "nominal_quota",
         "nominal",
-        "What its live attempts together may have: cpu, memory, gpu, jobs. Without a figure an amount is not limited, lent or "
-        "borrowed.",
+        "The amounts that the live attempts of the project may have in total: cpu, memory, gpu, jobs. An amount that is not set is not "
+        "limited, lent or borrowed.",
     ),
     _limits(
         "borrowing_limit",
         "borrowing_limit",
-        "How far above nominal it may go with what others of its cohort leave unused; by default as far as that reaches.",
+        "The amounts that the project may borrow from unused quota of its cohort. Default: no limit.",
     ),
     _limits(
         "lending_limit",
         "lending_limit",
-        "How much of its nominal quota others may have while it is unused; by default all.",
+        "The amounts of its nominal quota that others may use while it is unused. Default: all.",
     ),
     _field(
         "cohort",
@@ -246,7 +270,7 @@ PROJECT_FIELDS: tuple[Field, ...] = (
         reading.text,
         _same,
         _TEXT,
-        "Projects lend to one another within a cohort; those that name none are one.",
+        "Projects lend to one another within a cohort. Projects that name none form one cohort.",
     ),
     _field(
         "users",
@@ -254,12 +278,12 @@ PROJECT_FIELDS: tuple[Field, ...] = (
         _read_members,
         _write_members,
         {"type": "object", "additionalProperties": {"enum": list(MEMBER_ROLES)}},
-        "Its members: a viewer sees its jobs, a user submits and cancels them too. Without any, everybody may submit to it.",
+        "The members of the project: a viewer can see its jobs, a user can also submit and cancel them. Without members, every user can submit to it.",
     ),
 )
 
 USER_QUOTA_FIELD: Field = _limits(
     "quota",
     "limits",
-    "What the user's live attempts together may have, over all projects; nothing is lent or borrowed.",
+    "The amounts that the live attempts of the user may have in total, over all projects. Nothing is lent or borrowed.",
 )

@@ -16,7 +16,7 @@ def _read_taint(found: Reading, value: Value) -> Taint:
     row = reading.table(found, value)
     given = {entry.name: entry.value for entry in reading.known_only(found, row, TAINT_KEYS)}
     if "key" not in given:
-        found.wrong(value, "the taint has no key", "Write `key:`, and `value:` and `effect:` beside it.")
+        found.wrong(value, "The taint has no key.", "Write `key:`, and `value:` and `effect:` beside it.")
     effect = given.get("effect", given.get("schedule_type"))
     kind = TaintEffect.NO_SCHEDULE
     return Taint(

@@ -23,7 +23,7 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         read=reading.cpu,
         write=plain_cpu,
         schema={"type": ["string", "number"]},
-        doc="Cores that jobs may use of a worker: 4, 0.5 or 3800m.",
+        doc="The cores of a worker that jobs can use, such as 4, 0.5 or 3800m.",
     ),
     Field(
         key="memory",
@@ -31,7 +31,7 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         read=reading.size,
         write=plain_mib,
         schema=SIZE,
-        doc="Memory that jobs may use.",
+        doc="The memory that jobs can use.",
     ),
     Field(
         key="disk",
@@ -39,28 +39,28 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         read=reading.size,
         write=plain_mib,
         schema=SIZE,
-        doc="Disk that jobs may use.",
+        doc="The disk space that jobs can use.",
     ),
-    plain("gpu", reading.whole, COUNT, "GPUs, as devices."),
+    plain("gpu", reading.whole, COUNT, "The number of GPU devices."),
     Field(
         key=amounts.SECTION,
         attribute=amounts.SECTION,
         read=amounts.read_own,
         write=same,
         schema={"type": "object", "additionalProperties": {"type": ["string", "number"]}},
-        doc="What else jobs may use of a worker, by the names in the section `resources:`, as in {licence/abaqus: 2}.",
+        doc="Other resources that jobs can use, by their names in the section `resources`, such as {licence/abaqus: 2}.",
     ),
     plain(
         "gpu_model",
         reading.text,
         {"type": "string"},
-        "Which GPUs these are, as in a100; jobs may ask for it.",
+        "The model of the GPUs, such as a100; jobs can request it.",
     ),
     plain(
         "gpu_parts",
         reading.positive,
         {"type": "integer", "minimum": 1},
-        "Equal parts that each GPU is split into. Above 1, only jobs that ask for a share of a GPU run here.",
+        "The number of equal parts that each GPU is split into. Above 1, only jobs that request a share of a GPU run on the worker.",
     ),
     Field(
         key="price_per_hour",
@@ -68,23 +68,23 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         read=reading.price,
         write=usd_text,
         schema={"type": ["string", "number"], "examples": ["0.12"]},
-        doc="US dollars for an hour of one worker.",
+        doc="The price of one worker for an hour, in US dollars.",
     ),
     plain(
         "slots",
         reading.positive,
         {"type": "integer", "minimum": 1},
-        "Most attempts at a time on one worker, whatever their size.",
+        "The largest number of attempts at a time on one worker, independent of their size.",
     ),
-    pairs("labels", "labels", "Labels of the workers made from it, besides the pool's."),
+    pairs("labels", "labels", "Labels of the workers, in addition to those of the pool."),
     Field(
         key="zones",
         attribute="zones",
         read=markets.read_zones,
         write=markets.write_zones,
         schema={"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/zone"}]}},
-        doc="Where the driver may make it: names, or name, price_per_hour, spot_price_per_hour, max_workers (the quota there). "
-        "Workers get the label `zone`. Default: wherever the driver likes.",
+        doc="The zones in which workers can be created: names, or name, price_per_hour, spot_price_per_hour and max_workers (the quota there). "
+        "Workers get the label `zone`. Default: the driver chooses.",
     ),
     Field(
         key="spot",
@@ -92,16 +92,18 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
         read=markets.read_spot,
         write=str,
         schema={"enum": [*(each.value for each in SpotUse), True, False]},
-        doc="no (the default); yes: only spot; prefer: spot, and on-demand where spot is short, or costs no less. Spot workers get "
+        doc="no (the default): only on-demand; yes: only spot; prefer: spot, and on-demand where spot has no capacity or is not cheaper. Spot workers get "
         "the label `spot: true`.",
     ),
     price_field(
         "spot_price_per_hour",
         "spot_price_pico_per_hour",
-        "What spot costs; null: 30 % of price_per_hour.",
+        "The price of a spot worker for an hour. null: 30 % of price_per_hour.",
     ),
     price_field(
-        "max_spot_price", "max_spot_price_pico_per_hour", "Dearer spot is not bought; null: no limit."
+        "max_spot_price",
+        "max_spot_price_pico_per_hour",
+        "Spot workers above this price are not created. null: no limit.",
     ),
 )
 

@@ -30,7 +30,7 @@ def read_pressure(found: Reading, value: Value) -> Pressure | None:
     above = read_fraction(found, given["above"]) if "above" in given else None
     if above is None:
         if isinstance(value, Table) and "above" not in given:
-            found.wrong(value, "no threshold is given", "Write `above: 80%`.")
+            found.wrong(value, "The threshold is missing.", "Write `above: 80%`.")
         return None
     pressure = Pressure(
         above=above,
@@ -40,7 +40,7 @@ def read_pressure(found: Reading, value: Value) -> Pressure | None:
     if pressure.target is not None and pressure.target >= above:
         found.wrong(
             given["target"],
-            f"the target {pressure.target:g} is not below the threshold {above:g}: it would grow and shrink in turns",
+            f"The target {pressure.target:g} is not below the threshold {above:g}, so the pool would grow and shrink in turns.",
             "Lower target, or raise above.",
         )
     return pressure
@@ -59,12 +59,16 @@ def write_pressure(pressure: Pressure | None) -> dict[str, Any] | None:
 def read_metrics(found: Reading, value: Value) -> tuple[Metric, ...]:
     items = reading.listing(found, value)
     if len(items) > METRICS_MAX:
-        found.wrong(value, f"{len(items)} metrics are too many", f"Write at most {METRICS_MAX}.")
+        found.wrong(
+            value,
+            f"The pool has {len(items)} metrics; the maximum is {METRICS_MAX}.",
+            f"Define at most {METRICS_MAX} metrics.",
+        )
     metrics: list[Metric] = []
     for item in items[:METRICS_MAX]:
         metric = _read_metric(found, item)
         if any(metric.name == other.name for other in metrics):
-            found.wrong(item, f"metric {metric.name!r} stands here twice", "Rename one.")
+            found.wrong(item, f"Metric {metric.name!r} is listed twice.", "Rename or remove one of the two.")
         metrics.append(metric)
     return tuple(metrics)
 
@@ -74,10 +78,14 @@ def _read_metric(found: Reading, value: Value) -> Metric:
     given = {entry.name: entry.value for entry in reading.known_only(found, row, METRIC_KEYS)}
     for name, example in (("name", "backlog"), ("query", "sum(queue_length)"), ("per_worker", "100")):
         if name not in given and isinstance(value, Table):
-            found.wrong(value, f"the metric has no {name}", f"Write `{name}: {example}`.")
+            found.wrong(value, f"The metric has no {name}.", f"Write `{name}: {example}`.")
     query = reading.text(found, given["query"]) if "query" in given else ""
     if len(query) > QUERY_MAX:
-        found.wrong(given["query"], f"the query is longer than {QUERY_MAX}", "Make a recording rule of it.")
+        found.wrong(
+            given["query"],
+            f"The query is longer than {QUERY_MAX:,} characters.",
+            "Create a recording rule for it in Prometheus.",
+        )
     usual = Metric(name="", query="", per_worker=1.0)
     metric = Metric(
         name=reading.name(found, given["name"]) if "name" in given else "",
@@ -93,13 +101,13 @@ def _read_metric(found: Reading, value: Value) -> Metric:
         keep_s=reading.duration(found, given["keep"]) if "keep" in given else usual.keep_s,
     )
     if metric.every_s < 1:
-        found.wrong(given["every"], "that is too often for a query", "Write 1s or more, for example 30s.")
+        found.wrong(given["every"], "every must be at least 1 s.", "Write 1s or more, for example 30s.")
     elif metric.keep_s < metric.every_s:
         found.wrong(
             given.get("keep", value),
-            f"a value is kept for {format_duration(metric.keep_s)} and asked for every {format_duration(metric.every_s)}: it would "
-            "be unknown in between",
-            "Write a keep above every.",
+            f"keep {format_duration(metric.keep_s)} is shorter than every {format_duration(metric.every_s)}, so the value would be "
+            "unknown between two queries.",
+            "Set keep to a longer time than every.",
         )
     return metric
 
@@ -109,7 +117,7 @@ def _number(found: Reading, value: Value, above: float | None = None) -> float:
     amount = number(raw)
     if amount is None or not math.isfinite(amount) or (above is not None and amount <= above):
         wanted = "a number" if above is None else f"a number above {above:g}"
-        found.wrong(value, f"{wanted} is wanted here, not {raw!r}", "Write for example 100.")
+        found.wrong(value, f"Expected {wanted}, not {raw!r}.", "Write for example 100.")
         return 1.0
     return amount
 

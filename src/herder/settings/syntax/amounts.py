@@ -44,15 +44,15 @@ def read_declared(found: Reading, value: Value | None) -> Dimensions:
     for entry in rows:
         fault = name_fault(entry.name)
         if fault is not None:
-            found.problem(entry.place, entry.value.key, fault, "Name it as in licence/abaqus.")
+            found.problem(entry.place, entry.value.key, fault, "Use a name such as licence/abaqus.")
             continue
         empty = isinstance(entry.value, Scalar) and entry.value.text is None
         declared.append(declare(entry.name, **({} if empty else _rules(found, entry.value))))
     if len(declared) > DECLARED_MAX:
         found.wrong(
             value,
-            f"more than {DECLARED_MAX} resources are declared",
-            "Each costs a little in every placement.",
+            f"More than {DECLARED_MAX} resources are declared.",
+            "Remove resources that are not in use; each one slows down placement.",
         )
     return Dimensions(tuple(declared))
 
@@ -126,7 +126,7 @@ def read_own(found: Reading, value: Value) -> dict[str, int]:
         found.problem(
             entry.place,
             entry.value.key,
-            f"there is no resource {entry.name!r}",
+            f"There is no resource {entry.name!r}.",
             remedy
             or "Declare it in `resources:` of the server's herder.yaml, as `licence/abaqus: {unit: count}`.",
         )

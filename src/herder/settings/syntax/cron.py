@@ -28,16 +28,16 @@ def fault(cron: str, timezone: str) -> str | None:
     try:
         zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return f"{timezone!r} is no time zone; write an IANA name such as Europe/Berlin or UTC"
+        return f"{timezone!r} is not a time zone; write an IANA name such as Europe/Berlin or UTC"
     if len(cron) > CRON_LENGTH:
-        return f"the cron expression has {len(cron)} characters; at most {CRON_LENGTH} are taken"
+        return f"the cron expression has {len(cron)} characters; write at most {CRON_LENGTH}"
     try:
         starts = CronSim(cron, datetime(2024, 1, 1, tzinfo=zone))
         next(starts)
     except (CronSimError, ValueError, OverflowError) as error:
-        return f"{cron!r} is no cron expression ({error}); write minute, hour, day, month and weekday, such as 0 8 * * 1-5"
+        return f"{cron!r} is not a cron expression ({error}); write minute, hour, day, month and weekday, such as 0 8 * * 1-5"
     except StopIteration:
-        return f"{cron!r} never comes; name a day that its month has"
+        return f"{cron!r} never occurs; name a day that exists in its month"
     return None
 
 

@@ -8,6 +8,7 @@ import csv
 from collections import deque
 from collections.abc import Iterator
 
+from herder.model.phrases import counted
 from herder.settings.syntax.files import Opened, Unreadable, fault_of, text_stream
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -16,16 +17,16 @@ _LINES_KEPT = 64
 _FAULTS = (
     (
         "unexpected end",
-        "a quote in this row is not closed",
-        "Close it; a quote inside a cell is written twice",
+        "A quote in this row is not closed.",
+        "Close the quote. A quote inside a cell is written twice..",
     ),
-    ("field larger", "a cell of this row is too long", "Look for a quote that is not closed"),
+    ("field larger", "A cell of this row is too long.", "Look for a quote that is not closed."),
     (
         "new-line character",
-        "there is a carriage return inside the row",
-        "End lines with a newline, or quote the cell",
+        "The row contains a carriage return.",
+        "End lines with a newline, or quote the cell.",
     ),
-    ("", "there is text after a closing quote", "A quote inside a cell is written twice"),
+    ("", "There is text after a closing quote.", "A quote inside a cell is written twice."),
 )
 
 
@@ -64,7 +65,7 @@ class CsvText:
             if name and name in names[:place]:
                 self._size = self._taken
                 line, column = self.place(place)
-                raise Unreadable(line, column, f"the column {name!r} is there twice", "Remove one of the two")
+                raise Unreadable(line, column, f"The column {name!r} occurs twice.", "Remove one of the two.")
         return names
 
     def _source(self) -> Iterator[str]:
@@ -107,8 +108,8 @@ class CsvText:
         return Unreadable(
             line,
             column,
-            f"{len(cells)} cells stand under {len(self.header)} columns",
-            "Remove what is too much, or quote a cell that holds the separator",
+            f"{len(cells)} cells are more than the {counted(len(self.header), 'column')} of the header.",
+            "Remove the surplus cells, or quote a cell that contains the separator.",
         )
 
     def _fault(self, error: csv.Error) -> Unreadable:

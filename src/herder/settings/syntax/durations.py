@@ -20,9 +20,7 @@ def parse_duration(text: str | float) -> float:
     if _NUMBER.fullmatch(raw):
         if Decimal(raw) == 0:
             return 0.0
-        raise ValueError(
-            f"{raw[:50]!r} has no unit; write for example {raw[:20]}s, {raw[:20]}m or {raw[:20]}h"
-        )
+        raise ValueError(f"{raw[:50]!r} has no unit; write {raw[:20]}s, {raw[:20]}m or {raw[:20]}h")
     total, position = Decimal(0), 0
     while match := _PART.match(raw, position):
         unit = match.group(2)
@@ -30,13 +28,13 @@ def parse_duration(text: str | float) -> float:
         total += amount / 1000 if unit == "ms" else amount * _UNITS[unit]
         position = match.end()
     if position == 0 or position != len(raw):
-        raise ValueError(f"{raw!r} is not a duration; write for example 300s, 30m, 4h or 1h30m")
+        raise ValueError(f"{raw!r} is not a duration; write a duration such as 300s, 30m, 4h or 1h30m")
     return _bounded(total, raw)
 
 
 def _bounded(seconds: Decimal, raw: str) -> float:
     if seconds > LONGEST_S:
-        raise ValueError(f"{raw[:50]!r} is longer than ten years ({LONGEST_S // 3600}h)")
+        raise ValueError(f"{raw[:50]!r} is longer than ten years; write at most {LONGEST_S // 3600}h")
     return float(seconds)
 
 

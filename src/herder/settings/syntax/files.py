@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
+from herder.model.phrases import clause
+
 STDIN = "-"
 #: Read at once to find out what a file is. Headers of the Standard Workload Format have some hundred lines.
 HEAD_BYTES = 64 * 1024
@@ -26,7 +28,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _GZIP = b"\x1f\x8b"
-_SAVE = "Save the file as UTF-8"
+_SAVE = "Save the file as UTF-8."
 #: What reading a damaged file raises.
 DAMAGED = (OSError, EOFError, zlib.error)
 
@@ -35,14 +37,14 @@ class Unreadable(ValueError):
     """What stands at a place of a file cannot be read as it is."""
 
     def __init__(self, line: int, column: int, message: str, remedy: str) -> None:
-        super().__init__(f"{message}. {remedy}")
+        super().__init__(f"{message} {remedy}")
         self.line = line
         self.column = column
         self.message = message
         self.remedy = remedy
 
     def within(self, file: str) -> str:
-        return f"{file}:{self.line}:{self.column}: {self.message}. {self.remedy}"
+        return f"{file}:{self.line}:{self.column}: {self.message} {self.remedy}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,7 +114,7 @@ def _begin(raw: io.BufferedReader) -> Opened:
         raise Unreadable(
             line,
             column,
-            "there is a NUL byte: this is no text, or UTF-16 without a byte order mark",
+            "The file contains a NUL byte: it is not text, or UTF-16 without a byte order mark.",
             f"{_SAVE}",
         )
     return Opened(head=head[mark:], codec=codec, _rest=stream)
@@ -136,7 +138,7 @@ def read_text(path: str | Path) -> str:
 
 
 def damaged(error: Exception) -> Unreadable:
-    return Unreadable(1, 1, f"the file is damaged: {error}", "Fetch it again")
+    return Unreadable(1, 1, f"The file is damaged: {clause(error)}.", "Restore or download the file again.")
 
 
 def decoded(data: bytes, codec: str) -> str:
@@ -148,7 +150,7 @@ def decoded(data: bytes, codec: str) -> str:
 
 
 def no_text(line: int, column: int, byte: bytes, codec: str) -> Unreadable:
-    return Unreadable(line, column, f"the byte 0x{byte.hex()} is no text in {codec.upper()}", _SAVE)
+    return Unreadable(line, column, f"The byte 0x{byte.hex()} is not valid {codec.upper()}.", _SAVE)
 
 
 def _place(data: bytes, at: int, codec: str) -> tuple[int, int]:

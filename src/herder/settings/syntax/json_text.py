@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from herder.model.phrases import clause
 from herder.settings.syntax.files import Unreadable
 
 _COLON = re.compile(r"\s*:")
@@ -49,26 +50,30 @@ def json_lines(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def too_deep() -> Unreadable:
-    return Unreadable(1, 1, "it is nested too deeply", "Write it flatter")
+    return Unreadable(1, 1, "The data is nested too deeply.", "Use fewer levels of nesting.")
 
 
 def _exact(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:
-        remedy = "Correct it there"
-        raise Unreadable(error.lineno, error.colno, f"this is no JSON: {error.msg}", remedy) from None
+        remedy = "Correct the JSON at this place."
+        raise Unreadable(
+            error.lineno, error.colno, f"This is not valid JSON: {clause(error.msg)}.", remedy
+        ) from None
     except _Twice as error:
         line, column = _second(text, str(error))
-        message = f"the name {str(error)!r} stands twice in one object"
-        raise Unreadable(line, column, message, "Remove one of the two") from None
+        message = f"The name {str(error)!r} occurs twice in one object."
+        raise Unreadable(line, column, message, "Remove one of the two.") from None
     except _NoNumber as error:
         line, column = _first(text, str(error))
-        raise Unreadable(line, column, f"{error} is no number", "Write a number, or null") from None
+        raise Unreadable(line, column, f"{error} is not a number.", "Write a number, or null.") from None
     except RecursionError:
         raise too_deep() from None
     except ValueError as error:  # a whole number of thousands of digits
-        raise Unreadable(1, 1, f"a number cannot be read: {error}", "Write a smaller one") from None
+        raise Unreadable(
+            1, 1, f"A number cannot be read: {clause(error)}.", "Write a smaller number."
+        ) from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -33,7 +33,9 @@ def read_plain_yaml(text: str, file: str) -> Any:
         ) from None
     if len(documents) > 1:
         place = documents[1].place
-        raise Unreadable(place.line, place.column, "a second document begins", "Write one document in a file")
+        raise Unreadable(
+            place.line, place.column, "A second YAML document begins here.", "Write one document in a file."
+        )
     return plain(documents[0]) if documents else None
 
 
@@ -56,7 +58,10 @@ def _scalar(value: Scalar) -> Any:
     if _NO_NUMBER.fullmatch(text):
         place = value.place
         raise Unreadable(
-            place.line, place.column, f"{value.key}: {text} is no number", "Write a number, or leave it out"
+            place.line,
+            place.column,
+            f"{value.key}: {text} is not a number.",
+            "Write a number, or remove the setting.",
         )
     try:
         number = float(text)

@@ -39,7 +39,7 @@ class Problem:
 
     def __str__(self) -> str:
         subject = f"{self.key}: " if self.key else ""
-        return f"{self.place}: {subject}{self.message}. {self.remedy}"
+        return f"{self.place}: {subject}{self.message} {self.remedy}"
 
 
 class SettingsError(ValueError):
@@ -55,4 +55,4 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     near = get_close_matches(word, known, n=2, cutoff=0.6)
     if near:
         return "Did you mean " + " or ".join(repr(each) for each in near) + "?"
-    return "Known here: " + ", ".join(sorted(known)) + "."
+    return "Possible values are " + ", ".join(sorted(known)) + "."

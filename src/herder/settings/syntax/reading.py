@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from herder.decide.eligibility.matching import RESERVED
 from herder.model.money import PicoUsd, parse_usd
+from herder.model.phrases import parts
 from herder.model.principal import ROLES, Role
 from herder.model.resources import PLAIN, Dimensions, parse_cpu, parse_mib
 from herder.settings.syntax.durations import parse_duration
@@ -50,7 +51,7 @@ def _kind(value: Value) -> str:
 def _scalar(reading: Reading, value: Value, wanted: str, example: str) -> str | None:
     if isinstance(value, Scalar) and value.text is not None:
         return value.text
-    reading.wrong(value, f"{wanted} is wanted here, not {_kind(value)}", f"Write for example {example}.")
+    reading.wrong(value, f"Expected {wanted}, not {_kind(value)}.", f"Write a value such as {example}.")
     return None
 
 
@@ -63,9 +64,8 @@ def _parsed(
     try:
         return parse(raw)
     except ValueError as error:
-        message, _, remedy = str(error).partition("; ")
-        remedy = remedy[:1].upper() + remedy[1:] if remedy else f"write for example {example}"
-        reading.wrong(value, message, remedy[:1].upper() + remedy[1:] + ".")
+        message, remedy = parts(error)
+        reading.wrong(value, message, remedy or f"Write a value such as {example}.")
         return default
 
 
@@ -82,8 +82,8 @@ def checked_name(reading: Reading, place: Place, key: str, raw: str) -> str:
         reading.problem(
             place,
             key,
-            f"{raw!r} cannot be a name",
-            "Use 1 to 40 small letters, digits and dashes, a letter first and no dash last.",
+            f"{raw!r} is not a valid name.",
+            "Use 1 to 40 lower-case letters, digits and dashes, beginning with a letter and not ending with a dash.",
         )
     return raw
 
@@ -98,13 +98,13 @@ def whole(reading: Reading, value: Value) -> int:
     if raw is None:
         return 0
     if not _WHOLE.fullmatch(raw):
-        reading.wrong(value, f"{raw!r} is not a whole number", "Write for example 10.")
+        reading.wrong(value, f"{raw!r} is not a whole number.", "Write a number such as 10.")
         return 0
     if len(raw) > WHOLE_LENGTH:
-        reading.wrong(value, "the number is too large", "Write fewer digits.")
+        reading.wrong(value, "The number is too large.", "Write fewer digits.")
         return 0
     if int(raw) < 0:
-        reading.wrong(value, f"{raw} is negative", "Write 0 or more.")
+        reading.wrong(value, f"{raw} is negative.", "Write 0 or more.")
         return 0
     return int(raw)
 
@@ -113,14 +113,14 @@ def positive(reading: Reading, value: Value) -> int:
     before = len(reading.problems)
     number = whole(reading, value)
     if number == 0 and len(reading.problems) == before:
-        reading.wrong(value, "this must be at least 1", "Write 1 or more.")
+        reading.wrong(value, "The number must be at least 1.", "Write 1 or more.")
     return max(1, number)
 
 
 def flag(reading: Reading, value: Value) -> bool:
     raw = _scalar(reading, value, "true or false", "true")
     if raw is not None and raw not in ("true", "false", "True", "False"):
-        reading.wrong(value, f"{raw!r} is neither true nor false", "Write true or false.")
+        reading.wrong(value, f"{raw!r} is neither true nor false.", "Write true or false.")
     return raw in ("true", "True")
 
 
@@ -154,14 +154,14 @@ def price(reading: Reading, value: Value) -> PicoUsd:
 def pairs(reading: Reading, value: Value) -> tuple[tuple[str, str], ...]:
     """`name: text` pairs in their order: labels, and the settings of a driver."""
     if not isinstance(value, Table):
-        reading.wrong(value, f"a mapping is wanted here, not {_kind(value)}", "Write `name: value` pairs.")
+        reading.wrong(value, f"Expected a mapping, not {_kind(value)}.", "Write `name: value` pairs.")
         return ()
     out: list[tuple[str, str]] = []
     for entry in value.entries:
         if isinstance(entry.value, Scalar):
             out.append((entry.name, entry.value.text or ""))
         else:
-            reading.wrong(entry.value, "plain text is wanted here", "Write one value, in quotes if need be.")
+            reading.wrong(entry.value, "Expected plain text.", "Write one value, in quotes if necessary.")
     return tuple(out)
 
 
@@ -172,7 +172,7 @@ def labels(reading: Reading, value: Value) -> tuple[tuple[str, str], ...]:
         if name.startswith(RESERVED):
             reading.wrong(
                 value,
-                f"labels that begin with {RESERVED} are Herder's own",
+                f"Labels that begin with {RESERVED} are reserved for Herder.",
                 f"Rename {name!r}; GPUs have gpu_model and gpu_parts.",
             )
     return own
@@ -186,7 +186,7 @@ def role(
     if raw in known:
         return ROLES[raw]
     if raw:
-        reading.wrong(value, f"{raw[:50]!r} is not a role here", did_you_mean(raw, known))
+        reading.wrong(value, f"{raw[:50]!r} is not a role here.", did_you_mean(raw, known))
     return default
 
 
@@ -197,21 +197,27 @@ def choice(reading: Reading, value: Value, kind: type[E], default: E) -> E:
     try:
         return kind(raw)
     except ValueError:
-        reading.wrong(value, f"{raw!r} is not known", did_you_mean(raw, [each.value for each in kind]))
+        reading.wrong(
+            value, f"{raw!r} is not a possible value.", did_you_mean(raw, [each.value for each in kind])
+        )
         return default
 
 
 def listing(reading: Reading, value: Value) -> tuple[Value, ...]:
     if isinstance(value, Listing):
         return value.items
-    reading.wrong(value, f"a list is wanted here, not {_kind(value)}", "Write one line `- …` for each item.")
+    reading.wrong(
+        value,
+        f"Expected a list, not {_kind(value)}.",
+        "Write each item on a line of its own that begins with `- `.",
+    )
     return ()
 
 
 def table(reading: Reading, value: Value) -> Table:
     if isinstance(value, Table):
         return value
-    reading.wrong(value, f"a mapping is wanted here, not {_kind(value)}", "Write `name: value` pairs.")
+    reading.wrong(value, f"Expected a mapping, not {_kind(value)}.", "Write `name: value` pairs.")
     return Table(place=value.place, key=value.key, entries=())
 
 
@@ -223,7 +229,7 @@ def known_only(reading: Reading, value: Table, known: Sequence[str]) -> list[Ent
             good.append(entry)
         else:
             remedy = did_you_mean(entry.name, known)
-            reading.problem(entry.place, entry.value.key, "there is no such setting", remedy)
+            reading.problem(entry.place, entry.value.key, "There is no such setting.", remedy)
     return good
 
 
@@ -237,7 +243,7 @@ def named_tables(reading: Reading, value: Value) -> list[tuple[Entry, Table]]:
             inner = table(reading, item)
             given = inner.get("name")
             if given is None:
-                reading.wrong(item, "it has no name", "Write `- name: …` as its first line.")
+                reading.wrong(item, "The entry has no name.", "Write `- name: …` as its first line.")
             else:
                 out.append((Entry(place=given.place, name=name(reading, given), value=item), inner))
         return out

@@ -83,7 +83,7 @@ def from_plain(data: Any, where: str, key: str = "") -> Value:
     problem = Problem(
         place=place,
         key=key,
-        message=f"a {type(data).__name__} is no setting",
+        message=f"A value of type {type(data).__name__} is not allowed.",
         remedy="Use text, numbers, true, false, null, lists and mappings.",
     )
     raise SettingsError([problem])

@@ -6,6 +6,7 @@ Works on composed nodes, not on constructed objects: nothing in a file can make 
 import re
 from typing import Any
 
+from herder.model.phrases import clause
 from herder.settings.syntax.problems import Place, Problem, SettingsError
 from herder.settings.syntax.values import DEPTH_MAX, VALUES_MAX, Entry, Listing, Scalar, Table, Value, join
 
@@ -33,16 +34,16 @@ def read_yaml(text: str, file: str, *, values_max: int = VALUES_MAX) -> list[Val
 
     yaml = YAML(typ="safe", pure=True)
     if too_deep(text):
-        raise SettingsError([_syntax(Place(file=file), "this is nested too deeply")])
+        raise SettingsError([_syntax(Place(file=file), "The data is nested too deeply.")])
     try:
         nodes = [node for node in yaml.compose_all(text) if node is not None]
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file=file, line=mark.line + 1, column=mark.column + 1) if mark else Place(file=file)
-        message = f"this is not YAML: {error.problem or error.context}"
+        message = f"This is not valid YAML: {clause(error.problem or error.context)}."
         raise SettingsError([_syntax(place, message)]) from None
     except RecursionError:
-        raise SettingsError([_syntax(Place(file=file), "this is nested too deeply")]) from None
+        raise SettingsError([_syntax(Place(file=file), "The data is nested too deeply.")]) from None
     except (YAMLError, ValueError, LookupError, ArithmeticError, TypeError) as error:
         message = f"this is not YAML: {(str(error).splitlines() or ['it cannot be read'])[0]}"
         raise SettingsError([_syntax(Place(file=file), message)]) from None
@@ -55,7 +56,7 @@ def read_yaml(text: str, file: str, *, values_max: int = VALUES_MAX) -> list[Val
 
 def _syntax(place: Place, message: str) -> Problem:
     remedy = (
-        "Look at the indentation (spaces, no tabs), at colons and at quotes on this line and the one before."
+        "Check the indentation (spaces, no tabs), the colons and the quotes on this line and the one before."
     )
     return Problem(place=place, key="", message=message, remedy=remedy)
 
@@ -75,8 +76,8 @@ class _Reader:
             problem = Problem(
                 place=place,
                 key="",
-                message=f"the file has more than {limit}",
-                remedy="Take out aliases (*name) that contain themselves or one another, or use several files.",
+                message=f"The file has more than {limit}.",
+                remedy="Remove aliases (*name) that contain themselves or one another, or use several files.",
             )
             raise SettingsError([*self.problems, problem])
         if node.id == "mapping":
@@ -95,7 +96,7 @@ class _Reader:
         for name_node, value_node in node.value:
             place = self._place(name_node)
             if name_node.id != "scalar":
-                self._problem(place, key, "a name must be text", "Write `name: value`.")
+                self._problem(place, key, "A name must be text.", "Write `name: value`.")
                 continue
             name = str(name_node.value)
             if name == _MERGE and name_node.style in (None, ""):
@@ -106,7 +107,7 @@ class _Reader:
                 self._problem(
                     place,
                     join(key, name),
-                    f"the name stands here twice, first on line {first}",
+                    f"The name occurs twice, first on line {first}.",
                     "Remove one of the two.",
                 )
                 continue
@@ -119,7 +120,7 @@ class _Reader:
         for source in sources:
             value = self.value(source, key, depth + 1)
             if not isinstance(value, Table):
-                self._problem(self._place(source), key, "only a mapping can be merged", "Write `<<: *name`.")
+                self._problem(self._place(source), key, "Only a mapping can be merged.", "Write `<<: *name`.")
                 continue
             for entry in value.entries:
                 merged.setdefault(entry.name, entry)

@@ -41,7 +41,7 @@ def read_own_store(where: str, *, limit: int | None = None) -> OwnStore:
                 ),
             )
     except StoreError as error:
-        raise TraceError(str(error)) from None
+        raise TraceError(f"{error} {error.hint}".strip()) from None
 
 
 def pools_of(connection: Connection) -> list[PoolSpec]:
@@ -55,7 +55,7 @@ def pools_of(connection: Connection) -> list[PoolSpec]:
 
 
 def _pool(name: str, spec: str, resources: Dimensions) -> PoolSpec:
-    where = f"stored pool {name}"
+    where = f"The stored pool {name}"
     return pool_from_plain(opened("pool", json.loads(spec), where), where, resources)
 
 

@@ -91,8 +91,8 @@ class Rows:
         """A row that cannot be split into cells. Raises TraceError, or lists it."""
         text = error.within(self.path)
         if not self.skip_bad:
-            raise TraceError(f"{text}, or read on with --skip-bad.")
-        self.skip(f"{text}.")
+            raise TraceError(f"{text} Or read on with --skip-bad.")
+        self.skip(text)
 
     def skip(self, text: str, name: str = "") -> None:
         if name:
@@ -107,7 +107,7 @@ class Rows:
         try:
             header = table.begin()
         except Unreadable as error:
-            raise TraceError(f"{error.within(self.path)}.") from None
+            raise TraceError(error.within(self.path)) from None
         if not header:
             raise TraceError(f"{self.path}: the file is empty. It must begin with {','.join(columns)}.")
         missing = [name for name in columns if name not in header]
@@ -132,7 +132,7 @@ def open_rows(path: Path | str, *, skip_bad: bool = False, limit: int | None = N
         with opened(path) as file:
             yield Rows(name, file, skip_bad=skip_bad, limit=limit)
     except Unreadable as error:
-        raise TraceError(f"{error.within(name)}.") from None
+        raise TraceError(error.within(name)) from None
     except FileNotFoundError:
         raise TraceError(f"{name}: the file does not exist. Check the path.") from None
     except DAMAGED as error:

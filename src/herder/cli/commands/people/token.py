@@ -55,7 +55,7 @@ def create(
 
     say = session(ctx)
     if save is not None and save.exists():
-        raise CommandError(f"{save} already exists", hint="Name another file, or remove this one first.")
+        raise CommandError(f"{save} exists already.", hint="Name another file, or remove it first.")
     made = say.client.create_token(
         TokenCreate(
             user=user,

@@ -67,7 +67,7 @@ def change(
     from herder.wire.people import UserSet
 
     if role is None and weight is None:
-        raise usage("no change is given", hint="Give --role or --weight.")
+        raise usage("There is nothing to change.", hint="Give --role or --weight.")
     say = session(ctx)
     made = say.client.set_user(name, UserSet(role=role, weight=weight))
     say.done(f"User {made.name} has role {made.role} and weight {made.weight}.", made, made.name)

@@ -53,7 +53,10 @@ def _rows(rows: Rows) -> Iterator[Row]:
         if len(cells) < FIELDS_LEAST:
             rows.bad(
                 Unreadable(
-                    line, 1, f"a line of SWF has {len(_NAMES)} fields, this has {len(cells)}", "Complete it"
+                    line,
+                    1,
+                    f"A line of SWF has {len(_NAMES)} fields, but this line has {len(cells)}.",
+                    "Complete the line.",
                 )
             )
             continue

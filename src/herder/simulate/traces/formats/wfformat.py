@@ -38,7 +38,7 @@ def read(rows: Rows) -> Trace:
     try:
         whole = read_json(rows.text())
     except Unreadable as error:
-        raise TraceError(f"{error.within(rows.path)}.") from None
+        raise TraceError(error.within(rows.path)) from None
     tasks = _tasks(whole, rows.path)
     names = _ids(tasks, rows.path)
     parents = _edges(tasks, names, rows)

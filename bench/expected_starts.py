@@ -15,7 +15,7 @@ import typer
 
 from bench.figures import percentile
 from herder.decide.forecast.start_time import LEAST_MS, Eta
-from herder.model.plan import Plan
+from herder.model.planning.plan import Plan
 from herder.scheduler.start_times import Starts
 from herder.simulate.traces import read_trace
 from herder.simulate.traces.trace import Trace

@@ -8,7 +8,7 @@ import math
 from bisect import bisect_right
 from itertools import accumulate
 
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 from herder.simulate.traces.trace import Trace, TraceJob, trace_of
 from herder.simulate.world.rng import Draws
 

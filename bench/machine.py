@@ -11,7 +11,7 @@ import psutil
 
 import herder
 from herder.control.kernel import clock
-from herder.model.times import iso
+from herder.model.values.times import iso
 
 #: CPU that others used while the bench did nothing: above this, rates are not to be quoted.
 BUSY_PERCENT = 10

@@ -5,16 +5,16 @@ Made for the measurements of decisions; nothing runs and nothing is stored. The 
 
 from bench.packing.quality import Draw
 from herder.decide.forecast.run_times import kinds_of
-from herder.engine.job import make_ready
-from herder.engine.state import EngineState, WorkerLife
-from herder.model.changes import Changes
+from herder.engine.jobs.job import make_ready
+from herder.engine.memory.state import EngineState, WorkerLife
+from herder.model.fleet.pool import PoolSize, PoolSpec, Template
+from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import ClassId, PoolName, UserName, WorkerName
-from herder.model.job import JobClass, JobState
-from herder.model.money import PICO_PER_USD, PicoUsd
-from herder.model.plan import Reason, ReasonKind
-from herder.model.pool import PoolSize, PoolSpec, Template
-from herder.model.resources import Resources
-from herder.model.worker import WorkerSpec, WorkerState
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.values.money import PICO_PER_USD, PicoUsd
+from herder.model.values.resources import Resources
+from herder.model.work.job import JobClass, JobState
 from herder.scheduler.placement import Placer
 
 POOL = PoolName("bench")

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
-from herder.decide.scaling import failures
+from herder.decide.scaling import failed_triggers
 from tests.support import postgres
 
 # No deadline: on a busy machine it measures the machine. pytest-timeout bounds a test as a whole.
@@ -34,7 +34,7 @@ def pytest_sessionstart() -> None:
 def no_trigger_fails(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A planner that goes on without a trigger that fails would hide faults from tests: there the error goes on."""
     if request.node.get_closest_marker("failing_trigger") is None:
-        monkeypatch.setattr(failures, "trigger_failed", _raise)
+        monkeypatch.setattr(failed_triggers, "trigger_failed", _raise)
 
 
 def _raise(pool: str, trigger: str, error: Exception) -> NoReturn:

@@ -17,14 +17,14 @@ from bench.packing import quality
 from bench.packing.quality import Draw
 from bench.waiting_world import NOW_MS, fill, waiting_world
 from herder.control.planning.observation import observe, queued
-from herder.decide.placement.max_min import Claim, water_fill
 from herder.decide.placement.place import place
-from herder.decide.plan.explain import why_waiting
+from herder.decide.placement.water_filling import Claim, water_fill
 from herder.decide.plan.planner import creations, decide, plan_steps
-from herder.engine.state import EngineState
+from herder.decide.plan.why_waiting import why_waiting
+from herder.engine.memory.state import EngineState
 from herder.model.ids import ClassId, UserName
-from herder.model.resources import ZERO
-from herder.model.vectors import total_of
+from herder.model.values.resources import ZERO
+from herder.model.values.vectors import total_of
 from herder.scheduler.placement import Placer
 from herder.scheduler.reservations import open_worker
 from herder.scheduler.start_times import Starts

@@ -16,8 +16,8 @@ from bench.figures import Figure
 from bench.measurements import submit_to_start
 from bench.server.usage import private_bytes
 from bench.server.world import START_LIMIT_S, World, ready
+from herder.agent.environment.settings import AgentSettings
 from herder.agent.main import live
-from herder.agent.settings import AgentSettings
 from herder.control.kernel.clock import monotonic_s
 
 NAME = "idle-workers"

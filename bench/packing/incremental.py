@@ -7,7 +7,7 @@ answer is a packing that holds, not the one that `pack` would make from scratch;
 from collections.abc import Iterable, Sequence
 
 from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Packing
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 
 
 class Standing:

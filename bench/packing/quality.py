@@ -13,8 +13,8 @@ import typer
 from bench.packing.incremental import Standing
 from herder.decide.packing.optimise import optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, pack
-from herder.model.money import PICO_PER_USD
-from herder.model.resources import Resources
+from herder.model.values.money import PICO_PER_USD
+from herder.model.values.resources import Resources
 
 SEEDS = (1, 2, 3, 4)
 ITEMS = 5_000

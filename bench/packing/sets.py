@@ -13,8 +13,8 @@ import typer
 from bench.packing.quality import BUDGET_S, ITEMS, Draw, many_templates, one_template
 from herder.decide.packing.optimise import optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup
-from herder.model.money import PICO_PER_USD
-from herder.model.resources import Resources
+from herder.model.values.money import PICO_PER_USD
+from herder.model.values.resources import Resources
 
 SEEDS = (1, 2)
 _CPU, _MEMORY, _DISK = 32_000, 65_536, 500_000

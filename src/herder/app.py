@@ -42,7 +42,7 @@ def cli_reference() -> str:
 def openapi() -> str:
     """docs/reference/openapi.json"""
     from herder.api.application import PREFIX, front_of
-    from herder.api.openapi import document
+    from herder.api.http.openapi import document
 
     front = front_of(None)  # type: ignore[arg-type]  # the document needs no running server
     return json.dumps(document(front.operations, PREFIX), indent=1)
@@ -50,7 +50,7 @@ def openapi() -> str:
 
 def settings_reference() -> str:
     """docs/reference/settings.md"""
-    from herder.settings.document import reference
+    from herder.settings.reference import reference
 
     return reference()
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, select, text
 
-from herder.store.tables import jobs
+from herder.store.rows.tables import jobs
 
 HERDER = str(Path(sys.executable).with_name("herder"))
 CONFIG = """

@@ -1,4 +1,4 @@
-"""`docs/limits.md` shows the table of `control/kernel/limits.py` and the figures of other modules; the list of event kinds is that of the source."""
+"""`docs/limits.md` shows the table of `control/kernel/bounds/limits.py` and the figures of other modules; the list of event kinds is that of the source."""
 
 import ast
 import re
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import herder
-from herder.api import bodies
-from herder.control.kernel.limits import TABLE
+from herder.api.http import bodies
+from herder.control.kernel.bounds.limits import TABLE
 from herder.control.planning import observation
 from herder.decide.plan import report
-from herder.decide.scaling import grouping
-from herder.model.event_kinds import EVENT_KINDS
+from herder.decide.scaling import shape_grouping
+from herder.model.stored.event_kinds import EVENT_KINDS
 from herder.scheduler import queue_index, start_times
 from herder.server import http_protocol
 from herder.server.connections import HttpLimits
@@ -96,7 +96,7 @@ def test_the_page_shows_the_figures_of_the_front_and_of_the_planner() -> None:
         "of one user or worker": f"{http.per_owner_max}",
         "between two calls": f"{http.idle_s:g} s; {http.stranger_idle_s:g} s before a good token came",
         "TLS handshake": f"{http.tls_handshake_s:g} s",
-        "distinct shapes of waiting jobs in one plan": f"{grouping.SHAPES_MAX}",
+        "distinct shapes of waiting jobs in one plan": f"{shape_grouping.SHAPES_MAX}",
         "classes of waiting jobs that one plan sees": f"{observation.OBSERVED_CLASSES_MAX:,}",
         "classes that one placement pass looks at": f"{queue_index.LOOK_MAX}",
         "classes up to which the start of a waiting job is foretold": f"{start_times.CLASSES_MAX:,}",
@@ -129,11 +129,11 @@ def test_every_kind_that_is_recorded_can_be_asked_for() -> None:
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in TELLERS:
                 recorded |= set(_said_at(node))
     assert len(recorded) > 30
-    assert recorded <= EVENT_KINDS, "add them to model/event_kinds.py"
+    assert recorded <= EVENT_KINDS, "add them to model/stored/event_kinds.py"
 
 
 def test_every_kind_that_can_be_asked_for_is_recorded() -> None:
     source = "\n".join(path.read_text() for path in _files())
     ends = {kind for kind in EVENT_KINDS if f'"{kind}"' not in source}
     made = {kind for kind in ends if f'"{kind.partition(".")[0]}.{{' in source}
-    assert ends == made, "nothing in the source says them: take them out of model/event_kinds.py"
+    assert ends == made, "nothing in the source says them: take them out of model/stored/event_kinds.py"

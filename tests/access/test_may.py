@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from herder.model.ids import UserName
-from herder.model.principal import LEAST, Action, Kind, Principal, Role, Thing, Verdict, may, scope_of
+from herder.model.permissions import LEAST, Action, Kind, Principal, Role, Thing, Verdict, may, scope_of
 
 ANN = UserName("ann")
 ALPHA = {"alpha": Role.USER}

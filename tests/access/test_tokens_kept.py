@@ -7,9 +7,9 @@ from sqlalchemy import select
 from herder.control.commands import Commands
 from herder.control.kernel.clock import now_ms
 from herder.control.loops.housekeeping import TOKENS_KEPT_MS, look_after_tokens
-from herder.model.changes import Changes
-from herder.model.principal import Role
-from herder.store import tables as t
+from herder.model.permissions import Role
+from herder.model.stored.changes import Changes
+from herder.store.rows import tables as t
 from tests.web.world import open_core
 
 

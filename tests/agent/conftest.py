@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from herder.agent.environment.settings import AgentSettings
 from herder.agent.main import ExitCode, live
-from herder.agent.settings import AgentSettings
 from herder.wire import startup
 from tests.agent.fake_server import FakeServer
 

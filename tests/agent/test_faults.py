@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from herder.agent.outbox import MESSAGE_MAX, Outbox
-from herder.agent.processes import census
-from herder.agent.processes.attempt import ProcessAttempt
+from herder.agent.attempts.outbox import MESSAGE_MAX, Outbox
+from herder.agent.environment.settings import AgentSettings
+from herder.agent.processes import process_table
 from herder.agent.processes.outcome import judge, own_peak_kib
 from herder.agent.processes.scratch import Scratch
-from herder.agent.settings import AgentSettings
-from herder.model.job import Cause
+from herder.agent.runtimes.process_attempt import ProcessAttempt
+from herder.model.work.job import Cause
 from herder.wire import startup
 from herder.wire.exchange import ExchangeRequest, Finished, LogChunk, Refusal
 from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
@@ -118,10 +118,10 @@ async def test_a_time_limit_holds_although_processes_cannot_be_listed(
     key = server.shell(1, "sleep 100", timeout_ms=300)
     await server.until(lambda: key in server.started)
 
-    def nothing() -> dict[int, census.Process]:
+    def nothing() -> dict[int, process_table.Process]:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(census, "processes", nothing)
+    monkeypatch.setattr(process_table, "processes", nothing)
     end = await server.end_of(key)
     assert (end.state, end.cause) == ("failed", "timeout")
 
@@ -484,8 +484,12 @@ def test_a_peak_counts_only_where_it_is_clearly_above_the_agents_own() -> None:
 def test_out_of_memory_is_said_only_when_the_limit_was_passed(
     code: int, peak_mib: int, killed: bool, cause: Cause, words: str
 ) -> None:
-    end = judge(code, peak_mib * 1024, 64, killed_for_memory=killed)
+    end = judge(code, peak_mib * 1024, 64, held_kib=peak_mib * 1024, killed_for_memory=killed)
     assert (end.cause, end.message) == (cause, words)
+
+
+def test_files_that_the_kernel_cached_are_no_reason_to_ask_for_more_memory() -> None:
+    assert judge(3, 63 * 1024, 64, held_kib=9 * 1024, killed_for_memory=False).message == "Exit code 3."
 
 
 @pytest.mark.parametrize("cgroups", [True, False])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from herder.agent.environment.settings import AgentSettings, SettingsError, from_environment
 from herder.agent.main import ExitCode
-from herder.agent.processes.identity import identity_of
-from herder.agent.settings import AgentSettings, SettingsError, from_environment
+from herder.agent.processes.run_as import identity_of
 from tests.agent.conftest import StartAgent, processes_with
 from tests.agent.fake_server import FakeServer
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from herder.agent.clock import BackOff
-from herder.agent.outbox import Outbox
-from herder.agent.processes import census
-from herder.agent.processes.census import Process, owners
-from herder.agent.settings import AgentSettings, SettingsError, from_environment
+from herder.agent.attempts.outbox import Outbox
+from herder.agent.environment.clock import BackOff
+from herder.agent.environment.settings import AgentSettings, SettingsError, from_environment
+from herder.agent.processes import process_table
+from herder.agent.processes.process_table import Process, owners
 from herder.wire.exchange import Finished, LogChunk
 
 BASE = {"HERDER_SERVER": "http://s:1/", "HERDER_WORKER": "w"}
@@ -147,7 +147,7 @@ def test_processes_belong_by_session_descent_or_adoption() -> None:
 
 
 def test_this_process_is_seen() -> None:
-    me = census.processes()[os.getpid()]
+    me = process_table.processes()[os.getpid()]
     assert (me.parent, me.session, me.zombie) == (os.getppid(), os.getsid(0), False)
     assert me.resident_kib > 10_000
-    assert 0 < (census.proportional_kib([os.getpid()]) or 0) <= me.resident_kib * 1.2
+    assert 0 < (process_table.proportional_kib([os.getpid()]) or 0) <= me.resident_kib * 1.2

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from herder.agent.processes import census
-from herder.agent.use import UseMeter
+from herder.agent.machine.usage import UseMeter
+from herder.agent.processes import process_table
 
 #: Uses half a second of CPU and holds 64 MiB, in a child of a child, and ends.
 WORK = "import time; held = bytearray(64 << 20)\nwhile time.process_time() < 0.5: pass\nprint('done', flush=True); input()"
@@ -40,12 +40,12 @@ def test_the_use_of_descendants_counts_also_when_they_have_ended() -> None:
 
 
 def test_what_cannot_be_read_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing() -> dict[int, census.Process]:
+    def nothing() -> dict[int, process_table.Process]:
         raise FileNotFoundError("/proc")
 
     clock = Clock()
     meter = UseMeter(clock)
     meter.read()
     clock.now_s += 1
-    monkeypatch.setattr(census, "processes", nothing)
+    monkeypatch.setattr(process_table, "processes", nothing)
     assert meter.read() is None

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 
-from herder.model.resources import PLAIN, Dimensions
+from herder.model.values.resources import PLAIN, Dimensions
 from herder.server.connections import HttpLimits
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve

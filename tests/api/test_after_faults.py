@@ -8,7 +8,7 @@ import pytest
 
 from herder.control.jobs import classes as job_classes
 from herder.control.jobs import submission
-from herder.engine import classes
+from herder.engine.jobs import classes
 from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
 
 NOOP = {"runtime": "noop", "cpu": 1, "memory": "64Mi"}

@@ -9,7 +9,7 @@ import pytest
 
 from herder.drivers import registry
 from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld
-from herder.model.driver import DriverContext, RateLimited, Unauthorised
+from herder.model.fleet.driver import DriverContext, RateLimited, Unauthorised
 from herder.settings.sections.server import DriverSettings
 from tests.api.conftest import Refusal, Server
 

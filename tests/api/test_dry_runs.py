@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from herder.client.work import BUNCH_MAX, Batches
-from herder.store import tables
+from herder.store.rows import tables
 from herder.wire.resources import BatchCreate, JobSubmission
 from tests.api.conftest import PlayedWorker, Server
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from herder.control.reads.explain import eta_text
+from herder.control.reads.explanations.explain import eta_text
 from herder.decide.forecast.start_time import Eta
 
 

@@ -14,13 +14,13 @@ import httpx
 import pytest
 
 from herder.client import HerderClient
-from herder.control.kernel import planning_thread
-from herder.control.kernel.errors import Overloaded
+from herder.control.kernel.bounds.errors import Overloaded
+from herder.control.kernel.planner import planning_thread
 from herder.control.reads import followed_output
 from herder.control.reads.followed_output import Followers
 from herder.control.reads.jobs import Output
 from herder.model.ids import UserName
-from herder.model.principal import Principal, Role
+from herder.model.permissions import Principal, Role
 from herder.wire.exchange import Finished, LogChunk
 from tests.api.conftest import PlayedWorker, Server
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from herder.api import bodies
+from herder.api.http import bodies
 from herder.server.connections import Connections, HttpLimits, connections_for
 from tests.api.conftest import POOLS, Server
 

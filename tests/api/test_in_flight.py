@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from herder.api.in_flight import BYTES_MAX, OBJECTS_MAX, WHOLE, InFlight, weight_of
+from herder.api.http.in_flight import BYTES_MAX, OBJECTS_MAX, WHOLE, InFlight, weight_of
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from herder.control.kernel import limits
-from herder.control.kernel.backlog import BATCH_COUNTS_AS
+from herder.control.kernel.bounds import limits
+from herder.control.kernel.jobs.backlog import BATCH_COUNTS_AS
 from tests.api.conftest import Refusal, Server
 
 NOOP = {"runtime": "noop", "cpu": 8, "pool": "big"}

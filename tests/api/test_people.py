@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from herder.control.kernel.secret_tokens import hash_token
-from herder.model.principal import Role
+from herder.model.permissions import Role
 from herder.server.options import ServerOptions, StartError
 from herder.server.runtime import serve
 from herder.settings.sections.server import UserSettings

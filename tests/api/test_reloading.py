@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from herder.model.principal import Role
-from herder.model.resources import Dimension, Dimensions, Unit
+from herder.model.permissions import Role
+from herder.model.values.resources import Dimension, Dimensions, Unit
 from herder.server.options import ServerOptions
 from herder.server.reloading import reload
 from herder.settings import pool_from_plain

@@ -14,10 +14,10 @@ from herder.api.application import front_of
 from herder.client.clock import new_key
 from herder.control.access import idempotency
 from herder.control.access.idempotency import Kind, Made, Requests, fingerprint_of
-from herder.control.kernel.errors import Conflict
-from herder.model.changes import Changes
+from herder.control.kernel.bounds.errors import Conflict
 from herder.model.ids import UserName
-from herder.model.records import JobNew
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import JobNew
 from herder.settings.sections.server import DriverSettings
 from tests.api.conftest import POOLS, Server
 

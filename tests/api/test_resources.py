@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from herder.control.recovery.recover import recover
-from herder.engine.invariants import violations as engine_violations
+from herder.engine.memory.invariants import violations as engine_violations
 from herder.model.ids import WorkerName
-from herder.model.resources import PLAIN, Dimensions, declare
+from herder.model.values.resources import PLAIN, Dimensions, declare
 from herder.simulate.history.verify import verify
-from herder.store.database import open_engine, sqlite_url
 from herder.store.invariants import violations
+from herder.store.opening.database import open_engine, sqlite_url
 from tests.api.conftest import PlayedWorker, Server
 
 ABAQUS = "licence/abaqus"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from herder.drivers.pretend import PretendWorld
-from herder.model.driver import InvalidRequest, OutOfCapacity, QuotaExceeded
+from herder.model.fleet.driver import InvalidRequest, OutOfCapacity, QuotaExceeded
 from tests.api.conftest import PlayedWorker, Server
 
 CHEAP = {"name": "cheap", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.10"}

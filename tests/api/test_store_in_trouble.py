@@ -12,8 +12,8 @@ from sqlalchemy import text
 from herder.server.opening import ensure_admin, open_data
 from herder.server.options import ServerOptions, StartError
 from herder.server.runtime import serve
-from herder.store.database import open_engine, sqlite_url
-from herder.store.faults import AWAY
+from herder.store.opening.database import open_engine, sqlite_url
+from herder.store.opening.database_errors import AWAY
 from herder.store.sql_store import SqlStore
 from tests.api.conftest import POOLS, Server
 from tests.support.small_disk import fill, read_only, small_disk

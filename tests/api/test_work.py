@@ -265,7 +265,7 @@ def test_pages_are_complete_and_do_not_repeat(api: httpx.Client, monkeypatch: py
     assert "has been queued for" in told["summary"]
     assert "expected to start" not in told["summary"], "from seconds to a quarter of an hour: no use"
     assert "eta" not in {fact["kind"] for fact in told["facts"]}
-    monkeypatch.setattr("herder.control.reads.explain.ETA_FACTOR_MAX", 100)
+    monkeypatch.setattr("herder.control.reads.explanations.explain.ETA_FACTOR_MAX", 100)
     told = api.get(f"/jobs/{first}/explain").json()
     eta = next(fact for fact in told["facts"] if fact["kind"] == "eta")
     assert "expected to start" in told["summary"]

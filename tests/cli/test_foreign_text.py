@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from herder.cli.output.words import visible
+from herder.cli.output.humanize import visible
 from tests.cli.conftest import Herder
 from tests.support.fake_api import FakeApi
 from tests.support.wire_samples import batch, job, pool

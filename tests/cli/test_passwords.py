@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine
 
-from herder.model.addresses import shown_address
-from herder.simulate.history import store, verify
+from herder.model.values.addresses import shown_address
+from herder.simulate.history import verify, world_from_store
 from herder.simulate.traces.rows import TraceError
-from herder.store.database import StoreError, migrate, open_engine
+from herder.store.opening.database import StoreError, migrate, open_engine
 from tests.cli.conftest import Herder
 
 #: Nothing listens there.
@@ -67,7 +67,7 @@ def test_nor_when_a_store_can_be_read_and_nothing_is_in_it(
         def __exit__(self, *_: object) -> None:
             self.connection.close()
 
-    for module, read in ((verify, verify.verify), (store, store.read_own_store)):
+    for module, read in ((verify, verify.verify), (world_from_store, world_from_store.read_own_store)):
         monkeypatch.setattr(module, "reading", Opened)
         with pytest.raises(TraceError) as refused:
             read(NOBODY)

@@ -8,7 +8,7 @@ import pytest
 from herder.cli.output.errors import show_error
 from herder.cli.output.fitting import sentences
 from herder.cli.output.formats import Format
-from herder.cli.output.words import exit_cell, exit_words
+from herder.cli.output.humanize import exit_cell, exit_words
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session
 from herder.cli.views import details

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from herder.cli.output.formats import Format
+from herder.cli.output.humanize import age, between, style_of, usd
 from herder.cli.output.printer import Printer
 from herder.cli.output.rows import Column, View
-from herder.cli.output.words import age, between, style_of, usd
 from herder.cli.views import details
 from herder.cli.views.tables import WORKERS
-from herder.model.times import brief
+from herder.model.values.times import brief
 from tests.support import wire_samples
 
 

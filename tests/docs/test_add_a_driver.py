@@ -29,7 +29,7 @@ def test_the_driver_of_the_page_keeps_the_contract(tmp_path: Path) -> None:
 
 USE = """
 from herder.drivers.registry import open_driver
-from herder.model.driver import DriverContext
+from herder.model.fleet.driver import DriverContext
 driver = open_driver("folder", {"folder": "cloud", "make_s": "2"}, DriverContext(name="disk"))
 print(driver.name, len(driver.list()))
 """
@@ -49,7 +49,7 @@ def test_a_server_finds_it_by_its_entry_point(tmp_path: Path) -> None:
 
 
 def test_the_page_names_every_error_and_capability() -> None:
-    from herder.model import driver, driver_capabilities
+    from herder.model.fleet import driver, driver_capabilities
 
     page = (DOCS / "how-to" / "add-a-driver.md").read_text()
     errors = [

@@ -10,7 +10,7 @@ from herder.drivers import registry
 from herder.drivers.local import LocalDriver
 from herder.drivers.pretend import PretendDriver, PretendSettings
 from herder.drivers.pretend import make as make_pretend
-from herder.model.driver import DriverContext
+from herder.model.fleet.driver import DriverContext
 
 HERE = DriverContext(name="here")
 

@@ -8,14 +8,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from herder.engine import worker as life
-from herder.engine.attempt import preempt
-from herder.engine.invariants import violations
-from herder.engine.worker_deadlines import tick
-from herder.model.job import Cause, JobClass, RetryPolicy
-from herder.model.plan import Reason, ReasonKind
-from herder.model.resources import Resources
-from herder.model.worker import WorkerState
+from herder.engine.attempts.attempt import preempt
+from herder.engine.memory.invariants import violations
+from herder.engine.workers import worker as life
+from herder.engine.workers.deadlines import tick
+from herder.model.fleet.worker import WorkerState
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.values.resources import Resources
+from herder.model.work.job import Cause, JobClass, RetryPolicy
 from tests.support.engine_world import Agent, Answer, Message, World, job_class
 
 CLASSES = [

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from herder.engine.attempt import cancel, ended, lose, started
-from herder.engine.exchange import has_news
-from herder.engine.worker import set_cordon
-from herder.model.changes import Changes
-from herder.model.job import AttemptState, Cause, JobState, RetryPolicy
+from herder.engine.attempts.attempt import cancel, ended, lose, started
+from herder.engine.workers.exchange import has_news
+from herder.engine.workers.worker import set_cordon
+from herder.model.stored.changes import Changes
+from herder.model.work.job import AttemptState, Cause, JobState, RetryPolicy
 from tests.support.engine_world import World, finished, job_class
 
 NOBODYS_FAULT = [Cause.WORKER_LOST, Cause.PREEMPTED, Cause.DRAINED, Cause.INFRASTRUCTURE]

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from herder.control.kernel.errors import Conflict
-from herder.engine.batch import CIRCLE_SHOWN, DependencyError
-from herder.engine.worker import set_cordon
-from herder.model.changes import Changes
+from herder.control.kernel.bounds.errors import Conflict
+from herder.engine.jobs.batch import CIRCLE_SHOWN, DependencyError
+from herder.engine.workers.worker import set_cordon
 from herder.model.ids import BatchId
-from herder.model.job import JobState
-from herder.model.resources import Resources
+from herder.model.stored.changes import Changes
+from herder.model.values.resources import Resources
+from herder.model.work.job import JobState
 from tests.support.engine_world import Agent, World, job_class
 
 ONE, LAST = job_class(), job_class(always_run=True)
@@ -25,7 +25,7 @@ def counts(world: World, batch: int) -> dict[str, int]:
 
 
 def row(world: World, batch: int):
-    from herder.store.tables import batches
+    from herder.store.rows.tables import batches
 
     with world.engine.connect() as connection:
         return connection.execute(batches.select().where(batches.c.id == batch)).one()

@@ -2,13 +2,13 @@
 
 import pytest
 
-from herder.engine.backoff import BLAMED_WITHIN_MS, WORKERS_KILLED_MAX
-from herder.engine.health import ALONE_MAX_MS
-from herder.engine.state import WorkerLife
-from herder.engine.worker import machine_gone, terminated
-from herder.model.job import AttemptState, Cause, JobState
-from herder.model.resources import Resources
-from herder.model.worker import WorkerState
+from herder.engine.attempts.worker_health import ALONE_MAX_MS
+from herder.engine.jobs.backoff import BLAMED_WITHIN_MS, WORKERS_KILLED_MAX
+from herder.engine.memory.state import WorkerLife
+from herder.engine.workers.worker import machine_gone, terminated
+from herder.model.fleet.worker import WorkerState
+from herder.model.values.resources import Resources
+from herder.model.work.job import AttemptState, Cause, JobState
 from tests.support.engine_world import Agent, World, job_class
 
 TINY = job_class(request=Resources(100, 64, 0))

@@ -2,9 +2,9 @@
 
 from herder.decide.forecast.remaining_work import LEAST_ENDS
 from herder.decide.forecast.run_times import kinds_of
-from herder.engine.attempt import ended, lose
+from herder.engine.attempts.attempt import ended, lose
 from herder.model.ids import ClassId
-from herder.model.job import Cause
+from herder.model.work.job import Cause
 from tests.support.engine_world import World, finished, job_class
 
 

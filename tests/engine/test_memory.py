@@ -3,11 +3,11 @@
 import pytest
 
 from herder.control.pools.pool_actions import store_pool
-from herder.engine import classes
-from herder.engine.failed_lately import MINUTE_MS, MINUTES, FailedLately
-from herder.engine.worker import create_failed
-from herder.model.job import JobState
-from herder.model.resources import Resources
+from herder.engine.jobs import classes
+from herder.engine.memory.failed_lately import MINUTE_MS, MINUTES, FailedLately
+from herder.engine.workers.worker import create_failed
+from herder.model.values.resources import Resources
+from herder.model.work.job import JobState
 from herder.scheduler import queue_index
 from tests.support.engine_world import POOL, SMALL, World, job_class
 

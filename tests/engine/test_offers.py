@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from herder.control.planning.observation import observe
 from herder.decide.forecast.run_times import RunTimes, kinds_of
-from herder.engine import offers
-from herder.engine import worker as life
-from herder.model.changes import Changes
+from herder.engine.workers import offers
+from herder.engine.workers import worker as life
+from herder.model.fleet.offer import FailureCause, OfferKey, OfferMemory
 from herder.model.ids import PoolName
-from herder.model.offer import FailureCause, OfferKey, OfferMemory
-from herder.model.plan import Reason, ReasonKind
-from herder.model.records import EventRecord, MetaRecord
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import EventRecord, MetaRecord
 from tests.support.engine_world import POOL, World, job_class
 
 

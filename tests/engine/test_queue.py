@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.engine.queue import LEFT_BEHIND, ReadyQueue
+from herder.engine.memory.queue import LEFT_BEHIND, ReadyQueue
 from herder.model.ids import BatchId, JobId
 from tests.support.engine_world import queued_jobs
 

@@ -8,12 +8,12 @@ from dataclasses import fields
 import pytest
 
 from herder.control.planning.observation import observe
-from herder.engine.state import EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, WorkerLife
+from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import JobId, WorkerName
-from herder.model.observed import ObservedWorker
-from herder.model.plan import Reason, ReasonKind
-from herder.model.resources import Resources
-from herder.model.worker import WorkerSpec, WorkerState
+from herder.model.planning.observed import ObservedWorker
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.values.resources import Resources
 from tests.support.engine_world import POOL, T0, TEMPLATE
 
 #: What may change in a worker's life, of that which is shown; what is not named here is fixed when it is claimed.

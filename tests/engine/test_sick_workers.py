@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from herder.control.planning.observation import queued
-from herder.engine.attempt import lose
-from herder.engine.backoff import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, pause_ms
-from herder.engine.health import FAULTS_MOST, REPLACE_EVERY_MS, TROUBLED_MAX_MS, health_of
-from herder.engine.state import WorkerLife
-from herder.model.job import AttemptState, Cause, JobState
-from herder.model.resources import Resources
-from herder.model.sharing import Limits, Sharing, UserQuota
-from herder.model.worker import Health, WorkerState
+from herder.engine.attempts.attempt import lose
+from herder.engine.attempts.worker_health import FAULTS_MOST, REPLACE_EVERY_MS, TROUBLED_MAX_MS, health_of
+from herder.engine.jobs.backoff import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, pause_ms
+from herder.engine.memory.state import WorkerLife
+from herder.model.fleet.worker import Health, WorkerState
+from herder.model.values.resources import Resources
+from herder.model.work.job import AttemptState, Cause, JobState
+from herder.model.work.sharing import Limits, Sharing, UserQuota
 from tests.support.engine_world import POOL, Agent, World, job_class
 
 TINY = job_class(request=Resources(250, 256, 0))

@@ -2,14 +2,14 @@
 
 import pytest
 
-from herder.engine import worker as life
-from herder.engine.attempt import cancel, ended
-from herder.ledger.prices import cost
-from herder.model.changes import Changes
+from herder.engine.attempts.attempt import cancel, ended
+from herder.engine.workers import worker as life
+from herder.ledger.costs import cost
 from herder.model.ids import UserName
-from herder.model.job import Cause, RetryPolicy
-from herder.model.plan import Reason, ReasonKind
-from herder.model.usage import AttemptUsage, MachineUsage, machine_of
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.work.job import Cause, RetryPolicy
+from herder.model.work.usage import AttemptUsage, MachineUsage, machine_of
 from tests.support.engine_world import SMALL, T0, Agent, World, finished, job_class
 
 REASON = Reason(kind=ReasonKind.BY_HAND, text="test")

@@ -4,15 +4,15 @@ import dataclasses
 
 import pytest
 
-from herder.engine import worker as life
-from herder.engine import worker_deadlines
-from herder.engine.state import WorkerLife
-from herder.model.changes import Changes
-from herder.model.job import AttemptState, JobState
-from herder.model.offer import FailureCause
-from herder.model.plan import Reason, ReasonKind
-from herder.model.records import EventRecord, WorkerRecord
-from herder.model.worker import WorkerState
+from herder.engine.memory.state import WorkerLife
+from herder.engine.workers import deadlines
+from herder.engine.workers import worker as life
+from herder.model.fleet.offer import FailureCause
+from herder.model.fleet.worker import WorkerState
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import EventRecord, WorkerRecord
+from herder.model.work.job import AttemptState, JobState
 from tests.support.engine_world import POOL, T0, World
 
 REASON = Reason(kind=ReasonKind.IDLE, text="idle", evidence=(("idle_s", 3),))
@@ -20,7 +20,7 @@ REASON = Reason(kind=ReasonKind.IDLE, text="idle", evidence=(("idle_s", 3),))
 
 def tick(world: World, seconds: float) -> None:
     world.now_ms += int(seconds * 1000)
-    worker_deadlines.tick(world.state, world.changes, world.now_ms)
+    deadlines.tick(world.state, world.changes, world.now_ms)
 
 
 def kinds(changes: Changes) -> list[str]:
@@ -28,7 +28,7 @@ def kinds(changes: Changes) -> list[str]:
 
 
 def row(world: World, worker: WorkerLife):
-    from herder.store.tables import workers
+    from herder.store.rows.tables import workers
 
     with world.engine.connect() as connection:
         return connection.execute(workers.select().where(workers.c.name == worker.spec.name)).one()

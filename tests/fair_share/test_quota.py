@@ -9,10 +9,10 @@ from herder.decide.quotas.allowed_starts import Allowance, QuotaInput, allow
 from herder.decide.quotas.reasons import lent_out, reason_of
 from herder.decide.quotas.usage import remaining_quota
 from herder.model.ids import ClassId, UserName
-from herder.model.job import JobClass
-from herder.model.observed import QueuedClass
-from herder.model.resources import Resources
-from herder.model.sharing import NOTHING, Amounts, Limits, ProjectQuota, Sharing, UserQuota, amounts_of
+from herder.model.planning.observed import QueuedClass
+from herder.model.values.resources import Resources
+from herder.model.work.job import JobClass
+from herder.model.work.sharing import NOTHING, Amounts, Limits, ProjectQuota, Sharing, UserQuota, amounts_of
 
 
 def waiting(number: int, user: str, project: str, count: int, **job: int) -> QueuedClass:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.decide.placement.max_min import PARTS, Claim, water_fill
+from herder.decide.placement.water_filling import PARTS, Claim, water_fill
 from herder.model.ids import UserName
 
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.ledger.prices import cost
+from herder.ledger.costs import cost
 from herder.model.ids import BatchId, JobId, PoolName, UserName, WorkerName
-from herder.model.money import PICO_PER_USD
-from herder.model.resources import Resources
-from herder.model.shares import price_per_hour
-from herder.model.usage import AttemptUsage, Machine, MachineUsage
+from herder.model.values.money import PICO_PER_USD
+from herder.model.values.resources import Resources
+from herder.model.work.cost_share import price_per_hour
+from herder.model.work.usage import AttemptUsage, Machine, MachineUsage
 
 HOUR_MS = 3_600_000
 USD = PICO_PER_USD

@@ -1,10 +1,10 @@
 """Totals are the sums of what was booked, by account, batch and pool."""
 
-from herder.ledger.prices import cost
+from herder.ledger.costs import cost
 from herder.ledger.totals import Totals
 from herder.model.ids import BatchId, JobId, PoolName, UserName, WorkerName
-from herder.model.resources import Resources
-from herder.model.usage import AttemptUsage, Machine, MachineUsage
+from herder.model.values.resources import Resources
+from herder.model.work.usage import AttemptUsage, Machine, MachineUsage
 
 HOUR_MS = 3_600_000
 MACHINES = [

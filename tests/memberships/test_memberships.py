@@ -8,15 +8,15 @@ import pytest
 
 from herder.decide.eligibility.admission import RefusalKind, refusal
 from herder.decide.plan.planner import decide
-from herder.engine import worker as life
-from herder.engine.worker_deadlines import tick
+from herder.engine.workers import worker as life
+from herder.engine.workers.deadlines import tick
 from herder.memberships import registry
-from herder.model.demand import DemandSource, Shape, ShapeGroup
+from herder.model.fleet.membership import EXCHANGE, LivesBy, Membership
+from herder.model.fleet.pool import Headroom
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, UserName
-from herder.model.membership import EXCHANGE, LivesBy, Membership
-from herder.model.plan import CreateWorker, DrainWorker, Reason, ReasonKind
-from herder.model.pool import Headroom
-from herder.model.worker import WorkerState
+from herder.model.planning.plan import CreateWorker, DrainWorker, Reason, ReasonKind
+from herder.model.work.demand import DemandSource, Shape, ShapeGroup
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
 from tests.planning.world import MINUTE, NOW, cores, observed, pool, queued, template, worker
 from tests.support.engine_world import POOL, World

@@ -6,7 +6,7 @@ They are re-written from the descriptions, not copied, and leave out what has no
 from collections.abc import Callable, Sequence
 
 from herder.decide.packing.pack import BinOffer, ItemGroup
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 
 Peer = Callable[[Sequence[ItemGroup], Sequence[BinOffer]], int]
 

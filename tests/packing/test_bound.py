@@ -11,12 +11,12 @@ from hypothesis.strategies import DataObject
 from herder.decide.packing.bounds.cover import Need, cheapest_cover
 from herder.decide.packing.bounds.knapsack import Amounts, most_worth
 from herder.decide.packing.bounds.lower_bound import certify, lower_bound
-from herder.decide.packing.bounds.prices import question
+from herder.decide.packing.bounds.shadow_prices import question
 from herder.decide.packing.optimise import optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup
 from herder.decide.packing.search.configurations import mix_of_contents
 from herder.decide.packing.shapes import ShapeTable
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 
 
 def cheapest(

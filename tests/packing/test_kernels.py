@@ -9,7 +9,7 @@ from herder.decide.packing.groups import in_asked_dimensions
 from herder.decide.packing.kernels import Four, Many
 from herder.decide.packing.optimise import optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, pack
-from herder.model.resources import PLAIN, Dimensions, Resources, declare
+from herder.model.values.resources import PLAIN, Dimensions, Resources, declare
 
 SIX = Dimensions((declare("licence/abaqus"), declare("licence/ansys")))
 AMOUNT = st.integers(0, 40)

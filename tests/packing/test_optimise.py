@@ -13,7 +13,7 @@ from bench.packing.sets import SETS
 from herder.decide.packing.optimise import Optimised, optimise
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.packing.unplaced import Obstacle, misfit
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 from tests.packing.peers import PEERS
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
-from herder.model.resources import ZERO, Resources
+from herder.model.values.resources import ZERO, Resources
 
 
 def cores(count: float) -> Resources:

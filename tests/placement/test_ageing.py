@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from herder.decide.placement.ageing import NEVER, Ageing
 from herder.decide.placement.place import OpenWorker, PendingClass, Placement, place
 from herder.decide.placement.reservations import BusyWorker, Reservation, renew, reserve
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import ClassId, PoolName, UserName, WorkerName
-from herder.model.job import JobClass
-from herder.model.pool import PoolSpec
-from herder.model.resources import ZERO, Resources
+from herder.model.values.resources import ZERO, Resources
+from herder.model.work.job import JobClass
 from tests.support.fleet_in_time import FleetInTime, TimedJob, cores, fleet, timed
 
 STD = PoolName("std")

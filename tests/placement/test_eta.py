@@ -14,12 +14,12 @@ from herder.decide.forecast.calibration import End, EtaRecord
 from herder.decide.forecast.queue_order import Order
 from herder.decide.forecast.run_times import ENDS_MAX, KINDS_MAX, RunTime, RunTimes, kinds_of
 from herder.decide.forecast.start_time import Coming, Ending, Eta, ForecastInput, Held, Outlook
-from herder.engine.job import make_ready
-from herder.engine.queue import ReadyQueue
-from herder.model.changes import Changes
+from herder.engine.jobs.job import make_ready
+from herder.engine.memory.queue import ReadyQueue
 from herder.model.ids import ClassId, JobId, UserName
-from herder.model.job import JobClass, JobState
-from herder.model.observed import QueuedClass
+from herder.model.planning.observed import QueuedClass
+from herder.model.stored.changes import Changes
+from herder.model.work.job import JobClass, JobState
 from herder.scheduler.start_times import Starts
 from tests.support.fleet_in_time import START_MS, FleetInTime, TimedJob, cores, fleet, timed
 

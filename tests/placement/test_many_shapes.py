@@ -1,11 +1,11 @@
 """Very many waiting classes: a placement pass looks at a bounded part, all come in turn, and nobody's work is forgotten."""
 
-from herder.engine.job import make_ready
-from herder.engine.state import EngineState
-from herder.model.changes import Changes
+from herder.engine.jobs.job import make_ready
+from herder.engine.memory.state import EngineState
 from herder.model.ids import ClassId, UserName
-from herder.model.job import JobClass, JobState
-from herder.model.resources import Resources
+from herder.model.stored.changes import Changes
+from herder.model.values.resources import Resources
+from herder.model.work.job import JobClass, JobState
 from herder.scheduler.placement import Placer
 from herder.scheduler.queue_index import LOOK_MAX
 from tests.support.fleet_in_time import START_MS, FleetInTime, fleet, timed

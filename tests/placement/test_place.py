@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from herder.decide.placement.drf import WHOLE
 from herder.decide.placement.place import OpenWorker, PendingClass, Placement, UserShare, place
+from herder.model.fleet.pool import PoolSpec, Taint, Toleration
 from herder.model.ids import ClassId, PoolName, UserName, WorkerName
-from herder.model.job import JobClass
-from herder.model.pool import PoolSpec, Taint, Toleration
-from herder.model.resources import ZERO, Resources
+from herder.model.values.resources import ZERO, Resources
+from herder.model.work.job import JobClass
 from tests.support.pools import pool_spec
 
 STD, GPU = PoolName("std"), PoolName("gpu")

@@ -18,10 +18,10 @@ from herder.decide.placement.preemption import (
     with_victims_gone,
 )
 from herder.model.ids import JobId, WorkerName
-from herder.model.job import AttemptState, Cause, JobState, RetryPolicy
-from herder.model.records import EventRecord
-from herder.model.resources import Resources
-from herder.model.sharing import (
+from herder.model.stored.records import EventRecord
+from herder.model.values.resources import Resources
+from herder.model.work.job import AttemptState, Cause, JobState, RetryPolicy
+from herder.model.work.sharing import (
     Amounts,
     Limits,
     Preemption,

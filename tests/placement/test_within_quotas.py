@@ -2,13 +2,13 @@
 
 from herder.control.planning.observation import observe
 from herder.decide.plan.checks import check_plan
-from herder.decide.plan.explain import why_waiting
 from herder.decide.plan.planner import decide
-from herder.engine.invariants import violations
+from herder.decide.plan.why_waiting import why_waiting
+from herder.engine.memory.invariants import violations
 from herder.model.ids import UserName
-from herder.model.plan import CreateWorker, ReasonKind
-from herder.model.resources import Resources
-from herder.model.sharing import Amounts, Limits, ProjectQuota, Sharing, UserQuota
+from herder.model.planning.plan import CreateWorker, ReasonKind
+from herder.model.values.resources import Resources
+from herder.model.work.sharing import Amounts, Limits, ProjectQuota, Sharing, UserQuota
 from tests.support.engine_world import POOL, TEMPLATE, World, job_class
 from tests.support.pools import pool_spec
 

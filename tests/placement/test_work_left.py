@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from herder.decide.forecast.remaining_work import ENDS_MAX, LEAST_ENDS, TOGETHER_MS, WorkLeft
 from herder.decide.placement.place import OpenWorker, PendingClass, place
-from herder.engine.state import EngineState, LiveAttempt, WorkerLife
+from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import ClassId, JobId, PoolName, UserName, WorkerName
-from herder.model.job import AttemptState, JobClass
-from herder.model.pool import PoolSpec
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
+from herder.model.work.job import AttemptState, JobClass
 from herder.scheduler.fill_order import (
     BELIEVED_LEAST_MS,
     BELIEVED_PART,

@@ -2,10 +2,10 @@
 
 from herder.decide.eligibility.admission import Refusal, RefusalKind, refusal
 from herder.decide.eligibility.matching import job_may_use, job_may_use_template
+from herder.model.fleet.pool import PoolSpec, Taint, TaintEffect, Toleration
 from herder.model.ids import UserName
-from herder.model.job import JobClass
-from herder.model.pool import PoolSpec, Taint, TaintEffect, Toleration
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
+from herder.model.work.job import JobClass
 from tests.planning.world import ONE_CORE, cores, pool, template
 
 

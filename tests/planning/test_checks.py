@@ -7,12 +7,12 @@ import pytest
 
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
+from herder.model.fleet.offer import FailureCause, OfferKey, OfferMemory
+from herder.model.fleet.schedule import Schedule, Window
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PlanNumber, PoolName, WorkerName
-from herder.model.observed import Observed, PoolHistory
-from herder.model.offer import FailureCause, OfferKey, OfferMemory
-from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
-from herder.model.schedule import Schedule, Window
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import Observed, PoolHistory
+from herder.model.planning.plan import CreateWorker, DrainWorker, Plan, ReasonKind
 from tests.planning.world import NOW, cores, creations, drains, idle, observed, pool, queued, worker
 
 STD = pool(max_workers=4, new_workers_per_cycle=2)

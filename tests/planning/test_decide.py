@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
 from herder.decide.scaling.snapshot import in_force
+from herder.model.fleet.pool import Taint
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PlanNumber
-from herder.model.observed import Observed
-from herder.model.plan import Plan, ReasonKind
-from herder.model.pool import Taint
-from herder.model.resources import Resources
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import Observed
+from herder.model.planning.plan import Plan, ReasonKind
+from herder.model.values.resources import Resources
 from tests.planning.world import (
     LESS_NEEDED,
     MINUTE,

@@ -8,15 +8,15 @@ from herder.decide.eligibility.admission import refusal
 from herder.decide.eligibility.affinity import fault, holds, text
 from herder.decide.eligibility.matching import Kinds, kind_of_template, may_use_kind
 from herder.decide.plan.planner import decide
-from herder.model.demand import Affinity, DemandSource, Expression, Operator, Shape, ShapeGroup, Term
+from herder.model.fleet.membership import LivesBy, Membership
+from herder.model.fleet.pool import Taint, Toleration
 from herder.model.ids import ClassId, UserName
-from herder.model.job import JobClass
-from herder.model.membership import LivesBy, Membership
-from herder.model.plan import CreateWorker
-from herder.model.pool import Taint, Toleration
-from herder.model.resources import Resources
-from herder.store.flight_recorder import Recorder, play
-from herder.store.json_forms import decode_class, encode_class
+from herder.model.planning.plan import CreateWorker
+from herder.model.values.resources import Resources
+from herder.model.work.demand import Affinity, DemandSource, Expression, Operator, Shape, ShapeGroup, Term
+from herder.model.work.job import JobClass
+from herder.store.rows.json_forms import decode_class, encode_class
+from herder.store.writing.flight_recorder import Recorder, play
 from tests.planning.world import NOW, cores, observed, pool, queued, template
 
 KEYS = st.sampled_from(["zone", "gpus", "disk"])

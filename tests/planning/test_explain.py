@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 
-from herder.decide.plan.explain import Standing, why_not_feasible, why_waiting
 from herder.decide.plan.planner import decide
+from herder.decide.plan.why_waiting import Standing, why_not_feasible, why_waiting
+from herder.model.fleet.offer import FailureCause, OfferKey, OfferMemory
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, UserName
-from herder.model.observed import Observed, PoolHistory
-from herder.model.offer import FailureCause, OfferKey, OfferMemory
-from herder.model.plan import Reason, ReasonKind
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import Observed, PoolHistory
+from herder.model.planning.plan import Reason, ReasonKind
 from tests.planning.world import NOW, cores, observed, pool, queued, template, worker, worlds
 
 STD = pool(max_workers=2)

@@ -8,10 +8,10 @@ from herder.decide.eligibility.admission import RefusalKind, refusal
 from herder.decide.eligibility.matching import job_may_use_template, template_labels
 from herder.decide.placement.place import OpenWorker, place
 from herder.decide.plan.planner import decide
+from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.ids import UserName, WorkerName
-from herder.model.job import JobClass
-from herder.model.pool import PoolSpec, Template
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
+from herder.model.work.job import JobClass
 from tests.planning.world import NOW, creations, observed, pool, queued, template
 
 ONE_GPU = Resources(1000, 1024, 0, 1)

@@ -6,18 +6,18 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.control.kernel.planning_thread import Planning
+from herder.control.kernel.planner.planning_thread import Planning
 from herder.control.planning.plans import still_right
-from herder.decide.plan.explain import why_waiting
 from herder.decide.plan.planner import decide
-from herder.decide.scaling.grouping import SHAPES_MAX
-from herder.engine.state import EngineState
+from herder.decide.plan.why_waiting import why_waiting
+from herder.decide.scaling.shape_grouping import SHAPES_MAX
+from herder.engine.memory.state import EngineState
+from herder.model.fleet.pool import Template
 from herder.model.ids import ClassId, PlanNumber, UserName
-from herder.model.job import JobClass
-from herder.model.observed import Observed, QueuedClass
-from herder.model.plan import CreateWorker, ReasonKind
-from herder.model.pool import Template
-from herder.model.resources import Resources
+from herder.model.planning.observed import Observed, QueuedClass
+from herder.model.planning.plan import CreateWorker, ReasonKind
+from herder.model.values.resources import Resources
+from herder.model.work.job import JobClass
 from tests.support.pools import pool_spec
 
 POOL = pool_spec(

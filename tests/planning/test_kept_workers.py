@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from herder.decide.plan.planner import decide
-from herder.model.observed import Observed, PoolHistory
-from herder.model.plan import Reason, ReasonKind
-from herder.model.schedule import Schedule, Window
+from herder.model.fleet.schedule import Schedule, Window
+from herder.model.planning.observed import Observed, PoolHistory
+from herder.model.planning.plan import Reason, ReasonKind
 from tests.planning.world import MINUTE, NOW, idle, observed, pool
 
 

@@ -6,8 +6,8 @@ from herder.cli.views.plans import plan_lines
 from herder.control.reads.fleet import plan_view
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.model.resources import Resources
-from herder.store.json_forms import plain_plan
+from herder.model.values.resources import Resources
+from herder.store.rows.json_forms import plain_plan
 from tests.planning.world import NOW, applied, cores, creations, observed, pool, queued, template
 
 MIXED = [

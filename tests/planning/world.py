@@ -4,14 +4,9 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from herder.model.ids import ClassId, PlanNumber, PoolName, UserName, WorkerName
-from herder.model.job import JobClass
-from herder.model.metric import Metric, MetricReading, ValueIs
-from herder.model.money import PicoUsd
-from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
-from herder.model.offer import FailureCause, Offer, OfferKey, OfferMemory, offers_of
-from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
-from herder.model.pool import (
+from herder.model.fleet.metric import Metric, MetricReading, ValueIs
+from herder.model.fleet.offer import FailureCause, Offer, OfferKey, OfferMemory, offers_of
+from herder.model.fleet.pool import (
     Consolidation,
     Headroom,
     PoolSpec,
@@ -21,10 +16,15 @@ from herder.model.pool import (
     Toleration,
     Zone,
 )
-from herder.model.pressure import Measured, Pressure, WorkerUse
-from herder.model.resources import ZERO, Resources
-from herder.model.schedule import Schedule, Window
-from herder.model.worker import WorkerSpec, WorkerState
+from herder.model.fleet.pressure import Measured, Pressure, WorkerUse
+from herder.model.fleet.schedule import Schedule, Window
+from herder.model.fleet.worker import WorkerSpec, WorkerState
+from herder.model.ids import ClassId, PlanNumber, PoolName, UserName, WorkerName
+from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
+from herder.model.planning.plan import CreateWorker, DrainWorker, Plan, ReasonKind
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import ZERO, Resources
+from herder.model.work.job import JobClass
 from tests.support.pools import pool_spec
 
 NOW = 1_000_000_000

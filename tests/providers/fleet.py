@@ -15,22 +15,22 @@ from sqlalchemy import select
 from herder.control.access.tokens import Directory, Principal, Role
 from herder.control.drivers import driver_actions
 from herder.control.kernel.core import Core
+from herder.control.kernel.jobs.usage_ledger import read_ledger
 from herder.control.kernel.settings import CoreSettings
-from herder.control.kernel.usage_ledger import read_ledger
 from herder.control.recovery.recover import recover
 from herder.control.recovery.supervision import supervise
 from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld
-from herder.engine.invariants import violations
-from herder.engine.worker import activated, claim, seen, terminate
-from herder.model.changes import Changes
-from herder.model.driver import Driver, DriverContext
+from herder.engine.memory.invariants import violations
+from herder.engine.workers.worker import activated, claim, seen, terminate
+from herder.model.fleet.driver import Driver, DriverContext
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PlanNumber, PoolName, UserName, WorkerName
-from herder.model.money import PicoUsd
-from herder.model.plan import CreateWorker, Reason, ReasonKind
-from herder.model.resources import Resources
-from herder.model.worker import WorkerSpec
+from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import Resources
 from herder.server.runtime import LOOPS
-from herder.store.tables import events, workers
+from herder.store.rows.tables import events, workers
 from herder.wire.drivers import DriverAction
 from tests.simulation.world.calls import VirtualCalls
 from tests.simulation.world.clock import VirtualClock

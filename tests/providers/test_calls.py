@@ -10,7 +10,7 @@ import pytest
 
 from herder.control.drivers.machines import Pauses
 from herder.control.kernel.driver_calls import DriverCalls
-from herder.model.driver import NotFound, OutcomeUnknown, RateLimited, Unavailable
+from herder.model.fleet.driver import NotFound, OutcomeUnknown, RateLimited, Unavailable
 
 SOON_S = 0.02
 LONG_S = 30.0
@@ -171,7 +171,7 @@ def test_a_call_that_never_returns_keeps_no_process_from_ending() -> None:
     program = """
 import asyncio, threading
 from herder.control.kernel.driver_calls import DriverCalls
-from herder.model.driver import OutcomeUnknown
+from herder.model.fleet.driver import OutcomeUnknown
 
 async def main():
     calls = DriverCalls()

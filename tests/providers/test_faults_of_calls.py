@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from herder.drivers.pretend import PretendSettings
-from herder.model.driver import (
+from herder.model.fleet.driver import (
     AlreadyExists,
     InvalidRequest,
     Listing,

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from herder.control.kernel.errors import Conflict
+from herder.control.kernel.bounds.errors import Conflict
 from herder.control.planning.observation import observe
 from herder.control.planning.plans import still_right
 from herder.decide.plan.planner import decide
-from herder.model.changes import Changes
-from herder.model.driver import Unauthorised
-from herder.model.records import PoolRecord
+from herder.model.fleet.driver import Unauthorised
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import PoolRecord
 from herder.settings import pool_from_plain
 from tests.providers.conftest import MakeFleet
 from tests.providers.fleet import Fleet

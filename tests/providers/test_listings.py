@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from herder.drivers.pretend import PretendSettings
-from herder.model.driver import Listing, StartData
+from herder.model.fleet.driver import Listing, StartData
 from herder.model.ids import WorkerName
 from tests.providers.conftest import MakeFleet
 from tests.providers.fleet import Fleet

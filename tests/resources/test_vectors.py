@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from herder.decide.placement.drf import WHOLE, share_of
 from herder.model.ids import UserName
-from herder.model.job import JobClass
-from herder.model.resources import (
+from herder.model.values.resources import (
     PLAIN,
     ZERO,
     Dimensions,
@@ -19,9 +18,10 @@ from herder.model.resources import (
     name_fault,
     stored_amounts,
 )
-from herder.model.sharing import Amounts, amount_names, amounts_from, amounts_of, limits_of
-from herder.model.vectors import NO_LIMIT, least_of, most_of, total_of
-from herder.store.json_forms import decode_class, encode_class
+from herder.model.values.vectors import NO_LIMIT, least_of, most_of, total_of
+from herder.model.work.job import JobClass
+from herder.model.work.sharing import Amounts, amount_names, amounts_from, amounts_of, limits_of
+from herder.store.rows.json_forms import decode_class, encode_class
 
 TABLE = Dimensions((declare("licence/abaqus"), declare("scratch", Unit.MIB, quota=False), declare("pods")))
 AMOUNT = st.integers(-50, 50)

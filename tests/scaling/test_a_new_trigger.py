@@ -9,7 +9,7 @@ import pytest
 
 from herder.decide.plan.planner import decide
 from herder.decide.scaling import triggers
-from herder.model.plan import CreateWorker, DrainWorker, ReasonKind
+from herder.model.planning.plan import CreateWorker, DrainWorker, ReasonKind
 from tests.planning.world import MINUTE, NOW, applied, observed, pool, worker
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-trigger.md"

@@ -9,11 +9,11 @@ from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
 from herder.decide.scaling.scale_down.consolidation import judge
 from herder.decide.scaling.snapshot import snapshot_of
-from herder.model.observed import Observed, ObservedWorker, PoolHistory, RunningClass
-from herder.model.plan import Plan, ReasonKind
-from herder.model.pool import Consolidation, PoolSpec, Template
-from herder.model.resources import ZERO
-from herder.model.worker import WorkerState
+from herder.model.fleet.pool import Consolidation, PoolSpec, Template
+from herder.model.fleet.worker import WorkerState
+from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, RunningClass
+from herder.model.planning.plan import Plan, ReasonKind
+from herder.model.values.resources import ZERO
 from tests.planning.world import (
     MINUTE,
     NOW,

@@ -7,13 +7,15 @@ import pytest
 from herder.decide.plan import report
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.decide.scaling import limits, pressure, snapshot, zones
-from herder.decide.scaling.failures import Failures
+from herder.decide.scaling import limits, snapshot
+from herder.decide.scaling.failed_triggers import Failures
+from herder.decide.scaling.offers import zones
 from herder.decide.scaling.scale_down import expired_and_surplus
-from herder.model.observed import Observed
-from herder.model.plan import Plan, Reason, ReasonKind
-from herder.model.pool import Zone
-from herder.model.pressure import Pressure
+from herder.decide.scaling.signals import pressure
+from herder.model.fleet.pool import Zone
+from herder.model.fleet.pressure import Pressure
+from herder.model.planning.observed import Observed
+from herder.model.planning.plan import Plan, Reason, ReasonKind
 from tests.planning.world import NOW, cores, creations, drains, idle, observed, pool, queued, template
 
 pytestmark = pytest.mark.failing_trigger

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from herder.control.kernel.trigger_faults import TOLD_MAX, TriggerFaults
+from herder.control.kernel.planner.trigger_faults import TOLD_MAX, TriggerFaults
 from herder.decide.plan.checks import check_plan
-from herder.decide.plan.explain import why_waiting
 from herder.decide.plan.planner import decide
+from herder.decide.plan.why_waiting import why_waiting
 from herder.decide.scaling import triggers
 from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
 from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.triggers import minimum, queued_jobs
 from herder.model.ids import ClassId, PoolName
-from herder.model.plan import Plan, PoolReport, Reason, ReasonKind
+from herder.model.planning.plan import Plan, PoolReport, Reason, ReasonKind
 from tests.planning.world import NOW, creations, drains, idle, observed, pool, queued
 
 pytestmark = pytest.mark.failing_trigger

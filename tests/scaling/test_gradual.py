@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.model.observed import ObservedWorker, PoolHistory, RunningClass
-from herder.model.plan import Plan, ReasonKind
-from herder.model.pool import PoolSpec
+from herder.model.fleet.pool import PoolSpec
+from herder.model.planning.observed import ObservedWorker, PoolHistory, RunningClass
+from herder.model.planning.plan import Plan, ReasonKind
 from tests.planning.world import (
     MINUTE,
     NOW,

@@ -9,11 +9,11 @@ from herder.decide.scaling.scale_down import expired_and_surplus
 from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.snapshot import PoolView, snapshot_of
 from herder.decide.scaling.triggers import minimum
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PoolName
-from herder.model.observed import ObservedWorker, PoolHistory
-from herder.model.plan import Reason, ReasonKind
-from herder.model.pool import PoolSpec
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import ObservedWorker, PoolHistory
+from herder.model.planning.plan import Reason, ReasonKind
 from tests.planning.world import MINUTE, NOW, cores, idle, observed, pool, template, worker
 
 STD = PoolName("std")

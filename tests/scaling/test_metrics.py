@@ -7,13 +7,13 @@ from hypothesis import given
 
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.decide.scaling.custom_metrics import whole
+from herder.decide.scaling.signals.custom_metrics import whole
+from herder.model.fleet.metric import Metric, MetricReading, ValueIs
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PoolName
-from herder.model.metric import Metric, MetricReading, ValueIs
-from herder.model.observed import Observed, ObservedWorker, PoolHistory
-from herder.model.plan import Plan, Reason, ReasonKind
-from herder.model.pool import PoolSpec
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory
+from herder.model.planning.plan import Plan, Reason, ReasonKind
 from tests.planning.world import (
     LESS_NEEDED,
     NOW,

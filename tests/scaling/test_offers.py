@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
+from herder.model.fleet.offer import HALF_LIFE_MS, FailureCause, OfferKey, OfferMemory
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
-from herder.model.observed import Observed
-from herder.model.offer import HALF_LIFE_MS, FailureCause, OfferKey, OfferMemory
-from herder.model.plan import ReasonKind
-from herder.model.pool import PoolSpec
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import Observed
+from herder.model.planning.plan import ReasonKind
 from tests.planning.world import (
     NOW,
     applied,

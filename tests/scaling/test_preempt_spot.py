@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.model.observed import Observed, ObservedWorker
-from herder.model.offer import FailureCause, OfferMemory, OfferName, offers_of
-from herder.model.plan import DrainWorker, Plan, Reason, ReasonKind
-from herder.model.pool import PoolSpec, SpotUse, Zone
-from herder.model.worker import WorkerState
+from herder.model.fleet.offer import FailureCause, OfferMemory, OfferName, offers_of
+from herder.model.fleet.pool import PoolSpec, SpotUse, Zone
+from herder.model.fleet.worker import WorkerState
+from herder.model.planning.observed import Observed, ObservedWorker
+from herder.model.planning.plan import DrainWorker, Plan, Reason, ReasonKind
 from tests.planning.world import (
     MINUTE,
     NOW,

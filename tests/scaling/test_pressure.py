@@ -7,13 +7,13 @@ from hypothesis import given
 
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.decide.scaling.pressure import pressed_since
+from herder.decide.scaling.signals.pressure import pressed_since
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.pressure import Measured, Pressure, WorkerUse
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PoolName
-from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
-from herder.model.plan import Plan, Reason, ReasonKind
-from herder.model.pool import PoolSpec
-from herder.model.pressure import Measured, Pressure, WorkerUse
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
+from herder.model.planning.plan import Plan, Reason, ReasonKind
 from tests.planning.world import (
     LESS_NEEDED,
     MINUTE,

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.model.observed import Observed
-from herder.model.offer import FailureCause, OfferKey, OfferMemory
-from herder.model.plan import Plan, ReasonKind
-from herder.model.pool import Consolidation, Headroom
-from herder.model.worker import WorkerState
+from herder.model.fleet.offer import FailureCause, OfferKey, OfferMemory
+from herder.model.fleet.pool import Consolidation, Headroom
+from herder.model.fleet.worker import WorkerState
+from herder.model.planning.observed import Observed
+from herder.model.planning.plan import Plan, ReasonKind
 from tests.planning.world import (
     NOW,
     applied,

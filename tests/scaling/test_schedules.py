@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.model.observed import Observed
-from herder.model.plan import ReasonKind
-from herder.model.pool import PoolSpec
-from herder.model.schedule import Schedule
-from herder.settings.calendar import pool_in_force, windows
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.schedule import Schedule
+from herder.model.planning.observed import Observed
+from herder.model.planning.plan import ReasonKind
+from herder.settings.schedule_windows import pool_in_force, windows
 from herder.settings.syntax.cron import around, fault
 from tests.planning.world import creations, drains, idle, observed, pool, worker
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from herder.decide.packing.groups import BinOffer, ItemGroup
 from herder.decide.packing.optimise import optimise
 from herder.decide.plan.planner import decide
-from herder.model.observed import ObservedWorker, QueuedClass
-from herder.model.pool import PoolSpec, Template
-from herder.model.resources import Resources
+from herder.model.fleet.pool import PoolSpec, Template
+from herder.model.planning.observed import ObservedWorker, QueuedClass
+from herder.model.values.resources import Resources
 from tests.planning.world import NOW, applied, cores, creations, observed, pool, queued, template, worker
 
 

@@ -6,11 +6,11 @@ from hypothesis import given
 
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.model.observed import Observed, ObservedWorker, QueuedClass
-from herder.model.plan import Plan, ReasonKind
-from herder.model.pool import Headroom, PoolSpec
-from herder.model.resources import Resources
-from herder.model.worker import WorkerState
+from herder.model.fleet.pool import Headroom, PoolSpec
+from herder.model.fleet.worker import WorkerState
+from herder.model.planning.observed import Observed, ObservedWorker, QueuedClass
+from herder.model.planning.plan import Plan, ReasonKind
+from herder.model.values.resources import Resources
 from tests.planning.world import (
     LESS_NEEDED,
     NOW,

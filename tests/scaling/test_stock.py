@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from herder.control.planning.plans import remember_needs
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.decide.scaling.warm_workers import HORIZON_MS, PRIOR_CHANCE, Stock, learn, wanted
-from herder.engine.state import EngineState
-from herder.engine.worker import history_of
+from herder.decide.scaling.signals.warm_workers import HORIZON_MS, PRIOR_CHANCE, Stock, learn, wanted
+from herder.engine.memory.state import EngineState
+from herder.engine.workers.worker import history_of
+from herder.model.fleet.pool import Headroom, PoolSpec, Zone
 from herder.model.ids import PoolName
-from herder.model.money import PicoUsd
-from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
-from herder.model.plan import Plan, ReasonKind
-from herder.model.pool import Headroom, PoolSpec, Zone
-from herder.model.resources import ZERO
-from herder.model.stock import GROUPS, RISE_MOST, Rises
+from herder.model.planning.demand_rises import GROUPS, RISE_MOST, Rises
+from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, QueuedClass
+from herder.model.planning.plan import Plan, ReasonKind
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import ZERO
 from tests.planning.world import (
     MINUTE,
     NOW,

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.model.money import PicoUsd
-from herder.model.observed import Observed, ObservedWorker
-from herder.model.offer import FailureCause, OfferMemory, OfferName, offers_of
-from herder.model.plan import Plan, ReasonKind
-from herder.model.pool import PoolSpec, SpotUse, Zone
-from herder.model.worker import WorkerState
+from herder.model.fleet.offer import FailureCause, OfferMemory, OfferName, offers_of
+from herder.model.fleet.pool import PoolSpec, SpotUse, Zone
+from herder.model.fleet.worker import WorkerState
+from herder.model.planning.observed import Observed, ObservedWorker
+from herder.model.planning.plan import Plan, ReasonKind
+from herder.model.values.money import PicoUsd
 from tests.planning.world import (
     NOW,
     applied,

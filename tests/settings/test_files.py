@@ -7,9 +7,9 @@ import pytest
 from herder.app import whole_app
 from herder.cli.shell.main import run
 from herder.drivers.registry import settings_faults
-from herder.model.money import parse_usd
-from herder.model.pool import Taint, TaintEffect
-from herder.model.resources import Resources
+from herder.model.fleet.pool import Taint, TaintEffect
+from herder.model.values.money import parse_usd
+from herder.model.values.resources import Resources
 from herder.settings import (
     SettingsError,
     Severity,

@@ -1,6 +1,6 @@
 """What a template takes from the built-in one of its name is told where it is easily overlooked, and a free one is no doubt."""
 
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 from herder.settings import lint, load_texts
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from herder.model.resources import Dimensions, Unit, declare
+from herder.model.values.resources import Dimensions, Unit, declare
 from herder.settings import (
     SettingsError,
     expanded,

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.model.metric import Metric, ValueIs
-from herder.model.money import PicoUsd
-from herder.model.offer import offers_of
-from herder.model.pool import (
+from herder.model.fleet.metric import Metric, ValueIs
+from herder.model.fleet.offer import offers_of
+from herder.model.fleet.pool import (
     Consolidation,
     Headroom,
     PoolSpec,
@@ -21,9 +20,10 @@ from herder.model.pool import (
     Template,
     Zone,
 )
-from herder.model.pressure import Pressure
-from herder.model.resources import ZERO, Resources
-from herder.model.schedule import Schedule
+from herder.model.fleet.pressure import Pressure
+from herder.model.fleet.schedule import Schedule
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import ZERO, Resources
 from herder.settings import (
     PRESETS,
     SettingsError,

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from herder.model.fleet.pool import Consolidation, Headroom, PoolSpec
 from herder.model.ids import PoolName
-from herder.model.pool import Consolidation, Headroom, PoolSpec
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 from herder.settings import SettingsError, load_texts, pool_from_plain, pool_to_plain
 
 BASE: dict[str, Any] = {"name": "std", "templates": ["small"], "min_workers": 1, "max_workers": 6}

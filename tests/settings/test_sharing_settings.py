@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from herder.decide.placement.ageing import Ageing
 from herder.model.ids import UserName
-from herder.model.sharing import Limits, Preemption, PriorityClass, ProjectQuota, Reclaim, Sharing, UserQuota
+from herder.model.work.sharing import (
+    Limits,
+    Preemption,
+    PriorityClass,
+    ProjectQuota,
+    Reclaim,
+    Sharing,
+    UserQuota,
+)
 from herder.settings import (
     SettingsError,
     SharingSettings,

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from herder.model.metric import Metric, ValueIs
-from herder.model.money import usd_text
-from herder.model.offer import offers_of
-from herder.model.pool import SpotUse
-from herder.model.pressure import Pressure
-from herder.model.resources import Resources
+from herder.model.fleet.metric import Metric, ValueIs
+from herder.model.fleet.offer import offers_of
+from herder.model.fleet.pool import SpotUse
+from herder.model.fleet.pressure import Pressure
+from herder.model.values.money import usd_text
+from herder.model.values.resources import Resources
 from herder.settings import SettingsError, expanded, json_schema, lint, load_texts, pool_from_plain
 
 TEXT = """

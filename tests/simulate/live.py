@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from herder.client import HerderClient
-from herder.model.pool import PoolSpec
+from herder.model.fleet.pool import PoolSpec
 from herder.server.options import ServerOptions
 from herder.server.runtime import Running, serve
 from herder.settings import pool_from_plain

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 import herder.simulate
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 from herder.simulate.traces.trace import Trace, TraceJob, trace_of
 from herder.simulate.world.boot_times import Boot
 from herder.simulate.world.offers import SimTemplate, cores, parse_template

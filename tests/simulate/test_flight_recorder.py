@@ -10,19 +10,19 @@ import pytest
 
 from bench.generated import generated_month
 from herder.decide.plan.planner import decide
+from herder.model.fleet.pool import Taint, Toleration
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, PlanNumber, UserName
-from herder.model.job import JobClass
-from herder.model.observed import Observed, ObservedWorker, QueuedClass, RunningClass
-from herder.model.plan import Plan
-from herder.model.pool import Taint, Toleration
-from herder.model.records import ObservationRecord
-from herder.model.resources import Resources
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import Observed, ObservedWorker, QueuedClass, RunningClass
+from herder.model.planning.plan import Plan
+from herder.model.stored.records import ObservationRecord
+from herder.model.values.resources import Resources
+from herder.model.work.job import JobClass
 from herder.simulate.world.herder import Herder
 from herder.simulate.world.offers import parse_template
-from herder.store import flight_recorder
-from herder.store.flight_recorder import BrokenRecord, Recorder, play
-from herder.store.json_forms import plain_plan
+from herder.store.rows.json_forms import plain_plan
+from herder.store.writing import flight_recorder
+from herder.store.writing.flight_recorder import BrokenRecord, Recorder, play
 from tests.planning.world import pool, template, worker
 from tests.simulate.small import ran
 

@@ -16,14 +16,14 @@ from sqlalchemy import Engine, insert, text
 from herder.app import whole_app
 from herder.cli.shell.main import run
 from herder.model.ids import UserName
-from herder.model.job import AttemptState, Cause, JobClass, JobState
-from herder.model.records import AttemptRecord, BatchRecord, JobClassRecord, JobParent
-from herder.model.resources import Resources
-from herder.simulate.history.log import OwnLog
-from herder.simulate.history.store import read_own_store
+from herder.model.stored.records import AttemptRecord, BatchRecord, JobClassRecord, JobParent
+from herder.model.values.resources import Resources
+from herder.model.work.job import AttemptState, Cause, JobClass, JobState
+from herder.simulate.history.trace_from_store import OwnLog
+from herder.simulate.history.world_from_store import read_own_store
 from herder.simulate.traces.rows import TraceError
-from herder.store import tables as t
-from herder.store.database import migrate, open_engine, sqlite_url
+from herder.store.opening.database import migrate, open_engine, sqlite_url
+from herder.store.rows import tables as t
 from tests.simulate.live import LiveServer, noop
 
 AT = 1_700_000_000_000

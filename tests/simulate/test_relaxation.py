@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 from herder.simulate.bounds import no_wait
 from herder.simulate.bounds.relaxation import Least, Limits, SolverMissing, highs, least_cost
 from herder.simulate.bounds.relaxation.time_windows import curves, jobs_of

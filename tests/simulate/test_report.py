@@ -15,10 +15,10 @@ from herder.simulate.bounds import no_wait
 from herder.simulate.commands.comparison import POLICIES_MAX, check_wishes
 from herder.simulate.policies.simple.first_fit import FirstFit
 from herder.simulate.report.chart import Line, duration, make, nice, number, time_axis
-from herder.simulate.report.origins import ORIGINS
 from herder.simulate.report.page import report
 from herder.simulate.report.series import BUCKETS, KINDS_MAX, Grid, grid_of, no_wait_cost, series_of
-from herder.simulate.runs.finished import FinishedRun
+from herder.simulate.report.trace_sources import ORIGINS
+from herder.simulate.runs.finished_run import FinishedRun
 from herder.simulate.runs.outcome import cost_of, outcome_of
 from herder.simulate.runs.run import USUAL
 from herder.simulate.traces.trace import Trace

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from herder.simulate.bounds.no_wait import no_wait
 from herder.simulate.policies.catalogue import find_policy
 from herder.simulate.report.page import report
-from herder.simulate.runs.finished import FinishedRun
+from herder.simulate.runs.finished_run import FinishedRun
 from herder.simulate.runs.outcome import outcome_of
 from tests.simulate.small import cores, ran, trace
 from tests.web.test_in_browser import FAINT, FINDER, OVERFLOW

@@ -11,24 +11,24 @@ import msgspec
 import pytest
 
 from herder.control.kernel.core import Core
-from herder.control.kernel.planning_thread import Planning
+from herder.control.kernel.planner.planning_thread import Planning
 from herder.control.loops import scale
 from herder.control.planning.observation import observe
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.engine.invariants import violations
-from herder.model.changes import Changes
-from herder.model.observed import Observed
-from herder.model.plan import Plan, ReasonKind
-from herder.model.records import ObservationRecord, PlanRecord
+from herder.engine.memory.invariants import violations
+from herder.model.planning.observed import Observed
+from herder.model.planning.plan import Plan, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import ObservationRecord, PlanRecord
 from herder.simulate.policies.simple.first_fit import FirstFit
 from herder.simulate.runs.outcome import outcome_of
 from herder.simulate.traces import read_trace
 from herder.simulate.world.herder import BEGIN_MS, Herder
 from herder.simulate.world.offers import cores
 from herder.simulate.world.world import World
-from herder.store.flight_recorder import Recorder, play
-from herder.store.json_forms import plain_plan
+from herder.store.rows.json_forms import plain_plan
+from herder.store.writing.flight_recorder import Recorder, play
 from tests.simulate.small import BOOT, EXCERPTS, ran
 
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from bench.generated import generated_month
 from herder.decide.packing.pack import Bin, ItemGroup, pack
 from herder.decide.placement import place
-from herder.engine.state import EngineState, WorkerLife
-from herder.model.changes import Changes
-from herder.model.observed import Observed, QueuedClass
-from herder.model.plan import Plan
-from herder.model.resources import Resources
+from herder.engine.memory.state import EngineState, WorkerLife
+from herder.model.planning.observed import Observed, QueuedClass
+from herder.model.planning.plan import Plan
+from herder.model.stored.changes import Changes
+from herder.model.values.resources import Resources
 from herder.scheduler.placement import Placer
 from herder.simulate.traces import read_trace
 from herder.simulate.traces.trace import Trace

@@ -13,11 +13,11 @@ from sqlalchemy import Row, delete, func, insert, select, text, update
 from herder.app import whole_app
 from herder.cli.shell.main import run
 from herder.control.loops.housekeeping import first_kept, forget_observations
-from herder.model.records import ObservationRecord
+from herder.model.stored.records import ObservationRecord
 from herder.simulate.history.verify import verify
-from herder.store import tables as t
-from herder.store.database import migrate, open_engine, sqlite_url
 from herder.store.invariants import violations
+from herder.store.opening.database import migrate, open_engine, sqlite_url
+from herder.store.rows import tables as t
 from herder.wire.resources import ScaleRequest
 from tests.simulate.live import LiveServer, noop
 

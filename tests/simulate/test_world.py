@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 from herder.simulate.bounds import no_wait
 from herder.simulate.policies.catalogue import find_policy
 from herder.simulate.policies.simple.first_fit import FirstFit

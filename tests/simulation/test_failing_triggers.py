@@ -10,11 +10,11 @@ from sqlalchemy import func, select
 from herder.control.reads.metrics import metrics_text
 from herder.decide.scaling import limits, triggers
 from herder.decide.scaling.snapshot import PoolView
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import UserName
-from herder.model.job import JobState
-from herder.model.pool import PoolSpec
-from herder.model.principal import Principal, Role
-from herder.store import tables as t
+from herder.model.permissions import Principal, Role
+from herder.model.work.job import JobState
+from herder.store.rows import tables as t
 from tests.simulation.fleet import states_of
 from tests.simulation.world import POOLS, World
 

@@ -15,12 +15,12 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from herder.model.fleet.metric import Metric
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PoolName
-from herder.model.job import JobState
-from herder.model.metric import Metric
-from herder.model.worker import WorkerState
+from herder.model.work.job import JobState
 from herder.settings.sections.server import MetricSource
-from herder.store import tables as t
+from herder.store.rows import tables as t
 from tests.simulation.fleet import check_rest, event_kinds, states_of
 from tests.simulation.world import POOLS, Fault, World
 

@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import func, select
 
 from herder.control.jobs.submission import own_batch
-from herder.control.kernel.errors import Conflict
-from herder.model.driver import Unauthorised
+from herder.control.kernel.bounds.errors import Conflict
+from herder.model.fleet.driver import Unauthorised
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import UserName
-from herder.model.job import JobState
-from herder.model.principal import Principal, Role
-from herder.model.worker import WorkerState
-from herder.store import tables as t
+from herder.model.permissions import Principal, Role
+from herder.model.work.job import JobState
+from herder.store.rows import tables as t
 from tests.simulation.fleet import check_rest, states_of
 from tests.simulation.world import POOLS, Fault, World
 from tests.simulation.world.people import NotTaken

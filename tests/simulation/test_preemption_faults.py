@@ -9,8 +9,8 @@ import os
 import pytest
 from sqlalchemy import func, select
 
-from herder.model.job import AttemptState, Cause, JobState
-from herder.store.tables import attempts, events
+from herder.model.work.job import AttemptState, Cause, JobState
+from herder.store.rows.tables import attempts, events
 from tests.simulation.fleet import check_rest, states_of
 from tests.simulation.world import Trouble, World, simulate
 

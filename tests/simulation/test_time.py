@@ -11,11 +11,11 @@ from sqlalchemy import select
 from herder.control.kernel.core import Core
 from herder.control.recovery import supervision
 from herder.control.recovery.supervision import PAUSE_S, supervise
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import JobId
-from herder.model.job import JobState
-from herder.model.pool import PoolSpec
-from herder.model.worker import WorkerState
-from herder.store import tables as t
+from herder.model.work.job import JobState
+from herder.store.rows import tables as t
 from tests.simulation.fleet import event_kinds, states_of
 from tests.simulation.world import CALM, POOLS, World
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from herder.store.database import migrate, open_engine, sqlite_url
-from herder.store.tables import metadata
-from herder.store.writer import Writer
+from herder.store.opening.database import migrate, open_engine, sqlite_url
+from herder.store.rows.tables import metadata
+from herder.store.writing.writer import Writer
 from tests.support import postgres
 
 BOTH = ["sqlite", "postgresql"]

@@ -11,8 +11,8 @@ from sqlalchemy import Engine, select, text
 
 import herder.store
 from herder.control.recovery.recover import recover
-from herder.store.database import migrate, open_engine, sqlite_url
-from herder.store.tables import workers
+from herder.store.opening.database import migrate, open_engine, sqlite_url
+from herder.store.rows.tables import workers
 
 SPEC = {
     "allocatable": [1000, 1024, 0, 0], "slots": 4, "price": 7, "labels": [], "taints": [], "reason": "jobs wait",

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert, select, text
 
-from herder.model.changes import Changes
-from herder.model.records import MetaRecord
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import MetaRecord
 from herder.ports.store import StoreDown
-from herder.store.database import StoreError, migrate, open_engine, sqlite_file
-from herder.store.leadership import Fenced, take_over
-from herder.store.tables import leader, meta
-from herder.store.writer import Writer
+from herder.store.opening.database import StoreError, migrate, open_engine, sqlite_file
+from herder.store.opening.leadership import Fenced, take_over
+from herder.store.rows.tables import leader, meta
+from herder.store.writing.writer import Writer
 
 
 def put(key: str) -> Changes:
@@ -167,7 +167,7 @@ def test_one_server_on_a_sqlite_file_by_whatever_path(tmp_path: Path, way: str) 
 
 
 def _refused_in_another_process(path: Path) -> bool:
-    from herder.store.file import InUse, StoreFile
+    from herder.store.opening.file import InUse, StoreFile
 
     StoreFile._here.clear()
     try:

@@ -10,20 +10,20 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, Engine, MetaData, Table, select, text
 
-from herder.control.kernel.usage_ledger import read_ledger
-from herder.decide.scaling.worker_specs import worker_spec
-from herder.engine.worker import claim, terminate, terminated
-from herder.ledger.prices import cost
+from herder.control.kernel.jobs.usage_ledger import read_ledger
+from herder.decide.scaling.offers.worker_specs import worker_spec
+from herder.engine.workers.worker import claim, terminate, terminated
+from herder.ledger.costs import cost
 from herder.ledger.totals import Spent
+from herder.model.fleet.offer import offers_of
 from herder.model.ids import PlanNumber, PoolName
-from herder.model.money import PICO_PER_USD, PicoUsd
-from herder.model.offer import offers_of
-from herder.model.plan import CreateWorker, Reason, ReasonKind
-from herder.model.resources import Resources
-from herder.store import tables
-from herder.store.database import _migrations, migrate, open_engine, sqlite_url
+from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
+from herder.model.values.money import PICO_PER_USD, PicoUsd
+from herder.model.values.resources import Resources
 from herder.store.invariants import violations
-from herder.store.usage_rows import ended_attempts
+from herder.store.opening.database import _migrations, migrate, open_engine, sqlite_url
+from herder.store.rows import tables
+from herder.store.rows.usage_rows import ended_attempts
 from tests.support.engine_world import TEMPLATE, Agent, World, job_class
 from tests.support.pools import pool_spec
 

@@ -11,17 +11,17 @@ import pytest
 from sqlalchemy import Connection, Engine, event, insert
 
 from herder.control.access.idempotency import find_stored
-from herder.control.kernel.planning_thread import Planning
+from herder.control.kernel.planner.planning_thread import Planning
 from herder.control.reads import fleet, jobs
-from herder.control.reads.explain import why_worker
+from herder.control.reads.explanations.explain import why_worker
 from herder.control.recovery.recover import recover
-from herder.engine.state import EngineState
+from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
-from herder.model.job import JobState
-from herder.model.retention import Retention
-from herder.store import tables
-from herder.store.database import migrate, open_engine, sqlite_url
-from herder.store.retention import steps
+from herder.model.stored.retention import Retention
+from herder.model.work.job import JobState
+from herder.store.opening.database import migrate, open_engine, sqlite_url
+from herder.store.rows import tables
+from herder.store.writing.retention import steps
 from tests.support.engine_world import ADMIN
 
 #: Tables of the history.

@@ -9,19 +9,20 @@ import pytest
 from alembic import command
 from sqlalchemy import Engine, MetaData, Table, inspect, select, text
 
-from herder.control.kernel.usage_ledger import read_ledger
+from herder.control.kernel.jobs.usage_ledger import read_ledger
 from herder.control.recovery.recover import recover
-from herder.engine.invariants import violations as memory_violations
+from herder.engine.memory.invariants import violations as memory_violations
 from herder.ledger.totals import Spent
 from herder.model.ids import BatchId, PoolName
-from herder.model.job import JobClass, JobState
-from herder.model.records import EventRecord
-from herder.model.resources import Resources
+from herder.model.stored.records import EventRecord
+from herder.model.values.resources import Resources
+from herder.model.work.job import JobClass, JobState
 from herder.settings import pool_from_plain, pool_to_plain
 from herder.simulate.history.verify import verify
-from herder.store import database, tables
-from herder.store.database import migrate, open_engine, sqlite_url
 from herder.store.invariants import violations
+from herder.store.opening import database
+from herder.store.opening.database import migrate, open_engine, sqlite_url
+from herder.store.rows import tables
 from tests.api.conftest import POOLS
 
 NOW_MS = 1_700_000_000_000

@@ -10,8 +10,15 @@ from sqlalchemy import Engine, inspect, text
 
 from herder.app import whole_app
 from herder.cli.shell.main import run
-from herder.store.database import AdvisoryLock, FileLock, StoreError, _migrations, migrate, open_engine
-from herder.store.tables import metadata
+from herder.store.opening.database import (
+    AdvisoryLock,
+    FileLock,
+    StoreError,
+    _migrations,
+    migrate,
+    open_engine,
+)
+from herder.store.rows.tables import metadata
 
 
 def test_migrations_make_exactly_our_tables(fresh_engine: Engine) -> None:

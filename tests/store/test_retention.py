@@ -8,15 +8,16 @@ import pytest
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from herder.control.loops.housekeeping import look_after_classes
-from herder.engine.worker import terminate, terminated
-from herder.model.changes import Changes
-from herder.model.plan import Reason, ReasonKind
-from herder.model.records import EventRecord, LogRecord, PlanRecord
-from herder.model.retention import Retention
-from herder.store import retention, tables
-from herder.store.database import migrate, open_engine, sqlite_url
+from herder.engine.workers.worker import terminate, terminated
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import EventRecord, LogRecord, PlanRecord
+from herder.model.stored.retention import Retention
 from herder.store.invariants import violations
-from herder.store.retention import steps
+from herder.store.opening.database import migrate, open_engine, sqlite_url
+from herder.store.rows import tables
+from herder.store.writing import retention
+from herder.store.writing.retention import steps
 from tests.support.engine_world import World, job_class, write
 
 DAY_MS = 24 * 3_600_000

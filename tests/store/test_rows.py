@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import BigInteger, Engine, Integer, event, func, insert, select
 
-from herder.model.changes import Changes
-from herder.model.job import JobState
-from herder.model.records import KEYS, JobClassRecord, JobNew, JobStatus, LogRecord, MetaRecord
-from herder.store import tables
-from herder.store.statements import BLOCKS
-from herder.store.sweep import PIECE, sweep_batch
-from herder.store.writer import ALIKE_LEAST, STATEMENT_BYTES, Writer
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import KEYS, JobClassRecord, JobNew, JobStatus, LogRecord, MetaRecord
+from herder.model.work.job import JobState
+from herder.store.rows import tables
+from herder.store.writing.cancelled_batches import PIECE, sweep_batch
+from herder.store.writing.statements import BLOCKS
+from herder.store.writing.writer import ALIKE_LEAST, STATEMENT_BYTES, Writer
 
 RECORDS = sorted(tables.TABLE_OF, key=lambda kind: kind.__name__)
 BIG = 2**63 - 1
@@ -184,7 +184,7 @@ def _text(value: object) -> object:
 async def test_many_rows_are_cut_into_statements(
     writer: Writer, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("herder.store.writer.ROWS_PER_STATEMENT", 100)
+    monkeypatch.setattr("herder.store.writing.writer.ROWS_PER_STATEMENT", 100)
     await writer.commit(changes_of(*(job(number) for number in range(1, 1002))))
     assert len(rows_of(engine, JobNew)) == 1001
     assert writer.commits == 1
@@ -249,7 +249,7 @@ def test_every_column_of_a_job_is_written_by_somebody() -> None:
 
 def test_a_cancelled_batch_is_marked_in_pieces(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert PIECE >= 1000
-    monkeypatch.setattr("herder.store.sweep.PIECE", 10)
+    monkeypatch.setattr("herder.store.writing.cancelled_batches.PIECE", 10)
     states = [JobState.READY, JobState.BLOCKED, JobState.PENDING, JobState.RUNNING, JobState.SUCCEEDED]
     rows = [job(number, batch=1, state=states[number % 5]) for number in range(1, 51)]
     rows += [job(number, batch=1, class_id=9) for number in range(51, 56)]

@@ -7,7 +7,7 @@ from alembic import command
 from sqlalchemy import Engine, text
 
 from herder.control.recovery.recover import recover
-from herder.store.database import _migrations, migrate, open_engine, sqlite_url
+from herder.store.opening.database import _migrations, migrate, open_engine, sqlite_url
 
 ROWS = (
     "INSERT INTO users (name, role, weight, created_at_ms) VALUES ('ann', 'user', 2, 5)",

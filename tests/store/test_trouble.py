@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event, select, text
 
-from herder.model.changes import Changes
-from herder.model.records import MetaRecord
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import MetaRecord
 from herder.ports.store import StoreDown
-from herder.store.database import migrate, open_engine, sqlite_file, sqlite_url
-from herder.store.file import StoreFile
+from herder.store.opening.database import migrate, open_engine, sqlite_file, sqlite_url
+from herder.store.opening.file import StoreFile
+from herder.store.rows.tables import meta
 from herder.store.sql_store import SqlStore
-from herder.store.tables import meta
 from tests.support import postgres
 from tests.support.restartable import Restartable
 from tests.support.small_disk import fill, small_disk
@@ -104,7 +104,7 @@ async def test_what_is_left_of_a_disk_is_for_work_under_way(disk: Path) -> None:
 async def test_a_server_that_stops_does_not_wait_for_a_full_disk_without_end(
     disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("herder.store.writer.CLOSE_S", 0.2)
+    monkeypatch.setattr("herder.store.writing.writer.CLOSE_S", 0.2)
     with opened(disk) as (engine, file):
         store = SqlStore(engine, lambda error: None, file=file)
         await store.commit(put("a"))
@@ -129,7 +129,7 @@ async def test_trouble_that_lasts_already_is_not_waited_for_once_more(
         waiting = store.commit(put("b", "x" * 400_000))
         await until(waiting, store, "store_full")
         store._stuck_since -= 1_000
-        monkeypatch.setattr("herder.store.writer.CLOSE_S", 1_000.0)
+        monkeypatch.setattr("herder.store.writing.writer.CLOSE_S", 1_000.0)
         await asyncio.wait_for(store.close(), 60)
         with pytest.raises(StoreDown):
             await waiting
@@ -175,7 +175,7 @@ async def test_files_that_are_deleted_under_a_server_are_noticed_before_anybody_
 
 
 async def test_an_idle_server_notices_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herder.store.writer.LOOK_S", 0.02)
+    monkeypatch.setattr("herder.store.writing.writer.LOOK_S", 0.02)
     heard = asyncio.Event()
     with opened(tmp_path) as (engine, file):
         store = SqlStore(engine, lambda error: heard.set(), file=file)

@@ -7,14 +7,14 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection, Engine, Table, insert, select, text
 
-from herder.control.kernel.usage_ledger import book
-from herder.engine.flush import flush
-from herder.model.changes import Changes
-from herder.model.records import MetaRecord
+from herder.control.kernel.jobs.usage_ledger import book
+from herder.engine.memory.dirty_rows import flush
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import MetaRecord
 from herder.ports.store import StoreDown
 from herder.store.invariants import violations
-from herder.store.tables import meta, metadata
-from herder.store.writer import Writer
+from herder.store.rows.tables import meta, metadata
+from herder.store.writing.writer import Writer
 from tests.support.engine_world import World
 
 
@@ -62,9 +62,9 @@ async def test_work_sees_what_was_handed_over_before_it_and_not_what_came_after(
 
 
 async def test_a_huge_commit_takes_nobody_along(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herder.store.writer.ROWS_PER_COMMIT", 0)
+    monkeypatch.setattr("herder.store.writing.writer.ROWS_PER_COMMIT", 0)
     futures = [writer.commit(put("a", str(number))) for number in range(3)]
-    monkeypatch.setattr("herder.store.writer.ROWS_PER_COMMIT", 1)
+    monkeypatch.setattr("herder.store.writing.writer.ROWS_PER_COMMIT", 1)
     await asyncio.wait_for(asyncio.gather(*futures), 5)
 
 

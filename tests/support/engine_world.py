@@ -16,36 +16,36 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import StaticPool
 
 from herder.control.access.tokens import Principal, Role
-from herder.control.kernel.usage_ledger import book, read_ledger
+from herder.control.jobs.cancellation import cancel_job
+from herder.control.kernel.jobs.usage_ledger import book, read_ledger
 from herder.control.pools.pool_actions import store_pool
 from herder.control.recovery.recover import recover
-from herder.control.workers.worker_actions import cancel_job
-from herder.engine.attempt import ended
-from herder.engine.batch import add_jobs, commit_batch, create_batch, resolve
-from herder.engine.batch_end import cancel_batch
-from herder.engine.exchange import gather, leave, take_in
-from herder.engine.flush import flush
-from herder.engine.invariants import violations
-from herder.engine.queue import ReadyQueue
-from herder.engine.state import BatchLife, EngineState, WorkerLife
-from herder.engine.worker import activated, claim, provisioned, provisioning
-from herder.engine.worker_deadlines import tick
+from herder.engine.attempts.attempt import ended
+from herder.engine.jobs.batch import add_jobs, commit_batch, create_batch, resolve
+from herder.engine.jobs.batch_end import cancel_batch
+from herder.engine.memory.dirty_rows import flush
+from herder.engine.memory.invariants import violations
+from herder.engine.memory.queue import ReadyQueue
+from herder.engine.memory.state import BatchLife, EngineState, WorkerLife
+from herder.engine.workers.deadlines import tick
+from herder.engine.workers.exchange import gather, leave, take_in
+from herder.engine.workers.worker import activated, claim, provisioned, provisioning
 from herder.ledger.totals import Totals
-from herder.model.changes import Changes
+from herder.model.fleet.pool import PoolSpec, Template
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, UserName, WorkerName
-from herder.model.job import JobClass, JobState
-from herder.model.money import PicoUsd
-from herder.model.plan import CreateWorker, Reason, ReasonKind
-from herder.model.pool import PoolSpec, Template
-from herder.model.records import AttemptRecord, JobClassRecord, JobNew, JobStatus
-from herder.model.resources import Resources
-from herder.model.worker import WorkerSpec
+from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import AttemptRecord, JobClassRecord, JobNew, JobStatus
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import Resources
+from herder.model.work.job import JobClass, JobState
 from herder.scheduler.placement import Placer
 from herder.scheduler.preemption import Preemptor
-from herder.store import tables
 from herder.store.invariants import violations as stored_violations
-from herder.store.statements import statements_for
-from herder.store.sweep import sweep_batch
+from herder.store.rows import tables
+from herder.store.writing.cancelled_batches import sweep_batch
+from herder.store.writing.statements import statements_for
 from herder.wire.exchange import Finished
 from tests.support.pools import pool_spec
 

@@ -9,17 +9,17 @@ from heapq import heappop, heappush
 from types import SimpleNamespace
 
 from herder.decide.placement.ageing import Ageing
-from herder.engine.attempt import ended
-from herder.engine.job import make_ready
-from herder.engine.state import EngineState, WorkerLife
-from herder.model.changes import Changes
+from herder.engine.attempts.attempt import ended
+from herder.engine.jobs.job import make_ready
+from herder.engine.memory.state import EngineState, WorkerLife
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import ClassId, JobId, PoolName, UserName, WorkerName
-from herder.model.job import AttemptState, JobClass, JobState
-from herder.model.money import PicoUsd
-from herder.model.plan import Reason, ReasonKind
-from herder.model.pool import PoolSpec
-from herder.model.resources import Resources
-from herder.model.worker import WorkerSpec, WorkerState
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import Resources
+from herder.model.work.job import AttemptState, JobClass, JobState
 from herder.scheduler.placement import Placer
 
 POOL = PoolName("std")

@@ -3,8 +3,8 @@
 from dataclasses import fields, replace
 from typing import Any
 
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import PoolName
-from herder.model.pool import PoolSpec
 
 _GROUPS = ("size", "scale_up", "scale_down", "lifetime", "jobs")
 _PREFIXED = {

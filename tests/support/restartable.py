@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import text
 
-from herder.store.database import open_engine
+from herder.store.opening.database import open_engine
 from tests.support import postgres
 
 

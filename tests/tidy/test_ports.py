@@ -10,7 +10,7 @@ SOURCE = Path(herder.__file__).parent
 #: What the front of the API may use of it, around each write: is anything taken in now, the step that is all or nothing, its time, and
 #: the commit that the answer waits for.
 AROUND_A_WRITE = {"no_change", "take_in_work", "change", "clock", "commit", "settle"}
-FRONT = "api/front.py"
+FRONT = "api/http/route_table.py"
 
 
 def uses_of_core(path: Path) -> Iterator[tuple[str, int]]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herder.model.times import iso
-from herder.web.figures import ago, change, cores, gib, milliseconds, percent, sparkline, usd
+from herder.model.values.times import iso
+from herder.web.formatting import ago, change, cores, gib, milliseconds, percent, sparkline, usd
 
 NOW = 1_700_000_000_000
 

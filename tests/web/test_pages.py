@@ -13,12 +13,12 @@ from herder.control.kernel.clock import now_ms
 from herder.control.kernel.core import Core
 from herder.control.loops.scale import cycle
 from herder.control.reads.port import Reads
-from herder.engine.events import record_event
-from herder.model.changes import Changes
+from herder.engine.memory.events import record_event
 from herder.model.ids import UserName
-from herder.model.principal import Principal, Role
+from herder.model.permissions import Principal, Role
+from herder.model.stored.changes import Changes
 from herder.web.live import Live
-from herder.web.picture import look
+from herder.web.page_data import look
 from herder.web.static_files import static_files
 from herder.web.templating import SECTIONS, render_section
 from herder.web.trend import Trend, measure
@@ -181,7 +181,7 @@ def _fields(spec: object) -> dict[str, object]:
 
 async def test_more_workers_than_rows_says_so(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     await busy(core)
-    monkeypatch.setattr("herder.web.picture.WORKERS_MAX", 4)
+    monkeypatch.setattr("herder.web.page_data.WORKERS_MAX", 4)
     said = words(await section(core, "workers"))
     assert "The oldest 4 of 11" in said
     assert "herder worker list" in said

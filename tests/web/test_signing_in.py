@@ -11,13 +11,13 @@ from sqlalchemy import select
 
 from herder.control.commands import Commands
 from herder.control.kernel import clock
+from herder.control.kernel.bounds.limits import SESSIONS_PER_TOKEN
 from herder.control.kernel.core import Core
-from herder.control.kernel.limits import SESSIONS_PER_TOKEN
 from herder.control.kernel.secret_tokens import hash_token
-from herder.model.changes import Changes
 from herder.model.ids import UserName
-from herder.model.principal import Role
-from herder.store import tables as t
+from herder.model.permissions import Role
+from herder.model.stored.changes import Changes
+from herder.store.rows import tables as t
 from herder.web import session
 from tests.web.conftest import TOKEN, secret_in, sign_in
 from tests.web.world import open_core

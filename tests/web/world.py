@@ -19,20 +19,20 @@ from herder.control.access.tokens import Principal, Role
 from herder.control.jobs.submission import submit
 from herder.control.kernel.clock import now_ms
 from herder.control.kernel.core import Core
+from herder.control.kernel.jobs.usage_ledger import read_ledger
 from herder.control.kernel.secret_tokens import new_token
 from herder.control.kernel.settings import CoreSettings
-from herder.control.kernel.usage_ledger import read_ledger
 from herder.control.loops.scale import cycle
 from herder.control.pools.pool_actions import store_pool
 from herder.control.recovery.recover import recover
-from herder.engine.attempt import ended
-from herder.engine.events import record_event
-from herder.engine.worker import activated, drain, provisioned, provisioning
-from herder.model.changes import Changes
+from herder.engine.attempts.attempt import ended
+from herder.engine.memory.events import record_event
+from herder.engine.workers.worker import activated, drain, provisioned, provisioning
 from herder.model.ids import UserName
-from herder.model.plan import Reason, ReasonKind
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.stored.changes import Changes
 from herder.settings import pool_from_plain
-from herder.store.database import migrate, open_engine, sqlite_url
+from herder.store.opening.database import migrate, open_engine, sqlite_url
 from herder.store.sql_store import SqlStore
 from herder.web.routes import router
 from herder.web.trend import Sample, Trend

@@ -8,12 +8,12 @@ from sqlalchemy import select
 
 from herder.control.pools.pool_actions import delete, scale, store_pool
 from herder.control.workers.worker_actions import act
-from herder.engine import worker as life
-from herder.engine.exchange import leave
-from herder.model.changes import Changes
-from herder.model.offer import FailureCause
-from herder.model.plan import Reason
-from herder.store import tables as t
+from herder.engine.workers import worker as life
+from herder.engine.workers.exchange import leave
+from herder.model.fleet.offer import FailureCause
+from herder.model.planning.plan import Reason
+from herder.model.stored.changes import Changes
+from herder.store.rows import tables as t
 from herder.wire.resources import ScaleRequest, WorkerAction
 from tests.planning.world import pool
 from tests.support.engine_world import POOL, World

@@ -13,11 +13,11 @@ from sqlalchemy import create_engine
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from herder.agent import connection as agent_connection
+from herder.agent.environment import connection as agent_connection
+from herder.agent.environment.settings import SettingsError as AgentSettingsError
+from herder.agent.environment.settings import from_environment
 from herder.agent.processes.scratch import BadInput, _parts_of
 from herder.agent.runtimes import UnknownRuntime, open_runtime
-from herder.agent.settings import SettingsError as AgentSettingsError
-from herder.agent.settings import from_environment
 from herder.api.application import MethodNotAllowed, _not_routed
 from herder.cli.input.attached_files import Inputs
 from herder.cli.input.job_rows import RowFault, job_of
@@ -26,29 +26,29 @@ from herder.client import errors as client_errors
 from herder.client.connection import ConnectionSettingsError, find_target
 from herder.client.transport import Transport
 from herder.client.waiting import wait_until
-from herder.control.access.authorization import OF_KIND, check, not_known
+from herder.control.access.access_check import OF_KIND, check, not_known
 from herder.control.drivers.calling import DriverFrozenError, _fault, ask
-from herder.control.kernel import errors
-from herder.control.kernel.backlog import Backlog
+from herder.control.kernel.bounds import errors
+from herder.control.kernel.bounds.limits import check_attributes, check_name
 from herder.control.kernel.driver_calls import DriverCalls
-from herder.control.kernel.limits import check_attributes, check_name
+from herder.control.kernel.jobs.backlog import Backlog
+from herder.control.metric_sources.prometheus import NoValue, value_of
 from herder.control.pools.pool_actions import template_named
-from herder.control.sensors.prometheus import NoValue, value_of
 from herder.control.workers.exchange import invited
 from herder.control.workers.joining import JoinedMachines
 from herder.drivers.registry import BadSettings, UnknownDriver, load, read_settings
-from herder.engine.batch import DependencyError, _refuse_cycle
-from herder.engine.state import EngineState
+from herder.engine.jobs.batch import DependencyError, _refuse_cycle
+from herder.engine.memory.state import EngineState
 from herder.memberships.registry import UnknownMembership
 from herder.memberships.registry import load as load_membership
-from herder.model import driver
+from herder.model.fleet import driver
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, UserName, WorkerName
-from herder.model.money import PicoUsd
-from herder.model.pool import PoolSpec
-from herder.model.principal import Action, Kind, Principal, Role
-from herder.model.records import ObservationRecord
-from herder.model.resources import Resources
-from herder.model.worker import WorkerSpec
+from herder.model.permissions import Action, Kind, Principal, Role
+from herder.model.stored.records import ObservationRecord
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import Resources
 from herder.ports.store import StoreDown
 from herder.server.commands import invariants
 from herder.server.options import ServerOptions, StartError
@@ -56,12 +56,12 @@ from herder.server.reloading import _check_resources
 from herder.settings import SettingsError, load_texts
 from herder.settings.syntax.files import Unreadable
 from herder.settings.syntax.json_text import read_json
-from herder.store.database import StoreError, open_engine
-from herder.store.faults import FULL
-from herder.store.flight_recorder import BrokenRecord, play
-from herder.store.leadership import Fenced, Leader, begin
-from herder.store.versions import UnknownVersion, opened
-from herder.store.writer import _given_up
+from herder.store.opening.database import StoreError, open_engine
+from herder.store.opening.database_errors import FULL
+from herder.store.opening.leadership import Fenced, Leader, begin
+from herder.store.rows.versions import UnknownVersion, opened
+from herder.store.writing.flight_recorder import BrokenRecord, play
+from herder.store.writing.writer import _given_up
 from herder.wire import startup
 
 VIEWER = Principal(user=UserName("ada"), role=Role.VIEWER)

@@ -5,12 +5,12 @@ from typing import Any
 from sqlalchemy import select
 
 from herder.decide.eligibility.admission import RefusalKind, refusal
-from herder.engine.batch import DependencyError
+from herder.engine.jobs.batch import DependencyError
+from herder.model.fleet.pool import PoolSpec, Taint
 from herder.model.ids import PoolName, UserName
-from herder.model.job import JobClass
-from herder.model.pool import PoolSpec, Taint
-from herder.model.resources import Resources
-from herder.store import tables as t
+from herder.model.values.resources import Resources
+from herder.model.work.job import JobClass
+from herder.store.rows import tables as t
 from tests.placement.test_preemption import BOTH, full, look, low
 from tests.planning.world import ONE_CORE, cores, pool, template
 from tests.support.engine_world import World, job_class

@@ -3,21 +3,21 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from herder.decide.plan.explain import Standing, why_waiting
 from herder.decide.plan.planner import decide
+from herder.decide.plan.why_waiting import Standing, why_waiting
 from herder.decide.scaling import triggers
+from herder.model.fleet.metric import Metric, MetricReading
+from herder.model.fleet.offer import FailureCause, OfferMemory, offers_of
+from herder.model.fleet.pool import Consolidation, Headroom, PoolSpec, SpotUse, Zone
+from herder.model.fleet.pressure import Measured, Pressure, WorkerUse
+from herder.model.fleet.schedule import Schedule, Window
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import UserName
-from herder.model.metric import Metric, MetricReading
-from herder.model.observed import Observed, ObservedWorker, PoolHistory, RunningClass
-from herder.model.offer import FailureCause, OfferMemory, offers_of
-from herder.model.plan import Reason
-from herder.model.pool import Consolidation, Headroom, PoolSpec, SpotUse, Zone
-from herder.model.pressure import Measured, Pressure, WorkerUse
-from herder.model.resources import Resources
-from herder.model.schedule import Schedule, Window
-from herder.model.sharing import Limits, ProjectQuota, Sharing, UserQuota
-from herder.model.stock import Rises
-from herder.model.worker import WorkerState
+from herder.model.planning.demand_rises import Rises
+from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, RunningClass
+from herder.model.planning.plan import Reason
+from herder.model.values.resources import Resources
+from herder.model.work.sharing import Limits, ProjectQuota, Sharing, UserQuota
 from tests.planning.world import (
     MINUTE,
     NOW,

@@ -13,8 +13,8 @@ import pytest
 
 import herder
 from herder.cli.input.job_rows import RowFault
-from herder.control.sensors.prometheus import NoValue
-from herder.model import driver
+from herder.control.metric_sources.prometheus import NoValue
+from herder.model.fleet import driver
 from tests.words.error_cases import CASES, Case
 from tests.words.literals import SOURCE, calls, texts
 from tests.words.rules import faults
@@ -26,7 +26,7 @@ INTERNAL = {
     "herder.server.http_protocol._BoundBroken",
     "herder.settings.syntax.json_text._Twice",
     "herder.settings.syntax.json_text._NoNumber",
-    "herder.store.file.InUse",
+    "herder.store.opening.file.InUse",
     "herder.client.errors.ClientError",
 }
 #: Raised by drivers of others only; what they say is theirs.

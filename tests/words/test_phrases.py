@@ -2,7 +2,7 @@
 
 import pytest
 
-from herder.model.phrases import (
+from herder.model.values.phrases import (
     agree,
     at_limit,
     clause,

@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from herder.model.plan import ReasonKind
+from herder.model.planning.plan import ReasonKind
 from tests.words.reasons import GOLDEN, Stories, made, page
 from tests.words.rules import broken
 

@@ -3,8 +3,8 @@
 import os
 import sys
 
+from herder.agent.environment.settings import SettingsError, from_environment
 from herder.agent.main import run
-from herder.agent.settings import SettingsError, from_environment
 
 if __name__ == "__main__":
     try:

@@ -12,19 +12,19 @@ from contextlib import suppress
 from dataclasses import replace
 from enum import IntEnum
 
-from herder.agent.activation import activate
-from herder.agent.attempts import Attempts
-from herder.agent.connection import Connection, Refused, Unreachable
-from herder.agent.exchange import Exchange, Leave
-from herder.agent.outbox import Outbox
-from herder.agent.ports import AgentPorts
-from herder.agent.processes.identity import identity_of
+from herder.agent.attempts.attempts import Attempts
+from herder.agent.attempts.outbox import Outbox
+from herder.agent.environment.connection import Connection, Refused, Unreachable
+from herder.agent.environment.settings import AgentSettings, SettingsError
+from herder.agent.machine.ports import AgentPorts
+from herder.agent.processes.run_as import identity_of
 from herder.agent.processes.scratch import make_work_folder
+from herder.agent.protocol.activation import activate
+from herder.agent.protocol.exchange import Exchange, Leave
 from herder.agent.runtimes import Verdict
-from herder.agent.settings import AgentSettings, SettingsError
-from herder.model.job import Cause
-from herder.model.phrases import clause
-from herder.model.resources import Resources
+from herder.model.values.phrases import clause
+from herder.model.values.resources import Resources
+from herder.model.work.job import Cause
 from herder.wire.exchange import ActivateAnswer
 
 _LOG = logging.getLogger(__name__)

@@ -7,21 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from herder.api import (
-    routes_drivers,
-    routes_events,
-    routes_fleet,
-    routes_people,
-    routes_work,
-    routes_worker,
-)
-from herder.api.fast_lane import HotRoutes
-from herder.api.front import RouteTable
-from herder.api.openapi import document
-from herder.api.replies import problem, reply
+from herder.api.http.hot_routes import HotRoutes
+from herder.api.http.openapi import document
+from herder.api.http.replies import problem, reply
+from herder.api.http.route_table import RouteTable
+from herder.api.routes import drivers, events, fleet, people, work, worker
 from herder.control.commands import Commands
+from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import NotKnown, NotReady, Refused
 from herder.control.reads.port import Reads
 from herder.ports.store import StoreDown
 
@@ -31,11 +24,11 @@ PREFIX = "/api/v1"
 def front_of(core: Core) -> RouteTable:
     """All routes of the API, and what OpenAPI needs to know of them. Nothing of `core` is used before a call comes."""
     front = RouteTable(core, Commands(core), Reads(core))
-    routes_work.add(front)
-    routes_fleet.add(front)
-    routes_people.add(front)
-    routes_drivers.add(front)
-    routes_events.add(front)
+    work.add(front)
+    fleet.add(front)
+    people.add(front)
+    drivers.add(front)
+    events.add(front)
     return front
 
 
@@ -48,9 +41,9 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     """`beside`: routes of other faces (the dashboard)."""
     # A path with one slash too many is not there: a redirect would go to whatever host the request names.
     app = FastAPI(title="Herder", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    worker_routes = routes_worker.routes(core, PREFIX)
+    worker_routes = worker.routes(core, PREFIX)
     app.router.routes.extend(
-        [*worker_routes, routes_worker.inputs_route(core, PREFIX), routes_worker.join_route(core, PREFIX)]
+        [*worker_routes, worker.inputs_route(core, PREFIX), worker.join_route(core, PREFIX)]
     )
     front = front_of(core)
     front.mount(app, PREFIX)
@@ -60,9 +53,9 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
         return reply(openapi)
 
     app.add_route(f"{PREFIX}/openapi.json", show_openapi, include_in_schema=False)
-    app.add_route(f"{PREFIX}/health", routes_events.health, include_in_schema=False)
-    app.add_route(f"{PREFIX}/ready", routes_events.ready(front.reads), include_in_schema=False)
-    app.add_route("/metrics", routes_events.metrics(front), include_in_schema=False)
+    app.add_route(f"{PREFIX}/health", events.health, include_in_schema=False)
+    app.add_route(f"{PREFIX}/ready", events.ready(front.reads), include_in_schema=False)
+    app.add_route("/metrics", events.metrics(front), include_in_schema=False)
     app.router.routes.extend(beside)
     app.add_exception_handler(HTTPException, _not_routed)
     app.add_exception_handler(StoreDown, _store_down)

@@ -12,7 +12,7 @@ from herder.client.fleet import Plans, Pools, Workers, segment
 from herder.client.pages import whole
 from herder.client.transport import RETRIES, TIMEOUT_S, Transport
 from herder.client.work import Batches, Jobs
-from herder.model.pool import PoolSpec
+from herder.model.fleet.pool import PoolSpec
 from herder.settings.sections.pools import pool_to_plain
 from herder.wire.people import (
     ProjectView,

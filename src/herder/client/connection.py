@@ -17,7 +17,7 @@ import platformdirs
 from herder.client.client import HerderClient
 from herder.client.errors import ClientError, UnreachableError
 from herder.client.transport import RETRIES, TIMEOUT_S
-from herder.model.phrases import clause
+from herder.model.values.phrases import clause
 
 SERVER_FILE = "server.json"
 

@@ -8,7 +8,7 @@ from herder.client import clock
 from herder.client.errors import ServerError, UnreachableError
 from herder.client.pages import pages
 from herder.client.transport import Transport
-from herder.model.phrases import clause
+from herder.model.values.phrases import clause
 from herder.wire.resources import EventView
 
 IDLE_S = 45.0

@@ -7,7 +7,7 @@ import msgspec
 
 from herder.client.errors import ServerError
 from herder.client.transport import Query, Transport
-from herder.model.phrases import clause
+from herder.model.values.phrases import clause
 from herder.wire.resources import Page
 
 T = TypeVar("T", bound=msgspec.Struct)

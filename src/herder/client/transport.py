@@ -14,7 +14,7 @@ import msgspec
 
 from herder.client import clock
 from herder.client.errors import BY_STATUS, ClientError, ServerError, UnreachableError
-from herder.model.phrases import clause
+from herder.model.values.phrases import clause
 from herder.wire.resources import Problem
 
 T = TypeVar("T")

@@ -5,21 +5,21 @@ it replies. Those that are `async` look something up or commit by themselves. No
 """
 
 from herder.control.access import sessions, users
-from herder.control.access.authorization import OF_KIND, check
+from herder.control.access.access_check import OF_KIND, check
 from herder.control.drivers import driver_actions
-from herder.control.jobs import submission
+from herder.control.jobs import cancellation, submission
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token
 from herder.control.pools import pool_actions
 from herder.control.reads.jobs import batch_view, effective_state, job_row
 from herder.control.workers import joining, worker_actions
-from herder.engine.batch_end import cancel_batch
-from herder.engine.state import BatchLife
-from herder.model.changes import Changes
+from herder.engine.jobs.batch_end import cancel_batch
+from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId, JobId
-from herder.model.phrases import counted
-from herder.model.principal import Action, Kind, Principal
+from herder.model.permissions import Action, Kind, Principal
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import counted
 from herder.wire.drivers import DriverAction
 from herder.wire.people import (
     JoinTokenCreate,
@@ -102,7 +102,7 @@ class Commands:
             for batch in batches:
                 why = f"user {name} was deleted by {who.user}"
                 cancel_batch(core.state, changes, batch, now_ms, actor=who.actor, why=why)
-        single = worker_actions.cancel_single_jobs(core, who, name, changes, now_ms, dry_run=dry_run)
+        single = cancellation.cancel_single_jobs(core, who, name, changes, now_ms, dry_run=dry_run)
         cancelled = f"{counted(len(batches), 'batch')} and {counted(single, 'single job')}"
         text = f"{done.text} {cancelled} {'would be' if dry_run else 'were'} cancelled."
         return Result(object=done.object, text=text, dry_run=dry_run)
@@ -195,7 +195,7 @@ class Commands:
         message: str,
         dry_run: bool,
     ) -> Result:
-        text = worker_actions.cancel_job(
+        text = cancellation.cancel_job(
             self._core, who, *found, changes, now_ms, message=message, dry_run=dry_run
         )
         return Result(object=f"job/{found[0]}", text=text, dry_run=dry_run)

@@ -18,7 +18,7 @@ from herder.cli.shell.session import Session, session
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from herder.demo.world import World
+    from herder.demo.demo_server import World
 
 PIPE_WIDTH = 120
 """Columns where there is no terminal to ask."""
@@ -60,9 +60,9 @@ def demo(
     Run a small installation on this machine for half a minute: a server, three pools whose workers are real processes, and two
     users who submit real work. Checks the results, prints the figures and removes everything.
     """
-    from herder.demo.play import play
+    from herder.demo.demo_server import begin
+    from herder.demo.scenario import play
     from herder.demo.source import survey
-    from herder.demo.world import begin
 
     say = session(ctx)
     console = _console(say)

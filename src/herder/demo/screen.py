@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from herder.cli.output.words import style_of, usd
+from herder.cli.output.humanize import style_of, usd
 from herder.client import clock
 from herder.demo.work import Picture
 from herder.wire.resources import EventView, PoolView

@@ -13,12 +13,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from herder.cli.output.words import style_of, usd
+from herder.cli.output.humanize import style_of, usd
 from herder.demo.recount import Recount
 from herder.demo.source import Source
 from herder.demo.work import Outcome
-from herder.model.money import format_usd, parse_usd
-from herder.model.phrases import counted
+from herder.model.values.money import format_usd, parse_usd
+from herder.model.values.phrases import counted
 from herder.wire.resources import Explanation, JobView, WorkerView
 
 PLACES = 5

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, Protocol, get_type_hints
 
 import msgspec
 
-from herder.model.driver import Driver, DriverContext
-from herder.model.phrases import clause
-from herder.wire.wording import explained
+from herder.model.fleet.driver import Driver, DriverContext
+from herder.model.values.phrases import clause
+from herder.wire.decode_errors import explained
 
 GROUP = "herder.drivers"
 

@@ -6,9 +6,9 @@ Held by the kernel, filled at each hand-over with the engine's intervals, writte
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from herder.ledger.prices import cost
+from herder.ledger.costs import cost
 from herder.model.ids import BatchId, PoolName, UserName
-from herder.model.usage import AttemptUsage, UsageInterval
+from herder.model.work.usage import AttemptUsage, UsageInterval
 
 Account = tuple[UserName, str, PoolName]
 """(user, project, pool)."""

@@ -12,8 +12,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from herder.model.membership import Membership
-from herder.model.phrases import clause
+from herder.model.fleet.membership import Membership
+from herder.model.values.phrases import clause
 
 GROUP = "herder.memberships"
 _OTHERS = "Correct the package of the membership, or use another membership."

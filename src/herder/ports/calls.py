@@ -39,8 +39,8 @@ class Calls(Protocol):
     ) -> _T:
         """Run `work` for this driver and answer what it answers. `verb` and `worker` are for people who ask what a driver is doing.
 
-        Raises what `work` raises; `model.driver.OutcomeUnknown` when the deadline has passed (the call may still act, and its
-        answer is dropped); `model.driver.Unavailable` at once when calls that were given up still hold every place of the driver.
+        Raises what `work` raises; `model.fleet.driver.OutcomeUnknown` when the deadline has passed (the call may still act, and its
+        answer is dropped); `model.fleet.driver.Unavailable` at once when calls that were given up still hold every place of the driver.
         """
 
     def report(self, driver: str) -> CallsReport:

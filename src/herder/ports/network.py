@@ -4,16 +4,16 @@ from typing import Protocol
 
 
 class Network(Protocol):
-    """One agent's calls to one server. Implemented by `agent.connection.Connection` and by the simulated world."""
+    """One agent's calls to one server. Implemented by `agent.environment.connection.Connection` and by the simulated world."""
 
     def use_token(self, token: str) -> None:
-        """What the next calls are made with. Raises `agent.connection.Refused` when no header can carry it."""
+        """What the next calls are made with. Raises `agent.environment.connection.Refused` when no header can carry it."""
 
     async def call(
         self, path: str, body: bytes, held_open_s: float = 0.0, answer_s: float | None = None
     ) -> bytes:
         """The body of a 200 answer, which may take `answer_s` (None: as the settings say) and `held_open_s` more. Raises what
-        `agent.connection.Connection.call` raises: the call was refused, or it may or may not have arrived."""
+        `agent.environment.connection.Connection.call` raises: the call was refused, or it may or may not have arrived."""
 
     async def fetch(self, path: str, descriptor: int) -> None:
         """What a GET answers, written to a file as it comes. Raises as `call` does, and OSError of the file."""

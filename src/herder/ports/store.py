@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from herder.model.changes import Changes
+from herder.model.stored.changes import Changes
 
 _T = TypeVar("_T")
 

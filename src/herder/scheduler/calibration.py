@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from herder.decide.forecast.calibration import End, EtaRecord
 from herder.decide.forecast.run_times import RunTimes
 from herder.decide.forecast.start_time import Eta
-from herder.engine.state import EngineState
+from herder.engine.memory.state import EngineState
 from herder.model.ids import ClassId, JobId
 from herder.scheduler.start_times import Starts
 

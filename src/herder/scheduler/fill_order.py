@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace, nsmallest
 
 from herder.decide.forecast.remaining_work import WorkLeft
-from herder.engine.state import EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, WorkerLife
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import WorkerName
-from herder.model.pool import PoolSpec
 
 #: A worker on which nothing ended is believed for this part of the time that it was expected to have work for, and for a minute to an
 #: hour; one on which something did, for some seconds. What is started on it makes it last longer at most, and is seen then.

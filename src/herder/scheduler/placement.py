@@ -13,18 +13,18 @@ from itertools import islice
 from herder.decide.forecast.run_times import ALL_JOBS, RunTimes, kinds_of
 from herder.decide.placement.ageing import Ageing
 from herder.decide.placement.place import PendingClass, Placement, UserShare, place
-from herder.engine.attempt import assign
-from herder.engine.state import EngineState, WorkerLife
-from herder.model.changes import Changes
+from herder.engine.attempts.attempt import assign
+from herder.engine.memory.state import EngineState, WorkerLife
 from herder.model.ids import UserName, WorkerName
-from herder.model.resources import ZERO
-from herder.model.vectors import most_of, with_room
+from herder.model.stored.changes import Changes
+from herder.model.values.resources import ZERO
+from herder.model.values.vectors import most_of, with_room
 from herder.scheduler.calibration import CalibrationSamples
+from herder.scheduler.delayed_jobs import Retries
 from herder.scheduler.fill_order import FillOrder
 from herder.scheduler.queue_index import LOOK_MAX, QueueIndex
 from herder.scheduler.quota_usage import QuotaUsage
 from herder.scheduler.reservations import Reservations, backfill_ms, open_worker
-from herder.scheduler.retries import Retries
 
 #: Times that the same workers are asked again, because a quota was granted to jobs that found no room.
 QUOTA_ROUNDS_MAX = 4

@@ -25,14 +25,14 @@ from herder.decide.placement.preemption import (
 from herder.decide.placement.reservations import Reservation
 from herder.decide.quotas.allowed_starts import Allowance, QuotaInput, allow
 from herder.decide.quotas.reasons import lent_out
-from herder.engine.attempt import preempt
-from herder.engine.events import record_event
-from herder.engine.state import EngineState, LiveAttempt, WorkerLife
-from herder.model.changes import Changes
+from herder.engine.attempts.attempt import preempt
+from herder.engine.memory.events import record_event
+from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
 from herder.model.ids import ClassId, UserName, WorkerName
-from herder.model.observed import QueuedClass
-from herder.model.phrases import agree, counted, listed
-from herder.model.sharing import NOTHING, Amounts, Reclaim, amounts_of
+from herder.model.planning.observed import QueuedClass
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import agree, counted, listed
+from herder.model.work.sharing import NOTHING, Amounts, Reclaim, amounts_of
 from herder.scheduler.reservations import Reservations, open_worker
 from herder.scheduler.start_times import BOOT_MS
 

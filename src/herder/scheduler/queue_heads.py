@@ -7,7 +7,7 @@ right when it comes first.
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, heapreplace
 
-from herder.engine.state import EngineState
+from herder.engine.memory.state import EngineState
 from herder.model.ids import ClassId
 
 

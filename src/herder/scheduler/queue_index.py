@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from herder.decide.eligibility.matching import Kind, asked_of_places, kind_of_worker, may_use_kind
 from herder.decide.placement.ageing import Ageing
 from herder.decide.placement.drf import WHOLE, share_of
-from herder.engine.state import EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, UserName
-from herder.model.job import JobClass
-from herder.model.observed import QueuedClass
-from herder.model.resources import ZERO, Resources
+from herder.model.planning.observed import QueuedClass
+from herder.model.values.resources import ZERO, Resources
+from herder.model.work.job import JobClass
 from herder.scheduler.queue_heads import Heads
 
 #: Levels change with time alone (ageing, weights set by hand); so often they are all worked out again.

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from herder.decide.placement.reservations import Reservation
 from herder.decide.quotas.allowed_starts import QuotaInput, allow
 from herder.decide.quotas.usage import remaining_quota
-from herder.engine.state import EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, WorkerLife
 from herder.model.ids import ClassId
-from herder.model.observed import QueuedClass
-from herder.model.sharing import amounts_of
+from herder.model.planning.observed import QueuedClass
+from herder.model.work.sharing import amounts_of
 from herder.scheduler.queue_index import QueueIndex
 
 

@@ -12,10 +12,10 @@ from herder.decide.forecast.run_times import RunTimes, kinds_of
 from herder.decide.placement.ageing import Ageing
 from herder.decide.placement.free_capacity import OpenWorker
 from herder.decide.placement.reservations import BusyWorker, Reservation, renew, reserve
-from herder.engine.state import EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, WorkerLife
 from herder.model.ids import ClassId, WorkerName
-from herder.model.job import JobClass
-from herder.model.observed import QueuedClass
+from herder.model.planning.observed import QueuedClass
+from herder.model.work.job import JobClass
 from herder.scheduler.queue_index import QueueIndex
 from herder.scheduler.quota_usage import may_start
 

@@ -1,6 +1,6 @@
 """When waiting jobs are expected to start: the engine's state as `decide.forecast.start_time` wants it.
 
-Called by `control/reads/explain.py`, and by simulations. It adds up live attempts by class and age and knows what is on its way; it
+Called by `control/reads/explanations/explain.py`, and by simulations. It adds up live attempts by class and age and knows what is on its way; it
 changes nothing, and says nothing when nothing is known.
 """
 
@@ -12,12 +12,12 @@ from herder.decide.eligibility.matching import Kind, asked_of_places, kind_of_wo
 from herder.decide.forecast.calibration import EtaRecord
 from herder.decide.forecast.run_times import RunTime, RunTimes, kinds_of
 from herder.decide.forecast.start_time import Coming, Ending, Eta, ForecastInput, Held, Outlook
-from herder.engine.state import EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, WorkerLife
+from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import ClassId, PoolName
-from herder.model.job import JobClass
-from herder.model.plan import Action, CreateWorker
-from herder.model.resources import ZERO, Resources
-from herder.model.worker import WorkerSpec, WorkerState
+from herder.model.planning.plan import Action, CreateWorker
+from herder.model.values.resources import ZERO, Resources
+from herder.model.work.job import JobClass
 
 #: A boot takes so long as far as is known, before any worker of the pool has shown it.
 BOOT_MS = 60_000

@@ -17,7 +17,7 @@ from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.machine import this_machine
 from herder.client.connection import state_dir
 from herder.drivers.registry import settings_faults
-from herder.model.phrases import clause, counted
+from herder.model.values.phrases import clause, counted
 from herder.server.connections import HttpLimits
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings import Settings, SettingsError, Severity, lint, load, local_defaults, sharing_to_plain
@@ -26,7 +26,7 @@ from herder.settings.sections.server import DriverSettings, ServerSettings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from herder.agent.settings import AgentSettings
+    from herder.agent.environment.settings import AgentSettings
     from herder.server.runtime import Running
 
 DataDir = Annotated[
@@ -128,8 +128,8 @@ def agent(
     Drivers start the agent on the workers they create. To add a machine by hand, call `herder worker add POOL` and run the printed command on
     the machine. The token is in the environment, so that other users of the machine cannot read it from the list of processes.
     """
+    from herder.agent.environment.settings import SettingsError, from_environment
     from herder.agent.main import run
-    from herder.agent.settings import SettingsError, from_environment
     from herder.wire import startup
 
     environment = dict(os.environ)
@@ -153,7 +153,7 @@ def agent(
 
 def _joined(settings: "AgentSettings") -> "AgentSettings":
     """As the worker that a machine of a join token is. Raises CommandError and SettingsError."""
-    from herder.agent.joining import Refused, Rejected, Unreachable, join
+    from herder.agent.protocol.joining import Refused, Rejected, Unreachable, join
 
     try:
         found = join(settings)
@@ -181,8 +181,8 @@ def invariants(data_dir: DataDir = None, store: Store = None) -> None:
     """
     from sqlalchemy.exc import DBAPIError
 
-    from herder.store.database import StoreError, open_engine, sqlite_url
     from herder.store.invariants import violations
+    from herder.store.opening.database import StoreError, open_engine, sqlite_url
 
     folder = data_dir or state_dir()
     if store is None and not (folder / "herder.db").exists():

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from herder.model.phrases import clause
+from herder.model.values.phrases import clause
 from herder.server.connections import Connections, connections_for, raise_descriptors
 from herder.server.http_protocol import bounded
 from herder.server.options import ServerOptions, StartError

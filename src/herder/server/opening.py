@@ -15,25 +15,25 @@ from sqlalchemy.exc import DBAPIError
 
 from herder.control.access.tokens import Directory
 from herder.control.kernel.clock import now_ms
+from herder.control.kernel.jobs.usage_ledger import read_ledger
 from herder.control.kernel.secret_tokens import hash_token, new_token
-from herder.control.kernel.usage_ledger import read_ledger
 from herder.control.pools.sharing import META_KEY
 from herder.control.recovery.recover import recover
 from herder.control.recovery.resources import resources_record
-from herder.engine.events import record_event
-from herder.engine.state import EngineState
+from herder.engine.memory.events import record_event
+from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
-from herder.model.addresses import shown_address
-from herder.model.changes import Changes
 from herder.model.ids import UserName
-from herder.model.phrases import clause
-from herder.model.principal import Role
-from herder.model.records import MetaRecord
-from herder.model.resources import Dimensions
+from herder.model.permissions import Role
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import MetaRecord
+from herder.model.values.addresses import shown_address
+from herder.model.values.phrases import clause
+from herder.model.values.resources import Dimensions
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings import SettingsError
 from herder.settings.sections.server import UserSettings
-from herder.store.database import (
+from herder.store.opening.database import (
     AdvisoryLock,
     FileLock,
     StoreError,
@@ -43,10 +43,10 @@ from herder.store.database import (
     sqlite_url,
     unusable,
 )
-from herder.store.file import StoreFile
-from herder.store.leadership import Leader, take_over
-from herder.store.tables import meta, pools
-from herder.store.versions import UnknownVersion, opened
+from herder.store.opening.file import StoreFile
+from herder.store.opening.leadership import Leader, take_over
+from herder.store.rows.tables import meta, pools
+from herder.store.rows.versions import UnknownVersion, opened
 
 log = logging.getLogger(__name__)
 

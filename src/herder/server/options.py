@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from herder.model.pool import PoolSpec
-from herder.model.resources import PLAIN, Dimensions
-from herder.model.retention import Retention
+from herder.model.fleet.pool import PoolSpec
+from herder.model.stored.retention import Retention
+from herder.model.values.resources import PLAIN, Dimensions
 from herder.server.connections import HttpLimits
 from herder.settings.sections.server import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
 
@@ -52,7 +52,7 @@ class ServerOptions:
     queued_jobs_per_user: int | None = None
     queued_bytes_per_user: int | None = None
     log_bytes_per_attempt: int | None = None
-    """None: the defaults of `control/kernel/limits.py`."""
+    """None: the defaults of `control/kernel/bounds/limits.py`."""
     stop_workers: bool = False
     """When the server stops: tell its workers to go (a laptop's), or leave them at work for the next one."""
     again: "Callable[[], ServerOptions] | None" = None

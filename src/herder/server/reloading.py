@@ -7,14 +7,14 @@ start can change (address, store, drivers) is not touched.
 import asyncio
 from collections.abc import Callable
 
+from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Refused
 from herder.control.pools import sharing
 from herder.control.pools.pool_actions import change_pools, check_pools, keep_frozen
-from herder.engine.events import record_event
-from herder.model.changes import Changes
-from herder.model.phrases import counted
-from herder.model.principal import Role
+from herder.engine.memory.events import record_event
+from herder.model.permissions import Role
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import counted
 from herder.server.opening import put_declared
 from herder.server.options import ServerOptions
 from herder.settings import SettingsError

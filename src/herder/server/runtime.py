@@ -14,10 +14,14 @@ from functools import partial
 
 from herder.api.application import application
 from herder.control.drivers import driver_actions
+from herder.control.kernel.bounds.errors import Refused
+from herder.control.kernel.bounds.limits import (
+    LOG_BYTES_PER_ATTEMPT,
+    QUEUED_BYTES_PER_USER,
+    QUEUED_JOBS_PER_USER,
+)
 from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Refused
-from herder.control.kernel.limits import LOG_BYTES_PER_ATTEMPT, QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.control.kernel.settings import CoreSettings
 from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
 from herder.control.pools import sharing
@@ -25,8 +29,8 @@ from herder.control.pools.pool_actions import change_pools, check_pools, keep_fr
 from herder.control.recovery.supervision import supervise
 from herder.control.workers.joining import JoinedMachines
 from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
-from herder.model.changes import Changes
-from herder.model.driver import JOINED, Driver, DriverContext
+from herder.model.fleet.driver import JOINED, Driver, DriverContext
+from herder.model.stored.changes import Changes
 from herder.ports.store import StoreDown
 from herder.server.http_server import HttpServer, listen, url_of
 from herder.server.opening import Opened, ensure_admin, open_data, write_server_file

@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import Callable
 
 from herder.control.kernel.core import Core
-from herder.engine.attempt import preempt
-from herder.engine.worker import drain, terminate
-from herder.model.changes import Changes
-from herder.model.job import Cause
-from herder.model.phrases import counted
-from herder.model.plan import Reason, ReasonKind
+from herder.engine.attempts.attempt import preempt
+from herder.engine.workers.worker import drain, terminate
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import counted
+from herder.model.work.job import Cause
 
 #: How long what runs may take to end by itself: an agent kills after 5 s, and then has to report it.
 END_JOBS_S = 15.0

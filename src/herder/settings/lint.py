@@ -7,11 +7,11 @@ is refused by the readers already.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from herder.model.money import format_usd
-from herder.model.offer import offers_of
-from herder.model.phrases import counted
-from herder.model.pool import Consolidation, PoolSpec, SpotUse, TaintEffect
-from herder.model.resources import ZERO, Resources
+from herder.model.fleet.offer import offers_of
+from herder.model.fleet.pool import Consolidation, PoolSpec, SpotUse, TaintEffect
+from herder.model.values.money import format_usd
+from herder.model.values.phrases import counted
+from herder.model.values.resources import ZERO, Resources
 from herder.settings.load import Settings
 from herder.settings.sections.pools import template_to_plain
 from herder.settings.sections.presets import TEMPLATES

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from herder.model.pool import PoolSpec, Template
-from herder.model.resources import PLAIN, Dimensions
+from herder.model.fleet.pool import PoolSpec, Template
+from herder.model.values.resources import PLAIN, Dimensions
 from herder.settings.sections.pools import read_pool, read_template
 from herder.settings.sections.presets import TEMPLATES
 from herder.settings.sections.server import (
@@ -23,11 +23,11 @@ from herder.settings.sections.server import (
     read_user,
 )
 from herder.settings.sections.sharing import SECTIONS, SharingSettings, read_sharing
-from herder.settings.syntax import reading
+from herder.settings.syntax import validation
 from herder.settings.syntax.amounts import SECTION, read_declared
 from herder.settings.syntax.files import STDIN, Unreadable, read_text
 from herder.settings.syntax.problems import Place, Problem, SettingsError
-from herder.settings.syntax.reading import Reading
+from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Entry, Table, Value, to_plain
 from herder.settings.syntax.yaml_text import read_yaml
 
@@ -101,7 +101,7 @@ def load_texts(texts: Iterable[tuple[str, str]]) -> Settings:
             found.problems.extend(error.problems)
             continue
         for document in documents:
-            for entry in reading.known_only(found, reading.table(found, document), TOP_KEYS):
+            for entry in validation.known_only(found, validation.table(found, document), TOP_KEYS):
                 sections[entry.name].append(entry.value)
     settings = _assemble(found, sections, files)
     if found.problems:
@@ -154,7 +154,7 @@ def _unique(found: Reading, values: Sequence[Value]) -> list[tuple[Entry, Table]
     first: dict[str, Entry] = {}
     out: list[tuple[Entry, Table]] = []
     for value in values:
-        for entry, table in reading.named_tables(found, value):
+        for entry, table in validation.named_tables(found, value):
             if entry.name in first:
                 where = first[entry.name].place
                 message = f"{entry.name!r} is defined twice, first in {where}."

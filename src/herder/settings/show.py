@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from herder.model.addresses import shown_address
+from herder.model.values.addresses import shown_address
 from herder.settings.load import Settings, without_name
 from herder.settings.sections.pools import pool_to_plain, template_to_plain
 from herder.settings.sections.server import CONNECTION_KEYS, DriverSettings, MetricSource

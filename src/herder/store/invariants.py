@@ -1,6 +1,6 @@
 """What must always hold of the rows, recomputed from first principles. Called by `herder admin invariants`, the API and tests.
 
-One snapshot, read only. The same for the engine's memory stands in `engine/invariants.py`.
+One snapshot, read only. The same for the engine's memory stands in `engine/memory/invariants.py`.
 """
 
 import json
@@ -9,18 +9,18 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, Row, func, select
 
-from herder.ledger.prices import cost
-from herder.model.job import AttemptState, JobState
-from herder.model.resources import stored_amounts
-from herder.store import tables as t
-from herder.store.retention import (
+from herder.ledger.costs import cost
+from herder.model.values.resources import stored_amounts
+from herder.model.work.job import AttemptState, JobState
+from herder.store.rows import tables as t
+from herder.store.rows.usage_rows import ended_attempts, ended_worker_cost
+from herder.store.writing.retention import (
     FORGOTTEN_COST,
     FORGOTTEN_JOBS,
     FORGOTTEN_USAGE,
     forgotten,
     forgotten_before_ms,
 )
-from herder.store.usage_rows import ended_attempts, ended_worker_cost
 
 #: Rows of one kind that are named; the rest is only counted.
 NAMED = 20

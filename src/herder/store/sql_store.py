@@ -8,11 +8,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from herder.ports.store import StoreDown
-from herder.store.database import greet
-from herder.store.faults import AWAY, passing
-from herder.store.file import StoreFile
-from herder.store.leadership import Leader
-from herder.store.writer import Writer
+from herder.store.opening.database import greet
+from herder.store.opening.database_errors import AWAY, passing
+from herder.store.opening.file import StoreFile
+from herder.store.opening.leadership import Leader
+from herder.store.writing.writer import Writer
 
 _T = TypeVar("_T")
 

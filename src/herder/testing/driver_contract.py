@@ -18,7 +18,7 @@ from contextlib import suppress
 
 import pytest
 
-from herder.model.driver import (
+from herder.model.fleet.driver import (
     Driver,
     DriverError,
     Listing,
@@ -28,11 +28,11 @@ from herder.model.driver import (
     Phase,
     StartData,
 )
-from herder.model.driver_capabilities import Console
+from herder.model.fleet.driver_capabilities import Console
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
-from herder.model.money import PicoUsd
-from herder.model.resources import Resources
-from herder.model.worker import WorkerSpec
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import Resources
 
 SECRET = "activation-token-that-nobody-may-see"
 #: Looks at a machine before it counts as stuck.

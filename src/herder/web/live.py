@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import msgspec
 
 from herder.control.reads.port import Reads
-from herder.model.records import EventRecord
-from herder.web.picture import look
+from herder.model.stored.records import EventRecord
+from herder.web.page_data import look
 from herder.web.templating import SECTIONS, render_section
 from herder.web.trend import Sample, Trend
 

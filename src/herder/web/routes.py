@@ -12,8 +12,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from herder import __version__
 from herder.control.access.known_caller import trust
 from herder.control.commands import Commands
+from herder.control.kernel.bounds.errors import Unauthenticated
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Unauthenticated
 from herder.control.reads.port import Reads
 from herder.web.live import STREAMS_MAX, Live
 from herder.web.session import (

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from herder.control.commands import SESSION_S, Commands
 from herder.control.kernel.secret_tokens import new_token
-from herder.model.principal import Principal
+from herder.model.permissions import Principal
 
 SESSION_COOKIE = "herder_session"
 FORM_COOKIE = "herder_form"

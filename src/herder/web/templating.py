@@ -4,8 +4,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from herder.web import figures
-from herder.web.picture import Picture
+from herder.web import formatting
+from herder.web.page_data import Picture
 from herder.web.static_files import static_url
 
 #: Parts of the page that are replaced one by one, in the order in which they stand.
@@ -21,21 +21,21 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     filters = (
-        figures.ago,
-        figures.absolute,
-        figures.usd,
-        figures.cores,
-        figures.gib,
-        figures.count,
-        figures.words,
-        figures.sparkline,
+        formatting.ago,
+        formatting.absolute,
+        formatting.usd,
+        formatting.cores,
+        formatting.gib,
+        formatting.count,
+        formatting.words,
+        formatting.sparkline,
     )
     environment.filters.update({each.__name__: each for each in filters})
     environment.globals.update(
         static_url=static_url,
-        percent=figures.percent,
-        change=figures.change,
-        change_of_rate=figures.change_of_rate,
+        percent=formatting.percent,
+        change=formatting.change,
+        change_of_rate=formatting.change_of_rate,
     )
     return environment
 

@@ -65,7 +65,7 @@ NO_RESULT = msgspec.Raw(b"null")
 
 
 class Finished(msgspec.Struct, kw_only=True, array_like=True):
-    """The end of one attempt. `state` and `cause` as in `model.job`; times are the worker's clock."""
+    """The end of one attempt. `state` and `cause` as in `model.work.job`; times are the worker's clock."""
 
     job: int
     attempt: int

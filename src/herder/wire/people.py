@@ -2,7 +2,7 @@
 
 import msgspec
 
-from herder.model.principal import RoleName
+from herder.model.permissions import RoleName
 
 
 class UserCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

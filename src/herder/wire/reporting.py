@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from herder.model.phrases import counted
+from herder.model.values.phrases import counted
 from herder.wire.exchange import ExchangeRequest, Finished, LogChunk, Refusal, Whole
 
 #: A report with more bad items than this is refused as a whole: the worker then finds them by halves.

@@ -14,7 +14,7 @@ import pytest
 
 from herder.drivers.local import LocalDriver, LocalSettings
 from herder.drivers.local.processes import Found, family, processes
-from herder.model.driver import (
+from herder.model.fleet.driver import (
     Driver,
     DriverContext,
     InvalidRequest,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from herder.drivers.pretend import PretendDriver, PretendSettings, PretendWorld
-from herder.model.driver import (
+from herder.model.fleet.driver import (
     Driver,
     DriverContext,
     Listing,
@@ -18,8 +18,8 @@ from herder.model.driver import (
     StartData,
     Unavailable,
 )
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
-from herder.model.worker import WorkerSpec
 from herder.testing.driver_contract import DriverContract
 
 CONTRACT = DriverContract()

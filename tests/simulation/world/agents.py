@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from herder.agent.environment.settings import AgentSettings
+from herder.agent.machine.ports import AgentPorts
 from herder.agent.main import converse
-from herder.agent.ports import AgentPorts
 from herder.agent.runtimes import Report, Running, Runtime, Verdict, ended_now
-from herder.agent.settings import AgentSettings
 from herder.drivers.pretend.world import Booted, PretendWorld
-from herder.model.job import Cause
+from herder.model.work.job import Cause
 from herder.wire.exchange import Assignment, Finished
 from tests.simulation.world.clock import VirtualClock
 from tests.simulation.world.loop import VirtualLoop

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from herder.control.kernel.driver_calls import PLACES
-from herder.model.driver import DriverError, OutcomeUnknown, Unavailable
+from herder.model.fleet.driver import DriverError, OutcomeUnknown, Unavailable
 from herder.ports.calls import CallsReport
 from tests.simulation.world.plan import CALL_FAULTS, Dice, Fault
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message
 
-from herder.agent.connection import Unreachable, usable
-from herder.agent.settings import AgentSettings
+from herder.agent.environment.connection import Unreachable, usable
+from herder.agent.environment.settings import AgentSettings
 from tests.simulation.world.loop import VirtualLoop
 from tests.simulation.world.plan import NETWORK_FAULTS, Dice, Fault
 

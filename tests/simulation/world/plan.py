@@ -8,9 +8,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from herder.model.money import PicoUsd
-from herder.model.pool import Template
-from herder.model.resources import Resources
+from herder.model.fleet.pool import Template
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import Resources
 from tests.support.pools import pool_spec
 
 SMALL = Template(

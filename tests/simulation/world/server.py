@@ -11,9 +11,9 @@ from starlette.types import ASGIApp
 from herder.api.application import application
 from herder.control.drivers import driver_actions
 from herder.control.kernel.core import Core
+from herder.control.kernel.jobs.usage_ledger import read_ledger
 from herder.control.kernel.secret_tokens import hash_token
 from herder.control.kernel.settings import CoreSettings
-from herder.control.kernel.usage_ledger import read_ledger
 from herder.control.pools import sharing
 from herder.control.pools.pool_actions import keep_frozen, store_pool
 from herder.control.recovery.recover import recover
@@ -21,16 +21,16 @@ from herder.control.recovery.supervision import supervise
 from herder.drivers.pretend.driver import PretendDriver
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.pretend.world import PretendWorld
-from herder.model.changes import Changes
-from herder.model.driver import DriverContext
+from herder.model.fleet.driver import DriverContext
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import UserName
-from herder.model.pool import PoolSpec
-from herder.model.principal import Role
+from herder.model.permissions import Role
+from herder.model.stored.changes import Changes
 from herder.ports.calls import Calls
 from herder.server.runtime import LOOPS
 from herder.settings.sections.server import MetricSource
-from herder.store.tables import meta
-from herder.store.versions import opened
+from herder.store.rows.tables import meta
+from herder.store.rows.versions import opened
 from tests.simulation.world.clock import VirtualClock
 from tests.simulation.world.loop import VirtualLoop
 from tests.simulation.world.network import Endpoint

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from herder.model.changes import Changes
+from herder.model.stored.changes import Changes
 from herder.ports.store import StoreDown, Trouble
-from herder.store.faults import AWAY
+from herder.store.opening.database_errors import AWAY
 from tests.simulation.world.plan import Dice, Fault
 from tests.support.engine_world import write
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from herder.engine.invariants import violations
+from herder.engine.memory.invariants import violations
 from tests.simulation.world.people import NotTaken
 from tests.simulation.world.plan import Trouble
 from tests.simulation.world.world import World

@@ -16,10 +16,10 @@ import httpx
 from herder.control.kernel.core import Core
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.pretend.world import PretendWorld
-from herder.engine.invariants import violations
-from herder.engine.state import WorkerLife
-from herder.model.job import JobState
-from herder.model.pool import PoolSpec
+from herder.engine.memory.invariants import violations
+from herder.engine.memory.state import WorkerLife
+from herder.model.fleet.pool import PoolSpec
+from herder.model.work.job import JobState
 from herder.settings.sections.server import MetricSource
 from tests.simulation.world.agents import Machines
 from tests.simulation.world.calls import VirtualCalls

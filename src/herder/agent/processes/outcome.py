@@ -8,7 +8,7 @@ the limit is the job's own word, with a hint.
 import signal
 from typing import Literal, NamedTuple
 
-from herder.model.job import Cause
+from herder.model.work.job import Cause
 
 #: From this part of the limit on, in percent, a failure is told with a hint.
 NEAR_PERCENT = 90
@@ -30,8 +30,9 @@ def own_peak_kib(told_kib: int, spawner_kib: int) -> int:
     return told_kib if told_kib >= spawner_kib + margin_kib else 0
 
 
-def judge(code: int, peak_kib: int, limit_mib: int, *, killed_for_memory: bool) -> Judgement:
-    """Of an attempt that the agent did not stop."""
+def judge(code: int, peak_kib: int, limit_mib: int, *, held_kib: int, killed_for_memory: bool) -> Judgement:
+    """Of an attempt that the agent did not stop. `peak_kib` may contain files that the kernel cached for it and it removed since;
+    `held_kib` is what its processes were seen to hold, and the hint to request more rests on that alone."""
     if code == 0:
         return Judgement("succeeded", Cause.NONE, "")
     if limit_mib and (killed_for_memory or peak_kib > limit_mib * 1024):
@@ -39,9 +40,9 @@ def judge(code: int, peak_kib: int, limit_mib: int, *, killed_for_memory: bool) 
     text = f"Exit code {code}."
     if code < 0:
         text = f"Ended by {_signal_name(-code)}, which Herder did not send."
-    if limit_mib and peak_kib * 100 >= limit_mib * 1024 * NEAR_PERCENT:
+    if limit_mib and held_kib * 100 >= limit_mib * 1024 * NEAR_PERCENT:
         text += (
-            f" Its memory use reached {_mib(peak_kib)} of {limit_mib} MiB; a higher memory request may help."
+            f" Its memory use reached {_mib(held_kib)} of {limit_mib} MiB; a higher memory request may help."
         )
     return Judgement("failed", Cause.EXIT_CODE, text)
 

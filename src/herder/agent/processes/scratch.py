@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from herder.agent.processes.identity import Identity
-from herder.agent.settings import AgentSettings
-from herder.model.phrases import clause
+from herder.agent.environment.settings import AgentSettings
+from herder.agent.processes.run_as import Identity
+from herder.model.values.phrases import clause
 from herder.wire.exchange import NO_RESULT, PARENTS_FILE
 from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
 

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from herder.agent.processes.identity import Identity
+from herder.agent.processes.run_as import Identity
 
 #: What an attempt inherits from the agent. Everything else of the agent's environment stays with the agent.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LOGNAME", "SHELL", "TZ", "USER")

@@ -15,8 +15,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-from herder.agent.processes import census
-from herder.agent.settings import AgentSettings
+from herder.agent.environment.settings import AgentSettings
+from herder.agent.processes import process_table
 from herder.wire import startup
 
 _LOG = logging.getLogger(__name__)
@@ -69,15 +69,15 @@ class Watch:
         """To every process of this attempt, found afresh."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, number)  # first: it needs nothing of the machine
-        found = census.processes()
+        found = process_table.processes()
         self._adopt_orphans(found)
-        for pid, owner in census.owners(found, {leader: None}, self._adopted).items():
+        for pid, owner in process_table.owners(found, {leader: None}, self._adopted).items():
             if owner == leader and pid != leader:
                 _kill(pid, number)
 
     def sweep(self) -> bool:
         """Kill the strays there are now; whether there were any."""
-        return self._sweep(census.processes())
+        return self._sweep(process_table.processes())
 
     def close(self) -> None:
         if self._timer is not None:
@@ -103,7 +103,7 @@ class Watch:
 
     def _look(self) -> bool:
         """Whether there is anything left to look at."""
-        found = census.processes()
+        found = process_table.processes()
         strays = self._sweep(found)
         self._sample(found)
         now = self._loop.time()
@@ -117,8 +117,8 @@ class Watch:
             self._output_at = now + self._settings.log_every_s
         return bool(self._live or strays)
 
-    def _sample(self, found: dict[int, census.Process]) -> None:
-        self._owned = census.owners(found, self._live, self._adopted)
+    def _sample(self, found: dict[int, process_table.Process]) -> None:
+        self._owned = process_table.owners(found, self._live, self._adopted)
         groups: dict[int, list[int]] = {}
         for pid, leader in self._owned.items():
             groups.setdefault(leader, []).append(pid)
@@ -127,18 +127,18 @@ class Watch:
             resident_kib = sum(found[pid].resident_kib for pid in pids)
             _guarded(watched, partial(watched.sampled, pids, resident_kib))
 
-    def _sweep(self, found: dict[int, census.Process]) -> bool:
+    def _sweep(self, found: dict[int, process_table.Process]) -> bool:
         strays = self._adopt_orphans(found)
         for pid in strays:
             if found[pid].zombie:
                 with suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
             else:
-                for descendant in census.owners(found, {}, {pid: pid}):
+                for descendant in process_table.owners(found, {}, {pid: pid}):
                     _kill(descendant, signal.SIGKILL)
         return bool(strays)
 
-    def _adopt_orphans(self, found: dict[int, census.Process]) -> list[int]:
+    def _adopt_orphans(self, found: dict[int, process_table.Process]) -> list[int]:
         """Sorts the agent's children that it did not start: of live attempts, or strays (returned, dead ones included)."""
         me, own_session = os.getpid(), os.getsid(0)
         adopted: dict[int, int] = {}
@@ -160,14 +160,14 @@ class Watch:
         self._adopted = adopted
         return strays
 
-    def _owner_of_orphan(self, process: census.Process) -> int:
+    def _owner_of_orphan(self, process: process_table.Process) -> int:
         """The leader of the attempt that this process is from (-1: of one long gone), or 0 when it is not from here."""
         if process.session in self._ended:
             return process.session
         if process.pid in self._owned:
             return self._owned[process.pid]
-        marks = census.marks_of(process.pid)
-        if not census.belongs_to(marks, self._settings.worker, self._settings.installation):
+        marks = process_table.marks_of(process.pid)
+        if not process_table.belongs_to(marks, self._settings.worker, self._settings.installation):
             return 0
         for leader, watched in self._live.items():
             if marks.get(startup.JOB_ID) == str(watched.job) and marks.get(startup.ATTEMPT) == str(

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Literal, NamedTuple, Protocol
 
-from herder.agent.settings import AgentSettings
-from herder.model.job import Cause
-from herder.model.phrases import clause
+from herder.agent.environment.settings import AgentSettings
+from herder.model.values.phrases import clause
+from herder.model.work.job import Cause
 from herder.wire.exchange import Assignment, Finished, LogChunk
 
 

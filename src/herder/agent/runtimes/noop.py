@@ -7,11 +7,11 @@ import asyncio
 
 import msgspec
 
-from herder.agent import clock
+from herder.agent.environment import clock
+from herder.agent.environment.settings import AgentSettings
 from herder.agent.runtimes import Report, Running, Verdict
-from herder.agent.settings import AgentSettings
-from herder.model.job import Cause
-from herder.model.phrases import clause
+from herder.model.values.phrases import clause
+from herder.model.work.job import Cause
 from herder.wire.exchange import Assignment, Finished
 
 

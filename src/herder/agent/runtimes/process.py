@@ -1,6 +1,6 @@
 """The runtime that starts a process per attempt on this machine: own session, own scratch folder, limits, output.
 
-What belongs to a running attempt is in `agent.processes.attempt`. Whatever is missing on the machine to start one (space,
+What belongs to a running attempt is in `agent.runtimes.process_attempt`. Whatever is missing on the machine to start one (space,
 descriptors, processes, memory) is the machine's fault and is told as that. Linux 5.3 or newer.
 """
 
@@ -14,19 +14,19 @@ from contextlib import suppress
 
 import msgspec
 
-from herder.agent import clock
-from herder.agent.processes.attempt import ProcessAttempt
+from herder.agent.environment import clock
+from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes.cgroup import Cgroup, Limits
 from herder.agent.processes.cgroup_place import find_place
 from herder.agent.processes.cores import Cores
-from herder.agent.processes.identity import identity_of
+from herder.agent.processes.run_as import identity_of
 from herder.agent.processes.scratch import Scratch, make_work_folder
 from herder.agent.processes.spawn import base_environment, spawn, text_as_file
 from herder.agent.processes.watch import Watch
 from herder.agent.runtimes import Report, Running, Verdict, ended_now
-from herder.agent.settings import AgentSettings
-from herder.model.job import Cause
-from herder.model.phrases import clause
+from herder.agent.runtimes.process_attempt import ProcessAttempt
+from herder.model.values.phrases import clause
+from herder.model.work.job import Cause
 from herder.wire import startup
 from herder.wire.exchange import Assignment, Finished, JobPayload
 

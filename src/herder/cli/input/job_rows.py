@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 from herder.cli.input.attached_files import Inputs, local_program
-from herder.model.resources import parse_cpu, parse_mib
+from herder.model.values.resources import parse_cpu, parse_mib
 from herder.settings.syntax.durations import parse_duration
 from herder.settings.syntax.numbers import NUMBER_MAX
 from herder.settings.syntax.problems import did_you_mean
+from herder.wire.decode_errors import explained, unknown_field
 from herder.wire.resources import JobSubmission
-from herder.wire.wording import explained, unknown_field
 
 #: As people write it, and as the API has it.
 API_NAMES = {

@@ -11,7 +11,7 @@ from herder.cli.shell.completion import complete_pools
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.options import UNCHANGED, DryRun, pair, usage
 from herder.cli.shell.session import Session, detaching, session
-from herder.model.pool import CpuLimit
+from herder.model.fleet.pool import CpuLimit
 
 if TYPE_CHECKING:
     from herder.cli.input.attached_files import Inputs

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from herder.cli.shell.exit_codes import Code, CommandError
-from herder.model.money import PICO_PER_USD
-from herder.model.phrases import sentence
-from herder.model.resources import AMOUNT_MAX, Resources
+from herder.model.values.money import PICO_PER_USD
+from herder.model.values.phrases import sentence
+from herder.model.values.resources import AMOUNT_MAX, Resources
 from herder.settings.syntax.csv_text import CsvText
 from herder.settings.syntax.files import DAMAGED, STDIN, Unreadable, opened, read_text
 from herder.settings.syntax.numbers import decimal, whole

@@ -13,7 +13,7 @@ from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.options import usage
 from herder.cli.shell.session import Session, near_only
 from herder.client.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
-from herder.model.phrases import counted
+from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
     from herder.wire.resources import JobView

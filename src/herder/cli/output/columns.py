@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
+from herder.cli.output.humanize import age, between, usd
 from herder.cli.output.rows import Column
-from herder.cli.output.words import age, between, usd
 
 
 class Look(TypedDict, total=False):

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from herder.cli.output.fitting import sentences
 from herder.cli.output.formats import Format
-from herder.cli.output.words import visible
+from herder.cli.output.humanize import visible
 from herder.cli.shell.exit_codes import Code, CommandError, code_of
 from herder.client.errors import ClientError
-from herder.model.phrases import counted, sentence
+from herder.model.values.phrases import counted, sentence
 from herder.settings.syntax.problems import SettingsError
 
 if TYPE_CHECKING:

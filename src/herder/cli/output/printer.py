@@ -15,8 +15,8 @@ from typing import Any, TextIO
 
 from herder.cli.output.fitting import GAP, WRAP_LEAST, columns_of, cut, fitted, width_of, wrapped
 from herder.cli.output.formats import Format
+from herder.cli.output.humanize import style_of, visible
 from herder.cli.output.rows import Column, View
-from herder.cli.output.words import style_of, visible
 
 API_VERSION = "v1"
 

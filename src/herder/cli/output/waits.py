@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from herder.cli.output.words import visible
+from herder.cli.output.humanize import visible
 from herder.client import clock
-from herder.model.phrases import counted
+from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
     from herder.cli.shell.session import Session

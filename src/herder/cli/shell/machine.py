@@ -2,7 +2,7 @@
 
 import os
 
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 
 
 def this_machine() -> Resources:

@@ -19,7 +19,7 @@ from herder.cli.shell.commands import RootGroup
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session
 from herder.client.errors import ClientError
-from herder.model.phrases import clause
+from herder.model.values.phrases import clause
 from herder.settings.syntax.problems import SettingsError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def build_app(driver_faults: "DriverFaults | None" = None) -> typer.Typer:
     """All commands that speak to a server. Add your own with `app.command()` or `app.add_typer()`. `driver_faults`: what is wrong
     with the kind and settings of a driver, from whoever knows drivers."""
     from herder.cli.commands.fleet import apply, config, driver, pool, worker
-    from herder.cli.commands.look import events, pack, plan, status, why
+    from herder.cli.commands.observe import events, pack, plan, status, why
     from herder.cli.commands.people import project, token, user, whoami
     from herder.cli.commands.work import batch, job
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from herder.cli.shell.exit_codes import Code, CommandError
-from herder.model.phrases import clause
+from herder.model.values.phrases import clause
 from herder.settings.syntax.durations import parse_duration
 
 #: After the answer of a dry run.

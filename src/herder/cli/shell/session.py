@@ -15,13 +15,13 @@ import typer
 
 from herder.cli.output.fitting import sentences
 from herder.cli.output.formats import ColorWhen, Format
+from herder.cli.output.humanize import visible
 from herder.cli.output.printer import Printer
 from herder.cli.output.rows import View
-from herder.cli.output.words import visible
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.client import clock
 from herder.client.errors import NotFoundError
-from herder.model.phrases import clause
+from herder.model.values.phrases import clause
 
 if TYPE_CHECKING:
     from herder.client import HerderClient, Target

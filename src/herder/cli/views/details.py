@@ -4,11 +4,11 @@ import json
 import shlex
 from typing import Any
 
+from herder.cli.output.humanize import age, between, exit_words, shape, usd
 from herder.cli.output.printer import Details
-from herder.cli.output.words import age, between, exit_words, shape, usd
 from herder.cli.views.tables import ATTEMPTS, TEMPLATES, pool_status, worker_status
-from herder.model.phrases import counted
-from herder.model.resources import BUILT_IN
+from herder.model.values.phrases import counted
+from herder.model.values.resources import BUILT_IN
 from herder.wire.resources import BatchView, JobDetail, PoolView, WorkerView
 
 #: Characters of a job's result that are shown.

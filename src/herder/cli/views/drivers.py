@@ -3,9 +3,9 @@
 from typing import Any
 
 from herder.cli.output.columns import field, made, words
+from herder.cli.output.humanize import age
 from herder.cli.output.printer import Details
 from herder.cli.output.rows import Column, View
-from herder.cli.output.words import age
 
 
 def _doing(driver: Any) -> str:

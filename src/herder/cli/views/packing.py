@@ -13,8 +13,8 @@ from herder.cli.views.plans import cost_line
 from herder.decide.packing.optimise import Optimised
 from herder.decide.packing.pack import BinOffer, Packed, Packing
 from herder.decide.packing.unplaced import Misfit, Obstacle, misfit
-from herder.model.money import PICO_PER_USD
-from herder.model.phrases import counted
+from herder.model.values.money import PICO_PER_USD
+from herder.model.values.phrases import counted
 
 #: Item key to how many, in one bin.
 Content = dict[int, int]

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from herder.cli.output.words import exit_words, usd
-from herder.model.money import format_usd, usd_text
-from herder.model.phrases import counted
+from herder.cli.output.humanize import exit_words, usd
+from herder.model.values.money import format_usd, usd_text
+from herder.model.values.phrases import counted
 from herder.wire.resources import ApplyAnswer, Explanation, PlanView
 
 

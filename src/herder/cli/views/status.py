@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from herder.cli.output.humanize import age, usd
 from herder.cli.output.printer import Printer
-from herder.cli.output.words import age, usd
 from herder.cli.views.tables import POOLS
-from herder.model.phrases import counted
+from herder.model.values.phrases import counted
 from herder.wire.resources import Status
 
 _OPEN_STATES = ("ready", "running", "blocked", "pending")

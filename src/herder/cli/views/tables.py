@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from herder.cli.output.columns import field, made, money, since, took, words
+from herder.cli.output.humanize import amounts, exit_cell, gpus, offer_words, shape
 from herder.cli.output.rows import Column, View
-from herder.cli.output.words import amounts, exit_cell, gpus, offer_words, shape
 from herder.cli.views.plans import action_line, action_row, reason_text
 
 

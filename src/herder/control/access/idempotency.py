@@ -1,7 +1,7 @@
 """Requests that carry an Idempotency-Key: the same one sent again finds what the first one made, also after a restart or a take-over.
 
 Called by the API around each write. No answer is stored: the key stands on the row of what the request made (a job, a batch, a bunch
-of jobs added to one, else the first event that it caused), under a unique index, for as long as that row is kept (`store/retention.py`:
+of jobs added to one, else the first event that it caused), under a unique index, for as long as that row is kept (`store/writing/retention.py`:
 a day at least). A write that recorded nothing changed nothing, and does so again.
 
 Looking into the store for each new key would cost more than a submission does. So what came since this server began is remembered:
@@ -20,12 +20,12 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from herder.control.kernel.bounds.errors import Conflict, Invalid
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Conflict, Invalid
-from herder.engine.state import BatchLife
-from herder.model.changes import Changes
+from herder.engine.memory.state import BatchLife
 from herder.model.ids import UserName
-from herder.model.records import BunchRecord, EventRecord
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import BunchRecord, EventRecord
 
 KEY_LENGTH = 200
 #: Requests remembered with what they made: about 500 bytes each.

@@ -6,12 +6,12 @@ places for sessions, so neither memory nor table can grow by signing in.
 """
 
 from herder.control.access.tokens import Directory
-from herder.control.kernel.errors import Unauthenticated
-from herder.control.kernel.limits import SESSIONS_PER_TOKEN
+from herder.control.kernel.bounds.errors import Unauthenticated
+from herder.control.kernel.bounds.limits import SESSIONS_PER_TOKEN
 from herder.control.kernel.secret_tokens import hash_token, new_token
-from herder.model.changes import Changes
-from herder.model.principal import Principal
-from herder.model.records import SessionRecord
+from herder.model.permissions import Principal
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import SessionRecord
 
 #: A working week, so that a person signs in once a week at most.
 SESSION_S = 7 * 86400

@@ -1,20 +1,20 @@
 """Who calls: from a token to a principal. Tokens are known by their hash only.
 
 Everything is in memory (rebuilt from the store at start), so a call costs one hash and a few look-ups. Rights are looked up at
-each call: a token narrows what its user may do at that moment and never widens it. What they may do is `model/principal.py`'s.
+each call: a token narrows what its user may do at that moment and never widens it. What they may do is `model/permissions.py`'s.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import is_
 
-from herder.control.kernel.errors import Invalid, Unauthenticated
+from herder.control.kernel.bounds.errors import Invalid, Unauthenticated
 from herder.control.kernel.secret_tokens import hash_token, new_token
-from herder.model.changes import Changes
 from herder.model.ids import UserName, WorkerName
-from herder.model.principal import NO_PROJECTS, ROLES, Principal, Role
-from herder.model.records import SessionRecord, TokenRecord, UserRecord
-from herder.model.times import iso
+from herder.model.permissions import NO_PROJECTS, ROLES, Principal, Role
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import SessionRecord, TokenRecord, UserRecord
+from herder.model.values.times import iso
 
 #: Characters of a token's hash that name it.
 ID_LENGTH = 12

@@ -7,11 +7,10 @@ a user that stands in the server's herder.yaml is changed there and nowhere else
 import json
 import re
 
-from herder.control.access.authorization import OF_KIND, check, not_known
+from herder.control.access.access_check import OF_KIND, check, not_known
 from herder.control.access.tokens import role_named, token_id
-from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Conflict, Forbidden, Invalid, Overloaded
-from herder.control.kernel.limits import (
+from herder.control.kernel.bounds.errors import Conflict, Forbidden, Invalid, Overloaded
+from herder.control.kernel.bounds.limits import (
     NOTE_LENGTH,
     TOKEN_LONGEST_S,
     TOKENS_KEPT,
@@ -19,14 +18,15 @@ from herder.control.kernel.limits import (
     USERS_MAX,
     check_message,
 )
+from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token, hash_token
-from herder.engine.events import record_event
-from herder.model.changes import Changes
+from herder.engine.memory.events import record_event
 from herder.model.ids import UserName
-from herder.model.phrases import counted
-from herder.model.principal import ROLES, Action, Kind, Principal, Role, Thing, Verdict, may
-from herder.model.records import TokenRecord, UserRecord
-from herder.model.times import iso, iso_or_none
+from herder.model.permissions import ROLES, Action, Kind, Principal, Role, Thing, Verdict, may
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import TokenRecord, UserRecord
+from herder.model.values.phrases import counted
+from herder.model.values.times import iso, iso_or_none
 from herder.wire.people import (
     TokenCreate,
     TokenCreated,

@@ -8,13 +8,12 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from herder.control.kernel.bounds.errors import NotKnown
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes, LastError
-from herder.control.kernel.errors import NotKnown
-from herder.engine import drivers
-from herder.engine.events import record_event
-from herder.model.changes import Changes
-from herder.model.driver import (
+from herder.engine.memory.events import record_event
+from herder.engine.workers import drivers
+from herder.model.fleet.driver import (
     JOINED,
     Driver,
     DriverError,
@@ -26,10 +25,11 @@ from herder.model.driver import (
     StartData,
     Unauthorised,
 )
-from herder.model.driver_capabilities import Console, Deadlines
+from herder.model.fleet.driver_capabilities import Console, Deadlines
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
-from herder.model.phrases import clause
-from herder.model.worker import WorkerSpec
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import clause
 
 log = logging.getLogger(__name__)
 

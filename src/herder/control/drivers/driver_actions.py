@@ -3,18 +3,18 @@
 Nothing here calls a provider. A worker that is forgotten is not said to be terminated: nobody has asked for that.
 """
 
-from herder.control.access.authorization import FLEET, check
+from herder.control.access.access_check import FLEET, check
 from herder.control.drivers.calling import check_known, notes_of
+from herder.control.kernel.bounds.errors import Conflict
+from herder.control.kernel.bounds.limits import check_message
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Conflict
-from herder.control.kernel.limits import check_message
 from herder.control.workers.exchange import forget_worker
-from herder.engine import drivers
-from herder.engine import worker as life
-from herder.engine.events import record_event
-from herder.model.changes import Changes
-from herder.model.phrases import counted
-from herder.model.principal import Action, Kind, Principal, Thing
+from herder.engine.memory.events import record_event
+from herder.engine.workers import drivers
+from herder.engine.workers import worker as life
+from herder.model.permissions import Action, Kind, Principal, Thing
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import counted
 from herder.wire.drivers import DriverAction
 from herder.wire.resources import Result
 

@@ -2,7 +2,7 @@
 
 Called by the launch loop, one task for each worker. No step waits for a machine: the provider is asked how far it is, and what it
 answers stands in the worker's row, so that a restart goes on from there. Between two steps nothing of the driver is occupied.
-`model/driver.py` has the table of errors. It never makes a second machine: after an open outcome it looks first.
+`model/fleet/driver.py` has the table of errors. It never makes a second machine: after an open outcome it looks first.
 """
 
 import asyncio
@@ -14,11 +14,10 @@ from herder.control.drivers import calling
 from herder.control.drivers.calling import DriverFrozenError
 from herder.control.kernel.core import Core
 from herder.control.workers.exchange import forget_worker
-from herder.engine import worker as life
-from herder.engine.events import record_event
-from herder.engine.state import WorkerLife
-from herder.model.changes import Changes
-from herder.model.driver import (
+from herder.engine.memory.events import record_event
+from herder.engine.memory.state import WorkerLife
+from herder.engine.workers import worker as life
+from herder.model.fleet.driver import (
     AlreadyExists,
     DriverError,
     DriverFault,
@@ -34,9 +33,10 @@ from herder.model.driver import (
     Unauthorised,
     failure_cause,
 )
-from herder.model.offer import FailureCause
-from herder.model.phrases import clause
-from herder.model.worker import WorkerState
+from herder.model.fleet.offer import FailureCause
+from herder.model.fleet.worker import WorkerState
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import clause
 
 log = logging.getLogger(__name__)
 

@@ -12,15 +12,15 @@ from herder.control.drivers import calling
 from herder.control.drivers.calling import DriverFrozenError
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes
-from herder.engine import worker as life
-from herder.engine.events import record_event
-from herder.engine.state import WorkerLife
-from herder.model.changes import Changes
-from herder.model.driver import DriverError, Listing, Machine, NotFound, Phase
-from herder.model.driver_capabilities import FirstHand
+from herder.engine.memory.events import record_event
+from herder.engine.memory.state import WorkerLife
+from herder.engine.workers import worker as life
+from herder.model.fleet.driver import DriverError, Listing, Machine, NotFound, Phase
+from herder.model.fleet.driver_capabilities import FirstHand
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
-from herder.model.phrases import clause, counted
-from herder.model.worker import WorkerState
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import clause, counted
 
 log = logging.getLogger(__name__)
 

@@ -1,15 +1,15 @@
 """From a submitted job to its class: parsed, checked for feasibility once per class, and remembered.
 
-A class is what scheduling sees (`model.job.JobClass`). One look-up stands before the parsing: jobs of one call usually repeat the
+A class is what scheduling sees (`model.work.job.JobClass`). One look-up stands before the parsing: jobs of one call usually repeat the
 same few classes, so the cost per job is one tuple and one dictionary access.
 """
 
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from herder.control.access.authorization import check
-from herder.control.kernel.errors import Invalid, Overloaded
-from herder.control.kernel.limits import (
+from herder.control.access.access_check import check
+from herder.control.kernel.bounds.errors import Invalid, Overloaded
+from herder.control.kernel.bounds.limits import (
     SELECTOR_COUNT,
     TOLERATIONS_COUNT,
     check_count,
@@ -18,17 +18,17 @@ from herder.control.kernel.limits import (
 )
 from herder.decide.eligibility.admission import refusal
 from herder.decide.eligibility.affinity import fault
-from herder.model.changes import Changes
-from herder.model.demand import NO_AFFINITY, Affinity, Expression, Operator
+from herder.model.fleet.pool import CpuLimit, TaintEffect, Toleration
 from herder.model.ids import ClassId, UserName
-from herder.model.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
-from herder.model.phrases import parts
-from herder.model.pool import CpuLimit, TaintEffect, Toleration
-from herder.model.principal import Action, Kind, Principal, Role, Thing
-from herder.model.records import JobClassRecord
-from herder.model.resources import BUILT_IN, Dimensions, Resources, parse_cpu, parse_mib
-from herder.model.sharing import PRIORITY_MAX
-from herder.store.json_forms import encode_class
+from herder.model.permissions import Action, Kind, Principal, Role, Thing
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import JobClassRecord
+from herder.model.values.phrases import parts
+from herder.model.values.resources import BUILT_IN, Dimensions, Resources, parse_cpu, parse_mib
+from herder.model.work.demand import NO_AFFINITY, Affinity, Expression, Operator
+from herder.model.work.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
+from herder.model.work.sharing import PRIORITY_MAX
+from herder.store.rows.json_forms import encode_class
 from herder.wire.resources import JobSubmission
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import msgspec
 from sqlalchemy import Connection, case, func, select
 
 from herder.control.kernel.core import Core
-from herder.engine.state import LiveAttempt
+from herder.engine.memory.state import LiveAttempt
 from herder.model.ids import JobId
-from herder.model.job import AttemptState
-from herder.store.tables import attempts as attempts_table
-from herder.store.tables import job_parents, jobs
+from herder.model.work.job import AttemptState
+from herder.store.rows.tables import attempts as attempts_table
+from herder.store.rows.tables import job_parents, jobs
 from herder.wire.exchange import PARENTS_FILE, JobPayload
 
 #: Payloads in one answer; the first is carried whatever its size (a job is at most as large as one call that submits it).

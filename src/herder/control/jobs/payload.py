@@ -5,8 +5,8 @@ Called by `submission.py` for each job, also in dry runs. Nothing here is kept.
 
 import msgspec
 
-from herder.control.kernel.errors import Invalid, TooLarge
-from herder.control.kernel.limits import (
+from herder.control.kernel.bounds.errors import Invalid, TooLarge
+from herder.control.kernel.bounds.limits import (
     INPUT_NAME_BYTES,
     INPUTS_COUNT,
     PAYLOAD_BYTES,

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row
 
+from herder.control.kernel.bounds.errors import Conflict
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Conflict
 from herder.model.ids import ClassId
-from herder.model.job import JobClass, JobState
-from herder.store.json_forms import decode_class
+from herder.model.work.job import JobClass, JobState
+from herder.store.rows.json_forms import decode_class
 from herder.wire.exchange import JobPayload
 from herder.wire.resources import Expression, JobSubmission
 

@@ -7,13 +7,11 @@ import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
-from herder.control.access.authorization import OF_KIND, check, not_known
+from herder.control.access.access_check import OF_KIND, check, not_known
 from herder.control.jobs.classes import check_priority, class_of, try_class
 from herder.control.jobs.payload import payload_of
-from herder.control.kernel.backlog import BATCH_COUNTS_AS
-from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Conflict, Invalid, Overloaded, TooLarge
-from herder.control.kernel.limits import (
+from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded, TooLarge
+from herder.control.kernel.bounds.limits import (
     FAILURES_MAX,
     JOBS_PER_CALL,
     PARENTS_PER_CALL,
@@ -21,16 +19,18 @@ from herder.control.kernel.limits import (
     check_message,
     check_name,
 )
-from herder.engine.batch import DependencyError, add_jobs, commit_batch, create_batch, resolve
-from herder.engine.batch_end import cancel_batch
-from herder.engine.classes import forget_classes
-from herder.engine.state import BatchLife
-from herder.model.changes import Changes
+from herder.control.kernel.core import Core
+from herder.control.kernel.jobs.backlog import BATCH_COUNTS_AS
+from herder.engine.jobs.batch import DependencyError, add_jobs, commit_batch, create_batch, resolve
+from herder.engine.jobs.batch_end import cancel_batch
+from herder.engine.jobs.classes import forget_classes
+from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId, JobId, UserName
-from herder.model.job import JobClass, JobState
-from herder.model.phrases import counted
-from herder.model.principal import Action, Kind, Principal, Thing
-from herder.store.tables import DEFAULT_PROJECT
+from herder.model.permissions import Action, Kind, Principal, Thing
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import counted
+from herder.model.work.job import JobClass, JobState
+from herder.store.rows.tables import DEFAULT_PROJECT
 from herder.wire.resources import BatchCreate, JobsAdded, JobSubmission, Result
 
 #: In a refusal.

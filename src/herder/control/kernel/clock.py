@@ -33,7 +33,7 @@ class SteadyClock:
     """The kernel's clock: the wall's time, moved on by the monotonic clock alone, so that it never steps by itself.
 
     Somebody sets the wall: `apart_ms` says how far it has gone, and `follow` takes that over, at the moment at which everything
-    that remembers a time is moved along (`control/recovery/clock_steps.py`, `docs/decisions/0020-clocks-and-ports.md`).
+    that remembers a time is moved along (`control/recovery/clock_watch.py`, `docs/decisions/0020-clocks-and-ports.md`).
     """
 
     def __init__(self, clock: Clock) -> None:

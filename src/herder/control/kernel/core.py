@@ -15,34 +15,34 @@ import httpx
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from herder.control.kernel.backlog import Backlog
+from herder.control.kernel.bounds.errors import StoreTroubled
 from herder.control.kernel.clock import SteadyClock, SystemClock
 from herder.control.kernel.driver_calls import DriverCalls
 from herder.control.kernel.driver_notes import DriverNotes
-from herder.control.kernel.errors import StoreTroubled
-from herder.control.kernel.event_bus import EventBus
-from herder.control.kernel.half_changes import mark
-from herder.control.kernel.payload_cache import Payloads
-from herder.control.kernel.planning_thread import Planning
+from herder.control.kernel.jobs.backlog import Backlog
+from herder.control.kernel.jobs.payload_cache import Payloads
+from herder.control.kernel.jobs.usage_ledger import book
+from herder.control.kernel.partial_change import mark
+from herder.control.kernel.planner.planning_thread import Planning
 from herder.control.kernel.settings import CoreSettings
-from herder.control.kernel.usage_ledger import book
-from herder.control.kernel.waiters import Waiters
-from herder.engine.flush import flush
-from herder.engine.state import EngineState
+from herder.control.kernel.waiting.event_bus import EventBus
+from herder.control.kernel.waiting.waiters import Waiters
+from herder.engine.memory.dirty_rows import flush
+from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
-from herder.model.changes import Changes
-from herder.model.driver import Driver
+from herder.model.fleet.driver import Driver
 from herder.model.ids import ClassId
-from herder.model.phrases import clause
-from herder.model.records import EventRecord
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import EventRecord
+from herder.model.values.phrases import clause
 from herder.ports.calls import Calls
 from herder.ports.clock import Clock
 from herder.ports.store import Store, StoreDown
 from herder.scheduler.placement import Placer
 from herder.scheduler.preemption import Preemptor
 from herder.settings import SharingSettings
-from herder.store.flight_recorder import Recorder
-from herder.store.sweep import sweep_batch
+from herder.store.writing.cancelled_batches import sweep_batch
+from herder.store.writing.flight_recorder import Recorder
 
 if TYPE_CHECKING:
     from herder.control.access.tokens import Directory

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from herder.control.kernel.clock import SystemClock
-from herder.model.driver import OutcomeUnknown, Unavailable
+from herder.model.fleet.driver import OutcomeUnknown, Unavailable
 from herder.ports.calls import CallsReport, CallUnderWay
 from herder.ports.clock import Clock
 

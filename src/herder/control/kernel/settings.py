@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, field
 
+from herder.control.kernel.bounds.limits import (
+    LOG_BYTES_PER_ATTEMPT,
+    QUEUED_BYTES_PER_USER,
+    QUEUED_JOBS_PER_USER,
+)
 from herder.control.kernel.driver_calls import PLACES
-from herder.control.kernel.limits import LOG_BYTES_PER_ATTEMPT, QUEUED_BYTES_PER_USER, QUEUED_JOBS_PER_USER
 from herder.decide.placement.ageing import Ageing
-from herder.model.retention import Retention
+from herder.model.stored.retention import Retention
 from herder.settings.sections.server import MetricSource
 
 

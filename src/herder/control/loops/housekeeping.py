@@ -1,4 +1,4 @@
-"""What may be forgotten: everything that ended long ago (`store/retention.py`), what plans were made from after a week or when it is
+"""What may be forgotten: everything that ended long ago (`store/writing/retention.py`), what plans were made from after a week or when it is
 too much, tokens that ended a month ago. And what is written down late: when tokens were last used.
 
 Hourly, a piece at a time, with pauses in which others write.
@@ -10,9 +10,9 @@ from functools import partial
 from sqlalchemy import Connection, delete, select
 
 from herder.control.kernel.core import Core
-from herder.model.changes import Changes
-from herder.store.retention import forget_classes, steps, unused_classes
-from herder.store.tables import observations, sessions, tokens
+from herder.model.stored.changes import Changes
+from herder.store.rows.tables import observations, sessions, tokens
+from herder.store.writing.retention import forget_classes, steps, unused_classes
 
 PERIOD_S = 3600.0
 #: Tokens that were revoked or are over stay so long in lists, and say why they are refused.

@@ -13,12 +13,12 @@ from herder.control.drivers import machines
 from herder.control.drivers.calling import may_be_called
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token, hash_token
-from herder.engine import worker as life
-from herder.engine.state import WorkerLife
-from herder.model.changes import Changes
-from herder.model.driver import StartData
+from herder.engine.memory.state import WorkerLife
+from herder.engine.workers import worker as life
+from herder.model.fleet.driver import StartData
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
-from herder.model.worker import WorkerState
+from herder.model.stored.changes import Changes
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ It looks after the clocks first: nobody is judged by time in which the server it
 import asyncio
 
 from herder.control.kernel.core import Core
-from herder.control.recovery.clock_steps import Rounds
-from herder.engine.backoff import any_due
-from herder.engine.worker_deadlines import tick
-from herder.model.changes import Changes
+from herder.control.recovery.clock_watch import Rounds
+from herder.engine.jobs.backoff import any_due
+from herder.engine.workers.deadlines import tick
+from herder.model.stored.changes import Changes
 
 PERIOD_S = 0.5
 

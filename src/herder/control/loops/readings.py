@@ -10,9 +10,9 @@ from functools import partial
 import httpx
 
 from herder.control.kernel.core import Core
-from herder.control.sensors.prometheus import NoValue, query
+from herder.control.metric_sources.prometheus import NoValue, query
+from herder.model.fleet.metric import Metric, MetricReading
 from herder.model.ids import PoolName
-from herder.model.metric import Metric, MetricReading
 
 #: How often it looks what is due: a metric is read at most this late.
 LOOK_S = 0.25

@@ -16,13 +16,13 @@ from herder.control.planning.observation import note_pressure, observation_at
 from herder.control.planning.plans import apply_plan, record_plan, remember_needs, still_right
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.decide.scaling.failures import Failures
-from herder.engine.events import record_event
-from herder.model.changes import Changes
-from herder.model.observed import Observed
-from herder.model.phrases import counted, sentence
-from herder.model.plan import Plan
-from herder.store.json_forms import plain_plan
+from herder.decide.scaling.failed_triggers import Failures
+from herder.engine.memory.events import record_event
+from herder.model.planning.observed import Observed
+from herder.model.planning.plan import Plan
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import counted, sentence
+from herder.store.rows.json_forms import plain_plan
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from herder.control.drivers.calling import DriverFrozenError
 from herder.control.drivers.reconciliation import Comparison
 from herder.control.kernel.core import Core
 from herder.control.recovery.supervision import supervise
-from herder.model.driver import DriverError, RateLimited
+from herder.model.fleet.driver import DriverError, RateLimited
 
 log = logging.getLogger(__name__)
 

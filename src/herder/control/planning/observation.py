@@ -9,17 +9,17 @@ from itertools import islice
 
 from herder.control.kernel.core import Core
 from herder.decide.forecast.run_times import Kind, RunTime, kinds_of
-from herder.decide.scaling.failures import Failures
-from herder.decide.scaling.pressure import pressed_since
-from herder.engine.state import EngineState, WorkerLife
-from herder.engine.worker import history_of
+from herder.decide.scaling.failed_triggers import Failures
+from herder.decide.scaling.signals.pressure import pressed_since
+from herder.engine.memory.state import EngineState, WorkerLife
+from herder.engine.workers.worker import history_of
+from herder.model.fleet.pool import Consolidation, PoolSpec
+from herder.model.fleet.pressure import WorkerUse
 from herder.model.ids import ClassId, PlanNumber
-from herder.model.job import JobClass
-from herder.model.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
-from herder.model.pool import Consolidation, PoolSpec
-from herder.model.pressure import WorkerUse
-from herder.model.resources import ZERO
-from herder.settings.calendar import windows
+from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
+from herder.model.values.resources import ZERO
+from herder.model.work.job import JobClass
+from herder.settings.schedule_windows import windows
 
 #: From the kinds of a job class to what was learned of their run times.
 Guess = Callable[[tuple[Kind, ...]], RunTime]

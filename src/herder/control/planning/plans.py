@@ -10,18 +10,18 @@ import msgspec
 
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import pools_shown
-from herder.decide.scaling.warm_workers import boot_ms, learn
-from herder.engine.state import EngineState
-from herder.engine.worker import claim, drain, history_of
-from herder.model.changes import Changes
+from herder.decide.scaling.signals.warm_workers import boot_ms, learn
+from herder.engine.memory.state import EngineState
+from herder.engine.workers.worker import claim, drain, history_of
 from herder.model.ids import PoolName
-from herder.model.observed import Observed
-from herder.model.plan import Action, CreateWorker, Plan, ReasonKind
-from herder.model.records import PlanRecord
-from herder.model.stock import Rises
-from herder.settings.calendar import pool_in_force
-from herder.store.json_forms import plain_plan
-from herder.store.versions import WRITTEN
+from herder.model.planning.demand_rises import Rises
+from herder.model.planning.observed import Observed
+from herder.model.planning.plan import Action, CreateWorker, Plan, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import PlanRecord
+from herder.settings.schedule_windows import pool_in_force
+from herder.store.rows.json_forms import plain_plan
+from herder.store.rows.versions import WRITTEN
 
 #: Why a worker goes that would stay if it had more to do.
 FOR_BEING_IDLE = frozenset({ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED})

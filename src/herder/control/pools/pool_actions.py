@@ -5,32 +5,32 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from herder.control.access.authorization import FLEET, check
+from herder.control.access.access_check import FLEET, check
+from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
+from herder.control.kernel.bounds.limits import check_message, check_settings, check_word
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Conflict, Invalid, NotKnown
-from herder.control.kernel.limits import check_message, check_settings, check_word
 from herder.control.planning.observation import observe
 from herder.control.planning.plans import apply_plan, record_plan
 from herder.control.pools import sharing
-from herder.decide.scaling.offer_backoff import cheapest_first, offer_limits
+from herder.decide.scaling.offers.backoff import cheapest_first, offer_limits
+from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.decide.scaling.snapshot import snapshot_of
-from herder.decide.scaling.worker_specs import worker_spec
-from herder.engine.events import record_event
-from herder.engine.offers import forget_changed
-from herder.engine.worker import drain
-from herder.model.changes import Changes
+from herder.engine.memory.events import record_event
+from herder.engine.workers.offers import forget_changed
+from herder.engine.workers.worker import drain
+from herder.model.fleet.offer import Offer, offers_of
+from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.ids import PlanNumber, PoolName
-from herder.model.money import usd_text
-from herder.model.offer import Offer, offers_of
-from herder.model.phrases import counted
-from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
-from herder.model.pool import PoolSpec, Template
-from herder.model.principal import Action, Kind, Principal, Thing
-from herder.model.records import PoolRecord
+from herder.model.permissions import Action, Kind, Principal, Thing
+from herder.model.planning.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import PoolRecord
+from herder.model.values.money import usd_text
+from herder.model.values.phrases import counted
 from herder.settings import SettingsError, pool_from_plain, pool_to_plain
-from herder.settings.calendar import pool_in_force
+from herder.settings.schedule_windows import pool_in_force
 from herder.settings.syntax.durations import LONGEST_S, format_duration
-from herder.store.versions import stamped
+from herder.store.rows.versions import stamped
 from herder.wire.resources import (
     ApplyAnswer,
     ApplyChange,

@@ -8,16 +8,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Invalid
-from herder.engine.events import record_event
-from herder.model.changes import Changes
+from herder.engine.memory.events import record_event
 from herder.model.ids import UserName
-from herder.model.principal import Role
-from herder.model.records import MetaRecord
+from herder.model.permissions import Role
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import MetaRecord
 from herder.settings import SettingsError, SharingSettings, sharing_from_plain, sharing_to_plain
 from herder.settings.sections.sharing import SECTIONS
-from herder.store.versions import stamped
+from herder.store.rows.versions import stamped
 
 #: The row of `meta` that holds it, in the plain form of herder.yaml.
 META_KEY = "sharing"

@@ -3,9 +3,9 @@
 from herder.control.drivers.calling import check_known, driver_names
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes
-from herder.model.driver_capabilities import capabilities
-from herder.model.phrases import clause
-from herder.model.times import iso
+from herder.model.fleet.driver_capabilities import capabilities
+from herder.model.values.phrases import clause
+from herder.model.values.times import iso
 from herder.wire.drivers import DriverCallView, DriverView
 
 

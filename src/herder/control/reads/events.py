@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
+from herder.control.kernel.bounds.errors import Invalid
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Invalid
-from herder.control.reads.scopes import PAGE_MAX, events_in_view
-from herder.model.event_kinds import EVENT_KINDS, is_filter
-from herder.model.principal import Action, Kind, Principal, Thing, Verdict, may, scope_of
-from herder.model.records import EventRecord
-from herder.model.times import iso
-from herder.store import tables as t
+from herder.control.reads.visibility import PAGE_MAX, events_in_view
+from herder.model.permissions import Action, Kind, Principal, Thing, Verdict, may, scope_of
+from herder.model.stored.event_kinds import EVENT_KINDS, is_filter
+from herder.model.stored.records import EventRecord
+from herder.model.values.times import iso
+from herder.store.rows import tables as t
 from herder.wire.resources import EventView, Page
 
 

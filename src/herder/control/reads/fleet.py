@@ -7,28 +7,29 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from herder import __version__
+from herder.control.kernel.bounds.errors import Invalid, NotKnown
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Invalid, NotKnown
-from herder.control.kernel.usage_ledger import worker_cost
+from herder.control.kernel.jobs.usage_ledger import worker_cost
 from herder.control.pools.pool_actions import pool_named
-from herder.control.reads import attention, drivers, failures
-from herder.control.reads.scopes import PAGE_MAX
-from herder.engine.flush import worker_record
-from herder.engine.health import health_of
-from herder.engine.state import WorkerLife
+from herder.control.reads import drivers
+from herder.control.reads.explanations import attention, failures
+from herder.control.reads.visibility import PAGE_MAX
+from herder.engine.attempts.worker_health import health_of
+from herder.engine.memory.dirty_rows import worker_record
+from herder.engine.memory.state import WorkerLife
+from herder.model.fleet.offer import offers_of
+from herder.model.fleet.pool import PoolSpec, Template
+from herder.model.fleet.worker import Health, WorkerState
 from herder.model.ids import PoolName, WorkerName
-from herder.model.job import FAULTS_OF_WORKERS, Cause, JobState
-from herder.model.money import usd_text
-from herder.model.offer import offers_of
-from herder.model.phrases import counted, sentences
-from herder.model.pool import PoolSpec, Template
-from herder.model.principal import Principal, scope_of
-from herder.model.resources import ZERO, stored_amounts
-from herder.model.times import iso, iso_or_none
-from herder.model.worker import Health, WorkerState
+from herder.model.permissions import Principal, scope_of
+from herder.model.values.money import usd_text
+from herder.model.values.phrases import counted, sentences
+from herder.model.values.resources import ZERO, stored_amounts
+from herder.model.values.times import iso, iso_or_none
+from herder.model.work.job import FAULTS_OF_WORKERS, Cause, JobState
 from herder.settings import pool_to_plain
-from herder.store import tables as t
-from herder.store.usage_rows import worker_row_cost
+from herder.store.rows import tables as t
+from herder.store.rows.usage_rows import worker_row_cost
 from herder.wire.resources import (
     OfferView,
     Page,

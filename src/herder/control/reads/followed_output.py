@@ -7,12 +7,12 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
+from herder.control.kernel.bounds.errors import Overloaded, Refused
+from herder.control.kernel.bounds.limits import FOLLOWERS_EACH_MAX, FOLLOWERS_MAX
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Overloaded, Refused
-from herder.control.kernel.limits import FOLLOWERS_EACH_MAX, FOLLOWERS_MAX
 from herder.control.reads.jobs import Output, output_of
-from herder.model.phrases import counted
-from herder.model.principal import Principal
+from herder.model.permissions import Principal
+from herder.model.values.phrases import counted
 
 #: The longest between two looks at the output of a running job, and at the rights of who follows it; new output is sent at once.
 FOLLOW_S = 2.0

@@ -8,21 +8,21 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
-from herder.control.access.authorization import check, not_known
+from herder.control.access.access_check import check, not_known
 from herder.control.jobs.submission import batch_thing, job_thing
+from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Conflict, Invalid, NotKnown
-from herder.control.reads.scopes import PAGE_MAX, in_view, newest_jobs
-from herder.engine.state import BatchLife
+from herder.control.reads.visibility import PAGE_MAX, in_view, newest_jobs
+from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId
-from herder.model.job import AttemptState, JobClass, JobState
-from herder.model.money import usd_text
-from herder.model.phrases import counted
-from herder.model.principal import Action, Kind, Principal, scope_of
-from herder.model.times import iso, iso_or_none
-from herder.store import tables as t
-from herder.store.json_forms import decode_class
-from herder.store.usage_rows import attempt_row_cost
+from herder.model.permissions import Action, Kind, Principal, scope_of
+from herder.model.values.money import usd_text
+from herder.model.values.phrases import counted
+from herder.model.values.times import iso, iso_or_none
+from herder.model.work.job import AttemptState, JobClass, JobState
+from herder.store.rows import tables as t
+from herder.store.rows.json_forms import decode_class
+from herder.store.rows.usage_rows import attempt_row_cost
 from herder.wire.resources import AttemptView, BatchView, JobDetail, JobView, Page
 
 PAGE = 100

@@ -7,11 +7,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from herder.control.kernel.core import Core
-from herder.control.kernel.usage_ledger import worker_cost
+from herder.control.kernel.jobs.usage_ledger import worker_cost
 from herder.control.reads.drivers import driver_views
-from herder.model.job import JobState
-from herder.model.money import PICO_PER_USD
-from herder.model.principal import Principal, scope_of
+from herder.model.permissions import Principal, scope_of
+from herder.model.values.money import PICO_PER_USD
+from herder.model.work.job import JobState
 
 
 class _Collector:

@@ -10,26 +10,27 @@ from functools import partial
 from typing import NamedTuple
 
 from herder.control.access import users as people
-from herder.control.access.authorization import FLEET, OF_KIND, check
+from herder.control.access.access_check import FLEET, OF_KIND, check
 from herder.control.drivers import calling
+from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import NotKnown, NotReady, Refused
-from herder.control.kernel.waiters import Waiters
+from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
-from herder.control.reads import drivers, events, explain, fleet, jobs, repeated_requests, sharing
+from herder.control.reads import drivers, events, fleet, jobs, repeated_requests, sharing
+from herder.control.reads.explanations import explain
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
-from herder.engine.invariants import violations
-from herder.engine.state import BatchLife
-from herder.model.driver import DriverError
+from herder.engine.memory.invariants import violations
+from herder.engine.memory.state import BatchLife
+from herder.model.fleet.driver import DriverError
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import BatchId, WorkerName
-from herder.model.job import JobState
-from herder.model.phrases import sentence
-from herder.model.principal import Action, Kind, Principal, Thing
-from herder.model.records import EventRecord
-from herder.model.worker import WorkerState
+from herder.model.permissions import Action, Kind, Principal, Thing
+from herder.model.stored.records import EventRecord
+from herder.model.values.phrases import sentence
+from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
-from herder.store.json_forms import plain_plan
+from herder.store.rows.json_forms import plain_plan
 from herder.wire.drivers import DriverView
 from herder.wire.people import UserView, WhoAmI
 from herder.wire.resources import (

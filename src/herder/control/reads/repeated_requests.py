@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from herder.control.access import users
+from herder.control.kernel.bounds.errors import NotKnown
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import NotKnown
 from herder.control.pools.pool_actions import fleet_prices
 from herder.model.ids import UserName
-from herder.store import tables as t
+from herder.store.rows import tables as t
 from herder.wire.people import UserView
 from herder.wire.resources import ApplyAnswer, ApplyChange, ReasonView, ScaleAnswer
 

@@ -5,9 +5,9 @@ from collections import Counter
 from herder.control.kernel.core import Core
 from herder.decide.quotas.usage import RemainingQuota, remaining_quota
 from herder.model.ids import UserName
-from herder.model.money import usd_text
-from herder.model.principal import Action, Kind, Principal, Thing, Verdict, may, scope_of
-from herder.model.sharing import NO_LIMITS, NOTHING, Amounts, Limits, ProjectQuota
+from herder.model.permissions import Action, Kind, Principal, Thing, Verdict, may, scope_of
+from herder.model.values.money import usd_text
+from herder.model.work.sharing import NO_LIMITS, NOTHING, Amounts, Limits, ProjectQuota
 from herder.wire.people import ProjectView, UserView
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from herder.engine.state import BatchLife, EngineState, WaitingJob
+from herder.engine.memory.state import BatchLife, EngineState, WaitingJob
 from herder.model.ids import ClassId, JobId
-from herder.model.job import JobState
-from herder.store import tables as t
+from herder.model.work.job import JobState
+from herder.store.rows import tables as t
 
 
 def recover_held(batch: BatchLife, job: JobId, class_id: ClassId, row: Any) -> None:

@@ -10,17 +10,17 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, func, select
 
-from herder.engine import drivers
-from herder.engine.backoff import add_fault
-from herder.engine.failed_lately import MINUTE_MS, MINUTES
-from herder.engine.offers import META_PREFIX, from_meta
-from herder.engine.state import REMOVALS_MOST, EngineState, JobFaults
-from herder.engine.totals import ENDED_STATES, JOBS
-from herder.engine.worker import BOOT_WEIGHT, LESS_NEEDED, history_of
+from herder.engine.jobs.backoff import add_fault
+from herder.engine.memory.failed_lately import MINUTE_MS, MINUTES
+from herder.engine.memory.state import REMOVALS_MOST, EngineState, JobFaults
+from herder.engine.memory.totals import ENDED_STATES, JOBS
+from herder.engine.workers import drivers
+from herder.engine.workers.offers import META_PREFIX, from_meta
+from herder.engine.workers.worker import BOOT_WEIGHT, LESS_NEEDED, history_of
+from herder.model.fleet.offer import OfferMemory
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, WorkerName
-from herder.model.job import FAULTS_OF_WORKERS, AttemptState, Cause, JobState
-from herder.model.offer import OfferMemory
-from herder.store import tables as t
+from herder.model.work.job import FAULTS_OF_WORKERS, AttemptState, Cause, JobState
+from herder.store.rows import tables as t
 
 UNENDED = [int(state) for state in JobState if not state.ended]
 #: Workers made or drained longer ago than this say nothing of the present: a day.

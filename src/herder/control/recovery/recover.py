@@ -21,13 +21,13 @@ from herder.control.recovery.history import (
     recover_preemptions,
 )
 from herder.control.recovery.resources import known_resources
-from herder.engine import backoff
-from herder.engine.attempt import ENDED_BY_ITSELF
-from herder.engine.classes import CLASSES_MAX
-from herder.engine.clock_set import begin_anew, latest_ms, went_back
-from herder.engine.job import make_ready
-from herder.engine.queue import Taken
-from herder.engine.state import (
+from herder.engine.attempts.attempt import ENDED_BY_ITSELF
+from herder.engine.clock_step import begin_anew, latest_ms, went_back
+from herder.engine.jobs import backoff
+from herder.engine.jobs.classes import CLASSES_MAX
+from herder.engine.jobs.job import make_ready
+from herder.engine.memory.queue import Taken
+from herder.engine.memory.state import (
     ENDED_RUNS_MAX,
     BatchLife,
     DelayedJob,
@@ -36,21 +36,21 @@ from herder.engine.state import (
     WaitingJob,
     WorkerLife,
 )
-from herder.model.changes import Changes
+from herder.model.fleet.membership import EXCHANGE, Membership
+from herder.model.fleet.pool import Taint, TaintEffect
+from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, PoolName, UserName, WorkerName
-from herder.model.job import AttemptState, Cause, JobState
-from herder.model.membership import EXCHANGE, Membership
-from herder.model.money import PicoUsd
-from herder.model.plan import Reason, ReasonKind
-from herder.model.pool import Taint, TaintEffect
-from herder.model.records import SessionRecord, TokenRecord, UserRecord
-from herder.model.resources import PLAIN, Dimensions
-from herder.model.worker import WorkerSpec, WorkerState
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import SessionRecord, TokenRecord, UserRecord
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.job import AttemptState, Cause, JobState
 from herder.settings import pool_from_plain
-from herder.store import tables as t
-from herder.store.json_forms import decode_class
-from herder.store.retention import numbers_reached
-from herder.store.versions import opened
+from herder.store.rows import tables as t
+from herder.store.rows.json_forms import decode_class
+from herder.store.rows.versions import opened
+from herder.store.writing.retention import numbers_reached
 
 #: Rows fetched at a time.
 FETCH = 10_000

@@ -8,11 +8,11 @@ import json
 
 from sqlalchemy import Connection, select
 
-from herder.model.records import MetaRecord
-from herder.model.resources import DECLARED_MAX, Dimension, Dimensions
+from herder.model.stored.records import MetaRecord
+from herder.model.values.resources import DECLARED_MAX, Dimension, Dimensions
 from herder.settings import resources_from_text, resources_to_plain
-from herder.store import tables as t
-from herder.store.meta import RESOURCES, resources_text
+from herder.store.rows import tables as t
+from herder.store.rows.meta import RESOURCES, resources_text
 
 
 def known_resources(connection: Connection, declared: Dimensions) -> Dimensions:

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from herder.control.kernel.core import Core
-from herder.engine.events import record_event
-from herder.model.changes import Changes
-from herder.model.phrases import clause
+from herder.engine.memory.events import record_event
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import clause
 from herder.ports.store import StoreDown
 
 log = logging.getLogger(__name__)

@@ -11,20 +11,20 @@ from functools import partial
 import msgspec
 
 from herder.control.jobs.inputs import Gathered, parents_file, payloads_for
+from herder.control.kernel.bounds.errors import NotKnown, StoreTroubled, Unauthenticated
+from herder.control.kernel.bounds.limits import LOG_NOTES_BYTES, LOG_TIMES_MAX
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import NotKnown, StoreTroubled, Unauthenticated
-from herder.control.kernel.limits import LOG_NOTES_BYTES, LOG_TIMES_MAX
 from herder.control.kernel.secret_tokens import derived_token, hash_token
-from herder.engine.attempt import ended
-from herder.engine.exchange import gather, has_news, leave, not_carried, take_in
-from herder.engine.state import LiveAttempt, WorkerLife
-from herder.engine.worker import activated, seen, suspect
-from herder.model.changes import Changes
+from herder.engine.attempts.attempt import ended
+from herder.engine.memory.state import LiveAttempt, WorkerLife
+from herder.engine.workers.exchange import gather, has_news, leave, not_carried, take_in
+from herder.engine.workers.worker import activated, seen, suspect
+from herder.model.fleet.pool import CpuLimit, PoolSpec
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import JobId, WorkerName
-from herder.model.job import Cause
-from herder.model.pool import CpuLimit, PoolSpec
-from herder.model.records import LogRecord
-from herder.model.worker import WorkerState
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import LogRecord
+from herder.model.work.job import Cause
 from herder.wire.exchange import (
     NO_RESULT,
     ActivateAnswer,

@@ -8,29 +8,29 @@ provider, so that the loops treat such a worker like every other; whether it liv
 import dataclasses
 import json
 
-from herder.control.access.authorization import FLEET, check
+from herder.control.access.access_check import FLEET, check
 from herder.control.access.tokens import token_id
+from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded, Unauthenticated
+from herder.control.kernel.bounds.limits import NOTE_LENGTH, TOKENS_LIVE, check_message, check_word
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Conflict, Invalid, Overloaded, Unauthenticated
-from herder.control.kernel.limits import NOTE_LENGTH, TOKENS_LIVE, check_message, check_word
 from herder.control.kernel.secret_tokens import derived_token, hash_token, new_token
 from herder.control.planning.plans import record_plan
 from herder.control.pools.pool_actions import check_growth, pool_named, template_named
-from herder.decide.scaling.worker_specs import worker_spec
-from herder.engine import worker as life
-from herder.engine.events import record_event
-from herder.model.changes import Changes
-from herder.model.driver import JOINED, InvalidRequest, Listing, Machine, Phase, StartData
+from herder.decide.scaling.offers.worker_specs import worker_spec
+from herder.engine.memory.events import record_event
+from herder.engine.workers import worker as life
+from herder.model.fleet.driver import JOINED, InvalidRequest, Listing, Machine, Phase, StartData
+from herder.model.fleet.offer import offers_of
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PlanNumber, UserName, WorkerName
-from herder.model.offer import offers_of
-from herder.model.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
-from herder.model.pool import PoolSpec
-from herder.model.principal import ROLES, Action, Principal, Role
-from herder.model.records import TokenRecord
-from herder.model.resources import Resources, format_cpu, format_mib
-from herder.model.times import iso_or_none
-from herder.model.worker import WorkerSpec
-from herder.settings.calendar import pool_in_force
+from herder.model.permissions import ROLES, Action, Principal, Role
+from herder.model.planning.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import TokenRecord
+from herder.model.values.resources import Resources, format_cpu, format_mib
+from herder.model.values.times import iso_or_none
+from herder.settings.schedule_windows import pool_in_force
 from herder.wire.exchange import JoinAnswer, JoinRequest
 from herder.wire.people import JoinTokenCreate, JoinTokenCreated
 

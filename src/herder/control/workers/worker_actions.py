@@ -1,34 +1,26 @@
-"""What people do to workers: cordon, uncordon, drain, extend, remove. Called by the API; dry runs only say what would happen."""
+"""What people do to workers: cordon, uncordon, drain, extend, remove. Called by `Commands`; dry runs only say what would happen."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from herder.control.access.authorization import FLEET, OF_KIND, check
-from herder.control.jobs.submission import job_thing
+from herder.control.access.access_check import FLEET, check
+from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
+from herder.control.kernel.bounds.limits import check_message
 from herder.control.kernel.core import Core
-from herder.control.kernel.errors import Conflict, Invalid, NotKnown
-from herder.control.kernel.limits import check_message
 from herder.control.pools.pool_actions import TTL_LONGEST_S
-from herder.engine import worker as life
-from herder.engine.attempt import cancel as cancel_attempt
-from herder.engine.backoff import withdraw_delayed
-from herder.engine.batch_end import close_if_done
-from herder.engine.events import record_event
-from herder.engine.job import end_job
-from herder.engine.state import BatchLife, WorkerLife
-from herder.model.changes import Changes
-from herder.model.ids import BatchId, ClassId, JobId, WorkerName
-from herder.model.job import Cause, JobState
-from herder.model.phrases import clause, counted, sentence
-from herder.model.plan import Reason, ReasonKind
-from herder.model.principal import Action, Kind, Principal
-from herder.model.times import iso
-from herder.model.worker import WorkerState
+from herder.engine.memory.state import WorkerLife
+from herder.engine.workers import worker as life
+from herder.model.fleet.worker import WorkerState
+from herder.model.ids import WorkerName
+from herder.model.permissions import Action, Principal
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import counted
+from herder.model.values.times import iso
+from herder.model.work.job import Cause
 from herder.settings.syntax.durations import format_duration
 from herder.wire.resources import Result, WorkerAction
 
-#: Single jobs that go in one call with their user: each is found in its queue by going through it.
-SINGLE_JOBS_MAX = 1_000
 VERBS = ("cordon", "uncordon", "drain", "extend", "remove")
 
 
@@ -174,135 +166,3 @@ _STEPS: dict[str, Callable[[Core, WorkerLife, WorkerAction, int], _Step]] = {
     "extend": _extend,
     "remove": _remove,
 }
-
-
-def cancel_job(
-    core: Core,
-    who: Principal,
-    job: JobId,
-    class_id: ClassId,
-    batch_id: BatchId | None,
-    changes: Changes,
-    now_ms: int,
-    *,
-    message: str = "",
-    dry_run: bool = False,
-) -> str:
-    """Cancel one job wherever it is. `class_id` and `batch_id` are from its row; they never change."""
-    check(who, Action.CHANGE, OF_KIND[Kind.JOB])
-    check_message(message)
-    job_class = core.state.classes.get(class_id)
-    if job_class is None:  # forgotten: no job of it is left that has not ended
-        return f"Job {job} has already ended."
-    check(who, Action.CHANGE, job_thing(job, job_class.user, job_class.project))
-    batch = core.state.batches.get(batch_id) if batch_id is not None else None
-    step = _cancellation(core, job, class_id, batch, now_ms)
-    if step is None:
-        return f"Job {job} has already ended."
-    if dry_run:
-        return step.would
-    step.do(changes, who.actor)
-    record_event(
-        core.state,
-        changes,
-        now_ms,
-        "job.cancelled",
-        f"job/{job}",
-        sentence(f"{clause(step.text)}: {message}") if message else step.text,
-        actor=who.actor,
-        owner=job_class.user,
-        project=job_class.project,
-    )
-    return step.text
-
-
-def _cancellation(
-    core: Core, job: JobId, class_id: ClassId, batch: BatchLife | None, now_ms: int
-) -> _Step | None:
-    """How a job is cancelled where it is now; None when it has ended. Raises Conflict."""
-    state = core.state
-    attempt = state.live.get(job)
-    if attempt is not None:
-        return _Step(
-            text=f"Job {job} is being stopped on {attempt.worker}.",
-            would=f"Job {job} would be stopped on {attempt.worker}.",
-            do=lambda changes, actor: cancel_attempt(state, changes, attempt),
-        )
-    if job in state.delayed or job in state.queue(class_id):
-
-        def withdraw(changes: Changes, actor: str) -> None:
-            if not withdraw_delayed(state, job):
-                state.queue(class_id).withdraw(job)
-            attempts, failures = state.tried_of(batch.id if batch else None).pop(job, (0, 0))
-            state.preempted_of(batch.id if batch else None).pop(job, None)
-            _end(core, changes, job, batch, JobState.READY, attempts, failures, now_ms)
-
-        return _Step(
-            text=f"Job {job} was cancelled before it started.",
-            would=f"Job {job} would be cancelled before it starts.",
-            do=withdraw,
-        )
-    if batch is not None and batch.state == "open":
-        # Jobs that are added later may still name it as their parent, and would wait for an end that has been.
-        raise Conflict(
-            f"Batch {batch.id} is not committed, so its jobs cannot be cancelled one by one.",
-            hint=f"Cancel the whole batch with `herder batch cancel {batch.id}`.",
-        )
-    if batch is None or job not in batch.waiting:
-        return None
-
-    def leave(changes: Changes, actor: str) -> None:
-        del batch.waiting[job]
-        _end(core, changes, job, batch, JobState.BLOCKED, 0, 0, now_ms)
-
-    return _Step(
-        text=f"Job {job} was cancelled while it waited for its parents.",
-        would=f"Job {job} would be cancelled while it waits for its parents.",
-        do=leave,
-    )
-
-
-def cancel_single_jobs(
-    core: Core, who: Principal, user: str, changes: Changes, now_ms: int, *, dry_run: bool
-) -> int:
-    """Jobs of no batch of one user; answers how many. At most `SINGLE_JOBS_MAX` in one call."""
-    state = core.state
-    running = [a for a in state.live.values() if a.batch is None and state.classes[a.class_id].user == user]
-    queued = [
-        (JobId(job), class_id)
-        for class_id, queue in state.queues.items()
-        if state.classes[class_id].user == user
-        for job in queue.of_no_batch(SINGLE_JOBS_MAX)
-    ]
-    jobs = [*((a.job, a.class_id) for a in running), *queued][:SINGLE_JOBS_MAX]
-    if not dry_run:
-        why = f"user {user} was deleted"
-        for job, class_id in jobs:
-            cancel_job(core, who, job, class_id, None, changes, now_ms, message=why)
-    return len(jobs)
-
-
-def _end(
-    core: Core,
-    changes: Changes,
-    job: JobId,
-    batch: BatchLife | None,
-    old: JobState,
-    attempts: int,
-    failures: int,
-    now_ms: int,
-) -> None:
-    end_job(
-        core.state,
-        changes,
-        job,
-        batch,
-        old=old,
-        new=JobState.CANCELLED,
-        cause=Cause.CANCELLED,
-        attempts=attempts,
-        failures=failures,
-        now_ms=now_ms,
-    )
-    if batch is not None:
-        close_if_done(core.state, changes, batch, now_ms)

@@ -20,14 +20,14 @@ from herder.decide.eligibility.matching import (
     untolerated,
     work_of,
 )
-from herder.model.demand import Asks
+from herder.model.fleet.offer import offers_of
+from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.ids import PoolName
-from herder.model.job import WHOLE_GPU
-from herder.model.offer import offers_of
-from herder.model.phrases import listed
-from herder.model.pool import PoolSpec, Template
-from herder.model.resources import Resources
-from herder.model.vectors import pairs
+from herder.model.values.phrases import listed
+from herder.model.values.resources import Resources
+from herder.model.values.vectors import pairs
+from herder.model.work.demand import Asks
+from herder.model.work.job import WHOLE_GPU
 
 
 class RefusalKind(StrEnum):

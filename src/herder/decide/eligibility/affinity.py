@@ -6,7 +6,7 @@ and GPUs are `matching`'s.
 
 from collections.abc import Callable, Mapping
 
-from herder.model.demand import Asks, Expression, Operator, Term
+from herder.model.work.demand import Asks, Expression, Operator, Term
 
 Labels = tuple[tuple[str, str], ...]
 

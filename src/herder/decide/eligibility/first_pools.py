@@ -6,10 +6,10 @@ Asked by what is shown of queues. It decides nothing: the planner weighs what th
 from collections.abc import Mapping
 
 from herder.decide.eligibility.matching import AUTO, Kinds, kind_of_template
-from herder.model.demand import Asks
+from herder.model.fleet.offer import Offer, offers_of
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import ClassId, PoolName
-from herder.model.offer import Offer, offers_of
-from herder.model.pool import PoolSpec
+from herder.model.work.demand import Asks
 
 
 class FirstPools:

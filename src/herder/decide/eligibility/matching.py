@@ -8,12 +8,12 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from herder.decide.eligibility.affinity import Labels, labels_fulfil
-from herder.model.demand import Asks, Work
+from herder.model.fleet.membership import Membership
+from herder.model.fleet.offer import Offer, offers_of
+from herder.model.fleet.pool import PoolSpec, Taint, TaintEffect, Template
 from herder.model.ids import PoolName
-from herder.model.job import WHOLE_GPU
-from herder.model.membership import Membership
-from herder.model.offer import Offer, offers_of
-from herder.model.pool import PoolSpec, Taint, TaintEffect, Template
+from herder.model.work.demand import Asks, Work
+from herder.model.work.job import WHOLE_GPU
 
 AUTO = "auto"
 

@@ -13,10 +13,10 @@ from itertools import zip_longest
 
 from herder.decide.forecast.run_times import RunTime
 from herder.model.ids import ClassId, UserName
-from herder.model.job import JobClass
-from herder.model.observed import QueuedClass
-from herder.model.resources import ZERO, Resources
-from herder.model.vectors import pairs
+from herder.model.planning.observed import QueuedClass
+from herder.model.values.resources import ZERO, Resources
+from herder.model.values.vectors import pairs
+from herder.model.work.job import JobClass
 
 #: What asks for nothing that counts still takes a place in the line: so much of the fleet.
 LEAST_SHARE = 1e-9

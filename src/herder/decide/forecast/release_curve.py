@@ -14,7 +14,7 @@ from math import erfc, exp, inf, log, sqrt
 
 from herder.decide.forecast.queue_order import Mix
 from herder.decide.forecast.run_times import RunTime
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 
 #: The first step ends here: nobody is told a shorter time.
 FIRST_MS = 1_000.0

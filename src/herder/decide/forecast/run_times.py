@@ -13,7 +13,7 @@ from functools import lru_cache
 from math import erfc, exp, log, log2, sqrt
 from statistics import NormalDist
 
-from herder.model.job import JobClass
+from herder.model.work.job import JobClass
 
 #: Kinds of jobs remembered; the one that ended nothing for longest is forgotten first. About 300 bytes each.
 KINDS_MAX = 20_000

@@ -15,10 +15,10 @@ from herder.decide.forecast.queue_order import Held, Order
 from herder.decide.forecast.release_curve import Coming, Curve, Ending, curve_of, few_kinds
 from herder.decide.forecast.run_times import RunTime
 from herder.model.ids import UserName
-from herder.model.job import JobClass
-from herder.model.observed import QueuedClass
-from herder.model.resources import ZERO, Resources
-from herder.model.vectors import total_of
+from herder.model.planning.observed import QueuedClass
+from herder.model.values.resources import ZERO, Resources
+from herder.model.values.vectors import total_of
+from herder.model.work.job import JobClass
 
 __all__ = ["LEAST_MS", "Coming", "Ending", "Eta", "ForecastInput", "Held", "Outlook"]
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from herder.model.resources import BUILT_IN, Resources
-from herder.model.vectors import Wide, new_vector
+from herder.model.values.resources import BUILT_IN, Resources
+from herder.model.values.vectors import Wide, new_vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The innermost loops of packing, over many vectors at once: written out for four dimensions, and the same for any number.
 
-Used by `shapes`, `fill`, `decide/packing/search/flush_bins`, `knapsack` and `prices`; a `ShapeTable` says which of the two its shapes need. Both give the
+Used by `shapes`, `fill_bin`, `decide/packing/search/exact_fill`, `knapsack` and `prices`; a `ShapeTable` says which of the two its shapes need. Both give the
 same answer to the same question (tests/packing/test_kernels.py): nothing here decides, and nothing else in packing may write the
 dimensions out.
 """
@@ -8,7 +8,7 @@ dimensions out.
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 
 #: One (a lane's number, its size, a factor), flat or not: only the kernel that made it looks into it.
 Row = tuple[Any, ...]

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from herder.decide.packing.bounds.lower_bound import lower_bound
 from herder.decide.packing.groups import Bin, BinOffer, ItemGroup, Packing, in_asked_dimensions
-from herder.decide.packing.opening import Known
+from herder.decide.packing.open_bins import Known
 from herder.decide.packing.pack import fill_bins, first_runs, priced_worth, put_runs
 from herder.decide.packing.search.configurations import Mix, mix_of_contents
 from herder.decide.packing.search.local_search import improve_answer

@@ -4,14 +4,14 @@ It fills existing bins first, in the order given (oldest first, never best fit, 
 can go), and then opens new bins from offers. It works on shapes with counts, never item by item; the same input gives the
 same packing, and the order of items and offers does not matter. It knows nothing of jobs, workers or pools.
 
-Read `fill_bins`, then `opening.py`; one bin is filled by `fill.py`. `optimise.py` does the same with a longer search for new
+Read `fill_bins`, then `open_bins.py`; one bin is filled by `fill_bin.py`. `optimise.py` does the same with a longer search for new
 bins and a certified bound; what it opens is filled by placement with this function.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
-from herder.decide.packing.bounds.prices import best_prices, places_of, question, worths
-from herder.decide.packing.fill import Pattern
+from herder.decide.packing.bounds.shadow_prices import best_prices, places_of, question, worths
+from herder.decide.packing.fill_bin import Pattern
 from herder.decide.packing.groups import (
     Bin,
     BinOffer,
@@ -21,8 +21,8 @@ from herder.decide.packing.groups import (
     Packing,
     in_asked_dimensions,
 )
-from herder.decide.packing.opening import Known, Run, copies_of, known_fill, offer_limits_of, plain_worth
-from herder.decide.packing.opening import open_bins as open_new
+from herder.decide.packing.open_bins import Known, Run, copies_of, known_fill, offer_limits_of, plain_worth
+from herder.decide.packing.open_bins import open_bins as open_new
 from herder.decide.packing.shapes import WINDOW, ShapeTable
 
 __all__ = [

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from herder.decide.packing.groups import ItemGroup, Packed
 from herder.decide.packing.kernels import WHOLE, Kernel, kernel_for
-from herder.model.resources import ZERO, Resources
-from herder.model.vectors import least_of, most_of
+from herder.model.values.resources import ZERO, Resources
+from herder.model.values.vectors import least_of, most_of
 
 #: Most shapes that compete one by one in one alignment choice. It bounds the cost of a pick when nearly every item is
 #: different; beyond it similar shapes share a lane, of which only the largest that fits competes. 48 covers common fleets.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from herder.decide.packing.groups import BinOffer
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 
 
 class Obstacle(StrEnum):

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 
-from herder.decide.placement.max_min import PARTS, Claim, water_fill
+from herder.decide.placement.water_filling import PARTS, Claim, water_fill
 from herder.model.ids import ClassId, UserName
-from herder.model.resources import ZERO, Resources
-from herder.model.vectors import pairs, total_of
+from herder.model.values.resources import ZERO, Resources
+from herder.model.values.vectors import pairs, total_of
 
 #: The whole fleet, in the integers that shares are counted in.
 WHOLE = 2**40

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from herder.decide.eligibility.matching import Kinds, kind_of_worker
 from herder.decide.packing.pack import Bin, ItemGroup, Packing, pack
 from herder.decide.placement.drf import Contender, Queue, Volume, grant, share_of, share_places
-from herder.decide.placement.max_min import Claim, water_fill
+from herder.decide.placement.water_filling import Claim, water_fill
+from herder.model.fleet.pool import PoolSpec, Taint
 from herder.model.ids import ClassId, PoolName, UserName, WorkerName
-from herder.model.observed import QueuedClass
-from herder.model.pool import PoolSpec, Taint
-from herder.model.resources import ZERO, Resources
+from herder.model.planning.observed import QueuedClass
+from herder.model.values.resources import ZERO, Resources
 
 #: Rounds of granting and packing in one priority, before what is left is packed without regard to shares. Each round is
 #: caused by room that is there in sum but in no one place; two or three are usual.

@@ -15,11 +15,11 @@ from herder.decide.placement.ageing import NEVER, Ageing
 from herder.decide.placement.drf import Contender, Queue, share_of
 from herder.decide.placement.free_capacity import Assignment, FreeCapacity, OpenWorker
 from herder.decide.placement.reservations import Reservation
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import ClassId, PoolName, UserName, WorkerName
-from herder.model.job import JobClass
-from herder.model.observed import QueuedClass
-from herder.model.pool import PoolSpec
-from herder.model.resources import ZERO, Resources
+from herder.model.planning.observed import QueuedClass
+from herder.model.values.resources import ZERO, Resources
+from herder.model.work.job import JobClass
 
 __all__ = ["Assignment", "OpenWorker", "PendingClass", "Placement", "UserShare", "place"]
 

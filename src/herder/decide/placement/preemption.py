@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 from herder.decide.eligibility.matching import kind_of_worker, may_use_kind
 from herder.decide.placement.free_capacity import OpenWorker
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import JobId, PoolName
-from herder.model.job import JobClass
-from herder.model.pool import PoolSpec
-from herder.model.resources import Resources
-from herder.model.sharing import NOTHING, Amounts, Preemption, Reclaim, amounts_of
-from herder.model.vectors import pairs
+from herder.model.values.resources import Resources
+from herder.model.values.vectors import pairs
+from herder.model.work.job import JobClass
+from herder.model.work.sharing import NOTHING, Amounts, Preemption, Reclaim, amounts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from herder.decide.eligibility.matching import kind_of_worker, may_use_kind
 from herder.decide.placement.free_capacity import OpenWorker
+from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import ClassId, PoolName, WorkerName
-from herder.model.observed import QueuedClass
-from herder.model.pool import PoolSpec
-from herder.model.resources import Resources
+from herder.model.planning.observed import QueuedClass
+from herder.model.values.resources import Resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

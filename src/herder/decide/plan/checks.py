@@ -7,12 +7,12 @@ never changes a plan; a plan with a finding is not applied.
 from collections import Counter
 
 from herder.decide.scaling.snapshot import in_force
+from herder.model.fleet.offer import OfferMemory, offers_of
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PlanNumber, PoolName, worker_name
-from herder.model.observed import Observed, PoolHistory
-from herder.model.offer import OfferMemory, offers_of
-from herder.model.plan import CreateWorker, DrainWorker, Plan, ReasonKind
-from herder.model.pool import PoolSpec
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import Observed, PoolHistory
+from herder.model.planning.plan import CreateWorker, DrainWorker, Plan, ReasonKind
 
 _LESS_NEEDED = (ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED)
 

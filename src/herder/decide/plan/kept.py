@@ -5,13 +5,13 @@ nothing: `scaling/scale_down` has applied these rules already.
 """
 
 from herder.decide.scaling.scale_down.idle import cooldown_until
+from herder.decide.scaling.signals.warm_workers import idle_timeout_s
 from herder.decide.scaling.snapshot import PoolView
-from herder.decide.scaling.warm_workers import idle_timeout_s
-from herder.model.observed import ObservedWorker
-from herder.model.phrases import agree, at_limit, counted, seconds_until
-from herder.model.plan import Reason, ReasonKind
-from herder.model.times import iso
-from herder.model.worker import WorkerState
+from herder.model.fleet.worker import WorkerState
+from herder.model.planning.observed import ObservedWorker
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.values.phrases import agree, at_limit, counted, seconds_until
+from herder.model.values.times import iso
 
 
 def why_kept(view: PoolView, now_ms: int) -> tuple[Reason, ...]:

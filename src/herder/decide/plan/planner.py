@@ -10,28 +10,29 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from herder.decide.plan import report
-from herder.decide.scaling import limits, zones
-from herder.decide.scaling import warm_workers as stocks
+from herder.decide.scaling import limits
 from herder.decide.scaling.combine import Combined, combine
-from herder.decide.scaling.failures import Failures
+from herder.decide.scaling.failed_triggers import Failures
 from herder.decide.scaling.limits import GrowthLimit
-from herder.decide.scaling.load import load_of
-from herder.decide.scaling.offer_backoff import cheapest_first
+from herder.decide.scaling.offers import zones
+from herder.decide.scaling.offers.backoff import cheapest_first
+from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.decide.scaling.proposals import Proposal, TriggerResult, WorkerRequest, workers_by_offer
-from herder.decide.scaling.scale_down import consolidation, expired_and_surplus, spot
+from herder.decide.scaling.scale_down import consolidation, expired_and_surplus, spot_preemption
 from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.scale_down.idle import IdleResult
-from herder.decide.scaling.scale_down.spot import Need
+from herder.decide.scaling.scale_down.spot_preemption import Need
+from herder.decide.scaling.signals import warm_workers as stocks
+from herder.decide.scaling.signals.utilisation import load_of
+from herder.decide.scaling.signals.warm_workers import Stock
 from herder.decide.scaling.snapshot import PoolView, Snapshot, snapshot_of
 from herder.decide.scaling.triggers import any_concerned, ask_all, minimum, queued_jobs, warm_workers
 from herder.decide.scaling.triggers.queued_jobs import QueueResult
-from herder.decide.scaling.warm_workers import Stock
-from herder.decide.scaling.worker_specs import worker_spec
+from herder.model.fleet.offer import OfferName
+from herder.model.fleet.pool import Consolidation
 from herder.model.ids import PlanNumber, PoolName, WorkerName
-from herder.model.observed import Observed
-from herder.model.offer import OfferName
-from herder.model.plan import Action, CreateWorker, DrainWorker, Plan, Reason
-from herder.model.pool import Consolidation
+from herder.model.planning.observed import Observed
+from herder.model.planning.plan import Action, CreateWorker, DrainWorker, Plan, Reason
 
 
 def decide(observed: Observed, now_ms: int, steps: "PlanSteps | None" = None) -> Plan:
@@ -146,17 +147,17 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
 
 def _preempted(
     snapshot: Snapshot, leaving: Set[WorkerName], failures: Failures, now_ms: int
-) -> tuple[tuple[Need, ...], spot.SpotResult]:
+) -> tuple[tuple[Need, ...], spot_preemption.SpotResult]:
     """Which pools wait for capacity, and which spot workers give theirs."""
     concerned = [view.spec.name for view in snapshot.pools if view.spec.scale_up.preempts_spot]
 
-    def ask() -> tuple[tuple[Need, ...], spot.SpotResult]:
-        short = spot.needs(snapshot, leaving, now_ms)
-        return short, spot.ask(snapshot, short, leaving, now_ms)
+    def ask() -> tuple[tuple[Need, ...], spot_preemption.SpotResult]:
+        short = spot_preemption.needs(snapshot, leaving, now_ms)
+        return short, spot_preemption.ask(snapshot, short, leaving, now_ms)
 
     if not concerned:
-        return (), spot.SpotResult()
-    return failures.attempt(concerned, "preempts_spot", ask, lambda: ((), spot.SpotResult()))
+        return (), spot_preemption.SpotResult()
+    return failures.attempt(concerned, "preempts_spot", ask, lambda: ((), spot_preemption.SpotResult()))
 
 
 def _queue(
@@ -194,7 +195,9 @@ def _growth_limits(
         found = limits.growth_limit(view, now_ms, leaving)
         if not short:
             return found
-        return limits.without(found, tuple(spot.yields_to(short, view, offer) for offer in view.templates))
+        return limits.without(
+            found, tuple(spot_preemption.yields_to(short, view, offer) for offer in view.templates)
+        )
 
     return {
         view.spec.name: failures.attempt(

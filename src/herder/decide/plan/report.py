@@ -9,18 +9,16 @@ from functools import partial
 from herder.decide.eligibility.admission import refusal
 from herder.decide.plan.kept import why_kept
 from herder.decide.scaling.combine import Combined
-from herder.decide.scaling.failures import Failures
+from herder.decide.scaling.failed_triggers import Failures
 from herder.decide.scaling.limits import GrowthLimit, binding_for
 from herder.decide.scaling.proposals import WorkerRequest
 from herder.decide.scaling.scale_down.expired_and_surplus import expired_count
 from herder.decide.scaling.scale_down.idle import IdleResult
 from herder.decide.scaling.snapshot import PoolView, Snapshot
 from herder.decide.scaling.triggers.queued_jobs import DemandOutcome, QueueResult
-from herder.model.demand import DemandGroup
 from herder.model.ids import PlanNumber, PoolName
-from herder.model.observed import Observed
-from herder.model.phrases import agree, counted, listed, sentences
-from herder.model.plan import (
+from herder.model.planning.observed import Observed
+from herder.model.planning.plan import (
     Action,
     CreateWorker,
     DrainWorker,
@@ -30,6 +28,8 @@ from herder.model.plan import (
     ReasonKind,
     UnplacedDemand,
 )
+from herder.model.values.phrases import agree, counted, listed, sentences
+from herder.model.work.demand import DemandGroup
 
 #: Demand without a place that a plan lists, class by class.
 UNPLACED_MAX = 1_000

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from herder.decide.placement.max_min import Claim, water_fill
+from herder.decide.placement.water_filling import Claim, water_fill
 from herder.decide.quotas.usage import Held, RemainingQuota, remaining_quota
-from herder.model.demand import DemandGroup
 from herder.model.ids import ClassId, UserName
-from herder.model.resources import PLAIN
-from herder.model.sharing import NOTHING, Amounts, Sharing, amounts_of
+from herder.model.values.resources import PLAIN
+from herder.model.work.demand import DemandGroup
+from herder.model.work.sharing import NOTHING, Amounts, Sharing, amounts_of
 
 G = TypeVar("G", bound=DemandGroup)
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from herder.decide.quotas.allowed_starts import QuotaEntry, QuotaInput, allow
 from herder.decide.quotas.usage import UNLIMITED, Project, RemainingQuota
-from herder.model.demand import DemandGroup
-from herder.model.observed import Observed
-from herder.model.phrases import agree, counted
-from herder.model.plan import Reason, ReasonKind
-from herder.model.sharing import Amounts, dimension_at
+from herder.model.planning.observed import Observed
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.values.phrases import agree, counted
+from herder.model.work.demand import DemandGroup
+from herder.model.work.sharing import Amounts, dimension_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from herder.model.ids import UserName
-from herder.model.resources import PLAIN, Dimensions
-from herder.model.sharing import (
+from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.sharing import (
     NOTHING,
     Amounts,
     Limits,

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from herder.decide.scaling.limits import GrowthLimit
-from herder.decide.scaling.offer_backoff import OfferLimit, cheapest_first
+from herder.decide.scaling.offers.backoff import OfferLimit, cheapest_first
 from herder.decide.scaling.proposals import Proposal, WorkerRequest, workers_by_offer, workers_by_pool
 from herder.decide.scaling.snapshot import PoolView
+from herder.model.fleet.offer import OfferName
 from herder.model.ids import PoolName
-from herder.model.offer import OfferName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

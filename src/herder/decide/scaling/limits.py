@@ -7,12 +7,12 @@ A limit of a pool is never exceeded for any reason; which one binds is always na
 from collections.abc import Set
 from dataclasses import dataclass, replace
 
-from herder.decide.scaling.offer_backoff import OfferLimit, all_resting, offer_limits, pool_circuit, soonest
+from herder.decide.scaling.offers.backoff import OfferLimit, all_resting, offer_limits, pool_circuit, soonest
 from herder.decide.scaling.snapshot import PoolView
 from herder.model.ids import WorkerName
-from herder.model.phrases import at_limit, counted, seconds_until, sentences
-from herder.model.plan import Reason, ReasonKind
-from herder.model.times import iso
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.values.phrases import at_limit, counted, seconds_until, sentences
+from herder.model.values.times import iso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from herder.model.fleet.offer import OfferName
 from herder.model.ids import PoolName
-from herder.model.offer import OfferName
-from herder.model.plan import Reason
+from herder.model.planning.plan import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

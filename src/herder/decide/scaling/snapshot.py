@@ -10,18 +10,18 @@ from functools import cached_property, lru_cache, partial
 
 from herder.decide.eligibility.matching import Kinds, kind_of_template, kind_of_worker
 from herder.decide.quotas.reasons import HeldBack, within_quotas
-from herder.decide.scaling.failures import Failures
-from herder.decide.scaling.grouping import Grouped, grouped
-from herder.decide.scaling.scheduled_limits import limits_in_force
-from herder.model.demand import DemandGroup
+from herder.decide.scaling.failed_triggers import Failures
+from herder.decide.scaling.shape_grouping import Grouped, grouped
+from herder.decide.scaling.signals.scheduled_limits import limits_in_force
+from herder.model.fleet.metric import Metric, MetricReading
+from herder.model.fleet.offer import Offer, OfferMemory, offers_of
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.pressure import FRESH_MS
+from herder.model.fleet.schedule import Window
 from herder.model.ids import ClassId, PoolName, WorkerName
-from herder.model.metric import Metric, MetricReading
-from herder.model.observed import Observed, ObservedWorker, PoolHistory
-from herder.model.offer import Offer, OfferMemory, offers_of
-from herder.model.plan import Reason
-from herder.model.pool import PoolSpec
-from herder.model.pressure import FRESH_MS
-from herder.model.schedule import Window
+from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory
+from herder.model.planning.plan import Reason
+from herder.model.work.demand import DemandGroup
 
 
 @dataclass(frozen=True, kw_only=True)

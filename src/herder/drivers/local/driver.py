@@ -16,7 +16,7 @@ from pathlib import Path
 
 from herder.drivers.local import processes
 from herder.drivers.local.settings import LocalSettings
-from herder.model.driver import (
+from herder.model.fleet.driver import (
     DriverContext,
     InvalidRequest,
     Listing,
@@ -27,9 +27,9 @@ from herder.model.driver import (
     StartData,
     Unavailable,
 )
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
-from herder.model.phrases import clause, counted
-from herder.model.worker import WorkerSpec
+from herder.model.values.phrases import clause, counted
 from herder.wire import startup
 
 _RECORD = "worker.json"

@@ -10,8 +10,8 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-from herder.model.driver import Unavailable
-from herder.model.phrases import clause
+from herder.model.fleet.driver import Unavailable
+from herder.model.values.phrases import clause
 from herder.wire import startup
 
 _PROC = "/proc"

@@ -3,7 +3,7 @@
 from herder.drivers.pretend.driver import PretendDriver
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.pretend.world import Booted, Fault, Gate, PretendWorld
-from herder.model.driver import DriverContext
+from herder.model.fleet.driver import DriverContext
 
 
 def make(settings: PretendSettings, context: DriverContext) -> PretendDriver:

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.pretend.world import Fault, PretendMachine, PretendWorld
-from herder.model.driver import (
+from herder.model.fleet.driver import (
     DriverContext,
     InvalidRequest,
     Listing,
@@ -22,9 +22,9 @@ from herder.model.driver import (
     Phase,
     StartData,
 )
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
-from herder.model.phrases import counted
-from herder.model.worker import WorkerSpec
+from herder.model.values.phrases import counted
 
 _Answer = TypeVar("_Answer")
 

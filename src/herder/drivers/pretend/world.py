@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from herder.model.driver import StartData
+from herder.model.fleet.driver import StartData
+from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
-from herder.model.worker import WorkerSpec
 
 
 class Gate:

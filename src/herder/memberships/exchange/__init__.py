@@ -1,5 +1,5 @@
 """Our own agent: it calls the server again and again, takes jobs and says what it uses."""
 
-from herder.model.membership import EXCHANGE
+from herder.model.fleet.membership import EXCHANGE
 
 MEMBERSHIP = EXCHANGE

@@ -1,5 +1,5 @@
 """Nothing: the machine belongs to a pool that only has a size. It is ready when the provider has made it, and takes no work of ours."""
 
-from herder.model.membership import LivesBy, Membership
+from herder.model.fleet.membership import LivesBy, Membership
 
 MEMBERSHIP = Membership(name="none", lives_by=LivesBy.PROVIDER)

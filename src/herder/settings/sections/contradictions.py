@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from herder.model.phrases import counted
-from herder.model.pool import PoolSpec
-from herder.model.resources import BUILT_IN
+from herder.model.fleet.pool import PoolSpec
+from herder.model.values.phrases import counted
+from herder.model.values.resources import BUILT_IN
 from herder.settings.syntax.durations import format_duration
 
 Contradiction = tuple[str, str, str]

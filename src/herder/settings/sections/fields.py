@@ -10,9 +10,9 @@ from operator import attrgetter
 from typing import Any
 
 from herder.settings.sections import markets, triggers
-from herder.settings.syntax import reading
+from herder.settings.syntax import validation
 from herder.settings.syntax.durations import format_duration
-from herder.settings.syntax.reading import Reading
+from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Value
 
 Schema = dict[str, Any]
@@ -58,7 +58,7 @@ def duration(key: str, doc: str, attribute: str) -> Field:
     return Field(
         key=key,
         attribute=attribute,
-        read=reading.duration,
+        read=validation.duration,
         write=format_duration,
         schema=DURATION,
         doc=doc,
@@ -69,7 +69,7 @@ def limit(key: str, doc: str, attribute: str) -> Field:
     return Field(
         key=key,
         attribute=attribute,
-        read=reading.limit_duration,
+        read=validation.limit_duration,
         write=limit_text,
         schema=LIMIT,
         doc=doc,
@@ -83,7 +83,7 @@ def plain(
 
 
 def pairs(key: str, attribute: str, doc: str) -> Field:
-    read = reading.labels if key == "labels" else reading.pairs
+    read = validation.labels if key == "labels" else validation.pairs
     return Field(key=key, attribute=attribute, read=read, write=dict, schema=PAIRS, doc=doc)
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from herder.model.money import PicoUsd, usd_text
-from herder.model.pool import SpotUse, Zone
+from herder.model.fleet.pool import SpotUse, Zone
+from herder.model.values.money import PicoUsd, usd_text
 from herder.settings.sections.schedules import read_optional_count
-from herder.settings.syntax import reading
-from herder.settings.syntax.reading import Reading
+from herder.settings.syntax import validation
+from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Scalar, Value
 
 ZONE_KEYS = ("name", "price_per_hour", "spot_price_per_hour", "max_workers")
@@ -16,7 +16,7 @@ ZONES_MAX = 30
 
 def read_zones(found: Reading, value: Value) -> tuple[Zone, ...]:
     """Names, or mappings with prices and a quota of their own."""
-    items = reading.listing(found, value)
+    items = validation.listing(found, value)
     if len(items) > ZONES_MAX:
         found.wrong(
             value,
@@ -25,7 +25,9 @@ def read_zones(found: Reading, value: Value) -> tuple[Zone, ...]:
         )
     zones: list[Zone] = []
     for item in items[:ZONES_MAX]:
-        zone = Zone(name=reading.name(found, item)) if isinstance(item, Scalar) else _read_zone(found, item)
+        zone = (
+            Zone(name=validation.name(found, item)) if isinstance(item, Scalar) else _read_zone(found, item)
+        )
         if any(zone.name == other.name for other in zones):
             found.wrong(item, f"The zone {zone.name!r} is listed twice.", "Remove one of the two.")
         zones.append(zone)
@@ -33,12 +35,12 @@ def read_zones(found: Reading, value: Value) -> tuple[Zone, ...]:
 
 
 def _read_zone(found: Reading, value: Value) -> Zone:
-    row = reading.table(found, value)
-    given = {entry.name: entry.value for entry in reading.known_only(found, row, ZONE_KEYS)}
+    row = validation.table(found, value)
+    given = {entry.name: entry.value for entry in validation.known_only(found, row, ZONE_KEYS)}
     if "name" not in given:
         found.wrong(value, "The zone has no name.", "Write `name: us-west-2a`.")
     return Zone(
-        name=reading.name(found, given["name"]) if "name" in given else "",
+        name=validation.name(found, given["name"]) if "name" in given else "",
         price_pico_per_hour=read_price(found, given["price_per_hour"]) if "price_per_hour" in given else None,
         spot_price_pico_per_hour=(
             read_price(found, given["spot_price_per_hour"]) if "spot_price_per_hour" in given else None
@@ -61,7 +63,7 @@ def write_zones(zones: tuple[Zone, ...]) -> list[dict[str, Any]]:
 
 def read_price(found: Reading, value: Value) -> PicoUsd | None:
     """null: none is written."""
-    return None if isinstance(value, Scalar) and value.text is None else reading.price(found, value)
+    return None if isinstance(value, Scalar) and value.text is None else validation.price(found, value)
 
 
 def write_price(price: PicoUsd | None) -> str | None:
@@ -72,4 +74,4 @@ def read_spot(found: Reading, value: Value) -> SpotUse:
     """true and false are what a program writes for yes and no."""
     if isinstance(value, Scalar) and value.text in ("true", "false"):
         return SpotUse.YES if value.text == "true" else SpotUse.NO
-    return reading.choice(found, value, SpotUse, SpotUse.NO)
+    return validation.choice(found, value, SpotUse, SpotUse.NO)

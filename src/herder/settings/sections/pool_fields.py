@@ -1,8 +1,8 @@
 """The settings of a pool, each described once. `pool_fields.POOL_FIELDS` is what reader, writer, schema and documents go through."""
 
 from herder.memberships.registry import UnknownMembership, load
-from herder.model.membership import EXCHANGE, Membership
-from herder.model.pool import Consolidation, CpuLimit
+from herder.model.fleet.membership import EXCHANGE, Membership
+from herder.model.fleet.pool import Consolidation, CpuLimit
 from herder.settings.sections import schedules, triggers
 from herder.settings.sections.fields import (
     COUNT,
@@ -20,13 +20,13 @@ from herder.settings.sections.fields import (
     same,
 )
 from herder.settings.sections.taints import read_taints, write_taints
-from herder.settings.syntax import reading
-from herder.settings.syntax.reading import Reading
+from herder.settings.syntax import validation
+from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Value
 
 
 def _read_membership(found: Reading, value: Value) -> Membership:
-    name = reading.text(found, value)
+    name = validation.text(found, value)
     try:
         return load(name) if name else EXCHANGE
     except UnknownMembership as error:
@@ -35,14 +35,14 @@ def _read_membership(found: Reading, value: Value) -> Membership:
 
 
 def _read_cpu_limit(found: Reading, value: Value) -> CpuLimit:
-    return reading.choice(found, value, CpuLimit, CpuLimit.WEIGHT)
+    return validation.choice(found, value, CpuLimit, CpuLimit.WEIGHT)
 
 
 def _read_consolidation(found: Reading, value: Value) -> Consolidation:
     # YAML 1.1 reads a bare `off` as false.
     if getattr(value, "text", None) == "false":
         return Consolidation.OFF
-    return reading.choice(found, value, Consolidation, Consolidation.OFF)
+    return validation.choice(found, value, Consolidation, Consolidation.OFF)
 
 
 #: Everything of a pool but its name and its templates.
@@ -56,12 +56,12 @@ POOL_FIELDS: tuple[Field, ...] = (
         doc="What the workers join: exchange (Herder's agent, which runs jobs), or none (the pool only has a size). It cannot change while the "
         "pool has workers.",
     ),
-    plain("description", reading.text, {"type": "string"}, "What the pool is for; shown to people."),
-    plain("driver", reading.name, {"type": "string"}, "The driver that creates the workers."),
-    plain("min_workers", reading.whole, COUNT, "The number of workers that is always kept.", "size."),
+    plain("description", validation.text, {"type": "string"}, "What the pool is for; shown to people."),
+    plain("driver", validation.name, {"type": "string"}, "The driver that creates the workers."),
+    plain("min_workers", validation.whole, COUNT, "The number of workers that is always kept.", "size."),
     plain(
         "max_workers",
-        reading.whole,
+        validation.whole,
         COUNT,
         "The largest number of workers at a time, including those being drained.",
         "size.",
@@ -75,7 +75,7 @@ POOL_FIELDS: tuple[Field, ...] = (
     ),
     plain(
         "new_workers_per_cycle",
-        reading.positive,
+        validation.positive,
         {"type": "integer", "minimum": 1},
         "The largest number of workers that one plan creates. It limits the damage of a wrong demand.",
         "size.",
@@ -161,7 +161,7 @@ POOL_FIELDS: tuple[Field, ...] = (
     ),
     plain(
         "preempts_spot",
-        reading.flag,
+        validation.flag,
         FLAG,
         "When there is no capacity for min_workers, spot workers of other pools of the same driver (and zone) are drained, those with the "
         "smallest loss first, within their drain_grace and disruption_budget. Those pools get no new spot workers there until min_workers is met.",
@@ -169,7 +169,7 @@ POOL_FIELDS: tuple[Field, ...] = (
     ),
     plain(
         "disruption_budget",
-        reading.whole,
+        validation.whole,
         COUNT,
         "The largest number of busy workers that are drained at a time to save money.",
         "scale_down.",
@@ -178,7 +178,11 @@ POOL_FIELDS: tuple[Field, ...] = (
     limit("ttl_max", "The longest life of a worker, including extensions.", "lifetime.ttl_max_s"),
     duration("extension", "The length of one extension.", "lifetime.extension_s"),
     plain(
-        "extensions_max", reading.whole, COUNT, "The largest number of extensions of a worker.", "lifetime."
+        "extensions_max",
+        validation.whole,
+        COUNT,
+        "The largest number of extensions of a worker.",
+        "lifetime.",
     ),
     duration(
         "drain_grace", "How long running attempts may continue after a drain began.", "lifetime.drain_grace_s"
@@ -192,7 +196,7 @@ POOL_FIELDS: tuple[Field, ...] = (
     Field(
         key="minimum_run_time",
         attribute="jobs.minimum_run_s",
-        read=reading.limit_duration,
+        read=validation.limit_duration,
         write=limit_text,
         schema=LIMIT,
         doc="The time that an attempt runs in this pool before it can be preempted. null: the value of fair_share.",
@@ -216,12 +220,12 @@ POOL_FIELDS: tuple[Field, ...] = (
     ),
     plain(
         "default_eligible",
-        reading.flag,
+        validation.flag,
         FLAG,
         "Whether jobs that name no pool can run in this pool.",
         "jobs.",
     ),
-    plain("frozen", reading.flag, FLAG, "While this is true, no workers are created or removed."),
+    plain("frozen", validation.flag, FLAG, "While this is true, no workers are created or removed."),
     pairs("driver_options", "driver_options", "Settings that are passed to the driver unchanged."),
 )
 

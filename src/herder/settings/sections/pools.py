@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from herder.model.fleet.offer import offers_of
+from herder.model.fleet.pool import PoolSpec, SpotUse, Template
 from herder.model.ids import PoolName
-from herder.model.offer import offers_of
-from herder.model.pool import PoolSpec, SpotUse, Template
-from herder.model.resources import PLAIN, ZERO, Dimensions, Resources
+from herder.model.values.resources import PLAIN, ZERO, Dimensions, Resources
 from herder.settings.sections.contradictions import contradictions
 from herder.settings.sections.pool_fields import POOL_FIELDS, POOL_KEYS
 from herder.settings.sections.presets import PRESETS, TEMPLATES
 from herder.settings.sections.template_fields import TEMPLATE_FIELDS, TEMPLATE_KEYS
-from herder.settings.syntax import amounts, reading
+from herder.settings.syntax import amounts, validation
 from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.problems import Place, SettingsError, did_you_mean
-from herder.settings.syntax.reading import Reading
+from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Entry, Scalar, Table, Value, from_plain, join
 
 RESERVED_NAMES = frozenset({"auto", "next", "all"})
@@ -60,12 +60,12 @@ def pool_to_plain(pool: PoolSpec) -> dict[str, Any]:
 def pool_from_plain(plain: Mapping[str, Any], where: str = "pool", resources: Dimensions = PLAIN) -> PoolSpec:
     """The pool of a plain form, also an incomplete one (defaults fill it up). Raises SettingsError with every fault."""
     found = Reading(resources=resources)
-    table = reading.table(found, from_plain(plain, where))
+    table = validation.table(found, from_plain(plain, where))
     given = table.get("name")
     if given is None:
         found.wrong(table, "The pool has no name.", "Write `name:`.")
         raise SettingsError(found.problems)
-    entry = Entry(place=given.place, name=reading.name(found, given), value=table)
+    entry = Entry(place=given.place, name=validation.name(found, given), value=table)
     pool = read_pool(found, entry, table, TEMPLATES)
     if found.problems:
         raise SettingsError(found.problems)
@@ -76,7 +76,7 @@ def read_template(found: Reading, name: str, table: Table, base: Template | None
     """A template; settings that are not given come from `base`."""
     values: dict[str, Any] = {}
     before = len(found.problems)
-    for entry in reading.known_only(found, table, TEMPLATE_KEYS):
+    for entry in validation.known_only(found, table, TEMPLATE_KEYS):
         if entry.name != "name":
             field = _TEMPLATE_FIELD[entry.name]
             values[field.attribute] = field.read(found, entry.value)
@@ -159,12 +159,12 @@ def _grouped(spec: PoolSpec, values: Mapping[str, Any]) -> PoolSpec:
 
 def _with_preset(found: Reading, table: Table) -> dict[str, Value]:
     """The pool's own settings over those of its preset."""
-    own = {entry.name: entry.value for entry in reading.known_only(found, table, POOL_KEYS)}
+    own = {entry.name: entry.value for entry in validation.known_only(found, table, POOL_KEYS)}
     preset = own.pop("preset", None)
     own.pop("name", None)
     if preset is None:
         return own
-    name = reading.text(found, preset)
+    name = validation.text(found, preset)
     if name not in PRESETS:
         if name:
             found.wrong(preset, f"There is no preset {name!r}.", did_you_mean(name, list(PRESETS)))
@@ -176,7 +176,7 @@ def _with_preset(found: Reading, table: Table) -> dict[str, Value]:
 
 def _templates(found: Reading, value: Value, catalogue: Mapping[str, Template]) -> tuple[Template, ...]:
     out: list[Template] = []
-    for item in reading.listing(found, value):
+    for item in validation.listing(found, value):
         template = _named_template(found, item, catalogue) if isinstance(item, Scalar) else None
         template = template or (_inline_template(found, item, catalogue) if isinstance(item, Table) else None)
         if template is None:
@@ -194,7 +194,7 @@ def _templates(found: Reading, value: Value, catalogue: Mapping[str, Template]) 
 
 
 def _named_template(found: Reading, item: Scalar, catalogue: Mapping[str, Template]) -> Template | None:
-    name = reading.text(found, item)
+    name = validation.text(found, item)
     if name and name not in catalogue:
         found.wrong(item, f"There is no template {name!r}.", did_you_mean(name, list(catalogue)))
     template = catalogue.get(name)
@@ -210,7 +210,7 @@ def _inline_template(found: Reading, item: Table, catalogue: Mapping[str, Templa
         return Template(
             name="", allocatable=Resources(), price_pico_per_hour=TEMPLATES["small"].price_pico_per_hour
         )
-    name = reading.name(found, given)
+    name = validation.name(found, given)
     return read_template(found, name, item, catalogue.get(name))
 
 

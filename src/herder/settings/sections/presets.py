@@ -6,10 +6,10 @@ Presets are kept in the plain form of `herder.yaml`, so that `herder config show
 
 from typing import Any
 
+from herder.model.fleet.pool import PoolSize, PoolSpec, ScaleDown, Template, WorkerLifetime
 from herder.model.ids import PoolName
-from herder.model.money import PicoUsd, parse_usd
-from herder.model.pool import PoolSize, PoolSpec, ScaleDown, Template, WorkerLifetime
-from herder.model.resources import Resources
+from herder.model.values.money import PicoUsd, parse_usd
+from herder.model.values.resources import Resources
 
 
 def _template(name: str, price: str, slots: int, allocatable: Resources, size: str) -> Template:

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from herder.model.phrases import parts
-from herder.model.pool import Headroom
-from herder.model.schedule import Schedule
-from herder.settings.syntax import amounts, reading
+from herder.model.fleet.pool import Headroom
+from herder.model.fleet.schedule import Schedule
+from herder.model.values.phrases import parts
+from herder.settings.syntax import amounts, validation
 from herder.settings.syntax.cron import fault
 from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.numbers import number
-from herder.settings.syntax.reading import Reading
+from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Scalar, Table, Value
 
 SCHEDULE_KEYS = ("cron", "timezone", "min_workers", "max_workers", "lead_time", "duration")
@@ -19,7 +19,7 @@ SCHEDULES_MAX = 50
 
 
 def read_schedules(found: Reading, value: Value) -> tuple[Schedule, ...]:
-    items = reading.listing(found, value)
+    items = validation.listing(found, value)
     if len(items) > SCHEDULES_MAX:
         found.wrong(
             value,
@@ -30,22 +30,22 @@ def read_schedules(found: Reading, value: Value) -> tuple[Schedule, ...]:
 
 
 def _read_schedule(found: Reading, value: Value) -> Schedule:
-    row = reading.table(found, value)
+    row = validation.table(found, value)
     before = len(found.problems)
-    given = {entry.name: entry.value for entry in reading.known_only(found, row, SCHEDULE_KEYS)}
+    given = {entry.name: entry.value for entry in validation.known_only(found, row, SCHEDULE_KEYS)}
     for name, example in (("cron", '"0 8 * * 1-5"'), ("min_workers", "5")):
         if name not in given and isinstance(value, Table):
             found.wrong(value, f"The schedule has no {name}.", f"Write `{name}: {example}`.")
-    cron = reading.text(found, given["cron"]) if "cron" in given else ""
-    zone = reading.text(found, given["timezone"]) if "timezone" in given else "UTC"
+    cron = validation.text(found, given["cron"]) if "cron" in given else ""
+    zone = validation.text(found, given["timezone"]) if "timezone" in given else "UTC"
     most = given.get("max_workers")
     schedule = Schedule(
         cron=cron,
         timezone=zone,
-        min_workers=reading.whole(found, given["min_workers"]) if "min_workers" in given else 0,
-        max_workers=None if most is None or _is_null(most) else reading.whole(found, most),
-        lead_time_s=reading.duration(found, given["lead_time"]) if "lead_time" in given else 0.0,
-        duration_s=reading.limit_duration(found, given["duration"]) if "duration" in given else None,
+        min_workers=validation.whole(found, given["min_workers"]) if "min_workers" in given else 0,
+        max_workers=None if most is None or _is_null(most) else validation.whole(found, most),
+        lead_time_s=validation.duration(found, given["lead_time"]) if "lead_time" in given else 0.0,
+        duration_s=validation.limit_duration(found, given["duration"]) if "duration" in given else None,
     )
     if len(found.problems) == before and (wrong := fault(cron, zone)) is not None:
         found.wrong(given.get("cron", value), *parts(wrong))
@@ -75,14 +75,14 @@ def write_schedules(schedules: tuple[Schedule, ...]) -> list[dict[str, Any]]:
 def read_headroom(found: Reading, value: Value) -> Headroom:
     """A number of workers, or a mapping."""
     if isinstance(value, Scalar):
-        return Headroom() if _is_null(value) else Headroom(workers=reading.whole(found, value))
-    row = reading.table(found, value)
+        return Headroom() if _is_null(value) else Headroom(workers=validation.whole(found, value))
+    row = validation.table(found, value)
     given = {
         entry.name: entry.value
-        for entry in reading.known_only(found, row, ("workers", *amounts.amount_keys(found)))
+        for entry in validation.known_only(found, row, ("workers", *amounts.amount_keys(found)))
     }
     return Headroom(
-        workers=reading.whole(found, given["workers"]) if "workers" in given else 0,
+        workers=validation.whole(found, given["workers"]) if "workers" in given else 0,
         free=amounts.read_amounts(found, given),
     )
 
@@ -95,7 +95,7 @@ def read_fraction(found: Reading, value: Value) -> float | None:
     """Above 0 and at most 1, as 0.7 or 70%; null for none."""
     if _is_null(value):
         return None
-    raw = reading.text(found, value)
+    raw = validation.text(found, value)
     percent = raw.endswith("%")
     fraction = (number(raw.removesuffix("%")) or 0.0) / (100 if percent else 1)
     if not 0 < fraction <= 1:
@@ -105,7 +105,7 @@ def read_fraction(found: Reading, value: Value) -> float | None:
 
 
 def read_optional_count(found: Reading, value: Value) -> int | None:
-    return None if _is_null(value) else reading.whole(found, value)
+    return None if _is_null(value) else validation.whole(found, value)
 
 
 def _is_null(value: Value) -> bool:

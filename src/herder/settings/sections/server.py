@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from herder.model.principal import Role
-from herder.model.resources import Resources
-from herder.settings.syntax import amounts, reading
-from herder.settings.syntax.reading import Reading
+from herder.model.permissions import Role
+from herder.model.values.resources import Resources
+from herder.settings.syntax import amounts, validation
+from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Entry, Table, Value
 
 DEFAULT_PORT = 8765
@@ -94,19 +94,19 @@ def read_driver(found: Reading, entry: Entry, table: Table) -> DriverSettings:
     given = {each.name: each.value for each in known}
     return DriverSettings(
         name=entry.name,
-        kind=reading.name(found, given["kind"]) if "kind" in given else entry.name,
+        kind=validation.name(found, given["kind"]) if "kind" in given else entry.name,
         machine=_machine(found, given["machine"]) if "machine" in given else None,
-        settings=reading.pairs(found, given["settings"]) if "settings" in given else (),
+        settings=validation.pairs(found, given["settings"]) if "settings" in given else (),
     )
 
 
 def _machine(found: Reading, value: Value) -> Resources:
-    rows = reading.known_only(found, reading.table(found, value), amounts.amount_keys(found))
+    rows = validation.known_only(found, validation.table(found, value), amounts.amount_keys(found))
     return amounts.read_amounts(found, {each.name: each.value for each in rows})
 
 
 def read_source(found: Reading, entry: Entry, table: Table) -> MetricSource:
-    given = {each.name: each.value for each in reading.known_only(found, table, SOURCE_KEYS)}
+    given = {each.name: each.value for each in validation.known_only(found, table, SOURCE_KEYS)}
     if "url" not in given:
         found.wrong(table, f"Metric source {entry.name!r} has no url.", "Write `url: http://127.0.0.1:9090`.")
     if "token_file" in given and "token_env" in given:
@@ -115,20 +115,20 @@ def read_source(found: Reading, entry: Entry, table: Table) -> MetricSource:
             "The token is configured twice, by token_file and by token_env.",
             "Remove one of the two.",
         )
-    timeout = reading.duration(found, given["timeout"]) if "timeout" in given else 5.0
+    timeout = validation.duration(found, given["timeout"]) if "timeout" in given else 5.0
     if not 0 < timeout <= 60:
         found.wrong(given["timeout"], "timeout must be 1 s to 60 s.", "Set a value from 1s to 60s.")
     return MetricSource(
         name=entry.name,
         url=_http_address(found, given["url"]) if "url" in given else "",
         timeout_s=timeout,
-        token_file=reading.text(found, given["token_file"]) or None if "token_file" in given else None,
-        token_env=reading.text(found, given["token_env"]) or None if "token_env" in given else None,
+        token_file=validation.text(found, given["token_file"]) or None if "token_file" in given else None,
+        token_env=validation.text(found, given["token_env"]) or None if "token_env" in given else None,
     )
 
 
 def _http_address(found: Reading, value: Value) -> str:
-    raw = reading.text(found, value)
+    raw = validation.text(found, value)
     try:
         parts = urlsplit(raw)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -147,34 +147,34 @@ def _http_address(found: Reading, value: Value) -> str:
 
 
 def read_user(found: Reading, entry: Entry, table: Table) -> UserSettings:
-    given = {each.name: each.value for each in reading.known_only(found, table, USER_KEYS)}
+    given = {each.name: each.value for each in validation.known_only(found, table, USER_KEYS)}
     return UserSettings(
         name=entry.name,
-        role=reading.role(found, given["role"]) if "role" in given else Role.USER,
-        weight=reading.positive(found, given["weight"]) if "weight" in given else 1,
+        role=validation.role(found, given["role"]) if "role" in given else Role.USER,
+        weight=validation.positive(found, given["weight"]) if "weight" in given else 1,
     )
 
 
 def read_server(found: Reading, value: Value) -> ServerSettings:
     values: dict[str, Any] = {}
-    for entry in reading.known_only(found, reading.table(found, value), SERVER_KEYS):
+    for entry in validation.known_only(found, validation.table(found, value), SERVER_KEYS):
         if entry.name == "listen":
             values["host"], values["port"] = _listen(found, entry.value)
         elif entry.name == "queued_jobs_per_user":
-            values[entry.name] = reading.positive(found, entry.value)
+            values[entry.name] = validation.positive(found, entry.value)
         elif entry.name == "queued_bytes_per_user":
-            values["queued_mib_per_user"] = reading.size(found, entry.value)
+            values["queued_mib_per_user"] = validation.size(found, entry.value)
         elif entry.name == "log_bytes_per_attempt":
             values["log_mib_per_attempt"] = _log_mib(found, entry.value)
         elif entry.name in CONNECTION_KEYS:
-            values[entry.name] = reading.positive(found, entry.value)
+            values[entry.name] = validation.positive(found, entry.value)
         else:
-            values[entry.name] = reading.text(found, entry.value) or None
+            values[entry.name] = validation.text(found, entry.value) or None
     return ServerSettings(**values)
 
 
 def _log_mib(found: Reading, value: Value) -> int:
-    mib = reading.size(found, value)
+    mib = validation.size(found, value)
     if not 1 <= mib <= LOG_MIB_MAX:
         found.wrong(
             value,
@@ -185,7 +185,7 @@ def _log_mib(found: Reading, value: Value) -> int:
 
 
 def _listen(found: Reading, value: Value) -> tuple[str, int]:
-    raw = reading.text(found, value)
+    raw = validation.text(found, value)
     host, _, port = raw.rpartition(":")
     if not (port.isascii() and port.isdigit() and len(port) < 6) or int(port) > 65535:
         if raw:

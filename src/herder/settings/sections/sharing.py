@@ -10,15 +10,8 @@ from typing import Any
 
 from herder.decide.placement.ageing import Ageing
 from herder.model.ids import UserName
-from herder.model.resources import PLAIN, Dimensions
-from herder.model.sharing import (
-    NO_SHARING,
-    Preemption,
-    PriorityClass,
-    ProjectQuota,
-    Sharing,
-    UserQuota,
-)
+from herder.model.values.resources import PLAIN, Dimensions
+from herder.model.work.sharing import NO_SHARING, Preemption, PriorityClass, ProjectQuota, Sharing, UserQuota
 from herder.settings.sections.fields import Field
 from herder.settings.sections.sharing_fields import (
     AGEING_FIELDS,
@@ -27,9 +20,9 @@ from herder.settings.sections.sharing_fields import (
     PROJECT_FIELDS,
     USER_QUOTA_FIELD,
 )
-from herder.settings.syntax import reading
+from herder.settings.syntax import validation
 from herder.settings.syntax.problems import SettingsError
-from herder.settings.syntax.reading import Reading
+from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Entry, Table, Value, from_plain
 
 #: The sections, in the order in which they are shown. What else stands in `users` is read elsewhere.
@@ -63,10 +56,10 @@ def sharing_from_plain(
     """From a plain form, also an incomplete one (defaults fill it up). Raises SettingsError with every fault."""
     found = Reading(resources=resources)
     sections: dict[str, Value] = {}
-    for entry in reading.known_only(found, reading.table(found, from_plain(plain, where)), SECTIONS):
+    for entry in validation.known_only(found, validation.table(found, from_plain(plain, where)), SECTIONS):
         sections[entry.name] = entry.value
     named = {
-        key: reading.named_tables(found, sections[key]) if key in sections else []
+        key: validation.named_tables(found, sections[key]) if key in sections else []
         for key in ("priority_classes", "projects", "users")
     }
     settings = read_sharing(
@@ -100,7 +93,7 @@ def _read(found: Reading, fields: tuple[Field, ...], table: Table) -> dict[str, 
     by_key = {each.key: each for each in fields}
     return {
         by_key[entry.name].attribute: by_key[entry.name].read(found, entry.value)
-        for entry in reading.known_only(found, table, ("name", *by_key))
+        for entry in validation.known_only(found, table, ("name", *by_key))
         if entry.name != "name"
     }
 
@@ -109,8 +102,8 @@ def _read_fair_share(found: Reading, value: Value | None) -> tuple[Ageing, Preem
     parts: dict[str, dict[str, Any]] = {"ageing": {}, "preemption": {}}
     fields = {"ageing": AGEING_FIELDS, "preemption": PREEMPTION_FIELDS}
     if value is not None:
-        for entry in reading.known_only(found, reading.table(found, value), tuple(parts)):
-            parts[entry.name] = _read(found, fields[entry.name], reading.table(found, entry.value))
+        for entry in validation.known_only(found, validation.table(found, value), tuple(parts)):
+            parts[entry.name] = _read(found, fields[entry.name], validation.table(found, entry.value))
     return Ageing(**parts["ageing"]), Preemption(**parts["preemption"])
 
 

@@ -5,13 +5,13 @@ From these tables come the reader and the writer (`sharing`), the JSON schema an
 
 from typing import Any
 
-from herder.model.principal import ROLES, Role
-from herder.model.sharing import JOBS, NO_LIMITS, PRIORITY_MAX, Limits, Reclaim, limits_of
+from herder.model.permissions import ROLES, Role
+from herder.model.work.sharing import JOBS, NO_LIMITS, PRIORITY_MAX, Limits, Reclaim, limits_of
 from herder.settings.sections.fields import Field, Schema
-from herder.settings.syntax import reading
+from herder.settings.syntax import validation
 from herder.settings.syntax.amounts import amount
 from herder.settings.syntax.durations import format_duration
-from herder.settings.syntax.reading import Reading
+from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Scalar, Value
 
 #: In `Ageing`, a time that never comes.
@@ -38,7 +38,7 @@ def _same(value: Any) -> Any:
 
 
 def _ms(found: Reading, value: Value) -> int:
-    return round(reading.duration(found, value) * 1000)
+    return round(validation.duration(found, value) * 1000)
 
 
 def _ms_text(milliseconds: int) -> str:
@@ -46,7 +46,7 @@ def _ms_text(milliseconds: int) -> str:
 
 
 def _ms_or_never(found: Reading, value: Value) -> int:
-    seconds = reading.limit_duration(found, value)
+    seconds = validation.limit_duration(found, value)
     return NEVER_MS if seconds is None else round(seconds * 1000)
 
 
@@ -55,11 +55,11 @@ def _ms_or_never_text(milliseconds: int) -> str | None:
 
 
 def _read_reclaim(found: Reading, value: Value) -> Reclaim:
-    return reading.choice(found, value, Reclaim, Reclaim.NEVER)
+    return validation.choice(found, value, Reclaim, Reclaim.NEVER)
 
 
 def _read_preempts(found: Reading, value: Value) -> bool:
-    return not (isinstance(value, Scalar) and value.text == "never") and reading.flag(found, value)
+    return not (isinstance(value, Scalar) and value.text == "never") and validation.flag(found, value)
 
 
 def _read_role(found: Reading, value: Value) -> Role:
@@ -67,7 +67,7 @@ def _read_role(found: Reading, value: Value) -> Role:
 
 
 def _one_of(found: Reading, value: Value, known: tuple[str, ...], default: Role) -> Role:
-    raw = reading.text(found, value)
+    raw = validation.text(found, value)
     if raw in known:
         return ROLES[raw]
     if raw:
@@ -84,8 +84,8 @@ MEMBER_ROLES = (Role.VIEWER.label, Role.USER.label)
 def _read_members(found: Reading, value: Value) -> tuple[tuple[str, Role], ...]:
     """By user: the role in the project."""
     return tuple(
-        (entry.name, reading.role(found, entry.value, MEMBER_ROLES, Role.VIEWER))
-        for entry in reading.table(found, value).entries
+        (entry.name, validation.role(found, entry.value, MEMBER_ROLES, Role.VIEWER))
+        for entry in validation.table(found, value).entries
     )
 
 
@@ -99,7 +99,7 @@ def _role_label(role: Role) -> str:
 
 def _read_priority(found: Reading, value: Value) -> int:
     """A whole number that may be negative."""
-    raw = reading.text(found, value)
+    raw = validation.text(found, value)
     digits = raw.removeprefix("-").removeprefix("+")
     if not (digits.isascii() and digits.isdecimal() and len(digits) < 10) or abs(int(raw)) > PRIORITY_MAX:
         if raw:
@@ -116,10 +116,10 @@ def read_limits(found: Reading, value: Value) -> Limits:
         return NO_LIMITS
     counts = {each.key: each for each in found.resources.all if each.quota}
     given: dict[str, int] = {}
-    for entry in reading.known_only(found, reading.table(found, value), (*counts, JOBS)):
+    for entry in validation.known_only(found, validation.table(found, value), (*counts, JOBS)):
         if not (isinstance(entry.value, Scalar) and entry.value.text is None):
             if entry.name == JOBS:
-                given[JOBS] = reading.whole(found, entry.value)
+                given[JOBS] = validation.whole(found, entry.value)
             else:
                 given[counts[entry.name].name] = amount(found, counts[entry.name], entry.value)
     return limits_of(found.resources, given)
@@ -143,15 +143,15 @@ def quota_schema() -> Schema:
 
 
 def _duration(key: str, doc: str) -> Field:
-    return _field(key, key + "_s", reading.duration, format_duration, _DURATION, doc)
+    return _field(key, key + "_s", validation.duration, format_duration, _DURATION, doc)
 
 
 def _count(key: str, doc: str) -> Field:
-    return _field(key, key, reading.whole, _same, _COUNT, doc)
+    return _field(key, key, validation.whole, _same, _COUNT, doc)
 
 
 def _positive(key: str, doc: str) -> Field:
-    return _field(key, key, reading.positive, _same, _POSITIVE, doc)
+    return _field(key, key, validation.positive, _same, _POSITIVE, doc)
 
 
 def _limits(key: str, attribute: str, doc: str) -> Field:
@@ -195,7 +195,7 @@ PREEMPTION_FIELDS: tuple[Field, ...] = (
     _field(
         "minimum_run_time",
         "minimum_run_s",
-        reading.duration,
+        validation.duration,
         format_duration,
         _DURATION,
         "The time that an attempt runs before it can be preempted; minimum_run_time of a pool overrides it.",
@@ -237,13 +237,13 @@ PRIORITY_FIELDS: tuple[Field, ...] = (
     _field(
         "role",
         "role",
-        reading.role,
+        validation.role,
         _role_label,
         {"enum": list(ROLES)},
         "The lowest role that can use the class. Without a class, users cannot set a priority above 0.",
     ),
     _field(
-        "description", "description", reading.text, _same, _TEXT, "What the class is for; shown to people."
+        "description", "description", validation.text, _same, _TEXT, "What the class is for; shown to people."
     ),
 )
 
@@ -267,7 +267,7 @@ PROJECT_FIELDS: tuple[Field, ...] = (
     _field(
         "cohort",
         "cohort",
-        reading.text,
+        validation.text,
         _same,
         _TEXT,
         "Projects lend to one another within a cohort. Projects that name none form one cohort.",

@@ -1,8 +1,8 @@
 """The settings of a template, each described once. `TEMPLATE_FIELDS` is what reader, writer, schema and documents go through."""
 
-from herder.model.money import usd_text
-from herder.model.pool import SpotUse
-from herder.model.resources import plain_cpu, plain_mib
+from herder.model.fleet.pool import SpotUse
+from herder.model.values.money import usd_text
+from herder.model.values.resources import plain_cpu, plain_mib
 from herder.settings.sections import markets
 from herder.settings.sections.fields import (
     COUNT,
@@ -13,14 +13,14 @@ from herder.settings.sections.fields import (
     price_field,
     same,
 )
-from herder.settings.syntax import amounts, reading
+from herder.settings.syntax import amounts, validation
 
 #: Everything of a template but its name. The first five make up `Template.allocatable`.
 TEMPLATE_FIELDS: tuple[Field, ...] = (
     Field(
         key="cpu",
         attribute="cpu_milli",
-        read=reading.cpu,
+        read=validation.cpu,
         write=plain_cpu,
         schema={"type": ["string", "number"]},
         doc="The cores of a worker that jobs can use, such as 4, 0.5 or 3800m.",
@@ -28,7 +28,7 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
     Field(
         key="memory",
         attribute="memory_mib",
-        read=reading.size,
+        read=validation.size,
         write=plain_mib,
         schema=SIZE,
         doc="The memory that jobs can use.",
@@ -36,12 +36,12 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
     Field(
         key="disk",
         attribute="disk_mib",
-        read=reading.size,
+        read=validation.size,
         write=plain_mib,
         schema=SIZE,
         doc="The disk space that jobs can use.",
     ),
-    plain("gpu", reading.whole, COUNT, "The number of GPU devices."),
+    plain("gpu", validation.whole, COUNT, "The number of GPU devices."),
     Field(
         key=amounts.SECTION,
         attribute=amounts.SECTION,
@@ -52,27 +52,27 @@ TEMPLATE_FIELDS: tuple[Field, ...] = (
     ),
     plain(
         "gpu_model",
-        reading.text,
+        validation.text,
         {"type": "string"},
         "The model of the GPUs, such as a100; jobs can request it.",
     ),
     plain(
         "gpu_parts",
-        reading.positive,
+        validation.positive,
         {"type": "integer", "minimum": 1},
         "The number of equal parts that each GPU is split into. Above 1, only jobs that request a share of a GPU run on the worker.",
     ),
     Field(
         key="price_per_hour",
         attribute="price_pico_per_hour",
-        read=reading.price,
+        read=validation.price,
         write=usd_text,
         schema={"type": ["string", "number"], "examples": ["0.12"]},
         doc="The price of one worker for an hour, in US dollars.",
     ),
     plain(
         "slots",
-        reading.positive,
+        validation.positive,
         {"type": "integer", "minimum": 1},
         "The largest number of attempts at a time on one worker, independent of their size.",
     ),

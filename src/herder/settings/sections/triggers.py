@@ -3,13 +3,13 @@
 import math
 from typing import Any
 
-from herder.model.metric import Metric, ValueIs
-from herder.model.pressure import Pressure
+from herder.model.fleet.metric import Metric, ValueIs
+from herder.model.fleet.pressure import Pressure
 from herder.settings.sections.schedules import read_fraction
-from herder.settings.syntax import reading
+from herder.settings.syntax import validation
 from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.numbers import number
-from herder.settings.syntax.reading import Reading
+from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Scalar, Table, Value
 
 PRESSURE_KEYS = ("above", "for", "target")
@@ -25,8 +25,8 @@ def read_pressure(found: Reading, value: Value) -> Pressure | None:
     if isinstance(value, Scalar):
         above = read_fraction(found, value)
         return None if above is None else Pressure(above=above)
-    row = reading.table(found, value)
-    given = {entry.name: entry.value for entry in reading.known_only(found, row, PRESSURE_KEYS)}
+    row = validation.table(found, value)
+    given = {entry.name: entry.value for entry in validation.known_only(found, row, PRESSURE_KEYS)}
     above = read_fraction(found, given["above"]) if "above" in given else None
     if above is None:
         if isinstance(value, Table) and "above" not in given:
@@ -34,7 +34,7 @@ def read_pressure(found: Reading, value: Value) -> Pressure | None:
         return None
     pressure = Pressure(
         above=above,
-        for_s=reading.duration(found, given["for"]) if "for" in given else Pressure(above=above).for_s,
+        for_s=validation.duration(found, given["for"]) if "for" in given else Pressure(above=above).for_s,
         target=read_fraction(found, given["target"]) if "target" in given else None,
     )
     if pressure.target is not None and pressure.target >= above:
@@ -57,7 +57,7 @@ def write_pressure(pressure: Pressure | None) -> dict[str, Any] | None:
 
 
 def read_metrics(found: Reading, value: Value) -> tuple[Metric, ...]:
-    items = reading.listing(found, value)
+    items = validation.listing(found, value)
     if len(items) > METRICS_MAX:
         found.wrong(
             value,
@@ -74,12 +74,12 @@ def read_metrics(found: Reading, value: Value) -> tuple[Metric, ...]:
 
 
 def _read_metric(found: Reading, value: Value) -> Metric:
-    row = reading.table(found, value)
-    given = {entry.name: entry.value for entry in reading.known_only(found, row, METRIC_KEYS)}
+    row = validation.table(found, value)
+    given = {entry.name: entry.value for entry in validation.known_only(found, row, METRIC_KEYS)}
     for name, example in (("name", "backlog"), ("query", "sum(queue_length)"), ("per_worker", "100")):
         if name not in given and isinstance(value, Table):
             found.wrong(value, f"The metric has no {name}.", f"Write `{name}: {example}`.")
-    query = reading.text(found, given["query"]) if "query" in given else ""
+    query = validation.text(found, given["query"]) if "query" in given else ""
     if len(query) > QUERY_MAX:
         found.wrong(
             given["query"],
@@ -88,17 +88,17 @@ def _read_metric(found: Reading, value: Value) -> Metric:
         )
     usual = Metric(name="", query="", per_worker=1.0)
     metric = Metric(
-        name=reading.name(found, given["name"]) if "name" in given else "",
+        name=validation.name(found, given["name"]) if "name" in given else "",
         query=query,
         per_worker=_number(found, given["per_worker"], above=0.0) if "per_worker" in given else 1.0,
-        source=reading.name(found, given["source"]) if "source" in given else usual.source,
-        value=reading.choice(found, given["value"], ValueIs, ValueIs.TOTAL)
+        source=validation.name(found, given["source"]) if "source" in given else usual.source,
+        value=validation.choice(found, given["value"], ValueIs, ValueIs.TOTAL)
         if "value" in given
         else usual.value,
         activation=_number(found, given["activation"]) if "activation" in given else usual.activation,
         tolerance=_part(found, given["tolerance"]) if "tolerance" in given else usual.tolerance,
-        every_s=reading.duration(found, given["every"]) if "every" in given else usual.every_s,
-        keep_s=reading.duration(found, given["keep"]) if "keep" in given else usual.keep_s,
+        every_s=validation.duration(found, given["every"]) if "every" in given else usual.every_s,
+        keep_s=validation.duration(found, given["keep"]) if "keep" in given else usual.keep_s,
     )
     if metric.every_s < 1:
         found.wrong(given["every"], "every must be at least 1 s.", "Write 1s or more, for example 30s.")
@@ -113,7 +113,7 @@ def _read_metric(found: Reading, value: Value) -> Metric:
 
 
 def _number(found: Reading, value: Value, above: float | None = None) -> float:
-    raw = reading.text(found, value)
+    raw = validation.text(found, value)
     amount = number(raw)
     if amount is None or not math.isfinite(amount) or (above is not None and amount <= above):
         wanted = "a number" if above is None else f"a number above {above:g}"

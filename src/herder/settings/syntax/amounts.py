@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from herder.model.resources import (
+from herder.model.values.resources import (
     BUILT_IN,
     DECLARED_MAX,
     Dimension,
@@ -19,9 +19,9 @@ from herder.model.resources import (
     declare,
     name_fault,
 )
-from herder.settings.syntax import reading
+from herder.settings.syntax import validation
 from herder.settings.syntax.problems import SettingsError, did_you_mean
-from herder.settings.syntax.reading import Reading
+from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Scalar, Table, Value, from_plain
 
 #: The section's name, and that of a template's own.
@@ -31,7 +31,9 @@ BUILT_IN_KEYS = tuple(each.key for each in BUILT_IN)
 
 
 def amount(found: Reading, dimension: Dimension, value: Value) -> int:
-    reader = {Unit.MILLI: reading.cpu, Unit.MIB: reading.size, Unit.COUNT: reading.whole}[dimension.unit]
+    reader = {Unit.MILLI: validation.cpu, Unit.MIB: validation.size, Unit.COUNT: validation.whole}[
+        dimension.unit
+    ]
     return reader(found, value)
 
 
@@ -39,7 +41,7 @@ def read_declared(found: Reading, value: Value | None) -> Dimensions:
     """The table of a server whose file says this."""
     if value is None or (isinstance(value, Scalar) and value.text is None):
         return Dimensions()
-    rows = reading.table(found, value).entries
+    rows = validation.table(found, value).entries
     declared = []
     for entry in rows:
         fault = name_fault(entry.name)
@@ -60,13 +62,13 @@ def read_declared(found: Reading, value: Value | None) -> Dimensions:
 def _rules(found: Reading, value: Value) -> dict[str, Any]:
     given = {
         each.name: each.value
-        for each in reading.known_only(found, reading.table(found, value), DECLARED_KEYS)
+        for each in validation.known_only(found, validation.table(found, value), DECLARED_KEYS)
     }
     rules: dict[str, Any] = {
-        key: reading.flag(found, given[key]) for key in DECLARED_KEYS[1:] if key in given
+        key: validation.flag(found, given[key]) for key in DECLARED_KEYS[1:] if key in given
     }
     if "unit" in given:
-        rules["unit"] = reading.choice(found, given["unit"], Unit, Unit.COUNT)
+        rules["unit"] = validation.choice(found, given["unit"], Unit, Unit.COUNT)
     return rules
 
 
@@ -114,7 +116,7 @@ def amount_keys(found: Reading) -> tuple[str, ...]:
 
 def read_own(found: Reading, value: Value) -> dict[str, int]:
     """A template's `resources:`: amounts of what is declared, by name."""
-    table = value if isinstance(value, Table) else reading.table(found, value)
+    table = value if isinstance(value, Table) else validation.table(found, value)
     own: dict[str, int] = {}
     for entry in table.entries:
         dimension = next((each for each in found.resources.declared if each.name == entry.name), None)

@@ -8,7 +8,7 @@ import csv
 from collections import deque
 from collections.abc import Iterator
 
-from herder.model.phrases import counted
+from herder.model.values.phrases import counted
 from herder.settings.syntax.files import Opened, Unreadable, fault_of, text_stream
 
 SEPARATORS = (",", ";", "\t", "|")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from herder.model.phrases import clause
+from herder.model.values.phrases import clause
 
 STDIN = "-"
 #: Read at once to find out what a file is. Headers of the Standard Workload Format have some hundred lines.

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from herder.model.phrases import clause
+from herder.model.values.phrases import clause
 from herder.settings.syntax.files import Unreadable
 
 _COLON = re.compile(r"\s*:")

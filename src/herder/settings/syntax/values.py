@@ -1,7 +1,7 @@
 """Settings as a tree of values that know their place: the same tree from YAML text and from plain data.
 
 Scalars keep the text as it was written, so `0.10` never becomes a binary fraction and `on` never becomes true. Used by the
-readers in `reading`; never interprets a value and never opens a file.
+readers in `validation`; never interprets a value and never opens a file.
 """
 
 from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ Works on composed nodes, not on constructed objects: nothing in a file can make 
 import re
 from typing import Any
 
-from herder.model.phrases import clause
+from herder.model.values.phrases import clause
 from herder.settings.syntax.problems import Place, Problem, SettingsError
 from herder.settings.syntax.values import DEPTH_MAX, VALUES_MAX, Entry, Listing, Scalar, Table, Value, join
 

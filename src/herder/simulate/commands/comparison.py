@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from herder.cli.shell.exit_codes import CommandError
-from herder.simulate.runs.finished import FinishedRun
+from herder.simulate.runs.finished_run import FinishedRun
 
 if TYPE_CHECKING:
     from herder.simulate.runs.outcome import Outcome

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session
-from herder.model.phrases import agree, counted
+from herder.model.values.phrases import agree, counted
 
 if TYPE_CHECKING:
     from herder.simulate.traces.trace import Trace
@@ -67,7 +67,7 @@ def from_file(
 def from_store(
     say: Session, source: Source, parsed: "tuple[SimTemplate, ...]"
 ) -> "tuple[Trace, tuple[SimTemplate, ...]]":
-    from herder.simulate.history.store import described, read_own_store
+    from herder.simulate.history.world_from_store import described, read_own_store
     from herder.simulate.runs.run import usual_templates
 
     if source.path is not None or source.format_name is not None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from herder.cli.output.formats import Format
 from herder.cli.shell.session import Session
-from herder.model.phrases import counted
+from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
     from herder.simulate.runs.outcome import Outcome

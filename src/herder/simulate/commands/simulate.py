@@ -20,7 +20,7 @@ from herder.simulate.commands.output import show_many, show_one, tell_left_out
 
 if TYPE_CHECKING:
     from herder.simulate.policies.catalogue import PolicyChoice
-    from herder.simulate.runs.finished import FinishedRun
+    from herder.simulate.runs.finished_run import FinishedRun
     from herder.simulate.runs.outcome import Outcome
     from herder.simulate.traces.trace import Trace
     from herder.simulate.world.boot_times import Boot
@@ -148,7 +148,7 @@ def simulate_one(
     if ctx.invoked_subcommand is not None:
         return
     from herder.simulate.commands.comparison import bounds_beside, check_wishes
-    from herder.simulate.runs.finished import FinishedRun
+    from herder.simulate.runs.finished_run import FinishedRun
 
     say = session(ctx)
     usage(lambda: check_wishes(with_bounds=with_bounds, report=report))
@@ -189,7 +189,7 @@ def compare(
 ) -> None:
     """Replay the same jobs against several policies, and show them side by side."""
     from herder.simulate.commands.comparison import bounds_beside, check_wishes
-    from herder.simulate.runs.finished import FinishedRun
+    from herder.simulate.runs.finished_run import FinishedRun
 
     say = session(ctx)
     choices = [usage(partial(_policy, text)) for text in policy or COMPARED]

@@ -10,7 +10,7 @@ from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session, session
-from herder.model.phrases import counted
+from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
     from herder.simulate.history.verify import Verified

@@ -17,18 +17,18 @@ from sqlalchemy import ColumnElement, Connection, func, inspect, select
 
 from herder.client.clock import cpu_s
 from herder.decide.plan.planner import decide
-from herder.model.addresses import shown_address
-from herder.model.observed import Observed
-from herder.model.pool import PoolSpec
-from herder.model.records import ObservationRecord
-from herder.settings.calendar import windows
+from herder.model.fleet.pool import PoolSpec
+from herder.model.planning.observed import Observed
+from herder.model.stored.records import ObservationRecord
+from herder.model.values.addresses import shown_address
+from herder.settings.schedule_windows import windows
 from herder.simulate.traces.rows import TraceError
-from herder.store import tables as t
-from herder.store.database import StoreError
-from herder.store.flight_recorder import BrokenRecord, Played, play
-from herder.store.json_forms import plain_plan
-from herder.store.reading import reading
-from herder.store.versions import READ, WRITTEN
+from herder.store.opening.database import StoreError
+from herder.store.opening.reading import reading
+from herder.store.rows import tables as t
+from herder.store.rows.json_forms import plain_plan
+from herder.store.rows.versions import READ, WRITTEN
+from herder.store.writing.flight_recorder import BrokenRecord, Played, play
 
 #: Differences that are kept whole; the others are only counted.
 SHOWN_MAX = 3
@@ -63,7 +63,7 @@ class Verified:
 
 
 def verify(where: str, pools: Sequence[PoolSpec] = ()) -> Verified:
-    """`where` as `store.reading` takes it. `pools` stand for those of the same names. Raises TraceError."""
+    """`where` as `store.opening.reading` takes it. `pools` stand for those of the same names. Raises TraceError."""
     begun_s = cpu_s()
     try:
         with reading(where) as connection:

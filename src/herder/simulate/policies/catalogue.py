@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from herder.model.phrases import sentence
+from herder.model.values.phrases import sentence
 from herder.settings.syntax.problems import did_you_mean
 from herder.simulate.policies.peers.cluster_autoscaler_like import ClusterAutoscalerLike
 from herder.simulate.policies.peers.hail_like import HailLike

@@ -24,9 +24,9 @@ from herder.simulate.report.chart import (
     wait_axis,
     waits_of,
 )
-from herder.simulate.report.origins import ORIGINS, UNKNOWN
 from herder.simulate.report.series import WAIT_BUCKETS, Grid, Series, grid_of, no_wait_cost, series_of
-from herder.simulate.runs.finished import FinishedRun
+from herder.simulate.report.trace_sources import ORIGINS, UNKNOWN
+from herder.simulate.runs.finished_run import FinishedRun
 from herder.simulate.world.world import World
 from herder.web.static_files import static_files
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
 
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 from herder.simulate.traces.trace import TraceJob
 
 #: The highest level: each unit of it is a job.

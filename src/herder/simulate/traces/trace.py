@@ -7,7 +7,7 @@ them; times are seconds since the first arrival.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,20 +12,28 @@ from herder.control.planning.observation import observe
 from herder.control.planning.plans import record_plan, remember_needs
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
-from herder.engine.attempt import ended
-from herder.engine.batch import add_jobs
-from herder.engine.state import EngineState, WorkerLife
-from herder.engine.worker import activated, claim, create_failed, drain, machine_gone, terminate, terminated
-from herder.model.changes import Changes
+from herder.engine.attempts.attempt import ended
+from herder.engine.jobs.batch import add_jobs
+from herder.engine.memory.state import EngineState, WorkerLife
+from herder.engine.workers.worker import (
+    activated,
+    claim,
+    create_failed,
+    drain,
+    machine_gone,
+    terminate,
+    terminated,
+)
+from herder.model.fleet.offer import FailureCause
+from herder.model.fleet.pool import PoolSize, PoolSpec, ScaleDown, ScaleUp, SpotUse, Template
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, JobId, PoolName, UserName, WorkerName
-from herder.model.job import JobClass, RetryPolicy
-from herder.model.money import PICO_PER_USD, PicoUsd
-from herder.model.observed import Observed
-from herder.model.offer import FailureCause
-from herder.model.plan import CreateWorker, Plan, Reason, ReasonKind
-from herder.model.pool import PoolSize, PoolSpec, ScaleDown, ScaleUp, SpotUse, Template
-from herder.model.resources import ZERO, Resources
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import Observed
+from herder.model.planning.plan import CreateWorker, Plan, Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.values.money import PICO_PER_USD, PicoUsd
+from herder.model.values.resources import ZERO, Resources
+from herder.model.work.job import JobClass, RetryPolicy
 from herder.scheduler.placement import Placer
 from herder.simulate.world.world import PolicyFault, Worker, World
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from herder.model.resources import AMOUNT_MAX
+from herder.model.values.resources import AMOUNT_MAX
 
 _KEYS = "cpu, memory, disk, gpu, price, name, max, spot, billed and out"
 

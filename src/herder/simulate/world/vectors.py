@@ -8,8 +8,8 @@ request must never be packed with a guard set; `Dimensions` refuses amounts that
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from herder.model.resources import AMOUNT_MAX, ZERO, Resources
-from herder.model.vectors import least_of
+from herder.model.values.resources import AMOUNT_MAX, ZERO, Resources
+from herder.model.values.vectors import least_of
 
 FIELD_BITS = 48
 #: What a template has of a dimension that it does not limit: more than any sum of requests, and below the guard.

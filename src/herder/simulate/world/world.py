@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from math import inf
 from typing import Protocol
 
-from herder.model.phrases import agree
+from herder.model.values.phrases import agree
 from herder.simulate.traces.trace import Trace
 from herder.simulate.world.boot_times import Boot
 from herder.simulate.world.offers import SimTemplate

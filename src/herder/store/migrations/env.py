@@ -1,8 +1,8 @@
-"""Alembic's entry: runs the migrations on the connection that `store.database.migrate` hands over."""
+"""Alembic's entry: runs the migrations on the connection that `store.opening.database.migrate` hands over."""
 
 from alembic import context
 
-from herder.store.tables import metadata
+from herder.store.rows.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

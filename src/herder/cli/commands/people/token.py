@@ -14,7 +14,7 @@ from herder.cli.shell.exit_codes import CommandError
 from herder.cli.shell.options import Yes, seconds
 from herder.cli.shell.session import session
 from herder.cli.views.tables import TOKENS
-from herder.model.principal import RoleName
+from herder.model.permissions import RoleName
 
 
 def build() -> typer.Typer:

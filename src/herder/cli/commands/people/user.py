@@ -9,7 +9,7 @@ from herder.cli.shell.commands import command, noun
 from herder.cli.shell.options import UNCHANGED, DryRun, Yes, usage
 from herder.cli.shell.session import session
 from herder.cli.views.tables import USERS
-from herder.model.principal import RoleName
+from herder.model.permissions import RoleName
 
 _NAME = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user.")]
 

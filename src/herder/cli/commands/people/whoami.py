@@ -3,8 +3,8 @@
 import typer
 
 from herder.cli.output.formats import Format
+from herder.cli.output.humanize import age
 from herder.cli.output.printer import Details
-from herder.cli.output.words import age
 from herder.cli.shell.commands import command
 from herder.cli.shell.session import session
 

@@ -15,7 +15,7 @@ from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Timeout,
 from herder.cli.shell.session import Session, detaching, session
 from herder.cli.views import details
 from herder.cli.views.tables import BATCHES
-from herder.model.phrases import counted
+from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
     from herder.cli.input.job_files import JobFile

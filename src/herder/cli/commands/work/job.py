@@ -28,7 +28,7 @@ from herder.cli.shell.session import Told, detaching, session
 from herder.cli.views import details
 from herder.cli.views.job_ends import print_logs, tell_end
 from herder.cli.views.tables import JOBS
-from herder.model.phrases import counted
+from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
     from herder.wire.resources import JobView

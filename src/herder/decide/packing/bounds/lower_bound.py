@@ -2,7 +2,7 @@
 
 Whatever unit prices are given, what the items are worth at these prices, less the most that the existing bins can hold, is
 worth no more than what new bins hold; and each new bin holds at most a known worth for its price. That is checked here in
-whole numbers, rounded against us, so that it is true even if the prices (from `prices`, floats) are bad. For a fleet of one
+whole numbers, rounded against us, so that it is true even if the prices (from `shadow_prices`, floats) are bad. For a fleet of one
 offer there is a second proof by dual feasible functions, which sees that large items do not fit together.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import gcd
 
-from herder.decide.packing.bounds.prices import Places, Prices, Question, best_prices, question
+from herder.decide.packing.bounds.shadow_prices import Places, Prices, Question, best_prices, question
 from herder.decide.packing.groups import Bin, BinOffer
 from herder.decide.packing.shapes import Shape
 

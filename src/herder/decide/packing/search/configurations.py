@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from herder.decide.packing.bounds.cover import Need, cheapest_cover
 from herder.decide.packing.bounds.knapsack import Amounts, Best, most_worth
 from herder.decide.packing.bounds.lower_bound import proved_by_contents
-from herder.decide.packing.fill import Pattern
+from herder.decide.packing.fill_bin import Pattern
 from herder.decide.packing.groups import Bin, BinOffer
-from herder.decide.packing.opening import Run
+from herder.decide.packing.open_bins import Run
 from herder.decide.packing.search.column_generation import Column, Master
 from herder.decide.packing.shapes import Shape
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 
 #: More are not looked at: rows of the programme, and places for contents.
 SHAPES_MAX = 60

@@ -8,11 +8,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
 
-from herder.decide.packing.fill import Pattern, Style
+from herder.decide.packing.fill_bin import Pattern, Style
 from herder.decide.packing.groups import BinOffer
-from herder.decide.packing.opening import Known, OfferLimits, Run, look, offer_limits_of, open_bins, price_of
+from herder.decide.packing.open_bins import (
+    Known,
+    OfferLimits,
+    Run,
+    look,
+    offer_limits_of,
+    open_bins,
+    price_of,
+)
 from herder.decide.packing.search.configurations import Mix
-from herder.decide.packing.search.flush_bins import ITEMS_A_BIN, ITEMS_MAX, combine
+from herder.decide.packing.search.exact_fill import ITEMS_A_BIN, ITEMS_MAX, combine
 from herder.decide.packing.search.rebuild import rebuild
 from herder.decide.packing.search.solution import Solution, Task, cheaper, is_enough, score_of
 from herder.decide.packing.shapes import WINDOW

@@ -7,10 +7,10 @@ in the end one of them can go. It has no clock; which bins are taken and how the
 from bisect import insort
 from collections.abc import Mapping, Sequence
 
-from herder.decide.packing.fill import Pattern, Style
+from herder.decide.packing.fill_bin import Pattern, Style
 from herder.decide.packing.groups import BinOffer
-from herder.decide.packing.opening import OfferLimits, Run, offer_limits_of, open_bins, price_of
-from herder.decide.packing.search.flush_bins import ITEMS_A_BIN, combine
+from herder.decide.packing.open_bins import OfferLimits, Run, offer_limits_of, open_bins, price_of
+from herder.decide.packing.search.exact_fill import ITEMS_A_BIN, combine
 from herder.decide.packing.search.solution import Solution, Task, cheaper, cost_of, score_of
 from herder.decide.packing.shapes import Shape, ShapeTable
 

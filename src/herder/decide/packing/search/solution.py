@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from herder.decide.packing.groups import BinOffer
-from herder.decide.packing.opening import OfferLimits, Run
+from herder.decide.packing.open_bins import OfferLimits, Run
 from herder.decide.packing.shapes import ShapeTable
-from herder.model.resources import ZERO
+from herder.model.values.resources import ZERO
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.scaling import triggers
 from herder.decide.scaling.limits import GrowthLimit
-from herder.decide.scaling.load import load_of
 from herder.decide.scaling.proposals import Proposal
 from herder.decide.scaling.scale_down.gradual import allowance, budget_reason, disruptions_left
+from herder.decide.scaling.signals.utilisation import load_of
 from herder.decide.scaling.snapshot import PoolView, Snapshot, age
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
-from herder.model.money import format_usd
-from herder.model.observed import ObservedWorker, RunningClass
-from herder.model.plan import DrainWorker, Reason, ReasonKind
-from herder.model.resources import ZERO
-from herder.model.shares import price_per_hour
-from herder.model.usage import machine_of
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import ObservedWorker, RunningClass
+from herder.model.planning.plan import DrainWorker, Reason, ReasonKind
+from herder.model.values.money import format_usd
+from herder.model.values.resources import ZERO
+from herder.model.work.cost_share import price_per_hour
+from herder.model.work.usage import machine_of
 
 _HOUR_MS = 3_600_000
 #: A life is not predicted further ahead than this: a day.

@@ -6,10 +6,10 @@ minimum; a time to live does, and the minimum trigger then asks for a successor.
 
 from herder.decide.scaling.scale_down.order import dearest_youngest
 from herder.decide.scaling.snapshot import PoolView, age
-from herder.model.observed import ObservedWorker
-from herder.model.phrases import agree, at_limit
-from herder.model.plan import DrainWorker, Reason, ReasonKind
-from herder.model.worker import WorkerState
+from herder.model.fleet.worker import WorkerState
+from herder.model.planning.observed import ObservedWorker
+from herder.model.planning.plan import DrainWorker, Reason, ReasonKind
+from herder.model.values.phrases import agree, at_limit
 
 
 def must_leave(view: PoolView, now_ms: int) -> tuple[DrainWorker, ...]:

@@ -9,15 +9,15 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from herder.decide.scaling import triggers
-from herder.decide.scaling.load import Load, is_empty
+from herder.decide.scaling.signals.utilisation import Load, is_empty
 from herder.decide.scaling.snapshot import PoolView, age
 from herder.decide.scaling.triggers.headroom import utilisation
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
-from herder.model.observed import ObservedWorker
-from herder.model.phrases import agree, counted
-from herder.model.plan import Reason, ReasonKind
-from herder.model.times import iso
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import ObservedWorker
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.values.phrases import agree, counted
+from herder.model.values.times import iso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,19 +7,19 @@ Idleness never takes a pool below its minimum.
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from herder.decide.scaling.load import load_of
 from herder.decide.scaling.scale_down import gradual
 from herder.decide.scaling.scale_down.order import dearest_youngest
+from herder.decide.scaling.signals.utilisation import load_of
+from herder.decide.scaling.signals.warm_workers import Stock, idle_timeout_s
 from herder.decide.scaling.snapshot import PoolView, age
 from herder.decide.scaling.triggers import warm_workers as stock_words
-from herder.decide.scaling.warm_workers import Stock, idle_timeout_s
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
-from herder.model.observed import ObservedWorker
-from herder.model.phrases import agree, counted, seconds_until
-from herder.model.plan import DrainWorker, Reason, ReasonKind
-from herder.model.resources import ZERO, Resources
-from herder.model.times import iso
-from herder.model.worker import WorkerState
+from herder.model.planning.observed import ObservedWorker
+from herder.model.planning.plan import DrainWorker, Reason, ReasonKind
+from herder.model.values.phrases import agree, counted, seconds_until
+from herder.model.values.resources import ZERO, Resources
+from herder.model.values.times import iso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """In which order workers of equal use are removed: the dearest first, then the youngest. Used by every module of this folder."""
 
 from herder.decide.scaling.snapshot import age
-from herder.model.observed import ObservedWorker
+from herder.model.planning.observed import ObservedWorker
 
 
 def dearest_youngest(worker: ObservedWorker) -> tuple[object, ...]:

@@ -8,14 +8,14 @@ three are steps of the planner's own.
 
 from typing import Protocol
 
-from herder.decide.scaling import failures
-from herder.decide.scaling.load import Load
+from herder.decide.scaling import failed_triggers
 from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
+from herder.decide.scaling.signals.utilisation import Load
 from herder.decide.scaling.snapshot import PoolView
 from herder.decide.scaling.triggers import cpu, headroom, memory, metric
-from herder.model.plan import Reason
-from herder.model.pool import PoolSpec
-from herder.model.resources import Resources
+from herder.model.fleet.pool import PoolSpec
+from herder.model.planning.plan import Reason
+from herder.model.values.resources import Resources
 
 
 class PoolTrigger(Protocol):
@@ -54,7 +54,7 @@ def ask_all(view: PoolView, load: Load, size: Resources, now_ms: int) -> Trigger
                 asks += answer.asks
                 notes += answer.notes
         except Exception as error:  # noqa: BLE001 - whatever it is, the plan says so
-            notes.append(failures.trigger_failed(view.spec.name, _name(trigger), error))
+            notes.append(failed_triggers.trigger_failed(view.spec.name, _name(trigger), error))
     return TriggerResult(asks=tuple(asks), notes=tuple(notes))
 
 
@@ -66,7 +66,7 @@ def kept_for(view: PoolView, load: Load) -> Reason | None:
             if not isinstance(reason, Reason | None):
                 raise TypeError(f"keeps() answers {type(reason).__name__}, not a Reason or None")
         except Exception as error:  # noqa: BLE001 - whatever it is, the plan says so
-            reason = failures.trigger_failed(view.spec.name, _name(trigger), error)
+            reason = failed_triggers.trigger_failed(view.spec.name, _name(trigger), error)
         if reason is not None:
             return reason
     return None

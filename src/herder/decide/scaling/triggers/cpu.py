@@ -1,16 +1,16 @@
 """The CPU trigger: more workers when those of the pool have used more than a part of their CPU for a while.
 
-Called by the planner for pools with `cpu_pressure`. `scaling/pressure.py` has the arithmetic, which scale-down shares.
+Called by the planner for pools with `cpu_pressure`. `decide/scaling/signals/pressure.py` has the arithmetic, which scale-down shares.
 """
 
-from herder.decide.scaling import pressure
-from herder.decide.scaling.load import Load
 from herder.decide.scaling.proposals import TriggerResult
+from herder.decide.scaling.signals import pressure
+from herder.decide.scaling.signals.utilisation import Load
 from herder.decide.scaling.snapshot import PoolView
-from herder.model.plan import Reason
-from herder.model.pool import PoolSpec
-from herder.model.pressure import Measured
-from herder.model.resources import Resources
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.pressure import Measured
+from herder.model.planning.plan import Reason
+from herder.model.values.resources import Resources
 
 
 def concerns(spec: PoolSpec) -> bool:

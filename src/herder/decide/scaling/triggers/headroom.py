@@ -4,14 +4,14 @@ Called by the planner after the queue has been packed. They ask for whole worker
 what they ask for together is settled in `combine`.
 """
 
-from herder.decide.scaling.load import Load, headroom_lack, target_lack
 from herder.decide.scaling.proposals import TriggerResult, WorkerRequest
+from herder.decide.scaling.signals.utilisation import Load, headroom_lack, target_lack
 from herder.decide.scaling.snapshot import PoolView
-from herder.model.phrases import counted
-from herder.model.plan import Reason, ReasonKind
-from herder.model.pool import PoolSpec
-from herder.model.resources import Resources
-from herder.model.vectors import pairs
+from herder.model.fleet.pool import PoolSpec
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.values.phrases import counted
+from herder.model.values.resources import Resources
+from herder.model.values.vectors import pairs
 
 
 def concerns(spec: PoolSpec) -> bool:

@@ -1,15 +1,15 @@
 """The custom metric trigger: as many workers as a figure of another system needs, so much of it for each.
 
-Called by the planner for pools with `metrics`. `decide/scaling/custom_metrics.py` has the arithmetic, which scale-down shares.
+Called by the planner for pools with `metrics`. `decide/scaling/signals/custom_metrics.py` has the arithmetic, which scale-down shares.
 """
 
-from herder.decide.scaling import custom_metrics
-from herder.decide.scaling.load import Load
 from herder.decide.scaling.proposals import TriggerResult
+from herder.decide.scaling.signals import custom_metrics
+from herder.decide.scaling.signals.utilisation import Load
 from herder.decide.scaling.snapshot import PoolView
-from herder.model.plan import Reason
-from herder.model.pool import PoolSpec
-from herder.model.resources import Resources
+from herder.model.fleet.pool import PoolSpec
+from herder.model.planning.plan import Reason
+from herder.model.values.resources import Resources
 
 
 def concerns(spec: PoolSpec) -> bool:

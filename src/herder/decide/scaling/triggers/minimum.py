@@ -5,8 +5,8 @@ Called by the planner. Workers in flight count, workers that leave do not, and t
 
 from herder.decide.scaling.proposals import WorkerRequest
 from herder.decide.scaling.snapshot import PoolView
-from herder.model.plan import Reason, ReasonKind
-from herder.model.times import iso
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.values.times import iso
 
 
 def ask(view: PoolView, leaving: int, for_queue: int) -> WorkerRequest | None:

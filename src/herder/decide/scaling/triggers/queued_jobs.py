@@ -13,12 +13,12 @@ from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.proposals import Proposal
 from herder.decide.scaling.snapshot import PoolView, Snapshot, oldest_first
-from herder.model.demand import DemandGroup
 from herder.model.ids import ClassId, PoolName, WorkerName
-from herder.model.observed import ObservedWorker
-from herder.model.phrases import agree, counted
-from herder.model.plan import Reason, ReasonKind
-from herder.model.resources import ZERO, Resources
+from herder.model.planning.observed import ObservedWorker
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.values.phrases import agree, counted
+from herder.model.values.resources import ZERO, Resources
+from herder.model.work.demand import DemandGroup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

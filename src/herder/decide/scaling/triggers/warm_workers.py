@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 from herder.decide.scaling.combine import over_offers
 from herder.decide.scaling.limits import GrowthLimit
-from herder.decide.scaling.load import is_empty
-from herder.decide.scaling.offer_backoff import cheapest_first
+from herder.decide.scaling.offers.backoff import cheapest_first
 from herder.decide.scaling.proposals import Proposal, WorkerRequest, workers_by_offer
+from herder.decide.scaling.signals.utilisation import is_empty
+from herder.decide.scaling.signals.warm_workers import Stock
 from herder.decide.scaling.snapshot import PoolView
-from herder.decide.scaling.warm_workers import Stock
 from herder.model.ids import WorkerName
-from herder.model.observed import ObservedWorker
-from herder.model.phrases import agree, counted
-from herder.model.plan import Reason, ReasonKind
-from herder.model.times import iso
+from herder.model.planning.observed import ObservedWorker
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.values.phrases import agree, counted
+from herder.model.values.times import iso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

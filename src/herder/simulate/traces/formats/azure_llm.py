@@ -5,9 +5,9 @@ usual batch) for the time its tokens take: prompts are read at `CONTEXT_TOKENS_P
 `GENERATED_TOKENS_PER_S`, round figures for a model of 70 billion parameters.
 """
 
-from herder.model.resources import Resources
-from herder.simulate.traces.moments import seconds_of
+from herder.model.values.resources import Resources
 from herder.simulate.traces.rows import Row, Rows, has_columns
+from herder.simulate.traces.timestamps import seconds_of
 from herder.simulate.traces.trace import Trace, TraceJob, trace_of
 
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")

@@ -7,7 +7,7 @@ job; a sample longer than `LONGEST_S` stands after a gap in the record and count
 
 from math import ceil
 
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 from herder.simulate.traces.rows import Row, Rows, has_columns
 from herder.simulate.traces.trace import Trace, TraceJob, trace_of
 

@@ -12,7 +12,7 @@
 | `id`, `parents` | a job's name, and those of the jobs that must end before it, separated by spaces | |
 """
 
-from herder.model.resources import AMOUNT_MAX, Resources
+from herder.model.values.resources import AMOUNT_MAX, Resources
 from herder.settings.syntax.numbers import NUMBER_MAX
 from herder.simulate.traces.graph import check_rows
 from herder.simulate.traces.rows import Row, Rows, has_columns

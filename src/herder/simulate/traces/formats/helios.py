@@ -4,10 +4,10 @@ CSV columns: `time` (local, YYYY-MM-DD HH:MM:SS), `running_gpu_num`, `pending_gp
 becomes jobs of one GPU whose running count is the demand. The other columns are left alone.
 """
 
-from herder.model.resources import Resources
-from herder.simulate.traces.moments import seconds_of
+from herder.model.values.resources import Resources
 from herder.simulate.traces.rows import Row, Rows, TraceError, has_columns
 from herder.simulate.traces.series import LEVEL_MAX, jobs_of_levels
+from herder.simulate.traces.timestamps import seconds_of
 from herder.simulate.traces.trace import Trace, trace_of
 
 COLUMNS = ("time", "running_gpu_num", "pending_gpu_num")

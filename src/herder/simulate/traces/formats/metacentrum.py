@@ -4,7 +4,7 @@ CSV columns: `job_id`, `submit_s`, `run_s`, `cores`, `req_wall_s` (the user's li
 name is the class of wall times); `wait_s` and `nodespec` are left alone.
 """
 
-from herder.model.resources import AMOUNT_MAX, Resources
+from herder.model.values.resources import AMOUNT_MAX, Resources
 from herder.simulate.traces.rows import Row, Rows, has_columns
 from herder.simulate.traces.trace import Trace, TraceJob, trace_of
 

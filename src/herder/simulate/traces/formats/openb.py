@@ -6,7 +6,7 @@ counts as run time (the mean is 61 s of 25,839 s); pods that never lived for a m
 (allowed models) and `pod_phase` are not used.
 """
 
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 from herder.simulate.traces.rows import Row, Rows, has_columns
 from herder.simulate.traces.trace import Trace, TraceJob, trace_of
 

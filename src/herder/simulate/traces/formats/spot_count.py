@@ -4,10 +4,10 @@ CSV columns: `date`, `time`, `count`. As a trace of work, the count becomes jobs
 count interrupts the same share of the workers of spot templates. Rows may be out of order: they are sorted by time.
 """
 
-from herder.model.resources import Resources
-from herder.simulate.traces.moments import seconds_of
+from herder.model.values.resources import Resources
 from herder.simulate.traces.rows import Rows, TraceError, has_columns
 from herder.simulate.traces.series import LEVEL_MAX, jobs_of_levels
+from herder.simulate.traces.timestamps import seconds_of
 from herder.simulate.traces.trace import Trace, trace_of
 
 COLUMNS = ("date", "time", "count")

@@ -4,7 +4,7 @@ CSV columns: `ms` (since the start), `event` (add or remove), `node`. As a trace
 core, so that a pool that follows it is what is simulated; as `--spot` it interrupts the workers of spot templates.
 """
 
-from herder.model.resources import Resources
+from herder.model.values.resources import Resources
 from herder.simulate.traces.rows import Row, Rows, TraceError, has_columns
 from herder.simulate.traces.trace import Trace, TraceJob, trace_of
 

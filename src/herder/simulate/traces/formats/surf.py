@@ -3,7 +3,7 @@
 CSV columns: `job_id`, `submit_s` (unix seconds), `duration_s`, `cores`. There is no user and no program.
 """
 
-from herder.model.resources import AMOUNT_MAX, Resources
+from herder.model.values.resources import AMOUNT_MAX, Resources
 from herder.simulate.traces.rows import Row, Rows, has_columns
 from herder.simulate.traces.trace import Trace, TraceJob, trace_of
 

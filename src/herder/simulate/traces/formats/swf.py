@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from herder.model.resources import AMOUNT_MAX, Resources
+from herder.model.values.resources import AMOUNT_MAX, Resources
 from herder.settings.syntax.files import Unreadable
 from herder.settings.syntax.numbers import number
 from herder.simulate.traces.rows import Row, Rows

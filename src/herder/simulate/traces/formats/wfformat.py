@@ -17,7 +17,7 @@ An edge that only one of its two ends names is an edge.
 import math
 from typing import Any
 
-from herder.model.resources import AMOUNT_MAX, Resources
+from herder.model.values.resources import AMOUNT_MAX, Resources
 from herder.settings.syntax.files import Unreadable
 from herder.settings.syntax.json_text import read_json
 from herder.settings.syntax.numbers import NUMBER_MAX

@@ -10,7 +10,7 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-#: Numbers of `model.job.JobState` as they were when this was written.
+#: Numbers of `model.work.job.JobState` as they were when this was written.
 _QUEUED, _ENDED, _CANCELLED = (0, 1, 2), 10, 12
 _LABELS = {10: "succeeded", 11: "failed", 12: "cancelled", 13: "skipped"}
 

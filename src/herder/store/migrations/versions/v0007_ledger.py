@@ -15,7 +15,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-#: The first number of `model.job.AttemptState` that is an end, as it was when this was written.
+#: The first number of `model.work.job.AttemptState` that is an end, as it was when this was written.
 _ENDED = 10
 #: Rows fetched at a time.
 _FETCH = 10_000

@@ -1,0 +1,25 @@
+"""What one agent asks of the world around it: clock, chance, network, runtimes. Made by `main`, or by a simulated world.
+
+Waiting is not here: it belongs to the event loop.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from herder.agent.environment.clock import CLOCK, ENTROPY, Chance
+from herder.agent.environment.settings import AgentSettings
+from herder.agent.machine.health import Health
+from herder.agent.runtimes import Report, Runtime, open_runtime
+from herder.ports.clock import Clock
+from herder.ports.network import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentPorts:
+    network: Network
+    clock: Clock = CLOCK
+    chance: Chance = ENTROPY
+    open_runtime: Callable[[str, AgentSettings, Report], Runtime] = open_runtime
+    """Raises LookupError (no such runtime) or OSError (this machine lacks what it needs)."""
+    open_health: Callable[[AgentSettings], Health | None] = Health
+    """What looks whether attempts can be started on this machine; None: nobody does."""

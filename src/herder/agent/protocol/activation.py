@@ -1,0 +1,68 @@
+"""Activation: the one-time token becomes the worker's own token and limits. Called once, by `main`.
+
+Repeats are harmless because every try carries the same nonce; so it tries until the server answers or until
+`self_delete_after_s` is over – a worker that nobody lets in must not live on and cost money.
+"""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import msgspec
+
+import herder
+from herder.agent.environment import clock
+from herder.agent.environment.connection import Rejected, Unreachable
+from herder.agent.environment.settings import AgentSettings
+from herder.agent.machine.ports import AgentPorts
+from herder.model.values.phrases import clause
+from herder.wire.exchange import ActivateAnswer, ActivateRequest
+
+#: From the moment the server let it in, a worker that is not heard counts towards death: a lost answer must be noticed long before.
+_ANSWER_S = 5.0
+
+
+async def activate(ports: AgentPorts, settings: AgentSettings) -> ActivateAnswer:
+    """Raises Refused (the token is not or no longer good) or Unreachable (time is up)."""
+    loop, network = asyncio.get_running_loop(), ports.network
+    give_up_at = loop.time() + settings.self_delete_after_s
+    back_off = clock.BackOff(settings.retry_first_s, settings.retry_most_s, ports.chance)
+    body = msgspec.json.encode(_introduction(settings.folder, clock.nonce(ports.chance)))
+    answer_s = min(settings.answer_timeout_s, _ANSWER_S)
+    network.use_token(settings.activation_token)
+    while True:
+        try:
+            said = await network.call("/activate", body, answer_s=answer_s)
+            answer = msgspec.json.decode(said, type=ActivateAnswer)
+        except (Unreachable, Rejected, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            wait_s = back_off.next_s()
+            if loop.time() + wait_s > give_up_at:
+                raise Unreachable(
+                    f"The worker was not activated within {settings.self_delete_after_s:g} s: {clause(error)}."
+                ) from error
+            await asyncio.sleep(wait_s)
+        else:
+            network.use_token(answer.token)
+            return answer
+
+
+def machine_size(folder: Path) -> tuple[int, int, int]:
+    """CPU in thousandths, memory and disk in MiB, the disk where this folder is."""
+    page_bytes, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
+    disk = os.statvfs(folder)
+    cpu_milli = len(os.sched_getaffinity(0)) * 1000 if hasattr(os, "sched_getaffinity") else 1000
+    return cpu_milli, page_bytes * pages // 2**20, disk.f_bavail * disk.f_frsize // 2**20
+
+
+def _introduction(folder: Path, nonce: str) -> ActivateRequest:
+    cpu_milli, memory_mib, disk_mib = machine_size(folder)
+    return ActivateRequest(
+        nonce=nonce,
+        pid=os.getpid(),
+        hostname=socket.gethostname(),
+        version=herder.__version__,
+        cpu_milli=cpu_milli,
+        memory_mib=memory_mib,
+        disk_mib=disk_mib,
+    )

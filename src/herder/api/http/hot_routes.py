@@ -1,0 +1,41 @@
+"""The few calls that come thousands of times a second are found by one dictionary access, before framework and middleware.
+
+A submission through the framework's routing costs 195 µs of the server's CPU, through here 100. Everything else goes on to the
+application, which knows these routes too (for its method and not-found answers). Being outermost, it also gives back what a
+body took of the memory for bodies, and knows what to say of a caller that has left: nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from herder.api.http.bodies import SCOPE_KEY, Bodies, Share
+
+
+class HotRoutes:
+    """ASGI. `endpoints` by (method, path); each takes a Request and answers a Response."""
+
+    def __init__(self, application: ASGIApp, endpoints: Mapping[tuple[str, str], Any]) -> None:
+        self._application = application
+        self._endpoints = endpoints
+        self._bodies = Bodies()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        share = scope[SCOPE_KEY] = Share(self._bodies)
+        try:
+            endpoint = None
+            if scope["type"] == "http":
+                endpoint = self._endpoints.get((scope["method"], scope["path"]))
+            if endpoint is not None:
+                response = await endpoint(Request(scope, receive, send))
+                await response(scope, receive, send)
+            else:
+                await self._application(scope, receive, send)
+        except ClientDisconnect:
+            return  # it left before its body was whole: there is nobody to answer, and nothing was done
+        finally:
+            if share.taken:
+                share.give_back()

@@ -1,0 +1,282 @@
+"""What every route has in common: who calls, errors as problems, writes that commit before they answer.
+
+Routes are plain functions; `read` and `write` turn them into endpoints and remember what OpenAPI needs to know of them.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from herder.api.http.bodies import BODY_BYTES_MAX, read_body
+from herder.api.http.in_flight import InFlight, weight_of
+from herder.api.http.replies import bearer, decode, flag, problem, refuse_nul, refuse_unknown, reply
+from herder.control.access.access_check import OF_KIND, check
+from herder.control.access.idempotency import Kind as MadeKind
+from herder.control.access.idempotency import Made, Requests, fingerprint_of
+from herder.control.access.known_caller import trust
+from herder.control.commands import Commands
+from herder.control.kernel.bounds.errors import NotReady, Refused
+from herder.control.kernel.core import Core
+from herder.control.reads.port import Reads
+from herder.model.permissions import LEAST, Action, Kind, Principal
+from herder.model.stored.changes import Changes
+from herder.ports.store import StoreDown
+from herder.wire.resources import JobsAdded, Page, Result
+
+#: What a route does to what kind of object; whose it is, the command or read asks itself.
+Needs = tuple[Action, Kind]
+SEE_FLEET: Needs = (Action.SEE, Kind.FLEET)
+CHANGE_FLEET: Needs = (Action.CHANGE, Kind.FLEET)
+
+#: What the client asks of every list, also of those that are always whole.
+PAGE_QUERY = ("after", "limit")
+#: Of routes that can say what they would do.
+DRY_RUN = ("dry_run",)
+
+Reading = Callable[[Request, Principal], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """What a writing route is given."""
+
+    request: Request
+    who: Principal
+    body: Any
+    changes: Changes
+    now_ms: int
+    dry_run: bool = False
+    """Say what would happen, after every check, and change nothing. Only where the route's `query` names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """A write that was carried out before, and what it made then."""
+
+    request: Request
+    who: Principal
+    body: Any
+    made: Made
+
+
+Writing = Callable[[Write], Any]
+Again = Callable[[Repeat], Awaitable[Any]]
+
+
+async def _plain_again(repeat: Repeat) -> Result | JobsAdded:
+    """Of writes that answer in one of these two forms."""
+    made = repeat.made
+    if made.kind in (MadeKind.JOB, MadeKind.BUNCH):
+        return JobsAdded(batch=made.batch, first_job=made.number, count=made.count)
+    return Result(object=made.object, text=made.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Route:
+    """How one write is carried out; see `RouteTable.write`."""
+
+    run: Writing
+    body: Any
+    needs: Needs
+    query: frozenset[str]
+    before: Callable[[Request, Principal], Awaitable[None]] | None
+    then: Callable[[Any], Any] | None
+    again: Again
+    makes_batch: bool
+    bytes_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One route as OpenAPI shows it."""
+
+    method: str
+    path: str
+    summary: str
+    body: Any
+    answer: Any
+    query: tuple[str, ...]
+    role: str
+    writes: bool
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A body. It is let go once it is decoded: of a large submission its rows are enough."""
+
+    data: bytes | bytearray
+
+    def decoded(self, kind: Any) -> Any:
+        data, self.data = self.data, b""
+        return decode(data, kind) if kind is not None else None
+
+
+@dataclass(slots=True)
+class RouteTable:
+    core: Core
+    commands: Commands
+    reads: Reads
+    requests: Requests = field(default_factory=Requests)
+    router: APIRouter = field(default_factory=APIRouter)
+    operations: list[Operation] = field(default_factory=list)
+    endpoints: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = field(default_factory=dict)
+    """By (method, path)."""
+    _in_flight: InFlight = field(default_factory=InFlight)
+
+    def read(
+        self, path: str, run: Reading, answer: Any, needs: Needs = SEE_FLEET, *, query: tuple[str, ...] = ()
+    ) -> None:
+        """A GET. `run` answers a struct, or a Response of its own."""
+        known = frozenset((*query, *PAGE_QUERY) if answer is Page else query)
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                who = self._caller(request, needs, known)
+                value = await run(request, who)
+            except Refused as refused:
+                return problem(refused)
+            except StoreDown as error:
+                return problem(NotReady(str(error)))
+            return value if isinstance(value, Response) else reply(value)
+
+        self._add("GET", path, endpoint, run, None, answer, query, needs, writes=False)
+
+    def write(
+        self,
+        method: str,
+        path: str,
+        run: Writing,
+        body: Any,
+        answer: Any,
+        needs: Needs,
+        *,
+        query: tuple[str, ...] = (),
+        then: Callable[[Any], Any] | None = None,
+        before: Callable[[Request, Principal], Awaitable[None]] | None = None,
+        again: Again | None = None,
+        makes_batch: bool = False,
+        bytes_max: int = BODY_BYTES_MAX,
+    ) -> None:
+        """A change. `run` is synchronous and all or nothing; the answer leaves when the commit holds.
+
+        `before` may look things up that never change; `then` turns what `run` answered into the body. `again` answers a request that
+        is repeated, from what it made the first time; only writes that answer `Result` or `JobsAdded` can do without.
+        """
+        if again is None and answer not in (Result, JobsAdded):
+            raise TypeError(f"{method} {path} needs `again`, to answer a repeated request")
+        route = _Route(
+            run=run,
+            body=body,
+            needs=needs,
+            query=frozenset(query),
+            before=before,
+            then=then,
+            again=again or _plain_again,
+            makes_batch=makes_batch,
+            bytes_max=bytes_max,
+        )
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await self._write(request, route)
+            except Refused as refused:
+                return problem(refused)
+            except StoreDown as error:
+                return problem(
+                    NotReady(str(error), hint="Send the request again with the same Idempotency-Key.")
+                )
+
+        self._add(method, path, endpoint, run, body, answer, query, needs, writes=True)
+
+    def _caller(self, request: Request, needs: Needs, query: frozenset[str]) -> Principal:
+        """Who calls; refused here when the role alone is too low, before a body is read, and when something is asked in the address that
+        this route does not know: a dry run or a filter that is passed over would be something else."""
+        who = self.commands.principal(bearer(request))
+        trust(request.scope, who.actor)
+        refuse_nul(request)
+        check(who, needs[0], OF_KIND[needs[1]])
+        if request.scope["query_string"]:
+            refuse_unknown(request, query)
+        return who
+
+    def again(self, request: Request) -> Callable[[], Principal]:
+        """Who calls, looked up anew each time: what was held open is not answered after rights were taken back."""
+        return lambda: self.commands.principal(bearer(request))
+
+    async def _write(self, request: Request, route: _Route) -> Response:
+        who = self._caller(request, route.needs, route.query)
+        self.core.take_in_work()
+        if route.before is not None:
+            await route.before(request, who)
+        sent = _Sent(await read_body(request, route.bytes_max, who.actor))
+        weight = weight_of(sent.data)
+        if not weight:
+            return await self._carry_out(request, who, sent, route)
+        async with self._in_flight.admit(weight):
+            return await self._carry_out(request, who, sent, route)
+
+    async def _carry_out(self, request: Request, who: Principal, sent: _Sent, route: _Route) -> Response:
+        if request.scope["query_string"] and flag(request, "dry_run"):
+            return self._try(request, who, sent.decoded(route.body), route)
+        key, asked = request.headers.get("idempotency-key"), ""
+        if key:
+            asked = fingerprint_of(f"{request.method} {request.url.path}?{request.url.query}", sent.data)
+        body = sent.decoded(route.body)
+        if key:
+            made = await self.requests.find(self.core, who.user, key, asked)
+            if made is not None:
+                await self.core.settle()  # the first may still be on its way to the disk
+                return reply(await route.again(Repeat(request=request, who=who, body=body, made=made)))
+        # From here on nothing may be awaited before the key is kept: the same request may have come twice at once.
+        with self.core.change(Changes()) as changes:
+            now_ms = self.core.clock.now_ms()
+            value = route.run(Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms))
+            if key:
+                batch = value if route.makes_batch else None
+                subject = value.object if isinstance(value, Result) else ""
+                self.requests.keep(changes, who.user, key, asked, now_ms, batch, subject)
+            answer = reply(route.then(value) if route.then is not None else value)
+        body = None  # the rows that were made of it are in memory now
+        await self.core.commit(changes)
+        return answer
+
+    def _try(self, request: Request, who: Principal, body: Any, route: _Route) -> Response:
+        """A dry run: no key is kept and nothing is committed."""
+        with self.core.no_change() as changes:
+            now_ms = self.core.clock.now_ms()
+            write = Write(request=request, who=who, body=body, changes=changes, now_ms=now_ms, dry_run=True)
+            return reply(route.run(write))
+
+    def _add(
+        self,
+        method: str,
+        path: str,
+        endpoint: Callable[[Request], Awaitable[Response]],
+        run: Callable[..., Any],
+        body: Any,
+        answer: Any,
+        query: tuple[str, ...],
+        needs: Needs,
+        *,
+        writes: bool,
+    ) -> None:
+        self.endpoints[method, path] = endpoint
+        self.router.add_route(path, endpoint, methods=[method], include_in_schema=False)
+        summary = (run.__doc__ or run.__name__.strip("_").replace("_", " ")).strip().splitlines()[0]
+        self.operations.append(
+            Operation(
+                method=method.lower(),
+                path=path,
+                summary=summary,
+                body=body,
+                answer=answer,
+                query=query,
+                role=LEAST[needs].label,
+                writes=writes,
+            )
+        )
+
+    def mount(self, app: FastAPI, prefix: str) -> None:
+        app.include_router(self.router, prefix=prefix)

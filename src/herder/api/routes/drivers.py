@@ -1,0 +1,49 @@
+"""Routes for drivers: what they are doing, freeze, unfreeze, forget."""
+
+from fastapi import Request
+
+from herder.api.http.route_table import CHANGE_FLEET, DRY_RUN, RouteTable, Write
+from herder.model.permissions import Action, Kind, Principal
+from herder.wire.drivers import DriverAction, DriverView
+from herder.wire.resources import Page, Result
+
+
+def add(front: RouteTable) -> None:
+    commands, reads = front.commands, front.reads
+
+    async def list_drivers(request: Request, who: Principal) -> Page:
+        """All drivers with their state and their current calls."""
+        return reads.drivers(who)
+
+    async def get_driver(request: Request, who: Principal) -> DriverView:
+        """One driver."""
+        return reads.driver(who, request.path_params["driver"])
+
+    def freeze(write: Write) -> Result:
+        """Freeze a driver: no workers are created or removed with it."""
+        name = write.request.path_params["driver"]
+        return commands.freeze_driver(write.who, name, write.body, write.changes, write.now_ms)
+
+    def unfreeze(write: Write) -> Result:
+        """Unfreeze a driver."""
+        name = write.request.path_params["driver"]
+        return commands.unfreeze_driver(write.who, name, write.body, write.changes, write.now_ms)
+
+    def forget(write: Write) -> Result:
+        """Give up the workers of a driver that is no longer in the server's settings."""
+        name, dry = write.request.path_params["driver"], write.dry_run
+        return commands.forget_driver(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
+
+    front.read("/drivers", list_drivers, Page)
+    front.read("/drivers/{driver}", get_driver, DriverView)
+    front.write("POST", "/drivers/{driver}/freeze", freeze, DriverAction, Result, CHANGE_FLEET)
+    front.write("POST", "/drivers/{driver}/unfreeze", unfreeze, DriverAction, Result, CHANGE_FLEET)
+    front.write(
+        "POST",
+        "/drivers/{driver}/forget",
+        forget,
+        DriverAction,
+        Result,
+        (Action.REMOVE, Kind.DRIVER),
+        query=DRY_RUN,
+    )

@@ -1,0 +1,269 @@
+"""Routes for batches and jobs."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import PlainTextResponse, StreamingResponse
+
+from herder.api.http.bodies import SUBMISSION_BYTES_MAX
+from herder.api.http.replies import bearer, flag, is_number, number, page_size
+from herder.api.http.route_table import DRY_RUN, Repeat, RouteTable, Write
+from herder.control.kernel.bounds.errors import Invalid
+from herder.control.reads.jobs import PAGE, JobFilter
+from herder.model.permissions import Action, Kind, Principal
+from herder.wire.resources import (
+    BatchCreate,
+    BatchView,
+    Explanation,
+    JobDetail,
+    JobsAdd,
+    JobsAdded,
+    JobSubmission,
+    JobView,
+    Message,
+    Page,
+    Result,
+)
+
+#: Longest that a wait call is held open; clients ask again.
+WAIT_LONGEST_S = 30
+
+_SEE_BATCH, _SEE_JOB = (Action.SEE, Kind.BATCH), (Action.SEE, Kind.JOB)
+_CHANGE_BATCH, _CHANGE_JOB = (Action.CHANGE, Kind.BATCH), (Action.CHANGE, Kind.JOB)
+_PAGES = ("after", "limit")
+_JOB_FILTER = ("batch", "state", "user", "pool", "name", *_PAGES)
+
+
+def add(front: RouteTable) -> None:
+    _add_batch_writes(front)
+    _add_batch_states(front)
+    _add_batch_reads(front)
+    _add_job_writes(front)
+    _add_job_reads(front)
+    _add_job_questions(front)
+
+
+def _finds_batch(front: RouteTable) -> Callable[[Request, Principal], Awaitable[None]]:
+    async def find(request: Request, who: Principal) -> None:
+        await front.commands.find_batch(who, _id(request, "batch"))
+
+    return find
+
+
+def _add_batch_writes(front: RouteTable) -> None:
+    commands, find = front.commands, _finds_batch(front)
+
+    def create_batch(write: Write) -> Any:
+        """Create a batch with up to 10,000 jobs, and commit it if requested."""
+        if write.dry_run:
+            return commands.try_batch(write.who, write.body)
+        return commands.create_batch(write.who, write.body, write.changes, write.now_ms)
+
+    def add_jobs(write: Write) -> JobsAdded | Result:
+        """Add up to 10,000 jobs to an open batch."""
+        batch = _id(write.request, "batch")
+        if write.dry_run:
+            return commands.try_jobs(write.who, batch, write.body)
+        return commands.add_jobs(write.who, batch, write.body, write.changes, write.now_ms)
+
+    async def made_batch(repeat: Repeat) -> BatchView:
+        return await front.reads.batch(repeat.who, repeat.made.number)
+
+    creates = (Action.CREATE, Kind.BATCH)
+    front.write(
+        "POST",
+        "/batches",
+        create_batch,
+        BatchCreate,
+        BatchView,
+        creates,
+        then=front.reads.live_batch,
+        again=made_batch,
+        query=DRY_RUN,
+        makes_batch=True,
+        bytes_max=SUBMISSION_BYTES_MAX,
+    )
+    front.write(
+        "POST",
+        "/batches/{batch}/jobs",
+        add_jobs,
+        JobsAdd,
+        JobsAdded,
+        _CHANGE_BATCH,
+        before=find,
+        query=DRY_RUN,
+        bytes_max=SUBMISSION_BYTES_MAX,
+    )
+
+
+def _add_batch_states(front: RouteTable) -> None:
+    commands, find = front.commands, _finds_batch(front)
+
+    def commit_batch(write: Write) -> Any:
+        """Start a batch."""
+        return commands.commit_batch(write.who, _id(write.request, "batch"), write.changes, write.now_ms)
+
+    def cancel_batch(write: Write) -> Result:
+        """Cancel all jobs of a batch that have not ended."""
+        batch = _id(write.request, "batch")
+        said, dry = write.body.message, write.dry_run
+        return commands.cancel_batch(write.who, batch, write.changes, write.now_ms, message=said, dry_run=dry)
+
+    async def same_batch(repeat: Repeat) -> BatchView:
+        return await front.reads.batch(repeat.who, _id(repeat.request, "batch"))
+
+    front.write(
+        "POST",
+        "/batches/{batch}/commit",
+        commit_batch,
+        None,
+        BatchView,
+        _CHANGE_BATCH,
+        before=find,
+        then=front.reads.live_batch,
+        again=same_batch,
+    )
+    front.write(
+        "POST",
+        "/batches/{batch}/cancel",
+        cancel_batch,
+        Message,
+        Result,
+        _CHANGE_BATCH,
+        before=find,
+        query=DRY_RUN,
+    )
+
+
+def _add_batch_reads(front: RouteTable) -> None:
+    reads = front.reads
+
+    async def list_batches(request: Request, who: Principal) -> Page:
+        """Batches, newest first."""
+        query = request.query_params
+        return await reads.batches(
+            who,
+            user=query.get("user"),
+            state=query.get("state"),
+            after=number(request, "after"),
+            limit=page_size(request, PAGE),
+        )
+
+    async def get_batch(request: Request, who: Principal) -> BatchView:
+        """One batch."""
+        return await reads.batch(who, _id(request, "batch"))
+
+    async def wait_batch(request: Request, who: Principal) -> BatchView:
+        """One batch, as soon as it has ended or the time is over."""
+        return await reads.wait_batch(front.again(request), _id(request, "batch"), _seconds(request))
+
+    front.read("/batches", list_batches, Page, _SEE_BATCH, query=("user", "state", *_PAGES))
+    front.read("/batches/{batch}", get_batch, BatchView, _SEE_BATCH)
+    front.read("/batches/{batch}/wait", wait_batch, BatchView, _SEE_BATCH, query=("timeout_s",))
+
+
+def _add_job_writes(front: RouteTable) -> None:
+    commands = front.commands
+
+    def submit_job(write: Write) -> JobsAdded | Result:
+        """Submit one job."""
+        if write.dry_run:
+            return commands.try_job(write.who, write.body)
+        return commands.submit_job(write.who, write.body, write.changes, write.now_ms)
+
+    async def find(request: Request, who: Principal) -> None:
+        request.state.job = await commands.find_job(who, _id(request, "job"))
+
+    def cancel(write: Write) -> Result:
+        """Cancel one job."""
+        found, said = write.request.state.job, write.body.message
+        return commands.cancel_job(
+            write.who, found, write.changes, write.now_ms, message=said, dry_run=write.dry_run
+        )
+
+    async def find_again(request: Request, who: Principal) -> None:
+        request.state.again = await commands.job_again(who, _id(request, "job"))
+
+    def retry(write: Write) -> JobsAdded | Result:
+        """Submit a job that has ended again, as a new job."""
+        again = write.request.state.again
+        if write.dry_run:
+            return commands.try_job(write.who, again)
+        return commands.submit_job(write.who, again, write.changes, write.now_ms)
+
+    creates = (Action.CREATE, Kind.JOB)
+    front.write(
+        "POST", "/jobs/{job}/retry", retry, None, JobsAdded, creates, before=find_again, query=DRY_RUN
+    )
+    front.write("POST", "/jobs", submit_job, JobSubmission, JobsAdded, creates, query=DRY_RUN)
+    front.write(
+        "POST", "/jobs/{job}/cancel", cancel, Message, Result, _CHANGE_JOB, before=find, query=DRY_RUN
+    )
+
+
+def _add_job_reads(front: RouteTable) -> None:
+    reads = front.reads
+
+    async def list_jobs(request: Request, who: Principal) -> Page:
+        """Jobs, newest first; with batch, the jobs of this batch in their order."""
+        query = request.query_params
+        wanted = JobFilter(
+            batch=number(request, "batch"),
+            state=query.get("state"),
+            user=query.get("user"),
+            pool=query.get("pool"),
+            name=query.get("name"),
+            after=number(request, "after"),
+            limit=page_size(request, PAGE),
+        )
+        return await reads.jobs(who, wanted)
+
+    async def get_job(request: Request, who: Principal) -> JobDetail:
+        """One job with its attempts, its command and its result."""
+        return await reads.job(who, _id(request, "job"))
+
+    async def wait_job(request: Request, who: Principal) -> JobView:
+        """One job, as soon as it has ended or the time is over."""
+        return await reads.wait_job(front.again(request), _id(request, "job"), _seconds(request))
+
+    front.read("/jobs", list_jobs, Page, _SEE_JOB, query=_JOB_FILTER)
+    front.read("/jobs/{job}", get_job, JobDetail, _SEE_JOB)
+    front.read("/jobs/{job}/wait", wait_job, JobView, _SEE_JOB, query=("timeout_s",))
+
+
+def _add_job_questions(front: RouteTable) -> None:
+    reads = front.reads
+
+    async def explain(request: Request, who: Principal) -> Explanation:
+        """Why a job is in the state it is in."""
+        return await reads.explain(who, _id(request, "job"))
+
+    async def logs(request: Request, who: Principal) -> PlainTextResponse | StreamingResponse:
+        """The output of a job; with follow=true until the job has ended."""
+        job, attempt = _id(request, "job"), number(request, "attempt")
+        offset = number(request, "offset", 0) or 0
+        if not flag(request, "follow"):
+            return PlainTextResponse(await reads.log(who, job, attempt, offset))
+        pieces = await reads.follow_log(
+            lambda: front.commands.principal(bearer(request)), job, attempt, offset
+        )
+        return StreamingResponse(pieces, media_type="text/plain; charset=utf-8")
+
+    front.read("/jobs/{job}/explain", explain, Explanation, _SEE_JOB)
+    front.read("/jobs/{job}/logs", logs, "text/plain", _SEE_JOB, query=("attempt", "offset", "follow"))
+
+
+def _seconds(request: Request) -> float:
+    text = request.query_params.get("timeout_s", "")
+    try:
+        return min(WAIT_LONGEST_S, max(0.0, float(text or WAIT_LONGEST_S)))
+    except ValueError:
+        raise Invalid(f"{text!r} is not a number of seconds.", field="timeout_s") from None
+
+
+def _id(request: Request, name: str) -> int:
+    text = request.path_params[name]
+    if not is_number(text):
+        raise Invalid(f"{text!r} is not the number of a {name}.", field=name)
+    return int(text)

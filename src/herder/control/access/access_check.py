@@ -1,0 +1,56 @@
+"""The answers of `model.permissions.may` as refusals that say what is wrong and what to do. Asked inside every command and read.
+
+It decides nothing itself. What somebody may not know of is told in the very words for what is not there.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from herder.control.kernel.bounds.errors import Forbidden, NotKnown
+from herder.model.permissions import LEAST, Action, Kind, Principal, Role, Thing, Verdict, may
+
+FLEET = Thing(kind=Kind.FLEET)
+#: Of each kind as such; making one for each call would cost more than the question.
+OF_KIND: Mapping[Kind, Thing] = MappingProxyType({kind: Thing(kind=kind) for kind in Kind})
+
+_WHERE = {
+    Kind.JOB: "`herder job list` shows the jobs.",
+    Kind.BATCH: "`herder batch list` shows the batches.",
+    Kind.USER: "`herder user list` shows the users.",
+    Kind.TOKEN: "`herder token list` shows the tokens.",
+}
+
+
+def check(who: Principal, action: Action, thing: Thing, subject: str = "") -> None:
+    """Raises Forbidden or NotKnown. `subject`: what needs the role, as the beginning of a sentence; by default the action."""
+    verdict = may(who, action, thing)
+    if verdict is Verdict.ALLOWED:
+        return
+    if verdict is Verdict.UNKNOWN:
+        raise not_known(thing.kind, thing.name)
+    raise _refusal(who, action, thing, subject)
+
+
+def not_known(kind: Kind, name: object) -> NotKnown:
+    """The same for what is not there and for what one may not know of."""
+    return NotKnown(f"There is no {kind} {name}.", hint=_WHERE.get(kind, ""))
+
+
+def _refusal(who: Principal, action: Action, thing: Thing, subject: str) -> Forbidden:
+    least = max(LEAST.get((action, thing.kind), Role.ADMINISTRATOR), thing.least)
+    if who.role < least:
+        return Forbidden(
+            f"{subject or 'This action'} needs the role {least.label}; {who.user} has the role {who.role.label}.",
+            hint="Use a token with that role, or ask an administrator to run `herder user set`.",
+        )
+    if action is Action.CREATE and thing.kind in (Kind.JOB, Kind.BATCH):
+        return Forbidden(
+            f"{who.user} is not a member of project {thing.project} with the role user, so cannot submit to it.",
+            hint="An administrator adds members under `projects` in herder.yaml and runs `herder apply`.",
+        )
+    if thing.kind is Kind.TOKEN:
+        return Forbidden(f"Only {thing.owner} and administrators can manage tokens of {thing.owner}.")
+    return Forbidden(
+        f"{thing.kind.capitalize()} {thing.name} belongs to {thing.owner}.",
+        hint="Its owner, a member of its project with the role user, or an operator can do this.",
+    )

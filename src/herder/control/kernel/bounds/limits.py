@@ -1,0 +1,181 @@
+"""Every bound on what people send, in one table. `docs/limits.md` shows it, with those of other modules (a test compares); the modules
+of `control/` enforce it.
+
+A limit is a constant here, or a setting of the server whose default stands here. The functions below refuse with 422 or 413 and
+name the field.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from herder.control.kernel.bounds.errors import Invalid, TooLarge
+
+#: Jobs in one call. Ten thousand rows are one commit of about 50 ms.
+JOBS_PER_CALL = 10_000
+#: Named parents in one call: 200,000 are checked in about 0.2 s, during which the server does nothing else.
+PARENTS_PER_CALL = 200_000
+#: One job's command, environment, input and small files together, as JSON.
+PAYLOAD_BYTES = 256 * 1024
+#: What a job that only pretends to work may pretend: a year.
+SLEEP_MS_MAX = 366 * 86_400_000
+WORDS = 10_000
+ENV_COUNT = 1_000
+ENV_NAME_BYTES = 256
+INPUTS_COUNT = 100
+INPUT_NAME_BYTES = 256
+SELECTOR_COUNT = 50
+TOLERATIONS_COUNT = 50
+#: Keys and values of labels, selectors, taints and tolerations, names of pools, templates, runtimes, GPU models; amounts as text.
+WORD_LENGTH = 253
+NAME_LENGTH = 200
+MESSAGE_LENGTH = 2_000
+NOTE_LENGTH = 200
+ATTRIBUTES_COUNT = 64
+ATTRIBUTE_KEY_BYTES = 128
+ATTRIBUTE_VALUE_BYTES = 4_096
+ATTRIBUTES_BYTES = 16 * 1024
+FAILURES_MAX = 1_000_000_000
+#: Settings of a pool, and of how the fleet is shared, in one call.
+SETTINGS_DEPTH = 32
+SETTINGS_VALUES = 200_000
+USERS_MAX = 10_000
+#: Tokens of one user that can be used.
+TOKENS_LIVE = 100
+#: Tokens of one user with those that are revoked or over, which are kept for 30 days.
+TOKENS_KEPT = 1_000
+TOKEN_LONGEST_S = 10 * 366 * 86_400
+#: Signed-in browsers of one token; the oldest is signed out.
+SESSIONS_PER_TOKEN = 20
+#: Outputs of jobs that are followed at a time, in all and by one user.
+FOLLOWERS_MAX = 500
+FOLLOWERS_EACH_MAX = 50
+#: Default of the server's setting `log_bytes_per_attempt`.
+LOG_BYTES_PER_ATTEMPT = 2**20
+#: A worker repeats what it was not told the receipt of: so many times the limit is taken from it, and room for what it says of itself.
+LOG_TIMES_MAX = 4
+LOG_NOTES_BYTES = 64 * 1024
+#: Defaults of the server's settings `queued_jobs_per_user` and `queued_bytes_per_user`.
+QUEUED_JOBS_PER_USER = 5_000_000
+QUEUED_BYTES_PER_USER = 4 * 2**30
+
+#: What is limited, the limit in words, and what answers beyond it: the rows of `docs/limits.md`.
+TABLE: tuple[tuple[str, str, int], ...] = (
+    ("jobs in one call", f"{JOBS_PER_CALL:,}", 413),
+    ("parents named in one call, all jobs together", f"{PARENTS_PER_CALL:,}", 413),
+    ("command, env, stdin and inputs of a job, as JSON", f"{PAYLOAD_BYTES // 1024} KiB", 413),
+    ("command: words", f"{WORDS:,}", 422),
+    ("env: variables", f"{ENV_COUNT:,}", 422),
+    ("env: a name", f"{ENV_NAME_BYTES} bytes, not empty, without =", 422),
+    ("inputs: files", f"{INPUTS_COUNT:,}", 422),
+    ("inputs: a name", f"{INPUT_NAME_BYTES} bytes", 422),
+    ("selector: labels", f"{SELECTOR_COUNT}", 422),
+    ("tolerations", f"{TOLERATIONS_COUNT}", 422),
+    ("keys and values of labels, selector, tolerations; pool, runtime, gpu_model, cpu, memory, disk", f"{WORD_LENGTH} characters", 422),
+    ("key of a job, name of a batch or project", f"{NAME_LENGTH} characters", 422),
+    ("message of a cancel, drain, freeze and so on; reason of a scale", f"{MESSAGE_LENGTH:,} characters", 422),
+    ("note of a token", f"{NOTE_LENGTH} characters", 422),
+    ("attributes of a batch", f"{ATTRIBUTES_COUNT}", 422),
+    ("attributes: a key", f"{ATTRIBUTE_KEY_BYTES} bytes", 422),
+    ("attributes: a value", f"{ATTRIBUTE_VALUE_BYTES:,} bytes", 422),
+    ("attributes of a batch together", f"{ATTRIBUTES_BYTES // 1024} KiB", 413),
+    ("settings in herder apply: nesting", f"{SETTINGS_DEPTH} levels", 422),
+    ("settings in herder apply: values in one call", f"{SETTINGS_VALUES:,}", 413),
+    ("users", f"{USERS_MAX:,}", 429),
+    ("tokens of a user that can be used", f"{TOKENS_LIVE}", 429),
+    ("tokens of a user, including those revoked or expired in the last 30 days", f"{TOKENS_KEPT:,}", 429),
+    ("outputs of jobs followed at a time: by one user, in all", f"{FOLLOWERS_EACH_MAX}, {FOLLOWERS_MAX}", 429),
+    ("jobs of one user that have not started, each batch that has not ended as 100 (setting `queued_jobs_per_user`)", f"{QUEUED_JOBS_PER_USER:,}", 429),
+    ("bytes of their commands, env and inputs (setting `queued_bytes_per_user`)", f"{QUEUED_BYTES_PER_USER // 2**30} GiB", 429),
+)  # fmt: skip
+
+
+def check_name(name: str, path: str) -> None:
+    if len(name) > NAME_LENGTH or (name and not name.isprintable()):
+        raise Invalid(
+            f"{name[:50]!r} is not a valid name.",
+            field=path,
+            hint=f"Use at most {NAME_LENGTH} printable characters.",
+        )
+
+
+def check_word(text: object, path: str) -> None:
+    """A short text that is shown, compared and stored."""
+    if isinstance(text, str) and len(text) > WORD_LENGTH:
+        raise Invalid(f"The text has {len(text):,} characters; the maximum is {WORD_LENGTH}.", field=path)
+
+
+def check_message(text: str, path: str = "message", most: int = MESSAGE_LENGTH) -> None:
+    if len(text) > most:
+        raise Invalid(f"The text has {len(text):,} characters; the maximum is {most:,}.", field=path)
+
+
+def check_count(count: int, most: int, path: str) -> None:
+    if count > most:
+        raise Invalid(f"There are {count:,} entries; the maximum is {most:,}.", field=path)
+
+
+def check_words(pairs: Mapping[str, object], most: int, path: str) -> None:
+    """Labels and the like."""
+    check_count(len(pairs), most, path)
+    for key, value in pairs.items():
+        check_word(key, path)
+        check_word(value, path)
+
+
+def check_attributes(attributes: Mapping[str, str]) -> None:
+    check_count(len(attributes), ATTRIBUTES_COUNT, "attributes")
+    total = 0
+    for key, value in attributes.items():
+        sizes = len(key.encode(errors="replace")), len(value.encode(errors="replace"))
+        for size, most, what in zip(
+            sizes, (ATTRIBUTE_KEY_BYTES, ATTRIBUTE_VALUE_BYTES), ("key", "value"), strict=True
+        ):
+            if size > most:
+                raise Invalid(
+                    f"The {what} has {size:,} bytes; the maximum is {most:,}.", field=f"attributes.{key[:50]}"
+                )
+        total += sum(sizes)
+    if total > ATTRIBUTES_BYTES:
+        raise TooLarge(
+            f"The attributes have {total:,} bytes together; the maximum is {ATTRIBUTES_BYTES:,}.",
+            field="attributes",
+            hint="Store large values elsewhere and put their address into an attribute.",
+        )
+
+
+def check_env(names: Iterable[str], count: int, path: str) -> None:
+    check_count(count, ENV_COUNT, path)
+    for name in names:
+        if not name or "=" in name:
+            raise Invalid(
+                f"{name[:50]!r} is not a valid name of an environment variable.",
+                field=path,
+                hint="A name must not be empty and must not contain =.",
+            )
+        if len(name.encode(errors="replace")) > ENV_NAME_BYTES:
+            raise Invalid(
+                f"The name of an environment variable has more than {ENV_NAME_BYTES} bytes.", field=path
+            )
+
+
+def check_settings(plain: Any, path: str) -> None:
+    """Nesting and number of values, before anything walks through them."""
+    level, seen = [plain], 0
+    for _ in range(SETTINGS_DEPTH):
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                below += each.values()
+            elif isinstance(each, list):
+                below += each
+        seen += len(below)
+        if seen > SETTINGS_VALUES:
+            raise TooLarge(
+                f"The settings have more than {SETTINGS_VALUES:,} values.",
+                field=path,
+                hint="Apply the settings in several calls.",
+            )
+        if not below:
+            return
+        level = below
+    raise Invalid(f"The settings are nested more than {SETTINGS_DEPTH} levels deep.", field=path)

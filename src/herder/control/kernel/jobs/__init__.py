@@ -1,0 +1,1 @@
+"""What the kernel keeps of queued jobs and of usage: budgets of users, payloads in memory, rows of the ledger."""

@@ -1,0 +1,61 @@
+"""The ledger in a running server: usage intervals become rows of the commit that carries the ends, and are read back at start.
+
+Called at each hand-over after `engine.memory.dirty_rows` (`control/kernel/core.py`), and once at start. An interval is booked in memory and written with the rows
+of its end in one transaction: a server that dies in between has booked neither, and the next one begins with what the rows say.
+"""
+
+from sqlalchemy import Connection, select
+
+from herder.engine.memory.state import WorkerLife
+from herder.engine.workers.usage import machine_usage
+from herder.ledger.costs import cost
+from herder.ledger.totals import Spent, Totals
+from herder.model.ids import BatchId, PoolName, UserName
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import BatchRecord, TotalRecord, UsageRecord
+from herder.store.rows import tables as t
+
+#: Names of rows of `totals`: `cost/POOL`, in pico-USD, of the workers that have gone.
+COST = "cost"
+
+
+def book(totals: Totals, changes: Changes) -> None:
+    """Once for each hand-over: rows of users and projects, of pools, and the costs in the rows of batches."""
+    totals.book(changes.usage)
+    changes.usage.clear()
+    for key in totals.changed_accounts:
+        spent = totals.accounts[key]
+        changes.put(UsageRecord(*key, spent.attempts, str(spent.cost_pico)))
+    for pool in totals.changed_pools:
+        changes.put(TotalRecord(f"{COST}/{pool}", str(totals.pools[pool])))
+    # A batch of which an attempt has ended has a new row anyhow: its counts have changed.
+    batches = changes.rows.get(BatchRecord, {})
+    for number, record in batches.items():
+        assert isinstance(record, BatchRecord)
+        batches[number] = record._replace(cost_pico=str(totals.batches.get(BatchId(record.id), 0)))
+        if record.ended_at_ms is not None:
+            totals.end_batch(BatchId(record.id))
+    totals.changed_accounts.clear()
+    totals.changed_pools.clear()
+    totals.changed_batches.clear()
+
+
+def read_ledger(connection: Connection) -> Totals:
+    """At start, in the transaction of `recover` or after it: nobody else writes."""
+    totals = Totals()
+    for row in connection.execute(select(t.usage)):
+        key = (UserName(row.user), row.project, PoolName(row.pool))
+        totals.accounts[key] = Spent(attempts=row.attempts, cost_pico=int(row.cost_pico))
+    pools = select(t.totals).where(t.totals.c.name.startswith(f"{COST}/"))
+    for row in connection.execute(pools):
+        totals.pools[PoolName(row.name.partition("/")[2])] = int(row.value)
+    live = select(t.batches.c.id, t.batches.c.cost_pico).where(t.batches.c.ended_at_ms.is_(None))
+    for row in connection.execute(live):
+        totals.batches[BatchId(row.id)] = int(row.cost_pico)
+    return totals
+
+
+def worker_cost(worker: WorkerLife, now_ms: int) -> int:
+    """Pico-USD of a worker that lives, so far."""
+    used = machine_usage(worker, now_ms)
+    return 0 if used is None else cost(used)

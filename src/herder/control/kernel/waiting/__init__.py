@@ -1,0 +1,4 @@
+"""Who waits for something to happen, and who watches events.
+
+Held by `Core`; a slow one must never hold up another.
+"""

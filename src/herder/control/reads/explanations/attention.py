@@ -1,0 +1,84 @@
+"""What a person must act on, and what only waits: frozen pools, queued jobs without a place, and where each queued job counts.
+
+Used by `control/reads/fleet.py` for the status that the command line and the dashboard show. Reads memory only: the queues, and the last plan.
+A pool at its limit is ordinary and must never stand among what needs a person.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from herder.control.kernel.core import Core
+from herder.model.ids import PoolName
+from herder.model.planning.plan import ReasonKind, UnplacedDemand
+from herder.model.values.phrases import agree, counted, sentences
+
+#: Reasons for which jobs have no place that pass only when a person does something.
+_ACT_ON = frozenset(
+    {
+        ReasonKind.NOTHING_FITS,
+        ReasonKind.FROZEN,
+        ReasonKind.QUOTA_EXCEEDED,
+        ReasonKind.TRIGGER_FAILED,
+    }
+)
+#: Sentences of each sort that are shown.
+SHOWN = 5
+
+
+def attention(core: Core) -> list[str]:
+    """What a person must act on now."""
+    frozen = [
+        f"Pool {name} is frozen: no worker is made or removed. To unfreeze it, run herder pool unfreeze {name}."
+        for name, pool in sorted(core.state.pools.items())
+        if pool.frozen
+    ]
+    return _some([*frozen, *_without_place(each for each in _unplaced(core) if _acts(each))])
+
+
+def waiting(core: Core) -> list[str]:
+    """Queued jobs that wait for pools at their limits, for a cooldown or for a quota: ordinary."""
+    return _some(_without_place(each for each in _unplaced(core) if not _acts(each)))
+
+
+def queued_by_pool(core: Core) -> Counter[PoolName | None]:
+    """Each queued job once: in the pool that it names, else in the one with the cheapest template that fits it; None: in no pool."""
+    state = core.state
+    queued: Counter[PoolName | None] = Counter()
+    by_class = {class_id: queue.count for class_id, queue in state.queues.items() if queue.count}
+    for delayed in state.delayed.values():
+        by_class[delayed.class_id] = by_class.get(delayed.class_id, 0) + 1
+    pools = core.planning.first_pools.of(
+        state.pools, {class_id: state.classes[class_id] for class_id in by_class}
+    )
+    for class_id, count in by_class.items():
+        queued[pools[class_id]] += count
+    return queued
+
+
+def _unplaced(core: Core) -> tuple[UnplacedDemand, ...]:
+    plan = core.planning.last
+    return () if plan is None else plan.unplaced
+
+
+def _acts(demand: UnplacedDemand) -> bool:
+    return demand.reason.kind in _ACT_ON or ("max_workers", 0) in demand.reason.evidence
+
+
+def _without_place(demands: Iterable[UnplacedDemand]) -> list[str]:
+    """One sentence for each reason, that of most jobs first."""
+    jobs: Counter[str] = Counter()
+    for each in demands:
+        jobs[each.reason.text] += each.count
+    return [
+        sentences(f"{counted(count, 'queued job')} {agree(count, 'has', 'have')} no place", why)
+        for why, count in jobs.most_common()
+    ]
+
+
+def _some(sentences: list[str]) -> list[str]:
+    more = len(sentences) - SHOWN
+    return (
+        sentences
+        if more <= 0
+        else [*sentences[:SHOWN], f"{more} more are not shown; herder plan shows them."]
+    )

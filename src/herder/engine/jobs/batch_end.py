@@ -1,0 +1,116 @@
+"""The end of a batch: when its last job has ended, or when it is cancelled, by hand or after too many failures."""
+
+from herder.engine.jobs.backoff import withdraw_delayed_batch
+from herder.engine.jobs.job import count_move, tell_children
+from herder.engine.memory.events import record_event
+from herder.engine.memory.state import BatchLife, EngineState
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import counted, sentence
+from herder.model.work.job import JobState
+
+_ENDED = {"succeeded": "succeeded", "failed": "failed", "cancelled": "was cancelled"}
+
+
+def after_job_end(state: EngineState, changes: Changes, batch: BatchLife, new: JobState, now_ms: int) -> None:
+    """Called after each job that ended: the failure limit, and the end of the whole."""
+    limit = batch.cancel_after_failures
+    failed = limit is not None and new is JobState.FAILED and batch.counts.get(JobState.FAILED, 0) >= limit
+    if failed and not batch.cancelled:
+        cancel_batch(
+            state,
+            changes,
+            batch,
+            now_ms,
+            actor="herder",
+            why=f"{counted(limit or 0, 'job')} failed (cancel_after_failures)",
+        )
+        return
+    close_if_done(state, changes, batch, now_ms)
+
+
+def close_if_done(state: EngineState, changes: Changes, batch: BatchLife, now_ms: int) -> None:
+    counts = batch.counts
+    if counts.get(JobState.RUNNING) or counts.get(JobState.READY) or counts.get(JobState.BLOCKED):
+        return
+    if batch.state != "running" or counts.get(JobState.PENDING):
+        return
+    failed = counts.get(JobState.FAILED, 0) + counts.get(JobState.SKIPPED, 0)
+    batch.state = "cancelled" if batch.cancelled else "failed" if failed else "succeeded"
+    batch.ended_at_ms = now_ms
+    state.dirty_batches[batch.id] = batch
+    del state.batches[batch.id]
+    record_event(
+        state,
+        changes,
+        now_ms,
+        "batch.ended",
+        f"batch/{batch.id}",
+        f"Batch {batch.id} {_ENDED[batch.state]}: {counts.get(JobState.SUCCEEDED, 0)} of {batch.jobs} jobs succeeded.",
+        owner=batch.user,
+        project=batch.project,
+    )
+
+
+def cancel_batch(
+    state: EngineState, changes: Changes, batch: BatchLife, now_ms: int, *, actor: str, why: str
+) -> None:
+    """Cancel what has not ended, but for `always_run` jobs.
+
+    Queued jobs go in one step a queue, and `changes.sweeps` asks the store to write their rows out in the background.
+    """
+    batch.cancelled = True
+    by = "" if actor == "herder" else f" by {actor.removeprefix('user/')}"
+    withdrawn = withdraw_delayed_batch(state, batch.id)
+    for class_id, queue in state.queues.items():
+        if not state.classes[class_id].always_run:
+            withdrawn += queue.withdraw_batch(batch.id)
+    count_move(state, batch, JobState.READY, JobState.CANCELLED, withdrawn)
+    _cancel_held(state, batch)
+    for attempt in list(state.live.values()):
+        if attempt.batch == batch.id and not state.classes[attempt.class_id].always_run:
+            attempt.cancelling = True
+            state.workers[attempt.worker].cancels.add((attempt.job, attempt.number))
+            changes.wake.add(attempt.worker)
+    _cancel_waiting(state, changes, batch, now_ms)
+    changes.sweeps[batch.id] = now_ms
+    record_event(
+        state,
+        changes,
+        now_ms,
+        "batch.cancelled",
+        f"batch/{batch.id}",
+        sentence(f"Batch {batch.id} was cancelled{by}" + (f": {why}" if why else "")),
+        actor=actor,
+        owner=batch.user,
+        project=batch.project,
+    )
+    close_if_done(state, changes, batch, now_ms)
+
+
+def _cancel_held(state: EngineState, batch: BatchLife) -> None:
+    """Of a batch that was never committed nothing runs, not even `always_run` jobs."""
+    if batch.state != "open":
+        return
+    count_move(state, batch, JobState.PENDING, JobState.CANCELLED, batch.counts.get(JobState.PENDING, 0))
+    count_move(state, batch, JobState.BLOCKED, JobState.CANCELLED, len(batch.waiting))
+    batch.held.clear()
+    batch.waiting.clear()
+    batch.children.clear()
+    batch.state = "running"
+
+
+def _cancel_waiting(state: EngineState, changes: Changes, batch: BatchLife, now_ms: int) -> None:
+    """Drop the jobs that wait for parents; `always_run` ones among them go on without the parents that are gone."""
+    dropped = [j for j, waiting in batch.waiting.items() if not state.classes[waiting.class_id].always_run]
+    for job in dropped:
+        del batch.waiting[job]
+    count_move(state, batch, JobState.BLOCKED, JobState.CANCELLED, len(dropped))
+    if not batch.waiting:
+        batch.children.clear()
+        return
+    queued = [queue for class_id, queue in state.queues.items() if state.classes[class_id].always_run]
+    for parent in list(batch.children):
+        still = parent in state.live or parent in batch.waiting or parent in state.delayed
+        still = still or any(parent in queue for queue in queued)
+        if not still:
+            tell_children(state, changes, batch, parent, False, now_ms)

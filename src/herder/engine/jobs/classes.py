@@ -1,0 +1,39 @@
+"""Which classes of jobs stay in memory: all that a job refers to which has not ended, and of the others the newest.
+
+Called by `control/jobs/submission.py` before it looks up the classes of a call. Rows of ended jobs go on referring to classes that were
+forgotten here; who reads them takes the class from the store. A class that comes again gets a new number.
+"""
+
+from herder.engine.memory.state import EngineState
+from herder.model.ids import ClassId
+
+#: Above so many, those that nothing refers to are forgotten, the oldest first: about 1 KiB each.
+CLASSES_MAX = 100_000
+#: Down to this part of the bound; and when more are in use, they may grow by this part before it is looked again.
+PART = 4
+
+
+def forget_classes(state: EngineState) -> bool:
+    """Whether any were forgotten: numbers of classes that were remembered elsewhere may then be out of date."""
+    there = len(state.classes)
+    if there <= max(CLASSES_MAX, state.classes_looked_at + state.classes_looked_at // PART):
+        return False
+    used = _used(state)
+    too_many = there - (CLASSES_MAX - CLASSES_MAX // PART)
+    for class_id in [each for each in state.classes if each not in used][:too_many]:
+        del state.class_ids[state.classes.pop(class_id)]
+        state.queues.pop(class_id, None)
+    state.classes_looked_at = len(state.classes)
+    return True
+
+
+def _used(state: EngineState) -> set[ClassId]:
+    used = {class_id for class_id, queue in state.queues.items() if queue.count}
+    used.update(attempt.class_id for attempt in state.live.values())
+    used.update(waiting.class_id for waiting in state.delayed.values())
+    used.update(faults.class_id for faults in state.faults.values())
+    used.update(class_id for class_id, _ in state.ended_runs)
+    for batch in state.batches.values():
+        used.update(class_id for class_id, _ in batch.held)
+        used.update(waiting.class_id for waiting in batch.waiting.values())
+    return used

@@ -1,0 +1,93 @@
+"""A job's way from accepted to ended: counts, readiness through its parents, and what its end means for its children.
+
+Called by `batch.py` and `engine/attempts/attempt.py`. Every change of a job's state goes through `count_move`, so the counts cannot drift.
+"""
+
+from herder.engine.memory.state import BatchLife, EngineState
+from herder.model.ids import BatchId, ClassId, JobId
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import JobStatus
+from herder.model.work.job import Cause, JobState
+
+
+def count_move(
+    state: EngineState, batch: BatchLife | None, old: JobState | None, new: JobState, count: int = 1
+) -> None:
+    """`count` jobs went from `old` (None: they are new) to `new`."""
+    if old is not None:
+        state.counts[old] -= count
+    state.counts[new] += count
+    if batch is not None:
+        counts = batch.counts
+        if old is not None:
+            counts[old] = counts.get(old, 0) - count
+        counts[new] = counts.get(new, 0) + count
+        state.dirty_batches[batch.id] = batch
+
+
+def make_ready(
+    state: EngineState, batch_id: BatchId | None, class_id: ClassId, jobs: range | list[int], now_ms: int
+) -> None:
+    """Queue jobs. The caller has counted and recorded them as ready."""
+    queue = state.queue(class_id)
+    if queue.count == 0:
+        state.fresh_demand = True
+    queue.push(batch_id, jobs, now_ms)
+
+
+def end_job(
+    state: EngineState,
+    changes: Changes,
+    job: JobId,
+    batch: BatchLife | None,
+    *,
+    old: JobState,
+    new: JobState,
+    cause: Cause,
+    attempts: int,
+    failures: int,
+    now_ms: int,
+    ended_at_ms: int | None = None,
+) -> None:
+    """A job is over: record it, and let its children go on. `ended_at_ms`: when its last attempt had ended, if that is told late."""
+    at_ms = now_ms if ended_at_ms is None else ended_at_ms
+    changes.job_status[job] = JobStatus(job, int(new), attempts, failures, str(cause), None, at_ms)
+    changes.ended_jobs.append(job)
+    if state.faults:
+        state.faults.pop(job, None)
+    if new is JobState.FAILED:
+        state.failed_lately.add(cause, now_ms)
+    count_move(state, batch, old, new)
+    if batch is not None and batch.children:
+        tell_children(state, changes, batch, job, new is JobState.SUCCEEDED, now_ms)
+
+
+def tell_children(
+    state: EngineState, changes: Changes, batch: BatchLife, job: JobId, succeeded: bool, now_ms: int
+) -> None:
+    """Count down the children; those whose last parent this was become ready or are skipped, and so on downwards."""
+    ended = [(job, succeeded)]
+    while ended:
+        parent, good = ended.pop()
+        for child in batch.children.pop(parent, ()):
+            waiting = batch.waiting.get(child)
+            if waiting is None:
+                continue
+            waiting.parents_left -= 1
+            waiting.parent_failed = waiting.parent_failed or not good
+            if waiting.parents_left > 0:
+                continue
+            del batch.waiting[child]
+            if waiting.parent_failed and not state.classes[waiting.class_id].always_run:
+                _skip(state, changes, batch, child, now_ms)
+                ended.append((child, False))
+            else:
+                changes.job_status[child] = JobStatus(child, int(JobState.READY), 0, 0, "", now_ms, None)
+                count_move(state, batch, JobState.BLOCKED, JobState.READY)
+                make_ready(state, batch.id, waiting.class_id, [child], now_ms)
+
+
+def _skip(state: EngineState, changes: Changes, batch: BatchLife, job: JobId, now_ms: int) -> None:
+    changes.job_status[job] = JobStatus(job, int(JobState.SKIPPED), 0, 0, "", None, now_ms)
+    changes.ended_jobs.append(job)
+    count_move(state, batch, JobState.BLOCKED, JobState.SKIPPED)

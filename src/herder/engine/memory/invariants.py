@@ -1,0 +1,100 @@
+"""What must always hold of the engine's memory. Called by tests, by the simulation after each step, and by the admin command.
+
+The same for what is in the store stands in `store/invariants.py`, recomputed from the rows alone.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from herder.engine.memory.state import EngineState
+from herder.model.values.resources import ZERO
+from herder.model.work.job import JobState
+from herder.model.work.sharing import NOTHING, Amounts, amounts_of
+
+
+def violations(state: EngineState) -> list[str]:
+    """Every broken rule as a sentence; empty when all is well."""
+    return [*_workers(state), *_attempts(state), *_counts(state), *_delayed(state), *_users(state)]
+
+
+def _workers(state: EngineState) -> Iterator[str]:
+    for name, worker in state.workers.items():
+        used = ZERO
+        for attempt in worker.live.values():
+            used = used.plus(state.classes[attempt.class_id].request)
+        if any(used.plus(worker.free).minus(worker.spec.allocatable)):
+            yield f"worker {name}: used {used} and free {worker.free} are not its {worker.spec.allocatable}"
+        if min(worker.free) < 0 or worker.free_slots < 0:
+            yield f"worker {name} is oversubscribed: free {worker.free}, {worker.free_slots} slots"
+        if worker.free_slots + len(worker.live) != worker.spec.slots:
+            yield f"worker {name}: {len(worker.live)} attempts and {worker.free_slots} free slots of {worker.spec.slots}"
+        if worker.state.ended:
+            yield f"worker {name} has ended and is still held"
+        if not set(worker.unacked) <= set(worker.live):
+            yield f"worker {name}: unconfirmed attempts that are not live"
+
+
+def _attempts(state: EngineState) -> Iterator[str]:
+    for job, attempt in state.live.items():
+        worker = state.workers.get(attempt.worker)
+        if worker is None or worker.live.get(job) is not attempt:
+            yield f"job {job} has a live attempt on {attempt.worker}, which does not hold it"
+        if job in state.queue(attempt.class_id) or job in state.delayed:
+            yield f"job {job} is queued and has a live attempt"
+    held = sum(len(worker.live) for worker in state.workers.values())
+    if held != len(state.live):
+        yield f"workers hold {held} attempts, {len(state.live)} are live"
+
+
+def _counts(state: EngineState) -> Iterator[str]:
+    queued = sum(queue.count for queue in state.queues.values()) + len(state.delayed)
+    if state.counts[JobState.READY] != queued:
+        yield f"{state.counts[JobState.READY]} jobs counted ready, {queued} queued"
+    if state.counts[JobState.RUNNING] != len(state.live):
+        yield f"{state.counts[JobState.RUNNING]} jobs counted running, {len(state.live)} live attempts"
+    waiting = sum(len(batch.waiting) for batch in state.batches.values())
+    if state.counts[JobState.BLOCKED] != waiting:
+        yield f"{state.counts[JobState.BLOCKED]} jobs counted blocked, {waiting} waiting for parents"
+    running = Counter(attempt.batch for attempt in state.live.values())
+    for batch_id, batch in state.batches.items():
+        if sum(batch.counts.values()) != batch.jobs:
+            yield f"batch {batch_id}: counts {batch.counts} do not sum to its {batch.jobs} jobs"
+        if batch.counts.get(JobState.RUNNING, 0) != running[batch_id]:
+            yield f"batch {batch_id}: {batch.counts.get(JobState.RUNNING, 0)} counted running, {running[batch_id]} live"
+
+
+def _delayed(state: EngineState) -> Iterator[str]:
+    timed = {job for _, job in state.delays}
+    for job, waiting in state.delayed.items():
+        if job in state.queue(waiting.class_id):
+            yield f"job {job} is delayed and queued"
+        if job not in state.due and job not in timed:
+            yield f"job {job} is delayed and nothing will bring it back"
+    if not set(state.due) <= set(state.delayed):
+        yield "jobs are due that are not delayed"
+    for job, faults in state.faults.items():
+        batch = faults.batch
+        if (
+            job not in state.live
+            and job not in state.delayed
+            and batch is not None
+            and batch not in state.batches
+        ):
+            yield f"job {job} of batch {batch}, which is over, has faults remembered"
+
+
+def _users(state: EngineState) -> Iterator[str]:
+    in_use = dict.fromkeys(state.in_use, ZERO)
+    for attempt in state.live.values():
+        job_class = state.classes[attempt.class_id]
+        in_use[job_class.user] = in_use.get(job_class.user, ZERO).plus(job_class.request)
+    for user, used in in_use.items():
+        if any(state.in_use.get(user, ZERO).minus(used)):
+            yield f"user {user}: {state.in_use.get(user, ZERO)} counted in use, {used} in fact"
+    held: dict[tuple[str, str], Amounts] = {}
+    for attempt in state.live.values():
+        job_class = state.classes[attempt.class_id]
+        whose = (job_class.user, job_class.project)
+        held[whose] = held.get(whose, NOTHING).plus(amounts_of(job_class.request))
+    if held != state.held:
+        yield f"quotas count {state.held} as held, in fact it is {held}"

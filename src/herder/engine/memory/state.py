@@ -1,0 +1,337 @@
+"""What the engine holds in memory: everything that is not over. Rebuilt from the store at start (`control/recovery/recover.py`).
+
+Changed only by the functions of this package. Queued jobs are numbers in `ReadyQueue`s; only jobs with a live attempt, jobs
+that wait for parents and jobs that were tried before have an entry of their own.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from herder.engine.memory.failed_lately import FailedLately
+from herder.engine.memory.live_usage import LiveUsage
+from herder.engine.memory.queue import ReadyQueue
+from herder.model.fleet.driver import FrozenDriver
+from herder.model.fleet.metric import MetricReading
+from herder.model.fleet.offer import OfferKey, OfferMemory
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.pressure import Measured, WorkerUse
+from herder.model.fleet.worker import WorkerSpec, WorkerState
+from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
+from herder.model.planning.demand_rises import Rises
+from herder.model.planning.observed import ObservedWorker, QueuedClass
+from herder.model.planning.plan import Reason
+from herder.model.values.resources import PLAIN, ZERO, Dimensions, Resources
+from herder.model.work.job import AttemptState, JobClass, JobState
+from herder.model.work.sharing import NO_SHARING, Amounts, Sharing
+from herder.model.work.usage import Machine, machine_of
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveAttempt:
+    """An attempt that has not ended. Only reports that name this job, this number and this worker count."""
+
+    job: JobId
+    number: int
+    failures: int
+    class_id: ClassId
+    batch: BatchId | None
+    worker: WorkerName
+    state: AttemptState
+    assigned_at_ms: int
+    ready_at_ms: int
+    """When the job first became ready: its place in the queue, should it be tried again."""
+    started_at_ms: int | None = None
+    cancelling: bool = False
+    preempted_for: str = ""
+    """Why it was asked to stop for another job; empty when it was not."""
+    preempted: int = 0
+    """How many earlier attempts of the job were preempted."""
+    hand_over: int = 0
+    """Which hand-over to the store carries it: told to the worker only once that one is durable."""
+    log_bytes: int = 0
+    """Output that came from its worker, repeats included, since the server started."""
+
+
+@dataclass(slots=True, kw_only=True)
+class JobFaults:
+    """What workers did to a job that has not ended. Recovered from the rows of its attempts."""
+
+    batch: BatchId | None
+    class_id: ClassId
+    count: int = 0
+    deaths: int = 0
+    """Workers that died soon after an attempt of it had begun there: see `engine/jobs/backoff.py`."""
+    workers: tuple[WorkerName, ...] = ()
+    """On which its attempts failed, the latest last; at most `backoff.WORKERS_REMEMBERED`."""
+    last: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class DelayedJob:
+    """A ready job that is in no queue: it waits for its time, then for a worker other than those where it failed."""
+
+    class_id: ClassId
+    batch: BatchId | None
+    ready_at_ms: int
+    not_before_ms: int
+    kept_on: WorkerName | None = None
+    """The worker that is being emptied for it, when it is to run alone."""
+
+
+@dataclass(slots=True, kw_only=True)
+class WaitingJob:
+    """A job whose parents have not all ended."""
+
+    class_id: ClassId
+    parents_left: int
+    parent_failed: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class BatchLife:
+    id: BatchId
+    user: UserName
+    project: str
+    name: str
+    state: str  # open, running, then succeeded, failed or cancelled
+    attributes: str
+    created_at_ms: int
+    cancel_after_failures: int | None = None
+    committed_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    cancelled: bool = False
+    jobs: int = 0
+    counts: dict[int, int] = field(default_factory=dict)
+    held: list[tuple[ClassId, range]] = field(default_factory=list)
+    """Jobs without parents that start when the batch is committed."""
+    waiting: dict[JobId, WaitingJob] = field(default_factory=dict)
+    children: dict[JobId, list[JobId]] = field(default_factory=dict)
+    keys: dict[str, JobId] = field(default_factory=dict)
+    """Names of jobs, while the batch is open."""
+    tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
+    """Its queued jobs that were tried before: (attempts, own failures)."""
+    preempted: dict[JobId, int] = field(default_factory=dict)
+    """Its queued jobs that were preempted, and how often."""
+    bunches: list[tuple[int, JobId, int]] = field(default_factory=list)
+    """(first position, first job, count), while the batch is open."""
+    request: str | None = None
+    """The request that made it, as USER/KEY, when it had a key; `fingerprint`: what was asked for."""
+    fingerprint: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class WorkerLife:
+    spec: WorkerSpec
+    state: WorkerState
+    requested_at_ms: int
+    reason_made: Reason
+    manual: bool = False
+    cordoned: bool = False
+    generation: int = 1
+    handle: str = ""
+    phase: str = ""
+    """`model.fleet.driver.Phase` of its machine, as the driver said last; empty: not asked yet."""
+    operation: str = ""
+    provisioned_at_ms: int | None = None
+    ready_at_ms: int | None = None
+    draining_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    last_seen_at_ms: int | None = None
+    excused_ms: int = 0
+    """Of its boot, or of its drain: how long the server itself was away meanwhile. That time is nobody's fault."""
+    expires_at_ms: int | None = None
+    extensions: int = 0
+    idle_since_ms: int | None = None
+    attempts_done: int = 0
+    reason_removed: Reason | None = None
+    token_hash: str | None = None
+    activation_hash: str | None = None
+    activation_nonce: str | None = None
+    free: Resources = ZERO
+    free_slots: int = 0
+    live: dict[JobId, LiveAttempt] = field(default_factory=dict)
+    unacked: dict[JobId, int] = field(default_factory=dict)
+    """Attempts the worker has not confirmed, with the number of the last answer that carried them (0: none yet)."""
+    cancels: set[tuple[JobId, int]] = field(default_factory=set)
+    told: WorkerState | None = None
+    """The state it had when it was last answered."""
+    exchange_number: int = 0
+    answer_number: int = 0
+    troubles: tuple[str, ...] = ()
+    """What its agent says is wrong with it; it takes no work while there is anything."""
+    troubled_since_ms: int | None = None
+    faults: int = 0
+    """Attempts in a row that failed on it through no fault of theirs. This and what follows is in memory only: see `engine/attempts/worker_health.py`."""
+    faulty_since_ms: int = 0
+    probe_at_ms: int | None = None
+    """It takes no work until then, and one attempt afterwards."""
+    probing: bool = False
+    probes_failed: int = 0
+    alone_for: JobId | None = None
+    """Only this job runs here, or is to when the others have ended."""
+    machine: Machine = field(init=False, compare=False, repr=False)
+    """What its attempts use a part of."""
+    use: WorkerUse | None = None
+    """What it said last that it really uses. In memory only: a sample is worth nothing after half a minute."""
+    seen: tuple[object, ObservedWorker] | None = field(default=None, compare=False, repr=False)
+    """How it was last shown to the planner, and what it looked like then: most have not changed from plan to plan."""
+
+    def __post_init__(self) -> None:
+        self.machine = machine_of(self.spec)
+
+    @property
+    def takes_work(self) -> bool:
+        return (  # `serves` written out: it is asked of many workers in each pass
+            self.state is WorkerState.READY
+            and not self.cordoned
+            and self.free_slots > 0
+            and self.alone_for is None
+            and not self.troubles
+            and not (self.probing and self.live)
+            and self.spec.membership.takes_jobs
+        )
+
+    @property
+    def serves(self) -> bool:
+        """Open for anybody's work, if not now then when others have ended."""
+        return (
+            self.state is WorkerState.READY
+            and not self.cordoned
+            and self.alone_for is None
+            and not self.troubles
+            and self.spec.membership.takes_jobs
+        )
+
+    @property
+    def sick(self) -> bool:
+        """Being heard of is not enough for it to take work again."""
+        return bool(self.troubles) or self.probe_at_ms is not None
+
+
+#: Removals remembered of a pool; a gradual pool that has had so many in its period may shrink no more.
+REMOVALS_MOST = 10_000
+
+
+@dataclass(slots=True, kw_only=True)
+class CreateHistory:
+    """Of a pool: for cooldowns, gradual shrinking and the expected time of a boot."""
+
+    last_grown_at_ms: int | None = None
+    last_shrunk_at_ms: int | None = None
+    removals_ms: list[int] = field(default_factory=list)
+    """When workers were drained because less was needed: the newest, at most `REMOVALS_MOST`."""
+    boot_s: float | None = None
+    pressed_since_ms: dict[Measured, int] = field(default_factory=dict)
+    """Since when the threshold of a pressure is passed; in memory only, a new server begins to count anew."""
+    replaced_at_ms: int | None = None
+    """When a sick worker was last sent away: see `engine/attempts/worker_health.py`."""
+    rises: dict[str, Rises] = field(default_factory=dict)
+    """By template. Not stored: after a restart it is learned anew."""
+
+
+#: Ends of attempts that wait to be learned from; more than that between two passes, and the oldest teach nothing.
+ENDED_RUNS_MAX = 10_000
+
+
+@dataclass(slots=True)
+class EngineState:
+    resources: Dimensions = PLAIN
+    """Which resources there are: fixed when the server starts."""
+    pools: dict[PoolName, PoolSpec] = field(default_factory=dict)
+    weights: dict[UserName, int] = field(default_factory=dict)
+    sharing: Sharing = NO_SHARING
+    classes: dict[ClassId, JobClass] = field(default_factory=dict)
+    class_ids: dict[JobClass, ClassId] = field(default_factory=dict)
+    classes_looked_at: int = 0
+    """How many there were when it was last looked which can be forgotten: see `engine/jobs/classes.py`."""
+    projects: dict[UserName, set[str]] = field(default_factory=dict)
+    """Names of projects that each user has used: the ledger has an account for each, and pool."""
+    queues: dict[ClassId, ReadyQueue] = field(default_factory=dict)
+    batches: dict[BatchId, BatchLife] = field(default_factory=dict)
+    workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)
+    live: dict[JobId, LiveAttempt] = field(default_factory=dict)
+    tried: dict[JobId, tuple[int, int]] = field(default_factory=dict)
+    """The same for jobs of no batch."""
+    preempted: dict[JobId, int] = field(default_factory=dict)
+    faults: dict[JobId, JobFaults] = field(default_factory=dict)
+    """At most one for each job that has not ended and has met with a fault of a worker."""
+    delayed: dict[JobId, DelayedJob] = field(default_factory=dict)
+    """Counted as ready, and in no queue."""
+    delays: list[tuple[int, JobId]] = field(default_factory=list)
+    """A heap of the times of `delayed`; with entries of those that have left, at most as many again."""
+    due: dict[JobId, None] = field(default_factory=dict)
+    """Those of `delayed` whose time has come, in the order in which they are looked at."""
+    failed_lately: FailedLately = field(default_factory=FailedLately)
+    live_usage: LiveUsage = field(default_factory=LiveUsage)
+    history: dict[PoolName, CreateHistory] = field(default_factory=dict)
+    """Of the pools that there are, and of deleted ones until their last worker has gone."""
+    offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
+    """At most one for each template of each pool."""
+    frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)
+    """Drivers that are not called until a person decides (`engine/workers/drivers.py`)."""
+    readings: dict[tuple[PoolName, str], MetricReading] = field(default_factory=dict)
+    """At most one for each metric of each pool; in memory only: a new server asks anew."""
+    counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})
+    waited: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """At the start: jobs that had not started, and the bytes of their payloads, by user."""
+    next_job: int = 1
+    next_batch: int = 1
+    next_class: int = 1
+    next_plan: int = 1
+    next_event: int = 1
+    hand_over: int = 1
+    """Number of the next hand-over to the store."""
+    durable: int = 0
+    """Number of the last hand-over that is durable."""
+    answer_base: int = 0
+    """Answers to workers are numbered from here on: grows from one server process to the next."""
+    # what the next placement pass must look at
+    open_workers: set[WorkerName] = field(default_factory=set)
+    fresh_demand: bool = False
+    stirred_queues: set[ClassId] = field(default_factory=set)
+    """Classes that may have more jobs waiting than at the last pass."""
+    stirred_users: set[UserName] = field(default_factory=set)
+    """Users that hold more or less than at the last pass."""
+    fleet_version: int = 0
+    """Changes whenever a worker comes or goes."""
+    ended_runs: "deque[tuple[ClassId, int]]" = field(default_factory=lambda: deque(maxlen=ENDED_RUNS_MAX))
+    """Attempts that ended by themselves: how many milliseconds they took from their assignment on."""
+    # rows to be written with the next hand-over (`dirty_rows.py`)
+    dirty_batches: dict[BatchId, BatchLife] = field(default_factory=dict)
+    dirty_workers: dict[WorkerName, WorkerLife] = field(default_factory=dict)
+    counts_written: dict[int, int] = field(default_factory=dict)
+    """Of `counts` what the store has been given of those that have ended."""
+
+    @property
+    def in_use(self) -> Mapping[UserName, Resources]:
+        """What live attempts have, by user."""
+        return self.live_usage.in_use
+
+    @property
+    def held(self) -> Mapping[tuple[UserName, str], Amounts]:
+        """The same by user and project, as quotas count it."""
+        return self.live_usage.held
+
+    def tried_of(self, batch: BatchId | None) -> dict[JobId, tuple[int, int]]:
+        return self.tried if batch is None else self.batches[batch].tried
+
+    def preempted_of(self, batch: BatchId | None) -> dict[JobId, int]:
+        return self.preempted if batch is None else self.batches[batch].preempted
+
+    def queued(self, class_id: ClassId) -> QueuedClass:
+        """What waits of a class that has a queue, as decisions see it."""
+        queue = self.queues[class_id]
+        return QueuedClass(
+            class_id=class_id,
+            job_class=self.classes[class_id],
+            count=queue.count,
+            oldest_ready_at_ms=queue.oldest_ready_at_ms,
+        )
+
+    def queue(self, class_id: ClassId) -> ReadyQueue:
+        self.stirred_queues.add(class_id)
+        found = self.queues.get(class_id)
+        if found is None:
+            found = self.queues[class_id] = ReadyQueue()
+        return found

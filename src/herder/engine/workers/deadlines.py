@@ -1,0 +1,82 @@
+"""What time alone brings to workers: boots that take too long, silence, drains whose grace is over.
+
+Called by the lifecycle loop twice a second. The changes themselves are those of
+`worker.py`. It must never judge by a time in which the server itself was away: the loop has excused that before.
+"""
+
+from herder.engine.attempts import worker_health
+from herder.engine.memory.state import EngineState, WorkerLife
+from herder.engine.workers import offers
+from herder.engine.workers.worker import drain, suspect, terminate
+from herder.model.fleet.membership import LivesBy
+from herder.model.fleet.offer import FailureCause
+from herder.model.fleet.pool import PoolSpec, WorkerLifetime
+from herder.model.fleet.worker import WorkerState
+from herder.model.planning.plan import Reason, ReasonKind
+from herder.model.stored.changes import Changes
+from herder.model.work.job import Cause
+
+#: Exchanges missed before a worker gets no new work.
+SUSPECT_AFTER_BEATS = 2
+_JOINED = frozenset({WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
+
+
+def tick(state: EngineState, changes: Changes, now_ms: int) -> None:
+    """What time alone brings: boots that take too long, silence, drains whose grace is over."""
+    for worker in list(state.workers.values()):
+        # The workers of a deleted pool still have to go: the usual times hold for them.
+        pool = state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
+        if worker.state.in_flight:
+            _check_boot(state, changes, worker, pool.lifetime.boot_timeout_s, now_ms)
+        elif worker.state in _JOINED and worker.spec.membership.lives_by is LivesBy.EXCHANGE:
+            _check_silence(state, changes, worker, pool.lifetime, now_ms)
+        sick = worker_health.look(state, changes, worker, now_ms)
+        if sick is not None:
+            drain(state, changes, worker, sick, now_ms)
+        if worker.state is WorkerState.DRAINING:
+            _check_drain(state, changes, worker, pool.lifetime.drain_grace_s, now_ms)
+
+
+def _check_boot(
+    state: EngineState, changes: Changes, worker: WorkerLife, boot_timeout_s: float, now_ms: int
+) -> None:
+    if now_ms - worker.requested_at_ms - worker.excused_ms > boot_timeout_s * 1000:
+        reason = Reason(
+            kind=ReasonKind.BOOT_TIMEOUT,
+            text=f"{worker.spec.name} was not ready within {boot_timeout_s:g} s (boot_timeout).",
+            evidence=(("boot_timeout_s", boot_timeout_s),),
+        )
+        offers.failed(state, changes, worker, FailureCause.BOOT_TIMEOUT, reason.text, now_ms)
+        terminate(state, changes, worker, reason, now_ms)
+
+
+def _check_silence(
+    state: EngineState, changes: Changes, worker: WorkerLife, lifetime: WorkerLifetime, now_ms: int
+) -> None:
+    dead_after_s = lifetime.dead_after_s
+    silent_s = (now_ms - (worker.last_seen_at_ms or now_ms)) / 1000
+    if silent_s > dead_after_s:
+        reason = Reason(
+            kind=ReasonKind.DEAD,
+            text=f"{worker.spec.name} has been silent for {silent_s:.0f} s (dead_after {dead_after_s:g} s).",
+            evidence=(("silent_s", round(silent_s, 1)), ("dead_after_s", dead_after_s)),
+        )
+        terminate(state, changes, worker, reason, now_ms)
+    elif silent_s > SUSPECT_AFTER_BEATS * lifetime.heartbeat_s and worker.state is WorkerState.READY:
+        suspect(
+            state,
+            changes,
+            worker,
+            f"{worker.spec.name} has been silent for {silent_s:.0f} s and takes no new work.",
+            now_ms,
+        )
+
+
+def _check_drain(
+    state: EngineState, changes: Changes, worker: WorkerLife, grace_s: float, now_ms: int
+) -> None:
+    reason = worker.reason_removed or Reason(kind=ReasonKind.BY_HAND, text=f"{worker.spec.name} was drained.")
+    drains_ms = now_ms - (worker.draining_at_ms or now_ms) - worker.excused_ms
+    overdue = drains_ms > grace_s * 1000
+    if not worker.live or overdue:
+        terminate(state, changes, worker, reason, now_ms, cause=Cause.DRAINED)

@@ -1,0 +1,12 @@
+"""For how long a machine existed. Said once when a worker ends (`engine/workers/worker.py`), and asked of live ones by who shows their cost."""
+
+from herder.engine.memory.state import WorkerLife
+from herder.model.work.usage import MachineUsage
+
+
+def machine_usage(worker: WorkerLife, now_ms: int) -> MachineUsage | None:
+    """From the moment the machine existed until it was gone (or now). None: the claim never became one."""
+    if worker.provisioned_at_ms is None:
+        return None
+    until_ms = now_ms if worker.ended_at_ms is None else worker.ended_at_ms
+    return MachineUsage(worker.machine, worker.provisioned_at_ms, until_ms)

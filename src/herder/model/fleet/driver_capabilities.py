@@ -1,0 +1,153 @@
+"""What a driver may be able to do beside its five verbs: one protocol each, all optional.
+
+A driver has a capability by having its method or attribute; `capabilities(driver)` names the ones it has, for people. Whoever uses
+one asks `isinstance(driver, Console)` first. Methods are synchronous and raise `DriverError`s, as verbs do. Nothing here calls them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from herder.model.fleet.driver import Machine
+from herder.model.ids import WorkerName
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedShape:
+    """Something that the provider sells."""
+
+    name: str
+    resources: Resources
+    zones: tuple[str, ...] = ()
+    spot: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    shape: str
+    zone: str
+    spot: bool
+    pico_per_hour: PicoUsd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """A limit that the provider sets us, in the provider's own words and units."""
+
+    name: str
+    zone: str
+    limit: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interruption:
+    """The provider will take this machine back, and says when."""
+
+    worker: WorkerName
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that must hold for the driver to work: credentials, a network, a right. `remedy` where it does not."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+    remedy: str = ""
+
+
+@runtime_checkable
+class Console(Protocol):
+    def console(self, worker: WorkerName) -> str:
+        """The last of what the machine printed, for a person who looks for a fault. Raises NotFound."""
+
+
+@runtime_checkable
+class Offers(Protocol):
+    def offers(self) -> Sequence[OfferedShape]: ...
+
+
+@runtime_checkable
+class Prices(Protocol):
+    def prices(self) -> Sequence[Price]: ...
+
+
+@runtime_checkable
+class Quotas(Protocol):
+    def quotas(self) -> Sequence[Quota]: ...
+
+
+@runtime_checkable
+class Interruptions(Protocol):
+    def interruptions(self) -> Sequence[Interruption]:
+        """Those that are announced now."""
+
+
+@runtime_checkable
+class Reboots(Protocol):
+    def reboot(self, worker: WorkerName) -> Machine: ...
+
+
+@runtime_checkable
+class ServiceRestarts(Protocol):
+    def restart_service(self, worker: WorkerName) -> Machine:
+        """Start the agent anew, without a reboot of the machine."""
+
+
+@runtime_checkable
+class Resizes(Protocol):
+    """A provider that keeps a number of machines by itself."""
+
+    def resize(self, pool: str, machines: int) -> None: ...
+
+
+@runtime_checkable
+class Checks(Protocol):
+    def checks(self) -> Sequence[Check]: ...
+
+
+@runtime_checkable
+class Imports(Protocol):
+    def importable(self) -> Sequence[Machine]:
+        """Machines without our tag that a person may want to take over."""
+
+
+@runtime_checkable
+class Deadlines(Protocol):
+    """A provider that is slower than others."""
+
+    @property
+    def deadlines_s(self) -> Mapping[str, float]:
+        """By verb or method; what is not named keeps the default."""
+
+
+@runtime_checkable
+class FirstHand(Protocol):
+    """What this driver says of its machines is no report of somebody else but its own look at them (a process list): when it says
+    that many have stopped at once, they have."""
+
+    @property
+    def first_hand(self) -> bool: ...
+
+
+_CAPABILITIES: tuple[type, ...] = (
+    Checks,
+    Console,
+    Imports,
+    Interruptions,
+    Offers,
+    Prices,
+    Quotas,
+    Reboots,
+    Resizes,
+    ServiceRestarts,
+)
+
+
+def capabilities(driver: object) -> tuple[str, ...]:
+    """The names of those it has, in order."""
+    return tuple(each.__name__ for each in _CAPABILITIES if isinstance(driver, each))

@@ -1,0 +1,239 @@
+"""Pools and templates: what people want to have, as they wrote it down."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from herder.model.fleet.membership import EXCHANGE, Membership
+from herder.model.fleet.metric import Metric
+from herder.model.fleet.pressure import Pressure
+from herder.model.fleet.schedule import Schedule
+from herder.model.ids import PoolName
+from herder.model.values.money import PicoUsd
+from herder.model.values.resources import ZERO, Resources
+
+
+class TaintEffect(StrEnum):
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Taint:
+    key: str
+    value: str = ""
+    effect: TaintEffect = TaintEffect.NO_SCHEDULE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Toleration:
+    """Tolerates a taint of this key (all keys when empty) with this value (any when None) and effect (any when None)."""
+
+    key: str = ""
+    value: str | None = None
+    effect: TaintEffect | None = None
+
+    def tolerates(self, taint: Taint) -> bool:
+        return (
+            self.key in ("", taint.key)
+            and self.value in (None, taint.value)
+            and self.effect in (None, taint.effect)
+        )
+
+
+class SpotUse(StrEnum):
+    """Whether workers may be spot: cheaper, and taken back by the provider when it likes."""
+
+    NO = "no"
+    YES = "yes"
+    """Only spot."""
+    PREFER = "prefer"
+    """Spot, and on-demand where spot is short or dearer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """A place where the provider sells a template. Prices of None are the template's."""
+
+    name: str
+    price_pico_per_hour: PicoUsd | None = None
+    spot_price_pico_per_hour: PicoUsd | None = None
+    max_workers: int | None = None
+    """The quota there: most workers of the template at a time, spot and on-demand each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """Shape and price of a worker to be. `allocatable` is what jobs may use of it. See `offer.offers_of` for what is sold."""
+
+    name: str
+    allocatable: Resources
+    price_pico_per_hour: PicoUsd
+    labels: tuple[tuple[str, str], ...] = ()
+    slots: int = 110
+    """Most attempts at a time on one worker, whatever their size (Kubernetes' default of pods on a node)."""
+    zones: tuple[Zone, ...] = ()
+    """Empty: the driver's own choice, or it has none."""
+    spot: SpotUse = SpotUse.NO
+    spot_price_pico_per_hour: PicoUsd | None = None
+    """None: `offer.SPOT_PERCENT` of the price."""
+    max_spot_price_pico_per_hour: PicoUsd | None = None
+    """Dearer spot is not bought."""
+    gpu_model: str = ""
+    gpu_parts: int = 1
+    """Equal parts that each device is split into (time slicing, MIG). Above 1, `allocatable.gpu` counts parts, and only jobs
+    that ask for a share of a GPU run there."""
+
+
+class CpuLimit(StrEnum):
+    """What a job's CPU means to the machine it runs on, where the worker can make cgroups."""
+
+    WEIGHT = "weight"  # its share when CPU is short; what is idle may be used
+    HARD = "hard"  # never more
+
+
+class Consolidation(StrEnum):
+    """Whether work is moved together so that a worker falls empty and can go."""
+
+    OFF = "off"
+    BREAK_EVEN = "break_even"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headroom:
+    """Free capacity to keep for work that has not come yet: so many workers with nothing to do, and so much in sum."""
+
+    workers: int = 0
+    free: Resources = ZERO
+
+    @property
+    def wanted(self) -> bool:
+        return self.workers > 0 or any(self.free)
+
+
+#: Workers are heard of at least this often, however long a pool waits before it counts one as dead.
+HEARTBEAT_MOST_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSize:
+    """How many workers there may be."""
+
+    min_workers: int = 0
+    max_workers: int = 10
+    """Everything that has not ended counts, also what drains: it still costs."""
+    max_live_workers: int | None = None
+    """Of these, the ones that are not draining; below `max_workers` it keeps room for successors of what drains."""
+    new_workers_per_cycle: int = 10
+    """Most workers made by one plan: bounds the damage of a wrong demand figure. 10 as in Hail Batch."""
+    schedules: tuple[Schedule, ...] = ()
+
+    @property
+    def most_workers(self) -> int:
+        """The lower of the two maxima."""
+        return (
+            self.max_workers
+            if self.max_live_workers is None
+            else min(self.max_workers, self.max_live_workers)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleUp:
+    """When more workers are made, besides what queued jobs need, and how often."""
+
+    cooldown_s: float = 0.0
+    headroom: Headroom = Headroom()
+    target_utilisation: float | None = None
+    """Part of the capacity that should be in use; more workers are made above it. None: only queued work counts."""
+    cpu_pressure: Pressure | None = None
+    """More workers when they really use more CPU than this; None: what they use is not asked for."""
+    memory_pressure: Pressure | None = None
+    metrics: tuple[Metric, ...] = ()
+    """Figures of other systems that say how many workers are wanted; the one that wants most counts."""
+    wait_cost: int | None = None
+    """How many seconds of an idle worker one second of a job's waiting is worth; None: idle workers are not weighed. Off, because
+    only people know what waiting costs them, and because it makes workers that nothing queued asks for."""
+    preempts_spot: bool = False
+    """Whether spot workers of the same driver are drained when the minimum finds no capacity."""
+    offer_backoff_s: float = 15.0
+    """How long an offer is passed over after a failed creation, doubled by each further one. Short: most shortages last minutes."""
+    offer_backoff_max_s: float = 1800.0
+    """The longest, as in cluster-autoscaler."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether workers are asked what they really use."""
+        return self.cpu_pressure is not None or self.memory_pressure is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleDown:
+    """When workers are removed, and how many at a time."""
+
+    cooldown_s: float = 0.0
+    idle_timeout_s: float | None = 1800.0
+    fraction: float | None = None
+    """At most this part of the pool is removed in `period_s`, at least one. None: idle workers are removed at once."""
+    period_s: float = 1800.0
+    consolidation: Consolidation = Consolidation.OFF
+    """Off, because a moved job begins anew unless it can continue from a checkpoint, and Herder cannot know."""
+    disruption_budget: int = 1
+    """Most workers at a time that are drained although they work; 1 as in cluster-autoscaler."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLifetime:
+    """How long a worker may take for each part of its life. None: without limit."""
+
+    ttl_s: float | None = None
+    ttl_max_s: float | None = None
+    extension_s: float = 7200.0
+    extensions_max: int = 3
+    drain_grace_s: float = 300.0
+    """How long running attempts may go on after a drain began, before they are stopped and retried elsewhere."""
+    boot_timeout_s: float = 750.0
+    """From request to ready; then the claim has failed. The sum of the documented provisioning steps."""
+    dead_after_s: float = 45.0
+    """Silence after which a worker counts as dead and its attempts are retried."""
+
+    @property
+    def heartbeat_s(self) -> float:
+        """How often a worker must be heard of: often enough to miss two within `dead_after_s`."""
+        return min(HEARTBEAT_MOST_S, self.dead_after_s / 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRules:
+    """What holds for the jobs of a pool."""
+
+    default_eligible: bool = True
+    """Whether jobs that name no pool may run here."""
+    cpu_limit: CpuLimit = CpuLimit.WEIGHT
+    """Of jobs that do not say it themselves. A weight, because idle CPU that nobody may use is paid for all the same."""
+    minimum_run_s: float | None = None
+    """No attempt is preempted here before it has run so long; None: as `Preemption` says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSpec:
+    """One pool as it is wanted. Times in seconds; a limit of None means there is none."""
+
+    name: PoolName
+    description: str = ""
+    driver: str = "local"
+    driver_options: tuple[tuple[str, str], ...] = ()
+    """Settings of the pool's driver, passed on to it unread."""
+    membership: Membership = EXCHANGE
+    """What its workers join: what work they take and how one knows that they live."""
+    templates: tuple[Template, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    taints: tuple[Taint, ...] = ()
+    size: PoolSize = PoolSize()
+    scale_up: ScaleUp = ScaleUp()
+    scale_down: ScaleDown = ScaleDown()
+    lifetime: WorkerLifetime = WorkerLifetime()
+    jobs: JobRules = JobRules()
+    frozen: bool = False
+    driver_frozen: str = ""
+    """Why its driver is frozen. Not a setting: only the snapshot that plans are made from says it, of a pool that is shown as frozen."""

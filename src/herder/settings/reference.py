@@ -1,0 +1,82 @@
+"""The reference of herder.yaml as a document, made from the same table as the reader. `make docs` writes it."""
+
+import json
+from typing import Any
+
+from herder.decide.placement.ageing import Ageing
+from herder.model.fleet.pool import PoolSpec
+from herder.model.ids import PoolName
+from herder.model.work.sharing import Preemption
+from herder.settings.sections.fields import Field
+from herder.settings.sections.pool_fields import POOL_FIELDS
+from herder.settings.sections.pools import template_to_plain
+from herder.settings.sections.presets import PRESETS, TEMPLATES
+from herder.settings.sections.sharing_fields import (
+    AGEING_FIELDS,
+    PREEMPTION_FIELDS,
+    PRIORITY_FIELDS,
+    PROJECT_FIELDS,
+    USER_QUOTA_FIELD,
+)
+from herder.settings.sections.template_fields import TEMPLATE_FIELDS
+
+
+def reference() -> str:
+    """Markdown: every setting of pools and templates with its default, the built-in templates and presets."""
+    pool = PoolSpec(name=PoolName("x"))
+    parts = [
+        "# Settings of herder.yaml",
+        "Generated from the tables of the reader by `make docs`; do not edit. Read [Configuration](../configuration.md) first.",
+        "## A pool",
+        _table(POOL_FIELDS, lambda field: _default(field.of(pool), field)),
+        "`templates` lists the templates of the pool, by name or written out. `preset` starts from one of the presets below.",
+        "## A template",
+        _table(TEMPLATE_FIELDS, lambda field: ""),
+        "## How the fleet is shared",
+        "These are sections of their own; [how to share a fleet](../how-to/share-a-fleet.md) shows how to use them.",
+        "### `fair_share: ageing:`",
+        _table(AGEING_FIELDS, lambda field: _default(getattr(Ageing(), field.attribute), field)),
+        "### `fair_share: preemption:`",
+        _table(PREEMPTION_FIELDS, lambda field: _default(getattr(Preemption(), field.attribute), field)),
+        "### Each of `priority_classes:`",
+        _table(PRIORITY_FIELDS, lambda field: ""),
+        "### Each of `projects:`",
+        _table(PROJECT_FIELDS, lambda field: ""),
+        "### Each of `users:`, beside role and weight",
+        _table((USER_QUOTA_FIELD,), lambda field: ""),
+        "## Built-in templates",
+        _rows(["name", *(field.key for field in TEMPLATE_FIELDS)], _templates()),
+        "## Presets",
+        *(f"### `{name}`\n\n```yaml\n{_yaml(plain)}\n```" for name, plain in PRESETS.items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _default(value: Any, field: Field) -> str:
+    return f"`{json.dumps(field.write(value))}`"
+
+
+def _table(fields: tuple[Field, ...], default: Any) -> str:
+    return _rows(["setting", "default", "meaning"], [[f"`{f.key}`", default(f), f.doc] for f in fields])
+
+
+def _templates() -> list[list[str]]:
+    rows = []
+    for template in TEMPLATES.values():
+        plain = template_to_plain(template)
+        rows.append([f"`{template.name}`", *(_cell(plain.get(field.key)) for field in TEMPLATE_FIELDS)])
+    return rows
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _rows(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _yaml(plain: dict[str, Any]) -> str:
+    """JSON values are YAML values."""
+    return "\n".join(f"{key}: {json.dumps(value)}" for key, value in plain.items())

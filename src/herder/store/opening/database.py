@@ -1,0 +1,279 @@
+"""Opening the database: URL, connection settings, migrations, and the lock that makes one server the only writer.
+
+Called by `app.py` and by the tests; nothing else opens connections. Errors are `StoreError`s whose text says what to do.
+"""
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from io import TextIOWrapper
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+
+from herder.model.values.addresses import shown_address
+from herder.store.opening.database_errors import FULL, passing, reason, sqlite_path
+from herder.store.opening.file import InUse, StoreFile, disk_is_full
+
+#: A number of our own for PostgreSQL's advisory lock ("herder" in ASCII).
+ADVISORY_LOCK = 0x686572646572
+
+
+#: A database that was cut off, not closed, is given up after 10 to 20 seconds; TCP alone would wait for a quarter of an hour.
+_ANSWER_SOON = {"connect_timeout": 10, "keepalives_idle": 10, "tcp_user_timeout": 20_000}
+
+
+class StoreError(Exception):
+    """The store cannot be used. `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def _shown(engine: Engine) -> str:
+    return shown_address(engine.url.render_as_string())
+
+
+def sqlite_url(data_dir: Path) -> str:
+    return f"sqlite:///{data_dir / 'herder.db'}"
+
+
+def greet(engine: Engine) -> None:
+    """A new connection and nothing more. Raises SQLAlchemyError when a PostgreSQL does not answer."""
+    alone = create_engine(engine.url, poolclass=NullPool, connect_args=_ANSWER_SOON)
+    with alone.connect():
+        pass
+
+
+def open_engine(url: str) -> Engine:
+    """A SQLAlchemy engine with our settings. Raises StoreError for a URL that is not SQLite's or PostgreSQL's, and for a file with
+    several names."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        raise StoreError(
+            f"{shown_address(url)!r} is not a database URL.",
+            "Write sqlite:////path/herder.db or postgresql://user@host/name.",
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_size=6,
+            pool_pre_ping=True,
+            connect_args=_ANSWER_SOON,
+        )
+    if backend != "sqlite":
+        raise StoreError(f"{backend!r} is not supported as a store.", "Use SQLite or PostgreSQL.")
+    # An address with options, SQLite's own `file:` or one in memory would pass by the lock on the file.
+    if parsed.query or sqlite_path(parsed.database) is None:
+        raise StoreError(
+            f"{shown_address(url)!r} does not name a file.",
+            "Write sqlite:////path/herder.db, without options and without file:.",
+        )
+    _has_one_name(sqlite_path(parsed.database))
+    engine = create_engine(
+        parsed.set(drivername="sqlite"), connect_args={"check_same_thread": False, "timeout": 10}, pool_size=6
+    )
+    event.listen(engine, "connect", _sqlite_settings)
+    return engine
+
+
+def _has_one_name(path: Path | None) -> None:
+    """SQLite's log lies beside the name by which the file was opened: by another name, what stands in the log is missing.
+    Raises StoreError."""
+    try:
+        names = 1 if path is None else path.stat().st_nlink
+    except OSError:  # it is not there yet, or SQLite says what is wrong
+        return
+    if names > 1:
+        raise StoreError(
+            f"The store {path} has {names} names (hard links), and SQLite keeps a separate log for each.",
+            f"Remove the other names (find them "
+            f"with `find / -xdev -samefile {path}`) and keep the one that has a file -wal beside it.",
+        )
+
+
+def _sqlite_settings(connection: DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # an answered write survives a power cut
+    cursor.execute("PRAGMA cache_size=-65536")
+    cursor.execute("PRAGMA mmap_size=268435456")
+    cursor.execute("PRAGMA wal_autocheckpoint=4000")
+    cursor.close()
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables to this version's state. Raises StoreError when the data is from a newer version."""
+    config, scripts = _migrations()
+    known = known_revisions()
+    try:
+        with engine.begin() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current is not None and current not in known:
+                raise StoreError(
+                    f"The store at {_shown(engine)} was written by a newer version of Herder (schema {current}).",
+                    "Start that version or a newer one. Nothing was changed.",
+                )
+            if current != scripts.get_current_head():
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise unusable(engine, error) from None
+
+
+def unusable(engine: Engine, error: DBAPIError) -> StoreError:
+    """For people: what is wrong with the store, and what to do."""
+    where = _shown(engine)
+    trouble = passing(error)
+    path = sqlite_path(engine.url.database) if engine.dialect.name == "sqlite" else None
+    # With no space at all SQLite cannot even make its log, and says only that reading or writing failed.
+    no_space = trouble is not None and path is not None and disk_is_full(path)
+    if no_space or (trouble is not None and trouble.code == FULL.code):
+        return StoreError(
+            f"The store at {where} is full.",
+            "Free space on its disk, then start the server again. Nothing that was accepted is lost.",
+        )
+    if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreError(
+            f"The store at {where} is damaged or is not a store of Herder: {reason(error)}.",
+            "Restore a backup, or move the file away to begin with an empty store.",
+        )
+    return StoreError(f"Cannot open the store at {where}: {reason(error)}.")
+
+
+@contextmanager
+def sqlite_file(engine: Engine) -> Iterator[StoreFile | None]:
+    """The file of this store, locked and private; None for another database. Raises StoreError."""
+    path = sqlite_path(engine.url.database) if engine.dialect.name == "sqlite" else None
+    if path is None:
+        yield None
+        return
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(StoreFile(path))
+        except InUse:
+            raise StoreError(
+                f"Another Herder server already uses the store {path}.",
+                "Stop that server, or name another store with --store.",
+            ) from None
+        except OSError as error:
+            raise StoreError(
+                f"Cannot open the store {path}: {error.strerror}.",
+                "Check the permissions of the file and its folder.",
+            ) from None
+        yield file
+
+
+def known_revisions() -> frozenset[str]:
+    """The schemas that this version can read."""
+    return frozenset(script.revision for script in _migrations()[1].walk_revisions())
+
+
+def _migrations() -> tuple[Config, ScriptDirectory]:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    return config, ScriptDirectory.from_config(config)
+
+
+class FileLock(AbstractContextManager["FileLock"]):
+    """Held for the life of a server on a data folder. The kernel lets go of it when the process ends, however it ends."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / "server.lock"
+        self._file: TextIOWrapper | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = self._path.open("a")
+        except OSError as error:
+            raise StoreError(
+                f"Cannot write to the data folder {self._path.parent}: {error.strerror}.",
+                "Check its permissions and its disk, or name another folder with --data-dir.",
+            ) from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise StoreError(
+                f"Another Herder server already uses {self._path.parent}.",
+                "Stop that server, or name another folder with --data-dir.",
+            ) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class AdvisoryLock(AbstractContextManager["AdvisoryLock"]):
+    """PostgreSQL's form of the same: a session lock on a connection of its own, gone when the connection is."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            held = self._take()
+        except OperationalError as error:
+            raise StoreError(
+                f"Cannot reach the store at {_shown(self._engine)}: {reason(error)}.",
+                "Check that the database is running.",
+            ) from None
+        except DBAPIError as error:  # an option in the address that there is not
+            raise StoreError(f"Cannot use the store at {_shown(self._engine)}: {reason(error)}.") from None
+        if not held:
+            raise StoreError(
+                f"Another Herder server already uses {_shown(self._engine)}.", "Stop that server first."
+            )
+        return self
+
+    def _take(self) -> bool:
+        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        if connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})").scalar():
+            self._connection = connection
+            return True
+        connection.close()
+        return False
+
+    def held(self) -> bool:
+        """Whether it is held, or could be taken again after its connection was lost. It keeps others from starting; that nobody else
+        writes is the epoch's matter (`leadership.py`)."""
+        try:
+            if self._connection is None:
+                return self._take()
+            return self._connection.exec_driver_sql("SELECT 1").scalar() == 1
+        except SQLAlchemyError:
+            self._let_go()
+            return False
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            with suppress(SQLAlchemyError):
+                self._connection.invalidate()  # back in the pool it would keep a lock that was not let go
+                self._connection.close()
+            self._connection = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is None:
+            return
+        # Said aloud, since the database sees only a while later that a connection has gone.
+        with suppress(SQLAlchemyError):
+            self._connection.exec_driver_sql(f"SELECT pg_advisory_unlock({ADVISORY_LOCK})")
+        self._let_go()

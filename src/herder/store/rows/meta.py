@@ -1,0 +1,13 @@
+"""Keys of the table `meta`, and what is read of it by others than the server. Called by `recover` and by simulations of a log."""
+
+from sqlalchemy import Connection, select
+
+from herder.store.rows import tables as t
+
+#: The resources that the last server knew, in the plain form of herder.yaml.
+RESOURCES = "resources"
+
+
+def resources_text(connection: Connection) -> str | None:
+    """As JSON; None: no server has declared any."""
+    return connection.execute(select(t.meta.c.value).where(t.meta.c.key == RESOURCES)).scalar()

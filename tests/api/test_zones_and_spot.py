@@ -94,7 +94,7 @@ def test_spot_goes_zone_by_zone_to_on_demand_and_comes_back(server: Server, worl
     assert len(world.interrupt("b")) == 2
     becomes(server, {("a", False): 1, ("b", False): 1})
     made = live(server)
-    assert all("no spot worker can be made" in each["why_made"] for each in made)
+    assert all("no spot worker can be created" in each["why_made"] for each in made)
     join(server, world)
 
     world.sold_out.clear()

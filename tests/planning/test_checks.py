@@ -41,7 +41,7 @@ def test_the_plan_these_tests_spoil_is_clean() -> None:
     [
         (lambda p: replace(p, number=PlanNumber(8)), "was made for observation"),
         (lambda p: replace(p, actions=(FIRST, FIRST)), "is made 2 times"),
-        (lambda p: replace(p, actions=(made(name="std-0-1"),)), "is made and exists"),
+        (lambda p: replace(p, actions=(made(name="std-0-1"),)), "is created and exists"),
         (lambda p: replace(p, actions=(made(name="std-x"),)), "is not derived"),
         (lambda p: replace(p, actions=(made(pool="gone", name="gone-7-1"),)), "does not exist"),
         (lambda p: replace(p, actions=(made(template="huge"),)), "does not have"),
@@ -106,10 +106,10 @@ def test_of_an_offer_that_failed_none_is_made_before_its_time_and_then_one() -> 
         FailureCause.OUT_OF_CAPACITY, NOW - 15_000, requested_at_ms=NOW - 20_000
     )
     world = replace(WORLD, offers=(memory,))
-    assert any("2 workers are made of template medium" in said for said in check_plan(world, PLAN))
+    assert any("2 workers are created from template medium" in said for said in check_plan(world, PLAN))
     assert check_plan(world, decide(world, NOW)) == ()
     early = replace(PLAN, made_at_ms=NOW - 1, actions=(FIRST,))
-    assert any("1 workers are made of template medium" in said for said in check_plan(world, early))
+    assert any("1 workers are created from template medium" in said for said in check_plan(world, early))
 
 
 def test_the_limits_of_a_window_are_the_ones_that_count() -> None:

@@ -141,7 +141,7 @@ def test_why_a_driver_is_frozen_is_said_once_whatever_pools_use_it() -> None:
     assert told.count("credentials were refused") == 1
     assert "Pool b has the same driver. Pool c has the same driver." in told
     assert (
-        "Pool b can run it: 0 workers are ready, 0 are starting, and 0 more may be made now. Driver gcp is frozen."
+        "Pool b can run it: 0 workers are ready, 0 are starting, and 0 more may be created now. Driver gcp is frozen."
         in told
     )
     assert ".;" not in told

@@ -71,8 +71,8 @@ async def test_a_worker_is_made_once_and_removed_once(
         (OutOfCapacity("zone a is full", "a"), "No capacity: zone a is full."),
         (QuotaExceeded("16 of 16 cores"), "Quota exceeded: 16 of 16 cores."),
         (InvalidRequest("no such image"), "Invalid request: no such image."),
-        (KeyError("instance"), "Driver cloud has a fault in create: KeyError: 'instance'"),
-        (StopIteration("end"), "Driver cloud has a fault in create"),
+        (KeyError("instance"), "Driver cloud has a bug in create: KeyError: 'instance'"),
+        (StopIteration("end"), "Driver cloud has a bug in create"),
         (AssertionError("impossible"), "AssertionError: impossible"),
     ],
 )
@@ -164,7 +164,7 @@ async def test_answers_that_cannot_be_are_faults_of_the_driver(
     await fleet.until(lambda: fleet.states()["w-1"] in ("terminated", "failed"))
     await asyncio.sleep(120)
     assert fleet.machines() == []
-    assert any("has a fault" in text for text in fleet.events("driver.fault"))
+    assert any("has a bug" in text for text in fleet.events("driver.fault"))
     assert not any("loop failed" in text for text in fleet.events("loop.failed"))
 
 

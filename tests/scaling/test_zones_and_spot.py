@@ -113,7 +113,7 @@ def test_with_all_spot_short_on_demand_is_made_and_says_so(cause: FailureCause) 
     plan = plan_of(*(failed(name, cause) for name in SPOT), count=3)
     assert {(name.zone, name.spot) for name in made(plan)} == {("a", False), ("b", False), ("c", False)}
     text = creations(plan)[0].reason.text
-    assert "no spot worker can be made" in text
+    assert "no spot worker can be created" in text
     assert "(spot)" in text
     evidence = dict(creations(plan)[0].reason.evidence)
     assert (evidence["spot_offers_short"], evidence["spot_offers"]) == (3, 3)

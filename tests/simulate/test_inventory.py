@@ -82,6 +82,6 @@ def test_the_command_takes_machines_as_templates(tmp_path: Path, capsys: pytest.
     ],
 )
 def test_files_without_jobs_say_what_they_are_for(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(TraceError, match="holds no jobs") as error:
+    with pytest.raises(TraceError, match="has no jobs") as error:
         read_trace(file_of(tmp_path, text))
     assert said.lower() in str(error.value).lower()

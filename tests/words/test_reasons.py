@@ -9,7 +9,7 @@ import pytest
 
 from herder.model.planning.plan import ReasonKind
 from tests.words.reasons import GOLDEN, Stories, made, page
-from tests.words.rules import broken
+from tests.words.rules import faults
 
 pytestmark = pytest.mark.failing_trigger
 
@@ -30,8 +30,8 @@ def test_every_kind_has_an_example(stories: Stories) -> None:
 
 
 def test_no_sentence_breaks_a_rule(stories: Stories) -> None:
-    faults = [(text, list(broken(text))) for _, lines in stories for _, text in lines]
-    assert [fault for fault in faults if fault[1]] == []
+    found = [(text, faults(text)) for _, lines in stories for _, text in lines]
+    assert [each for each in found if each[1]] == []
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_no_sentence_breaks_a_rule(stories: Stories) -> None:
     ],
 )
 def test_the_rules_find_what_they_are_for(text: str) -> None:
-    assert list(broken(text))
+    assert faults(text)

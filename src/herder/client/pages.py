@@ -34,7 +34,7 @@ def pages(
             return
         if page.next == after:
             raise ServerError(
-                f"The list {path} repeats its page {after}.", hint="Please report this as a fault of Herder."
+                f"The list {path} repeats its page {after}.", hint="Please report this as a bug in Herder."
             )
         after = page.next
 

@@ -165,7 +165,7 @@ class Transport:
         kind = BY_STATUS.get(status, UnreachableError if status == 503 else ServerError)
         hint = problem.hint
         if status == 401 and not hint:
-            hint = "Set HERDER_TOKEN_FILE to a file with a token; `herder token create` makes one."
+            hint = "Set HERDER_TOKEN_FILE to a file with a token; `herder token create` creates one."
         message = problem.detail or problem.title
         return kind(message, hint=hint, code=problem.code, field=problem.field, status=status)
 

@@ -166,7 +166,7 @@ def _own_folder(data_dir: Path) -> Path:
     if (folder / "herder.db").exists():
         raise CommandError(
             f"{folder} already contains the data of a server.",
-            hint="Give a new or empty --data-dir, or none: then a temporary folder is used.",
+            hint="Give a new or empty --data-dir, or omit it to use a temporary folder.",
             code=Code.CONFLICT,
         )
     try:

@@ -64,7 +64,7 @@ def survey(folder: Path | None) -> Source:
     if not sizes:
         raise CommandError(
             f"There are no Python files in {root}.",
-            hint="Give a folder with .py files, or leave --input out: then Python's own library is counted.",
+            hint="Give a folder with .py files, or omit --input to count Python's standard library.",
             code=Code.USAGE,
         )
     return Source(root=root, title=title, left_out=left_out, groups=tuple(_groups(sizes)))

@@ -233,5 +233,5 @@ def _explained(console: Console, found: Explanation | None, command: str) -> Non
 
 def _told(summary: str, fact: str) -> bool:
     """Whether the summary says it already; events begin with their time, plans with their number."""
-    after_time, after_plan = fact.partition(" ")[2], fact.partition(" made it: ")[2]
+    after_time, after_plan = fact.partition(" ")[2], fact.partition(" created it: ")[2]
     return fact in summary or after_time in summary or bool(after_plan and after_plan in summary)

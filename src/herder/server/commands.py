@@ -207,7 +207,7 @@ def invariants(data_dir: DataDir = None, store: Store = None) -> None:
     if found:
         raise CommandError(
             f"{counted(len(found), 'violation')} of invariants.",
-            hint="Please report this as a fault of Herder.",
+            hint="Please report this as a bug in Herder.",
         )
     typer.echo("All invariants hold.")
 

@@ -143,7 +143,7 @@ def _taken_over(
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"The store at {shown_address(database.url.render_as_string())} has data that cannot be read ({type(error).__name__}: {clause(error)}).",
-            "Restore a backup, and please report this as a fault of Herder.",
+            "Restore a backup, and please report this as a bug in Herder.",
         ) from None
     return leader, found, known, never_had_pools
 

@@ -210,7 +210,7 @@ def _preempts(pool: PoolSpec) -> Iterator[_Doubt]:
     if pool.templates and all(template.spot is SpotUse.YES for template in pool.templates):
         yield _warning(
             "preempts_spot",
-            "preempts_spot has no effect, because it makes room for on-demand workers and the pool only has spot workers.",
+            "preempts_spot has no effect, because it frees capacity for on-demand workers and the pool only has spot workers.",
             "Set spot: prefer.",
         )
 

@@ -126,7 +126,7 @@ class Exchange:
                 self._end(Leave.REFUSED, str(error))
             except Exception:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
                 self._must_send = True
-                _LOG.exception("A fault of this agent in an exchange. The agent continues.")
+                _LOG.exception("Internal error of this agent in an exchange. The agent continues.")
                 await asyncio.sleep(back_off.next_s())
             else:
                 back_off.reset()
@@ -139,13 +139,13 @@ class Exchange:
             try:
                 await self._exchange(wait=True)
             except Unreachable as error:
-                _LOG.warning("A held-open call failed: %s.", clause(error))
+                _LOG.warning("A long poll failed: %s.", clause(error))
                 self._send_soon()
                 await asyncio.sleep(back_off.next_s())
             except Refused as error:
                 self._end(Leave.REFUSED, str(error))
             except Exception:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
-                _LOG.exception("A fault of this agent in a held-open call. The agent continues.")
+                _LOG.exception("Internal error of this agent in a long poll. The agent continues.")
                 self._send_soon()
                 await asyncio.sleep(back_off.next_s())
             else:

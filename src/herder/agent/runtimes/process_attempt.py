@@ -122,7 +122,7 @@ class ProcessAttempt:
             return
         used_mib = self._scratch.size_bytes(self._runtime.settings.disk_entries_most) / 2**20
         if used_mib > most_mib:
-            text = f"The scratch folder holds {used_mib:.0f} MiB; the limit is {most_mib} MiB."
+            text = f"The scratch folder has {used_mib:.0f} MiB; the limit is {most_mib} MiB."
             self.stop(Verdict("failed", Cause.OUT_OF_DISK, text), at_once=True)
 
     def send_output(self) -> None:

@@ -37,7 +37,7 @@ class Inputs:
                 found[inside] = self.text(file)
                 if len(found) > FILES_MAX:
                     raise _wrong(
-                        f"{path} has more than {FILES_MAX} files.", "Keep them where the job can fetch them."
+                        f"{path} has more than {FILES_MAX} files.", "Store them where the job can fetch them."
                     )
         return found
 
@@ -85,13 +85,13 @@ def local_program(
     if path.is_dir():
         raise _wrong(
             f"{command[0]} is a folder.",
-            f"Take it along with --input {command[0]} and name the program in it.",
+            f"Send it with --input {command[0]}, and name the program in it.",
         )
     text = inputs.text(path)
     if not text.startswith("#!"):
         raise _wrong(
             f"{command[0]} does not begin with #!, so Herder does not know which program runs it.",
-            "Begin it with #!/bin/sh or the like.",
+            "Begin it with a line such as #!/bin/sh.",
         )
     return [f"./{name}", *command[1:]], {name: text}
 
@@ -115,8 +115,10 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(BYTES_MAX + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "this cannot be a path"
-        raise _wrong(f"{path}: {reason}.", "Look at the path; it is read here and taken along.") from None
+        reason = getattr(error, "strerror", None) or "this is not a valid path"
+        raise _wrong(
+            f"{path}: {reason}.", "Check the path. The file is read on this machine and sent with the job."
+        ) from None
     return _decoded(str(path), data)
 
 
@@ -127,12 +129,14 @@ def _own_stdin() -> str:
 
 def _decoded(what: str, data: bytes) -> str:
     if len(data) > BYTES_MAX:
-        raise _wrong(f"{what} is larger than {BYTES_MAX // 1024} KiB.", "Keep it where the job can fetch it.")
+        raise _wrong(
+            f"{what} is larger than {BYTES_MAX // 1024} KiB.", "Store it where the job can fetch it."
+        )
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         raise _wrong(
-            f"{what} is not UTF-8 text.", "Keep it where the job can read it, and name its path."
+            f"{what} is not UTF-8 text.", "Store it where the job can read it, and give its path."
         ) from None
 
 

@@ -80,7 +80,7 @@ def _read(path: str) -> tuple[str, str]:
         raise _unreadable(file, error) from None
     except OSError as error:
         raise CommandError(
-            f"{path}: {error.strerror or error}.", hint="Look at the path.", code=Code.USAGE
+            f"{path}: {error.strerror or error}.", hint="Check the path.", code=Code.USAGE
         ) from None
 
 

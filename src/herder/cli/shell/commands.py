@@ -46,7 +46,7 @@ def _global_options(
         str | None, typer.Option("--profile", metavar="NAME", help="Profile of config.toml.")
     ] = None,
     token_file: Annotated[
-        str | None, typer.Option("--token-file", metavar="FILE", help="File that holds the token.")
+        str | None, typer.Option("--token-file", metavar="FILE", help="File that contains the token.")
     ] = None,
     color: Annotated[ColorWhen | None, typer.Option("--color", help="When to colour the output.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on stderr but errors.")] = False,

@@ -141,8 +141,8 @@ def _unexpected(error: Exception) -> CommandError:
         what = f"{error.filename}: " if error.filename is not None else ""
         return CommandError(f"{what}{reason}", hint="Check the path and its permissions.", word="system")
     return CommandError(
-        f"This is a fault of Herder: {type(error).__name__}: {clause(error)}.",
-        hint="Please report it, with what --debug shows.",
+        f"This is a bug in Herder: {type(error).__name__}: {clause(error)}.",
+        hint="Please report it, with the output of the command with --debug.",
         code=Code.FAULT,
     )
 

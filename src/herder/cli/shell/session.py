@@ -119,8 +119,8 @@ class Session:
             return
         if not (sys.stdin.isatty() and self.err.isatty()):
             raise CommandError(
-                f"This needs a confirmation, but there is no terminal to ask on: {clause(effect)}.",
-                hint="Look at it with --dry-run, then add --yes.",
+                f"This command needs confirmation, but there is no terminal to ask: {clause(effect)}.",
+                hint="Preview it with --dry-run, then add --yes.",
                 code=Code.USAGE,
             )
         self.err.write(f"{sentences(visible(effect), self.err)}\nContinue? [y/N] ")

@@ -107,7 +107,9 @@ def job(view: JobDetail, now_s: float) -> Details:
 
 def _cut(text: str) -> str:
     return (
-        text if len(text) <= RESULT_SHOWN_MAX else f"{text[:RESULT_SHOWN_MAX]}… (`-o json` shows all of it)"
+        text
+        if len(text) <= RESULT_SHOWN_MAX
+        else f"{text[:RESULT_SHOWN_MAX]}… (`-o json` shows the whole result)"
     )
 
 

@@ -45,7 +45,7 @@ def _refusal(who: Principal, action: Action, thing: Thing, subject: str) -> Forb
         )
     if action is Action.CREATE and thing.kind in (Kind.JOB, Kind.BATCH):
         return Forbidden(
-            f"{who.user} is not a member of project {thing.project} with the role user, so cannot submit to it.",
+            f"{who.user} is not a member of project {thing.project} with the role user and cannot submit to it.",
             hint="An administrator adds members under `projects` in herder.yaml and runs `herder apply`.",
         )
     if thing.kind is Kind.TOKEN:

@@ -178,7 +178,7 @@ def _machine(core: Core, name: str, worker: WorkerName, found: object) -> Machin
 def _fault(core: Core, name: str, verb: str, worker: str, text: str) -> DriverFault:
     """Told once a minute for the same text: a driver that is broken is asked again and again."""
     where = f" in {verb}" if verb else ""
-    said = f"Driver {name} has a fault{where}: {text}. Herder tries again later. Report this to the author of the driver."
+    said = f"Driver {name} has a bug{where}: {text}. Herder tries again later. Report this to the author of the driver."
     error = DriverFault(said)
     _note(core, name, verb, worker, error)
     notes, now = notes_of(core, name), core.clock.monotonic_ms()

@@ -32,7 +32,7 @@ async def scaled(core: Core, worker: str) -> ScaleAnswer:
 
     row, names = await core.read(read)
     if row is None:
-        raise NotKnown(f"Worker {worker}, which that request made, is no longer in the store.")
+        raise NotKnown(f"Worker {worker}, which that request created, is no longer in the store.")
     why = json.loads(row.reason_made)
     reason = ReasonView(kind=why["kind"], text=why["text"], evidence=why["evidence"])
     names.sort(key=lambda name: (len(name), name))
@@ -77,5 +77,5 @@ async def applied(core: Core, first: int, pools: Sequence[str]) -> ApplyAnswer:
 def made_user(core: Core, name: str) -> UserView:
     user = core.directory.users.get(UserName(name))
     if user is None:
-        raise NotKnown(f"User {name}, which that request made or changed, has been deleted since.")
+        raise NotKnown(f"User {name}, which that request created or changed, has been deleted since.")
     return users.view_of(user)

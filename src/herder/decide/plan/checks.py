@@ -59,9 +59,9 @@ def _names(observed: Observed, plan: PlanNumber, creates: list[CreateWorker]) ->
     found = []
     for name, count in Counter(create.spec.name for create in creates).items():
         if count > 1:
-            found.append(f"worker {name} is made {count} times")
+            found.append(f"worker {name} is created {count} times")
         if name in taken:
-            found.append(f"worker {name} is made and exists")
+            found.append(f"worker {name} is created and exists")
     for create in creates:
         ordinal = create.spec.name.rpartition("-")[2]
         derived = ordinal.isdecimal() and create.spec.name == worker_name(
@@ -76,15 +76,15 @@ def _creation(pools: dict[PoolName, PoolSpec], create: CreateWorker) -> list[str
     spec = create.spec
     pool = pools.get(spec.pool)
     if pool is None:
-        return [f"worker {spec.name} is made in pool {spec.pool}, which does not exist"]
+        return [f"worker {spec.name} is created in pool {spec.pool}, which does not exist"]
     found = []
     if pool.frozen:
-        found.append(f"worker {spec.name} is made in pool {pool.name}, which is frozen")
+        found.append(f"worker {spec.name} is created in pool {pool.name}, which is frozen")
     sold = [offer for template in pool.templates for offer in offers_of(template)]
     template = next((offer for offer in sold if offer.name == spec.template), None)
     if template is None:
         found.append(
-            f"worker {spec.name} is made of template {spec.template}, which pool {pool.name} does not have"
+            f"worker {spec.name} is created from template {spec.template}, which pool {pool.name} does not have"
         )
     elif (template.allocatable, template.slots) != (spec.allocatable, spec.slots):
         found.append(f"worker {spec.name} differs from its template {template.name}")
@@ -92,7 +92,7 @@ def _creation(pools: dict[PoolName, PoolSpec], create: CreateWorker) -> list[str
         (offer.id, offer.price_pico_per_hour) != (spec.offer, spec.price_pico_per_hour) for offer in sold
     ):
         found.append(
-            f"worker {spec.name} is made of {spec.offer} at a price or in a zone that its template is not sold at"
+            f"worker {spec.name} is created from {spec.offer} at a price or in a zone that its template is not sold at"
         )
     return found
 
@@ -118,7 +118,7 @@ def _limits(observed: Observed, pools: dict[PoolName, PoolSpec], creates: list[C
         found += _quotas(observed, pool, creates)
         if made > pool.size.new_workers_per_cycle:
             found.append(
-                f"pool {name} would make {made} workers, and may make at most {pool.size.new_workers_per_cycle} per cycle"
+                f"pool {name} would create {made} workers, and may create at most {pool.size.new_workers_per_cycle} per cycle"
             )
     return found
 
@@ -152,7 +152,7 @@ def _drains(
     for drain in drains:
         worker = workers.get(drain.worker)
         if drain.worker in made:
-            found.append(f"worker {drain.worker} is both made and drained")
+            found.append(f"worker {drain.worker} is both created and drained")
         if worker is None or worker.state.ended:
             found.append(f"worker {drain.worker} is drained and does not exist")
         elif worker.state.leaving:
@@ -204,7 +204,9 @@ def _trial(
     made = sum((create.spec.pool, create.spec.offer) == (key.pool, key.name) for create in creates)
     if until is None or made <= (now_ms >= until):
         return []
-    return [f"{made} workers are made of template {key.name} of pool {key.pool}, which has failed recently"]
+    return [
+        f"{made} workers are created from template {key.name} of pool {key.pool}, which has failed recently"
+    ]
 
 
 def _reasons(observed: Observed, plan: Plan) -> list[str]:

@@ -67,7 +67,7 @@ def waiting_reason(unseen: Sequence[str]) -> Reason:
         kind=ReasonKind.WAITING_ON_OBSERVATION,
         text=(
             f"The {listed(unseen)} have not been observed since the server started. "
-            "No worker is made or removed until they have."
+            "No worker is created or removed until they have."
         ),
         evidence=tuple((f"{section} as of", "never") for section in unseen),
     )
@@ -279,7 +279,7 @@ def _demand_met(snapshot: Snapshot, view: PoolView, queue: QueueResult, jobs: in
     if not jobs and snapshot.held_back:
         waiting = sum(each.count for each in snapshot.held_back)
         text = (
-            f"{counted(waiting, 'queued job')} {agree(waiting, 'waits', 'wait')} for quota, so no worker is made for "
+            f"{counted(waiting, 'queued job')} {agree(waiting, 'waits', 'wait')} for quota, so no worker is created for "
             f"{agree(waiting, 'it', 'them')}. No other job is queued for pool {name}."
         )
         return Reason(kind=ReasonKind.QUOTA, text=text, evidence=(("held_back", waiting),))

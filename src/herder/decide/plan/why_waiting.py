@@ -136,7 +136,7 @@ def _place(steps: PlanSteps, queued: DemandGroup, outcome: DemandOutcome) -> lis
     found = []
     if outcome.new:
         wait = agree(outcome.new, "waits", "wait")
-        text = f"{_of(outcome.new, queued)} {wait} for workers that the next plan makes."
+        text = f"{_of(outcome.new, queued)} {wait} for workers that the next plan creates."
         found.append(Reason(kind=ReasonKind.QUEUED_JOBS, text=text, evidence=(("jobs", outcome.new),)))
     if outcome.in_flight:
         coming = [
@@ -238,7 +238,7 @@ def _pools(steps: PlanSteps, queued: DemandGroup) -> list[Reason]:
         limit = f"Driver {view.spec.driver} is frozen." if view.spec.driver_frozen else binding.text
         text = sentences(
             f"Pool {name} can run it: {counted(ready, 'worker')} {agree(ready, 'is', 'are')} ready, {view.in_flight} "
-            f"{agree(view.in_flight, 'is', 'are')} starting, and {most} more may be made now",
+            f"{agree(view.in_flight, 'is', 'are')} starting, and {most} more may be created now",
             limit,
         )
         flips = [pair for pair in binding.evidence if pair[0] == "flips"]

@@ -100,11 +100,11 @@ def _frozen(view: PoolView) -> list[_Limit]:
     if not view.spec.frozen:
         return []
     text, flips = (
-        f"Pool {view.spec.name} is frozen: no worker is made or removed.",
+        f"Pool {view.spec.name} is frozen: no worker is created or removed.",
         f"herder pool unfreeze {view.spec.name}",
     )
     if view.spec.driver_frozen:
-        text = sentences(f"Pool {view.spec.name} makes and removes no workers", view.spec.driver_frozen)
+        text = sentences(f"Pool {view.spec.name} creates and removes no workers", view.spec.driver_frozen)
         flips = f"herder driver unfreeze {view.spec.driver}"
     return [
         (
@@ -182,8 +182,8 @@ def _per_cycle(view: PoolView, now_ms: int) -> _Limit:
     most = view.spec.size.new_workers_per_cycle
     now_made = view.history.last_grown_at_ms == now_ms
     text = (
-        f"Pool {view.spec.name} makes at most {counted(most, 'worker')} per cycle (new_workers_per_cycle). "
-        "The next cycle makes more."
+        f"Pool {view.spec.name} creates at most {counted(most, 'worker')} per cycle (new_workers_per_cycle). "
+        "The next cycle creates more."
     )
     evidence = (
         ("new_workers_per_cycle", most),

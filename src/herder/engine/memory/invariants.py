@@ -29,7 +29,7 @@ def _workers(state: EngineState) -> Iterator[str]:
         if worker.free_slots + len(worker.live) != worker.spec.slots:
             yield f"worker {name}: {len(worker.live)} attempts and {worker.free_slots} free slots of {worker.spec.slots}"
         if worker.state.ended:
-            yield f"worker {name} has ended and is still held"
+            yield f"worker {name} has ended and is still in memory"
         if not set(worker.unacked) <= set(worker.live):
             yield f"worker {name}: unconfirmed attempts that are not live"
 
@@ -38,12 +38,12 @@ def _attempts(state: EngineState) -> Iterator[str]:
     for job, attempt in state.live.items():
         worker = state.workers.get(attempt.worker)
         if worker is None or worker.live.get(job) is not attempt:
-            yield f"job {job} has a live attempt on {attempt.worker}, which does not hold it"
+            yield f"job {job} has a live attempt on {attempt.worker}, which does not have it"
         if job in state.queue(attempt.class_id) or job in state.delayed:
             yield f"job {job} is queued and has a live attempt"
     held = sum(len(worker.live) for worker in state.workers.values())
     if held != len(state.live):
-        yield f"workers hold {held} attempts, {len(state.live)} are live"
+        yield f"workers have {held} attempts, {len(state.live)} are live"
 
 
 def _counts(state: EngineState) -> Iterator[str]:
@@ -97,4 +97,4 @@ def _users(state: EngineState) -> Iterator[str]:
         whose = (job_class.user, job_class.project)
         held[whose] = held.get(whose, NOTHING).plus(amounts_of(job_class.request))
     if held != state.held:
-        yield f"quotas count {state.held} as held, in fact it is {held}"
+        yield f"quotas count {state.held} as used, in fact it is {held}"

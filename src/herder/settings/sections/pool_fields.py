@@ -70,7 +70,7 @@ POOL_FIELDS: tuple[Field, ...] = (
         "max_live_workers",
         schedules.read_optional_count,
         MAYBE_COUNT,
-        "The largest number of workers that are not being drained. Below max_workers it leaves room for replacements. null: no limit.",
+        "The largest number of workers that are not being drained. Below max_workers it allows for replacements. null: no limit.",
         "size.",
     ),
     plain(

@@ -18,7 +18,7 @@ _FAULTS = (
     (
         "unexpected end",
         "A quote in this row is not closed.",
-        "Close the quote. A quote inside a cell is written twice..",
+        "Close the quote. Write a quote inside a cell twice.",
     ),
     ("field larger", "A cell of this row is too long.", "Look for a quote that is not closed."),
     (
@@ -26,7 +26,7 @@ _FAULTS = (
         "The row contains a carriage return.",
         "End lines with a newline, or quote the cell.",
     ),
-    ("", "There is text after a closing quote.", "A quote inside a cell is written twice."),
+    ("", "There is text after a closing quote.", "Write a quote inside a cell twice."),
 )
 
 

@@ -58,7 +58,7 @@ def verify(
     if found.different and not config:
         raise CommandError(
             f"{found.different} of {found.compared} plans differ from what was recorded.",
-            hint="If they were made by this version, report this as a fault.",
+            hint="If they were made by this version, report this as a bug.",
         )
 
 

@@ -53,7 +53,7 @@ class PolicyChoice:
         try:
             return POLICIES[self.kind](**self.parameters)
         except (TypeError, ValueError) as error:
-            raise PolicyError(f"Policy {self.title}: {error}") from None
+            raise PolicyError(sentence(f"Policy {self.title}: {error}")) from None
 
 
 def find_policy(text: str) -> PolicyChoice:

@@ -43,11 +43,11 @@ NO_JOBS = {
         "cpu_milli",
         "memory_mib",
         "gpu",
-    ): "this is a list of machines and holds no jobs. Give it as --template FILE, with a trace of jobs.",
+    ): "this is a list of machines and has no jobs. Give it as --template FILE, with a trace of jobs",
     (
         "timestamp",
         "carbon_intensity",
-    ): "this is a series of carbon intensity and holds no jobs. Name a trace of jobs with --trace.",
+    ): "this is a series of carbon intensity and has no jobs. Name a trace of jobs with --trace",
 }
 
 
@@ -74,7 +74,7 @@ def _detect(rows: Rows) -> ModuleType:
             return module
     for columns, what in NO_JOBS.items():
         if has_columns(head, columns):
-            raise TraceError(f"{rows.path}:1:1: {what}")
+            raise TraceError(f"{rows.path}:1:1: {what}.")
     first = head.partition("\n")[0].strip()[:80]
     raise TraceError(
         f"{rows.path}:1:1: {first!r} is not the first line of a known trace format. "

@@ -16,7 +16,7 @@ from herder.simulate.traces.trace import TraceJob
 
 #: Bad rows that are kept with their reason; the rest is only counted.
 LISTED_MAX = 1000
-_SKIP = "Correct it, or read on with --skip-bad."
+_SKIP = "Correct it, or skip bad rows with --skip-bad."
 
 
 class TraceError(ValueError):
@@ -91,7 +91,7 @@ class Rows:
         """A row that cannot be split into cells. Raises TraceError, or lists it."""
         text = error.within(self.path)
         if not self.skip_bad:
-            raise TraceError(f"{text} Or read on with --skip-bad.")
+            raise TraceError(f"{text} Or skip bad rows with --skip-bad.")
         self.skip(text)
 
     def skip(self, text: str, name: str = "") -> None:
@@ -167,7 +167,7 @@ class Row:
             if column not in self._places and default is not None:
                 return default
             remedy = f"Give it {len(self._places)} cells."
-            raise self.wrong(column, "", "the row is too short", remedy) from None
+            raise self.bad_cell(column, "", "the row is too short", remedy) from None
 
     def cell(self, column: str) -> str:
         """Empty when there is none."""
@@ -201,7 +201,7 @@ class Row:
         if value is None or not least <= value <= most:
             raise self._out_of_bounds(column, text, value, least, most)
         if isinstance(value, float):
-            raise self.wrong(column, text, "is not a whole number", _SKIP)
+            raise self.bad_cell(column, text, "is not a whole number", _SKIP)
         return value
 
     def _out_of_bounds(
@@ -211,9 +211,9 @@ class Row:
             what = "is not a number"
         else:
             what = f"is below {least:g}" if value < least else f"is above {most:g}"
-        return self.wrong(column, text, what, _SKIP)
+        return self.bad_cell(column, text, what, _SKIP)
 
-    def wrong(self, column: str, value: str, what: str, remedy: str) -> TraceError:
+    def bad_cell(self, column: str, value: str, what: str, remedy: str) -> TraceError:
         line, at = self._place(self._places.get(column, len(self._cells)))
         shown = f" {value[:60]!r}" if value else ""
         return TraceError(f"{self.path}:{line}:{at}: {column}{shown} {what}. {remedy}")

@@ -14,6 +14,9 @@ def seconds_of(row: Row, column: str, text: str) -> float:
         moment = datetime.strptime(whole, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
         return moment.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
     except ValueError:
-        raise row.wrong(
-            column, text, "is no time", "Write it as 2023-11-16 18:15:46, or read on with --skip-bad."
+        raise row.bad_cell(
+            column,
+            text,
+            "is not a time",
+            "Write it as 2023-11-16 18:15:46, or skip bad rows with --skip-bad.",
         ) from None

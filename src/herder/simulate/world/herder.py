@@ -284,7 +284,7 @@ class Herder:
             return plan
         findings = check_plan(observed, plan)
         if findings:
-            raise PolicyFault(f"Plan {plan.number} breaks a rule: {findings[0]}")
+            raise PolicyFault(f"Plan {plan.number} breaks a rule: {findings[0]}.")
         changes = Changes()
         record_plan(self.state, changes, plan)
         for action in plan.actions:

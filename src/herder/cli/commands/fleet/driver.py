@@ -59,7 +59,7 @@ def unfreeze(
         bool,
         typer.Option(
             "--allow-removals",
-            help="The provider is right: for 10 minutes, close lost workers and remove unknown machines without a bound.",
+            help="Accept the provider's list: for 10 minutes, close lost workers and remove unknown machines without a limit.",
         ),
     ] = False,
     message: Message = "",

@@ -28,7 +28,7 @@ SHOWN = 5
 def attention(core: Core) -> list[str]:
     """What a person must act on now."""
     frozen = [
-        f"Pool {name} is frozen: no worker is made or removed. To unfreeze it, run herder pool unfreeze {name}."
+        f"Pool {name} is frozen: no worker is created or removed. To unfreeze it, run herder pool unfreeze {name}."
         for name, pool in sorted(core.state.pools.items())
         if pool.frozen
     ]

@@ -67,12 +67,12 @@ async def why_worker(core: Core, name: str) -> Explanation:
         )
     made, removed = json.loads(row.reason_made), json.loads(row.reason_removed)
     why_made = sentence(made.get("text") or "the reason was not recorded")
-    facts = [_fact("made", f"Plan {row.plan} made it: {why_made}", made.get("evidence", {}))]
+    facts = [_fact("made", f"Plan {row.plan} created it: {why_made}", made.get("evidence", {}))]
     facts += [
         _fact(event.kind, f"{iso(event.at_ms)} {_happened(event)}", _evidence(event))
         for event in _news(events, made)
     ]
-    summary = f"Why it was made: {why_made}"
+    summary = f"Why it was created: {why_made}"
     if removed:
         went = "was removed" if row.ended_at_ms else "is being removed"
         summary += f" Why it {went}: {sentence(removed.get('text', ''))}"
@@ -153,7 +153,7 @@ async def why_pool(core: Core, name: str) -> Explanation:
 
 def _would(action: Action) -> str:
     if isinstance(action, CreateWorker):
-        return f"It would make {action.spec.name} ({action.spec.template})."
+        return f"It would create {action.spec.name} ({action.spec.template})."
     return f"It would drain {action.worker}."
 
 
@@ -214,7 +214,7 @@ def _delayed(core: Core, job: JobId) -> Explanation | None:
     else:
         names = listed([name for name in faults.workers if name in core.state.workers], "or")
         text = (
-            f"Job {job} waits at most {AWAY_MAX_MS // 1000} s for another worker than {names}, after {past}."
+            f"Job {job} waits at most {AWAY_MAX_MS // 1000} s for a worker other than {names}, after {past}."
         )
     evidence = {
         "failures": faults.count,
@@ -254,7 +254,7 @@ def _waiting(core: Core, row: Row[Any], answer: PlanAnswer) -> Explanation:
     if kept and before is not None and before < len(kept):
         reservation = kept[before]
         why = "attempts are being stopped there for it" if reservation.preempts else "it has waited long"
-        text = f"A place on {reservation.worker} is reserved for it, because {why}. Other jobs run there only beside it."
+        text = f"A place on {reservation.worker} is reserved for it, because {why}. Other jobs run there only if they do not delay it."
         facts.append(
             _fact("reserved", text, {"worker": reservation.worker, "since": iso(reservation.made_at_ms)})
         )

@@ -86,7 +86,7 @@ def _told(proposal: Proposal, view: PoolView, growth_limits: tuple[OfferLimit, .
     ]
     short = [growth_limit.reason for growth_limit in spots if growth_limit.reason is not None]
     if spots and len(short) == len(spots):
-        why = sentences("On-demand is used, because no spot worker can be made", soonest(short).text)
+        why = sentences("On-demand is used, because no spot worker can be created", soonest(short).text)
     elif spots:
         why = "On-demand is used, because spot costs the same or more."
     else:

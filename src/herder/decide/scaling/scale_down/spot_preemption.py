@@ -164,7 +164,7 @@ def yields_to(found: tuple[Need, ...], view: PoolView, offer: Offer) -> Reason |
         if may_be_spot and need.view is not view and need.shares_with(view.spec.driver, offer.zone):
             name = need.view.spec.name
             text = (
-                f"Pool {view.spec.name} makes no workers of template {offer.id}, because pool {name} waits for "
+                f"Pool {view.spec.name} creates no workers of template {offer.id}, because pool {name} waits for "
                 f"{counted(need.awaited, 'worker')} and comes first (preempts_spot)."
             )
             evidence = (

@@ -88,7 +88,7 @@ def _reason(
 def _unknown(view: PoolView, metric: Metric, reading: MetricReading | None) -> Reason:
     fault = clause(reading.fault) if reading is not None and reading.fault else "it has not been read yet"
     text = (
-        f"Metric {metric.name} of pool {view.spec.name} is unknown ({fault}). Until it is known, the pool makes no workers for it and "
+        f"Metric {metric.name} of pool {view.spec.name} is unknown ({fault}). Until it is known, the pool creates no workers for it and "
         "keeps its idle workers."
     )
     evidence = (

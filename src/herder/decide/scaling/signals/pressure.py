@@ -211,7 +211,7 @@ def _unknown(view: PoolView, gauge: Gauge) -> Reason:
     word = _WORDS[gauge.measured]
     text = (
         f"The {word} use of pool {view.spec.name} is unknown: {gauge.seen} of {counted(gauge.seen + gauge.unseen, 'ready worker')} "
-        "sent a recent sample. Until at least half of them do, the pool makes no workers for it; while none does, it keeps its idle "
+        "sent a recent sample. Until at least half of them do, the pool creates no workers for it; while none does, it keeps its idle "
         "workers."
     )
     flips = f"samples of {max(1, gauge.unseen - gauge.seen)} more workers"

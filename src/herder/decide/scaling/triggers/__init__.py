@@ -64,7 +64,7 @@ def kept_for(view: PoolView, load: Load) -> Reason | None:
         try:
             reason = trigger.keeps(view, load) if trigger.concerns(view.spec) else None
             if not isinstance(reason, Reason | None):
-                raise TypeError(f"keeps() answers {type(reason).__name__}, not a Reason or None")
+                raise TypeError(f"keeps() answers {type(reason).__name__}, instead of a Reason or nothing")
         except Exception as error:  # noqa: BLE001 - whatever it is, the plan says so
             reason = failed_triggers.trigger_failed(view.spec.name, _name(trigger), error)
         if reason is not None:
@@ -77,7 +77,7 @@ def _sound(view: PoolView, answer: TriggerResult) -> TriggerResult:
     for ask in answer.asks:
         count: object = ask.count
         if not isinstance(count, int):
-            raise TypeError(f"it wants {count!r} workers, which is no whole number")
+            raise TypeError(f"it wants {count!r} workers, which is not a whole number")
         if ask.pool != view.spec.name:
             raise ValueError(f"it was asked about this pool and wants workers of pool {ask.pool!r}")
     said: list[object] = [*answer.notes, *(ask.reason for ask in answer.asks)]

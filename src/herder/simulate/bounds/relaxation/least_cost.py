@@ -51,7 +51,7 @@ def check_solver() -> None:
     """Raises SolverMissing."""
     if importlib.util.find_spec("highspy") is None:
         raise SolverMissing(
-            "bounds with waiting need a solver that is not installed; install it with: pip install 'herder[optimise]'"
+            "Bounds with waiting need a solver that is not installed. Install it with `pip install 'herder[optimise]'`."
         )
 
 

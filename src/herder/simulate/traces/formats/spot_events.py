@@ -38,12 +38,12 @@ def read(rows: Rows) -> Trace:
 def _take(row: Row, born: dict[str, float], lives: list[TraceJob]) -> float:
     at_s, event, node = row.number("ms") / 1000, row.text("event"), row.text("node")
     if event not in ("add", "remove"):
-        raise row.wrong(
-            "event", event, "is neither add nor remove", "Correct it, or read on with --skip-bad."
+        raise row.bad_cell(
+            "event", event, "is neither add nor remove", "Correct it, or skip bad rows with --skip-bad."
         )
     if (event == "add") is (node in born):
-        what = "is there already" if event == "add" else "is not there"
-        raise row.wrong("node", node, what, "Correct the order, or read on with --skip-bad.")
+        what = "exists already" if event == "add" else "does not exist"
+        raise row.bad_cell("node", node, what, "Correct the order, or skip bad rows with --skip-bad.")
     if event == "add":
         born[node] = at_s
     elif at_s > (start_s := born.pop(node)):

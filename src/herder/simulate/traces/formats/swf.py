@@ -78,8 +78,11 @@ def _job(row: Row) -> TraceJob | None:
     memory_kib = max(0.0, row.number("req_memory_kib", least=-1)) * processors
     if memory_kib > AMOUNT_MAX * 1024:
         text = row.text("req_memory_kib")
-        raise row.wrong(
-            "req_memory_kib", text, f"for {processors} processors is more memory than is read", "Correct it."
+        raise row.bad_cell(
+            "req_memory_kib",
+            text,
+            f"for {processors} processors is more memory than can be read",
+            "Correct it.",
         )
     limit_s = row.number("req_time_s", least=-1)
     return TraceJob(

@@ -97,6 +97,8 @@ def test_a_skipped_job_names_the_parent_that_failed(api: httpx.Client, worker: P
     )
     worker.take()
     worker.end(load, state="failed", cause="exit_code", exit_code=1)
+    found = api.get(f"/jobs/{load}/explain").json()
+    assert found["summary"] == f"Job {load} has failed (exit_code)."
     found = api.get(f"/jobs/{clean}/explain").json()
     assert f"Parent job {load} (load) failed (exit_code), so this job was skipped" in found["summary"]
     found = api.get(f"/jobs/{report}/explain").json()

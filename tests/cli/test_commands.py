@@ -317,8 +317,13 @@ def test_config_show_and_lint(herder: Herder, tmp_path: Path) -> None:
     found = herder("config", "lint")
     assert (found.code, "warning: herder.yaml:1:9: pools.mine.idle_timeout" in found.out) == (0, True)
     assert herder("config", "lint", "--strict").code == 1
+    assert "CSV" in herder("config", "show", "-o", "csv").err
     (tmp_path / "herder.yaml").write_text("pools: {mine: {preset: bust}}")
     assert herder("config", "lint").code == 1
+    (tmp_path / "herder.yaml").write_text("pools: {mine: {preset: permanent, min_workers: 1}}")
+    found = herder("config", "lint")
+    assert "1 permanent worker (min_workers) costs at least $" in found.out
+    assert (found.code, found.err) == (0, "No problems found. 1 note.\n")
 
 
 def test_config_view_never_shows_the_token(herder: Herder, environment: dict[str, str]) -> None:
@@ -413,8 +418,18 @@ def test_several_jobs_at_once(api: FakeApi, herder: Herder) -> None:
     assert "job 18 would be cancelled" in herder("job", "cancel", "17", "18").err, (
         "it asks with what would be"
     )
+    for last in ("--dry-run", "--yes"):
+        found = herder("job", "cancel", "99", "17", last)
+        assert (found.code, found.out.startswith("job 17 ")) == (Code.PARTLY_DONE, True)
     assert herder("job", "cancel", "17", "18", "--yes").out == "job 17 cancelled\njob 18 cancelled\n"
     assert herder("job", "retry", "17", "19", "-o", "name").out == "99\n99\n"
+
+
+def test_outputs_of_several_jobs_each_begin_on_a_line_of_their_own(api: FakeApi, herder: Herder) -> None:
+    api.jobs |= {18: job(18)}
+    api.logs = "no end of line"
+    out = "==> job 17 <==\nno end of line\n==> job 18 <==\nno end of line"
+    assert herder("job", "logs", "17", "18").out == out
 
 
 def test_which_jobs_must_be_said_once(api: FakeApi, herder: Herder) -> None:

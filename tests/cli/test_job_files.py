@@ -90,7 +90,14 @@ def test_every_option_that_describes_a_job_is_a_name_of_files() -> None:
         ("{command: [a], timeout_s: 5}", "Write timeout instead"),
         ("{command: [a], selector: {a: b}}", "Write select instead"),
         ("{command: [a], memory: 1e300}", "job 0: memory:"),
-        ("{command: [a], env: {A: 1}}", "job 0: env: it must be text, not a whole number"),
+        (
+            "{command: [a], env: {A: 1}}",
+            'job 0: env.A: it must be text, not a whole number; write it in quotes: "1"',
+        ),
+        (
+            "{command: [a], select: {A: true}}",
+            'job 0: select.A: it must be text, not true or false; write it in quotes: "true"',
+        ),
         ("{command: make it}", "it must be a list, not text; write it as a list of words: [make, report]"),
         ("{command: [a], input: [missing]}", "job 0: missing: No such file"),
         ("{command: [a], defaults: 1}", "there is no setting 'defaults'"),

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from herder.cli.views.plans import action_line, explanation_lines, with_flip
-from herder.wire.resources import Explanation, ReasonView
+from herder.cli.views.plans import action_line, apply_lines, explanation_lines, with_flip
+from herder.wire.resources import ApplyAnswer, Explanation, ReasonView
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,20 @@ def test_what_the_summary_says_is_not_said_again() -> None:
         f"job/7: job 7 waits: {frozen}",
         "  - frozen [would change with: herder driver unfreeze gcp]",
         "  - shared with 2 others",
+    ]
+
+
+def test_what_an_apply_adds_or_removes_has_no_empty_side() -> None:
+    sharing = {
+        "projects.a.cohort": (None, "x"),
+        "projects.b.cohort": ("x", None),
+        "projects.c.cohort": ("x", "y"),
+    }
+    answer = ApplyAnswer(
+        changes=[], price_per_hour_min_usd="0", price_per_hour_max_usd="1", dry_run=True, sharing=sharing
+    )
+    assert [*apply_lines(answer)][:3] == [
+        '+ projects.a.cohort: "x"',
+        '- projects.b.cohort: "x"',
+        '~ projects.c.cohort: "x" → "y"',
     ]

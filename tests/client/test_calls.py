@@ -124,6 +124,7 @@ def test_nobody_there(pauses: list[float]) -> None:
     ):
         client.status()
     assert "herder up" in caught.value.hint
+    assert "Errno" not in str(caught.value)
     assert TOKEN not in str(caught.value) + repr(client) + repr(client.http)
 
 

@@ -1,5 +1,6 @@
 """Opening a store: addresses, migrations, a newer version, a second server."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from herder.store.opening.database import (
     _migrations,
     migrate,
     open_engine,
+    sqlite_url,
 )
 from herder.store.rows.tables import metadata
 
@@ -152,6 +154,14 @@ def test_invariants_of_what_is_no_store(
     assert code == 1
     assert said.startswith("error: ")
     assert "s3cret" not in said
+
+
+def test_invariants_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engine = open_engine(sqlite_url(tmp_path))
+    migrate(engine)
+    engine.dispose()
+    assert run(whole_app(), ["admin", "invariants", "--data-dir", str(tmp_path), "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["violations"] == []
 
 
 def test_a_store_of_the_version_before_keeps_its_jobs(fresh_engine: Engine) -> None:

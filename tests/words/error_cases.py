@@ -50,7 +50,7 @@ from herder.model.stored.records import ObservationRecord
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
 from herder.ports.store import StoreDown
-from herder.server.commands import invariants
+from herder.server.commands import found_violations
 from herder.server.options import ServerOptions, StartError
 from herder.server.reloading import _check_resources
 from herder.settings import SettingsError, load_texts
@@ -221,7 +221,7 @@ CASES = (
     Case(UnknownRuntime, lambda: open_runtime("java", None, None),  # type: ignore[arg-type]
          "This worker has no runtime 'java'. It has noop, process."),
     Case(BadInput, lambda: _parts_of("../x"), "'../x' is not a valid name of an input file. Use a relative path without '..', such as data/in.txt."),
-    Case(CommandError, lambda: invariants(Path("/no/such")), "There is no store in /no/such.", "Name a store with --data-dir or --store."),
+    Case(CommandError, lambda: found_violations(Path("/no/such")), "There is no store in /no/such.", "Name a store with --data-dir or --store."),
     Case(RowFault, lambda: job_of({"command": ["a"], "retries": "many"}, Inputs(Path())), "retries: it must be a whole number, not many"),
     Case(client_errors.NotFoundError, _refused(404, "There is no job 7."), "There is no job 7."),
     Case(client_errors.ConflictError, _refused(409, "Batch 3 has already ended."), "Batch 3 has already ended."),
@@ -233,6 +233,8 @@ CASES = (
          "Write an address such as http://127.0.0.1:8765 with --server or in HERDER_URL."),
     Case(client_errors.TimedOutError, lambda: wait_until("Job 7", lambda left_s: None, lambda view: False, 0.0, "Continue waiting with `herder job wait 7`."),
          "Job 7 has not ended after 0 s.", "Continue waiting with `herder job wait 7`."),
+    Case(client_errors.TimedOutError, lambda: wait_until("Job 7", lambda left_s: None, lambda view: False, 0.09999, "Continue waiting with `herder job wait 7`."),
+         "Job 7 has not ended after 0.1 s.", "Continue waiting with `herder job wait 7`."),
     Case(ConnectionSettingsError, lambda: find_target(url="http://x", token_file="/no/such", env={}),
          "The token file /no/such (--token-file) cannot be read: No such file or directory.",
          "Check the path and its permissions; `herder token create --save FILE` writes such a file."),

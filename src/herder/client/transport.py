@@ -4,6 +4,7 @@ A retried write carries the same Idempotency-Key as its first try, so trying aga
 followed: the token goes to the address it was given for and nowhere else.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -30,6 +31,7 @@ PAUSE_MAX_S = 5.0
 RETRY_AFTER_MAX_S = 30.0
 """A server that wants a longer pause than this is reported instead of waited for."""
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _encode = msgspec.json.Encoder().encode
 
@@ -150,7 +152,7 @@ class Transport:
         raise AssertionError("the last try returns or raises")
 
     def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
-        detail = str(error) or type(error).__name__
+        detail = _ERRNO.sub("", str(error)) or type(error).__name__
         hint = "Check that it is running; `herder up` starts a server on this machine, --server or HERDER_URL names another."
         return UnreachableError(f"The server at {self.url} does not answer: {clause(detail)}.", hint=hint)
 

@@ -30,7 +30,7 @@ def wait_until(
         if ended(view):
             return view
         if timeout_s is not None and clock.monotonic_s() - start >= timeout_s:
-            raise TimedOutError(f"{what} has not ended after {timeout_s:g} s.", hint=hint)
+            raise TimedOutError(f"{what} has not ended after {round(timeout_s, 1):,g} s.", hint=hint)
         if clock.monotonic_s() - before < 0.05:
             # A server that answers at once, without waiting, must not be asked in a tight loop.
             clock.sleep_s(min(0.2, max(0.0, left)))

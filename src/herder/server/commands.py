@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.machine import this_machine
+from herder.cli.shell.session import session
 from herder.client.connection import state_dir
 from herder.drivers.registry import settings_faults
 from herder.model.values.phrases import clause, counted
@@ -174,11 +176,27 @@ def _joined(settings: "AgentSettings") -> "AgentSettings":
     return found
 
 
-def invariants(data_dir: DataDir = None, store: Store = None) -> None:
+def invariants(ctx: typer.Context, data_dir: DataDir = None, store: Store = None) -> None:
     """Recompute every count and total from the rows, and report differences.
 
     Reads the store directly; the server may be running or not.
     """
+    found = found_violations(data_dir, store)
+    say = session(ctx)
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data({"violations": found})
+    else:
+        for sentence in found or ["All invariants hold."]:
+            typer.echo(sentence)
+    if found:
+        raise CommandError(
+            f"{counted(len(found), 'violation')} of invariants.",
+            hint="Please report this as a bug in Herder.",
+        )
+
+
+def found_violations(data_dir: Path | None, store: str | None = None) -> list[str]:
+    """Raises CommandError for what is no store of Herder."""
     from sqlalchemy.exc import DBAPIError
 
     from herder.store.invariants import violations
@@ -194,7 +212,7 @@ def invariants(data_dir: DataDir = None, store: Store = None) -> None:
     try:
         engine = open_engine(store or sqlite_url(folder))
         with engine.connect() as connection:
-            found = violations(connection)
+            return violations(connection)
     except StoreError as error:
         raise CommandError(str(error), hint=error.hint, code=Code.FAILURE) from None
     except DBAPIError as error:
@@ -202,14 +220,6 @@ def invariants(data_dir: DataDir = None, store: Store = None) -> None:
             f"Cannot read the store: {clause(error.orig)}.",
             hint="Check that it is a store of this version of Herder.",
         ) from None
-    for sentence in found:
-        typer.echo(sentence)
-    if found:
-        raise CommandError(
-            f"{counted(len(found), 'violation')} of invariants.",
-            hint="Please report this as a bug in Herder.",
-        )
-    typer.echo("All invariants hold.")
 
 
 def _options(
@@ -332,6 +342,6 @@ def _say(options: ServerOptions, url: str, hint: bool) -> None:
                 markup=False,
                 soft_wrap=True,
             )
-        console.print("  herder status                   the state of the fleet", highlight=False)
+        console.print("  herder status                    the state of the fleet", highlight=False)
         console.print("  herder job submit -- echo hello  a first job", highlight=False)
         console.print("Press Ctrl-C to stop the server and its workers.", highlight=False)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from herder.model.fleet.offer import offers_of
 from herder.model.fleet.pool import Consolidation, PoolSpec, SpotUse, TaintEffect
 from herder.model.values.money import format_usd
-from herder.model.values.phrases import counted
+from herder.model.values.phrases import agree, counted
 from herder.model.values.resources import ZERO, Resources
 from herder.settings.load import Settings
 from herder.settings.sections.pools import template_to_plain
@@ -163,7 +163,8 @@ def _costs(pool: PoolSpec) -> Iterator[_Doubt]:
     if standing:
         yield _note(
             "min_workers",
-            f"{pool.size.min_workers} permanent workers (min_workers) cost at least {format_usd(standing, 2)} a month.",
+            f"{counted(pool.size.min_workers, 'permanent worker')} (min_workers) "
+            f"{agree(pool.size.min_workers, 'costs', 'cost')} at least {format_usd(standing, 2)} a month.",
             "Lower min_workers if this is too much.",
         )
 

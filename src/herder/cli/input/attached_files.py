@@ -71,8 +71,8 @@ class Inputs:
 def local_program(
     command: Sequence[str], taken: Mapping[str, str], cwd: str, inputs: Inputs
 ) -> tuple[list[str], dict[str, str]]:
-    """`./script.sh` of the person who submits: it is taken along and started where the job runs. With a folder to run in, and for
-    absolute paths, it is a program of the machine that runs the job. Answers the command, and what is to be taken along."""
+    """`./script.sh` of the person who submits: it is sent along and started where the job runs. With a folder to run in, and for
+    absolute paths, it is a program of the machine that runs the job. Answers the command, and what is to be sent along."""
     program = Path(command[0])
     if cwd or program.is_absolute():
         return list(command), {}

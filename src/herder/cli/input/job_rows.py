@@ -4,6 +4,7 @@ Used by `job submit` and by the reader of job files. Only what is written is rea
 also in a dry run.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -173,4 +174,8 @@ def _explain(error: msgspec.ValidationError, plain: Any) -> str:
         text = f"{wanted}, not {str(value)[:VALUE_SHOWN_MAX]}"
     if where == "command" and "not text" in text:
         text += "; write it as a list of words: [make, report]"
+    if isinstance(value, dict) and text.startswith("it must be text"):
+        name, number = next(((k, v) for k, v in value.items() if isinstance(v, int | float)), ("", ""))
+        if name:
+            where, text = f"{where}.{name}", f'{text}; write it in quotes: "{json.dumps(number)}"'
     return f"{written(where)}: {text}" if where else text

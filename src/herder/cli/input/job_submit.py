@@ -25,11 +25,13 @@ herder job submit --cpu 2 --memory 4Gi --cwd . --wait -- make report"""
 
 _WORDS = Annotated[
     list[str],
-    typer.Argument(metavar="COMMAND", help="Command to run, after two dashes. ./FILE is sent along."),
+    typer.Argument(
+        metavar="COMMAND", help="Command to run, after all options and two dashes. ./FILE is sent along."
+    ),
 ]
 _NAME = Annotated[str | None, typer.Option("--name", help="Name of the job, for job list --name.")]
 _CPU = Annotated[str, typer.Option("--cpu", help="CPU in cores: 2, 0.5 or 500m.")]
-_MEMORY = Annotated[str, typer.Option("--memory", help="Memory: 512Mi or 4Gi.")]
+_MEMORY = Annotated[str, typer.Option("--memory", help="Memory: 512Mi or 4Gi; a number alone is MiB.")]
 _DISK = Annotated[str, typer.Option("--disk", help="Disk: 10Gi.")]
 _CPU_LIMIT = Annotated[
     CpuLimit | None,

@@ -78,9 +78,9 @@ def selected(
         )
     if not found:
         refuse_unknown(say, pool=wanted.pool, user=wanted.user)
-        state = f" that are {_either(states)}" if states and wanted.state is None else ""
+        state = f"{_either(states)} " if states and wanted.state is None else ""
         raise CommandError(
-            f"No job{state} matches this filter.",
+            f"No {state}jobs match this filter.",
             hint="`herder job list` takes the same filter.",
             code=Code.NOT_FOUND,
         )

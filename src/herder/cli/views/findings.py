@@ -40,13 +40,21 @@ def _row(each: "Problem") -> dict[str, Any]:
 
 
 def show_findings(session: "Session", found: Sequence["Problem"]) -> None:
-    """Faults and doubts on stdout: they are the result of `config lint`."""
+    """Errors, warnings and notes on stdout: they are the result of `config lint`."""
     if session.format is not Format.TABLE:
         session.printer.items(_FINDINGS, [_row(each) for each in found])
         return
     for each in found:
         session.printer.prose(f"{each.severity}: {each}")
-    session.say(f"{counted(len(found), 'problem')} found." if found else "No problems found.")
+    session.say(_total(found))
+
+
+def _total(found: Sequence["Problem"]) -> str:
+    """A note is no problem: it is counted beside them."""
+    notes = sum(each.severity.value == "note" for each in found)
+    problems = len(found) - notes
+    said = f"{counted(problems, 'problem')} found." if problems else "No problems found."
+    return f"{said} {counted(notes, 'note')}." if notes else said
 
 
 def show_view(session: "Session", rows: Sequence[tuple[str, str, str]], *, origin: bool) -> None:

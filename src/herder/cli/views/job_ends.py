@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from herder.wire.resources import JobView
 
 
-def print_logs(say: "Session", job: int, attempt: int | None, *, follow: bool) -> None:
-    """Followed without an attempt: the last one and those that come after it. Raises what the server refuses, as of one that never ran."""
-    printed, last = False, 0
+def print_logs(say: "Session", job: int, attempt: int | None, *, follow: bool) -> bool:
+    """Followed without an attempt: the last one and those that come after it. Raises what the server refuses, as of one that never ran.
+    Answers whether the output ended in the middle of a line."""
+    printed, last, unended = False, 0, False
     for number, piece in _pieces(say, job, attempt, follow=follow):
         if printed and number != last:
             say.say(f"Attempt {number} of job {job}:")
@@ -20,8 +21,10 @@ def print_logs(say: "Session", job: int, attempt: int | None, *, follow: bool) -
         say.out.write(piece)
         say.out.flush()
         printed = printed or bool(piece)
+        unended = not piece.endswith("\n") if piece else unended
     if not printed:
         say.say(f"Job {job} has printed nothing.")
+    return unended
 
 
 def _pieces(say: "Session", job: int, attempt: int | None, *, follow: bool) -> Iterator[tuple[int, str]]:

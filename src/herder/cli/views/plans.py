@@ -117,9 +117,18 @@ def apply_lines(answer: ApplyAnswer) -> Iterator[str]:
             shown = _templates if field == "templates" else _short
             yield f"    {field}: {shown(before)} → {shown(after)}"
     for path, (before, after) in answer.sharing.items():
-        yield f"~ {path}: {_short(before)} → {_short(after)}"
+        yield _of_sharing(path, before, after)
     low, high = usd(answer.price_per_hour_min_usd), usd(answer.price_per_hour_max_usd)
     yield f"With these pools the fleet costs at least {low}/h and at most {high}/h."
+
+
+def _of_sharing(path: str, before: Any, after: Any) -> str:
+    """A value that did not exist before, or does not exist any more, has no arrow."""
+    if before is None:
+        return f"+ {path}: {_short(after)}"
+    if after is None:
+        return f"- {path}: {_short(before)}"
+    return f"~ {path}: {_short(before)} → {_short(after)}"
 
 
 def _templates(rows: Any) -> str:

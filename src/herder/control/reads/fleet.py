@@ -316,7 +316,7 @@ async def plan_of(core: Core, number: int) -> PlanView:
     if row is None:
         raise NotKnown(
             f"Plan {number} does not exist.",
-            hint="herder plan list shows all plans; plans that repeat the one before are not kept.",
+            hint="`herder plan list` shows the plans that had actions. A plan that repeats the one before is not recorded.",
         )
     return plan_view(json.loads(row.body))
 

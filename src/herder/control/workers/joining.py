@@ -28,6 +28,7 @@ from herder.model.permissions import ROLES, Action, Principal, Role
 from herder.model.planning.plan import CreateWorker, Plan, PoolReport, Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import TokenRecord
+from herder.model.values.phrases import counted
 from herder.model.values.resources import Resources, format_cpu, format_mib
 from herder.model.values.times import iso_or_none
 from herder.settings.schedule_windows import pool_in_force
@@ -104,7 +105,10 @@ def create_join_token(
         pool.name, template.name, body.uses,
     )  # fmt: skip
     core.directory.put_token(changes, record)
-    text = f"join token {token_id(record.hash)} of {who.user} made: {body.uses} × {template.name} in pool {pool.name}"
+    text = (
+        f"Join token {token_id(record.hash)} of {who.user} was created for "
+        f"{counted(body.uses, 'machine')} of template {template.name} in pool {pool.name}."
+    )
     _tell(core, changes, now_ms, "token.created", f"token/{token_id(record.hash)}", text, who.actor, who.user)
     return _created(core, token, record)
 

@@ -1,19 +1,22 @@
 """`herder apply`: make the pools as the files say, after showing the difference and its price."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command
-from herder.cli.shell.options import DryRun, Files, Yes
+from herder.cli.shell.options import DryRun, Files
 from herder.cli.shell.session import Session, session
 from herder.cli.views.plans import apply_lines
 from herder.cli.views.tables import CHANGES
 
 #: Sections that only the files of the server itself are read for.
 SERVERS_OWN = ("server", "drivers", "resources", "metric_sources")
+
+#: Other commands refuse to act without a terminal and without --yes; an apply in a script is what the files say.
+_Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation on a terminal.")]
 
 if TYPE_CHECKING:
     from herder.settings import DriverFaults, Settings
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer, driver_faults: "DriverFaults | None" = None) -> None:
     @command(app, "apply", example="herder apply -f herder.yaml --dry-run\nherder apply -f herder.yaml")
-    def apply(ctx: typer.Context, file: Files, dry_run: DryRun = False, yes: Yes = False) -> None:
+    def apply(ctx: typer.Context, file: Files, dry_run: DryRun = False, yes: _Yes = False) -> None:
         """Apply the pools and the sharing settings of files.
 
         Shows the changes and what the pools may cost; on a terminal it asks before it acts. Pools that the files do not

@@ -51,7 +51,7 @@ def show(
     say = session(ctx)
     settings = load(file or _DEFAULT)
     if say.format in (Format.CSV, Format.NAME):
-        raise usage("The settings must be a mapping, not a list.", hint="Use -o yaml or -o json.")
+        raise usage("Settings cannot be shown as CSV or as a list of names.", hint="Use -o yaml or -o json.")
     plain = without_passwords(expand(settings) if expanded else as_written(settings))
     if say.format is Format.JSON:
         say.printer.data(plain)

@@ -49,7 +49,7 @@ def create(
 
     say = session(ctx)
     made = say.client.create_user(UserCreate(name=name, role=role, weight=weight))
-    say.done(f"User {made.name} was added with role {made.role}.", made, made.name)
+    say.done(f"User {made.name} was created with the role {made.role}.", made, made.name)
     quoted = shlex.quote(made.name)
     say.say(f"Create a token with: herder token create {quoted} --save {shlex.quote(made.name + '.token')}")
 

@@ -114,10 +114,14 @@ def logs(
             print_logs(say, chosen[0], attempt, follow=follow)
         return
     failures = Failures(say, len(chosen))
+    unended = False
     for number in chosen:
+        if unended:
+            say.out.write("\n")
+        unended = False
         say.printer.line(f"==> job {number} <==")
         with detaching(f"job {number}", f"herder job logs {number} --follow"), failures.each():
-            print_logs(say, number, attempt, follow=follow)
+            unended = print_logs(say, number, attempt, follow=follow)
     failures.exit()
 
 
@@ -182,20 +186,16 @@ def cancel(
     say = session(ctx)
     wanted = Filter(batch=batch, state=state, user=user, pool=pool, name=name)
     chosen = selected(say, jobs, wanted, OPEN_STATES)
-    if dry_run or not yes:
-        asked = chosen if dry_run else chosen[:SHOWN_MAX]
-        would = [(job, say.client.jobs.cancel(job, message, dry_run=True)) for job in asked]
-        if dry_run:
-            say.all_done(would, note=UNCHANGED)
-            return
+    if not (dry_run or yes):
+        would = [say.client.jobs.cancel(job, message, dry_run=True) for job in chosen[:SHOWN_MAX]]
         more = f"\nand {counted(len(chosen) - SHOWN_MAX, 'more job')}" if len(chosen) > SHOWN_MAX else ""
-        say.confirm("\n".join(each.text for _, each in would) + more, yes=False)
+        say.confirm("\n".join(each.text for each in would) + more, yes=False)
     failures = Failures(say, len(chosen))
     done = []
     for job in chosen:
         with failures.each():
-            done.append((job, say.client.jobs.cancel(job, message)))
-    say.all_done(done)
+            done.append((job, say.client.jobs.cancel(job, message, dry_run=dry_run)))
+    say.all_done(done, note=UNCHANGED if dry_run else "")
     failures.exit()
 
 

@@ -27,7 +27,7 @@ async def history_of(core: Core, row: Row[Any], state: JobState) -> Explanation:
         return facts
 
     facts = await core.read(read)
-    summary = sentence(f"Job {row.id} is {_because(state.label, row.cause)}")
+    summary = sentence(f"Job {row.id} {_became(state.label, row.cause)}")
     if state in (JobState.SKIPPED, JobState.CANCELLED) and facts:
         summary = sentences(summary, facts[-1].text)
     return Explanation(subject=f"job/{row.id}", summary=summary, facts=facts)
@@ -58,9 +58,12 @@ def _attempt(row: Row[Any]) -> str:
     state = AttemptState(row.state).label
     if row.cause == Cause.PREEMPTED:
         return sentences(f"Attempt {row.attempt} on {row.worker} was stopped", row.message)
-    return sentences(
-        f"Attempt {row.attempt} on {row.worker} is {_because(state, row.cause)}", row.message or ""
-    )
+    return sentences(f"Attempt {row.attempt} on {row.worker} {_became(state, row.cause)}", row.message or "")
+
+
+def _became(state: str, cause: str | None) -> str:
+    """`has failed (timeout)`, `is cancelled`"""
+    return f"{'has' if state in ('succeeded', 'failed') else 'is'} {_because(state, cause)}"
 
 
 def _because(state: str, cause: str | None) -> str:

@@ -18,6 +18,7 @@ from herder.agent.environment.settings import AgentSettings
 from herder.agent.processes.run_as import Identity
 from herder.model.values.phrases import clause
 from herder.wire.exchange import NO_RESULT, PARENTS_FILE
+from herder.wire.file_names import parts_of
 from herder.wire.nesting import LEVELS_MAX, nested_too_deeply
 
 
@@ -170,8 +171,8 @@ def _make_writable(function: object, path: str, _: object) -> None:
 
 
 def _parts_of(name: str) -> list[str]:
-    parts = name.split("/")
-    if not name or "\0" in name or any(part in ("", ".", "..") for part in parts):
+    parts = parts_of(name)
+    if parts is None:
         raise BadInput(
             f"{name!r} is not a valid name of an input file. Use a relative path without '..', such as data/in.txt."
         )

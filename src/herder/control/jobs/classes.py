@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 from herder.control.access.access_check import check
 from herder.control.kernel.bounds.errors import Invalid, Overloaded
 from herder.control.kernel.bounds.limits import (
+    EXPRESSION_VALUES,
+    EXPRESSIONS_COUNT,
     SELECTOR_COUNT,
     TOLERATIONS_COUNT,
     check_count,
+    check_requirements,
     check_word,
     check_words,
 )
@@ -38,8 +41,6 @@ if TYPE_CHECKING:
 RAW_MAX = 10_000
 #: Classes of one server: each stays in memory, a kilobyte or two.
 CLASSES_MAX = 200_000
-#: Of a job's affinity, and values in each.
-EXPRESSIONS_MAX = 64
 #: Names of projects that one user may have jobs in, beside those with quotas: totals are kept for each for ever.
 PROJECTS_MAX = 1_000
 #: In one job.
@@ -129,8 +130,8 @@ def _parse(core: "Core", user: UserName, project: str, job: JobSubmission, where
     priority = _priority(core, job.priority, f"{where}priority")
     _between(job.retries, 0, 1000, f"{where}retries")
     _between(job.attempts_max, 1, 1000, f"{where}attempts_max")
-    if job.timeout_s is not None and not 0 < job.timeout_s <= 366 * 86400:
-        raise Invalid("The timeout must be more than 0 s and at most 366 days.", field=f"{where}timeout_s")
+    if job.timeout_s is not None and not 0.001 <= job.timeout_s <= 366 * 86400:
+        raise Invalid("The timeout must be at least 1 ms and at most 366 days.", field=f"{where}timeout_s")
     return JobClass(
         user=user,
         project=project,
@@ -171,6 +172,19 @@ def _check_lengths(job: JobSubmission, where: str) -> None:
     check_count(len(job.tolerations), TOLERATIONS_COUNT, f"{where}tolerations")
     for each in job.tolerations:
         check_words(each, 4, f"{where}tolerations")
+    check_count(len(job.affinity), EXPRESSIONS_COUNT, f"{where}affinity")
+    for number, expression in enumerate(job.affinity):
+        path = f"{where}affinity[{number}]"
+        check_word(expression.key, path)
+        check_count(len(expression.values), EXPRESSION_VALUES, path)
+        for value in expression.values:
+            check_word(value, path)
+    texts = [
+        *(text for pair in job.selector.items() for text in pair),
+        *(text for each in job.tolerations for text in each.values()),
+        *(text for each in job.affinity for text in (each.key, *each.values)),
+    ]
+    check_requirements(texts, where)
 
 
 def _priority(core: "Core", given: int | str, path: str) -> int:
@@ -268,11 +282,22 @@ def _toleration(given: dict[str, str], path: str) -> Toleration:
             field=path,
             hint="The fields are key, operator, value and effect.",
         )
-    effect = given.get("effect")
-    try:
-        return Toleration(
-            key=given.get("key", ""), value=given.get("value"), effect=TaintEffect(effect) if effect else None
+    key, value, effect = given.get("key", ""), given.get("value"), given.get("effect")
+    operator = given.get("operator", "Exists" if value is None else "Equal")
+    if operator not in ("Equal", "Exists"):
+        raise Invalid(
+            f"{operator!r} is not an operator of a toleration.", field=path, hint="Choose one of Equal, Exists."
         )
+    if operator == "Exists" and value is not None:
+        raise Invalid(
+            "A toleration with the operator Exists has no value.",
+            field=path,
+            hint="Remove the value, or set operator: Equal.",
+        )
+    if operator == "Equal" and value is None:
+        value = ""  # as in Kubernetes
+    try:
+        return Toleration(key=key, value=value, effect=TaintEffect(effect) if effect else None)
     except ValueError:
         names = ", ".join(each.value for each in TaintEffect)
         raise Invalid(
@@ -282,11 +307,6 @@ def _toleration(given: dict[str, str], path: str) -> Toleration:
 
 def _affinity(job: JobSubmission, where: str) -> Affinity:
     """One term: all that is given must hold."""
-    if max(len(job.affinity), *(len(each.values) for each in job.affinity)) > EXPRESSIONS_MAX:
-        raise Invalid(
-            f"The affinity has more than {EXPRESSIONS_MAX} expressions, or an expression has more than {EXPRESSIONS_MAX} values.",
-            field=f"{where}affinity",
-        )
     term = []
     for number, given in enumerate(job.affinity):
         made = Expression(key=given.key, operator=Operator(given.operator), values=tuple(given.values))

@@ -16,6 +16,7 @@ from herder.control.kernel.bounds.limits import (
     check_env,
 )
 from herder.wire.exchange import JobPayload
+from herder.wire.file_names import file_and_folder, parts_of
 from herder.wire.resources import JobSubmission
 
 #: Of a folder's path, as Linux has it.
@@ -82,9 +83,16 @@ def _check_rare(job: JobSubmission, where: str) -> None:
     check_count(len(job.command), WORDS, f"{where}command")
     check_count(len(job.inputs), INPUTS_COUNT, f"{where}inputs")
     for name in job.inputs:
-        if not name or len(name.encode(errors="replace")) > INPUT_NAME_BYTES:
+        if parts_of(name) is None or len(name.encode(errors="replace")) > INPUT_NAME_BYTES:
             raise Invalid(
                 f"{name[:50]!r} is not a valid file name.",
                 field=f"{where}inputs",
-                hint=f"Use a relative path of 1 to {INPUT_NAME_BYTES} bytes.",
+                hint=f"Use a relative path of 1 to {INPUT_NAME_BYTES} bytes without '..', such as data/in.txt.",
             )
+    twice = file_and_folder(job.inputs)
+    if twice is not None:
+        raise Invalid(
+            f"The input file {twice[:50]!r} is also the folder of another input file.",
+            field=f"{where}inputs",
+            hint="Rename one of them.",
+        )

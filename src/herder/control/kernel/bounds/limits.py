@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from herder.control.kernel.bounds.errors import Invalid, TooLarge
+from herder.wire.file_names import FILE_NAME_BYTES
 
 #: Jobs in one call. Ten thousand rows are one commit of about 50 ms.
 JOBS_PER_CALL = 10_000
@@ -25,6 +26,10 @@ INPUTS_COUNT = 100
 INPUT_NAME_BYTES = 256
 SELECTOR_COUNT = 50
 TOLERATIONS_COUNT = 50
+EXPRESSIONS_COUNT = 64
+EXPRESSION_VALUES = 64
+#: Keys and values of selector, affinity and tolerations together: they are part of the job's class, which stays in memory.
+REQUIREMENTS_BYTES = 16 * 1024
 #: Keys and values of labels, selectors, taints and tolerations, names of pools, templates, runtimes, GPU models; amounts as text.
 WORD_LENGTH = 253
 NAME_LENGTH = 200
@@ -67,10 +72,13 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("env: variables", f"{ENV_COUNT:,}", 422),
     ("env: a name", f"{ENV_NAME_BYTES} bytes, not empty, without =", 422),
     ("inputs: files", f"{INPUTS_COUNT:,}", 422),
-    ("inputs: a name", f"{INPUT_NAME_BYTES} bytes", 422),
+    ("inputs: a name", f"{INPUT_NAME_BYTES} bytes, {FILE_NAME_BYTES} bytes between two slashes", 422),
     ("selector: labels", f"{SELECTOR_COUNT}", 422),
     ("tolerations", f"{TOLERATIONS_COUNT}", 422),
-    ("keys and values of labels, selector, tolerations; pool, runtime, gpu_model, cpu, memory, disk", f"{WORD_LENGTH} characters", 422),
+    ("affinity: expressions", f"{EXPRESSIONS_COUNT}", 422),
+    ("affinity: values of an expression", f"{EXPRESSION_VALUES}", 422),
+    ("selector, affinity and tolerations of a job together", f"{REQUIREMENTS_BYTES // 1024} KiB", 413),
+    ("keys and values of labels, selector, affinity, tolerations; pool, runtime, gpu_model, cpu, memory, disk", f"{WORD_LENGTH} characters", 422),
     ("key of a job, name of a batch or project", f"{NAME_LENGTH} characters", 422),
     ("message of a cancel, drain, freeze and so on; reason of a scale", f"{MESSAGE_LENGTH:,} characters", 422),
     ("note of a token", f"{NOTE_LENGTH} characters", 422),
@@ -120,6 +128,17 @@ def check_words(pairs: Mapping[str, object], most: int, path: str) -> None:
     for key, value in pairs.items():
         check_word(key, path)
         check_word(value, path)
+
+
+def check_requirements(texts: Iterable[str], where: str) -> None:
+    """Of what a job requires of its worker: all keys and values."""
+    total = sum(len(text.encode(errors="replace")) for text in texts)
+    if total > REQUIREMENTS_BYTES:
+        raise TooLarge(
+            f"The job's selector, affinity and tolerations have {total:,} bytes together; the maximum is {REQUIREMENTS_BYTES:,}.",
+            field=f"{where}affinity",
+            hint="Give the workers one label that says the same, and select it.",
+        )
 
 
 def check_attributes(attributes: Mapping[str, str]) -> None:

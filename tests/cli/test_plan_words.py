@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from herder.cli.views.plans import action_line, explanation_lines, figure, with_flip
+from herder.cli.views.plans import action_line, explanation_lines, with_flip
 from herder.wire.resources import Explanation, ReasonView
 
 
@@ -54,18 +54,3 @@ def test_what_the_summary_says_is_not_said_again() -> None:
         "  - frozen [would change with: herder driver unfreeze gcp]",
         "  - shared with 2 others",
     ]
-
-
-def test_evidence_is_shown_with_units_and_not_raw() -> None:
-    evidence = {
-        "p10_ms": 14_000,
-        "until_ms": 1_790_000_000_000,
-        "idle_s": 40.0,
-        "saving_pico": 3 * 10**9,
-        "exit_code": None,
-    }
-    fact = ReasonView(kind="eta", text="why", evidence=evidence)
-    lines = explanation_lines(Explanation(subject="job/7", summary="waits", facts=[fact]))
-    assert figure("exit_code", -15) == "signal SIGTERM"
-    assert figure("exit_code", 3) == "exit code 3"
-    assert [*lines][1] == "  - why (p10 14 s, until 2026-09-21T14:13:20.000Z, idle 40 s, saving $0.003000)"

@@ -26,7 +26,7 @@ SOURCE = Path(herder.__file__).parent
 PAGE = SOURCE.parents[1] / "docs" / "limits.md"
 
 
-HEAD = ("what", "at most", "beyond it")
+HEAD = ("limited", "at most", "beyond it")
 
 
 def sections() -> dict[str, list[tuple[str, ...]]]:
@@ -40,14 +40,14 @@ def sections() -> dict[str, list[tuple[str, ...]]]:
 
 
 def test_the_page_is_one_table_in_sections() -> None:
-    assert list(sections()) == ["What people send", "Calls", "Connections", "Plans and questions", "Files"]
+    assert list(sections()) == ["Input of users", "Calls", "Connections", "Plans and explanations", "Files"]
     assert all(rows[0] == HEAD and len(rows) > 1 for rows in sections().values())
     shown = [what for rows in sections().values() for what, *_ in rows[1:]]
     assert len(shown) == len(set(shown)), "each limit once"
 
 
 def test_the_page_shows_every_limit() -> None:
-    shown = sections()["What people send"]
+    shown = sections()["Input of users"]
     assert shown[1:] == [(what, limit, str(status)) for what, limit, status in TABLE]
 
 
@@ -80,28 +80,28 @@ def test_the_page_shows_the_figures_of_the_front_and_of_the_planner() -> None:
     together = (bodies.PEOPLE_BYTES_MAX, bodies.PERSON_BYTES_MAX, bodies.WORKERS_BYTES_MAX)
     expected = {
         "request line and headers": f"{_size(http.head_bytes_max)}, {http.headers_max} headers",
-        "time for a head, or until a new connection says anything": f"{http.head_s:g} s",
+        "time for the headers, or until the first byte of a new connection": f"{http.head_s:g} s",
         "body of `/worker/activate`": _size(bodies.ACTIVATION_BYTES_MAX),
         "body of `/worker/exchange`": _size(bodies.EXCHANGE_BYTES_MAX),
         "body of `POST /batches`, `/batches/N/jobs`": f"{_size(bodies.SUBMISSION_BYTES_MAX)}, 10,000 jobs",
         "body of `/apply`": _size(bodies.APPLY_BYTES_MAX),
         "body of all other calls": _size(bodies.BODY_BYTES_MAX),
         "pieces (chunks) of a body": f"{http_protocol.PIECES:,}, and one more for every {http_protocol.PIECE_BYTES} bytes",
-        "time for a body": f"{http.body_grace_s:g} s, and then as long as {_size(http.body_bytes_per_s)} come a second on average",
-        "bodies in memory: of all people, of one person, of all workers": ", ".join(map(_size, together)),
-        "calls sent ahead on one connection": f"{http.pipeline_max}",
-        "an answer that is not taken": f"{http.answer_stuck_s:g} s without progress; {_size(http.unsent_bytes_max)} of all answers",
-        "open at a time": f"{http.connections_max:,}",
-        "from one address (IPv6: one /64), as long as no good token came over them": f"{http.strangers_per_address_max}",
+        "time for a body": f"{http.body_grace_s:g} s, then as long as {_size(http.body_bytes_per_s)}/s arrive on average",
+        "bodies in memory: of all users, of one user, of all workers": ", ".join(map(_size, together)),
+        "pipelined calls on one connection": f"{http.pipeline_max}",
+        "an answer that the client does not read": f"{http.answer_stuck_s:g} s without progress; {_size(http.unsent_bytes_max)} of all answers",
+        "open connections": f"{http.connections_max:,}",
+        "from one address (IPv6: one /64), without a valid token so far": f"{http.strangers_per_address_max}",
         "of one user or worker": f"{http.per_owner_max}",
-        "between two calls": f"{http.idle_s:g} s; {http.stranger_idle_s:g} s before a good token came",
+        "time between two calls": f"{http.idle_s:g} s; {http.stranger_idle_s:g} s before the first valid token",
         "TLS handshake": f"{http.tls_handshake_s:g} s",
         "distinct shapes of waiting jobs in one plan": f"{shape_grouping.SHAPES_MAX}",
         "classes of waiting jobs that one plan sees": f"{observation.OBSERVED_CLASSES_MAX:,}",
-        "classes that one placement pass looks at": f"{queue_index.LOOK_MAX}",
-        "classes up to which the start of a waiting job is foretold": f"{start_times.CLASSES_MAX:,}",
-        "demand without a place listed in one plan": f"{report.UNPLACED_MAX:,}",
-        "settings: brackets open at a time in YAML": f"{yaml_text.BRACKETS_MAX}",
+        "classes in one placement pass": f"{queue_index.LOOK_MAX}",
+        "classes up to which the start of a waiting job is estimated": f"{start_times.CLASSES_MAX:,}",
+        "demand without a place that one plan lists": f"{report.UNPLACED_MAX:,}",
+        "settings: nested brackets in YAML": f"{yaml_text.BRACKETS_MAX}",
         "settings: values": f"{values.VALUES_MAX:,}",
         "settings: nesting": f"{values.DEPTH_MAX} levels",
         "settings: one file": f"{FILE_BYTES_MAX // 2**20} MiB",

@@ -9,9 +9,9 @@ from herder.decide.forecast.start_time import Eta
 @pytest.mark.parametrize(
     ("p10_s", "p50_s", "p90_s", "told"),
     [
-        (0, 0, 0, "expected to start at once"),
-        (0, 1, 6, "expected to start in about 1 s (80 %: 0 s – 6 s)"),
-        (300, 600, 1200, "expected to start in about 10 min (80 %: 5 min – 20 min)"),
+        (0, 0, 0, "It is expected to start at once."),
+        (0, 1, 6, "It is expected to start in 1 s (80 % interval: 0 s – 6 s)."),
+        (300, 600, 1200, "It is expected to start in 10 min (80 % interval: 5 min – 20 min)."),
         (0, 5, 300, ""),
         (0, 600, 7200, ""),
     ],

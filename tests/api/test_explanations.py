@@ -33,9 +33,9 @@ def test_three_extensions_are_three_events_each_with_who_did_it(
     told = told_of_worker(api, worker.name)
     extended = [text for kind, text in told if kind == "worker.extended"]
     assert len(extended) == 3
-    assert all(text.endswith("a long job. By admin.") for text in extended)
+    assert all(text.endswith("A long job. By admin.") for text in extended)
     (cordoned,) = (text for kind, text in told if kind == "worker.cordoned")
-    assert cordoned.endswith("looks slow. By admin.")
+    assert cordoned.endswith("Looks slow. By admin.")
 
 
 def test_a_removal_by_force_is_told_and_what_has_ended_expires_no_more(
@@ -62,7 +62,7 @@ def test_a_reason_is_not_repeated_by_what_follows_from_it(server: Server, api: h
     worker.close()
     ended(api, worker.name)
     told = [text for _, text in told_of_worker(api, worker.name)]
-    assert sum("no longer needed" in text for text in told) == 1
+    assert sum("No longer needed." in text for text in told) == 1
 
 
 def test_a_cancelled_job_says_who_cancelled_it_and_why(api: httpx.Client) -> None:

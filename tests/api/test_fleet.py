@@ -73,7 +73,7 @@ def test_a_worker_seen_from_all_sides(api: httpx.Client, worker: PlayedWorker) -
     worker.exchange(troubles=["no file descriptors are left"])
     (sick,) = [each for each in api.get("/workers").json()["items"] if each["name"] == name]
     assert sick["health"] == "troubled"
-    assert "No file descriptors are left" in sick["health_reason"]
+    assert "no file descriptors are left." in sick["health_reason"]
     worker.exchange()
     before = api.get(f"/workers/{name}").json()["expires_at"]
     api.post(f"/workers/{name}/extend", json={"extend_s": 3600}).raise_for_status()
@@ -107,7 +107,7 @@ def test_a_worker_with_work_is_removed_only_by_force(
         if worker_gone(worker):
             break
         time.sleep(0.05)
-    assert "maintenance" in api.get(f"/workers/{worker.name}/why").json()["summary"]
+    assert "Maintenance." in api.get(f"/workers/{worker.name}/why").json()["summary"]
     assert api.get(f"/jobs/{job}").json()["state"] == "succeeded"
 
 

@@ -166,7 +166,7 @@ def test_waiting_leaves_nothing_behind(api: httpx.Client, server: Server, refuse
         ({"stdin": "x" * 300_000}, "command", "the maximum is 262,144"),
         ({"parents": ["nobody"]}, "parents", "not a job of this batch"),
         ({"parents": [7]}, "parents", "outside the batch"),
-        ({"parents": [0]}, "parents", "form a cycle"),
+        ({"parents": [0]}, "parents", "depend on each other in a cycle"),
         ({"key": "a\nb"}, "key", "not a valid name"),
         ({"cpus": 1}, "", "no field 'cpus'"),
         ({"env": {"A": 1}}, "env", "must be text"),

@@ -88,7 +88,7 @@ def test_spot_goes_zone_by_zone_to_on_demand_and_comes_back(server: Server, worl
     assert world.interrupt("a") == [lost]
     becomes(server, {("b", True): 2})
     why = server.http.get(f"/workers/{lost}").json()["why_removed"]
-    assert "it was a spot machine" in why
+    assert "It was a spot machine" in why
     join(server, world)
 
     assert len(world.interrupt("b")) == 2

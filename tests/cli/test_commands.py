@@ -124,9 +124,9 @@ def test_status(herder: Herder) -> None:
         (["pool", "delete", "burst", "--yes"], "drains 2 workers"),
         (["worker", "cordon", "burst-7-1"], "cordon of burst-7-1"),
         (["worker", "add", "burst"], "HERDER_JOIN_TOKEN=j0in herder agent --server http://127.0.0.1:8765"),
-        (["job", "retry", "17"], "job 17 submitted again as job 99"),
+        (["job", "retry", "17"], "Job 17 was submitted again as job 99."),
         (["job", "retry", "17", "--dry-run"], "1 job would be submitted. (dry run"),
-        (["job", "wait", "--name", "n"], "job 17 succeeded"),
+        (["job", "wait", "--name", "n"], "Job 17 succeeded."),
         (["worker", "uncordon", "burst-7-1"], "uncordon of burst-7-1"),
         (["worker", "extend", "burst-7-1", "--by", "2h"], "extend of burst-7-1"),
         (["worker", "drain", "burst-7-1", "--yes"], "drain of burst-7-1"),
@@ -136,16 +136,19 @@ def test_status(herder: Herder) -> None:
         (["job", "submit", "--", "echo", "hello"], "Job 17 was submitted."),
         (["job", "submit", "--wait", "--", "echo", "hello"], "Job 17 succeeded."),
         (["job", "submit", "--follow", "--", "echo", "hello"], "wörld"),
-        (["job", "wait", "17"], "job 17 succeeded"),
-        (["user", "create", "bob", "--role", "viewer"], "user bob added as viewer"),
-        (["user", "set", "bob", "--role", "operator", "--weight", "2"], "user bob is operator with weight 2"),
+        (["job", "wait", "17"], "Job 17 succeeded."),
+        (["user", "create", "bob", "--role", "viewer"], "User bob was added with role viewer."),
+        (
+            ["user", "set", "bob", "--role", "operator", "--weight", "2"],
+            "User bob has role operator and weight 2.",
+        ),
         (["user", "delete", "bob", "--yes"], "User bob was deleted."),
         (["user", "delete", "bob", "--dry-run"], "User bob would be deleted. (dry run"),
         (["token", "create", "bob"], "s3cret"),
         (["token", "create", "--expires", "30d", "--note", "laptop"], "s3cret"),
         (["token", "list"], "3f9a1c02be47"),
         (["token", "revoke", "3f9a1c02be47", "--yes"], "was revoked"),
-        (["whoami"], "user (the user is operator)"),
+        (["whoami"], "user (the user has role operator)"),
         (["config", "view", "--origin"], "HERDER_URL"),
         (["config", "schema"], "json-schema.org"),
     ],
@@ -418,11 +421,14 @@ def test_which_jobs_must_be_said_once(api: FakeApi, herder: Herder) -> None:
     for verb in ("wait", "cancel", "logs", "retry"):
         assert "No jobs are named." in herder("job", verb).err
         found = herder("job", verb, "17", "--batch", "3")
-        assert (found.code, "both numbers of jobs and a filter" in found.err) == (Code.USAGE, True)
+        assert (found.code, "Name either numbers of jobs or a filter, not both." in found.err) == (
+            Code.USAGE,
+            True,
+        )
     assert api.calls == []
     api.jobs = {}
     found = herder("job", "cancel", "--name", "n", "--yes")
-    assert (found.code, "jobs match this filter" in found.err) == (Code.NOT_FOUND, True)
+    assert (found.code, "matches this filter." in found.err) == (Code.NOT_FOUND, True)
     assert {call[2]["state"] for call in api.calls} == {"pending", "blocked", "ready", "running"}
     assert {call[2]["name"] for call in api.calls} == {"n"}
 

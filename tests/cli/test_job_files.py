@@ -86,7 +86,7 @@ def test_every_option_that_describes_a_job_is_a_name_of_files() -> None:
             "job 0: retries: a number of 23 digits is too large",
         ),
         ("{command: [a], timeout: 90}", "job 0: timeout: '90' has no unit; write 90s"),
-        ("{command: [a], timeout: 0}", "job 0: timeout: a job needs some time"),
+        ("{command: [a], timeout: 0}", "job 0: timeout: it must be more than 0"),
         ("{command: [a], timeout_s: 5}", "Write timeout instead"),
         ("{command: [a], selector: {a: b}}", "Write select instead"),
         ("{command: [a], memory: 1e300}", "job 0: memory:"),
@@ -145,7 +145,7 @@ def test_files_folders_and_stdin(api: FakeApi, herder: Herder, tmp_path: Path) -
     [
         (["./missing.sh"], "missing.sh: No such file or directory"),
         (["./folder"], "./folder is a folder"),
-        (["./plain"], "has no #! line"),
+        (["./plain"], "does not begin with #!"),
         (["--input", "binary", "--", "x"], "binary is not UTF-8 text"),
         (["--input", "large", "--", "x"], "large is larger than 256 KiB"),
         (["--input", "/dev/zero", "--", "x"], "/dev/zero is not a file"),

@@ -63,7 +63,7 @@ def test_it_takes_three_workers_and_nobody_else_is_blamed(world: World, size: in
     assert (last.state, last.cause) == (AttemptState.LOST, Cause.WORKER_LOST)
     for each in world.attempts(killer):
         assert each.worker in last.message
-    assert "no other job ran" in last.message
+    assert "nothing else ran" in last.message
     others = [world.job_state(job) for job in jobs if job != killer]
     assert others == [JobState.SUCCEEDED] * 19
     assert not world.state.faults

@@ -70,7 +70,7 @@ def test_lines_of_json_end_at_a_newline_and_nowhere_else(tmp_path: Path, char: s
         ("j.yaml", "- command: [a]\n  gpu: 1e300\n", "j.yaml: job 0: gpu: 1e+300 is too large"),
         ("j.json", '[{"command": ["a"], "timeout_s": NaN}]', "j.json:1:34: NaN is not a number"),
         ("j.json", '[{"command": ["a"], "gpu": 1e300}]', "j.json: job 0: gpu: 1e+300 is too large"),
-        ("j.json", '[{"command": ["a"], "gpu": 1e999}]', "j.json: job 0: gpu: inf is not a number"),
+        ("j.json", '[{"command": ["a"], "gpu": 1e999}]', "j.json: job 0: gpu: inf is not a usable number"),
         ("j.yaml", "- {command: [a], timeout: 1e300s}\n", "j.yaml: job 0: timeout: '1e300s' is longer"),
         ("j.yaml", "jobs: []\n---\njobs: []\n", "j.yaml:3:1: A second YAML document begins here."),
         ("j.json", '[{"command": ["a"]}', "j.json:1:20: This is not valid JSON"),

@@ -122,17 +122,17 @@ def test_the_last_start_is_not_after_now_and_the_next_is(now_s: int, zone: str) 
 @pytest.mark.parametrize(
     ("cron", "zone", "word"),
     [
-        ("0 8 * *", "UTC", "no cron expression"),
-        ("61 8 * * *", "UTC", "no cron expression"),
-        ("0 8 * * *", "Mars/Olympus", "no time zone"),
+        ("0 8 * *", "UTC", "not a cron expression"),
+        ("61 8 * * *", "UTC", "not a cron expression"),
+        ("0 8 * * *", "Mars/Olympus", "not a time zone"),
         ("0 8 31 2 *", "UTC", "never"),
-        ("0 8 * * *", "../etc/passwd", "no time zone"),
+        ("0 8 * * *", "../etc/passwd", "not a time zone"),
     ],
 )
 def test_what_cannot_be_read_is_told(cron: str, zone: str, word: str) -> None:
     said = fault(cron, zone)
     assert said is not None
-    assert word in said or "no cron expression" in said
+    assert word in said or "not a cron expression" in said
 
 
 def planned(spec: PoolSpec, when: str, *workers: object) -> Observed:

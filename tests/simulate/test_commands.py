@@ -66,7 +66,7 @@ def test_jobs_that_fit_nowhere_are_told(capsys: pytest.CaptureFixture[str]) -> N
         == 0
     )
     told = capsys.readouterr().err
-    assert "8 GPU), because they fit on no template." in told
+    assert "8 GPU), because they do not fit any template." in told
     assert "request nothing that a template limits" in told
 
 

@@ -88,7 +88,7 @@ def test_csv_with_everything(tmp_path: Path) -> None:
         ("TIMESTAMP,ContextTokens,GeneratedTokens\nnoon,1,2\n", r":2:1: TIMESTAMP 'noon' is not a time"),
         ("colour,shape\nred,round\n", r":1:1: 'colour,shape' is not the first line of a known trace format"),
         ('{"tasks": [{"id": "a", "runtimeInSeconds": "x"}]}', r"tasks\[a\].runtimeInSeconds: 'x'"),
-        ('{"tasks": [', r":1:\d+: this is no JSON"),
+        ('{"tasks": [', r":1:\d+: This is not valid JSON"),
         ("arrival_s,run_s,cpu\n", "the file has no job"),
     ],
 )

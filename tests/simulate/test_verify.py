@@ -127,7 +127,7 @@ def test_records_with_a_gap_or_none_are_told(
         ),
     )
     assert herder("verify", "--from-events", gap) == 2
-    assert "which is not there" in capsys.readouterr().err
+    assert "which is missing" in capsys.readouterr().err
     with open_engine(f"sqlite:///{gap}").connect() as connection:
         assert any("builds on that of plan" in sentence for sentence in violations(connection))
     none = changed(folder, tmp_path, delete(t.observations))

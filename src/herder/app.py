@@ -1,4 +1,4 @@
-"""The composition root and the command `herder`: the client's commands, and those that run things."""
+"""The composition root, and the command `herder` with the commands of all layers."""
 
 import json
 import sys

@@ -477,7 +477,7 @@ def test_a_peak_counts_only_where_it_is_clearly_above_the_agents_own() -> None:
             Cause.OUT_OF_MEMORY,
             "Used 64 MiB of memory; the limit is 64 MiB. Request more memory.",
         ),
-        (-9, 10, False, Cause.EXIT_CODE, "Ended by SIGKILL, which Herder did not send."),
+        (-9, 10, False, Cause.EXIT_CODE, "Ended by signal SIGKILL, which Herder did not send."),
         (0, 100, True, Cause.NONE, ""),
     ],
 )

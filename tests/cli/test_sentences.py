@@ -8,12 +8,13 @@ import pytest
 from herder.cli.output.errors import show_error
 from herder.cli.output.fitting import sentences
 from herder.cli.output.formats import Format
-from herder.cli.output.humanize import exit_cell, exit_words
+from herder.cli.output.humanize import exit_cell
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session
 from herder.cli.views import details
 from herder.cli.views.plans import explanation_lines
 from herder.cli.views.tables import JOBS, WORKERS
+from herder.model.values.phrases import ended_with
 from herder.wire.resources import Explanation, ReasonView
 from tests.cli.conftest import Herder
 from tests.support import wire_samples
@@ -53,11 +54,11 @@ def test_an_explanation_has_no_field_names_in_it() -> None:
         (0, "0", "exit code 0"),
         (3, "3", "exit code 3"),
         (-15, "SIGTERM", "signal SIGTERM"),
-        (-99, "-99", "exit code -99"),
+        (-99, "-99", "signal 99"),
     ],
 )
 def test_a_signal_has_its_name(code: int, cell: str, words: str) -> None:
-    assert (exit_cell(code), exit_words(code)) == (cell, words)
+    assert (exit_cell(code), ended_with(code)) == (cell, words)
     assert exit_cell(None) == "-"
 
 

@@ -1,4 +1,4 @@
-"""The life of an agent: activate, converse, leave. Called by the command line and by `python -m herder.agent`.
+"""The life of an agent: activate, exchange, stop. Called by the command line and by `python -m herder.agent`.
 
 It leaves no process and no scratch folder behind, whatever the reason to go. Exit codes are those of the command line.
 """

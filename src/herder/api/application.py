@@ -1,4 +1,4 @@
-"""The ASGI application: all routes of the API, and whatever else is served beside them. Made by `app.py`."""
+"""The ASGI application: all routes of the API, and other applications served beside them. Created by `app.py`."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The client itself: one object with a part for each noun. Made by `connect`, or by hand with an address and a token."""
+"""The client: one object with a part for each noun. Created by `connect`, or directly with an address and a token."""
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType

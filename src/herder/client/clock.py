@@ -1,4 +1,4 @@
-"""Time and chance for the client's side: waits, back-off, ages in tables, idempotency keys.
+"""Time and randomness of the client: waits, back-off, ages in tables, idempotency keys.
 
 The only module of client and command line that reads a clock or entropy. Never used by the server, which has its own.
 """

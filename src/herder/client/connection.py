@@ -1,4 +1,4 @@
-"""Which server, and with which token: flag, then environment, then profile, then the file that `herder up` writes.
+"""Which server and which token to use: option, then environment, then profile, then the file that `herder up` writes.
 
 A token goes only to the address it was written down with: one from a profile or from `server.json` is not sent to an
 address that was given by a flag or the environment, unless it is the same. Nothing here prints or logs a token.

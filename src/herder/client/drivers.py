@@ -1,4 +1,4 @@
-"""Drivers: the part of the client for people who look after the providers."""
+"""Drivers: the part of the client for operators."""
 
 from collections.abc import Iterator
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""What may go wrong between a client and a server: a closed family, each with what happened and what to do next.
+"""Errors of calls to a server: a closed family, each with the problem and the remedy.
 
 Raised by the transport, turned into exit codes by the command line. Never holds a token.
 """

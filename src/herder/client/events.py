@@ -1,4 +1,4 @@
-"""The events of a server: those of the past as pages, those to come as a stream that survives broken connections."""
+"""Events of a server: past events as pages, new ones as a stream that reconnects."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""Pools, workers and plans: the part of the client for people who look after the fleet."""
+"""Pools, workers and plans: the part of the client for operators."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Lists that come in pages, as one iterator. Used by the parts of the client; asks for a page only when it is needed."""
+"""Paged lists as one iterator. Used by the parts of the client; requests a page only when it is needed."""
 
 from collections.abc import Iterator
 from typing import Any, TypeVar

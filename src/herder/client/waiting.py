@@ -1,4 +1,4 @@
-"""Waiting for something to end, by long polls of bounded length. Used by jobs and batches."""
+"""Waits for an object to end, by long polls of bounded length. Used by jobs and batches."""
 
 from collections.abc import Callable
 from typing import TypeVar

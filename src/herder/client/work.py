@@ -1,4 +1,4 @@
-"""Batches and jobs: the part of the client for people who want work done."""
+"""Batches and jobs: the part of the client for users who run jobs."""
 
 import codecs
 from collections.abc import Callable, Iterator, Sequence

@@ -1,1 +1,1 @@
-"""The imperative shell: one loop per concern, the use cases behind every front door, the clock. Decisions are made elsewhere."""
+"""The use cases and control loops of a running server, and its clock. Decisions are made in the pure packages."""

@@ -1,4 +1,4 @@
-"""`Commands`: the port through which every face (API, dashboard) changes anything, and finds out who calls.
+"""`Commands`: the port through which API and dashboard change anything and authenticate their callers.
 
 Each method takes who asks, checks access inside, fills `changes` and answers; it is all or nothing, and the caller commits before
 it replies. Those that are `async` look something up or commit by themselves. No face looks past it into `Core`.

@@ -1,1 +1,1 @@
-"""`herder demo`: a server, three pools and two users' real work on this machine, watched live and checked at the end."""
+"""`herder demo`: a server, three pools and the jobs of two users on this machine, shown while they run and checked at the end."""

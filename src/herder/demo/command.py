@@ -1,4 +1,4 @@
-"""The command `herder demo`: starts a small world, lets two users work in it, shows it, checks it, and takes it away again.
+"""The command `herder demo`: starts a small installation, runs the jobs of two users, shows and checks them, and removes everything.
 
 Added to the command line by `app.py`. Exit 0 only if every job succeeded and the recount agrees. However it ends, also by Ctrl-C,
 nothing is left running and no temporary folder remains – unless `--keep` asked for it.

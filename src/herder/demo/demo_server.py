@@ -1,4 +1,4 @@
-"""The demo's server: a process of its own in a data folder, with three pools and two users; started, found, stopped for sure.
+"""The demo's server: a process of its own in a data folder, with three pools and two users. Starts, finds and stops it.
 
 Used by `command.py`. Everything else is asked of it over HTTP. Whatever happens, `stop` leaves no process of it behind.
 """

@@ -1,4 +1,4 @@
-"""How many tokens a Python source has, by a small lexer of our own that knows strings, numbers, names and operators.
+"""Counts the tokens of a Python source with a small lexer of its own that knows strings, numbers, names and operators.
 
 Used by the recount only, so that the demo's result is checked by something other than the `tokenize` of its jobs. The text
 must be valid Python with `\\n` as line ends. Nested f-strings (Python 3.12) are followed to their end and count as one.

@@ -1,4 +1,4 @@
-"""The play itself: wait for the server, let two users work, count again, wait for the burst workers to go, judge and tell.
+"""The steps of the demo: wait for the server, run the jobs of two users, count again, wait until the burst workers are removed, report.
 
 Called by `command.py`, which starts the server before and stops it after. All imports are here at the top, and so done while
 interrupts are still held: one that comes in the middle of an import may change the exit code (CPython).

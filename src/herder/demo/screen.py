@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: a calm picture that is redrawn on a terminal, a line every two seconds elsewhere.
+"""The display of the demo while it runs: redrawn on a terminal, otherwise a line every two seconds.
 
 Used by `command.py`. Draws what it is given and asks nothing.
 """

@@ -1,4 +1,4 @@
-"""What the demo counts: the Python files of a folder, cut into groups, one for each job, and dealt to the two users.
+"""The input of the demo: the Python files of a folder, divided into groups, one for each job, and assigned to the two users.
 
 Called by `command.py` before anything is started. Reads names and sizes, never contents; changes nothing.
 """

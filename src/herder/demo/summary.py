@@ -1,4 +1,4 @@
-"""The end of the demo, in words and tables: what was counted and whether it agrees, waits, workers and their reasons, costs.
+"""The summary of the demo: what was counted and whether it agrees, waits, workers and their reasons, costs.
 
 Called by `command.py` with what was read back from the server; asks nothing and decides nothing but what differs.
 """

@@ -1,4 +1,5 @@
-"""The two users' batches: submitted, followed to their end, and read back. Called by `command.py`; speaks only through clients.
+"""The batches of the two users: submits them, follows them to their end, and reads the results. Called by `command.py`; uses the client
+only.
 
 `Watching` asks the server for the picture that the screen shows, and keeps what can only be seen on the way: why a job waited.
 """

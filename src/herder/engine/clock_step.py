@@ -1,4 +1,4 @@
-"""What is to be done about time itself: the wall clock was set, or the server was away for a while.
+"""Moves all times when the wall clock was set, or when the server was suspended.
 
 Called by `control/recovery/clock_watch.py`, and at a start by `control/recovery/recover.py`. Everything that lives remembers when things happened, and its age is what decides over it and
 what it costs; so when the wall clock is set, every such time moves with it, and all ages stay what they were. What has ended is

@@ -1,4 +1,4 @@
-"""Finds memberships by name. Called by the readers of settings; keeps none.
+"""Finds memberships by name. Called by the readers of settings; keeps none in memory.
 
 Built in are the folders of this package; others come by entry points of the group `herder.memberships` that name a module or object
 with `MEMBERSHIP`.

@@ -1,1 +1,1 @@
-"""The nouns of Herder: frozen values that every other package speaks in. Standard library only; no I/O, no clock."""
+"""The data types of Herder: frozen values that all other packages use. Standard library only; no I/O, no clock."""

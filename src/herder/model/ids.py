@@ -1,4 +1,4 @@
-"""Names and numbers of things. Ids that people type are short; ids inside a plan are derived, never drawn."""
+"""Names and numbers of objects. Ids that people type are short; ids inside a plan are derived, never random."""
 
 from typing import NewType
 

@@ -1,4 +1,4 @@
-"""Blocking calls as a port: a provider's verb is run somewhere else, and waited for no longer than its deadline."""
+"""Blocking calls as a port: a driver's verb runs elsewhere, and its caller waits no longer than its deadline."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

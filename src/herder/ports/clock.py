@@ -1,4 +1,4 @@
-"""The clock as a port. Waiting is not here: it belongs to the event loop, whose time a simulated world replaces as a whole."""
+"""The clock as a port. Waiting is not part of it: it belongs to the event loop, whose time a simulated world replaces."""
 
 from typing import Protocol
 

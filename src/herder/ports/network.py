@@ -1,4 +1,4 @@
-"""The network as a port: how an agent reaches its server. The server's side is an ASGI application, which needs no port of its own."""
+"""The network as a port: how an agent reaches its server. The server's side is an ASGI application and needs no port."""
 
 from typing import Protocol
 

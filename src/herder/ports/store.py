@@ -1,4 +1,4 @@
-"""The store as a port: what the kernel and the reads ask of the place where everything durable is.
+"""The store as a port: what the kernel and the reads need from durable storage.
 
 A store that cannot write for the moment (its disk is full, its database away) keeps what was handed over, tries again in order, and
 says so in `trouble`; nothing is told before it is durable. One that can never write again fails every future with `StoreDown`.

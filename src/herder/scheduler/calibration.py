@@ -1,4 +1,4 @@
-"""What was expected of a few waiting jobs, until they start: `decide.forecast.calibration` learns from it.
+"""Records the expected start of a few waiting jobs until they start; `decide.forecast.calibration` learns from the difference.
 
 Called after each plan, never by a placement pass: it looks which of the watched jobs have started meanwhile, and watches perhaps one
 more, the last of a class that has got jobs since the plan before. New ones, since that is when most people ask, and after the

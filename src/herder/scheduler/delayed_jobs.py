@@ -1,4 +1,4 @@
-"""Placement of jobs that a worker failed: one by one, away from where they failed, suspects alone.
+"""Placement of delayed jobs, one by one: on another worker than the one where they failed, suspects alone.
 
 Used by `placement.py` at the beginning of a pass; costs nothing while no such job's time has come. Everything else is placed by
 class, and knows of no exclusions. The preference for other workers is a soft one: a job that no other worker could take, or that has

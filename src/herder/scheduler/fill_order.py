@@ -1,4 +1,4 @@
-"""Which workers will probably have work for longest, kept from pass to pass: the order in which `placement.py` fills them.
+"""The order in which `placement.py` fills workers: by the expected time of their remaining work, updated from pass to pass.
 
 The expectations are `decide.forecast.remaining_work`'s. Here is only what makes them cheap: a worker is looked at anew when something was
 started or has ended on it, not more often than each second, else each minute, and only so many of them in a second, whatever

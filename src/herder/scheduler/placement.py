@@ -1,4 +1,4 @@
-"""Placement of ready jobs on free workers: the engine's state as `decide.placement.place` wants it, and its answer back.
+"""Placement of ready jobs on free workers: passes the engine's state to `decide.placement.place`, and its answer back.
 
 Called once per hand-over to the store. Looks only at what may have changed: workers whose capacity was freed, or, when a
 class of jobs has newly come to wait, all workers with room, a bounded number at a time: first those that will have work

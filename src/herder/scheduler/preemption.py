@@ -1,4 +1,4 @@
-"""Preemption in a running server: who may take whose place, looked at once a second beside placement.
+"""Preemption in a running server: once a second, finds jobs that may preempt and the attempts that they preempt.
 
 Called by the lifecycle loop and by simulations. It finds the jobs that may preempt and fit nowhere, now or soon, shows
 `decide.placement.preemption` the workers, asks the victims to stop through the same exchange as any cancellation, and keeps the place.

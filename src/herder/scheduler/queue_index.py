@@ -1,4 +1,4 @@
-"""An index of what waits, kept up to date from pass to pass, so that a pass for one freed worker looks at few classes.
+"""An index of the waiting jobs, updated from pass to pass, so that a pass for one freed worker looks at few classes.
 
 Used by `placement.py`. Users stand in the order in which fair shares serve them. At most as many jobs can start as the freed
 room holds of the smallest, so only so many users of lowest level, with the classes of theirs that fit, can get anything

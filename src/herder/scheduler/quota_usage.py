@@ -1,4 +1,4 @@
-"""Quotas in placement: what waits, capped to what its users' and projects' quotas let start; and what is remembered of it.
+"""Quotas in placement: limits the waiting jobs of a pass to what quotas allow, and remembers reserved quota.
 
 Used by `placement.py`. `decide.quotas.allowed_starts` decides; here the engine's counts are put before it. Room that is kept for a job that has
 waited long is remembered in memory only: after a restart it is kept anew.

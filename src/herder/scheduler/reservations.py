@@ -1,4 +1,4 @@
-"""The reservations of a running server: for the jobs that have waited longest, past the limit of `Ageing`.
+"""Reservations of a running server: places for the jobs that have waited longest, beyond the limit of `Ageing`.
 
 Used by `placement.py`. It finds who is due one and shows `decide.placement.reservations` the workers and what is expected of what runs
 on them; that chooses. Reservations live in memory only: after a restart they are made anew from how long jobs have waited.

@@ -1,4 +1,4 @@
-"""When waiting jobs are expected to start: the engine's state as `decide.forecast.start_time` wants it.
+"""Expected starts of waiting jobs: passes the engine's state to `decide.forecast.start_time`.
 
 Called by `control/reads/explanations/explain.py`, and by simulations. It adds up live attempts by class and age and knows what is on its way; it
 changes nothing, and says nothing when nothing is known.

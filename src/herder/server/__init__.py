@@ -1,1 +1,1 @@
-"""A running server: everything concrete is opened, wired, run and closed here. Used by `app.py`, the demo and the bench."""
+"""A running server: opens, wires, runs and closes all parts. Used by `app.py`, the demo and the bench."""

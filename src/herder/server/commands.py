@@ -1,4 +1,4 @@
-"""The commands that run things instead of asking a server: `up`, `server`, `agent`, `admin`. Added to the CLI by `app.py`."""
+"""The commands that run a server or an agent: `up`, `server`, `agent`, `admin`. Added to the CLI by `app.py`."""
 
 import asyncio
 import contextlib

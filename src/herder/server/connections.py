@@ -1,4 +1,5 @@
-"""Which connections are open, whose they are, and which must go: bounds in number and in time, for strangers and for callers.
+"""The open connections of a server: to whom each belongs, and which are closed. Limits in number and time, with and without a valid
+token.
 
 Used by `http_protocol.py`, one `Connections` for a server. A new connection is never refused for the sake of an old one that
 nobody has shown a token on: the oldest such goes. It must never look into what is sent.

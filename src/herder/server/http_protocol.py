@@ -1,4 +1,4 @@
-"""uvicorn's httptools protocol with bounds: size and time of heads and bodies, calls sent ahead, answers nobody takes.
+"""uvicorn's httptools protocol with limits: size and time of headers and bodies, pipelined calls, answers that are not read.
 
 Made by uvicorn for each connection; `bounded` gives it the class. What breaks a bound is answered in one line and closed. It
 keeps no log of bad requests: whoever sends them could fill a disk with it.

@@ -1,4 +1,6 @@
-"""Opening a server's data: folder, lock, secret, database, first user. Errors are `StartError`s; the lock is held until closed."""
+"""Opens a server's data: folder, lock, secret, database, first user. Errors are `StartError`s; the lock is kept until the data is
+closed.
+"""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What a server is started with, after flags, environment and herder.yaml have been put together."""
+"""The options of a server, combined from command line, environment and herder.yaml."""
 
 import ipaddress
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""SIGHUP of a server: its files are read again, and their users, sharing and pools are put in force as at its start.
+"""Reloads the files of a server after SIGHUP: their users, sharing and pools are applied as at start.
 
 Called by `runtime.py`. All of it or nothing: what is wrong in the files is told in one line, and nothing is changed. What only a
 start can change (address, store, drivers) is not touched.

@@ -1,4 +1,4 @@
-"""Stopping a server that has its workers with it (`herder up`): they go, and what runs on them gets its time to end.
+"""Stops a server together with its workers (`herder up`): running jobs get a time to end, then the workers are removed.
 
 Called by `runtime.py` at the first signal. Jobs are told by SIGTERM; one that ends in its grace is reported as it ended, the
 others are queued again for the next start. It must say what it waits for, and never wait for longer than its bounds.

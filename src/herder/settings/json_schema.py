@@ -1,4 +1,4 @@
-"""The JSON schema of herder.yaml, made from the same table as the reader. For editors: `herder config schema`."""
+"""The JSON schema of herder.yaml, made from the reader's tables. For editors: `herder config schema`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Doubts about settings that can be used: what contradicts itself, never takes effect, or costs more than it looks.
+"""Warnings about valid settings: contradictions, settings without effect, and unexpected costs.
 
 Pure rules over `Settings`, one function each, called by `herder config lint` and `herder apply`. What can never work at all
 is refused by the readers already.

@@ -1,4 +1,4 @@
-"""Loading of herder.yaml: one or many files and folders into one frozen `Settings`, or one error with every fault.
+"""Loads herder.yaml: one or several files and folders become one frozen `Settings`, or one error with every problem.
 
 Called by `herder apply`, `herder config` and the server at its start. Reads files and changes nothing, ever.
 """

@@ -1,4 +1,4 @@
-"""The reference of herder.yaml as a document, made from the same table as the reader. `make docs` writes it."""
+"""The reference of herder.yaml as a document, made from the reader's tables. `make docs` writes it."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""From schedules to windows: which stretches of time matter to a pool now. Called for each picture that the planner gets.
+"""The windows of schedules that are relevant now. Called for each observation.
 
 Calendars are a library's job (`settings/syntax/cron`); the planner sees only times. Two windows of each schedule matter at most: the
 one that began last and the one that begins next.

@@ -1,4 +1,4 @@
-"""Settings as plain data for showing: as written, or expanded with presets and defaults filled in."""
+"""Settings as plain data for display: as written, or with presets and defaults filled in."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What must always hold of the rows, recomputed from first principles. Called by `herder admin invariants`, the API and tests.
+"""The invariants of the rows, recomputed from the rows alone. Called by `herder admin invariants`, the API and tests.
 
 One snapshot, read only. The same for the engine's memory stands in `engine/memory/invariants.py`.
 """

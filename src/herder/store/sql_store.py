@@ -1,4 +1,4 @@
-"""The store port on SQL: the writer's thread, and reads in threads on connections of their own. Made by the server at its start."""
+"""The store port on SQL: the writer's thread, and reads in threads with connections of their own. Created by the server at start."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

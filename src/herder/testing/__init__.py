@@ -1,1 +1,1 @@
-"""For tests, ours and other people's: builders, fakes and contract suites. Nothing in production imports it."""
+"""Builders, fakes and contract suites for tests, here and in other packages. Nothing in production imports it."""

@@ -1,4 +1,4 @@
-"""The dashboard: server-rendered pages that are complete without JavaScript and kept live by one event stream.
+"""The dashboard: server-rendered pages that work without JavaScript and are kept current by one event stream.
 
 Mounted by `app.py` beside the API, which it never imports. It reads `control/reads`, changes nothing but the visitor's
 session cookie, and loads nothing from another origin.

@@ -1,4 +1,4 @@
-"""Plans as the page tells them: actions of one kind and reason together, and each pool's desired number with its reasons."""
+"""Plans as the dashboard shows them: actions grouped by kind and reason, and each pool's desired number with its reasons."""
 
 from dataclasses import dataclass
 from typing import Any

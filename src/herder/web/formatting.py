@@ -1,4 +1,4 @@
-"""Figures and times as the pages show them. Pure functions, registered as template filters; `static/live.js` repeats `ago`."""
+"""Formats of figures and times on the dashboard. Pure functions, registered as template filters; `static/live.js` repeats `ago`."""
 
 from collections.abc import Sequence
 from datetime import datetime

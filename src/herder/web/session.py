@@ -1,4 +1,4 @@
-"""Who looks at the dashboard: a cookie that names a session which the server keeps, and the secrets of the forms.
+"""Sessions of the dashboard: the cookie, and the secrets of the forms.
 
 The cookie is no API token: whoever reads it (cookies are shared by all ports of a host) cannot call the API with it. Which
 sessions there are, and when they end, is `control/access/sessions.py`'s. Called by `routes.py`.

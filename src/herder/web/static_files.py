@@ -1,4 +1,4 @@
-"""The files of `static/`: read once, served from memory under names that carry their hash, so browsers may keep them for good.
+"""The files of `static/`: read once, served from memory under names with their hash, so that browsers may cache them without limit.
 
 A request can only name what was found at the start; no path of the file system is ever built from it.
 """

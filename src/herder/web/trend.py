@@ -1,4 +1,4 @@
-"""The last quarter of an hour of the figures that people watch, one sample a second, in memory only.
+"""The figures of the dashboard for the last 15 minutes, one sample a second, in memory only.
 
 `app.py` makes one `Trend`, runs `sample` beside the other loops and hands it to `routes.router`. Reads the engine's memory,
 never the database; a restart begins a new trend.

@@ -1,4 +1,4 @@
-"""What msgspec reports of data of the wrong form, in words for people. Used wherever plain data is read: the API, files of jobs.
+"""Turns msgspec's errors about data of the wrong form into sentences. Used wherever plain data is read: the API, files of jobs.
 
 The kinds are named as in JSON and YAML, not as in Python. Pure.
 """

@@ -1,4 +1,4 @@
-"""What people and programs send to and get from the REST API of drivers: their state, and what they are doing now."""
+"""Bodies of the REST API about drivers: their state and their calls in progress."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""How deeply JSON is nested, told without recursion, so that no depth can end the process that asks.
+"""The depth of nesting of JSON, computed without recursion, so that no depth can crash the process.
 
 Used by the agent before it reports a result and by the server before it keeps one. It does not say whether it is JSON.
 """

@@ -1,4 +1,4 @@
-"""What the REST API takes and gives about people: users, projects, tokens, and who the caller is."""
+"""Bodies of the REST API about users, projects, tokens and the caller."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Reads a worker's report: at once when all of it is well, else item by item, so that a bad item cannot take the others with it.
+"""Reads a worker's report: as a whole if it is valid, else item by item, so that a bad item does not affect the others.
 
 Used by the API. The second way is slower and is taken only when the first has failed.
 """

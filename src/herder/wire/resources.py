@@ -1,4 +1,4 @@
-"""What people and programs send to and get from the REST API `/api/v1`: batches, jobs, pools, workers, plans, events."""
+"""Bodies of the REST API `/api/v1`: batches, jobs, pools, workers, plans, events."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""The names of the environment variables by which a new worker learns who it is and whom to call.
+"""The names of the environment variables that tell a new worker its name and its server.
 
 Drivers write them (into a child's environment, a start script, cloud-init), the agent reads them. The activation token is
 a secret that works once: it travels in a variable or in a file of mode 0600, never in argv, and is never logged.

@@ -1,4 +1,5 @@
-"""The attempts that this worker holds, from assignment to receipt. Fed by `exchange`, told by the runtimes.
+"""The attempts that this worker has, from assignment until the server has acknowledged their end. Called by `exchange` with assignments,
+and by the runtimes with ends.
 
 It never runs more than the worker may (`ActivateAnswer`), starts what waits in the order in which it came, recognises a
 repeated assignment by (job, attempt), and reports every attempt exactly once: also when a runtime raises, which is a fault of

@@ -1,4 +1,4 @@
-"""Gets what is too large for an exchange, the results of an attempt's parents, into a file before the attempt starts.
+"""Downloads the results of an attempt's parents into a file before the attempt starts, when they are too large for an exchange.
 
 Used by `attempts`: it begins a download for an assignment and is told the path, or why there is none. A few run at a time, each is
 tried again while the server cannot be reached, and nothing of a file is ever whole in memory.

@@ -1,4 +1,4 @@
-"""What the server has not receipted yet: ends, starts and output of attempts. Filled by `attempts`, emptied by `exchange`.
+"""What the server has not acknowledged yet: starts, output and ends of attempts. Filled by `attempts`, sent by `exchange`.
 
 Nothing leaves it before the answer to the exchange that carried it has come, so a lost answer loses nothing. The end of
 an attempt never travels before the last of its output. An item that the server will not take is found by halves, told in a

@@ -1,4 +1,4 @@
-"""What an agent is given from outside: settings, clock, connections to the server.
+"""What an agent gets from its environment: settings, clock, connections to the server.
 
 It must never know an attempt.
 """

@@ -1,4 +1,4 @@
-"""The agent's only sources of time and chance. Nothing else in `herder.agent` may read a clock or draw a number.
+"""The agent's only sources of time and randomness. Nothing else in `herder.agent` may read a clock or draw a random number.
 
 Durations inside the agent are measured with the event loop's own clock (`loop.time()`), which tests can replace.
 """

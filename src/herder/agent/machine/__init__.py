@@ -1,4 +1,4 @@
-"""The worker's machine: whether it is fit, what is used of it, and the ports of one agent.
+"""The worker's machine: whether it can start attempts, how much of it is used, and the ports of one agent.
 
 It must never talk to the server.
 """

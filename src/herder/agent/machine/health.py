@@ -1,4 +1,4 @@
-"""Whether attempts can be started on this machine at all: a cheap try-out, and what is wrong in words for people.
+"""Whether attempts can be started on this machine: a cheap test, and a sentence for each problem.
 
 Asked by `exchange`, which tells the server; told by `attempts` how starts went. It starts nothing, and it never raises.
 """

@@ -1,4 +1,4 @@
-"""What one agent asks of the world around it: clock, chance, network, runtimes. Made by `main`, or by a simulated world.
+"""What one agent needs from outside: clock, randomness, network, runtimes. Created by `main`, or by a simulated world.
 
 Waiting is not here: it belongs to the event loop.
 """

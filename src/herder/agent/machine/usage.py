@@ -1,4 +1,4 @@
-"""What this worker's processes use of the machine, when the server asks for it. Read by `exchange` at most once a beat.
+"""The CPU and memory that this worker's processes use. Read by `exchange` at most once a heartbeat, when the server requests it.
 
 The agent and everything that descends from it count, and nothing else of the machine: workers may share it. Not to be known
 (no /proc) is answered as None, never as zero.

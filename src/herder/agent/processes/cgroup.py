@@ -1,4 +1,4 @@
-"""A cgroup for an attempt, version 1 or 2, where this agent may make them. Best effort, used by the process runtime.
+"""A cgroup for an attempt, version 1 or 2, where this agent may create them. Best effort; used by the process runtime.
 
 What they give: CPU as a weight under contention (or a hard cap where the job or its pool says so), memory as a cap that the kernel
 keeps, with shared memory and files in /dev/shm, and every process of an attempt by name, also those that hide. Without them

@@ -1,5 +1,5 @@
-"""Where this agent may make cgroups, found once when the process runtime opens: below its own, so that it stays within whatever
-bounds the machine sets for it.
+"""Where this agent may create cgroups: below its own, so that limits of the agent are limits of its attempts. Determined once, when the
+process runtime opens.
 
 Version 2 where cpu and memory are there (root, or a folder that systemd has delegated: Delegate=yes), else version 1. Groups
 of an agent that was killed are removed by the next one on the machine. It answers None rather than raise.

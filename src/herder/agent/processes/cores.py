@@ -1,4 +1,4 @@
-"""Which cores an attempt is bound to: as many as it asked for, rounded up, the least loaded first. Pure bookkeeping.
+"""Which cores an attempt is bound to: as many as it requested, rounded up, the least used first. Pure bookkeeping.
 
 Binding is a bound from above with whole cores: an attempt that asked for 100m may use one full core while it is idle.
 Exact shares need a cgroup (see `cgroup`).

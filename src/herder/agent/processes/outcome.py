@@ -1,13 +1,12 @@
-"""How an attempt ended, in state, cause and words, from its exit code and what was seen of its memory. Pure; used by the process
-runtime.
+"""How an attempt ended: state, cause and sentence, from its exit code and its measured memory. Pure; used by the process runtime.
 
 Out of memory is said only where the limit was passed or the kernel killed a process for it. An exit code of the job's own near
 the limit is the job's own word, with a hint.
 """
 
-import signal
 from typing import Literal, NamedTuple
 
+from herder.model.values.phrases import ended_with
 from herder.model.work.job import Cause
 
 #: From this part of the limit on, in percent, a failure is told with a hint.
@@ -39,7 +38,7 @@ def judge(code: int, peak_kib: int, limit_mib: int, *, held_kib: int, killed_for
         return Judgement("failed", Cause.OUT_OF_MEMORY, memory_text(peak_kib, limit_mib))
     text = f"Exit code {code}."
     if code < 0:
-        text = f"Ended by {_signal_name(-code)}, which Herder did not send."
+        text = f"Ended by {ended_with(code)}, which Herder did not send."
     if limit_mib and held_kib * 100 >= limit_mib * 1024 * NEAR_PERCENT:
         text += (
             f" Its memory use reached {_mib(held_kib)} of {limit_mib} MiB; a higher memory request may help."
@@ -55,7 +54,3 @@ def memory_text(peak_kib: int, limit_mib: int) -> str:
 
 def _mib(kib: int) -> int:
     return -(-kib // 1024)
-
-
-def _signal_name(number: int) -> str:
-    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"

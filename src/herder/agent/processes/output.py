@@ -1,4 +1,4 @@
-"""Follows the output file of one attempt and cuts it into chunks of text. Used by the process runtime.
+"""Reads the output file of one attempt as it grows, in chunks of text. Used by the process runtime.
 
 Chunks never split a character; invalid bytes become U+FFFD and NUL is dropped, since databases and terminals want neither.
 Offsets count the UTF-8 bytes of the text already given out, so chunks join without gaps and a repeat is recognised.

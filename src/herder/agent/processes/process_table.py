@@ -1,4 +1,4 @@
-"""Reads /proc: which processes there are, which attempt each belongs to, what memory they hold. Used by `watch`.
+"""Reads /proc: which processes exist, to which attempt each belongs, and how much memory they use. Used by `watch`.
 
 A process belongs to the attempt in whose session it is, else to that of its nearest ancestor; an orphan (re-parented to
 the agent, which is a subreaper) to the one that its environment names. Linux only; it changes nothing.

@@ -1,4 +1,4 @@
-"""Whom attempts run as, when not as the agent itself: a user and group without a way to the agent's own files.
+"""The user and group that attempts run as, when they do not run as the agent's own user.
 
 Used by `main` (to refuse what cannot work), by the process runtime and by `scratch`. Only root can start processes of others.
 """

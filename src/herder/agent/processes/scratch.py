@@ -1,4 +1,4 @@
-"""The folder of one attempt and the files beside it: made before the start, removed after the end, by the process runtime.
+"""The scratch folder of one attempt and the files beside it. Created before the start and removed after the end, by the process runtime.
 
 The folder is the attempt's own; its output and result lie beside it so that no file of a job can get in their way. Everything an
 attempt may have put there is read with care: a result may be a pipe or a link to anything, or nested without an end. With another

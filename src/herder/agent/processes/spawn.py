@@ -1,4 +1,4 @@
-"""Starts one process for an attempt, by the vfork path, in its own session. Used by the process runtime.
+"""Starts one process for an attempt with vfork, in a session of its own. Used by the process runtime.
 
 The cheap path needs what is done here and nothing more: no `preexec_fn`, no pipes, no asyncio child watcher.
 """

@@ -1,4 +1,4 @@
-"""Looks at the processes of all running attempts together, a few times a second: memory, disk, output, strays.
+"""Checks the processes of all running attempts together, a few times a second: memory, disk, output, left-over processes.
 
 Owned by the process runtime. One pass over /proc serves everything; the interval stretches so that looking never takes
 more than 2 % of a core. Strays – processes that outlive their attempt – are killed and reaped here: the agent is a

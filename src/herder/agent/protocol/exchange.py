@@ -1,4 +1,4 @@
-"""The conversation with the server: at most one parked call and one send at a time. Started by `main`, ends by leaving.
+"""Calls the server again and again: at most one long poll and one report at a time. Started by `main`; ends when the agent stops.
 
 The send carries what the outbox holds and is answered at once; while it is under way everything else gathers for the next.
 Only when nothing is left to send is a call parked (it carries no results, so that overtaking it loses nothing). Failures are

@@ -1,4 +1,5 @@
-"""A machine that people added by hand: the join token becomes a worker's name and activation token. Called by the command `herder agent`.
+"""Joins a machine that a person added: exchanges a join token for a worker's name and activation token. Called by the command `herder
+agent`.
 
 Repeats are harmless because every try carries the same nonce. It gives up soon: somebody is looking at the terminal.
 """

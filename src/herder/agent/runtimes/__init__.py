@@ -1,4 +1,4 @@
-"""The ways in which an attempt can run, by name: one file each, loaded when the first attempt asks for it.
+"""The runtimes, which run attempts: one file each, found by name, loaded when the first attempt needs it.
 
 A runtime gets an `Assignment` and either ends it at once (returns `Finished`) or returns a `Running` and calls
 `report.ended` exactly once later, from the event loop. It never talks to the server and never raises for what a job does.

@@ -1,4 +1,4 @@
-"""One running process with everything that belongs to it, from its start until its end is reported. Made by the process runtime.
+"""One running process of an attempt, from its start until its end is reported. Created by the process runtime.
 
 Its end is seen through a pidfd, its CPU time through `wait4`. Memory: from its cgroup where there is one, else the sum over its
 processes, sampled. Whatever goes wrong in here, also in the agent itself, ends in exactly one report of this attempt.

@@ -1,4 +1,4 @@
-"""What every route has in common: bodies, bounds, errors, answers, the OpenAPI document.
+"""What all routes share: request bodies, bounds, errors, answers, the OpenAPI document.
 
 It must never know a use case.
 """

@@ -1,4 +1,4 @@
-"""Bodies of requests: how large each may be, and how much of them all together may be in memory.
+"""Request bodies: how large each may be, and how much memory all of them may take together.
 
 `read_body` is called by a route once it knows who calls; what was taken is given back by `HotRoutes` when the call has been
 answered. A body that nobody has asked for stays in the socket: the server reads 64 KiB ahead and no more.

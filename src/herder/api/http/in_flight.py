@@ -1,4 +1,4 @@
-"""How much of large requests is carried out at a time, between decoding a body and the commit of what it made.
+"""Limits how much of large requests is handled at a time, between decoding a body and the commit of its changes.
 
 Used by `RouteTable` around each write. The event loop does nothing else while it decodes and checks a body, and its rows are in memory until
 they are committed: so requests share a bound in bytes and in objects, in the order in which they came. What is larger than the bound

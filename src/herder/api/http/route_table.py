@@ -1,4 +1,4 @@
-"""What every route has in common: who calls, errors as problems, writes that commit before they answer.
+"""What every route does: authenticate the caller, turn errors into problem details, commit a write before answering it.
 
 Routes are plain functions; `read` and `write` turn them into endpoints and remember what OpenAPI needs to know of them.
 """

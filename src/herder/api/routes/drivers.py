@@ -1,4 +1,4 @@
-"""Routes for drivers: what they are doing, freeze, unfreeze, forget."""
+"""Routes for drivers: state, freeze, unfreeze, forget."""
 
 from fastapi import Request
 

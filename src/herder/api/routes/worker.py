@@ -1,4 +1,4 @@
-"""The worker protocol's calls. Hot path: no framework between the socket and msgspec but routing."""
+"""Routes of the worker protocol. Hot path: only routing and msgspec between the socket and `control/`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Files of the person who submits, that travel with a job: `--input`, `--stdin`, and a program that is named by its path.
+"""The user's files that are sent with a job: `--input`, `--stdin`, and a program named by its path.
 
 Used by `job_rows.py`. Only regular files of text are read, and only up to what the server takes; a folder is read with all below it.
 Paths are relative to `base`, which is the current folder, or that of the job file.

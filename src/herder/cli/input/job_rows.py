@@ -1,4 +1,4 @@
-"""A job as people write it – as options, or in a file under the same names – made into what the server takes.
+"""Converts a job as a person writes it, in options or in a file under the same names, to the form of the API.
 
 Used by `job submit` and by the reader of job files. Only what is written is read here: whether a job can be taken, the server says,
 also in a dry run.

@@ -1,4 +1,4 @@
-"""`herder job submit`: one job from a command line, with the person's own files when they are named. Added by `job.py`."""
+"""`herder job submit`: one job from a command line, with the files that the options name. Added by `job.py`."""
 
 from collections.abc import Callable
 from math import isfinite

@@ -1,1 +1,1 @@
-"""Everything about how results look: tables, data, details, errors. The only place of the command line that formats."""
+"""The presentation of results: tables, data, details, errors. The only place of the command line that formats."""

@@ -1,4 +1,4 @@
-"""What several commands answer with: lists with a limit, plans, explanations. Called by the commands."""
+"""Output that several commands share: lists with a limit, plans, explanations. Called by the commands."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any

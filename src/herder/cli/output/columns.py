@@ -1,4 +1,4 @@
-"""How columns are made: from a field, a time, money, or what a function makes of a thing. Used by `cli/views/tables` and by views of single nouns."""
+"""Builds columns from a field, a time, an amount of money, or a function. Used by `cli/views/tables` and by views of single nouns."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Errors for people (one line what, one line what to do, on stderr) and for programs (a JSON object, on stderr too)."""
+"""Shows errors on stderr: for people one line with the problem and one with the remedy, for programs a JSON object."""
 
 import json
 from typing import TYPE_CHECKING, Any

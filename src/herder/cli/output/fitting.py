@@ -1,4 +1,4 @@
-"""How wide the columns of a table are on a terminal, so that no row is broken by it. Used by the printer; prints nothing.
+"""Chooses the widths of the columns of a table so that each row fits one line of the terminal. Used by the printer; prints nothing.
 
 Free text gives way first, then whole columns by their rank, and only when nothing else is left a name is cut.
 """

@@ -1,4 +1,4 @@
-"""The formats of `-o` and the rule for colour, as closed sets."""
+"""The formats of `-o` and the values of `--color`, as closed sets."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Small things as people read them: ages, sizes, prices, states with their colour."""
+"""Formats for people: ages, sizes, prices, exit codes, states with their colour."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Any
 from unicodedata import category
 
 from herder.model.values.money import format_usd, parse_usd
-from herder.model.values.phrases import counted
+from herder.model.values.phrases import counted, ended_with
 from herder.model.values.resources import Resources, format_cpu, format_mib
 from herder.model.values.times import brief
 
@@ -130,25 +130,10 @@ def amounts(found: dict[str, int]) -> str:
 
 def exit_cell(code: int | None) -> str:
     """For tables: the exit code, or the name of the signal that ended the process."""
-    return "-" if code is None else _signal(code) or str(code)
-
-
-def exit_words(code: int) -> str:
-    """`exit code 1`, `signal SIGTERM`."""
-    name = _signal(code)
-    return f"signal {name}" if name else f"exit code {code}"
-
-
-def _signal(code: int) -> str:
-    """Of a process that a signal ended, whose exit code is the negative number of that signal; else nothing."""
-    import signal
-
-    if code >= 0:
-        return ""
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return ""
+    if code is None:
+        return "-"
+    name = ended_with(code).removeprefix("signal ")
+    return name if name.startswith("SIG") else str(code)
 
 
 def percent(used: int, capacity: int) -> str:

@@ -1,4 +1,4 @@
-"""Prints results on stdout in the format that was asked for. Owned by the session; prints data and nothing else.
+"""Prints results on stdout in the requested format. Owned by the session; prints data and nothing else.
 
 A terminal gets colour and a fitted table; a pipe gets plain columns that are never cut.
 """

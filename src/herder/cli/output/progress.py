@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, elsewhere a line every few seconds. On stderr, never in the data."""
+"""Shows the progress of a long command on stderr: a bar on a terminal, otherwise a line every few seconds."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,6 @@
-"""How one kind of thing becomes a row: its columns, from which table, CSV, JSON and YAML are made, and its name. Filled in by `cli/views/tables`."""
+"""How one kind of object becomes a row: its columns, from which table, CSV, JSON and YAML are made, and its name. Filled in by
+`cli/views/tables`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

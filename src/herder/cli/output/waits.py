@@ -1,5 +1,6 @@
-"""Waiting for jobs and batches with a word on how far they are, on stderr: a line that changes on a terminal, elsewhere one when something
-changed, and not more often than every few seconds."""
+"""Waits for jobs and batches, and shows their progress on stderr: one updated line on a terminal, otherwise a line after each change, at
+most every few seconds.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Lists that go on: `--watch`. On a terminal the table is drawn again, in a pipe each change is one line."""
+"""`--watch`: redraws a list on a terminal; in a pipe, prints one line for each change."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The shape that every command shares: global options anywhere on the line, help that begins with an example.
+"""The base of every command: global options anywhere on the line, help that begins with an example.
 
 `noun` and `command` are Typer with these habits; `herder up` and others outside may use them too.
 """

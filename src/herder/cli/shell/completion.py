@@ -1,4 +1,4 @@
-"""Names for tab completion, asked from the server: at most a second, and silent when there is no answer."""
+"""Names for tab completion, read from the server: at most a second, and silent when the server does not answer."""
 
 import contextlib
 from collections.abc import Callable, Iterator

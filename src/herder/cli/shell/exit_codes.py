@@ -1,4 +1,4 @@
-"""Exit codes: the whole table, and which error means which. Shown in `herder --help`, tested, the same for every command."""
+"""The exit codes, and which error has which. Shown in `herder --help`; the same for every command."""
 
 from enum import IntEnum
 

@@ -1,4 +1,4 @@
-"""What this machine has: for pools whose workers are processes here. Used by `config lint` and `herder up`."""
+"""The size of this machine, for pools whose workers are processes here. Used by `config lint` and `herder up`."""
 
 import os
 

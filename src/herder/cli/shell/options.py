@@ -1,4 +1,4 @@
-"""Options that several commands have, with one wording, and the reading of their small languages."""
+"""Options that several commands share, and the parsing of their values."""
 
 from typing import Annotated
 

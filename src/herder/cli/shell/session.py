@@ -1,4 +1,4 @@
-"""One run of the command: the options that hold everywhere, the connection, and the printer. Made by `main.run`.
+"""One run of the command: global options, connection and printer. Created by `main.run`.
 
 Commands take theirs with `session(ctx)`. Opens the connection when it is first used.
 """

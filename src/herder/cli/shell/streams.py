@@ -1,4 +1,4 @@
-"""The three standard streams, made safe for whatever they are: closed, full, a broken pipe, or unable to show a character.
+"""Makes the three standard streams safe: closed, full, a broken pipe, or unable to encode a character.
 
 Called by `main.run` before anything else and after everything. A closed descriptor is filled, so that no file or socket gets
 its number and is written to by mistake.

@@ -1,13 +1,13 @@
-"""One thing in full for people: `pool get`, `worker get`, `batch get`, `job get`."""
+"""One object in full, for people: `pool get`, `worker get`, `batch get`, `job get`."""
 
 import json
 import shlex
 from typing import Any
 
-from herder.cli.output.humanize import age, between, exit_words, shape, usd
+from herder.cli.output.humanize import age, between, shape, usd
 from herder.cli.output.printer import Details
 from herder.cli.views.tables import ATTEMPTS, TEMPLATES, pool_status, worker_status
-from herder.model.values.phrases import counted
+from herder.model.values.phrases import counted, ended_with
 from herder.model.values.resources import BUILT_IN
 from herder.wire.resources import BatchView, JobDetail, PoolView, WorkerView
 
@@ -84,7 +84,7 @@ def batch(view: BatchView, now_s: float) -> Details:
 def job(view: JobDetail, now_s: float) -> Details:
     rows = [
         ("Job", str(view.id) + (f" ({view.key})" if view.key else "")),
-        ("Status", view.state + (f", {exit_words(view.exit_code)}" if view.exit_code is not None else "")),
+        ("Status", view.state + (f", {ended_with(view.exit_code)}" if view.exit_code is not None else "")),
         ("Batch", "-" if view.batch is None else str(view.batch)),
         ("User", f"{view.user} (project {view.project})"),
         ("Pool", view.pool),

@@ -1,4 +1,4 @@
-"""How drivers are shown: a row for each, and one with its calls under way."""
+"""Tables and details of drivers, with their calls in progress."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Tables that `herder config` shows: what lint found, and where settings of the command come from."""
+"""Tables of `herder config`: what lint found, and where settings of the command come from."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What a job printed and how it ended, for the commands that follow one."""
+"""The output and the end of a job, for commands that follow one."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""A packing as data and in words. Called by `herder pack`; decides nothing."""
+"""A packing as data and as sentences. Called by `herder pack`; decides nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction

@@ -1,11 +1,11 @@
-"""Plans, diffs and explanations in words. Tolerant of keys that a newer server adds."""
+"""Plans, changes of an apply, and explanations as sentences. Ignores unknown keys, which a newer server may add."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from herder.cli.output.humanize import exit_words, usd
+from herder.cli.output.humanize import usd
 from herder.model.values.money import format_usd, usd_text
-from herder.model.values.phrases import counted
+from herder.model.values.phrases import counted, ended_with
 from herder.wire.resources import ApplyAnswer, Explanation, PlanView
 
 
@@ -104,7 +104,7 @@ def _of_attempt(evidence: dict[str, Any]) -> str:
     """What the sentence about an attempt leaves out: when it was assigned, and its exit code."""
     code, at = evidence.get("exit_code"), evidence.get("assigned_at")
     parts = [f"assigned at {at}"] if at else []
-    parts += [exit_words(code)] if isinstance(code, int) else []
+    parts += [ended_with(code)] if isinstance(code, int) else []
     return f" ({', '.join(parts)})" if parts else ""
 
 

@@ -1,4 +1,4 @@
-"""`herder status`: pools, what waits, recent failures, spending; calm when all is well."""
+"""`herder status`: pools, queued jobs, recent failures, spending."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The columns of every kind of thing, from which tables, CSV, JSON and YAML are made. NAME STATUS … AGE; what is for experts is `wide`.
+"""The columns of every kind of object, from which tables, CSV, JSON and YAML are made. Columns for experts are shown with `-o wide`.
 
 `key` is a column's name for programs: the field of the API where it is one, else a name with its unit.
 """

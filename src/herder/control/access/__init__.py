@@ -1,4 +1,4 @@
-"""Who calls and what they may: tokens, sessions, users, and repeated requests.
+"""Access: tokens, sessions, users, and repeated requests.
 
 Asked inside every command and read. It must never grant anything by a default.
 """

@@ -1,4 +1,4 @@
-"""The answers of `model.permissions.may` as refusals that say what is wrong and what to do. Asked inside every command and read.
+"""Turns the answers of `model.permissions.may` into refusals with the reason and the remedy. Called by every command and read.
 
 It decides nothing itself. What somebody may not know of is told in the very words for what is not there.
 """

@@ -1,4 +1,4 @@
-"""Requests that carry an Idempotency-Key: the same one sent again finds what the first one made, also after a restart or a take-over.
+"""Requests with an Idempotency-Key: a repeated request finds what the first one created, also after a restart or a takeover.
 
 Called by the API around each write. No answer is stored: the key stands on the row of what the request made (a job, a batch, a bunch
 of jobs added to one, else the first event that it caused), under a unique index, for as long as that row is kept (`store/writing/retention.py`:

@@ -1,5 +1,5 @@
-"""What the connection of a call may know of its caller: set by the faces once a token was found good, read by the server's
-connections, which keep strangers on a shorter leash. Nothing here grants a right.
+"""What a connection knows about its caller: set by the API and the dashboard once a token was accepted, and read by the server's
+connections, which have lower limits for callers without a token. It grants no right.
 """
 
 from collections.abc import Callable

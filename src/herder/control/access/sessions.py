@@ -1,5 +1,5 @@
-"""Signed-in browsers. A session is made from a token, kept by the hash of its cookie, and ends with a sign-out, by itself, or with
-its token or user; all of that also over a restart.
+"""Sessions of browsers. A session is created from a token and stored by the hash of its cookie. It ends with a sign-out, at its expiry,
+or with its token or user; all of this survives a restart.
 
 Called by `control/commands.py`. The cookie is no API token: whoever reads it cannot call the API with it. Each token has a fixed number of
 places for sessions, so neither memory nor table can grow by signing in.

@@ -1,4 +1,4 @@
-"""Who calls: from a token to a principal. Tokens are known by their hash only.
+"""Authentication: from a token to a principal. Tokens are stored as hashes only.
 
 Everything is in memory (rebuilt from the store at start), so a call costs one hash and a few look-ups. Rights are looked up at
 each call: a token narrows what its user may do at that moment and never widens it. What they may do is `model/permissions.py`'s.

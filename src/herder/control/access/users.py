@@ -1,4 +1,4 @@
-"""Users and tokens: made, changed, listed and taken back. Everything that is granted here is an event, and no secret is in any.
+"""Users and tokens: create, change, list, delete and revoke. Every change is an event; no event contains a secret.
 
 Called by `control/commands.py` and `control/reads/port.py`. Functions that change something are synchronous, fill `changes` and answer. Who wins:
 a user that stands in the server's herder.yaml is changed there and nowhere else.

@@ -1,4 +1,5 @@
-"""Asking a driver: the one way from `control/` to a provider. With a deadline, never for a frozen driver, and only errors of the family.
+"""Calls to a driver: the only way from `control/` to a provider. Each call has a deadline; a frozen driver is not called; errors are of
+one closed family.
 
 Used by the loops and by reads. Whatever a driver does wrong becomes a `DriverFault` here, and is told in an event: it never ends a loop.
 Refused credentials freeze the driver here, so that no caller can forget it.

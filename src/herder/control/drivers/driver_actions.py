@@ -1,4 +1,4 @@
-"""What people decide about drivers: freeze, unfreeze, forget. Called by the API, and at start for drivers that are missing.
+"""Actions on drivers: freeze, unfreeze, forget. Called by the API, and at start for drivers that are missing.
 
 Nothing here calls a provider. A worker that is forgotten is not said to be terminated: nobody has asked for that.
 """

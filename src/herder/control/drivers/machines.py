@@ -1,4 +1,4 @@
-"""One worker's machine, made or removed: the steps, what each error is answered with, and how long is waited between two steps.
+"""Creation and removal of one worker's machine: the steps, the answer to each error, and the wait between two steps.
 
 Called by the launch loop, one task for each worker. No step waits for a machine: the provider is asked how far it is, and what it
 answers stands in the worker's row, so that a restart goes on from there. Between two steps nothing of the driver is occupied.

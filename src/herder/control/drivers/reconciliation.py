@@ -1,4 +1,5 @@
-"""One driver's machines against our rows, both ways: what is lost is closed, what nobody knows is removed, both within bounds.
+"""Compares one driver's machines with the worker rows in both directions: lost workers are closed and unknown machines removed, within
+limits.
 
 Called by the sweep loop, one `Comparison` for each driver. Unknown is not gone: a worker is closed only when two complete listings
 lacked it (or one showed it as stopped), the provider says the same when asked for it alone, and its agent was not heard of

@@ -1,4 +1,4 @@
-"""Taking in work: batches and jobs are checked, put into classes, given to the engine; and what attempts are sent.
+"""Submission and cancellation of jobs and batches, and the payloads that attempts get.
 
 Called by `Commands` and by the exchange with workers. It must never decide where a job runs.
 """

@@ -1,4 +1,4 @@
-"""Cancelling single jobs, wherever each is: running, queued, delayed, or waiting for its parents.
+"""Cancels single jobs in any state: running, queued, delayed, or waiting for parents.
 
 Called by `Commands` for one job, and for the jobs of a user who is deleted; whole batches are cancelled in `submission`. A dry run only
 says what would happen.

@@ -1,4 +1,4 @@
-"""From a submitted job to its class: parsed, checked for feasibility once per class, and remembered.
+"""From a submitted job to its class: parsed, checked for feasibility once per class, and cached.
 
 A class is what scheduling sees (`model.work.job.JobClass`). One look-up stands before the parsing: jobs of one call usually repeat the
 same few classes, so the cost per job is one tuple and one dictionary access.

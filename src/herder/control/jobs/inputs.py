@@ -1,4 +1,4 @@
-"""What attempts will run: payloads from memory or the store, and the results of parents for the jobs that asked for them.
+"""The inputs of attempts: payloads from memory or the store, and the results of parents for jobs that request them.
 
 Used by `exchange`. Bounded in bytes, so that neither many large payloads nor the results of many parents make an answer that
 cannot be sent or a server that grows: what does not fit waits for the next answer, and large results are fetched apart.

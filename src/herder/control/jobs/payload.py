@@ -1,4 +1,4 @@
-"""What a job's worker is given: command, environment, stdin and input files, checked and put into their stored form.
+"""The payload of a job: command, environment, stdin and input files, checked and converted to their stored form.
 
 Called by `submission.py` for each job, also in dry runs. Nothing here is kept.
 """

@@ -1,4 +1,4 @@
-"""A job that has ended, as a submission again: what `herder job retry` submits. The new job goes through the same checks as any other.
+"""Submits a job that has ended again, for `herder job retry`. The new job goes through the same checks as any other.
 
 Called by `control/commands.py` with the row of the old one. It belongs to whoever asks, and to no batch.
 """

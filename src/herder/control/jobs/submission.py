@@ -1,4 +1,4 @@
-"""Taking in work: batches and jobs are checked, put into classes, and given to the engine. Nothing is half accepted.
+"""Submission: batches and jobs are checked, put into classes, and given to the engine, all or none.
 
 Called by the API's routes. Every function is synchronous, fills `changes` and answers; the route commits and then replies.
 """

@@ -1,4 +1,4 @@
-"""The only place of a server that reads the clocks. Everything else is given a `Clock` or the time."""
+"""The only place of a server that reads the clocks. All other modules get a `Clock` or the time as an argument."""
 
 import time
 

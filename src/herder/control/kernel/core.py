@@ -1,4 +1,4 @@
-"""The kernel of a running server: engine state, the hand-over to the store, and whom to tell.
+"""The kernel of a running server: engine state, hand-over to the store, and notifications after a commit.
 
 Everything here runs on one event loop. A use case changes `state` by calling `engine/` functions with a `Changes`, then awaits
 `commit(changes)`. While the store is busy, changes of many callers gather and are handed over together, after one placement

@@ -1,4 +1,4 @@
-"""Calls to drivers for real (`ports.calls.Calls`): for each driver some threads of its own, and a deadline for each call.
+"""Calls to drivers (`ports.calls.Calls`): threads of its own for each driver, and a deadline for each call.
 
 Made by the server, used through `control/drivers/calling.py`. A thread cannot be stopped: a call past its deadline is *abandoned*. It goes on
 holding its place until it comes back, and its late answer is dropped (a machine that it made all the same is found by the next `get` or

@@ -1,4 +1,4 @@
-"""What was heard of a driver last: its last error, whether it can be used, what was removed lately. In memory, one for each driver.
+"""The last known condition of each driver: last error, whether it can be used, recent removals. In memory only.
 
 Written by `control/drivers/calling.py` and the loops, read by people (`control/reads/drivers.py`). It decides nothing.
 """

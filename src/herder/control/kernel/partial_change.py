@@ -1,4 +1,4 @@
-"""Whether a step that failed had changed anything: then memory is ahead of the store, and the server must end.
+"""Whether a failed step had changed anything: if so, memory is ahead of the store and the server must end.
 
 Used by `Core.change`. Every function of `engine/` counts, records or marks what it changes, so a step that left all of these as they
 were has changed nothing that matters: a check that stumbled over strange input is answered with an error, and the server lives.

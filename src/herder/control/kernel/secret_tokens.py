@@ -1,4 +1,4 @@
-"""Tokens: drawn, derived from a secret, and hashed for the store. The only place of a server that draws randomness for secrets.
+"""Tokens: random or derived from a secret, and hashed for the store. The only place of a server that uses randomness for secrets.
 
 Called by everything that gives out or checks a token. It must never log or keep one.
 """

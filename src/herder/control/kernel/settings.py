@@ -1,4 +1,4 @@
-"""The bounds of a running server, made by `server/runtime.py` from flags, environment and herder.yaml. Data only."""
+"""Settings and limits of a running server, made by `server/runtime.py` from options, environment and herder.yaml. Data only."""
 
 from dataclasses import dataclass, field
 

@@ -1,1 +1,1 @@
-"""One file per concern, each a loop that observes, decides and records. They know nothing of one another."""
+"""The control loops, one file each: each observes, decides and records, and knows nothing of the others."""

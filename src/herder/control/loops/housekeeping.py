@@ -1,5 +1,5 @@
-"""What may be forgotten: everything that ended long ago (`store/writing/retention.py`), what plans were made from after a week or when it is
-too much, tokens that ended a month ago. And what is written down late: when tokens were last used.
+"""The housekeeping loop: deletes rows that are past their retention (`store/writing/retention.py`), old observations and old tokens, and
+records when tokens were last used.
 
 Hourly, a piece at a time, with pauses in which others write.
 """

@@ -1,4 +1,4 @@
-"""The launch loop: claims become machines, and machines that are to go are removed; one task for each worker under way.
+"""The launch loop: creates machines for claims and removes machines of terminating workers; one task for each such worker.
 
 What is about to be done stands in the store before: a crash in the middle is taken up again with the same worker name, which makes
 both calls safe to repeat. The steps of one worker are in `control/drivers/machines.py`. Workers of a frozen driver are left as they are.

@@ -1,4 +1,4 @@
-"""What time alone brings: boots that take too long, silence, drains whose grace is over, preemption. Twice a second.
+"""The lifecycle loop: boot timeouts, silent workers, ends of drains, preemption. Twice a second.
 
 It looks after the clocks first: nobody is judged by time in which the server itself was away, nor by a clock that was set.
 """

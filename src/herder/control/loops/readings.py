@@ -1,4 +1,4 @@
-"""The readings loop: asks for the custom metrics of all pools, each at its own pace, and keeps what was answered last.
+"""The readings loop: queries the custom metrics of all pools, each at its own interval, and stores the last value.
 
 A try that fails leaves the value before and says why; the planner knows how long that may be used. It decides nothing.
 """

@@ -1,4 +1,4 @@
-"""The scale loop: picture → plan → checked → recorded with its intents, in one commit. Wakes on demand and every second.
+"""The scale loop: observe, plan, check, and record the plan with its intents in one commit. Runs after changes and every second.
 
 A large plan is made beside the event loop. Before it is applied it is held against the state as it is then: what changed
 meanwhile is not overwritten, and no limit is passed.

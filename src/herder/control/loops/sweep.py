@@ -1,4 +1,4 @@
-"""The sweep loop: what each provider holds under our tag against our rows. One task for each driver, so that none waits for another.
+"""The sweep loop: compares the machines of each provider with the worker rows. One task for each driver, so that none delays another.
 
 What follows from a listing is in `control/drivers/reconciliation.py`. A driver that cannot be listed proves nothing; it is asked again, less and
 less often. A frozen one is only asked for its health. It never blocks the start: the first thing that each driver is asked runs here.

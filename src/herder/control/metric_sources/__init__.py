@@ -1,4 +1,4 @@
-"""Figures of other systems that custom metrics ask for.
+"""Clients of other systems that provide custom metrics.
 
 Called by the loop `readings`. It must never raise what another system answers.
 """

@@ -1,4 +1,4 @@
-"""One instant query to a Prometheus HTTP API, and what its answer means. Called by the loop `readings`.
+"""One instant query to a Prometheus HTTP API, and the interpretation of its answer. Called by the loop `readings`.
 
 The API is that of prometheus.io/docs/prometheus/latest/querying/api (also spoken by Thanos, Mimir, VictoriaMetrics). An answer is
 one number or a `NoValue` that says what to do; nothing is ever taken for zero. No redirect is followed: a token goes to the

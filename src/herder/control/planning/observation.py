@@ -1,4 +1,4 @@
-"""The planner's input: what the engine knows at one moment, as `Observed`. Made for the scale loop, dry runs and `why` alike.
+"""The planner's input: the state of the engine at one moment, as `Observed`. Used by the scale loop, dry runs and `why`.
 
 Never changes a decision by itself; only `note_pressure` remembers something, for the next one.
 """

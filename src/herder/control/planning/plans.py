@@ -1,4 +1,4 @@
-"""Recording and applying plans: the plan's row, what is left of it when time has passed, its effect on the engine.
+"""Records and applies plans: the row of a plan, which of its actions are still valid, and their effect on the engine.
 
 Called by the scale loop, by scale requests and by dry runs, so that all three do the same.
 """

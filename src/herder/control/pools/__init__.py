@@ -1,4 +1,4 @@
-"""What people do to pools, and how the fleet is shared between users.
+"""Actions on pools, and the settings of sharing.
 
 Called by `Commands` and at the start of a server. It must never call a provider.
 """

@@ -1,4 +1,4 @@
-"""What people do to pools: apply, scale by hand, freeze, delete. Called by the API; dry runs answer without changing anything."""
+"""Actions on pools: apply, scale, freeze, delete. Called by the API; dry runs change nothing."""
 
 import dataclasses
 import json

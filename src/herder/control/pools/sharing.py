@@ -1,4 +1,4 @@
-"""How the fleet is shared, as it is in force: set at the start and by `apply`, kept in the store, changed while jobs run.
+"""The current settings of sharing: set at start and by `apply`, kept in the store, changed while jobs run.
 
 Called by the server's start and by `control/pools/pool_actions.py`. A section that is given replaces the one before it whole, so that what
 is taken out of a file is gone; sections that are not given stay as they are. What runs is never touched by a change.

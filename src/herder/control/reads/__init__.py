@@ -1,4 +1,4 @@
-"""Views for people and programs: what the engine holds in memory, joined with what the store knows of the past.
+"""Views for people and programs: the engine's memory, joined with rows of the store.
 
 Called by `api/` and `web/`. Nothing here changes anything.
 """

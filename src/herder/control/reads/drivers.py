@@ -1,4 +1,4 @@
-"""Views of drivers: whether each can be used, why not, and what it is doing now. From memory only; asks no provider."""
+"""Views of drivers: whether each can be used, why not, and its calls in progress. From memory only; calls no provider."""
 
 from herder.control.drivers.calling import check_known, driver_names
 from herder.control.kernel.core import Core

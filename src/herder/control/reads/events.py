@@ -1,4 +1,4 @@
-"""Views of events: pages of what happened, as far as the caller may see it. Called by `port.py`."""
+"""Views of events: pages of past events that the caller may see. Called by `port.py`."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Views of workers, pools, plans, and the one-look status."""
+"""Views of workers, pools and plans, and the summary of the fleet."""
 
 import json
 from collections import Counter

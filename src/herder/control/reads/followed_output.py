@@ -1,4 +1,4 @@
-"""Output of jobs that is followed while they run: sent as it comes, by the waiters of `Core`, to a bounded number of followers.
+"""Output of running jobs, sent to a bounded number of followers as it arrives.
 
 Used by `port.py`. Each follower costs a task and a look into the store for each piece of output.
 """

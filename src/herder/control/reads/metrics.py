@@ -1,4 +1,4 @@
-"""Prometheus metrics, read from the engine's memory when they are asked for: nothing is counted twice."""
+"""Prometheus metrics, computed from the engine's memory at each scrape."""
 
 from collections import Counter
 from collections.abc import Iterator

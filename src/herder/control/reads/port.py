@@ -1,4 +1,4 @@
-"""`Reads`: the port through which every face (API, dashboard) sees anything. Each method takes who asks and answers a view.
+"""`Reads`: the port through which API and dashboard read anything. Each method takes the caller and returns a view.
 
 Access is asked inside, here or in the module that reads; lists hold what the caller may see. Nothing here changes anything, and no
 face looks past it into `Core`.

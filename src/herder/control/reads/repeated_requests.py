@@ -1,4 +1,4 @@
-"""What a request with an Idempotency-Key is answered when it comes again: made anew from the rows that the first one made.
+"""The answer to a repeated request with an Idempotency-Key: made again from the rows that the first request created.
 
 Called by `port.py`, given what `control/access/idempotency.py` found. States and prices are those of now; numbers and names are the first answer's.
 """

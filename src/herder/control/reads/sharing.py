@@ -1,4 +1,4 @@
-"""Views of users and projects: quota, what is held of it, what is borrowed, what waits."""
+"""Views of users and projects: quota, use, borrowed quota, waiting jobs."""
 
 from collections import Counter
 

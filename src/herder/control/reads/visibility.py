@@ -1,4 +1,4 @@
-"""`model.permissions.Scope` as conditions of queries: lists hold what somebody may see, found by index and not by looking at all.
+"""`model.permissions.Scope` as conditions of queries: lists contain what the caller may see, found by index.
 
 Called by the reads of this folder. What is asked of single objects goes through `control/access/access_check.py`; a test holds the two together.
 """

@@ -1,4 +1,4 @@
-"""After a restart, a failed loop or a step of the clock: the engine's memory from the store, loops started again, times moved along.
+"""Recovery after a restart, a failed loop or a step of the clock.
 
 Called at the start of a server and by the loops. It must never guess what the store does not say.
 """

@@ -1,4 +1,4 @@
-"""Jobs of batches from the store, at start: those that a batch not yet committed keeps back, and who waits for whom.
+"""Jobs of batches, read from the store at start: jobs of uncommitted batches, and jobs that wait for parents.
 
 Called by `recover.py` only. It must never change a row.
 """

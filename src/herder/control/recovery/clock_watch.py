@@ -1,4 +1,4 @@
-"""Looks after the clocks for the lifecycle loop: a wall clock that was set, and time in which the server itself did nothing.
+"""Detects a changed wall clock, and times in which the server was suspended. Called by the lifecycle loop.
 
 Called once at the beginning of each of its rounds, before anything is judged by time. It ends nobody's life.
 """

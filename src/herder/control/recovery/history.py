@@ -1,4 +1,4 @@
-"""What the planner must remember, from the store at start: cooldowns, removals, boot times and the memory of offers.
+"""The planner's history, read from the store at start: cooldowns, removals, boot times, and failures of offers.
 
 Called once by `recover`. Without it a restart would forget that a template is out of capacity, and a pool could shrink
 twice by its degree. Reads a bounded number of rows. What has ended keeps the times of a clock that was set back since: none of

@@ -1,4 +1,4 @@
-"""Which resources there are, from the store: what the server of before had declared, and something still speaks of.
+"""The known resources, from the store: those that the previous server declared and that a row still names.
 
 Called by `recover` before anything that holds amounts is read. A resource that is declared no longer stays known as long as a pool,
 a worker or a job names it: a job that waits for a licence must not start without one because a line was taken out of a file.

@@ -1,4 +1,4 @@
-"""Keeps the loops running: one that fails is logged, told in an event, and started again after a growing pause."""
+"""Keeps the loops running: a failed loop is logged, recorded as an event, and started again after a growing delay."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Workers in a running server: the protocol that they speak, and what people do to them.
+"""Workers in a running server: the worker protocol, and actions of people on workers.
 
 Called by the API and by `Commands`. It must never make or remove a machine.
 """

@@ -1,4 +1,4 @@
-"""The server's side of the worker protocol: activation, and the one call by which a worker reports and is told.
+"""The server's side of the worker protocol: activation, and the exchange, by which a worker reports and receives work.
 
 Called by the API. An answer leaves only when everything in the report, and everything it says itself, is durable. A call is held
 open while there is nothing to say; a newer one of the same worker ends it.

@@ -1,4 +1,4 @@
-"""What people do to workers: cordon, uncordon, drain, extend, remove. Called by `Commands`; dry runs only say what would happen."""
+"""Actions of people on workers: cordon, uncordon, drain, extend, remove. Called by `Commands`; dry runs change nothing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Whether a job could ever run here, and if not, what to change. Asked before a job is accepted, and by `why`.
+"""Whether a job could ever run in the current pools, and if not, what to change. Called when a job is submitted, and by `why`.
 
 Only what is impossible whatever the load is refused: a job that merely has to wait is let in. Sizes are compared with
 templates, not with the workers there happen to be.

@@ -1,4 +1,4 @@
-"""Whether a worker's labels fulfil what is required of them: node affinity by Kubernetes' rules, operator by operator.
+"""Whether a worker's labels match a node affinity, by Kubernetes' rules.
 
 Used by `matching` for workers, templates and offers alike, and by admission, which explains. It looks at labels only; pools, taints
 and GPUs are `matching`'s.

@@ -1,4 +1,4 @@
-"""Which pool a class of queued jobs counts in: the one it names, else the one with the cheapest template that fits it.
+"""The pool in which queued jobs of a class are counted: the one they name, else the one with the cheapest template that fits.
 
 Asked by what is shown of queues. It decides nothing: the planner weighs what there is and may put the jobs elsewhere.
 """

@@ -1,4 +1,4 @@
-"""Whether a job may run in a place: pool, labels and taints. Says nothing of size.
+"""Whether a job may run in a place: pool, labels and taints. It ignores sizes.
 
 One set of rules for placement (on workers), scaling (on templates) and admission, so that a job that is let in can be
 placed and a worker made for a job can take it. Kinds are the places a job class can tell apart, numbered.

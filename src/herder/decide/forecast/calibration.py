@@ -1,4 +1,4 @@
-"""How good the expected starts were: corrects the next ones, so that 80 of 100 jobs start inside the interval of 80.
+"""Corrects expected starts by past errors, so that 80 % of the jobs start within the 80 % interval.
 
 `scheduler/calibration.py` notes what was expected of some waiting jobs and tells it when they started. What no model knows (who
 will send jobs tomorrow, what slips through where wide jobs wait, how long boots take) shows in that. Two things are learned:

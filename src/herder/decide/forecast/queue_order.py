@@ -1,4 +1,4 @@
-"""Who goes first, as amounts: how much must start before any one of the jobs that wait.
+"""The order of the queue as amounts: how much capacity must start before a given job.
 
 Made once for a scene by `start_time.py`; every class then reads its own place. The order is placement's: more urgent jobs, then
 users by what they hold and have been given for their weight, in the dominant resource, each user's older jobs first. With

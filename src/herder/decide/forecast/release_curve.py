@@ -1,4 +1,5 @@
-"""What becomes free over time, in one resource: what ends, what comes, and what ends of that which is started meanwhile.
+"""How much of one resource becomes free over time: from running attempts, from starting workers, and from jobs that start and end in
+between.
 
 Made once for a scene and a resource by `start_time.py`; all classes read the same curve, each where its place in the order lies.
 Steps of time grow by a fixed factor, from a second to years; within a step what starts and ends again is reckoned exactly

@@ -1,5 +1,5 @@
-"""How long a worker will probably still have work, so that what can end together does: placement fills first the workers
-that will live longest anyway, and the others fall empty and can go.
+"""How long a worker will probably have work. Placement fills the workers with the longest work first, so that the others become idle and
+can be removed.
 
 `scheduler/fill_order.py` feeds it with the run times that ended and asks; simulations do the same. One curve is learned: what part of
 all jobs runs longer than so long (their lengths spread over five orders of magnitude, and the longer one has run, the longer it

@@ -1,4 +1,4 @@
-"""Learned run times: how long jobs like this one have taken, with how much doubt. Used for backfill and for ETAs.
+"""Learned run times: how long similar jobs have taken, with the uncertainty. Used for backfill and for expected starts.
 
 `scheduler/placement.py` feeds it with the attempts that ended; simulations do the same. Users' own limits are useless as a
 guess (a median of 5 % of them is used), so only what was seen counts. Times are taken as log-normal; what is known of a

@@ -1,4 +1,4 @@
-"""When a waiting job will start, as quantiles: in 10, 50 and 90 of 100 such cases by then.
+"""The expected start of a waiting job, as quantiles: the times by which 10, 50 and 90 of 100 such jobs have started.
 
 Called for `herder job explain` and by simulations. `Outlook` is made once for all classes that may use the same places:
 `queue_order` says how much starts before each job, `release_curve` how much is free by when, and a job starts when the second

@@ -1,4 +1,4 @@
-"""Fill one bin: which items, and how many of each, go into so much free room.
+"""Fills one bin: which items, and how many of each, go into a given free capacity.
 
 Called by `pack` and `decide/packing/search/local_search` for each distinct bin. The choice of the next item is by alignment: the item whose demand
 points most in the direction of what is still free, so that CPU-heavy and memory-heavy items end up side by side. It never

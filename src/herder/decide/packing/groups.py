@@ -1,4 +1,4 @@
-"""What goes into a packing and what comes out of it: groups of equal items, bins, offers of new bins, the result.
+"""Input and output of a packing: groups of equal items, bins, offers of new bins, the result.
 
 Used by everyone who calls `pack`; import the names from `herder.decide.packing.pack`. Holds no algorithm, but for
 `in_asked_dimensions`, by which packing looks at what is asked for and at nothing else.

@@ -1,4 +1,4 @@
-"""The innermost loops of packing, over many vectors at once: written out for four dimensions, and the same for any number.
+"""The innermost loops of packing, over many vectors at once: unrolled for four dimensions, and generic for other numbers.
 
 Used by `shapes`, `fill_bin`, `decide/packing/search/exact_fill`, `knapsack` and `prices`; a `ShapeTable` says which of the two its shapes need. Both give the
 same answer to the same question (tests/packing/test_kernels.py): nothing here decides, and nothing else in packing may write the

@@ -1,4 +1,4 @@
-"""Open new bins for what is left: the offer whose content is worth most for its price, as often as its content repeats.
+"""Opens new bins for the remaining items: the offer with the largest worth of content for its price, as often as its content repeats.
 
 Called by `pack` with the plain worth of each item and by `decide/packing/search/local_search` with better prices and other styles of filling. It never
 opens more than the limits of an offer and of its group allow.

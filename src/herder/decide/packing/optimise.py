@@ -1,4 +1,4 @@
-"""Pack as cheaply as can be found within a budget, and say how far from the optimum that can be at most.
+"""Searches for the cheapest packing within a budget, and bounds its distance from the optimum.
 
 Called by `herder pack`, the planner and the bench. It starts with what `pack` finds, so it is never worse, and never
 returns nothing. `improve` is a number of steps (the same answer each time) or a function that says whether to go on (a

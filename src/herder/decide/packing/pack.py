@@ -1,4 +1,4 @@
-"""The one packing function: placement, scaling, dry runs and `why` all call it, so they cannot disagree about what fits.
+"""The packing function. Placement, scaling, dry runs and `why` all call it, so they cannot disagree about what fits.
 
 It fills existing bins first, in the order given (oldest first, never best fit, so that the youngest workers fall empty and
 can go), and then opens new bins from offers. It works on shapes with counts, never item by item; the same input gives the

@@ -1,4 +1,4 @@
-"""The shape table: item groups that no packing can tell apart, merged, with what is left of each.
+"""The shape table: groups of items with equal requests, merged, with the number that is left of each.
 
 Made by `pack` for one call and thrown away after it. A shape is a (size, allowed kinds) pair; 5,000 items of 30 shapes
 cost as much as 30 items. This module never decides where anything goes.

@@ -1,4 +1,4 @@
-"""Why an item found no place, and the smallest change that would give it one. Called by `herder pack` and by explanations.
+"""Why an item has no place, and the smallest change that would give it one. Called by `herder pack` and by explanations.
 
 It looks at one item and at the offers by themselves. It packs nothing: an offer that could take the item when it was empty
 and was not opened for it must have been at its limit, or every one that may be opened is full.

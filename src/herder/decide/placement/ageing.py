@@ -1,4 +1,4 @@
-"""How waiting makes a job's claim stronger. Used by placement and by whoever keeps reservations.
+"""How waiting raises a job in the queue. Used by placement and by reservations.
 
 At first only shares count. After `age_after_ms` a user's weight doubles with each doubling of the wait of its oldest job
 that could start, up to a bound. Past `reserve_after_ms` jobs get reservations, whatever their priority: weights alone would

@@ -1,4 +1,4 @@
-"""Whose turn it is: weighted dominant-resource max-min between users, over the sum of what is free.
+"""Fair share between users: weighted dominant-resource max-min, over the sum of the free capacity.
 
 Called by placement, once per priority and round. It says how many jobs of which class each user may start; `pack` then
 finds the places. A user's level is the largest part of the fleet it holds in any one resource, for its weight, less what

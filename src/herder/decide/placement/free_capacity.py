@@ -1,4 +1,4 @@
-"""What is free on the workers of one placement, and what has been put there: the rounds of granting and packing.
+"""The free capacity of the workers in one placement, and what has been placed there.
 
 Used by `place` only. Read `FreeCapacity.fill_priority`: `drf` says how many jobs each user may start and `pack`
 finds the places; what `pack` could not place goes back and is offered to the others, so that no usable room stays empty.

@@ -1,4 +1,4 @@
-"""Which waiting jobs go on which free worker now.
+"""Places waiting jobs on free workers.
 
 Called by the engine on every exchange that freed capacity, usually with one worker or a few, and by simulations. Read
 `_place`, then `FreeCapacity.fill_priority`: the more urgent priority first; within it users by their shares and by how long they

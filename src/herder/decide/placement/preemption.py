@@ -1,4 +1,4 @@
-"""Whose place a waiting job takes: the attempts whose stop costs least, all on one worker, so that the job fits there.
+"""Chooses the attempts that a waiting job preempts: those whose stop costs least, all on one worker, so that the job fits there.
 
 Called by `scheduler/preemption.py` for a job that fits nowhere now. Who may be taken at all is `may_be_victim`; among those the
 lowest priority goes first, then the least work lost, then the fewest attempts. It looks at classes of resources that are

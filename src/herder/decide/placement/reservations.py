@@ -1,4 +1,4 @@
-"""A place kept for a job that has waited too long: on which worker, from when, and what others may use meanwhile.
+"""A place that is reserved for a job that has waited too long: on which worker, from when, and what other jobs may use until then.
 
 `reserve` chooses the worker where the job can start soonest, from the expected ends of what runs there; `renew` says the
 same of the chosen one a moment later. Until the time that was promised first, others may run beside and before it where

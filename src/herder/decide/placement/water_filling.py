@@ -1,4 +1,4 @@
-"""Weighted max-min shares of one countable thing, in exact integers.
+"""Weighted max-min shares of one countable resource, in exact integers.
 
 `water_fill` raises whoever has the least for its weight until the capacity is used up. What whole units cannot express
 is carried as a deficit to the next round, so that over time everybody gets exactly what is due, also when there are more

@@ -1,4 +1,4 @@
-"""The linter of plans: what must hold of every plan, checked anew from the observation before it is recorded.
+"""Checks a plan against the observation before it is recorded: what must be true of every plan.
 
 Called by the scaling loop and by simulations. It repeats no step of the planner on purpose: it knows only the rules. It
 never changes a plan; a plan with a finding is not applied.

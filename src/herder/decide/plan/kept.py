@@ -1,4 +1,4 @@
-"""Which rules keep the workers of a pool that the queue does not need: people, a schedule, the minimum, the idle timeout.
+"""The rules that keep workers of a pool beyond the queue's demand: requests of people, schedules, the minimum, the idle timeout.
 
 Called by `report` for pools in which nothing is to do, so that a plan and `why pool` name the rule and not only the count. It decides
 nothing: `scaling/scale_down` has applied these rules already.

@@ -1,4 +1,4 @@
-"""The planner: what is seen and wanted, and the time, become a plan. Read `decide` top-down; each step is one file.
+"""The planner: an observation and the time become a plan. Read `decide` top-down; each step is one file.
 
 Called by the scaling loop, by dry runs, by `herder plan` and by simulations, all with the same answer. It is pure: the
 same input gives the same plan, byte for byte, whatever the order of its parts. A plan that has been applied needs no

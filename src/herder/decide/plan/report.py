@@ -1,4 +1,4 @@
-"""The words of a plan: for each pool what was seen and concluded, for jobs without a place what binds.
+"""The report of a plan: for each pool the observation and the conclusion, for jobs without a place the limit that binds.
 
 Called by the planner when all is decided. It decides nothing; every pool gets at least one reason, with numbers.
 """

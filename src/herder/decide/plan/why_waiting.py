@@ -1,4 +1,4 @@
-"""Why a job waits, in the planner's own terms. Called by `herder why` and its equals in API, dashboard and MCP.
+"""Why a job waits, by the planner's own rules. Called by `herder why`, and for the same question by API and dashboard.
 
 It runs the same steps as the planner on the same observation, so that it can never tell another story than the plan.
 It changes nothing and predicts no times it does not know.

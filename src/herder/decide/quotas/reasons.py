@@ -1,4 +1,4 @@
-"""Which quota holds jobs back, in words, with the smallest change that would let them start.
+"""Reasons for jobs that wait for quota, with the smallest change that would let them start.
 
 Called for the planner's scene: no workers are made for what quotas hold back, and the plan says so. The words are read from an
 `Allowance`; nothing is decided here.

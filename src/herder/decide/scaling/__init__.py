@@ -1,1 +1,1 @@
-"""How many workers each pool should have: triggers ask, limits bind, combine settles, scale_down releases."""
+"""The number of workers of each pool: triggers request workers, limits bound them, `combine` adds them up, `scale_down` removes workers."""

@@ -1,4 +1,4 @@
-"""A trigger or a step of planning that fails: the plan says so, and everything else of the plan goes on.
+"""Failures of a trigger or a planning step: the plan reports them, and the rest of the plan is made.
 
 A trigger makes no proposal then; a pool of which a step in `STEPS` failed is left as it is. Used by the planner around each trigger and
 each step that looks at one pool; also by scale-down, which asks triggers whether a pool

@@ -1,4 +1,4 @@
-"""How many workers a pool may make now, and which limit says so.
+"""How many workers a pool may create now, and which limit applies.
 
 Called by the planner before anything asks for workers, because demand that one pool may not serve goes on to the next.
 A limit of a pool is never exceeded for any reason; which one binds is always named.

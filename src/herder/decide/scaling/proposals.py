@@ -1,4 +1,4 @@
-"""What a trigger answers: so many workers of this template in this pool, for this reason. Data only."""
+"""The result of a trigger: a number of workers of a template in a pool, and the reason. Data only."""
 
 from dataclasses import dataclass
 

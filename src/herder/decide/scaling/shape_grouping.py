@@ -1,4 +1,4 @@
-"""The bound on what one plan looks at: when very many distinct shapes wait, those that are nearly alike are planned as one.
+"""Bounds the work of one plan: when there are very many distinct shapes of jobs, similar ones are planned as one.
 
 Called by `snapshot.snapshot_of` and nowhere else. Packing costs more than the square of the number of shapes, so that a user with
 17,500 of them would keep a plan busy for seconds. A group is as large as its largest member in each resource, and all its

@@ -1,4 +1,4 @@
-"""The observation, put in order for planning: pools by name, workers oldest first, kinds numbered.
+"""The observation, prepared for one plan: pools by name, workers oldest first, kinds numbered.
 
 Made once per plan by the planner and by `explain`. Everything that could depend on the order of the input is sorted here,
 so that the steps need not care. It draws no conclusions.

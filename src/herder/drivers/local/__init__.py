@@ -1,4 +1,4 @@
-"""Workers as processes on this machine: for a first try, for development, and for using one large machine well."""
+"""Workers as processes on this machine: for a first test, for development, and for one large machine."""
 
 from herder.drivers.local.driver import LocalDriver
 from herder.drivers.local.settings import LocalSettings

@@ -1,4 +1,4 @@
-"""The local driver: a worker is an agent process on this machine, found again by the marks in its environment.
+"""The local driver: a worker is an agent process on this machine, identified by variables in its environment.
 
 Called by the loops, from any thread. State that must survive is a small record per worker, written before its start and again when
 its process is known; the truth is the list of processes, so nothing is lost and nothing stays when the server dies at any line. It

@@ -1,4 +1,4 @@
-"""Finds and kills the processes of a worker on this machine, by the marks in their environment. Used by the local driver.
+"""Finds and kills the processes of a worker on this machine, by variables in their environment. Used by the local driver.
 
 A process is named by (pid, start time), never by pid alone. Found by mark are the agent and its attempts; what has thrown its
 marks away is found by session and by descent from those. It never touches a process that it cannot connect to a worker.

@@ -1,4 +1,4 @@
-"""The pretend driver: a whole provider in memory, with boot times and faults on demand. For tests, simulation and demos.
+"""The pretend driver: a provider in memory, with boot times and with faults on request. For tests, simulation and demos.
 
 It has no threads and no clock; `PretendWorld` holds the machines and is where a test makes things go wrong. What it makes runs
 nothing: who wants agents asks `world.newly_booted()`.

@@ -1,4 +1,4 @@
-"""The provider behind the pretend driver: its machines, its faults, its log of calls. Driven by tests and the simulator.
+"""The provider behind the pretend driver: its machines, its faults, its log of calls. Controlled by tests and the simulator.
 
 It survives the drivers that look at it, as a provider does. No threads, no clock of its own: time is a callable that is passed.
 """

@@ -1,4 +1,4 @@
-"""The lives of attempts, and what their ends say of the worker they ran on.
+"""The states of attempts, and what their ends show about their workers.
 
 Called by `control` and by the lives of workers.
 """

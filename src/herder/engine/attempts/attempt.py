@@ -1,4 +1,4 @@
-"""Attempts: given to a worker, started, ended, lost. Fenced by (job, number, worker): any other report changes nothing.
+"""Attempts: assigned to a worker, started, ended, lost. Fenced by (job, number, worker): any other report changes nothing.
 
 Called by `control/` for placement's decisions and for what workers report. An attempt is recorded before the worker hears of it.
 """

@@ -1,4 +1,4 @@
-"""What is recorded of an attempt, while it lives and at its end. Used by `attempt.py` for each change of one."""
+"""The rows of an attempt, while it is live and at its end. Used by `attempt.py` for each change of an attempt."""
 
 from typing import Protocol
 

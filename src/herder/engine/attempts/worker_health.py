@@ -1,4 +1,4 @@
-"""Whether a worker is fit for work: attempts that fail on it in a row, and what its agent says is wrong.
+"""The health of a worker: consecutive attempts that failed on it, and the problems that its agent reports.
 
 Called by `attempt.py` for each end that counts and by `engine/workers/worker.py` for each tick. A worker on which `FAULTS_MOST` attempts in a row
 failed through no fault of theirs takes no work. After a pause it gets one attempt, as a test: it is back when that ends well or has

@@ -1,4 +1,4 @@
-"""The lives of batches and jobs, from accepted to ended.
+"""The states of batches and jobs, from submission to their end.
 
 Called by `control` and by attempts; it must never know a worker.
 """

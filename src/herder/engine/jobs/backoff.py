@@ -1,4 +1,4 @@
-"""Jobs that a worker failed: they wait before they are tried again, longer each time, and then go to another worker if there is one.
+"""Jobs that failed because of a worker: they wait before they are tried again, longer each time, and then prefer another worker.
 
 Used by `engine/attempts/attempt.py`, and by `scheduler/delayed_jobs.py`, which places them. Such a job is ready and in no queue: it is in
 `EngineState.delayed` until its time has come, then also in `due`, until it is given to a worker or put back into the queue of its

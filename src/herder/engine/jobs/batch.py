@@ -1,4 +1,4 @@
-"""Accepting work: batches, their jobs and dependencies, the commit that starts them; jobs of no batch.
+"""Submission: batches, their jobs and dependencies, the commit that starts them; jobs outside batches.
 
 Called by `control/jobs/submission.py` with what it has validated. A refused call raises `DependencyError` before anything changed.
 """

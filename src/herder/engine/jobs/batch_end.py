@@ -1,4 +1,4 @@
-"""The end of a batch: when its last job has ended, or when it is cancelled, by hand or after too many failures."""
+"""The end of a batch: when its last job has ended, or when it is cancelled, by a user or after too many failures."""
 
 from herder.engine.jobs.backoff import withdraw_delayed_batch
 from herder.engine.jobs.job import count_move, tell_children

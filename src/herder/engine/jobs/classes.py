@@ -1,4 +1,4 @@
-"""Which classes of jobs stay in memory: all that a job refers to which has not ended, and of the others the newest.
+"""Which classes of jobs stay in memory: all that an unfinished job has, and the newest of the others.
 
 Called by `control/jobs/submission.py` before it looks up the classes of a call. Rows of ended jobs go on referring to classes that were
 forgotten here; who reads them takes the class from the store. A class that comes again gets a new number.

@@ -1,4 +1,4 @@
-"""A job's way from accepted to ended: counts, readiness through its parents, and what its end means for its children.
+"""The states of a job from submission to its end: counts, readiness after its parents, and the effect of its end on its children.
 
 Called by `batch.py` and `engine/attempts/attempt.py`. Every change of a job's state goes through `count_move`, so the counts cannot drift.
 """

@@ -1,4 +1,4 @@
-"""What is in memory of everything that is not over: state, queues, events, and its rows at the hand-over.
+"""The engine's memory of everything that has not ended: state, queues, events, and the rows for the hand-over.
 
 Used by all lives; it must never decide what becomes of one.
 """

@@ -1,4 +1,4 @@
-"""Rows of things that change many times between two commits (batches, workers) are made once, at the hand-over."""
+"""Rows of objects that change often between two commits (batches, workers), made once, at the hand-over."""
 
 import json
 from dataclasses import fields

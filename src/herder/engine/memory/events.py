@@ -1,4 +1,4 @@
-"""Recording an event: one fact that a person may ask about later. Called by the other modules of this package and `control/`."""
+"""Records an event: one fact for people. Called by the other modules of this package and by `control/`."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""How many jobs failed within the last hour, by cause: what `herder status` says. Kept by minutes, at most 61 of them."""
+"""The number of jobs that failed within the last hour, by cause, for `herder status`. Kept by minutes, at most 61 of them."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What must always hold of the engine's memory. Called by tests, by the simulation after each step, and by the admin command.
+"""The invariants of the engine's memory. Checked by tests, by the simulation after each step, and by the admin command.
 
 The same for what is in the store stands in `store/invariants.py`, recomputed from the rows alone.
 """

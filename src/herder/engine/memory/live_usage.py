@@ -1,4 +1,4 @@
-"""What live attempts have: by user, and by user and project as quotas count it.
+"""The requests of live attempts: by user, and by user and project as quotas count them.
 
 Told by `engine/attempts/attempt.py` and at recovery of each attempt that begins or ends; read by placement, quotas and views. Very many begin and end
 between two looks, of few classes: they are counted by class, and the sums are brought up to date when somebody looks.

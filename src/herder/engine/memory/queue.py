@@ -1,4 +1,4 @@
-"""The ready jobs of one class, first come first served: none or 8 bytes a job, 16 for those that came one by one.
+"""The ready jobs of one class, first come, first served. A job takes 0 or 8 bytes, or 16 when it was submitted alone.
 
 Used by `engine/` only. Jobs that were submitted together have consecutive numbers and stand here as one range; others as
 arrays of 64-bit numbers beside the times at which they became ready. The jobs stand in the order of these times, but for a few

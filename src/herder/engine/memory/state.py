@@ -1,4 +1,4 @@
-"""What the engine holds in memory: everything that is not over. Rebuilt from the store at start (`control/recovery/recover.py`).
+"""The engine's state in memory: everything that has not ended. Rebuilt from the store at start (`control/recovery/recover.py`).
 
 Changed only by the functions of this package. Queued jobs are numbers in `ReadyQueue`s; only jobs with a live attempt, jobs
 that wait for parents and jobs that were tried before have an entry of their own.

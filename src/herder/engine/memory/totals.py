@@ -1,4 +1,4 @@
-"""Counters that people see and that outlive the rows they count: jobs by the state they ended in.
+"""Counters that outlive the rows they count: jobs by their final state.
 
 Called at each hand-over (`dirty_rows.py`). Read back at start, so that a start takes no longer the longer the history is.
 """

@@ -1,4 +1,4 @@
-"""The lives of workers, and what creations teach about offers and drivers.
+"""The states of workers, and the failures of offers and drivers.
 
 Called by `control`; it must never call a provider.
 """

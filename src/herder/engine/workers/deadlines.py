@@ -1,4 +1,4 @@
-"""What time alone brings to workers: boots that take too long, silence, drains whose grace is over.
+"""Deadlines of workers: boot timeout, silence, drain grace.
 
 Called by the lifecycle loop twice a second. The changes themselves are those of
 `worker.py`. It must never judge by a time in which the server itself was away: the loop has excused that before.

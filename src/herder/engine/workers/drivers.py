@@ -1,4 +1,4 @@
-"""Freezing a driver, and letting it go on: what is kept of it, and the event that tells it.
+"""Freezes and unfreezes drivers: the stored row and the event.
 
 Called by `control/`. A frozen driver is called for `engine/attempts/worker_health` only; its workers and machines stay as they are, and the planner sees its
 pools as frozen. One row for each frozen driver, in `meta`, so that a restart keeps it.

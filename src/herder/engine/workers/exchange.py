@@ -1,4 +1,4 @@
-"""One exchange with a worker: what it reports is taken in, and what it is to be told is gathered.
+"""One exchange with a worker: processes its report, and collects the answer.
 
 Called by `control/workers/exchange.py`. Taking in and gathering are apart because the answer may be held back (long poll) until there
 is something to say, and leaves only after the commit of what it says.

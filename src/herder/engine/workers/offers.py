@@ -1,4 +1,5 @@
-"""What creations teach about offers: kept in memory, written with the change that taught it, told when a person must act.
+"""Results of creations by offer: kept in memory, written with the change that caused them, and recorded as an event when a person must
+act.
 
 Called by `worker.py`. `model/fleet/offer.py` has the arithmetic; the planner reads the outcome. One row for each offer, in `meta`.
 """

@@ -1,4 +1,6 @@
-"""For how long a machine existed. Said once when a worker ends (`engine/workers/worker.py`), and asked of live ones by who shows their cost."""
+"""The time for which a machine existed. Recorded once when a worker ends (`engine/workers/worker.py`), and computed for live workers
+when their cost is shown.
+"""
 
 from herder.engine.memory.state import WorkerLife
 from herder.model.work.usage import MachineUsage

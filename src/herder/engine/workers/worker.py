@@ -1,4 +1,4 @@
-"""A worker's life: claimed, provisioned, joined, ready, draining, terminating, ended.
+"""The states of a worker: claimed, provisioned, joined, ready, draining, terminating, ended.
 
 Called by `control/` for what planner, drivers, workers and the clock say. `model/fleet/worker.py` has the states. Ending a worker
 loses its attempts first, so nothing is ever assigned to a worker that is gone.

@@ -1,4 +1,4 @@
-"""Our own agent: it calls the server again and again, takes jobs and says what it uses."""
+"""Herder's own agent: it calls the server repeatedly, takes jobs and reports its use."""
 
 from herder.model.fleet.membership import EXCHANGE
 

@@ -1,4 +1,4 @@
-"""Nothing: the machine belongs to a pool that only has a size. It is ready when the provider has made it, and takes no work of ours."""
+"""No membership: the pool only has a size. A worker is ready when the provider has created it, and takes no jobs."""
 
 from herder.model.fleet.membership import LivesBy, Membership
 

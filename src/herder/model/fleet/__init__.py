@@ -1,4 +1,4 @@
-"""Pools, their templates and offers, workers, and what makes and joins them.
+"""Pools, templates, offers, workers, drivers and memberships.
 
 Frozen data and the protocols of drivers. Nothing here decides.
 """

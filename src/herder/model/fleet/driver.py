@@ -1,4 +1,4 @@
-"""The driver protocol: what Herder asks of a provider, and the closed family of errors it may answer with.
+"""The driver protocol: what Herder requires of a provider, and the closed family of errors that a driver may raise.
 
 Drivers are synchronous (each call runs in a thread of the driver's own, with a deadline), know one provider and nothing else, and
 every verb may be repeated. No verb waits for the provider: what takes long is begun, and answered with a phase and the provider's

@@ -1,4 +1,4 @@
-"""What a driver may be able to do beside its five verbs: one protocol each, all optional.
+"""Optional capabilities of a driver beside its five verbs: one protocol each.
 
 A driver has a capability by having its method or attribute; `capabilities(driver)` names the ones it has, for people. Whoever uses
 one asks `isinstance(driver, Console)` first. Methods are synchronous and raise `DriverError`s, as verbs do. Nothing here calls them.

@@ -1,4 +1,4 @@
-"""What a worker's machine joins, as capabilities: what work it takes, how one knows that it lives, what it reports.
+"""Membership: what a worker's machine joins. Its capabilities are the work it takes, how its liveness is known, and what it reports.
 
 Data only. `herder/memberships/` has the ones there are; a pool names one, its workers carry it, and engine, planner and placement look
 at these capabilities and never at the name.

@@ -1,4 +1,4 @@
-"""Custom metrics: a figure of another system, and how much of it one worker takes. Data only.
+"""Custom metrics: a value of another system, and the share of it that one worker takes. Data only.
 
 A `Metric` is what people write; a `MetricReading` is what the metric's source answered last. `decide/scaling/signals/custom_metrics.py` draws
 the conclusions, after the manner of Kubernetes' HPA and of KEDA.

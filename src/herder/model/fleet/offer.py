@@ -1,4 +1,4 @@
-"""What a template is sold as, and what is remembered of each offer: how often creating a worker from it succeeded lately, and whether to try it now.
+"""Offers of a template, and the memory of each: how often creations from it succeeded recently, and whether to try it now.
 
 Kept by the engine (`note`), stored with each change, and read by the planner. An offer that fails rests, each time twice as
 long; then one worker is tried (half open), and its success closes the matter. The success rate fades towards its prior, so

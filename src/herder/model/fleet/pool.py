@@ -1,4 +1,4 @@
-"""Pools and templates: what people want to have, as they wrote it down."""
+"""Pools and templates, as herder.yaml defines them."""
 
 from dataclasses import dataclass
 from enum import StrEnum

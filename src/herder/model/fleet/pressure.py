@@ -1,4 +1,4 @@
-"""Pressure: what the workers of a pool really use of their CPU and memory, and the rule that makes more of them.
+"""Pressure: the measured CPU and memory use of a pool's workers, and the rule that adds workers. Data only.
 
 A `Pressure` is what people write; a `WorkerUse` is what an agent says of its worker. Data only; `decide/scaling/signals/pressure.py`
 draws the conclusions.

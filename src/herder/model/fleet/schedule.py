@@ -1,4 +1,4 @@
-"""Schedules: from when to when a pool keeps other numbers of workers than usual.
+"""Schedules: the periods in which a pool has other limits.
 
 A `Schedule` is what people write; a `Window` is one stretch of time that follows from it. `control/` turns the one into the
 other, because calendars and time zones need a library; the planner sees only windows. Knows no calendar.

@@ -1,4 +1,4 @@
-"""How suddenly the demand for workers of one template has risen: what the planner needs to know how many idle ones are worth it.
+"""How suddenly the demand for workers of one template has risen: the planner's input for warm workers.
 
 A value: made by `decide.scaling.signals.warm_workers.learn` from the one before, kept by the engine with the pool's history, and part of the
 observation. Nothing here depends on how often it is looked at, only on when the demand changed. Bounded in every part.

@@ -1,4 +1,4 @@
-"""What the planner looks at: a frozen picture with the age of each part. Built by `control/`, read by `decide/`."""
+"""The observation: the planner's input, frozen, with the age of each part. Made by `control/`, read by `decide/`."""
 
 from dataclasses import dataclass
 

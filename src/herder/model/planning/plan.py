@@ -1,4 +1,4 @@
-"""A plan: fully specified actions and a report that says why, also why nothing was done.
+"""A plan: fully specified actions, and a report with the reasons, also when there are no actions.
 
 Made by `decide/`, recorded before anything is done, applied by `control/`, shown by every face. Reports are data: a
 `Reason` has a kind from a closed set, a sentence for people, and evidence as numbers.

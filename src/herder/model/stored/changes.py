@@ -1,4 +1,4 @@
-"""What a step of the engine did: rows to be made durable together, and whom to tell once they are.
+"""The changes of one step of the engine: rows to be committed together, and the notifications after the commit.
 
 Filled by `engine/` and `control/`, merged and written by the store's writer. Nothing leaves the process (no answer, no
 wake-up) before the changes that caused it are committed.

@@ -1,4 +1,4 @@
-"""The kinds of events, `noun.verb`: a filter that names no such kind is refused, with these as the choices.
+"""The kinds of events, `noun.verb`. A filter with an unknown kind is refused, and the answer lists these.
 
 Whoever records a new kind adds it here; a test compares this list with what the source records.
 """

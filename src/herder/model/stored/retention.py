@@ -1,4 +1,4 @@
-"""How long rows of what has ended are kept. A setting of the server; `store/writing/retention.py` deletes by it."""
+"""How long rows of ended objects are kept. A setting of the server; `store/writing/retention.py` deletes the rows."""
 
 from dataclasses import dataclass
 

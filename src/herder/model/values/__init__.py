@@ -1,4 +1,4 @@
-"""Values that everything else is made of: money, amounts of resources, times, counted words.
+"""Basic values: money, amounts of resources, times, phrases.
 
 Used everywhere. They must never know what is counted.
 """

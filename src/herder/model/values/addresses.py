@@ -1,4 +1,4 @@
-"""Addresses of stores and other services as people may see them: without passwords. For errors, logs and everything that is shown."""
+"""Addresses of stores and other services without their passwords, for errors, logs and everything that is shown."""
 
 import re
 

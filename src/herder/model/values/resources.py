@@ -1,4 +1,4 @@
-"""Which resources there are, and exact amounts of what a job asks for and a worker has. Integers only, in base units.
+"""The table of resources, and exact amounts of them in requests and workers. Integers only, in base units.
 
 `Dimensions` is the one table: a name for each place of a vector, its unit, how it is read and shown, whether quotas count it.
 Four are built in; a server declares more in herder.yaml, and they are fixed from its start on. `Resources` is a vector over

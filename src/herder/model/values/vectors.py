@@ -1,4 +1,4 @@
-"""Arithmetic of vectors of whole numbers. The one place where four places are written out; everything else names dimensions.
+"""Arithmetic of integer vectors. The only module that is written for exactly four dimensions; all others use names.
 
 `Vector` is a tuple of four numbers or, mixed with `Wide`, of more. A shorter vector counts as 0 in the places that it does not
 have, so that what was written before a dimension was declared still means the same. Four is what every server has and what its

@@ -1,4 +1,4 @@
-"""Jobs, attempts, demand, and how a fleet is shared between those who submit.
+"""Jobs, attempts, demand, and the settings of sharing.
 
 Frozen data; nothing here decides.
 """

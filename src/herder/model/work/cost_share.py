@@ -1,4 +1,4 @@
-"""Which share of a machine's price a request pays. Used by `ledger/` for what it cost, and by `decide/` for what would be lost.
+"""The share of a machine's price that a request pays. Used by `ledger/` for costs, and by `decide/` for the cost of lost work.
 
 The share follows OpenCost's way of splitting a node: the machine's price is divided among its CPU, memory and GPUs in the ratio of
 list rates, so that a job that holds the GPUs pays for GPUs and not for the cores beside them. Shares of jobs that fit together never

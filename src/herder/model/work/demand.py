@@ -1,4 +1,4 @@
-"""Demand: groups of equal things that want room on a worker, whatever they are, and what they require of the worker.
+"""Demand: groups of equal requests for capacity, whatever their source, and their requirements on a worker.
 
 Jobs of one class are one source (`observed.QueuedClass`); pending pods, requests and floors of schedules are others (`ShapeGroup`).
 The planner's triggers work on groups and on what each `Asks`, never on a source. Requirements are Kubernetes' own: labels, node

@@ -1,4 +1,4 @@
-"""How a fleet is shared: priority classes, quotas of projects and users, and when work may be preempted.
+"""The settings of sharing: priority classes, quotas of projects and users, preemption.
 
 What people want, as they wrote it down, beside pools. Read by `decide/quotas/allowed_starts.py`, `decide/placement/preemption.py` and whoever shows it.
 `Amounts` are derived from the table of `resources`: what of it quotas count, and live attempts. A limit of None means that there is none.

@@ -1,4 +1,4 @@
-"""Usage: who used what of which machine, from when to when. Facts without money; `ledger/` prices them.
+"""Usage intervals: who used what of which machine, from when to when. Without money; `ledger/` prices them.
 
 Made by the engine when an attempt or a worker ends, and by whoever looks at one that has not ended yet.
 """

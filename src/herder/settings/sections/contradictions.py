@@ -1,4 +1,4 @@
-"""Limits of one pool that contradict each other: each finding names both. Called by the reader of pools; pure."""
+"""Contradictions between limits of one pool: each finding names both. Called by the reader of pools; pure."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What one setting of a pool, a template or the sharing of a fleet is: its key, how to read, write and explain it.
+"""The description of one setting of a pool, a template or the sharing of a fleet: its key, its reader, its writer and its text.
 
 The tables `pool_fields`, `template_fields` and `sharing_fields` are made of these; the reader, the writer (`pools`) and the JSON schema
 (`schema`) go through the tables and so agree. Nothing here is a rule between settings.

@@ -1,4 +1,4 @@
-"""Where a template is sold, and whether as spot: read and written. Used by the table of settings (`fields`)."""
+"""Zones and spot of a template: reader and writer. Used by the table of settings (`fields`)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The settings of a pool, each described once. `pool_fields.POOL_FIELDS` is what reader, writer, schema and documents go through."""
+"""The settings of a pool, each described once. Reader, writer, schema and documents use `POOL_FIELDS`."""
 
 from herder.memberships.registry import UnknownMembership, load
 from herder.model.fleet.membership import EXCHANGE, Membership

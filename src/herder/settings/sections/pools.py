@@ -1,4 +1,4 @@
-"""Pools and templates from settings, and back: `pool_from_plain` and `pool_to_plain` are inverse to each other.
+"""Reads pools and templates from settings and writes them: `pool_from_plain` and `pool_to_plain` are inverse to each other.
 
 The plain form is what `herder.yaml` would say, complete and self-contained: it travels in an ApplyRequest and is what the
 server stores. Called by `load`, the client and the server; reads no file.

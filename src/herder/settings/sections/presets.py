@@ -1,4 +1,4 @@
-"""What Herder knows without being told: documented templates and presets, and pools for one ordinary machine.
+"""Built-in settings: documented templates and presets, and the default pools for one machine.
 
 The templates' figures are what jobs may use (nominal less what the system keeps). Files may override each of them.
 Presets are kept in the plain form of `herder.yaml`, so that `herder config show --expanded` shows them as settings.

@@ -1,4 +1,4 @@
-"""Schedules, headroom and fractions of a pool: read and written. Used by the table of settings (`fields`)."""
+"""Schedules, headroom and fractions of a pool: reader and writer. Used by the table of settings (`fields`)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The other sections of herder.yaml: drivers, users, server. Read by `load`, kept by nobody else.
+"""The other sections of herder.yaml: drivers, users, server. Read by `load`.
 
 Secrets do not belong in these files: a token or password is named by a file or an environment variable.
 """

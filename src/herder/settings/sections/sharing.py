@@ -1,4 +1,4 @@
-"""The sections of herder.yaml that say how the fleet is shared: fair_share, priority_classes, projects, quotas of users.
+"""The sections of herder.yaml about sharing: fair_share, priority_classes, projects, quotas of users.
 
 `sharing_from_plain` and `sharing_to_plain` are inverse to each other; the plain form travels in an ApplyRequest and is what
 the server stores. Called by `load`, the client and the server; reads no file. `sharing_fields` has the single settings.

@@ -62,10 +62,6 @@ def _read_preempts(found: Reading, value: Value) -> bool:
     return not (isinstance(value, Scalar) and value.text == "never") and validation.flag(found, value)
 
 
-def _read_role(found: Reading, value: Value) -> Role:
-    return _one_of(found, value, tuple(ROLES), Role.USER)
-
-
 def _one_of(found: Reading, value: Value, known: tuple[str, ...], default: Role) -> Role:
     raw = validation.text(found, value)
     if raw in known:

@@ -1,4 +1,4 @@
-"""Taints of a pool in settings, read and written. Used by the table of fields."""
+"""Taints of a pool in settings: reader and writer. Used by the table of fields."""
 
 from herder.model.fleet.pool import Taint, TaintEffect
 from herder.settings.syntax import validation

@@ -1,4 +1,4 @@
-"""The settings of a template, each described once. `TEMPLATE_FIELDS` is what reader, writer, schema and documents go through."""
+"""The settings of a template, each described once. Reader, writer, schema and documents use `TEMPLATE_FIELDS`."""
 
 from herder.model.fleet.pool import SpotUse
 from herder.model.values.money import usd_text

@@ -1,4 +1,4 @@
-"""What makes a pool grow beside its queue: real use of CPU and memory, and metrics. Used by the table of settings (`fields`)."""
+"""Triggers of a pool beside its queue: measured use of CPU and memory, and metrics. Used by the table of settings (`fields`)."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Amounts of resources in settings: by the keys of the server's table, and the section that declares more of them.
+"""Amounts of resources in settings, by the keys of the server's table, and the section that declares further resources.
 
 The section `resources:` of herder.yaml says what there is beyond CPU, memory, disk and GPUs (`read_declared`); templates, headroom,
 machines and quotas name it like the others. Used by the readers of those settings. What a server was started with holds until it is

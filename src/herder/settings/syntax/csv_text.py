@@ -1,4 +1,4 @@
-"""Rows of CSV with the place of every cell: separators, quotes, cells over several lines. Called by readers of traces and items.
+"""Rows of CSV with the place of every cell: separators, quotes, cells with several lines. Called by readers of traces and items.
 
 Strict where a guess would change what is meant (a quote that is not closed, more cells than columns, a column that stands twice), tolerant
 where it cannot: spaces around cells, empty rows, semicolons or tabs instead of commas.

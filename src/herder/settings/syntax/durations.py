@@ -1,4 +1,4 @@
-"""Durations as people write them (`30m`, `4h`, `1h30m`, `300s`, `250ms`) to seconds and back, exactly.
+"""Durations as people write them (`30m`, `4h`, `1h30m`, `300s`, `250ms`): to seconds and back, exactly.
 
 Also used by the command line for `--timeout` and the like, and by files of jobs. Pure. A number without a unit is refused: in one place it
 was taken for seconds, in another for hours. Only 0 needs none.

@@ -1,4 +1,4 @@
-"""Bytes of a file, a pipe or stdin, and the text in them. Called by every reader; knows no format.
+"""Reads the bytes and the text of a file, a pipe or stdin. Called by every reader; knows no format.
 
 A byte order mark is taken off, UTF-16 and UTF-32 with one are read, gzip is known by its first bytes. A file is opened once and read
 forwards only, so a pipe is as good as a file. Nothing is replaced: bytes that are no text raise `Unreadable`.

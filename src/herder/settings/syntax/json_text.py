@@ -1,4 +1,4 @@
-"""JSON and lines of JSON as plain values: a name that stands twice in one object is refused, and so are NaN and Infinity.
+"""JSON and JSON lines as plain values. A duplicate name in one object is refused, and so are NaN and Infinity.
 
 Called by readers of jobs and of workflows. A large text is read by the quick library; the exact one is asked only when the text does not
 come back from its own value as it was.

@@ -1,4 +1,4 @@
-"""Numbers as files write them: decimal digits, a point, an exponent; nothing that only a programming language takes for one.
+"""Numbers in files: decimal digits, a point, an exponent; no forms that only a programming language accepts.
 
 Called by readers of rows and of settings. No NaN, no infinity, no `1_000`, no digits of other scripts.
 """

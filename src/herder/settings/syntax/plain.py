@@ -1,4 +1,4 @@
-"""YAML as plain values for readers that do not go by place: numbers only where they come back as they were written.
+"""YAML as plain values for readers that need no places. Text becomes a number only if the number is written back in the same way.
 
 Called by the reader of jobs. `010`, `1.10`, `0x1f` and dates stay text, because an id may look like that; whoever needs a number converts it.
 """

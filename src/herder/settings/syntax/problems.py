@@ -1,4 +1,4 @@
-"""What is wrong with settings, as data: where, what, and what to do. Made by the readers and by `lint`, shown by the CLI.
+"""A problem of settings as data: place, problem, remedy. Made by the readers and by `lint`, shown by the CLI.
 
 Holds no rule itself and prints nothing.
 """

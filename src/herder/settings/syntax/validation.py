@@ -1,4 +1,4 @@
-"""Readers of single settings: from a `Value` to a typed one, noting what is wrong instead of raising.
+"""Readers of single settings: from a `Value` to a typed one. A problem is recorded and not raised.
 
 A reader that finds a fault notes a `Problem` and gives back something harmless; the result is thrown away as soon as there
 is a problem, so all faults of all files are found in one go. Used by `fields` and by the sections.

@@ -1,4 +1,4 @@
-"""What no policy can beat: least costs of a trace on given templates. Called after a simulation; knows every end.
+"""Lower bounds of the cost of a trace on given templates, without waiting. Called after a simulation; knows every end.
 
 `volume` holds whatever is delayed, moved or split: the resource-hours asked for at their least price. `no_wait` holds for
 everybody who starts each job when it arrives: at every instant the cheapest mix of templates that covers what runs. With one

@@ -1,4 +1,4 @@
-"""What `herder simulate` can give beside its figures: the bounds with waiting, and the report. Called by `simulate`.
+"""Optional output of `herder simulate`: the bounds with waiting, and the report. Called by `simulate`.
 
 What these need is imported when it is asked for: the solver is optional, and neither is small.
 """

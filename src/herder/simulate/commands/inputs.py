@@ -1,4 +1,4 @@
-"""Where the work of `herder simulate` comes from: a trace, or Herder's own store; and what people must be told of it.
+"""The input of `herder simulate`: a trace, or Herder's own store, and the notes about it on stderr.
 
 Called by the command. What is wrong with the source is an error of the command.
 """

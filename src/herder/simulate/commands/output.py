@@ -1,4 +1,4 @@
-"""How `herder simulate` shows its figures, and what it says about jobs that were left out. Called by `simulate`."""
+"""The figures of `herder simulate` as text, and the notes about jobs that were left out. Called by `simulate`."""
 
 import dataclasses
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The commands `herder simulate` and `herder simulate compare`. Added to the CLI by `app.py`; parses, runs, shows.
+"""The commands `herder simulate` and `herder simulate compare`. Added to the CLI by `app.py`.
 
 Data goes to stdout and nothing else does; what was left out, and progress, go to stderr.
 """

@@ -1,4 +1,4 @@
-"""The command `herder simulate verify`. Added to the group by `simulate.py`; shows, and ends with 1 when a plan comes out otherwise."""
+"""The command `herder simulate verify`. Added to the group by `simulate.py`; exits with 1 if a plan differs."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Herder's own store as a trace: what was submitted, when, by whom, of which shape, and how long it ran.
+"""Herder's own store as a trace: what was submitted, when, by which user, of which shape, and how long it ran.
 
 Called by `herder simulate --from-events`. A job arrives when it could first start (its own submission, or its batch's commit);
 it runs for as long as its attempts held their room, from assignment to end, on the server's clock. Attempts that were lost

@@ -1,4 +1,4 @@
-"""Recorded plans made again: the same planner on what each was made from, compared with what was recorded, byte for byte.
+"""Computes recorded plans again from their observations with the same planner, and compares them byte for byte.
 
 Called by the command `herder simulate verify`. With other pools than those of then it shows what would have been decided
 otherwise on the same observations; what would have followed from that is a simulation's matter.

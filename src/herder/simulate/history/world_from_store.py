@@ -1,4 +1,4 @@
-"""Herder's own store as the world of a simulation: its log as the trace, its pools' templates as what is sold.
+"""Herder's own store as the input of a simulation: its log as the trace, its pools' templates as the offers.
 
 Called by the command. What a pool has now is what counts, also for jobs that ran under older settings.
 """

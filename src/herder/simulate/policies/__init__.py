@@ -1,1 +1,1 @@
-"""What decides in a simulation: one file for each policy, all behind `world.Policy`. `catalogue` finds them by name or file."""
+"""The policies of the simulator, one file each, all with the interface `world.Policy`. `catalogue` finds them by name or file."""

@@ -1,4 +1,4 @@
-"""Workers with room, oldest first, kept up to date from what the world reports: the shared bookkeeping of the policies.
+"""Workers with free capacity, oldest first, updated from the simulated world: shared by the policies.
 
 A policy calls `take_in` first, then `first`, `best` or its own scan over `workers`, and `put` or `add` for what it does. The list
 leaves out workers that are full, so a scan costs as much as there are half-empty workers.

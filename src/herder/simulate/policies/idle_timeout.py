@@ -1,4 +1,4 @@
-"""Which workers have had nothing to do for long enough: first in, first out, at a constant cost each.
+"""Workers whose idle time has reached the limit: first in, first out, at a constant cost for each.
 
 Shared by the policies that close idle workers after a fixed time.
 """

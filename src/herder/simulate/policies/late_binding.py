@@ -1,4 +1,4 @@
-"""The frame of policies that start jobs only on workers that are ready, and look at the queue at their own pace.
+"""The base of policies that start jobs only on ready workers, and look at the queue in intervals of their own.
 
 A policy says where a job goes (`choose`), when the fleet is looked at (`period_s`), what is made then (`grow`), and how long a
 worker may idle. Used by the peers' policies.

@@ -1,4 +1,4 @@
-"""Jobs that wait, by shape, each shape first come first served: for policies that bind a job only when it can start.
+"""Waiting jobs by shape, each shape first come, first served: for policies that assign a job only when it can start.
 
 `place_on` goes through the shapes by the age of their oldest job, and drops a shape for this pass when nobody can take it, so a
 pass costs as much as there are shapes and placements, whatever the length of the queue.

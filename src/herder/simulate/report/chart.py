@@ -1,4 +1,4 @@
-"""A chart as data for the page: curves in a box of fixed size, ticks in per cent, a sentence, and a table. Called by `page`.
+"""A chart as data for the page: curves, ticks in per cent, a sentence, and a table. Called by `page`.
 
 The box is stretched to the width of the page, so text stands outside it as HTML: it keeps its size on a phone. Every chart
 says the same three times: drawn, as a sentence for screen readers, and as a table that can be opened.

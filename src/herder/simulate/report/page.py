@@ -1,4 +1,4 @@
-"""The report as one HTML file: figures, charts, bounds, parameters and origin; nothing is fetched and nothing is sent.
+"""The report as one HTML file: figures, charts, bounds, parameters and origin. It loads nothing from the network.
 
 Called by the command with simulations that have run. The look and the theme switch are the dashboard's. The same simulations give
 the same bytes: no time of writing, no CPU time.

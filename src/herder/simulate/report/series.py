@@ -1,4 +1,4 @@
-"""What a finished simulation looks like over time, in a bounded number of buckets. Called by `page`; reads worlds, changes nothing.
+"""The course of a finished simulation over time, in a bounded number of buckets. Called by `page`; changes nothing.
 
 Nothing is recorded while a simulation runs: a world knows afterwards when each worker was asked for, ready and given back, and
 when each job could have started and did. Of work that was killed and done again only the last run is known.

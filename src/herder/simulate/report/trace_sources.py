@@ -1,4 +1,4 @@
-"""Where the public traces are from and under which licence, by format: shown in reports. Keep in step with `excerpts/README.md`."""
+"""Origin and licence of the public traces, by format, for reports. Keep in step with `excerpts/README.md`."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A simulation that has run, with what is shown of it. Made by the command, read by the report. Data only."""
+"""A finished simulation with what is shown about it. Made by the command, read by the report. Data only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a simulation came to: cost, waits, starts, beside the bound. Made from a world that has run; shown by the command."""
+"""The outcome of a simulation: cost, waits, starts, and the bound. Computed from a finished world; shown by the command."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Traces of real work: one module for each format, and `read_trace`, which finds out which one a file is.
+"""Traces of real work: one module for each format, and `read_trace`, which recognises the format of a file.
 
 Each module has `COLUMNS` or its like in its docstring, `looks_like(head)` and `read(rows)`. Readers know nothing of policies.
 """

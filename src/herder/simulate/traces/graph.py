@@ -1,4 +1,4 @@
-"""Jobs that wait for others: every parent must be there, and nobody may wait for itself. Used by readers of workflows."""
+"""Dependencies of jobs: every parent must exist, and no job may depend on itself. Used by readers of workflows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

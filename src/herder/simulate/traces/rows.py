@@ -1,4 +1,4 @@
-"""Opening a trace and reading its rows: a file, a pipe or stdin, plain or gzip, with the place of everything that is wrong.
+"""Opens a trace and reads its rows: a file, a pipe or stdin, plain or gzip. Each error has its place.
 
 Used by every reader. A bad row raises `TraceError` with file, line, column, value and remedy, or with `skip_bad` is left
 out and listed. Nothing is guessed. The file is opened once and read forwards only.

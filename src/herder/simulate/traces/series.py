@@ -1,4 +1,4 @@
-"""From a series of levels to jobs whose running counts are exactly that series. Used by the readers of demand and of spot records.
+"""Converts a series of levels to jobs whose running counts are exactly that series. Used by the readers of demand and of spot records.
 
 When the level rises, jobs of one unit begin; when it falls, the oldest end. Levels hold until the next time.
 """

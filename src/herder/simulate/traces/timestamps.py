@@ -1,4 +1,4 @@
-"""Times as traces write them (`2023-11-16 18:15:46.6805900`), to seconds. Used by readers; no zone: only differences matter."""
+"""Converts times of traces (`2023-11-16 18:15:46.6805900`) to seconds. Without a zone, because only differences matter."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""The common form of every trace: jobs in order of arrival, as columns; and, where the trace is one, a series.
+"""The common form of all traces: jobs in order of arrival, as columns; and a series, where the trace is one.
 
 Made by the readers, read by the world, the bounds and the policies. A job's index in the columns is its name to all of
 them; times are seconds since the first arrival.

@@ -1,4 +1,4 @@
-"""How long a worker takes from request to ready: always the same, or drawn. Written `120`, `60..180` or `120~0.3`.
+"""The time of a worker from request to ready: constant or random. Written `120`, `60..180` or `120~0.3`.
 
 Read from the command line and policy files; asked by the world once for each worker.
 """

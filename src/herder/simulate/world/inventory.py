@@ -1,4 +1,4 @@
-"""Templates from a list of real machines: each kind once, with how many there are of it as its quota.
+"""Templates from a list of real machines: each kind once, with its number of machines as its quota.
 
 CSV with `cpu_milli`, `memory_mib` and `gpu` (whole GPUs); optional `price` (per hour) and `model`, which is part of the name. Without
 a price a machine costs round figures: `PRICE_CORE` a core, `PRICE_GIB` a GiB and `PRICE_GPU` a GPU. Called by the command for

@@ -1,4 +1,4 @@
-"""What the simulated world sells: templates with price, quota, times without stock and spot machines; and their short form.
+"""The offers of the simulated world: templates with price, quota, times without stock and spot; and their short form.
 
 `parse_template` reads `cpu=16,memory=64,price=0.8`. The world asks an offer whether one more can be had now.
 """

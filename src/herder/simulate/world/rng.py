@@ -1,4 +1,4 @@
-"""Random numbers from a seed: the same on every machine and every version of Python. Used by boots and interruptions.
+"""Random numbers from a seed: the same on every machine and with every version of Python. Used by boots and interruptions.
 
 SplitMix64 (Steele, Lea, Flood 2014). Not for secrets.
 """

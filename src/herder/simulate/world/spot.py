@@ -1,4 +1,4 @@
-"""Interruptions of spot machines after a real record: at each drop, the share of machines that went goes here too.
+"""Interruptions of spot machines from a real record: each drop of the record interrupts the same share of the simulated machines.
 
 Made from a trace of format `spot_events` or `spot_count`; asked by the world. A record shorter than the simulation is
 repeated.

@@ -1,4 +1,4 @@
-"""Opening a store: URL, migrations, the file of SQLite, who may write, what an error of the database means.
+"""Opens a store: URL, migrations, the SQLite file, leadership, and the meaning of database errors.
 
 Called at the start of a server and by commands that only read.
 """

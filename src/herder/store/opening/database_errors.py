@@ -1,4 +1,4 @@
-"""What an error of the database means: it passes (and what people are told meanwhile), or it stays.
+"""The meaning of a database error: temporary, with a sentence for people, or permanent.
 
 Called by the writer, the reads and the opening of a store. It decides nothing else.
 """

@@ -1,4 +1,4 @@
-"""The file of a SQLite store: one server on it by whatever path, seen when it is gone, and some space kept for work under way.
+"""The file of a SQLite store: one server at a time, whatever the path; detects its removal; reserves some space for work in progress.
 
 Called by the opening of a store and by the writer. The lock is on the file itself, so symbolic links and mounts lead
 to the same one; a file with hard links is refused before (`database.py`). The file must not be closed while SQLite has it open:

@@ -1,4 +1,4 @@
-"""Who may write: the epoch in the store's one row of `leader`, raised by each server that takes the store over.
+"""Leadership: the epoch in the one row of `leader`, raised by each server that takes over the store.
 
 Called at opening and by the writer, in each of its transactions. Locks keep two servers apart as long as they work; the epoch keeps
 what was accepted when they do not (a paused machine, a cut connection, two paths to one file). A server whose epoch was raised by

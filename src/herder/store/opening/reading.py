@@ -1,4 +1,4 @@
-"""Opening somebody's store to read it: beside a running server or without one, and without changing a byte.
+"""Opens a store read-only, with or without a running server, and without changing a byte.
 
 Called by `herder simulate --from-events`. One connection, one snapshot. Nothing is migrated: an older schema is read as it is,
 a newer one is refused. Errors are `StoreError`s whose text says what to do.

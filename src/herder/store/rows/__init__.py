@@ -1,4 +1,4 @@
-"""What rows look like: tables, and the JSON inside rows with its versions.
+"""The form of rows: tables, and the JSON in rows with its versions.
 
 Used by whoever reads or writes rows.
 """

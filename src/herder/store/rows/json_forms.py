@@ -1,4 +1,4 @@
-"""The JSON that rows hold of a job class and of a plan. Written and read by the server; read by simulations of its log.
+"""The JSON of a job class and of a plan in rows. Written and read by the server; read by simulations of its log.
 
 Never changes what is given. A form that changes gets a new number in `versions`.
 """

@@ -1,4 +1,4 @@
-"""Keys of the table `meta`, and what is read of it by others than the server. Called by `recover` and by simulations of a log."""
+"""Keys of the table `meta`, and the reads of it that others than the server need. Called by `recover` and by simulations of a log."""
 
 from sqlalchemy import Connection, select
 

@@ -1,4 +1,4 @@
-"""Usage intervals from rows: for the sums of `invariants`, for `retention`, and for whoever shows an attempt or a worker of the past.
+"""Usage intervals from rows: for the sums of `invariants`, for `retention`, and for views of ended attempts and workers.
 
 The same intervals that the engine made at each end, so that what was booked can be computed anew to the pico-dollar. Only the built-in
 resources are read: no other has a price.

@@ -1,4 +1,4 @@
-"""The versions of what rows hold as JSON, and which older ones can be read.
+"""The versions of the JSON in rows, and which older ones can be read.
 
 Called wherever such a text is written or read. A text without a version is of version 1: so is all that was written before there were
 any. Whoever changes a form raises its number here, and either adds the step that makes the older form into the newer one or takes

@@ -1,4 +1,4 @@
-"""The one writer, and what it writes beside changes: recorded plans, ends of cancelled batches, what is deleted by age.
+"""The one writer, and its other writes: recorded plans, ends of cancelled batches, deletions by age.
 
 Nothing else may write to the store.
 """

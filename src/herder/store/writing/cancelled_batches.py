@@ -1,4 +1,4 @@
-"""Writing out the end of a cancelled batch: its queued jobs are marked row by row, a bounded piece per transaction."""
+"""Writes the end of a cancelled batch: its queued jobs are marked row by row, a bounded number per transaction."""
 
 from collections.abc import Sequence
 

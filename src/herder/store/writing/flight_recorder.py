@@ -1,4 +1,4 @@
-"""The flight recorder: from what each recorded plan was made, so that it can be made again from the store, byte for byte.
+"""The flight recorder: stores the observation of each recorded plan, so that the plan can be computed again byte for byte.
 
 `Recorder` is asked by the scale loop for each plan that becomes a row, and `play` gives the observations back, to `herder simulate
 verify`. A frame holds only what differs from the frame before; at times one holds everything, so that what is old can be

@@ -1,4 +1,4 @@
-"""What is forgotten, and when: one table of bounds, and the pieces in which rows are deleted.
+"""What is deleted, and when: one table of limits, and the deletions in pieces.
 
 Called by the housekeeping loop, each piece as a transaction of the writer. Nothing that has not ended is ever deleted, nor anything
 that a row which stays refers to. Counters that people see are kept in `totals` and do not change; what is deleted is subtracted from

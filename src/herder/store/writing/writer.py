@@ -1,4 +1,4 @@
-"""The one writer: takes all changes that gathered while it was busy, writes them in one transaction, then tells the loop.
+"""The one writer: takes all changes that arrived during the previous commit, writes them in one transaction, then notifies the loop.
 
 There is no timer: when nothing is under way, a change is committed at once; under load a commit carries everything that
 arrived during the one before. Each transaction first makes sure that nobody else has taken the store over (`store/opening/leadership.py`).

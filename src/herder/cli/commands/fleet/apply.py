@@ -1,4 +1,4 @@
-"""`herder apply`: make the pools as the files say, after showing the difference and its price."""
+"""`herder apply`: create or update pools from files, after showing the changes and the price."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any

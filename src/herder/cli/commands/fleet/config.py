@@ -1,4 +1,4 @@
-"""`herder config`: look at settings files and at where this command gets its own settings from."""
+"""`herder config`: show and check settings files, and show where the settings of the command itself come from."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`herder driver`: what the drivers are doing, and the decisions that only a person can take about them."""
+"""`herder driver`: show drivers; freeze, unfreeze and forget them."""
 
 from typing import Annotated
 

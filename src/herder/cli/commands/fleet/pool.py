@@ -1,4 +1,4 @@
-"""`herder pool`: look at pools, make workers by hand, freeze, delete."""
+"""`herder pool`: show, scale, freeze and delete pools."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`herder worker`: look at workers and act on single ones."""
+"""`herder worker`: show workers; add, cordon, drain, extend and remove them."""
 
 import shlex
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`herder events`: what happened, and what happens."""
+"""`herder events`: past events, and new ones as they happen."""
 
 from typing import Annotated
 

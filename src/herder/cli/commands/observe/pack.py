@@ -1,4 +1,4 @@
-"""`herder pack`: which workers to buy for a list of items, and how far from the optimum that is at most. Needs no server."""
+"""`herder pack`: the cheapest workers for a list of items, and a bound on the distance from the optimum. Needs no server."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

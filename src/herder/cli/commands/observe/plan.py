@@ -1,4 +1,4 @@
-"""`herder plan`: what would be done now, and what was decided before."""
+"""`herder plan`: the plan of this moment, and recorded plans."""
 
 from typing import Annotated
 

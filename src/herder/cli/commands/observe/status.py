@@ -1,4 +1,4 @@
-"""`herder status`: the whole picture in one look."""
+"""`herder status`: a summary of the fleet."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""`herder why`: why a worker, a pool or a job is as it is, from recorded facts."""
+"""`herder why`: explains a worker, a pool or a job from recorded facts."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""`herder project`: what projects may have, hold and borrow."""
+"""`herder project`: quotas, use and borrowing of projects."""
 
 import typer
 

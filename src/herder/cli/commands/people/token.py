@@ -1,4 +1,4 @@
-"""`herder token`: make, list and revoke tokens."""
+"""`herder token`: create, list and revoke tokens."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""`herder user`: who may use this installation, and as what."""
+"""`herder user`: create, change, list and delete users."""
 
 import shlex
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`herder whoami`: whom the server takes you for."""
+"""`herder whoami`: the caller as the server sees it: user, role, token, projects."""
 
 import typer
 

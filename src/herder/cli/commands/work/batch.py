@@ -1,4 +1,4 @@
-"""`herder batch`: submit many jobs at once, watch over them, cancel them."""
+"""`herder batch`: submit, list, wait for and cancel batches."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""`herder job`: look at jobs, follow and end them, and ask why one waits. Submitting one is in `cli/input/job_submit.py`."""
+"""`herder job`: list, follow, cancel, retry and explain jobs. `cli/input/job_submit.py` has `job submit`."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,4 @@
-"""What is refused, and how: limits on what people send, and the family of errors with status and remedy.
+"""Limits on what users send, and the family of errors with status and remedy.
 
 Used by every use case.
 """

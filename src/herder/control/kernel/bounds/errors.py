@@ -1,4 +1,6 @@
-"""How a use case refuses: one family, each with an HTTP status, what is wrong, where, and what to do. Nothing was changed."""
+"""The errors of use cases: one family, each with an HTTP status, the problem, its place, and the remedy. After an error nothing has
+changed.
+"""
 
 from herder.ports.store import Trouble
 

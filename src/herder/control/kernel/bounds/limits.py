@@ -1,5 +1,5 @@
-"""Every bound on what people send, in one table. `docs/limits.md` shows it, with those of other modules (a test compares); the modules
-of `control/` enforce it.
+"""Every limit on what users send, in one table. `docs/limits.md` shows it, with those of other modules (a test compares); the modules of
+`control/` enforce it.
 
 A limit is a constant here, or a setting of the server whose default stands here. The functions below refuse with 422 or 413 and
 name the field.

@@ -1,1 +1,1 @@
-"""What the kernel keeps of queued jobs and of usage: budgets of users, payloads in memory, rows of the ledger."""
+"""What the kernel stores about queued jobs and usage: limits of users, payloads in memory, rows of the ledger."""

@@ -1,4 +1,4 @@
-"""What the jobs in the queue will run, kept in memory only as far as fixed budgets go; the rest is read when needed.
+"""Payloads of queued jobs, in memory within fixed budgets; the others are read from the store when needed.
 
 Used by `control/kernel/core.py`. The first jobs of the queue are the first to start, so the large budget is filled in order of submission and
 given back when a job starts. A second, small one holds the latest few submissions, which may start at once beside a long queue.

@@ -1,4 +1,4 @@
-"""The ledger in a running server: usage intervals become rows of the commit that carries the ends, and are read back at start.
+"""The ledger in a running server: usage intervals are written in the commit of the ends that they belong to, and read at start.
 
 Called at each hand-over after `engine.memory.dirty_rows` (`control/kernel/core.py`), and once at start. An interval is booked in memory and written with the rows
 of its end in one transaction: a server that dies in between has booked neither, and the next one begins with what the rows say.

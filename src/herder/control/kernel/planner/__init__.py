@@ -1,4 +1,4 @@
-"""Where plans are made, on the event loop or beside it, and which triggers failed.
+"""Runs the planner, on the event loop or in a thread, and counts failed triggers.
 
 Used by the scale loop.
 """

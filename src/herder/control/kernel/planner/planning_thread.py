@@ -1,4 +1,4 @@
-"""Where plans are made: small ones at once, large ones in a thread beside the event loop, which goes on answering meanwhile.
+"""Runs the planner: small plans at once, large ones in a thread, so that the event loop is not blocked.
 
 Used by the scale loop, and by whoever asks what the planner would do (`plan`, `why`, `explain`). The planner is pure and what it
 is given is frozen, so a thread changes nothing but where it runs; a plan of the loop has to be looked at again before it is

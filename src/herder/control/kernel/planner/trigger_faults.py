@@ -1,4 +1,4 @@
-"""Counts triggers that failed, and says which failures are new: each is told once, not with every plan.
+"""Counts failed triggers and finds the new failures: each is reported once, not with every plan.
 
 Called by the scale loop with each plan; read by the metrics. It must never grow with the number of plans.
 """

@@ -1,4 +1,4 @@
-"""Recorded events on their way to people who watch. Slow watchers are dropped and resume from the table."""
+"""Sends recorded events to subscribers. Slow subscribers are disconnected and resume from the table."""
 
 import asyncio
 

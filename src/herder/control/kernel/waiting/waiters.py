@@ -1,4 +1,4 @@
-"""Who waits for a thing to happen, by its number: long polls, and callers that follow a job or a batch. Held by `Core`.
+"""Waiters by the number of an object: long polls, and callers that follow a job or a batch. Owned by `Core`.
 
 Never decides that something has happened: whoever made it durable rings.
 """

@@ -1,4 +1,4 @@
-"""Why: answers for a worker, a pool and a job, and what needs attention.
+"""Explanations of a worker, a pool and a job, and what needs attention.
 
 Called by `port`. They must only tell recorded facts.
 """

@@ -1,4 +1,5 @@
-"""What a person must act on, and what only waits: frozen pools, queued jobs without a place, and where each queued job counts.
+"""Problems that need a person (frozen pools, queued jobs without a place), pools at their limits, and the pool in which each queued job
+counts.
 
 Used by `control/reads/fleet.py` for the status that the command line and the dashboard show. Reads memory only: the queues, and the last plan.
 A pool at its limit is ordinary and must never stand among what needs a person.

@@ -1,5 +1,5 @@
-"""Why a job that waits for nothing is in its state: its attempts, and for one that was cancelled or skipped by whom, why, and for which
-parent. Called by `explain.py`. Recorded facts only; it must never guess at a cause.
+"""Explains the state of a job that no longer waits: its attempts; for a cancelled or skipped job also the user, the reason and the
+parent. Called by `explain.py`. It must never guess at a cause.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Why: answers from recorded facts, for a worker (dead or alive), a pool, and a job in any state."""
+"""Explanations from recorded facts, for a worker (live or ended), a pool, and a job in any state."""
 
 import asyncio
 import json

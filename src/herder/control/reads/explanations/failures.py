@@ -1,4 +1,4 @@
-"""Recent failures that a person should look at, for `herder status`: events, without those that are over.
+"""Recent failures that a person should check, for `herder status`: events, without those whose cause has ended.
 
 Used by `control/reads/fleet.py`. That driver gcp is frozen is no failure any more once it is in use again.
 """

@@ -1,4 +1,4 @@
-"""What no packing can beat, and the prices that prove it.
+"""Lower bounds of the cost of a packing, and the prices that prove them.
 
 Called by the searches and by the planner. A bound must never be above the optimum, whatever is cut short.
 """

@@ -1,4 +1,4 @@
-"""The most that one bin can be worth when each shape has a price: exact, or at least never less than the truth.
+"""The largest worth of the content of one bin when each shape has a price: exact, or an upper bound.
 
 Called by `configurations`, which needs a good content to go on and a bound to prove that there is no better one. Whole
 numbers only. A search that runs out of steps gives the best content so far and a bound on all it has not looked at.

@@ -1,4 +1,5 @@
-"""A small linear programme: the largest `gains · x` with `rows · x <= room`, x >= 0. Called by `shadow_prices` and `knapsack`, on a few dozen rows.
+"""A small linear program: the largest `gains · x` with `rows · x <= room`, x >= 0. Called by `shadow_prices` and `knapsack`, on a few
+dozen rows.
 
 Floats, so what comes out is a hint; nothing may rely on it that is not proved again in whole numbers (`lower_bound` does).
 """

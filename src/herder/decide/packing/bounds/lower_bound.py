@@ -1,4 +1,4 @@
-"""A certified lower bound: no way to place these items costs less than this. Called by `optimise` and by the planner.
+"""A certified lower bound: no packing of these items costs less. Called by `optimise` and by the planner.
 
 Whatever unit prices are given, what the items are worth at these prices, less the most that the existing bins can hold, is
 worth no more than what new bins hold; and each new bin holds at most a known worth for its price. That is checked here in

@@ -1,4 +1,4 @@
-"""What a unit of each resource is worth: the prices at which the cheapest fractional cover of the demand pays.
+"""The price of a unit of each resource in the cheapest fractional cover of the demand.
 
 Called by `lower_bound`, which proves the price of the whole with them, and by `decide/packing/search/local_search`, which opens the bins whose content is
 worth most for the money. Shapes are put in classes by where they may go: items of a class that is confined to dear offers

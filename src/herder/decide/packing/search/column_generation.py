@@ -1,4 +1,4 @@
-"""The cheapest fractional mix of contents that covers a demand, with columns added as they are found.
+"""The cheapest fractional mix of bin contents that covers a demand, by column generation.
 
 Called by `configurations`. Floats throughout: it is a guide, and what it says is proved or packed again in whole numbers.
 """

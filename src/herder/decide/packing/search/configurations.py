@@ -1,4 +1,4 @@
-"""The bound and the fractional packing by whole contents of bins: for few shapes it is all but exact.
+"""A bound and a fractional packing from whole bin contents; nearly exact for few shapes.
 
 Called by `optimise`. It prices each shape, looks for the content of each bin that is worth most at these prices (column
 generation, Gilmore and Gomory 1961), and so on until none is worth more than its bin costs. Unlike resources, contents know

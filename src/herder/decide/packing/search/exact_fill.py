@@ -1,4 +1,4 @@
-"""Fill new bins with single items, chosen so that they end flush: for items that are large or hardly ever alike.
+"""Fills new bins with single items so that little capacity is left: for items that are large or have no equals.
 
 Called by `local_search`. A bin begins with the hardest item there is; some others are drawn as they come, so that what is left stays
 the mix it was; the last ones are those that fill the rest best. Of several such tries the one that rids us of most is taken.

@@ -1,4 +1,4 @@
-"""Look for a cheaper set of new bins, as long as one is let: several ways to open them all, then `rebuild`.
+"""Searches for a cheaper set of new bins until a limit is reached: several ways to open all bins, then `rebuild`.
 
 Called by `optimise` with a first answer; gives back the best one it has seen, so that more time is never worse. It has no
 clock: `keep_going` is asked before each bin and says when to stop. The order of what is tried is fixed.

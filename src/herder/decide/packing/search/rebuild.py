@@ -1,4 +1,4 @@
-"""Take a few bins apart, the worst and some others, and open bins anew for what was in them; again and again.
+"""Empties a few bins, the worst and some others, and packs their items again; repeated.
 
 Called by `local_search` with the best answer so far. What is no dearer is kept, of equals what leaves the worst bins emptier, so that
 in the end one of them can go. It has no clock; which bins are taken and how they are filled follows from the turn's number.

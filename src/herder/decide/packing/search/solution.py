@@ -1,4 +1,4 @@
-"""What the search looks for and what it has found: shared by `optimise`, `local_search` and `rebuild`. Decides nothing."""
+"""The problem and the best solution of the search, shared by `optimise`, `local_search` and `rebuild`. Decides nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

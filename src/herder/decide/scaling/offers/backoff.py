@@ -1,4 +1,4 @@
-"""Which offers of a pool may be tried now, and at what price they count, after what happened to them lately.
+"""Which offers of a pool may be tried now, and at what price, after their recent failures.
 
 Called by the planner for each pool, before anything asks for workers. An offer that failed rests; then one worker of it is
 tried, and until that one has come or failed no other. The price of a flaky offer counts as what a worker costs in tries. It

@@ -1,4 +1,4 @@
-"""From an offer to the full specification of a worker. Used by the planner and by a scale request made by hand."""
+"""From an offer to the full specification of a worker. Used by the planner and by scale requests."""
 
 from herder.decide.eligibility.matching import template_labels
 from herder.model.fleet.offer import Offer

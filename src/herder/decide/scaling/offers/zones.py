@@ -1,4 +1,4 @@
-"""Where new workers go when several zones are as good, and why some that should be spot are not.
+"""Spreads new workers over zones with equal prices, and explains why on-demand is used instead of spot.
 
 Called by the planner when it is settled how many workers of which offer are made. It moves workers between offers that differ only in
 the zone, so that what one zone's failure or interruption takes is small; it changes neither how many are made nor what they cost.

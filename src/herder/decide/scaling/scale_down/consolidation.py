@@ -1,4 +1,4 @@
-"""Moving work together so that a worker falls empty: only where that saves more than it costs.
+"""Consolidation: moves work so that a worker becomes idle, only where that saves more than it costs.
 
 Called by the planner for pools that ask for it, when nothing queued wants their room. A move costs the work that is lost
 with it, the worker while it drains, and the boot of new ones where they are needed; it saves the worker for as long as it

@@ -1,4 +1,4 @@
-"""Which workers must leave whatever the demand is: those past their time to live, and those above the pool's maximum.
+"""Workers that are removed whatever the demand is: those past their ttl, and those above the pool's maximum.
 
 Called by the planner before demand is packed, because what leaves is no capacity. A lowered maximum never takes a pool below its
 minimum; a time to live does, and the minimum trigger then asks for a successor.

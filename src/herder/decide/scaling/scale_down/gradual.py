@@ -1,4 +1,4 @@
-"""Shrinking by degrees: a part of the pool in a stretch of time, first the workers whose last job ends soonest.
+"""Gradual scale-down: at most a part of the pool in a period, first the workers whose last job ends soonest.
 
 Called by `idle` for each pool. Pools that do not set `scale_down_fraction` keep the plain rule (idle workers go when
 their time is over), but what headroom and target utilisation need stays in every pool. It never takes a pool below its

@@ -1,4 +1,4 @@
-"""Which workers are removed because they are idle or under-used, and why others that are idle stay.
+"""Which workers are removed because they are idle or under-used, and why other idle workers are kept.
 
 Called by the planner after demand is packed: what the queue would use stays. Workers that drain already are not looked at.
 Idleness never takes a pool below its minimum.

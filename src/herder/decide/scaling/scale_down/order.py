@@ -1,4 +1,4 @@
-"""In which order workers of equal use are removed: the dearest first, then the youngest. Used by every module of this folder."""
+"""The order in which workers of equal use are removed: the most expensive first, then the youngest. Used by every module of this folder."""
 
 from herder.decide.scaling.snapshot import age
 from herder.model.planning.observed import ObservedWorker

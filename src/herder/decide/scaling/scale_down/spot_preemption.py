@@ -1,4 +1,5 @@
-"""A pool whose minimum finds no capacity takes it from spot workers of the same driver: which go, and who must not take their place.
+"""Drains spot workers of the same driver when a pool's minimum has no capacity: which workers are drained, and which pools create none
+until the minimum is met.
 
 Called by the planner for pools with `preempts_spot`, before anything asks for workers. It drains the spot workers whose loss is cheapest,
 as many as the missing workers need, within the disruption budgets of their pools; until the minimum is there, no pool makes spot

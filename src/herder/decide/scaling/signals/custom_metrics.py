@@ -1,4 +1,4 @@
-"""How many workers a custom metric wants: the value over what one worker takes, as HPA and KEDA count.
+"""The number of workers for a custom metric: the value divided by the share of one worker, as in HPA and KEDA.
 
 Called by the trigger `metric` and by scale-down (through `utilisation`), which never goes below what the trigger would make again. A
 value that is missing or too old is unknown: then the pool neither grows for it nor gives up idle workers.

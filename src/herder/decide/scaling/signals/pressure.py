@@ -1,4 +1,4 @@
-"""How hard the workers of a pool really work, from the samples that their agents send, and what the pool's rules make of it.
+"""The measured CPU and memory use of a pool, from the samples of its agents, and its effect by the pool's rules.
 
 Called by the triggers `cpu` and `memory`, by scale-down (through `utilisation`) and, for `pressed_since`, by the scaling loop. A worker
 that has sent no sample is unknown: its load is not taken for zero, and its capacity not for free when workers are to go; when

@@ -1,4 +1,4 @@
-"""The minimum and maximum that hold now: a pool's own, or those of the schedule windows that are open.
+"""The minimum and maximum that apply now: the pool's own, or those of open schedule windows.
 
 Called by `snapshot` for each pool; the windows come from the pool's cron lines (`settings`). It must never read a clock.
 """

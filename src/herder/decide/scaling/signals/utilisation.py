@@ -1,4 +1,4 @@
-"""How full a pool is once the queue has taken its places, and what headroom and target utilisation want beyond that.
+"""The utilisation of a pool once the queue is placed, and what headroom and target utilisation need beyond that.
 
 Called by the planner's triggers and by scale-down, which use the same sums, so that nothing is made that would go again at
 once. Queued work has been packed before: its places count as used, so nothing is counted twice.

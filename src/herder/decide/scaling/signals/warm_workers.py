@@ -1,4 +1,4 @@
-"""How many idle workers of a template are worth their price: learned from how suddenly its demand has risen before.
+"""How many idle workers of a template are worth their price, learned from past rises of its demand.
 
 Called by the planner. A job that finds no idle worker waits for a boot. Of `k` idle workers the k-th spares that wait when the
 need rises by k within a boot time. Such rises come in swarms: the longer ago the last one, the less likely the next, and the

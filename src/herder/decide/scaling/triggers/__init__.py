@@ -1,4 +1,5 @@
-"""The triggers, one file each: why a pool wants workers. `POOL_TRIGGERS` lists those that look at a pool beyond the queue.
+"""The triggers, one file each: reasons for a pool to have more workers. `POOL_TRIGGERS` lists those that look at a pool beyond the
+queue.
 
 A new one is a module here and a name in that list; nothing else knows the triggers of a pool (docs/how-to/add-a-trigger.md). The
 planner asks each of them after the queue was packed, and scale-down whether it could do with a worker less, so that nothing is made

@@ -1,4 +1,4 @@
-"""The CPU trigger: more workers when those of the pool have used more than a part of their CPU for a while.
+"""The CPU trigger: more workers when the pool's CPU use has been above a threshold for a time.
 
 Called by the planner for pools with `cpu_pressure`. `decide/scaling/signals/pressure.py` has the arithmetic, which scale-down shares.
 """

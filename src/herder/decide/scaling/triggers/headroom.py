@@ -1,4 +1,4 @@
-"""The triggers that want more than the queue needs: headroom for work that has not come yet, and a target utilisation.
+"""The triggers for free capacity beyond the queue: headroom and target utilisation.
 
 Called by the planner after the queue has been packed. They ask for whole workers of the cheapest template that may be made;
 what they ask for together is settled in `combine`.

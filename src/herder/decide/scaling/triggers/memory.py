@@ -1,4 +1,4 @@
-"""The memory trigger: more workers when those of the pool have used more than a part of their memory for a while.
+"""The memory trigger: more workers when the pool's memory use has been above a threshold for a time.
 
 Called by the planner for pools with `memory_pressure`. `decide/scaling/signals/pressure.py` has the arithmetic, which scale-down shares.
 """

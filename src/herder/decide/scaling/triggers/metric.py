@@ -1,4 +1,4 @@
-"""The custom metric trigger: as many workers as a figure of another system needs, so much of it for each.
+"""The custom metric trigger: as many workers as the value of the metric needs.
 
 Called by the planner for pools with `metrics`. `decide/scaling/signals/custom_metrics.py` has the arithmetic, which scale-down shares.
 """

@@ -1,4 +1,4 @@
-"""The minimum trigger: a pool that has fewer workers than its minimum asks for the rest. A schedule may set the minimum.
+"""The minimum trigger: a pool below its minimum requests the missing workers. A schedule may set the minimum.
 
 Called by the planner. Workers in flight count, workers that leave do not, and those made for the queue count too.
 """

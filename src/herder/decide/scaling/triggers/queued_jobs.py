@@ -1,4 +1,4 @@
-"""The queued-jobs trigger: packs what waits on what is there, then on what is coming, and asks for workers for the rest.
+"""The queued-jobs trigger: packs the queue on existing workers, then on starting ones, and requests workers for the rest.
 
 Called by the planner and by `explain`. Capacity in flight counts once and in full, as if it were there. Real shapes are
 packed, so scattered free room never hides that a job fits nowhere. It asks for no more than the limits allow, and says

@@ -1,4 +1,4 @@
-"""The stock trigger: idle workers that are worth their price, because the demand has lately risen faster than workers boot.
+"""The warm-worker trigger: idle workers that are worth their price, because demand has recently risen faster than workers boot.
 
 Called by the planner after everything else is settled: what is made for other reasons and has nothing to do counts. It asks
 for the template whose demand rose, never for more than the limits leave. Scale-down keeps what it wants, for the same reason.

@@ -1,4 +1,4 @@
-"""Bounds for policies that let jobs wait: a linear programme over time slots, as large as the settings allow and no larger.
+"""Bounds for policies that let jobs wait: a linear program over time slots, as large as the settings allow.
 
 `least_cost` is called by the command and by tables. Nothing here is imported unless a bound with waiting is asked for,
 because the solver is an optional package.

@@ -1,4 +1,4 @@
-"""The solver, HiGHS (optional package `highspy`), and a bound that holds whatever the solver answers. Called by `least_cost`.
+"""The solver HiGHS (optional package `highspy`), and a bound that is valid whatever the solver answers. Called by `least_cost`.
 
 The solver's multipliers are only a proposal: `certified` computes from them, by weak duality, a cost that no solution
 undercuts. So a run that was stopped early, or is inexact in the last digits, gives a weaker bound and never a wrong one.

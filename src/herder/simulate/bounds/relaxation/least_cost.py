@@ -1,4 +1,4 @@
-"""Bound 3 (jobs may wait) and bound 4 (and workers cost their boot and a least billing), with the size kept within limits."""
+"""Bound 3 (jobs may wait) and bound 4 (workers also pay for boots and minimum billing), with a limited size of the program."""
 
 import importlib.util
 from dataclasses import dataclass

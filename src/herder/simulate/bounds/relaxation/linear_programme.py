@@ -1,4 +1,4 @@
-"""The linear programme: workers of each template and slot that carry what must run, at the least cost. Solved by `highs`.
+"""The linear program: workers of each template and slot for the work that must run, at the least cost. Solved by `highs`.
 
 Variables, each averaged over its slot: workers `n` of a template; with boots or least billing also starts `u`; and of each curve
 (see `time_windows`) what has been done by the end of the slot. A real schedule's averages satisfy every row, and cost what it costs:

@@ -1,4 +1,4 @@
-"""What must have been done, and what can have been done, by the end of each slot. Called by `linear_programme`.
+"""The work that must and the work that can be done by the end of each slot. Called by `linear_programme`.
 
 A job of run time p that may start in [earliest, latest] is cut in two: a body of whole slots, and a tail with the rest. By the
 end of a slot, starts of bodies and work of tails lie between two curves: everybody as late, and everybody as early as allowed.

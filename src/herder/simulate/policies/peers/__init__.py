@@ -1,4 +1,4 @@
-"""Policies in the manner of other systems.
+"""Policies that imitate other systems.
 
 Found by the catalogue. They must never look into the future of a trace.
 """

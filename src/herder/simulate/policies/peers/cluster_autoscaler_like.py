@@ -1,4 +1,4 @@
-"""In the manner of the Kubernetes cluster-autoscaler: a look every 10 s, one group of nodes grows at a time, by least waste.
+"""Imitates the Kubernetes cluster-autoscaler: a look every 10 s, one group of nodes grows at a time, by least waste.
 
 Ours, written from its documents and source (kubernetes/autoscaler): the cluster's scheduler spreads pods over ready nodes (least
 allocated); for each template the pods that nothing takes are packed by CPU and memory relative to it, first fit; the template

@@ -1,4 +1,4 @@
-"""In the manner of Hail Batch: one kind of worker, best fit, and an autoscaler that compares sums of cores every 15 s.
+"""Imitates Hail Batch: one kind of worker, best fit, and an autoscaler that compares sums of cores every 15 s.
 
 Ours, written from its documents and source (hail-is/hail): free cores are summed over all workers, however scattered, and taken from
 the queued cores; the rest becomes whole workers, at most `new_per_loop`; with `free_cores_enough` free cores nothing is made at all;

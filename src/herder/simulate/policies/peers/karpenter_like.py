@@ -1,4 +1,4 @@
-"""In the manner of Karpenter: batches of pods, sorted by size, first fit, and a set of templates for each new node.
+"""Imitates Karpenter: batches of pods, sorted by size, first fit, and a set of templates for each new node.
 
 Ours, written from its documents and source (kubernetes-sigs/karpenter): a batch closes after `batch_idle_s` without a
 new pod or `batch_max_s`; pods by CPU, then memory, the largest first; onto nodes there and coming, oldest first; a new node keeps every

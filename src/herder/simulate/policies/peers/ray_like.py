@@ -1,4 +1,4 @@
-"""In the manner of Ray's autoscaler: requests by size, and each new node is of the type that the rest of them fills best.
+"""Imitates Ray's autoscaler: requests by size, and each new node is of the type that the remaining requests fill best.
 
 Ours, written from its documents and source (ray-project/ray, autoscaler v2): the score of a type is the least, then the mean use of
 its resources by what would go onto it; nodes idle for `idle_s` go. Tasks are packed onto the first node that takes them.

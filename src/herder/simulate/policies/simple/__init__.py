@@ -1,4 +1,4 @@
-"""Policies that a textbook names: first fit, best fit, a fixed size.
+"""Textbook policies: first fit, best fit, a fixed size.
 
 Found by the catalogue. They must never look into the future of a trace.
 """

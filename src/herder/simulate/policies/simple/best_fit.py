@@ -1,5 +1,6 @@
-"""Best fit: each job goes to the worker on which it leaves least room. Here to show that it is bad for rented workers: it
-keeps nearly empty ones alive (Kamali and Lopez-Ortiz 2014)."""
+"""Best fit: each job is placed on the worker with the least capacity left afterwards. For comparison only: it keeps nearly empty rented
+workers alive (Kamali and Lopez-Ortiz 2014).
+"""
 
 from herder.simulate.policies.simple.first_fit import FirstFit
 from herder.simulate.world.world import Worker, World

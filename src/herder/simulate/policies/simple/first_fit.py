@@ -1,4 +1,4 @@
-"""First fit: each job goes to the oldest worker that can take it, there or booting; else a worker is made for it.
+"""First fit: each job is placed on the oldest existing or booting worker that can take it; otherwise a worker is created.
 
 The baseline of all comparisons. Of several templates it takes the one with the least price for its size, the larger of equals.
 """

@@ -1,4 +1,4 @@
-"""A pool of a fixed size, made at the start and kept to the end; strictly first come, first served.
+"""A pool of a fixed size, created at the start and kept to the end; first come, first served.
 
 Of several templates it takes the one with the least price for its size on which every job fits.
 """

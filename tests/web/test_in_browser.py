@@ -148,7 +148,7 @@ def test_the_busy_state_is_readable(
     page = visited.live()
     expect(page.locator("#workers tbody tr")).to_have_count(11)
     expect(page.locator("#pools tbody tr")).to_have_count(3)
-    expect(page.locator("#faults")).to_contain_text("pool spot is frozen")
+    expect(page.locator("#faults")).to_contain_text("Pool spot is frozen")
     expect(page.locator("#legend-jobs")).to_contain_text("queued30")
     assert page.evaluate(FAINT) == []
     assert page.evaluate(OVERFLOW) == 0

@@ -137,7 +137,7 @@ def test_status(herder: Herder) -> None:
         (["job", "submit", "--wait", "--", "echo", "hello"], "Job 17 succeeded."),
         (["job", "submit", "--follow", "--", "echo", "hello"], "wörld"),
         (["job", "wait", "17"], "Job 17 succeeded."),
-        (["user", "create", "bob", "--role", "viewer"], "User bob was added with role viewer."),
+        (["user", "create", "bob", "--role", "viewer"], "User bob was created with the role viewer."),
         (
             ["user", "set", "bob", "--role", "operator", "--weight", "2"],
             "User bob has role operator and weight 2.",
@@ -320,7 +320,10 @@ def test_config_show_and_lint(herder: Herder, tmp_path: Path) -> None:
     assert "CSV" in herder("config", "show", "-o", "csv").err
     (tmp_path / "herder.yaml").write_text("pools: {mine: {preset: bust}}")
     assert herder("config", "lint").code == 1
-    (tmp_path / "herder.yaml").write_text("pools: {mine: {preset: permanent, min_workers: 1}}")
+    (tmp_path / "herder.yaml").write_text(
+        'templates: {t: {cpu: 500m, memory: 256Mi, price_per_hour: "0.01"}}\n'
+        "pools: {mine: {driver: local, templates: [t], min_workers: 1, max_workers: 3}}\n"
+    )
     found = herder("config", "lint")
     assert "1 permanent worker (min_workers) costs at least $" in found.out
     assert (found.code, found.err) == (0, "No problems found. 1 note.\n")
@@ -443,7 +446,10 @@ def test_which_jobs_must_be_said_once(api: FakeApi, herder: Herder) -> None:
     assert api.calls == []
     api.jobs = {}
     found = herder("job", "cancel", "--name", "n", "--yes")
-    assert (found.code, "matches this filter." in found.err) == (Code.NOT_FOUND, True)
+    assert (found.code, "No pending, blocked, ready or running jobs match this filter." in found.err) == (
+        Code.NOT_FOUND,
+        True,
+    )
     assert {call[2]["state"] for call in api.calls} == {"pending", "blocked", "ready", "running"}
     assert {call[2]["name"] for call in api.calls} == {"n"}
 

@@ -14,10 +14,10 @@ def test_every_command_of_the_page_works_and_shows_what_it_says(tmp_path: Path) 
     output = done.stdout + done.stderr
     for said in (
         "administrator",
-        "user bob is viewer with weight 1",
+        "User bob has role viewer and weight 1.",
         "This action needs the role user; alice has the role viewer.",
         "This token was revoked at",
-        "job 1 succeeded",
+        "Job 1 succeeded.",
         "hello",
         "There is no project 'reserch'",
         "Priority 5 needs the role operator",

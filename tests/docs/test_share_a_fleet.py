@@ -19,7 +19,7 @@ def test_every_command_of_the_page_works_and_shows_what_it_says(tmp_path: Path) 
         "Use one of urgent (100), nightly (-10), or a number.",
         "fair_share.ageing.age_after",
         "takes the place of job ",
-        "it made room for job 9, which has priority 100 (urgent) against priority -10 (nightly)",
+        "Preempted by job 9, which has priority 100 (urgent) against priority -10 (nightly)",
         "All invariants hold.",
     ):
         assert said in output, (said, output)

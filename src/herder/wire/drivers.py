@@ -6,7 +6,7 @@ import msgspec
 
 
 class DriverCallView(msgspec.Struct, kw_only=True):
-    """A call to the provider that has not come back."""
+    """A call to the provider that has not returned."""
 
     verb: str
     worker: str

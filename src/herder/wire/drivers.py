@@ -13,7 +13,7 @@ class DriverCallView(msgspec.Struct, kw_only=True):
     since: str
     seconds: float
     abandoned: bool
-    """Its deadline has passed: nobody waits for it, and it still occupies a place."""
+    """Its deadline has passed: no caller waits for it, but it still occupies a place."""
 
 
 class DriverView(msgspec.Struct, kw_only=True):

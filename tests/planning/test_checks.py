@@ -40,7 +40,7 @@ def test_the_plan_these_tests_spoil_is_clean() -> None:
     ("spoil", "finding"),
     [
         (lambda p: replace(p, number=PlanNumber(8)), "was made for observation"),
-        (lambda p: replace(p, actions=(FIRST, FIRST)), "is made 2 times"),
+        (lambda p: replace(p, actions=(FIRST, FIRST)), "is created 2 times"),
         (lambda p: replace(p, actions=(made(name="std-0-1"),)), "is created and exists"),
         (lambda p: replace(p, actions=(made(name="std-x"),)), "is not derived"),
         (lambda p: replace(p, actions=(made(pool="gone", name="gone-7-1"),)), "does not exist"),
@@ -52,7 +52,7 @@ def test_the_plan_these_tests_spoil_is_clean() -> None:
         (lambda p: replace(p, actions=(drain("std-0-2"),)), "is being removed already"),
         (lambda p: replace(p, actions=(drain("std-0-1"), drain("std-0-1"))), "drained 2 times"),
         (lambda p: replace(p, actions=(drain("std-0-1", "gone"),)), "which does not exist"),
-        (lambda p: replace(p, actions=(FIRST, drain("std-7-1"))), "both made and drained"),
+        (lambda p: replace(p, actions=(FIRST, drain("std-7-1"))), "both created and drained"),
         (lambda p: replace(p, pools=()), "0 reports"),
         (lambda p: replace(p, pools=(replace(p.pools[0], reasons=()),)), "gives no reason"),
         (

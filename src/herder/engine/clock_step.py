@@ -49,7 +49,7 @@ def went_back(state: EngineState, changes: Changes, by_ms: int, now_ms: int) -> 
 
 
 def server_was_away(state: EngineState, away_ms: int) -> None:
-    """The server itself did nothing for so long: nobody's silence, boot or drain may be judged by that time."""
+    """The server itself did nothing for so long: it must count for no worker's silence, boot or drain."""
     for worker in state.workers.values():
         worker.excused_ms += away_ms
         if worker.last_seen_at_ms is not None:
@@ -58,7 +58,7 @@ def server_was_away(state: EngineState, away_ms: int) -> None:
 
 
 def begin_anew(state: EngineState, now_ms: int) -> None:
-    """After a start: the deadlines of boots and drains run from now on. While no server was there, nobody could keep one."""
+    """After a start: the deadlines of boots and drains run from now on. While no server ran, no worker could meet one."""
     for worker in state.workers.values():
         since_ms = worker.draining_at_ms if worker.state is WorkerState.DRAINING else worker.requested_at_ms
         worker.excused_ms = now_ms - (since_ms or now_ms)

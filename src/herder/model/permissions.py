@@ -1,7 +1,7 @@
 """Who may do what to which object: one pure function, `may`, and the same rule as a filter for lists, `Scope`.
 
-Asked by every command and every read of `control/`, so API, dashboard, event streams and metrics answer alike. What somebody may
-not see does not exist for them (404); what they may see but not change is refused (403). It looks nothing up: a caller brings
+Asked by every command and every read of `control/`, so API, dashboard, event streams and metrics answer alike. An object that a caller
+may not see does not exist for them (404); what they may see but not change is refused (403). It looks nothing up: a caller brings
 the principal, made anew for each call from the records of token and user (`control/access/tokens.py`), and what the object is.
 """
 
@@ -141,7 +141,7 @@ _WORK = (Kind.JOB, Kind.BATCH)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Whose jobs, batches and events somebody sees: their own and those of projects in which they are a member."""
+    """Whose jobs, batches and events a caller sees: their own and those of projects in which they are a member."""
 
     user: str
     projects: frozenset[str] = frozenset()
@@ -158,7 +158,7 @@ def scope_of(who: Principal, kind: Kind = Kind.JOB) -> Scope | None:
 
 
 def may(who: Principal, action: Action, thing: Thing) -> Verdict:
-    """The whole of access control. A pair of action and kind that is not in `LEAST` is nobody's right."""
+    """The whole of access control. A pair of action and kind that is not in `LEAST` is always refused."""
     least = LEAST.get((action, thing.kind))
     if least is None or who.role < least:
         return Verdict.REFUSED

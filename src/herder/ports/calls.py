@@ -9,7 +9,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallUnderWay:
-    """A call that has not come back. `abandoned`: its deadline has passed, and nobody waits for it any more."""
+    """A call that has not returned. `abandoned`: its deadline has passed, and no caller waits for it any more."""
 
     verb: str
     worker: str

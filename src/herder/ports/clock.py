@@ -8,4 +8,4 @@ class Clock(Protocol):
         """Milliseconds since the epoch, UTC. It may step forwards and backwards: for what is recorded and shown only."""
 
     def monotonic_ms(self) -> int:
-        """Milliseconds that never go back, from an arbitrary start. Whatever ends somebody's life is judged by this one."""
+        """Milliseconds that never go back, from an arbitrary start. All deadlines use this clock."""

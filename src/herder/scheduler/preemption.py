@@ -3,7 +3,7 @@
 Called by the lifecycle loop and by simulations. It finds the jobs that may preempt and fit nowhere, now or soon, shows
 `decide.placement.preemption` the workers, asks the victims to stop through the same exchange as any cancellation, and keeps the place.
 Nothing happens unless a priority class preempts or reclaiming is on. What has been asked to stop counts as free from then on,
-so that nobody is asked twice for one need, also not after a restart, when the kept places are forgotten.
+so that no second attempt is stopped for the same need, also not after a restart, when the kept places are forgotten.
 """
 
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 token.
 
 Used by `http_protocol.py`, one `Connections` for a server. A new connection is never refused for the sake of an old one that
-nobody has shown a token on: the oldest such goes. It must never look into what is sent.
+has had no valid token: the oldest such is closed. It must never look into what is sent.
 """
 
 import asyncio

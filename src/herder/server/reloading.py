@@ -69,7 +69,7 @@ def _check_resources(core: Core, options: ServerOptions) -> None:
 
 
 def _check_administrators(core: Core, options: ServerOptions) -> None:
-    """Raises Refused when nobody would be left to administer the server."""
+    """Raises Refused when no administrator would be left."""
     role_of = {user.name: user.role for user in options.users}
     left = {
         name

@@ -162,7 +162,7 @@ async def _run(
 
 
 def _outcome(server: HttpServer) -> int:
-    """The exit code. One line for people; the trace of what nobody expected."""
+    """The exit code. One line for people; a traceback only for an unexpected error."""
     error = server.error
     if error is None:
         return 0

@@ -24,7 +24,7 @@ def without_passwords(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def expanded(settings: Settings) -> dict[str, Any]:
-    """Every setting there is, also those nobody wrote. Loading it again gives the same settings."""
+    """Every setting, also those that are not in the files. Loading it again gives the same settings."""
     server = settings.server
     sharing = sharing_to_plain(settings.sharing)
     quotas = sharing.pop("users")

@@ -1,6 +1,6 @@
 """The one event stream of a page: fragments of the sections that changed, and points for the charts.
 
-Sections are rendered once for everybody who watches and at most twice a second. A stream begins with everything, so a
+Sections are rendered once for all open dashboards, at most twice a second. A stream begins with everything, so a
 browser that comes back needs no history; `id:` is the sequence of the last event that is in the fragments. Called by
 `routes.py`. It must never send a section to someone whose session has ended.
 """

@@ -6,14 +6,14 @@ import msgspec
 
 
 class DriverCallView(msgspec.Struct, kw_only=True):
-    """A call to the provider that has not come back."""
+    """A call to the provider that has not returned."""
 
     verb: str
     worker: str
     since: str
     seconds: float
     abandoned: bool
-    """Its deadline has passed: nobody waits for it, and it still occupies a place."""
+    """Its deadline has passed: no caller waits for it, but it still occupies a place."""
 
 
 class DriverView(msgspec.Struct, kw_only=True):

@@ -154,7 +154,7 @@ class ExchangeAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     drain: bool = False
     """Take nothing new; leave when the last attempt has been reported."""
     stop: bool = False
-    """Leave now: this worker is not wanted any more. Its attempts are somebody else's."""
+    """Stop now: the worker was removed, and its attempts are retried on other workers."""
     use: bool = False
     """Say with each beat what is used."""
     refused: list[Refusal] = []

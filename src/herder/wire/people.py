@@ -12,7 +12,7 @@ class UserCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknow
 
 
 class UserSet(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What is not given stays as it is."""
+    """Fields that are omitted are not changed."""
 
     role: RoleName | None = None
     weight: int | None = None
@@ -32,7 +32,7 @@ class WhoAmI(msgspec.Struct, kw_only=True):
 
 
 class TokenCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """`user` None: of the caller."""
+    """Without `user`, the token is the caller's."""
 
     user: str | None = None
     role: RoleName | None = None

@@ -6,7 +6,7 @@ import msgspec
 
 
 class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Of one label, as in Kubernetes' node affinity."""
+    """A condition on one label, as in the node affinity of Kubernetes."""
 
     key: str
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
@@ -267,7 +267,7 @@ class EventView(msgspec.Struct, kw_only=True):
 
 
 class ScaleRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """`workers`: how many more to make (the documented form). They live for `ttl_s` seconds or the pool's own TTL."""
+    """`workers`: how many workers to add. They live for `ttl_s` seconds, or for the ttl of the pool."""
 
     workers: int
     template: str | None = None
@@ -284,7 +284,7 @@ class ScaleAnswer(msgspec.Struct, kw_only=True):
 
 
 class ApplyRequest(msgspec.Struct, kw_only=True):
-    """Pools (already validated by `settings`) as plain data; missing pools are left alone."""
+    """Pools (already validated by `settings`) as plain data. Pools that are not named are not changed."""
 
     pools: list[dict[str, Any]]
     sharing: dict[str, Any] = {}
@@ -317,7 +317,7 @@ class WorkerAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkn
 
 
 class Message(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Body of writes that need nothing else: why it is done, for the event."""
+    """Body of writes without other fields: the reason, for the event."""
 
     message: str = ""
 
@@ -331,7 +331,7 @@ class Result(msgspec.Struct, kw_only=True):
 
 
 class Page(msgspec.Struct, kw_only=True):
-    """A list with a cursor: pass `next` as `?after=` for the following page; None on the last one."""
+    """A list with a cursor: pass `next` as `?after=` for the following page. It is null on the last page."""
 
     items: list[Any]
     next: str | None = None

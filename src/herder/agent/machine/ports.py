@@ -22,4 +22,4 @@ class AgentPorts:
     open_runtime: Callable[[str, AgentSettings, Report], Runtime] = open_runtime
     """Raises LookupError (no such runtime) or OSError (this machine lacks what it needs)."""
     open_health: Callable[[AgentSettings], Health | None] = Health
-    """What looks whether attempts can be started on this machine; None: nobody does."""
+    """What looks whether attempts can be started on this machine; None: no check."""

@@ -47,7 +47,7 @@ def judge(code: int, peak_kib: int, limit_mib: int, *, held_kib: int, killed_for
 
 
 def memory_text(peak_kib: int, limit_mib: int) -> str:
-    """The peak may be the limit itself: the kernel lets nobody above it."""
+    """The peak may be the limit itself: the kernel allows no more."""
     used_mib = max(_mib(peak_kib), limit_mib)
     return f"Used {used_mib} MiB of memory; the limit is {limit_mib} MiB. Request more memory."
 

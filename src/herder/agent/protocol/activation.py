@@ -1,7 +1,7 @@
 """Activation: exchanges the one-time token for the worker's own token and limits. Called once, by `main`.
 
 Repeats are harmless because every try carries the same nonce; so it tries until the server answers or until
-`self_delete_after_s` is over – a worker that nobody lets in must not live on and cost money.
+`self_delete_after_s` is over – a worker that is not activated must not keep running and cost money.
 """
 
 import asyncio

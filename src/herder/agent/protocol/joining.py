@@ -1,7 +1,7 @@
 """Joins a machine that a person added: exchanges a join token for a worker's name and activation token. Called by the command `herder
 agent`.
 
-Repeats are harmless because every try carries the same nonce. It gives up soon: somebody is looking at the terminal.
+Repeats are harmless because every try carries the same nonce. It gives up soon, because a person waits at the terminal.
 """
 
 import asyncio

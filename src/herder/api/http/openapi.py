@@ -10,9 +10,9 @@ from herder.api.http.route_table import Operation
 from herder.wire.resources import Problem
 
 KEY = (
-    "At most 200 characters, new for each write. The same request with the same key is carried out once, within a day at least, "
-    "and also after a restart: it is answered with what the first one made, as that is now. Another request with that key is refused "
-    "(409). A request that changed nothing or was refused does not use up its key."
+    "At most 200 characters, a new key for each write. A request that is repeated with its key is carried out once, for at least a day "
+    "and also after a restart: the answer to a repeat is what the first request created, in its current state. Another request with "
+    "the same key is refused (409). A request that changed nothing or was refused does not use up its key."
 )
 
 

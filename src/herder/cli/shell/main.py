@@ -120,7 +120,7 @@ def _told(session: Session, arguments: list[str], error: Exception) -> int:
             traceback.print_exception(error, file=session.err)
         return show_error(session, known)
     except OSError:
-        return code_for(known)  # there is nobody to tell
+        return code_for(known)  # stderr is gone, so nothing can be shown
 
 
 def _unexpected(error: Exception) -> CommandError:

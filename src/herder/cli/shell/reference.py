@@ -15,7 +15,7 @@ def reference(app: typer.Typer) -> str:
     root: Any = get_command(app)
     parts = [
         "# The command line",
-        "Made from the commands' own help by `make docs`; do not edit.",
+        "Generated from the help of the commands by `make docs`; do not edit.",
         *(f"## `{name}`\n\n```text\n{text}\n```" for name, text in _helps(root, "herder")),
     ]
     return "\n\n".join(parts) + "\n"

@@ -60,7 +60,7 @@ def _demands(status: Status) -> Iterator[str]:
 
 
 def _attention(status: Status) -> Iterator[str]:
-    """Nothing when nobody has to do anything."""
+    """Empty when no person has to act."""
     if status.attention:
         yield "Needs attention"
         yield from (f"  {sentence}" for sentence in status.attention)

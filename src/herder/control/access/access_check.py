@@ -1,6 +1,6 @@
 """Turns the answers of `model.permissions.may` into refusals with the reason and the remedy. Called by every command and read.
 
-It decides nothing itself. What somebody may not know of is told in the very words for what is not there.
+It decides nothing itself. An object that the caller may not see is refused with the words for one that does not exist.
 """
 
 from collections.abc import Mapping

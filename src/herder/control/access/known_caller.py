@@ -16,7 +16,7 @@ class KnownCaller:
 
     owner: str | None = None
     told: Callable[[str], None] | None = None
-    """Called when it becomes somebody's, or somebody else's."""
+    """Called when the caller becomes known, or changes."""
 
 
 def trust(scope: Any, owner: str) -> None:

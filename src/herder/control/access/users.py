@@ -263,7 +263,7 @@ def _not_declared(core: Core, name: str) -> None:
 
 
 def _not_the_last(core: Core, name: str, what: str, now_ms: int) -> None:
-    """One administrator stays, and one who has a token: without it nobody could make one."""
+    """One administrator stays, and one who has a token: without it no token could be created."""
     directory = core.directory
     others = [each for each in directory.administrators if each != name]
     if name not in directory.administrators:

@@ -1,6 +1,6 @@
 """Actions on drivers: freeze, unfreeze, forget. Called by the API, and at start for drivers that are missing.
 
-Nothing here calls a provider. A worker that is forgotten is not said to be terminated: nobody has asked for that.
+Nothing here calls a provider. A forgotten worker is not recorded as terminated, because its machine was not removed.
 """
 
 from herder.control.access.access_check import FLEET, check

@@ -3,7 +3,7 @@ limits.
 
 Called by the sweep loop, one `Comparison` for each driver. Unknown is not gone: a worker is closed only when two complete listings
 lacked it (or one showed it as stopped), the provider says the same when asked for it alone, and its agent was not heard of
-meanwhile. When more than a bound would go, nothing goes: the driver is frozen and a person is asked.
+meanwhile. When more than a limit would be removed, nothing is: the driver is frozen until a person decides.
 """
 
 import logging
@@ -199,7 +199,7 @@ class Comparison:
             self.core.workers_changed.set()
             await self.core.commit(changes)
 
-    # --- what nobody knows
+    # --- machines without a worker row
 
     def _orphans(self, listing: Listing) -> list[WorkerName]:
         """Machines that two listings showed and no row knows. One that was removed a moment ago may be listed for a while yet."""

@@ -82,7 +82,7 @@ class Core:
         self.driver_kinds: dict[str, str] = {}
         """By driver: which one it is; for people."""
         self.driver_notes: dict[str, DriverNotes] = {}
-        """By driver: what was heard of it last; in memory only."""
+        """By driver: its last known condition; in memory only."""
         self.transport = transport
         """How sources of metrics are asked; None: through sockets."""
         self.settings = settings
@@ -110,7 +110,7 @@ class Core:
         """By job."""
         self.closing = False
         self.wake_ups: dict[str, asyncio.Event] = {}
-        """By worker: rung when it is to be told something."""
+        """By worker: set when there is something for its next answer."""
         self._on_fatal = on_fatal
         self._gathered = Changes()
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -306,6 +306,6 @@ class Core:
 
 
 def _heard(future: "asyncio.Future[None]") -> None:
-    """Nobody waits for it any more: its error is not to be told as one that nobody has heard."""
+    """No caller waits for it any more: asyncio must not report its error as never retrieved."""
     if not future.cancelled():
         future.exception()

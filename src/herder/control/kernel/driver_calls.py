@@ -46,7 +46,7 @@ class _Driver:
     waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     work: "SimpleQueue[tuple[int, _Call] | None]" = field(default_factory=SimpleQueue)
     granted: int = 0
-    """Places that were given to somebody who has not begun yet."""
+    """Places that were given to calls that have not begun yet."""
     threads: int = 0
     abandoned_total: int = 0
 

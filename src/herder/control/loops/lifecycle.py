@@ -1,6 +1,6 @@
 """The lifecycle loop: boot timeouts, silent workers, ends of drains, preemption. Twice a second.
 
-It looks after the clocks first: nobody is judged by time in which the server itself was away, nor by a clock that was set.
+It checks the clocks first: time in which the server was suspended counts for no deadline, and neither does a changed clock.
 """
 
 import asyncio

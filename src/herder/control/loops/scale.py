@@ -51,7 +51,7 @@ async def cycle(core: Core, last_report: bytes) -> bytes:
     await _tell_failed(core, plan, failures, now)
     checked = still_right(core.state, observed, plan, core.clock.now_ms())
     if checked is None:
-        core.demand_changed.set()  # somebody changed the pools, or asked for workers: it is made anew
+        core.demand_changed.set()  # pools were changed or workers requested meanwhile: plan again
         return last_report
     plan = core.planning.last = checked
     remember_needs(core.state, plan)
@@ -102,7 +102,7 @@ async def _tell_failed(core: Core, plan: Plan, failures: Failures, now: int) -> 
 
 
 def _refuse(core: Core, changes: Changes, plan: Plan, findings: tuple[str, ...], now: int) -> None:
-    """A plan that breaks a rule is a fault of ours: it is not applied, and somebody is told."""
+    """A plan that breaks a rule is a bug of Herder: it is not applied, and an event is recorded."""
     log.error(
         "Plan %s was not applied, because it breaks %s: %s",
         plan.number,

@@ -93,7 +93,7 @@ class Reads:
         return await fleet.status(self._core, who)
 
     def figures(self) -> Figures:
-        """Asked by the server itself, for everybody who may see the fleet."""
+        """Asked by the server itself, for all who may see the fleet."""
         state = self._core.state
         workers = state.workers.values()
         going = sum(worker.state.leaving for worker in workers)

@@ -1,6 +1,6 @@
 """Detects a changed wall clock, and times in which the server was suspended. Called by the lifecycle loop.
 
-Called once at the beginning of each of its rounds, before anything is judged by time. It ends nobody's life.
+Called once at the beginning of each of its rounds, before any deadline is checked. It ends no worker and no attempt.
 """
 
 import logging

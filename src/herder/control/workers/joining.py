@@ -1,7 +1,7 @@
 """Machines that people add: the join token of a pool, and the call by which a machine becomes a worker.
 
 `herder worker add` makes the token, `herder agent` shows it; called by the API. The token works for a time and a number of machines, may
-never do anything else, and is listed and revoked like any other. Its machine is made by nobody here: `JoinedMachines` stands in for the
+never do anything else, and is listed and revoked like any other. Herder does not create its machine: `JoinedMachines` takes the place of the
 provider, so that the loops treat such a worker like every other; whether it lives, its exchanges say.
 """
 

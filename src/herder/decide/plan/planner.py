@@ -113,7 +113,7 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     combined = _with_stock(snapshot, growth_limits, leaving, queue, combined, wanted, failures)
     combined = _spread(snapshot, growth_limits, combined, failures)
 
-    # 4. Which workers nobody needs; where that is not known, none goes.
+    # 4. Which workers are not needed; where that is unknown, none is removed.
     idle = {
         view.spec.name: _idle(view, leaving, queue, wanted[view.spec.name], failures, now_ms)
         for view in snapshot.pools

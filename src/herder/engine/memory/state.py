@@ -139,7 +139,7 @@ class WorkerLife:
     ended_at_ms: int | None = None
     last_seen_at_ms: int | None = None
     excused_ms: int = 0
-    """Of its boot, or of its drain: how long the server itself was away meanwhile. That time is nobody's fault."""
+    """Of its boot, or of its drain: how long the server was suspended meanwhile. That time does not count."""
     expires_at_ms: int | None = None
     extensions: int = 0
     idle_since_ms: int | None = None

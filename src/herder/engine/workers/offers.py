@@ -19,7 +19,7 @@ from herder.model.values.phrases import sentences
 
 #: Rows of `meta` whose keys begin so hold the memory of one offer each.
 META_PREFIX = "offer/"
-#: Causes that no waiting mends: somebody is told.
+#: Causes that waiting does not remove: an alert event is recorded.
 _ALERTS = {
     FailureCause.INVALID_REQUEST: ("offer.invalid", "Correct the template"),
     FailureCause.QUOTA_EXCEEDED: ("pool.quota_exceeded", "Raise the quota or lower max_workers"),

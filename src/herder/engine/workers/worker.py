@@ -133,7 +133,7 @@ def create_broke(
 def forgotten(
     state: EngineState, changes: Changes, worker: WorkerLife, text: str, now_ms: int, *, actor: str
 ) -> None:
-    """A person gave it up without asking its driver. Its row does not say that the machine was removed, because nobody knows."""
+    """A person gave it up without asking its driver. Its row does not say that the machine was removed, because that is unknown."""
     _tell(state, changes, worker, now_ms, "worker.forgotten", text, actor)
     reason = Reason(kind=ReasonKind.BY_HAND, text=text)
     _end(state, changes, worker, WorkerState.FAILED, reason, now_ms)

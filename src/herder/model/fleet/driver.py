@@ -8,16 +8,16 @@ one answer that the loops give to it:
     DriverError
     ├── NotFound          gone: a removal is done, a worker is lost (a listing alone proves nothing)
     ├── AlreadyExists     `get`: adopted when it is ours, else the action fails
-    ├── OutOfCapacity     the action fails, this offer rests, the next is tried
-    ├── QuotaExceeded     the action fails, the pool grows no more for a while, somebody is told
+    ├── OutOfCapacity     the action fails, this offer is in back-off, the next is tried
+    ├── QuotaExceeded     the action fails, the pool is in back-off, an alert event is recorded
     ├── RateLimited       the action waits `retry_after_s` and is tried again
-    ├── Unauthorised      the driver is frozen until a person unfreezes it, somebody is told
-    ├── InvalidRequest    the action fails for good: the template or the settings are wrong
+    ├── Unauthorised      the driver is frozen until a person unfreezes it, an event is recorded
+    ├── InvalidRequest    the action fails and is not tried again: the template or the settings are wrong
     └── Unavailable       tried again later, less and less often
         └── OutcomeUnknown   it may have happened: `get` before trying again
 
-Anything else that a driver raises, or an answer that is not of the promised form, is a fault of the driver (`DriverFault`): the
-action fails, somebody is told, everything else goes on.
+Anything else that a driver raises, or an answer that is not of the promised form, is a bug of the driver (`DriverFault`): the
+action fails, an event is recorded, everything else continues.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -57,7 +57,7 @@ def ended_with(exit_code: int) -> str:
 
 
 def sentence(text: str) -> str:
-    """What somebody else wrote (a provider, a person), as a sentence of its own: `it is full` → `It is full.` Names such as `max_workers`
+    """A text from elsewhere (a provider, a person), as a sentence of its own: `it is full` → `It is full.` Names such as `max_workers`
     or `burst-1` keep their first letter."""
     text = text.strip()
     return stopped(text[0].upper() + text[1:] if _WORD.match(text) else text)

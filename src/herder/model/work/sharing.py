@@ -213,7 +213,7 @@ class Preemption:
     soon_s: float = 120.0
     """Capacity on its way that is expected within this time is waited for: about the boot of a cloud machine."""
     protected_after: int = 3
-    """A job that was preempted so often is not any more, so that everybody ends at last."""
+    """A job that was preempted so often is not any more, so that every job ends at some time."""
     reclaim: Reclaim = Reclaim.NEVER
     """Off, because lost work is lost: lenders get their quota back as attempts end."""
 

@@ -50,7 +50,7 @@ class ServerSettings:
     max_connections: int | None = None
     """Most open connections at a time."""
     max_connections_per_address: int | None = None
-    """From one address, as long as nobody has shown a token on them."""
+    """From one address, before a valid token was sent on them."""
     max_connections_per_user: int | None = None
 
 

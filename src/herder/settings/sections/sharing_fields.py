@@ -73,7 +73,7 @@ def _one_of(found: Reading, value: Value, known: tuple[str, ...], default: Role)
     return default
 
 
-#: What somebody can be in a project.
+#: The roles of members of a project.
 MEMBER_ROLES = (Role.VIEWER.label, Role.USER.label)
 
 

@@ -4,7 +4,7 @@ There is no timer: when nothing is under way, a change is committed at once; und
 arrived during the one before. Each transaction first makes sure that nobody else has taken the store over (`store/opening/leadership.py`).
 An error that passes (a full disk, a database that is away) is waited out: the same changes are tried again, nothing overtakes
 them, nobody is told anything, and `trouble` says why. Any other is fatal to the server, because the engine in memory is then
-ahead of the disk: the error reaches `on_fatal`, and everybody who waits, now or later, hears it.
+ahead of the disk: the error reaches `on_fatal`, and every caller that waits, now or later, gets it.
 """
 
 import asyncio
@@ -166,7 +166,7 @@ class Writer:
         self._under_way = []
 
     def _die(self, error: BaseException) -> None:
-        """Nothing more is written; everybody who waits hears why."""
+        """Nothing more is written; every waiting caller gets the reason."""
         with self._bell:
             self._dead = error
             left = [item.future if isinstance(item, _Call) else item[1] for item in self._waiting]
@@ -240,7 +240,7 @@ class Writer:
                 return result
 
     def _told(self, trouble: Trouble, *, again: bool) -> None:
-        """One moment of contention is nobody's trouble; a second one is."""
+        """One moment of contention is not reported; a second one is."""
         if self._file is not None:
             self._file.log_was_closed()
             if trouble.code == UNWRITABLE.code and self._file.full():

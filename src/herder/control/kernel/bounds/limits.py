@@ -137,7 +137,7 @@ def check_requirements(texts: Iterable[str], where: str) -> None:
         raise TooLarge(
             f"The job's selector, affinity and tolerations have {total:,} bytes together; the maximum is {REQUIREMENTS_BYTES:,}.",
             field=f"{where}affinity",
-            hint="Give the workers one label that says the same, and select it.",
+            hint="Use fewer or shorter values, for example one label in place of several.",
         )
 
 

@@ -70,3 +70,21 @@ def test_a_cell_that_a_spreadsheet_would_run_is_quoted(herder: Herder, api: Fake
 )
 def test_what_is_harmless_is_shown_as_it_is(text: str, shown: Any) -> None:
     assert visible(text) == shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["job", "submit", "--", "echo", "\udcff"],
+        ["job", "submit", "--pool", "\udcff", "--", "true"],
+        ["job", "list", "--name", "\udcff"],
+        ["events", "--object", "\udcff"],
+        ["pool", "get", "\udcff"],
+        ["pool", "freeze", "burst", "-m", "\udcff"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_bytes_that_are_no_text_are_refused(herder: Herder, api: FakeApi, words: list[str]) -> None:
+    found = herder(*words)
+    assert found.code == 2
+    assert "The argument '\\xff' contains bytes that are not UTF-8." in found.err

@@ -174,3 +174,11 @@ def test_what_cannot_be_taken_along(
     found = herder("job", "submit", *words)
     assert (found.code, api.calls) == (Code.USAGE, [])
     assert says in found.err
+
+
+def test_what_is_wrong_with_a_file_of_a_job_is_a_sentence(herder: Herder, tmp_path: Path) -> None:
+    path = tmp_path / "jobs.yaml"
+    path.write_text("- {command: [a], input: [missing]}\n")
+    said = herder("batch", "submit", str(path)).err
+    assert "missing: No such file or directory. " in said
+    assert ".." not in said

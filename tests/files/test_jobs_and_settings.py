@@ -74,6 +74,10 @@ def test_lines_of_json_end_at_a_newline_and_nowhere_else(tmp_path: Path, char: s
         ("j.yaml", "- {command: [a], timeout: 1e300s}\n", "j.yaml: job 0: timeout: '1e300s' is longer"),
         ("j.yaml", "jobs: []\n---\njobs: []\n", "j.yaml:3:1: A second YAML document begins here."),
         ("j.json", '[{"command": ["a"]}', "j.json:1:20: This is not valid JSON"),
+        ("j.json", '[{"command":\n["\\ud83d"]}]', "j.json:2:3: \\ud83d is not a character."),
+        ("j.jsonl", r'{"command": ["\ud83d\ude00\udc00"]}', "j.jsonl:1:27: \\udc00 is not a character."),
+        ("j.yaml", '- command:\n  - "a\\ud83d"\n', "j.yaml:2:5: [0].command[0]: \\ud83d is not a character."),
+        ("j.json", '[{"retries": ' + "9" * 5000 + "}]", "j.json:1:14: The number has too many digits."),
     ],
 )  # fmt: skip
 def test_jobs_that_could_mean_something_else_are_refused(

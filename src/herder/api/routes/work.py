@@ -1,5 +1,6 @@
 """Routes for batches and jobs."""
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -257,9 +258,12 @@ def _add_job_questions(front: RouteTable) -> None:
 def _seconds(request: Request) -> float:
     text = request.query_params.get("timeout_s", "")
     try:
-        return min(WAIT_LONGEST_S, max(0.0, float(text or WAIT_LONGEST_S)))
+        seconds = float(text or WAIT_LONGEST_S)
     except ValueError:
-        raise Invalid(f"{text!r} is not a number of seconds.", field="timeout_s") from None
+        seconds = math.nan
+    if math.isnan(seconds):
+        raise Invalid(f"{text[:50]!r} is not a number of seconds.", field="timeout_s")
+    return min(WAIT_LONGEST_S, max(0.0, seconds))
 
 
 def _id(request: Request, name: str) -> int:

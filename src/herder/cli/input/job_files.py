@@ -15,6 +15,7 @@ from herder.cli.input.attached_files import Inputs
 from herder.cli.input.job_rows import RowFault, job_of, merged, written
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.client.errors import InvalidError
+from herder.model.values.phrases import sentences
 from herder.settings.syntax.files import STDIN, Unreadable, read_text
 from herder.settings.syntax.json_text import json_lines, read_json
 from herder.settings.syntax.plain import read_plain_yaml
@@ -147,7 +148,7 @@ def _assemble(
             problems.append(f"{word} {number}: {error}")
             continue
         except CommandError as error:
-            problems.append(f"{word} {number}: {error.message}. {error.hint}")
+            problems.append(f"{word} {number}: {sentences(error.message, error.hint)}")
             continue
         jobs.append(job)
         places.append(f"{word} {number}")

@@ -114,7 +114,7 @@ def _run(app: typer.Typer, arguments: list[str], session: Session, name: str) ->
 def _told(session: Session, arguments: list[str], error: Exception) -> int:
     if session.output is None and _wants_json(arguments):
         session.output = Format.JSON
-    known = error if isinstance(error, EXPECTED) else _unexpected(error)
+    known = error if isinstance(error, EXPECTED) else _unexpected(error, arguments)
     try:
         if session.debug or "--debug" in arguments:
             traceback.print_exception(error, file=session.err)
@@ -123,7 +123,7 @@ def _told(session: Session, arguments: list[str], error: Exception) -> int:
         return code_for(known)  # stderr is gone, so nothing can be shown
 
 
-def _unexpected(error: Exception) -> CommandError:
+def _unexpected(error: Exception, arguments: Sequence[str]) -> CommandError:
     """What no command has an answer for itself."""
     if isinstance(error, RecursionError):
         return CommandError(
@@ -131,6 +131,17 @@ def _unexpected(error: Exception) -> CommandError:
             hint="Use fewer levels of nesting.",
             code=Code.USAGE,
             word="too_deep",
+        )
+    if isinstance(
+        error, UnicodeEncodeError
+    ):  # bytes that are no text stand in arguments and file names as lone surrogates
+        odd = next((each for each in arguments if not each.isascii() and _is_no_text(each)), None)
+        what = "A file name" if odd is None else f"The argument '{_shown(odd)}'"
+        return CommandError(
+            f"{what} contains bytes that are not UTF-8.",
+            hint="Write it in UTF-8, and check the character encoding of the terminal.",
+            code=Code.USAGE,
+            word="not_utf8",
         )
     if isinstance(error, OSError):
         reason = error.strerror or str(error) or type(error).__name__
@@ -148,6 +159,19 @@ def _unexpected(error: Exception) -> CommandError:
 
 
 _LOOK_AT_OUTPUT = "Check where it is written: the stream may be closed or the disk full. The command itself may have been carried out."
+
+
+def _is_no_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _shown(argument: str) -> str:
+    """The beginning, with such bytes as \\xff."""
+    return argument[:50].encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

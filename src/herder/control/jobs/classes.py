@@ -286,7 +286,9 @@ def _toleration(given: dict[str, str], path: str) -> Toleration:
     operator = given.get("operator", "Exists" if value is None else "Equal")
     if operator not in ("Equal", "Exists"):
         raise Invalid(
-            f"{operator!r} is not an operator of a toleration.", field=path, hint="Choose one of Equal, Exists."
+            f"{operator!r} is not an operator of a toleration.",
+            field=path,
+            hint="Choose one of Equal, Exists.",
         )
     if operator == "Exists" and value is not None:
         raise Invalid(

@@ -15,6 +15,13 @@ from herder.model.values.phrases import clause
 from herder.settings.syntax.files import Unreadable
 
 _COLON = re.compile(r"\s*:")
+#: Half of a pair of surrogates, which is not a character.
+_HALF = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+#: More digits than Python reads as one number.
+_LONG = re.compile(r"\d{4301,}")
 
 
 class _Twice(ValueError):
@@ -55,7 +62,7 @@ def too_deep() -> Unreadable:
 
 def _exact(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:
         remedy = "Correct the JSON at this place."
         raise Unreadable(
@@ -70,9 +77,27 @@ def _exact(text: str) -> Any:
         raise Unreadable(line, column, f"{error} is not a number.", "Write a number, or null.") from None
     except RecursionError:
         raise too_deep() from None
-    except ValueError as error:  # a whole number of thousands of digits
+    except ValueError:  # a whole number of thousands of digits
+        line, column = _place(text, long.start() if (long := _LONG.search(text)) else 0)
+        raise Unreadable(line, column, "The number has too many digits.", "Write a smaller number.") from None
+    _refuse_halves(text, value)
+    return value
+
+
+def _refuse_halves(text: str, value: Any) -> None:
+    """Raises Unreadable: what is no text can neither be sent nor printed."""
+    half = _HALF.search(text)
+    if half is None:
+        return
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        line, column = _place(text, half.start())
         raise Unreadable(
-            1, 1, f"A number cannot be read: {clause(error)}.", "Write a smaller number."
+            line,
+            column,
+            f"{half[0]} is not a character.",
+            "Write the character itself, or both halves of the pair.",
         ) from None
 
 

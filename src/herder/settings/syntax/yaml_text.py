@@ -10,6 +10,8 @@ from herder.model.values.phrases import clause
 from herder.settings.syntax.problems import Place, Problem, SettingsError
 from herder.settings.syntax.values import DEPTH_MAX, VALUES_MAX, Entry, Listing, Scalar, Table, Value, join
 
+#: Half of a pair of surrogates, which is no character; it can neither be sent nor printed.
+_HALF = re.compile("[\ud800-\udfff]")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _MERGE = "<<"
 #: Brackets that are open at one place. The library takes the square of it in time, and many frames of the stack for each.
@@ -86,6 +88,14 @@ class _Reader:
             items = tuple(self.value(item, join(key, n), depth + 1) for n, item in enumerate(node.value))
             return Listing(place=place, key=key, items=items)
         plain = node.style is None or node.style == ""
+        half = None if node.value.isascii() else _HALF.search(node.value)
+        if half is not None:
+            self._problem(
+                place,
+                key,
+                f"\\u{ord(half[0]):04x} is not a character.",
+                "Write the character itself, or \\U and its eight digits.",
+            )
         return Scalar(
             place=place, key=key, text=None if plain and node.value in _NULLS else node.value, bare=plain
         )

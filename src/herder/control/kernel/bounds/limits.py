@@ -1,5 +1,5 @@
-"""Every limit on what users send, in one table. `docs/limits.md` shows it, with those of other modules (a test compares); the modules of
-`control/` enforce it.
+"""Every bound on what people send, in one table. `docs/limits.md` shows it, with those of other modules (a test compares); the modules
+of `control/` enforce it.
 
 A limit is a constant here, or a setting of the server whose default stands here. The functions below refuse with 422 or 413 and
 name the field.
@@ -89,10 +89,10 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("settings in herder apply: nesting", f"{SETTINGS_DEPTH} levels", 422),
     ("settings in herder apply: values in one call", f"{SETTINGS_VALUES:,}", 413),
     ("users", f"{USERS_MAX:,}", 429),
-    ("valid tokens of a user", f"{TOKENS_LIVE}", 429),
-    ("tokens of a user, including those that were revoked or expired in the last 30 days", f"{TOKENS_KEPT:,}", 429),
-    ("outputs of jobs followed at the same time: by one user, in total", f"{FOLLOWERS_EACH_MAX}, {FOLLOWERS_MAX}", 429),
-    ("jobs of one user that have not started; each batch that has not ended counts as 100 (setting `queued_jobs_per_user`)", f"{QUEUED_JOBS_PER_USER:,}", 429),
+    ("tokens of a user that can be used", f"{TOKENS_LIVE}", 429),
+    ("tokens of a user, including those revoked or expired in the last 30 days", f"{TOKENS_KEPT:,}", 429),
+    ("outputs of jobs followed at a time: by one user, in all", f"{FOLLOWERS_EACH_MAX}, {FOLLOWERS_MAX}", 429),
+    ("jobs of one user that have not started, each batch that has not ended as 100 (setting `queued_jobs_per_user`)", f"{QUEUED_JOBS_PER_USER:,}", 429),
     ("bytes of their commands, env and inputs (setting `queued_bytes_per_user`)", f"{QUEUED_BYTES_PER_USER // 2**30} GiB", 429),
 )  # fmt: skip
 
@@ -137,7 +137,7 @@ def check_requirements(texts: Iterable[str], where: str) -> None:
         raise TooLarge(
             f"The job's selector, affinity and tolerations have {total:,} bytes together; the maximum is {REQUIREMENTS_BYTES:,}.",
             field=f"{where}affinity",
-            hint="Give these workers a label of their own, and select it.",
+            hint="Use fewer or shorter values, for example one label in place of several.",
         )
 
 

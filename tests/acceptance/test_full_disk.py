@@ -60,7 +60,7 @@ def test_a_start_on_a_full_disk_says_what_to_do(installation: Installation, disk
     installation.run("job", "submit", "--cpu", "100m", "--memory", "32Mi", "--", "true")
     assert installation.stop() == 0
     filling = fill(disk)
-    for folder, words in ((installation.data, "free space on its disk"), (disk / "new", "space")):
+    for folder, words in ((installation.data, "Free space on its disk"), (disk / "new", "space")):
         done = subprocess.run(
             [*HERDER, "up", "--data-dir", str(folder), "--config", str(installation.config), "--port", "0"],
             env=installation.env,

@@ -241,3 +241,21 @@ def test_a_user_can_have_so_many_bytes_waiting_also_after_a_restart(few: Server,
         for number in jobs:
             client.post(f"/jobs/{number}/cancel", json={}).raise_for_status()
         assert until_taken(client, "/jobs", job).status_code == 200
+
+
+def test_what_new_kinds_of_jobs_require_counts_as_bytes_once(few: Server, refused: Refusal) -> None:
+    """A class keeps its selector, tolerations and affinity in memory as long as a job of it waits."""
+
+    def picky(number: int) -> dict[str, Any]:
+        return {
+            **NOOP,
+            "affinity": [{"key": "k", "operator": "NotIn", "values": [f"{number}{LONG[2:]}"] * 12}],
+        }
+
+    with few.client(few.person("picky")) as client:
+        for _ in range(9):
+            client.post("/jobs", json=picky(1)).raise_for_status()
+        kinds = [client.post("/jobs", json=picky(number)).status_code for number in range(2, 9)]
+        assert kinds == [200] * 5 + [429] * 2
+        said = refused(429, "POST", "/jobs?dry_run=true", client, json=picky(9))
+        assert "the maximum for a user is 20,000" in said["detail"]

@@ -179,12 +179,17 @@ def _check_lengths(job: JobSubmission, where: str) -> None:
         check_count(len(expression.values), EXPRESSION_VALUES, path)
         for value in expression.values:
             check_word(value, path)
+    check_requirements(requirements_bytes(job), where)
+
+
+def requirements_bytes(job: JobSubmission) -> int:
+    """Of all keys and values of selector, tolerations and affinity: a class keeps them in memory."""
     texts = [
         *(text for pair in job.selector.items() for text in pair),
         *(text for each in job.tolerations for text in each.values()),
         *(text for each in job.affinity for text in (each.key, *each.values)),
     ]
-    check_requirements(texts, where)
+    return sum(len(text.encode(errors="replace")) for text in texts)
 
 
 def _priority(core: "Core", given: int | str, path: str) -> int:

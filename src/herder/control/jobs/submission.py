@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from herder.control.access.access_check import OF_KIND, check, not_known
-from herder.control.jobs.classes import check_priority, class_of, try_class
+from herder.control.jobs.classes import check_priority, class_of, requirements_bytes, try_class
 from herder.control.jobs.payload import payload_of
 from herder.control.kernel.bounds.errors import Conflict, Invalid, Overloaded, TooLarge
 from herder.control.kernel.bounds.limits import (
@@ -299,9 +299,15 @@ def _check_jobs(
         if job.priority != 0:
             check_priority(core, who, job.priority, where)
         if dry_run:
+            classes = len(tried)
             try_class(core, user, project, job, where, tried)
+            if len(tried) > classes:
+                accepted.size += requirements_bytes(job)
         else:
+            classes = len(core.state.classes)
             accepted.class_ids.append(class_of(core, user, project, job, where))
+            if len(core.state.classes) > classes:
+                accepted.size += requirements_bytes(job)
         payload = payload_of(job, where)
         accepted.payloads.append(payload)
         accepted.size += len(payload)

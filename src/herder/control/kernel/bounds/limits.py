@@ -1,5 +1,5 @@
-"""Every bound on what people send, in one table. `docs/limits.md` shows it, with those of other modules (a test compares); the modules
-of `control/` enforce it.
+"""Every limit on what users send, in one table. `docs/limits.md` shows it, with those of other modules (a test compares); the modules of
+`control/` enforce it.
 
 A limit is a constant here, or a setting of the server whose default stands here. The functions below refuse with 422 or 413 and
 name the field.
@@ -29,7 +29,7 @@ TOLERATIONS_COUNT = 50
 EXPRESSIONS_COUNT = 64
 EXPRESSION_VALUES = 64
 #: Keys and values of selector, affinity and tolerations together: they are part of the job's class, which stays in memory.
-REQUIREMENTS_BYTES = 16 * 1024
+REQUIREMENTS_BYTES = 4 * 1024
 #: Keys and values of labels, selectors, taints and tolerations, names of pools, templates, runtimes, GPU models; amounts as text.
 WORD_LENGTH = 253
 NAME_LENGTH = 200
@@ -89,11 +89,11 @@ TABLE: tuple[tuple[str, str, int], ...] = (
     ("settings in herder apply: nesting", f"{SETTINGS_DEPTH} levels", 422),
     ("settings in herder apply: values in one call", f"{SETTINGS_VALUES:,}", 413),
     ("users", f"{USERS_MAX:,}", 429),
-    ("tokens of a user that can be used", f"{TOKENS_LIVE}", 429),
-    ("tokens of a user, including those revoked or expired in the last 30 days", f"{TOKENS_KEPT:,}", 429),
-    ("outputs of jobs followed at a time: by one user, in all", f"{FOLLOWERS_EACH_MAX}, {FOLLOWERS_MAX}", 429),
-    ("jobs of one user that have not started, each batch that has not ended as 100 (setting `queued_jobs_per_user`)", f"{QUEUED_JOBS_PER_USER:,}", 429),
-    ("bytes of their commands, env and inputs (setting `queued_bytes_per_user`)", f"{QUEUED_BYTES_PER_USER // 2**30} GiB", 429),
+    ("valid tokens of a user", f"{TOKENS_LIVE}", 429),
+    ("tokens of a user, including those that were revoked or expired in the last 30 days", f"{TOKENS_KEPT:,}", 429),
+    ("outputs of jobs followed at the same time: by one user, in total", f"{FOLLOWERS_EACH_MAX}, {FOLLOWERS_MAX}", 429),
+    ("jobs of one user that have not started; each batch that has not ended counts as 100 (setting `queued_jobs_per_user`)", f"{QUEUED_JOBS_PER_USER:,}", 429),
+    ("bytes of their commands, env and inputs, and of what each new kind of job requires of its worker (setting `queued_bytes_per_user`)", f"{QUEUED_BYTES_PER_USER // 2**30} GiB", 429),
 )  # fmt: skip
 
 
@@ -130,9 +130,8 @@ def check_words(pairs: Mapping[str, object], most: int, path: str) -> None:
         check_word(value, path)
 
 
-def check_requirements(texts: Iterable[str], where: str) -> None:
-    """Of what a job requires of its worker: all keys and values."""
-    total = sum(len(text.encode(errors="replace")) for text in texts)
+def check_requirements(total: int, where: str) -> None:
+    """`total`: bytes of all keys and values that a job requires of its worker."""
     if total > REQUIREMENTS_BYTES:
         raise TooLarge(
             f"The job's selector, affinity and tolerations have {total:,} bytes together; the maximum is {REQUIREMENTS_BYTES:,}.",

@@ -62,7 +62,7 @@ def test_a_tiny_tree_is_counted_and_everything_is_explained(start: Start, tree: 
             assert words[-1] in answer.stdout
     for part in (
         "is equal",
-        "made",
+        "created",
         "removed",
         "analytics",
         "research",

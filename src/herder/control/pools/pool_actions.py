@@ -18,6 +18,7 @@ from herder.decide.scaling.snapshot import snapshot_of
 from herder.engine.memory.events import record_event
 from herder.engine.workers.offers import forget_changed
 from herder.engine.workers.worker import drain
+from herder.model.fleet.driver import JOINED
 from herder.model.fleet.offer import Offer, offers_of
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.ids import PlanNumber, PoolName
@@ -112,7 +113,7 @@ def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:
 
 def _has_driver(core: Core, pool: PoolSpec) -> None:
     if pool.driver not in core.drivers:
-        known = ", ".join(sorted(core.drivers)) or "none"
+        known = ", ".join(sorted(name for name in core.drivers if name != JOINED)) or "none"
         raise Invalid(
             f"Pool {pool.name} names driver {pool.driver!r}, which this server does not have.",
             field=f"pools[{pool.name}].driver",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from herder.app import whole_app
 from herder.cli.shell.main import run
 from herder.simulate.bounds import no_wait
-from herder.simulate.commands.comparison import POLICIES_MAX, check_wishes
+from herder.simulate.commands.comparison import POLICIES_MAX, check_options
 from herder.simulate.policies.simple.first_fit import FirstFit
 from herder.simulate.report.chart import Line, duration, make, nice, number, time_axis
 from herder.simulate.report.page import report
@@ -160,7 +160,7 @@ def test_compare_writes_all_policies_into_one(tmp_path: Path) -> None:
 
 def test_too_many_policies_are_refused_before_anything_is_run() -> None:
     with pytest.raises(ValueError, match="at most 8 policies, and there are 9"):
-        check_wishes(with_bounds=False, report=Path("r.html"), policies=POLICIES_MAX + 1)
+        check_options(with_bounds=False, report=Path("r.html"), policies=POLICIES_MAX + 1)
 
 
 def test_every_format_of_a_public_trace_has_its_origin() -> None:

@@ -88,7 +88,7 @@ async def live(settings: AgentSettings, leave: asyncio.Event) -> ExitCode:
 
 
 async def converse(settings: AgentSettings, ports: AgentPorts, leave: asyncio.Event) -> ExitCode:
-    """From activation to farewell, through these ports."""
+    """From activation to the last report, through these ports."""
     try:
         limits = await _activate_unless(leave, ports, settings)
         return ExitCode.OK if limits is None else await _work(settings, ports, limits, leave)

@@ -66,7 +66,7 @@ class Placer:
         if state.delayed:
             self.retries.run(state, changes, self.queue_index, self.reservations.by_worker, now_ms)
         fresh, state.fresh_demand = state.fresh_demand, False
-        everywhere = fresh or self.within.stirred(state)
+        everywhere = fresh or self.within.dirty(state)
         known = state.workers
         if not (known if everywhere else state.open_workers):
             return

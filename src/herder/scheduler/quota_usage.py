@@ -24,7 +24,7 @@ class QuotaUsage:
     kept: set[ClassId] = field(default_factory=set)
     """Classes that room is being kept for."""
 
-    def stirred(self, state: EngineState) -> bool:
+    def dirty(self, state: EngineState) -> bool:
         """Whether what ended may let a job start elsewhere than where it ended."""
         return self.held_back and bool(state.open_workers)
 

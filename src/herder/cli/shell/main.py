@@ -91,7 +91,7 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None, *, name: str = "her
         return _run(app, arguments, session, name)
     finally:
         session.close()
-        streams.let_go()
+        streams.detach()
 
 
 def _run(app: typer.Typer, arguments: list[str], session: Session, name: str) -> int:

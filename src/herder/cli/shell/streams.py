@@ -46,7 +46,7 @@ def cannot_write(error: OSError) -> bool:
     return error.filename is None and error.errno in _CANNOT_WRITE
 
 
-def let_go() -> None:
+def detach() -> None:
     """What could not be written stays unwritten: the interpreter must not try again, and complain, at its end."""
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -1,7 +1,7 @@
 """Combines the requests of the triggers: workers that are created for one request count for all.
 
 Called by the planner. Demand has been packed within the limits already. What minimum, headroom and target utilisation want
-beyond it overlaps: a pool gets the largest of their wishes, not the sum, and never more than its room.
+beyond it overlaps: a pool gets the largest of their proposals, not the sum, and never more than its room.
 """
 
 from collections.abc import Mapping

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 POLICIES_MAX = 8
 
 
-def check_wishes(*, with_bounds: bool, report: Path | None, policies: int = 1) -> None:
+def check_options(*, with_bounds: bool, report: Path | None, policies: int = 1) -> None:
     """Before anything long is begun. Raises ValueError for what cannot be given."""
     if with_bounds:
         from herder.simulate.bounds.relaxation import check_solver

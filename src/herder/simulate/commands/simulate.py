@@ -147,11 +147,11 @@ def simulate_one(
 ) -> None:
     if ctx.invoked_subcommand is not None:
         return
-    from herder.simulate.commands.comparison import bounds_beside, check_wishes
+    from herder.simulate.commands.comparison import bounds_beside, check_options
     from herder.simulate.runs.finished_run import FinishedRun
 
     say = session(ctx)
-    usage(lambda: check_wishes(with_bounds=with_bounds, report=report))
+    usage(lambda: check_options(with_bounds=with_bounds, report=report))
     inputs = _inputs(
         say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot
     )
@@ -188,12 +188,12 @@ def compare(
     report: ReportFile = None,
 ) -> None:
     """Replay the same jobs against several policies, and show them side by side."""
-    from herder.simulate.commands.comparison import bounds_beside, check_wishes
+    from herder.simulate.commands.comparison import bounds_beside, check_options
     from herder.simulate.runs.finished_run import FinishedRun
 
     say = session(ctx)
     choices = [usage(partial(_policy, text)) for text in policy or COMPARED]
-    usage(lambda: check_wishes(with_bounds=with_bounds, report=report, policies=len(choices)))
+    usage(lambda: check_options(with_bounds=with_bounds, report=report, policies=len(choices)))
     inputs = _inputs(
         say, Source(trace, from_events, format_name, limit, skip_bad), template, boot, seed, spot
     )

@@ -46,7 +46,7 @@ class QueueResult:
     """What the queue takes of each pool, on workers that are there, coming or wished for."""
     cost_pico_per_hour: int = 0
     bound_pico_per_hour: int = 0
-    """Of the wishes: what they cost, and the least that could do (0: not known)."""
+    """Of the proposals: what they cost, and the least that could do (0: not known)."""
     known: bool = True
     """False: the demand could not be packed, and the pools' notes say why."""
 

@@ -63,7 +63,7 @@ def ask(
     queue: tuple[Proposal, ...],
     others: tuple[Proposal, ...],
 ) -> WarmWorkersResult:
-    """`queue`: wishes whose workers will be filled at once; `others`: those whose workers will have nothing to do."""
+    """`queue`: proposals whose workers will be filled at once; `others`: those whose workers will have nothing to do."""
     name = view.spec.name
     used = workers_by_offer((*queue, *others), name)
     left = growth_limit.workers - sum(used.values())

@@ -40,6 +40,8 @@ from herder.simulate.chaos.small_fleet import ONE_PROVIDER, POOLS
 _T = TypeVar("_T")
 
 TOKENS = {name: f"token-of-{name}" for name in ("root", "ann", "bob", "cyd", "dan")}
+#: What happens all the time, and is no part of a story.
+NOISE = frozenset({"exchange", "commit"})
 #: What happened last, for a story of how it came to a violation.
 STORY_MOST = 20_000
 
@@ -57,10 +59,12 @@ class World:
         transport: httpx.AsyncBaseTransport | None = None,
         own_clocks: bool = False,
         without: Collection[str] = (),
+        pools_of_files: bool = True,
         **provider: float,
     ) -> None:
         """`providers`: their settings by name of the driver; `provider`: of the only one. `own_clocks`: each machine has a wall clock of
-        its own. `without`: kinds of faults that do not happen."""
+        its own. `without`: kinds of faults that do not happen. `pools_of_files`: each life of the server is given the pools anew; else
+        only the first is."""
         self.loop = VirtualLoop()
         self.clock = VirtualClock(self.loop)
         self.dice = Dice(seed, odds, without)
@@ -83,6 +87,8 @@ class World:
         self.people = People(self.wire, self.dice, TOKENS)
         self._set_up(core_settings or {}, transport)
         self._pools, self._sharing = pools, sharing or {}
+        self._pools_of_files = pools_of_files
+        self.driver_of_pool = {str(pool.name): pool.driver for pool in pools}
 
     def _set_up(self, core_settings: Mapping[str, Any], transport: httpx.AsyncBaseTransport | None) -> None:
         self.server: Server | None = None
@@ -120,7 +126,8 @@ class World:
     def trace(self, *what: object) -> None:
         """One event of the run: two runs with one seed have the same ones."""
         at_s = round(self.loop.now_s, 6)
-        self.story.append((at_s, what))
+        if what[0] not in NOISE:
+            self.story.append((at_s, what))
         self._hash.update(repr((at_s, what)).encode())
 
     @property
@@ -191,7 +198,9 @@ class World:
         server.calls.continues(self._calls)
         self._calls = server.calls
         self.server = server
-        await server.start(self._pools, self._sharing, TOKENS)
+        server.calls.keep_made = self._pools_of_files
+        pools = self._pools if self._pools_of_files or not server.core.state.pools else ()
+        await server.start(pools, self._sharing, TOKENS)
         self.wire.server = server.endpoint
 
     def _drivers(self) -> dict[str, Driver]:

@@ -63,6 +63,8 @@ class Machines:
         """By job: how often its work was carried out to the end."""
         self.broken: set[str] = set()
         """Workers on which nothing can be started."""
+        self.begun_again: Callable[[int, int], None] = lambda _job, _attempt: None
+        """Called when an attempt is started a second time."""
         self._boots = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -183,6 +185,8 @@ class _Work(Running):
     ) -> None:
         self._report, self._machines, self._assignment, self._clock = report, machines, assignment, clock
         machines.began[assignment.job, assignment.attempt] += 1
+        if machines.began[assignment.job, assignment.attempt] > 1:
+            machines.begun_again(assignment.job, assignment.attempt)
         self.started_at_ms = clock.now_ms()
         self._began_ms = clock.monotonic_ms()
         payload = msgspec.json.decode(assignment.payload, type=_Payload)

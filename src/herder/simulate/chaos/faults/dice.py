@@ -65,5 +65,9 @@ class Dice:
         """Whether a mishap strikes now; counted when it does."""
         if not (self.trouble and odds > 0 and self.of(what).random() < odds) or what in self.without:
             return False
+        return self.count(what)
+
+    def count(self, what: str) -> bool:
+        """It has happened."""
         self.counts[what] += 1
         return True

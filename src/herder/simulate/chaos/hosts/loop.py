@@ -122,6 +122,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         for turn in waiting:
             super().call_soon(self._take_turn, host, turn, context=turn.context)
 
+    def wake_all(self) -> None:
+        for host in [name for name, one in self._hosts.items() if one.stopped and not one.dead]:
+            self.wake_host(host)
+
     def kill_host(self, host: str) -> None:
         """Nothing of it runs from here on; the rest of the turn that is under way, if it is its own, has no effect outside of it."""
         one = self._host(host)

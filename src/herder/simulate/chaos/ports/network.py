@@ -175,7 +175,7 @@ class Wire:
                 mine.pop(delivery, None)
                 for each in (delivery, *doubles):
                     each.disconnect()
-        self._trace("call", who, method, path, status, len(answer))
+        self._trace("call" if name != "/exchange" else "exchange", who, method, path, status, len(answer))
         await self._travel(Fault.NONE)
         if fault is Fault.ANSWER_LOST or who in self.cut_off:
             await _for_ever()

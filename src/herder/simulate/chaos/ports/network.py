@@ -133,6 +133,8 @@ class Wire:
         self.cut_off: set[str] = set()
         """Who cannot be reached and reaches nobody."""
         self.calls = 0
+        self.arrived: Callable[[str, str], None] = lambda _who, _path: None
+        """Called with who has reached the server that listens now, and the path."""
         self._open: dict[str, dict[Delivery, None]] = {}
 
     def hang_up(self, who: str) -> None:
@@ -160,6 +162,8 @@ class Wire:
         server = self.stale if self.stale is not None and who in self.with_stale else self.server
         if server is None or fault is Fault.REFUSED:
             raise ConnectionRefusedError("nobody listens")
+        if server is self.server:
+            self.arrived(who, path)
         delivery = server.deliver(method, path, body, headers)
         mine = self._open.setdefault(who, {})
         mine[delivery] = None

@@ -69,6 +69,11 @@ class Rest:
         lost = sorted(accepted - set(states))
         if lost:
             self._watch.take("nothing accepted is lost", f"Jobs {lost[:5]} were accepted and are not there.")
+        doubled = sorted(set(states) - accepted)
+        if doubled:
+            self._watch.take(
+                "nothing is accepted twice", f"Jobs {doubled[:5]} exist, and nobody was told of them."
+            )
         open_ = sorted(job for job in accepted & set(states) if not states[job].ended)
         if open_:
             self._watch.take("each accepted job ends", f"Jobs {open_[:5]} have not ended.")

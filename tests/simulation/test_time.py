@@ -268,23 +268,3 @@ def test_a_job_that_ended_while_the_server_was_away_did_not_run_until_it_was_bac
         assert ended - assigned <= 14_000
 
     World(pools=ONE).run(story)
-
-
-def test_a_worker_that_is_heard_first_after_a_suspension_is_not_seen_in_the_future() -> None:
-    """Its time of last contact moved with the suspension, beyond now; a restart then took that for a clock that was set back."""
-
-    async def story(world: World) -> None:
-        await _running(world, 600)
-        await asyncio.sleep(20)
-        await _stop_server(world, 200)
-        await asyncio.sleep(3)
-        worker = world.worker()
-        assert worker.last_seen_at_ms is not None
-        assert worker.last_seen_at_ms <= world.core.clock.now_ms()
-        assert worker.excused_ms <= world.core.clock.now_ms() - worker.requested_at_ms
-        world.kill_server()
-        await world.restart(1.0)
-        await asyncio.sleep(2)
-        assert "server.clock_set" not in event_kinds(world)
-
-    World(pools=ONE).run(story)

@@ -66,7 +66,7 @@ def test_bad_options_are_refused(options: tuple[str, str], said: str) -> None:
 def test_a_broken_rule_is_told_with_its_story_and_a_shorter_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "_cooldown", lambda *_: [])
     found = run(ChaosOptions(seed=2, days=0.1, workers=8, intensity=5))
-    assert found.violations[0].rule == "cooldowns hold"
+    assert found.violations[0].rule == "cooldowns are respected"
     pool = found.violations[0].text.split()[1]
     assert found.story
     assert any(pool in line for line in found.story)

@@ -10,7 +10,7 @@ from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session, session
 from herder.client import clock
-from herder.model.values.phrases import counted
+from herder.model.values.phrases import counted, sentence
 
 if TYPE_CHECKING:
     from herder.simulate.chaos.run import ChaosOptions, ChaosResult
@@ -34,7 +34,7 @@ def chaos(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Everything that happens follows from it.")] = 1,
     days: Annotated[float, typer.Option("--days", metavar="DAYS", help="Simulated days of faults.")] = 1.0,
     workers: Annotated[
-        int, typer.Option("--workers", min=4, max=WORKERS_MAX, help="The most workers that there are.")
+        int, typer.Option("--workers", min=4, max=WORKERS_MAX, help="The largest number of workers.")
     ] = 50,
     jobs_per_day: Annotated[
         int, typer.Option("--jobs-per-day", min=0, max=JOBS_MAX, help="Jobs that users submit in a day.")
@@ -81,8 +81,8 @@ def chaos(
     if found.violations:
         first = found.violations[0]
         raise CommandError(
-            f"A rule was broken ({first.rule}): {first.text}",
-            hint=f"See it again with: {command_of(found.options)}",
+            f"A rule was broken ({first.rule}): {sentence(first.text)}",
+            hint=f"To repeat this run: {command_of(found.options)}.",
         )
 
 
@@ -150,4 +150,4 @@ def _show(say: Session, found: "ChaosResult", cpu_s: float) -> None:
     for violation in found.violations:
         line(f"✗ {violation.rule}: {violation.text}")
     if not found.violations:
-        line("✓ Every rule held.")
+        line("✓ No rule was broken.")

@@ -126,17 +126,17 @@ class _OnItsWay:
     def arrives(self) -> None:
         fault, draw = self.fault, self.calls._dice.of("call times")
         if fault is Fault.REFUSED:
-            said = self.said or self.calls.refusal or Unavailable(f"{self.driver} does not answer")
+            said = self.said or self.calls.refusal or Unavailable(f"Driver {self.driver} does not answer.")
             self._returns(None, said)
         elif fault is Fault.REQUEST_LOST:
-            lost = OutcomeUnknown(f"driver {self.driver}: {self.call.verb} gave no answer")
+            lost = OutcomeUnknown(f"Driver {self.driver} did not answer {self.call.verb}.")
             self.later(DEADLINE_MAX_S + HANGS_ON_S, lambda: self._returns(None, lost))
         elif fault is Fault.ACTS_LATE:
             self.later(DEADLINE_MAX_S + ACTS_AFTER_S, self._acts_late)
         else:
             answer, error = self._act()
             if fault is Fault.ANSWER_LOST and error is None:
-                error = OutcomeUnknown(f"driver {self.driver}: the answer to {self.call.verb} was lost")
+                error = OutcomeUnknown(f"The answer of driver {self.driver} to {self.call.verb} was lost.")
             self.later(draw.uniform(0.0, 0.1), lambda: self._returns(answer, error))
 
     def _act(self) -> tuple[Any, BaseException | None]:

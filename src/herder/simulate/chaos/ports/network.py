@@ -221,11 +221,11 @@ class Line:
                     name=path,
                 )
         except (OSError, TimeoutError) as error:
-            raise Unreachable(f"{type(error).__name__}: {error}") from error
+            raise Unreachable(f"The call failed: {type(error).__name__}.") from error
         return usable(status, answer)
 
     async def fetch(self, path: str, descriptor: int) -> None:
-        raise Unreachable("inputs of their own are not fetched in this world")
+        raise Unreachable("This network transfers no files.")
 
     async def close(self) -> None:
         pass

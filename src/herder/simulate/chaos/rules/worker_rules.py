@@ -71,14 +71,14 @@ class WorkerRules:
         known = self.rows.get(name)
         removed = json.loads(record.reason_removed)
         if not json.loads(record.reason_made).get("text"):
-            yield "every action has a reason", f"Nothing says why worker {name} was made."
+            yield "every action has a reason", f"Worker {name} was made without a reason."
         if (state.leaving or state.ended) and not removed.get("text"):
-            yield "every action has a reason", f"Nothing says why worker {name} goes."
+            yield "every action has a reason", f"Worker {name} is removed without a reason."
         if known is None:
             made.append(record)
         elif known.state is WorkerState.TERMINATING and state is not known.state and not state.ended:
             yield (
-                "a worker that goes does not come back",
+                "a terminating worker does not return",
                 f"Worker {name} was terminating and is {state.value}.",
             )
         if state.leaving and (known is None or not known.state.leaving):
@@ -108,7 +108,7 @@ class WorkerRules:
             rows = self._in(name)
             if len(rows) > most:
                 yield (
-                    "the maximum of a pool holds",
+                    "a pool never exceeds its maximum",
                     f"Pool {name} has {len(rows)} workers; {most} are allowed.",
                 )
             quotas = {
@@ -121,7 +121,7 @@ class WorkerRules:
                 quota = quotas.get((template, zone))
                 if quota is not None and count > quota:
                     yield (
-                        "quotas hold",
+                        "quotas are respected",
                         f"Pool {name} has {count} {'spot ' if spot else ''}workers of {template} in zone {zone}; the quota is {quota}.",
                     )
 
@@ -138,7 +138,7 @@ class WorkerRules:
                 apart_ms = record.requested_at_ms - last[1]
                 if apart_ms < cooldown_s * 1000 - SLACK_MS:
                     yield (
-                        "cooldowns hold",
+                        "cooldowns are respected",
                         f"Pool {record.pool} grew {apart_ms / 1000:.0f} s after it had grown; its cooldown is {cooldown_s:g} s.",
                     )
             self._grown_at_ms[record.pool] = (record.plan, record.requested_at_ms)
@@ -154,7 +154,7 @@ class WorkerRules:
             stay = sum(not row.state.leaving for row in self._in(name)) + len(mine) - len(fewer)
             if stay < least:
                 yield (
-                    "the minimum of a pool holds",
+                    "a pool is not drained below its minimum",
                     f"Pool {name} keeps {stay} workers after {fewer[0].name} was drained as not needed; its minimum is {least}.",
                 )
 
@@ -171,7 +171,7 @@ class WorkerRules:
                 most = max(budget_of(spec), budget_of(before.get(pool, spec)))
                 if count > most:
                     yield (
-                        "disruption budgets hold",
+                        "disruption budgets are respected",
                         f"{count} busy workers of pool {pool} are drained to save money; its budget is {most}.",
                     )
 

@@ -12,7 +12,6 @@ from herder.engine.jobs import backoff
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import CreateHistory, EngineState, WorkerLife
 from herder.engine.workers import offers
-from herder.model.fleet.worker import WorkerState
 from herder.model.stored.changes import Changes
 
 
@@ -60,8 +59,9 @@ def server_was_away(state: EngineState, away_ms: int) -> None:
 def begin_anew(state: EngineState, now_ms: int) -> None:
     """After a start: the deadlines of boots and drains run from now on. While no server ran, no worker could meet one."""
     for worker in state.workers.values():
-        since_ms = worker.draining_at_ms if worker.state is WorkerState.DRAINING else worker.requested_at_ms
-        worker.excused_ms = now_ms - (since_ms or now_ms)
+        drains = worker.drain is not None and not worker.state.in_flight
+        since_ms = worker.drain.since_ms if worker.drain is not None and drains else worker.requested_at_ms
+        worker.excused_ms = now_ms - since_ms
         if worker.last_seen_at_ms is not None:
             worker.last_seen_at_ms = now_ms
 
@@ -79,6 +79,7 @@ def _move_worker(worker: WorkerLife, by_ms: int) -> None:
     worker.provisioned_at_ms = _moved(worker.provisioned_at_ms, by_ms)
     worker.ready_at_ms = _moved(worker.ready_at_ms, by_ms)
     worker.draining_at_ms = _moved(worker.draining_at_ms, by_ms)
+    worker.drain = None if worker.drain is None else worker.drain.moved(by_ms)
     worker.last_seen_at_ms = _moved(worker.last_seen_at_ms, by_ms)
     worker.idle_since_ms = _moved(worker.idle_since_ms, by_ms)
     worker.expires_at_ms = _moved(worker.expires_at_ms, by_ms)  # it is to live as long as it was told

@@ -354,7 +354,7 @@ def test_the_progress_names_the_attempt_that_may_run_longest(world: World) -> No
     agent.end((long, 1), world.now_ms)
     world.talk(agent)
     assert progress_text(world.state, worker, world.now_ms, with_users=True) == (
-        f"Worker std-1-1 is being drained: 1 of 2 attempts has ended, and job {short} of ann runs for 60 s more at most."
+        f"Worker std-1-1 is being drained: 1 of 2 attempts have ended, and job {short} of ann runs for 60 s more at most."
     )
 
 

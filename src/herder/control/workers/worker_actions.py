@@ -213,7 +213,7 @@ def _when(core: Core, worker: WorkerLife, request: WorkerAction) -> str:
     given = pool.lifetime.drain_grace_s if request.timeout_s is None else request.timeout_s
     when = f"when its {counted(running, 'attempt')} {agree(running, 'has', 'have')} ended"
     if on_blocked(core.state, worker) is OnBlocked.WAIT:
-        return f"{when} (the pool waits for them: on_blocked)"
+        return f"{when}, however long that takes (on_blocked: wait)"
     if until is not None and request.timeout_s is None:
         return f"{when}, at {iso(until)} at the latest"
     return f"{when}, after {format_duration(given)} at most"

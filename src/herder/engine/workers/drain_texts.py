@@ -50,7 +50,7 @@ def progress_text(state: EngineState, worker: WorkerLife, now_ms: int, *, with_u
     if drain.blocked_at_ms is not None:
         return blocked_text(state, worker, now_ms, with_users=with_users)
     ended = max(0, drain.attempts - len(worker.live))
-    done = f"{ended:,} of {counted(drain.attempts, 'attempt')} {agree(ended, 'has', 'have')} ended"
+    done = f"{ended:,} of {counted(drain.attempts, 'attempt')} {agree(drain.attempts, 'has', 'have')} ended"
     if not worker.live:
         return f"Worker {name} is being drained: {done}."
     limits = [(_most_ms(state, worker, attempt, now_ms), attempt) for attempt in worker.live.values()]

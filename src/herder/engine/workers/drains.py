@@ -17,7 +17,7 @@ from herder.model.fleet.drain import Drain, OnBlocked
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import sentences
+from herder.model.values.phrases import sentence, sentences
 from herder.model.values.times import span
 from herder.model.work.job import Cause
 
@@ -40,8 +40,8 @@ def keep(
     if worker.drain is None:
         worker.cordoned = True
         worker.drain = drain_order(state, worker, now_ms, timeout_s, keep=True, by_hand=True)
-        text = message or f"{worker.spec.name} is being drained and stays until it is uncordoned or removed."
-        _tell(state, changes, worker, now_ms, "worker.draining", text, actor)
+        text = f"{worker.spec.name} is being drained and stays until it is uncordoned or removed."
+        _tell(state, changes, worker, now_ms, "worker.draining", sentences(text, sentence(message)), actor)
     elif timeout_s is not None:
         hasten(state, changes, worker, now_ms, actor, message, timeout_s)
     state.dirty_workers[worker.spec.name] = worker
@@ -64,7 +64,7 @@ def hasten(
     change_deadline(worker, now_ms, timeout_s)
     state.dirty_workers[worker.spec.name] = worker
     text = f"The attempts on {worker.spec.name} may run for another {span(int(timeout_s * 1000))}."
-    _tell(state, changes, worker, now_ms, "worker.draining", message or text, actor)
+    _tell(state, changes, worker, now_ms, "worker.draining", sentences(text, sentence(message)), actor)
 
 
 def take_back(
@@ -80,8 +80,8 @@ def take_back(
     if worker.state is WorkerState.READY:
         state.open_workers.add(worker.spec.name)
     state.dirty_workers[worker.spec.name] = worker
-    text = message or f"The drain of {worker.spec.name} was ended: it gets new work again."
-    _tell(state, changes, worker, now_ms, "worker.uncordoned", text, actor)
+    text = f"The drain of {worker.spec.name} was ended: it gets new work again."
+    _tell(state, changes, worker, now_ms, "worker.uncordoned", sentences(text, sentence(message)), actor)
 
 
 def look(

@@ -109,7 +109,7 @@ def add(
     """Print the command that adds a machine to a pool.
 
     Herder must be installed on that machine; any user and folder will do. The worker counts towards the pool's limits and stays until it is
-    drained or removed, or its agent is stopped. `herder token list` shows the token of the command, `herder token revoke ID` revokes it.
+    removed, or its agent is stopped. `herder token list` shows the token of the command, `herder token revoke ID` revokes it.
     """
     from herder.wire.people import JoinTokenCreate
 

@@ -54,6 +54,7 @@ class Exchange:
         self._health = health
         self._loop = asyncio.get_running_loop()
         self._network, self._chance = ports.network, ports.chance
+        self._open_meter = ports.open_meter
         self._settings = settings
         self._limits = limits
         # A lost call must be noticed while there is still time for another before the server takes silence for death.
@@ -296,7 +297,7 @@ class Exchange:
         if not wanted:
             self._meter = None
         elif self._meter is None:
-            self._meter = UseMeter(self._loop.time)
+            self._meter = self._open_meter(self._loop.time)
             self._meter.read()
 
     def _leave_when_done(self) -> None:

@@ -158,14 +158,16 @@ class Exchange:
                     await asyncio.sleep(self._settings.park_gap_s)
 
     async def _watch(self) -> None:
-        limit_s = self._limits.self_delete_after_s
+        limit_s, beat_s = self._limits.self_delete_after_s, self._limits.beat_s
+        pause_s = max(0.02, min(1.0, limit_s / 10, beat_s / 4))
         while not self._over.done():
             silent_s = self._loop.time() - self._answered_at
             if silent_s > limit_s:
                 self._end(Leave.CUT_OFF, f"no answer for {silent_s:.0f} s")
-            if self._loop.time() >= self._held_at + self._limits.beat_s:
+            if self._loop.time() >= self._held_at + beat_s:
                 self._send_soon()
-            await asyncio.sleep(max(0.02, min(1.0, limit_s / 10, self._limits.beat_s / 4)))
+            due_at = min(self._held_at + beat_s, self._answered_at + limit_s)
+            await asyncio.sleep(max(pause_s, due_at - self._loop.time()))
 
     # --- one exchange
 

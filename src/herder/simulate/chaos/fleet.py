@@ -4,6 +4,7 @@ Two providers: `metal` sells on-demand machines only, `cloud` has two zones and 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from herder.drivers.pretend.settings import PretendSettings
 from herder.model.fleet.drain import OnBlocked
@@ -50,6 +51,16 @@ def _lifetime(*, ttl_s: float | None = None, on_blocked: OnBlocked = OnBlocked.F
         ttl_s=ttl_s,
         ttl_max_s=None if ttl_s is None else 3 * ttl_s,
     )
+
+
+#: A user whose live attempts may have so much in total.
+LIMITED_USER, LIMITED_CPU = "cyd", 12
+#: Jobs of the class `high` preempt others.
+SHARING: dict[str, Any] = {
+    "priority_classes": {"high": {"value": 3, "preempts": True}},
+    "users": {LIMITED_USER: {"quota": {"cpu": LIMITED_CPU}}},
+    "fair_share": {"preemption": {"minimum_run_time": "2m", "wait_first": "30s"}},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

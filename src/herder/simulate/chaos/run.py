@@ -7,13 +7,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from herder.simulate.chaos.actors.crowd import DAY_S, Crowd
 from herder.simulate.chaos.faults.chance import stream
 from herder.simulate.chaos.faults.kinds import Trouble
 from herder.simulate.chaos.faults.mishaps import Mishaps
-from herder.simulate.chaos.fleet import CORE_SETTINGS, Fleet, fleet_of
+from herder.simulate.chaos.fleet import CORE_SETTINGS, SHARING, Fleet, fleet_of
 from herder.simulate.chaos.rules.rest import Rest
 from herder.simulate.chaos.rules.violation import Violation
 from herder.simulate.chaos.rules.watch import Watch
@@ -60,6 +60,8 @@ class ChaosOptions:
     jobs_per_day: int = 2_000
     without: frozenset[str] = frozenset()
     """Kinds of faults and of operations that do not happen."""
+    intensity: float = 1.0
+    """Odds of all faults, as a multiple of the usual ones."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,8 +87,9 @@ class ChaosRun:
         self._fleet: Fleet = fleet_of(options.workers)
         self.world = World(
             options.seed,
-            odds=BAD_DAYS,
+            odds=_worse(options.intensity),
             pools=self._fleet.pools,
+            sharing=SHARING,
             providers=self._fleet.providers,
             core_settings=CORE_SETTINGS,
             own_clocks=True,
@@ -94,7 +97,7 @@ class ChaosRun:
             pools_of_files=False,
         )
         self.watch = Watch(self.world, self._fleet.pools)
-        self.crowd = Crowd(self.world, self._fleet.pools, options.jobs_per_day)
+        self.crowd = Crowd(self.world, self._fleet.pools, options.jobs_per_day, options.intensity)
         self.mishaps = Mishaps(self.world)
         deaths = stream(options.seed, "deaths")
         odds = self.world.dice.odds.crash_at_effect
@@ -112,9 +115,14 @@ class ChaosRun:
     async def _story(self, world: World) -> ChaosResult:
         background = [
             asyncio.ensure_future(each)
-            for each in (self.crowd.run(), self.mishaps.run(), self.crowd.look_after_drivers())
+            for each in (
+                self.crowd.run(),
+                self.mishaps.run(),
+                self.crowd.look_after_drivers(),
+                self.watch.look_often(),
+            )
         ]
-        crowd, mishaps, _ = background
+        crowd, mishaps = background[:2]
         try:
             await self._go_on(self.options.days * DAY_S)
             crowd.cancel()
@@ -172,6 +180,17 @@ class ChaosRun:
             days_run=world.loop.time() / DAY_S,
             fingerprint=world.fingerprint,
         )
+
+
+def run(options: ChaosOptions, progress: Callable[[float], None] = lambda _days: None) -> ChaosResult:
+    return ChaosRun(options, progress).run()
+
+
+def _worse(intensity: float) -> Trouble:
+    """A call fails at most every third time: with more nothing would be done at all."""
+    return Trouble(
+        **{each.name: min(1 / 3, getattr(BAD_DAYS, each.name) * intensity) for each in fields(BAD_DAYS)}
+    )
 
 
 @contextmanager

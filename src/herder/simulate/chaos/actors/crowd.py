@@ -41,8 +41,11 @@ LOOK_AFTER_S = 300.0
 
 
 class Crowd:
-    def __init__(self, world: World, pools: tuple[PoolSpec, ...], jobs_per_day: int) -> None:
+    def __init__(
+        self, world: World, pools: tuple[PoolSpec, ...], jobs_per_day: int, intensity: float = 1.0
+    ) -> None:
         self._world, self._pools, self._jobs_per_day = world, pools, jobs_per_day
+        self._intensity = intensity
         self.refused: Counter[str] = Counter()
         self.acts: Counter[str] = Counter()
         self._batches: list[tuple[str, int]] = []
@@ -129,7 +132,7 @@ class Crowd:
         job = self._job(draw)
         job.pop("always_run", None)
         if user == "bob" and draw.random() < 0.5:
-            job["priority"] = 3
+            job["priority"] = "high"
         number = await self._tried("submit", self._world.people.submit(user, **job))
         if number is not None:
             self._recent = [*self._recent[-50:], number]
@@ -150,7 +153,7 @@ class Crowd:
         draw, server = self._world.dice.of("operators"), self._world.server
         for what, per_hour in PER_HOUR.items():
             if (
-                draw.random() >= per_hour / 3600 * TICK_S
+                draw.random() >= per_hour * self._intensity / 3600 * TICK_S
                 or server is None
                 or what in self._world.dice.without
             ):

@@ -41,4 +41,5 @@ class Chance(Draws):
 
 
 def stream(seed: int, purpose: str) -> Chance:
-    return Chance(seed * 0x9E3779B97F4A7C15 + zlib.crc32(purpose.encode()) * 0x1000000001B3)
+    # Mixed before it is used: seeds that follow one another would else give one sequence, shifted by one.
+    return Chance(Draws(Draws(seed).whole() ^ zlib.crc32(purpose.encode())).whole())

@@ -26,11 +26,15 @@ class Rest:
     async def wait(self) -> None:
         world = self._world
         await self._until(self._jobs_ended, ENDS_WITHIN_S)
+        if self._watch.found:
+            return
         if not self._jobs_ended():
             self._watch.take("each accepted job ends", f"Jobs do not end: {world.left()}.")
             return
         self._all_accepted()
         await self._until(self._as_wanted, SHRINKS_WITHIN_S)
+        if self._watch.found:
+            return
         if not self._as_wanted():
             self._watch.take(
                 "the fleet reaches what the policy wants",
@@ -69,6 +73,11 @@ class Rest:
         lost = sorted(accepted - set(states))
         if lost:
             self._watch.take("nothing accepted is lost", f"Jobs {lost[:5]} were accepted and are not there.")
+        doubled = sorted(set(states) - accepted)
+        if doubled:
+            self._watch.take(
+                "nothing is accepted twice", f"Jobs {doubled[:5]} exist, and nobody was told of them."
+            )
         open_ = sorted(job for job in accepted & set(states) if not states[job].ended)
         if open_:
             self._watch.take("each accepted job ends", f"Jobs {open_[:5]} have not ended.")

@@ -370,3 +370,17 @@ def test_a_changed_clock_changes_no_deadline(world: World) -> None:
     assert until_ms(worker) == world.now_ms + 1000
     agent.end((job, 1), world.now_ms)
     world.talk(agent)
+
+
+def test_a_suspended_server_ends_no_drain_early(world: World) -> None:
+    worker, agent = world.ready_worker()
+    (job,) = world.submit()
+    world.commit()
+    world.talk(agent)
+    keep(world, worker, timeout_s=60.0)
+    tick(world, 10)
+    world.now_ms += 1_000_000
+    clock_step.server_was_away(world.state, 1_000_000, world.now_ms)
+    tick(world, 49)
+    assert job in worker.live
+    assert until_ms(worker) == world.now_ms + 1000

@@ -51,8 +51,7 @@ def server_was_away(state: EngineState, away_ms: int, now_ms: int) -> None:
     """The server itself did nothing for so long: it must count for no worker's silence, boot or drain. What has happened since it is back
     is younger than that, and nothing is moved beyond `now_ms`: a time in the future would look like a clock that was set back."""
     for worker in state.workers.values():
-        since_ms = worker.draining_at_ms if worker.state is WorkerState.DRAINING else worker.requested_at_ms
-        age_ms = now_ms - (since_ms or now_ms)
+        age_ms = now_ms - _judged_from_ms(worker)
         worker.excused_ms = max(worker.excused_ms, min(worker.excused_ms + away_ms, age_ms))
         if worker.last_seen_at_ms is not None:
             worker.last_seen_at_ms = max(
@@ -65,11 +64,15 @@ def server_was_away(state: EngineState, away_ms: int, now_ms: int) -> None:
 def begin_anew(state: EngineState, now_ms: int) -> None:
     """After a start: the deadlines of boots and drains run from now on. While no server ran, no worker could meet one."""
     for worker in state.workers.values():
-        drains = worker.drain is not None and not worker.state.in_flight
-        since_ms = worker.drain.since_ms if worker.drain is not None and drains else worker.requested_at_ms
-        worker.excused_ms = now_ms - since_ms
+        worker.excused_ms = now_ms - _judged_from_ms(worker)
         if worker.last_seen_at_ms is not None:
             worker.last_seen_at_ms = now_ms
+
+
+def _judged_from_ms(worker: WorkerLife) -> int:
+    """From when the time of its boot, or of its drain, is counted."""
+    drains = worker.drain is not None and not worker.state.in_flight
+    return worker.drain.since_ms if worker.drain is not None and drains else worker.requested_at_ms
 
 
 def latest_ms(state: EngineState) -> int:

@@ -7,6 +7,7 @@ is refused by the readers already.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.offer import offers_of
 from herder.model.fleet.pool import Consolidation, PoolSpec, SpotUse, TaintEffect
 from herder.model.values.money import format_usd
@@ -108,6 +109,12 @@ def _times(pool: PoolSpec) -> Iterator[_Doubt]:
         )
     if pool.lifetime.drain_grace_s > 24 * 3600:
         yield _warning("drain_grace", "drain_grace is longer than a day.", "Write for example 5m.")
+    if pool.lifetime.on_blocked is OnBlocked.WAIT and ttl is not None:
+        yield _note(
+            "on_blocked",
+            f"With on_blocked: wait, a running job keeps its worker past the ttl of {format_duration(ttl)}.",
+            "Give jobs a timeout, or write on_blocked: force.",
+        )
 
 
 def _counts(pool: PoolSpec) -> Iterator[_Doubt]:

@@ -253,7 +253,7 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
         raise Invalid(
             "workers must be at least 1.",
             field="workers",
-            hint="To remove workers, run `herder worker drain`.",
+            hint="To remove workers, run `herder worker remove`.",
         )
     if ttl_s is not None and not 0 < ttl_s <= TTL_LONGEST_S:
         raise Invalid(f"ttl_s must be more than 0 and at most {TTL_LONGEST_S}.", field="ttl_s")

@@ -36,6 +36,7 @@ from herder.engine.memory.state import (
     WaitingJob,
     WorkerLife,
 )
+from herder.model.fleet.drain import Drain
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.pool import Taint, TaintEffect
 from herder.model.fleet.worker import WorkerSpec, WorkerState
@@ -207,6 +208,7 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         handle=row.handle,
         phase=row.phase,
         operation=row.operation,
+        drain=Drain(**json.loads(row.drain)) if row.drain else None,
         provisioned_at_ms=row.provisioned_at_ms,
         ready_at_ms=row.ready_at_ms,
         draining_at_ms=row.draining_at_ms,

@@ -119,7 +119,9 @@ async def exchange(
         await _hold(core, worker, request.number, gone)
         if worker.exchange_number > request.number:
             # A newer call is the one that is answered.
-            return ExchangeAnswer(number=0, use=_asks_for_use(core, worker))
+            return ExchangeAnswer(
+                number=0, drain=worker.state is WorkerState.DRAINING, use=_asks_for_use(core, worker)
+            )
     answer = await _answer(core, worker)
     answer.refused = list(refused)
     return answer

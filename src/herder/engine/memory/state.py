@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from herder.engine.memory.failed_lately import FailedLately
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.queue import ReadyQueue
+from herder.model.fleet.drain import Drain
 from herder.model.fleet.driver import FrozenDriver
 from herder.model.fleet.metric import MetricReading
 from herder.model.fleet.offer import OfferKey, OfferMemory
@@ -136,6 +137,9 @@ class WorkerLife:
     provisioned_at_ms: int | None = None
     ready_at_ms: int | None = None
     draining_at_ms: int | None = None
+    """When a drain began that ends with its removal."""
+    drain: Drain | None = None
+    """The drain that is under way, or after which it stays."""
     ended_at_ms: int | None = None
     last_seen_at_ms: int | None = None
     excused_ms: int = 0

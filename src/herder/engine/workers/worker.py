@@ -8,6 +8,7 @@ from herder.engine.attempts.attempt import lose
 from herder.engine.memory.events import reason_data, record_event
 from herder.engine.memory.state import REMOVALS_MOST, CreateHistory, EngineState, WorkerLife
 from herder.engine.workers import offers
+from herder.engine.workers.drain_orders import drain_order
 from herder.engine.workers.usage import machine_usage
 from herder.model.fleet.driver import JOINED, Machine, Phase
 from herder.model.fleet.membership import LivesBy
@@ -211,6 +212,8 @@ def set_cordon(
     message: str,
 ) -> None:
     worker.cordoned = cordoned
+    if not cordoned and worker.drain is not None and worker.drain.keep:
+        worker.drain = None
     if not cordoned and worker.state is WorkerState.READY:
         state.open_workers.add(worker.spec.name)
     _changed(state, worker)
@@ -245,8 +248,10 @@ def drain(
     now_ms: int,
     *,
     actor: str = "herder",
+    timeout_s: float | None = None,
 ) -> None:
-    """Nothing new; it goes when what runs has ended, or when the pool's grace is over. In flight it goes at once."""
+    """Nothing new; it goes when what runs has ended, or when its time is over: `timeout_s`, else that of a drain that is under way, else
+    the pool's grace. In flight it goes at once."""
     if worker.state.leaving or worker.state.ended:
         return
     worker.reason_removed = reason
@@ -259,7 +264,8 @@ def drain(
         return
     worker.state = WorkerState.DRAINING
     worker.draining_at_ms = now_ms
-    worker.excused_ms = 0
+    by_hand = reason.kind is ReasonKind.BY_HAND
+    worker.drain = drain_order(state, worker, now_ms, timeout_s, keep=False, by_hand=by_hand)
     worker.generation += 1
     changes.wake.add(worker.spec.name)
     _changed(state, worker)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.metric import Metric
 from herder.model.fleet.pressure import Pressure
@@ -187,7 +188,9 @@ class WorkerLifetime:
     extension_s: float = 7200.0
     extensions_max: int = 3
     drain_grace_s: float = 300.0
-    """How long running attempts may go on after a drain began, before they are stopped and retried elsewhere."""
+    """How long running attempts may go on after a drain began, unless the order says otherwise."""
+    on_blocked: OnBlocked = OnBlocked.FORCE
+    """What happens then to those that still run. Force, because every attempt may be retried, and a worker that must go costs."""
     boot_timeout_s: float = 750.0
     """From request to ready; then the claim has failed. The sum of the documented provisioning steps."""
     dead_after_s: float = 45.0

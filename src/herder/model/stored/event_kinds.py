@@ -38,6 +38,8 @@ EVENT_KINDS = frozenset(
         "user.deleted",
         "user.updated",
         "worker.cordoned",
+        "worker.drain_blocked",
+        "worker.drained",
         "worker.draining",
         "worker.extended",
         "worker.failed",

@@ -146,6 +146,8 @@ class WorkerRecord(NamedTuple):
     """How far the provider is with its machine, as the driver said last; empty: not asked yet."""
     operation: str
     """The provider's id of what is under way."""
+    drain: str
+    """`model.fleet.drain.Drain` as JSON; empty: it is not being drained."""
 
 
 class PoolRecord(NamedTuple):

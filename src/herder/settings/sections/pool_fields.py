@@ -1,6 +1,7 @@
 """The settings of a pool, each described once. Reader, writer, schema and documents use `POOL_FIELDS`."""
 
 from herder.memberships.registry import UnknownMembership, load
+from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.pool import Consolidation, CpuLimit
 from herder.settings.sections import schedules, triggers
@@ -186,6 +187,15 @@ POOL_FIELDS: tuple[Field, ...] = (
     ),
     duration(
         "drain_grace", "How long running attempts may continue after a drain began.", "lifetime.drain_grace_s"
+    ),
+    Field(
+        key="on_blocked",
+        attribute="lifetime.on_blocked",
+        read=lambda found, value: validation.choice(found, value, OnBlocked, OnBlocked.FORCE),
+        write=str,
+        schema={"enum": [each.value for each in OnBlocked]},
+        doc="What happens when attempts still run at the end of drain_grace. force: they are ended and retried on other workers. wait: they "
+        "run on, and the drain is reported as blocked.",
     ),
     duration(
         "boot_timeout",

@@ -10,7 +10,7 @@ from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session, session
 from herder.client import clock
-from herder.model.values.phrases import counted, sentence
+from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
     from herder.simulate.chaos.run import ChaosOptions, ChaosResult
@@ -81,7 +81,7 @@ def chaos(
     if found.violations:
         first = found.violations[0]
         raise CommandError(
-            f"A rule was broken ({first.rule}): {sentence(first.text)}",
+            f"The rule {first.rule!r} was broken.",
             hint=f"To repeat this run: {command_of(found.options)}.",
         )
 

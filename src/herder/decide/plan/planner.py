@@ -9,7 +9,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from herder.decide.plan import report
+from herder.decide.plan import report, upkeep_steps
 from herder.decide.scaling import limits
 from herder.decide.scaling.combine import Combined, combine
 from herder.decide.scaling.failed_triggers import Failures
@@ -21,6 +21,7 @@ from herder.decide.scaling.proposals import Proposal, TriggerResult, WorkerReque
 from herder.decide.scaling.scale_down import consolidation, expired_and_surplus, spot_preemption
 from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.scale_down.idle import IdleResult
+from herder.decide.scaling.scale_down.replacement import Replacements
 from herder.decide.scaling.scale_down.spot_preemption import Need
 from herder.decide.scaling.signals import warm_workers as stocks
 from herder.decide.scaling.signals.utilisation import load_of
@@ -28,6 +29,7 @@ from herder.decide.scaling.signals.warm_workers import Stock
 from herder.decide.scaling.snapshot import PoolView, Snapshot, snapshot_of
 from herder.decide.scaling.triggers import any_concerned, ask_all, minimum, queued_jobs, warm_workers
 from herder.decide.scaling.triggers.queued_jobs import QueueResult
+from herder.model.fleet.lifetime import lifetime_ms
 from herder.model.fleet.offer import OfferName
 from herder.model.fleet.pool import Consolidation
 from herder.model.ids import PlanNumber, PoolName, WorkerName
@@ -79,6 +81,7 @@ class PlanSteps:
     notes: Mapping[PoolName, tuple[Reason, ...]] = field(default_factory=dict)
     """What triggers have to say that want nothing now."""
     needs: tuple[tuple[PoolName, str, int], ...] = ()
+    replaced: Mapping[PoolName, Replacements] = field(default_factory=dict)
 
     @property
     def drains(self) -> tuple[DrainWorker, ...]:
@@ -97,8 +100,10 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     must_leave = (*must_leave, *preempted.drains)
     leaving = leaving | {drain.worker for drain in preempted.drains}
 
-    # 2. How many workers each pool may make now.
+    # 2. How many workers each pool may make now, and which old ones are replaced.
     growth_limits = _growth_limits(snapshot, short, leaving, failures, now_ms)
+    upkeep = upkeep_steps.upkeep(observed, snapshot, growth_limits, leaving, failures, now_ms)
+    must_leave, leaving = (*must_leave, *upkeep.drains), upkeep.leaving
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
     queue = _queue(snapshot, growth_limits, leaving, failures)
@@ -108,6 +113,7 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     }
     asks = tuple(ask for answer in wants.values() for ask in answer.asks)
     combined = _combined(snapshot, growth_limits, queue, asks, failures)
+    combined = upkeep_steps.with_successors(snapshot, growth_limits, combined, upkeep.replaced)
     needed = _needed(snapshot, leaving, queue, failures)
     wanted = _stocks(snapshot, needed, failures, now_ms)
     combined = _with_stock(snapshot, growth_limits, leaving, queue, combined, wanted, failures)
@@ -136,9 +142,19 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
         combined=combined,
         idle=idle,
         notes={
-            name: tuple(dict.fromkeys((*preempted.of(name), *answer.notes, *failures.of(name))))
+            name: tuple(
+                dict.fromkeys(
+                    (
+                        *preempted.of(name),
+                        *upkeep.notes.get(name, ()),
+                        *answer.notes,
+                        *failures.of(name),
+                    )
+                )
+            )
             for name, answer in wants.items()
         },
+        replaced=upkeep.replaced,
         needs=tuple(
             (pool, template, count) for pool, each in needed.items() for template, count in each.items()
         ),
@@ -366,8 +382,14 @@ def _creation(
 ) -> CreateWorker:
     view = snapshot.pool(proposal.pool)
     pool, offer = view.spec, next(offer for offer in view.templates if offer.id == proposal.offer)
+    spec, lifetime = worker_spec(pool, offer, plan, ordinal, proposal.reason.text), pool.lifetime
+    ends = (
+        None
+        if lifetime.ttl_s is None
+        else now_ms + lifetime_ms(lifetime.ttl_s, lifetime.ttl_jitter, spec.name)
+    )
     return CreateWorker(
-        spec=worker_spec(pool, offer, plan, ordinal, proposal.reason.text),
-        expires_at_ms=None if pool.lifetime.ttl_s is None else now_ms + int(pool.lifetime.ttl_s * 1000),
+        spec=spec,
+        expires_at_ms=ends,
         reason=proposal.reason,
     )

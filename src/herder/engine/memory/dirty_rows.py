@@ -76,6 +76,9 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
         reason_removed=json.dumps(reason_data(worker.reason_removed)),
         phase=worker.phase,
         operation=worker.operation,
+        agent_version=worker.agent_version,
+        warned_expiry_ms=worker.warned_expiry_ms,
+        expired_ms=worker.expired_ms,
     )
 
 

@@ -39,6 +39,8 @@ EVENT_KINDS = frozenset(
         "user.updated",
         "worker.cordoned",
         "worker.draining",
+        "worker.expired",
+        "worker.expires_soon",
         "worker.extended",
         "worker.failed",
         "worker.forgotten",

@@ -137,7 +137,8 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
     free, free_slots = (ZERO, 0) if apart else (worker.free, worker.free_slots)
     looks = (
         worker.state, free, free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
-        worker.cordoned, worker.manual, worker.extensions, worker.ready_at_ms, on_it, use,
+        worker.cordoned, worker.manual, worker.extensions, worker.ready_at_ms,
+        worker.agent_version, on_it, use,
     )  # fmt: skip
     if worker.seen is not None and worker.seen[0] == looks:
         return worker.seen[1]

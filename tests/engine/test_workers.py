@@ -5,8 +5,7 @@ import dataclasses
 import pytest
 
 from herder.engine.memory.state import WorkerLife
-from herder.engine.workers import deadlines
-from herder.engine.workers import expiry
+from herder.engine.workers import deadlines, expiry
 from herder.engine.workers import worker as life
 from herder.model.fleet.offer import FailureCause
 from herder.model.fleet.worker import WorkerState

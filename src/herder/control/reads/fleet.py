@@ -12,6 +12,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import worker_cost
 from herder.control.pools.pool_actions import pool_named
 from herder.control.reads import drivers
+from herder.control.reads.expiry import add_expiry
 from herder.control.reads.explanations import attention, failures
 from herder.control.reads.visibility import PAGE_MAX
 from herder.engine.attempts.worker_health import health_of
@@ -97,13 +98,15 @@ async def worker_view(core: Core, name: str) -> WorkerView:
 
 def live_worker(core: Core, worker: WorkerLife) -> WorkerView:
     record = worker_record(worker)
-    return _view(
+    view = _view(
         record,
         free=worker.free.amounts(),
         attempts=len(worker.live),
         cost_pico=worker_cost(worker, core.clock.now_ms()),
         health=health_of(worker, core.clock.now_ms()),
     )
+    add_expiry(core, worker, view)
+    return view
 
 
 def _ended_worker(core: Core, row: Row[Any]) -> WorkerView:
@@ -157,6 +160,8 @@ def _view(
         phase=row.phase,
         health=health[0] or "",
         health_reason=health[1],
+        extensions=row.extensions,
+        agent_version=row.agent_version,
     )
 
 

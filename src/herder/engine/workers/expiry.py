@@ -5,8 +5,11 @@ once when it is idle, after the pool's `ttl_grace` when attempts run on it. Unti
 announced is in the worker's row, so that a restart announces nothing twice and forgets nothing. It must never remove a worker.
 """
 
+from enum import StrEnum
+
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
+from herder.model.fleet.lifetime import soft_end_ms
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerState
 from herder.model.stored.changes import Changes
@@ -35,6 +38,54 @@ def look(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpe
 def removal_ms(pool: PoolSpec, expires_at_ms: int) -> int:
     """When a worker that is busy at its expiry begins to drain."""
     return expires_at_ms + int(pool.lifetime.ttl_grace_s * 1000)
+
+
+class NextStep(StrEnum):
+    """What the clock brings a worker next."""
+
+    NONE = ""
+    READY = "ready"
+    """It is starting: its ttl counts from when it can work."""
+    WARNING = "warning"
+    SOFT_TTL = "soft_ttl"
+    """From then on it is replaced, when a window is open and the budget allows it."""
+    EXPIRY = "expiry"
+    DRAIN = "drain"
+    """It has expired and attempts run on it."""
+    REMOVAL = "removal"
+    FROZEN = "frozen"
+    """It has expired, and its pool keeps it."""
+
+
+def next_step(worker: WorkerLife, pool: PoolSpec, frozen: bool, now_ms: int) -> tuple[NextStep, int | None]:
+    """With its time; None: not known, or now."""
+    at_ms = worker.expires_at_ms
+    if worker.state is WorkerState.DRAINING:
+        grace_ms = int(pool.lifetime.drain_grace_s * 1000) + worker.excused_ms
+        return NextStep.REMOVAL, (worker.draining_at_ms or now_ms) + grace_ms
+    if worker.state.leaving:
+        return NextStep.REMOVAL, None
+    if worker.state.in_flight:
+        return (NextStep.NONE if at_ms is None else NextStep.READY), None
+    if at_ms is not None and now_ms >= at_ms:
+        if frozen:
+            return NextStep.FROZEN, None
+        return (NextStep.DRAIN, removal_ms(pool, at_ms)) if worker.live else (NextStep.REMOVAL, None)
+    coming = [(NextStep.SOFT_TTL, soft_expiry_ms(worker, pool)), (NextStep.EXPIRY, at_ms)]
+    if at_ms is not None and worker.warned_expiry_ms != at_ms and pool.lifetime.ttl_warning_s > 0:
+        coming.insert(0, (NextStep.WARNING, at_ms - int(pool.lifetime.ttl_warning_s * 1000)))
+    known = [(step, time_ms) for step, time_ms in coming if time_ms is not None and time_ms > now_ms]
+    return min(known, key=lambda each: each[1], default=(NextStep.NONE, None))
+
+
+def soft_expiry_ms(worker: WorkerLife, pool: PoolSpec) -> int | None:
+    return soft_end_ms(
+        worker.spec.name,
+        worker.ready_at_ms,
+        pool.lifetime.ttl_soft_s,
+        pool.lifetime.ttl_jitter,
+        extended=worker.extensions > 0,
+    )
 
 
 def extend(

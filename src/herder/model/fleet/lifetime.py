@@ -17,3 +17,12 @@ def lifetime_ms(ttl_s: float, jitter: float, worker: WorkerName) -> int:
     ttl_ms = int(ttl_s * 1000)
     part = int.from_bytes(sha256(worker.encode()).digest()[:4], "big")
     return ttl_ms - int(ttl_ms * jitter) * part // _STEPS
+
+
+def soft_end_ms(
+    worker: WorkerName, ready_at_ms: int | None, ttl_soft_s: float | None, jitter: float, *, extended: bool
+) -> int | None:
+    """When a worker is old enough to be replaced. One whose ttl a person has extended is to stay, so it never is."""
+    if ttl_soft_s is None or ready_at_ms is None or extended:
+        return None
+    return ready_at_ms + lifetime_ms(ttl_soft_s, jitter, worker)

@@ -18,7 +18,7 @@ from herder.decide.scaling.scale_down.drift import Agents, Drift, only_agent
 from herder.decide.scaling.scale_down.windows import closed
 from herder.decide.scaling.snapshot import PoolView, age
 from herder.model.fleet.driver import JOINED
-from herder.model.fleet.lifetime import lifetime_ms
+from herder.model.fleet.lifetime import soft_end_ms
 from herder.model.fleet.offer import OfferName
 from herder.model.fleet.upkeep import Disruption
 from herder.model.fleet.worker import WorkerState
@@ -94,21 +94,19 @@ def proposals(view: PoolView, growth_limit: GrowthLimit, answer: Replacements) -
     return found
 
 
-def soft_expiry_ms(view: PoolView, worker: ObservedWorker) -> int | None:
-    """When it is old enough to be replaced. A worker whose ttl a person has extended is to stay, so it has none."""
-    soft_s = view.spec.lifetime.ttl_soft_s
-    if soft_s is None or worker.ready_at_ms is None or worker.extended:
-        return None
-    return worker.ready_at_ms + lifetime_ms(soft_s, view.spec.lifetime.ttl_jitter, worker.name)
-
-
 def _old_workers(view: PoolView, drift: Drift, leaving: Set[WorkerName], now_ms: int) -> list[Old]:
     found = []
     for worker in view.staying:
         if worker.state is not WorkerState.READY or worker.name in leaving:
             continue
         differs = drift.differences(worker) if view.spec.upkeep.replace_drifted else ()
-        soft_ms = soft_expiry_ms(view, worker)
+        soft_ms = soft_end_ms(
+            worker.name,
+            worker.ready_at_ms,
+            view.spec.lifetime.ttl_soft_s,
+            view.spec.lifetime.ttl_jitter,
+            extended=worker.extended,
+        )
         if differs:
             why = f"it differs from what pool {view.spec.name} creates now: {listed(differs)}"
             cause = Disruption.DRIFTED

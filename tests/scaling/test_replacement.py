@@ -232,8 +232,9 @@ def test_the_budget_bounds_it_and_says_who_uses_it() -> None:
     loose = replace(NEW, size=replace(NEW.size, min_workers=0))
     world = seen(loose, [old(1), old(2), old(3, state=WorkerState.TERMINATING)])
     assert acts(checked(world)) == (0, [])
-    assert "The disruption budget of pool std (1, disruption_budget 1) is in use by std-0-3." in said(
-        checked(world)
+    assert (
+        "The disruption budget of pool std is 1 (disruption_budget 1), and it is in use by std-0-3."
+        in said(checked(world))
     )
     two = replace(loose, scale_down=replace(loose.scale_down, disruption_budget=2))
     assert acts(checked(seen(two, list(world.workers)))) == (0, ["std-0-1"])
@@ -316,9 +317,8 @@ def stepped(world: Observed, plan: Plan, spec: PoolSpec, now: int) -> Observed:
     for each in after.workers:
         if each.state.leaving:
             continue
-        if each.state.in_flight:
-            each = replace(each, state=WorkerState.READY, idle_since_ms=now, ready_at_ms=now)
-        workers.append(each)
+        booted = replace(each, state=WorkerState.READY, idle_since_ms=now, ready_at_ms=now)
+        workers.append(booted if each.state.in_flight else each)
     return replace(after, workers=tuple(workers))
 
 

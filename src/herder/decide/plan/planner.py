@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from herder.decide.plan import report, upkeep_steps
+from herder.decide.plan.consolidation_step import consolidated
 from herder.decide.scaling import limits
 from herder.decide.scaling.combine import Combined, combine
 from herder.decide.scaling.failed_triggers import Failures
@@ -18,7 +19,7 @@ from herder.decide.scaling.offers import zones
 from herder.decide.scaling.offers.backoff import cheapest_first
 from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.decide.scaling.proposals import Proposal, TriggerResult, WorkerRequest, workers_by_offer
-from herder.decide.scaling.scale_down import consolidation, expired_and_surplus, spot_preemption
+from herder.decide.scaling.scale_down import expired_and_surplus, spot_preemption
 from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.scale_down.idle import IdleResult
 from herder.decide.scaling.scale_down.replacement import Replacements
@@ -31,7 +32,6 @@ from herder.decide.scaling.triggers import any_concerned, ask_all, minimum, queu
 from herder.decide.scaling.triggers.queued_jobs import QueueResult
 from herder.model.fleet.lifetime import lifetime_ms
 from herder.model.fleet.offer import OfferName
-from herder.model.fleet.pool import Consolidation
 from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.planning.observed import Observed
 from herder.model.planning.plan import Action, CreateWorker, DrainWorker, Plan, Reason
@@ -126,14 +126,7 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     }
 
     # 5. In quiet pools: which work could be moved together.
-    for view in snapshot.pools:
-        name = view.spec.name
-        if _quiet(view, queue, combined, idle[name], now_ms) and not failures.of(name):
-            ask = partial(consolidation.ask, snapshot, view, growth_limits[name], leaving, now_ms)
-            moved = failures.attempt((name,), "consolidation", ask, consolidation.ConsolidationResult)
-            combined = replace(combined, proposals=(*combined.proposals, *moved.proposals))
-            held_back = (*idle[name].held_back, *moved.held_back)
-            idle[name] = IdleResult(drains=moved.drains, held_back=held_back)
+    combined = consolidated(snapshot, growth_limits, leaving, queue, combined, idle, failures, now_ms)
     return PlanSteps(
         snapshot=snapshot,
         growth_limits=growth_limits,
@@ -143,14 +136,7 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
         idle=idle,
         notes={
             name: tuple(
-                dict.fromkeys(
-                    (
-                        *preempted.of(name),
-                        *upkeep.notes.get(name, ()),
-                        *answer.notes,
-                        *failures.of(name),
-                    )
-                )
+                dict.fromkeys((*preempted.of(name), *upkeep.of(name), *answer.notes, *failures.of(name)))
             )
             for name, answer in wants.items()
         },
@@ -351,21 +337,6 @@ def _asked(
         growth_limit.offers, key=lambda offer: offer.price
     )
     return ask_all(view, load, sizes[offers[0].offer], now_ms)
-
-
-def _quiet(view: PoolView, queue: QueueResult, combined: Combined, idle: IdleResult, now_ms: int) -> bool:
-    """Nothing is made or drained here, nothing queued wants its room, and no cooldown runs."""
-    name = view.spec.name
-    until = scale_down.cooldown_until(view)
-    return (
-        view.spec.scale_down.consolidation is Consolidation.BREAK_EVEN
-        and not view.spec.frozen
-        and not idle.drains
-        and not any(queue.taken[name])
-        and name not in queue.beyond_limits
-        and all(proposal.pool != name for proposal in combined.proposals)
-        and (until is None or now_ms >= until)
-    )
 
 
 def creations(steps: PlanSteps, plan: PlanNumber, now_ms: int) -> tuple[CreateWorker, ...]:

@@ -30,6 +30,9 @@ class UpkeepStep:
     notes: Mapping[PoolName, tuple[Reason, ...]]
     """What is to be said of each pool's old workers."""
 
+    def of(self, pool: PoolName) -> tuple[Reason, ...]:
+        return self.notes.get(pool, ())
+
 
 def upkeep(
     observed: Observed,

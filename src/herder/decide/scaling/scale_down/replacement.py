@@ -25,7 +25,7 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.planning.observed import ObservedWorker
 from herder.model.planning.plan import DrainWorker, Reason, ReasonKind
-from herder.model.values.phrases import listed, sentences
+from herder.model.values.phrases import agree, counted, listed, sentences
 from herder.model.values.resources import ZERO, Resources
 from herder.model.values.times import span
 
@@ -53,9 +53,20 @@ class Replacements:
 
     @property
     def held_back(self) -> tuple[Reason, ...]:
-        """For the report: what holds replacements up, each once. Workers that nobody replaces are no news there."""
-        said = (reason for _, reason in self.waiting if reason.kind is not ReasonKind.KEPT)
-        return tuple({(reason.kind, reason.text): reason for reason in said}.values())
+        """For the report: what keeps old workers, each kind of it once, with how many it keeps."""
+        by_kind: dict[ReasonKind, list[Reason]] = {}
+        for _, reason in self.waiting:
+            by_kind.setdefault(reason.kind, []).append(reason)
+        return tuple(_together(reasons) for reasons in by_kind.values())
+
+
+def _together(reasons: list[Reason]) -> Reason:
+    first, more = reasons[0], len(reasons) - 1
+    if not more:
+        return first
+    does = ("stays", "stay") if first.kind is ReasonKind.KEPT else ("waits", "wait")
+    text = sentences(first.text, f"{counted(more, 'more worker')} {agree(more, *does)} as well")
+    return Reason(kind=first.kind, text=text, evidence=(("workers", len(reasons)), *first.evidence))
 
 
 def ask(

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import PlanSteps, decide, plan_steps
+from herder.decide.scaling.scale_down import replacement
+from herder.decide.scaling.scale_down.replacement import LOOKED_AT_MOST
 from herder.model.fleet.driver import JOINED
 from herder.model.fleet.offer import FailureCause, OfferKey, OfferMemory
 from herder.model.fleet.pool import PoolSpec, Taint
@@ -363,3 +365,24 @@ def test_it_rests_when_all_are_as_the_pool_wants_them(count: int, queue: bool) -
         seen(spec, [busy(n, spec) for n in range(count)]), demand=(queued(1, 1),) if queue else ()
     )
     assert drains(checked(world)) == []
+
+
+def test_a_plan_looks_at_a_bounded_number_of_old_workers_and_says_so_of_the_others() -> None:
+    wide = replace(NEW, size=replace(NEW.size, min_workers=0, max_workers=1000))
+    world = seen(wide, [old(n) for n in range(LOOKED_AT_MOST + 2)])
+    plan = checked(world)
+    assert len(drains(plan)) == 1
+    why = waits(world)
+    assert len(why) == LOOKED_AT_MOST + 1
+    assert why[f"std-0-{LOOKED_AT_MOST + 1}"] == (
+        "Pool std replaces its old workers one after another, and 200 others come first."
+    )
+    assert len(plan.pools[0].reasons) <= 4
+
+
+@pytest.mark.failing_trigger
+def test_without_the_step_old_workers_stay_and_the_plan_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replacement, "_old_workers", lambda *_: 1 / 0)
+    plan = decide(seen(replace(NEW, size=replace(NEW.size, min_workers=0)), [old(1)]), NOW)
+    assert plan.empty
+    assert "Planning step replacement of pool std failed (ZeroDivisionError: division by zero)." in said(plan)

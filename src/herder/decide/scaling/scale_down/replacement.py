@@ -20,7 +20,7 @@ from herder.decide.scaling.snapshot import PoolView, age
 from herder.model.fleet.driver import JOINED
 from herder.model.fleet.lifetime import soft_end_ms
 from herder.model.fleet.offer import OfferName
-from herder.model.fleet.upkeep import Disruption
+from herder.model.fleet.upkeep import BudgetInForce, Disruption
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.planning.observed import ObservedWorker
@@ -29,6 +29,8 @@ from herder.model.values.phrases import agree, counted, listed, sentences
 from herder.model.values.resources import ZERO, Resources
 from herder.model.values.times import span
 
+#: Old workers of a pool that one plan looks at, those first that lose least.
+LOOKED_AT_MOST = 200
 _KINDS = {Disruption.DRIFTED: ReasonKind.DRIFTED, Disruption.SOFT_TTL: ReasonKind.SOFT_EXPIRED}
 _AT_MAXIMUM = (ReasonKind.AT_MAXIMUM, ReasonKind.AT_LIVE_MAXIMUM)
 
@@ -82,15 +84,23 @@ def ask(
         return Replacements()
     move = _Move(view=view, growth_limit=growth_limit, leaving=leaving, now_ms=now_ms)
     move.count({each.worker.name for each in old}, drift)
-    for each in sorted(old, key=_soonest):
+    ordered = sorted(old, key=_soonest)
+    for each in ordered[:LOOKED_AT_MOST]:
         kept = _kept(each, drift)
         if kept is not None:
             move.waiting.append((each.worker.name, kept))
         else:
             move.look(each)
+    later = [(each.worker.name, _later(view)) for each in ordered[LOOKED_AT_MOST:]]
     return Replacements(
-        drains=tuple(move.drains), successors=tuple(move.successors), waiting=tuple(move.waiting)
+        drains=tuple(move.drains), successors=tuple(move.successors), waiting=(*move.waiting, *later)
     )
+
+
+def _later(view: PoolView) -> Reason:
+    text = f"Pool {view.spec.name} replaces its old workers one after another, and {LOOKED_AT_MOST} others come first."
+    evidence = (("before", LOOKED_AT_MOST), ("flips", "the end of those replacements"))
+    return Reason(kind=ReasonKind.AWAITS_SUCCESSOR, text=text, evidence=evidence)
 
 
 def proposals(view: PoolView, growth_limit: GrowthLimit, answer: Replacements) -> list[Proposal]:
@@ -176,10 +186,17 @@ class _Move:
     """What is free on workers that are as the pool wants them."""
     starting: list[WorkerName] = field(default_factory=list)
     """Successors to come, which no other old worker counts on."""
+    gone: tuple[WorkerName, ...] = ()
+    """Everything on its way out, for whatever reason: what is gone and not replaced yet counts, too."""
+    budgets: dict[Disruption, BudgetInForce | None] = field(default_factory=dict)
     reserved: list[WorkerName] = field(default_factory=list)
     """Old workers whose successor is awaited: they use the budget already, so that one comes after another."""
 
     def count(self, old: Set[WorkerName], drift: Drift) -> None:
+        self.gone = tuple(
+            worker.name for worker in self.view.workers if worker.state.leaving or worker.name in self.leaving
+        )
+        self.budgets = {cause: in_force(self.view, cause, self.now_ms) for cause in _KINDS}
         for worker in self.view.staying:
             if worker.name in self.leaving:
                 continue
@@ -216,17 +233,14 @@ class _Move:
         shut = closed(self.view, f"{old.worker.name} waits to be replaced, because {old.why}", self.now_ms)
         if shut is not None:
             return shut
-        budget = in_force(self.view, old.cause, self.now_ms)
+        budget = self.budgets[old.cause]
         users = self._users()
         if budget is None or budget.most > len(users):
             return None
         return used_up(self.view, budget, users)
 
     def _users(self) -> tuple[WorkerName, ...]:
-        """Everything on its way out, for whatever reason: what is gone and not replaced yet counts, too."""
-        gone = [worker.name for worker in self.view.workers if worker.state.leaving]
-        now = [worker.name for worker in self.view.staying if worker.name in self.leaving]
-        return (*gone, *now, *(drain.worker for drain in self.drains), *self.reserved)
+        return (*self.gone, *(drain.worker for drain in self.drains), *self.reserved)
 
     def _drain(self, old: Old) -> None:
         self.ready -= 1
@@ -248,7 +262,7 @@ class _Move:
         self.waiting.append((old.worker.name, reason))
 
     def _evidence(self, old: Old) -> tuple[tuple[str, int | float | str], ...]:
-        budget = in_force(self.view, old.cause, self.now_ms)
+        budget = self.budgets[old.cause]
         most: int | str = "unlimited" if budget is None else budget.most
         ends = [each.end_ms for each in self.view.openings if self._maintains(each.window, each.start_ms)]
         window = (("window_until_ms", max(ends)),) if ends else ()

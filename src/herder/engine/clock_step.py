@@ -92,6 +92,8 @@ def _move_worker(worker: WorkerLife, by_ms: int) -> None:
     worker.last_seen_at_ms = _moved(worker.last_seen_at_ms, by_ms)
     worker.idle_since_ms = _moved(worker.idle_since_ms, by_ms)
     worker.expires_at_ms = _moved(worker.expires_at_ms, by_ms)  # it is to live as long as it was told
+    worker.warned_expiry_ms = _moved(worker.warned_expiry_ms, by_ms)
+    worker.expired_ms = _moved(worker.expired_ms, by_ms)
     worker.troubled_since_ms = _moved(worker.troubled_since_ms, by_ms)
     worker.faulty_since_ms += by_ms if worker.faulty_since_ms else 0
     worker.probe_at_ms = _moved(worker.probe_at_ms, by_ms)

@@ -18,6 +18,7 @@ from herder.settings.sections.pools import template_to_plain
 from herder.settings.sections.presets import TEMPLATES
 from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.problems import Problem, Severity
+from herder.settings.upkeep_lint import upkeep_findings
 
 HOURS_PER_MONTH = 730
 #: What a template takes from the built-in one of its name, and is worth a word.
@@ -52,6 +53,9 @@ def lint(
         prefix = f"pools.{pool.name}"
         for rule in (_times, _counts, _taints, _silence, _costs, _moves, _pressures, _spot, _preempts):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
+        for severity, key, message, remedy in upkeep_findings(pool):
+            doubt = _Doubt(severity=severity, key=key, message=message, remedy=remedy)
+            doubts.append((prefix, doubt))
         doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
@@ -184,12 +188,6 @@ def _moves(pool: PoolSpec) -> Iterator[_Doubt]:
             "With consolidation, jobs are moved and start again unless they continue from a checkpoint.",
             "Set consolidation: off if jobs cannot be restarted cheaply.",
         )
-        if pool.scale_down.disruption_budget == 0:
-            yield _warning(
-                "disruption_budget",
-                "disruption_budget 0 means that no worker is ever consolidated.",
-                "Set 1 or more.",
-            )
     headroom = max(pool.scale_up.headroom.workers, int(pool.scale_up.headroom.wanted))
     if headroom and pool.templates:
         cheapest = min(template.price_pico_per_hour for template in pool.templates)

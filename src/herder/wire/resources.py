@@ -250,6 +250,17 @@ class WorkerView(msgspec.Struct, kw_only=True):
     """Until when its attempts may run."""
     drain_keeps: bool = False
     """Whether it stays when it is empty."""
+    extensions: int = 0
+    extensions_max: int | None = None
+    """None: its pool was deleted."""
+    time_left_s: int | None = None
+    """Until its ttl ends; negative after that. None: it has no end."""
+    soft_expires_at: str | None = None
+    """From then on it may be replaced (ttl_soft)."""
+    next_step: str = ""
+    """What the clock brings next: ready, warning, soft_ttl, expiry, drain, removal or frozen; empty: nothing."""
+    next_at: str | None = None
+    agent_version: str = ""
 
 
 class PlanView(msgspec.Struct, kw_only=True):

@@ -12,6 +12,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import worker_cost
 from herder.control.pools.pool_actions import pool_named
 from herder.control.reads import drivers
+from herder.control.reads.expiry import add_expiry
 from herder.control.reads.explanations import attention, failures
 from herder.control.reads.visibility import PAGE_MAX
 from herder.engine.attempts.worker_health import health_of
@@ -116,6 +117,7 @@ def live_worker(core: Core, who: Principal, worker: WorkerLife) -> WorkerView:
     view.drain_text = progress_text(core.state, worker, now, with_users=scope_of(who) is None)
     view.drain_until = iso_or_none(until_ms(worker) if view.drain in ("draining", "blocked") else None)
     view.drain_keeps = worker.drain is not None and worker.drain.keep
+    add_expiry(core, worker, view)
     return view
 
 
@@ -170,6 +172,8 @@ def _view(
         phase=row.phase,
         health=health[0] or "",
         health_reason=health[1],
+        extensions=row.extensions,
+        agent_version=row.agent_version,
     )
 
 

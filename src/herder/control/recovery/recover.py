@@ -215,6 +215,9 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         last_seen_at_ms=row.last_seen_at_ms,
         expires_at_ms=row.expires_at_ms,
         extensions=row.extensions,
+        warned_expiry_ms=row.warned_expiry_ms,
+        expired_ms=row.expired_ms,
+        agent_version=row.agent_version,
         attempts_done=row.attempts_done,
         reason_removed=_reason(row.reason_removed),
         token_hash=row.token_hash,
@@ -372,4 +375,4 @@ def _numbers(connection: Connection, state: EngineState) -> None:
     state.next_batch = following(t.batches.c.id)
     state.next_class = following(t.job_classes.c.id)
     state.next_event = following(t.events.c.sequence)
-    state.next_plan = max(following(t.plans.c.number), following(t.workers.c.plan))
+    state.next_plan = state.first_plan = max(following(t.plans.c.number), following(t.workers.c.plan))

@@ -44,6 +44,8 @@ MESSAGE_MAX = 4000
 #: Troubles of a worker that are kept, and characters of each.
 TROUBLES_MAX = 8
 TROUBLE_TEXT_MAX = 300
+#: Characters kept of the version that an agent says it has.
+VERSION_LENGTH = 50
 
 
 def beat_s(core: Core, worker: WorkerLife) -> float:
@@ -70,7 +72,9 @@ async def activate(core: Core, token: str, request: ActivateRequest) -> Activate
         )
     own = derived_token(core.settings.secret, f"worker/{worker.spec.name}/{request.nonce}")
     changes = Changes()
-    if not activated(core.state, changes, worker, hash_token(own), request.nonce, core.clock.now_ms()):
+    version = "".join(filter(str.isprintable, request.version))[:VERSION_LENGTH]
+    now_ms = core.clock.now_ms()
+    if not activated(core.state, changes, worker, hash_token(own), request.nonce, now_ms, version):
         raise Unauthenticated("This activation token was already used by another process.")
     core.directory.workers[hash_token(own)] = worker.spec.name
     await core.commit(changes)

@@ -9,7 +9,7 @@ from herder.control.kernel.bounds.limits import check_message
 from herder.control.kernel.core import Core
 from herder.control.pools.pool_actions import TTL_LONGEST_S
 from herder.engine.memory.state import WorkerLife
-from herder.engine.workers import drain_texts, drains
+from herder.engine.workers import drain_texts, drains, expiry
 from herder.engine.workers import worker as life
 from herder.engine.workers.drain_texts import on_blocked, progress_text
 from herder.model.fleet.drain import OnBlocked
@@ -19,8 +19,8 @@ from herder.model.ids import WorkerName
 from herder.model.permissions import Action, Principal
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import agree, counted, listed, sentences
-from herder.model.values.times import iso
+from herder.model.values.phrases import agree, clause, counted, listed, sentences
+from herder.model.values.times import iso, span
 from herder.model.work.job import Cause
 from herder.settings.syntax.durations import format_duration
 from herder.wire.resources import Result, WorkerAction
@@ -47,13 +47,18 @@ def act(
     if worker.state is WorkerState.TERMINATING:
         raise Conflict(
             f"Worker {name} is already being removed; that cannot be taken back.",
-            hint=f"`herder worker get {name}` shows how far it is.",
+            hint=_TOO_LATE.get(verb, f"`herder worker get {name}` shows how far it is."),
         )
     step = _STEPS[verb](core, worker, request, now_ms)
     if not dry_run:
         step.do(changes, who.actor)
         core.workers_changed.set()
     return Result(object=f"worker/{name}", text=step.would if dry_run else step.text, dry_run=dry_run)
+
+
+_TOO_LATE = {
+    "extend": "A worker can be extended until it drains; `herder worker list --ttl` shows how long that is."
+}
 
 
 def _check_fields(request: WorkerAction, verb: str, name: str) -> None:
@@ -223,6 +228,12 @@ def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
     name, pool = worker.spec.name, core.state.pools.get(worker.spec.pool)
     if worker.expires_at_ms is None:
         raise Conflict(f"Worker {name} has no time to live that could be extended.")
+    if worker.state is WorkerState.DRAINING:
+        why = "" if worker.reason_removed is None else f" ({clause(worker.reason_removed.text)})"
+        raise Conflict(
+            f"Worker {name} cannot be extended, because it is draining{why}.",
+            hint=f"To get another worker, run `herder pool scale {worker.spec.pool} 1`.",
+        )
     if pool is not None and worker.extensions >= pool.lifetime.extensions_max:
         raise Conflict(
             f"Worker {name} was extended {counted(worker.extensions, 'time')}, the maximum of pool {pool.name} (extensions_max)."
@@ -233,7 +244,24 @@ def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
     if not 0 < seconds <= TTL_LONGEST_S:
         raise Invalid(f"extend_s must be more than 0 and at most {TTL_LONGEST_S}.", field="extend_s")
     until_ms = worker.expires_at_ms + int(seconds * 1000)
-    born_ms = worker.ready_at_ms or worker.requested_at_ms
+    _check_extended(worker, pool, until_ms, now_ms)
+    return _Step(
+        text=f"Worker {name} expires at {iso(until_ms)}.",
+        would=f"Worker {name} would expire at {iso(until_ms)}.",
+        do=lambda changes, actor: expiry.extend(
+            core.state, changes, worker, until_ms, now_ms, actor=actor, message=request.message
+        ),
+    )
+
+
+def _check_extended(worker: WorkerLife, pool: PoolSpec | None, until_ms: int, now_ms: int) -> None:
+    """That the new expiry is still to come and within the pool's limit. Raises Conflict."""
+    name, born_ms = worker.spec.name, worker.ready_at_ms or worker.requested_at_ms
+    if until_ms <= now_ms:
+        raise Conflict(
+            f"Worker {name} would still be past its ttl: the extension ends at {iso(until_ms)}.",
+            hint=f"Extend the worker by more than {span(now_ms - (worker.expires_at_ms or now_ms))}.",
+        )
     if (
         pool is not None
         and pool.lifetime.ttl_max_s is not None
@@ -243,13 +271,6 @@ def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
             f"Worker {name} would live for {(until_ms - born_ms) / 3_600_000:.1f} h, longer than ttl_max of pool {pool.name}.",
             hint=f"The pool allows {format_duration(pool.lifetime.ttl_max_s)}; extend the worker by less.",
         )
-    return _Step(
-        text=f"Worker {name} expires at {iso(until_ms)}.",
-        would=f"Worker {name} would expire at {iso(until_ms)}.",
-        do=lambda changes, actor: life.extend(
-            core.state, changes, worker, until_ms, now_ms, actor=actor, message=request.message
-        ),
-    )
 
 
 _STEPS: dict[str, Callable[[Core, WorkerLife, WorkerAction, int], _Step]] = {

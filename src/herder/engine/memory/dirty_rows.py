@@ -77,6 +77,9 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
         phase=worker.phase,
         operation=worker.operation,
         drain="" if worker.drain is None else json.dumps(asdict(worker.drain), separators=(",", ":")),
+        agent_version=worker.agent_version,
+        warned_expiry_ms=worker.warned_expiry_ms,
+        expired_ms=worker.expired_ms,
     )
 
 

@@ -38,6 +38,8 @@ def _workers(state: EngineState) -> Iterator[str]:
             yield f"worker {name}: {len(worker.live)} attempts and {worker.free_slots} free slots of {worker.spec.slots}"
         if worker.state.ended:
             yield f"worker {name} has ended and is still in memory"
+        if worker.expired_ms not in (None, worker.expires_at_ms):
+            yield f"worker {name} is marked as expired at {worker.expired_ms}, and it expires at {worker.expires_at_ms}"
         if not set(worker.unacked) <= set(worker.live):
             yield f"worker {name}: unconfirmed attempts that are not live"
 

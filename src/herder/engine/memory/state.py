@@ -146,6 +146,11 @@ class WorkerLife:
     """Of its boot, or of its drain: how long the server was suspended meanwhile. That time does not count."""
     expires_at_ms: int | None = None
     extensions: int = 0
+    warned_expiry_ms: int | None = None
+    """The expiry that was announced: see `engine/workers/expiry.py`."""
+    expired_ms: int | None = None
+    """The expiry that has come, while the worker is still there: it takes no work any more."""
+    agent_version: str = ""
     idle_since_ms: int | None = None
     attempts_done: int = 0
     reason_removed: Reason | None = None
@@ -189,6 +194,7 @@ class WorkerLife:
         return (  # `serves` written out: it is asked of many workers in each pass
             self.state is WorkerState.READY
             and not self.cordoned
+            and self.expired_ms is None
             and self.free_slots > 0
             and self.alone_for is None
             and not self.troubles
@@ -202,6 +208,7 @@ class WorkerLife:
         return (
             self.state is WorkerState.READY
             and not self.cordoned
+            and self.expired_ms is None
             and self.alone_for is None
             and not self.troubles
             and self.spec.membership.takes_jobs
@@ -283,6 +290,8 @@ class EngineState:
     next_batch: int = 1
     next_class: int = 1
     next_plan: int = 1
+    first_plan: int = 1
+    """Of this server: workers of earlier plans were created by another."""
     next_event: int = 1
     hand_over: int = 1
     """Number of the next hand-over to the store."""

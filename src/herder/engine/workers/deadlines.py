@@ -1,4 +1,4 @@
-"""Deadlines of workers: boot timeout, silence, drain grace.
+"""Deadlines of workers: boot timeout, silence, expiry, drain grace.
 
 Called by the lifecycle loop twice a second. The changes themselves are those of
 `worker.py`. It must never judge by a time in which the server itself was away: the loop has excused that before.
@@ -6,7 +6,7 @@ Called by the lifecycle loop twice a second. The changes themselves are those of
 
 from herder.engine.attempts import worker_health
 from herder.engine.memory.state import EngineState, WorkerLife
-from herder.engine.workers import drains, offers
+from herder.engine.workers import drains, expiry, offers
 from herder.engine.workers.worker import drain, suspect, terminate
 from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.offer import FailureCause
@@ -29,6 +29,7 @@ def tick(state: EngineState, changes: Changes, now_ms: int) -> None:
             _check_boot(state, changes, worker, pool.lifetime.boot_timeout_s, now_ms)
         elif worker.state in _JOINED and worker.spec.membership.lives_by is LivesBy.EXCHANGE:
             _check_silence(state, changes, worker, pool.lifetime, now_ms)
+        expiry.look(state, changes, worker, pool, now_ms)
         sick = worker_health.look(state, changes, worker, now_ms)
         kept = worker.drain is not None and worker.drain.keep
         if sick is not None and not kept:

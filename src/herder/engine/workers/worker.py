@@ -18,7 +18,6 @@ from herder.model.ids import PoolName, WorkerName
 from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import sentence, sentences
-from herder.model.values.times import iso
 from herder.model.work.job import Cause
 
 #: Weight of the newest boot in the time that the next one is expected to take.
@@ -141,7 +140,13 @@ def forgotten(
 
 
 def activated(
-    state: EngineState, changes: Changes, worker: WorkerLife, token_hash: str, nonce: str, now_ms: int
+    state: EngineState,
+    changes: Changes,
+    worker: WorkerLife,
+    token_hash: str,
+    nonce: str,
+    now_ms: int,
+    agent_version: str = "",
 ) -> bool:
     """It has proved itself with its one-time token. False when it may not (any more). A repeat with the same nonce is fine."""
     if worker.activation_nonce is not None:
@@ -150,6 +155,7 @@ def activated(
         return False
     worker.activation_nonce = nonce
     worker.token_hash = token_hash
+    worker.agent_version = agent_version
     _ready(state, changes, worker, now_ms)
     return True
 
@@ -221,23 +227,6 @@ def set_cordon(
     _tell(
         state, changes, worker, now_ms, f"worker.{verb}", message or f"{worker.spec.name} was {verb}.", actor
     )
-
-
-def extend(
-    state: EngineState,
-    changes: Changes,
-    worker: WorkerLife,
-    until_ms: int,
-    now_ms: int,
-    *,
-    actor: str,
-    message: str,
-) -> None:
-    worker.expires_at_ms = until_ms
-    worker.extensions += 1
-    _changed(state, worker)
-    text = message or f"The ttl of {worker.spec.name} was extended to {iso(until_ms)}."
-    _tell(state, changes, worker, now_ms, "worker.extended", text, actor)
 
 
 def drain(

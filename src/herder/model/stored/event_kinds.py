@@ -41,6 +41,8 @@ EVENT_KINDS = frozenset(
         "worker.drain_blocked",
         "worker.drained",
         "worker.draining",
+        "worker.expired",
+        "worker.expires_soon",
         "worker.extended",
         "worker.failed",
         "worker.forgotten",

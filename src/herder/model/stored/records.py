@@ -148,6 +148,10 @@ class WorkerRecord(NamedTuple):
     """The provider's id of what is under way."""
     drain: str
     """`model.fleet.drain.Drain` as JSON; empty: it is not being drained."""
+    agent_version: str = ""
+    warned_expiry_ms: int | None = None
+    """The expiry that was announced; `expired_ms`: the one that has come while it still works."""
+    expired_ms: int | None = None
 
 
 class PoolRecord(NamedTuple):

@@ -1,7 +1,7 @@
 """`herder worker`: show workers; add, cordon, drain, extend and remove them."""
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -15,7 +15,11 @@ from herder.cli.shell.completion import PoolArgument, PoolOption, WorkerArgument
 from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Watch, Yes, seconds
 from herder.cli.shell.session import Session, session, suggesting
 from herder.cli.views import details
+from herder.cli.views.expiries import EXPIRIES, expiring
 from herder.cli.views.tables import WORKERS
+
+if TYPE_CHECKING:
+    from herder.wire.resources import WorkerView
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _FORCE = Annotated[
@@ -34,7 +38,11 @@ _DrainTime = Annotated[
 
 def build() -> typer.Typer:
     app = noun("Workers: machines that run jobs.", example="herder worker list --pool burst")
-    command(app, "list", example="herder worker list\nherder worker list --pool burst -o wide")(show_all)
+    command(
+        app,
+        "list",
+        example="herder worker list\nherder worker list --pool burst -o wide\nherder worker list --ttl",
+    )(show_all)
     command(app, "get", example="herder worker get burst-7-1")(get)
     command(
         app,
@@ -65,21 +73,31 @@ def show_all(
         str | None, typer.Option("--state", help="Only workers in this state, such as ready.")
     ] = None,
     ended: Annotated[bool, typer.Option("--ended", help="Include workers that have ended.")] = False,
+    ttl: Annotated[
+        bool,
+        typer.Option(
+            "--ttl", help="Only workers with a time to live, by expiry: when it ends and what happens next."
+        ),
+    ] = False,
     limit: Limit = None,
     watch: Watch = False,
 ) -> None:
     """List workers with status, jobs and cost."""
     say = session(ctx)
 
-    def fetch(most: int | None) -> list[object]:
+    def fetch(most: int | None) -> "list[WorkerView]":
         return list(say.client.workers.list(pool=pool, state=state, ended=ended, limit=most))
 
+    def by_expiry(most: int | None) -> "list[WorkerView]":
+        return expiring(fetch(None))[:most]
+
+    view, found = (EXPIRIES, by_expiry) if ttl else (WORKERS, fetch)
     if watch:
         from herder.cli.output.watch import watch as go_on
 
-        go_on(say, WORKERS, lambda: fetch(limit))
+        go_on(say, view, lambda: found(limit))
         return
-    show_list(say, WORKERS, fetch, limit, check=lambda: refuse_unknown(say, pool=pool))
+    show_list(say, view, found, limit, check=lambda: refuse_unknown(say, pool=pool))
 
 
 def get(ctx: typer.Context, worker: WorkerArgument) -> None:

@@ -13,6 +13,7 @@ from herder.control.kernel.planner.planning_thread import PlanAnswer
 from herder.control.planning.observation import observe_now
 from herder.control.pools.pool_actions import pool_named
 from herder.control.reads.explanations.ended_jobs import by_whom, history_of
+from herder.control.reads.explanations.old_workers import why_still_there
 from herder.control.reads.jobs import effective_state, job_row
 from herder.decide.forecast.start_time import LEAST_MS, Eta
 from herder.decide.placement.drf import WHOLE, share_of
@@ -88,6 +89,11 @@ async def why_worker(core: Core, who: Principal, name: str) -> Explanation:
     if drains:
         summary += f" {drains}"
         facts.append(_fact("drain", drains, {}))
+    still = await why_still_there(core, name)
+    facts += _reasons(still)
+    for reason in still:
+        if reason.kind is not ReasonKind.EXPIRED:
+            summary += f" {reason.text}"
     until_ms = core.clock.now_ms() if row.ended_at_ms is None else row.ended_at_ms
     cost_pico = worker_row_cost(row, until_ms)
     facts.append(

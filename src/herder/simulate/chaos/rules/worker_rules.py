@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.upkeep import USUAL_BUDGET, budgets_of
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import ReasonKind
 from herder.model.stored.changes import Changes
@@ -177,4 +178,6 @@ class WorkerRules:
 
 
 def budget_of(spec: PoolSpec) -> int:
-    return spec.scale_down.disruption_budget
+    """The largest that any of its budgets allows at any time."""
+    budgets = budgets_of(spec.scale_down.disruption_budget)
+    return max((each.most(spec.size.max_workers) for each in budgets), default=USUAL_BUDGET)

@@ -13,6 +13,7 @@ from herder.model.values.money import format_usd
 from herder.model.values.phrases import agree, counted
 from herder.model.values.resources import ZERO, Resources
 from herder.settings.load import Settings
+from herder.settings.repair_lint import repair_findings
 from herder.settings.sections.pools import template_to_plain
 from herder.settings.sections.presets import TEMPLATES
 from herder.settings.syntax.durations import format_duration
@@ -51,6 +52,7 @@ def lint(
         prefix = f"pools.{pool.name}"
         for rule in (_times, _counts, _taints, _silence, _costs, _moves, _pressures, _spot, _preempts):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
+        doubts.extend((prefix, _warning(*finding)) for finding in repair_findings(pool))
         doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))

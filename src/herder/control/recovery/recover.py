@@ -26,6 +26,7 @@ from herder.engine.clock_step import begin_anew, latest_ms, went_back
 from herder.engine.jobs import backoff
 from herder.engine.jobs.classes import CLASSES_MAX
 from herder.engine.jobs.job import make_ready
+from herder.engine.memory import worker_repair
 from herder.engine.memory.queue import Taken
 from herder.engine.memory.state import (
     ENDED_RUNS_MAX,
@@ -207,6 +208,7 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         handle=row.handle,
         phase=row.phase,
         operation=row.operation,
+        health=worker_repair.read(row.health),
         provisioned_at_ms=row.provisioned_at_ms,
         ready_at_ms=row.ready_at_ms,
         draining_at_ms=row.draining_at_ms,

@@ -6,6 +6,7 @@ from dataclasses import fields
 from herder.engine.memory.events import reason_data
 from herder.engine.memory.state import BatchLife, EngineState, WorkerLife
 from herder.engine.memory.totals import put_totals
+from herder.engine.memory.worker_repair import text_of
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import BatchRecord, WorkerRecord
@@ -76,6 +77,7 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
         reason_removed=json.dumps(reason_data(worker.reason_removed)),
         phase=worker.phase,
         operation=worker.operation,
+        health=text_of(worker.health),
     )
 
 

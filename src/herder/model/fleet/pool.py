@@ -6,6 +6,7 @@ from enum import StrEnum
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.metric import Metric
 from herder.model.fleet.pressure import Pressure
+from herder.model.fleet.repair import DEFAULT_POLICY, RepairPolicy
 from herder.model.fleet.schedule import Schedule
 from herder.model.ids import PoolName
 from herder.model.values.money import PicoUsd
@@ -233,6 +234,7 @@ class PoolSpec:
     scale_up: ScaleUp = ScaleUp()
     scale_down: ScaleDown = ScaleDown()
     lifetime: WorkerLifetime = WorkerLifetime()
+    repair: RepairPolicy = DEFAULT_POLICY
     jobs: JobRules = JobRules()
     frozen: bool = False
     driver_frozen: str = ""

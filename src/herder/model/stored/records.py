@@ -146,6 +146,8 @@ class WorkerRecord(NamedTuple):
     """How far the provider is with its machine, as the driver said last; empty: not asked yet."""
     operation: str
     """The provider's id of what is under way."""
+    health: str = ""
+    """Its conditions, its repair and its quarantine (`engine/memory/worker_repair.py`); empty: there is nothing."""
 
 
 class PoolRecord(NamedTuple):

@@ -230,6 +230,7 @@ workers = Table(
     _text("reason_removed"),
     Column("phase", Text, nullable=False, server_default=text("''")),
     Column("operation", Text, nullable=False, server_default=text("''")),
+    Column("health", Text, nullable=False, server_default=text("''")),
 )
 Index("workers_by_pool", workers.c.pool, workers.c.requested_at_ms)
 Index("workers_by_time", workers.c.requested_at_ms)

@@ -46,6 +46,8 @@ class Machines:
         """Starts by (job, attempt)."""
         self.done: Counter[int] = Counter()
         """By job: how often its work was carried out to the end."""
+        self._restarts: dict[str, int] = {}
+        """Of each machine, how many were seen."""
         self.broken: set[str] = set()
         """Workers on which nothing can be started."""
 
@@ -58,6 +60,11 @@ class Machines:
         there = {worker for (_, worker), machine in self._provider.machines.items() if machine.running}
         for worker in [worker for worker in self.agents if worker not in there]:
             self.kill(worker)
+        for (_, name), machine in self._provider.machines.items():
+            if machine.restarts != self._restarts.get(name, 0):
+                self._restarts[name] = machine.restarts
+                if name in self.agents:
+                    self.kill(name)
         for booted in self._provider.newly_booted():
             self._boot(booted)
 
@@ -80,7 +87,8 @@ class Machines:
             open_runtime=lambda _name, settings, report: _Waits(report, self, settings.worker),
             open_health=lambda _settings: None,
         )
-        host = self.agents[name] = f"agent {name}"
+        again = self._restarts.get(name, 0)
+        host = self.agents[name] = f"agent {name} {again}" if again else f"agent {name}"
         self._loop.begin(host, self._live(settings, ports))
 
     async def _live(self, settings: AgentSettings, ports: AgentPorts) -> None:

@@ -18,7 +18,7 @@ from herder.control.pools import sharing
 from herder.control.pools.pool_actions import keep_frozen, store_pool
 from herder.control.recovery.recover import recover
 from herder.control.recovery.supervision import supervise
-from herder.drivers.pretend.driver import PretendDriver
+from herder.drivers.pretend import open_pretend
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.pretend.world import PretendWorld
 from herder.model.fleet.driver import DriverContext
@@ -79,7 +79,7 @@ class Server:
             store=store,
             directory=directory,
             drivers={
-                "pretend": PretendDriver(
+                "pretend": open_pretend(
                     settings,
                     provider,
                     DriverContext(name="pretend", installation=INSTALLATION, clock=clock),

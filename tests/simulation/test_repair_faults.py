@@ -121,7 +121,8 @@ def test_a_server_that_is_killed_in_a_repair_goes_on_with_it(killed_in: str) -> 
         world.kill_server()
         await world.restart(1.0)
         after = world.worker().health.repair
-        assert before is not None and after is not None
+        assert before is not None
+        assert after is not None
         assert (after.rung, after.step, after.since_ms, after.tries) == (
             before.rung,
             step,

@@ -132,7 +132,7 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
     free, free_slots = (ZERO, 0) if apart else (worker.free, worker.free_slots)
     looks = (
         worker.state, free, free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
-        worker.cordoned, worker.manual, on_it, use,
+        worker.cordoned, worker.manual, on_it, use, worker.health.quarantined_at_ms is not None,
     )  # fmt: skip
     if worker.seen is not None and worker.seen[0] == looks:
         return worker.seen[1]
@@ -140,6 +140,7 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
         spec=worker.spec,
         state=worker.state,
         cordoned=worker.cordoned,
+        quarantined=worker.health.quarantined_at_ms is not None,
         free=free,
         free_slots=free_slots,
         live_attempts=len(worker.live),

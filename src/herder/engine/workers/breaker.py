@@ -39,7 +39,7 @@ def held(state: EngineState, worker: WorkerLife, pool: PoolSpec, rung: Rung, now
         return f"{stays}, because driver {driver} is frozen."
     if not rung.disrupts:
         return ""
-    found, most = others(state, pool, name, now_ms), limit(state, pool)
+    found, most = under_repair(state, pool, now_ms) - {name}, limit(state, pool)
     if len(found) < most:
         return ""
     if most == 0:
@@ -59,13 +59,12 @@ def limit(state: EngineState, pool: PoolSpec) -> int:
     return pool.repair.breaker.limit(size)
 
 
-def others(state: EngineState, pool: PoolSpec, name: WorkerName, now_ms: int) -> set[WorkerName]:
-    """Workers of the pool under repair, besides this one."""
+def under_repair(state: EngineState, pool: PoolSpec, now_ms: int) -> set[WorkerName]:
+    """Workers of the pool whose repair is not over, or began within the breaker's window."""
     since_ms = now_ms - int(pool.repair.breaker.window_s * 1000)
     history = state.history.get(pool.name)
     found = {each for each, at_ms in history.repairs_ms.items() if at_ms > since_ms} if history else set()
-    found |= {each.spec.name for each in state.workers.values() if _is_repaired(each, pool.name)}
-    return found - {name}
+    return found | {each.spec.name for each in state.workers.values() if _is_repaired(each, pool.name)}
 
 
 def _is_repaired(worker: WorkerLife, pool: PoolName) -> bool:

@@ -2,13 +2,13 @@
 
 Called by `repair.py` twice a second for workers with a condition, and by reads. The rungs of one condition are climbed in the order of the
 table, each at its time; a rung has as long to work as the table leaves between it and the next. A rung that nobody can carry out is
-skipped, and the next comes in its place. The last rung is repeated after the cooldown. When the tries are used up only `replace` is
-left, or people are told.
+skipped, and the next comes in its place; nobody to clean up does not hasten what follows. The last rung is repeated after the cooldown.
+When the tries are used up only `replace` is left, or people are told.
 """
 
 from dataclasses import dataclass, replace
 
-from herder.engine.memory.worker_repair import ConditionSeen, HealthLife
+from herder.engine.memory.worker_repair import AGENT, SERVER, ConditionSeen, HealthLife
 from herder.model.fleet.repair import ALWAYS, COUNTED, Condition, RepairPolicy, RepairRule, Rung
 
 #: The shortest time that a rung has to work before the next one comes.
@@ -53,9 +53,13 @@ def next_rungs(
 
 
 def active(health: HealthLife) -> dict[Condition, ConditionSeen]:
-    """Conditions whoever reports them: since the first report, counted as often as the highest count."""
+    """Conditions whoever reports them: since the first report, counted as often as the highest count. What a silent agent said last is
+    not known to hold still."""
     found: dict[Condition, ConditionSeen] = {}
-    for (_, condition), seen in health.conditions.items():
+    silent = (SERVER, Condition.NOT_READY) in health.conditions
+    for (source, condition), seen in health.conditions.items():
+        if silent and source == AGENT:
+            continue
         other = found.get(condition)
         if other is None:
             found[condition] = seen
@@ -121,11 +125,15 @@ def _above(
 ) -> NextRung | None:
     """The first row after the last one that somebody can carry out; at the time of the first that nobody can."""
     place = 0 if last is None else last + 1
+    before = None if last is None else rules[last]
     skipped: list[Rung] = []
+    first_ms: int | None = None
     due_ms: int | None = None
+    hastened = False
     for rule in rules[place:]:
-        if not skipped:
-            due_ms = _due_ms(rule, None if last is None else rules[last], at_ms, seen, now_ms)
+        if not hastened:
+            due_ms = _due_ms(rule, before, at_ms, seen, now_ms)
+        first_ms = first_ms if skipped else due_ms
         if rule.rung in available:
             return NextRung(
                 condition=rule.condition,
@@ -135,7 +143,8 @@ def _above(
                 skipped=tuple(skipped),
             )
         skipped.append(rule.rung)
-    return _nobody(rules[0].condition, due_ms, tuple(skipped), rules[place].count) if skipped else None
+        hastened = hastened or rule.rung.disrupts
+    return _nobody(rules[0].condition, first_ms, tuple(skipped), rules[place].count) if skipped else None
 
 
 def _nobody(condition: Condition, at_ms: int | None, skipped: tuple[Rung, ...], count: int = 0) -> NextRung:

@@ -104,7 +104,8 @@ def acted(
     if repair is None or repair.step is not Step.DUE or repair.since_ms != since_ms:
         return
     repair.step, repair.acted_at_ms, repair.result = Step.ACTED, now_ms, text
-    repair.done[repair.condition, repair.rung] = now_ms
+    if done:  # what has failed needs no time to work
+        repair.done[repair.condition, repair.rung] = now_ms
     repair.rejoins = repair.rejoins and done
     kind = "worker.repair_done" if done else "worker.repair_failed"
     _tell(state, changes, worker, now_ms, kind, text)

@@ -54,8 +54,8 @@ def read_repair(found: Reading, value: Value) -> tuple[RepairRule, ...]:
 
 
 def _read_rule(found: Reading, value: Value) -> RepairRule | None:
-    row = validation.table(found, value)
     before = len(found.problems)
+    row = validation.table(found, value)
     given = {entry.name: entry.value for entry in validation.known_only(found, row, RULE_KEYS)}
     for name in ("condition", "rung"):
         if name not in given and isinstance(value, Table):

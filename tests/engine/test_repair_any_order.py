@@ -5,6 +5,7 @@ After each step no rule of memory is broken; no rung begins beyond the breaker o
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -192,5 +193,5 @@ class Repairs(RuleBasedStateMachine):
             self.world.engine.dispose()
 
 
-Repairs.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
-TestRepairs = Repairs.TestCase
+TestRepairs = pytest.mark.timeout(600)(Repairs.TestCase)
+TestRepairs.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

@@ -81,4 +81,4 @@ def _breaker(breaker: Any) -> str:
     state = "open" if breaker.open else "closed"
     workers = f" ({', '.join(breaker.under_repair[:5])})" if breaker.under_repair else ""
     window = brief(int(breaker.window_s * 1000))
-    return f"{state}: {len(breaker.under_repair)} of at most {breaker.limit} under repair now or since {window}{workers}"
+    return f"{state}: {len(breaker.under_repair)} of at most {breaker.limit} under repair, or begun within {window}{workers}"

@@ -47,7 +47,7 @@ def held(state: EngineState, worker: WorkerLife, pool: PoolSpec, rung: Rung, now
     within = span(int(pool.repair.breaker.window_s * 1000))
     return (
         f"{stays}, because the breaker of pool {pool.name} is open: {counted(len(found), 'other worker')} "
-        f"{agree(len(found), 'is', 'are')} under repair now or since less than {within}, and the limit is {most} (repair_breaker)."
+        f"{agree(len(found), 'is', 'are')} under repair, or began one within the last {within}, and the limit is {most} (repair_breaker)."
     )
 
 

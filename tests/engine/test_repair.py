@@ -388,6 +388,20 @@ def test_a_crash_between_intent_and_call_goes_on_with_the_same_rung(world: World
     assert world.faults() == []
 
 
+def test_a_driver_that_lost_a_capability_leaves_no_worker_waiting(world: World) -> None:
+    can(world, *ALL)
+    worker, agent = world.ready_worker()
+    say(world, worker, C.NOT_READY)
+    passes(world, 305, agent)
+    world.commit()
+    world.crash()  # and the next server has other settings
+    again = world.state.workers[worker.spec.name]
+    passes(world, 5, agent)
+    assert kinds(world, again)[-1] == "worker.repair_failed"
+    passes(world, 300, agent)
+    assert again.state.leaving, "what is left of the table is replace"
+
+
 def test_late_and_repeated_news_of_a_rung_change_nothing(world: World) -> None:
     can(world, *ALL)
     worker, agent = world.ready_worker()

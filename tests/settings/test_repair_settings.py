@@ -118,6 +118,11 @@ def test_what_cannot_be_meant_is_told(settings: dict[str, Any], words: str) -> N
             "repair",
             "replace of RuntimeCrash (count 3) never comes in time, because the row before it has count 3.",
         ),
+        (
+            "repair: [{condition: NotReady, after: 5m, rung: reboot}]",
+            "repair",
+            "A silent worker that no restart brings back stays and costs",
+        ),
         ("repair_cooldown: 0", "repair_cooldown", "the last rung is repeated without a pause"),
         ("repair_breaker: {workers: 0}", "repair_breaker", "because workers of repair_breaker is 0"),
         ("repair_breaker: {percent: 0}", "repair_breaker", "because percent of repair_breaker is 0"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from herder.model.fleet.pool import PoolSpec
-from herder.model.fleet.repair import COUNTED, RepairRule, Rung
+from herder.model.fleet.repair import COUNTED, RESTARTS, Condition, RepairRule, Rung
 from herder.settings.syntax.durations import format_duration
 
 Finding = tuple[str, str, str]
@@ -22,6 +22,13 @@ def repair_findings(pool: PoolSpec) -> Iterator[Finding]:
         return
     for condition in dict.fromkeys(rule.condition for rule in policy.rules):
         yield from _of_condition(policy.of(condition))
+    silent = {rule.rung for rule in policy.of(Condition.NOT_READY)}
+    if silent & RESTARTS and Rung.REPLACE not in silent:
+        yield (
+            "repair",
+            "A silent worker that no restart brings back stays and costs, because NotReady has no row with replace.",
+            "Add for example `- {condition: NotReady, after: 20m, rung: replace}`.",
+        )
     if policy.cooldown_s == 0:
         yield (
             "repair_cooldown",

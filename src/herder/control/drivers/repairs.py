@@ -25,9 +25,10 @@ ASKED_MS = 120_000
 
 def to_do(core: Core, worker: WorkerLife) -> bool:
     """Whether the driver is to be called for this worker. Its agent cleans up by itself."""
-    if not life.is_due(worker) or life.wants_clean_up(worker):
+    repair, driver = worker.health.repair, worker.spec.driver
+    if repair is None or not life.is_due(worker) or life.wants_clean_up(worker):
         return False
-    return calling.may_be_called(core, worker.spec.driver)
+    return repair.rung in core.state.rungs.get(driver, ()) and calling.may_be_called(core, driver)
 
 
 async def carry_out(core: Core, worker: WorkerLife, pauses: Pauses) -> None:

@@ -181,11 +181,22 @@ def _follow(
         if not worker.live:
             _due(state, changes, worker, repair)
     elif repair.step is Step.DUE:
-        if wants_clean_up(worker) and now_ms - repair.since_ms > CLEAN_UP_MS:
-            text = f"The agent of {worker.spec.name} did not answer within {CLEAN_UP_MS // 1000} s."
-            acted(state, changes, worker, repair.since_ms, text, now_ms, done=False)
+        vain = _waits_in_vain(state, worker, repair, now_ms)
+        if vain:
+            acted(state, changes, worker, repair.since_ms, vain, now_ms, done=False)
     else:
         _verify(state, changes, worker, repair, pool, now_ms)
+
+
+def _waits_in_vain(state: EngineState, worker: WorkerLife, repair: RepairLife, now_ms: int) -> str:
+    """Why nobody will carry the rung out that is due, as a sentence; empty when somebody may."""
+    name, driver = worker.spec.name, worker.spec.driver
+    able = repair.rung in state.rungs.get(driver, frozenset())
+    if repair.rung in RESTARTS:
+        return "" if able else f"Driver {driver} cannot do {repair.rung} any more."
+    if (able and not worker.health.cleans) or now_ms - repair.since_ms <= CLEAN_UP_MS:
+        return ""
+    return f"The agent of {name} did not answer within {CLEAN_UP_MS // 1000} s."
 
 
 def _verify(

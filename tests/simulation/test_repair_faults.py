@@ -16,10 +16,10 @@ from herder.model.fleet.repair import Condition, RepairPolicy, RepairRule, Rung
 from herder.model.fleet.worker import WorkerState
 from herder.model.stored.changes import Changes
 from herder.model.work.job import JobState
+from herder.simulate.chaos import POOLS, Fault, World
+from herder.simulate.chaos.faults.kinds import CALL_FAULTS
 from herder.store.rows import tables as t
 from tests.simulation.fleet import check_rest, states_of
-from tests.simulation.world import POOLS, Fault, World
-from tests.simulation.world.plan import CALL_FAULTS
 
 NOT_READY, MEMORY = Condition.NOT_READY, Condition.MEMORY_PRESSURE
 LADDER = RepairPolicy(
@@ -41,9 +41,7 @@ WITHIN_S = 600.0
 
 
 def repairing(*pools: object, seed: int = 1) -> World:
-    world = World(seed, pools=pools or (POOL,))  # type: ignore[arg-type]
-    world._settings = replace(world._settings, repairs=True)
-    return world
+    return World(seed, pools=pools or (POOL,), repairs=True)  # type: ignore[arg-type]
 
 
 def kinds(world: World) -> list[str]:

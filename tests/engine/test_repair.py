@@ -348,6 +348,40 @@ def test_the_next_worker_comes_when_the_first_is_well_and_the_window_is_over(wor
     assert act(world, [second]) == [Rung.REBOOT]
 
 
+def test_tries_are_forgotten_although_a_clock_stays_wrong(world: World) -> None:
+    can(world, *ALL)
+    worker, agent = world.ready_worker()
+    say(world, worker, C.CLOCK_SKEW, source="other")
+    assert climbed(world, worker, agent, 700) == [(600, Rung.ESCALATE)]
+    say(world, worker, C.NOT_READY)
+    assert climbed(world, worker, agent, 310) == [(300, Rung.RESTART_SERVICE)]
+    say(world, worker)
+    assert climbed(world, worker, agent, 2_000) == [], "people are told once"
+    assert worker.health.repair is not None
+    assert worker.health.repair.tries == 0
+    say(world, worker, C.NOT_READY)
+    assert climbed(world, worker, agent, 310) == [(300, Rung.RESTART_SERVICE)]
+
+
+@pytest.mark.parametrize("lasts", [C.CLOCK_SKEW, C.KUBELET_CRASH_LOOP])
+def test_a_worker_that_never_gets_well_does_not_hold_up_the_others_for_good(
+    world: World, lasts: Condition
+) -> None:
+    """A clock that stays wrong is nothing to wait for; a count that stays is waited for as long as the cooldown."""
+    can(world, *ALL)
+    (first, one), (second, two) = world.ready_worker(1), world.ready_worker(2)
+    say(world, first, C.NETWORK_UNAVAILABLE)
+    say(world, first, lasts, count=2, source="other")
+    passes(world, 605, one, two)
+    assert act(world, [first]) == [Rung.REBOOT]
+    say(world, first)
+    say(world, second, C.NETWORK_UNAVAILABLE)
+    passes(world, POOL.repair.cooldown_s - 10, one, two)
+    assert bool(second.health.held) == (lasts is C.KUBELET_CRASH_LOOP)
+    passes(world, 20, one, two)
+    assert act(world, [second]) == [Rung.REBOOT]
+
+
 def test_the_breaker_remembers_over_a_crash(world: World) -> None:
     policy(world, breaker=Breaker(window_s=900))
     (first, _), (second, two) = world.ready_worker(1), world.ready_worker(2)

@@ -10,7 +10,7 @@ from herder.engine.workers.worker import history_of
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.repair import RESTARTS, Rung
 from herder.model.fleet.worker import WorkerState
-from herder.model.ids import PoolName, WorkerName
+from herder.model.ids import WorkerName
 from herder.model.values.phrases import agree, counted
 from herder.model.values.times import span
 
@@ -64,19 +64,24 @@ def under_repair(state: EngineState, pool: PoolSpec, now_ms: int) -> set[WorkerN
     since_ms = now_ms - int(pool.repair.breaker.window_s * 1000)
     history = state.history.get(pool.name)
     found = {each for each, at_ms in history.repairs_ms.items() if at_ms > since_ms} if history else set()
-    return found | {each.spec.name for each in state.workers.values() if _is_repaired(each, pool.name)}
+    return found | {each.spec.name for each in state.workers.values() if _is_repaired(each, pool, now_ms)}
 
 
-def _is_repaired(worker: WorkerLife, pool: PoolName) -> bool:
-    """Until it is well, or people were told that it will not be."""
+def _is_repaired(worker: WorkerLife, pool: PoolSpec, now_ms: int) -> bool:
+    """Until it is well, people were told that it will not be, or its rung has had the cooldown to work: one worker that never gets well
+    must not hold up the others for good."""
     repair = worker.health.repair
-    if repair is None or worker.spec.pool != pool or not repair.rung.disrupts:
+    if repair is None or worker.spec.pool != pool.name or not repair.rung.disrupts:
         return False
     if worker.health.quarantined_at_ms is not None:
         return False
     if worker.state.leaving:
         return repair.rung is Rung.REPLACE and worker.state is WorkerState.DRAINING
-    return repair.step is not Step.ACTED or (repair.well_since_ms is None and not repair.escalated)
+    if repair.step is not Step.ACTED:
+        return True
+    acted_ms = repair.since_ms if repair.acted_at_ms is None else repair.acted_at_ms
+    waits = now_ms - acted_ms < pool.repair.cooldown_s * 1000
+    return waits and repair.well_since_ms is None and not repair.escalated
 
 
 def _leaves(worker: WorkerLife) -> bool:

@@ -208,7 +208,7 @@ def _verify(
         repair.rejoins = False
         repair.result += f" It was still heard from {STILL_THERE_MS // 1000} s later."
         state.dirty_workers[worker.spec.name] = worker
-    if repair.rejoins or any(pool.repair.of(condition) for condition in active(worker.health)):
+    if repair.rejoins or any(pool.repair.repairs(condition) for condition in active(worker.health)):
         if repair.well_since_ms is not None:
             repair.well_since_ms = None
             state.dirty_workers[worker.spec.name] = worker
@@ -219,8 +219,19 @@ def _verify(
             text = f"Worker {worker.spec.name} is well {span(now_ms - acted_ms)} after {repair.rung}."
             _tell(state, changes, worker, now_ms, "worker.repaired", text)
     elif now_ms - repair.well_since_ms >= pool.repair.cooldown_s * 1000:
+        _forget(state, worker, repair)
+
+
+def _forget(state: EngineState, worker: WorkerLife, repair: RepairLife) -> None:
+    """But for what people were told and still holds: they are not told again."""
+    lasting = active(worker.health)
+    told = {key: at for key, at in repair.done.items() if key[1] is Rung.ESCALATE and key[0] in lasting}
+    if told == repair.done and not repair.tries and told:
+        return
+    repair.tries, repair.done, repair.escalated = 0, told, False
+    if not told:
         worker.health.repair = None
-        state.dirty_workers[worker.spec.name] = worker
+    state.dirty_workers[worker.spec.name] = worker
 
 
 def _escalate(state: EngineState, changes: Changes, worker: WorkerLife, found: NextRung, now_ms: int) -> None:

@@ -130,6 +130,10 @@ class RepairPolicy:
     """Sick workers that are kept for inspection instead of being replaced."""
     quarantine_age_s: float = 86_400.0
 
+    def repairs(self, condition: Condition) -> bool:
+        """Whether anything is done about it, besides telling people."""
+        return any(rule.rung is not Rung.ESCALATE for rule in self.of(condition))
+
     def of(self, condition: Condition) -> tuple[RepairRule, ...]:
         return tuple(rule for rule in self.rules if rule.condition is condition)
 

@@ -150,21 +150,24 @@ def _read_repair(plain: dict[str, object]) -> RepairLife:
     )
 
 
-def move(health: HealthLife, by_ms: int) -> None:
-    """The clock was set, or the server was away: all ages stay what they were."""
+def move(health: HealthLife, by_ms: int, not_after_ms: int | None = None) -> None:
+    """The clock was set, or the server was away: all ages stay what they were, but nothing moves into the future of `not_after_ms`."""
+
+    def moved(at_ms: int) -> int:
+        return at_ms + by_ms if not_after_ms is None else max(at_ms, min(at_ms + by_ms, not_after_ms))
+
     for seen in health.conditions.values():
-        seen.since_ms += by_ms
-        seen.last_seen_ms += by_ms
+        seen.since_ms, seen.last_seen_ms = moved(seen.since_ms), moved(seen.last_seen_ms)
     repair = health.repair
     if repair is not None:
-        repair.since_ms += by_ms
-        repair.done = {key: at_ms + by_ms for key, at_ms in repair.done.items()}
+        repair.since_ms = moved(repair.since_ms)
+        repair.done = {key: moved(at_ms) for key, at_ms in repair.done.items()}
         if repair.acted_at_ms is not None:
-            repair.acted_at_ms += by_ms
+            repair.acted_at_ms = moved(repair.acted_at_ms)
         if repair.well_since_ms is not None:
-            repair.well_since_ms += by_ms
+            repair.well_since_ms = moved(repair.well_since_ms)
     if health.quarantined_at_ms is not None:
-        health.quarantined_at_ms += by_ms
+        health.quarantined_at_ms = moved(health.quarantined_at_ms)
 
 
 def may_be_off(health: HealthLife, now_ms: int) -> bool:

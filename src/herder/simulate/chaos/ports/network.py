@@ -133,8 +133,10 @@ class Wire:
         self.cut_off: set[str] = set()
         """Who cannot be reached and reaches nobody."""
         self.calls = 0
-        self.arrived: Callable[[str, str], None] = lambda _who, _path: None
-        """Called with who has reached the server that listens now, and the path."""
+        self.server_time: Callable[[], float] = lambda: 0.0
+        """Asked when a call reaches the server that listens now."""
+        self.taken: Callable[[str, str, float], None] = lambda _who, _path, _at: None
+        """Called with whose call that server took (200), its path, and `server_time` of its arrival."""
         self._open: dict[str, dict[Delivery, None]] = {}
 
     def hang_up(self, who: str) -> None:
@@ -162,8 +164,7 @@ class Wire:
         server = self.stale if self.stale is not None and who in self.with_stale else self.server
         if server is None or fault is Fault.REFUSED:
             raise ConnectionRefusedError("nobody listens")
-        if server is self.server:
-            self.arrived(who, path)
+        arrived_at = self.server_time() if server is self.server else None
         delivery = server.deliver(method, path, body, headers)
         mine = self._open.setdefault(who, {})
         mine[delivery] = None
@@ -179,6 +180,8 @@ class Wire:
                 mine.pop(delivery, None)
                 for each in (delivery, *doubles):
                     each.disconnect()
+        if arrived_at is not None and status == 200:
+            self.taken(who, path, arrived_at)
         self._trace("call" if name != "/exchange" else "exchange", who, method, path, status, len(answer))
         await self._travel(Fault.NONE)
         if fault is Fault.ANSWER_LOST or who in self.cut_off:

@@ -26,11 +26,15 @@ class Rest:
     async def wait(self) -> None:
         world = self._world
         await self._until(self._jobs_ended, ENDS_WITHIN_S)
+        if self._watch.found:
+            return
         if not self._jobs_ended():
             self._watch.take("each accepted job ends", f"Jobs do not end: {world.left()}.")
             return
         self._all_accepted()
         await self._until(self._as_wanted, SHRINKS_WITHIN_S)
+        if self._watch.found:
+            return
         if not self._as_wanted():
             self._watch.take(
                 "the fleet reaches what the policy wants",

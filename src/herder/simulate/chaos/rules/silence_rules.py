@@ -18,8 +18,9 @@ class SilenceRules:
         self._world, self._dead_after_s = world, dead_after_s
         self._up_s = 0.0
         self._heard: dict[str, float] = {}
-        """By worker: the server's time when its last call came."""
-        world.wire.arrived = self._arrived
+        """By worker: the server's time when its last call came that was taken."""
+        world.wire.server_time = lambda: self._up_s
+        world.wire.taken = self._taken
 
     def look(self) -> None:
         """Called each `LOOK_S`."""
@@ -27,9 +28,9 @@ class SilenceRules:
         if server is not None and self._world.loop.running(server.host):
             self._up_s += LOOK_S
 
-    def _arrived(self, who: str, path: str) -> None:
+    def _taken(self, who: str, path: str, arrived_at_s: float) -> None:
         if path.startswith("/api/v1/worker/"):
-            self._heard[who] = self._up_s
+            self._heard[who] = max(arrived_at_s, self._heard.get(who, 0.0))
 
     def dead(self, worker: str) -> Iterator[tuple[str, str]]:
         """The server says that it is."""

@@ -50,7 +50,9 @@ class Watch:
             assert isinstance(record, WorkerRecord)
             why = json.loads(record.reason_removed)
             self._world.trace("worker", record.name, record.state, why.get("kind", ""))
-            if record.state == WorkerState.TERMINATING and "dead_after_s" in why.get("evidence", {}):
+            known = self.workers.rows.get(record.name)
+            fresh = record.state == WorkerState.TERMINATING and known is not None and not known.state.leaving
+            if fresh and "dead_after_s" in why.get("evidence", {}):
                 self.take_all(self.silence.dead(record.name))
         self.take_all(self.jobs.look(changes))
         self.take_all(self.workers.look(changes, self.jobs.on))

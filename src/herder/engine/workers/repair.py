@@ -193,7 +193,7 @@ def _waits_in_vain(state: EngineState, worker: WorkerLife, repair: RepairLife, n
     name, driver = worker.spec.name, worker.spec.driver
     able = repair.rung in state.rungs.get(driver, frozenset())
     if repair.rung in RESTARTS:
-        return "" if able else f"Driver {driver} cannot do {repair.rung} any more."
+        return "" if able else f"Driver {driver} has no {repair.rung} since its settings changed."
     if (able and not worker.health.cleans) or now_ms - repair.since_ms <= CLEAN_UP_MS:
         return ""
     return f"The agent of {name} did not answer within {CLEAN_UP_MS // 1000} s."

@@ -4,6 +4,7 @@ from typing import Any
 
 from herder.model.fleet.metric import ValueIs
 from herder.model.fleet.pool import TaintEffect
+from herder.model.fleet.repair import Condition, Rung
 from herder.model.fleet.upkeep import Disruption
 from herder.model.permissions import ROLES
 from herder.model.values.resources import Unit
@@ -159,6 +160,10 @@ def _of_scaling() -> dict[str, Any]:
         "pressure": pressure,
         "metric": _metric(duration, part),
         "zone": _zone(),
+        "repair_rule": _repair_rule(duration),
+        "repair_breaker": _object(
+            {"workers": count, "percent": {"type": ["integer", "string"]}, "window": duration}
+        ),
     }
 
 
@@ -176,6 +181,18 @@ def _of_upkeep() -> dict[str, Any]:
         "window": {**_object(when), "required": ["duration"]},
         "budget": {**_object({"workers": workers, "reasons": reasons, **when}), "required": ["workers"]},
     }
+
+
+def _repair_rule(duration: dict[str, Any]) -> dict[str, Any]:
+    row = _object(
+        {
+            "condition": {"enum": [each.value for each in Condition]},
+            "after": duration,
+            "count": {"type": "integer", "minimum": 1},
+            "rung": {"enum": [each.value for each in Rung]},
+        }
+    )
+    return {**row, "required": ["condition", "rung"]}
 
 
 def _metric(duration: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:

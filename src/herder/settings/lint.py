@@ -14,6 +14,7 @@ from herder.model.values.money import format_usd
 from herder.model.values.phrases import agree, counted
 from herder.model.values.resources import ZERO, Resources
 from herder.settings.load import Settings
+from herder.settings.repair_lint import repair_findings
 from herder.settings.sections.pools import template_to_plain
 from herder.settings.sections.presets import TEMPLATES
 from herder.settings.syntax.durations import format_duration
@@ -56,6 +57,7 @@ def lint(
         for severity, key, message, remedy in upkeep_findings(pool):
             doubt = _Doubt(severity=severity, key=key, message=message, remedy=remedy)
             doubts.append((prefix, doubt))
+        doubts.extend((prefix, _warning(*finding)) for finding in repair_findings(pool))
         doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))

@@ -109,6 +109,12 @@ class ExchangeRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """(thousandths of a core on average since the last time, MiB now) that the worker's processes use; when asked for."""
     troubles: list[str] = []
     """What keeps this worker from starting attempts, as sentences for people; empty when it is well. In every exchange."""
+    conditions: list[tuple[str, str]] = []
+    """(condition, message) of what presses on this machine, by the names of `model/fleet/repair.py`; unknown ones are passed over."""
+    clock_ms: Whole | None = None
+    """The wall clock of this machine, with each beat. Whoever sends it understands `clean_up`."""
+    cleaned: str = ""
+    """What a clean-up that the server asked for has done, as a sentence."""
     wait: bool = True
     """False: answer at once, do not hold the call open."""
     leaving: bool = False
@@ -157,6 +163,8 @@ class ExchangeAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Stop now: the worker was removed, and its attempts are retried on other workers."""
     use: bool = False
     """Say with each beat what is used."""
+    clean_up: bool = False
+    """Remove what ended attempts left in the work folder, and say so in `cleaned`. Repeated until that has come."""
     refused: list[Refusal] = []
     """Items of the report that cannot be taken however often they are sent."""
 

@@ -18,6 +18,7 @@ from herder.agent.attempts.outbox import Outbox, Shipment
 from herder.agent.environment import clock
 from herder.agent.environment.connection import Refused, Rejected, Unreachable
 from herder.agent.environment.settings import AgentSettings
+from herder.agent.machine.clean_up import clean_up
 from herder.agent.machine.health import Health
 from herder.agent.machine.ports import AgentPorts
 from herder.agent.machine.usage import UseMeter
@@ -72,6 +73,9 @@ class Exchange:
         self._suspect: tuple[Shipment, str] | None = None
         """A shipment that was rejected, and why: a report without items goes next, to tell whose fault it was."""
         self._beat_next = False
+        self._clock = ports.clock
+        self._cleaned = ""
+        """What the last clean-up has done, until it was told."""
         self._meter: UseMeter | None = None
         self._quiet = asyncio.Event()
         self._over: asyncio.Future[Leave] = self._loop.create_future()
@@ -244,6 +248,9 @@ class Exchange:
             held=self._attempts.held() if tell_held else None,
             use=self._meter.read() if tell_held and self._meter is not None else None,
             troubles=self._health.troubles(self._loop.time()) if self._health is not None else [],
+            conditions=self._health.conditions() if self._health is not None else [],
+            clock_ms=self._clock.now_ms() if tell_held else None,
+            cleaned=self._cleaned,
             wait=wait,
             leaving=leaving,
         )
@@ -286,6 +293,14 @@ class Exchange:
             self._attempts.take(answer.assign)
         if answer.cancel:
             self._attempts.cancel(answer.cancel)
+        if not answer.clean_up:
+            self._cleaned = ""
+        elif not self._cleaned:
+            known = self._health is not None
+            held = set(self._attempts.held())
+            self._cleaned = clean_up(self._settings, held) if known else "Its work folder is not known."
+            _LOG.info("The server requested a clean-up. %s", self._cleaned)
+            self._send_soon()
         self._leave_when_done()
 
     def _set_drain(self, wanted: bool) -> None:

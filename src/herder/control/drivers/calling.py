@@ -19,6 +19,7 @@ from herder.model.fleet.driver import (
     Driver,
     DriverError,
     DriverFault,
+    InvalidRequest,
     Listing,
     Machine,
     NotFound,
@@ -26,7 +27,8 @@ from herder.model.fleet.driver import (
     StartData,
     Unauthorised,
 )
-from herder.model.fleet.driver_capabilities import Console, Deadlines
+from herder.model.fleet.driver_capabilities import CleanUps, Console, Deadlines, Reboots, ServiceRestarts
+from herder.model.fleet.repair import Rung
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.model.stored.changes import Changes
@@ -111,6 +113,21 @@ async def listing(core: Core, name: str) -> Listing:
 
 async def health(core: Core, name: str) -> None:
     await ask(core, name, "health", lambda driver: driver.health())
+
+
+async def repair(core: Core, name: str, worker: WorkerName, rung: Rung) -> Machine:
+    """Raises DriverError, also when the driver has no such thing."""
+
+    def act(driver: Driver) -> Machine:
+        if rung is Rung.REBOOT and isinstance(driver, Reboots):
+            return driver.reboot(worker)
+        if rung is Rung.RESTART_SERVICE and isinstance(driver, ServiceRestarts):
+            return driver.restart_service(worker)
+        if rung is Rung.CLEAN_UP and isinstance(driver, CleanUps):
+            return driver.clean_up(worker)
+        raise InvalidRequest(f"Driver {name} has no {rung}.")
+
+    return _machine(core, name, worker, await ask(core, name, rung.value, act, worker))
 
 
 async def console(core: Core, name: str, worker: WorkerName) -> str:

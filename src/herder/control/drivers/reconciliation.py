@@ -15,6 +15,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import WorkerLife
+from herder.engine.memory.worker_repair import may_be_off
 from herder.engine.workers import worker as life
 from herder.model.fleet.driver import DriverError, Listing, Machine, NotFound, Phase
 from herder.model.fleet.driver_capabilities import FirstHand
@@ -113,7 +114,9 @@ class Comparison:
         return [
             worker
             for worker in self.core.state.workers.values()
-            if worker.spec.driver == self.driver and worker.state in EXPECTED
+            if worker.spec.driver == self.driver
+            and worker.state in EXPECTED
+            and not may_be_off(worker.health, self.core.clock.now_ms())
         ]
 
     async def _lost(

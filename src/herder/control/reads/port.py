@@ -20,6 +20,7 @@ from herder.control.reads import drivers, events, fleet, jobs, repeated_requests
 from herder.control.reads.explanations import explain
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
+from herder.control.reads.worker_health import worker_health_view
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.state import BatchLife
 from herder.model.fleet.driver import DriverError
@@ -32,6 +33,7 @@ from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
 from herder.wire.drivers import DriverView
+from herder.wire.health import WorkerHealthView
 from herder.wire.people import UserView, WhoAmI
 from herder.wire.resources import (
     ApplyAnswer,
@@ -139,6 +141,10 @@ class Reads:
     async def worker(self, who: Principal, name: str) -> WorkerView:
         check(who, Action.SEE, FLEET)
         return await fleet.worker_view(self._core, who, name)
+
+    async def worker_health(self, who: Principal, name: str) -> WorkerHealthView:
+        check(who, Action.SEE, FLEET)
+        return worker_health_view(self._core, name)
 
     async def why_worker(self, who: Principal, name: str) -> Explanation:
         check(who, Action.SEE, FLEET)

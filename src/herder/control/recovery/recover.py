@@ -26,6 +26,7 @@ from herder.engine.clock_step import begin_anew, latest_ms, went_back
 from herder.engine.jobs import backoff
 from herder.engine.jobs.classes import CLASSES_MAX
 from herder.engine.jobs.job import make_ready
+from herder.engine.memory import worker_repair
 from herder.engine.memory.queue import Taken
 from herder.engine.memory.state import (
     ENDED_RUNS_MAX,
@@ -209,6 +210,7 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         phase=row.phase,
         operation=row.operation,
         drain=Drain(**json.loads(row.drain)) if row.drain else None,
+        health=worker_repair.read(row.health),
         provisioned_at_ms=row.provisioned_at_ms,
         ready_at_ms=row.ready_at_ms,
         draining_at_ms=row.draining_at_ms,

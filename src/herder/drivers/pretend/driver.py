@@ -52,7 +52,8 @@ class PretendDriver:
         if self.settings.deadline_s is None:
             return {}
         return dict.fromkeys(
-            ("create", "get", "delete", "list", "health", "console"), self.settings.deadline_s
+            ("create", "get", "delete", "list", "health", "console", "reboot", "restart_service"),
+            self.settings.deadline_s,
         )
 
     def create(self, spec: WorkerSpec, start: StartData) -> Machine:

@@ -152,6 +152,8 @@ class WorkerRecord(NamedTuple):
     warned_expiry_ms: int | None = None
     """The expiry that was announced; `expired_ms`: the one that has come while it still works."""
     expired_ms: int | None = None
+    health: str = ""
+    """Its conditions, its repair and its quarantine (`engine/memory/worker_repair.py`); empty: there is nothing."""
 
 
 class PoolRecord(NamedTuple):

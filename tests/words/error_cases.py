@@ -50,7 +50,7 @@ from herder.model.stored.records import ObservationRecord
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
 from herder.ports.store import StoreDown
-from herder.server.commands import found_violations
+from herder.server.admin import found_violations
 from herder.server.options import ServerOptions, StartError
 from herder.server.reloading import _check_resources
 from herder.settings import SettingsError, load_texts

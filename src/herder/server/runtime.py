@@ -37,6 +37,7 @@ from herder.server.opening import Opened, ensure_admin, open_data, write_server_
 from herder.server.options import ServerOptions, StartError
 from herder.server.reloading import FILES, reload
 from herder.server.stopping import stop_workers, stopping_text
+from herder.server.store_mark import keep as keep_mark
 from herder.store.sql_store import SqlStore
 from herder.web.routes import router
 from herder.web.trend import Trend
@@ -134,6 +135,7 @@ async def _run(
     beside: dict[str, Callable[[Core], Awaitable[None]]] = {
         "trend": trend.sample,
         "lock": partial(_watch_lock, opened),
+        "mark": partial(keep_mark, options.data_dir, opened.leader.epoch),
     }
     loops += [asyncio.create_task(supervise(core, name, loop), name=name) for name, loop in beside.items()]
     serving = asyncio.create_task(server.run(), name="http")

@@ -31,6 +31,7 @@ EVENT_KINDS = frozenset(
         "server.clock_set",
         "server.reloaded",
         "sharing.updated",
+        "store.put_back",
         "token.created",
         "token.revoked",
         "trigger.failed",

@@ -18,17 +18,17 @@ from herder.ledger.totals import Account
 from herder.model.stored.retention import Retention
 from herder.model.work.job import JobState
 from herder.store.rows import tables as t
+from herder.store.rows.incarnation import REACHED
 from herder.store.rows.usage_rows import ended_attempts, ended_worker_cost
 
 #: Rows looked at in one transaction: a few tens of milliseconds of the writer's time.
 PIECE = 2_000
 
-#: Names in `totals`: what was deleted, and the highest numbers that were ever given.
+#: Names in `totals`: what was deleted.
 FORGOTTEN_JOBS = "forgotten.jobs"
 FORGOTTEN_BEFORE = "forgotten.before"
 FORGOTTEN_COST = "forgotten.cost"
 FORGOTTEN_USAGE = "forgotten.usage"
-REACHED = "reached"
 
 #: With fewer rows of classes none is deleted: a class that comes again takes the row that is there, as long as it is in memory.
 CLASSES_KEPT = 200_000
@@ -76,12 +76,6 @@ def unused_classes(connection: Connection) -> list[int]:
 
 def forget_classes(connection: Connection, ids: Sequence[int]) -> None:
     connection.execute(delete(t.job_classes).where(t.job_classes.c.id.in_(ids)))
-
-
-def numbers_reached(connection: Connection) -> dict[str, int]:
-    """By column, as SQLAlchemy names it (`jobs.id`)."""
-    rows = connection.execute(select(t.totals).where(t.totals.c.name.startswith(f"{REACHED}/")))
-    return {row.name.partition("/")[2]: int(row.value) for row in rows}
 
 
 def forget_logs(connection: Connection, after: int, before_ms: int) -> int | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from herder.control.kernel.core import Core
-from herder.control.recovery.put_back import tell_put_back
+from herder.control.kernel.put_back import tell_put_back
 from herder.engine.memory.state import EngineState
 from herder.model.stored.changes import Changes
 from herder.model.stored.incarnation import Numbers, other_store, put_back

@@ -21,11 +21,13 @@ from herder.client.connection import state_dir
 from herder.control.kernel.clock import now_ms
 from herder.model.values.phrases import clause, counted
 from herder.model.values.times import iso
+from herder.server.admin_sweep import sweep
 from herder.server.data_options import DataDir, Store
 
 _BACKUP_EXAMPLE = "herder admin backup herder-backup.db"
 _RESTORE_EXAMPLE = "herder admin restore herder-backup.db --data-dir /var/lib/herder"
 _MARK_EXAMPLE = "herder admin mark-restored --store postgresql://herder@db/herder"
+_SWEEP_EXAMPLE = "herder admin sweep\nherder admin sweep --driver local --adopt --dry-run"
 #: Kept beside the store, and not in it.
 SECRET_FILE = "secret.key"
 _POSTGRES_BACKUP = (
@@ -63,6 +65,7 @@ def build() -> typer.Typer:
     command(admin, "backup", example=_BACKUP_EXAMPLE)(backup)
     command(admin, "restore", example=_RESTORE_EXAMPLE)(restore)
     command(admin, "mark-restored", example=_MARK_EXAMPLE)(mark_restored)
+    command(admin, "sweep", example=_SWEEP_EXAMPLE)(sweep)
     return admin
 
 

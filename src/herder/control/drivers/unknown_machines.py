@@ -10,7 +10,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes, UnknownMachine
 from herder.control.kernel.put_back import met_a_later_plan
 from herder.engine.memory.events import record_event
-from herder.model.fleet.driver import JOINED, Listing, Phase
+from herder.model.fleet.driver import Listing, Phase
 from herder.model.ids import WorkerName
 from herder.model.stored.changes import Changes
 from herder.model.stored.incarnation import plan_of
@@ -92,15 +92,3 @@ def due(core: Core, notes: DriverNotes, *, allowed: bool) -> list[WorkerName]:
         for worker in suspicious(notes)
         if not notes.unknown[worker].held and (allowed or notes.unknown[worker].since_ms <= long_ago_ms)
     ]
-
-
-def undecided(core: Core) -> bool:
-    """Whether an agent that no row knows may be of a forgotten time: the store was put back, and a person has yet to decide, or a driver
-    has yet to be listed."""
-    if not core.state.incarnation.number:
-        return False
-    for name in core.drivers:
-        notes = core.driver_notes.get(name)
-        if name != JOINED and (notes is None or notes.listed_at_ms is None or held_text(name, notes)):
-            return True
-    return False

@@ -56,6 +56,11 @@ class DriverNotes:
     decided: set[WorkerName] = field(default_factory=set)
     """Unknown machines that a person has told the sweep to remove."""
 
+    @property
+    def undecided(self) -> bool:
+        """Whether a person has yet to decide about machines of a time that the store has forgotten."""
+        return any(each.held and worker not in self.decided for worker, each in self.unknown.items())
+
     def note_ended(self, worker: WorkerName, now_ms: int) -> None:
         self.ended[worker] = now_ms
         if len(self.ended) > REMOVALS_KEPT:

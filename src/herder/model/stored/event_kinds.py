@@ -56,6 +56,7 @@ EVENT_KINDS = frozenset(
         "worker.tested",
         "worker.trouble",
         "worker.uncordoned",
+        "worker.unknown_agent",
         "worker.unhealthy",
     }
 )

@@ -98,7 +98,10 @@ def _show(say: Session, views: "list[SweepView]") -> None:
     if say.format in (Format.JSON, Format.YAML):
         say.printer.data({"drivers": [msgspec.to_builtins(view) for view in views]})
         return
-    say.printer.items(UNKNOWN, [row for view in views for row in rows_of(view, say.printer.now_s)])
+    rows = [row for view in views for row in rows_of(view, say.printer.now_s)]
+    say.printer.items(UNKNOWN, rows)
+    if not rows:
+        say.say(UNKNOWN.empty)
     for text in dict.fromkeys(view.put_back for view in views if view.unknown and view.put_back):
         say.say(text)
     for view in views:

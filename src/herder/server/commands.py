@@ -204,6 +204,9 @@ def _options(
         queued_bytes_per_user=None if said.queued_mib_per_user is None else said.queued_mib_per_user * 2**20,
         log_bytes_per_attempt=None if said.log_mib_per_attempt is None else said.log_mib_per_attempt * 2**20,
         http=_http_limits(said),
+        sweep=settings.sweep,
+        sweep_period_s=settings.sweep.period_s,
+        retention=settings.retention,
     )
 
 

@@ -356,11 +356,14 @@ def test_pieces_fit_the_time_that_they_take() -> None:
     paces = Paces()
     rows = [paces.of("jobs")]
     for took_ms in [0] * 20 + [200] + [20] * 3 + [1000] * 6:
-        paces.took("jobs", paces.of("jobs"), took_ms)
+        paces.took("jobs", paces.of("jobs"), took_ms, took_ms + 5)
         rows.append(paces.of("jobs"))
     assert rows[20] == ROWS_MOST
     assert rows[21] < ROWS_MOST // 10
     assert rows[-1] == ROWS_LEAST
+    for _ in range(30):
+        paces.took("slow disk", paces.of("slow disk"), 1, 500)
+    assert paces.of("slow disk") == rows[0], "fewer rows do not make its commits faster"
     assert paces.of("events") == rows[0], "each kind of row has its own"
 
 

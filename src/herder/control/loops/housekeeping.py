@@ -25,11 +25,13 @@ PERIOD_SHORTEST_S, PERIOD_LONGEST_S = 1.0, 600.0
 CLASSES_S = 3600.0
 #: A transaction is to take about this long, so that hardly any takes the 50 ms for which nobody should wait.
 TARGET_MS = 15
+#: And with its commit no longer than this, as far as fewer rows help.
+WHOLE_MS = 30
 #: Rows of a piece: at first, at least and at most.
-ROWS_FIRST, ROWS_LEAST, ROWS_MOST = 200, 5, 4_000
+ROWS_FIRST, ROWS_LEAST, ROWS_MOST = 200, 20, 4_000
 #: Rows of plain deletions by key.
 PIECE = 500
-PAUSE_S = 0.05
+PAUSE_S = 0.02
 
 
 @dataclass(slots=True)
@@ -41,12 +43,13 @@ class Paces:
     def of(self, kind: str) -> int:
         return self.rows.get(kind, ROWS_FIRST)
 
-    def took(self, kind: str, rows: int, took_ms: int) -> None:
-        if took_ms > TARGET_MS:
-            rows = max(
-                ROWS_LEAST, rows * TARGET_MS // (2 * took_ms) if took_ms > 2 * TARGET_MS else rows * 3 // 4
-            )
-        elif took_ms < TARGET_MS // 2:
+    def took(self, kind: str, rows: int, work_ms: int, whole_ms: int) -> None:
+        """`work_ms`: what the rows took; `whole_ms`: with the commit, which takes its time however few they are."""
+        if work_ms > TARGET_MS:
+            rows = max(ROWS_LEAST, rows * TARGET_MS // max(TARGET_MS + 5, work_ms))
+        elif whole_ms > WHOLE_MS:
+            rows = max(min(rows, ROWS_FIRST), rows * 3 // 4)
+        elif work_ms < TARGET_MS // 2:
             rows = min(ROWS_MOST, rows + rows // 2)
         self.rows[kind] = rows
 
@@ -83,7 +86,8 @@ async def _whole(core: Core, paces: Paces, step: Step, bound: Bound | None) -> N
     after: int | None = 0
     while after is not None and (bound is None or await core.read(bound.passed)):
         after = await _piece(core, paces, _kind(step), partial(step, after=after))
-        await asyncio.sleep(PAUSE_S)
+        if after is not None:
+            await asyncio.sleep(PAUSE_S)
 
 
 def _kind(step: Step) -> str:
@@ -93,15 +97,17 @@ def _kind(step: Step) -> str:
 
 async def _piece(core: Core, paces: Paces, kind: str, work: Callable[..., int | None]) -> int | None:
     """One transaction, measured from its begin to after its commit: the wait for the writer is not its time."""
-    rows, clock, began_ms = paces.of(kind), core.clock, 0
+    rows, clock, began_ms, done_ms = paces.of(kind), core.clock, 0, 0
 
     def timed(connection: Connection) -> int | None:
-        nonlocal began_ms
+        nonlocal began_ms, done_ms
         began_ms = clock.monotonic_ms()
-        return work(connection, piece=rows)
+        after = work(connection, piece=rows)
+        done_ms = clock.monotonic_ms()
+        return after
 
     after = await core.store.call(timed)
-    paces.took(kind, rows, clock.monotonic_ms() - began_ms)
+    paces.took(kind, rows, done_ms - began_ms, clock.monotonic_ms() - began_ms)
     return after
 
 

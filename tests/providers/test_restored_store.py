@@ -189,7 +189,7 @@ async def test_what_cannot_be_adopted_says_why(make_fleet: MakeFleet) -> None:
     assert "Pool p of p-7-1 does not exist." in await decide(fleet, "adopt")
     for change, why in (
         ({"driver": "other"}, "Pool p uses driver other now."),
-        ({"templates": [{**PLAIN["templates"][0], "name": "u"}]}, "Pool p has no template t any more."),
+        ({"templates": [{**PLAIN["templates"][0], "name": "u"}]}, "Pool p no longer has template t."),
         ({"max_workers": 2}, "2 of 2 workers exist"),
     ):
         pool = pool_from_plain({**PLAIN, **change})

@@ -133,7 +133,7 @@ def _wait(say: Session, views: "list[SweepView]", only: set[str]) -> None:
             if clock.monotonic_s() > give_up_s:
                 raise CommandError(
                     f"{counted(len(left), 'machine')} are still listed after {WAIT_S:.0f} s.",
-                    hint="`herder admin sweep` shows them; the sweep goes on.",
+                    hint="`herder admin sweep` shows them. Their removal continues.",
                     code=Code.TIMED_OUT,
                 )
             clock.sleep_s(PAUSE_S)

@@ -22,7 +22,7 @@ from herder.store.rows.incarnation import numbers_following, remembered_until_ms
 
 log = logging.getLogger(__name__)
 
-FILE = "store.mark"
+FILE = "store-mark.json"
 #: How often it is brought up to date.
 PERIOD_S = 15.0
 

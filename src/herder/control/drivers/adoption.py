@@ -92,7 +92,7 @@ def _template(pool: PoolSpec, machine: Machine) -> Template:
         found = next((each for each in pool.templates if each.name == machine.tags.template), None)
         if found is None:
             raise NotAdoptable(
-                f"Pool {pool.name} has no template {machine.tags.template} any more. Add it again with `herder apply`."
+                f"Pool {pool.name} no longer has template {machine.tags.template}. Add it again with `herder apply`."
             )
         return found
     if len(names) != 1:

@@ -257,7 +257,7 @@ async def test_an_agent_whose_token_is_not_known_activates_again_and_its_attempt
     server: FakeServer, start_agent: StartAgent
 ) -> None:
     """The server's store was restored: a person has to decide first (503), then the same nonce opens the door again."""
-    await start_agent()
+    start_agent()
     await server.until(lambda: server.exchanges > 0)
     key = server.shell(1, "sleep 0.5; echo done")
     await server.until(lambda: key in server.started)

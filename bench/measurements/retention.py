@@ -5,11 +5,10 @@ the clock of the rows is virtual: each turn is a second. Durations are real, fro
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from bench.bench import Bench
 from bench.figures import Figure, percentile
@@ -159,7 +158,7 @@ async def measure(bench: Bench) -> list[Figure]:
         for wanted in (jobs, jobs * TEN):
             while life.job < wanted:
                 await life.turn(per_turn)
-            sizes.append(await _bytes(life, folder if url is None else None))
+            sizes.append(await _bytes(life))
             bench.say(f"  {life.job:,} jobs: {sizes[-1]:,} bytes")
         await store.close()
         engine.dispose()
@@ -182,14 +181,13 @@ async def measure(bench: Bench) -> list[Figure]:
     ]
 
 
-def _files(folder: Path) -> int:
-    """Without the log beside the file, which never grows beyond a few megabytes."""
-    return sum(path.stat().st_size for path in folder.iterdir() if path.suffix == ".db")
+async def _bytes(life: Life) -> int:
+    """Of the whole database, free pages too; what is still in SQLite's log counts as if it were in the file."""
 
+    def size(connection: Connection) -> int:
+        if connection.dialect.name == "sqlite":
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar() or 0
+            return int(pages) * int(connection.exec_driver_sql("PRAGMA page_size").scalar() or 0)
+        return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar() or 0)
 
-async def _bytes(life: Life, folder: Path | None) -> int:
-    """Of the database."""
-    if folder is not None:
-        return _files(folder)
-    query = text("SELECT pg_database_size(current_database())")
-    return int(await life.store.read(lambda connection: connection.execute(query).scalar()) or 0)
+    return int(await life.store.read(size))

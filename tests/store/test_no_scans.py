@@ -72,6 +72,7 @@ def core_on(engine: Engine) -> Any:
     store = SimpleNamespace(trouble=None)
     clock = SimpleNamespace(now_ms=lambda: 5)
     return SimpleNamespace(
+        driver_notes={},
         read=read,
         drivers={},
         state=EngineState(),

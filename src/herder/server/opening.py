@@ -33,6 +33,7 @@ from herder.model.values.addresses import shown_address
 from herder.model.values.phrases import clause
 from herder.model.values.resources import Dimensions
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
+from herder.server.store_mark import compare
 from herder.settings import SettingsError
 from herder.settings.sections.server import UserSettings
 from herder.store.opening.database import (
@@ -89,7 +90,7 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
         lock = stack.enter_context(AdvisoryLock(database)) if database.dialect.name == "postgresql" else None
         migrate(database)
         changes = Changes()
-        leader, found, known, never_had_pools = _taken_over(database, options.resources, changes)
+        leader, found, known, never_had_pools = _taken_over(folder, database, options.resources, changes)
     except StoreError as error:
         raise StartError(str(error), error.hint) from None
     state, directory, unswept, ledger = found
@@ -129,7 +130,7 @@ _Recovered = tuple[EngineState, Directory, list[int], Totals]
 
 
 def _taken_over(
-    database: Engine, resources: Dimensions, changes: Changes
+    folder: Path, database: Engine, resources: Dimensions, changes: Changes
 ) -> tuple[Leader, _Recovered, dict[str, str], bool]:
     """From here on nobody else writes, so what is read is all there is. Raises StoreError."""
     try:
@@ -137,6 +138,7 @@ def _taken_over(
         with database.connect() as connection:
             found = (*recover(connection, now_ms(), resources, changes), read_ledger(connection))
             known = {row.key: row.value for row in connection.execute(select(meta))}
+            compare(folder, known.get("installation"), leader.epoch, connection, found[0], changes, now_ms())
             never_had_pools = connection.execute(select(pools.c.name).limit(1)).first() is None
     except DBAPIError as error:
         raise unusable(database, error) from None

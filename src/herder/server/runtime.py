@@ -37,6 +37,7 @@ from herder.server.opening import Opened, ensure_admin, open_data, write_server_
 from herder.server.options import ServerOptions, StartError
 from herder.server.reloading import FILES, reload
 from herder.server.stopping import stop_workers, stopping_text
+from herder.server.store_mark import keep as keep_mark
 from herder.store.sql_store import SqlStore
 from herder.web.routes import router
 from herder.web.trend import Trend
@@ -102,7 +103,13 @@ async def serve(
                 queued_jobs_per_user=options.queued_jobs_per_user or QUEUED_JOBS_PER_USER,
                 queued_bytes_per_user=options.queued_bytes_per_user or QUEUED_BYTES_PER_USER,
                 log_bytes_per_attempt=options.log_bytes_per_attempt or LOG_BYTES_PER_ATTEMPT,
-                retention=options.retention,
+                retention=options.retention.store,
+                observations_kept_s=options.retention.observations_s,
+                observations_bytes_max=options.retention.observations_mib * 2**20,
+                sweep_delay_s=options.sweep.delay_s,
+                sweep_missing_delay_s=options.sweep.missing_delay_s,
+                removals_least=options.sweep.removals_max,
+                removals_part=options.sweep.removals_percent / 100,
             ),
             state=opened.state,
             ledger=opened.ledger,
@@ -134,6 +141,7 @@ async def _run(
     beside: dict[str, Callable[[Core], Awaitable[None]]] = {
         "trend": trend.sample,
         "lock": partial(_watch_lock, opened),
+        "mark": partial(keep_mark, options.data_dir, opened.leader.epoch),
     }
     loops += [asyncio.create_task(supervise(core, name, loop), name=name) for name, loop in beside.items()]
     serving = asyncio.create_task(server.run(), name="http")

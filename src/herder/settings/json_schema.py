@@ -21,6 +21,7 @@ from herder.settings.sections.sharing_fields import (
     quota_schema,
 )
 from herder.settings.sections.template_fields import TEMPLATE_FIELDS
+from herder.settings.sections.upkeep import RETENTION, RETENTION_FIELDS, SWEEP, SWEEP_FIELDS
 from herder.settings.syntax.amounts import BUILT_IN_KEYS, SECTION
 
 
@@ -57,6 +58,8 @@ def json_schema() -> dict[str, Any]:
                 }
             ),
             "server": _server(),
+            SWEEP: _object(_plain_properties(SWEEP_FIELDS)),
+            RETENTION: _object(_plain_properties(RETENTION_FIELDS)),
             "metric_sources": _named(_source()),
         },
         "$defs": {

@@ -104,8 +104,11 @@ async def delete(core: Core, name: str, worker: WorkerName) -> Machine:
     return _machine(core, name, worker, found)
 
 
-async def listing(core: Core, name: str) -> Listing:
-    found: object = await ask(core, name, "list", lambda driver: driver.list())
+async def listing(core: Core, name: str, *, although_frozen: bool = False) -> Listing:
+    """`although_frozen`: for a person who looks; a listing changes nothing at the provider."""
+    found: object = await ask(
+        core, name, "list", lambda driver: driver.list(), although_frozen=although_frozen
+    )
     if not isinstance(found, Listing) or not all(isinstance(each, Machine) for each in found.machines):
         raise _fault(core, name, "list", "", f"it returned {_short(found)} instead of a Listing")
     return found
@@ -143,10 +146,18 @@ async def console(core: Core, name: str, worker: WorkerName) -> str:
     return str(await ask(core, name, "console", read, worker))
 
 
-async def ask(core: Core, name: str, verb: str, work: Callable[[Driver], _T], worker: str = "") -> _T:
+async def ask(
+    core: Core,
+    name: str,
+    verb: str,
+    work: Callable[[Driver], _T],
+    worker: str = "",
+    *,
+    although_frozen: bool = False,
+) -> _T:
     """Raises DriverError and nothing else."""
     driver, frozen = core.drivers.get(name), core.state.frozen_drivers.get(name)
-    if driver is None or (frozen is not None and verb != "health"):
+    if driver is None or (frozen is not None and verb != "health" and not although_frozen):
         raise DriverFrozenError(frozen.reason if frozen else f"This server has no driver {name}.")
     try:
         return await core.calls.run(
@@ -177,12 +188,14 @@ def deadline_s(driver: Driver, verb: str) -> float:
     return min(own.get(verb, DEADLINES_S.get(verb, DEADLINE_S)), DEADLINE_LONGEST_S)
 
 
-async def freeze(core: Core, name: str, reason: str, *, actor: str = "herder") -> None:
+async def freeze(
+    core: Core, name: str, reason: str, *, actor: str = "herder", by_sweep: bool = False
+) -> None:
     """Once; whoever comes second finds it frozen. Durable when this returns."""
     if name not in core.state.frozen_drivers:
         log.error("%s", reason)
         changes = Changes()
-        drivers.freeze(core.state, changes, name, reason, core.clock.now_ms(), actor=actor)
+        drivers.freeze(core.state, changes, name, reason, core.clock.now_ms(), actor=actor, by_sweep=by_sweep)
         core.workers_changed.set()
         await core.commit(changes)
 

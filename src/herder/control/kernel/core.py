@@ -25,6 +25,7 @@ from herder.control.kernel.jobs.usage_ledger import book
 from herder.control.kernel.partial_change import mark
 from herder.control.kernel.planner.planning_thread import Planning
 from herder.control.kernel.settings import CoreSettings
+from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.kernel.waiting.event_bus import EventBus
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.engine.memory.dirty_rows import flush
@@ -88,8 +89,8 @@ class Core:
         """How sources of metrics are asked; None: through sockets."""
         self.settings = settings
         self.state, self.ledger = state, ledger
-        self.store = store
-        self.directory = directory
+        self.store, self.directory = store, directory
+        self.unknown_agents = UnknownAgents()
         self.drivers, state.rungs = drivers, {name: rungs_of(driver) for name, driver in drivers.items()}
         self.started_at_ms = self.clock.now_ms()
         self.payloads = Payloads()

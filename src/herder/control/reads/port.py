@@ -16,7 +16,7 @@ from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
-from herder.control.reads import drivers, events, fleet, jobs, repeated_requests, sharing
+from herder.control.reads import drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
 from herder.control.reads.explanations import explain
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
@@ -32,7 +32,7 @@ from herder.model.values.phrases import sentence
 from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
-from herder.wire.drivers import DriverView
+from herder.wire.drivers import DriverView, SweepView
 from herder.wire.health import WorkerHealthView
 from herder.wire.people import UserView, WhoAmI
 from herder.wire.resources import (
@@ -162,6 +162,10 @@ class Reads:
         check(who, Action.SEE, FLEET)
         views = drivers.driver_views(self._core)
         return Page(items=views, total=len(views))
+
+    async def sweep(self, who: Principal, name: str) -> SweepView:
+        check(who, Action.CHANGE, FLEET)
+        return await sweeps.sweep_view(self._core, name, who.user)
 
     def driver(self, who: Principal, name: str) -> DriverView:
         check(who, Action.SEE, FLEET)

@@ -15,6 +15,7 @@ from herder.control.kernel.bounds.errors import NotKnown, StoreTroubled, Unauthe
 from herder.control.kernel.bounds.limits import LOG_NOTES_BYTES, LOG_TIMES_MAX
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token, hash_token
+from herder.control.workers.strangers import activation_refusal, refusal
 from herder.engine.attempts.attempt import ended
 from herder.engine.memory.state import LiveAttempt, WorkerLife
 from herder.engine.workers.conditions import Found
@@ -61,8 +62,8 @@ def invited(core: Core, token: str) -> WorkerLife:
     name = core.directory.activations.get(hash_token(token)) if token else None
     worker = core.state.workers.get(name) if name is not None else None
     if worker is None:
-        raise Unauthenticated(
-            "Unknown or expired activation token.", hint="The worker was removed; stop this agent."
+        raise activation_refusal(
+            core, token, "Unknown or expired activation token.", "The worker was removed; stop this agent."
         )
     return worker
 
@@ -106,8 +107,8 @@ def worker_of(core: Core, token: str) -> WorkerLife:
     name = core.directory.workers.get(hash_token(token)) if token else None
     worker = core.state.workers.get(name) if name is not None else None
     if worker is None:
-        raise Unauthenticated(
-            "Unknown worker token: the worker was removed.", hint="Stop all attempts and exit."
+        raise refusal(
+            core, token, "Unknown worker token: the worker was removed.", "Stop all attempts and exit."
         )
     return worker
 

@@ -21,6 +21,7 @@ from herder.model.fleet.driver import (
     OutOfCapacity,
     Phase,
     StartData,
+    tags_of,
 )
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
@@ -190,6 +191,7 @@ class PretendDriver:
             phase, operation = Phase.CREATING, f"create-{machine.handle}"
         booting = phase is Phase.RUNNING and machine.booted_at_ms > now_ms
         return Machine(
+            tags=tags_of(machine.spec),
             worker=machine.spec.name,
             handle=machine.handle,
             phase=phase,

@@ -24,6 +24,7 @@ from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, Worker
 from herder.model.planning.demand_rises import Rises
 from herder.model.planning.observed import ObservedWorker, QueuedClass
 from herder.model.planning.plan import Reason
+from herder.model.stored.incarnation import Incarnation
 from herder.model.values.resources import PLAIN, ZERO, Dimensions, Resources
 from herder.model.work.job import AttemptState, JobClass, JobState
 from herder.model.work.sharing import NO_SHARING, Amounts, Sharing
@@ -298,6 +299,10 @@ class EngineState:
     first_plan: int = 1
     """Of this server: workers of earlier plans were created by another."""
     next_event: int = 1
+    incarnation: Incarnation = field(default_factory=Incarnation)
+    """How often the store was put back, and which numbers it may have given in the times that it has forgotten."""
+    remembered_ms: int = 0
+    """The latest moment that the store remembered when the server started."""
     hand_over: int = 1
     """Number of the next hand-over to the store."""
     durable: int = 0

@@ -96,6 +96,21 @@ def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle
         _ready(state, changes, worker, now_ms)  # it joins nothing that would say so
 
 
+def adopted(
+    state: EngineState, changes: Changes, worker: WorkerLife, machine: Machine, now_ms: int, *, actor: str
+) -> None:
+    """Its machine is there already, from a time that the store has forgotten; its agent has yet to activate here."""
+    worker.handle, worker.phase, worker.operation = machine.handle, machine.phase.value, machine.operation
+    if machine.phase is Phase.RUNNING:
+        worker.provisioned_at_ms = now_ms
+        worker.state = WorkerState.JOINING
+    _changed(state, worker)
+    text = f"Machine {machine.handle} was adopted as worker {worker.spec.name}."
+    _tell(state, changes, worker, now_ms, "worker.adopted", text, actor)
+    if worker.state is WorkerState.JOINING and worker.spec.membership.lives_by is LivesBy.PROVIDER:
+        _ready(state, changes, worker, now_ms)
+
+
 def create_failed(
     state: EngineState,
     changes: Changes,

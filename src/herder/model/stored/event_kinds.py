@@ -15,6 +15,7 @@ EVENT_KINDS = frozenset(
         "driver.recovered",
         "driver.unavailable",
         "driver.unfrozen",
+        "driver.unknown_machines",
         "job.cancelled",
         "job.preempted",
         "job.preempts",
@@ -31,6 +32,7 @@ EVENT_KINDS = frozenset(
         "server.clock_set",
         "server.reloaded",
         "sharing.updated",
+        "store.put_back",
         "token.created",
         "token.revoked",
         "trigger.failed",
@@ -38,6 +40,7 @@ EVENT_KINDS = frozenset(
         "user.deleted",
         "user.updated",
         "worker.condition",
+        "worker.adopted",
         "worker.cordoned",
         "worker.drain_blocked",
         "worker.drained",
@@ -66,6 +69,7 @@ EVENT_KINDS = frozenset(
         "worker.tested",
         "worker.trouble",
         "worker.uncordoned",
+        "worker.unknown_agent",
         "worker.unhealthy",
     }
 )

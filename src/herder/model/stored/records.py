@@ -146,7 +146,7 @@ class WorkerRecord(NamedTuple):
     """How far the provider is with its machine, as the driver said last; empty: not asked yet."""
     operation: str
     """The provider's id of what is under way."""
-    drain: str
+    drain: str = ""
     """`model.fleet.drain.Drain` as JSON; empty: it is not being drained."""
     agent_version: str = ""
     warned_expiry_ms: int | None = None

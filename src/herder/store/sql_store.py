@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from herder.ports.store import StoreDown
+from herder.ports.store import StoreDown, Trouble
 from herder.store.opening.database import greet
 from herder.store.opening.database_errors import AWAY, passing
 from herder.store.opening.file import StoreFile
@@ -15,6 +15,12 @@ from herder.store.opening.leadership import Leader
 from herder.store.writing.writer import Writer
 
 _T = TypeVar("_T")
+
+NOT_LEADING = Trouble(
+    code="not_leading",
+    text="This server cannot renew its lease of the store, so another server may lead.",
+    hint="Call another server of the installation, or try again in some seconds. Nothing that was accepted is lost.",
+)
 
 #: A read that takes longer is not given up, but the database is asked whether it is alive, each time that this has passed again.
 READ_LOOK_S = 10.0
@@ -31,9 +37,16 @@ class SqlStore(Writer):
         on_fatal: Callable[[BaseException], None],
         leader: Leader | None = None,
         file: StoreFile | None = None,
+        holds: Callable[[], bool] | None = None,
     ) -> None:
+        """`holds`: whether the lease is this server's, where there is one."""
         super().__init__(engine, on_fatal, leader, file)
         self.engine = engine
+        self._holds = holds
+
+    @property
+    def trouble(self) -> Trouble | None:
+        return NOT_LEADING if self._holds is not None and not self._holds() else super().trouble
 
     def read(self, query: Callable[[Connection], _T]) -> Awaitable[_T]:
         def run() -> _T:

@@ -44,6 +44,7 @@ async def activate(ports: AgentPorts, settings: AgentSettings) -> ActivateAnswer
             await asyncio.sleep(wait_s)
         else:
             network.use_token(answer.token)
+            network.know(answer.servers)
             return answer
 
 

@@ -55,6 +55,10 @@ DEADLINE_LONGEST_S = 600.0
 FAULT_AGAIN_MS = 60_000
 
 
+#: Of a server whose lease may have ended.
+NOT_LEADING = "This server cannot renew its lease of the store, so it calls no driver."
+
+
 class DriverFrozenError(DriverError):
     """It may not be called now; the text says why, and what to do."""
 
@@ -80,7 +84,7 @@ def check_known(core: Core, name: str) -> None:
 
 
 def may_be_called(core: Core, name: str) -> bool:
-    return name in core.drivers and name not in core.state.frozen_drivers
+    return name in core.drivers and name not in core.state.frozen_drivers and core.leadership.holds()
 
 
 async def create(core: Core, spec: WorkerSpec, start: StartData) -> Machine:
@@ -131,10 +135,17 @@ async def ask(core: Core, name: str, verb: str, work: Callable[[Driver], _T], wo
     driver, frozen = core.drivers.get(name), core.state.frozen_drivers.get(name)
     if driver is None or (frozen is not None and verb != "health"):
         raise DriverFrozenError(frozen.reason if frozen else f"This server has no driver {name}.")
+
+    def called() -> _T:
+        """In the driver's thread: the server may have been stopped, and woken up after the end of its lease, since the call was asked for."""
+        if not core.leadership.holds():
+            raise DriverFrozenError(NOT_LEADING)
+        return work(driver)
+
     try:
-        return await core.calls.run(
-            name, verb, lambda: work(driver), deadline_s=deadline_s(driver, verb), worker=worker
-        )
+        return await core.calls.run(name, verb, called, deadline_s=deadline_s(driver, verb), worker=worker)
+    except DriverFrozenError:
+        raise  # no trouble of the driver's
     except Unauthorised as error:
         _note(core, name, verb, worker, error)
         if verb in _VERBS:

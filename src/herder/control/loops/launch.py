@@ -106,7 +106,7 @@ async def _make(core: Core, worker: WorkerLife, pauses: machines.Pauses) -> None
     life.provisioning(core.state, worker, hash_token(token))
     await core.commit(changes)
     start = StartData(
-        server_url=core.settings.server_url,
+        server_url=",".join(core.addresses),
         activation_token=token,
         self_delete_after_s=core.settings.self_delete_after_s,
     )

@@ -18,6 +18,7 @@ EVENT_KINDS = frozenset(
         "job.cancelled",
         "job.preempted",
         "job.preempts",
+        "leader.changed",
         "loop.failed",
         "offer.invalid",
         "plan.refused",

@@ -12,6 +12,7 @@ from herder.control.kernel.core import Core
 from herder.model.ids import PoolName
 from herder.model.planning.plan import ReasonKind, UnplacedDemand
 from herder.model.values.phrases import agree, counted, sentences
+from herder.model.values.times import iso
 
 #: Reasons for which jobs have no place that pass only when a person does something.
 _ACT_ON = frozenset(
@@ -33,7 +34,17 @@ def attention(core: Core) -> list[str]:
         for name, pool in sorted(core.state.pools.items())
         if pool.frozen
     ]
-    return _some([*frozen, *_without_place(each for each in _unplaced(core) if _acts(each))])
+    return _some([*_age(core), *frozen, *_without_place(each for each in _unplaced(core) if _acts(each))])
+
+
+def _age(core: Core) -> list[str]:
+    """Nothing when this is the state of now."""
+    at_ms = core.leadership.as_of_ms
+    if at_ms is None:
+        return []
+    return [
+        f"No leader answers. This is the state of {iso(at_ms)}, read from the store by a server that follows."
+    ]
 
 
 def waiting(core: Core) -> list[str]:

@@ -14,9 +14,15 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from herder.control.access.tokens import Directory
+from herder.control.kernel.bounds.limits import (
+    LOG_BYTES_PER_ATTEMPT,
+    QUEUED_BYTES_PER_USER,
+    QUEUED_JOBS_PER_USER,
+)
 from herder.control.kernel.clock import now_ms
 from herder.control.kernel.jobs.usage_ledger import read_ledger
 from herder.control.kernel.secret_tokens import hash_token, new_token
+from herder.control.kernel.settings import CoreSettings
 from herder.control.pools.sharing import META_KEY
 from herder.control.recovery.recover import recover
 from herder.control.recovery.resources import resources_record
@@ -128,6 +134,22 @@ def _taken_over(
             "Restore a backup, and please report this as a bug in Herder.",
         ) from None
     return leader, found, known, never_had_pools
+
+
+def core_settings(options: ServerOptions, installation: str, secret: str, url: str) -> CoreSettings:
+    return CoreSettings(
+        server_url=options.public_url or url,
+        installation=installation,
+        secret=secret,
+        poll_s=options.poll_s,
+        sweep_period_s=options.sweep_period_s,
+        self_delete_after_s=options.self_delete_after_s,
+        metric_sources=options.metric_sources,
+        queued_jobs_per_user=options.queued_jobs_per_user or QUEUED_JOBS_PER_USER,
+        queued_bytes_per_user=options.queued_bytes_per_user or QUEUED_BYTES_PER_USER,
+        log_bytes_per_attempt=options.log_bytes_per_attempt or LOG_BYTES_PER_ATTEMPT,
+        retention=options.retention,
+    )
 
 
 def ensure_admin(options: ServerOptions, opened: Opened, *, declared: bool = True) -> str:

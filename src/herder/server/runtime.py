@@ -7,7 +7,6 @@ import asyncio
 import gc
 import logging
 import os
-import socket
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -16,14 +15,8 @@ from functools import partial
 from herder.api.application import PREFIX, application
 from herder.control.drivers import driver_actions
 from herder.control.kernel.bounds.errors import Refused
-from herder.control.kernel.bounds.limits import (
-    LOG_BYTES_PER_ATTEMPT,
-    QUEUED_BYTES_PER_USER,
-    QUEUED_JOBS_PER_USER,
-)
 from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
-from herder.control.kernel.settings import CoreSettings
 from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
 from herder.control.pools import sharing
 from herder.control.pools.pool_actions import change_pools, check_pools, keep_frozen
@@ -34,11 +27,12 @@ from herder.model.fleet.driver import JOINED, Driver, DriverContext
 from herder.model.stored.changes import Changes
 from herder.ports.store import StoreDown
 from herder.server.http_server import HttpServer, listen, url_of
+from herder.server.leadership.follower import Seat
 from herder.server.leadership.gate import Gate
 from herder.server.leadership.turns import Outcome, Term, note_leader, take_turns, watch
-from herder.server.opening import Opened, ensure_admin, open_data, write_server_file
+from herder.server.opening import Opened, core_settings, ensure_admin, open_data, write_server_file
 from herder.server.options import ServerOptions, StartError
-from herder.server.place import Place, open_place
+from herder.server.place import open_place
 from herder.server.reloading import FILES, reload
 from herder.server.stopping import stop_workers, stopping_text
 from herder.store.opening.leadership import Fenced
@@ -92,30 +86,23 @@ async def serve(
         listener = stack.enter_context(listen(options.host, options.port))
         url = url_of(options, listener)
         place = open_place(options, stack)
-        lead = partial(_lead, options, place, listener, url, started, say)
+        seat = Seat(options=options, place=place, listener=listener, url=url, say=say)
+        lead = partial(_lead, seat, started)
         if place.sockets is None:
             term = Term(opened=open_data(options, place), candidate=None, before=None, first=True)
             return (await lead(term)).code
-        return await take_turns(options, place, listener, url, lead, say)
+        return await take_turns(seat, lead)
 
 
-async def _lead(
-    options: ServerOptions,
-    place: Place,
-    listener: socket.socket,
-    url: str,
-    started: Callable[[Running], None] | None,
-    say: Callable[[str], None],
-    term: Term,
-) -> Outcome:
+async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Term) -> Outcome:
     """Until this server is stopped, or another has taken over. Raises StartError."""
-    opened = term.opened
+    options, place, opened = seat.options, seat.place, term.opened
     token = ensure_admin(options, opened, declared=term.first)
     drivers = _drivers(options, opened)
-    server = HttpServer(options, listener.dup(), term.before)
+    server = HttpServer(options, seat.listener.dup(), term.before)
     holds = None if term.candidate is None else term.candidate.holds
     core = Core(
-        settings=core_settings(options, opened.installation, place.secret, url),
+        settings=core_settings(options, opened.installation, place.secret, seat.url),
         state=opened.state,
         ledger=opened.ledger,
         store=SqlStore(place.database, server.fatal, opened.leader, place.file, holds),
@@ -134,43 +121,26 @@ async def _lead(
     trend = Trend()
     face = application(core, router(core, trend).routes)
     server.config.app = face if holds is None else Gate(face, holds, ALWAYS)
-    running = Running(core=core, url=url, token=token, stop=server.stop)
-    code = await _run(server, core, term, place, options, running, trend, started, say)
+    running = Running(core=core, url=seat.url, token=token, stop=server.stop)
+    code = await _run(server, core, term, seat, running, trend, started)
     return Outcome(code=code, server=server)
-
-
-def core_settings(options: ServerOptions, installation: str, secret: str, url: str) -> CoreSettings:
-    return CoreSettings(
-        server_url=options.public_url or url,
-        installation=installation,
-        secret=secret,
-        poll_s=options.poll_s,
-        sweep_period_s=options.sweep_period_s,
-        self_delete_after_s=options.self_delete_after_s,
-        metric_sources=options.metric_sources,
-        queued_jobs_per_user=options.queued_jobs_per_user or QUEUED_JOBS_PER_USER,
-        queued_bytes_per_user=options.queued_bytes_per_user or QUEUED_BYTES_PER_USER,
-        log_bytes_per_attempt=options.log_bytes_per_attempt or LOG_BYTES_PER_ATTEMPT,
-        retention=options.retention,
-    )
 
 
 async def _run(
     server: HttpServer,
     core: Core,
     term: Term,
-    place: Place,
-    options: ServerOptions,
+    seat: Seat,
     running: Running,
     trend: Trend,
     started: Callable[[Running], None] | None,
-    say: Callable[[str], None],
 ) -> int:
+    options, say = seat.options, seat.say
     loops = [asyncio.create_task(supervise(core, name, loop), name=name) for name, loop in LOOPS.items()]
     scaling = loops[0]
     loops.append(asyncio.create_task(supervise(core, "trend", trend.sample), name="trend"))
     if term.candidate is not None:
-        watching = watch(term.candidate, place, server)
+        watching = watch(term.candidate, seat.place, server)
         loops.append(asyncio.create_task(watching, name="lease"))
     serving = asyncio.create_task(server.run(), name="http")
     server.take_signals()

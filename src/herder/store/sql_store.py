@@ -1,7 +1,7 @@
 """The store port on SQL: the writer's thread, and reads in threads with connections of their own. Created by the server at start."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -49,19 +49,10 @@ class SqlStore(Writer):
         return NOT_LEADING if self._holds is not None and not self._holds() else super().trouble
 
     def read(self, query: Callable[[Connection], _T]) -> Awaitable[_T]:
-        def run() -> _T:
-            try:
-                with self.engine.connect() as connection:
-                    return query(connection)
-            except SQLAlchemyError as error:
-                trouble = passing(error)
-                if trouble is None:
-                    raise
-                raise StoreDown(trouble.text) from error
-
+        reading = read_in_thread(self.engine, query)
         if self.engine.dialect.name == "postgresql":
-            return self._answered(asyncio.ensure_future(asyncio.to_thread(run)))
-        return asyncio.to_thread(run)
+            return self._answered(asyncio.ensure_future(reading))
+        return reading
 
     async def _answered(self, reading: "asyncio.Future[_T]") -> _T:
         """What is read, however long it takes while the database is alive. One that is stopped, or whose host stands still, keeps its
@@ -75,6 +66,22 @@ class SqlStore(Writer):
                 await asyncio.wait_for(asyncio.to_thread(greet, self.engine), GREETING_S)
             except (SQLAlchemyError, TimeoutError) as error:
                 raise StoreDown(AWAY.text) from error
+
+
+def read_in_thread(engine: Engine, query: Callable[[Connection], _T]) -> Coroutine[Any, Any, _T]:
+    """On a connection of its own. Its errors go to the caller; StoreDown when the database does not answer."""
+
+    def run() -> _T:
+        try:
+            with engine.connect() as connection:
+                return query(connection)
+        except SQLAlchemyError as error:
+            trouble = passing(error)
+            if trouble is None:
+                raise
+            raise StoreDown(trouble.text) from error
+
+    return asyncio.to_thread(run)
 
 
 def _taken_note_of(reading: "asyncio.Future[Any]") -> None:

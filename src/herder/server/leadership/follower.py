@@ -8,7 +8,6 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,6 +28,18 @@ INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """What stays from turn to turn."""
+
+    options: ServerOptions
+    place: Place
+    listener: socket.socket
+    url: str
+    say: Callable[[str], None]
+    """What people should know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
     """How it ended: `opened` None: the server was stopped."""
 
@@ -37,42 +48,34 @@ class Followed:
 
 
 async def follow(
-    options: ServerOptions,
-    place: Place,
-    candidate: Candidate,
-    application: Forwarding,
-    listener: socket.socket,
-    url: str,
-    before: HttpServer | None,
-    say: Callable[[str], None],
+    seat: Seat, candidate: Candidate, application: Forwarding, before: HttpServer | None
 ) -> Followed:
     """Until this server leads and has read the store, or is stopped. Raises StartError."""
-    server = HttpServer(options, listener.dup(), before)
+    server = HttpServer(seat.options, seat.listener.dup(), before)
     server.config.app = application
     serving = asyncio.create_task(server.run(), name="http")
     server.take_signals()
-    server.on_asked = partial(_asked, say)
+    server.on_asked = partial(_asked, seat.say)
     opened: Opened | None = None
     try:
-        write_server_file(options, url)
+        write_server_file(seat.options, seat.url)
         while opened is None and not server.stopping.is_set():
             candidate.look()
             if candidate.epoch:
-                opened = await read_store(options, place, candidate)
+                opened = await read_store(seat, candidate)
             else:
                 await candidate.changed(LOOK_S)
     finally:
         server.should_exit = server.force_exit = True
         server.cut_all()
-        with suppress(OSError):
-            await serving
+        await serving
     return Followed(server=server, opened=None if server.asked else opened)
 
 
-async def read_store(options: ServerOptions, place: Place, candidate: Candidate) -> Opened:
+async def read_store(seat: Seat, candidate: Candidate) -> Opened:
     """As the leader of now. In a thread: meanwhile this server goes on to answer. Raises StartError."""
     leader = Leader(epoch=candidate.epoch, holder=this_process())
-    return await asyncio.to_thread(open_data, options, place, leader)
+    return await asyncio.to_thread(open_data, seat.options, seat.place, leader)
 
 
 def _asked(say: Callable[[str], None], times: int) -> None:

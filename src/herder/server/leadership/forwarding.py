@@ -40,6 +40,8 @@ CALLS_MAX = 2_000
 #: How long the leader may take to be reached, and to say the next thing: above the longest poll.
 CONNECT_S = 2.0
 SILENCE_S = 60.0
+#: Calls that wait for a change: there is none without a leader, and the next one is to be found soon.
+WAITS = ("/wait", "/stream")
 #: Connections to the leader that are kept between calls.
 IDLE_KEPT = 100
 _HOP = frozenset(
@@ -169,7 +171,8 @@ class Forwarding:
 
     async def _alone(self, why: Refused, scope: Scope, receive: Receive, send: Send) -> None:
         """Without the leader."""
-        read = scope["method"] in ("GET", "HEAD")
+        waits = scope["path"].endswith(WAITS) or b"follow=" in scope["query_string"]
+        read = scope["method"] in ("GET", "HEAD") and not waits
         found = await self._stored.face() if read else None
         if found is None:
             await self._refuse(why, scope, receive, send)

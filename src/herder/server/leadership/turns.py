@@ -6,7 +6,6 @@ and are not refused. Nothing of a term outlives it: the next one reads the store
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -17,11 +16,10 @@ from herder.engine.memory.events import record_event
 from herder.model.stored.changes import Changes
 from herder.server.http_server import HttpServer
 from herder.server.leadership.candidate import Candidate
-from herder.server.leadership.follower import follow, read_store
+from herder.server.leadership.follower import Seat, follow, read_store
 from herder.server.leadership.forwarding import Forwarding
 from herder.server.leadership.stored_reads import Stored
-from herder.server.opening import Opened
-from herder.server.options import ServerOptions
+from herder.server.opening import Opened, core_settings
 from herder.server.place import Place, server_identity
 from herder.store.opening.leadership import Fenced, this_process
 from herder.store.opening.lease import Me
@@ -60,27 +58,26 @@ class Outcome:
         return isinstance(self.server.error, Fenced)
 
 
-async def take_turns(
-    options: ServerOptions,
-    place: Place,
-    listener: socket.socket,
-    url: str,
-    lead: Callable[[Term], Awaitable[Outcome]],
-    say: Callable[[str], None],
-) -> int:
+async def take_turns(seat: Seat, lead: Callable[[Term], Awaitable[Outcome]]) -> int:
     """The exit code. Raises StartError."""
+    options, place = seat.options, seat.place
     me = Me(
         server=server_identity(options.data_dir),
         instance=place.instance,
-        url=options.public_url or url,
+        url=options.public_url or seat.url,
         holder=this_process(),
         version=__version__,
     )
     candidate = Candidate(place.database.url.render_as_string(hide_password=False), me)
-    stored = Stored()
+    stored = Stored(
+        options,
+        place.database,
+        candidate,
+        lambda installation: core_settings(options, installation, place.secret, seat.url),
+    )
     application = Forwarding(candidate, stored, SystemClock().now_ms, options.tls_cert)
     try:
-        return await _turns(options, place, candidate, application, listener, url, lead, say)
+        return await _turns(seat, candidate, application, stored, lead)
     finally:
         await candidate.retire()
         await application.close()
@@ -88,39 +85,37 @@ async def take_turns(
 
 
 async def _turns(
-    options: ServerOptions,
-    place: Place,
+    seat: Seat,
     candidate: Candidate,
     application: Forwarding,
-    listener: socket.socket,
-    url: str,
+    stored: Stored,
     lead: Callable[[Term], Awaitable[Outcome]],
-    say: Callable[[str], None],
 ) -> int:
     before: HttpServer | None = None
     await candidate.changed(FIRST_LOOK_S)
-    opened = await read_store(options, place, candidate) if candidate.epoch else None
+    opened = await read_store(seat, candidate) if candidate.epoch else None
     first = opened is not None
     while True:
         if opened is None:
-            leader = candidate.leader()
-            where = (
-                f" the server at {leader.url}"
-                if leader is not None
-                else " the leader as soon as there is one"
-            )
-            say(f"This server at {url} follows{where}. It takes over when the leader fails.")
-            followed = await follow(options, place, candidate, application, listener, url, before, say)
+            seat.say(_follows(seat.url, candidate))
+            followed = await follow(seat, candidate, application, before)
             before, opened = followed.server, followed.opened
             if opened is None:
                 return 0
-        term = Term(opened=opened, candidate=candidate, before=before, first=first)
-        outcome = await lead(term)
+        await stored.close()
+        outcome = await lead(Term(opened=opened, candidate=candidate, before=before, first=first))
         if not outcome.fenced or outcome.server.asked:
             return outcome.code
         log.warning("%s This server follows from now on.", outcome.server.error)
         candidate.stand_by()
         before, opened, first = outcome.server, None, False
+
+
+def _follows(url: str, candidate: Candidate) -> str:
+    leader = candidate.leader()
+    if leader is None:
+        return f"This server at {url} follows. No server leads at the moment."
+    return f"This server at {url} follows the server at {leader.url}, and takes over when that one fails."
 
 
 def note_leader(core: Core, changes: Changes, candidate: Candidate | None) -> None:

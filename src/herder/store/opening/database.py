@@ -194,6 +194,10 @@ def unusable(engine: Engine, error: DBAPIError) -> StoreError:
         return StoreError(
             f"Cannot reach the store at {where}: {reason(error)}.", "Check that the database is running."
         )
+    if (
+        engine.dialect.name == "postgresql"
+    ):  # an option in the address that does not exist, a right that is missing
+        return StoreError(f"Cannot use the store at {where}: {reason(error)}.")
     return StoreError(f"Cannot open the store at {where}: {reason(error)}.")
 
 

@@ -140,7 +140,7 @@ async def _run(
     scaling = loops[0]
     loops.append(asyncio.create_task(supervise(core, "trend", trend.sample), name="trend"))
     if term.candidate is not None:
-        watching = watch(term.candidate, seat.place, server)
+        watching = watch(term.candidate, seat.place, server, core)
         loops.append(asyncio.create_task(watching, name="lease"))
     serving = asyncio.create_task(server.run(), name="http")
     server.take_signals()

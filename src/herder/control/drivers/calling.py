@@ -84,7 +84,7 @@ def check_known(core: Core, name: str) -> None:
 
 
 def may_be_called(core: Core, name: str) -> bool:
-    return name in core.drivers and name not in core.state.frozen_drivers and core.leadership.holds()
+    return name in core.drivers and name not in core.state.frozen_drivers
 
 
 async def create(core: Core, spec: WorkerSpec, start: StartData) -> Machine:
@@ -132,12 +132,10 @@ async def console(core: Core, name: str, worker: WorkerName) -> str:
 
 async def ask(core: Core, name: str, verb: str, work: Callable[[Driver], _T], worker: str = "") -> _T:
     """Raises DriverError and nothing else."""
-    driver, frozen = core.drivers.get(name), core.state.frozen_drivers.get(name)
-    if driver is None or (frozen is not None and verb != "health"):
-        raise DriverFrozenError(frozen.reason if frozen else f"This server has no driver {name}.")
+    driver = _callable(core, name, verb)
 
     def called() -> _T:
-        """In the driver's thread: the server may have been stopped, and woken up after the end of its lease, since the call was asked for."""
+        """In the driver's thread: since the question above the server may have been stopped, and woken up after its lease."""
         if not core.leadership.holds():
             raise DriverFrozenError(NOT_LEADING)
         return work(driver)
@@ -164,6 +162,16 @@ async def ask(core: Core, name: str, verb: str, work: Callable[[Driver], _T], wo
     except Exception as error:
         log.error("Driver %s failed in %s: %s.", name, verb, clause(error), exc_info=error)
         raise _fault(core, name, verb, worker, f"{type(error).__name__}: {_short(error)}") from error
+
+
+def _callable(core: Core, name: str, verb: str) -> Driver:
+    """Raises DriverFrozenError."""
+    driver, frozen = core.drivers.get(name), core.state.frozen_drivers.get(name)
+    if driver is None or (frozen is not None and verb != "health"):
+        raise DriverFrozenError(frozen.reason if frozen else f"This server has no driver {name}.")
+    if not core.leadership.holds():
+        raise DriverFrozenError(NOT_LEADING)
+    return driver
 
 
 def deadline_s(driver: Driver, verb: str) -> float:

@@ -45,7 +45,7 @@ class _UnderWay:
             if worker.state is WorkerState.TERMINATING and not mine.removes:
                 mine.pauses.wake.set()  # it makes a machine that is not wanted any more
             return
-        if worker.state not in _WORK:
+        if worker.state not in _WORK or not self.core.leadership.holds():
             return
         if not may_be_called(self.core, worker.spec.driver) and worker.state is not WorkerState.REQUESTED:
             return

@@ -129,7 +129,7 @@ def note_leader(core: Core, changes: Changes, candidate: Candidate | None) -> No
     record_event(core.state, changes, core.clock.now_ms(), "leader.changed", "server/leader", text)
 
 
-async def watch(candidate: Candidate, place: Place, server: HttpServer) -> None:
+async def watch(candidate: Candidate, place: Place, server: HttpServer, core: Core) -> None:
     """While this server leads. When the lease may have ended, whoever is connected is let go, to find another server; when another server
     has taken over, the term ends."""
     held = True
@@ -140,6 +140,7 @@ async def watch(candidate: Candidate, place: Place, server: HttpServer) -> None:
             held = not held
             if held:
                 log.warning("The lease of the store is renewed. This server answers again.")
+                core.workers_changed.set()  # what waited for it is begun
             elif not candidate.fenced:
                 log.warning(
                     "The lease of the store cannot be renewed. This server answers nothing until it is."

@@ -45,22 +45,24 @@ class Cuttable:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        back: asyncio.StreamWriter | None = None
+        passing: list[asyncio.Future[None]] = []
         try:
             await self._open.wait()
             to, back = await asyncio.open_connection("127.0.0.1", self._target)
-            await asyncio.wait(
-                [
-                    asyncio.ensure_future(self._pass(reader, back)),
-                    asyncio.ensure_future(self._pass(to, writer)),
-                ],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            back.transport.abort()
+            passing = [
+                asyncio.ensure_future(each) for each in (self._pass(reader, back), self._pass(to, writer))
+            ]
+            await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
         except (asyncio.CancelledError, OSError):
             pass
         finally:
+            for each in passing:
+                each.cancel()
+            for each in (writer, back):
+                if each is not None:
+                    each.transport.abort()
             self._tasks.discard(task)
-            writer.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

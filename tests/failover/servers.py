@@ -109,11 +109,11 @@ class Installation:
         headers = {"Authorization": f"Bearer {self.token}"} | ({"Idempotency-Key": key} if key else {})
         return httpx.request(method, f"{server.url}/api/v1{path}", headers=headers, timeout=20, **more)
 
-    def add_agent(self) -> subprocess.Popen[bytes]:
+    def add_agent(self, *, alone: bool = False) -> subprocess.Popen[bytes]:
         made = self.call(self.first, "POST", "/pools/std/join-tokens", json={"template": "half"})
         assert made.status_code == 200, made.text
         said = made.json()
-        assert said["server_url"] == self.urls, said
+        assert alone or said["server_url"] == self.urls, said
         environment = self.environment() | {"HERDER_JOIN_TOKEN": said["token"]}
         words = [HERDER, "agent", "--server", said["server_url"], "--work-folder", str(self.folder / "work")]
         with (self.folder / "agent.log").open("ab") as log:

@@ -150,3 +150,49 @@ def come_back_late(trouble: str, servers: Installation, database: Cuttable) -> l
         answers = [call.result() for call in calls]
     assert servers.rows("SELECT instance FROM lease") == [(before[0][2],)]
     return answers
+
+
+def test_an_orderly_stop_hands_over_at_once(servers: Installation) -> None:
+    first, second = servers.first, servers.second
+    first.send(signal.SIGTERM)
+    began = time.monotonic()
+    assert first.process.wait(20) == 0
+    until(second.leads, second.said, 3)
+    print(f"orderly stop: another server leads after {time.monotonic() - began:.2f} s")
+    first.start()
+    first.begun()
+    until(first.follows, first.said)
+    status = servers.client("status")
+    out, errors = status.communicate(timeout=30)
+    assert f"{second.url}: leader (epoch 2)" in out, errors
+    assert f"{first.url}: follower" in out
+    assert out.index(second.url) < out.index(first.url)
+
+
+def test_a_leader_without_a_rival_goes_on_when_the_database_is_back(
+    servers: Installation, database: Cuttable, tmp_path: Path
+) -> None:
+    """Longer away than its lease and than `dead_after`: it answers nothing meanwhile, and afterwards leads with the memory that it had."""
+    first = servers.first
+    servers.second.close()
+    servers.add_agent(alone=True)
+    effects = tmp_path / "effects"
+    words = ["sh", "-c", f"echo begin >> {effects}; sleep 20; echo end >> {effects}"]
+    job = servers.call(first, "POST", "/jobs", json={"command": words, "pool": "std"}).json()["first_job"]
+    until(effects.exists, servers.agent_said)
+    database.cut()
+    until(lambda: first.health().get("role") == "unknown", first.said, 10)
+    time.sleep(0.5)  # those who are connected are let go
+    refused = servers.call(first, "GET", "/status")
+    assert (refused.status_code, refused.json()["code"]) == (503, "not_leading")
+    time.sleep(15)
+    database.mend()
+    until(first.leads, first.said, 10)
+    assert servers.rows("SELECT epoch FROM leader") == [(1,)]
+    done = until(
+        lambda: servers.call(first, "GET", f"/jobs/{job}").json()["state"] == "succeeded", first.said
+    )
+    assert done < 30
+    assert servers.call(first, "GET", f"/jobs/{job}").json()["attempts"] == 1
+    assert effects.read_text() == "begin\nend\n"
+    assert servers.rows("SELECT count(*) FROM events WHERE kind = 'worker.failed'") == [(0,)]

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
-from herder.api.application import PREFIX, application
+from herder.api.application import application
 from herder.control.drivers import driver_actions
 from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.clock import SystemClock
@@ -56,8 +56,6 @@ FIRST_WRITES_S = 10.0
 STUCK_S = 3.0
 #: Exit code of a process that a third signal ends.
 INTERRUPTED = 130
-#: Paths that a server answers whether it leads or not.
-ALWAYS = frozenset({f"{PREFIX}/health"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +118,7 @@ async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Ter
         return Outcome(code=1, server=server)
     trend = Trend()
     face = application(core, router(core, trend).routes)
-    server.config.app = face if holds is None else Gate(face, holds, ALWAYS)
+    server.config.app = face if holds is None else Gate(face, holds)
     running = Running(core=core, url=seat.url, token=token, stop=server.stop)
     code = await _run(server, core, term, seat, running, trend, started)
     return Outcome(code=code, server=server)

@@ -42,7 +42,7 @@ def test_tries_end_when_no_server_has_answered_for_long(
     with (
         HerderClient(f"{NOBODY},http://127.0.0.1:10", TOKEN) as client,
         pytest.raises(
-            UnreachableError, match=r"None of the servers at http://127.0.0.1:10, http://127.0.0.1:9 answers"
+            UnreachableError, match=r"No server answers at http://127.0.0.1:10, http://127.0.0.1:9: "
         ),
     ):
         client.status()

@@ -198,7 +198,7 @@ class Transport:
         detail = _ERRNO.sub("", str(error)) or type(error).__name__
         hint = "Check that it is running; `herder up` starts a server on this machine, --server or HERDER_URL names another."
         if len(self.urls) > 1:
-            text = f"None of the servers at {', '.join(sorted(self.urls))} answers: {clause(detail)}."
+            text = f"No server answers at {', '.join(sorted(self.urls))}: {clause(detail)}."
             return UnreachableError(text, hint=hint)
         return UnreachableError(f"The server at {self.url} does not answer: {clause(detail)}.", hint=hint)
 

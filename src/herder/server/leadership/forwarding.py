@@ -109,7 +109,7 @@ class Forwarding:
         elif path == "/metrics":  # of this server: those of the fleet are the leader's, and would count twice
             await PlainTextResponse(_METRICS.format(forwarded=self.forwarded))(scope, receive, send)
         elif leader is None or any(name == FORWARDED.lower().encode() for name, _ in scope["headers"]):
-            await self._alone(_no_leader("No server leads at the moment."), scope, receive, send)
+            await self._alone(no_leader("No server leads at the moment."), scope, receive, send)
         elif self._calls >= CALLS_MAX:
             many = Overloaded(f"This server already hands on {CALLS_MAX:,} calls.", hint="Try again.")
             await self._refuse(many, scope, receive, send)
@@ -128,7 +128,7 @@ class Forwarding:
         except httpx.TransportError as error:
             log.info("The leader at %s did not answer: %s", leader.url, error)
             text = f"The leader at {leader.url} did not answer."
-            await self._alone(_no_leader(text), scope, receive, send)
+            await self._alone(no_leader(text), scope, receive, send)
             return
         if answer is None:
             return
@@ -243,5 +243,5 @@ class _Body:
             self._gone = message["type"] == "http.disconnect"
 
 
-def _no_leader(text: str) -> NoLeader:
+def no_leader(text: str) -> NoLeader:
     return NoLeader(text, hint="Try again in some seconds: another server takes over within 10 s.")

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from sqlalchemy import Connection, NullPool, create_engine, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from herder.control.kernel.clock import SystemClock
+from herder.model.values.phrases import clause
 from herder.ports.leadership import ServerNote
 from herder.store.opening.database import Sockets
 from herder.store.opening.lease import (
@@ -106,10 +107,10 @@ class Candidate:
         return self._servers
 
     def leader(self) -> ServerNote | None:
-        """As it was a moment ago; None: nobody leads, or it is not known."""
+        """Another server, as it was a moment ago; None: no other leads, or it is not known."""
         if self._expired or self._clock.monotonic_ms() - self._looked_ms > LEASE_MS:
             return None
-        return next((note for note in self._servers if note.leads), None)
+        return next((note for note in self._servers if note.leads and note.id != self._me.server), None)
 
     async def changed(self, within_s: float) -> None:
         """Until the lease was looked at for the first time, this server leads or does so no more, or the time is over."""
@@ -124,8 +125,9 @@ class Candidate:
             self._sockets.cut()
 
     def stand_by(self) -> None:
-        """The memory of the last term is dropped: it may lead again."""
-        self._willing, self.fenced = True, ""
+        """The memory of the last term is dropped: it may lead again. The writer may have seen the take-over before the thread."""
+        self._epoch = self._until_ms = 0
+        self._willing = True
 
     async def retire(self) -> None:
         """Release the lease and end."""
@@ -138,15 +140,21 @@ class Candidate:
     # --- the thread
 
     def _run(self) -> None:
-        fresh = True
+        fresh, reached = True, True
         while not self._stopping:
             try:
                 self._turn(fresh=fresh)
                 if fresh:
                     self._tell()
-                fresh = False
+                fresh, reached = False, True
             except SQLAlchemyError as error:
-                log.debug("The lease of the store was not reached: %s", error)
+                level = logging.WARNING if reached else logging.DEBUG
+                log.log(
+                    level,
+                    "The lease of the store cannot be looked at: %s",
+                    clause(error.orig if isinstance(error, DBAPIError) else error),
+                )
+                reached = False
                 self._drop()
             self._turn_since_ms = None
             self._wake.wait(RENEW_S if self._epoch else LOOK_S)
@@ -185,7 +193,7 @@ class Candidate:
         before = row.server if row is not None else ""
         urls = {note.id: note.url for note in self._servers if note.id != self._me.server}
         self.predecessor = urls.get(before, "")
-        self._willing = False
+        self._willing, self.fenced = False, ""
         self._until_ms = began_ms + LEASE_MS - MARGIN_MS
         self._epoch = epoch
         self._tell()

@@ -133,7 +133,7 @@ async def watch(candidate: Candidate, place: Place, server: HttpServer, core: Co
     """While this server leads. When the lease may have ended, whoever is connected is let go, to find another server; when another server
     has taken over, the term ends."""
     held = True
-    while not candidate.fenced:
+    while candidate.epoch:
         await asyncio.sleep(LOOK_S)
         candidate.look()
         if candidate.holds() != held:
@@ -141,7 +141,7 @@ async def watch(candidate: Candidate, place: Place, server: HttpServer, core: Co
             if held:
                 log.warning("The lease of the store is renewed. This server answers again.")
                 core.workers_changed.set()  # what waited for it is begun
-            elif not candidate.fenced:
+            elif candidate.epoch:
                 log.warning(
                     "The lease of the store cannot be renewed. This server answers nothing until it is."
                 )

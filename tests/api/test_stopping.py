@@ -3,7 +3,7 @@
 import asyncio
 
 from herder.server.runtime import LOOPS
-from tests.simulation.world import World
+from herder.simulate.chaos import World
 
 
 def test_a_scale_loop_that_is_cancelled_as_the_demand_changes_ends() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from herder.simulate.chaos.hosts.loop import VirtualLoop
 from tests.providers.fleet import Fleet
-from tests.simulation.world.loop import VirtualLoop
 
 MakeFleet = Callable[..., Fleet]
 

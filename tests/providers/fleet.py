@@ -5,7 +5,6 @@ would see: workers by state, events, and the machines that the provider holds.
 """
 
 import asyncio
-import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,13 +29,14 @@ from herder.model.stored.changes import Changes
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
 from herder.server.runtime import LOOPS
+from herder.simulate.chaos.faults.dice import Dice
+from herder.simulate.chaos.faults.kinds import CALM
+from herder.simulate.chaos.hosts.clocks import VirtualClock
+from herder.simulate.chaos.hosts.loop import VirtualLoop
+from herder.simulate.chaos.ports.calls import VirtualCalls
+from herder.simulate.chaos.ports.store import VirtualStore
 from herder.store.rows.tables import events, workers
 from herder.wire.drivers import DriverAction
-from tests.simulation.world.calls import VirtualCalls
-from tests.simulation.world.clock import VirtualClock
-from tests.simulation.world.loop import VirtualLoop
-from tests.simulation.world.plan import CALM, Dice
-from tests.simulation.world.store import VirtualStore
 from tests.support.engine_world import fresh_store
 
 ANN = Principal(UserName("ann"), Role.ADMINISTRATOR)
@@ -53,8 +53,8 @@ class Fleet:
     def __init__(self, *names: str, settings: PretendSettings | None = None, **core: Any) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop), "pytestmark = pytest.mark.virtual_time"
-        self.clock, self.dice, self.engine = VirtualClock(loop), Dice(random.Random(1), CALM), fresh_store()
-        self.calls = VirtualCalls(self.dice, _untraced, lambda: None)
+        self.clock, self.dice, self.engine = VirtualClock(loop), Dice(1, CALM), fresh_store()
+        self.calls = VirtualCalls(self.clock, self.dice, _untraced, lambda: None)
         self.worlds = {name: PretendWorld(self.clock.true_ms) for name in names or ("cloud",)}
         self.settings = settings or PretendSettings()
         self._core_settings = core

@@ -20,10 +20,10 @@ from herder.model.fleet.driver import (
     Unavailable,
 )
 from herder.model.ids import WorkerName
+from herder.simulate.chaos.faults.kinds import Fault
+from herder.simulate.chaos.ports.calls import Order
 from tests.providers.conftest import MakeFleet
 from tests.providers.fleet import Fleet
-from tests.simulation.world.calls import Order
-from tests.simulation.world.plan import Fault
 
 pytestmark = pytest.mark.virtual_time
 

@@ -12,10 +12,10 @@ from herder.model.fleet.driver import Unauthorised
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import PoolRecord
 from herder.settings import pool_from_plain
+from herder.simulate.chaos.faults.kinds import Fault
+from herder.simulate.chaos.ports.calls import Order
 from tests.providers.conftest import MakeFleet
 from tests.providers.fleet import Fleet
-from tests.simulation.world.calls import Order
-from tests.simulation.world.plan import Fault
 
 pytestmark = pytest.mark.virtual_time
 

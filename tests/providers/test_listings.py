@@ -8,10 +8,10 @@ import pytest
 from herder.drivers.pretend import PretendSettings
 from herder.model.fleet.driver import Listing, StartData
 from herder.model.ids import WorkerName
+from herder.simulate.chaos.faults.kinds import Fault
+from herder.simulate.chaos.ports.calls import Order
 from tests.providers.conftest import MakeFleet
 from tests.providers.fleet import Fleet
-from tests.simulation.world.calls import Order
-from tests.simulation.world.plan import Fault
 
 pytestmark = pytest.mark.virtual_time
 
@@ -166,7 +166,7 @@ async def test_machines_that_no_row_knows_are_removed_a_few_at_a_time(make_fleet
     await made(fleet, 2)
     others(fleet, 3)
     await fleet.until(lambda: fleet.machines() == ["w-0", "w-1"], limit_s=SWEEPS_S)
-    assert len(fleet.events("worker.orphan")) == 3
+    await fleet.until(lambda: len(fleet.events("worker.orphan")) == 3)
     others(fleet, 2)
     await asyncio.sleep(20)
     assert len(fleet.machines()) == 4, "the minute is not over"

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import func, select
 
 from herder.model.work.job import AttemptState, JobState
+from herder.simulate.chaos import World
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.tables import attempts, events, jobs, workers
-from tests.simulation.world import World
 
 OFTEN = {"retries": 1, "attempts_max": 1000}
 JOBS: Sequence[Mapping[str, Any]] = (

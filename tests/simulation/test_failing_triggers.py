@@ -14,9 +14,9 @@ from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import UserName
 from herder.model.permissions import Principal, Role
 from herder.model.work.job import JobState
+from herder.simulate.chaos import POOLS, World
 from herder.store.rows import tables as t
 from tests.simulation.fleet import states_of
-from tests.simulation.world import POOLS, World
 
 TWO = (replace(POOLS[0], size=replace(POOLS[0].size, max_workers=1)), replace(POOLS[0], name="broken"))
 ROOT = Principal(user=UserName("root"), role=Role.ADMINISTRATOR)

@@ -7,8 +7,9 @@ import os
 
 import pytest
 
+from herder.simulate.chaos import World
 from tests.simulation.fleet import JOBS, check_rest, states_of
-from tests.simulation.world import World, simulate
+from tests.simulation.storm import simulate
 
 SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(5)
 

@@ -20,9 +20,9 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PoolName
 from herder.model.work.job import JobState
 from herder.settings.sections.server import MetricSource
+from herder.simulate.chaos import POOLS, Fault, World
 from herder.store.rows import tables as t
 from tests.simulation.fleet import check_rest, event_kinds, states_of
-from tests.simulation.world import POOLS, Fault, World
 
 ONE = (replace(POOLS[0], size=replace(POOLS[0].size, max_workers=1)),)
 
@@ -369,4 +369,4 @@ def test_a_reading(fault: Fault) -> None:
         assert world.core.state.readings[key].fault == ""
 
     sources = (MetricSource(name="prom", url="http://prom.world"),)
-    World(pools=(pool,), metric_sources=sources, transport=source).run(story)
+    World(pools=(pool,), core_settings={"metric_sources": sources}, transport=source).run(story)

@@ -16,11 +16,11 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.ids import UserName
 from herder.model.permissions import Principal, Role
 from herder.model.work.job import JobState
+from herder.simulate.chaos import POOLS, Fault, World
+from herder.simulate.chaos.actors.people import NotTaken
+from herder.simulate.chaos.faults.kinds import CALL_FAULTS, NETWORK_FAULTS
 from herder.store.rows import tables as t
 from tests.simulation.fleet import check_rest, states_of
-from tests.simulation.world import POOLS, Fault, World
-from tests.simulation.world.people import NotTaken
-from tests.simulation.world.plan import CALL_FAULTS, NETWORK_FAULTS
 
 ONE = (replace(POOLS[0], size=replace(POOLS[0].size, max_workers=1)),)
 WITHIN_S = 400.0

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import func, select
 
 from herder.model.work.job import AttemptState, Cause, JobState
+from herder.simulate.chaos import Trouble, World
 from herder.store.rows.tables import attempts, events
 from tests.simulation.fleet import check_rest, states_of
-from tests.simulation.world import Trouble, World, simulate
+from tests.simulation.storm import simulate
 
 SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(3)
 #: So often that a job fails only if something counts that should not.

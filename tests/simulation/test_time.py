@@ -15,9 +15,9 @@ from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import JobId
 from herder.model.work.job import JobState
+from herder.simulate.chaos import CALM, POOLS, World
 from herder.store.rows import tables as t
 from tests.simulation.fleet import event_kinds, states_of
-from tests.simulation.world import CALM, POOLS, World
 
 #: One worker at a time, so that a story can speak of *the* worker.
 ONE: tuple[PoolSpec, ...] = (replace(POOLS[0], size=replace(POOLS[0].size, max_workers=1)),)

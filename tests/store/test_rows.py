@@ -13,8 +13,9 @@ from herder.model.stored.records import KEYS, JobClassRecord, JobNew, JobStatus,
 from herder.model.work.job import JobState
 from herder.store.rows import tables
 from herder.store.writing.cancelled_batches import PIECE, sweep_batch
+from herder.store.writing.change_rows import ALIKE_LEAST, STATEMENT_BYTES
 from herder.store.writing.statements import BLOCKS
-from herder.store.writing.writer import ALIKE_LEAST, STATEMENT_BYTES, Writer
+from herder.store.writing.writer import Writer
 
 RECORDS = sorted(tables.TABLE_OF, key=lambda kind: kind.__name__)
 BIG = 2**63 - 1
@@ -184,7 +185,7 @@ def _text(value: object) -> object:
 async def test_many_rows_are_cut_into_statements(
     writer: Writer, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("herder.store.writing.writer.ROWS_PER_STATEMENT", 100)
+    monkeypatch.setattr("herder.store.writing.change_rows.ROWS_PER_STATEMENT", 100)
     await writer.commit(changes_of(*(job(number) for number in range(1, 1002))))
     assert len(rows_of(engine, JobNew)) == 1001
     assert writer.commits == 1

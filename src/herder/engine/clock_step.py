@@ -48,13 +48,19 @@ def went_back(state: EngineState, changes: Changes, by_ms: int, now_ms: int) -> 
     record_event(state, changes, now_ms, "server.clock_set", "server", text)
 
 
-def server_was_away(state: EngineState, away_ms: int) -> None:
-    """The server itself did nothing for so long: it must count for no worker's silence, boot or drain."""
+def server_was_away(state: EngineState, away_ms: int, now_ms: int) -> None:
+    """The server itself did nothing for so long: it must count for no worker's silence, boot or drain. What has happened since it is back
+    is younger than that, and nothing is moved beyond `now_ms`: a time in the future would look like a clock that was set back."""
     for worker in state.workers.values():
-        worker.excused_ms += away_ms
+        since_ms = worker.draining_at_ms if worker.state is WorkerState.DRAINING else worker.requested_at_ms
+        age_ms = now_ms - (since_ms or now_ms)
+        worker.excused_ms = max(worker.excused_ms, min(worker.excused_ms + away_ms, age_ms))
         if worker.last_seen_at_ms is not None:
-            worker.last_seen_at_ms += away_ms
-        worker.troubled_since_ms = _moved(worker.troubled_since_ms, away_ms)
+            worker.last_seen_at_ms = max(
+                worker.last_seen_at_ms, min(worker.last_seen_at_ms + away_ms, now_ms)
+            )
+        if worker.troubled_since_ms is not None:
+            worker.troubled_since_ms = min(worker.troubled_since_ms + away_ms, now_ms)
 
 
 def begin_anew(state: EngineState, now_ms: int) -> None:

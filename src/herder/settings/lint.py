@@ -263,7 +263,7 @@ def _pressures(pool: PoolSpec) -> Iterator[_Doubt]:
         if pressure.for_s < pool.lifetime.heartbeat_s:
             yield _note(
                 name,
-                f"Workers report their use every {format_duration(min(10.0, pool.lifetime.dead_after_s / 3))}, so a single sample decides.",
+                f"Workers report their use every {format_duration(pool.lifetime.heartbeat_s)}, so a single sample decides.",
                 "Set a longer `for`.",
             )
 

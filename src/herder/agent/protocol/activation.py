@@ -5,9 +5,6 @@ Repeats are harmless because every try carries the same nonce; so it tries until
 """
 
 import asyncio
-import os
-import socket
-from pathlib import Path
 
 import msgspec
 
@@ -15,6 +12,7 @@ import herder
 from herder.agent.environment import clock
 from herder.agent.environment.connection import Rejected, Unreachable
 from herder.agent.environment.settings import AgentSettings
+from herder.agent.machine.facts import MachineFacts
 from herder.agent.machine.ports import AgentPorts
 from herder.model.values.phrases import clause
 from herder.wire.exchange import ActivateAnswer, ActivateRequest
@@ -28,7 +26,7 @@ async def activate(ports: AgentPorts, settings: AgentSettings) -> ActivateAnswer
     loop, network = asyncio.get_running_loop(), ports.network
     give_up_at = loop.time() + settings.self_delete_after_s
     back_off = clock.BackOff(settings.retry_first_s, settings.retry_most_s, ports.chance)
-    body = msgspec.json.encode(_introduction(settings.folder, clock.nonce(ports.chance)))
+    body = msgspec.json.encode(_introduction(ports.facts(settings.folder), clock.nonce(ports.chance)))
     answer_s = min(settings.answer_timeout_s, _ANSWER_S)
     network.use_token(settings.activation_token)
     while True:
@@ -48,22 +46,13 @@ async def activate(ports: AgentPorts, settings: AgentSettings) -> ActivateAnswer
             return answer
 
 
-def machine_size(folder: Path) -> tuple[int, int, int]:
-    """CPU in thousandths, memory and disk in MiB, the disk where this folder is."""
-    page_bytes, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
-    disk = os.statvfs(folder)
-    cpu_milli = len(os.sched_getaffinity(0)) * 1000 if hasattr(os, "sched_getaffinity") else 1000
-    return cpu_milli, page_bytes * pages // 2**20, disk.f_bavail * disk.f_frsize // 2**20
-
-
-def _introduction(folder: Path, nonce: str) -> ActivateRequest:
-    cpu_milli, memory_mib, disk_mib = machine_size(folder)
+def _introduction(facts: MachineFacts, nonce: str) -> ActivateRequest:
     return ActivateRequest(
         nonce=nonce,
-        pid=os.getpid(),
-        hostname=socket.gethostname(),
+        pid=facts.pid,
+        hostname=facts.hostname,
         version=herder.__version__,
-        cpu_milli=cpu_milli,
-        memory_mib=memory_mib,
-        disk_mib=disk_mib,
+        cpu_milli=facts.cpu_milli,
+        memory_mib=facts.memory_mib,
+        disk_mib=facts.disk_mib,
     )

@@ -54,6 +54,7 @@ class Exchange:
         self._health = health
         self._loop = asyncio.get_running_loop()
         self._network, self._chance = ports.network, ports.chance
+        self._open_meter = ports.open_meter
         self._settings = settings
         self._limits = limits
         # A lost call must be noticed while there is still time for another before the server takes silence for death.
@@ -156,14 +157,16 @@ class Exchange:
                     await asyncio.sleep(self._settings.park_gap_s)
 
     async def _watch(self) -> None:
-        limit_s = self._limits.self_delete_after_s
+        limit_s, beat_s = self._limits.self_delete_after_s, self._limits.beat_s
+        pause_s = max(0.02, min(1.0, limit_s / 10, beat_s / 4))
         while not self._over.done():
             silent_s = self._loop.time() - self._answered_at
             if silent_s > limit_s:
                 self._end(Leave.CUT_OFF, f"no answer for {silent_s:.0f} s")
-            if self._loop.time() >= self._held_at + self._limits.beat_s:
+            if self._loop.time() >= self._held_at + beat_s:
                 self._send_soon()
-            await asyncio.sleep(max(0.02, min(1.0, limit_s / 10, self._limits.beat_s / 4)))
+            due_at = min(self._held_at + beat_s, self._answered_at + limit_s)
+            await asyncio.sleep(max(pause_s, due_at - self._loop.time()))
 
     # --- one exchange
 
@@ -290,7 +293,7 @@ class Exchange:
         if not wanted:
             self._meter = None
         elif self._meter is None:
-            self._meter = UseMeter(self._loop.time)
+            self._meter = self._open_meter(self._loop.time)
             self._meter.read()
 
     def _leave_when_done(self) -> None:

@@ -5,7 +5,6 @@ Repeats are harmless because every try carries the same nonce. It gives up soon,
 """
 
 import asyncio
-import socket
 from dataclasses import replace
 
 import msgspec
@@ -13,7 +12,7 @@ import msgspec
 from herder.agent.environment import clock
 from herder.agent.environment.connection import Connection, Refused, Rejected, Unreachable
 from herder.agent.environment.settings import AgentSettings, SettingsError
-from herder.agent.protocol.activation import machine_size
+from herder.agent.machine.facts import facts_of_machine
 from herder.wire.exchange import JoinAnswer, JoinRequest
 
 GIVE_UP_AFTER_S = 30.0
@@ -31,13 +30,13 @@ def join(settings: AgentSettings) -> AgentSettings:
 
 async def _join(settings: AgentSettings) -> JoinAnswer:
     connection = Connection(settings)
-    cpu_milli, memory_mib, disk_mib = machine_size(settings.folder.parent)
+    facts = facts_of_machine(settings.folder.parent)
     request = JoinRequest(
         nonce=clock.nonce(),
-        hostname=socket.gethostname(),
-        cpu_milli=cpu_milli,
-        memory_mib=memory_mib,
-        disk_mib=disk_mib,
+        hostname=facts.hostname,
+        cpu_milli=facts.cpu_milli,
+        memory_mib=facts.memory_mib,
+        disk_mib=facts.disk_mib,
     )
     body, loop = msgspec.json.encode(request), asyncio.get_running_loop()
     give_up_at = loop.time() + GIVE_UP_AFTER_S

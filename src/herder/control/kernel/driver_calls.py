@@ -27,7 +27,7 @@ PLACES = 8
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Call:
+class DriverCall:
     verb: str
     worker: str
     work: Callable[[], Any]
@@ -39,12 +39,12 @@ class _Call:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Driver:
+class DriverPlaces:
     """The threads of one driver, and who waits for one."""
 
-    under_way: dict[int, _Call] = field(default_factory=dict)
+    under_way: dict[int, DriverCall] = field(default_factory=dict)
     waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
-    work: "SimpleQueue[tuple[int, _Call] | None]" = field(default_factory=SimpleQueue)
+    work: "SimpleQueue[tuple[int, DriverCall] | None]" = field(default_factory=SimpleQueue)
     granted: int = 0
     """Places that were given to calls that have not begun yet."""
     threads: int = 0
@@ -59,17 +59,17 @@ class DriverCalls:
     def __init__(self, clock: Clock | None = None, *, places: int = PLACES) -> None:
         self._clock = SystemClock() if clock is None else clock
         self._places = places
-        self._drivers: dict[str, _Driver] = {}
+        self._drivers: dict[str, DriverPlaces] = {}
         self._number = 0
 
     async def run(
         self, driver: str, verb: str, work: Callable[[], _T], *, deadline_s: float, worker: str = ""
     ) -> _T:
-        mine = self._drivers.setdefault(driver, _Driver())
+        mine = self._drivers.setdefault(driver, DriverPlaces())
         await self._place(driver, mine)
         loop = asyncio.get_running_loop()
         number = self._number = self._number + 1
-        call = _Call(
+        call = DriverCall(
             verb=verb,
             worker=worker,
             work=work,
@@ -78,7 +78,7 @@ class DriverCalls:
             began_ms=self._clock.monotonic_ms(),
         )
         mine.under_way[number] = call
-        self._start(driver, mine, number, call)
+        self.start_call(driver, mine, number, call)
         timer = loop.call_later(deadline_s, self._abandon, driver, mine, number, deadline_s)
         try:
             answer: _T = await call.future
@@ -118,7 +118,7 @@ class DriverCalls:
 
     # --- inside
 
-    async def _place(self, driver: str, mine: _Driver) -> None:
+    async def _place(self, driver: str, mine: DriverPlaces) -> None:
         """Wait for a place, in order of coming. Raises Unavailable when only calls that were given up could free one."""
         if mine.abandoned >= self._places:
             raise self._unavailable(driver, mine)
@@ -135,7 +135,7 @@ class DriverCalls:
             raise
         mine.granted -= 1
 
-    def _unavailable(self, driver: str, mine: _Driver) -> Unavailable:
+    def _unavailable(self, driver: str, mine: DriverPlaces) -> Unavailable:
         oldest = next(iter(mine.under_way.values()))
         seconds = (self._clock.monotonic_ms() - oldest.began_ms) / 1000
         about = f" of worker {oldest.worker}" if oldest.worker else ""
@@ -144,14 +144,15 @@ class DriverCalls:
             f"({oldest.verb}{about}) began {seconds:.0f} s ago. The driver is used again when they return."
         )
 
-    def _start(self, driver: str, mine: _Driver, number: int, call: _Call) -> None:
+    def start_call(self, driver: str, mine: DriverPlaces, number: int, call: DriverCall) -> None:
+        """Begin the call elsewhere; `_returned` is called on the loop when it comes back. The simulated world has no threads."""
         if mine.threads < min(self._places, len(mine.under_way)):
             mine.threads += 1
             name = f"driver-{driver}-{mine.threads}"
             threading.Thread(target=self._work, args=(mine,), name=name, daemon=True).start()
         mine.work.put((number, call))
 
-    def _work(self, mine: _Driver) -> None:
+    def _work(self, mine: DriverPlaces) -> None:
         """A thread of the driver's: one call after the other, until `close`."""
         while (todo := mine.work.get()) is not None:
             number, call = todo
@@ -159,13 +160,14 @@ class DriverCalls:
             try:
                 answer = call.work()
             except BaseException as raised:  # noqa: BLE001 - handed to whoever asked; a driver may not end the server, nor this thread
-                whole = isinstance(raised, Exception) and not isinstance(raised, StopIteration)
-                error = raised if whole else RuntimeError(f"{type(raised).__name__}: {raised}")
+                error = for_a_future(raised)
             with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
-                call.future.get_loop().call_soon_threadsafe(self._returned, mine, number, answer, error)
+                call.future.get_loop().call_soon_threadsafe(self.call_returned, mine, number, answer, error)
             del todo, call, answer, error
 
-    def _returned(self, mine: _Driver, number: int, answer: Any, error: BaseException | None) -> None:
+    def call_returned(
+        self, mine: DriverPlaces, number: int, answer: Any, error: BaseException | None
+    ) -> None:
         call = mine.under_way.pop(number)
         if not call.future.done():
             if error is not None:
@@ -174,14 +176,14 @@ class DriverCalls:
                 call.future.set_result(answer)
         self._next(mine)
 
-    def _next(self, mine: _Driver) -> None:
+    def _next(self, mine: DriverPlaces) -> None:
         while mine.waiting and len(mine.under_way) + mine.granted < self._places:
             turn = mine.waiting.popleft()
             if not turn.done():
                 mine.granted += 1
                 turn.set_result(None)
 
-    def _abandon(self, driver: str, mine: _Driver, number: int, deadline_s: float) -> None:
+    def _abandon(self, driver: str, mine: DriverPlaces, number: int, deadline_s: float) -> None:
         call = mine.under_way.get(number)
         if call is None or call.future.done():
             return
@@ -196,8 +198,14 @@ class DriverCalls:
                 if not turn.done():
                     turn.set_exception(self._unavailable(driver, mine))
 
-    def _give_up(self, mine: _Driver, number: int) -> None:
+    def _give_up(self, mine: DriverPlaces, number: int) -> None:
         call = mine.under_way.get(number)
         if call is not None and not call.abandoned:
             call.abandoned = True
             mine.abandoned_total += 1
+
+
+def for_a_future(raised: BaseException) -> Exception:
+    """What a driver raised, as whoever asked can be told: no end of a process, and nothing that a future refuses."""
+    whole = isinstance(raised, Exception) and not isinstance(raised, StopIteration)
+    return raised if whole else RuntimeError(f"{type(raised).__name__}: {raised}")  # type: ignore[return-value]

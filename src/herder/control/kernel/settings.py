@@ -28,6 +28,10 @@ class CoreSettings:
     """The planner runs at least this often, and at once when the demand changes."""
     scale_settle_s: float = 0.05
     """It waits this long after a change, so that jobs submitted together are seen together."""
+    lifecycle_period_s: float = 0.5
+    """How often deadlines are looked at."""
+    readings_period_s: float = 0.25
+    """How often it is looked which custom metrics are due."""
     stop_grace_s: float = 0.2
     """Between telling a worker to go and having the driver remove it."""
     sweep_period_s: float = 5.0

@@ -1,4 +1,4 @@
-"""The lifecycle loop: boot timeouts, silent workers, ends of drains, preemption. Twice a second.
+"""The lifecycle loop: boot timeouts, silent workers, ends of drains, preemption. Each `CoreSettings.lifecycle_period_s`.
 
 It checks the clocks first: time in which the server was suspended counts for no deadline, and neither does a changed clock.
 """
@@ -11,11 +11,10 @@ from herder.engine.jobs.backoff import any_due
 from herder.engine.workers.deadlines import tick
 from herder.model.stored.changes import Changes
 
-PERIOD_S = 0.5
-
 
 async def run(core: Core) -> None:
-    rounds = Rounds(core, PERIOD_S)
+    period_s = core.settings.lifecycle_period_s
+    rounds = Rounds(core, period_s)
     while True:
         with core.change(Changes()) as changes:
             rounds.begin(changes)
@@ -24,4 +23,4 @@ async def run(core: Core) -> None:
         if not changes.empty or changes.wake or any_due(core.state, core.clock.now_ms()):
             core.workers_changed.set()
             await core.commit(changes)
-        await asyncio.sleep(PERIOD_S)
+        await asyncio.sleep(period_s)

@@ -14,8 +14,6 @@ from herder.control.metric_sources.prometheus import NoValue, query
 from herder.model.fleet.metric import Metric, MetricReading
 from herder.model.ids import PoolName
 
-#: How often it looks what is due: a metric is read at most this late.
-LOOK_S = 0.25
 #: Queries under way at a time, over all sources: what waits is asked for a little later.
 QUERIES_AT_A_TIME = 8
 
@@ -25,8 +23,9 @@ _Key = tuple[PoolName, str]
 async def run(core: Core) -> None:
     due: dict[_Key, tuple[Metric, int]] = {}
     places = asyncio.Semaphore(QUERIES_AT_A_TIME)
+    look_s = core.settings.readings_period_s
     while not _wanted(core):
-        await asyncio.sleep(LOOK_S)  # an HTTP client is made only where one is needed
+        await asyncio.sleep(look_s)  # an HTTP client is made only where one is needed
     async with (
         httpx.AsyncClient(
             transport=core.transport, follow_redirects=False, trust_env=False, timeout=None
@@ -44,7 +43,7 @@ async def run(core: Core) -> None:
                     under_way.add(key)
                     task = queries.create_task(_read(core, client, places, key, metric))
                     task.add_done_callback(partial(_over, under_way, key))
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(look_s)
 
 
 def _over(under_way: set[_Key], key: _Key, _task: "asyncio.Task[None]") -> None:

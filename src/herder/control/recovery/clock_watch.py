@@ -32,7 +32,7 @@ class Rounds:
         now_ms = self._core.clock.monotonic_ms()
         away_ms, self._last_ms = now_ms - self._last_ms - self._period_ms, now_ms
         if away_ms > MISSED_ROUNDS * self._period_ms:
-            times.server_was_away(self._core.state, away_ms)
+            times.server_was_away(self._core.state, away_ms, self._core.clock.now_ms())
             if away_ms > TOLD_MS:
                 text = f"The server was suspended for {away_ms / 1000:.0f} s. This time does not count as silence of a worker."
                 _tell(self._core, changes, "server.away", text)

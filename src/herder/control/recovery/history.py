@@ -124,6 +124,15 @@ def _frozen_drivers(connection: Connection, state: EngineState) -> None:
 
 
 def _growth(connection: Connection, state: EngineState, now_ms: int) -> None:
+    w = t.workers.c
+    last = (
+        select(w.pool, func.max(w.requested_at_ms))
+        .where(w.requested_at_ms > now_ms - REACH_MS)
+        .group_by(w.pool)
+    )
+    for pool, requested in connection.execute(last):
+        if pool in state.pools:
+            history_of(state, PoolName(pool)).last_grown_at_ms = min(requested, now_ms)
     query = (
         select(t.workers.c.pool, t.workers.c.requested_at_ms, t.workers.c.ready_at_ms)
         .where(t.workers.c.requested_at_ms > now_ms - REACH_MS)
@@ -134,7 +143,6 @@ def _growth(connection: Connection, state: EngineState, now_ms: int) -> None:
         if pool not in state.pools:
             continue
         history = history_of(state, PoolName(pool))
-        history.last_grown_at_ms = min(requested, now_ms)
         if ready is not None:
             boot_s = (ready - requested) / 1000
             old = boot_s if history.boot_s is None else history.boot_s

@@ -39,7 +39,7 @@ class PretendDriver:
         world: PretendWorld | None = None,
         context: DriverContext | None = None,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._context = context or DriverContext(name="pretend")
         self.world = world or PretendWorld()
 
@@ -49,10 +49,10 @@ class PretendDriver:
 
     @property
     def deadlines_s(self) -> Mapping[str, float]:
-        if self._settings.deadline_s is None:
+        if self.settings.deadline_s is None:
             return {}
         return dict.fromkeys(
-            ("create", "get", "delete", "list", "health", "console"), self._settings.deadline_s
+            ("create", "get", "delete", "list", "health", "console"), self.settings.deadline_s
         )
 
     def create(self, spec: WorkerSpec, start: StartData) -> Machine:
@@ -108,12 +108,12 @@ class PretendDriver:
         machines = self.world.machines
         key = (self._context.installation, spec.name)
         if key not in machines:
-            if len(machines) >= self._settings.machines_most:
+            if len(machines) >= self.settings.machines_most:
                 raise OutOfCapacity(
                     f"Driver {self.name} has {counted(len(machines), 'machine')}, the maximum (machines_most).",
                     spec.zone,
                 )
-            if not self.world.sells(spec.zone, spec.spot, self._settings.spot_machines_most):
+            if not self.world.sells(spec.zone, spec.spot, self.settings.spot_machines_most):
                 market = "spot" if spec.spot else "on-demand"
                 raise OutOfCapacity(
                     f"Driver {self.name} has no {market} capacity in {'zone ' + spec.zone if spec.zone else 'any zone'}.",
@@ -121,7 +121,7 @@ class PretendDriver:
                 )
             self.world.made += 1
             now_ms = self.world.now_ms()
-            made_at_ms = now_ms + round(self._settings.create_s * 1000)
+            made_at_ms = now_ms + round(self.settings.create_s * 1000)
             machines[key] = PretendMachine(
                 spec=spec,
                 start=start,
@@ -139,14 +139,14 @@ class PretendDriver:
         machine = self._find(worker)
         if machine.gone_at_ms is None:
             machine.running = False
-            machine.gone_at_ms = self.world.now_ms() + round(self._settings.delete_s * 1000)
+            machine.gone_at_ms = self.world.now_ms() + round(self.settings.delete_s * 1000)
         view = self._view(machine)
         self.world.settle()
         return view
 
     def _show(self, worker: WorkerName, start: StartData) -> None:
         """Write the start data for whoever plays the agents; whole or not at all."""
-        folder = self._settings.start_data_folder
+        folder = self.settings.start_data_folder
         if folder is None:
             return
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -198,4 +198,4 @@ class PretendDriver:
 
     def _boot_ms(self, worker: str) -> int:
         share = zlib.crc32(worker.encode()) / 2**32 * 2 - 1
-        return round(self._settings.boot_s * 1000 * (1 + share * self._settings.boot_spread))
+        return round(self.settings.boot_s * 1000 * (1 + share * self.settings.boot_spread))

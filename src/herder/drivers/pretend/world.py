@@ -94,6 +94,8 @@ class PretendWorld:
         self.concealed: set[str] = set()
         """Workers that the provider denies to have, in complete listings and to `get`, though it has them."""
         self.made = 0
+        self.changed: Callable[[], None] = lambda: None
+        """Called when machines have gone or stopped by themselves."""
         self.lock = threading.RLock()
 
     def fail(
@@ -141,6 +143,7 @@ class PretendWorld:
         """The machine is gone, as when a provider takes a spot machine back."""
         for key in [key for key in self.machines if key[1] == worker]:
             del self.machines[key]
+        self.changed()
 
     def sells(self, zone: str, spot: bool, spot_most: int) -> bool:
         """Whether one more can be had. `spot_most`: how many spot machines a zone holds."""
@@ -156,13 +159,15 @@ class PretendWorld:
             ]
             for key in gone:
                 del self.machines[key]
-            return [worker for _, worker in gone]
+        self.changed()
+        return [worker for _, worker in gone]
 
     def halt(self, worker: str) -> None:
         """The machine is off but still there, and still costs."""
         for key, machine in self.machines.items():
             if key[1] == worker:
                 machine.running = False
+        self.changed()
 
     def newly_booted(self) -> list[Booted]:
         """Machines that have booted since the last call, oldest first: whoever plays the agents starts them now."""
@@ -176,6 +181,10 @@ class PretendWorld:
             machine.told = True
         booted.sort(key=lambda machine: (machine.booted_at_ms, machine.spec.name))
         return [Booted(machine.spec, machine.start, machine.booted_at_ms) for machine in booted]
+
+    def next_changes(self) -> list[int]:
+        """When machines boot that have not been told yet, in milliseconds of this world's clock."""
+        return [each.booted_at_ms for each in self.machines.values() if each.running and not each.told]
 
     def due_fault(self, verb: str, worker: str) -> Fault | None:
         """The fault that this call meets; it is used up."""

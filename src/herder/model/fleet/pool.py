@@ -111,10 +111,6 @@ class Headroom:
         return self.workers > 0 or any(self.free)
 
 
-#: Workers are heard of at least this often, however long a pool waits before it counts one as dead.
-HEARTBEAT_MOST_S = 10.0
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSize:
     """How many workers there may be."""
@@ -197,10 +193,13 @@ class WorkerLifetime:
     dead_after_s: float = 45.0
     """Silence after which a worker counts as dead and its attempts are retried."""
 
+    heartbeat_max_s: float = 10.0
+    """Workers are heard of at least this often, however long a pool waits before it counts one as dead."""
+
     @property
     def heartbeat_s(self) -> float:
         """How often a worker must be heard of: often enough to miss two within `dead_after_s`."""
-        return min(HEARTBEAT_MOST_S, self.dead_after_s / 3)
+        return min(self.heartbeat_max_s, self.dead_after_s / 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

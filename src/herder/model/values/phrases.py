@@ -14,7 +14,7 @@ _ENDS = (".", "!", "?", "…")
 
 def counted(count: int, noun: str) -> str:
     """`1 worker`, `2 batches`, `1,200 jobs`."""
-    plural = noun + ("es" if noun.endswith(("ch", "s")) else "s")
+    plural = noun + ("es" if noun.endswith(("ch", "s", "sh")) else "s")
     return f"{count:,} {noun if count == 1 else plural}"
 
 

@@ -7,6 +7,10 @@ from herder.model.values.phrases import counted
 from herder.model.values.resources import BUILT_IN
 from herder.settings.syntax.durations import format_duration
 
+#: Between two heartbeats of a worker: each costs the server a call, and silence is noticed after three.
+HEARTBEAT_LEAST_S = 1.0
+HEARTBEAT_LONGEST_S = 600.0
+
 Contradiction = tuple[str, str, str]
 """(setting, what is wrong, remedy)."""
 
@@ -104,6 +108,13 @@ def _times(pool: PoolSpec) -> Iterator[Contradiction]:
             "offer_backoff",
             f"offer_backoff {first} is above offer_backoff_max {most}",
             "Lower offer_backoff, or raise offer_backoff_max.",
+        )
+    heartbeat_s = pool.lifetime.heartbeat_max_s
+    if not HEARTBEAT_LEAST_S <= heartbeat_s <= HEARTBEAT_LONGEST_S:
+        yield (
+            "heartbeat",
+            f"heartbeat {format_duration(heartbeat_s)} is not between 1s and 10m.",
+            "Write 10s, or up to 1m for a large fleet.",
         )
     if pool.scale_down.fraction is not None and pool.scale_down.period_s <= 0:
         yield (

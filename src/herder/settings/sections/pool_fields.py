@@ -193,6 +193,11 @@ POOL_FIELDS: tuple[Field, ...] = (
         "lifetime.boot_timeout_s",
     ),
     duration("dead_after", "A worker without a heartbeat for this time is dead.", "lifetime.dead_after_s"),
+    duration(
+        "heartbeat",
+        "The longest time between two heartbeats of a worker, from 1s to 10m. A third of dead_after, where that is shorter.",
+        "lifetime.heartbeat_max_s",
+    ),
     Field(
         key="minimum_run_time",
         attribute="jobs.minimum_run_s",

@@ -14,7 +14,7 @@ from herder.cli.output.progress import progress
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session, session
-from herder.simulate.commands import verify
+from herder.simulate.commands import chaos, verify
 from herder.simulate.commands.inputs import Source, from_file, from_store, usage
 from herder.simulate.commands.output import show_many, show_one, tell_left_out
 
@@ -120,6 +120,7 @@ def add_to(app: typer.Typer) -> None:
     group.callback()(simulate_one)
     command(group, "compare", example="herder simulate compare --trace jobs.csv.gz -o json")(compare)
     verify.add_to(group)
+    chaos.add_to(group)
     app.add_typer(group, name="simulate")
 
 

@@ -15,32 +15,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
-from operator import itemgetter
 from typing import Any, TypeVar
 
-import msgspec
 from sqlalchemy import Connection, Engine
 
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import AttemptRecord, JobNew, JobStatus
 from herder.ports.store import StoreDown, Trouble
 from herder.store.opening.database_errors import FULL, UNWRITABLE, passing
 from herder.store.opening.file import StoreFile
 from herder.store.opening.leadership import Leader, begin, take_over
-from herder.store.writing.statements import statements_for
+from herder.store.writing.change_rows import ChangeRows
 
 log = logging.getLogger(__name__)
 
-#: Rows in one statement, and in the first of a commit, which shows how large they are.
-ROWS_PER_STATEMENT = 20_000
-ROWS_FIRST = 1_000
-#: Bytes in one statement, if it has more than one row: encoder, SQLAlchemy, SQLite's copy and its parser each have the text once.
-STATEMENT_BYTES = 8 * 2**20
-#: Of text in a block of VALUES: the driver keeps the statement, and with it what was bound to it last.
-BLOCK_CHARACTERS = 2**20
-#: Jobs that are changed by one statement: as many as a small block has, for the lock is given up once a statement.
-ALIKE_LEAST = 64
 #: Rows after which a transaction takes no further changes along, so that no caller waits behind a huge commit.
 ROWS_PER_COMMIT = 50_000
 #: Between two tries of a transaction whose error passes; doubled up to the longest.
@@ -51,16 +38,7 @@ CLOSE_S = 5.0
 #: How often the file and its disk are looked at.
 LOOK_S = 1.0
 
-#: PostgreSQL cannot know how few rows a JSON parameter has, and joins it with a scan of the whole table (10 times slower with
-#: a hundred thousand jobs). Every statement of the writer goes by key, so nothing else is allowed to it. A server that is paused
-#: in a transaction must not keep its successor waiting.
-BY_KEY_ONLY = (
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
-    "SET LOCAL idle_in_transaction_session_timeout = 30000"
-)
-
 _T = TypeVar("_T")
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +61,7 @@ class Writer:
         self._engine = engine
         self._leader = take_over(engine, 0) if leader is None else leader
         self._file = file
-        self._postgres = engine.dialect.name == "postgresql"
-        self._statements = statements_for(engine.dialect.name)
+        self._rows = ChangeRows(engine.dialect.name)
         self._on_fatal = on_fatal
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[Changes, asyncio.Future[None]] | _Call] = deque()
@@ -99,9 +76,12 @@ class Writer:
         self._space: Trouble | None = None
         self._looked_at = 0.0
         self.commits = 0
-        self.rows = 0
         self._thread = threading.Thread(target=self._run, name="herder-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def rows(self) -> int:
+        return self._rows.written
 
     @property
     def trouble(self) -> Trouble | None:
@@ -207,7 +187,7 @@ class Writer:
     def _write(self, changes: Changes) -> None:
         if changes.empty:
             return
-        self._patiently(partial(self._transaction, partial(self._execute, changes=changes)))
+        self._patiently(partial(self._transaction, partial(self._rows.write, changes=changes)))
         if self._file is not None:
             self._file.check()
         self.commits += 1
@@ -263,65 +243,6 @@ class Writer:
             if self._space is not None and before is None:
                 log.warning("%s New work is refused. %s", self._space.text, self._space.hint)
 
-    def _execute(self, connection: Connection, changes: Changes) -> None:
-        if self._postgres:
-            connection.exec_driver_sql(BY_KEY_ONLY)
-        self._rows(connection, JobNew, changes.jobs_new)
-        self._rows(connection, JobStatus, self._alike(connection, list(changes.job_status.values())))
-        self._rows(connection, AttemptRecord, list(changes.attempts.values()))
-        for kind, table in changes.rows.items():
-            self._rows(connection, kind, list(table.values()))
-
-    def _rows(self, connection: Connection, kind: type, rows: list) -> None:  # type: ignore[type-arg]
-        start, count = self._blocks(connection, kind, rows), min(ROWS_FIRST, ROWS_PER_STATEMENT)
-        while start < len(rows):
-            some = rows[start : start + count]
-            text = _encode(some).decode()
-            count = min(ROWS_PER_STATEMENT, max(1, len(some) * STATEMENT_BYTES // (2 * len(text))))
-            if len(text) > STATEMENT_BYTES and len(some) > 1:
-                continue
-            if "\\u0000" in text:
-                text = _encode([_without_nul(row) for row in some]).decode()
-            connection.exec_driver_sql(self._statements.by_record[kind], (text,))
-            start += len(some)
-        self.rows += len(rows)
-
-    def _alike(self, connection: Connection, rows: list[JobStatus]) -> list[JobStatus]:
-        """Write long runs of jobs that follow one another and change alike; the others."""
-        others: list[JobStatus] = []
-        start = 0
-        while len(rows) - start >= ALIKE_LEAST:
-            first, change = rows[start].id, rows[start][1:]
-            stop = start + 1
-            while stop < len(rows) and rows[stop].id == first + stop - start and rows[stop][1:] == change:
-                stop += 1
-            if stop - start < ALIKE_LEAST:
-                others += rows[start:stop]
-            else:
-                values = (*_without_nul(change), first, rows[stop - 1].id)
-                connection.exec_driver_sql(self._statements.alike, values)
-                self.rows += stop - start
-            start = stop
-        return others + rows[start:]
-
-    def _blocks(self, connection: Connection, kind: type, rows: list) -> int:  # type: ignore[type-arg]
-        """Write those in front that fill blocks, unless their texts are large; how many these were."""
-        done, blocks = 0, self._statements.blocks.get(kind)
-        if blocks is None:
-            return done
-        for size, statement in blocks.by_size.items():
-            while len(rows) - done >= size:
-                some = rows[done : done + size]
-                columns = (map(itemgetter(index), some) for index in blocks.texts)
-                texts = list(filter(None, chain.from_iterable(columns)))
-                if sum(map(len, texts)) > BLOCK_CHARACTERS:
-                    return done
-                if "\x00" in "".join(texts):
-                    some = [_without_nul(row) for row in some]
-                connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
-                done += size
-        return done
-
     def _settle(self, changes: Changes, futures: "list[asyncio.Future[Any]]") -> None:
         for call in changes.after:
             call()
@@ -350,8 +271,3 @@ def _end(future: "asyncio.Future[Any]", result: object, error: Exception | None)
         future.set_result(result)
     else:
         future.set_exception(error)
-
-
-def _without_nul(row: tuple[object, ...]) -> list[object]:
-    """No database holds a NUL in text, and none may stop us. SUB takes its place, of one byte too: offsets still hold."""
-    return [value.replace("\x00", "\x1a") if isinstance(value, str) else value for value in row]

@@ -5,9 +5,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from herder.engine.memory.invariants import violations
-from tests.simulation.world.people import NotTaken
-from tests.simulation.world.plan import Trouble
-from tests.simulation.world.world import World
+from herder.simulate.chaos.actors.people import NotTaken
+from herder.simulate.chaos.faults.kinds import Trouble
+from herder.simulate.chaos.world import World
 
 #: How long there is trouble, if a test does not say otherwise.
 TROUBLE_S = 120.0
@@ -46,25 +46,25 @@ class Storm:
     def _misfortunes(self) -> None:
         world, dice, odds = self.world, self.world.dice, self.world.dice.odds
         agents = sorted(world.machines.agents)
-        if world.server is not None and dice.happens(odds.server_crash):
+        if world.server is not None and dice.happens("server crash", odds.server_crash):
             world.kill_server()
             self._later(world.restart(dice.draw.uniform(0.5, 5.0)))
-        if world.server is not None and dice.happens(odds.server_stop):
+        if world.server is not None and dice.happens("server stop", odds.server_stop):
             self._later(self._stop(world.server.host, dice.draw.uniform(1.0, 40.0)))
-        if agents and dice.happens(odds.machine_lost):
+        if agents and dice.happens("machine lost", odds.machine_lost):
             world.stats["machines lost"] += 1
             world.provider.lose(dice.draw.choice(agents))
         agents = sorted(world.machines.agents)
-        if agents and dice.happens(odds.agent_killed):
+        if agents and dice.happens("agent killed", odds.agent_killed):
             world.stats["agents killed"] += 1
             world.machines.kill(dice.draw.choice(agents))
         agents = sorted(world.machines.agents)
-        if agents and dice.happens(odds.agent_stop):
+        if agents and dice.happens("agent stop", odds.agent_stop):
             host = world.machines.agents[dice.draw.choice(agents)]
             self._later(self._stop(host, dice.draw.uniform(1.0, 40.0)))
-        if agents and dice.happens(odds.partition):
+        if agents and dice.happens("partition", odds.partition):
             self._later(self._partition(dice.draw.choice(agents), dice.draw.uniform(1.0, 30.0)))
-        if dice.happens(odds.clock_set):
+        if dice.happens("clock set", odds.clock_set):
             world.stats["clock set"] += 1
             world.clock.set_wall(dice.draw.choice((-1, 1)) * dice.draw.uniform(60, 3 * 3600))
 

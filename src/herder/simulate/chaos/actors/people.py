@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from tests.simulation.world.network import PREFIX, Wire
-from tests.simulation.world.plan import Dice
+from herder.simulate.chaos.faults.dice import Dice
+from herder.simulate.chaos.ports.network import PREFIX, Wire
 
 #: How long a person waits for an answer before trying again.
 PATIENCE_S = 10.0

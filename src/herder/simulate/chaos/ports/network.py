@@ -12,8 +12,10 @@ from starlette.types import ASGIApp, Message
 
 from herder.agent.environment.connection import Unreachable, usable
 from herder.agent.environment.settings import AgentSettings
-from tests.simulation.world.loop import VirtualLoop
-from tests.simulation.world.plan import NETWORK_FAULTS, Dice, Fault
+from herder.simulate.chaos.faults.dice import Dice
+from herder.simulate.chaos.faults.kinds import NETWORK_FAULTS, Fault
+from herder.simulate.chaos.hosts.loop import HOST, VirtualLoop
+from herder.simulate.chaos.ports.effects import Effects
 
 PREFIX = "/api/v1"
 LATE_S = 6.0
@@ -22,8 +24,10 @@ LATE_S = 6.0
 class Endpoint:
     """A server that listens: its host, and what answers."""
 
-    def __init__(self, loop: VirtualLoop, host: str, application: ASGIApp) -> None:
-        self._loop, self.host, self._application = loop, host, application
+    def __init__(
+        self, loop: VirtualLoop, host: str, application: ASGIApp, effects: Effects | None = None
+    ) -> None:
+        self._loop, self.host, self._application, self.effects = loop, host, application, effects
         self._open: dict[Delivery, None] = {}
         self.crashes: list[BaseException] = []
         """What got past the application: people would see a 500 without a word."""
@@ -110,6 +114,9 @@ class Delivery:
             self._end(self._status, b"".join(self._pieces))
 
     def _end(self, status: int, body: bytes) -> None:
+        effects = self._endpoint.effects
+        if effects is not None and not effects.at("answer"):
+            return
         if not self.answer.done():
             self.answer.set_result((status, body))
 
@@ -117,11 +124,25 @@ class Delivery:
 class Wire:
     """How calls of everybody travel. `server`: who listens now; None while no server is up."""
 
-    def __init__(self, dice: Dice, trace: Callable[..., None]) -> None:
-        self._dice, self._trace = dice, trace
+    def __init__(self, loop: VirtualLoop, dice: Dice, trace: Callable[..., None]) -> None:
+        self._loop, self._dice, self._trace = loop, dice, trace
         self.server: Endpoint | None = None
+        self.stale: Endpoint | None = None
+        """A server that another has replaced and that does not know it yet; those of `with_stale` still reach that one."""
+        self.with_stale: set[str] = set()
         self.cut_off: set[str] = set()
         """Who cannot be reached and reaches nobody."""
+        self.calls = 0
+        self.server_time: Callable[[], float] = lambda: 0.0
+        """Asked when a call reaches the server that listens now."""
+        self.taken: Callable[[str, str, float], None] = lambda _who, _path, _at: None
+        """Called with whose call that server took (200), its path, and `server_time` of its arrival."""
+        self._open: dict[str, dict[Delivery, None]] = {}
+
+    def hang_up(self, who: str) -> None:
+        """The process that called has gone, and its machine says so."""
+        for delivery in self._open.pop(who, {}):
+            delivery.disconnect()
 
     async def call(
         self,
@@ -135,24 +156,33 @@ class Wire:
         name: str,
     ) -> tuple[int, bytes]:
         """Status and body. Raises ConnectionError; a lost one never returns: whoever calls has a time-out."""
-        fault = self._dice.fault(name, odds, NETWORK_FAULTS)
+        self.calls += 1
+        fault = self._dice.fault("network", name, odds, NETWORK_FAULTS)
         await self._travel(fault)
         if fault is Fault.REQUEST_LOST or who in self.cut_off:
             await _for_ever()
-        server = self.server
+        server = self.stale if self.stale is not None and who in self.with_stale else self.server
         if server is None or fault is Fault.REFUSED:
             raise ConnectionRefusedError("nobody listens")
+        arrived_at = self.server_time() if server is self.server else None
         delivery = server.deliver(method, path, body, headers)
+        mine = self._open.setdefault(who, {})
+        mine[delivery] = None
         doubles = [server.deliver(method, path, body, headers)] if fault is Fault.DOUBLED else []
         try:
             if fault is Fault.CUT_OFF:
-                await asyncio.wait({delivery.answer}, timeout=self._dice.draw.uniform(0.0, 1.0))
+                await asyncio.wait({delivery.answer}, timeout=self._dice.of("cut times").uniform(0.0, 1.0))
                 raise ConnectionResetError("the connection broke")
             status, answer = await delivery.answer
         finally:
-            for each in (delivery, *doubles):
-                each.disconnect()
-        self._trace("call", who, method, path, status, len(body), len(answer))
+            host = HOST.get()
+            if not host or self._loop.alive(host):  # a machine that lost its power says nothing
+                mine.pop(delivery, None)
+                for each in (delivery, *doubles):
+                    each.disconnect()
+        if arrived_at is not None and status == 200:
+            self.taken(who, path, arrived_at)
+        self._trace("call" if name != "/exchange" else "exchange", who, method, path, status, len(answer))
         await self._travel(Fault.NONE)
         if fault is Fault.ANSWER_LOST or who in self.cut_off:
             await _for_ever()
@@ -161,7 +191,7 @@ class Wire:
     async def _travel(self, fault: Fault) -> None:
         late_s = LATE_S if fault is Fault.LATE else 0.0
         slow = self._dice.trouble and self._dice.odds.network > 0
-        await asyncio.sleep(late_s + self._dice.draw.uniform(0.0005, 0.5 if slow else 0.005))
+        await asyncio.sleep(late_s + self._dice.of("travel").uniform(0.0005, 0.5 if slow else 0.005))
 
 
 class Line:

@@ -1,20 +1,26 @@
 """An event loop whose clock jumps to the next timer when nothing is left to do, and whose tasks belong to hosts.
 
 A host is a process of the simulated world: a server's life, an agent. It can be stopped and continued (as SIGSTOP does: its timers
-and answers wait), or killed (as SIGKILL does: nothing of it ever runs again, not even `finally`).
+and answers wait), or killed (as SIGKILL does: nothing of it ever runs again). What was killed is buried: its coroutines are closed
+in the order in which they began, at a fixed moment, while everything that they still ask of the loop is dropped. The collector of
+garbage, which comes whenever it likes, then finds nothing to do, and a run is the same each time.
 """
 
 import asyncio
 import contextvars
+import logging
 import selectors
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 #: Whose code is running. Tasks and timers inherit it.
 HOST: contextvars.ContextVar[str] = contextvars.ContextVar("host", default="")
 #: How long the end of a world waits for its tasks.
 FAREWELL_S = 600.0
+#: How often a coroutine may wait again while it is being closed.
+CLOSES_MOST = 20
 
 
 class Deadlock(Exception):
@@ -47,17 +53,22 @@ class _Host:
     dead: bool = False
     stopped: bool = False
     waiting: list[_Turn] = field(default_factory=list)
-    tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
+    tasks: dict["asyncio.Task[Any]", None] = field(default_factory=dict)
+    """In the order in which they began."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.now_s = 0.0
+        self.turns = 0
+        """Callbacks of hosts that ran."""
         self._hosts: dict[str, _Host] = {}
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        """Of no host: the world's own."""
         jumps = _Jumps()
         jumps.loop = self
         super().__init__(jumps)
-        self.set_task_factory(self._make_task)  # type: ignore[arg-type]
+        self.set_task_factory(self._make_task)
 
     def time(self) -> float:
         return self.now_s
@@ -84,8 +95,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         turn.handle = timer = super().call_at(when, self._take_turn, host, turn, context=context)
         return timer
 
-    def run_in_executor(self, *_: Any) -> Any:
-        raise AssertionError("a thread was asked for: something goes past the ports")
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
+        """Whoever has threads of its own for what is pure (the planner) is answered a moment later. Nobody else may ask."""
+        if executor is None:
+            raise AssertionError("a thread was asked for: something goes past the ports")
+        answer: asyncio.Future[Any] = self.create_future()
+        result = func(*args)
+        self.call_later(PURE_S, _answer, answer, result)
+        return answer
 
     # --- hosts
 
@@ -105,26 +122,37 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         for turn in waiting:
             super().call_soon(self._take_turn, host, turn, context=turn.context)
 
+    def wake_all(self) -> None:
+        for host in [name for name, one in self._hosts.items() if one.stopped and not one.dead]:
+            self.wake_host(host)
+
     def kill_host(self, host: str) -> None:
-        self._host(host).dead = True
+        """Nothing of it runs from here on; the rest of the turn that is under way, if it is its own, has no effect outside of it."""
+        one = self._host(host)
+        if not one.dead:
+            one.dead = True
+            one.waiting.clear()
+            super().call_soon(self._bury, host, context=contextvars.Context())
 
     def alive(self, host: str) -> bool:
         one = self._hosts.get(host)
         return one is not None and not one.dead
 
+    def running(self, host: str) -> bool:
+        """Alive and not stopped."""
+        one = self._hosts.get(host)
+        return one is not None and not one.dead and not one.stopped
+
     def clear_away(self) -> None:
-        """After everything was looked at: end what still runs or was killed, so that nothing is left for the collector."""
-        tasks = [task for one in self._hosts.values() for task in one.tasks if not task.done()]
-        for task in tasks:
+        """After everything was looked at: end what still runs, so that nothing is left for the collector."""
+        for host in self._hosts:
+            self.kill_host(host)
+        rest = list(self._tasks)
+        for task in rest:
             task.cancel()
-        for host, one in self._hosts.items():
-            one.dead = False
-            # What waited for it while it was dead comes now: else no cancelled task would end.
-            self.wake_host(host)
-        if tasks:
-            self.run_until_complete(asyncio.wait(tasks, timeout=FAREWELL_S))
-        for task in tasks:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self.run_until_complete(asyncio.sleep(0))
+        if rest:
+            self.run_until_complete(asyncio.wait(rest, timeout=FAREWELL_S))
         self.close()
 
     def _host(self, name: str) -> _Host:
@@ -135,22 +163,63 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _take_turn(self, host: str, turn: _Turn) -> None:
         one = self._host(host)
-        if turn.handle is not None and turn.handle.cancelled():
+        if one.dead or (turn.handle is not None and turn.handle.cancelled()):
             return  # while it waited for its host
-        if one.stopped or one.dead:
+        if one.stopped:
             one.waiting.append(turn)
         else:
+            self.turns += 1
             turn.callback(*turn.args)
+
+    def _bury(self, host: str) -> None:
+        """Close what the killed left. Its own code runs here for the last time, and reaches nothing but its own memory."""
+        one = self._hosts[host]
+        tasks, one.tasks = one.tasks, {}
+        context = contextvars.Context()
+        context.run(HOST.set, host)
+        logging.disable()  # the dead say nothing
+        try:
+            for task in tasks:
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                context.run(_close, task.get_coro())
+        finally:
+            logging.disable(logging.NOTSET)
 
     def _make_task(
         self, _loop: asyncio.AbstractEventLoop, coroutine: Any, context: contextvars.Context | None = None
     ) -> "asyncio.Task[Any]":
         host = HOST.get() if context is None else context.get(HOST, "")
         task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=self, context=context)
-        if host:
-            tasks = self._host(
-                host
-            ).tasks  # held here: the tasks of the killed must not be collected in the middle of a run
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+        tasks = self._host(host).tasks if host else self._tasks
+        if host and self._host(host).dead:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            _close(coroutine)  # of one that is being buried
+            return task
+        tasks[task] = None
+        task.add_done_callback(partial(_forget, tasks))
         return task
+
+
+#: How long a plan takes that is made beside the event loop.
+PURE_S = 0.2
+
+
+def _answer(future: "asyncio.Future[Any]", result: Any) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _forget(tasks: "dict[asyncio.Task[Any], None]", task: "asyncio.Task[Any]") -> None:
+    tasks.pop(task, None)
+
+
+def _close(coroutine: Any) -> None:
+    for _ in range(CLOSES_MOST):
+        try:
+            coroutine.close()
+        except (RuntimeError, ValueError):
+            continue  # it wanted to wait for something while it was closed
+        except BaseException:  # noqa: BLE001 - what the dead say in their last moment, also of a cancellation, reaches nobody
+            return
+        else:
+            return

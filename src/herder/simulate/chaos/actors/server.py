@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -18,27 +19,44 @@ from herder.control.pools import sharing
 from herder.control.pools.pool_actions import keep_frozen, store_pool
 from herder.control.recovery.recover import recover
 from herder.control.recovery.supervision import supervise
-from herder.drivers.pretend.driver import PretendDriver
-from herder.drivers.pretend.settings import PretendSettings
-from herder.drivers.pretend.world import PretendWorld
-from herder.model.fleet.driver import DriverContext
+from herder.model.fleet.driver import Driver
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import UserName
 from herder.model.permissions import Role
 from herder.model.stored.changes import Changes
-from herder.ports.calls import Calls
 from herder.server.runtime import LOOPS
-from herder.settings.sections.server import MetricSource
+from herder.simulate.chaos.faults.dice import Dice
+from herder.simulate.chaos.hosts.clocks import VirtualClock
+from herder.simulate.chaos.hosts.loop import VirtualLoop
+from herder.simulate.chaos.ports.calls import VirtualCalls
+from herder.simulate.chaos.ports.effects import Effects
+from herder.simulate.chaos.ports.network import Endpoint
+from herder.simulate.chaos.ports.store import VirtualStore
+from herder.store.opening.leadership import take_over
 from herder.store.rows.tables import meta
 from herder.store.rows.versions import opened
-from tests.simulation.world.clock import VirtualClock
-from tests.simulation.world.loop import VirtualLoop
-from tests.simulation.world.network import Endpoint
-from tests.simulation.world.store import VirtualStore
 
 INSTALLATION = "world"
 #: Of everybody else it is `user`. Jobs of bob have a priority.
 ROLES = {"root": Role.ADMINISTRATOR, "bob": Role.OPERATOR}
+
+
+@dataclass(slots=True, kw_only=True)
+class Surroundings:
+    """What each life of the server finds: the world without it."""
+
+    loop: VirtualLoop
+    clock: VirtualClock
+    dice: Dice
+    engine: Engine
+    trace: Callable[..., None]
+    acted: Callable[[], None]
+    """Called when a provider has done something."""
+    drivers: Callable[[], dict[str, Driver]]
+    written: Callable[[Changes], None]
+    """Called with what has just become durable."""
+    core_settings: Mapping[str, Any] = field(default_factory=dict)
+    transport: httpx.AsyncBaseTransport | None = None
 
 
 class Server:
@@ -47,19 +65,25 @@ class Server:
     def __init__(
         self,
         host: str,
-        loop: VirtualLoop,
-        engine: Engine,
-        store: VirtualStore,
+        around: Surroundings,
+        effects: Effects,
         *,
-        clock: VirtualClock,
-        calls: Calls,
-        provider: PretendWorld,
-        settings: PretendSettings,
-        metric_sources: tuple[MetricSource, ...],
-        transport: httpx.AsyncBaseTransport | None,
+        on_fatal: Callable[[BaseException], None],
         on_bug: Callable[[BaseException], None],
     ) -> None:
-        self.host, self._loop, self._engine, self.store = host, loop, engine, store
+        self.host, self.around, self.effects = host, around, effects
+        engine, clock = around.engine, around.clock
+        leader = take_over(engine, clock.now_ms())
+        self.store = VirtualStore(
+            engine,
+            around.dice,
+            around.trace,
+            on_fatal,
+            leader=leader,
+            effects=effects,
+            written=around.written,
+        )
+        self.calls = VirtualCalls(clock, around.dice, around.trace, around.acted, effects)
         self._changes = Changes()
         with engine.connect() as connection:
             state, directory, self._unswept = recover(connection, clock.now_ms(), changes=self._changes)
@@ -72,29 +96,23 @@ class Server:
                 server_url="http://herder.world",
                 installation=INSTALLATION,
                 secret="not so secret",
-                metric_sources=metric_sources,
+                **around.core_settings,
             ),
             state=state,
             ledger=ledger,
-            store=store,
+            store=self.store,
             directory=directory,
-            drivers={
-                "pretend": PretendDriver(
-                    settings,
-                    provider,
-                    DriverContext(name="pretend", installation=INSTALLATION, clock=clock),
-                )
-            },
+            drivers=around.drivers(),
             on_fatal=on_bug,
             clock=clock,
-            calls=calls,
-            transport=transport,
+            calls=self.calls,
+            transport=around.transport,
         )
         self.application: ASGIApp = application(self.core)
-        self.endpoint = Endpoint(loop, host, self.application)
+        self.endpoint = Endpoint(around.loop, host, self.application, effects)
 
     async def start(
-        self, pools: tuple[PoolSpec, ...], shared: Mapping[str, Any], tokens: dict[str, str]
+        self, pools: tuple[PoolSpec, ...], shared: Mapping[str, Any], tokens: Mapping[str, str]
     ) -> None:
         """What is written first, then the loops."""
         core, changes = self.core, self._changes
@@ -119,4 +137,4 @@ class Server:
         for batch in self._unswept:
             core.sweep(batch, now_ms)
         for name, loop in LOOPS.items():
-            self._loop.begin(self.host, supervise(core, name, loop))
+            self.around.loop.begin(self.host, supervise(core, name, loop))

@@ -1,0 +1,231 @@
+"""The machines' side of the simulated world: on each machine that has booted the real agent runs, with a runtime that only waits.
+
+An agent is a host of its own. It dies with its machine; it can also be killed while the machine stays, or be stopped for a while.
+"""
+
+import asyncio
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from herder.agent.environment.settings import AgentSettings
+from herder.agent.machine.facts import MachineFacts
+from herder.agent.machine.ports import AgentPorts
+from herder.agent.main import converse
+from herder.agent.runtimes import Report, Running, Runtime, Verdict, ended_now
+from herder.drivers.pretend.world import Booted, PretendWorld
+from herder.model.work.job import Cause
+from herder.simulate.chaos.faults.chance import stream
+from herder.simulate.chaos.faults.dice import Dice
+from herder.simulate.chaos.hosts.clocks import VirtualClock
+from herder.simulate.chaos.hosts.loop import VirtualLoop
+from herder.simulate.chaos.ports.network import Line, Wire
+from herder.wire.exchange import Assignment, Finished
+
+#: Least time between two looks for machines that boot or have gone, which are else looked for when they are due.
+LOOK_S = 0.25
+_UNCUT = Path(tempfile.gettempdir())
+
+
+class _Payload(msgspec.Struct):
+    command: list[str] = []
+    sleep_ms: int = 0
+
+
+class Machines:
+    """Who runs where, and what was run: the side effects of jobs, counted where they happen."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        clock: VirtualClock,
+        providers: Iterable[PretendWorld],
+        wire: Wire,
+        dice: Dice,
+        trace: Callable[..., None],
+        *,
+        own_clocks: bool = False,
+    ) -> None:
+        self._own_clocks = own_clocks
+        self._loop, self._clock, self._wire, self._dice, self._trace = loop, clock, wire, dice, trace
+        self._providers = list(providers)
+        self.agents: dict[str, str] = {}
+        """Host by worker."""
+        self.clocks: dict[str, VirtualClock] = {}
+        """By worker: what its machine's wall says."""
+        self.began: Counter[tuple[int, int]] = Counter()
+        """Starts by (job, attempt)."""
+        self.done: Counter[int] = Counter()
+        """By job: how often its work was carried out to the end."""
+        self.broken: set[str] = set()
+        """Workers on which nothing can be started."""
+        self.begun_again: Callable[[int, int], None] = lambda _job, _attempt: None
+        """Called when an attempt is started a second time."""
+        self._boots = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def compare(self) -> None:
+        """Machines that are gone take their agents with them, and those that have booted get one. Called after each change at a
+        provider, and by itself when the next boot or removal is due."""
+        there = {
+            worker
+            for provider in self._providers
+            for (_, worker), machine in provider.machines.items()
+            if machine.running
+        }
+        for worker in [worker for worker in self.agents if worker not in there]:
+            self.kill(worker)
+        due: list[int] = []
+        for provider in self._providers:
+            for booted in provider.newly_booted():
+                self._boot(booted)
+            due += provider.next_changes()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due:
+            wait_s = max(LOOK_S, min(due) / 1000 - self._clock.true_ms() / 1000)
+            self._timer = self._loop.call_later(wait_s, self.compare)
+
+    def kill(self, worker: str, *, machine_stays: bool = False) -> None:
+        self._trace("agent dies", worker)
+        host = self.agents.pop(worker)
+        self._loop.kill_host(host)
+        if machine_stays:
+            self._wire.hang_up(worker)
+
+    def _boot(self, booted: Booted) -> None:
+        name, odds = booted.spec.name, self._dice.odds
+        if self._dice.happens("boot never", odds.boot_never):
+            self._trace("never boots", name)
+            return
+        slow_s = (
+            self._dice.of("boots").uniform(60, 900) if self._dice.happens("boot slow", odds.boot_slow) else 0
+        )
+        self._loop.call_later(slow_s, self._start, booted)
+        if self._dice.happens("boot twice", odds.boot_twice):
+            self._loop.call_later(slow_s + 3.0, self._start, booted)
+
+    def _start(self, booted: Booted) -> None:
+        """A second boot finds the first agent gone."""
+        name = booted.spec.name
+        if not any(
+            machine.running and worker == name
+            for provider in self._providers
+            for (_, worker), machine in provider.machines.items()
+        ):
+            return
+        if name in self.agents:
+            self.kill(name, machine_stays=True)
+        self._boots += 1
+        clock = self.clocks.get(name)
+        if clock is None:
+            mine = VirtualClock(self._loop, self._clock.wall_ahead_ms) if self._own_clocks else self._clock
+            clock = self.clocks[name] = mine
+        settings = AgentSettings(
+            server_url=booted.start.server_url,
+            worker=name,
+            activation_token=booted.start.activation_token,
+            self_delete_after_s=booted.start.self_delete_after_s,
+            work_folder=_UNCUT,
+        )
+        size = booted.spec.allocatable
+        facts = MachineFacts(
+            pid=self._boots,
+            hostname=name,
+            cpu_milli=size.cpu_milli,
+            memory_mib=size.memory_mib,
+            disk_mib=size.disk_mib,
+        )
+        ports = AgentPorts(
+            network=Line(self._wire, settings, self._dice.odds.network),
+            clock=clock,
+            chance=stream(self._dice.seed, f"agent {self._boots}"),
+            open_runtime=lambda _name, settings, report: _Waits(report, self, settings.worker, clock),
+            open_health=lambda _settings: None,
+            facts=lambda _folder: facts,
+        )
+        host = self.agents[name] = f"agent {name} {self._boots}"
+        self._trace("agent starts", name)
+        self._loop.begin(host, self._live(settings, ports))
+
+    async def _live(self, settings: AgentSettings, ports: AgentPorts) -> None:
+        code = await converse(settings, ports, asyncio.Event())
+        self._trace("agent ends", settings.worker, code.name)
+
+    def work_s(self, sleep_ms: int) -> float:
+        return sleep_ms / 1000 if sleep_ms else self._dice.of("work").uniform(0.0, 15.0)
+
+    def fails(self) -> bool:
+        return self._dice.of("work").random() < 0.1
+
+
+class _Waits(Runtime):
+    """Runs nothing. A job that says how long it takes succeeds; any other draws its time, and fails at times."""
+
+    def __init__(self, report: Report, machines: Machines, worker: str, clock: VirtualClock) -> None:
+        self._report, self._machines, self._worker, self._clock = report, machines, worker, clock
+
+    def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
+        if self._worker in self._machines.broken:
+            return ended_now(assignment, _BROKEN, self._clock.now_ms())
+        return _Work(self._report, self._machines, assignment, self._clock)
+
+    async def close(self) -> None:
+        pass
+
+
+class _Work(Running):
+    def __init__(
+        self, report: Report, machines: Machines, assignment: Assignment, clock: VirtualClock
+    ) -> None:
+        self._report, self._machines, self._assignment, self._clock = report, machines, assignment, clock
+        machines.began[assignment.job, assignment.attempt] += 1
+        if machines.began[assignment.job, assignment.attempt] > 1:
+            machines.begun_again(assignment.job, assignment.attempt)
+        self.started_at_ms = clock.now_ms()
+        self._began_ms = clock.monotonic_ms()
+        payload = msgspec.json.decode(assignment.payload, type=_Payload)
+        how = _FAILED if not payload.sleep_ms and machines.fails() else None
+        if payload.command == ["false"]:
+            how = _FAILED
+        seconds, limit_ms = machines.work_s(payload.sleep_ms), assignment.timeout_ms
+        if limit_ms is not None and limit_ms < seconds * 1000:
+            seconds, how = limit_ms / 1000, _TIMED_OUT
+        self._timer: asyncio.Handle = asyncio.get_running_loop().call_later(seconds, self._end, how)
+        self._over = False
+
+    def stop(self, verdict: Verdict, *, at_once: bool = False) -> None:
+        if not self._over:
+            self._over = True
+            self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_soon(self._end, verdict)
+
+    def _end(self, verdict: Verdict | None) -> None:
+        self._over = True
+        if verdict is None:
+            self._machines.done[self._assignment.job] += 1
+        self._report.ended(
+            Finished(
+                job=self._assignment.job,
+                attempt=self._assignment.attempt,
+                state="succeeded" if verdict is None else verdict.state,
+                started_at_ms=self.started_at_ms,
+                ended_at_ms=self.started_at_ms + self._clock.monotonic_ms() - self._began_ms,
+                exit_code=0 if verdict is None else 1 if verdict is _FAILED else None,
+                cause="" if verdict is None else verdict.cause.value,
+                message="" if verdict is None else verdict.message,
+            )
+        )
+
+
+_BROKEN = Verdict("failed", Cause.INFRASTRUCTURE, "Its disk is full.")
+_FAILED = Verdict("failed", Cause.EXIT_CODE, "It was drawn to fail.")
+_TIMED_OUT = Verdict("failed", Cause.TIMEOUT, "It ran longer than its timeout.")
+
+#: What agents say of their lives is of no interest here.
+logging.getLogger("herder.agent").setLevel(logging.ERROR)

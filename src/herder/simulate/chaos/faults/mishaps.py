@@ -1,0 +1,184 @@
+"""Mishaps: what strikes at hosts, machines, clocks and the market by itself, each at its odds, until there is no more trouble.
+
+Everything that a mishap breaks it mends after a while; `heal` mends the rest at the end.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from herder.simulate.chaos.faults.kinds import Fault
+from herder.simulate.chaos.world import World
+
+#: How often it is drawn whether something happens.
+TICK_S = 10.0
+_HANGS = (Fault.REQUEST_LOST, Fault.REFUSED)
+
+
+class Mishaps:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._capacity = {name: world.provider_settings(name) for name in world.providers}
+        self._all: tuple[tuple[str, float, Callable[[], None]], ...] = ()
+
+    async def run(self) -> None:
+        odds = self._world.dice.odds
+        strikes: tuple[tuple[str, float, Callable[[], None]], ...] = (
+            ("server crash", odds.server_crash, self._crash),
+            ("server stop", odds.server_stop, self._stop_server),
+            ("second leader", odds.second_leader, self._second_leader),
+            ("machine lost", odds.machine_lost, self._lose_machine),
+            ("agent killed", odds.agent_killed, self._kill_agent),
+            ("agent stop", odds.agent_stop, self._stop_agent),
+            ("partition", odds.partition, self._partition),
+            ("clock set", odds.clock_set, self._set_clock),
+            ("agent clock set", odds.agent_clock_set, self._set_agents_clock),
+            ("zone sold out", odds.zone_sold_out, self._sell_out),
+            ("burst of interruptions", odds.burst_of_interruptions, self._interrupt),
+            ("listing lags", odds.listing_lags, self._lag),
+            ("listing partial", odds.listing_partial, self._part),
+            ("driver hangs", odds.driver_hangs, self._hang),
+            ("quota shrinks", odds.quota_shrinks, self._shrink),
+        )
+        while True:
+            for kind, per_second, strike in strikes:
+                if self._world.dice.happens(kind, per_second * TICK_S):
+                    strike()
+            await asyncio.sleep(TICK_S)
+
+    def heal(self) -> None:
+        """Everything works from now on."""
+        world = self._world
+        for name, provider in world.providers.items():
+            provider.sold_out.clear()
+            provider.list_lag_s, provider.listed_most = 0.0, None
+            world.change_provider(name, self._capacity[name])
+        world.calls.stuck.clear()
+        world.wire.cut_off.clear()
+        world.loop.wake_all()
+        if world.stale is not None:
+            world.kill_stale(world.stale.host)
+
+    # --- inside
+
+    def _draw(self, least: float, most: float) -> float:
+        return self._world.dice.of("mishaps").uniform(least, most)
+
+    def _some_agent(self) -> str | None:
+        agents = sorted(self._world.machines.agents)
+        return self._world.dice.of("mishaps").choice(agents) if agents else None
+
+    def _some_provider(self) -> str:
+        return self._world.dice.of("mishaps").choice(sorted(self._world.providers))
+
+    def _later(self, seconds: float, mend: Callable[[], None]) -> None:
+        self._world.loop.call_later(seconds, mend)
+
+    def _begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._world.loop.create_task(coroutine)
+
+    def _crash(self) -> None:
+        if self._world.server is not None:
+            self._world.kill_server()
+            self._begin(self._world.restart(self._draw(1.0, 120.0)))
+
+    def _stop_server(self) -> None:
+        if self._world.server is not None:
+            self._stop(self._world.server.host, self._draw(1.0, 300.0))
+
+    def _second_leader(self) -> None:
+        world = self._world
+        if world.server is None:
+            return
+        first = world.server.host
+        if self._world.dice.of("mishaps").random() < 0.5:
+            self._stop(first, self._draw(20.0, 600.0))  # it wakes up late, and believes that it leads
+        agents = sorted(world.machines.agents)
+        world.wire.with_stale = {each for each in agents if world.dice.of("mishaps").random() < 0.5}
+        self._begin(world.replace_server())
+
+    def _stop(self, host: str, seconds: float) -> None:
+        self._world.trace("stopped", host, round(seconds))
+        self._world.loop.stop_host(host)
+        self._later(seconds, lambda: self._world.loop.wake_host(host))
+
+    def _lose_machine(self) -> None:
+        worker = self._some_agent()
+        if worker is not None:
+            self._world.trace("machine is lost", worker)
+            for provider in self._world.providers.values():
+                provider.lose(worker)
+
+    def _kill_agent(self) -> None:
+        worker = self._some_agent()
+        if worker is not None:
+            self._world.machines.kill(worker, machine_stays=True)
+
+    def _stop_agent(self) -> None:
+        worker = self._some_agent()
+        if worker is not None:
+            self._stop(self._world.machines.agents[worker], self._draw(1.0, 900.0))
+
+    def _partition(self) -> None:
+        worker = self._some_agent()
+        if worker is not None:
+            self._world.trace("cut off", worker)
+            self._world.wire.cut_off.add(worker)
+            self._later(self._draw(5.0, 1500.0), lambda: self._world.wire.cut_off.discard(worker))
+
+    def _set_clock(self) -> None:
+        by_s = self._world.dice.of("mishaps").choice((-1, 1)) * self._draw(2, 3 * 3600)
+        self._world.trace("the server's clock is set", round(by_s))
+        self._world.stats["clock set"] += 1
+        self._world.clock.set_wall(by_s)
+
+    def _set_agents_clock(self) -> None:
+        worker = self._some_agent()
+        if worker is not None:
+            by_s = self._world.dice.of("mishaps").choice((-1, 1)) * self._draw(2, 3 * 3600)
+            self._world.trace("an agent's clock is set", worker, round(by_s))
+            self._world.machines.clocks[worker].set_wall(by_s)
+
+    def _sell_out(self) -> None:
+        place = self._world.dice.of("mishaps").choice((("a", False), ("a", True), ("b", True), ("b", False)))
+        provider = self._world.providers[self._some_provider()]
+        self._world.trace("sold out", place)
+        provider.sold_out.add(place)
+        self._later(self._draw(600, 7200), lambda: provider.sold_out.discard(place))
+
+    def _interrupt(self) -> None:
+        """Spot machines are taken back as real markets do it: many of one zone at once, and none is sold for a while."""
+        zone, provider = self._world.dice.of("mishaps").choice(("a", "b")), self._world.providers["cloud"]
+        self._world.trace("spot machines are taken back", zone)
+        provider.interrupt(zone)
+        self._later(self._draw(600, 7200), lambda: provider.sold_out.discard((zone, True)))
+
+    def _lag(self) -> None:
+        provider = self._world.providers[self._some_provider()]
+        provider.list_lag_s = self._draw(1.0, 14.0)
+        self._later(self._draw(300, 3600), lambda: setattr(provider, "list_lag_s", 0.0))
+
+    def _part(self) -> None:
+        provider = self._world.providers[self._some_provider()]
+        provider.listed_most = self._world.dice.of("mishaps").randint(0, 5)
+        self._later(self._draw(60, 1800), lambda: setattr(provider, "listed_most", None))
+
+    def _hang(self) -> None:
+        name = self._some_provider()
+        self._world.trace("does not answer", name)
+        fault = self._world.dice.of("mishaps").choice(_HANGS)
+        self._world.calls.stuck[name] = fault
+        self._later(self._draw(30, 900), lambda: self._answers(name))
+
+    def _answers(self, driver: str) -> None:
+        self._world.calls.stuck.pop(driver, None)
+
+    def _shrink(self) -> None:
+        """The provider has less than before."""
+        name, world = self._some_provider(), self._world
+        usual = self._capacity[name]
+        less = replace(usual, machines_most=max(1, int(usual.machines_most * self._draw(0.2, 0.8))))
+        world.trace("capacity shrinks", name, less.machines_most)
+        world.change_provider(name, less)
+        self._later(self._draw(600, 14_400), lambda: world.change_provider(name, usual))

@@ -1,0 +1,129 @@
+"""The fleet of a chaos run: pools of every kind for a number of workers, and the providers that they are bought from.
+
+Two providers: `metal` sells on-demand machines only, `cloud` has two zones and a spot market. Heart-beats are rare, as in a large fleet.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from herder.drivers.pretend.settings import PretendSettings
+from herder.model.fleet.pool import (
+    Consolidation,
+    PoolSize,
+    PoolSpec,
+    ScaleDown,
+    ScaleUp,
+    SpotUse,
+    Template,
+    WorkerLifetime,
+    Zone,
+)
+from herder.model.ids import PoolName
+from herder.model.values.money import PICO_PER_USD, PicoUsd
+from herder.model.values.resources import Resources
+
+GIB = 1024
+#: A worker that is not heard of for so long is dead; three heart-beats of a minute fit into it.
+DEAD_AFTER_S = 200.0
+HEARTBEAT_S = 60.0
+
+
+def _template(
+    name: str, cpu: int, cents: int, zones: tuple[Zone, ...] = (), spot: SpotUse = SpotUse.NO
+) -> Template:
+    return Template(
+        name=name,
+        allocatable=Resources(cpu * 1000, cpu * 4 * GIB, 100 * GIB),
+        price_pico_per_hour=PicoUsd(cents * PICO_PER_USD // 100),
+        zones=zones,
+        spot=spot,
+    )
+
+
+def _lifetime(*, ttl_s: float | None = None) -> WorkerLifetime:
+    return WorkerLifetime(
+        dead_after_s=DEAD_AFTER_S,
+        heartbeat_max_s=HEARTBEAT_S,
+        boot_timeout_s=750.0,
+        drain_grace_s=300.0,
+        ttl_s=ttl_s,
+        ttl_max_s=None if ttl_s is None else 3 * ttl_s,
+    )
+
+
+#: A user whose live attempts may have so much in total.
+LIMITED_USER, LIMITED_CPU = "cyd", 12
+#: Jobs of the class `high` preempt others.
+SHARING: dict[str, Any] = {
+    "priority_classes": {"high": {"value": 3, "preempts": True}},
+    "users": {LIMITED_USER: {"quota": {"cpu": LIMITED_CPU}}},
+    "fair_share": {"preemption": {"minimum_run_time": "2m", "wait_first": "30s"}},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    pools: tuple[PoolSpec, ...]
+    providers: dict[str, PretendSettings]
+
+
+def fleet_of(workers: int) -> Fleet:
+    """Pools that have `workers` workers together when all are full (at least four)."""
+    most = max(4, workers)
+    steady, burst = max(1, most * 3 // 10), max(1, most * 3 // 10)
+    spot = max(1, most - steady - burst)
+    zones = (Zone(name="a", max_workers=max(2, burst)), Zone(name="b"))
+    return Fleet(
+        pools=(
+            PoolSpec(
+                name=PoolName("steady"),
+                driver="metal",
+                templates=(_template("medium", 8, 24),),
+                size=PoolSize(min_workers=max(1, steady // 3), max_workers=steady),
+                scale_up=ScaleUp(cooldown_s=120.0),
+                scale_down=ScaleDown(idle_timeout_s=1800.0, fraction=0.2, period_s=1800.0, cooldown_s=300.0),
+                lifetime=_lifetime(),
+            ),
+            PoolSpec(
+                name=PoolName("burst"),
+                driver="cloud",
+                templates=(_template("small", 4, 12, zones), _template("large", 16, 48, zones)),
+                size=PoolSize(max_workers=burst),
+                scale_down=ScaleDown(idle_timeout_s=900.0),
+                lifetime=_lifetime(ttl_s=4 * 3600.0),
+            ),
+            PoolSpec(
+                name=PoolName("spot"),
+                driver="cloud",
+                templates=(_template("medium", 8, 24, zones, SpotUse.PREFER),),
+                size=PoolSize(max_workers=spot, max_live_workers=max(1, spot - 1)),
+                scale_down=ScaleDown(idle_timeout_s=1200.0, consolidation=Consolidation.BREAK_EVEN),
+                lifetime=_lifetime(),
+            ),
+        ),
+        providers={
+            "metal": PretendSettings(
+                create_s=20.0, delete_s=10.0, boot_s=45.0, boot_spread=0.5, machines_most=steady + 2
+            ),
+            "cloud": PretendSettings(
+                create_s=8.0,
+                delete_s=15.0,
+                boot_s=60.0,
+                boot_spread=0.8,
+                machines_most=burst + spot + 4,
+                spot_machines_most=max(2, spot * 2 // 3),
+            ),
+        },
+    )
+
+
+#: Of the server's own loops, for days in minutes of CPU: looks are rarer than a live server's, and nothing else is different.
+CORE_SETTINGS = {
+    "poll_s": 60.0,
+    "scale_period_s": 30.0,
+    "scale_settle_s": 1.0,
+    "lifecycle_period_s": 5.0,
+    "readings_period_s": 60.0,
+    "sweep_period_s": 30.0,
+    "observations_bytes_max": 0,
+}

@@ -1,0 +1,28 @@
+"""The clocks of the simulated world: monotonic time is the loop's, and each host's wall can be set."""
+
+from herder.simulate.chaos.hosts.loop import VirtualLoop
+
+EPOCH_MS = 1_700_000_000_000
+#: Monotonic clocks begin anywhere.
+BOOTED_MS = 12_345_678
+
+
+class VirtualClock:
+    """`ports.clock.Clock`, of one machine."""
+
+    def __init__(self, loop: VirtualLoop, ahead_ms: int = 0) -> None:
+        self._loop = loop
+        self.wall_ahead_ms = ahead_ms
+
+    def now_ms(self) -> int:
+        return EPOCH_MS + self.wall_ahead_ms + int(self._loop.now_s * 1000)
+
+    def monotonic_ms(self) -> int:
+        return BOOTED_MS + int(self._loop.now_s * 1000)
+
+    def true_ms(self) -> int:
+        """The world's own time: for providers, whose clocks nobody sets."""
+        return int(self._loop.now_s * 1000)
+
+    def set_wall(self, by_s: float) -> None:
+        self.wall_ahead_ms += int(by_s * 1000)

@@ -1,0 +1,161 @@
+"""Calls of drivers in the simulated world: the server's own places and deadlines (`control/kernel/driver_calls.py`), and instead of a
+thread a drawn while, after which the provider acts – or not, twice, or when nobody waits any more.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from herder.control.kernel.driver_calls import PLACES, DriverCall, DriverCalls, DriverPlaces, for_a_future
+from herder.model.fleet.driver import DriverError, OutcomeUnknown, Unavailable
+from herder.simulate.chaos.faults.dice import Dice
+from herder.simulate.chaos.faults.kinds import CALL_FAULTS, Fault
+from herder.simulate.chaos.hosts.clocks import VirtualClock
+from herder.simulate.chaos.ports.effects import Effects
+
+_T = TypeVar("_T")
+
+LATE_S = 12.0
+#: After a caller gave up, what was hanging is done.
+ACTS_AFTER_S = 3.0
+#: So that a world of minutes sees the end of a hanging call.
+DEADLINE_MAX_S = 30.0
+#: A request that was lost keeps its place so long after its deadline.
+HANGS_ON_S = 20.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """What the next `times` calls of a verb (`*`: any) of one driver meet. `error`: what a refused one says."""
+
+    fault: Fault
+    driver: str = "cloud"
+    verb: str = "*"
+    error: Exception | None = None
+    times: int = 1
+
+
+class VirtualCalls(DriverCalls):
+    """`ports.calls.Calls`, of one life of a server."""
+
+    def __init__(
+        self,
+        clock: VirtualClock,
+        dice: Dice,
+        trace: Callable[..., None],
+        acted: Callable[[], None],
+        effects: Effects | None = None,
+    ) -> None:
+        super().__init__(clock, places=PLACES)
+        self._dice, self._trace, self._acted = dice, trace, acted
+        self._effects = effects
+        self.stuck: dict[str, Fault] = {}
+        """By driver: what becomes of each of its calls until somebody takes it out."""
+        self.refusal: DriverError | None = None
+        """What a refused call says; None: that the provider does not answer."""
+        self.made: list[tuple[str, str, str]] = []
+        """(driver, verb, worker) of every call."""
+        self.keep_made = True
+        self._orders: list[Order] = []
+
+    def continues(self, before: "VirtualCalls") -> None:
+        """The provider's troubles outlive the server that met them."""
+        self.stuck, self.refusal, self.made, self._orders = (
+            before.stuck,
+            before.refusal,
+            before.made,
+            before._orders,
+        )
+
+    async def run(
+        self, driver: str, verb: str, work: Callable[[], _T], *, deadline_s: float, worker: str = ""
+    ) -> _T:
+        return await super().run(
+            driver, verb, work, deadline_s=min(deadline_s, DEADLINE_MAX_S), worker=worker
+        )
+
+    def order(self, order: Order) -> None:
+        self._orders.append(replace(order))
+
+    # --- inside
+
+    def start_call(self, driver: str, mine: DriverPlaces, number: int, call: DriverCall) -> None:
+        if self.keep_made:
+            self.made.append((driver, call.verb, call.worker))
+        if self._effects is not None and not self._effects.at(f"{driver} {call.verb}"):
+            return
+        ordered = self._ordered(driver, call.verb)
+        fault = self.stuck.get(driver) or (
+            ordered.fault
+            if ordered is not None
+            else self._dice.fault("call", call.verb, self._dice.odds.calls, CALL_FAULTS)
+        )
+        self._trace("asks", driver, call.verb, call.worker, fault.value)
+        one = _OnItsWay(self, driver, mine, number, call, fault, ordered.error if ordered else None)
+        draw = self._dice.of("call times")
+        one.later(LATE_S if fault is Fault.LATE else draw.uniform(0.01, 0.5), one.arrives)
+
+    def _ordered(self, driver: str, verb: str) -> Order | None:
+        found = next(
+            (each for each in self._orders if each.driver == driver and each.verb in (verb, "*")), None
+        )
+        if found is not None:
+            found.times -= 1
+            if not found.times:
+                self._orders.remove(found)
+        return found
+
+
+@dataclass(slots=True)
+class _OnItsWay:
+    """One request at the provider's. It runs there: the death of the server that sent it changes nothing of it."""
+
+    calls: VirtualCalls
+    driver: str
+    mine: DriverPlaces
+    number: int
+    call: DriverCall
+    fault: Fault
+    said: Exception | None
+
+    def later(self, seconds: float, step: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(seconds, step, context=contextvars.Context())
+
+    def arrives(self) -> None:
+        fault, draw = self.fault, self.calls._dice.of("call times")
+        if fault is Fault.REFUSED:
+            said = self.said or self.calls.refusal or Unavailable(f"{self.driver} does not answer")
+            self._returns(None, said)
+        elif fault is Fault.REQUEST_LOST:
+            lost = OutcomeUnknown(f"driver {self.driver}: {self.call.verb} gave no answer")
+            self.later(DEADLINE_MAX_S + HANGS_ON_S, lambda: self._returns(None, lost))
+        elif fault is Fault.ACTS_LATE:
+            self.later(DEADLINE_MAX_S + ACTS_AFTER_S, self._acts_late)
+        else:
+            answer, error = self._act()
+            if fault is Fault.ANSWER_LOST and error is None:
+                error = OutcomeUnknown(f"driver {self.driver}: the answer to {self.call.verb} was lost")
+            self.later(draw.uniform(0.0, 0.1), lambda: self._returns(answer, error))
+
+    def _act(self) -> tuple[Any, BaseException | None]:
+        answer, error = None, None
+        try:
+            answer = self.call.work()
+            if self.fault is Fault.DOUBLED:
+                answer = self.call.work()
+        except Exception as raised:  # noqa: BLE001 - the caller's, as that of a thread is
+            error = raised
+        self.calls._acted()
+        return answer, error
+
+    def _acts_late(self) -> None:
+        self._returns(*self._act())
+
+    def _returns(self, answer: Any, error: BaseException | None) -> None:
+        effects = self.calls._effects
+        if effects is not None and not effects.at(f"answer to {self.driver} {self.call.verb}"):
+            return
+        told = None if error is None else for_a_future(error)
+        self.calls.call_returned(self.mine, self.number, answer, told)

@@ -1,0 +1,106 @@
+"""What must become true when the faults stop: each accepted job ends, and the fleet reaches what the policy wants and stays there."""
+
+import asyncio
+from collections.abc import Callable
+
+from sqlalchemy import select
+
+from herder.model.fleet.worker import WorkerState
+from herder.model.work.job import JobState
+from herder.simulate.chaos.rules.watch import Watch
+from herder.simulate.chaos.world import World
+from herder.store.rows.tables import jobs
+
+MINUTE_S = 60.0
+#: The longest that all jobs may take to end, and then the fleet to shrink: workers with a ttl live for hours.
+ENDS_WITHIN_S = 2 * 86_400.0
+SHRINKS_WITHIN_S = 86_400.0
+#: At rest, workers may be made in an hour only so often: none is needed.
+MADE_PER_HOUR = 2
+
+
+class Rest:
+    def __init__(self, world: World, watch: Watch) -> None:
+        self._world, self._watch = world, watch
+
+    async def wait(self) -> None:
+        world = self._world
+        await self._until(self._jobs_ended, ENDS_WITHIN_S)
+        if self._watch.found:
+            return
+        if not self._jobs_ended():
+            self._watch.take("each accepted job ends", f"Jobs do not end: {world.left()}.")
+            return
+        self._all_accepted()
+        await self._until(self._as_wanted, SHRINKS_WITHIN_S)
+        if self._watch.found:
+            return
+        if not self._as_wanted():
+            self._watch.take(
+                "the fleet reaches what the policy wants",
+                f"The fleet is not what its pools want {SHRINKS_WITHIN_S / 3600:.0f} h after the last job: {world.left()}.",
+            )
+            return
+        before = len(self._watch.workers.ended) + len(self._watch.workers.rows)
+        await self._until(lambda: False, 2 * 3600.0)
+        made = len(self._watch.workers.ended) + len(self._watch.workers.rows) - before
+        if made > 2 * MADE_PER_HOUR:
+            self._watch.take(
+                "a fleet at rest stays as it is",
+                f"{made} workers were made in 2 h in which nothing was asked for.",
+            )
+
+    async def _until(self, holds: Callable[[], bool], within_s: float) -> None:
+        end_s = self._world.loop.time() + within_s
+        while self._world.loop.time() < end_s and not self._watch.found and not holds():
+            await asyncio.sleep(MINUTE_S)
+            self._watch.minute(MINUTE_S)
+
+    def _jobs_ended(self) -> bool:
+        server = self._world.server
+        if server is None:
+            return False
+        counts = server.core.state.counts
+        return not sum(counts[each] for each in JobState if not each.ended) and not server.core._sweeps
+
+    def _all_accepted(self) -> None:
+        """Nothing that somebody was told of is missing, and nothing more is there."""
+        with self._world.engine.connect() as connection:
+            states = {
+                row.id: JobState(row.state) for row in connection.execute(select(jobs.c.id, jobs.c.state))
+            }
+        accepted = self._world.people.accepted
+        lost = sorted(accepted - set(states))
+        if lost:
+            self._watch.take("nothing accepted is lost", f"Jobs {lost[:5]} were accepted and are not there.")
+        doubled = sorted(set(states) - accepted)
+        if doubled:
+            self._watch.take(
+                "nothing is accepted twice", f"Jobs {doubled[:5]} exist, and nobody was told of them."
+            )
+        open_ = sorted(job for job in accepted & set(states) if not states[job].ended)
+        if open_:
+            self._watch.take("each accepted job ends", f"Jobs {open_[:5]} have not ended.")
+        undone = sorted(
+            job
+            for job, state in states.items()
+            if state is JobState.SUCCEEDED and not self._world.machines.done[job]
+        )
+        if undone:
+            self._watch.take("a success was done", f"Jobs {undone[:5]} succeeded and were never carried out.")
+
+    def _as_wanted(self) -> bool:
+        """Each pool at its minimum, one machine for each row, and no other."""
+        server = self._world.server
+        if server is None:
+            return False
+        state = server.core.state
+        machines = {name for provider in self._world.providers.values() for _, name in provider.machines}
+        if machines != {str(name) for name in state.workers}:
+            return False
+        counts = dict.fromkeys(state.pools, 0)
+        for worker in state.workers.values():
+            if worker.state is not WorkerState.READY:
+                return False
+            counts[worker.spec.pool] += 1
+        return all(counts[name] == pool.size.min_workers for name, pool in state.pools.items())

@@ -1,0 +1,45 @@
+"""Rules of silence: nobody is taken for dead who could be heard, and who is dead is noticed in time.
+
+Time counts here as the server has it: while none is up, or while it is stopped, nobody can be heard.
+"""
+
+from collections.abc import Iterator
+
+from herder.simulate.chaos.world import World
+
+#: How often the state of the server is looked at.
+LOOK_S = 5.0
+#: A death counts as too early when the worker called in this part of `dead_after`; what was on its way takes the rest.
+EARLY = 0.75
+
+
+class SilenceRules:
+    def __init__(self, world: World, dead_after_s: float) -> None:
+        self._world, self._dead_after_s = world, dead_after_s
+        self._up_s = 0.0
+        self._heard: dict[str, float] = {}
+        """By worker: the server's time when its last call came that was taken."""
+        world.wire.server_time = lambda: self._up_s
+        world.wire.taken = self._taken
+
+    def look(self) -> None:
+        """Called each `LOOK_S`."""
+        server = self._world.server
+        if server is not None and self._world.loop.running(server.host):
+            self._up_s += LOOK_S
+
+    def _taken(self, who: str, path: str, arrived_at_s: float) -> None:
+        if path.startswith("/api/v1/worker/"):
+            self._heard[who] = max(arrived_at_s, self._heard.get(who, 0.0))
+
+    def dead(self, worker: str) -> Iterator[tuple[str, str]]:
+        """The server says that it is."""
+        heard = self._heard.pop(worker, None)
+        if heard is None:
+            return
+        silent_s = self._up_s - heard
+        if silent_s < EARLY * self._dead_after_s:
+            yield (
+                "nobody is taken for dead who is heard",
+                f"Worker {worker} was taken for dead {silent_s:.0f} s after a call of it; dead_after is {self._dead_after_s:g} s.",
+            )

@@ -1,0 +1,99 @@
+"""Asks all rules when they are due, and keeps what they found."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+
+from herder.engine.memory.invariants import violations as memory_violations
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.worker import WorkerState
+from herder.model.stored.changes import Changes
+from herder.model.stored.records import WorkerRecord
+from herder.model.work.job import AttemptState
+from herder.simulate.chaos.actors.server import Server
+from herder.simulate.chaos.fleet import LIMITED_CPU, LIMITED_USER
+from herder.simulate.chaos.rules import event_rules
+from herder.simulate.chaos.rules.job_rules import JobRules
+from herder.simulate.chaos.rules.machine_rules import MachineRules
+from herder.simulate.chaos.rules.silence_rules import LOOK_S, SilenceRules
+from herder.simulate.chaos.rules.violation import Violation
+from herder.simulate.chaos.rules.worker_rules import WorkerRules
+from herder.simulate.chaos.world import World
+from herder.store.invariants import violations as stored_violations
+
+#: Beyond this many the first ones have said it.
+VIOLATIONS_MOST = 20
+
+
+class Watch:
+    def __init__(self, world: World, pools: tuple[PoolSpec, ...]) -> None:
+        self._world = world
+        self.found: list[Violation] = []
+        self.jobs, self.workers, self.machines = JobRules(), WorkerRules(pools), MachineRules(world)
+        self.silence = SilenceRules(world, min(pool.lifetime.dead_after_s for pool in pools))
+        self._clock_sets = 0
+        world.written.append(self.committed)
+        world.ends = self.memory_of
+        world.machines.begun_again = lambda job, attempt: self.take_all(
+            [("an attempt begins once", f"Attempt {attempt} of job {job} was begun twice.")]
+        )
+
+    def committed(self, changes: Changes) -> None:
+        if self._world.stats["clock set"] != self._clock_sets:
+            self._clock_sets = self._world.stats["clock set"]
+            self.workers.clock_set()
+        for (job, number), row in changes.attempts.items():
+            self._world.trace(
+                "attempt", job, number, AttemptState(row.state).name.lower(), row.cause, row.worker
+            )
+        for record in changes.rows.get(WorkerRecord, {}).values():
+            assert isinstance(record, WorkerRecord)
+            why = json.loads(record.reason_removed)
+            self._world.trace("worker", record.name, record.state, why.get("kind", ""))
+            known = self.workers.rows.get(record.name)
+            fresh = record.state == WorkerState.TERMINATING and known is not None and not known.state.leaving
+            if fresh and "dead_after_s" in why.get("evidence", {}):
+                self.take_all(self.silence.dead(record.name))
+        self.take_all(self.jobs.look(changes))
+        self.take_all(self.workers.look(changes, self.jobs.on))
+        self.take_all(event_rules.look(changes))
+
+    async def look_often(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.silence.look()
+
+    def minute(self, seconds: float) -> None:
+        for server in (self._world.server, self._world.stale):
+            if server is not None and self._world.loop.alive(server.host):
+                self.memory_of(server)
+        self.take_all(self.machines.look(self.workers, seconds))
+        crashes, self._world.crashes = self._world.crashes, []
+        self.take_all(("nothing inside fails", f"{type(each).__name__}: {each}") for each in crashes)
+
+    def memory_of(self, server: Server) -> None:
+        state = server.core.state
+        used = sum(
+            state.classes[attempt.class_id].request.cpu_milli
+            for attempt in state.live.values()
+            if state.classes[attempt.class_id].user == LIMITED_USER
+        )
+        if used > LIMITED_CPU * 1000:
+            self.take(
+                "quotas hold",
+                f"User {LIMITED_USER} has {used / 1000:g} cores in use; the quota is {LIMITED_CPU}.",
+            )
+        self.take_all(("memory is consistent", each) for each in memory_violations(server.core.state))
+
+    def store(self) -> None:
+        with self._world.engine.connect() as connection:
+            self.take_all(("rows are consistent", each) for each in stored_violations(connection))
+
+    def take_all(self, found: Iterable[tuple[str, str]]) -> None:
+        for rule, text in found:
+            self.take(rule, text)
+
+    def take(self, rule: str, text: str) -> None:
+        if len(self.found) < VIOLATIONS_MOST:
+            self.found.append(Violation(rule=rule, text=text, at_s=self._world.loop.time()))
+            self._world.trace("VIOLATION", rule, text)

@@ -1,0 +1,207 @@
+"""A chaos run: days of a fleet with people and faults of every kind, then calm, in which everything must come to rest.
+
+`run` is pure in the sense that matters: the same options give the same result but for `cpu_s`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields
+
+from herder.simulate.chaos.actors.crowd import DAY_S, Crowd
+from herder.simulate.chaos.faults.chance import stream
+from herder.simulate.chaos.faults.kinds import Trouble
+from herder.simulate.chaos.faults.mishaps import Mishaps
+from herder.simulate.chaos.fleet import CORE_SETTINGS, SHARING, Fleet, fleet_of
+from herder.simulate.chaos.rules.rest import Rest
+from herder.simulate.chaos.rules.violation import Violation
+from herder.simulate.chaos.rules.watch import Watch
+from herder.simulate.chaos.story import story_of
+from herder.simulate.chaos.world import World
+
+MINUTE_S = 60.0
+#: Faults of a day in a fleet that has a very bad one.
+HOUR = 1 / 3600
+BAD_DAYS = Trouble(
+    calls=0.05,
+    network=0.004,
+    people=0.03,
+    store_slow=0.002,
+    store_fails=0.00005,
+    store_twice=0.02,
+    server_crash=0.5 * HOUR,
+    server_stop=0.3 * HOUR,
+    machine_lost=1.0 * HOUR,
+    agent_killed=1.0 * HOUR,
+    agent_stop=1.0 * HOUR,
+    partition=1.0 * HOUR,
+    clock_set=0.06 * HOUR,
+    agent_clock_set=0.2 * HOUR,
+    crash_at_effect=0.0001,
+    second_leader=0.15 * HOUR,
+    zone_sold_out=0.3 * HOUR,
+    burst_of_interruptions=0.1 * HOUR,
+    listing_lags=0.3 * HOUR,
+    listing_partial=0.2 * HOUR,
+    driver_hangs=0.2 * HOUR,
+    quota_shrinks=0.1 * HOUR,
+    boot_never=0.03,
+    boot_slow=0.05,
+    boot_twice=0.02,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChaosOptions:
+    seed: int
+    days: float = 1.0
+    workers: int = 50
+    jobs_per_day: int = 2_000
+    without: frozenset[str] = frozenset()
+    """Kinds of faults and of operations that do not happen."""
+    intensity: float = 1.0
+    """Odds of all faults, as a multiple of the usual ones."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ChaosResult:
+    options: ChaosOptions
+    steps: int = 0
+    """Effects of the servers, and calls over the network."""
+    crashes: int = 0
+    faults: Mapping[str, int] = field(default_factory=dict)
+    violations: list[Violation] = field(default_factory=list)
+    story: list[str] = field(default_factory=list)
+    """How it came to the first violation."""
+    jobs: int = 0
+    workers_made: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    days_run: float = 0.0
+    fingerprint: str = ""
+
+
+class ChaosRun:
+    def __init__(self, options: ChaosOptions, progress: Callable[[float], None] = lambda _days: None) -> None:
+        self.options, self._progress = options, progress
+        self._fleet: Fleet = fleet_of(options.workers)
+        self.world = World(
+            options.seed,
+            odds=_worse(options.intensity),
+            pools=self._fleet.pools,
+            sharing=SHARING,
+            providers=self._fleet.providers,
+            core_settings=CORE_SETTINGS,
+            own_clocks=True,
+            without=options.without,
+            pools_of_files=False,
+        )
+        self.watch = Watch(self.world, self._fleet.pools)
+        self.crowd = Crowd(self.world, self._fleet.pools, options.jobs_per_day, options.intensity)
+        self.mishaps = Mishaps(self.world)
+        deaths = stream(options.seed, "deaths")
+        odds = self.world.dice.odds.crash_at_effect
+        self.world.dies = lambda _what: (
+            self.world.dice.trouble
+            and deaths.random() < odds
+            and "crash at an effect" not in options.without
+            and self.world.dice.count("crash at an effect")
+        )
+
+    def run(self) -> ChaosResult:
+        with _silence():
+            return self.world.run(self._story)
+
+    async def _story(self, world: World) -> ChaosResult:
+        background = [
+            asyncio.ensure_future(each)
+            for each in (
+                self.crowd.run(),
+                self.mishaps.run(),
+                self.crowd.look_after_drivers(),
+                self.watch.look_often(),
+            )
+        ]
+        crowd, mishaps = background[:2]
+        try:
+            await self._go_on(self.options.days * DAY_S)
+            crowd.cancel()
+            mishaps.cancel()
+            if not self.watch.found:
+                await self._calm_down()
+        finally:
+            for task in background:
+                task.cancel()
+            for task in background:
+                with suppress(asyncio.CancelledError):
+                    await task
+        return self._result()
+
+    async def _go_on(self, until_s: float) -> None:
+        """Minute by minute, until then or until a rule is broken."""
+        world, minutes = self.world, 0
+        while world.loop.time() < until_s and not self.watch.found:
+            await asyncio.sleep(min(MINUTE_S, until_s - world.loop.time()))
+            minutes += 1
+            self.watch.minute(MINUTE_S)
+            if minutes % 10 == 0:
+                self.watch.store()
+                self._progress(world.loop.time() / DAY_S)
+
+    async def _calm_down(self) -> None:
+        """No faults any more: everything ends, and the fleet stays as the policy wants it."""
+        world = self.world
+        world.dice.trouble = False
+        self.mishaps.heal()
+        if world.server is None:
+            await world.restart(1.0)
+        await self.crowd.finish()
+        await self.crowd.settle()
+        rest = Rest(world, self.watch)
+        await rest.wait()
+        self.watch.minute(MINUTE_S)
+        self.watch.store()
+
+    def _result(self) -> ChaosResult:
+        world, watch = self.world, self.watch
+        effects = world.effects + sum(
+            each.effects.count for each in (world.server, world.stale) if each is not None
+        )
+        return ChaosResult(
+            options=self.options,
+            steps=effects + world.wire.calls,
+            crashes=world.stats["crashes"],
+            faults=dict(sorted(world.dice.counts.items())),
+            violations=watch.found,
+            story=story_of(world.story, watch.found[0]) if watch.found else [],
+            jobs=len(world.people.accepted),
+            workers_made=len(watch.workers.ended) + len(watch.workers.rows),
+            refused=dict(sorted(self.crowd.refused.items())),
+            days_run=world.loop.time() / DAY_S,
+            fingerprint=world.fingerprint,
+        )
+
+
+def run(options: ChaosOptions, progress: Callable[[float], None] = lambda _days: None) -> ChaosResult:
+    return ChaosRun(options, progress).run()
+
+
+def _worse(intensity: float) -> Trouble:
+    """A call fails at most every third time: with more nothing would be done at all."""
+    return Trouble(
+        **{each.name: min(1 / 3, getattr(BAD_DAYS, each.name) * intensity) for each in fields(BAD_DAYS)}
+    )
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """What servers and agents log in a world of faults is of no interest: what matters is in the story."""
+    loggers = [logging.getLogger(name) for name in ("herder", "herder.agent", "asyncio")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

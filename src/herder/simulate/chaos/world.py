@@ -1,0 +1,338 @@
+"""The whole world: its clock, providers, network, server, agents and people.
+
+A test writes a story, a coroutine that is given the world, and hands it to `World.run`; `run.py` is one that draws everything for
+days.
+"""
+
+import asyncio
+import contextvars
+import hashlib
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import httpx
+
+from herder.control.kernel.core import Core
+from herder.drivers.pretend.driver import PretendDriver
+from herder.drivers.pretend.settings import PretendSettings
+from herder.drivers.pretend.world import PretendWorld
+from herder.engine.memory.invariants import violations
+from herder.engine.memory.state import WorkerLife
+from herder.model.fleet.driver import Driver, DriverContext
+from herder.model.fleet.pool import PoolSpec
+from herder.model.stored.changes import Changes
+from herder.model.work.job import JobState
+from herder.simulate.chaos.actors.agents import Machines
+from herder.simulate.chaos.actors.people import People
+from herder.simulate.chaos.actors.server import INSTALLATION, Server, Surroundings
+from herder.simulate.chaos.faults.dice import Dice
+from herder.simulate.chaos.faults.kinds import CALM, Trouble
+from herder.simulate.chaos.hosts.clocks import VirtualClock
+from herder.simulate.chaos.hosts.loop import VirtualLoop
+from herder.simulate.chaos.ports.calls import VirtualCalls
+from herder.simulate.chaos.ports.effects import Effects
+from herder.simulate.chaos.ports.network import Wire
+from herder.simulate.chaos.ports.store import memory_store
+from herder.simulate.chaos.small_fleet import ONE_PROVIDER, POOLS
+
+_T = TypeVar("_T")
+
+TOKENS = {name: f"token-of-{name}" for name in ("root", "ann", "bob", "cyd", "dan")}
+#: What happens all the time, and is no part of a story.
+NOISE = frozenset({"exchange", "commit"})
+#: What happened last, for a story of how it came to a violation.
+STORY_MOST = 20_000
+
+
+class World:
+    def __init__(
+        self,
+        seed: int = 1,
+        *,
+        odds: Trouble = CALM,
+        pools: tuple[PoolSpec, ...] = POOLS,
+        sharing: Mapping[str, Any] | None = None,
+        providers: Mapping[str, PretendSettings] | None = None,
+        core_settings: Mapping[str, Any] | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        own_clocks: bool = False,
+        without: Collection[str] = (),
+        pools_of_files: bool = True,
+        **provider: float,
+    ) -> None:
+        """`providers`: their settings by name of the driver; `provider`: of the only one. `own_clocks`: each machine has a wall clock of
+        its own. `without`: kinds of faults that do not happen. `pools_of_files`: each life of the server is given the pools anew; else
+        only the first is."""
+        self.loop = VirtualLoop()
+        self.clock = VirtualClock(self.loop)
+        self.dice = Dice(seed, odds, without)
+        self.engine = memory_store()
+        self._settings = dict(providers or {"pretend": replace(ONE_PROVIDER, **provider)})  # type: ignore[arg-type]
+        self.providers = {name: PretendWorld(self.clock.true_ms) for name in self._settings}
+        self.provider = next(iter(self.providers.values()))
+        self.wire = Wire(self.loop, self.dice, self.trace)
+        self.machines = Machines(
+            self.loop,
+            self.clock,
+            self.providers.values(),
+            self.wire,
+            self.dice,
+            self.trace,
+            own_clocks=own_clocks,
+        )
+        for each in self.providers.values():
+            each.changed = self.machines.compare
+        self.people = People(self.wire, self.dice, TOKENS)
+        self._set_up(core_settings or {}, transport)
+        self._pools, self._sharing = pools, sharing or {}
+        self._pools_of_files = pools_of_files
+        self.driver_of_pool = {str(pool.name): pool.driver for pool in pools}
+
+    def _set_up(self, core_settings: Mapping[str, Any], transport: httpx.AsyncBaseTransport | None) -> None:
+        self.server: Server | None = None
+        self.stale: Server | None = None
+        """A server that another has replaced, and that does not know it yet."""
+        self.stats: Counter[str] = Counter()
+        self.written: list[Callable[[Changes], None]] = []
+        """Told of each commit, as soon as it is durable."""
+        self.dies: Callable[[str], bool] = lambda _what: False
+        """Asked at each effect of a server."""
+        self.ends: Callable[[Server], None] = check_memory
+        """Called with each server that ends, before it does."""
+        self.story: deque[tuple[float, tuple[object, ...]]] = deque(maxlen=STORY_MOST)
+        self.effects = 0
+        """Of the servers that have died."""
+        self.crashes: list[BaseException] = []
+        """Errors that got past everything."""
+        self._around = Surroundings(
+            loop=self.loop,
+            clock=self.clock,
+            dice=self.dice,
+            engine=self.engine,
+            trace=self.trace,
+            acted=self.machines.compare,
+            drivers=self._drivers,
+            written=self._told,
+            core_settings=core_settings,
+            transport=transport,
+        )
+        self._calls = VirtualCalls(self.clock, self.dice, self.trace, self.machines.compare)
+        """Before the first server: what a test orders then."""
+        self._hash = hashlib.sha256()
+        self._lives = 0
+
+    def trace(self, *what: object) -> None:
+        """One event of the run: two runs with one seed have the same ones."""
+        at_s = round(self.loop.now_s, 6)
+        if what[0] not in NOISE:
+            self.story.append((at_s, what))
+        self._hash.update(repr((at_s, what)).encode())
+
+    @property
+    def fingerprint(self) -> str:
+        return self._hash.hexdigest()
+
+    def run(self, story: Callable[["World"], Coroutine[Any, Any, _T]]) -> _T:
+        """Start a server, let the story happen, check what must always hold, clear away."""
+        try:
+            answer = self.loop.run_until_complete(self._run(story))
+            self.check()
+        finally:
+            self.loop.clear_away()
+            self.engine.dispose()
+        return answer
+
+    async def _run(self, story: Callable[["World"], Coroutine[Any, Any, _T]]) -> _T:
+        await self.start()
+        try:
+            return await story(self)
+        finally:
+            if self.server is not None:
+                self.stop_server()
+
+    def check(self) -> None:
+        """Nothing got past the application, and the rules of memory held whenever they were looked at."""
+        for error in self.crashes:
+            raise error
+
+    # --- the server
+
+    @property
+    def core(self) -> Core:
+        assert self.server is not None, "no server is up"
+        return self.server.core
+
+    @property
+    def calls(self) -> VirtualCalls:
+        """Of the server that is up, or of the one before."""
+        return self._calls
+
+    async def start(self) -> None:
+        """A server from the rows."""
+        self._lives += 1
+        host = f"server {self._lives}"
+        self.trace("server starts", host)
+        task = self.loop.begin(host, self._begin(host))
+        # It may die while it starts: then its task never ends.
+        while not task.done() and self.loop.alive(host):
+            await asyncio.sleep(0.05)
+        if task.done():
+            task.result()
+
+    async def _begin(self, host: str) -> None:
+        effects = Effects(
+            loop=self.loop,
+            host=host,
+            dies=lambda what: self.dies(what),  # noqa: PLW0108 - asked anew each time: it may be replaced
+            kill=lambda what: self._dies(host, what),
+        )
+        server = Server(
+            host,
+            self._around,
+            effects,
+            on_fatal=lambda error: self._fatal(host, error),
+            on_bug=self.crashes.append,
+        )
+        server.calls.continues(self._calls)
+        self._calls = server.calls
+        self.server = server
+        server.calls.keep_made = self._pools_of_files
+        pools = self._pools if self._pools_of_files or not server.core.state.pools else ()
+        await server.start(pools, self._sharing, TOKENS)
+        self.wire.server = server.endpoint
+
+    def _drivers(self) -> dict[str, Driver]:
+        return {
+            name: PretendDriver(
+                settings,
+                self.providers[name],
+                DriverContext(name=name, installation=INSTALLATION, clock=self.clock),
+            )
+            for name, settings in self._settings.items()
+        }
+
+    def change_provider(self, name: str, settings: PretendSettings) -> None:
+        """Its capacity, from now on."""
+        self._settings[name] = settings
+        for server in (self.server, self.stale):
+            driver = None if server is None else server.core.drivers.get(name)
+            if isinstance(driver, PretendDriver):
+                driver.settings = settings
+
+    def provider_settings(self, name: str) -> PretendSettings:
+        return self._settings[name]
+
+    def _told(self, changes: Changes) -> None:
+        for each in self.written:
+            each(changes)
+
+    def _fatal(self, host: str, error: BaseException) -> None:
+        """The real server ends, and whoever looks after it starts another."""
+        self.stats["store failures"] += 1
+        self.trace("server ends", host, str(error))
+        self.loop.call_soon(self._restart_after, host, context=contextvars.Context())
+
+    def _dies(self, host: str, what: str) -> None:
+        """At an effect: what follows in this turn reaches nobody."""
+        self.trace("server dies at", host, what)
+        if self.server is not None and self.server.host == host:
+            self.kill_server()
+            self._later(self.restart(1.0))
+        else:
+            self.kill_stale(host)
+
+    def _restart_after(self, host: str) -> None:
+        if self.server is not None and self.server.host == host:
+            self.kill_server()
+            self._later(self.restart(1.0))
+        else:
+            self.kill_stale(host)
+
+    def _later(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.loop.create_task(coroutine, context=contextvars.Context())
+
+    async def restart(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        if self.server is None:
+            await self.start()
+
+    def kill_server(self) -> None:
+        """SIGKILL: whatever was not written never was."""
+        server = self.server
+        assert server is not None
+        self.trace("server is killed", server.host)
+        self.stats["crashes"] += 1
+        self.wire.server = self.server = None
+        self._end(server)
+
+    def kill_stale(self, host: str) -> None:
+        if self.stale is not None and self.stale.host == host:
+            stale, self.stale = self.stale, None
+            self.wire.stale = None
+            self.wire.with_stale.clear()
+            self.trace("stale server ends", host)
+            self._end(stale)
+
+    async def replace_server(self) -> None:
+        """A second server takes the store over while the first still runs and does not know it."""
+        first = self.server
+        assert first is not None
+        if self.stale is not None:
+            self.kill_stale(self.stale.host)
+        self.stale, self.server = first, None
+        self.wire.stale, self.wire.server = first.endpoint, None
+        await self.start()
+
+    def stop_server(self) -> None:
+        """At the end of a story."""
+        server = self.server
+        assert server is not None
+        self.wire.server = self.server = None
+        self._end(server)
+        if self.stale is not None:
+            self.kill_stale(self.stale.host)
+
+    def _end(self, server: Server) -> None:
+        self.crashes += server.endpoint.crashes
+        self.ends(server)
+        self.effects += server.effects.count
+        self.loop.kill_host(server.host)
+        server.store.killed()
+        server.endpoint.hang_up()
+
+    # --- looking
+
+    async def until(self, holds: Callable[[], bool], within_s: float = 300.0, what: str = "") -> None:
+        end_s = self.loop.time() + within_s
+        while not holds():
+            assert self.loop.time() < end_s, f"not within {within_s:g} s: {what or holds}; {self.left()}"
+            await asyncio.sleep(0.2)
+
+    def worker(self) -> WorkerLife:
+        """The only one there is."""
+        (worker,) = self.core.state.workers.values()
+        return worker
+
+    def at_rest(self) -> bool:
+        if self.server is None:
+            return False
+        state = self.server.core.state
+        waiting = sum(state.counts[each] for each in JobState if not each.ended)
+        machines = any(provider.machines for provider in self.providers.values())
+        return not (waiting or state.workers or machines or self.server.core._sweeps)
+
+    def left(self) -> str:
+        if self.server is None:
+            return "no server is up"
+        state = self.server.core.state
+        workers = {name: worker.state.value for name, worker in state.workers.items()}
+        counts = {JobState(number).label: count for number, count in state.counts.items() if count}
+        machines = [name for provider in self.providers.values() for _, name in provider.machines]
+        return f"{counts}, {workers}, machines {machines}"
+
+
+def check_memory(server: Server) -> None:
+    found = violations(server.core.state)
+    assert found == [], found

@@ -1,0 +1,146 @@
+"""The command `herder simulate chaos`. Added to the group by `simulate.py`; exits with 1 if a rule was broken."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from herder.cli.output.formats import Format
+from herder.cli.output.progress import progress
+from herder.cli.shell.commands import command
+from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.shell.session import Session, session
+from herder.client import clock
+from herder.model.values.phrases import counted
+
+if TYPE_CHECKING:
+    from herder.simulate.chaos.run import ChaosOptions, ChaosResult
+
+_EXAMPLE = (
+    "herder simulate chaos --seed 7 --days 1 --workers 50\nherder simulate chaos --seed 7 --days 0.1 -o json"
+)
+#: A run of more would take days of CPU, and its memory is not bounded by anything else.
+DAYS_MAX = 1000.0
+WORKERS_MAX = 2_000
+JOBS_MAX = 1_000_000
+INTENSITY_MAX = 1000.0
+#: Progress is counted in these parts of a day.
+PARTS = 100
+
+
+def add_to(group: typer.Typer) -> None:
+    command(group, "chaos", example=_EXAMPLE)(chaos)
+
+
+def chaos(
+    ctx: typer.Context,
+    *,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Everything that happens follows from it.")] = 1,
+    days: Annotated[float, typer.Option("--days", metavar="DAYS", help="Simulated days of faults.")] = 1.0,
+    workers: Annotated[
+        int, typer.Option("--workers", min=4, max=WORKERS_MAX, help="The most workers that there are.")
+    ] = 50,
+    jobs_per_day: Annotated[
+        int, typer.Option("--jobs-per-day", min=0, max=JOBS_MAX, help="Jobs that users submit in a day.")
+    ] = 2_000,
+    intensity: Annotated[
+        float, typer.Option("--intensity", metavar="TIMES", help="How much more often faults happen.")
+    ] = 1.0,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="KIND", help="A kind of fault that does not happen. Repeatable."),
+    ] = None,
+    shrink: Annotated[
+        bool, typer.Option("--shrink", help="When a rule is broken, look for a shorter run that breaks it.")
+    ] = False,
+) -> None:
+    """Run the server, its agents and its users in a simulated world full of faults, and check that nothing goes wrong.
+
+    The real code of server and agents runs on virtual time with an in-memory store. Calls fail, hang and act twice, messages are lost,
+    machines and servers die, clocks are set, people do things at the worst moment; then the faults stop and everything has to come to rest.
+    The same seed gives the same run. When a rule is broken, the events that led to it are printed, and the exit code is 1.
+    """
+    from herder.simulate.chaos.run import ChaosOptions, run
+    from herder.simulate.chaos.shrink import command_of
+    from herder.simulate.chaos.shrink import shrink as shorter
+
+    say = session(ctx)
+    _check("--days", days, DAYS_MAX)
+    _check("--intensity", intensity, INTENSITY_MAX)
+    options = ChaosOptions(
+        seed=seed,
+        days=days,
+        workers=workers,
+        jobs_per_day=jobs_per_day,
+        intensity=intensity,
+        without=frozenset(without or ()),
+    )
+    began_s = clock.cpu_s()
+    with progress(say, "Hundredths of a day", max(1, round(days * PARTS))) as advance:
+        found = run(options, lambda done: advance(round(done * PARTS)))
+    if found.violations and shrink:
+        found = shorter(found, say.say)
+    _show(say, found, clock.cpu_s() - began_s)
+    if found.violations:
+        first = found.violations[0]
+        raise CommandError(
+            f"A rule was broken ({first.rule}): {first.text}",
+            hint=f"See it again with: {command_of(found.options)}",
+        )
+
+
+def _check(name: str, value: float, most: float) -> None:
+    if not 0 < value <= most:
+        raise CommandError(
+            f"{name} is {value:g}, which is not above 0 and at most {most:g}.",
+            hint="Write a number such as 1 or 0.5.",
+            code=Code.USAGE,
+        )
+
+
+def _plain(found: "ChaosResult", cpu_s: float) -> dict[str, Any]:
+    options: ChaosOptions = found.options
+    return {
+        "seed": options.seed,
+        "days": options.days,
+        "workers": options.workers,
+        "jobs_per_day": options.jobs_per_day,
+        "intensity": options.intensity,
+        "without": sorted(options.without),
+        "steps": found.steps,
+        "crashes": found.crashes,
+        "jobs": found.jobs,
+        "workers_made": found.workers_made,
+        "faults": dict(found.faults),
+        "refused": dict(found.refused),
+        "violations": [
+            {"rule": each.rule, "text": each.text, "at_s": round(each.at_s, 3)} for each in found.violations
+        ],
+        "story": found.story,
+        "fingerprint": found.fingerprint,
+        "cpu_s": round(cpu_s, 3),
+    }
+
+
+def _show(say: Session, found: "ChaosResult", cpu_s: float) -> None:
+    plain = _plain(found, cpu_s)
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data(plain)
+        return
+    if say.format is Format.CSV:
+        flat = {key: value for key, value in plain.items() if not isinstance(value, dict | list)}
+        say.printer.fields({**flat, "violations": len(found.violations)})
+        return
+    line = say.printer.line
+    line(f"Seed {found.options.seed}: {found.days_run:.2f} simulated days in {cpu_s:.1f} s of CPU time.")
+    line(
+        f"{counted(found.jobs, 'job')} and {counted(found.workers_made, 'worker')}, {counted(found.steps, 'step')}."
+    )
+    line(f"{counted(sum(found.faults.values()), 'fault')}, {counted(found.crashes, 'server crash')}:")
+    for kind, count in found.faults.items():
+        line(f"  {kind:<28} {count:>7,}")
+    for each in found.story:
+        line(each)
+    for violation in found.violations:
+        line(f"✗ {violation.rule}: {violation.text}")
+    if not found.violations:
+        line("✓ Every rule held.")

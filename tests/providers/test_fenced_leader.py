@@ -6,10 +6,10 @@ import pytest
 
 from herder.control.drivers import calling
 from herder.ports.leadership import Alone
+from herder.simulate.chaos.faults.kinds import Fault
+from herder.simulate.chaos.ports.calls import Order
 from tests.providers.conftest import MakeFleet
 from tests.providers.fleet import Fleet
-from tests.simulation.world.calls import Order
-from tests.simulation.world.plan import Fault
 
 pytestmark = pytest.mark.virtual_time
 

@@ -91,6 +91,7 @@ class Installation:
     def __init__(self, folder: Path, store: str, store_of_first: str | None = None) -> None:
         self.folder, self.store = folder, store
         self._agents: list[subprocess.Popen[bytes]] = []
+        self._clients: list[subprocess.Popen[str]] = []
         self.first = ServerProcess(folder / "first", store_of_first or store).begun()
         until(self.first.leads, self.first.said)
         self.second = ServerProcess(folder / "second", store, self.first).begun()
@@ -128,9 +129,11 @@ class Installation:
 
     def client(self, *words: str) -> subprocess.Popen[str]:
         environment = self.environment() | {"HERDER_URL": self.urls, "HERDER_TOKEN": self.token}
-        return subprocess.Popen(
+        client = subprocess.Popen(
             [HERDER, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        self._clients.append(client)
+        return client
 
     def environment(self) -> dict[str, str]:
         found = {k: v for k, v in os.environ.items() if not k.startswith("HERDER_")}
@@ -145,6 +148,10 @@ class Installation:
             engine.dispose()
 
     def close(self) -> None:
+        for client in self._clients:
+            if client.poll() is None:
+                client.kill()
+                client.communicate(timeout=10)
         for agent in self._agents:
             if agent.poll() is None:
                 agent.terminate()

@@ -118,7 +118,7 @@ def reads_without_a_leader(servers: Installation) -> None:
     """Until the lease ends, the follower says what the store has, and of when that is."""
     said = servers.call(servers.second, "GET", "/status")
     assert said.status_code == 200, said.text
-    assert said.json()["jobs"]["running"] == 1
+    assert said.json()["jobs"]["running"] in (1, 2)  # the one that was submitted last may run, too
     if not servers.second.leads():  # it may be as slow as that
         assert said.headers["herder-as-of"] == said.json()["as_of"]
         assert said.json()["attention"][0].startswith("No leader answers. This is the state of ")

@@ -248,8 +248,10 @@ def write_server_file(options: ServerOptions, url: str) -> None:
     if token.exists():  # a server that has never led has none
         content["token_file"] = str(token.resolve())
     path = options.data_dir / SERVER_FILE
+    draft = path.with_suffix(".new")
     try:
-        path.write_text(json.dumps(content) + "\n")
+        draft.write_text(json.dumps(content) + "\n")
+        draft.replace(path)  # whoever looks sees all of it
     except OSError as error:
         log.warning(
             "Cannot write %s: %s. Commands on this machine need --server %s.", path, error.strerror, url

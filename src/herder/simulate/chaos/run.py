@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 
-from herder.simulate.chaos.actors.crowd import DAY_S, Crowd
+from herder.simulate.chaos.actors.crowd import DAY_S, PER_HOUR, Crowd
 from herder.simulate.chaos.faults.chance import stream
-from herder.simulate.chaos.faults.kinds import Trouble
-from herder.simulate.chaos.faults.mishaps import Mishaps
+from herder.simulate.chaos.faults.kinds import CALL_FAULTS, NETWORK_FAULTS, Trouble
+from herder.simulate.chaos.faults.mishaps import MISHAPS, Mishaps
 from herder.simulate.chaos.fleet import CORE_SETTINGS, SHARING, Fleet, fleet_of
 from herder.simulate.chaos.rules.rest import Rest
 from herder.simulate.chaos.rules.violation import Violation
@@ -49,6 +49,25 @@ BAD_DAYS = Trouble(
     boot_never=0.03,
     boot_slow=0.05,
     boot_twice=0.02,
+)
+
+#: All that can be left out: faults of calls, mishaps, and what operators do.
+KINDS = frozenset(
+    {
+        *(f"call {each.value}" for each in CALL_FAULTS),
+        *(f"network {each.value}" for each in NETWORK_FAULTS),
+        *(
+            "store late",
+            "store refused",
+            "store written twice",
+            "crash at an effect",
+            "boot never",
+            "boot slow",
+            "boot twice",
+        ),
+        *MISHAPS,
+        *PER_HOUR,
+    }
 )
 
 

@@ -13,6 +13,24 @@ from herder.simulate.chaos.world import World
 
 #: How often it is drawn whether something happens.
 TICK_S = 10.0
+#: By kind: the odds of it in `Trouble`, and what does it.
+MISHAPS = {
+    "server crash": ("server_crash", "_crash"),
+    "server stop": ("server_stop", "_stop_server"),
+    "second leader": ("second_leader", "_second_leader"),
+    "machine lost": ("machine_lost", "_lose_machine"),
+    "agent killed": ("agent_killed", "_kill_agent"),
+    "agent stop": ("agent_stop", "_stop_agent"),
+    "partition": ("partition", "_partition"),
+    "clock set": ("clock_set", "_set_clock"),
+    "agent clock set": ("agent_clock_set", "_set_agents_clock"),
+    "zone sold out": ("zone_sold_out", "_sell_out"),
+    "burst of interruptions": ("burst_of_interruptions", "_interrupt"),
+    "listing lags": ("listing_lags", "_lag"),
+    "listing partial": ("listing_partial", "_part"),
+    "driver hangs": ("driver_hangs", "_hang"),
+    "quota shrinks": ("quota_shrinks", "_shrink"),
+}
 _HANGS = (Fault.REQUEST_LOST, Fault.REFUSED)
 
 
@@ -20,26 +38,11 @@ class Mishaps:
     def __init__(self, world: World) -> None:
         self._world = world
         self._capacity = {name: world.provider_settings(name) for name in world.providers}
-        self._all: tuple[tuple[str, float, Callable[[], None]], ...] = ()
 
     async def run(self) -> None:
         odds = self._world.dice.odds
-        strikes: tuple[tuple[str, float, Callable[[], None]], ...] = (
-            ("server crash", odds.server_crash, self._crash),
-            ("server stop", odds.server_stop, self._stop_server),
-            ("second leader", odds.second_leader, self._second_leader),
-            ("machine lost", odds.machine_lost, self._lose_machine),
-            ("agent killed", odds.agent_killed, self._kill_agent),
-            ("agent stop", odds.agent_stop, self._stop_agent),
-            ("partition", odds.partition, self._partition),
-            ("clock set", odds.clock_set, self._set_clock),
-            ("agent clock set", odds.agent_clock_set, self._set_agents_clock),
-            ("zone sold out", odds.zone_sold_out, self._sell_out),
-            ("burst of interruptions", odds.burst_of_interruptions, self._interrupt),
-            ("listing lags", odds.listing_lags, self._lag),
-            ("listing partial", odds.listing_partial, self._part),
-            ("driver hangs", odds.driver_hangs, self._hang),
-            ("quota shrinks", odds.quota_shrinks, self._shrink),
+        strikes = tuple(
+            (kind, getattr(odds, name), getattr(self, strike)) for kind, (name, strike) in MISHAPS.items()
         )
         while True:
             for kind, per_second, strike in strikes:

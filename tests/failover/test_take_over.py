@@ -162,6 +162,7 @@ def test_an_orderly_stop_hands_over_at_once(servers: Installation) -> None:
     first.start()
     first.begun()
     until(first.follows, first.said)
+    until(lambda: len(servers.call(second, "GET", "/status").json()["servers"]) == 2, second.said, 5)
     status = servers.client("status")
     out, errors = status.communicate(timeout=30)
     assert f"{second.url}: leader (epoch 2)" in out, errors

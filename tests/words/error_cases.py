@@ -55,6 +55,7 @@ from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
 from herder.ports.store import StoreDown
 from herder.server.admin import found_violations
+from herder.server.leadership.forwarding import NoLeader, no_leader
 from herder.server.options import ServerOptions, StartError
 from herder.server.reloading import _check_resources
 from herder.settings import SettingsError, load_texts
@@ -198,6 +199,8 @@ CASES = (
          "Nothing that was accepted is lost."),
     Case(errors.StoreTroubled, lambda: _raised(errors.StoreTroubled(FULL)), "The store is full.",
          "Free space on the disk or in the database. Nothing that was accepted is lost; writing resumes by itself."),
+    Case(NoLeader, lambda: _raised(no_leader("No server leads at the moment.")), "No server leads at the moment.",
+         "Try again in some seconds: another server takes over within 10 s."),
     Case(MethodNotAllowed, _not_allowed, "The route /api/v1/jobs does not accept the method PUT.", "/api/v1/openapi.json lists all routes."),
     Case(StartError, ServerOptions(data_dir=Path("x"), host="10.0.0.5").check, "10.0.0.5 is reachable from other machines, and tokens would be sent unencrypted.",
          "Set --tls-cert and --tls-key, or set --insecure if a proxy in front of the server does TLS."),

@@ -206,14 +206,8 @@ def mark_restored(
     disk. Numbers then continue above all that the lost time can have used, and workers of that time are kept until you decide.
     """
     from herder.store.backup.restoring import mark_put_back
-    from herder.store.opening.database import (
-        AdvisoryLock,
-        FileLock,
-        migrate,
-        open_engine,
-        sqlite_file,
-        sqlite_url,
-    )
+    from herder.store.opening.database import FileLock, migrate, open_engine, sqlite_file, sqlite_url
+    from herder.store.opening.lease import check_no_leader
 
     say, folder = session(ctx), data_dir or state_dir()
     url = store or sqlite_url(_existing(folder).parent)
@@ -222,9 +216,10 @@ def mark_restored(
     with _errors(), FileLock(folder):
         engine = open_engine(url)
         try:
-            lock = AdvisoryLock(engine) if engine.dialect.name == "postgresql" else sqlite_file(engine)
-            with lock:
+            with sqlite_file(engine):
                 migrate(engine)
+                if engine.dialect.name == "postgresql":
+                    check_no_leader(engine)
                 after = mark_put_back(engine, now_ms(), "The store was restored")
         finally:
             engine.dispose()

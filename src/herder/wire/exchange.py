@@ -58,6 +58,8 @@ class ActivateAnswer(msgspec.Struct, kw_only=True):
     slots: int
     log_bytes: int = 0
     """Output that is kept of an attempt, head and tail together; 0: as much as the agent would."""
+    servers: list[str] = []
+    """Addresses of all servers of the installation, the best one first; empty where there is one."""
 
 
 NO_RESULT = msgspec.Raw(b"null")
@@ -167,6 +169,8 @@ class ExchangeAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Remove what ended attempts left in the work folder, and say so in `cleaned`. Repeated until that has come."""
     refused: list[Refusal] = []
     """Items of the report that cannot be taken however often they are sent."""
+    servers: list[str] = []
+    """Addresses of all servers of the installation, the best one first; empty when nothing has changed since they were told."""
 
 
 class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):

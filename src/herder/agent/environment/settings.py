@@ -21,7 +21,7 @@ class SettingsError(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
     server_url: str
-    """Base address of the server, for example http://10.0.0.5:8080."""
+    """Base address of the server, for example http://10.0.0.5:8080. Of several servers: their addresses, separated by commas."""
     worker: str
     activation_token: str = field(repr=False)
     """Works once. Never logged; not part of `repr`."""

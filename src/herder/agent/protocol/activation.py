@@ -43,6 +43,7 @@ async def activate(ports: AgentPorts, settings: AgentSettings, nonce: str) -> Ac
             await asyncio.sleep(wait_s)
         else:
             network.use_token(answer.token)
+            network.know(answer.servers)
             return answer
 
 

@@ -300,6 +300,8 @@ class Exchange:
             # A lower number than before in the answer to a later call is a new server process: its numbers count.
             self._ack, self._ack_of = answer.number, number
         self._measure(answer.use)
+        if answer.servers:
+            self._network.know(answer.servers)
         if answer.stop:
             self._end(Leave.STOPPED, "stop requested by the server")
             return

@@ -57,6 +57,10 @@ DEADLINE_LONGEST_S = 600.0
 FAULT_AGAIN_MS = 60_000
 
 
+#: Of a server whose lease may have ended.
+NOT_LEADING = "This server cannot renew its lease of the store, so it calls no driver."
+
+
 class DriverFrozenError(DriverError):
     """It may not be called now; the text says why, and what to do."""
 
@@ -156,13 +160,18 @@ async def ask(
     although_frozen: bool = False,
 ) -> _T:
     """Raises DriverError and nothing else."""
-    driver, frozen = core.drivers.get(name), core.state.frozen_drivers.get(name)
-    if driver is None or (frozen is not None and verb != "health" and not although_frozen):
-        raise DriverFrozenError(frozen.reason if frozen else f"This server has no driver {name}.")
+    driver = _callable(core, name, verb, although_frozen=although_frozen)
+
+    def called() -> _T:
+        """In the driver's thread: since the question above the server may have been stopped, and woken up after its lease."""
+        if not core.leadership.holds():
+            raise DriverFrozenError(NOT_LEADING)
+        return work(driver)
+
     try:
-        return await core.calls.run(
-            name, verb, lambda: work(driver), deadline_s=deadline_s(driver, verb), worker=worker
-        )
+        return await core.calls.run(name, verb, called, deadline_s=deadline_s(driver, verb), worker=worker)
+    except DriverFrozenError:
+        raise  # no trouble of the driver's
     except Unauthorised as error:
         _note(core, name, verb, worker, error)
         if verb in _VERBS:
@@ -181,6 +190,16 @@ async def ask(
     except Exception as error:
         log.error("Driver %s failed in %s: %s.", name, verb, clause(error), exc_info=error)
         raise _fault(core, name, verb, worker, f"{type(error).__name__}: {_short(error)}") from error
+
+
+def _callable(core: Core, name: str, verb: str, *, although_frozen: bool) -> Driver:
+    """Raises DriverFrozenError."""
+    driver, frozen = core.drivers.get(name), core.state.frozen_drivers.get(name)
+    if driver is None or (frozen is not None and verb != "health" and not although_frozen):
+        raise DriverFrozenError(frozen.reason if frozen else f"This server has no driver {name}.")
+    if not core.leadership.holds():
+        raise DriverFrozenError(NOT_LEADING)
+    return driver
 
 
 def deadline_s(driver: Driver, verb: str) -> float:

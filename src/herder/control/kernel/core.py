@@ -39,6 +39,7 @@ from herder.model.stored.records import EventRecord
 from herder.model.values.phrases import clause
 from herder.ports.calls import Calls
 from herder.ports.clock import Clock
+from herder.ports.leadership import Alone, Leadership
 from herder.ports.store import Store, StoreDown
 from herder.scheduler.placement import Placer
 from herder.scheduler.preemption import Preemptor
@@ -77,7 +78,9 @@ class Core:
         clock: Clock | None = None,
         calls: Calls | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        leadership: Leadership | None = None,
     ) -> None:
+        self.leadership: Leadership = Alone() if leadership is None else leadership
         self.clock = SteadyClock(SystemClock() if clock is None else clock)
         self.calls: Calls = DriverCalls(self.clock, places=settings.driver_calls) if calls is None else calls
         """The only way to a driver; everything but tests goes through `control/drivers/calling.py`."""
@@ -107,12 +110,13 @@ class Core:
         self.recorder = Recorder() if settings.observations_bytes_max else None
         self.events = EventBus()
         self.demand_changed, self.workers_changed = asyncio.Event(), asyncio.Event()
-        self.jobs_ended, self.batches_ended = Waiters(), Waiters()
-        self.output_came = Waiters()
-        """By job."""
+        #: By job, by batch, and by job.
+        self.jobs_ended, self.batches_ended, self.output_came = Waiters(), Waiters(), Waiters()
         self.closing = False
         self.wake_ups: dict[str, asyncio.Event] = {}
         """By worker: set when there is something for its next answer."""
+        #: By worker: the addresses of servers that it was told last.
+        self.told_addresses: dict[str, tuple[str, ...]] = {}
         self._on_fatal = on_fatal
         self._gathered = Changes()
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -120,6 +124,12 @@ class Core:
         self._over: BaseException | None = None
         """Why nothing of this memory becomes durable any more."""
         self._sweeps: set[asyncio.Task[None]] = set()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Of the servers that a worker or a machine may call, this one first."""
+        own = self.settings.server_url
+        return (own, *(each for each in self.leadership.addresses if each != own))
 
     def commit(self, changes: Changes) -> "asyncio.Future[None]":
         """Hand over; the answer is a future shared with others that ends when the changes are durable."""

@@ -46,6 +46,8 @@ class _UnderWay:
             if worker.state is WorkerState.TERMINATING and not mine.removes:
                 mine.pauses.wake.set()  # it makes a machine that is not wanted any more
             return
+        if not self.core.leadership.holds():
+            return
         if worker.state not in _WORK and not repairs.to_do(self.core, worker):
             return
         if not may_be_called(self.core, worker.spec.driver) and worker.state is not WorkerState.REQUESTED:
@@ -109,7 +111,7 @@ async def _make(core: Core, worker: WorkerLife, pauses: machines.Pauses) -> None
     life.provisioning(core.state, worker, hash_token(token))
     await core.commit(changes)
     start = StartData(
-        server_url=core.settings.server_url,
+        server_url=",".join(core.addresses),
         activation_token=token,
         self_delete_after_s=core.settings.self_delete_after_s,
     )

@@ -82,6 +82,10 @@ class Reads:
 
     # --- the fleet
 
+    def leads(self) -> bool:
+        """Asked by anybody. False: this server's lease may have ended."""
+        return self._core.leadership.holds()
+
     async def ready(self) -> None:
         """Asked by anybody. Raises NotReady when the store takes no writes."""
         self._core.take_in_work()

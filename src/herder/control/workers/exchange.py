@@ -99,6 +99,7 @@ async def activate(core: Core, token: str, request: ActivateRequest) -> Activate
         gpu=shape.gpu,
         slots=worker.spec.slots,
         log_bytes=core.settings.log_bytes_per_attempt,
+        servers=list(core.addresses) if len(core.leadership.addresses) > 1 else [],
     )
 
 
@@ -135,7 +136,18 @@ async def exchange(
             )
     answer = await _answer(core, worker)
     answer.refused = list(refused)
+    if len(core.leadership.addresses) > 1:
+        answer.servers = _new_addresses(core, worker.spec.name)
     return answer
+
+
+def _new_addresses(core: Core, worker: WorkerName) -> list[str]:
+    """Of the servers; empty when the worker was told the same before."""
+    found = core.leadership.addresses
+    if len(found) < 2 or core.told_addresses.get(worker) is found:
+        return []
+    core.told_addresses[worker] = found
+    return list(core.addresses)
 
 
 def _wait_for_store(core: Core, worker: WorkerLife) -> None:
@@ -361,6 +373,7 @@ def forget_worker(core: Core, name: WorkerName) -> None:
     for table in (core.directory.workers, core.directory.activations):
         for key in [key for key, owner in table.items() if owner == name]:
             del table[key]
+    core.told_addresses.pop(name, None)
     wake_up = core.wake_ups.pop(name, None)
     if wake_up is not None:
         wake_up.set()

@@ -116,6 +116,7 @@ class StartData:
     """What a new worker needs to find its server and prove itself once. The token is a secret: never logged."""
 
     server_url: str
+    """Of several servers: their addresses, separated by commas."""
     activation_token: str = field(repr=False)
     self_delete_after_s: float
 

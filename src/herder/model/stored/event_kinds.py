@@ -19,6 +19,7 @@ EVENT_KINDS = frozenset(
         "job.cancelled",
         "job.preempted",
         "job.preempts",
+        "leader.changed",
         "loop.failed",
         "offer.invalid",
         "plan.refused",

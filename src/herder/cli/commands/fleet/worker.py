@@ -159,7 +159,7 @@ def add(
         f"Anyone with this command can add a machine to pool {made.pool} (template {made.template}). "
         f"Revoke it with: herder token revoke {made.id}"
     )
-    if urlsplit(made.server_url).hostname in LOOPBACK:
+    if urlsplit(made.server_url.partition(",")[0]).hostname in LOOPBACK:
         say.say(
             "This server listens on loopback only. To add other machines, start it with --host and --tls-cert, or with --public-url."
         )

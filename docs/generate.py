@@ -3,6 +3,7 @@
 `make docs` runs it; `make check` runs it with `--check`. `[tool.herder.documents]` in `pyproject.toml` lists them:
 the path of a document and the function, as `module:function`, that returns its text. The function must need no network,
 no clock and no state of this machine, so that everybody gets the same bytes.
+A path with `#part` is a page that people write and of which one part is made: what is between the lines `<!-- part -->` and `<!-- /part -->`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,20 @@ def documents() -> dict[Path, str]:
     for path, reference in declared.items():
         module, _, function = reference.partition(":")
         text: str = getattr(importlib.import_module(module), function)()
-        texts[ROOT / path] = text.rstrip("\n") + "\n"
+        name, _, part = path.partition("#")
+        page = ROOT / name
+        text = text.rstrip("\n") + "\n"
+        texts[page] = _with_part(texts.get(page) or page.read_text(), part, text) if part else text
     return texts
+
+
+def _with_part(page: str, part: str, text: str) -> str:
+    begin, end = f"<!-- {part} -->\n", f"<!-- /{part} -->\n"
+    before, _, rest = page.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise SystemExit(f"The page has no lines {begin.strip()} and {end.strip()}.")
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def main() -> int:

@@ -3,21 +3,27 @@
 After each step no rule of the memory is broken; after each commit none of the rows, and a crash would lose nothing.
 """
 
+from unittest import mock
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from herder.engine.attempts import attempt as attempts
 from herder.engine.attempts.attempt import preempt
+from herder.engine.jobs import batch, batch_end, job
+from herder.engine.jobs.transitions import MOVES
 from herder.engine.memory.invariants import violations
-from herder.engine.memory.state import WorkerLife
+from herder.engine.memory.state import BatchLife, EngineState, WorkerLife
 from herder.engine.workers import drains
 from herder.engine.workers import worker as life
 from herder.engine.workers.deadlines import tick
+from herder.engine.workers.transitions import FIRST, LATER
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.values.resources import Resources
-from herder.model.work.job import Cause, JobClass, RetryPolicy
+from herder.model.work.job import Cause, JobClass, JobState, RetryPolicy
 from tests.support.engine_world import Agent, Answer, Message, World, job_class
 
 CLASSES = [
@@ -30,6 +36,17 @@ REASON = Reason(kind=ReasonKind.BY_HAND, text="test", evidence=(("test", 1),))
 pick = st.integers(0, 10**6)
 job_classes = st.sampled_from(CLASSES)
 
+MOVED_BY = (job, batch, batch_end, attempts)
+LEGAL = {(before, after) for before, after, _ in MOVES}
+_count_move = job.count_move
+
+
+def _legal(
+    state: EngineState, batch: BatchLife | None, old: JobState | None, new: JobState, count: int = 1
+) -> None:
+    assert count == 0 or (old, new) in LEGAL, (old, new)
+    _count_move(state, batch, old, new, count)
+
 
 class Engine(RuleBasedStateMachine):
     @initialize()
@@ -39,6 +56,10 @@ class Engine(RuleBasedStateMachine):
         self.up: list[Message] = []
         self.down: list[Answer] = []
         self.number = 0
+        self.states: dict[str, tuple[WorkerLife, WorkerState]] = {}
+        self.watched = [mock.patch.object(each, "count_move", _legal) for each in MOVED_BY]
+        for each in self.watched:
+            each.start()
 
     @precondition(lambda self: self.world.state.live)
     @rule(which=pick)
@@ -233,6 +254,7 @@ class Engine(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         self.world.crash()
+        self.states.clear()
         for name in set(self.agents) - set(self.world.state.workers):
             del self.agents[name]
         assert self.world.faults() == []
@@ -248,6 +270,19 @@ class Engine(RuleBasedStateMachine):
             }
             assert self.world.state.open_workers <= live
 
+    @invariant()
+    def only_legal_transitions(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        workers = self.world.state.workers
+        seen = {name: (worker, worker.state) for name, worker in workers.items()}
+        for name, (worker, before) in self.states.items():
+            now = workers.get(name, worker).state  # one that has ended is in no table any more
+            assert now in LATER[before], (name, before, now)
+        for name in set(seen) - set(self.states):
+            assert seen[name][1] in LATER[FIRST]
+        self.states = seen
+
     def _open(self):
         return [batch for batch in self.world.state.batches.values() if batch.state == "open"]
 
@@ -256,6 +291,8 @@ class Engine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
+            for each in self.watched:
+                each.stop()
             self.world.commit()
             assert self.world.faults() == []
             self.world.sweep()

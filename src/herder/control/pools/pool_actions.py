@@ -9,18 +9,16 @@ from herder.control.access.access_check import FLEET, check
 from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.bounds.limits import check_message, check_settings, check_word
 from herder.control.kernel.core import Core
-from herder.control.planning.observation import observe
 from herder.control.planning.plans import apply_plan, record_plan
 from herder.control.pools import sharing
-from herder.decide.scaling.offers.backoff import cheapest_first, offer_limits
+from herder.control.pools.offer_choice import choose_offers
 from herder.decide.scaling.offers.worker_specs import worker_spec
-from herder.decide.scaling.snapshot import snapshot_of
 from herder.engine.memory.events import record_event
 from herder.engine.workers.offers import forget_changed
 from herder.engine.workers.worker import drain
 from herder.model.fleet.driver import JOINED
 from herder.model.fleet.lifetime import lifetime_ms
-from herder.model.fleet.offer import Offer, offers_of
+from herder.model.fleet.offer import offers_of
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.ids import PlanNumber, PoolName
 from herder.model.permissions import Action, Kind, Principal, Thing
@@ -186,13 +184,14 @@ def scale(
     check_message(request.reason, "reason")
     check_word(request.template, "template")
     pool = pool_named(core, name)
-    template = _offer(core, template_named(pool, request.template), pool, now_ms)
+    template = template_named(pool, request.template)
     ttl_s = request.ttl_s if request.ttl_s is not None else pool.lifetime.ttl_s
     _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
+    offers = choose_offers(core, pool, template, request.workers, now_ms)
     number = PlanNumber(core.state.next_plan)
     text = request.reason or f"{who.user} requested {counted(request.workers, 'more worker')}."
     reason = Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("workers", request.workers),))
-    specs = [worker_spec(pool, template, number, ordinal, text) for ordinal in range(1, request.workers + 1)]
+    specs = [worker_spec(pool, offer, number, ordinal, text) for ordinal, offer in enumerate(offers, start=1)]
     jitter = pool.lifetime.ttl_jitter
     actions = tuple(
         CreateWorker(
@@ -223,16 +222,6 @@ def scale(
         dry_run=dry_run,
         reasons=[ReasonView(kind=reason.kind, text=reason.text, evidence=dict(reason.evidence))],
     )
-
-
-def _offer(core: Core, template: Template, pool: PoolSpec, now_ms: int) -> Offer:
-    """The cheapest that nothing is held against, as the planner would take it; the cheapest at all if there is none."""
-    view = next(
-        view for view in snapshot_of(observe(core.state, now_ms), now_ms).pools if view.spec.name == pool.name
-    )
-    ranked = [room.offer for room in cheapest_first(view, offer_limits(view, now_ms), {})]
-    offers = sorted(offers_of(template), key=lambda offer: (offer.price_pico_per_hour, offer.id))
-    return min(offers, key=lambda offer: ranked.index(offer.id) if offer.id in ranked else len(ranked))
 
 
 def template_named(pool: PoolSpec, wanted: str | None) -> Template:

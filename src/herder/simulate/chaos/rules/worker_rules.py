@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from herder.engine.workers.transitions import FIRST, LATER
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.upkeep import USUAL_BUDGET, budgets_of
 from herder.model.fleet.worker import WorkerState
@@ -77,10 +78,20 @@ class WorkerRules:
             yield "every action has a reason", f"Worker {name} is removed without a reason."
         if known is None:
             made.append(record)
-        elif known.state is WorkerState.TERMINATING and state is not known.state and not state.ended:
+        if (
+            known is not None
+            and known.state is WorkerState.TERMINATING
+            and state is not known.state
+            and not state.ended
+        ):
             yield (
                 "a terminating worker does not return",
                 f"Worker {name} was terminating and is {state.value}.",
+            )
+        elif state not in LATER[known.state if known is not None else FIRST]:
+            yield (
+                "only legal transitions",
+                f"Worker {name} was {known.state.value if known is not None else 'new'} and is {state.value}.",
             )
         if state.leaving and (known is None or not known.state.leaving):
             leaving.append(record)

@@ -27,6 +27,8 @@ MEASUREMENTS = {
     "replay": "replay",
     "decisions": "decisions",
     "retention": "retention",
+    "recovery": "recovery",
+    "reconnect": "reconnect",
 }
 
 

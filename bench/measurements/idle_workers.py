@@ -49,7 +49,7 @@ async def _measure(bench: Bench, folder: Path) -> list[Figure]:
     async with bench.world(more_settings=settings) as world:
         alone = await _idle_cost(world, bench.sizes.idle_watch_s / 2)
         before = private_bytes(world.server)
-        async with _crowd(world, folder, workers):
+        async with crowd(world, folder, workers):
             crowded = await _idle_cost(world, bench.sizes.idle_watch_s)
             after = private_bytes(world.server)
             waits = await submit_to_start.latencies(world, bench.sizes.latency_jobs)
@@ -73,7 +73,7 @@ async def _idle_cost(world: World, watch_s: float) -> float:
 
 
 @asynccontextmanager
-async def _crowd(world: World, folder: Path, workers: int) -> AsyncIterator[None]:
+async def crowd(world: World, folder: Path, workers: int) -> AsyncIterator[None]:
     """So many idle workers, all ready."""
     leave = asyncio.Event()
     lives: dict[str, asyncio.Task[object]] = {}

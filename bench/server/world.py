@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -64,6 +65,27 @@ class World:
     server: psutil.Process
     store: psutil.Process | None
     caller: Caller
+    process: "subprocess.Popen[bytes]"
+    config: Path
+    store_url: str | None
+    started_ms: int = 0
+    """After a restart: when the server took its first connection."""
+
+    async def restart(self) -> None:
+        """SIGKILL, and a new server at the same address with the same data. Returns when it listens."""
+        self.process.kill()
+        await asyncio.to_thread(self.process.wait)
+        self.caller.close()
+        self.process = _start(self.folder, self.config, self.store_url, port=urlsplit(self.url).port or 0)
+        self.server = psutil.Process(self.process.pid)
+        async with asyncio.timeout(START_LIMIT_S):
+            while True:
+                try:
+                    self.caller = await connect(self.url, self.token)
+                    break
+                except OSError:
+                    await asyncio.sleep(0.02)
+        self.started_ms = clock.now_ms()
 
     async def another_caller(self) -> Caller:
         return await connect(self.url, self.token)
@@ -99,8 +121,15 @@ async def running_world(
                 f"the server and its agents are not ready: {error!r}\n{_log(folder)}"
             ) from error
         server = psutil.Process(process.pid)
-        yield World(url=url, token=token, folder=folder, server=server, store=store, caller=caller)
-        caller.close()
+        world = World(
+            url=url, token=token, folder=folder, server=server, store=store, caller=caller,
+            process=process, config=config, store_url=store_url,
+        )  # fmt: skip
+        try:
+            yield world
+        finally:
+            process = world.process
+        world.caller.close()
     except BadAnswer as error:
         raise CommandError(f"the server does not do what is measured: {error}\n{_log(folder)}") from error
     finally:
@@ -113,12 +142,12 @@ async def ready(caller: Caller, pool: str, workers: int) -> None:
         await asyncio.sleep(0.05)
 
 
-def _start(folder: Path, config: Path, store_url: str | None) -> "subprocess.Popen[bytes]":
+def _start(folder: Path, config: Path, store_url: str | None, port: int = 0) -> "subprocess.Popen[bytes]":
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HERDER_")}
     if store_url is not None:
         environment["HERDER_STORE"] = store_url  # it may hold a password: not in argv
-    command = [sys.executable, "-m", "herder.app", "up", "--port", "0"]
-    with (folder / "server.log").open("wb") as log:
+    command = [sys.executable, "-m", "herder.app", "up", "--port", str(port)]
+    with (folder / "server.log").open("ab") as log:
         return subprocess.Popen(
             [*command, "--data-dir", str(folder / "data"), "--config", str(config)],
             env=environment,

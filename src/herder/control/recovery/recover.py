@@ -8,10 +8,10 @@ import json
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy import Connection, Row, func, select
 
 from herder.control.access.tokens import Directory
-from herder.control.recovery.batches import recover_held, recover_parents
+from herder.control.recovery.batches import recover_parents
 from herder.control.recovery.history import (
     UNENDED,
     read_totals,
@@ -20,22 +20,19 @@ from herder.control.recovery.history import (
     recover_history,
     recover_preemptions,
 )
+from herder.control.recovery.queued_jobs import ready_at_of, recover_jobs
 from herder.control.recovery.resources import known_resources
 from herder.engine.attempts.attempt import ENDED_BY_ITSELF
 from herder.engine.clock_step import begin_anew, latest_ms, went_back
 from herder.engine.jobs import backoff
 from herder.engine.jobs.classes import CLASSES_MAX
-from herder.engine.jobs.job import make_ready
 from herder.engine.memory import worker_repair
 from herder.engine.memory.forgotten_time import take_numbers
-from herder.engine.memory.queue import Taken
 from herder.engine.memory.state import (
     ENDED_RUNS_MAX,
     BatchLife,
-    DelayedJob,
     EngineState,
     LiveAttempt,
-    WaitingJob,
     WorkerLife,
 )
 from herder.model.fleet.drain import Drain
@@ -82,7 +79,7 @@ def recover(
     _workers(connection, state, directory)
     recover_history(connection, state, now_ms)
     read_totals(connection, state)
-    unswept = _jobs(connection, state)
+    unswept = recover_jobs(connection, state)
     for queue in state.queues.values():
         queue.none_after(now_ms)
     _attempts(connection, state)
@@ -248,64 +245,6 @@ def _reason(text: str) -> Reason | None:
     )
 
 
-def _jobs(connection: Connection, state: EngineState) -> list[int]:
-    """Queue what is ready. Rows of batches that are over, or cancelled, only wait to be marked."""
-    query = (
-        select(t.jobs.c.id, t.jobs.c.batch_id, t.jobs.c.class_id, t.jobs.c.state, t.jobs.c.attempts,
-               t.jobs.c.failures, t.jobs.c.key, t.jobs.c.position, t.jobs.c.ready_at_ms, t.jobs.c.created_at_ms,
-               t.jobs.c.not_before_ms)
-        .where(t.jobs.c.state.in_(UNENDED), t.NOT_SUCCEEDED)
-        .order_by(text("+jobs.id"))  # as it stands SQLite would go through all jobs, just for the order
-    )  # fmt: skip
-    unswept: set[int] = set()
-    late: dict[ClassId, list[Taken]] = {}
-    result = connection.execution_options(stream_results=True).execute(query)
-    while rows := result.fetchmany(FETCH):
-        for row in rows:
-            batch = state.batches.get(BatchId(row.batch_id)) if row.batch_id is not None else None
-            dropped = row.batch_id is not None and (batch is None or batch.cancelled)
-            if dropped and row.state != JobState.RUNNING:
-                kept = batch is not None and state.classes[ClassId(row.class_id)].always_run
-                if not kept:
-                    unswept.add(row.batch_id)  # counted as cancelled already
-                    continue
-            _job(state, batch, row, late)
-    for class_id, jobs in late.items():
-        state.queue(class_id).merge(jobs)
-    return sorted(unswept)
-
-
-def _job(state: EngineState, batch: BatchLife | None, row: Any, late: dict[ClassId, list[Taken]]) -> None:
-    """`late` takes those that became ready before another that was read before them."""
-    job, class_id = JobId(row.id), ClassId(row.class_id)
-    if batch is not None and batch.state == "open":
-        recover_held(batch, job, class_id, row)
-        state.counts[JobState.PENDING if row.state == JobState.READY else JobState.BLOCKED] += 1
-        return
-    state.counts[row.state] += 1
-    if row.state == JobState.READY:
-        if row.attempts:
-            state.tried_of(batch.id if batch else None)[job] = (row.attempts, row.failures)
-        batch_id, ready_at_ms = batch.id if batch else None, _ready_at_ms(batch, row)
-        queue = state.queue(class_id)
-        if row.not_before_ms is not None:
-            waiting = DelayedJob(
-                class_id=class_id, batch=batch_id, ready_at_ms=ready_at_ms, not_before_ms=row.not_before_ms
-            )
-            backoff.delay(state, job, waiting)
-        elif queue.count and ready_at_ms < queue.newest_ready_at_ms:
-            late.setdefault(class_id, []).append((batch_id, job, ready_at_ms))
-        else:
-            make_ready(state, batch_id, class_id, range(job, job + 1), ready_at_ms)
-    elif row.state == JobState.BLOCKED and batch is not None:
-        batch.waiting[job] = WaitingJob(class_id=class_id, parents_left=0)
-
-
-def _ready_at_ms(batch: BatchLife | None, row: Any) -> int:
-    """Of jobs that became ready with their batch the row does not say it."""
-    return int(row.ready_at_ms or (batch.committed_at_ms if batch else None) or row.created_at_ms)
-
-
 def _attempts(connection: Connection, state: EngineState) -> None:
     query = (
         select(t.attempts, t.jobs.c.batch_id, t.jobs.c.class_id, t.jobs.c.failures,
@@ -326,7 +265,7 @@ def _attempts(connection: Connection, state: EngineState) -> None:
             worker=worker.spec.name,
             state=AttemptState(row.state),
             assigned_at_ms=row.assigned_at_ms,
-            ready_at_ms=_ready_at_ms(batch, row),
+            ready_at_ms=ready_at_of(batch, row),
             started_at_ms=row.started_at_ms,
             preempted_for=row.message if row.cause == Cause.PREEMPTED else "",
             cancelling=row.cause == Cause.CANCELLED

@@ -1,6 +1,6 @@
 """Jobs, batches and attempts as the API takes and shows them.
 
-Sent by clients, answered by `control/reads`. Data only.
+Sent by clients, and answered by reads. Data only.
 """
 
 from typing import Any, Literal

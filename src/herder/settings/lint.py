@@ -28,8 +28,6 @@ INHERITED = ("cpu", "memory", "disk", "gpu", "price_per_hour", "slots")
 _LOCAL_KINDS = frozenset({"local"})
 #: A server has these without their being declared.
 ALWAYS_THERE = frozenset({"local"})
-#: Drivers that make nothing that costs.
-_FREE = frozenset({"local", "pretend"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 

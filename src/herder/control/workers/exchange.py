@@ -17,12 +17,12 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token, hash_token
 from herder.control.workers.strangers import activation_refusal, refusal
 from herder.engine.attempts.attempt import ended
-from herder.engine.memory.state import LiveAttempt, WorkerLife
+from herder.engine.memory.state import LiveAttempt, WorkerLife, pool_of
 from herder.engine.workers.conditions import Found
 from herder.engine.workers.exchange import gather, has_news, leave, not_carried, take_in
 from herder.engine.workers.repair import wants_clean_up
 from herder.engine.workers.worker import activated, seen, suspect
-from herder.model.fleet.pool import CpuLimit, PoolSpec
+from herder.model.fleet.pool import CpuLimit
 from herder.model.fleet.repair import Condition
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import JobId, WorkerName
@@ -54,7 +54,7 @@ _CONDITIONS = frozenset(each.value for each in Condition)
 
 
 def beat_s(core: Core, worker: WorkerLife) -> float:
-    return (core.state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)).lifetime.heartbeat_s
+    return pool_of(core.state, worker).lifetime.heartbeat_s
 
 
 def invited(core: Core, token: str) -> WorkerLife:

@@ -8,7 +8,7 @@ from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.bounds.limits import check_message
 from herder.control.kernel.core import Core
 from herder.control.pools.pool_actions import TTL_LONGEST_S
-from herder.engine.memory.state import WorkerLife
+from herder.engine.memory.state import WorkerLife, pool_of
 from herder.engine.workers import drain_texts, drains, expiry
 from herder.engine.workers import worker as life
 from herder.engine.workers.drain_texts import on_blocked, progress_text
@@ -213,9 +213,10 @@ def _when(core: Core, worker: WorkerLife, request: WorkerAction) -> str:
     if request.force:
         return f"now, and {counted(len(worker.live), 'attempt')} {agree(len(worker.live), 'is', 'are')} retried on other workers"
     running = len(worker.live)
-    pool = core.state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
     until = drain_texts.until_ms(worker)
-    given = pool.lifetime.drain_grace_s if request.timeout_s is None else request.timeout_s
+    given = (
+        pool_of(core.state, worker).lifetime.drain_grace_s if request.timeout_s is None else request.timeout_s
+    )
     when = f"when its {counted(running, 'attempt')} {agree(running, 'has', 'have')} ended"
     if on_blocked(core.state, worker) is OnBlocked.WAIT:
         return f"{when}, however long that takes (on_blocked: wait)"

@@ -358,3 +358,8 @@ class EngineState:
         if found is None:
             found = self.queues[class_id] = ReadyQueue()
         return found
+
+
+def pool_of(state: EngineState, worker: WorkerLife) -> PoolSpec:
+    """The pool of a worker; of a deleted pool the defaults."""
+    return state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)

@@ -5,7 +5,7 @@ Called by the lifecycle loop twice a second. The changes themselves are those of
 """
 
 from herder.engine.attempts import worker_health
-from herder.engine.memory.state import EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, WorkerLife, pool_of
 from herder.engine.memory.worker_repair import SERVER
 from herder.engine.workers import conditions, drains, expiry, offers, repair
 from herder.engine.workers.worker import suspect, terminate
@@ -26,8 +26,7 @@ _JOINED = frozenset({WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAIN
 def tick(state: EngineState, changes: Changes, now_ms: int) -> None:
     """What time alone brings: boots that take too long, silence, drains whose grace is over."""
     for worker in list(state.workers.values()):
-        # The workers of a deleted pool still have to go: the usual times hold for them.
-        pool = state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
+        pool = pool_of(state, worker)
         if worker.state.in_flight:
             _check_boot(state, changes, worker, pool.lifetime.boot_timeout_s, now_ms)
         elif worker.state in _JOINED and worker.spec.membership.lives_by is LivesBy.EXCHANGE:

@@ -4,7 +4,7 @@ Used by the events of `drains.py` and by `control/reads/`. Users' names are left
 changes nothing.
 """
 
-from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
+from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife, pool_of
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.worker import WorkerState
 from herder.model.values.phrases import agree, counted, listed
@@ -18,8 +18,7 @@ NEVER_MS = 2**62
 
 def on_blocked(state: EngineState, worker: WorkerLife) -> OnBlocked:
     """The rule of its pool; of a deleted one the default."""
-    pool = state.pools.get(worker.spec.pool)
-    return OnBlocked.FORCE if pool is None else pool.lifetime.on_blocked
+    return pool_of(state, worker).lifetime.on_blocked
 
 
 def drain_word(state: EngineState, worker: WorkerLife) -> str:

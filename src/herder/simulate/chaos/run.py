@@ -1,6 +1,7 @@
-"""A chaos run: days of a fleet with people and faults of every kind, then calm, in which everything must come to rest.
+"""A chaos run: days of a fleet with users, operators and faults of every kind, then a time without faults, in which all jobs must end and
+the fleet must shrink to its minimum.
 
-`run` is pure in the sense that matters: the same options give the same result but for `cpu_s`.
+The same options give the same result.
 """
 
 import asyncio
@@ -21,8 +22,8 @@ from herder.simulate.chaos.story import story_of
 from herder.simulate.chaos.world import World
 
 MINUTE_S = 60.0
-#: Faults of a day in a fleet that has a very bad one.
 HOUR = 1 / 3600
+#: Odds of faults on a very bad day.
 BAD_DAYS = Trouble(
     calls=0.05,
     network=0.004,
@@ -51,7 +52,7 @@ BAD_DAYS = Trouble(
     boot_twice=0.02,
 )
 
-#: All that can be left out: faults of calls, mishaps, and what operators do.
+#: Everything that --without can exclude: faults of calls, mishaps, and actions of operators.
 KINDS = frozenset(
     {
         *(f"call {each.value}" for each in CALL_FAULTS),
@@ -92,7 +93,7 @@ class ChaosResult:
     faults: Mapping[str, int] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
-    """How it came to the first violation."""
+    """The events that led to the first violation."""
     jobs: int = 0
     workers_made: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
@@ -157,7 +158,7 @@ class ChaosRun:
         return self._result()
 
     async def _go_on(self, until_s: float) -> None:
-        """Minute by minute, until then or until a rule is broken."""
+        """Check the rules each minute, until `until_s` or until a rule is broken."""
         world, minutes = self.world, 0
         while world.loop.time() < until_s and not self.watch.found:
             await asyncio.sleep(min(MINUTE_S, until_s - world.loop.time()))
@@ -168,7 +169,7 @@ class ChaosRun:
                 self._progress(world.loop.time() / DAY_S)
 
     async def _calm_down(self) -> None:
-        """No faults any more: everything ends, and the fleet stays as the policy wants it."""
+        """Stop the faults; all jobs must end, and the fleet must reach what the policy wants and stay there."""
         world = self.world
         world.dice.trouble = False
         self.mishaps.heal()
@@ -206,7 +207,7 @@ def run(options: ChaosOptions, progress: Callable[[float], None] = lambda _days:
 
 
 def _worse(intensity: float) -> Trouble:
-    """A call fails at most every third time: with more nothing would be done at all."""
+    """The odds times the intensity, at most 1/3: with more nothing would get done."""
     return Trouble(
         **{each.name: min(1 / 3, getattr(BAD_DAYS, each.name) * intensity) for each in fields(BAD_DAYS)}
     )
@@ -214,7 +215,7 @@ def _worse(intensity: float) -> Trouble:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """What servers and agents log in a world of faults is of no interest: what matters is in the story."""
+    """No log lines of servers and agents: faults cause many, and the story has what matters."""
     loggers = [logging.getLogger(name) for name in ("herder", "herder.agent", "asyncio")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

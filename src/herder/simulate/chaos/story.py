@@ -1,4 +1,4 @@
-"""How it came to a violation: of everything that happened, what names its objects, and the mishaps of the hours before."""
+"""The story of a violation: events that name its objects, and the mishaps of the two hours before it."""
 
 import re
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
-"""The machines' side of the simulated world: on each machine that has booted the real agent runs, with a runtime that only waits.
+"""The machines of the simulated world: the real agent runs on each machine that has booted, with a runtime that only waits.
 
-An agent is a host of its own. It dies with its machine; it can also be killed while the machine stays, or be stopped for a while.
+Each agent is a host of the event loop. It dies with its machine; it can also be killed while the machine stays, or be stopped for a while.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from herder.simulate.chaos.hosts.loop import VirtualLoop
 from herder.simulate.chaos.ports.network import Line, Wire
 from herder.wire.exchange import Assignment, Finished
 
-#: Least time between two looks for machines that boot or have gone, which are else looked for when they are due.
+#: Minimum time between two comparisons with the provider that are due to a timer.
 LOOK_S = 0.25
 _UNCUT = Path(tempfile.gettempdir())
 
@@ -37,7 +37,7 @@ class _Payload(msgspec.Struct):
 
 
 class Machines:
-    """Who runs where, and what was run: the side effects of jobs, counted where they happen."""
+    """Which agents run, and the side effects of jobs, counted where they happen."""
 
     def __init__(
         self,
@@ -56,11 +56,11 @@ class Machines:
         self.agents: dict[str, str] = {}
         """Host by worker."""
         self.clocks: dict[str, VirtualClock] = {}
-        """By worker: what its machine's wall says."""
+        """By worker: the wall clock of its machine."""
         self.began: Counter[tuple[int, int]] = Counter()
         """Starts by (job, attempt)."""
         self.done: Counter[int] = Counter()
-        """By job: how often its work was carried out to the end."""
+        """By job: how often it was executed to the end."""
         self.broken: set[str] = set()
         """Workers on which nothing can be started."""
         self.begun_again: Callable[[int, int], None] = lambda _job, _attempt: None
@@ -71,8 +71,8 @@ class Machines:
         self._timer: asyncio.TimerHandle | None = None
 
     def compare(self) -> None:
-        """Machines that are gone take their agents with them, and those that have booted get one. Called after each change at a
-        provider, and by itself when the next boot or removal is due."""
+        """Kill the agents of machines that no longer run, and start agents on machines that have booted. Called after each change at a
+        provider; also sets a timer for the next boot or removal."""
         there = {
             worker
             for provider in self._providers
@@ -95,7 +95,7 @@ class Machines:
             self._timer = self._loop.call_later(wait_s, self.compare)
 
     def _restart_machines(self) -> None:
-        """What ran on a machine that was started anew runs no more."""
+        """Kill the agents of machines that were restarted."""
         for provider in self._providers:
             for (_, worker), machine in provider.machines.items():
                 if machine.restarts != self._restarts.get(worker, 0):
@@ -123,7 +123,7 @@ class Machines:
             self._loop.call_later(slow_s + 3.0, self._start, booted)
 
     def _start(self, booted: Booted) -> None:
-        """A second boot finds the first agent gone."""
+        """Start the agent of a machine that has booted. At a second boot the first agent is killed."""
         name = booted.spec.name
         if not any(
             machine.running and worker == name
@@ -177,7 +177,7 @@ class Machines:
 
 
 class _Waits(Runtime):
-    """Runs nothing. A job that says how long it takes succeeds; any other draws its time, and fails at times."""
+    """Executes nothing. A job with `sleep_ms` succeeds after that time; other jobs draw their time, and some fail."""
 
     def __init__(self, report: Report, machines: Machines, worker: str, clock: VirtualClock) -> None:
         self._report, self._machines, self._worker, self._clock = report, machines, worker, clock
@@ -239,5 +239,5 @@ _BROKEN = Verdict("failed", Cause.INFRASTRUCTURE, "Its disk is full.")
 _FAILED = Verdict("failed", Cause.EXIT_CODE, "It was drawn to fail.")
 _TIMED_OUT = Verdict("failed", Cause.TIMEOUT, "It ran longer than its timeout.")
 
-#: What agents say of their lives is of no interest here.
+#: Agents log each fault; only errors matter here.
 logging.getLogger("herder.agent").setLevel(logging.ERROR)

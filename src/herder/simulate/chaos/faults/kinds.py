@@ -1,28 +1,28 @@
-"""The kinds of faults that one call can meet, and how often each thing goes wrong."""
+"""The kinds of faults of one call, and the odds of all faults."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """What can become of one call, whoever makes it. Not each is possible everywhere."""
+    """A fault of one call. Each port has only some of them."""
 
     NONE = "none"
     REFUSED = "refused"
     """Answered with an error at once; nothing was done."""
     REQUEST_LOST = "request lost"
-    """It never arrives, and the caller waits until its own time-out."""
+    """The request never arrives, and the caller waits until its timeout."""
     ANSWER_LOST = "answer lost"
-    """It is done, and the caller never hears of it."""
+    """The call is carried out, and the caller gets no answer."""
     DOUBLED = "doubled"
     LATE = "late"
-    """Done and answered, after a long while."""
+    """The call is carried out and answered after a long time."""
     CUT_OFF = "cut off"
     """The connection breaks in the middle."""
     ACTS_LATE = "acts late"
-    """The caller gives up, and then it is done all the same."""
+    """The caller gives up, then the call is carried out."""
     WRITTEN_TWICE = "written twice"
-    """The connection to the store broke after the commit: the writer cannot know, and writes the same again."""
+    """The connection to the store breaks after the commit. The writer cannot know, and writes the same again."""
 
 
 CALL_FAULTS = (
@@ -45,7 +45,7 @@ NETWORK_FAULTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Odds of a fault for each call, and of each mishap per second."""
+    """Odds of a fault for each call, and of each mishap for each second."""
 
     calls: float = 0.15
     network: float = 0.08

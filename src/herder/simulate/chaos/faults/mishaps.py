@@ -1,6 +1,6 @@
-"""Mishaps: what strikes at hosts, machines, clocks and the market by itself, each at its odds, until there is no more trouble.
+"""Mishaps: faults of hosts, machines, clocks and the spot market, each at its odds, as long as `Dice.trouble` is true.
 
-Everything that a mishap breaks it mends after a while; `heal` mends the rest at the end.
+Each mishap ends after a while; `heal` ends the rest at the end of the run.
 """
 
 import asyncio
@@ -11,9 +11,9 @@ from typing import Any
 from herder.simulate.chaos.faults.kinds import Fault
 from herder.simulate.chaos.world import World
 
-#: How often it is drawn whether something happens.
+#: Time between two draws.
 TICK_S = 10.0
-#: By kind: the odds of it in `Trouble`, and what does it.
+#: By kind: the field of `Trouble` with its odds, and the method that causes it.
 MISHAPS = {
     "server crash": ("server_crash", "_crash"),
     "server stop": ("server_stop", "_stop_server"),
@@ -51,7 +51,7 @@ class Mishaps:
             await asyncio.sleep(TICK_S)
 
     def heal(self) -> None:
-        """Everything works from now on."""
+        """End all mishaps."""
         world = self._world
         for name, provider in world.providers.items():
             provider.sold_out.clear()
@@ -96,7 +96,7 @@ class Mishaps:
             return
         first = world.server.host
         if self._world.dice.of("mishaps").random() < 0.5:
-            self._stop(first, self._draw(20.0, 600.0))  # it wakes up late, and believes that it leads
+            self._stop(first, self._draw(20.0, 600.0))  # it continues later, and still believes that it leads
         agents = sorted(world.machines.agents)
         world.wire.with_stale = {each for each in agents if world.dice.of("mishaps").random() < 0.5}
         self._begin(world.replace_server())
@@ -151,7 +151,7 @@ class Mishaps:
         self._later(self._draw(600, 7200), lambda: provider.sold_out.discard(place))
 
     def _interrupt(self) -> None:
-        """Spot machines are taken back as real markets do it: many of one zone at once, and none is sold for a while."""
+        """Many spot machines of one zone are taken back at once, and none is available for a while."""
         zone, provider = self._world.dice.of("mishaps").choice(("a", "b")), self._world.providers["cloud"]
         self._world.trace("spot machines are taken back", zone)
         provider.interrupt(zone)
@@ -178,7 +178,7 @@ class Mishaps:
         self._world.calls.stuck.pop(driver, None)
 
     def _shrink(self) -> None:
-        """The provider has less than before."""
+        """The provider has less capacity for a while."""
         name, world = self._some_provider(), self._world
         usual = self._capacity[name]
         less = replace(usual, machines_most=max(1, int(usual.machines_most * self._draw(0.2, 0.8))))

@@ -1,5 +1,5 @@
-"""Calls of drivers in the simulated world: the server's own places and deadlines (`control/kernel/driver_calls.py`), and instead of a
-thread a drawn while, after which the provider acts – or not, twice, or when nobody waits any more.
+"""Driver calls in the simulated world: the places and deadlines of the real port (`control/kernel/driver_calls.py`), and a drawn delay
+instead of a thread. After it the provider acts once, twice, not at all, or after the caller has given up.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ from herder.simulate.chaos.ports.effects import Effects
 _T = TypeVar("_T")
 
 LATE_S = 12.0
-#: After a caller gave up, what was hanging is done.
+#: A late call is carried out this long after its deadline.
 ACTS_AFTER_S = 3.0
-#: So that a world of minutes sees the end of a hanging call.
+#: Upper limit of deadlines, so that a world of minutes sees the end of a hanging call.
 DEADLINE_MAX_S = 30.0
-#: A request that was lost keeps its place so long after its deadline.
+#: A lost request keeps its place this long after its deadline.
 HANGS_ON_S = 20.0
 
 
 @dataclass(slots=True, kw_only=True)
 class Order:
-    """What the next `times` calls of a verb (`*`: any) of one driver meet. `error`: what a refused one says."""
+    """The fault of the next `times` calls of a verb (`*`: any) of one driver. `error`: what a refused call raises."""
 
     fault: Fault
     driver: str = "cloud"
@@ -38,7 +38,7 @@ class Order:
 
 
 class VirtualCalls(DriverCalls):
-    """`ports.calls.Calls`, of one life of a server."""
+    """`ports.calls.Calls`, of one run of a server."""
 
     def __init__(
         self,
@@ -52,16 +52,16 @@ class VirtualCalls(DriverCalls):
         self._dice, self._trace, self._acted = dice, trace, acted
         self._effects = effects
         self.stuck: dict[str, Fault] = {}
-        """By driver: what becomes of each of its calls until somebody takes it out."""
+        """By driver: the fault of each of its calls, until the entry is removed."""
         self.refusal: DriverError | None = None
-        """What a refused call says; None: that the provider does not answer."""
+        """What a refused call raises; None: Unavailable."""
         self.made: list[tuple[str, str, str]] = []
         """(driver, verb, worker) of every call."""
         self.keep_made = True
         self._orders: list[Order] = []
 
     def continues(self, before: "VirtualCalls") -> None:
-        """The provider's troubles outlive the server that met them."""
+        """Take over the faults and orders of the previous server: they belong to the provider."""
         self.stuck, self.refusal, self.made, self._orders = (
             before.stuck,
             before.refusal,
@@ -110,7 +110,7 @@ class VirtualCalls(DriverCalls):
 
 @dataclass(slots=True)
 class _OnItsWay:
-    """One request at the provider's. It runs there: the death of the server that sent it changes nothing of it."""
+    """One request at the provider. It continues when the server that sent it dies."""
 
     calls: VirtualCalls
     driver: str
@@ -145,7 +145,7 @@ class _OnItsWay:
             answer = self.call.work()
             if self.fault is Fault.DOUBLED:
                 answer = self.call.work()
-        except Exception as raised:  # noqa: BLE001 - the caller's, as that of a thread is
+        except Exception as raised:  # noqa: BLE001 - goes to the caller, as from a thread
             error = raised
         self.calls._acted()
         return answer, error

@@ -1,4 +1,4 @@
-"""Rules of jobs and attempts, after each commit: one state, one live attempt, ends that are final, and each attempt begun once."""
+"""Rules of jobs and attempts, after each commit: at most one live attempt, and final states stay."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from herder.model.work.job import AttemptState, JobState
 
 
 class JobRules:
-    """What was ever durable of jobs, in short."""
+    """A summary of everything about jobs that became durable."""
 
     def __init__(self) -> None:
         self.ended: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""A broken rule, as a sentence, and when it was seen."""
+"""A broken rule, as a sentence, with the time at which it was found."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,6 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
     rule: str
-    """Its name: the same for the same kind of mistake."""
+    """The name of the rule."""
     text: str
     at_s: float

@@ -1,4 +1,4 @@
-"""Asks all rules when they are due, and keeps what they found."""
+"""Checks all rules when they are due, and keeps the violations."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from herder.simulate.chaos.rules.worker_rules import WorkerRules
 from herder.simulate.chaos.world import World
 from herder.store.invariants import violations as stored_violations
 
-#: Beyond this many the first ones have said it.
+#: Violations that are kept; later ones are dropped.
 VIOLATIONS_MOST = 20
 
 
@@ -35,7 +35,7 @@ class Watch:
         world.written.append(self.committed)
         world.ends = self.memory_of
         world.machines.begun_again = lambda job, attempt: self.take_all(
-            [("an attempt begins once", f"Attempt {attempt} of job {job} was begun twice.")]
+            [("an attempt begins once", f"Attempt {attempt} of job {job} was started twice.")]
         )
 
     def committed(self, changes: Changes) -> None:

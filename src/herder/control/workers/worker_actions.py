@@ -80,7 +80,7 @@ def _check_fields(request: WorkerAction, verb: str, name: str) -> None:
         raise Invalid(
             "The fields force and timeout_s exclude each other, because force ends the attempts at once.",
             field="timeout_s",
-            hint="Leave one of them out.",
+            hint="Name only one of them.",
         )
 
 

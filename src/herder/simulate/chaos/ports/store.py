@@ -165,7 +165,7 @@ class VirtualStore:
         is_changes = isinstance(what, Changes)
         try:
             if fault is Fault.REFUSED and is_changes:
-                raise StoreDown("The store cannot be written any more.")
+                raise StoreDown("The store can no longer be written.")
             answer = self._carry_out(what)
             if fault is Fault.WRITTEN_TWICE and is_changes:
                 self._written_again(what)

@@ -91,6 +91,10 @@ class PretendWorld:
         self.get_lag_s = 0.0
         self.listed_most: int | None = None
         """A listing shows no more than this, and says that it is not complete."""
+        self.gone_listed_s = 0.0
+        """So long after its removal a machine is listed still."""
+        self.gone: dict[tuple[str, WorkerName], tuple[PretendMachine, int]] = {}
+        """Machines that were removed while `gone_listed_s` was set, and when."""
         self.concealed: set[str] = set()
         """Workers that the provider denies to have, in complete listings and to `get`, though it has them."""
         self.made = 0
@@ -138,6 +142,14 @@ class PretendWorld:
         for key, machine in list(self.machines.items()):
             if machine.gone_at_ms is not None and machine.gone_at_ms <= now_ms:
                 del self.machines[key]
+                if self.gone_listed_s:
+                    self.gone[key] = machine, now_ms
+
+    def listed_late(self) -> list[tuple[tuple[str, WorkerName], PretendMachine]]:
+        """Machines that are gone and that listings show all the same."""
+        since_ms = self.now_ms() - self.gone_listed_s * 1000
+        self.gone = {key: each for key, each in self.gone.items() if each[1] > since_ms}
+        return [(key, machine) for key, (machine, _) in self.gone.items() if key not in self.machines]
 
     def lose(self, worker: str) -> None:
         """The machine is gone, as when a provider takes a spot machine back."""

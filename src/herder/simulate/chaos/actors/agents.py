@@ -61,16 +61,23 @@ class Machines:
         """Starts by (job, attempt)."""
         self.done: Counter[int] = Counter()
         """By job: how often its work was carried out to the end."""
+        self.ends: dict[tuple[int, int], set[str]] = {}
+        """How each attempt ended, by (job, attempt), as its agent knows it."""
         self.broken: set[str] = set()
         """Workers on which nothing can be started."""
         self.begun_again: Callable[[int, int], None] = lambda _job, _attempt: None
         """Called when an attempt is started a second time."""
+        self.begins: Callable[[int, int], None] = lambda _job, _attempt: None
+        """Called when an attempt is started."""
+        self.looked: Callable[[], None] = lambda: None
+        """Called whenever something has happened at a provider."""
         self._boots = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def compare(self) -> None:
         """Machines that are gone take their agents with them, and those that have booted get one. Called after each change at a
         provider, and by itself when the next boot or removal is due."""
+        self.looked()
         there = {
             worker
             for provider in self._providers
@@ -108,7 +115,8 @@ class Machines:
         )
         self._loop.call_later(slow_s, self._start, booted)
         if self._dice.happens("boot twice", odds.boot_twice):
-            self._loop.call_later(slow_s + 3.0, self._start, booted)
+            again_s = self._dice.of("boots").uniform(1.0, 60.0)
+            self._loop.call_later(slow_s + again_s, self._start, booted)
 
     def _start(self, booted: Booted) -> None:
         """A second boot finds the first agent gone."""
@@ -184,6 +192,7 @@ class _Work(Running):
         self, report: Report, machines: Machines, assignment: Assignment, clock: VirtualClock
     ) -> None:
         self._report, self._machines, self._assignment, self._clock = report, machines, assignment, clock
+        machines.begins(assignment.job, assignment.attempt)
         machines.began[assignment.job, assignment.attempt] += 1
         if machines.began[assignment.job, assignment.attempt] > 1:
             machines.begun_again(assignment.job, assignment.attempt)
@@ -207,13 +216,15 @@ class _Work(Running):
 
     def _end(self, verdict: Verdict | None) -> None:
         self._over = True
+        state = "succeeded" if verdict is None else verdict.state
         if verdict is None:
             self._machines.done[self._assignment.job] += 1
+        self._machines.ends.setdefault((self._assignment.job, self._assignment.attempt), set()).add(state)
         self._report.ended(
             Finished(
                 job=self._assignment.job,
                 attempt=self._assignment.attempt,
-                state="succeeded" if verdict is None else verdict.state,
+                state=state,
                 started_at_ms=self.started_at_ms,
                 ended_at_ms=self.started_at_ms + self._clock.monotonic_ms() - self._began_ms,
                 exit_code=0 if verdict is None else 1 if verdict is _FAILED else None,

@@ -68,6 +68,14 @@ class Trouble:
     burst_of_interruptions: float = 0.0
     listing_lags: float = 0.0
     listing_partial: float = 0.0
+    listing_stale: float = 0.0
+    """Listings show what was there minutes ago."""
+    listing_late: float = 0.0
+    """Machines that were removed are listed still."""
+    machine_denied: float = 0.0
+    """A provider says for seconds, in listings and to questions, that it does not have one machine."""
+    all_denied: float = 0.0
+    """For minutes that it has none of them: it was asked with the credentials of another account."""
     driver_hangs: float = 0.0
     quota_shrinks: float = 0.0
     boot_never: float = 0.0

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from herder.simulate.chaos.faults.kinds import Fault
+from herder.simulate.chaos.faults.provider_lies import ProviderLies
 from herder.simulate.chaos.world import World
 
 #: How often it is drawn whether something happens.
@@ -20,7 +21,7 @@ class Mishaps:
     def __init__(self, world: World) -> None:
         self._world = world
         self._capacity = {name: world.provider_settings(name) for name in world.providers}
-        self._all: tuple[tuple[str, float, Callable[[], None]], ...] = ()
+        self._lies = ProviderLies(world)
 
     async def run(self) -> None:
         odds = self._world.dice.odds
@@ -38,6 +39,7 @@ class Mishaps:
             ("burst of interruptions", odds.burst_of_interruptions, self._interrupt),
             ("listing lags", odds.listing_lags, self._lag),
             ("listing partial", odds.listing_partial, self._part),
+            *self._lies.strikes(odds),
             ("driver hangs", odds.driver_hangs, self._hang),
             ("quota shrinks", odds.quota_shrinks, self._shrink),
         )
@@ -54,6 +56,7 @@ class Mishaps:
             provider.sold_out.clear()
             provider.list_lag_s, provider.listed_most = 0.0, None
             world.change_provider(name, self._capacity[name])
+        self._lies.heal()
         world.calls.stuck.clear()
         world.wire.cut_off.clear()
         world.loop.wake_all()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from herder.control.kernel.driver_calls import PLACES, DriverCall, DriverCalls, DriverPlaces, for_a_future
-from herder.model.fleet.driver import DriverError, OutcomeUnknown, Unavailable
+from herder.model.fleet.driver import DriverError, OutcomeUnknown, OutOfCapacity, Unavailable
 from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.faults.kinds import CALL_FAULTS, Fault
 from herder.simulate.chaos.hosts.clocks import VirtualClock
@@ -22,6 +22,8 @@ LATE_S = 12.0
 ACTS_AFTER_S = 3.0
 #: So that a world of minutes sees the end of a hanging call.
 DEADLINE_MAX_S = 30.0
+#: Part of the refused creations that are refused for want of capacity.
+CAPACITY_PART = 0.5
 #: A request that was lost keeps its place so long after its deadline.
 HANGS_ON_S = 20.0
 
@@ -97,6 +99,12 @@ class VirtualCalls(DriverCalls):
         draw = self._dice.of("call times")
         one.later(LATE_S if fault is Fault.LATE else draw.uniform(0.01, 0.5), one.arrives)
 
+    def refuses(self, driver: str, verb: str) -> DriverError:
+        """Of creations half are refused for want of capacity: some providers look at that before they look at the name."""
+        if verb == "create" and self._dice.of("refusals").random() < CAPACITY_PART:
+            return OutOfCapacity(f"{driver} has no capacity just now")
+        return Unavailable(f"{driver} does not answer")
+
     def _ordered(self, driver: str, verb: str) -> Order | None:
         found = next(
             (each for each in self._orders if each.driver == driver and each.verb in (verb, "*")), None
@@ -126,8 +134,8 @@ class _OnItsWay:
     def arrives(self) -> None:
         fault, draw = self.fault, self.calls._dice.of("call times")
         if fault is Fault.REFUSED:
-            said = self.said or self.calls.refusal or Unavailable(f"{self.driver} does not answer")
-            self._returns(None, said)
+            said = self.said or self.calls.refusal
+            self._returns(None, said or self.calls.refuses(self.driver, self.call.verb))
         elif fault is Fault.REQUEST_LOST:
             lost = OutcomeUnknown(f"driver {self.driver}: {self.call.verb} gave no answer")
             self.later(DEADLINE_MAX_S + HANGS_ON_S, lambda: self._returns(None, lost))

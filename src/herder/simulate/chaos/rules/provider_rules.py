@@ -2,7 +2,7 @@
 there, and a driver is frozen only for what is so. Judged by what the providers hold, not by what they say."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from herder.drivers.pretend.world import PretendMachine, PretendWorld
 from herder.model.planning.plan import ReasonKind
@@ -16,13 +16,17 @@ LIES_S = 25.0
 #: Machines that one lie may cost in `BRAKE_S`: the server's own bound, and what a sweep had under way.
 AT_ONCE_LEAST, AT_ONCE_PART = 3, 0.2
 BRAKE_S = 55.0
+#: Between two listings each worker calls; one who has in less than a period before it is taken for gone was heard after the first of
+#: the two. So much is taken off for the calls themselves.
+TOLD_S = 50.0
 #: A row is closed so long after a machine was asked for that its creation is not under way any more.
 YOUNG_S = 10.0
 
 
 class ProviderRules:
-    def __init__(self, world: World, news: FleetNews) -> None:
-        self._world, self._news = world, news
+    def __init__(self, world: World, news: FleetNews, silent_s: Callable[[str], float | None]) -> None:
+        """`silent_s`: how long ago a call of the worker was taken; None: never."""
+        self._world, self._news, self._silent_s = world, news, silent_s
         self._known: set[str] = set()
         """Workers that have had a row."""
         self._lied_s: dict[str, float] = {}
@@ -68,6 +72,10 @@ class ProviderRules:
         machines = self._world.providers[worker.driver].machines
         return next((each for (_, name), each in machines.items() if name == worker.name), None)
 
+    def _sweep_period_s(self) -> float:
+        server = self._world.server
+        return 0.0 if server is None else server.core.settings.sweep_period_s
+
     def _lied(self, name: str) -> float:
         """For how many seconds a provider has denied it, up to now or up to a moment ago."""
         now_s = self._world.loop.time()
@@ -96,7 +104,12 @@ class ProviderRules:
         machine = self._machine(worker)
         if worker.evidence or machine is None or not machine.running or machine.gone_at_ms is not None:
             return
-        now_s = self._world.loop.time()
+        now_s, silent_s = self._world.loop.time(), self._silent_s(worker.name)
+        if silent_s is not None and silent_s < self._sweep_period_s() - TOLD_S:
+            yield (
+                "nobody is taken for gone who calls",
+                f"Worker {worker.name} was taken for gone {silent_s:.0f} s after a call of it; its machine is there.",
+            )
         if self._lied(worker.name) < LIES_S:
             yield (
                 "nobody is taken for gone who is there",

@@ -32,6 +32,11 @@ class SilenceRules:
         if path.startswith("/api/v1/worker/"):
             self._heard[who] = max(arrived_at_s, self._heard.get(who, 0.0))
 
+    def silent_s(self, worker: str) -> float | None:
+        """How long ago a call of it was taken, in the server's time."""
+        heard = self._heard.get(worker)
+        return None if heard is None else self._up_s - heard
+
     def dead(self, worker: str) -> Iterator[tuple[str, str]]:
         """The server says that it is."""
         heard = self._heard.pop(worker, None)

@@ -40,7 +40,10 @@ class Watch:
         self.news = FleetNews(pools)
         self.attempts = AttemptRules(world, self.jobs)
         self.growth, self.shrink = GrowthRules(world, self.news), ShrinkRules(world, self.news)
-        self.deadlines, self.providers = DeadlineRules(world, self.news), ProviderRules(world, self.news)
+        self.deadlines, self.providers = (
+            DeadlineRules(world, self.news),
+            ProviderRules(world, self.news, self.silence.silent_s),
+        )
         self._clock_sets = 0
         world.written.append(self.committed)
         world.ends = self.memory_of

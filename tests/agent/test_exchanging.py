@@ -186,6 +186,21 @@ async def test_drain_lets_work_end_and_hands_back_what_waits(server: FakeServer,
     assert (server.finished[waiting].state, server.finished[waiting].cause) == ("failed", "drained")
 
 
+async def test_a_drain_that_is_taken_back_leaves_a_worker_that_works_on(
+    server: FakeServer, agent: RunningAgent
+) -> None:
+    running = server.shell(1, "sleep 1", cpu_milli=8000)
+    waiting = server.shell(2, "true", cpu_milli=8000)
+    await server.until(lambda: running in server.started and waiting in server.assigned)
+    server.drain = True
+    server.nudge()
+    assert (await server.end_of(waiting)).cause == "drained"
+    server.drain = False
+    assert (await server.end_of(running)).state == "succeeded"
+    assert (await server.end_of(server.shell(3, "true"))).state == "succeeded"
+    assert not server.left
+
+
 async def test_stop_kills_and_leaves_without_reports(server: FakeServer, agent: RunningAgent) -> None:
     mark = f"1202.{os.getpid()}"
     key = server.shell(1, f"trap '' TERM; sleep {mark}; sleep {mark}")

@@ -160,9 +160,11 @@ def test_a_parameter_that_a_call_does_not_know_is_refused(server: Server, api: h
 
 
 def test_force_is_refused_where_it_would_do_nothing(api: httpx.Client, worker: PlayedWorker) -> None:
-    answer = api.post(f"/workers/{worker.name}/drain", json={"force": True})
-    assert (answer.status_code, answer.json()["field"]) == (422, "force")
-    assert f"herder worker remove {worker.name} --force" in answer.json()["hint"]
+    for body, field in (({"force": True}, "force"), ({"timeout_s": 5}, "timeout_s")):
+        dry, real = both(api, f"/workers/{worker.name}/cordon", body)
+        assert (dry.status_code, dry.json()) == (real.status_code, real.json())
+        assert (real.status_code, real.json()["field"]) == (422, field)
+        assert real.json()["hint"] == "It is for drain or remove."
 
 
 def test_a_batch_of_many_calls_is_checked_across_them(server: Server) -> None:

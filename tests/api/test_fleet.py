@@ -94,13 +94,11 @@ def test_extensions_have_a_bound(api: httpx.Client, refused: Refusal, worker: Pl
     assert "3 times" in refused(409, "POST", f"/workers/{worker.name}/extend", json={})["detail"]
 
 
-def test_a_worker_with_work_is_removed_only_by_force(
-    api: httpx.Client, refused: Refusal, worker: PlayedWorker
-) -> None:
+def test_a_worker_with_work_is_drained_before_it_is_removed(api: httpx.Client, worker: PlayedWorker) -> None:
     job = api.post("/jobs", json={"runtime": "noop"}).json()["first_job"]
     worker.take()
-    assert "1 live attempt" in refused(409, "POST", f"/workers/{worker.name}/remove", json={})["detail"]
-    api.post(f"/workers/{worker.name}/drain", json={"message": "maintenance"}).raise_for_status()
+    answer = api.post(f"/workers/{worker.name}/remove", json={"message": "maintenance"}).raise_for_status()
+    assert "it is removed when its 1 attempt has ended" in answer.json()["text"]
     assert worker.exchange().drain
     worker.end(job)
     for _ in range(100):

@@ -10,6 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from herder.engine.attempts.attempt import preempt
 from herder.engine.memory.invariants import violations
+from herder.engine.memory.state import WorkerLife
+from herder.engine.workers import drains
 from herder.engine.workers import worker as life
 from herder.engine.workers.deadlines import tick
 from herder.model.fleet.worker import WorkerState
@@ -113,7 +115,19 @@ class Engine(RuleBasedStateMachine):
     @rule(
         which=pick,
         what=st.sampled_from(
-            ["cordon", "uncordon", "drain", "terminate", "terminated", "suspect", "gone", "trouble"]
+            [
+                "cordon",
+                "uncordon",
+                "drain",
+                "keep",
+                "force",
+                "take_back",
+                "terminate",
+                "terminated",
+                "suspect",
+                "gone",
+                "trouble",
+            ]
         ),
     )
     def change_worker(self, which: int, what: str) -> None:
@@ -125,6 +139,8 @@ class Engine(RuleBasedStateMachine):
             )
         elif what == "drain":
             life.drain(world.state, world.changes, worker, REASON, world.now_ms)
+        elif what in ("keep", "force", "take_back"):
+            self._change_drain(worker, what, (None, 30.0)[which % 2])
         elif what == "gone":
             life.machine_gone(world.state, world.changes, worker, world.now_ms)
         elif what == "trouble":
@@ -136,6 +152,19 @@ class Engine(RuleBasedStateMachine):
             self.agents.pop(worker.spec.name, None)
         else:
             life.suspect(world.state, world.changes, worker, "test", world.now_ms)
+
+    def _change_drain(self, worker: WorkerLife, what: str, timeout_s: float | None) -> None:
+        """As far as people may."""
+        world, now = self.world, self.world.now_ms
+        if worker.state is WorkerState.TERMINATING:
+            return
+        if what != "take_back" and not worker.state.leaving:
+            drains.keep(
+                world.state, world.changes, worker, now, actor="x", message="",
+                timeout_s=timeout_s, force=what == "force",
+            )  # fmt: skip
+        elif what == "take_back" and worker.drain is not None:
+            drains.take_back(world.state, world.changes, worker, now, actor="x", message="")
 
     @rule(seconds=st.sampled_from([0, 1, 9, 21, 46, 301]))
     def time_passes(self, seconds: int) -> None:

@@ -25,6 +25,9 @@ CHANGES: dict[str, Callable[[WorkerLife], object]] = {
     "live_attempts": lambda life: life.live.update({JobId(1): None}),  # type: ignore[dict-item]
     "idle_since_ms": lambda life: setattr(life, "idle_since_ms", 77),
     "expires_at_ms": lambda life: setattr(life, "expires_at_ms", 78),
+    "ready_at_ms": lambda life: setattr(life, "ready_at_ms", 79),
+    "extended": lambda life: setattr(life, "extensions", 1),
+    "agent_version": lambda life: setattr(life, "agent_version", "1.2.3"),
     "manual": lambda life: setattr(life, "manual", True),
 }
 FIXED = {"spec", "requested_at_ms"}

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from herder.engine.memory.state import WorkerLife
-from herder.engine.workers import deadlines
+from herder.engine.workers import deadlines, expiry
 from herder.engine.workers import worker as life
 from herder.model.fleet.offer import FailureCause
 from herder.model.fleet.worker import WorkerState
@@ -256,7 +256,7 @@ def test_each_change_of_a_worker_is_a_row_and_what_is_only_seen_is_none(world: W
     done = world.commit()
     assert WorkerRecord not in done.rows
     assert done.empty
-    life.extend(world.state, world.changes, worker, T0 + 10**9, world.now_ms, actor="user/ann", message="")
+    expiry.extend(world.state, world.changes, worker, T0 + 10**9, world.now_ms, actor="user/ann", message="")
     done = world.commit()
     assert len(done.rows[WorkerRecord]) == 1
     assert kinds(done) == ["worker.extended"]
@@ -268,7 +268,7 @@ def test_every_field_of_a_worker_comes_back(world: World) -> None:
     life.set_cordon(
         world.state, world.changes, worker, True, world.now_ms, actor="user/ann", message="ü'\"\\"
     )
-    life.extend(
+    expiry.extend(
         world.state, world.changes, worker, T0 + 2 * 10**9, world.now_ms, actor="user/ann", message=""
     )
     life.drain(world.state, world.changes, worker, REASON, world.now_ms)

@@ -64,7 +64,7 @@ def test_an_empty_pool_gets_demand() -> None:
 
 
 def test_a_worker_to_be_lives_as_long_as_the_pool_says() -> None:
-    plan = plan_for(observed([pool(ttl_s=4 * 3600.0)], [], [queued(1, 1)]))
+    plan = plan_for(observed([pool(ttl_s=4 * 3600.0, ttl_jitter=0.0)], [], [queued(1, 1)]))
     assert creations(plan)[0].expires_at_ms == NOW + 4 * 60 * MINUTE
 
 

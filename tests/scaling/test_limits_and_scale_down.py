@@ -201,7 +201,7 @@ def test_the_expired_leave_even_below_the_minimum_but_not_twice() -> None:
         worker(1, std, expires_at_ms=NOW),
         worker(2, std, expires_at_ms=NOW + 1),
         worker(3, std, expires_at_ms=NOW - MINUTE, state=WorkerState.DRAINING),
-        worker(4, std, expires_at_ms=NOW - MINUTE, manual=True, live_attempts=1),
+        worker(4, std, expires_at_ms=NOW - 5 * MINUTE, manual=True, live_attempts=1),
     ]
     assert names(expired_and_surplus.must_leave(view(std, workers), NOW)) == ["std-0-1", "std-0-4"]
 

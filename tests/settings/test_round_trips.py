@@ -22,6 +22,7 @@ from herder.model.fleet.pool import (
 )
 from herder.model.fleet.pressure import Pressure
 from herder.model.fleet.schedule import Schedule
+from herder.model.fleet.upkeep import Disruption, DisruptionBudget, TimeWindow
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import ZERO, Resources
 from herder.settings import (
@@ -123,6 +124,24 @@ def schedules(draw: st.DrawFn, most: int) -> Schedule:
     )
 
 
+windows = st.builds(
+    TimeWindow,
+    cron=st.sampled_from(["0 2 * * 6", "30 22 * * *"]),
+    timezone=st.sampled_from(["UTC", "Europe/Berlin"]),
+    duration_s=lasting,
+)
+_covered = st.lists(st.sampled_from(Disruption), max_size=3, unique=True).map(tuple)
+_times = st.one_of(st.none(), windows)
+budgets = st.lists(
+    st.one_of(
+        st.builds(DisruptionBudget, workers=st.integers(0, 9), reasons=_covered, window=_times),
+        st.builds(DisruptionBudget, percent=st.integers(0, 100), reasons=_covered, window=_times),
+    ),
+    min_size=1,
+    max_size=3,
+).map(tuple)
+
+
 @st.composite
 def pools(draw: st.DrawFn) -> PoolSpec:
     low, high = sorted((draw(st.integers(0, 1000)), draw(st.integers(1, 1000))))
@@ -152,7 +171,13 @@ def pools(draw: st.DrawFn) -> PoolSpec:
         scale_down_fraction=draw(fractions),
         scale_down_period_s=draw(lasting),
         consolidation=draw(st.sampled_from(Consolidation)),
-        disruption_budget=draw(st.integers(0, 10)),
+        disruption_budget=draw(st.one_of(st.integers(0, 10), budgets)),
+        maintenance_windows=tuple(draw(st.lists(windows, max_size=2))),
+        replace_drifted=draw(st.booleans()),
+        ttl_soft_s=draw(limits),
+        ttl_warning_s=draw(seconds),
+        ttl_grace_s=draw(seconds),
+        ttl_jitter=draw(st.sampled_from([0.0, 0.05, 0.123, 0.5])),
         preempts_spot=draw(st.booleans()),
         min_workers=low,
         max_workers=high,

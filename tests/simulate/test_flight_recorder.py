@@ -11,6 +11,7 @@ import pytest
 from bench.generated import generated_month
 from herder.decide.plan.planner import decide
 from herder.model.fleet.pool import Taint, Toleration
+from herder.model.fleet.upkeep import Disruption, DisruptionBudget, Opening, TimeWindow
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, PlanNumber, UserName
 from herder.model.planning.observed import Observed, ObservedWorker, QueuedClass, RunningClass
@@ -23,7 +24,7 @@ from herder.simulate.world.offers import parse_template
 from herder.store.rows.json_forms import plain_plan
 from herder.store.writing import flight_recorder
 from herder.store.writing.flight_recorder import BrokenRecord, Recorder, play
-from tests.planning.world import pool, template, worker
+from tests.planning.world import NOW, observed, pool, template, worker
 from tests.simulate.small import ran
 
 
@@ -127,3 +128,24 @@ def test_whatever_is_observed_comes_back(seed: int) -> None:
     recorder, shown = Recorder(), random_observations(seed)
     rows: list[ObservationRecord] = [recorder.frame(observed, 5) for observed in shown]
     assert [played.observed for played in play(rows)] == shown
+
+
+def test_windows_budgets_and_agents_come_back() -> None:
+    night = TimeWindow(cron="0 2 * * 6", timezone="Europe/Berlin", duration_s=3600.0)
+    budgets = (
+        DisruptionBudget(percent=10),
+        DisruptionBudget(workers=0, reasons=(Disruption.EXPIRED,), window=night),
+    )
+    of = pool("std", maintenance_windows=(night,), disruption_budget=budgets, ttl_soft_s=3600.0)
+    old = worker(
+        1, pool("std", labels=(("disk", "ssd"),)), agent_version="1.0", ready_at_ms=NOW, extended=True
+    )
+    shown = replace(
+        observed([of, pool("plain", disruption_budget=3)], [old]),
+        openings=((of.name, (Opening(window=night, start_ms=NOW, end_ms=NOW + 1),)),),
+        agent_version="2.0",
+        agent_since_plan=PlanNumber(4),
+    )
+    (played,) = play([Recorder().frame(shown, NOW)])
+    assert played.observed == shown
+    assert decide(played.observed, NOW) == decide(shown, NOW)

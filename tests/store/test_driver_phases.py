@@ -51,3 +51,14 @@ def test_workers_of_the_version_before_are_taken_up(before: Engine) -> None:
     (worker,) = state.workers.values()
     assert (worker.phase, worker.operation, worker.spec.driver_options) == ("", "", ())
     assert state.frozen_drivers == {}
+
+
+def test_a_drain_that_was_under_way_goes_on(before: Engine) -> None:
+    with before.begin() as connection:
+        connection.execute(text("UPDATE workers SET state = 'draining', draining_at_ms = 7"))
+    migrate(before)
+    with before.connect() as connection:
+        state, _, _ = recover(connection, 10)
+    (worker,) = state.workers.values()
+    assert worker.drain is not None
+    assert (worker.drain.since_ms, worker.drain.deadline_ms, worker.drain.keep) == (7, 300_007, False)

@@ -106,7 +106,7 @@ def test_status_and_what_happened_to_a_thing(engine: Engine) -> None:
         row = {c.name: 1 if c.type.python_type is int else "{}" for c in tables.workers.columns}
         row["spec"] = json.dumps({"allocatable": [1, 1, 1, 0], "price": 1})
         connection.execute(insert(tables.workers).values(**{**row, "name": "w"}))
-    assert scans(engine, lambda: asyncio.run(why_worker(core, "w"))) == []
+    assert scans(engine, lambda: asyncio.run(why_worker(core, ADMIN, "w"))) == []
 
 
 @pytest.mark.parametrize("state", [state.label for state in JobState if state is not JobState.SUCCEEDED])

@@ -166,7 +166,7 @@ class Agent:
         if answer.stop:
             self.gone = True
             return
-        self.draining = self.draining or answer.drain
+        self.draining = answer.drain
         for key in answer.assign:
             if key not in self.held and key not in self.over:
                 self.held[key] = False
@@ -526,6 +526,7 @@ def picture(state: EngineState, ledger: Totals) -> dict[str, Any]:
             name: (
                 w.state,
                 w.cordoned,
+                w.drain,
                 w.free,
                 w.free_slots,
                 w.generation,

@@ -24,6 +24,8 @@ class FakeApi:
 
     def __init__(self) -> None:
         self.pools = {each.name: each for each in (pool("burst"), pool("permanent", frozen=True))}
+        self.worker_looks: dict[str, list[wire.WorkerView]] = {}
+        """What a worker looks like when it is asked for, one after the other; then as the last."""
         self.workers = {each.name: each for each in (worker("burst-7-1"), worker("burst-7-2", cordoned=True))}
         self.batches = {3: batch(3)}
         self.jobs = {17: job(17)}
@@ -210,6 +212,9 @@ class FakeApi:
             return 200, wire.Result(
                 object=f"worker/{name}", text=f"{verb[0]} of {name}: 1 job runs", dry_run=dry
             )
+        later = self.worker_looks.get(name)
+        if later:
+            self.workers[name] = later.pop(0)
         return 200, self.workers[name]
 
     def _batch(self, rest: list[str], body: Any, query: dict[str, str]) -> tuple[int, Any]:

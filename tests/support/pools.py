@@ -6,7 +6,7 @@ from typing import Any
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import PoolName
 
-_GROUPS = ("size", "scale_up", "scale_down", "lifetime", "jobs")
+_GROUPS = ("size", "scale_up", "scale_down", "lifetime", "upkeep", "jobs")
 _PREFIXED = {
     "scale_up_cooldown_s": ("scale_up", "cooldown_s"),
     "scale_down_cooldown_s": ("scale_down", "cooldown_s"),

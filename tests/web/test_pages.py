@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,9 @@ from herder.control.kernel.core import Core
 from herder.control.loops.scale import cycle
 from herder.control.reads.port import Reads
 from herder.engine.memory.events import record_event
-from herder.model.ids import UserName
+from herder.engine.workers import deadlines, drains
+from herder.model.fleet.drain import OnBlocked
+from herder.model.ids import PoolName, UserName
 from herder.model.permissions import Principal, Role
 from herder.model.stored.changes import Changes
 from herder.web.live import Live
@@ -104,6 +107,21 @@ async def test_a_busy_world_in_figures(core: Core) -> None:
     workers = words(await section(core, "workers"))
     assert "burst-2-1 medium draining" in workers
     assert "permanent-1-1 medium ready cordoned" in workers
+
+
+async def test_a_drain_is_shown_beside_the_state_and_what_blocks_it_is_on_top(core: Core) -> None:
+    await busy(core)
+    state, changes, pool = core.state, Changes(), core.state.pools[PoolName("permanent")]
+    waits = replace(pool.lifetime, on_blocked=OnBlocked.WAIT, drain_grace_s=0.0)
+    state.pools[pool.name] = replace(pool, lifetime=waits)
+    kept = next(worker for worker in state.workers.values() if worker.spec.pool == pool.name and worker.live)
+    drains.keep(state, changes, kept, now_ms() - 5_000, actor="x", message="", timeout_s=None, force=False)
+    deadlines.tick(state, changes, now_ms())
+    await core.commit(changes)
+    workers = words(await section(core, "workers"))
+    assert f"{kept.spec.name} medium ready blocked" in workers
+    assert "draining draining" not in workers
+    assert f"The drain of worker {kept.spec.name} is blocked" in words(await section(core, "faults"))
 
 
 async def test_decisions_come_with_their_reasons(core: Core) -> None:

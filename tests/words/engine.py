@@ -101,7 +101,8 @@ async def of_people() -> list[tuple[str, list[Reason]]]:
             store_pool(core, changes, pool("std", max_workers=9), now)
             scale(core, ANN, "std", ScaleRequest(workers=3), changes, now, dry_run=False)
             workers = list(core.state.workers.values())
-            act(core, ANN, workers[0].spec.name, "drain", WorkerAction(), changes, now, dry_run=False)
+            force = WorkerAction(force=True)
+            act(core, ANN, workers[0].spec.name, "remove", force, changes, now, dry_run=False)
             act(core, ANN, workers[1].spec.name, "remove", WorkerAction(), changes, now, dry_run=False)
             delete(core, ANN, "std", changes, now, dry_run=False)
             return [

@@ -11,8 +11,9 @@ from herder.model.fleet.offer import FailureCause, OfferMemory, offers_of
 from herder.model.fleet.pool import Consolidation, Headroom, PoolSpec, SpotUse, Zone
 from herder.model.fleet.pressure import Measured, Pressure, WorkerUse
 from herder.model.fleet.schedule import Schedule, Window
+from herder.model.fleet.upkeep import Disruption, DisruptionBudget, Opening, TimeWindow
 from herder.model.fleet.worker import WorkerState
-from herder.model.ids import UserName
+from herder.model.ids import PlanNumber, PoolName, UserName
 from herder.model.planning.demand_rises import Rises
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, RunningClass
 from herder.model.planning.plan import Reason
@@ -34,6 +35,8 @@ from tests.planning.world import (
 
 SMALL, LARGE = template("small", 4, 120_000), template("large", 16, 480_000)
 HOUR = 60 * MINUTE
+NIGHT = TimeWindow(cron="0 2 * * 6", timezone="Europe/Berlin", duration_s=4 * 3600)
+SATURDAY = ((PoolName("std"), (Opening(window=NIGHT, start_ms=NOW + HOUR, end_ms=NOW + 5 * HOUR),)),)
 OLD = PoolHistory(last_grown_at_ms=NOW - HOUR, last_shrunk_at_ms=NOW - HOUR)
 
 
@@ -242,9 +245,76 @@ def yields() -> Observed:
     return preempted(jobs=3)
 
 
-def expired() -> Observed:
+def expired(ago_ms: int = 305_000) -> Observed:
     of = one()
-    return observed([of], [busy(1, of, expires_at_ms=NOW - 5_000)])
+    return observed([of], [busy(1, of, expires_at_ms=NOW - ago_ms)])
+
+
+def expired_in_grace() -> Observed:
+    return expired(5_000)
+
+
+def expired_within_budget() -> Observed:
+    of = one(disruption_budget=(DisruptionBudget(workers=0, reasons=(Disruption.EXPIRED,)),))
+    return observed([of], [busy(1, of, expires_at_ms=NOW - HOUR)])
+
+
+def drifted(workers: int = 1, **settings: object) -> Observed:
+    """They were created before the pool had a label."""
+    old = one(idle_timeout_s=None)
+    fleet = [idle(n, old, 1, agent_version="1.0") for n in range(1, workers + 1)]
+    of = one(idle_timeout_s=None, labels=(("disk", "ssd"),), **settings)
+    return replace(
+        observed([of], fleet), agent_version="2.0", agent_since_plan=PlanNumber(5), openings=SATURDAY
+    )
+
+
+def awaits_successor() -> Observed:
+    return drifted(3, min_workers=3)
+
+
+def successor_starts() -> Observed:
+    seen = drifted(3, min_workers=3)
+    return replace(seen, workers=(*seen.workers, worker(9, seen.pools[0], state=WorkerState.PROVISIONING)))
+
+
+def no_successor() -> Observed:
+    return replace(
+        drifted(3, min_workers=3, scale_up_cooldown_s=60.0),
+        history=((PoolName("std"), PoolHistory(last_grown_at_ms=NOW - 1_000)),),
+    )
+
+
+def maintenance_window() -> Observed:
+    return drifted(3, maintenance_windows=(NIGHT,))
+
+
+def replacement_budget() -> Observed:
+    return drifted(2, disruption_budget=(DisruptionBudget(percent=10),))
+
+
+def no_replacements_by_day() -> Observed:
+    seen = drifted(1, disruption_budget=(DisruptionBudget(workers=0, window=NIGHT),))
+    now = Opening(window=NIGHT, start_ms=NOW - HOUR, end_ms=NOW + HOUR)
+    return replace(seen, openings=((PoolName("std"), (now,)),))
+
+
+def soft_expired() -> Observed:
+    of = one(ttl_soft_s=3600.0, ttl_jitter=0.0)
+    return observed([of], [idle(1, of, 1, ready_at_ms=NOW - 2 * HOUR)])
+
+
+def kept() -> Observed:
+    seen = drifted(2)
+    return replace(seen, workers=tuple(replace(each, cordoned=True) for each in seen.workers))
+
+
+def kept_with_its_agent() -> Observed:
+    of = one(idle_timeout_s=None)
+    made = idle(2, of, 1, agent_version="1.0")
+    made = replace(made, spec=replace(made.spec, plan=PlanNumber(6)))
+    fleet = [idle(1, of, 1, agent_version="1.0"), made]
+    return replace(observed([of], fleet), agent_version="2.0", agent_since_plan=PlanNumber(5))
 
 
 def above_maximum() -> Observed:
@@ -424,7 +494,9 @@ WORLDS: tuple[Callable[[], Observed], ...] = (
     below_minimum, scheduled, queued_jobs, one_queued_job, stock, headroom, headroom_kept, target_utilisation, target_kept,
     cpu_pressure, young_pressure, memory_pressure, pressure_enough, pressure_unknown, custom_metric, old_metric, unknown_metric,
     spot_is_short, idle_workers, one_idle_worker, under_used, under_used_for_unknown_time, consolidated, moved_to_cheaper,
-    not_worth_moving, preempted, preempts_no_more, nothing_to_preempt, yields, expired, above_maximum, at_maximum,
+    not_worth_moving, preempted, preempts_no_more, nothing_to_preempt, yields, expired,
+    expired_in_grace, expired_within_budget, drifted, awaits_successor, successor_starts, no_successor, maintenance_window,
+    replacement_budget, no_replacements_by_day, soft_expired, kept, kept_with_its_agent, above_maximum, at_maximum,
     at_maximum_with_drains, near_maximum, scheduled_maximum, no_workers_wanted, zone_limit, per_cycle, cooldown,
     scale_down_cooldown, frozen, frozen_without_work, frozen_driver, nothing_fits, offer_resting, offer_tried_again,
     credentials_refused, quota_exceeded, at_live_maximum, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,

@@ -12,7 +12,6 @@ from herder.engine.jobs import backoff
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import CreateHistory, EngineState, WorkerLife
 from herder.engine.workers import offers
-from herder.model.fleet.worker import WorkerState
 from herder.model.stored.changes import Changes
 
 
@@ -52,8 +51,7 @@ def server_was_away(state: EngineState, away_ms: int, now_ms: int) -> None:
     """The server itself did nothing for so long: it must count for no worker's silence, boot or drain. What has happened since it is back
     is younger than that, and nothing is moved beyond `now_ms`: a time in the future would look like a clock that was set back."""
     for worker in state.workers.values():
-        since_ms = worker.draining_at_ms if worker.state is WorkerState.DRAINING else worker.requested_at_ms
-        age_ms = now_ms - (since_ms or now_ms)
+        age_ms = now_ms - _judged_from_ms(worker)
         worker.excused_ms = max(worker.excused_ms, min(worker.excused_ms + away_ms, age_ms))
         if worker.last_seen_at_ms is not None:
             worker.last_seen_at_ms = max(
@@ -66,10 +64,15 @@ def server_was_away(state: EngineState, away_ms: int, now_ms: int) -> None:
 def begin_anew(state: EngineState, now_ms: int) -> None:
     """After a start: the deadlines of boots and drains run from now on. While no server ran, no worker could meet one."""
     for worker in state.workers.values():
-        since_ms = worker.draining_at_ms if worker.state is WorkerState.DRAINING else worker.requested_at_ms
-        worker.excused_ms = now_ms - (since_ms or now_ms)
+        worker.excused_ms = now_ms - _judged_from_ms(worker)
         if worker.last_seen_at_ms is not None:
             worker.last_seen_at_ms = now_ms
+
+
+def _judged_from_ms(worker: WorkerLife) -> int:
+    """From when the time of its boot, or of its drain, is counted."""
+    drains = worker.drain is not None and not worker.state.in_flight
+    return worker.drain.since_ms if worker.drain is not None and drains else worker.requested_at_ms
 
 
 def latest_ms(state: EngineState) -> int:
@@ -85,9 +88,12 @@ def _move_worker(worker: WorkerLife, by_ms: int) -> None:
     worker.provisioned_at_ms = _moved(worker.provisioned_at_ms, by_ms)
     worker.ready_at_ms = _moved(worker.ready_at_ms, by_ms)
     worker.draining_at_ms = _moved(worker.draining_at_ms, by_ms)
+    worker.drain = None if worker.drain is None else worker.drain.moved(by_ms)
     worker.last_seen_at_ms = _moved(worker.last_seen_at_ms, by_ms)
     worker.idle_since_ms = _moved(worker.idle_since_ms, by_ms)
     worker.expires_at_ms = _moved(worker.expires_at_ms, by_ms)  # it is to live as long as it was told
+    worker.warned_expiry_ms = _moved(worker.warned_expiry_ms, by_ms)
+    worker.expired_ms = _moved(worker.expired_ms, by_ms)
     worker.troubled_since_ms = _moved(worker.troubled_since_ms, by_ms)
     worker.faulty_since_ms += by_ms if worker.faulty_since_ms else 0
     worker.probe_at_ms = _moved(worker.probe_at_ms, by_ms)

@@ -4,6 +4,7 @@ from typing import Any
 
 from herder.model.fleet.metric import ValueIs
 from herder.model.fleet.pool import TaintEffect
+from herder.model.fleet.upkeep import Disruption
 from herder.model.permissions import ROLES
 from herder.model.values.resources import Unit
 from herder.settings.sections.fields import Field
@@ -63,6 +64,7 @@ def json_schema() -> dict[str, Any]:
             "taint": _taint(),
             "quota": quota_schema(),
             **_of_scaling(),
+            **_of_upkeep(),
         },
     }
 
@@ -157,6 +159,22 @@ def _of_scaling() -> dict[str, Any]:
         "pressure": pressure,
         "metric": _metric(duration, part),
         "zone": _zone(),
+    }
+
+
+def _of_upkeep() -> dict[str, Any]:
+    """Maintenance windows and disruption budgets."""
+    when = {
+        "cron": {"type": "string", "examples": ["0 2 * * 6"]},
+        "start": {"type": "string", "examples": ["02:00"]},
+        "timezone": {"type": "string", "examples": ["Europe/Berlin"], "default": "UTC"},
+        "duration": {"type": "string", "examples": ["4h"]},
+    }
+    reasons = {"type": "array", "items": {"enum": [each.value for each in Disruption]}}
+    workers = {"type": ["integer", "string"], "minimum": 0, "examples": [1, "10%"]}
+    return {
+        "window": {**_object(when), "required": ["duration"]},
+        "budget": {**_object({"workers": workers, "reasons": reasons, **when}), "required": ["workers"]},
     }
 
 

@@ -7,6 +7,7 @@ is refused by the readers already.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.offer import offers_of
 from herder.model.fleet.pool import Consolidation, PoolSpec, SpotUse, TaintEffect
 from herder.model.values.money import format_usd
@@ -17,6 +18,7 @@ from herder.settings.sections.pools import template_to_plain
 from herder.settings.sections.presets import TEMPLATES
 from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.problems import Problem, Severity
+from herder.settings.upkeep_lint import upkeep_findings
 
 HOURS_PER_MONTH = 730
 #: What a template takes from the built-in one of its name, and is worth a word.
@@ -51,6 +53,9 @@ def lint(
         prefix = f"pools.{pool.name}"
         for rule in (_times, _counts, _taints, _silence, _costs, _moves, _pressures, _spot, _preempts):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
+        for severity, key, message, remedy in upkeep_findings(pool):
+            doubt = _Doubt(severity=severity, key=key, message=message, remedy=remedy)
+            doubts.append((prefix, doubt))
         doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
@@ -108,6 +113,12 @@ def _times(pool: PoolSpec) -> Iterator[_Doubt]:
         )
     if pool.lifetime.drain_grace_s > 24 * 3600:
         yield _warning("drain_grace", "drain_grace is longer than a day.", "Write for example 5m.")
+    if pool.lifetime.on_blocked is OnBlocked.WAIT and ttl is not None:
+        yield _note(
+            "on_blocked",
+            f"With on_blocked: wait, a running job keeps its worker past the ttl of {format_duration(ttl)}.",
+            "Give jobs a timeout, or write on_blocked: force.",
+        )
 
 
 def _counts(pool: PoolSpec) -> Iterator[_Doubt]:
@@ -177,12 +188,6 @@ def _moves(pool: PoolSpec) -> Iterator[_Doubt]:
             "With consolidation, jobs are moved and start again unless they continue from a checkpoint.",
             "Set consolidation: off if jobs cannot be restarted cheaply.",
         )
-        if pool.scale_down.disruption_budget == 0:
-            yield _warning(
-                "disruption_budget",
-                "disruption_budget 0 means that no worker is ever consolidated.",
-                "Set 1 or more.",
-            )
     headroom = max(pool.scale_up.headroom.workers, int(pool.scale_up.headroom.wanted))
     if headroom and pool.templates:
         cheapest = min(template.price_pico_per_hour for template in pool.templates)

@@ -241,6 +241,26 @@ class WorkerView(msgspec.Struct, kw_only=True):
     """healthy, troubled, quarantined, on_test, silent or alone; empty before it has joined and after it has gone."""
     health_reason: str = ""
     """Why it takes no work, or not any."""
+    drain: str = ""
+    """draining, blocked (its deadline has passed and the pool waits, or its driver is frozen) or drained (it is empty, and stays); empty
+    without a drain."""
+    drain_text: str = ""
+    """How far the drain or the removal is, in sentences."""
+    drain_until: str | None = None
+    """Until when its attempts may run."""
+    drain_keeps: bool = False
+    """Whether it stays when it is empty."""
+    extensions: int = 0
+    extensions_max: int | None = None
+    """None: its pool was deleted."""
+    time_left_s: int | None = None
+    """Until its ttl ends; negative after that. None: it has no end."""
+    soft_expires_at: str | None = None
+    """From then on it may be replaced (ttl_soft)."""
+    next_step: str = ""
+    """What the clock brings next: ready, warning, soft_ttl, expiry, drain, removal or frozen; empty: nothing."""
+    next_at: str | None = None
+    agent_version: str = ""
 
 
 class PlanView(msgspec.Struct, kw_only=True):
@@ -311,7 +331,9 @@ class WorkerAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkn
 
     message: str = ""
     force: bool = False
-    """Of remove: also with attempts that run; they are tried again elsewhere."""
+    """Of drain and remove: end the attempts at once; they are tried again elsewhere."""
+    timeout_s: float | None = None
+    """Of drain and remove: how long the attempts may run from now on; the pool's drain_grace if not given."""
     extend_s: float | None = None
     """Of extend: by how much; the pool's own step if not given."""
 

@@ -59,6 +59,7 @@ class Attempts(Report):
         self._runtimes: dict[str, Runtime] = {}
         self._silent = False
         self.draining = False
+        self._stopping = False
 
     def is_idle(self) -> bool:
         """Whether nothing runs or waits here."""
@@ -104,7 +105,12 @@ class Attempts(Report):
         for held in list(self._queue):
             self._drop_unstarted(held, _DRAINED)
 
+    def resume(self) -> None:
+        """The server has taken its drain back. A worker that stops by itself goes on stopping."""
+        self.draining = self._stopping
+
     def stop_all(self, verdict: Verdict, *, at_once: bool = False) -> None:
+        self._stopping = True
         self.drain()
         for held in list(self._held.values()):
             if held.running is not None:

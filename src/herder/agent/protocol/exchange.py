@@ -64,6 +64,7 @@ class Exchange:
         self._number = 0
         self._ack = 0
         self._ack_of = 0
+        self._drain_of = 0
         self._held_at = float("-inf")
         self._sent_at = float("-inf")
         self._answered_at = self._loop.time()
@@ -278,14 +279,21 @@ class Exchange:
         if answer.stop:
             self._end(Leave.STOPPED, "stop requested by the server")
             return
-        if answer.drain and not self._attempts.draining:
-            _LOG.info("The server requested a drain.")
-            self._attempts.drain()
+        if number > self._drain_of:  # an older answer may come later
+            self._drain_of = number
+            self._set_drain(answer.drain)
         if answer.assign:
             self._attempts.take(answer.assign)
         if answer.cancel:
             self._attempts.cancel(answer.cancel)
         self._leave_when_done()
+
+    def _set_drain(self, wanted: bool) -> None:
+        if wanted and not self._attempts.draining:
+            _LOG.info("The server requested a drain.")
+            self._attempts.drain()
+        elif self._attempts.draining and not wanted:
+            self._attempts.resume()
 
     def _measure(self, wanted: bool) -> None:
         if not wanted:

@@ -30,6 +30,8 @@ _STYLES = {
     "draining": "33",
     "frozen": "33",
     "cordoned": "33",
+    "drained": "33",
+    "blocked": "1;31",
     "warning": "33",
     "updated": "33",
     "cancelled": "2",

@@ -1,4 +1,4 @@
-"""Waits for jobs and batches, and shows their progress on stderr: one updated line on a terminal, otherwise a line after each change, at
+"""Waits for jobs, batches and drains, and shows their progress on stderr: one updated line on a terminal, otherwise a line after each change, at
 most every few seconds.
 """
 
@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from herder.cli.output.humanize import visible
+from herder.cli.shell.exit_codes import Code, CommandError
 from herder.client import clock
 from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
     from herder.cli.shell.session import Session
-    from herder.wire.resources import BatchView, JobView
+    from herder.wire.resources import BatchView, JobView, WorkerView
 
 #: How often it is asked on a terminal, and told elsewhere.
 LOOK_S = 1.0
@@ -53,6 +54,49 @@ def wait_for_jobs(
             view = say.client.jobs.wait(job, left, seen=seen, look_s=_look_s(say))
             tell("")
             each(view)
+
+
+def wait_for_drains(say: "Session", workers: Sequence[str], *, removal: bool) -> "list[WorkerView]":
+    """Until each is drained, with `removal` until each has ended. Raises CommandError when what is left is blocked, or a drain was
+    taken back."""
+    pending, done, text = list(workers), [], ""
+    with _telling(say) as tell:
+        try:
+            while True:
+                views = [say.client.workers.get(name) for name in pending]
+                done += [view for view in views if _drained(view, removal)]
+                left = [view for view in views if not _drained(view, removal)]
+                if not left:
+                    return done
+                _check_drains(left)
+                text = left[0].drain_text
+                if len(workers) > 1:
+                    text = f"{len(done):,} of {counted(len(workers), 'worker')} done. {text}"
+                tell(text)
+                pending = [view.name for view in left]
+                clock.sleep_s(LOOK_S)
+        except KeyboardInterrupt:
+            tell("")
+            say.say(text)
+            raise
+
+
+def _drained(view: "WorkerView", removal: bool) -> bool:
+    return view.ended_at is not None or (not removal and view.drain == "drained")
+
+
+def _check_drains(left: "Sequence[WorkerView]") -> None:
+    for view in left:
+        if not view.drain and view.state != "terminating":
+            raise CommandError(
+                f"The drain of worker {view.name} was ended; it gets new work again.",
+                hint=f"`herder why worker {view.name}` shows by whom.",
+                code=Code.CONFLICT,
+            )
+    if all(view.drain == "blocked" for view in left):
+        raise CommandError(
+            "\n".join(view.drain_text for view in left), hint="The drain continues.", code=Code.TIMED_OUT
+        )
 
 
 def _look_s(say: "Session") -> float | None:

@@ -67,6 +67,10 @@ DriverArgument = Annotated[
 WorkerArgument = Annotated[
     str, typer.Argument(metavar="WORKER", autocompletion=complete_workers, help="Name of the worker.")
 ]
+WorkersArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="WORKER", autocompletion=complete_workers, help="Names of workers."),
+]
 BatchArgument = Annotated[
     int, typer.Argument(metavar="BATCH", autocompletion=complete_batches, help="Number of the batch.")
 ]

@@ -39,6 +39,7 @@ def worker(view: WorkerView, now_s: float) -> Details:
         ("Name", view.name),
         ("Status", worker_status(view)),
         *([("Health", view.health_reason or view.health)] if view.health else []),
+        *([("Drain", view.drain_text)] if view.drain_text else []),
         ("Pool", view.pool),
         (
             "Template",

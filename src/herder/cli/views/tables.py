@@ -23,7 +23,9 @@ def pool_status(pool: Any) -> str:
 
 
 def worker_status(worker: Any) -> str:
-    return f"{worker.state},cordoned" if worker.cordoned else str(worker.state)
+    """`ready`, `ready,cordoned`, `ready,drained`, `draining`, `draining,blocked`."""
+    beside = worker.drain or ("cordoned" if worker.cordoned else "")
+    return f"{worker.state},{beside}" if beside not in ("", worker.state) else str(worker.state)
 
 
 def _of_action(key: str) -> Callable[[Any], Any]:

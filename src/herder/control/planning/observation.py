@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
+from herder import __version__
 from herder.control.kernel.core import Core
 from herder.decide.forecast.run_times import Kind, RunTime, kinds_of
 from herder.decide.scaling.failed_triggers import Failures
@@ -19,6 +20,7 @@ from herder.model.ids import ClassId, PlanNumber
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
 from herder.model.values.resources import ZERO
 from herder.model.work.job import JobClass
+from herder.settings.openings import openings_shown
 from herder.settings.schedule_windows import windows
 
 #: From the kinds of a job class to what was learned of their run times.
@@ -82,6 +84,9 @@ def observe(
             (name, windows(pool, now_ms)) for name, pool in sorted(state.pools.items()) if pool.size.schedules
         ),
         metrics=tuple(reading for _, reading in sorted(state.readings.items())),
+        openings=openings_shown(state.pools.values(), now_ms),
+        agent_version=__version__,
+        agent_since_plan=PlanNumber(state.first_plan),
     )
 
 
@@ -132,7 +137,8 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
     free, free_slots = (ZERO, 0) if apart else (worker.free, worker.free_slots)
     looks = (
         worker.state, free, free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
-        worker.cordoned, worker.manual, on_it, use,
+        worker.cordoned, worker.manual, worker.extensions, worker.ready_at_ms,
+        worker.agent_version, on_it, use,
     )  # fmt: skip
     if worker.seen is not None and worker.seen[0] == looks:
         return worker.seen[1]
@@ -149,6 +155,9 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
         manual=worker.manual,
         running=on_it,
         use=use,
+        ready_at_ms=worker.ready_at_ms,
+        extended=worker.extensions > 0,
+        agent_version=worker.agent_version,
     )
     worker.seen = (looks, observed)
     return observed

@@ -23,8 +23,17 @@ from herder.settings.schedule_windows import pool_in_force
 from herder.store.rows.json_forms import plain_plan
 from herder.store.rows.versions import WRITTEN
 
-#: Why a worker goes that would stay if it had more to do.
-FOR_BEING_IDLE = frozenset({ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED})
+#: Why a worker goes that would stay if it had more to do, or that would go later.
+FOR_BEING_IDLE = frozenset(
+    {
+        ReasonKind.IDLE,
+        ReasonKind.UNDER_USED,
+        ReasonKind.CONSOLIDATED,
+        ReasonKind.DRIFTED,
+        ReasonKind.SOFT_EXPIRED,
+        ReasonKind.EXPIRED,
+    }
+)
 
 
 def remember_needs(state: EngineState, plan: Plan) -> None:
@@ -61,6 +70,8 @@ def still_right(state: EngineState, observed: Observed, plan: Plan, now_ms: int)
             busier = worker is not None and len(worker.live) > seen.get(action.worker, 0)
             if worker is None or (busier and action.reason.kind in FOR_BEING_IDLE):
                 continue
+            if action.reason.kind is ReasonKind.EXPIRED and now_ms < (worker.expires_at_ms or now_ms + 1):
+                continue  # it was extended meanwhile
         actions.append(action)
     return plan if len(actions) == len(plan.actions) else replace(plan, actions=tuple(actions))
 

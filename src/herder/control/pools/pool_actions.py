@@ -19,6 +19,7 @@ from herder.engine.memory.events import record_event
 from herder.engine.workers.offers import forget_changed
 from herder.engine.workers.worker import drain
 from herder.model.fleet.driver import JOINED
+from herder.model.fleet.lifetime import lifetime_ms
 from herder.model.fleet.offer import Offer, offers_of
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.ids import PlanNumber, PoolName
@@ -191,13 +192,15 @@ def scale(
     number = PlanNumber(core.state.next_plan)
     text = request.reason or f"{who.user} requested {counted(request.workers, 'more worker')}."
     reason = Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("workers", request.workers),))
+    specs = [worker_spec(pool, template, number, ordinal, text) for ordinal in range(1, request.workers + 1)]
+    jitter = pool.lifetime.ttl_jitter
     actions = tuple(
         CreateWorker(
-            spec=worker_spec(pool, template, number, ordinal, text),
-            expires_at_ms=None if ttl_s is None else now_ms + int(ttl_s * 1000),
+            spec=spec,
+            expires_at_ms=None if ttl_s is None else now_ms + lifetime_ms(ttl_s, jitter, spec.name),
             reason=reason,
         )
-        for ordinal in range(1, request.workers + 1)
+        for spec in specs
     )
     if not dry_run:
         actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
@@ -253,7 +256,7 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
         raise Invalid(
             "workers must be at least 1.",
             field="workers",
-            hint="To remove workers, run `herder worker drain`.",
+            hint="To remove workers, run `herder worker remove`.",
         )
     if ttl_s is not None and not 0 < ttl_s <= TTL_LONGEST_S:
         raise Invalid(f"ttl_s must be more than 0 and at most {TTL_LONGEST_S}.", field="ttl_s")

@@ -12,11 +12,13 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import worker_cost
 from herder.control.pools.pool_actions import pool_named
 from herder.control.reads import drivers
+from herder.control.reads.expiry import add_expiry
 from herder.control.reads.explanations import attention, failures
 from herder.control.reads.visibility import PAGE_MAX
 from herder.engine.attempts.worker_health import health_of
 from herder.engine.memory.dirty_rows import worker_record
 from herder.engine.memory.state import WorkerLife
+from herder.engine.workers.drain_texts import drain_word, progress_text, until_ms
 from herder.model.fleet.offer import offers_of
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.fleet.worker import Health, WorkerState
@@ -42,7 +44,14 @@ from herder.wire.resources import (
 
 
 async def worker_page(
-    core: Core, *, pool: str | None, state: str | None, ended: bool, after: str | None, limit: int = 100
+    core: Core,
+    who: Principal,
+    *,
+    pool: str | None,
+    state: str | None,
+    ended: bool,
+    after: str | None,
+    limit: int = 100,
 ) -> Page:
     """Live workers from memory, oldest first; with `ended` those of the past from the store, newest first."""
     limit = max(1, min(limit, PAGE_MAX))
@@ -60,7 +69,7 @@ async def worker_page(
             for worker in core.state.workers.values()
             if pool in (None, worker.spec.pool) and state in (None, worker.state)
         ]
-        return _cut(core, found, after, limit)
+        return _cut(core, who, found, after, limit)
     query = select(t.workers).order_by(t.workers.c.requested_at_ms.desc(), t.workers.c.name)
     if pool is not None:
         query = query.where(t.workers.c.pool == pool)
@@ -68,23 +77,23 @@ async def worker_page(
         query = query.where(t.workers.c.state == state)
     query = query.offset(start).limit(limit + 1)
     rows = await core.read(lambda connection: connection.execute(query).all())
-    items = [_ended_worker(core, row) for row in rows[:limit]]
+    items = [_ended_worker(core, who, row) for row in rows[:limit]]
     return Page(items=items, next=str(start + limit) if len(rows) > limit else None)
 
 
-def _cut(core: Core, found: list[WorkerLife], after: str | None, limit: int) -> Page:
+def _cut(core: Core, who: Principal, found: list[WorkerLife], after: str | None, limit: int) -> Page:
     start = int(after) if after is not None and after.isdecimal() and len(after) <= 18 else 0
-    items = [live_worker(core, worker) for worker in found[start : start + limit]]
+    items = [live_worker(core, who, worker) for worker in found[start : start + limit]]
     return Page(
         items=items, next=str(start + limit) if len(found) > start + limit else None, total=len(found)
     )
 
 
-async def worker_view(core: Core, name: str) -> WorkerView:
+async def worker_view(core: Core, who: Principal, name: str) -> WorkerView:
     """Alive or not. Raises NotKnown."""
     worker = core.state.workers.get(WorkerName(name))
     if worker is not None:
-        return live_worker(core, worker)
+        return live_worker(core, who, worker)
     query = select(t.workers).where(t.workers.c.name == name)
     row = await core.read(lambda connection: connection.execute(query).first())
     if row is None:
@@ -95,20 +104,26 @@ async def worker_view(core: Core, name: str) -> WorkerView:
     return _row_view(row)
 
 
-def live_worker(core: Core, worker: WorkerLife) -> WorkerView:
-    record = worker_record(worker)
-    return _view(
+def live_worker(core: Core, who: Principal, worker: WorkerLife) -> WorkerView:
+    record, now = worker_record(worker), core.clock.now_ms()
+    view = _view(
         record,
         free=worker.free.amounts(),
         attempts=len(worker.live),
-        cost_pico=worker_cost(worker, core.clock.now_ms()),
-        health=health_of(worker, core.clock.now_ms()),
+        cost_pico=worker_cost(worker, now),
+        health=health_of(worker, now),
     )
+    view.drain = drain_word(core.state, worker)
+    view.drain_text = progress_text(core.state, worker, now, with_users=scope_of(who) is None)
+    view.drain_until = iso_or_none(until_ms(worker) if view.drain in ("draining", "blocked") else None)
+    view.drain_keeps = worker.drain is not None and worker.drain.keep
+    add_expiry(core, worker, view)
+    return view
 
 
-def _ended_worker(core: Core, row: Row[Any]) -> WorkerView:
+def _ended_worker(core: Core, who: Principal, row: Row[Any]) -> WorkerView:
     worker = core.state.workers.get(WorkerName(row.name))
-    return live_worker(core, worker) if worker is not None else _row_view(row)
+    return live_worker(core, who, worker) if worker is not None else _row_view(row)
 
 
 def _row_view(row: Row[Any]) -> WorkerView:
@@ -157,6 +172,8 @@ def _view(
         phase=row.phase,
         health=health[0] or "",
         health_reason=health[1],
+        extensions=row.extensions,
+        agent_version=row.agent_version,
     )
 
 
@@ -276,7 +293,7 @@ async def status(core: Core, who: Principal) -> Status:
             *recent,
         ],
         drivers=drivers.troubles(core),
-        attention=attention.attention(core),
+        attention=attention.attention(core, who),
         waiting=attention.waiting(core),
     )
 

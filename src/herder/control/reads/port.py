@@ -133,20 +133,20 @@ class Reads:
     ) -> Page:
         check(who, Action.SEE, FLEET)
         return await fleet.worker_page(
-            self._core, pool=pool, state=state, ended=ended, after=after, limit=limit
+            self._core, who, pool=pool, state=state, ended=ended, after=after, limit=limit
         )
 
     async def worker(self, who: Principal, name: str) -> WorkerView:
         check(who, Action.SEE, FLEET)
-        return await fleet.worker_view(self._core, name)
+        return await fleet.worker_view(self._core, who, name)
 
     async def why_worker(self, who: Principal, name: str) -> Explanation:
         check(who, Action.SEE, FLEET)
-        return await explain.why_worker(self._core, name)
+        return await explain.why_worker(self._core, who, name)
 
     async def console(self, who: Principal, name: str) -> str:
         check(who, Action.SEE, Thing(kind=Kind.CONSOLE, name=name))
-        view = await fleet.worker_view(self._core, name)
+        view = await fleet.worker_view(self._core, who, name)
         try:
             return await calling.console(self._core, view.driver, WorkerName(name))
         except DriverError as error:

@@ -36,6 +36,7 @@ from herder.engine.memory.state import (
     WaitingJob,
     WorkerLife,
 )
+from herder.model.fleet.drain import Drain
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.pool import Taint, TaintEffect
 from herder.model.fleet.worker import WorkerSpec, WorkerState
@@ -207,12 +208,16 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         handle=row.handle,
         phase=row.phase,
         operation=row.operation,
+        drain=Drain(**json.loads(row.drain)) if row.drain else None,
         provisioned_at_ms=row.provisioned_at_ms,
         ready_at_ms=row.ready_at_ms,
         draining_at_ms=row.draining_at_ms,
         last_seen_at_ms=row.last_seen_at_ms,
         expires_at_ms=row.expires_at_ms,
         extensions=row.extensions,
+        warned_expiry_ms=row.warned_expiry_ms,
+        expired_ms=row.expired_ms,
+        agent_version=row.agent_version,
         attempts_done=row.attempts_done,
         reason_removed=_reason(row.reason_removed),
         token_hash=row.token_hash,
@@ -370,4 +375,4 @@ def _numbers(connection: Connection, state: EngineState) -> None:
     state.next_batch = following(t.batches.c.id)
     state.next_class = following(t.job_classes.c.id)
     state.next_event = following(t.events.c.sequence)
-    state.next_plan = max(following(t.plans.c.number), following(t.workers.c.plan))
+    state.next_plan = state.first_plan = max(following(t.plans.c.number), following(t.workers.c.plan))

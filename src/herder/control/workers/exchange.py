@@ -44,6 +44,8 @@ MESSAGE_MAX = 4000
 #: Troubles of a worker that are kept, and characters of each.
 TROUBLES_MAX = 8
 TROUBLE_TEXT_MAX = 300
+#: Characters kept of the version that an agent says it has.
+VERSION_LENGTH = 50
 
 
 def beat_s(core: Core, worker: WorkerLife) -> float:
@@ -70,7 +72,9 @@ async def activate(core: Core, token: str, request: ActivateRequest) -> Activate
         )
     own = derived_token(core.settings.secret, f"worker/{worker.spec.name}/{request.nonce}")
     changes = Changes()
-    if not activated(core.state, changes, worker, hash_token(own), request.nonce, core.clock.now_ms()):
+    version = "".join(filter(str.isprintable, request.version))[:VERSION_LENGTH]
+    now_ms = core.clock.now_ms()
+    if not activated(core.state, changes, worker, hash_token(own), request.nonce, now_ms, version):
         raise Unauthenticated("This activation token was already used by another process.")
     core.directory.workers[hash_token(own)] = worker.spec.name
     await core.commit(changes)
@@ -119,7 +123,9 @@ async def exchange(
         await _hold(core, worker, request.number, gone)
         if worker.exchange_number > request.number:
             # A newer call is the one that is answered.
-            return ExchangeAnswer(number=0, use=_asks_for_use(core, worker))
+            return ExchangeAnswer(
+                number=0, drain=worker.state is WorkerState.DRAINING, use=_asks_for_use(core, worker)
+            )
     answer = await _answer(core, worker)
     answer.refused = list(refused)
     return answer

@@ -9,14 +9,18 @@ from herder.control.kernel.bounds.limits import check_message
 from herder.control.kernel.core import Core
 from herder.control.pools.pool_actions import TTL_LONGEST_S
 from herder.engine.memory.state import WorkerLife
+from herder.engine.workers import drain_texts, drains, expiry
 from herder.engine.workers import worker as life
+from herder.engine.workers.drain_texts import on_blocked, progress_text
+from herder.model.fleet.drain import OnBlocked
+from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.permissions import Action, Principal
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import counted
-from herder.model.values.times import iso
+from herder.model.values.phrases import agree, clause, counted, listed, sentences
+from herder.model.values.times import iso, span
 from herder.model.work.job import Cause
 from herder.settings.syntax.durations import format_duration
 from herder.wire.resources import Result, WorkerAction
@@ -39,24 +43,45 @@ def act(
     check(who, Action.CHANGE, FLEET)
     check_message(request.message)
     worker = worker_named(core, name)
-    for name_of, given, of_verb in (
-        ("force", request.force, "remove"),
-        ("extend_s", request.extend_s, "extend"),
-    ):
-        if given and verb != of_verb:
-            hint = (
-                f"To end the attempts now, run `herder worker remove {name} --force`."
-                if name_of == "force"
-                else ""
-            )
-            raise Invalid(f"{name_of} cannot be used with {verb}.", field=name_of, hint=hint)
+    _check_fields(request, verb, name)
     if worker.state is WorkerState.TERMINATING:
-        raise Conflict(f"Worker {name} is already being removed.")
+        raise Conflict(
+            f"Worker {name} is already being removed; that cannot be taken back.",
+            hint=_TOO_LATE.get(verb, f"`herder worker get {name}` shows how far it is."),
+        )
     step = _STEPS[verb](core, worker, request, now_ms)
     if not dry_run:
         step.do(changes, who.actor)
         core.workers_changed.set()
     return Result(object=f"worker/{name}", text=step.would if dry_run else step.text, dry_run=dry_run)
+
+
+_TOO_LATE = {
+    "extend": "A worker can be extended until it drains; `herder worker list --ttl` shows how long that is."
+}
+
+
+def _check_fields(request: WorkerAction, verb: str, name: str) -> None:
+    for name_of, given, of_verbs in (
+        ("force", request.force, ("drain", "remove")),
+        ("timeout_s", request.timeout_s is not None, ("drain", "remove")),
+        ("extend_s", request.extend_s is not None, ("extend",)),
+    ):
+        if given and verb not in of_verbs:
+            raise Invalid(
+                f"{name_of} cannot be used with {verb}.",
+                field=name_of,
+                hint=f"It is for {listed(of_verbs, 'or')}.",
+            )
+    timeout_s = request.timeout_s
+    if timeout_s is not None and not 0 <= timeout_s <= TTL_LONGEST_S:
+        raise Invalid(f"timeout_s must be at least 0 and at most {TTL_LONGEST_S}.", field="timeout_s")
+    if timeout_s is not None and request.force:
+        raise Invalid(
+            "The fields force and timeout_s exclude each other, because force ends the attempts at once.",
+            field="timeout_s",
+            hint="Leave one of them out.",
+        )
 
 
 def worker_named(core: Core, name: str) -> WorkerLife:
@@ -77,59 +102,138 @@ class _Step:
     do: Callable[[Changes, str], None]
 
 
-def _set_cordon(cordoned: bool) -> Callable[[Core, WorkerLife, WorkerAction, int], _Step]:
-    def step(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
-        name, running = worker.spec.name, len(worker.live)
-        on_it = (
-            f" {counted(running, 'attempt')} on it continue{'s' if running == 1 else ''}." if running else ""
-        )
-        return _Step(
-            text=f"Worker {name} is {'cordoned: it gets no new work' if cordoned else 'uncordoned: it gets new work again'}.{on_it}",
-            would=f"Worker {name} would be {'cordoned: it would get no new work' if cordoned else 'uncordoned: it would get new work again'}.",
-            do=lambda changes, actor: life.set_cordon(
-                core.state, changes, worker, cordoned, now_ms, actor=actor, message=request.message
-            ),
-        )
+def _cordon(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
+    name = worker.spec.name
+    return _Step(
+        text=sentences(f"Worker {name} is cordoned: it gets no new work.", _on_it(worker)),
+        would=f"Worker {name} would be cordoned: it would get no new work.",
+        do=lambda changes, actor: life.set_cordon(
+            core.state, changes, worker, True, now_ms, actor=actor, message=request.message
+        ),
+    )
 
-    return step
+
+def _uncordon(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
+    """Also the end of a drain that a person ordered, whatever was to follow it."""
+    name, drain = worker.spec.name, worker.drain
+    if drain is not None and not drain.by_hand:
+        why = "" if worker.reason_removed is None else f" {worker.reason_removed.text}"
+        raise Conflict(
+            f"Worker {name} is being removed by a rule of its pool, which would remove it again.{why}",
+            hint="`herder apply` changes the rules of a pool; `herder pool scale` adds a worker.",
+        )
+    ended = "" if drain is None else "Its drain was ended."
+    would_end = "" if drain is None else "Its drain would be ended."
+
+    def do(changes: Changes, actor: str) -> None:
+        message = request.message
+        if worker.drain is None:
+            life.set_cordon(core.state, changes, worker, False, now_ms, actor=actor, message=message)
+        else:
+            drains.take_back(core.state, changes, worker, now_ms, actor=actor, message=message)
+
+    return _Step(
+        text=sentences(f"Worker {name} is uncordoned: it gets new work again.", ended, _on_it(worker)),
+        would=sentences(f"Worker {name} would be uncordoned: it would get new work again.", would_end),
+        do=do,
+    )
 
 
 def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
-    reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or "Drained by hand.")
-    pool = core.state.pools.get(worker.spec.pool)
-    grace = f"{pool.lifetime.drain_grace_s:g} s" if pool else "the drain grace"
-    name, running = worker.spec.name, len(worker.live)
-    when = f"when its {counted(running, 'attempt')} {'has' if running == 1 else 'have'} ended, after {grace} at most"
+    name, drain, running = worker.spec.name, worker.drain, len(worker.live)
+    if worker.state.leaving:
+        keep = f"To keep it, run `herder worker uncordon {name}` first. " if drain and drain.by_hand else ""
+        raise Conflict(
+            f"Worker {name} is being drained and removed.",
+            hint=f"{keep}To end its attempts sooner, run `herder worker remove {name}` with --timeout or --force.",
+        )
+    if drain is not None and not (running and (request.force or request.timeout_s is not None)):
+        text = progress_text(core.state, worker, now_ms)
+        return _Step(text=text, would=f"Nothing would change. {text}", do=lambda changes, actor: None)
+    stays = "It stays, and costs, until it is uncordoned or removed."
+    when = _when(core, worker, request)
     return _Step(
-        text=f"Worker {name} is draining; it is removed {when if running else 'now'}.",
-        would=f"Worker {name} would drain; it would be removed {when if running else 'at once'}.",
-        do=lambda changes, actor: life.drain(core.state, changes, worker, reason, now_ms, actor=actor),
+        text=f"Worker {name} {f'is being drained: it is empty {when}' if running else 'is drained'}. {stays}",
+        would=f"Worker {name} would be drained{f': it would be empty {when}' if running else ''}. {stays}",
+        do=lambda changes, actor: drains.keep(
+            core.state,
+            changes,
+            worker,
+            now_ms,
+            actor=actor,
+            message=request.message,
+            timeout_s=request.timeout_s,
+            force=request.force,
+        ),
     )
 
 
 def _remove(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
-    name, runs = worker.spec.name, counted(len(worker.live), "live attempt")
-    if worker.live and not request.force:
-        raise Conflict(
-            f"Worker {name} has {runs}.",
-            hint="Drain the worker, or remove it with --force; its attempts are then retried on other workers.",
-        )
+    name, running = worker.spec.name, len(worker.live)
     by_hand = "Removed by hand with --force." if request.force else "Removed by hand."
     reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or by_hand)
-    again = f" Retried on other workers: {runs}." if worker.live else ""
+    if request.force or not running:
+        again = f" Retried on other workers: {counted(running, 'live attempt')}." if running else ""
+        return _Step(
+            text=f"Worker {name} is being removed.{again}",
+            would=f"Worker {name} would be removed.{again}",
+            do=lambda changes, actor: life.terminate(
+                core.state, changes, worker, reason, now_ms, actor=actor, cause=Cause.DRAINED
+            ),
+        )
+    if worker.state.leaving and request.timeout_s is None:
+        text = progress_text(core.state, worker, now_ms)
+        return _Step(text=text, would=f"Nothing would change. {text}", do=lambda changes, actor: None)
+    when = _when(core, worker, request)
+
+    def do(changes: Changes, actor: str) -> None:
+        if worker.state.leaving:
+            drains.hasten(
+                core.state, changes, worker, now_ms, actor, request.message, request.timeout_s or 0.0
+            )
+        else:
+            life.drain(core.state, changes, worker, reason, now_ms, actor=actor, timeout_s=request.timeout_s)
+
     return _Step(
-        text=f"Worker {name} is being removed.{again}",
-        would=f"Worker {name} would be removed.{again}",
-        do=lambda changes, actor: life.terminate(
-            core.state, changes, worker, reason, now_ms, actor=actor, cause=Cause.DRAINED
-        ),
+        text=f"Worker {name} is draining; it is removed {when}.",
+        would=f"Worker {name} would drain; it would be removed {when}.",
+        do=do,
     )
+
+
+def _on_it(worker: WorkerLife) -> str:
+    running = len(worker.live)
+    return (
+        f"{counted(running, 'attempt')} on it {agree(running, 'continues', 'continue')}." if running else ""
+    )
+
+
+def _when(core: Core, worker: WorkerLife, request: WorkerAction) -> str:
+    """When its attempts will have ended."""
+    if request.force:
+        return f"now, and {counted(len(worker.live), 'attempt')} {agree(len(worker.live), 'is', 'are')} retried on other workers"
+    running = len(worker.live)
+    pool = core.state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
+    until = drain_texts.until_ms(worker)
+    given = pool.lifetime.drain_grace_s if request.timeout_s is None else request.timeout_s
+    when = f"when its {counted(running, 'attempt')} {agree(running, 'has', 'have')} ended"
+    if on_blocked(core.state, worker) is OnBlocked.WAIT:
+        return f"{when}, however long that takes (on_blocked: wait)"
+    if until is not None and request.timeout_s is None:
+        return f"{when}, at {iso(until)} at the latest"
+    return f"{when}, after {format_duration(given)} at most"
 
 
 def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
     name, pool = worker.spec.name, core.state.pools.get(worker.spec.pool)
     if worker.expires_at_ms is None:
         raise Conflict(f"Worker {name} has no time to live that could be extended.")
+    if worker.state is WorkerState.DRAINING:
+        why = "" if worker.reason_removed is None else f" ({clause(worker.reason_removed.text)})"
+        raise Conflict(
+            f"Worker {name} cannot be extended, because it is draining{why}.",
+            hint=f"To get another worker, run `herder pool scale {worker.spec.pool} 1`.",
+        )
     if pool is not None and worker.extensions >= pool.lifetime.extensions_max:
         raise Conflict(
             f"Worker {name} was extended {counted(worker.extensions, 'time')}, the maximum of pool {pool.name} (extensions_max)."
@@ -140,7 +244,24 @@ def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
     if not 0 < seconds <= TTL_LONGEST_S:
         raise Invalid(f"extend_s must be more than 0 and at most {TTL_LONGEST_S}.", field="extend_s")
     until_ms = worker.expires_at_ms + int(seconds * 1000)
-    born_ms = worker.ready_at_ms or worker.requested_at_ms
+    _check_extended(worker, pool, until_ms, now_ms)
+    return _Step(
+        text=f"Worker {name} expires at {iso(until_ms)}.",
+        would=f"Worker {name} would expire at {iso(until_ms)}.",
+        do=lambda changes, actor: expiry.extend(
+            core.state, changes, worker, until_ms, now_ms, actor=actor, message=request.message
+        ),
+    )
+
+
+def _check_extended(worker: WorkerLife, pool: PoolSpec | None, until_ms: int, now_ms: int) -> None:
+    """That the new expiry is still to come and within the pool's limit. Raises Conflict."""
+    name, born_ms = worker.spec.name, worker.ready_at_ms or worker.requested_at_ms
+    if until_ms <= now_ms:
+        raise Conflict(
+            f"Worker {name} would still be past its ttl: the extension ends at {iso(until_ms)}.",
+            hint=f"Extend the worker by more than {span(now_ms - (worker.expires_at_ms or now_ms))}.",
+        )
     if (
         pool is not None
         and pool.lifetime.ttl_max_s is not None
@@ -150,18 +271,11 @@ def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
             f"Worker {name} would live for {(until_ms - born_ms) / 3_600_000:.1f} h, longer than ttl_max of pool {pool.name}.",
             hint=f"The pool allows {format_duration(pool.lifetime.ttl_max_s)}; extend the worker by less.",
         )
-    return _Step(
-        text=f"Worker {name} expires at {iso(until_ms)}.",
-        would=f"Worker {name} would expire at {iso(until_ms)}.",
-        do=lambda changes, actor: life.extend(
-            core.state, changes, worker, until_ms, now_ms, actor=actor, message=request.message
-        ),
-    )
 
 
 _STEPS: dict[str, Callable[[Core, WorkerLife, WorkerAction, int], _Step]] = {
-    "cordon": _set_cordon(True),
-    "uncordon": _set_cordon(False),
+    "cordon": _cordon,
+    "uncordon": _uncordon,
     "drain": _drain,
     "extend": _extend,
     "remove": _remove,

@@ -6,14 +6,25 @@ never changes a plan; a plan with a finding is not applied.
 
 from collections import Counter
 
+from herder.decide.scaling.scale_down.windows import is_open
 from herder.decide.scaling.snapshot import in_force
 from herder.model.fleet.offer import OfferMemory, offers_of
 from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.upkeep import Disruption, budget_in_force
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PlanNumber, PoolName, worker_name
 from herder.model.planning.observed import Observed, PoolHistory
 from herder.model.planning.plan import CreateWorker, DrainWorker, Plan, ReasonKind
 
+#: Drains that budgets bound, and what the budgets call them.
+_BOUNDED = {
+    ReasonKind.UNDER_USED: Disruption.UNDERUTILISED,
+    ReasonKind.CONSOLIDATED: Disruption.CONSOLIDATION,
+    ReasonKind.DRIFTED: Disruption.DRIFTED,
+    ReasonKind.SOFT_EXPIRED: Disruption.SOFT_TTL,
+    ReasonKind.EXPIRED: Disruption.EXPIRED,
+}
+_REPLACES = (Disruption.DRIFTED, Disruption.SOFT_TTL)
 _LESS_NEEDED = (ReasonKind.IDLE, ReasonKind.UNDER_USED, ReasonKind.CONSOLIDATED)
 
 
@@ -171,15 +182,8 @@ def _drains(
 def _gentleness(observed: Observed, pool: PoolSpec, drains: list[DrainWorker], now_ms: int) -> list[str]:
     """What is given up to save money: no more workers that work than the budget, no more in all than the degree."""
     workers = [worker for worker in observed.workers if worker.spec.pool == pool.name]
-    busy = {worker.name for worker in workers if worker.live_attempts}
     mine = [drain for drain in drains if drain.pool == pool.name and drain.reason.kind in _LESS_NEEDED]
-    draining = sum(worker.state is WorkerState.DRAINING for worker in workers)
-    disturbed = sum(drain.worker in busy for drain in mine)
-    found = []
-    if disturbed and disturbed + draining > pool.scale_down.disruption_budget:
-        found.append(
-            f"pool {pool.name} would drain {disturbed + draining} workers at a time, and its disruption_budget is {pool.scale_down.disruption_budget}"
-        )
+    found = _budgets(observed, pool, drains, now_ms)
     if pool.scale_down.fraction is not None and mine:
         past = dict(observed.history).get(pool.name, PoolHistory()).removals_ms
         since = now_ms - int(pool.scale_down.period_s * 1000)
@@ -190,6 +194,31 @@ def _gentleness(observed: Observed, pool: PoolSpec, drains: list[DrainWorker], n
             found.append(
                 f"pool {pool.name} would remove {before + len(mine)} workers in a period, and may remove at most {degree}"
             )
+    return found
+
+
+def _budgets(observed: Observed, pool: PoolSpec, drains: list[DrainWorker], now_ms: int) -> list[str]:
+    """No more workers at a time than the budget of the reason, and replacements only in a maintenance window."""
+    workers = [worker for worker in observed.workers if worker.spec.pool == pool.name and worker.state.live]
+    busy = {worker.name for worker in workers if worker.live_attempts}
+    there = sum(not worker.state.in_flight for worker in workers)
+    openings = dict(observed.openings).get(pool.name, ())
+    found = []
+    for kind, cause in _BOUNDED.items():
+        mine = [drain for drain in drains if drain.pool == pool.name and drain.reason.kind is kind]
+        replaced = cause in _REPLACES
+        gone = sum(
+            worker.state.leaving if replaced else worker.state is WorkerState.DRAINING for worker in workers
+        )
+        count = len(mine) if replaced else sum(drain.worker in busy for drain in mine)
+        given = pool.scale_down.disruption_budget
+        budget = budget_in_force(given, cause, there, openings, now_ms)
+        if count and budget is not None and count + gone > budget.most:
+            found.append(
+                f"pool {pool.name} would drain {count + gone} workers at a time, and its disruption_budget is {budget.most}"
+            )
+        if mine and replaced and not is_open(pool, openings, now_ms):
+            found.append(f"pool {pool.name} would replace workers outside its maintenance windows")
     return found
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from herder.decide.plan import report
+from herder.decide.plan import report, upkeep_steps
+from herder.decide.plan.consolidation_step import consolidated
 from herder.decide.scaling import limits
 from herder.decide.scaling.combine import Combined, combine
 from herder.decide.scaling.failed_triggers import Failures
@@ -18,9 +19,10 @@ from herder.decide.scaling.offers import zones
 from herder.decide.scaling.offers.backoff import cheapest_first
 from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.decide.scaling.proposals import Proposal, TriggerResult, WorkerRequest, workers_by_offer
-from herder.decide.scaling.scale_down import consolidation, expired_and_surplus, spot_preemption
+from herder.decide.scaling.scale_down import expired_and_surplus, spot_preemption
 from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.scale_down.idle import IdleResult
+from herder.decide.scaling.scale_down.replacement import Replacements
 from herder.decide.scaling.scale_down.spot_preemption import Need
 from herder.decide.scaling.signals import warm_workers as stocks
 from herder.decide.scaling.signals.utilisation import load_of
@@ -28,8 +30,8 @@ from herder.decide.scaling.signals.warm_workers import Stock
 from herder.decide.scaling.snapshot import PoolView, Snapshot, snapshot_of
 from herder.decide.scaling.triggers import any_concerned, ask_all, minimum, queued_jobs, warm_workers
 from herder.decide.scaling.triggers.queued_jobs import QueueResult
+from herder.model.fleet.lifetime import lifetime_ms
 from herder.model.fleet.offer import OfferName
-from herder.model.fleet.pool import Consolidation
 from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.planning.observed import Observed
 from herder.model.planning.plan import Action, CreateWorker, DrainWorker, Plan, Reason
@@ -79,6 +81,7 @@ class PlanSteps:
     notes: Mapping[PoolName, tuple[Reason, ...]] = field(default_factory=dict)
     """What triggers have to say that want nothing now."""
     needs: tuple[tuple[PoolName, str, int], ...] = ()
+    replaced: Mapping[PoolName, Replacements] = field(default_factory=dict)
 
     @property
     def drains(self) -> tuple[DrainWorker, ...]:
@@ -97,8 +100,10 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     must_leave = (*must_leave, *preempted.drains)
     leaving = leaving | {drain.worker for drain in preempted.drains}
 
-    # 2. How many workers each pool may make now.
+    # 2. How many workers each pool may make now, and which old ones are replaced.
     growth_limits = _growth_limits(snapshot, short, leaving, failures, now_ms)
+    upkeep = upkeep_steps.upkeep(observed, snapshot, growth_limits, leaving, failures, now_ms)
+    must_leave, leaving = (*must_leave, *upkeep.drains), upkeep.leaving
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
     queue = _queue(snapshot, growth_limits, leaving, failures)
@@ -108,6 +113,7 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     }
     asks = tuple(ask for answer in wants.values() for ask in answer.asks)
     combined = _combined(snapshot, growth_limits, queue, asks, failures)
+    combined = upkeep_steps.with_successors(snapshot, growth_limits, combined, upkeep.replaced)
     needed = _needed(snapshot, leaving, queue, failures)
     wanted = _stocks(snapshot, needed, failures, now_ms)
     combined = _with_stock(snapshot, growth_limits, leaving, queue, combined, wanted, failures)
@@ -120,14 +126,7 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     }
 
     # 5. In quiet pools: which work could be moved together.
-    for view in snapshot.pools:
-        name = view.spec.name
-        if _quiet(view, queue, combined, idle[name], now_ms) and not failures.of(name):
-            ask = partial(consolidation.ask, snapshot, view, growth_limits[name], leaving, now_ms)
-            moved = failures.attempt((name,), "consolidation", ask, consolidation.ConsolidationResult)
-            combined = replace(combined, proposals=(*combined.proposals, *moved.proposals))
-            held_back = (*idle[name].held_back, *moved.held_back)
-            idle[name] = IdleResult(drains=moved.drains, held_back=held_back)
+    combined = consolidated(snapshot, growth_limits, leaving, queue, combined, idle, failures, now_ms)
     return PlanSteps(
         snapshot=snapshot,
         growth_limits=growth_limits,
@@ -136,9 +135,12 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
         combined=combined,
         idle=idle,
         notes={
-            name: tuple(dict.fromkeys((*preempted.of(name), *answer.notes, *failures.of(name))))
+            name: tuple(
+                dict.fromkeys((*preempted.of(name), *upkeep.of(name), *answer.notes, *failures.of(name)))
+            )
             for name, answer in wants.items()
         },
+        replaced=upkeep.replaced,
         needs=tuple(
             (pool, template, count) for pool, each in needed.items() for template, count in each.items()
         ),
@@ -337,21 +339,6 @@ def _asked(
     return ask_all(view, load, sizes[offers[0].offer], now_ms)
 
 
-def _quiet(view: PoolView, queue: QueueResult, combined: Combined, idle: IdleResult, now_ms: int) -> bool:
-    """Nothing is made or drained here, nothing queued wants its room, and no cooldown runs."""
-    name = view.spec.name
-    until = scale_down.cooldown_until(view)
-    return (
-        view.spec.scale_down.consolidation is Consolidation.BREAK_EVEN
-        and not view.spec.frozen
-        and not idle.drains
-        and not any(queue.taken[name])
-        and name not in queue.beyond_limits
-        and all(proposal.pool != name for proposal in combined.proposals)
-        and (until is None or now_ms >= until)
-    )
-
-
 def creations(steps: PlanSteps, plan: PlanNumber, now_ms: int) -> tuple[CreateWorker, ...]:
     """Ordinals run through the whole plan, in the order in which the packing opened the workers."""
     each = [proposal for proposal in steps.combined.proposals for _ in range(proposal.count)]
@@ -366,8 +353,14 @@ def _creation(
 ) -> CreateWorker:
     view = snapshot.pool(proposal.pool)
     pool, offer = view.spec, next(offer for offer in view.templates if offer.id == proposal.offer)
+    spec, lifetime = worker_spec(pool, offer, plan, ordinal, proposal.reason.text), pool.lifetime
+    ends = (
+        None
+        if lifetime.ttl_s is None
+        else now_ms + lifetime_ms(lifetime.ttl_s, lifetime.ttl_jitter, spec.name)
+    )
     return CreateWorker(
-        spec=worker_spec(pool, offer, plan, ordinal, proposal.reason.text),
-        expires_at_ms=None if pool.lifetime.ttl_s is None else now_ms + int(pool.lifetime.ttl_s * 1000),
+        spec=spec,
+        expires_at_ms=ends,
         reason=proposal.reason,
     )

@@ -18,6 +18,7 @@ from herder.model.fleet.offer import Offer, OfferMemory, offers_of
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.pressure import FRESH_MS
 from herder.model.fleet.schedule import Window
+from herder.model.fleet.upkeep import Opening
 from herder.model.ids import ClassId, PoolName, WorkerName
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory
 from herder.model.planning.plan import Reason
@@ -40,6 +41,8 @@ class PoolView:
     """The scheduled window that sets the minimum now."""
     metrics: tuple[tuple[Metric, MetricReading | None], ...] = ()
     """With what was read last; a value that is too old is none."""
+    openings: tuple[Opening, ...] = ()
+    """Of the windows for maintenance and budgets: each that is open, and the next."""
 
     @cached_property
     def staying(self) -> tuple[ObservedWorker, ...]:
@@ -154,7 +157,7 @@ def _views(observed: Observed, now_ms: int, failures: Failures) -> tuple[PoolVie
     for worker in sorted(observed.workers, key=age):
         if not worker.state.ended:
             by_pool.setdefault(worker.spec.pool, []).append(_fresh(worker, now_ms))
-    history, windows = dict(observed.history), dict(observed.windows)
+    history, windows, openings = dict(observed.history), dict(observed.windows), dict(observed.openings)
     memories = {memory.key: memory for memory in observed.offers}
     read = {(reading.pool, reading.metric): reading for reading in observed.metrics}
 
@@ -169,6 +172,7 @@ def _views(observed: Observed, now_ms: int, failures: Failures) -> tuple[PoolVie
             templates=templates,
             memories=tuple(memories.get(each.id.key(spec.name, spec.driver)) for each in templates),
             window=window,
+            openings=openings.get(spec.name, ()),
             metrics=tuple(
                 (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))
                 for metric in spec.scale_up.metrics

@@ -1,7 +1,7 @@
 """Rows of objects that change often between two commits (batches, workers), made once, at the hand-over."""
 
 import json
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 from herder.engine.memory.events import reason_data
 from herder.engine.memory.state import BatchLife, EngineState, WorkerLife
@@ -76,6 +76,10 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
         reason_removed=json.dumps(reason_data(worker.reason_removed)),
         phase=worker.phase,
         operation=worker.operation,
+        drain="" if worker.drain is None else json.dumps(asdict(worker.drain), separators=(",", ":")),
+        agent_version=worker.agent_version,
+        warned_expiry_ms=worker.warned_expiry_ms,
+        expired_ms=worker.expired_ms,
     )
 
 

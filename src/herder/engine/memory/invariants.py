@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from herder.engine.memory.state import EngineState
+from herder.model.fleet.worker import WorkerState
 from herder.model.values.resources import ZERO
 from herder.model.work.job import JobState
 from herder.model.work.sharing import NOTHING, Amounts, amounts_of
@@ -14,7 +15,14 @@ from herder.model.work.sharing import NOTHING, Amounts, amounts_of
 
 def violations(state: EngineState) -> list[str]:
     """Every broken rule as a sentence; empty when all is well."""
-    return [*_workers(state), *_attempts(state), *_counts(state), *_delayed(state), *_users(state)]
+    return [
+        *_workers(state),
+        *_drains(state),
+        *_attempts(state),
+        *_counts(state),
+        *_delayed(state),
+        *_users(state),
+    ]
 
 
 def _workers(state: EngineState) -> Iterator[str]:
@@ -30,8 +38,23 @@ def _workers(state: EngineState) -> Iterator[str]:
             yield f"worker {name}: {len(worker.live)} attempts and {worker.free_slots} free slots of {worker.spec.slots}"
         if worker.state.ended:
             yield f"worker {name} has ended and is still in memory"
+        if worker.expired_ms not in (None, worker.expires_at_ms):
+            yield f"worker {name} is marked as expired at {worker.expired_ms}, and it expires at {worker.expires_at_ms}"
         if not set(worker.unacked) <= set(worker.live):
             yield f"worker {name}: unconfirmed attempts that are not live"
+
+
+def _drains(state: EngineState) -> Iterator[str]:
+    for name, worker in state.workers.items():
+        drain = worker.drain
+        if worker.state is WorkerState.DRAINING and (drain is None or drain.keep):
+            yield f"worker {name} is draining, but it has no drain that ends with its removal"
+        if drain is None or not drain.keep or worker.state is WorkerState.TERMINATING:
+            continue
+        if not worker.cordoned or worker.state.leaving:
+            yield f"worker {name} stays after its drain, but it is {worker.state} or takes work"
+        if drain.empty_at_ms is not None and worker.live:
+            yield f"worker {name} is drained, but it has {len(worker.live)} attempts"
 
 
 def _attempts(state: EngineState) -> Iterator[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from herder.engine.memory.failed_lately import FailedLately
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.queue import ReadyQueue
+from herder.model.fleet.drain import Drain
 from herder.model.fleet.driver import FrozenDriver
 from herder.model.fleet.metric import MetricReading
 from herder.model.fleet.offer import OfferKey, OfferMemory
@@ -136,12 +137,20 @@ class WorkerLife:
     provisioned_at_ms: int | None = None
     ready_at_ms: int | None = None
     draining_at_ms: int | None = None
+    """When a drain began that ends with its removal."""
+    drain: Drain | None = None
+    """The drain that is under way, or after which it stays."""
     ended_at_ms: int | None = None
     last_seen_at_ms: int | None = None
     excused_ms: int = 0
     """Of its boot, or of its drain: how long the server was suspended meanwhile. That time does not count."""
     expires_at_ms: int | None = None
     extensions: int = 0
+    warned_expiry_ms: int | None = None
+    """The expiry that was announced: see `engine/workers/expiry.py`."""
+    expired_ms: int | None = None
+    """The expiry that has come, while the worker is still there: it takes no work any more."""
+    agent_version: str = ""
     idle_since_ms: int | None = None
     attempts_done: int = 0
     reason_removed: Reason | None = None
@@ -185,6 +194,7 @@ class WorkerLife:
         return (  # `serves` written out: it is asked of many workers in each pass
             self.state is WorkerState.READY
             and not self.cordoned
+            and self.expired_ms is None
             and self.free_slots > 0
             and self.alone_for is None
             and not self.troubles
@@ -198,6 +208,7 @@ class WorkerLife:
         return (
             self.state is WorkerState.READY
             and not self.cordoned
+            and self.expired_ms is None
             and self.alone_for is None
             and not self.troubles
             and self.spec.membership.takes_jobs
@@ -279,6 +290,8 @@ class EngineState:
     next_batch: int = 1
     next_class: int = 1
     next_plan: int = 1
+    first_plan: int = 1
+    """Of this server: workers of earlier plans were created by another."""
     next_event: int = 1
     hand_over: int = 1
     """Number of the next hand-over to the store."""

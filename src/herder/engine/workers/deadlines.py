@@ -1,4 +1,4 @@
-"""Deadlines of workers: boot timeout, silence, drain grace.
+"""Deadlines of workers: boot timeout, silence, expiry, drain grace.
 
 Called by the lifecycle loop twice a second. The changes themselves are those of
 `worker.py`. It must never judge by a time in which the server itself was away: the loop has excused that before.
@@ -6,7 +6,7 @@ Called by the lifecycle loop twice a second. The changes themselves are those of
 
 from herder.engine.attempts import worker_health
 from herder.engine.memory.state import EngineState, WorkerLife
-from herder.engine.workers import offers
+from herder.engine.workers import drains, expiry, offers
 from herder.engine.workers.worker import drain, suspect, terminate
 from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.offer import FailureCause
@@ -14,7 +14,6 @@ from herder.model.fleet.pool import PoolSpec, WorkerLifetime
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.work.job import Cause
 
 #: Exchanges missed before a worker gets no new work.
 SUSPECT_AFTER_BEATS = 2
@@ -30,11 +29,12 @@ def tick(state: EngineState, changes: Changes, now_ms: int) -> None:
             _check_boot(state, changes, worker, pool.lifetime.boot_timeout_s, now_ms)
         elif worker.state in _JOINED and worker.spec.membership.lives_by is LivesBy.EXCHANGE:
             _check_silence(state, changes, worker, pool.lifetime, now_ms)
+        expiry.look(state, changes, worker, pool, now_ms)
         sick = worker_health.look(state, changes, worker, now_ms)
-        if sick is not None:
+        kept = worker.drain is not None and worker.drain.keep
+        if sick is not None and not kept:
             drain(state, changes, worker, sick, now_ms)
-        if worker.state is WorkerState.DRAINING:
-            _check_drain(state, changes, worker, pool.lifetime.drain_grace_s, now_ms)
+        drains.look(state, changes, worker, pool.lifetime.on_blocked, now_ms)
 
 
 def _check_boot(
@@ -70,13 +70,3 @@ def _check_silence(
             f"{worker.spec.name} has been silent for {silent_s:.0f} s and takes no new work.",
             now_ms,
         )
-
-
-def _check_drain(
-    state: EngineState, changes: Changes, worker: WorkerLife, grace_s: float, now_ms: int
-) -> None:
-    reason = worker.reason_removed or Reason(kind=ReasonKind.BY_HAND, text=f"{worker.spec.name} was drained.")
-    drains_ms = now_ms - (worker.draining_at_ms or now_ms) - worker.excused_ms
-    overdue = drains_ms > grace_s * 1000
-    if not worker.live or overdue:
-        terminate(state, changes, worker, reason, now_ms, cause=Cause.DRAINED)

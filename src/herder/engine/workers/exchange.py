@@ -10,6 +10,7 @@ from herder.engine.attempts.attempt import lose, started
 from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
 from herder.engine.workers.worker import seen, terminate
 from herder.model.fleet.pressure import WorkerUse
+from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.work.job import Cause
@@ -83,6 +84,8 @@ def has_news(state: EngineState, worker: WorkerLife) -> bool:
     """Whether a held-back answer should leave now. Assignments already sent once wait for the next exchange."""
     if worker.cancels or (worker.state.leaving and worker.told is not worker.state):
         return True
+    if worker.told is WorkerState.DRAINING and not worker.state.leaving:
+        return True  # its drain was taken back
     durable = state.durable
     return any(
         carried == 0 and worker.live[job].hand_over <= durable for job, carried in worker.unacked.items()

@@ -8,6 +8,7 @@ from herder.engine.attempts.attempt import lose
 from herder.engine.memory.events import reason_data, record_event
 from herder.engine.memory.state import REMOVALS_MOST, CreateHistory, EngineState, WorkerLife
 from herder.engine.workers import offers
+from herder.engine.workers.drain_orders import drain_order
 from herder.engine.workers.usage import machine_usage
 from herder.model.fleet.driver import JOINED, Machine, Phase
 from herder.model.fleet.membership import LivesBy
@@ -17,7 +18,6 @@ from herder.model.ids import PoolName, WorkerName
 from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import sentence, sentences
-from herder.model.values.times import iso
 from herder.model.work.job import Cause
 
 #: Weight of the newest boot in the time that the next one is expected to take.
@@ -140,7 +140,13 @@ def forgotten(
 
 
 def activated(
-    state: EngineState, changes: Changes, worker: WorkerLife, token_hash: str, nonce: str, now_ms: int
+    state: EngineState,
+    changes: Changes,
+    worker: WorkerLife,
+    token_hash: str,
+    nonce: str,
+    now_ms: int,
+    agent_version: str = "",
 ) -> bool:
     """It has proved itself with its one-time token. False when it may not (any more). A repeat with the same nonce is fine."""
     if worker.activation_nonce is not None:
@@ -149,6 +155,7 @@ def activated(
         return False
     worker.activation_nonce = nonce
     worker.token_hash = token_hash
+    worker.agent_version = agent_version
     _ready(state, changes, worker, now_ms)
     return True
 
@@ -211,6 +218,8 @@ def set_cordon(
     message: str,
 ) -> None:
     worker.cordoned = cordoned
+    if not cordoned and worker.drain is not None and worker.drain.keep:
+        worker.drain = None
     if not cordoned and worker.state is WorkerState.READY:
         state.open_workers.add(worker.spec.name)
     _changed(state, worker)
@@ -218,23 +227,6 @@ def set_cordon(
     _tell(
         state, changes, worker, now_ms, f"worker.{verb}", message or f"{worker.spec.name} was {verb}.", actor
     )
-
-
-def extend(
-    state: EngineState,
-    changes: Changes,
-    worker: WorkerLife,
-    until_ms: int,
-    now_ms: int,
-    *,
-    actor: str,
-    message: str,
-) -> None:
-    worker.expires_at_ms = until_ms
-    worker.extensions += 1
-    _changed(state, worker)
-    text = message or f"The ttl of {worker.spec.name} was extended to {iso(until_ms)}."
-    _tell(state, changes, worker, now_ms, "worker.extended", text, actor)
 
 
 def drain(
@@ -245,8 +237,10 @@ def drain(
     now_ms: int,
     *,
     actor: str = "herder",
+    timeout_s: float | None = None,
 ) -> None:
-    """Nothing new; it goes when what runs has ended, or when the pool's grace is over. In flight it goes at once."""
+    """Nothing new; it goes when what runs has ended, or when its time is over: `timeout_s`, else that of a drain that is under way, else
+    the pool's grace. In flight it goes at once."""
     if worker.state.leaving or worker.state.ended:
         return
     worker.reason_removed = reason
@@ -259,7 +253,8 @@ def drain(
         return
     worker.state = WorkerState.DRAINING
     worker.draining_at_ms = now_ms
-    worker.excused_ms = 0
+    by_hand = reason.kind is ReasonKind.BY_HAND
+    worker.drain = drain_order(state, worker, now_ms, timeout_s, keep=False, by_hand=by_hand)
     worker.generation += 1
     changes.wake.add(worker.spec.name)
     _changed(state, worker)

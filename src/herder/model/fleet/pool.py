@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.metric import Metric
 from herder.model.fleet.pressure import Pressure
 from herder.model.fleet.schedule import Schedule
+from herder.model.fleet.upkeep import USUAL_BUDGET, Budgets, TimeWindow
 from herder.model.ids import PoolName
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import ZERO, Resources
@@ -174,8 +176,8 @@ class ScaleDown:
     period_s: float = 1800.0
     consolidation: Consolidation = Consolidation.OFF
     """Off, because a moved job begins anew unless it can continue from a checkpoint, and Herder cannot know."""
-    disruption_budget: int = 1
-    """Most workers at a time that are drained although they work; 1 as in cluster-autoscaler."""
+    disruption_budget: Budgets = USUAL_BUDGET
+    """Most workers at a time that are drained although they work, or that are replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,10 +186,20 @@ class WorkerLifetime:
 
     ttl_s: float | None = None
     ttl_max_s: float | None = None
+    ttl_soft_s: float | None = None
+    """A worker that is older is replaced, in a maintenance window and under the disruption budget."""
+    ttl_warning_s: float = 300.0
+    """How long before the end of the ttl it is told; 0: not at all."""
+    ttl_grace_s: float = 300.0
+    """How long after it attempts run on, without new work, before the worker drains. Until then it can be extended."""
+    ttl_jitter: float = 0.05
+    """By at most this part a ttl is shortened, each worker's by another (see `lifetime`)."""
     extension_s: float = 7200.0
     extensions_max: int = 3
     drain_grace_s: float = 300.0
-    """How long running attempts may go on after a drain began, before they are stopped and retried elsewhere."""
+    """How long running attempts may go on after a drain began, unless the order says otherwise."""
+    on_blocked: OnBlocked = OnBlocked.FORCE
+    """What happens then to those that still run. Force, because every attempt may be retried, and a worker that must go costs."""
     boot_timeout_s: float = 750.0
     """From request to ready; then the claim has failed. The sum of the documented provisioning steps."""
     dead_after_s: float = 45.0
@@ -200,6 +212,16 @@ class WorkerLifetime:
     def heartbeat_s(self) -> float:
         """How often a worker must be heard of: often enough to miss two within `dead_after_s`."""
         return min(self.heartbeat_max_s, self.dead_after_s / 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upkeep:
+    """When workers are replaced that still work."""
+
+    maintenance_windows: tuple[TimeWindow, ...] = ()
+    """Empty: at any time."""
+    replace_drifted: bool = True
+    """On, because a pool that keeps old workers for ever does not become what its settings say; few at a time, idle ones first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +254,7 @@ class PoolSpec:
     scale_up: ScaleUp = ScaleUp()
     scale_down: ScaleDown = ScaleDown()
     lifetime: WorkerLifetime = WorkerLifetime()
+    upkeep: Upkeep = Upkeep()
     jobs: JobRules = JobRules()
     frozen: bool = False
     driver_frozen: str = ""

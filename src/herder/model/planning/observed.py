@@ -7,6 +7,7 @@ from herder.model.fleet.offer import OfferMemory
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.pressure import Measured, WorkerUse
 from herder.model.fleet.schedule import Window
+from herder.model.fleet.upkeep import Opening
 from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import PlanNumber, PoolName, UserName, WorkerName
 from herder.model.planning.demand_rises import Rises
@@ -48,6 +49,11 @@ class ObservedWorker:
     """What runs on it; None where the pool's settings do not ask for it."""
     use: WorkerUse | None = None
     """What it said last that it really uses; None: not known, or the pool's settings do not ask for it."""
+    ready_at_ms: int | None = None
+    extended: bool = False
+    """Whether a person has extended its time to live."""
+    agent_version: str = ""
+    """Of its agent; empty: it has none, or has not said."""
 
     @property
     def name(self) -> WorkerName:
@@ -111,3 +117,9 @@ class Observed:
     """Of users who are not like all others; only where there are quotas."""
     aged_ms: int | None = None
     """Who was ready before has waited long: quotas keep room for it. None: nobody has."""
+    openings: tuple[tuple[PoolName, tuple[Opening, ...]], ...] = ()
+    """Of the windows that pools name for maintenance and budgets: each that is open, and the next."""
+    agent_version: str = ""
+    """Of the agents that this server comes with; empty: versions of agents are not compared."""
+    agent_since_plan: PlanNumber = PlanNumber(0)
+    """The first plan of this server: workers of this plan and later ones were created by it."""

@@ -29,6 +29,8 @@ class ReasonKind(StrEnum):
     CONSOLIDATED = "consolidated"
     PREEMPTED = "preempted"
     EXPIRED = "expired"
+    SOFT_EXPIRED = "soft_expired"
+    DRIFTED = "drifted"
     ABOVE_MAXIMUM = "above_maximum"
     POOL_DELETED = "pool_deleted"
     BY_HAND = "by_hand"
@@ -49,6 +51,9 @@ class ReasonKind(StrEnum):
     GRADUAL_LIMIT = "gradual_limit"
     DISRUPTION_BUDGET = "disruption_budget"
     NOT_WORTH_MOVING = "not_worth_moving"
+    MAINTENANCE_WINDOW = "maintenance_window"
+    AWAITS_SUCCESSOR = "awaits_successor"
+    KEPT = "kept"
     SHAPES_GROUPED = "shapes_grouped"
     TRIGGER_FAILED = "trigger_failed"
     # why a job still waits

@@ -50,6 +50,7 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 SIZE: Schema = {"type": ["string", "integer"], "examples": ["512Mi", "4Gi"]}
 MAYBE_COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
 FRACTION: Schema = {"type": ["number", "string", "null"], "examples": [0.7, "70%"]}
+PERCENT: Schema = {"type": "string", "pattern": "^[0-9]{1,3}%$", "examples": ["10%"]}
 PAIRS: Schema = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
 FLAG: Schema = {"type": "boolean"}
 

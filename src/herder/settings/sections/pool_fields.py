@@ -1,15 +1,17 @@
 """The settings of a pool, each described once. Reader, writer, schema and documents use `POOL_FIELDS`."""
 
 from herder.memberships.registry import UnknownMembership, load
+from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.pool import Consolidation, CpuLimit
-from herder.settings.sections import schedules, triggers
+from herder.settings.sections import schedules, triggers, upkeep_fields
 from herder.settings.sections.fields import (
     COUNT,
     FLAG,
     FRACTION,
     LIMIT,
     MAYBE_COUNT,
+    PERCENT,
     Field,
     duration,
     limit,
@@ -167,15 +169,61 @@ POOL_FIELDS: tuple[Field, ...] = (
         "smallest loss first, within their drain_grace and disruption_budget. Those pools get no new spot workers there until min_workers is met.",
         "scale_up.",
     ),
-    plain(
-        "disruption_budget",
-        validation.whole,
-        COUNT,
-        "The largest number of busy workers that are drained at a time to save money.",
-        "scale_down.",
+    Field(
+        key="disruption_budget",
+        attribute="scale_down.disruption_budget",
+        read=upkeep_fields.read_budgets,
+        write=upkeep_fields.write_budgets,
+        schema={"anyOf": [COUNT, PERCENT, {"type": "array", "items": {"$ref": "#/$defs/budget"}}]},
+        doc="The largest number of busy workers that are drained by choice, and of workers that are replaced, at a time: a number, a percentage of "
+        "the pool (rounded up), or a list of budgets with workers, reasons (underutilised, consolidation, preempted, drifted, soft_ttl, expired) and "
+        "a window (cron or start, timezone, duration). The smallest that is in force counts; 1 where none is. A budget without reasons is for all "
+        "but expired.",
     ),
     limit("ttl", "How long a worker lives. null: no limit.", "lifetime.ttl_s"),
     limit("ttl_max", "The longest life of a worker, including extensions.", "lifetime.ttl_max_s"),
+    limit(
+        "ttl_soft",
+        "A worker that is older is replaced, in a maintenance window and under the disruption_budget. null: none is. Extended workers are not.",
+        "lifetime.ttl_soft_s",
+    ),
+    duration(
+        "ttl_warning",
+        "How long before the end of its ttl a worker is announced (event worker.expires_soon). 0s: not at all.",
+        "lifetime.ttl_warning_s",
+    ),
+    duration(
+        "ttl_grace",
+        "How long after the end of its ttl a busy worker keeps its attempts, without new ones, before it drains. Until then it can be extended. "
+        "An idle worker is removed at once.",
+        "lifetime.ttl_grace_s",
+    ),
+    Field(
+        key="ttl_jitter",
+        attribute="lifetime.ttl_jitter",
+        read=upkeep_fields.read_jitter,
+        write=same,
+        schema=FRACTION,
+        doc="The largest part by which ttl and ttl_soft are shortened, for each worker differently, so that workers that were created together do not "
+        "end together: 0 to 50%.",
+    ),
+    Field(
+        key="maintenance_windows",
+        attribute="upkeep.maintenance_windows",
+        read=upkeep_fields.read_windows,
+        write=upkeep_fields.write_windows,
+        schema={"type": "array", "items": {"$ref": "#/$defs/window"}},
+        doc="When workers are replaced because of ttl_soft or replace_drifted: cron, or start for every day, with timezone and duration. Without "
+        "windows: at any time.",
+    ),
+    plain(
+        "replace_drifted",
+        validation.flag,
+        FLAG,
+        "Whether workers are replaced, one after another, that differ from what the pool would create now: template, labels, taints, driver or "
+        "version of the agent.",
+        "upkeep.",
+    ),
     duration("extension", "The length of one extension.", "lifetime.extension_s"),
     plain(
         "extensions_max",
@@ -186,6 +234,15 @@ POOL_FIELDS: tuple[Field, ...] = (
     ),
     duration(
         "drain_grace", "How long running attempts may continue after a drain began.", "lifetime.drain_grace_s"
+    ),
+    Field(
+        key="on_blocked",
+        attribute="lifetime.on_blocked",
+        read=lambda found, value: validation.choice(found, value, OnBlocked, OnBlocked.FORCE),
+        write=str,
+        schema={"enum": [each.value for each in OnBlocked]},
+        doc="What happens when attempts still run at the end of drain_grace. force: they are ended and retried on other workers. wait: they "
+        "run on, and the drain is reported as blocked.",
     ),
     duration(
         "boot_timeout",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from herder.drivers.pretend.settings import PretendSettings
+from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.pool import (
     Consolidation,
     PoolSize,
@@ -40,12 +41,13 @@ def _template(
     )
 
 
-def _lifetime(*, ttl_s: float | None = None) -> WorkerLifetime:
+def _lifetime(*, ttl_s: float | None = None, on_blocked: OnBlocked = OnBlocked.FORCE) -> WorkerLifetime:
     return WorkerLifetime(
         dead_after_s=DEAD_AFTER_S,
         heartbeat_max_s=HEARTBEAT_S,
         boot_timeout_s=750.0,
         drain_grace_s=300.0,
+        on_blocked=on_blocked,
         ttl_s=ttl_s,
         ttl_max_s=None if ttl_s is None else 3 * ttl_s,
     )
@@ -82,7 +84,7 @@ def fleet_of(workers: int) -> Fleet:
                 size=PoolSize(min_workers=max(1, steady // 3), max_workers=steady),
                 scale_up=ScaleUp(cooldown_s=120.0),
                 scale_down=ScaleDown(idle_timeout_s=1800.0, fraction=0.2, period_s=1800.0, cooldown_s=300.0),
-                lifetime=_lifetime(),
+                lifetime=_lifetime(on_blocked=OnBlocked.WAIT),
             ),
             PoolSpec(
                 name=PoolName("burst"),

@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from herder.simulate.chaos.actors.crowd import DAY_S, Crowd
+from herder.simulate.chaos.actors.crowd import DAY_S, PER_HOUR, Crowd
 from herder.simulate.chaos.faults.chance import stream
-from herder.simulate.chaos.faults.kinds import Trouble
-from herder.simulate.chaos.faults.mishaps import Mishaps
+from herder.simulate.chaos.faults.kinds import CALL_FAULTS, NETWORK_FAULTS, Trouble
+from herder.simulate.chaos.faults.mishaps import MISHAPS, Mishaps
+from herder.simulate.chaos.faults.provider_lies import LIES
 from herder.simulate.chaos.fleet import CORE_SETTINGS, SHARING, Fleet, fleet_of
 from herder.simulate.chaos.rules.rest import Rest
 from herder.simulate.chaos.rules.violation import Violation
@@ -54,6 +55,26 @@ BAD_DAYS = Trouble(
     boot_never=0.03,
     boot_slow=0.05,
     boot_twice=0.02,
+)
+
+#: All that can be left out: faults of calls, mishaps, and what operators do.
+KINDS = frozenset(
+    {
+        *(f"call {each.value}" for each in CALL_FAULTS),
+        *(f"network {each.value}" for each in NETWORK_FAULTS),
+        *(
+            "store late",
+            "store refused",
+            "store written twice",
+            "crash at an effect",
+            "boot never",
+            "boot slow",
+            "boot twice",
+        ),
+        *MISHAPS,
+        *LIES,
+        *PER_HOUR,
+    }
 )
 
 

@@ -231,7 +231,7 @@ class World:
     def _fatal(self, host: str, error: BaseException) -> None:
         """The real server ends, and whoever looks after it starts another."""
         self.stats["store failures"] += 1
-        self.trace("server ends", host, str(error))
+        self.trace("server ends", host, type(error).__name__)
         self.loop.call_soon(self._restart_after, host, context=contextvars.Context())
 
     def _dies(self, host: str, what: str) -> None:

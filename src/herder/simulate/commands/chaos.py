@@ -15,16 +15,13 @@ from herder.model.values.phrases import counted
 if TYPE_CHECKING:
     from herder.simulate.chaos.run import ChaosOptions, ChaosResult
 
-_EXAMPLE = (
-    "herder simulate chaos --seed 7 --days 1 --workers 50\nherder simulate chaos --seed 7 --days 0.1 -o json"
-)
+_EXAMPLE = "herder simulate chaos --seed 7 --days 0.02\nherder simulate chaos --seed 7 --days 0.01 --workers 10 -o json"
 #: A run of more would take days of CPU, and its memory is not bounded by anything else.
 DAYS_MAX = 1000.0
 WORKERS_MAX = 2_000
 JOBS_MAX = 1_000_000
 INTENSITY_MAX = 1000.0
-#: Progress is counted in these parts of a day.
-PARTS = 100
+MINUTES_OF_A_DAY = 1_440
 
 
 def add_to(group: typer.Typer) -> None:
@@ -37,7 +34,7 @@ def chaos(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Everything that happens follows from it.")] = 1,
     days: Annotated[float, typer.Option("--days", metavar="DAYS", help="Simulated days of faults.")] = 1.0,
     workers: Annotated[
-        int, typer.Option("--workers", min=4, max=WORKERS_MAX, help="The most workers that there are.")
+        int, typer.Option("--workers", min=4, max=WORKERS_MAX, help="The largest number of workers.")
     ] = 50,
     jobs_per_day: Annotated[
         int, typer.Option("--jobs-per-day", min=0, max=JOBS_MAX, help="Jobs that users submit in a day.")
@@ -59,13 +56,14 @@ def chaos(
     machines and servers die, clocks are set, people do things at the worst moment; then the faults stop and everything has to come to rest.
     The same seed gives the same run. When a rule is broken, the events that led to it are printed, and the exit code is 1.
     """
-    from herder.simulate.chaos.run import ChaosOptions, run
+    from herder.simulate.chaos.run import KINDS, ChaosOptions, run
     from herder.simulate.chaos.shrink import command_of
     from herder.simulate.chaos.shrink import shrink as shorter
 
     say = session(ctx)
     _check("--days", days, DAYS_MAX)
     _check("--intensity", intensity, INTENSITY_MAX)
+    _check_kinds(set(without or ()), KINDS)
     options = ChaosOptions(
         seed=seed,
         days=days,
@@ -75,16 +73,16 @@ def chaos(
         without=frozenset(without or ()),
     )
     began_s = clock.cpu_s()
-    with progress(say, "Hundredths of a day", max(1, round(days * PARTS))) as advance:
-        found = run(options, lambda done: advance(round(done * PARTS)))
+    with progress(say, "Simulated minutes", max(1, round(days * MINUTES_OF_A_DAY))) as advance:
+        found = run(options, lambda done: advance(round(done * MINUTES_OF_A_DAY)))
     if found.violations and shrink:
         found = shorter(found, say.say)
     _show(say, found, clock.cpu_s() - began_s)
     if found.violations:
         first = found.violations[0]
         raise CommandError(
-            f"A rule was broken ({first.rule}): {first.text}",
-            hint=f"See it again with: {command_of(found.options)}",
+            f"The rule {first.rule!r} was broken.",
+            hint=f"To repeat this run: {command_of(found.options)}.",
         )
 
 
@@ -93,6 +91,15 @@ def _check(name: str, value: float, most: float) -> None:
         raise CommandError(
             f"{name} is {value:g}, which is not above 0 and at most {most:g}.",
             hint="Write a number such as 1 or 0.5.",
+            code=Code.USAGE,
+        )
+
+
+def _check_kinds(without: set[str], kinds: frozenset[str]) -> None:
+    for unknown in sorted(without - kinds)[:1]:
+        raise CommandError(
+            f"There is no fault of the kind {unknown!r}.",
+            hint=f"Kinds: {', '.join(sorted(kinds))}.",
             code=Code.USAGE,
         )
 
@@ -143,4 +150,4 @@ def _show(say: Session, found: "ChaosResult", cpu_s: float) -> None:
     for violation in found.violations:
         line(f"✗ {violation.rule}: {violation.text}")
     if not found.violations:
-        line("✓ Every rule held.")
+        line("✓ No rule was broken.")

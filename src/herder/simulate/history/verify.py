@@ -21,6 +21,7 @@ from herder.model.fleet.pool import PoolSpec
 from herder.model.planning.observed import Observed
 from herder.model.stored.records import ObservationRecord
 from herder.model.values.addresses import shown_address
+from herder.settings.openings import openings_shown
 from herder.settings.schedule_windows import windows
 from herder.simulate.traces.rows import TraceError
 from herder.store.opening.database import StoreError
@@ -156,6 +157,7 @@ def _with_pools(observed: Observed, pools: dict[str, PoolSpec], now_ms: int) -> 
         observed,
         pools=wanted,
         windows=tuple((pool.name, windows(pool, now_ms)) for pool in wanted if pool.size.schedules),
+        openings=openings_shown(wanted, now_ms),
     )
 
 

@@ -230,6 +230,10 @@ workers = Table(
     _text("reason_removed"),
     Column("phase", Text, nullable=False, server_default=text("''")),
     Column("operation", Text, nullable=False, server_default=text("''")),
+    Column("drain", Text, nullable=False, server_default=text("''")),
+    Column("agent_version", Text, nullable=False, server_default=text("''")),
+    _int("warned_expiry_ms", null=True),
+    _int("expired_ms", null=True),
 )
 Index("workers_by_pool", workers.c.pool, workers.c.requested_at_ms)
 Index("workers_by_time", workers.c.requested_at_ms)

@@ -14,7 +14,7 @@ KEY: Final = "version"
 WRITTEN: Final[Mapping[str, int]] = {
     "pool": 2,  # pools.spec
     "sharing": 1,  # meta, key "sharing"
-    "plan": 3,  # plans.body, the version in a column; words of reasons count, for plans are made again byte for byte
+    "plan": 4,  # plans.body, the version in a column; words of reasons count, for plans are made again byte for byte
     "observation": 2,  # observations.body, the version in a column
     "payload": 1,  # jobs.payload: the wire form of a job's command, written without a number as long as it is 1
 }

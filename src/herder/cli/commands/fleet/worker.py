@@ -1,30 +1,48 @@
 """`herder worker`: show workers; add, cordon, drain, extend and remove them."""
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
 from herder.cli.input.selection import refuse_unknown
+from herder.cli.input.worker_selection import order, selected_workers
 from herder.cli.output.answers import show_list
 from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
-from herder.cli.shell.completion import PoolArgument, PoolOption, WorkerArgument
+from herder.cli.shell.completion import PoolArgument, PoolOption, WorkerArgument, WorkersArgument
 from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Watch, Yes, seconds
 from herder.cli.shell.session import Session, session, suggesting
 from herder.cli.views import details
+from herder.cli.views.expiries import EXPIRIES, expiring
 from herder.cli.views.tables import WORKERS
+
+if TYPE_CHECKING:
+    from herder.wire.resources import WorkerView
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _FORCE = Annotated[
     bool, typer.Option("--force", help="Stop running jobs at once; they are retried on other workers.")
 ]
 
+_DrainTime = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout",
+        metavar="TIME",
+        help="How long running jobs may continue; default: the pool's drain_grace.",
+    ),
+]
+
 
 def build() -> typer.Typer:
     app = noun("Workers: machines that run jobs.", example="herder worker list --pool burst")
-    command(app, "list", example="herder worker list\nherder worker list --pool burst -o wide")(show_all)
+    command(
+        app,
+        "list",
+        example="herder worker list\nherder worker list --pool burst -o wide\nherder worker list --ttl",
+    )(show_all)
     command(app, "get", example="herder worker get burst-7-1")(get)
     command(
         app,
@@ -33,9 +51,17 @@ def build() -> typer.Typer:
     )(add)
     command(app, "cordon", example='herder worker cordon burst-7-1 --message "disk is slow"')(cordon)
     command(app, "uncordon", example="herder worker uncordon burst-7-1")(uncordon)
-    command(app, "drain", example="herder worker drain burst-7-1 --dry-run")(drain)
+    command(
+        app,
+        "drain",
+        example="herder worker drain burst-7-1 --dry-run\nherder worker drain burst-7-1 --timeout 10m --wait --yes",
+    )(drain)
     command(app, "extend", example="herder worker extend burst-7-1 --by 2h")(extend)
-    command(app, "remove", example="herder worker remove burst-7-1 --yes")(remove)
+    command(
+        app,
+        "remove",
+        example="herder worker remove burst-7-1 --yes\nherder worker remove --pool burst --dry-run",
+    )(remove)
     command(app, "console", example="herder worker console burst-7-1")(console)
     return app
 
@@ -47,21 +73,31 @@ def show_all(
         str | None, typer.Option("--state", help="Only workers in this state, such as ready.")
     ] = None,
     ended: Annotated[bool, typer.Option("--ended", help="Include workers that have ended.")] = False,
+    ttl: Annotated[
+        bool,
+        typer.Option(
+            "--ttl", help="Only workers with a time to live, by expiry: when it ends and what happens next."
+        ),
+    ] = False,
     limit: Limit = None,
     watch: Watch = False,
 ) -> None:
     """List workers with status, jobs and cost."""
     say = session(ctx)
 
-    def fetch(most: int | None) -> list[object]:
+    def fetch(most: int | None) -> "list[WorkerView]":
         return list(say.client.workers.list(pool=pool, state=state, ended=ended, limit=most))
 
+    def by_expiry(most: int | None) -> "list[WorkerView]":
+        return expiring(fetch(None))[:most]
+
+    view, found = (EXPIRIES, by_expiry) if ttl else (WORKERS, fetch)
     if watch:
         from herder.cli.output.watch import watch as go_on
 
-        go_on(say, WORKERS, lambda: fetch(limit))
+        go_on(say, view, lambda: found(limit))
         return
-    show_list(say, WORKERS, fetch, limit, check=lambda: refuse_unknown(say, pool=pool))
+    show_list(say, view, found, limit, check=lambda: refuse_unknown(say, pool=pool))
 
 
 def get(ctx: typer.Context, worker: WorkerArgument) -> None:
@@ -91,7 +127,7 @@ def add(
     """Print the command that adds a machine to a pool.
 
     Herder must be installed on that machine; any user and folder will do. The worker counts towards the pool's limits and stays until it is
-    drained or removed, or its agent is stopped. `herder token list` shows the token of the command, `herder token revoke ID` revokes it.
+    removed, or its agent is stopped. `herder token list` shows the token of the command, `herder token revoke ID` revokes it.
     """
     from herder.wire.people import JoinTokenCreate
 
@@ -126,22 +162,41 @@ def cordon(
 def uncordon(
     ctx: typer.Context, worker: WorkerArgument, message: Message = "", dry_run: DryRun = False
 ) -> None:
-    """Assign jobs to a cordoned worker again."""
+    """Assign jobs to a worker again: ends a cordon, and a drain that is under way."""
     _act(session(ctx), worker, "uncordon", message=message, dry_run=dry_run)
 
 
 def drain(
     ctx: typer.Context,
-    worker: WorkerArgument,
+    workers: WorkersArgument = None,
+    *,
+    pool: PoolOption = None,
     message: Message = "",
+    timeout: _DrainTime = None,
+    force: _FORCE = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until nothing runs there, showing progress.")
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Let a worker finish its jobs, then remove it.
+    """Cordon workers and let their jobs finish; the workers stay.
 
-    Jobs may run for the pool's drain_grace. To stop them at once: herder worker remove WORKER --force
+    They cost until they are removed, and get no work until they are uncordoned; `herder worker uncordon` also ends a drain that is under way.
+    With --wait the exit code is 0 when all are drained, 7 when a drain is blocked because jobs run past its deadline and the pool waits
+    (on_blocked), and 4 when somebody ended the drain. Ctrl-C ends the waiting only.
     """
-    _destroy(session(ctx), worker, "drain", message=message, force=False, dry_run=dry_run, yes=yes)
+    from herder.wire.resources import WorkerAction
+
+    say = session(ctx)
+    action = WorkerAction(message=message, force=force, timeout_s=seconds(timeout))
+    chosen = selected_workers(
+        say,
+        workers,
+        pool,
+        lambda each: each.state not in ("draining", "terminating") and each.drain != "drained",
+    )
+    order(say, "drain", chosen, action, dry_run=dry_run, yes=yes, wait=wait)
 
 
 def extend(
@@ -160,14 +215,30 @@ def extend(
 
 def remove(
     ctx: typer.Context,
-    worker: WorkerArgument,
+    workers: WorkersArgument = None,
+    *,
+    pool: PoolOption = None,
     message: Message = "",
+    timeout: _DrainTime = None,
     force: _FORCE = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the workers have ended, showing progress.")
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Remove a worker now; with --force without a drain."""
-    _destroy(session(ctx), worker, "remove", message=message, force=force, dry_run=dry_run, yes=yes)
+    """Drain workers, then remove them.
+
+    `herder worker uncordon` keeps a worker whose drain has not ended. With --wait the exit code is 0 when all have ended, 7 when a removal is
+    blocked because jobs run past the deadline and the pool waits (on_blocked) or because a driver is frozen, and 4 when somebody ended the drain.
+    Ctrl-C ends the waiting only.
+    """
+    from herder.wire.resources import WorkerAction
+
+    say = session(ctx)
+    action = WorkerAction(message=message, force=force, timeout_s=seconds(timeout))
+    chosen = selected_workers(say, workers, pool, lambda each: each.state != "terminating")
+    order(say, "remove", chosen, action, dry_run=dry_run, yes=yes, wait=wait)
 
 
 def console(ctx: typer.Context, worker: WorkerArgument) -> None:
@@ -181,18 +252,6 @@ def console(ctx: typer.Context, worker: WorkerArgument) -> None:
         say.say("The machine has written no output.")
 
 
-def _destroy(
-    say: Session, worker: str, verb: str, *, message: str, force: bool, dry_run: bool, yes: bool
-) -> None:
-    from herder.wire.resources import WorkerAction
-
-    if not (yes or dry_run):
-        with suggesting(say, "worker", worker):
-            effect = say.client.workers.act(worker, verb, WorkerAction(force=force), dry_run=True)
-        say.confirm(effect.text, yes=False)
-    _act(say, worker, verb, message=message, force=force, dry_run=dry_run)
-
-
 def _act(
     say: Session,
     worker: str,
@@ -200,12 +259,11 @@ def _act(
     *,
     message: str,
     dry_run: bool,
-    force: bool = False,
     extend_s: float | None = None,
 ) -> None:
     from herder.wire.resources import WorkerAction
 
-    action = WorkerAction(message=message, force=force, extend_s=extend_s)
+    action = WorkerAction(message=message, extend_s=extend_s)
     with suggesting(say, "worker", worker):
         done = say.client.workers.act(worker, verb, action, dry_run=dry_run)
     say.done(done.text + (UNCHANGED if dry_run else ""), done, worker)

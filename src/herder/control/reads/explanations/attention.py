@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from herder.control.kernel.core import Core
+from herder.engine.workers.drain_texts import blocked_text, drain_word
 from herder.model.ids import PoolName
+from herder.model.permissions import Principal, scope_of
 from herder.model.planning.plan import ReasonKind, UnplacedDemand
 from herder.model.values.phrases import agree, counted, sentences
 
@@ -26,14 +28,20 @@ _ACT_ON = frozenset(
 SHOWN = 5
 
 
-def attention(core: Core) -> list[str]:
-    """What a person must act on now."""
+def attention(core: Core, who: Principal) -> list[str]:
+    """What a person must act on now. Whose jobs block a drain is told to those who may see them."""
     frozen = [
         f"Pool {name} is frozen: no worker is created or removed. To unfreeze it, run herder pool unfreeze {name}."
         for name, pool in sorted(core.state.pools.items())
         if pool.frozen
     ]
-    return _some([*frozen, *_without_place(each for each in _unplaced(core) if _acts(each))])
+    now, with_users = core.clock.now_ms(), scope_of(who) is None
+    blocked = [
+        blocked_text(core.state, worker, now, with_users=with_users)
+        for worker in core.state.workers.values()
+        if worker.live and drain_word(core.state, worker) == "blocked"
+    ]
+    return _some([*frozen, *blocked, *_without_place(each for each in _unplaced(core) if _acts(each))])
 
 
 def waiting(core: Core) -> list[str]:

@@ -13,14 +13,16 @@ from herder.control.kernel.planner.planning_thread import PlanAnswer
 from herder.control.planning.observation import observe_now
 from herder.control.pools.pool_actions import pool_named
 from herder.control.reads.explanations.ended_jobs import by_whom, history_of
+from herder.control.reads.explanations.old_workers import why_still_there
 from herder.control.reads.jobs import effective_state, job_row
 from herder.decide.forecast.start_time import LEAST_MS, Eta
 from herder.decide.placement.drf import WHOLE, share_of
 from herder.decide.plan.planner import creations
 from herder.decide.plan.why_waiting import Standing, why_waiting
 from herder.engine.jobs.backoff import is_suspect
-from herder.model.ids import ClassId, JobId, UserName
-from herder.model.permissions import Principal
+from herder.engine.workers.drain_texts import progress_text
+from herder.model.ids import ClassId, JobId, UserName, WorkerName
+from herder.model.permissions import Principal, scope_of
 from herder.model.planning.plan import Action, CreateWorker, Reason, ReasonKind
 from herder.model.values.money import format_usd
 from herder.model.values.phrases import agree, clause, counted, listed, sentence
@@ -46,7 +48,7 @@ ETA_SHORT_MS = 15_000
 ETA_FACTOR_MAX = 4
 
 
-async def why_worker(core: Core, name: str) -> Explanation:
+async def why_worker(core: Core, who: Principal, name: str) -> Explanation:
     """What it was made for, what happened to it, why it went."""
 
     def read(connection: Connection) -> tuple[Row[Any] | None, list[Row[Any]]]:
@@ -78,6 +80,20 @@ async def why_worker(core: Core, name: str) -> Explanation:
         summary += f" Why it {went}: {sentence(removed.get('text', ''))}"
     elif row.state == "failed":
         summary += " Its creation failed."
+    worker = core.state.workers.get(WorkerName(name))
+    drains = (
+        ""
+        if worker is None
+        else progress_text(core.state, worker, core.clock.now_ms(), with_users=scope_of(who) is None)
+    )
+    if drains:
+        summary += f" {drains}"
+        facts.append(_fact("drain", drains, {}))
+    still = await why_still_there(core, name)
+    facts += _reasons(still)
+    for reason in still:
+        if reason.kind is not ReasonKind.EXPIRED:
+            summary += f" {reason.text}"
     until_ms = core.clock.now_ms() if row.ended_at_ms is None else row.ended_at_ms
     cost_pico = worker_row_cost(row, until_ms)
     facts.append(

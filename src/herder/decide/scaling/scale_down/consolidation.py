@@ -13,9 +13,11 @@ from herder.decide.packing.pack import Bin, BinOffer, ItemGroup, Packing, pack
 from herder.decide.scaling import triggers
 from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.proposals import Proposal
-from herder.decide.scaling.scale_down.gradual import allowance, budget_reason, disruptions_left
+from herder.decide.scaling.scale_down.budgets import budget_reason, disruptions_left
+from herder.decide.scaling.scale_down.gradual import allowance
 from herder.decide.scaling.signals.utilisation import load_of
 from herder.decide.scaling.snapshot import PoolView, Snapshot, age
+from herder.model.fleet.upkeep import Disruption
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.planning.observed import ObservedWorker, RunningClass
@@ -86,7 +88,7 @@ def ask(
         return ConsolidationResult()
     budget = _budget(view, leaving, now_ms)
     if budget <= 0:
-        return ConsolidationResult(held_back=(budget_reason(view),))
+        return ConsolidationResult(held_back=(budget_reason(view, Disruption.CONSOLIDATION, now_ms),))
     going: list[tuple[ObservedWorker, Move]] = []
     refused: Reason | None = None
     # What drains now will need a place too.
@@ -166,7 +168,9 @@ def _in_turn(workers: list[ObservedWorker], view: PoolView, now_ms: int) -> list
 
 def _budget(view: PoolView, leaving: Set[WorkerName], now_ms: int) -> int:
     there = sum(not worker.state.in_flight and worker.name not in leaving for worker in view.staying)
-    budget = min(disruptions_left(view), there - view.spec.size.min_workers)
+    budget = min(
+        disruptions_left(view, Disruption.CONSOLIDATION, now_ms, leaving), there - view.spec.size.min_workers
+    )
     degree = allowance(view, now_ms)
     return budget if degree is None else min(budget, degree)
 

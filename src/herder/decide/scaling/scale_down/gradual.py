@@ -9,9 +9,11 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from herder.decide.scaling import triggers
+from herder.decide.scaling.scale_down.budgets import budget_reason, disruptions_left
 from herder.decide.scaling.signals.utilisation import Load, is_empty
 from herder.decide.scaling.snapshot import PoolView, age
 from herder.decide.scaling.triggers.headroom import utilisation
+from herder.model.fleet.upkeep import Disruption
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.planning.observed import ObservedWorker
@@ -73,11 +75,12 @@ def choose(
     used: Set[WorkerName],
     load: Load,
     spare: int,
+    leaving: Set[WorkerName],
     now_ms: int,
 ) -> Chosen:
     """As many as the minimum, the degree, the budget and what must be kept free allow, in the order given."""
     degree = allowance(view, now_ms)
-    budget = disruptions_left(view)
+    budget = disruptions_left(view, Disruption.UNDERUTILISED, now_ms, leaving)
     going: list[ObservedWorker] = []
     held: dict[ReasonKind, Reason] = {}
     for worker in candidates:
@@ -87,7 +90,9 @@ def choose(
             held.setdefault(ReasonKind.GRADUAL_LIMIT, _degree_reason(view, now_ms))
             break
         if worker.live_attempts and budget <= 0:
-            held.setdefault(ReasonKind.DISRUPTION_BUDGET, budget_reason(view))
+            held.setdefault(
+                ReasonKind.DISRUPTION_BUDGET, budget_reason(view, Disruption.UNDERUTILISED, now_ms)
+            )
             continue
         less = load.without(worker, empty=is_empty(worker, used)) if worker.usable else load
         kept = triggers.kept_for(view, less)
@@ -107,23 +112,6 @@ def allowance(view: PoolView, now_ms: int) -> int | None:
         return None
     gone = len(_removals(view, now_ms))
     return max(0, max(1, int(fraction * (len(view.staying) + gone))) - gone)
-
-
-def disruptions_left(view: PoolView) -> int:
-    draining = sum(worker.state is WorkerState.DRAINING for worker in view.workers)
-    return max(0, view.spec.scale_down.disruption_budget - draining)
-
-
-def budget_reason(view: PoolView) -> Reason:
-    most = view.spec.scale_down.disruption_budget
-    draining = sum(worker.state is WorkerState.DRAINING for worker in view.workers)
-    text = (
-        f"Pool {view.spec.name} drains at most {counted(most, 'busy worker')} at a time (disruption_budget), and {draining} "
-        f"{agree(draining, 'is', 'are')} being drained."
-    )
-    flips = f"the end of a drain, or disruption_budget above {most}"
-    evidence = (("draining", draining), ("disruption_budget", most), ("flips", flips))
-    return Reason(kind=ReasonKind.DISRUPTION_BUDGET, text=text, evidence=evidence)
 
 
 def reason(view: PoolView, worker: ObservedWorker, load: Load, now_ms: int) -> Reason:

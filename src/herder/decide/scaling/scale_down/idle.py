@@ -65,7 +65,7 @@ def idle(
     spare = max(0, there - view.spec.size.min_workers)
     order = gradual.soonest_empty(view, now_ms) if gradual.is_gradual(view) else dearest_youngest
     load = load_of(view, leaving, used, taken, in_flight=False)
-    chosen = gradual.choose(view, sorted(candidates, key=order), used, load, spare, now_ms)
+    chosen = gradual.choose(view, sorted(candidates, key=order), used, load, spare, leaving, now_ms)
     late = {worker.name for worker in free_to_go}
     return IdleResult(
         drains=tuple(

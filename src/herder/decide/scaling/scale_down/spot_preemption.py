@@ -9,10 +9,11 @@ there. When rounds of that have not helped, the shortage is not our own doing, a
 from collections.abc import Set
 from dataclasses import dataclass
 
+from herder.decide.scaling.scale_down.budgets import disruptions_left
 from herder.decide.scaling.scale_down.consolidation import judge
-from herder.decide.scaling.scale_down.gradual import disruptions_left
 from herder.decide.scaling.snapshot import PoolView, Snapshot, age
 from herder.model.fleet.offer import FailureCause, Offer
+from herder.model.fleet.upkeep import Disruption
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import PoolName, WorkerName
 from herder.model.planning.observed import ObservedWorker
@@ -115,7 +116,9 @@ def _choose(
     freed, candidates = _near(snapshot, need, gone, now_ms)
     if need.tries > ROUNDS_MOST:
         return [], freed
-    left = {view.spec.name: disruptions_left(view) for view in snapshot.pools}
+    left = {
+        view.spec.name: disruptions_left(view, Disruption.PREEMPTED, now_ms, gone) for view in snapshot.pools
+    }
     chosen: list[tuple[ObservedWorker, int]] = []
     for lost, worker in sorted(candidates, key=lambda each: (each[0], *age(each[1]))):
         if wanted.fits_in(freed):

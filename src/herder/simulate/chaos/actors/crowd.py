@@ -34,6 +34,8 @@ PER_HOUR = {
     "freeze pool": 0.05,
     "freeze driver": 0.05,
 }
+#: How people order drains and removals.
+DRAINS: tuple[dict[str, Any], ...] = ({}, {"timeout_s": 30.0}, {"timeout_s": 1800.0}, {"force": True})
 #: An operator looks at the drivers and at what was frozen so often.
 LOOK_AFTER_S = 300.0
 
@@ -161,7 +163,8 @@ class Crowd:
             workers = sorted(server.core.state.workers)
             if what in ("drain", "cordon", "uncordon", "extend", "remove"):
                 if workers:
-                    body = {"force": True} if what == "remove" and draw.random() < 0.5 else {}
+                    bodies = DRAINS if what in ("drain", "remove") else ({},)
+                    body = draw.choice(bodies)
                     self._send(self._said(what, "root", f"/workers/{draw.choice(workers)}/{what}", body))
             elif what == "add workers":
                 pool = draw.choice(self._pools).name

@@ -20,7 +20,7 @@ class Fault(StrEnum):
     CUT_OFF = "cut off"
     """The connection breaks in the middle."""
     ACTS_LATE = "acts late"
-    """The caller gives up, and then it is done all the same."""
+    """The caller gives up, and then it is done all the same: over the network a request that others overtake."""
     WRITTEN_TWICE = "written twice"
     """The connection to the store broke after the commit: the writer cannot know, and writes the same again."""
 
@@ -40,6 +40,7 @@ NETWORK_FAULTS = (
     Fault.DOUBLED,
     Fault.LATE,
     Fault.CUT_OFF,
+    Fault.ACTS_LATE,
 )
 
 

@@ -9,11 +9,29 @@ from dataclasses import replace
 from typing import Any
 
 from herder.simulate.chaos.faults.kinds import Fault
-from herder.simulate.chaos.faults.provider_lies import ProviderLies
+from herder.simulate.chaos.faults.provider_lies import LIES, ProviderLies
 from herder.simulate.chaos.world import World
 
 #: How often it is drawn whether something happens.
 TICK_S = 10.0
+#: By kind: the odds of it in `Trouble`, and what does it.
+MISHAPS = {
+    "server crash": ("server_crash", "_crash"),
+    "server stop": ("server_stop", "_stop_server"),
+    "second leader": ("second_leader", "_second_leader"),
+    "machine lost": ("machine_lost", "_lose_machine"),
+    "agent killed": ("agent_killed", "_kill_agent"),
+    "agent stop": ("agent_stop", "_stop_agent"),
+    "partition": ("partition", "_partition"),
+    "clock set": ("clock_set", "_set_clock"),
+    "agent clock set": ("agent_clock_set", "_set_agents_clock"),
+    "zone sold out": ("zone_sold_out", "_sell_out"),
+    "burst of interruptions": ("burst_of_interruptions", "_interrupt"),
+    "listing lags": ("listing_lags", "_lag"),
+    "listing partial": ("listing_partial", "_part"),
+    "driver hangs": ("driver_hangs", "_hang"),
+    "quota shrinks": ("quota_shrinks", "_shrink"),
+}
 _HANGS = (Fault.REQUEST_LOST, Fault.REFUSED)
 
 
@@ -25,23 +43,10 @@ class Mishaps:
 
     async def run(self) -> None:
         odds = self._world.dice.odds
-        strikes: tuple[tuple[str, float, Callable[[], None]], ...] = (
-            ("server crash", odds.server_crash, self._crash),
-            ("server stop", odds.server_stop, self._stop_server),
-            ("second leader", odds.second_leader, self._second_leader),
-            ("machine lost", odds.machine_lost, self._lose_machine),
-            ("agent killed", odds.agent_killed, self._kill_agent),
-            ("agent stop", odds.agent_stop, self._stop_agent),
-            ("partition", odds.partition, self._partition),
-            ("clock set", odds.clock_set, self._set_clock),
-            ("agent clock set", odds.agent_clock_set, self._set_agents_clock),
-            ("zone sold out", odds.zone_sold_out, self._sell_out),
-            ("burst of interruptions", odds.burst_of_interruptions, self._interrupt),
-            ("listing lags", odds.listing_lags, self._lag),
-            ("listing partial", odds.listing_partial, self._part),
-            *self._lies.strikes(odds),
-            ("driver hangs", odds.driver_hangs, self._hang),
-            ("quota shrinks", odds.quota_shrinks, self._shrink),
+        strikes = tuple(
+            (kind, getattr(odds, name), getattr(owner, strike))
+            for owner, table in ((self, MISHAPS), (self._lies, LIES))
+            for kind, (name, strike) in table.items()
         )
         while True:
             for kind, per_second, strike in strikes:

@@ -3,12 +3,16 @@
 Drawn by `mishaps.py`. A lie ends by itself. Of one machine it lasts seconds, so that two looks half a minute apart are not both deceived.
 """
 
-from collections.abc import Callable
-
 from herder.drivers.pretend.world import PretendWorld
-from herder.simulate.chaos.faults.kinds import Trouble
 from herder.simulate.chaos.world import World
 
+#: As `mishaps.MISHAPS`.
+LIES = {
+    "listing stale": ("listing_stale", "_stale"),
+    "listing late": ("listing_late", "_late"),
+    "machine denied": ("machine_denied", "_deny_one"),
+    "all denied": ("all_denied", "_deny_all"),
+}
 #: The same machine is denied again only after this long.
 AGAIN_AFTER_S = 240.0
 #: Between two lies of one provider that do not go together: longer than what a sweep remembers.
@@ -24,14 +28,6 @@ class ProviderLies:
         """By driver: the end of its last lie about many machines."""
         self._single_until_s: dict[str, float] = {}
         """About one of them."""
-
-    def strikes(self, odds: Trouble) -> tuple[tuple[str, float, Callable[[], None]], ...]:
-        return (
-            ("listing stale", odds.listing_stale, self._stale),
-            ("listing late", odds.listing_late, self._late),
-            ("machine denied", odds.machine_denied, self._deny_one),
-            ("all denied", odds.all_denied, self._deny_all),
-        )
 
     def heal(self) -> None:
         for provider in self._world.providers.values():

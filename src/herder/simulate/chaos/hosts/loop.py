@@ -34,7 +34,7 @@ class _Jumps(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
-            raise Deadlock("everybody waits, and nothing will happen")
+            raise Deadlock("all tasks wait and no timer is set")
         if timeout > 0:
             self.loop.now_s += timeout
         return []
@@ -98,7 +98,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
         """Whoever has threads of its own for what is pure (the planner) is answered a moment later. Nobody else may ask."""
         if executor is None:
-            raise AssertionError("a thread was asked for: something goes past the ports")
+            raise AssertionError("a thread was requested: only ports may have threads")
         answer: asyncio.Future[Any] = self.create_future()
         result = func(*args)
         self.call_later(PURE_S, _answer, answer, result)

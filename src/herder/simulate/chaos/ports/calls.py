@@ -102,8 +102,8 @@ class VirtualCalls(DriverCalls):
     def refuses(self, driver: str, verb: str) -> DriverError:
         """Of creations half are refused for want of capacity: some providers look at that before they look at the name."""
         if verb == "create" and self._dice.of("refusals").random() < CAPACITY_PART:
-            return OutOfCapacity(f"{driver} has no capacity just now")
-        return Unavailable(f"{driver} does not answer")
+            return OutOfCapacity(f"Driver {driver} has no capacity now.")
+        return Unavailable(f"Driver {driver} does not answer.")
 
     def _ordered(self, driver: str, verb: str) -> Order | None:
         found = next(
@@ -137,14 +137,14 @@ class _OnItsWay:
             said = self.said or self.calls.refusal
             self._returns(None, said or self.calls.refuses(self.driver, self.call.verb))
         elif fault is Fault.REQUEST_LOST:
-            lost = OutcomeUnknown(f"driver {self.driver}: {self.call.verb} gave no answer")
+            lost = OutcomeUnknown(f"Driver {self.driver} did not answer {self.call.verb}.")
             self.later(DEADLINE_MAX_S + HANGS_ON_S, lambda: self._returns(None, lost))
         elif fault is Fault.ACTS_LATE:
             self.later(DEADLINE_MAX_S + ACTS_AFTER_S, self._acts_late)
         else:
             answer, error = self._act()
             if fault is Fault.ANSWER_LOST and error is None:
-                error = OutcomeUnknown(f"driver {self.driver}: the answer to {self.call.verb} was lost")
+                error = OutcomeUnknown(f"The answer of driver {self.driver} to {self.call.verb} was lost.")
             self.later(draw.uniform(0.0, 0.1), lambda: self._returns(answer, error))
 
     def _act(self) -> tuple[Any, BaseException | None]:

@@ -35,7 +35,7 @@ class JobRules:
                 if job in self._live:
                     yield (
                         "a job that ended has no live attempt",
-                        f"Job {job} has ended and attempt {self._live[job][0]} of it has not.",
+                        f"Job {job} has ended, and its attempt {self._live[job][0]} has not.",
                     )
 
     def _attempt(self, job: int, number: int, state: int, worker: str) -> Iterator[tuple[str, str]]:
@@ -51,7 +51,7 @@ class JobRules:
             if job in self.ended:
                 yield (
                     "a job that ended has no live attempt",
-                    f"Job {job} had ended and attempt {number} of it is live.",
+                    f"Job {job} had ended, and its attempt {number} is live.",
                 )
             self._live[job] = (number, state)
             self.on.setdefault(worker, set()).add(job)

@@ -76,7 +76,8 @@ class Rest:
         doubled = sorted(set(states) - accepted)
         if doubled:
             self._watch.take(
-                "nothing is accepted twice", f"Jobs {doubled[:5]} exist, and nobody was told of them."
+                "nothing is accepted twice",
+                f"Jobs {doubled[:5]} exist, but no submission was answered with them.",
             )
         open_ = sorted(job for job in accepted & set(states) if not states[job].ended)
         if open_:

@@ -45,6 +45,6 @@ class SilenceRules:
         silent_s = self._up_s - heard
         if silent_s < EARLY * self._dead_after_s:
             yield (
-                "nobody is taken for dead who is heard",
-                f"Worker {worker} was taken for dead {silent_s:.0f} s after a call of it; dead_after is {self._dead_after_s:g} s.",
+                "no worker is dead while it calls",
+                f"Worker {worker} was declared dead {silent_s:.0f} s after its last call; dead_after is {self._dead_after_s:g} s.",
             )

@@ -101,7 +101,7 @@ class Watch:
         )
         if used > LIMITED_CPU * 1000:
             self.take(
-                "quotas hold",
+                "quotas are respected",
                 f"User {LIMITED_USER} has {used / 1000:g} cores in use; the quota is {LIMITED_CPU}.",
             )
         self.take_all(("memory is consistent", each) for each in memory_violations(server.core.state))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.upkeep import USUAL_BUDGET, budgets_of
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import ReasonKind
 from herder.model.stored.changes import Changes
@@ -71,14 +72,14 @@ class WorkerRules:
         known = self.rows.get(name)
         removed = json.loads(record.reason_removed)
         if not json.loads(record.reason_made).get("text"):
-            yield "every action has a reason", f"Nothing says why worker {name} was made."
+            yield "every action has a reason", f"Worker {name} was made without a reason."
         if (state.leaving or state.ended) and not removed.get("text"):
-            yield "every action has a reason", f"Nothing says why worker {name} goes."
+            yield "every action has a reason", f"Worker {name} is removed without a reason."
         if known is None:
             made.append(record)
         elif known.state is WorkerState.TERMINATING and state is not known.state and not state.ended:
             yield (
-                "a worker that goes does not come back",
+                "a terminating worker does not return",
                 f"Worker {name} was terminating and is {state.value}.",
             )
         if state.leaving and (known is None or not known.state.leaving):
@@ -108,7 +109,7 @@ class WorkerRules:
             rows = self._in(name)
             if len(rows) > most:
                 yield (
-                    "the maximum of a pool holds",
+                    "a pool never exceeds its maximum",
                     f"Pool {name} has {len(rows)} workers; {most} are allowed.",
                 )
             quotas = {
@@ -121,7 +122,7 @@ class WorkerRules:
                 quota = quotas.get((template, zone))
                 if quota is not None and count > quota:
                     yield (
-                        "quotas hold",
+                        "quotas are respected",
                         f"Pool {name} has {count} {'spot ' if spot else ''}workers of {template} in zone {zone}; the quota is {quota}.",
                     )
 
@@ -138,7 +139,7 @@ class WorkerRules:
                 apart_ms = record.requested_at_ms - last[1]
                 if apart_ms < cooldown_s * 1000 - SLACK_MS:
                     yield (
-                        "cooldowns hold",
+                        "cooldowns are respected",
                         f"Pool {record.pool} grew {apart_ms / 1000:.0f} s after it had grown; its cooldown is {cooldown_s:g} s.",
                     )
             self._grown_at_ms[record.pool] = (record.plan, record.requested_at_ms)
@@ -154,7 +155,7 @@ class WorkerRules:
             stay = sum(not row.state.leaving for row in self._in(name)) + len(mine) - len(fewer)
             if stay < least:
                 yield (
-                    "the minimum of a pool holds",
+                    "a pool is not drained below its minimum",
                     f"Pool {name} keeps {stay} workers after {fewer[0].name} was drained as not needed; its minimum is {least}.",
                 )
 
@@ -171,10 +172,12 @@ class WorkerRules:
                 most = max(budget_of(spec), budget_of(before.get(pool, spec)))
                 if count > most:
                     yield (
-                        "disruption budgets hold",
+                        "disruption budgets are respected",
                         f"{count} busy workers of pool {pool} are drained to save money; its budget is {most}.",
                     )
 
 
 def budget_of(spec: PoolSpec) -> int:
-    return spec.scale_down.disruption_budget
+    """The largest that any of its budgets allows at any time."""
+    budgets = budgets_of(spec.scale_down.disruption_budget)
+    return max((each.most(spec.size.max_workers) for each in budgets), default=USUAL_BUDGET)

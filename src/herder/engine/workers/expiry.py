@@ -1,0 +1,154 @@
+"""The end of a worker's time to live: the announcement, the moment itself, and extensions.
+
+Called by `deadlines.tick` twice a second, and `extend` by people. At its expiry a worker takes no new work; the planner then removes it: at
+once when it is idle, after the pool's `ttl_grace` when attempts run on it. Until that removal has begun an extension is in time. What was
+announced is in the worker's row, so that a restart announces nothing twice and forgets nothing. It must never remove a worker.
+"""
+
+from enum import StrEnum
+
+from herder.engine.memory.events import record_event
+from herder.engine.memory.state import EngineState, WorkerLife
+from herder.model.fleet.lifetime import soft_end_ms
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.worker import WorkerState
+from herder.model.stored.changes import Changes
+from herder.model.values.phrases import agree, counted, seconds_until
+from herder.model.values.times import iso
+
+_STAYING = (WorkerState.READY, WorkerState.UNHEALTHY)
+
+
+def look(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpec, now_ms: int) -> None:
+    """What time alone brings. A frozen pool keeps its workers, so they go on working there."""
+    at_ms = worker.expires_at_ms
+    if at_ms is None or worker.state not in _STAYING:
+        return
+    if now_ms < at_ms:
+        if worker.warned_expiry_ms != at_ms and now_ms >= at_ms - int(pool.lifetime.ttl_warning_s * 1000):
+            _warn(state, changes, worker, at_ms, now_ms)
+        return
+    frozen = pool.frozen or pool.driver in state.frozen_drivers
+    if frozen and worker.expired_ms is not None:
+        open_again(state, worker)
+    elif not frozen and worker.expired_ms is None:
+        _expire(state, changes, worker, pool, at_ms, now_ms)
+
+
+def removal_ms(pool: PoolSpec, expires_at_ms: int) -> int:
+    """When a worker that is busy at its expiry begins to drain."""
+    return expires_at_ms + int(pool.lifetime.ttl_grace_s * 1000)
+
+
+class NextStep(StrEnum):
+    """What the clock brings a worker next."""
+
+    NONE = ""
+    READY = "ready"
+    """It is starting: its ttl counts from when it can work."""
+    WARNING = "warning"
+    SOFT_TTL = "soft_ttl"
+    """From then on it is replaced, when a window is open and the budget allows it."""
+    EXPIRY = "expiry"
+    DRAIN = "drain"
+    """It has expired and attempts run on it."""
+    REMOVAL = "removal"
+    FROZEN = "frozen"
+    """It has expired, and its pool keeps it."""
+
+
+def next_step(worker: WorkerLife, pool: PoolSpec, frozen: bool, now_ms: int) -> tuple[NextStep, int | None]:
+    """With its time; None: not known, or now."""
+    at_ms = worker.expires_at_ms
+    if worker.state is WorkerState.DRAINING:
+        grace_ms = int(pool.lifetime.drain_grace_s * 1000) + worker.excused_ms
+        return NextStep.REMOVAL, (worker.draining_at_ms or now_ms) + grace_ms
+    if worker.state.leaving:
+        return NextStep.REMOVAL, None
+    if worker.state.in_flight:
+        return (NextStep.NONE if at_ms is None else NextStep.READY), None
+    if at_ms is not None and now_ms >= at_ms:
+        if frozen:
+            return NextStep.FROZEN, None
+        return (NextStep.DRAIN, removal_ms(pool, at_ms)) if worker.live else (NextStep.REMOVAL, None)
+    coming = [(NextStep.SOFT_TTL, soft_expiry_ms(worker, pool)), (NextStep.EXPIRY, at_ms)]
+    if at_ms is not None and worker.warned_expiry_ms != at_ms and pool.lifetime.ttl_warning_s > 0:
+        coming.insert(0, (NextStep.WARNING, at_ms - int(pool.lifetime.ttl_warning_s * 1000)))
+    known = [(step, time_ms) for step, time_ms in coming if time_ms is not None and time_ms > now_ms]
+    return min(known, key=lambda each: each[1], default=(NextStep.NONE, None))
+
+
+def soft_expiry_ms(worker: WorkerLife, pool: PoolSpec) -> int | None:
+    return soft_end_ms(
+        worker.spec.name,
+        worker.ready_at_ms,
+        pool.lifetime.ttl_soft_s,
+        pool.lifetime.ttl_jitter,
+        extended=worker.extensions > 0,
+    )
+
+
+def extend(
+    state: EngineState,
+    changes: Changes,
+    worker: WorkerLife,
+    until_ms: int,
+    now_ms: int,
+    *,
+    actor: str,
+    message: str,
+) -> None:
+    """Only a worker whose removal has not begun: the caller has looked."""
+    worker.expires_at_ms = until_ms
+    worker.extensions += 1
+    open_again(state, worker)
+    text = message or f"The ttl of {worker.spec.name} was extended to {iso(until_ms)}."
+    _tell(state, changes, worker, now_ms, "worker.extended", text, actor)
+
+
+def open_again(state: EngineState, worker: WorkerLife) -> None:
+    worker.expired_ms = None
+    if worker.state is WorkerState.READY and worker.spec.membership.takes_jobs:
+        state.open_workers.add(worker.spec.name)
+    state.dirty_workers[worker.spec.name] = worker
+
+
+def _warn(state: EngineState, changes: Changes, worker: WorkerLife, at_ms: int, now_ms: int) -> None:
+    worker.warned_expiry_ms = at_ms
+    state.dirty_workers[worker.spec.name] = worker
+    name = worker.spec.name
+    text = (
+        f"{name} reaches the end of its ttl in {seconds_until(at_ms, now_ms)}, at {iso(at_ms)}. "
+        f"To keep it: herder worker extend {name}"
+    )
+    _tell(state, changes, worker, now_ms, "worker.expires_soon", text)
+
+
+def _expire(
+    state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpec, at_ms: int, now_ms: int
+) -> None:
+    worker.expired_ms = at_ms
+    state.dirty_workers[worker.spec.name] = worker
+    running = len(worker.live)
+    if not running:
+        return  # it is removed at once, and that is told
+    drains_ms = removal_ms(pool, at_ms)
+    then = f"It drains in {seconds_until(drains_ms, now_ms)} (ttl_grace), unless it is extended."
+    if drains_ms <= now_ms:
+        then = "It drains now."
+    text = (
+        f"{worker.spec.name} reached the end of its ttl at {iso(at_ms)} and takes no new work; "
+        f"{counted(running, 'attempt')} {agree(running, 'runs', 'run')} on. {then}"
+    )
+    _tell(state, changes, worker, now_ms, "worker.expired", text)
+
+
+def _tell(
+    state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int, kind: str, text: str, actor: str = "herder"
+) -> None:  # fmt: skip
+    data: dict[str, object] = {
+        "pool": worker.spec.pool,
+        "state": worker.state.value,
+        "expires_at_ms": worker.expires_at_ms,
+    }
+    record_event(state, changes, now_ms, kind, f"worker/{worker.spec.name}", text, actor=actor, data=data)

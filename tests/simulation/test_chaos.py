@@ -1,0 +1,119 @@
+"""`herder simulate chaos` as people see it: the same seed gives the same bytes, a broken rule is told with its story, bad options are
+refused. And the loop under it: what is killed has no effect any more.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herder.decide.scaling import limits
+from herder.simulate.chaos.hosts.loop import HOST, VirtualLoop
+from herder.simulate.chaos.run import ChaosOptions, run
+from herder.simulate.chaos.shrink import command_of, shrink
+
+SMALL = ("--days", "0.01", "--workers", "8", "--intensity", "10")
+
+
+def _command(*options: str, hash_seed: str = "0") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [Path(sys.executable).with_name("herder"), "simulate", "chaos", *options, "-q"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+    )
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
+    runs = [
+        _command("--seed", seed, *SMALL, "-o", "json", hash_seed=salt)
+        for seed, salt in (("3", "1"), ("3", "2"), ("4", "1"))
+    ]
+    assert [each.returncode for each in runs] == [0, 0, 0], runs[0].stderr
+    plain = [json.loads(each.stdout) for each in runs]
+    for each in plain:
+        assert each.pop("cpu_s") > 0
+        assert each["violations"] == []
+    assert plain[0] == plain[1]
+    assert plain[0]["fingerprint"] != plain[2]["fingerprint"]
+    assert {"seed", "days", "steps", "crashes", "faults"} <= set(plain[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--days", "0"), "--days is 0"),
+        (("--days", "nan"), "--days is nan"),
+        (("--intensity", "-1"), "--intensity is -1"),
+        (("--workers", "1"), "--workers"),
+        (("--without", "rain"), "There is no fault of the kind 'rain'"),
+    ],
+)
+def test_bad_options_are_refused(options: tuple[str, str], said: str) -> None:
+    done = _command(*options)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_broken_rule_is_told_with_its_story_and_a_shorter_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_cooldown", lambda *_: [])
+    found = run(ChaosOptions(seed=2, days=0.1, workers=8, intensity=5))
+    assert found.violations[0].rule == "cooldowns are respected"
+    pool = found.violations[0].text.split()[1]
+    assert found.story
+    assert any(pool in line for line in found.story)
+    told: list[str] = []
+    tries = 0
+
+    def again(options: ChaosOptions) -> Any:
+        nonlocal tries
+        tries += 1
+        return run(options) if tries <= 3 else found
+
+    shorter = shrink(found, told.append, again)
+    assert shorter.violations[0].rule == found.violations[0].rule
+    assert shorter.options.days < 0.1
+    assert command_of(shorter.options).startswith("herder simulate chaos --seed 2 --days 0.0")
+    assert len(told) >= 3
+
+
+def test_what_is_killed_has_no_effect_any_more() -> None:
+    loop, done = VirtualLoop(), list[str]()
+
+    async def life(name: str) -> None:
+        try:
+            while True:
+                await asyncio.sleep(1)
+                done.append(name)
+        finally:
+            asyncio.get_running_loop().call_later(0, done.append, f"{name} said goodbye")
+            await asyncio.sleep(1)
+            done.append(f"{name} cleared away")
+
+    async def story() -> None:
+        loop.begin("first", life("first"))
+        loop.begin("second", life("second"))
+        await asyncio.sleep(2.5)
+        loop.stop_host("second")
+        loop.kill_host("first")
+        await asyncio.sleep(5)
+        assert not loop.alive("first")
+        assert done == ["first", "second"] * 2, "a stopped one waits, a killed one does nothing"
+        loop.wake_host("second")
+        await asyncio.sleep(1.5)
+        assert done.count("second") >= 3
+        assert HOST.get() == ""
+
+    try:
+        loop.run_until_complete(story())
+    finally:
+        loop.clear_away()
+    assert not any("goodbye" in each or "cleared" in each for each in done)

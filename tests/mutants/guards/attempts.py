@@ -144,7 +144,7 @@ ATTEMPTS = (
     Mutant(
         guard="quotas of users",
         removes="Jobs start whatever their user has in use.",
-        rules=("quotas hold",),
+        rules=("quotas are respected",),
         replaced=(
             replaced(
                 "herder.scheduler.quota_usage:QuotaUsage.capped",
@@ -162,7 +162,7 @@ ATTEMPTS = (
     Mutant(
         guard="only silent workers are revived",
         removes="Any worker that is heard of counts as ready, whatever was decided.",
-        rules=("a worker that goes does not come back",),
+        rules=("a terminating worker does not return",),
         replaced=(replaced("herder.engine.workers.worker:seen", lambda _: _revives),),
     ),
 )

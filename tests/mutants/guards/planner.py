@@ -86,35 +86,35 @@ PLANNER = (
     Mutant(
         guard="maximum of a pool",
         removes="No maximum holds: neither in the planner, nor in its check, nor when a plan is applied.",
-        rules=("the maximum of a pool holds",),
+        rules=("a pool never exceeds its maximum",),
         replaced=(_NO_MAXIMUM, _UNCHECKED, _NO_ROOM_ASKED),
         look=_BUSY,
     ),
     Mutant(
         guard="live maximum of a pool",
         removes="Workers that stay are not counted against max_live_workers.",
-        rules=("the live maximum of a pool holds",),
+        rules=("a pool never exceeds its live maximum",),
         replaced=(replaced(f"{_LIMITS}:_maximum", _maximum_alone), _UNCHECKED, _NO_ROOM_ASKED),
         look=_BUSY,
     ),
     Mutant(
         guard="limit per cycle",
         removes="A plan makes any number of workers.",
-        rules=("limits per cycle hold",),
+        rules=("limits per cycle are respected",),
         replaced=(replaced(f"{_LIMITS}:_per_cycle", _any_number_per_cycle), _UNCHECKED),
         look=replace(_BUSY, fleet=_few_per_cycle),
     ),
     Mutant(
         guard="cooldown of growth",
         removes="A pool grows again at once.",
-        rules=("cooldowns hold",),
+        rules=("cooldowns are respected",),
         replaced=(answers(f"{_LIMITS}:_cooldown", list),),
         look=_BUSY,
     ),
     Mutant(
         guard="quota of a zone",
         removes="What is written down for a zone limits nothing.",
-        rules=("quotas hold",),
+        rules=("quotas are respected",),
         replaced=(
             answers("herder.decide.scaling.offers.backoff:_quota", list),
             answers(f"{_CHECKS}:_quotas", list),
@@ -124,21 +124,21 @@ PLANNER = (
     Mutant(
         guard="minimum at scale-down",
         removes="Idle workers go, however many a pool is to keep.",
-        rules=("the minimum of a pool holds",),
+        rules=("a pool is not drained below its minimum",),
         replaced=(replaced(f"{_GRADUAL}:choose", _all_may_go),),
         look=Look(jobs_per_day=50, days=0.1, intensity=5.0),
     ),
     Mutant(
         guard="gradual limit",
         removes="A gradual pool gives up any part of its workers at once.",
-        rules=("gradual limits hold",),
+        rules=("gradual limits are respected",),
         replaced=(answers(f"{_GRADUAL}:allowance", lambda: None), _UNKIND),
         look=Look(jobs_per_day=3_000, days=0.02, intensity=5.0, workers=20),
     ),
     Mutant(
         guard="disruption budget",
         removes="Any number of busy workers is drained at a time to save money.",
-        rules=("disruption budgets hold",),
+        rules=("disruption budgets are respected",),
         replaced=(answers(f"{_GRADUAL}:disruptions_left", lambda: 1000), _UNKIND),
         look=Look(jobs_per_day=4_000, days=0.1, intensity=2.0, workers=20, fleet=_consolidating),
     ),
@@ -162,7 +162,7 @@ PLANNER = (
     Mutant(
         guard="plans held against the state",
         removes="A plan is applied as it was made, whatever people did meanwhile.",
-        rules=("the maximum of a pool holds", "the live maximum of a pool holds", "cooldowns hold"),
+        rules=("a pool never exceeds its maximum", "a pool never exceeds its live maximum", "cooldowns are respected"),
         replaced=(
             Replaced(
                 name="herder.control.planning.plans:still_right",

@@ -3,6 +3,7 @@ same server runs: a restart begins its deadlines anew."""
 
 from collections.abc import Iterator
 
+from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.worker import WorkerState
 from herder.simulate.chaos.rules.fleet_news import FleetNews, WorkerNews
 from herder.simulate.chaos.world import World
@@ -46,7 +47,7 @@ class DeadlineRules:
         times = spec.lifetime
         if worker.state.in_flight:
             yield "boots end", times.boot_timeout_s
-        elif worker.state is WorkerState.DRAINING:
+        elif worker.state is WorkerState.DRAINING and times.on_blocked is OnBlocked.FORCE:
             yield "drains end", times.drain_grace_s
         elif worker.state in _HEARD and worker.name not in self._world.machines.agents:
             yield "the dead are noticed", times.dead_after_s

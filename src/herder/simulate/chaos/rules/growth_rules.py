@@ -60,7 +60,7 @@ class GrowthRules:
             )
             if staying > most:
                 yield (
-                    "the live maximum of a pool holds",
+                    "a pool never exceeds its live maximum",
                     f"Pool {pool} has {staying} workers that stay; max_live_workers is {most}.",
                 )
 
@@ -72,7 +72,7 @@ class GrowthRules:
             )
             if count > most:
                 yield (
-                    "limits per cycle hold",
+                    "limits per cycle are respected",
                     f"Plan {plan} made {count} workers of pool {pool}; new_workers_per_cycle is {most}.",
                 )
 

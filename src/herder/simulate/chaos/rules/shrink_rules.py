@@ -31,7 +31,7 @@ class ShrinkRules:
             most = max(1, int(fraction * (stay + mine + len(before) + GONE_MEANWHILE)))
             if len(before) + mine > most:
                 yield (
-                    "gradual limits hold",
+                    "gradual limits are respected",
                     f"Pool {pool} drained {len(before) + mine} workers in {spec.scale_down.period_s:g} s; its fraction allows {most}.",
                 )
             self._drained_s[pool] = [*before, *[now_s] * mine]

@@ -26,6 +26,7 @@ MEASUREMENTS = {
     "idle-workers": "idle_workers",
     "replay": "replay",
     "decisions": "decisions",
+    "retention": "retention",
 }
 
 

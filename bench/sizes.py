@@ -32,6 +32,8 @@ class Sizes:
     pending_jobs: int = 100_000
     pending_users: int = 500
     pending_workers: int = 1_000
+    retention_jobs: int = 100_000
+    """The store after ten times as many is compared with that after these."""
 
 
 FULL = Sizes()
@@ -48,4 +50,5 @@ QUICK = Sizes(
     idle_watch_s=10.0,
     replay_days=0.2,
     decision_seeds=1,
+    retention_jobs=10_000,
 )

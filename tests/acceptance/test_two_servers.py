@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from sqlalchemy import create_engine, select, text
 
 from herder.store.rows.tables import jobs
+from tests.acceptance.conftest import Installation
 
 HERDER = str(Path(sys.executable).with_name("herder"))
 CONFIG = """
@@ -34,21 +36,42 @@ pools:
 class Served:
     """`herder server` on a store, in a folder of its own."""
 
-    def __init__(self, folder: Path, store: str, text: str = CONFIG) -> None:
+    def __init__(
+        self, folder: Path, store: str, text: str = CONFIG, secret_of: "Served | Installation | None" = None
+    ) -> None:
         folder.mkdir()
         config = folder / "herder.yaml"
         config.write_text(text)
         self.data, self.log = folder / "data", folder / "log"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HERDER_")}
-        words = ["server", "--data-dir", str(self.data), "-c", str(config), "--port", "0", "--store", store]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen([HERDER, *words], env=environment, stdout=log, stderr=log)
+        self._words = [
+            "server",
+            "--data-dir",
+            str(self.data),
+            "-c",
+            str(config),
+            "--port",
+            "0",
+            "--store",
+            store,
+        ]
+        self._environment = environment
+        if secret_of is not None:
+            self.data.mkdir(mode=0o700)
+            shutil.copy(secret_of.data / "secret.key", self.data)
+        self.start()
 
-    def begun(self) -> "Served":
-        """Once it answers."""
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [HERDER, *self._words], env=self._environment, stdout=log, stderr=log
+            )
+
+    def begun(self, admin_of: "Served | Installation | None" = None) -> "Served":
+        """Once it answers. A server that follows has no administrator's token of its own."""
         until((self.data / "server.json").exists, lambda: f"no start: {self.said()}")
         url = json.loads((self.data / "server.json").read_text())["url"]
-        token = (self.data / "admin.token").read_text().strip()
+        token = ((admin_of or self).data / "admin.token").read_text().strip()
         self.http = httpx.Client(
             base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=20
         )
@@ -62,6 +85,11 @@ class Served:
             if answer.status_code == 200:
                 return int(answer.json()["first_job"])
         return None
+
+    def role(self) -> str:
+        with suppress(httpx.TransportError):
+            return str(self.http.get("/health").json()["role"])
+        return ""
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")
@@ -90,7 +118,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[[str, str], Served]]:
     made: list[Served] = []
 
     def start(name: str, store: str) -> Served:
-        made.append(Served(tmp_path / name, store))
+        shared = made[0] if made and name == "two" and store.startswith("postgresql") else None
+        made.append(Served(tmp_path / name, store, secret_of=shared))
         return made[-1]
 
     yield start
@@ -128,32 +157,51 @@ def test_a_second_server_on_a_sqlite_store_is_refused_whatever_its_folder(
 
 
 @pytest.mark.parametrize("paused", [False, True], ids=["its connections ended", "stopped and continued"])
-def test_a_server_that_was_taken_over_accepts_nothing_and_loses_nothing(
+def test_two_servers_on_a_postgresql_lose_nothing(
     postgres_url: str, serve: Callable[[str, str], Served], paused: bool
 ) -> None:
+    """One whose connections ended keeps its lease and goes on. One that was stopped follows when it wakes up."""
     first = serve("one", postgres_url).begun()
     accepted = {first.submit() for _ in range(5)}
     if paused:
         first.process.send_signal(signal.SIGSTOP)
-    second = None
-    for number in range(20):  # the first takes its lock again when it is quicker
-        end_connections(postgres_url)
-        second = serve(f"two-{number}", postgres_url)
-        until(
-            lambda s=second: (s.data / "server.json").exists() or s.process.poll() is not None,
-            lambda: "hangs",
-        )  # type: ignore[misc]
-        if second.process.poll() is None:
-            break
-    assert second is not None
-    second.begun()
+    end_connections(postgres_url)
+    second = serve("two", postgres_url).begun(first)
+    if paused:
+        until(lambda: second.role() == "leader", second.said)
+    else:
+        assert second.role() == "follower"
+    ours = {submitted(second) for _ in range(5)}
     first.process.send_signal(signal.SIGCONT)
-    ours, theirs = {second.submit() for _ in range(5)}, {first.submit() for _ in range(5)}
-    assert None not in ours
-    assert theirs == {None}
-    assert first.ended() == 1
-    said = first.said()
-    assert f"The server stopped: The store was taken over by process {second.process.pid}" in said
-    assert "Traceback" not in said
-    assert set(owners(postgres_url)) == accepted | ours
-    assert len(accepted | ours) == 10
+    until(lambda: first.role() == ("follower" if paused else "leader"), first.said)
+    theirs = {submitted(first) for _ in range(5)}
+    assert {*map(type, accepted | ours | theirs)} == {int}
+    assert set(owners(postgres_url)) == accepted | ours | theirs
+    assert len(accepted | ours | theirs) == 15
+    assert ("The store was taken over by" in first.said()) is paused
+    assert "Traceback" not in first.said() + second.said()
+
+
+def test_a_server_with_another_secret_is_refused(
+    postgres_url: str, serve: Callable[[str, str], Served]
+) -> None:
+    first = serve("one", postgres_url).begun()
+    second = serve("two", postgres_url)
+    second.process.kill()
+    second.process.wait(10)
+    (second.data / "secret.key").unlink(missing_ok=True)
+    for secret, said in ((None, "does not have the secret of the installation"), ("other", "is not the one")):
+        if secret is not None:
+            (second.data / "secret.key").write_text(secret)
+        second.start()
+        assert second.ended() == 4
+        assert said in second.said()
+        assert "Copy secret.key" in second.said()
+    assert first.submit() == 1
+
+
+def submitted(server: Served) -> int:
+    """As a client does it: again, when there is no answer."""
+    found: list[int] = []
+    until(lambda: found.extend(filter(None, [server.submit()])) or found, server.said)
+    return found[0]

@@ -6,9 +6,10 @@ from sqlalchemy import select
 
 from herder.control.commands import Commands
 from herder.control.kernel.clock import now_ms
-from herder.control.loops.housekeeping import TOKENS_KEPT_MS, look_after_tokens
+from herder.control.loops.housekeeping import look_after_tokens
 from herder.model.permissions import Role
 from herder.model.stored.changes import Changes
+from herder.model.stored.retention import Retention
 from herder.store.rows import tables as t
 from tests.web.world import open_core
 
@@ -40,7 +41,7 @@ async def test_housekeeping_of_tokens(tmp_path: Path) -> None:
         commands.principal("ann's own token")
         await look_after_tokens(core)
         assert core.store.commits == commits, "within the hour nothing is written again"
-        assert TOKENS_KEPT_MS == 30 * 86_400_000
+        assert Retention().tokens_ms == 30 * 86_400_000
     finally:
         await core.close()
         core.store.engine.dispose()  # type: ignore[attr-defined]

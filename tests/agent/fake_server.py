@@ -61,6 +61,10 @@ class FakeServer:
         self.activation_faults: list[int] = []
         self.refuse_items: Callable[[ExchangeRequest], list[Refusal]] = lambda _: []
         self.troubles: list[list[str]] = []
+        self.conditions: list[dict[str, str]] = []
+        self.clocks: list[int] = []
+        self.cleaned: list[str] = []
+        self.clean_up = False
         self.inputs: dict[Key, bytes] = {}
         self.input_faults: list[int] = []
         """Answers to the next downloads: a status, 0 for a cut half-way, -1 for none at all."""
@@ -241,6 +245,12 @@ class FakeServer:
         self._seen = request.number
         self.nudge()  # a parked call is superseded
         self.troubles.append(request.troubles)
+        self.conditions.append(dict(request.conditions))
+        if request.clock_ms is not None:
+            self.clocks.append(request.clock_ms)
+        if request.cleaned:
+            self.cleaned.append(request.cleaned)
+            self.clean_up = False
         refused = self.refuse_items(request)
         for each in refused:
             del request.finished[each.index]
@@ -317,5 +327,6 @@ class FakeServer:
             cancel=cancel,
             drain=self.drain,
             stop=self.stop,
+            clean_up=self.clean_up,
             refused=refused,
         )

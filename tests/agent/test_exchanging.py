@@ -266,3 +266,22 @@ async def test_a_slow_server_gathers_results(server: FakeServer, agent: RunningA
     await server.until(lambda: len(server.finished) == len(keys))
     assert len([size for size in sizes if size]) <= (time.monotonic() - began) / 0.1 + 2
     assert max(sizes) > 1
+
+
+async def test_an_agent_whose_token_is_not_known_activates_again_and_its_attempts_run_on(
+    server: FakeServer, start_agent: StartAgent
+) -> None:
+    """The server's store was restored: a person has to decide first (503), then the same nonce opens the door again."""
+    start_agent()
+    await server.until(lambda: server.exchanges > 0)
+    key = server.shell(1, "sleep 0.5; echo done")
+    await server.until(lambda: key in server.started)
+    server.activation_faults = [503, 503]
+    server.refuse = True
+    await server.until(lambda: not server.activation_faults)
+    server.refuse = False
+    end = await server.end_of(key)
+    assert end.state == "succeeded"
+    assert len(server.nonces) >= 3
+    assert len(set(server.nonces)) == 1
+    assert server.complaints == []

@@ -254,5 +254,5 @@ def test_metrics_invariants_health(api: httpx.Client, server: Server) -> None:
         assert "herder_jobs{" in root.get("/metrics").text
     assert api.get("/invariants").json() == {"violations": []}
     with server.client() as nobody:
-        assert nobody.get("/health").json() == {"status": "ok"}
+        assert nobody.get("/health").json() == {"status": "ok", "role": "leader"}
         assert nobody.get("/ready").json() == {"status": "ready"}

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from herder.server.opening import ensure_admin, open_data
 from herder.server.options import ServerOptions, StartError
+from herder.server.place import open_place
 from herder.server.runtime import serve
 from herder.store.opening.database import open_engine, sqlite_url
 from herder.store.opening.database_errors import AWAY
@@ -111,7 +112,7 @@ def used(folder: Path) -> Path:
     """A data folder that a server has used."""
     with ExitStack() as stack:
         options = ServerOptions(data_dir=folder)
-        ensure_admin(options, open_data(options, stack))
+        ensure_admin(options, open_data(options, open_place(options, stack)))
     return folder
 
 

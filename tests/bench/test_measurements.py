@@ -35,6 +35,7 @@ TINY = Sizes(
     pending_jobs=400,
     pending_users=8,
     pending_workers=4,
+    retention_jobs=500,
 )
 
 

@@ -34,7 +34,7 @@ def test_the_commands_are_those_of_the_specification() -> None:
         "pool list", "pool get", "pool scale", "pool freeze", "pool unfreeze", "pool delete",
         "driver list", "driver get", "driver freeze", "driver unfreeze", "driver forget",
         "worker list", "worker get", "worker add", "worker cordon", "worker uncordon", "worker drain", "worker extend",
-        "worker remove", "worker console",
+        "worker remove", "worker console", "worker health",
         "batch submit", "batch list", "batch get", "batch wait", "batch cancel",
         "job submit", "job list", "job get", "job logs", "job wait", "job explain", "job cancel", "job retry",
         "plan list", "plan get", "why worker", "why pool", "why job",

@@ -50,6 +50,8 @@ FILES = {
 PARSED_ONLY = {
     "herder server --host 10.0.0.5 --tls-cert server.pem --tls-key server.key": "needs the address 10.0.0.5 and a certificate",
     "HERDER_JOIN_TOKEN=TOKEN herder agent --server https://herder.example:8765": "needs a server on another machine",
+    "herder admin restore herder-backup.db --data-dir /var/lib/herder": "needs a stopped server; tests/cli/test_admin.py runs it",
+    "herder admin mark-restored --store postgresql://herder@db/herder": "needs PostgreSQL; tests/backup runs it",
     "herder demo": "takes half a minute; tests/demo runs it",
     "herder demo --input src --keep": "takes half a minute; tests/demo runs it",
 }

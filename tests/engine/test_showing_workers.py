@@ -29,6 +29,7 @@ CHANGES: dict[str, Callable[[WorkerLife], object]] = {
     "extended": lambda life: setattr(life, "extensions", 1),
     "agent_version": lambda life: setattr(life, "agent_version", "1.2.3"),
     "manual": lambda life: setattr(life, "manual", True),
+    "quarantined": lambda life: setattr(life.health, "quarantined_at_ms", 80),
 }
 FIXED = {"spec", "requested_at_ms"}
 #: Shown only where the settings of the pool ask for it: what runs, made anew for each plan, and what agents measured.

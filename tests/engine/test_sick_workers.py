@@ -6,15 +6,19 @@ import pytest
 
 from herder.control.planning.observation import queued
 from herder.engine.attempts.attempt import lose
-from herder.engine.attempts.worker_health import FAULTS_MOST, REPLACE_EVERY_MS, TROUBLED_MAX_MS, health_of
+from herder.engine.attempts.worker_health import FAULTS_MOST, health_of
 from herder.engine.jobs.backoff import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, pause_ms
 from herder.engine.memory.state import WorkerLife
+from herder.model.fleet.repair import Condition
 from herder.model.fleet.worker import Health, WorkerState
 from herder.model.values.resources import Resources
 from herder.model.work.job import AttemptState, Cause, JobState
 from herder.model.work.sharing import Limits, Sharing, UserQuota
 from tests.support.engine_world import POOL, Agent, World, job_class
 
+#: As the default ladder and its breaker have it.
+TROUBLED_MAX_MS = int(POOL.repair.of(Condition.NOT_READY)[0].after_s * 1000)
+REPLACE_EVERY_MS = int(POOL.repair.breaker.window_s * 1000)
 TINY = job_class(request=Resources(250, 256, 0))
 NO_DISK = {"state": "failed", "cause": "infrastructure", "message": "No space left on device"}
 

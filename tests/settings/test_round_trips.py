@@ -21,6 +21,15 @@ from herder.model.fleet.pool import (
     Zone,
 )
 from herder.model.fleet.pressure import Pressure
+from herder.model.fleet.repair import (
+    COUNTED,
+    DEFAULT_RULES,
+    Breaker,
+    Condition,
+    RepairPolicy,
+    RepairRule,
+    Rung,
+)
 from herder.model.fleet.schedule import Schedule
 from herder.model.fleet.upkeep import Disruption, DisruptionBudget, TimeWindow
 from herder.model.values.money import PicoUsd
@@ -59,6 +68,34 @@ zones = st.builds(
     price_pico_per_hour=prices,
     spot_price_pico_per_hour=prices,
     max_workers=st.one_of(st.none(), st.integers(0, 1000)),
+)
+
+
+rules = st.builds(
+    lambda condition, rung, after_s, count: RepairRule(
+        condition=condition,
+        rung=rung,
+        **({"count": count} if condition in COUNTED else {"after_s": after_s}),  # type: ignore[arg-type]
+    ),
+    st.sampled_from(Condition),
+    st.sampled_from(Rung),
+    st.integers(0, 86_400).map(float),
+    st.integers(1, 100),
+)
+repairs = st.builds(
+    RepairPolicy,
+    rules=st.lists(rules, max_size=5, unique_by=lambda each: (each.condition, each.rung)).map(tuple)
+    | st.just(DEFAULT_RULES),
+    tries=st.integers(1, 20),
+    cooldown_s=st.integers(0, 86_400).map(float),
+    breaker=st.builds(
+        Breaker,
+        workers=st.integers(0, 100),
+        percent=st.integers(0, 100),
+        window_s=st.integers(0, 86_400).map(float),
+    ),
+    quarantine=st.integers(0, 100),
+    quarantine_age_s=st.integers(0, 86_400).map(float),
 )
 
 
@@ -192,6 +229,7 @@ def pools(draw: st.DrawFn) -> PoolSpec:
         drain_grace_s=draw(seconds),
         boot_timeout_s=draw(lasting),
         dead_after_s=draw(lasting),
+        repair=draw(repairs),
         labels=draw(pairs),
         taints=tuple(draw(st.lists(taints, max_size=3))),
         default_eligible=draw(st.booleans()),

@@ -126,7 +126,7 @@ def test_the_removal_of_a_machine_that_no_row_knows(fault: Fault) -> None:
         job = await _submit(world, 20)
         await world.until(lambda: bool(world.machines.began))
         (key,) = world.provider.machines
-        stray = replace(world.provider.machines[key].spec, name="std-99-1")  # type: ignore[arg-type]
+        stray = replace(world.provider.machines[key].spec, name="std-1-99")  # type: ignore[arg-type]
         other = replace(world.provider.machines[key], spec=stray, told=True, handle="stray")
         world.provider.machines[key[0], stray.name] = other
         world.dice.order("delete", fault)

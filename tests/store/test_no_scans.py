@@ -19,6 +19,7 @@ from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
 from herder.model.stored.retention import Retention
 from herder.model.work.job import JobState
+from herder.ports.leadership import Alone
 from herder.store.opening.database import migrate, open_engine, sqlite_url
 from herder.store.rows import tables
 from herder.store.writing.retention import steps
@@ -72,6 +73,7 @@ def core_on(engine: Engine) -> Any:
     store = SimpleNamespace(trouble=None)
     clock = SimpleNamespace(now_ms=lambda: 5)
     return SimpleNamespace(
+        driver_notes={},
         read=read,
         drivers={},
         state=EngineState(),
@@ -79,6 +81,7 @@ def core_on(engine: Engine) -> Any:
         store=store,
         clock=clock,
         started_at_ms=1,
+        leadership=Alone(),
         planning=Planning(),
     )
 

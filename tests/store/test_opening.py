@@ -12,12 +12,13 @@ from sqlalchemy import Engine, inspect, text
 from herder.app import whole_app
 from herder.cli.shell.main import run
 from herder.store.opening.database import (
-    AdvisoryLock,
+    ADVISORY_LOCK,
     FileLock,
     StoreError,
     _migrations,
     migrate,
     open_engine,
+    prepare,
     sqlite_url,
 )
 from herder.store.rows.tables import metadata
@@ -57,26 +58,18 @@ def test_one_server_in_a_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_one_server_on_a_postgres(postgres_url: str) -> None:
-    one, two = open_engine(postgres_url), open_engine(postgres_url)
-    with AdvisoryLock(one) as held:
-        assert held.held()
-        with pytest.raises(StoreError, match="Another Herder server"), AdvisoryLock(two):
-            pass
-    with AdvisoryLock(two):
-        pass
-    one.dispose()
-    two.dispose()
-
-
-def test_a_lock_whose_connection_was_cut_is_taken_again(postgres_url: str) -> None:
+def test_a_postgres_that_a_server_of_an_earlier_version_uses(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no lease, and holds a lock on the database as long as it runs."""
+    monkeypatch.setattr("herder.store.opening.database.MIGRATION_WAIT_MS", 200)
     engine = open_engine(postgres_url)
-    with AdvisoryLock(engine) as held:
-        with engine.connect() as other:
-            query = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
-            assert other.execute(text(query)).scalar()
-        assert not held.held()
-        assert held.held()
+    with engine.connect() as earlier:
+        earlier.execute(text(f"SELECT pg_advisory_lock({ADVISORY_LOCK})"))
+        with pytest.raises(StoreError, match="of an earlier version"):
+            prepare(engine)
+    engine.dispose()
+    prepare(engine)
     engine.dispose()
 
 
@@ -97,11 +90,8 @@ def test_an_address_that_is_none_of_ours(url: str, says: str) -> None:
 
 
 def test_a_postgres_address_with_an_option_that_there_is_not() -> None:
-    with (
-        pytest.raises(StoreError, match="Cannot use the store"),
-        AdvisoryLock(open_engine("postgresql://me@127.0.0.1:1/db?colour=red")),
-    ):
-        pytest.fail("opened")
+    with pytest.raises(StoreError, match="Cannot use the store"):
+        prepare(open_engine("postgresql://me@127.0.0.1:1/db?colour=red"))
 
 
 def test_another_driver_for_sqlite_is_the_same_store(tmp_path: Path) -> None:
@@ -110,8 +100,8 @@ def test_another_driver_for_sqlite_is_the_same_store(tmp_path: Path) -> None:
 
 def test_a_postgres_that_is_not_there_and_no_password_in_the_text() -> None:
     engine = open_engine("postgresql://me:s3cret@127.0.0.1:1/db")
-    with pytest.raises(StoreError, match="Cannot reach the store") as refused, AdvisoryLock(engine):
-        pass
+    with pytest.raises(StoreError, match="Cannot reach the store") as refused:
+        prepare(engine)
     assert "s3cret" not in str(refused.value)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
-from herder.control.loops.housekeeping import look_after_classes
+from herder.control.loops.housekeeping import ROWS_LEAST, ROWS_MOST, Paces, look_after_classes, period_s
 from herder.engine.workers.worker import terminate, terminated
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
@@ -18,6 +18,7 @@ from herder.store.opening.database import migrate, open_engine, sqlite_url
 from herder.store.rows import tables
 from herder.store.writing import retention
 from herder.store.writing.retention import steps
+from herder.store.writing.size_bounds import bounds, ended_jobs, used_bytes
 from tests.support.engine_world import World, job_class, write
 
 DAY_MS = 24 * 3_600_000
@@ -239,9 +240,9 @@ async def test_classes_go_that_no_job_and_no_memory_refers_to(
     assert left == [each for each in held if each not in (held[0], held[2])]
 
 
-def test_nothing_is_kept_for_less_than_a_day() -> None:
-    with pytest.raises(ValueError, match="less than a day"):
-        Retention(jobs_ms=DAY_MS - 1)
+def test_nothing_is_kept_for_less_than_a_second() -> None:
+    with pytest.raises(ValueError, match="less than a second"):
+        Retention(jobs_ms=999)
 
 
 def test_a_worker_stays_as_long_as_an_attempt_needs_it_for_its_price(world: World) -> None:
@@ -254,3 +255,119 @@ def test_a_worker_stays_as_long_as_an_attempt_needs_it_for_its_price(world: Worl
     forget(world, Retention(jobs_ms=300 * DAY_MS, workers_ms=DAY_MS))
     assert (sizes(world.engine)["attempts"], sizes(world.engine)["workers"]) == (0, 0)
     assert seen(world) == before
+
+
+def kept(world: World, table: Any) -> int:
+    with world.engine.connect() as connection:
+        return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def shrink(world: World, keep: Retention) -> None:
+    """What housekeeping does with the bounds of rows and of size, in pieces of two."""
+    for bound in bounds(keep, world.now_ms):
+        for step in bound.steps:
+            after: int | None = 0
+            while after is not None:
+                with world.engine.begin() as connection:
+                    if not bound.passed(connection):
+                        break
+                    after = step(connection, after=after, piece=2)
+                with world.engine.connect() as connection:
+                    assert violations(connection) == []
+
+
+def test_more_ended_jobs_than_allowed_go_oldest_first_and_no_counter_changes(world: World) -> None:
+    live_through(world)
+    before, had = seen(world), kept(world, tables.jobs)
+    shrink(world, Retention(jobs_max=had))
+    assert kept(world, tables.jobs) == had
+    shrink(world, Retention(jobs_max=4))
+    assert 2 <= kept(world, tables.jobs) <= 4
+    with world.engine.connect() as connection:
+        assert min(connection.execute(select(tables.jobs.c.id)).scalars()) > 3
+        assert ended_jobs(connection) == kept(world, tables.jobs)
+    assert seen(world) == before
+    assert world.faults() == []
+
+
+def test_more_events_plans_and_workers_than_allowed_go(world: World) -> None:
+    live_through(world)
+    changes = Changes()
+    for number in [*range(1000, 1010), *range(2_000_000, 2_000_010)]:  # a restored store has gaps
+        changes.put(EventRecord(number, 1, "a.b", "a/b", "", "", "{}"))
+        changes.put(PlanRecord(number, number, 0, "{}"))
+    write(world.engine, changes)
+    shrink(world, Retention(events_max=12, plans_max=11, workers_max=0))
+    assert (kept(world, tables.events), kept(world, tables.plans)) == (12, 11)
+    with world.engine.connect() as connection:
+        assert min(connection.execute(select(tables.plans.c.number)).scalars()) == 1009
+    world.now_ms += 1
+    shrink(world, Retention(jobs_max=0, workers_max=0))
+    assert kept(world, tables.workers) == 0, "no job that is kept needs it"
+
+
+def test_a_store_that_is_too_large_loses_logs_first(tmp_path: Path) -> None:
+    engine = open_engine(sqlite_url(tmp_path))
+    migrate(engine)
+    world = World(engine=engine)
+    live_through(world)
+    with engine.connect() as connection:
+        jobs = list(connection.execute(select(tables.jobs.c.id).order_by(tables.jobs.c.id)).scalars())
+    changes = Changes()
+    for job in jobs:
+        for part in range(40):
+            changes.put(LogRecord(job, 7, part * 20_000, "x" * 20_000))
+    write(engine, changes)
+    before, had = seen(world), kept(world, tables.jobs)
+    with engine.connect() as connection:
+        used = used_bytes(connection) or 0
+    assert used > 4_000_000
+    shrink(world, Retention(store_bytes=2_000_000))
+    with engine.connect() as connection:
+        assert (used_bytes(connection) or 0) <= 2_000_000
+        newest = connection.execute(select(func.max(tables.log_chunks.c.job_id))).scalar()
+    assert newest == jobs[-1], "the oldest go first"
+    assert kept(world, tables.jobs) == had
+    assert seen(world) == before
+    engine.dispose()
+
+
+def test_the_log_of_one_job_goes_in_pieces(world: World) -> None:
+    live_through(world)
+    with world.engine.connect() as connection:
+        first = int(connection.execute(select(func.min(tables.jobs.c.id))).scalar_one())
+    changes = Changes()
+    for part in range(11):
+        changes.put(LogRecord(first, 3, part, "x"))
+    write(world.engine, changes)
+    had = kept(world, tables.log_chunks)
+    after: int | None = 0
+    for _ in range(3):
+        with world.engine.begin() as connection:
+            after = retention.forget_logs(connection, after or 0, before_ms=world.now_ms + 1, piece=3)
+    assert kept(world, tables.log_chunks) == had - 9
+    while after is not None:
+        with world.engine.begin() as connection:
+            after = retention.forget_logs(connection, after, before_ms=world.now_ms + 1, piece=3)
+    assert kept(world, tables.log_chunks) == 0
+
+
+def test_pieces_fit_the_time_that_they_take() -> None:
+    paces = Paces()
+    rows = [paces.of("jobs")]
+    for took_ms in [0] * 20 + [200] + [20] * 3 + [1000] * 6:
+        paces.took("jobs", paces.of("jobs"), took_ms, took_ms + 5)
+        rows.append(paces.of("jobs"))
+    assert rows[20] == ROWS_MOST
+    assert rows[21] < ROWS_MOST // 10
+    assert rows[-1] == ROWS_LEAST
+    for _ in range(30):
+        paces.took("slow disk", paces.of("slow disk"), 1, 500)
+    assert paces.of("slow disk") == rows[0], "fewer rows do not make its commits faster"
+    assert paces.of("events") == rows[0], "each kind of row has its own"
+
+
+def test_housekeeping_is_as_frequent_as_the_shortest_age_needs() -> None:
+    assert period_s(Retention().shortest_ms) == 600
+    assert period_s(Retention(jobs_ms=60_000).shortest_ms) == 6
+    assert period_s(Retention(events_ms=1_000).shortest_ms) == 1

@@ -90,16 +90,16 @@ def test_other_servers_want_the_store(kind: str, tmp_path: Path, request: pytest
         for number in range(SECOND_SERVERS):
             if url is not None:
                 end_connections(url)
-            other = Served(tmp_path / f"other-{number}", store, OTHER_CONFIG)
+            shared = made if url is not None else None
+            other = Served(tmp_path / f"other-{number}", store, OTHER_CONFIG, secret_of=shared)
             began = (other.data / "server.json").exists
             until(lambda o=other, b=began: b() or o.process.poll() is not None, other.said)  # type: ignore[misc]
             assert url is not None or other.process.poll() is not None, "two servers on one file"
-            if other.process.poll() is None:
-                assert made.server is not None
-                made.server.wait(30)  # it was taken over, and ends
+            if url is not None:
+                assert other.begun(made).role() == "follower", other.said()
             other.close()
-            if made.server is not None and made.server.poll() is not None:
-                made.start()
+            assert made.server is not None
+            assert made.server.poll() is None, made.said()
             time.sleep(1)
 
     under_load(made, wanted)

@@ -5,7 +5,7 @@
 server are values that a test delivers, loses, repeats or reorders.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import SimpleNamespace
@@ -27,11 +27,14 @@ from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.queue import ReadyQueue
 from herder.engine.memory.state import BatchLife, EngineState, WorkerLife
+from herder.engine.workers.conditions import Found
 from herder.engine.workers.deadlines import tick
 from herder.engine.workers.exchange import gather, leave, take_in
+from herder.engine.workers.repair import wants_clean_up
 from herder.engine.workers.worker import activated, claim, provisioned, provisioning
 from herder.ledger.totals import Totals
 from herder.model.fleet.pool import PoolSpec, Template
+from herder.model.fleet.repair import Condition
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import BatchId, ClassId, JobId, PlanNumber, UserName, WorkerName
 from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
@@ -108,6 +111,9 @@ class Message:
     finished: tuple[Finished, ...] = ()
     leaving: bool = False
     troubles: tuple[str, ...] = ()
+    conditions: Mapping[Condition, str] = field(default_factory=dict)
+    clock_ms: int | None = None
+    cleaned: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +126,7 @@ class Answer:
     cancel: tuple[tuple[int, int], ...] = ()
     drain: bool = False
     stop: bool = False
+    clean_up: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,6 +145,11 @@ class Agent:
     draining: bool = False
     gone: bool = False
     troubles: tuple[str, ...] = ()
+    conditions: dict[Condition, str] = field(default_factory=dict)
+    clock_ahead_ms: int | None = None
+    """None: an agent of before, which tells neither its clock nor conditions."""
+    cleans: bool = True
+    cleaned: str = ""
 
     def message(self, now_ms: int, *, tell_held: bool = True, leaving: bool = False) -> Message:
         self.number += 1
@@ -150,6 +162,9 @@ class Agent:
             finished=tuple(self.outbox.values()),
             leaving=leaving,
             troubles=self.troubles,
+            conditions=dict(self.conditions),
+            clock_ms=None if self.clock_ahead_ms is None else now_ms + self.clock_ahead_ms,
+            cleaned=self.cleaned,
         )
 
     def end(self, key: tuple[int, int], now_ms: int, state: str = "succeeded", **more: Any) -> None:
@@ -167,6 +182,7 @@ class Agent:
             self.gone = True
             return
         self.draining = answer.drain
+        self.cleaned = "It removed 3 files (1.0 MiB)." if answer.clean_up and self.cleans else ""
         for key in answer.assign:
             if key not in self.held and key not in self.over:
                 self.held[key] = False
@@ -330,6 +346,9 @@ class World:
             finished=frozenset((each.job, each.attempt) for each in message.finished),
             now_ms=self.now_ms,
             troubles=message.troubles,
+            typed={condition: Found(said) for condition, said in message.conditions.items()},
+            clock_ms=message.clock_ms,
+            cleaned=message.cleaned,
         )
         for each in message.finished:
             ended(self.state, self.changes, worker, each, None, self.now_ms)
@@ -347,6 +366,7 @@ class World:
             assign=tuple((each.job, each.number) for each in attempts),
             cancel=tuple((int(job), attempt) for job, attempt in cancels),
             drain=worker.state.value == "draining",
+            clean_up=wants_clean_up(worker),
         )
 
     def talk(self, agent: Agent, **more: Any) -> Answer:

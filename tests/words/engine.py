@@ -2,15 +2,19 @@
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import select
 
 from herder.control.pools.pool_actions import delete, scale, store_pool
 from herder.control.workers.worker_actions import act
+from herder.engine.attempts.worker_health import FAULTS_MOST, count_fault
+from herder.engine.workers import repair
 from herder.engine.workers import worker as life
 from herder.engine.workers.exchange import leave
 from herder.model.fleet.offer import FailureCause
+from herder.model.fleet.repair import Breaker, Condition, Rung
 from herder.model.planning.plan import Reason
 from herder.model.stored.changes import Changes
 from herder.store.rows import tables as t
@@ -68,14 +72,69 @@ def troubled(world: World) -> life.WorkerLife:
 
 def failing(world: World) -> life.WorkerLife:
     worker, agent = world.ready_worker()
-    worker.faults, worker.probes_failed = 4, 1
-    worker.probe_at_ms = world.now_ms + 5_000
+    for _ in range(FAULTS_MOST):
+        count_fault(world.state, world.changes, worker, "No space left on device", world.now_ms)
+    worker.probe_at_ms, worker.probing = None, True
+    count_fault(world.state, world.changes, worker, "No space left on device", world.now_ms)
     world.seconds(1, agent)
     return worker
 
 
+def repaired_in_vain(world: World) -> life.WorkerLife:
+    """Each rung is carried out, one of them fails, and the worker is replaced in the end."""
+    world.state.rungs = {POOL.driver: frozenset({Rung.RESTART_SERVICE, Rung.REBOOT})}
+    worker, _ = world.ready_worker()
+    world.submit(2)
+    world.commit()
+    while not worker.state.leaving:
+        world.seconds(0.5)
+        doing = worker.health.repair
+        if repair.is_due(worker) and doing is not None:
+            text = f"Driver pretend has carried out {doing.rung} of worker {worker.spec.name}."
+            done = doing.rung is Rung.REBOOT
+            repair.acted(world.state, world.changes, worker, doing.since_ms, text, world.now_ms, done=done)
+    return worker
+
+
+def kept_for_inspection(world: World) -> life.WorkerLife:
+    world.state.pools[POOL.name] = replace(POOL, repair=replace(POOL.repair, quarantine=1))
+    first, agent = world.ready_worker()
+    agent.troubles = ("no file descriptors are left",)
+    world.seconds(6 * MINUTE_S, agent)
+    _, agent = world.ready_worker(2)
+    agent.troubles = ("no file descriptors are left",)
+    world.seconds(6 * MINUTE_S, agent)
+    return first
+
+
+def clock_apart(world: World) -> life.WorkerLife:
+    worker, agent = world.ready_worker()
+    agent.clock_ahead_ms = -60_000
+    world.seconds(11 * MINUTE_S, agent)
+    return silent_again(world, worker)
+
+
+def silent_again(world: World, worker: life.WorkerLife) -> life.WorkerLife:
+    world.seconds(POOL.lifetime.dead_after_s + 1)
+    return worker
+
+
+def nobody_repairs(world: World) -> life.WorkerLife:
+    """Memory is short, its driver reboots nothing, and the breaker is open for its disk."""
+    breaker = Breaker(workers=0)
+    world.state.pools[POOL.name] = replace(POOL, repair=replace(POOL.repair, breaker=breaker))
+    worker, agent = world.ready_worker()
+    agent.conditions = {
+        Condition.MEMORY_PRESSURE: "The machine has 50 of 4,096 MiB of memory free.",
+        Condition.DISK_PRESSURE: "The file system of the work folder has 5 of 100 MiB of disk free.",
+    }
+    world.seconds(11 * MINUTE_S, agent)
+    return silent_again(world, worker)
+
+
 STORIES: tuple[Callable[[World], life.WorkerLife], ...] = (
-    boot_timeout, create_failed, silent, machine_gone, stopped_by_itself, troubled, failing,
+    boot_timeout, create_failed, silent, machine_gone, stopped_by_itself, troubled, failing, repaired_in_vain,
+    kept_for_inspection, clock_apart, nobody_repairs,
 )  # fmt: skip
 
 

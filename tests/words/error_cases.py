@@ -27,11 +27,14 @@ from herder.client.connection import ConnectionSettingsError, find_target
 from herder.client.transport import Transport
 from herder.client.waiting import wait_until
 from herder.control.access.access_check import OF_KIND, check, not_known
+from herder.control.drivers import adoption
 from herder.control.drivers.calling import DriverFrozenError, _fault, ask
 from herder.control.kernel.bounds import errors
 from herder.control.kernel.bounds.limits import check_attributes, check_name
 from herder.control.kernel.driver_calls import DriverCalls
+from herder.control.kernel.driver_notes import UnknownMachine
 from herder.control.kernel.jobs.backlog import Backlog
+from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.metric_sources.prometheus import NoValue, value_of
 from herder.control.pools.pool_actions import template_named
 from herder.control.workers.exchange import invited
@@ -46,11 +49,13 @@ from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, UserName, WorkerName
 from herder.model.permissions import Action, Kind, Principal, Role
+from herder.model.stored.incarnation import Incarnation
 from herder.model.stored.records import ObservationRecord
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
 from herder.ports.store import StoreDown
-from herder.server.commands import found_violations
+from herder.server.admin import found_violations
+from herder.server.leadership.forwarding import NoLeader, no_leader
 from herder.server.options import ServerOptions, StartError
 from herder.server.reloading import _check_resources
 from herder.settings import SettingsError, load_texts
@@ -99,10 +104,18 @@ class Case(NamedTuple):
     hint: str = ""
 
 
+def _adopt_unheld() -> object:
+    machine = driver.Machine(worker=WorkerName("p-7-1"), handle="h", phase=driver.Phase.RUNNING)
+    return adoption.spec_of(_empty_core(), "d", UnknownMachine(machine=machine, since_ms=0), "ann")
+
+
 def _empty_core() -> Any:
     directory = SimpleNamespace(activations={}, workers={})
-    state = SimpleNamespace(workers={}, frozen_drivers={})
-    return SimpleNamespace(directory=directory, state=state, drivers={})
+    state = SimpleNamespace(workers={}, frozen_drivers={}, incarnation=Incarnation())
+    clock = SimpleNamespace(monotonic_ms=lambda: 0)
+    return SimpleNamespace(
+        directory=directory, state=state, drivers={}, unknown_agents=UnknownAgents(), clock=clock
+    )
 
 
 def _raised(error: Exception) -> None:
@@ -174,6 +187,7 @@ CASES = (
     Case(errors.Invalid, lambda: check_name("a\nb", "name"), "'a\\nb' is not a valid name.", "Use at most 200 printable characters."),
     Case(errors.TooLarge, lambda: check_attributes({f"k{n}": "x" * 4000 for n in range(20)}),
          "The attributes have 80,050 bytes together; the maximum is 16,384.", "Store large values elsewhere and put their address into an attribute."),
+    Case(adoption.NotAdoptable, _adopt_unheld, "Worker p-7-1 is not of a forgotten time: its row had ended. Remove the machine."),
     Case(errors.Unauthenticated, lambda: invited(_empty_core(), "no"), "Unknown or expired activation token.", "The worker was removed; stop this agent."),
     Case(errors.Forbidden, lambda: check(VIEWER, Action.CREATE, OF_KIND[Kind.JOB]), "This action needs the role user; ada has the role viewer.",
          "Use a token with that role, or ask an administrator to run `herder user set`."),
@@ -185,6 +199,8 @@ CASES = (
          "Nothing that was accepted is lost."),
     Case(errors.StoreTroubled, lambda: _raised(errors.StoreTroubled(FULL)), "The store is full.",
          "Free space on the disk or in the database. Nothing that was accepted is lost; writing resumes by itself."),
+    Case(NoLeader, lambda: _raised(no_leader("No server leads at the moment.")), "No server leads at the moment.",
+         "Try again in some seconds: another server takes over within 10 s."),
     Case(MethodNotAllowed, _not_allowed, "The route /api/v1/jobs does not accept the method PUT.", "/api/v1/openapi.json lists all routes."),
     Case(StartError, ServerOptions(data_dir=Path("x"), host="10.0.0.5").check, "10.0.0.5 is reachable from other machines, and tokens would be sent unencrypted.",
          "Set --tls-cert and --tls-key, or set --insecure if a proxy in front of the server does TLS."),

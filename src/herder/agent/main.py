@@ -11,9 +11,11 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from enum import IntEnum
+from functools import partial
 
 from herder.agent.attempts.attempts import Attempts
 from herder.agent.attempts.outbox import Outbox
+from herder.agent.environment import clock
 from herder.agent.environment.connection import Connection, Refused, Unreachable
 from herder.agent.environment.settings import AgentSettings, SettingsError
 from herder.agent.machine.ports import AgentPorts
@@ -90,8 +92,9 @@ async def live(settings: AgentSettings, leave: asyncio.Event) -> ExitCode:
 async def converse(settings: AgentSettings, ports: AgentPorts, leave: asyncio.Event) -> ExitCode:
     """From activation to the last report, through these ports."""
     try:
-        limits = await _activate_unless(leave, ports, settings)
-        return ExitCode.OK if limits is None else await _work(settings, ports, limits, leave)
+        nonce = clock.nonce(ports.chance)
+        limits = await _activate_unless(leave, ports, settings, nonce)
+        return ExitCode.OK if limits is None else await _work(settings, ports, limits, leave, nonce)
     except Refused as error:
         _LOG.error("The server refused worker %s: %s.", settings.worker, clause(error))
         return ExitCode.NOT_ALLOWED
@@ -101,9 +104,9 @@ async def converse(settings: AgentSettings, ports: AgentPorts, leave: asyncio.Ev
 
 
 async def _activate_unless(
-    leave: asyncio.Event, ports: AgentPorts, settings: AgentSettings
+    leave: asyncio.Event, ports: AgentPorts, settings: AgentSettings, nonce: str
 ) -> ActivateAnswer | None:
-    activation = asyncio.ensure_future(activate(ports, settings))
+    activation = asyncio.ensure_future(activate(ports, settings, nonce))
     leaving = asyncio.ensure_future(leave.wait())
     try:
         await asyncio.wait([activation, leaving], return_when=asyncio.FIRST_COMPLETED)
@@ -115,7 +118,7 @@ async def _activate_unless(
 
 
 async def _work(
-    settings: AgentSettings, ports: AgentPorts, limits: ActivateAnswer, leave: asyncio.Event
+    settings: AgentSettings, ports: AgentPorts, limits: ActivateAnswer, leave: asyncio.Event, nonce: str
 ) -> ExitCode:
     _LOG.info("Worker %s is activated at %s.", limits.worker, settings.server_url)
     settings = replace(settings, log_most_bytes=limits.log_bytes or settings.log_most_bytes)
@@ -123,7 +126,8 @@ async def _work(
     allocatable = Resources(limits.cpu_milli, limits.memory_mib, limits.disk_mib, limits.gpu)
     health = ports.open_health(settings)
     attempts = Attempts(settings, outbox, ports, allocatable=allocatable, slots=limits.slots, health=health)
-    exchange = Exchange(ports, settings, limits, attempts, outbox, health)
+    again = partial(activate, ports, settings, nonce)
+    exchange = Exchange(ports, settings, limits, attempts, outbox, health, again=again)
     leaving = asyncio.ensure_future(_leave_when_told(leave, attempts, exchange, settings))
     try:
         reason = await exchange.run()

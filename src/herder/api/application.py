@@ -53,7 +53,7 @@ def application(core: Core, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
         return reply(openapi)
 
     app.add_route(f"{PREFIX}/openapi.json", show_openapi, include_in_schema=False)
-    app.add_route(f"{PREFIX}/health", events.health, include_in_schema=False)
+    app.add_route(f"{PREFIX}/health", events.health(front.reads), include_in_schema=False)
     app.add_route(f"{PREFIX}/ready", events.ready(front.reads), include_in_schema=False)
     app.add_route("/metrics", events.metrics(front), include_in_schema=False)
     app.router.routes.extend(beside)

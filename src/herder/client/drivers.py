@@ -1,11 +1,12 @@
 """Drivers: the part of the client for operators."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Literal
 from urllib.parse import quote
 
 from herder.client.pages import whole
 from herder.client.transport import Transport
-from herder.wire.drivers import DriverAction, DriverView
+from herder.wire.drivers import DriverAction, DriverView, SweepDecision, SweepView
 from herder.wire.resources import Result
 
 
@@ -18,6 +19,22 @@ class Drivers:
 
     def get(self, driver: str) -> DriverView:
         return self._http.get(_path(driver), DriverView)
+
+    def sweep(self, driver: str) -> SweepView:
+        return self._http.get(f"{_path(driver)}/sweep", SweepView)
+
+    def decide(
+        self,
+        driver: str,
+        action: Literal["adopt", "remove"],
+        machines: Sequence[str] = (),
+        message: str = "",
+        *,
+        dry_run: bool = False,
+    ) -> Result:
+        """About machines that belong to no worker."""
+        body = SweepDecision(action=action, machines=list(machines), message=message)
+        return self._http.write("POST", f"{_path(driver)}/sweep", Result, body, {"dry_run": dry_run})
 
     def freeze(self, driver: str, message: str = "") -> Result:
         return self._http.write("POST", f"{_path(driver)}/freeze", Result, DriverAction(message=message))

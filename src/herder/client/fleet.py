@@ -7,6 +7,7 @@ from urllib.parse import quote
 from herder.client.pages import pages, whole
 from herder.client.transport import Transport
 from herder.client.work import message_body
+from herder.wire.health import WorkerHealthView
 from herder.wire.people import JoinTokenCreate, JoinTokenCreated
 from herder.wire.resources import (
     Explanation,
@@ -78,6 +79,9 @@ class Workers:
 
     def why(self, worker: str) -> Explanation:
         return self._http.get(f"/workers/{segment(worker)}/why", Explanation)
+
+    def health(self, worker: str) -> WorkerHealthView:
+        return self._http.get(f"/workers/{segment(worker)}/health", WorkerHealthView)
 
     def console(self, worker: str) -> str:
         return self._http.get_text(f"/workers/{segment(worker)}/console")

@@ -1,12 +1,14 @@
 """One HTTP call: encoding, token, retries with back-off, and the family of errors. Used by every part of the client.
 
 A retried write carries the same Idempotency-Key as its first try, so trying again is harmless. Redirects are not
-followed: the token goes to the address it was given for and nowhere else.
+followed: the token goes to the addresses it was given for and nowhere else. With several addresses, separated by commas, the next
+try after a failure goes to the next one, and tries go on for as long as another server needs to take over.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,18 +28,24 @@ TIMEOUT_S = 30.0
 """For one try of one call, besides waits, which say themselves how long they may take."""
 RETRIES = 4
 """More tries after the first: with the pauses below about 6 s in all, a server's restart."""
+FAILOVER_S = 30.0
+"""With several addresses tries go on for at least this long: a take-over takes up to 10 s."""
 PAUSE_S = 0.25
 PAUSE_MAX_S = 5.0
+PAUSE_SERVERS_S = 1.0
+CONNECT_SERVERS_S = 3.0
+"""With several addresses: a host that is down says nothing, and is not waited for as long as for an answer."""
 RETRY_AFTER_MAX_S = 30.0
 """A server that wants a longer pause than this is reported instead of waited for."""
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
+_OTHER_SERVER = frozenset({502, 503, 504})
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _encode = msgspec.json.Encoder().encode
 
 
 class Transport:
-    """A connection to one server. Not safe for use by several threads at a time."""
+    """A connection to one server, or to the servers of one installation. Not safe for use by several threads at a time."""
 
     def __init__(
         self,
@@ -48,28 +56,34 @@ class Transport:
         retries: int = RETRIES,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
+        self.urls = [each.strip().rstrip("/") for each in url.split(",") if each.strip()] or [url]
+        """The one that is called first."""
         self.retries = retries
         headers = {"User-Agent": "herder-client", "Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         try:
-            host = urlsplit(self.url).hostname
+            hosts = {urlsplit(each).hostname for each in self.urls}
             self._http = httpx.Client(
-                base_url=self.url,
                 headers=headers,
-                timeout=timeout_s,
+                timeout=self._timeout(timeout_s),
                 follow_redirects=False,
                 transport=transport,
-                trust_env=host not in _LOOPBACK,
+                trust_env=not hosts <= _LOOPBACK,
             )
+            for each in self.urls:
+                httpx.URL(each)
         except (httpx.InvalidURL, ValueError) as error:
             raise UnreachableError(
                 f"{url!r} is not the address of a server: {clause(error)}.", hint=_URL_HINT
             ) from None
-        if not self.url.startswith(("http://", "https://")):
+        if not all(each.startswith(("http://", "https://")) for each in self.urls):
             self._http.close()
             raise UnreachableError(f"{url!r} is not the address of a server.", hint=_URL_HINT)
+
+    @property
+    def url(self) -> str:
+        return self.urls[0]
 
     def __repr__(self) -> str:
         return f"Transport({self.url!r})"
@@ -107,14 +121,26 @@ class Transport:
         timeout = httpx.Timeout(TIMEOUT_S, read=idle_s)
         try:
             with self._http.stream(
-                "GET", PREFIX + path, params=_query(query), headers=headers, timeout=timeout
+                "GET", self.url + PREFIX + path, params=_query(query), headers=headers, timeout=timeout
             ) as response:
                 if response.status_code >= 300:
                     response.read()
-                    raise self._error(response)
+                    failed = self._error(response)
+                    self._next_server(response)
+                    raise failed
                 yield response
         except httpx.TransportError as error:
-            raise self._unreachable(error) from None
+            unreachable = self._unreachable(error)
+            self._next_server(None)
+            raise unreachable from None
+
+    def _timeout(self, seconds: float) -> httpx.Timeout:
+        return httpx.Timeout(seconds, connect=seconds if len(self.urls) == 1 else CONNECT_SERVERS_S)
+
+    def _next_server(self, response: httpx.Response | None) -> None:
+        """After a call that failed."""
+        if response is None or response.status_code in _OTHER_SERVER:
+            self.urls = [*self.urls[1:], self.urls[0]]
 
     def _send(
         self,
@@ -126,13 +152,14 @@ class Transport:
         content: bytes | None = None,
         timeout_s: float | None = None,
     ) -> httpx.Response:
-        timeout = httpx.USE_CLIENT_DEFAULT if timeout_s is None else httpx.Timeout(timeout_s)
-        for number in range(self.retries + 1):
-            last = number == self.retries
+        timeout = httpx.USE_CLIENT_DEFAULT if timeout_s is None else self._timeout(timeout_s)
+        give_up_at = clock.monotonic_s() + (FAILOVER_S if len(self.urls) > 1 and self.retries else 0.0)
+        for number in count():
+            last = number >= self.retries and clock.monotonic_s() >= give_up_at
             try:
                 response = self._http.request(
                     method,
-                    PREFIX + path,
+                    self.url + PREFIX + path,
                     params=_query(query),
                     headers=headers,
                     content=content,
@@ -141,19 +168,38 @@ class Transport:
             except httpx.TransportError as error:
                 if last:
                     raise self._unreachable(error) from None
-                clock.sleep_s(_pause(number))
+                self._next_server(None)
+                clock.sleep_s(self._pause(number))
                 continue
             if response.status_code < 300:
                 return response
-            pause = _pause(number) if last else _retry_pause(response, number)
+            pause = self._pause(number) if last else self._retry_pause(response, number)
             if last or pause is None:
                 raise self._error(response)
+            self._next_server(response)
             clock.sleep_s(pause)
         raise AssertionError("the last try returns or raises")
+
+    def _pause(self, number: int) -> float:
+        """With another server to ask, never long."""
+        longest = PAUSE_MAX_S if len(self.urls) == 1 else PAUSE_SERVERS_S
+        return clock.spread(min(longest, PAUSE_S * 2**number))
+
+    def _retry_pause(self, response: httpx.Response, number: int) -> float | None:
+        """How long to wait before the next try; None when another try makes no sense."""
+        if response.status_code not in _TRY_AGAIN:
+            return None
+        wanted = response.headers.get("Retry-After", "")
+        if not wanted.isdigit():
+            return self._pause(number)
+        return float(wanted) if float(wanted) <= RETRY_AFTER_MAX_S else None
 
     def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
         detail = _ERRNO.sub("", str(error)) or type(error).__name__
         hint = "Check that it is running; `herder up` starts a server on this machine, --server or HERDER_URL names another."
+        if len(self.urls) > 1:
+            text = f"No server answers at {', '.join(sorted(self.urls))}: {clause(detail)}."
+            return UnreachableError(text, hint=hint)
         return UnreachableError(f"The server at {self.url} does not answer: {clause(detail)}.", hint=hint)
 
     def _error(self, response: httpx.Response) -> ClientError:
@@ -191,17 +237,3 @@ def _decode(response: httpx.Response, kind: type[T]) -> T:
     except msgspec.MsgspecError as error:
         message = f"The answer to {response.request.url.path} cannot be read: {clause(error)}."
         raise ServerError(message, hint="Check that client and server have the same version.") from None
-
-
-def _pause(number: int) -> float:
-    return clock.spread(min(PAUSE_MAX_S, PAUSE_S * 2**number))
-
-
-def _retry_pause(response: httpx.Response, number: int) -> float | None:
-    """How long to wait before the next try; None when another try makes no sense."""
-    if response.status_code not in _TRY_AGAIN:
-        return None
-    wanted = response.headers.get("Retry-After", "")
-    if not wanted.isdigit():
-        return _pause(number)
-    return float(wanted) if float(wanted) <= RETRY_AFTER_MAX_S else None

@@ -6,7 +6,7 @@ it replies. Those that are `async` look something up or commit by themselves. No
 
 from herder.control.access import sessions, users
 from herder.control.access.access_check import OF_KIND, check
-from herder.control.drivers import driver_actions
+from herder.control.drivers import driver_actions, sweep_decisions
 from herder.control.jobs import cancellation, submission
 from herder.control.jobs.resubmission import submission_of
 from herder.control.kernel.core import Core
@@ -20,7 +20,7 @@ from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import counted
-from herder.wire.drivers import DriverAction
+from herder.wire.drivers import DriverAction, SweepDecision
 from herder.wire.people import (
     JoinTokenCreate,
     JoinTokenCreated,
@@ -236,6 +236,11 @@ class Commands:
         self, who: Principal, name: str, body: DriverAction, changes: Changes, now_ms: int, *, dry_run: bool
     ) -> Result:
         return driver_actions.forget(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
+
+    def decide_sweep(
+        self, who: Principal, name: str, body: SweepDecision, changes: Changes, now_ms: int, *, dry_run: bool
+    ) -> Result:
+        return sweep_decisions.decide(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
 
     def act_on_worker(
         self,

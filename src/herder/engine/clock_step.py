@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from herder.engine.attempts.attempt import moved
 from herder.engine.jobs import backoff
+from herder.engine.memory import worker_repair
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import CreateHistory, EngineState, WorkerLife
 from herder.engine.workers import offers
@@ -57,8 +58,7 @@ def server_was_away(state: EngineState, away_ms: int, now_ms: int) -> None:
             worker.last_seen_at_ms = max(
                 worker.last_seen_at_ms, min(worker.last_seen_at_ms + away_ms, now_ms)
             )
-        if worker.troubled_since_ms is not None:
-            worker.troubled_since_ms = min(worker.troubled_since_ms + away_ms, now_ms)
+        worker_repair.move(worker.health, away_ms, now_ms)
 
 
 def begin_anew(state: EngineState, now_ms: int) -> None:
@@ -94,7 +94,7 @@ def _move_worker(worker: WorkerLife, by_ms: int) -> None:
     worker.expires_at_ms = _moved(worker.expires_at_ms, by_ms)  # it is to live as long as it was told
     worker.warned_expiry_ms = _moved(worker.warned_expiry_ms, by_ms)
     worker.expired_ms = _moved(worker.expired_ms, by_ms)
-    worker.troubled_since_ms = _moved(worker.troubled_since_ms, by_ms)
+    worker_repair.move(worker.health, by_ms)
     worker.faulty_since_ms += by_ms if worker.faulty_since_ms else 0
     worker.probe_at_ms = _moved(worker.probe_at_ms, by_ms)
     if worker.use is not None:
@@ -105,7 +105,7 @@ def _move_worker(worker: WorkerLife, by_ms: int) -> None:
 def _move_history(history: CreateHistory, by_ms: int) -> None:
     history.last_grown_at_ms = _moved(history.last_grown_at_ms, by_ms)
     history.last_shrunk_at_ms = _moved(history.last_shrunk_at_ms, by_ms)
-    history.replaced_at_ms = _moved(history.replaced_at_ms, by_ms)
+    history.repairs_ms = {name: at_ms + by_ms for name, at_ms in history.repairs_ms.items()}
     history.removals_ms = [at_ms + by_ms for at_ms in history.removals_ms]
     history.pressed_since_ms = {what: at_ms + by_ms for what, at_ms in history.pressed_since_ms.items()}
     history.rises = {

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from herder.cli.output.formats import Format
-from herder.cli.shell.commands import command, noun
+from herder.cli.shell.commands import command
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.machine import this_machine
-from herder.cli.shell.session import session
 from herder.client.connection import state_dir
 from herder.drivers.registry import settings_faults
-from herder.model.values.phrases import clause, counted
+from herder.model.values.phrases import clause
+from herder.server import admin
 from herder.server.connections import HttpLimits
+from herder.server.data_options import DataDir, Store
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.settings import Settings, SettingsError, Severity, lint, load, local_defaults, sharing_to_plain
 from herder.settings.sections.server import DriverSettings, ServerSettings
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from herder.agent.environment.settings import AgentSettings
     from herder.server.runtime import Running
 
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", envvar="HERDER_DATA_DIR", help="Data folder: store, secrets and workers."),
-]
 ConfigFiles = Annotated[
     list[Path] | None,
     typer.Option("--config", "-c", help="herder.yaml or a folder with such files. Repeatable."),
@@ -42,15 +38,6 @@ ConfigFiles = Annotated[
 Host = Annotated[str | None, typer.Option(help="Address to listen on (default: loopback only).")]
 Port = Annotated[
     int | None, typer.Option(min=0, max=65535, help="Port; 0 takes any free port (default: 8765).")
-]
-Store = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="URL",
-        envvar="HERDER_STORE",
-        help="Database URL (default: SQLite in the data folder).",
-    ),
 ]
 TlsCert = Annotated[Path | None, typer.Option(help="Certificate file (PEM).")]
 TlsKey = Annotated[Path | None, typer.Option(help="Key file of the certificate (PEM).")]
@@ -68,9 +55,7 @@ def add_to(app: typer.Typer) -> None:
     command(app, "up", example="herder up\nherder up -c herder.yaml --port 9000")(up)
     command(app, "server", example=_SERVER_EXAMPLE)(server)
     command(app, "agent", example=_AGENT_EXAMPLE)(agent)
-    admin = noun("Check the data of a server.", example="herder admin invariants")
-    command(admin, "invariants", example="herder admin invariants")(invariants)
-    app.add_typer(admin, name="admin")
+    app.add_typer(admin.build(), name="admin")
 
 
 def up(
@@ -176,52 +161,6 @@ def _joined(settings: "AgentSettings") -> "AgentSettings":
     return found
 
 
-def invariants(ctx: typer.Context, data_dir: DataDir = None, store: Store = None) -> None:
-    """Recompute every count and total from the rows, and report differences.
-
-    Reads the store directly; the server may be running or not.
-    """
-    found = found_violations(data_dir, store)
-    say = session(ctx)
-    if say.format in (Format.JSON, Format.YAML):
-        say.printer.data({"violations": found})
-    else:
-        for sentence in found or ["All invariants hold."]:
-            typer.echo(sentence)
-    if found:
-        raise CommandError(
-            f"{counted(len(found), 'violation')} of invariants.",
-            hint="Please report this as a bug in Herder.",
-        )
-
-
-def found_violations(data_dir: Path | None, store: str | None = None) -> list[str]:
-    """Raises CommandError for what is no store of Herder."""
-    from sqlalchemy.exc import DBAPIError
-
-    from herder.store.invariants import violations
-    from herder.store.opening.database import StoreError, open_engine, sqlite_url
-
-    folder = data_dir or state_dir()
-    if store is None and not (folder / "herder.db").exists():
-        raise CommandError(
-            f"There is no store in {folder}.",
-            hint="Name a store with --data-dir or --store.",
-            code=Code.NOT_FOUND,
-        )
-    try:
-        engine = open_engine(store or sqlite_url(folder))
-        with engine.connect() as connection:
-            return violations(connection)
-    except StoreError as error:
-        raise CommandError(str(error), hint=error.hint, code=Code.FAILURE) from None
-    except DBAPIError as error:
-        raise CommandError(
-            f"Cannot read the store: {clause(error.orig)}.",
-            hint="Check that it is a store of this version of Herder.",
-        ) from None
-
-
 def _options(
     data_dir: Path | None,
     config: list[Path] | None,
@@ -265,6 +204,9 @@ def _options(
         queued_bytes_per_user=None if said.queued_mib_per_user is None else said.queued_mib_per_user * 2**20,
         log_bytes_per_attempt=None if said.log_mib_per_attempt is None else said.log_mib_per_attempt * 2**20,
         http=_http_limits(said),
+        sweep=settings.sweep,
+        sweep_period_s=settings.sweep.period_s,
+        retention=settings.retention,
     )
 
 

@@ -84,7 +84,11 @@ def _no_password() -> str:
 class HttpServer(uvicorn.Server):
     """`stopping` is set when the server is to stop; `asked` counts how often that was asked for."""
 
-    def __init__(self, options: ServerOptions, listener: socket.socket) -> None:
+    def __init__(
+        self, options: ServerOptions, listener: socket.socket, before: "HttpServer | None" = None
+    ) -> None:
+        """`before`: the one that listened before, in the same process. A stop that it was asked for meanwhile counts."""
+        self._before = before
         self.limits = options.http
         self.open: Connections = connections_for(self.limits, raise_descriptors())
         self._tls = tls_of(options)
@@ -148,6 +152,9 @@ class HttpServer(uvicorn.Server):
             except (ValueError, RuntimeError, NotImplementedError):
                 return  # not the main thread: whoever runs us stops us
         loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        if self._before is not None and self._before.asked:
+            self.asked_to_stop()
+        self._before = None
 
     def asked_to_stop(self) -> None:
         self.asked += 1
@@ -163,6 +170,11 @@ class HttpServer(uvicorn.Server):
 
     def stop(self) -> None:
         self.stopping.set()
+
+    def cut_all(self) -> None:
+        """End all connections now: whoever waits tries again, or goes to another server."""
+        for each in list(self.open.of):
+            each.cut()
 
     def fatal(self, error: BaseException) -> None:
         """The store failed: what is in memory cannot be kept, so nothing may be answered any more."""

@@ -1,24 +1,28 @@
-"""Opens a server's data: folder, lock, secret, database, first user. Errors are `StartError`s; the lock is kept until the data is
-closed.
+"""Opens a server's data: first the place (folder, lock, secret, database), then, for a server that leads, what is in the store.
+
+Called by `runtime.py`. Errors are `StartError`s. The lock on the folder is kept until the place is closed.
 """
 
 import json
 import logging
 import os
-import stat
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from herder.control.access.tokens import Directory
+from herder.control.kernel.bounds.limits import (
+    LOG_BYTES_PER_ATTEMPT,
+    QUEUED_BYTES_PER_USER,
+    QUEUED_JOBS_PER_USER,
+)
 from herder.control.kernel.clock import now_ms
 from herder.control.kernel.jobs.usage_ledger import read_ledger
 from herder.control.kernel.secret_tokens import hash_token, new_token
+from herder.control.kernel.settings import CoreSettings
 from herder.control.pools.sharing import META_KEY
 from herder.control.recovery.recover import recover
 from herder.control.recovery.resources import resources_record
@@ -31,21 +35,16 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
 from herder.model.values.addresses import shown_address
 from herder.model.values.phrases import clause
-from herder.model.values.resources import Dimensions
 from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
+from herder.server.place import Place, secret_file
+from herder.server.store_mark import compare
 from herder.settings import SettingsError
 from herder.settings.sections.server import UserSettings
 from herder.store.opening.database import (
-    AdvisoryLock,
-    FileLock,
     StoreError,
     migrate,
-    open_engine,
-    sqlite_file,
-    sqlite_url,
     unusable,
 )
-from herder.store.opening.file import StoreFile
 from herder.store.opening.leadership import Leader, take_over
 from herder.store.rows.tables import meta, pools
 from herder.store.rows.versions import UnknownVersion, opened
@@ -53,7 +52,6 @@ from herder.store.rows.versions import UnknownVersion, opened
 log = logging.getLogger(__name__)
 
 ADMIN_USER = "admin"
-SECRET = "secret.key"
 SERVER_FILE = "server.json"
 
 
@@ -61,15 +59,12 @@ SERVER_FILE = "server.json"
 class Opened:
     """Everything durable of one server. `changes` is what opening itself wants written first."""
 
-    database: Engine
-    lock: AdvisoryLock | None
-    file: StoreFile | None
+    place: Place
     leader: Leader
     state: EngineState
     ledger: Totals
     directory: Directory
     unswept: list[int]
-    secret: str
     installation: str
     changes: Changes
     never_had_pools: bool
@@ -77,19 +72,12 @@ class Opened:
     """How the fleet is shared, as `control/pools/sharing.py` wrote it."""
 
 
-def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
-    """Raises StartError. What is opened is closed by `stack`."""
-    folder = options.data_dir
-    _private_folder(folder)
+def open_data(options: ServerOptions, place: Place, leader: Leader | None = None) -> Opened:
+    """`leader` None: the store is taken over now. Raises StartError."""
     try:
-        stack.enter_context(FileLock(folder))
-        database = open_engine(options.store_url or sqlite_url(folder))
-        file = stack.enter_context(sqlite_file(database))
-        stack.callback(database.dispose)  # before the file is let go
-        lock = stack.enter_context(AdvisoryLock(database)) if database.dialect.name == "postgresql" else None
-        migrate(database)
+        migrate(place.database)
         changes = Changes()
-        leader, found, known, never_had_pools = _taken_over(database, options.resources, changes)
+        mine, found, known, never_had_pools = _taken_over(options, place.database, leader, changes)
     except StoreError as error:
         raise StartError(str(error), error.hint) from None
     state, directory, unswept, ledger = found
@@ -101,15 +89,12 @@ def open_data(options: ServerOptions, stack: ExitStack) -> Opened:
         installation = hash_token(new_token())[:12]
         changes.put(MetaRecord("installation", installation))
     return Opened(
-        database=database,
-        lock=lock,
-        file=file,
-        leader=leader,
+        place=place,
+        leader=mine,
         state=state,
         ledger=ledger,
         directory=directory,
         unswept=unswept,
-        secret=_secret_file(folder / SECRET),
         installation=installation,
         changes=changes,
         never_had_pools=never_had_pools,
@@ -129,14 +114,24 @@ _Recovered = tuple[EngineState, Directory, list[int], Totals]
 
 
 def _taken_over(
-    database: Engine, resources: Dimensions, changes: Changes
+    options: ServerOptions, database: Engine, leader: Leader | None, changes: Changes
 ) -> tuple[Leader, _Recovered, dict[str, str], bool]:
     """From here on nobody else writes, so what is read is all there is. Raises StoreError."""
     try:
-        leader = take_over(database, now_ms())
+        if leader is None:
+            leader = take_over(database, now_ms())
         with database.connect() as connection:
-            found = (*recover(connection, now_ms(), resources, changes), read_ledger(connection))
+            found = (*recover(connection, now_ms(), options.resources, changes), read_ledger(connection))
             known = {row.key: row.value for row in connection.execute(select(meta))}
+            compare(
+                options.data_dir,
+                known.get("installation"),
+                leader.epoch,
+                connection,
+                found[0],
+                changes,
+                now_ms(),
+            )
             never_had_pools = connection.execute(select(pools.c.name).limit(1)).first() is None
     except DBAPIError as error:
         raise unusable(database, error) from None
@@ -150,24 +145,31 @@ def _taken_over(
     return leader, found, known, never_had_pools
 
 
-def _private_folder(folder: Path) -> None:
-    """Secrets, jobs' input and output are in it: nobody else looks into it. Raises StartError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        found = folder.stat()
-        shared = found.st_mode & 0o077 and not found.st_mode & stat.S_ISVTX
-        if shared and found.st_uid == os.geteuid():
-            folder.chmod(0o700)
-            log.warning("Other users could read the data folder %s; its mode is now 0700.", folder)
-    except OSError as error:
-        raise StartError(
-            f"Cannot use {folder} as the data folder: {error.strerror}.",
-            "Name another folder with --data-dir.",
-        ) from None
+def core_settings(options: ServerOptions, installation: str, secret: str, url: str) -> CoreSettings:
+    return CoreSettings(
+        server_url=options.public_url or url,
+        installation=installation,
+        secret=secret,
+        poll_s=options.poll_s,
+        sweep_period_s=options.sweep_period_s,
+        self_delete_after_s=options.self_delete_after_s,
+        metric_sources=options.metric_sources,
+        queued_jobs_per_user=options.queued_jobs_per_user or QUEUED_JOBS_PER_USER,
+        queued_bytes_per_user=options.queued_bytes_per_user or QUEUED_BYTES_PER_USER,
+        log_bytes_per_attempt=options.log_bytes_per_attempt or LOG_BYTES_PER_ATTEMPT,
+        retention=options.retention.store,
+        observations_kept_s=options.retention.observations_s,
+        observations_bytes_max=options.retention.observations_mib * 2**20,
+        sweep_delay_s=options.sweep.delay_s,
+        sweep_missing_delay_s=options.sweep.missing_delay_s,
+        removals_least=options.sweep.removals_max,
+        removals_part=options.sweep.removals_percent / 100,
+    )
 
 
-def ensure_admin(options: ServerOptions, opened: Opened) -> str:
-    """The users of the files, and the administrator's token, in a file that only its owner can read.
+def ensure_admin(options: ServerOptions, opened: Opened, *, declared: bool = True) -> str:
+    """The users of the files, and the administrator's token, in a file that only its owner can read. `declared` False: the users of the
+    store are left as they are.
 
     A token that no longer works is replaced: whoever can read the data folder is an administrator anyhow. When `admin` was deleted
     and somebody else is an administrator, it stays deleted; the file then gets a token of theirs if they have none.
@@ -178,8 +180,10 @@ def ensure_admin(options: ServerOptions, opened: Opened) -> str:
         when = "at the start of the server"
         _put_user(directory, opened.state, opened.changes, ADMIN_USER, Role.ADMINISTRATOR, 1, now, when)
     put_declared(
-        options.users, directory, opened.state, opened.changes, now, when="at the start of the server"
-    )
+        options.users if declared else (), directory, opened.state, opened.changes, now,
+        when="at the start of the server",
+    )  # fmt: skip
+    directory.declared = frozenset(UserName(user.name) for user in options.users)
     if not directory.administrators:
         raise StartError(
             "There would be no administrator: herder.yaml gives all administrators another role.",
@@ -195,7 +199,7 @@ def ensure_admin(options: ServerOptions, opened: Opened) -> str:
         ) from None
     whose = _without_token(directory, token, now)
     if whose is not None:
-        token = _secret_file(path, fresh=True)
+        token = secret_file(path, fresh=True)
         directory.add_token(
             opened.changes, whose, Role.ADMINISTRATOR, "created at the start of the server", now, token=token
         )
@@ -254,42 +258,16 @@ def _put_user(
 
 def write_server_file(options: ServerOptions, url: str) -> None:
     """How the command line on this machine finds the server. No secret in it."""
-    content = {"url": url, "token_file": str((options.data_dir / ADMIN_TOKEN).resolve()), "pid": os.getpid()}
+    token = options.data_dir / ADMIN_TOKEN
+    content = {"url": url, "pid": os.getpid()}
+    if token.exists():  # a server that has never led has none
+        content["token_file"] = str(token.resolve())
     path = options.data_dir / SERVER_FILE
+    draft = path.with_suffix(".new")
     try:
-        path.write_text(json.dumps(content) + "\n")
+        draft.write_text(json.dumps(content) + "\n")
+        draft.replace(path)  # whoever looks sees all of it
     except OSError as error:
         log.warning(
             "Cannot write %s: %s. Commands on this machine need --server %s.", path, error.strerror, url
         )
-
-
-def _secret_file(path: Path, *, fresh: bool = False) -> str:
-    """Read a secret, or make one, with mode 0600 from the first byte on. Raises StartError."""
-    try:
-        return _made_secret(path) if fresh or not path.exists() else _read_secret(path)
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise StartError(
-            f"Cannot read or write {path}: {why}.", "Check its permissions and the free space on its disk."
-        ) from None
-
-
-def _read_secret(path: Path) -> str:
-    secret = path.read_text().strip()
-    if not secret:
-        raise StartError(
-            f"{path} is empty, but the tokens of all workers are derived from it.",
-            "Restore a copy. If there is none, delete the file; running workers are then replaced.",
-        )
-    return secret
-
-
-def _made_secret(path: Path) -> str:
-    secret = new_token()
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secret + "\n")
-    draft.replace(path)
-    return secret

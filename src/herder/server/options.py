@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from herder.model.fleet.pool import PoolSpec
-from herder.model.stored.retention import Retention
 from herder.model.values.resources import PLAIN, Dimensions
 from herder.server.connections import HttpLimits
 from herder.settings.sections.server import DEFAULT_PORT, DriverSettings, MetricSource, UserSettings
+from herder.settings.sections.upkeep import RetentionSettings, SweepSettings
 
 #: The file in the data folder that holds the administrator's token.
 ADMIN_TOKEN = "admin.token"
@@ -61,7 +61,9 @@ class ServerOptions:
     poll_s: float = 20.0
     sweep_period_s: float = 5.0
     self_delete_after_s: float = 600.0
-    retention: Retention = field(default_factory=Retention)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    sweep: SweepSettings = field(default_factory=SweepSettings)
+    """All but its period, which `sweep_period_s` is."""
 
     def check(self) -> None:
         """Raises StartError for a public address without protection."""

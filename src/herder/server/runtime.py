@@ -8,21 +8,15 @@ import gc
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 
 from herder.api.application import application
 from herder.control.drivers import driver_actions
 from herder.control.kernel.bounds.errors import Refused
-from herder.control.kernel.bounds.limits import (
-    LOG_BYTES_PER_ATTEMPT,
-    QUEUED_BYTES_PER_USER,
-    QUEUED_JOBS_PER_USER,
-)
 from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
-from herder.control.kernel.settings import CoreSettings
 from herder.control.loops import housekeeping, launch, lifecycle, readings, scale, sweep
 from herder.control.pools import sharing
 from herder.control.pools.pool_actions import change_pools, check_pools, keep_frozen
@@ -33,10 +27,16 @@ from herder.model.fleet.driver import JOINED, Driver, DriverContext
 from herder.model.stored.changes import Changes
 from herder.ports.store import StoreDown
 from herder.server.http_server import HttpServer, listen, url_of
-from herder.server.opening import Opened, ensure_admin, open_data, write_server_file
+from herder.server.leadership.follower import Seat
+from herder.server.leadership.gate import Gate
+from herder.server.leadership.turns import Outcome, Term, note_leader, take_turns, watch
+from herder.server.opening import Opened, core_settings, ensure_admin, open_data, write_server_file
 from herder.server.options import ServerOptions, StartError
+from herder.server.place import open_place
 from herder.server.reloading import FILES, reload
 from herder.server.stopping import stop_workers, stopping_text
+from herder.server.store_mark import keep as keep_mark
+from herder.store.opening.leadership import Fenced
 from herder.store.sql_store import SqlStore
 from herder.web.routes import router
 from herder.web.trend import Trend
@@ -57,8 +57,6 @@ FIRST_WRITES_S = 10.0
 STUCK_S = 3.0
 #: Exit code of a process that a third signal ends.
 INTERRUPTED = 130
-#: How often the lock of a PostgreSQL store is looked at.
-LOCK_LOOK_S = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,62 +78,73 @@ async def serve(
     started: Callable[[Running], None] | None = None,
     say: Callable[[str], None] = _silent,
 ) -> int:
-    """Runs until stopped by a signal or `Running.stop`; the answer is the exit code. `say` is told what people should know.
-    Raises StartError."""
+    """Runs until stopped by a signal or `Running.stop`; the answer is the exit code. `say` is told what people should know. `started` is
+    called at the beginning of each term of leading. Raises StartError."""
     options.check()
     with ExitStack() as stack:
         listener = stack.enter_context(listen(options.host, options.port))
         url = url_of(options, listener)
-        opened = open_data(options, stack)
-        token = ensure_admin(options, opened)
-        drivers = _drivers(options, opened)
-        server = HttpServer(options, listener)
-        core = Core(
-            settings=CoreSettings(
-                server_url=options.public_url or url,
-                installation=opened.installation,
-                secret=opened.secret,
-                poll_s=options.poll_s,
-                sweep_period_s=options.sweep_period_s,
-                self_delete_after_s=options.self_delete_after_s,
-                metric_sources=options.metric_sources,
-                queued_jobs_per_user=options.queued_jobs_per_user or QUEUED_JOBS_PER_USER,
-                queued_bytes_per_user=options.queued_bytes_per_user or QUEUED_BYTES_PER_USER,
-                log_bytes_per_attempt=options.log_bytes_per_attempt or LOG_BYTES_PER_ATTEMPT,
-                retention=options.retention,
-            ),
-            state=opened.state,
-            ledger=opened.ledger,
-            store=SqlStore(opened.database, server.fatal, opened.leader, opened.file),
-            directory=opened.directory,
-            drivers=drivers,
-            on_fatal=server.fatal,
-        )
-        core.driver_kinds = {each.name: each.kind for each in options.drivers}
-        await _first_writes(core, options, opened)
-        trend = Trend()
-        server.config.app = application(core, router(core, trend).routes)
-        running = Running(core=core, url=url, token=token, stop=server.stop)
-        return await _run(server, core, opened, options, running, trend, started, say)
+        place = open_place(options, stack)
+        seat = Seat(options=options, place=place, listener=listener, url=url, say=say)
+        lead = partial(_lead, seat, started)
+        if place.sockets is None:
+            term = Term(opened=open_data(options, place), candidate=None, before=None, first=True)
+            return (await lead(term)).code
+        return await take_turns(seat, lead)
+
+
+async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Term) -> Outcome:
+    """Until this server is stopped, or another has taken over. Raises StartError."""
+    options, place, opened = seat.options, seat.place, term.opened
+    token = ensure_admin(options, opened, declared=term.first)
+    drivers = _drivers(options, opened)
+    server = HttpServer(options, seat.listener.dup(), term.before)
+    holds = None if term.candidate is None else term.candidate.holds
+    core = Core(
+        settings=core_settings(options, opened.installation, place.secret, seat.url),
+        state=opened.state,
+        ledger=opened.ledger,
+        store=SqlStore(place.database, server.fatal, opened.leader, place.file, holds),
+        directory=opened.directory,
+        drivers=drivers,
+        on_fatal=server.fatal,
+        leadership=term.candidate,
+    )
+    core.driver_kinds = {each.name: each.kind for each in options.drivers}
+    try:
+        await _first_writes(core, options, term)
+    except Fenced as fenced:
+        server.error = fenced
+        await core.close()
+        return Outcome(code=1, server=server)
+    trend = Trend()
+    face = application(core, router(core, trend).routes)
+    server.config.app = face if holds is None else Gate(face, holds)
+    running = Running(core=core, url=seat.url, token=token, stop=server.stop)
+    code = await _run(server, core, term, seat, running, trend, started)
+    return Outcome(code=code, server=server)
 
 
 async def _run(
     server: HttpServer,
     core: Core,
-    opened: Opened,
-    options: ServerOptions,
+    term: Term,
+    seat: Seat,
     running: Running,
     trend: Trend,
     started: Callable[[Running], None] | None,
-    say: Callable[[str], None],
 ) -> int:
+    options, say = seat.options, seat.say
     loops = [asyncio.create_task(supervise(core, name, loop), name=name) for name, loop in LOOPS.items()]
     scaling = loops[0]
     beside: dict[str, Callable[[Core], Awaitable[None]]] = {
         "trend": trend.sample,
-        "lock": partial(_watch_lock, opened),
+        "mark": partial(keep_mark, seat.options.data_dir, term.opened.leader.epoch),
     }
     loops += [asyncio.create_task(supervise(core, name, loop), name=name) for name, loop in beside.items()]
+    if term.candidate is not None:
+        watching = watch(term.candidate, seat.place, server, core)
+        loops.append(asyncio.create_task(watching, name="lease"))
     serving = asyncio.create_task(server.run(), name="http")
     server.take_signals()
     _listen_to_signals(server, core, options, say)
@@ -157,6 +166,9 @@ async def _run(
     core.shut_down()
     server.should_exit = True
     await serving
+    if isinstance(server.error, Fenced):
+        server.cut_all()
+        gc.unfreeze()  # the memory of this term is of no use to the next
     await core.close()
     return _outcome(server)
 
@@ -166,6 +178,8 @@ def _outcome(server: HttpServer) -> int:
     error = server.error
     if error is None:
         return 0
+    if isinstance(error, Fenced) and not server.asked:
+        return 1  # told by whoever goes on as a follower
     log.critical("The server stopped: %s", error, exc_info=None if isinstance(error, StoreDown) else error)
     return 1
 
@@ -198,18 +212,22 @@ def _listen_to_signals(
     server.on_asked, server.on_hangup = asked, hung_up
 
 
-async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> None:
-    """What opening decided, and the sharing and pools of the files, before anybody can ask. Raises StartError."""
-    changes = opened.changes
+async def _first_writes(core: Core, options: ServerOptions, term: Term) -> None:
+    """What opening decided, and the sharing and pools of the files, before anybody can ask. A server that followed puts in force what the
+    store has: its files may be older. Raises StartError, and Fenced."""
+    opened, changes = term.opened, term.opened.changes
     try:
-        _take_files(core, options, opened, changes)
+        _take_files(core, options if term.first else _without_files(options), opened, changes)
     except Refused as refused:
         raise StartError(refused.detail, refused.hint) from None
+    note_leader(core, changes, term.candidate)
     first = core.commit(changes)
     await core.durable_within(first, FIRST_WRITES_S, STUCK_S)
     try:
         if first.done():
             first.result()
+    except Fenced:
+        raise
     except StoreDown as error:
         raise StartError(str(error)) from None
     trouble = core.store.trouble
@@ -219,6 +237,10 @@ async def _first_writes(core: Core, options: ServerOptions, opened: Opened) -> N
         )
     for batch in opened.unswept:
         core.sweep(batch, core.clock.now_ms())
+
+
+def _without_files(options: ServerOptions) -> ServerOptions:
+    return replace(options, pools=None, sharing={})
 
 
 def _take_files(core: Core, options: ServerOptions, opened: Opened, changes: Changes) -> None:
@@ -235,15 +257,6 @@ def _take_files(core: Core, options: ServerOptions, opened: Opened, changes: Cha
     sharing.change(core, changes, shared, now, actor=FILES)
     change_pools(core, changes, pools, now, actor=FILES)
     driver_actions.note_missing(core, changes, now)
-
-
-async def _watch_lock(opened: Opened, core: Core) -> None:
-    """A lock whose connection was lost is taken again. If somebody else was quicker, a look at the epoch says so and ends us."""
-    while opened.lock is not None:
-        await asyncio.sleep(LOCK_LOOK_S)
-        if not await asyncio.to_thread(opened.lock.held):
-            with suppress(StoreDown):
-                await core.store.call(lambda connection: None)
 
 
 def _drivers(options: ServerOptions, opened: Opened) -> dict[str, Driver]:

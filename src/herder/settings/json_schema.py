@@ -4,6 +4,7 @@ from typing import Any
 
 from herder.model.fleet.metric import ValueIs
 from herder.model.fleet.pool import TaintEffect
+from herder.model.fleet.repair import Condition, Rung
 from herder.model.fleet.upkeep import Disruption
 from herder.model.permissions import ROLES
 from herder.model.values.resources import Unit
@@ -20,6 +21,7 @@ from herder.settings.sections.sharing_fields import (
     quota_schema,
 )
 from herder.settings.sections.template_fields import TEMPLATE_FIELDS
+from herder.settings.sections.upkeep import RETENTION, RETENTION_FIELDS, SWEEP, SWEEP_FIELDS
 from herder.settings.syntax.amounts import BUILT_IN_KEYS, SECTION
 
 
@@ -56,6 +58,8 @@ def json_schema() -> dict[str, Any]:
                 }
             ),
             "server": _server(),
+            SWEEP: _object(_plain_properties(SWEEP_FIELDS)),
+            RETENTION: _object(_plain_properties(RETENTION_FIELDS)),
             "metric_sources": _named(_source()),
         },
         "$defs": {
@@ -159,6 +163,10 @@ def _of_scaling() -> dict[str, Any]:
         "pressure": pressure,
         "metric": _metric(duration, part),
         "zone": _zone(),
+        "repair_rule": _repair_rule(duration),
+        "repair_breaker": _object(
+            {"workers": count, "percent": {"type": ["integer", "string"]}, "window": duration}
+        ),
     }
 
 
@@ -176,6 +184,18 @@ def _of_upkeep() -> dict[str, Any]:
         "window": {**_object(when), "required": ["duration"]},
         "budget": {**_object({"workers": workers, "reasons": reasons, **when}), "required": ["workers"]},
     }
+
+
+def _repair_rule(duration: dict[str, Any]) -> dict[str, Any]:
+    row = _object(
+        {
+            "condition": {"enum": [each.value for each in Condition]},
+            "after": duration,
+            "count": {"type": "integer", "minimum": 1},
+            "rung": {"enum": [each.value for each in Rung]},
+        }
+    )
+    return {**row, "required": ["condition", "rung"]}
 
 
 def _metric(duration: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from herder.model.values.money import format_usd
 from herder.model.values.phrases import agree, counted
 from herder.model.values.resources import ZERO, Resources
 from herder.settings.load import Settings
+from herder.settings.repair_lint import repair_findings
 from herder.settings.sections.pools import template_to_plain
 from herder.settings.sections.presets import TEMPLATES
+from herder.settings.sections.upkeep import doubts_of
 from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.problems import Problem, Severity
 from herder.settings.upkeep_lint import upkeep_findings
@@ -56,10 +58,11 @@ def lint(
         for severity, key, message, remedy in upkeep_findings(pool):
             doubt = _Doubt(severity=severity, key=key, message=message, remedy=remedy)
             doubts.append((prefix, doubt))
+        doubts.extend((prefix, _warning(*finding)) for finding in repair_findings(pool))
         doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
-    doubts.extend(("", doubt) for doubt in (*_unused(settings), *_inherited(settings), *_server(settings)))
+    doubts.extend(("", doubt) for rule in (_unused, _inherited, _server, _upkeep) for doubt in rule(settings))
     if driver_faults is not None:
         doubts.extend(("", doubt) for doubt in _drivers(settings, driver_faults))
     order = list(Severity)
@@ -374,6 +377,10 @@ def _inherited(settings: Settings) -> Iterator[_Doubt]:
                 f"Template {name!r} has the name of a built-in template and inherits from it: {', '.join(taken)}.",
                 "Set these values explicitly, or rename the template.",
             )
+
+
+def _upkeep(settings: Settings) -> Iterator[_Doubt]:
+    return (_warning(*each) for each in doubts_of(settings.sweep, settings.retention))
 
 
 def _server(settings: Settings) -> Iterator[_Doubt]:

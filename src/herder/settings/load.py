@@ -23,6 +23,14 @@ from herder.settings.sections.server import (
     read_user,
 )
 from herder.settings.sections.sharing import SECTIONS, SharingSettings, read_sharing
+from herder.settings.sections.upkeep import (
+    RETENTION,
+    SWEEP,
+    RetentionSettings,
+    SweepSettings,
+    read_retention,
+    read_sweep,
+)
 from herder.settings.syntax import validation
 from herder.settings.syntax.amounts import SECTION, read_declared
 from herder.settings.syntax.files import STDIN, Unreadable, read_text
@@ -42,8 +50,10 @@ TOP_KEYS = (
     "fair_share",
     "metric_sources",
     "server",
+    SWEEP,
+    RETENTION,
 )
-SINGLE_KEYS = (SECTION, "server", "fair_share")
+SINGLE_KEYS = (SECTION, "server", "fair_share", SWEEP, RETENTION)
 """Sections that are not lists of named things: each stands in one file only."""
 SUFFIXES = (".yaml", ".yml", ".json")
 FILE_BYTES_MAX = 4 * 2**20
@@ -64,6 +74,8 @@ class Settings:
     users: tuple[UserSettings, ...] = ()
     metric_sources: tuple[MetricSource, ...] = ()
     server: ServerSettings = field(default_factory=ServerSettings)
+    sweep: SweepSettings = field(default_factory=SweepSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     sharing: SharingSettings = field(default_factory=SharingSettings)
     sharing_sections: tuple[str, ...] = ()
     """Those of them that stand in the files, be they empty."""
@@ -130,6 +142,8 @@ def _assemble(found: Reading, sections: Mapping[str, list[Value]], files: list[s
         users=tuple(read_user(found, entry, table) for entry, table in rows["users"]),
         metric_sources=tuple(read_source(found, entry, table) for entry, table in rows["metric_sources"]),
         server=read_server(found, server) if server is not None else ServerSettings(),
+        sweep=read_sweep(found, singles[SWEEP]),
+        retention=read_retention(found, singles[RETENTION]),
         sharing=read_sharing(found, fair_share, rows["priority_classes"], rows["projects"], rows["users"]),
         sharing_sections=tuple(key for key in SECTIONS if sections[key]),
         files=tuple(files),

@@ -19,6 +19,12 @@ from herder.settings.sections.sharing_fields import (
     USER_QUOTA_FIELD,
 )
 from herder.settings.sections.template_fields import TEMPLATE_FIELDS
+from herder.settings.sections.upkeep import (
+    RETENTION_FIELDS,
+    SWEEP_FIELDS,
+    RetentionSettings,
+    SweepSettings,
+)
 
 
 def reference() -> str:
@@ -44,6 +50,12 @@ def reference() -> str:
         _table(PROJECT_FIELDS, lambda field: ""),
         "### Each of `users:`, beside role and weight",
         _table((USER_QUOTA_FIELD,), lambda field: ""),
+        "## `sweep:`",
+        "How the machines of providers are compared with workers. Read when the server starts.",
+        _table(SWEEP_FIELDS, lambda field: _default(field.of(SweepSettings()), field)),
+        "## `retention:`",
+        "How long rows of the store are kept, and how many. Read when the server starts; [what is kept](retention.md).",
+        _table(RETENTION_FIELDS, lambda field: _default(field.of(RetentionSettings()), field)),
         "## Built-in templates",
         _rows(["name", *(field.key for field in TEMPLATE_FIELDS)], _templates()),
         "## Presets",

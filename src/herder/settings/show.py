@@ -7,6 +7,7 @@ from herder.settings.load import Settings, without_name
 from herder.settings.sections.pools import pool_to_plain, template_to_plain
 from herder.settings.sections.server import CONNECTION_KEYS, DriverSettings, MetricSource
 from herder.settings.sections.sharing import sharing_to_plain
+from herder.settings.sections.upkeep import RETENTION, RETENTION_FIELDS, SWEEP, SWEEP_FIELDS, to_plain
 from herder.settings.syntax.amounts import SECTION, resources_to_plain, write_amounts
 from herder.settings.syntax.durations import format_duration
 
@@ -57,6 +58,8 @@ def expanded(settings: Settings) -> dict[str, Any]:
                 else {}
             ),
         },
+        SWEEP: to_plain(settings.sweep, SWEEP_FIELDS),
+        RETENTION: to_plain(settings.retention, RETENTION_FIELDS),
     }
 
 

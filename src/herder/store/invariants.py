@@ -92,6 +92,10 @@ def _workers(connection: Connection) -> Iterator[str]:
             continue
         capacity[name] = stored_amounts(json.loads(spec)["allocatable"])
         used.setdefault(name, Counter()).update(stored_amounts(json.loads(job_class)["request"]))
+    kept = select(w.name).where(
+        w.ended_at_ms.is_(None), w.health.contains('"quarantined_at_ms"'), w.cordoned == 0
+    )
+    yield from _named(list(connection.execute(kept)), "Worker {} is kept for inspection and is not cordoned.")
     for name, sums in used.items():
         if any(amount > capacity[name].get(key, 0) for key, amount in sums.items()):
             yield f"Worker {name} is oversubscribed: {dict(sums)} of {capacity[name]}."

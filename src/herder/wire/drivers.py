@@ -40,6 +40,53 @@ class DriverView(msgspec.Struct, kw_only=True):
     capabilities: list[str]
 
 
+class UnknownMachineView(msgspec.Struct, kw_only=True):
+    """A machine under our tag that no worker row knows."""
+
+    worker: str
+    handle: str
+    phase: str
+    unknown_for_s: float
+    held: bool
+    """It was created in a time that the store has forgotten."""
+    next: str
+    """What happens to it."""
+    not_adoptable: str
+    """Why it cannot be adopted; empty when it can."""
+
+
+class MissingWorkerView(msgspec.Struct, kw_only=True):
+    """A worker whose machine complete listings lack."""
+
+    worker: str
+    state: str
+    since: str
+
+
+class SweepView(msgspec.Struct, kw_only=True):
+    """One driver's machines against the worker rows."""
+
+    driver: str
+    frozen: str
+    """Why the driver is frozen; empty when it is not."""
+    put_back: str
+    """Why Herder knows that the store was put back to an earlier state; empty when it was not."""
+    listed_at: str | None
+    unknown: list[UnknownMachineView]
+    missing: list[MissingWorkerView]
+    unknown_agents: int
+    """Agents that go on calling with a token that belongs to no worker; of all drivers together."""
+
+
+class SweepDecision(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a person decides about unknown machines."""
+
+    action: Literal["adopt", "remove"]
+    machines: list[str] = []
+    """Empty: all that the last listing showed."""
+    message: str = ""
+
+
 class DriverAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Body of freeze, unfreeze and forget."""
 

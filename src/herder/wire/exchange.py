@@ -58,6 +58,8 @@ class ActivateAnswer(msgspec.Struct, kw_only=True):
     slots: int
     log_bytes: int = 0
     """Output that is kept of an attempt, head and tail together; 0: as much as the agent would."""
+    servers: list[str] = []
+    """Addresses of all servers of the installation, the best one first; empty where there is one."""
 
 
 NO_RESULT = msgspec.Raw(b"null")
@@ -109,6 +111,12 @@ class ExchangeRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """(thousandths of a core on average since the last time, MiB now) that the worker's processes use; when asked for."""
     troubles: list[str] = []
     """What keeps this worker from starting attempts, as sentences for people; empty when it is well. In every exchange."""
+    conditions: list[tuple[str, str]] = []
+    """(condition, message) of what presses on this machine, by the names of `model/fleet/repair.py`; unknown ones are passed over."""
+    clock_ms: Whole | None = None
+    """The wall clock of this machine, with each beat. Whoever sends it understands `clean_up`."""
+    cleaned: str = ""
+    """What a clean-up that the server asked for has done, as a sentence."""
     wait: bool = True
     """False: answer at once, do not hold the call open."""
     leaving: bool = False
@@ -157,8 +165,12 @@ class ExchangeAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Stop now: the worker was removed, and its attempts are retried on other workers."""
     use: bool = False
     """Say with each beat what is used."""
+    clean_up: bool = False
+    """Remove what ended attempts left in the work folder, and say so in `cleaned`. Repeated until that has come."""
     refused: list[Refusal] = []
     """Items of the report that cannot be taken however often they are sent."""
+    servers: list[str] = []
+    """Addresses of all servers of the installation, the best one first; empty when nothing has changed since they were told."""
 
 
 class JobPayload(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -372,6 +372,18 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     hint: str = ""
 
 
+class ServerView(msgspec.Struct, kw_only=True):
+    """A server of an installation on PostgreSQL."""
+
+    url: str
+    role: str
+    """leader or follower."""
+    version: str
+    started_at: str
+    seen_s: float
+    """Seconds since it was last heard of, through the database."""
+
+
 class Status(msgspec.Struct, kw_only=True):
     """A summary of the fleet, for `herder status` and the head of the dashboard."""
 
@@ -391,3 +403,9 @@ class Status(msgspec.Struct, kw_only=True):
     """What else a person must act on: frozen pools, jobs that no pool can take."""
     waiting: list[str] = []
     """Jobs that wait for pools at their limits: ordinary."""
+    servers: list[ServerView] = []
+    """The leader first; empty on SQLite, where there is one."""
+    epoch: int = 0
+    """How often a server has taken over the store; 0: not known."""
+    as_of: str | None = None
+    """The time of all this, where it is not now: no leader answers, and a follower read it from the store."""

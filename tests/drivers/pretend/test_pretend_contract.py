@@ -38,7 +38,7 @@ class TestPretendDriver(DriverContract):
         self.clock.ms += 1_000
 
     def reopen(self, driver: Driver) -> Driver:
-        return PretendDriver(driver._settings, driver.world)
+        return PretendDriver(driver.settings, driver.world)
 
     def stranger(self, driver: Driver) -> Driver:
         context = DriverContext(installation="theirs", name="pretend")

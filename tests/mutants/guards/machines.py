@@ -7,6 +7,7 @@ from herder.simulate.chaos.fleet import Fleet
 from tests.mutants.mutant import Look, Mutant, answers, answers_later, constant, replaced
 
 _RECONCILIATION = "herder.control.drivers.reconciliation"
+_UNKNOWN = "herder.control.drivers.unknown_machines"
 _MACHINES = "herder.control.drivers.machines"
 
 
@@ -200,7 +201,7 @@ MACHINES = (
         guard="time for removed machines to be listed",
         removes="A machine that was removed a moment ago and is listed still counts as unknown.",
         rules=("no driver is frozen for nothing",),
-        replaced=(constant(f"{_RECONCILIATION}:LATE_LISTING_MS", 0),),
+        replaced=(constant(f"{_UNKNOWN}:LATE_LISTING_MS", 0),),
         look=Look(
             odds={"listing_late": 0.1},
             core_settings={"sweep_period_s": 5.0},
@@ -230,7 +231,7 @@ MACHINES = (
         guard="sweep of machines without rows",
         removes="No sweep looks for machines that no row knows.",
         rules=("no machine is left over", "the fleet reaches what the policy wants"),
-        replaced=(answers(f"{_RECONCILIATION}:Comparison._orphans", list),),
+        replaced=(answers(f"{_UNKNOWN}:due", list),),
         look=_CALLS,
     ),
 )

@@ -162,7 +162,11 @@ PLANNER = (
     Mutant(
         guard="plans held against the state",
         removes="A plan is applied as it was made, whatever people did meanwhile.",
-        rules=("a pool never exceeds its maximum", "a pool never exceeds its live maximum", "cooldowns are respected"),
+        rules=(
+            "a pool never exceeds its maximum",
+            "a pool never exceeds its live maximum",
+            "cooldowns are respected",
+        ),
         replaced=(
             Replaced(
                 name="herder.control.planning.plans:still_right",

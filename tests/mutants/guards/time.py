@@ -7,12 +7,13 @@ from tests.mutants.mutant import Look, Mutant, answers, replaced
 _DEADLINES = "herder.engine.workers.deadlines"
 
 
-def _when_empty(check: Any) -> Any:
-    def without_grace(state: Any, changes: Any, worker: Any, grace_s: float, now_ms: int) -> None:
-        del grace_s
-        check(state, changes, worker, 1e9, now_ms)
+def _when_empty(look: Any) -> Any:
+    from herder.model.fleet.drain import OnBlocked
 
-    return without_grace
+    def without_end(state: Any, changes: Any, worker: Any, _on_blocked: Any, now_ms: int) -> None:
+        look(state, changes, worker, OnBlocked.WAIT, now_ms)
+
+    return without_end
 
 
 _CALM_SERVER = {"server_crash": 0.0, "server_stop": 0.0, "crash_at_effect": 0.0, "second_leader": 0.0}
@@ -37,7 +38,7 @@ TIME = (
         guard="drain grace",
         removes="A drain lasts as long as its longest job.",
         rules=("drains end",),
-        replaced=(replaced(f"{_DEADLINES}:_check_drain", _when_empty),),
+        replaced=(replaced("herder.engine.workers.drains:look", _when_empty),),
         look=Look(odds=_CALM_SERVER, intensity=30.0, workers=20, jobs_per_day=3_000),
     ),
     Mutant(

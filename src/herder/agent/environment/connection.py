@@ -1,5 +1,8 @@
 """Calls to the server over kept-alive HTTP/1.1: request and response bodies, and the two ways in which a call can fail.
 
+An installation may have several servers, of which one leads. Any of them can be called; when one does not answer, or says that there is
+no leader for the moment, the next call goes to the next one.
+
 Used by `activation` and `exchange`. Written on asyncio streams and httptools rather than an HTTP library: an exchange then costs
 0.1 ms of CPU where httpx takes 0.8, and the agent starts in half the time. It knows no redirects, cookies or proxies, and it
 never retries: who calls decides what a failure means.
@@ -8,6 +11,7 @@ never retries: who calls decides what a failure means.
 import asyncio
 import os
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -22,6 +26,9 @@ _API = "/api/v1/worker"
 _READ_BYTES = 256 * 1024
 _ANSWER_MOST_BYTES = 64 * 2**20
 _IDLE_KEPT = 2
+_CONNECT_S = 3.0
+#: Addresses that are kept.
+_SERVERS_MOST = 16
 #: A 4xx that is about the moment, not about what was sent.
 _LATER = frozenset({408, 425, 429})
 
@@ -38,9 +45,20 @@ class Refused(Exception):
     """The server does not know or want this worker (401, 403): trying again is pointless."""
 
 
+class _Server(NamedTuple):
+    """An address, taken apart."""
+
+    url: str
+    host: str
+    port: int
+    path: str
+    tls: ssl.SSLContext | None
+
+
 class _Stream(NamedTuple):
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    server: _Server
 
 
 class _Answer:
@@ -70,9 +88,26 @@ class Connection:
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
-        self._host, self._port, self._path, self._tls = _address(settings)
+        given = [each.strip() for each in settings.server_url.split(",") if each.strip()]
+        self._given = [_server(each, settings) for each in given or [""]]
+        self._servers = self._given[:_SERVERS_MOST]
+        """The one that is called first."""
         self._token = ""
         self._idle: list[_Stream] = []
+
+    def know(self, servers: Sequence[str]) -> None:
+        """Those that were given at the start are kept as the last."""
+        known = {each.url: each for each in (*self._servers, *self._given)}
+        found = dict.fromkeys(self._servers[:1])
+        for url in servers[:_SERVERS_MOST]:
+            with suppress(SettingsError):  # of a scheme that this agent does not know
+                found[known.get(url.rstrip("/")) or _server(url, self._settings)] = None
+        self._servers = list(found | dict.fromkeys(self._given))[:_SERVERS_MOST]
+
+    def _failed(self, server: _Server) -> None:
+        """The next call goes to the next one, unless another call has seen to that."""
+        if self._servers[0] == server:
+            self._servers = [*self._servers[1:], server]
 
     def use_token(self, token: str) -> None:
         """Raises Refused when it cannot be sent in a header."""
@@ -85,29 +120,34 @@ class Connection:
     ) -> bytes:
         """The body of a 200 answer. Raises Unreachable, Rejected or Refused."""
         within_s = self._settings.answer_timeout_s if answer_s is None else answer_s
-        request = self._head("POST", path, len(body)) + body
-        status, answer = await self._talk(request, _Answer(), within_s + held_open_s)
+        server = self._servers[0]
+        request = self._head(server, "POST", path, len(body)) + body
+        status, answer = await self._talk(server, request, _Answer(), within_s + held_open_s)
         return usable(status, answer)
 
     async def fetch(self, path: str, descriptor: int) -> None:
         """What a GET answers, written to a file as it comes. Raises Unreachable, Rejected, or OSError of the file."""
         into = _ToFile(descriptor)
+        server = self._servers[0]
         status, said = await self._talk(
-            self._head("GET", path, 0), into, self._settings.fetch_timeout_s, keep=False
+            server, self._head(server, "GET", path, 0), into, self._settings.fetch_timeout_s, keep=False
         )
         if into.error is not None:
             raise into.error
         _raise_for(status, said)
 
     async def _talk(
-        self, request: bytes, answer: "_Answer", within_s: float, *, keep: bool = True
+        self, server: _Server, request: bytes, answer: "_Answer", within_s: float, *, keep: bool = True
     ) -> tuple[int, bytes]:
         stream: _Stream | None = None
         try:
             async with asyncio.timeout(within_s):
-                stream = await self._stream()
+                stream = await self._stream(server)
                 status, body, reusable = await _converse(stream, request, answer)
+            if status >= 500:
+                self._failed(server)
         except (OSError, TimeoutError, EOFError, httptools.HttpParserError) as error:
+            self._failed(server)
             raise Unreachable(
                 f"The server cannot be reached: {clause(error) or type(error).__name__}."
             ) from error
@@ -127,20 +167,21 @@ class Connection:
             with suppress(OSError, TimeoutError):
                 await asyncio.wait_for(writer.wait_closed(), 1.0)
 
-    async def _stream(self) -> _Stream:
+    async def _stream(self, server: _Server) -> _Stream:
         while self._idle:
             stream = self._idle.pop()
-            if not stream.reader.at_eof() and not stream.writer.is_closing():
+            if stream.server == server and not stream.reader.at_eof() and not stream.writer.is_closing():
                 return stream
-            stream.writer.transport.abort()  # the server closed it while it was idle
-        reader, writer = await asyncio.open_connection(
-            self._host, self._port, ssl=self._tls, limit=_READ_BYTES
-        )
-        return _Stream(reader, writer)
+            stream.writer.transport.abort()  # the server closed it while it was idle, or it is another one's
+        connecting = asyncio.open_connection(server.host, server.port, ssl=server.tls, limit=_READ_BYTES)
+        # A host that is down says nothing; with another to go to, it is not waited for as long as for an answer.
+        async with asyncio.timeout(_CONNECT_S if len(self._servers) > 1 else None):
+            reader, writer = await connecting
+        return _Stream(reader, writer, server)
 
-    def _head(self, method: str, path: str, length: int) -> bytes:
+    def _head(self, server: _Server, method: str, path: str, length: int) -> bytes:
         return (
-            f"{method} {self._path}{path} HTTP/1.1\r\nhost: {self._host}:{self._port}\r\n"
+            f"{method} {server.path}{path} HTTP/1.1\r\nhost: {server.host}:{server.port}\r\n"
             f"authorization: Bearer {self._token}\r\ncontent-type: application/json\r\n"
             f"accept-encoding: identity\r\ncontent-length: {length}\r\n\r\n"
         ).encode("ascii")
@@ -200,21 +241,22 @@ async def _converse(stream: _Stream, request: bytes, answer: _Answer) -> tuple[i
     return status, b"".join(answer.pieces), answer.reusable
 
 
-def _address(settings: AgentSettings) -> tuple[str, int, str, ssl.SSLContext | None]:
+def _server(address: str, settings: AgentSettings) -> _Server:
+    """Raises SettingsError."""
     try:
-        url = urlsplit(settings.server_url)
+        url = urlsplit(address)
         port = url.port
     except ValueError as error:
-        raise SettingsError(
-            f"{settings.server_url!r} is not the address of a server: {clause(error)}."
-        ) from None
+        raise SettingsError(f"{address!r} is not the address of a server: {clause(error)}.") from None
     if url.scheme not in ("http", "https") or not url.hostname:
         raise SettingsError(
-            f"{settings.server_url!r} is not the address of a server. Write an address such as http://10.0.0.5:8080."
+            f"{address!r} is not the address of a server. Write an address such as http://10.0.0.5:8080."
         )
     # Reading the trusted certificates costs 30 ms, so only when they are needed.
     tls = ssl.create_default_context(cafile=settings.ca_file) if url.scheme == "https" else None
-    return url.hostname, port or (443 if tls else 80), url.path.rstrip("/") + _API, tls
+    return _Server(
+        address.rstrip("/"), url.hostname, port or (443 if tls else 80), url.path.rstrip("/") + _API, tls
+    )
 
 
 class _Problem(msgspec.Struct):

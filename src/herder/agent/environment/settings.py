@@ -21,7 +21,7 @@ class SettingsError(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
     server_url: str
-    """Base address of the server, for example http://10.0.0.5:8080."""
+    """Base address of the server, for example http://10.0.0.5:8080. Of several servers: their addresses, separated by commas."""
     worker: str
     activation_token: str = field(repr=False)
     """Works once. Never logged; not part of `repr`."""
@@ -64,6 +64,14 @@ class AgentSettings:
 
     health_check_s: float = 30.0
     """How often it is looked at whether attempts can be started here at all; at every exchange while they cannot."""
+    free_least_part: float = 0.05
+    """With less than this part of the disk, the memory or the process ids left, and less than the amounts below, the machine is under
+    pressure and takes no new work. Both, since 5 % of a large disk is plenty and 100 MiB of a small one may be all that there is."""
+    disk_free_least_mib: int = 100
+    memory_free_least_mib: int = 100
+    """As the kubelet's memory.available."""
+    clean_up_entries_most: int = 10_000
+    """Files that one clean-up removes, so that it does not hold up the exchange; the next one goes on."""
 
     # --- running attempts
     kill_grace_s: float = 5.0

@@ -1,14 +1,17 @@
-"""Whether attempts can be started on this machine: a cheap test, and a sentence for each problem.
+"""Whether attempts can be started on this machine: a cheap test, and a sentence for each problem; and what presses on it.
 
 Asked by `exchange`, which tells the server; told by `attempts` how starts went. It starts nothing, and it never raises.
 """
 
+import errno
 import logging
 import os
 from contextlib import suppress
 
 from herder.agent.environment.settings import AgentSettings
+from herder.agent.machine.pressure import Pressures
 from herder.agent.processes.scratch import make_work_folder
+from herder.model.fleet.repair import Condition
 
 _LOG = logging.getLogger(__name__)
 #: What starting an attempt needs at a time: its output, its pidfd, its standard input, the two ends of a pipe, one to spare.
@@ -20,13 +23,23 @@ _FRESH_S = 0.25
 
 
 class Health:
-    __slots__ = ("_doubted", "_looked_at_s", "_next_at_s", "_settings", "_troubles")
+    __slots__ = (
+        "_conditions",
+        "_doubted",
+        "_looked_at_s",
+        "_next_at_s",
+        "_pressures",
+        "_settings",
+        "_troubles",
+    )
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
         self._doubted = False
         self._next_at_s = float("-inf")
         self._troubles: list[str] = []
+        self._conditions: dict[Condition, str] = {}
+        self._pressures = Pressures(settings)
         self._looked_at_s = float("-inf")
 
     def start_failed(self) -> None:
@@ -49,12 +62,18 @@ class Health:
             self._troubles = found
         return self._troubles
 
+    def conditions(self) -> list[tuple[str, str]]:
+        """What presses on this machine, with a sentence each; as of the last look for troubles."""
+        return [(condition.value, said) for condition, said in self._conditions.items()]
+
     def _look(self) -> list[str]:
-        found = []
+        found, self._conditions = [], self._pressures.look()
         try:
             self._try_scratch()
         except OSError as error:
             found.append(f"The work folder {self._settings.folder} cannot be written: {error.strerror}.")
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                self._conditions[Condition.DISK_PRESSURE] = found[-1]
         try:
             self._try_descriptors()
         except OSError as error:

@@ -21,12 +21,13 @@ from herder.wire.exchange import ActivateAnswer, ActivateRequest
 _ANSWER_S = 5.0
 
 
-async def activate(ports: AgentPorts, settings: AgentSettings) -> ActivateAnswer:
-    """Raises Refused (the token is not or no longer good) or Unreachable (time is up)."""
+async def activate(ports: AgentPorts, settings: AgentSettings, nonce: str) -> ActivateAnswer:
+    """The same nonce again gets the same token, also from a server that has lost and restored its store. Raises Refused (the token is not
+    or no longer good) or Unreachable (time is up)."""
     loop, network = asyncio.get_running_loop(), ports.network
     give_up_at = loop.time() + settings.self_delete_after_s
     back_off = clock.BackOff(settings.retry_first_s, settings.retry_most_s, ports.chance)
-    body = msgspec.json.encode(_introduction(ports.facts(settings.folder), clock.nonce(ports.chance)))
+    body = msgspec.json.encode(_introduction(ports.facts(settings.folder), nonce))
     answer_s = min(settings.answer_timeout_s, _ANSWER_S)
     network.use_token(settings.activation_token)
     while True:
@@ -42,6 +43,7 @@ async def activate(ports: AgentPorts, settings: AgentSettings) -> ActivateAnswer
             await asyncio.sleep(wait_s)
         else:
             network.use_token(answer.token)
+            network.know(answer.servers)
             return answer
 
 

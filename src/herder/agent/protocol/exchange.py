@@ -8,6 +8,7 @@ report, one without items goes first: if that is taken, an item was at fault, an
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Any
 
@@ -18,9 +19,11 @@ from herder.agent.attempts.outbox import Outbox, Shipment
 from herder.agent.environment import clock
 from herder.agent.environment.connection import Refused, Rejected, Unreachable
 from herder.agent.environment.settings import AgentSettings
+from herder.agent.machine.clean_up import clean_up
 from herder.agent.machine.health import Health
 from herder.agent.machine.ports import AgentPorts
 from herder.agent.machine.usage import UseMeter
+from herder.agent.protocol.entrance import Entrance
 from herder.model.values.phrases import clause
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest
 
@@ -50,7 +53,10 @@ class Exchange:
         attempts: Attempts,
         outbox: Outbox,
         health: Health | None = None,
+        *,
+        again: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
+        self._entrance = Entrance(again)
         self._health = health
         self._loop = asyncio.get_running_loop()
         self._network, self._chance = ports.network, ports.chance
@@ -72,6 +78,9 @@ class Exchange:
         self._suspect: tuple[Shipment, str] | None = None
         """A shipment that was rejected, and why: a report without items goes next, to tell whose fault it was."""
         self._beat_next = False
+        self._clock = ports.clock
+        self._cleaned = ""
+        """What the last clean-up has done, until it was told."""
         self._meter: UseMeter | None = None
         self._quiet = asyncio.Event()
         self._over: asyncio.Future[Leave] = self._loop.create_future()
@@ -118,6 +127,7 @@ class Exchange:
         back_off = clock.BackOff(self._settings.retry_first_s, self._settings.retry_most_s, self._chance)
         while not self._over.done():
             await self._until_due()
+            seen = await self._entrance.open()
             try:
                 await self._exchange(wait=False)
             except Unreachable as error:
@@ -125,7 +135,8 @@ class Exchange:
                 _LOG.warning("The exchange with the server failed and is repeated: %s.", clause(error))
                 await asyncio.sleep(back_off.next_s())
             except Refused as error:
-                self._end(Leave.REFUSED, str(error))
+                self._must_send = True
+                await self._refused(seen, error)
             except Exception:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
                 self._must_send = True
                 _LOG.exception("Internal error of this agent in an exchange. The agent continues.")
@@ -138,6 +149,7 @@ class Exchange:
         while not self._over.done():
             await self._quiet.wait()
             parked_at = self._loop.time()
+            seen = await self._entrance.open()
             try:
                 await self._exchange(wait=True)
             except Unreachable as error:
@@ -145,7 +157,8 @@ class Exchange:
                 self._send_soon()
                 await asyncio.sleep(back_off.next_s())
             except Refused as error:
-                self._end(Leave.REFUSED, str(error))
+                self._send_soon()
+                await self._refused(seen, error)
             except Exception:  # noqa: BLE001 - a fault of ours costs one attempt, not the worker
                 _LOG.exception("Internal error of this agent in a long poll. The agent continues.")
                 self._send_soon()
@@ -156,6 +169,13 @@ class Exchange:
                     self._quiet.clear()
                 elif self._loop.time() - parked_at < self._settings.park_gap_s:
                     await asyncio.sleep(self._settings.park_gap_s)
+
+    async def _refused(self, seen: int, error: Refused) -> None:
+        """The server does not know this token. One whose store was restored may still, or soon, let this worker activate anew."""
+        if await self._entrance.passed_again(seen):
+            self._held_at = float("-inf")
+            return
+        self._end(Leave.REFUSED, str(error))
 
     async def _watch(self) -> None:
         limit_s, beat_s = self._limits.self_delete_after_s, self._limits.beat_s
@@ -220,6 +240,7 @@ class Exchange:
             self._held_at = float("-inf")
             raise Unreachable(f"The answer of the server cannot be read: {clause(error)}.") from error
         self._answered_at = self._loop.time()
+        self._entrance.answered()
         self._taken(shipment, answer)
         self._obey(number, answer)
 
@@ -244,6 +265,9 @@ class Exchange:
             held=self._attempts.held() if tell_held else None,
             use=self._meter.read() if tell_held and self._meter is not None else None,
             troubles=self._health.troubles(self._loop.time()) if self._health is not None else [],
+            conditions=self._health.conditions() if self._health is not None else [],
+            clock_ms=self._clock.now_ms() if tell_held else None,
+            cleaned=self._cleaned,
             wait=wait,
             leaving=leaving,
         )
@@ -276,6 +300,8 @@ class Exchange:
             # A lower number than before in the answer to a later call is a new server process: its numbers count.
             self._ack, self._ack_of = answer.number, number
         self._measure(answer.use)
+        if answer.servers:
+            self._network.know(answer.servers)
         if answer.stop:
             self._end(Leave.STOPPED, "stop requested by the server")
             return
@@ -286,6 +312,14 @@ class Exchange:
             self._attempts.take(answer.assign)
         if answer.cancel:
             self._attempts.cancel(answer.cancel)
+        if not answer.clean_up:
+            self._cleaned = ""
+        elif not self._cleaned:
+            known = self._health is not None
+            held = set(self._attempts.held())
+            self._cleaned = clean_up(self._settings, held) if known else "Its work folder is not known."
+            _LOG.info("The server requested a clean-up. %s", self._cleaned)
+            self._send_soon()
         self._leave_when_done()
 
     def _set_drain(self, wanted: bool) -> None:

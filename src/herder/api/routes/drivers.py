@@ -4,7 +4,7 @@ from fastapi import Request
 
 from herder.api.http.route_table import CHANGE_FLEET, DRY_RUN, RouteTable, Write
 from herder.model.permissions import Action, Kind, Principal
-from herder.wire.drivers import DriverAction, DriverView
+from herder.wire.drivers import DriverAction, DriverView, SweepDecision, SweepView
 from herder.wire.resources import Page, Result
 
 
@@ -34,6 +34,17 @@ def add(front: RouteTable) -> None:
         name, dry = write.request.path_params["driver"], write.dry_run
         return commands.forget_driver(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
 
+    async def sweep(request: Request, who: Principal) -> SweepView:
+        """List a driver's machines and compare them with its workers."""
+        return await reads.sweep(who, request.path_params["driver"])
+
+    def decide(write: Write) -> Result:
+        """Adopt or remove machines that belong to no worker."""
+        name, dry = write.request.path_params["driver"], write.dry_run
+        return commands.decide_sweep(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
+
+    front.read("/drivers/{driver}/sweep", sweep, SweepView, CHANGE_FLEET)
+    front.write("POST", "/drivers/{driver}/sweep", decide, SweepDecision, Result, CHANGE_FLEET, query=DRY_RUN)
     front.read("/drivers", list_drivers, Page)
     front.read("/drivers/{driver}", get_driver, DriverView)
     front.write("POST", "/drivers/{driver}/freeze", freeze, DriverAction, Result, CHANGE_FLEET)

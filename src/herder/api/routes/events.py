@@ -62,9 +62,12 @@ def _frame(view: EventView) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (view.sequence, view.kind.encode(), _encode(view))
 
 
-async def health(request: Request) -> Response:
-    """The process answers."""
-    return reply({"status": "ok"})
+def health(reads: Reads):  # type: ignore[no-untyped-def]
+    async def endpoint(request: Request) -> Response:
+        """The process answers, and says whether it leads."""
+        return reply({"status": "ok", "role": "leader" if reads.leads() else "unknown"})
+
+    return endpoint
 
 
 def ready(reads: Reads):  # type: ignore[no-untyped-def]

@@ -9,6 +9,7 @@ from herder.api.http.route_table import CHANGE_FLEET, DRY_RUN, Repeat, RouteTabl
 from herder.control.commands import WORKER_VERBS
 from herder.control.kernel.bounds.errors import NotKnown
 from herder.model.permissions import Action, Kind, Principal
+from herder.wire.health import WorkerHealthView
 from herder.wire.resources import (
     ApplyAnswer,
     ApplyRequest,
@@ -160,6 +161,10 @@ def _add_workers(front: RouteTable) -> None:
         """Why a worker was created, what happened to it, and why it was removed."""
         return await reads.why_worker(who, request.path_params["worker"])
 
+    async def health(request: Request, who: Principal) -> WorkerHealthView:
+        """The conditions of a live worker, what was done about them, and what comes next."""
+        return await reads.worker_health(who, request.path_params["worker"])
+
     async def console(request: Request, who: Principal) -> PlainTextResponse:
         """The end of the console output of a worker's machine."""
         return PlainTextResponse(await reads.console(who, request.path_params["worker"]))
@@ -178,6 +183,7 @@ def _add_workers(front: RouteTable) -> None:
     front.read("/workers", list_workers, Page, query=("pool", "state", "ended", *pages))
     front.read("/workers/{worker}", get_worker, WorkerView)
     front.read("/workers/{worker}/why", why, Explanation)
+    front.read("/workers/{worker}/health", health, WorkerHealthView)
     front.read("/workers/{worker}/console", console, "text/plain", (Action.SEE, Kind.CONSOLE))
     for verb in WORKER_VERBS:
         path = "/workers/{worker}/" + verb

@@ -23,6 +23,8 @@ _STYLES = {
     "troubled": "1;31",
     "quarantined": "1;31",
     "silent": "1;31",
+    "kept": "1;31",
+    "repairing": "33",
     "on_test": "33",
     "alone": "33",
     "lost": "1;31",

@@ -10,6 +10,8 @@ from herder.cli.views.tables import POOLS
 from herder.model.values.phrases import counted
 from herder.wire.resources import Status
 
+#: A server that was heard of within so many seconds is well.
+HEARD_S = 5.0
 _OPEN_STATES = ("ready", "running", "blocked", "pending")
 
 
@@ -26,6 +28,7 @@ def show_status(printer: Printer, status: Status) -> None:
         *_attention(status),
         *_demands(status),
         "",
+        *_servers(status),
         *_drivers(status),
         *_failures(status),
         "",
@@ -37,13 +40,25 @@ def show_status(printer: Printer, status: Status) -> None:
 def same_as(status: Status) -> Status:
     """Without what changes with the clock alone: two statuses of which only that differs say the same."""
     pools = [msgspec.structs.replace(pool, cost_usd="") for pool in status.pools]
-    return msgspec.structs.replace(status, now="", spend_usd="", spend_by_user={}, pools=pools)
+    return msgspec.structs.replace(status, now="", servers=[], spend_usd="", spend_by_user={}, pools=pools)
 
 
 def _head(status: Status, now_s: float) -> Iterator[str]:
     live = sum(count for state, count in status.workers.items() if state not in ("terminated", "failed"))
     running = status.jobs.get("running", 0)
     yield f"Herder {status.version}, up {age(status.started_at, now_s)}: {counted(live, 'worker')}, {counted(running, 'running job')}"
+
+
+def _servers(status: Status) -> Iterator[str]:
+    """Nothing where there is one server only."""
+    if not status.servers:
+        return
+    yield "Servers"
+    for server in status.servers:
+        heard = "" if server.seen_s < HEARD_S else f", last heard of {server.seen_s:,.0f} s ago"
+        term = f" (epoch {status.epoch:,})" if server.role == "leader" and status.epoch else ""
+        yield f"  {server.url}: {server.role}{term}, version {server.version}{heard}"
+    yield ""
 
 
 def _demands(status: Status) -> Iterator[str]:

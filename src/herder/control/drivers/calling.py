@@ -19,6 +19,7 @@ from herder.model.fleet.driver import (
     Driver,
     DriverError,
     DriverFault,
+    InvalidRequest,
     Listing,
     Machine,
     NotFound,
@@ -26,7 +27,8 @@ from herder.model.fleet.driver import (
     StartData,
     Unauthorised,
 )
-from herder.model.fleet.driver_capabilities import Console, Deadlines
+from herder.model.fleet.driver_capabilities import CleanUps, Console, Deadlines, Reboots, ServiceRestarts
+from herder.model.fleet.repair import Rung
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.model.stored.changes import Changes
@@ -53,6 +55,10 @@ DEADLINE_S = 30.0
 DEADLINE_LONGEST_S = 600.0
 #: The same fault of a driver is told again after this long.
 FAULT_AGAIN_MS = 60_000
+
+
+#: Of a server whose lease may have ended.
+NOT_LEADING = "This server cannot renew its lease of the store, so it calls no driver."
 
 
 class DriverFrozenError(DriverError):
@@ -102,8 +108,11 @@ async def delete(core: Core, name: str, worker: WorkerName) -> Machine:
     return _machine(core, name, worker, found)
 
 
-async def listing(core: Core, name: str) -> Listing:
-    found: object = await ask(core, name, "list", lambda driver: driver.list())
+async def listing(core: Core, name: str, *, although_frozen: bool = False) -> Listing:
+    """`although_frozen`: for a person who looks; a listing changes nothing at the provider."""
+    found: object = await ask(
+        core, name, "list", lambda driver: driver.list(), although_frozen=although_frozen
+    )
     if not isinstance(found, Listing) or not all(isinstance(each, Machine) for each in found.machines):
         raise _fault(core, name, "list", "", f"it returned {_short(found)} instead of a Listing")
     return found
@@ -111,6 +120,21 @@ async def listing(core: Core, name: str) -> Listing:
 
 async def health(core: Core, name: str) -> None:
     await ask(core, name, "health", lambda driver: driver.health())
+
+
+async def repair(core: Core, name: str, worker: WorkerName, rung: Rung) -> Machine:
+    """Raises DriverError, also when the driver has no such thing."""
+
+    def act(driver: Driver) -> Machine:
+        if rung is Rung.REBOOT and isinstance(driver, Reboots):
+            return driver.reboot(worker)
+        if rung is Rung.RESTART_SERVICE and isinstance(driver, ServiceRestarts):
+            return driver.restart_service(worker)
+        if rung is Rung.CLEAN_UP and isinstance(driver, CleanUps):
+            return driver.clean_up(worker)
+        raise InvalidRequest(f"Driver {name} has no {rung}.")
+
+    return _machine(core, name, worker, await ask(core, name, rung.value, act, worker))
 
 
 async def console(core: Core, name: str, worker: WorkerName) -> str:
@@ -126,15 +150,28 @@ async def console(core: Core, name: str, worker: WorkerName) -> str:
     return str(await ask(core, name, "console", read, worker))
 
 
-async def ask(core: Core, name: str, verb: str, work: Callable[[Driver], _T], worker: str = "") -> _T:
+async def ask(
+    core: Core,
+    name: str,
+    verb: str,
+    work: Callable[[Driver], _T],
+    worker: str = "",
+    *,
+    although_frozen: bool = False,
+) -> _T:
     """Raises DriverError and nothing else."""
-    driver, frozen = core.drivers.get(name), core.state.frozen_drivers.get(name)
-    if driver is None or (frozen is not None and verb != "health"):
-        raise DriverFrozenError(frozen.reason if frozen else f"This server has no driver {name}.")
+    driver = _callable(core, name, verb, although_frozen=although_frozen)
+
+    def called() -> _T:
+        """In the driver's thread: since the question above the server may have been stopped, and woken up after its lease."""
+        if not core.leadership.holds():
+            raise DriverFrozenError(NOT_LEADING)
+        return work(driver)
+
     try:
-        return await core.calls.run(
-            name, verb, lambda: work(driver), deadline_s=deadline_s(driver, verb), worker=worker
-        )
+        return await core.calls.run(name, verb, called, deadline_s=deadline_s(driver, verb), worker=worker)
+    except DriverFrozenError:
+        raise  # no trouble of the driver's
     except Unauthorised as error:
         _note(core, name, verb, worker, error)
         if verb in _VERBS:
@@ -155,17 +192,29 @@ async def ask(core: Core, name: str, verb: str, work: Callable[[Driver], _T], wo
         raise _fault(core, name, verb, worker, f"{type(error).__name__}: {_short(error)}") from error
 
 
+def _callable(core: Core, name: str, verb: str, *, although_frozen: bool) -> Driver:
+    """Raises DriverFrozenError."""
+    driver, frozen = core.drivers.get(name), core.state.frozen_drivers.get(name)
+    if driver is None or (frozen is not None and verb != "health" and not although_frozen):
+        raise DriverFrozenError(frozen.reason if frozen else f"This server has no driver {name}.")
+    if not core.leadership.holds():
+        raise DriverFrozenError(NOT_LEADING)
+    return driver
+
+
 def deadline_s(driver: Driver, verb: str) -> float:
     own = driver.deadlines_s if isinstance(driver, Deadlines) else {}
     return min(own.get(verb, DEADLINES_S.get(verb, DEADLINE_S)), DEADLINE_LONGEST_S)
 
 
-async def freeze(core: Core, name: str, reason: str, *, actor: str = "herder") -> None:
+async def freeze(
+    core: Core, name: str, reason: str, *, actor: str = "herder", by_sweep: bool = False
+) -> None:
     """Once; whoever comes second finds it frozen. Durable when this returns."""
     if name not in core.state.frozen_drivers:
         log.error("%s", reason)
         changes = Changes()
-        drivers.freeze(core.state, changes, name, reason, core.clock.now_ms(), actor=actor)
+        drivers.freeze(core.state, changes, name, reason, core.clock.now_ms(), actor=actor, by_sweep=by_sweep)
         core.workers_changed.set()
         await core.commit(changes)
 

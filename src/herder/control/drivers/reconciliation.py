@@ -9,12 +9,13 @@ meanwhile. When more than a limit would be removed, nothing is: the driver is fr
 import logging
 from dataclasses import dataclass, field
 
-from herder.control.drivers import calling
+from herder.control.drivers import calling, unknown_machines
 from herder.control.drivers.calling import DriverFrozenError
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import WorkerLife
+from herder.engine.memory.worker_repair import may_be_off
 from herder.engine.workers import worker as life
 from herder.model.fleet.driver import DriverError, Listing, Machine, NotFound, Phase
 from herder.model.fleet.driver_capabilities import FirstHand
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 EXPECTED = frozenset({WorkerState.JOINING, WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
 #: So long a new machine may be absent from listings that have never shown it: providers' listings lag behind their creations.
 NEW_MACHINE_MS = 15_000
-#: So long a removed machine may still be listed before it counts as unknown.
-LATE_LISTING_MS = 60_000
 #: The brake looks back this far.
 BRAKE_MS = 60_000
 #: Most machines that one sweep closes or removes, also where a person has allowed it.
@@ -48,9 +47,6 @@ class Comparison:
     """Workers that a listing has shown."""
     absent: dict[WorkerName, int] = field(default_factory=dict)
     """Workers that complete listings lacked, and when (wall clock) the first of them was asked for."""
-    unknown: set[WorkerName] = field(default_factory=set)
-    """Machines without a row that the last listing showed."""
-
     _ahead_ms: int = 0
 
     @property
@@ -75,12 +71,16 @@ class Comparison:
         await self.heard(None)
         room = self._room(len(before))
         lost = await self._lost(before, listing, began_ms, room)
-        orphans = self._orphans(listing)
-        if (len(lost) > room or len(orphans) > self._bound(len(before))) and not self._allowed():
-            await self._brake(lost, orphans, len(before))
+        await unknown_machines.note(self.core, self.driver, listing)
+        self.notes.missing = dict(self.absent)
+        suspicious = unknown_machines.suspicious(self.notes)
+        if (len(lost) > room or len(suspicious) > self._bound(len(before))) and not self._allowed():
+            await self._brake(lost, suspicious, len(before))
             return
         await self._close(lost)
-        await self._remove(orphans[: max(0, min(room - len(lost), AT_A_TIME))])
+        await self._remove(sorted(self.notes.decided)[:AT_A_TIME], counted=False)
+        due = unknown_machines.due(self.core, self.notes, allowed=self._allowed())
+        await self._remove(due[: max(0, min(room - len(lost), AT_A_TIME))])
 
     async def heard(self, error: DriverError | None) -> None:
         """Whether the driver can be used, told when it changes."""
@@ -113,7 +113,9 @@ class Comparison:
         return [
             worker
             for worker in self.core.state.workers.values()
-            if worker.spec.driver == self.driver and worker.state in EXPECTED
+            if worker.spec.driver == self.driver
+            and worker.state in EXPECTED
+            and not may_be_off(worker.health, self.core.clock.now_ms())
         ]
 
     async def _lost(
@@ -155,7 +157,8 @@ class Comparison:
             if complete and known:
                 self.absent[name] = began_ms
             return False
-        return complete and not self._heard_since(worker, since_ms)
+        long_enough = began_ms - since_ms >= self.core.settings.sweep_missing_delay_s * 1000
+        return complete and not self._heard_since(worker, since_ms) and long_enough
 
     def _heard_since(self, worker: WorkerLife, since_ms: int) -> bool:
         """Whoever calls us is there, whatever its provider says."""
@@ -201,26 +204,16 @@ class Comparison:
 
     # --- machines without a worker row
 
-    def _orphans(self, listing: Listing) -> list[WorkerName]:
-        """Machines that two listings showed and no row knows. One that was removed a moment ago may be listed for a while yet."""
-        late_ms = self.core.clock.monotonic_ms() - LATE_LISTING_MS
-        unknown = {
-            machine.worker
-            for machine in listing.machines
-            if machine.worker not in self.core.state.workers
-            and machine.phase not in (Phase.STOPPING, Phase.GONE)
-            and self.notes.ended.get(machine.worker, late_ms) <= late_ms
-        }
-        seen, self.unknown = unknown & self.unknown, unknown
-        return sorted(seen)
-
-    async def _remove(self, orphans: list[WorkerName]) -> None:
+    async def _remove(self, orphans: list[WorkerName], *, counted: bool = True) -> None:
+        """`counted`: against the limit; what a person has decided is not."""
         for worker in orphans:
             if worker in self.core.state.workers:
+                self.notes.decided.discard(worker)
                 continue
             try:
                 await calling.delete(self.core, self.driver, worker)
             except NotFound:
+                self.notes.decided.discard(worker)
                 continue  # the listing was late
             except DriverFrozenError:
                 return
@@ -232,7 +225,10 @@ class Comparison:
                     clause(error),
                 )
                 continue
-            self.notes.removed_ms.append(self.core.clock.monotonic_ms())
+            if counted:
+                self.notes.removed_ms.append(self.core.clock.monotonic_ms())
+            self.notes.decided.discard(worker)
+            self.notes.unknown.pop(worker, None)
             self.notes.note_ended(worker, self.core.clock.monotonic_ms())
             changes = Changes()
             text = (
@@ -267,10 +263,14 @@ class Comparison:
             if lost
             else f"the provider lists {counted(len(orphans), 'machine')} that belong to no worker"
         )
+        remedy = (
+            f"If the report is right, run `herder driver unfreeze {name} --allow-removals`; if it is wrong, run `herder driver unfreeze {name}`."
+            if lost
+            else f"Run `herder admin sweep --driver {name}` to see them, and adopt or remove them there."
+        )
         await calling.freeze(
             self.core,
             name,
-            f"Driver {name} is frozen: {what}, more than the limit of {bound} in a minute. Nothing was removed. "
-            f"Check the provider. If the report is right, run `herder driver unfreeze {name} --allow-removals`; if it is wrong, run `herder "
-            f"driver unfreeze {name}`.",
+            f"Driver {name} is frozen: {what}, more than the limit of {bound} in a minute. Nothing was removed. Check the provider. {remedy}",
+            by_sweep=True,
         )

@@ -25,18 +25,21 @@ from herder.control.kernel.jobs.usage_ledger import book
 from herder.control.kernel.partial_change import mark
 from herder.control.kernel.planner.planning_thread import Planning
 from herder.control.kernel.settings import CoreSettings
+from herder.control.kernel.unknown_agents import UnknownAgents
 from herder.control.kernel.waiting.event_bus import EventBus
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
 from herder.model.fleet.driver import Driver
+from herder.model.fleet.driver_capabilities import rungs_of
 from herder.model.ids import ClassId
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import EventRecord
 from herder.model.values.phrases import clause
 from herder.ports.calls import Calls
 from herder.ports.clock import Clock
+from herder.ports.leadership import Alone, Leadership
 from herder.ports.store import Store, StoreDown
 from herder.scheduler.placement import Placer
 from herder.scheduler.preemption import Preemptor
@@ -75,7 +78,9 @@ class Core:
         clock: Clock | None = None,
         calls: Calls | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        leadership: Leadership | None = None,
     ) -> None:
+        self.leadership: Leadership = Alone() if leadership is None else leadership
         self.clock = SteadyClock(SystemClock() if clock is None else clock)
         self.calls: Calls = DriverCalls(self.clock, places=settings.driver_calls) if calls is None else calls
         """The only way to a driver; everything but tests goes through `control/drivers/calling.py`."""
@@ -87,9 +92,9 @@ class Core:
         """How sources of metrics are asked; None: through sockets."""
         self.settings = settings
         self.state, self.ledger = state, ledger
-        self.store = store
-        self.directory = directory
-        self.drivers = drivers
+        self.store, self.directory = store, directory
+        self.unknown_agents = UnknownAgents()
+        self.drivers, state.rungs = drivers, {name: rungs_of(driver) for name, driver in drivers.items()}
         self.started_at_ms = self.clock.now_ms()
         self.payloads = Payloads()
         self.raw_classes: dict[Hashable, ClassId] = {}
@@ -105,12 +110,13 @@ class Core:
         self.recorder = Recorder() if settings.observations_bytes_max else None
         self.events = EventBus()
         self.demand_changed, self.workers_changed = asyncio.Event(), asyncio.Event()
-        self.jobs_ended, self.batches_ended = Waiters(), Waiters()
-        self.output_came = Waiters()
-        """By job."""
+        #: By job, by batch, and by job.
+        self.jobs_ended, self.batches_ended, self.output_came = Waiters(), Waiters(), Waiters()
         self.closing = False
         self.wake_ups: dict[str, asyncio.Event] = {}
         """By worker: set when there is something for its next answer."""
+        #: By worker: the addresses of servers that it was told last.
+        self.told_addresses: dict[str, tuple[str, ...]] = {}
         self._on_fatal = on_fatal
         self._gathered = Changes()
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -118,6 +124,12 @@ class Core:
         self._over: BaseException | None = None
         """Why nothing of this memory becomes durable any more."""
         self._sweeps: set[asyncio.Task[None]] = set()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Of the servers that a worker or a machine may call, this one first."""
+        own = self.settings.server_url
+        return (own, *(each for each in self.leadership.addresses if each != own))
 
     def commit(self, changes: Changes) -> "asyncio.Future[None]":
         """Hand over; the answer is a future shared with others that ends when the changes are durable."""

@@ -6,6 +6,7 @@ Written by `control/drivers/calling.py` and the loops, read by people (`control/
 from collections import deque
 from dataclasses import dataclass, field
 
+from herder.model.fleet.driver import Machine
 from herder.model.ids import WorkerName
 
 #: Removals that are remembered, for the brake of the sweep and for late listings.
@@ -21,6 +22,18 @@ class LastError:
 
 
 @dataclass(slots=True, kw_only=True)
+class UnknownMachine:
+    """A machine under our tag that no row knows, as the last listing showed it."""
+
+    machine: Machine
+    since_ms: int
+    """When (monotonic) the first of the listings was that have shown it without a gap."""
+    listings: int = 1
+    held: bool = False
+    """It was made in a time that the store has forgotten: only a person decides about it."""
+
+
+@dataclass(slots=True, kw_only=True)
 class DriverNotes:
     usable: bool | None = None
     """As the last health probe or listing said; None: not asked yet."""
@@ -33,6 +46,20 @@ class DriverNotes:
     """When (monotonic) the sweep closed or removed something."""
     ended: dict[WorkerName, int] = field(default_factory=dict)
     """Workers whose machine was removed, and when (monotonic): listings show some of them for a while yet."""
+
+    unknown: dict[WorkerName, UnknownMachine] = field(default_factory=dict)
+    """As the last listing showed them."""
+    missing: dict[WorkerName, int] = field(default_factory=dict)
+    """Workers that complete listings lack, and since when (wall clock)."""
+    listed_at_ms: int | None = None
+    """When (wall clock) the last listing came; None: none since the server started."""
+    decided: set[WorkerName] = field(default_factory=set)
+    """Unknown machines that a person has told the sweep to remove."""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a person has yet to decide about machines of a time that the store has forgotten."""
+        return any(each.held and worker not in self.decided for worker, each in self.unknown.items())
 
     def note_ended(self, worker: WorkerName, now_ms: int) -> None:
         self.ended[worker] = now_ms

@@ -36,6 +36,10 @@ class CoreSettings:
     """Between telling a worker to go and having the driver remove it."""
     sweep_period_s: float = 5.0
     """How often the drivers' machines are compared with our workers."""
+    sweep_delay_s: float = 30.0
+    """So long a machine must have been without a row, in every listing, before it is removed: a stale listing shows what is gone already."""
+    sweep_missing_delay_s: float = 5.0
+    """So long a machine must have been absent from complete listings before its provider is asked for it and its row is closed."""
     driver_calls: int = PLACES
     """Calls at a time of each driver; more wait. Providers throttle clients that send many more at once."""
     removals_least: int = 3

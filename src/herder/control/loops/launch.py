@@ -1,4 +1,5 @@
-"""The launch loop: creates machines for claims and removes machines of terminating workers; one task for each such worker.
+"""The launch loop: creates machines for claims, removes machines of terminating workers and carries out repairs; one task for each such
+worker.
 
 What is about to be done stands in the store before: a crash in the middle is taken up again with the same worker name, which makes
 both calls safe to repeat. The steps of one worker are in `control/drivers/machines.py`. Workers of a frozen driver are left as they are.
@@ -9,7 +10,7 @@ import logging
 from dataclasses import dataclass, field
 from functools import partial
 
-from herder.control.drivers import machines
+from herder.control.drivers import machines, repairs
 from herder.control.drivers.calling import may_be_called
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token, hash_token
@@ -45,7 +46,9 @@ class _UnderWay:
             if worker.state is WorkerState.TERMINATING and not mine.removes:
                 mine.pauses.wake.set()  # it makes a machine that is not wanted any more
             return
-        if worker.state not in _WORK:
+        if not self.core.leadership.holds():
+            return
+        if worker.state not in _WORK and not repairs.to_do(self.core, worker):
             return
         if not may_be_called(self.core, worker.spec.driver) and worker.state is not WorkerState.REQUESTED:
             return
@@ -87,6 +90,8 @@ async def run(core: Core) -> None:
 async def _step(core: Core, worker: WorkerLife, pauses: machines.Pauses) -> None:
     if worker.state is WorkerState.TERMINATING:
         await machines.remove(core, worker, pauses)
+    elif worker.state not in _WORK:
+        await repairs.carry_out(core, worker, pauses)
     elif not may_be_called(core, worker.spec.driver):
         await machines.refuse(core, worker, _why_not(core, worker.spec.driver))
     else:
@@ -106,7 +111,7 @@ async def _make(core: Core, worker: WorkerLife, pauses: machines.Pauses) -> None
     life.provisioning(core.state, worker, hash_token(token))
     await core.commit(changes)
     start = StartData(
-        server_url=core.settings.server_url,
+        server_url=",".join(core.addresses),
         activation_token=token,
         self_delete_after_s=core.settings.self_delete_after_s,
     )

@@ -138,7 +138,7 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
     looks = (
         worker.state, free, free_slots, len(worker.live), worker.idle_since_ms, worker.expires_at_ms,
         worker.cordoned, worker.manual, worker.extensions, worker.ready_at_ms,
-        worker.agent_version, on_it, use,
+        worker.agent_version, on_it, use, worker.health.quarantined_at_ms is not None,
     )  # fmt: skip
     if worker.seen is not None and worker.seen[0] == looks:
         return worker.seen[1]
@@ -146,6 +146,7 @@ def _observed(state: EngineState, worker: WorkerLife, now_ms: int, guess: Guess 
         spec=worker.spec,
         state=worker.state,
         cordoned=worker.cordoned,
+        quarantined=worker.health.quarantined_at_ms is not None,
         free=free,
         free_slots=free_slots,
         live_attempts=len(worker.live),

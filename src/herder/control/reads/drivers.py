@@ -1,5 +1,6 @@
 """Views of drivers: whether each can be used, why not, and its calls in progress. From memory only; calls no provider."""
 
+from herder.control.drivers import unknown_machines
 from herder.control.drivers.calling import check_known, driver_names
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes
@@ -20,8 +21,12 @@ def driver_view(core: Core, name: str) -> DriverView:
 
 
 def troubles(core: Core) -> list[str]:
-    """A sentence for each driver that cannot be used."""
-    return [view.reason for view in driver_views(core) if view.reason]
+    """A sentence for each driver that cannot be used, or that waits for a person's decision about machines."""
+    sentences = [view.reason for view in driver_views(core) if view.reason]
+    for name, notes in sorted(core.driver_notes.items()):
+        held = unknown_machines.held_text(name, notes)
+        sentences += [held] if held else []
+    return sentences
 
 
 def _view(core: Core, name: str) -> DriverView:

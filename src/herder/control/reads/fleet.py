@@ -29,6 +29,7 @@ from herder.model.values.phrases import counted, sentences
 from herder.model.values.resources import ZERO, stored_amounts
 from herder.model.values.times import iso, iso_or_none
 from herder.model.work.job import FAULTS_OF_WORKERS, Cause, JobState
+from herder.ports.leadership import ServerNote
 from herder.settings import pool_to_plain
 from herder.store.rows import tables as t
 from herder.store.rows.usage_rows import worker_row_cost
@@ -37,6 +38,7 @@ from herder.wire.resources import (
     Page,
     PlanView,
     PoolView,
+    ServerView,
     Status,
     TemplateView,
     WorkerView,
@@ -295,6 +297,19 @@ async def status(core: Core, who: Principal) -> Status:
         drivers=drivers.troubles(core),
         attention=attention.attention(core, who),
         waiting=attention.waiting(core),
+        servers=[_server(note) for note in core.leadership.servers()],
+        epoch=core.leadership.epoch,
+        as_of=iso_or_none(core.leadership.as_of_ms),
+    )
+
+
+def _server(note: ServerNote) -> ServerView:
+    return ServerView(
+        url=note.url,
+        role="leader" if note.leads else "follower",
+        version=note.version,
+        started_at=iso(note.started_at_ms),
+        seen_s=note.seen_ms / 1000,
     )
 
 

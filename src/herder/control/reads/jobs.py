@@ -16,6 +16,7 @@ from herder.control.reads.visibility import PAGE_MAX, in_view, newest_jobs
 from herder.engine.memory.state import BatchLife
 from herder.model.ids import BatchId, ClassId
 from herder.model.permissions import Action, Kind, Principal, scope_of
+from herder.model.stored.incarnation import tries
 from herder.model.values.money import usd_text
 from herder.model.values.phrases import counted
 from herder.model.values.times import iso, iso_or_none
@@ -191,7 +192,7 @@ def _view(core: Core, row: Row[Any]) -> JobView:
         disk_mib=request.disk_mib,
         gpu=job_class.gpus_asked,
         resources=request.declared(),
-        attempts=row.attempts,
+        attempts=tries(row.attempts),
         exit_code=row.exit_code,
         cause=row.cause,
         message=row.message or "",
@@ -356,7 +357,7 @@ async def output_of(
 def _check_output(core: Core, row: Row[Any], attempt: int | None, *, follow: bool) -> None:
     """Nothing was printed, or nothing was left out: which of them it is must be told. Raises Refused."""
     if attempt is not None and not (0 < attempt <= row.attempts or (follow and attempt == row.attempts + 1)):
-        had = counted(row.attempts, "attempt") if row.attempts else "none"
+        had = counted(tries(row.attempts), "attempt") if row.attempts else "none"
         raise NotKnown(
             f"Job {row.id} has no attempt {attempt}; it has {had}.",
             hint=f"herder job get {row.id} lists its attempts.",

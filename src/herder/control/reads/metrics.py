@@ -21,6 +21,8 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         state, now = self._core.state, self._core.clock.now_ms()
+        leads = int(self._core.leadership.holds())
+        yield GaugeMetricFamily("herder_leader", "1 if this server leads.", value=leads)
         jobs = GaugeMetricFamily("herder_jobs", "Jobs by state.", labels=["state"])
         for number, count in state.counts.items():
             jobs.add_metric([JobState(number).label], count)

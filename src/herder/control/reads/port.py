@@ -16,10 +16,11 @@ from herder.control.kernel.bounds.errors import NotKnown, NotReady, Refused
 from herder.control.kernel.core import Core
 from herder.control.kernel.waiting.waiters import Waiters
 from herder.control.planning.observation import observe_now
-from herder.control.reads import drivers, events, fleet, jobs, repeated_requests, sharing
+from herder.control.reads import drivers, events, fleet, jobs, repeated_requests, sharing, sweeps
 from herder.control.reads.explanations import explain
 from herder.control.reads.followed_output import Again, Followers
 from herder.control.reads.metrics import metrics_text
+from herder.control.reads.worker_health import worker_health_view
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.state import BatchLife
 from herder.model.fleet.driver import DriverError
@@ -31,7 +32,8 @@ from herder.model.values.phrases import sentence
 from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
-from herder.wire.drivers import DriverView
+from herder.wire.drivers import DriverView, SweepView
+from herder.wire.health import WorkerHealthView
 from herder.wire.people import UserView, WhoAmI
 from herder.wire.resources import (
     ApplyAnswer,
@@ -79,6 +81,10 @@ class Reads:
         return self._core.clock.monotonic_ms()
 
     # --- the fleet
+
+    def leads(self) -> bool:
+        """Asked by anybody. False: this server's lease may have ended."""
+        return self._core.leadership.holds()
 
     async def ready(self) -> None:
         """Asked by anybody. Raises NotReady when the store takes no writes."""
@@ -140,6 +146,10 @@ class Reads:
         check(who, Action.SEE, FLEET)
         return await fleet.worker_view(self._core, who, name)
 
+    async def worker_health(self, who: Principal, name: str) -> WorkerHealthView:
+        check(who, Action.SEE, FLEET)
+        return worker_health_view(self._core, name)
+
     async def why_worker(self, who: Principal, name: str) -> Explanation:
         check(who, Action.SEE, FLEET)
         return await explain.why_worker(self._core, who, name)
@@ -156,6 +166,10 @@ class Reads:
         check(who, Action.SEE, FLEET)
         views = drivers.driver_views(self._core)
         return Page(items=views, total=len(views))
+
+    async def sweep(self, who: Principal, name: str) -> SweepView:
+        check(who, Action.CHANGE, FLEET)
+        return await sweeps.sweep_view(self._core, name, who.user)
 
     def driver(self, who: Principal, name: str) -> DriverView:
         check(who, Action.SEE, FLEET)

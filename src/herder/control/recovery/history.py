@@ -19,6 +19,7 @@ from herder.engine.workers.offers import META_PREFIX, from_meta
 from herder.engine.workers.worker import BOOT_WEIGHT, LESS_NEEDED, history_of
 from herder.model.fleet.offer import OfferMemory
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, WorkerName
+from herder.model.planning.plan import ReasonKind
 from herder.model.work.job import FAULTS_OF_WORKERS, AttemptState, Cause, JobState
 from herder.store.rows import tables as t
 
@@ -33,6 +34,7 @@ def recover_history(connection: Connection, state: EngineState, now_ms: int) -> 
     _frozen_drivers(connection, state)
     _growth(connection, state, now_ms)
     _shrinkage(connection, state, now_ms)
+    _repairs(state)
 
 
 def read_totals(connection: Connection, state: EngineState) -> None:
@@ -152,15 +154,26 @@ def _growth(connection: Connection, state: EngineState, now_ms: int) -> None:
 def _shrinkage(connection: Connection, state: EngineState, now_ms: int) -> None:
     kinds = {kind.value for kind in LESS_NEEDED}
     query = (
-        select(t.workers.c.pool, t.workers.c.draining_at_ms, t.workers.c.reason_removed)
+        select(t.workers.c.name, t.workers.c.pool, t.workers.c.draining_at_ms, t.workers.c.reason_removed)
         .where(t.workers.c.draining_at_ms > now_ms - REACH_MS)
         .order_by(t.workers.c.draining_at_ms.desc())
         .limit(REMOVALS_MOST)
     )
-    for pool, drained, reason in reversed(connection.execute(query).all()):
+    for name, pool, drained, reason in reversed(connection.execute(query).all()):
         if pool not in state.pools:
             continue
         history = history_of(state, PoolName(pool))
         history.last_shrunk_at_ms = min(drained, now_ms)
-        if json.loads(reason).get("kind") in kinds:
+        kind = json.loads(reason).get("kind")
+        if kind in kinds:
             history.removals_ms.append(min(drained, now_ms))
+        elif kind == ReasonKind.UNHEALTHY.value:
+            history.repairs_ms[WorkerName(name)] = min(drained, now_ms)
+
+
+def _repairs(state: EngineState) -> None:
+    """Of live workers; of those that were replaced, their rows have said it."""
+    for name, worker in state.workers.items():
+        repair = worker.health.repair
+        if repair is not None and repair.rung.disrupts:
+            history_of(state, worker.spec.pool).repairs_ms[name] = repair.since_ms

@@ -26,6 +26,8 @@ from herder.engine.clock_step import begin_anew, latest_ms, went_back
 from herder.engine.jobs import backoff
 from herder.engine.jobs.classes import CLASSES_MAX
 from herder.engine.jobs.job import make_ready
+from herder.engine.memory import worker_repair
+from herder.engine.memory.forgotten_time import take_numbers
 from herder.engine.memory.queue import Taken
 from herder.engine.memory.state import (
     ENDED_RUNS_MAX,
@@ -49,9 +51,14 @@ from herder.model.values.resources import PLAIN, Dimensions
 from herder.model.work.job import AttemptState, Cause, JobState
 from herder.settings import pool_from_plain
 from herder.store.rows import tables as t
+from herder.store.rows.incarnation import (
+    numbers_following,
+    numbers_reached,
+    read_incarnation,
+    remembered_until_ms,
+)
 from herder.store.rows.json_forms import decode_class
 from herder.store.rows.versions import opened
-from herder.store.writing.retention import numbers_reached
 
 #: Rows fetched at a time.
 FETCH = 10_000
@@ -209,6 +216,7 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         phase=row.phase,
         operation=row.operation,
         drain=Drain(**json.loads(row.drain)) if row.drain else None,
+        health=worker_repair.read(row.health),
         provisioned_at_ms=row.provisioned_at_ms,
         ready_at_ms=row.ready_at_ms,
         draining_at_ms=row.draining_at_ms,
@@ -365,14 +373,8 @@ def _waiting(connection: Connection, state: EngineState) -> None:
 
 def _numbers(connection: Connection, state: EngineState) -> None:
     """Counters go on where they were, also when the rows with the highest numbers are not kept any more."""
-    kept = numbers_reached(connection)
-
-    def following(column: Any) -> int:
-        reached = int(connection.execute(select(func.max(column))).scalar() or 0)
-        return max(reached, kept.get(str(column), 0)) + 1
-
-    state.next_job = following(t.jobs.c.id)
-    state.next_batch = following(t.batches.c.id)
-    state.next_class = following(t.job_classes.c.id)
-    state.next_event = following(t.events.c.sequence)
-    state.next_plan = state.first_plan = max(following(t.plans.c.number), following(t.workers.c.plan))
+    state.incarnation, state.remembered_ms = read_incarnation(connection), remembered_until_ms(connection)
+    take_numbers(state, numbers_following(connection).at_least(state.incarnation.next))
+    classes = int(connection.execute(select(func.max(t.job_classes.c.id))).scalar() or 0)
+    state.next_class = max(classes, numbers_reached(connection).get(str(t.job_classes.c.id), 0)) + 1
+    state.first_plan = state.next_plan

@@ -15,11 +15,15 @@ from herder.control.kernel.bounds.errors import NotKnown, StoreTroubled, Unauthe
 from herder.control.kernel.bounds.limits import LOG_NOTES_BYTES, LOG_TIMES_MAX
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token, hash_token
+from herder.control.workers.strangers import activation_refusal, refusal
 from herder.engine.attempts.attempt import ended
 from herder.engine.memory.state import LiveAttempt, WorkerLife
+from herder.engine.workers.conditions import Found
 from herder.engine.workers.exchange import gather, has_news, leave, not_carried, take_in
+from herder.engine.workers.repair import wants_clean_up
 from herder.engine.workers.worker import activated, seen, suspect
 from herder.model.fleet.pool import CpuLimit, PoolSpec
+from herder.model.fleet.repair import Condition
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import JobId, WorkerName
 from herder.model.stored.changes import Changes
@@ -46,6 +50,7 @@ TROUBLES_MAX = 8
 TROUBLE_TEXT_MAX = 300
 #: Characters kept of the version that an agent says it has.
 VERSION_LENGTH = 50
+_CONDITIONS = frozenset(each.value for each in Condition)
 
 
 def beat_s(core: Core, worker: WorkerLife) -> float:
@@ -57,8 +62,8 @@ def invited(core: Core, token: str) -> WorkerLife:
     name = core.directory.activations.get(hash_token(token)) if token else None
     worker = core.state.workers.get(name) if name is not None else None
     if worker is None:
-        raise Unauthenticated(
-            "Unknown or expired activation token.", hint="The worker was removed; stop this agent."
+        raise activation_refusal(
+            core, token, "Unknown or expired activation token.", "The worker was removed; stop this agent."
         )
     return worker
 
@@ -71,11 +76,13 @@ async def activate(core: Core, token: str, request: ActivateRequest) -> Activate
             "Unknown or expired activation token.", hint="The worker was removed; stop this agent."
         )
     own = derived_token(core.settings.secret, f"worker/{worker.spec.name}/{request.nonce}")
-    changes = Changes()
+    before, changes = worker.token_hash, Changes()
     version = "".join(filter(str.isprintable, request.version))[:VERSION_LENGTH]
     now_ms = core.clock.now_ms()
     if not activated(core.state, changes, worker, hash_token(own), request.nonce, now_ms, version):
         raise Unauthenticated("This activation token was already used by another process.")
+    if before is not None and before != worker.token_hash:
+        core.directory.workers.pop(before, None)  # of the process before a repair: it is told to leave
     core.directory.workers[hash_token(own)] = worker.spec.name
     await core.commit(changes)
     beat = beat_s(core, worker)
@@ -92,6 +99,7 @@ async def activate(core: Core, token: str, request: ActivateRequest) -> Activate
         gpu=shape.gpu,
         slots=worker.spec.slots,
         log_bytes=core.settings.log_bytes_per_attempt,
+        servers=list(core.addresses) if len(core.leadership.addresses) > 1 else [],
     )
 
 
@@ -100,8 +108,8 @@ def worker_of(core: Core, token: str) -> WorkerLife:
     name = core.directory.workers.get(hash_token(token)) if token else None
     worker = core.state.workers.get(name) if name is not None else None
     if worker is None:
-        raise Unauthenticated(
-            "Unknown worker token: the worker was removed.", hint="Stop all attempts and exit."
+        raise refusal(
+            core, token, "Unknown worker token: the worker was removed.", "Stop all attempts and exit."
         )
     return worker
 
@@ -128,7 +136,18 @@ async def exchange(
             )
     answer = await _answer(core, worker)
     answer.refused = list(refused)
+    if len(core.leadership.addresses) > 1:
+        answer.servers = _new_addresses(core, worker.spec.name)
     return answer
+
+
+def _new_addresses(core: Core, worker: WorkerName) -> list[str]:
+    """Of the servers; empty when the worker was told the same before."""
+    found = core.leadership.addresses
+    if len(found) < 2 or core.told_addresses.get(worker) is found:
+        return []
+    core.told_addresses[worker] = found
+    return list(core.addresses)
 
 
 def _wait_for_store(core: Core, worker: WorkerLife) -> None:
@@ -162,6 +181,9 @@ def _report(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: C
         finished=frozenset((each.job, each.attempt) for each in request.finished),
         use=request.use,
         troubles=tuple(each[:TROUBLE_TEXT_MAX] for each in request.troubles[:TROUBLES_MAX]),
+        typed=_typed(request),
+        clock_ms=request.clock_ms,
+        cleaned=request.cleaned[:TROUBLE_TEXT_MAX],
         now_ms=now,
     )
     _take_output(core, worker, request, changes)
@@ -178,6 +200,15 @@ def _report(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: C
         wake_up = core.wake_ups.get(worker.spec.name)
         if wake_up is not None:
             wake_up.set()
+
+
+def _typed(request: ExchangeRequest) -> dict[Condition, Found]:
+    """Names that this version does not know are passed over: the agent may be newer."""
+    return {
+        Condition(name): Found(message[:TROUBLE_TEXT_MAX])
+        for name, message in request.conditions[:TROUBLES_MAX]
+        if name in _CONDITIONS
+    }
 
 
 def _take_output(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: Changes) -> None:
@@ -274,6 +305,7 @@ async def _answer(core: Core, worker: WorkerLife) -> ExchangeAnswer:
         cancel=[(int(job), attempt) for job, attempt in cancels],
         drain=worker.state is WorkerState.DRAINING,
         use=_asks_for_use(core, worker),
+        clean_up=wants_clean_up(worker),
     )
 
 
@@ -341,6 +373,7 @@ def forget_worker(core: Core, name: WorkerName) -> None:
     for table in (core.directory.workers, core.directory.activations):
         for key in [key for key, owner in table.items() if owner == name]:
             del table[key]
+    core.told_addresses.pop(name, None)
     wake_up = core.wake_ups.pop(name, None)
     if wake_up is not None:
         wake_up.set()

@@ -141,7 +141,7 @@ def _created(core: Core, token: str, record: TokenRecord) -> JoinTokenCreated:
         template=record.join_template or "",
         uses=record.join_uses_left or 0,
         expires_at=iso_or_none(record.expires_at_ms) or "",
-        server_url=core.settings.server_url,
+        server_url=",".join(core.addresses),
     )
 
 

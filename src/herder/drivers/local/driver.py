@@ -12,7 +12,9 @@ import subprocess
 import tempfile
 import threading
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from herder.drivers.local import processes
 from herder.drivers.local.settings import LocalSettings
@@ -21,11 +23,13 @@ from herder.model.fleet.driver import (
     InvalidRequest,
     Listing,
     Machine,
+    MachineTags,
     NotFound,
     OutOfCapacity,
     Phase,
     StartData,
     Unavailable,
+    tags_of,
 )
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
@@ -71,7 +75,7 @@ class LocalDriver:
                 raise OutOfCapacity(
                     f"Driver {self.name} runs {counted(running, 'worker')}, the maximum (workers_most)."
                 )
-            return self._start(spec.name, folder, start)
+            return self._start(spec, folder, start)
 
     def delete(self, worker: WorkerName) -> Machine:
         folder = self._folder(worker)
@@ -101,24 +105,26 @@ class LocalDriver:
         live = {
             name: agent
             for name, agent in processes.agents(self._installation).items()
-            if (records.get(WorkerName(name)) or f"{agent.pid}@").startswith(f"{agent.pid}@")
+            if (_handle_in(records, name) or f"{agent.pid}@").startswith(f"{agent.pid}@")
         }
         machines = [
             Machine(
                 worker=WorkerName(name),
-                handle=_handle_of(agent, records.get(WorkerName(name))),
+                handle=_handle_of(agent, _handle_in(records, name)),
                 phase=Phase.RUNNING,
+                tags=records[WorkerName(name)].tags if name in records else None,
             )
             for name, agent in live.items()
         ]
         machines += [
             Machine(
                 worker=worker,
-                handle=handle,
+                handle=record.handle,
                 phase=Phase.STOPPED,
-                detail="the agent process has ended" if handle else "its start was interrupted",
+                detail="the agent process has ended" if record.handle else "its start was interrupted",
+                tags=record.tags,
             )
-            for worker, handle in records.items()
+            for worker, record in records.items()
             if worker not in live
         ]
         self._clear_unrecorded({*records, *map(WorkerName, live)})
@@ -159,10 +165,11 @@ class LocalDriver:
             raise InvalidRequest(f"{worker!r} is not a valid name of a worker.")
         return self._workers / worker
 
-    def _start(self, worker: WorkerName, folder: Path, start: StartData) -> Machine:
+    def _start(self, spec: WorkerSpec, folder: Path, start: StartData) -> Machine:
+        worker, tags = spec.name, tags_of(spec)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._record(folder, "")
+            self._record(folder, _Record(handle="", tags=tags))
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             log = os.open(folder / _LOG, flags, 0o600)
             try:
@@ -184,9 +191,9 @@ class LocalDriver:
         self._children[worker] = process
         started = processes.start_time(process.pid)
         handle = _handle(process.pid, started or 0.0)
-        self._record(folder, handle)
+        self._record(folder, _Record(handle=handle, tags=tags))
         phase = Phase.STOPPED if started is None else Phase.RUNNING
-        return Machine(worker=worker, handle=handle, phase=phase)
+        return Machine(worker=worker, handle=handle, phase=phase, tags=tags)
 
     def _environment(self, worker: WorkerName, start: StartData) -> dict[str, str]:
         """The server's own environment may hold secrets that are none of the worker's business: all HERDER_* stay here."""
@@ -202,25 +209,25 @@ class LocalDriver:
             startup.CGROUPS: "" if self._settings.cgroups else "off",
         }
 
-    def _record(self, folder: Path, handle: str) -> None:
+    def _record(self, folder: Path, record: "_Record") -> None:
         """Without a handle: about to be started. A crash within leaves no half record; one after it, a worker that is listed."""
         try:
             fresh = folder / (_RECORD + ".new")
-            fresh.write_text(json.dumps({"handle": handle}), encoding="utf-8")
+            fresh.write_text(json.dumps(_plain(record)), encoding="utf-8")
             fresh.replace(folder / _RECORD)
         except OSError as error:
             raise Unavailable(f"Cannot write {folder / _RECORD}: {error.strerror}.") from error
 
-    def _records(self) -> dict[WorkerName, str]:
-        """Handles of the workers that were started and not deleted. Raises Unavailable rather than say there are none."""
-        records: dict[WorkerName, str] = {}
+    def _records(self) -> "dict[WorkerName, _Record]":
+        """Of the workers that were started and not deleted. Raises Unavailable rather than say there are none."""
+        records: dict[WorkerName, _Record] = {}
         try:
             for path in self._workers.glob(f"*/{_RECORD}") if self._workers.exists() else ():
                 with suppress(FileNotFoundError):
-                    records[WorkerName(path.parent.name)] = json.loads(path.read_bytes())["handle"]
+                    records[WorkerName(path.parent.name)] = _read(json.loads(path.read_bytes()))
             if not self._workers.exists() and not _could_be_made(self._workers):
                 raise Unavailable(f"Cannot use the data folder {self._workers}.")
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise Unavailable(f"Cannot read the records in {self._workers}: {clause(error)}.") from error
         return records
 
@@ -271,6 +278,27 @@ class LocalDriver:
             for worker, process in list(self._children.items()):
                 if process.poll() is not None:
                     del self._children[worker]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    handle: str
+    tags: MachineTags | None
+    """None in records of an earlier version."""
+
+
+def _plain(record: _Record) -> dict[str, Any]:
+    return {"handle": record.handle, **({"tags": asdict(record.tags)} if record.tags is not None else {})}
+
+
+def _read(plain: dict[str, Any]) -> _Record:
+    """Raises KeyError, TypeError."""
+    return _Record(handle=plain["handle"], tags=MachineTags(**plain["tags"]) if "tags" in plain else None)
+
+
+def _handle_in(records: dict[WorkerName, _Record], name: str) -> str | None:
+    found = records.get(WorkerName(name))
+    return None if found is None else found.handle
 
 
 def _handle(pid: int, started: float) -> str:

@@ -1,6 +1,7 @@
 """Workers that exist in memory only: for tests, simulation and demos."""
 
 from herder.drivers.pretend.driver import PretendDriver
+from herder.drivers.pretend.repairs import RepairingPretendDriver
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.pretend.world import Booted, Fault, Gate, PretendWorld
 from herder.model.fleet.driver import DriverContext
@@ -8,7 +9,13 @@ from herder.model.fleet.driver import DriverContext
 
 def make(settings: PretendSettings, context: DriverContext) -> PretendDriver:
     """With a provider of its own, on the server's clock."""
-    return PretendDriver(settings, PretendWorld(context.clock.now_ms), context)
+    return open_pretend(settings, PretendWorld(context.clock.now_ms), context)
+
+
+def open_pretend(settings: PretendSettings, world: PretendWorld, context: DriverContext) -> PretendDriver:
+    """With or without what only some providers can."""
+    kind = RepairingPretendDriver if settings.repairs else PretendDriver
+    return kind(settings, world, context)
 
 
 settings_type = PretendSettings
@@ -20,6 +27,8 @@ __all__ = [
     "PretendDriver",
     "PretendSettings",
     "PretendWorld",
+    "RepairingPretendDriver",
     "make",
+    "open_pretend",
     "settings_type",
 ]

@@ -21,6 +21,7 @@ from herder.model.fleet.driver import (
     OutOfCapacity,
     Phase,
     StartData,
+    tags_of,
 )
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
@@ -52,7 +53,8 @@ class PretendDriver:
         if self.settings.deadline_s is None:
             return {}
         return dict.fromkeys(
-            ("create", "get", "delete", "list", "health", "console"), self.settings.deadline_s
+            ("create", "get", "delete", "list", "health", "console", "reboot", "restart_service"),
+            self.settings.deadline_s,
         )
 
     def create(self, spec: WorkerSpec, start: StartData) -> Machine:
@@ -194,6 +196,7 @@ class PretendDriver:
             phase, operation = Phase.CREATING, f"create-{machine.handle}"
         booting = phase is Phase.RUNNING and machine.booted_at_ms > now_ms
         return Machine(
+            tags=tags_of(machine.spec),
             worker=machine.spec.name,
             handle=machine.handle,
             phase=phase,

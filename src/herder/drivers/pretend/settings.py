@@ -18,6 +18,8 @@ class PretendSettings:
     """The provider's capacity: above it `create` raises OutOfCapacity."""
     spot_machines_most: int = 10_000
     """Spot machines that each zone holds: above it `create` raises OutOfCapacity, until one goes."""
+    repairs: bool = False
+    """Whether it can reboot machines and restart their service."""
     deadline_s: float | None = None
     """How long an answer of any verb is waited for; None: as of other drivers."""
     start_data_folder: Path | None = None

@@ -74,6 +74,8 @@ class PretendMachine:
     running: bool = True
     told: bool = False
     """Whether `newly_booted` has given it out."""
+    restarts: int = 0
+    """How often it, or its service, was started anew: what ran on it before runs no more."""
     printed: list[str] = field(default_factory=list)
 
 
@@ -105,7 +107,7 @@ class PretendWorld:
     def fail(
         self, verb: str, error: Exception, *, times: int = 1, after: bool = False, worker: str | None = None
     ) -> None:
-        """`verb`: create, delete, get, list, console, health, or "*" for all. An error outside the family is a fault of the driver."""
+        """`verb`: create, delete, get, list, console, health, reboot, restart_service, or "*" for all. An error outside the family is a fault of the driver."""
         self.faults.append(Fault(verb=verb, error=error, times=times, after=after, worker=worker))
 
     def hang(

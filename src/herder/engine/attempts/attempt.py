@@ -17,6 +17,7 @@ from herder.engine.memory.state import BatchLife, DelayedJob, EngineState, JobFa
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, JobId
 from herder.model.stored.changes import Changes
+from herder.model.stored.incarnation import tries as number_of_tries
 from herder.model.stored.records import JobStatus
 from herder.model.values.phrases import listed
 from herder.model.work.job import (
@@ -72,7 +73,8 @@ def _give(
         raise AssertionError(
             f"placement put more on {worker.spec.name} than is free: {used} into {worker.free}"
         )
-    name = worker.spec.name
+    name, incarnation = worker.spec.name, state.incarnation
+    renumbered_below = incarnation.next.jobs
     for batch_id, of_batch in groupby(taken, itemgetter(0)):
         tried, preempted = state.tried_of(batch_id), state.preempted_of(batch_id)
         batch = None if batch_id is None else state.batches[batch_id]
@@ -80,9 +82,10 @@ def _give(
         for _, number, ready_at_ms in of_batch:
             job = JobId(number)
             attempts, failures = tried.pop(job, _NEW) if tried else _NEW
+            following = attempts + 1 if job >= renumbered_below else incarnation.attempt_after(attempts)
             attempt = LiveAttempt(
                 job=job,
-                number=attempts + 1,
+                number=following,
                 failures=failures,
                 class_id=class_id,
                 batch=batch_id,
@@ -98,8 +101,8 @@ def _give(
             # What became ready, or gave way, in this same commit: since when it waits is said by its row.
             before = changes.job_status.get(job)
             ready = None if before is None else before.ready_at_ms
-            changes.job_status[job] = JobStatus(job, _RUNNING, attempts + 1, failures, "", ready, None)
-            changes.attempts[job, attempts + 1] = assigned_record(attempt)
+            changes.job_status[job] = JobStatus(job, _RUNNING, following, failures, "", ready, None)
+            changes.attempts[job, following] = assigned_record(attempt)
             given += 1
         count_move(state, batch, JobState.READY, JobState.RUNNING, given)
     worker.free = worker.free.minus(used)
@@ -304,7 +307,7 @@ def _next_for_job(
     else:
         failures += 0 if cause in NOT_THE_JOBS_FAULT else 1
         preempted += final is AttemptState.CANCELLED and cause is Cause.PREEMPTED
-        tries = attempt.number - preempted
+        tries = number_of_tries(attempt.number) - preempted
         again = (
             cause is not Cause.KILLED_WORKERS
             and failures <= job_class.retry.retries

@@ -2,16 +2,17 @@
 
 Called by `attempt.py` for each end that counts and by `engine/workers/worker.py` for each tick. A worker on which `FAULTS_MOST` attempts in a row
 failed through no fault of theirs takes no work. After a pause it gets one attempt, as a test: it is back when that ends well or has
-run for a while, and is replaced when that fails too. So is one whose agent reports troubles for minutes. Of each pool one is
-replaced at a time: what makes all of them fail is no fault of the workers, and new ones would not mend it.
+run for a while. Each test that fails is counted in its condition FailedAttempts, for which the repair ladder has a rung
+(`engine/workers/repair.py`).
 
 All this is in memory only: after a restart of the server a sick worker shows again that it is.
 """
 
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
+from herder.engine.memory.worker_repair import SERVER, ConditionSeen
+from herder.model.fleet.repair import BLOCKING, Condition
 from herder.model.fleet.worker import Health, WorkerState
-from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import clause
 
@@ -21,15 +22,12 @@ FAULTS_MOST = 3
 PAUSE_MS = 30_000
 #: A test that has run so long is passed.
 TESTED_AFTER_MS = 30_000
-#: Its agent may report troubles so long before it is replaced.
-TROUBLED_MAX_MS = 300_000
-#: Between two replacements of sick workers in one pool.
-REPLACE_EVERY_MS = 60_000
 #: A suspect that has run alone so long may have company: it is kept apart from others for a bounded time.
 ALONE_MAX_MS = 600_000
 #: Of a message, as it is told.
 SAID_MAX = 200
 
+_FAILED = (SERVER, Condition.FAILED_ATTEMPTS)
 _OPEN = frozenset({WorkerState.READY, WorkerState.UNHEALTHY})
 
 
@@ -49,6 +47,13 @@ def count_fault(state: EngineState, changes: Changes, worker: WorkerLife, said: 
         text = f"{worker.faults} attempts in a row failed on {worker.spec.name} (the last: {last})"
     else:
         return
+    as_test = ", the last as a test" if worker.probes_failed else ""
+    worker.health.conditions[_FAILED] = ConditionSeen(
+        since_ms=worker.faulty_since_ms,
+        last_seen_ms=now_ms,
+        message=f"{worker.faults} attempts in a row failed on it{as_test}: {last}",
+        count=worker.probes_failed,
+    )
     worker.probe_at_ms = now_ms + PAUSE_MS
     worker.state = WorkerState.UNHEALTHY
     text = f"{text}. It takes no work for {PAUSE_MS // 1000} s, then one attempt as a test."
@@ -63,27 +68,26 @@ def count_success(
         _clear(state, changes, worker, now_ms)
 
 
-def look(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> Reason | None:
-    """What time brings to a worker that is there; the answer is why it is to be replaced."""
+def look(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
+    """What time brings to a worker that is there."""
     if worker.alone_for is not None:
         _end_isolation(state, worker, now_ms)
     if worker.state not in _OPEN:
-        return None
-    reason = _troubled(state, changes, worker, now_ms)
+        return
     if worker.probe_at_ms is not None:
-        if worker.probes_failed:
-            reason = Reason(
-                kind=ReasonKind.UNHEALTHY,
-                text=f"{worker.faults} attempts in a row failed on {worker.spec.name}, the last as a test.",
-                evidence=(("faults", worker.faults), ("tests_failed", worker.probes_failed)),
-            )
-        if now_ms >= worker.probe_at_ms and not worker.troubles:
+        if now_ms >= worker.probe_at_ms and not worker.troubles and not worker.health.blocks:
             _begin_test(state, changes, worker, now_ms)
     elif worker.probing and any(
         now_ms - attempt.assigned_at_ms >= TESTED_AFTER_MS for attempt in worker.live.values()
     ):
         _clear(state, changes, worker, now_ms)
-    return reason if reason is not None and _may_replace(state, worker, now_ms) else None
+
+
+def forget(worker: WorkerLife) -> None:
+    """Its faults; somebody looks after it."""
+    worker.faults = worker.probes_failed = 0
+    worker.probing, worker.probe_at_ms = False, None
+    worker.health.conditions.pop(_FAILED, None)
 
 
 def health_of(worker: WorkerLife, now_ms: int) -> tuple[Health | None, str]:
@@ -91,21 +95,14 @@ def health_of(worker: WorkerLife, now_ms: int) -> tuple[Health | None, str]:
     name = worker.spec.name
     if worker.state not in _OPEN and worker.state is not WorkerState.DRAINING:
         return None, ""
-    if worker.troubles:
-        reported = clause("; ".join(worker.troubles)[:SAID_MAX])
-        return Health.TROUBLED, f"Worker {name} takes no work: its agent reports: {reported}."
-    if worker.probe_at_ms is not None:
-        wait_s = max(0, -(-(worker.probe_at_ms - now_ms) // 1000))
-        return (
-            Health.QUARANTINED,
-            f"Worker {name} gets no work: {worker.faults} attempts in a row failed on it. It gets a test attempt in {wait_s} s.",
-        )
+    told = _told_by_others(worker)
+    if told is not None:
+        return told
+    if worker.probe_at_ms is not None or (worker.probing and worker.state is not WorkerState.UNHEALTHY):
+        return _tested(worker, now_ms)
     if worker.state is WorkerState.UNHEALTHY:
         silent_s = (now_ms - (worker.last_seen_at_ms or now_ms)) // 1000
         return Health.SILENT, f"Worker {name} takes no work: it was last heard from {silent_s} s ago."
-    if worker.probing:
-        failed = f"{worker.faults} attempts in a row failed on it"
-        return Health.ON_TEST, f"Worker {name} runs one attempt as a test: {failed}."
     if worker.alone_for is not None:
         return (
             Health.ALONE,
@@ -114,29 +111,31 @@ def health_of(worker: WorkerLife, now_ms: int) -> tuple[Health | None, str]:
     return Health.HEALTHY, ""
 
 
-def _troubled(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> Reason | None:
-    if not worker.troubles:
-        worker.troubled_since_ms = None
-        return None
-    reported = clause("; ".join(worker.troubles)[:SAID_MAX])
-    if worker.troubled_since_ms is None:
-        worker.troubled_since_ms = now_ms
-        worker.state = WorkerState.UNHEALTHY
-        _tell(
-            state,
-            changes,
-            worker,
-            now_ms,
-            "worker.unhealthy",
-            f"The agent of {worker.spec.name} reports: {reported}. It takes no work.",
+def _told_by_others(worker: WorkerLife) -> tuple[Health, str] | None:
+    """What repair and its own agent say of it."""
+    name, repair = worker.spec.name, worker.health.repair
+    if worker.health.quarantined_at_ms is not None:
+        return (
+            Health.KEPT,
+            f"Worker {name} is kept for inspection. Release it with `herder worker uncordon {name}`.",
         )
-    if now_ms - worker.troubled_since_ms < TROUBLED_MAX_MS:
-        return None
-    minutes = TROUBLED_MAX_MS // 60_000
-    return Reason(
-        kind=ReasonKind.UNHEALTHY,
-        text=f"The agent of {worker.spec.name} has reported for {minutes} min: {reported}.",
-    )
+    if repair is not None and (repair.under_way or repair.rejoins):
+        return Health.REPAIRING, f"Worker {name} takes no work: it is repaired ({repair.rung})."
+    if worker.troubles:
+        reported = clause("; ".join(worker.troubles)[:SAID_MAX])
+        return Health.TROUBLED, f"Worker {name} takes no work: its agent reports: {reported}."
+    for (source, condition), seen in worker.health.conditions.items():
+        if condition in BLOCKING and source != SERVER:
+            return Health.TROUBLED, f"Worker {name} takes no work: {condition}: {clause(seen.message)}."
+    return None
+
+
+def _tested(worker: WorkerLife, now_ms: int) -> tuple[Health, str]:
+    name, failed = worker.spec.name, f"{worker.faults} attempts in a row failed on it"
+    if worker.probe_at_ms is None:
+        return Health.ON_TEST, f"Worker {name} runs one attempt as a test: {failed}."
+    wait_s = max(0, -(-(worker.probe_at_ms - now_ms) // 1000))
+    return Health.QUARANTINED, f"Worker {name} gets no work: {failed}. It gets a test attempt in {wait_s} s."
 
 
 def _begin_test(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
@@ -148,8 +147,7 @@ def _begin_test(state: EngineState, changes: Changes, worker: WorkerLife, now_ms
 
 def _clear(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     told = worker.probing or worker.probe_at_ms is not None
-    worker.faults = worker.probes_failed = 0
-    worker.probing, worker.probe_at_ms = False, None
+    forget(worker)
     if worker.state is WorkerState.UNHEALTHY and not worker.sick:
         worker.state = WorkerState.READY
     if worker.state is WorkerState.READY:
@@ -163,17 +161,6 @@ def _clear(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int
             "worker.recovered",
             f"Attempts succeed on {worker.spec.name} again.",
         )
-
-
-def _may_replace(state: EngineState, worker: WorkerLife, now_ms: int) -> bool:
-    """One at a time; answered yes, it counts as done."""
-    pool, history = state.pools.get(worker.spec.pool), state.history.get(worker.spec.pool)
-    if pool is None or pool.frozen or history is None or worker.spec.driver in state.frozen_drivers:
-        return False  # its driver would neither remove it nor make another
-    if history.replaced_at_ms is not None and now_ms - history.replaced_at_ms < REPLACE_EVERY_MS:
-        return False
-    history.replaced_at_ms = now_ms
-    return True
 
 
 def _end_isolation(state: EngineState, worker: WorkerLife, now_ms: int) -> None:

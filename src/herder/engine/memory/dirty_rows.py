@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 from herder.engine.memory.events import reason_data
 from herder.engine.memory.state import BatchLife, EngineState, WorkerLife
 from herder.engine.memory.totals import put_totals
+from herder.engine.memory.worker_repair import text_of
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import BatchRecord, WorkerRecord
@@ -80,6 +81,7 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
         agent_version=worker.agent_version,
         warned_expiry_ms=worker.warned_expiry_ms,
         expired_ms=worker.expired_ms,
+        health=text_of(worker.health),
     )
 
 

@@ -6,7 +6,9 @@ The same for what is in the store stands in `store/invariants.py`, recomputed fr
 from collections import Counter
 from collections.abc import Iterator
 
-from herder.engine.memory.state import EngineState
+from herder.engine.memory.state import EngineState, WorkerLife
+from herder.engine.memory.worker_repair import Step
+from herder.model.fleet.repair import RESTARTS
 from herder.model.fleet.worker import WorkerState
 from herder.model.values.resources import ZERO
 from herder.model.work.job import JobState
@@ -42,6 +44,18 @@ def _workers(state: EngineState) -> Iterator[str]:
             yield f"worker {name} is marked as expired at {worker.expired_ms}, and it expires at {worker.expires_at_ms}"
         if not set(worker.unacked) <= set(worker.live):
             yield f"worker {name}: unconfirmed attempts that are not live"
+        yield from _health(worker)
+
+
+def _health(worker: WorkerLife) -> Iterator[str]:
+    """A machine is restarted only when nothing runs on it; what is kept for inspection gets no work."""
+    name, health, repair = worker.spec.name, worker.health, worker.health.repair
+    if worker.state is WorkerState.READY and health.blocks:
+        yield f"worker {name} is ready in spite of {[str(each) for _, each in health.conditions]} and repair {repair}"
+    if repair is not None and repair.step is Step.DUE and repair.rung in RESTARTS and worker.live:
+        yield f"worker {name} is to be restarted ({repair.rung}) and has {len(worker.live)} attempts"
+    if health.quarantined_at_ms is not None and not worker.cordoned:
+        yield f"worker {name} is kept for inspection and not cordoned"
 
 
 def _drains(state: EngineState) -> Iterator[str]:

@@ -11,17 +11,20 @@ from dataclasses import dataclass, field
 from herder.engine.memory.failed_lately import FailedLately
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.queue import ReadyQueue
+from herder.engine.memory.worker_repair import HealthLife
 from herder.model.fleet.drain import Drain
 from herder.model.fleet.driver import FrozenDriver
 from herder.model.fleet.metric import MetricReading
 from herder.model.fleet.offer import OfferKey, OfferMemory
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.pressure import Measured, WorkerUse
+from herder.model.fleet.repair import Rung
 from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.planning.demand_rises import Rises
 from herder.model.planning.observed import ObservedWorker, QueuedClass
 from herder.model.planning.plan import Reason
+from herder.model.stored.incarnation import Incarnation
 from herder.model.values.resources import PLAIN, ZERO, Dimensions, Resources
 from herder.model.work.job import AttemptState, JobClass, JobState
 from herder.model.work.sharing import NO_SHARING, Amounts, Sharing
@@ -169,7 +172,8 @@ class WorkerLife:
     answer_number: int = 0
     troubles: tuple[str, ...] = ()
     """What its agent says is wrong with it; it takes no work while there is anything."""
-    troubled_since_ms: int | None = None
+    health: HealthLife = field(default_factory=HealthLife)
+    """Its conditions and its repair."""
     faults: int = 0
     """Attempts in a row that failed on it through no fault of theirs. This and what follows is in memory only: see `engine/attempts/worker_health.py`."""
     faulty_since_ms: int = 0
@@ -217,7 +221,7 @@ class WorkerLife:
     @property
     def sick(self) -> bool:
         """Being heard of is not enough for it to take work again."""
-        return bool(self.troubles) or self.probe_at_ms is not None
+        return bool(self.troubles) or self.probe_at_ms is not None or self.health.blocks
 
 
 #: Removals remembered of a pool; a gradual pool that has had so many in its period may shrink no more.
@@ -235,8 +239,8 @@ class CreateHistory:
     boot_s: float | None = None
     pressed_since_ms: dict[Measured, int] = field(default_factory=dict)
     """Since when the threshold of a pressure is passed; in memory only, a new server begins to count anew."""
-    replaced_at_ms: int | None = None
-    """When a sick worker was last sent away: see `engine/attempts/worker_health.py`."""
+    repairs_ms: dict[WorkerName, int] = field(default_factory=dict)
+    """When repairs that take a worker away began, the latest of each worker: see `engine/workers/breaker.py`."""
     rises: dict[str, Rises] = field(default_factory=dict)
     """By template. Not stored: after a restart it is learned anew."""
 
@@ -279,6 +283,8 @@ class EngineState:
     """Of the pools that there are, and of deleted ones until their last worker has gone."""
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
     """At most one for each template of each pool."""
+    rungs: dict[str, frozenset[Rung]] = field(default_factory=dict)
+    """By driver, what it can do to repair a machine; told by the server at start."""
     frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)
     """Drivers that are not called until a person decides (`engine/workers/drivers.py`)."""
     readings: dict[tuple[PoolName, str], MetricReading] = field(default_factory=dict)
@@ -293,6 +299,10 @@ class EngineState:
     first_plan: int = 1
     """Of this server: workers of earlier plans were created by another."""
     next_event: int = 1
+    incarnation: Incarnation = field(default_factory=Incarnation)
+    """How often the store was put back, and which numbers it may have given in the times that it has forgotten."""
+    remembered_ms: int = 0
+    """The latest moment that the store remembered when the server started."""
     hand_over: int = 1
     """Number of the next hand-over to the store."""
     durable: int = 0

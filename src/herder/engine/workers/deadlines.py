@@ -1,4 +1,4 @@
-"""Deadlines of workers: boot timeout, silence, expiry, drain grace.
+"""Deadlines of workers: boot timeout, silence, expiry, drain grace; and the look at their health and repair.
 
 Called by the lifecycle loop twice a second. The changes themselves are those of
 `worker.py`. It must never judge by a time in which the server itself was away: the loop has excused that before.
@@ -6,14 +6,17 @@ Called by the lifecycle loop twice a second. The changes themselves are those of
 
 from herder.engine.attempts import worker_health
 from herder.engine.memory.state import EngineState, WorkerLife
-from herder.engine.workers import drains, expiry, offers
-from herder.engine.workers.worker import drain, suspect, terminate
+from herder.engine.memory.worker_repair import SERVER
+from herder.engine.workers import conditions, drains, expiry, offers, repair
+from herder.engine.workers.worker import suspect, terminate
 from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.offer import FailureCause
-from herder.model.fleet.pool import PoolSpec, WorkerLifetime
+from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.repair import Condition
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
+from herder.model.work.job import Cause
 
 #: Exchanges missed before a worker gets no new work.
 SUSPECT_AFTER_BEATS = 2
@@ -28,12 +31,11 @@ def tick(state: EngineState, changes: Changes, now_ms: int) -> None:
         if worker.state.in_flight:
             _check_boot(state, changes, worker, pool.lifetime.boot_timeout_s, now_ms)
         elif worker.state in _JOINED and worker.spec.membership.lives_by is LivesBy.EXCHANGE:
-            _check_silence(state, changes, worker, pool.lifetime, now_ms)
+            _check_silence(state, changes, worker, pool, now_ms)
         expiry.look(state, changes, worker, pool, now_ms)
-        sick = worker_health.look(state, changes, worker, now_ms)
-        kept = worker.drain is not None and worker.drain.keep
-        if sick is not None and not kept:
-            drain(state, changes, worker, sick, now_ms)
+        worker_health.look(state, changes, worker, now_ms)
+        if worker.drain is None or not worker.drain.keep:
+            repair.look(state, changes, worker, pool, now_ms)
         drains.look(state, changes, worker, pool.lifetime.on_blocked, now_ms)
 
 
@@ -51,22 +53,27 @@ def _check_boot(
 
 
 def _check_silence(
-    state: EngineState, changes: Changes, worker: WorkerLife, lifetime: WorkerLifetime, now_ms: int
+    state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpec, now_ms: int
 ) -> None:
-    dead_after_s = lifetime.dead_after_s
-    silent_s = (now_ms - (worker.last_seen_at_ms or now_ms)) / 1000
-    if silent_s > dead_after_s:
-        reason = Reason(
-            kind=ReasonKind.DEAD,
-            text=f"{worker.spec.name} has been silent for {silent_s:.0f} s (dead_after {dead_after_s:g} s).",
-            evidence=(("silent_s", round(silent_s, 1)), ("dead_after_s", dead_after_s)),
+    """After `dead_after` its attempts are retried elsewhere, in any case; the worker itself is replaced, or repaired where its driver can."""
+    name, dead_after_s = worker.spec.name, pool.lifetime.dead_after_s
+    last_ms = worker.last_seen_at_ms or now_ms
+    silent_s = (now_ms - last_ms) / 1000
+    if (
+        silent_s > SUSPECT_AFTER_BEATS * pool.lifetime.heartbeat_s
+        and worker.state is not WorkerState.DRAINING
+    ):
+        text = f"{name} has been silent for {silent_s:.0f} s and takes no new work."
+        suspect(state, changes, worker, text, now_ms)
+        silence = conditions.Found("it is silent")
+        conditions.note(
+            state, changes, worker, SERVER, Condition.NOT_READY, silence, now_ms, since_ms=last_ms, told=True
         )
-        terminate(state, changes, worker, reason, now_ms)
-    elif silent_s > SUSPECT_AFTER_BEATS * lifetime.heartbeat_s and worker.state is WorkerState.READY:
-        suspect(
-            state,
-            changes,
-            worker,
-            f"{worker.spec.name} has been silent for {silent_s:.0f} s and takes no new work.",
-            now_ms,
-        )
+    if silent_s <= dead_after_s:
+        return
+    text = f"{name} has been silent for {silent_s:.0f} s (dead_after {dead_after_s:g} s)."
+    if not repair.keeps(state, worker, pool):
+        evidence = (("silent_s", round(silent_s, 1)), ("dead_after_s", dead_after_s))
+        terminate(state, changes, worker, Reason(kind=ReasonKind.DEAD, text=text, evidence=evidence), now_ms)
+    elif worker.live:
+        repair.lose_attempts(state, changes, worker, f"Worker {text}", now_ms, Cause.WORKER_LOST)

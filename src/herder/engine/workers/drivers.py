@@ -19,13 +19,21 @@ META_PREFIX = "driver/"
 
 
 def freeze(
-    state: EngineState, changes: Changes, driver: str, reason: str, now_ms: int, *, actor: str = "herder"
+    state: EngineState,
+    changes: Changes,
+    driver: str,
+    reason: str,
+    now_ms: int,
+    *,
+    actor: str = "herder",
+    by_sweep: bool = False,
 ) -> None:
     """`reason` is the sentence that people read: what happened, and the remedy."""
-    frozen = FrozenDriver(at_ms=now_ms, reason=reason)
+    frozen = FrozenDriver(at_ms=now_ms, reason=reason, by_sweep=by_sweep)
     state.frozen_drivers[driver] = frozen
     state.fresh_demand = True
-    value = json.dumps({"version": 1, "at_ms": now_ms, "reason": reason}, separators=(",", ":"))
+    plain = {"version": 1, "at_ms": now_ms, "reason": reason, **({"by_sweep": True} if by_sweep else {})}
+    value = json.dumps(plain, separators=(",", ":"))
     changes.put(MetaRecord(META_PREFIX + driver, value))
     record_event(state, changes, now_ms, "driver.frozen", f"driver/{driver}", reason, actor=actor)
 
@@ -60,4 +68,6 @@ def from_meta(key: str, value: str) -> tuple[str, FrozenDriver] | None:
     if not key.startswith(META_PREFIX) or not value:
         return None
     plain = json.loads(value)
-    return key.removeprefix(META_PREFIX), FrozenDriver(at_ms=plain["at_ms"], reason=plain["reason"])
+    return key.removeprefix(META_PREFIX), FrozenDriver(
+        at_ms=plain["at_ms"], reason=plain["reason"], by_sweep=plain.get("by_sweep", False)
+    )

@@ -4,12 +4,15 @@ Called by `control/workers/exchange.py`. Taking in and gathering are apart becau
 is something to say, and leaves only after the commit of what it says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from herder.engine.attempts.attempt import lose, started
 from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
+from herder.engine.memory.worker_repair import AGENT
+from herder.engine.workers import conditions, repair
 from herder.engine.workers.worker import seen, terminate
 from herder.model.fleet.pressure import WorkerUse
+from herder.model.fleet.repair import Condition
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
@@ -28,6 +31,9 @@ def take_in(
     finished: frozenset[tuple[int, int]],
     use: tuple[int, int] | None = None,
     troubles: tuple[str, ...] = (),
+    typed: Mapping[Condition, conditions.Found] | None = None,
+    clock_ms: int | None = None,
+    cleaned: str = "",
     now_ms: int,
 ) -> None:
     """Everything of a report but the endings. Parts that only hold for the newest report are dropped from an older one."""
@@ -38,7 +44,7 @@ def take_in(
     if number <= worker.exchange_number:
         return
     worker.exchange_number = number
-    worker.troubles = troubles
+    _take_in_health(state, changes, worker, troubles, typed or {}, clock_ms, cleaned, now_ms)
     if use is not None and min(use) >= 0:
         worker.use = WorkerUse(cpu_milli=use[0], memory_mib=use[1], at_ms=now_ms)
     if worker.unacked:
@@ -46,6 +52,30 @@ def take_in(
             del worker.unacked[job]
     if held is not None:
         _compare(state, changes, worker, frozenset((j, a) for j, a in held) | finished, now_ms)
+
+
+def _take_in_health(
+    state: EngineState,
+    changes: Changes,
+    worker: WorkerLife,
+    troubles: tuple[str, ...],
+    typed: Mapping[Condition, conditions.Found],
+    clock_ms: int | None,
+    cleaned: str,
+    now_ms: int,
+) -> None:
+    health = worker.health
+    worker.troubles = troubles
+    if clock_ms is not None:
+        health.skew_ms, health.cleans = clock_ms - now_ms, True
+    if troubles or typed or health.conditions or health.skew_ms:
+        found = conditions.of_agent(troubles, typed, health.skew_ms)
+        conditions.report(state, changes, worker, AGENT, found, now_ms)
+    if cleaned and repair.wants_clean_up(worker) and health.repair is not None:
+        text = f"The agent of {worker.spec.name} has cleaned up. {cleaned}"
+        repair.acted(state, changes, worker, health.repair.since_ms, text, now_ms, done=True)
+    if worker.state is WorkerState.UNHEALTHY:
+        seen(state, changes, worker, now_ms)
 
 
 def _compare(
@@ -86,6 +116,8 @@ def has_news(state: EngineState, worker: WorkerLife) -> bool:
         return True
     if worker.told is WorkerState.DRAINING and not worker.state.leaving:
         return True  # its drain was taken back
+    if worker.health.repair is not None and repair.wants_clean_up(worker) and not worker.health.clean_told:
+        return True
     durable = state.durable
     return any(
         carried == 0 and worker.live[job].hand_over <= durable for job, carried in worker.unacked.items()
@@ -97,6 +129,7 @@ def gather(state: EngineState, worker: WorkerLife) -> tuple[int, list[LiveAttemp
     cancels = sorted(worker.cancels)
     worker.cancels.clear()
     worker.told = worker.state
+    worker.health.clean_told = True
     attempts = [worker.live[job] for job in worker.unacked if worker.live[job].hand_over <= state.durable]
     if not attempts:
         return 0, [], list(cancels)

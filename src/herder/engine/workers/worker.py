@@ -4,10 +4,11 @@ Called by `control/` for what planner, drivers, workers and the clock say. `mode
 loses its attempts first, so nothing is ever assigned to a worker that is gone.
 """
 
+from herder.engine.attempts import worker_health
 from herder.engine.attempts.attempt import lose
 from herder.engine.memory.events import reason_data, record_event
 from herder.engine.memory.state import REMOVALS_MOST, CreateHistory, EngineState, WorkerLife
-from herder.engine.workers import offers
+from herder.engine.workers import conditions, offers, rejoining
 from herder.engine.workers.drain_orders import drain_order
 from herder.engine.workers.usage import machine_usage
 from herder.model.fleet.driver import JOINED, Machine, Phase
@@ -95,6 +96,21 @@ def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle
         _ready(state, changes, worker, now_ms)  # it joins nothing that would say so
 
 
+def adopted(
+    state: EngineState, changes: Changes, worker: WorkerLife, machine: Machine, now_ms: int, *, actor: str
+) -> None:
+    """Its machine is there already, from a time that the store has forgotten; its agent has yet to activate here."""
+    worker.handle, worker.phase, worker.operation = machine.handle, machine.phase.value, machine.operation
+    if machine.phase is Phase.RUNNING:
+        worker.provisioned_at_ms = now_ms
+        worker.state = WorkerState.JOINING
+    _changed(state, worker)
+    text = f"Machine {machine.handle} was adopted as worker {worker.spec.name}."
+    _tell(state, changes, worker, now_ms, "worker.adopted", text, actor)
+    if worker.state is WorkerState.JOINING and worker.spec.membership.lives_by is LivesBy.PROVIDER:
+        _ready(state, changes, worker, now_ms)
+
+
 def create_failed(
     state: EngineState,
     changes: Changes,
@@ -149,6 +165,9 @@ def activated(
     agent_version: str = "",
 ) -> bool:
     """It has proved itself with its one-time token. False when it may not (any more). A repeat with the same nonce is fine."""
+    if worker.activation_nonce not in (None, nonce) and rejoining.may_rejoin(worker):
+        rejoining.rejoin(state, changes, worker, token_hash, nonce, now_ms)
+        seen(state, changes, worker, now_ms)
     if worker.activation_nonce is not None:
         return worker.activation_nonce == nonce
     if not worker.state.in_flight:
@@ -200,6 +219,8 @@ def _ready(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int
 def seen(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     """Any exchange is a sign of life. Kept in memory; only a change of state is worth a row."""
     worker.last_seen_at_ms = now_ms
+    if worker.health.conditions:
+        conditions.heard_of(state, worker)
     if worker.state is WorkerState.UNHEALTHY and not worker.sick:
         worker.state = WorkerState.READY
         state.open_workers.add(worker.spec.name)
@@ -220,6 +241,9 @@ def set_cordon(
     worker.cordoned = cordoned
     if not cordoned and worker.drain is not None and worker.drain.keep:
         worker.drain = None
+    if not cordoned and worker.health.quarantined_at_ms is not None:
+        conditions.release(state, worker, now_ms)
+        worker_health.forget(worker)
     if not cordoned and worker.state is WorkerState.READY:
         state.open_workers.add(worker.spec.name)
     _changed(state, worker)

@@ -27,7 +27,7 @@ from typing import Protocol
 
 from herder.model.fleet.offer import FailureCause
 from herder.model.fleet.worker import WorkerSpec
-from herder.model.ids import WorkerName
+from herder.model.ids import PoolName, WorkerName
 
 #: The driver of workers whose machines people added by hand (`control/workers/joining.py`).
 JOINED = "joined"
@@ -116,8 +116,23 @@ class StartData:
     """What a new worker needs to find its server and prove itself once. The token is a secret: never logged."""
 
     server_url: str
+    """Of several servers: their addresses, separated by commas."""
     activation_token: str = field(repr=False)
     self_delete_after_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineTags:
+    """What a machine was made as, where the provider keeps that with it: enough to adopt one whose row is lost."""
+
+    pool: PoolName
+    template: str
+    zone: str = ""
+    spot: bool = False
+
+
+def tags_of(spec: WorkerSpec) -> MachineTags:
+    return MachineTags(pool=spec.pool, template=spec.template, zone=spec.zone, spot=spec.spot)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +146,8 @@ class Machine:
     """The provider's id of what is under way (CREATING, STOPPING); kept over a restart and given to the next `get`."""
     detail: str = ""
     """For people: the provider's words for where it is, or for what went wrong."""
+    tags: MachineTags | None = None
+    """None: the provider does not keep them."""
 
     @property
     def running(self) -> bool:
@@ -227,3 +244,5 @@ class FrozenDriver:
     """A sentence: what happened, and the remedy."""
     missing: bool = False
     """It is not in the server's settings: there is nothing that could be called."""
+    by_sweep: bool = False
+    """The sweep would have removed or closed more than its limit."""

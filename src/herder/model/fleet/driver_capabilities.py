@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from herder.model.fleet.driver import Machine
+from herder.model.fleet.repair import Rung
 from herder.model.ids import WorkerName
 from herder.model.values.money import PicoUsd
 from herder.model.values.resources import Resources
@@ -89,13 +90,21 @@ class Interruptions(Protocol):
 
 @runtime_checkable
 class Reboots(Protocol):
-    def reboot(self, worker: WorkerName) -> Machine: ...
+    def reboot(self, worker: WorkerName) -> Machine:
+        """May be called again for the same reboot; it does not wait for the machine. The agent on it activates anew, with the start data
+        that it was created with. Raises NotFound."""
 
 
 @runtime_checkable
 class ServiceRestarts(Protocol):
     def restart_service(self, worker: WorkerName) -> Machine:
-        """Start the agent anew, without a reboot of the machine."""
+        """Start the agent anew, without a reboot of the machine. May be called again, as `Reboots.reboot` may. Raises NotFound."""
+
+
+@runtime_checkable
+class CleanUps(Protocol):
+    def clean_up(self, worker: WorkerName) -> Machine:
+        """Free space on the machine, where its agent cannot: old logs, unused images. May be called again. Raises NotFound."""
 
 
 @runtime_checkable
@@ -136,6 +145,7 @@ class FirstHand(Protocol):
 
 _CAPABILITIES: tuple[type, ...] = (
     Checks,
+    CleanUps,
     Console,
     Imports,
     Interruptions,
@@ -146,6 +156,18 @@ _CAPABILITIES: tuple[type, ...] = (
     Resizes,
     ServiceRestarts,
 )
+
+
+#: What carries out a rung of the repair ladder.
+_RUNGS: tuple[tuple[type, Rung], ...] = (
+    (CleanUps, Rung.CLEAN_UP),
+    (ServiceRestarts, Rung.RESTART_SERVICE),
+    (Reboots, Rung.REBOOT),
+)
+
+
+def rungs_of(driver: object) -> frozenset[Rung]:
+    return frozenset(rung for capability, rung in _RUNGS if isinstance(driver, capability))
 
 
 def capabilities(driver: object) -> tuple[str, ...]:

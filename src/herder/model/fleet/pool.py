@@ -7,6 +7,7 @@ from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.metric import Metric
 from herder.model.fleet.pressure import Pressure
+from herder.model.fleet.repair import DEFAULT_POLICY, RepairPolicy
 from herder.model.fleet.schedule import Schedule
 from herder.model.fleet.upkeep import USUAL_BUDGET, Budgets, TimeWindow
 from herder.model.ids import PoolName
@@ -255,6 +256,7 @@ class PoolSpec:
     scale_down: ScaleDown = ScaleDown()
     lifetime: WorkerLifetime = WorkerLifetime()
     upkeep: Upkeep = Upkeep()
+    repair: RepairPolicy = DEFAULT_POLICY
     jobs: JobRules = JobRules()
     frozen: bool = False
     driver_frozen: str = ""

@@ -55,6 +55,9 @@ class Health(StrEnum):
     QUARANTINED = "quarantined"
     ON_TEST = "on_test"
     SILENT = "silent"
+    REPAIRING = "repairing"
+    KEPT = "kept"
+    """For inspection, instead of being replaced."""
     ALONE = "alone"
     """Kept for one suspect job."""
 

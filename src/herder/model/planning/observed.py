@@ -43,6 +43,8 @@ class ObservedWorker:
     idle_since_ms: int | None = None
     """Since when it has had nothing to do; None while it works or is not ready."""
     expires_at_ms: int | None = None
+    quarantined: bool = False
+    """Kept for inspection: it counts towards the maximum and not towards the minimum."""
     manual: bool = False
     """Made by hand (a scale request): not removed for being idle before it expires."""
     running: tuple[RunningClass, ...] | None = None
@@ -58,6 +60,11 @@ class ObservedWorker:
     @property
     def name(self) -> WorkerName:
         return self.spec.name
+
+    @property
+    def works(self) -> bool:
+        """It has booted, and counts towards the minimum."""
+        return not self.state.in_flight and not self.quarantined
 
     @property
     def usable(self) -> bool:

@@ -146,12 +146,14 @@ class WorkerRecord(NamedTuple):
     """How far the provider is with its machine, as the driver said last; empty: not asked yet."""
     operation: str
     """The provider's id of what is under way."""
-    drain: str
+    drain: str = ""
     """`model.fleet.drain.Drain` as JSON; empty: it is not being drained."""
     agent_version: str = ""
     warned_expiry_ms: int | None = None
     """The expiry that was announced; `expired_ms`: the one that has come while it still works."""
     expired_ms: int | None = None
+    health: str = ""
+    """Its conditions, its repair and its quarantine (`engine/memory/worker_repair.py`); empty: there is nothing."""
 
 
 class PoolRecord(NamedTuple):

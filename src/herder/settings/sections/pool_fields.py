@@ -4,9 +4,10 @@ from herder.memberships.registry import UnknownMembership, load
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.pool import Consolidation, CpuLimit
-from herder.settings.sections import schedules, triggers, upkeep_fields
+from herder.settings.sections import repairs, schedules, triggers, upkeep_fields
 from herder.settings.sections.fields import (
     COUNT,
+    DURATION,
     FLAG,
     FRACTION,
     LIMIT,
@@ -23,6 +24,7 @@ from herder.settings.sections.fields import (
 )
 from herder.settings.sections.taints import read_taints, write_taints
 from herder.settings.syntax import validation
+from herder.settings.syntax.durations import format_duration
 from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Value
 
@@ -254,6 +256,62 @@ POOL_FIELDS: tuple[Field, ...] = (
         "heartbeat",
         "The longest time between two heartbeats of a worker, from 1s to 10m. A third of dead_after, where that is shorter.",
         "lifetime.heartbeat_max_s",
+    ),
+    Field(
+        key="repair",
+        attribute="repair.rules",
+        read=repairs.read_repair,
+        write=repairs.write_repair,
+        schema={
+            "anyOf": [
+                {"enum": ["default", "off", False]},
+                {"type": "array", "items": {"$ref": "#/$defs/repair_rule"}},
+            ]
+        },
+        doc="What is done about sick workers: default (the documented table), off, or rows of condition, after (or count) and rung: clean_up, "
+        "restart_service, reboot, replace or escalate. A rung that the driver cannot carry out is skipped.",
+    ),
+    Field(
+        key="repair_tries",
+        attribute="repair.tries",
+        read=repairs.read_tries,
+        write=same,
+        schema={"type": "integer", "minimum": 1, "maximum": repairs.TRIES_MAX},
+        doc="The largest number of rungs that are carried out on one worker. After them it is replaced where the table has that rung, else an event asks for a person.",
+    ),
+    Field(
+        key="repair_cooldown",
+        attribute="repair.cooldown_s",
+        read=repairs.read_bounded,
+        write=format_duration,
+        schema=DURATION,
+        doc="The time between two repeats of the last rung, and the time for which a worker must be well until its tries are forgotten.",
+    ),
+    Field(
+        key="repair_breaker",
+        attribute="repair.breaker",
+        read=repairs.read_breaker,
+        write=repairs.write_breaker,
+        schema={"$ref": "#/$defs/repair_breaker"},
+        doc="The largest number of workers of the pool under repair at a time, or begun within window: the lower of workers and percent, at least "
+        "1, and never all of a pool of 2 or more.",
+    ),
+    Field(
+        key="quarantine",
+        attribute="repair.quarantine",
+        read=repairs.read_quarantine,
+        write=same,
+        schema={"type": "integer", "minimum": 0, "maximum": repairs.QUARANTINE_MAX},
+        doc="How many sick workers are kept for inspection instead of being replaced. They take no work and count towards max_workers, not "
+        "min_workers. Above this number the oldest is removed.",
+    ),
+    Field(
+        key="quarantine_age",
+        attribute="repair.quarantine_age_s",
+        read=repairs.read_bounded,
+        write=format_duration,
+        schema=DURATION,
+        doc="The longest time that a worker is kept for inspection.",
     ),
     Field(
         key="minimum_run_time",

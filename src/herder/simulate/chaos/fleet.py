@@ -105,7 +105,12 @@ def fleet_of(workers: int) -> Fleet:
         ),
         providers={
             "metal": PretendSettings(
-                create_s=20.0, delete_s=10.0, boot_s=45.0, boot_spread=0.5, machines_most=steady + 2
+                create_s=20.0,
+                delete_s=10.0,
+                boot_s=45.0,
+                boot_spread=0.5,
+                machines_most=steady + 2,
+                repairs=True,
             ),
             "cloud": PretendSettings(
                 create_s=8.0,

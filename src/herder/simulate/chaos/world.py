@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import httpx
 
 from herder.control.kernel.core import Core
+from herder.drivers.pretend import open_pretend
 from herder.drivers.pretend.driver import PretendDriver
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.pretend.world import PretendWorld
@@ -205,7 +206,7 @@ class World:
 
     def _drivers(self) -> dict[str, Driver]:
         return {
-            name: PretendDriver(
+            name: open_pretend(
                 settings,
                 self.providers[name],
                 DriverContext(name=name, installation=INSTALLATION, clock=self.clock),

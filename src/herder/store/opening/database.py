@@ -1,32 +1,38 @@
-"""Opening the database: URL, connection settings, migrations, and the lock that makes one server the only writer.
+"""Opening the database: URL, connection settings, migrations, and the lock on a data folder.
 
-Called by `app.py` and by the tests; nothing else opens connections. Errors are `StoreError`s whose text says what to do.
+Called by the server and by the tests; nothing else opens connections. Errors are `StoreError`s whose text says what to do.
 """
 
 import fcntl
+import os
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+from weakref import WeakKeyDictionary, finalize
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from herder.model.values.addresses import shown_address
 from herder.store.opening.database_errors import FULL, passing, reason, sqlite_path
 from herder.store.opening.file import InUse, StoreFile, disk_is_full
 
-#: A number of our own for PostgreSQL's advisory lock ("herder" in ASCII).
+#: A number of our own for PostgreSQL's advisory lock ("herder" in ASCII). Held during a migration; servers of versions without a lease
+#: hold it as long as they run.
 ADVISORY_LOCK = 0x686572646572
-
+_LOCK_NOT_AVAILABLE = "55P03"
+#: How long a migration waits for another one.
+MIGRATION_WAIT_MS = 10_000
 
 #: A database that was cut off, not closed, is given up after 10 to 20 seconds; TCP alone would wait for a quarter of an hour.
 _ANSWER_SOON = {"connect_timeout": 10, "keepalives_idle": 10, "tcp_user_timeout": 20_000}
@@ -55,9 +61,9 @@ def greet(engine: Engine) -> None:
         pass
 
 
-def open_engine(url: str) -> Engine:
-    """A SQLAlchemy engine with our settings. Raises StoreError for a URL that is not SQLite's or PostgreSQL's, and for a file with
-    several names."""
+def open_engine(url: str, application: str = "herder") -> Engine:
+    """A SQLAlchemy engine with our settings. `application`: as PostgreSQL shows its sessions. Raises StoreError for a URL that is not
+    SQLite's or PostgreSQL's, and for a file with several names."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # the latter for a port that is no number
@@ -71,7 +77,7 @@ def open_engine(url: str) -> Engine:
             parsed.set(drivername="postgresql+psycopg"),
             pool_size=6,
             pool_pre_ping=True,
-            connect_args=_ANSWER_SOON,
+            connect_args={**_ANSWER_SOON, "application_name": application},
         )
     if backend != "sqlite":
         raise StoreError(f"{backend!r} is not supported as a store.", "Use SQLite or PostgreSQL.")
@@ -117,20 +123,54 @@ def _sqlite_settings(connection: DBAPIConnection, _record: object) -> None:
 def migrate(engine: Engine) -> None:
     """Bring the tables to this version's state. Raises StoreError when the data is from a newer version."""
     config, scripts = _migrations()
-    known = known_revisions()
     try:
         with engine.begin() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            if current is not None and current not in known:
-                raise StoreError(
-                    f"The store at {_shown(engine)} was written by a newer version of Herder (schema {current}).",
-                    "Start that version or a newer one. Nothing was changed.",
-                )
-            if current != scripts.get_current_head():
+            if _revision(engine, connection) == scripts.get_current_head():
+                return
+            if connection.dialect.name == "postgresql":
+                _alone(engine, connection)
+            if _revision(engine, connection) != scripts.get_current_head():
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
     except DBAPIError as error:
         raise unusable(engine, error) from None
+
+
+def prepare(engine: Engine) -> None:
+    """Before a server competes for the lease of a PostgreSQL store: make the tables, unless the store has a lease, whose holder may be
+    at work. It is then migrated by the next one to lead. Raises StoreError."""
+    try:
+        with engine.connect() as connection:
+            _revision(engine, connection)
+            if inspect(connection).has_table("lease"):
+                return
+    except DBAPIError as error:
+        raise unusable(engine, error) from None
+    migrate(engine)
+
+
+def _revision(engine: Engine, connection: Connection) -> str | None:
+    """Raises StoreError for one that this version does not know."""
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in known_revisions():
+        raise StoreError(
+            f"The store at {_shown(engine)} was written by a newer version of Herder (schema {current}).",
+            "Start that version or a newer one. Nothing was changed.",
+        )
+    return current
+
+
+def _alone(engine: Engine, connection: Connection) -> None:
+    """Until the transaction ends. Raises StoreError."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {MIGRATION_WAIT_MS}")
+    try:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", "") != _LOCK_NOT_AVAILABLE:
+            raise
+        raise StoreError(
+            f"A Herder server of an earlier version uses {_shown(engine)}.", "Stop that server first."
+        ) from None
 
 
 def unusable(engine: Engine, error: DBAPIError) -> StoreError:
@@ -150,6 +190,14 @@ def unusable(engine: Engine, error: DBAPIError) -> StoreError:
             f"The store at {where} is damaged or is not a store of Herder: {reason(error)}.",
             "Restore a backup, or move the file away to begin with an empty store.",
         )
+    if engine.dialect.name == "postgresql" and isinstance(error, OperationalError):
+        return StoreError(
+            f"Cannot reach the store at {where}: {reason(error)}.", "Check that the database is running."
+        )
+    if (
+        engine.dialect.name == "postgresql"
+    ):  # an option in the address that does not exist, a right that is missing
+        return StoreError(f"Cannot use the store at {where}: {reason(error)}.")
     return StoreError(f"Cannot open the store at {where}: {reason(error)}.")
 
 
@@ -219,61 +267,25 @@ class FileLock(AbstractContextManager["FileLock"]):
             self._file.close()
 
 
-class AdvisoryLock(AbstractContextManager["AdvisoryLock"]):
-    """PostgreSQL's form of the same: a session lock on a connection of its own, gone when the connection is."""
+class Sockets:
+    """The sockets of a PostgreSQL engine's connections, so that calls on them can be ended from another thread: a network that was cut
+    says nothing, and a call would wait for as long as TCP does."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._connection: Connection | None = None
+        self._handles: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        event.listen(engine, "connect", self._connected)
 
-    def __enter__(self) -> Self:
-        try:
-            held = self._take()
-        except OperationalError as error:
-            raise StoreError(
-                f"Cannot reach the store at {_shown(self._engine)}: {reason(error)}.",
-                "Check that the database is running.",
-            ) from None
-        except DBAPIError as error:  # an option in the address that there is not
-            raise StoreError(f"Cannot use the store at {_shown(self._engine)}: {reason(error)}.") from None
-        if not held:
-            raise StoreError(
-                f"Another Herder server already uses {_shown(self._engine)}.", "Stop that server first."
-            )
-        return self
+    def _connected(self, connection: DBAPIConnection, _record: object) -> None:
+        # A handle of our own: the number of the connection's would be another file's once it is closed.
+        handle = os.dup(connection.fileno())
+        finalize(connection, os.close, handle)
+        self._handles[connection] = handle
 
-    def _take(self) -> bool:
-        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        if connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})").scalar():
-            self._connection = connection
-            return True
-        connection.close()
-        return False
-
-    def held(self) -> bool:
-        """Whether it is held, or could be taken again after its connection was lost. It keeps others from starting; that nobody else
-        writes is the epoch's matter (`leadership.py`)."""
-        try:
-            if self._connection is None:
-                return self._take()
-            return self._connection.exec_driver_sql("SELECT 1").scalar() == 1
-        except SQLAlchemyError:
-            self._let_go()
-            return False
-
-    def _let_go(self) -> None:
-        if self._connection is not None:
-            with suppress(SQLAlchemyError):
-                self._connection.invalidate()  # back in the pool it would keep a lock that was not let go
-                self._connection.close()
-            self._connection = None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._connection is None:
-            return
-        # Said aloud, since the database sees only a while later that a connection has gone.
-        with suppress(SQLAlchemyError):
-            self._connection.exec_driver_sql(f"SELECT pg_advisory_unlock({ADVISORY_LOCK})")
-        self._let_go()
+    def cut(self) -> None:
+        for _connection, handle in list(
+            self._handles.items()
+        ):  # which holds the connections, and so the handles open
+            borrowed = socket.socket(fileno=handle)
+            with suppress(OSError):
+                borrowed.shutdown(socket.SHUT_RDWR)
+            borrowed.detach()

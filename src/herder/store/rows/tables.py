@@ -234,6 +234,7 @@ workers = Table(
     Column("agent_version", Text, nullable=False, server_default=text("''")),
     _int("warned_expiry_ms", null=True),
     _int("expired_ms", null=True),
+    Column("health", Text, nullable=False, server_default=text("''")),
 )
 Index("workers_by_pool", workers.c.pool, workers.c.requested_at_ms)
 Index("workers_by_time", workers.c.requested_at_ms)
@@ -350,6 +351,29 @@ leader = Table(
     _int("epoch"),
     _text("holder"),
     _int("since_ms"),
+)
+
+# One row, on PostgreSQL: which server leads, and until when by the database's clock (`store/opening/lease.py`).
+lease = Table(
+    "lease",
+    metadata,
+    _int("id", key=True),
+    _int("epoch"),
+    _text("server"),
+    _text("instance"),
+    _int("expires_at_ms"),
+)
+
+# The servers of an installation on PostgreSQL, each with the time at which it was last heard of.
+servers = Table(
+    "servers",
+    metadata,
+    _text("id", key=True),
+    _text("url"),
+    _text("holder"),
+    _text("version"),
+    _int("started_at_ms"),
+    _int("seen_at_ms"),
 )
 
 meta = Table("meta", metadata, _text("key", key=True), _text("value"))

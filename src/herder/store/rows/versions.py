@@ -16,6 +16,7 @@ WRITTEN: Final[Mapping[str, int]] = {
     "sharing": 1,  # meta, key "sharing"
     "plan": 4,  # plans.body, the version in a column; words of reasons count, for plans are made again byte for byte
     "observation": 2,  # observations.body, the version in a column
+    "incarnation": 1,  # meta, key "incarnation"
     "payload": 1,  # jobs.payload: the wire form of a job's command, written without a number as long as it is 1
 }
 #: By kind: the versions that are read.

@@ -11,24 +11,24 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from sqlalchemy import Column, Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, Table, delete, func, insert, select, tuple_, update
 
 from herder.ledger.costs import cost
 from herder.ledger.totals import Account
 from herder.model.stored.retention import Retention
 from herder.model.work.job import JobState
 from herder.store.rows import tables as t
+from herder.store.rows.incarnation import REACHED
 from herder.store.rows.usage_rows import ended_attempts, ended_worker_cost
 
-#: Rows looked at in one transaction: a few tens of milliseconds of the writer's time.
+#: Rows looked at in one transaction, where the caller does not say: housekeeping fits them to the time that they take.
 PIECE = 2_000
 
-#: Names in `totals`: what was deleted, and the highest numbers that were ever given.
+#: Names in `totals`: what was deleted.
 FORGOTTEN_JOBS = "forgotten.jobs"
 FORGOTTEN_BEFORE = "forgotten.before"
 FORGOTTEN_COST = "forgotten.cost"
 FORGOTTEN_USAGE = "forgotten.usage"
-REACHED = "reached"
 
 #: With fewer rows of classes none is deleted: a class that comes again takes the row that is there, as long as it is in memory.
 CLASSES_KEPT = 200_000
@@ -37,16 +37,17 @@ _NUMBERED = (t.jobs.c.id, t.batches.c.id, t.job_classes.c.id, t.events.c.sequenc
 
 
 class Step(Protocol):
-    """Looks at up to PIECE rows after `after`; answers where the next piece begins, None when there is nothing more to do."""
+    """Looks at up to `piece` rows after `after`; answers where the next piece begins, None when there is nothing more to do."""
 
-    def __call__(self, connection: Connection, after: int) -> int | None: ...
+    def __call__(self, connection: Connection, after: int, piece: int | None = None) -> int | None: ...
 
 
 def steps(keep: Retention, now_ms: int) -> tuple[Step, ...]:
     """In the order in which they are to be done."""
     return (
         note_numbers,
-        partial(forget_logs, before_ms=now_ms - keep.logs_ms),
+        # Before the jobs, so that none takes a large log along in its own transaction.
+        partial(forget_logs, before_ms=now_ms - min(keep.logs_ms, keep.jobs_ms)),
         partial(forget_jobs, before_ms=now_ms - keep.jobs_ms),
         partial(forget_batches, before_ms=now_ms - keep.jobs_ms),
         partial(forget_workers, before_ms=now_ms - keep.workers_ms),
@@ -55,7 +56,7 @@ def steps(keep: Retention, now_ms: int) -> tuple[Step, ...]:
     )
 
 
-def note_numbers(connection: Connection, after: int) -> int | None:
+def note_numbers(connection: Connection, after: int, piece: int | None = None) -> int | None:
     """Numbers are never given twice, not even after the rows that had the highest ones."""
     for column in _NUMBERED:
         _raise_to(
@@ -78,28 +79,33 @@ def forget_classes(connection: Connection, ids: Sequence[int]) -> None:
     connection.execute(delete(t.job_classes).where(t.job_classes.c.id.in_(ids)))
 
 
-def numbers_reached(connection: Connection) -> dict[str, int]:
-    """By column, as SQLAlchemy names it (`jobs.id`)."""
-    rows = connection.execute(select(t.totals).where(t.totals.c.name.startswith(f"{REACHED}/")))
-    return {row.name.partition("/")[2]: int(row.value) for row in rows}
-
-
-def forget_logs(connection: Connection, after: int, before_ms: int) -> int | None:
-    """Jobs in the order of their numbers, as far as they were created before; those without a log are passed over."""
+def forget_logs(connection: Connection, after: int, before_ms: int, piece: int | None = None) -> int | None:
+    """Jobs in the order of their numbers, as far as they were created before; those without a log are passed over. The log of one job may
+    take several pieces."""
     j, log = t.jobs.c, t.log_chunks.c
-    some = select(log.job_id).where(log.job_id > after).order_by(log.job_id).limit(PIECE)
-    ids = sorted(set(connection.execute(some).scalars()))
-    if not ids:
+    key, size = (log.job_id, log.attempt, log.offset), piece or PIECE
+    some = select(*key).where(log.job_id > after).order_by(*key).limit(size)
+    rows = connection.execute(some).all()
+    if not rows:
         return None
+    ids = sorted({row.job_id for row in rows})
     old = j.id.in_(ids) & (j.ended_at_ms < before_ms)
     ended = list(connection.execute(select(j.id).where(old)).scalars())
     lost = set(ids) - set(connection.execute(select(j.id).where(j.id.in_(ids))).scalars())
-    connection.execute(delete(t.log_chunks).where(log.job_id.in_([*ended, *lost])))
+    gone, last = {*ended, *lost}, rows[-1]
+    whole = sorted(gone - {last.job_id})
+    if whole:
+        connection.execute(delete(t.log_chunks).where(log.job_id.in_(whole)))
+    if last.job_id in gone:
+        upto = tuple_(log.attempt, log.offset) <= tuple_(last.attempt, last.offset)
+        connection.execute(delete(t.log_chunks).where((log.job_id == last.job_id) & upto))
+        if len(rows) == size:
+            return int(last.job_id) - 1
     newest = connection.execute(select(func.max(j.created_at_ms)).where(j.id.in_(ids))).scalar()
     return None if newest is not None and newest >= before_ms else ids[-1]
 
 
-def forget_jobs(connection: Connection, after: int, before_ms: int) -> int | None:
+def forget_jobs(connection: Connection, after: int, before_ms: int, piece: int | None = None) -> int | None:
     """Jobs of batches go when their batch has ended long ago. With each its attempts, its log and its parents."""
     j, b = t.jobs.c, t.batches.c
     some = (
@@ -107,7 +113,7 @@ def forget_jobs(connection: Connection, after: int, before_ms: int) -> int | Non
         .outerjoin(t.batches, b.id == j.batch_id)
         .where(j.id > after)
         .order_by(j.id)
-        .limit(PIECE)
+        .limit(piece or PIECE)
     )  # fmt: skip
     rows = connection.execute(some).all()
     old = [row for row in rows if _over(row, before_ms)]
@@ -142,10 +148,14 @@ def _forget_jobs(connection: Connection, old: Sequence[Any], before_ms: int) -> 
         connection.execute(delete(column.table).where(column.in_(ids)))
 
 
-def forget_batches(connection: Connection, after: int, before_ms: int) -> int | None:
+def forget_batches(
+    connection: Connection, after: int, before_ms: int, piece: int | None = None
+) -> int | None:
     """When none of its jobs is left."""
     b = t.batches.c
-    some = select(b.id, b.ended_at_ms, b.created_at_ms).where(b.id > after).order_by(b.id).limit(PIECE)
+    some = (
+        select(b.id, b.ended_at_ms, b.created_at_ms).where(b.id > after).order_by(b.id).limit(piece or PIECE)
+    )
     rows = connection.execute(some).all()
     old = [row.id for row in rows if row.ended_at_ms is not None and row.ended_at_ms < before_ms]
     if old:
@@ -158,12 +168,15 @@ def forget_batches(connection: Connection, after: int, before_ms: int) -> int | 
     return int(rows[-1].id)
 
 
-def forget_workers(connection: Connection, after: int, before_ms: int) -> int | None:
+def forget_workers(
+    connection: Connection, after: int, before_ms: int, piece: int | None = None
+) -> int | None:
     """An attempt names its worker: one that ended after the oldest job that is kept was created may have run it."""
     w = t.workers.c
     oldest = connection.execute(select(t.jobs.c.created_at_ms).order_by(t.jobs.c.id).limit(1)).scalar()
     before_ms = before_ms if oldest is None else min(before_ms, oldest)
-    some = select(t.workers).where(w.ended_at_ms < before_ms).limit(PIECE)
+    size = piece or PIECE
+    some = select(t.workers).where(w.ended_at_ms < before_ms).order_by(w.ended_at_ms).limit(size)
     rows = connection.execute(some).all()
     costs: Counter[str] = Counter()
     for row in rows:
@@ -171,17 +184,19 @@ def forget_workers(connection: Connection, after: int, before_ms: int) -> int | 
     for pool, pico in costs.items():
         _add(connection, f"{FORGOTTEN_COST}/{pool}", [pico])
     connection.execute(delete(t.workers).where(w.name.in_([row.name for row in rows])))
-    return 0 if len(rows) == PIECE else None
+    return 0 if len(rows) == size else None
 
 
-def forget_plans(connection: Connection, after: int, before_ms: int) -> int | None:
+def forget_plans(connection: Connection, after: int, before_ms: int, piece: int | None = None) -> int | None:
     """Those whose observation is kept are kept too."""
     observed = connection.execute(select(func.min(t.observations.c.plan))).scalar()
-    return _forget_oldest(connection, t.plans, t.plans.c.number, t.plans.c.made_at_ms, before_ms, observed)
+    return _forget_oldest(
+        connection, t.plans, t.plans.c.number, t.plans.c.made_at_ms, before_ms, observed, piece
+    )
 
 
-def forget_events(connection: Connection, after: int, before_ms: int) -> int | None:
-    return _forget_oldest(connection, t.events, t.events.c.sequence, t.events.c.at_ms, before_ms, None)
+def forget_events(connection: Connection, after: int, before_ms: int, piece: int | None = None) -> int | None:
+    return _forget_oldest(connection, t.events, t.events.c.sequence, t.events.c.at_ms, before_ms, None, piece)
 
 
 def _forget_oldest(
@@ -191,14 +206,16 @@ def _forget_oldest(
     at: Column[int],
     before_ms: int,
     below: int | None,
+    piece: int | None = None,
 ) -> int | None:
     """Rows that were written in the order of their numbers: only the first of them need to be looked at."""
-    some = select(number.label("number"), at.label("at")).order_by(number).limit(PIECE).subquery()
+    size = piece or PIECE
+    some = select(number.label("number"), at.label("at")).order_by(number).limit(size).subquery()
     old = select(some.c.number).where(some.c.at < before_ms)
     if below is not None:
         old = old.where(some.c.number < below)
     deleted = connection.execute(delete(table).where(number.in_(old))).rowcount
-    return 0 if deleted == PIECE else None
+    return 0 if deleted == size else None
 
 
 def forgotten(connection: Connection, kind: str) -> dict[str, list[int]]:

@@ -49,6 +49,9 @@ def build() -> typer.Typer:
         "add",
         example="herder worker add burst\nherder worker add burst --template large --uses 10 --expires 1d",
     )(add)
+    command(app, "health", example="herder worker health burst-7-1\nherder worker health burst-7-1 -o json")(
+        health
+    )
     command(app, "cordon", example='herder worker cordon burst-7-1 --message "disk is slow"')(cordon)
     command(app, "uncordon", example="herder worker uncordon burst-7-1")(uncordon)
     command(
@@ -108,6 +111,16 @@ def get(ctx: typer.Context, worker: WorkerArgument) -> None:
     say.printer.one(WORKERS, found, details.worker(found, say.printer.now_s))
 
 
+def health(ctx: typer.Context, worker: WorkerArgument) -> None:
+    """Show a worker's conditions, its repair and what comes next."""
+    from herder.cli.views import health as views
+
+    say = session(ctx)
+    with suggesting(say, "worker", worker):
+        found = say.client.workers.health(worker)
+    say.printer.one(views.HEALTH, found, views.details(found, say.printer.now_s))
+
+
 def add(
     ctx: typer.Context,
     pool: PoolArgument,
@@ -146,7 +159,7 @@ def add(
         f"Anyone with this command can add a machine to pool {made.pool} (template {made.template}). "
         f"Revoke it with: herder token revoke {made.id}"
     )
-    if urlsplit(made.server_url).hostname in LOOPBACK:
+    if urlsplit(made.server_url.partition(",")[0]).hostname in LOOPBACK:
         say.say(
             "This server listens on loopback only. To add other machines, start it with --host and --tls-cert, or with --public-url."
         )

@@ -14,6 +14,7 @@ from herder.model.ids import PoolName
 from herder.model.permissions import Principal, scope_of
 from herder.model.planning.plan import ReasonKind, UnplacedDemand
 from herder.model.values.phrases import agree, counted, sentences
+from herder.model.values.times import iso
 
 #: Reasons for which jobs have no place that pass only when a person does something.
 _ACT_ON = frozenset(
@@ -41,7 +42,19 @@ def attention(core: Core, who: Principal) -> list[str]:
         for worker in core.state.workers.values()
         if worker.live and drain_word(core.state, worker) == "blocked"
     ]
-    return _some([*frozen, *blocked, *_without_place(each for each in _unplaced(core) if _acts(each))])
+    return _some(
+        [*_age(core), *frozen, *blocked, *_without_place(each for each in _unplaced(core) if _acts(each))]
+    )
+
+
+def _age(core: Core) -> list[str]:
+    """Nothing when this is the state of now."""
+    at_ms = core.leadership.as_of_ms
+    if at_ms is None:
+        return []
+    return [
+        f"No leader answers. This is the state of {iso(at_ms)}, read from the store by a server that follows."
+    ]
 
 
 def waiting(core: Core) -> list[str]:

@@ -15,6 +15,7 @@ from herder.control.pools.pool_actions import pool_named
 from herder.control.reads.explanations.ended_jobs import by_whom, history_of
 from herder.control.reads.explanations.old_workers import why_still_there
 from herder.control.reads.jobs import effective_state, job_row
+from herder.control.reads.worker_health import repair_facts
 from herder.decide.forecast.start_time import LEAST_MS, Eta
 from herder.decide.placement.drf import WHOLE, share_of
 from herder.decide.plan.planner import creations
@@ -94,6 +95,7 @@ async def why_worker(core: Core, who: Principal, name: str) -> Explanation:
     for reason in still:
         if reason.kind is not ReasonKind.EXPIRED:
             summary += f" {reason.text}"
+    facts += repair_facts(core, name)
     until_ms = core.clock.now_ms() if row.ended_at_ms is None else row.ended_at_ms
     cost_pico = worker_row_cost(row, until_ms)
     facts.append(

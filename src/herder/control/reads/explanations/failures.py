@@ -20,6 +20,10 @@ FAULTS = (
     "worker.trouble",
     "worker.unhealthy",
     "worker.quarantined",
+    "worker.escalated",
+    "worker.kept",
+    "worker.repair_held",
+    "worker.repair_failed",
     "worker.orphan",
     "plan.refused",
     "trigger.failed",
@@ -31,7 +35,16 @@ FAULTS = (
 )
 #: Of them, those that say how something is, and not only what happened.
 _STATES = frozenset(
-    {"driver.frozen", "driver.missing", "driver.unavailable", "worker.unhealthy", "worker.quarantined"}
+    {
+        "driver.frozen",
+        "driver.missing",
+        "driver.unavailable",
+        "worker.unhealthy",
+        "worker.quarantined",
+        "worker.escalated",
+        "worker.kept",
+        "worker.repair_held",
+    }
 )
 SHOWN = 5
 #: Events that are looked at for them.

@@ -167,7 +167,7 @@ def _in_turn(workers: list[ObservedWorker], view: PoolView, now_ms: int) -> list
 
 
 def _budget(view: PoolView, leaving: Set[WorkerName], now_ms: int) -> int:
-    there = sum(not worker.state.in_flight and worker.name not in leaving for worker in view.staying)
+    there = sum(worker.works and worker.name not in leaving for worker in view.staying)
     budget = min(
         disruptions_left(view, Disruption.CONSOLIDATION, now_ms, leaving), there - view.spec.size.min_workers
     )

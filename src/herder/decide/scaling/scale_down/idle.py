@@ -61,7 +61,7 @@ def idle(
         evidence = ((word, count), ("until_ms", until), ("flips", f"at {iso(until)}"))
         return IdleResult(held_back=(Reason(kind=ReasonKind.COOLDOWN, text=text, evidence=evidence),))
     # Workers in flight do not count here: one that works is not given up for one that may fail to boot.
-    there = sum(not worker.state.in_flight and worker.name not in leaving for worker in view.staying)
+    there = sum(worker.works and worker.name not in leaving for worker in view.staying)
     spare = max(0, there - view.spec.size.min_workers)
     order = gradual.soonest_empty(view, now_ms) if gradual.is_gradual(view) else dearest_youngest
     load = load_of(view, leaving, used, taken, in_flight=False)

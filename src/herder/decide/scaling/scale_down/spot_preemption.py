@@ -63,7 +63,7 @@ def needs(snapshot: Snapshot, leaving: Set[WorkerName], now_ms: int) -> tuple[Ne
     for view in snapshot.pools:
         spec = view.spec
         on_demand = [offer for offer in view.templates if not offer.spot]
-        staying = [worker for worker in view.staying if worker.name not in leaving]
+        staying = [each for each in view.staying if each.name not in leaving and not each.quarantined]
         awaited = spec.size.min_workers - sum(worker.state not in _ASKED for worker in staying)
         if not spec.scale_up.preempts_spot or spec.frozen or not on_demand or awaited <= 0:
             continue

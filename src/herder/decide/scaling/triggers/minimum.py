@@ -11,7 +11,7 @@ from herder.model.values.times import iso
 
 def ask(view: PoolView, leaving: int, for_queue: int) -> WorkerRequest | None:
     """`leaving`: how many more workers this plan drains; `for_queue`: how many it makes for queued jobs."""
-    remain = len(view.staying) - leaving
+    remain = sum(not worker.quarantined for worker in view.staying) - leaving
     missing = view.spec.size.min_workers - remain - for_queue
     if missing <= 0 or not view.spec.templates:
         return None

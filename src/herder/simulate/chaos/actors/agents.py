@@ -72,6 +72,8 @@ class Machines:
         self.looked: Callable[[], None] = lambda: None
         """Called whenever something has happened at a provider."""
         self._boots = 0
+        self._restarts: dict[str, int] = {}
+        """By worker, how many restarts of its machine were seen."""
         self._timer: asyncio.TimerHandle | None = None
 
     def compare(self) -> None:
@@ -86,6 +88,7 @@ class Machines:
         }
         for worker in [worker for worker in self.agents if worker not in there]:
             self.kill(worker)
+        self._restart_machines()
         due: list[int] = []
         for provider in self._providers:
             for booted in provider.newly_booted():
@@ -97,6 +100,15 @@ class Machines:
         if due:
             wait_s = max(LOOK_S, min(due) / 1000 - self._clock.true_ms() / 1000)
             self._timer = self._loop.call_later(wait_s, self.compare)
+
+    def _restart_machines(self) -> None:
+        """What ran on a machine that was started anew runs no more."""
+        for provider in self._providers:
+            for (_, worker), machine in provider.machines.items():
+                if machine.restarts != self._restarts.get(worker, 0):
+                    self._restarts[worker] = machine.restarts
+                    if worker in self.agents:
+                        self.kill(worker, machine_stays=True)
 
     def kill(self, worker: str, *, machine_stays: bool = False) -> None:
         self._trace("agent dies", worker)

@@ -6,7 +6,7 @@ connection that is cut in the middle. `Line` is an agent's side of it.
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -217,6 +217,9 @@ class Line:
 
     def use_token(self, token: str) -> None:
         self._token = token
+
+    def know(self, servers: Sequence[str]) -> None:
+        """There is one server in this world."""
 
     async def call(
         self, path: str, body: bytes, held_open_s: float = 0.0, answer_s: float | None = None

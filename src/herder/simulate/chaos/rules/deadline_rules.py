@@ -11,12 +11,12 @@ from herder.simulate.chaos.world import World
 #: What the loops, the store and stops of a minute may add.
 LATER = 1.5
 LATER_S = 120.0
-_HEARD = frozenset({WorkerState.READY, WorkerState.UNHEALTHY})
 
 
 class DeadlineRules:
-    def __init__(self, world: World, news: FleetNews) -> None:
-        self._world, self._news = world, news
+    def __init__(self, world: World, news: FleetNews, on: dict[str, set[int]]) -> None:
+        """`on`: jobs with live attempts by worker, as rows have it."""
+        self._world, self._news, self._on = world, news, on
         self._host = ""
         self._since: dict[tuple[str, str], float] = {}
         """Seconds by (rule, worker)."""
@@ -49,5 +49,13 @@ class DeadlineRules:
             yield "boots end", times.boot_timeout_s
         elif worker.state is WorkerState.DRAINING and times.on_blocked is OnBlocked.FORCE:
             yield "drains end", times.drain_grace_s
-        elif worker.state in _HEARD and worker.name not in self._world.machines.agents:
+        elif worker.name not in self._world.machines.agents and self._counts(worker):
             yield "the dead are noticed", times.dead_after_s
+
+    def _counts(self, worker: WorkerNews) -> bool:
+        """Whether anything is still expected of it. One that can be repaired may stay as it is meanwhile, without attempts."""
+        if worker.state is WorkerState.READY or self._on.get(worker.name):
+            return True
+        return (
+            worker.state is WorkerState.UNHEALTHY and not self._world.provider_settings(worker.driver).repairs
+        )

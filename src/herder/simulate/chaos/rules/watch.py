@@ -41,7 +41,7 @@ class Watch:
         self.attempts = AttemptRules(world, self.jobs)
         self.growth, self.shrink = GrowthRules(world, self.news), ShrinkRules(world, self.news)
         self.deadlines, self.providers = (
-            DeadlineRules(world, self.news),
+            DeadlineRules(world, self.news, self.jobs.on),
             ProviderRules(world, self.news, self.silence.silent_s),
         )
         self._clock_sets = 0

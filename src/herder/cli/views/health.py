@@ -1,0 +1,84 @@
+"""The health of one worker, for people: `worker health`."""
+
+from typing import Any
+
+from herder.cli.output.columns import field, made, since
+from herder.cli.output.humanize import age
+from herder.cli.output.printer import Details
+from herder.cli.output.rows import View
+from herder.model.values.times import brief
+
+HEALTH = View(
+    noun="worker",
+    name=lambda view: str(view.worker),
+    columns=(
+        field("WORKER", "worker"),
+        field("HEALTH", "health", state=True),
+        field("REASON", "reason", long=True),
+    ),
+    empty="No workers.",
+)
+
+CONDITIONS = View(
+    noun="condition",
+    name=lambda view: str(view.condition),
+    columns=(
+        field("CONDITION", "condition"),
+        since("SINCE", "since"),
+        since("LAST SEEN", "last_seen", drop=2),
+        field("COUNT", "count", right=True, drop=3),
+        field("FROM", "source", drop=1),
+        field("MESSAGE", "message", long=True),
+    ),
+    empty="No conditions.",
+)
+
+NEXT = View(
+    noun="rung",
+    name=lambda view: str(view.rung),
+    columns=(
+        field("CONDITION", "condition"),
+        field("RUNG", "rung"),
+        made("WHEN", lambda view: view.at or f"at count {view.count}", key="when"),
+        made("SKIPPED", lambda view: ",".join(view.skipped) or "-", key="skipped_rungs"),
+    ),
+    empty="Nothing is due.",
+)
+
+
+def details(view: Any, now_s: float) -> Details:
+    rows = [
+        ("Worker", f"{view.worker} (pool {view.pool})"),
+        ("State", view.state),
+        ("Health", view.reason or view.health or "-"),
+        ("Repair", _repair(view.repair, now_s)),
+    ]
+    if view.held:
+        rows.append(("Held back", view.held))
+    if view.quarantined_at is not None:
+        kept = (
+            f"since {view.quarantined_at} ({age(view.quarantined_at, now_s)}), until {view.quarantined_until}"
+        )
+        rows.append(("Quarantine", kept))
+    rows.append(("Breaker", _breaker(view.breaker)))
+    tables = [("Conditions", CONDITIONS, view.conditions)] if view.conditions else []
+    if view.next:
+        tables.append(("Next", NEXT, view.next))
+    return Details(rows=rows, tables=tables)
+
+
+def _repair(repair: Any, now_s: float) -> str:
+    if repair is None:
+        return "none"
+    tries = f"try {repair.tries} of {repair.tries_max}"
+    said = f"{repair.rung} because of {repair.condition}, {repair.step} since {age(repair.since, now_s)} ({tries})"
+    if repair.escalated:
+        said += "; a person is needed"
+    return f"{said}. {repair.result}" if repair.result else f"{said}."
+
+
+def _breaker(breaker: Any) -> str:
+    state = "open" if breaker.open else "closed"
+    workers = f" ({', '.join(breaker.under_repair[:5])})" if breaker.under_repair else ""
+    window = brief(int(breaker.window_s * 1000))
+    return f"{state}: {len(breaker.under_repair)} of at most {breaker.limit} under repair, or begun within {window}{workers}"

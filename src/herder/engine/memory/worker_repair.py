@@ -1,0 +1,178 @@
+"""What the engine remembers of a worker's health: its conditions, the repair that is under way, and its quarantine.
+
+Part of `WorkerLife`. All of it that a restart must know stands in the worker's row, as text (`text_of`, `read`).
+"""
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from herder.model.fleet.repair import BLOCKING, RESTARTS, Condition, Rung
+
+#: Who says that a condition holds.
+AGENT, SERVER = "agent", "server"
+#: A machine that was told to restart may be shown as stopped for so long.
+MAY_BE_OFF_MS = 600_000
+
+
+class Step(StrEnum):
+    """How far one rung is."""
+
+    DRAINING = "draining"
+    """Its attempts are still running; the rung comes when they have ended, or after the pool's drain_grace."""
+    DUE = "due"
+    """Intended and stored; whoever carries it out is about to, or has been interrupted."""
+    ACTED = "acted"
+    """Carried out, or given up: `result` says which."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ConditionSeen:
+    since_ms: int
+    last_seen_ms: int
+    message: str
+    count: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class RepairLife:
+    """From the first rung until the worker has been well for the pool's cooldown."""
+
+    condition: Condition
+    rung: Rung
+    step: Step
+    since_ms: int
+    """When the rung began."""
+    tries: int = 0
+    acted_at_ms: int | None = None
+    result: str = ""
+    done: dict[tuple[Condition, Rung], int] = field(default_factory=dict)
+    """When each was carried out last, in this repair."""
+    escalated: bool = False
+    rejoins: bool = False
+    """The agent was started anew and may activate once more."""
+    well_since_ms: int | None = None
+
+    @property
+    def under_way(self) -> bool:
+        return self.step is not Step.ACTED
+
+
+@dataclass(slots=True, kw_only=True)
+class HealthLife:
+    conditions: dict[tuple[str, Condition], ConditionSeen] = field(default_factory=dict)
+    """By who says so and what."""
+    repair: RepairLife | None = None
+    quarantined_at_ms: int | None = None
+    """Since when it is kept for inspection."""
+    # in memory only
+    cleans: bool = False
+    """Its agent knows how to clean up."""
+    clean_told: bool = False
+    skew_ms: int = 0
+    """How far its agent's clock is ahead, as it was told last."""
+    held: str = ""
+    """Why the rung that is due is not carried out."""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it is to take no work, were it ready."""
+        repair = self.repair
+        return (
+            self.quarantined_at_ms is not None
+            or (repair is not None and (repair.step is not Step.ACTED or repair.rejoins))
+            or any(condition in BLOCKING for _, condition in self.conditions)
+        )
+
+
+def text_of(health: HealthLife) -> str:
+    """Empty for a worker that has never been ill. Failed attempts are not written: they show again by themselves."""
+    plain: dict[str, object] = {}
+    conditions = [
+        [source, condition.value, seen.since_ms, seen.last_seen_ms, seen.count, seen.message]
+        for (source, condition), seen in health.conditions.items()
+        if condition is not Condition.FAILED_ATTEMPTS
+    ]
+    if conditions:
+        plain["conditions"] = conditions
+    if health.repair is not None:
+        plain["repair"] = _plain_repair(health.repair)
+    if health.quarantined_at_ms is not None:
+        plain["quarantined_at_ms"] = health.quarantined_at_ms
+    return json.dumps({"version": 1, **plain}, separators=(",", ":")) if plain else ""
+
+
+def _plain_repair(repair: RepairLife) -> dict[str, object]:
+    return {
+        "condition": repair.condition.value,
+        "rung": repair.rung.value,
+        "step": repair.step.value,
+        "since_ms": repair.since_ms,
+        "tries": repair.tries,
+        "acted_at_ms": repair.acted_at_ms,
+        "result": repair.result,
+        "done": [[condition.value, rung.value, at_ms] for (condition, rung), at_ms in repair.done.items()],
+        "escalated": repair.escalated,
+        "rejoins": repair.rejoins,
+        "well_since_ms": repair.well_since_ms,
+    }
+
+
+def read(text: str) -> HealthLife:
+    """What `text_of` wrote."""
+    if not text:
+        return HealthLife()
+    plain = json.loads(text)
+    conditions = {
+        (source, Condition(name)): ConditionSeen(
+            since_ms=since_ms, last_seen_ms=last_ms, count=count, message=message
+        )
+        for source, name, since_ms, last_ms, count, message in plain.get("conditions", ())
+    }
+    repair = plain.get("repair")
+    return HealthLife(
+        conditions=conditions,
+        repair=None if repair is None else _read_repair(repair),
+        quarantined_at_ms=plain.get("quarantined_at_ms"),
+    )
+
+
+def _read_repair(plain: dict[str, object]) -> RepairLife:
+    done = plain["done"]
+    assert isinstance(done, list)
+    more = {key: value for key, value in plain.items() if key not in ("condition", "rung", "step", "done")}
+    return RepairLife(
+        condition=Condition(str(plain["condition"])),
+        rung=Rung(str(plain["rung"])),
+        step=Step(str(plain["step"])),
+        done={(Condition(condition), Rung(rung)): at_ms for condition, rung, at_ms in done},
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def move(health: HealthLife, by_ms: int, not_after_ms: int | None = None) -> None:
+    """The clock was set, or the server was away: all ages stay what they were, but nothing moves into the future of `not_after_ms`."""
+
+    def moved(at_ms: int) -> int:
+        return at_ms + by_ms if not_after_ms is None else max(at_ms, min(at_ms + by_ms, not_after_ms))
+
+    for seen in health.conditions.values():
+        seen.since_ms, seen.last_seen_ms = moved(seen.since_ms), moved(seen.last_seen_ms)
+    repair = health.repair
+    if repair is not None:
+        repair.since_ms = moved(repair.since_ms)
+        repair.done = {key: moved(at_ms) for key, at_ms in repair.done.items()}
+        if repair.acted_at_ms is not None:
+            repair.acted_at_ms = moved(repair.acted_at_ms)
+        if repair.well_since_ms is not None:
+            repair.well_since_ms = moved(repair.well_since_ms)
+    if health.quarantined_at_ms is not None:
+        health.quarantined_at_ms = moved(health.quarantined_at_ms)
+
+
+def may_be_off(health: HealthLife, now_ms: int) -> bool:
+    """Its machine is being started anew: that its provider shows it as stopped says nothing."""
+    repair = health.repair
+    if repair is None or repair.rung not in RESTARTS or repair.step is Step.DRAINING:
+        return False
+    return repair.acted_at_ms is None or now_ms - repair.acted_at_ms < MAY_BE_OFF_MS

@@ -1,0 +1,140 @@
+"""The incarnation of a store: how often it was put back to an earlier state, and from which numbers it has gone on since.
+
+A store that is restored from a backup has forgotten the time after the backup: jobs, plans, events and attempts of that time had numbers
+that the store would give again. Whoever restores it (`herder admin restore`), or notices that it is older than what it meets (a server's
+opening, the sweep), calls `put_back`. From then on every number is higher than any that the forgotten time can have given, and workers
+whose names have a plan number of that time are recognised. Pure: the caller says what time it is, and stores the result.
+"""
+
+from dataclasses import dataclass, replace
+
+from herder.model.ids import WorkerName
+
+#: Highest numbers that a server can have given in the forgotten time: so many at once, and so many in each second of it.
+JOBS_AT_ONCE, JOBS_PER_S = 20_000_000, 100_000
+EVENTS_AT_ONCE, EVENTS_PER_S = 20_000_000, 100_000
+BATCHES_AT_ONCE, BATCHES_PER_S = 100_000, 5_000
+PLANS_AT_ONCE, PLANS_PER_S = 10_000, 100
+#: Numbers go on at the next multiple of this, so that people see the gap.
+ROUND_TO = 1_000_000
+PLANS_ROUND_TO = 10_000
+#: Attempts of a job that existed before are numbered anew from a multiple of this: more than any job can have.
+ATTEMPTS_STEP = 100_000
+#: Ranges of forgotten plan numbers that are kept; the oldest are merged.
+RANGES_MAX = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """The next number of each kind."""
+
+    jobs: int = 1
+    batches: int = 1
+    events: int = 1
+    plans: int = 1
+
+    def at_least(self, other: "Numbers") -> "Numbers":
+        return Numbers(
+            jobs=max(self.jobs, other.jobs),
+            batches=max(self.batches, other.batches),
+            events=max(self.events, other.events),
+            plans=max(self.plans, other.plans),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incarnation:
+    """`number` 0: the store was never put back. `next`: no number below is given any more."""
+
+    number: int = 0
+    at_ms: int = 0
+    """When it was noticed or done."""
+    taken_at_ms: int = 0
+    """The latest moment that the store remembered then."""
+    why: str = ""
+    """A sentence for people."""
+    next: Numbers = Numbers()
+    forgotten_plans: tuple[tuple[int, int], ...] = ()
+    """Plan numbers [from, to) of the forgotten times."""
+
+    @property
+    def attempts_base(self) -> int:
+        return self.number * ATTEMPTS_STEP
+
+    def attempt_after(self, attempts: int) -> int:
+        """The number of the next attempt of a job that existed before; its last digits still count the tries."""
+        return self.attempts_base + attempts % ATTEMPTS_STEP + 1
+
+    def forgotten(self, plan: int | None) -> bool:
+        """Whether a plan of this number may have been made in a time that the store has forgotten."""
+        return plan is not None and any(first <= plan < end for first, end in self.forgotten_plans)
+
+
+def tries(attempt: int) -> int:
+    """How many attempts a job has had, from the number of its last one."""
+    return attempt % ATTEMPTS_STEP
+
+
+def plan_of(worker: WorkerName) -> int | None:
+    """The number of the plan that made a worker of this name; None for a name that no plan gives."""
+    pool, _, rest = worker.rpartition("-")
+    _, _, plan = pool.rpartition("-")
+    good = rest.isascii() and rest.isdigit() and plan.isascii() and plan.isdigit() and len(plan) <= 18
+    return int(plan) if good and pool != plan else None
+
+
+def put_back(
+    before: Incarnation,
+    reached: Numbers,
+    *,
+    taken_at_ms: int,
+    now_ms: int,
+    why: str,
+    seen: Numbers | None = None,
+    seen_at_ms: int | None = None,
+) -> Incarnation:
+    """The store remembers everything up to `reached` and `taken_at_ms`, and nothing later. `seen`: numbers that had been reached at
+    `seen_at_ms`, in the time that is forgotten."""
+    known_until_ms = taken_at_ms if seen_at_ms is None else max(taken_at_ms, seen_at_ms)
+    lost_s = max(0, now_ms - known_until_ms) // 1000 + 1
+    top = reached if seen is None else reached.at_least(seen)
+    following = Numbers(
+        jobs=_beyond(top.jobs, JOBS_AT_ONCE + JOBS_PER_S * lost_s, ROUND_TO),
+        batches=_beyond(top.batches, BATCHES_AT_ONCE + BATCHES_PER_S * lost_s, ROUND_TO),
+        events=_beyond(top.events, EVENTS_AT_ONCE + EVENTS_PER_S * lost_s, ROUND_TO),
+        plans=_beyond(top.plans, PLANS_AT_ONCE + PLANS_PER_S * lost_s, PLANS_ROUND_TO),
+    )
+    ranges = (*before.forgotten_plans, (reached.plans, following.plans))
+    if len(ranges) > RANGES_MAX:
+        ranges = ((ranges[0][0], ranges[1][1]), *ranges[2:])
+    return replace(
+        before,
+        number=before.number + 1,
+        at_ms=now_ms,
+        taken_at_ms=taken_at_ms,
+        why=why,
+        next=following,
+        forgotten_plans=ranges,
+    )
+
+
+def other_store(
+    before: Incarnation, reached: Numbers, seen_plans: int, *, seen_at_ms: int, now_ms: int, why: str
+) -> Incarnation:
+    """The data folder was another store's: workers of that one may be met, whatever the numbers in their names. Their tokens open nothing
+    here, so only names must not be given again."""
+    lost_s = max(0, now_ms - seen_at_ms) // 1000 + 1
+    plans = _beyond(max(reached.plans, seen_plans), PLANS_AT_ONCE + PLANS_PER_S * lost_s, PLANS_ROUND_TO)
+    return replace(
+        before,
+        number=before.number + 1,
+        at_ms=now_ms,
+        why=why,
+        next=replace(before.next, plans=plans),
+        forgotten_plans=((0, plans),),
+    )
+
+
+def _beyond(number: int, gap: int, to: int) -> int:
+    """One more than a multiple of `to`, so that the first new one reads as ….0001."""
+    return -(-(number + gap) // to) * to + 1

@@ -1,0 +1,281 @@
+"""`herder admin`: check a store, back it up, restore it. These commands open the store themselves.
+
+Added to the command line by `server/commands.py`. A backup may be taken of a running server; a restore is refused while one runs.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from herder.cli.output.formats import Format
+from herder.cli.output.progress import progress
+from herder.cli.shell.commands import command, noun
+from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.shell.options import Yes
+from herder.cli.shell.session import Session, session
+from herder.client.connection import state_dir
+from herder.control.kernel.clock import now_ms
+from herder.model.values.phrases import clause, counted
+from herder.model.values.times import iso
+from herder.server.admin_sweep import sweep
+from herder.server.data_options import DataDir, Store
+
+_BACKUP_EXAMPLE = "herder admin backup herder-backup.db"
+_RESTORE_EXAMPLE = "herder admin restore herder-backup.db --data-dir /var/lib/herder"
+_MARK_EXAMPLE = "herder admin mark-restored --store postgresql://herder@db/herder"
+_SWEEP_EXAMPLE = "herder admin sweep\nherder admin sweep --driver local --adopt --dry-run"
+#: Kept beside the store, and not in it.
+SECRET_FILE = "secret.key"
+_POSTGRES_BACKUP = (
+    "Use `pg_dump --format=custom --file FILE URL`; it needs no stop of the server. After `pg_restore`, run "
+    "`herder admin mark-restored --store URL` before the server starts."
+)
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="File of the backup.")]
+
+
+class BackupView(msgspec.Struct, kw_only=True):
+    file: str
+    bytes: int
+    remembers_until: str
+    jobs: int
+    unended_jobs: int
+    workers: int
+    keep_also: list[str]
+
+
+class RestoreView(msgspec.Struct, kw_only=True):
+    store: str
+    kept: str | None
+    remembers_until: str
+    jobs: int
+    unended_jobs: int
+    workers: int
+    next_job: int
+    next_plan: int
+
+
+def build() -> typer.Typer:
+    admin = noun("Check, back up and restore the data of a server.", example="herder admin invariants")
+    command(admin, "invariants", example="herder admin invariants")(invariants)
+    command(admin, "backup", example=_BACKUP_EXAMPLE)(backup)
+    command(admin, "restore", example=_RESTORE_EXAMPLE)(restore)
+    command(admin, "mark-restored", example=_MARK_EXAMPLE)(mark_restored)
+    command(admin, "sweep", example=_SWEEP_EXAMPLE)(sweep)
+    return admin
+
+
+def invariants(ctx: typer.Context, data_dir: DataDir = None, store: Store = None) -> None:
+    """Recompute every count and total from the rows, and report differences.
+
+    Reads the store directly; the server may be running or not.
+    """
+    found = found_violations(data_dir, store)
+    say = session(ctx)
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data({"violations": found})
+    else:
+        for sentence in found or ["All invariants hold."]:
+            typer.echo(sentence)
+    if found:
+        raise CommandError(
+            f"{counted(len(found), 'violation')} of invariants.",
+            hint="Please report this as a bug in Herder.",
+        )
+
+
+def found_violations(data_dir: Path | None, store: str | None = None) -> list[str]:
+    """Raises CommandError for what is no store of Herder."""
+    from sqlalchemy.exc import DBAPIError
+
+    from herder.store.invariants import violations
+    from herder.store.opening.database import StoreError, open_engine, sqlite_url
+
+    folder = data_dir or state_dir()
+    if store is None and not (folder / "herder.db").exists():
+        raise CommandError(
+            f"There is no store in {folder}.",
+            hint="Name a store with --data-dir or --store.",
+            code=Code.NOT_FOUND,
+        )
+    try:
+        engine = open_engine(store or sqlite_url(folder))
+        with engine.connect() as connection:
+            return violations(connection)
+    except StoreError as error:
+        raise CommandError(str(error), hint=error.hint, code=Code.FAILURE) from None
+    except DBAPIError as error:
+        raise CommandError(
+            f"Cannot read the store: {clause(error.orig)}.",
+            hint="Check that it is a store of this version of Herder.",
+        ) from None
+
+
+def backup(ctx: typer.Context, file: File, data_dir: DataDir = None, store: Store = None) -> None:
+    """Write a backup of the store to a new file, also while the server runs.
+
+    The backup is one moment of the store. It is checked before the command ends, only its owner can read it, and an existing file is never
+    overwritten. Keep secret.key of the data folder and herder.yaml too: they are not in the backup.
+    """
+    from herder.store.backup.taking import take_backup
+
+    say, folder = session(ctx), data_dir or state_dir()
+    with _errors():
+        path = _sqlite_store(folder, store, must_exist=True)
+        with _telling(say, "Backup") as tell:
+            found = take_backup(path, file.expanduser(), tell)
+    secret = folder / SECRET_FILE
+    view = BackupView(
+        file=str(file),
+        bytes=found.bytes,
+        remembers_until=iso(found.remembered_until_ms),
+        jobs=found.jobs,
+        unended_jobs=found.unended_jobs,
+        workers=found.workers,
+        keep_also=[str(secret)] if secret.exists() else [],
+    )
+    jobs = f"{counted(found.jobs, 'job')}, {found.unended_jobs:,} of them not ended, and {counted(found.workers, 'worker')}"
+    say.done(f"Backup {file} was written and checked: {found.bytes:,} bytes with {jobs}.", view, str(file))
+    say.say(f"Keep {secret} and herder.yaml too; they are not in the backup.")
+
+
+def restore(
+    ctx: typer.Context, file: File, data_dir: DataDir = None, store: Store = None, yes: Yes = False
+) -> None:
+    """Replace the store of a stopped server with a backup.
+
+    The present store is kept beside it. Numbers of jobs, batches, plans and events continue above all that the time after the backup can have
+    used. Workers that were created in that time are kept until you decide about them with `herder admin sweep`.
+    """
+    from herder.store.backup.restoring import restore as put_in_place
+    from herder.store.backup.taking import check_file
+    from herder.store.opening.database import FileLock
+
+    say, folder = session(ctx), data_dir or state_dir()
+    with _errors():
+        path = _sqlite_store(folder, store, must_exist=False)
+        if not file.is_file():
+            raise CommandError(
+                f"There is no file {file}.",
+                hint="Name a file that `herder admin backup` wrote.",
+                code=Code.NOT_FOUND,
+            )
+        check_file(file)
+        what = "The present store is kept beside it." if path.exists() else "There is no store there now."
+        say.confirm(f"The store {path} is replaced with the backup {file}. {what}", yes=yes)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with FileLock(folder), _telling(say, "Restore") as tell:
+            done = put_in_place(file, path, now_ms(), tell)
+    found = done.backup
+    view = RestoreView(
+        store=str(done.store),
+        kept=None if done.kept is None else str(done.kept),
+        remembers_until=iso(done.incarnation.taken_at_ms),
+        jobs=found.jobs,
+        unended_jobs=found.unended_jobs,
+        workers=found.workers,
+        next_job=done.incarnation.next.jobs,
+        next_plan=done.incarnation.next.plans,
+    )
+    say.done(
+        f"The store {path} was restored from {file}. It remembers nothing that happened after {view.remembers_until}; new jobs are numbered "
+        f"from {view.next_job:,} on.",
+        view,
+        str(path),
+    )
+    if done.kept is not None:
+        say.say(f"The store that was there is now {done.kept}.")
+    if not (folder / SECRET_FILE).exists():
+        say.say(
+            f"{folder / SECRET_FILE} is missing: copy it here before the server starts, or workers that were created after the backup "
+            "cannot be adopted."
+        )
+    say.say("Start the server, then run: herder admin sweep")
+
+
+def mark_restored(
+    ctx: typer.Context, data_dir: DataDir = None, store: Store = None, yes: Yes = False
+) -> None:
+    """Mark a store that was restored without `herder admin restore`.
+
+    Run it once, before the server starts, after pg_restore, after copying an old file of the store, or after going back to a snapshot of a
+    disk. Numbers then continue above all that the lost time can have used, and workers of that time are kept until you decide.
+    """
+    from herder.store.backup.restoring import mark_put_back
+    from herder.store.opening.database import FileLock, migrate, open_engine, sqlite_file, sqlite_url
+    from herder.store.opening.lease import check_no_leader
+
+    say, folder = session(ctx), data_dir or state_dir()
+    url = store or sqlite_url(_existing(folder).parent)
+    say.confirm("The store is marked as restored; its numbers skip ahead.", yes=yes)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _errors(), FileLock(folder):
+        engine = open_engine(url)
+        try:
+            with sqlite_file(engine):
+                migrate(engine)
+                if engine.dialect.name == "postgresql":
+                    check_no_leader(engine)
+                after = mark_put_back(engine, now_ms(), "The store was restored")
+        finally:
+            engine.dispose()
+    text = f"The store is marked as restored. It remembers nothing that happened after {iso(after.taken_at_ms)}; new jobs are numbered from {after.next.jobs:,} on."
+    say.done(text, {"remembers_until": iso(after.taken_at_ms), "next_job": after.next.jobs}, "store")
+
+
+def _sqlite_store(folder: Path, store: str | None, *, must_exist: bool) -> Path:
+    """Raises CommandError and StoreError."""
+    from herder.store.opening.database import open_engine
+    from herder.store.opening.database_errors import sqlite_path
+
+    if store is None:
+        return _existing(folder) if must_exist else folder / "herder.db"
+    engine = open_engine(store)
+    path = sqlite_path(engine.url.database) if engine.dialect.name == "sqlite" else None
+    engine.dispose()
+    if path is None:
+        raise CommandError(
+            "The store is a PostgreSQL database, which has its own tools for backups.",
+            hint=_POSTGRES_BACKUP,
+            code=Code.USAGE,
+        )
+    if must_exist and not path.exists():
+        raise CommandError(f"There is no store {path}.", code=Code.NOT_FOUND)
+    return path
+
+
+def _existing(folder: Path) -> Path:
+    path = folder / "herder.db"
+    if not path.exists():
+        raise CommandError(
+            f"There is no store in {folder}.",
+            hint="Name a store with --data-dir or --store.",
+            code=Code.NOT_FOUND,
+        )
+    return path
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """A store that cannot be used, as an error of the command: in the way of what was asked for, so a conflict."""
+    from sqlalchemy.exc import DBAPIError
+
+    from herder.store.opening.database import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        raise CommandError(str(error), hint=error.hint, code=Code.CONFLICT) from None
+    except DBAPIError as error:
+        raise CommandError(f"The store cannot be used: {clause(error.orig)}.") from None
+
+
+@contextmanager
+def _telling(say: Session, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Progress in percent: the size is known when it begins."""
+    with progress(say, f"{what}, percent", 100) as advance:
+        yield lambda done, total: advance(100 if total <= 0 else done * 100 // total)

@@ -1,0 +1,140 @@
+"""`herder admin sweep`: shows machines that belong to no worker and workers without a machine; adopts or removes the former.
+
+The only command of `admin` that calls the running server. It never decides by itself: without --adopt or --remove it only shows.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+import typer
+
+from herder.cli.output.formats import Format
+from herder.cli.output.progress import progress
+from herder.cli.shell.exit_codes import Code, CommandError
+from herder.cli.shell.options import UNCHANGED, DryRun, Message, Yes
+from herder.cli.shell.session import Session, session, suggesting
+from herder.cli.views.sweeps import UNKNOWN, rows_of
+from herder.client import clock
+from herder.model.values.phrases import counted
+
+if TYPE_CHECKING:
+    from herder.wire.drivers import SweepView
+    from herder.wire.resources import Result
+
+#: Drivers whose machines cannot be listed.
+_NOT_LISTED = ("missing",)
+#: How long removals are waited for.
+WAIT_S = 300.0
+PAUSE_S = 1.0
+
+
+def sweep(
+    ctx: typer.Context,
+    driver: Annotated[
+        str | None, typer.Option("--driver", metavar="NAME", help="Only this driver (default: all drivers).")
+    ] = None,
+    machine: Annotated[
+        list[str] | None,
+        typer.Option("--machine", metavar="NAME", help="Only this machine. Needs --driver. Repeatable."),
+    ] = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Make workers of unknown machines again; their agents rejoin.")
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove unknown machines.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="With --remove: wait until the machines are removed.")
+    ] = False,
+    message: Message = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Show machines that belong to no worker, and decide about them.
+
+    Lists the machines of each driver now and compares them with the workers. After a restore, machines that were created after the backup are
+    kept until you adopt or remove them here. A driver that was frozen because it listed too many unknown machines is unfrozen by your decision.
+    """
+    say = session(ctx)
+    if adopt and remove:
+        raise CommandError(
+            "--adopt and --remove exclude each other.", hint="Give one of them.", code=Code.USAGE
+        )
+    if machine and driver is None:
+        raise CommandError("--machine needs --driver.", hint="Add --driver NAME.", code=Code.USAGE)
+    names = [driver] if driver is not None else _drivers(say)
+    views = [_look(say, name) for name in names]
+    if not (adopt or remove):
+        _show(say, views)
+        return
+    action: Literal["adopt", "remove"] = "adopt" if adopt else "remove"
+    chosen = [view for view in views if view.unknown]
+    if not chosen:
+        _show(say, views)
+        return
+    effects = [say.client.drivers.decide(view.driver, action, machine or (), dry_run=True) for view in chosen]
+    if dry_run:
+        say.all_done([(each.object, each) for each in effects], UNCHANGED)
+        return
+    say.confirm(" ".join(each.text for each in effects), yes=yes)
+    done = [say.client.drivers.decide(view.driver, action, machine or (), message) for view in chosen]
+    if remove and wait:
+        _wait(say, chosen, set(machine or ()))
+    _told(say, done)
+
+
+def _told(say: Session, done: "list[Result]") -> None:
+    say.all_done([(each.object.partition("/")[2], each) for each in done])
+
+
+def _drivers(say: Session) -> list[str]:
+    return [each.name for each in say.client.drivers.list() if each.state not in _NOT_LISTED and each.kind]
+
+
+def _look(say: Session, name: str) -> "SweepView":
+    with suggesting(say, "driver", name):
+        return say.client.drivers.sweep(name)
+
+
+def _show(say: Session, views: "list[SweepView]") -> None:
+    if say.format in (Format.JSON, Format.YAML):
+        say.printer.data({"drivers": [msgspec.to_builtins(view) for view in views]})
+        return
+    rows = [row for view in views for row in rows_of(view, say.printer.now_s)]
+    say.printer.items(UNKNOWN, rows)
+    if not rows:
+        say.say(UNKNOWN.empty)
+    for text in dict.fromkeys(view.put_back for view in views if view.unknown and view.put_back):
+        say.say(text)
+    for view in views:
+        for text in filter(None, [view.frozen, *(each.not_adoptable for each in view.unknown)]):
+            say.say(text)
+    if agents := max((view.unknown_agents for view in views), default=0):
+        say.say(f"{counted(agents, 'agent')} with a token that belongs to no worker; they get no work.")
+    if any(view.unknown for view in views):
+        say.say("Decide with: herder admin sweep --adopt, or --remove")
+
+
+def _wait(say: Session, views: "list[SweepView]", only: set[str]) -> None:
+    names = {
+        (view.driver, each.worker)
+        for view in views
+        for each in view.unknown
+        if not only or each.worker in only
+    }
+    give_up_s = clock.monotonic_s() + WAIT_S
+    with progress(say, "Machines removed", len(names)) as advance:
+        while left := names & {
+            (view.driver, each.worker)
+            for view in (
+                say.client.drivers.sweep(driver) for driver in sorted({driver for driver, _ in names})
+            )
+            for each in view.unknown
+        }:
+            advance(len(names) - len(left))
+            if clock.monotonic_s() > give_up_s:
+                raise CommandError(
+                    f"{counted(len(left), 'machine')} are still listed after {WAIT_S:.0f} s.",
+                    hint="`herder admin sweep` shows them. Their removal continues.",
+                    code=Code.TIMED_OUT,
+                )
+            clock.sleep_s(PAUSE_S)
+        advance(len(names))

@@ -1,0 +1,136 @@
+"""The mark of the last store in a data folder: how far it was. A server that finds an older one there knows that it was put back.
+
+Written by a task of the running server, read when the next one opens the data. It holds no secret, and nothing depends on its presence:
+without it a store is taken as it is. Only numbers that are durable are written, so that a crash never looks like a restore.
+"""
+
+import asyncio
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from herder.control.kernel.core import Core
+from herder.control.kernel.put_back import tell_put_back
+from herder.engine.memory.state import EngineState
+from herder.model.stored.changes import Changes
+from herder.model.stored.incarnation import Numbers, other_store, put_back
+from herder.model.values.times import iso
+from herder.store.rows.incarnation import numbers_following, remembered_until_ms
+
+log = logging.getLogger(__name__)
+
+FILE = "store-mark.json"
+#: How often it is brought up to date.
+PERIOD_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreMark:
+    """Of a store: its tag, the epoch of its server, and the next numbers."""
+
+    installation: str
+    epoch: int
+    jobs: int
+    events: int
+    plans: int
+    at_ms: int
+
+
+def read_mark(folder: Path) -> StoreMark | None:
+    """None where there is none, or none that can be read: then nothing is known."""
+    try:
+        plain = json.loads((folder / FILE).read_text())
+        return StoreMark(
+            installation=str(plain["installation"]),
+            epoch=int(plain["epoch"]),
+            jobs=int(plain["jobs"]),
+            events=int(plain["events"]),
+            plans=int(plain["plans"]),
+            at_ms=int(plain["at_ms"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_mark(folder: Path, mark: StoreMark) -> None:
+    """In one step; a disk that is full only makes it older."""
+    draft = folder / f"{FILE}.new"
+    try:
+        draft.write_text(json.dumps(asdict(mark)) + "\n")
+        draft.replace(folder / FILE)
+    except OSError as error:
+        log.warning("Cannot write %s: %s.", folder / FILE, error.strerror)
+
+
+async def durable_mark(core: Core, epoch: int) -> StoreMark:
+    """As a start would find it now."""
+    numbers, now_ms = await core.read(numbers_following), core.clock.now_ms()
+    return _mark(core.settings.installation, epoch, numbers, now_ms)
+
+
+def _mark(installation: str, epoch: int, numbers: Numbers, now_ms: int) -> StoreMark:
+    return StoreMark(
+        installation=installation,
+        epoch=epoch,
+        jobs=numbers.jobs,
+        events=numbers.events,
+        plans=numbers.plans,
+        at_ms=now_ms,
+    )
+
+
+def compare(
+    folder: Path,
+    installation: str | None,
+    epoch: int,
+    connection: Connection,
+    state: EngineState,
+    changes: Changes,
+    now_ms: int,
+) -> None:
+    """Of a store that was just taken over with `epoch` and recovered: when it is older than the mark, or another one, its numbers go on
+    beyond those of the lost time. `installation`: None of a store that no server has used."""
+    mark = read_mark(folder)
+    if mark is None:
+        return
+    reached = numbers_following(connection)
+    if installation != mark.installation:
+        state.incarnation = other_store(
+            state.incarnation,
+            reached,
+            mark.plans,
+            seen_at_ms=mark.at_ms,
+            now_ms=now_ms,
+            why=(
+                f"The data folder {folder} was last used with the store of installation {mark.installation}, which is not this store. "
+                "Workers of that installation may still run: check your providers for machines with its tag."
+            ),
+        )
+    elif epoch <= mark.epoch or reached.jobs < mark.jobs or reached.events < mark.events:
+        latest = remembered_until_ms(connection)
+        state.incarnation = put_back(
+            state.incarnation,
+            reached.at_least(state.incarnation.next),
+            taken_at_ms=latest,
+            now_ms=now_ms,
+            why=(
+                f"The store is older than at {iso(mark.at_ms)}, when this data folder was last used. It remembers nothing that happened after "
+                f"{iso(latest)}."
+            ),
+            seen=Numbers(jobs=mark.jobs, events=mark.events, plans=mark.plans),
+            seen_at_ms=mark.at_ms,
+        )
+    else:
+        return
+    log.warning("%s Unknown machines are kept until you decide: herder admin sweep", state.incarnation.why)
+    tell_put_back(state, changes, now_ms)
+
+
+async def keep(folder: Path, epoch: int, core: Core) -> None:
+    """Beside the loops of a running server."""
+    while True:
+        write_mark(folder, await durable_mark(core, epoch))
+        await asyncio.sleep(PERIOD_S)

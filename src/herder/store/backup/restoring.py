@@ -1,0 +1,174 @@
+"""Puts a backup in the place of a SQLite store, and marks a store as put back.
+
+Called by `herder admin restore` and `mark-restored` while no server runs. The store that was there is kept beside; the file of the store is
+replaced in one step, so that a crash leaves the old one or the new one, and never an empty one. Errors are `StoreError`s.
+"""
+
+import os
+import sqlite3
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from herder.model.stored.incarnation import Incarnation, put_back
+from herder.model.values.times import iso
+from herder.store.backup.taking import Backup, Tell, check_backup, check_file
+from herder.store.opening.database import StoreError, migrate, open_engine, unusable
+from herder.store.opening.file import InUse, StoreFile
+from herder.store.rows import tables as t
+from herder.store.rows.incarnation import (
+    incarnation_record,
+    numbers_following,
+    read_incarnation,
+    remembered_until_ms,
+)
+
+#: A server that led the forgotten time has an epoch below the restored store's plus this.
+EPOCHS_SKIPPED = 1_000
+#: Bytes copied between two reports of progress.
+PIECE_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    backup: Backup
+    incarnation: Incarnation
+    store: Path
+    kept: Path | None
+    """Where the store that was there is now."""
+
+
+def restore(file: Path, store: Path, now_ms: int, tell: Tell) -> Restored:
+    """The caller holds the lock of the data folder. Raises StoreError; then the store is as it was."""
+    if not file.is_file():
+        raise StoreError(f"There is no file {file}.", "Name a file that `herder admin backup` wrote.")
+    if file.resolve() == store.resolve():
+        raise StoreError(f"{file} is the store itself.", "Name a file that `herder admin backup` wrote.")
+    check_file(file)
+    draft = store.with_name(f"{store.name}.restoring")
+    with ExitStack() as stack:
+        if store.exists():
+            try:
+                stack.enter_context(StoreFile(store))
+            except InUse:
+                raise StoreError(
+                    f"A Herder server uses the store {store}.", "Stop the server, then restore."
+                ) from None
+        stack.callback(_remove, draft)
+        _copy(file, draft, tell)
+        incarnation = _mark_copy(draft, file, now_ms)
+        backup = check_backup(draft)
+        kept = _put_aside(store, now_ms)
+        draft.replace(store)
+        _sync(store.parent)
+    return Restored(backup=backup, incarnation=incarnation, store=store, kept=kept)
+
+
+def mark_put_back(engine: Engine, now_ms: int, how: str) -> Incarnation:
+    """In one transaction; nobody else uses the store. `how`: what happened to it, without the full stop."""
+    with engine.begin() as connection:
+        taken_at_ms, before = remembered_until_ms(connection), read_incarnation(connection)
+        reached = numbers_following(connection).at_least(before.next)
+        why = f"{how}. It remembers nothing that happened after {iso(taken_at_ms)}."
+        after = put_back(before, reached, taken_at_ms=taken_at_ms, now_ms=now_ms, why=why)
+        record = incarnation_record(after)
+        connection.execute(delete(t.meta).where(t.meta.c.key == record.key))
+        connection.execute(insert(t.meta).values(**record._asdict()))
+        connection.execute(update(t.leader).values(epoch=t.leader.c.epoch + EPOCHS_SKIPPED))
+        event = {"sequence": after.next.events, "at_ms": now_ms, "kind": "store.put_back"}
+        event |= {"object": "store/incarnation", "actor": "herder", "text": why, "data": "{}"}
+        if (
+            connection.execute(
+                select(t.events.c.sequence).where(t.events.c.sequence == event["sequence"])
+            ).first()
+            is None
+        ):
+            connection.execute(insert(t.events).values(**event))
+    return after
+
+
+def _copy(file: Path, draft: Path, tell: Tell) -> None:
+    _remove(draft)
+    total, done = file.stat().st_size, 0
+    try:
+        with (
+            file.open("rb") as source,
+            os.fdopen(
+                os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
+            ) as target,
+        ):
+            while piece := source.read(PIECE_BYTES):
+                target.write(piece)
+                done += len(piece)
+                tell(done, total)
+    except OSError as error:
+        raise StoreError(
+            f"Cannot copy {file} to {draft}: {error.strerror}.",
+            "Free space on the disk. Nothing was changed.",
+        ) from None
+
+
+def _mark_copy(draft: Path, file: Path, now_ms: int) -> Incarnation:
+    """Brought to this version, marked, and without a log beside it."""
+    engine = open_engine(f"sqlite:///{draft}")
+    try:
+        migrate(engine)
+        incarnation = mark_put_back(engine, now_ms, f"The store was restored from the backup {file.name}")
+    except DBAPIError as error:
+        raise unusable(engine, error) from None
+    finally:
+        engine.dispose()
+    _close_log(draft)
+    with draft.open("rb") as copied:
+        os.fsync(copied.fileno())
+    return incarnation
+
+
+def _close_log(path: Path) -> None:
+    """Everything into the file itself, and the log beside it is gone. Raises sqlite3.Error for a damaged one."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("PRAGMA journal_mode=DELETE")
+
+
+def _put_aside(store: Path, now_ms: int) -> Path | None:
+    """A second name for the store that is there; its log goes into it, or goes along when it is damaged."""
+    if not store.exists():
+        _remove_logs(store)
+        return None
+    moment = iso(now_ms).replace("-", "").replace(":", "").partition(".")[0].rstrip("Z")
+    kept = store.with_name(f"{store.name}.before-restore-{moment}")
+    with suppress(sqlite3.Error):
+        _close_log(store)
+    for suffix in ("-wal", "-shm"):
+        log = store.with_name(store.name + suffix)
+        if log.exists():
+            log.replace(kept.with_name(kept.name + suffix))
+    try:
+        os.link(store, kept)
+    except OSError as error:
+        raise StoreError(
+            f"Cannot keep the present store as {kept}: {error.strerror}.", "The store was not replaced."
+        ) from None
+    return kept
+
+
+def _remove(draft: Path) -> None:
+    draft.unlink(missing_ok=True)
+    _remove_logs(draft)
+
+
+def _remove_logs(path: Path) -> None:
+    for suffix in ("-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,220 @@
+"""Takes a backup of a SQLite store, whether a server runs on it or not, and checks a backup.
+
+`VACUUM INTO` copies one snapshot: writers go on beside it, and the copy has no free space in it. The copy is written under another name,
+checked, made durable and only then given its name, so that a file of that name is always whole. Nothing is ever overwritten.
+Called by `herder admin backup` and by restores; errors are `StoreError`s.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, NullPool, create_engine, func, select
+from sqlalchemy.exc import DBAPIError
+
+from herder.model.values.phrases import counted
+from herder.model.work.job import JobState
+from herder.store.invariants import violations
+from herder.store.opening.database import StoreError, known_revisions
+from herder.store.opening.database_errors import reason
+from herder.store.rows import tables as t
+from herder.store.rows.incarnation import remembered_until_ms
+
+#: Instructions of SQLite between two reports of progress: some milliseconds.
+OPERATIONS_PER_LOOK = 200_000
+#: Problems of a file that are named.
+NAMED = 5
+
+Tell = Callable[[int, int], None]
+"""Is given (bytes done, bytes in all)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """What is in a file."""
+
+    path: Path
+    bytes: int
+    remembered_until_ms: int
+    """The latest moment that it remembers."""
+    jobs: int
+    unended_jobs: int
+    workers: int
+    """That had not ended."""
+
+
+def take_backup(store: Path, target: Path, tell: Tell) -> Backup:
+    """Raises StoreError; then nothing is left at `target`."""
+    if os.path.lexists(target):
+        raise StoreError(
+            f"The file {target} already exists, and a backup overwrites nothing.", "Name another file."
+        )
+    draft = target.with_name(f".{target.name}.part")
+    with _draft(draft, target):
+        _copy(store, draft, tell)
+        found = check_backup(draft)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        _name(draft, target)
+    return Backup(
+        path=target,
+        bytes=found.bytes,
+        remembered_until_ms=found.remembered_until_ms,
+        jobs=found.jobs,
+        unended_jobs=found.unended_jobs,
+        workers=found.workers,
+    )
+
+
+@contextmanager
+def _draft(draft: Path, target: Path) -> Iterator[None]:
+    """An empty file for its owner alone, removed whatever happens. One that a killed backup has left is taken over."""
+    try:
+        handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"Cannot write {target}: {error.strerror}.",
+            "Name a file in a folder that exists and is writable.",
+        ) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"Another backup is being written to {target}.", "Wait for it, or name another file."
+            ) from None
+        try:
+            os.fchmod(handle, 0o600)
+            os.ftruncate(handle, 0)
+            yield
+        finally:
+            draft.unlink(missing_ok=True)
+            draft.with_name(f"{draft.name}-journal").unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def _name(draft: Path, target: Path) -> None:
+    """A link, because a rename would overwrite. Raises StoreError."""
+    try:
+        os.link(draft, target)
+        draft.unlink()
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except FileExistsError:
+        raise StoreError(f"The file {target} was created meanwhile.", "Name another file.") from None
+    except OSError as error:
+        raise StoreError(f"Cannot write {target}: {error.strerror}.") from None
+
+
+def _copy(store: Path, draft: Path, tell: Tell) -> None:
+    interrupted = False
+
+    def look() -> int:
+        nonlocal interrupted
+        try:
+            tell(min(draft.stat().st_size, total), total)
+        except (KeyboardInterrupt, OSError):  # the latter: whoever is told has gone, or the file has
+            interrupted = True
+        return int(interrupted)
+
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(store))}?mode=rw", uri=True, timeout=30)) as source:
+            pages, free, size = (
+                source.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            total = (pages - free) * size
+            source.set_progress_handler(look, OPERATIONS_PER_LOOK)
+            source.execute("VACUUM INTO ?", (str(draft),))
+            source.set_progress_handler(None, 0)
+        tell(total, total)
+    except sqlite3.Error as error:
+        if interrupted:
+            raise KeyboardInterrupt from None
+        raise StoreError(
+            f"Cannot copy the store {store}: {reason(error)}.",
+            "Check the free space on the disk of the backup, and that the store is not damaged.",
+        ) from None
+
+
+def check_backup(path: Path) -> Backup:
+    """Read the whole file: SQLite's own check, and the invariants of a store. Raises StoreError."""
+    with reading_still(path) as connection:
+        problems = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(5)")]
+    if problems != ["ok"]:
+        raise StoreError(f"The file {path} is damaged: {problems[0].rstrip('.')}.", "Use another backup.")
+    with reading_still(path) as connection:
+        _check_schema(connection, path)
+    with reading_still(path) as connection:
+        found = violations(connection)
+    if found:
+        more = counted(len(found), "invariant")
+        raise StoreError(
+            f"The store in {path} breaks {more}. {' '.join(found[:NAMED])}", "Use another backup."
+        )
+    with reading_still(path) as connection:
+        return facts(connection, path)
+
+
+def check_file(path: Path) -> None:
+    """That it is a store, and of which version. Raises StoreError."""
+    with reading_still(path) as connection:
+        _check_schema(connection, path)
+
+
+def facts(connection: Connection, path: Path) -> Backup:
+    ended = [int(state) for state in JobState if state.ended]
+
+    def count(query: object) -> int:
+        return int(connection.execute(query).scalar() or 0)  # type: ignore[call-overload]
+
+    return Backup(
+        path=path,
+        bytes=path.stat().st_size,
+        remembered_until_ms=remembered_until_ms(connection),
+        jobs=count(select(func.count()).select_from(t.jobs)),
+        unended_jobs=count(select(func.count()).select_from(t.jobs).where(t.jobs.c.state.not_in(ended))),
+        workers=count(select(func.count()).select_from(t.workers).where(t.workers.c.ended_at_ms.is_(None))),
+    )
+
+
+@contextmanager
+def reading_still(path: Path) -> Iterator[Connection]:
+    """A connection to a file that nobody writes; it makes no log beside it. Raises StoreError."""
+    address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+    engine = create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool
+    )
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise StoreError(
+            f"Cannot read {path}: {reason(error)}.", "Check that it is a backup of Herder's store."
+        ) from None
+    finally:
+        engine.dispose()
+
+
+def _check_schema(connection: Connection, path: Path) -> None:
+    revision = MigrationContext.configure(connection).get_current_revision()
+    if revision is None:
+        raise StoreError(
+            f"{path} is a database, but not a store of Herder.",
+            "Name a file that `herder admin backup` wrote.",
+        )
+    if revision not in known_revisions():
+        raise StoreError(
+            f"The backup {path} was written by a newer version of Herder (schema {revision}).",
+            "Restore it with that version or a newer one. Nothing was changed.",
+        )

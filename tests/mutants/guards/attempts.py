@@ -68,6 +68,18 @@ def _not_waited_for(commit: Any) -> Any:
     return answered_at_once
 
 
+def _revives(seen: Any) -> Any:
+    from herder.model.fleet.worker import WorkerState
+
+    def brings_back(state: Any, changes: Any, worker: Any, now_ms: int) -> None:
+        seen(state, changes, worker, now_ms)
+        if worker.state is WorkerState.TERMINATING and not worker.sick:
+            worker.state = WorkerState.READY
+            state.dirty_workers[worker.spec.name] = worker
+
+    return brings_back
+
+
 _LOUD = Look(odds={"network": 0.15})
 
 ATTEMPTS = (
@@ -76,7 +88,7 @@ ATTEMPTS = (
         removes="The report of an older attempt counts as that of the attempt that is live.",
         rules=("a failure was seen", "a success was done"),
         replaced=(replaced("herder.engine.attempts.attempt:ended", _any_number),),
-        look=_LOUD,
+        look=Look(odds={"network": 0.3}, intensity=3.0, jobs_per_day=8_000),
     ),
     Mutant(
         guard="nonce of an activation",
@@ -90,7 +102,7 @@ ATTEMPTS = (
         removes="What an older report says of a worker is believed after a newer one.",
         rules=("no attempt is given up that its agent has",),
         replaced=(replaced("herder.engine.workers.exchange:take_in", _any_report),),
-        look=_LOUD,
+        look=Look(odds={"network": 0.3}, intensity=3.0, jobs_per_day=4_000),
     ),
     Mutant(
         guard="attempts told until they are confirmed",
@@ -127,7 +139,7 @@ ATTEMPTS = (
         replaced=(
             replaced("herder.agent.attempts.outbox:Outbox.knows_end_of", lambda _: lambda *_args: False),
         ),
-        look=_LOUD,
+        look=Look(odds={"server_crash": 0.02, "network": 0.1}, intensity=3.0, jobs_per_day=10_000),
     ),
     Mutant(
         guard="keys of requests",
@@ -163,15 +175,7 @@ ATTEMPTS = (
         guard="only silent workers are revived",
         removes="Any worker that is heard of counts as ready, whatever was decided.",
         rules=("a terminating worker does not return",),
-        replaced=(replaced("herder.engine.workers.worker:seen", lambda _: _revives),),
+        replaced=(replaced("herder.engine.workers.worker:seen", _revives),),
+        look=Look(odds={"network": 0.3, "calls": 0.3}),
     ),
 )
-
-
-def _revives(state: Any, changes: Any, worker: Any, now_ms: int) -> None:
-    from herder.model.fleet.worker import WorkerState
-
-    worker.last_seen_at_ms = now_ms
-    if worker.state is not WorkerState.READY:
-        worker.state = WorkerState.READY
-        state.dirty_workers[worker.spec.name] = worker

@@ -100,6 +100,13 @@ def _at_once(fleet: Fleet) -> Fleet:
     )
 
 
+def _slowly(fleet: Fleet) -> Fleet:
+    """Providers that take a minute for a machine."""
+    return replace(
+        fleet, providers={name: replace(each, create_s=60.0) for name, each in fleet.providers.items()}
+    )
+
+
 def _patient(fleet: Fleet) -> Fleet:
     """Only the sweep notices within hours that a machine is gone."""
     return replace(
@@ -147,14 +154,16 @@ MACHINES = (
         removes="A creation that an earlier server began is begun anew without a look.",
         rules=("a closed row has no machine",),
         replaced=(replaced(f"{_MACHINES}:make", _never_resumed),),
-        look=Look(odds={"calls": 0.3, "crash_at_effect": 0.01}),
+        look=Look(
+            odds={"calls": 0.5, "server_crash": 0.01}, jobs_per_day=5_000, intensity=5.0, fleet=_slowly
+        ),
     ),
     Mutant(
         guard="deletion of what may be left",
         removes="A creation that broke off is closed at once, whatever is left of it.",
         rules=("a closed row has no machine",),
         replaced=(replaced(f"{_MACHINES}:_broke", _broken_is_nothing),),
-        look=_CALLS,
+        look=Look(odds={"machine_halted": 0.1}, fleet=_slowly),
     ),
     Mutant(
         guard="removal over when the driver says so",

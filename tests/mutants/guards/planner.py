@@ -69,6 +69,32 @@ def _consolidating(fleet: Fleet) -> Fleet:
     )
 
 
+def slow_offers(fleet: Fleet) -> Fleet:
+    """Offers that rest for ten minutes."""
+    return replace(
+        fleet,
+        pools=tuple(
+            replace(pool, scale_up=replace(pool.scale_up, offer_backoff_s=600.0)) for pool in fleet.pools
+        ),
+    )
+
+
+def idle_soon(fleet: Fleet) -> Fleet:
+    """Gradual pools that give up a worker whenever they may."""
+    return replace(
+        fleet,
+        pools=tuple(
+            replace(
+                pool,
+                scale_down=replace(
+                    pool.scale_down, idle_timeout_s=60.0, fraction=0.2, period_s=1800.0, cooldown_s=0.0
+                ),
+            )
+            for pool in fleet.pools
+        ),
+    )
+
+
 def _old(_expired: Any) -> Any:
     return lambda worker, now_ms: now_ms - worker.requested_at_ms > 600_000
 
@@ -133,7 +159,7 @@ PLANNER = (
         removes="A gradual pool gives up any part of its workers at once.",
         rules=("gradual limits are respected",),
         replaced=(answers(f"{_GRADUAL}:allowance", lambda: None), _UNKIND),
-        look=Look(jobs_per_day=3_000, days=0.02, intensity=5.0, workers=20),
+        look=Look(jobs_per_day=3_000, intensity=5.0, workers=20, fleet=idle_soon),
     ),
     Mutant(
         guard="disruption budget",
@@ -157,7 +183,7 @@ PLANNER = (
             answers("herder.decide.scaling.offers.backoff:_limit", lambda: None),
             answers(f"{_CHECKS}:_trial", list),
         ),
-        look=replace(_BUSY, odds={"quota_shrinks": 0.002, "zone_sold_out": 0.005}),
+        look=replace(_BUSY, odds={"quota_shrinks": 0.002, "zone_sold_out": 0.005}, fleet=slow_offers),
     ),
     Mutant(
         guard="plans held against the state",

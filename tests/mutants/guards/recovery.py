@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.mutants.guards.planner import idle_soon, slow_offers
 from tests.mutants.mutant import Look, Mutant, Replaced, answers, replaced
 
 _RECOVER = "herder.control.recovery.recover"
@@ -146,7 +147,7 @@ RECOVERY = (
         removes="A new server numbers its answers to workers from 1, as the one before did.",
         rules=("no attempt is given up that its agent has",),
         replaced=(replaced(f"{_RECOVER}:recover", _from_nothing),),
-        look=Look(odds={"server_crash": 0.005, "network": 0.1}),
+        look=Look(odds={"server_crash": 0.01, "network": 0.33}, intensity=5.0, jobs_per_day=6_000),
     ),
     Mutant(
         guard="growth read at start",
@@ -160,7 +161,9 @@ RECOVERY = (
         removes="A start forgets how many workers a gradual pool has given up.",
         rules=("gradual limits are respected",),
         replaced=(answers(f"{_HISTORY}:_shrinkage", lambda: None),),
-        look=Look(jobs_per_day=2_000, workers=20, days=0.15, intensity=5.0, odds={"server_crash": 0.01}),
+        look=Look(
+            jobs_per_day=3_000, workers=20, intensity=5.0, odds={"server_crash": 0.01}, fleet=idle_soon
+        ),
     ),
     Mutant(
         guard="offers read at start",
@@ -168,7 +171,9 @@ RECOVERY = (
         rules=("offers rest after a failure",),
         replaced=(answers(f"{_HISTORY}:_offers", lambda: None),),
         look=Look(
-            jobs_per_day=8_000, odds={"server_crash": 0.02, "zone_sold_out": 0.005, "quota_shrinks": 0.002}
+            jobs_per_day=8_000,
+            odds={"server_crash": 0.02, "zone_sold_out": 0.005, "quota_shrinks": 0.002},
+            fleet=slow_offers,
         ),
     ),
     Mutant(
@@ -183,7 +188,7 @@ RECOVERY = (
         removes="A start forgets the jobs of batches that are not committed yet.",
         rules=("each accepted job ends", "memory is consistent", "rows are consistent"),
         replaced=(answers("herder.control.recovery.batches:recover_held", lambda: None),),
-        look=Look(days=0.02, odds={"server_crash": 0.01, "people": 0.3}),
+        look=Look(jobs_per_day=10_000, intensity=3.0, odds={"server_crash": 0.03, "people": 0.5}),
     ),
     Mutant(
         guard="cancelled batches swept after a start",

@@ -46,6 +46,7 @@ BAD_DAYS = Trouble(
     burst_of_interruptions=0.1 * HOUR,
     listing_lags=0.3 * HOUR,
     listing_partial=0.2 * HOUR,
+    machine_halted=0.3 * HOUR,
     listing_stale=0.1 * HOUR,
     listing_late=0.1 * HOUR,
     machine_denied=0.3 * HOUR,

@@ -77,6 +77,8 @@ class Trouble:
     """A provider says for seconds, in listings and to questions, that it does not have one machine."""
     all_denied: float = 0.0
     """For minutes that it has none of them: it was asked with the credentials of another account."""
+    machine_halted: float = 0.0
+    """A machine is off, also one that is being made: it is there and costs."""
     driver_hangs: float = 0.0
     quota_shrinks: float = 0.0
     boot_never: float = 0.0

@@ -20,6 +20,7 @@ MISHAPS = {
     "server stop": ("server_stop", "_stop_server"),
     "second leader": ("second_leader", "_second_leader"),
     "machine lost": ("machine_lost", "_lose_machine"),
+    "machine halted": ("machine_halted", "_halt_machine"),
     "agent killed": ("agent_killed", "_kill_agent"),
     "agent stop": ("agent_stop", "_stop_agent"),
     "partition": ("partition", "_partition"),
@@ -117,6 +118,14 @@ class Mishaps:
             self._world.trace("machine is lost", worker)
             for provider in self._world.providers.values():
                 provider.lose(worker)
+
+    def _halt_machine(self) -> None:
+        draw, provider = self._world.dice.of("mishaps"), self._world.providers[self._some_provider()]
+        names = sorted(str(name) for (_, name), each in provider.machines.items() if each.running)
+        if names:
+            worker = draw.choice(names)
+            self._world.trace("machine is off", worker)
+            provider.halt(worker)
 
     def _kill_agent(self) -> None:
         worker = self._some_agent()

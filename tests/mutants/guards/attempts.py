@@ -176,6 +176,9 @@ ATTEMPTS = (
         removes="Any worker that is heard of counts as ready, whatever was decided.",
         rules=("a terminating worker does not return",),
         replaced=(replaced("herder.engine.workers.worker:seen", _revives),),
-        look=Look(odds={"network": 0.3, "calls": 0.3}),
+        look=Look(
+            odds={"network": 0.3, "driver_hangs": 0.01, "agent_stop": 0.02, "partition": 0.02},
+            jobs_per_day=6_000,
+        ),
     ),
 )

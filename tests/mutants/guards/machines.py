@@ -131,6 +131,8 @@ def _hasty(fleet: Fleet) -> Fleet:
     )
 
 
+#: Creations that are refused are refused for want of capacity.
+_SHORT = constant("herder.simulate.chaos.ports.calls:CAPACITY_PART", 1.0)
 _CALLS = Look(odds={"calls": 0.3})
 _DENIED = Look(odds={"machine_denied": 0.1})
 
@@ -153,9 +155,9 @@ MACHINES = (
         guard="look after a restart",
         removes="A creation that an earlier server began is begun anew without a look.",
         rules=("a closed row has no machine",),
-        replaced=(replaced(f"{_MACHINES}:make", _never_resumed),),
+        replaced=(replaced(f"{_MACHINES}:make", _never_resumed), _SHORT),
         look=Look(
-            odds={"calls": 0.5, "server_crash": 0.01}, jobs_per_day=5_000, intensity=5.0, fleet=_slowly
+            odds={"calls": 0.9, "server_crash": 0.01}, jobs_per_day=5_000, intensity=5.0, fleet=_slowly
         ),
     ),
     Mutant(
@@ -213,7 +215,7 @@ MACHINES = (
         replaced=(constant(f"{_UNKNOWN}:LATE_LISTING_MS", 0),),
         look=Look(
             odds={"listing_late": 0.1},
-            core_settings={"sweep_period_s": 5.0},
+            core_settings={"sweep_period_s": 5.0, "removals_least": 1, "removals_part": 0.01},
             fleet=_hasty,
             workers=30,
             jobs_per_day=3_000,

@@ -26,8 +26,9 @@ def _maximum_alone(maximum: Any) -> Any:
 
 
 def _all_may_go(choose: Any) -> Any:
-    def choose_from_all(view: Any, candidates: Any, used: Any, load: Any, _spare: int, now_ms: int) -> Any:
-        return choose(view, candidates, used, load, 10**6, now_ms)
+    def choose_from_all(*asked: Any) -> Any:
+        *before, _spare, now_ms = asked
+        return choose(*before, 10**6, now_ms)
 
     return choose_from_all
 

@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 LATE_S = 12.0
 #: After a caller gave up, what was hanging is done.
-ACTS_AFTER_S = 3.0
+ACTS_AFTER_S = (1.0, 60.0)
 #: So that a world of minutes sees the end of a hanging call.
 DEADLINE_MAX_S = 30.0
 #: Part of the refused creations that are refused for want of capacity.
@@ -140,7 +140,7 @@ class _OnItsWay:
             lost = OutcomeUnknown(f"Driver {self.driver} did not answer {self.call.verb}.")
             self.later(DEADLINE_MAX_S + HANGS_ON_S, lambda: self._returns(None, lost))
         elif fault is Fault.ACTS_LATE:
-            self.later(DEADLINE_MAX_S + ACTS_AFTER_S, self._acts_late)
+            self.later(DEADLINE_MAX_S + draw.uniform(*ACTS_AFTER_S), self._acts_late)
         else:
             answer, error = self._act()
             if fault is Fault.ANSWER_LOST and error is None:

@@ -4,11 +4,15 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import FunctionType
 from typing import Any
 
+from herder.simulate.chaos.faults.kinds import Trouble
 from herder.simulate.chaos.fleet import Fleet
+
+#: Odds of a world in which nothing goes wrong by itself.
+NO_FAULTS = {each.name: 0.0 for each in fields(Trouble)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

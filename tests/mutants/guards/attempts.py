@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.mutants.guards.machines import slow_removals
 from tests.mutants.mutant import Look, Mutant, answers_later, replaced
 
 
@@ -176,9 +177,6 @@ ATTEMPTS = (
         removes="Any worker that is heard of counts as ready, whatever was decided.",
         rules=("a terminating worker does not return",),
         replaced=(replaced("herder.engine.workers.worker:seen", _revives),),
-        look=Look(
-            odds={"network": 0.3, "driver_hangs": 0.01, "agent_stop": 0.02, "partition": 0.02},
-            jobs_per_day=6_000,
-        ),
+        look=Look(odds={"network": 0.4}, jobs_per_day=6_000, fleet=slow_removals),
     ),
 )

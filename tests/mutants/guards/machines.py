@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from herder.simulate.chaos.fleet import Fleet
-from tests.mutants.mutant import Look, Mutant, answers, answers_later, constant, replaced
+from tests.mutants.mutant import NO_FAULTS, Look, Mutant, answers, answers_later, constant, replaced
 
 _RECONCILIATION = "herder.control.drivers.reconciliation"
 _UNKNOWN = "herder.control.drivers.unknown_machines"
@@ -107,6 +107,12 @@ def _slowly(fleet: Fleet) -> Fleet:
     )
 
 
+def slow_removals(fleet: Fleet) -> Fleet:
+    return replace(
+        fleet, providers={name: replace(each, delete_s=300.0) for name, each in fleet.providers.items()}
+    )
+
+
 def _patient(fleet: Fleet) -> Fleet:
     """Only the sweep notices within hours that a machine is gone."""
     return replace(
@@ -206,7 +212,12 @@ MACHINES = (
         removes="A machine that was made a moment ago has to be listed at once.",
         rules=("nobody is taken for gone who is there",),
         replaced=(constant(f"{_RECONCILIATION}:NEW_MACHINE_MS", 0),),
-        look=Look(odds={"listing_lags": 0.02}, core_settings={"sweep_period_s": 3.0}, fleet=_at_once),
+        look=Look(
+            odds={**NO_FAULTS, "listing_lags": 0.02},
+            jobs_per_day=6_000,
+            core_settings={"sweep_period_s": 3.0},
+            fleet=_at_once,
+        ),
     ),
     Mutant(
         guard="time for removed machines to be listed",
@@ -243,6 +254,6 @@ MACHINES = (
         removes="No sweep looks for machines that no row knows.",
         rules=("no machine is left over", "the fleet reaches what the policy wants"),
         replaced=(answers(f"{_UNKNOWN}:due", list),),
-        look=_CALLS,
+        look=Look(odds={"all_denied": 0.003}, days=0.08),
     ),
 )

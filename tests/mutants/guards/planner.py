@@ -10,7 +10,7 @@ from typing import Any
 
 from herder.model.fleet.pool import Consolidation
 from herder.simulate.chaos.fleet import Fleet
-from tests.mutants.mutant import Look, Mutant, Replaced, answers, constant, replaced
+from tests.mutants.mutant import NO_FAULTS, Look, Mutant, Replaced, answers, constant, replaced
 
 _LIMITS = "herder.decide.scaling.limits"
 _CHECKS = "herder.decide.plan.checks"
@@ -27,8 +27,8 @@ def _maximum_alone(maximum: Any) -> Any:
 
 def _all_may_go(choose: Any) -> Any:
     def choose_from_all(*asked: Any) -> Any:
-        *before, _spare, now_ms = asked
-        return choose(*before, 10**6, now_ms)
+        *before, _spare, leaving, now_ms = asked
+        return choose(*before, 10**6, leaving, now_ms)
 
     return choose_from_all
 
@@ -189,11 +189,7 @@ PLANNER = (
     Mutant(
         guard="plans held against the state",
         removes="A plan is applied as it was made, whatever people did meanwhile.",
-        rules=(
-            "a pool never exceeds its maximum",
-            "a pool never exceeds its live maximum",
-            "cooldowns are respected",
-        ),
+        rules=("who is drained as idle is idle",),
         replaced=(
             Replaced(
                 name="herder.control.planning.plans:still_right",
@@ -202,7 +198,7 @@ PLANNER = (
             answers("herder.control.kernel.planner.planning_thread:_small", lambda: False),
             constant("herder.simulate.chaos.hosts.loop:PURE_S", 15.0),
         ),
-        look=replace(_BUSY, intensity=60.0, odds={"server_stop": 0, "server_crash": 0, "calls": 0.05}),
+        look=Look(odds=NO_FAULTS, jobs_per_day=3_000, fleet=idle_soon),
     ),
     Mutant(
         guard="idle timeout",

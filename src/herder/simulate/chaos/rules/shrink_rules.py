@@ -1,7 +1,8 @@
-"""The rule of gradual pools: no more workers are drained as not needed in a period than the pool's fraction allows."""
+"""Rules of scale-down: who is drained as idle is idle, and of a gradual pool no more workers go in a period than its fraction allows."""
 
 from collections.abc import Iterator
 
+from herder.model.planning.plan import ReasonKind
 from herder.simulate.chaos.ports.store import LATE_S
 from herder.simulate.chaos.rules.fleet_news import FleetNews, WorkerNews
 from herder.simulate.chaos.rules.worker_rules import LESS_NEEDED
@@ -17,7 +18,17 @@ class ShrinkRules:
         self._drained_s: dict[str, list[float]] = {}
         """By pool: when workers were drained as not needed, within its period."""
 
-    def look(self, news: list[WorkerNews]) -> Iterator[tuple[str, str]]:
+    def look(self, news: list[WorkerNews], on: dict[str, set[int]]) -> Iterator[tuple[str, str]]:
+        """`on`: jobs with live attempts by worker, after this commit."""
+        for each in news:
+            if each.goes and each.why_removed == ReasonKind.IDLE.value and on.get(each.name):
+                yield (
+                    "who is drained as idle is idle",
+                    f"Worker {each.name} was drained as idle, and jobs {sorted(on[each.name])[:5]} run on it.",
+                )
+        yield from self._gradual(news)
+
+    def _gradual(self, news: list[WorkerNews]) -> Iterator[tuple[str, str]]:
         now_s = self._world.loop.time()
         for pool in sorted({each.pool for each in news if each.goes and each.why_removed in LESS_NEEDED}):
             spec = self._news.pools.get(pool)

@@ -14,6 +14,7 @@ from herder.simulate.chaos.actors.server import Server
 from herder.simulate.chaos.fleet import LIMITED_CPU, LIMITED_USER
 from herder.simulate.chaos.rules import event_rules
 from herder.simulate.chaos.rules.attempt_rules import AttemptRules
+from herder.simulate.chaos.rules.clock_rules import ClockRules
 from herder.simulate.chaos.rules.deadline_rules import DeadlineRules
 from herder.simulate.chaos.rules.fleet_news import FleetNews
 from herder.simulate.chaos.rules.growth_rules import GrowthRules
@@ -44,6 +45,7 @@ class Watch:
             DeadlineRules(world, self.news, self.jobs.on),
             ProviderRules(world, self.news, self.silence.silent_s),
         )
+        self.clocks = ClockRules(world, world.wire.server_time)
         self._clock_sets = 0
         world.written.append(self.committed)
         world.ends = self.memory_of
@@ -74,9 +76,10 @@ class Watch:
         self.take_all(self.workers.look(changes, self.jobs.on))
         news = self.news.look(changes)
         self.take_all(self.growth.look(changes, news))
-        self.take_all(self.shrink.look(news))
+        self.take_all(self.shrink.look(news, self.jobs.on))
         self.take_all(self.providers.look(changes, news))
         self.take_all(event_rules.look(changes))
+        self.take_all(self.clocks.look(changes))
 
     async def look_often(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.mutants.guards.machines import slow_removals
+from tests.mutants.guards.planner import hasty
 from tests.mutants.mutant import Look, Mutant, answers_later, replaced
 
 
@@ -177,6 +178,6 @@ ATTEMPTS = (
         removes="Any worker that is heard of counts as ready, whatever was decided.",
         rules=("a terminating worker does not return",),
         replaced=(replaced("herder.engine.workers.worker:seen", _revives),),
-        look=Look(odds={"network": 0.4}, jobs_per_day=6_000, fleet=slow_removals),
+        look=Look(odds={"network": 0.4}, jobs_per_day=6_000, fleet=lambda fleet: hasty(slow_removals(fleet))),
     ),
 )

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from herder.simulate.chaos.fleet import Fleet
+from tests.mutants.guards.planner import hasty
 from tests.mutants.mutant import NO_FAULTS, Look, Mutant, answers, answers_later, constant, replaced
 
 _RECONCILIATION = "herder.control.drivers.reconciliation"
@@ -124,19 +125,6 @@ def _patient(fleet: Fleet) -> Fleet:
     )
 
 
-def _hasty(fleet: Fleet) -> Fleet:
-    """Workers that go as soon as they have nothing to do."""
-    return replace(
-        fleet,
-        pools=tuple(
-            replace(
-                pool, scale_down=replace(pool.scale_down, idle_timeout_s=60.0, fraction=None, cooldown_s=0.0)
-            )
-            for pool in fleet.pools
-        ),
-    )
-
-
 #: Creations that are refused are refused for want of capacity.
 _SHORT = constant("herder.simulate.chaos.ports.calls:CAPACITY_PART", 1.0)
 _CALLS = Look(odds={"calls": 0.3})
@@ -216,7 +204,7 @@ MACHINES = (
             odds={**NO_FAULTS, "listing_lags": 0.02},
             jobs_per_day=6_000,
             core_settings={"sweep_period_s": 3.0},
-            fleet=_at_once,
+            fleet=lambda fleet: hasty(_at_once(fleet)),
         ),
     ),
     Mutant(
@@ -227,7 +215,7 @@ MACHINES = (
         look=Look(
             odds={"listing_late": 0.1},
             core_settings={"sweep_period_s": 5.0, "removals_least": 1, "removals_part": 0.01},
-            fleet=_hasty,
+            fleet=hasty,
             workers=30,
             jobs_per_day=3_000,
         ),

@@ -80,6 +80,20 @@ def slow_offers(fleet: Fleet) -> Fleet:
     )
 
 
+def hasty(fleet: Fleet) -> Fleet:
+    """Workers that go as soon as they have nothing to do."""
+    return replace(
+        fleet,
+        pools=tuple(
+            replace(
+                pool,
+                scale_down=replace(pool.scale_down, idle_timeout_s=60.0, fraction=None, cooldown_s=0.0),
+            )
+            for pool in fleet.pools
+        ),
+    )
+
+
 def idle_soon(fleet: Fleet) -> Fleet:
     """Gradual pools that give up a worker whenever they may."""
     return replace(
@@ -94,6 +108,10 @@ def idle_soon(fleet: Fleet) -> Fleet:
             for pool in fleet.pools
         ),
     )
+
+
+def _as_it_was_made(_still_right: Any) -> Any:
+    return lambda _state, _observed, plan, _now_ms: plan
 
 
 def _old(_expired: Any) -> Any:
@@ -191,14 +209,11 @@ PLANNER = (
         removes="A plan is applied as it was made, whatever people did meanwhile.",
         rules=("who is drained as idle is idle",),
         replaced=(
-            Replaced(
-                name="herder.control.planning.plans:still_right",
-                by=lambda _: lambda _state, _observed, plan, _now_ms: plan,
-            ),
+            Replaced(name="herder.control.planning.plans:still_right", by=_as_it_was_made),
             answers("herder.control.kernel.planner.planning_thread:_small", lambda: False),
-            constant("herder.simulate.chaos.hosts.loop:PURE_S", 15.0),
+            constant("herder.simulate.chaos.hosts.loop:PURE_S", 60.0),
         ),
-        look=Look(odds=NO_FAULTS, jobs_per_day=3_000, fleet=idle_soon),
+        look=Look(odds=NO_FAULTS, jobs_per_day=4_000, fleet=hasty),
     ),
     Mutant(
         guard="idle timeout",
@@ -209,9 +224,12 @@ PLANNER = (
     ),
     Mutant(
         guard="expiry of workers",
-        removes="Each worker counts as expired after ten minutes.",
+        removes="Each worker counts as expired after ten minutes, for the planner and when its plan is applied.",
         rules=("a fleet at rest stays as it is", "the fleet reaches what the policy wants"),
-        replaced=(replaced("herder.decide.scaling.scale_down.expired_and_surplus:_expired", _old),),
+        replaced=(
+            replaced("herder.decide.scaling.scale_down.expired_and_surplus:_expired", _old),
+            Replaced(name="herder.control.planning.plans:still_right", by=_as_it_was_made),
+        ),
         look=Look(workers=4, days=0.01, jobs_per_day=500),
     ),
     Mutant(

@@ -5,9 +5,13 @@ from collections.abc import Iterator
 
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.worker import WorkerState
+from herder.model.planning.plan import ReasonKind
+from herder.simulate.chaos.actors.crowd import DRAINS
 from herder.simulate.chaos.rules.fleet_news import FleetNews, WorkerNews
 from herder.simulate.chaos.world import World
 
+#: A person may give a drain so long.
+LONGEST_ORDER_S = max(each.get("timeout_s", 0.0) for each in DRAINS)
 #: What the loops, the store and stops of a minute may add.
 LATER = 1.5
 LATER_S = 120.0
@@ -48,7 +52,8 @@ class DeadlineRules:
         if worker.state.in_flight:
             yield "boots end", times.boot_timeout_s
         elif worker.state is WorkerState.DRAINING and times.on_blocked is OnBlocked.FORCE:
-            yield "drains end", times.drain_grace_s
+            by_hand = worker.why_removed == ReasonKind.BY_HAND.value
+            yield "drains end", max(times.drain_grace_s, LONGEST_ORDER_S if by_hand else 0.0)
         elif worker.name not in self._world.machines.agents and self._counts(worker):
             yield "the dead are noticed", times.dead_after_s
 

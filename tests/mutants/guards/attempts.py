@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from herder.simulate.chaos.faults.kinds import NETWORK_FAULTS, Fault
 from tests.mutants.guards.machines import slow_removals
 from tests.mutants.guards.planner import hasty
-from tests.mutants.mutant import Look, Mutant, answers_later, replaced
+from tests.mutants.mutant import NO_FAULTS, Look, Mutant, answers_later, replaced
 
 
 def _any_number(ended: Any) -> Any:
@@ -82,6 +83,7 @@ def _revives(seen: Any) -> Any:
     return brings_back
 
 
+_UNHEARD = (Fault.ANSWER_LOST, Fault.ACTS_LATE)
 _LOUD = Look(odds={"network": 0.15})
 
 ATTEMPTS = (
@@ -178,6 +180,11 @@ ATTEMPTS = (
         removes="Any worker that is heard of counts as ready, whatever was decided.",
         rules=("a terminating worker does not return",),
         replaced=(replaced("herder.engine.workers.worker:seen", _revives),),
-        look=Look(odds={"network": 0.4}, jobs_per_day=6_000, fleet=lambda fleet: hasty(slow_removals(fleet))),
+        look=Look(
+            odds={**NO_FAULTS, "network": 1.0},
+            without=frozenset(f"network {each.value}" for each in NETWORK_FAULTS if each not in _UNHEARD),
+            jobs_per_day=6_000,
+            fleet=lambda fleet: hasty(slow_removals(fleet)),
+        ),
     ),
 )

@@ -182,45 +182,6 @@ class Mishaps:
     def _lags_no_more(self, provider: PretendWorld) -> None:
         provider.list_lag_s = provider.get_lag_s = 0.0
 
-    def _partition(self) -> None:
-        worker = self._some_agent()
-        if worker is not None:
-            self._world.trace("cut off", worker)
-            self._world.wire.cut_off.add(worker)
-            self._later(self._draw(5.0, 1500.0), lambda: self._world.wire.cut_off.discard(worker))
-
-    def _set_clock(self) -> None:
-        by_s = self._world.dice.of("mishaps").choice((-1, 1)) * self._draw(2, 3 * 3600)
-        self._world.trace("the server's clock is set", round(by_s))
-        self._world.stats["clock set"] += 1
-        self._world.clock.set_wall(by_s)
-
-    def _set_agents_clock(self) -> None:
-        worker = self._some_agent()
-        if worker is not None:
-            by_s = self._world.dice.of("mishaps").choice((-1, 1)) * self._draw(2, 3 * 3600)
-            self._world.trace("an agent's clock is set", worker, round(by_s))
-            self._world.machines.clocks[worker].set_wall(by_s)
-
-    def _sell_out(self) -> None:
-        place = self._world.dice.of("mishaps").choice((("a", False), ("a", True), ("b", True), ("b", False)))
-        provider = self._world.providers[self._some_provider()]
-        self._world.trace("sold out", place)
-        provider.sold_out.add(place)
-        self._later(self._draw(600, 7200), lambda: provider.sold_out.discard(place))
-
-    def _interrupt(self) -> None:
-        """Spot machines are taken back as real markets do it: many of one zone at once, and none is sold for a while."""
-        zone, provider = self._world.dice.of("mishaps").choice(("a", "b")), self._world.providers["cloud"]
-        self._world.trace("spot machines are taken back", zone)
-        provider.interrupt(zone)
-        self._later(self._draw(600, 7200), lambda: provider.sold_out.discard((zone, True)))
-
-    def _lag(self) -> None:
-        provider = self._world.providers[self._some_provider()]
-        provider.list_lag_s = self._draw(1.0, 14.0)
-        self._later(self._draw(300, 3600), lambda: setattr(provider, "list_lag_s", 0.0))
-
     def _part(self) -> None:
         provider = self._world.providers[self._some_provider()]
         provider.listed_most = self._world.dice.of("mishaps").randint(0, 5)

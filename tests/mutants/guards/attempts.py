@@ -118,7 +118,7 @@ ATTEMPTS = (
     Mutant(
         guard="hand-over before durability",
         removes="Workers are told of attempts that are not durable yet.",
-        rules=("nothing is told before it is durable",),
+        rules=("no attempt begins before its row is durable",),
         replaced=(
             replaced("herder.engine.workers.exchange:gather", _as_if_durable),
             replaced("herder.engine.workers.exchange:has_news", _as_if_durable),
@@ -131,7 +131,7 @@ ATTEMPTS = (
         rules=(
             "nothing accepted is lost",
             "a machine has its row first",
-            "nothing is told before it is durable",
+            "no attempt begins before its row is durable",
         ),
         replaced=(replaced("herder.control.kernel.core:Core.commit", _not_waited_for),),
         look=Look(odds={"store_slow": 0.3}),

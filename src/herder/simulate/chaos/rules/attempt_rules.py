@@ -19,8 +19,8 @@ class AttemptRules:
         """An agent begins it now."""
         if job not in self._jobs.ended and attempt > self._jobs.newest.get(job, 0):
             yield (
-                "nothing is told before it is durable",
-                f"Attempt {attempt} of job {job} was begun, and no row says that it was assigned.",
+                "no attempt begins before its row is durable",
+                f"Attempt {attempt} of job {job} was begun without a row that assigns it.",
             )
 
     def look(self, changes: Changes) -> Iterator[tuple[str, str]]:
@@ -34,7 +34,7 @@ class AttemptRules:
             elif row.state == AttemptState.FAILED and row.cause in _OF_THE_JOB and "failed" not in ends:
                 yield (
                     "a failure was seen",
-                    f"Attempt {number} of job {job} failed by itself ({row.cause}), and its agent saw nothing of it.",
+                    f"Attempt {number} of job {job} failed by itself ({row.cause}), but its agent did not see that.",
                 )
             elif row.state == AttemptState.LOST and row.cause == Cause.INFRASTRUCTURE.value:
                 yield (

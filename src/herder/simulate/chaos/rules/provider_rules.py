@@ -49,7 +49,7 @@ class ProviderRules:
                     self._known.add(str(name))
                     yield (
                         "a machine has its row first",
-                        f"Driver {driver} made machine {name}, and no row says that it was to be made.",
+                        f"Driver {driver} made machine {name} without a row that requests it.",
                     )
 
     def look(self, changes: Changes, news: list[WorkerNews]) -> Iterator[tuple[str, str]]:
@@ -107,12 +107,12 @@ class ProviderRules:
         now_s, silent_s = self._world.loop.time(), self._silent_s(worker.name)
         if silent_s is not None and silent_s < self._sweep_period_s() - TOLD_S:
             yield (
-                "nobody is taken for gone who calls",
-                f"Worker {worker.name} was taken for gone {silent_s:.0f} s after a call of it; its machine is there.",
+                "no worker is gone while it calls",
+                f"Worker {worker.name} was declared gone {silent_s:.0f} s after its last call; its machine exists.",
             )
         if self._lied(worker.name) < LIES_S:
             yield (
-                "nobody is taken for gone who is there",
+                "no worker is gone while its machine exists",
                 f"Worker {worker.name} was taken for gone, and driver {worker.driver} has its machine.",
             )
             return

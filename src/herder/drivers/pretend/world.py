@@ -152,13 +152,15 @@ class PretendWorld:
             del self.machines[key]
         self.changed()
 
-    def announce(self, worker: str, left_s: float, goes_after_s: float | None = None) -> None:
-        """Say that the machine is taken back in `left_s`; it goes after `goes_after_s`, or never."""
+    def announce(
+        self, worker: str, left_s: float, goes_after_s: float | None = None, *, told: bool = True
+    ) -> None:
+        """Say that the machine is taken back in `left_s`; it goes after `goes_after_s`, or never. `told`: to those who ask the driver."""
         with self.lock:
             now_ms = self.now_ms()
             for key, machine in self.machines.items():
                 if key[1] == worker:
-                    machine.taken_at_ms = now_ms + round(left_s * 1000)
+                    machine.taken_at_ms = now_ms + round(left_s * 1000) if told else machine.taken_at_ms
                     machine.goes_at_ms = None if goes_after_s is None else now_ms + round(goes_after_s * 1000)
         self.changed()
 
@@ -166,14 +168,17 @@ class PretendWorld:
         """The same of all spot machines of the zone; it sells no spot there until `sold_out` is changed."""
         with self.lock:
             self.sold_out.add((zone, True))
-            found = [
-                worker
-                for (_, worker), each in self.machines.items()
-                if (each.spec.zone, each.spec.spot) == (zone, True)
-            ]
+            found = self.spot_of(zone)
         for worker in found:
             self.announce(worker, left_s, goes_after_s)
         return found
+
+    def spot_of(self, zone: str) -> list[WorkerName]:
+        return [
+            worker
+            for (_, worker), each in self.machines.items()
+            if (each.spec.zone, each.spec.spot) == (zone, True)
+        ]
 
     def sells(self, zone: str, spot: bool, spot_most: int) -> bool:
         """Whether one more can be had. `spot_most`: how many spot machines a zone holds."""

@@ -32,6 +32,11 @@ class SilenceRules:
         if path.startswith("/api/v1/worker/"):
             self._heard[who] = max(arrived_at_s, self._heard.get(who, 0.0))
 
+    def may_be_dead(self, worker: str) -> bool:
+        """Whether it has been silent for so long that the server may say so."""
+        heard = self._heard.get(worker)
+        return heard is None or self._up_s - heard >= EARLY * self._dead_after_s
+
     def dead(self, worker: str) -> Iterator[tuple[str, str]]:
         """The server says that it is."""
         heard = self._heard.pop(worker, None)

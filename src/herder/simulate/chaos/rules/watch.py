@@ -15,6 +15,7 @@ from herder.simulate.chaos.fleet import LIMITED_CPU, LIMITED_USER
 from herder.simulate.chaos.rules import event_rules
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.rules.machine_rules import MachineRules
+from herder.simulate.chaos.rules.notice_rules import NoticeRules
 from herder.simulate.chaos.rules.silence_rules import LOOK_S, SilenceRules
 from herder.simulate.chaos.rules.violation import Violation
 from herder.simulate.chaos.rules.worker_rules import WorkerRules
@@ -31,6 +32,7 @@ class Watch:
         self.found: list[Violation] = []
         self.jobs, self.workers, self.machines = JobRules(), WorkerRules(pools), MachineRules(world)
         self.silence = SilenceRules(world, min(pool.lifetime.dead_after_s for pool in pools))
+        self.notices = NoticeRules(world, self.silence)
         self._clock_sets = 0
         world.written.append(self.committed)
         world.ends = self.memory_of
@@ -57,6 +59,7 @@ class Watch:
         self.take_all(self.jobs.look(changes))
         self.take_all(self.workers.look(changes, self.jobs.on))
         self.take_all(event_rules.look(changes))
+        self.take_all(self.notices.look(changes))
 
     async def look_often(self) -> None:
         while True:
@@ -68,6 +71,7 @@ class Watch:
             if server is not None and self._world.loop.alive(server.host):
                 self.memory_of(server)
         self.take_all(self.machines.look(self.workers, seconds))
+        self.take_all(self.notices.minute(seconds))
         crashes, self._world.crashes = self._world.crashes, []
         self.take_all(("nothing inside fails", f"{type(each).__name__}: {each}") for each in crashes)
 

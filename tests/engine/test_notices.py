@@ -70,7 +70,7 @@ def test_a_notice_drains_within_what_is_left(world: World) -> None:
         "The provider takes the machine of std-1-1 back in 2 min. It gets no new work. 1 attempt may run for another 115 s."
     ]
     assert progress_text(world.state, worker, world.now_ms).startswith(
-        "The provider takes its machine back in 2 min (driver). Worker std-1-1 is being drained:"
+        "The provider takes its machine back in 2 min (announced by its driver). Worker std-1-1 is being drained:"
     )
     (other,) = world.submit()
     world.seconds(110, agent)

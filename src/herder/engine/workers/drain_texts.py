@@ -46,8 +46,10 @@ def progress_text(state: EngineState, worker: WorkerLife, now_ms: int, *, with_u
     notice = worker.health.notice
     if text and notice is not None and worker.health.interrupted:
         left_ms = notice.at_ms - now_ms
-        when = f"in {span(left_ms)}" if left_ms > 0 else f"since {span(-left_ms)}"
-        text = f"The provider takes its machine back {when} ({notice.source}). {text}"
+        when = f"takes its machine back in {span(left_ms)}"
+        if left_ms <= 0:
+            when = f"should have taken its machine back {span(-left_ms)} ago"
+        text = f"The provider {when} (announced by its {notice.source}). {text}"
     return text
 
 

@@ -52,7 +52,7 @@ def test_a_time_that_is_over_ends_the_attempts(api: httpx.Client, worker: Played
     worker.take()
     worker.exchange(interrupted_ms=-5)
     for _ in range(300):
-        attempt = api.get(f"/jobs/{job}").raise_for_status().json()["attempts"][0]
+        attempt = api.get(f"/jobs/{job}").raise_for_status().json()["history"][0]
         if attempt["state"] != "assigned":
             break
         time.sleep(0.02)

@@ -100,7 +100,7 @@ async def _watch_notices(settings: AgentSettings, told: Told, announced: asyncio
     try:
         await watch(settings, clock.CLOCK, told, announced)
     except Exception:  # noqa: BLE001 - the worker does without: its driver, or its silence, says the same
-        _LOG.exception("Interruption notices are not looked for any more.")
+        _LOG.exception("The agent has stopped watching for interruption notices.")
 
 
 async def converse(settings: AgentSettings, ports: AgentPorts, leave: asyncio.Event) -> ExitCode:

@@ -135,7 +135,8 @@ def gather(state: EngineState, worker: WorkerLife) -> tuple[int, list[LiveAttemp
     cancels = sorted(worker.cancels)
     worker.cancels.clear()
     worker.told = worker.state
-    worker.health.clean_told = worker.health.notice_told = True
+    worker.health.clean_told = True
+    worker.health.notice_told = worker.health.notice is not None
     attempts = [worker.live[job] for job in worker.unacked if worker.live[job].hand_over <= state.durable]
     if not attempts:
         return 0, [], list(cancels)

@@ -53,7 +53,17 @@ class PretendDriver:
         if self.settings.deadline_s is None:
             return {}
         return dict.fromkeys(
-            ("create", "get", "delete", "list", "health", "console", "reboot", "restart_service"),
+            (
+                "create",
+                "get",
+                "delete",
+                "list",
+                "health",
+                "console",
+                "reboot",
+                "restart_service",
+                "interruptions",
+            ),
             self.settings.deadline_s,
         )
 

@@ -44,6 +44,7 @@ BAD_DAYS = Trouble(
     second_leader=0.15 * HOUR,
     zone_sold_out=0.3 * HOUR,
     burst_of_interruptions=0.1 * HOUR,
+    interruption_announced=0.5 * HOUR,
     listing_lags=0.3 * HOUR,
     listing_partial=0.2 * HOUR,
     machine_halted=0.3 * HOUR,

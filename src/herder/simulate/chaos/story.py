@@ -11,7 +11,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*-\d+-\d+|(?<=[Jj]ob )\d+|(?<=[Bb]atch )\d+|(?
 _MISHAPS = frozenset(
     {
         "server starts", "server is killed", "server dies at", "server ends", "stale server ends", "stopped", "machine is lost", "machine is off", "denied", "lists what was",
-        "cut off", "the server's clock is set", "sold out", "spot machines are taken back", "does not answer", "capacity shrinks",
+        "cut off", "the server's clock is set", "sold out", "is announced to be taken back", "spot machines are taken back", "does not answer", "capacity shrinks",
     }
 )  # fmt: skip
 

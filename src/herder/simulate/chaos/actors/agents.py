@@ -19,6 +19,7 @@ from herder.agent.main import converse
 from herder.agent.runtimes import Report, Running, Runtime, Verdict, ended_now
 from herder.drivers.pretend.world import Booted, PretendWorld
 from herder.model.work.job import Cause
+from herder.simulate.chaos.actors.announcements import Announced, Announcements
 from herder.simulate.chaos.faults.chance import stream
 from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.hosts.clocks import VirtualClock
@@ -55,6 +56,9 @@ class Machines:
         self._providers = list(providers)
         self.agents: dict[str, str] = {}
         """Host by worker."""
+        self.announcements = Announcements(loop.time)
+        self.killed_once: set[str] = set()
+        """Workers of which an agent was killed while the machine stayed: what it ran is lost."""
         self.clocks: dict[str, VirtualClock] = {}
         """By worker: what its machine's wall says."""
         self.began: Counter[tuple[int, int]] = Counter()
@@ -76,9 +80,16 @@ class Machines:
         """By worker, how many restarts of its machine were seen."""
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def announced(self) -> dict[str, Announced]:
+        """By worker, what its provider has said of its end."""
+        return self.announcements.by_worker
+
     def compare(self) -> None:
         """Machines that are gone take their agents with them, and those that have booted get one. Called after each change at a
         provider, and by itself when the next boot or removal is due."""
+        for provider in self._providers:
+            provider.settle()
         self.looked()
         there = {
             worker
@@ -115,6 +126,7 @@ class Machines:
         host = self.agents.pop(worker)
         self._loop.kill_host(host)
         if machine_stays:
+            self.killed_once.add(worker)
             self._wire.hang_up(worker)
 
     def _boot(self, booted: Booted) -> None:
@@ -168,6 +180,7 @@ class Machines:
             open_runtime=lambda _name, settings, report: _Waits(report, self, settings.worker, clock),
             open_health=lambda _settings: None,
             facts=lambda _folder: facts,
+            notices=self.announcements.ear(name),
         )
         host = self.agents[name] = f"agent {name} {self._boots}"
         self._trace("agent starts", name)

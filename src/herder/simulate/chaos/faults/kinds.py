@@ -67,6 +67,7 @@ class Trouble:
     second_leader: float = 0.0
     zone_sold_out: float = 0.0
     burst_of_interruptions: float = 0.0
+    interruption_announced: float = 0.0
     listing_lags: float = 0.0
     listing_partial: float = 0.0
     listing_stale: float = 0.0

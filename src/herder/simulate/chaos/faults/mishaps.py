@@ -29,6 +29,7 @@ MISHAPS = {
     "agent clock set": ("agent_clock_set", "_set_agents_clock"),
     "zone sold out": ("zone_sold_out", "_sell_out"),
     "burst of interruptions": ("burst_of_interruptions", "_interrupt"),
+    "interruption announced": ("interruption_announced", "_announce"),
     "listing lags": ("listing_lags", "_lag"),
     "listing partial": ("listing_partial", "_part"),
     "driver hangs": ("driver_hangs", "_hang"),
@@ -171,6 +172,26 @@ class Mishaps:
         self._world.trace("spot machines are taken back", zone)
         provider.interrupt(zone)
         self._later(self._draw(600, 7200), lambda: provider.sold_out.discard((zone, True)))
+
+    def _announce(self) -> None:
+        """A provider says that it takes a machine back, or all spot machines of a zone: in time, earlier than said, or never. Its
+        driver says so, or the machine does, or both."""
+        draw, provider = self._world.dice.of("mishaps"), self._world.providers["cloud"]
+        zone, burst, left_s = draw.choice(("a", "b")), draw.random() < 0.3, self._draw(30.0, 120.0)
+        after_s = draw.choice((left_s, left_s, draw.uniform(0.0, left_s), None))
+        by_agent, by_driver = draw.choice(((True, False), (False, True), (True, True)))
+        names = sorted(str(worker) for _, worker in provider.machines)
+        chosen = [draw.choice(names)] if names else []
+        if burst:
+            provider.sold_out.add((zone, True))
+            self._later(self._draw(600, 7200), lambda: provider.sold_out.discard((zone, True)))
+            chosen = [str(each) for each in provider.spot_of(zone)]
+        for worker in chosen:
+            self._world.trace(
+                "is announced to be taken back", worker, round(left_s), after_s and round(after_s)
+            )
+            provider.announce(worker, left_s, after_s, told=by_driver)
+            self._world.machines.announcements.announce(worker, left_s, agent=by_agent)
 
     def _lag(self) -> None:
         """New machines are not listed yet; at some providers they cannot be asked for either."""

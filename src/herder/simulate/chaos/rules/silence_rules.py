@@ -37,6 +37,11 @@ class SilenceRules:
         heard = self._heard.get(worker)
         return None if heard is None else self._up_s - heard
 
+    def may_be_dead(self, worker: str) -> bool:
+        """Whether it has been silent for so long that the server may say so."""
+        heard = self._heard.get(worker)
+        return heard is None or self._up_s - heard >= EARLY * self._dead_after_s
+
     def dead(self, worker: str) -> Iterator[tuple[str, str]]:
         """The server says that it is."""
         heard = self._heard.pop(worker, None)

@@ -20,6 +20,7 @@ from herder.simulate.chaos.rules.fleet_news import FleetNews
 from herder.simulate.chaos.rules.growth_rules import GrowthRules
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.rules.machine_rules import MachineRules
+from herder.simulate.chaos.rules.notice_rules import NoticeRules
 from herder.simulate.chaos.rules.provider_rules import ProviderRules
 from herder.simulate.chaos.rules.shrink_rules import ShrinkRules
 from herder.simulate.chaos.rules.silence_rules import LOOK_S, SilenceRules
@@ -46,6 +47,7 @@ class Watch:
             ProviderRules(world, self.news, self.silence.silent_s),
         )
         self.clocks = ClockRules(world, world.wire.server_time)
+        self.notices = NoticeRules(world, self.silence)
         self._clock_sets = 0
         world.written.append(self.committed)
         world.ends = self.memory_of
@@ -80,6 +82,7 @@ class Watch:
         self.take_all(self.providers.look(changes, news))
         self.take_all(event_rules.look(changes))
         self.take_all(self.clocks.look(changes))
+        self.take_all(self.notices.look(changes))
 
     async def look_often(self) -> None:
         while True:
@@ -92,6 +95,7 @@ class Watch:
                 self.memory_of(server)
         self.take_all(self.machines.look(self.workers, seconds))
         self.take_all(self.deadlines.look(seconds))
+        self.take_all(self.notices.minute(seconds))
         crashes, self._world.crashes = self._world.crashes, []
         self.take_all(("nothing inside fails", f"{type(each).__name__}: {each}") for each in crashes)
 

@@ -19,6 +19,7 @@ from herder.control.workers.strangers import activation_refusal, refusal
 from herder.engine.attempts.attempt import ended
 from herder.engine.memory.state import LiveAttempt, WorkerLife, pool_of
 from herder.engine.workers.conditions import Found
+from herder.engine.workers.drain_texts import until_ms
 from herder.engine.workers.exchange import gather, has_news, leave, not_carried, take_in
 from herder.engine.workers.repair import wants_clean_up
 from herder.engine.workers.worker import activated, seen, suspect
@@ -184,6 +185,7 @@ def _report(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: C
         typed=_typed(request),
         clock_ms=request.clock_ms,
         cleaned=request.cleaned[:TROUBLE_TEXT_MAX],
+        interrupted_ms=request.interrupted_ms,
         now_ms=now,
     )
     _take_output(core, worker, request, changes)
@@ -306,7 +308,14 @@ async def _answer(core: Core, worker: WorkerLife) -> ExchangeAnswer:
         drain=worker.state is WorkerState.DRAINING,
         use=_asks_for_use(core, worker),
         clean_up=wants_clean_up(worker),
+        deadline_ms=_deadline_ms(core, worker),
     )
+
+
+def _deadline_ms(core: Core, worker: WorkerLife) -> int | None:
+    """How long the attempts of a worker whose machine is taken back may run on."""
+    end_ms = until_ms(worker) if worker.health.interrupted else None
+    return None if end_ms is None else max(0, end_ms - core.clock.now_ms())
 
 
 def _assignment(

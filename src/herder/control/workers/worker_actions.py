@@ -116,7 +116,7 @@ def _cordon(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
 def _uncordon(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
     """Also the end of a drain that a person ordered, whatever was to follow it."""
     name, drain = worker.spec.name, worker.drain
-    if drain is not None and not drain.by_hand:
+    if drain is not None and not _may_be_ended(worker):
         why = "" if worker.reason_removed is None else f" {worker.reason_removed.text}"
         raise Conflict(
             f"Worker {name} is being removed by a rule of its pool, which would remove it again.{why}",
@@ -139,10 +139,17 @@ def _uncordon(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int
     )
 
 
+def _may_be_ended(worker: WorkerLife) -> bool:
+    """Whether a person may end its drain: one that a person began, or a notice, which may be wrong. A rule would begin it again."""
+    reason = worker.reason_removed
+    noticed = reason is not None and reason.kind is ReasonKind.INTERRUPTED
+    return worker.drain is not None and (worker.drain.by_hand or noticed)
+
+
 def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
     name, drain, running = worker.spec.name, worker.drain, len(worker.live)
     if worker.state.leaving:
-        keep = f"To keep it, run `herder worker uncordon {name}` first. " if drain and drain.by_hand else ""
+        keep = f"To keep it, run `herder worker uncordon {name}` first. " if _may_be_ended(worker) else ""
         raise Conflict(
             f"Worker {name} is being drained and removed.",
             hint=f"{keep}To end its attempts sooner, run `herder worker remove {name}` with --timeout or --force.",

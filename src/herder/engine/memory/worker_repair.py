@@ -1,12 +1,14 @@
-"""What the engine remembers of a worker's health: its conditions, the repair that is under way, and its quarantine.
+"""What the engine remembers of a worker's health: its conditions, the repair that is under way, its quarantine, and the notice of its end.
 
 Part of `WorkerLife`. What must survive a restart is stored in the worker's row, as text (`text_of`, `read`).
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
+from herder.model.fleet.notice import Notice, NoticeSource
 from herder.model.fleet.repair import BLOCKING, RESTARTS, Condition, Rung
 
 #: Who reports a condition.
@@ -65,7 +67,11 @@ class HealthLife:
     repair: RepairLife | None = None
     quarantined_at_ms: int | None = None
     """Since when it is kept for inspection."""
+    notice: Notice | None = None
+    """The provider takes its machine back (`engine/workers/notices.py`)."""
     # in memory only
+    notice_told: bool = False
+    """Its agent knows the deadline of its attempts."""
     cleans: bool = False
     """Its agent knows how to clean up."""
     clean_told: bool = False
@@ -73,6 +79,11 @@ class HealthLife:
     """How far its agent's clock is ahead, as last reported."""
     held: str = ""
     """Why the rung that is due is not carried out."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether its machine is about to be taken back, and no person has kept the worker all the same."""
+        return self.notice is not None and not self.notice.dismissed
 
     @property
     def blocks(self) -> bool:
@@ -99,6 +110,8 @@ def text_of(health: HealthLife) -> str:
         plain["repair"] = _plain_repair(health.repair)
     if health.quarantined_at_ms is not None:
         plain["quarantined_at_ms"] = health.quarantined_at_ms
+    if health.notice is not None:
+        plain["notice"] = asdict(health.notice)
     return json.dumps({"version": 1, **plain}, separators=(",", ":")) if plain else ""
 
 
@@ -134,7 +147,12 @@ def read(text: str) -> HealthLife:
         conditions=conditions,
         repair=None if repair is None else _read_repair(repair),
         quarantined_at_ms=plain.get("quarantined_at_ms"),
+        notice=_read_notice(plain.get("notice")),
     )
+
+
+def _read_notice(plain: dict[str, Any] | None) -> Notice | None:
+    return None if plain is None else Notice(**{**plain, "source": NoticeSource(plain["source"])})
 
 
 def _read_repair(plain: dict[str, object]) -> RepairLife:
@@ -168,6 +186,10 @@ def move(health: HealthLife, by_ms: int, not_after_ms: int | None = None) -> Non
             repair.well_since_ms = moved(repair.well_since_ms)
     if health.quarantined_at_ms is not None:
         health.quarantined_at_ms = moved(health.quarantined_at_ms)
+    if (
+        health.notice is not None and not_after_ms is None
+    ):  # the provider does not wait for a server that is away
+        health.notice = health.notice.moved(by_ms)
 
 
 def may_be_off(health: HealthLife, now_ms: int) -> bool:

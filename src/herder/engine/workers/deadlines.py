@@ -8,6 +8,7 @@ from herder.engine.attempts import worker_health
 from herder.engine.memory.state import EngineState, WorkerLife, pool_of
 from herder.engine.memory.worker_repair import SERVER
 from herder.engine.workers import conditions, drains, expiry, offers, repair
+from herder.engine.workers.drain_texts import on_blocked
 from herder.engine.workers.worker import suspect, terminate
 from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.offer import FailureCause
@@ -35,7 +36,7 @@ def tick(state: EngineState, changes: Changes, now_ms: int) -> None:
         worker_health.look(state, changes, worker, now_ms)
         if worker.drain is None or not worker.drain.keep:
             repair.look(state, changes, worker, pool, now_ms)
-        drains.look(state, changes, worker, pool.lifetime.on_blocked, now_ms)
+        drains.look(state, changes, worker, on_blocked(state, worker), now_ms)
 
 
 def _check_boot(

@@ -119,6 +119,7 @@ def fleet_of(workers: int) -> Fleet:
                 boot_spread=0.8,
                 machines_most=burst + spot + 4,
                 spot_machines_most=max(2, spot * 2 // 3),
+                announces=True,
             ),
         },
     )

@@ -8,12 +8,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from herder.simulate.chaos.actors.crowd import DAY_S, PER_HOUR, Crowd
 from herder.simulate.chaos.faults.chance import stream
 from herder.simulate.chaos.faults.kinds import CALL_FAULTS, NETWORK_FAULTS, Trouble
 from herder.simulate.chaos.faults.mishaps import MISHAPS, Mishaps
+from herder.simulate.chaos.faults.provider_lies import LIES
 from herder.simulate.chaos.fleet import CORE_SETTINGS, SHARING, Fleet, fleet_of
 from herder.simulate.chaos.rules.rest import Rest
 from herder.simulate.chaos.rules.violation import Violation
@@ -43,8 +45,14 @@ BAD_DAYS = Trouble(
     second_leader=0.15 * HOUR,
     zone_sold_out=0.3 * HOUR,
     burst_of_interruptions=0.1 * HOUR,
+    interruption_announced=0.5 * HOUR,
     listing_lags=0.3 * HOUR,
     listing_partial=0.2 * HOUR,
+    machine_halted=0.3 * HOUR,
+    listing_stale=0.1 * HOUR,
+    listing_late=0.1 * HOUR,
+    machine_denied=0.3 * HOUR,
+    all_denied=0.02 * HOUR,
     driver_hangs=0.2 * HOUR,
     quota_shrinks=0.1 * HOUR,
     boot_never=0.03,
@@ -67,6 +75,7 @@ KINDS = frozenset(
             "boot twice",
         ),
         *MISHAPS,
+        *LIES,
         *PER_HOUR,
     }
 )
@@ -82,6 +91,19 @@ class ChaosOptions:
     """Kinds of faults and of operations that do not happen."""
     intensity: float = 1.0
     """Odds of all faults, as a multiple of the usual ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """A world that favours one kind of fault: what is not as in `ChaosOptions` says."""
+
+    odds: Mapping[str, float] = field(default_factory=dict)
+    """Of `Trouble`, in place of the usual ones, whatever the intensity is."""
+    core_settings: Mapping[str, Any] = field(default_factory=dict)
+    fleet: Callable[[Fleet], Fleet] = lambda fleet: fleet
+
+
+USUAL = Variation()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,16 +124,21 @@ class ChaosResult:
 
 
 class ChaosRun:
-    def __init__(self, options: ChaosOptions, progress: Callable[[float], None] = lambda _days: None) -> None:
+    def __init__(
+        self,
+        options: ChaosOptions,
+        progress: Callable[[float], None] = lambda _days: None,
+        variation: Variation = USUAL,
+    ) -> None:
         self.options, self._progress = options, progress
-        self._fleet: Fleet = fleet_of(options.workers)
+        self._fleet: Fleet = variation.fleet(fleet_of(options.workers))
         self.world = World(
             options.seed,
-            odds=_worse(options.intensity),
+            odds=replace(_worse(options.intensity), **variation.odds),
             pools=self._fleet.pools,
             sharing=SHARING,
             providers=self._fleet.providers,
-            core_settings=CORE_SETTINGS,
+            core_settings={**CORE_SETTINGS, **variation.core_settings},
             own_clocks=True,
             without=options.without,
             pools_of_files=False,
@@ -202,8 +229,12 @@ class ChaosRun:
         )
 
 
-def run(options: ChaosOptions, progress: Callable[[float], None] = lambda _days: None) -> ChaosResult:
-    return ChaosRun(options, progress).run()
+def run(
+    options: ChaosOptions,
+    progress: Callable[[float], None] = lambda _days: None,
+    variation: Variation = USUAL,
+) -> ChaosResult:
+    return ChaosRun(options, progress, variation).run()
 
 
 def _worse(intensity: float) -> Trouble:

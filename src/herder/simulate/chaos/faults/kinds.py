@@ -20,7 +20,7 @@ class Fault(StrEnum):
     CUT_OFF = "cut off"
     """The connection breaks in the middle."""
     ACTS_LATE = "acts late"
-    """The caller gives up, then the call is carried out."""
+    """The caller gives up, then the call is carried out: over the network, other requests overtake it."""
     WRITTEN_TWICE = "written twice"
     """The connection to the store breaks after the commit. The writer cannot know, and writes the same again."""
 
@@ -40,6 +40,7 @@ NETWORK_FAULTS = (
     Fault.DOUBLED,
     Fault.LATE,
     Fault.CUT_OFF,
+    Fault.ACTS_LATE,
 )
 
 
@@ -66,8 +67,19 @@ class Trouble:
     second_leader: float = 0.0
     zone_sold_out: float = 0.0
     burst_of_interruptions: float = 0.0
+    interruption_announced: float = 0.0
     listing_lags: float = 0.0
     listing_partial: float = 0.0
+    listing_stale: float = 0.0
+    """Listings show what was there minutes ago."""
+    listing_late: float = 0.0
+    """Machines that were removed are listed still."""
+    machine_denied: float = 0.0
+    """A provider says for seconds, in listings and to questions, that it does not have one machine."""
+    all_denied: float = 0.0
+    """For minutes that it has none of them: it was asked with the credentials of another account."""
+    machine_halted: float = 0.0
+    """A machine is off, also one that is being made: it is there and costs."""
     driver_hangs: float = 0.0
     quota_shrinks: float = 0.0
     boot_never: float = 0.0

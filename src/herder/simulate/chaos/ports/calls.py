@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from herder.control.kernel.driver_calls import PLACES, DriverCall, DriverCalls, DriverPlaces, for_a_future
-from herder.model.fleet.driver import DriverError, OutcomeUnknown, Unavailable
+from herder.model.fleet.driver import DriverError, OutcomeUnknown, OutOfCapacity, Unavailable
 from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.faults.kinds import CALL_FAULTS, Fault
 from herder.simulate.chaos.hosts.clocks import VirtualClock
@@ -19,9 +19,11 @@ _T = TypeVar("_T")
 
 LATE_S = 12.0
 #: A late call is carried out this long after its deadline.
-ACTS_AFTER_S = 3.0
+ACTS_AFTER_S = (1.0, 60.0)
 #: Upper limit of deadlines, so that a world of minutes sees the end of a hanging call.
 DEADLINE_MAX_S = 30.0
+#: Part of the refused creations that are refused for lack of capacity.
+CAPACITY_PART = 0.5
 #: A lost request keeps its place this long after its deadline.
 HANGS_ON_S = 20.0
 
@@ -97,6 +99,12 @@ class VirtualCalls(DriverCalls):
         draw = self._dice.of("call times")
         one.later(LATE_S if fault is Fault.LATE else draw.uniform(0.01, 0.5), one.arrives)
 
+    def refuses(self, driver: str, verb: str) -> DriverError:
+        """Of creations half are refused for want of capacity: some providers look at that before they look at the name."""
+        if verb == "create" and self._dice.of("refusals").random() < CAPACITY_PART:
+            return OutOfCapacity(f"Driver {driver} has no capacity now.")
+        return Unavailable(f"Driver {driver} does not answer.")
+
     def _ordered(self, driver: str, verb: str) -> Order | None:
         found = next(
             (each for each in self._orders if each.driver == driver and each.verb in (verb, "*")), None
@@ -126,13 +134,13 @@ class _OnItsWay:
     def arrives(self) -> None:
         fault, draw = self.fault, self.calls._dice.of("call times")
         if fault is Fault.REFUSED:
-            said = self.said or self.calls.refusal or Unavailable(f"Driver {self.driver} does not answer.")
-            self._returns(None, said)
+            said = self.said or self.calls.refusal
+            self._returns(None, said or self.calls.refuses(self.driver, self.call.verb))
         elif fault is Fault.REQUEST_LOST:
             lost = OutcomeUnknown(f"Driver {self.driver} did not answer {self.call.verb}.")
             self.later(DEADLINE_MAX_S + HANGS_ON_S, lambda: self._returns(None, lost))
         elif fault is Fault.ACTS_LATE:
-            self.later(DEADLINE_MAX_S + ACTS_AFTER_S, self._acts_late)
+            self.later(DEADLINE_MAX_S + draw.uniform(*ACTS_AFTER_S), self._acts_late)
         else:
             answer, error = self._act()
             if fault is Fault.ANSWER_LOST and error is None:

@@ -5,7 +5,9 @@
 """
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.types import ASGIApp, Message
@@ -19,6 +21,8 @@ from herder.simulate.chaos.ports.effects import Effects
 
 PREFIX = "/api/v1"
 LATE_S = 6.0
+#: A request that is held up somewhere on its way arrives so long after it was sent.
+ARRIVES_AFTER_S = (1.0, 40.0)
 
 
 class Endpoint:
@@ -161,6 +165,11 @@ class Wire:
         await self._travel(fault)
         if fault is Fault.REQUEST_LOST or who in self.cut_off:
             await _for_ever()
+        if fault is Fault.ACTS_LATE:
+            after_s = self._dice.of("late arrivals").uniform(*ARRIVES_AFTER_S)
+            late = partial(self._arrives_late, who, method, path, body, headers)
+            self._loop.call_later(after_s, late, context=contextvars.Context())
+            await _for_ever()
         server = self.stale if self.stale is not None and who in self.with_stale else self.server
         if server is None or fault is Fault.REFUSED:
             raise ConnectionRefusedError("nobody listens")
@@ -187,6 +196,11 @@ class Wire:
         if fault is Fault.ANSWER_LOST or who in self.cut_off:
             await _for_ever()
         return status, answer
+
+    def _arrives_late(self, who: str, method: str, path: str, body: bytes, headers: dict[str, str]) -> None:
+        """Overtaken by others, and whoever sent it waits no more."""
+        if self.server is not None and who not in self.cut_off:
+            self.server.deliver(method, path, body, headers).disconnect()
 
     async def _travel(self, fault: Fault) -> None:
         late_s = LATE_S if fault is Fault.LATE else 0.0

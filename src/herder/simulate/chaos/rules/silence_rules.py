@@ -32,6 +32,16 @@ class SilenceRules:
         if path.startswith("/api/v1/worker/"):
             self._heard[who] = max(arrived_at_s, self._heard.get(who, 0.0))
 
+    def silent_s(self, worker: str) -> float | None:
+        """How long ago a call of it was taken, in the server's time."""
+        heard = self._heard.get(worker)
+        return None if heard is None else self._up_s - heard
+
+    def may_be_dead(self, worker: str) -> bool:
+        """Whether it has been silent for so long that the server may say so."""
+        heard = self._heard.get(worker)
+        return heard is None or self._up_s - heard >= EARLY * self._dead_after_s
+
     def dead(self, worker: str) -> Iterator[tuple[str, str]]:
         """The server has declared the worker dead."""
         heard = self._heard.pop(worker, None)

@@ -146,7 +146,7 @@ class WorkerRules:
             asked = record.manual or why in (ReasonKind.BELOW_MINIMUM.value, ReasonKind.REQUESTED.value)
             if last is not None and last[0] != record.plan and not asked:
                 apart_ms = record.requested_at_ms - last[1]
-                if apart_ms < cooldown_s * 1000 - SLACK_MS:
+                if 0 <= apart_ms < cooldown_s * 1000 - SLACK_MS:  # else the clock was set between
                     yield (
                         "cooldowns are respected",
                         f"Pool {record.pool} grew {apart_ms / 1000:.0f} s after it had grown; its cooldown is {cooldown_s:g} s.",

@@ -32,7 +32,7 @@ from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
 from herder.model.fleet.driver import Driver
-from herder.model.fleet.driver_capabilities import rungs_of
+from herder.model.fleet.driver_capabilities import rungs_of, steps_of
 from herder.model.ids import ClassId
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import EventRecord
@@ -94,7 +94,11 @@ class Core:
         self.state, self.ledger = state, ledger
         self.store, self.directory = store, directory
         self.unknown_agents = UnknownAgents()
-        self.drivers, state.rungs = drivers, {name: rungs_of(driver) for name, driver in drivers.items()}
+        self.drivers, state.rungs, state.driver_steps = (
+            drivers,
+            {name: rungs_of(driver) for name, driver in drivers.items()},
+            {name: steps_of(driver) for name, driver in drivers.items()},
+        )
         self.started_at_ms = self.clock.now_ms()
         self.payloads = Payloads()
         self.raw_classes: dict[Hashable, ClassId] = {}

@@ -235,6 +235,7 @@ workers = Table(
     _int("warned_expiry_ms", null=True),
     _int("expired_ms", null=True),
     Column("health", Text, nullable=False, server_default=text("''")),
+    Column("creation", Text, nullable=False, server_default=text("''")),
 )
 Index("workers_by_pool", workers.c.pool, workers.c.requested_at_ms)
 Index("workers_by_time", workers.c.requested_at_ms)

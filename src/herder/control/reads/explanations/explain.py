@@ -12,6 +12,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.planner.planning_thread import PlanAnswer
 from herder.control.planning.observation import observe_now
 from herder.control.pools.pool_actions import pool_named
+from herder.control.reads.creations import failures_text, step_text
 from herder.control.reads.explanations.ended_jobs import by_whom, history_of
 from herder.control.reads.explanations.old_workers import why_still_there
 from herder.control.reads.jobs import effective_state, job_row
@@ -87,6 +88,10 @@ async def why_worker(core: Core, who: Principal, name: str) -> Explanation:
         if worker is None
         else progress_text(core.state, worker, core.clock.now_ms(), with_users=scope_of(who) is None)
     )
+    creating = "" if worker is None else step_text(core, worker)
+    if creating:
+        summary += f" {creating}"
+        facts.append(_fact("step", creating, {}))
     if drains:
         summary += f" {drains}"
         facts.append(_fact("drain", drains, {}))
@@ -166,6 +171,8 @@ async def why_pool(core: Core, name: str) -> Explanation:
         f"Pool {name} has {counted(report.actual, 'worker')}, {report.in_flight} "
         f"{agree(report.in_flight, 'is', 'are')} starting, and {report.desired} {agree(report.desired, 'is', 'are')} wanted."
     )
+    failed = failures_text(core, pool.name)
+    facts += [_fact("creations_failed", failed, {})] if failed else []
     return Explanation(subject=f"pool/{name}", summary=summary, facts=facts)
 
 

@@ -59,6 +59,8 @@ class VirtualCalls(DriverCalls):
         """(driver, verb, worker) of every call."""
         self.keep_made = True
         self._orders: list[Order] = []
+        self.told: Callable[[str, str, str], None] = lambda _driver, _verb, _worker: None
+        """Of each call that leaves for a provider: driver, verb, worker."""
 
     def continues(self, before: "VirtualCalls") -> None:
         """The provider's troubles outlive the server that met them."""
@@ -68,6 +70,7 @@ class VirtualCalls(DriverCalls):
             before.made,
             before._orders,
         )
+        self.told = before.told
 
     async def run(
         self, driver: str, verb: str, work: Callable[[], _T], *, deadline_s: float, worker: str = ""
@@ -86,6 +89,7 @@ class VirtualCalls(DriverCalls):
             self.made.append((driver, call.verb, call.worker))
         if self._effects is not None and not self._effects.at(f"{driver} {call.verb}"):
             return
+        self.told(driver, call.verb, call.worker)
         ordered = self._ordered(driver, call.verb)
         fault = self.stuck.get(driver) or (
             ordered.fault

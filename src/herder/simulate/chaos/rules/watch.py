@@ -11,8 +11,9 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import WorkerRecord
 from herder.model.work.job import AttemptState
 from herder.simulate.chaos.actors.server import Server
-from herder.simulate.chaos.fleet import LIMITED_CPU, LIMITED_USER
+from herder.simulate.chaos.fleet import LIMITED_CPU, LIMITED_USER, LIMITS
 from herder.simulate.chaos.rules import event_rules
+from herder.simulate.chaos.rules.creation_rules import CreationRules
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.rules.machine_rules import MachineRules
 from herder.simulate.chaos.rules.silence_rules import LOOK_S, SilenceRules
@@ -30,6 +31,10 @@ class Watch:
         self._world = world
         self.found: list[Violation] = []
         self.jobs, self.workers, self.machines = JobRules(), WorkerRules(pools), MachineRules(world)
+        self.creations = CreationRules(world, LIMITS)
+        world.calls.told = lambda driver, verb, worker: self.take_all(
+            self.creations.called(driver, verb, worker)
+        )
         self.silence = SilenceRules(world, min(pool.lifetime.dead_after_s for pool in pools))
         self._clock_sets = 0
         world.written.append(self.committed)
@@ -62,6 +67,7 @@ class Watch:
         while True:
             await asyncio.sleep(LOOK_S)
             self.silence.look()
+            self.take_all(self.creations.look(self.workers.rows))
 
     def minute(self, seconds: float) -> None:
         for server in (self._world.server, self._world.stale):

@@ -36,6 +36,8 @@ PER_HOUR = {
 }
 #: How people order drains and removals.
 DRAINS: tuple[dict[str, Any], ...] = ({}, {"timeout_s": 30.0}, {"timeout_s": 1800.0}, {"force": True})
+#: Settings of a pool that operators change. Other labels, and a soft ttl, have its workers replaced.
+CHANGED = ("max_workers", "min_workers", "idle_timeout", "scale_up_cooldown", "ttl", "labels", "ttl_soft")
 #: An operator looks at the drivers and at what was frozen so often.
 LOOK_AFTER_S = 300.0
 
@@ -180,7 +182,7 @@ class Crowd:
     def _changed(self, draw: Chance) -> dict[str, Any]:
         pool = draw.choice(self._pools)
         plain = pool_to_plain(pool)
-        key = draw.choice(("max_workers", "min_workers", "idle_timeout", "scale_up_cooldown", "ttl"))
+        key = draw.choice(CHANGED)
         most = pool.size.max_workers
         plain[key] = {
             "max_workers": draw.randint(max(1, pool.size.min_workers), most),
@@ -188,6 +190,8 @@ class Crowd:
             "idle_timeout": draw.choice(("60s", "10m", "1h")),
             "scale_up_cooldown": draw.choice(("0s", "60s", "300s")),
             "ttl": draw.choice(("2h", "6h", None)),
+            "labels": {**plain.get("labels", {}), "made-for": str(draw.randint(1, 9))},
+            "ttl_soft": draw.choice(("30m", "2h", None)),
         }[key]
         if key == "max_workers" and plain.get("max_live_workers"):
             plain["max_live_workers"] = None

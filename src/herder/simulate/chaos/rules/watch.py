@@ -101,5 +101,5 @@ class Watch:
 
     def take(self, rule: str, text: str) -> None:
         if len(self.found) < VIOLATIONS_MOST:
-            self.found.append(Violation(rule=rule, text=text, at_s=self._world.loop.time()))
+            self.found.append(Violation(rule=rule, text=text, at_s=round(self._world.loop.time(), 6)))
             self._world.trace("VIOLATION", rule, text)

@@ -17,6 +17,15 @@ from herder.store.rows.versions import opened
 
 #: Of the planner, because less is needed.
 LESS_NEEDED = frozenset({ReasonKind.IDLE.value, ReasonKind.UNDER_USED.value, ReasonKind.CONSOLIDATED.value})
+#: Of the planner, although they work.
+BY_CHOICE = frozenset(
+    {
+        ReasonKind.UNDER_USED.value,
+        ReasonKind.CONSOLIDATED.value,
+        ReasonKind.DRIFTED.value,
+        ReasonKind.SOFT_EXPIRED.value,
+    }
+)
 #: Clocks of rows are the server's, in milliseconds.
 SLACK_MS = 1_000
 
@@ -160,10 +169,10 @@ class WorkerRules:
                 )
 
     def _budget(self, on: dict[str, set[int]], before: dict[str, PoolSpec]) -> Iterator[tuple[str, str]]:
-        """Workers that were drained to save money although they work."""
+        """Workers that were drained by choice although they work."""
         busy: Counter[str] = Counter()
         for name, row in self.rows.items():
-            moved = row.why_removed in (ReasonKind.UNDER_USED.value, ReasonKind.CONSOLIDATED.value)
+            moved = row.why_removed in BY_CHOICE
             if row.state is WorkerState.DRAINING and moved and on.get(name):
                 busy[row.pool] += 1
         for pool, count in busy.items():
@@ -173,7 +182,7 @@ class WorkerRules:
                 if count > most:
                     yield (
                         "disruption budgets are respected",
-                        f"{count} busy workers of pool {pool} are drained to save money; its budget is {most}.",
+                        f"{count} busy workers of pool {pool} are drained by choice; its budget is {most}.",
                     )
 
 

@@ -308,8 +308,9 @@ def _driver(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
 
 
 def _creations(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
-    found = creation_findings(pool, settings.written, settings.driver(pool.driver))
-    return (_warning(*each) for each in found)
+    return (
+        _warning(*each) for each in creation_findings(pool, settings.written, settings.driver(pool.driver))
+    )
 
 
 def _drivers(settings: Settings, faults: DriverFaults) -> Iterator[_Doubt]:

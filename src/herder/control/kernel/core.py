@@ -64,6 +64,13 @@ CLOSE_STUCK_S = 1.5
 STUCK_LOOK_S = 0.1
 
 
+def _known(state: EngineState, drivers: dict[str, Driver]) -> dict[str, Driver]:
+    """What the engine must know of each: it knows no driver."""
+    state.rungs = {name: rungs_of(driver) for name, driver in drivers.items()}
+    state.driver_steps = {name: steps_of(driver) for name, driver in drivers.items()}
+    return drivers
+
+
 class Core:
     def __init__(
         self,
@@ -94,11 +101,7 @@ class Core:
         self.state, self.ledger = state, ledger
         self.store, self.directory = store, directory
         self.unknown_agents = UnknownAgents()
-        self.drivers, state.rungs, state.driver_steps = (
-            drivers,
-            {name: rungs_of(driver) for name, driver in drivers.items()},
-            {name: steps_of(driver) for name, driver in drivers.items()},
-        )
+        self.drivers = _known(state, drivers)
         self.started_at_ms = self.clock.now_ms()
         self.payloads = Payloads()
         self.raw_classes: dict[Hashable, ClassId] = {}

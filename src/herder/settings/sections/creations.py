@@ -93,7 +93,7 @@ POOL_STEP_FIELDS: tuple[Field, ...] = (
         read=read_alert,
         write=format_duration,
         schema=DURATION,
-        doc="A creation that takes longer is told in an event, once. 0s: none is.",
+        doc="A creation that takes longer is announced in an event, once. 0s: none is.",
     ),
 )
 

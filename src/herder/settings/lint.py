@@ -56,7 +56,9 @@ def lint(
         for severity, key, message, remedy in upkeep_findings(pool):
             doubts.append((prefix, _Doubt(severity=severity, key=key, message=message, remedy=remedy)))
         doubts.extend((prefix, _warning(*finding)) for finding in repair_findings(pool))
-        for about in (_driver, _metrics, _creations):
+        creations = creation_findings(pool, settings.written, settings.driver(pool.driver))
+        doubts.extend((prefix, _warning(*finding)) for finding in creations)
+        for about in (_driver, _metrics):
             doubts.extend((prefix, doubt) for doubt in about(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
     doubts.extend(("", doubt) for rule in (_unused, _inherited, _server, _upkeep) for doubt in rule(settings))
@@ -305,12 +307,6 @@ def _driver(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
             f"Driver {pool.driver!r} is not defined under `drivers`.",
             f"Define drivers: {{{pool.driver}: {{…}}}} in the server's file, or use one of {', '.join(sorted(known))}.",
         )
-
-
-def _creations(settings: Settings, pool: PoolSpec) -> Iterator[_Doubt]:
-    return (
-        _warning(*each) for each in creation_findings(pool, settings.written, settings.driver(pool.driver))
-    )
 
 
 def _drivers(settings: Settings, faults: DriverFaults) -> Iterator[_Doubt]:

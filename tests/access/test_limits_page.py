@@ -15,8 +15,10 @@ from herder.model.stored.event_kinds import EVENT_KINDS
 from herder.scheduler import queue_index, start_times
 from herder.server import http_protocol
 from herder.server.connections import HttpLimits
+from herder.server.leadership import forwarding
 from herder.settings.load import FILE_BYTES_MAX, FILES_MAX
 from herder.settings.syntax import values, yaml_text
+from herder.store.opening.lease import SERVERS_MAX
 
 #: Functions that are given the kind of an event.
 TELLERS = {"record_event", "_tell", "_event", "_told"}
@@ -95,6 +97,9 @@ def test_the_page_shows_the_figures_of_the_front_and_of_the_planner() -> None:
         "from one address (IPv6: one /64), without a valid token so far": f"{http.strangers_per_address_max}",
         "of one user or worker": f"{http.per_owner_max}",
         "time between two calls": f"{http.idle_s:g} s; {http.stranger_idle_s:g} s before the first valid token",
+        "calls that a follower hands on to the leader at the same time": f"{forwarding.CALLS_MAX:,}",
+        "silence of the leader while a follower hands a call on": f"{forwarding.SILENCE_S:g} s",
+        "servers of one store that are named to workers and in `status`": f"{SERVERS_MAX}",
         "TLS handshake": f"{http.tls_handshake_s:g} s",
         "distinct shapes of waiting jobs in one plan": f"{shape_grouping.SHAPES_MAX}",
         "classes of waiting jobs that one plan sees": f"{observation.OBSERVED_CLASSES_MAX:,}",

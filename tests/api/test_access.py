@@ -59,6 +59,7 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     ("get", "/workers"): ("viewer", ALL),
     ("get", "/workers/{worker}"): ("viewer", ALL),
     ("get", "/workers/{worker}/why"): ("viewer", ALL),
+    ("get", "/workers/{worker}/health"): ("viewer", ALL),
     ("get", "/workers/{worker}/console"): ("operator", OPERATORS),
     **{
         ("post", f"/workers/{{worker}}/{verb}"): ("operator", OPERATORS)
@@ -66,6 +67,8 @@ ROUTES: dict[tuple[str, str], tuple[str, dict[str, int]]] = {
     },
     ("get", "/drivers"): ("viewer", ALL),
     ("get", "/drivers/{driver}"): ("viewer", ALL),
+    ("get", "/drivers/{driver}/sweep"): ("operator", OPERATORS),
+    ("post", "/drivers/{driver}/sweep"): ("operator", OPERATORS),
     ("post", "/drivers/{driver}/freeze"): ("operator", OPERATORS),
     ("post", "/drivers/{driver}/unfreeze"): ("operator", OPERATORS),
     ("post", "/drivers/{driver}/forget"): ("administrator", ADMINISTRATORS),

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from herder.client.work import BUNCH_MAX, Batches
 from herder.store.rows import tables
-from herder.wire.resources import BatchCreate, JobSubmission
+from herder.wire.work import BatchCreate, JobSubmission
 from tests.api.conftest import PlayedWorker, Server
 
 NOOP = {"runtime": "noop"}

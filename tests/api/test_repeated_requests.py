@@ -152,6 +152,10 @@ ASKED: dict[str, tuple[str, Callable[[Server], tuple[str, Any]]]] = {
     "a token less": ("DELETE /tokens/{token}", lambda s: (f"/tokens/{token_id(s)}", None)),
     "a frozen driver": ("POST /drivers/{driver}/freeze", lambda s: ("/drivers/pretend/freeze", {})),
     "a driver again": ("POST /drivers/{driver}/unfreeze", lambda s: (frozen(s, "drivers/pretend"), {})),
+    "machines of no worker": (
+        "POST /drivers/{driver}/sweep",
+        lambda s: ("/drivers/pretend/sweep", {"action": "remove"}),
+    ),
     "a driver less": (
         "POST /drivers/{driver}/forget",
         lambda s: (f"/drivers/{missing_driver(s)}/forget", {}),

@@ -16,6 +16,7 @@ from herder.server.runtime import serve
 from herder.store.opening.database import open_engine, sqlite_url
 from herder.store.opening.database_errors import AWAY
 from herder.store.sql_store import SqlStore
+from herder.store.writing.change_rows import ChangeRows
 from tests.api.conftest import POOLS, Server
 from tests.support.small_disk import fill, read_only, small_disk
 
@@ -172,10 +173,10 @@ def test_a_store_that_cannot_take_the_first_commit(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("herder.server.runtime.STUCK_S", 0.1)
     monkeypatch.setattr("herder.server.runtime.FIRST_WRITES_S", 1_000.0)
 
-    def full(store: SqlStore, connection: object, changes: object) -> None:
+    def full(rows: ChangeRows, connection: object, changes: object) -> None:
         raise sqlite3_full()
 
-    monkeypatch.setattr(SqlStore, "_execute", full)
+    monkeypatch.setattr(ChangeRows, "write", full)
     with pytest.raises(StartError) as refused:
         asyncio.run(serve(ServerOptions(data_dir=tmp_path, port=0)))
     assert str(refused.value) == "The store is full."

@@ -9,7 +9,7 @@ import pytest
 from herder.cli.input.job_rows import API_NAMES, NAMES
 from herder.cli.shell.exit_codes import Code
 from herder.cli.shell.main import build_app
-from herder.wire.resources import JobSubmission
+from herder.wire.work import JobSubmission
 from tests.cli.conftest import Herder
 from tests.support.fake_api import FakeApi
 

@@ -3,7 +3,7 @@
 import pytest
 
 from herder.client import HerderClient, UnreachableError, clock, transport
-from herder.wire.resources import JobSubmission
+from herder.wire.work import JobSubmission
 from tests.support.fake_api import TOKEN, FakeApi
 
 NOBODY = "http://127.0.0.1:9"

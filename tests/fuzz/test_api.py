@@ -86,7 +86,7 @@ def struct(draw: st.DrawFn, kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def field(name: str) -> st.SearchStrategy[Any]:
-    from herder.wire.resources import JobSubmission
+    from herder.wire.work import JobSubmission
 
     if name == "jobs":
         return st.lists(struct(JobSubmission), max_size=3)

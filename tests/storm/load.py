@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from herder.client import HerderClient
-from herder.wire.resources import BatchCreate, JobSubmission
+from herder.wire.work import BatchCreate, JobSubmission
 
 JOBS_PER_BATCH = 24
 #: So many that no job fails because its workers were killed.

@@ -23,7 +23,7 @@ from herder.wire.exchange import (
     Finished,
     LogChunk,
 )
-from herder.wire.resources import BatchCreate, JobSubmission
+from herder.wire.work import BatchCreate, JobSubmission
 from tests.acceptance.conftest import Installation
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.storm, pytest.mark.timeout(1800)]

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from herder.wire import people
+from herder.wire import people, work
 from herder.wire import resources as wire
 from tests.support.wire_samples import CREATE, POOL_ROW, T0, batch, event, job, pool, worker
 
@@ -235,7 +235,7 @@ class FakeApi:
         found = self.batches[number]
         if rest[1:] == ["jobs"]:
             found.jobs += len(body["jobs"])
-            return 200, wire.JobsAdded(batch=number, first_job=100, count=len(body["jobs"]))
+            return 200, work.JobsAdded(batch=number, first_job=100, count=len(body["jobs"]))
         if rest[1:] == ["commit"]:
             found.state = "running"
         if rest[1:] == ["cancel"]:
@@ -256,7 +256,7 @@ class FakeApi:
             fact = wire.ReasonView(kind="nothing_fits", text="it asks for 64 GiB, the largest worker has 8")
             return 200, wire.Explanation(subject=f"job/{number}", summary="waits for capacity", facts=[fact])
         if rest[1:] == ["retry"]:
-            return 200, wire.JobsAdded(batch=None, first_job=99, count=1)
+            return 200, work.JobsAdded(batch=None, first_job=99, count=1)
         if rest[1:] == ["cancel"]:
             text = f"job {number} would be cancelled" if dry else f"job {number} cancelled"
             return 200, wire.Result(object=f"job/{number}", text=text, dry_run=dry)
@@ -267,7 +267,7 @@ class FakeApi:
             return _problem(422, self.refuse[1], field=self.refuse[0])
         if dry:
             return 200, wire.Result(object="job", text="1 job would be submitted.", dry_run=True)
-        return 200, wire.JobsAdded(batch=None, first_job=17, count=1)
+        return 200, work.JobsAdded(batch=None, first_job=17, count=1)
 
     def _apply(self, query: dict[str, str], body: Any) -> wire.ApplyAnswer:
         changes = [

@@ -3,6 +3,7 @@
 from typing import Any
 
 from herder.wire import resources as wire
+from herder.wire import work
 
 T0 = "2026-01-01T00:00:00Z"
 
@@ -69,7 +70,7 @@ def worker(name: str, **more: Any) -> wire.WorkerView:
     return wire.WorkerView(**{**row, **more})
 
 
-def batch(number: int, **more: Any) -> wire.BatchView:
+def batch(number: int, **more: Any) -> work.BatchView:
     row: dict[str, Any] = {
         "id": number,
         "name": "night",
@@ -84,10 +85,10 @@ def batch(number: int, **more: Any) -> wire.BatchView:
         "ended_at": None,
         "attributes": {},
     }
-    return wire.BatchView(**{**row, **more})
+    return work.BatchView(**{**row, **more})
 
 
-def job(number: int, **more: Any) -> wire.JobDetail:
+def job(number: int, **more: Any) -> work.JobDetail:
     row: dict[str, Any] = {
         "id": number,
         "batch": None,
@@ -115,7 +116,7 @@ def job(number: int, **more: Any) -> wire.JobDetail:
         "result": None,
         "history": [],
     }
-    return wire.JobDetail(**{**row, **more})
+    return work.JobDetail(**{**row, **more})
 
 
 def event(number: int, **more: Any) -> wire.EventView:

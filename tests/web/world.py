@@ -37,7 +37,7 @@ from herder.store.sql_store import SqlStore
 from herder.web.routes import router
 from herder.web.trend import Sample, Trend
 from herder.wire.exchange import Finished
-from herder.wire.resources import JobSubmission
+from herder.wire.work import JobSubmission
 
 ANN = Principal(UserName("ann"), Role.ADMINISTRATOR)
 

@@ -11,17 +11,8 @@ from herder.client.errors import InvalidError, UnreachableError
 from herder.client.pages import pages
 from herder.client.transport import RETRIES, Transport
 from herder.client.waiting import wait_until
-from herder.wire.resources import (
-    BatchCreate,
-    BatchView,
-    Explanation,
-    JobDetail,
-    JobsAdd,
-    JobsAdded,
-    JobSubmission,
-    JobView,
-    Result,
-)
+from herder.wire.resources import Explanation, Result
+from herder.wire.work import BatchCreate, BatchView, JobDetail, JobsAdd, JobsAdded, JobSubmission, JobView
 
 V = TypeVar("V", BatchView, JobView)
 BUNCH_MAX = 10_000

@@ -30,18 +30,8 @@ from herder.wire.people import (
     UserSet,
     UserView,
 )
-from herder.wire.resources import (
-    ApplyAnswer,
-    ApplyRequest,
-    BatchCreate,
-    JobsAdd,
-    JobsAdded,
-    JobSubmission,
-    Result,
-    ScaleAnswer,
-    ScaleRequest,
-    WorkerAction,
-)
+from herder.wire.resources import ApplyAnswer, ApplyRequest, Result, ScaleAnswer, ScaleRequest, WorkerAction
+from herder.wire.work import BatchCreate, JobsAdd, JobsAdded, JobSubmission
 
 #: What can be done to a worker.
 WORKER_VERBS = worker_actions.VERBS

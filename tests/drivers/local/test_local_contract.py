@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from herder.drivers.local import LocalDriver, LocalSettings
+from herder.drivers.local.driver import _Record
 from herder.drivers.local.processes import Found, family, processes
 from herder.model.fleet.driver import (
     Driver,
@@ -310,7 +311,7 @@ def test_a_start_that_was_cut_off_leaves_no_scratch(settings: LocalSettings) -> 
     killed._reap()
 
     folder = Path(str(settings.data_folder)) / "workers"
-    again._record(folder / "w", "")
+    again._record(folder / "w", _Record(handle="", tags=None))
     (folder / "w" / "work").mkdir()
     (folder / "w" / "work" / "scratch").write_text("47 MB")
     (listed,) = again.list()

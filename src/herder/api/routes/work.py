@@ -13,19 +13,8 @@ from herder.api.http.route_table import DRY_RUN, Repeat, RouteTable, Write
 from herder.control.kernel.bounds.errors import Invalid
 from herder.control.reads.jobs import PAGE, JobFilter
 from herder.model.permissions import Action, Kind, Principal
-from herder.wire.resources import (
-    BatchCreate,
-    BatchView,
-    Explanation,
-    JobDetail,
-    JobsAdd,
-    JobsAdded,
-    JobSubmission,
-    JobView,
-    Message,
-    Page,
-    Result,
-)
+from herder.wire.resources import Explanation, Message, Page, Result
+from herder.wire.work import BatchCreate, BatchView, JobDetail, JobsAdd, JobsAdded, JobSubmission, JobView
 
 #: Longest that a wait call is held open; clients ask again.
 WAIT_LONGEST_S = 30

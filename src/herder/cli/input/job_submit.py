@@ -15,7 +15,7 @@ from herder.model.fleet.pool import CpuLimit
 
 if TYPE_CHECKING:
     from herder.cli.input.attached_files import Inputs
-    from herder.wire.resources import JobSubmission
+    from herder.wire.work import JobSubmission
 
 T = TypeVar("T")
 EXAMPLE = """herder job submit -- echo hello

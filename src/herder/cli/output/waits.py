@@ -13,7 +13,8 @@ from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
     from herder.cli.shell.session import Session
-    from herder.wire.resources import BatchView, JobView, WorkerView
+    from herder.wire.resources import WorkerView
+    from herder.wire.work import BatchView, JobView
 
 #: How often it is asked on a terminal, and told elsewhere.
 LOOK_S = 1.0

@@ -9,7 +9,8 @@ from herder.cli.output.printer import Details
 from herder.cli.views.tables import ATTEMPTS, TEMPLATES, pool_status, worker_status
 from herder.model.values.phrases import counted, ended_with
 from herder.model.values.resources import BUILT_IN
-from herder.wire.resources import BatchView, JobDetail, PoolView, WorkerView
+from herder.wire.resources import PoolView, WorkerView
+from herder.wire.work import BatchView, JobDetail
 
 #: Characters of a job's result that are shown.
 RESULT_SHOWN_MAX = 2000
@@ -40,6 +41,7 @@ def worker(view: WorkerView, now_s: float) -> Details:
         ("Status", worker_status(view)),
         *([("Health", view.health_reason or view.health)] if view.health else []),
         *([("Drain", view.drain_text)] if view.drain_text else []),
+        *([("Step", view.step_text or f"{view.step} (failed)")] if view.step else []),
         ("Pool", view.pool),
         (
             "Template",

@@ -7,7 +7,7 @@ from herder.cli.output.formats import Format
 
 if TYPE_CHECKING:
     from herder.cli.shell.session import Session
-    from herder.wire.resources import JobView
+    from herder.wire.work import JobView
 
 
 def print_logs(say: "Session", job: int, attempt: int | None, *, follow: bool) -> bool:

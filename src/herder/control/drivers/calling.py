@@ -6,6 +6,7 @@ Refused credentials freeze the driver here, so that no caller can forget it.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes, LastError
 from herder.engine.memory.events import record_event
 from herder.engine.workers import drivers
+from herder.model.fleet.creation import DEFAULT_LIMITS, CreationLimits, Step
 from herder.model.fleet.driver import (
     JOINED,
     Driver,
@@ -27,7 +29,15 @@ from herder.model.fleet.driver import (
     StartData,
     Unauthorised,
 )
-from herder.model.fleet.driver_capabilities import CleanUps, Console, Deadlines, Reboots, ServiceRestarts
+from herder.model.fleet.driver_capabilities import (
+    CleanUps,
+    Console,
+    Deadlines,
+    Interruption,
+    Interruptions,
+    Reboots,
+    ServiceRestarts,
+)
 from herder.model.fleet.repair import Rung
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
@@ -137,6 +147,24 @@ async def repair(core: Core, name: str, worker: WorkerName, rung: Rung) -> Machi
     return _machine(core, name, worker, await ask(core, name, rung.value, act, worker))
 
 
+async def interruptions(core: Core, name: str) -> list[Interruption]:
+    """What the provider announces now. Raises DriverError, also when the driver has no such thing."""
+
+    def look(driver: Driver) -> object:
+        if not isinstance(driver, Interruptions):
+            raise InvalidRequest(f"Driver {name} announces no interruptions.")
+        return driver.interruptions()
+
+    found = await ask(core, name, "interruptions", look)
+    if not isinstance(found, list | tuple) or not all(_is_interruption(each) for each in found):
+        raise _fault(core, name, "interruptions", "", f"it returned {_short(found)} instead of Interruptions")
+    return list(found)
+
+
+def _is_interruption(found: object) -> bool:
+    return isinstance(found, Interruption) and math.isfinite(found.left_s)
+
+
 async def console(core: Core, name: str, worker: WorkerName) -> str:
     """Raises DriverError, also when the driver has no such thing."""
     driver = core.drivers.get(name)
@@ -168,8 +196,9 @@ async def ask(
             raise DriverFrozenError(NOT_LEADING)
         return work(driver)
 
+    limit_s = deadline_s(driver, verb, limits_of(core, name).call_timeout_s)
     try:
-        return await core.calls.run(name, verb, called, deadline_s=deadline_s(driver, verb), worker=worker)
+        return await core.calls.run(name, verb, called, deadline_s=limit_s, worker=worker)
     except DriverFrozenError:
         raise  # no trouble of the driver's
     except Unauthorised as error:
@@ -202,7 +231,14 @@ def _callable(core: Core, name: str, verb: str, *, although_frozen: bool) -> Dri
     return driver
 
 
-def deadline_s(driver: Driver, verb: str) -> float:
+def limits_of(core: Core, name: str) -> CreationLimits:
+    return core.settings.creation_limits.get(name, DEFAULT_LIMITS)
+
+
+def deadline_s(driver: Driver, verb: str, set_s: float | None = None) -> float:
+    """`set_s`: the setting `call_timeout` of the driver."""
+    if set_s is not None:
+        return min(set_s, DEADLINE_LONGEST_S)
     own = driver.deadlines_s if isinstance(driver, Deadlines) else {}
     return min(own.get(verb, DEADLINES_S.get(verb, DEADLINE_S)), DEADLINE_LONGEST_S)
 
@@ -220,7 +256,8 @@ async def freeze(
 
 
 def _machine(core: Core, name: str, worker: WorkerName, found: object) -> Machine:
-    if isinstance(found, Machine) and found.worker == worker and isinstance(found.phase, Phase):
+    known = isinstance(found, Machine) and found.worker == worker and isinstance(found.phase, Phase)
+    if isinstance(found, Machine) and known and isinstance(found.step, Step | None):
         return found
     raise _fault(core, name, "", worker, f"asked for worker {worker} it returned {_short(found)}")
 

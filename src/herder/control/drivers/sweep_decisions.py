@@ -46,6 +46,11 @@ def decide(
     chosen = _chosen(notes, name, body)
     act = _adopt if body.action == "adopt" else _remove
     text, done = act(core, who, name, chosen, changes, now_ms, dry_run=dry_run)
+    if (
+        not dry_run
+    ):  # also when there was nothing to do: the same request again acts on nothing that was found since
+        what = "driver.unknown_machines"
+        record_event(core.state, changes, now_ms, what, f"driver/{name}", text, actor=who.actor)
     if done and not dry_run:
         _unfreeze(core, who, name, changes, now_ms)
         core.workers_changed.set()
@@ -90,9 +95,6 @@ def _remove(
     text = f"{counted(count, 'unknown machine')} of driver {name} {will} removed. What runs on {agree(count, 'it', 'them')} is lost."
     if not dry_run:
         notes_of(core, name).decided.update(chosen)
-        record_event(
-            core.state, changes, now_ms, "driver.unknown_machines", f"driver/{name}", text, actor=who.actor
-        )
     return text, count
 
 

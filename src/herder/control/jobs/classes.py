@@ -32,7 +32,7 @@ from herder.model.work.demand import NO_AFFINITY, Affinity, Expression, Operator
 from herder.model.work.job import RUNTIMES, WHOLE_GPU, JobClass, RetryPolicy
 from herder.model.work.sharing import PRIORITY_MAX
 from herder.store.rows.json_forms import encode_class
-from herder.wire.resources import JobSubmission
+from herder.wire.work import JobSubmission
 
 if TYPE_CHECKING:
     from herder.control.kernel.core import Core

@@ -17,7 +17,7 @@ from herder.control.kernel.bounds.limits import (
 )
 from herder.wire.exchange import JobPayload
 from herder.wire.file_names import file_and_folder, parts_of
-from herder.wire.resources import JobSubmission
+from herder.wire.work import JobSubmission
 
 #: Of a folder's path, as Linux has it.
 PATH_BYTES = 4_095

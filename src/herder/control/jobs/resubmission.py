@@ -14,7 +14,7 @@ from herder.model.ids import ClassId
 from herder.model.work.job import JobClass, JobState
 from herder.store.rows.json_forms import decode_class
 from herder.wire.exchange import JobPayload
-from herder.wire.resources import Expression, JobSubmission
+from herder.wire.work import Expression, JobSubmission
 
 
 def submission_of(core: Core, row: Row[Any], state: JobState) -> JobSubmission:

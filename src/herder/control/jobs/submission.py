@@ -31,7 +31,8 @@ from herder.model.stored.changes import Changes
 from herder.model.values.phrases import counted
 from herder.model.work.job import JobClass, JobState
 from herder.store.rows.tables import DEFAULT_PROJECT
-from herder.wire.resources import BatchCreate, JobsAdded, JobSubmission, Result
+from herder.wire.resources import Result
+from herder.wire.work import BatchCreate, JobsAdded, JobSubmission
 
 #: In a refusal.
 PROJECTS_SHOWN = 10

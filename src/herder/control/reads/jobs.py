@@ -24,7 +24,8 @@ from herder.model.work.job import AttemptState, JobClass, JobState
 from herder.store.rows import tables as t
 from herder.store.rows.json_forms import decode_class
 from herder.store.rows.usage_rows import attempt_row_cost
-from herder.wire.resources import AttemptView, BatchView, JobDetail, JobView, Page
+from herder.wire.resources import Page
+from herder.wire.work import AttemptView, BatchView, JobDetail, JobView
 
 PAGE = 100
 _LABELS = {each.label: each for each in JobState}

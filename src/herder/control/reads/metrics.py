@@ -35,6 +35,12 @@ class _Collector:
         ).items():
             workers.add_metric([pool, status], count)
         yield workers
+        notices = CounterMetricFamily(
+            "herder_interruptions", "Notices that a provider takes a machine back.", labels=["pool", "source"]
+        )
+        for (pool, source), count in state.interruptions.items():
+            notices.add_metric([pool, source.value], count)
+        yield notices
         late = sum(1 for w in state.workers.values() if w.expires_at_ms is not None and w.expires_at_ms < now)
         yield GaugeMetricFamily("herder_workers_past_ttl", "Live workers past their ttl.", value=late)
         cost = GaugeMetricFamily(
@@ -57,7 +63,8 @@ class _Collector:
         usable = GaugeMetricFamily(
             "herder_driver_usable", "1 if the driver may be called and answers.", labels=["driver"]
         )
-        for view in driver_views(core):
+        views = driver_views(core)
+        for view in views:
             counts = {
                 "under_way": len(view.calls) - view.abandoned,
                 "abandoned": view.abandoned,
@@ -68,6 +75,19 @@ class _Collector:
             usable.add_metric([view.name], int(view.state == "ready"))
         yield calls
         yield usable
+        creating = GaugeMetricFamily(
+            "herder_workers_creating", "Workers that are not ready, by step.", labels=["driver", "step"]
+        )
+        for view in views:
+            for step, count in view.creations.steps.items():
+                creating.add_metric([view.name, step], count)
+        yield creating
+        failed = CounterMetricFamily(
+            "herder_creation_failures", "Creations that failed.", labels=["pool", "cause", "step"]
+        )
+        for labels, count in sorted(core.state.creation_failures.items()):
+            failed.add_metric(list(labels), count)
+        yield failed
 
     def _totals(self) -> Iterator[Metric]:
         core = self._core

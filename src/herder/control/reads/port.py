@@ -37,11 +37,8 @@ from herder.wire.health import WorkerHealthView
 from herder.wire.people import UserView, WhoAmI
 from herder.wire.resources import (
     ApplyAnswer,
-    BatchView,
     EventView,
     Explanation,
-    JobDetail,
-    JobView,
     Page,
     PlanView,
     PoolView,
@@ -49,6 +46,7 @@ from herder.wire.resources import (
     Status,
     WorkerView,
 )
+from herder.wire.work import BatchView, JobDetail, JobView
 
 #: A store that has not written for longer than this is not ready.
 READY_S = 5.0

@@ -4,7 +4,7 @@ Changed only by the functions of this package. Queued jobs are numbers in `Ready
 that wait for parents and jobs that were tried before have an entry of their own.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,9 +12,11 @@ from herder.engine.memory.failed_lately import FailedLately
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.queue import ReadyQueue
 from herder.engine.memory.worker_repair import HealthLife
+from herder.model.fleet.creation import Creation, Step
 from herder.model.fleet.drain import Drain
 from herder.model.fleet.driver import FrozenDriver
 from herder.model.fleet.metric import MetricReading
+from herder.model.fleet.notice import NoticeSource
 from herder.model.fleet.offer import OfferKey, OfferMemory
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.pressure import Measured, WorkerUse
@@ -137,6 +139,8 @@ class WorkerLife:
     phase: str = ""
     """`model.fleet.driver.Phase` of its machine, as the driver said last; empty: not asked yet."""
     operation: str = ""
+    creation: Creation | None = None
+    """How far its creation is, or was when it failed; None: it has become a worker."""
     provisioned_at_ms: int | None = None
     ready_at_ms: int | None = None
     draining_at_ms: int | None = None
@@ -146,7 +150,7 @@ class WorkerLife:
     ended_at_ms: int | None = None
     last_seen_at_ms: int | None = None
     excused_ms: int = 0
-    """Of its boot, or of its drain: how long the server was suspended meanwhile. That time does not count."""
+    """Of its creation since its turn came, or of its drain: how long the server was suspended meanwhile. That time does not count."""
     expires_at_ms: int | None = None
     extensions: int = 0
     warned_expiry_ms: int | None = None
@@ -284,9 +288,15 @@ class EngineState:
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
     """At most one for each template of each pool."""
     rungs: dict[str, frozenset[Rung]] = field(default_factory=dict)
+    driver_steps: dict[str, tuple[Step, ...]] = field(default_factory=dict)
+    """By driver: what it reports of a creation; others report one step."""
+    creation_failures: Counter[tuple[PoolName, str, str]] = field(default_factory=Counter)
+    """By pool, cause and step. In memory only: for people and metrics."""
     """By driver, what it can do to repair a machine; told by the server at start."""
     frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)
     """Drivers that are not called until a person decides (`engine/workers/drivers.py`)."""
+    interruptions: dict[tuple[PoolName, NoticeSource], int] = field(default_factory=dict)
+    """Notices of the pools that there are, since the server started."""
     readings: dict[tuple[PoolName, str], MetricReading] = field(default_factory=dict)
     """At most one for each metric of each pool; in memory only: a new server asks anew."""
     counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})
@@ -358,3 +368,8 @@ class EngineState:
         if found is None:
             found = self.queues[class_id] = ReadyQueue()
         return found
+
+
+def pool_of(state: EngineState, worker: WorkerLife) -> PoolSpec:
+    """The pool of a worker; of a deleted pool the defaults."""
+    return state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from herder.model.fleet.creation import Step, steps_reported
 from herder.model.fleet.driver import Machine
 from herder.model.fleet.repair import Rung
 from herder.model.ids import WorkerName
@@ -45,10 +46,11 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interruption:
-    """The provider will take this machine back, and says when."""
+    """The provider will take this machine back, and says when. `left_s` is counted by the driver when it answers, so that no clocks need
+    to agree."""
 
     worker: WorkerName
-    at_ms: int
+    left_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ class Quotas(Protocol):
 @runtime_checkable
 class Interruptions(Protocol):
     def interruptions(self) -> Sequence[Interruption]:
-        """Those that are announced now."""
+        """Those that are announced now; the same again each time, until the machine is gone. Asked every 15 s."""
 
 
 @runtime_checkable
@@ -135,6 +137,15 @@ class Deadlines(Protocol):
 
 
 @runtime_checkable
+class Steps(Protocol):
+    """A provider that makes a machine in several steps, each of which has a time-out of its own."""
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """Those of create, configure, start and boot that `Machine.step` tells apart; create is always one. It stays the same."""
+
+
+@runtime_checkable
 class FirstHand(Protocol):
     """What this driver says of its machines is no report of somebody else but its own look at them (a process list): when it says
     that many have stopped at once, they have."""
@@ -164,6 +175,10 @@ _RUNGS: tuple[tuple[type, Rung], ...] = (
     (ServiceRestarts, Rung.RESTART_SERVICE),
     (Reboots, Rung.REBOOT),
 )
+
+
+def steps_of(driver: object) -> tuple[Step, ...]:
+    return steps_reported(driver.steps if isinstance(driver, Steps) else ())
 
 
 def rungs_of(driver: object) -> frozenset[Rung]:

@@ -19,7 +19,8 @@ from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
     from herder.cli.input.job_files import JobFile
-    from herder.wire.resources import BatchView, Result
+    from herder.wire.resources import Result
+    from herder.wire.work import BatchView
 
 
 def build() -> typer.Typer:

@@ -31,7 +31,7 @@ from herder.cli.views.tables import JOBS
 from herder.model.values.phrases import counted
 
 if TYPE_CHECKING:
-    from herder.wire.resources import JobView
+    from herder.wire.work import JobView
 
 #: Of several jobs, so many are named in a question.
 SHOWN_MAX = 10

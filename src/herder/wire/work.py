@@ -1,0 +1,150 @@
+"""Jobs, batches and attempts as the API takes and shows them.
+
+Sent by clients, and answered by reads. Data only.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Expression(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A condition on one label, as in the node affinity of Kubernetes."""
+
+    key: str
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+    values: list[str] = []
+
+
+class JobSubmission(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One job. CPU in cores ("500m", 2), memory and disk with a unit ("512Mi", "4Gi"). `parents` are the keys or zero-based positions (in the
+    batch) of other jobs: any of earlier calls, and any of this call, earlier or later."""
+
+    command: list[str] = []
+    key: str | None = None
+    """A name that is unique in the batch, to refer to in `parents` and to find the job by."""
+    env: dict[str, str] = {}
+    stdin: str = ""
+    inputs: dict[str, str] = {}
+    """Files that it finds where it runs: name → text. One that begins with `#!` can be started."""
+    cwd: str = ""
+    """An absolute path of a folder that is there on its worker's machine, to run in; its scratch folder if empty."""
+    cpu: str | int | float = "100m"
+    cpu_limit: Literal["", "weight", "hard"] = ""
+    """weight: a share of the CPU when it is short, more when it is idle. hard: never more than `cpu`. Empty: as the pool says."""
+    memory: str | int = "128Mi"
+    disk: str | int = 0
+    gpu: int | float = 0
+    """Whole GPUs, or a share of one: 0.25."""
+    gpu_model: str = ""
+    """Any of these will do: "a100|h100"."""
+    resources: dict[str, str | int] = {}
+    """What else of a worker it needs, by the names that the server declares: {"licence/abaqus": 1}."""
+    pool: str = "auto"
+    project: str | None = None
+    """Whose quota it counts against. Jobs of a batch are of the batch's project; single ones without are of `default`."""
+    priority: int | str = 0
+    """A number, higher is more urgent, or the name of a priority class."""
+    runtime: str = "process"
+    timeout_s: float | None = None
+    retries: int = 0
+    attempts_max: int = 20
+    parents: list[str | int] = []
+    parents_results: bool = False
+    always_run: bool = False
+    selector: dict[str, str] = {}
+    tolerations: list[dict[str, str]] = []
+    affinity: list["Expression"] = []
+    """What labels of a worker must be, beyond the selector: all of these hold."""
+    sleep_ms: int = 0
+
+
+class BatchCreate(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    name: str = ""
+    project: str = "default"
+    attributes: dict[str, str] = {}
+    cancel_after_failures: int | None = None
+    jobs: list[JobSubmission] = []
+    """Up to 10,000 jobs may travel along; with `commit` the whole batch is one call."""
+    commit: bool = False
+    earlier_jobs: int = 0
+    """Only in a dry run of a batch of several calls: how many jobs the calls before this one had."""
+    earlier_keys: dict[str, int] = {}
+    """And where those of them stand that this call names."""
+
+
+class JobsAdd(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    jobs: list[JobSubmission]
+
+
+class JobsAdded(msgspec.Struct, kw_only=True):
+    batch: int | None
+    first_job: int
+    """Jobs get consecutive ids: the n-th of this call is `first_job + n`."""
+    count: int
+
+
+class BatchView(msgspec.Struct, kw_only=True):
+    id: int
+    name: str
+    user: str
+    project: str
+    state: Literal["open", "running", "succeeded", "failed", "cancelled"]
+    jobs: int
+    counts: dict[str, int]
+    """By job state: pending, blocked, ready, running, succeeded, failed, cancelled, skipped."""
+    cost_usd: str
+    created_at: str
+    committed_at: str | None
+    ended_at: str | None
+    attributes: dict[str, str]
+
+
+class AttemptView(msgspec.Struct, kw_only=True):
+    attempt: int
+    worker: str
+    state: str
+    cause: str
+    message: str
+    exit_code: int | None
+    assigned_at: str
+    started_at: str | None
+    ended_at: str | None
+    cpu_s: float
+    memory_peak_mib: int | None
+    """None: not known (a short attempt that used less than the agent itself)."""
+    cost_usd: str
+
+
+class JobView(msgspec.Struct, kw_only=True):
+    id: int
+    batch: int | None
+    key: str | None
+    user: str
+    project: str
+    state: str
+    pool: str
+    priority: int
+    runtime: str
+    cpu_milli: int
+    memory_mib: int
+    disk_mib: int
+    gpu: int | float
+    attempts: int
+    exit_code: int | None
+    cause: str
+    message: str
+    created_at: str
+    ready_at: str | None
+    started_at: str | None
+    ended_at: str | None
+    resources: dict[str, int] = {}
+    retry_at: str | None = None
+    """A worker failed it: it is not tried again before this time."""
+
+
+class JobDetail(JobView, kw_only=True):
+    payload: dict[str, Any]
+    parents: list[int]
+    result: Any
+    history: list[AttemptView]

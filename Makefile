@@ -37,7 +37,7 @@ serve: $(STAMP) ## run the server here
 	@$(BIN)/herder up
 
 ##@ Test
-.PHONY: test test-fast test-slow test-browser storm bench tables
+.PHONY: test test-fast test-slow test-browser storm mutants soak bench tables
 .PHONY: check check-lint check-format check-types check-imports check-tidy check-docs
 
 test: test-fast test-slow ## all tests except the browser's
@@ -56,6 +56,17 @@ test-browser: $(STAMP) ## the dashboard in a real Chromium (found, or installed 
 # STORM_ROUNDS=5 makes it shorter, STORM_SEED=7 another one. Takes about 15 minutes; not part of `make test`.
 storm: $(STAMP) ## kill, stop and cut off server and agents under load, on both stores
 	@$(PYTEST) -m storm -s tests/storm
+
+# ONLY="epoch quota" looks for those whose guard has such a word, OUTPUT=json prints the table so, CPU=200 tries longer. Takes about
+# 10 minutes; not part of `make test`.
+mutants: $(STAMP) ## take out each guard of the product by name and see which rule of the simulated world notices
+	@PYTHONHASHSEED=0 $(BIN)/python -m tests.mutants $(ONLY) $(if $(OUTPUT),--output $(OUTPUT)) $(if $(CPU),--cpu $(CPU))
+
+# DAYS=10 CRASH_POINTS=1000 makes it shorter, FIRST_SEED=500 another one, PROCESSES=2 runs two worlds at a time. Takes hours, and goes on
+# where it was stopped.
+soak: $(STAMP) ## a hundred days of a simulated cluster and ten thousand deaths of its server, with all faults
+	@$(BIN)/python -m tests.soak $(if $(DAYS),--days $(DAYS)) $(if $(CRASH_POINTS),--crash-points $(CRASH_POINTS)) \
+		$(if $(FIRST_SEED),--first-seed $(FIRST_SEED)) --processes $(or $(PROCESSES),1)
 
 check: check-lint check-format check-types check-imports check-tidy check-docs ## lint, format, types, import direction, tidiness, generated documents
 

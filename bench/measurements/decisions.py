@@ -64,7 +64,7 @@ def _one_seed(bench: Bench, seed: int) -> dict[str, float]:
         seed, jobs=sizes.pending_jobs, users=sizes.pending_users, workers=sizes.pending_workers
     )
     total = total_of((worker.spec.allocatable for worker in state.workers.values()), ZERO)
-    pending, workers = queued(state), [open_worker(worker) for worker in state.workers.values()]
+    pending, workers = queued(state, NOW_MS), [open_worker(worker) for worker in state.workers.values()]
     found = {"fair share of 10,000 users": _spent_ms(lambda: water_fill(50_000, claims))}
     found["placement pass, 100,000 pending"] = _spent_ms(
         lambda: place(pending, workers, total=total, pools=state.pools, now_ms=NOW_MS)

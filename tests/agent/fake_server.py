@@ -65,6 +65,9 @@ class FakeServer:
         self.clocks: list[int] = []
         self.cleaned: list[str] = []
         self.clean_up = False
+        self.interrupted: list[int] = []
+        """What was told of the time that is left."""
+        self.deadline_ms: int | None = None
         self.inputs: dict[Key, bytes] = {}
         self.input_faults: list[int] = []
         """Answers to the next downloads: a status, 0 for a cut half-way, -1 for none at all."""
@@ -248,6 +251,8 @@ class FakeServer:
         self.conditions.append(dict(request.conditions))
         if request.clock_ms is not None:
             self.clocks.append(request.clock_ms)
+        if request.interrupted_ms is not None:
+            self.interrupted.append(request.interrupted_ms)
         if request.cleaned:
             self.cleaned.append(request.cleaned)
             self.clean_up = False
@@ -328,5 +333,6 @@ class FakeServer:
             drain=self.drain,
             stop=self.stop,
             clean_up=self.clean_up,
+            deadline_ms=self.deadline_ms,
             refused=refused,
         )

@@ -126,6 +126,18 @@ def test_a_scale_by_hand_takes_the_cheapest_offer(server: Server, world: Pretend
     assert server.http.get(f"/workers/{name}").json()["spot"] is True
 
 
+def test_a_scale_by_hand_keeps_the_limits_of_zones(server: Server) -> None:
+    zones = [{"name": "a", "max_workers": 1}, {"name": "b", "max_workers": 1}]
+    template = {"name": "two", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.10", "zones": zones}
+    pool = {"name": "limited", "driver": "pretend", "templates": [template], "max_workers": 5}
+    server.http.post("/apply", json={"pools": [pool]}).raise_for_status()
+    many = server.http.post("/pools/limited/scale", json={"workers": 3, "ttl_s": 3600})
+    assert many.status_code == 409
+    assert "is at the limits of its zones with 2 more workers" in many.text
+    server.http.post("/pools/limited/scale", json={"workers": 2, "ttl_s": 3600}).raise_for_status()
+    assert Counter(each["zone"] for each in live(server, "limited")) == {"a": 1, "b": 1}
+
+
 def test_a_minimum_takes_its_room_from_spot_and_keeps_it(server: Server) -> None:
     """The driver holds two machines. The rest of ten minutes shows that the end of the spot worker is what ends it."""
     template = {"name": "two", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.10"}

@@ -63,7 +63,7 @@ def test_backup_restore_and_sweep(server: Server, herder: Callable[..., Result],
     restored = herder("admin", "restore", str(file), "--yes")
     assert restored.code == 0, restored.err
     assert "It remembers nothing that happened after 20" in restored.out
-    assert "The store that was there is now" in restored.err
+    assert "The previous store is kept as" in restored.err
     assert "herder admin sweep" in restored.err
 
     server.start()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from herder.cli.input import worker_selection
 from herder.cli.output import waits
 from herder.wire.resources import WorkerView
 from tests.cli.conftest import Herder
@@ -56,6 +57,16 @@ def test_several_workers_and_those_of_a_pool(api: FakeApi, herder: Herder) -> No
     assert herder("worker", "drain", "--pool", "permanent", "--yes").code == 3
     assert herder("worker", "drain", "--pool", "permanent", NAME, "--yes").code == 2
     assert herder("worker", "drain", "--yes").code == 2
+
+
+def test_a_pool_with_too_many_workers_is_refused_as_a_whole(
+    api: FakeApi, herder: Herder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_selection, "SELECTED_MAX", 1)
+    api.workers["burst-7-2"] = worker("burst-7-2")
+    found = herder("worker", "remove", "--pool", "burst", "--yes")
+    assert (found.code, "Pool burst has more than 1 worker." in found.err) == (2, True)
+    assert not api.bodies(f"/api/v1/workers/{NAME}/remove")
 
 
 def test_one_of_several_is_unknown(herder: Herder) -> None:

@@ -227,6 +227,7 @@ def pools(draw: st.DrawFn) -> PoolSpec:
         extension_s=draw(seconds),
         extensions_max=draw(st.integers(0, 50)),
         drain_grace_s=draw(seconds),
+        notice_margin_s=draw(st.integers(0, 600).map(float)),
         boot_timeout_s=draw(lasting),
         dead_after_s=draw(lasting),
         repair=draw(repairs),

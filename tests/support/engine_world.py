@@ -114,6 +114,7 @@ class Message:
     conditions: Mapping[Condition, str] = field(default_factory=dict)
     clock_ms: int | None = None
     cleaned: str = ""
+    interrupted_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +151,8 @@ class Agent:
     """None: an agent of before, which tells neither its clock nor conditions."""
     cleans: bool = True
     cleaned: str = ""
+    taken_at_ms: int | None = None
+    """When its machine is taken back, as its provider has told it."""
 
     def message(self, now_ms: int, *, tell_held: bool = True, leaving: bool = False) -> Message:
         self.number += 1
@@ -165,6 +168,7 @@ class Agent:
             conditions=dict(self.conditions),
             clock_ms=None if self.clock_ahead_ms is None else now_ms + self.clock_ahead_ms,
             cleaned=self.cleaned,
+            interrupted_ms=None if self.taken_at_ms is None else max(0, self.taken_at_ms - now_ms),
         )
 
     def end(self, key: tuple[int, int], now_ms: int, state: str = "succeeded", **more: Any) -> None:
@@ -349,6 +353,7 @@ class World:
             typed={condition: Found(said) for condition, said in message.conditions.items()},
             clock_ms=message.clock_ms,
             cleaned=message.cleaned,
+            interrupted_ms=message.interrupted_ms,
         )
         for each in message.finished:
             ended(self.state, self.changes, worker, each, None, self.now_ms)

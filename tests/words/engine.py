@@ -10,9 +10,10 @@ from sqlalchemy import select
 from herder.control.pools.pool_actions import delete, scale, store_pool
 from herder.control.workers.worker_actions import act
 from herder.engine.attempts.worker_health import FAULTS_MOST, count_fault
-from herder.engine.workers import repair
+from herder.engine.workers import notices, repair
 from herder.engine.workers import worker as life
 from herder.engine.workers.exchange import leave
+from herder.model.fleet.notice import NoticeSource
 from herder.model.fleet.offer import FailureCause
 from herder.model.fleet.repair import Breaker, Condition, Rung
 from herder.model.planning.plan import Reason
@@ -134,9 +135,22 @@ def nobody_repairs(world: World) -> life.WorkerLife:
     return silent_again(world, worker)
 
 
+def interrupted(world: World) -> life.WorkerLife:
+    """Announced, announced again for an earlier time, and gone before that."""
+    worker, agent = world.ready_worker()
+    world.submit(2)
+    world.commit()
+    world.talk(agent)
+    for left_ms in (120_000, 60_000):
+        notices.announced(world.state, world.changes, worker, left_ms, NoticeSource.DRIVER, world.now_ms)
+    world.commit()
+    life.machine_gone(world.state, world.changes, worker, world.now_ms)
+    return worker
+
+
 STORIES: tuple[Callable[[World], life.WorkerLife], ...] = (
     boot_timeout, create_failed, silent, machine_gone, stopped_by_itself, troubled, failing, repaired_in_vain,
-    kept_for_inspection, clock_apart, nobody_repairs,
+    kept_for_inspection, clock_apart, nobody_repairs, interrupted,
 )  # fmt: skip
 
 

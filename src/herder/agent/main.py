@@ -18,11 +18,13 @@ from herder.agent.attempts.outbox import Outbox
 from herder.agent.environment import clock
 from herder.agent.environment.connection import Connection, Refused, Unreachable
 from herder.agent.environment.settings import AgentSettings, SettingsError
+from herder.agent.machine.notice_sources import Told, watch
 from herder.agent.machine.ports import AgentPorts
 from herder.agent.processes.run_as import identity_of
 from herder.agent.processes.scratch import make_work_folder
 from herder.agent.protocol.activation import activate
 from herder.agent.protocol.exchange import Exchange, Leave
+from herder.agent.protocol.notice import MachineNotice
 from herder.agent.runtimes import Verdict
 from herder.model.values.phrases import clause
 from herder.model.values.resources import Resources
@@ -66,11 +68,15 @@ async def _run(settings: AgentSettings) -> ExitCode:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave.set)
-    return await live(settings, leave)
+    announced = asyncio.Event()
+    loop.add_signal_handler(signal.SIGUSR1, announced.set)
+    return await live(settings, leave, announced)
 
 
-async def live(settings: AgentSettings, leave: asyncio.Event) -> ExitCode:
-    """One worker's life inside a running event loop. Setting `leave` ends it gracefully."""
+async def live(
+    settings: AgentSettings, leave: asyncio.Event, announced: asyncio.Event | None = None
+) -> ExitCode:
+    """One worker's life inside a running event loop. Setting `leave` ends it gracefully; `announced`: its machine is taken back."""
     try:
         connection = Connection(settings)
         identity_of(settings)
@@ -82,11 +88,19 @@ async def live(settings: AgentSettings, leave: asyncio.Event) -> ExitCode:
         _LOG.error("Cannot create the work folder %s: %s.", settings.folder, error.strerror)
         return ExitCode.FAILURE
     try:
-        return await converse(settings, AgentPorts(network=connection), leave)
+        watching = partial(_watch_notices, announced=announced)
+        return await converse(settings, AgentPorts(network=connection, notices=watching), leave)
     finally:
         await connection.close()
         with suppress(OSError):
             settings.folder.rmdir()
+
+
+async def _watch_notices(settings: AgentSettings, told: Told, announced: asyncio.Event | None) -> None:
+    try:
+        await watch(settings, clock.CLOCK, told, announced)
+    except Exception:  # noqa: BLE001 - the worker does without: its driver, or its silence, says the same
+        _LOG.exception("The agent has stopped watching for interruption notices.")
 
 
 async def converse(settings: AgentSettings, ports: AgentPorts, leave: asyncio.Event) -> ExitCode:
@@ -127,7 +141,9 @@ async def _work(
     health = ports.open_health(settings)
     attempts = Attempts(settings, outbox, ports, allocatable=allocatable, slots=limits.slots, health=health)
     again = partial(activate, ports, settings, nonce)
-    exchange = Exchange(ports, settings, limits, attempts, outbox, health, again=again)
+    notice = MachineNotice(settings, attempts)
+    exchange = Exchange(ports, settings, limits, attempts, outbox, health, again=again, notice=notice)
+    watching = _watching(ports, settings, notice, exchange)
     leaving = asyncio.ensure_future(_leave_when_told(leave, attempts, exchange, settings))
     try:
         reason = await exchange.run()
@@ -137,8 +153,21 @@ async def _work(
         return _EXIT_CODES[reason]
     finally:
         leaving.cancel()
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
         await _abandon(attempts)
         await attempts.close()
+
+
+def _watching(
+    ports: AgentPorts, settings: AgentSettings, notice: MachineNotice, exchange: Exchange
+) -> "asyncio.Future[None] | None":
+    def told(left_s: float, source: str) -> None:
+        if notice.announced(left_s, source):
+            exchange.wake()
+
+    return None if ports.notices is None else asyncio.ensure_future(ports.notices(settings, told))
 
 
 async def _leave_when_told(

@@ -33,7 +33,7 @@ class Leadership(Protocol):
 
     @property
     def as_of_ms(self) -> int | None:
-        """The time of what this server says, where that is not now: nobody leads, and it was read from the store."""
+        """The time of what this server shows, if that is not now: no leader answers, and it was read from the store."""
 
     @property
     def addresses(self) -> tuple[str, ...]:

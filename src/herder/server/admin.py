@@ -28,8 +28,6 @@ _BACKUP_EXAMPLE = "herder admin backup herder-backup.db"
 _RESTORE_EXAMPLE = "herder admin restore herder-backup.db --data-dir /var/lib/herder"
 _MARK_EXAMPLE = "herder admin mark-restored --store postgresql://herder@db/herder"
 _SWEEP_EXAMPLE = "herder admin sweep\nherder admin sweep --driver local --adopt --dry-run"
-#: Kept beside the store, and not in it.
-SECRET_FILE = "secret.key"
 _POSTGRES_BACKUP = (
     "Use `pg_dump --format=custom --file FILE URL`; it needs no stop of the server. After `pg_restore`, run "
     "`herder admin mark-restored --store URL` before the server starts."
@@ -96,14 +94,9 @@ def found_violations(data_dir: Path | None, store: str | None = None) -> list[st
     from herder.store.opening.database import StoreError, open_engine, sqlite_url
 
     folder = data_dir or state_dir()
-    if store is None and not (folder / "herder.db").exists():
-        raise CommandError(
-            f"There is no store in {folder}.",
-            hint="Name a store with --data-dir or --store.",
-            code=Code.NOT_FOUND,
-        )
+    url = store or sqlite_url(_existing(folder).parent)
     try:
-        engine = open_engine(store or sqlite_url(folder))
+        engine = open_engine(url)
         with engine.connect() as connection:
             return violations(connection)
     except StoreError as error:
@@ -121,6 +114,7 @@ def backup(ctx: typer.Context, file: File, data_dir: DataDir = None, store: Stor
     The backup is one moment of the store. It is checked before the command ends, only its owner can read it, and an existing file is never
     overwritten. Keep secret.key of the data folder and herder.yaml too: they are not in the backup.
     """
+    from herder.server.place import SECRET
     from herder.store.backup.taking import take_backup
 
     say, folder = session(ctx), data_dir or state_dir()
@@ -128,7 +122,7 @@ def backup(ctx: typer.Context, file: File, data_dir: DataDir = None, store: Stor
         path = _sqlite_store(folder, store, must_exist=True)
         with _telling(say, "Backup") as tell:
             found = take_backup(path, file.expanduser(), tell)
-    secret = folder / SECRET_FILE
+    secret = folder / SECRET
     view = BackupView(
         file=str(file),
         bytes=found.bytes,
@@ -148,9 +142,10 @@ def restore(
 ) -> None:
     """Replace the store of a stopped server with a backup.
 
-    The present store is kept beside it. Numbers of jobs, batches, plans and events continue above all that the time after the backup can have
-    used. Workers that were created in that time are kept until you decide about them with `herder admin sweep`.
+    The present store is kept beside it. New jobs, batches, plans and events get numbers above any that can have been used after the backup.
+    Machines that were created after the backup are kept until you decide about them with `herder admin sweep`.
     """
+    from herder.server.place import SECRET
     from herder.store.backup.restoring import restore as put_in_place
     from herder.store.backup.taking import check_file
     from herder.store.opening.database import FileLock
@@ -165,7 +160,7 @@ def restore(
                 code=Code.NOT_FOUND,
             )
         check_file(file)
-        what = "The present store is kept beside it." if path.exists() else "There is no store there now."
+        what = "The present store is kept beside it." if path.exists() else "No store exists there now."
         say.confirm(f"The store {path} is replaced with the backup {file}. {what}", yes=yes)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(folder), _telling(say, "Restore") as tell:
@@ -188,10 +183,10 @@ def restore(
         str(path),
     )
     if done.kept is not None:
-        say.say(f"The store that was there is now {done.kept}.")
-    if not (folder / SECRET_FILE).exists():
+        say.say(f"The previous store is kept as {done.kept}.")
+    if not (folder / SECRET).exists():
         say.say(
-            f"{folder / SECRET_FILE} is missing: copy it here before the server starts, or workers that were created after the backup "
+            f"{folder / SECRET} is missing: copy it here before the server starts, or workers that were created after the backup "
             "cannot be adopted."
         )
     say.say("Start the server, then run: herder admin sweep")
@@ -202,8 +197,9 @@ def mark_restored(
 ) -> None:
     """Mark a store that was restored without `herder admin restore`.
 
-    Run it once, before the server starts, after pg_restore, after copying an old file of the store, or after going back to a snapshot of a
-    disk. Numbers then continue above all that the lost time can have used, and workers of that time are kept until you decide.
+    Run it once, before the server starts: after pg_restore, after copying an old file of the store, or after going back to a snapshot of a
+    disk. New jobs, batches, plans and events then get numbers above any that can have been used since, and machines that were created since
+    are kept until you decide about them with `herder admin sweep`.
     """
     from herder.store.backup.restoring import mark_put_back
     from herder.store.opening.database import FileLock, migrate, open_engine, sqlite_file, sqlite_url
@@ -211,7 +207,7 @@ def mark_restored(
 
     say, folder = session(ctx), data_dir or state_dir()
     url = store or sqlite_url(_existing(folder).parent)
-    say.confirm("The store is marked as restored; its numbers skip ahead.", yes=yes)
+    say.confirm("The store is marked as restored, and its numbers skip ahead.", yes=yes)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _errors(), FileLock(folder):
         engine = open_engine(url)
@@ -229,11 +225,11 @@ def mark_restored(
 
 def _sqlite_store(folder: Path, store: str | None, *, must_exist: bool) -> Path:
     """Raises CommandError and StoreError."""
-    from herder.store.opening.database import open_engine
+    from herder.store.opening.database import STORE_FILE, open_engine
     from herder.store.opening.database_errors import sqlite_path
 
     if store is None:
-        return _existing(folder) if must_exist else folder / "herder.db"
+        return _existing(folder) if must_exist else folder / STORE_FILE
     engine = open_engine(store)
     path = sqlite_path(engine.url.database) if engine.dialect.name == "sqlite" else None
     engine.dispose()
@@ -249,7 +245,9 @@ def _sqlite_store(folder: Path, store: str | None, *, must_exist: bool) -> Path:
 
 
 def _existing(folder: Path) -> Path:
-    path = folder / "herder.db"
+    from herder.store.opening.database import STORE_FILE
+
+    path = folder / STORE_FILE
     if not path.exists():
         raise CommandError(
             f"There is no store in {folder}.",

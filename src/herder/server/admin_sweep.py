@@ -15,14 +15,12 @@ from herder.cli.shell.options import UNCHANGED, DryRun, Message, Yes
 from herder.cli.shell.session import Session, session, suggesting
 from herder.cli.views.sweeps import UNKNOWN, rows_of
 from herder.client import clock
-from herder.model.values.phrases import counted
+from herder.model.values.phrases import agree, counted
 
 if TYPE_CHECKING:
     from herder.wire.drivers import SweepView
     from herder.wire.resources import Result
 
-#: Drivers whose machines cannot be listed.
-_NOT_LISTED = ("missing",)
 #: How long removals are waited for.
 WAIT_S = 300.0
 PAUSE_S = 1.0
@@ -38,7 +36,8 @@ def sweep(
         typer.Option("--machine", metavar="NAME", help="Only this machine. Needs --driver. Repeatable."),
     ] = None,
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Make workers of unknown machines again; their agents rejoin.")
+        bool,
+        typer.Option("--adopt", help="Create the workers of unknown machines again; their agents rejoin."),
     ] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Remove unknown machines.")] = False,
     wait: Annotated[
@@ -50,7 +49,7 @@ def sweep(
 ) -> None:
     """Show machines that belong to no worker, and decide about them.
 
-    Lists the machines of each driver now and compares them with the workers. After a restore, machines that were created after the backup are
+    The machines of each driver are listed now and compared with the workers. After a restore, machines that were created after the backup are
     kept until you adopt or remove them here. A driver that was frozen because it listed too many unknown machines is unfrozen by your decision.
     """
     say = session(ctx)
@@ -86,7 +85,7 @@ def _told(say: Session, done: "list[Result]") -> None:
 
 
 def _drivers(say: Session) -> list[str]:
-    return [each.name for each in say.client.drivers.list() if each.state not in _NOT_LISTED and each.kind]
+    return [each.name for each in say.client.drivers.list() if each.state != "missing" and each.kind]
 
 
 def _look(say: Session, name: str) -> "SweepView":
@@ -108,7 +107,9 @@ def _show(say: Session, views: "list[SweepView]") -> None:
         for text in filter(None, [view.frozen, *(each.not_adoptable for each in view.unknown)]):
             say.say(text)
     if agents := max((view.unknown_agents for view in views), default=0):
-        say.say(f"{counted(agents, 'agent')} with a token that belongs to no worker; they get no work.")
+        say.say(
+            f"{counted(agents, 'agent')} {agree(agents, 'calls', 'call')} with a token that belongs to no worker and {agree(agents, 'gets', 'get')} no work."
+        )
     if any(view.unknown for view in views):
         say.say("Decide with: herder admin sweep --adopt, or --remove")
 
@@ -132,7 +133,7 @@ def _wait(say: Session, views: "list[SweepView]", only: set[str]) -> None:
             advance(len(names) - len(left))
             if clock.monotonic_s() > give_up_s:
                 raise CommandError(
-                    f"{counted(len(left), 'machine')} are still listed after {WAIT_S:.0f} s.",
+                    f"{counted(len(left), 'machine')} {agree(len(left), 'is', 'are')} still listed after {WAIT_S:.0f} s.",
                     hint="`herder admin sweep` shows them. Their removal continues.",
                     code=Code.TIMED_OUT,
                 )

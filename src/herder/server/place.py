@@ -1,7 +1,7 @@
 """The place of a server: its data folder, the lock on it, its database and its secret. Opened once by `runtime.py`, whether
 the server will lead or follow.
 
-Errors are `StartError`s. It must never change what a leader has written: of the store it makes the tables and the secret's fingerprint only.
+Errors are `StartError`s. It must never change what a leader has written: it creates only the tables and the fingerprint of the secret.
 """
 
 import logging
@@ -42,7 +42,7 @@ _FIRST_FINGERPRINT = text("INSERT INTO meta (key, value) VALUES (:key, :value) O
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What a server has as long as it runs, whether it leads or not."""
+    """What a server has open as long as it runs, whether it leads or not."""
 
     database: Engine
     file: StoreFile | None
@@ -62,7 +62,7 @@ def open_place(options: ServerOptions, stack: ExitStack) -> Place:
         stack.enter_context(FileLock(folder))
         database = open_engine(options.store_url or sqlite_url(folder), APPLICATION + instance)
         file = stack.enter_context(sqlite_file(database))
-        stack.callback(database.dispose)  # before the file is let go
+        stack.callback(database.dispose)  # before the file is unlocked
         shared = database.dialect.name == "postgresql"
         sockets = Sockets(database) if shared else None
         if shared:
@@ -117,7 +117,7 @@ def _named(database: Engine) -> str:
 
 
 def _private_folder(folder: Path) -> None:
-    """Secrets, jobs' input and output are in it: nobody else looks into it. Raises StartError."""
+    """It contains secrets and the input and output of jobs, so only its owner may read it. Raises StartError."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = folder.stat()

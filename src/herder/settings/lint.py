@@ -28,8 +28,6 @@ HOURS_PER_MONTH = 730
 INHERITED = ("cpu", "memory", "disk", "gpu", "price_per_hour", "slots")
 #: A server has these without their being declared.
 ALWAYS_THERE = frozenset({"local"})
-#: Drivers that make nothing that costs.
-_FREE = frozenset({"local", "pretend"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 #: From a driver's kind and settings to what is wrong with them: setting (empty: the kind), message and remedy.
 DriverFaults = Callable[[str, Mapping[str, str]], Sequence[tuple[str, str, str]]]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, Row, func, select
 
 from herder.ledger.costs import cost
+from herder.model.fleet.worker import WorkerState
 from herder.model.values.resources import stored_amounts
 from herder.model.work.job import AttemptState, JobState
 from herder.store.rows import tables as t
@@ -96,6 +97,17 @@ def _workers(connection: Connection) -> Iterator[str]:
         w.ended_at_ms.is_(None), w.health.contains('"quarantined_at_ms"'), w.cordoned == 0
     )
     yield from _named(list(connection.execute(kept)), "Worker {} is kept for inspection and is not cordoned.")
+    open_states = [state.value for state in (WorkerState.READY, WorkerState.UNHEALTHY)]
+    taken = select(w.name).where(
+        w.ended_at_ms.is_(None),
+        w.state.in_(open_states),
+        w.health.contains('"notice"'),
+        ~w.health.contains('"dismissed":true'),
+    )
+    yield from _named(
+        list(connection.execute(taken)),
+        "The machine of worker {} is taken back, and it is not being drained.",
+    )
     for name, sums in used.items():
         if any(amount > capacity[name].get(key, 0) for key, amount in sums.items()):
             yield f"Worker {name} is oversubscribed: {dict(sums)} of {capacity[name]}."

@@ -117,6 +117,8 @@ class ExchangeRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The wall clock of this machine, with each beat. Whoever sends it understands `clean_up`."""
     cleaned: str = ""
     """What a clean-up that the server asked for has done, as a sentence."""
+    interrupted_ms: Whole | None = None
+    """The machine is taken back in so long, counted by the worker when it sends this; in every exchange from the notice on."""
     wait: bool = True
     """False: answer at once, do not hold the call open."""
     leaving: bool = False
@@ -167,6 +169,8 @@ class ExchangeAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Say with each beat what is used."""
     clean_up: bool = False
     """Remove what ended attempts left in the work folder, and say so in `cleaned`. Repeated until that has come."""
+    deadline_ms: Whole | None = None
+    """The machine is taken back: attempts may run for so long from now on."""
     refused: list[Refusal] = []
     """Items of the report that cannot be taken however often they are sent."""
     servers: list[str] = []

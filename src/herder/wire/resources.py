@@ -116,6 +116,10 @@ class WorkerView(msgspec.Struct, kw_only=True):
     """Until when its attempts may run."""
     drain_keeps: bool = False
     """Whether it stays when it is empty."""
+    interrupted_at: str | None = None
+    """When its provider takes its machine back, as it was announced. None: nothing was."""
+    interrupted_by: str = ""
+    """Who has told that: agent or driver."""
     extensions: int = 0
     extensions_max: int | None = None
     """None: its pool was deleted."""

@@ -19,13 +19,24 @@ from herder.agent.attempts.outbox import Key, Outbox
 from herder.agent.environment.settings import AgentSettings
 from herder.agent.machine.health import Health
 from herder.agent.machine.ports import AgentPorts
-from herder.agent.runtimes import Report, Running, Runtime, UnknownRuntime, Verdict, ended_now, fault
+from herder.agent.runtimes import (
+    Report,
+    Running,
+    Runtime,
+    TellsDeadline,
+    UnknownRuntime,
+    Verdict,
+    ended_now,
+    fault,
+)
 from herder.model.values.phrases import clause
 from herder.model.values.resources import Resources
 from herder.model.work.job import Cause
 from herder.wire.exchange import Assignment, Finished, LogChunk
 
 _LOG = logging.getLogger(__name__)
+#: A deadline that is earlier by less says nothing new.
+_EARLIER_S = 1.0
 _DRAINED = Verdict("failed", Cause.DRAINED, "The worker was stopping before this attempt started.")
 _CANCELLED = Verdict("cancelled", Cause.CANCELLED, "")
 
@@ -58,6 +69,7 @@ class Attempts(Report):
         self._queue: deque[_Held] = deque()
         self._runtimes: dict[str, Runtime] = {}
         self._silent = False
+        self._deadline_s: float | None = None
         self.draining = False
         self._stopping = False
 
@@ -108,6 +120,15 @@ class Attempts(Report):
     def resume(self) -> None:
         """The server has taken its drain back. A worker that stops by itself goes on stopping."""
         self.draining = self._stopping
+
+    def tell_deadline(self, left_s: float) -> None:
+        """They may run for so long. Only the first and earlier ones are told."""
+        at_s = asyncio.get_running_loop().time() + left_s
+        if self._deadline_s is not None and at_s > self._deadline_s - _EARLIER_S:
+            return
+        self._deadline_s = at_s
+        for runtime in self._runtimes.values():
+            self._tell(runtime, left_s)
 
     def stop_all(self, verdict: Verdict, *, at_once: bool = False) -> None:
         self._stopping = True
@@ -172,6 +193,13 @@ class Attempts(Report):
                 self.ended(
                     ended_now(held.assignment, fault("stopping it", error), self._ports.clock.now_ms())
                 )
+
+    def _tell(self, runtime: Runtime, left_s: float) -> None:
+        try:
+            if isinstance(runtime, TellsDeadline):
+                runtime.tell_deadline(left_s)
+        except Exception:  # noqa: BLE001 - attempts that are not told end at the deadline all the same
+            _LOG.exception("The attempts could not be informed of their deadline.")
 
     def _has_room_for(self, ask: Resources) -> bool:
         return self._slots_free > 0 and ask.fits_in(self._free)
@@ -248,6 +276,8 @@ class Attempts(Report):
 
     def _open(self, name: str) -> Runtime:
         runtime = self._runtimes[name] = self._ports.open_runtime(name, self._settings, self)
+        if self._deadline_s is not None:
+            self._tell(runtime, max(0.0, self._deadline_s - asyncio.get_running_loop().time()))
         return runtime
 
     def _drop_unstarted(self, held: _Held, verdict: Verdict) -> None:

@@ -10,8 +10,12 @@ import tempfile
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from herder.wire import startup
+
+#: The longest notice that is assumed where none is said.
+NOTICE_MAX_S = 3600.0
 
 
 class SettingsError(ValueError):
@@ -61,6 +65,20 @@ class AgentSettings:
     """Ended attempts remembered to recognise a late repeat of their assignment: seconds of the highest rate, about 2 MiB."""
     leave_timeout_s: float = 15.0
     """Longest time to report the last results after SIGTERM: under the 30 s that Kubernetes and systemd commonly give."""
+
+    # --- the end of the machine
+    notice_file: Path | None = None
+    """Appears when the machine is to be taken back."""
+    notice_url: str = ""
+    """A metadata address that says the same (`machine/notice_formats.py`)."""
+    notice_s: float = 30.0
+    """How long is left when a notice does not say it: the shortest that a large cloud gives."""
+    notice_file_every_s: float = 1.0
+    notice_url_every_s: float = 5.0
+    """As clouds advise: a notice of 30 s is known early enough."""
+    notice_url_deadline_s: float = 2.0
+    notice_margin_s: float = 5.0
+    """As long as the server is not heard of: attempts are told a deadline that is so long before the end, at most half of a notice."""
 
     health_check_s: float = 30.0
     """How often it is looked at whether attempts can be started here at all; at every exchange while they cannot."""
@@ -123,6 +141,9 @@ def from_environment(environ: MutableMapping[str, str]) -> AgentSettings:
         self_delete_after_s=_seconds(environ, startup.SELF_DELETE_AFTER_S, 600.0),
         ca_file=environ.get(startup.CA_FILE) or None,
         run_as=environ.get(startup.RUN_AS, ""),
+        notice_file=_notice_file(environ),
+        notice_url=_notice_url(environ),
+        notice_s=_seconds(environ, startup.NOTICE_S, 30.0, NOTICE_MAX_S),
         cgroups=environ.get(startup.CGROUPS, "").lower() not in ("0", "off", "no", "false"),
     )
 
@@ -134,7 +155,33 @@ def _required(environ: MutableMapping[str, str], name: str) -> str:
     return value
 
 
-def _seconds(environ: MutableMapping[str, str], name: str, default: float) -> float:
+def _notice_file(environ: MutableMapping[str, str]) -> Path | None:
+    path = environ.get(startup.NOTICE_FILE, "")
+    if path and not os.path.isabs(path):
+        raise SettingsError(
+            f"{startup.NOTICE_FILE} is {path!r}, which is not an absolute path. Write for example /run/herder/notice."
+        )
+    return Path(path) if path else None
+
+
+def _notice_url(environ: MutableMapping[str, str]) -> str:
+    url = environ.get(startup.NOTICE_URL, "")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if url and not (usable and url.isascii() and url.isprintable() and " " not in url):
+        raise SettingsError(
+            f"{startup.NOTICE_URL} is {url!r}, which is not an http address. Write for example "
+            "http://169.254.169.254/latest/meta-data/spot/instance-action."
+        )
+    return url
+
+
+def _seconds(
+    environ: MutableMapping[str, str], name: str, default: float, most: float = float("inf")
+) -> float:
     text = environ.get(name, "")
     try:
         seconds = float(text) if text else default
@@ -142,6 +189,8 @@ def _seconds(environ: MutableMapping[str, str], name: str, default: float) -> fl
         raise SettingsError(f"{name} is {text!r}, which is not a number of seconds.") from None
     if not 0 < seconds < float("inf"):
         raise SettingsError(f"{name} is {text!r}, but must be a number of seconds above 0.")
+    if seconds > most:
+        raise SettingsError(f"{name} is {text!r}, but must be at most {most:g} seconds.")
     return seconds
 
 

@@ -37,6 +37,8 @@ class Watched(Protocol):
 
     def send_output(self) -> None: ...
 
+    def ask_for_checkpoint(self) -> None: ...
+
     def failed(self, error: Exception) -> None:
         """One of the above raised: a fault of the agent, which costs this attempt and no other."""
 
@@ -64,6 +66,10 @@ class Watch:
         self._ended[leader] = None
         if len(self._ended) > _ENDED_LEADERS_KEPT:
             del self._ended[next(iter(self._ended))]
+
+    def ask_for_checkpoints(self) -> None:
+        for watched in list(self._live.values()):
+            _guarded(watched, watched.ask_for_checkpoint)
 
     def signal(self, leader: int, number: int) -> None:
         """To every process of this attempt, found afresh."""

@@ -24,6 +24,7 @@ from herder.agent.machine.health import Health
 from herder.agent.machine.ports import AgentPorts
 from herder.agent.machine.usage import UseMeter
 from herder.agent.protocol.entrance import Entrance
+from herder.agent.protocol.notice import MachineNotice
 from herder.model.values.phrases import clause
 from herder.wire.exchange import ActivateAnswer, ExchangeAnswer, ExchangeRequest
 
@@ -55,7 +56,9 @@ class Exchange:
         health: Health | None = None,
         *,
         again: Callable[[], Awaitable[object]] | None = None,
+        notice: MachineNotice | None = None,
     ) -> None:
+        self._notice = notice
         self._entrance = Entrance(again)
         self._health = health
         self._loop = asyncio.get_running_loop()
@@ -268,6 +271,7 @@ class Exchange:
             conditions=self._health.conditions() if self._health is not None else [],
             clock_ms=self._clock.now_ms() if tell_held else None,
             cleaned=self._cleaned,
+            interrupted_ms=self._notice.left_ms() if self._notice is not None else None,
             wait=wait,
             leaving=leaving,
         )
@@ -308,6 +312,8 @@ class Exchange:
         if number > self._drain_of:  # an older answer may come later
             self._drain_of = number
             self._set_drain(answer.drain)
+        if answer.deadline_ms is not None:
+            self._attempts.tell_deadline(answer.deadline_ms / 1000)
         if answer.assign:
             self._attempts.take(answer.assign)
         if answer.cancel:

@@ -6,7 +6,7 @@ A runtime gets an `Assignment` and either ends it at once (returns `Finished`) o
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from herder.agent.environment.settings import AgentSettings
 from herder.model.values.phrases import clause
@@ -59,6 +59,14 @@ class Report(Protocol):
 
     def output_waits(self, job: int, attempt: int) -> bool:
         """Whether earlier output of this attempt has not left yet: then more of it can wait in its file."""
+
+
+@runtime_checkable
+class TellsDeadline(Protocol):
+    """A runtime whose attempts can be told that they have only so long to run."""
+
+    def tell_deadline(self, left_s: float) -> None:
+        """May be called again with an earlier end; also before the first attempt."""
 
 
 class Runtime(Protocol):

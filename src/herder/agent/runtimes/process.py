@@ -16,6 +16,7 @@ import msgspec
 
 from herder.agent.environment import clock
 from herder.agent.environment.settings import AgentSettings
+from herder.agent.processes import deadline
 from herder.agent.processes.cgroup import Cgroup, Limits
 from herder.agent.processes.cgroup_place import find_place
 from herder.agent.processes.cores import Cores
@@ -65,6 +66,7 @@ class ProcessRuntime:
             startup.INSTALLATION: settings.installation,
         }
         self._lingering: set[Scratch | Cgroup] = set()
+        deadline.discard(settings.folder)  # of a process before this one
         self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
@@ -85,14 +87,25 @@ class ProcessRuntime:
         try:
             if not payload.command:
                 raise ValueError("the job has no command")
+            checkpoint_signal = deadline.signal_asked(payload.env)
             scratch.prepare(payload.inputs, inputs)
             process = self._spawn(assignment, payload, scratch, cores)
-            return ProcessAttempt(self, assignment, scratch, process, cores, cgroup, now_ms)
+            return ProcessAttempt(
+                self, assignment, scratch, process, cores, cgroup, now_ms, checkpoint_signal
+            )
         except Exception as error:  # noqa: BLE001 - all that was begun is undone, and the attempt is told as failed
             self._undo(assignment, scratch, process, cores, cgroup)
             return _start_failed(assignment, error, had_started=process is not None)
 
+    def tell_deadline(self, left_s: float) -> None:
+        """Raises OSError of the file; who asked for a signal gets it in any case."""
+        try:
+            deadline.write(self.settings.folder, left_s, clock.now_ms())
+        finally:
+            self.watch.ask_for_checkpoints()
+
     async def close(self) -> None:
+        deadline.discard(self.settings.folder)
         self.watch.close()
         for _ in range(_REMOVE_TRIES):
             if not self.watch.sweep():
@@ -184,6 +197,7 @@ class ProcessRuntime:
             startup.ATTEMPT: str(assignment.attempt),
             startup.SCRATCH: scratch.folder,
             startup.RESULT: scratch.result_path,
+            startup.DEADLINE_FILE: str(self.settings.folder / deadline.FILE),
         }
         stdin = text_as_file(payload.stdin) if payload.stdin else self._nothing
         try:

@@ -55,6 +55,7 @@ class ProcessAttempt:
         cores: tuple[int, ...],
         cgroup: Cgroup | None,
         started_at_ms: int,
+        checkpoint_signal: int = 0,
     ) -> None:
         """Raises OSError when the process cannot be followed; then the caller ends it."""
         self.job = assignment.job
@@ -72,6 +73,7 @@ class ProcessAttempt:
         self._peak_kib = 0
         self._verdict: Verdict | None = None
         self._over = False
+        self._checkpoint_signal, self._asked = checkpoint_signal, False
         self._timeout: asyncio.TimerHandle | None = None
         self._next_kill: asyncio.TimerHandle | None = None
         if cgroup is not None:
@@ -124,6 +126,12 @@ class ProcessAttempt:
         if used_mib > most_mib:
             text = f"The scratch folder has {used_mib:.0f} MiB; the limit is {most_mib} MiB."
             self.stop(Verdict("failed", Cause.OUT_OF_DISK, text), at_once=True)
+
+    def ask_for_checkpoint(self) -> None:
+        """Once, and only who asked for it: a signal that is not expected ends a process."""
+        if self._checkpoint_signal and not (self._asked or self._over or self._verdict):
+            self._asked = True
+            self._runtime.watch.signal(self._process.pid, self._checkpoint_signal)
 
     def send_output(self) -> None:
         if not self._runtime.report.output_waits(self.job, self.attempt):
@@ -283,4 +291,10 @@ class ProcessAttempt:
         if self._verdict is not None:
             return Judgement(self._verdict.state, self._verdict.cause, self._verdict.message)
         killed = code != 0 and self._cgroup is not None and self._cgroup.ran_out_of_memory()
-        return judge(code, peak_kib, self._assignment.memory_mib, held_kib=held_kib, killed_for_memory=killed)
+        found = judge(
+            code, peak_kib, self._assignment.memory_mib, held_kib=held_kib, killed_for_memory=killed
+        )
+        if self._asked and found.cause is Cause.EXIT_CODE:
+            text = f"Asked to checkpoint, because the machine is taken back. {found.message}"
+            return Judgement("failed", Cause.PREEMPTED, text)
+        return found

@@ -57,7 +57,7 @@ def selected(
     """The numbers, each once and as they were given, or those that the filter finds, oldest first. `states`: which of them are meant
     when the filter names no state. Raises CommandError."""
     if jobs and not wanted.empty:
-        raise usage("Name either numbers of jobs or a filter, not both.", hint="Leave one of them out.")
+        raise usage("Name either numbers of jobs or a filter, not both.", hint="Name only one of them.")
     if jobs:
         return list(dict.fromkeys(jobs))
     if wanted.empty:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Effects that a question for confirmation names.
 SHOWN_MAX = 10
-#: Workers that one call takes from a pool: each is asked for by itself.
+#: Workers of a pool in one call: each needs a call of its own.
 SELECTED_MAX = 1_000
 
 
@@ -24,12 +24,15 @@ def selected_workers(
 ) -> list[str]:
     """The names, each once and as they were given, or those workers of the pool that are `meant`. Raises CommandError."""
     if names and pool is not None:
-        raise usage("Name either workers or a pool, not both.", hint="Leave one of them out.")
+        raise usage("Name either workers or a pool, not both.", hint="Name only one of them.")
     if names:
         return list(dict.fromkeys(names))
     if pool is None:
         raise usage("No workers are named.", hint="Give names, or a pool as in --pool burst.")
-    found = [each for each in say.client.workers.list(pool=pool, limit=SELECTED_MAX) if meant(each)]
+    known = list(say.client.workers.list(pool=pool, limit=SELECTED_MAX + 1))
+    if len(known) > SELECTED_MAX:
+        raise usage(f"Pool {pool} has more than {counted(SELECTED_MAX, 'worker')}.", hint="Name the workers.")
+    found = [each for each in known if meant(each)]
     if not found:
         refuse_unknown(say, pool=pool)
         raise CommandError(

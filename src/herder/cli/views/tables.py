@@ -23,8 +23,10 @@ def pool_status(pool: Any) -> str:
 
 
 def worker_status(worker: Any) -> str:
-    """`ready`, `ready,cordoned`, `ready,drained`, `draining`, `draining,blocked`."""
+    """`ready`, `ready,cordoned`, `ready,drained`, `draining`, `draining,blocked`, `draining,interrupted`."""
     beside = worker.drain or ("cordoned" if worker.cordoned else "")
+    if worker.interrupted_at and beside == "draining":
+        beside = "interrupted"
     return f"{worker.state},{beside}" if beside not in ("", worker.state) else str(worker.state)
 
 

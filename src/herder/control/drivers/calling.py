@@ -6,6 +6,7 @@ Refused credentials freeze the driver here, so that no caller can forget it.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -28,7 +29,15 @@ from herder.model.fleet.driver import (
     StartData,
     Unauthorised,
 )
-from herder.model.fleet.driver_capabilities import CleanUps, Console, Deadlines, Reboots, ServiceRestarts
+from herder.model.fleet.driver_capabilities import (
+    CleanUps,
+    Console,
+    Deadlines,
+    Interruption,
+    Interruptions,
+    Reboots,
+    ServiceRestarts,
+)
 from herder.model.fleet.repair import Rung
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
@@ -136,6 +145,24 @@ async def repair(core: Core, name: str, worker: WorkerName, rung: Rung) -> Machi
         raise InvalidRequest(f"Driver {name} has no {rung}.")
 
     return _machine(core, name, worker, await ask(core, name, rung.value, act, worker))
+
+
+async def interruptions(core: Core, name: str) -> list[Interruption]:
+    """What the provider announces now. Raises DriverError, also when the driver has no such thing."""
+
+    def look(driver: Driver) -> object:
+        if not isinstance(driver, Interruptions):
+            raise InvalidRequest(f"Driver {name} announces no interruptions.")
+        return driver.interruptions()
+
+    found = await ask(core, name, "interruptions", look)
+    if not isinstance(found, list | tuple) or not all(_is_interruption(each) for each in found):
+        raise _fault(core, name, "interruptions", "", f"it returned {_short(found)} instead of Interruptions")
+    return list(found)
+
+
+def _is_interruption(found: object) -> bool:
+    return isinstance(found, Interruption) and math.isfinite(found.left_s)
 
 
 async def console(core: Core, name: str, worker: WorkerName) -> str:

@@ -1,8 +1,8 @@
 """Machines under our tag that no worker row knows: since when, and which of them the sweep may remove.
 
-Called by the sweep for each listing, and when a person looks. A row comes before its machine, so such a machine is either left over, or of
-a time that the store has forgotten: it was restored, or is the wrong one. Numbers of plans tell them apart. What is of a forgotten time is
-held: nothing but a person's decision removes it, however few there are.
+Called by the sweep for each listing, and when a person looks. A row is written before its machine is created, so such a machine is either
+left over, or the store has forgotten its row: the store was restored, or is another one. The number of the plan in its name tells which.
+A machine of a forgotten time is held: only a person's decision removes it, however few there are.
 """
 
 from herder.control.drivers import calling

@@ -34,6 +34,8 @@ class CoreSettings:
     """How often deadlines are looked at."""
     readings_period_s: float = 0.25
     """How often it is looked which custom metrics are due."""
+    interruptions_period_s: float = 15.0
+    """How often drivers are asked which machines their providers take back."""
     stop_grace_s: float = 0.2
     """Between telling a worker to go and having the driver remove it."""
     sweep_period_s: float = 5.0

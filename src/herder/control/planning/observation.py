@@ -3,7 +3,7 @@
 Never changes a decision by itself; only `note_pressure` remembers something, for the next one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -12,10 +12,12 @@ from herder.control.kernel.core import Core
 from herder.decide.forecast.run_times import Kind, RunTime, kinds_of
 from herder.decide.scaling.failed_triggers import Failures
 from herder.decide.scaling.signals.pressure import pressed_since
-from herder.engine.memory.state import EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
+from herder.engine.workers.drain_texts import until_ms
 from herder.engine.workers.worker import history_of
 from herder.model.fleet.pool import Consolidation, PoolSpec
 from herder.model.fleet.pressure import WorkerUse
+from herder.model.fleet.worker import WorkerState
 from herder.model.ids import ClassId, PlanNumber
 from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory, QueuedClass, RunningClass
 from herder.model.values.resources import ZERO
@@ -62,7 +64,7 @@ def observe(
         pools=pools_shown(state),
         workers=tuple(_observed(state, worker, now_ms, guess) for worker in state.workers.values()),
         workers_as_of_ms=now_ms,
-        demand=queued(state),
+        demand=queued(state, now_ms, guess),
         demand_as_of_ms=now_ms,
         demand_left_out=max(0, len(state.queues) - OBSERVED_CLASSES_MAX),
         history=tuple(
@@ -100,7 +102,8 @@ def _shown(state: EngineState, pool: PoolSpec) -> PoolSpec:
     return pool if frozen is None else replace(pool, frozen=True, driver_frozen=frozen.reason)
 
 
-def queued(state: EngineState) -> tuple[QueuedClass, ...]:
+def queued(state: EngineState, now_ms: int, guess: Guess | None = None) -> tuple[QueuedClass, ...]:
+    """What waits, and what will when machines are taken back: replacements are created before that."""
     waiting = {
         class_id: (queue.count, queue.oldest_ready_at_ms)
         for class_id, queue in state.queues.items()
@@ -111,6 +114,9 @@ def queued(state: EngineState) -> tuple[QueuedClass, ...]:
     ) in state.delayed.values():  # they are tried again within minutes: workers are wanted for them, too
         count, oldest_ms = waiting.get(job.class_id, (0, job.ready_at_ms))
         waiting[job.class_id] = (count + 1, min(oldest_ms, job.ready_at_ms))
+    for attempt, since_ms in _going_on_elsewhere(state, now_ms, guess):
+        count, oldest_ms = waiting.get(attempt.class_id, (0, since_ms))
+        waiting[attempt.class_id] = (count + 1, min(oldest_ms, since_ms))
     return tuple(
         QueuedClass(
             class_id=ClassId(class_id),
@@ -120,6 +126,22 @@ def queued(state: EngineState) -> tuple[QueuedClass, ...]:
         )
         for class_id, (count, oldest_ms) in sorted(islice(waiting.items(), OBSERVED_CLASSES_MAX))
     )
+
+
+def _going_on_elsewhere(
+    state: EngineState, now_ms: int, guess: Guess | None
+) -> Iterator[tuple[LiveAttempt, int]]:
+    """Attempts on machines that are taken back, but for those that will probably have ended before; with when that was announced."""
+    for worker in state.workers.values():
+        notice = worker.health.notice
+        if notice is None or worker.state is not WorkerState.DRAINING:
+            continue
+        for attempt in worker.live.values():
+            start_ms = attempt.started_at_ms or attempt.assigned_at_ms
+            job_class = state.classes[attempt.class_id]
+            ends_ms = None if guess is None else _last_end(guess, job_class, [start_ms], now_ms)
+            if not attempt.cancelling and (ends_ms is None or ends_ms > (until_ms(worker) or now_ms)):
+                yield attempt, notice.since_ms
 
 
 def _recent(removals_ms: list[int], pool: PoolSpec | None, now_ms: int) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from herder.engine.workers.offers import forget_changed
 from herder.engine.workers.worker import drain
 from herder.model.fleet.driver import JOINED
 from herder.model.fleet.lifetime import lifetime_ms
-from herder.model.fleet.offer import Offer, offers_of
+from herder.model.fleet.offer import Offer, OfferName, offers_of
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.ids import PlanNumber, PoolName
 from herder.model.permissions import Action, Kind, Principal, Thing
@@ -186,13 +187,14 @@ def scale(
     check_message(request.reason, "reason")
     check_word(request.template, "template")
     pool = pool_named(core, name)
-    template = _offer(core, template_named(pool, request.template), pool, now_ms)
+    template = template_named(pool, request.template)
     ttl_s = request.ttl_s if request.ttl_s is not None else pool.lifetime.ttl_s
     _check_scale(core, pool_in_force(pool, now_ms), request, ttl_s)
     number = PlanNumber(core.state.next_plan)
     text = request.reason or f"{who.user} requested {counted(request.workers, 'more worker')}."
     reason = Reason(kind=ReasonKind.REQUESTED, text=text, evidence=(("workers", request.workers),))
-    specs = [worker_spec(pool, template, number, ordinal, text) for ordinal in range(1, request.workers + 1)]
+    offers = _offers(core, template, pool, request.workers, now_ms)
+    specs = [worker_spec(pool, offer, number, ordinal, text) for ordinal, offer in enumerate(offers, 1)]
     jitter = pool.lifetime.ttl_jitter
     actions = tuple(
         CreateWorker(
@@ -225,14 +227,29 @@ def scale(
     )
 
 
-def _offer(core: Core, template: Template, pool: PoolSpec, now_ms: int) -> Offer:
-    """The cheapest that nothing is held against, as the planner would take it; the cheapest at all if there is none."""
+def _offers(core: Core, template: Template, pool: PoolSpec, workers: int, now_ms: int) -> list[Offer]:
+    """For each worker the cheapest offer that the planner may use now; if there is none, the cheapest whose zone is below its limit.
+    Raises Conflict when all zones are at their limits."""
     view = next(
         view for view in snapshot_of(observe(core.state, now_ms), now_ms).pools if view.spec.name == pool.name
     )
-    ranked = [room.offer for room in cheapest_first(view, offer_limits(view, now_ms), {})]
+    limits = offer_limits(view, now_ms)
     offers = sorted(offers_of(template), key=lambda offer: (offer.price_pico_per_hour, offer.id))
-    return min(offers, key=lambda offer: ranked.index(offer.id) if offer.id in ranked else len(ranked))
+    exist = Counter(worker.spec.offer for worker in view.workers)
+    used: Counter[OfferName] = Counter()
+    found = list[Offer]()
+    for _ in range(workers):
+        ranked = [room.offer for room in cheapest_first(view, limits, used)]
+        free = [each for each in offers if each.most is None or exist[each.id] + used[each.id] < each.most]
+        if not free:
+            raise Conflict(
+                f"Template {template.name} of pool {pool.name} is at the limits of its zones with {counted(len(found), 'more worker')}.",
+                hint="Raise max_workers of a zone, or ask for fewer workers.",
+            )
+        offer = min(free, key=lambda each: ranked.index(each.id) if each.id in ranked else len(ranked))
+        used[offer.id] += 1
+        found.append(offer)
+    return found
 
 
 def template_named(pool: PoolSpec, wanted: str | None) -> Template:

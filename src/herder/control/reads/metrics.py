@@ -35,6 +35,12 @@ class _Collector:
         ).items():
             workers.add_metric([pool, status], count)
         yield workers
+        notices = CounterMetricFamily(
+            "herder_interruptions", "Notices that a provider takes a machine back.", labels=["pool", "source"]
+        )
+        for (pool, source), count in state.interruptions.items():
+            notices.add_metric([pool, source.value], count)
+        yield notices
         late = sum(1 for w in state.workers.values() if w.expires_at_ms is not None and w.expires_at_ms < now)
         yield GaugeMetricFamily("herder_workers_past_ttl", "Live workers past their ttl.", value=late)
         cost = GaugeMetricFamily(

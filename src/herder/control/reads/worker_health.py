@@ -3,7 +3,7 @@
 from herder.control.kernel.bounds.errors import NotKnown
 from herder.control.kernel.core import Core
 from herder.engine.attempts.worker_health import health_of
-from herder.engine.memory.state import WorkerLife
+from herder.engine.memory.state import WorkerLife, pool_of
 from herder.engine.memory.worker_repair import RepairLife
 from herder.engine.workers import breaker
 from herder.engine.workers.ladder import NextRung, active, next_rungs
@@ -24,7 +24,7 @@ def worker_health_view(core: Core, name: str) -> WorkerHealthView:
         raise NotKnown(
             f"There is no live worker {name!r}.", hint="`herder worker list` shows the live workers."
         )
-    now_ms, pool = core.clock.now_ms(), _pool_of(core, worker)
+    now_ms, pool = core.clock.now_ms(), pool_of(core.state, worker)
     health, reason = health_of(worker, now_ms)
     known, at_ms = worker.health, worker.health.quarantined_at_ms
     until_ms = None if at_ms is None else at_ms + int(pool.repair.quarantine_age_s * 1000)
@@ -59,7 +59,7 @@ def repair_facts(core: Core, name: str) -> list[ReasonView]:
     worker = core.state.workers.get(WorkerName(name))
     if worker is None:
         return []
-    now_ms, pool, known = core.clock.now_ms(), _pool_of(core, worker), worker.health
+    now_ms, pool, known = core.clock.now_ms(), pool_of(core.state, worker), worker.health
     texts = []
     for condition, seen in active(known).items():
         often = f", {counted(seen.count, 'time')}" if condition in COUNTED else ""
@@ -85,10 +85,6 @@ def _coming_text(found: NextRung, now_ms: int) -> str:
     if found.at_ms is None:
         return f"Next repair: {found.rung}, when {found.condition} has been counted {counted(found.count, 'time')}."
     return f"Next repair: {found.rung} in {span(max(0, found.at_ms - now_ms))}, if {found.condition} lasts."
-
-
-def _pool_of(core: Core, worker: WorkerLife) -> PoolSpec:
-    return core.state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
 
 
 def _repair(repair: RepairLife, pool: PoolSpec) -> RepairView:

@@ -17,12 +17,13 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token, hash_token
 from herder.control.workers.strangers import activation_refusal, refusal
 from herder.engine.attempts.attempt import ended
-from herder.engine.memory.state import LiveAttempt, WorkerLife
+from herder.engine.memory.state import LiveAttempt, WorkerLife, pool_of
 from herder.engine.workers.conditions import Found
+from herder.engine.workers.drain_texts import until_ms
 from herder.engine.workers.exchange import gather, has_news, leave, not_carried, take_in
 from herder.engine.workers.repair import wants_clean_up
 from herder.engine.workers.worker import activated, seen, suspect
-from herder.model.fleet.pool import CpuLimit, PoolSpec
+from herder.model.fleet.pool import CpuLimit
 from herder.model.fleet.repair import Condition
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import JobId, WorkerName
@@ -54,7 +55,7 @@ _CONDITIONS = frozenset(each.value for each in Condition)
 
 
 def beat_s(core: Core, worker: WorkerLife) -> float:
-    return (core.state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)).lifetime.heartbeat_s
+    return pool_of(core.state, worker).lifetime.heartbeat_s
 
 
 def invited(core: Core, token: str) -> WorkerLife:
@@ -184,6 +185,7 @@ def _report(core: Core, worker: WorkerLife, request: ExchangeRequest, changes: C
         typed=_typed(request),
         clock_ms=request.clock_ms,
         cleaned=request.cleaned[:TROUBLE_TEXT_MAX],
+        interrupted_ms=request.interrupted_ms,
         now_ms=now,
     )
     _take_output(core, worker, request, changes)
@@ -306,7 +308,14 @@ async def _answer(core: Core, worker: WorkerLife) -> ExchangeAnswer:
         drain=worker.state is WorkerState.DRAINING,
         use=_asks_for_use(core, worker),
         clean_up=wants_clean_up(worker),
+        deadline_ms=_deadline_ms(core, worker),
     )
+
+
+def _deadline_ms(core: Core, worker: WorkerLife) -> int | None:
+    """How long the attempts of a worker whose machine is taken back may run on."""
+    end_ms = until_ms(worker) if worker.health.interrupted else None
+    return None if end_ms is None else max(0, end_ms - core.clock.now_ms())
 
 
 def _assignment(

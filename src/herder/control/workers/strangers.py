@@ -1,7 +1,7 @@
-"""The answer to an agent whose token belongs to no worker: it is counted, told and refused.
+"""The answer to an agent whose token belongs to no worker: the call is counted, reported as an event, and refused.
 
-While the store was put back and a person has yet to decide about its machines, such an agent is asked to come again instead: it keeps its
-attempts running, and activates anew once its machine is adopted.
+After a restore, until a person has decided about unknown machines, such an agent is told to try again instead. It keeps its attempts
+running and activates again when its machine is adopted.
 """
 
 from herder.control.kernel.bounds.errors import NotReady, Refused, Unauthenticated

@@ -8,7 +8,7 @@ from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.bounds.limits import check_message
 from herder.control.kernel.core import Core
 from herder.control.pools.pool_actions import TTL_LONGEST_S
-from herder.engine.memory.state import WorkerLife
+from herder.engine.memory.state import WorkerLife, pool_of
 from herder.engine.workers import drain_texts, drains, expiry
 from herder.engine.workers import worker as life
 from herder.engine.workers.drain_texts import on_blocked, progress_text
@@ -80,7 +80,7 @@ def _check_fields(request: WorkerAction, verb: str, name: str) -> None:
         raise Invalid(
             "The fields force and timeout_s exclude each other, because force ends the attempts at once.",
             field="timeout_s",
-            hint="Leave one of them out.",
+            hint="Name only one of them.",
         )
 
 
@@ -116,7 +116,7 @@ def _cordon(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
 def _uncordon(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
     """Also the end of a drain that a person ordered, whatever was to follow it."""
     name, drain = worker.spec.name, worker.drain
-    if drain is not None and not drain.by_hand:
+    if drain is not None and not _may_be_ended(worker):
         why = "" if worker.reason_removed is None else f" {worker.reason_removed.text}"
         raise Conflict(
             f"Worker {name} is being removed by a rule of its pool, which would remove it again.{why}",
@@ -139,10 +139,17 @@ def _uncordon(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int
     )
 
 
+def _may_be_ended(worker: WorkerLife) -> bool:
+    """Whether a person may end its drain: one that a person began, or a notice, which may be wrong. A rule would begin it again."""
+    reason = worker.reason_removed
+    noticed = reason is not None and reason.kind is ReasonKind.INTERRUPTED
+    return worker.drain is not None and (worker.drain.by_hand or noticed)
+
+
 def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
     name, drain, running = worker.spec.name, worker.drain, len(worker.live)
     if worker.state.leaving:
-        keep = f"To keep it, run `herder worker uncordon {name}` first. " if drain and drain.by_hand else ""
+        keep = f"To keep it, run `herder worker uncordon {name}` first. " if _may_be_ended(worker) else ""
         raise Conflict(
             f"Worker {name} is being drained and removed.",
             hint=f"{keep}To end its attempts sooner, run `herder worker remove {name}` with --timeout or --force.",
@@ -213,9 +220,10 @@ def _when(core: Core, worker: WorkerLife, request: WorkerAction) -> str:
     if request.force:
         return f"now, and {counted(len(worker.live), 'attempt')} {agree(len(worker.live), 'is', 'are')} retried on other workers"
     running = len(worker.live)
-    pool = core.state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
     until = drain_texts.until_ms(worker)
-    given = pool.lifetime.drain_grace_s if request.timeout_s is None else request.timeout_s
+    given = (
+        pool_of(core.state, worker).lifetime.drain_grace_s if request.timeout_s is None else request.timeout_s
+    )
     when = f"when its {counted(running, 'attempt')} {agree(running, 'has', 'have')} ended"
     if on_blocked(core.state, worker) is OnBlocked.WAIT:
         return f"{when}, however long that takes (on_blocked: wait)"

@@ -1,6 +1,7 @@
 """Workers that exist in memory only: for tests, simulation and demos."""
 
 from herder.drivers.pretend.driver import PretendDriver
+from herder.drivers.pretend.notices import AnnouncingPretendDriver, FullPretendDriver
 from herder.drivers.pretend.repairs import RepairingPretendDriver
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.pretend.steps import StepEnd
@@ -15,15 +16,19 @@ def make(settings: PretendSettings, context: DriverContext) -> PretendDriver:
 
 def open_pretend(settings: PretendSettings, world: PretendWorld, context: DriverContext) -> PretendDriver:
     """With or without what only some providers can."""
-    kind = RepairingPretendDriver if settings.repairs else PretendDriver
-    return kind(settings, world, context)
+    if settings.announces:
+        kind = FullPretendDriver if settings.repairs else AnnouncingPretendDriver
+        return kind(settings, world, context)
+    return (RepairingPretendDriver if settings.repairs else PretendDriver)(settings, world, context)
 
 
 settings_type = PretendSettings
 
 __all__ = [
+    "AnnouncingPretendDriver",
     "Booted",
     "Fault",
+    "FullPretendDriver",
     "Gate",
     "PretendDriver",
     "PretendSettings",

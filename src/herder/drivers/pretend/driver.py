@@ -55,7 +55,17 @@ class PretendDriver:
         if self.settings.deadline_s is None:
             return {}
         return dict.fromkeys(
-            ("create", "get", "delete", "list", "health", "console", "reboot", "restart_service"),
+            (
+                "create",
+                "get",
+                "delete",
+                "list",
+                "health",
+                "console",
+                "reboot",
+                "restart_service",
+                "interruptions",
+            ),
             self.settings.deadline_s,
         )
 
@@ -178,11 +188,16 @@ class PretendDriver:
 
     def _list(self) -> Listing:
         world, mine = self.world, self._context.installation
+        late = [
+            Machine(worker=name, handle=machine.handle, phase=Phase.RUNNING)
+            for (owner, name), machine in world.listed_late()
+            if owner == mine
+        ]
         shown = [
             self._view(machine)
             for (owner, _), machine in sorted(world.machines.items())
             if owner == mine and not world.hidden(machine, world.list_lag_s)
-        ]
+        ] + late
         if world.listed_most is None or len(shown) <= world.listed_most:
             return Listing(machines=tuple(shown))
         return Listing(machines=tuple(shown[: world.listed_most]), complete=False)

@@ -26,6 +26,8 @@ class PretendSettings:
     """Spot machines that each zone holds: above it `create` raises OutOfCapacity, until one goes."""
     repairs: bool = False
     """Whether it can reboot machines and restart their service."""
+    announces: bool = False
+    """Whether it says which machines it takes back."""
     deadline_s: float | None = None
     """How long an answer of any verb is waited for; None: as of other drivers."""
     start_data_folder: Path | None = None

@@ -73,6 +73,9 @@ class PretendMachine:
     steps: MachineSteps
     gone_at_ms: int | None = None
     """When its removal will be over."""
+    taken_at_ms: int | None = None
+    """When the provider says that it takes it back; whether it does, `goes_at_ms` says."""
+    goes_at_ms: int | None = None
     running: bool = True
     told: bool = False
     """Whether `newly_booted` has given it out."""
@@ -98,6 +101,10 @@ class PretendWorld:
         self.get_lag_s = 0.0
         self.listed_most: int | None = None
         """A listing shows no more than this, and says that it is not complete."""
+        self.gone_listed_s = 0.0
+        """So long after its removal a machine is listed still."""
+        self.gone: dict[tuple[str, WorkerName], tuple[PretendMachine, int]] = {}
+        """Machines that were removed while `gone_listed_s` was set, and when."""
         self.concealed: set[str] = set()
         """Workers that the provider denies to have, in complete listings and to `get`, though it has them."""
         self.made = 0
@@ -155,17 +162,55 @@ class PretendWorld:
         return young or machine.spec.name in self.concealed
 
     def settle(self) -> None:
-        """What was being removed, and is gone by now, goes."""
+        """What was being removed, and is gone by now, goes; and what was announced to be taken back."""
         now_ms = self.now_ms()
         for key, machine in list(self.machines.items()):
-            if machine.gone_at_ms is not None and machine.gone_at_ms <= now_ms:
+            if any(
+                at_ms is not None and at_ms <= now_ms for at_ms in (machine.gone_at_ms, machine.goes_at_ms)
+            ):
                 del self.machines[key]
+                if self.gone_listed_s:
+                    self.gone[key] = machine, now_ms
+
+    def listed_late(self) -> list[tuple[tuple[str, WorkerName], PretendMachine]]:
+        """Machines that are gone and that listings show all the same."""
+        since_ms = self.now_ms() - self.gone_listed_s * 1000
+        self.gone = {key: each for key, each in self.gone.items() if each[1] > since_ms}
+        return [(key, machine) for key, (machine, _) in self.gone.items() if key not in self.machines]
 
     def lose(self, worker: str) -> None:
         """The machine is gone, as when a provider takes a spot machine back."""
         for key in [key for key in self.machines if key[1] == worker]:
             del self.machines[key]
         self.changed()
+
+    def announce(
+        self, worker: str, left_s: float, goes_after_s: float | None = None, *, told: bool = True
+    ) -> None:
+        """Say that the machine is taken back in `left_s`; it goes after `goes_after_s`, or never. `told`: to those who ask the driver."""
+        with self.lock:
+            now_ms = self.now_ms()
+            for key, machine in self.machines.items():
+                if key[1] == worker:
+                    machine.taken_at_ms = now_ms + round(left_s * 1000) if told else machine.taken_at_ms
+                    machine.goes_at_ms = None if goes_after_s is None else now_ms + round(goes_after_s * 1000)
+        self.changed()
+
+    def announce_zone(self, zone: str, left_s: float, goes_after_s: float | None = None) -> list[WorkerName]:
+        """The same of all spot machines of the zone; it sells no spot there until `sold_out` is changed."""
+        with self.lock:
+            self.sold_out.add((zone, True))
+            found = self.spot_of(zone)
+        for worker in found:
+            self.announce(worker, left_s, goes_after_s)
+        return found
+
+    def spot_of(self, zone: str) -> list[WorkerName]:
+        return [
+            worker
+            for (_, worker), each in self.machines.items()
+            if (each.spec.zone, each.spec.spot) == (zone, True)
+        ]
 
     def sells(self, zone: str, spot: bool, spot_most: int) -> bool:
         """Whether one more can be had. `spot_most`: how many spot machines a zone holds."""
@@ -205,8 +250,9 @@ class PretendWorld:
         return [Booted(machine.spec, machine.start, machine.booted_at_ms) for machine in booted]
 
     def next_changes(self) -> list[int]:
-        """When machines boot that have not been told yet, in milliseconds of this world's clock."""
-        return [each.booted_at_ms for each in self.machines.values() if each.running and not each.told]
+        """When machines boot that have not been told yet, or are taken back, in milliseconds of this world's clock."""
+        boots = [each.booted_at_ms for each in self.machines.values() if each.running and not each.told]
+        return boots + [each.goes_at_ms for each in self.machines.values() if each.goes_at_ms is not None]
 
     def due_fault(self, verb: str, worker: str) -> Fault | None:
         """The fault that this call meets; it is used up."""

@@ -73,7 +73,7 @@ def attempt_record(
         attempt.worker,
         int(final),
         str(cause),
-        attempt.preempted_for if cause is Cause.PREEMPTED else said,
+        attempt.preempted_for or said if cause is Cause.PREEMPTED else said,
         None if ending is None else ending.exit_code,
         attempt.assigned_at_ms,
         attempt.started_at_ms,

@@ -21,6 +21,7 @@ def violations(state: EngineState) -> list[str]:
     return [
         *_workers(state),
         *_drains(state),
+        *_notices(state),
         *_attempts(state),
         *_counts(state),
         *_delayed(state),
@@ -72,6 +73,13 @@ def _health(worker: WorkerLife) -> Iterator[str]:
         yield f"worker {name} is to be restarted ({repair.rung}) and has {len(worker.live)} attempts"
     if health.quarantined_at_ms is not None and not worker.cordoned:
         yield f"worker {name} is kept for inspection and not cordoned"
+
+
+def _notices(state: EngineState) -> Iterator[str]:
+    for name, worker in state.workers.items():
+        open_to_work = worker.state in (WorkerState.READY, WorkerState.UNHEALTHY)
+        if worker.health.interrupted and open_to_work:
+            yield f"the machine of worker {name} is taken back, and the worker is {worker.state} and not being drained"
 
 
 def _drains(state: EngineState) -> Iterator[str]:

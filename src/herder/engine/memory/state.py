@@ -16,6 +16,7 @@ from herder.model.fleet.creation import Creation, Step
 from herder.model.fleet.drain import Drain
 from herder.model.fleet.driver import FrozenDriver
 from herder.model.fleet.metric import MetricReading
+from herder.model.fleet.notice import NoticeSource
 from herder.model.fleet.offer import OfferKey, OfferMemory
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.pressure import Measured, WorkerUse
@@ -294,6 +295,8 @@ class EngineState:
     """By driver, what it can do to repair a machine; told by the server at start."""
     frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)
     """Drivers that are not called until a person decides (`engine/workers/drivers.py`)."""
+    interruptions: dict[tuple[PoolName, NoticeSource], int] = field(default_factory=dict)
+    """Notices of the pools that there are, since the server started."""
     readings: dict[tuple[PoolName, str], MetricReading] = field(default_factory=dict)
     """At most one for each metric of each pool; in memory only: a new server asks anew."""
     counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})
@@ -365,3 +368,8 @@ class EngineState:
         if found is None:
             found = self.queues[class_id] = ReadyQueue()
         return found
+
+
+def pool_of(state: EngineState, worker: WorkerLife) -> PoolSpec:
+    """The pool of a worker; of a deleted pool the defaults."""
+    return state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)

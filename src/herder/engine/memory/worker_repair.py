@@ -1,17 +1,19 @@
-"""What the engine remembers of a worker's health: its conditions, the repair that is under way, and its quarantine.
+"""What the engine remembers of a worker's health: its conditions, the repair that is under way, its quarantine, and the notice of its end.
 
-Part of `WorkerLife`. All of it that a restart must know stands in the worker's row, as text (`text_of`, `read`).
+Part of `WorkerLife`. What must survive a restart is stored in the worker's row, as text (`text_of`, `read`).
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
+from herder.model.fleet.notice import Notice, NoticeSource
 from herder.model.fleet.repair import BLOCKING, RESTARTS, Condition, Rung
 
-#: Who says that a condition holds.
+#: Who reports a condition.
 AGENT, SERVER = "agent", "server"
-#: A machine that was told to restart may be shown as stopped for so long.
+#: How long a machine that is being restarted may be listed as stopped.
 MAY_BE_OFF_MS = 600_000
 
 
@@ -21,7 +23,7 @@ class Step(StrEnum):
     DRAINING = "draining"
     """Its attempts are still running; the rung comes when they have ended, or after the pool's drain_grace."""
     DUE = "due"
-    """Intended and stored; whoever carries it out is about to, or has been interrupted."""
+    """Stored as an intent. It is about to be carried out, or was interrupted."""
     ACTED = "acted"
     """Carried out, or given up: `result` says which."""
 
@@ -61,22 +63,31 @@ class RepairLife:
 @dataclass(slots=True, kw_only=True)
 class HealthLife:
     conditions: dict[tuple[str, Condition], ConditionSeen] = field(default_factory=dict)
-    """By who says so and what."""
+    """By source and condition."""
     repair: RepairLife | None = None
     quarantined_at_ms: int | None = None
     """Since when it is kept for inspection."""
+    notice: Notice | None = None
+    """The provider takes its machine back (`engine/workers/notices.py`)."""
     # in memory only
+    notice_told: bool = False
+    """Its agent knows the deadline of its attempts."""
     cleans: bool = False
     """Its agent knows how to clean up."""
     clean_told: bool = False
     skew_ms: int = 0
-    """How far its agent's clock is ahead, as it was told last."""
+    """How far its agent's clock is ahead, as last reported."""
     held: str = ""
     """Why the rung that is due is not carried out."""
 
     @property
+    def interrupted(self) -> bool:
+        """Whether its machine is about to be taken back, and no person has kept the worker all the same."""
+        return self.notice is not None and not self.notice.dismissed
+
+    @property
     def blocks(self) -> bool:
-        """Whether it is to take no work, were it ready."""
+        """Whether it must take no work, even if it is ready otherwise."""
         repair = self.repair
         return (
             self.quarantined_at_ms is not None
@@ -86,7 +97,7 @@ class HealthLife:
 
 
 def text_of(health: HealthLife) -> str:
-    """Empty for a worker that has never been ill. Failed attempts are not written: they show again by themselves."""
+    """Empty for a worker without conditions and repairs. FailedAttempts is not stored: it is found again after a restart."""
     plain: dict[str, object] = {}
     conditions = [
         [source, condition.value, seen.since_ms, seen.last_seen_ms, seen.count, seen.message]
@@ -99,6 +110,8 @@ def text_of(health: HealthLife) -> str:
         plain["repair"] = _plain_repair(health.repair)
     if health.quarantined_at_ms is not None:
         plain["quarantined_at_ms"] = health.quarantined_at_ms
+    if health.notice is not None:
+        plain["notice"] = asdict(health.notice)
     return json.dumps({"version": 1, **plain}, separators=(",", ":")) if plain else ""
 
 
@@ -134,7 +147,12 @@ def read(text: str) -> HealthLife:
         conditions=conditions,
         repair=None if repair is None else _read_repair(repair),
         quarantined_at_ms=plain.get("quarantined_at_ms"),
+        notice=_read_notice(plain.get("notice")),
     )
+
+
+def _read_notice(plain: dict[str, Any] | None) -> Notice | None:
+    return None if plain is None else Notice(**{**plain, "source": NoticeSource(plain["source"])})
 
 
 def _read_repair(plain: dict[str, object]) -> RepairLife:
@@ -151,7 +169,7 @@ def _read_repair(plain: dict[str, object]) -> RepairLife:
 
 
 def move(health: HealthLife, by_ms: int, not_after_ms: int | None = None) -> None:
-    """The clock was set, or the server was away: all ages stay what they were, but nothing moves into the future of `not_after_ms`."""
+    """The clock was set, or the server did not run: ages stay the same, but no time is moved beyond `not_after_ms`."""
 
     def moved(at_ms: int) -> int:
         return at_ms + by_ms if not_after_ms is None else max(at_ms, min(at_ms + by_ms, not_after_ms))
@@ -168,10 +186,14 @@ def move(health: HealthLife, by_ms: int, not_after_ms: int | None = None) -> Non
             repair.well_since_ms = moved(repair.well_since_ms)
     if health.quarantined_at_ms is not None:
         health.quarantined_at_ms = moved(health.quarantined_at_ms)
+    if (
+        health.notice is not None and not_after_ms is None
+    ):  # the provider does not wait for a server that is away
+        health.notice = health.notice.moved(by_ms)
 
 
 def may_be_off(health: HealthLife, now_ms: int) -> bool:
-    """Its machine is being started anew: that its provider shows it as stopped says nothing."""
+    """Whether its machine is being restarted, so that the provider may list it as stopped."""
     repair = health.repair
     if repair is None or repair.rung not in RESTARTS or repair.step is Step.DRAINING:
         return False

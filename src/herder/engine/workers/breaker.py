@@ -1,7 +1,7 @@
 """The circuit breaker of repairs: how many workers of a pool may be under repair, and what else holds a rung back.
 
-Called by `repair.py` before a rung begins, and by reads. What makes many workers of a pool sick at once is seldom the workers' fault, and
-restarting or replacing all of them would take the rest of the pool away too.
+Called by `repair.py` before a rung begins, and by reads. When many workers of a pool are sick at once, the cause is seldom in the workers,
+and restarting or replacing all of them would take away the rest of the pool.
 """
 
 from herder.engine.memory.state import EngineState, WorkerLife
@@ -14,7 +14,7 @@ from herder.model.ids import WorkerName
 from herder.model.values.phrases import agree, counted
 from herder.model.values.times import span
 
-#: Begun repairs that are remembered of a pool.
+#: Repairs of a pool that are remembered, the newest.
 REMEMBERED = 1_000
 
 
@@ -68,8 +68,8 @@ def under_repair(state: EngineState, pool: PoolSpec, now_ms: int) -> set[WorkerN
 
 
 def _is_repaired(worker: WorkerLife, pool: PoolSpec, now_ms: int) -> bool:
-    """Until it is well, people were told that it will not be, or its rung has had the cooldown to work: one worker that never gets well
-    must not hold up the others for good."""
+    """Until it is well, its repair was escalated, or the cooldown is over: a worker that never recovers must not block the others
+    forever."""
     repair = worker.health.repair
     if repair is None or worker.spec.pool != pool.name or not repair.rung.disrupts:
         return False
@@ -85,6 +85,6 @@ def _is_repaired(worker: WorkerLife, pool: PoolSpec, now_ms: int) -> bool:
 
 
 def _leaves(worker: WorkerLife) -> bool:
-    """For another reason than its repair: then it is no part of the pool any more."""
+    """Whether it leaves for another reason than its repair. Then it no longer counts as part of the pool."""
     repair = worker.health.repair
     return worker.state.leaving and not (repair is not None and repair.rung is Rung.REPLACE)

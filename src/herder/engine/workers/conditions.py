@@ -1,4 +1,4 @@
-"""The conditions of workers: whoever knows of one says so through `report`, whatever it is that the worker is a member of.
+"""The conditions of workers. All sources report them through `report` and `note`, whatever the worker's membership.
 
 Called by the exchange for what agents report, by `deadlines.py` and `engine/attempts/worker_health.py` for silence and failed attempts, and by
 memberships that know more. It decides nothing about repair (`repair.py`) and never changes a worker that is leaving.
@@ -15,9 +15,9 @@ from herder.model.fleet.worker import WorkerState
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import clause, sentence, sentences
 
-#: Of a message, as it is told.
+#: Characters of a message that are kept.
 SAID_MAX = 200
-#: An agent's clock that differs from the server's by more is a condition; less may be the way of a message.
+#: An agent's clock that differs from the server's by more is a condition; a smaller difference may be the delay of a message.
 CLOCK_SKEW_MS = 30_000
 
 
@@ -35,7 +35,7 @@ def report(
     found: Mapping[Condition, Found],
     now_ms: int,
 ) -> None:
-    """Everything that `source` knows of now: what it names holds, what it named before and does not name any more is over."""
+    """All conditions that `source` reports now. Those that it reported before and does not report now are over."""
     health = worker.health
     if not found and not any(known == source for known, _ in health.conditions):
         return
@@ -92,7 +92,7 @@ def over(state: EngineState, worker: WorkerLife, source: str, condition: Conditi
 
 
 def release(state: EngineState, worker: WorkerLife, now_ms: int) -> None:
-    """A person has looked after it: what is still wrong with it counts from now on."""
+    """A person has released the worker: its conditions count from now on."""
     health = worker.health
     health.quarantined_at_ms, health.repair, health.held = None, None, ""
     health.conditions.pop((SERVER, Condition.FAILED_ATTEMPTS), None)
@@ -104,7 +104,7 @@ def release(state: EngineState, worker: WorkerLife, now_ms: int) -> None:
 def of_agent(
     troubles: tuple[str, ...], typed: Mapping[Condition, Found], skew_ms: int
 ) -> dict[Condition, Found]:
-    """What an agent reports, old or new: a sentence without a type says that no attempt can be started."""
+    """The conditions in an agent's report. An agent of an older version reports sentences only; they count as NotReady."""
     found = dict(typed)
     known = {clause(each.message) for each in typed.values()}
     untyped = [each for each in troubles if clause(each) not in known]

@@ -5,9 +5,10 @@ Called by the lifecycle loop twice a second. The changes themselves are those of
 """
 
 from herder.engine.attempts import worker_health
-from herder.engine.memory.state import EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, WorkerLife, pool_of
 from herder.engine.memory.worker_repair import SERVER
 from herder.engine.workers import conditions, creation, drains, expiry, repair
+from herder.engine.workers.drain_texts import on_blocked
 from herder.engine.workers.worker import suspect, terminate
 from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.pool import PoolSpec
@@ -25,8 +26,7 @@ _JOINED = frozenset({WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAIN
 def tick(state: EngineState, changes: Changes, now_ms: int) -> None:
     """What time alone brings: boots that take too long, silence, drains whose grace is over."""
     for worker in list(state.workers.values()):
-        # The workers of a deleted pool still have to go: the usual times hold for them.
-        pool = state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
+        pool = pool_of(state, worker)
         if worker.state.in_flight:
             late = creation.look(state, changes, worker, pool, now_ms)
             if late is not None:
@@ -37,7 +37,7 @@ def tick(state: EngineState, changes: Changes, now_ms: int) -> None:
         worker_health.look(state, changes, worker, now_ms)
         if worker.drain is None or not worker.drain.keep:
             repair.look(state, changes, worker, pool, now_ms)
-        drains.look(state, changes, worker, pool.lifetime.on_blocked, now_ms)
+        drains.look(state, changes, worker, on_blocked(state, worker), now_ms)
 
 
 def _check_silence(

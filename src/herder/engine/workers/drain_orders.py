@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from herder.engine.memory.state import EngineState, WorkerLife
+from herder.engine.memory.state import EngineState, WorkerLife, pool_of
 from herder.model.fleet.drain import Drain
-from herder.model.fleet.pool import PoolSpec
 
 
 def drain_order(
@@ -17,8 +16,7 @@ def drain_order(
         return replace(worker.drain, keep=keep, by_hand=by_hand, empty_at_ms=None)
     if not worker.state.in_flight:
         worker.excused_ms = 0
-    pool = state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
-    time_s = pool.lifetime.drain_grace_s if timeout_s is None else timeout_s
+    time_s = pool_of(state, worker).lifetime.drain_grace_s if timeout_s is None else timeout_s
     deadline_ms = now_ms + int(time_s * 1000)
     return Drain(
         since_ms=now_ms, deadline_ms=deadline_ms, keep=keep, attempts=len(worker.live), by_hand=by_hand

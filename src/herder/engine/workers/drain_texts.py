@@ -4,7 +4,7 @@ Used by the events of `drains.py` and by `control/reads/`. Users' names are left
 changes nothing.
 """
 
-from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
+from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife, pool_of
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.worker import WorkerState
 from herder.model.values.phrases import agree, counted, listed
@@ -17,9 +17,8 @@ NEVER_MS = 2**62
 
 
 def on_blocked(state: EngineState, worker: WorkerLife) -> OnBlocked:
-    """The rule of its pool; of a deleted one the default."""
-    pool = state.pools.get(worker.spec.pool)
-    return OnBlocked.FORCE if pool is None else pool.lifetime.on_blocked
+    """The rule of its pool; of a deleted one the default. A machine that is taken back does not wait."""
+    return OnBlocked.FORCE if worker.health.interrupted else pool_of(state, worker).lifetime.on_blocked
 
 
 def drain_word(state: EngineState, worker: WorkerLife) -> str:
@@ -40,6 +39,18 @@ def until_ms(worker: WorkerLife) -> int | None:
 
 def progress_text(state: EngineState, worker: WorkerLife, now_ms: int, *, with_users: bool = False) -> str:
     """How far the drain is, in sentences. `with_users`: whose the jobs are, for those who may see them."""
+    text = _progress(state, worker, now_ms, with_users)
+    notice = worker.health.notice
+    if text and notice is not None and worker.health.interrupted:
+        left_ms = notice.at_ms - now_ms
+        when = f"takes its machine back in {span(left_ms)}"
+        if left_ms <= 0:
+            when = f"should have taken its machine back {span(-left_ms)} ago"
+        text = f"The provider {when} (announced by its {notice.source}). {text}"
+    return text
+
+
+def _progress(state: EngineState, worker: WorkerLife, now_ms: int, with_users: bool) -> str:
     name, drain = worker.spec.name, worker.drain
     if worker.state is WorkerState.TERMINATING:
         return _removal_text(state, worker)

@@ -72,6 +72,8 @@ def take_back(
 ) -> None:
     """Its drain ends, also one that was to end with its removal; it gets work again. Its agent is told with the next answer."""
     worker.cordoned, worker.drain = False, None
+    if worker.health.notice is not None:
+        worker.health.notice = replace(worker.health.notice, dismissed=True)
     if worker.state is WorkerState.DRAINING:
         worker.state = WorkerState.UNHEALTHY if worker.sick else WorkerState.READY
         worker.draining_at_ms = worker.reason_removed = None

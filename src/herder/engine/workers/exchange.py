@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from herder.engine.attempts.attempt import lose, started
 from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
 from herder.engine.memory.worker_repair import AGENT
-from herder.engine.workers import conditions, repair
+from herder.engine.workers import conditions, notices, repair
 from herder.engine.workers.worker import seen, terminate
+from herder.model.fleet.notice import NoticeSource
 from herder.model.fleet.pressure import WorkerUse
 from herder.model.fleet.repair import Condition
 from herder.model.fleet.worker import WorkerState
@@ -34,6 +35,7 @@ def take_in(
     typed: Mapping[Condition, conditions.Found] | None = None,
     clock_ms: int | None = None,
     cleaned: str = "",
+    interrupted_ms: int | None = None,
     now_ms: int,
 ) -> None:
     """Everything of a report but the endings. Parts that only hold for the newest report are dropped from an older one."""
@@ -45,6 +47,8 @@ def take_in(
         return
     worker.exchange_number = number
     _take_in_health(state, changes, worker, troubles, typed or {}, clock_ms, cleaned, now_ms)
+    if interrupted_ms is not None:
+        notices.announced(state, changes, worker, interrupted_ms, NoticeSource.AGENT, now_ms)
     if use is not None and min(use) >= 0:
         worker.use = WorkerUse(cpu_milli=use[0], memory_mib=use[1], at_ms=now_ms)
     if worker.unacked:
@@ -116,6 +120,8 @@ def has_news(state: EngineState, worker: WorkerLife) -> bool:
         return True
     if worker.told is WorkerState.DRAINING and not worker.state.leaving:
         return True  # its drain was taken back
+    if worker.health.interrupted and not worker.health.notice_told:
+        return True
     if worker.health.repair is not None and repair.wants_clean_up(worker) and not worker.health.clean_told:
         return True
     durable = state.durable
@@ -130,6 +136,7 @@ def gather(state: EngineState, worker: WorkerLife) -> tuple[int, list[LiveAttemp
     worker.cancels.clear()
     worker.told = worker.state
     worker.health.clean_told = True
+    worker.health.notice_told = worker.health.notice is not None
     attempts = [worker.live[job] for job in worker.unacked if worker.live[job].hand_over <= state.durable]
     if not attempts:
         return 0, [], list(cancels)

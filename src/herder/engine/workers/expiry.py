@@ -28,11 +28,16 @@ def look(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpe
         if worker.warned_expiry_ms != at_ms and now_ms >= at_ms - int(pool.lifetime.ttl_warning_s * 1000):
             _warn(state, changes, worker, at_ms, now_ms)
         return
-    frozen = pool.frozen or pool.driver in state.frozen_drivers
+    frozen = is_frozen(state, pool)
     if frozen and worker.expired_ms is not None:
         open_again(state, worker)
     elif not frozen and worker.expired_ms is None:
         _expire(state, changes, worker, pool, at_ms, now_ms)
+
+
+def is_frozen(state: EngineState, pool: PoolSpec) -> bool:
+    """Whether the pool keeps its expired workers: it or its driver is frozen."""
+    return pool.frozen or pool.driver in state.frozen_drivers
 
 
 def removal_ms(pool: PoolSpec, expires_at_ms: int) -> int:

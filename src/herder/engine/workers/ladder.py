@@ -1,9 +1,9 @@
 """Which rung of the repair ladder comes next for one worker, and when. Pure: a policy, what is known of the worker, and the time.
 
-Called by `repair.py` twice a second for workers with a condition, and by reads. The rungs of one condition are climbed in the order of the
-table, each at its time; a rung has as long to work as the table leaves between it and the next. A rung that nobody can carry out is
-skipped, and the next comes in its place; nobody to clean up does not hasten what follows. The last rung is repeated after the cooldown.
-When the tries are used up only `replace` is left, or people are told.
+Called by `repair.py` twice a second for workers with a condition, and by reads. The rungs of one condition follow in the order of the table,
+each at its time. The time between two rows is the time that a rung has to take effect. A rung that cannot be carried out is skipped, and the
+next one takes its place and its time; a skipped `clean_up` makes no other rung earlier. The last rung is repeated after the cooldown. When
+the tries are used up, only `replace` is left; without it, the problem is escalated.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class NextRung:
     at_ms: int | None
     count: int = 0
     skipped: tuple[Rung, ...] = ()
-    """Rungs of the table in whose place it comes, because nobody can carry them out."""
+    """Rungs of the table that were skipped because they cannot be carried out."""
     why: str = ""
     """Why it is `escalate` although the table says otherwise."""
 
@@ -35,7 +35,7 @@ class NextRung:
 def next_rungs(
     policy: RepairPolicy, health: HealthLife, available: frozenset[Rung], now_ms: int
 ) -> list[NextRung]:
-    """One for each condition: those that are due, the strongest first, then the others as they come."""
+    """One for each condition: those that are due, strongest first, then the others by time."""
     found = [
         each
         for condition, seen in active(health).items()
@@ -53,8 +53,8 @@ def next_rungs(
 
 
 def active(health: HealthLife) -> dict[Condition, ConditionSeen]:
-    """Conditions whoever reports them: since the first report, counted as often as the highest count. What a silent agent said last is
-    not known to hold still."""
+    """The conditions of all sources, each once, with the earliest start and the highest count. Reports of a silent agent are left out,
+    because they may no longer be true."""
     found: dict[Condition, ConditionSeen] = {}
     silent = (SERVER, Condition.NOT_READY) in health.conditions
     for (source, condition), seen in health.conditions.items():
@@ -97,7 +97,7 @@ def _of_condition(
         rung, again_ms = rules[last].rung, at_ms + int(policy.cooldown_s * 1000)
         found = NextRung(condition=condition, rung=rung, at_ms=again_ms)
         if rung not in available:
-            found = _nobody(condition, again_ms, (rung,))
+            found = _unavailable(condition, again_ms, (rung,))
     if found is None or not found.why:
         return found
     told = health.repair is not None and health.repair.escalated
@@ -105,7 +105,7 @@ def _of_condition(
 
 
 def _last_done(health: HealthLife, rules: tuple[RepairRule, ...]) -> tuple[int | None, int]:
-    """The highest row that was carried out in this repair, and when."""
+    """The last row of the table that was carried out in this repair, and when."""
     repair = health.repair
     for place in reversed(range(len(rules)) if repair is not None else ()):
         assert repair is not None
@@ -123,7 +123,7 @@ def _above(
     available: frozenset[Rung],
     now_ms: int,
 ) -> NextRung | None:
-    """The first row after the last one that somebody can carry out; at the time of the first that nobody can."""
+    """The first row after `last` that can be carried out, at the time of the first skipped row."""
     place = 0 if last is None else last + 1
     before = None if last is None else rules[last]
     skipped: list[Rung] = []
@@ -144,10 +144,12 @@ def _above(
             )
         skipped.append(rule.rung)
         hastened = hastened or rule.rung.disrupts
-    return _nobody(rules[0].condition, first_ms, tuple(skipped), rules[place].count) if skipped else None
+    return _unavailable(rules[0].condition, first_ms, tuple(skipped), rules[place].count) if skipped else None
 
 
-def _nobody(condition: Condition, at_ms: int | None, skipped: tuple[Rung, ...], count: int = 0) -> NextRung:
+def _unavailable(
+    condition: Condition, at_ms: int | None, skipped: tuple[Rung, ...], count: int = 0
+) -> NextRung:
     why = "no rung of the table can be carried out here"
     return NextRung(
         condition=condition, rung=Rung.ESCALATE, at_ms=at_ms, count=count, skipped=skipped, why=why

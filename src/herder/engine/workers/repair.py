@@ -1,8 +1,8 @@
 """Repairs workers: begins the rung that is due, follows it until the worker is well, and keeps within the pool's breaker.
 
-`look` is called by `deadlines.py` twice a second for each worker; `acted` by whoever carried a rung out (`control/drivers/repairs.py`, the
-exchange). A rung is stored as an intent before anybody acts, so that a restart goes on with it. Which rung comes next is decided in
-`ladder.py`. It never calls a driver.
+`look` is called by `deadlines.py` twice a second for each worker; `acted` after a rung was carried out, by `control/drivers/repairs.py` and
+the exchange. A rung is stored as an intent first, so that it continues after a restart. `ladder.py` decides which rung is next. This module
+must never call a driver.
 """
 
 from herder.engine.attempts import worker_health
@@ -24,9 +24,9 @@ from herder.model.values.times import span
 from herder.model.work.job import Cause
 
 _OPEN = frozenset({WorkerState.READY, WorkerState.UNHEALTHY})
-#: An agent that was asked to clean up and says nothing for so long has not done it.
+#: A clean-up has failed when the agent does not report it within this time.
 CLEAN_UP_MS = 120_000
-#: A machine that is still heard of so long after it was told to restart has not restarted.
+#: A restart has failed when the old agent still calls after this time.
 STILL_THERE_MS = 120_000
 
 
@@ -48,7 +48,7 @@ def look(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpe
 
 
 def available(state: EngineState, worker: WorkerLife) -> frozenset[Rung]:
-    """What somebody can do for this worker: its driver, its agent as long as it is heard of, and always a replacement."""
+    """The rungs that can be carried out: by its driver, by its agent unless it is silent, and always replace and escalate."""
     rungs = ALWAYS | state.rungs.get(worker.spec.driver, frozenset())
     silent = ("server", Condition.NOT_READY) in worker.health.conditions
     return rungs | {Rung.CLEAN_UP} if worker.health.cleans and not silent else rungs
@@ -73,13 +73,13 @@ def lose_attempts(
 
 
 def is_due(worker: WorkerLife) -> bool:
-    """Whether somebody is to carry its rung out."""
+    """Whether its rung is to be carried out now."""
     repair = worker.health.repair
     return repair is not None and repair.step is Step.DUE and worker.state in _OPEN
 
 
 def wants_clean_up(worker: WorkerLife) -> bool:
-    """Whether its agent is to be told to clean up."""
+    """Whether its agent is to clean up now."""
     repair = worker.health.repair
     return (
         worker.health.cleans
@@ -99,12 +99,12 @@ def acted(
     *,
     done: bool,
 ) -> None:
-    """The rung that began at `since_ms` was carried out, or could not be. Late and repeated news change nothing."""
+    """The rung that began at `since_ms` was carried out or has failed. Late and repeated reports change nothing."""
     repair = worker.health.repair
     if repair is None or repair.step is not Step.DUE or repair.since_ms != since_ms:
         return
     repair.step, repair.acted_at_ms, repair.result = Step.ACTED, now_ms, text
-    if done:  # what has failed needs no time to work
+    if done:  # a failed rung needs no time to take effect
         repair.done[repair.condition, repair.rung] = now_ms
     repair.rejoins = repair.rejoins and done
     kind = "worker.repair_done" if done else "worker.repair_failed"
@@ -115,7 +115,7 @@ def acted(
 
 
 def _climb(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpec, now_ms: int) -> None:
-    """The strongest rung that is due and may begin; what is held back is told once."""
+    """Begin the strongest rung that is due and may begin. A rung that is held back is reported once."""
     health, held = worker.health, ""
     for found in next_rungs(pool.repair, health, available(state, worker), now_ms):
         if not found.due(now_ms):
@@ -189,7 +189,7 @@ def _follow(
 
 
 def _waits_in_vain(state: EngineState, worker: WorkerLife, repair: RepairLife, now_ms: int) -> str:
-    """Why nobody will carry the rung out that is due, as a sentence; empty when somebody may."""
+    """Why the rung that is due will not be carried out, as a sentence; empty when it may be."""
     name, driver = worker.spec.name, worker.spec.driver
     able = repair.rung in state.rungs.get(driver, frozenset())
     if repair.rung in RESTARTS:
@@ -223,7 +223,7 @@ def _verify(
 
 
 def _forget(state: EngineState, worker: WorkerLife, repair: RepairLife) -> None:
-    """But for what people were told and still holds: they are not told again."""
+    """Start again at the first rung. Escalations whose condition still holds are kept, so that they are not repeated."""
     lasting = active(worker.health)
     told = {key: at for key, at in repair.done.items() if key[1] is Rung.ESCALATE and key[0] in lasting}
     if told == repair.done and not repair.tries and told:
@@ -302,7 +302,7 @@ def _quarantine(
 def _look_at_quarantined(
     state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpec, now_ms: int
 ) -> None:
-    """The oldest goes when there are too many, and each when it is too old."""
+    """Remove the worker when more than `quarantine` newer ones are kept, or after `quarantine_age`."""
     since_ms, most = worker.health.quarantined_at_ms or now_ms, pool.repair.quarantine
     if now_ms - since_ms > pool.lifetime.drain_grace_s * 1000:
         text = f"Worker {worker.spec.name} is kept for inspection."

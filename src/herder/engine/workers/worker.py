@@ -146,12 +146,6 @@ def in_phase(state: EngineState, worker: WorkerLife, machine: Machine, now_ms: i
     return True
 
 
-def tried(state: EngineState, worker: WorkerLife, next_ms: int) -> int:
-    """A call of `create` has failed and is tried again then. Answers how many have."""
-    _changed(state, worker)
-    return creation.tried(worker, next_ms)
-
-
 def create_broke(
     state: EngineState, changes: Changes, worker: WorkerLife, text: str, now_ms: int, cause: FailureCause
 ) -> None:
@@ -319,6 +313,8 @@ def terminate(
     """It is to go now. Its attempts are lost (and tried elsewhere); the driver is told until the machine is gone."""
     if worker.state is WorkerState.TERMINATING or worker.state.ended:
         return
+    if worker.health.interrupted:
+        cause = Cause.PREEMPTED
     worker.reason_removed = worker.reason_removed or reason
     alone, message = len(worker.live) == 1, sentences(f"Worker {worker.spec.name} was removed", reason.text)
     for attempt in list(worker.live.values()):
@@ -333,7 +329,9 @@ def terminate(
 def machine_gone(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
     """The provider holds its machine no more. Of a spot machine that says that there is little spot there now."""
     text, cause = f"The machine of {worker.spec.name} no longer exists.", Cause.WORKER_LOST
-    if worker.spec.spot:
+    if worker.health.notice is not None:
+        text, cause = f"{text} The provider had announced that.", Cause.PREEMPTED
+    elif worker.spec.spot:
         cause = Cause.PREEMPTED
         text = f"{text} It was a spot machine, so the provider has probably taken it back."
         offers.failed(state, changes, worker, FailureCause.INTERRUPTED, text, now_ms)

@@ -46,10 +46,11 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interruption:
-    """The provider will take this machine back, and says when."""
+    """The provider will take this machine back, and says when. `left_s` is counted by the driver when it answers, so that no clocks need
+    to agree."""
 
     worker: WorkerName
-    at_ms: int
+    left_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ class Quotas(Protocol):
 @runtime_checkable
 class Interruptions(Protocol):
     def interruptions(self) -> Sequence[Interruption]:
-        """Those that are announced now."""
+        """Those that are announced now; the same again each time, until the machine is gone. Asked every 15 s."""
 
 
 @runtime_checkable

@@ -200,6 +200,8 @@ class WorkerLifetime:
     extensions_max: int = 3
     drain_grace_s: float = 300.0
     """How long running attempts may go on after a drain began, unless the order says otherwise."""
+    notice_margin_s: float = 5.0
+    """So long before a provider takes a machine back, its attempts are ended; at most half of a notice."""
     on_blocked: OnBlocked = OnBlocked.FORCE
     """What happens then to those that still run. Force, because every attempt may be retried, and a worker that must go costs."""
     boot_timeout_s: float = 750.0

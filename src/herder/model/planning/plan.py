@@ -35,6 +35,7 @@ class ReasonKind(StrEnum):
     POOL_DELETED = "pool_deleted"
     BY_HAND = "by_hand"
     DEAD = "dead"
+    INTERRUPTED = "interrupted"
     UNHEALTHY = "unhealthy"
     BOOT_TIMEOUT = "boot_timeout"
     CREATE_FAILED = "create_failed"

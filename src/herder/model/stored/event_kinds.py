@@ -53,6 +53,7 @@ EVENT_KINDS = frozenset(
         "worker.extended",
         "worker.failed",
         "worker.forgotten",
+        "worker.interrupted",
         "worker.kept",
         "worker.orphan",
         "worker.provisioned",

@@ -1,9 +1,9 @@
-"""One server's part in the leadership of a PostgreSQL store: a thread that says that it lives, and renews or takes the lease.
+"""A server's candidacy for the leadership of a PostgreSQL store: a thread records that the server runs, and renews or takes the lease.
 
-Made by `turns.py`, asked by everything that acts (`ports/leadership.py`). The thread has a connection of its own, so that neither
-a busy event loop nor a long commit costs the lease. It measures the lease with the machine's monotonic clock from before it asked: whatever
-happens to the network or the process, it holds for itself no longer than for the database. It must never lead again by
-itself after it stepped down: the memory of the old term is dropped first (`stand_by`).
+Created by `turns.py`, asked by everything that acts (`ports/leadership.py`). The thread has its own connection, so neither a busy event
+loop nor a long commit loses the lease. It measures the lease with the machine's monotonic clock, from before the request was sent, so the
+server never believes in a lease that has ended in the database. After it stepped down it must not lead again before the memory of the old
+term is dropped (`stand_by`).
 """
 
 import asyncio
@@ -37,12 +37,12 @@ from herder.store.opening.lease import (
 
 log = logging.getLogger(__name__)
 
-#: Between two renewals, and between two looks of a server that waits.
+#: Time between two renewals, and between two looks of a follower.
 RENEW_S = 1.0
 LOOK_S = 0.5
-#: A turn that takes longer is ended: the network does not answer.
+#: A turn that takes longer is ended, because the network does not answer.
 TURN_MS = 3_000
-#: Another server that was not heard of for longer is not named to workers.
+#: Addresses of servers that were not heard from for longer are not given to workers.
 ABSENT_MS = 60_000
 #: How long an orderly stop waits for the lease to be released.
 RETIRE_S = 4.0
@@ -78,12 +78,12 @@ class Candidate:
         self._expired = True
         self._looked_ms = 0
         self.addresses: tuple[str, ...] = ()
-        """Of all servers that live, the leader's first. Another object only when it is another list."""
+        """Of all running servers, the leader's first. A new object only when the list has changed."""
         self.as_of_ms: int | None = None
         self.predecessor = ""
-        """The address of the server that led before this one; empty when it was this one, or nobody."""
+        """The address of the server that led before; empty when it was this one, or none."""
         self.fenced = ""
-        """Why it leads no more; empty as long as nobody has taken over."""
+        """Why this server no longer leads; empty as long as no other server has taken over."""
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._wake = threading.Event()
@@ -107,25 +107,25 @@ class Candidate:
         return self._servers
 
     def leader(self) -> ServerNote | None:
-        """Another server, as it was a moment ago; None: no other leads, or it is not known."""
+        """The other server that leads, as last seen; None: none does, or it is unknown."""
         if self._expired or self._clock.monotonic_ms() - self._looked_ms > LEASE_MS:
             return None
         return next((note for note in self._servers if note.leads and note.id != self._me.server), None)
 
     async def changed(self, within_s: float) -> None:
-        """Until the lease was looked at for the first time, this server leads or does so no more, or the time is over."""
+        """Wait until the lease was read for the first time, this server began or ceased to lead, or `within_s` is over."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), within_s)
         self._changed.clear()
 
     def look(self) -> None:
-        """Now and then: end a turn that does not come back."""
+        """Called regularly: end a turn that takes too long."""
         since_ms = self._turn_since_ms
         if since_ms is not None and self._clock.monotonic_ms() - since_ms > TURN_MS:
             self._sockets.cut()
 
     def stand_by(self) -> None:
-        """The memory of the last term is dropped: it may lead again. The writer may have seen the take-over before the thread."""
+        """The memory of the last term is dropped, so this server may lead again. The writer may notice a take-over before the thread."""
         self._epoch = self._until_ms = 0
         self._willing = True
 
@@ -214,7 +214,7 @@ class Candidate:
             release(connection, self._me, self._epoch)
 
     def _tell(self) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._changed.set)
 
     def _connected(self) -> Connection:

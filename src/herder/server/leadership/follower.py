@@ -1,6 +1,6 @@
-"""A server that follows: it answers through the leader and from the store, until the lease is its own and its memory is read.
+"""A follower: it answers through the leader or from the store, until it holds the lease and has read the store.
 
-Called by `turns.py`. It has drivers, loops and an engine of no kind: what it has is a socket, the candidate and the forwarding.
+Called by `turns.py`. A follower has no drivers, loops or engine, only a socket, the candidate and the forwarding.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from herder.store.opening.leadership import Leader, this_process
 
 log = logging.getLogger(__name__)
 
-#: How often it is looked at whether this server leads, beside being told.
+#: Time between two checks whether this server leads, in case no change was signalled.
 LOOK_S = 0.25
 #: Exit code of a process that a third signal ends.
 INTERRUPTED = 130
@@ -41,7 +41,7 @@ class Seat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """How it ended: `opened` None: the server was stopped."""
+    """How following ended. `opened` None: the server was stopped."""
 
     server: HttpServer
     opened: Opened | None
@@ -73,7 +73,7 @@ async def follow(
 
 
 async def read_store(seat: Seat, candidate: Candidate) -> Opened:
-    """As the leader of now. In a thread: meanwhile this server goes on to answer. Raises StartError."""
+    """As the new leader. It runs in a thread, so that this server continues to answer. Raises StartError."""
     leader = Leader(epoch=candidate.epoch, holder=this_process())
     return await asyncio.to_thread(open_data, seat.options, seat.place, leader)
 

@@ -1,8 +1,8 @@
 """The application of a follower: hands every call on to the leader, and says how old the answer is.
 
-ASGI. The caller's token, keys and body go on untouched, so a write is done once however often it comes, and through whomever. An answer
-carries `Herder-As-Of`. Without a leader that answers, reads are answered from the store (`stored_reads.py`), and everything else is
-refused with 503. Calls and times are bounded; bodies pass through in pieces. It must never hand on a call that another follower handed on.
+ASGI. Token, idempotency key and body are passed on unchanged, so a repeated write takes effect once, whichever server it reaches. Each
+answer has the header `Herder-As-Of`. Without a leader that answers, reads are answered from the store (`stored_reads.py`), and everything
+else is refused with 503. Calls and times are bounded; bodies pass through in pieces. It must never hand on a call of another follower.
 """
 
 import asyncio
@@ -37,10 +37,10 @@ FORWARDED = "Herder-Forwarded"
 """Set by a follower, so that a call is handed on once only."""
 #: Calls that are handed on at a time.
 CALLS_MAX = 2_000
-#: How long the leader may take to be reached, and to say the next thing: above the longest poll.
+#: How long connecting to the leader may take, and how long it may send nothing: longer than the longest poll.
 CONNECT_S = 2.0
 SILENCE_S = 60.0
-#: Calls that wait for a change: there is none without a leader, and the next one is to be found soon.
+#: Calls that wait for a change. Without a leader nothing changes, so they are refused and callers try again.
 WAITS = ("/wait", "/stream")
 #: Connections to the leader that are kept between calls.
 IDLE_KEPT = 100
@@ -69,7 +69,7 @@ class Peers(Protocol):
     """What a follower knows of the other servers."""
 
     def leader(self) -> ServerNote | None:
-        """None: nobody leads, or it is not known."""
+        """None: no server leads, or it is unknown."""
 
 
 class StoredReads(Protocol):
@@ -164,7 +164,7 @@ class Forwarding:
             async for piece in answer.aiter_raw():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except httpx.TransportError as error:
-            # What was sent is not whole. Without its end the connection is cut, and nobody takes it for the whole.
+            # The answer is incomplete. Without its end the connection is closed, so the caller notices.
             log.info("The answer of the leader broke off: %s", error)
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -236,7 +236,7 @@ class _Body:
                 await watching
 
     async def _left(self) -> None:
-        """Ends when the caller has left, and not before its body was read by another."""
+        """Ends when the caller has left. Waits first until `pieces` has read the body."""
         await self._whole.wait()
         while not self._gone:
             message = await self._receive()

@@ -1,8 +1,8 @@
 """The gate before the application of a leader: no answer leaves when the lease may have ended.
 
 ASGI, outermost, on PostgreSQL only. A server that was stopped and woken up would otherwise refuse a worker that its successor created.
-Calls that came before the end of the lease are refused when they would be answered. A worker's report is looked at all the same, so that it is
-noted who lives. Health is always told.
+Calls that arrived before the end of the lease are refused when they would be answered. Exchanges of workers are processed, so that their
+heartbeats count, but not answered. Health is always answered.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from herder.store.sql_store import NOT_LEADING
 RETRY_AFTER_S = 1
 #: Answered whoever leads.
 HEALTH = f"{PREFIX}/health"
-#: Looked at, and not answered, while the lease may have ended.
+#: Processed, but not answered, while the lease may have ended.
 EXCHANGE = f"{PREFIX}/worker/exchange"
 
 

@@ -1,8 +1,8 @@
-"""Reads without a leader: what the store says, read into a memory that nothing changes, and shown by the faces of every server.
+"""Reads without a leader: the store is read into a memory that nothing changes, and shown by the usual API and dashboard.
 
-Asked by `forwarding.py` when no leader answers. While nobody leads, nothing in the store changes, and what was read stays right. When only
-this server cannot reach the leader, the store is read again after a time that grows with what reading costs. It must never
-write: its store refuses, and no loop runs on its memory.
+Asked by `forwarding.py` when no leader answers. While no server leads, the store does not change, and what was read stays right. When only
+this server cannot reach the leader, the store is read again after a time that grows with the cost of reading. It must never write: its
+store refuses, and no loop runs on its memory.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-#: The store is read again when what was read is older than this, and than so many times what reading took.
+#: The store is read again when the last reading is older than this, and older than this many times its duration.
 AGE_S = 5.0
 AGE_TIMES = 20.0
 
@@ -80,7 +80,7 @@ class Stored:
             return None if self._last is None else (self._last.face, self._last.at_ms)
 
     async def close(self) -> None:
-        """What was read is of no use any more."""
+        """Drop what was read."""
         last, self._last = self._last, None
         if last is not None:
             last.core.shut_down()
@@ -120,7 +120,7 @@ class Stored:
 
 
 class _Past:
-    """`ports.leadership.Leadership`, of a server that shows what was."""
+    """`ports.leadership.Leadership`, of a server that shows a past state."""
 
     def __init__(self, peers: Leadership, at_ms: int) -> None:
         self._peers = peers
@@ -163,13 +163,13 @@ class _Unchanged:
         return read_in_thread(self._database, query)
 
     async def close(self) -> None:
-        """There is nothing to be written."""
+        """Nothing is to be written."""
 
 
 def _refused() -> "asyncio.Future[Any]":
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     future.set_exception(StoreDown(NOT_LEADING.text))
-    future.exception()  # not everybody waits for it
+    future.exception()  # a caller need not wait for it
     return future
 
 

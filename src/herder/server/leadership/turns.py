@@ -1,7 +1,7 @@
-"""The turns of a server on PostgreSQL: it follows, leads when the lease is its own, and follows again when another has taken over.
+"""The turns of a server on PostgreSQL: it follows, leads when it holds the lease, and follows again when another server has taken over.
 
 Called by `runtime.py`, which runs a term of leading. Between two turns the listening socket stays open, so that callers wait
-and are not refused. Nothing of a term outlives it: the next one reads the store anew.
+and are not refused. Each term reads the store anew and keeps nothing of an earlier one.
 """
 
 import asyncio
@@ -26,9 +26,8 @@ from herder.store.opening.lease import Me
 
 log = logging.getLogger(__name__)
 
-#: How often a leader looks whether it still is one.
+#: Time between two checks of a leader whether it still leads.
 LOOK_S = 0.25
-
 #: How long a start waits to hear whether another server leads, before it follows.
 FIRST_LOOK_S = 3.0
 
@@ -43,7 +42,7 @@ class Term:
     before: HttpServer | None
     """That of the turn as a follower."""
     first: bool
-    """The process began with it: what its files say is put in force, as at any start."""
+    """The process began with this term, so the settings of its files are applied, as at any start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +129,8 @@ def note_leader(core: Core, changes: Changes, candidate: Candidate | None) -> No
 
 
 async def watch(candidate: Candidate, place: Place, server: HttpServer, core: Core) -> None:
-    """While this server leads. When the lease may have ended, whoever is connected is let go, to find another server; when another server
-    has taken over, the term ends."""
+    """Runs while this server leads. When the lease may have ended, all connections are closed, so that callers try another server. When
+    another server has taken over, the term ends."""
     held = True
     while candidate.epoch:
         await asyncio.sleep(LOOK_S)
@@ -140,7 +139,7 @@ async def watch(candidate: Candidate, place: Place, server: HttpServer, core: Co
             held = not held
             if held:
                 log.warning("The lease of the store is renewed. This server answers again.")
-                core.workers_changed.set()  # what waited for it is begun
+                core.workers_changed.set()  # calls of drivers that waited for the lease begin
             elif candidate.epoch:
                 log.warning(
                     "The lease of the store cannot be renewed. This server answers nothing until it is."

@@ -10,6 +10,8 @@ from herder.settings.syntax.durations import format_duration
 #: Between two heartbeats of a worker: each costs the server a call, and silence is noticed after three.
 HEARTBEAT_LEAST_S = 1.0
 HEARTBEAT_LONGEST_S = 600.0
+#: No provider announces an interruption so early that more could be given up.
+NOTICE_MARGIN_LONGEST_S = 600.0
 
 Contradiction = tuple[str, str, str]
 """(setting, what is wrong, remedy)."""
@@ -115,6 +117,12 @@ def _times(pool: PoolSpec) -> Iterator[Contradiction]:
             "heartbeat",
             f"heartbeat {format_duration(heartbeat_s)} is not between 1s and 10m.",
             "Write 10s, or up to 1m for a large fleet.",
+        )
+    if pool.lifetime.notice_margin_s > NOTICE_MARGIN_LONGEST_S:
+        yield (
+            "notice_margin",
+            f"notice_margin {format_duration(pool.lifetime.notice_margin_s)} is above 10m.",
+            "Write 5s, or up to 1m where the ends of attempts are reported slowly.",
         )
     if pool.scale_down.fraction is not None and pool.scale_down.period_s <= 0:
         yield (

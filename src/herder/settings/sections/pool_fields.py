@@ -238,6 +238,11 @@ POOL_FIELDS: tuple[Field, ...] = (
     duration(
         "drain_grace", "How long running attempts may continue after a drain began.", "lifetime.drain_grace_s"
     ),
+    duration(
+        "notice_margin",
+        "How long before a provider takes a machine back its attempts are ended, from 0s to 10m; at most half of a notice.",
+        "lifetime.notice_margin_s",
+    ),
     Field(
         key="on_blocked",
         attribute="lifetime.on_blocked",

@@ -62,17 +62,6 @@ def _read_preempts(found: Reading, value: Value) -> bool:
     return not (isinstance(value, Scalar) and value.text == "never") and validation.flag(found, value)
 
 
-def _one_of(found: Reading, value: Value, known: tuple[str, ...], default: Role) -> Role:
-    raw = validation.text(found, value)
-    if raw in known:
-        return ROLES[raw]
-    if raw:
-        found.wrong(
-            value, f"{raw[:50]!r} is not a role that is allowed here.", f"Write {' or '.join(known)}."
-        )
-    return default
-
-
 #: The roles of members of a project.
 MEMBER_ROLES = (Role.VIEWER.label, Role.USER.label)
 

@@ -1,6 +1,6 @@
-"""The fleet of a chaos run: pools of every kind for a number of workers, and the providers that they are bought from.
+"""The fleet of a chaos run: three pools (steady, burst, spot) for a given number of workers, and their providers.
 
-Two providers: `metal` sells on-demand machines only, `cloud` has two zones and a spot market. Heart-beats are rare, as in a large fleet.
+Two providers: `metal` has on-demand machines only, `cloud` has two zones and a spot market. Heartbeats are rare, as in a large fleet.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from herder.model.values.money import PICO_PER_USD, PicoUsd
 from herder.model.values.resources import Resources
 
 GIB = 1024
-#: A worker that is not heard of for so long is dead; three heart-beats of a minute fit into it.
+#: dead_after of all pools: three heartbeats of a minute.
 DEAD_AFTER_S = 200.0
 HEARTBEAT_S = 60.0
 
@@ -54,9 +54,9 @@ def _lifetime(*, ttl_s: float | None = None, on_blocked: OnBlocked = OnBlocked.F
     )
 
 
-#: A user whose live attempts may have so much in total.
+#: A user with a quota, and the quota in cores.
 LIMITED_USER, LIMITED_CPU = "cyd", 12
-#: Jobs of the class `high` preempt others.
+#: Settings about sharing: jobs of the class `high` preempt others.
 SHARING: dict[str, Any] = {
     "priority_classes": {"high": {"value": 3, "preempts": True}},
     "users": {LIMITED_USER: {"quota": {"cpu": LIMITED_CPU}}},
@@ -71,7 +71,7 @@ class Fleet:
 
 
 def fleet_of(workers: int) -> Fleet:
-    """Pools that have `workers` workers together when all are full (at least four)."""
+    """Pools with a maximum of `workers` workers together; at least 4."""
     most = max(4, workers)
     steady, burst = max(1, most * 3 // 10), max(1, most * 3 // 10)
     spot = max(1, most - steady - burst)
@@ -122,6 +122,7 @@ def fleet_of(workers: int) -> Fleet:
                 boot_spread=0.8,
                 machines_most=burst + spot + 4,
                 spot_machines_most=max(2, spot * 2 // 3),
+                announces=True,
             ),
         },
     )
@@ -132,7 +133,7 @@ LIMITS = {
     "metal": CreationLimits(create_retry_pause_s=10.0, parallel_creates=3, pause_between_starts_s=5.0),
     "cloud": CreationLimits(create_retry_pause_s=5.0),
 }
-#: Of the server's own loops, for days in minutes of CPU: looks are rarer than a live server's, and nothing else is different.
+#: Periods of the server's loops: longer than the defaults, so that days take minutes of CPU.
 CORE_SETTINGS = {
     "poll_s": 60.0,
     "scale_period_s": 30.0,

@@ -1,18 +1,21 @@
-"""A chaos run: days of a fleet with people and faults of every kind, then calm, in which everything must come to rest.
+"""A chaos run: days of a fleet with users, operators and faults of every kind, then a time without faults, in which all jobs must end and
+the fleet must shrink to its minimum.
 
-`run` is pure in the sense that matters: the same options give the same result but for `cpu_s`.
+The same options give the same result.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from herder.simulate.chaos.actors.crowd import DAY_S, PER_HOUR, Crowd
 from herder.simulate.chaos.faults.chance import stream
 from herder.simulate.chaos.faults.kinds import CALL_FAULTS, NETWORK_FAULTS, Trouble
 from herder.simulate.chaos.faults.mishaps import MISHAPS, Mishaps
+from herder.simulate.chaos.faults.provider_lies import LIES
 from herder.simulate.chaos.fleet import CORE_SETTINGS, SHARING, Fleet, fleet_of
 from herder.simulate.chaos.rules.rest import Rest
 from herder.simulate.chaos.rules.violation import Violation
@@ -21,8 +24,8 @@ from herder.simulate.chaos.story import story_of
 from herder.simulate.chaos.world import World
 
 MINUTE_S = 60.0
-#: Faults of a day in a fleet that has a very bad one.
 HOUR = 1 / 3600
+#: Odds of faults on a very bad day.
 BAD_DAYS = Trouble(
     calls=0.05,
     network=0.004,
@@ -42,8 +45,14 @@ BAD_DAYS = Trouble(
     second_leader=0.15 * HOUR,
     zone_sold_out=0.3 * HOUR,
     burst_of_interruptions=0.1 * HOUR,
+    interruption_announced=0.5 * HOUR,
     listing_lags=0.3 * HOUR,
     listing_partial=0.2 * HOUR,
+    machine_halted=0.3 * HOUR,
+    listing_stale=0.1 * HOUR,
+    listing_late=0.1 * HOUR,
+    machine_denied=0.3 * HOUR,
+    all_denied=0.02 * HOUR,
     driver_hangs=0.2 * HOUR,
     quota_shrinks=0.1 * HOUR,
     boot_never=0.03,
@@ -53,7 +62,7 @@ BAD_DAYS = Trouble(
     boot_twice=0.02,
 )
 
-#: All that can be left out: faults of calls, mishaps, and what operators do.
+#: Everything that --without can exclude: faults of calls, mishaps, and actions of operators.
 KINDS = frozenset(
     {
         *(f"call {each.value}" for each in CALL_FAULTS),
@@ -70,6 +79,7 @@ KINDS = frozenset(
             "boot twice",
         ),
         *MISHAPS,
+        *LIES,
         *PER_HOUR,
     }
 )
@@ -87,6 +97,19 @@ class ChaosOptions:
     """Odds of all faults, as a multiple of the usual ones."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """A world that favours one kind of fault: what is not as in `ChaosOptions` says."""
+
+    odds: Mapping[str, float] = field(default_factory=dict)
+    """Of `Trouble`, in place of the usual ones, whatever the intensity is."""
+    core_settings: Mapping[str, Any] = field(default_factory=dict)
+    fleet: Callable[[Fleet], Fleet] = lambda fleet: fleet
+
+
+USUAL = Variation()
+
+
 @dataclass(slots=True, kw_only=True)
 class ChaosResult:
     options: ChaosOptions
@@ -96,7 +119,7 @@ class ChaosResult:
     faults: Mapping[str, int] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
-    """How it came to the first violation."""
+    """The events that led to the first violation."""
     jobs: int = 0
     workers_made: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
@@ -105,16 +128,21 @@ class ChaosResult:
 
 
 class ChaosRun:
-    def __init__(self, options: ChaosOptions, progress: Callable[[float], None] = lambda _days: None) -> None:
+    def __init__(
+        self,
+        options: ChaosOptions,
+        progress: Callable[[float], None] = lambda _days: None,
+        variation: Variation = USUAL,
+    ) -> None:
         self.options, self._progress = options, progress
-        self._fleet: Fleet = fleet_of(options.workers)
+        self._fleet: Fleet = variation.fleet(fleet_of(options.workers))
         self.world = World(
             options.seed,
-            odds=_worse(options.intensity),
+            odds=replace(_worse(options.intensity), **variation.odds),
             pools=self._fleet.pools,
             sharing=SHARING,
             providers=self._fleet.providers,
-            core_settings=CORE_SETTINGS,
+            core_settings={**CORE_SETTINGS, **variation.core_settings},
             own_clocks=True,
             without=options.without,
             pools_of_files=False,
@@ -161,7 +189,7 @@ class ChaosRun:
         return self._result()
 
     async def _go_on(self, until_s: float) -> None:
-        """Minute by minute, until then or until a rule is broken."""
+        """Check the rules each minute, until `until_s` or until a rule is broken."""
         world, minutes = self.world, 0
         while world.loop.time() < until_s and not self.watch.found:
             await asyncio.sleep(min(MINUTE_S, until_s - world.loop.time()))
@@ -172,7 +200,7 @@ class ChaosRun:
                 self._progress(world.loop.time() / DAY_S)
 
     async def _calm_down(self) -> None:
-        """No faults any more: everything ends, and the fleet stays as the policy wants it."""
+        """Stop the faults; all jobs must end, and the fleet must reach what the policy wants and stay there."""
         world = self.world
         world.dice.trouble = False
         self.mishaps.heal()
@@ -205,12 +233,16 @@ class ChaosRun:
         )
 
 
-def run(options: ChaosOptions, progress: Callable[[float], None] = lambda _days: None) -> ChaosResult:
-    return ChaosRun(options, progress).run()
+def run(
+    options: ChaosOptions,
+    progress: Callable[[float], None] = lambda _days: None,
+    variation: Variation = USUAL,
+) -> ChaosResult:
+    return ChaosRun(options, progress, variation).run()
 
 
 def _worse(intensity: float) -> Trouble:
-    """A call fails at most every third time: with more nothing would be done at all."""
+    """The odds times the intensity, at most 1/3: with more nothing would get done."""
     return Trouble(
         **{each.name: min(1 / 3, getattr(BAD_DAYS, each.name) * intensity) for each in fields(BAD_DAYS)}
     )
@@ -218,7 +250,7 @@ def _worse(intensity: float) -> Trouble:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """What servers and agents log in a world of faults is of no interest: what matters is in the story."""
+    """No log lines of servers and agents: faults cause many, and the story has what matters."""
     loggers = [logging.getLogger(name) for name in ("herder", "herder.agent", "asyncio")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,6 +1,6 @@
-"""Finds a shorter run that breaks the same rule: earlier, with fewer kinds of faults, fewer workers and fewer jobs.
+"""Finds a smaller run that breaks the same rule: shorter, with fewer kinds of faults, fewer workers and fewer jobs.
 
-Each step is one more run; what still breaks the rule is kept.
+Each step is another run. A step is kept if the rule is still broken.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from dataclasses import replace
 from herder.simulate.chaos.actors.crowd import DAY_S, PER_HOUR
 from herder.simulate.chaos.run import ChaosOptions, ChaosResult, run
 
-#: After the violation, so that the run still reaches it.
+#: Time that is simulated after the violation.
 MARGIN_S = 120.0
 WORKERS_LEAST = 4
 JOBS_LEAST = 50
@@ -18,7 +18,7 @@ JOBS_LEAST = 50
 def shrink(
     found: ChaosResult, tell: Callable[[str], None], again: Callable[[ChaosOptions], ChaosResult] = run
 ) -> ChaosResult:
-    """`found` has a violation; so has the answer, of the same rule."""
+    """`found` has a violation. The result has a violation of the same rule."""
     rule = found.violations[0].rule
 
     def try_with(what: str, options: ChaosOptions) -> bool:
@@ -55,7 +55,7 @@ def _shorter(found: ChaosResult, try_with: Callable[[str, ChaosOptions], bool]) 
 
 
 def command_of(options: ChaosOptions) -> str:
-    """What a person types to see it again."""
+    """The command that repeats the run."""
     words = [f"--seed {options.seed}", f"--days {options.days:g}", f"--workers {options.workers}"]
     words.append(f"--jobs-per-day {options.jobs_per_day}")
     if options.intensity != 1:

@@ -1,4 +1,4 @@
-"""Two small pools with short times: what tests of one story run on."""
+"""Two small pools with short times, for tests of one scenario."""
 
 from herder.drivers.pretend.settings import PretendSettings
 from herder.model.fleet.pool import PoolSize, PoolSpec, ScaleDown, Template, WorkerLifetime

@@ -1,4 +1,4 @@
-"""How it came to a violation: of everything that happened, what names its objects, and the mishaps of the hours before."""
+"""The story of a violation: events that name its objects, and the mishaps of the two hours before it."""
 
 import re
 from collections.abc import Iterable
@@ -10,8 +10,8 @@ MISHAPS_BEFORE_S = 7_200.0
 _NAME = re.compile(r"[a-z][a-z0-9]*-\d+-\d+|(?<=[Jj]ob )\d+|(?<=[Bb]atch )\d+|(?<=[Pp]ool )[a-z0-9-]+")
 _MISHAPS = frozenset(
     {
-        "server starts", "server is killed", "server dies at", "server ends", "stale server ends", "stopped", "machine is lost",
-        "cut off", "the server's clock is set", "sold out", "spot machines are taken back", "does not answer", "capacity shrinks",
+        "server starts", "server is killed", "server dies at", "server ends", "stale server ends", "stopped", "machine is lost", "machine is off", "denied", "lists what was",
+        "cut off", "the server's clock is set", "sold out", "is announced to be taken back", "spot machines are taken back", "does not answer", "capacity shrinks",
     }
 )  # fmt: skip
 

@@ -1,7 +1,6 @@
 """The whole world: its clock, providers, network, server, agents and people.
 
-A test writes a story, a coroutine that is given the world, and hands it to `World.run`; `run.py` is one that draws everything for
-days.
+A test writes a story, a coroutine that takes the world, and passes it to `World.run`. The story of `run.py` draws everything for days.
 """
 
 import asyncio
@@ -42,9 +41,9 @@ from herder.simulate.chaos.small_fleet import ONE_PROVIDER, POOLS
 _T = TypeVar("_T")
 
 TOKENS = {name: f"token-of-{name}" for name in ("root", "ann", "bob", "cyd", "dan")}
-#: What happens all the time, and is no part of a story.
+#: Events that are too frequent for a story.
 NOISE = frozenset({"exchange", "commit"})
-#: What happened last, for a story of how it came to a violation.
+#: The newest events that are kept for the story of a violation.
 STORY_MOST = 20_000
 
 
@@ -64,9 +63,9 @@ class World:
         pools_of_files: bool = True,
         **provider: float,
     ) -> None:
-        """`providers`: their settings by name of the driver; `provider`: of the only one. `own_clocks`: each machine has a wall clock of
-        its own. `without`: kinds of faults that do not happen. `pools_of_files`: each life of the server is given the pools anew; else
-        only the first is."""
+        """`providers`: their settings by name of the driver; `provider`: changed settings of the only one. `own_clocks`: each machine has
+        its own wall clock. `without`: kinds of faults that do not happen. `pools_of_files`: each start of the server applies the pools;
+        otherwise only the first one does."""
         self.loop = VirtualLoop()
         self.clock = VirtualClock(self.loop)
         self.dice = Dice(seed, odds, without)
@@ -95,19 +94,19 @@ class World:
     def _set_up(self, core_settings: Mapping[str, Any], transport: httpx.AsyncBaseTransport | None) -> None:
         self.server: Server | None = None
         self.stale: Server | None = None
-        """A server that another has replaced, and that does not know it yet."""
+        """A server that another one has replaced and that does not know it yet."""
         self.stats: Counter[str] = Counter()
         self.written: list[Callable[[Changes], None]] = []
-        """Told of each commit, as soon as it is durable."""
+        """Called with each commit when it is durable."""
         self.dies: Callable[[str], bool] = lambda _what: False
-        """Asked at each effect of a server."""
+        """Asked at each effect of a server: whether the server dies there."""
         self.ends: Callable[[Server], None] = check_memory
-        """Called with each server that ends, before it does."""
+        """Called with each server just before it ends."""
         self.story: deque[tuple[float, tuple[object, ...]]] = deque(maxlen=STORY_MOST)
         self.effects = 0
-        """Of the servers that have died."""
+        """Number of effects of the servers that have ended."""
         self.crashes: list[BaseException] = []
-        """Errors that got past everything."""
+        """Errors that nothing handled."""
         self._around = Surroundings(
             loop=self.loop,
             clock=self.clock,
@@ -121,12 +120,12 @@ class World:
             transport=transport,
         )
         self._calls = VirtualCalls(self.clock, self.dice, self.trace, self.machines.compare)
-        """Before the first server: what a test orders then."""
+        """Before the first server starts: takes the orders of a test."""
         self._hash = hashlib.sha256()
         self._lives = 0
 
     def trace(self, *what: object) -> None:
-        """One event of the run: two runs with one seed have the same ones."""
+        """Record one event. Two runs with the same seed have the same events."""
         at_s = round(self.loop.now_s, 6)
         if what[0] not in NOISE:
             self.story.append((at_s, what))
@@ -137,7 +136,7 @@ class World:
         return self._hash.hexdigest()
 
     def run(self, story: Callable[["World"], Coroutine[Any, Any, _T]]) -> _T:
-        """Start a server, let the story happen, check what must always hold, clear away."""
+        """Start a server, run the story, check what must always hold, and end everything."""
         try:
             answer = self.loop.run_until_complete(self._run(story))
             self.check()
@@ -155,7 +154,7 @@ class World:
                 self.stop_server()
 
     def check(self) -> None:
-        """Nothing got past the application, and the rules of memory held whenever they were looked at."""
+        """Raise the first error that nothing handled."""
         for error in self.crashes:
             raise error
 
@@ -168,16 +167,16 @@ class World:
 
     @property
     def calls(self) -> VirtualCalls:
-        """Of the server that is up, or of the one before."""
+        """Of the server that runs, or of the previous one."""
         return self._calls
 
     async def start(self) -> None:
-        """A server from the rows."""
+        """Start a server, which reads the store."""
         self._lives += 1
         host = f"server {self._lives}"
         self.trace("server starts", host)
         task = self.loop.begin(host, self._begin(host))
-        # It may die while it starts: then its task never ends.
+        # If it dies while it starts, its task never ends.
         while not task.done() and self.loop.alive(host):
             await asyncio.sleep(0.05)
         if task.done():
@@ -226,7 +225,7 @@ class World:
         return StepEnd.DONE
 
     def change_provider(self, name: str, settings: PretendSettings) -> None:
-        """Its capacity, from now on."""
+        """From now on a provider has these settings, such as its capacity."""
         self._settings[name] = settings
         for server in (self.server, self.stale):
             driver = None if server is None else server.core.drivers.get(name)
@@ -241,13 +240,13 @@ class World:
             each(changes)
 
     def _fatal(self, host: str, error: BaseException) -> None:
-        """The real server ends, and whoever looks after it starts another."""
+        """A real server exits here, and its service manager starts it again."""
         self.stats["store failures"] += 1
         self.trace("server ends", host, type(error).__name__)
         self.loop.call_soon(self._restart_after, host, context=contextvars.Context())
 
     def _dies(self, host: str, what: str) -> None:
-        """At an effect: what follows in this turn reaches nobody."""
+        """A server dies at an effect. What it still does in this turn has no effect."""
         self.trace("server dies at", host, what)
         if self.server is not None and self.server.host == host:
             self.kill_server()
@@ -271,7 +270,7 @@ class World:
             await self.start()
 
     def kill_server(self) -> None:
-        """SIGKILL: whatever was not written never was."""
+        """SIGKILL: what was not written is lost."""
         server = self.server
         assert server is not None
         self.trace("server is killed", server.host)
@@ -288,7 +287,7 @@ class World:
             self._end(stale)
 
     async def replace_server(self) -> None:
-        """A second server takes the store over while the first still runs and does not know it."""
+        """A second server takes the store over. The first still runs and does not know it."""
         first = self.server
         assert first is not None
         if self.stale is not None:
@@ -323,7 +322,7 @@ class World:
             await asyncio.sleep(0.2)
 
     def worker(self) -> WorkerLife:
-        """The only one there is."""
+        """The only worker that exists."""
         (worker,) = self.core.state.workers.values()
         return worker
 

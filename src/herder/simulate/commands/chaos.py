@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from herder.simulate.chaos.run import ChaosOptions, ChaosResult
 
 _EXAMPLE = "herder simulate chaos --seed 7 --days 0.02\nherder simulate chaos --seed 7 --days 0.01 --workers 10 -o json"
-#: A run of more would take days of CPU, and its memory is not bounded by anything else.
+#: Longer runs would take days of CPU time, and nothing else bounds their memory.
 DAYS_MAX = 1000.0
 WORKERS_MAX = 2_000
 JOBS_MAX = 1_000_000
@@ -31,30 +31,32 @@ def add_to(group: typer.Typer) -> None:
 def chaos(
     ctx: typer.Context,
     *,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Everything that happens follows from it.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all random decisions.")] = 1,
     days: Annotated[float, typer.Option("--days", metavar="DAYS", help="Simulated days of faults.")] = 1.0,
     workers: Annotated[
-        int, typer.Option("--workers", min=4, max=WORKERS_MAX, help="The largest number of workers.")
+        int, typer.Option("--workers", min=4, max=WORKERS_MAX, help="Maximum number of workers.")
     ] = 50,
     jobs_per_day: Annotated[
-        int, typer.Option("--jobs-per-day", min=0, max=JOBS_MAX, help="Jobs that users submit in a day.")
+        int, typer.Option("--jobs-per-day", min=0, max=JOBS_MAX, help="Jobs submitted in a simulated day.")
     ] = 2_000,
     intensity: Annotated[
-        float, typer.Option("--intensity", metavar="TIMES", help="How much more often faults happen.")
+        float, typer.Option("--intensity", metavar="TIMES", help="Factor for the odds of all faults.")
     ] = 1.0,
     without: Annotated[
         list[str] | None,
-        typer.Option("--without", metavar="KIND", help="A kind of fault that does not happen. Repeatable."),
+        typer.Option(
+            "--without", metavar="KIND", help="Exclude a kind of fault or of operation. Repeatable."
+        ),
     ] = None,
     shrink: Annotated[
-        bool, typer.Option("--shrink", help="When a rule is broken, look for a shorter run that breaks it.")
+        bool, typer.Option("--shrink", help="When a rule is broken, search for a smaller run that breaks it.")
     ] = False,
 ) -> None:
-    """Run the server, its agents and its users in a simulated world full of faults, and check that nothing goes wrong.
+    """Run the server and its agents in a simulated world with faults, and check rules that must always hold.
 
-    The real code of server and agents runs on virtual time with an in-memory store. Calls fail, hang and act twice, messages are lost,
-    machines and servers die, clocks are set, people do things at the worst moment; then the faults stop and everything has to come to rest.
-    The same seed gives the same run. When a rule is broken, the events that led to it are printed, and the exit code is 1.
+    The real code of server and agents runs on virtual time with an in-memory store. Calls fail, hang and act twice; messages are lost; machines
+    and servers die; clocks are set; users and operators act at random times. Then the faults stop, all jobs must end, and each pool must shrink
+    to its minimum. The same seed gives the same run. When a rule is broken, the events that led to it are printed, and the exit code is 1.
     """
     from herder.simulate.chaos.run import KINDS, ChaosOptions, run
     from herder.simulate.chaos.shrink import command_of

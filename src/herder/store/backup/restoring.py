@@ -1,6 +1,6 @@
 """Puts a backup in the place of a SQLite store, and marks a store as put back.
 
-Called by `herder admin restore` and `mark-restored` while no server runs. The store that was there is kept beside; the file of the store is
+Called by `herder admin restore` and `mark-restored` while no server runs. The previous store is kept beside it; the file of the store is
 replaced in one step, so that a crash leaves the old one or the new one, and never an empty one. Errors are `StoreError`s.
 """
 
@@ -38,7 +38,7 @@ class Restored:
     incarnation: Incarnation
     store: Path
     kept: Path | None
-    """Where the store that was there is now."""
+    """Where the previous store is now."""
 
 
 def restore(file: Path, store: Path, now_ms: int, tell: Tell) -> Restored:
@@ -68,7 +68,7 @@ def restore(file: Path, store: Path, now_ms: int, tell: Tell) -> Restored:
 
 
 def mark_put_back(engine: Engine, now_ms: int, how: str) -> Incarnation:
-    """In one transaction; nobody else uses the store. `how`: what happened to it, without the full stop."""
+    """In one transaction; no server uses the store. `how`: what happened to it, without the full stop."""
     with engine.begin() as connection:
         taken_at_ms, before = remembered_until_ms(connection), read_incarnation(connection)
         reached = numbers_following(connection).at_least(before.next)
@@ -112,7 +112,7 @@ def _copy(file: Path, draft: Path, tell: Tell) -> None:
 
 
 def _mark_copy(draft: Path, file: Path, now_ms: int) -> Incarnation:
-    """Brought to this version, marked, and without a log beside it."""
+    """Migrate the copy, mark it as put back, and write its log into it."""
     engine = open_engine(f"sqlite:///{draft}")
     try:
         migrate(engine)
@@ -128,14 +128,14 @@ def _mark_copy(draft: Path, file: Path, now_ms: int) -> Incarnation:
 
 
 def _close_log(path: Path) -> None:
-    """Everything into the file itself, and the log beside it is gone. Raises sqlite3.Error for a damaged one."""
+    """Write the log into the file and delete it. Raises sqlite3.Error when it is damaged."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA journal_mode=DELETE")
 
 
 def _put_aside(store: Path, now_ms: int) -> Path | None:
-    """A second name for the store that is there; its log goes into it, or goes along when it is damaged."""
+    """Give the present store a second name. Its log is written into it, or kept beside it when it is damaged."""
     if not store.exists():
         _remove_logs(store)
         return None

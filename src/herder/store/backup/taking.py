@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -62,19 +62,12 @@ def take_backup(store: Path, target: Path, tell: Tell) -> Backup:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         _name(draft, target)
-    return Backup(
-        path=target,
-        bytes=found.bytes,
-        remembered_until_ms=found.remembered_until_ms,
-        jobs=found.jobs,
-        unended_jobs=found.unended_jobs,
-        workers=found.workers,
-    )
+    return replace(found, path=target)
 
 
 @contextmanager
 def _draft(draft: Path, target: Path) -> Iterator[None]:
-    """An empty file for its owner alone, removed whatever happens. One that a killed backup has left is taken over."""
+    """An empty file that only its owner can read, removed at the end. A file that a killed backup has left is reused."""
     try:
         handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
@@ -123,7 +116,7 @@ def _copy(store: Path, draft: Path, tell: Tell) -> None:
         nonlocal interrupted
         try:
             tell(min(draft.stat().st_size, total), total)
-        except (KeyboardInterrupt, OSError):  # the latter: whoever is told has gone, or the file has
+        except (KeyboardInterrupt, OSError):  # OSError: the terminal or the file no longer exists
             interrupted = True
         return int(interrupted)
 
@@ -163,7 +156,7 @@ def check_backup(path: Path) -> Backup:
             f"The store in {path} breaks {more}. {' '.join(found[:NAMED])}", "Use another backup."
         )
     with reading_still(path) as connection:
-        return facts(connection, path)
+        return _facts(connection, path)
 
 
 def check_file(path: Path) -> None:
@@ -172,7 +165,7 @@ def check_file(path: Path) -> None:
         _check_schema(connection, path)
 
 
-def facts(connection: Connection, path: Path) -> Backup:
+def _facts(connection: Connection, path: Path) -> Backup:
     ended = [int(state) for state in JobState if state.ended]
 
     def count(query: object) -> int:
@@ -190,7 +183,7 @@ def facts(connection: Connection, path: Path) -> Backup:
 
 @contextmanager
 def reading_still(path: Path) -> Iterator[Connection]:
-    """A connection to a file that nobody writes; it makes no log beside it. Raises StoreError."""
+    """A connection to a file that no process writes. It creates no log beside the file. Raises StoreError."""
     address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
     engine = create_engine(
         "sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool

@@ -38,6 +38,10 @@ MIGRATION_WAIT_MS = 10_000
 _ANSWER_SOON = {"connect_timeout": 10, "keepalives_idle": 10, "tcp_user_timeout": 20_000}
 
 
+#: The file of a data folder that holds the store.
+STORE_FILE = "herder.db"
+
+
 class StoreError(Exception):
     """The store cannot be used. `hint` says what to do."""
 
@@ -51,7 +55,7 @@ def _shown(engine: Engine) -> str:
 
 
 def sqlite_url(data_dir: Path) -> str:
-    return f"sqlite:///{data_dir / 'herder.db'}"
+    return f"sqlite:///{data_dir / STORE_FILE}"
 
 
 def greet(engine: Engine) -> None:

@@ -1,8 +1,8 @@
 """The lease of a PostgreSQL store: which server leads, and until when by the database's clock.
 
-Called by the thread of `server/candidate.py`, on a connection of its own. What to do is decided by `next_step`, which is pure;
-`renew` and `take_over` do it in one transaction each. The lease decides who may begin to lead; that nobody else's commit holds
-is the epoch's matter (`leadership.py`), which is raised together with each new lease. SQLite has no lease: its file is locked.
+Called by the thread of `server/leadership/candidate.py`, on its own connection. `next_step` is pure and decides what to do; `renew` and
+`take_over` do it in one transaction each. The lease decides which server may begin to lead. The epoch (`leadership.py`), which each new
+lease raises, keeps other servers from committing. SQLite has no lease: its file is locked.
 """
 
 from dataclasses import dataclass
@@ -157,13 +157,13 @@ def release(connection: Connection, me: Me, epoch: int) -> None:
 
 
 def heard(connection: Connection, me: Me, *, fresh: bool) -> None:
-    """Say that this server lives. `fresh`: for the first time since its start."""
+    """Record that this server runs. `fresh`: for the first time since its start."""
     values = {"id": me.server, "url": me.url, "holder": me.holder, "version": me.version, "fresh": fresh}
     connection.execute(_SEEN, values)
 
 
 def read_servers(connection: Connection, leader: str) -> tuple[ServerNote, ...]:
-    """The leader first, then those that were heard of last."""
+    """The leader first, then the others by id; at most `SERVERS_MAX`, those heard from last."""
     notes = [
         ServerNote(
             id=row[0],

@@ -15,11 +15,8 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from herder.model.values.addresses import shown_address
-from herder.store.opening.database import StoreError, known_revisions
+from herder.store.opening.database import STORE_FILE, StoreError, known_revisions
 from herder.store.opening.database_errors import reason
-
-#: The file of a data folder that holds the store.
-STORE_FILE = "herder.db"
 
 
 @contextmanager

@@ -11,7 +11,13 @@ from herder.cli.input.worker_selection import order, selected_workers
 from herder.cli.output.answers import show_list
 from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
-from herder.cli.shell.completion import PoolArgument, PoolOption, WorkerArgument, WorkersArgument
+from herder.cli.shell.completion import (
+    PoolArgument,
+    PoolOption,
+    WorkerArgument,
+    WorkersArgument,
+    complete_pools,
+)
 from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Watch, Yes, seconds
 from herder.cli.shell.session import Session, session, suggesting
 from herder.cli.views import details
@@ -24,6 +30,11 @@ if TYPE_CHECKING:
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _FORCE = Annotated[
     bool, typer.Option("--force", help="Stop running jobs at once; they are retried on other workers.")
+]
+
+_WholePool = Annotated[
+    str | None,
+    typer.Option("--pool", metavar="POOL", autocompletion=complete_pools, help="All workers of this pool."),
 ]
 
 _DrainTime = Annotated[
@@ -79,7 +90,8 @@ def show_all(
     ttl: Annotated[
         bool,
         typer.Option(
-            "--ttl", help="Only workers with a time to live, by expiry: when it ends and what happens next."
+            "--ttl",
+            help="Only workers with a time to live, in the order in which it ends, with the next step.",
         ),
     ] = False,
     limit: Limit = None,
@@ -183,21 +195,21 @@ def drain(
     ctx: typer.Context,
     workers: WorkersArgument = None,
     *,
-    pool: PoolOption = None,
+    pool: _WholePool = None,
     message: Message = "",
     timeout: _DrainTime = None,
     force: _FORCE = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until nothing runs there, showing progress.")
+        bool, typer.Option("--wait", help="Wait until all jobs have ended; show progress.")
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
     """Cordon workers and let their jobs finish; the workers stay.
 
-    They cost until they are removed, and get no work until they are uncordoned; `herder worker uncordon` also ends a drain that is under way.
-    With --wait the exit code is 0 when all are drained, 7 when a drain is blocked because jobs run past its deadline and the pool waits
-    (on_blocked), and 4 when somebody ended the drain. Ctrl-C ends the waiting only.
+    Drained workers cost until they are removed, and get no new jobs until they are uncordoned. `herder worker uncordon` also ends a drain that
+    has not finished. With --wait the exit code is 0 when all workers are drained, 4 when a person ended a drain, and 7 when a drain is blocked:
+    jobs run past its deadline and the pool waits for them (on_blocked: wait). Ctrl-C stops the waiting, not the drain.
     """
     from herder.wire.resources import WorkerAction
 
@@ -230,21 +242,21 @@ def remove(
     ctx: typer.Context,
     workers: WorkersArgument = None,
     *,
-    pool: PoolOption = None,
+    pool: _WholePool = None,
     message: Message = "",
     timeout: _DrainTime = None,
     force: _FORCE = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until the workers have ended, showing progress.")
+        bool, typer.Option("--wait", help="Wait until the workers are removed; show progress.")
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
     """Drain workers, then remove them.
 
-    `herder worker uncordon` keeps a worker whose drain has not ended. With --wait the exit code is 0 when all have ended, 7 when a removal is
-    blocked because jobs run past the deadline and the pool waits (on_blocked) or because a driver is frozen, and 4 when somebody ended the drain.
-    Ctrl-C ends the waiting only.
+    `herder worker uncordon` keeps a worker as long as jobs run on it. With --wait the exit code is 0 when all workers are removed, 4 when a person
+    ended a drain, and 7 when a removal is blocked: jobs run past the deadline and the pool waits for them (on_blocked: wait), or the driver is
+    frozen. Ctrl-C stops the waiting, not the removal.
     """
     from herder.wire.resources import WorkerAction
 

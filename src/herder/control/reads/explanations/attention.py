@@ -52,9 +52,7 @@ def _age(core: Core) -> list[str]:
     at_ms = core.leadership.as_of_ms
     if at_ms is None:
         return []
-    return [
-        f"No leader answers. This is the state of {iso(at_ms)}, read from the store by a server that follows."
-    ]
+    return [f"No leader answers. This is the state of {iso(at_ms)}, read from the store by a follower."]
 
 
 def waiting(core: Core) -> list[str]:

@@ -7,9 +7,8 @@ from functools import partial
 
 from herder.control.kernel.core import Core
 from herder.control.planning.observation import observe_now
-from herder.engine.memory.state import WorkerLife
-from herder.engine.workers.expiry import removal_ms
-from herder.model.fleet.pool import PoolSpec
+from herder.engine.memory.state import WorkerLife, pool_of
+from herder.engine.workers.expiry import is_frozen, removal_ms
 from herder.model.ids import WorkerName
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.values.phrases import agree, counted
@@ -32,14 +31,15 @@ async def why_still_there(core: Core, name: str) -> tuple[Reason, ...]:
 
 def _expiry(core: Core, worker: WorkerLife) -> Reason | None:
     at_ms, now_ms, name = worker.expires_at_ms, core.clock.now_ms(), worker.spec.name
-    pool = core.state.pools.get(worker.spec.pool) or PoolSpec(name=worker.spec.pool)
+    pool = pool_of(core.state, worker)
     if at_ms is None or worker.state.in_flight:
         return None
     evidence = (("expires_at_ms", at_ms), ("extensions", worker.extensions))
     if now_ms < at_ms:
         text = f"{name} reaches the end of its ttl at {iso(at_ms)}."
-    elif pool.frozen or pool.driver in core.state.frozen_drivers:
-        text = f"{name} reached the end of its ttl at {iso(at_ms)} and stays, because pool {pool.name} is frozen."
+    elif is_frozen(core.state, pool):
+        what = f"pool {pool.name}" if pool.frozen else f"driver {pool.driver}"
+        text = f"{name} reached the end of its ttl at {iso(at_ms)} and stays, because {what} is frozen."
     else:
         running, drains_ms = len(worker.live), removal_ms(pool, at_ms)
         text = (

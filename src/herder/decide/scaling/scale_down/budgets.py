@@ -57,7 +57,7 @@ def used_up(view: PoolView, budget: BudgetInForce, users: tuple[WorkerName, ...]
     else:
         more = len(users) - NAMED_MOST
         who = listed([*users[:NAMED_MOST], *([f"{more} more"] if more > 0 else [])])
-        text = f"The disruption budget of pool {name} is {most} ({budget}), and it is in use by {who or 'this plan'}."
+        text = f"The disruption budget of pool {name} is {most} ({budget}), and it is in use by {who}."
     evidence = evidence_of(budget, ("leaving", len(users)))
     return Reason(kind=ReasonKind.DISRUPTION_BUDGET, text=text, evidence=evidence)
 

@@ -1,4 +1,4 @@
-"""Who acts in the simulated world: lives of the real server, real agents on machines that have booted, people, and the provider.
+"""The actors of the simulated world: the real server, real agents on machines that have booted, and the users and operators.
 
-None of them knows of the others but through ports.
+They reach one another through ports only.
 """

@@ -1,6 +1,6 @@
-"""The machines' side of the simulated world: on each machine that has booted the real agent runs, with a runtime that only waits.
+"""The machines of the simulated world: the real agent runs on each machine that has booted, with a runtime that only waits.
 
-An agent is a host of its own. It dies with its machine; it can also be killed while the machine stays, or be stopped for a while.
+Each agent is a host of the event loop. It dies with its machine; it can also be killed while the machine stays, or be stopped for a while.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from herder.agent.main import converse
 from herder.agent.runtimes import Report, Running, Runtime, Verdict, ended_now
 from herder.drivers.pretend.world import Booted, PretendWorld
 from herder.model.work.job import Cause
+from herder.simulate.chaos.actors.announcements import Announced, Announcements
 from herder.simulate.chaos.faults.chance import stream
 from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.hosts.clocks import VirtualClock
@@ -26,7 +27,7 @@ from herder.simulate.chaos.hosts.loop import VirtualLoop
 from herder.simulate.chaos.ports.network import Line, Wire
 from herder.wire.exchange import Assignment, Finished
 
-#: Least time between two looks for machines that boot or have gone, which are else looked for when they are due.
+#: Minimum time between two comparisons with the provider that are due to a timer.
 LOOK_S = 0.25
 _UNCUT = Path(tempfile.gettempdir())
 
@@ -37,7 +38,7 @@ class _Payload(msgspec.Struct):
 
 
 class Machines:
-    """Who runs where, and what was run: the side effects of jobs, counted where they happen."""
+    """Which agents run, and the side effects of jobs, counted where they happen."""
 
     def __init__(
         self,
@@ -55,24 +56,41 @@ class Machines:
         self._providers = list(providers)
         self.agents: dict[str, str] = {}
         """Host by worker."""
+        self.announcements = Announcements(loop.time)
+        self.killed_once: set[str] = set()
+        """Workers of which an agent was killed while the machine stayed: what it ran is lost."""
         self.clocks: dict[str, VirtualClock] = {}
-        """By worker: what its machine's wall says."""
+        """By worker: the wall clock of its machine."""
         self.began: Counter[tuple[int, int]] = Counter()
         """Starts by (job, attempt)."""
         self.done: Counter[int] = Counter()
-        """By job: how often its work was carried out to the end."""
+        """By job: how often it was executed to the end."""
+        self.ends: dict[tuple[int, int], set[str]] = {}
+        """How each attempt ended, by (job, attempt), as its agent knows it."""
         self.broken: set[str] = set()
         """Workers on which nothing can be started."""
         self.begun_again: Callable[[int, int], None] = lambda _job, _attempt: None
         """Called when an attempt is started a second time."""
+        self.begins: Callable[[int, int], None] = lambda _job, _attempt: None
+        """Called when an attempt is started."""
+        self.looked: Callable[[], None] = lambda: None
+        """Called whenever something has happened at a provider."""
         self._boots = 0
         self._restarts: dict[str, int] = {}
         """By worker, how many restarts of its machine were seen."""
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def announced(self) -> dict[str, Announced]:
+        """By worker, what its provider has said of its end."""
+        return self.announcements.by_worker
+
     def compare(self) -> None:
-        """Machines that are gone take their agents with them, and those that have booted get one. Called after each change at a
-        provider, and by itself when the next boot or removal is due."""
+        """Kill the agents of machines that no longer run, and start agents on machines that have booted. Called after each change at a
+        provider; also sets a timer for the next boot or removal."""
+        for provider in self._providers:
+            provider.settle()
+        self.looked()
         there = {
             worker
             for provider in self._providers
@@ -95,7 +113,7 @@ class Machines:
             self._timer = self._loop.call_later(wait_s, self.compare)
 
     def _restart_machines(self) -> None:
-        """What ran on a machine that was started anew runs no more."""
+        """Kill the agents of machines that were restarted."""
         for provider in self._providers:
             for (_, worker), machine in provider.machines.items():
                 if machine.restarts != self._restarts.get(worker, 0):
@@ -108,6 +126,7 @@ class Machines:
         host = self.agents.pop(worker)
         self._loop.kill_host(host)
         if machine_stays:
+            self.killed_once.add(worker)
             self._wire.hang_up(worker)
 
     def _boot(self, booted: Booted) -> None:
@@ -120,10 +139,11 @@ class Machines:
         )
         self._loop.call_later(slow_s, self._start, booted)
         if self._dice.happens("boot twice", odds.boot_twice):
-            self._loop.call_later(slow_s + 3.0, self._start, booted)
+            again_s = self._dice.of("boots").uniform(1.0, 60.0)
+            self._loop.call_later(slow_s + again_s, self._start, booted)
 
     def _start(self, booted: Booted) -> None:
-        """A second boot finds the first agent gone."""
+        """Start the agent of a machine that has booted. At a second boot the first agent is killed."""
         name = booted.spec.name
         if not any(
             machine.running and worker == name
@@ -160,6 +180,7 @@ class Machines:
             open_runtime=lambda _name, settings, report: _Waits(report, self, settings.worker, clock),
             open_health=lambda _settings: None,
             facts=lambda _folder: facts,
+            notices=self.announcements.ear(name),
         )
         host = self.agents[name] = f"agent {name} {self._boots}"
         self._trace("agent starts", name)
@@ -177,7 +198,7 @@ class Machines:
 
 
 class _Waits(Runtime):
-    """Runs nothing. A job that says how long it takes succeeds; any other draws its time, and fails at times."""
+    """Executes nothing. A job with `sleep_ms` succeeds after that time; other jobs draw their time, and some fail."""
 
     def __init__(self, report: Report, machines: Machines, worker: str, clock: VirtualClock) -> None:
         self._report, self._machines, self._worker, self._clock = report, machines, worker, clock
@@ -196,6 +217,7 @@ class _Work(Running):
         self, report: Report, machines: Machines, assignment: Assignment, clock: VirtualClock
     ) -> None:
         self._report, self._machines, self._assignment, self._clock = report, machines, assignment, clock
+        machines.begins(assignment.job, assignment.attempt)
         machines.began[assignment.job, assignment.attempt] += 1
         if machines.began[assignment.job, assignment.attempt] > 1:
             machines.begun_again(assignment.job, assignment.attempt)
@@ -219,13 +241,15 @@ class _Work(Running):
 
     def _end(self, verdict: Verdict | None) -> None:
         self._over = True
+        state = "succeeded" if verdict is None else verdict.state
         if verdict is None:
             self._machines.done[self._assignment.job] += 1
+        self._machines.ends.setdefault((self._assignment.job, self._assignment.attempt), set()).add(state)
         self._report.ended(
             Finished(
                 job=self._assignment.job,
                 attempt=self._assignment.attempt,
-                state="succeeded" if verdict is None else verdict.state,
+                state=state,
                 started_at_ms=self.started_at_ms,
                 ended_at_ms=self.started_at_ms + self._clock.monotonic_ms() - self._began_ms,
                 exit_code=0 if verdict is None else 1 if verdict is _FAILED else None,
@@ -239,5 +263,5 @@ _BROKEN = Verdict("failed", Cause.INFRASTRUCTURE, "Its disk is full.")
 _FAILED = Verdict("failed", Cause.EXIT_CODE, "It was drawn to fail.")
 _TIMED_OUT = Verdict("failed", Cause.TIMEOUT, "It ran longer than its timeout.")
 
-#: What agents say of their lives is of no interest here.
+#: Agents log each fault; only errors matter here.
 logging.getLogger("herder.agent").setLevel(logging.ERROR)

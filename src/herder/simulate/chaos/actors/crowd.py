@@ -1,7 +1,7 @@
-"""The people of a chaos run: users who submit jobs and batches through the day and cancel some, and operators who scale, extend, drain,
-cordon, freeze and apply other settings, whatever happens just then.
+"""The people of a chaos run: users submit jobs and batches through the day and cancel some; operators scale, extend, drain, cordon,
+freeze and apply changed settings, at random times.
 
-Each call is repeated under one key until it is answered. What is refused (4xx) is counted; nothing else may be answered.
+Each call is repeated with one idempotency key until it is answered. Refusals (4xx) are counted; no other error may be the answer.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from herder.simulate.chaos.world import World
 
 TICK_S = 30.0
 DAY_S = 86_400.0
-#: Part of the arrivals that are batches, and the mean number of jobs of one.
+#: Share of arrivals that are batches, and the mean number of jobs of a batch.
 IN_BATCHES = 0.1
 BATCH = 6
 USERS = ("ann", "bob", "cyd", "dan")
-#: Odds per hour of each thing that operators do.
+#: Odds per hour of each action of operators.
 PER_HOUR = {
     "add workers": 0.4,
     "drain": 0.3,
@@ -34,11 +34,11 @@ PER_HOUR = {
     "freeze pool": 0.05,
     "freeze driver": 0.05,
 }
-#: How people order drains and removals.
+#: Bodies of drains and removals.
 DRAINS: tuple[dict[str, Any], ...] = ({}, {"timeout_s": 30.0}, {"timeout_s": 1800.0}, {"force": True})
-#: Settings of a pool that operators change. Other labels, and a soft ttl, have its workers replaced.
+#: Settings of a pool that operators change. Changed labels and a soft ttl cause replacements.
 CHANGED = ("max_workers", "min_workers", "idle_timeout", "scale_up_cooldown", "ttl", "labels", "ttl_soft")
-#: An operator looks at the drivers and at what was frozen so often.
+#: How often an operator looks at frozen drivers and pools.
 LOOK_AFTER_S = 300.0
 
 
@@ -61,13 +61,15 @@ class Crowd:
             await asyncio.sleep(TICK_S)
 
     async def look_after_drivers(self) -> None:
-        """Whoever is asked whether so many machines are gone has a look, after a while, and says yes."""
+        """An operator unfreezes frozen drivers and pools after a while, and allows removals."""
         while True:
             await asyncio.sleep(LOOK_AFTER_S)
             server = self._world.server
             if server is None:
                 continue
             for driver in sorted(server.core.state.frozen_drivers):
+                if self._world.providers[driver].concealed:
+                    continue  # the machines are there: the provider has to be asked first
                 await self._said(
                     "unfreeze driver", "root", f"/drivers/{driver}/unfreeze", {"allow_removals": True}
                 )
@@ -76,12 +78,12 @@ class Crowd:
                     await self._said("unfreeze pool", "root", f"/pools/{name}/unfreeze", {})
 
     async def finish(self) -> None:
-        """Wait for the answers that are still outstanding."""
+        """Wait for the outstanding answers."""
         while self._errands:
             await asyncio.wait(list(self._errands))
 
     async def settle(self) -> None:
-        """The settings that were there at first, nothing frozen or cordoned, and no workers that somebody added."""
+        """Apply the first settings again, uncordon workers, and remove workers that were added by hand."""
         await self._said("apply", "root", "/apply", {"pools": [pool_to_plain(each) for each in self._pools]})
         server = self._world.server
         for name in sorted(server.core.state.workers if server is not None else ()):

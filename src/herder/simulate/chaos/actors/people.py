@@ -1,4 +1,4 @@
-"""People and their calls: each is repeated under one Idempotency-Key until it is answered, so that what they count as accepted is all."""
+"""People and their calls. Each call is repeated with one Idempotency-Key until it is answered, so `accepted` is complete."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ AGAIN_S = 0.5
 
 
 class NotTaken(Exception):
-    """The server said no; `status` and `body` are what it said."""
+    """The server refused the call; `status` and `body` are its answer."""
 
     def __init__(self, status: int, body: Any) -> None:
         super().__init__(f"{status}: {body}")
@@ -26,20 +26,20 @@ class People:
         self._wire, self._dice, self._tokens = wire, dice, dict(tokens)
         self._calls = 0
         self.accepted: set[int] = set()
-        """Jobs of which somebody was told that they are taken."""
+        """Jobs whose submission was acknowledged."""
 
     def use(self, user: str, token: str) -> None:
         """From now on `user` calls with this token."""
         self._tokens[user] = token
 
     async def submit(self, user: str = "ann", **job: Any) -> int:
-        """One job; its number."""
+        """Submit one job; return its number."""
         answer = await self.call(user, "POST", "/jobs", {"runtime": "noop", **job})
         self.accepted.add(answer["first_job"])
         return int(answer["first_job"])
 
     async def batch(self, user: str, jobs: list[dict[str, Any]], **more: Any) -> int:
-        """A batch with its jobs, committed."""
+        """Submit a batch with its jobs, and commit it."""
         made = await self.call(user, "POST", "/batches", {**more})
         added = await self.call(
             user,

@@ -1,4 +1,4 @@
-"""One life of the real server in the simulated world: recovered from the rows, with all its loops, until it is stopped or killed."""
+"""One run of the real server in the simulated world: it reads the store, starts all its loops, and runs until it is stopped or killed."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -37,13 +37,13 @@ from herder.store.rows.tables import meta
 from herder.store.rows.versions import opened
 
 INSTALLATION = "world"
-#: Of everybody else it is `user`. Jobs of bob have a priority.
+#: All others have the role `user`. Jobs of bob have a priority.
 ROLES = {"root": Role.ADMINISTRATOR, "bob": Role.OPERATOR}
 
 
 @dataclass(slots=True, kw_only=True)
 class Surroundings:
-    """What each life of the server finds: the world without it."""
+    """What each run of the server gets from the world."""
 
     loop: VirtualLoop
     clock: VirtualClock
@@ -54,13 +54,13 @@ class Surroundings:
     """Called when a provider has done something."""
     drivers: Callable[[], dict[str, Driver]]
     written: Callable[[Changes], None]
-    """Called with what has just become durable."""
+    """Called with each commit when it is durable."""
     core_settings: Mapping[str, Any] = field(default_factory=dict)
     transport: httpx.AsyncBaseTransport | None = None
 
 
 class Server:
-    """Made and started inside the task of its host."""
+    """Must be created and started in a task of its host."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Server:
     async def start(
         self, pools: tuple[PoolSpec, ...], shared: Mapping[str, Any], tokens: Mapping[str, str]
     ) -> None:
-        """What is written first, then the loops."""
+        """Write users, tokens, sharing and pools, then start the loops."""
         core, changes = self.core, self._changes
         now_ms = core.clock.now_ms()
         for user, token in tokens.items():

@@ -1,4 +1,4 @@
-"""What goes wrong in the simulated world, and when: all chance, from one seed.
+"""The faults of the simulated world: which, and when. All are drawn from one seed.
 
-Ports ask `dice` what becomes of one call; `mishaps` strikes at hosts, machines, clocks and the market.
+Ports ask `dice` for the fault of each call. `mishaps` breaks hosts, machines, clocks and the spot market.
 """

@@ -1,7 +1,7 @@
-"""Chance of the simulated world: one stream of numbers for each purpose, all from one seed.
+"""Random numbers of the simulated world: one stream for each purpose, all from one seed.
 
-A stream that is asked once more moves no other one: leaving out one kind of fault leaves the rest of a run much as it was. The same
-on every machine and with every version of Python.
+One more draw from a stream changes no other stream, so a run without one kind of fault stays similar. The numbers are the same on every
+machine and in every version of Python.
 """
 
 import zlib
@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 class Chance(Draws):
-    """With the methods of `random.Random` that are used; also what agents draw from."""
+    """The methods of `random.Random` that the world and its agents use."""
 
     __slots__ = ()
 
@@ -41,5 +41,5 @@ class Chance(Draws):
 
 
 def stream(seed: int, purpose: str) -> Chance:
-    # Mixed before it is used: seeds that follow one another would else give one sequence, shifted by one.
+    # The seed is mixed first: otherwise consecutive seeds give the same sequence, shifted by one.
     return Chance(Draws(Draws(seed).whole() ^ zlib.crc32(purpose.encode())).whole())

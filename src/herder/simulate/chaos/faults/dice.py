@@ -1,7 +1,6 @@
-"""`Dice` decides what becomes of each call: first what a test has ordered for one of the next, else by the odds, as long as there is
-trouble.
+"""`Dice` decides the fault of each call: what a test has ordered for the next calls, otherwise by the odds, as long as `trouble` is true.
 
-Kinds that are left out (`without`) are drawn and do not happen: the rest of the run stays as near to the original as it can.
+Excluded kinds (`without`) are drawn but do not happen, so the rest of the run stays similar.
 """
 
 from collections import Counter, deque
@@ -10,22 +9,22 @@ from collections.abc import Collection
 from herder.simulate.chaos.faults.chance import Chance, stream
 from herder.simulate.chaos.faults.kinds import Fault, Trouble
 
-#: Faults that are remembered one by one.
+#: The newest faults that are kept in `met`.
 MET_MOST = 10_000
 
 
 class Dice:
-    """All chance of the world."""
+    """All random decisions of the world."""
 
     def __init__(self, seed: int, odds: Trouble, without: Collection[str] = ()) -> None:
         self.seed, self.odds, self.without = seed, odds, frozenset(without)
         self.trouble = True
         self.ordered: dict[str, deque[Fault]] = {}
-        """By what is called (`create`, `commit`, `/exchange`, `POST /jobs` …): what becomes of the next ones."""
+        """By name of the call (`create`, `commit`, `/exchange`, `POST /jobs` …): the faults of the next calls."""
         self.met: deque[tuple[str, Fault]] = deque(maxlen=MET_MOST)
-        """Faults of calls that have happened, the newest."""
+        """The newest faults of calls."""
         self.counts: Counter[str] = Counter()
-        """By name: what went wrong so far."""
+        """Number of faults by kind."""
         self._streams: dict[str, Chance] = {}
 
     def of(self, purpose: str) -> Chance:
@@ -36,14 +35,14 @@ class Dice:
 
     @property
     def draw(self) -> Chance:
-        """For what needs no stream of its own."""
+        """The stream for all other purposes."""
         return self.of("")
 
     def order(self, what: str, *faults: Fault) -> None:
         self.ordered.setdefault(what, deque()).extend(faults)
 
     def fault(self, port: str, what: str, odds: float, possible: tuple[Fault, ...]) -> Fault:
-        """What becomes of one call of `what` at `port`."""
+        """The fault of one call of `what` at `port`."""
         waiting = self.ordered.get(what)
         if waiting:
             found = waiting.popleft()
@@ -62,12 +61,12 @@ class Dice:
         return found
 
     def happens(self, what: str, odds: float) -> bool:
-        """Whether a mishap strikes now; counted when it does."""
+        """Whether a mishap happens now. It is counted."""
         if not (self.trouble and odds > 0 and self.of(what).random() < odds) or what in self.without:
             return False
         return self.count(what)
 
     def count(self, what: str) -> bool:
-        """It has happened."""
+        """Count a fault of kind `what`; always true."""
         self.counts[what] += 1
         return True

@@ -1,28 +1,28 @@
-"""The kinds of faults that one call can meet, and how often each thing goes wrong."""
+"""The kinds of faults of one call, and the odds of all faults."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """What can become of one call, whoever makes it. Not each is possible everywhere."""
+    """A fault of one call. Each port has only some of them."""
 
     NONE = "none"
     REFUSED = "refused"
     """Answered with an error at once; nothing was done."""
     REQUEST_LOST = "request lost"
-    """It never arrives, and the caller waits until its own time-out."""
+    """The request never arrives, and the caller waits until its timeout."""
     ANSWER_LOST = "answer lost"
-    """It is done, and the caller never hears of it."""
+    """The call is carried out, and the caller gets no answer."""
     DOUBLED = "doubled"
     LATE = "late"
-    """Done and answered, after a long while."""
+    """The call is carried out and answered after a long time."""
     CUT_OFF = "cut off"
     """The connection breaks in the middle."""
     ACTS_LATE = "acts late"
-    """The caller gives up, and then it is done all the same."""
+    """The caller gives up, then the call is carried out: over the network, other requests overtake it."""
     WRITTEN_TWICE = "written twice"
-    """The connection to the store broke after the commit: the writer cannot know, and writes the same again."""
+    """The connection to the store breaks after the commit. The writer cannot know, and writes the same again."""
 
 
 CALL_FAULTS = (
@@ -40,12 +40,13 @@ NETWORK_FAULTS = (
     Fault.DOUBLED,
     Fault.LATE,
     Fault.CUT_OFF,
+    Fault.ACTS_LATE,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Odds of a fault for each call, and of each mishap per second."""
+    """Odds of a fault for each call, and of each mishap for each second."""
 
     calls: float = 0.15
     network: float = 0.08
@@ -66,8 +67,19 @@ class Trouble:
     second_leader: float = 0.0
     zone_sold_out: float = 0.0
     burst_of_interruptions: float = 0.0
+    interruption_announced: float = 0.0
     listing_lags: float = 0.0
     listing_partial: float = 0.0
+    listing_stale: float = 0.0
+    """Listings show what was there minutes ago."""
+    listing_late: float = 0.0
+    """Machines that were removed are listed still."""
+    machine_denied: float = 0.0
+    """A provider says for seconds, in listings and to questions, that it does not have one machine."""
+    all_denied: float = 0.0
+    """For minutes that it has none of them: it was asked with the credentials of another account."""
+    machine_halted: float = 0.0
+    """A machine is off, also one that is being made: it is there and costs."""
     driver_hangs: float = 0.0
     quota_shrinks: float = 0.0
     boot_never: float = 0.0

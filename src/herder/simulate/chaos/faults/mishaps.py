@@ -1,6 +1,6 @@
-"""Mishaps: what strikes at hosts, machines, clocks and the market by itself, each at its odds, until there is no more trouble.
+"""Mishaps: faults of hosts, machines, clocks and the spot market, each at its odds, as long as `Dice.trouble` is true.
 
-Everything that a mishap breaks it mends after a while; `heal` mends the rest at the end.
+Each mishap ends after a while; `heal` ends the rest at the end of the run.
 """
 
 import asyncio
@@ -8,17 +8,20 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
+from herder.drivers.pretend.world import PretendWorld
 from herder.simulate.chaos.faults.kinds import Fault
+from herder.simulate.chaos.faults.provider_lies import LIES, ProviderLies
 from herder.simulate.chaos.world import World
 
-#: How often it is drawn whether something happens.
+#: Time between two draws.
 TICK_S = 10.0
-#: By kind: the odds of it in `Trouble`, and what does it.
+#: By kind: the field of `Trouble` with its odds, and the method that causes it.
 MISHAPS = {
     "server crash": ("server_crash", "_crash"),
     "server stop": ("server_stop", "_stop_server"),
     "second leader": ("second_leader", "_second_leader"),
     "machine lost": ("machine_lost", "_lose_machine"),
+    "machine halted": ("machine_halted", "_halt_machine"),
     "agent killed": ("agent_killed", "_kill_agent"),
     "agent stop": ("agent_stop", "_stop_agent"),
     "partition": ("partition", "_partition"),
@@ -26,6 +29,7 @@ MISHAPS = {
     "agent clock set": ("agent_clock_set", "_set_agents_clock"),
     "zone sold out": ("zone_sold_out", "_sell_out"),
     "burst of interruptions": ("burst_of_interruptions", "_interrupt"),
+    "interruption announced": ("interruption_announced", "_announce"),
     "listing lags": ("listing_lags", "_lag"),
     "listing partial": ("listing_partial", "_part"),
     "driver hangs": ("driver_hangs", "_hang"),
@@ -38,11 +42,14 @@ class Mishaps:
     def __init__(self, world: World) -> None:
         self._world = world
         self._capacity = {name: world.provider_settings(name) for name in world.providers}
+        self._lies = ProviderLies(world)
 
     async def run(self) -> None:
         odds = self._world.dice.odds
         strikes = tuple(
-            (kind, getattr(odds, name), getattr(self, strike)) for kind, (name, strike) in MISHAPS.items()
+            (kind, getattr(odds, name), getattr(owner, strike))
+            for owner, table in ((self, MISHAPS), (self._lies, LIES))
+            for kind, (name, strike) in table.items()
         )
         while True:
             for kind, per_second, strike in strikes:
@@ -51,12 +58,13 @@ class Mishaps:
             await asyncio.sleep(TICK_S)
 
     def heal(self) -> None:
-        """Everything works from now on."""
+        """End all mishaps."""
         world = self._world
         for name, provider in world.providers.items():
             provider.sold_out.clear()
-            provider.list_lag_s, provider.listed_most = 0.0, None
+            provider.list_lag_s, provider.get_lag_s, provider.listed_most = 0.0, 0.0, None
             world.change_provider(name, self._capacity[name])
+        self._lies.heal()
         world.calls.stuck.clear()
         world.wire.cut_off.clear()
         world.loop.wake_all()
@@ -96,7 +104,7 @@ class Mishaps:
             return
         first = world.server.host
         if self._world.dice.of("mishaps").random() < 0.5:
-            self._stop(first, self._draw(20.0, 600.0))  # it wakes up late, and believes that it leads
+            self._stop(first, self._draw(20.0, 600.0))  # it continues later, and still believes that it leads
         agents = sorted(world.machines.agents)
         world.wire.with_stale = {each for each in agents if world.dice.of("mishaps").random() < 0.5}
         self._begin(world.replace_server())
@@ -112,6 +120,14 @@ class Mishaps:
             self._world.trace("machine is lost", worker)
             for provider in self._world.providers.values():
                 provider.lose(worker)
+
+    def _halt_machine(self) -> None:
+        draw, provider = self._world.dice.of("mishaps"), self._world.providers[self._some_provider()]
+        names = sorted(str(name) for (_, name), each in provider.machines.items() if each.running)
+        if names:
+            worker = draw.choice(names)
+            self._world.trace("machine is off", worker)
+            provider.halt(worker)
 
     def _kill_agent(self) -> None:
         worker = self._some_agent()
@@ -151,16 +167,41 @@ class Mishaps:
         self._later(self._draw(600, 7200), lambda: provider.sold_out.discard(place))
 
     def _interrupt(self) -> None:
-        """Spot machines are taken back as real markets do it: many of one zone at once, and none is sold for a while."""
+        """Many spot machines of one zone are taken back at once, and none is available for a while."""
         zone, provider = self._world.dice.of("mishaps").choice(("a", "b")), self._world.providers["cloud"]
         self._world.trace("spot machines are taken back", zone)
         provider.interrupt(zone)
         self._later(self._draw(600, 7200), lambda: provider.sold_out.discard((zone, True)))
 
+    def _announce(self) -> None:
+        """A provider says that it takes a machine back, or all spot machines of a zone: in time, earlier than said, or never. Its
+        driver says so, or the machine does, or both."""
+        draw, provider = self._world.dice.of("mishaps"), self._world.providers["cloud"]
+        zone, burst, left_s = draw.choice(("a", "b")), draw.random() < 0.3, self._draw(30.0, 120.0)
+        after_s = draw.choice((left_s, left_s, draw.uniform(0.0, left_s), None))
+        by_agent, by_driver = draw.choice(((True, False), (False, True), (True, True)))
+        names = sorted(str(worker) for _, worker in provider.machines)
+        chosen = [draw.choice(names)] if names else []
+        if burst:
+            provider.sold_out.add((zone, True))
+            self._later(self._draw(600, 7200), lambda: provider.sold_out.discard((zone, True)))
+            chosen = [str(each) for each in provider.spot_of(zone)]
+        for worker in chosen:
+            self._world.trace(
+                "is announced to be taken back", worker, round(left_s), after_s and round(after_s)
+            )
+            provider.announce(worker, left_s, after_s, told=by_driver)
+            self._world.machines.announcements.announce(worker, left_s, agent=by_agent)
+
     def _lag(self) -> None:
-        provider = self._world.providers[self._some_provider()]
+        """New machines are not listed yet; at some providers they cannot be asked for either."""
+        provider, draw = self._world.providers[self._some_provider()], self._world.dice.of("mishaps")
         provider.list_lag_s = self._draw(1.0, 14.0)
-        self._later(self._draw(300, 3600), lambda: setattr(provider, "list_lag_s", 0.0))
+        provider.get_lag_s = provider.list_lag_s if draw.random() < 0.5 else 0.0
+        self._later(self._draw(300, 3600), lambda: self._lags_no_more(provider))
+
+    def _lags_no_more(self, provider: PretendWorld) -> None:
+        provider.list_lag_s = provider.get_lag_s = 0.0
 
     def _part(self) -> None:
         provider = self._world.providers[self._some_provider()]
@@ -178,7 +219,7 @@ class Mishaps:
         self._world.calls.stuck.pop(driver, None)
 
     def _shrink(self) -> None:
-        """The provider has less than before."""
+        """The provider has less capacity for a while."""
         name, world = self._some_provider(), self._world
         usual = self._capacity[name]
         less = replace(usual, machines_most=max(1, int(usual.machines_most * self._draw(0.2, 0.8))))

@@ -1,4 +1,4 @@
-"""Where code of the simulated world runs: the event loop on virtual time, its hosts, and their clocks.
+"""The event loop on virtual time, its hosts (simulated processes), and their clocks.
 
-Everything else in `chaos` stands on it. It must never read a real clock, and it starts no thread.
+Everything else in `chaos` uses it. It must never read a real clock or start a thread.
 """

@@ -1,9 +1,9 @@
-"""The clocks of the simulated world: monotonic time is the loop's, and each host's wall can be set."""
+"""The clocks of the simulated world: monotonic time is that of the loop, and each wall clock can be set."""
 
 from herder.simulate.chaos.hosts.loop import VirtualLoop
 
 EPOCH_MS = 1_700_000_000_000
-#: Monotonic clocks begin anywhere.
+#: Where monotonic clocks begin: any number.
 BOOTED_MS = 12_345_678
 
 
@@ -21,7 +21,7 @@ class VirtualClock:
         return BOOTED_MS + int(self._loop.now_s * 1000)
 
     def true_ms(self) -> int:
-        """The world's own time: for providers, whose clocks nobody sets."""
+        """The time of providers, whose clocks are never set."""
         return int(self._loop.now_s * 1000)
 
     def set_wall(self, by_s: float) -> None:

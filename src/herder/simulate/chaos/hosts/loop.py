@@ -1,9 +1,9 @@
 """An event loop whose clock jumps to the next timer when nothing is left to do, and whose tasks belong to hosts.
 
-A host is a process of the simulated world: a server's life, an agent. It can be stopped and continued (as SIGSTOP does: its timers
-and answers wait), or killed (as SIGKILL does: nothing of it ever runs again). What was killed is buried: its coroutines are closed
-in the order in which they began, at a fixed moment, while everything that they still ask of the loop is dropped. The collector of
-garbage, which comes whenever it likes, then finds nothing to do, and a run is the same each time.
+A host is a simulated process: one run of a server, or an agent. It can be stopped and continued (like SIGSTOP: its timers and answers
+wait), or killed (like SIGKILL: it never runs again). The coroutines of a killed host are closed at a fixed moment, in the order in which
+they began, and what they still ask of the loop is dropped. Otherwise the garbage collector would close them at any time, and two runs
+would differ.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-#: Whose code is running. Tasks and timers inherit it.
+#: The host whose code runs. Tasks and timers inherit it.
 HOST: contextvars.ContextVar[str] = contextvars.ContextVar("host", default="")
-#: How long the end of a world waits for its tasks.
-FAREWELL_S = 600.0
-#: How often a coroutine may wait again while it is being closed.
+#: How long `clear_away` waits for tasks of no host, in virtual time.
+CLEAR_AWAY_S = 600.0
+#: How often closing a coroutine is tried.
 CLOSES_MOST = 20
 
 
 class Deadlock(Exception):
-    """Nothing is left that could ever happen, and somebody still waits."""
+    """All tasks wait and no timer is set, so nothing can happen any more."""
 
 
 class _Jumps(selectors.SelectSelector):
-    """Never waits: the time that it was to wait for has passed."""
+    """Instead of waiting, advances the virtual time."""
 
     loop: "VirtualLoop"
 
@@ -64,7 +64,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Callbacks of hosts that ran."""
         self._hosts: dict[str, _Host] = {}
         self._tasks: dict[asyncio.Task[Any], None] = {}
-        """Of no host: the world's own."""
+        """Tasks of no host."""
         jumps = _Jumps()
         jumps.loop = self
         super().__init__(jumps)
@@ -96,7 +96,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return timer
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
-        """Whoever has threads of its own for what is pure (the planner) is answered a moment later. Nobody else may ask."""
+        """Pure work in an executor (the planner's) is answered after `PURE_S`. The default executor is refused."""
         if executor is None:
             raise AssertionError("a thread was requested: only ports may have threads")
         answer: asyncio.Future[Any] = self.create_future()
@@ -107,7 +107,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     # --- hosts
 
     def begin(self, host: str, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-        """A task of that host."""
+        """Start a task of this host."""
         context = contextvars.copy_context()
         context.run(HOST.set, host)
         return self.create_task(coroutine, context=context)
@@ -127,12 +127,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self.wake_host(host)
 
     def kill_host(self, host: str) -> None:
-        """Nothing of it runs from here on; the rest of the turn that is under way, if it is its own, has no effect outside of it."""
+        """It never runs again. If it is running now, the rest of this turn has no effect outside of it."""
         one = self._host(host)
         if not one.dead:
             one.dead = True
             one.waiting.clear()
-            super().call_soon(self._bury, host, context=contextvars.Context())
+            super().call_soon(self._close_host, host, context=contextvars.Context())
 
     def alive(self, host: str) -> bool:
         one = self._hosts.get(host)
@@ -144,7 +144,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return one is not None and not one.dead and not one.stopped
 
     def clear_away(self) -> None:
-        """After everything was looked at: end what still runs, so that nothing is left for the collector."""
+        """At the end: kill all hosts and cancel all tasks, so that nothing is left for the garbage collector."""
         for host in self._hosts:
             self.kill_host(host)
         rest = list(self._tasks)
@@ -152,7 +152,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             task.cancel()
         self.run_until_complete(asyncio.sleep(0))
         if rest:
-            self.run_until_complete(asyncio.wait(rest, timeout=FAREWELL_S))
+            self.run_until_complete(asyncio.wait(rest, timeout=CLEAR_AWAY_S))
         self.close()
 
     def _host(self, name: str) -> _Host:
@@ -164,20 +164,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _take_turn(self, host: str, turn: _Turn) -> None:
         one = self._host(host)
         if one.dead or (turn.handle is not None and turn.handle.cancelled()):
-            return  # while it waited for its host
+            return  # killed or cancelled while it waited
         if one.stopped:
             one.waiting.append(turn)
         else:
             self.turns += 1
             turn.callback(*turn.args)
 
-    def _bury(self, host: str) -> None:
-        """Close what the killed left. Its own code runs here for the last time, and reaches nothing but its own memory."""
+    def _close_host(self, host: str) -> None:
+        """Close the coroutines of a killed host. Their `finally` blocks run here and can change only their own memory."""
         one = self._hosts[host]
         tasks, one.tasks = one.tasks, {}
         context = contextvars.Context()
         context.run(HOST.set, host)
-        logging.disable()  # the dead say nothing
+        logging.disable()  # a killed process logs nothing
         try:
             for task in tasks:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -193,14 +193,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         tasks = self._host(host).tasks if host else self._tasks
         if host and self._host(host).dead:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
-            _close(coroutine)  # of one that is being buried
+            _close(coroutine)  # begun while its host is being closed
             return task
         tasks[task] = None
         task.add_done_callback(partial(_forget, tasks))
         return task
 
 
-#: How long a plan takes that is made beside the event loop.
+#: Virtual time that a plan takes in its executor.
 PURE_S = 0.2
 
 
@@ -218,8 +218,8 @@ def _close(coroutine: Any) -> None:
         try:
             coroutine.close()
         except (RuntimeError, ValueError):
-            continue  # it wanted to wait for something while it was closed
-        except BaseException:  # noqa: BLE001 - what the dead say in their last moment, also of a cancellation, reaches nobody
+            continue  # it awaited something while it was closed
+        except BaseException:  # noqa: BLE001 - errors of a killed process, cancellations included, reach no caller
             return
         else:
             return

@@ -1,4 +1,4 @@
-"""The ports of a server and of its agents, as the simulated world has them: store, calls of drivers, network.
+"""Simulated ports of the server and its agents: store, driver calls, network.
 
-Each does what the real one does, on virtual time, and fails as the dice say. None has a thread, a socket or a file.
+Each behaves like the real port, on virtual time, and fails as `Dice` decides. None has a thread, a socket or a file.
 """

@@ -1,5 +1,5 @@
-"""Calls of drivers in the simulated world: the server's own places and deadlines (`control/kernel/driver_calls.py`), and instead of a
-thread a drawn while, after which the provider acts – or not, twice, or when nobody waits any more.
+"""Driver calls in the simulated world: the places and deadlines of the real port (`control/kernel/driver_calls.py`), and a drawn delay
+instead of a thread. After it the provider acts once, twice, not at all, or after the caller has given up.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from herder.control.kernel.driver_calls import PLACES, DriverCall, DriverCalls, DriverPlaces, for_a_future
-from herder.model.fleet.driver import DriverError, OutcomeUnknown, Unavailable
+from herder.model.fleet.driver import DriverError, OutcomeUnknown, OutOfCapacity, Unavailable
 from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.faults.kinds import CALL_FAULTS, Fault
 from herder.simulate.chaos.hosts.clocks import VirtualClock
@@ -18,17 +18,19 @@ from herder.simulate.chaos.ports.effects import Effects
 _T = TypeVar("_T")
 
 LATE_S = 12.0
-#: After a caller gave up, what was hanging is done.
-ACTS_AFTER_S = 3.0
-#: So that a world of minutes sees the end of a hanging call.
+#: A late call is carried out this long after its deadline.
+ACTS_AFTER_S = (1.0, 60.0)
+#: Upper limit of deadlines, so that a world of minutes sees the end of a hanging call.
 DEADLINE_MAX_S = 30.0
-#: A request that was lost keeps its place so long after its deadline.
+#: Part of the refused creations that are refused for lack of capacity.
+CAPACITY_PART = 0.5
+#: A lost request keeps its place this long after its deadline.
 HANGS_ON_S = 20.0
 
 
 @dataclass(slots=True, kw_only=True)
 class Order:
-    """What the next `times` calls of a verb (`*`: any) of one driver meet. `error`: what a refused one says."""
+    """The fault of the next `times` calls of a verb (`*`: any) of one driver. `error`: what a refused call raises."""
 
     fault: Fault
     driver: str = "cloud"
@@ -38,7 +40,7 @@ class Order:
 
 
 class VirtualCalls(DriverCalls):
-    """`ports.calls.Calls`, of one life of a server."""
+    """`ports.calls.Calls`, of one run of a server."""
 
     def __init__(
         self,
@@ -52,9 +54,9 @@ class VirtualCalls(DriverCalls):
         self._dice, self._trace, self._acted = dice, trace, acted
         self._effects = effects
         self.stuck: dict[str, Fault] = {}
-        """By driver: what becomes of each of its calls until somebody takes it out."""
+        """By driver: the fault of each of its calls, until the entry is removed."""
         self.refusal: DriverError | None = None
-        """What a refused call says; None: that the provider does not answer."""
+        """What a refused call raises; None: Unavailable."""
         self.made: list[tuple[str, str, str]] = []
         """(driver, verb, worker) of every call."""
         self.keep_made = True
@@ -63,7 +65,7 @@ class VirtualCalls(DriverCalls):
         """Of each call that leaves for a provider: driver, verb, worker."""
 
     def continues(self, before: "VirtualCalls") -> None:
-        """The provider's troubles outlive the server that met them."""
+        """Take over the faults and orders of the previous server: they belong to the provider."""
         self.stuck, self.refusal, self.made, self._orders = (
             before.stuck,
             before.refusal,
@@ -101,6 +103,12 @@ class VirtualCalls(DriverCalls):
         draw = self._dice.of("call times")
         one.later(LATE_S if fault is Fault.LATE else draw.uniform(0.01, 0.5), one.arrives)
 
+    def refuses(self, driver: str, verb: str) -> DriverError:
+        """Of creations half are refused for want of capacity: some providers look at that before they look at the name."""
+        if verb == "create" and self._dice.of("refusals").random() < CAPACITY_PART:
+            return OutOfCapacity(f"Driver {driver} has no capacity now.")
+        return Unavailable(f"Driver {driver} does not answer.")
+
     def _ordered(self, driver: str, verb: str) -> Order | None:
         found = next(
             (each for each in self._orders if each.driver == driver and each.verb in (verb, "*")), None
@@ -114,7 +122,7 @@ class VirtualCalls(DriverCalls):
 
 @dataclass(slots=True)
 class _OnItsWay:
-    """One request at the provider's. It runs there: the death of the server that sent it changes nothing of it."""
+    """One request at the provider. It continues when the server that sent it dies."""
 
     calls: VirtualCalls
     driver: str
@@ -130,13 +138,13 @@ class _OnItsWay:
     def arrives(self) -> None:
         fault, draw = self.fault, self.calls._dice.of("call times")
         if fault is Fault.REFUSED:
-            said = self.said or self.calls.refusal or Unavailable(f"Driver {self.driver} does not answer.")
-            self._returns(None, said)
+            said = self.said or self.calls.refusal
+            self._returns(None, said or self.calls.refuses(self.driver, self.call.verb))
         elif fault is Fault.REQUEST_LOST:
             lost = OutcomeUnknown(f"Driver {self.driver} did not answer {self.call.verb}.")
             self.later(DEADLINE_MAX_S + HANGS_ON_S, lambda: self._returns(None, lost))
         elif fault is Fault.ACTS_LATE:
-            self.later(DEADLINE_MAX_S + ACTS_AFTER_S, self._acts_late)
+            self.later(DEADLINE_MAX_S + draw.uniform(*ACTS_AFTER_S), self._acts_late)
         else:
             answer, error = self._act()
             if fault is Fault.ANSWER_LOST and error is None:
@@ -149,7 +157,7 @@ class _OnItsWay:
             answer = self.call.work()
             if self.fault is Fault.DOUBLED:
                 answer = self.call.work()
-        except Exception as raised:  # noqa: BLE001 - the caller's, as that of a thread is
+        except Exception as raised:  # noqa: BLE001 - goes to the caller, as from a thread
             error = raised
         self.calls._acted()
         return answer, error

@@ -1,6 +1,6 @@
-"""The effects of one server: everything by which it touches what is outside of its memory, counted, each a place at which it can die.
+"""The effects of one server: everything that it does outside of its memory. They are counted, and the server can die at each.
 
-Ports tell every effect before and after it happens. What a server still does in the turn in which it died reaches nobody.
+Ports report every effect before and after it happens. What a server still does in the turn in which it died has no effect.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from herder.simulate.chaos.hosts.loop import VirtualLoop
 
 @dataclass(slots=True, kw_only=True)
 class Effects:
-    """`kill`: called with what the server was about to do, or had just done. `dies`: asked at each effect."""
+    """`dies`: asked at each effect. `kill`: called with the effect at which the server dies."""
 
     loop: VirtualLoop
     host: str
@@ -24,7 +24,7 @@ class Effects:
         return not self.host or self.loop.alive(self.host)
 
     def at(self, what: str) -> bool:
-        """Whether the server still lives: an effect of a dead one must not happen."""
+        """Whether the effect may happen: the server is alive and does not die here."""
         if not self.alive:
             return False
         self.count += 1

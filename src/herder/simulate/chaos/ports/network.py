@@ -1,11 +1,13 @@
-"""The network of the simulated world: calls reach the server's ASGI application in process, if they reach it at all.
+"""The network of the simulated world: calls reach the server's ASGI application in process.
 
-`Wire.call` is one call of anybody: drawn delays, and on demand a lost request, a lost answer, a doubled or late request, a
-connection that is cut in the middle. `Line` is an agent's side of it.
+`Wire.call` is one call, with drawn delays and faults: a lost request or answer, a doubled or late request, a broken connection.
+`Line` is the network port of an agent.
 """
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.types import ASGIApp, Message
@@ -19,10 +21,12 @@ from herder.simulate.chaos.ports.effects import Effects
 
 PREFIX = "/api/v1"
 LATE_S = 6.0
+#: A request that is held up somewhere on its way arrives so long after it was sent.
+ARRIVES_AFTER_S = (1.0, 40.0)
 
 
 class Endpoint:
-    """A server that listens: its host, and what answers."""
+    """A server that listens: its host and its application."""
 
     def __init__(
         self, loop: VirtualLoop, host: str, application: ASGIApp, effects: Effects | None = None
@@ -30,7 +34,7 @@ class Endpoint:
         self._loop, self.host, self._application, self.effects = loop, host, application, effects
         self._open: dict[Delivery, None] = {}
         self.crashes: list[BaseException] = []
-        """What got past the application: people would see a 500 without a word."""
+        """Errors that the application did not handle; a caller gets status 500."""
 
     def deliver(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> "Delivery":
         delivery = Delivery(self, self._loop, method, path, body, headers)
@@ -42,7 +46,7 @@ class Endpoint:
         self._open.pop(delivery, None)
 
     def hang_up(self) -> None:
-        """Its process is gone, and every connection with it."""
+        """Break all connections, because the process has ended."""
         for delivery in list(self._open):
             delivery.broken()
 
@@ -83,14 +87,14 @@ class Delivery:
     async def serve(self, application: ASGIApp) -> None:
         try:
             await application(self._scope, self._receive, self._send)
-        except Exception as error:  # noqa: BLE001 - as a server of ASGI does
+        except Exception as error:  # noqa: BLE001 - as an ASGI server does
             self._endpoint.crashes.append(error)
             self._end(500, b"")
         finally:
             self._endpoint.closed(self)
 
     def disconnect(self) -> None:
-        """The caller has gone."""
+        """The caller has disconnected."""
         self._gone.set()
 
     def broken(self) -> None:
@@ -122,25 +126,25 @@ class Delivery:
 
 
 class Wire:
-    """How calls of everybody travel. `server`: who listens now; None while no server is up."""
+    """Carries all calls. `server`: the server that listens; None while none runs."""
 
     def __init__(self, loop: VirtualLoop, dice: Dice, trace: Callable[..., None]) -> None:
         self._loop, self._dice, self._trace = loop, dice, trace
         self.server: Endpoint | None = None
         self.stale: Endpoint | None = None
-        """A server that another has replaced and that does not know it yet; those of `with_stale` still reach that one."""
+        """A server that another one has replaced and that does not know it yet. Callers in `with_stale` still reach it."""
         self.with_stale: set[str] = set()
         self.cut_off: set[str] = set()
-        """Who cannot be reached and reaches nobody."""
+        """Callers without a network."""
         self.calls = 0
         self.server_time: Callable[[], float] = lambda: 0.0
-        """Asked when a call reaches the server that listens now."""
+        """Asked when a call reaches `server`."""
         self.taken: Callable[[str, str, float], None] = lambda _who, _path, _at: None
-        """Called with whose call that server took (200), its path, and `server_time` of its arrival."""
+        """Called after `server` answered a call with 200: caller, path, and `server_time` of its arrival."""
         self._open: dict[str, dict[Delivery, None]] = {}
 
     def hang_up(self, who: str) -> None:
-        """The process that called has gone, and its machine says so."""
+        """The calling process has ended, and its machine closes the connections."""
         for delivery in self._open.pop(who, {}):
             delivery.disconnect()
 
@@ -155,11 +159,16 @@ class Wire:
         odds: float,
         name: str,
     ) -> tuple[int, bytes]:
-        """Status and body. Raises ConnectionError; a lost one never returns: whoever calls has a time-out."""
+        """Status and body. Raises ConnectionError. A lost call never returns, so callers need a timeout."""
         self.calls += 1
         fault = self._dice.fault("network", name, odds, NETWORK_FAULTS)
         await self._travel(fault)
         if fault is Fault.REQUEST_LOST or who in self.cut_off:
+            await _for_ever()
+        if fault is Fault.ACTS_LATE:
+            after_s = self._dice.of("late arrivals").uniform(*ARRIVES_AFTER_S)
+            late = partial(self._arrives_late, who, method, path, body, headers)
+            self._loop.call_later(after_s, late, context=contextvars.Context())
             await _for_ever()
         server = self.stale if self.stale is not None and who in self.with_stale else self.server
         if server is None or fault is Fault.REFUSED:
@@ -176,7 +185,7 @@ class Wire:
             status, answer = await delivery.answer
         finally:
             host = HOST.get()
-            if not host or self._loop.alive(host):  # a machine that lost its power says nothing
+            if not host or self._loop.alive(host):  # a killed host closes no connection
                 mine.pop(delivery, None)
                 for each in (delivery, *doubles):
                     each.disconnect()
@@ -187,6 +196,11 @@ class Wire:
         if fault is Fault.ANSWER_LOST or who in self.cut_off:
             await _for_ever()
         return status, answer
+
+    def _arrives_late(self, who: str, method: str, path: str, body: bytes, headers: dict[str, str]) -> None:
+        """Overtaken by others, and whoever sent it waits no more."""
+        if self.server is not None and who not in self.cut_off:
+            self.server.deliver(method, path, body, headers).disconnect()
 
     async def _travel(self, fault: Fault) -> None:
         late_s = LATE_S if fault is Fault.LATE else 0.0
@@ -205,7 +219,7 @@ class Line:
         self._token = token
 
     def know(self, servers: Sequence[str]) -> None:
-        """There is one server in this world."""
+        """Ignored: this world has one server."""
 
     async def call(
         self, path: str, body: bytes, held_open_s: float = 0.0, answer_s: float | None = None

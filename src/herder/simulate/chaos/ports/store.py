@@ -1,8 +1,8 @@
-"""The store of the simulated world: real rows in SQLite in memory, written inline after a drawn while of virtual time.
+"""The store of the simulated world: real rows in SQLite in memory, written inline after a drawn virtual time.
 
-As the real writer does, it takes all changes that gathered while it was busy in one transaction, checks in it that nobody else leads,
-and waits out what passes. It can be away for a while, and says so in `trouble`; it can lose its connection after a commit, and
-writes the same again; and it can fail for good. What was on its way when its server is killed is written or not, as the dice say.
+Like the real writer, it writes all changes that arrived meanwhile in one transaction, and checks in it that no other server leads. It
+can be unavailable for a while (`trouble`), lose its connection after a commit and write the same again, or fail for good. When its server
+is killed, `Dice` decides whether the transaction under way is written.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class _Item:
 
 
 class VirtualStore:
-    """`ports.store.Store`, of one life of a server. `leader` None: nobody else writes."""
+    """`ports.store.Store`, of one run of a server. `leader` None: no other server writes."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class VirtualStore:
             await asyncio.sleep(0.01)
 
     def killed(self) -> None:
-        """Its process has ended: what was being written is there, or not."""
+        """The process has ended. The transaction under way is written or not."""
         under_way, self._under_way = self._under_way, None
         if under_way is not None and self._dice.of("half-written").random() < 0.5:
             with suppress(Fenced):
@@ -103,7 +103,7 @@ class VirtualStore:
         future: asyncio.Future[Any] = self._loop.create_future()
         if self._broken:
             future.set_exception(StoreDown("The store is closed."))
-            future.exception()  # not everybody waits for an answer
+            future.exception()  # a caller need not wait for it
         elif self._effects is None or self._effects.at("commit"):
             self._waiting.append(_Item(what, [future]))
             self._next()
@@ -121,7 +121,7 @@ class VirtualStore:
             fault = self._dice.fault("store", "commit", odds.store_twice, (Fault.WRITTEN_TWICE,))
         self.trouble = AWAY if fault is Fault.LATE else None
         wait_s = LATE_S if fault is Fault.LATE else self._dice.of("commit times").uniform(0.0005, 0.02)
-        # Written by the database, whatever becomes of the process that asked it.
+        # The database writes also when the process that asked has ended.
         self._loop.call_later(wait_s, self._write, item, fault, context=contextvars.Context())
 
     def _take(self) -> _Item:
@@ -165,11 +165,11 @@ class VirtualStore:
         is_changes = isinstance(what, Changes)
         try:
             if fault is Fault.REFUSED and is_changes:
-                raise StoreDown("The store can be written no more.")
+                raise StoreDown("The store can no longer be written.")
             answer = self._carry_out(what)
             if fault is Fault.WRITTEN_TWICE and is_changes:
                 self._written_again(what)
-        except Exception as error:  # noqa: BLE001 - it is the caller's
+        except Exception as error:  # noqa: BLE001 - goes to the caller
             return None, error
         return answer, None
 

@@ -1,11 +1,11 @@
-"""Rules of events: what the server itself calls a mistake of its own is one, and each event says something."""
+"""Rules of events: no event reports an error of the server itself, and each event has a text."""
 
 from collections.abc import Iterator
 
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import EventRecord
 
-#: A loop that raised, a plan that broke a rule, a trigger that raised, a driver that did.
+#: A loop raised, a plan broke a rule, a trigger raised, a driver raised.
 MISTAKES = frozenset({"loop.failed", "plan.refused", "trigger.failed", "driver.fault"})
 
 
@@ -15,4 +15,4 @@ def look(changes: Changes) -> Iterator[tuple[str, str]]:
         if record.kind in MISTAKES:
             yield "nothing inside fails", f"{record.kind}: {record.text}"
         elif not record.text:
-            yield "every action has a reason", f"Event {record.sequence} ({record.kind}) says nothing."
+            yield "every action has a reason", f"Event {record.sequence} ({record.kind}) has no text."

@@ -1,4 +1,4 @@
-"""Rules of jobs and attempts, after each commit: one state, one live attempt, ends that are final, and each attempt begun once."""
+"""Rules of jobs and attempts, after each commit: at most one live attempt, and final states stay."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,14 @@ from herder.model.work.job import AttemptState, JobState
 
 
 class JobRules:
-    """What was ever durable of jobs, in short."""
+    """A summary of everything about jobs that became durable."""
 
     def __init__(self) -> None:
         self.ended: dict[int, int] = {}
         """The final state of each job that has ended."""
         self._live: dict[int, tuple[int, int]] = {}
         """(attempt, state) by job, of attempts that have not ended."""
-        self._attempts: dict[int, int] = {}
+        self.newest: dict[int, int] = {}
         """The newest attempt of jobs that have not ended."""
         self.on: dict[str, set[int]] = {}
         """Live jobs by worker."""
@@ -31,7 +31,7 @@ class JobRules:
                 )
             if JobState(status.state).ended:
                 self.ended[job] = status.state
-                self._attempts.pop(job, None)
+                self.newest.pop(job, None)
                 if job in self._live:
                     yield (
                         "a job that ended has no live attempt",
@@ -46,7 +46,7 @@ class JobRules:
                     "one live attempt",
                     f"Attempts {live[0]} and {number} of job {job} are live at the same time.",
                 )
-            elif live is None and number <= self._attempts.get(job, 0):
+            elif live is None and number <= self.newest.get(job, 0):
                 yield "an end is final", f"Attempt {number} of job {job} had ended and is live again."
             if job in self.ended:
                 yield (
@@ -59,4 +59,4 @@ class JobRules:
             del self._live[job]
             self.on.get(worker, set()).discard(job)
         if job not in self.ended:
-            self._attempts[job] = max(number, self._attempts.get(job, 0))
+            self.newest[job] = max(number, self.newest.get(job, 0))

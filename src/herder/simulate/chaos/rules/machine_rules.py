@@ -1,5 +1,7 @@
-"""Rules of machines, each minute: none is at a provider without a row, and no row stands for a machine that is gone, for longer than
-the sweep needs. Only time counts in which the server, the driver and its provider all work."""
+"""Rules of machines, each minute: no machine is without a row, and no row is without its machine, for longer than the sweep needs.
+
+Only time in which the server, the driver and its provider all work counts.
+"""
 
 from collections.abc import Iterator
 
@@ -7,7 +9,7 @@ from herder.model.fleet.worker import WorkerState
 from herder.simulate.chaos.rules.worker_rules import WorkerRules
 from herder.simulate.chaos.world import World
 
-#: A machine may be without a row, or a row without its machine, for so long while everything works.
+#: How long a machine may be without a row, or a row without its machine.
 LEFT_OVER_S = 1_200.0
 _EXPECTED = frozenset({WorkerState.JOINING, WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
 

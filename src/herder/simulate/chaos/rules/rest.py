@@ -1,4 +1,4 @@
-"""What must become true when the faults stop: each accepted job ends, and the fleet reaches what the policy wants and stays there."""
+"""Rules after the faults stop: each accepted job ends, and the fleet reaches what the policy wants and stays there."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from herder.simulate.chaos.world import World
 from herder.store.rows.tables import jobs
 
 MINUTE_S = 60.0
-#: The longest that all jobs may take to end, and then the fleet to shrink: workers with a ttl live for hours.
+#: Maximum time until all jobs have ended, and then until the fleet has shrunk: workers with a ttl exist for hours.
 ENDS_WITHIN_S = 2 * 86_400.0
 SHRINKS_WITHIN_S = 86_400.0
-#: At rest, workers may be made in an hour only so often: none is needed.
+#: Maximum number of workers created in an hour at rest: none is needed.
 MADE_PER_HOUR = 2
 
 
@@ -47,7 +47,7 @@ class Rest:
         if made > 2 * MADE_PER_HOUR:
             self._watch.take(
                 "a fleet at rest stays as it is",
-                f"{made} workers were made in 2 h in which nothing was asked for.",
+                f"{made} workers were created in 2 h without demand.",
             )
 
     async def _until(self, holds: Callable[[], bool], within_s: float) -> None:
@@ -64,7 +64,7 @@ class Rest:
         return not sum(counts[each] for each in JobState if not each.ended) and not server.core._sweeps
 
     def _all_accepted(self) -> None:
-        """Nothing that somebody was told of is missing, and nothing more is there."""
+        """The jobs in the store are exactly the accepted ones, all ended, and each success was executed."""
         with self._world.engine.connect() as connection:
             states = {
                 row.id: JobState(row.state) for row in connection.execute(select(jobs.c.id, jobs.c.state))
@@ -72,7 +72,7 @@ class Rest:
         accepted = self._world.people.accepted
         lost = sorted(accepted - set(states))
         if lost:
-            self._watch.take("nothing accepted is lost", f"Jobs {lost[:5]} were accepted and are not there.")
+            self._watch.take("nothing accepted is lost", f"Jobs {lost[:5]} were accepted but do not exist.")
         doubled = sorted(set(states) - accepted)
         if doubled:
             self._watch.take(
@@ -88,10 +88,10 @@ class Rest:
             if state is JobState.SUCCEEDED and not self._world.machines.done[job]
         )
         if undone:
-            self._watch.take("a success was done", f"Jobs {undone[:5]} succeeded and were never carried out.")
+            self._watch.take("a success was done", f"Jobs {undone[:5]} succeeded but were never executed.")
 
     def _as_wanted(self) -> bool:
-        """Each pool at its minimum, one machine for each row, and no other."""
+        """Each pool is at its minimum, and each worker has a machine and vice versa."""
         server = self._world.server
         if server is None:
             return False

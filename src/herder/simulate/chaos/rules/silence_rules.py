@@ -1,15 +1,15 @@
-"""Rules of silence: nobody is taken for dead who could be heard, and who is dead is noticed in time.
+"""The rule of silence: no worker is declared dead while its calls reach the server.
 
-Time counts here as the server has it: while none is up, or while it is stopped, nobody can be heard.
+Only time in which a server runs counts: while none runs, or while it is stopped, no call can arrive.
 """
 
 from collections.abc import Iterator
 
 from herder.simulate.chaos.world import World
 
-#: How often the state of the server is looked at.
+#: Time between two calls of `look`.
 LOOK_S = 5.0
-#: A death counts as too early when the worker called in this part of `dead_after`; what was on its way takes the rest.
+#: A worker may be declared dead after this part of `dead_after` without a call; the rest is for calls under way.
 EARLY = 0.75
 
 
@@ -18,7 +18,7 @@ class SilenceRules:
         self._world, self._dead_after_s = world, dead_after_s
         self._up_s = 0.0
         self._heard: dict[str, float] = {}
-        """By worker: the server's time when its last call came that was taken."""
+        """By worker: the server's running time at its last accepted call."""
         world.wire.server_time = lambda: self._up_s
         world.wire.taken = self._taken
 
@@ -32,8 +32,18 @@ class SilenceRules:
         if path.startswith("/api/v1/worker/"):
             self._heard[who] = max(arrived_at_s, self._heard.get(who, 0.0))
 
+    def silent_s(self, worker: str) -> float | None:
+        """How long ago a call of it was taken, in the server's time."""
+        heard = self._heard.get(worker)
+        return None if heard is None else self._up_s - heard
+
+    def may_be_dead(self, worker: str) -> bool:
+        """Whether it has been silent for so long that the server may say so."""
+        heard = self._heard.get(worker)
+        return heard is None or self._up_s - heard >= EARLY * self._dead_after_s
+
     def dead(self, worker: str) -> Iterator[tuple[str, str]]:
-        """The server says that it is."""
+        """The server has declared the worker dead."""
         heard = self._heard.pop(worker, None)
         if heard is None:
             return

@@ -1,11 +1,62 @@
-"""A broken rule, as a sentence, and when it was seen."""
+"""A broken rule, as a sentence, with the time at which it was found; and the names of all rules."""
 
 from dataclasses import dataclass
+
+RULES = frozenset(
+    {
+        "memory is consistent",
+        "rows are consistent",
+        "nothing inside fails",
+        "every action has a reason",
+        "one live attempt",
+        "an end is final",
+        "a job that ended has no live attempt",
+        "an attempt begins once",
+        "no attempt begins before its row is durable",
+        "a success was done",
+        "a failure was seen",
+        "no attempt is given up that its agent has",
+        "nothing accepted is lost",
+        "nothing is accepted twice",
+        "each accepted job ends",
+        "a closed row stays closed",
+        "a terminating worker does not return",
+        "a pool never exceeds its maximum",
+        "a pool never exceeds its live maximum",
+        "limits per cycle are respected",
+        "cooldowns are respected",
+        "quotas are respected",
+        "offers rest after a failure",
+        "capacity in flight counts",
+        "a pool is not drained below its minimum",
+        "who is drained as idle is idle",
+        "gradual limits are respected",
+        "disruption budgets are respected",
+        "rows have the time of the clock",
+        "boots end",
+        "drains end",
+        "the dead are noticed",
+        "no worker is dead while it calls",
+        "a machine has its row first",
+        "a closed row has no machine",
+        "no machine is left over",
+        "no row is left over",
+        "no worker is gone while its machine exists",
+        "no worker is gone while it calls",
+        "a provider that lies costs few workers",
+        "no driver is frozen for nothing",
+        "the fleet reaches what the policy wants",
+        "a fleet at rest stays as it is",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
     rule: str
-    """Its name: the same for the same kind of mistake."""
+    """One of `RULES`."""
     text: str
     at_s: float
+
+    def __post_init__(self) -> None:
+        assert self.rule in RULES, f"no rule has the name {self.rule!r}"

@@ -1,4 +1,4 @@
-"""Asks all rules when they are due, and keeps what they found."""
+"""Checks all rules when they are due, and keeps the violations."""
 
 import asyncio
 import json
@@ -13,16 +13,24 @@ from herder.model.work.job import AttemptState
 from herder.simulate.chaos.actors.server import Server
 from herder.simulate.chaos.fleet import LIMITED_CPU, LIMITED_USER, LIMITS
 from herder.simulate.chaos.rules import event_rules
+from herder.simulate.chaos.rules.attempt_rules import AttemptRules
+from herder.simulate.chaos.rules.clock_rules import ClockRules
 from herder.simulate.chaos.rules.creation_rules import CreationRules
+from herder.simulate.chaos.rules.deadline_rules import DeadlineRules
+from herder.simulate.chaos.rules.fleet_news import FleetNews
+from herder.simulate.chaos.rules.growth_rules import GrowthRules
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.rules.machine_rules import MachineRules
+from herder.simulate.chaos.rules.notice_rules import NoticeRules
+from herder.simulate.chaos.rules.provider_rules import ProviderRules
+from herder.simulate.chaos.rules.shrink_rules import ShrinkRules
 from herder.simulate.chaos.rules.silence_rules import LOOK_S, SilenceRules
 from herder.simulate.chaos.rules.violation import Violation
 from herder.simulate.chaos.rules.worker_rules import WorkerRules
 from herder.simulate.chaos.world import World
 from herder.store.invariants import violations as stored_violations
 
-#: Beyond this many the first ones have said it.
+#: Violations that are kept; later ones are dropped.
 VIOLATIONS_MOST = 20
 
 
@@ -36,11 +44,22 @@ class Watch:
             self.creations.called(driver, verb, worker)
         )
         self.silence = SilenceRules(world, min(pool.lifetime.dead_after_s for pool in pools))
+        self.news = FleetNews(pools)
+        self.attempts = AttemptRules(world, self.jobs)
+        self.growth, self.shrink = GrowthRules(world, self.news), ShrinkRules(world, self.news)
+        self.deadlines, self.providers = (
+            DeadlineRules(world, self.news, self.jobs.on),
+            ProviderRules(world, self.news, self.silence.silent_s),
+        )
+        self.clocks = ClockRules(world, world.wire.server_time)
+        self.notices = NoticeRules(world, self.silence)
         self._clock_sets = 0
         world.written.append(self.committed)
         world.ends = self.memory_of
+        world.machines.begins = lambda job, attempt: self.take_all(self.attempts.begins(job, attempt))
+        world.machines.looked = lambda: self.take_all(self.providers.acted())
         world.machines.begun_again = lambda job, attempt: self.take_all(
-            [("an attempt begins once", f"Attempt {attempt} of job {job} was begun twice.")]
+            [("an attempt begins once", f"Attempt {attempt} of job {job} was started twice.")]
         )
 
     def committed(self, changes: Changes) -> None:
@@ -60,8 +79,15 @@ class Watch:
             if fresh and "dead_after_s" in why.get("evidence", {}):
                 self.take_all(self.silence.dead(record.name))
         self.take_all(self.jobs.look(changes))
+        self.take_all(self.attempts.look(changes))
         self.take_all(self.workers.look(changes, self.jobs.on))
+        news = self.news.look(changes)
+        self.take_all(self.growth.look(changes, news))
+        self.take_all(self.shrink.look(news, self.jobs.on))
+        self.take_all(self.providers.look(changes, news))
         self.take_all(event_rules.look(changes))
+        self.take_all(self.clocks.look(changes))
+        self.take_all(self.notices.look(changes))
 
     async def look_often(self) -> None:
         while True:
@@ -74,6 +100,8 @@ class Watch:
             if server is not None and self._world.loop.alive(server.host):
                 self.memory_of(server)
         self.take_all(self.machines.look(self.workers, seconds))
+        self.take_all(self.deadlines.look(seconds))
+        self.take_all(self.notices.minute(seconds))
         crashes, self._world.crashes = self._world.crashes, []
         self.take_all(("nothing inside fails", f"{type(each).__name__}: {each}") for each in crashes)
 

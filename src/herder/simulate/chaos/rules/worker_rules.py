@@ -1,5 +1,5 @@
-"""Rules of workers, after each commit: a row that was closed stays closed, limits hold when workers are made and when they go, and
-every decision has a reason."""
+"""Rules of workers, after each commit: a closed row stays closed, limits hold when workers are created and removed, and every decision has
+a reason."""
 
 import json
 from collections import Counter
@@ -15,9 +15,9 @@ from herder.model.stored.records import PoolRecord, WorkerRecord
 from herder.settings import pool_from_plain
 from herder.store.rows.versions import opened
 
-#: Of the planner, because less is needed.
+#: Kinds of removals because less capacity is needed.
 LESS_NEEDED = frozenset({ReasonKind.IDLE.value, ReasonKind.UNDER_USED.value, ReasonKind.CONSOLIDATED.value})
-#: Of the planner, although they work.
+#: Kinds of removals of workers that may be busy.
 BY_CHOICE = frozenset(
     {
         ReasonKind.UNDER_USED.value,
@@ -26,7 +26,7 @@ BY_CHOICE = frozenset(
         ReasonKind.SOFT_EXPIRED.value,
     }
 )
-#: Clocks of rows are the server's, in milliseconds.
+#: Tolerance of times in rows, which are the server's.
 SLACK_MS = 1_000
 
 
@@ -46,10 +46,10 @@ class WorkerRules:
         self.ended: set[str] = set()
         self._pools = {str(pool.name): pool for pool in pools}
         self._grown_at_ms: dict[str, tuple[int, int]] = {}
-        """By pool: the plan that made workers last, and when (the server's clock)."""
+        """By pool: the last plan that created workers, and its time by the server's clock."""
 
     def clock_set(self) -> None:
-        """Times of rows cannot be compared with those before."""
+        """The server's clock was set: times in rows cannot be compared with earlier ones."""
         self._grown_at_ms.clear()
 
     def look(self, changes: Changes, on: dict[str, set[int]]) -> Iterator[tuple[str, str]]:
@@ -81,7 +81,7 @@ class WorkerRules:
         known = self.rows.get(name)
         removed = json.loads(record.reason_removed)
         if not json.loads(record.reason_made).get("text"):
-            yield "every action has a reason", f"Worker {name} was made without a reason."
+            yield "every action has a reason", f"Worker {name} was created without a reason."
         if (state.leaving or state.ended) and not removed.get("text"):
             yield "every action has a reason", f"Worker {name} is removed without a reason."
         if known is None:
@@ -146,7 +146,7 @@ class WorkerRules:
             asked = record.manual or why in (ReasonKind.BELOW_MINIMUM.value, ReasonKind.REQUESTED.value)
             if last is not None and last[0] != record.plan and not asked:
                 apart_ms = record.requested_at_ms - last[1]
-                if apart_ms < cooldown_s * 1000 - SLACK_MS:
+                if 0 <= apart_ms < cooldown_s * 1000 - SLACK_MS:  # else the clock was set between
                     yield (
                         "cooldowns are respected",
                         f"Pool {record.pool} grew {apart_ms / 1000:.0f} s after it had grown; its cooldown is {cooldown_s:g} s.",
@@ -169,7 +169,7 @@ class WorkerRules:
                 )
 
     def _budget(self, on: dict[str, set[int]], before: dict[str, PoolSpec]) -> Iterator[tuple[str, str]]:
-        """Workers that were drained by choice although they work."""
+        """At most the budget of busy workers drain by choice."""
         busy: Counter[str] = Counter()
         for name, row in self.rows.items():
             moved = row.why_removed in BY_CHOICE
@@ -187,6 +187,6 @@ class WorkerRules:
 
 
 def budget_of(spec: PoolSpec) -> int:
-    """The largest that any of its budgets allows at any time."""
+    """The largest number that any of its budgets allows at any time."""
     budgets = budgets_of(spec.scale_down.disruption_budget)
     return max((each.most(spec.size.max_workers) for each in budgets), default=USUAL_BUDGET)

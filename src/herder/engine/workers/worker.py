@@ -90,14 +90,8 @@ def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle
         creation.runs(state, worker, now_ms)
     offers.made(state, changes, worker.spec, now_ms)
     _changed(state, worker)
-    _tell(
-        state,
-        changes,
-        worker,
-        now_ms,
-        "worker.provisioned",
-        f"Driver {worker.spec.driver} created machine {handle}.",
-    )
+    text = f"Driver {worker.spec.driver} created machine {handle}."
+    _tell(state, changes, worker, now_ms, "worker.provisioned", text)
     if worker.state is WorkerState.JOINING and worker.spec.membership.lives_by is LivesBy.PROVIDER:
         _ready(state, changes, worker, now_ms)  # it joins nothing that would say so
 

@@ -15,7 +15,8 @@ from tests.api.conftest import Refusal, Server
 
 TEMPLATE = {"name": "two", "cpu": 2, "memory": "4Gi", "price_per_hour": "0.10"}
 BRIEF = DriverSettings(name="brief", kind="pretend", settings=(("deadline_s", "0.3"),))
-PRETEND = DriverSettings(name="pretend", kind="pretend")
+#: Its places for calls are the limit here, and not how many machines it makes at a time.
+PRETEND = DriverSettings(name="pretend", kind="pretend", limits=(("parallel_creates", 100),))
 
 
 def pool(name: str, driver: str, **more: Any) -> dict[str, Any]:

@@ -163,6 +163,20 @@ async def test_a_creation_is_tried_three_times_with_a_pause_and_then_fails(
     assert fleet.core.state.creation_failures == {("p", "unavailable", "create"): 1}
 
 
+async def test_a_lost_answer_of_a_worker_that_has_joined_meanwhile_begins_no_creation_anew(
+    make_fleet: MakeFleet,
+) -> None:
+    fleet = make_fleet()
+    fleet.calls.order(Order(fault=Fault.ANSWER_LOST, verb="create"))
+    await fleet.want("w-1")
+    while "create" not in {call.verb for call in fleet.core.calls.report("cloud").under_way}:
+        await asyncio.sleep(0.01)
+    await fleet.join("w-1")
+    await asyncio.sleep(60)
+    assert worker(fleet).creation is None
+    assert fleet.states() == {"w-1": "ready"}
+
+
 async def test_only_so_many_are_made_at_a_time_and_the_others_say_why_they_wait(
     make_fleet: MakeFleet,
 ) -> None:

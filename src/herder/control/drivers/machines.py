@@ -17,6 +17,7 @@ from herder.control.workers.exchange import forget_worker
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import WorkerLife
 from herder.engine.workers import worker as life
+from herder.engine.workers.creation import tried
 from herder.model.fleet.driver import (
     AlreadyExists,
     DriverError,
@@ -224,7 +225,7 @@ async def _try_again(
         wait_s = min(max(wait_s, error.retry_after_s), RATE_LIMIT_LONGEST_S)
     wait_ms = int(wait_s * 1000)
     making.error, making.again_ms = error, core.clock.monotonic_ms() + wait_ms
-    tries = life.tried(core.state, worker, core.clock.now_ms() + wait_ms)
+    tries = tried(core.state, worker, core.clock.now_ms() + wait_ms)
     await core.commit(Changes())
     log.warning(
         "Worker %s cannot be created yet (try %d): %s. Herder tries again in %.1f s at the earliest.",

@@ -32,7 +32,7 @@ def pause_left_ms(core: Core, driver: str) -> int:
 
 def after_start(core: Core) -> None:
     """When the last machine was asked for is unknown, unless the store is new."""
-    if core.state.next_plan > 1:
+    if core.state.first_plan > 1:
         for name in core.drivers:
             notes_of(core, name).last_start_ms = core.clock.monotonic_ms()
 

@@ -60,10 +60,13 @@ def runs(state: EngineState, worker: WorkerLife, now_ms: int) -> None:
     worker.creation = creation_of(worker).at(running_step(steps_of(state, worker)), now_ms)
 
 
-def tried(worker: WorkerLife, next_ms: int) -> int:
+def tried(state: EngineState, worker: WorkerLife, next_ms: int) -> int:
     """A call of `create` has failed and is tried again then. Answers how many have."""
     creation = creation_of(worker)
+    if worker.state is not WorkerState.PROVISIONING:
+        return creation.tries  # it has joined meanwhile, or is to go
     worker.creation = replace(creation, since_ms=next_ms, tries=creation.tries + 1)
+    state.dirty_workers[worker.spec.name] = worker
     return creation.tries + 1
 
 

@@ -140,12 +140,6 @@ def in_phase(state: EngineState, worker: WorkerLife, machine: Machine, now_ms: i
     return True
 
 
-def tried(state: EngineState, worker: WorkerLife, next_ms: int) -> int:
-    """A call of `create` has failed and is tried again then. Answers how many have."""
-    _changed(state, worker)
-    return creation.tried(worker, next_ms)
-
-
 def create_broke(
     state: EngineState, changes: Changes, worker: WorkerLife, text: str, now_ms: int, cause: FailureCause
 ) -> None:

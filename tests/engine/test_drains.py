@@ -217,9 +217,11 @@ def test_remove_or_drain_during_boot(world: World, stays: bool) -> None:
 
 def test_a_boot_that_takes_too_long_is_noticed_on_a_worker_that_is_drained(world: World) -> None:
     worker = world.claim(1)
+    life.provisioning(world.state, worker, "hash")
+    life.provisioned(world.state, world.changes, worker, "m-1", world.now_ms)
     tick(world, 500)
     keep(world, worker)
-    tick(world, POOL.lifetime.boot_timeout_s - 499)
+    tick(world, 71)
     assert worker.state is WorkerState.TERMINATING
 
 

@@ -111,8 +111,10 @@ def test_a_failed_creation_costs_nothing_and_is_remembered(world: World) -> None
 
 def test_a_boot_that_takes_too_long(world: World) -> None:
     worker = world.claim(1)
-    tick(world, POOL.lifetime.boot_timeout_s)
-    assert worker.state is WorkerState.REQUESTED
+    life.provisioning(world.state, worker, "hash")
+    life.provisioned(world.state, world.changes, worker, "m-1", world.now_ms)
+    tick(world, 570)
+    assert worker.state is WorkerState.JOINING
     tick(world, 1)
     assert worker.state is WorkerState.TERMINATING
     assert worker.reason_removed is not None

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from herder.drivers.pretend import PretendSettings
+from herder.model.fleet.creation import CreationLimits
 from herder.model.fleet.driver import (
     AlreadyExists,
     InvalidRequest,
@@ -52,7 +53,7 @@ def meet(fleet: Fleet, verb: str, order: Order, driver: str = "cloud") -> None:
 async def test_a_worker_is_made_once_and_removed_once(
     make_fleet: MakeFleet, verb: str, trouble: str, settings: PretendSettings
 ) -> None:
-    fleet = make_fleet(settings=settings)
+    fleet = make_fleet(settings=settings, creation_limits={"cloud": CreationLimits(create_tries=10)})
     meet(fleet, verb, PASSING[trouble])
     await fleet.want("w-1", "w-2")
     await fleet.until(lambda: list(fleet.states().values()) == ["joining", "joining"])

@@ -107,7 +107,7 @@ pools:
             "Lower min_workers or raise max_workers to at least 5.",
             "h.yaml:8:10: pools.burst.ttl: '30 minutes' is not a duration. Write a duration such as 300s, 30m, 4h or 1h30m.",
             "h.yaml:9:5: pools.burst.idle_timout: There is no such setting. "
-            "Did you mean 'idle_timeout' or 'boot_timeout'?",
+            "Did you mean 'idle_timeout' or 'step_timeouts'?",
             "h.yaml:10:13: pools.burst.frozen: 'yes' is neither true nor false. Write true or false.",
         ]
         or sorted(faults) == faults

@@ -29,7 +29,9 @@ MINUTE_S = 60
 
 def boot_timeout(world: World) -> life.WorkerLife:
     worker = world.claim(1)
-    world.seconds(POOL.lifetime.boot_timeout_s + 1)
+    life.provisioning(world.state, worker, "hash")
+    life.provisioned(world.state, world.changes, worker, "m-1", world.now_ms)
+    world.seconds(571)
     return worker
 
 

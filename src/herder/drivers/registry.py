@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, get_type_hints
 
 import msgspec
 
+from herder.model.fleet.creation import DEFAULT_LIMITS, CreationLimits
 from herder.model.fleet.driver import Driver, DriverContext
 from herder.model.values.phrases import clause
 from herder.wire.decode_errors import explained
@@ -75,6 +76,12 @@ _REMEDIES: Mapping[object, str] = {
     float: "Write a number, without a unit.",
     float | None: "Write a number, without a unit.",
 }
+
+
+def creation_limits(kind: str) -> CreationLimits:
+    """The defaults of a kind: its own (`creation_limits` beside `make`), or the usual ones. Raises UnknownDriver."""
+    own = getattr(load(kind), "creation_limits", DEFAULT_LIMITS)
+    return own if isinstance(own, CreationLimits) else DEFAULT_LIMITS
 
 
 def settings_faults(kind: str, settings: Mapping[str, object]) -> list[SettingFault]:

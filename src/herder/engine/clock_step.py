@@ -12,7 +12,7 @@ from herder.engine.jobs import backoff
 from herder.engine.memory import worker_repair
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import CreateHistory, EngineState, WorkerLife
-from herder.engine.workers import offers
+from herder.engine.workers import creation, offers
 from herder.model.stored.changes import Changes
 
 
@@ -54,6 +54,8 @@ def server_was_away(state: EngineState, away_ms: int, now_ms: int) -> None:
     for worker in state.workers.values():
         age_ms = now_ms - _judged_from_ms(worker)
         worker.excused_ms = max(worker.excused_ms, min(worker.excused_ms + away_ms, age_ms))
+        if worker.creation is not None:
+            worker.creation = worker.creation.excused(away_ms, now_ms)
         if worker.last_seen_at_ms is not None:
             worker.last_seen_at_ms = max(
                 worker.last_seen_at_ms, min(worker.last_seen_at_ms + away_ms, now_ms)
@@ -65,6 +67,8 @@ def begin_anew(state: EngineState, now_ms: int) -> None:
     """After a start: the deadlines of boots and drains run from now on. While no server ran, no worker could meet one."""
     for worker in state.workers.values():
         worker.excused_ms = now_ms - _judged_from_ms(worker)
+        if worker.creation is not None:
+            worker.creation = replace(worker.creation, since_ms=max(now_ms, worker.creation.since_ms))
         if worker.last_seen_at_ms is not None:
             worker.last_seen_at_ms = now_ms
 
@@ -72,7 +76,7 @@ def begin_anew(state: EngineState, now_ms: int) -> None:
 def _judged_from_ms(worker: WorkerLife) -> int:
     """From when the time of its boot, or of its drain, is counted."""
     drains = worker.drain is not None and not worker.state.in_flight
-    return worker.drain.since_ms if worker.drain is not None and drains else worker.requested_at_ms
+    return worker.drain.since_ms if worker.drain is not None and drains else creation.boot_from_ms(worker)
 
 
 def latest_ms(state: EngineState) -> int:
@@ -89,6 +93,7 @@ def _move_worker(worker: WorkerLife, by_ms: int) -> None:
     worker.ready_at_ms = _moved(worker.ready_at_ms, by_ms)
     worker.draining_at_ms = _moved(worker.draining_at_ms, by_ms)
     worker.drain = None if worker.drain is None else worker.drain.moved(by_ms)
+    worker.creation = None if worker.creation is None else worker.creation.moved(by_ms)
     worker.last_seen_at_ms = _moved(worker.last_seen_at_ms, by_ms)
     worker.idle_since_ms = _moved(worker.idle_since_ms, by_ms)
     worker.expires_at_ms = _moved(worker.expires_at_ms, by_ms)  # it is to live as long as it was told

@@ -26,6 +26,7 @@ from herder.control.kernel.settings import CoreSettings
 from herder.control.pools.sharing import META_KEY
 from herder.control.recovery.recover import recover
 from herder.control.recovery.resources import resources_record
+from herder.drivers.registry import creation_limits
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
@@ -39,6 +40,7 @@ from herder.server.options import ADMIN_TOKEN, ServerOptions, StartError
 from herder.server.place import Place, secret_file
 from herder.server.store_mark import compare
 from herder.settings import SettingsError
+from herder.settings.sections.creations import limits_over
 from herder.settings.sections.server import UserSettings
 from herder.store.opening.database import (
     StoreError,
@@ -164,6 +166,9 @@ def core_settings(options: ServerOptions, installation: str, secret: str, url: s
         sweep_missing_delay_s=options.sweep.missing_delay_s,
         removals_least=options.sweep.removals_max,
         removals_part=options.sweep.removals_percent / 100,
+        creation_limits={
+            each.name: limits_over(each.limits, creation_limits(each.kind)) for each in options.drivers
+        },
     )
 
 

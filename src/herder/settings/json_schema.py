@@ -8,6 +8,7 @@ from herder.model.fleet.repair import Condition, Rung
 from herder.model.fleet.upkeep import Disruption
 from herder.model.permissions import ROLES
 from herder.model.values.resources import Unit
+from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
 from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.presets import PRESETS
@@ -30,7 +31,9 @@ def json_schema() -> dict[str, Any]:
     amount = {"type": ["string", "number"]}
     machine = {**_object(dict.fromkeys(BUILT_IN_KEYS, amount)), "additionalProperties": amount}
     pairs = {"type": "object", "additionalProperties": amount}
-    driver = _object({"kind": text, "machine": machine, "settings": pairs})
+    driver = _object(
+        {"kind": text, "machine": machine, "settings": pairs, **_plain_properties(DRIVER_FIELDS)}
+    )
     user = _object(
         {
             "role": {"enum": list(ROLES)},

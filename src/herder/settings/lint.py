@@ -13,6 +13,7 @@ from herder.model.fleet.pool import Consolidation, PoolSpec, SpotUse, TaintEffec
 from herder.model.values.money import format_usd
 from herder.model.values.phrases import agree, counted
 from herder.model.values.resources import ZERO, Resources
+from herder.settings.creation_lint import creation_findings
 from herder.settings.load import Settings
 from herder.settings.repair_lint import repair_findings
 from herder.settings.sections.pools import template_to_plain
@@ -25,12 +26,9 @@ from herder.settings.upkeep_lint import upkeep_findings
 HOURS_PER_MONTH = 730
 #: What a template takes from the built-in one of its name, and is worth a word.
 INHERITED = ("cpu", "memory", "disk", "gpu", "price_per_hour", "slots")
-_LOCAL_KINDS = frozenset({"local"})
 #: A server has these without their being declared.
 ALWAYS_THERE = frozenset({"local"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
 #: From a driver's kind and settings to what is wrong with them: setting (empty: the kind), message and remedy.
 DriverFaults = Callable[[str, Mapping[str, str]], Sequence[tuple[str, str, str]]]
 
@@ -54,11 +52,12 @@ def lint(
         for rule in (_times, _counts, _taints, _silence, _costs, _moves, _pressures, _spot, _preempts):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
         for severity, key, message, remedy in upkeep_findings(pool):
-            doubt = _Doubt(severity=severity, key=key, message=message, remedy=remedy)
-            doubts.append((prefix, doubt))
+            doubts.append((prefix, _Doubt(severity=severity, key=key, message=message, remedy=remedy)))
         doubts.extend((prefix, _warning(*finding)) for finding in repair_findings(pool))
-        doubts.extend((prefix, doubt) for doubt in _driver(settings, pool))
-        doubts.extend((prefix, doubt) for doubt in _metrics(settings, pool))
+        creations = creation_findings(pool, settings.written, settings.driver(pool.driver))
+        doubts.extend((prefix, _warning(*finding)) for finding in creations)
+        for about in (_driver, _metrics):
+            doubts.extend((prefix, doubt) for doubt in about(settings, pool))
         doubts.extend((prefix, doubt) for doubt in _machine(settings, pool, machine))
     doubts.extend(("", doubt) for rule in (_unused, _inherited, _server, _upkeep) for doubt in rule(settings))
     if driver_faults is not None:
@@ -317,8 +316,8 @@ def _drivers(settings: Settings, faults: DriverFaults) -> Iterator[_Doubt]:
 
 
 def _machine(settings: Settings, pool: PoolSpec, machine: Resources | None) -> Iterator[_Doubt]:
-    driver = next((each for each in settings.drivers if each.name == pool.driver), None)
-    if (driver.kind if driver else pool.driver) not in _LOCAL_KINDS:
+    driver = settings.driver(pool.driver)
+    if (driver.kind if driver else pool.driver) != "local":
         return
     for template in pool.templates:
         if template.zones or template.spot is not SpotUse.NO:

@@ -84,6 +84,9 @@ class Settings:
     written: Mapping[str, Any] = field(default_factory=dict)
     """As it stands in the files, without defaults and presets."""
 
+    def driver(self, name: str) -> DriverSettings | None:
+        return next((each for each in self.drivers if each.name == name), None)
+
     def place(self, key: str) -> Place:
         """Where `key` stands, or the nearest thing around it that stands somewhere."""
         while key and key not in self.places:

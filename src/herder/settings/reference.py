@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 from herder.decide.placement.ageing import Ageing
+from herder.model.fleet.creation import DEFAULT_LIMITS
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import PoolName
 from herder.model.work.sharing import Preemption
+from herder.settings.sections.creations import DRIVER_FIELDS
 from herder.settings.sections.fields import Field
 from herder.settings.sections.pool_fields import POOL_FIELDS
 from herder.settings.sections.pools import template_to_plain
@@ -36,6 +38,9 @@ def reference() -> str:
         "## A pool",
         _table(POOL_FIELDS, lambda field: _default(field.of(pool), field)),
         "`templates` lists the templates of the pool, by name or written out. `preset` starts from one of the presets below.",
+        "## Creations of a driver",
+        "Settings of each driver under `drivers:`, beside kind, machine and settings. A kind of driver may have other defaults.",
+        _table(DRIVER_FIELDS, lambda field: _default(field.of(DEFAULT_LIMITS), field)),
         "## A template",
         _table(TEMPLATE_FIELDS, lambda field: ""),
         "## How the fleet is shared",

@@ -4,6 +4,7 @@ from typing import Any
 
 from herder.model.values.addresses import shown_address
 from herder.settings.load import Settings, without_name
+from herder.settings.sections.creations import write_limits
 from herder.settings.sections.pools import pool_to_plain, template_to_plain
 from herder.settings.sections.server import CONNECTION_KEYS, DriverSettings, MetricSource
 from herder.settings.sections.sharing import sharing_to_plain
@@ -64,7 +65,11 @@ def expanded(settings: Settings) -> dict[str, Any]:
 
 
 def _driver(driver: DriverSettings) -> dict[str, Any]:
-    plain: dict[str, Any] = {"kind": driver.kind, "settings": dict(driver.settings)}
+    plain: dict[str, Any] = {
+        "kind": driver.kind,
+        "settings": dict(driver.settings),
+        **write_limits(driver.limits),
+    }
     if driver.machine is not None:
         plain["machine"] = write_amounts(driver.machine)
     return plain

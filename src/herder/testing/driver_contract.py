@@ -18,6 +18,7 @@ from contextlib import suppress
 
 import pytest
 
+from herder.model.fleet.creation import Step
 from herder.model.fleet.driver import (
     Driver,
     DriverError,
@@ -28,7 +29,7 @@ from herder.model.fleet.driver import (
     Phase,
     StartData,
 )
-from herder.model.fleet.driver_capabilities import Console
+from herder.model.fleet.driver_capabilities import Console, Steps, steps_of
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
 from herder.model.values.money import PicoUsd
@@ -277,6 +278,28 @@ class DriverContract:
         assert machine.handle
         self.remove(slow, machine.worker)
         assert self.names(slow) == []
+
+    def test_steps_are_reported_in_order_and_by_their_names(self, driver: Driver) -> None:
+        slow = self.other(self.slow(driver))
+        if not isinstance(slow, Steps):
+            pytest.skip("this driver does not tell steps apart")
+        known = steps_of(slow)
+        assert set(slow.steps) <= set(known), "only create, configure, start and boot are steps of a driver"
+        machine, seen = slow.create(self.spec("contract-1-0"), self.start_data()), list[Step]()
+        for _ in range(LOOKS):
+            if machine.phase is not Phase.CREATING:
+                break
+            assert machine.step in known, f"step {machine.step} is not one of its steps {known}"
+            if machine.step not in seen:
+                seen.append(machine.step)
+            again = self.reopen(slow) or slow
+            assert again.get(machine.worker, machine.operation).step == machine.step
+            self.pass_time(slow)
+            machine = slow.get(machine.worker, machine.operation)
+        assert machine.phase is Phase.RUNNING
+        assert machine.step is None
+        assert seen == sorted(seen, key=known.index)
+        self.remove(slow, machine.worker)
 
     def test_a_restarted_server_goes_on_with_an_operation(self, driver: Driver) -> None:
         slow = self.other(self.slow(driver))

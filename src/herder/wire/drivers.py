@@ -16,6 +16,21 @@ class DriverCallView(msgspec.Struct, kw_only=True):
     """Its deadline has passed: no caller waits for it, but it still occupies a place."""
 
 
+class CreationsView(msgspec.Struct, kw_only=True):
+    """What a driver is making."""
+
+    under_way: int
+    """From the turn of a claim until its machine runs, or until what was begun is being removed."""
+    most: int
+    """The setting `parallel_creates`."""
+    waiting: int
+    """Claims that wait for their turn."""
+    waiting_text: str
+    """For what they wait; empty when none does."""
+    steps: dict[str, int]
+    """Workers that are not ready, by step."""
+
+
 class DriverView(msgspec.Struct, kw_only=True):
     name: str
     kind: str
@@ -38,6 +53,7 @@ class DriverView(msgspec.Struct, kw_only=True):
     last_error: str
     last_error_at: str | None
     capabilities: list[str]
+    creations: CreationsView
 
 
 class UnknownMachineView(msgspec.Struct, kw_only=True):

@@ -95,6 +95,14 @@ class WorkerView(msgspec.Struct, kw_only=True):
     resources: dict[str, int] = {}
     phase: str = ""
     """How far the provider is with its machine, as its driver said last."""
+    step: str = ""
+    """Of its creation: claim, create, configure, start, boot, join or ready; of a failed one the step in which it failed. Empty when it has
+    become a worker."""
+    step_since: str | None = None
+    step_text: str = ""
+    """What it does in this step, or waits for; empty when it is not being created."""
+    tries: int = 0
+    """Calls of the driver that failed to create its machine."""
     health: str = ""
     """healthy, troubled, quarantined, on_test, silent or alone; empty before it has joined and after it has gone."""
     health_reason: str = ""

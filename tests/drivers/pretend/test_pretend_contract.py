@@ -50,7 +50,9 @@ class TestPretendDriver(DriverContract):
         return PretendDriver(PretendSettings(), world)
 
     def slow(self, driver: Driver) -> Driver:
-        return PretendDriver(PretendSettings(create_s=30, delete_s=20), driver.world)
+        return PretendDriver(
+            PretendSettings(create_s=30, configure_s=10, start_s=5, delete_s=20), driver.world
+        )
 
     def lagging(self, driver: Driver) -> Driver:
         driver.world.list_lag_s = 20

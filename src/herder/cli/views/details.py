@@ -41,6 +41,7 @@ def worker(view: WorkerView, now_s: float) -> Details:
         ("Status", worker_status(view)),
         *([("Health", view.health_reason or view.health)] if view.health else []),
         *([("Drain", view.drain_text)] if view.drain_text else []),
+        *([("Step", view.step_text or f"{view.step} (failed)")] if view.step else []),
         ("Pool", view.pool),
         (
             "Template",

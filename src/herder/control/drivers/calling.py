@@ -15,6 +15,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes, LastError
 from herder.engine.memory.events import record_event
 from herder.engine.workers import drivers
+from herder.model.fleet.creation import DEFAULT_LIMITS, CreationLimits, Step
 from herder.model.fleet.driver import (
     JOINED,
     Driver,
@@ -195,8 +196,9 @@ async def ask(
             raise DriverFrozenError(NOT_LEADING)
         return work(driver)
 
+    limit_s = deadline_s(driver, verb, limits_of(core, name).call_timeout_s)
     try:
-        return await core.calls.run(name, verb, called, deadline_s=deadline_s(driver, verb), worker=worker)
+        return await core.calls.run(name, verb, called, deadline_s=limit_s, worker=worker)
     except DriverFrozenError:
         raise  # no trouble of the driver's
     except Unauthorised as error:
@@ -229,7 +231,14 @@ def _callable(core: Core, name: str, verb: str, *, although_frozen: bool) -> Dri
     return driver
 
 
-def deadline_s(driver: Driver, verb: str) -> float:
+def limits_of(core: Core, name: str) -> CreationLimits:
+    return core.settings.creation_limits.get(name, DEFAULT_LIMITS)
+
+
+def deadline_s(driver: Driver, verb: str, set_s: float | None = None) -> float:
+    """`set_s`: the setting `call_timeout` of the driver."""
+    if set_s is not None:
+        return min(set_s, DEADLINE_LONGEST_S)
     own = driver.deadlines_s if isinstance(driver, Deadlines) else {}
     return min(own.get(verb, DEADLINES_S.get(verb, DEADLINE_S)), DEADLINE_LONGEST_S)
 
@@ -247,7 +256,8 @@ async def freeze(
 
 
 def _machine(core: Core, name: str, worker: WorkerName, found: object) -> Machine:
-    if isinstance(found, Machine) and found.worker == worker and isinstance(found.phase, Phase):
+    known = isinstance(found, Machine) and found.worker == worker and isinstance(found.phase, Phase)
+    if isinstance(found, Machine) and known and isinstance(found.step, Step | None):
         return found
     raise _fault(core, name, "", worker, f"asked for worker {worker} it returned {_short(found)}")
 

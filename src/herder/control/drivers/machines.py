@@ -10,7 +10,7 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from herder.control.drivers import calling
+from herder.control.drivers import calling, turns
 from herder.control.drivers.calling import DriverFrozenError
 from herder.control.kernel.core import Core
 from herder.control.workers.exchange import forget_worker
@@ -73,15 +73,15 @@ class Pauses:
         if isinstance(error, RateLimited):
             wait = min(max(wait, error.retry_after_s), RATE_LIMIT_LONGEST_S)
         self._retry_s = min(self._retry_s * 2, RETRY_LONGEST_S)
-        await self._wait(wait)
+        await self.wait(wait)
         return wait
 
     async def look(self) -> None:
         wait, self._look_s = self._look_s, min(self._look_s * 1.5, LOOK_LONGEST_S)
         self._retry_s = RETRY_S
-        await self._wait(wait)
+        await self.wait(wait)
 
-    async def _wait(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> None:
         """What changed while the driver was asked ends it at once."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.wake.wait(), seconds)
@@ -98,6 +98,10 @@ class _Making:
     """Something of it may be there."""
     taken: bool = False
     """The provider said that the name is taken."""
+    error: DriverError | None = None
+    """Of the last call of `create` that failed and may be tried again."""
+    again_ms: int = 0
+    """Not before this (monotonic)."""
 
 
 async def make(core: Core, worker: WorkerLife, start: StartData, pauses: Pauses, *, resumed: bool) -> None:
@@ -108,7 +112,9 @@ async def make(core: Core, worker: WorkerLife, start: StartData, pauses: Pauses,
             if making.look or worker.state is not WorkerState.PROVISIONING:
                 machine = await calling.get(core, worker.spec.driver, worker.spec.name, worker.operation)
             else:
-                machine = await calling.create(core, worker.spec, start)
+                if not await _may_create(core, worker, making, pauses):
+                    continue
+                machine = await _create(core, worker, start)
         except DriverFrozenError:
             return  # begun anew when a person has unfrozen the driver
         except DriverError as error:
@@ -127,17 +133,48 @@ async def _made(core: Core, worker: WorkerLife, machine: Machine) -> bool:
         return True
     if machine.phase is Phase.RUNNING:
         with core.change(Changes()) as changes:
-            life.in_phase(core.state, worker, machine)
+            life.in_phase(core.state, worker, machine, core.clock.now_ms())
             life.provisioned(core.state, changes, worker, machine.handle, core.clock.now_ms())
         await core.commit(changes)
         return True
     if machine.phase is not Phase.CREATING:
         detail = f": {clause(machine.detail)}" if machine.detail else ""
-        await _broke(core, worker, f"The machine is {machine.phase.value}{detail}.", FailureCause.OTHER)
+        at = "" if machine.step is None else f" in step {machine.step}"
+        failed = machine.phase is Phase.FAILED
+        cause = FailureCause.STEP_FAILED if failed else FailureCause.OTHER
+        await _broke(core, worker, f"The machine is {machine.phase.value}{at}{detail}.", cause)
         return True
-    if life.in_phase(core.state, worker, machine):
+    if life.in_phase(core.state, worker, machine, core.clock.now_ms()):
         await core.commit(Changes())
     return False
+
+
+async def _may_create(core: Core, worker: WorkerLife, making: _Making, pauses: Pauses) -> bool:
+    """Whether the driver is to be called now. False: something else has to be looked at first."""
+    name, limits = worker.spec.driver, calling.limits_of(core, worker.spec.driver)
+    tries = 0 if worker.creation is None else worker.creation.tries
+    if making.error is not None and tries >= limits.create_tries:
+        end = _broke if making.unsure else _failed
+        text = f"{_tries_said(tries)} of creating the machine failed: {clause(making.error)}."
+        await end(core, worker, text, failure_cause(making.error))
+        return False
+    wait_ms = max(turns.wait_ms(core, name, worker.spec.name), making.again_ms - core.clock.monotonic_ms())
+    if wait_ms > 0:
+        await pauses.wait(wait_ms / 1000)
+        return False
+    return True
+
+
+async def _create(core: Core, worker: WorkerLife, start: StartData) -> Machine:
+    turns.asked(core, worker.spec.driver, worker.spec.name)
+    try:
+        return await calling.create(core, worker.spec, start)
+    finally:
+        turns.answered(core, worker.spec.driver, worker.spec.name)
+
+
+def _tries_said(tries: int) -> str:
+    return "The only try" if tries == 1 else f"All {tries} tries"
 
 
 async def _creation_failed(
@@ -166,8 +203,8 @@ async def _creation_failed(
         end = _broke if making.unsure or isinstance(error, DriverFault) else _failed
         await end(core, worker, text, failure_cause(error))
         return True
-    if isinstance(error, OutcomeUnknown):
-        making.look = making.unsure = True
+    if not making.look:
+        return await _try_again(core, worker, making, error, pauses)
     wait = await pauses.retry(error)
     log.warning(
         "Worker %s cannot be created yet: %s. Herder tries again in %.1f s.",
@@ -175,6 +212,30 @@ async def _creation_failed(
         clause(error),
         wait,
     )
+    return False
+
+
+async def _try_again(
+    core: Core, worker: WorkerLife, making: _Making, error: DriverError, pauses: Pauses
+) -> bool:
+    """A call of `create` has failed in a way that may pass. What may have happened is looked for at once, the next call is later."""
+    wait_s = calling.limits_of(core, worker.spec.driver).create_retry_pause_s
+    if isinstance(error, RateLimited):
+        wait_s = min(max(wait_s, error.retry_after_s), RATE_LIMIT_LONGEST_S)
+    wait_ms = int(wait_s * 1000)
+    making.error, making.again_ms = error, core.clock.monotonic_ms() + wait_ms
+    tries = life.tried(core.state, worker, core.clock.now_ms() + wait_ms)
+    await core.commit(Changes())
+    log.warning(
+        "Worker %s cannot be created yet (try %d): %s. Herder tries again in %.1f s at the earliest.",
+        worker.spec.name,
+        tries,
+        clause(error),
+        wait_s,
+    )
+    if isinstance(error, OutcomeUnknown):
+        making.look = making.unsure = True
+        await pauses.retry(error)
     return False
 
 
@@ -232,7 +293,8 @@ async def remove(core: Core, worker: WorkerLife, pauses: Pauses) -> None:
             continue
         if machine.phase is Phase.GONE:
             break
-        if life.in_phase(core.state, worker, machine):
+        if life.in_phase(core.state, worker, machine, core.clock.now_ms()):
+            core.workers_changed.set()  # it no longer holds a place among the creations
             await core.commit(Changes())
         look = machine.phase is Phase.STOPPING
         if look:

@@ -32,7 +32,7 @@ from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
 from herder.model.fleet.driver import Driver
-from herder.model.fleet.driver_capabilities import rungs_of
+from herder.model.fleet.driver_capabilities import rungs_of, steps_of
 from herder.model.ids import ClassId
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import EventRecord
@@ -62,6 +62,13 @@ LOOK_AGAIN_S = 0.02
 CLOSE_S = 5.0
 CLOSE_STUCK_S = 1.5
 STUCK_LOOK_S = 0.1
+
+
+def _known(state: EngineState, drivers: dict[str, Driver]) -> dict[str, Driver]:
+    """What the engine must know of each: it knows no driver."""
+    state.rungs = {name: rungs_of(driver) for name, driver in drivers.items()}
+    state.driver_steps = {name: steps_of(driver) for name, driver in drivers.items()}
+    return drivers
 
 
 class Core:
@@ -94,7 +101,7 @@ class Core:
         self.state, self.ledger = state, ledger
         self.store, self.directory = store, directory
         self.unknown_agents = UnknownAgents()
-        self.drivers, state.rungs = drivers, {name: rungs_of(driver) for name, driver in drivers.items()}
+        self.drivers = _known(state, drivers)
         self.started_at_ms = self.clock.now_ms()
         self.payloads = Payloads()
         self.raw_classes: dict[Hashable, ClassId] = {}

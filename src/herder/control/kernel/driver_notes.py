@@ -49,6 +49,12 @@ class DriverNotes:
 
     unknown: dict[WorkerName, UnknownMachine] = field(default_factory=dict)
     """As the last listing showed them."""
+    last_start_ms: int | None = None
+    """When (monotonic) a machine was asked for last."""
+    starting: set[WorkerName] = field(default_factory=set)
+    """Workers whose turn has come, and whose machine has not been asked for yet."""
+    waiting: dict[WorkerName, str] = field(default_factory=dict)
+    """Claims that wait for their turn: the setting that they wait for, and its value."""
     missing: dict[WorkerName, int] = field(default_factory=dict)
     """Workers that complete listings lack, and since when (wall clock)."""
     listed_at_ms: int | None = None

@@ -1,5 +1,6 @@
 """Settings and limits of a running server, made by `server/runtime.py` from options, environment and herder.yaml. Data only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from herder.control.kernel.bounds.limits import (
@@ -9,6 +10,7 @@ from herder.control.kernel.bounds.limits import (
 )
 from herder.control.kernel.driver_calls import PLACES
 from herder.decide.placement.ageing import Ageing
+from herder.model.fleet.creation import CreationLimits
 from herder.model.stored.retention import Retention
 from herder.settings.sections.server import MetricSource
 
@@ -44,6 +46,8 @@ class CoreSettings:
     """So long a machine must have been absent from complete listings before its provider is asked for it and its row is closed."""
     driver_calls: int = PLACES
     """Calls at a time of each driver; more wait. Providers throttle clients that send many more at once."""
+    creation_limits: Mapping[str, CreationLimits] = field(default_factory=dict)
+    """By driver, where they are not the usual ones: how many machines are made at a time, and how often that is tried."""
     removals_least: int = 3
     """When one sweep or one minute would close or remove more of a driver's machines than this, and more than the next part of them,
     nothing is removed, the driver is frozen, and a person is asked: a wrong listing looks the same as a lost zone."""

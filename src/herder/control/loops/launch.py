@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass, field
 from functools import partial
 
-from herder.control.drivers import machines, repairs
+from herder.control.drivers import machines, repairs, turns
 from herder.control.drivers.calling import may_be_called
 from herder.control.kernel.core import Core
 from herder.control.kernel.secret_tokens import derived_token, hash_token
@@ -40,7 +40,7 @@ class _UnderWay:
     core: Core
     work: dict[WorkerName, _Work] = field(default_factory=dict)
 
-    def look(self, name: WorkerName, worker: WorkerLife) -> None:
+    def look(self, name: WorkerName, worker: WorkerLife, queue: turns.Turns) -> None:
         mine = self.work.get(name)
         if mine is not None:
             if worker.state is WorkerState.TERMINATING and not mine.removes:
@@ -51,6 +51,8 @@ class _UnderWay:
         if worker.state not in _WORK and not repairs.to_do(self.core, worker):
             return
         if not may_be_called(self.core, worker.spec.driver) and worker.state is not WorkerState.REQUESTED:
+            return
+        if worker.state is WorkerState.REQUESTED and not queue.may_begin(worker):
             return
         pauses = machines.Pauses()
         task = asyncio.create_task(_step(self.core, worker, pauses), name=f"{worker.state}-{name}")
@@ -66,6 +68,7 @@ class _UnderWay:
 
     def _release(self, name: WorkerName) -> None:
         self.work.pop(name, None)
+        turns.leave(self.core, name)
         self.core.workers_changed.set()  # there may be a next step for it
 
     async def close(self) -> None:
@@ -77,12 +80,17 @@ class _UnderWay:
 
 async def run(core: Core) -> None:
     under_way = _UnderWay(core)
+    turns.after_start(core)
     try:
         while True:
             core.workers_changed.clear()
+            queue = turns.Turns(core)
             for name, worker in list(core.state.workers.items()):
-                under_way.look(name, worker)
+                under_way.look(name, worker, queue)
+            timer = queue.wake_up()
             await core.workers_changed.wait()
+            if timer is not None:
+                timer.cancel()
     finally:
         await under_way.close()
 
@@ -108,7 +116,7 @@ async def _make(core: Core, worker: WorkerLife, pauses: machines.Pauses) -> None
     token = derived_token(core.settings.secret, f"activation/{name}")
     core.directory.activations[hash_token(token)] = name
     changes = Changes()
-    life.provisioning(core.state, worker, hash_token(token))
+    life.provisioning(core.state, worker, hash_token(token), core.clock.now_ms())
     await core.commit(changes)
     start = StartData(
         server_url=",".join(core.addresses),

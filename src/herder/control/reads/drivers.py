@@ -4,6 +4,7 @@ from herder.control.drivers import unknown_machines
 from herder.control.drivers.calling import check_known, driver_names
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes
+from herder.control.reads.creations import creations_view
 from herder.model.fleet.driver_capabilities import capabilities
 from herder.model.values.phrases import clause
 from herder.model.values.times import iso
@@ -57,6 +58,7 @@ def _view(core: Core, name: str) -> DriverView:
         last_error="" if last is None else f"{last.verb} {last.worker}".strip() + f": {last.text}",
         last_error_at=None if last is None else iso(last.at_ms),
         capabilities=list(capabilities(driver)) if driver is not None else [],
+        creations=creations_view(core, name),
     )
 
 

@@ -12,6 +12,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import worker_cost
 from herder.control.pools.pool_actions import pool_named
 from herder.control.reads import drivers
+from herder.control.reads.creations import add_failed_step, add_step
 from herder.control.reads.expiry import add_expiry
 from herder.control.reads.explanations import attention, failures
 from herder.control.reads.visibility import PAGE_MAX
@@ -103,7 +104,9 @@ async def worker_view(core: Core, who: Principal, name: str) -> WorkerView:
             f"Worker {name!r} does not exist.",
             hint="herder worker list --ended also shows workers that have ended.",
         )
-    return _row_view(row)
+    view = _row_view(row)
+    add_failed_step(row.creation, view)
+    return view
 
 
 def live_worker(core: Core, who: Principal, worker: WorkerLife) -> WorkerView:
@@ -123,6 +126,7 @@ def live_worker(core: Core, who: Principal, worker: WorkerLife) -> WorkerView:
         view.interrupted_at = iso(worker.health.notice.at_ms)
         view.interrupted_by = worker.health.notice.source.value
     add_expiry(core, worker, view)
+    add_step(core, worker, view)
     return view
 
 

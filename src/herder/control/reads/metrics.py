@@ -63,7 +63,8 @@ class _Collector:
         usable = GaugeMetricFamily(
             "herder_driver_usable", "1 if the driver may be called and answers.", labels=["driver"]
         )
-        for view in driver_views(core):
+        views = driver_views(core)
+        for view in views:
             counts = {
                 "under_way": len(view.calls) - view.abandoned,
                 "abandoned": view.abandoned,
@@ -74,6 +75,19 @@ class _Collector:
             usable.add_metric([view.name], int(view.state == "ready"))
         yield calls
         yield usable
+        creating = GaugeMetricFamily(
+            "herder_workers_creating", "Workers that are not ready, by step.", labels=["driver", "step"]
+        )
+        for view in views:
+            for step, count in view.creations.steps.items():
+                creating.add_metric([view.name, step], count)
+        yield creating
+        failed = CounterMetricFamily(
+            "herder_creation_failures", "Creations that failed.", labels=["pool", "cause", "step"]
+        )
+        for labels, count in sorted(core.state.creation_failures.items()):
+            failed.add_metric(list(labels), count)
+        yield failed
 
     def _totals(self) -> Iterator[Metric]:
         core = self._core

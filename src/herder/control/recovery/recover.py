@@ -38,6 +38,7 @@ from herder.engine.memory.state import (
     WaitingJob,
     WorkerLife,
 )
+from herder.model.fleet.creation import read_creation
 from herder.model.fleet.drain import Drain
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.pool import Taint, TaintEffect
@@ -217,6 +218,7 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         operation=row.operation,
         drain=Drain(**json.loads(row.drain)) if row.drain else None,
         health=worker_repair.read(row.health),
+        creation=read_creation(row.creation),
         provisioned_at_ms=row.provisioned_at_ms,
         ready_at_ms=row.ready_at_ms,
         draining_at_ms=row.draining_at_ms,

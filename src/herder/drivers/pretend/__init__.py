@@ -4,6 +4,7 @@ from herder.drivers.pretend.driver import PretendDriver
 from herder.drivers.pretend.notices import AnnouncingPretendDriver, FullPretendDriver
 from herder.drivers.pretend.repairs import RepairingPretendDriver
 from herder.drivers.pretend.settings import PretendSettings
+from herder.drivers.pretend.steps import StepEnd
 from herder.drivers.pretend.world import Booted, Fault, Gate, PretendWorld
 from herder.model.fleet.driver import DriverContext
 
@@ -33,6 +34,7 @@ __all__ = [
     "PretendSettings",
     "PretendWorld",
     "RepairingPretendDriver",
+    "StepEnd",
     "make",
     "open_pretend",
     "settings_type",

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
 from herder.drivers.pretend.settings import PretendSettings
+from herder.drivers.pretend.steps import NEVER_MS, durations_s, steps_from
 from herder.drivers.pretend.world import Fault, PretendMachine, PretendWorld
+from herder.model.fleet.creation import Step
 from herder.model.fleet.driver import (
     DriverContext,
     InvalidRequest,
@@ -66,6 +68,10 @@ class PretendDriver:
             ),
             self.settings.deadline_s,
         )
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(durations_s(self.settings))
 
     def create(self, spec: WorkerSpec, start: StartData) -> Machine:
         return self._call("create", spec.name, lambda: self._create(spec, start))
@@ -133,15 +139,17 @@ class PretendDriver:
                 )
             self.world.made += 1
             now_ms = self.world.now_ms()
-            made_at_ms = now_ms + round(self.settings.create_s * 1000)
+            boot_ms = self._boot_ms(spec.name)
+            steps = steps_from(now_ms, self.settings, boot_ms, self.world.faults_of_steps(spec.name))
+            booted_ms = steps.over_ms + (0 if self.settings.waits_for_boot else boot_ms)
             machines[key] = PretendMachine(
                 spec=spec,
                 start=start,
                 installation=self._context.installation,
                 handle=f"pretend-{self.world.made}",
                 asked_at_ms=now_ms,
-                made_at_ms=made_at_ms,
-                booted_at_ms=made_at_ms + self._boot_ms(spec.name),
+                steps=steps,
+                booted_at_ms=booted_ms if steps.fails is None else NEVER_MS,
                 printed=[f"{spec.name}: power on"],
             )
             self._show(spec.name, start)
@@ -196,14 +204,16 @@ class PretendDriver:
 
     def _view(self, machine: PretendMachine) -> Machine:
         """Running from the moment it was made until it is halted, as providers say it; `detail` tells a booting one apart."""
-        now_ms, phase, operation = self.world.now_ms(), Phase.RUNNING, ""
+        now_ms, phase, operation, step = self.world.now_ms(), Phase.RUNNING, "", None
         if machine.gone_at_ms is not None:
             over = machine.gone_at_ms <= now_ms
             phase, operation = (Phase.GONE, "") if over else (Phase.STOPPING, f"delete-{machine.handle}")
         elif not machine.running:
             phase = Phase.STOPPED
-        elif machine.made_at_ms > now_ms:
-            phase, operation = Phase.CREATING, f"create-{machine.handle}"
+        elif machine.steps.has_failed(now_ms):
+            phase, step = Phase.FAILED, machine.steps.fails
+        elif (step := machine.steps.at(now_ms)) is not None:
+            phase, operation = Phase.CREATING, f"{step}-{machine.handle}"
         booting = phase is Phase.RUNNING and machine.booted_at_ms > now_ms
         return Machine(
             tags=tags_of(machine.spec),
@@ -212,6 +222,7 @@ class PretendDriver:
             phase=phase,
             operation=operation,
             detail="booting" if booting else "halted" if phase is Phase.STOPPED else "",
+            step=step,
         )
 
     def _boot_ms(self, worker: str) -> int:

@@ -7,7 +7,13 @@ from pathlib import Path
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretendSettings:
     create_s: float = 0.0
-    """How long the provider makes a machine; until then it is in phase CREATING, and `get` tells the end."""
+    """How long the provider makes a machine, its first step; until all are over it is in phase CREATING, and `get` tells the end."""
+    configure_s: float | None = None
+    """How long it configures a machine after that, as a step of its own; None: it has no such step."""
+    start_s: float | None = None
+    """How long it starts one after that, as a step of its own; None: it has no such step."""
+    waits_for_boot: bool = False
+    """Whether the boot is its last step: RUNNING is a machine only when it has booted."""
     delete_s: float = 0.0
     """How long it removes one; until then it is in phase STOPPING."""
     boot_s: float = 0.0

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from herder.drivers.pretend.steps import MachineSteps, StepEnd, StepFault
+from herder.model.fleet.creation import OF_DRIVERS, Step
 from herder.model.fleet.driver import StartData
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
@@ -68,7 +70,7 @@ class PretendMachine:
     handle: str
     booted_at_ms: int
     asked_at_ms: int = 0
-    made_at_ms: int = 0
+    steps: MachineSteps
     gone_at_ms: int | None = None
     """When its removal will be over."""
     taken_at_ms: int | None = None
@@ -87,6 +89,9 @@ class PretendWorld:
         self.now_ms = now_ms
         self.machines: dict[tuple[str, WorkerName], PretendMachine] = {}
         self.faults: list[Fault] = []
+        self.step_faults: list[StepFault] = []
+        self.step_ends: Callable[[str, Step], StepEnd] = lambda _worker, _step: StepEnd.DONE
+        """How a step of a new machine ends, where no fault was ordered: the simulated world draws it."""
         self.calls: list[tuple[int, str, str]] = []
         """(time, verb, worker) of every call, also of failed ones; the newest 10,000."""
         self.sold_out: set[tuple[str, bool]] = set()
@@ -136,6 +141,21 @@ class PretendWorld:
     def lie(self, verb: str, answer: object, *, times: int = 1, worker: str | None = None) -> None:
         """The call answers this, and nothing is done."""
         self.faults.append(Fault(verb=verb, times=times, worker=worker, answers=True, answer=answer))
+
+    def break_step(self, step: Step, end: StepEnd, *, times: int = 1, worker: str | None = None) -> None:
+        """This step of the next machines fails, or never ends."""
+        self.step_faults.append(StepFault(step=step, end=end, times=times, worker=worker))
+
+    def faults_of_steps(self, worker: str) -> dict[Step, StepEnd]:
+        """What a new machine meets; the faults are used up."""
+        found = {step: self.step_ends(worker, step) for step in OF_DRIVERS}
+        for fault in list(self.step_faults):
+            if fault.worker in (None, worker):
+                found[fault.step] = fault.end
+                fault.times -= 1
+                if fault.times <= 0:
+                    self.step_faults.remove(fault)
+        return found
 
     def hidden(self, machine: PretendMachine, lag_s: float) -> bool:
         young = self.now_ms() < machine.asked_at_ms + lag_s * 1000

@@ -77,6 +77,9 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
         reason_removed=json.dumps(reason_data(worker.reason_removed)),
         phase=worker.phase,
         operation=worker.operation,
+        creation=""
+        if worker.creation is None
+        else json.dumps(asdict(worker.creation), separators=(",", ":")),
         drain="" if worker.drain is None else json.dumps(asdict(worker.drain), separators=(",", ":")),
         agent_version=worker.agent_version,
         warned_expiry_ms=worker.warned_expiry_ms,

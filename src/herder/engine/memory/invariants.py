@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import Step
+from herder.model.fleet.creation import Step as CreationStep
 from herder.model.fleet.repair import RESTARTS
 from herder.model.fleet.worker import WorkerState
 from herder.model.values.resources import ZERO
@@ -46,6 +47,21 @@ def _workers(state: EngineState) -> Iterator[str]:
         if not set(worker.unacked) <= set(worker.live):
             yield f"worker {name}: unconfirmed attempts that are not live"
         yield from _health(worker)
+        yield from _creation(state, worker)
+
+
+def _creation(state: EngineState, worker: WorkerLife) -> Iterator[str]:
+    """A claim has asked nothing of its driver, what has begun is in a step that its driver has, and what has joined is in none."""
+    name, creation = worker.spec.name, worker.creation
+    if creation is None:
+        return
+    if worker.state in (WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING):
+        yield f"worker {name} is {worker.state} and still in step {creation.step} of its creation"
+    if (creation.step is CreationStep.CLAIM) != (creation.begun_ms is None):
+        yield f"worker {name} is in step {creation.step} and its creation began at {creation.begun_ms}"
+    steps = state.driver_steps.get(worker.spec.driver)
+    if worker.state is WorkerState.PROVISIONING and steps is not None and creation.step not in steps:
+        yield f"worker {name} is in step {creation.step}, which driver {worker.spec.driver} does not have"
 
 
 def _health(worker: WorkerLife) -> Iterator[str]:

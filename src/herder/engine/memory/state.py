@@ -4,7 +4,7 @@ Changed only by the functions of this package. Queued jobs are numbers in `Ready
 that wait for parents and jobs that were tried before have an entry of their own.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +12,7 @@ from herder.engine.memory.failed_lately import FailedLately
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.queue import ReadyQueue
 from herder.engine.memory.worker_repair import HealthLife
+from herder.model.fleet.creation import Creation, Step
 from herder.model.fleet.drain import Drain
 from herder.model.fleet.driver import FrozenDriver
 from herder.model.fleet.metric import MetricReading
@@ -138,6 +139,8 @@ class WorkerLife:
     phase: str = ""
     """`model.fleet.driver.Phase` of its machine, as the driver said last; empty: not asked yet."""
     operation: str = ""
+    creation: Creation | None = None
+    """How far its creation is, or was when it failed; None: it has become a worker."""
     provisioned_at_ms: int | None = None
     ready_at_ms: int | None = None
     draining_at_ms: int | None = None
@@ -147,7 +150,7 @@ class WorkerLife:
     ended_at_ms: int | None = None
     last_seen_at_ms: int | None = None
     excused_ms: int = 0
-    """Of its boot, or of its drain: how long the server was suspended meanwhile. That time does not count."""
+    """Of its creation since its turn came, or of its drain: how long the server was suspended meanwhile. That time does not count."""
     expires_at_ms: int | None = None
     extensions: int = 0
     warned_expiry_ms: int | None = None
@@ -285,6 +288,10 @@ class EngineState:
     offers: dict[OfferKey, OfferMemory] = field(default_factory=dict)
     """At most one for each template of each pool."""
     rungs: dict[str, frozenset[Rung]] = field(default_factory=dict)
+    driver_steps: dict[str, tuple[Step, ...]] = field(default_factory=dict)
+    """By driver: what it reports of a creation; others report one step."""
+    creation_failures: Counter[tuple[PoolName, str, str]] = field(default_factory=Counter)
+    """By pool, cause and step. In memory only: for people and metrics."""
     """By driver, what it can do to repair a machine; told by the server at start."""
     frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)
     """Drivers that are not called until a person decides (`engine/workers/drivers.py`)."""

@@ -1,4 +1,4 @@
-"""Deadlines of workers: boot timeout, silence, expiry, drain grace; and the look at their health and repair.
+"""Deadlines of workers: steps of their creation, silence, expiry, drain grace; and the look at their health and repair.
 
 Called by the lifecycle loop twice a second. The changes themselves are those of
 `worker.py`. It must never judge by a time in which the server itself was away: the loop has excused that before.
@@ -7,11 +7,10 @@ Called by the lifecycle loop twice a second. The changes themselves are those of
 from herder.engine.attempts import worker_health
 from herder.engine.memory.state import EngineState, WorkerLife, pool_of
 from herder.engine.memory.worker_repair import SERVER
-from herder.engine.workers import conditions, drains, expiry, offers, repair
+from herder.engine.workers import conditions, creation, drains, expiry, repair
 from herder.engine.workers.drain_texts import on_blocked
 from herder.engine.workers.worker import suspect, terminate
 from herder.model.fleet.membership import LivesBy
-from herder.model.fleet.offer import FailureCause
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.repair import Condition
 from herder.model.fleet.worker import WorkerState
@@ -29,7 +28,9 @@ def tick(state: EngineState, changes: Changes, now_ms: int) -> None:
     for worker in list(state.workers.values()):
         pool = pool_of(state, worker)
         if worker.state.in_flight:
-            _check_boot(state, changes, worker, pool.lifetime.boot_timeout_s, now_ms)
+            late = creation.look(state, changes, worker, pool, now_ms)
+            if late is not None:
+                terminate(state, changes, worker, late, now_ms)
         elif worker.state in _JOINED and worker.spec.membership.lives_by is LivesBy.EXCHANGE:
             _check_silence(state, changes, worker, pool, now_ms)
         expiry.look(state, changes, worker, pool, now_ms)
@@ -37,19 +38,6 @@ def tick(state: EngineState, changes: Changes, now_ms: int) -> None:
         if worker.drain is None or not worker.drain.keep:
             repair.look(state, changes, worker, pool, now_ms)
         drains.look(state, changes, worker, on_blocked(state, worker), now_ms)
-
-
-def _check_boot(
-    state: EngineState, changes: Changes, worker: WorkerLife, boot_timeout_s: float, now_ms: int
-) -> None:
-    if now_ms - worker.requested_at_ms - worker.excused_ms > boot_timeout_s * 1000:
-        reason = Reason(
-            kind=ReasonKind.BOOT_TIMEOUT,
-            text=f"{worker.spec.name} was not ready within {boot_timeout_s:g} s (boot_timeout).",
-            evidence=(("boot_timeout_s", boot_timeout_s),),
-        )
-        offers.failed(state, changes, worker, FailureCause.BOOT_TIMEOUT, reason.text, now_ms)
-        terminate(state, changes, worker, reason, now_ms)
 
 
 def _check_silence(

@@ -8,9 +8,10 @@ from herder.engine.attempts import worker_health
 from herder.engine.attempts.attempt import lose
 from herder.engine.memory.events import reason_data, record_event
 from herder.engine.memory.state import REMOVALS_MOST, CreateHistory, EngineState, WorkerLife
-from herder.engine.workers import conditions, offers, rejoining
+from herder.engine.workers import conditions, creation, offers, rejoining
 from herder.engine.workers.drain_orders import drain_order
 from herder.engine.workers.usage import machine_usage
+from herder.model.fleet.creation import Creation
 from herder.model.fleet.driver import JOINED, Machine, Phase
 from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.offer import FailureCause
@@ -51,6 +52,7 @@ def claim(
         spec=spec,
         state=WorkerState.REQUESTED,
         requested_at_ms=now_ms,
+        creation=Creation(since_ms=now_ms),
         expires_at_ms=action.expires_at_ms,
         reason_made=action.reason,
         manual=manual,
@@ -66,12 +68,15 @@ def claim(
     return worker
 
 
-def provisioning(state: EngineState, worker: WorkerLife, activation_hash: str) -> None:
+def provisioning(
+    state: EngineState, worker: WorkerLife, activation_hash: str, now_ms: int | None = None
+) -> None:
     """The driver is about to be called. Recorded before, so that a crash in the call is looked after."""
     if worker.state is not WorkerState.REQUESTED:
         return  # taken up again, or told to go in the meantime
     worker.state = WorkerState.PROVISIONING
     worker.activation_hash = activation_hash
+    creation.begin(worker, worker.requested_at_ms if now_ms is None else now_ms)
     _changed(state, worker)
 
 
@@ -82,16 +87,11 @@ def provisioned(state: EngineState, changes: Changes, worker: WorkerLife, handle
         worker.provisioned_at_ms = now_ms
     if worker.state is WorkerState.PROVISIONING:
         worker.state = WorkerState.JOINING
+        creation.runs(state, worker, now_ms)
     offers.made(state, changes, worker.spec, now_ms)
     _changed(state, worker)
-    _tell(
-        state,
-        changes,
-        worker,
-        now_ms,
-        "worker.provisioned",
-        f"Driver {worker.spec.driver} created machine {handle}.",
-    )
+    text = f"Driver {worker.spec.driver} created machine {handle}."
+    _tell(state, changes, worker, now_ms, "worker.provisioned", text)
     if worker.state is WorkerState.JOINING and worker.spec.membership.lives_by is LivesBy.PROVIDER:
         _ready(state, changes, worker, now_ms)  # it joins nothing that would say so
 
@@ -104,6 +104,9 @@ def adopted(
     if machine.phase is Phase.RUNNING:
         worker.provisioned_at_ms = now_ms
         worker.state = WorkerState.JOINING
+        creation.runs(state, worker, now_ms)
+    else:
+        creation.in_step(state, worker, machine, now_ms)
     _changed(state, worker)
     text = f"Machine {machine.handle} was adopted as worker {worker.spec.name}."
     _tell(state, changes, worker, now_ms, "worker.adopted", text, actor)
@@ -121,18 +124,26 @@ def create_failed(
 ) -> None:
     """Nothing was made; it costs nothing and frees its place at once. The planner passes the offer over for a while."""
     offers.failed(state, changes, worker, cause, text, now_ms)
-    reason = Reason(kind=ReasonKind.CREATE_FAILED, text=sentence(text), evidence=(("cause", cause.value),))
+    reason = creation.failure(state, worker, sentence(text), cause)
     _end(state, changes, worker, WorkerState.FAILED, reason, now_ms)
 
 
-def in_phase(state: EngineState, worker: WorkerLife, machine: Machine) -> bool:
+def in_phase(state: EngineState, worker: WorkerLife, machine: Machine, now_ms: int) -> bool:
     """What the driver said of its machine; whether that is news. A restart goes on from there."""
+    before = worker.creation
+    creation.in_step(state, worker, machine, now_ms)
     news = (machine.phase.value, machine.operation, machine.handle or worker.handle)
-    if news == (worker.phase, worker.operation, worker.handle):
+    if news == (worker.phase, worker.operation, worker.handle) and worker.creation == before:
         return False
     worker.phase, worker.operation, worker.handle = news
     _changed(state, worker)
     return True
+
+
+def tried(state: EngineState, worker: WorkerLife, next_ms: int) -> int:
+    """A call of `create` has failed and is tried again then. Answers how many have."""
+    _changed(state, worker)
+    return creation.tried(worker, next_ms)
 
 
 def create_broke(
@@ -142,7 +153,7 @@ def create_broke(
     offers.failed(state, changes, worker, cause, text, now_ms)
     text = sentence(text)
     _tell(state, changes, worker, now_ms, "worker.trouble", text)
-    reason = Reason(kind=ReasonKind.CREATE_FAILED, text=text, evidence=(("cause", cause.value),))
+    reason = creation.failure(state, worker, text, cause)
     terminate(state, changes, worker, reason, now_ms)
 
 
@@ -180,7 +191,8 @@ def activated(
 
 
 def _ready(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
-    worker.state = WorkerState.READY
+    boot_ms = now_ms - creation.boot_from_ms(worker)
+    worker.state, worker.creation = WorkerState.READY, None
     worker.ready_at_ms = worker.last_seen_at_ms = now_ms
     worker.idle_since_ms = now_ms if worker.spec.membership.work_is_known else None
     if worker.provisioned_at_ms is None:
@@ -203,8 +215,9 @@ def _ready(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int
         )
         return  # how long a machine of this pool takes to boot, it does not say
     history = history_of(state, worker.spec.pool)
+    boot_s = boot_ms / 1000
     history.boot_s = (
-        seconds if history.boot_s is None else (1 - BOOT_WEIGHT) * history.boot_s + BOOT_WEIGHT * seconds
+        boot_s if history.boot_s is None else (1 - BOOT_WEIGHT) * history.boot_s + BOOT_WEIGHT * boot_s
     )
     _tell(
         state,

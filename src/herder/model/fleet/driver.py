@@ -13,7 +13,7 @@ one answer that the loops give to it:
     ├── RateLimited       the action waits `retry_after_s` and is tried again
     ├── Unauthorised      the driver is frozen until a person unfreezes it, an event is recorded
     ├── InvalidRequest    the action fails and is not tried again: the template or the settings are wrong
-    └── Unavailable       tried again later, less and less often
+    └── Unavailable       tried again later; a creation `create_tries` times, then the action fails
         └── OutcomeUnknown   it may have happened: `get` before trying again
 
 Anything else that a driver raises, or an answer that is not of the promised form, is a bug of the driver (`DriverFault`): the
@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from herder.model.fleet.creation import Step
 from herder.model.fleet.offer import FailureCause
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName, WorkerName
@@ -88,6 +89,8 @@ _CAUSES: tuple[tuple[type[DriverError], FailureCause], ...] = (
     (QuotaExceeded, FailureCause.QUOTA_EXCEEDED),
     (InvalidRequest, FailureCause.INVALID_REQUEST),
     (Unauthorised, FailureCause.UNAUTHORISED),
+    (Unavailable, FailureCause.UNAVAILABLE),
+    (RateLimited, FailureCause.UNAVAILABLE),
 )
 
 
@@ -148,6 +151,9 @@ class Machine:
     """For people: the provider's words for where it is, or for what went wrong."""
     tags: MachineTags | None = None
     """None: the provider does not keep them."""
+    step: Step | None = None
+    """Of one that is CREATING: which of the driver's `steps` (`driver_capabilities.Steps`) is under way. Of one that FAILED: which has
+    failed. None: the driver does not tell them apart."""
 
     @property
     def running(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from herder.model.fleet.creation import Step, steps_reported
 from herder.model.fleet.driver import Machine
 from herder.model.fleet.repair import Rung
 from herder.model.ids import WorkerName
@@ -136,6 +137,15 @@ class Deadlines(Protocol):
 
 
 @runtime_checkable
+class Steps(Protocol):
+    """A provider that makes a machine in several steps, each of which has a time-out of its own."""
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """Those of create, configure, start and boot that `Machine.step` tells apart; create is always one. It stays the same."""
+
+
+@runtime_checkable
 class FirstHand(Protocol):
     """What this driver says of its machines is no report of somebody else but its own look at them (a process list): when it says
     that many have stopped at once, they have."""
@@ -165,6 +175,10 @@ _RUNGS: tuple[tuple[type, Rung], ...] = (
     (ServiceRestarts, Rung.RESTART_SERVICE),
     (Reboots, Rung.REBOOT),
 )
+
+
+def steps_of(driver: object) -> tuple[Step, ...]:
+    return steps_reported(driver.steps if isinstance(driver, Steps) else ())
 
 
 def rungs_of(driver: object) -> frozenset[Rung]:

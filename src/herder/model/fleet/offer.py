@@ -113,7 +113,14 @@ class FailureCause(StrEnum):
     QUOTA_EXCEEDED = "quota_exceeded"
     UNAUTHORISED = "unauthorised"
     INVALID_REQUEST = "invalid_request"
+    UNAVAILABLE = "unavailable"
+    """The provider did not answer, or had no time, as often as the driver is asked."""
+    STEP_TIMEOUT = "step_timeout"
+    """A step of the creation, or the wait for its turn, has taken too long."""
+    STEP_FAILED = "step_failed"
+    """The driver says that its machine could not be made."""
     BOOT_TIMEOUT = "boot_timeout"
+    """The machine was made and has not become a worker in time."""
     OTHER = "other"
 
     @property

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from herder.model.fleet.creation import DEFAULT_STEPS, StepTimeouts
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.metric import Metric
@@ -204,12 +205,22 @@ class WorkerLifetime:
     on_blocked: OnBlocked = OnBlocked.FORCE
     """What happens then to those that still run. Force, because every attempt may be retried, and a worker that must go costs."""
     boot_timeout_s: float = 750.0
-    """From request to ready; then the claim has failed. The sum of the documented provisioning steps."""
+    """From the driver's first call to ready; then the creation has failed. The sum of the documented provisioning steps."""
+    step_timeouts: StepTimeouts | None = None
+    """None: the usual ones, longer where `boot_timeout_s` is longer."""
+    provision_alert_s: float = 600.0
+    """A creation that takes longer is told in an event; 0: none is."""
     dead_after_s: float = 45.0
     """Silence after which a worker counts as dead and its attempts are retried."""
 
     heartbeat_max_s: float = 10.0
     """Workers are heard of at least this often, however long a pool waits before it counts one as dead."""
+
+    @property
+    def steps(self) -> StepTimeouts:
+        if self.step_timeouts is not None:
+            return self.step_timeouts
+        return DEFAULT_STEPS.stretched(max(1.0, self.boot_timeout_s / DEFAULT_STEPS.total_s))
 
     @property
     def heartbeat_s(self) -> float:

@@ -43,6 +43,7 @@ EVENT_KINDS = frozenset(
         "worker.condition",
         "worker.adopted",
         "worker.cordoned",
+        "worker.creation_slow",
         "worker.drain_blocked",
         "worker.drained",
         "worker.draining",

@@ -154,6 +154,8 @@ class WorkerRecord(NamedTuple):
     expired_ms: int | None = None
     health: str = ""
     """Its conditions, its repair and its quarantine (`engine/memory/worker_repair.py`); empty: there is nothing."""
+    creation: str = ""
+    """`model.fleet.creation.Creation` as JSON: how far it is; empty: it is over."""
 
 
 class PoolRecord(NamedTuple):

@@ -5,6 +5,7 @@ from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.pool import Consolidation, CpuLimit
 from herder.settings.sections import repairs, schedules, triggers, upkeep_fields
+from herder.settings.sections.creations import POOL_STEP_FIELDS
 from herder.settings.sections.fields import (
     COUNT,
     DURATION,
@@ -253,9 +254,11 @@ POOL_FIELDS: tuple[Field, ...] = (
     ),
     duration(
         "boot_timeout",
-        "The longest time from the request to a ready worker; after it the worker has failed.",
+        "The longest time from the driver's first call to a ready worker; after it the creation has failed. Default: the sum of step_timeouts "
+        "without claim.",
         "lifetime.boot_timeout_s",
     ),
+    *POOL_STEP_FIELDS,
     duration("dead_after", "A worker without a heartbeat for this time is dead.", "lifetime.dead_after_s"),
     duration(
         "heartbeat",

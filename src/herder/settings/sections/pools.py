@@ -138,6 +138,9 @@ def read_pool(found: Reading, entry: Entry, table: Table, catalogue: Mapping[str
         elif name in _POOL_FIELD:
             field = _POOL_FIELD[name]
             values[field.attribute] = field.read(found, value)
+    steps = values.get("lifetime.step_timeouts")
+    if steps is not None:
+        values.setdefault("lifetime.boot_timeout_s", steps.total_s)
     pool = _grouped(PoolSpec(name=PoolName(entry.name)), values)
     _contradictions(found, pool, settings, entry.place, table.key)
     return pool

@@ -43,7 +43,7 @@ def _read_schedule(found: Reading, value: Value) -> Schedule:
         cron=cron,
         timezone=zone,
         min_workers=validation.whole(found, given["min_workers"]) if "min_workers" in given else 0,
-        max_workers=None if most is None or _is_null(most) else validation.whole(found, most),
+        max_workers=None if most is None or is_null(most) else validation.whole(found, most),
         lead_time_s=validation.duration(found, given["lead_time"]) if "lead_time" in given else 0.0,
         duration_s=validation.limit_duration(found, given["duration"]) if "duration" in given else None,
     )
@@ -75,7 +75,7 @@ def write_schedules(schedules: tuple[Schedule, ...]) -> list[dict[str, Any]]:
 def read_headroom(found: Reading, value: Value) -> Headroom:
     """A number of workers, or a mapping."""
     if isinstance(value, Scalar):
-        return Headroom() if _is_null(value) else Headroom(workers=validation.whole(found, value))
+        return Headroom() if is_null(value) else Headroom(workers=validation.whole(found, value))
     row = validation.table(found, value)
     given = {
         entry.name: entry.value
@@ -93,7 +93,7 @@ def write_headroom(headroom: Headroom) -> dict[str, Any]:
 
 def read_fraction(found: Reading, value: Value) -> float | None:
     """Above 0 and at most 1, as 0.7 or 70%; null for none."""
-    if _is_null(value):
+    if is_null(value):
         return None
     raw = validation.text(found, value)
     percent = raw.endswith("%")
@@ -105,8 +105,8 @@ def read_fraction(found: Reading, value: Value) -> float | None:
 
 
 def read_optional_count(found: Reading, value: Value) -> int | None:
-    return None if _is_null(value) else validation.whole(found, value)
+    return None if is_null(value) else validation.whole(found, value)
 
 
-def _is_null(value: Value) -> bool:
+def is_null(value: Value) -> bool:
     return isinstance(value, Scalar) and value.text in (None, "none")

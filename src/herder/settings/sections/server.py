@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from herder.model.permissions import Role
 from herder.model.values.resources import Resources
+from herder.settings.sections.creations import DRIVER_LIMITS, read_limits
 from herder.settings.syntax import amounts, validation
 from herder.settings.syntax.validation import Reading
 from herder.settings.syntax.values import Entry, Table, Value
@@ -24,6 +25,8 @@ class DriverSettings:
     kind: str
     machine: Resources | None = None
     settings: tuple[tuple[str, str], ...] = ()
+    limits: tuple[tuple[str, Any], ...] = ()
+    """What the files say of its creations (`creations.DRIVER_FIELDS`), by attribute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +69,7 @@ class MetricSource:
     token_env: str | None = None
 
 
-DRIVER_KEYS = ("name", "kind", "machine", "settings")
+DRIVER_KEYS = ("name", "kind", "machine", "settings", *DRIVER_LIMITS)
 USER_KEYS = ("name", "role", "weight", "quota")
 SOURCE_KEYS = ("name", "url", "timeout", "token_file", "token_env")
 CONNECTION_KEYS = ("max_connections", "max_connections_per_address", "max_connections_per_user")
@@ -97,6 +100,7 @@ def read_driver(found: Reading, entry: Entry, table: Table) -> DriverSettings:
         kind=validation.name(found, given["kind"]) if "kind" in given else entry.name,
         machine=_machine(found, given["machine"]) if "machine" in given else None,
         settings=validation.pairs(found, given["settings"]) if "settings" in given else (),
+        limits=read_limits(found, given),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from herder.drivers.pretend.settings import PretendSettings
+from herder.model.fleet.creation import CreationLimits
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.pool import (
     Consolidation,
@@ -105,7 +106,9 @@ def fleet_of(workers: int) -> Fleet:
         ),
         providers={
             "metal": PretendSettings(
-                create_s=20.0,
+                create_s=12.0,
+                configure_s=4.0,
+                start_s=6.0,
                 delete_s=10.0,
                 boot_s=45.0,
                 boot_spread=0.5,
@@ -125,6 +128,11 @@ def fleet_of(workers: int) -> Fleet:
     )
 
 
+#: `metal` makes few machines at a time, one after another; `cloud` has the usual limits.
+LIMITS = {
+    "metal": CreationLimits(create_retry_pause_s=10.0, parallel_creates=3, pause_between_starts_s=5.0),
+    "cloud": CreationLimits(create_retry_pause_s=5.0),
+}
 #: Periods of the server's loops: longer than the defaults, so that days take minutes of CPU.
 CORE_SETTINGS = {
     "poll_s": 60.0,
@@ -134,4 +142,5 @@ CORE_SETTINGS = {
     "readings_period_s": 60.0,
     "sweep_period_s": 30.0,
     "observations_bytes_max": 0,
+    "creation_limits": LIMITS,
 }

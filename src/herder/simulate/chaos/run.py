@@ -56,6 +56,8 @@ BAD_DAYS = Trouble(
     driver_hangs=0.2 * HOUR,
     quota_shrinks=0.1 * HOUR,
     boot_never=0.03,
+    step_fails=0.01,
+    step_stalls=0.01,
     boot_slow=0.05,
     boot_twice=0.02,
 )
@@ -71,6 +73,8 @@ KINDS = frozenset(
             "store written twice",
             "crash at an effect",
             "boot never",
+            "step fails",
+            "step stalls",
             "boot slow",
             "boot twice",
         ),

@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 import httpx
 
 from herder.control.kernel.core import Core
-from herder.drivers.pretend import open_pretend
+from herder.drivers.pretend import StepEnd, open_pretend
 from herder.drivers.pretend.driver import PretendDriver
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.pretend.world import PretendWorld
 from herder.engine.memory.invariants import violations
 from herder.engine.memory.state import WorkerLife
+from herder.model.fleet.creation import Step
 from herder.model.fleet.driver import Driver, DriverContext
 from herder.model.fleet.pool import PoolSpec
 from herder.model.stored.changes import Changes
@@ -83,7 +84,7 @@ class World:
             own_clocks=own_clocks,
         )
         for each in self.providers.values():
-            each.changed = self.machines.compare
+            each.changed, each.step_ends = self.machines.compare, self._step_ends
         self.people = People(self.wire, self.dice, TOKENS)
         self._set_up(core_settings or {}, transport)
         self._pools, self._sharing = pools, sharing or {}
@@ -212,6 +213,16 @@ class World:
             )
             for name, settings in self._settings.items()
         }
+
+    def _step_ends(self, worker: str, step: Step) -> StepEnd:
+        odds = self.dice.odds
+        if self.dice.happens("step fails", odds.step_fails):
+            self.trace("step fails", worker, step.value)
+            return StepEnd.FAILS
+        if self.dice.happens("step stalls", odds.step_stalls):
+            self.trace("step stalls", worker, step.value)
+            return StepEnd.STALLS
+        return StepEnd.DONE
 
     def change_provider(self, name: str, settings: PretendSettings) -> None:
         """From now on a provider has these settings, such as its capacity."""

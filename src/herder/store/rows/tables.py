@@ -228,13 +228,10 @@ workers = Table(
     _text("activation_nonce", null=True),
     _text("reason_made"),
     _text("reason_removed"),
-    Column("phase", Text, nullable=False, server_default=text("''")),
-    Column("operation", Text, nullable=False, server_default=text("''")),
-    Column("drain", Text, nullable=False, server_default=text("''")),
-    Column("agent_version", Text, nullable=False, server_default=text("''")),
+    *map(_owner, ("phase", "operation", "drain", "agent_version")),
     _int("warned_expiry_ms", null=True),
     _int("expired_ms", null=True),
-    Column("health", Text, nullable=False, server_default=text("''")),
+    *map(_owner, ("health", "creation")),
 )
 Index("workers_by_pool", workers.c.pool, workers.c.requested_at_ms)
 Index("workers_by_time", workers.c.requested_at_ms)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from herder.control.kernel.core import Core
 from herder.control.kernel.planner.planning_thread import PlanAnswer
 from herder.control.planning.observation import observe_now
 from herder.control.pools.pool_actions import pool_named
+from herder.control.reads.creations import failures_text, step_text
 from herder.control.reads.explanations.ended_jobs import by_whom, history_of
 from herder.control.reads.explanations.old_workers import why_still_there
 from herder.control.reads.jobs import effective_state, job_row
@@ -21,6 +23,7 @@ from herder.decide.placement.drf import WHOLE, share_of
 from herder.decide.plan.planner import creations
 from herder.decide.plan.why_waiting import Standing, why_waiting
 from herder.engine.jobs.backoff import is_suspect
+from herder.engine.memory.state import WorkerLife
 from herder.engine.workers.drain_texts import progress_text
 from herder.model.ids import ClassId, JobId, UserName, WorkerName
 from herder.model.permissions import Principal, scope_of
@@ -82,14 +85,9 @@ async def why_worker(core: Core, who: Principal, name: str) -> Explanation:
     elif row.state == "failed":
         summary += " Its creation failed."
     worker = core.state.workers.get(WorkerName(name))
-    drains = (
-        ""
-        if worker is None
-        else progress_text(core.state, worker, core.clock.now_ms(), with_users=scope_of(who) is None)
-    )
-    if drains:
-        summary += f" {drains}"
-        facts.append(_fact("drain", drains, {}))
+    for kind, text in () if worker is None else _under_way(core, who, worker):
+        summary += f" {text}"
+        facts.append(_fact(kind, text, {}))
     still = await why_still_there(core, name)
     facts += _reasons(still)
     for reason in still:
@@ -149,6 +147,15 @@ def _reasons(reasons: tuple[Reason, ...]) -> list[ReasonView]:
     return [_fact(each.kind, each.text, dict(each.evidence)) for each in reasons]
 
 
+def _under_way(core: Core, who: Principal, worker: WorkerLife) -> Iterator[tuple[str, str]]:
+    """Its creation or its drain, for the summary as well."""
+    with_users = scope_of(who) is None
+    drains = progress_text(core.state, worker, core.clock.now_ms(), with_users=with_users)
+    for kind, text in (("step", step_text(core, worker)), ("drain", drains)):
+        if text:
+            yield kind, text
+
+
 async def why_pool(core: Core, name: str) -> Explanation:
     """What the planner would say of it now."""
     pool = pool_named(core, name)
@@ -166,6 +173,8 @@ async def why_pool(core: Core, name: str) -> Explanation:
         f"Pool {name} has {counted(report.actual, 'worker')}, {report.in_flight} "
         f"{agree(report.in_flight, 'is', 'are')} starting, and {report.desired} {agree(report.desired, 'is', 'are')} wanted."
     )
+    failed = failures_text(core, pool.name)
+    facts += [_fact("creations_failed", failed, {})] if failed else []
     return Explanation(subject=f"pool/{name}", summary=summary, facts=facts)
 
 

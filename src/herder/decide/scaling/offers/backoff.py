@@ -175,6 +175,9 @@ _WORDS = {
     FailureCause.QUOTA_EXCEEDED: "provider quota exceeded",
     FailureCause.UNAUTHORISED: "credentials refused",
     FailureCause.INVALID_REQUEST: "request refused as invalid",
+    FailureCause.UNAVAILABLE: "provider does not answer",
+    FailureCause.STEP_TIMEOUT: "creation timed out",
+    FailureCause.STEP_FAILED: "creation failed at the provider",
     FailureCause.BOOT_TIMEOUT: "boot timed out",
     FailureCause.OTHER: "creation failed",
 }

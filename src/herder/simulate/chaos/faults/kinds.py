@@ -84,6 +84,9 @@ class Trouble:
     quota_shrinks: float = 0.0
     boot_never: float = 0.0
     """For each machine: that it never boots."""
+    step_fails: float = 0.0
+    """For each step of each machine: that it fails; `step_stalls`: that it never ends."""
+    step_stalls: float = 0.0
     boot_slow: float = 0.0
     boot_twice: float = 0.0
 

@@ -61,6 +61,8 @@ class VirtualCalls(DriverCalls):
         """(driver, verb, worker) of every call."""
         self.keep_made = True
         self._orders: list[Order] = []
+        self.told: Callable[[str, str, str], None] = lambda _driver, _verb, _worker: None
+        """Of each call that leaves for a provider: driver, verb, worker."""
 
     def continues(self, before: "VirtualCalls") -> None:
         """Take over the faults and orders of the previous server: they belong to the provider."""
@@ -70,6 +72,7 @@ class VirtualCalls(DriverCalls):
             before.made,
             before._orders,
         )
+        self.told = before.told
 
     async def run(
         self, driver: str, verb: str, work: Callable[[], _T], *, deadline_s: float, worker: str = ""
@@ -88,6 +91,7 @@ class VirtualCalls(DriverCalls):
             self.made.append((driver, call.verb, call.worker))
         if self._effects is not None and not self._effects.at(f"{driver} {call.verb}"):
             return
+        self.told(driver, call.verb, call.worker)
         ordered = self._ordered(driver, call.verb)
         fault = self.stuck.get(driver) or (
             ordered.fault

@@ -11,10 +11,11 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import WorkerRecord
 from herder.model.work.job import AttemptState
 from herder.simulate.chaos.actors.server import Server
-from herder.simulate.chaos.fleet import LIMITED_CPU, LIMITED_USER
+from herder.simulate.chaos.fleet import LIMITED_CPU, LIMITED_USER, LIMITS
 from herder.simulate.chaos.rules import event_rules
 from herder.simulate.chaos.rules.attempt_rules import AttemptRules
 from herder.simulate.chaos.rules.clock_rules import ClockRules
+from herder.simulate.chaos.rules.creation_rules import CreationRules
 from herder.simulate.chaos.rules.deadline_rules import DeadlineRules
 from herder.simulate.chaos.rules.fleet_news import FleetNews
 from herder.simulate.chaos.rules.growth_rules import GrowthRules
@@ -38,6 +39,10 @@ class Watch:
         self._world = world
         self.found: list[Violation] = []
         self.jobs, self.workers, self.machines = JobRules(), WorkerRules(pools), MachineRules(world)
+        self.creations = CreationRules(world, LIMITS)
+        world.calls.told = lambda driver, verb, worker: self.take_all(
+            self.creations.called(driver, verb, worker)
+        )
         self.silence = SilenceRules(world, min(pool.lifetime.dead_after_s for pool in pools))
         self.news = FleetNews(pools)
         self.attempts = AttemptRules(world, self.jobs)
@@ -88,6 +93,7 @@ class Watch:
         while True:
             await asyncio.sleep(LOOK_S)
             self.silence.look()
+            self.take_all(self.creations.look(self.workers.rows))
 
     def minute(self, seconds: float) -> None:
         for server in (self._world.server, self._world.stale):

@@ -21,7 +21,9 @@ def _any_number(ended: Any) -> Any:
 def _any_nonce(_activated: Any) -> Any:
     from herder.engine.workers import worker as life
 
-    def activated(state: Any, changes: Any, worker: Any, token_hash: str, nonce: str, now_ms: int) -> bool:
+    def activated(
+        state: Any, changes: Any, worker: Any, token_hash: str, nonce: str, now_ms: int, _version: str = ""
+    ) -> bool:
         worker.activation_nonce, worker.token_hash = nonce, token_hash
         if worker.state.in_flight:
             life._ready(state, changes, worker, now_ms)

@@ -151,7 +151,7 @@ MACHINES = (
         rules=("a closed row has no machine",),
         replaced=(replaced(f"{_MACHINES}:make", _never_resumed), _SHORT),
         look=Look(
-            odds={"calls": 0.9, "server_crash": 0.01}, jobs_per_day=5_000, intensity=5.0, fleet=_slowly
+            odds={"calls": 0.5, "server_crash": 0.006}, jobs_per_day=5_000, intensity=5.0, fleet=_slowly
         ),
     ),
     Mutant(

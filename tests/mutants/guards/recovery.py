@@ -195,6 +195,11 @@ RECOVERY = (
         removes="A start leaves the jobs of a cancelled batch that the server before had not marked.",
         rules=("each accepted job ends",),
         replaced=(Replaced(name=f"{_RECOVER}:recover", by=_swept),),
-        look=Look(days=0.05, odds={"crash_at_effect": 0.01}),
+        look=Look(
+            odds={"crash_at_effect": 0.01, "server_crash": 0.02, "store_slow": 0.5},
+            days=0.03,
+            jobs_per_day=5_000,
+            intensity=3.0,
+        ),
     ),
 )

@@ -24,7 +24,7 @@ TIME = (
         guard="boot timeout",
         removes="A boot may take for ever.",
         rules=("boots end",),
-        replaced=(answers("herder.engine.workers.creation:look", lambda: None),),
+        replaced=(answers("herder.engine.workers.creation:overdue", lambda: None),),
         look=Look(odds={**_CALM_SERVER, "boot_never": 0.3}),
     ),
     Mutant(

@@ -3,6 +3,7 @@ same server runs: a restart begins its deadlines anew."""
 
 from collections.abc import Iterator
 
+from herder.model.fleet.creation import Step
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import ReasonKind
@@ -50,7 +51,7 @@ class DeadlineRules:
             return
         times = spec.lifetime
         if worker.state.in_flight:
-            yield "boots end", times.boot_timeout_s
+            yield "boots end", times.boot_timeout_s + times.steps.of(Step.CLAIM)  # it may wait for its turn
         elif worker.state is WorkerState.DRAINING and times.on_blocked is OnBlocked.FORCE:
             by_hand = worker.why_removed == ReasonKind.BY_HAND.value
             yield "drains end", max(times.drain_grace_s, LONGEST_ORDER_S if by_hand else 0.0)

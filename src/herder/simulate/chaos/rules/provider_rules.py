@@ -94,7 +94,8 @@ class ProviderRules:
         machine = self._machine(worker)
         if machine is None or self._lied(worker.name) > 0:
             return
-        if self._world.clock.true_ms() - machine.asked_at_ms > YOUNG_S * 1000:
+        young_s = YOUNG_S + self._world.providers[worker.driver].get_lag_s  # it could not be found before
+        if self._world.clock.true_ms() - machine.asked_at_ms > young_s * 1000:
             yield (
                 "a closed row has no machine",
                 f"The row of worker {worker.name} was closed ({worker.state.value}), and driver {worker.driver} has its machine.",

@@ -128,7 +128,7 @@ def test_delayed_jobs_are_ready_ones_and_workers_are_wanted_for_them(world: Worl
     world.commit()
     assert world.job_state(job) is JobState.READY
     assert world.state.counts[JobState.READY] == 1
-    assert [(each.count, each.oldest_ready_at_ms) for each in queued(world.state)] == [
+    assert [(each.count, each.oldest_ready_at_ms) for each in queued(world.state, world.now_ms)] == [
         (1, world.job(job).ready_at_ms)
     ]
 

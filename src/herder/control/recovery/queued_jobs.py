@@ -71,18 +71,16 @@ def _rows(connection: Connection) -> Iterator[Sequence[tuple[Any, ...]]]:
         .order_by(text("+jobs.id"))  # as it stands SQLite would go through all jobs, just for the order
     )
     if connection.dialect.name != "sqlite":
-        for part in connection.execution_options(stream_results=True).execute(query).partitions(FETCH):
+        for part in connection.execute(query.execution_options(stream_results=True)).partitions(FETCH):
             yield cast(Sequence[tuple[Any, ...]], part)
         return
-    # Rows of SQLAlchemy cost as much again as reading them.
-    said = query.compile(connection, compile_kwargs={"literal_binds": True})
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(str(said))
-        while rows := cursor.fetchmany(FETCH):
-            yield rows
-    finally:
-        cursor.close()
+    # Rows of SQLAlchemy cost as much again as reading them. Without stream_results it reads none by itself.
+    result = connection.execute(query)
+    cursor = result.cursor
+    assert cursor is not None
+    while rows := cursor.fetchmany(FETCH):
+        yield rows
+    result.close()
 
 
 class _Queued:

@@ -78,11 +78,12 @@ def busy(server: Server, worker: PlayedWorker) -> int:
 
 def test_extend_against_expire(server: Server, worker: PlayedWorker) -> None:
     """A plan that removes an expired worker, and an extension that comes before it is applied: the worker stays."""
-    ends_in(server, worker, -3600)
 
     async def race() -> tuple[list[str], list[str]]:
+        """In one turn of the event loop: the server's own loops come after it."""
         core = server.running.core
         now = core.clock.now_ms()
+        core.state.workers[WorkerName(worker.name)].expires_at_ms = now - 3_600_000
         before = observation_at(core, now)
         plan = decide(before, now)
         core.state.workers[WorkerName(worker.name)].expires_at_ms = now + 60_000

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from herder.agent.environment.settings import SettingsError, from_environment
+from herder.agent.environment.settings import AgentSettings, SettingsError, from_environment
 from herder.agent.machine.notice_formats import left_s
+from herder.agent.main import _watch_notices
 from herder.wire import startup
 from tests.agent.conftest import StartAgent
 from tests.agent.fake_server import FakeServer, Key
@@ -283,3 +284,22 @@ def test_settings_that_cannot_be(name: str, value: str, said: str) -> None:
     environ = {startup.SERVER: "http://x", startup.WORKER: "w", startup.ACTIVATION_TOKEN: "t", name: value}
     with pytest.raises(SettingsError, match=said):
         from_environment(environ)
+
+
+async def test_a_fault_of_the_watch_is_logged_and_the_watch_begins_anew(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries = 0
+
+    async def watch(*_: object) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("herder.agent.main.watch", watch)
+    monkeypatch.setattr("herder.agent.main._WATCH_AGAIN_S", 0.0)
+    settings = AgentSettings(server_url="http://127.0.0.1:1", worker="w", activation_token="t")
+    await _watch_notices(settings, lambda _left_s: None, None)
+    assert tries == 3
+    assert sum("interruption notices failed" in each.getMessage() for each in caplog.records) == 2

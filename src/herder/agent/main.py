@@ -36,6 +36,8 @@ _TERMINATED = Verdict("failed", Cause.DRAINED, "The worker was stopped while thi
 _UNWANTED = Verdict("failed", Cause.INFRASTRUCTURE, "The worker had to stop.")
 _KILL_LOOKS = 250
 _KILL_LOOK_S = 0.02
+#: After a fault of the watch for interruption notices, until it begins anew.
+_WATCH_AGAIN_S = 30.0
 
 
 class ExitCode(IntEnum):
@@ -97,10 +99,14 @@ async def live(
 
 
 async def _watch_notices(settings: AgentSettings, told: Told, announced: asyncio.Event | None) -> None:
-    try:
-        await watch(settings, clock.CLOCK, told, announced)
-    except Exception:  # noqa: BLE001 - the worker does without: its driver, or its silence, says the same
-        _LOG.exception("The agent has stopped watching for interruption notices.")
+    while True:
+        try:
+            return await watch(settings, clock.CLOCK, told, announced)
+        except Exception:  # noqa: BLE001 - a fault of the watch costs no attempt: it is logged, and begun anew
+            _LOG.exception(
+                "Watching for interruption notices failed. It begins again in %g s.", _WATCH_AGAIN_S
+            )
+            await asyncio.sleep(_WATCH_AGAIN_S)
 
 
 async def converse(settings: AgentSettings, ports: AgentPorts, leave: asyncio.Event) -> ExitCode:

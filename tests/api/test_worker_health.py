@@ -75,12 +75,15 @@ def _well(api: httpx.Client, worker: PlayedWorker) -> dict[str, Any] | None:
 
 
 def test_why_a_worker_is_not_repaired(api: httpx.Client, worker: PlayedWorker) -> None:
-    rows = [{"condition": "DiskPressure", "after": "0s", "rung": "replace"}]
+    rows = [{"condition": "DiskPressure", "after": "1s", "rung": "replace"}]
     changed = {**POOLS[0], "repair": rows, "repair_breaker": {"workers": 0}}
     api.post("/apply", json={"pools": [changed]}).raise_for_status()
     report(worker)
     view = until(lambda: _held(api, worker))
-    assert "because repair_breaker of pool std is 0" in view["held"]
+    assert (
+        "because repair_breaker of pool std has workers: 0. Set workers of repair_breaker to 1 or more"
+        in view["held"]
+    )
     texts = [each["text"] for each in api.get(f"/workers/{worker.name}/why").json()["facts"]]
     assert view["held"] in texts
     assert any(text.startswith("It has had condition DiskPressure for") for text in texts)
@@ -93,8 +96,8 @@ def _held(api: httpx.Client, worker: PlayedWorker) -> dict[str, Any] | None:
 
 
 def test_a_worker_in_quarantine_is_shown_and_released(api: httpx.Client, worker: PlayedWorker) -> None:
-    rows = [{"condition": "DiskPressure", "after": "0s", "rung": "replace"}]
-    changed = {**POOLS[0], "repair": rows, "quarantine": 1, "repair_breaker": {"window": "0s"}}
+    rows = [{"condition": "DiskPressure", "after": "1s", "rung": "replace"}]
+    changed = {**POOLS[0], "repair": rows, "quarantine": 1, "repair_breaker": {"window": "1s"}}
     api.post("/apply", json={"pools": [changed]}).raise_for_status()
     report(worker)
     view = until(lambda: _kept(api, worker))

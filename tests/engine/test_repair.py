@@ -9,7 +9,7 @@ from herder.engine.attempts.worker_health import health_of
 from herder.engine.memory.state import WorkerLife
 from herder.engine.memory.worker_repair import Step, read, text_of
 from herder.engine.workers import breaker, conditions, repair
-from herder.engine.workers.conditions import CLOCK_SKEW_MS, Found
+from herder.engine.workers.conditions import Found
 from herder.engine.workers.deadlines import tick
 from herder.engine.workers.worker import activated, set_cordon
 from herder.model.fleet.pool import PoolSpec
@@ -550,8 +550,14 @@ def test_an_agent_that_does_not_answer_has_not_cleaned_up(world: World) -> None:
     assert worker.state.leaving
 
 
-@pytest.mark.parametrize("ahead_ms", [CLOCK_SKEW_MS + 1_000, -CLOCK_SKEW_MS - 1_000])
-def test_a_clock_that_is_wrong_is_a_condition_and_the_worker_works_on(world: World, ahead_ms: int) -> None:
+@pytest.mark.parametrize("skew_s", [30.0, 5.0])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_clock_that_is_wrong_is_a_condition_and_the_worker_works_on(
+    world: World, sign: int, skew_s: float
+) -> None:
+    assert POOL.repair.clock_skew_s == 30.0
+    policy(world, clock_skew_s=skew_s)
+    ahead_ms = sign * int(skew_s * 1000 + 1_000)
     worker, agent = world.ready_worker()
     agent.clock_ahead_ms = ahead_ms
     world.submit(1)
@@ -562,7 +568,7 @@ def test_a_clock_that_is_wrong_is_a_condition_and_the_worker_works_on(world: Wor
     assert worker.live
     passes(world, 605, agent)
     assert kinds(world, worker)[-1] == "worker.escalated"
-    agent.clock_ahead_ms = CLOCK_SKEW_MS - 1_000
+    agent.clock_ahead_ms = int(skew_s * 1000) - 1_000
     passes(world, 10, agent)
     assert not worker.health.conditions
 

@@ -1,5 +1,8 @@
 """Times to live in plans: shortened by the name, idle and expired at once, a grace for what runs, and a budget only where it is named."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,8 +10,8 @@ from herder.decide.plan.checks import check_plan
 from herder.decide.plan.planner import decide
 from herder.model.fleet.lifetime import lifetime_ms
 from herder.model.fleet.upkeep import Disruption, DisruptionBudget
-from herder.model.ids import WorkerName
-from herder.model.planning.observed import ObservedWorker
+from herder.model.ids import PlanNumber, WorkerName
+from herder.model.planning.observed import ObservedWorker, PoolHistory
 from herder.model.planning.plan import Plan, ReasonKind
 from tests.planning.world import (
     MINUTE,
@@ -123,3 +126,33 @@ def test_idle_and_expired_is_no_disruption() -> None:
     spec = pool(disruption_budget=(DisruptionBudget(workers=0, reasons=(Disruption.EXPIRED,)),))
     plan = plan_of(spec, [idle(n, spec, 1, expires_at_ms=NOW) for n in range(3)])
     assert [drain.reason.kind for drain in drains(plan)] == [ReasonKind.EXPIRED] * 3
+
+
+@pytest.mark.parametrize("life", [{"ttl_s": 0.0}, {"ttl_s": 5.0}, {"ttl_soft_s": 0.0}])
+@pytest.mark.parametrize("queue", [0, 2])
+def test_a_stored_ttl_of_nothing_does_not_make_workers_without_end(
+    life: dict[str, float], queue: int
+) -> None:
+    """Nobody may write it, but a store may hold it: an hour of it costs three workers each five minutes, at most."""
+    spec = pool(min_workers=3, max_workers=5, idle_timeout_s=60.0, **life)
+    staying: list[ObservedWorker] = []
+    grown: int | None = None
+    actions = 0
+    for second in range(3600):
+        now = NOW + second * 1000
+        history = {"std": PoolHistory(last_grown_at_ms=grown)}
+        seen = observed([spec], staying, [queued(1, queue)] if queue else [], history)
+        plan = decide(replace(seen, plan_number=PlanNumber(second + 1)), now)
+        left = {drain.worker for drain in drains(plan)}
+        staying = [each for each in staying if each.name not in left]
+        for create in creations(plan):
+            grown = now
+            made = worker(
+                0, spec, at=now, idle_since_ms=now, ready_at_ms=now, expires_at_ms=create.expires_at_ms
+            )
+            staying.append(replace(made, spec=create.spec))
+        actions += len(plan.actions)
+    assert 3 <= actions <= 2 * 3 * 12 + 12
+    said = {each.text for each in plan.pools[0].reasons if "creates workers every 5 min only" in each.text}
+    assert said
+    assert all("Raise ttl" in each for each in said)

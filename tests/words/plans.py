@@ -364,6 +364,11 @@ def cooldown() -> Observed:
     return observed([of], [], [queued(1, 3)], {"std": PoolHistory(last_grown_at_ms=NOW - 51_000)})
 
 
+def stored_with_a_short_ttl() -> Observed:
+    of = one(min_workers=1, ttl_s=0.0)
+    return observed([of], [], [], {"std": PoolHistory(last_grown_at_ms=NOW - 51_000)})
+
+
 def scale_down_cooldown() -> Observed:
     of = one(idle_timeout_s=30.0, scale_down_cooldown_s=60.0)
     past = PoolHistory(last_shrunk_at_ms=NOW - 51_000)
@@ -497,7 +502,7 @@ WORLDS: tuple[Callable[[], Observed], ...] = (
     not_worth_moving, preempted, preempts_no_more, nothing_to_preempt, yields, expired,
     expired_in_grace, expired_within_budget, drifted, awaits_successor, successor_starts, no_successor, maintenance_window,
     replacement_budget, no_replacements_by_day, soft_expired, kept, kept_with_its_agent, above_maximum, at_maximum,
-    at_maximum_with_drains, near_maximum, scheduled_maximum, no_workers_wanted, zone_limit, per_cycle, cooldown,
+    at_maximum_with_drains, near_maximum, scheduled_maximum, no_workers_wanted, zone_limit, per_cycle, cooldown, stored_with_a_short_ttl,
     scale_down_cooldown, frozen, frozen_without_work, frozen_driver, nothing_fits, offer_resting, offer_tried_again,
     credentials_refused, quota_exceeded, at_live_maximum, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
     quotas, in_flight, enough_capacity, kept_by_rules, kept_by_schedule, waiting_on_observation,

@@ -6,6 +6,7 @@ Reads files, answers with frozen values or with every fault at once; never chang
 from herder.settings.json_schema import json_schema
 from herder.settings.lint import DriverFaults, lint
 from herder.settings.load import Settings, load, load_texts
+from herder.settings.sections.bounds import faults_of
 from herder.settings.sections.pools import pool_from_plain, pool_to_plain, template_to_plain
 from herder.settings.sections.presets import PRESETS, TEMPLATES, local_defaults
 from herder.settings.sections.server import DriverSettings, ServerSettings, UserSettings
@@ -30,6 +31,7 @@ __all__ = [
     "UserSettings",
     "as_written",
     "expanded",
+    "faults_of",
     "format_duration",
     "json_schema",
     "lint",

@@ -30,7 +30,7 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import PoolRecord
 from herder.model.values.money import usd_text
 from herder.model.values.phrases import counted
-from herder.settings import SettingsError, pool_from_plain, pool_to_plain
+from herder.settings import SettingsError, faults_of, pool_from_plain, pool_to_plain
 from herder.settings.schedule_windows import pool_in_force
 from herder.settings.syntax.durations import LONGEST_S, format_duration
 from herder.store.rows.versions import stamped
@@ -59,6 +59,8 @@ def apply(
     shared = sharing.wanted(core, request.sharing)
     sharing_changes = sharing.differences(core.sharing, shared)
     wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
+    for pool in wanted:
+        _check_bounds(pool)
     check_pools(core, wanted)
     answers = [_difference(core.state.pools.get(pool.name), pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
@@ -73,6 +75,12 @@ def apply(
         price_per_hour_max_usd=most,
         sharing=sharing_changes,
     )
+
+
+def _check_bounds(pool: PoolSpec) -> None:
+    """What the reader of stored pools accepts and nobody should write."""
+    for key, message, remedy in faults_of(pool):
+        raise Invalid(message, field=f"pools[{pool.name}].{key}", hint=f"{remedy} Nothing was applied.")
 
 
 def check_pools(core: Core, wanted: Sequence[PoolSpec]) -> None:

@@ -43,7 +43,8 @@ def held(state: EngineState, worker: WorkerLife, pool: PoolSpec, rung: Rung, now
     if len(found) < most:
         return ""
     if most == 0:
-        return f"{stays}, because repair_breaker of pool {pool.name} is 0. Set repair_breaker to 1 or more."
+        which = "workers" if pool.repair.breaker.workers <= 0 else "percent"
+        return f"{stays}, because repair_breaker of pool {pool.name} has {which}: 0. Set {which} of repair_breaker to 1 or more."
     within = span(int(pool.repair.breaker.window_s * 1000))
     return (
         f"{stays}, because the breaker of pool {pool.name} is open: {counted(len(found), 'other worker')} "

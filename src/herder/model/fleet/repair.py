@@ -129,6 +129,8 @@ class RepairPolicy:
     quarantine: int = 0
     """Sick workers that are kept for inspection instead of being replaced."""
     quarantine_age_s: float = 86_400.0
+    clock_skew_s: float = 30.0
+    """A worker whose clock differs from the server's by more has condition ClockSkew; less may be the delay of a message."""
 
     def repairs(self, condition: Condition) -> bool:
         """Whether anything is done about it, besides telling people."""

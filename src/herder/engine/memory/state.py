@@ -134,7 +134,6 @@ class WorkerLife:
     reason_made: Reason
     manual: bool = False
     cordoned: bool = False
-    generation: int = 1
     handle: str = ""
     phase: str = ""
     """`model.fleet.driver.Phase` of its machine, as the driver said last; empty: not asked yet."""

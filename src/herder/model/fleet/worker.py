@@ -64,7 +64,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSpec:
-    """Everything fixed when the claim is made. `generation` grows with each intent for this worker."""
+    """Everything fixed when the claim is made."""
 
     name: WorkerName
     pool: PoolName

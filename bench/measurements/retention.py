@@ -138,7 +138,7 @@ class Life:
 
 def _worker(name: str, now: int) -> WorkerRecord:
     return WorkerRecord(
-        name, "std", "t", "local", "terminated", 0, 0, 1, SPEC, "h", 1, now, now, now, None, now, None, 0, now, 1,
+        name, "std", "t", "local", "terminated", 0, 0, SPEC, "h", 1, now, now, now, None, now, None, 0, now, 1,
         None, None, None, "{}", "{}", "", "",
     )  # fmt: skip
 

@@ -608,7 +608,7 @@ def test_a_sick_worker_is_kept_for_inspection_and_released(world: World) -> None
     policy(world, quarantine=2)
     worker, agent = sick(world, 1)
     assert (worker.state, worker.cordoned) == (WorkerState.UNHEALTHY, True)
-    assert health_of(worker, world.now_ms)[0] is Health.KEPT
+    assert health_of(worker, world.now_ms)[0] is Health.QUARANTINED
     assert "herder worker uncordon std-1-1" in events(world, worker)[-1][1]
     passes(world, 600)  # silent, too
     assert worker.state is WorkerState.UNHEALTHY

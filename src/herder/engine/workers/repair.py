@@ -296,7 +296,7 @@ def _quarantine(
         f"{because} Worker {name} is kept for inspection instead of being replaced (quarantine), for at most {age}. "
         f"Release it with `herder worker uncordon {name}`, or remove it with `herder worker remove {name}`."
     )
-    _tell(state, changes, worker, now_ms, "worker.kept", text)
+    _tell(state, changes, worker, now_ms, "worker.quarantined", text)
 
 
 def _look_at_quarantined(

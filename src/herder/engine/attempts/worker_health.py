@@ -14,7 +14,7 @@ from herder.engine.memory.worker_repair import SERVER, ConditionSeen
 from herder.model.fleet.repair import BLOCKING, Condition
 from herder.model.fleet.worker import Health, WorkerState
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import clause
+from herder.model.values.phrases import clause, counted
 
 #: Attempts that fail in a row until a worker takes no more.
 FAULTS_MOST = 3
@@ -120,7 +120,12 @@ def _told_by_others(worker: WorkerLife) -> tuple[Health, str] | None:
             f"Worker {name} is kept for inspection. Release it with `herder worker uncordon {name}`.",
         )
     if repair is not None and (repair.under_way or repair.rejoins):
-        return Health.REPAIRING, f"Worker {name} takes no work: it is repaired ({repair.rung})."
+        waits = (
+            f", which waits for {counted(len(worker.live), 'attempt')}"
+            if repair.blocked_at_ms is not None
+            else ""
+        )
+        return Health.REPAIRING, f"Worker {name} takes no work: it is repaired ({repair.rung}{waits})."
     if worker.troubles:
         reported = clause("; ".join(worker.troubles)[:SAID_MAX])
         return Health.TROUBLED, f"Worker {name} takes no work: its agent reports: {reported}."

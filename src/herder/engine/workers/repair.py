@@ -11,15 +11,17 @@ from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import RepairLife, Step
 from herder.engine.workers import breaker
+from herder.engine.workers.drain_texts import on_blocked
 from herder.engine.workers.ladder import NextRung, active, next_rungs
 from herder.engine.workers.worker import drain
+from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.repair import ALWAYS, COUNTED, RESTARTS, Condition, Rung
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import counted, listed, sentence, sentences
+from herder.model.values.phrases import agree, counted, listed, sentence, sentences
 from herder.model.values.times import span
 from herder.model.work.job import Cause
 
@@ -139,7 +141,8 @@ def _begin(
 ) -> None:
     repair = _repair_of(worker, found, now_ms)
     repair.condition, repair.rung, repair.since_ms = found.condition, found.rung, now_ms
-    repair.acted_at_ms, repair.well_since_ms, repair.result = None, None, ""
+    repair.acted_at_ms = repair.well_since_ms = repair.blocked_at_ms = None
+    repair.result = ""
     repair.tries += 1
     repair.done[found.condition, found.rung] = now_ms
     worker.health.clean_told = False
@@ -153,11 +156,9 @@ def _begin(
         worker.state = WorkerState.UNHEALTHY
     waits = found.rung in RESTARTS and bool(worker.live)
     repair.step = Step.DRAINING
-    drains = (
-        f" after its {counted(len(worker.live), 'attempt')}, in at most {pool.lifetime.drain_grace_s:g} s"
-        if waits
-        else ""
-    )
+    drains = f" after its {counted(len(worker.live), 'attempt')}" if waits else ""
+    if waits and on_blocked(state, worker) is OnBlocked.FORCE:
+        drains += f", in at most {pool.lifetime.drain_grace_s:g} s"
     text = f"Repair of worker {worker.spec.name}: {found.rung}{drains}. {because}{skipped}"
     _tell(state, changes, worker, now_ms, "worker.repairing", text)
     if not waits:
@@ -175,17 +176,46 @@ def _follow(
     state: EngineState, changes: Changes, worker: WorkerLife, repair: RepairLife, pool: PoolSpec, now_ms: int
 ) -> None:
     if repair.step is Step.DRAINING:
-        if now_ms - repair.since_ms > pool.lifetime.drain_grace_s * 1000:
-            text = f"Worker {worker.spec.name} is repaired: {repair.rung}."
-            lose_attempts(state, changes, worker, text, now_ms, Cause.DRAINED)
-        if not worker.live:
-            _due(state, changes, worker, repair)
+        _follow_drain(state, changes, worker, repair, pool, now_ms)
     elif repair.step is Step.DUE:
         vain = _waits_in_vain(state, worker, repair, now_ms)
         if vain:
             acted(state, changes, worker, repair.since_ms, vain, now_ms, done=False)
     else:
         _verify(state, changes, worker, repair, pool, now_ms)
+
+
+def _follow_drain(
+    state: EngineState, changes: Changes, worker: WorkerLife, repair: RepairLife, pool: PoolSpec, now_ms: int
+) -> None:
+    """At its deadline the pool's `on_blocked` holds, as for every drain: attempts are ended, or the repair waits for them."""
+    late = now_ms - repair.since_ms > pool.lifetime.drain_grace_s * 1000
+    if late and on_blocked(state, worker) is OnBlocked.FORCE:
+        text = f"Worker {worker.spec.name} is repaired: {repair.rung}."
+        lose_attempts(state, changes, worker, text, now_ms, Cause.DRAINED)
+    if not worker.live:
+        repair.blocked_at_ms = None
+        _due(state, changes, worker, repair)
+    elif late and not any(pool.repair.repairs(condition) for condition in active(worker.health)):
+        repair.step, repair.acted_at_ms, repair.blocked_at_ms = Step.ACTED, now_ms, None
+        repair.tries -= 1
+        repair.result = f"Worker {worker.spec.name} is well again, so {repair.rung} is not carried out."
+        _tell(state, changes, worker, now_ms, "worker.repair_done", repair.result)
+    elif late and repair.blocked_at_ms is None:
+        repair.blocked_at_ms = now_ms
+        _tell(state, changes, worker, now_ms, "worker.drain_blocked", waits_text(worker, now_ms))
+
+
+def waits_text(worker: WorkerLife, now_ms: int) -> str:
+    """Why a repair waits beyond the deadline of its drain; empty when it does not."""
+    name, repair, count = worker.spec.name, worker.health.repair, len(worker.live)
+    if repair is None or repair.blocked_at_ms is None or worker.state not in _OPEN:
+        return ""
+    return (
+        f"The repair of worker {name} ({repair.rung}) has been waiting for {span(now_ms - repair.since_ms)}: the deadline of its drain has "
+        f"passed, and {counted(count, 'attempt')} still {agree(count, 'runs', 'run')} (on_blocked: wait). To end "
+        f"{agree(count, 'it', 'them')}, set on_blocked: force, or remove the worker with `herder worker remove {name} --force`."
+    )
 
 
 def _waits_in_vain(state: EngineState, worker: WorkerLife, repair: RepairLife, now_ms: int) -> str:
@@ -304,7 +334,8 @@ def _look_at_quarantined(
 ) -> None:
     """Remove the worker when more than `quarantine` newer ones are kept, or after `quarantine_age`."""
     since_ms, most = worker.health.quarantined_at_ms or now_ms, pool.repair.quarantine
-    if now_ms - since_ms > pool.lifetime.drain_grace_s * 1000:
+    late = now_ms - since_ms > pool.lifetime.drain_grace_s * 1000
+    if late and on_blocked(state, worker) is OnBlocked.FORCE:
         text = f"Worker {worker.spec.name} is kept for inspection."
         lose_attempts(state, changes, worker, text, now_ms, Cause.DRAINED)
     newer = sum(

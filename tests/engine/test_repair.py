@@ -568,9 +568,12 @@ def test_a_clock_that_is_wrong_is_a_condition_and_the_worker_works_on(
     assert worker.live
     passes(world, 605, agent)
     assert kinds(world, worker)[-1] == "worker.escalated"
+    assert repair.needs_person(worker)
+    assert world.state.repairs == {(POOL.name, C.CLOCK_SKEW, Rung.ESCALATE, "escalated"): 1}
     agent.clock_ahead_ms = int(skew_s * 1000) - 1_000
     passes(world, 10, agent)
     assert not worker.health.conditions
+    assert not repair.needs_person(worker)
 
 
 def test_sentences_of_an_agent_of_before_mean_that_it_is_not_ready(world: World) -> None:

@@ -10,6 +10,7 @@ from herder.engine.memory.state import WorkerLife
 from herder.engine.memory.worker_repair import Step, read, text_of
 from herder.engine.workers import breaker, conditions, repair
 from herder.engine.workers.deadlines import tick
+from herder.engine.workers.drain_texts import is_blocked
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.repair import Condition, RepairRule, Rung
 from herder.model.fleet.worker import Health, WorkerState
@@ -79,10 +80,13 @@ def test_attempts_run_on_and_everything_says_that_the_repair_waits(
     assert "1 attempt still runs (on_blocked: wait). To end it, set on_blocked: force" in held
     passes(world, 600, agent)
     (text,) = events(world, "worker.drain_blocked")
+    assert not repair.needs_person(worker)
     assert text.startswith("The repair of worker std-1-1 (reboot) has been waiting for")
+    assert (is_blocked(worker), world.state.repairs) == (True, {(POOL.name, SICK, Rung.REBOOT, "blocked"): 1})
     agent.end((job, 1), world.now_ms)
     passes(world, 10, agent)
     assert doing.step is Step.DUE
+    assert not is_blocked(worker)
     assert repair.waits_text(worker, world.now_ms) == ""
 
 

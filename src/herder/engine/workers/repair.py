@@ -17,7 +17,7 @@ from herder.engine.workers.worker import drain
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.pool import PoolSpec
-from herder.model.fleet.repair import ALWAYS, COUNTED, RESTARTS, Condition, Rung
+from herder.model.fleet.repair import ALWAYS, COUNTED, RESTARTS, Condition, Outcome, Rung
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
@@ -74,6 +74,17 @@ def lose_attempts(
         lose(state, changes, attempt, cause, text, now_ms, alone=alone)
 
 
+def needs_person(worker: WorkerLife) -> bool:
+    """Whether an escalation was recorded whose condition still holds."""
+    repair = worker.health.repair
+    if repair is None or worker.state not in _OPEN:
+        return False
+    lasting = active(worker.health)
+    return (repair.escalated and bool(lasting)) or any(
+        rung is Rung.ESCALATE and condition in lasting for condition, rung in repair.done
+    )
+
+
 def is_due(worker: WorkerLife) -> bool:
     """Whether its rung is to be carried out now."""
     repair = worker.health.repair
@@ -109,6 +120,7 @@ def acted(
     if done:  # a failed rung needs no time to take effect
         repair.done[repair.condition, repair.rung] = now_ms
     repair.rejoins = repair.rejoins and done
+    _count(state, worker, repair.condition, repair.rung, Outcome.DONE if done else Outcome.FAILED)
     kind = "worker.repair_done" if done else "worker.repair_failed"
     _tell(state, changes, worker, now_ms, kind, text)
 
@@ -118,7 +130,7 @@ def acted(
 
 def _climb(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpec, now_ms: int) -> None:
     """Begin the strongest rung that is due and may begin. A rung that is held back is reported once."""
-    health, held = worker.health, ""
+    health, held, which = worker.health, "", None
     for found in next_rungs(pool.repair, health, available(state, worker), now_ms):
         if not found.due(now_ms):
             break
@@ -130,8 +142,9 @@ def _climb(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolS
             held = ""
             _begin(state, changes, worker, pool, found, now_ms)
             break
-        held = held or why
-    if held and not health.held:
+        held, which = held or why, which or found
+    if held and not health.held and which is not None:
+        _count(state, worker, which.condition, which.rung, Outcome.HELD)
         _tell(state, changes, worker, now_ms, "worker.repair_held", held)
     health.held = held
 
@@ -150,6 +163,8 @@ def _begin(
     because, skipped = _because(worker, found, now_ms), _skipped(worker, found)
     if found.rung is Rung.REPLACE:
         repair.step, repair.acted_at_ms = Step.ACTED, now_ms
+        kept = pool.repair.quarantine > 0
+        _count(state, worker, found.condition, found.rung, Outcome.QUARANTINED if kept else Outcome.REPLACED)
         _replace(state, changes, worker, pool, f"{because}{skipped}", now_ms)
         return
     if worker.state is WorkerState.READY:
@@ -200,9 +215,11 @@ def _follow_drain(
         repair.step, repair.acted_at_ms, repair.blocked_at_ms = Step.ACTED, now_ms, None
         repair.tries -= 1
         repair.result = f"Worker {worker.spec.name} is well again, so {repair.rung} is not carried out."
+        _count(state, worker, repair.condition, repair.rung, Outcome.UNNECESSARY)
         _tell(state, changes, worker, now_ms, "worker.repair_done", repair.result)
     elif late and repair.blocked_at_ms is None:
         repair.blocked_at_ms = now_ms
+        _count(state, worker, repair.condition, repair.rung, Outcome.BLOCKED)
         _tell(state, changes, worker, now_ms, "worker.drain_blocked", waits_text(worker, now_ms))
 
 
@@ -246,6 +263,7 @@ def _verify(
         repair.well_since_ms = now_ms
         state.dirty_workers[worker.spec.name] = worker
         if repair.tries:
+            _count(state, worker, repair.condition, repair.rung, Outcome.RECOVERED)
             text = f"Worker {worker.spec.name} is well {span(now_ms - acted_ms)} after {repair.rung}."
             _tell(state, changes, worker, now_ms, "worker.repaired", text)
     elif now_ms - repair.well_since_ms >= pool.repair.cooldown_s * 1000:
@@ -269,6 +287,7 @@ def _escalate(state: EngineState, changes: Changes, worker: WorkerLife, found: N
     repair.escalated = repair.escalated or bool(found.why)
     if not found.why:
         repair.done[found.condition, Rung.ESCALATE] = now_ms
+    _count(state, worker, found.condition, Rung.ESCALATE, Outcome.ESCALATED)
     text = f"Worker {worker.spec.name} needs a person. {_because(worker, found, now_ms)}{_skipped(worker, found)}{why}"
     _tell(state, changes, worker, now_ms, "worker.escalated", text)
 
@@ -353,6 +372,15 @@ def _look_at_quarantined(
     else:
         return
     drain(state, changes, worker, Reason(kind=ReasonKind.UNHEALTHY, text=text), now_ms)
+
+
+def _count(
+    state: EngineState, worker: WorkerLife, condition: Condition, rung: Rung, outcome: Outcome
+) -> None:
+    """Of the pools that exist, so that the metrics are bounded."""
+    state.repairs[worker.spec.pool, condition, rung, outcome] += 1
+    for key in [each for each in state.repairs if each[0] not in state.pools]:
+        del state.repairs[key]
 
 
 def _tell(

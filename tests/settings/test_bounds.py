@@ -6,7 +6,17 @@ import pytest
 
 from herder.model.fleet.pool import PoolSpec
 from herder.model.ids import PoolName
-from herder.settings import SettingsError, Severity, faults_of, lint, pool_from_plain, pool_to_plain
+from herder.model.values.resources import Resources
+from herder.settings import (
+    PRESETS,
+    SettingsError,
+    Severity,
+    faults_of,
+    lint,
+    local_defaults,
+    pool_from_plain,
+    pool_to_plain,
+)
 from herder.settings.load import load_texts
 from herder.settings.sections.bounds import BOUNDS, INNER
 from herder.settings.sections.creations import DRIVER_FIELDS
@@ -234,3 +244,9 @@ def test_a_stored_pool_may_be_outside_its_bounds() -> None:
     spec = pool_from_plain({**plain, "maintenance_windows": [{"cron": "0 2 * * *", "duration": "1ms"}]})
     assert pool_from_plain(json.loads(json.dumps(pool_to_plain(spec)))) == spec
     assert [key for key, _, _ in faults_of(spec)] == ["ttl", "maintenance_windows[0].duration", "labels"]
+
+
+def test_presets_and_the_default_pools_are_within_their_bounds() -> None:
+    pools = [pool_from_plain({"name": "std", "preset": preset}) for preset in PRESETS]
+    for pool in (*pools, *local_defaults(Resources(8000, 16_384, 100_000))):
+        assert list(faults_of(pool)) == []

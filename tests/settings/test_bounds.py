@@ -12,11 +12,11 @@ from herder.settings import (
     SettingsError,
     Severity,
     faults_of,
-    lint,
     local_defaults,
     pool_from_plain,
     pool_to_plain,
 )
+from herder.settings.lint import lint
 from herder.settings.load import load_texts
 from herder.settings.sections.bounds import BOUNDS, INNER
 from herder.settings.sections.creations import DRIVER_FIELDS

@@ -4,7 +4,8 @@ import pytest
 
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.upkeep import Disruption, DisruptionBudget, TimeWindow
-from herder.settings import SettingsError, Severity, lint, pool_from_plain
+from herder.settings import SettingsError, Severity, pool_from_plain
+from herder.settings.lint import lint
 from herder.settings.load import load_texts
 from herder.settings.openings import openings, openings_shown
 
@@ -165,6 +166,8 @@ def test_lint_has_nothing_against_what_works(settings: str) -> None:
     )
     keys = ("disruption_budget", "maintenance_windows", "ttl_soft", "ttl_warning")
     assert [each for each in lint(found) if each.key.rpartition(".")[2] in keys] == []
+    of_ttl = [each for each in lint(found) if each.key.endswith(".ttl")]
+    assert [each for each in of_ttl if each.severity is not Severity.NOTE] == []
 
 
 SATURDAY_2_BERLIN_MS = 1_711_760_400_000  # 2024-03-30 02:00 in Berlin, the night before clocks change

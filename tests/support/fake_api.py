@@ -39,6 +39,8 @@ class FakeApi:
         self.writes_done = 0
         self.fail: list[int] = []
         """Statuses to answer with, one for each of the next calls; 0 closes the connection without an answer."""
+        self.code = ""
+        """Of the problems that it answers with then."""
         self.fail_after_write: list[int] = []
         """The same, but the write is done before."""
         self.page_size: int | None = None
@@ -48,6 +50,10 @@ class FakeApi:
         self.role_needed = ""
         self.refuse = ("", "")
         """Field and text of what submissions are refused with."""
+        self.role = ""
+        self.lock = threading.Lock()
+        self.held: dict[str, threading.Event] = {}
+        """Calls of these paths are answered when the event is set."""
 
     def __enter__(self) -> "FakeApi":
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"api": self}))
@@ -87,7 +93,7 @@ class FakeApi:
             return 200, self._page(rows, query)
         nouns: dict[str, Any] = {
             "status": lambda: (200, self._status()),
-            "health": lambda: (200, {"status": "ok"}),
+            "health": lambda: (200, {"status": "ok", **({"role": self.role} if self.role else {})}),
             "ready": lambda: (200, {"status": "ok"}),
             "invariants": lambda: (200, {"violations": []}),
             "plans": lambda: (200, self.plan),
@@ -312,7 +318,9 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None
         self.api.calls.append((self.command, parts.path, query, body))
-        if self.api.fail and self._failed(self.api.fail.pop(0)):
+        if parts.path in self.api.held:
+            self.api.held[parts.path].wait(10)
+        if self.api.fail and not parts.path.endswith("/health") and self._failed(self.api.fail.pop(0)):
             return
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             self._send(*_problem(401, "this needs a token"))
@@ -330,22 +338,32 @@ class Handler(BaseHTTPRequestHandler):
             self._logs(int(query.get("offset", 0)))
             return
         key = self.headers.get("Idempotency-Key")
-        if key and key in self.api.keys:
-            self._send(*self.api.keys[key])
+        with self.api.lock:
+            repeated = key in self.api.keys
+            answer = (
+                self.api.keys[key]
+                if key and repeated
+                else self.api.answer(self.command, parts.path, query, body)
+            )
+            if key and not repeated:
+                self.api.keys[key] = answer
+                self.api.writes_done += 1
+        if (
+            key
+            and not repeated
+            and self.api.fail_after_write
+            and self._failed(self.api.fail_after_write.pop(0))
+        ):
             return
-        answer = self.api.answer(self.command, parts.path, query, body)
-        if key:
-            self.api.keys[key] = answer
-            self.api.writes_done += 1
-            if self.api.fail_after_write and self._failed(self.api.fail_after_write.pop(0)):
-                return
         self._send(*answer)
 
     do_GET = do_POST = do_DELETE = _serve  # noqa: N815
 
     def _failed(self, status: int) -> bool:
         if status:
-            self._send(*_problem(status, f"told to fail with {status}"))
+            code, problem = _problem(status, f"told to fail with {status}")
+            problem.code = self.api.code or problem.code
+            self._send(code, problem)
         else:
             self.close_connection = True
             self.connection.shutdown(2)

@@ -82,7 +82,9 @@ class Session:
         from herder.client import HerderClient
 
         target = self.target
-        return HerderClient(target.url, target.token)
+        client = HerderClient(target.url, target.token)
+        client.http.told = self.say
+        return client
 
     def close(self) -> None:
         if "client" in self.__dict__:

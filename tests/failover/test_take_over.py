@@ -152,7 +152,9 @@ def come_back_late(trouble: str, servers: Installation, database: Cuttable) -> l
     return answers
 
 
-@pytest.mark.parametrize("words", ["job submit --pool std -o json -- true", "user create ann -o json", "status"])
+@pytest.mark.parametrize(
+    "words", ["job submit --pool std -o json -- true", "user create ann -o json", "status"]
+)
 def test_a_command_finds_the_next_leader_when_the_one_that_it_knows_hangs(
     servers: Installation, words: str
 ) -> None:

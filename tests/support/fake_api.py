@@ -37,11 +37,11 @@ class FakeApi:
         self.calls: list[tuple[str, str, dict[str, str], Any]] = []
         self.keys: dict[str, tuple[int, Any]] = {}
         self.writes_done = 0
-        self.fail: list[int] = []
-        """Statuses to answer with, one for each of the next calls; 0 closes the connection without an answer."""
+        self.fail: list[int | None] = []
+        """Statuses to answer with, one for each of the next calls; 0 closes the connection without an answer, and None is no failure."""
         self.code = ""
         """Of the problems that it answers with then."""
-        self.fail_after_write: list[int] = []
+        self.fail_after_write: list[int | None] = []
         """The same, but the write is done before."""
         self.page_size: int | None = None
         self.break_streams = 0
@@ -320,7 +320,7 @@ class Handler(BaseHTTPRequestHandler):
         self.api.calls.append((self.command, parts.path, query, body))
         if parts.path in self.api.held:
             self.api.held[parts.path].wait(10)
-        if self.api.fail and not parts.path.endswith("/health") and self._failed(self.api.fail.pop(0)):
+        if self.api.fail and self._failed(self.api.fail.pop(0)):
             return
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             self._send(*_problem(401, "this needs a token"))
@@ -359,7 +359,9 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_DELETE = _serve  # noqa: N815
 
-    def _failed(self, status: int) -> bool:
+    def _failed(self, status: int | None) -> bool:
+        if status is None:
+            return False
         if status:
             code, problem = _problem(status, f"told to fail with {status}")
             problem.code = self.api.code or problem.code

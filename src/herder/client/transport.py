@@ -17,7 +17,7 @@ import msgspec
 from herder.client import clock
 from herder.client.errors import BY_STATUS, ClientError, ServerError, UnreachableError
 from herder.client.servers import Servers
-from herder.client.tries import CONNECT_SERVERS_S, Tries
+from herder.client.tries import CONNECT_SERVERS_S, FOREVER, Tries
 from herder.model.values.phrases import clause
 from herder.wire.resources import Problem
 
@@ -29,9 +29,10 @@ TIMEOUT_S = 30.0
 """For one try of one call, besides waits, which say themselves how long they may take."""
 RETRIES = 4
 """More tries after the first: with their pauses about 6 s in all, a server's restart."""
-FOREVER = float("inf")
 STREAM_SILENT_S = 20.0
 """With several addresses a stream that brings nothing for this long is asked for anew; the server's own comments come each 15 s."""
+TELL_FAILURES = 4
+"""Of the failures of a stream in a row, the third is told, and then every fourth."""
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
 _OTHER_SERVER = frozenset({502, 503, 504})
 _NO_LEADER = frozenset({"no_leader", "not_leading"})
@@ -105,6 +106,16 @@ class Transport:
             yield
         finally:
             self._until_s = before
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what calls now tries again for as long as it takes, in `patient`."""
+        return self._until_s is not None and clock.monotonic_s() < self._until_s
+
+    def tell_again(self, error: UnreachableError, failures: int) -> None:
+        """For those who read streams and ask for them anew: says now and then that there is no answer. `failures`: in a row."""
+        if failures % TELL_FAILURES == TELL_FAILURES - 1:
+            self.told(f"{error.message} Trying again.")
 
     def get(self, path: str, kind: type[T], query: Query | None = None, *, held_s: float = 0.0) -> T:
         """`held_s`: for so long the server may hold the call open before it answers."""

@@ -7,11 +7,14 @@ be repeated: the caller knows that.
 """
 
 from dataclasses import dataclass
-
-import httpx
+from typing import TYPE_CHECKING
 
 from herder.client import clock
 
+if TYPE_CHECKING:
+    import httpx
+
+FOREVER = float("inf")
 FAILOVER_S = 30.0
 """With several addresses, or without a leader, tries go on for at least this long: a take-over takes up to 10 s."""
 SILENT_S = 4.0
@@ -45,8 +48,10 @@ class Tries:
     _now_s: float = 0.0
     _told_s: float | None = None
 
-    def timeout(self) -> httpx.Timeout:
+    def timeout(self) -> "httpx.Timeout":
         """Of the next try."""
+        import httpx
+
         longest_s = self.timeout_s
         if self.until_s is not None:
             longest_s = min(longest_s, max(SILENT_S, self.until_s - (self._now_s or self.began_s)))
@@ -96,4 +101,4 @@ class Tries:
 
     @property
     def endless(self) -> bool:
-        return self.until_s == float("inf")
+        return self.until_s == FOREVER

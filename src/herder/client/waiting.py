@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from herder.client import clock
 from herder.client.errors import TimedOutError, UnreachableError
-from herder.client.transport import FOREVER, Transport
+from herder.client.transport import Transport
+from herder.client.tries import FOREVER
 from herder.model.values.phrases import sentences
 
 T = TypeVar("T")
@@ -34,20 +35,24 @@ def wait_until(
     longest = min(most, look_s or most)
     start = clock.monotonic_s()
     until_s = FOREVER if timeout_s is None else start + timeout_s
-    view = poll(longest if timeout_s is None else min(longest, timeout_s))
+
+    def look(left_s: float, *, patient: bool = True) -> T:
+        if not patient:
+            return poll(left_s)
+        try:
+            with http.patient(until_s):
+                return poll(left_s)
+        except UnreachableError as error:
+            text = f"It is unknown whether {what[0].lower()}{what[1:]} has ended"
+            raise TimedOutError(sentences(text, error.message), hint=hint) from None
+
+    view = look(longest if timeout_s is None else min(longest, timeout_s), patient=http.goes_on)
     while not ended(view):
         before = clock.monotonic_s()
         if timeout_s is not None and before >= until_s:
             raise TimedOutError(f"{what} has not ended after {round(timeout_s, 1):,g} s.", hint=hint)
         left = max(0.0, min(longest, until_s - before))
-        try:
-            with http.patient(until_s):
-                view = poll(left)
-        except UnreachableError as error:
-            raise TimedOutError(
-                sentences(f"It is unknown whether {what[0].lower()}{what[1:]} has ended", error.message),
-                hint=hint,
-            ) from None
+        view = look(left)
         if clock.monotonic_s() - before < 0.05:
             # A server that answers at once, without waiting, must not be asked in a tight loop.
             clock.sleep_s(min(0.2, left))

@@ -197,12 +197,13 @@ class Jobs:
                         offset += len(piece)
                         yield decoder.decode(piece)
                 return
-            except UnreachableError:
+            except UnreachableError as error:
                 lived = clock.monotonic_s() - began > LOG_LIVED_S
                 failures = 1 if lived else failures + 1
-                if failures > RETRIES:
+                if failures > RETRIES and not self._http.goes_on:
                     raise
-                clock.sleep_s(clock.spread(0.25 * 2**failures))
+                self._http.tell_again(error, failures)
+                clock.sleep_s(clock.spread(0.25 * 2 ** min(failures, RETRIES)))
 
 
 def _ended(states: frozenset[str], seen: Callable[[V], None] | None) -> Callable[[V], bool]:

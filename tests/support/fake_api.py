@@ -49,7 +49,7 @@ class FakeApi:
         self.attention: list[str] = []
         self.role_needed = ""
         self.refuse = ("", "")
-        """Field and text of what submissions are refused with."""
+        """Field and text of what is refused with: all that is posted."""
         self.role = ""
         self.lock = threading.Lock()
         self.held: dict[str, threading.Event] = {}
@@ -76,6 +76,8 @@ class FakeApi:
         if self.role_needed and method != "GET":
             return _problem(403, f"this needs the role {self.role_needed}")
         noun, rest = parts[0], parts[1:]
+        if self.refuse[1] and method == "POST":
+            return _problem(422, self.refuse[1], field=self.refuse[0])
         lists = {
             "pools": self.pools,
             "workers": self.workers,
@@ -225,8 +227,6 @@ class FakeApi:
 
     def _batch(self, rest: list[str], body: Any, query: dict[str, str]) -> tuple[int, Any]:
         dry = query.get("dry_run") == "true"
-        if not rest and self.refuse[1]:
-            return _problem(422, self.refuse[1], field=self.refuse[0])
         if not rest and dry:
             return 200, wire.Result(object="batch", text="A batch would be submitted.", dry_run=True)
         if not rest:
@@ -269,8 +269,6 @@ class FakeApi:
         return 200, self.jobs[number]
 
     def _submitted(self, dry: bool) -> tuple[int, Any]:
-        if self.refuse[1]:
-            return _problem(422, self.refuse[1], field=self.refuse[0])
         if dry:
             return 200, wire.Result(object="job", text="1 job would be submitted.", dry_run=True)
         return 200, work.JobsAdded(batch=None, first_job=17, count=1)

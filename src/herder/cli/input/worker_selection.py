@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from herder.cli.input.selection import Failures, refuse_unknown
 from herder.cli.output.waits import wait_for_drains
 from herder.cli.shell.exit_codes import Code, CommandError
-from herder.cli.shell.options import UNCHANGED, usage
+from herder.cli.shell.options import UNCHANGED, by_option, usage
 from herder.cli.shell.session import Session, detaching, suggesting
 from herder.model.values.phrases import counted, listed
 
@@ -56,7 +56,7 @@ def order(
     """Asks, does it to each, and with `wait` waits until it has taken effect. Raises Exit when some of it failed."""
 
     def act(worker: str, *, dry_run: bool) -> "Result":
-        with suggesting(say, "worker", worker):
+        with suggesting(say, "worker", worker), by_option(timeout_s="--timeout", message="--message"):
             return say.client.workers.act(worker, verb, action, dry_run=dry_run)
 
     if not (dry_run or yes):

@@ -106,7 +106,7 @@ class _Step:
 def _nothing(text: str) -> _Step:
     """What was ordered is so already."""
     return _Step(
-        text=f"{text} {NOTHING_CHANGED}",
+        text=sentences(text, NOTHING_CHANGED),
         would=f"Nothing would change. {text}",
         do=lambda changes, actor: None,
     )

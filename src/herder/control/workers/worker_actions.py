@@ -313,14 +313,15 @@ def _check_extended(worker: WorkerLife, pool: PoolSpec | None, until_ms: int, no
             f"Worker {name} would still be past its ttl: the extension ends at {iso(until_ms)}.",
             hint=f"Extend the worker by more than {span(now_ms - (worker.expires_at_ms or now_ms))}.",
         )
-    if (
-        pool is not None
-        and pool.lifetime.ttl_max_s is not None
-        and until_ms - born_ms > pool.lifetime.ttl_max_s * 1000
-    ):
+    most_s = None if pool is None else pool.lifetime.ttl_max_s
+    if pool is not None and most_s is not None and until_ms - born_ms > most_s * 1000:
+        over_s = -(-(until_ms - born_ms - int(most_s * 1000)) // 1000)
+        left_s = (int(most_s * 1000) - ((worker.expires_at_ms or now_ms) - born_ms)) // 1000
         raise Conflict(
-            f"Worker {name} would live for {(until_ms - born_ms) / 3_600_000:.1f} h, longer than ttl_max of pool {pool.name}.",
-            hint=f"The pool allows {format_duration(pool.lifetime.ttl_max_s)}; extend the worker by less.",
+            f"Worker {name} would live {format_duration(over_s)} longer than ttl_max of pool {pool.name}, which is {format_duration(most_s)}.",
+            hint=f"Extend the worker by at most {format_duration(left_s)}."
+            if left_s > 0
+            else f"To get another worker, run `herder pool scale {pool.name} 1`.",
         )
 
 

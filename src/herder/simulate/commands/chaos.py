@@ -32,7 +32,12 @@ def chaos(
     ctx: typer.Context,
     *,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all random decisions.")] = 1,
-    days: Annotated[float, typer.Option("--days", metavar="DAYS", help="Simulated days of faults.")] = 1.0,
+    days: Annotated[
+        float,
+        typer.Option(
+            "--days", metavar="DAYS", help="Simulated days with faults. A rest without faults follows."
+        ),
+    ] = 1.0,
     workers: Annotated[
         int, typer.Option("--workers", min=4, max=WORKERS_MAX, help="Maximum number of workers.")
     ] = 50,
@@ -79,7 +84,7 @@ def chaos(
         found = run(options, lambda done: advance(round(done * MINUTES_OF_A_DAY)))
     if found.violations and shrink:
         found = shorter(found, say.say)
-    _show(say, found, clock.cpu_s() - began_s)
+    show(say, found, clock.cpu_s() - began_s)
     if found.violations:
         first = found.violations[0]
         raise CommandError(
@@ -130,7 +135,7 @@ def _plain(found: "ChaosResult", cpu_s: float) -> dict[str, Any]:
     }
 
 
-def _show(say: Session, found: "ChaosResult", cpu_s: float) -> None:
+def show(say: Session, found: "ChaosResult", cpu_s: float) -> None:
     plain = _plain(found, cpu_s)
     if say.format in (Format.JSON, Format.YAML):
         say.printer.data(plain)
@@ -140,7 +145,11 @@ def _show(say: Session, found: "ChaosResult", cpu_s: float) -> None:
         say.printer.fields({**flat, "violations": len(found.violations)})
         return
     line = say.printer.line
-    line(f"Seed {found.options.seed}: {found.days_run:.2f} simulated days in {cpu_s:.1f} s of CPU time.")
+    faulty = min(found.options.days, found.days_run)
+    rest = found.days_run - faulty
+    line(
+        f"Seed {found.options.seed}: {faulty:.3g} simulated days with faults and {rest:.3g} days of rest after them, in {cpu_s:.1f} s of CPU time."
+    )
     line(
         f"{counted(found.jobs, 'job')} and {counted(found.workers_made, 'worker')}, {counted(found.steps, 'step')}."
     )

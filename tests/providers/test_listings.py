@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from herder.control.reads.explanations import failures
 from herder.drivers.pretend import PretendSettings
 from herder.model.fleet.driver import Listing, StartData
 from herder.model.ids import WorkerName
@@ -183,6 +184,7 @@ async def test_machines_that_no_row_knows_are_removed_a_few_at_a_time(make_fleet
     others(fleet, 3)
     await fleet.until(lambda: fleet.machines() == ["w-0", "w-1"], limit_s=SWEEPS_S)
     await fleet.until(lambda: len(fleet.events("worker.orphan")) == 3)
+    assert await failures.recent(fleet.core) == [], "nothing is left to be done"
     others(fleet, 2)
     await asyncio.sleep(20)
     assert len(fleet.machines()) == 4, "the minute is not over"

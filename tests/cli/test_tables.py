@@ -60,7 +60,7 @@ def test_text_is_cut_between_words_and_names_only_when_nothing_else_can_give(
     assert line == f"{'n' * 50}   word word…   done"
     monkeypatch.setenv("COLUMNS", "40")
     (line,) = _printed(Terminal(), [("n" * 50, "word " * 40, "done")])[1:]
-    assert (len(line), line[:27]) == (40, "n" * 25 + "… ")
+    assert (len(line), line[:27]) == (40, "n" * 8 + "…" + "n" * 17 + " "), "with its end"
 
 
 def _ranked(number: int, header: str, drop: int, *, wide: bool = False, wrap: bool = False) -> Column:

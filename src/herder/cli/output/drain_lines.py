@@ -7,7 +7,7 @@ longer it takes is never cut: `tests/cli/test_drain_lines.py` checks that with t
 import re
 from collections.abc import Iterator
 
-from herder.cli.output.fitting import cut, width_of
+from herder.cli.output.fitting import cut, middle, width_of
 
 _SOURCE = re.compile(r" \(announced by its [^)]*\)")
 _ENDED = re.compile(r"[\d,]+ of [\d,]+ attempts? ha(?:s|ve) ended, and ")
@@ -39,13 +39,3 @@ def _shorter(text: str, worker: str) -> Iterator[str]:
     text = re.sub(r"(^|\. )j(?=ob )", r"\1J", _ENDED.sub("", text))
     yield text
     yield text.replace(worker, middle(worker, NAME_LEAST))
-
-
-def middle(text: str, room: int) -> str:
-    """With its beginning and its end."""
-    if width_of(text) <= room:
-        return text
-    end = room * 2 // 3
-    while width_of(text[-end:]) > room * 2 // 3:
-        end -= 1
-    return cut(text, room - width_of(text[-end:]), words=False) + text[-end:]

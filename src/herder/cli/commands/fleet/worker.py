@@ -212,7 +212,8 @@ def drain(
 
     Drained workers cost until they are removed, and get no new jobs until they are uncordoned. `herder worker uncordon` also ends a drain that
     has not finished. With --wait the exit code is 0 when all workers are drained, 4 when a person ended a drain, and 7 when a drain is blocked:
-    jobs run past its deadline and the pool waits for them (on_blocked: wait). Ctrl-C stops the waiting, not the drain.
+    jobs run past its deadline and the pool waits for them (on_blocked: wait). The waiting continues while the server restarts. Ctrl-C stops the
+    waiting, not the drain. A repeated drain keeps its deadline; another --timeout changes it.
     """
     from herder.wire.resources import WorkerAction
 
@@ -260,7 +261,8 @@ def remove(
 
     `herder worker uncordon` keeps a worker as long as jobs run on it. With --wait the exit code is 0 when all workers are removed, 4 when a person
     ended a drain, and 7 when a removal is blocked: jobs run past the deadline and the pool waits for them (on_blocked: wait), or the driver is
-    frozen. Ctrl-C stops the waiting, not the removal.
+    frozen. The waiting continues while the server restarts. Ctrl-C stops the waiting, not the removal. A repeated removal keeps its deadline;
+    another --timeout changes it.
     """
     from herder.wire.resources import WorkerAction
 

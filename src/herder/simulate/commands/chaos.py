@@ -32,12 +32,7 @@ def chaos(
     ctx: typer.Context,
     *,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all random decisions.")] = 1,
-    days: Annotated[
-        float,
-        typer.Option(
-            "--days", metavar="DAYS", help="Simulated days with faults. A rest without faults follows."
-        ),
-    ] = 1.0,
+    days: Annotated[float, typer.Option("--days", metavar="DAYS", help="Simulated days of faults.")] = 1.0,
     workers: Annotated[
         int, typer.Option("--workers", min=4, max=WORKERS_MAX, help="Maximum number of workers.")
     ] = 50,
@@ -60,8 +55,8 @@ def chaos(
     """Run the server and its agents in a simulated world with faults, and check rules that must always hold.
 
     The real code of server and agents runs on virtual time with an in-memory store. Calls fail, hang and act twice; messages are lost; machines
-    and servers die; clocks are set; users and operators act at random times. Then the faults stop, all jobs must end, and each pool must shrink
-    to its minimum. The same seed gives the same run. When a rule is broken, the events that led to it are printed, and the exit code is 1.
+    and servers die; clocks are set; users and operators act at random times. Then the faults stop: in the rest that follows, all jobs must end,
+    and each pool must shrink to its minimum. The same seed gives the same run. When a rule is broken, the events that led to it are printed, and the exit code is 1.
     """
     from herder.simulate.chaos.run import KINDS, ChaosOptions, run
     from herder.simulate.chaos.shrink import command_of

@@ -6,10 +6,10 @@ that runs, and costs nothing. It must never repeat a call itself.
 
 from collections.abc import Sequence
 
-import httpx
 import msgspec
 
 from herder.client import clock
+from herder.client.http_library import httpx
 
 PROBE_S = 1.5
 """How long a server may take to say that it runs."""

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from herder.client import clock
 from herder.client.errors import BY_STATUS, ClientError, ServerError, UnreachableError
+from herder.client.http_library import httpx
 from herder.client.servers import Servers
 from herder.client.tries import CONNECT_SERVERS_S, FOREVER, Tries
 from herder.model.values.phrases import clause

@@ -50,7 +50,7 @@ class Tries:
 
     def timeout(self) -> "httpx.Timeout":
         """Of the next try."""
-        import httpx
+        from herder.client.http_library import httpx
 
         longest_s = self.timeout_s
         if self.until_s is not None:

@@ -22,7 +22,7 @@ from herder.model.fleet.driver_capabilities import FirstHand
 from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import clause, counted
+from herder.model.values.phrases import agree, clause, counted
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Comparison:
         self.notes.missing = dict(self.absent)
         suspicious = unknown_machines.suspicious(self.notes)
         if (len(lost) > room or len(suspicious) > self._bound(len(before))) and not self._allowed():
-            await self._brake(lost, suspicious, len(before))
+            await self._brake(lost, suspicious, len(before), room)
             return
         await self._close(lost)
         await self._remove(sorted(self.notes.decided)[:AT_A_TIME], counted=False)
@@ -252,25 +252,33 @@ class Comparison:
         """How many more may go now."""
         if self._allowed():
             return AT_A_TIME
-        now_ms = self.core.clock.monotonic_ms()
-        recent = sum(now_ms - at_ms < BRAKE_MS for at_ms in self.notes.removed_ms)
-        return max(0, self._bound(fleet) - recent)
+        return max(0, self._bound(fleet) - self._recent())
 
-    async def _brake(self, lost: list[WorkerLife], orphans: list[WorkerName], fleet: int) -> None:
-        name, bound = self.driver, self._bound(fleet)
+    def _recent(self) -> int:
+        """How many have gone within the last minute, which count against the limit."""
+        now_ms = self.core.clock.monotonic_ms()
+        return sum(now_ms - at_ms < BRAKE_MS for at_ms in self.notes.removed_ms)
+
+    async def _brake(self, lost: list[WorkerLife], orphans: list[WorkerName], fleet: int, room: int) -> None:
+        """`room`: what the number of the lost was compared with; that of the unknown machines is compared with the whole limit."""
+        name, bound, recent, gone = self.driver, self._bound(fleet), self._recent(), len(lost) > room
+        others = (
+            f"{counted(recent, 'other')} {agree(recent, 'was', 'were')} closed or removed in the last minute"
+        )
+        in_all = f". {others}, which makes {len(lost) + recent} in all," if recent else ","
         what = (
-            f"the provider reports that at least {len(lost)} of its {counted(fleet, 'worker')} no longer exist"
-            if lost
-            else f"the provider lists {counted(len(orphans), 'machine')} that belong to no worker"
+            f"the provider reports that at least {len(lost)} of its {counted(fleet, 'worker')} no longer exist{in_all} more than the limit of {bound} in a minute"
+            if gone
+            else f"the provider lists {counted(len(orphans), 'machine')} that {agree(len(orphans), 'belongs', 'belong')} to no worker, more than the limit of {bound}"
         )
         remedy = (
             f"If the report is right, run `herder driver unfreeze {name} --allow-removals`; if it is wrong, run `herder driver unfreeze {name}`."
-            if lost
+            if gone
             else f"Run `herder admin sweep --driver {name}` to see them, and adopt or remove them there."
         )
         await calling.freeze(
             self.core,
             name,
-            f"Driver {name} is frozen: {what}, more than the limit of {bound} in a minute. Nothing was removed. Check the provider. {remedy}",
+            f"Driver {name} is frozen: {what}. Nothing was removed. Check the provider. {remedy}",
             by_sweep=True,
         )

@@ -29,7 +29,7 @@ from herder.model.planning.plan import CreateWorker, Plan, PoolReport, Reason, R
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import PoolRecord
 from herder.model.values.money import usd_text
-from herder.model.values.phrases import counted
+from herder.model.values.phrases import counted, sentences
 from herder.settings import SettingsError, faults_of, pool_from_plain, pool_to_plain
 from herder.settings.schedule_windows import pool_in_force
 from herder.settings.syntax.durations import LONGEST_S, format_duration
@@ -47,6 +47,8 @@ from herder.wire.resources import (
 #: Pools of one server: each costs a little in every cycle.
 POOLS_MAX = 1_000
 TTL_LONGEST_S = LONGEST_S
+#: Of an order that finds what it wants.
+NOTHING_CHANGED = "Nothing was changed."
 
 
 def apply(
@@ -284,7 +286,8 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
             hint="To remove workers, run `herder worker remove`.",
         )
     if ttl_s is not None and not 0 < ttl_s <= TTL_LONGEST_S:
-        raise Invalid(f"ttl_s must be more than 0 and at most {TTL_LONGEST_S}.", field="ttl_s")
+        longest = format_duration(TTL_LONGEST_S)
+        raise Invalid(f"A time to live must be more than 0s and at most {longest}.", field="ttl_s")
     if ttl_s is not None and pool.lifetime.ttl_max_s is not None and ttl_s > pool.lifetime.ttl_max_s:
         raise Invalid(
             f"The time to live {format_duration(ttl_s)} is above ttl_max of pool {pool.name}.",
@@ -328,6 +331,9 @@ def set_frozen(
     check_message(message)
     pool = pool_named(core, name)
     verb = "frozen" if frozen else "unfrozen"
+    if pool.frozen is frozen:
+        text = f"Pool {pool.name} is already frozen." if frozen else f"Pool {pool.name} is not frozen."
+        return Result(object=f"pool/{pool.name}", text=sentences(text, NOTHING_CHANGED))
     store_pool(core, changes, dataclasses.replace(pool, frozen=frozen), now_ms)
     _event(
         core,

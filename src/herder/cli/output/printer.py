@@ -34,7 +34,7 @@ class Printer:
     """Rows come one at a time: columns keep the widths that they have had."""
     _last: list[int] = field(default_factory=list)
     _left_out: list[str] = field(default_factory=list)
-    """Columns of `-o wide` for which the terminal was too narrow."""
+    """Columns for which the terminal was too narrow, where that is told."""
 
     def line(self, text: str) -> None:
         """Text that may hold what others wrote."""
@@ -85,7 +85,7 @@ class Printer:
             self._last = widths
         if self.out.isatty():
             kept, widths = fitted(columns, widths, shutil.get_terminal_size().columns)
-            if self.format is Format.WIDE:
+            if self.format is Format.WIDE or view.tells_left_out:
                 self._left_out = [each for place, each in enumerate(head) if place not in kept]
             columns = [columns[place] for place in kept]
             head = [head[place] for place in kept]

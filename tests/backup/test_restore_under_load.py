@@ -84,7 +84,12 @@ def test_a_backup_under_load_loses_nothing_and_forgotten_workers_change_nothing(
     while len(load.ended) < 30:
         time.sleep(0.01)
     accepted, ended = list(load.accepted), set(load.ended)
-    backup = take_backup(tmp_path / "data" / "herder.db", tmp_path / "b.db", lambda done, total: None)
+    backup = take_backup(
+        tmp_path / "data" / "herder.db",
+        tmp_path / "b.db",
+        time.time_ns() // 1_000_000,
+        lambda done, total: None,
+    )
     assert backup.jobs >= len(accepted)
     later = server.worker()
     assert later.name != known.name
@@ -95,7 +100,11 @@ def test_a_backup_under_load_loses_nothing_and_forgotten_workers_change_nothing(
     server.stop()
 
     done = restore(
-        tmp_path / "b.db", tmp_path / "data" / "herder.db", time.time_ns() // 1_000_000, lambda d, t: None
+        tmp_path / "b.db",
+        tmp_path / "data" / "herder.db",
+        time.time_ns() // 1_000_000,
+        lambda d, t: None,
+        salt=7,
     )
     engine = open_engine(sqlite_url(tmp_path / "data"))
     with engine.connect() as connection:
@@ -155,7 +164,7 @@ def test_a_copied_file_is_noticed_by_the_mark_in_the_data_folder(server: Server,
     """Nobody has used `herder admin restore`."""
     store = tmp_path / "data" / "herder.db"
     first = server.http.post("/jobs", json=JOB).raise_for_status().json()["first_job"]
-    take_backup(store, tmp_path / "b.db", lambda done, total: None)
+    take_backup(store, tmp_path / "b.db", time.time_ns() // 1_000_000, lambda done, total: None)
     for _ in range(3):
         server.http.post("/jobs", json=JOB).raise_for_status()
     server.restart()  # the mark says how far it was

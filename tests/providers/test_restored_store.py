@@ -67,7 +67,7 @@ async def decide(fleet: Fleet, action: str, *machines: str, dry_run: bool = Fals
 async def restored(fleet: Fleet, count: int, **pool: Any) -> list[str]:
     """Two workers that the store knows, and `count` machines of the time that it has forgotten, as listed; `pool`: as it is now."""
     await begun(fleet)
-    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored")
+    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored", salt=7)
     lost = of_lost_time(fleet, 7, count)
     await fleet.crash()
     made = pool_from_plain({**PLAIN, **pool})
@@ -81,7 +81,7 @@ async def test_a_restored_store_keeps_even_a_single_machine_that_it_does_not_kno
 ) -> None:
     fleet = make_fleet()
     await begun(fleet)
-    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored")
+    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored", salt=7)
     await fleet.crash()
     lost = of_lost_time(fleet, 7, 1)
     await asyncio.sleep(3600)
@@ -138,7 +138,7 @@ async def test_many_unknown_machines_freeze_the_driver_until_they_are_adopted(ma
     fleet = make_fleet()
     await begun(fleet)
     await fleet.core.settle()
-    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored")
+    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored", salt=7)
     lost = of_lost_time(fleet, 7, 8)
     await fleet.crash()
     pool = pool_from_plain(PLAIN)
@@ -180,7 +180,7 @@ async def test_many_unknown_machines_freeze_the_driver_until_they_are_adopted(ma
 async def test_a_person_removes_them_and_the_limit_does_not_count_it(make_fleet: MakeFleet) -> None:
     fleet = make_fleet()
     await begun(fleet)
-    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored")
+    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored", salt=7)
     of_lost_time(fleet, 7, 8)
     await fleet.crash()
     await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=60)
@@ -199,7 +199,7 @@ async def test_a_person_removes_them_and_the_limit_does_not_count_it(make_fleet:
 async def test_what_cannot_be_adopted_says_why(make_fleet: MakeFleet) -> None:
     fleet = make_fleet()
     await begun(fleet)
-    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored")
+    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored", salt=7)
     of_lost_time(fleet, 7, 1)
     await fleet.crash()
     await fleet.until(lambda: bool(troubles(fleet.core)), limit_s=60)
@@ -317,7 +317,7 @@ async def test_unknown_agents_wait_while_a_person_decides_and_are_refused_otherw
     token = derived_token("s", "activation/p-7-1")
     with pytest.raises(Unauthenticated):
         invited(fleet.core, token)
-    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored")
+    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored", salt=7)
     of_lost_time(fleet, 7, 1)
     await fleet.crash()
     with pytest.raises(NotReady, match="it is not decided yet"):

@@ -61,6 +61,7 @@ from herder.server.reloading import _check_resources
 from herder.settings import SettingsError, load_texts
 from herder.settings.syntax.files import Unreadable
 from herder.settings.syntax.json_text import read_json
+from herder.store.backup.taking import NoSuchFile, check_is_file
 from herder.store.opening.database import StoreError, open_engine
 from herder.store.opening.database_errors import FULL
 from herder.store.opening.leadership import Fenced, Leader, begin
@@ -204,6 +205,10 @@ CASES = (
     Case(MethodNotAllowed, _not_allowed, "The route /api/v1/jobs does not accept the method PUT.", "/api/v1/openapi.json lists all routes."),
     Case(StartError, ServerOptions(data_dir=Path("x"), host="10.0.0.5").check, "10.0.0.5 is reachable from other machines, and tokens would be sent unencrypted.",
          "Set --tls-cert and --tls-key, or set --insecure if a proxy in front of the server does TLS."),
+    Case(
+        NoSuchFile, lambda: check_is_file(Path("/none.db")), "There is no file /none.db.",
+        "Name a file that `herder admin backup` wrote. Nothing was changed.",
+    ),
     Case(StoreError, lambda: open_engine("mysql://x/y"), "'mysql' is not supported as a store.", "Use SQLite or PostgreSQL."),
     Case(Fenced, _fenced, "The table `leader` of the store is empty, so no server may write to it. Check whether the store was emptied or replaced."),
     Case(StoreDown, lambda: _raised(StoreDown(_given_up(FULL))),

@@ -6,7 +6,7 @@ Added to the command line by `server/commands.py`. A backup may be taken of a ru
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -24,6 +24,9 @@ from herder.model.values.phrases import clause, counted
 from herder.model.values.times import iso
 from herder.server.admin_sweep import sweep
 from herder.server.data_options import DataDir, Store
+
+if TYPE_CHECKING:
+    from herder.store.backup.restoring import Restored
 
 _BACKUP_EXAMPLE = "herder admin backup herder-backup.db"
 _RESTORE_EXAMPLE = "herder admin restore herder-backup.db --data-dir /var/lib/herder"
@@ -158,7 +161,6 @@ def restore(
     The present store is kept beside it. New jobs, batches, plans and events get numbers above any that can have been used after the backup.
     Machines that were created after the backup are kept until you decide about them with `herder admin sweep`.
     """
-    from herder.server.place import SECRET
     from herder.server.store_mark import read_mark, renew_mark
     from herder.store.backup.restoring import restore as put_in_place
     from herder.store.backup.restoring import seen_of
@@ -175,20 +177,10 @@ def restore(
         if store is not None and mark is not None and mark.installation != theirs:
             mark = None  # of a data folder to which that store does not belong
         ours = next((each.installation for each in (present, mark) if each and each.installation), "")
-        other = bool(ours and theirs and ours != theirs)
-        if other and not other_installation:
-            raise CommandError(
-                f"The backup {file} is of installation {theirs}, but {path} belongs to installation {ours}.",
-                hint="Restore into another folder with --data-dir, or add --other-installation. The machines of installation "
-                f"{ours} then stay at their providers, and no server manages them.",
-                code=Code.CONFLICT,
-            )
+        other = _other(file, path, theirs, ours, wanted=other_installation)
         what = "The present store is kept beside it." if path.exists() else "No store exists there now."
-        if other:
-            what += f" It is of installation {ours}, and the backup is of installation {theirs}."
-        say.confirm(
-            f"The store {path} is replaced with the backup {file}. {what}", yes=yes, has_dry_run=False
-        )
+        effect = f"The store {path} is replaced with the backup {file}. {what}{other}"
+        say.confirm(effect, yes=yes, has_dry_run=False)
         if not folder.exists():
             folder.mkdir(parents=True, mode=0o700)
             _lock(stack, folder)
@@ -196,6 +188,26 @@ def restore(
             done = put_in_place(file, path, now_ms(), tell, salt=new_salt(), seen=[mark] if mark else [])
         if (restored := seen_of(path)) is not None:
             renew_mark(folder, restored, now_ms(), lies_here=store is None)
+    _tell_restored(say, file, folder, done)
+
+
+def _other(file: Path, path: Path, theirs: str, ours: str, *, wanted: bool) -> str:
+    """A sentence when the backup is of another installation, after a space. Raises CommandError when that is not wanted."""
+    if not (theirs and ours) or theirs == ours:
+        return ""
+    if not wanted:
+        raise CommandError(
+            f"The backup {file} is of installation {theirs}, but {path} belongs to installation {ours}.",
+            hint="Restore into another folder with --data-dir, or add --other-installation. The machines of installation "
+            f"{ours} then stay at their providers, and no server manages them.",
+            code=Code.CONFLICT,
+        )
+    return f" It is of installation {ours}, and the backup is of installation {theirs}."
+
+
+def _tell_restored(say: Session, file: Path, folder: Path, done: "Restored") -> None:
+    from herder.server.place import SECRET
+
     found = done.backup
     view = RestoreView(
         store=str(done.store),
@@ -208,10 +220,10 @@ def restore(
         next_plan=done.incarnation.next.plans,
     )
     say.done(
-        f"The store {path} was restored from {file}. It remembers nothing that happened after {view.remembers_until}; new jobs are numbered "
+        f"The store {done.store} was restored from {file}. It remembers nothing that happened after {view.remembers_until}; new jobs are numbered "
         f"from {view.next_job:,} on.",
         view,
-        str(path),
+        str(done.store),
     )
     if done.kept is not None:
         say.say(f"The previous store is kept as {done.kept}.")

@@ -59,7 +59,9 @@ def test_backup_restore_and_sweep(server: Server, herder: Callable[..., Result],
     assert running.code == 4
     assert "Another Herder server already uses" in running.err
 
-    name = server.worker().name
+    worker = server.worker()
+    worker.close()
+    name = worker.name
     machines = dict(server.running.core.drivers["pretend"].world.machines)  # type: ignore[attr-defined]
     server.stop()
     asked = herder("admin", "restore", str(file))

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -26,26 +26,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made.http.post("/apply", json={"pools": POOLS}).raise_for_status()
     yield made
     made.stop()
-
-
-@pytest.fixture
-def join(server: Server) -> Iterator[Callable[[], PlayedWorker]]:
-    """A new worker, whose connection is closed at the end, too, when the test fails."""
-    made: list[PlayedWorker] = []
-
-    def worker() -> PlayedWorker:
-        made.append(server.worker())
-        return made[-1]
-
-    yield worker
-    for each in made:
-        each.close()
-
-
-def call_again(worker: PlayedWorker, server: Server) -> None:
-    """The server has another address after its restart."""
-    worker.close()
-    worker.http = server.client(worker.token)
 
 
 class Load:
@@ -97,9 +77,9 @@ def states(http: httpx.Client, numbers: list[int]) -> dict[int, str]:
 
 
 def test_a_backup_under_load_loses_nothing_and_forgotten_workers_change_nothing(
-    server: Server, join: Callable[[], PlayedWorker], tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
-    known = join()
+    known = server.worker()
     load = Load(server, [known])
     while len(load.ended) < 30:
         time.sleep(0.01)
@@ -111,7 +91,7 @@ def test_a_backup_under_load_loses_nothing_and_forgotten_workers_change_nothing(
         lambda done, total: None,
     )
     assert backup.jobs >= len(accepted)
-    later = join()
+    later = server.worker()
     assert later.name != known.name
     while len(load.accepted) < len(accepted) + 50:
         time.sleep(0.01)
@@ -143,14 +123,14 @@ def test_a_backup_under_load_loses_nothing_and_forgotten_workers_change_nothing(
     assert [each["worker"] for each in sweep["unknown"]] == [later.name]
 
     # The worker of after the backup: its token opens nothing, what it holds changes nothing.
-    call_again(later, server)
+    later.http = server.client(later.token)
     answer = later.http.post("/worker/exchange", json={"number": 99, "wait": False})
     assert answer.status_code == 401
     with server.client(later.activation_token) as http:
         assert http.post("/worker/activate", json={"nonce": "n"}).status_code == 503, "a person decides"
 
     # The worker of before goes on. What it holds of the forgotten time it is told to stop.
-    call_again(known, server)
+    known.http = server.client(known.token)
     told = known.exchange(held=[(max(load.accepted), 1)])
     assert (max(load.accepted), 1) in told.cancel or max(load.accepted) in restored
     first = server.http.post("/jobs", json=JOB).raise_for_status().json()["first_job"]
@@ -207,10 +187,8 @@ def test_a_copied_file_is_noticed_by_the_mark_in_the_data_folder(server: Server,
     assert len(server.http.get("/events?kind=store.put_back").json()["items"]) == 1
 
 
-def test_an_empty_store_in_a_used_data_folder_gives_no_name_again(
-    server: Server, join: Callable[[], PlayedWorker], tmp_path: Path
-) -> None:
-    name = join().name
+def test_an_empty_store_in_a_used_data_folder_gives_no_name_again(server: Server, tmp_path: Path) -> None:
+    name = server.worker().name
     server.restart()
     server.stop()
     store = tmp_path / "data" / "herder.db"
@@ -219,16 +197,14 @@ def test_an_empty_store_in_a_used_data_folder_gives_no_name_again(
     server.start()
     server.http.post("/apply", json={"pools": POOLS}).raise_for_status()
     assert server.http.post("/jobs", json=JOB).raise_for_status().json()["first_job"] == 1
-    again = join().name
+    again = server.worker().name
     assert int(again.split("-")[1]) > 10_000 > int(name.split("-")[1])
     (told,) = [each["text"] for each in server.http.get("/events?kind=store.put_back").json()["items"]]
     assert "which is not this store" in told
 
 
-def test_a_server_starts_again_with_running_attempts_untouched(
-    server: Server, join: Callable[[], PlayedWorker]
-) -> None:
-    worker = join()
+def test_a_server_starts_again_with_running_attempts_untouched(server: Server) -> None:
+    worker = server.worker()
     job = server.http.post("/jobs", json=JOB).raise_for_status().json()["first_job"]
     (assigned,) = worker.take(1)
     key = (assigned.job, assigned.attempt)
@@ -237,7 +213,7 @@ def test_a_server_starts_again_with_running_attempts_untouched(
     machines = dict(server.running.core.drivers["pretend"].world.machines)  # type: ignore[attr-defined]
     server.restart()
     server.running.core.drivers["pretend"].world.machines.update(machines)  # type: ignore[attr-defined]
-    call_again(worker, server)
+    worker.http = server.client(worker.token)
     answer = worker.exchange(held=[key])
     assert (answer.cancel, answer.stop, answer.drain) == ([], False, False)
     detail = server.http.get(f"/jobs/{job}").json()

@@ -59,9 +59,7 @@ def test_backup_restore_and_sweep(server: Server, herder: Callable[..., Result],
     assert running.code == 4
     assert "Another Herder server already uses" in running.err
 
-    worker = server.worker()
-    worker.close()
-    name = worker.name
+    name = server.worker().name
     machines = dict(server.running.core.drivers["pretend"].world.machines)  # type: ignore[attr-defined]
     server.stop()
     asked = herder("admin", "restore", str(file))
@@ -113,8 +111,6 @@ def test_what_the_sweep_refuses_has_an_exit_code(
 ) -> None:
     assert herder("admin", "backup", str(tmp_path / "b.db")).code == 0
     workers = [server.worker() for _ in range(2)]
-    for worker in workers:
-        worker.close()
     machines = dict(server.running.core.drivers["pretend"].world.machines)  # type: ignore[attr-defined]
     server.stop()
     assert herder("admin", "restore", str(tmp_path / "b.db"), "--yes").code == 0

@@ -191,7 +191,7 @@ class Mishaps:
                 "is announced to be taken back", worker, round(left_s), after_s and round(after_s)
             )
             provider.announce(worker, left_s, after_s, told=by_driver)
-            self._world.machines.announcements.announce(worker, left_s, agent=by_agent)
+            self._world.machines.announcements.announce(worker, left_s, agent=by_agent, driver=by_driver)
 
     def _lag(self) -> None:
         """New machines are not listed yet; at some providers they cannot be asked for either."""

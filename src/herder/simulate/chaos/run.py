@@ -55,6 +55,7 @@ BAD_DAYS = Trouble(
     all_denied=0.02 * HOUR,
     driver_hangs=0.2 * HOUR,
     quota_shrinks=0.1 * HOUR,
+    prices_move=0.3 * HOUR,
     boot_never=0.03,
     step_fails=0.01,
     step_stalls=0.01,

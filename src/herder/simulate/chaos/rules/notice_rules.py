@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import EventRecord, WorkerRecord
+from herder.model.stored.records import WorkerRecord
 from herder.model.work.job import AttemptState, Cause
 from herder.simulate.chaos.actors.announcements import Announced
 from herder.simulate.chaos.ports.calls import DEADLINE_MAX_S
+from herder.simulate.chaos.rules.fleet_news import FleetNews
 from herder.simulate.chaos.rules.silence_rules import LOOK_S, SilenceRules
 from herder.simulate.chaos.world import World
 
@@ -43,22 +44,17 @@ def _has_notice(record: WorkerRecord) -> bool:
 
 
 class NoticeRules:
-    def __init__(self, world: World, silence: SilenceRules, on: dict[str, set[int]]) -> None:
+    def __init__(self, world: World, silence: SilenceRules, news: FleetNews, on: dict[str, set[int]]) -> None:
         """`on`: jobs with live attempts by worker, as rows have it."""
-        self._world, self._silence, self._on = world, silence, on
+        self._world, self._silence, self._news, self._on = world, silence, news, on
         self._rows: dict[str, WorkerRecord] = {}
         """Of workers that have not ended."""
-        self._by_hand: set[str] = set()
         self._known: set[str] = set()
         """Workers whose notice was durable before the commit that is looked at."""
         self._lasts_s: dict[tuple[str, str], float] = {}
         """By (rule, worker): for how long it could have been kept and was not."""
 
     def look(self, changes: Changes) -> Iterator[tuple[str, str]]:
-        for event in changes.rows.get(EventRecord, {}).values():
-            assert isinstance(event, EventRecord)
-            if event.actor != "herder" and event.object.startswith("worker/"):
-                self._by_hand.add(event.object.removeprefix("worker/"))
         preempted: set[str] = set()
         records = [
             each for each in changes.rows.get(WorkerRecord, {}).values() if isinstance(each, WorkerRecord)
@@ -96,7 +92,6 @@ class NoticeRules:
                 )
         if record.ended_at_ms is not None:
             self._rows.pop(name, None)
-            self._by_hand.discard(name)
             self._known.discard(name)
         else:
             self._rows[name] = record
@@ -112,7 +107,7 @@ class NoticeRules:
     def _excused(self, name: str) -> bool:
         """A person decided, the machine is gone, or nothing was heard of it."""
         return (
-            name in self._by_hand
+            name in self._news.by_hand
             or name not in self._world.machines.agents
             or self._silence.may_be_dead(name)
             or name in self._world.machines.killed_once
@@ -134,7 +129,7 @@ class NoticeRules:
     def _not_kept(self, record: WorkerRecord, announced: Announced) -> Iterator[tuple[str, float, str]]:
         """(rule, for how long it may be so, text), while nothing excuses it."""
         name, world = record.name, self._world
-        if world.server is None or not world.loop.running(world.server.host) or name in self._by_hand:
+        if world.server is None or not world.loop.running(world.server.host) or name in self._news.by_hand:
             return
         talks = self._agent_talks(name)
         if record.state in _OPEN and '"notice"' not in record.health:

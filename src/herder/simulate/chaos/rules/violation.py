@@ -32,6 +32,7 @@ RULES = frozenset(
         "who is drained as idle is idle",
         "gradual limits are respected",
         "disruption budgets are respected",
+        "a worker costs what its offer cost",
         "rows have the time of the clock",
         "only legal transitions",
         "starts keep their distance",

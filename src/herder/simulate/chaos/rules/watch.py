@@ -22,6 +22,7 @@ from herder.simulate.chaos.rules.growth_rules import GrowthRules
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.rules.machine_rules import MachineRules
 from herder.simulate.chaos.rules.notice_rules import NoticeRules
+from herder.simulate.chaos.rules.price_rules import PriceRules
 from herder.simulate.chaos.rules.provider_rules import ProviderRules
 from herder.simulate.chaos.rules.shrink_rules import ShrinkRules
 from herder.simulate.chaos.rules.silence_rules import LOOK_S, SilenceRules
@@ -56,8 +57,9 @@ class Watch:
             DeadlineRules(world, self.news, self.jobs.on),
             ProviderRules(world, self.news, self.silence.silent_s),
         )
+        self.prices = PriceRules(world, self.news)
         self.clocks = ClockRules(world, world.wire.server_time)
-        self.notices = NoticeRules(world, self.silence, self.jobs.on)
+        self.notices = NoticeRules(world, self.silence, self.news, self.jobs.on)
         self._clock_sets = 0
         world.written.append(self.committed)
         world.ends = self.memory_of
@@ -91,6 +93,7 @@ class Watch:
         self.take_all(self.growth.look(changes, news))
         self.take_all(self.shrink.look(news, self.jobs.on))
         self.take_all(self.providers.look(changes, news))
+        self.take_all(self.prices.look(news))
         self.take_all(event_rules.look(changes))
         self.take_all(self.clocks.look(changes))
         self.take_all(self.notices.look(changes))

@@ -5,6 +5,7 @@ The same options give the same result.
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -161,7 +162,7 @@ class ChaosRun:
         )
 
     def run(self) -> ChaosResult:
-        with _silence():
+        with _silence(), _rare_collections():
             return self.world.run(self._story)
 
     async def _story(self, world: World) -> ChaosResult:
@@ -247,6 +248,19 @@ def _worse(intensity: float) -> Trouble:
     return Trouble(
         **{each.name: min(1 / 3, getattr(BAD_DAYS, each.name) * intensity) for each in fields(BAD_DAYS)}
     )
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """What was imported is left alone by the garbage collector, and a world makes few cycles: it looks for them rarely."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextmanager

@@ -14,10 +14,13 @@ from herder.testing.kubernetes.api.service import Service
 from herder.testing.kubernetes.api.verbs import Verbs, Writing
 from herder.testing.kubernetes.api.watches import Watch
 from herder.testing.kubernetes.controllers.budgets import Budgets
+from herder.testing.kubernetes.controllers.daemon_sets import DaemonSets
 from herder.testing.kubernetes.controllers.garbage import Garbage, Namespaces, PodGarbage
+from herder.testing.kubernetes.controllers.jobs import Jobs
 from herder.testing.kubernetes.controllers.nodes import Nodes, TaintManager
 from herder.testing.kubernetes.controllers.queue import Moment
 from herder.testing.kubernetes.faults import Faults
+from herder.testing.kubernetes.kubelets.kubelets import Kubelets
 from herder.testing.kubernetes.objects import Json
 from herder.testing.kubernetes.objects.ids import Ids
 from herder.testing.kubernetes.objects.resources import BUILT_IN, NAMESPACES, NODES, Resource
@@ -25,6 +28,7 @@ from herder.testing.kubernetes.objects.store import Store
 from herder.testing.kubernetes.objects.stored import DECODER, ENCODER
 from herder.testing.kubernetes.objects.times import rfc3339
 from herder.testing.kubernetes.rights.users import AUTHENTICATED, Tokens, User
+from herder.testing.kubernetes.scheduler.loop import Scheduler
 from herder.testing.kubernetes.settings import ClusterSettings
 
 FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -63,6 +67,9 @@ class Cluster:
             self.tokens.add(token, User(name=name, groups=(*groups, AUTHENTICATED)))
         self.service = Service(self.verbs, self.registry, self.tokens)
         self.nodes = Nodes(self.verbs, self.moment)
+        self.kubelets = Kubelets(self.verbs, self.moment, self.nodes)
+        self.service.subresources.log_of = self.kubelets.runner.log_of
+        self.service.subresources.use_of = self.kubelets.use_of
         self.parts: list[Part] = [
             self.nodes,
             TaintManager(self.verbs, self.moment),
@@ -70,7 +77,12 @@ class Cluster:
             Garbage(self.verbs, self.moment, self.registry),
             Namespaces(self.verbs, self.moment, self.registry),
             PodGarbage(self.verbs, self.moment),
+            Jobs(self.verbs, self.moment),
+            DaemonSets(self.verbs, self.moment),
+            self.kubelets,
         ]
+        if self.settings.scheduling:
+            self.parts.append(Scheduler(self.verbs, self.moment))
         for name in FIRST_NAMESPACES:
             self.verbs.create(NAMESPACES, "", {"metadata": {"name": name}}, Writing(now_ms=now_ms))
 
@@ -160,6 +172,10 @@ class Cluster:
             self.nodes.unmonitored.add(metadata["name"])
         rest = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion", "metadata")}
         return {"metadata": metadata, **rest}
+
+    def close(self) -> None:
+        """End the processes of its pods."""
+        self.kubelets.close()
 
     # --- faults
 

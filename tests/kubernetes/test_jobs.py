@@ -198,6 +198,32 @@ def test_a_job_that_waits_for_failed_pods_goes_on_when_the_node_object_is_gone_t
     assert "failed" not in status(cluster, "a")
 
 
+def test_a_machine_that_restarts_has_lost_its_containers(cluster: Virtual) -> None:
+    submit(cluster, "a", annotations={"run-s": "500"})
+    cluster.sleep(2)
+    node = pods(cluster, "a")[0]["spec"]["nodeName"]
+    cluster.cluster.kubelets.kill(node)
+    cluster.sleep(20)
+    cluster.cluster.kubelets.revive(node, cluster.now_ms)
+    cluster._next_ms = cluster.cluster.step(cluster.now_ms)
+    until(cluster, lambda: "Failed" in conditions(cluster, "a"))
+    ended = pods(cluster, "a")[0]["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert (ended["exitCode"], ended["reason"]) == (255, "Unknown")
+
+
+def test_a_machine_without_network_works_on(cluster: Virtual) -> None:
+    submit(cluster, "a", annotations={"run-s": "30"})
+    cluster.sleep(2)
+    node = pods(cluster, "a")[0]["spec"]["nodeName"]
+    cluster.cluster.kubelets.cut_off(node)
+    cluster.sleep(70)
+    assert pods(cluster, "a")[0]["status"]["phase"] == "Running"
+    cluster.cluster.kubelets.connect(node)
+    cluster._next_ms = cluster.cluster.step(cluster.now_ms)
+    until(cluster, lambda: "Complete" in conditions(cluster, "a"), 5)
+    assert pods(cluster, "a")[0]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 0
+
+
 def test_a_quota_shows_in_the_events_of_the_job(cluster: Virtual) -> None:
     quota = {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "0"}}}
     cluster.send("POST", "/api/v1/namespaces/default/resourcequotas", quota)

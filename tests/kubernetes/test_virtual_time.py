@@ -109,3 +109,21 @@ def test_a_watch_breaks_when_the_server_restarts() -> None:
         return round(running.loop.time())
 
     assert in_virtual_time(work)[0] == 30
+
+
+def test_the_cluster_outlives_a_host_that_asked_it() -> None:
+    async def work(client: httpx.AsyncClient, running: Running) -> str:
+        loop = running.loop
+        assert isinstance(loop, VirtualLoop)
+
+        async def ask() -> None:
+            await client.post("/api/v1/nodes", json={"metadata": {"name": "n1"}})
+            loop.kill_host("server-1")
+            await asyncio.sleep(1000)
+
+        loop.begin("server-1", ask())
+        await asyncio.sleep(60)
+        node = (await client.get("/api/v1/nodes/n1")).json()
+        return str(next(each["status"] for each in node["status"]["conditions"] if each["type"] == "Ready"))
+
+    assert in_virtual_time(work)[0] == "True"

@@ -99,27 +99,61 @@ TABLES: dict[str, Table] = {
 }
 
 
+#: What a field of this name is, wherever it is.
+_TYPES: dict[type, str] = {
+    int: "parallelism completions activeDeadlineSeconds backoffLimit ttlSecondsAfterFinished "
+    "terminationGracePeriodSeconds tolerationSeconds maxSkew minDomains priority leaseDurationSeconds "
+    "backoffLimitPerIndex maxFailedIndexes",
+    str: "name generateName namespace image restartPolicy nodeName operator effect topologyKey schedulerName "
+    "priorityClassName completionMode podReplacementPolicy preemptionPolicy whenUnsatisfiable dnsPolicy "
+    "action containerName providerID type holderIdentity kind apiVersion mountPath",
+    bool: "suspend unschedulable manualSelector hostNetwork globalDefault immutable",
+    dict: "metadata spec status template nodeSelector labels annotations selector affinity securityContext resources "
+    "podFailurePolicy data stringData overhead requests limits labelSelector onExitCodes",
+    list: "containers initContainers tolerations taints volumes topologySpreadConstraints schedulingGates env "
+    "envFrom finalizers ownerReferences rules onPodConditions command args ports volumeMounts values verbs "
+    "apiGroups resourceNames imagePullSecrets matchLabelKeys",
+}
+FIELD_TYPES = {name: kind for kind, names in _TYPES.items() for name in names.split()}
+#: Fields that are another thing in some kinds.
+_NAMES_OF_OTHERS = {"resources": (dict, list), "status": (dict, str), "key": (str,)}
+
+
+def _check_type(name: str, value: Any, path: str) -> None:
+    wanted = _NAMES_OF_OTHERS.get(name) or ((FIELD_TYPES[name],) if name in FIELD_TYPES else ())
+    if not wanted:
+        return
+    if isinstance(value, wanted) and not (isinstance(value, bool) and bool not in wanted):
+        return
+    raise ValueError(f"json: cannot unmarshal {type(value).__name__} into Go struct field {path}")
+
+
 def pruned(obj: Json, full_name: str) -> tuple[Json, list[str]]:
-    """The object without unknown fields, and their paths."""
+    """The object without unknown fields and without nulls, and the paths of the unknown. Raises ValueError for a field of another type."""
     table = TABLES.get(full_name)
     if table is None:
         return obj, []
     unknown: list[str] = []
     found: Json = _pruned(obj, table, "", unknown)
-    return (found, unknown) if unknown else (obj, unknown)
+    return found, unknown
 
 
 def _pruned(value: Any, table: Table | None, path: str, unknown: list[str]) -> Any:
     if table is None:
         return value
     if isinstance(value, list):
+        if not all(isinstance(each, dict) for each in value):
+            raise ValueError(f"json: cannot unmarshal an item of {path} into an object")
         return [_pruned(each, table, f"{path}[{index}]", unknown) for index, each in enumerate(value)]
     if not isinstance(value, dict):
-        return value
+        raise ValueError(f"json: cannot unmarshal {type(value).__name__} into Go struct field {path}")
     found = {}
     for key, each in value.items():
         below = f"{path}.{key}" if path else key
+        if each is None:
+            continue
         if key in table:
+            _check_type(key, each, below)
             found[key] = _pruned(each, table[key], below, unknown)
         else:
             unknown.append(below)

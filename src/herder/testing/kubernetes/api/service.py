@@ -58,6 +58,11 @@ class Service:
             return self._handle(request, now_ms)
         except ApiError as error:
             return error.answer()
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            if request.method == "GET":
+                raise
+            text = f"the body cannot be read: {type(error).__name__}: {error}"
+            return answers.bad_request(text).answer()
 
     def _handle(self, request: Request, now_ms: int) -> Answer | Watch:
         user = self._user(request, now_ms)

@@ -5,6 +5,7 @@ All rules that hold for every kind are here; what a kind adds is in its `Kind`. 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import Any
 
 from herder.testing.kubernetes.api import answers
@@ -140,7 +141,6 @@ class Verbs:
     def update(self, resource: Resource, key: Key, obj: Json, writing: Writing) -> Json:
         """PUT of an object or of its status."""
         kind = self.kind(resource)
-        read(resource, kind, obj)
         held = self.store.get(resource, key)
         if held is None:
             if kind.create_on_update:
@@ -158,6 +158,7 @@ class Verbs:
         """`obj` in place of what is held, as far as it may."""
         old = held.decode()
         obj = known(resource, obj, writing)
+        read(resource, self.kind(resource), obj)
         new = {each: value for each, value in obj.items() if each not in ("kind", "apiVersion")}
         new["metadata"] = self._metadata(resource, held, old["metadata"], new.get("metadata") or {})
         new = self._parts(resource, new, old, writing.subresource)
@@ -240,7 +241,10 @@ def known(resource: Resource, obj: Any, writing: Writing) -> Any:
     """Without fields that the kind does not have. Raises ApiError 400 when the client wants that."""
     if not isinstance(obj, dict):
         return obj
-    found, unknown = pruned(obj, resource.full_name)
+    try:
+        found, unknown = pruned(obj, resource.full_name)
+    except ValueError as error:
+        raise answers.bad_request(_cannot(resource, str(error))) from None
     texts = [f'unknown field "{path}"' for path in unknown]
     if texts and writing.strict:
         raise answers.bad_request(_cannot(resource, f"strict decoding error: {', '.join(texts)}"))
@@ -261,16 +265,34 @@ def read(resource: Resource, kind: Kind, obj: Any) -> None:
                 f"the {what} in the data ({obj[name]}) does not match the expected {what} ({wanted})"
             )
     for name in ("metadata", "spec", "status"):
-        if not isinstance(obj.get(name) or {}, dict):
+        if not isinstance(obj.get(name, {}), dict | NoneType):
             raise answers.bad_request(_cannot(resource, f"json: cannot unmarshal {name} into Go value"))
     try:
+        _read_shared(obj)
         kind.read(obj)
     except ValueError as error:
         raise answers.bad_request(_cannot(resource, str(error))) from None
-    except (AttributeError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         raise answers.bad_request(
             _cannot(resource, "json: cannot unmarshal a value of another type")
         ) from None
+
+
+def _read_shared(obj: Json) -> None:
+    """What all kinds have. Raises AttributeError, KeyError or TypeError."""
+    metadata = obj.get("metadata") or {}
+    for name in ("labels", "annotations"):
+        if any(not isinstance(value, str) for value in (metadata.get(name) or {}).values()):
+            raise TypeError
+    for owner in metadata.get("ownerReferences") or ():
+        if not all(isinstance(owner[name], str) for name in ("apiVersion", "kind", "name", "uid")):
+            raise TypeError
+    for name in ("name", "namespace", "generateName"):
+        if not isinstance(metadata.get(name) or "", str):
+            raise TypeError
+    for condition in (obj.get("status") or {}).get("conditions") or ():
+        if not isinstance(condition["type"], str) or not isinstance(condition["status"], str):
+            raise TypeError
 
 
 def _cannot(resource: Resource, text: str) -> str:

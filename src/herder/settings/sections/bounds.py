@@ -12,15 +12,12 @@ from typing import Any
 from herder.model.fleet.lifetime import TTL_SHORTEST_S
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.repair import COUNTED
-from herder.settings.sections.label_syntax import label_faults
+from herder.settings.sections.label_syntax import Fault, label_faults
 from herder.settings.syntax.durations import LONGEST_S, format_duration
 from herder.settings.syntax.values import join
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3_600.0, 86_400.0
 WORKERS_MOST = 100_000
-
-Fault = tuple[str, str, str]
-"""(setting, what is wrong, remedy)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,14 +147,14 @@ def test_money_is_shown_with_four_places_and_never_lost() -> None:
 
 def test_a_sick_worker_is_seen_in_every_form() -> None:
     why = "Worker burst-1 gets no work: 3 attempts in a row failed on it. It gets a test attempt in 12 s."
-    sick = wire_samples.worker("burst-1", health="quarantined", health_reason=why)
+    sick = wire_samples.worker("burst-1", health="excluded", health_reason=why)
     shown = {}
     for form in (Format.TABLE, Format.WIDE, Format.JSON):
         out = io.StringIO()
         Printer(format=form, headers=True, pretty=False, out=out, now_s=0).items(WORKERS, [sick])
         shown[form] = out.getvalue()
-    assert "ready    quarantined" in shown[Format.TABLE]
+    assert "ready    excluded" in shown[Format.TABLE]
     assert why in shown[Format.WIDE]
     assert json.loads(shown[Format.JSON])["items"][0]["health_reason"] == why
     assert ("Health", why) in details.worker(sick, 0).rows
-    assert style_of("quarantined") == style_of("unhealthy")
+    assert style_of("excluded") == style_of("unhealthy")

@@ -85,11 +85,11 @@ class Printer:
             self._last = widths
         if self.out.isatty():
             kept, widths = fitted(columns, widths, shutil.get_terminal_size().columns)
+            told = self.format is Format.WIDE or view.tells_left_out
             self._left_out = [
                 column.header
                 for place, column in enumerate(columns)
-                if place not in kept
-                and (self.format is Format.WIDE or _says_something(column, [cells[place] for cells in rows]))
+                if place not in kept and (told or _says_something(column, [cells[place] for cells in rows]))
             ]
             columns = [columns[place] for place in kept]
             head = [head[place] for place in kept]

@@ -129,14 +129,14 @@ class Session:
         for name, struct in told:
             self.done(struct.text + note, struct, name)
 
-    def confirm(self, effect: str, *, yes: bool) -> None:
+    def confirm(self, effect: str, *, yes: bool, has_dry_run: bool = True) -> None:
         """Asks on a terminal before something is destroyed; elsewhere --yes must have been given."""
         if yes:
             return
         if not (sys.stdin.isatty() and self.err.isatty()):
             raise CommandError(
                 f"This command needs confirmation, but there is no terminal to ask: {clause(effect)}.",
-                hint="Preview it with --dry-run, then add --yes.",
+                hint="Preview it with --dry-run, then add --yes." if has_dry_run else "Add --yes.",
                 code=Code.USAGE,
             )
         self.err.write(f"{sentences(visible(effect), self.err)}\nContinue? [y/N] ")

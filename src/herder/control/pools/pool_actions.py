@@ -30,7 +30,7 @@ from herder.model.stored.changes import Changes
 from herder.model.stored.records import PoolRecord
 from herder.model.values.money import usd_text
 from herder.model.values.phrases import counted, sentences
-from herder.settings import SettingsError, pool_from_plain, pool_to_plain
+from herder.settings import SettingsError, faults_of, pool_from_plain, pool_to_plain
 from herder.settings.schedule_windows import pool_in_force
 from herder.settings.syntax.durations import LONGEST_S, format_duration
 from herder.store.rows.versions import stamped
@@ -61,6 +61,8 @@ def apply(
     shared = sharing.wanted(core, request.sharing)
     sharing_changes = sharing.differences(core.sharing, shared)
     wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
+    for pool in wanted:
+        _check_bounds(pool)
     check_pools(core, wanted)
     answers = [_difference(core.state.pools.get(pool.name), pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
@@ -75,6 +77,12 @@ def apply(
         price_per_hour_max_usd=most,
         sharing=sharing_changes,
     )
+
+
+def _check_bounds(pool: PoolSpec) -> None:
+    """What the reader of stored pools accepts and nobody should write."""
+    for key, message, remedy in faults_of(pool):
+        raise Invalid(message, field=f"pools[{pool.name}].{key}", hint=f"{remedy} Nothing was applied.")
 
 
 def check_pools(core: Core, wanted: Sequence[PoolSpec]) -> None:
@@ -292,27 +300,36 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
     check_growth(core, pool, request.workers, "workers")
 
 
-def check_growth(core: Core, pool: PoolSpec, more: int, field: str) -> None:
-    """Whether there may be so many more workers. Raises Conflict."""
+def check_growth(
+    core: Core,
+    pool: PoolSpec,
+    more: int,
+    field: str,
+    *,
+    adopted: int = 0,
+    otherwise: str = "request fewer workers",
+) -> None:
+    """Whether there may be so many more workers. Raises Conflict. `adopted`: workers that exist in the same step, before these;
+    `otherwise`: the remedy beside a higher limit."""
     if pool.frozen:
         raise Conflict(f"Pool {pool.name} is frozen.", hint=f"Run `herder pool unfreeze {pool.name}`.")
-    actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
-    room = pool.size.max_workers - actual
+    actual = adopted + sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
+    room, with_those = pool.size.max_workers - actual, "those adopted now and " if adopted else ""
     if more > room:
         raise Conflict(
-            f"Pool {pool.name} cannot get {counted(more, 'more worker')}: {actual} of {pool.size.max_workers} workers exist, including those being drained.",
+            f"Pool {pool.name} cannot get {counted(more, 'more worker')}: {actual} of {pool.size.max_workers} workers exist, including {with_those}those being drained.",
             field=field,
-            hint="Raise max_workers with `herder apply`, or request fewer workers.",
+            hint=f"Raise max_workers with `herder apply`, or {otherwise}.",
         )
     live = pool.size.max_live_workers
-    staying = sum(
+    staying = adopted + sum(
         worker.spec.pool == pool.name and not worker.state.leaving for worker in core.state.workers.values()
     )
     if live is not None and staying + more > live:
         raise Conflict(
             f"Pool {pool.name} cannot get {counted(more, 'more worker')}: {staying} of {live} live workers exist (max_live_workers).",
             field=field,
-            hint="Raise max_live_workers with `herder apply`, or request fewer workers.",
+            hint=f"Raise max_live_workers with `herder apply`, or {otherwise}.",
         )
 
 

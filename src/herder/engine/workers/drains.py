@@ -11,7 +11,7 @@ from herder.engine.attempts.attempt import lose
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers.drain_orders import change_deadline, drain_order
-from herder.engine.workers.drain_texts import blocked_text
+from herder.engine.workers.drain_texts import blocked_text, until_ms
 from herder.engine.workers.worker import terminate
 from herder.model.fleet.drain import Drain, OnBlocked
 from herder.model.fleet.worker import WorkerState
@@ -77,7 +77,6 @@ def take_back(
     if worker.state is WorkerState.DRAINING:
         worker.state = WorkerState.UNHEALTHY if worker.sick else WorkerState.READY
         worker.draining_at_ms = worker.reason_removed = None
-        worker.generation += 1
         changes.wake.add(worker.spec.name)
     if worker.state is WorkerState.READY:
         state.open_workers.add(worker.spec.name)
@@ -93,7 +92,7 @@ def look(
     drain = worker.drain
     if drain is None or worker.state is WorkerState.TERMINATING or worker.state.ended:
         return
-    late = now_ms - drain.deadline_ms - worker.excused_ms > 0
+    late = now_ms > (until_ms(worker) or now_ms)
     if worker.live and late and on_blocked is OnBlocked.FORCE:
         end_attempts(state, changes, worker, now_ms)
     elif not worker.live:

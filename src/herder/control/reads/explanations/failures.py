@@ -20,9 +20,9 @@ FAULTS = (
     "worker.failed",
     "worker.trouble",
     "worker.unhealthy",
-    "worker.quarantined",
+    "worker.excluded",
     "worker.escalated",
-    "worker.kept",
+    "worker.quarantined",
     "worker.repair_held",
     "worker.repair_failed",
     "plan.refused",
@@ -40,9 +40,9 @@ _STATES = frozenset(
         "driver.missing",
         "driver.unavailable",
         "worker.unhealthy",
-        "worker.quarantined",
+        "worker.excluded",
         "worker.escalated",
-        "worker.kept",
+        "worker.quarantined",
         "worker.repair_held",
     }
 )

@@ -34,6 +34,14 @@ def drain_word(state: EngineState, worker: WorkerLife) -> str:
     return "draining" if worker.drain.blocked_at_ms is None else "blocked"
 
 
+def is_blocked(worker: WorkerLife) -> bool:
+    """Whether its drain, or that of its repair, waits for attempts beyond its deadline."""
+    repair = worker.health.repair
+    if worker.drain is not None and worker.drain.blocked_at_ms is not None:
+        return True
+    return repair is not None and repair.blocked_at_ms is not None and not worker.state.leaving
+
+
 def until_ms(worker: WorkerLife) -> int | None:
     """Until when attempts may run on it. A provider that takes its machine back does not wait for a server that was away."""
     drain, notice = worker.drain, worker.health.notice

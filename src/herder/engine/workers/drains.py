@@ -77,7 +77,6 @@ def take_back(
     if worker.state is WorkerState.DRAINING:
         worker.state = WorkerState.UNHEALTHY if worker.sick else WorkerState.READY
         worker.draining_at_ms = worker.reason_removed = None
-        worker.generation += 1
         changes.wake.add(worker.spec.name)
     if worker.state is WorkerState.READY:
         state.open_workers.add(worker.spec.name)

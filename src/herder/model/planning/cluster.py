@@ -1,0 +1,46 @@
+"""The picture of a cluster: its nodes, the pods that wait, and the pods that cannot be demand, with the time of the picture. Data only.
+
+Made by `memberships/kubernetes`, read by `control/`. An old picture is no picture of an empty cluster: `as_of_ms` says how old it is, and
+None that there has never been one.
+"""
+
+from dataclasses import dataclass
+
+from herder.model.fleet.node import NodeSeen
+from herder.model.work.demand import Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodGroup:
+    """Pending pods of one shape. `since_ms`: of the one that waits longest, since when its scheduler has found no place."""
+
+    shape: Shape
+    count: int
+    since_ms: int
+    example: str
+    """The namespace and name of one of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotConsidered:
+    """Pods that wait and are no demand. `because`: a sentence, with the remedy where there is one."""
+
+    because: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSeen:
+    cluster: str
+    as_of_ms: int | None = None
+    """When everything in it was known to be so; None: never."""
+    fault: str = ""
+    """A sentence: why it is not up to date, and what to do."""
+    version: str = ""
+    nodes: tuple[NodeSeen, ...] = ()
+    pending: tuple[PodGroup, ...] = ()
+    not_considered: tuple[NotConsidered, ...] = ()
+
+
+NEVER_SEEN = ClusterSeen(cluster="")

@@ -1,0 +1,96 @@
+"""A cluster as a port: the picture of its nodes and pods, and the few things that are done to a node.
+
+Implemented by `memberships/kubernetes` over HTTP, in the event loop; the simulated world gives it another connection. Every verb may be
+repeated, names the node by name and uid (a later node of the same name is never touched), raises `ClusterError`s only, and answers within
+its deadline.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from herder.model.fleet.driver_capabilities import Check
+from herder.model.fleet.node import NodeSeen
+from herder.model.fleet.pool import Taint
+from herder.model.planning.cluster import ClusterSeen
+
+
+class ClusterError(Exception):
+    """What happened and what to do, as sentences."""
+
+
+class ClusterUnavailable(ClusterError):
+    """It does not answer, or asks to wait: tried again later."""
+
+
+class ClusterForbidden(ClusterError):
+    """Credentials or a right are missing: a person must act. The message names the right."""
+
+
+class NodeGone(ClusterError):
+    """No node of that name and uid exists."""
+
+
+class BlockedBy(StrEnum):
+    BUDGET = "budget"
+    """A PodDisruptionBudget allows no eviction now."""
+    SEVERAL_BUDGETS = "several_budgets"
+    """More than one budget selects the pod: the API refuses for ever."""
+    FORBIDDEN = "forbidden"
+    TERMINATING = "terminating"
+    """Evicted, and still there past its grace."""
+    UNKNOWN = "unknown"
+    """The API answered otherwise: the text says what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """One pod that keeps a node from being empty."""
+
+    pod: str
+    by: BlockedBy
+    text: str
+    """A sentence that names the budget or the right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emptying:
+    """How far a node's emptying is. `left`: workload pods still on it, evicted ones that have not ended included."""
+
+    left: int
+    evicted: int = 0
+    """By this call."""
+    blocked: Sequence[Blocked] = ()
+
+
+class Cluster(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set when the picture has changed; the reader clears it."""
+
+    def seen(self) -> ClusterSeen:
+        """The picture now. Cheap when nothing has changed; never waits."""
+
+    async def follow(self) -> None:
+        """Keep the picture up to date until cancelled. It ends by no error of the cluster: faults are in the picture."""
+
+    async def cordon(self, node: NodeSeen, cordoned: bool) -> None: ...
+
+    async def mark(self, node: NodeSeen, labels: Mapping[str, str], taints: Sequence[Taint]) -> None:
+        """Give it these labels and taints, and leave all others."""
+
+    async def empty(self, node: NodeSeen, *, grace_s: float | None, at_once: int, force: bool) -> Emptying:
+        """One pass of a drain: evict up to `at_once` pods that are not yet going. `force`: pods that an eviction cannot remove are deleted."""
+
+    async def remove(self, node: NodeSeen) -> None:
+        """Its machine is known to be gone: pods that are stuck on it are deleted by force, then the Node object."""
+
+    async def check(self) -> Sequence[Check]:
+        """Whether it answers, and each right that is needed."""
+
+    async def close(self) -> None: ...

@@ -86,9 +86,7 @@ def _bound(pod: objects.Pod, resources: NamesOfResources) -> Bound:
         # The API server takes none that cannot be read; the pod still counts as one.
         request = resources.request({})
     daemon, mirror = pod.metadata.of_daemon_set, pod.metadata.mirror
-    return Bound(
-        node=pod.spec.node_name, request=request, daemon=daemon, workload=not (daemon or mirror)
-    )
+    return Bound(node=pod.spec.node_name, request=request, daemon=daemon, workload=not (daemon or mirror))
 
 
 def _unbound(pod: objects.Pod, resources: NamesOfResources) -> Waiting | Excluded | None:
@@ -147,9 +145,8 @@ def _affinity(spec: objects.PodSpec) -> Affinity:
     nodes = spec.affinity.node_affinity if spec.affinity is not None else None
     if nodes is None:
         return NO_AFFINITY
-    required = tuple(
-        _term(term) for term in (nodes.required.node_selector_terms or ()) if nodes.required
-    ) if nodes.required is not None else ()
+    terms = nodes.required.node_selector_terms if nodes.required is not None else None
+    required = tuple(_term(term) for term in terms or ())
     preferred = tuple(
         (each.weight, _term(each.preference))
         for each in nodes.preferred or ()
@@ -167,7 +164,9 @@ def _term(term: objects.SelectorTerm) -> Term:
             for each in term.match_expressions or ()
         )
     except ValueError:
-        raise _NotHonoured("The pods have a node affinity with an operator that Herder does not know.") from None
+        raise _NotHonoured(
+            "The pods have a node affinity with an operator that Herder does not know."
+        ) from None
 
 
 def _tolerations(spec: objects.PodSpec) -> tuple[Toleration, ...]:

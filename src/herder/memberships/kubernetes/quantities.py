@@ -40,7 +40,8 @@ def nano(text: str) -> int:
         exponent += int(suffix[1:])
     if exponent > _EXPONENT_MAX:
         raise QuantityError(f"'{text}' is more than the largest possible quantity")
-    amount = amount * 10**exponent if exponent >= 0 else -(-amount // 10**-exponent)
+    factor: int = 10 ** abs(exponent)
+    amount = amount * factor if exponent >= 0 else -(-amount // factor)
     return -amount if sign == "-" else amount
 
 

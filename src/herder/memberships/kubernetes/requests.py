@@ -100,9 +100,7 @@ def _asked(resources: Requirements | None) -> _Amounts:
     """A limit without a request is one, as the API server fills it in."""
     if resources is None:
         return {}
-    given = (
-        resources.requests if not resources.limits else {**resources.limits, **(resources.requests or {})}
-    )
+    given = resources.requests if not resources.limits else {**resources.limits, **(resources.requests or {})}
     return {name: nano(text) for name, text in given.items()} if given else {}
 
 

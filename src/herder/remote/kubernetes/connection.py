@@ -49,6 +49,8 @@ class Connection:
         self.cluster = cluster
         self._access = access
         self._deadline_s = deadline_s
+        self.date = ""
+        """When the API answered last, by its own clock, as HTTP writes it; empty: it has not."""
         self._client = httpx.AsyncClient(
             base_url=access.url,
             transport=transport or _transport(access),
@@ -125,6 +127,7 @@ class Connection:
                 extensions=self._extensions(),
             )
             answer = await self._client.send(request, stream=True)
+            self.date = answer.headers.get("date", "")
             try:
                 if answer.is_success:
                     yield answer

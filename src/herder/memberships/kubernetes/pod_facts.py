@@ -100,7 +100,7 @@ class PodFacts:
         if isinstance(fact, Waiting):
             return fact
         if fact.because not in self._excluded and len(self._excluded) >= EXCLUDED_MAX:
-            return Excluded(because="The pods are no demand for other reasons.")
+            return Excluded(because="The pods are not demand for other reasons.")
         return self._share(fact)
 
     def _share(self, value: H) -> H:

@@ -92,7 +92,7 @@ def _bound(pod: objects.Pod, resources: NamesOfResources) -> Bound:
 def _unbound(pod: objects.Pod, resources: NamesOfResources) -> Waiting | Excluded | None:
     condition = next((each for each in pod.status.conditions or () if each.type == "PodScheduled"), None)
     if pod.spec.scheduling_gates or (condition is not None and condition.reason == "SchedulingGated"):
-        return Excluded(because="The pods have a scheduling gate and are no demand until it is removed.")
+        return Excluded(because="The pods have a scheduling gate, and are not demand until it is removed.")
     scheduler = pod.spec.scheduler_name
     if scheduler not in ("", DEFAULT_SCHEDULER):
         return Excluded(
@@ -115,7 +115,7 @@ def _waiting(
         unknown = resources.unknown(name for name, amount in amounts.items() if amount)
         if unknown:
             return Excluded(
-                because=f"The pods request {unknown[:100]}, which is no resource of this server. Declare it under resources in herder.yaml."
+                because=f"The pods request {unknown[:100]}, which this server does not know. Declare it under resources in herder.yaml."
             )
         request = resources.request(amounts)
         affinity = _affinity(pod.spec)

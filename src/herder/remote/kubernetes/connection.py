@@ -155,7 +155,7 @@ class Connection:
 
     async def _bounded(self, call: Call, answer: httpx.Response, bytes_max: int) -> bytes:
         pieces, size = [], 0
-        async for piece in answer.aiter_raw():
+        async for piece in answer.aiter_bytes():
             pieces.append(piece)
             size += len(piece)
             if size > bytes_max:
@@ -169,7 +169,7 @@ class Lines:
     def __init__(self, connection: Connection, call: Call, answer: httpx.Response) -> None:
         self._connection = connection
         self._call = call
-        self._pieces = answer.aiter_raw().__aiter__()
+        self._pieces = answer.aiter_bytes().__aiter__()
         self._rest: list[bytes] = []
         self._rest_bytes = 0
 

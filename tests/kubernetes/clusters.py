@@ -157,7 +157,9 @@ class Remote:
         if token is not None or self.token:
             given.setdefault("authorization", f"Bearer {self.token if token is None else token}")
         reply = self._client.request(method, path, content=_content(body), headers=given, params=query)
-        return Reply(reply.status_code, _decoded(reply.content, reply.headers["content-type"]), dict(reply.headers))
+        return Reply(
+            reply.status_code, _decoded(reply.content, reply.headers["content-type"]), dict(reply.headers)
+        )
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -28,7 +28,7 @@ def nano(text: str) -> int:
     """Thousand-millionths of the unit. Raises QuantityError."""
     match = _FORM.fullmatch(text) if len(text) <= _LENGTH_MAX else None
     if match is None:
-        raise QuantityError(f"'{text[:_LENGTH_MAX]}' is no quantity; write one such as 500m or 2Gi")
+        raise QuantityError(f"'{text[:_LENGTH_MAX]}' is not a quantity; write one such as 500m or 2Gi")
     sign, number, suffix = match[1], match[2], match[3] or ""
     whole, _, part = number.partition(".")
     amount, exponent = int((whole + part) or "0"), 9 - len(part)

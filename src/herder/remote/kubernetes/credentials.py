@@ -184,7 +184,7 @@ class Plugin:
             given = msgspec.json.decode(answer, type=_Credential).status or _Token()
         except msgspec.MsgspecError:
             raise CredentialsMissing(
-                f"The answer of the credential plugin {self._command[0]} is no ExecCredential. Correct the plugin."
+                f"The answer of the credential plugin {self._command[0]} is not an ExecCredential. Correct the plugin."
             ) from None
         if not given.token:
             kind = "a client certificate" if given.client_certificate_data else "no token"

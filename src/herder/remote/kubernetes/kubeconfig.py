@@ -46,7 +46,7 @@ def from_kubeconfig(path: Path, clock: Clock, context: str = "") -> Access:
     url = str(cluster.get("server", ""))
     if not url.startswith(("https://", "http://")):
         raise CredentialsMissing(
-            f"The server of context {name} in kubeconfig {path} is no URL. Write one that begins with https://."
+            f"The server of context {name} in kubeconfig {path} is not a URL. Write one that begins with https://."
         )
     tls = None
     if url.startswith("https://"):

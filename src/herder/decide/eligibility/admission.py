@@ -106,10 +106,14 @@ def _no_pool(pools: Mapping[PoolName, PoolSpec]) -> Refusal:
 def _takes_none(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
     """Their workers join something that does not take such work."""
     names = listed([f"{pool.name} ({pool.membership.name})" for pool in asked], "or")
+    work, remedy = str(job_class.work), "Use another pool, or give the pool another membership."
+    if job_class.cluster:
+        work = f"{work} of cluster {job_class.cluster}"
+        remedy = f"Define a pool with cluster: {job_class.cluster}."
     return Refusal(
         kind=RefusalKind.NO_POOL,
-        text=f"No worker of {_pools(asked)} {names} runs {job_class.work}{f' of cluster {job_class.cluster}' if job_class.cluster else ''}.",
-        remedy="Use another pool, or give the pool another membership.",
+        text=f"No worker of {_pools(asked)} {names} runs {work}.",
+        remedy=remedy,
         evidence=tuple((f"{pool.name}.membership", pool.membership.name) for pool in asked),
     )
 
@@ -126,7 +130,7 @@ def _no_workers(pools: list[PoolSpec]) -> Refusal:
 
 def _kept_out(job_class: Asks, asked: list[PoolSpec]) -> Refusal:
     """Every pool that was asked for has the wrong labels or a taint that the job does not tolerate."""
-    gpus, what = _no_such_gpus(job_class, asked), "pod" if job_class.work is Work.PODS else "job"
+    gpus, what = _no_such_gpus(job_class, asked), _thing(job_class)
     if gpus is not None:
         return gpus
     tainted = [(pool, untolerated(job_class, pool.taints)) for pool in asked]
@@ -190,6 +194,10 @@ def _no_such_gpus(job_class: Asks, asked: list[PoolSpec]) -> Refusal | None:
     )
 
 
+def _thing(asks: Asks) -> str:
+    return "pod" if asks.work is Work.PODS else "job"
+
+
 def _pools(pools: list[PoolSpec]) -> str:
     return "pool" if len(pools) == 1 else "pools"
 
@@ -222,7 +230,7 @@ def _too_large(job_class: Asks, pools: list[PoolSpec]) -> Refusal | None:
     shown = ", ".join(request.table.named(name).text(amount) for name, amount in lacking.items())
     return Refusal(
         kind=RefusalKind.TOO_LARGE,
-        text=f"The job requests {request}, more than any worker has. The nearest is template {template.name!r} of pool "
+        text=f"The {_thing(job_class)} requests {request}, more than any worker has. The nearest is template {template.name!r} of pool "
         f"{pool.name!r} ({template.allocatable}), which lacks {shown}.",
         remedy="Request less, or add a larger template to the pool.",
         evidence=tuple((f"short_{name}", amount) for name, amount in lacking.items()),

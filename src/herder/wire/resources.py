@@ -269,6 +269,8 @@ class Status(msgspec.Struct, kw_only=True):
     recent_failures: list[str]
     drivers: list[str] = []
     """Those that cannot be used, each in a sentence with the remedy."""
+    clusters: list[str] = []
+    """Each in a sentence: how it was seen, and then what is wrong with any."""
     attention: list[str] = []
     """What else a person must act on: frozen pools, jobs that no pool can take."""
     waiting: list[str] = []

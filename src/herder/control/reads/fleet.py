@@ -11,7 +11,7 @@ from herder.control.kernel.bounds.errors import Invalid, NotKnown
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import worker_cost
 from herder.control.pools.pool_actions import pool_named
-from herder.control.reads import drivers
+from herder.control.reads import clusters, drivers
 from herder.control.reads.creations import add_failed_step, add_step
 from herder.control.reads.expiry import add_expiry
 from herder.control.reads.explanations import attention, failures
@@ -302,6 +302,7 @@ async def status(core: Core, who: Principal) -> Status:
             *recent,
         ],
         drivers=drivers.troubles(core),
+        clusters=[*clusters.states(core), *clusters.troubles(core)],
         attention=attention.attention(core, who),
         waiting=attention.waiting(core),
         servers=[_server(note) for note in core.leadership.servers()],

@@ -125,7 +125,7 @@ def _problems(core: Core, name: str) -> list[str]:
         some = listed(life.strangers[:NODES_NAMED_MAX])
         more = len(life.strangers) - NODES_NAMED_MAX
         named = f"{some} and {more:,} more" if more > 0 else some
-        say = agree(len(life.strangers), "says that it is a worker", "say that they are workers")
+        say = agree(len(life.strangers), "has the label of a worker", "have the labels of workers")
         found.append(
             f"{counted(len(life.strangers), 'node')} of cluster {name} {say} that this server does not have: {named}. "
             "Remove them with kubectl when their machines no longer exist."

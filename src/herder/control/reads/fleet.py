@@ -122,6 +122,8 @@ def live_worker(core: Core, who: Principal, worker: WorkerLife) -> WorkerView:
     view.drain_text = progress_text(core.state, worker, now, with_users=scope_of(who) is None)
     view.drain_until = iso_or_none(until_ms(worker) if view.drain in ("draining", "blocked") else None)
     view.drain_keeps = worker.drain is not None and worker.drain.keep
+    if worker.node is not None:
+        view.node, view.pods = worker.node.name, worker.node.pods
     if worker.health.notice is not None:
         view.interrupted_at = iso(worker.health.notice.at_ms)
         view.interrupted_by = worker.health.notice.source.value
@@ -183,6 +185,7 @@ def _view(
         health_reason=health[1],
         extensions=row.extensions,
         agent_version=row.agent_version,
+        cluster=spec.get("cluster", ""),
     )
 
 

@@ -205,7 +205,7 @@ def test_a_drain_ends_when_the_cordoned_node_is_empty_twice() -> None:
     assert asked is not None
     assert (asked.cordon, asked.empty, asked.force) == (None, True, False)
     _pass(world, worker, 1)
-    assert "1 of 2 pods has left" in progress_text(world.state, worker, world.now_ms).replace("have", "has")
+    assert "1 of 2 pods have left its node" in progress_text(world.state, worker, world.now_ms)
     _pass(world, worker, 0)
     tick(world.state, world.changes, world.now_ms)
     assert worker.state is WorkerState.DRAINING

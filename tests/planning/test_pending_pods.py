@@ -181,3 +181,22 @@ def test_jobs_are_planned_as_before_beside_pods() -> None:
     spec = pool("agents", template(price=100))
     plan = decide(scene([spec, nodes()], [queued(1, 3), pods(5)]), NOW)  # type: ignore[list-item]
     assert sorted(each.spec.pool for each in creations(plan)) == ["agents", "burst", "burst"]
+
+
+def test_under_pressure_permanent_grows_first_and_burst_when_permanent_is_at_its_maximum() -> None:
+    rule = Pressure(above=0.8)
+    burst = nodes("burst", cpu_pressure=rule, grows_after=("permanent",))
+    since = PoolHistory(pressed_since_ms=((_cpu(), NOW - 300_000),))
+    used = WorkerUse(cpu_milli=15_000, memory_mib=1, at_ms=NOW)
+
+    def plan_with(most: int, **more: object):  # type: ignore[no-untyped-def]
+        permanent = nodes("permanent", cpu_pressure=rule, max_workers=most, **more)
+        hot = replace(on_node(1, permanent, use=used), live_attempts=4)
+        return decide(observed([permanent, burst], [hot], [], {"permanent": since, "burst": since}), NOW)
+
+    first = plan_with(3)
+    assert {each.spec.pool for each in creations(first)} == {"permanent"}
+    told = [each.text for each in first.pools[0].reasons]
+    assert "Pool burst grows for pressure after pool permanent, which can still grow (grows_after)." in told
+    assert {each.spec.pool for each in creations(plan_with(1))} == {"burst"}
+    assert {each.spec.pool for each in creations(plan_with(3, frozen=True))} == {"burst"}

@@ -14,6 +14,7 @@ from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory
 from herder.model.planning.plan import DrainWorker, ReasonKind
 from herder.model.values.resources import Resources
 from herder.model.work.demand import Affinity, DemandSource, Expression, Operator, Shape, ShapeGroup
+from herder.store.writing.flight_recorder import Recorder, play
 from tests.planning.world import MINUTE, NOW, cores, creations, observed, pool, queued, template, worker
 
 NODES = Membership(name="kubernetes", takes_pods=True, lives_by=LivesBy.NODE, reports_use=True)
@@ -200,3 +201,19 @@ def test_under_pressure_permanent_grows_first_and_burst_when_permanent_is_at_its
     assert "Pool burst grows for pressure after pool permanent, which can still grow (grows_after)." in told
     assert {each.spec.pool for each in creations(plan_with(1))} == {"burst"}
     assert {each.spec.pool for each in creations(plan_with(3, frozen=True))} == {"burst"}
+
+
+def test_a_recorded_observation_of_a_cluster_gives_the_same_plan() -> None:
+    gated = NotConsidered(because="They are gated.", count=2, example="shop/web-1")
+    amd = Affinity(
+        required=((Expression(key="kubernetes.io/arch", operator=Operator.IN, values=("amd64",)),),)
+    )
+    tolerant = pods(
+        5, affinity=amd, tolerations=(Toleration(key="x"),), selector=(("herder.dev/pool", "burst"),)
+    )
+    spec = nodes(grows_after=("permanent",))
+    unseen = replace(nodes("far", "edge"), frozen=True, unseen="Cluster edge is not seen now.")
+    seen = replace(scene([spec, unseen], [tolerant], on_node(1, spec)), not_considered=(("prod", gated),))
+    (played,) = play([Recorder().frame(seen, NOW)])
+    assert played.observed == seen
+    assert decide(played.observed, NOW) == decide(seen, NOW)

@@ -55,6 +55,39 @@ def _revoke(cluster: Cluster, body: Json, _now_ms: int) -> object:
     return "revoked"
 
 
+def _boot(cluster: Cluster, body: Json, now_ms: int) -> object:
+    cluster.kubelets.boot(
+        body["node"],
+        now_ms,
+        labels=body.get("labels"),
+        taints=body.get("taints"),
+        capacity=body.get("capacity"),
+        gpus=int(body.get("gpus", 0)),
+        gpus_after_ms=body.get("gpus_after_ms", 0),
+    )
+    return "booted"
+
+
+def _kill(cluster: Cluster, body: Json, _now_ms: int) -> object:
+    cluster.kubelets.kill(body["node"])
+    return "killed"
+
+
+def _revive(cluster: Cluster, body: Json, now_ms: int) -> object:
+    cluster.kubelets.revive(body["node"], now_ms)
+    return "revived"
+
+
+def _pressure(cluster: Cluster, body: Json, _now_ms: int) -> object:
+    cluster.kubelets.set_pressure(body["node"], body["kind"], pressed=bool(body.get("pressed", True)))
+    return "set"
+
+
+def _evict(cluster: Cluster, body: Json, now_ms: int) -> object:
+    cluster.kubelets.evict_pod((body["namespace"], body["pod"]), now_ms)
+    return "evicted"
+
+
 ACTIONS: dict[str, Callable[[Cluster, Json, int], object]] = {
     "rule": _rule,
     "clear": _clear,
@@ -64,6 +97,11 @@ ACTIONS: dict[str, Callable[[Cluster, Json, int], object]] = {
     "skew": _skew,
     "load": _load,
     "revoke": _revoke,
+    "boot": _boot,
+    "kill": _kill,
+    "revive": _revive,
+    "pressure": _pressure,
+    "evict": _evict,
 }
 
 

@@ -50,6 +50,7 @@ class Running:
 
     def close(self) -> None:
         self._closed = True
+        self.cluster.close()
         for handle in (self._timer, self._soon):
             if handle is not None:
                 handle.cancel()

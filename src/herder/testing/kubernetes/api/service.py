@@ -15,7 +15,7 @@ from herder.testing.kubernetes.api.bodies import body_of
 from herder.testing.kubernetes.api.deletion import DeleteOptions, delete
 from herder.testing.kubernetes.api.discovery import HEALTH, discovery
 from herder.testing.kubernetes.api.listing import Form, integer, list_answer, selected, version_of
-from herder.testing.kubernetes.api.patching import patch
+from herder.testing.kubernetes.api.patching import APPLY, patch
 from herder.testing.kubernetes.api.routes import Registry, Route, route
 from herder.testing.kubernetes.api.subresources import Subresources
 from herder.testing.kubernetes.api.tables import table
@@ -141,7 +141,8 @@ class Service:
 
     def _writing(self, request: Request, found: Route, now_ms: int) -> Writing:
         agent = request.headers.get("user-agent", "").partition("/")[0]
-        manager = request.query.get("fieldManager") or agent or "unknown"
+        applies = request.headers.get("content-type", "").startswith(APPLY)
+        manager = request.query.get("fieldManager") or ("" if applies else agent or "unknown")
         dry_run = request.query.get("dryRun", "")
         if dry_run not in ("", "All"):
             raise answers.bad_request(f'dryRun: Unsupported value: "{dry_run}": supported values: "All"')

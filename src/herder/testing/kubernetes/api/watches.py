@@ -18,6 +18,8 @@ WAITING_MOST = 200_000
 BOOKMARK_EVERY_MS = 60_000
 #: A last bookmark is sent so long before a watch ends by its time-out.
 BOOKMARK_BEFORE_END_MS = 1_500
+#: A watch that ends sooner gets none.
+BOOKMARK_LEAST_MS = 4_000
 ALL_LABELS, ALL_FIELDS = LabelSelector(), FieldSelector()
 
 
@@ -68,7 +70,8 @@ class Watch:
         self._store = store
         self._bookmarks = bookmarks
         self._bookmark_ms = now_ms + BOOKMARK_EVERY_MS
-        self._last_bookmark_ms = max(now_ms, self.end_ms - BOOKMARK_BEFORE_END_MS)
+        short = timeout_ms < BOOKMARK_LEAST_MS
+        self._last_bookmark_ms = 0 if short else self.end_ms - BOOKMARK_BEFORE_END_MS
         self._lines: deque[bytes] = deque()
         self._listening = False
 

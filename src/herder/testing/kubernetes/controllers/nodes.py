@@ -57,8 +57,10 @@ def with_taints(node: Json, now_ms: int) -> Json:
     spec = {key: value for key, value in node["spec"].items() if key != "taints"}
     if taints := kept + fresh:
         spec["taints"] = taints
-    annotations = {TTL: "0"} | (node["metadata"].get("annotations") or {})
-    return {**node, "metadata": {**node["metadata"], "annotations": annotations}, "spec": spec}
+    metadata = dict(node["metadata"])
+    if condition_of(node, "Ready") is not None:
+        metadata["annotations"] = {TTL: "0"} | (metadata.get("annotations") or {})
+    return {**node, "metadata": metadata, "spec": spec}
 
 
 def tolerates(toleration: Json, taint: Json) -> bool:

@@ -28,7 +28,14 @@ from herder.decide.scaling.signals import warm_workers as stocks
 from herder.decide.scaling.signals.utilisation import load_of
 from herder.decide.scaling.signals.warm_workers import Stock
 from herder.decide.scaling.snapshot import PoolView, Snapshot, snapshot_of
-from herder.decide.scaling.triggers import any_concerned, ask_all, minimum, queued_jobs, warm_workers
+from herder.decide.scaling.triggers import (
+    any_concerned,
+    ask_all,
+    minimum,
+    pending_pods,
+    queued_jobs,
+    warm_workers,
+)
 from herder.decide.scaling.triggers.queued_jobs import QueueResult
 from herder.model.fleet.lifetime import lifetime_ms
 from herder.model.fleet.offer import OfferName
@@ -54,6 +61,7 @@ def decide(observed: Observed, now_ms: int, steps: "PlanSteps | None" = None) ->
         pools=report.pool_reports(
             steps.snapshot,
             steps.growth_limits,
+            steps.demand_limits,
             steps.queue,
             steps.combined,
             steps.idle,
@@ -61,7 +69,7 @@ def decide(observed: Observed, now_ms: int, steps: "PlanSteps | None" = None) ->
             actions,
             now_ms,
         ),
-        unplaced=report.unplaced(steps.snapshot, steps.growth_limits, steps.queue),
+        unplaced=report.unplaced(steps.snapshot, steps.demand_limits, steps.queue),
         cost_pico_per_hour=steps.queue.cost_pico_per_hour,
         bound_pico_per_hour=steps.queue.bound_pico_per_hour,
         needs=steps.needs,
@@ -74,6 +82,8 @@ class PlanSteps:
 
     snapshot: Snapshot
     growth_limits: Mapping[PoolName, GrowthLimit]
+    demand_limits: Mapping[PoolName, GrowthLimit]
+    """Of them what is left for the demand: a pool may wait before it grows for pods."""
     must_leave: tuple[DrainWorker, ...]
     queue: QueueResult
     combined: Combined
@@ -106,7 +116,8 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     must_leave, leaving = (*must_leave, *upkeep.drains), upkeep.leaving
 
     # 3. What the triggers ask for: the queue first, and what the pools themselves want on top of it.
-    queue = _queue(snapshot, growth_limits, leaving, failures)
+    demand_limits = _demand_limits(snapshot, growth_limits, failures, now_ms)
+    queue = _queue(snapshot, demand_limits, leaving, failures)
     wants = {
         view.spec.name: _wants(view, growth_limits[view.spec.name], leaving, queue, failures, now_ms)
         for view in snapshot.pools
@@ -130,6 +141,7 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     return PlanSteps(
         snapshot=snapshot,
         growth_limits=growth_limits,
+        demand_limits=demand_limits,
         must_leave=tuple(drain for drain in must_leave if drain.pool not in failures.unplanned),
         queue=queue,
         combined=combined,
@@ -171,6 +183,16 @@ def _queue(
     ask = partial(queued_jobs.ask, snapshot, growth_limits, leaving)
     pools = tuple(view.spec.name for view in snapshot.pools)
     return failures.attempt(pools, queued_jobs.NAME, ask, partial(queued_jobs.unknown, snapshot))
+
+
+def _demand_limits(
+    snapshot: Snapshot, growth_limits: Mapping[PoolName, GrowthLimit], failures: Failures, now_ms: int
+) -> Mapping[PoolName, GrowthLimit]:
+    concerned = [view.spec.name for view in snapshot.pools if pending_pods.concerns(view.spec)]
+    if not concerned:
+        return growth_limits
+    ask = partial(pending_pods.limits_for_demand, snapshot, growth_limits, now_ms)
+    return failures.attempt(concerned, "pending_pods", ask, lambda: dict(growth_limits))
 
 
 def _idle(

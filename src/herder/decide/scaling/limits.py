@@ -106,11 +106,16 @@ def _frozen(view: PoolView) -> list[_Limit]:
     if view.spec.driver_frozen:
         text = sentences(f"Pool {view.spec.name} creates and removes no workers", view.spec.driver_frozen)
         flips = f"herder driver unfreeze {view.spec.driver}"
+    kind = ReasonKind.FROZEN
+    if view.spec.unseen:
+        kind = ReasonKind.WAITING_ON_OBSERVATION
+        text = sentences(f"Pool {view.spec.name} creates and removes no workers", view.spec.unseen)
+        flips = f"a picture of cluster {view.spec.cluster}"
     return [
         (
             0,
             Reason(
-                kind=ReasonKind.FROZEN,
+                kind=kind,
                 text=text,
                 evidence=(("frozen", 1), ("flips", flips)),
             ),

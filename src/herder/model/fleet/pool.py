@@ -280,5 +280,7 @@ class PoolSpec:
     repair: RepairPolicy = DEFAULT_POLICY
     jobs: JobRules = JobRules()
     frozen: bool = False
+    unseen: str = ""
+    """Why nothing is known of its cluster now; like the next, only in snapshots, of a pool that is shown as frozen."""
     driver_frozen: str = ""
     """Why its driver is frozen. Not a setting: only the snapshot that plans are made from says it, of a pool that is shown as frozen."""

@@ -18,8 +18,7 @@ _NAMES = st.sampled_from("abcde")
 _STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("put"), _NAMES, st.sampled_from(["burst", "spot"])),
-        st.tuples(st.just("new"), _NAMES, st.just("")),
-        st.tuples(st.just("delete"), _NAMES, st.just("")),
+        st.tuples(st.sampled_from(["new", "delete", "missed"]), _NAMES, st.just("")),
         st.tuples(st.just("wait"), st.sampled_from([0.0, 0.01, 1.0, 80.0, 700.0]), st.just("")),
         st.tuples(
             st.sampled_from(
@@ -63,10 +62,15 @@ async def _story(steps: list[tuple[str, Any, str]], page: int) -> None:
 
 
 def _happens(api: Api, kind: str, what: str, label: str) -> None:
+    """`missed`: it is deleted while no watch runs, and the version of before is not kept."""
     if kind == "put":
         api.put(what, pool=label)
-    elif kind in ("new", "delete") and what in api.objects:
+    elif kind in ("new", "delete", "missed") and what in api.objects:
+        if kind == "missed":
+            api.end_watches(httpx.ReadError("cut"))
         api.delete(what)
+        if kind == "missed":
+            api.forget()
         if kind == "new":
             api.put(what)
     elif kind in _FAULTS:

@@ -57,7 +57,7 @@ def settings_reference() -> str:
 
 def settings_schema() -> str:
     """docs/reference/herder.schema.json"""
-    from herder.settings import json_schema
+    from herder.settings.json_schema import json_schema
 
     return json.dumps(json_schema(), indent=2)
 

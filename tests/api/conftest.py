@@ -50,6 +50,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._thread: threading.Thread | None = None
+        self._clients: list[httpx.Client] = []
         self.code: int | BaseException | None = None
 
     def start(self) -> "Server":
@@ -87,7 +88,8 @@ class Server:
 
     def stop(self) -> None:
         if self._thread is not None:
-            self.http.close()
+            while self._clients:
+                self._clients.pop().close()
             self._loop.call_soon_threadsafe(self.running.stop)
             self._thread.join(30)
             assert not self._thread.is_alive()
@@ -104,8 +106,11 @@ class Server:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     def client(self, token: str = "") -> httpx.Client:
+        """Closed with the server: a connection that nobody closes makes another test fail when it is collected."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.running.url + "/api/v1", headers=headers, timeout=40)
+        made = httpx.Client(base_url=self.running.url + "/api/v1", headers=headers, timeout=40)
+        self._clients.append(made)
+        return made
 
     # --- people
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from herder.server.commands import _say
+from herder.server.command_run import say
 from herder.server.options import ServerOptions, StartError
 from herder.server.runtime import Running, serve
 from herder.settings import pool_from_plain
@@ -139,5 +139,5 @@ def test_up_says_how_commands_find_a_data_folder_of_its_own(
 ) -> None:
     monkeypatch.setenv("HERDER_DATA_DIR", str(tmp_path / "usual"))
     for folder, told in ((tmp_path / "usual", False), (tmp_path / "my own", True)):
-        _say(options_for(folder), "http://127.0.0.1:1", hint=True)
+        say(options_for(folder), "http://127.0.0.1:1", hint=True)
         assert (f"export HERDER_DATA_DIR='{folder}'" in capsys.readouterr().err) is told

@@ -11,7 +11,8 @@ from herder.control.kernel.driver_calls import PLACES
 from herder.drivers.local.settings import LocalSettings
 from herder.drivers.pretend.settings import PretendSettings
 from herder.drivers.registry import settings_faults
-from herder.settings import Severity, lint, load_texts
+from herder.settings import Severity, load_texts
+from herder.settings.lint import lint
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 

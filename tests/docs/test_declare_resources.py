@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from herder.settings import Severity, lint, load_texts
+from herder.settings import Severity, load_texts
+from herder.settings.lint import lint
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "declare-resources.md"
 

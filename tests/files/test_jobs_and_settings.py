@@ -12,7 +12,8 @@ import pytest
 from herder.cli.input.job_files import JobFile, read_jobs
 from herder.cli.input.pack_files import read_items, read_templates
 from herder.cli.shell.exit_codes import CommandError
-from herder.settings import SettingsError, load
+from herder.settings import SettingsError
+from herder.settings.load import load
 from herder.settings.syntax.files import Unreadable
 from herder.settings.syntax.json_text import read_json
 

@@ -15,7 +15,8 @@ from herder.agent.processes.scratch import Scratch
 from herder.cli.input import pack_files
 from herder.cli.input.job_files import read_jobs
 from herder.cli.shell.exit_codes import CommandError
-from herder.settings import SettingsError, load
+from herder.settings import SettingsError
+from herder.settings.load import load
 from herder.simulate.traces import FORMATS, read_trace
 from herder.simulate.traces.rows import TraceError
 from herder.simulate.world.inventory import templates_of

@@ -4,7 +4,8 @@ import pytest
 
 from herder.drivers.registry import creation_limits
 from herder.model.fleet.creation import CreationLimits, Step, StepTimeouts, part_of, steps_reported
-from herder.settings import SettingsError, lint, load_texts
+from herder.settings import SettingsError, load_texts
+from herder.settings.lint import lint
 from herder.settings.sections.creations import limits_over
 from herder.settings.show import expanded
 

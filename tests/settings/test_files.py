@@ -10,18 +10,10 @@ from herder.drivers.registry import settings_faults
 from herder.model.fleet.pool import Taint, TaintEffect
 from herder.model.values.money import parse_usd
 from herder.model.values.resources import Resources
-from herder.settings import (
-    SettingsError,
-    Severity,
-    as_written,
-    expanded,
-    json_schema,
-    lint,
-    load,
-    load_texts,
-    pool_from_plain,
-)
-from herder.settings.load import TOP_KEYS
+from herder.settings import SettingsError, Severity, as_written, expanded, load_texts, pool_from_plain
+from herder.settings.json_schema import json_schema
+from herder.settings.lint import lint
+from herder.settings.load import TOP_KEYS, load
 from herder.settings.sections.pool_fields import POOL_KEYS
 from herder.settings.sections.template_fields import TEMPLATE_KEYS
 

@@ -1,7 +1,8 @@
 """What a template takes from the built-in one of its name is told where it is easily overlooked, and a free one is no doubt."""
 
 from herder.model.values.resources import Resources
-from herder.settings import lint, load_texts
+from herder.settings import load_texts
+from herder.settings.lint import lint
 
 
 def doubts(text: str, machine: Resources | None = None) -> list[str]:

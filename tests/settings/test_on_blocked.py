@@ -3,7 +3,8 @@
 import pytest
 
 from herder.model.fleet.drain import OnBlocked
-from herder.settings import SettingsError, lint, load_texts
+from herder.settings import SettingsError, load_texts
+from herder.settings.lint import lint
 
 POOL = "pools:\n  p:\n    driver: local\n    templates: [small]\n    max_workers: 1\n"
 

@@ -6,7 +6,9 @@ import pytest
 
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.repair import DEFAULT_RULES, Breaker, Condition, RepairRule, Rung
-from herder.settings import SettingsError, json_schema, lint, load_texts, pool_from_plain, pool_to_plain
+from herder.settings import SettingsError, load_texts, pool_from_plain, pool_to_plain
+from herder.settings.json_schema import json_schema
+from herder.settings.lint import lint
 
 TEXT = """
 pools:

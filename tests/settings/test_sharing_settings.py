@@ -21,11 +21,11 @@ from herder.settings import (
     SettingsError,
     SharingSettings,
     expanded,
-    json_schema,
     load_texts,
     sharing_from_plain,
     sharing_to_plain,
 )
+from herder.settings.json_schema import json_schema
 from herder.settings.sections.sharing_fields import NEVER_MS
 
 amounts = st.one_of(st.none(), st.integers(0, 10**9))

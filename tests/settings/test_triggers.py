@@ -10,7 +10,9 @@ from herder.model.fleet.pool import SpotUse
 from herder.model.fleet.pressure import Pressure
 from herder.model.values.money import usd_text
 from herder.model.values.resources import Resources
-from herder.settings import SettingsError, expanded, json_schema, lint, load_texts, pool_from_plain
+from herder.settings import SettingsError, expanded, load_texts, pool_from_plain
+from herder.settings.json_schema import json_schema
+from herder.settings.lint import lint
 
 TEXT = """
 metric_sources:

@@ -3,7 +3,8 @@
 import pytest
 
 from herder.model.stored.retention import Retention
-from herder.settings import SettingsError, lint
+from herder.settings import SettingsError
+from herder.settings.lint import lint
 from herder.settings.load import load_texts
 
 

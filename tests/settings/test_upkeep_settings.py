@@ -4,7 +4,8 @@ import pytest
 
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.upkeep import Disruption, DisruptionBudget, TimeWindow
-from herder.settings import SettingsError, Severity, lint, pool_from_plain
+from herder.settings import SettingsError, Severity, pool_from_plain
+from herder.settings.lint import lint
 from herder.settings.load import load_texts
 from herder.settings.openings import openings, openings_shown
 

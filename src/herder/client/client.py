@@ -2,18 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
-
-import httpx
+from typing import TYPE_CHECKING, Any, Self
 
 from herder.client.drivers import Drivers
 from herder.client.events import Events
 from herder.client.fleet import Plans, Pools, Workers, segment
+from herder.client.http_library import httpx
 from herder.client.pages import whole
 from herder.client.transport import RETRIES, TIMEOUT_S, Transport
 from herder.client.work import Batches, Jobs
-from herder.model.fleet.pool import PoolSpec
-from herder.settings.sections.pools import pool_to_plain
 from herder.wire.people import (
     ProjectView,
     TokenCreate,
@@ -25,6 +22,9 @@ from herder.wire.people import (
     WhoAmI,
 )
 from herder.wire.resources import ApplyAnswer, ApplyRequest, Result, Status
+
+if TYPE_CHECKING:
+    from herder.model.fleet.pool import PoolSpec
 
 
 class HerderClient:
@@ -66,9 +66,11 @@ class HerderClient:
         return self.http.get("/status", Status)
 
     def apply(
-        self, pools: Sequence[PoolSpec], *, sharing: dict[str, Any] | None = None, dry_run: bool = False
+        self, pools: Sequence["PoolSpec"], *, sharing: dict[str, Any] | None = None, dry_run: bool = False
     ) -> ApplyAnswer:
         """Makes the pools as they are given, and how the fleet is shared; what is not given is left alone."""
+        from herder.settings.sections.pools import pool_to_plain
+
         request = ApplyRequest(pools=[pool_to_plain(pool) for pool in pools], sharing=sharing or {})
         return self.http.write("POST", "/apply", ApplyAnswer, request, {"dry_run": dry_run})
 

@@ -10,14 +10,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from herder.client.client import HerderClient
 from herder.client.errors import ClientError, UnreachableError
-from herder.client.transport import RETRIES, TIMEOUT_S
 from herder.model.values.phrases import clause
+
+if TYPE_CHECKING:
+    from herder.client.client import HerderClient
 
 SERVER_FILE = "server.json"
 
@@ -96,12 +97,20 @@ def connect(
     token_file: str | None = None,
     profile: str | None = None,
     env: Mapping[str, str] | None = None,
-    timeout_s: float = TIMEOUT_S,
-    retries: int = RETRIES,
-) -> HerderClient:
-    """A client of the server that flags, environment, profile or `herder up` name, in this order."""
+    timeout_s: float | None = None,
+    retries: int | None = None,
+) -> "HerderClient":
+    """A client of the server that flags, environment, profile or `herder up` name, in this order. None: as `HerderClient` has it."""
+    from herder.client.client import HerderClient
+    from herder.client.transport import RETRIES, TIMEOUT_S
+
     target = find_target(url=url, token_file=token_file, profile=profile, env=env)
-    return HerderClient(target.url, target.token, timeout_s=timeout_s, retries=retries)
+    return HerderClient(
+        target.url,
+        target.token,
+        timeout_s=TIMEOUT_S if timeout_s is None else timeout_s,
+        retries=RETRIES if retries is None else retries,
+    )
 
 
 def _token(

@@ -12,11 +12,11 @@ from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from herder.client import clock
 from herder.client.errors import BY_STATUS, ClientError, ServerError, UnreachableError
+from herder.client.http_library import httpx
 from herder.model.values.phrases import clause
 from herder.wire.resources import Problem
 

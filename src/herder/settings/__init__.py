@@ -1,19 +1,38 @@
 """Settings: load, validate, explain and lint herder.yaml. Used by the server at its start and by the command line.
 
-Reads files, answers with frozen values or with every fault at once; never changes anything.
+Reads files, answers with frozen values or with every fault at once; never changes anything. The names below are imported when they
+are first asked for: most commands need no more than `SettingsError`. A function that is called as its module (`lint`, `load`, `json_schema`)
+is imported from there.
 """
 
-from herder.settings.json_schema import json_schema
-from herder.settings.lint import DriverFaults, lint
-from herder.settings.load import Settings, load, load_texts
-from herder.settings.sections.pools import pool_from_plain, pool_to_plain, template_to_plain
-from herder.settings.sections.presets import PRESETS, TEMPLATES, local_defaults
-from herder.settings.sections.server import DriverSettings, ServerSettings, UserSettings
-from herder.settings.sections.sharing import SharingSettings, sharing_from_plain, sharing_to_plain
-from herder.settings.show import as_written, expanded, without_passwords
-from herder.settings.syntax.amounts import resources_from_plain, resources_from_text, resources_to_plain
-from herder.settings.syntax.durations import format_duration, parse_duration
-from herder.settings.syntax.problems import Place, Problem, SettingsError, Severity
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from herder.settings.lint import DriverFaults
+    from herder.settings.load import Settings, load_texts
+    from herder.settings.sections.pools import pool_from_plain, pool_to_plain, template_to_plain
+    from herder.settings.sections.presets import PRESETS, TEMPLATES, local_defaults
+    from herder.settings.sections.server import DriverSettings, ServerSettings, UserSettings
+    from herder.settings.sections.sharing import SharingSettings, sharing_from_plain, sharing_to_plain
+    from herder.settings.show import as_written, expanded, without_passwords
+    from herder.settings.syntax.amounts import resources_from_plain, resources_from_text, resources_to_plain
+    from herder.settings.syntax.durations import format_duration, parse_duration
+    from herder.settings.syntax.problems import Place, Problem, SettingsError, Severity
+
+_HOMES = {
+    "lint": ("DriverFaults",),
+    "load": ("Settings", "load_texts"),
+    "sections.pools": ("pool_from_plain", "pool_to_plain", "template_to_plain"),
+    "sections.presets": ("PRESETS", "TEMPLATES", "local_defaults"),
+    "sections.server": ("DriverSettings", "ServerSettings", "UserSettings"),
+    "sections.sharing": ("SharingSettings", "sharing_from_plain", "sharing_to_plain"),
+    "show": ("as_written", "expanded", "without_passwords"),
+    "syntax.amounts": ("resources_from_plain", "resources_from_text", "resources_to_plain"),
+    "syntax.durations": ("format_duration", "parse_duration"),
+    "syntax.problems": ("Place", "Problem", "SettingsError", "Severity"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "PRESETS",
@@ -31,9 +50,6 @@ __all__ = [
     "as_written",
     "expanded",
     "format_duration",
-    "json_schema",
-    "lint",
-    "load",
     "load_texts",
     "local_defaults",
     "parse_duration",
@@ -47,3 +63,11 @@ __all__ = [
     "template_to_plain",
     "without_passwords",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return found

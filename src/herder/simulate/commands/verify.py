@@ -43,7 +43,7 @@ def verify(
     The planner of this version decides each recorded plan again from its recorded observation. The exit code is 1 when a plan differs. With
     --config the pools of other settings are used; differences are then shown, and the exit code is 0.
     """
-    from herder.settings import load
+    from herder.settings.load import load
     from herder.simulate.history.verify import verify as verified
 
     say = session(ctx)

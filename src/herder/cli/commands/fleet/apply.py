@@ -34,7 +34,7 @@ def add_to(app: typer.Typer, driver_faults: "DriverFaults | None" = None) -> Non
         of users from its own file; they are listed and not applied. If a file has an error, nothing is changed.
         """
         say = session(ctx)
-        from herder.settings import load
+        from herder.settings.load import load
 
         settings = load(file)
         _doubts(say, settings, driver_faults)
@@ -76,7 +76,8 @@ def _left_out(say: Session, settings: "Settings") -> None:
 
 def _doubts(say: Session, settings: "Settings", driver_faults: "DriverFaults | None") -> None:
     """Raises SettingsError with every fault; warnings are shown."""
-    from herder.settings import SettingsError, Severity, lint
+    from herder.settings import SettingsError, Severity
+    from herder.settings.lint import lint
 
     found = lint(settings, driver_faults=driver_faults)
     faults = [problem for problem in found if problem.severity is Severity.ERROR]

@@ -45,8 +45,9 @@ def show(
     expanded: Annotated[bool, typer.Option("--expanded", help="Fill in presets and defaults.")] = False,
 ) -> None:
     """Show settings files merged into one, as YAML or with -o json."""
-    from herder.settings import as_written, load, without_passwords
+    from herder.settings import as_written, without_passwords
     from herder.settings import expanded as expand
+    from herder.settings.load import load
 
     say = session(ctx)
     settings = load(file or _DEFAULT)
@@ -71,7 +72,9 @@ def _check(driver_faults: "DriverFaults | None") -> Callable[..., None]:
         there are errors, and with --strict also when there are warnings. Needs no server and changes nothing.
         """
         from herder.cli.views.findings import show_findings
-        from herder.settings import SettingsError, Severity, lint, load
+        from herder.settings import SettingsError, Severity
+        from herder.settings.lint import lint
+        from herder.settings.load import load
 
         say = session(ctx)
         try:
@@ -90,7 +93,7 @@ def schema(ctx: typer.Context) -> None:
     """Print the JSON schema of herder.yaml, for editors."""
     import json
 
-    from herder.settings import json_schema
+    from herder.settings.json_schema import json_schema
 
     session(ctx).printer.line(json.dumps(json_schema(), indent=2))
 

@@ -73,9 +73,7 @@ def kind_of_worker(
 ) -> Kind:
     """A worker keeps the labels and taints it was made with, also when its pool has changed since."""
     if pool.cluster:
-        known = {**NODE_LABELS, POOL_LABEL: pool.name, "node.kubernetes.io/instance-type": template}
-        where = {"topology.kubernetes.io/zone": zone} if zone else {}
-        labels = tuple({**known, **where, **dict(labels)}.items())
+        labels = tuple({**labels_of_nodes(pool, template, zone), **dict(labels)}.items())
     return Kind(
         pool=pool.name,
         default_eligible=pool.jobs.default_eligible,
@@ -84,6 +82,12 @@ def kind_of_worker(
         taints=tuple(sorted(taints)),
         cluster=pool.cluster,
     )
+
+
+def labels_of_nodes(pool: PoolSpec, template: str, zone: str) -> dict[str, str]:
+    """What a node of the pool has without anybody's saying so; labels of pool and template win over it."""
+    where = {"topology.kubernetes.io/zone": zone} if zone else {}
+    return {**NODE_LABELS, POOL_LABEL: pool.name, "node.kubernetes.io/instance-type": template, **where}
 
 
 def job_may_use(job_class: Asks, pool: PoolSpec) -> bool:

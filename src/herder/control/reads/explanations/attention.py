@@ -40,7 +40,7 @@ def attention(core: Core, who: Principal) -> list[str]:
     blocked = [
         blocked_text(core.state, worker, now, with_users=with_users)
         for worker in core.state.workers.values()
-        if worker.live and drain_word(core.state, worker) == "blocked"
+        if worker.busy and drain_word(core.state, worker) == "blocked"
     ]
     return _some(
         [*_age(core), *frozen, *blocked, *_without_place(each for each in _unplaced(core) if _acts(each))]

@@ -58,6 +58,32 @@ async def test_what_the_scheduler_cannot_place_is_demand_until_it_can(played: La
     assert use.at_ms > 0
 
 
+async def test_a_pod_whose_volume_is_missing_waits_for_the_volume(played: Lab) -> None:
+    """In the words of the scheduler."""
+    storage = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "disk"}}
+    played.ask(
+        "POST",
+        "/apis/storage.k8s.io/v1/storageclasses",
+        {**storage, "provisioner": "x", "volumeBindingMode": "Immediate"},
+    )
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "disk",
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    played.ask(
+        "POST",
+        "/api/v1/namespaces/default/persistentvolumeclaims",
+        {"metadata": {"name": "data"}, "spec": spec},
+    )
+    for claim in ("data", "nowhere"):
+        played.post(pod_json(claim, volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": claim}}]))
+    played.follow()
+    seen = await until(played, lambda seen: seen.not_considered and seen.not_considered[0].count == 2)
+    assert "wait for a volume" in seen.not_considered[0].because
+    assert seen.pending == ()
+
+
 async def test_a_drain_ends_when_the_kubelet_says_so(played: Lab) -> None:
     played.follow()
     played.post(node_json("w1"))

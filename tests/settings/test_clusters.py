@@ -9,7 +9,8 @@ import pytest
 from herder.memberships import registry
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.drain import OnBlocked
-from herder.settings import SettingsError, expanded, lint, load_texts, pool_from_plain, pool_to_plain
+from herder.settings import SettingsError, expanded, load_texts, pool_from_plain, pool_to_plain
+from herder.settings.lint import lint
 from tests.support.fake_cluster import NODES, know_nodes
 
 TEXT = """

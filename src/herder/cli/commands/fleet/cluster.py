@@ -73,7 +73,7 @@ def manifests(
     """Print what a cluster needs: the rights of Herder and the PriorityClasses, as YAML for kubectl apply."""
     from herder.memberships.registry import offer
     from herder.model.fleet.cluster import ClusterSettings
-    from herder.settings import load
+    from herder.settings.load import load
 
     say = session(ctx)
     wanted = ClusterSettings(name=name or "kubernetes")

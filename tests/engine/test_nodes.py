@@ -272,6 +272,27 @@ def test_only_our_own_cordon_is_taken_away() -> None:
     assert asked.cordon is False
 
 
+def test_labels_mirror_the_end_of_a_ttl_also_when_it_was_extended() -> None:
+    world, worker = joined()
+    worker.expires_at_ms = world.now_ms + 4 * 3_600_000
+    asked = nodes.to_do(world.state, worker)
+    assert asked is not None
+    assert asked.mark
+    labels = nodes.node_labels(worker, {"herder.dev/pool": "burst"})
+    assert labels == {
+        "provisioned-at": "1700000000",
+        "ttl": "1700014400",
+        "ttl-hours": "4",
+        "herder.dev/pool": "burst",
+    }
+    see(world, node(NAME, labels=tuple(labels.items())))
+    assert nodes.to_do(world.state, worker) is None
+    worker.expires_at_ms += 5_400_000
+    asked = nodes.to_do(world.state, worker)
+    assert asked is not None
+    assert nodes.expiry_labels(worker)["ttl-hours"] == "5.5"
+
+
 def test_a_restart_knows_the_node_its_mark_and_whose_the_cordon_is() -> None:
     world, worker = joined(workload_pods=1)
     nodes.cordoning(world.state, worker, True)

@@ -53,6 +53,7 @@ TARGETS: dict[tuple[str, str], Target] = {
     ("retention", "size after ten times the jobs"): Target(floor=1.2, goal=1.05),
     ("retention", "pruning transaction p99"): Target(floor=50, goal=30),
     ("retention", "pruning transaction, longest"): Target(floor=50, goal=50),
+    ("retention", "pruning transaction, most CPU"): Target(floor=50, goal=50),
     ("recovery", "time"): Target(floor=3, goal=3),
     ("reconnect", "last answer"): Target(floor=10, goal=5),
     ("cluster", "first picture"): Target(floor=30, goal=30),

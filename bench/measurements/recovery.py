@@ -80,7 +80,7 @@ def _fleet(workers: int) -> Changes:
 def _worker(number: int) -> WorkerRecord:
     why = '{"kind": "queued_jobs", "text": "Jobs wait.", "evidence": {}}'
     return WorkerRecord(
-        f"std-{number}-1", "std", "t", "local", "ready", 0, 0, 1, SPEC, "h", number, T0, T0, T0, None, T0, None, 0, None, 0,
+        f"std-{number}-1", "std", "t", "local", "ready", 0, 0, SPEC, "h", number, T0, T0, T0, None, T0, None, 0, None, 0,
         f"token-{number}", None, "nonce", why, "{}", "running", "",
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """What people see of faults of workers, and what the server does about faults of its own."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ def test_status_tells_failed_jobs_and_workers_that_take_no_work(
     worker.exchange()
     assert api.get(f"/workers/{worker.name}").json()["state"] == "unhealthy"
     assert {api.get(f"/jobs/{job}").json()["cause"] for job in third} == {"infrastructure"}
+    api.post(f"/workers/{worker.name}/remove", json={"force": True}).raise_for_status()
+    for _ in range(300):
+        if api.get(f"/workers/{worker.name}").json()["ended_at"]:
+            break
+        time.sleep(0.02)
+    failures = api.get("/status").json()["recent_failures"]
+    assert not any("3 attempts in a row" in text for text in failures), "the worker is removed"
 
 
 def test_jobs_of_forgotten_classes_are_shown_from_the_store(

@@ -102,6 +102,84 @@ def test_a_drain_that_waits_says_what_blocks_it_wherever_people_look(
     api.post(f"/jobs/{job}/cancel", json={}).raise_for_status()
 
 
+@pytest.mark.parametrize("verb", ["drain", "remove"])
+def test_a_repeated_order_keeps_the_deadline_and_another_timeout_sets_it_anew(
+    api: httpx.Client, worker: PlayedWorker, verb: str
+) -> None:
+    job = running(api, worker)
+    assert "Its deadline" not in act(api, worker, verb, timeout_s=600)
+    first = view(api, worker)["drain_until"]
+    for body in ({"timeout_s": 600}, {}):
+        time.sleep(0.01)
+        dry = api.post(f"/workers/{worker.name}/{verb}", params={"dry_run": "true"}, json=body).json()["text"]
+        assert dry.startswith("Nothing would change. ")
+        assert act(api, worker, verb, **body).endswith(f" Its deadline stays: {first}.")
+        assert view(api, worker)["drain_until"] == first
+    assert "Its deadline was changed." in act(api, worker, verb, timeout_s=900)
+    second = view(api, worker)["drain_until"]
+    assert second > first
+    assert act(api, worker, verb, timeout_s=900).endswith(f" Its deadline stays: {second}.")
+    assert "Its deadline was changed." in act(api, worker, verb, timeout_s=600), "it is not the latest order"
+    assert first < view(api, worker)["drain_until"] < second
+    act(api, worker, "uncordon")
+    worker.end(job)
+
+
+def test_a_removal_with_the_timeout_of_the_drain_before_it_keeps_its_deadline(
+    api: httpx.Client, worker: PlayedWorker
+) -> None:
+    job = running(api, worker)
+    act(api, worker, "drain", timeout_s=600)
+    until_then = view(api, worker)["drain_until"]
+    assert act(api, worker, "remove", timeout_s=600).endswith(f"ended, at {until_then} at the latest.")
+    assert view(api, worker)["drain_until"] == until_then
+    act(api, worker, "uncordon")
+    worker.end(job)
+
+
+def test_the_timeout_of_a_drain_is_known_after_a_restart(server: Server) -> None:
+    worker = server.worker()
+    job = running(server.http, worker)
+    act(server.http, worker, "drain", timeout_s=600)
+    act(server.http, worker, "drain", timeout_s=900)
+    server.restart()
+    assert "Its deadline stays: " in act(server.http, worker, "drain", timeout_s=900)
+    act(server.http, worker, "remove", force=True)
+    server.http.post(f"/jobs/{job}/cancel", json={}).raise_for_status()
+    worker.close()
+
+
+@pytest.mark.parametrize(
+    ("verbs", "text"),
+    [
+        (["uncordon"], "Worker NAME is not cordoned."),
+        (["cordon", "cordon"], "Worker NAME is already cordoned."),
+        (["drain", "cordon"], "Worker NAME is already cordoned."),
+        (["cordon", "uncordon", "uncordon"], "Worker NAME is not cordoned."),
+    ],
+)
+def test_an_order_that_finds_what_it_wants_says_that_nothing_was_changed(
+    api: httpx.Client, worker: PlayedWorker, verbs: list[str], text: str
+) -> None:
+    *before, verb = verbs
+    for each in before:
+        act(api, worker, each)
+    events = api.get("/events", params={"object": f"worker/{worker.name}"}).json()["items"]
+    text = text.replace("NAME", worker.name)
+    dry = api.post(f"/workers/{worker.name}/{verb}", params={"dry_run": "true"}, json={}).json()["text"]
+    assert dry == f"Nothing would change. {text}"
+    assert act(api, worker, verb, message="again") == f"{text} Nothing was changed."
+    assert api.get("/events", params={"object": f"worker/{worker.name}"}).json()["items"] == events
+    act(api, worker, "uncordon")
+
+
+def test_a_pool_that_is_frozen_already_is_not_frozen_again(api: httpx.Client) -> None:
+    for verb, text in (("unfreeze", "is not frozen"), ("freeze", ""), ("freeze", "is already frozen")):
+        said = api.post(f"/pools/std/{verb}", json={}).raise_for_status().json()["text"]
+        assert said == (f"Pool std {text}. Nothing was changed." if text else "Pool std is frozen.")
+    api.post("/pools/std/unfreeze", json={}).raise_for_status()
+
+
 REFUSED = [
     ("drain", {"timeout_s": -1}, 422),
     ("drain", {"timeout_s": 1e300}, 422),
@@ -109,6 +187,7 @@ REFUSED = [
     ("extend", {"timeout_s": 5}, 422),
     ("uncordon", {"force": True}, 422),
     ("drain", {"extend_s": 5}, 422),
+    ("extend", {"extend_s": 0}, 422),
     ("drain", {"message": "x" * 5000}, 422),
 ]
 
@@ -123,6 +202,24 @@ def test_a_dry_run_refuses_what_the_real_call_refuses(
     assert (dry.status_code, dry.json()) == (real.status_code, real.json())
     assert real.status_code == status
     assert view(api, worker)["drain"] == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/workers/{}/extend", {"extend_s": 0}, "An extension must be more than 0s and at most 3650d."),
+        ("/workers/{}/drain", {"timeout_s": -1}, "A timeout must be at least 0s and at most 3650d."),
+        (
+            "/pools/std/scale",
+            {"workers": 1, "ttl_s": 0},
+            "A time to live must be more than 0s and at most 3650d.",
+        ),
+    ],
+)
+def test_a_refusal_of_a_time_names_no_field_in_its_sentence(
+    api: httpx.Client, worker: PlayedWorker, path: str, body: dict[str, Any], said: str
+) -> None:
+    assert api.post(path.format(worker.name), json=body).json()["detail"] == said
 
 
 def test_what_is_being_removed_is_not_drained_to_be_kept(

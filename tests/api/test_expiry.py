@@ -1,5 +1,6 @@
 """Expiry, extension and drift through a running server: the race of an extension with the removal, restarts, and explanations."""
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from herder.control.planning.plans import still_right
 from herder.decide.plan.planner import decide
 from herder.model.ids import WorkerName
 from herder.model.planning.plan import DrainWorker
+from herder.settings.syntax.durations import format_duration, parse_duration
 from tests.api.conftest import PlayedWorker, Refusal, Server
 
 LIFE: dict[str, Any] = {
@@ -198,3 +200,24 @@ def _booted(world: Any) -> list[Any]:
             return found
         time.sleep(0.02)
     raise AssertionError("no worker booted")
+
+
+def test_an_extension_beyond_ttl_max_says_by_how_much_and_what_is_allowed(
+    server: Server, worker: PlayedWorker, refused: Refusal
+) -> None:
+    server.http.post("/apply", json={"pools": [{**LIFE, "ttl_max": "125m"}]}).raise_for_status()
+    path = f"/workers/{worker.name}/extend"
+    said = refused(409, "POST", path, json={"extend_s": 5000})
+    found = re.fullmatch(r"Extend the worker by at most (\w+)\.", said["hint"])
+    assert found, said
+    allowed_s = int(parse_duration(found[1]))
+    assert 3_890 <= allowed_s <= 3_910
+    over_s = 5000 - allowed_s
+    assert said["detail"] == (
+        f"Worker {worker.name} would live {format_duration(over_s)} longer than ttl_max of pool life, which is 125m."
+    )
+    assert refused(409, "POST", path, json={"extend_s": allowed_s + 1})["detail"].startswith(
+        f"Worker {worker.name} would live 1s longer than"
+    )
+    server.http.post(path, json={"extend_s": allowed_s}).raise_for_status()
+    server.http.post("/apply", json={"pools": [LIFE]}).raise_for_status()

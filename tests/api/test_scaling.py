@@ -133,6 +133,23 @@ def test_headroom_and_contradictions(server: Server, applied: Any) -> None:
     assert "max_workers 1" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"ttl": "0s", "min_workers": 1}, "ttl 0s is below the minimum of 30s"),
+        ({"extensions_max": 10**12}, "extensions_max 1,000,000,000,000 is above the maximum of 1,000"),
+        ({"labels": {"": "x"}}, "The key '' of a label is empty"),
+    ],
+)
+def test_what_nobody_should_write_is_not_applied(server: Server, settings: Any, words: str) -> None:
+    pool = {"name": "wrong", "driver": "pretend", "templates": [CHEAP], "max_workers": 1, **settings}
+    for dry_run in (True, False):
+        answer = server.http.post("/apply", json={"pools": [pool]}, params={"dry_run": dry_run})
+        assert answer.status_code == 422
+        assert words in answer.text
+    assert server.http.get("/pools/wrong").status_code == 404
+
+
 def test_half_empty_workers_are_put_together_and_the_emptier_drains(
     server: Server, world: PretendWorld, applied: Any
 ) -> None:

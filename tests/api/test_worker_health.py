@@ -1,13 +1,17 @@
 """The health of a worker over HTTP: what its agent reports, what the ladder does about it, and what holds it back."""
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from ruamel.yaml import YAML
 
-from tests.api.conftest import POOLS, PlayedWorker, Refusal
+from tests.api.conftest import POOLS, PlayedWorker, Refusal, Server
+from tests.docs.page import DOCS
 
 FULL = "The file system of the work folder has 5 of 100 MiB of disk free."
 LADDER = [
@@ -35,7 +39,9 @@ def report(worker: PlayedWorker, **more: Any) -> Any:
     return worker.exchange(clock_ms=int(time.time() * 1000), **said)
 
 
-def test_a_disk_is_cleaned_up_and_each_view_says_so(api: httpx.Client, worker: PlayedWorker) -> None:
+def test_a_disk_is_cleaned_up_and_each_view_says_so(
+    api: httpx.Client, server: Server, worker: PlayedWorker
+) -> None:
     report(worker)
     view = api.get(f"/workers/{worker.name}/health").json()
     assert (view["health"], view["state"], view["repair"]) == ("troubled", "unhealthy", None)
@@ -66,6 +72,9 @@ def test_a_disk_is_cleaned_up_and_each_view_says_so(api: httpx.Client, worker: P
         "worker.recovered",
         "worker.repaired",
     ]
+    found = _metrics(server)
+    for outcome in ("done", "recovered"):
+        assert found["herder_worker_repairs_total", "std", "DiskPressure", "clean_up", outcome] == 1
 
 
 def _well(api: httpx.Client, worker: PlayedWorker) -> dict[str, Any] | None:
@@ -74,13 +83,18 @@ def _well(api: httpx.Client, worker: PlayedWorker) -> dict[str, Any] | None:
     return view if repair is not None and repair["well_since"] else None
 
 
-def test_why_a_worker_is_not_repaired(api: httpx.Client, worker: PlayedWorker) -> None:
-    rows = [{"condition": "DiskPressure", "after": "0s", "rung": "replace"}]
+def test_why_a_worker_is_not_repaired(api: httpx.Client, server: Server, worker: PlayedWorker) -> None:
+    rows = [{"condition": "DiskPressure", "after": "1s", "rung": "replace"}]
     changed = {**POOLS[0], "repair": rows, "repair_breaker": {"workers": 0}}
     api.post("/apply", json={"pools": [changed]}).raise_for_status()
     report(worker)
     view = until(lambda: _held(api, worker))
-    assert "because repair_breaker of pool std is 0" in view["held"]
+    held = {"condition": "DiskPressure", "rung": "replace", "outcome": "held"}
+    assert _metrics(server)["herder_worker_repairs_total", "std", *held.values()] >= 1
+    assert (
+        "because repair_breaker of pool std has workers: 0. Set workers of repair_breaker to 1 or more"
+        in view["held"]
+    )
     texts = [each["text"] for each in api.get(f"/workers/{worker.name}/why").json()["facts"]]
     assert view["held"] in texts
     assert any(text.startswith("It has had condition DiskPressure for") for text in texts)
@@ -92,14 +106,20 @@ def _held(api: httpx.Client, worker: PlayedWorker) -> dict[str, Any] | None:
     return view if view["held"] else None
 
 
-def test_a_worker_in_quarantine_is_shown_and_released(api: httpx.Client, worker: PlayedWorker) -> None:
-    rows = [{"condition": "DiskPressure", "after": "0s", "rung": "replace"}]
-    changed = {**POOLS[0], "repair": rows, "quarantine": 1, "repair_breaker": {"window": "0s"}}
+def test_a_worker_in_quarantine_is_shown_and_released(
+    api: httpx.Client, server: Server, worker: PlayedWorker
+) -> None:
+    rows = [{"condition": "DiskPressure", "after": "1s", "rung": "replace"}]
+    changed = {**POOLS[0], "repair": rows, "quarantine": 1, "repair_breaker": {"window": "1s"}}
     api.post("/apply", json={"pools": [changed]}).raise_for_status()
     report(worker)
     view = until(lambda: _kept(api, worker))
     assert view["quarantined_until"] > view["quarantined_at"]
     assert view["next"] == []
+    found = _metrics(server)
+    assert found["herder_workers_quarantined", "std"] == 1
+    assert found["herder_worker_repairs_total", "std", "DiskPressure", "replace", "quarantined"] >= 1
+    assert found["herder_drains_blocked", "std"] == 0
     api.post("/apply", json={"pools": [{**changed, "repair": "off"}]}).raise_for_status()
     api.post(f"/workers/{worker.name}/uncordon", json={}).raise_for_status()
     report(worker, conditions=[])
@@ -110,6 +130,32 @@ def test_a_worker_in_quarantine_is_shown_and_released(api: httpx.Client, worker:
 def _kept(api: httpx.Client, worker: PlayedWorker) -> dict[str, Any] | None:
     view: dict[str, Any] = api.get(f"/workers/{worker.name}/health").json()
     return view if view["quarantined_at"] else None
+
+
+def _metrics(server: Server) -> dict[tuple[str, ...], float]:
+    """By name and labels in the order pool, condition, rung, outcome."""
+    order = ("pool", "condition", "rung", "outcome")
+    with server.client(server.running.token) as client:
+        families = text_string_to_metric_families(client.get(server.running.url + "/metrics").text)
+    return {
+        (sample.name, *(sample.labels[label] for label in order if label in sample.labels)): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_the_alert_rules_name_metrics_that_exist(server: Server) -> None:
+    rules = [
+        rule
+        for group in YAML(typ="safe").load(DOCS / "how-to" / "repair-alerts.yaml")["groups"]
+        for rule in group["rules"]
+    ]
+    assert len(rules) == 4
+    names = {key[0] for key in _metrics(server)}
+    for rule in rules:
+        assert re.findall(r"herder_\w+", rule["expr"])[0] in names
+        assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
+        assert {"summary", "description"} == set(rule["annotations"])
 
 
 def test_a_worker_that_is_not_live_has_no_health(refused: Refusal) -> None:

@@ -84,7 +84,12 @@ def test_a_backup_under_load_loses_nothing_and_forgotten_workers_change_nothing(
     while len(load.ended) < 30:
         time.sleep(0.01)
     accepted, ended = list(load.accepted), set(load.ended)
-    backup = take_backup(tmp_path / "data" / "herder.db", tmp_path / "b.db", lambda done, total: None)
+    backup = take_backup(
+        tmp_path / "data" / "herder.db",
+        tmp_path / "b.db",
+        time.time_ns() // 1_000_000,
+        lambda done, total: None,
+    )
     assert backup.jobs >= len(accepted)
     later = server.worker()
     assert later.name != known.name
@@ -95,7 +100,11 @@ def test_a_backup_under_load_loses_nothing_and_forgotten_workers_change_nothing(
     server.stop()
 
     done = restore(
-        tmp_path / "b.db", tmp_path / "data" / "herder.db", time.time_ns() // 1_000_000, lambda d, t: None
+        tmp_path / "b.db",
+        tmp_path / "data" / "herder.db",
+        time.time_ns() // 1_000_000,
+        lambda d, t: None,
+        salt=7,
     )
     engine = open_engine(sqlite_url(tmp_path / "data"))
     with engine.connect() as connection:
@@ -136,10 +145,16 @@ def test_a_backup_under_load_loses_nothing_and_forgotten_workers_change_nothing(
     assert set(states(server.http, waiting).values()) == {"succeeded"}, "none is lost"
 
     # A person adopts the other one: it activates as the worker that it was, and its old attempt is not its own any more.
-    assert (
-        "adopted"
-        in server.http.post("/drivers/pretend/sweep", json={"action": "adopt"}).raise_for_status().text
+    adopted, again = (
+        server.http.post(
+            "/drivers/pretend/sweep", json={"action": "adopt"}, headers={"Idempotency-Key": "one"}
+        )
+        .raise_for_status()
+        .json()
+        for _ in range(2)
     )
+    assert adopted["text"] == "1 machine of driver pretend is adopted."
+    assert again == adopted, "the same request again is answered as the first, and acts once"
     with server.client(later.activation_token) as http:
         again = http.post("/worker/activate", json={"nonce": "n"}).raise_for_status().json()
     assert again["token"] == later.token
@@ -155,7 +170,7 @@ def test_a_copied_file_is_noticed_by_the_mark_in_the_data_folder(server: Server,
     """Nobody has used `herder admin restore`."""
     store = tmp_path / "data" / "herder.db"
     first = server.http.post("/jobs", json=JOB).raise_for_status().json()["first_job"]
-    take_backup(store, tmp_path / "b.db", lambda done, total: None)
+    take_backup(store, tmp_path / "b.db", time.time_ns() // 1_000_000, lambda done, total: None)
     for _ in range(3):
         server.http.post("/jobs", json=JOB).raise_for_status()
     server.restart()  # the mark says how far it was

@@ -149,3 +149,41 @@ def test_lists_show_what_a_drain_is_at(api: FakeApi, herder: Herder) -> None:
         ["a", "ready,draining"], ["b", "ready,drained"], ["c", "draining"], ["d", "draining,blocked"], ["e", "ready,cordoned"],
     ]  # fmt: skip
     assert STAYS in herder("worker", "get", "b").out
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "option"),
+    [
+        ("worker extend burst-7-1 --by 0s", "extend_s", "--by"),
+        ("worker extend burst-7-1 -m x", "message", "--message"),
+        ("worker cordon burst-7-1 -m x", "message", "--message"),
+        ("worker uncordon burst-7-1 -m x", "message", "--message"),
+        ("worker drain burst-7-1 --timeout 1h --yes", "timeout_s", "--timeout"),
+        ("worker remove burst-7-1 --timeout 1h", "timeout_s", "--timeout"),
+        ("worker remove burst-7-1 --yes -m x", "message", "--message"),
+        ("worker add burst --uses 5", "uses", "--uses"),
+        ("worker add burst --expires 1s", "expires_in_s", "--expires"),
+        ("worker add burst --template x", "template", "--template"),
+        ("pool scale burst 1 --ttl 0s", "ttl_s", "--ttl"),
+        ("pool scale burst 1 --template x", "template", "--template"),
+        ("token create ann --expires 1s", "expires_in_s", "--expires"),
+        ("token create ann --role user", "role", "--role"),
+    ],
+)
+def test_what_the_server_refuses_is_told_with_the_name_of_the_option(
+    api: FakeApi, herder: Herder, words: str, field: str, option: str
+) -> None:
+    api.refuse = (field, "That is too much.")
+    found = herder(*words.split())
+    assert found.code == 2
+    assert found.err.startswith(f"error: {option}: That is too much.")
+
+
+def test_force_and_a_timeout_exclude_each_other_before_anything_is_asked(
+    api: FakeApi, herder: Herder
+) -> None:
+    for verb in ("drain", "remove"):
+        found = herder("worker", verb, NAME, "--force", "--timeout", "5m", "--yes")
+        assert found.code == 2
+        assert found.err.startswith("error: --force and --timeout exclude each other")
+    assert api.calls == []

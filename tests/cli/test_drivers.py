@@ -72,9 +72,15 @@ def test_freeze_and_unfreeze_say_what_happens(herder: Callable[..., Result]) -> 
     )
     assert "Driver pretend was frozen by admin: maintenance." in herder("driver", "list").err
     assert "Driver pretend was frozen by admin: maintenance." in herder("status").out
-    again = herder("driver", "unfreeze", "pretend", "--allow-removals")
+    asked = herder("driver", "unfreeze", "pretend", "--allow-removals")
+    assert asked.code == 2, "nobody is there to ask"
+    assert "unknown machines are removed without the limit. Add --yes." in " ".join(asked.err.split())
+    assert "Driver pretend was frozen by admin" in herder("status").out
+    again = herder("driver", "unfreeze", "pretend", "--allow-removals", "--yes")
     assert "For 10 minutes" in again.out
     assert "Drivers" not in herder("status").out
+    herder("driver", "freeze", "pretend")
+    assert herder("driver", "unfreeze", "pretend").code == 0, "this alone removes nothing"
     wrong = herder("driver", "freeze", "pretned")
     assert wrong.code == 3
     assert "did you mean 'pretend'" in wrong.err.lower()

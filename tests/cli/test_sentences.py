@@ -13,6 +13,7 @@ from herder.cli.shell.exit_codes import Code, CommandError
 from herder.cli.shell.session import Session
 from herder.cli.views import details
 from herder.cli.views.plans import explanation_lines
+from herder.cli.views.sweeps import UNKNOWN, Row
 from herder.cli.views.tables import JOBS, WORKERS
 from herder.model.values.phrases import ended_with
 from herder.wire.resources import Explanation, ReasonView
@@ -46,6 +47,21 @@ def test_an_explanation_has_no_field_names_in_it() -> None:
         f"  - attempt 1 on w-1: failed (assigned at {wire_samples.T0}, signal SIGTERM)",
         "  - attempt 2 on w-2: running",
     ]
+
+
+def test_the_sweep_names_columns_that_do_not_fit_and_keeps_what_was_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    row = Row("pretend", "burst-41-1", "unknown", "running", 12.0, True, "It is kept until you decide.")
+    session = Session(output=Format.TABLE, out=Terminal(), err=io.StringIO())
+    session.printer.items(UNKNOWN, [row])
+    table = session.out.getvalue()  # type: ignore[attr-defined]
+    assert all(column in table for column in ("DRIVER", "MACHINE", "FOUND", "ADOPTABLE", "NEXT"))
+    assert max(map(len, table.splitlines())) <= 80
+    said = session.err.getvalue()  # type: ignore[attr-defined]
+    assert said.startswith("Not shown at 80 columns: ")
+    assert all(column in said for column in ("PHASE", "FOR") if column not in table)
 
 
 @pytest.mark.parametrize(

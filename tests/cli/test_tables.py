@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import re
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_text_is_cut_between_words_and_names_only_when_nothing_else_can_give(
     assert line == f"{'n' * 50}   word word…   done"
     monkeypatch.setenv("COLUMNS", "40")
     (line,) = _printed(Terminal(), [("n" * 50, "word " * 40, "done")])[1:]
-    assert (len(line), line[:27]) == (40, "n" * 25 + "… ")
+    assert (len(line), line[:27]) == (40, "n" * 8 + "…" + "n" * 17 + " "), "with its end"
 
 
 def _ranked(number: int, header: str, drop: int, *, wide: bool = False, wrap: bool = False) -> Column:
@@ -111,10 +112,23 @@ def test_wide_characters_take_two_places(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0s"), (119, "119s"), (120, "2m"), (3599, "59m"), (3660, "1h01m"), (10_800, "3h"), (172_800, "2d")],
-)
+    [
+        (0, "0s"), (119, "119s"), (120, "2m"), (3599, "59m"), (3660, "1h01m"), (10_800, "3h"), (172_800, "2d"),
+        (305, "5m05s"), (599, "9m59s"), (600, "10m"), (5 * 3600 + 56 * 60, "5h56m"), (28_799, "7h59m"), (28_800, "8h"),
+        (2 * 86_400 + 23 * 3600, "2d23h"), (7 * 86_400 + 7_199, "7d01h"), (8 * 86_400, "8d"),
+    ],
+)  # fmt: skip
 def test_spans(seconds: int, text: str) -> None:
     assert brief(seconds * 1000) == text
+
+
+def test_a_span_hides_little_of_itself() -> None:
+    units = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+    for seconds in range(0, 20 * 86_400, 41):
+        text = brief(seconds * 1000)
+        shown = sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([dhms])", text))
+        assert 0 <= seconds - shown <= seconds / 8, text
+        assert len(text) <= 6
 
 
 def test_ages_look_back_and_forward() -> None:
@@ -133,14 +147,14 @@ def test_money_is_shown_with_four_places_and_never_lost() -> None:
 
 def test_a_sick_worker_is_seen_in_every_form() -> None:
     why = "Worker burst-1 gets no work: 3 attempts in a row failed on it. It gets a test attempt in 12 s."
-    sick = wire_samples.worker("burst-1", health="quarantined", health_reason=why)
+    sick = wire_samples.worker("burst-1", health="excluded", health_reason=why)
     shown = {}
     for form in (Format.TABLE, Format.WIDE, Format.JSON):
         out = io.StringIO()
         Printer(format=form, headers=True, pretty=False, out=out, now_s=0).items(WORKERS, [sick])
         shown[form] = out.getvalue()
-    assert "ready    quarantined" in shown[Format.TABLE]
+    assert "ready    excluded" in shown[Format.TABLE]
     assert why in shown[Format.WIDE]
     assert json.loads(shown[Format.JSON])["items"][0]["health_reason"] == why
     assert ("Health", why) in details.worker(sick, 0).rows
-    assert style_of("quarantined") == style_of("unhealthy")
+    assert style_of("excluded") == style_of("unhealthy")

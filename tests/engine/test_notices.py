@@ -96,6 +96,22 @@ def test_who_does_not_end_in_time_is_preempted_and_not_blamed(world: World) -> N
     assert world.job(job).not_before_ms is None, "it goes on at once"
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_provider_does_not_wait_for_a_server_that_was_away(world: World, restarts: bool) -> None:
+    worker, agent, (job,) = running(world)
+    announce(world, worker, 120)
+    world.seconds(60, agent)
+    if restarts:
+        clock_step.begin_anew(world.state, world.now_ms)
+    else:
+        clock_step.server_was_away(world.state, 50_000, world.now_ms)
+    assert left_s(world, worker) == 55
+    world.seconds(54.5, agent)
+    assert job in world.state.live
+    world.seconds(1, agent)
+    assert worker.state is WorkerState.TERMINATING
+
+
 def test_a_short_notice_gives_up_half_at_most(world: World) -> None:
     worker, _, _ = running(world)
     announce(world, worker, 6)

@@ -15,6 +15,7 @@ from herder.model.ids import PoolName
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import EventRecord, MetaRecord
+from herder.model.values.money import PicoUsd
 from tests.support.engine_world import POOL, World, job_class
 
 
@@ -68,6 +69,11 @@ def test_nothing_is_held_against_a_changed_template_or_kept_of_a_pool_that_goes(
         world.state, Changes(), POOL.name, replace(POOL, size=replace(POOL.size, max_workers=99))
     )
     assert len(world.state.offers) == 1
+    dearer = tuple(
+        replace(each, price_pico_per_hour=PicoUsd(2 * each.price_pico_per_hour)) for each in POOL.templates
+    )
+    offers.forget_changed(world.state, Changes(), POOL.name, replace(POOL, templates=dearer))
+    assert len(world.state.offers) == 1, "prices move, and capacity is as short as before"
     changed = tuple(replace(each, labels=(("image", "right"),)) for each in POOL.templates)
     changes = Changes()
     offers.forget_changed(world.state, changes, POOL.name, replace(POOL, templates=changed))

@@ -9,7 +9,7 @@ from herder.engine.attempts.worker_health import health_of
 from herder.engine.memory.state import WorkerLife
 from herder.engine.memory.worker_repair import Step, read, text_of
 from herder.engine.workers import breaker, conditions, repair
-from herder.engine.workers.conditions import CLOCK_SKEW_MS, Found
+from herder.engine.workers.conditions import Found
 from herder.engine.workers.deadlines import tick
 from herder.engine.workers.worker import activated, set_cordon
 from herder.model.fleet.pool import PoolSpec
@@ -550,8 +550,14 @@ def test_an_agent_that_does_not_answer_has_not_cleaned_up(world: World) -> None:
     assert worker.state.leaving
 
 
-@pytest.mark.parametrize("ahead_ms", [CLOCK_SKEW_MS + 1_000, -CLOCK_SKEW_MS - 1_000])
-def test_a_clock_that_is_wrong_is_a_condition_and_the_worker_works_on(world: World, ahead_ms: int) -> None:
+@pytest.mark.parametrize("skew_s", [30.0, 5.0])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_clock_that_is_wrong_is_a_condition_and_the_worker_works_on(
+    world: World, sign: int, skew_s: float
+) -> None:
+    assert POOL.repair.clock_skew_s == 30.0
+    policy(world, clock_skew_s=skew_s)
+    ahead_ms = sign * int(skew_s * 1000 + 1_000)
     worker, agent = world.ready_worker()
     agent.clock_ahead_ms = ahead_ms
     world.submit(1)
@@ -562,9 +568,12 @@ def test_a_clock_that_is_wrong_is_a_condition_and_the_worker_works_on(world: Wor
     assert worker.live
     passes(world, 605, agent)
     assert kinds(world, worker)[-1] == "worker.escalated"
-    agent.clock_ahead_ms = CLOCK_SKEW_MS - 1_000
+    assert repair.needs_person(worker)
+    assert world.state.repairs == {(POOL.name, C.CLOCK_SKEW, Rung.ESCALATE, "escalated"): 1}
+    agent.clock_ahead_ms = int(skew_s * 1000) - 1_000
     passes(world, 10, agent)
     assert not worker.health.conditions
+    assert not repair.needs_person(worker)
 
 
 def test_sentences_of_an_agent_of_before_mean_that_it_is_not_ready(world: World) -> None:
@@ -602,7 +611,7 @@ def test_a_sick_worker_is_kept_for_inspection_and_released(world: World) -> None
     policy(world, quarantine=2)
     worker, agent = sick(world, 1)
     assert (worker.state, worker.cordoned) == (WorkerState.UNHEALTHY, True)
-    assert health_of(worker, world.now_ms)[0] is Health.KEPT
+    assert health_of(worker, world.now_ms)[0] is Health.QUARANTINED
     assert "herder worker uncordon std-1-1" in events(world, worker)[-1][1]
     passes(world, 600)  # silent, too
     assert worker.state is WorkerState.UNHEALTHY

@@ -1,4 +1,4 @@
-"""One disk or one worker must not take a queue down: back-off, other workers, quarantine, tests and replacement."""
+"""One disk or one worker must not take a queue down: back-off, other workers, exclusion, tests and replacement."""
 
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ def test_a_worker_that_fails_everything_does_not_take_the_queue_down(world: Worl
     assert world.state.counts[JobState.SUCCEEDED] == 600
     assert world.state.counts[JobState.FAILED] == 0
     assert failed <= POOL.templates[0].slots + FAULTS_MOST
-    assert "worker.quarantined" in kinds(world, sick)
+    assert "worker.excluded" in kinds(world, sick)
     assert sick.state is not WorkerState.READY
 
 
@@ -95,7 +95,7 @@ def test_it_waits_longer_each_time_and_its_attempts_are_not_used_up(world: World
     fail_all(world, agent)
     began, tries = world.now_ms, world.state.tried[job][0]
     world.seconds(60, agent)
-    assert world.state.live[job].number == tries + 1  # the test after the quarantine
+    assert world.state.live[job].number == tries + 1  # the test after the exclusion
     assert world.now_ms - began == 60_000
 
 
@@ -174,7 +174,7 @@ def test_quotas_hold_for_jobs_that_are_tried_again(world: World) -> None:
     assert set(world.state.live) == {job}
 
 
-def test_a_quarantined_worker_is_tested_and_comes_back(world: World) -> None:
+def test_an_excluded_worker_is_tested_and_comes_back(world: World) -> None:
     worker, agent = world.ready_worker(1)
     world.submit(8, TINY)
     world.commit()
@@ -193,7 +193,7 @@ def test_a_quarantined_worker_is_tested_and_comes_back(world: World) -> None:
     world.talk(agent)
     world.seconds(1, agent)
     assert len(worker.live) == 7
-    assert kinds(world, worker)[-3:] == ["worker.quarantined", "worker.tested", "worker.recovered"]
+    assert kinds(world, worker)[-3:] == ["worker.excluded", "worker.tested", "worker.recovered"]
 
 
 def test_a_test_that_runs_for_a_while_is_passed(world: World) -> None:
@@ -317,7 +317,7 @@ def test_how_a_worker_does_is_told_whatever_its_state(world: World) -> None:
     world.commit()
     world.talk(agent)
     fail_all(world, agent)
-    assert told()[0] is Health.QUARANTINED
+    assert told()[0] is Health.EXCLUDED
     assert told()[1].endswith("8 attempts in a row failed on it. It gets a test attempt in 30 s.")
     world.seconds(31, agent)
     assert (worker.state, told()[0]) == (WorkerState.READY, Health.ON_TEST)

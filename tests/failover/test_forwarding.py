@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from herder.ports.leadership import Alone, ServerNote
+from herder.server.leadership import forwarding
 from herder.server.leadership.forwarding import Forwarding
 from herder.server.leadership.gate import Gate
 from herder.server.leadership.stored_reads import Stored
@@ -159,6 +161,25 @@ async def test_a_caller_that_leaves_ends_the_call_to_the_leader(leader: Server, 
     gone.set()
     await asyncio.wait_for(call, 5)
     assert messages[1]["status"] == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_call_to_a_leader_that_hangs_ends_when_another_server_leads(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """A leader that was stopped accepts calls and never answers. Its callers ask again, and the write has a key."""
+    monkeypatch.setattr(forwarding, "LOOK_S", 0.02)
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        peers = Peers(f"http://127.0.0.1:{hung.getsockname()[1]}")
+        follower = Forwarding(peers, Nothing(), lambda: NOW_MS, None)
+        async with through(follower, "t") as http:
+            call = asyncio.ensure_future(http.request(method, "/jobs", headers={"Idempotency-Key": "k"}))
+            done, _ = await asyncio.wait({call}, timeout=0.3)
+            assert not done, "as long as no other server leads, it is waited for"
+            peers.url = "http://127.0.0.1:9"
+            said = await asyncio.wait_for(call, 5)
+        assert (said.status_code, said.json()["code"], said.headers["retry-after"]) == (503, "no_leader", "1")
+        await follower.close()
 
 
 @pytest.mark.parametrize("held", [True, False])

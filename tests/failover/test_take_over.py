@@ -152,6 +152,29 @@ def come_back_late(trouble: str, servers: Installation, database: Cuttable) -> l
     return answers
 
 
+@pytest.mark.parametrize(
+    "words", ["job submit --pool std -o json -- true", "user create ann -o json", "status"]
+)
+def test_a_command_finds_the_next_leader_when_the_one_that_it_knows_hangs(
+    servers: Installation, words: str
+) -> None:
+    """It knows the addresses of all servers, and asks the one first that was stopped."""
+    begun = servers.client("status")
+    assert begun.communicate(timeout=30)[1] == ""
+    servers.first.send(signal.SIGSTOP)
+    began = time.monotonic()
+    client = servers.client(*words.split())
+    out, errors = client.communicate(timeout=60)
+    took_s = time.monotonic() - began
+    print(f"{words}: answered after {took_s:.2f} s; meanwhile: {errors}")
+    assert client.returncode == 0, errors
+    assert took_s < TAKE_OVER_S
+    assert out
+    assert f"The server at {servers.first.url} does not answer: timed out. Trying again." in errors
+    if words.startswith("job"):
+        assert servers.rows("SELECT count(*) FROM jobs") == [(1,)]
+
+
 def test_an_orderly_stop_hands_over_at_once(servers: Installation) -> None:
     first, second = servers.first, servers.second
     first.send(signal.SIGTERM)

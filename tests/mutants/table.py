@@ -1,10 +1,20 @@
 """All mutants, in the order of the table that `make mutants` prints."""
 
 from tests.mutants.guards.attempts import ATTEMPTS
+from tests.mutants.guards.creations import CREATIONS
 from tests.mutants.guards.machines import MACHINES
+from tests.mutants.guards.notices import NOTICES
 from tests.mutants.guards.planner import PLANNER
 from tests.mutants.guards.recovery import RECOVERY
 from tests.mutants.guards.time import TIME
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*RECOVERY, *ATTEMPTS, *MACHINES, *PLANNER, *TIME)
+MUTANTS: tuple[Mutant, ...] = (
+    *RECOVERY,
+    *ATTEMPTS,
+    *MACHINES,
+    *CREATIONS,
+    *NOTICES,
+    *PLANNER,
+    *TIME,
+)

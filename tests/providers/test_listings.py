@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from herder.control.reads.explanations import failures
 from herder.drivers.pretend import PretendSettings
 from herder.model.fleet.driver import Listing, StartData
 from herder.model.ids import WorkerName
@@ -150,6 +151,22 @@ async def test_a_few_at_a_time_add_up(make_fleet: MakeFleet) -> None:
     fleet.world.lose("w-3")
     await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=SWEEPS_S)
     assert alive(fleet) == names[3:]
+    assert (
+        "reports that at least 1 of its 7 workers no longer exist. 3 others were closed or removed in the last minute, which makes 4 in all, "
+        "more than the limit of 3 in a minute. Nothing was removed."
+    ) in fleet.events("driver.frozen")[0]
+
+
+async def test_the_reason_of_a_freeze_names_what_is_above_the_limit(make_fleet: MakeFleet) -> None:
+    """One worker is lost, which is within the limit; eight unknown machines are not."""
+    fleet = make_fleet()
+    names = await made(fleet, 10)
+    others(fleet, 8)
+    fleet.world.lose(names[0])
+    await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=SWEEPS_S)
+    (told,) = fleet.events("driver.frozen")
+    assert "lists 8 machines that belong to no worker, more than the limit of 3. Nothing was removed." in told
+    assert "herder admin sweep --driver cloud" in told
 
 
 async def test_the_bound_grows_with_the_fleet_and_is_a_setting(make_fleet: MakeFleet) -> None:
@@ -167,6 +184,7 @@ async def test_machines_that_no_row_knows_are_removed_a_few_at_a_time(make_fleet
     others(fleet, 3)
     await fleet.until(lambda: fleet.machines() == ["w-0", "w-1"], limit_s=SWEEPS_S)
     await fleet.until(lambda: len(fleet.events("worker.orphan")) == 3)
+    assert await failures.recent(fleet.core) == [], "nothing is left to be done"
     others(fleet, 2)
     await asyncio.sleep(20)
     assert len(fleet.machines()) == 4, "the minute is not over"

@@ -59,8 +59,21 @@ async def decide(fleet: Fleet, action: str, *machines: str, dry_run: bool = Fals
     changes, now_ms = Changes(), fleet.clock.now_ms()
     body = SweepDecision(action=action, machines=list(machines))  # type: ignore[arg-type]
     done = sweep_decisions.decide(fleet.core, ANN, "cloud", body, changes, now_ms, dry_run=dry_run)
+    assert changes.empty is dry_run, "a dry run changes nothing"
     await fleet.core.commit(changes)
     return done.text
+
+
+async def restored(fleet: Fleet, count: int, **pool: Any) -> list[str]:
+    """Two workers that the store knows, and `count` machines of the time that it has forgotten, as listed; `pool`: as it is now."""
+    await begun(fleet)
+    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored", salt=7)
+    lost = of_lost_time(fleet, 7, count)
+    await fleet.crash()
+    made = pool_from_plain({**PLAIN, **pool})
+    fleet.core.state.pools[made.name] = made
+    await fleet.until(lambda: len(fleet.core.driver_notes["cloud"].unknown) == count, limit_s=60)
+    return lost
 
 
 async def test_a_restored_store_keeps_even_a_single_machine_that_it_does_not_know(
@@ -68,7 +81,7 @@ async def test_a_restored_store_keeps_even_a_single_machine_that_it_does_not_kno
 ) -> None:
     fleet = make_fleet()
     await begun(fleet)
-    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored")
+    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored", salt=7)
     await fleet.crash()
     lost = of_lost_time(fleet, 7, 1)
     await asyncio.sleep(3600)
@@ -125,7 +138,7 @@ async def test_many_unknown_machines_freeze_the_driver_until_they_are_adopted(ma
     fleet = make_fleet()
     await begun(fleet)
     await fleet.core.settle()
-    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored")
+    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored", salt=7)
     lost = of_lost_time(fleet, 7, 8)
     await fleet.crash()
     pool = pool_from_plain(PLAIN)
@@ -144,9 +157,13 @@ async def test_many_unknown_machines_freeze_the_driver_until_they_are_adopted(ma
     assert set(fleet.states()) == {"p-1-1", "p-1-2"}
     with pytest.raises(Invalid, match="no unknown machine"):
         await decide(fleet, "adopt", "p-9-9")
-    assert await decide(fleet, "adopt", lost[0]) == "1 machine of driver cloud is adopted."
-    assert "cloud" not in fleet.core.state.frozen_drivers
+    assert await decide(fleet, "adopt", lost[0]) == (
+        "1 machine of driver cloud is adopted. Driver cloud stays frozen, because 7 unknown machines remain, and the limit is 3. Adopt them "
+        "too, or run `herder admin sweep --driver cloud --remove`."
+    )
+    assert "cloud" in fleet.core.state.frozen_drivers, "the sweep would freeze it again at once"
     assert await decide(fleet, "adopt") == "7 machines of driver cloud are adopted."
+    assert "cloud" not in fleet.core.state.frozen_drivers
     assert [fleet.states()[name] for name in lost] == ["joining"] * 8
     assert len(fleet.events("worker.adopted")) == 8
 
@@ -163,7 +180,7 @@ async def test_many_unknown_machines_freeze_the_driver_until_they_are_adopted(ma
 async def test_a_person_removes_them_and_the_limit_does_not_count_it(make_fleet: MakeFleet) -> None:
     fleet = make_fleet()
     await begun(fleet)
-    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored")
+    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored", salt=7)
     of_lost_time(fleet, 7, 8)
     await fleet.crash()
     await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=60)
@@ -182,11 +199,13 @@ async def test_a_person_removes_them_and_the_limit_does_not_count_it(make_fleet:
 async def test_what_cannot_be_adopted_says_why(make_fleet: MakeFleet) -> None:
     fleet = make_fleet()
     await begun(fleet)
-    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored")
+    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored", salt=7)
     of_lost_time(fleet, 7, 1)
     await fleet.crash()
     await fleet.until(lambda: bool(troubles(fleet.core)), limit_s=60)
-    assert "Pool p of p-7-1 does not exist." in await decide(fleet, "adopt")
+    told = await decide(fleet, "adopt")
+    assert "Pool p does not exist." in told
+    assert told.endswith("This applies to 1 machine: p-7-1.")
     for change, why in (
         ({"driver": "other"}, "Pool p uses driver other now."),
         ({"templates": [{**PLAIN["templates"][0], "name": "u"}]}, "Pool p no longer has template t."),
@@ -203,6 +222,93 @@ async def test_what_cannot_be_adopted_says_why(make_fleet: MakeFleet) -> None:
         await decide(fleet, "remove")
 
 
+ROOM_OF_FIVE = (
+    "3 machines of driver cloud {will} adopted, 5 cannot be adopted. Pool p cannot get 1 more worker: 5 of 5 workers exist, including those "
+    "adopted now and those being drained. Raise max_workers with `herder apply`, or remove machines. This applies to 5 machines: p-7-4, "
+    "p-7-5, p-7-6 and 2 more. Driver cloud stays frozen, because 5 unknown machines remain, and the limit is 3. Adopt them too, or run "
+    "`herder admin sweep --driver cloud --remove`."
+)
+
+
+async def test_a_dry_run_refuses_what_the_real_run_refuses(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet()
+    lost = await restored(fleet, 8, max_workers=5)
+    await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=60)
+    view = await sweep_view(fleet.core, "cloud", "ann")
+    assert [each.worker for each in view.unknown if not each.not_adoptable] == lost[:3]
+    assert await decide(fleet, "adopt", dry_run=True) == ROOM_OF_FIVE.format(will="would be")
+    assert await decide(fleet, "adopt") == ROOM_OF_FIVE.format(will="are")
+    assert [fleet.states()[name] for name in lost] == ["joining"] * 3 + [""] * 5
+    assert "cloud" in fleet.core.state.frozen_drivers
+    none_left = await decide(fleet, "adopt", dry_run=True)
+    assert none_left.startswith(
+        "0 machines of driver cloud would be adopted, 5 cannot be adopted. Pool p cannot"
+    )
+    assert "5 of 5 workers exist, including those being drained." in none_left
+    assert none_left.count("Pool p cannot get") == 1
+    assert await decide(fleet, "remove", dry_run=True) == (
+        "5 unknown machines of driver cloud would be removed. What runs on them is lost."
+    )
+    await decide(fleet, "remove")
+    await fleet.until(lambda: len(fleet.machines()) == 5, limit_s=60)
+    assert fleet.core.state.frozen_drivers == {}
+
+
+@pytest.mark.parametrize(
+    ("pool", "says"),
+    [
+        ({"max_live_workers": 3}, "Pool p cannot get 1 more worker: 3 of 3 live workers exist"),
+        (
+            {
+                "templates": [{**PLAIN["templates"][0], "zones": [{"name": "a", "max_workers": 1}]}],
+            },
+            "Zone a of template t in pool p is at its limit: 1 of 1 workers exist, including those adopted now. Raise max_workers of the zone",
+        ),
+    ],
+)
+async def test_other_limits_of_a_pool_are_asked_too(
+    make_fleet: MakeFleet, pool: dict[str, Any], says: str
+) -> None:
+    fleet = make_fleet()
+    await restored(fleet, 2, **pool)
+    tried = await decide(fleet, "adopt", dry_run=True)
+    assert tried.startswith("1 machine of driver cloud would be adopted, 1 cannot be adopted.")
+    assert says in tried
+    done = await decide(fleet, "adopt")
+    assert done == tried.replace("would be adopted", "is adopted")
+    assert "cloud" not in fleet.core.state.frozen_drivers
+
+
+async def test_a_frozen_driver_from_which_nothing_could_be_adopted_says_how_to_go_on(
+    make_fleet: MakeFleet,
+) -> None:
+    fleet = make_fleet()
+    await restored(fleet, 8, max_workers=2)
+    await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=60)
+    fleet.core.settings = replace(fleet.core.settings, removals_least=20)
+    told = await decide(fleet, "adopt")
+    assert told.endswith(
+        "Driver cloud stays frozen, because no machine was adopted. Run `herder admin sweep --driver cloud --remove`, or `herder driver "
+        "unfreeze cloud` to use the driver again."
+    )
+    assert "cloud" in fleet.core.state.frozen_drivers
+
+
+async def test_one_machine_of_many_is_removed_before_the_driver_is_frozen_for_the_others(
+    make_fleet: MakeFleet,
+) -> None:
+    fleet = make_fleet()
+    lost = await restored(fleet, 8)
+    await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=60)
+    assert await decide(fleet, "remove", lost[0]) == (
+        "1 unknown machine of driver cloud is removed. What runs on it is lost. 7 unknown machines remain, and the limit is 3, so the driver "
+        "is frozen when it is removed. Decide about the others too: run `herder admin sweep --driver cloud`."
+    )
+    await fleet.until(lambda: lost[0] not in fleet.machines(), limit_s=60)
+    await fleet.until(lambda: "cloud" in fleet.core.state.frozen_drivers, limit_s=60)
+    assert set(lost[1:]) <= set(fleet.machines())
+
+
 async def test_unknown_agents_wait_while_a_person_decides_and_are_refused_otherwise(
     make_fleet: MakeFleet,
 ) -> None:
@@ -211,7 +317,7 @@ async def test_unknown_agents_wait_while_a_person_decides_and_are_refused_otherw
     token = derived_token("s", "activation/p-7-1")
     with pytest.raises(Unauthenticated):
         invited(fleet.core, token)
-    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored")
+    mark_put_back(fleet.engine, fleet.clock.now_ms(), "The store was restored", salt=7)
     of_lost_time(fleet, 7, 1)
     await fleet.crash()
     with pytest.raises(NotReady, match="it is not decided yet"):

@@ -83,11 +83,12 @@ def test_what_is_coming_counts_for_the_minimum_what_leaves_does_not() -> None:
         worker(3, std, state=WorkerState.DRAINING),
         worker(4, std, state=WorkerState.UNHEALTHY),
     ]
-    asked = minimum.ask(view(std, workers), leaving=1, for_queue=0)
+    one = frozenset({workers[0].name})
+    asked = minimum.ask(view(std, workers), leaving=one, for_queue=0, now_ms=NOW)
     assert asked is not None
     assert asked.count == 2
-    assert minimum.ask(view(std, workers), leaving=1, for_queue=2) is None
-    assert minimum.ask(view(pool(min_workers=3), workers), leaving=0, for_queue=0) is None
+    assert minimum.ask(view(std, workers), leaving=one, for_queue=2, now_ms=NOW) is None
+    assert minimum.ask(view(pool(min_workers=3), workers), frozenset(), for_queue=0, now_ms=NOW) is None
 
 
 def proposal(count: int, name: PoolName = STD) -> Proposal:

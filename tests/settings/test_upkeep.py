@@ -32,7 +32,7 @@ def test_they_are_read_and_the_rest_keeps_its_default() -> None:
         ("retention: {events_max: 5}", "retention.events_max: The value must be 1,000 to 1,000,000,000."),
         (
             "retention: {store_size: 1Mi}",
-            "retention.store_size: The value must be at least 64Mi. Write 64Mi or more.",
+            "retention.store_size: The value must be 64Mi to 1024Ti. Write a size from 64Mi to 1024Ti.",
         ),
         ("retention: {logs: soon}", "retention.logs: "),
     ],

@@ -125,6 +125,16 @@ def test_more_windows_than_a_cycle_can_look_at_are_refused() -> None:
         ("ttl_soft: 5m", "ttl_soft", "shorter than a boot may take"),
         ("replace_drifted: false, maintenance_windows: [{start: 02:00, duration: 1h}]", "maintenance_windows", "have no effect"),
         ("maintenance_windows: [{start: 02:00, duration: 24h}]", "maintenance_windows", "never closes"),
+        ("maintenance_windows: [{start: 02:00, duration: 5m}]", "maintenance_windows", "is open for 5m, less than a boot may take (boot_timeout 750s)"),
+        ("min_workers: 1, ttl: 10m", "ttl", "so the 1 worker of min_workers can be replaced without end"),
+        ("schedules: [{cron: '0 8 * * *', min_workers: 2}], ttl: 10m", "ttl", "so the 2 workers of min_workers can be replaced without end"),
+        ("min_workers: 1, boot_timeout: 1m, ttl: 8m", "ttl", "shorter than ttl_warning and ttl_grace together (10m)"),
+        ("disruption_budget: [{workers: 0, start: 00:00, duration: 24h}]", "disruption_budget", "no worker is ever replaced that differs"),
+        ("disruption_budget: [{workers: 0, start: 00:00, duration: 12h}, {workers: 0, start: 12:00, duration: 12h}]", "disruption_budget", "no worker is ever replaced that differs"),
+        (
+            "disruption_budget: [{workers: 0, cron: '0 8 * * 1-5', duration: 10h}], maintenance_windows: [{cron: '0 9 * * 1,3', duration: 2h}]",
+            "disruption_budget", "disruption_budget is 0 whenever a maintenance window is open, so no worker is ever replaced that differs",
+        ),
     ],
 )  # fmt: skip
 def test_lint_finds_what_never_works(settings: str, key: str, words: str) -> None:
@@ -142,6 +152,10 @@ def test_lint_finds_what_never_works(settings: str, key: str, words: str) -> Non
     [
         "disruption_budget: [{workers: 0, cron: '0 8 * * 1-5', duration: 10h}, {workers: 2}]",
         "disruption_budget: 0, replace_drifted: false",
+        "min_workers: 1, ttl: 4h",
+        "disruption_budget: [{workers: 0, cron: '0 8 * * 1-5', duration: 10h}], maintenance_windows: [{cron: '0 9 * * 1,6', duration: 2h}]",
+        "disruption_budget: [{workers: 0, start: 00:00, duration: 12h}, {workers: 0, start: 12:00, duration: 11h}]",
+        "disruption_budget: [{workers: 0, cron: '* * * * *', duration: 1m}, {workers: 1}], replace_drifted: false",
         "maintenance_windows: [{cron: '0 2 * * 1-5', duration: 24h}]",
         "ttl: 4h, disruption_budget: [{workers: 1, reasons: [expired]}]",
     ],
@@ -152,6 +166,8 @@ def test_lint_has_nothing_against_what_works(settings: str) -> None:
     )
     keys = ("disruption_budget", "maintenance_windows", "ttl_soft", "ttl_warning")
     assert [each for each in lint(found) if each.key.rpartition(".")[2] in keys] == []
+    of_ttl = [each for each in lint(found) if each.key.endswith(".ttl")]
+    assert [each for each in of_ttl if each.severity is not Severity.NOTE] == []
 
 
 SATURDAY_2_BERLIN_MS = 1_711_760_400_000  # 2024-03-30 02:00 in Berlin, the night before clocks change

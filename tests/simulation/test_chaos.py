@@ -3,6 +3,7 @@ refused. And the loop under it: what is killed has no effect any more.
 """
 
 import asyncio
+import io
 import json
 import os
 import subprocess
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from herder.cli.shell.session import Session
 from herder.model.stored.changes import Changes
 from herder.simulate.chaos.hosts.loop import HOST, VirtualLoop
 from herder.simulate.chaos.rules.job_rules import JobRules
-from herder.simulate.chaos.run import ChaosOptions, run
+from herder.simulate.chaos.run import ChaosOptions, ChaosResult, run
 from herder.simulate.chaos.shrink import command_of, shrink
+from herder.simulate.commands.chaos import show
 
 SMALL = ("--days", "0.004", "--workers", "6", "--intensity", "20")
 
@@ -125,3 +128,17 @@ def test_what_is_killed_has_no_effect_any_more() -> None:
     finally:
         loop.clear_away()
     assert not any("goodbye" in each or "cleared" in each for each in done)
+
+
+@pytest.mark.parametrize(
+    ("days_run", "said"),
+    [
+        (0.14, "Seed 7: 0.01 simulated days with faults and 0.13 days of rest after them, in "),
+        (0.004, "Seed 7: 0.004 simulated days with faults and 0 days of rest after them, in "),
+    ],
+)
+def test_the_rest_after_the_faults_is_told_apart(days_run: float, said: str) -> None:
+    """It takes longer than the faults of a short run, and less when a rule is broken before."""
+    say = Session(out=io.StringIO())
+    show(say, ChaosResult(options=ChaosOptions(seed=7, days=0.01), days_run=days_run), 1.0)
+    assert say.out.getvalue().startswith(said)  # type: ignore[attr-defined]

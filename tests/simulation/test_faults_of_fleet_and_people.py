@@ -153,7 +153,7 @@ async def _broken(world: World) -> tuple[str, list[int]]:
     worker = world.worker().spec.name
     world.machines.broken.add(worker)
     jobs = [await _submit(world) for _ in range(4)]
-    await world.until(lambda: "worker.quarantined" in _kinds(world), 60)
+    await world.until(lambda: "worker.excluded" in _kinds(world), 60)
     return worker, jobs
 
 

@@ -319,7 +319,7 @@ def test_restored_store() -> None:
             world.kill_server()
             raw = world.engine.raw_connection()
             copy.backup(raw.driver_connection)  # type: ignore[arg-type]
-            mark_put_back(world.engine, world.clock.now_ms(), "The store was restored from a backup")
+            mark_put_back(world.engine, world.clock.now_ms(), "The store was restored from a backup", salt=7)
         await world.restart(1.0)
         await world.until(lambda: "driver.unknown_machines" in event_kinds(world), WITHIN_S)
         await asyncio.sleep(10 * world.core.settings.sweep_delay_s)

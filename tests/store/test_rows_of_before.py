@@ -24,6 +24,11 @@ ROWS = (
         f"({number}, 5, 'x.y', '{subject}', 'herder', '', '{{}}')"
         for number, subject in enumerate(("job/8", "batch/4", "batch/99", "worker/job/8"), start=1)
     ),
+    *(
+        "INSERT INTO events (sequence, at_ms, kind, object, actor, text, data) VALUES "
+        f"({number}, 5, '{kind}', 'worker/a', 'herder', '', '{{}}')"
+        for number, kind in enumerate(("worker.quarantined", "worker.kept"), start=5)
+    ),
 )
 
 
@@ -47,7 +52,7 @@ def test_rows_of_before_belong_to_somebody(old: Engine) -> None:
         jobs = connection.execute(text('SELECT id, "user", project FROM jobs ORDER BY id')).all()
         assert [tuple(row) for row in jobs] == [(7, "ann", "alpha"), (8, "ann", "alpha")]
         events = connection.execute(
-            text('SELECT object, "user", project FROM events ORDER BY sequence')
+            text('SELECT object, "user", project FROM events WHERE sequence < 5 ORDER BY sequence')
         ).all()
         assert [tuple(row) for row in events] == [
             ("job/8", "ann", "alpha"),
@@ -55,6 +60,8 @@ def test_rows_of_before_belong_to_somebody(old: Engine) -> None:
             ("batch/99", "?", ""),  # nobody's that could sign in
             ("worker/job/8", "", ""),
         ]
+        kinds = connection.execute(text("SELECT kind FROM events WHERE sequence > 4 ORDER BY sequence")).all()
+        assert [kind for (kind,) in kinds] == ["worker.excluded", "worker.quarantined"]
         state, directory, _ = recover(connection, 10)
     assert state.waited == {"ann": (2, 9)}
     assert directory.users["ann"].deleted_at_ms is None  # type: ignore[index]

@@ -554,7 +554,6 @@ def picture(state: EngineState, ledger: Totals) -> dict[str, Any]:
                 w.drain,
                 w.free,
                 w.free_slots,
-                w.generation,
                 w.handle,
                 w.expires_at_ms,
                 w.attempts_done,

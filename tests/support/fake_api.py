@@ -37,9 +37,11 @@ class FakeApi:
         self.calls: list[tuple[str, str, dict[str, str], Any]] = []
         self.keys: dict[str, tuple[int, Any]] = {}
         self.writes_done = 0
-        self.fail: list[int] = []
-        """Statuses to answer with, one for each of the next calls; 0 closes the connection without an answer."""
-        self.fail_after_write: list[int] = []
+        self.fail: list[int | None] = []
+        """Statuses to answer with, one for each of the next calls; 0 closes the connection without an answer, and None is no failure."""
+        self.code = ""
+        """Of the problems that it answers with then."""
+        self.fail_after_write: list[int | None] = []
         """The same, but the write is done before."""
         self.page_size: int | None = None
         self.break_streams = 0
@@ -47,7 +49,11 @@ class FakeApi:
         self.attention: list[str] = []
         self.role_needed = ""
         self.refuse = ("", "")
-        """Field and text of what submissions are refused with."""
+        """Field and text of what is refused with: all that is posted."""
+        self.role = ""
+        self.lock = threading.Lock()
+        self.held: dict[str, threading.Event] = {}
+        """Calls of these paths are answered when the event is set."""
 
     def __enter__(self) -> "FakeApi":
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"api": self}))
@@ -70,6 +76,8 @@ class FakeApi:
         if self.role_needed and method != "GET":
             return _problem(403, f"this needs the role {self.role_needed}")
         noun, rest = parts[0], parts[1:]
+        if self.refuse[1] and method == "POST":
+            return _problem(422, self.refuse[1], field=self.refuse[0])
         lists = {
             "pools": self.pools,
             "workers": self.workers,
@@ -87,7 +95,7 @@ class FakeApi:
             return 200, self._page(rows, query)
         nouns: dict[str, Any] = {
             "status": lambda: (200, self._status()),
-            "health": lambda: (200, {"status": "ok"}),
+            "health": lambda: (200, {"status": "ok", **({"role": self.role} if self.role else {})}),
             "ready": lambda: (200, {"status": "ok"}),
             "invariants": lambda: (200, {"violations": []}),
             "plans": lambda: (200, self.plan),
@@ -219,8 +227,6 @@ class FakeApi:
 
     def _batch(self, rest: list[str], body: Any, query: dict[str, str]) -> tuple[int, Any]:
         dry = query.get("dry_run") == "true"
-        if not rest and self.refuse[1]:
-            return _problem(422, self.refuse[1], field=self.refuse[0])
         if not rest and dry:
             return 200, wire.Result(object="batch", text="A batch would be submitted.", dry_run=True)
         if not rest:
@@ -263,8 +269,6 @@ class FakeApi:
         return 200, self.jobs[number]
 
     def _submitted(self, dry: bool) -> tuple[int, Any]:
-        if self.refuse[1]:
-            return _problem(422, self.refuse[1], field=self.refuse[0])
         if dry:
             return 200, wire.Result(object="job", text="1 job would be submitted.", dry_run=True)
         return 200, work.JobsAdded(batch=None, first_job=17, count=1)
@@ -312,6 +316,8 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None
         self.api.calls.append((self.command, parts.path, query, body))
+        if parts.path in self.api.held:
+            self.api.held[parts.path].wait(10)
         if self.api.fail and self._failed(self.api.fail.pop(0)):
             return
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -330,22 +336,34 @@ class Handler(BaseHTTPRequestHandler):
             self._logs(int(query.get("offset", 0)))
             return
         key = self.headers.get("Idempotency-Key")
-        if key and key in self.api.keys:
-            self._send(*self.api.keys[key])
+        with self.api.lock:
+            repeated = key in self.api.keys
+            answer = (
+                self.api.keys[key]
+                if key and repeated
+                else self.api.answer(self.command, parts.path, query, body)
+            )
+            if key and not repeated:
+                self.api.keys[key] = answer
+                self.api.writes_done += 1
+        if (
+            key
+            and not repeated
+            and self.api.fail_after_write
+            and self._failed(self.api.fail_after_write.pop(0))
+        ):
             return
-        answer = self.api.answer(self.command, parts.path, query, body)
-        if key:
-            self.api.keys[key] = answer
-            self.api.writes_done += 1
-            if self.api.fail_after_write and self._failed(self.api.fail_after_write.pop(0)):
-                return
         self._send(*answer)
 
     do_GET = do_POST = do_DELETE = _serve  # noqa: N815
 
-    def _failed(self, status: int) -> bool:
+    def _failed(self, status: int | None) -> bool:
+        if status is None:
+            return False
         if status:
-            self._send(*_problem(status, f"told to fail with {status}"))
+            code, problem = _problem(status, f"told to fail with {status}")
+            problem.code = self.api.code or problem.code
+            self._send(code, problem)
         else:
             self.close_connection = True
             self.connection.shutdown(2)

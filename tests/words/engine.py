@@ -13,9 +13,10 @@ from herder.engine.attempts.worker_health import FAULTS_MOST, count_fault
 from herder.engine.workers import notices, repair
 from herder.engine.workers import worker as life
 from herder.engine.workers.exchange import leave
+from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.notice import NoticeSource
 from herder.model.fleet.offer import FailureCause
-from herder.model.fleet.repair import Breaker, Condition, Rung
+from herder.model.fleet.repair import Breaker, Condition, RepairRule, Rung
 from herder.model.planning.plan import Reason
 from herder.model.stored.changes import Changes
 from herder.store.rows import tables as t
@@ -135,6 +136,26 @@ def nobody_repairs(world: World) -> life.WorkerLife:
     return silent_again(world, worker)
 
 
+def repair_waits(world: World) -> life.WorkerLife:
+    """Its pool waits for attempts, and its driver can reboot; in the end it is well again."""
+    rules = (RepairRule(condition=Condition.PID_PRESSURE, after_s=60.0, rung=Rung.REBOOT),)
+    world.state.rungs = {POOL.driver: frozenset({Rung.REBOOT})}
+    world.state.pools[POOL.name] = replace(
+        POOL,
+        lifetime=replace(POOL.lifetime, on_blocked=OnBlocked.WAIT),
+        repair=replace(POOL.repair, rules=rules),
+    )
+    worker, agent = world.ready_worker()
+    world.submit(2)
+    world.commit()
+    world.talk(agent)
+    agent.conditions = {Condition.PID_PRESSURE: "The machine has 3 of 4,096 process ids free."}
+    world.seconds(9 * MINUTE_S, agent)
+    agent.conditions = {}
+    world.seconds(20, agent)
+    return silent_again(world, worker)
+
+
 def interrupted(world: World) -> life.WorkerLife:
     """Announced, announced again for an earlier time, and gone before that."""
     worker, agent = world.ready_worker()
@@ -150,7 +171,7 @@ def interrupted(world: World) -> life.WorkerLife:
 
 STORIES: tuple[Callable[[World], life.WorkerLife], ...] = (
     boot_timeout, create_failed, silent, machine_gone, stopped_by_itself, troubled, failing, repaired_in_vain,
-    kept_for_inspection, clock_apart, nobody_repairs, interrupted,
+    kept_for_inspection, clock_apart, nobody_repairs, repair_waits, interrupted,
 )  # fmt: skip
 
 

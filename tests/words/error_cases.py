@@ -61,6 +61,7 @@ from herder.server.reloading import _check_resources
 from herder.settings import SettingsError, load_texts
 from herder.settings.syntax.files import Unreadable
 from herder.settings.syntax.json_text import read_json
+from herder.store.backup.taking import NoSuchFile, check_is_file
 from herder.store.opening.database import StoreError, open_engine
 from herder.store.opening.database_errors import FULL
 from herder.store.opening.leadership import Fenced, Leader, begin
@@ -187,7 +188,7 @@ CASES = (
     Case(errors.Invalid, lambda: check_name("a\nb", "name"), "'a\\nb' is not a valid name.", "Use at most 200 printable characters."),
     Case(errors.TooLarge, lambda: check_attributes({f"k{n}": "x" * 4000 for n in range(20)}),
          "The attributes have 80,050 bytes together; the maximum is 16,384.", "Store large values elsewhere and put their address into an attribute."),
-    Case(adoption.NotAdoptable, _adopt_unheld, "Worker p-7-1 is not of a forgotten time: its row had ended. Remove the machine."),
+    Case(adoption.NotAdoptable, _adopt_unheld, "The machine is not of a time that the store has forgotten: its worker had ended. Remove it."),
     Case(errors.Unauthenticated, lambda: invited(_empty_core(), "no"), "Unknown or expired activation token.", "The worker was removed; stop this agent."),
     Case(errors.Forbidden, lambda: check(VIEWER, Action.CREATE, OF_KIND[Kind.JOB]), "This action needs the role user; ada has the role viewer.",
          "Use a token with that role, or ask an administrator to run `herder user set`."),
@@ -204,6 +205,10 @@ CASES = (
     Case(MethodNotAllowed, _not_allowed, "The route /api/v1/jobs does not accept the method PUT.", "/api/v1/openapi.json lists all routes."),
     Case(StartError, ServerOptions(data_dir=Path("x"), host="10.0.0.5").check, "10.0.0.5 is reachable from other machines, and tokens would be sent unencrypted.",
          "Set --tls-cert and --tls-key, or set --insecure if a proxy in front of the server does TLS."),
+    Case(
+        NoSuchFile, lambda: check_is_file(Path("/none.db")), "There is no file /none.db.",
+        "Name a file that `herder admin backup` wrote. Nothing was changed.",
+    ),
     Case(StoreError, lambda: open_engine("mysql://x/y"), "'mysql' is not supported as a store.", "Use SQLite or PostgreSQL."),
     Case(Fenced, _fenced, "The table `leader` of the store is empty, so no server may write to it. Check whether the store was emptied or replaced."),
     Case(StoreDown, lambda: _raised(StoreDown(_given_up(FULL))),
@@ -247,9 +252,9 @@ CASES = (
          "Check that this is the address of a Herder server, and read the log of the server."),
     Case(client_errors.UnreachableError, lambda: Transport("ftp://x"), "'ftp://x' is not the address of a server.",
          "Write an address such as http://127.0.0.1:8765 with --server or in HERDER_URL."),
-    Case(client_errors.TimedOutError, lambda: wait_until("Job 7", lambda left_s: None, lambda view: False, 0.0, "Continue waiting with `herder job wait 7`."),
+    Case(client_errors.TimedOutError, lambda: wait_until(Transport("http://127.0.0.1:8765"), "Job 7", lambda left_s: None, lambda view: False, 0.0, "Continue waiting with `herder job wait 7`."),
          "Job 7 has not ended after 0 s.", "Continue waiting with `herder job wait 7`."),
-    Case(client_errors.TimedOutError, lambda: wait_until("Job 7", lambda left_s: None, lambda view: False, 0.09999, "Continue waiting with `herder job wait 7`."),
+    Case(client_errors.TimedOutError, lambda: wait_until(Transport("http://127.0.0.1:8765"), "Job 7", lambda left_s: None, lambda view: False, 0.09999, "Continue waiting with `herder job wait 7`."),
          "Job 7 has not ended after 0.1 s.", "Continue waiting with `herder job wait 7`."),
     Case(ConnectionSettingsError, lambda: find_target(url="http://x", token_file="/no/such", env={}),
          "The token file /no/such (--token-file) cannot be read: No such file or directory.",

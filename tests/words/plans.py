@@ -254,6 +254,12 @@ def expired_in_grace() -> Observed:
     return expired(5_000)
 
 
+def minimum_ends_soon() -> Observed:
+    of = one(min_workers=2, max_workers=4)
+    fleet = [idle(1, of, 1, expires_at_ms=NOW + 30_000), idle(2, of, 1, expires_at_ms=NOW + HOUR)]
+    return observed([of], fleet, [], {"std": PoolHistory(boot_s=80.0)})
+
+
 def expired_within_budget() -> Observed:
     of = one(disruption_budget=(DisruptionBudget(workers=0, reasons=(Disruption.EXPIRED,)),))
     return observed([of], [busy(1, of, expires_at_ms=NOW - HOUR)])
@@ -362,6 +368,11 @@ def per_cycle() -> Observed:
 def cooldown() -> Observed:
     of = one(scale_up_cooldown_s=60.0)
     return observed([of], [], [queued(1, 3)], {"std": PoolHistory(last_grown_at_ms=NOW - 51_000)})
+
+
+def stored_with_a_short_ttl() -> Observed:
+    of = one(min_workers=1, ttl_s=0.0)
+    return observed([of], [], [], {"std": PoolHistory(last_grown_at_ms=NOW - 51_000)})
 
 
 def scale_down_cooldown() -> Observed:
@@ -495,9 +506,9 @@ WORLDS: tuple[Callable[[], Observed], ...] = (
     cpu_pressure, young_pressure, memory_pressure, pressure_enough, pressure_unknown, custom_metric, old_metric, unknown_metric,
     spot_is_short, idle_workers, one_idle_worker, under_used, under_used_for_unknown_time, consolidated, moved_to_cheaper,
     not_worth_moving, preempted, preempts_no_more, nothing_to_preempt, yields, expired,
-    expired_in_grace, expired_within_budget, drifted, awaits_successor, successor_starts, no_successor, maintenance_window,
+    expired_in_grace, minimum_ends_soon, expired_within_budget, drifted, awaits_successor, successor_starts, no_successor, maintenance_window,
     replacement_budget, no_replacements_by_day, soft_expired, kept, kept_with_its_agent, above_maximum, at_maximum,
-    at_maximum_with_drains, near_maximum, scheduled_maximum, no_workers_wanted, zone_limit, per_cycle, cooldown,
+    at_maximum_with_drains, near_maximum, scheduled_maximum, no_workers_wanted, zone_limit, per_cycle, cooldown, stored_with_a_short_ttl,
     scale_down_cooldown, frozen, frozen_without_work, frozen_driver, nothing_fits, offer_resting, offer_tried_again,
     credentials_refused, quota_exceeded, at_live_maximum, gradual_limit, disruption_budget, shapes_grouped, ahead_and_shared,
     quotas, in_flight, enough_capacity, kept_by_rules, kept_by_schedule, waiting_on_observation,

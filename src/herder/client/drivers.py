@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from herder.client.pages import whole
 from herder.client.transport import Transport
-from herder.wire.drivers import DriverAction, DriverView, SweepDecision, SweepView
+from herder.wire.drivers import DriverAction, DriverView, SweepAnswer, SweepDecision, SweepView
 from herder.wire.resources import Result
 
 
@@ -31,10 +31,10 @@ class Drivers:
         message: str = "",
         *,
         dry_run: bool = False,
-    ) -> Result:
+    ) -> SweepAnswer:
         """About machines that belong to no worker."""
         body = SweepDecision(action=action, machines=list(machines), message=message)
-        return self._http.write("POST", f"{_path(driver)}/sweep", Result, body, {"dry_run": dry_run})
+        return self._http.write("POST", f"{_path(driver)}/sweep", SweepAnswer, body, {"dry_run": dry_run})
 
     def freeze(self, driver: str, message: str = "") -> Result:
         return self._http.write("POST", f"{_path(driver)}/freeze", Result, DriverAction(message=message))

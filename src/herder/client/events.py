@@ -55,15 +55,16 @@ class Events:
                     if after is None or event.sequence > after:
                         after = event.sequence
                         yield event
-            except UnreachableError:
+            except UnreachableError as error:
                 failures += 1
-                if failures > FAILURES_MAX:
+                if failures > FAILURES_MAX and not self._http.goes_on:
                     raise
-                clock.sleep_s(clock.spread(min(15.0, 0.25 * 2**failures)))
+                self._http.tell_again(error, failures)
+                clock.sleep_s(clock.spread(min(15.0, 0.25 * 2 ** min(failures, 6))))
             else:
                 # The server closed the stream in order: a restart, most likely.
                 failures += 1
-                if failures > FAILURES_MAX:
+                if failures > FAILURES_MAX and not self._http.goes_on:
                     raise UnreachableError(
                         f"The event stream of {self._http.url} ends repeatedly.",
                         hint="Check the log of the server.",

@@ -97,10 +97,12 @@ class Batches:
 
         def poll(seconds: float) -> BatchView:
             query = {"timeout_s": round(seconds, 3)}
-            return self._http.get(f"/batches/{batch}/wait", BatchView, query, timeout_s=seconds + 30)
+            return self._http.get(f"/batches/{batch}/wait", BatchView, query, held_s=seconds)
 
         hint = f"Continue waiting with `herder batch wait {batch}`."
-        return wait_until(f"Batch {batch}", poll, _ended(BATCH_ENDED, seen), timeout_s, hint, look_s)
+        return wait_until(
+            self._http, f"Batch {batch}", poll, _ended(BATCH_ENDED, seen), timeout_s, hint, look_s
+        )
 
 
 class Jobs:
@@ -157,10 +159,10 @@ class Jobs:
 
         def poll(seconds: float) -> JobView:
             query = {"timeout_s": round(seconds, 3)}
-            return self._http.get(f"/jobs/{job}/wait", JobView, query, timeout_s=seconds + 30)
+            return self._http.get(f"/jobs/{job}/wait", JobView, query, held_s=seconds)
 
         hint = f"Continue waiting with `herder job wait {job}`."
-        return wait_until(f"Job {job}", poll, _ended(JOB_ENDED, seen), timeout_s, hint, look_s)
+        return wait_until(self._http, f"Job {job}", poll, _ended(JOB_ENDED, seen), timeout_s, hint, look_s)
 
     def follow(self, job: int) -> Iterator[tuple[int, str]]:
         """(attempt, piece of its output) from the last attempt on until the job has ended, over all attempts that come."""
@@ -195,12 +197,13 @@ class Jobs:
                         offset += len(piece)
                         yield decoder.decode(piece)
                 return
-            except UnreachableError:
+            except UnreachableError as error:
                 lived = clock.monotonic_s() - began > LOG_LIVED_S
                 failures = 1 if lived else failures + 1
-                if failures > RETRIES:
+                if failures > RETRIES and not self._http.goes_on:
                     raise
-                clock.sleep_s(clock.spread(0.25 * 2**failures))
+                self._http.tell_again(error, failures)
+                clock.sleep_s(clock.spread(0.25 * 2 ** min(failures, RETRIES)))
 
 
 def _ended(states: frozenset[str], seen: Callable[[V], None] | None) -> Callable[[V], bool]:

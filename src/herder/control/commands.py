@@ -20,7 +20,7 @@ from herder.model.ids import BatchId, ClassId, JobId
 from herder.model.permissions import Action, Kind, Principal
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import counted
-from herder.wire.drivers import DriverAction, SweepDecision
+from herder.wire.drivers import DriverAction, SweepAnswer, SweepDecision
 from herder.wire.people import (
     JoinTokenCreate,
     JoinTokenCreated,
@@ -229,7 +229,7 @@ class Commands:
 
     def decide_sweep(
         self, who: Principal, name: str, body: SweepDecision, changes: Changes, now_ms: int, *, dry_run: bool
-    ) -> Result:
+    ) -> SweepAnswer:
         return sweep_decisions.decide(self._core, who, name, body, changes, now_ms, dry_run=dry_run)
 
     def act_on_worker(

@@ -4,9 +4,9 @@ Added to the command line by `server/commands.py`. A backup may be taken of a ru
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -19,10 +19,14 @@ from herder.cli.shell.options import Yes
 from herder.cli.shell.session import Session, session
 from herder.client.connection import state_dir
 from herder.control.kernel.clock import now_ms
+from herder.control.kernel.secret_tokens import new_salt
 from herder.model.values.phrases import clause, counted
 from herder.model.values.times import iso
 from herder.server.admin_sweep import sweep
 from herder.server.data_options import DataDir, Store
+
+if TYPE_CHECKING:
+    from herder.store.backup.restoring import Restored
 
 _BACKUP_EXAMPLE = "herder admin backup herder-backup.db"
 _RESTORE_EXAMPLE = "herder admin restore herder-backup.db --data-dir /var/lib/herder"
@@ -119,9 +123,10 @@ def backup(ctx: typer.Context, file: File, data_dir: DataDir = None, store: Stor
 
     say, folder = session(ctx), data_dir or state_dir()
     with _errors():
+        _named_file(file)
         path = _sqlite_store(folder, store, must_exist=True)
         with _telling(say, "Backup") as tell:
-            found = take_backup(path, file.expanduser(), tell)
+            found = take_backup(path, file.expanduser(), now_ms(), tell)
     secret = folder / SECRET
     view = BackupView(
         file=str(file),
@@ -138,33 +143,71 @@ def backup(ctx: typer.Context, file: File, data_dir: DataDir = None, store: Stor
 
 
 def restore(
-    ctx: typer.Context, file: File, data_dir: DataDir = None, store: Store = None, yes: Yes = False
+    ctx: typer.Context,
+    file: File,
+    data_dir: DataDir = None,
+    store: Store = None,
+    other_installation: Annotated[
+        bool,
+        typer.Option(
+            "--other-installation",
+            help="Also replace the store of another installation. Its machines stay at their providers.",
+        ),
+    ] = False,
+    yes: Yes = False,
 ) -> None:
     """Replace the store of a stopped server with a backup.
 
     The present store is kept beside it. New jobs, batches, plans and events get numbers above any that can have been used after the backup.
     Machines that were created after the backup are kept until you decide about them with `herder admin sweep`.
     """
-    from herder.server.place import SECRET
+    from herder.server.store_mark import read_mark, renew_mark
     from herder.store.backup.restoring import restore as put_in_place
+    from herder.store.backup.restoring import seen_of
     from herder.store.backup.taking import check_file
-    from herder.store.opening.database import FileLock
 
     say, folder = session(ctx), data_dir or state_dir()
-    with _errors():
+    with _errors(), ExitStack() as stack:
         path = _sqlite_store(folder, store, must_exist=False)
-        if not file.is_file():
-            raise CommandError(
-                f"There is no file {file}.",
-                hint="Name a file that `herder admin backup` wrote.",
-                code=Code.NOT_FOUND,
-            )
-        check_file(file)
+        _named_file(file)
+        theirs = check_file(file)
+        if folder.exists():
+            _lock(stack, folder)
+        present, mark = seen_of(path), read_mark(folder)
+        if store is not None and mark is not None and mark.installation != theirs:
+            mark = None  # of a data folder to which that store does not belong
+        ours = next((each.installation for each in (present, mark) if each and each.installation), "")
+        other = _other(file, path, theirs, ours, wanted=other_installation)
         what = "The present store is kept beside it." if path.exists() else "No store exists there now."
-        say.confirm(f"The store {path} is replaced with the backup {file}. {what}", yes=yes)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with FileLock(folder), _telling(say, "Restore") as tell:
-            done = put_in_place(file, path, now_ms(), tell)
+        effect = f"The store {path} is replaced with the backup {file}. {what}{other}"
+        say.confirm(effect, yes=yes, has_dry_run=False)
+        if not folder.exists():
+            folder.mkdir(parents=True, mode=0o700)
+            _lock(stack, folder)
+        with _telling(say, "Restore") as tell:
+            done = put_in_place(file, path, now_ms(), tell, salt=new_salt(), seen=[mark] if mark else [])
+        if (restored := seen_of(path)) is not None:
+            renew_mark(folder, restored, now_ms(), lies_here=store is None)
+    _tell_restored(say, file, folder, done)
+
+
+def _other(file: Path, path: Path, theirs: str, ours: str, *, wanted: bool) -> str:
+    """A sentence when the backup is of another installation, after a space. Raises CommandError when that is not wanted."""
+    if not (theirs and ours) or theirs == ours:
+        return ""
+    if not wanted:
+        raise CommandError(
+            f"The backup {file} is of installation {theirs}, but {path} belongs to installation {ours}.",
+            hint="Restore into another folder with --data-dir, or add --other-installation. The machines of installation "
+            f"{ours} then stay at their providers, and no server manages them.",
+            code=Code.CONFLICT,
+        )
+    return f" It is of installation {ours}, and the backup is of installation {theirs}."
+
+
+def _tell_restored(say: Session, file: Path, folder: Path, done: "Restored") -> None:
+    from herder.server.place import SECRET
+
     found = done.backup
     view = RestoreView(
         store=str(done.store),
@@ -177,10 +220,10 @@ def restore(
         next_plan=done.incarnation.next.plans,
     )
     say.done(
-        f"The store {path} was restored from {file}. It remembers nothing that happened after {view.remembers_until}; new jobs are numbered "
+        f"The store {done.store} was restored from {file}. It remembers nothing that happened after {view.remembers_until}; new jobs are numbered "
         f"from {view.next_job:,} on.",
         view,
-        str(path),
+        str(done.store),
     )
     if done.kept is not None:
         say.say(f"The previous store is kept as {done.kept}.")
@@ -201,13 +244,16 @@ def mark_restored(
     disk. New jobs, batches, plans and events then get numbers above any that can have been used since, and machines that were created since
     are kept until you decide about them with `herder admin sweep`.
     """
+    from herder.server.store_mark import read_mark, renew_mark
     from herder.store.backup.restoring import mark_put_back
     from herder.store.opening.database import FileLock, migrate, open_engine, sqlite_file, sqlite_url
     from herder.store.opening.lease import check_no_leader
+    from herder.store.rows.incarnation import installation_in, seen_in
 
     say, folder = session(ctx), data_dir or state_dir()
     url = store or sqlite_url(_existing(folder).parent)
-    say.confirm("The store is marked as restored, and its numbers skip ahead.", yes=yes)
+    what = "The store is marked as restored, and its numbers skip ahead."
+    say.confirm(what, yes=yes, has_dry_run=False)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _errors(), FileLock(folder):
         engine = open_engine(url)
@@ -216,11 +262,34 @@ def mark_restored(
                 migrate(engine)
                 if engine.dialect.name == "postgresql":
                     check_no_leader(engine)
-                after = mark_put_back(engine, now_ms(), "The store was restored")
+                with engine.connect() as connection:
+                    mine = installation_in(connection)
+                mark = read_mark(folder)
+                seen = [mark] if mark and (store is None or mark.installation == mine) else []
+                after = mark_put_back(engine, now_ms(), "The store was restored", salt=new_salt(), seen=seen)
+                with engine.connect() as connection:
+                    renew_mark(folder, seen_in(connection), now_ms(), lies_here=store is None)
         finally:
             engine.dispose()
     text = f"The store is marked as restored. It remembers nothing that happened after {iso(after.taken_at_ms)}; new jobs are numbered from {after.next.jobs:,} on."
     say.done(text, {"remembers_until": iso(after.taken_at_ms), "next_job": after.next.jobs}, "store")
+
+
+def _named_file(file: Path) -> None:
+    """Raises CommandError."""
+    if str(file) == "-":
+        raise CommandError(
+            "A backup is a file: it cannot be read from stdin or written to stdout.",
+            hint="Name a file, and copy it from there.",
+            code=Code.USAGE,
+        )
+
+
+def _lock(stack: ExitStack, folder: Path) -> None:
+    """Raises StoreError."""
+    from herder.store.opening.database import FileLock
+
+    stack.enter_context(FileLock(folder))
 
 
 def _sqlite_store(folder: Path, store: str | None, *, must_exist: bool) -> Path:
@@ -262,10 +331,13 @@ def _errors() -> Iterator[None]:
     """A store that cannot be used, as an error of the command: in the way of what was asked for, so a conflict."""
     from sqlalchemy.exc import DBAPIError
 
+    from herder.store.backup.taking import NoSuchFile
     from herder.store.opening.database import StoreError
 
     try:
         yield
+    except NoSuchFile as error:
+        raise CommandError(str(error), hint=error.hint, code=Code.NOT_FOUND) from None
     except StoreError as error:
         raise CommandError(str(error), hint=error.hint, code=Code.CONFLICT) from None
     except DBAPIError as error:

@@ -3,6 +3,7 @@
 The only command of `admin` that calls the running server. It never decides by itself: without --adopt or --remove it only shows.
 """
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -15,11 +16,10 @@ from herder.cli.shell.options import UNCHANGED, DryRun, Message, Yes
 from herder.cli.shell.session import Session, session, suggesting
 from herder.cli.views.sweeps import UNKNOWN, rows_of
 from herder.client import clock
-from herder.model.values.phrases import agree, counted
+from herder.model.values.phrases import agree, clause, counted
 
 if TYPE_CHECKING:
-    from herder.wire.drivers import SweepView
-    from herder.wire.resources import Result
+    from herder.wire.drivers import SweepAnswer, SweepView
 
 #: How long removals are waited for.
 WAIT_S = 300.0
@@ -39,7 +39,10 @@ def sweep(
         bool,
         typer.Option("--adopt", help="Create the workers of unknown machines again; their agents rejoin."),
     ] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove unknown machines.")] = False,
+    remove: Annotated[
+        bool,
+        typer.Option("--remove", help="Remove unknown machines. Needs the role administrator."),
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="With --remove: wait until the machines are removed.")
     ] = False,
@@ -50,7 +53,10 @@ def sweep(
     """Show machines that belong to no worker, and decide about them.
 
     The machines of each driver are listed now and compared with the workers. After a restore, machines that were created after the backup are
-    kept until you adopt or remove them here. A driver that was frozen because it listed too many unknown machines is unfrozen by your decision.
+    kept until you adopt or remove them here. A driver that was frozen because it listed too many unknown machines is unfrozen by your decision,
+    unless too many are left.
+
+    The exit code is 0 when all machines can be adopted, 8 when some can, and 4 when none can; with --dry-run, too.
     """
     say = session(ctx)
     if adopt and remove:
@@ -71,17 +77,26 @@ def sweep(
         return
     effects = [say.client.drivers.decide(view.driver, action, machine or (), dry_run=True) for view in chosen]
     if dry_run:
-        say.all_done([(each.object, each) for each in effects], UNCHANGED)
+        _told(say, effects, UNCHANGED)
         return
-    say.confirm(" ".join(each.text for each in effects), yes=yes)
+    if any(each.done for each in effects):
+        say.confirm(" ".join(each.text for each in effects), yes=yes)
     done = [say.client.drivers.decide(view.driver, action, machine or (), message) for view in chosen]
     if remove and wait:
         _wait(say, chosen, set(machine or ()))
     _told(say, done)
 
 
-def _told(say: Session, done: "list[Result]") -> None:
-    say.all_done([(each.object.partition("/")[2], each) for each in done])
+def _told(say: Session, answers: "list[SweepAnswer]", note: str = "") -> None:
+    """Raises CommandError when something was refused; the answers have the reasons."""
+    say.all_done([(each.object.partition("/")[2], each) for each in answers], note)
+    refused, done = sum(each.refused for each in answers), sum(each.done for each in answers)
+    if refused:
+        raise CommandError(
+            f"{refused:,} of {counted(refused + done, 'machine')} cannot be adopted.",
+            hint="`herder admin sweep` shows what is left.",
+            code=Code.PARTLY_DONE if done else Code.CONFLICT,
+        )
 
 
 def _drivers(say: Session) -> list[str]:
@@ -104,8 +119,10 @@ def _show(say: Session, views: "list[SweepView]") -> None:
     for text in dict.fromkeys(view.put_back for view in views if view.unknown and view.put_back):
         say.say(text)
     for view in views:
-        for text in filter(None, [view.frozen, *(each.not_adoptable for each in view.unknown)]):
-            say.say(text)
+        if view.frozen:
+            say.say(view.frozen)
+        for why, count in Counter(each.not_adoptable for each in view.unknown if each.not_adoptable).items():
+            say.say(f"{counted(count, 'machine')} of driver {view.driver} cannot be adopted: {clause(why)}.")
     if agents := max((view.unknown_agents for view in views), default=0):
         say.say(
             f"{counted(agents, 'agent')} {agree(agents, 'calls', 'call')} with a token that belongs to no worker and {agree(agents, 'gets', 'get')} no work."

@@ -48,6 +48,7 @@ from herder.store.opening.database import (
     unusable,
 )
 from herder.store.opening.leadership import Leader, take_over
+from herder.store.rows.incarnation import INSTALLATION
 from herder.store.rows.tables import meta, pools
 from herder.store.rows.versions import UnknownVersion, opened
 
@@ -86,10 +87,10 @@ def open_data(options: ServerOptions, place: Place, leader: Leader | None = None
     kept = resources_record(state.resources)
     if known.get(kept.key, "{}") != kept.value:
         changes.put(kept)
-    installation = known.get("installation")
+    installation = known.get(INSTALLATION)
     if installation is None:
         installation = hash_token(new_token())[:12]
-        changes.put(MetaRecord("installation", installation))
+        changes.put(MetaRecord(INSTALLATION, installation))
     return Opened(
         place=place,
         leader=mine,
@@ -127,7 +128,7 @@ def _taken_over(
             known = {row.key: row.value for row in connection.execute(select(meta))}
             compare(
                 options.data_dir,
-                known.get("installation"),
+                known.get(INSTALLATION),
                 leader.epoch,
                 connection,
                 found[0],

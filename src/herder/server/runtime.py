@@ -53,6 +53,9 @@ from herder.web.trend import Trend
 
 log = logging.getLogger(__name__)
 
+#: Of the collector, while a server runs.
+GC_THRESHOLDS = (100_000, 20, 50)
+
 LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "scale": scale.run,
     "launch": launch.run,
@@ -164,7 +167,7 @@ async def _run(
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
     write_server_file(options, running.url)
-    gc.set_threshold(100_000, 20, 50)  # submissions make many objects at a time, and none of them in circles
+    gc.set_threshold(*GC_THRESHOLDS)  # submissions make many objects at a time, and none of them in circles
     gc.freeze()  # what was loaded at start need not be looked at again by the collector
     if started is not None and not serving.done():
         started(running)

@@ -7,18 +7,19 @@ without it a store is taken as it is. Only numbers that are durable are written,
 import asyncio
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from herder.control.kernel.core import Core
 from herder.control.kernel.put_back import tell_put_back
+from herder.control.kernel.secret_tokens import new_salt
 from herder.engine.memory.state import EngineState
 from herder.model.stored.changes import Changes
-from herder.model.stored.incarnation import Numbers, other_store, put_back
+from herder.model.stored.incarnation import Numbers, Seen, other_store, put_back
 from herder.model.values.times import iso
-from herder.store.rows.incarnation import numbers_following, remembered_until_ms
+from herder.store.rows.incarnation import numbers_following, remembered_until_ms, seen_in
 
 log = logging.getLogger(__name__)
 
@@ -27,35 +28,22 @@ FILE = "store-mark.json"
 PERIOD_S = 15.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreMark:
-    """Of a store: its tag, the epoch of its server, and the next numbers."""
-
-    installation: str
-    epoch: int
-    jobs: int
-    events: int
-    plans: int
-    at_ms: int
-
-
-def read_mark(folder: Path) -> StoreMark | None:
+def read_mark(folder: Path) -> Seen | None:
     """None where there is none, or none that can be read: then nothing is known."""
     try:
         plain = json.loads((folder / FILE).read_text())
-        return StoreMark(
+        return Seen(
             installation=str(plain["installation"]),
             epoch=int(plain["epoch"]),
-            jobs=int(plain["jobs"]),
-            events=int(plain["events"]),
-            plans=int(plain["plans"]),
+            number=int(plain["number"]),
+            numbers=Numbers(**{kind: int(plain["numbers"][kind]) for kind in asdict(Numbers())}),
             at_ms=int(plain["at_ms"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def write_mark(folder: Path, mark: StoreMark) -> None:
+def write_mark(folder: Path, mark: Seen) -> None:
     """In one step; a disk that is full only makes it older."""
     draft = folder / f"{FILE}.new"
     try:
@@ -65,20 +53,27 @@ def write_mark(folder: Path, mark: StoreMark) -> None:
         log.warning("Cannot write %s: %s.", folder / FILE, error.strerror)
 
 
-async def durable_mark(core: Core, epoch: int) -> StoreMark:
+def renew_mark(folder: Path, found: Seen, now_ms: int, *, lies_here: bool) -> None:
+    """After a restore: the next start finds what it left. `lies_here`: the store belongs to this data folder; of any other, only a mark
+    of the same installation is replaced."""
+    before = read_mark(folder)
+    if found.installation and (
+        lies_here or (before is not None and before.installation == found.installation)
+    ):
+        write_mark(folder, replace(found, at_ms=now_ms))
+
+
+async def durable_mark(core: Core, epoch: int) -> Seen:
     """As a start would find it now."""
-    numbers, now_ms = await core.read(numbers_following), core.clock.now_ms()
-    return _mark(core.settings.installation, epoch, numbers, now_ms)
+    found: Seen = await core.read(seen_in)
+    now_ms = core.clock.now_ms()
+    return replace(found, installation=core.settings.installation, epoch=epoch, at_ms=now_ms)
 
 
-def _mark(installation: str, epoch: int, numbers: Numbers, now_ms: int) -> StoreMark:
-    return StoreMark(
-        installation=installation,
-        epoch=epoch,
-        jobs=numbers.jobs,
-        events=numbers.events,
-        plans=numbers.plans,
-        at_ms=now_ms,
+def other_store_text(folder: Path, installation: str) -> str:
+    return (
+        f"The data folder {folder} was last used with the store of installation {installation}, which is not this store. "
+        "Workers of that installation may still run: check your providers for machines with its tag."
     )
 
 
@@ -96,32 +91,30 @@ def compare(
     mark = read_mark(folder)
     if mark is None:
         return
-    reached = numbers_following(connection)
+    reached = numbers_following(connection).at_least(state.incarnation.next)
+    at_ms = mark.at_ms or 0
     if installation != mark.installation:
         state.incarnation = other_store(
             state.incarnation,
             reached,
-            mark.plans,
-            seen_at_ms=mark.at_ms,
+            mark.numbers.plans,
+            seen_at_ms=at_ms,
             now_ms=now_ms,
-            why=(
-                f"The data folder {folder} was last used with the store of installation {mark.installation}, which is not this store. "
-                "Workers of that installation may still run: check your providers for machines with its tag."
-            ),
+            why=other_store_text(folder, mark.installation),
         )
-    elif epoch <= mark.epoch or reached.jobs < mark.jobs or reached.events < mark.events:
+    elif epoch <= mark.epoch or reached.jobs < mark.numbers.jobs or reached.events < mark.numbers.events:
         latest = remembered_until_ms(connection)
         state.incarnation = put_back(
             state.incarnation,
-            reached.at_least(state.incarnation.next),
+            reached,
             taken_at_ms=latest,
             now_ms=now_ms,
             why=(
-                f"The store is older than at {iso(mark.at_ms)}, when this data folder was last used. It remembers nothing that happened after "
+                f"The store is older than at {iso(at_ms)}, when this data folder was last used. It remembers nothing that happened after "
                 f"{iso(latest)}."
             ),
-            seen=Numbers(jobs=mark.jobs, events=mark.events, plans=mark.plans),
-            seen_at_ms=mark.at_ms,
+            salt=new_salt(),
+            seen=mark,
         )
     else:
         return

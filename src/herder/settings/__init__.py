@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from herder.settings.lint import DriverFaults
     from herder.settings.load import Settings, load_texts
+    from herder.settings.sections.bounds import faults_of
     from herder.settings.sections.pools import pool_from_plain, pool_to_plain, template_to_plain
     from herder.settings.sections.presets import PRESETS, TEMPLATES, local_defaults
     from herder.settings.sections.server import DriverSettings, ServerSettings, UserSettings
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "lint": ("DriverFaults",),
     "load": ("Settings", "load_texts"),
+    "sections.bounds": ("faults_of",),
     "sections.pools": ("pool_from_plain", "pool_to_plain", "template_to_plain"),
     "sections.presets": ("PRESETS", "TEMPLATES", "local_defaults"),
     "sections.server": ("DriverSettings", "ServerSettings", "UserSettings"),
@@ -49,6 +51,7 @@ __all__ = [
     "UserSettings",
     "as_written",
     "expanded",
+    "faults_of",
     "format_duration",
     "load_texts",
     "local_defaults",

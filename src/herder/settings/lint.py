@@ -7,7 +7,6 @@ is refused by the readers already.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.offer import offers_of
 from herder.model.fleet.pool import Consolidation, PoolSpec, SpotUse, TaintEffect
 from herder.model.values.money import format_usd
@@ -17,6 +16,7 @@ from herder.settings.cluster_lint import cluster_findings, clusters_findings
 from herder.settings.creation_lint import creation_findings
 from herder.settings.load import Settings
 from herder.settings.repair_lint import repair_findings
+from herder.settings.sections.bounds import faults_of
 from herder.settings.sections.pools import template_to_plain
 from herder.settings.sections.presets import TEMPLATES
 from herder.settings.sections.upkeep import doubts_of
@@ -50,8 +50,9 @@ def lint(
     doubts: list[tuple[str, _Doubt]] = []
     for pool in settings.pools:
         prefix = f"pools.{pool.name}"
-        for rule in (_times, _counts, _taints, _silence, _costs, _moves, _pressures, _spot, _preempts):
+        for rule in (_counts, _taints, _silence, _costs, _moves, _pressures, _spot, _preempts):
             doubts.extend((prefix, doubt) for doubt in rule(pool))
+        doubts.extend((prefix, _error(*fault)) for fault in faults_of(pool))
         for severity, key, message, remedy in upkeep_findings(pool):
             doubts.append((prefix, _Doubt(severity=severity, key=key, message=message, remedy=remedy)))
         doubts.extend((prefix, _warning(*finding)) for finding in repair_findings(pool))
@@ -81,47 +82,16 @@ def _problem(settings: Settings, prefix: str, doubt: _Doubt) -> Problem:
     )
 
 
+def _error(key: str, message: str, remedy: str) -> _Doubt:
+    return _Doubt(severity=Severity.ERROR, key=key, message=message, remedy=remedy)
+
+
 def _warning(key: str, message: str, remedy: str) -> _Doubt:
     return _Doubt(severity=Severity.WARNING, key=key, message=message, remedy=remedy)
 
 
 def _note(key: str, message: str, remedy: str) -> _Doubt:
     return _Doubt(severity=Severity.NOTE, key=key, message=message, remedy=remedy)
-
-
-def _times(pool: PoolSpec) -> Iterator[_Doubt]:
-    ttl, idle, longest = pool.lifetime.ttl_s, pool.scale_down.idle_timeout_s, pool.lifetime.ttl_max_s
-    if ttl is not None and idle is not None and idle > ttl:
-        yield _warning(
-            "idle_timeout",
-            f"idle_timeout {format_duration(idle)} never takes effect, because workers end after {format_duration(ttl)} (ttl).",
-            "Make idle_timeout shorter than ttl.",
-        )
-    if (
-        ttl is not None
-        and longest is not None
-        and ttl + pool.lifetime.extension_s * pool.lifetime.extensions_max > longest
-    ):
-        yield _warning(
-            "extensions_max",
-            f"{pool.lifetime.extensions_max} extensions of {format_duration(pool.lifetime.extension_s)} would pass ttl_max "
-            f"({format_duration(longest)})",
-            "Allow fewer or shorter extensions, or raise ttl_max.",
-        )
-    if ttl is None and longest is not None:
-        yield _note(
-            "ttl_max",
-            "ttl_max without ttl only applies to workers that are requested with a time to live.",
-            "Set ttl.",
-        )
-    if pool.lifetime.drain_grace_s > 24 * 3600:
-        yield _warning("drain_grace", "drain_grace is longer than a day.", "Write for example 5m.")
-    if pool.lifetime.on_blocked is OnBlocked.WAIT and ttl is not None:
-        yield _note(
-            "on_blocked",
-            f"With on_blocked: wait, a running job keeps its worker past the ttl of {format_duration(ttl)}.",
-            "Give jobs a timeout, or write on_blocked: force.",
-        )
 
 
 def _counts(pool: PoolSpec) -> Iterator[_Doubt]:
@@ -259,7 +229,7 @@ def _pressures(pool: PoolSpec) -> Iterator[_Doubt]:
         if pool.size.max_workers <= max(pool.size.min_workers, 1):
             yield _warning(
                 name,
-                f"headroom never creates a worker, because the pool has at most {counted(pool.size.max_workers, 'worker')}.",
+                f"{name} never creates a worker, because the pool has at most {counted(pool.size.max_workers, 'worker')}.",
                 "Raise max_workers, or remove the setting.",
             )
         if pressure.above < 0.2:

@@ -38,7 +38,7 @@ from herder.settings.syntax.amounts import SECTION, read_declared
 from herder.settings.syntax.files import STDIN, Unreadable, read_text
 from herder.settings.syntax.problems import Place, Problem, SettingsError
 from herder.settings.syntax.validation import Reading
-from herder.settings.syntax.values import Entry, Table, Value, to_plain
+from herder.settings.syntax.values import Entry, Listing, Table, Value, join, to_plain
 from herder.settings.syntax.yaml_text import read_yaml
 
 TOP_KEYS = (
@@ -94,7 +94,8 @@ class Settings:
     def place(self, key: str) -> Place:
         """Where `key` stands, or the nearest thing around it that stands somewhere."""
         while key and key not in self.places:
-            key = key.rpartition(".")[0]
+            end = max(key.rfind("."), key.rfind("["))
+            key = key[: max(end, 0)]
         return self.places.get(key, Place(file=self.files[0] if self.files else "herder.yaml"))
 
 
@@ -198,13 +199,24 @@ def _places(
         for entry, table in named:
             places[f"{section}.{entry.name}"] = entry.place
             for inner in table.entries:
-                places[f"{section}.{entry.name}.{inner.name}"] = inner.place
-                for each in inner.value.entries if isinstance(inner.value, Table) else ():
-                    places[f"{section}.{entry.name}.{inner.name}.{each.name}"] = each.place
+                key = f"{section}.{entry.name}.{inner.name}"
+                places[key] = inner.place
+                _inner_places(places, key, inner.value)
     for key, value in singles.items():
         for inner in value.entries if isinstance(value, Table) else ():
             places[f"{key}.{inner.name}"] = inner.place
     return places
+
+
+def _inner_places(places: dict[str, Place], key: str, value: Value) -> None:
+    if isinstance(value, Table):
+        for entry in value.entries:
+            places[join(key, entry.name)] = entry.place
+            _inner_places(places, join(key, entry.name), entry.value)
+    elif isinstance(value, Listing):
+        for number, item in enumerate(value.items):
+            places[join(key, number)] = item.place
+            _inner_places(places, join(key, number), item)
 
 
 def _written(

@@ -39,7 +39,7 @@ def repair_findings(pool: PoolSpec) -> Iterator[Finding]:
         which = "workers" if policy.breaker.workers == 0 else "percent"
         yield (
             "repair_breaker",
-            f"No worker is ever repaired, because {which} of repair_breaker is 0.",
+            f"No worker is ever restarted, rebooted or replaced by its repair, because {which} of repair_breaker is 0.",
             f"Set {which} to 1 or more, or write repair: off.",
         )
     if policy.quarantine >= pool.size.max_workers > 0:

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from herder.wire.resources import Result
+
 
 class DriverCallView(msgspec.Struct, kw_only=True):
     """A call to the provider that has not returned."""
@@ -101,6 +103,17 @@ class SweepDecision(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unk
     machines: list[str] = []
     """Empty: all that the last listing showed."""
     message: str = ""
+
+
+class SweepAnswer(Result, kw_only=True):
+    """What was decided, or in a dry run would be."""
+
+    done: int = 0
+    """Machines that are adopted or removed."""
+    refused: int = 0
+    """Machines that cannot be adopted; the text has the reasons."""
+    stays_frozen: bool = False
+    """The driver was frozen by the sweep and stays so; the text names the next command."""
 
 
 class DriverAction(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -104,7 +104,7 @@ class WorkerView(msgspec.Struct, kw_only=True):
     tries: int = 0
     """Calls of the driver that failed to create its machine."""
     health: str = ""
-    """healthy, troubled, quarantined, on_test, silent or alone; empty before it has joined and after it has gone."""
+    """healthy, troubled, excluded, on_test, silent, repairing, quarantined or alone; empty before it has joined and after it has gone."""
     health_reason: str = ""
     """Why it takes no work, or not any."""
     drain: str = ""

@@ -101,7 +101,7 @@ def _at_once(fleet: Fleet) -> Fleet:
     )
 
 
-def _slowly(fleet: Fleet) -> Fleet:
+def slowly(fleet: Fleet) -> Fleet:
     """Providers that take a minute for a machine."""
     return replace(
         fleet, providers={name: replace(each, create_s=60.0) for name, each in fleet.providers.items()}
@@ -151,7 +151,7 @@ MACHINES = (
         rules=("a closed row has no machine",),
         replaced=(replaced(f"{_MACHINES}:make", _never_resumed), _SHORT),
         look=Look(
-            odds={"calls": 0.5, "server_crash": 0.006}, jobs_per_day=5_000, intensity=5.0, fleet=_slowly
+            odds={"calls": 0.5, "server_crash": 0.006}, jobs_per_day=5_000, intensity=5.0, fleet=slowly
         ),
     ),
     Mutant(
@@ -159,7 +159,7 @@ MACHINES = (
         removes="A creation that broke off is closed at once, whatever is left of it.",
         rules=("a closed row has no machine",),
         replaced=(replaced(f"{_MACHINES}:_broke", _broken_is_nothing),),
-        look=Look(odds={"machine_halted": 0.1}, fleet=_slowly),
+        look=Look(odds={"machine_halted": 0.1}, fleet=slowly),
     ),
     Mutant(
         guard="removal over when the driver says so",

@@ -110,6 +110,16 @@ def idle_soon(fleet: Fleet) -> Fleet:
     )
 
 
+def _as_first_seen(worker_spec: Any) -> Any:
+    prices: dict[Any, Any] = {}
+
+    def remembers(pool: Any, template: Any, *more: Any) -> Any:
+        price = prices.setdefault((pool.name, template.id), template.price_pico_per_hour)
+        return replace(worker_spec(pool, template, *more), price_pico_per_hour=price)
+
+    return remembers
+
+
 def _as_it_was_made(_still_right: Any) -> Any:
     return lambda _state, _observed, plan, _now_ms: plan
 
@@ -214,6 +224,16 @@ PLANNER = (
             constant("herder.simulate.chaos.hosts.loop:PURE_S", 60.0),
         ),
         look=Look(odds=NO_FAULTS, jobs_per_day=4_000, fleet=hasty),
+    ),
+    Mutant(
+        guard="prices of now",
+        removes="A worker costs what its offer cost when it was first seen.",
+        rules=("a worker costs what its offer cost",),
+        replaced=(
+            replaced("herder.decide.scaling.offers.worker_specs:worker_spec", _as_first_seen),
+            answers(f"{_CHECKS}:_creation", list),
+        ),
+        look=Look(odds={**NO_FAULTS, "prices_move": 0.005}, jobs_per_day=6_000, fleet=hasty),
     ),
     Mutant(
         guard="idle timeout",

@@ -94,6 +94,7 @@ RECOVERY = (
             "rows are consistent",
             "nothing is accepted twice",
             "a success was done",
+            "only legal transitions",
         ),
         replaced=(replaced("herder.store.opening.leadership:begin", _unfenced),),
         look=Look(odds={"second_leader": 0.003}),

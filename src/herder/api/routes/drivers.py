@@ -2,9 +2,9 @@
 
 from fastapi import Request
 
-from herder.api.http.route_table import CHANGE_FLEET, DRY_RUN, RouteTable, Write
+from herder.api.http.route_table import CHANGE_FLEET, DRY_RUN, Repeat, RouteTable, Write
 from herder.model.permissions import Action, Kind, Principal
-from herder.wire.drivers import DriverAction, DriverView, SweepDecision, SweepView
+from herder.wire.drivers import DriverAction, DriverView, SweepAnswer, SweepDecision, SweepView
 from herder.wire.resources import Page, Result
 
 
@@ -34,17 +34,7 @@ def add(front: RouteTable) -> None:
         name, dry = write.request.path_params["driver"], write.dry_run
         return commands.forget_driver(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
 
-    async def sweep(request: Request, who: Principal) -> SweepView:
-        """List a driver's machines and compare them with its workers."""
-        return await reads.sweep(who, request.path_params["driver"])
-
-    def decide(write: Write) -> Result:
-        """Adopt or remove machines that belong to no worker."""
-        name, dry = write.request.path_params["driver"], write.dry_run
-        return commands.decide_sweep(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
-
-    front.read("/drivers/{driver}/sweep", sweep, SweepView, CHANGE_FLEET)
-    front.write("POST", "/drivers/{driver}/sweep", decide, SweepDecision, Result, CHANGE_FLEET, query=DRY_RUN)
+    _add_sweep(front)
     front.read("/drivers", list_drivers, Page)
     front.read("/drivers/{driver}", get_driver, DriverView)
     front.write("POST", "/drivers/{driver}/freeze", freeze, DriverAction, Result, CHANGE_FLEET)
@@ -57,4 +47,32 @@ def add(front: RouteTable) -> None:
         Result,
         (Action.REMOVE, Kind.DRIVER),
         query=DRY_RUN,
+    )
+
+
+def _add_sweep(front: RouteTable) -> None:
+    commands, reads = front.commands, front.reads
+
+    async def sweep(request: Request, who: Principal) -> SweepView:
+        """List a driver's machines and compare them with its workers."""
+        return await reads.sweep(who, request.path_params["driver"])
+
+    def decide(write: Write) -> SweepAnswer:
+        """Adopt or remove machines that belong to no worker."""
+        name, dry = write.request.path_params["driver"], write.dry_run
+        return commands.decide_sweep(write.who, name, write.body, write.changes, write.now_ms, dry_run=dry)
+
+    async def decided(repeat: Repeat) -> SweepAnswer:
+        return await reads.swept(repeat.who, repeat.made.number)
+
+    front.read("/drivers/{driver}/sweep", sweep, SweepView, CHANGE_FLEET)
+    front.write(
+        "POST",
+        "/drivers/{driver}/sweep",
+        decide,
+        SweepDecision,
+        SweepAnswer,
+        CHANGE_FLEET,
+        query=DRY_RUN,
+        again=decided,
     )

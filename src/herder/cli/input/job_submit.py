@@ -182,7 +182,7 @@ def _send(say: Session, given: dict[str, Any], *, wait: bool, follow: bool, dry_
         say.say(f"Follow its output with: herder job logs {number} --follow")
         return
     say.say(f"Job {number} was submitted.")
-    with detaching(f"job {number}", f"herder job wait {number}"):
+    with detaching(f"job {number}", f"herder job wait {number}"), say.patient():
         if follow:
             print_logs(say, number, None, follow=True)
         view = wait_for_job(say, number, None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from herder.cli.input.selection import Failures, refuse_unknown
 from herder.cli.output.waits import wait_for_drains
 from herder.cli.shell.exit_codes import Code, CommandError
-from herder.cli.shell.options import UNCHANGED, usage
+from herder.cli.shell.options import UNCHANGED, by_option, usage
 from herder.cli.shell.session import Session, detaching, suggesting
 from herder.model.values.phrases import counted, listed
 
@@ -56,7 +56,7 @@ def order(
     """Asks, does it to each, and with `wait` waits until it has taken effect. Raises Exit when some of it failed."""
 
     def act(worker: str, *, dry_run: bool) -> "Result":
-        with suggesting(say, "worker", worker):
+        with suggesting(say, "worker", worker), by_option(timeout_s="--timeout", message="--message"):
             return say.client.workers.act(worker, verb, action, dry_run=dry_run)
 
     if not (dry_run or yes):
@@ -70,20 +70,20 @@ def order(
         with failures.each():
             done.append((worker, act(worker, dry_run=dry_run)))
     if wait and not dry_run:
-        done = _wait(say, verb, done)
+        done = _wait(say, verb, done, action.timeout_s)
     say.all_done(done, note=UNCHANGED if dry_run else "")
     failures.exit()
 
 
-def _wait(say: Session, verb: str, told: "Sequence[tuple[str, Result]]") -> "list[tuple[str, Result]]":
+def _wait(
+    say: Session, verb: str, done: "Sequence[tuple[str, Result]]", timeout_s: float | None
+) -> "list[tuple[str, Result]]":
     from herder.wire.resources import Result
 
-    names = [name for name, _ in told]
-    for _, each in told:
-        say.say(each.text)
-    what = f"the {'drain' if verb == 'drain' else 'removal'} of {listed(names)}"
-    with detaching(what, f"herder worker {verb} {' '.join(names)} --wait --yes"):
-        views = wait_for_drains(say, names, removal=verb == "remove")
+    told = {name: each.text for name, each in done}
+    what = f"the {'drain' if verb == 'drain' else 'removal'} of {listed(list(told))}"
+    with detaching(what, f"herder worker {verb} {' '.join(told)} --wait --yes"):
+        views = wait_for_drains(say, told, removal=verb == "remove", timeout_s=timeout_s)
     return [(view.name, Result(object=f"worker/{view.name}", text=_outcome(view))) for view in views]
 
 

@@ -1,6 +1,6 @@
 """Chooses the widths of the columns of a table so that each row fits one line of the terminal. Used by the printer; prints nothing.
 
-Free text gives way first, then whole columns by their rank, and only when nothing else is left a name is cut.
+Free text gives way first, then whole columns by their rank, and only when nothing else is left a name is cut, in its middle.
 """
 
 import os
@@ -111,6 +111,16 @@ def cut(text: str, width: int, *, words: bool) -> str:
     short = text[:taken]
     space = short.rstrip().rfind(" ") if words and not text[taken : taken + 1].isspace() else -1
     return (short[:space] if space > taken // 2 else short).rstrip() + "…"
+
+
+def middle(text: str, width: int) -> str:
+    """At most so wide, with its beginning and its end: names of one kind often begin alike."""
+    if width_of(text) <= width:
+        return text
+    end = max(1, width * 2 // 3)
+    while end > 1 and width_of(text[-end:]) > width * 2 // 3:
+        end -= 1
+    return cut(text, width - width_of(text[-end:]), words=False) + text[-end:]
 
 
 def wrapped(text: str, width: int) -> list[str]:

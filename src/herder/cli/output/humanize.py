@@ -21,9 +21,9 @@ _STYLES = {
     "failed": "1;31",
     "unhealthy": "1;31",
     "troubled": "1;31",
-    "quarantined": "1;31",
+    "excluded": "1;31",
     "silent": "1;31",
-    "kept": "1;31",
+    "quarantined": "1;31",
     "repairing": "33",
     "on_test": "33",
     "alone": "33",
@@ -70,7 +70,7 @@ def style_of(state: str) -> str:
 
 
 def age(at: str | None, now_s: float) -> str:
-    """How long ago: `42s`, `5m`, `3h20m`, `4d`. Also into the future, as `in 5m`. `-` when it has not happened."""
+    """How long ago: `42s`, `5m30s`, `3h20m`, `4d06h`. Also into the future, as `in 5m`. `-` when it has not happened."""
     if at is None:
         return "-"
     try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, TextIO
 
-from herder.cli.output.fitting import GAP, WRAP_LEAST, columns_of, cut, fitted, width_of, wrapped
+from herder.cli.output.fitting import GAP, WRAP_LEAST, columns_of, cut, fitted, middle, width_of, wrapped
 from herder.cli.output.formats import Format
 from herder.cli.output.humanize import style_of, visible
 from herder.cli.output.rows import Column, View
@@ -34,7 +34,7 @@ class Printer:
     """Rows come one at a time: columns keep the widths that they have had."""
     _last: list[int] = field(default_factory=list)
     _left_out: list[str] = field(default_factory=list)
-    """Columns of `-o wide` for which the terminal was too narrow."""
+    """Columns for which the terminal was too narrow: all of `-o wide`, otherwise those that a person would miss."""
 
     def line(self, text: str) -> None:
         """Text that may hold what others wrote."""
@@ -85,8 +85,12 @@ class Printer:
             self._last = widths
         if self.out.isatty():
             kept, widths = fitted(columns, widths, shutil.get_terminal_size().columns)
-            if self.format is Format.WIDE:
-                self._left_out = [each for place, each in enumerate(head) if place not in kept]
+            told = self.format is Format.WIDE or view.tells_left_out
+            self._left_out = [
+                column.header
+                for place, column in enumerate(columns)
+                if place not in kept and (told or _says_something(column, [cells[place] for cells in rows]))
+            ]
             columns = [columns[place] for place in kept]
             head = [head[place] for place in kept]
             rows = [[cells[place] for place in kept] for cells in rows]
@@ -202,7 +206,7 @@ def _lines(
 ) -> list[str]:
     """One row: a line, or several where text goes on below itself."""
     parts = [
-        wrapped(cell, width) if wrap and column.wrap else [cut(cell, width, words=column.long or column.wrap)]
+        wrapped(cell, width) if wrap and column.wrap else [_shortened(column, cell, width)]
         for column, cell, width in zip(columns, cells, widths, strict=True)
     ]
     lines: list[str] = []
@@ -216,6 +220,17 @@ def _lines(
             out.append(f"\x1b[{style}m{padded}\x1b[0m" if style and text else padded)
         lines.append(GAP.join(out).rstrip())
     return lines
+
+
+def _shortened(column: Column, cell: str, width: int) -> str:
+    if column.long or column.wrap or column.right:
+        return cut(cell, width, words=not column.right)
+    return middle(cell, width)
+
+
+def _says_something(column: Column, cells: Sequence[str]) -> bool:
+    """Whether a person misses it when it is left out: a state, or a text that is there."""
+    return (column.state or column.long or column.wrap) and any(cell != "-" for cell in cells)
 
 
 def whole(view: View, item: Any) -> dict[str, Any]:

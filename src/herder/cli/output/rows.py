@@ -38,6 +38,8 @@ class View:
     columns: tuple[Column, ...]
     empty: str
     """What to say when there is none: which command to type."""
+    tells_left_out: bool = False
+    """A person decides by these rows: says also without `-o wide` for which columns the terminal was too narrow."""
 
     def more(self, item: Any, plain: dict[str, Any]) -> dict[str, Any]:
         """The thing as data, and beside it what its columns say in other words."""

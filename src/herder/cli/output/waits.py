@@ -1,15 +1,22 @@
 """Waits for jobs, batches and drains, and shows their progress on stderr: one updated line on a terminal, otherwise a line after each change, at
 most every few seconds.
+
+A wait goes on while the server does not answer, and says so. It ends with what it waited for, with its time, or with Ctrl-C.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
+from herder.cli.output.drain_lines import drain_line
+from herder.cli.output.fitting import columns_of, cut
 from herder.cli.output.humanize import visible
 from herder.cli.shell.exit_codes import Code, CommandError
 from herder.client import clock
-from herder.model.values.phrases import counted
+from herder.client.errors import UnreachableError
+from herder.client.tries import FAILOVER_S, FOREVER
+from herder.model.values.phrases import counted, listed, sentences
 
 if TYPE_CHECKING:
     from herder.cli.shell.session import Session
@@ -43,43 +50,69 @@ def wait_for_jobs(
     say: "Session", jobs: Sequence[int], timeout_s: float | None, each: "Callable[[JobView], None]"
 ) -> None:
     """All of them, in their order; `each` is called with every one that has ended. Raises TimedOutError."""
-    began = clock.monotonic_s()
-    with _telling(say) as tell:
+    until_s = FOREVER if timeout_s is None else clock.monotonic_s() + timeout_s
+    with _telling(say) as tell, ExitStack() as answered:
         for place, job in enumerate(jobs):
-            left = None if timeout_s is None else max(0.0, timeout_s - (clock.monotonic_s() - began))
+            left = None if timeout_s is None else max(0.0, until_s - clock.monotonic_s())
             so_far = f"{place:,} of {counted(len(jobs), 'job')} ended. "
 
             def seen(view: "JobView", so_far: str = so_far) -> None:
                 tell(so_far + _of_job(view))
 
             view = say.client.jobs.wait(job, left, seen=seen, look_s=_look_s(say))
+            if not place:
+                answered.enter_context(say.client.http.patient(until_s))
             tell("")
             each(view)
 
 
-def wait_for_drains(say: "Session", workers: Sequence[str], *, removal: bool) -> "list[WorkerView]":
-    """Until each is drained, with `removal` until each has ended. Raises CommandError when what is left is blocked, or a drain was
-    taken back."""
-    pending, done, text = list(workers), [], ""
+def wait_for_drains(
+    say: "Session", told: "Mapping[str, str]", *, removal: bool, timeout_s: float | None
+) -> "list[WorkerView]":
+    """Until each worker is drained, with `removal` until each has ended. `told`: what was answered to the order, by worker; it is said of those
+    that are waited for. `timeout_s`: of the drains; when it is over, a server that does not answer is waited for no longer. Raises
+    CommandError when what is left is blocked, or a drain was taken back."""
+    pending, done, unsaid, text, until_s = list(told), [], dict(told), "", _until_s(timeout_s)
     with _telling(say) as tell:
         try:
             while True:
-                views = [say.client.workers.get(name) for name in pending]
+                views = _looks(say, pending, until_s)
                 done += [view for view in views if _drained(view, removal)]
                 left = [view for view in views if not _drained(view, removal)]
+                for view in left:
+                    if sentence := unsaid.pop(view.name, ""):
+                        say.say(sentence)
                 if not left:
                     return done
                 _check_drains(left)
-                text = left[0].drain_text
-                if len(workers) > 1:
-                    text = f"{len(done):,} of {counted(len(workers), 'worker')} done. {text}"
-                tell(text)
+                before = f"{len(done):,} of {counted(len(told), 'worker')} done. " if len(told) > 1 else ""
+                text = before + left[0].drain_text
+                tell(text, partial(drain_line, left[0].drain_text, left[0].name, before))
                 pending = [view.name for view in left]
                 clock.sleep_s(LOOK_S)
         except KeyboardInterrupt:
             tell("")
             say.say(text)
             raise
+
+
+def _until_s(timeout_s: float | None) -> float:
+    """Until when a server that does not answer is waited for; never shorter than a restart takes."""
+    return FOREVER if timeout_s is None else clock.monotonic_s() + max(timeout_s, FAILOVER_S)
+
+
+def _looks(say: "Session", names: Sequence[str], until_s: float) -> "list[WorkerView]":
+    """The order was answered, so the server is there, or comes back. A drain with a timeout that is over, but goes on, is waited for as well."""
+    until_s = max(until_s, clock.monotonic_s() + FAILOVER_S)
+    try:
+        with say.client.http.patient(until_s):
+            return [say.client.workers.get(name) for name in names]
+    except UnreachableError as error:
+        raise CommandError(
+            sentences(f"It is unknown whether the drain of {listed(names)} has ended", error.message),
+            hint="The drain continues.",
+            code=Code.TIMED_OUT,
+        ) from None
 
 
 def _drained(view: "WorkerView", removal: bool) -> bool:
@@ -115,18 +148,26 @@ def _of_job(view: "JobView") -> str:
 
 
 @contextmanager
-def _telling(say: "Session") -> "Iterator[Callable[[str], None]]":
-    """A function that shows a sentence instead of the one before it."""
+def _telling(say: "Session") -> "Iterator[_Tell]":
+    """A function that shows a sentence instead of the one before it. It also shows that the server does not answer."""
     if say.quiet:
-        yield lambda text: None
+        yield lambda text, shorter=None: None
     elif say.err.isatty():
         line = _Line(say)
+        say.hear(line.show)
         try:
             yield line.show
         finally:
+            say.hear(say.say)
             line.show("")
     else:
         yield _now_and_then(say)
+
+
+class _Tell(Protocol):
+    """`shorter`: the text for a terminal that is so wide; else its end is cut."""
+
+    def __call__(self, text: str, shorter: "Callable[[int], str] | None" = None) -> None: ...
 
 
 class _Line:
@@ -136,21 +177,20 @@ class _Line:
         self._say = say
         self._shown = False
 
-    def show(self, text: str) -> None:
-        import shutil
-
+    def show(self, text: str, shorter: "Callable[[int], str] | None" = None) -> None:
         if not text and not self._shown:
             return
-        width = shutil.get_terminal_size().columns - 1
-        self._say.err.write("\r\x1b[K" + visible(text)[:width])
+        room = columns_of(self._say.err) - 1
+        line = visible(shorter(room) if shorter else text, keep="")
+        self._say.err.write("\r\x1b[K" + cut(line, room, words=True))
         self._say.err.flush()
         self._shown = bool(text)
 
 
-def _now_and_then(say: "Session") -> "Callable[[str], None]":
+def _now_and_then(say: "Session") -> _Tell:
     told, next_s = "", clock.monotonic_s() + TELL_S
 
-    def tell(text: str) -> None:
+    def tell(text: str, shorter: "Callable[[int], str] | None" = None) -> None:
         nonlocal told, next_s
         if text and text != told and clock.monotonic_s() >= next_s:
             told, next_s = text, clock.monotonic_s() + TELL_S

@@ -1,4 +1,4 @@
-"""`--watch`: redraws a list on a terminal; in a pipe, prints one line for each change."""
+"""`--watch`: redraws a list on a terminal; in a pipe, prints one line for each change. It goes on while the server restarts, and says so."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from herder.cli.output.formats import Format
+from herder.cli.output.humanize import visible
 from herder.cli.output.printer import Printer, whole
 from herder.cli.output.rows import View
 from herder.client import clock
@@ -24,7 +25,7 @@ def watch(
 ) -> None:
     """Shows the list again and again until Ctrl-C (`rounds` times in tests)."""
     redraw = session.printer.pretty and session.format in (Format.TABLE, Format.WIDE) and session.out.isatty()
-    snapshots = islice(_snapshots(fetch), rounds)
+    snapshots = islice(_snapshots(session, fetch), rounds)
     if redraw:
         _redraw(session, view, snapshots)
     else:
@@ -42,9 +43,11 @@ def watch_whole(
     """One thing that is shown as a whole: redrawn on a terminal, elsewhere printed anew whenever it says something else."""
     printer, seen = session.printer, None
     if printer.pretty and session.format is Format.TABLE and session.out.isatty():
-        _redraw_text(session, (_as_text(session, show, each) for each in islice(_snapshots(fetch), rounds)))
+        _redraw_text(
+            session, (_as_text(session, show, each) for each in islice(_snapshots(session, fetch), rounds))
+        )
         return
-    for each in islice(_snapshots(fetch), rounds):
+    for each in islice(_snapshots(session, fetch), rounds):
         said = same_as(each)
         if said == seen:
             continue
@@ -64,10 +67,12 @@ def _as_text(session: "Session", show: Callable[[Printer, T], None], thing: T) -
     return text.getvalue()
 
 
-def _snapshots(fetch: Callable[[], T]) -> Iterator[T]:
-    while True:
-        yield fetch()
-        clock.sleep_s(EVERY_S)
+def _snapshots(session: "Session", fetch: Callable[[], T]) -> Iterator[T]:
+    yield fetch()
+    with session.patient():
+        while True:
+            clock.sleep_s(EVERY_S)
+            yield fetch()
 
 
 def _redraw(session: "Session", view: View, snapshots: Iterator[Sequence[Any]]) -> None:
@@ -86,6 +91,7 @@ def _redraw_text(session: "Session", texts: Iterator[str]) -> None:
 
     console = Console(file=session.out, force_terminal=True, highlight=False)
     with Live(console=console, auto_refresh=False) as live:
+        session.hear(lambda text: live.console.print(Text(visible(text))))
         for text in texts:
             live.update(Text.from_ansi(text, no_wrap=True, overflow="ellipsis"), refresh=True)
 

@@ -1,5 +1,7 @@
 """Options that several commands share, and the parsing of their values."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -35,6 +37,18 @@ def seconds(text: str | None, option: str = "--timeout") -> float | None:
         return parse_duration(text)
     except ValueError as error:
         raise usage(f"{option}: {clause(error)}.") from None
+
+
+@contextmanager
+def by_option(**options: str) -> Iterator[None]:
+    """What the server refuses, told with the name of the option: `by_option(ttl_s="--ttl")`."""
+    from herder.client.errors import InvalidError
+
+    try:
+        yield
+    except InvalidError as error:
+        error.field = options.get(error.field, error.field)
+        raise
 
 
 def pair(text: str, option: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ Commands take theirs with `session(ctx)`. Opens the connection when it is first 
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -82,7 +82,23 @@ class Session:
         from herder.client import HerderClient
 
         target = self.target
-        return HerderClient(target.url, target.token)
+        client = HerderClient(target.url, target.token)
+        client.http.told = self.say
+        return client
+
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """The server has answered, so calls that are made meanwhile wait for it through a restart."""
+        if "client" not in self.__dict__:
+            yield
+            return
+        with self.client.http.patient():
+            yield
+
+    def hear(self, told: Callable[[str], None]) -> None:
+        """What shows that the server does not answer; as long as nothing else is set, `say`."""
+        if "client" in self.__dict__:
+            self.client.http.told = told
 
     def close(self) -> None:
         if "client" in self.__dict__:
@@ -113,14 +129,14 @@ class Session:
         for name, struct in told:
             self.done(struct.text + note, struct, name)
 
-    def confirm(self, effect: str, *, yes: bool) -> None:
+    def confirm(self, effect: str, *, yes: bool, has_dry_run: bool = True) -> None:
         """Asks on a terminal before something is destroyed; elsewhere --yes must have been given."""
         if yes:
             return
         if not (sys.stdin.isatty() and self.err.isatty()):
             raise CommandError(
                 f"This command needs confirmation, but there is no terminal to ask: {clause(effect)}.",
-                hint="Preview it with --dry-run, then add --yes.",
+                hint="Preview it with --dry-run, then add --yes." if has_dry_run else "Add --yes.",
                 code=Code.USAGE,
             )
         self.err.write(f"{sentences(visible(effect), self.err)}\nContinue? [y/N] ")

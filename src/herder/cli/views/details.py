@@ -6,6 +6,7 @@ from typing import Any
 
 from herder.cli.output.humanize import age, between, shape, usd
 from herder.cli.output.printer import Details
+from herder.cli.views.health import health_text
 from herder.cli.views.tables import ATTEMPTS, TEMPLATES, pool_status, worker_status
 from herder.model.values.phrases import counted, ended_with
 from herder.model.values.resources import BUILT_IN
@@ -39,7 +40,7 @@ def worker(view: WorkerView, now_s: float) -> Details:
     rows = [
         ("Name", view.name),
         ("Status", worker_status(view)),
-        *([("Health", view.health_reason or view.health)] if view.health else []),
+        *([("Health", health_text(view.health, view.health_reason))] if view.health else []),
         *([("Drain", view.drain_text)] if view.drain_text else []),
         *([("Step", view.step_text or f"{view.step} (failed)")] if view.step else []),
         ("Pool", view.pool),

@@ -25,7 +25,7 @@ DRIVERS = View(
     name=lambda driver: str(driver.name),
     columns=(
         field("NAME", "name"),
-        field("KIND", "kind", drop=4),
+        field("KIND", "kind", drop=8),
         field("STATUS", "state", state=True),
         field("WORKERS", "workers", right=True),
         Column(
@@ -48,8 +48,8 @@ DRIVERS = View(
             "CLAIMS WAIT",
             lambda driver: driver.creations.waiting_text or "-",
             key="claims_wait",
-            long=True,
-            drop=8,
+            wrap=True,
+            drop=4,
         ),
         field("ABANDONED", "abandoned", right=True, drop=3),
         made(
@@ -60,7 +60,7 @@ DRIVERS = View(
             long=True,
             drop=6,
         ),
-        made("IN PROGRESS", _doing, key="doing", long=True, drop=2),
+        made("IN PROGRESS", _doing, key="doing", wrap=True, drop=2),
         field("LAST ERROR", "last_error", wide=True, wrap=True, drop=5),
     ),
     empty="No drivers.",

@@ -1,20 +1,34 @@
-"""The health of one worker, for people: `worker health`."""
+"""The health of workers, for people: `worker health`, and what `worker list` and `worker get` say of it. Made of columns; it asks no server."""
 
 from typing import Any
 
-from herder.cli.output.columns import field, made, since
+from herder.cli.output.columns import field, made, since, words
 from herder.cli.output.humanize import age
 from herder.cli.output.printer import Details
-from herder.cli.output.rows import View
+from herder.cli.output.rows import Column, View
 from herder.model.values.times import brief
+
+#: Workers under repair that are named.
+NAMED_MAX = 5
+
+
+def health_column() -> Column:
+    """Of a list of workers."""
+    return words("HEALTH", "health", str, state=True, drop=1)
+
+
+def health_text(health: str, reason: str) -> str:
+    """Of one worker: the reason says it all, where there is one."""
+    return reason or health or "-"
+
 
 HEALTH = View(
     noun="worker",
     name=lambda view: str(view.worker),
     columns=(
         field("WORKER", "worker"),
-        field("HEALTH", "health", state=True),
-        field("REASON", "reason", long=True),
+        health_column(),
+        field("REASON", "reason", wrap=True),
     ),
     empty="No workers.",
 )
@@ -28,7 +42,7 @@ CONDITIONS = View(
         since("LAST SEEN", "last_seen", drop=2),
         field("COUNT", "count", right=True, drop=3),
         field("FROM", "source", drop=1),
-        field("MESSAGE", "message", long=True),
+        field("MESSAGE", "message", wrap=True),
     ),
     empty="No conditions.",
 )
@@ -40,7 +54,7 @@ NEXT = View(
         field("CONDITION", "condition"),
         field("RUNG", "rung"),
         made("WHEN", lambda view: view.at or f"at count {view.count}", key="when"),
-        made("SKIPPED", lambda view: ",".join(view.skipped) or "-", key="skipped_rungs"),
+        made("SKIPPED", lambda view: ", ".join(view.skipped) or "-", key="skipped_rungs", wrap=True),
     ),
     empty="Nothing is due.",
 )
@@ -50,7 +64,7 @@ def details(view: Any, now_s: float) -> Details:
     rows = [
         ("Worker", f"{view.worker} (pool {view.pool})"),
         ("State", view.state),
-        ("Health", view.reason or view.health or "-"),
+        ("Health", health_text(view.health, view.reason)),
         ("Repair", _repair(view.repair, now_s)),
     ]
     if view.held:
@@ -79,6 +93,9 @@ def _repair(repair: Any, now_s: float) -> str:
 
 def _breaker(breaker: Any) -> str:
     state = "open" if breaker.open else "closed"
-    workers = f" ({', '.join(breaker.under_repair[:5])})" if breaker.under_repair else ""
+    named = [*breaker.under_repair[:NAMED_MAX]]
+    if len(breaker.under_repair) > NAMED_MAX:
+        named.append(f"{len(breaker.under_repair) - NAMED_MAX:,} more")
+    workers = f" ({', '.join(named)})" if named else ""
     window = brief(int(breaker.window_s * 1000))
     return f"{state}: {len(breaker.under_repair)} of at most {breaker.limit} under repair, or begun within {window}{workers}"

@@ -28,11 +28,15 @@ def print_logs(say: "Session", job: int, attempt: int | None, *, follow: bool) -
 
 
 def _pieces(say: "Session", job: int, attempt: int | None, *, follow: bool) -> Iterator[tuple[int, str]]:
-    if follow and attempt is None:
-        yield from say.client.jobs.follow(job)
+    if not follow:
+        yield from ((attempt or 0, piece) for piece in say.client.jobs.logs(job, attempt=attempt))
         return
-    for piece in say.client.jobs.logs(job, attempt=attempt, follow=follow):
-        yield attempt or 0, piece
+    say.client.jobs.get(job)  # one that answers is waited for when it restarts
+    with say.patient():
+        if attempt is None:
+            yield from say.client.jobs.follow(job)
+        else:
+            yield from ((attempt, piece) for piece in say.client.jobs.logs(job, attempt=attempt, follow=True))
 
 
 def tell_end(say: "Session", view: "JobView", *, quiet: bool = False) -> None:

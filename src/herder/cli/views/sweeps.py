@@ -11,7 +11,7 @@ UNKNOWN = View(
     columns=(
         field("DRIVER", "driver"),
         field("MACHINE", "machine"),
-        field("FOUND", "found", drop=4),
+        field("FOUND", "found"),
         field("PHASE", "phase", state=True, drop=3),
         words("FOR", "seconds", lambda seconds: f"{seconds:.0f}s", right=True, drop=5),
         made(
@@ -21,6 +21,7 @@ UNKNOWN = View(
         ),
         field("NEXT", "next", wrap=True),
     ),
+    tells_left_out=True,
     empty="All machines belong to workers, and no worker lacks its machine.",
 )
 
@@ -49,7 +50,7 @@ def rows_of(view: Any, now_s: float) -> list[Row]:
         Row(
             view.driver,
             each.worker,
-            "unknown machine",
+            "unknown",
             each.phase,
             each.unknown_for_s,
             not each.not_adoptable,

@@ -9,6 +9,7 @@ from typing import Any
 from herder.cli.output.columns import field, made, money, since, took, words
 from herder.cli.output.humanize import amounts, exit_cell, gpus, offer_words, shape
 from herder.cli.output.rows import Column, View
+from herder.cli.views.health import health_column
 from herder.cli.views.plans import action_line, action_row, reason_text
 
 
@@ -97,14 +98,14 @@ WORKERS = View(
     columns=(
         field("NAME", "name"),
         made("STATUS", worker_status, key="status", state=True),
-        words("HEALTH", "health", str, state=True, drop=2),
+        health_column(),
         field("POOL", "pool", drop=7),
         field("TEMPLATE", "template", drop=8),
         field("JOBS", "attempts", right=True),
         field("DONE", "attempts_done", right=True, drop=9),
         since("EXPIRES", "expires_at", drop=6),
         money("COST", "cost_usd", drop=5),
-        since("AGE", "requested_at", drop=1),
+        since("AGE", "requested_at", drop=2),
         field("DRIVER", "driver", wide=True, drop=12),
         field("ZONE", "zone", wide=True, drop=13),
         words("SPOT", "spot", lambda spot: "spot" if spot else "-", wide=True, drop=14),

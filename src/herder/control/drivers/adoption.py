@@ -1,9 +1,15 @@
 """Adopts a machine whose worker row is lost: makes the row again, so that its agent can activate anew.
 
-Called when a person decides (`sweep_decisions.py`). The name says pool and plan; the template is what the driver keeps with the machine, or
-the only one of the pool. Only machines of a time that the store has forgotten are adopted: any other has, or had, a row that says more.
+Called when a person decides (`sweep_decisions.py`) and when one looks (`control/reads/sweeps.py`): both ask `adoptions`, so that what is
+shown, tried and done is the same. The name says pool and plan; the template is what the driver keeps with the machine, or the only one of
+the pool. Only machines of a time that the store has forgotten are adopted: any other has, or had, a row that says more.
 """
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from herder.control.drivers.calling import notes_of
 from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import UnknownMachine
@@ -15,15 +21,63 @@ from herder.model.fleet.driver import Machine, MachineTags, Phase
 from herder.model.fleet.offer import offers_of
 from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.fleet.worker import WorkerSpec
-from herder.model.ids import PlanNumber, PoolName
+from herder.model.ids import PlanNumber, PoolName, WorkerName
 from herder.model.planning.plan import CreateWorker, Reason, ReasonKind
 from herder.model.stored.changes import Changes
 from herder.model.stored.incarnation import plan_of
+from herder.model.values.phrases import at_limit, sentences
 from herder.settings.schedule_windows import pool_in_force
 
 
 class NotAdoptable(Exception):
-    """The text is a sentence that says why, and what would help."""
+    """The text says why, and what would help. It does not name the machine, so that the same reason of several is told once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoptions:
+    """What an adoption does with each of several machines."""
+
+    specs: dict[WorkerName, WorkerSpec] = field(default_factory=dict)
+    refused: dict[WorkerName, str] = field(default_factory=dict)
+    """Why not."""
+
+
+def adoptions(core: Core, driver: str, names: Sequence[WorkerName], user: str, now_ms: int) -> Adoptions:
+    """Of unknown machines, one after the other: each takes a place in its pool. Changes nothing."""
+    notes, found = notes_of(core, driver), Adoptions()
+    workers = [worker.spec for worker in core.state.workers.values()]
+    in_zone = Counter((spec.pool, spec.offer) for spec in workers)
+    adopted: Counter[PoolName] = Counter()
+    for name in names:
+        try:
+            spec = spec_of(core, driver, notes.unknown[name], user)
+            pool = core.state.pools[spec.pool]
+            _check_zone(pool, spec, in_zone[spec.pool, spec.offer])
+            _check_pool(core, pool_in_force(pool, now_ms), adopted[spec.pool])
+        except NotAdoptable as error:
+            found.refused[name] = str(error)
+        else:
+            found.specs[name] = spec
+            adopted[spec.pool] += 1
+            in_zone[spec.pool, spec.offer] += 1
+    return found
+
+
+def _check_zone(pool: PoolSpec, spec: WorkerSpec, there: int) -> None:
+    template = next(each for each in pool.templates if each.name == spec.template)
+    most = next((offer.most for offer in offers_of(template) if offer.id == spec.offer), None)
+    if most is not None and there >= most:
+        raise NotAdoptable(
+            f"{at_limit(f'Zone {spec.offer.zone} of template {spec.template} in pool {pool.name}', there, most)}, including those adopted "
+            "now. Raise max_workers of the zone with `herder apply`, or remove machines."
+        )
+
+
+def _check_pool(core: Core, pool: PoolSpec, adopted: int) -> None:
+    try:
+        check_growth(core, pool, 1, "machines", adopted=adopted, otherwise="remove machines")
+    except Refused as refused:
+        raise NotAdoptable(sentences(refused.detail, refused.hint)) from None
 
 
 def spec_of(core: Core, driver: str, unknown: UnknownMachine, user: str) -> WorkerSpec:
@@ -32,10 +86,10 @@ def spec_of(core: Core, driver: str, unknown: UnknownMachine, user: str) -> Work
     plan = plan_of(machine.worker)
     if plan is None or not unknown.held:
         raise NotAdoptable(
-            f"Worker {machine.worker} is not of a forgotten time: its row had ended. Remove the machine."
+            "The machine is not of a time that the store has forgotten: its worker had ended. Remove it."
         )
     if machine.phase not in (Phase.RUNNING, Phase.CREATING):
-        raise NotAdoptable(f"The machine of {machine.worker} is {machine.phase.value}. Remove it.")
+        raise NotAdoptable(f"The machine is {machine.phase.value}. Remove it.")
     pool = _pool(core, driver, machine)
     template = _template(pool, machine)
     tags = machine.tags or MachineTags(pool=pool.name, template=template.name)
@@ -48,20 +102,15 @@ def spec_of(core: Core, driver: str, unknown: UnknownMachine, user: str) -> Work
         pool, offer, PlanNumber(plan), ordinal, f"{user} adopted its machine after the store was restored."
     )
     if spec.name != machine.worker:
-        raise NotAdoptable(f"{machine.worker} is not a name that pool {pool.name} gives. Remove the machine.")
+        raise NotAdoptable(f"The name of the machine is not one that pool {pool.name} gives. Remove it.")
     return spec
 
 
 def adopt(
     core: Core, changes: Changes, spec: WorkerSpec, machine: Machine, now_ms: int, *, actor: str
 ) -> None:
-    """From here on it is a worker that has yet to join. Raises NotAdoptable before anything is changed."""
-    pool = core.state.pools[spec.pool]
-    try:
-        check_growth(core, pool_in_force(pool, now_ms), 1, "machines")
-    except Refused as refused:
-        raise NotAdoptable(refused.detail) from None
-    ttl_s = pool.lifetime.ttl_s
+    """From here on it is a worker that has yet to join. `spec`: of `adoptions`, with nothing changed since."""
+    ttl_s = core.state.pools[spec.pool].lifetime.ttl_s
     reason = Reason(kind=ReasonKind.REQUESTED, text=spec.reason, evidence=(("workers", 1),))
     expires_at_ms = None if ttl_s is None else now_ms + int(ttl_s * 1000)
     action = CreateWorker(spec=spec, expires_at_ms=expires_at_ms, reason=reason)
@@ -77,12 +126,10 @@ def _pool(core: Core, driver: str, machine: Machine) -> PoolSpec:
     pool = core.state.pools.get(name)
     if pool is None:
         raise NotAdoptable(
-            f"Pool {name} of {machine.worker} does not exist. Create it again with `herder apply`."
+            f"Pool {name} does not exist. Create it again with `herder apply`, or remove the machine."
         )
     if pool.driver != driver:
-        raise NotAdoptable(
-            f"Pool {name} uses driver {pool.driver} now. Remove the machine of {machine.worker}."
-        )
+        raise NotAdoptable(f"Pool {name} uses driver {pool.driver} now. Remove the machine.")
     return pool
 
 
@@ -97,6 +144,6 @@ def _template(pool: PoolSpec, machine: Machine) -> Template:
         return found
     if len(names) != 1:
         raise NotAdoptable(
-            f"The driver does not report the template of {machine.worker}, and pool {pool.name} has {len(names)} templates."
+            f"The driver does not report the template of the machine, and pool {pool.name} has {len(names)} templates. Remove the machine."
         )
     return pool.templates[0]

@@ -11,23 +11,20 @@ from dataclasses import dataclass, field
 
 from herder.control.drivers import calling, unknown_machines
 from herder.control.drivers.calling import DriverFrozenError
+from herder.control.drivers.removal_limit import EXPECTED, expected_workers, removals_most
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import WorkerLife
-from herder.engine.memory.worker_repair import may_be_off
 from herder.engine.workers import worker as life
 from herder.model.fleet.driver import DriverError, Listing, Machine, NotFound, Phase
 from herder.model.fleet.driver_capabilities import FirstHand
-from herder.model.fleet.worker import WorkerState
 from herder.model.ids import WorkerName
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import clause, counted
+from herder.model.values.phrases import agree, clause, counted
 
 log = logging.getLogger(__name__)
 
-#: States in which a machine must be there. Before, it may not have been made yet; after, it may have gone.
-EXPECTED = frozenset({WorkerState.JOINING, WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
 #: So long a new machine may be absent from listings that have never shown it: providers' listings lag behind their creations.
 NEW_MACHINE_MS = 15_000
 #: The brake looks back this far.
@@ -73,12 +70,15 @@ class Comparison:
         lost = await self._lost(before, listing, began_ms, room)
         await unknown_machines.note(self.core, self.driver, listing)
         self.notes.missing = dict(self.absent)
+        decided = len(self.notes.decided)
+        await self._remove(sorted(self.notes.decided)[:AT_A_TIME], counted=False)
         suspicious = unknown_machines.suspicious(self.notes)
         if (len(lost) > room or len(suspicious) > self._bound(len(before))) and not self._allowed():
-            await self._brake(lost, suspicious, len(before))
+            # The rest of what a person decided about goes first: a frozen driver removes nothing.
+            if not 0 < len(self.notes.decided) < decided:
+                await self._brake(lost, suspicious, len(before), room)
             return
         await self._close(lost)
-        await self._remove(sorted(self.notes.decided)[:AT_A_TIME], counted=False)
         due = unknown_machines.due(self.core, self.notes, allowed=self._allowed())
         await self._remove(due[: max(0, min(room - len(lost), AT_A_TIME))])
 
@@ -110,13 +110,7 @@ class Comparison:
     # --- what is lost
 
     def _expected(self) -> list[WorkerLife]:
-        return [
-            worker
-            for worker in self.core.state.workers.values()
-            if worker.spec.driver == self.driver
-            and worker.state in EXPECTED
-            and not may_be_off(worker.health, self.core.clock.now_ms())
-        ]
+        return expected_workers(self.core, self.driver)
 
     async def _lost(
         self, before: set[WorkerName], listing: Listing, began_ms: int, room: int
@@ -245,32 +239,39 @@ class Comparison:
         return self.core.clock.monotonic_ms() < self.notes.removals_allowed_until_ms
 
     def _bound(self, fleet: int) -> int:
-        settings = self.core.settings
-        return max(settings.removals_least, int(fleet * settings.removals_part))
+        return removals_most(self.core, fleet)
 
     def _room(self, fleet: int) -> int:
         """How many more may go now."""
         if self._allowed():
             return AT_A_TIME
-        now_ms = self.core.clock.monotonic_ms()
-        recent = sum(now_ms - at_ms < BRAKE_MS for at_ms in self.notes.removed_ms)
-        return max(0, self._bound(fleet) - recent)
+        return max(0, self._bound(fleet) - self._recent())
 
-    async def _brake(self, lost: list[WorkerLife], orphans: list[WorkerName], fleet: int) -> None:
-        name, bound = self.driver, self._bound(fleet)
+    def _recent(self) -> int:
+        """How many have gone within the last minute, which count against the limit."""
+        now_ms = self.core.clock.monotonic_ms()
+        return sum(now_ms - at_ms < BRAKE_MS for at_ms in self.notes.removed_ms)
+
+    async def _brake(self, lost: list[WorkerLife], orphans: list[WorkerName], fleet: int, room: int) -> None:
+        """`room`: what the number of the lost was compared with; that of the unknown machines is compared with the whole limit."""
+        name, bound, recent, gone = self.driver, self._bound(fleet), self._recent(), len(lost) > room
+        others = (
+            f"{counted(recent, 'other')} {agree(recent, 'was', 'were')} closed or removed in the last minute"
+        )
+        in_all = f". {others}, which makes {len(lost) + recent} in all," if recent else ","
         what = (
-            f"the provider reports that at least {len(lost)} of its {counted(fleet, 'worker')} no longer exist"
-            if lost
-            else f"the provider lists {counted(len(orphans), 'machine')} that belong to no worker"
+            f"the provider reports that at least {len(lost)} of its {counted(fleet, 'worker')} no longer exist{in_all} more than the limit of {bound} in a minute"
+            if gone
+            else f"the provider lists {counted(len(orphans), 'machine')} that {agree(len(orphans), 'belongs', 'belong')} to no worker, more than the limit of {bound}"
         )
         remedy = (
             f"If the report is right, run `herder driver unfreeze {name} --allow-removals`; if it is wrong, run `herder driver unfreeze {name}`."
-            if lost
+            if gone
             else f"Run `herder admin sweep --driver {name}` to see them, and adopt or remove them there."
         )
         await calling.freeze(
             self.core,
             name,
-            f"Driver {name} is frozen: {what}, more than the limit of {bound} in a minute. Nothing was removed. Check the provider. {remedy}",
+            f"Driver {name} is frozen: {what}. Nothing was removed. Check the provider. {remedy}",
             by_sweep=True,
         )

@@ -1,28 +1,31 @@
 """What a person decides about machines that no worker row knows: adopt them, or remove them. Called by the API (`herder admin sweep`).
 
 Nothing here calls a provider: an adopted machine gets its row, and machines to be removed are noted for the sweep. A driver that the sweep
-has frozen is unfrozen by such a decision, because it was the decision that it waited for.
+has frozen is unfrozen by such a decision, unless so many machines are left that the sweep would freeze it again. A dry run asks the same
+functions as the real one.
 """
+
+from collections.abc import Sequence
 
 from herder.control.access.access_check import FLEET, check
 from herder.control.drivers import adoption
+from herder.control.drivers.adoption import Adoptions
 from herder.control.drivers.calling import check_known, notes_of
+from herder.control.drivers.removal_limit import expected_workers, removals_most
 from herder.control.kernel.bounds.errors import Conflict, Invalid
 from herder.control.kernel.bounds.limits import check_message
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import DriverNotes
 from herder.engine.memory.events import record_event
 from herder.engine.workers import drivers
-from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import WorkerName
 from herder.model.permissions import Action, Kind, Principal, Thing
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import agree, counted, sentences
-from herder.wire.drivers import SweepDecision
-from herder.wire.resources import Result
+from herder.model.values.phrases import agree, counted, listed, sentences
+from herder.wire.drivers import SweepAnswer, SweepDecision
 
-#: Reasons of machines that cannot be adopted, in one answer.
-REASONS_SHOWN = 3
+#: Reasons of machines that cannot be adopted, in one answer, and machines that are named with each.
+REASONS_SHOWN, NAMES_SHOWN = 3, 3
 
 
 def decide(
@@ -34,7 +37,7 @@ def decide(
     now_ms: int,
     *,
     dry_run: bool,
-) -> Result:
+) -> SweepAnswer:
     """Raises Refused."""
     check(who, Action.CHANGE, FLEET)
     if body.action == "remove":
@@ -44,17 +47,29 @@ def decide(
     notes = notes_of(core, name)
     _may_decide(core, name, notes)
     chosen = _chosen(notes, name, body)
-    act = _adopt if body.action == "adopt" else _remove
-    text, done = act(core, who, name, chosen, changes, now_ms, dry_run=dry_run)
-    if (
-        not dry_run
-    ):  # also when there was nothing to do: the same request again acts on nothing that was found since
-        what = "driver.unknown_machines"
-        record_event(core.state, changes, now_ms, what, f"driver/{name}", text, actor=who.actor)
-    if done and not dry_run:
-        _unfreeze(core, who, name, changes, now_ms)
+    adopt = body.action == "adopt"
+    found = adoption.adoptions(core, name, chosen if adopt else [], who.user, now_ms)
+    answer = (_adopting if adopt else _removing)(core, name, chosen, found, dry_run=dry_run)
+    if dry_run:
+        return answer
+    # Also when there was nothing to do: the same request again acts on nothing that was found since. It is answered from this event.
+    what, about = "driver.unknown_machines", f"driver/{name}"
+    data: dict[str, object] = {
+        "done": answer.done,
+        "refused": answer.refused,
+        "stays_frozen": answer.stays_frozen,
+    }
+    record_event(core.state, changes, now_ms, what, about, answer.text, actor=who.actor, data=data)
+    for worker, spec in found.specs.items():
+        adoption.adopt(core, changes, spec, notes.unknown.pop(worker).machine, now_ms, actor=who.actor)
+        notes.decided.discard(worker)
+    if not adopt:
+        notes.decided.update(chosen)
+    if answer.done:
+        if not answer.stays_frozen:
+            _unfreeze(core, who, name, changes, now_ms)
         core.workers_changed.set()
-    return Result(object=f"driver/{name}", text=text, dry_run=dry_run)
+    return answer
 
 
 def _may_decide(core: Core, name: str, notes: DriverNotes) -> None:
@@ -79,56 +94,78 @@ def _chosen(notes: DriverNotes, name: str, body: SweepDecision) -> list[WorkerNa
     return sorted(WorkerName(each) for each in set(body.machines))
 
 
-def _remove(
-    core: Core,
-    who: Principal,
-    name: str,
-    chosen: list[WorkerName],
-    changes: Changes,
-    now_ms: int,
-    *,
-    dry_run: bool,
-) -> tuple[str, int]:
+def _removing(
+    core: Core, name: str, chosen: list[WorkerName], found: Adoptions, *, dry_run: bool
+) -> SweepAnswer:
+    """The driver is unfrozen, because a frozen one would remove nothing."""
     count, will = len(chosen), "would be" if dry_run else agree(len(chosen), "is", "are")
     if not count:
-        return f"Driver {name} lists no unknown machines; there is nothing to remove.", 0
+        text = f"Driver {name} lists no unknown machines; there is nothing to remove."
+        return SweepAnswer(object=f"driver/{name}", text=text, dry_run=dry_run)
     text = f"{counted(count, 'unknown machine')} of driver {name} {will} removed. What runs on {agree(count, 'it', 'them')} is lost."
-    if not dry_run:
-        notes_of(core, name).decided.update(chosen)
-    return text, count
+    left, most = _left(core, name, chosen, more=0)
+    if left > most:
+        text += (
+            f" {counted(left, 'unknown machine')} {agree(left, 'remains', 'remain')}, and the limit is {most:,}, so the driver is frozen when "
+            f"{agree(count, 'it is', 'they are')} removed. Decide about the others too: run `herder admin sweep --driver {name}`."
+        )
+    return SweepAnswer(object=f"driver/{name}", text=text, dry_run=dry_run, done=count)
 
 
-def _adopt(
-    core: Core,
-    who: Principal,
-    name: str,
-    chosen: list[WorkerName],
-    changes: Changes,
-    now_ms: int,
-    *,
-    dry_run: bool,
-) -> tuple[str, int]:
-    notes, why, specs = notes_of(core, name), list[str](), list[WorkerSpec]()
+def _adopting(
+    core: Core, name: str, chosen: list[WorkerName], found: Adoptions, *, dry_run: bool
+) -> SweepAnswer:
     if not chosen:
-        return f"Driver {name} lists no unknown machines; there is nothing to adopt.", 0
-    done = 0
-    for worker in chosen:
-        try:
-            spec = adoption.spec_of(core, name, notes.unknown[worker], who.user)
-            if not dry_run:
-                adoption.adopt(core, changes, spec, notes.unknown[worker].machine, now_ms, actor=who.actor)
-                del notes.unknown[worker]
-                notes.decided.discard(worker)
-            specs.append(spec)
-            done += 1
-        except adoption.NotAdoptable as error:
-            why.append(str(error))
+        text = f"Driver {name} lists no unknown machines; there is nothing to adopt."
+        return SweepAnswer(object=f"driver/{name}", text=text, dry_run=dry_run)
+    done, refused = len(found.specs), len(found.refused)
     will = "would be" if dry_run else agree(done, "is", "are")
     text = f"{counted(done, 'machine')} of driver {name} {will} adopted"
-    text += f", {len(why)} cannot be adopted." if why else "."
-    if len(why) > REASONS_SHOWN:
-        why = [*why[:REASONS_SHOWN], f"{len(why) - REASONS_SHOWN} more reasons are not shown."]
-    return sentences(text, *why), done
+    text += f", {refused:,} cannot be adopted." if refused else "."
+    left, most = _left(core, name, list(found.specs), more=done)
+    frozen = name in core.state.frozen_drivers and (left > most or not done)
+    text = sentences(text, *_reasons(found.refused), _how_to_go_on(name, left, most) if frozen else "")
+    return SweepAnswer(
+        object=f"driver/{name}", text=text, dry_run=dry_run, done=done, refused=refused, stays_frozen=frozen
+    )
+
+
+def _reasons(refused: dict[WorkerName, str]) -> list[str]:
+    """Each once, with its machines; the most frequent first."""
+    machines: dict[str, list[WorkerName]] = {}
+    for worker, why in refused.items():
+        machines.setdefault(why, []).append(worker)
+    ranked = sorted(machines.items(), key=lambda each: -len(each[1]))
+    told = [
+        sentences(why, f"This applies to {counted(len(names), 'machine')}: {_named(names)}.")
+        for why, names in ranked[:REASONS_SHOWN]
+    ]
+    if (more := len(ranked) - REASONS_SHOWN) > 0:
+        told.append(f"{counted(more, 'more reason')} {agree(more, 'is', 'are')} not shown.")
+    return told
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - NAMES_SHOWN
+    return listed([*names[:NAMES_SHOWN], *([f"{more:,} more"] if more > 0 else [])])
+
+
+def _left(core: Core, name: str, chosen: Sequence[WorkerName], *, more: int) -> tuple[int, int]:
+    """Machines that nobody has decided about when those are, and how many may be left for the driver not to be frozen. `more`: workers
+    that the driver then has more."""
+    notes = notes_of(core, name)
+    left = len(set(notes.unknown) - notes.decided - set(chosen))
+    return left, removals_most(core, len(expected_workers(core, name)) + more)
+
+
+def _how_to_go_on(name: str, left: int, most: int) -> str:
+    if left > most:
+        why = f"{counted(left, 'unknown machine')} {agree(left, 'remains', 'remain')}, and the limit is {most:,}"
+        return f"Driver {name} stays frozen, because {why}. Adopt them too, or run `herder admin sweep --driver {name} --remove`."
+    return (
+        f"Driver {name} stays frozen, because no machine was adopted. Run `herder admin sweep --driver {name} --remove`, or "
+        f"`herder driver unfreeze {name}` to use the driver again."
+    )
 
 
 def _unfreeze(core: Core, who: Principal, name: str, changes: Changes, now_ms: int) -> None:

@@ -9,15 +9,15 @@ from herder.engine.memory.events import record_event
 from herder.engine.memory.forgotten_time import numbers_of, take_numbers
 from herder.engine.memory.state import EngineState
 from herder.model.stored.changes import Changes
-from herder.model.stored.incarnation import Numbers, put_back
-from herder.store.rows.incarnation import incarnation_record
+from herder.model.stored.incarnation import SALTS, Numbers, Seen, put_back
+from herder.store.rows.incarnation import PUT_BACK, incarnation_record
 
 
 def tell_put_back(state: EngineState, changes: Changes, now_ms: int) -> None:
     """`state.incarnation` is new: its numbers are in force from here on."""
     take_numbers(state, numbers_of(state).at_least(state.incarnation.next))
     changes.put(incarnation_record(state.incarnation))
-    record_event(state, changes, now_ms, "store.put_back", "store/incarnation", state.incarnation.why)
+    record_event(state, changes, now_ms, PUT_BACK, "store/incarnation", state.incarnation.why)
 
 
 async def met_a_later_plan(core: Core, plan: int, what: str) -> None:
@@ -33,7 +33,8 @@ async def met_a_later_plan(core: Core, plan: int, what: str) -> None:
                 f"{what}, but this store has made no plan {plan:,} yet. The store is older than that machine: it was restored, or it is the "
                 "wrong one. Unknown machines are kept until you decide: `herder admin sweep`."
             ),
-            seen=Numbers(plans=plan + 1),
+            salt=now_ms % SALTS,
+            seen=Seen(numbers=Numbers(plans=plan + 1)),
         )
         tell_put_back(state, changes, now_ms)
     await core.commit(changes)

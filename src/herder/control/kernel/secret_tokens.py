@@ -7,10 +7,17 @@ import hashlib
 import hmac
 import secrets
 
+from herder.model.stored.incarnation import SALTS
+
 
 def new_token() -> str:
     """A secret of 256 bits, as text that is safe in a header."""
     return secrets.token_urlsafe(32)
+
+
+def new_salt() -> int:
+    """By which two stores that are restored from one backup differ."""
+    return secrets.randbelow(SALTS)
 
 
 def derived_token(secret: str, purpose: str) -> str:

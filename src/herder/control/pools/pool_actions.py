@@ -13,13 +13,13 @@ from herder.control.kernel.core import Core
 from herder.control.planning.observation import observe
 from herder.control.planning.plans import apply_plan, record_plan
 from herder.control.pools import sharing
+from herder.control.pools.pool_checks import has_cluster, has_driver, keep_membership
 from herder.decide.scaling.offers.backoff import cheapest_first, offer_limits
 from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.decide.scaling.snapshot import snapshot_of
 from herder.engine.memory.events import record_event
 from herder.engine.workers.offers import forget_changed
 from herder.engine.workers.worker import drain
-from herder.model.fleet.driver import JOINED
 from herder.model.fleet.lifetime import lifetime_ms
 from herder.model.fleet.offer import Offer, OfferName, offers_of
 from herder.model.fleet.pool import PoolSpec, Template
@@ -29,8 +29,8 @@ from herder.model.planning.plan import CreateWorker, Plan, PoolReport, Reason, R
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import PoolRecord
 from herder.model.values.money import usd_text
-from herder.model.values.phrases import counted
-from herder.settings import SettingsError, pool_from_plain, pool_to_plain
+from herder.model.values.phrases import counted, sentences
+from herder.settings import SettingsError, faults_of, pool_from_plain, pool_to_plain
 from herder.settings.schedule_windows import pool_in_force
 from herder.settings.syntax.durations import LONGEST_S, format_duration
 from herder.store.rows.versions import stamped
@@ -47,6 +47,8 @@ from herder.wire.resources import (
 #: Pools of one server: each costs a little in every cycle.
 POOLS_MAX = 1_000
 TTL_LONGEST_S = LONGEST_S
+#: Of an order that finds what it wants.
+NOTHING_CHANGED = "Nothing was changed."
 
 
 def apply(
@@ -59,6 +61,8 @@ def apply(
     shared = sharing.wanted(core, request.sharing)
     sharing_changes = sharing.differences(core.sharing, shared)
     wanted = [keep_frozen(core, _parse(core, plain, index)) for index, plain in enumerate(request.pools)]
+    for pool in wanted:
+        _check_bounds(pool)
     check_pools(core, wanted)
     answers = [_difference(core.state.pools.get(pool.name), pool) for pool in wanted]
     after = {**core.state.pools, **{pool.name: pool for pool in wanted}}
@@ -75,14 +79,20 @@ def apply(
     )
 
 
+def _check_bounds(pool: PoolSpec) -> None:
+    """What the reader of stored pools accepts and nobody should write."""
+    for key, message, remedy in faults_of(pool):
+        raise Invalid(message, field=f"pools[{pool.name}].{key}", hint=f"{remedy} Nothing was applied.")
+
+
 def check_pools(core: Core, wanted: Sequence[PoolSpec]) -> None:
     """Raises Refused when they cannot be put in force; nothing is changed."""
     if len({*core.state.pools, *(pool.name for pool in wanted)}) > POOLS_MAX:
         raise Invalid(f"There would be more than {POOLS_MAX} pools, the maximum.", field="pools")
     for index, pool in enumerate(wanted):
-        _has_driver(core, pool)
-        _has_cluster(core, pool)
-        _keep_membership(core, pool, index)
+        has_driver(core, pool)
+        has_cluster(core, pool)
+        keep_membership(core, pool, index)
 
 
 def change_pools(core: Core, changes: Changes, wanted: Sequence[PoolSpec], now_ms: int, *, actor: str) -> int:
@@ -112,43 +122,6 @@ def _parse(core: Core, plain: dict[str, Any], index: int) -> PoolSpec:
         return pool_from_plain(plain, f"pools[{name}]", core.state.resources)
     except SettingsError as error:
         raise Invalid(str(error), field=f"pools[{name}]", hint="Nothing was applied.") from None
-
-
-def _has_driver(core: Core, pool: PoolSpec) -> None:
-    if pool.driver not in core.drivers:
-        known = ", ".join(sorted(name for name in core.drivers if name != JOINED)) or "none"
-        raise Invalid(
-            f"Pool {pool.name} names driver {pool.driver!r}, which this server does not have.",
-            field=f"pools[{pool.name}].driver",
-            hint=f"The server has {known}. Declare the driver in the server's herder.yaml and restart the server.",
-        )
-
-
-def _keep_membership(core: Core, pool: PoolSpec, index: int) -> None:
-    """Workers keep what they joined, so a pool with workers does."""
-    known = core.state.pools.get(pool.name)
-    if known is None or (known.membership, known.cluster) == (pool.membership, pool.cluster):
-        return
-    live = sum(worker.spec.pool == pool.name for worker in core.state.workers.values())
-    if live:
-        key, name = "membership", known.membership.name
-        if known.membership == pool.membership:
-            key, name = "cluster", known.cluster
-        raise Conflict(
-            f"Pool {pool.name} has {counted(live, 'worker')} with {key} {name}, so its {key} cannot change.",
-            field=f"pools[{index}].{key}",
-            hint="Set max_workers: 0 and wait until the workers have ended, or create a new pool.",
-        )
-
-
-def _has_cluster(core: Core, pool: PoolSpec) -> None:
-    if pool.cluster and pool.cluster not in core.clusters:
-        known = ", ".join(sorted(core.clusters)) or "none"
-        raise Invalid(
-            f"Pool {pool.name} names cluster {pool.cluster!r}, which this server does not have.",
-            field=f"pools[{pool.name}].cluster",
-            hint=f"The server has {known}. Declare the cluster in the server's herder.yaml and restart the server.",
-        )
 
 
 def _difference(old: PoolSpec | None, new: PoolSpec) -> ApplyChange:
@@ -290,7 +263,8 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
             hint="To remove workers, run `herder worker remove`.",
         )
     if ttl_s is not None and not 0 < ttl_s <= TTL_LONGEST_S:
-        raise Invalid(f"ttl_s must be more than 0 and at most {TTL_LONGEST_S}.", field="ttl_s")
+        longest = format_duration(TTL_LONGEST_S)
+        raise Invalid(f"A time to live must be more than 0s and at most {longest}.", field="ttl_s")
     if ttl_s is not None and pool.lifetime.ttl_max_s is not None and ttl_s > pool.lifetime.ttl_max_s:
         raise Invalid(
             f"The time to live {format_duration(ttl_s)} is above ttl_max of pool {pool.name}.",
@@ -303,27 +277,36 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
     check_growth(core, pool, request.workers, "workers")
 
 
-def check_growth(core: Core, pool: PoolSpec, more: int, field: str) -> None:
-    """Whether there may be so many more workers. Raises Conflict."""
+def check_growth(
+    core: Core,
+    pool: PoolSpec,
+    more: int,
+    field: str,
+    *,
+    adopted: int = 0,
+    otherwise: str = "request fewer workers",
+) -> None:
+    """Whether there may be so many more workers. Raises Conflict. `adopted`: workers that exist in the same step, before these;
+    `otherwise`: the remedy beside a higher limit."""
     if pool.frozen:
         raise Conflict(f"Pool {pool.name} is frozen.", hint=f"Run `herder pool unfreeze {pool.name}`.")
-    actual = sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
-    room = pool.size.max_workers - actual
+    actual = adopted + sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
+    room, with_those = pool.size.max_workers - actual, "those adopted now and " if adopted else ""
     if more > room:
         raise Conflict(
-            f"Pool {pool.name} cannot get {counted(more, 'more worker')}: {actual} of {pool.size.max_workers} workers exist, including those being drained.",
+            f"Pool {pool.name} cannot get {counted(more, 'more worker')}: {actual} of {pool.size.max_workers} workers exist, including {with_those}those being drained.",
             field=field,
-            hint="Raise max_workers with `herder apply`, or request fewer workers.",
+            hint=f"Raise max_workers with `herder apply`, or {otherwise}.",
         )
     live = pool.size.max_live_workers
-    staying = sum(
+    staying = adopted + sum(
         worker.spec.pool == pool.name and not worker.state.leaving for worker in core.state.workers.values()
     )
     if live is not None and staying + more > live:
         raise Conflict(
             f"Pool {pool.name} cannot get {counted(more, 'more worker')}: {staying} of {live} live workers exist (max_live_workers).",
             field=field,
-            hint="Raise max_live_workers with `herder apply`, or request fewer workers.",
+            hint=f"Raise max_live_workers with `herder apply`, or {otherwise}.",
         )
 
 
@@ -334,6 +317,9 @@ def set_frozen(
     check_message(message)
     pool = pool_named(core, name)
     verb = "frozen" if frozen else "unfrozen"
+    if pool.frozen is frozen:
+        text = f"Pool {pool.name} is already frozen." if frozen else f"Pool {pool.name} is not frozen."
+        return Result(object=f"pool/{pool.name}", text=sentences(text, NOTHING_CHANGED))
     store_pool(core, changes, dataclasses.replace(pool, frozen=frozen), now_ms)
     _event(
         core,

@@ -9,6 +9,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from herder.control.kernel.core import Core
 from herder.control.kernel.jobs.usage_ledger import worker_cost
 from herder.control.reads.drivers import driver_views
+from herder.engine.workers import breaker
+from herder.engine.workers.drain_texts import is_blocked
+from herder.engine.workers.repair import needs_person
 from herder.model.permissions import Principal, scope_of
 from herder.model.values.money import PICO_PER_USD
 from herder.model.work.job import JobState
@@ -52,8 +55,46 @@ class _Collector:
         for name, pico in costs.items():
             cost.add_metric([name], pico / PICO_PER_USD)
         yield cost
+        yield from self._repairs()
         yield from self._drivers()
         yield from self._totals()
+
+    def _repairs(self) -> Iterator[Metric]:
+        state, now = self._core.state, self._core.clock.now_ms()
+        repairs = CounterMetricFamily(
+            "herder_worker_repairs",
+            "Rungs of the repair ladder, by what became of them.",
+            labels=["pool", "condition", "rung", "outcome"],
+        )
+        for (pool, condition, rung, outcome), count in sorted(state.repairs.items()):
+            repairs.add_metric([pool, condition.value, rung.value, outcome.value], count)
+        yield repairs
+        workers = list(state.workers.values())
+        kept = Counter(w.spec.pool for w in workers if w.health.quarantined_at_ms is not None)
+        escalated = Counter(w.spec.pool for w in workers if needs_person(w))
+        blocked = Counter(w.spec.pool for w in workers if is_blocked(w))
+        seen = {w.spec.pool for w in workers if w.health.repair is not None}
+        seen |= {name for name, history in state.history.items() if history.repairs_ms}
+        under_repair, is_open = Counter[str](), Counter[str]()
+        for name in sorted(seen & state.pools.keys()):
+            found = breaker.under_repair(state, state.pools[name], now)
+            under_repair[name] = len(found)
+            is_open[name] = int(bool(found) and len(found) >= breaker.limit(state, state.pools[name]))
+        for metric, text, counts in (
+            ("herder_workers_escalated", "Workers that their repair has left to a person.", escalated),
+            ("herder_workers_quarantined", "Sick workers that are kept for inspection.", kept),
+            (
+                "herder_drains_blocked",
+                "Drains and repairs that wait for attempts beyond their deadline.",
+                blocked,
+            ),
+            ("herder_workers_under_repair", "Workers that the breaker counts.", under_repair),
+            ("herder_repair_breaker_open", "1 if the breaker lets no repair begin.", is_open),
+        ):
+            family = GaugeMetricFamily(metric, text, labels=["pool"])
+            for name in sorted(state.pools):
+                family.add_metric([name], counts[name])
+            yield family
 
     def _drivers(self) -> Iterator[Metric]:
         core = self._core

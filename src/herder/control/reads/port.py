@@ -33,7 +33,7 @@ from herder.model.work.job import JobState
 from herder.store.invariants import violations as stored_violations
 from herder.store.rows.json_forms import plain_plan
 from herder.wire.clusters import ClusterChecks, ClusterView, SchedulingInfo
-from herder.wire.drivers import DriverView, SweepView
+from herder.wire.drivers import DriverView, SweepAnswer, SweepView
 from herder.wire.health import WorkerHealthView
 from herder.wire.people import UserView, WhoAmI
 from herder.wire.resources import (
@@ -195,6 +195,11 @@ class Reads:
         """What the request that made this worker, among others, was answered."""
         check(who, Action.SEE, FLEET)
         return await repeated_requests.scaled(self._core, worker)
+
+    async def swept(self, who: Principal, event: int) -> SweepAnswer:
+        """What the request that this event is of was answered."""
+        check(who, Action.CHANGE, FLEET)
+        return await repeated_requests.swept(self._core, event)
 
     async def applied(self, who: Principal, first: int, pools: Sequence[str]) -> ApplyAnswer:
         """What the request that named these pools, and whose first event that is, was answered."""

@@ -15,6 +15,7 @@ from herder.control.kernel.core import Core
 from herder.control.pools.pool_actions import fleet_prices
 from herder.model.ids import UserName
 from herder.store.rows import tables as t
+from herder.wire.drivers import SweepAnswer
 from herder.wire.people import UserView
 from herder.wire.resources import ApplyAnswer, ApplyChange, ReasonView, ScaleAnswer
 
@@ -37,6 +38,16 @@ async def scaled(core: Core, worker: str) -> ScaleAnswer:
     reason = ReasonView(kind=why["kind"], text=why["text"], evidence=why["evidence"])
     names.sort(key=lambda name: (len(name), name))
     return ScaleAnswer(pool=row.pool, workers=names, plan=row.plan, dry_run=False, reasons=[reason])
+
+
+async def swept(core: Core, event: int) -> SweepAnswer:
+    """What the request was answered that decided about unknown machines; `event`: its own."""
+    e = t.events.c
+    query = select(e.object, e.text, e.data).where(e.sequence == event)
+    row = await core.read(lambda connection: connection.execute(query).first())
+    if row is None:
+        raise NotKnown(f"Event {event:,} of that request is no longer in the store.")
+    return SweepAnswer(object=row.object, text=row.text, **json.loads(row.data))
 
 
 async def applied(core: Core, first: int, pools: Sequence[str]) -> ApplyAnswer:

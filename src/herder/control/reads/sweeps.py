@@ -27,13 +27,14 @@ async def sweep_view(core: Core, name: str, user: str) -> SweepView:
                 hint="`herder driver list` shows the state of drivers.",
             ) from None
     frozen = core.state.frozen_drivers.get(name)
-    now_ms = core.clock.monotonic_ms()
+    now_ms, names = core.clock.monotonic_ms(), sorted(notes.unknown)
+    refused = adoption.adoptions(core, name, names, user, core.clock.now_ms()).refused
     return SweepView(
         driver=name,
         frozen=frozen.reason if frozen is not None else "",
         put_back=core.state.incarnation.why,
         listed_at=iso_or_none(notes.listed_at_ms),
-        unknown=[_unknown(core, name, notes, worker, user) for worker in sorted(notes.unknown)],
+        unknown=[_unknown(core, name, notes, worker, refused.get(worker, "")) for worker in names],
         missing=[
             MissingWorkerView(worker=worker, state=life.state.value, since=iso(since_ms))
             for worker, since_ms in sorted(notes.missing.items())
@@ -43,14 +44,11 @@ async def sweep_view(core: Core, name: str, user: str) -> SweepView:
     )
 
 
-def _unknown(core: Core, name: str, notes: DriverNotes, worker: WorkerName, user: str) -> UnknownMachineView:
+def _unknown(
+    core: Core, name: str, notes: DriverNotes, worker: WorkerName, why_not: str
+) -> UnknownMachineView:
     each = notes.unknown[worker]
     ago_s = max(0, core.clock.monotonic_ms() - each.since_ms) / 1000
-    try:
-        adoption.spec_of(core, name, each, user)
-        why_not = ""
-    except adoption.NotAdoptable as error:
-        why_not = str(error)
     return UnknownMachineView(
         worker=worker,
         handle=each.machine.handle,

@@ -6,10 +6,11 @@ from herder.engine.attempts.worker_health import health_of
 from herder.engine.memory.state import WorkerLife, pool_of
 from herder.engine.memory.worker_repair import RepairLife
 from herder.engine.workers import breaker
+from herder.engine.workers.drain_texts import blocked_text
 from herder.engine.workers.ladder import NextRung, active, next_rungs
-from herder.engine.workers.repair import available
+from herder.engine.workers.repair import available, waits_text
 from herder.model.fleet.pool import PoolSpec
-from herder.model.fleet.repair import COUNTED
+from herder.model.fleet.repair import COUNTED, Rung
 from herder.model.ids import WorkerName
 from herder.model.values.phrases import counted, sentence, sentences
 from herder.model.values.times import iso, iso_or_none, span
@@ -47,7 +48,7 @@ def worker_health_view(core: Core, name: str) -> WorkerHealthView:
         ],
         repair=None if known.repair is None else _repair(known.repair, pool),
         next=[_next(each) for each in coming(core, worker, pool, now_ms)],
-        held=known.held,
+        held=_held(core, worker, now_ms),
         breaker=_breaker(core, worker, pool, now_ms),
         quarantined_at=iso_or_none(at_ms),
         quarantined_until=iso_or_none(until_ms),
@@ -65,11 +66,23 @@ def repair_facts(core: Core, name: str) -> list[ReasonView]:
         often = f", {counted(seen.count, 'time')}" if condition in COUNTED else ""
         lasted = f"It has had condition {condition} for {span(now_ms - seen.since_ms)}{often}"
         texts.append(sentences(lasted, sentence(seen.message)))
-    if known.held:
-        texts.append(known.held)
+    held = _held(core, worker, now_ms)
+    if held:
+        texts.append(held)
     else:
         texts += [_coming_text(each, now_ms) for each in coming(core, worker, pool, now_ms)[:1]]
     return [ReasonView(kind="health", text=text) for text in texts]
+
+
+def _held(core: Core, worker: WorkerLife, now_ms: int) -> str:
+    """Why the rung that is due is not carried out, or does not go on."""
+    waits = waits_text(worker, now_ms)
+    drain, repair = worker.drain, worker.health.repair
+    if not waits and worker.state.leaving and repair is not None and repair.rung is Rung.REPLACE:
+        waits = (
+            "" if drain is None or drain.blocked_at_ms is None else blocked_text(core.state, worker, now_ms)
+        )
+    return worker.health.held or waits
 
 
 def coming(core: Core, worker: WorkerLife, pool: PoolSpec, now_ms: int) -> list[NextRung]:

@@ -210,7 +210,6 @@ def _worker(row: Row[Any], resources: Dimensions) -> WorkerLife:
         reason_made=_reason(row.reason_made) or Reason(kind=ReasonKind.REQUESTED, text=spec.reason),
         manual=bool(row.manual),
         cordoned=bool(row.cordoned),
-        generation=row.generation,
         handle=row.handle,
         phase=row.phase,
         operation=row.operation,

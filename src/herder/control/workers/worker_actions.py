@@ -7,7 +7,7 @@ from herder.control.access.access_check import FLEET, check
 from herder.control.kernel.bounds.errors import Conflict, Invalid, NotKnown
 from herder.control.kernel.bounds.limits import check_message
 from herder.control.kernel.core import Core
-from herder.control.pools.pool_actions import TTL_LONGEST_S
+from herder.control.pools.pool_actions import NOTHING_CHANGED, TTL_LONGEST_S
 from herder.engine.memory.state import WorkerLife, pool_of
 from herder.engine.workers import drain_texts, drains, expiry
 from herder.engine.workers import worker as life
@@ -75,7 +75,8 @@ def _check_fields(request: WorkerAction, verb: str, name: str) -> None:
             )
     timeout_s = request.timeout_s
     if timeout_s is not None and not 0 <= timeout_s <= TTL_LONGEST_S:
-        raise Invalid(f"timeout_s must be at least 0 and at most {TTL_LONGEST_S}.", field="timeout_s")
+        longest = format_duration(TTL_LONGEST_S)
+        raise Invalid(f"A timeout must be at least 0s and at most {longest}.", field="timeout_s")
     if timeout_s is not None and request.force:
         raise Invalid(
             "The fields force and timeout_s exclude each other, because force ends the attempts at once.",
@@ -102,8 +103,19 @@ class _Step:
     do: Callable[[Changes, str], None]
 
 
+def _nothing(text: str) -> _Step:
+    """What was ordered is so already."""
+    return _Step(
+        text=sentences(text, NOTHING_CHANGED),
+        would=f"Nothing would change. {text}",
+        do=lambda changes, actor: None,
+    )
+
+
 def _cordon(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
     name = worker.spec.name
+    if worker.cordoned:
+        return _nothing(f"Worker {name} is already cordoned.")
     return _Step(
         text=sentences(f"Worker {name} is cordoned: it gets no new work.", _on_it(worker)),
         would=f"Worker {name} would be cordoned: it would get no new work.",
@@ -116,6 +128,8 @@ def _cordon(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
 def _uncordon(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
     """Also the end of a drain that a person ordered, whatever was to follow it."""
     name, drain = worker.spec.name, worker.drain
+    if not worker.cordoned and drain is None and worker.health.quarantined_at_ms is None:
+        return _nothing(f"Worker {name} is not cordoned.")
     if drain is not None and not _may_be_ended(worker):
         why = "" if worker.reason_removed is None else f" {worker.reason_removed.text}"
         raise Conflict(
@@ -154,14 +168,23 @@ def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -
             f"Worker {name} is being drained and removed.",
             hint=f"{keep}To end its attempts sooner, run `herder worker remove {name}` with --timeout or --force.",
         )
-    if drain is not None and not (worker.occupied and (request.force or request.timeout_s is not None)):
-        text = progress_text(core.state, worker, now_ms)
-        return _Step(text=text, would=f"Nothing would change. {text}", do=lambda changes, actor: None)
+    timeout_s = _new_timeout_s(worker, request)
+    if drain is not None and not (worker.occupied and (request.force or timeout_s is not None)):
+        return _goes_on(core, worker, now_ms)
     stays = "It stays, and costs, until it is uncordoned or removed."
-    when = _when(core, worker, request)
+    when = _when(core, worker, timeout_s, force=request.force)
+    anew, would_anew = _anew(worker, timeout_s)
     return _Step(
-        text=f"Worker {name} {f'is being drained: it is empty {when}' if running or worker.occupied else 'is drained'}. {stays}",
-        would=f"Worker {name} would be drained{f': it would be empty {when}' if running or worker.occupied else ''}. {stays}",
+        text=sentences(
+            f"Worker {name} {f'is being drained: it is empty {when}' if running or worker.occupied else 'is drained'}",
+            anew,
+            stays,
+        ),
+        would=sentences(
+            f"Worker {name} would be drained{f': it would be empty {when}' if running or worker.occupied else ''}",
+            would_anew,
+            stays,
+        ),
         do=lambda changes, actor: drains.keep(
             core.state,
             changes,
@@ -169,7 +192,7 @@ def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -
             now_ms,
             actor=actor,
             message=request.message,
-            timeout_s=request.timeout_s,
+            timeout_s=timeout_s,
             force=request.force,
         ),
     )
@@ -188,22 +211,21 @@ def _remove(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
                 core.state, changes, worker, reason, now_ms, actor=actor, cause=Cause.DRAINED
             ),
         )
-    if worker.state.leaving and request.timeout_s is None:
-        text = progress_text(core.state, worker, now_ms)
-        return _Step(text=text, would=f"Nothing would change. {text}", do=lambda changes, actor: None)
-    when = _when(core, worker, request)
+    timeout_s = _new_timeout_s(worker, request)
+    if worker.state.leaving and timeout_s is None:
+        return _goes_on(core, worker, now_ms)
+    when = _when(core, worker, timeout_s)
+    anew, would_anew = _anew(worker, timeout_s)
 
     def do(changes: Changes, actor: str) -> None:
         if worker.state.leaving:
-            drains.hasten(
-                core.state, changes, worker, now_ms, actor, request.message, request.timeout_s or 0.0
-            )
+            drains.hasten(core.state, changes, worker, now_ms, actor, request.message, timeout_s or 0.0)
         else:
-            life.drain(core.state, changes, worker, reason, now_ms, actor=actor, timeout_s=request.timeout_s)
+            life.drain(core.state, changes, worker, reason, now_ms, actor=actor, timeout_s=timeout_s)
 
     return _Step(
-        text=f"Worker {name} is draining; it is removed {when}.",
-        would=f"Worker {name} would drain; it would be removed {when}.",
+        text=sentences(f"Worker {name} is draining; it is removed {when}", anew),
+        would=sentences(f"Worker {name} would drain; it would be removed {when}", would_anew),
         do=do,
     )
 
@@ -213,26 +235,46 @@ def _work(worker: WorkerLife, which: str = "") -> str:
     return counted(worker.busy, "pod" if worker.node is not None else f"{which}attempt")
 
 
+def _new_timeout_s(worker: WorkerLife, request: WorkerAction) -> float | None:
+    """The timeout that is ordered; None: none, or the one that the drain which is under way has already."""
+    timeout_s, drain = request.timeout_s, worker.drain
+    same = timeout_s is not None and drain is not None and drain.lasts(int(timeout_s * 1000))
+    return None if same else timeout_s
+
+
+def _anew(worker: WorkerLife, timeout_s: float | None) -> tuple[str, str]:
+    """That a drain under way has another deadline now, and in a dry run that it would have."""
+    if worker.drain is None or timeout_s is None or not worker.occupied:
+        return "", ""
+    return "Its deadline was changed", "Its deadline would be changed"
+
+
+def _goes_on(core: Core, worker: WorkerLife, now_ms: int) -> _Step:
+    """The order is repeated: the drain goes on, with the deadline that it has."""
+    text, until_ms = progress_text(core.state, worker, now_ms), drain_texts.until_ms(worker)
+    if worker.occupied and until_ms is not None and until_ms > now_ms:
+        text = sentences(text, f"Its deadline stays: {iso(until_ms)}")
+    return _Step(text=text, would=f"Nothing would change. {text}", do=lambda changes, actor: None)
+
+
 def _on_it(worker: WorkerLife) -> str:
     running = worker.busy
     return f"{_work(worker)} on it {agree(running, 'continues', 'continue')}." if running else ""
 
 
-def _when(core: Core, worker: WorkerLife, request: WorkerAction) -> str:
+def _when(core: Core, worker: WorkerLife, timeout_s: float | None, *, force: bool = False) -> str:
     """When its attempts will have ended."""
-    if request.force:
+    if force:
         if worker.node is not None:
             return "as soon as its pods are deleted"
         return f"now, and {_work(worker)} {agree(worker.busy, 'is', 'are')} retried on other workers"
     running = worker.busy
     until = drain_texts.until_ms(worker)
-    given = (
-        pool_of(core.state, worker).lifetime.drain_grace_s if request.timeout_s is None else request.timeout_s
-    )
+    given = pool_of(core.state, worker).lifetime.drain_grace_s if timeout_s is None else timeout_s
     when = f"when its {_work(worker)} {agree(running, 'has', 'have')} ended"
     if on_blocked(core.state, worker) is OnBlocked.WAIT:
         return f"{when}, however long that takes (on_blocked: wait)"
-    if until is not None and request.timeout_s is None:
+    if until is not None and timeout_s is None:
         return f"{when}, at {iso(until)} at the latest"
     return f"{when}, after {format_duration(given)} at most"
 
@@ -255,7 +297,8 @@ def _extend(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
         request.extend_s if request.extend_s is not None else (pool.lifetime.extension_s if pool else 7200)
     )
     if not 0 < seconds <= TTL_LONGEST_S:
-        raise Invalid(f"extend_s must be more than 0 and at most {TTL_LONGEST_S}.", field="extend_s")
+        longest = format_duration(TTL_LONGEST_S)
+        raise Invalid(f"An extension must be more than 0s and at most {longest}.", field="extend_s")
     until_ms = worker.expires_at_ms + int(seconds * 1000)
     _check_extended(worker, pool, until_ms, now_ms)
     return _Step(
@@ -275,14 +318,15 @@ def _check_extended(worker: WorkerLife, pool: PoolSpec | None, until_ms: int, no
             f"Worker {name} would still be past its ttl: the extension ends at {iso(until_ms)}.",
             hint=f"Extend the worker by more than {span(now_ms - (worker.expires_at_ms or now_ms))}.",
         )
-    if (
-        pool is not None
-        and pool.lifetime.ttl_max_s is not None
-        and until_ms - born_ms > pool.lifetime.ttl_max_s * 1000
-    ):
+    most_s = None if pool is None else pool.lifetime.ttl_max_s
+    if pool is not None and most_s is not None and until_ms - born_ms > most_s * 1000:
+        over_s = -(-(until_ms - born_ms - int(most_s * 1000)) // 1000)
+        left_s = (int(most_s * 1000) - ((worker.expires_at_ms or now_ms) - born_ms)) // 1000
         raise Conflict(
-            f"Worker {name} would live for {(until_ms - born_ms) / 3_600_000:.1f} h, longer than ttl_max of pool {pool.name}.",
-            hint=f"The pool allows {format_duration(pool.lifetime.ttl_max_s)}; extend the worker by less.",
+            f"Worker {name} would live {format_duration(over_s)} longer than ttl_max of pool {pool.name}, which is {format_duration(most_s)}.",
+            hint=f"Extend the worker by at most {format_duration(left_s)}."
+            if left_s > 0
+            else f"To get another worker, run `herder pool scale {pool.name} 1`.",
         )
 
 

@@ -330,8 +330,7 @@ def _wants(
     if name in failures.unplanned:
         return TriggerResult()
     mine = workers_by_offer(queue.proposals, name)
-    gone = sum(worker.name in leaving for worker in view.staying)
-    least = partial(minimum.ask, view, gone, sum(mine.values()))
+    least = partial(minimum.ask, view, leaving, sum(mine.values()), now_ms)
     below = failures.attempt((name,), "minimum", least, lambda: None)
     asks = () if below is None else (below,)
     if view.spec.frozen or not view.templates or not any_concerned(view.spec):

@@ -119,6 +119,7 @@ class _Shut:
     def __init__(self, remaining: RemainingQuota) -> None:
         self._remaining = remaining
         self._projects: dict[str, Amounts] = {}
+        self._users: dict[UserName, Amounts] = {}
 
     def to(self, entry: QuotaEntry[Any]) -> bool:
         """Whether not one job of the line may start."""
@@ -127,9 +128,12 @@ class _Shut:
             project = self._projects[entry.project] = self._remaining.of_project(entry.project)
         if not entry.amount.fits_in(project):
             return True
-        return entry.user in self._remaining.users and not entry.amount.fits_in(
-            self._remaining.of_user(entry.user)
-        )
+        if entry.user not in self._remaining.users:
+            return False
+        user = self._users.get(entry.user)
+        if user is None:
+            user = self._users[entry.user] = self._remaining.of_user(entry.user)
+        return not entry.amount.fits_in(user)
 
 
 def _is_bound(entry: QuotaEntry[Any], remaining: RemainingQuota) -> bool:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 from herder.decide.scaling.offers.backoff import OfferLimit, all_resting, offer_limits, pool_circuit, soonest
 from herder.decide.scaling.snapshot import PoolView
+from herder.model.fleet.lifetime import CHURN_PAUSE_S, TTL_SHORTEST_S
 from herder.model.ids import WorkerName
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.values.phrases import at_limit, counted, seconds_until, sentences
-from herder.model.values.times import iso
+from herder.model.values.times import iso, span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ def growth_limit(view: PoolView, now_ms: int, leaving: Set[WorkerName] = frozens
         *_frozen(view),
         *_circuit(view, offers, now_ms, leaving),
         *_maximum(view, now_ms),
+        *_churn(view, now_ms),
         _per_cycle(view, now_ms),
     ]
     for_minimum, binding_minimum = min(hard, key=lambda limit: limit[0])
@@ -167,6 +169,28 @@ def _cooldown(view: PoolView, now_ms: int) -> list[_Limit]:
             ),
         )
     ]
+
+
+def _churn(view: PoolView, now_ms: int) -> list[_Limit]:
+    """Workers that end as soon as they are ready are asked for again at once. Nobody may write such a ttl, but a store may hold one."""
+    last, life = view.history.last_grown_at_ms, view.spec.lifetime
+    lives = [
+        (each, name)
+        for each, name in ((life.ttl_s, "ttl"), (life.ttl_soft_s, "ttl_soft"))
+        if each is not None and each < TTL_SHORTEST_S
+    ]
+    if last is None or not lives:
+        return []
+    until = last + int(CHURN_PAUSE_S * 1000)
+    if now_ms >= until:
+        return []
+    shortest, name = min(lives)
+    text = (
+        f"Pool {view.spec.name} creates workers every {span(int(CHURN_PAUSE_S * 1000))} only, because its {name} of {shortest:g} s is below "
+        f"{TTL_SHORTEST_S:g} s. Raise {name}, or remove it; the next workers are created in {seconds_until(until, now_ms)}."
+    )
+    evidence = ((f"{name}_s", shortest), ("until_ms", until), ("flips", f"a longer {name}"))
+    return [(0, Reason(kind=ReasonKind.COOLDOWN, text=text, evidence=evidence))]
 
 
 def _maximum(view: PoolView, now_ms: int) -> list[_Limit]:

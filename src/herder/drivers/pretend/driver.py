@@ -78,6 +78,7 @@ class PretendDriver:
 
     def get(self, worker: WorkerName, operation: str = "") -> Machine:
         def find() -> Machine:
+            self.world.asked(worker, operation)
             machine = self._find(worker)
             if self.world.hidden(machine, self.world.get_lag_s):
                 raise NotFound(f"Driver {self.name} has no machine for worker {worker}.")

@@ -108,6 +108,8 @@ class PretendWorld:
         self.concealed: set[str] = set()
         """Workers that the provider denies to have, in complete listings and to `get`, though it has them."""
         self.made = 0
+        self.asked: Callable[[str, str], None] = lambda _worker, _operation: None
+        """Called with each question how far a machine is: worker, and the operation that the caller names."""
         self.changed: Callable[[], None] = lambda: None
         """Called when machines have gone or stopped by themselves."""
         self.lock = threading.RLock()

@@ -14,7 +14,7 @@ from herder.engine.memory.worker_repair import SERVER, ConditionSeen
 from herder.model.fleet.repair import BLOCKING, Condition
 from herder.model.fleet.worker import Health, WorkerState
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import clause
+from herder.model.values.phrases import clause, counted
 
 #: Attempts that fail in a row until a worker takes no more.
 FAULTS_MOST = 3
@@ -57,7 +57,7 @@ def count_fault(state: EngineState, changes: Changes, worker: WorkerLife, said: 
     worker.probe_at_ms = now_ms + PAUSE_MS
     worker.state = WorkerState.UNHEALTHY
     text = f"{text}. It takes no work for {PAUSE_MS // 1000} s, then one attempt as a test."
-    _tell(state, changes, worker, now_ms, "worker.quarantined", text)
+    _tell(state, changes, worker, now_ms, "worker.excluded", text)
 
 
 def count_success(
@@ -116,11 +116,16 @@ def _told_by_others(worker: WorkerLife) -> tuple[Health, str] | None:
     name, repair = worker.spec.name, worker.health.repair
     if worker.health.quarantined_at_ms is not None:
         return (
-            Health.KEPT,
+            Health.QUARANTINED,
             f"Worker {name} is kept for inspection. Release it with `herder worker uncordon {name}`.",
         )
     if repair is not None and (repair.under_way or repair.rejoins):
-        return Health.REPAIRING, f"Worker {name} takes no work: it is repaired ({repair.rung})."
+        waits = (
+            f", which waits for {counted(len(worker.live), 'attempt')}"
+            if repair.blocked_at_ms is not None
+            else ""
+        )
+        return Health.REPAIRING, f"Worker {name} takes no work: it is repaired ({repair.rung}{waits})."
     if worker.troubles:
         reported = clause("; ".join(worker.troubles)[:SAID_MAX])
         return Health.TROUBLED, f"Worker {name} takes no work: its agent reports: {reported}."
@@ -135,7 +140,7 @@ def _tested(worker: WorkerLife, now_ms: int) -> tuple[Health, str]:
     if worker.probe_at_ms is None:
         return Health.ON_TEST, f"Worker {name} runs one attempt as a test: {failed}."
     wait_s = max(0, -(-(worker.probe_at_ms - now_ms) // 1000))
-    return Health.QUARANTINED, f"Worker {name} gets no work: {failed}. It gets a test attempt in {wait_s} s."
+    return Health.EXCLUDED, f"Worker {name} gets no work: {failed}. It gets a test attempt in {wait_s} s."
 
 
 def _begin_test(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:

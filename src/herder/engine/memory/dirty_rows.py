@@ -58,7 +58,6 @@ def worker_record(worker: WorkerLife) -> WorkerRecord:
         state=worker.state.value,
         cordoned=int(worker.cordoned),
         manual=int(worker.manual),
-        generation=worker.generation,
         spec=json.dumps(_plain_spec(worker), separators=(",", ":")),
         handle=worker.handle,
         plan=spec.plan,

@@ -90,6 +90,8 @@ def _health(worker: WorkerLife) -> Iterator[str]:
         yield f"worker {name} is ready in spite of {[str(each) for _, each in health.conditions]} and repair {repair}"
     if repair is not None and repair.step is Step.DUE and repair.rung in RESTARTS and worker.live:
         yield f"worker {name} is to be restarted ({repair.rung}) and has {len(worker.live)} attempts"
+    if repair is not None and repair.blocked_at_ms is not None and repair.step is not Step.DRAINING:
+        yield f"the repair of worker {name} waits for attempts in step {repair.step}"
     if health.quarantined_at_ms is not None and not worker.cordoned:
         yield f"worker {name} is kept for inspection and not cordoned"
 

@@ -21,7 +21,7 @@ from herder.model.fleet.notice import NoticeSource
 from herder.model.fleet.offer import OfferKey, OfferMemory
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.pressure import Measured, WorkerUse
-from herder.model.fleet.repair import Rung
+from herder.model.fleet.repair import Condition, Outcome, Rung
 from herder.model.fleet.worker import WorkerSpec, WorkerState
 from herder.model.ids import BatchId, ClassId, JobId, PoolName, UserName, WorkerName
 from herder.model.planning.demand_rises import Rises
@@ -135,7 +135,6 @@ class WorkerLife:
     reason_made: Reason
     manual: bool = False
     cordoned: bool = False
-    generation: int = 1
     handle: str = ""
     phase: str = ""
     """`model.fleet.driver.Phase` of its machine, as the driver said last; empty: not asked yet."""
@@ -314,6 +313,8 @@ class EngineState:
     """Drivers that are not called until a person decides (`engine/workers/drivers.py`)."""
     interruptions: dict[tuple[PoolName, NoticeSource], int] = field(default_factory=dict)
     """Notices of the pools that there are, since the server started."""
+    repairs: Counter[tuple[PoolName, Condition, Rung, Outcome]] = field(default_factory=Counter)
+    """What became of repairs in the pools that there are, since the server started: for metrics."""
     readings: dict[tuple[PoolName, str], MetricReading] = field(default_factory=dict)
     """At most one for each metric of each pool; in memory only: a new server asks anew."""
     counts: dict[int, int] = field(default_factory=lambda: {int(state): 0 for state in JobState})

@@ -54,6 +54,8 @@ class RepairLife:
     rejoins: bool = False
     """The agent was started anew and may activate once more."""
     well_since_ms: int | None = None
+    blocked_at_ms: int | None = None
+    """Since when its attempts run on after the deadline of its drain (on_blocked: wait)."""
 
     @property
     def under_way(self) -> bool:
@@ -128,6 +130,7 @@ def _plain_repair(repair: RepairLife) -> dict[str, object]:
         "escalated": repair.escalated,
         "rejoins": repair.rejoins,
         "well_since_ms": repair.well_since_ms,
+        "blocked_at_ms": repair.blocked_at_ms,
     }
 
 
@@ -184,6 +187,8 @@ def move(health: HealthLife, by_ms: int, not_after_ms: int | None = None) -> Non
             repair.acted_at_ms = moved(repair.acted_at_ms)
         if repair.well_since_ms is not None:
             repair.well_since_ms = moved(repair.well_since_ms)
+        if repair.blocked_at_ms is not None:
+            repair.blocked_at_ms = moved(repair.blocked_at_ms)
     if health.quarantined_at_ms is not None:
         health.quarantined_at_ms = moved(health.quarantined_at_ms)
     if (

@@ -43,7 +43,8 @@ def held(state: EngineState, worker: WorkerLife, pool: PoolSpec, rung: Rung, now
     if len(found) < most:
         return ""
     if most == 0:
-        return f"{stays}, because repair_breaker of pool {pool.name} is 0. Set repair_breaker to 1 or more."
+        which = "workers" if pool.repair.breaker.workers <= 0 else "percent"
+        return f"{stays}, because repair_breaker of pool {pool.name} has {which}: 0. Set {which} of repair_breaker to 1 or more."
     within = span(int(pool.repair.breaker.window_s * 1000))
     return (
         f"{stays}, because the breaker of pool {pool.name} is open: {counted(len(found), 'other worker')} "
@@ -68,17 +69,18 @@ def under_repair(state: EngineState, pool: PoolSpec, now_ms: int) -> set[WorkerN
 
 
 def _is_repaired(worker: WorkerLife, pool: PoolSpec, now_ms: int) -> bool:
-    """Until it is well, its repair was escalated, or the cooldown is over: a worker that never recovers must not block the others
-    forever."""
+    """Until it is well, its repair was escalated, the cooldown is over, or its drain is blocked (on_blocked: wait): a worker that never
+    recovers must not block the others forever."""
     repair = worker.health.repair
     if repair is None or worker.spec.pool != pool.name or not repair.rung.disrupts:
         return False
     if worker.health.quarantined_at_ms is not None:
         return False
     if worker.state.leaving:
-        return repair.rung is Rung.REPLACE and worker.state is WorkerState.DRAINING
+        blocked = worker.drain is not None and worker.drain.blocked_at_ms is not None
+        return repair.rung is Rung.REPLACE and worker.state is WorkerState.DRAINING and not blocked
     if repair.step is not Step.ACTED:
-        return True
+        return repair.blocked_at_ms is None
     acted_ms = repair.since_ms if repair.acted_at_ms is None else repair.acted_at_ms
     waits = now_ms - acted_ms < pool.repair.cooldown_s * 1000
     return waits and repair.well_since_ms is None and not repair.escalated

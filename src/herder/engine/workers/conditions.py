@@ -17,8 +17,6 @@ from herder.model.values.phrases import clause, sentence, sentences
 
 #: Characters of a message that are kept.
 SAID_MAX = 200
-#: An agent's clock that differs from the server's by more is a condition; a smaller difference may be the delay of a message.
-CLOCK_SKEW_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +102,16 @@ def release(state: EngineState, worker: WorkerLife, now_ms: int) -> None:
 
 
 def of_agent(
-    troubles: tuple[str, ...], typed: Mapping[Condition, Found], skew_ms: int
+    troubles: tuple[str, ...], typed: Mapping[Condition, Found], skew_ms: int, skew_most_s: float
 ) -> dict[Condition, Found]:
-    """The conditions in an agent's report. An agent of an older version reports sentences only; they count as NotReady."""
+    """The conditions in an agent's report. An agent of an older version reports sentences only; they count as NotReady.
+    `skew_most_s`: the pool's `clock_skew`."""
     found = dict(typed)
     known = {clause(each.message) for each in typed.values()}
     untyped = [each for each in troubles if clause(each) not in known]
     if untyped:
         found[Condition.NOT_READY] = Found("; ".join(clause(each) for each in untyped))
-    if abs(skew_ms) > CLOCK_SKEW_MS:
+    if abs(skew_ms) > skew_most_s * 1000:
         ahead = "ahead of" if skew_ms > 0 else "behind"
         found[Condition.CLOCK_SKEW] = Found(f"Its clock is {abs(skew_ms) // 1000:,} s {ahead} the server's.")
     return found

@@ -19,11 +19,19 @@ def drain_order(
     if worker.node is not None:
         worker.node.begin_emptying()
     time_s = pool_of(state, worker).lifetime.drain_grace_s if timeout_s is None else timeout_s
-    deadline_ms = now_ms + int(time_s * 1000)
-    return Drain(since_ms=now_ms, deadline_ms=deadline_ms, keep=keep, attempts=worker.busy, by_hand=by_hand)
+    timeout_ms = int(time_s * 1000)
+    return Drain(
+        since_ms=now_ms,
+        deadline_ms=now_ms + timeout_ms,
+        keep=keep,
+        attempts=worker.busy,
+        by_hand=by_hand,
+        timeout_ms=timeout_ms,
+    )
 
 
 def change_deadline(worker: WorkerLife, now_ms: int, timeout_s: float) -> None:
     """Attempts may run for so long from now on."""
+    timeout_ms = int(timeout_s * 1000)
     if worker.drain is not None:
-        worker.drain = worker.drain.until(now_ms + int(timeout_s * 1000) - worker.excused_ms)
+        worker.drain = worker.drain.until(now_ms + timeout_ms - worker.excused_ms, timeout_ms)

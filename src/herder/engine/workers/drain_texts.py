@@ -13,6 +13,8 @@ from herder.model.values.times import span
 
 #: Jobs that a sentence names.
 JOBS_NAMED_MAX = 5
+#: Attempts that are given more time because the server was away end so long before their machine is taken back: they are still reported.
+REPORT_MS = 5_000
 #: Longer than any limit.
 NEVER_MS = 2**62
 
@@ -33,9 +35,23 @@ def drain_word(state: EngineState, worker: WorkerLife) -> str:
     return "draining" if worker.drain.blocked_at_ms is None else "blocked"
 
 
+def is_blocked(worker: WorkerLife) -> bool:
+    """Whether its drain, or that of its repair, waits for attempts beyond its deadline."""
+    repair = worker.health.repair
+    if worker.drain is not None and worker.drain.blocked_at_ms is not None:
+        return True
+    return repair is not None and repair.blocked_at_ms is not None and not worker.state.leaving
+
+
 def until_ms(worker: WorkerLife) -> int | None:
-    """Until when attempts may run on it."""
-    return None if worker.drain is None else worker.drain.deadline_ms + worker.excused_ms
+    """Until when attempts may run on it. A provider that takes its machine back does not wait for a server that was away."""
+    drain, notice = worker.drain, worker.health.notice
+    if drain is None:
+        return None
+    excused_ms = drain.deadline_ms + worker.excused_ms
+    if notice is None or not worker.health.interrupted:
+        return excused_ms
+    return max(drain.deadline_ms, min(excused_ms, notice.at_ms - REPORT_MS))
 
 
 def progress_text(state: EngineState, worker: WorkerLife, now_ms: int, *, with_users: bool = False) -> str:

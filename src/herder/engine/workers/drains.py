@@ -11,7 +11,7 @@ from herder.engine.attempts.attempt import lose
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.workers.drain_orders import change_deadline, drain_order
-from herder.engine.workers.drain_texts import blocked_text
+from herder.engine.workers.drain_texts import blocked_text, until_ms
 from herder.engine.workers.worker import terminate
 from herder.model.fleet.drain import Drain, OnBlocked
 from herder.model.fleet.worker import WorkerState
@@ -81,7 +81,6 @@ def take_back(
     if worker.state is WorkerState.DRAINING:
         worker.state = WorkerState.UNHEALTHY if worker.sick else WorkerState.READY
         worker.draining_at_ms = worker.reason_removed = None
-        worker.generation += 1
         changes.wake.add(worker.spec.name)
     if worker.state is WorkerState.READY:
         state.open_workers.add(worker.spec.name)
@@ -97,7 +96,7 @@ def look(
     drain = worker.drain
     if drain is None or worker.state is WorkerState.TERMINATING or worker.state.ended:
         return
-    late_ms = now_ms - drain.deadline_ms - worker.excused_ms
+    late_ms = now_ms - (until_ms(worker) or now_ms)
     if not worker.occupied:
         _emptied(state, changes, worker, now_ms)
     elif late_ms > 0 and on_blocked is OnBlocked.FORCE and not _waits_for_pods(state, worker, late_ms):

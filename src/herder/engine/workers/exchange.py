@@ -7,7 +7,7 @@ is something to say, and leaves only after the commit of what it says.
 from collections.abc import Mapping, Sequence
 
 from herder.engine.attempts.attempt import lose, started
-from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife
+from herder.engine.memory.state import EngineState, LiveAttempt, WorkerLife, pool_of
 from herder.engine.memory.worker_repair import AGENT
 from herder.engine.workers import conditions, notices, repair
 from herder.engine.workers.worker import seen, terminate
@@ -73,7 +73,8 @@ def _take_in_health(
     if clock_ms is not None:
         health.skew_ms, health.cleans = clock_ms - now_ms, True
     if troubles or typed or health.conditions or health.skew_ms:
-        found = conditions.of_agent(troubles, typed, health.skew_ms)
+        skew_most_s = pool_of(state, worker).repair.clock_skew_s
+        found = conditions.of_agent(troubles, typed, health.skew_ms, skew_most_s)
         conditions.report(state, changes, worker, AGENT, found, now_ms)
     if cleaned and repair.wants_clean_up(worker) and health.repair is not None:
         text = f"The agent of {worker.spec.name} has cleaned up. {cleaned}"

@@ -10,11 +10,12 @@ from dataclasses import replace
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.model.fleet.offer import FailureCause, OfferKey, OfferMemory, offers_of
-from herder.model.fleet.pool import PoolSpec
+from herder.model.fleet.pool import PoolSpec, Template
 from herder.model.fleet.worker import WorkerSpec
 from herder.model.ids import PoolName
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import MetaRecord
+from herder.model.values.money import PicoUsd
 from herder.model.values.phrases import sentences
 
 #: Rows of `meta` whose keys begin so hold the memory of one offer each.
@@ -89,7 +90,8 @@ def credentials_renewed(state: EngineState, changes: Changes, driver: str) -> No
 
 
 def forget_changed(state: EngineState, changes: Changes, pool: PoolName, spec: PoolSpec | None) -> None:
-    """Nothing is held against a template that was changed; `spec` is None when the pool goes."""
+    """Nothing is held against a template that was changed in more than its prices, which say nothing of capacity; `spec` is None when the
+    pool goes."""
     old = state.pools.get(pool)
     kept = (
         set()
@@ -97,12 +99,25 @@ def forget_changed(state: EngineState, changes: Changes, pool: PoolName, spec: P
         or old is None
         or spec.driver != old.driver
         or spec.driver_options != old.driver_options
-        else set(old.templates) & set(spec.templates)
+        else set(map(_without_prices, old.templates)) & set(map(_without_prices, spec.templates))
     )
     names = {template.name for template in kept}
     for key in [key for key in state.offers if key.pool == pool and key.template not in names]:
         del state.offers[key]
         changes.put(MetaRecord(_meta_key(key), ""))
+
+
+def _without_prices(template: Template) -> Template:
+    zones = tuple(
+        replace(zone, price_pico_per_hour=None, spot_price_pico_per_hour=None) for zone in template.zones
+    )
+    return replace(
+        template,
+        price_pico_per_hour=PicoUsd(0),
+        spot_price_pico_per_hour=None,
+        max_spot_price_pico_per_hour=None,
+        zones=zones,
+    )
 
 
 def from_meta(key: str, value: str) -> OfferMemory | None:

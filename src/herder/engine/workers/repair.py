@@ -11,15 +11,18 @@ from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
 from herder.engine.memory.worker_repair import RepairLife, Step
 from herder.engine.workers import breaker
+from herder.engine.workers.drain_texts import on_blocked
 from herder.engine.workers.ladder import NextRung, active, next_rungs
+from herder.engine.workers.node_repair import may_act, must_be_empty
 from herder.engine.workers.worker import drain
+from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.pool import PoolSpec
-from herder.model.fleet.repair import ALWAYS, COUNTED, RESTARTS, Condition, Rung
+from herder.model.fleet.repair import ALWAYS, COUNTED, RESTARTS, Condition, Outcome, Rung
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import Reason, ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.values.phrases import counted, listed, sentence, sentences
+from herder.model.values.phrases import agree, counted, listed, sentence, sentences
 from herder.model.values.times import span
 from herder.model.work.job import Cause
 
@@ -72,6 +75,17 @@ def lose_attempts(
         lose(state, changes, attempt, cause, text, now_ms, alone=alone)
 
 
+def needs_person(worker: WorkerLife) -> bool:
+    """Whether an escalation was recorded whose condition still holds."""
+    repair = worker.health.repair
+    if repair is None or worker.state not in _OPEN:
+        return False
+    lasting = active(worker.health)
+    return (repair.escalated and bool(lasting)) or any(
+        rung is Rung.ESCALATE and condition in lasting for condition, rung in repair.done
+    )
+
+
 def is_due(worker: WorkerLife) -> bool:
     """Whether its rung is to be carried out now."""
     repair = worker.health.repair
@@ -107,6 +121,7 @@ def acted(
     if done:  # a failed rung needs no time to take effect
         repair.done[repair.condition, repair.rung] = now_ms
     repair.rejoins = repair.rejoins and done
+    _count(state, worker, repair.condition, repair.rung, Outcome.DONE if done else Outcome.FAILED)
     kind = "worker.repair_done" if done else "worker.repair_failed"
     _tell(state, changes, worker, now_ms, kind, text)
 
@@ -116,7 +131,7 @@ def acted(
 
 def _climb(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolSpec, now_ms: int) -> None:
     """Begin the strongest rung that is due and may begin. A rung that is held back is reported once."""
-    health, held = worker.health, ""
+    health, held, which = worker.health, "", None
     for found in next_rungs(pool.repair, health, available(state, worker), now_ms):
         if not found.due(now_ms):
             break
@@ -128,8 +143,9 @@ def _climb(state: EngineState, changes: Changes, worker: WorkerLife, pool: PoolS
             held = ""
             _begin(state, changes, worker, pool, found, now_ms)
             break
-        held = held or why
-    if held and not health.held:
+        held, which = held or why, which or found
+    if held and not health.held and which is not None:
+        _count(state, worker, which.condition, which.rung, Outcome.HELD)
         _tell(state, changes, worker, now_ms, "worker.repair_held", held)
     health.held = held
 
@@ -139,7 +155,8 @@ def _begin(
 ) -> None:
     repair = _repair_of(worker, found, now_ms)
     repair.condition, repair.rung, repair.since_ms = found.condition, found.rung, now_ms
-    repair.acted_at_ms, repair.well_since_ms, repair.result = None, None, ""
+    repair.acted_at_ms = repair.well_since_ms = repair.blocked_at_ms = None
+    repair.result = ""
     repair.tries += 1
     repair.done[found.condition, found.rung] = now_ms
     worker.health.clean_told = False
@@ -147,30 +164,24 @@ def _begin(
     because, skipped = _because(worker, found, now_ms), _skipped(worker, found)
     if found.rung is Rung.REPLACE:
         repair.step, repair.acted_at_ms = Step.ACTED, now_ms
+        kept = pool.repair.quarantine > 0
+        _count(state, worker, found.condition, found.rung, Outcome.QUARANTINED if kept else Outcome.REPLACED)
         _replace(state, changes, worker, pool, f"{because}{skipped}", now_ms)
         return
     if worker.state is WorkerState.READY:
         worker.state = WorkerState.UNHEALTHY
-    waits = _must_be_empty(worker, found.rung)
+    waits = must_be_empty(worker, found.rung)
     repair.step = Step.DRAINING
     drains = ""
     if waits:
         work = "pods" if worker.node is not None else counted(len(worker.live), "attempt")
-        drains = f" after its {work}, in at most {pool.lifetime.drain_grace_s:g} s"
+        drains = f" after its {work}"
+    if waits and on_blocked(state, worker) is OnBlocked.FORCE:
+        drains += f", in at most {pool.lifetime.drain_grace_s:g} s"
     text = f"Repair of worker {worker.spec.name}: {found.rung}{drains}. {because}{skipped}"
     _tell(state, changes, worker, now_ms, "worker.repairing", text)
     if not waits:
         _due(state, changes, worker, repair)
-
-
-def _must_be_empty(worker: WorkerLife, rung: Rung) -> bool:
-    """A reboot ends all work; the restart of a node's service ends no pod."""
-    node = worker.node
-    if node is None:
-        return rung in RESTARTS and bool(worker.live)
-    if rung is Rung.REBOOT:
-        node.begin_emptying()
-    return rung is Rung.REBOOT
 
 
 def _due(state: EngineState, changes: Changes, worker: WorkerLife, repair: RepairLife) -> None:
@@ -184,18 +195,49 @@ def _follow(
     state: EngineState, changes: Changes, worker: WorkerLife, repair: RepairLife, pool: PoolSpec, now_ms: int
 ) -> None:
     if repair.step is Step.DRAINING:
-        late = now_ms - repair.since_ms > pool.lifetime.drain_grace_s * 1000
-        if late:
-            text = f"Worker {worker.spec.name} is repaired: {repair.rung}."
-            lose_attempts(state, changes, worker, text, now_ms, Cause.DRAINED)
-        if late or not worker.occupied:  # pods of a node that does not answer cannot end
-            _due(state, changes, worker, repair)
+        _follow_drain(state, changes, worker, repair, pool, now_ms)
     elif repair.step is Step.DUE:
         vain = _waits_in_vain(state, worker, repair, now_ms)
         if vain:
             acted(state, changes, worker, repair.since_ms, vain, now_ms, done=False)
     else:
         _verify(state, changes, worker, repair, pool, now_ms)
+
+
+def _follow_drain(
+    state: EngineState, changes: Changes, worker: WorkerLife, repair: RepairLife, pool: PoolSpec, now_ms: int
+) -> None:
+    """At its deadline the pool's `on_blocked` holds, as for every drain: attempts are ended, or the repair waits for them."""
+    late = now_ms - repair.since_ms > pool.lifetime.drain_grace_s * 1000
+    if late and on_blocked(state, worker) is OnBlocked.FORCE:
+        text = f"Worker {worker.spec.name} is repaired: {repair.rung}."
+        lose_attempts(state, changes, worker, text, now_ms, Cause.DRAINED)
+    if may_act(worker, late=late, forced=on_blocked(state, worker) is OnBlocked.FORCE):
+        repair.blocked_at_ms = None
+        _due(state, changes, worker, repair)
+    elif late and not any(pool.repair.repairs(condition) for condition in active(worker.health)):
+        repair.step, repair.acted_at_ms, repair.blocked_at_ms = Step.ACTED, now_ms, None
+        repair.tries -= 1
+        repair.result = f"Worker {worker.spec.name} is well again, so {repair.rung} is not carried out."
+        _count(state, worker, repair.condition, repair.rung, Outcome.UNNECESSARY)
+        _tell(state, changes, worker, now_ms, "worker.repair_done", repair.result)
+    elif late and repair.blocked_at_ms is None:
+        repair.blocked_at_ms = now_ms
+        _count(state, worker, repair.condition, repair.rung, Outcome.BLOCKED)
+        _tell(state, changes, worker, now_ms, "worker.drain_blocked", waits_text(worker, now_ms))
+
+
+def waits_text(worker: WorkerLife, now_ms: int) -> str:
+    """Why a repair waits beyond the deadline of its drain; empty when it does not."""
+    name, repair, count = worker.spec.name, worker.health.repair, worker.busy
+    if repair is None or repair.blocked_at_ms is None or worker.state not in _OPEN:
+        return ""
+    noun = "attempt" if worker.node is None else "pod"
+    return (
+        f"The repair of worker {name} ({repair.rung}) has been waiting for {span(now_ms - repair.since_ms)}: the deadline of its drain has "
+        f"passed, and {counted(count, noun)} still {agree(count, 'runs', 'run')} (on_blocked: wait). To end "
+        f"{agree(count, 'it', 'them')}, set on_blocked: force, or remove the worker with `herder worker remove {name} --force`."
+    )
 
 
 def _waits_in_vain(state: EngineState, worker: WorkerLife, repair: RepairLife, now_ms: int) -> str:
@@ -226,6 +268,7 @@ def _verify(
         repair.well_since_ms = now_ms
         state.dirty_workers[worker.spec.name] = worker
         if repair.tries:
+            _count(state, worker, repair.condition, repair.rung, Outcome.RECOVERED)
             text = f"Worker {worker.spec.name} is well {span(now_ms - acted_ms)} after {repair.rung}."
             _tell(state, changes, worker, now_ms, "worker.repaired", text)
     elif now_ms - repair.well_since_ms >= pool.repair.cooldown_s * 1000:
@@ -249,6 +292,7 @@ def _escalate(state: EngineState, changes: Changes, worker: WorkerLife, found: N
     repair.escalated = repair.escalated or bool(found.why)
     if not found.why:
         repair.done[found.condition, Rung.ESCALATE] = now_ms
+    _count(state, worker, found.condition, Rung.ESCALATE, Outcome.ESCALATED)
     text = f"Worker {worker.spec.name} needs a person. {_because(worker, found, now_ms)}{_skipped(worker, found)}{why}"
     _tell(state, changes, worker, now_ms, "worker.escalated", text)
 
@@ -306,7 +350,7 @@ def _quarantine(
         f"{because} Worker {name} is kept for inspection instead of being replaced (quarantine), for at most {age}. "
         f"Release it with `herder worker uncordon {name}`, or remove it with `herder worker remove {name}`."
     )
-    _tell(state, changes, worker, now_ms, "worker.kept", text)
+    _tell(state, changes, worker, now_ms, "worker.quarantined", text)
 
 
 def _look_at_quarantined(
@@ -314,7 +358,8 @@ def _look_at_quarantined(
 ) -> None:
     """Remove the worker when more than `quarantine` newer ones are kept, or after `quarantine_age`."""
     since_ms, most = worker.health.quarantined_at_ms or now_ms, pool.repair.quarantine
-    if now_ms - since_ms > pool.lifetime.drain_grace_s * 1000:
+    late = now_ms - since_ms > pool.lifetime.drain_grace_s * 1000
+    if late and on_blocked(state, worker) is OnBlocked.FORCE:
         text = f"Worker {worker.spec.name} is kept for inspection."
         lose_attempts(state, changes, worker, text, now_ms, Cause.DRAINED)
     newer = sum(
@@ -332,6 +377,15 @@ def _look_at_quarantined(
     else:
         return
     drain(state, changes, worker, Reason(kind=ReasonKind.UNHEALTHY, text=text), now_ms)
+
+
+def _count(
+    state: EngineState, worker: WorkerLife, condition: Condition, rung: Rung, outcome: Outcome
+) -> None:
+    """Of the pools that exist, so that the metrics are bounded."""
+    state.repairs[worker.spec.pool, condition, rung, outcome] += 1
+    for key in [each for each in state.repairs if each[0] not in state.pools]:
+        del state.repairs[key]
 
 
 def _tell(

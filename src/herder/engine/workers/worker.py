@@ -288,7 +288,6 @@ def drain(
     worker.draining_at_ms = now_ms
     by_hand = reason.kind is ReasonKind.BY_HAND
     worker.drain = drain_order(state, worker, now_ms, timeout_s, keep=False, by_hand=by_hand)
-    worker.generation += 1
     changes.wake.add(worker.spec.name)
     _changed(state, worker)
     _tell(state, changes, worker, now_ms, "worker.draining", reason.text, actor, reason)
@@ -316,7 +315,6 @@ def terminate(
     for attempt in list(worker.live.values()):
         lose(state, changes, attempt, cause, message, now_ms, alone=alone)
     worker.state = WorkerState.TERMINATING
-    worker.generation += 1
     changes.wake.add(worker.spec.name)
     _changed(state, worker)
     _tell(state, changes, worker, now_ms, "worker.terminating", reason.text, actor, reason)

@@ -34,6 +34,8 @@ class Drain:
     blocked_at_ms: int | None = None
     alarmed_at_ms: int | None = None
     """When it was last recorded as an event that it is blocked."""
+    timeout_ms: int | None = None
+    """How long it was ordered to last when its deadline was set: the same order again changes nothing. None: by an older version."""
 
     def moved(self, by_ms: int) -> "Drain":
         """The clock was set by so much."""
@@ -46,9 +48,16 @@ class Drain:
             alarmed_at_ms=_moved(self.alarmed_at_ms, by_ms),
         )
 
-    def until(self, deadline_ms: int) -> "Drain":
+    def until(self, deadline_ms: int, timeout_ms: int) -> "Drain":
         """With another deadline, by which it is judged anew."""
-        return replace(self, deadline_ms=deadline_ms, blocked_at_ms=None, alarmed_at_ms=None)
+        return replace(
+            self, deadline_ms=deadline_ms, timeout_ms=timeout_ms, blocked_at_ms=None, alarmed_at_ms=None
+        )
+
+    def lasts(self, timeout_ms: int) -> bool:
+        """Whether this is what was ordered already."""
+        ordered_ms = self.deadline_ms - self.since_ms if self.timeout_ms is None else self.timeout_ms
+        return timeout_ms == ordered_ms
 
 
 def _moved(at_ms: int | None, by_ms: int) -> int | None:

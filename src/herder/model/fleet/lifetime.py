@@ -8,6 +8,9 @@ from hashlib import sha256
 
 from herder.model.ids import WorkerName
 
+#: The shortest ttl that people may write. A pool that was stored with a shorter one grows at most once in `CHURN_PAUSE_S`.
+TTL_SHORTEST_S = 30.0
+CHURN_PAUSE_S = 300.0
 #: Steps in which a name shortens: more than workers that are ever created together.
 _STEPS = 1 << 32
 

@@ -67,6 +67,25 @@ RESTARTS = frozenset({Rung.RESTART_SERVICE, Rung.REBOOT})
 ALWAYS = frozenset({Rung.REPLACE, Rung.ESCALATE})
 
 
+class Outcome(StrEnum):
+    """What became of one rung, as metrics count it. A rung may have several, one after another."""
+
+    HELD = "held"
+    """It is due, and the breaker or a freeze holds it back."""
+    BLOCKED = "blocked"
+    """Its drain has passed its deadline, and the pool waits for the attempts."""
+    UNNECESSARY = "unnecessary"
+    """The worker was well before it was carried out."""
+    DONE = "done"
+    FAILED = "failed"
+    RECOVERED = "recovered"
+    """The worker is well after it."""
+    REPLACED = "replaced"
+    QUARANTINED = "quarantined"
+    ESCALATED = "escalated"
+    """A person must act."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairRule:
     """One row: when a condition has lasted for `after_s`, or has been counted `count` times, this rung comes."""
@@ -129,6 +148,8 @@ class RepairPolicy:
     quarantine: int = 0
     """Sick workers that are kept for inspection instead of being replaced."""
     quarantine_age_s: float = 86_400.0
+    clock_skew_s: float = 30.0
+    """A worker whose clock differs from the server's by more has condition ClockSkew; less may be the delay of a message."""
 
     def repairs(self, condition: Condition) -> bool:
         """Whether anything is done about it, besides telling people."""

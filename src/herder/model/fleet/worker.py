@@ -52,19 +52,20 @@ class Health(StrEnum):
     HEALTHY = "healthy"
     TROUBLED = "troubled"
     """Its agent says that something is wrong with it."""
-    QUARANTINED = "quarantined"
+    EXCLUDED = "excluded"
+    """Several attempts in a row failed on it: it waits for a test attempt."""
     ON_TEST = "on_test"
     SILENT = "silent"
     REPAIRING = "repairing"
-    KEPT = "kept"
-    """For inspection, instead of being replaced."""
+    QUARANTINED = "quarantined"
+    """Kept for inspection, instead of being replaced."""
     ALONE = "alone"
     """Kept for one suspect job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSpec:
-    """Everything fixed when the claim is made. `generation` grows with each intent for this worker."""
+    """Everything fixed when the claim is made."""
 
     name: WorkerName
     pool: PoolName

@@ -3,7 +3,8 @@
 A store that is restored from a backup has forgotten the time after the backup: jobs, plans, events and attempts of that time had numbers
 that the store would give again. Whoever restores it (`herder admin restore`), or notices that it is older than what it meets (a server's
 opening, the sweep), calls `put_back`. From then on every number is higher than any that the forgotten time can have given, and workers
-whose names have a plan number of that time are recognised. Pure: the caller says what time it is, and stores the result.
+whose names have a plan number of that time are recognised. Two stores that are restored from one backup go on with different numbers: the
+caller draws a salt. Pure: the caller says what time it is, too, and stores the result.
 """
 
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ ROUND_TO = 1_000_000
 PLANS_ROUND_TO = 10_000
 #: Attempts of a job that existed before are numbered anew from a multiple of this: more than any job can have.
 ATTEMPTS_STEP = 100_000
+#: Salts are below this. With each one another the first numbers of attempts, and, of as many slots of the rounded numbers, all others.
+SALTS, SLOTS = 1_000_000, 1_000
 #: Ranges of forgotten plan numbers that are kept; the oldest are merged.
 RANGES_MAX = 50
 
@@ -43,10 +46,39 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is known of a later state of the store than the one that it is put back to: numbers that had been given at `at_ms`."""
+
+    numbers: Numbers
+    at_ms: int | None = None
+    number: int = 0
+    """Of its incarnation."""
+    epoch: int = 0
+    installation: str = ""
+    """Empty: no server has used it."""
+
+    def joined(self, other: "Seen | None") -> "Seen":
+        """With what another witness of the same installation says; the earlier moment is the safe one."""
+        if other is None:
+            return self
+        moments = [each for each in (self.at_ms, other.at_ms) if each is not None]
+        return replace(
+            self,
+            numbers=self.numbers.at_least(other.numbers),
+            at_ms=min(moments, default=None),
+            number=max(self.number, other.number),
+            epoch=max(self.epoch, other.epoch),
+            installation=self.installation or other.installation,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incarnation:
     """`number` 0: the store was never put back. `next`: no number below is given any more."""
 
     number: int = 0
+    salt: int = 0
+    """Tells it from others of the same number that come from the same backup."""
     at_ms: int = 0
     """When it was noticed or done."""
     taken_at_ms: int = 0
@@ -59,7 +91,7 @@ class Incarnation:
 
     @property
     def attempts_base(self) -> int:
-        return self.number * ATTEMPTS_STEP
+        return (self.number * SALTS + self.salt) * ATTEMPTS_STEP
 
     def attempt_after(self, attempts: int) -> int:
         """The number of the next attempt of a job that existed before; its last digits still count the tries."""
@@ -90,26 +122,26 @@ def put_back(
     taken_at_ms: int,
     now_ms: int,
     why: str,
-    seen: Numbers | None = None,
-    seen_at_ms: int | None = None,
+    salt: int,
+    seen: Seen | None = None,
 ) -> Incarnation:
-    """The store remembers everything up to `reached` and `taken_at_ms`, and nothing later. `seen`: numbers that had been reached at
-    `seen_at_ms`, in the time that is forgotten."""
-    known_until_ms = taken_at_ms if seen_at_ms is None else max(taken_at_ms, seen_at_ms)
+    """The store remembers everything up to `reached` and `taken_at_ms`, and nothing later. `seen`: of the time that is forgotten."""
+    known_until_ms = max(taken_at_ms, (seen and seen.at_ms) or 0)
     lost_s = max(0, now_ms - known_until_ms) // 1000 + 1
-    top = reached if seen is None else reached.at_least(seen)
+    top, slot = reached.at_least(seen.numbers if seen else reached), salt % SLOTS
     following = Numbers(
-        jobs=_beyond(top.jobs, JOBS_AT_ONCE + JOBS_PER_S * lost_s, ROUND_TO),
-        batches=_beyond(top.batches, BATCHES_AT_ONCE + BATCHES_PER_S * lost_s, ROUND_TO),
-        events=_beyond(top.events, EVENTS_AT_ONCE + EVENTS_PER_S * lost_s, ROUND_TO),
-        plans=_beyond(top.plans, PLANS_AT_ONCE + PLANS_PER_S * lost_s, PLANS_ROUND_TO),
+        jobs=_beyond(top.jobs, JOBS_AT_ONCE + JOBS_PER_S * lost_s, ROUND_TO, slot),
+        batches=_beyond(top.batches, BATCHES_AT_ONCE + BATCHES_PER_S * lost_s, ROUND_TO, slot),
+        events=_beyond(top.events, EVENTS_AT_ONCE + EVENTS_PER_S * lost_s, ROUND_TO, slot),
+        plans=_beyond(top.plans, PLANS_AT_ONCE + PLANS_PER_S * lost_s, PLANS_ROUND_TO, slot),
     )
     ranges = (*before.forgotten_plans, (reached.plans, following.plans))
     if len(ranges) > RANGES_MAX:
         ranges = ((ranges[0][0], ranges[1][1]), *ranges[2:])
     return replace(
         before,
-        number=before.number + 1,
+        number=max(before.number, seen.number if seen else 0) + 1,
+        salt=salt,
         at_ms=now_ms,
         taken_at_ms=taken_at_ms,
         why=why,
@@ -135,6 +167,6 @@ def other_store(
     )
 
 
-def _beyond(number: int, gap: int, to: int) -> int:
-    """One more than a multiple of `to`, so that the first new one reads as ….0001."""
-    return -(-(number + gap) // to) * to + 1
+def _beyond(number: int, gap: int, to: int, slot: int = 0) -> int:
+    """One more than a multiple of `to`, so that the first new one reads as ….0001; `slot`: so many multiples later."""
+    return (-(-(number + gap) // to) + slot) * to + 1

@@ -124,7 +124,6 @@ class WorkerRecord(NamedTuple):
     state: str
     cordoned: int
     manual: int
-    generation: int
     spec: str
     handle: str
     plan: int

@@ -23,12 +23,20 @@ def span(length_ms: int) -> str:
 
 
 def brief(length_ms: int) -> str:
-    """For tables: `119s`, `2m`, `1h05m`, `4d`."""
+    """For tables: `119s`, `5m30s`, `42m`, `5h56m`, `30h`, `3d07h`, `12d`. As kubectl: two units where one would hide much of it, and a part
+    that is zero is left out from 3 h on."""
     whole = max(0, length_ms // 1000)
+    minutes, hours = whole // 60, whole // 3600
     if whole < 120:
         return f"{whole}s"
-    if whole < 3 * 3600:
-        return f"{whole // 60}m" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
-    if whole < 2 * 86_400:
-        return f"{whole // 3600}h"
-    return f"{whole // 86_400}d"
+    if minutes < 10:
+        return f"{minutes}m" + (f"{whole % 60:02}s" if whole % 60 else "")
+    if hours < 1:
+        return f"{minutes}m"
+    if hours < 8:
+        return f"{hours}h" + (f"{minutes % 60:02}m" if minutes % 60 or hours < 3 else "")
+    if hours < 48:
+        return f"{hours}h"
+    if hours < 8 * 24:
+        return f"{hours // 24}d" + (f"{hours % 24:02}h" if hours % 24 else "")
+    return f"{hours // 24}d"

@@ -40,6 +40,8 @@ CALLS_MAX = 2_000
 #: How long connecting to the leader may take, and how long it may send nothing: longer than the longest poll.
 CONNECT_S = 2.0
 SILENCE_S = 60.0
+#: Time between two checks whether the leader that a call was handed on to still leads.
+LOOK_S = 1.0
 #: Calls that wait for a change. Without a leader nothing changes, so they are refused and callers try again.
 WAITS = ("/wait", "/stream")
 #: Connections to the leader that are kept between calls.
@@ -123,18 +125,26 @@ class Forwarding:
     async def _hand_on(self, leader: ServerNote, scope: Scope, receive: Receive, send: Send) -> None:
         body = _Body(receive)
         call = self._call(leader, scope, body)
+
+        def leads() -> bool:
+            now = self._peers.leader()
+            return now is None or now.url == leader.url
+
         try:
-            answer = await body.unless_gone(self._http.send(call, stream=True))
+            answer = await body.unless_gone(self._http.send(call, stream=True), leads)
         except httpx.TransportError as error:
             log.info("The leader at %s did not answer: %s", leader.url, error)
             text = f"The leader at {leader.url} did not answer."
             await self._alone(no_leader(text), scope, receive, send)
             return
         if answer is None:
+            if not body.gone:  # it hangs, and another server has taken over
+                text = f"The server at {leader.url} did not answer, and no longer leads."
+                await self._refuse(no_leader(text), scope, receive, send)
             return
         self.forwarded += 1
         try:
-            await body.unless_gone(self._pass_back(answer, scope, send))
+            await body.unless_gone(self._pass_back(answer, scope, send), leads)
         finally:
             await answer.aclose()
 
@@ -200,13 +210,13 @@ class _Body:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._whole = asyncio.Event()
-        self._gone = False
+        self.gone = False
 
     async def pieces(self) -> AsyncIterator[bytes]:
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                self._gone = True
+                self.gone = True
                 self._whole.set()
                 raise httpx.WriteError("The caller left.")
             yield message.get("body", b"")
@@ -218,13 +228,16 @@ class _Body:
         """There is none to be read."""
         self._whole.set()
 
-    async def unless_gone(self, work: Awaitable[_T]) -> _T | None:
-        """None: the caller left, and the work was cancelled. It may have been done all the same."""
+    async def unless_gone(self, work: Awaitable[_T], leads: Callable[[], bool]) -> _T | None:
+        """None: the caller left, or the leader leads no longer, and the work was cancelled. It may have been done all the same."""
         working = asyncio.ensure_future(work)
         watching = asyncio.ensure_future(self._left())
+        both = {working, watching}
         try:
-            await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done() and not self._gone:
+            while not (await asyncio.wait(both, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED))[0]:
+                if not leads():
+                    return None
+            if working.done() and not self.gone:
                 return working.result()
             return None
         finally:
@@ -238,9 +251,9 @@ class _Body:
     async def _left(self) -> None:
         """Ends when the caller has left. Waits first until `pieces` has read the body."""
         await self._whole.wait()
-        while not self._gone:
+        while not self.gone:
             message = await self._receive()
-            self._gone = message["type"] == "http.disconnect"
+            self.gone = message["type"] == "http.disconnect"
 
 
 def no_leader(text: str) -> NoLeader:

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.25
 #: How long a start waits to hear whether another server leads, before it follows.
 FIRST_LOOK_S = 3.0
+#: How long a follower waits for a leader before it says that there is none: a lease that has ended is taken within this time.
+ELECTED_S = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +98,11 @@ async def _turns(
     first = opened is not None
     while True:
         if opened is None:
-            seat.say(_follows(seat.url, candidate))
-            followed = await follow(seat, candidate, application, before)
+            telling = asyncio.create_task(tell_leader(seat.say, seat.url, candidate), name="leader")
+            try:
+                followed = await follow(seat, candidate, application, before)
+            finally:
+                telling.cancel()
             before, opened = followed.server, followed.opened
             if opened is None:
                 return 0
@@ -110,11 +115,19 @@ async def _turns(
         before, opened, first = outcome.server, None, False
 
 
-def _follows(url: str, candidate: Candidate) -> str:
+async def tell_leader(say: Callable[[str], None], url: str, candidate: Candidate) -> None:
+    """Whom this server follows, as soon as one leads. While the lease passes on, none is known for a moment."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + ELECTED_S
+    while candidate.leader() is None and not candidate.epoch and loop.time() < until_s:
+        await asyncio.sleep(LOOK_S)
     leader = candidate.leader()
+    if candidate.epoch:
+        return
     if leader is None:
-        return f"This server at {url} follows. No server leads at the moment."
-    return f"This server at {url} follows the server at {leader.url}, and takes over when that one fails."
+        say(f"This server at {url} follows. No server leads at the moment.")
+    else:
+        say(f"This server at {url} follows the server at {leader.url}, and takes over when that one fails.")
 
 
 def note_leader(core: Core, changes: Changes, candidate: Candidate | None) -> None:

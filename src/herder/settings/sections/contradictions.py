@@ -58,7 +58,7 @@ def _live(pool: PoolSpec) -> Iterator[Contradiction]:
     if live < pool.size.min_workers:
         yield (
             "max_live_workers",
-            f"max_live_workers {live} is below min_workers {pool.size.min_workers}",
+            f"max_live_workers {live} is below min_workers {pool.size.min_workers}.",
             "Raise max_live_workers, or lower min_workers.",
         )
 
@@ -71,14 +71,14 @@ def _schedules(pool: PoolSpec) -> Iterator[Contradiction]:
         if schedule.min_workers > most:
             yield (
                 "schedules",
-                f"schedule {schedule.cron!r} has min_workers {schedule.min_workers}, above {whose}",
+                f"schedule {schedule.cron!r} has min_workers {schedule.min_workers}, above {whose}.",
                 f"Give the schedule max_workers of at least {schedule.min_workers}, or a lower min_workers.",
             )
         elif pool.size.max_live_workers is not None and schedule.min_workers > pool.size.max_live_workers:
             yield (
                 "schedules",
                 f"schedule {schedule.cron!r} has min_workers {schedule.min_workers}, above max_live_workers "
-                f"{pool.size.max_live_workers}",
+                f"{pool.size.max_live_workers}.",
                 "Raise max_live_workers, or lower the schedule's min_workers.",
             )
 
@@ -132,7 +132,7 @@ def _times(pool: PoolSpec) -> Iterator[Contradiction]:
         )
         yield (
             "offer_backoff",
-            f"offer_backoff {first} is above offer_backoff_max {most}",
+            f"offer_backoff {first} is above offer_backoff_max {most}.",
             "Lower offer_backoff, or raise offer_backoff_max.",
         )
     heartbeat_s = pool.lifetime.heartbeat_max_s

@@ -1,10 +1,13 @@
 """The settings of a pool, each described once. Reader, writer, schema and documents use `POOL_FIELDS`."""
 
+from dataclasses import replace
+
 from herder.memberships.registry import UnknownMembership, load
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.membership import EXCHANGE, Membership
 from herder.model.fleet.pool import Consolidation, CpuLimit
 from herder.settings.sections import repairs, schedules, triggers, upkeep_fields
+from herder.settings.sections.bounds import BOUNDS
 from herder.settings.sections.creations import POOL_STEP_FIELDS
 from herder.settings.sections.fields import (
     COUNT,
@@ -51,8 +54,17 @@ def _read_consolidation(found: Reading, value: Value) -> Consolidation:
     return validation.choice(found, value, Consolidation, Consolidation.OFF)
 
 
-#: Everything of a pool but its name and its templates.
-POOL_FIELDS: tuple[Field, ...] = (
+def _bounded(field: Field) -> Field:
+    """With what people may write, for the schema and the documents."""
+    if field.key not in BOUNDS:
+        return field
+    bound = BOUNDS[field.key][1]
+    doc = f"{field.doc} {bound}."
+    limits = {} if bound.seconds else {"minimum": int(bound.low), "maximum": int(bound.high)}
+    return replace(field, doc=doc, schema={**field.schema, **limits})
+
+
+_FIELDS: tuple[Field, ...] = (
     Field(
         key="membership",
         attribute="membership",
@@ -326,6 +338,11 @@ POOL_FIELDS: tuple[Field, ...] = (
         schema=DURATION,
         doc="The longest time that a worker is kept for inspection.",
     ),
+    duration(
+        "clock_skew",
+        "A worker whose clock differs from the server's by more has condition ClockSkew. A smaller difference may be the delay of a message.",
+        "repair.clock_skew_s",
+    ),
     Field(
         key="minimum_run_time",
         attribute="jobs.minimum_run_s",
@@ -361,5 +378,8 @@ POOL_FIELDS: tuple[Field, ...] = (
     plain("frozen", validation.flag, FLAG, "While this is true, no workers are created or removed."),
     pairs("driver_options", "driver_options", "Settings that are passed to the driver unchanged."),
 )
+
+#: Everything of a pool but its name and its templates.
+POOL_FIELDS: tuple[Field, ...] = tuple(_bounded(field) for field in _FIELDS)
 
 POOL_KEYS = ("name", "preset", "templates", *(field.key for field in POOL_FIELDS))

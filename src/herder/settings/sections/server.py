@@ -182,7 +182,7 @@ def _log_mib(found: Reading, value: Value) -> int:
     if not 1 <= mib <= LOG_MIB_MAX:
         found.wrong(
             value,
-            "The output that is kept of an attempt must be 1Mi to {LOG_MIB_MAX}Mi.",
+            f"The output that is kept of an attempt must be 1Mi to {LOG_MIB_MAX}Mi.",
             f"Write 1Mi to {LOG_MIB_MAX}Mi.",
         )
     return mib

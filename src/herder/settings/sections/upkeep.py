@@ -21,6 +21,8 @@ _YEARS_S = 3650 * _DAY_S
 ROWS_LEAST, ROWS_MOST = 1_000, 1_000_000_000
 #: A store this small would lose its logs at once.
 STORE_LEAST_MIB = 64
+#: More than a disk has.
+SIZE_MOST_MIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +86,22 @@ def _ms_text(milliseconds: int) -> str:
 def _read_store_bytes(found: Reading, value: Value) -> int | None:
     if isinstance(value, Scalar) and value.text in (None, "none"):
         return None
-    mib = validation.size(found, value)
-    if mib < STORE_LEAST_MIB:
-        found.wrong(
-            value, f"The value must be at least {STORE_LEAST_MIB}Mi.", f"Write {STORE_LEAST_MIB}Mi or more."
-        )
-        return None
+    mib = _mib(STORE_LEAST_MIB)(found, value)
     return mib * 2**20
+
+
+def _mib(low: int) -> Callable[[Reading, Value], int]:
+    def read(found: Reading, value: Value) -> int:
+        mib = validation.size(found, value)
+        if not low <= mib <= SIZE_MOST_MIB:
+            high = f"{SIZE_MOST_MIB >> 20}Ti"
+            found.wrong(
+                value, f"The value must be {low}Mi to {high}.", f"Write a size from {low}Mi to {high}."
+            )
+            return low
+        return mib
+
+    return read
 
 
 def _store_text(size: int | None) -> str | None:
@@ -126,11 +137,11 @@ def _rows(key: str, attribute: str, doc: str) -> Field:
 SWEEP_FIELDS: tuple[Field, ...] = (
     _duration("period", "period_s", 0.1, 600.0, "How often each driver lists its machines."),
     _duration(
-        "delay", "delay_s", 0.0, _DAY_S,
+        "delay", "delay_s", 1.0, _DAY_S,
         "A machine that belongs to no worker is removed when every listing of this time has shown it.",
     ),
     _duration(
-        "missing_delay", "missing_delay_s", 0.0, 3600.0,
+        "missing_delay", "missing_delay_s", 1.0, 3600.0,
         "A worker whose machine complete listings lack for this time is looked up by name, and closed when the provider confirms it.",
     ),
     Field(
@@ -156,7 +167,7 @@ RETENTION_FIELDS: tuple[Field, ...] = (
     _age("tokens", "Tokens, after they were revoked or have expired."),
     _duration("observations", "observations_s", 60.0, _YEARS_S, "What plans were made from (`herder simulate verify`)."),
     Field(
-        key="observations_size", attribute="observations_mib", read=validation.size, write=lambda mib: f"{mib}Mi", schema=SIZE,
+        key="observations_size", attribute="observations_mib", read=_mib(0), write=lambda mib: f"{mib}Mi", schema=SIZE,
         doc="The same in bytes; the newest are kept. 0: none is recorded.",
     ),
     Field(

@@ -92,8 +92,8 @@ def checked_name(reading: Reading, place: Place, key: str, raw: str) -> str:
 WHOLE_LENGTH = 18
 
 
-def whole(reading: Reading, value: Value) -> int:
-    """A whole number that is not negative."""
+def whole(reading: Reading, value: Value, least: int = 0) -> int:
+    """A whole number of at least `least`, which is 0 or 1."""
     raw = _scalar(reading, value, "a whole number", "10")
     if raw is None:
         return 0
@@ -104,14 +104,14 @@ def whole(reading: Reading, value: Value) -> int:
         reading.wrong(value, "The number is too large.", "Write fewer digits.")
         return 0
     if int(raw) < 0:
-        reading.wrong(value, f"{raw} is negative.", "Write 0 or more.")
+        reading.wrong(value, f"{raw} is negative.", f"Write {least} or more.")
         return 0
     return int(raw)
 
 
 def positive(reading: Reading, value: Value) -> int:
     before = len(reading.problems)
-    number = whole(reading, value)
+    number = whole(reading, value, least=1)
     if number == 0 and len(reading.problems) == before:
         reading.wrong(value, "The number must be at least 1.", "Write 1 or more.")
     return max(1, number)

@@ -5,6 +5,7 @@ The same options give the same result.
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -55,6 +56,7 @@ BAD_DAYS = Trouble(
     all_denied=0.02 * HOUR,
     driver_hangs=0.2 * HOUR,
     quota_shrinks=0.1 * HOUR,
+    prices_move=0.3 * HOUR,
     boot_never=0.03,
     step_fails=0.01,
     step_stalls=0.01,
@@ -160,7 +162,7 @@ class ChaosRun:
         )
 
     def run(self) -> ChaosResult:
-        with _silence():
+        with _silence(), _rare_collections():
             return self.world.run(self._story)
 
     async def _story(self, world: World) -> ChaosResult:
@@ -246,6 +248,19 @@ def _worse(intensity: float) -> Trouble:
     return Trouble(
         **{each.name: min(1 / 3, getattr(BAD_DAYS, each.name) * intensity) for each in fields(BAD_DAYS)}
     )
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """What was imported is left alone by the garbage collector, and a world makes few cycles: it looks for them rarely."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextmanager

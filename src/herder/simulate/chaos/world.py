@@ -30,6 +30,7 @@ from herder.simulate.chaos.actors.people import People
 from herder.simulate.chaos.actors.server import INSTALLATION, Server, Surroundings
 from herder.simulate.chaos.faults.dice import Dice
 from herder.simulate.chaos.faults.kinds import CALM, Trouble
+from herder.simulate.chaos.faults.prices import PriceList
 from herder.simulate.chaos.hosts.clocks import VirtualClock
 from herder.simulate.chaos.hosts.loop import VirtualLoop
 from herder.simulate.chaos.ports.calls import VirtualCalls
@@ -88,6 +89,8 @@ class World:
         self.people = People(self.wire, self.dice, TOKENS)
         self._set_up(core_settings or {}, transport)
         self._pools, self._sharing = pools, sharing or {}
+        self.prices = PriceList(tuple(pool for pool in pools if pool.driver == "cloud"))
+        """Of the provider with zones and a spot market."""
         self._pools_of_files = pools_of_files
         self.driver_of_pool = {str(pool.name): pool.driver for pool in pools}
 

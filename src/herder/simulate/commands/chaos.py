@@ -55,8 +55,8 @@ def chaos(
     """Run the server and its agents in a simulated world with faults, and check rules that must always hold.
 
     The real code of server and agents runs on virtual time with an in-memory store. Calls fail, hang and act twice; messages are lost; machines
-    and servers die; clocks are set; users and operators act at random times. Then the faults stop, all jobs must end, and each pool must shrink
-    to its minimum. The same seed gives the same run. When a rule is broken, the events that led to it are printed, and the exit code is 1.
+    and servers die; clocks are set; users and operators act at random times. Then the faults stop: in the rest that follows, all jobs must end,
+    and each pool must shrink to its minimum. The same seed gives the same run. When a rule is broken, the events that led to it are printed, and the exit code is 1.
     """
     from herder.simulate.chaos.run import KINDS, ChaosOptions, run
     from herder.simulate.chaos.shrink import command_of
@@ -79,7 +79,7 @@ def chaos(
         found = run(options, lambda done: advance(round(done * MINUTES_OF_A_DAY)))
     if found.violations and shrink:
         found = shorter(found, say.say)
-    _show(say, found, clock.cpu_s() - began_s)
+    show(say, found, clock.cpu_s() - began_s)
     if found.violations:
         first = found.violations[0]
         raise CommandError(
@@ -130,7 +130,7 @@ def _plain(found: "ChaosResult", cpu_s: float) -> dict[str, Any]:
     }
 
 
-def _show(say: Session, found: "ChaosResult", cpu_s: float) -> None:
+def show(say: Session, found: "ChaosResult", cpu_s: float) -> None:
     plain = _plain(found, cpu_s)
     if say.format in (Format.JSON, Format.YAML):
         say.printer.data(plain)
@@ -140,7 +140,11 @@ def _show(say: Session, found: "ChaosResult", cpu_s: float) -> None:
         say.printer.fields({**flat, "violations": len(found.violations)})
         return
     line = say.printer.line
-    line(f"Seed {found.options.seed}: {found.days_run:.2f} simulated days in {cpu_s:.1f} s of CPU time.")
+    faulty = min(found.options.days, found.days_run)
+    rest = found.days_run - faulty
+    line(
+        f"Seed {found.options.seed}: {faulty:.3g} simulated days with faults and {rest:.3g} days of rest after them, in {cpu_s:.1f} s of CPU time."
+    )
     line(
         f"{counted(found.jobs, 'job')} and {counted(found.workers_made, 'worker')}, {counted(found.steps, 'step')}."
     )

@@ -22,17 +22,25 @@ from herder.model.values.phrases import counted
 from herder.model.work.job import JobState
 from herder.store.invariants import violations
 from herder.store.opening.database import StoreError, known_revisions
-from herder.store.opening.database_errors import reason
+from herder.store.opening.database_errors import passing, reason
 from herder.store.rows import tables as t
-from herder.store.rows.incarnation import remembered_until_ms
+from herder.store.rows.incarnation import TAKEN_AT, installation_in, remembered_until_ms
+from herder.store.rows.versions import UnknownVersion
 
 #: Instructions of SQLite between two reports of progress: some milliseconds.
 OPERATIONS_PER_LOOK = 200_000
 #: Problems of a file that are named.
 NAMED = 5
+#: How each database of SQLite begins, and the length of its header.
+MAGIC, HEADER_BYTES = b"SQLite format 3\0", 100
+USE_ANOTHER = "Use another backup. Nothing was changed."
 
 Tell = Callable[[int, int], None]
 """Is given (bytes done, bytes in all)."""
+
+
+class NoSuchFile(StoreError):
+    """There is no file of this name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +57,8 @@ class Backup:
     """That had not ended."""
 
 
-def take_backup(store: Path, target: Path, tell: Tell) -> Backup:
-    """Raises StoreError; then nothing is left at `target`."""
+def take_backup(store: Path, target: Path, now_ms: int, tell: Tell) -> Backup:
+    """`now_ms` is recorded in it: what happens from then on it may lack. Raises StoreError; then nothing is left at `target`."""
     if os.path.lexists(target):
         raise StoreError(
             f"The file {target} already exists, and a backup overwrites nothing.", "Name another file."
@@ -58,6 +66,7 @@ def take_backup(store: Path, target: Path, tell: Tell) -> Backup:
     draft = target.with_name(f".{target.name}.part")
     with _draft(draft, target):
         _copy(store, draft, tell)
+        _record_moment(draft, now_ms)
         found = check_backup(draft)
         with draft.open("rb") as file:
             os.fsync(file.fileno())
@@ -140,29 +149,85 @@ def _copy(store: Path, draft: Path, tell: Tell) -> None:
         ) from None
 
 
-def check_backup(path: Path) -> Backup:
-    """Read the whole file: SQLite's own check, and the invariants of a store. Raises StoreError."""
-    with reading_still(path) as connection:
+def _record_moment(draft: Path, now_ms: int) -> None:
+    """Rows alone say only when something happened last."""
+    try:
+        with closing(sqlite3.connect(draft)) as connection, connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (TAKEN_AT, str(now_ms))
+            )
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"Cannot complete the backup {draft}: {reason(error)}.",
+            "Check the free space on the disk of the backup.",
+        ) from None
+
+
+def check_backup(path: Path, named: Path | None = None) -> Backup:
+    """Read the whole file: SQLite's own check, and the invariants of a store. `named`: the file that it is a copy of. Raises StoreError."""
+    named = named or path
+    with reading_still(path, named) as connection:
         problems = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(5)")]
     if problems != ["ok"]:
-        raise StoreError(f"The file {path} is damaged: {problems[0].rstrip('.')}.", "Use another backup.")
-    with reading_still(path) as connection:
-        _check_schema(connection, path)
-    with reading_still(path) as connection:
+        raise StoreError(f"The file {named} is damaged: {problems[0].rstrip('.')}.", USE_ANOTHER)
+    with reading_still(path, named) as connection:
+        _check_schema(connection, named)
+    with reading_still(path, named) as connection:
         found = violations(connection)
     if found:
         more = counted(len(found), "invariant")
-        raise StoreError(
-            f"The store in {path} breaks {more}. {' '.join(found[:NAMED])}", "Use another backup."
-        )
-    with reading_still(path) as connection:
+        raise StoreError(f"The store in {named} breaks {more}. {' '.join(found[:NAMED])}", USE_ANOTHER)
+    with reading_still(path, named) as connection:
         return _facts(connection, path)
 
 
-def check_file(path: Path) -> None:
-    """That it is a store, and of which version. Raises StoreError."""
+def check_file(path: Path) -> str:
+    """That it is a store, whole, and of a version that can be read; answers the tag of its installation, which may be empty. Raises
+    StoreError."""
+    check_is_file(path)
+    _check_whole(path)
     with reading_still(path) as connection:
         _check_schema(connection, path)
+    with reading_still(path) as connection:
+        return installation_in(connection)
+
+
+def check_is_file(path: Path) -> None:
+    """Raises StoreError."""
+    if path.is_file():
+        return
+    hint = "Name a file that `herder admin backup` wrote. Nothing was changed."
+    if not path.exists():
+        raise NoSuchFile(f"There is no file {path}.", hint)
+    what = "a folder, not a file" if path.is_dir() else "not a regular file"
+    raise StoreError(f"{path} is {what}.", hint)
+
+
+def _check_whole(path: Path) -> None:
+    """By SQLite's header: what it is, and how long it must be. Raises StoreError."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+    except OSError as error:
+        raise StoreError(
+            f"Cannot read {path}: {error.strerror}.",
+            "Check its permissions and its disk. Nothing was changed.",
+        ) from None
+    if not size:
+        raise StoreError(f"The file {path} is empty.", USE_ANOTHER)
+    if not header.startswith(MAGIC):
+        raise StoreError(
+            f"The file {path} is not a backup: it is not a database.",
+            "Check that it is a backup of Herder's store. Nothing was changed.",
+        )
+    page = int.from_bytes(header[16:18])
+    whole = (65_536 if page == 1 else page) * int.from_bytes(header[28:32])
+    if size < max(HEADER_BYTES, whole):
+        raise StoreError(
+            f"The file {path} is truncated: it has {size:,} of {max(HEADER_BYTES, whole):,} bytes.",
+            "Copy it again, or use another backup. Nothing was changed.",
+        )
 
 
 def _facts(connection: Connection, path: Path) -> Backup:
@@ -182,7 +247,7 @@ def _facts(connection: Connection, path: Path) -> Backup:
 
 
 @contextmanager
-def reading_still(path: Path) -> Iterator[Connection]:
+def reading_still(path: Path, named: Path | None = None) -> Iterator[Connection]:
     """A connection to a file that no process writes. It creates no log beside the file. Raises StoreError."""
     address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
     engine = create_engine(
@@ -192,11 +257,21 @@ def reading_still(path: Path) -> Iterator[Connection]:
         with engine.connect() as connection:
             yield connection
     except DBAPIError as error:
-        raise StoreError(
-            f"Cannot read {path}: {reason(error)}.", "Check that it is a backup of Herder's store."
-        ) from None
+        raise unreadable(named or path, error) from None
+    except UnknownVersion as error:
+        raise StoreError(f"The file {named or path} cannot be read. {error}", USE_ANOTHER) from None
     finally:
         engine.dispose()
+
+
+def unreadable(path: Path, error: Exception) -> StoreError:
+    """What is wrong with a backup, of an error of the database."""
+    if passing(error) is None:
+        return StoreError(f"The file {path} is damaged: {reason(error)}.", USE_ANOTHER)
+    return StoreError(
+        f"Cannot read or copy {path}: {reason(error)}.",
+        "Check the disks and their free space. Nothing was changed.",
+    )
 
 
 def _check_schema(connection: Connection, path: Path) -> None:
@@ -204,7 +279,7 @@ def _check_schema(connection: Connection, path: Path) -> None:
     if revision is None:
         raise StoreError(
             f"{path} is a database, but not a store of Herder.",
-            "Name a file that `herder admin backup` wrote.",
+            "Name a file that `herder admin backup` wrote. Nothing was changed.",
         )
     if revision not in known_revisions():
         raise StoreError(

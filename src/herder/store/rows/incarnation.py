@@ -8,13 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from herder.model.stored.incarnation import Incarnation, Numbers
+from herder.model.stored.incarnation import Incarnation, Numbers, Seen
 from herder.model.stored.records import MetaRecord
 from herder.store.rows import tables as t
 from herder.store.rows.versions import opened, stamped
 
-#: Key in `meta`.
-KEY = "incarnation"
+#: Keys in `meta`: the incarnation, the tag of the installation, and in a backup and what is restored from it the moment of the backup.
+KEY, INSTALLATION, TAKEN_AT = "incarnation", "installation", "backup_taken_at_ms"
+#: The event that a store was put back. It is not of what the store remembers: a restore writes it.
+PUT_BACK = "store.put_back"
 #: The beginning of names in `totals` that hold the highest number ever given of a column.
 REACHED = "reached"
 
@@ -23,6 +25,7 @@ def incarnation_record(incarnation: Incarnation) -> MetaRecord:
     after = incarnation.next
     plain = {
         "number": incarnation.number,
+        "salt": incarnation.salt,
         "at_ms": incarnation.at_ms,
         "taken_at_ms": incarnation.taken_at_ms,
         "why": incarnation.why,
@@ -33,12 +36,13 @@ def incarnation_record(incarnation: Incarnation) -> MetaRecord:
 
 
 def read_incarnation(connection: Connection) -> Incarnation:
-    text = connection.execute(select(t.meta.c.value).where(t.meta.c.key == KEY)).scalar()
+    text = _meta(connection, KEY)
     if text is None:
         return Incarnation()
     plain = opened("incarnation", json.loads(text), "The incarnation of the store")
     return Incarnation(
         number=plain["number"],
+        salt=plain.get("salt", 0),
         at_ms=plain["at_ms"],
         taken_at_ms=plain["taken_at_ms"],
         why=plain["why"],
@@ -70,10 +74,31 @@ def numbers_reached(connection: Connection) -> dict[str, int]:
 
 
 def remembered_until_ms(connection: Connection) -> int:
-    """The latest moment that the rows remember; 0 of an empty store."""
+    """The latest moment that the rows remember, or that of the backup, in whose last minutes nothing may have happened; 0 of an empty store."""
+    e = t.events.c
     newest_plan = select(t.plans.c.made_at_ms).order_by(t.plans.c.number.desc()).limit(1)
-    newest_event = select(t.events.c.at_ms).order_by(t.events.c.sequence.desc()).limit(1)
+    newest_event = select(e.at_ms).where(e.kind != PUT_BACK).order_by(e.sequence.desc()).limit(1)
     newest_job = select(t.jobs.c.created_at_ms).order_by(t.jobs.c.id.desc()).limit(1)
-    return max(
-        int(connection.execute(query).scalar() or 0) for query in (newest_plan, newest_event, newest_job)
+    newest = (connection.execute(query).scalar() for query in (newest_plan, newest_event, newest_job))
+    return max(int(_meta(connection, TAKEN_AT) or 0), *(int(each or 0) for each in newest))
+
+
+def seen_in(connection: Connection) -> Seen:
+    """What a store says of its own time."""
+    incarnation = read_incarnation(connection)
+    return Seen(
+        numbers=numbers_following(connection).at_least(incarnation.next),
+        at_ms=remembered_until_ms(connection),
+        number=incarnation.number,
+        epoch=int(connection.execute(select(func.max(t.leader.c.epoch))).scalar() or 0),
+        installation=installation_in(connection),
     )
+
+
+def installation_in(connection: Connection) -> str:
+    """Its tag; empty when no server has used the store."""
+    return _meta(connection, INSTALLATION) or ""
+
+
+def _meta(connection: Connection, key: str) -> str | None:
+    return connection.execute(select(t.meta.c.value).where(t.meta.c.key == key)).scalar()

@@ -210,7 +210,6 @@ workers = Table(
     _text("state"),
     _int("cordoned"),
     _int("manual"),
-    _int("generation"),
     _text("spec"),
     _text("handle"),
     _int("plan"),

@@ -63,10 +63,18 @@ def unfreeze(
         ),
     ] = False,
     message: Message = "",
+    yes: Yes = False,
 ) -> None:
-    """Resume creating and removing workers through a driver."""
+    """Resume creating and removing workers through a driver. Asks before it allows removals without a limit."""
     say = session(ctx)
     with suggesting(say, "driver", driver):
+        if allow_removals:
+            name = say.client.drivers.get(driver).name
+            say.confirm(
+                f"Driver {name} is unfrozen. For 10 minutes, lost workers are closed and unknown machines are removed without the limit.",
+                yes=yes,
+                has_dry_run=False,
+            )
         done = say.client.drivers.unfreeze(driver, message, allow_removals=allow_removals)
     say.done(done.text, done, driver)
 

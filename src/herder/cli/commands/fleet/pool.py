@@ -7,7 +7,7 @@ import typer
 from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.completion import PoolArgument
-from herder.cli.shell.options import UNCHANGED, DryRun, Message, Watch, Yes, seconds
+from herder.cli.shell.options import UNCHANGED, DryRun, Message, Watch, Yes, by_option, seconds
 from herder.cli.shell.session import session, suggesting
 from herder.cli.views import details
 from herder.cli.views.tables import POOLS
@@ -67,7 +67,7 @@ def scale(
     say = session(ctx)
     life = seconds(ttl, "--ttl")
     request = ScaleRequest(workers=workers, template=template, ttl_s=life, reason=message)
-    with suggesting(say, "pool", pool):
+    with suggesting(say, "pool", pool), by_option(template="--template", ttl_s="--ttl", reason="--message"):
         answer = say.client.pools.scale(pool, request, dry_run=dry_run)
     names = ", ".join(answer.workers) or "no workers"
     verb, note = ("would add", UNCHANGED) if answer.dry_run else ("adds", "")

@@ -18,7 +18,7 @@ from herder.cli.shell.completion import (
     WorkersArgument,
     complete_pools,
 )
-from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Watch, Yes, seconds
+from herder.cli.shell.options import UNCHANGED, DryRun, Limit, Message, Watch, Yes, by_option, seconds, usage
 from herder.cli.shell.session import Session, session, suggesting
 from herder.cli.views import details
 from herder.cli.views.expiries import EXPIRIES, expiring
@@ -160,7 +160,10 @@ def add(
     request = JoinTokenCreate(
         template=template, uses=uses, expires_in_s=seconds(expires, "--expires"), note=note
     )
-    with suggesting(say, "pool", pool):
+    with (
+        suggesting(say, "pool", pool),
+        by_option(template="--template", uses="--uses", expires_in_s="--expires", note="--note"),
+    ):
         made = say.client.pools.create_join_token(pool, request)
     if say.format in (Format.JSON, Format.YAML):
         say.printer.data(made)
@@ -209,11 +212,13 @@ def drain(
 
     Drained workers cost until they are removed, and get no new jobs until they are uncordoned. `herder worker uncordon` also ends a drain that
     has not finished. With --wait the exit code is 0 when all workers are drained, 4 when a person ended a drain, and 7 when a drain is blocked:
-    jobs run past its deadline and the pool waits for them (on_blocked: wait). Ctrl-C stops the waiting, not the drain.
+    jobs run past its deadline and the pool waits for them (on_blocked: wait). The waiting continues while the server restarts. Ctrl-C stops the
+    waiting, not the drain. A repeated drain keeps its deadline; another --timeout changes it.
     """
     from herder.wire.resources import WorkerAction
 
     say = session(ctx)
+    _check_ends(timeout, force=force)
     action = WorkerAction(message=message, force=force, timeout_s=seconds(timeout))
     chosen = selected_workers(
         say,
@@ -256,11 +261,13 @@ def remove(
 
     `herder worker uncordon` keeps a worker as long as jobs run on it. With --wait the exit code is 0 when all workers are removed, 4 when a person
     ended a drain, and 7 when a removal is blocked: jobs run past the deadline and the pool waits for them (on_blocked: wait), or the driver is
-    frozen. Ctrl-C stops the waiting, not the removal.
+    frozen. The waiting continues while the server restarts. Ctrl-C stops the waiting, not the removal. A repeated removal keeps its deadline;
+    another --timeout changes it.
     """
     from herder.wire.resources import WorkerAction
 
     say = session(ctx)
+    _check_ends(timeout, force=force)
     action = WorkerAction(message=message, force=force, timeout_s=seconds(timeout))
     chosen = selected_workers(say, workers, pool, lambda each: each.state != "terminating")
     order(say, "remove", chosen, action, dry_run=dry_run, yes=yes, wait=wait)
@@ -277,6 +284,14 @@ def console(ctx: typer.Context, worker: WorkerArgument) -> None:
         say.say("The machine has written no output.")
 
 
+def _check_ends(timeout: str | None, *, force: bool) -> None:
+    if force and timeout is not None:
+        raise usage(
+            "--force and --timeout exclude each other, because --force ends the jobs at once.",
+            hint="Name only one of them.",
+        )
+
+
 def _act(
     say: Session,
     worker: str,
@@ -289,6 +304,6 @@ def _act(
     from herder.wire.resources import WorkerAction
 
     action = WorkerAction(message=message, extend_s=extend_s)
-    with suggesting(say, "worker", worker):
+    with suggesting(say, "worker", worker), by_option(extend_s="--by", message="--message"):
         done = say.client.workers.act(worker, verb, action, dry_run=dry_run)
     say.done(done.text + (UNCHANGED if dry_run else ""), done, worker)

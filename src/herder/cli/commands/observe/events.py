@@ -32,7 +32,8 @@ def add_to(app: typer.Typer) -> None:
         """Show recorded events with their time, object and text."""
         say = session(ctx)
         if follow:
-            with detaching("the server", "herder events --follow"):
+            say.client.health()  # one that answers is waited for when it restarts
+            with detaching("the server", "herder events --follow"), say.patient():
                 _follow(say, kind, about, after, limit)
             return
         _show_past(say, kind, about, after, limit or 100)

@@ -11,7 +11,7 @@ from herder.cli.input.selection import refuse_unknown
 from herder.cli.output.formats import Format
 from herder.cli.shell.commands import command, noun
 from herder.cli.shell.exit_codes import CommandError
-from herder.cli.shell.options import Yes, seconds
+from herder.cli.shell.options import Yes, by_option, seconds
 from herder.cli.shell.session import session
 from herder.cli.views.tables import TOKENS
 from herder.model.permissions import RoleName
@@ -56,14 +56,9 @@ def create(
     say = session(ctx)
     if save is not None and save.exists():
         raise CommandError(f"{save} exists already.", hint="Name another file, or remove it first.")
-    made = say.client.create_token(
-        TokenCreate(
-            user=user,
-            role=role,
-            note=note,
-            expires_in_s=seconds(expires, "--expires"),
-        )
-    )
+    request = TokenCreate(user=user, role=role, note=note, expires_in_s=seconds(expires, "--expires"))
+    with by_option(role="--role", note="--note", expires_in_s="--expires"):
+        made = say.client.create_token(request)
     ends = f", expires at {made.expires_at}" if made.expires_at else ""
     if save is not None:
         _write(save, made.token)

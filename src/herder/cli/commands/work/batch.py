@@ -70,7 +70,8 @@ def submit(
         say.say(f"Wait for it with: herder batch wait {view.id}")
         return
     say.say(f"Batch {view.id} with {counted(view.jobs, 'job')} was submitted.")
-    _wait(say, view.id, limit)
+    with say.patient():
+        _wait(say, view.id, limit)
 
 
 def _send(say: Session, found: "JobFile") -> "BatchView":

@@ -1,6 +1,7 @@
 """Recent failures that a person should check, for `herder status`: events, without those whose cause has ended.
 
-Used by `control/reads/fleet.py`. That driver gcp is frozen is no failure any more once it is in use again.
+Used by `control/reads/fleet.py`. That driver gcp is frozen is no failure any more once it is in use again, and what was wrong with a worker
+is none once the worker is removed. A machine that belonged to no worker and was removed is no failure: nothing is left to be done.
 """
 
 from typing import Any
@@ -19,12 +20,11 @@ FAULTS = (
     "worker.failed",
     "worker.trouble",
     "worker.unhealthy",
-    "worker.quarantined",
+    "worker.excluded",
     "worker.escalated",
-    "worker.kept",
+    "worker.quarantined",
     "worker.repair_held",
     "worker.repair_failed",
-    "worker.orphan",
     "plan.refused",
     "trigger.failed",
     "loop.failed",
@@ -40,9 +40,9 @@ _STATES = frozenset(
         "driver.missing",
         "driver.unavailable",
         "worker.unhealthy",
-        "worker.quarantined",
+        "worker.excluded",
         "worker.escalated",
-        "worker.kept",
+        "worker.quarantined",
         "worker.repair_held",
     }
 )
@@ -72,11 +72,11 @@ async def recent(core: Core) -> list[str]:
 
 
 def _over(core: Core, row: Row[Any]) -> bool:
-    """Whether what the event says of its driver or worker is no longer so. A worker that is gone had it to its end."""
+    """Whether what the event says of its driver or worker is no longer so. A worker that has ended needs nobody."""
     noun, _, name = row.object.partition("/")
     if noun == "worker":
         worker = core.state.workers.get(WorkerName(name))
-        return worker is not None and health_of(worker, core.clock.now_ms())[0] is Health.HEALTHY
+        return worker is None or health_of(worker, core.clock.now_ms())[0] is Health.HEALTHY
     if row.kind == "driver.unavailable":
         notes = core.driver_notes.get(name)
         return name not in core.drivers or (notes is not None and notes.usable is True)

@@ -15,6 +15,7 @@ from herder.decide.scaling.limits import GrowthLimit
 from herder.decide.scaling.proposals import Proposal
 from herder.decide.scaling.scale_down.budgets import budget_reason, disruptions_left
 from herder.decide.scaling.scale_down.gradual import allowance
+from herder.decide.scaling.signals.endings import ending
 from herder.decide.scaling.signals.utilisation import load_of
 from herder.decide.scaling.snapshot import PoolView, Snapshot, age
 from herder.model.fleet.upkeep import Disruption
@@ -167,7 +168,8 @@ def _in_turn(workers: list[ObservedWorker], view: PoolView, now_ms: int) -> list
 
 
 def _budget(view: PoolView, leaving: Set[WorkerName], now_ms: int) -> int:
-    there = sum(worker.works and worker.name not in leaving for worker in view.staying)
+    going = leaving | ending(view, now_ms)
+    there = sum(worker.works and worker.name not in going for worker in view.staying)
     budget = min(
         disruptions_left(view, Disruption.CONSOLIDATION, now_ms, leaving), there - view.spec.size.min_workers
     )

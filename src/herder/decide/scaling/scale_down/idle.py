@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from herder.decide.scaling.scale_down import gradual
 from herder.decide.scaling.scale_down.order import dearest_youngest
+from herder.decide.scaling.signals.endings import ending
 from herder.decide.scaling.signals.utilisation import load_of
 from herder.decide.scaling.signals.warm_workers import Stock, idle_timeout_s
 from herder.decide.scaling.snapshot import PoolView, age
@@ -65,7 +66,8 @@ def idle(
     spare = max(0, there - view.spec.size.min_workers)
     order = gradual.soonest_empty(view, now_ms) if gradual.is_gradual(view) else dearest_youngest
     load = load_of(view, leaving, used, taken, in_flight=False)
-    chosen = gradual.choose(view, sorted(candidates, key=order), used, load, spare, leaving, now_ms)
+    candidates = _beyond_endings(view, leaving, sorted(candidates, key=order), now_ms)
+    chosen = gradual.choose(view, candidates, used, load, spare, leaving, now_ms)
     late = {worker.name for worker in free_to_go}
     return IdleResult(
         drains=tuple(
@@ -80,6 +82,23 @@ def idle(
         ),
         held_back=(*in_stock, *chosen.held_back),
     )
+
+
+def _beyond_endings(
+    view: PoolView, leaving: Set[WorkerName], candidates: list[ObservedWorker], now_ms: int
+) -> list[ObservedWorker]:
+    """Without those that the minimum needs when the ttl of others ends; none before the successors are ready."""
+    ends = ending(view, now_ms) - leaving
+    if not ends:
+        return candidates
+    lasting = sum(
+        worker.works and worker.name not in leaving and worker.name not in ends for worker in view.staying
+    )
+    spare = lasting - view.spec.size.min_workers
+    if spare < 0:
+        return []
+    staying = [worker for worker in candidates if worker.name not in ends][:spare]
+    return [worker for worker in candidates if worker.name in ends or worker in staying]
 
 
 def _beyond_stock(

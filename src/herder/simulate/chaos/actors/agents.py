@@ -67,6 +67,10 @@ class Machines:
         """By job: how often it was executed to the end."""
         self.ends: dict[tuple[int, int], set[str]] = {}
         """How each attempt ended, by (job, attempt), as its agent knows it."""
+        self.told_ends_s: dict[str, float] = {}
+        """By worker: the end that the attempts of the agent that runs there know, on the loop's clock."""
+        self.at_work: set[str] = set()
+        """Workers whose agent has opened a runtime."""
         self.broken: set[str] = set()
         """Workers on which nothing can be started."""
         self.begun_again: Callable[[int, int], None] = lambda _job, _attempt: None
@@ -124,6 +128,8 @@ class Machines:
     def kill(self, worker: str, *, machine_stays: bool = False) -> None:
         self._trace("agent dies", worker)
         host = self.agents.pop(worker)
+        self.told_ends_s.pop(worker, None)
+        self.at_work.discard(worker)
         self._loop.kill_host(host)
         if machine_stays:
             self.killed_once.add(worker)
@@ -202,6 +208,11 @@ class _Waits(Runtime):
 
     def __init__(self, report: Report, machines: Machines, worker: str, clock: VirtualClock) -> None:
         self._report, self._machines, self._worker, self._clock = report, machines, worker, clock
+        machines.at_work.add(worker)
+
+    def tell_deadline(self, left_s: float) -> None:
+        """As `TellsDeadline`."""
+        self._machines.told_ends_s[self._worker] = asyncio.get_running_loop().time() + left_s
 
     def start(self, assignment: Assignment, inputs: str | None = None) -> Finished | Running:
         if self._worker in self._machines.broken:

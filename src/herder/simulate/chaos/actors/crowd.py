@@ -13,6 +13,7 @@ from typing import Any
 from herder.model.fleet.pool import PoolSpec
 from herder.settings.sections.pools import pool_to_plain
 from herder.simulate.chaos.actors.people import NotTaken
+from herder.simulate.chaos.actors.server import Server
 from herder.simulate.chaos.faults.chance import Chance
 from herder.simulate.chaos.world import World
 
@@ -155,6 +156,7 @@ class Crowd:
 
     def _operations(self) -> None:
         draw, server = self._world.dice.of("operators"), self._world.server
+        self._new_prices(server)
         for what, per_hour in PER_HOUR.items():
             if (
                 draw.random() >= per_hour * self._intensity / 3600 * TICK_S
@@ -180,6 +182,15 @@ class Crowd:
             else:
                 driver = draw.choice(sorted(self._world.providers))
                 self._send(self._said(what, "root", f"/drivers/{driver}/freeze", {"message": "maintenance"}))
+
+    def _new_prices(self, server: Server | None) -> None:
+        """Put the list of prices in force where it has moved."""
+        moved = self._world.prices.moved
+        for name, pool in list(server.core.state.pools.items()) if server is not None else ():
+            if name in moved:
+                moved.discard(name)
+                plain = self._world.prices.put(str(name), pool_to_plain(pool))
+                self._send(self._said("new prices", "root", "/apply", {"pools": [plain]}))
 
     def _changed(self, draw: Chance) -> dict[str, Any]:
         pool = draw.choice(self._pools)

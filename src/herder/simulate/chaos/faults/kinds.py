@@ -82,6 +82,7 @@ class Trouble:
     """A machine is off, also one that is being made: it is there and costs."""
     driver_hangs: float = 0.0
     quota_shrinks: float = 0.0
+    prices_move: float = 0.0
     boot_never: float = 0.0
     """For each machine: that it never boots."""
     step_fails: float = 0.0

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from herder.drivers.pretend.world import PretendWorld
+from herder.simulate.chaos.faults.bursts import strike
 from herder.simulate.chaos.faults.kinds import Fault
 from herder.simulate.chaos.faults.provider_lies import LIES, ProviderLies
 from herder.simulate.chaos.world import World
@@ -34,6 +35,7 @@ MISHAPS = {
     "listing partial": ("listing_partial", "_part"),
     "driver hangs": ("driver_hangs", "_hang"),
     "quota shrinks": ("quota_shrinks", "_shrink"),
+    "prices move": ("prices_move", "_move_prices"),
 }
 _HANGS = (Fault.REQUEST_LOST, Fault.REFUSED)
 
@@ -46,15 +48,15 @@ class Mishaps:
 
     async def run(self) -> None:
         odds = self._world.dice.odds
-        strikes = tuple(
-            (kind, getattr(odds, name), getattr(owner, strike))
+        causes = tuple(
+            (kind, getattr(odds, name), getattr(owner, method))
             for owner, table in ((self, MISHAPS), (self._lies, LIES))
-            for kind, (name, strike) in table.items()
+            for kind, (name, method) in table.items()
         )
         while True:
-            for kind, per_second, strike in strikes:
+            for kind, per_second, cause in causes:
                 if self._world.dice.happens(kind, per_second * TICK_S):
-                    strike()
+                    cause()
             await asyncio.sleep(TICK_S)
 
     def heal(self) -> None:
@@ -167,11 +169,22 @@ class Mishaps:
         self._later(self._draw(600, 7200), lambda: provider.sold_out.discard(place))
 
     def _interrupt(self) -> None:
-        """Many spot machines of one zone are taken back at once, and none is available for a while."""
+        """Spot machines of one zone are taken back in a burst, and none is available for a while."""
         zone, provider = self._world.dice.of("mishaps").choice(("a", "b")), self._world.providers["cloud"]
         self._world.trace("spot machines are taken back", zone)
-        provider.interrupt(zone)
+        provider.sold_out.add((zone, True))
+        spot = sorted(str(each) for each in provider.spot_of(zone))
+        strike(self._world.dice.of("bursts"), spot, self._later, self._take_back)
         self._later(self._draw(600, 7200), lambda: provider.sold_out.discard((zone, True)))
+
+    def _take_back(self, workers: list[str]) -> None:
+        for worker in workers:
+            self._world.trace("spot machines are taken back", worker)
+            self._world.providers["cloud"].lose(worker)
+
+    def _move_prices(self) -> None:
+        self._world.prices.move(self._world.dice.of("prices"))
+        self._world.trace("prices move", *sorted(self._world.prices.moved))
 
     def _announce(self) -> None:
         """A provider says that it takes a machine back, or all spot machines of a zone: in time, earlier than said, or never. Its
@@ -181,17 +194,22 @@ class Mishaps:
         after_s = draw.choice((left_s, left_s, draw.uniform(0.0, left_s), None))
         by_agent, by_driver = draw.choice(((True, False), (False, True), (True, True)))
         names = sorted(str(worker) for _, worker in provider.machines)
-        chosen = [draw.choice(names)] if names else []
+
+        def announce(workers: list[str]) -> None:
+            for worker in workers:
+                self._world.trace(
+                    "is announced to be taken back", worker, round(left_s), after_s and round(after_s)
+                )
+                provider.announce(worker, left_s, after_s, told=by_driver)
+                self._world.machines.announcements.announce(worker, left_s, agent=by_agent, driver=by_driver)
+
         if burst:
             provider.sold_out.add((zone, True))
             self._later(self._draw(600, 7200), lambda: provider.sold_out.discard((zone, True)))
-            chosen = [str(each) for each in provider.spot_of(zone)]
-        for worker in chosen:
-            self._world.trace(
-                "is announced to be taken back", worker, round(left_s), after_s and round(after_s)
-            )
-            provider.announce(worker, left_s, after_s, told=by_driver)
-            self._world.machines.announcements.announce(worker, left_s, agent=by_agent)
+            spot = sorted(str(each) for each in provider.spot_of(zone))
+            strike(self._world.dice.of("bursts"), spot, self._later, announce)
+        elif names:
+            announce([draw.choice(names)])
 
     def _lag(self) -> None:
         """New machines are not listed yet; at some providers they cannot be asked for either."""

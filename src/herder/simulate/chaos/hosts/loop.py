@@ -8,8 +8,10 @@ would differ.
 
 import asyncio
 import contextvars
+import heapq
 import logging
 import selectors
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,27 +43,48 @@ class _Jumps(selectors.SelectSelector):
 
 
 @dataclass(slots=True)
-class _Turn:
-    callback: Callable[..., object]
-    args: tuple[Any, ...]
-    context: contextvars.Context
-    handle: asyncio.Handle | None = None
-
-
-@dataclass(slots=True)
 class _Host:
     dead: bool = False
     stopped: bool = False
-    waiting: list[_Turn] = field(default_factory=list)
+    waiting: "list[_Turn | _Timer]" = field(default_factory=list)
     tasks: dict["asyncio.Task[Any]", None] = field(default_factory=dict)
     """In the order in which they began."""
 
 
+class _Turn(asyncio.Handle):
+    """A callback of a host: it waits while the host is stopped, and never runs when it is dead."""
+
+    __slots__ = ("host",)
+    host: _Host
+
+    def _run(self) -> None:
+        host = self.host
+        if host.stopped and not host.dead:
+            host.waiting.append(self)
+        elif not host.dead:
+            super()._run()
+
+
+class _Timer(asyncio.TimerHandle):
+    """The same at a time."""
+
+    __slots__ = ("host",)
+    host: _Host
+
+    def _run(self) -> None:
+        host = self.host
+        if host.stopped and not host.dead:
+            host.waiting.append(self)
+        elif not host.dead:
+            super()._run()
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
+    _ready: "deque[asyncio.Handle]"
+    _scheduled: list[asyncio.TimerHandle]
+
     def __init__(self) -> None:
         self.now_s = 0.0
-        self.turns = 0
-        """Callbacks of hosts that ran."""
         self._hosts: dict[str, _Host] = {}
         self._tasks: dict[asyncio.Task[Any], None] = {}
         """Tasks of no host."""
@@ -80,9 +103,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         host = context.get(HOST, "")
         if not host:
             return super().call_soon(callback, *args, context=context)
-        turn = _Turn(callback, args, context)
-        turn.handle = super().call_soon(self._take_turn, host, turn, context=context)
-        return turn.handle
+        turn = _Turn(callback, args, self, context)
+        turn.host = self._host(host)
+        self._ready.append(turn)
+        return turn
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
@@ -91,9 +115,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         host = context.get(HOST, "")
         if not host:
             return super().call_at(when, callback, *args, context=context)
-        turn = _Turn(callback, args, context)
-        turn.handle = timer = super().call_at(when, self._take_turn, host, turn, context=context)
+        timer = _Timer(when, callback, args, self, context)
+        timer.host = self._host(host)
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True  # type: ignore[attr-defined]
         return timer
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self.now_s + delay, callback, *args, context=context)
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
         """Pure work in an executor (the planner's) is answered after `PURE_S`. The default executor is refused."""
@@ -119,8 +150,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         one = self._host(host)
         one.stopped = False
         waiting, one.waiting = one.waiting, []
-        for turn in waiting:
-            super().call_soon(self._take_turn, host, turn, context=turn.context)
+        self._ready.extend(waiting)
 
     def wake_all(self) -> None:
         for host in [name for name, one in self._hosts.items() if one.stopped and not one.dead]:
@@ -160,16 +190,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if found is None:
             found = self._hosts[name] = _Host()
         return found
-
-    def _take_turn(self, host: str, turn: _Turn) -> None:
-        one = self._host(host)
-        if one.dead or (turn.handle is not None and turn.handle.cancelled()):
-            return  # killed or cancelled while it waited
-        if one.stopped:
-            one.waiting.append(turn)
-        else:
-            self.turns += 1
-            turn.callback(*turn.args)
 
     def _close_host(self, host: str) -> None:
         """Close the coroutines of a killed host. Their `finally` blocks run here and can change only their own memory."""

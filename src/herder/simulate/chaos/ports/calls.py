@@ -63,6 +63,12 @@ class VirtualCalls(DriverCalls):
         self._orders: list[Order] = []
         self.told: Callable[[str, str, str], None] = lambda _driver, _verb, _worker: None
         """Of each call that leaves for a provider: driver, verb, worker."""
+        self.acts: Callable[[float], None] = lambda _left_s: None
+        """Called before a provider acts: when the call left, on the loop's clock."""
+        self.went_well: Callable[[str, str, str], None] = lambda _driver, _verb, _worker: None
+        """Of each call that a provider has answered without an error, as `told`."""
+        self.troubled_s: dict[tuple[str, str], float] = {}
+        """By driver and verb: when a call last met a fault."""
 
     def continues(self, before: "VirtualCalls") -> None:
         """Take over the faults and orders of the previous server: they belong to the provider."""
@@ -72,7 +78,8 @@ class VirtualCalls(DriverCalls):
             before.made,
             before._orders,
         )
-        self.told = before.told
+        self.told, self.acts, self.went_well = before.told, before.acts, before.went_well
+        self.troubled_s = before.troubled_s
 
     async def run(
         self, driver: str, verb: str, work: Callable[[], _T], *, deadline_s: float, worker: str = ""
@@ -98,8 +105,11 @@ class VirtualCalls(DriverCalls):
             if ordered is not None
             else self._dice.fault("call", call.verb, self._dice.odds.calls, CALL_FAULTS)
         )
+        if fault is not Fault.NONE:
+            self.troubled_s[driver, call.verb] = asyncio.get_running_loop().time()
         self._trace("asks", driver, call.verb, call.worker, fault.value)
-        one = _OnItsWay(self, driver, mine, number, call, fault, ordered.error if ordered else None)
+        said = ordered.error if ordered else None
+        one = _OnItsWay(self, driver, mine, number, call, fault, said, asyncio.get_running_loop().time())
         draw = self._dice.of("call times")
         one.later(LATE_S if fault is Fault.LATE else draw.uniform(0.01, 0.5), one.arrives)
 
@@ -131,6 +141,7 @@ class _OnItsWay:
     call: DriverCall
     fault: Fault
     said: Exception | None
+    left_s: float
 
     def later(self, seconds: float, step: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_later(seconds, step, context=contextvars.Context())
@@ -153,6 +164,7 @@ class _OnItsWay:
 
     def _act(self) -> tuple[Any, BaseException | None]:
         answer, error = None, None
+        self.calls.acts(self.left_s)
         try:
             answer = self.call.work()
             if self.fault is Fault.DOUBLED:
@@ -169,5 +181,7 @@ class _OnItsWay:
         effects = self.calls._effects
         if effects is not None and not effects.at(f"answer to {self.driver} {self.call.verb}"):
             return
+        if error is None:
+            self.calls.went_well(self.driver, self.call.verb, self.call.worker)
         told = None if error is None else for_a_future(error)
         self.calls.call_returned(self.mine, self.number, answer, told)

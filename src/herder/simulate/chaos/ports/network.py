@@ -141,6 +141,8 @@ class Wire:
         """Asked when a call reaches `server`."""
         self.taken: Callable[[str, str, float], None] = lambda _who, _path, _at: None
         """Called after `server` answered a call with 200: caller, path, and `server_time` of its arrival."""
+        self.troubled_s: dict[str, float] = {}
+        """By caller: when a call of it last met a fault, or was not answered with 200."""
         self._open: dict[str, dict[Delivery, None]] = {}
 
     def hang_up(self, who: str) -> None:
@@ -161,7 +163,7 @@ class Wire:
     ) -> tuple[int, bytes]:
         """Status and body. Raises ConnectionError. A lost call never returns, so callers need a timeout."""
         self.calls += 1
-        fault = self._dice.fault("network", name, odds, NETWORK_FAULTS)
+        fault = self._fault_of(who, name, odds)
         await self._travel(fault)
         if fault is Fault.REQUEST_LOST or who in self.cut_off:
             await _for_ever()
@@ -172,6 +174,7 @@ class Wire:
             await _for_ever()
         server = self.stale if self.stale is not None and who in self.with_stale else self.server
         if server is None or fault is Fault.REFUSED:
+            self._met_trouble(who)
             raise ConnectionRefusedError("nobody listens")
         arrived_at = self.server_time() if server is self.server else None
         delivery = server.deliver(method, path, body, headers)
@@ -191,11 +194,22 @@ class Wire:
                     each.disconnect()
         if arrived_at is not None and status == 200:
             self.taken(who, path, arrived_at)
+        else:
+            self._met_trouble(who)
         self._trace("call" if name != "/exchange" else "exchange", who, method, path, status, len(answer))
         await self._travel(Fault.NONE)
         if fault is Fault.ANSWER_LOST or who in self.cut_off:
             await _for_ever()
         return status, answer
+
+    def _fault_of(self, who: str, name: str, odds: float) -> Fault:
+        fault = self._dice.fault("network", name, odds, NETWORK_FAULTS)
+        if fault is not Fault.NONE or who in self.cut_off:
+            self._met_trouble(who)
+        return fault
+
+    def _met_trouble(self, who: str) -> None:
+        self.troubled_s[who] = self._loop.now_s
 
     def _arrives_late(self, who: str, method: str, path: str, body: bytes, headers: dict[str, str]) -> None:
         """Overtaken by others, and whoever sent it waits no more."""

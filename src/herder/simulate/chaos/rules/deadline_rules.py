@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from herder.model.fleet.creation import Step
 from herder.model.fleet.drain import OnBlocked
 from herder.model.fleet.worker import WorkerState
-from herder.model.planning.plan import ReasonKind
 from herder.simulate.chaos.actors.crowd import DRAINS
 from herder.simulate.chaos.rules.fleet_news import FleetNews, WorkerNews
 from herder.simulate.chaos.world import World
@@ -53,7 +52,7 @@ class DeadlineRules:
         if worker.state.in_flight:
             yield "boots end", times.boot_timeout_s + times.steps.of(Step.CLAIM)  # it may wait for its turn
         elif worker.state is WorkerState.DRAINING and times.on_blocked is OnBlocked.FORCE:
-            by_hand = worker.why_removed == ReasonKind.BY_HAND.value
+            by_hand = worker.name in self._news.by_hand
             yield "drains end", max(times.drain_grace_s, LONGEST_ORDER_S if by_hand else 0.0)
         elif worker.name not in self._world.machines.agents and self._counts(worker):
             yield "the dead are noticed", times.dead_after_s

@@ -8,7 +8,7 @@ from typing import Any
 from herder.model.fleet.pool import PoolSpec
 from herder.model.fleet.worker import WorkerState
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import PoolRecord, WorkerRecord
+from herder.model.stored.records import EventRecord, PoolRecord, WorkerRecord
 from herder.settings import pool_from_plain
 from herder.store.rows.versions import opened
 
@@ -25,6 +25,8 @@ class WorkerNews:
     driver: str
     plan: int
     sold: Sold
+    price: int
+    """Pico-USD an hour."""
     manual: bool
     before: WorkerState | None
     state: WorkerState
@@ -51,9 +53,15 @@ class FleetNews:
         """As they were before the last commit."""
         self.workers: dict[str, WorkerNews] = {}
         """The last of each that has not ended."""
+        self.by_hand: set[str] = set()
+        """Those of which a person has decided something."""
 
     def look(self, changes: Changes) -> list[WorkerNews]:
         self.pools_before = dict(self.pools)
+        for event in changes.rows.get(EventRecord, {}).values():
+            assert isinstance(event, EventRecord)
+            if event.actor != "herder" and event.object.startswith("worker/"):
+                self.by_hand.add(event.object.removeprefix("worker/"))
         for record in changes.rows.get(PoolRecord, {}).values():
             assert isinstance(record, PoolRecord)
             plain = {**opened("pool", json.loads(record.spec), record.name), "frozen": bool(record.frozen)}
@@ -71,6 +79,7 @@ class FleetNews:
                 driver=record.driver,
                 plan=record.plan,
                 sold=(record.pool, record.template, spec.get("zone", ""), bool(spec.get("spot", False))),
+                price=int(spec["price"]),
                 manual=bool(record.manual),
                 before=None if known is None else known.state,
                 state=WorkerState(record.state),
@@ -80,6 +89,7 @@ class FleetNews:
             )
             if news.state.ended:
                 self.workers.pop(news.name, None)
+                self.by_hand.discard(news.name)
             else:
                 self.workers[news.name] = news
             yield news

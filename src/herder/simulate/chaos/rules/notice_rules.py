@@ -1,7 +1,8 @@
 """Rules of interruption notices, judged by what the provider announced and not by what the server made of it.
 
-No attempt is ended before the time that its machine was given; a worker with a notice gets no attempt; a notice that somebody could hear is
-acted upon. What people do, a machine that goes early and a worker that is silent are excused.
+A notice that somebody could hear is acted upon: its worker gets no attempt from then on, its attempts know the end of their machine, none
+is ended before that, and none is left after it. What people do, a machine that goes early, calls that meet faults, and a worker that is
+silent are excused.
 """
 
 import json
@@ -10,54 +11,75 @@ from collections.abc import Iterator
 from herder.model.fleet.worker import WorkerState
 from herder.model.planning.plan import ReasonKind
 from herder.model.stored.changes import Changes
-from herder.model.stored.records import EventRecord, WorkerRecord
+from herder.model.stored.records import WorkerRecord
 from herder.model.work.job import AttemptState, Cause
+from herder.simulate.chaos.actors.announcements import Announced
 from herder.simulate.chaos.ports.calls import DEADLINE_MAX_S
-from herder.simulate.chaos.rules.silence_rules import SilenceRules
+from herder.simulate.chaos.rules.fleet_news import FleetNews
+from herder.simulate.chaos.rules.silence_rules import LOOK_S, SilenceRules
 from herder.simulate.chaos.world import World
 
 #: Given up at the end of a notice, and the way of messages and looks.
 MARGIN_S = 10.0
-#: A notice that could be heard for so long is known.
-HEARD_S = 300.0
+#: A notice is known after so long in which all calls of its agent went well: its next exchange, and a store that is late.
+HEARD_S = 30.0
+#: The same of the calls that ask its driver: after one that failed it is asked again two minutes later at most.
+ASKED_S = 300.0
+#: For so long a fault of a call may have effects: it is waited for, and repeated after a pause.
+TROUBLE_S = 90.0
+#: An agent that has not been heard for so long may have ended.
+SILENT_S = 100.0
+#: So long after the announced end the attempts are over: a look of the server, its clock that was set, and a store that is late.
+OVER_S = 60.0
+#: What a told end may be late by: the way of the answer that tells it.
+TOLD_LATE_S = 2.0
 _OPEN = frozenset({WorkerState.READY.value, WorkerState.UNHEALTHY.value})
 
 
+def _has_notice(record: WorkerRecord) -> bool:
+    """One that nobody has dismissed."""
+    if '"notice"' not in record.health:
+        return False
+    return not json.loads(record.health)["notice"]["dismissed"]
+
+
 class NoticeRules:
-    def __init__(self, world: World, silence: SilenceRules) -> None:
-        self._world, self._silence = world, silence
+    def __init__(self, world: World, silence: SilenceRules, news: FleetNews, on: dict[str, set[int]]) -> None:
+        """`on`: jobs with live attempts by worker, as rows have it."""
+        self._world, self._silence, self._news, self._on = world, silence, news, on
         self._rows: dict[str, WorkerRecord] = {}
-        """Of workers whose machines were announced to be taken back."""
-        self._by_hand: set[str] = set()
+        """Of workers that have not ended."""
         self._known: set[str] = set()
         """Workers whose notice was durable before the commit that is looked at."""
-        self._could_hear_s: dict[str, float] = {}
+        self._lasts_s: dict[tuple[str, str], float] = {}
+        """By (rule, worker): for how long it could have been kept and was not."""
 
     def look(self, changes: Changes) -> Iterator[tuple[str, str]]:
-        for event in changes.rows.get(EventRecord, {}).values():
-            assert isinstance(event, EventRecord)
-            if event.actor != "herder" and event.object.startswith("worker/"):
-                self._by_hand.add(event.object.removeprefix("worker/"))
         preempted: set[str] = set()
+        records = [
+            each for each in changes.rows.get(WorkerRecord, {}).values() if isinstance(each, WorkerRecord)
+        ]
+        noticed = {each.name for each in records if _has_notice(each)}
+        known = self._known - {each.name for each in records if each.name not in noticed}
         for (job, number), row in changes.attempts.items():
-            if row.state == AttemptState.ASSIGNED and row.worker in self._known:
+            if row.state == AttemptState.ASSIGNED and row.worker in known:
                 yield (
                     "a worker with a notice gets no work",
                     f"Attempt {number} of job {job} was given to {row.worker}, whose machine is taken back.",
                 )
             if row.state == AttemptState.LOST and row.cause == Cause.PREEMPTED:
                 preempted.add(row.worker)
-        for record in changes.rows.get(WorkerRecord, {}).values():
-            assert isinstance(record, WorkerRecord)
+        self._known = known | noticed
+        for record in records:
             yield from self._worker(record, record.name in preempted)
 
     def _worker(self, record: WorkerRecord, preempted: bool) -> Iterator[tuple[str, str]]:
         name = record.name
-        notice = json.loads(record.health).get("notice") if record.health else None
-        if notice is not None and not notice["dismissed"]:
-            self._known.add(name)
-        else:
-            self._known.discard(name)
+        if name in self._known and record.state in _OPEN:
+            yield (
+                "a notice is acted upon",
+                f"Worker {name} is {record.state} and has a notice that its machine is taken back.",
+            )
         before = self._rows.get(name)
         ends = record.state == WorkerState.TERMINATING and (before is None or before.state != record.state)
         interrupted = json.loads(record.reason_removed).get("kind") == ReasonKind.INTERRUPTED
@@ -70,7 +92,6 @@ class NoticeRules:
                 )
         if record.ended_at_ms is not None:
             self._rows.pop(name, None)
-            self._by_hand.discard(name)
             self._known.discard(name)
         else:
             self._rows[name] = record
@@ -80,42 +101,88 @@ class NoticeRules:
         announced = self._world.machines.announced.get(name)
         if announced is None:
             return 0.0
-        late_s = 0.0 if announced.agent else DEADLINE_MAX_S
+        late_s = DEADLINE_MAX_S if announced.driver else 0.0
         return announced.end_s - self._world.loop.time() - late_s
 
     def _excused(self, name: str) -> bool:
         """A person decided, the machine is gone, or nothing was heard of it."""
         return (
-            name in self._by_hand
+            name in self._news.by_hand
             or name not in self._world.machines.agents
             or self._silence.may_be_dead(name)
             or name in self._world.machines.killed_once
         )
 
-    def minute(self, seconds: float) -> Iterator[tuple[str, str]]:
-        """Each minute: announcements that somebody could hear, and workers that work on as if there were none."""
-        could_hear_s = dict[str, float]()
+    def look_often(self) -> Iterator[tuple[str, str]]:
+        """Called each `LOOK_S`: what lasts too long."""
+        lasts_s = dict[tuple[str, str], float]()
         for name, announced in self._world.machines.announced.items():
             record = self._rows.get(name)
-            if record is None or record.state not in _OPEN or '"notice"' in record.health:
+            if record is None:
                 continue
-            heard = announced.agent and self._agent_talks(name)
-            could_hear_s[name] = self._could_hear_s.get(name, 0.0) + (seconds if heard else 0.0)
-            if could_hear_s[name] > HEARD_S:
+            for rule, limit_s, text in self._not_kept(record, announced):
+                lasts_s[rule, name] = self._lasts_s.get((rule, name), 0.0) + LOOK_S
+                if lasts_s[rule, name] > limit_s:
+                    yield rule, f"{text} That has lasted for {lasts_s[rule, name]:.0f} s."
+        self._lasts_s = lasts_s
+
+    def _not_kept(self, record: WorkerRecord, announced: Announced) -> Iterator[tuple[str, float, str]]:
+        """(rule, for how long it may be so, text), while nothing excuses it."""
+        name, world = record.name, self._world
+        if world.server is None or not world.loop.running(world.server.host) or name in self._news.by_hand:
+            return
+        talks = self._agent_talks(name)
+        if record.state in _OPEN and '"notice"' not in record.health:
+            if announced.heard and talks:
                 yield (
                     "a notice is acted upon",
-                    f"Worker {name} works on {could_hear_s[name] / 60:.0f} min after its agent heard that its machine is taken back.",
+                    HEARD_S,
+                    f"The agent of {name} was told that its machine is taken back.",
                 )
-        self._could_hear_s = could_hear_s
+            if announced.driver and self._driver_answers(record.driver) and name in world.machines.agents:
+                yield (
+                    "a notice is acted upon",
+                    ASKED_S,
+                    f"Driver {record.driver} says that it takes {name} back.",
+                )
+        if record.state != WorkerState.DRAINING or name not in self._known or not self._on.get(name):
+            return
+        if talks and name in world.machines.at_work and self._told_late(name, announced):
+            yield (
+                "attempts know the end of their machine",
+                HEARD_S,
+                f"The attempts on {name} were not told its end.",
+            )
+        if world.loop.time() > announced.latest_s:
+            yield (
+                "attempts end with their notice",
+                OVER_S,
+                f"The machine of {name} was to be taken back, and attempts are on it.",
+            )
+
+    def _told_late(self, name: str, announced: Announced) -> bool:
+        told_s = self._world.machines.told_ends_s.get(name)
+        return told_s is None or told_s > announced.latest_s + TOLD_LATE_S
+
+    def _driver_answers(self, driver: str) -> bool:
+        world = self._world
+        asked_s = world.calls.troubled_s.get((driver, "interruptions"), -TROUBLE_S)
+        return (
+            driver not in world.calls.stuck
+            and world.server is not None
+            and driver not in world.server.core.state.frozen_drivers
+            and world.loop.time() - asked_s > TROUBLE_S
+        )
 
     def _agent_talks(self, name: str) -> bool:
-        world = self._world
-        host = world.machines.agents.get(name)
+        world, host = self._world, self._world.machines.agents.get(name)
+        silent_s = self._silence.silent_s(name)
         return (
             host is not None
             and world.loop.running(host)
             and name not in world.wire.cut_off
-            and world.server is not None
-            and world.loop.running(world.server.host)
             and name not in world.wire.with_stale
+            and silent_s is not None
+            and silent_s < SILENT_S
+            and world.loop.time() - world.wire.troubled_s.get(name, -TROUBLE_S) > TROUBLE_S
         )

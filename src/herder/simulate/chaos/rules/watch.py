@@ -22,6 +22,7 @@ from herder.simulate.chaos.rules.growth_rules import GrowthRules
 from herder.simulate.chaos.rules.job_rules import JobRules
 from herder.simulate.chaos.rules.machine_rules import MachineRules
 from herder.simulate.chaos.rules.notice_rules import NoticeRules
+from herder.simulate.chaos.rules.price_rules import PriceRules
 from herder.simulate.chaos.rules.provider_rules import ProviderRules
 from herder.simulate.chaos.rules.shrink_rules import ShrinkRules
 from herder.simulate.chaos.rules.silence_rules import LOOK_S, SilenceRules
@@ -43,6 +44,11 @@ class Watch:
         world.calls.told = lambda driver, verb, worker: self.take_all(
             self.creations.called(driver, verb, worker)
         )
+        world.calls.acts, world.calls.went_well = self.creations.acts, self.creations.went_well
+        for provider in world.providers.values():
+            provider.asked = lambda worker, operation: self.take_all(
+                self.creations.followed(worker, operation)
+            )
         self.silence = SilenceRules(world, min(pool.lifetime.dead_after_s for pool in pools))
         self.news = FleetNews(pools)
         self.attempts = AttemptRules(world, self.jobs)
@@ -51,8 +57,9 @@ class Watch:
             DeadlineRules(world, self.news, self.jobs.on),
             ProviderRules(world, self.news, self.silence.silent_s),
         )
+        self.prices = PriceRules(world, self.news)
         self.clocks = ClockRules(world, world.wire.server_time)
-        self.notices = NoticeRules(world, self.silence)
+        self.notices = NoticeRules(world, self.silence, self.news, self.jobs.on)
         self._clock_sets = 0
         world.written.append(self.committed)
         world.ends = self.memory_of
@@ -78,6 +85,7 @@ class Watch:
             fresh = record.state == WorkerState.TERMINATING and known is not None and not known.state.leaving
             if fresh and "dead_after_s" in why.get("evidence", {}):
                 self.take_all(self.silence.dead(record.name))
+        self.creations.committed(changes)
         self.take_all(self.jobs.look(changes))
         self.take_all(self.attempts.look(changes))
         self.take_all(self.workers.look(changes, self.jobs.on))
@@ -85,6 +93,7 @@ class Watch:
         self.take_all(self.growth.look(changes, news))
         self.take_all(self.shrink.look(news, self.jobs.on))
         self.take_all(self.providers.look(changes, news))
+        self.take_all(self.prices.look(news))
         self.take_all(event_rules.look(changes))
         self.take_all(self.clocks.look(changes))
         self.take_all(self.notices.look(changes))
@@ -94,6 +103,7 @@ class Watch:
             await asyncio.sleep(LOOK_S)
             self.silence.look()
             self.take_all(self.creations.look(self.workers.rows))
+            self.take_all(self.notices.look_often())
 
     def minute(self, seconds: float) -> None:
         for server in (self._world.server, self._world.stale):
@@ -101,7 +111,6 @@ class Watch:
                 self.memory_of(server)
         self.take_all(self.machines.look(self.workers, seconds))
         self.take_all(self.deadlines.look(seconds))
-        self.take_all(self.notices.minute(seconds))
         crashes, self._world.crashes = self._world.crashes, []
         self.take_all(("nothing inside fails", f"{type(each).__name__}: {each}") for each in crashes)
 

@@ -14,6 +14,7 @@ from herder.model.planning.observed import Observed, ObservedWorker, PoolHistory
 from herder.model.planning.plan import DrainWorker, ReasonKind
 from herder.model.values.resources import Resources
 from herder.model.work.demand import Affinity, DemandSource, Expression, Operator, Shape, ShapeGroup
+from herder.store.writing.flight_recorder import Recorder, play
 from tests.planning.world import MINUTE, NOW, cores, creations, observed, pool, queued, template, worker
 
 NODES = Membership(name="kubernetes", takes_pods=True, lives_by=LivesBy.NODE, reports_use=True)
@@ -181,3 +182,38 @@ def test_jobs_are_planned_as_before_beside_pods() -> None:
     spec = pool("agents", template(price=100))
     plan = decide(scene([spec, nodes()], [queued(1, 3), pods(5)]), NOW)  # type: ignore[list-item]
     assert sorted(each.spec.pool for each in creations(plan)) == ["agents", "burst", "burst"]
+
+
+def test_under_pressure_permanent_grows_first_and_burst_when_permanent_is_at_its_maximum() -> None:
+    rule = Pressure(above=0.8)
+    burst = nodes("burst", cpu_pressure=rule, grows_after=("permanent",))
+    since = PoolHistory(pressed_since_ms=((_cpu(), NOW - 300_000),))
+    used = WorkerUse(cpu_milli=15_000, memory_mib=1, at_ms=NOW)
+
+    def plan_with(most: int, **more: object):  # type: ignore[no-untyped-def]
+        permanent = nodes("permanent", cpu_pressure=rule, max_workers=most, **more)
+        hot = replace(on_node(1, permanent, use=used), live_attempts=4)
+        return decide(observed([permanent, burst], [hot], [], {"permanent": since, "burst": since}), NOW)
+
+    first = plan_with(3)
+    assert {each.spec.pool for each in creations(first)} == {"permanent"}
+    told = [each.text for each in first.pools[0].reasons]
+    assert "Pool burst grows for pressure after pool permanent, which can still grow (grows_after)." in told
+    assert {each.spec.pool for each in creations(plan_with(1))} == {"burst"}
+    assert {each.spec.pool for each in creations(plan_with(3, frozen=True))} == {"burst"}
+
+
+def test_a_recorded_observation_of_a_cluster_gives_the_same_plan() -> None:
+    gated = NotConsidered(because="They are gated.", count=2, example="shop/web-1")
+    amd = Affinity(
+        required=((Expression(key="kubernetes.io/arch", operator=Operator.IN, values=("amd64",)),),)
+    )
+    tolerant = pods(
+        5, affinity=amd, tolerations=(Toleration(key="x"),), selector=(("herder.dev/pool", "burst"),)
+    )
+    spec = nodes(grows_after=("permanent",))
+    unseen = replace(nodes("far", "edge"), frozen=True, unseen="Cluster edge is not seen now.")
+    seen = replace(scene([spec, unseen], [tolerant], on_node(1, spec)), not_considered=(("prod", gated),))
+    (played,) = play([Recorder().frame(seen, NOW)])
+    assert played.observed == seen
+    assert decide(played.observed, NOW) == decide(seen, NOW)

@@ -6,11 +6,12 @@ from dataclasses import replace
 from herder.decide.plan.planner import decide
 from herder.engine.workers.node_texts import stale_text
 from herder.model.fleet.pool import Taint
+from herder.model.fleet.pressure import Measured, Pressure, WorkerUse
 from herder.model.planning.cluster import NotConsidered
-from herder.model.planning.observed import Observed
+from herder.model.planning.observed import Observed, PoolHistory
 from herder.model.planning.plan import Reason
 from tests.planning.test_pending_pods import nodes, on_node, pods, scene
-from tests.planning.world import MINUTE, NOW, cores
+from tests.planning.world import MINUTE, NOW, cores, observed
 
 
 def pods_get_workers() -> Observed:
@@ -66,7 +67,18 @@ def unseen_cluster_without_pods() -> Observed:
     return replace(unseen_cluster(), demand=(), workers=())
 
 
+def permanent_grows_first() -> Observed:
+    rule = Pressure(above=0.8)
+    permanent = nodes("permanent", cpu_pressure=rule, max_workers=3)
+    burst = nodes("burst", cpu_pressure=rule, grows_after=("permanent",))
+    used = WorkerUse(cpu_milli=15_000, memory_mib=1, at_ms=NOW)
+    since = PoolHistory(pressed_since_ms=((Measured.CPU, NOW - 300_000),))
+    hot = replace(on_node(1, permanent, use=used), live_attempts=4)
+    return observed([permanent, burst], [hot], [], {"permanent": since, "burst": since})
+
+
 WORLDS = (
+    permanent_grows_first,
     pods_get_workers, too_few_pods, pods_wait, pods_get_none, pods_fit_nowhere, pods_have_places, a_tainted_pool, no_pods,
     unseen_cluster, unseen_cluster_without_pods,
 )  # fmt: skip

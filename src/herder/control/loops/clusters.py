@@ -209,6 +209,7 @@ class _Hands:
         if asked.mark:
             await self.cluster.mark(node, self._labels(worker), worker.spec.taints)
             nodes.marked(core.state, worker, node.uid)
+            self._pause(node.uid).until_ms = core.clock.monotonic_ms() + int(PASS_S * 1000)
         elif asked.cordon is True:
             nodes.cordoning(core.state, worker, True)
             await core.settle()  # so that it is known whose it is, whatever happens next

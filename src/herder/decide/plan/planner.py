@@ -24,6 +24,7 @@ from herder.decide.scaling.scale_down import idle as scale_down
 from herder.decide.scaling.scale_down.idle import IdleResult
 from herder.decide.scaling.scale_down.replacement import Replacements
 from herder.decide.scaling.scale_down.spot_preemption import Need
+from herder.decide.scaling.signals import pressure
 from herder.decide.scaling.signals import warm_workers as stocks
 from herder.decide.scaling.signals.utilisation import load_of
 from herder.decide.scaling.signals.warm_workers import Stock
@@ -119,7 +120,7 @@ def plan_steps(observed: Observed, now_ms: int) -> PlanSteps:
     demand_limits = _demand_limits(snapshot, growth_limits, failures, now_ms)
     queue = _queue(snapshot, demand_limits, leaving, failures)
     wants = {
-        view.spec.name: _wants(view, growth_limits[view.spec.name], leaving, queue, failures, now_ms)
+        view.spec.name: _wants(view, growth_limits, leaving, queue, failures, now_ms)
         for view in snapshot.pools
     }
     asks = tuple(ask for answer in wants.values() for ask in answer.asks)
@@ -318,7 +319,7 @@ def _with_stock(
 
 def _wants(
     view: PoolView,
-    growth_limit: GrowthLimit,
+    growth_limits: Mapping[PoolName, GrowthLimit],
     leaving: Set[WorkerName],
     queue: QueueResult,
     failures: Failures,
@@ -336,9 +337,17 @@ def _wants(
     if view.spec.frozen or not view.templates or not any_concerned(view.spec):
         return TriggerResult(asks=asks)
     answer = failures.attempt(
-        (name,), "load", partial(_asked, view, growth_limit, leaving, queue, mine, now_ms), TriggerResult
+        (name,),
+        "load",
+        partial(_asked, view, growth_limits[name], leaving, queue, mine, now_ms),
+        TriggerResult,
     )
     failures.add(name, answer.notes)
+    ahead = (PoolName(each) for each in view.spec.scale_up.grows_after if each != name)
+    first = next(
+        (each for each in ahead if each in growth_limits and limits.can_grow(growth_limits[each])), None
+    )
+    answer = pressure.behind(view, answer, first)
     return TriggerResult(asks=(*asks, *answer.asks), notes=answer.notes)
 
 

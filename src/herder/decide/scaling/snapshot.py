@@ -45,6 +45,8 @@ class PoolView:
     """With what was read last; a value that is too old is none."""
     openings: tuple[Opening, ...] = ()
     """Of the windows for maintenance and budgets: each that is open, and the next."""
+    ahead: tuple[ObservedWorker, ...] = ()
+    """Workers of the pools that grow before this one, as far as they stay: they count in its pressure."""
 
     @cached_property
     def staying(self) -> tuple[ObservedWorker, ...]:
@@ -200,6 +202,12 @@ def _views(observed: Observed, now_ms: int, failures: Failures) -> tuple[PoolVie
             templates=templates,
             memories=tuple(memories.get(each.id.key(spec.name, spec.driver)) for each in templates),
             window=window,
+            ahead=tuple(
+                worker
+                for name in spec.scale_up.grows_after
+                for worker in by_pool.get(PoolName(name), ())
+                if name != spec.name and not worker.state.leaving
+            ),
             openings=openings.get(spec.name, ()),
             metrics=tuple(
                 (metric, _not_older(metric.keep_s, read.get((spec.name, metric.name)), now_ms))

@@ -85,7 +85,7 @@ def to_do(state: EngineState, worker: WorkerLife) -> ToDo | None:
     node = worker.node
     if node is None or node.seen is None or node.seen.uid != node.uid or worker.state.ended:
         return None
-    if not node.marked:
+    if not node.marked or not expiry_labels(worker).items() <= set(node.seen.labels):
         return ToDo(node=node.seen, mark=True)
     wanted = _wants_cordon(worker)
     cordon = None
@@ -134,8 +134,20 @@ def emptying(
 
 
 def node_labels(worker: WorkerLife, labels: Mapping[str, str]) -> dict[str, str]:
-    """What its node is marked with: the worker's labels, and on top of them those that say whose it is."""
-    return {**dict(worker.spec.labels), **labels}
+    """What its node is marked with: the worker's labels, and on top of them those that say whose it is and until when it lives."""
+    return {**dict(worker.spec.labels), **expiry_labels(worker), **labels}
+
+
+def expiry_labels(worker: WorkerLife) -> dict[str, str]:
+    """Labels that mirror the end of its ttl, as the documented pools have them. The expiry itself lives in the store."""
+    if worker.expires_at_ms is None or worker.ready_at_ms is None:
+        return {}
+    hours = (worker.expires_at_ms - worker.ready_at_ms) / 3_600_000
+    return {
+        "provisioned-at": str((worker.provisioned_at_ms or worker.ready_at_ms) // 1000),
+        "ttl": str(worker.expires_at_ms // 1000),
+        "ttl-hours": f"{hours:.2f}".rstrip("0").rstrip("."),
+    }
 
 
 def pods_waiting(state: EngineState) -> Iterator[tuple[ClassId, Shape, PodGroup]]:

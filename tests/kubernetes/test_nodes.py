@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from herder.testing.kubernetes import ClusterSettings
 from tests.kubernetes.clusters import Json, Virtual, until
 from tests.kubernetes.objects import pod, pods_path
 
@@ -70,6 +71,19 @@ def test_a_node_that_reports_by_its_lease_only_stays_ready(virtual: Virtual) -> 
     assert ready(virtual, "n1")["status"] == "True"
     lease = virtual.send("GET", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1").body
     assert lease["spec"]["holderIdentity"] == "n1"
+
+
+def test_without_leases_a_node_is_lost_as_soon_and_no_sooner() -> None:
+    cluster = Virtual(ClusterSettings(leases=False))
+    boot(cluster, "n1")
+    cluster.sleep(3_000)
+    assert ready(cluster, "n1")["status"] == "True"
+    assert cluster.send("GET", "/apis/coordination.k8s.io/v1/leases").body["items"] == []
+    cluster.cluster.kubelets.kill("n1")
+    cluster.sleep(49)
+    assert ready(cluster, "n1")["status"] == "True"
+    cluster.sleep(4)
+    assert ready(cluster, "n1")["status"] == "Unknown"
 
 
 def test_a_node_that_comes_back_is_ready_again(virtual: Virtual) -> None:

@@ -180,3 +180,22 @@ def test_a_namespace_takes_all_that_is_in_it(cluster: Asked, namespace: str) -> 
     assert going.body["status"]["phase"] == "Terminating"
     until(cluster, lambda: cluster.send("GET", f"/api/v1/namespaces/{namespace}").status == 404)
     assert cluster.send("GET", configs_path(namespace, "a")).status == 404
+
+
+def test_a_field_that_does_not_exist_is_dropped_with_a_warning(cluster: Asked, namespace: str) -> None:
+    wrong = job("a", suspend=True, activeDeadlineSecond=5)
+    wrong["spec"]["template"]["spec"]["containers"][0]["comand"] = ["x"]
+    made = cluster.send("POST", jobs_path(namespace), wrong)
+    assert made.status == 201
+    assert "activeDeadlineSecond" not in made.body["spec"]
+    told = made.headers.get("Warning") or made.headers["warning"]
+    assert 'unknown field \\"spec.activeDeadlineSecond\\"' in told
+    assert 'unknown field \\"spec.template.spec.containers[0].comand\\"' in told
+
+
+def test_a_client_may_want_an_error_for_an_unknown_field(cluster: Asked, namespace: str) -> None:
+    refused = cluster.send(
+        "POST", jobs_path(namespace), job("a", suspend=True, color="red"), fieldValidation="Strict"
+    )
+    assert refused.status == 400
+    assert 'strict decoding error: unknown field "spec.color"' in refused.body["message"]

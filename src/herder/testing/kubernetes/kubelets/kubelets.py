@@ -31,6 +31,8 @@ class Kubelets(Controller[tuple[str, Key]]):
         self.machines: dict[str, Machine] = {}
         self.runner = PodRunner(verbs, self.queue)
         self._nodes = nodes
+        if not verbs.settings.leases:
+            nodes.reporting = self._reports
         self.store.listen(NODES, self._node_changed)
         self.store.listen(PODS, self._pod_changed)
 
@@ -61,12 +63,18 @@ class Kubelets(Controller[tuple[str, Key]]):
 
     def kill(self, name: str) -> None:
         """The machine is dead: nothing is reported any more, and its containers are gone."""
+        self._last_word(name)
         self.machines[name].alive = False
         self.runner.drop_machine(name)
 
     def cut_off(self, name: str) -> None:
         """Its network is away: its containers go on, and nobody hears of it."""
+        self._last_word(name)
         self.machines[name].connected = False
+
+    def _last_word(self, name: str) -> None:
+        if not self.verbs.settings.leases and self.machines[name].reports:
+            self._nodes.heard(name, self.moment.now_ms)
 
     def connect(self, name: str) -> None:
         """Its network is back."""
@@ -151,6 +159,10 @@ class Kubelets(Controller[tuple[str, Key]]):
         elif pod.fields["spec.nodeName"] in self.machines:
             self.queue.add(("pod", pod.key))
 
+    def _reports(self, name: str) -> bool:
+        machine = self.machines.get(name)
+        return machine is not None and machine.reports and not machine.changed
+
     def _report(self, name: str) -> None:
         self.machines[name].changed = True
         self.queue.add(("node", ("", name)))
@@ -197,6 +209,9 @@ class Kubelets(Controller[tuple[str, Key]]):
             self.store.put(NODES, {**node, "status": machine.report(node, now_ms)})
         if gpus_at_ms is not None and gpus_at_ms > now_ms:
             self.queue.add_at(key, gpus_at_ms)
+        if not self.verbs.settings.leases:
+            self.queue.add_at(key, machine.reported_ms + REPORT_EVERY_MS)
+            return
         self._renew(name, held, now_ms)
         self.queue.add_at(key, now_ms + self.verbs.settings.heartbeat_ms)
 

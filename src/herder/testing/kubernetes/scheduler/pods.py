@@ -165,6 +165,19 @@ def _claims(spec: Json) -> tuple[str, ...]:
     )
 
 
+def check_spec(spec: Json) -> None:
+    """Raises ValueError, TypeError, KeyError or AttributeError when the scheduler could not read it."""
+    affinity = spec.get("affinity") or {}
+    hash(_node_terms(affinity))
+    for kind in ("podAffinity", "podAntiAffinity"):
+        hash(_pod_terms(affinity, kind, "", {}))
+    hash((_spreads(spec, {}), _ports(spec), _claims(spec)))
+    int(spec.get("terminationGracePeriodSeconds") or 0)
+    int(spec.get("activeDeadlineSeconds") or 0)
+    for toleration in spec.get("tolerations") or ():
+        int(toleration.get("tolerationSeconds") or 0)
+
+
 _SHARED: dict[bytes, Mapping[str, int]] = {}
 """Requests that many pods have are kept once."""
 SHARED_MOST = 10_000

@@ -153,6 +153,23 @@ async def test_a_node_deleted_by_hand_vanishes_and_one_of_its_name_is_another(la
     assert seen.workload_pods == 1, "the later node and its pods are left alone"
 
 
+async def test_a_node_that_registers_under_another_name_brings_its_worker_along(lab: Lab) -> None:
+    """The label comes with its kubelet: until the old object is deleted, both say which worker they are, and only one is ready."""
+    label = {"herder.dev/worker": "burst-1-1"}
+    lab.node("w1", labels=label)
+    lab.follow()
+    await lab.after()
+    lab.node("renamed", labels=label)
+    lab.node("w1", ready="Unknown", labels=label)
+    seen = await lab.after()
+    assert [(node.name, node.worker, node.ready) for node in seen.nodes] == [
+        ("renamed", "burst-1-1", True),
+        ("w1", "burst-1-1", None),
+    ]
+    lab.ask("DELETE", "/api/v1/nodes/w1")
+    assert [node.name for node in (await lab.after()).nodes] == ["renamed"]
+
+
 async def test_without_a_metrics_api_use_is_not_known_and_that_is_no_fault(lab: Lab) -> None:
     lab.node()
     lab.follow()

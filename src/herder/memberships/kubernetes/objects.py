@@ -9,8 +9,8 @@ import msgspec
 from herder.remote.kubernetes.objects import ListMetadata, Metadata
 
 
-class Object(msgspec.Struct, rename="camel"):
-    """Fields are named as in the API, in our writing."""
+class Object(msgspec.Struct, rename="camel", gc=False):
+    """Fields are named as in the API, in our writing. Not seen by the garbage collector: there are no cycles, and there are a million of them."""
 
 
 class Requirements(Object):

@@ -35,14 +35,14 @@ T = TypeVar("T", bound=Item)
 T_contra = TypeVar("T_contra", bound=Item, contravariant=True)
 
 
-class Page(msgspec.Struct, Generic[T]):
+class Page(msgspec.Struct, Generic[T], gc=False):
     """One answer to a list."""
 
     metadata: ListMetadata
     items: list[T] | None = None
 
 
-class Event(msgspec.Struct, Generic[T]):
+class Event(msgspec.Struct, Generic[T], gc=False):
     """One line of a watch."""
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]

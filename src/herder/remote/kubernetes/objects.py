@@ -9,17 +9,17 @@ from typing import Any
 import msgspec
 
 
-class Owner(msgspec.Struct):
+class Owner(msgspec.Struct, gc=False):
     kind: str = ""
     name: str = ""
     controller: bool = False
 
 
-class _Annotations(msgspec.Struct):
+class _Annotations(msgspec.Struct, gc=False):
     mirror: str | None = msgspec.field(default=None, name="kubernetes.io/config.mirror")
 
 
-class Metadata(msgspec.Struct, rename="camel"):
+class Metadata(msgspec.Struct, rename="camel", gc=False):
     name: str = ""
     namespace: str = ""
     uid: str = ""
@@ -44,22 +44,22 @@ class Metadata(msgspec.Struct, rename="camel"):
         return any(owner.controller and owner.kind == "DaemonSet" for owner in self.owner_references or ())
 
 
-class ListMetadata(msgspec.Struct, rename="camel"):
+class ListMetadata(msgspec.Struct, rename="camel", gc=False):
     resource_version: str = ""
     continue_: str = msgspec.field(default="", name="continue")
 
 
-class Cause(msgspec.Struct):
+class Cause(msgspec.Struct, gc=False):
     reason: str = ""
     message: str = ""
 
 
-class Details(msgspec.Struct, rename="camel"):
+class Details(msgspec.Struct, rename="camel", gc=False):
     causes: list[Cause] | None = None
     retry_after_seconds: int = 0
 
 
-class Status(msgspec.Struct):
+class Status(msgspec.Struct, gc=False):
     """What the API answers instead of an object."""
 
     message: str = ""

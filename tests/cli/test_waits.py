@@ -143,9 +143,22 @@ def test_a_watch_goes_on_while_the_server_restarts(
     assert "does not answer" in found.err
 
 
-def test_ended_at_once_is_told_once(api: FakeApi, herder: Herder) -> None:
-    """What was answered to the order and what came of it are the same sentence."""
-    text = f"Worker {NAME} is drained: nothing runs on it. It stays, and costs, until it is uncordoned or removed."
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("Worker burst-7-1 is drained. It stays, and costs, until it is uncordoned or removed.", False),
+        ("Worker burst-7-1 is drained: nothing runs on it.", False),
+        (
+            "Worker burst-7-1 is being drained: it is empty now, and 1 attempt is retried on other workers.",
+            True,
+        ),
+    ],
+)
+def test_what_has_ended_at_once_is_told_once(api: FakeApi, herder: Herder, answer: str, said: bool) -> None:
+    """The answer to the order is said before the end when it says something else."""
+    text = f"Worker {NAME} is drained: nothing runs on it."
     api.workers[NAME] = worker(NAME, cordoned=True, drain="drained", drain_text=text)
+    api.worker_answer = answer
     found = herder("worker", "drain", NAME, "--wait", "--yes")
-    assert (found.code, found.out, found.err) == (0, f"{text}\n", "")
+    assert (found.code, found.out) == (0, f"{text}\n")
+    assert found.err == (f"{answer}\n" if said else "")

@@ -27,6 +27,8 @@ class FakeApi:
         self.worker_looks: dict[str, list[wire.WorkerView]] = {}
         """What a worker looks like when it is asked for, one after the other; then as the last."""
         self.workers = {each.name: each for each in (worker("burst-7-1"), worker("burst-7-2", cordoned=True))}
+        self.worker_answer = ""
+        """To orders about workers."""
         self.batches = {3: batch(3)}
         self.jobs = {17: job(17)}
         self.events = [event(number) for number in range(1, 6)]
@@ -217,9 +219,8 @@ class FakeApi:
             return 200, "boot ok\n"
         if verb:
             dry = query.get("dry_run") == "true"
-            return 200, wire.Result(
-                object=f"worker/{name}", text=f"{verb[0]} of {name}: 1 job runs", dry_run=dry
-            )
+            text = self.worker_answer or f"{verb[0]} of {name}: 1 job runs"
+            return 200, wire.Result(object=f"worker/{name}", text=text, dry_run=dry)
         later = self.worker_looks.get(name)
         if later:
             self.workers[name] = later.pop(0)

@@ -69,18 +69,20 @@ def wait_for_jobs(
 def wait_for_drains(
     say: "Session", told: "Mapping[str, str]", *, removal: bool, timeout_s: float | None
 ) -> "list[WorkerView]":
-    """Until each worker is drained, with `removal` until each has ended. `told`: what was answered to the order, by worker; it is said of those
-    that are waited for. `timeout_s`: of the drains; when it is over, a server that does not answer is waited for no longer. Raises
+    """Until each worker is drained, with `removal` until each has ended. `told`: what was answered to the order, by worker; it is said, unless the
+    end of the waiting says the same. `timeout_s`: of the drains; when it is over, a server that does not answer is waited for no longer. Raises
     CommandError when what is left is blocked, or a drain was taken back."""
-    pending, done, unsaid, text, until_s = list(told), [], dict(told), "", _until_s(timeout_s)
+    pending, done, unsaid, text = list(told), [], dict(told), ""
+    until_s = FOREVER if timeout_s is None else clock.monotonic_s() + timeout_s
     with _telling(say) as tell:
         try:
             while True:
                 views = _looks(say, pending, until_s)
                 done += [view for view in views if _drained(view, removal)]
                 left = [view for view in views if not _drained(view, removal)]
-                for view in left:
-                    if sentence := unsaid.pop(view.name, ""):
+                for view in views:
+                    sentence = unsaid.pop(view.name, "")
+                    if sentence and not (_drained(view, removal) and _says_the_end(sentence, view)):
                         say.say(sentence)
                 if not left:
                     return done
@@ -96,13 +98,8 @@ def wait_for_drains(
             raise
 
 
-def _until_s(timeout_s: float | None) -> float:
-    """Until when a server that does not answer is waited for; never shorter than a restart takes."""
-    return FOREVER if timeout_s is None else clock.monotonic_s() + max(timeout_s, FAILOVER_S)
-
-
 def _looks(say: "Session", names: Sequence[str], until_s: float) -> "list[WorkerView]":
-    """The order was answered, so the server is there, or comes back. A drain with a timeout that is over, but goes on, is waited for as well."""
+    """The order was answered, so the server is there, or comes back. Never shorter than a restart takes."""
     until_s = max(until_s, clock.monotonic_s() + FAILOVER_S)
     try:
         with say.client.http.patient(until_s):
@@ -117,6 +114,11 @@ def _looks(say: "Session", names: Sequence[str], until_s: float) -> "list[Worker
 
 def _drained(view: "WorkerView", removal: bool) -> bool:
     return view.ended_at is not None or (not removal and view.drain == "drained")
+
+
+def _says_the_end(sentence: str, view: "WorkerView") -> bool:
+    """Whether the answer to the order was that nothing ran on the worker, which the end of the waiting says again."""
+    return sentence.startswith(f"Worker {view.name} is drained")
 
 
 def _check_drains(left: "Sequence[WorkerView]") -> None:

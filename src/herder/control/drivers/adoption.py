@@ -14,7 +14,7 @@ from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.core import Core
 from herder.control.kernel.driver_notes import UnknownMachine
 from herder.control.kernel.secret_tokens import derived_token, hash_token
-from herder.control.pools.pool_actions import check_growth
+from herder.control.pools.growth import check_growth
 from herder.decide.scaling.offers.worker_specs import worker_spec
 from herder.engine.workers import worker as life
 from herder.model.fleet.driver import Machine, MachineTags, Phase

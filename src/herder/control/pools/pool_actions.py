@@ -13,6 +13,7 @@ from herder.control.kernel.core import Core
 from herder.control.planning.observation import observe
 from herder.control.planning.plans import apply_plan, record_plan
 from herder.control.pools import sharing
+from herder.control.pools.growth import check_growth
 from herder.control.pools.pool_checks import has_cluster, has_driver, keep_membership
 from herder.decide.scaling.offers.backoff import cheapest_first, offer_limits
 from herder.decide.scaling.offers.worker_specs import worker_spec
@@ -275,39 +276,6 @@ def _check_scale(core: Core, pool: PoolSpec, request: ScaleRequest, ttl_s: float
     if driver_frozen is not None:
         raise Conflict(driver_frozen.reason, hint="`herder driver list` shows the state of each driver.")
     check_growth(core, pool, request.workers, "workers")
-
-
-def check_growth(
-    core: Core,
-    pool: PoolSpec,
-    more: int,
-    field: str,
-    *,
-    adopted: int = 0,
-    otherwise: str = "request fewer workers",
-) -> None:
-    """Whether there may be so many more workers. Raises Conflict. `adopted`: workers that exist in the same step, before these;
-    `otherwise`: the remedy beside a higher limit."""
-    if pool.frozen:
-        raise Conflict(f"Pool {pool.name} is frozen.", hint=f"Run `herder pool unfreeze {pool.name}`.")
-    actual = adopted + sum(1 for worker in core.state.workers.values() if worker.spec.pool == pool.name)
-    room, with_those = pool.size.max_workers - actual, "those adopted now and " if adopted else ""
-    if more > room:
-        raise Conflict(
-            f"Pool {pool.name} cannot get {counted(more, 'more worker')}: {actual} of {pool.size.max_workers} workers exist, including {with_those}those being drained.",
-            field=field,
-            hint=f"Raise max_workers with `herder apply`, or {otherwise}.",
-        )
-    live = pool.size.max_live_workers
-    staying = adopted + sum(
-        worker.spec.pool == pool.name and not worker.state.leaving for worker in core.state.workers.values()
-    )
-    if live is not None and staying + more > live:
-        raise Conflict(
-            f"Pool {pool.name} cannot get {counted(more, 'more worker')}: {staying} of {live} live workers exist (max_live_workers).",
-            field=field,
-            hint=f"Raise max_live_workers with `herder apply`, or {otherwise}.",
-        )
 
 
 def set_frozen(

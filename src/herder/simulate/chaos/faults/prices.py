@@ -12,8 +12,6 @@ from herder.simulate.chaos.faults.chance import Chance
 #: One move multiplies a price by so many percent.
 MOVE_PERCENT = (70, 143)
 FACTOR_PERCENT = (25, 400)
-#: Prices are sums of this many pico-USD.
-SMALLEST = PICO_PER_USD // 1_000_000
 
 
 class PriceList:
@@ -32,7 +30,7 @@ class PriceList:
         """Pools whose new prices nobody has put in force yet."""
 
     def move(self, draw: Chance) -> None:
-        """All of one pool. The limits keep spot below its own four times, which may be dearer than on demand."""
+        """All of one pool. Spot may become dearer than on demand."""
         pools = sorted({pool for pool, *_ in self._first})
         if not pools:
             return
@@ -62,4 +60,4 @@ class PriceList:
 
     def _text(self, key: tuple[str, str, str], *, spot: bool) -> str:
         pico = self._first[key] * self._percent[(*key, spot)] // 100
-        return f"{pico // SMALLEST // 1_000_000}.{pico // SMALLEST % 1_000_000:06}"
+        return f"{pico // PICO_PER_USD}.{pico % PICO_PER_USD:012}"

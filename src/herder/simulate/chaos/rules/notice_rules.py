@@ -137,13 +137,13 @@ class NoticeRules:
                 yield (
                     "a notice is acted upon",
                     HEARD_S,
-                    f"The agent of {name} was told that its machine is taken back.",
+                    f"The agent of {name} knows that its machine is taken back, and the worker takes new work.",
                 )
             if announced.driver and self._driver_answers(record.driver) and name in world.machines.agents:
                 yield (
                     "a notice is acted upon",
                     ASKED_S,
-                    f"Driver {record.driver} says that it takes {name} back.",
+                    f"Driver {record.driver} announced the end of {name}, and the worker takes new work.",
                 )
         if record.state != WorkerState.DRAINING or name not in self._known or not self._on.get(name):
             return
@@ -151,7 +151,7 @@ class NoticeRules:
             yield (
                 "attempts know the end of their machine",
                 HEARD_S,
-                f"The attempts on {name} were not told its end.",
+                f"The attempts on {name} do not know when their machine ends.",
             )
         if world.loop.time() > announced.latest_s:
             yield (

@@ -1,0 +1,84 @@
+"""The machines behind nodes: what each has, whether it is alive, and what it reports about itself."""
+
+from dataclasses import dataclass, field
+
+from herder.testing.kubernetes.objects import Json
+from herder.testing.kubernetes.objects.times import rfc3339, with_condition
+
+#: The full status is reported so often, even when nothing has changed.
+REPORT_EVERY_MS = 300_000
+GPU = "nvidia.com/gpu"
+_GOOD = {
+    "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    "PIDPressure": ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+}
+INFO = {
+    "machineID": "",
+    "systemUUID": "",
+    "bootID": "",
+    "kernelVersion": "6.12.0",
+    "osImage": "Talos (v1.12.0)",
+    "containerRuntimeVersion": "containerd://2.1.0",
+    "kubeletVersion": "v1.36.2",
+    "kubeProxyVersion": "",
+    "operatingSystem": "linux",
+    "architecture": "amd64",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Machine:
+    name: str
+    capacity: dict[str, str]
+    ready_at_ms: int
+    alive: bool = True
+    ready: bool = True
+    """False: the kubelet reports, and says that it is not ready."""
+    gpus: int = 0
+    gpus_at_ms: int | None = None
+    """When the device plugin registers; None: it never does."""
+    pressures: set[str] = field(default_factory=set)
+    use: tuple[int, int] | None = None
+    """CPU in thousandths and memory in bytes for the metrics API; None: the sum of its pods."""
+    reported_ms: int = -REPORT_EVERY_MS
+    changed: bool = True
+    """Something is to be reported now."""
+
+    def allocatable(self, now_ms: int) -> dict[str, str]:
+        found = dict(self.capacity)
+        if self.gpus_at_ms is not None and now_ms >= self.gpus_at_ms and self.gpus:
+            found[GPU] = str(self.gpus)
+        return found
+
+    def report(self, node: Json, now_ms: int) -> Json:
+        """The status of its node."""
+        status: Json = dict(node.get("status") or {})
+        status["capacity"] = status["allocatable"] = self.allocatable(now_ms)
+        status["nodeInfo"] = {
+            **INFO,
+            **{key: value for key, value in status.get("nodeInfo", {}).items() if value},
+        }
+        self._say(status, "Ready", "True" if self.ready else "False", now_ms, self._readiness())
+        for kind, (reason, message) in _GOOD.items():
+            pressed = kind in self.pressures
+            why = (f"KubeletHas{kind}", f"kubelet has {kind}") if pressed else (reason, message)
+            self._say(status, kind, "True" if pressed else "False", now_ms, why)
+        return status
+
+    def _readiness(self) -> tuple[str, str]:
+        if self.ready:
+            return "KubeletReady", "kubelet is posting ready status"
+        return "KubeletNotReady", "container runtime is down"
+
+    @staticmethod
+    def _say(status: Json, kind: str, value: str, now_ms: int, why: tuple[str, str]) -> None:
+        new = {
+            "type": kind,
+            "status": value,
+            "lastHeartbeatTime": rfc3339(now_ms),
+            "lastTransitionTime": rfc3339(now_ms),
+            "reason": why[0],
+            "message": why[1],
+        }
+        status["conditions"] = with_condition(status.get("conditions"), new)

@@ -1,0 +1,59 @@
+"""A cluster without a socket: a transport for httpx whose requests reach a `Running` on the same loop, a real one or one of virtual time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qsl
+
+import httpx
+
+from herder.testing.kubernetes.api.answers import Request
+from herder.testing.kubernetes.api.watches import Watch
+from herder.testing.kubernetes.cluster import Away
+from herder.testing.kubernetes.running import Running
+
+
+class _Lines(httpx.AsyncByteStream):
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._news = asyncio.Event()
+        watch.wake = self._news.set
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            self._news.clear()
+            for line in self._watch.take():
+                yield line
+            if self._watch.cut:
+                raise httpx.ReadError("the connection broke")
+            if self._watch.over:
+                return
+            await self._news.wait()
+
+    async def aclose(self) -> None:
+        self._watch.close()
+
+
+class InProcessTransport(httpx.AsyncBaseTransport):
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        asked = Request(
+            method=request.method,
+            path=request.url.path,
+            query=dict(parse_qsl(request.url.query.decode(), keep_blank_values=True)),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await request.aread(),
+        )
+        try:
+            found = self._running.request(asked)
+        except Away:
+            raise httpx.ConnectError("the server does not listen", request=request) from None
+        if found.delay_ms:
+            await asyncio.sleep(self._running.clock.wait_s(found.delay_ms))
+        if isinstance(found, Watch):
+            headers = {"Content-Type": "application/json"}
+            return httpx.Response(200, headers=headers, stream=_Lines(found), request=request)
+        if found.cut:
+            raise httpx.ReadError("the connection broke", request=request)
+        return httpx.Response(found.status, headers=found.headers, content=found.body, request=request)

@@ -49,7 +49,8 @@ def test_those_of_others_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert registry.load("node") == NODE
     assert "node" in registry.memberships()
-    assert pool_from_plain({"name": "k", "templates": ["small"], "membership": "node"}).membership == NODE
+    made = pool_from_plain({"name": "k", "templates": ["small"], "membership": "node", "cluster": "prod"})
+    assert (made.membership, made.cluster) == (NODE, "prod")
 
 
 def test_a_folder_that_defines_none_or_another_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from herder.drivers.registry import BadSettings, UnknownDriver, open_driver
 from herder.model.fleet.driver import JOINED, Driver, DriverContext
 from herder.model.stored.changes import Changes
 from herder.ports.store import StoreDown
+from herder.server.clusters import make_clusters
 from herder.server.http_server import HttpServer, listen, url_of
 from herder.server.leadership.follower import Seat
 from herder.server.leadership.gate import Gate
@@ -110,6 +111,7 @@ async def _lead(seat: Seat, started: Callable[[Running], None] | None, term: Ter
         drivers=drivers,
         on_fatal=server.fatal,
         leadership=term.candidate,
+        clusters=make_clusters(options.clusters, opened.installation, opened.state.resources),
     )
     core.driver_kinds = {each.name: each.kind for each in options.drivers}
     try:

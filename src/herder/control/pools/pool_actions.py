@@ -81,6 +81,7 @@ def check_pools(core: Core, wanted: Sequence[PoolSpec]) -> None:
         raise Invalid(f"There would be more than {POOLS_MAX} pools, the maximum.", field="pools")
     for index, pool in enumerate(wanted):
         _has_driver(core, pool)
+        _has_cluster(core, pool)
         _keep_membership(core, pool, index)
 
 
@@ -126,14 +127,27 @@ def _has_driver(core: Core, pool: PoolSpec) -> None:
 def _keep_membership(core: Core, pool: PoolSpec, index: int) -> None:
     """Workers keep what they joined, so a pool with workers does."""
     known = core.state.pools.get(pool.name)
-    if known is None or known.membership == pool.membership:
+    if known is None or (known.membership, known.cluster) == (pool.membership, pool.cluster):
         return
     live = sum(worker.spec.pool == pool.name for worker in core.state.workers.values())
     if live:
+        key, name = "membership", known.membership.name
+        if known.membership == pool.membership:
+            key, name = "cluster", known.cluster
         raise Conflict(
-            f"Pool {pool.name} has {counted(live, 'worker')} with membership {known.membership.name}, so its membership cannot change.",
-            field=f"pools[{index}].membership",
+            f"Pool {pool.name} has {counted(live, 'worker')} with {key} {name}, so its {key} cannot change.",
+            field=f"pools[{index}].{key}",
             hint="Set max_workers: 0 and wait until the workers have ended, or create a new pool.",
+        )
+
+
+def _has_cluster(core: Core, pool: PoolSpec) -> None:
+    if pool.cluster and pool.cluster not in core.clusters:
+        known = ", ".join(sorted(core.clusters)) or "none"
+        raise Invalid(
+            f"Pool {pool.name} names cluster {pool.cluster!r}, which this server does not have.",
+            field=f"pools[{pool.name}].cluster",
+            hint=f"The server has {known}. Declare the cluster in the server's herder.yaml and restart the server.",
         )
 
 

@@ -146,6 +146,9 @@ class ScaleUp:
     headroom: Headroom = Headroom()
     target_utilisation: float | None = None
     """Part of the capacity that should be in use; more workers are made above it. None: only queued work counts."""
+    pending_pods: int | None = 5
+    """So many pods of its cluster must have waited for `pending_pods_for_s` before workers are made for them; None: none ever are."""
+    pending_pods_for_s: float = 120.0
     cpu_pressure: Pressure | None = None
     """More workers when they really use more CPU than this; None: what they use is not asked for."""
     memory_pressure: Pressure | None = None
@@ -200,6 +203,9 @@ class WorkerLifetime:
     extensions_max: int = 3
     drain_grace_s: float = 300.0
     """How long running attempts may go on after a drain began, unless the order says otherwise."""
+    eviction_grace_s: float | None = None
+    """How long an evicted pod may take to end; None: as the pod says."""
+    evictions_at_once: int = 5
     notice_margin_s: float = 5.0
     """So long before a provider takes a machine back, its attempts are ended; at most half of a notice."""
     on_blocked: OnBlocked = OnBlocked.FORCE
@@ -261,6 +267,8 @@ class PoolSpec:
     """Settings of the pool's driver, passed on to it unread."""
     membership: Membership = EXCHANGE
     """What its workers join: what work they take and how one knows that they live."""
+    cluster: str = ""
+    """Which cluster its workers are nodes of; empty: of none."""
     templates: tuple[Template, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()

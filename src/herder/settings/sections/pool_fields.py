@@ -23,6 +23,7 @@ from herder.settings.sections.fields import (
     pressure,
     same,
 )
+from herder.settings.sections.node_fields import NODE_FIELDS
 from herder.settings.sections.taints import read_taints, write_taints
 from herder.settings.syntax import validation
 from herder.settings.syntax.durations import format_duration
@@ -57,10 +58,11 @@ POOL_FIELDS: tuple[Field, ...] = (
         attribute="membership",
         read=_read_membership,
         write=lambda membership: membership.name,
-        schema={"type": "string", "examples": ["exchange", "none"]},
-        doc="What the workers join: exchange (Herder's agent, which runs jobs), or none (the pool only has a size). It cannot change while the "
-        "pool has workers.",
+        schema={"type": "string", "examples": ["exchange", "kubernetes", "none"]},
+        doc="What the workers join: exchange (Herder's agent, which runs jobs), kubernetes (nodes of a cluster, which run pods), or none (the "
+        "pool only has a size). It cannot change while the pool has workers.",
     ),
+    *NODE_FIELDS,
     plain("description", validation.text, {"type": "string"}, "What the pool is for; shown to people."),
     plain("driver", validation.name, {"type": "string"}, "The driver that creates the workers."),
     plain("min_workers", validation.whole, COUNT, "The number of workers that is always kept.", "size."),
@@ -236,7 +238,9 @@ POOL_FIELDS: tuple[Field, ...] = (
         "lifetime.",
     ),
     duration(
-        "drain_grace", "How long running attempts may continue after a drain began.", "lifetime.drain_grace_s"
+        "drain_grace",
+        "How long running attempts may continue after a drain began, and how long pods are evicted from a node (default there: 10m).",
+        "lifetime.drain_grace_s",
     ),
     duration(
         "notice_margin",
@@ -250,7 +254,8 @@ POOL_FIELDS: tuple[Field, ...] = (
         write=str,
         schema={"enum": [each.value for each in OnBlocked]},
         doc="What happens when attempts still run at the end of drain_grace. force: they are ended and retried on other workers. wait: they "
-        "run on, and the drain is reported as blocked.",
+        "run on, and the drain is reported as blocked. For nodes of a cluster the default is wait, and force deletes pods that their "
+        "PodDisruptionBudgets protect.",
     ),
     duration(
         "boot_timeout",

@@ -1,0 +1,59 @@
+"""The settings of a pool whose workers are nodes of a cluster: a part of `POOL_FIELDS`. Rules between them are in `contradictions`."""
+
+from herder.settings.sections import schedules
+from herder.settings.sections.fields import MAYBE_COUNT, Field, duration, limit, plain
+from herder.settings.syntax import validation
+from herder.settings.syntax.validation import Reading
+from herder.settings.syntax.values import Value
+
+#: Pods of one node that are evicted at a time.
+EVICTIONS_MAX = 100
+
+
+def _read_cluster(found: Reading, value: Value) -> str:
+    return validation.name(found, value) if validation.text(found, value) else ""
+
+
+def _read_evictions(found: Reading, value: Value) -> int:
+    number = validation.positive(found, value)
+    if number > EVICTIONS_MAX:
+        found.wrong(
+            value, f"evictions_at_once {number:,} is above {EVICTIONS_MAX}.", f"Write 1 to {EVICTIONS_MAX}."
+        )
+    return min(number, EVICTIONS_MAX)
+
+
+NODE_FIELDS: tuple[Field, ...] = (
+    plain(
+        "cluster",
+        _read_cluster,
+        {"type": "string"},
+        "The cluster of `clusters:` that the workers are nodes of. Required for memberships of clusters, such as kubernetes. It cannot change "
+        "while the pool has workers.",
+    ),
+    plain(
+        "pending_pods",
+        schedules.read_optional_count,
+        MAYBE_COUNT,
+        "Workers are created for pending pods of the pool's cluster when at least so many that may use the pool have waited for "
+        "pending_pods_for. null: never.",
+        "scale_up.",
+    ),
+    duration(
+        "pending_pods_for",
+        "How long that many pods must have waited before workers are created for them.",
+        "scale_up.pending_pods_for_s",
+    ),
+    limit(
+        "eviction_grace",
+        "How long an evicted pod may take to end. null: as the pod says (terminationGracePeriodSeconds).",
+        "lifetime.eviction_grace_s",
+    ),
+    plain(
+        "evictions_at_once",
+        _read_evictions,
+        {"type": "integer", "minimum": 1, "maximum": EVICTIONS_MAX},
+        "The largest number of pods of one node that are evicted at a time.",
+        "lifetime.",
+    ),
+)

@@ -147,21 +147,21 @@ def _may_be_ended(worker: WorkerLife) -> bool:
 
 
 def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
-    name, drain, running = worker.spec.name, worker.drain, len(worker.live)
+    name, drain, running = worker.spec.name, worker.drain, worker.busy
     if worker.state.leaving:
         keep = f"To keep it, run `herder worker uncordon {name}` first. " if _may_be_ended(worker) else ""
         raise Conflict(
             f"Worker {name} is being drained and removed.",
             hint=f"{keep}To end its attempts sooner, run `herder worker remove {name}` with --timeout or --force.",
         )
-    if drain is not None and not (running and (request.force or request.timeout_s is not None)):
+    if drain is not None and not (worker.occupied and (request.force or request.timeout_s is not None)):
         text = progress_text(core.state, worker, now_ms)
         return _Step(text=text, would=f"Nothing would change. {text}", do=lambda changes, actor: None)
     stays = "It stays, and costs, until it is uncordoned or removed."
     when = _when(core, worker, request)
     return _Step(
-        text=f"Worker {name} {f'is being drained: it is empty {when}' if running else 'is drained'}. {stays}",
-        would=f"Worker {name} would be drained{f': it would be empty {when}' if running else ''}. {stays}",
+        text=f"Worker {name} {f'is being drained: it is empty {when}' if running or worker.occupied else 'is drained'}. {stays}",
+        would=f"Worker {name} would be drained{f': it would be empty {when}' if running or worker.occupied else ''}. {stays}",
         do=lambda changes, actor: drains.keep(
             core.state,
             changes,
@@ -176,11 +176,11 @@ def _drain(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -
 
 
 def _remove(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) -> _Step:
-    name, running = worker.spec.name, len(worker.live)
+    name, running = worker.spec.name, worker.busy
     by_hand = "Removed by hand with --force." if request.force else "Removed by hand."
     reason = Reason(kind=ReasonKind.BY_HAND, text=request.message or by_hand)
-    if request.force or not running:
-        again = f" Retried on other workers: {counted(running, 'live attempt')}." if running else ""
+    if request.force or not worker.occupied:
+        again = f" Retried on other workers: {_work(worker, 'live ')}." if running else ""
         return _Step(
             text=f"Worker {name} is being removed.{again}",
             would=f"Worker {name} would be removed.{again}",
@@ -208,23 +208,28 @@ def _remove(core: Core, worker: WorkerLife, request: WorkerAction, now_ms: int) 
     )
 
 
+def _work(worker: WorkerLife, which: str = "") -> str:
+    """What runs on it, counted."""
+    return counted(worker.busy, "pod" if worker.node is not None else f"{which}attempt")
+
+
 def _on_it(worker: WorkerLife) -> str:
-    running = len(worker.live)
-    return (
-        f"{counted(running, 'attempt')} on it {agree(running, 'continues', 'continue')}." if running else ""
-    )
+    running = worker.busy
+    return f"{_work(worker)} on it {agree(running, 'continues', 'continue')}." if running else ""
 
 
 def _when(core: Core, worker: WorkerLife, request: WorkerAction) -> str:
     """When its attempts will have ended."""
     if request.force:
-        return f"now, and {counted(len(worker.live), 'attempt')} {agree(len(worker.live), 'is', 'are')} retried on other workers"
-    running = len(worker.live)
+        if worker.node is not None:
+            return "as soon as its pods are deleted"
+        return f"now, and {_work(worker)} {agree(worker.busy, 'is', 'are')} retried on other workers"
+    running = worker.busy
     until = drain_texts.until_ms(worker)
     given = (
         pool_of(core.state, worker).lifetime.drain_grace_s if request.timeout_s is None else request.timeout_s
     )
-    when = f"when its {counted(running, 'attempt')} {agree(running, 'has', 'have')} ended"
+    when = f"when its {_work(worker)} {agree(running, 'has', 'have')} ended"
     if on_blocked(core.state, worker) is OnBlocked.WAIT:
         return f"{when}, however long that takes (on_blocked: wait)"
     if until is not None and request.timeout_s is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from herder.engine.memory.failed_lately import FailedLately
 from herder.engine.memory.live_usage import LiveUsage
 from herder.engine.memory.queue import ReadyQueue
+from herder.engine.memory.worker_node import ClusterLife, NodeLife
 from herder.engine.memory.worker_repair import HealthLife
 from herder.model.fleet.creation import Creation, Step
 from herder.model.fleet.drain import Drain
@@ -159,6 +160,8 @@ class WorkerLife:
     """The expiry that has come, while the worker is still there: it takes no work any more."""
     agent_version: str = ""
     idle_since_ms: int | None = None
+    node: NodeLife | None = None
+    """Which node of its cluster it is; None: of none, or it has not been seen yet."""
     attempts_done: int = 0
     reason_removed: Reason | None = None
     token_hash: str | None = None
@@ -196,6 +199,16 @@ class WorkerLife:
 
     def __post_init__(self) -> None:
         self.machine = machine_of(self.spec)
+
+    @property
+    def busy(self) -> int:
+        """Attempts and workload pods on it, as far as is known."""
+        return len(self.live) + (0 if self.node is None else self.node.pods)
+
+    @property
+    def occupied(self) -> bool:
+        """Whether removing it may end work. A node is known to be empty only when it was cordoned before."""
+        return bool(self.live) or (self.node is not None and not self.node.emptied)
 
     @property
     def takes_work(self) -> bool:
@@ -293,6 +306,8 @@ class EngineState:
     creation_failures: Counter[tuple[PoolName, str, str]] = field(default_factory=Counter)
     """By pool, cause and step. In memory only: for people and metrics."""
     """By driver, what it can do to repair a machine; told by the server at start."""
+    clusters: dict[str, ClusterLife] = field(default_factory=dict)
+    """By name, those that this server follows (`engine/workers/nodes.py`). In memory only."""
     frozen_drivers: dict[str, FrozenDriver] = field(default_factory=dict)
     """Drivers that are not called until a person decides (`engine/workers/drivers.py`)."""
     interruptions: dict[tuple[PoolName, NoticeSource], int] = field(default_factory=dict)

@@ -25,6 +25,8 @@ CLOCK_SKEW_MS = 30_000
 class Found:
     message: str
     count: int = 0
+    since_ms: int | None = None
+    """None: since it was first reported."""
 
 
 def report(
@@ -43,7 +45,7 @@ def report(
         del health.conditions[key]
         state.dirty_workers[worker.spec.name] = worker
     for condition, said in found.items():
-        note(state, changes, worker, source, condition, said, now_ms)
+        note(state, changes, worker, source, condition, said, now_ms, since_ms=said.since_ms)
 
 
 def note(

@@ -151,17 +151,26 @@ def _begin(
         return
     if worker.state is WorkerState.READY:
         worker.state = WorkerState.UNHEALTHY
-    waits = found.rung in RESTARTS and bool(worker.live)
+    waits = _must_be_empty(worker, found.rung)
     repair.step = Step.DRAINING
-    drains = (
-        f" after its {counted(len(worker.live), 'attempt')}, in at most {pool.lifetime.drain_grace_s:g} s"
-        if waits
-        else ""
-    )
+    drains = ""
+    if waits:
+        work = "pods" if worker.node is not None else counted(len(worker.live), "attempt")
+        drains = f" after its {work}, in at most {pool.lifetime.drain_grace_s:g} s"
     text = f"Repair of worker {worker.spec.name}: {found.rung}{drains}. {because}{skipped}"
     _tell(state, changes, worker, now_ms, "worker.repairing", text)
     if not waits:
         _due(state, changes, worker, repair)
+
+
+def _must_be_empty(worker: WorkerLife, rung: Rung) -> bool:
+    """A reboot ends all work; the restart of a node's service ends no pod."""
+    node = worker.node
+    if node is None:
+        return rung in RESTARTS and bool(worker.live)
+    if rung is Rung.REBOOT:
+        node.begin_emptying()
+    return rung is Rung.REBOOT
 
 
 def _due(state: EngineState, changes: Changes, worker: WorkerLife, repair: RepairLife) -> None:
@@ -175,10 +184,11 @@ def _follow(
     state: EngineState, changes: Changes, worker: WorkerLife, repair: RepairLife, pool: PoolSpec, now_ms: int
 ) -> None:
     if repair.step is Step.DRAINING:
-        if now_ms - repair.since_ms > pool.lifetime.drain_grace_s * 1000:
+        late = now_ms - repair.since_ms > pool.lifetime.drain_grace_s * 1000
+        if late:
             text = f"Worker {worker.spec.name} is repaired: {repair.rung}."
             lose_attempts(state, changes, worker, text, now_ms, Cause.DRAINED)
-        if not worker.live:
+        if late or not worker.occupied:  # pods of a node that does not answer cannot end
             _due(state, changes, worker, repair)
     elif repair.step is Step.DUE:
         vain = _waits_in_vain(state, worker, repair, now_ms)

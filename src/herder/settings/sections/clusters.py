@@ -89,8 +89,8 @@ CLUSTER_FIELDS: tuple[Field, ...] = (
         doc="The address of the API server, instead of a kubeconfig. It needs token_file or token_env.",
     ),
     _text("ca_file", "With api: the file with the certificate authority of the API server, in PEM form."),
-    _text("token_file", "With api: the file that holds the bearer token. It is read again when it changes."),
-    _text("token_env", "With api: the environment variable that holds the bearer token."),
+    _text("token_file", "With api: the file with the bearer token. It is read again when it changes."),
+    _text("token_env", "With api: the environment variable with the bearer token."),
     Field(
         key="namespaces",
         attribute="namespaces",

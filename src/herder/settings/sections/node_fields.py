@@ -35,8 +35,8 @@ NODE_FIELDS: tuple[Field, ...] = (
         "pending_pods",
         schedules.read_optional_count,
         MAYBE_COUNT,
-        "Workers are created for pending pods of the pool's cluster when at least so many that may use the pool have waited for "
-        "pending_pods_for. null: never.",
+        "The number of pending pods of the pool's cluster that may use the pool, and have waited for pending_pods_for, from which on workers are "
+        "created for them. null: none are.",
         "scale_up.",
     ),
     duration(
@@ -46,7 +46,7 @@ NODE_FIELDS: tuple[Field, ...] = (
     ),
     limit(
         "eviction_grace",
-        "How long an evicted pod may take to end. null: as the pod says (terminationGracePeriodSeconds).",
+        "How long an evicted pod may take to end. null: the terminationGracePeriodSeconds of the pod.",
         "lifetime.eviction_grace_s",
     ),
     plain(

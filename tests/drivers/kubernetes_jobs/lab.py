@@ -36,6 +36,7 @@ class Lab:
     def __init__(self, settings: ClusterSettings | None = None, scale: float = 1.0) -> None:
         self.server = Serving(settings or ClusterSettings(job_pod_runs_ms=3_600_000), scale)
         self.server.start()
+        self._runs = True
         self._open: list[SyncConnection] = []
         self.post("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
         self.node("node-1")
@@ -43,7 +44,13 @@ class Lab:
     def close(self) -> None:
         for connection in self._open:
             connection.close()
-        self.server.stop()
+        self.stop()
+
+    def stop(self) -> None:
+        """The cluster does not answer any more."""
+        if self._runs:
+            self.server.stop()
+            self._runs = False
 
     # --- drivers
 

@@ -36,6 +36,7 @@ class ReasonKind(StrEnum):
     BY_HAND = "by_hand"
     DEAD = "dead"
     INTERRUPTED = "interrupted"
+    JOB_DONE = "job_done"
     UNHEALTHY = "unhealthy"
     BOOT_TIMEOUT = "boot_timeout"
     CREATE_FAILED = "create_failed"

@@ -84,7 +84,13 @@ class Lab:
             lambda cluster, now_ms: cluster.kubelets.boot(
                 name,
                 now_ms,
-                capacity={"cpu": "8", "memory": "32Gi", "pods": "110", **capacity},
+                capacity={
+                    "cpu": "8",
+                    "memory": "32Gi",
+                    "pods": "110",
+                    "ephemeral-storage": "1Ti",
+                    **capacity,
+                },
                 ready_after_ms=0,
             )
         )

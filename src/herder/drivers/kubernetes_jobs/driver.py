@@ -48,7 +48,7 @@ _NAME_MAX = 250
 def make(settings: KubernetesJobsSettings, context: DriverContext) -> "KubernetesJobsDriver":
     """Raises ValueError or ClusterError when the connection cannot be made; makes no call."""
     access = access_of(_connection(settings, context), context.clock, os.environ)
-    name = settings.cluster or context.name or "kubernetes_jobs"
+    name = settings.cluster or context.name or "kubernetes-jobs"
     return KubernetesJobsDriver(settings, context, SyncConnection(name, access, context.clock))
 
 
@@ -60,7 +60,7 @@ def _connection(settings: KubernetesJobsSettings, context: DriverContext) -> Clu
             raise ValueError(f"there is no cluster {settings.cluster!r} under clusters; there are: {known}")
         return found
     return ClusterSettings(
-        name=context.name or "kubernetes_jobs",
+        name=context.name or "kubernetes-jobs",
         kubeconfig=settings.kubeconfig,
         context=settings.context,
         api=settings.api,
@@ -88,7 +88,7 @@ class KubernetesJobsDriver:
 
     @property
     def name(self) -> str:
-        return self._context.name or "kubernetes_jobs"
+        return self._context.name or "kubernetes-jobs"
 
     # --- verbs
 

@@ -49,3 +49,8 @@ def _rules() -> str:
         f'- apiGroups: ["{group}"]\n  resources: ["{resource}"]\n  verbs: [{", ".join(found)}]\n'
         for (group, resource), found in verbs.items()
     )
+
+
+def documented() -> str:
+    """docs/how-to/kubernetes-jobs.md"""
+    return f"```yaml\n{manifests('herder')}```\n"

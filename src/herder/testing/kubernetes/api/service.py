@@ -5,6 +5,7 @@ front of it. Called by the HTTP edge and by callers in the same process, always 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from herder.testing.kubernetes.api.bodies import body_of
 from herder.testing.kubernetes.api.deletion import DeleteOptions, delete
 from herder.testing.kubernetes.api.discovery import HEALTH, discovery
 from herder.testing.kubernetes.api.listing import Form, integer, list_answer, selected, version_of
-from herder.testing.kubernetes.api.patching import patch
+from herder.testing.kubernetes.api.patching import APPLY, patch
 from herder.testing.kubernetes.api.routes import Registry, Route, route
 from herder.testing.kubernetes.api.subresources import Subresources
 from herder.testing.kubernetes.api.tables import table
@@ -237,8 +238,10 @@ class Service:
         done = self.verbs.update(found.resource, (found.namespace, found.name), obj, writing)
         return Answer.of(200 if existed else 201, done)
 
-    def _patch(self, request: Request, found: Route, _user: User, now_ms: int) -> Answer:
+    def _patch(self, request: Request, found: Route, user: User, now_ms: int) -> Answer:
         media = request.headers.get("content-type", "").partition(";")[0].strip()
+        if media == APPLY and self.store.get(found.resource, (found.namespace, found.name)) is None:
+            self._may(user, replace(found, verb="create"))
         status, done = patch(
             self.verbs,
             found.resource,

@@ -24,7 +24,7 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+		/^[a-z][a-z-]*:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 	@echo
 
 setup: $(STAMP) ## make .venv from the lock (with hashes) and install herder in it
@@ -37,7 +37,7 @@ serve: $(STAMP) ## run the server here
 	@$(BIN)/herder up
 
 ##@ Test
-.PHONY: test test-fast test-slow test-browser storm mutants soak bench tables
+.PHONY: test test-fast test-slow test-browser test-kubernetes storm mutants soak bench tables
 .PHONY: check check-lint check-format check-types check-imports check-tidy check-docs
 
 test: test-fast test-slow ## all tests except the browser's
@@ -52,6 +52,10 @@ test-slow: $(STAMP) ## long simulations and other slow tests, with fixed seeds
 test-browser: $(STAMP) ## the dashboard in a real Chromium (found, or installed when root on Debian)
 	@chromium="$$(bash tests/support/chromium)"; \
 	CHROMIUM="$$chromium" $(PYTEST) -m browser || test $$? -eq 5
+
+# HERDER_TEST_KUBECONFIG=file asks that cluster instead of our own server; the report says which.
+test-kubernetes: $(STAMP) ## all tests of Kubernetes, against our own server or a real one
+	@$(PYTEST) tests/kubernetes
 
 # STORM_ROUNDS=5 makes it shorter, STORM_SEED=7 another one. Takes about 15 minutes; not part of `make test`.
 storm: $(STAMP) ## kill, stop and cut off server and agents under load, on both stores

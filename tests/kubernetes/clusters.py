@@ -5,7 +5,10 @@ Both answer the same calls. Time passes in `sleep`, `until` and `watch` only.
 
 from __future__ import annotations
 
+import base64
 import json
+import ssl
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -142,11 +145,7 @@ class Remote:
         cluster = _named(config["clusters"], context["cluster"])["cluster"]
         user = _named(config["users"], context["user"])["user"]
         self.token = user.get("token", "")
-        self._client = httpx.Client(
-            base_url=cluster["server"], verify=cluster.get("certificate-authority", False),
-            cert=(user["client-certificate"], user["client-key"]) if "client-certificate" in user else None,
-            timeout=60.0,
-        )  # fmt: skip
+        self._client = httpx.Client(base_url=cluster["server"], verify=_tls(cluster, user), timeout=60.0)
 
     def close(self) -> None:
         self._client.close()
@@ -172,13 +171,34 @@ class Remote:
         for timer in timers:
             timer.start()
         found = []
-        with self._client.stream("GET", path, params={"watch": "true", **query}) as reply:
+        headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        with self._client.stream("GET", path, params={"watch": "true", **query}, headers=headers) as reply:
             for line in reply.iter_lines():
                 event = json.loads(line)
                 found.append(Event(time.monotonic() - began_s, event["type"], event["object"]))
         for timer in timers:
             timer.join()
         return found
+
+
+def _tls(cluster: Json, user: Json) -> ssl.SSLContext:
+    """With the authority and the certificate of a kubeconfig, which are files or base64 in the file."""
+    authority = _text(cluster, "certificate-authority")
+    context = ssl.create_default_context(cadata=authority or None)
+    if cluster.get("insecure-skip-tls-verify"):
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if certificate := _text(user, "client-certificate"):
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as both:
+            both.write(f"{certificate}\n{_text(user, 'client-key')}\n")
+            both.flush()
+            context.load_cert_chain(both.name)
+    return context
+
+
+def _text(entry: Json, name: str) -> str:
+    if name in entry:
+        return Path(entry[name]).read_text()
+    return base64.b64decode(entry.get(f"{name}-data", "")).decode()
 
 
 def _named(entries: list[Json], name: str) -> Json:

@@ -21,8 +21,8 @@ from tests.words.literals import SOURCE, calls, texts
 from tests.words.rules import faults
 
 CASES = (*error_cases.CASES, *cluster_cases.CASES)
-#: Where people may meet errors. The simulator's own are for those who write policies.
-PACKAGES_LEFT_OUT = ("herder.simulate",)
+#: Where people may meet errors. The simulator's own are for those who write policies, those of `testing` for those who write tests.
+PACKAGES_LEFT_OUT = ("herder.simulate", "herder.testing")
 #: Never shown: caught in the package that raises them, which tells something else; or a base that is not raised itself.
 INTERNAL = {
     "herder.server.http_protocol._BoundBroken",

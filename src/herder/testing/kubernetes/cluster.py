@@ -4,7 +4,9 @@
 or a clock: the HTTP edge runs it in real time, the simulated world in its own.
 """
 
+import gc
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Protocol
 
 from herder.testing.kubernetes.api.answers import Answer, ApiError, Request
@@ -15,19 +17,27 @@ from herder.testing.kubernetes.api.verbs import Verbs, Writing
 from herder.testing.kubernetes.api.watches import Watch
 from herder.testing.kubernetes.controllers.budgets import Budgets
 from herder.testing.kubernetes.controllers.daemon_sets import DaemonSets
+from herder.testing.kubernetes.controllers.definitions import Definitions
 from herder.testing.kubernetes.controllers.garbage import Garbage, Namespaces, PodGarbage
 from herder.testing.kubernetes.controllers.jobs import Jobs
 from herder.testing.kubernetes.controllers.nodes import Nodes, TaintManager
 from herder.testing.kubernetes.controllers.queue import Moment
+from herder.testing.kubernetes.controllers.quotas import Quotas
 from herder.testing.kubernetes.faults import Faults
 from herder.testing.kubernetes.kubelets.kubelets import Kubelets
 from herder.testing.kubernetes.objects import Json
 from herder.testing.kubernetes.objects.ids import Ids
-from herder.testing.kubernetes.objects.resources import BUILT_IN, NAMESPACES, NODES, Resource
-from herder.testing.kubernetes.objects.store import Store
+from herder.testing.kubernetes.objects.resources import (
+    BUILT_IN,
+    NAMESPACES,
+    NODES,
+    SERVICE_ACCOUNTS,
+    Resource,
+)
+from herder.testing.kubernetes.objects.store import Change, Store
 from herder.testing.kubernetes.objects.stored import DECODER, ENCODER
 from herder.testing.kubernetes.objects.times import rfc3339
-from herder.testing.kubernetes.rights.users import AUTHENTICATED, Tokens, User
+from herder.testing.kubernetes.rights.users import AUTHENTICATED, Tokens, User, service_account
 from herder.testing.kubernetes.scheduler.loop import Scheduler
 from herder.testing.kubernetes.settings import ClusterSettings
 
@@ -66,6 +76,7 @@ class Cluster:
         for token, (name, groups) in self.settings.tokens.items():
             self.tokens.add(token, User(name=name, groups=(*groups, AUTHENTICATED)))
         self.service = Service(self.verbs, self.registry, self.tokens)
+        self.store.listen(SERVICE_ACCOUNTS, self._account_changed)
         self.nodes = Nodes(self.verbs, self.moment)
         self.kubelets = Kubelets(self.verbs, self.moment, self.nodes)
         self.service.subresources.log_of = self.kubelets.runner.log_of
@@ -77,6 +88,8 @@ class Cluster:
             Garbage(self.verbs, self.moment, self.registry),
             Namespaces(self.verbs, self.moment, self.registry),
             PodGarbage(self.verbs, self.moment),
+            Definitions(self.verbs, self.moment, self.registry),
+            Quotas(self.verbs, self.moment),
             Jobs(self.verbs, self.moment),
             DaemonSets(self.verbs, self.moment),
             self.kubelets,
@@ -85,6 +98,10 @@ class Cluster:
             self.parts.append(Scheduler(self.verbs, self.moment))
         for name in FIRST_NAMESPACES:
             self.verbs.create(NAMESPACES, "", {"metadata": {"name": name}}, Writing(now_ms=now_ms))
+
+    def _account_changed(self, change: Change) -> None:
+        if change.deleted:
+            self.tokens.revoke_user(service_account(*change.new.key).name)
 
     # --- requests
 
@@ -146,19 +163,26 @@ class Cluster:
     def load(self, objects: Iterable[Json], now_ms: int, *, monitored: bool = False) -> int:
         """Many whole objects, status included, as if they had long existed. `monitored`: nodes among them need a kubelet."""
         self.moment.now_ms = now_ms
-        by_resource: dict[Resource, list[Json]] = {}
-        for obj in objects:
-            group, _, _ = obj["apiVersion"].rpartition("/")
-            resource = self.registry.named(group, obj["kind"])
-            if resource is None:
-                raise ApiError(404, "NotFound", f"there is no kind {obj['kind']} in group {group!r}")
-            by_resource.setdefault(resource, []).append(obj)
-        return sum(
-            self.store.load(
-                resource, [self._whole(resource, each, now_ms, monitored=monitored) for each in found]
+        collecting = gc.isenabled()
+        gc.disable()  # what is loaded stays: looking through it again and again takes minutes
+        try:
+            return sum(
+                self.store.load(
+                    resource, (self._whole(resource, each, now_ms, monitored=monitored) for each in found)
+                )
+                for resource, found in groupby(objects, self._resource_of)
             )
-            for resource, found in by_resource.items()
-        )
+        finally:
+            if collecting:
+                gc.enable()
+                gc.freeze()
+
+    def _resource_of(self, obj: Json) -> Resource:
+        group = obj["apiVersion"].rpartition("/")[0]
+        resource = self.registry.named(group, obj["kind"])
+        if resource is None:
+            raise ApiError(404, "NotFound", f"there is no kind {obj['kind']} in group {group!r}")
+        return resource
 
     def _whole(self, resource: Resource, obj: Json, now_ms: int, *, monitored: bool) -> Json:
         metadata = dict(obj["metadata"])

@@ -78,6 +78,16 @@ def _revive(cluster: Cluster, body: Json, now_ms: int) -> object:
     return "revived"
 
 
+def _cut_off(cluster: Cluster, body: Json, _now_ms: int) -> object:
+    cluster.kubelets.cut_off(body["node"])
+    return "cut off"
+
+
+def _connect(cluster: Cluster, body: Json, _now_ms: int) -> object:
+    cluster.kubelets.connect(body["node"])
+    return "connected"
+
+
 def _pressure(cluster: Cluster, body: Json, _now_ms: int) -> object:
     cluster.kubelets.set_pressure(body["node"], body["kind"], pressed=bool(body.get("pressed", True)))
     return "set"
@@ -100,6 +110,8 @@ ACTIONS: dict[str, Callable[[Cluster, Json, int], object]] = {
     "boot": _boot,
     "kill": _kill,
     "revive": _revive,
+    "cut_off": _cut_off,
+    "connect": _connect,
     "pressure": _pressure,
     "evict": _evict,
 }

@@ -5,6 +5,7 @@ the loop's thread.
 """
 
 import asyncio
+import contextvars
 
 from herder.testing.kubernetes.api.answers import Answer, Request
 from herder.testing.kubernetes.api.watches import Watch
@@ -32,6 +33,8 @@ class Running:
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
         self._closed = False
+        self._context = contextvars.copy_context()
+        """Of its own: in the simulated world a timer belongs to the host that set it, and ends with it."""
         self.failure: BaseException | None = None
         """What a controller raised: the cluster does nothing more."""
 
@@ -46,7 +49,7 @@ class Running:
     def poke(self) -> None:
         """Something may have changed: let the controllers look, after what runs now."""
         if self._soon is None and not self._closed:
-            self._soon = self.loop.call_soon(self._step)
+            self._soon = self.loop.call_soon(self._step, context=self._context)
 
     def close(self) -> None:
         self._closed = True
@@ -69,4 +72,4 @@ class Running:
             raise
         if next_ms is not None:
             wait_ms = max(1, next_ms - self.clock.now_ms())
-            self._timer = self.loop.call_later(self.clock.wait_s(wait_ms), self._step)
+            self._timer = self.loop.call_later(self.clock.wait_s(wait_ms), self._step, context=self._context)

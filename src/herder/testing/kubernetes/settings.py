@@ -46,6 +46,8 @@ class ClusterSettings:
     """Of a played node that says nothing itself."""
     ready_after_ms: int = 1_000
     heartbeat_ms: int = 10_000
+    leases: bool = True
+    """Kubelets renew a Lease at each heart-beat. Without, the controller of nodes asks them: for long runs in virtual time."""
     start_pod_ms: int = 0
     """From being bound to running."""
     image_pull_ms: int = 0

@@ -18,6 +18,9 @@ TWO_BUDGETS = (
 EXPECTED_TO_GO_MS = 120_000
 
 
+_NO_COUNTS = {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0}
+
+
 def budgets_of(store: Store, pod: Stored) -> list[Stored]:
     found = []
     for stored in store.all(BUDGETS, pod.key[0]):
@@ -65,7 +68,8 @@ def _use_budget(verbs: Verbs, pod: Stored, obj: Json, now_ms: int) -> None:
         raise ApiError(500, "", TWO_BUDGETS)
     for stored in budgets:
         budget = stored.decode()
-        status = budget["status"]
+        status = _NO_COUNTS | (budget.get("status") or {})
+        budget["status"] = status
         ready = (condition_of(obj, "Ready") or {}).get("status") == "True"
         healthy_enough = status["currentHealthy"] >= status["desiredHealthy"] and status["desiredHealthy"] > 0
         always = (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy") == "AlwaysAllow"

@@ -2,8 +2,10 @@
 
 import base64
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from herder.testing.kubernetes.api import answers
 from herder.testing.kubernetes.api.answers import Answer, ApiError
@@ -118,14 +120,21 @@ def page_of(store: Store, scope: Scope, query: Mapping[str, str]) -> Page:
         if kept is None:
             fresh = _token(store.version, start)
             raise answers.expired(OLD_CONTINUE, continue_token=fresh)
-        rest = [each for each in kept if each.key >= _key(start, scope) and scope.holds(each)]
-        return _cut(rest, scope, version, limit)
+        first = bisect_left(kept, _key(start, scope), key=lambda stored: stored.key)
+        return _cut(_first(kept, first, scope, limit), scope, version, limit)
     if query.get("resourceVersionMatch") == "Exact":
         return _exact(store, scope, version)
     if not limit:
         return Page(objects=list(selected(store, scope)), version=store.version)
-    held = [each for each in store.snapshot(scope.resource) if scope.holds(each)]
+    held = _first(store.snapshot(scope.resource), 0, scope, limit)
     return _cut(held, scope, store.version, limit)
+
+
+def _first(kept: list[Stored], first: int, scope: Scope, limit: int) -> list[Stored]:
+    """Those of a page and one more. All of them where the rest has to be counted: without selectors."""
+    held = (each for each in islice(kept, first, None) if scope.holds(each))
+    counted = not limit or (scope.labels.empty and scope.fields.empty)
+    return list(held if counted else islice(held, limit + 1))
 
 
 def _cut(objects: list[Stored], scope: Scope, version: int, limit: int) -> Page:

@@ -64,8 +64,8 @@ def _apply(
     if not isinstance(content, dict):
         raise answers.bad_request("the applied configuration is no object")
     if not writing.manager:
-        cause = answers.Cause.required("fieldManager", "is required for apply patch")
-        raise answers.invalid(resource, key[1], [cause])
+        text = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+        raise answers.ApiError(422, "Invalid", text)
     name = (content.get("metadata") or {}).get("name", key[1])
     if name != key[1]:
         raise answers.bad_request(

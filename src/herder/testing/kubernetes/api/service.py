@@ -59,6 +59,11 @@ class Service:
             return self._handle(request, now_ms)
         except ApiError as error:
             return error.answer()
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            if request.method == "GET":
+                raise
+            text = f"the body cannot be read: {type(error).__name__}: {error}"
+            return answers.bad_request(text).answer()
 
     def _handle(self, request: Request, now_ms: int) -> Answer | Watch:
         user = self._user(request, now_ms)
@@ -142,11 +147,18 @@ class Service:
 
     def _writing(self, request: Request, found: Route, now_ms: int) -> Writing:
         agent = request.headers.get("user-agent", "").partition("/")[0]
-        manager = request.query.get("fieldManager") or agent or "unknown"
+        applies = request.headers.get("content-type", "").startswith(APPLY)
+        manager = request.query.get("fieldManager") or ("" if applies else agent or "unknown")
         dry_run = request.query.get("dryRun", "")
         if dry_run not in ("", "All"):
             raise answers.bad_request(f'dryRun: Unsupported value: "{dry_run}": supported values: "All"')
-        return Writing(now_ms=now_ms, dry_run=bool(dry_run), manager=manager, subresource=found.subresource)
+        return Writing(
+            now_ms=now_ms,
+            dry_run=bool(dry_run),
+            manager=manager,
+            subresource=found.subresource,
+            strict=request.query.get("fieldValidation") == "Strict",
+        )
 
     def _scope(self, request: Request, found: Route) -> Scope:
         try:
@@ -222,9 +234,8 @@ class Service:
                 405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
             )
         writing = self._writing(request, found, now_ms)
-        return Answer.of(
-            201, self.verbs.create(found.resource, found.namespace, self._object(request), writing)
-        )
+        done = self.verbs.create(found.resource, found.namespace, self._object(request), writing)
+        return _told(Answer.of(201, done), writing)
 
     def _update(self, request: Request, found: Route, _user: User, now_ms: int) -> Answer:
         obj = self._object(request)
@@ -236,22 +247,23 @@ class Service:
         existed = self.store.get(found.resource, (found.namespace, found.name)) is not None
         writing = self._writing(request, found, now_ms)
         done = self.verbs.update(found.resource, (found.namespace, found.name), obj, writing)
-        return Answer.of(200 if existed else 201, done)
+        return _told(Answer.of(200 if existed else 201, done), writing)
 
     def _patch(self, request: Request, found: Route, user: User, now_ms: int) -> Answer:
         media = request.headers.get("content-type", "").partition(";")[0].strip()
         if media == APPLY and self.store.get(found.resource, (found.namespace, found.name)) is None:
             self._may(user, replace(found, verb="create"))
+        writing = self._writing(request, found, now_ms)
         status, done = patch(
             self.verbs,
             found.resource,
             (found.namespace, found.name),
             body_of(request),
             media,
-            self._writing(request, found, now_ms),
+            writing,
             force=request.query.get("force") == "true",
         )
-        return Answer.of(status, done)
+        return _told(Answer.of(status, done), writing)
 
     def _options(self, request: Request) -> DeleteOptions:
         body = self._object(request) if request.body.strip() else {}
@@ -274,3 +286,10 @@ class Service:
         resource = found.resource
         listed = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version}
         return Answer.of(200, listed | {"metadata": {"resourceVersion": str(version)}, "items": items})
+
+
+def _told(answer: Answer, writing: Writing) -> Answer:
+    if writing.warnings:
+        quoted = (text.replace('"', '\\"') for text in writing.warnings)
+        answer.headers["Warning"] = ", ".join(f'299 - "{text}"' for text in quoted)
+    return answer

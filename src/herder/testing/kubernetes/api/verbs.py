@@ -4,11 +4,13 @@ All rules that hold for every kind are here; what a kind adds is in its `Kind`. 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import Any
 
 from herder.testing.kubernetes.api import answers
 from herder.testing.kubernetes.api.context import Context, Kind
+from herder.testing.kubernetes.api.known_fields import pruned
 from herder.testing.kubernetes.api.validation import label_causes, name_causes
 from herder.testing.kubernetes.objects import Json, managed
 from herder.testing.kubernetes.objects.ids import Ids
@@ -32,6 +34,10 @@ class Writing:
     manager: str = ""
     """Who writes, for managedFields; none for controllers."""
     subresource: str = ""
+    strict: bool = False
+    """An unknown field is an error."""
+    warnings: list[str] = field(default_factory=list)
+    """Filled with what the client should be told."""
     fields: list[Json] | None = None
     """managedFields of a new object that was applied."""
 
@@ -58,6 +64,7 @@ class Verbs:
     def create(self, resource: Resource, namespace: str, obj: Json, writing: Writing) -> Json:
         """The new object, with kind and apiVersion."""
         kind, context = self.kind(resource), self.context(writing.now_ms)
+        obj = known(resource, obj, writing)
         read(resource, kind, obj)
         obj = self._new(resource, namespace, obj, writing.now_ms)
         name = obj["metadata"]["name"]
@@ -134,7 +141,6 @@ class Verbs:
     def update(self, resource: Resource, key: Key, obj: Json, writing: Writing) -> Json:
         """PUT of an object or of its status."""
         kind = self.kind(resource)
-        read(resource, kind, obj)
         held = self.store.get(resource, key)
         if held is None:
             if kind.create_on_update:
@@ -151,6 +157,8 @@ class Verbs:
     ) -> Json:
         """`obj` in place of what is held, as far as it may."""
         old = held.decode()
+        obj = known(resource, obj, writing)
+        read(resource, self.kind(resource), obj)
         new = {each: value for each, value in obj.items() if each not in ("kind", "apiVersion")}
         new["metadata"] = self._metadata(resource, held, old["metadata"], new.get("metadata") or {})
         new = self._parts(resource, new, old, writing.subresource)
@@ -184,10 +192,10 @@ class Verbs:
         if new.get("resourceVersion", "") not in ("", str(held.version)):
             raise answers.conflict(resource, held.key[1])
         found = {each: value for each, value in new.items() if value not in ({}, [], None, "")}
-        for field in (*SERVER_FIELDS, "name", "namespace", "resourceVersion"):
-            found.pop(field, None)
-            if field in old:
-                found[field] = old[field]
+        for name in (*SERVER_FIELDS, "name", "namespace", "resourceVersion"):
+            found.pop(name, None)
+            if name in old:
+                found[name] = old[name]
         if "managedFields" in old and "managedFields" not in new:
             found["managedFields"] = old["managedFields"]
         return found
@@ -229,29 +237,62 @@ def _desired(obj: Json) -> Json:
     return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
 
 
+def known(resource: Resource, obj: Any, writing: Writing) -> Any:
+    """Without fields that the kind does not have. Raises ApiError 400 when the client wants that."""
+    if not isinstance(obj, dict):
+        return obj
+    try:
+        found, unknown = pruned(obj, resource.full_name)
+    except ValueError as error:
+        raise answers.bad_request(_cannot(resource, str(error))) from None
+    texts = [f'unknown field "{path}"' for path in unknown]
+    if texts and writing.strict:
+        raise answers.bad_request(_cannot(resource, f"strict decoding error: {', '.join(texts)}"))
+    writing.warnings.extend(texts)
+    return found
+
+
 def read(resource: Resource, kind: Kind, obj: Any) -> None:
     """Raises 400 when it is no such object."""
     if not isinstance(obj, dict):
         raise answers.bad_request("the body is no object")
-    for field, wanted, what in (
+    for name, wanted, what in (
         ("kind", resource.kind, "kind"),
         ("apiVersion", resource.api_version, "API version"),
     ):
-        if obj.get(field, wanted) not in ("", wanted):
+        if obj.get(name, wanted) not in ("", wanted):
             raise answers.bad_request(
-                f"the {what} in the data ({obj[field]}) does not match the expected {what} ({wanted})"
+                f"the {what} in the data ({obj[name]}) does not match the expected {what} ({wanted})"
             )
-    for field in ("metadata", "spec", "status"):
-        if not isinstance(obj.get(field) or {}, dict):
-            raise answers.bad_request(_cannot(resource, f"json: cannot unmarshal {field} into Go value"))
+    for name in ("metadata", "spec", "status"):
+        if not isinstance(obj.get(name, {}), dict | NoneType):
+            raise answers.bad_request(_cannot(resource, f"json: cannot unmarshal {name} into Go value"))
     try:
+        _read_shared(obj)
         kind.read(obj)
     except ValueError as error:
         raise answers.bad_request(_cannot(resource, str(error))) from None
-    except (AttributeError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         raise answers.bad_request(
             _cannot(resource, "json: cannot unmarshal a value of another type")
         ) from None
+
+
+def _read_shared(obj: Json) -> None:
+    """What all kinds have. Raises AttributeError, KeyError or TypeError."""
+    metadata = obj.get("metadata") or {}
+    for name in ("labels", "annotations"):
+        if any(not isinstance(value, str) for value in (metadata.get(name) or {}).values()):
+            raise TypeError
+    for owner in metadata.get("ownerReferences") or ():
+        if not all(isinstance(owner[name], str) for name in ("apiVersion", "kind", "name", "uid")):
+            raise TypeError
+    for name in ("name", "namespace", "generateName"):
+        if not isinstance(metadata.get(name) or "", str):
+            raise TypeError
+    for condition in (obj.get("status") or {}).get("conditions") or ():
+        if not isinstance(condition["type"], str) or not isinstance(condition["status"], str):
+            raise TypeError
 
 
 def _cannot(resource: Resource, text: str) -> str:

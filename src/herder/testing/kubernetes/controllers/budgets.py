@@ -60,7 +60,7 @@ class Budgets(Controller[Key]):
             self.store.put(BUDGETS, new)
 
     def _status(self, budget: Json, pods: list[Stored], now_ms: int) -> Json:
-        spec, status = budget["spec"], budget["status"]
+        spec, status = budget.get("spec") or {}, budget.get("status") or {}
         disrupted = self._disrupted(budget, pods, now_ms)
         healthy = sum(
             bool(pod.fields[".ready"]) and not pod.deleting and pod.key[1] not in disrupted for pod in pods
@@ -88,7 +88,7 @@ class Budgets(Controller[Key]):
         """Pods that were evicted and not seen going yet. After two minutes that is not believed any more."""
         going = {pod.key[1] for pod in pods if not pod.deleting}
         found: Json = {}
-        for name, since in (budget["status"].get("disruptedPods") or {}).items():
+        for name, since in ((budget.get("status") or {}).get("disruptedPods") or {}).items():
             until_ms = parsed_ms(since) + EXPECTED_TO_GO_MS
             if name in going and now_ms < until_ms:
                 found[name] = since

@@ -1,5 +1,7 @@
 """The life cycle of nodes: taints by condition, nodes that stop to report, and the deletion of pods that do not tolerate that."""
 
+from collections.abc import Callable
+
 from herder.testing.kubernetes.api.deletion import delete
 from herder.testing.kubernetes.api.evictions import disruption_target
 from herder.testing.kubernetes.api.kinds.nodes import NOT_READY, UNREACHABLE, UNSCHEDULABLE
@@ -80,6 +82,8 @@ class Nodes(Controller[str]):
         super().__init__(verbs, moment)
         self.unmonitored: set[str] = set()
         """They were loaded without a kubelet and are never called Unknown."""
+        self.reporting: Callable[[str], bool] = lambda _name: False
+        """Whether the kubelet of a node is heard without a Lease."""
         self._seen: dict[str, tuple[str, int]] = {}
         """The last report, and when it was noticed by this clock."""
         self.store.listen(NODES, self._node_changed)
@@ -100,6 +104,11 @@ class Nodes(Controller[str]):
             report, _ = self._seen[name]
             self._seen[name] = (report, self.moment.now_ms)
 
+    def heard(self, name: str, now_ms: int) -> None:
+        """Its kubelet was heard, for the last time for now."""
+        if name in self._seen:
+            self._seen[name] = (self._seen[name][0], now_ms)
+
     def reconcile(self, key: str, now_ms: int) -> None:
         held = self.store.get(NODES, ("", key))
         if held is None:
@@ -118,6 +127,8 @@ class Nodes(Controller[str]):
         if seen is None or (seen[0] != report and (not ready or ready["status"] != "Unknown")):
             seen = self._seen[name] = (report, now_ms)
         grace_ms = self.verbs.settings.node_grace_ms
+        if now_ms > seen[1] + grace_ms and self.reporting(name):
+            seen = self._seen[name] = (seen[0], now_ms)
         silent = ready is not None and ready["status"] == "Unknown"
         due_ms = seen[1] + grace_ms
         if now_ms <= due_ms:

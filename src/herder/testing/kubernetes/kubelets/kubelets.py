@@ -31,6 +31,8 @@ class Kubelets(Controller[tuple[str, Key]]):
         self.machines: dict[str, Machine] = {}
         self.runner = PodRunner(verbs, self.queue)
         self._nodes = nodes
+        if not verbs.settings.leases:
+            nodes.reporting = self._reports
         self.store.listen(NODES, self._node_changed)
         self.store.listen(PODS, self._pod_changed)
 
@@ -61,14 +63,35 @@ class Kubelets(Controller[tuple[str, Key]]):
 
     def kill(self, name: str) -> None:
         """The machine is dead: nothing is reported any more, and its containers are gone."""
+        self._last_word(name)
         self.machines[name].alive = False
         self.runner.drop_machine(name)
 
-    def revive(self, name: str, now_ms: int) -> None:
-        """The machine starts again."""
+    def cut_off(self, name: str) -> None:
+        """Its network is away: its containers go on, and nobody hears of it."""
+        self._last_word(name)
+        self.machines[name].connected = False
+
+    def _last_word(self, name: str) -> None:
+        if not self.verbs.settings.leases and self.machines[name].reports:
+            self._nodes.heard(name, self.moment.now_ms)
+
+    def connect(self, name: str) -> None:
+        """Its network is back."""
         machine = self.machines[name]
+        machine.connected = machine.changed = True
+        self._look_at_all(name)
+
+    def revive(self, name: str, now_ms: int) -> None:
+        """The machine starts again, without the containers of before."""
+        machine = self.machines[name]
+        for pod in self.store.pods_on(PODS, name):
+            self.runner.lost(pod, name)
         machine.alive, machine.changed = True, True
         machine.ready_at_ms = now_ms + self.verbs.settings.ready_after_ms
+        self._look_at_all(name)
+
+    def _look_at_all(self, name: str) -> None:
         self.queue.add(("node", ("", name)))
         for pod in self.store.pods_on(PODS, name):
             self.queue.add(("pod", pod.key))
@@ -136,6 +159,10 @@ class Kubelets(Controller[tuple[str, Key]]):
         elif pod.fields["spec.nodeName"] in self.machines:
             self.queue.add(("pod", pod.key))
 
+    def _reports(self, name: str) -> bool:
+        machine = self.machines.get(name)
+        return machine is not None and machine.reports and not machine.changed
+
     def _report(self, name: str) -> None:
         self.machines[name].changed = True
         self.queue.add(("node", ("", name)))
@@ -149,7 +176,7 @@ class Kubelets(Controller[tuple[str, Key]]):
             return
         stored = self.store.get(PODS, place)
         machine = self.machines.get(stored.fields["spec.nodeName"]) if stored is not None else None
-        if stored is None or machine is None or not machine.alive:
+        if stored is None or machine is None or not machine.reports:
             return
         if stored.deleting:
             self._end_pod(stored, now_ms)
@@ -168,7 +195,7 @@ class Kubelets(Controller[tuple[str, Key]]):
     def _heart_beat(self, name: str, now_ms: int) -> None:
         machine = self.machines.get(name)
         held = self.store.get(NODES, ("", name))
-        if machine is None or held is None or not machine.alive:
+        if machine is None or held is None or not machine.reports:
             return
         key = ("node", ("", name))
         if now_ms < machine.ready_at_ms:
@@ -182,6 +209,9 @@ class Kubelets(Controller[tuple[str, Key]]):
             self.store.put(NODES, {**node, "status": machine.report(node, now_ms)})
         if gpus_at_ms is not None and gpus_at_ms > now_ms:
             self.queue.add_at(key, gpus_at_ms)
+        if not self.verbs.settings.leases:
+            self.queue.add_at(key, machine.reported_ms + REPORT_EVERY_MS)
+            return
         self._renew(name, held, now_ms)
         self.queue.add_at(key, now_ms + self.verbs.settings.heartbeat_ms)
 
@@ -210,8 +240,8 @@ class Kubelets(Controller[tuple[str, Key]]):
             pod = stored.decode()
             return use_of(pod, requests_milli(pod["spec"]))
         machine = self.machines.get(stored.key[1])
-        if machine is not None and (not machine.alive or machine.use is not None):
-            return machine.use if machine.alive else None
+        if machine is not None and (not machine.reports or machine.use is not None):
+            return machine.use if machine.reports else None
         uses = [
             use for pod in self.store.pods_on(PODS, stored.key[1]) if (use := self.use_of(pod)) is not None
         ]

@@ -33,6 +33,8 @@ class Machine:
     capacity: dict[str, str]
     ready_at_ms: int
     alive: bool = True
+    connected: bool = True
+    """False: it works, and neither its reports nor its orders get through."""
     ready: bool = True
     """False: the kubelet reports, and says that it is not ready."""
     gpus: int = 0
@@ -44,6 +46,10 @@ class Machine:
     reported_ms: int = -REPORT_EVERY_MS
     changed: bool = True
     """Something is to be reported now."""
+
+    @property
+    def reports(self) -> bool:
+        return self.alive and self.connected
 
     def allocatable(self, now_ms: int) -> dict[str, str]:
         found = dict(self.capacity)

@@ -13,7 +13,7 @@ from herder.testing.kubernetes.settings import ClusterSettings
 PREFIX = "testing.herder.dev/"
 #: An image whose name begins so cannot be pulled.
 MISSING = "missing/"
-OOM_CODE, TERM_CODE, KILL_CODE = 137, 143, 137
+OOM_CODE, TERM_CODE, KILL_CODE, LOST_CODE = 137, 143, 137, 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

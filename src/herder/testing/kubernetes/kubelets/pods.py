@@ -6,7 +6,9 @@ from herder.testing.kubernetes.controllers.queue import Queue
 from herder.testing.kubernetes.kubelets import statuses
 from herder.testing.kubernetes.kubelets.outcomes import (
     KILL_CODE,
+    LOST_CODE,
     TERM_CODE,
+    Outcome,
     image_missing,
     outcome_of,
     owned_by_job,
@@ -116,6 +118,7 @@ class PodRunner:
             return
         play.restarts += 1
         play.started_ms = None
+        play.outcome = outcome_of(pod, self._verbs.settings)
         play.start_ms = now_ms + back_off_ms(play.restarts)
         last = {"terminated": state}
         text = f"back-off {back_off_ms(play.restarts) // 1000}s restarting failed container"
@@ -140,6 +143,16 @@ class PodRunner:
         text = "Pod was active on the node longer than the specified deadline"
         self._put(pod, status | {"reason": "DeadlineExceeded", "message": text})
         return True
+
+    def lost(self, stored: Stored, machine: str) -> None:
+        """Its machine restarts: a container that ran ends now, and nobody saw how."""
+        if stored.key in self.plays or stored.fields["status.phase"] != "Running":
+            return
+        started_ms = parsed_ms(stored.decode()["status"]["startTime"])
+        outcome = Outcome(run_ms=0, exit_code=LOST_CODE, reason="Unknown")
+        self.plays[stored.key] = Play(
+            uid=stored.uid, machine=machine, outcome=outcome, start_ms=started_ms, started_ms=started_ms
+        )
 
     # --- stopping
 

@@ -15,7 +15,7 @@ from herder.testing.kubernetes.objects.stored import Key, Stored
 #: Versions of lists that are kept for whoever reads them page by page.
 SNAPSHOTS = 32
 #: Changes of a resource that are kept for watches.
-HISTORY = 20_000
+HISTORY = 10_000
 
 
 class Change:

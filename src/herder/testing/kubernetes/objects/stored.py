@@ -4,7 +4,7 @@ Whoever wants the object decodes it and may change what it gets: nobody else see
 """
 
 from collections.abc import Callable, Mapping
-from sys import intern
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -26,18 +26,30 @@ class _Head(msgspec.Struct):
 _HEAD = msgspec.json.Decoder(_Head)
 
 
+_POD_FIELDS = (
+    "spec.nodeName", "status.phase", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
+    "status.nominatedNodeName", "status.podIP", ".ready",
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1 << 16)
+def _shared_fields(*values: str) -> dict[str, str]:
+    """Many pods have the same, and share one."""
+    return dict(zip(_POD_FIELDS, values, strict=True))
+
+
 def _pod_fields(obj: Json) -> dict[str, str]:
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    return {
-        "spec.nodeName": intern(spec.get("nodeName", "")),
-        "status.phase": intern(status.get("phase", "")),
-        "spec.restartPolicy": intern(spec.get("restartPolicy", "")),
-        "spec.schedulerName": intern(spec.get("schedulerName", "")),
-        "spec.serviceAccountName": intern(spec.get("serviceAccountName", "")),
-        "status.nominatedNodeName": intern(status.get("nominatedNodeName", "")),
-        "status.podIP": status.get("podIP", ""),
-        ".ready": _is_ready(status),
-    }
+    return _shared_fields(
+        spec.get("nodeName", ""),
+        status.get("phase", ""),
+        spec.get("restartPolicy", ""),
+        spec.get("schedulerName", ""),
+        spec.get("serviceAccountName", ""),
+        status.get("nominatedNodeName", ""),
+        status.get("podIP", ""),
+        _is_ready(status),
+    )
 
 
 def _is_ready(status: Json) -> str:

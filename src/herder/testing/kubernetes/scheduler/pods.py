@@ -165,11 +165,65 @@ def _claims(spec: Json) -> tuple[str, ...]:
     )
 
 
+def check_spec(spec: Json) -> None:
+    """Raises ValueError, TypeError, KeyError or AttributeError when the scheduler could not read it."""
+    affinity = spec.get("affinity") or {}
+    hash(_node_terms(affinity))
+    for kind in ("podAffinity", "podAntiAffinity"):
+        hash(_pod_terms(affinity, kind, "", {}))
+    hash((_spreads(spec, {}), _ports(spec), _claims(spec)))
+    int(spec.get("terminationGracePeriodSeconds") or 0)
+    int(spec.get("activeDeadlineSeconds") or 0)
+    for toleration in spec.get("tolerations") or ():
+        int(toleration.get("tolerationSeconds") or 0)
+
+
+_SHARED: dict[bytes, Mapping[str, int]] = {}
+"""Requests that many pods have are kept once."""
+SHARED_MOST = 10_000
+
+
+def _shared(requests: Mapping[str, int]) -> Mapping[str, int]:
+    if len(_SHARED) > SHARED_MOST:
+        _SHARED.clear()
+    return _SHARED.setdefault(ENCODER.encode(requests), requests)
+
+
+def _of_bound(
+    stored: Stored, spec: Json, affinity: Json, requests: Mapping[str, int], created_ms: int
+) -> PodInfo:
+    """What others must know of it. It is not placed again."""
+    return PodInfo(
+        key=stored.key,
+        uid=stored.uid,
+        labels=stored.labels,
+        priority=spec.get("priority") or 0,
+        created_ms=created_ms,
+        requests=_shared(requests),
+        node=spec["nodeName"],
+        deleting=stored.deleting,
+        tolerations=(),
+        node_selector=(),
+        node_terms=None,
+        with_pods=(),
+        apart_from=_pod_terms(affinity, "podAntiAffinity", stored.key[0], stored.labels) if affinity else (),
+        spreads=(),
+        ports=_ports(spec),
+        claims=(),
+        preempts=False,
+        nominated="",
+        shape=b"",
+    )
+
+
 def pod_info(stored: Stored) -> PodInfo:
     obj = stored.decode()
     spec, labels = obj["spec"], stored.labels
     affinity = spec.get("affinity") or {}
     requests = requests_milli(spec)
+    created_ms = parsed_ms(obj["metadata"]["creationTimestamp"])
+    if spec.get("nodeName"):
+        return _of_bound(stored, spec, affinity, requests, created_ms)
     decisive = (
         sorted(requests.items()), spec.get("nodeSelector"), affinity, spec.get("tolerations"),
         spec.get("topologySpreadConstraints"), spec.get("priority"), sorted(labels.items()), stored.key[0],
@@ -180,7 +234,7 @@ def pod_info(stored: Stored) -> PodInfo:
         uid=stored.uid,
         labels=labels,
         priority=spec.get("priority") or 0,
-        created_ms=parsed_ms(obj["metadata"]["creationTimestamp"]),
+        created_ms=created_ms,
         requests=requests,
         node=spec.get("nodeName", ""),
         deleting=stored.deleting,

@@ -7,6 +7,7 @@ from herder.testing.kubernetes.api.answers import Cause
 from herder.testing.kubernetes.api.context import Context, Kind
 from herder.testing.kubernetes.objects import Json
 from herder.testing.kubernetes.objects.quantities import milli
+from herder.testing.kubernetes.objects.selectors import selector_of
 
 
 def _create_namespace(obj: Json, _context: Context) -> None:
@@ -53,6 +54,15 @@ def _secret_update_causes(new: Json, old: Json) -> list[Cause]:
             )
         )
     return causes
+
+
+def _read_budget(obj: Json) -> None:
+    spec = obj.get("spec") or {}
+    selector_of(spec.get("selector"))
+    for name in ("minAvailable", "maxUnavailable"):
+        value = spec.get(name)
+        if value is not None:
+            int(value[:-1] if isinstance(value, str) and value.endswith("%") else value)
 
 
 def _create_budget(obj: Json, _context: Context) -> None:
@@ -127,7 +137,7 @@ CLUSTER_KINDS = {
     "secrets": Kind(
         read=_read_secret, create=_create_secret, update=_update_secret, update_causes=_secret_update_causes
     ),
-    "poddisruptionbudgets.policy": Kind(create=_create_budget, causes=_budget_causes),
+    "poddisruptionbudgets.policy": Kind(read=_read_budget, create=_create_budget, causes=_budget_causes),
     "priorityclasses.scheduling.k8s.io": Kind(
         create=_create_priority, causes=_priority_causes, update_causes=_priority_update_causes
     ),

@@ -4,6 +4,7 @@ from herder.testing.kubernetes.api.answers import Cause
 from herder.testing.kubernetes.api.context import Context, Kind
 from herder.testing.kubernetes.api.kinds.pod_spec import default_spec, read_spec, spec_causes
 from herder.testing.kubernetes.objects import Json
+from herder.testing.kubernetes.scheduler.pods import check_spec
 
 POLICIES = ("Never", "OnFailure")
 
@@ -20,7 +21,9 @@ def _template(obj: Json) -> Json:
 
 
 def _read(obj: Json) -> None:
-    read_spec(((obj.get("spec") or {}).get("template") or {}).get("spec") or {})
+    pod = ((obj.get("spec") or {}).get("template") or {}).get("spec") or {}
+    read_spec(pod)
+    check_spec(pod)
 
 
 def _create_job(obj: Json, _context: Context) -> None:

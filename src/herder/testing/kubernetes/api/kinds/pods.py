@@ -11,6 +11,7 @@ from herder.testing.kubernetes.api.kinds.quotas import admit_pod
 from herder.testing.kubernetes.objects import Json
 from herder.testing.kubernetes.objects.resources import PODS, PRIORITY_CLASSES
 from herder.testing.kubernetes.objects.times import condition
+from herder.testing.kubernetes.scheduler.pods import check_spec
 
 TOLERATES_FOR_S = 300
 SYSTEM_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
@@ -34,6 +35,7 @@ IMMUTABLE_TEXT = (
 
 def _read(obj: Json) -> None:
     read_spec(obj.get("spec") or {})
+    check_spec(obj.get("spec") or {})
 
 
 def _create(obj: Json, context: Context) -> None:

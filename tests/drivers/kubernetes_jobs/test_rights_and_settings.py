@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from herder.drivers import registry
 from herder.drivers.kubernetes_jobs import KubernetesJobsDriver
-from herder.drivers.kubernetes_jobs.manifest import job_of, tags_in
+from herder.drivers.kubernetes_jobs.manifest import job_of, secret_of, tags_in
 from herder.drivers.kubernetes_jobs.rights import NEEDED, documented, manifests
 from herder.drivers.kubernetes_jobs.settings import KubernetesJobsSettings, tolerations_in
 from herder.model.fleet.cluster import ClusterSettings as Settings
@@ -184,6 +184,19 @@ def test_the_job_says_what_was_asked_for() -> None:
     tags = tags_in(job["metadata"]["annotations"])
     assert tags is not None
     assert (tags.pool, tags.template, tags.zone) == ("pool", "small", "a")
+
+
+def test_kubernetes_knows_every_field_of_the_manifests(lab: Lab) -> None:
+    settings = KubernetesJobsSettings(
+        image="x", tolerations="spot", node_selector="disk=ssd", pull_secrets="registry"
+    )
+    wanted = spec(allocatable=Resources(1500, 512, 2048, 1), zone="a")
+    for path, body in (
+        (f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs", job_of(settings, "here", wanted, start())),
+        (f"/api/v1/namespaces/{NAMESPACE}/secrets", secret_of("here", wanted, start(), "u-1")),
+    ):
+        status, made = lab.ask("POST", path, body, fieldValidation="Strict")
+        assert status == 201, made
 
 
 def test_the_usual_settings_add_nothing() -> None:

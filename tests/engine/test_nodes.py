@@ -205,7 +205,7 @@ def test_a_drain_ends_when_the_cordoned_node_is_empty_twice() -> None:
     assert asked is not None
     assert (asked.cordon, asked.empty, asked.force) == (None, True, False)
     _pass(world, worker, 1)
-    assert "1 of 2 pods has left" in progress_text(world.state, worker, world.now_ms).replace("have", "has")
+    assert "1 of 2 pods have left its node" in progress_text(world.state, worker, world.now_ms)
     _pass(world, worker, 0)
     tick(world.state, world.changes, world.now_ms)
     assert worker.state is WorkerState.DRAINING
@@ -270,6 +270,27 @@ def test_only_our_own_cordon_is_taken_away() -> None:
     asked = nodes.to_do(world.state, worker)
     assert asked is not None
     assert asked.cordon is False
+
+
+def test_labels_mirror_the_end_of_a_ttl_also_when_it_was_extended() -> None:
+    world, worker = joined()
+    worker.expires_at_ms = world.now_ms + 4 * 3_600_000
+    asked = nodes.to_do(world.state, worker)
+    assert asked is not None
+    assert asked.mark
+    labels = nodes.node_labels(worker, {"herder.dev/pool": "burst"})
+    assert labels == {
+        "provisioned-at": "1700000000",
+        "ttl": "1700014400",
+        "ttl-hours": "4",
+        "herder.dev/pool": "burst",
+    }
+    see(world, node(NAME, labels=tuple(labels.items())))
+    assert nodes.to_do(world.state, worker) is None
+    worker.expires_at_ms += 5_400_000
+    asked = nodes.to_do(world.state, worker)
+    assert asked is not None
+    assert nodes.expiry_labels(worker)["ttl-hours"] == "5.5"
 
 
 def test_a_restart_knows_the_node_its_mark_and_whose_the_cordon_is() -> None:

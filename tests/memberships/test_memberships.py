@@ -114,7 +114,9 @@ def test_jobs_are_neither_let_in_nor_given_workers_where_none_takes_them() -> No
 
 
 def test_pods_go_where_pods_are_taken_and_jobs_where_jobs_are() -> None:
-    nodes, agents = pool("nodes", template(price=1), membership=NODE), pool("agents", template(price=100))
+    eager = {"pending_pods": 1, "pending_pods_for_s": 0.0}
+    nodes = pool("nodes", template(price=1), membership=NODE, **eager)
+    agents = pool("agents", template(price=100))
     pods = ShapeGroup(
         class_id=ClassId(-1),
         count=2,

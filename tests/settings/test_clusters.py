@@ -9,7 +9,8 @@ import pytest
 from herder.memberships import registry
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.drain import OnBlocked
-from herder.settings import SettingsError, expanded, lint, load_texts, pool_from_plain, pool_to_plain
+from herder.settings import SettingsError, expanded, load_texts, pool_from_plain, pool_to_plain
+from herder.settings.lint import lint
 from tests.support.fake_cluster import NODES, know_nodes
 
 TEXT = """
@@ -105,6 +106,20 @@ def test_a_cluster_is_needed_by_nodes_and_by_nobody_else() -> None:
     assert "cluster has no effect" in pool_refusal(cluster="prod")
     over = pool_refusal(membership="nodes", cluster="prod", evictions_at_once=101)
     assert "evictions_at_once 101 is above 100" in over
+
+
+def test_who_grows_first_is_another_pool_that_is_measured() -> None:
+    text = """
+pools:
+  permanent: {templates: [small]}
+  burst: {templates: [small], cpu_pressure: 80%, grows_after: [permanent, lost]}
+  lone: {templates: [small], grows_after: [lone]}
+"""
+    found = "\n".join(f"{each.key}: {each.message}" for each in lint(load_texts([("herder.yaml", text)])))
+    assert "pools.burst.grows_after: Pool permanent has no cpu_pressure or memory_pressure" in found
+    assert "grows_after names pool 'lost', which these files do not define." in found
+    assert "grows_after names itself." in found
+    assert "grows_after has no effect without cpu_pressure or memory_pressure." in found
 
 
 def test_what_is_left_alone_raises_a_doubt() -> None:

@@ -17,7 +17,16 @@ from herder.control.drivers import driver_actions
 from herder.control.kernel.bounds.errors import Refused
 from herder.control.kernel.clock import SystemClock
 from herder.control.kernel.core import Core
-from herder.control.loops import housekeeping, interruptions, launch, lifecycle, readings, scale, sweep
+from herder.control.loops import (
+    clusters,
+    housekeeping,
+    interruptions,
+    launch,
+    lifecycle,
+    readings,
+    scale,
+    sweep,
+)
 from herder.control.pools import sharing
 from herder.control.pools.pool_actions import change_pools, check_pools, keep_frozen
 from herder.control.recovery.supervision import supervise
@@ -52,6 +61,7 @@ LOOPS: dict[str, Callable[[Core], Awaitable[None]]] = {
     "housekeeping": housekeeping.run,
     "readings": readings.run,
     "interruptions": interruptions.run,
+    "clusters": clusters.run,
 }
 #: How long the first commit may take: a store that cannot be written is said to be so.
 FIRST_WRITES_S = 10.0

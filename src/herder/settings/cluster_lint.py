@@ -12,6 +12,7 @@ Finding = tuple[str, str, str]
 
 
 def cluster_findings(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
+    yield from _order(settings, pool)
     if not pool.cluster:
         return
     known = {cluster.name: cluster for cluster in settings.clusters}
@@ -35,6 +36,31 @@ def cluster_findings(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
             "pending_pods_for",
             f"Pods wait for {format_duration(wait_s)} before a worker is created for them (pending_pods_for).",
             "Write for example 2m.",
+        )
+
+
+def _order(settings: Settings, pool: PoolSpec) -> Iterator[Finding]:
+    pools = {each.name: each for each in settings.pools}
+    for name in pool.scale_up.grows_after:
+        first = next((each for key, each in pools.items() if key == name), None)
+        if first is None or first.name == pool.name:
+            what = (
+                "names itself"
+                if first is not None
+                else f"names pool {name!r}, which these files do not define"
+            )
+            yield "grows_after", f"grows_after {what}.", "Name other pools of these files."
+        elif not first.scale_up.measured:
+            yield (
+                "grows_after",
+                f"Pool {name} has no cpu_pressure or memory_pressure, so it never grows for pressure and its use is unknown.",
+                f"Set the same pressure in pool {name}.",
+            )
+    if pool.scale_up.grows_after and not pool.scale_up.measured:
+        yield (
+            "grows_after",
+            "grows_after has no effect without cpu_pressure or memory_pressure.",
+            "Set one of them, or remove grows_after.",
         )
 
 

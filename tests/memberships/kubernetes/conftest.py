@@ -21,3 +21,11 @@ async def lab() -> AsyncIterator[Lab]:
     made = Lab()
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def played() -> AsyncIterator[Lab]:
+    """The same with a scheduler and kubelets."""
+    made = Lab(played=True)
+    yield made
+    await made.close()

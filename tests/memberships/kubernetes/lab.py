@@ -37,10 +37,12 @@ class Clock:
 
 
 class Lab:
-    def __init__(self) -> None:
+    def __init__(self, *, played: bool = False) -> None:
+        """`played`: with a scheduler, kubelets and metrics. Else things are as a test puts them."""
         loop = asyncio.get_running_loop()
         clock = LoopClock(loop, STARTED_MS)
-        self.api = Cluster(ClusterSettings(scheduling=False, played_nodes=False), clock.now_ms())
+        self.api = Cluster(ClusterSettings(scheduling=played, played_nodes=played), clock.now_ms())
+        self.api.service.subresources.metrics_served = played
         self.running = Running(self.api, loop, clock)
         self.clock = Clock(clock)
         self.api.tokens.add(TOKEN, service_account("herder", "herder"))
@@ -65,6 +67,14 @@ class Lab:
             prefix = f"/apis/{group}/{version}" if group else f"/api/{version}"
             scope = f"/namespaces/{each['metadata']['namespace']}" if "namespace" in each["metadata"] else ""
             self.ask("POST", f"{prefix}{scope}/{_PLURALS[each['kind']]}", each)
+
+    def post(self, made: dict[str, Any]) -> None:
+        """A pod or a node as a person would create it: without status, uid and version."""
+        metadata = {
+            key: made["metadata"][key] for key in ("name", "labels", "annotations") if key in made["metadata"]
+        }
+        path = "/api/v1/nodes" if made["kind"] == "Node" else "/api/v1/namespaces/default/pods"
+        self.ask("POST", path, {"metadata": metadata, "spec": made["spec"]})
 
     def node(self, name: str = "w1", **given: Any) -> NodeSeen:
         """A node that is there and ready, as others would name it."""

@@ -153,13 +153,12 @@ async def test_a_node_deleted_by_hand_vanishes_and_one_of_its_name_is_another(la
     assert seen.workload_pods == 1, "the later node and its pods are left alone"
 
 
-async def test_use_is_read_where_there_is_a_metrics_api(lab: Lab) -> None:
+async def test_without_a_metrics_api_use_is_not_known_and_that_is_no_fault(lab: Lab) -> None:
     lab.node()
-    lab.api.faults.add(Rule(path="metrics.k8s.io", status=404, times=1))
     lab.follow()
-    (seen,) = (await lab.after(40)).nodes
-    assert seen.use is None
-    assert lab.cluster.seen().fault == "", "its absence is no fault"
+    seen = await lab.after(40)
+    assert seen.nodes[0].use is None
+    assert seen.fault == ""
 
 
 async def test_a_slow_call_ends_at_its_deadline(lab: Lab) -> None:

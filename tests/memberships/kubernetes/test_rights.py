@@ -2,16 +2,20 @@
 
 from collections.abc import Awaitable, Callable
 
+import httpx
 import pytest
 from ruamel.yaml import YAML
 
 from herder.memberships.kubernetes import MEMBERSHIP, manifests
+from herder.memberships.kubernetes.preflight import check
 from herder.memberships.kubernetes.rights import NEEDED, OF_EVERYBODY, WISHED
 from herder.memberships.registry import load
 from herder.model.fleet.cluster import ClusterSettings
 from herder.model.fleet.membership import LivesBy
 from herder.ports.cluster import ClusterError
 from herder.remote.kubernetes.calls import Call, Right
+from herder.remote.kubernetes.connection import Connection
+from herder.remote.kubernetes.credentials import Access, GivenToken
 from tests.memberships.kubernetes.lab import TOKEN, Lab
 from tests.memberships.kubernetes.test_drain import web
 from tests.words.rules import faults
@@ -88,6 +92,28 @@ async def test_a_check_says_when_the_cluster_does_not_answer_or_knows_nobody(lab
     (check,) = await lab.cluster.check()
     assert not check.passed
     assert "does not answer" in check.detail
+
+
+@pytest.mark.parametrize(
+    ("date", "passed", "detail"),
+    [
+        ("Fri, 27 Nov 2026 05:00:03 GMT", True, "agree"),
+        ("Fri, 27 Nov 2026 04:58:00 GMT", False, "are 120 s apart"),
+        ("Fri, 27 Nov 2026 05:20:00 GMT", False, "are 1,200 s apart"),
+        ("today", True, "does not say its time"),
+        (None, True, "does not say its time"),
+    ],
+)
+async def test_clocks_that_differ_are_said(lab: Lab, date: str | None, passed: bool, detail: str) -> None:
+    headers = {} if date is None else {"Date": date}
+    answer = httpx.Response(200, json={"gitVersion": "v1.36.2", "status": {"allowed": True}}, headers=headers)
+    access = Access(url="http://api", tokens=GivenToken(), unverified=True)
+    connection = Connection("prod", access, transport=httpx.MockTransport(lambda _: answer))
+    checks = {each.name: each for each in await check(connection, lab.clock)}
+    assert (checks["clock"].passed, detail in checks["clock"].detail) == (passed, True)
+    assert "whoever answers at its address gets the token" in checks["certificate"].detail
+    assert [faults(each.detail) + faults(each.remedy) for each in checks.values()] == [[] for _ in checks]
+    await connection.close()
 
 
 def test_the_manifests_are_yaml_that_names_every_object() -> None:

@@ -3,6 +3,7 @@
 import base64
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from herder.model.fleet.cluster import ClusterSettings
 from herder.ports.cluster import ClusterError, ClusterUnavailable
 from herder.remote.kubernetes import credentials
 from herder.remote.kubernetes.access import access_of
+from herder.remote.kubernetes.connection import Connection
 from herder.remote.kubernetes.credentials import CredentialsMissing, Plugin, TokenFile, bearer
 from herder.remote.kubernetes.kubeconfig import from_kubeconfig, given, in_cluster
 from tests.words.rules import faults
@@ -233,6 +235,22 @@ async def test_settings_choose_kubeconfig_address_or_service_account(tmp_path: P
     assert await access_of(by_token_file, CLOCK, {}).tokens.token() == "in-file"
     with pytest.raises(ClusterError, match="does not run in a cluster"):
         access_of(ClusterSettings(name="prod"), CLOCK, {})
+
+
+@pytest.mark.parametrize("url", ["https://api:port", "https://[::1", "https://api:99999999"])
+def test_an_address_or_a_proxy_that_cannot_be_used_is_said(url: str) -> None:
+    for access in (given(url), replace(given("https://api"), proxy=url.replace("https", "gopher"))):
+        with pytest.raises(CredentialsMissing, match="of cluster prod cannot be used") as caught:
+            Connection("prod", access)
+        assert faults(str(caught.value)) == []
+
+
+def test_who_is_believed_without_a_certificate(tmp_path: Path) -> None:
+    assert given("http://api").unverified
+    assert not given("https://api").unverified
+    loose = kubeconfig(tmp_path, server="https://api", **{"insecure-skip-tls-verify": True})
+    assert from_kubeconfig(loose, CLOCK).unverified
+    assert not from_kubeconfig(kubeconfig(tmp_path, server="https://api"), CLOCK).unverified
 
 
 def test_secrets_are_in_no_text() -> None:

@@ -254,6 +254,8 @@ class CreateHistory:
     removals_ms: list[int] = field(default_factory=list)
     """When workers were drained because less was needed: the newest, at most `REMOVALS_MOST`."""
     boot_s: float | None = None
+    pods_since_ms: int | None = None
+    """Since when enough pods wait for the pool; in memory only, as the next."""
     pressed_since_ms: dict[Measured, int] = field(default_factory=dict)
     """Since when the threshold of a pressure is passed; in memory only, a new server begins to count anew."""
     repairs_ms: dict[WorkerName, int] = field(default_factory=dict)
@@ -324,6 +326,8 @@ class EngineState:
     first_plan: int = 1
     """Of this server: workers of earlier plans were created by another."""
     next_event: int = 1
+    next_shape: int = 1
+    """Numbers shapes of pods, from -1 down; in memory only."""
     incarnation: Incarnation = field(default_factory=Incarnation)
     """How often the store was put back, and which numbers it may have given in the times that it has forgotten."""
     remembered_ms: int = 0

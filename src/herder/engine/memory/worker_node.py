@@ -77,7 +77,12 @@ class ClusterLife:
     """Why its picture decides nothing, in sentences; empty: it is fresh."""
     told: bool = False
     """That it is stale was recorded as an event."""
-    numbers: dict[Shape, ClassId] = field(default_factory=dict)
-    """Of the shapes of pods that wait, below zero: a shape keeps its number as long as such pods wait."""
+    numbers: dict[Shape, tuple[ClassId, Shape]] = field(default_factory=dict)
+    """Of the shapes of pods that wait: the number, below zero, which a shape keeps as long as such pods wait; and the shape with its
+    cluster."""
+    trouble: str = ""
+    """What is wrong with the calls to its nodes, as a clause."""
+    strangers: tuple[str, ...] = ()
+    """Nodes that say they are workers which this server does not have."""
     twins: dict[WorkerName, tuple[str, ...]] = field(default_factory=dict)
     """Workers that several nodes say they are, with the names of these nodes."""

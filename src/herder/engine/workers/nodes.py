@@ -6,8 +6,8 @@ cluster, and nothing is ever done to a node of another uid.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from herder.engine.memory.events import record_event
 from herder.engine.memory.state import EngineState, WorkerLife
@@ -23,16 +23,19 @@ from herder.model.fleet.membership import LivesBy
 from herder.model.fleet.node import Emptying, NodeSeen
 from herder.model.fleet.repair import Condition, Rung
 from herder.model.fleet.worker import WorkerState
-from herder.model.ids import WorkerName
-from herder.model.planning.cluster import ClusterSeen
+from herder.model.ids import ClassId, WorkerName
+from herder.model.planning.cluster import ClusterSeen, NotConsidered, PodGroup
 from herder.model.stored.changes import Changes
 from herder.model.values.phrases import clause, listed, sentences
 from herder.model.values.times import iso
+from herder.model.work.demand import Shape
 
 #: A node on which more of the CPU is in use is not idle, whatever runs there.
 IDLE_CPU_PERCENT = 5
 #: Two passes of an emptying must find nothing, with this time between them: the first may have been faster than the news of a pod.
 EMPTY_FOR_MS = 2_000
+#: Shapes of pods of one cluster that are demand; more are left out, the last ones.
+SHAPES_MAX = 20_000
 _JOINED = frozenset({WorkerState.READY, WorkerState.UNHEALTHY, WorkerState.DRAINING})
 
 
@@ -56,7 +59,10 @@ def look(
 ) -> ClusterLife:
     """A picture of a cluster, new or only older."""
     life = state.clusters.setdefault(seen.cluster, ClusterLife())
+    renumber = life.seen.pending is not seen.pending
     life.seen = seen
+    if renumber:
+        _number(state, life)
     _freshness(state, changes, life, stale_after_ms, now_ms)
     if life.stale:
         return life
@@ -79,7 +85,7 @@ def to_do(state: EngineState, worker: WorkerLife) -> ToDo | None:
     node = worker.node
     if node is None or node.seen is None or node.seen.uid != node.uid or worker.state.ended:
         return None
-    if not node.marked:
+    if not node.marked or not expiry_labels(worker).items() <= set(node.seen.labels):
         return ToDo(node=node.seen, mark=True)
     wanted = _wants_cordon(worker)
     cordon = None
@@ -128,8 +134,66 @@ def emptying(
 
 
 def node_labels(worker: WorkerLife, labels: Mapping[str, str]) -> dict[str, str]:
-    """What its node is marked with: the worker's labels, and on top of them those that say whose it is."""
-    return {**dict(worker.spec.labels), **labels}
+    """What its node is marked with: the worker's labels, and on top of them those that say whose it is and until when it lives."""
+    return {**dict(worker.spec.labels), **expiry_labels(worker), **labels}
+
+
+def expiry_labels(worker: WorkerLife) -> dict[str, str]:
+    """Labels that mirror the end of its ttl, as the documented pools have them. The expiry itself lives in the store."""
+    if worker.expires_at_ms is None or worker.ready_at_ms is None:
+        return {}
+    hours = (worker.expires_at_ms - worker.ready_at_ms) / 3_600_000
+    return {
+        "provisioned-at": str((worker.provisioned_at_ms or worker.ready_at_ms) // 1000),
+        "ttl": str(worker.expires_at_ms // 1000),
+        "ttl-hours": f"{hours:.2f}".rstrip("0").rstrip("."),
+    }
+
+
+def pods_waiting(state: EngineState) -> Iterator[tuple[ClassId, Shape, PodGroup]]:
+    """The pending pods of all clusters as they were seen last, with the number and the shape that they have in observations."""
+    for _, life in sorted(state.clusters.items()):
+        for group in life.seen.pending:
+            number = life.numbers.get(group.shape)
+            if number is not None:
+                yield *number, group
+
+
+def not_considered(state: EngineState) -> tuple[tuple[str, NotConsidered], ...]:
+    """Pods that wait and are no demand, by cluster."""
+    return tuple(
+        (name, each) for name, life in sorted(state.clusters.items()) for each in life.seen.not_considered
+    )
+
+
+def cordoned_by_others(worker: WorkerLife) -> bool:
+    """Somebody else keeps new pods from its node."""
+    node = worker.node
+    return node is not None and node.seen is not None and node.seen.cordoned and not node.cordoned
+
+
+def _number(state: EngineState, life: ClusterLife) -> None:
+    """Shapes that are new get the next numbers; those that are gone lose theirs."""
+    before = life.numbers
+    life.numbers = {}
+    for group in life.seen.pending[:SHAPES_MAX]:
+        known = before.get(group.shape)
+        if known is None:
+            known = ClassId(-state.next_shape), replace(group.shape, cluster=life.seen.cluster)
+            state.next_shape += 1
+        life.numbers[group.shape] = known
+
+
+def troubled(state: EngineState, cluster: str, text: str) -> bool:
+    """What came of the last call to a node of it, when that failed; empty: nothing is wrong. Answers whether that is news."""
+    life = state.clusters[cluster]
+    news, life.trouble = text != life.trouble, text
+    return news
+
+
+def strangers(state: EngineState, cluster: str, found: Sequence[NodeSeen]) -> None:
+    """Nodes that say they are workers which this server does not have, for people to see."""
+    state.clusters[cluster].strangers = tuple(sorted(node.name for node in found))
 
 
 def _freshness(

@@ -102,7 +102,7 @@ class Volume(Object):
 
 class PodSpec(Object):
     node_name: str = ""
-    containers: list[Container] = msgspec.field(default_factory=list)
+    containers: list[Container] | None = None
     init_containers: list[Container] | None = None
     overhead: dict[str, str] | None = None
     resources: Requirements | None = None

@@ -221,7 +221,7 @@ def _devices(pod: objects.Pod, _: objects.Condition) -> str:
 
 
 def _ports(pod: objects.Pod, _: objects.Condition) -> str:
-    if any(port.host_port for each in pod.spec.containers for port in each.ports or ()):
+    if any(port.host_port for each in pod.spec.containers or () for port in each.ports or ()):
         return "The pods use ports of their node (hostPort), which packing does not count; this is planned."
     return ""
 

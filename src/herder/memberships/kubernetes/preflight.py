@@ -34,6 +34,7 @@ async def check(connection: Connection, clock: Clock) -> Sequence[Check]:
         return (Check(name="API server", passed=False, detail=str(error)),)
     checks = [
         Check(name="API server", passed=True, detail=f"{connection.url} runs Kubernetes {version}."),
+        _identity(connection),
         _clock(connection, clock),
     ]
     try:
@@ -42,6 +43,18 @@ async def check(connection: Connection, clock: Clock) -> Sequence[Check]:
     except ClusterError as error:
         checks.append(Check(name="rights", passed=False, detail=str(error)))
     return tuple(checks)
+
+
+def _identity(connection: Connection) -> Check:
+    """No error: on a network of its own this may be meant."""
+    if not connection.unverified:
+        return Check(name="certificate", passed=True)
+    return Check(
+        name="certificate",
+        passed=True,
+        detail="The API server is not identified by a certificate: whoever answers at its address gets the token.",
+        remedy="Use https:// and name the certificate authority.",
+    )
 
 
 def _clock(connection: Connection, clock: Clock) -> Check:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from herder.memberships.kubernetes.objects import Container, PodSpec, Requirements
 from herder.memberships.kubernetes.quantities import nano, rounded_down, rounded_up
-from herder.model.values.resources import Dimension, Dimensions, Resources
+from herder.model.values.resources import Dimensions, Resources
 
 #: What Kubernetes calls our built-in dimensions.
 _BUILT_IN = {
@@ -32,42 +32,42 @@ class NamesOfResources:
 
     def __init__(self, dimensions: Dimensions) -> None:
         self.table = dimensions
-        by_name = {each.name: each for each in dimensions.all}
-        self._dimensions: dict[str, Dimension] = {each.key: each for each in dimensions.declared}
-        self._dimensions |= {name: by_name[ours] for name, ours in _BUILT_IN.items()}
-
-    def find(self, resource: str) -> Dimension | None:
-        return self._dimensions.get(resource)
+        self._nothing = [0] * len(dimensions.names)
+        places = {name: place for place, name in enumerate(dimensions.names)}
+        units = {each.name: each.unit for each in dimensions.all}
+        ours = {each.key: each.name for each in dimensions.declared} | _BUILT_IN
+        self._places = {resource: (places[name], units[name]) for resource, name in ours.items()}
+        self._pods = places.get(PODS)
 
     def unknown(self, resources: Iterable[str]) -> str:
         """The first that no worker could be known to have; empty: all are known."""
-        return next((each for each in sorted(resources) if each not in self._dimensions), "")
+        return next((each for each in sorted(resources) if each not in self._places), "")
 
     def request(self, amounts: Mapping[str, int]) -> Resources:
         """Rounded up; a pod takes one place. Raises QuantityError."""
-        sums: dict[str, int] = {}
+        sums = self._nothing.copy()
         for resource, amount in amounts.items():
-            dimension = self._dimensions.get(resource)
-            if dimension is not None:
-                sums[dimension.name] = sums.get(dimension.name, 0) + rounded_up(amount, dimension.unit)
-        if PODS in self._dimensions:
-            sums[self._dimensions[PODS].name] = 1
-        return self.table.vector(sums)
+            found = self._places.get(resource)
+            if found is not None:
+                sums[found[0]] += rounded_up(amount, found[1])
+        if self._pods is not None:
+            sums[self._pods] = 1
+        return self.table.of(sums)
 
     def capacity(self, quantities: Mapping[str, str]) -> Resources:
         """Rounded down. Raises QuantityError."""
-        sums: dict[str, int] = {}
+        sums = self._nothing.copy()
         for resource, text in quantities.items():
-            dimension = self._dimensions.get(resource)
-            if dimension is not None:
-                sums[dimension.name] = sums.get(dimension.name, 0) + rounded_down(nano(text), dimension.unit)
-        return self.table.vector(sums)
+            found = self._places.get(resource)
+            if found is not None:
+                sums[found[0]] += rounded_down(nano(text), found[1])
+        return self.table.of(sums)
 
 
 def effective(spec: PodSpec) -> _Amounts:
     """By Kubernetes' name, in thousand-millionths. Raises QuantityError."""
     running: _Amounts = {}
-    for container in spec.containers:
+    for container in spec.containers or ():
         _add(running, _asked(container.resources))
     if spec.init_containers:
         running = _with_init(running, spec.init_containers)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 WORKER_LABEL = "herder.dev/worker"
 INSTALLATION_LABEL = "herder.dev/installation"
 POOL_LABEL = "herder.dev/pool"
-#: How old a picture may be. Three times what a watch takes to notice that it is silent.
-STALE_AFTER_S = 90.0
+#: How old a picture may be. A quiet watch says something once a minute, and its silence is noticed after 150 s.
+STALE_AFTER_S = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

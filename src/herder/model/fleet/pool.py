@@ -152,6 +152,8 @@ class ScaleUp:
     cpu_pressure: Pressure | None = None
     """More workers when they really use more CPU than this; None: what they use is not asked for."""
     memory_pressure: Pressure | None = None
+    grows_after: tuple[str, ...] = ()
+    """Pools that grow for pressure first; this one does when none of them can, and counts their workers as well."""
     metrics: tuple[Metric, ...] = ()
     """Figures of other systems that say how many workers are wanted; the one that wants most counts."""
     wait_cost: int | None = None
@@ -282,5 +284,7 @@ class PoolSpec:
     repair: RepairPolicy = DEFAULT_POLICY
     jobs: JobRules = JobRules()
     frozen: bool = False
+    unseen: str = ""
+    """Why nothing is known of its cluster now; like the next, only in snapshots, of a pool that is shown as frozen."""
     driver_frozen: str = ""
     """Why its driver is frozen. Not a setting: only the snapshot that plans are made from says it, of a pool that is shown as frozen."""

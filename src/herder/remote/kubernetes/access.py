@@ -1,6 +1,7 @@
 """How Herder reaches the API of a cluster, by its settings. Called when a cluster or a driver is opened; it reads files and makes no call."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from herder.model.fleet.cluster import ClusterSettings
@@ -20,7 +21,7 @@ def access_of(settings: ClusterSettings, clock: Clock, environment: Mapping[str,
         ca = read_text(Path(settings.ca_file), "certificate authority", KUBECONFIG_BYTES_MAX)
     if settings.token_file is not None:
         access = given(settings.api, ca=ca)
-        return Access(url=access.url, tls=access.tls, tokens=TokenFile(Path(settings.token_file), clock))
+        return replace(access, tokens=TokenFile(Path(settings.token_file), clock))
     token = None
     if settings.token_env is not None:
         token = environment.get(settings.token_env)

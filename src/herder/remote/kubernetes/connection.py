@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import msgspec
 
+from herder.model.values.phrases import clause
 from herder.ports.cluster import ClusterError
 from herder.remote.kubernetes.calls import Call
-from herder.remote.kubernetes.credentials import Access
+from herder.remote.kubernetes.credentials import Access, CredentialsMissing
 from herder.remote.kubernetes.errors import (
     BROKEN,
     CredentialsRefused,
@@ -35,6 +36,7 @@ ANSWER_BYTES_MAX = 8 * 2**20
 #: A page of a list is asked for by its number of objects; a server that ignores the number may send this much.
 PAGE_BYTES_MAX = 128 * 2**20
 _CONNECTIONS_MAX = 32
+_PORT_MAX = 65_535
 
 
 class Connection:
@@ -51,18 +53,30 @@ class Connection:
         self._deadline_s = deadline_s
         self.date = ""
         """When the API answered last, by its own clock, as HTTP writes it; empty: it has not."""
-        self._client = httpx.AsyncClient(
-            base_url=access.url,
-            transport=transport or _transport(access),
-            timeout=None,
-            follow_redirects=False,
-            trust_env=False,
-            headers={"Accept": JSON, "Accept-Encoding": "identity", "User-Agent": "herder"},
-        )
+        try:
+            if (httpx.URL(access.url).port or 0) > _PORT_MAX:
+                raise ValueError(f"the port is above {_PORT_MAX}")
+            self._client = httpx.AsyncClient(
+                base_url=access.url,
+                transport=transport or _transport(access),
+                timeout=None,
+                follow_redirects=False,
+                trust_env=False,
+                headers={"Accept": JSON, "Accept-Encoding": "identity", "User-Agent": "herder"},
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise CredentialsMissing(
+                f"The address or the proxy of cluster {cluster} cannot be used: {clause(error)}. Correct its kubeconfig or settings."
+            ) from None
 
     @property
     def url(self) -> str:
         return self._access.url
+
+    @property
+    def unverified(self) -> bool:
+        """Whether whoever answers is believed."""
+        return self._access.unverified
 
     async def call(
         self,

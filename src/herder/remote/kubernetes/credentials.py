@@ -48,6 +48,8 @@ class Access:
     server_name: str = ""
     """In its certificate, where it is not the one of the URL."""
     proxy: str = ""
+    unverified: bool = False
+    """Whoever answers at the URL is believed: only by an explicit setting."""
 
 
 def bearer(raw: str, where: str) -> str:

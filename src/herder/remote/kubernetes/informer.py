@@ -8,7 +8,7 @@ dropped before a complete list or an event has said that it is gone. Time and ch
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -17,7 +17,7 @@ from herder.ports.cluster import ClusterError, ClusterUnavailable
 from herder.remote.kubernetes.calls import Call, Resource
 from herder.remote.kubernetes.connection import PAGE_BYTES_MAX, Connection, Lines
 from herder.remote.kubernetes.errors import ApiBusy, ApiError, refused, unreadable
-from herder.remote.kubernetes.objects import Event, ListMetadata, Metadata, status_of, version_of
+from herder.remote.kubernetes.objects import ListMetadata, Metadata, status_of
 from herder.wire.decode_errors import explained
 
 
@@ -25,6 +25,11 @@ class Item(Protocol):
     @property
     def metadata(self) -> Metadata: ...
 
+
+#: A piece that took longer to come was waited for, and not in memory already.
+_WAITED_S = 0.002
+#: The time-out for silence is moved on at most so often: this is for every event.
+_LIMIT_EVERY_S = 1.0
 
 T = TypeVar("T", bound=Item)
 T_contra = TypeVar("T_contra", bound=Item, contravariant=True)
@@ -35,6 +40,23 @@ class Page(msgspec.Struct, Generic[T]):
 
     metadata: ListMetadata
     items: list[T] | None = None
+
+
+class Event(msgspec.Struct, Generic[T]):
+    """One line of a watch."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+    object: T
+
+
+class _Ending(msgspec.Struct):
+    """The line that says why a watch is ended."""
+
+    type: str
+    object: msgspec.Raw
+
+
+_ENDINGS: msgspec.json.Decoder[_Ending] = msgspec.json.Decoder(_Ending)
 
 
 class Reader(Protocol[T_contra]):
@@ -55,6 +77,7 @@ class Pace:
     """A watch lasts this long, and by chance up to twice as long: all of a restarted server's clients should not come at once."""
     silence_s: float = 75.0
     """A server sends a bookmark every minute. After this time without one the watch is begun again, after two of them the list."""
+    gather_s: float = 0.05
     pause_s: float = 1.0
     pause_max_s: float = 60.0
     too_new_max: int = 3
@@ -90,7 +113,7 @@ class Informer(Generic[T]):
         self._page = pace.page
         self._items: msgspec.json.Decoder[T] = msgspec.json.Decoder(item)
         self._pages: msgspec.json.Decoder[Page[T]] = msgspec.json.Decoder(Page[item])  # type: ignore[valid-type]
-        self._events: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+        self._events: msgspec.json.Decoder[Event[T]] = msgspec.json.Decoder(Event[item])  # type: ignore[valid-type]
         self._known: dict[str, tuple[str, str]] = {}
         self._version: str | None = None
         self._silences = 0
@@ -209,40 +232,58 @@ class Informer(Generic[T]):
         async with self._connection.watch(call, query) as lines:
             if not self._silences:
                 self._say("")
-            while (some := await self._next(lines)) is not None:
-                if some:
-                    self._take(call, some)
+            try:
+                async with asyncio.timeout(self._pace.silence_s) as limit:
+                    await self._read(call, lines, limit)
+            except TimeoutError:
+                raise _Silent(
+                    f"Cluster {self._connection.cluster} has sent nothing about its {self._resource.plural} for "
+                    f"{self._pace.silence_s:g} s. Herder asks again."
+                ) from None
 
-    async def _next(self, lines: Lines) -> list[bytes] | None:
-        try:
-            async with asyncio.timeout(self._pace.silence_s):
-                return await lines.some()
-        except TimeoutError:
-            raise _Silent(
-                f"Cluster {self._connection.cluster} has sent nothing about its {self._resource.plural} for {self._pace.silence_s:g} s. "
-                "Herder asks again."
-            ) from None
+    async def _read(self, call: Call, lines: Lines, limit: asyncio.Timeout) -> None:
+        """Until the server ends the watch. After news it waits for a moment: what comes meanwhile is read at once, which costs a fraction."""
+        loop = asyncio.get_running_loop()
+        asked_s = limited_s = loop.time()
+        while (some := await lines.some()) is not None:
+            now_s = loop.time()
+            if now_s - limited_s >= _LIMIT_EVERY_S:
+                limit.reschedule(now_s + self._pace.silence_s)
+                limited_s = now_s
+            if some:
+                self._take(call, some)
+            if now_s - asked_s >= _WAITED_S:
+                await asyncio.sleep(self._pace.gather_s)
+            asked_s = loop.time()
 
     def _take(self, call: Call, lines: list[bytes]) -> None:
-        changes = False
+        changes, failure = False, None
         for line in lines:
             try:
                 event = self._events.decode(line)
-                if event.type == "ERROR":
-                    status = status_of(event.object, 500)
-                    raise refused(self._connection.cluster, call, status)
-                if event.type == "BOOKMARK":
-                    self._version = version_of(event.object)
-                    continue
-                item = self._items.decode(event.object)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise unreadable(self._connection.cluster, call, explained(error)[0]) from None
-            changes = self._take_event(event.type, item) or changes
-            self._version = item.metadata.resource_version
-        self._watched = True
-        self._heard()
+                failure = self._failed(call, line, error)
+                break
+            if event.type != "BOOKMARK":
+                changes = self._take_event(event.type, event.object) or changes
+            self._version = event.object.metadata.resource_version
+            self._watched = True
+        if self._watched:
+            self._heard()
         if changes:
             self._changed()
+        if failure is not None:
+            raise failure
+
+    def _failed(self, call: Call, line: bytes, error: Exception) -> ClusterError:
+        """The server says why it ends the watch, or it is not Kubernetes."""
+        try:
+            event = _ENDINGS.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return unreadable(self._connection.cluster, call, explained(error)[0])
+        if event.type != "ERROR":
+            return unreadable(self._connection.cluster, call, explained(error)[0])
+        return refused(self._connection.cluster, call, status_of(event.object, 500))
 
     def _take_event(self, kind: str, item: T) -> bool:
         """Whether it says something new. An event of an earlier object of the same name does not."""

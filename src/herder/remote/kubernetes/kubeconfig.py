@@ -48,10 +48,9 @@ def from_kubeconfig(path: Path, clock: Clock, context: str = "") -> Access:
         raise CredentialsMissing(
             f"The server of context {name} in kubeconfig {path} is not a URL. Write one that begins with https://."
         )
-    tls = None
+    tls, insecure = None, cluster.get("insecure-skip-tls-verify") is True
     if url.startswith("https://"):
-        ca = _content(path, cluster, "certificate-authority")
-        tls = _tls(ca, insecure=cluster.get("insecure-skip-tls-verify") is True)
+        tls = _tls(_content(path, cluster, "certificate-authority"), insecure=insecure)
         _add_certificate(tls, path, user)
     return Access(
         url=url,
@@ -59,6 +58,7 @@ def from_kubeconfig(path: Path, clock: Clock, context: str = "") -> Access:
         tokens=_tokens(path, user, clock),
         server_name=str(cluster.get("tls-server-name") or ""),
         proxy=str(cluster.get("proxy-url") or ""),
+        unverified=insecure or tls is None,
     )
 
 
@@ -80,7 +80,8 @@ def in_cluster(
 def given(url: str, token: str | None = None, ca: str | None = None) -> Access:
     """Raises CredentialsMissing."""
     tokens = GivenToken(bearer(token, "the settings") if token is not None else None)
-    return Access(url=url, tls=_tls(ca) if url.startswith("https://") else None, tokens=tokens)
+    tls = _tls(ca) if url.startswith("https://") else None
+    return Access(url=url, tls=tls, tokens=tokens, unverified=tls is None)
 
 
 def _read(path: Path) -> dict[str, Any]:

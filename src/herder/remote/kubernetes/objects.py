@@ -76,19 +76,7 @@ class Status(msgspec.Struct):
         return float(self.details.retry_after_seconds) if self.details is not None else 0.0
 
 
-class Event(msgspec.Struct):
-    """One line of a watch."""
-
-    type: str
-    object: msgspec.Raw
-
-
-class _Versioned(msgspec.Struct):
-    metadata: ListMetadata
-
-
 _STATUS: msgspec.json.Decoder[Status] = msgspec.json.Decoder(Status)
-_VERSIONED: msgspec.json.Decoder[_Versioned] = msgspec.json.Decoder(_Versioned)
 
 
 def status_of(body: bytes | msgspec.Raw, code: int) -> Status:
@@ -99,11 +87,6 @@ def status_of(body: bytes | msgspec.Raw, code: int) -> Status:
         return Status(message=bytes(body[:200]).decode(errors="replace"), code=code)
     status.code = status.code or code
     return status
-
-
-def version_of(body: bytes | msgspec.Raw) -> str:
-    """The resource version of an object or a list. Raises msgspec.MsgspecError."""
-    return _VERSIONED.decode(body).metadata.resource_version
 
 
 def encoded(body: Any) -> bytes:

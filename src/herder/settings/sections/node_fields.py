@@ -23,6 +23,11 @@ def _read_evictions(found: Reading, value: Value) -> int:
     return min(number, EVICTIONS_MAX)
 
 
+def _read_pools(found: Reading, value: Value) -> tuple[str, ...]:
+    names = (validation.name(found, each) for each in validation.listing(found, value))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
 NODE_FIELDS: tuple[Field, ...] = (
     plain(
         "cluster",
@@ -43,6 +48,15 @@ NODE_FIELDS: tuple[Field, ...] = (
         "pending_pods_for",
         "How long that many pods must have waited before workers are created for them.",
         "scale_up.pending_pods_for_s",
+    ),
+    Field(
+        key="grows_after",
+        attribute="scale_up.grows_after",
+        read=_read_pools,
+        write=list,
+        schema={"type": "array", "items": {"type": "string"}},
+        doc="Pools whose workers count in the cpu_pressure and memory_pressure of this pool, and that grow first: this pool grows for pressure when "
+        "all of them are at their maximum or cannot grow. Give them the same pressure settings.",
     ),
     limit(
         "eviction_grace",

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from herder.memberships.kubernetes.node_calls import gone
+from herder.model.fleet.driver import NoClock
 from herder.model.fleet.node import NodeSeen
 from herder.model.values.resources import ZERO
 from herder.ports.cluster import ClusterError, ClusterUnavailable, NodeGone
@@ -16,6 +17,7 @@ from herder.remote.kubernetes.connection import Connection
 from herder.remote.kubernetes.credentials import Access, CredentialsMissing, GivenToken
 from herder.remote.kubernetes.errors import ApiBusy, ApiError, CredentialsRefused, RightMissing
 from herder.remote.kubernetes.kubeconfig import from_kubeconfig
+from herder.remote.kubernetes.sync_connection import SyncConnection, Unanswered
 from tests.words.error_cases import Case
 
 _NODE = NodeSeen(name="w1", uid="u-1", worker=None, ready=True, allocatable=ZERO, requested=ZERO)
@@ -49,6 +51,18 @@ async def _call(transport: httpx.AsyncBaseTransport, version: bool = False) -> N
         await api.close()
 
 
+def _unanswered() -> None:
+    def break_off(_: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("The connection broke.")
+
+    access = Access(url="https://api:6443", tokens=GivenToken())
+    api = SyncConnection("prod", access, NoClock(), transport=httpx.MockTransport(break_off))
+    try:
+        api.call(Call(verb="list", resource=NODES))
+    finally:
+        api.close()
+
+
 def _no_api() -> None:
     asyncio.run(_call(httpx.MockTransport(lambda _: httpx.Response(200, text="hello")), version=True))
 
@@ -60,6 +74,7 @@ def _gone() -> None:
 CASES = (
     Case(ClusterError, _no_api, "https://api:6443 is not the address of a Kubernetes API. Correct the address of cluster prod."),
     Case(ClusterUnavailable, _broken, "Cluster prod at https://api:6443 does not answer: All connection attempts failed."),
+    Case(Unanswered, _unanswered, "Cluster prod at https://api:6443 does not answer: The connection broke."),
     Case(NodeGone, _gone, "Node w1 (uid u-1) does not exist."),
     Case(ApiError, _asked(422, "metadata.labels: Invalid value"),
          "Cluster prod refuses the call list nodes (HTTP status 422). metadata.labels: Invalid value."),

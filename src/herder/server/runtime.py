@@ -288,6 +288,7 @@ def _drivers(options: ServerOptions, opened: Opened) -> dict[str, Driver]:
             installation=opened.installation,
             name=each.name,
             data_folder=str(options.data_dir),
+            clusters={cluster.name: cluster for cluster in options.clusters},
             clock=SystemClock(),
         )
         try:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from herder.memberships.kubernetes.opening import access_of
 from herder.model.fleet.cluster import ClusterSettings
 from herder.ports.cluster import ClusterError, ClusterUnavailable
 from herder.remote.kubernetes import credentials
+from herder.remote.kubernetes.access import access_of
 from herder.remote.kubernetes.connection import Connection
 from herder.remote.kubernetes.credentials import CredentialsMissing, Plugin, TokenFile, bearer
 from herder.remote.kubernetes.kubeconfig import from_kubeconfig, given, in_cluster

@@ -32,7 +32,7 @@ from herder.engine.memory.dirty_rows import flush
 from herder.engine.memory.state import EngineState
 from herder.ledger.totals import Totals
 from herder.model.fleet.driver import Driver
-from herder.model.fleet.driver_capabilities import rungs_of, steps_of
+from herder.model.fleet.driver_capabilities import Closes, rungs_of, steps_of
 from herder.model.ids import ClassId
 from herder.model.stored.changes import Changes
 from herder.model.stored.records import EventRecord
@@ -325,6 +325,9 @@ class Core:
             await cluster.close()
         self.planning.close()
         self.calls.close()
+        for driver in self.drivers.values():
+            if isinstance(driver, Closes):
+                driver.close()
         await self.store.close()
 
 

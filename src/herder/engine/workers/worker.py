@@ -320,10 +320,16 @@ def terminate(
     _tell(state, changes, worker, now_ms, "worker.terminating", reason.text, actor, reason)
 
 
-def machine_gone(state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int) -> None:
-    """The provider holds its machine no more. Of a spot machine that says that there is little spot there now."""
+def machine_gone(
+    state: EngineState, changes: Changes, worker: WorkerLife, now_ms: int, stopped: Machine | None = None
+) -> None:
+    """The provider holds its machine no more. Of a spot machine that says that there is little spot there now. `stopped`: it shows that
+    it has ended, and may know why."""
     text, cause = f"The machine of {worker.spec.name} no longer exists.", Cause.WORKER_LOST
-    if worker.health.notice is not None:
+    if stopped is not None and stopped.end is not None:
+        cause = Cause(stopped.end.value)
+        text = sentences(f"The machine of {worker.spec.name} has stopped", stopped.detail)
+    elif worker.health.notice is not None:
         text, cause = f"{text} The provider had announced that.", Cause.PREEMPTED
     elif worker.spec.spot:
         cause = Cause.PREEMPTED

@@ -1,17 +1,12 @@
 """Makes the connection to a Kubernetes cluster from its settings. Called by `make_cluster`; it reads files and makes no call."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
 
 from herder.memberships.kubernetes.cluster import KubernetesCluster
 from herder.model.fleet.cluster import ClusterSettings
-from herder.ports.clock import Clock
 from herder.ports.cluster import ClusterContext
+from herder.remote.kubernetes.access import access_of
 from herder.remote.kubernetes.connection import Connection
-from herder.remote.kubernetes.credentials import Access, CredentialsMissing, TokenFile, read_text
-from herder.remote.kubernetes.kubeconfig import KUBECONFIG_BYTES_MAX, from_kubeconfig, given, in_cluster
 
 
 def open_cluster(settings: ClusterSettings, context: ClusterContext) -> KubernetesCluster:
@@ -19,25 +14,3 @@ def open_cluster(settings: ClusterSettings, context: ClusterContext) -> Kubernet
     access = access_of(settings, context.clock, os.environ)
     connection = Connection(settings.name, access, transport=context.transport)
     return KubernetesCluster(settings.name, connection, context, namespaces=settings.namespaces)
-
-
-def access_of(settings: ClusterSettings, clock: Clock, environment: Mapping[str, str]) -> Access:
-    """By a kubeconfig, by an address, or by the service account of this pod."""
-    if settings.kubeconfig is not None:
-        return from_kubeconfig(Path(settings.kubeconfig).expanduser(), clock, settings.context or "")
-    if settings.api is None:
-        return in_cluster(clock, environment)
-    ca = None
-    if settings.ca_file is not None:
-        ca = read_text(Path(settings.ca_file), "certificate authority", KUBECONFIG_BYTES_MAX)
-    if settings.token_file is not None:
-        access = given(settings.api, ca=ca)
-        return replace(access, tokens=TokenFile(Path(settings.token_file), clock))
-    token = None
-    if settings.token_env is not None:
-        token = environment.get(settings.token_env)
-        if not token:
-            raise CredentialsMissing(
-                f"The environment variable {settings.token_env} of cluster {settings.name} is not set. Set it to a token."
-            )
-    return given(settings.api, token, ca)

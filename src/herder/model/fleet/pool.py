@@ -252,6 +252,8 @@ class JobRules:
 
     default_eligible: bool = True
     """Whether jobs that name no pool may run here."""
+    one_per_worker: bool = False
+    """A worker takes one job, and is removed when that has ended. Its templates have one slot then."""
     cpu_limit: CpuLimit = CpuLimit.WEIGHT
     """Of jobs that do not say it themselves. A weight, because idle CPU that nobody may use is paid for all the same."""
     minimum_run_s: float | None = None

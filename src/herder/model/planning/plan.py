@@ -37,6 +37,7 @@ class ReasonKind(StrEnum):
     BY_HAND = "by_hand"
     DEAD = "dead"
     INTERRUPTED = "interrupted"
+    JOB_DONE = "job_done"
     UNHEALTHY = "unhealthy"
     BOOT_TIMEOUT = "boot_timeout"
     CREATE_FAILED = "create_failed"

@@ -31,6 +31,12 @@ def contradictions(pool: PoolSpec) -> tuple[Contradiction, ...]:
 
 def _cluster(pool: PoolSpec) -> Iterator[Contradiction]:
     joins = pool.membership
+    if pool.jobs.one_per_worker and not joins.takes_jobs:
+        yield (
+            "one_job_per_worker",
+            f"one_job_per_worker has no effect, because workers with membership {joins.name} take no jobs of Herder.",
+            "Remove one_job_per_worker, or set membership: exchange.",
+        )
     if joins.lives_by is LivesBy.NODE and not pool.cluster:
         yield (
             "cluster",

@@ -351,6 +351,15 @@ _FIELDS: tuple[Field, ...] = (
         schema=LIMIT,
         doc="The time that an attempt runs in this pool before it can be preempted. null: the value of fair_share.",
     ),
+    Field(
+        key="one_job_per_worker",
+        attribute="jobs.one_per_worker",
+        read=validation.flag,
+        write=same,
+        schema=FLAG,
+        doc="Whether a worker takes one job only and is removed when that has ended, as a driver for Kubernetes Jobs needs it. The templates of the "
+        "pool then have 1 slot.",
+    ),
     pairs("labels", "labels", "Labels of each worker, matched by the selectors of jobs."),
     Field(
         key="taints",

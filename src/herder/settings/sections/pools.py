@@ -150,6 +150,8 @@ def read_pool(found: Reading, entry: Entry, table: Table, catalogue: Mapping[str
         for attribute, usual in NODE_DEFAULTS.items():
             values.setdefault(attribute, usual)
     pool = _grouped(PoolSpec(name=PoolName(entry.name)), values)
+    if pool.jobs.one_per_worker:
+        pool = replace(pool, templates=tuple(replace(each, slots=1) for each in pool.templates))
     _contradictions(found, pool, settings, entry.place, table.key)
     return pool
 
